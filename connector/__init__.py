@@ -1,0 +1,1 @@
+"""stripe-nrr: net revenue retention from Stripe, one formula, explained to the line."""

@@ -1,0 +1,220 @@
+"""config.toml and the environment → ``Config``, or every fault at once.
+
+Every key has a default, so no file at all is a valid configuration. A key that nobody
+knows is a fault: a typo must not become a default. Secrets come from the environment
+only.
+"""
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from connector.errors import ConfigError
+from connector.model import Policy
+
+DEFAULT_BASE = "https://api.stripe.com"
+SECRET = re.compile(r"\b(sk|rk|whsec)_\w+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything that can be set. ``source`` is the file it came from, or None."""
+
+    database: Path
+    zone: ZoneInfo
+    api_base: str
+    policy: Policy
+    label: str
+    metadata_keys: tuple[str, ...]
+    locale: str
+    source: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """A setting: its default, how it is read, and what to give (shown in a fault).
+
+    ``read`` raises ``ValueError``, ``TypeError`` or ``KeyError`` for a wrong value.
+    """
+
+    default: Any
+    read: Callable[[Any], Any]
+    wanted: str
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise TypeError
+    return value
+
+
+def _choice(*options: str) -> _Key:
+    def read(value: Any) -> str:
+        if value not in options:
+            raise ValueError
+        return str(value)
+
+    return _Key(options[0], read, " or ".join(f'"{option}"' for option in options))
+
+
+def _past_due(value: Any) -> int | None:
+    if value == "counts":
+        return None
+    match = re.fullmatch(r"after_days:(\d{1,4})", _text(value))
+    if match is None:
+        raise ValueError
+    return int(match[1])
+
+
+def _label(value: Any) -> str:
+    if value not in ("name", "id") and not re.fullmatch(r"metadata:.+", _text(value)):
+        raise ValueError
+    return str(value)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError
+    return tuple(_text(each) for each in value)
+
+
+def _locale(value: Any) -> str:
+    if not re.fullmatch(r"[a-z]{2,3}(_[A-Z][A-Za-z]{3})?(_[A-Z]{2})?", _text(value)):
+        raise ValueError
+    return str(value)
+
+
+KEYS: Mapping[str, _Key] = {
+    "database": _Key("stripe-nrr.db", _text, "a path"),
+    "timezone": _Key(
+        "UTC", lambda value: ZoneInfo(_text(value)), 'a zone such as "Europe/Berlin"'
+    ),
+    "stripe.api_base": _Key(DEFAULT_BASE, _text, "an https URL"),
+    "policy.past_due": _Key("counts", _past_due, '"counts" or "after_days:N"'),
+    "policy.pause_collection": _choice("counts", "excluded"),
+    "policy.repeating_coupon": _choice("subtracted", "ignored"),
+    "policy.once_coupon": _choice("ignored", "subtracted"),
+    "policy.metered": _choice("excluded", "invoiced"),
+    "policy.churn": _choice("ended", "requested"),
+    "customers.label": _Key("name", _label, '"name", "metadata:KEY" or "id"'),
+    "customers.metadata": _Key([], _texts, "a list of metadata keys"),
+    "reporting.locale": _Key("en_US", _locale, 'a locale such as "en_US" or "de_DE"'),
+}
+
+
+def parse(
+    text: str, environ: Mapping[str, str], *, source: Path | None = None
+) -> Config:
+    """Read the configuration, or raise one ``ConfigError`` that names every fault.
+
+    ``database`` is relative to the folder of ``source``, or to the current one.
+    """
+    name = str(source or "config.toml")
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([f"{name} is not TOML: {error}"], source=name) from error
+    faults: list[str] = []
+    given = _flat(table, faults)
+    chosen = {key: _take(key, given, faults) for key in KEYS}
+    faults += [_unknown(key) for key in sorted(given.keys() - KEYS.keys())]
+    if faults:
+        raise ConfigError(faults, source=name)
+    folder = source.parent if source is not None else Path()
+    return Config(
+        database=folder / Path(chosen["database"]).expanduser(),
+        zone=chosen["timezone"],
+        api_base=environ.get("STRIPE_API_BASE") or chosen["stripe.api_base"],
+        policy=Policy(
+            past_due_days=chosen["policy.past_due"],
+            pause_collection_counts=chosen["policy.pause_collection"] == "counts",
+            repeating_subtracted=chosen["policy.repeating_coupon"] == "subtracted",
+            once_subtracted=chosen["policy.once_coupon"] == "subtracted",
+            metered_invoiced=chosen["policy.metered"] == "invoiced",
+            churn_when_requested=chosen["policy.churn"] == "requested",
+        ),
+        label=chosen["customers.label"],
+        metadata_keys=chosen["customers.metadata"],
+        locale=chosen["reporting.locale"],
+        source=source,
+    )
+
+
+def _flat(table: Mapping[str, Any], faults: list[str]) -> dict[str, Any]:
+    """``[stripe] api_base`` as ``stripe.api_base``; a misplaced value is a fault."""
+    sections = {key.partition(".")[0] for key in KEYS if "." in key}
+    given: dict[str, Any] = {}
+    for name, value in table.items():
+        if isinstance(value, dict) and name in sections:
+            given |= {f"{name}.{key}": inner for key, inner in value.items()}
+        elif name in sections:
+            faults.append(f"{name} is a section: write [{name}] and its keys below it")
+        else:
+            given[name] = value
+    return given
+
+
+def _take(key: str, given: Mapping[str, Any], faults: list[str]) -> Any:
+    setting = KEYS[key]
+    value = given.get(key, setting.default)
+    try:
+        return setting.read(value)
+    except (ValueError, TypeError, KeyError, OSError):  # ZoneInfo raises all four
+        faults.append(f"{key} is {_safe(value)}: give {setting.wanted}")
+        return None
+
+
+def _safe(value: Any) -> str:
+    """The value as a message may show it: what looks like a key is not repeated."""
+    return SECRET.sub(r"\1_…", repr(value))
+
+
+def _unknown(key: str) -> str:
+    if re.search(r"key|secret|token", key) and key.startswith("stripe"):
+        return (
+            f"{key} does not belong in a file, which is copied, mailed and committed: "
+            "set STRIPE_API_KEY, or STRIPE_API_KEY_FILE to a file only you can read"
+        )
+    near = get_close_matches(key, KEYS, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"{key} is not a setting of this program{hint}"
+
+
+def load(path: Path | None, environ: Mapping[str, str], user_folder: Path) -> Config:
+    """The file given, else ./config.toml, else the user's, else all defaults."""
+    candidates = [Path("config.toml"), user_folder / "config.toml"]
+    if path is None:
+        path = next((p for p in candidates if p.is_file()), None)
+    if path is None:
+        return parse("", environ)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        fault = f"{path} cannot be read: {error}"
+        raise ConfigError([fault], source=str(path)) from error
+    return parse(text, environ, source=path)
+
+
+def stripe_key(environ: Mapping[str, str]) -> str:
+    """The API key from STRIPE_API_KEY or the file that STRIPE_API_KEY_FILE names."""
+    key = environ.get("STRIPE_API_KEY", "").strip()
+    named = environ.get("STRIPE_API_KEY_FILE")
+    if not key and named:
+        try:
+            key = Path(named).expanduser().read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            fault = f"STRIPE_API_KEY_FILE {named} cannot be read: {error}"
+            raise ConfigError([fault], source="STRIPE_API_KEY_FILE") from error
+    if not key:
+        fault = "no Stripe key: set STRIPE_API_KEY to a restricted key that may only "
+        fault += "read, or STRIPE_API_KEY_FILE to a file that holds it"
+        raise ConfigError([fault], source="STRIPE_API_KEY")
+    if not re.fullmatch(r"[\x21-\x7e]+", key):
+        fault = "the Stripe key has spaces or characters no key has: copy it again"
+        raise ConfigError([fault], source="STRIPE_API_KEY")
+    return key

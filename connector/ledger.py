@@ -1,0 +1,361 @@
+"""The ledger: movements posted, retracted, read, and read as of a past moment.
+
+Append-only. A correction is a retraction and a new movement under one run, so that the
+ledger can be read as it was at any time.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import NamedTuple
+
+from connector.errors import LedgerConflict
+from connector.model import Cause, Component, Evidence, Flow, Kind, Movement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStart:
+    """What a run will say of itself, once it has something to post.
+
+    ``cause`` is sync, webhook, policy change or manual; ``policy`` is JSON.
+    """
+
+    started_at: datetime
+    cause: str
+    code_version: str
+    policy: str
+
+
+class Posted(NamedTuple):
+    movements: int
+    retractions: int
+
+
+class Run:
+    """One run of posting. Its row is written with its first posting, not before."""
+
+    def __init__(self, connection: sqlite3.Connection, start: RunStart) -> None:
+        self._connection = connection
+        self._start = start
+        self._id: int | None = None
+
+    def id(self) -> int:
+        if self._id is None:
+            start = self._start
+            inserted = self._connection.execute(
+                "INSERT INTO runs (started_at, cause, code_version, policy)"
+                " VALUES (?, ?, ?, ?)",
+                [
+                    stamp(start.started_at),
+                    start.cause,
+                    start.code_version,
+                    start.policy,
+                ],
+            )
+            self._id = inserted.lastrowid
+        assert self._id is not None
+        return self._id
+
+    def forget(self) -> None:
+        """The transaction that wrote the run's row was rolled back."""
+        self._id = None
+
+
+def stamp(moment: datetime) -> str:
+    """A moment as the ledger writes it; texts compare as the moments do."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def key_of(
+    connection: sqlite3.Connection,
+    customer: str,
+    label: str | None,
+    country: str | None,
+) -> int:
+    """The customer's key in the ledger; its label and country are brought up to date."""
+    row = connection.execute(
+        "SELECT key, label, country FROM customers WHERE id = ?", [customer]
+    ).fetchone()
+    if row is None:
+        inserted = connection.execute(
+            "INSERT INTO customers (id, label, country) VALUES (?, ?, ?)",
+            [customer, label, country],
+        )
+        assert inserted.lastrowid is not None
+        return inserted.lastrowid
+    if (row[1], row[2]) != (label, country):
+        connection.execute(
+            "UPDATE customers SET label = ?, country = ? WHERE key = ?",
+            [label, country, row[0]],
+        )
+    return int(row[0])
+
+
+def settle(
+    connection: sqlite3.Connection, run: Run, key: int, derived: Sequence[Movement]
+) -> Posted:
+    """Make the live movements of one customer what ``derived`` says.
+
+    What is the same stays untouched, so settling twice is settling once. Runs inside the
+    caller's transaction.
+    """
+    standing = dict(_standing(connection, key))
+    offered = {(m.currency, m.day): m for m in derived}
+    assert len(offered) == len(derived), "two movements on one day"
+    posted = retracted = 0
+    for place, (movement_id, booked) in standing.items():
+        reason = _difference(booked, offered.get(place))
+        if reason is None:
+            del offered[place]
+            continue
+        connection.execute(
+            "INSERT INTO retractions VALUES (?, ?, ?)", [movement_id, run.id(), reason]
+        )
+        retracted += 1
+    for movement in sorted(offered.values(), key=lambda m: (m.day, m.currency)):
+        _post(connection, run.id(), key, movement)
+        posted += 1
+    return Posted(posted, retracted)
+
+
+def _difference(booked: Movement, offered: Movement | None) -> str | None:
+    """Why a live movement no longer stands; None where it does."""
+    if offered is None:
+        return "no evidence for it any more"
+    if booked == offered:
+        return None
+    if (booked.before_minor, booked.after_minor) != (
+        offered.before_minor,
+        offered.after_minor,
+    ):
+        return f"now from {offered.before_minor} to {offered.after_minor}"
+    return "kind" if booked.kind != offered.kind else "better evidence"
+
+
+def _post(
+    connection: sqlite3.Connection, run: int, key: int, movement: Movement
+) -> None:
+    try:
+        inserted = connection.execute(
+            "INSERT INTO movements (customer, currency, day, kind, amount_minor,"
+            " before_minor, after_minor, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                key,
+                movement.currency,
+                movement.day.isoformat(),
+                movement.kind,
+                movement.amount_minor,
+                movement.before_minor,
+                movement.after_minor,
+                run,
+            ],
+        )
+    except sqlite3.IntegrityError as error:
+        raise LedgerConflict(
+            f"{movement.customer} {movement.day} {movement.currency}: {error}",
+            fix="run `stripe-nrr check`, then `stripe-nrr recompute`",
+        ) from error
+    connection.executemany(
+        "INSERT INTO components VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                inserted.lastrowid,
+                position,
+                part.cause,
+                part.amount_minor,
+                part.subscription,
+                part.item,
+                part.price,
+                part.before,
+                part.after,
+                json.dumps(part.evidence, ensure_ascii=False),
+            )
+            for position, part in enumerate(movement.components)
+        ],
+    )
+
+
+# Reading. A movement counts as of a moment if its run had started by then, and no run
+# that had started by then retracted it.
+
+_AS_OF = """
+    run IN (SELECT id FROM runs WHERE started_at <= :as_of)
+    AND NOT EXISTS (
+        SELECT 1 FROM retractions JOIN runs AS later ON later.id = retractions.run
+        WHERE retractions.movement = movements.id AND later.started_at <= :as_of)
+"""
+_NOW = "9999"  # after every moment
+
+_MOVEMENTS = f"""
+    SELECT movements.id, customers.id, currency, day, kind, amount_minor, before_minor,
+           after_minor
+    FROM movements JOIN customers ON customers.key = movements.customer
+    WHERE {_AS_OF}
+      AND (:customer IS NULL OR movements.customer =
+           (SELECT key FROM customers WHERE id = :customer))
+      AND (:from IS NULL OR day >= :from)
+      AND (:to IS NULL OR day < :to)
+      AND (:kind IS NULL OR kind = :kind)
+      AND (:currency IS NULL OR currency = :currency)
+    ORDER BY day, customers.id, currency
+"""  # noqa: S608
+
+
+class Wanted(NamedTuple):
+    """Which movements to read; None does not restrict. ``end`` is out."""
+
+    customer: str | None = None
+    start: date | None = None
+    end: date | None = None
+    kind: Kind | None = None
+    currency: str | None = None
+    as_of: datetime | None = None
+
+
+EVERYTHING = Wanted()
+
+
+def movements(
+    connection: sqlite3.Connection, wanted: Wanted = EVERYTHING
+) -> Iterator[Movement]:
+    """The live movements with their components, by day, then customer."""
+    parameters = {
+        "as_of": _as_of(wanted.as_of),
+        "customer": wanted.customer,
+        "from": wanted.start and wanted.start.isoformat(),
+        "to": wanted.end and wanted.end.isoformat(),
+        "kind": wanted.kind,
+        "currency": wanted.currency,
+    }
+    for row in connection.execute(_MOVEMENTS, parameters):
+        yield _movement(connection, row)
+
+
+def _standing(
+    connection: sqlite3.Connection, key: int
+) -> Iterator[tuple[tuple[str, date], tuple[int, Movement]]]:
+    rows = connection.execute(
+        "SELECT movements.id, customers.id, currency, day, kind, amount_minor,"
+        " before_minor, after_minor"
+        " FROM movements JOIN customers ON customers.key = movements.customer"
+        " WHERE movements.customer = ? AND NOT EXISTS"
+        " (SELECT 1 FROM retractions WHERE movement = movements.id)",
+        [key],
+    ).fetchall()
+    for row in rows:
+        booked = _movement(connection, row)
+        yield (booked.currency, booked.day), (row[0], booked)
+
+
+def _movement(
+    connection: sqlite3.Connection, row: tuple[int, str, str, str, str, int, int, int]
+) -> Movement:
+    movement_id, customer, currency, day, kind, amount, before, after = row
+    parts = connection.execute(
+        "SELECT cause, amount_minor, subscription, item, price, before, after, evidence"
+        " FROM components WHERE movement = ? ORDER BY position",
+        [movement_id],
+    )
+    return Movement(
+        customer=customer,
+        currency=currency,
+        day=date.fromisoformat(day),
+        kind=Kind(kind),
+        amount_minor=amount,
+        before_minor=before,
+        after_minor=after,
+        components=tuple(
+            Component(
+                cause=Cause(part[0]),
+                amount_minor=part[1],
+                subscription=part[2],
+                item=part[3],
+                price=part[4],
+                before=part[5],
+                after=part[6],
+                evidence=tuple(Evidence(*each) for each in json.loads(part[7])),
+            )
+            for part in parts
+        ),
+    )
+
+
+def _as_of(moment: datetime | None) -> str:
+    return _NOW if moment is None else stamp(moment)
+
+
+_FLOWS = f"""
+    SELECT customer, day, kind, amount_minor FROM movements
+    WHERE currency = :currency AND {_AS_OF} ORDER BY day
+"""  # noqa: S608
+
+
+def flows(
+    connection: sqlite3.Connection, currency: str, as_of: datetime | None = None
+) -> Iterator[Flow]:
+    """The live movements of a currency without their components, by day."""
+    parameters = {"currency": currency, "as_of": _as_of(as_of)}
+    rows = connection.execute(_FLOWS, parameters)
+    for customer, day, kind, amount_minor in rows:
+        yield Flow(customer, date.fromisoformat(day), Kind(kind), amount_minor)
+
+
+_CURRENCIES = f"""
+    SELECT currency FROM movements WHERE {_AS_OF}
+    GROUP BY currency ORDER BY count(*) DESC, currency
+"""  # noqa: S608
+
+
+def currencies(
+    connection: sqlite3.Connection, as_of: datetime | None = None
+) -> list[str]:
+    """The ledger's currencies, the one with most movements first."""
+    rows = connection.execute(_CURRENCIES, {"as_of": _as_of(as_of)})
+    return [currency for (currency,) in rows]
+
+
+class Account(NamedTuple):
+    """A customer as the ledger knows it."""
+
+    id: str
+    label: str | None
+
+
+def find_customer(connection: sqlite3.Connection, text: str) -> list[Account]:
+    """The customer with this id, else those whose label contains ``text``."""
+    rows = connection.execute(
+        "SELECT id, label FROM customers WHERE id = ?", [text]
+    ).fetchall()
+    rows = rows or connection.execute(_BY_LABEL, [text]).fetchall()
+    return [Account(*row) for row in rows]
+
+
+_BY_LABEL = """
+    SELECT id, label FROM customers WHERE instr(lower(label), lower(?))
+    ORDER BY label LIMIT 10
+"""
+
+
+def labels(connection: sqlite3.Connection) -> dict[str, str]:
+    """Each customer's display label; the id where there is none."""
+    rows = connection.execute("SELECT id, coalesce(label, id) FROM customers")
+    return dict(rows.fetchall())
+
+
+def runs_until(connection: sqlite3.Connection, as_of: datetime | None) -> int:
+    """How many runs had posted by a moment."""
+    row = connection.execute(
+        "SELECT count(*) FROM runs WHERE started_at <= ?", [_as_of(as_of)]
+    ).fetchone()
+    return int(row[0])
+
+
+def policy_as_of(connection: sqlite3.Connection, as_of: datetime | None) -> str | None:
+    """The policy (JSON) under which the newest run by then posted."""
+    row = connection.execute(
+        "SELECT policy FROM runs WHERE started_at <= ? ORDER BY id DESC LIMIT 1",
+        [_as_of(as_of)],
+    ).fetchone()
+    return None if row is None else str(row[0])

@@ -1,0 +1,388 @@
+"""Stripe's objects as last seen: the newest copy wins, and a change marks its customer.
+
+Comes in: decoded objects, and when their request began. Goes out: one customer's
+``History``, who must be derived anew, and how far a walk has come. Bodies hold only what
+MRR needs.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
+
+from connector.history import Catalogue, History, Sighting
+from connector.model import Refusal
+from connector.stripe_objects import (
+    Base,
+    Coupon,
+    Customer,
+    Event,
+    Invoice,
+    InvoiceItem,
+    Price,
+    Product,
+    Subscription,
+    body,
+    decode,
+    ref,
+)
+
+T = TypeVar("T")
+_SHARED = ("products", "prices", "coupons")
+
+
+class Stored(NamedTuple):
+    """A row as it is kept; see ``database`` for the units."""
+
+    id: str
+    customer: str | None
+    created_s: int
+    fetched_us: int
+    seen_s: int
+    body: bytes
+
+
+def put(
+    connection: sqlite3.Connection, kind: str, things: Sequence[Base], fetched_us: int
+) -> int:
+    """Keep one answer's objects; return how many were new or had changed.
+
+    A copy loses against one whose request began later. Runs inside the caller's
+    transaction, so that a page, its cursor and its dirty customers land together.
+    """
+    offered = {_id(thing): thing for thing in things}
+    stored = _stored(connection, kind, list(offered))
+    rows, untouched, dirty = [], [], []
+    for key, thing in sorted(offered.items()):
+        old = stored.get(key)
+        if old is not None and old.fetched_us > fetched_us:
+            continue
+        text = body(thing)
+        if old is not None and old.body == text:
+            untouched.append((fetched_us, key))
+            continue
+        customer = _customer(kind, thing)
+        seen_s = _seen_since(connection, kind, thing, old, fetched_us)
+        created_s = int(getattr(thing, "created", 0) or getattr(thing, "date", 0))
+        rows.append(Stored(key, customer, created_s, fetched_us, seen_s, text))
+        if customer:
+            dirty.append((customer,))
+        if old is not None and old.customer and old.customer != customer:
+            dirty.append((old.customer,))
+    _write(connection, kind, rows, untouched)
+    _mark(connection, dirty)
+    if kind in _SHARED:
+        _mark_users(connection, [row.id for row in rows])
+    return len(rows)
+
+
+def _write(
+    connection: sqlite3.Connection,
+    kind: str,
+    rows: Iterable[Stored],
+    untouched: Iterable[tuple[int, str]],
+) -> None:
+    connection.executemany(
+        f"INSERT INTO stripe_{kind} VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608
+        " ON CONFLICT (id) DO UPDATE SET customer = excluded.customer,"
+        " created_s = excluded.created_s, fetched_us = excluded.fetched_us,"
+        " seen_s = excluded.seen_s, body = excluded.body",
+        rows,
+    )
+    connection.executemany(
+        f"UPDATE stripe_{kind} SET fetched_us = ? WHERE id = ?",  # noqa: S608
+        untouched,
+    )
+
+
+def _id(thing: Base) -> str:
+    return ref(thing)
+
+
+def _customer(kind: str, thing: Base) -> str | None:
+    if kind in _SHARED:
+        return None
+    if isinstance(thing, Customer):
+        return thing.id
+    return ref(getattr(thing, "customer", None)) or None
+
+
+def _stored(
+    connection: sqlite3.Connection, kind: str, ids: Sequence[str]
+) -> dict[str, Stored]:
+    marks = ", ".join("?" * len(ids))
+    query = f"SELECT * FROM stripe_{kind} WHERE id IN ({marks})"  # noqa: S608
+    return {row[0]: Stored(*row) for row in connection.execute(query, ids)}
+
+
+def _seen_since(
+    connection: sqlite3.Connection,
+    kind: str,
+    thing: Base,
+    old: Stored | None,
+    fetched_us: int,
+) -> int:
+    """Since when a subscription has been known to be as it is now.
+
+    Its state before is kept as a version, because that may be the only trace of it.
+    """
+    now_s = fetched_us // 1_000_000
+    if old is None or kind != "subscriptions":
+        return now_s
+    before = decode(old.body, Subscription)
+    assert isinstance(thing, Subscription)
+    if before.what_counts == thing.what_counts:
+        return old.seen_s
+    connection.execute(
+        "INSERT OR REPLACE INTO subscription_versions VALUES (?, ?, ?)",
+        [thing.id, old.seen_s, old.body],
+    )
+    return now_s
+
+
+def _mark(connection: sqlite3.Connection, customers: Iterable[tuple[str]]) -> None:
+    connection.executemany(
+        "INSERT INTO dirty_customers VALUES (?) ON CONFLICT DO NOTHING", customers
+    )
+
+
+def mark_all(connection: sqlite3.Connection) -> int:
+    """Mark every customer with any history; return how many are marked."""
+    connection.execute(
+        "INSERT INTO dirty_customers"
+        " SELECT customer FROM stripe_subscriptions WHERE customer IS NOT NULL"
+        " UNION SELECT customer FROM stripe_invoices WHERE customer IS NOT NULL"
+        " UNION SELECT id FROM customers"
+        " ON CONFLICT DO NOTHING"
+    )
+    return len(dirty(connection))
+
+
+def mark_due(connection: sqlite3.Connection, now_s: int) -> None:
+    """Mark those whose scheduled change has come."""
+    connection.execute(
+        "INSERT INTO dirty_customers SELECT customer FROM due_customers"
+        " WHERE due_s <= ? ON CONFLICT DO NOTHING",
+        [now_s],
+    )
+
+
+# Whose bodies name a shared object. Rare (prices hardly ever change), so a scan will do.
+_USERS = """
+    INSERT INTO dirty_customers
+    SELECT customer FROM stripe_subscriptions
+    WHERE customer IS NOT NULL AND instr(body, :quoted)
+    UNION
+    SELECT customer FROM stripe_invoices
+    WHERE customer IS NOT NULL AND instr(body, :quoted)
+    UNION
+    SELECT id FROM stripe_customers WHERE instr(body, :quoted)
+    ON CONFLICT DO NOTHING
+"""
+
+
+def _mark_users(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
+    for key in ids:
+        connection.execute(_USERS, {"quoted": f'"{key}"'.encode()})
+
+
+def dirty(connection: sqlite3.Connection) -> list[str]:
+    """The customers to derive anew, in order of their ids."""
+    rows = connection.execute("SELECT customer FROM dirty_customers ORDER BY customer")
+    return [customer for (customer,) in rows]
+
+
+def clear(connection: sqlite3.Connection, customer: str, due_s: int | None) -> None:
+    """The customer has been derived; look again at ``due_s``, if ever."""
+    connection.execute("DELETE FROM dirty_customers WHERE customer = ?", [customer])
+    connection.execute("DELETE FROM due_customers WHERE customer = ?", [customer])
+    if due_s is not None:
+        connection.execute("INSERT INTO due_customers VALUES (?, ?)", [customer, due_s])
+
+
+def catalogue(connection: sqlite3.Connection) -> Catalogue:
+    """All prices, coupons and products: read once, shared by every customer."""
+    return Catalogue(
+        prices=dict(_all(connection, "prices", Price)),
+        coupons=dict(_all(connection, "coupons", Coupon)),
+        products=dict(_all(connection, "products", Product)),
+    )
+
+
+def _all(
+    connection: sqlite3.Connection, kind: str, shape: type[T]
+) -> Iterator[tuple[str, T]]:
+    for key, text in connection.execute(f"SELECT id, body FROM stripe_{kind}"):  # noqa: S608
+        yield key, decode(text, shape)
+
+
+def history(
+    connection: sqlite3.Connection, customer: str, shared: Catalogue
+) -> History:
+    """Everything the mirror holds of one customer, oldest first."""
+    own = profile(connection, customer)
+    return History(
+        customer=customer,
+        sightings=_sightings(connection, customer),
+        invoices=tuple(_of(connection, "invoices", customer, Invoice)),
+        pending=tuple(_of(connection, "invoice_items", customer, InvoiceItem)),
+        events=tuple(_of(connection, "events", customer, Event)),
+        discount=own.discount if own is not None else None,
+        catalogue=shared,
+    )
+
+
+def profile(connection: sqlite3.Connection, customer: str) -> Customer | None:
+    """The customer as stored (label, country); None where the list never showed it."""
+    row = connection.execute(
+        "SELECT body FROM stripe_customers WHERE id = ?", [customer]
+    ).fetchone()
+    return None if row is None else decode(row[0], Customer)
+
+
+def _of(
+    connection: sqlite3.Connection, kind: str, customer: str, shape: type[T]
+) -> Iterator[T]:
+    rows = connection.execute(
+        f"SELECT body FROM stripe_{kind}"  # noqa: S608
+        " WHERE customer = ? ORDER BY created_s, id",
+        [customer],
+    )
+    for (text,) in rows:
+        yield decode(text, shape)
+
+
+_SIGHTINGS = """
+    SELECT stripe_subscriptions.id, version.seen_s, version.body
+    FROM stripe_subscriptions JOIN subscription_versions AS version
+      ON version.subscription = stripe_subscriptions.id
+    WHERE customer = :customer
+    UNION ALL
+    SELECT id, seen_s, body FROM stripe_subscriptions WHERE customer = :customer
+    ORDER BY 1, 2
+"""
+
+
+def _sightings(
+    connection: sqlite3.Connection, customer: str
+) -> dict[str, tuple[Sighting, ...]]:
+    found: dict[str, tuple[Sighting, ...]] = {}
+    rows = connection.execute(_SIGHTINGS, {"customer": customer})
+    for subscription, seen_s, text in rows:
+        sighting = Sighting(seen_s, decode(text, Subscription))
+        found[subscription] = (*found.get(subscription, ()), sighting)
+    return found
+
+
+# Walks and their cursors
+
+
+class Walk(NamedTuple):
+    """``started_us`` is when it first began, however often it was taken up again."""
+
+    id: int
+    started_us: int
+
+
+def unfinished_walk(connection: sqlite3.Connection) -> Walk | None:
+    row = connection.execute(
+        "SELECT id, started_us FROM walks WHERE finished_us IS NULL ORDER BY id DESC"
+    ).fetchone()
+    return None if row is None else Walk(*row)
+
+
+def begin_walk(connection: sqlite3.Connection, now_us: int) -> Walk:
+    inserted = connection.execute("INSERT INTO walks (started_us) VALUES (?)", [now_us])
+    assert inserted.lastrowid is not None
+    return Walk(inserted.lastrowid, now_us)
+
+
+def finish_walk(connection: sqlite3.Connection, walk: Walk, now_us: int) -> None:
+    connection.execute(
+        "UPDATE walks SET finished_us = ? WHERE id = ?", [now_us, walk.id]
+    )
+    connection.execute("DELETE FROM cursors WHERE walk = ?", [walk.id])
+
+
+def last_synced_us(connection: sqlite3.Connection) -> int | None:
+    """When the newest complete walk began: until then the ledger knows everything."""
+    row = connection.execute(
+        "SELECT max(started_us) FROM walks WHERE finished_us IS NOT NULL"
+    ).fetchone()
+    return None if row[0] is None else int(row[0])
+
+
+class Cursor(NamedTuple):
+    after: str | None
+    done: bool
+
+
+def cursor(connection: sqlite3.Connection, walk: Walk, kind: str) -> Cursor:
+    row = connection.execute(
+        "SELECT after, done FROM cursors WHERE walk = ? AND kind = ?", [walk.id, kind]
+    ).fetchone()
+    return Cursor(None, done=False) if row is None else Cursor(row[0], bool(row[1]))
+
+
+def set_cursor(
+    connection: sqlite3.Connection, walk: Walk, kind: str, reached: Cursor
+) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?)",
+        [walk.id, kind, reached.after, int(reached.done)],
+    )
+
+
+def drop_unseen(connection: sqlite3.Connection, kind: str, walk: Walk) -> int:
+    """Forget what a complete walk no longer met; return how many there were.
+
+    For pending invoice items: an item that was invoiced is pending no more.
+    """
+    gone = connection.execute(
+        f"DELETE FROM stripe_{kind} WHERE fetched_us < ? RETURNING customer",  # noqa: S608
+        [walk.started_us],
+    ).fetchall()
+    _mark(connection, [(customer,) for (customer,) in gone if customer])
+    return len(gone)
+
+
+def fetched_us(connection: sqlite3.Connection, kind: str, key: str) -> int:
+    """When the copy of an object was asked for; 0 where there is none."""
+    row = connection.execute(
+        f"SELECT fetched_us FROM stripe_{kind} WHERE id = ?",  # noqa: S608
+        [key],
+    ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def touched_since(
+    connection: sqlite3.Connection, since_s: int, kind_of: Callable[[str], str]
+) -> Iterator[tuple[str, str, int]]:
+    """The objects that events since then name: kind, id, the event's second."""
+    rows = connection.execute(
+        "SELECT body FROM stripe_events WHERE created_s >= ? ORDER BY created_s",
+        [since_s],
+    ).fetchall()
+    for (text,) in rows:
+        event = decode(text, Event)
+        kind = kind_of(event.type)
+        if kind and event.touched:
+            yield kind, event.touched, event.created
+
+
+# Refusals
+
+
+def put_refusals(
+    connection: sqlite3.Connection, customer: str, refusals: Iterable[Refusal]
+) -> None:
+    """Replace what is known to be without value in one customer's history."""
+    connection.execute("DELETE FROM refusals WHERE customer = ?", [customer])
+    connection.executemany(
+        "INSERT OR REPLACE INTO refusals VALUES (?, ?, ?, ?)",
+        [(r.customer, r.object_id, r.field, r.value) for r in refusals],
+    )
+
+
+def refusals(connection: sqlite3.Connection) -> list[Refusal]:
+    rows = connection.execute("SELECT * FROM refusals ORDER BY object_id, field")
+    return [Refusal(customer=c, object_id=o, field=f, value=v) for c, o, f, v in rows]

@@ -1,0 +1,298 @@
+"""The nouns of the field. Read this file first.
+
+    Policy           what counts as recurring revenue; each switch is a setting
+    Step             from an instant on, one subscription item is worth this much a month
+      Terms          a tariff, a quantity, the discounts on it
+        Tariff       how a quantity becomes an amount for one billing interval
+        Off          one discount as it applies to one item
+      Evidence       the Stripe object that shows it
+    Movement         one change of one customer's MRR on one local day, in one currency
+      Component      the part of it that one item and one cause explain
+    Window           a half-open range of days
+      Waterfall      opening, what moved, closing: of everybody
+      Retention      what the opening customers still pay: NRR, GRR, CRR
+    Refusal          an object that could not be valued, by name
+
+All are frozen: a stage returns new values and never edits those it was given. Money is
+``*_minor``: whole minor units (cents, yen), or ``Fraction`` and ``Decimal`` of them where
+the name stands for a price or an intermediate result. ``*_s`` is an instant in unix
+seconds, ``day`` a date in the reporting zone.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+from typing import NamedTuple
+
+
+class Kind(StrEnum):
+    """How a customer's MRR changed over a day (metrics: Movements)."""
+
+    NEW = "new"
+    REACTIVATION = "reactivation"
+    EXPANSION = "expansion"
+    CONTRACTION = "contraction"
+    CHURN = "churn"
+
+
+class Cause(StrEnum):
+    """Why one item's part of it changed."""
+
+    PLAN = "plan"  # another price
+    QUANTITY = "quantity"  # seats
+    ADD_ON = "add_on"  # an item or subscription added beside a paying one
+    REMOVAL = "removal"
+    PRICE = "price"  # the same price object, a new amount
+    DISCOUNT = "discount"
+    USAGE = "usage"
+    START = "start"
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What counts; the defaults are Stripe's definition with repeating coupons off.
+
+    ``past_due_days`` is None where past due always counts, else the days after which it
+    no longer does.
+    """
+
+    past_due_days: int | None = None
+    pause_collection_counts: bool = True
+    repeating_subtracted: bool = True
+    once_subtracted: bool = False
+    metered_invoiced: bool = False
+    churn_when_requested: bool = False
+
+    def settings(self) -> dict[str, str]:
+        """Every switch as the configuration and the reports write it."""
+        days = self.past_due_days
+        return {
+            "past_due": "counts" if days is None else f"after_days:{days}",
+            "pause_collection": _either(
+                self.pause_collection_counts, "counts", "excluded"
+            ),
+            "repeating_coupon": _either(
+                self.repeating_subtracted, "subtracted", "ignored"
+            ),
+            "once_coupon": _either(self.once_subtracted, "subtracted", "ignored"),
+            "metered": _either(self.metered_invoiced, "invoiced", "excluded"),
+            "churn": _either(self.churn_when_requested, "requested", "ended"),
+        }
+
+
+def _either(switch: bool, on: str, off: str) -> str:  # noqa: FBT001
+    return on if switch else off
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tier:
+    """``up_to`` None is the last tier; amounts are in fractions of minor units."""
+
+    up_to: int | None
+    unit_amount_minor: Decimal
+    flat_amount_minor: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tariff:
+    """How a quantity becomes an amount for one billing interval.
+
+    Exactly one of ``unit_amount_minor`` and ``tiers`` is given. ``divide_by`` packages
+    the quantity first, rounding as ``rounds_up`` says.
+    """
+
+    price: str
+    currency: str
+    interval: str  # day, week, month or year
+    interval_count: int
+    unit_amount_minor: Decimal | None = None
+    tiers: tuple[Tier, ...] = ()
+    tiers_are_volume: bool = False
+    divide_by: int = 1
+    rounds_up: bool = False
+    metered: bool = False
+    unit_label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Off:
+    """One discount on one item: a percentage, or the item's share of an amount.
+
+    ``amount_minor`` is for one billing interval of the item.
+    """
+
+    discount: str
+    percent: Decimal | None = None
+    amount_minor: Fraction = Fraction(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What one item costs. Discounts apply in order; the amount never falls below 0.
+
+    ``inclusive_tax`` is the rate hidden in a tax-inclusive price (19 % is 0.19).
+    """
+
+    tariff: Tariff
+    quantity: Decimal
+    offs: tuple[Off, ...] = ()
+    inclusive_tax: Fraction = Fraction(0)
+
+
+class Evidence(NamedTuple):
+    """A Stripe object that shows a change, and the instant it shows it for.
+
+    ``kind`` is invoice_line, invoice, invoice_item, subscription, discount, event, or
+    ``observed``: only a later look at the subscription shows it. ``said`` is what the
+    object says, in a few words without anybody's name.
+    """
+
+    kind: str
+    id: str
+    at_s: int
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """From ``at_s`` on, an item is worth ``mrr_minor`` a month, until its next step.
+
+    ``terms`` is None where the item is not there or does not count (trial, unpaid,
+    ended).
+    """
+
+    at_s: int
+    subscription: str
+    item: str
+    currency: str
+    terms: Terms | None
+    mrr_minor: int
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """The part of a movement that one item and one cause explain. Never zero.
+
+    ``before`` and ``after`` are the arithmetic of the item's MRR on either side, empty
+    where it was worth nothing.
+    """
+
+    cause: Cause
+    amount_minor: int
+    subscription: str
+    item: str
+    price: str
+    before: str
+    after: str
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movement:
+    """One change of one customer's MRR on one day. Never zero.
+
+    ``amount_minor`` is signed: churn and contraction are negative.
+    """
+
+    customer: str
+    currency: str
+    day: date
+    kind: Kind
+    amount_minor: int
+    before_minor: int
+    after_minor: int
+    components: tuple[Component, ...]
+
+    def __post_init__(self) -> None:
+        loses = self.kind in (Kind.CHURN, Kind.CONTRACTION)
+        assert self.amount_minor < 0 if loses else self.amount_minor > 0, self
+        assert self.before_minor + self.amount_minor == self.after_minor, self
+        assert sum(c.amount_minor for c in self.components) == self.amount_minor, self
+
+
+class WindowKind(StrEnum):
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+    TRAILING_12 = "trailing-12"
+
+
+class Window(NamedTuple):
+    """``start`` is in, ``end`` is out."""
+
+    kind: WindowKind
+    start: date
+    end: date
+
+
+class Flow(NamedTuple):
+    """A live movement as the figures need it; ``customer`` is the ledger's key."""
+
+    customer: int
+    day: date
+    kind: Kind
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waterfall:
+    """What moved everybody's MRR in a window. Every part is a magnitude, 0 or more."""
+
+    opening_minor: int
+    new_minor: int
+    reactivation_minor: int
+    expansion_minor: int
+    contraction_minor: int
+    churn_minor: int
+    fx_minor: int
+    closing_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """What the customers of a window's opening pay at its closing.
+
+    ``kept`` of ``customers`` still pay. ``closing_minor`` is what these pay, without
+    anybody who came later.
+    """
+
+    customers: int
+    kept: int
+    opening_minor: int
+    expansion_minor: int
+    contraction_minor: int
+    churn_minor: int
+    closing_minor: int
+
+    @property
+    def nrr(self) -> Fraction | None:
+        """None where nobody paid at the opening: the ratio has no value."""
+        return self._of_opening(self.closing_minor)
+
+    @property
+    def grr(self) -> Fraction | None:
+        kept_minor = self.opening_minor - self.contraction_minor - self.churn_minor
+        return self._of_opening(kept_minor)
+
+    @property
+    def crr(self) -> Fraction | None:
+        return Fraction(self.kept, self.customers) if self.customers else None
+
+    def _of_opening(self, amount_minor: int) -> Fraction | None:
+        if self.opening_minor == 0:
+            return None
+        return Fraction(amount_minor, self.opening_minor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Refusal:
+    """``object_id``'s ``field`` is ``value``, which cannot be valued."""
+
+    customer: str
+    object_id: str
+    field: str
+    value: str

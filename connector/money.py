@@ -1,0 +1,115 @@
+"""Money: whole minor units in, exact arithmetic, one rounding, one formatter.
+
+No float ever holds money. Amounts are ``int`` minor units (cents, yen, fils) or, while
+an amount is being worked out, ``Fraction``; ``round_minor`` is the only way back.
+"""
+
+from decimal import Decimal
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+# Stripe's exponents, not ISO 4217's: Stripe bills UGX and ISK with two decimals although
+# neither has a minor unit, and bills MGA without, although ISO gives it two. Source:
+# https://docs.stripe.com/currencies (zero-decimal, three-decimal and special cases).
+_ZERO_DECIMALS = frozenset(
+    [
+        "bif",
+        "clp",
+        "djf",
+        "gnf",
+        "jpy",
+        "kmf",
+        "krw",
+        "mga",
+        "pyg",
+        "rwf",
+        "vnd",
+        "vuv",
+        "xaf",
+        "xof",
+        "xpf",
+    ]
+)
+_THREE_DECIMALS = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
+
+
+def exponent(currency: str) -> int:
+    """How many decimals Stripe's minor unit of ``currency`` stands for."""
+    if currency in _ZERO_DECIMALS:
+        return 0
+    return 3 if currency in _THREE_DECIMALS else 2
+
+
+def round_minor(amount: Fraction) -> int:
+    """The whole minor units nearest to ``amount``, half to even."""
+    return round(amount)
+
+
+def major(amount_minor: int | Fraction | Decimal, currency: str) -> Decimal:
+    """``amount_minor`` in whole units: 1234 cents are 12.34, 1234 yen are 1234.
+
+    Fractions of a minor unit (a price of 0.5 cents) keep up to twelve decimals, which is
+    what Stripe allows.
+    """
+    digits = exponent(currency)
+    if isinstance(amount_minor, int):
+        return Decimal(amount_minor).scaleb(-digits)
+    exact = Fraction(amount_minor) / 10**digits
+    if exact * 10**digits == int(exact * 10**digits):
+        return Decimal(int(exact * 10**digits)).scaleb(-digits)
+    quotient = Decimal(exact.numerator) / Decimal(exact.denominator)
+    return quotient.quantize(Decimal(1).scaleb(-12)).normalize()
+
+
+def format_minor(
+    amount_minor: int | Fraction | Decimal,
+    currency: str,
+    locale: str = "en_US",
+    *,
+    signed: bool = False,
+    whole: bool = False,
+) -> str:
+    """Write money as the locale does: ``$1,234.50``, ``1.234,50 €``, ``¥1,235``.
+
+    ``signed`` writes a plus before what is above 0. ``whole`` leaves the decimals out.
+    """
+    value = major(amount_minor, currency)
+    decimals = 0 if whole else max(exponent(currency), -int(value.as_tuple().exponent))
+    text = str(
+        _pattern(locale, decimals).apply(
+            abs(value),
+            locale,
+            currency=currency.upper(),
+            currency_digits=False,
+        )
+    )
+    if value < 0:
+        return f"−{text}"
+    return f"+{text}" if signed and value > 0 else text
+
+
+@lru_cache(maxsize=32)
+def _pattern(locale: str, decimals: int) -> Any:
+    """Babel's currency pattern for the locale with exactly ``decimals`` decimals.
+
+    Babel's own decimals follow ISO 4217, which differs from Stripe on a dozen currencies.
+    It is imported here because JSON figures never need it.
+    """
+    import copy  # noqa: PLC0415
+
+    from babel import Locale  # noqa: PLC0415
+
+    pattern = copy.copy(Locale.parse(locale).currency_formats["standard"])
+    pattern.frac_prec = (decimals, decimals)
+    return pattern
+
+
+def format_ratio(ratio: Fraction | None, decimals: int = 1) -> str:
+    """A ratio in per cent, ``103.0%``; ``–`` where it has no value."""
+    if ratio is None:
+        return "–"
+    scaled = round(ratio * 100 * 10**decimals)
+    sign = "−" if scaled < 0 else ""
+    whole, rest = divmod(abs(scaled), 10**decimals)
+    return f"{sign}{whole}.{rest:0{decimals}d}%" if decimals else f"{sign}{whole}%"

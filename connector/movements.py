@@ -1,0 +1,178 @@
+"""Steps → movements: what changed a customer's MRR on each local day, and why.
+
+Comes in: one customer's steps in order of time. Goes out: its movements, by currency and
+day. A customer's movements add up to its MRR on every day.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, tzinfo
+from itertools import groupby
+
+from connector.model import Cause, Component, Evidence, Kind, Movement, Step, Terms
+from connector.mrr import arithmetic, monthly_minor
+from connector.periods import local_day
+
+Item = tuple[str, str]  # subscription, item
+
+
+def movements(customer: str, steps: Iterable[Step], zone: tzinfo) -> list[Movement]:
+    """Explain every change of one customer's MRR, by day, then currency.
+
+    Only a day's first and last state count: leaving and coming back on one day is one
+    net change, or none.
+    """
+    by_currency: dict[str, list[Step]] = {}
+    for step in steps:
+        by_currency.setdefault(step.currency, []).append(step)
+    booked = [
+        movement
+        for currency, own in sorted(by_currency.items())
+        for movement in _in_currency(customer, currency, own, zone)
+    ]
+    return sorted(booked, key=lambda movement: (movement.day, movement.currency))
+
+
+def classify(before_minor: int, after_minor: int, *, has_paid: bool) -> Kind | None:
+    """Name the change over a day, or None where there is none."""
+    assert before_minor >= 0
+    assert after_minor >= 0
+    if after_minor == before_minor:
+        return None
+    if before_minor == 0:
+        return Kind.REACTIVATION if has_paid else Kind.NEW
+    if after_minor == 0:
+        return Kind.CHURN
+    return Kind.EXPANSION if after_minor > before_minor else Kind.CONTRACTION
+
+
+def _in_currency(
+    customer: str, currency: str, steps: Sequence[Step], zone: tzinfo
+) -> Iterator[Movement]:
+    state: dict[Item, Step] = {}
+    before_minor = 0
+    has_paid = False
+    for day, of_day in groupby(steps, key=lambda step: local_day(step.at_s, zone)):
+        before = dict(state)
+        proof: dict[Item, list[Evidence]] = {}
+        for step in of_day:
+            item = (step.subscription, step.item)
+            state[item] = step
+            proof.setdefault(item, []).extend(step.evidence)
+        after_minor = sum(step.mrr_minor for step in state.values())
+        kind = classify(before_minor, after_minor, has_paid=has_paid)
+        if kind is not None:
+            components = _components(before, state, proof, before_minor, after_minor)
+            yield _movement(
+                customer, currency, day, kind, before_minor, after_minor, components
+            )
+            has_paid = True
+        before_minor = after_minor
+
+
+def _movement(
+    customer: str,
+    currency: str,
+    day: date,
+    kind: Kind,
+    before_minor: int,
+    after_minor: int,
+    components: tuple[Component, ...],
+) -> Movement:
+    return Movement(
+        customer=customer,
+        currency=currency,
+        day=day,
+        kind=kind,
+        amount_minor=after_minor - before_minor,
+        before_minor=before_minor,
+        after_minor=after_minor,
+        components=components,
+    )
+
+
+def _components(
+    before: dict[Item, Step],
+    after: dict[Item, Step],
+    proof: dict[Item, list[Evidence]],
+    before_minor: int,
+    after_minor: int,
+) -> tuple[Component, ...]:
+    """One for each touched item and cause, items in order of their ids."""
+    came = [i for i in proof if not _worth(before, i) and _worth(after, i)]
+    went = [i for i in proof if _worth(before, i) and not _worth(after, i)]
+    found: list[Component] = []
+    for item in sorted(proof):
+        old = before[item].terms if item in before else None
+        new = after[item].terms
+        evidence = tuple(dict.fromkeys(proof[item]))
+        for cause, amount_minor in _causes(old, new):
+            named = cause
+            if cause is Cause.START and before_minor:
+                named = Cause.PLAN if went else Cause.ADD_ON
+            elif cause is Cause.END and after_minor:
+                named = Cause.PLAN if came else Cause.REMOVAL
+            if amount_minor:
+                found.append(_component(named, amount_minor, item, old, new, evidence))
+    return tuple(found)
+
+
+def _worth(steps: dict[Item, Step], item: Item) -> int:
+    return steps[item].mrr_minor if item in steps else 0
+
+
+def _causes(old: Terms | None, new: Terms | None) -> list[tuple[Cause, int]]:
+    """The change of one item's MRR, cut by cause; the parts add up to it exactly.
+
+    Price, then quantity, then discount: each is valued with what came before it already
+    changed.
+    """
+    if new is None:
+        return [] if old is None else [(Cause.END, -monthly_minor(old))]
+    if old is None:
+        return [(Cause.START, monthly_minor(new))]
+    same_price = old.tariff.price == new.tariff.price
+    tariff_cause = Cause.PRICE if same_price else Cause.PLAN
+    amount_cause = Cause.USAGE if new.tariff.metered else Cause.QUANTITY
+    stages = [
+        (tariff_cause, _with(old, tariff_of=new)),
+        (amount_cause, _with(old, tariff_of=new, quantity_of=new)),
+        (Cause.DISCOUNT, new),
+    ]
+    parts = []
+    reached_minor = monthly_minor(old)
+    for cause, terms in stages:
+        worth_minor = monthly_minor(terms)
+        parts.append((cause, worth_minor - reached_minor))
+        reached_minor = worth_minor
+    return parts
+
+
+def _with(old: Terms, *, tariff_of: Terms, quantity_of: Terms | None = None) -> Terms:
+    return Terms(
+        tariff=tariff_of.tariff,
+        quantity=(quantity_of or old).quantity,
+        offs=old.offs,
+        inclusive_tax=tariff_of.inclusive_tax,
+    )
+
+
+def _component(
+    cause: Cause,
+    amount_minor: int,
+    item: Item,
+    old: Terms | None,
+    new: Terms | None,
+    evidence: tuple[Evidence, ...],
+) -> Component:
+    terms = new or old
+    assert terms is not None
+    return Component(
+        cause=cause,
+        amount_minor=amount_minor,
+        subscription=item[0],
+        item=item[1],
+        price=terms.tariff.price,
+        before=arithmetic(old) if old is not None else "",
+        after=arithmetic(new) if new is not None else "",
+        evidence=evidence,
+    )

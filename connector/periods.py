@@ -1,0 +1,77 @@
+"""Days, months and windows in the reporting zone: the only owner of the calendar.
+
+Every range is half-open: ``from`` is in, ``to`` is out. An instant is an ``int`` of unix
+seconds (UTC), as Stripe gives it; a day is a ``date`` of the reporting zone. What "now" is
+and which zone the books are kept in are always arguments.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta, tzinfo
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def instant(at_s: int) -> datetime:
+    """Unix seconds as an aware UTC datetime."""
+    return EPOCH + timedelta(seconds=at_s)
+
+
+def iso(at_s: int) -> str:
+    """Unix seconds as ``2026-03-01T09:30:00Z``."""
+    return instant(at_s).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def local_day(at_s: int, zone: tzinfo) -> date:
+    """The day an instant belongs to, as the books in ``zone`` see it."""
+    return instant(at_s).astimezone(zone).date()
+
+
+def month_start(day: date) -> date:
+    return day.replace(day=1)
+
+
+def add_months(first: date, count: int) -> date:
+    """The first day of the month ``count`` months after the month of ``first``."""
+    index = first.year * 12 + first.month - 1 + count
+    return date(index // 12, index % 12 + 1, 1)
+
+
+def months(first: date, end: date) -> Iterator[date]:
+    """The first days of the months from ``first``'s (in) to ``end``'s (out)."""
+    month, stop = month_start(first), month_start(end)
+    while month < stop:
+        yield month
+        month = add_months(month, 1)
+
+
+def quarter_start(day: date) -> date:
+    return date(day.year, (day.month - 1) // 3 * 3 + 1, 1)
+
+
+def year_start(day: date) -> date:
+    return date(day.year, 1, 1)
+
+
+def parse_month(text: str) -> date:
+    """``2026-03`` → the first of March 2026; ``ValueError`` for anything else."""
+    match = re.fullmatch(r"(\d{4})-(\d{2})", text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a month")
+    return date(int(match[1]), int(match[2]), 1)
+
+
+def parse_moment(text: str, zone: tzinfo) -> datetime:
+    """An aware moment from ISO 8601.
+
+    Without an offset it is local time in ``zone``; a bare day is the last microsecond of
+    that day there. ``ValueError`` where it is neither.
+    """
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        next_day = date.fromisoformat(text) + timedelta(days=1)
+        midnight = datetime(next_day.year, next_day.month, next_day.day, tzinfo=zone)
+        return midnight.astimezone(UTC) - timedelta(microseconds=1)
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone)
+    return moment.astimezone(UTC)

@@ -1,0 +1,277 @@
+"""Figures of some windows → one plain value → text's rows, JSON, CSV, Markdown.
+
+Every form of the report is made from the same ``Report``; nothing is worked out twice.
+"""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+from fractions import Fraction
+from typing import Any
+
+from connector.model import Refusal, Window, WindowKind
+from connector.money import format_minor, format_ratio, major
+from connector.periods import add_months
+from connector.retention import Measured
+
+SIX_DECIMALS = Decimal("0.000001")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One window's figures. ``complete`` is False while the ledger has not seen its end."""
+
+    measured: Measured
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurrencyReport:
+    currency: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """``as_of`` None reads the ledger as it is now. ``today`` is its last known day."""
+
+    generated_at: datetime
+    as_of: datetime | None
+    synced_at: datetime | None
+    today: date
+    timezone: str
+    policy: Mapping[str, str]
+    currencies: tuple[CurrencyReport, ...]
+    refusals: tuple[Refusal, ...]
+
+
+def default_windows(
+    kind: WindowKind | None, first: date | None, last: date | None, today: date
+) -> tuple[WindowKind | None, date, date]:
+    """Which months a report covers where it was not told: the twelve up to today's.
+
+    Of quarters the last eight, of years the last five.
+    """
+    end = last or today.replace(day=1)
+    span = {WindowKind.QUARTER: 24, WindowKind.YEAR: 60}.get(
+        kind or WindowKind.MONTH, 12
+    )
+    return kind, first or add_months(end, 1 - span), end
+
+
+def ratio_number(ratio: Fraction | None) -> float | None:
+    """A ratio as JSON carries it: six decimals; None where it has no value."""
+    if ratio is None:
+        return None
+    exact = Decimal(ratio.numerator) / Decimal(ratio.denominator)
+    return float(exact.quantize(SIX_DECIMALS, rounding=ROUND_HALF_EVEN))
+
+
+def utc(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+def to_json(report: Report) -> dict[str, Any]:
+    """The report as other programs read it; amounts in minor units."""
+    return {
+        "generated_at": utc(report.generated_at),
+        "as_of": utc(report.as_of),
+        "synced_at": utc(report.synced_at),
+        "timezone": report.timezone,
+        "policy": dict(report.policy),
+        "currencies": [
+            {
+                "currency": part.currency,
+                "windows": [_window_json(line) for line in part.lines],
+            }
+            for part in report.currencies
+        ],
+        "refused": [asdict(refusal) for refusal in report.refusals],
+    }
+
+
+def _window_json(line: Line) -> dict[str, Any]:
+    window, waterfall, kept = line.measured
+    return {
+        "window": window.kind.value,
+        "from": window.start.isoformat(),
+        "to": window.end.isoformat(),
+        "complete": line.complete,
+        "waterfall": asdict(waterfall),
+        "retention": {
+            "customers": kept.customers,
+            "opening_minor": kept.opening_minor,
+            "expansion_minor": kept.expansion_minor,
+            "contraction_minor": kept.contraction_minor,
+            "churn_minor": kept.churn_minor,
+            "closing_minor": kept.closing_minor,
+            "nrr": ratio_number(kept.nrr),
+            "grr": ratio_number(kept.grr),
+            "crr": ratio_number(kept.crr),
+        },
+    }
+
+
+def to_csv(report: Report) -> str:
+    """A row a window; amounts in whole units of the currency, ratios as numbers.
+
+    Columns of the waterfall are everybody's, ``base_*`` those of the opening customers.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_CSV_HEAD)
+    for part in report.currencies:
+        for line in part.lines:
+            writer.writerow(_csv_row(part.currency, line))
+    return out.getvalue()
+
+
+_CSV_HEAD = [
+    *("currency", "window", "from", "to", "complete"),
+    *("opening", "new", "reactivation", "expansion", "contraction", "churn"),
+    *("fx", "closing"),
+    *("base_customers", "base_opening", "base_expansion", "base_contraction"),
+    *("base_churn", "base_closing", "nrr", "grr", "crr"),
+]
+
+
+def _csv_row(currency: str, line: Line) -> list[object]:
+    figures = _window_json(line)
+    base = figures["retention"]
+    amounts = list(figures["waterfall"].values())
+    base_amounts = [value for key, value in base.items() if key.endswith("_minor")]
+    return [
+        currency,
+        figures["window"],
+        figures["from"],
+        figures["to"],
+        str(line.complete).lower(),
+        *(major(amount, currency) for amount in amounts),
+        base["customers"],
+        *(major(amount, currency) for amount in base_amounts),
+        *("" if base[name] is None else f"{base[name]:.6f}" for name in _RATIOS),
+    ]
+
+
+_RATIOS = ("nrr", "grr", "crr")
+HEADINGS = (
+    "Opening",
+    "New",
+    "Reactivation",
+    "Expansion",
+    "Contraction",
+    "Churn",
+    "Closing",
+    "NRR",
+    "GRR",
+    "CRR",
+)
+
+
+def cells(line: Line, currency: str, locale: str, *, whole: bool = False) -> list[str]:
+    """One window's figures as texts, in the order of ``HEADINGS``.
+
+    What takes away is written with a minus. ``whole`` leaves out the cents.
+    """
+    flow, kept = line.measured.waterfall, line.measured.retention
+
+    def money(amount_minor: int) -> str:
+        if amount_minor == 0:
+            return "–"
+        return format_minor(amount_minor, currency, locale, whole=whole)
+
+    return [
+        money(flow.opening_minor),
+        money(flow.new_minor),
+        money(flow.reactivation_minor),
+        money(flow.expansion_minor),
+        money(-flow.contraction_minor),
+        money(-flow.churn_minor),
+        money(flow.closing_minor),
+        *(format_ratio(ratio) for ratio in (kept.nrr, kept.grr, kept.crr)),
+    ]
+
+
+def name_of(window: Window) -> str:
+    """``Mar 2026``, ``Q1 2026``, ``2026``, ``12 months to Mar 2026``."""
+    last = window.end - timedelta(days=1)
+    match window.kind:
+        case WindowKind.MONTH:
+            return f"{last:%b %Y}"
+        case WindowKind.QUARTER:
+            return f"Q{(window.start.month + 2) // 3} {window.start.year}"
+        case WindowKind.YEAR:
+            return str(window.start.year)
+        case WindowKind.TRAILING_12:
+            return f"12 months to {last:%b %Y}"
+
+
+def policy_sentence(policy: Mapping[str, str]) -> str:
+    """What counts, in words a reader of the report can check."""
+    days = policy["past_due"].partition(":")[2]
+    overdue = f"counts for {days} days" if days else "counts"
+    return (
+        f"past due {overdue}; paused collection {_words(policy['pause_collection'])}; "
+        f"repeating coupons {policy['repeating_coupon']}; "
+        f"once coupons {policy['once_coupon']}; "
+        f"metered prices {policy['metered']}; "
+        f"churn when the subscription "
+        f"{'ends' if policy['churn'] == 'ended' else 'is cancelled'}; "
+        "trials, taxes, one-off items and refunds never count"
+    )
+
+
+def _words(value: str) -> str:
+    return {"excluded": "does not count"}.get(value, value)
+
+
+def to_markdown(report: Report, locale: str) -> str:
+    """A table a currency, and the footnotes."""
+    parts = []
+    for part in report.currencies:
+        parts.append(f"## Recurring revenue, {part.currency.upper()}\n")
+        heads = ("", *HEADINGS)
+        parts.append(_row(heads))
+        parts.append(_row(["---"] + ["---:"] * len(HEADINGS)))
+        parts += [
+            _row([label(line), *cells(line, part.currency, locale)])
+            for line in part.lines
+        ]
+        parts.append("")
+    parts += [f"{note}  " for note in footnotes(report)]
+    return "\n".join(parts) + "\n"
+
+
+def label(line: Line) -> str:
+    return name_of(line.measured.window) + ("" if line.complete else " *")
+
+
+def _row(texts: Sequence[str]) -> str:
+    return "| " + " | ".join(texts) + " |"
+
+
+FORMULA = (
+    "NRR = what the customers of the opening pay at the closing ÷ what they paid at the "
+    "opening; GRR the same with growth left out; CRR their number."
+)
+
+
+def footnotes(report: Report) -> list[str]:
+    """What a reader must know to trust the figures."""
+    notes = []
+    if any(not line.complete for part in report.currencies for line in part.lines):
+        notes.append(f"* not over yet: figures up to {report.today:%d %b %Y}.")
+    notes += [
+        FORMULA,
+        f"What counts: {policy_sentence(report.policy)}.",
+    ]
+    if report.refusals:
+        customers = len({refusal.customer for refusal in report.refusals})
+        notes.append(
+            f"Not valued: {len(report.refusals)} objects of {customers} customers are "
+            "missing from these figures; `stripe-nrr check` names them."
+        )
+    return notes

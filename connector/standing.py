@@ -1,0 +1,216 @@
+"""When a subscription counts: from its start (or the end of its trial) to its end.
+
+Comes in: a subscription's sightings, events and charges. Goes out: the spans of time in
+which its status makes it recurring revenue under the policy, each with the evidence of
+both ends.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from connector.charges import Charge
+from connector.history import Sighting
+from connector.model import Evidence, Policy
+from connector.stripe_objects import Event, Invoice, Price, Subscription, ref
+
+DAY_S = 86_400
+# Statuses in which nothing counts. "canceled" is not among them: the end says when.
+_IDLE = frozenset({"unpaid", "paused"})
+_NEVER_BEGAN = frozenset({"incomplete", "incomplete_expired"})
+
+
+class Span(NamedTuple):
+    """``end_s`` None goes on. ``began`` and ``ended`` prove the two instants."""
+
+    start_s: int
+    end_s: int | None
+    began: tuple[Evidence, ...]
+    ended: tuple[Evidence, ...]
+
+    def covers(self, at_s: int) -> bool:
+        return self.start_s <= at_s and (self.end_s is None or at_s < self.end_s)
+
+
+def spans(
+    sightings: Sequence[Sighting],
+    events: Sequence[Event],
+    charges: Sequence[Charge],
+    invoices: Sequence[Invoice],
+    prices: Mapping[str, Price],
+    policy: Policy,
+) -> list[Span]:
+    """The time in which the subscription counts, oldest first, without overlaps."""
+    current = sightings[-1].subscription
+    if current.status in _NEVER_BEGAN:
+        return []
+    end_s, ended = _end(sightings[-1], policy)
+    start_s = current.started_at
+    if end_s is not None and end_s <= start_s:
+        return []
+    began = (Evidence("subscription", current.id, start_s, "started"),)
+    life = Span(start_s, end_s, began, ended)
+    gaps = _trials(sightings[-1], charges, prices)
+    gaps += _idle(sightings, events, lambda s: s.status in _IDLE)
+    if not policy.pause_collection_counts:
+        gaps += _idle(sightings, events, lambda s: s.pause_collection is not None)
+    if policy.past_due_days is not None:
+        gaps += _overdue(invoices, policy.past_due_days * DAY_S)
+    return _without(life, gaps)
+
+
+def _end(last: Sighting, policy: Policy) -> tuple[int | None, tuple[Evidence, ...]]:
+    """When it ended, or with churn = "requested" when ending it was asked for."""
+    seen_s, now = last
+    end_s = now.ended_at
+    said = "ended"
+    if end_s is None and now.status == "canceled":
+        end_s = now.canceled_at or seen_s
+    if policy.churn_when_requested and now.canceled_at is not None:
+        end_s = now.canceled_at if end_s is None else min(end_s, now.canceled_at)
+        said = "cancellation requested"
+    if end_s is None:
+        return None, ()
+    return end_s, (Evidence("subscription", now.id, end_s, said),)
+
+
+def _trials(
+    last: Sighting, charges: Sequence[Charge], prices: Mapping[str, Price]
+) -> list[Span]:
+    """The trials: what the subscription says, and the free lines of earlier ones.
+
+    In classic mode ``trial_start`` is the first trial and ``trial_end`` the last one's; a
+    line that was charged in between shows that the trials were two.
+    """
+    now = last.subscription
+    periods: list[tuple[int, int | None]] = []
+    paid = sorted(c.start_s for c in charges if c.is_regular and c.amount_minor > 0)
+    if now.trial_end is not None:
+        start_s = now.started_at if now.trial_start is None else now.trial_start
+        between = [p for p in paid if start_s <= p < now.trial_end]
+        is_running = now.status == "trialing"
+        until_s = None if is_running else now.trial_end
+        periods.append((start_s, between[0] if between else until_s))
+    elif now.status == "trialing":
+        periods.append((now.started_at, None))
+    for charge in charges:
+        if now.trial_end is not None and _is_trial_line(charge, prices):
+            cut = [p for p in paid if charge.start_s < p < charge.end_s]
+            end_s = min([charge.end_s, *cut])
+            if charge.start_s <= now.trial_end < end_s:
+                end_s = now.trial_end  # ended early
+            if now.status != "trialing" or end_s <= last.seen_s:
+                periods.append((charge.start_s, end_s))
+    return [
+        Span(start, end, _trial(now, start, "trial"), _trial(now, end, "trial ended"))
+        for start, end in periods
+    ]
+
+
+def _is_trial_line(charge: Charge, prices: Mapping[str, Price]) -> bool:
+    """A whole period for 0, although the price and the quantity are not 0."""
+    price = prices.get(charge.price)
+    if price is None or not (price.unit_amount or price.unit_amount_decimal):
+        return False
+    return charge.is_regular and charge.amount_minor == 0 and charge.quantity > 0
+
+
+def _trial(
+    subscription: Subscription, at_s: int | None, said: str
+) -> tuple[Evidence, ...]:
+    if at_s is None:
+        return ()
+    return (Evidence("subscription", subscription.id, at_s, said),)
+
+
+class _Look(NamedTuple):
+    at_s: int
+    subscription: Subscription
+    evidence: Evidence
+
+
+def _looks(sightings: Iterable[Sighting], events: Iterable[Event]) -> list[_Look]:
+    """Every moment at which the subscription's state is known, oldest first."""
+    looks = []
+    for event in events:
+        if event.subscription is not None:
+            proof = Evidence("event", event.id, event.created, event.type)
+            looks.append(_Look(event.created, event.subscription, proof))
+    for seen_s, subscription in sightings:
+        at_s, kind = seen_s, "observed"
+        details = subscription.status_details
+        paused = details.paused if details is not None else None
+        if subscription.status == "paused" and paused and paused.transitioned_at:
+            at_s, kind = paused.transitioned_at, "subscription"
+        proof = Evidence(kind, subscription.id, at_s, subscription.status)
+        looks.append(_Look(at_s, subscription, proof))
+    return sorted(looks, key=lambda look: look.at_s)
+
+
+def _idle(
+    sightings: Sequence[Sighting],
+    events: Sequence[Event],
+    is_idle: Callable[[Subscription], bool],
+) -> list[Span]:
+    """From each look that shows it idle to the next one that does not."""
+    looks = [x for x in _looks(sightings, events) if x.subscription.ended_at is None]
+    gaps: list[Span] = []
+    since: _Look | None = None
+    for look in looks:
+        if is_idle(look.subscription):
+            since = since or look
+        elif since is not None:
+            began, ended = (since.evidence,), (look.evidence,)
+            gaps.append(Span(since.at_s, look.at_s, began, ended))
+            since = None
+    if since is not None:
+        gaps.append(Span(since.at_s, None, (since.evidence,), ()))
+    return gaps
+
+
+def _overdue(invoices: Iterable[Invoice], grace_s: int) -> list[Span]:
+    """From ``grace_s`` after an invoice was due to the moment it was paid."""
+    gaps = []
+    for invoice in invoices:
+        moments = invoice.status_transitions
+        due_s = invoice.due_date or (moments.finalized_at if moments else None)
+        if invoice.status not in ("open", "paid", "uncollectible") or due_s is None:
+            continue
+        paid_s = moments.paid_at if moments else None
+        late_s = due_s + grace_s
+        if paid_s is None or paid_s > late_s:
+            began = (Evidence("invoice", invoice.id, late_s, "past due"),)
+            ended = (Evidence("invoice", invoice.id, paid_s, "paid"),) if paid_s else ()
+            gaps.append(Span(late_s, paid_s, began, ended))
+    return gaps
+
+
+def names(invoice: Invoice, subscription: str) -> bool:
+    """Whether the invoice bills the subscription."""
+    details = invoice.parent.subscription_details if invoice.parent else None
+    return details is not None and ref(details.subscription) == subscription
+
+
+def _without(life: Span, gaps: Iterable[Span]) -> list[Span]:
+    """``life`` minus the gaps; ends of gaps are beginnings of what counts."""
+    counted = [life]
+    for gap in sorted(gaps, key=lambda gap: gap.start_s):
+        counted = [part for span in counted for part in _cut(span, gap)]
+    assert all(
+        a.end_s is not None and a.end_s <= b.start_s for a, b in pairwise(counted)
+    )
+    return counted
+
+
+def _cut(span: Span, gap: Span) -> list[Span]:
+    gap_end_s = gap.end_s
+    if span.end_s is not None and gap.start_s >= span.end_s:
+        return [span]
+    if gap_end_s is not None and gap_end_s <= span.start_s:
+        return [span]
+    parts = []
+    if gap.start_s > span.start_s:
+        parts.append(Span(span.start_s, gap.start_s, span.began, gap.began))
+    if gap_end_s is not None and (span.end_s is None or gap_end_s < span.end_s):
+        parts.append(Span(gap_end_s, span.end_s, gap.ended, span.ended))
+    return parts

@@ -1,0 +1,550 @@
+"""Stripe's objects at the pinned API version, with only the fields that MRR needs.
+
+The one room that knows Stripe's field names. ``decode`` reads Stripe's JSON, ``body``
+writes the same struct back as the trimmed copy that the mirror keeps: whatever is not a
+field here (email, address, card, free text) is never stored.
+
+Objects from before and after a change of shape both read: a discount carries its coupon
+in ``source`` since clover, directly before; an event shows the shape of its own version.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Generic, TypeVar
+
+import msgspec
+
+from connector.errors import UnknownStripeShape
+
+T = TypeVar("T")
+
+
+class Base(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Immutable; unknown fields are ignored; empty ones are not written back."""
+
+
+class ListOf(Base, Generic[T], frozen=True, kw_only=True):
+    data: list[T] = []
+    has_more: bool = False
+
+
+# Catalogue
+
+
+class Recurring(Base, frozen=True, kw_only=True):
+    interval: str
+    interval_count: int = 1
+    usage_type: str | None = "licensed"
+
+
+class PriceTier(Base, frozen=True, kw_only=True):
+    up_to: int | None = None
+    unit_amount: int | None = None
+    unit_amount_decimal: Decimal | None = None
+    flat_amount: int | None = None
+    flat_amount_decimal: Decimal | None = None
+
+
+class TransformQuantity(Base, frozen=True, kw_only=True):
+    divide_by: int
+    round: str
+
+
+class CurrencyOption(Base, frozen=True, kw_only=True):
+    unit_amount: int | None = None
+    unit_amount_decimal: Decimal | None = None
+    tiers: list[PriceTier] | None = None
+    tax_behavior: str | None = None
+
+
+class Price(Base, frozen=True, kw_only=True):
+    id: str
+    created: int = 0
+    currency: str = ""
+    product: "str | Ref | None" = None
+    billing_scheme: str | None = "per_unit"
+    unit_amount: int | None = None
+    unit_amount_decimal: Decimal | None = None
+    recurring: Recurring | None = None
+    tiers_mode: str | None = None
+    tiers: list[PriceTier] | None = None
+    transform_quantity: TransformQuantity | None = None
+    tax_behavior: str | None = None
+    currency_options: dict[str, CurrencyOption] | None = None
+
+
+class Product(Base, frozen=True, kw_only=True):
+    id: str
+    created: int = 0
+    name: str | None = None
+    unit_label: str | None = None
+
+
+class CouponAmount(Base, frozen=True, kw_only=True):
+    amount_off: int
+
+
+class AppliesTo(Base, frozen=True, kw_only=True):
+    products: list[str] = []
+
+
+class Coupon(Base, frozen=True, kw_only=True):
+    id: str
+    created: int = 0
+    duration: str | None = None
+    percent_off: Decimal | None = None
+    amount_off: int | None = None
+    currency: str | None = None
+    currency_options: dict[str, CouponAmount] | None = None
+    applies_to: AppliesTo | None = None
+
+
+class Ref(Base, frozen=True, kw_only=True):
+    """An expanded object of which only the id matters."""
+
+    id: str
+
+
+class CouponSource(Base, frozen=True, kw_only=True):
+    coupon: str | Coupon | None = None
+
+
+class Discount(Base, frozen=True, kw_only=True):
+    """``end`` None is open-ended. ``invoice`` is set on a discount of one invoice."""
+
+    id: str
+    start: int = 0
+    end: int | None = None
+    source: CouponSource | None = None
+    coupon: str | Coupon | None = None
+    customer: str | Ref | None = None
+    subscription: str | None = None
+    subscription_item: str | None = None
+    invoice: str | None = None
+    invoice_item: str | None = None
+
+    @property
+    def named_coupon(self) -> str | Coupon | None:
+        return self.source.coupon if self.source is not None else self.coupon
+
+
+# Customers and subscriptions
+
+
+class Address(Base, frozen=True, kw_only=True):
+    country: str | None = None
+
+
+class Customer(Base, frozen=True, kw_only=True):
+    """``name`` and ``address`` are read to make ``label`` and ``country``, not kept."""
+
+    id: str
+    created: int = 0
+    deleted: bool = False
+    discount: Discount | None = None
+    label: str | None = None
+    country: str | None = None
+    metadata: dict[str, str] | None = None
+    name: str | None = None
+    address: Address | None = None
+
+
+class TaxRate(Base, frozen=True, kw_only=True):
+    inclusive: bool = False
+    percentage: Decimal = Decimal(0)
+
+
+class SubscriptionItem(Base, frozen=True, kw_only=True):
+    id: str
+    price: Price | None = None
+    quantity: int | None = None
+    quantity_decimal: Decimal | None = None
+    created: int = 0
+    discounts: list[str | Discount] | None = None
+    tax_rates: list[TaxRate] | None = None
+
+
+class PauseCollection(Base, frozen=True, kw_only=True):
+    behavior: str | None = None
+
+
+class PausedDetails(Base, frozen=True, kw_only=True):
+    transitioned_at: int | None = None
+
+
+class StatusDetails(Base, frozen=True, kw_only=True):
+    paused: PausedDetails | None = None
+
+
+class Subscription(Base, frozen=True, kw_only=True):
+    id: str
+    customer: str | Ref
+    status: str
+    created: int = 0
+    currency: str = ""
+    start_date: int | None = None
+    ended_at: int | None = None
+    canceled_at: int | None = None
+    cancel_at: int | None = None
+    cancel_at_period_end: bool | None = False
+    trial_start: int | None = None
+    trial_end: int | None = None
+    items: ListOf[SubscriptionItem] = ListOf()
+    discounts: list[str | Discount] | None = None
+    discount: Discount | None = None
+    pause_collection: PauseCollection | None = None
+    status_details: StatusDetails | None = None
+    default_tax_rates: list[TaxRate] | None = None
+
+    @property
+    def started_at(self) -> int:
+        return self.created if self.start_date is None else self.start_date
+
+    @property
+    def all_discounts(self) -> list[str | Discount]:
+        """The subscription's own discounts, in the order Stripe applies them."""
+        if self.discounts:
+            return self.discounts
+        return [] if self.discount is None else [self.discount]
+
+    @property
+    def what_counts(self) -> tuple[object, ...]:
+        """All that MRR depends on; while this is the same, nothing has happened."""
+        return (
+            self.status,
+            self.started_at,
+            self.ended_at,
+            self.canceled_at,
+            self.trial_start,
+            self.trial_end,
+            self.pause_collection,
+            [(i.id, i.price and i.price.id, i.quantity) for i in self.items.data],
+            [ref(d) for d in self.all_discounts],
+            [[ref(d) for d in i.discounts or ()] for i in self.items.data],
+        )
+
+
+# Invoices
+
+
+class Period(Base, frozen=True, kw_only=True):
+    start: int
+    end: int
+
+
+class CreditedItems(Base, frozen=True, kw_only=True):
+    invoice: str | None = None
+
+
+class ProrationDetails(Base, frozen=True, kw_only=True):
+    """``credited_items`` names what a credit takes back; None on a debit."""
+
+    credited_items: CreditedItems | None = None
+
+
+class ItemParent(Base, frozen=True, kw_only=True):
+    """``subscription_item_details`` or ``invoice_item_details`` of a line."""
+
+    subscription: str | Ref | None = None
+    subscription_item: str | Ref | None = None
+    invoice_item: str | Ref | None = None
+    proration: bool = False
+    proration_details: ProrationDetails | None = None
+
+
+class LineParent(Base, frozen=True, kw_only=True):
+    subscription_item_details: ItemParent | None = None
+    invoice_item_details: ItemParent | None = None
+    subscription_details: ItemParent | None = None
+
+
+class PriceDetails(Base, frozen=True, kw_only=True):
+    price: str | Price | None = None
+    product: str | Ref | None = None
+
+
+class Pricing(Base, frozen=True, kw_only=True):
+    price_details: PriceDetails | None = None
+    unit_amount_decimal: Decimal | None = None
+
+
+class DiscountAmount(Base, frozen=True, kw_only=True):
+    amount: int
+    discount: str | Discount | None = None
+
+
+class Tax(Base, frozen=True, kw_only=True):
+    amount: int
+    tax_behavior: str | None = None
+    taxable_amount: int | None = None
+
+
+class Line(Base, frozen=True, kw_only=True):
+    id: str
+    amount: int
+    period: Period
+    currency: str = ""
+    quantity: int | None = None
+    quantity_decimal: Decimal | None = None
+    parent: LineParent | None = None
+    pricing: Pricing | None = None
+    discounts: list[str | Discount] | None = None
+    discount_amounts: list[DiscountAmount] | None = None
+    taxes: list[Tax] | None = None
+
+
+class StatusTransitions(Base, frozen=True, kw_only=True):
+    finalized_at: int | None = None
+    paid_at: int | None = None
+
+
+class InvoiceParent(Base, frozen=True, kw_only=True):
+    subscription_details: ItemParent | None = None
+
+
+class Invoice(Base, frozen=True, kw_only=True):
+    id: str
+    customer: str | Ref | None = None
+    created: int = 0
+    currency: str = ""
+    status: str | None = None
+    due_date: int | None = None
+    parent: InvoiceParent | None = None
+    status_transitions: StatusTransitions | None = None
+    discounts: list[str | Discount] | None = None
+    lines: ListOf[Line] = ListOf()
+
+
+class InvoiceItem(Base, frozen=True, kw_only=True):
+    """``invoice`` None is pending: it waits for the next invoice."""
+
+    id: str
+    amount: int
+    date: int
+    period: Period
+    customer: str | Ref | None = None
+    currency: str = ""
+    proration: bool = False
+    quantity: int | None = None
+    quantity_decimal: Decimal | None = None
+    parent: LineParent | None = None
+    pricing: Pricing | None = None
+    proration_details: ProrationDetails | None = None
+    invoice: str | None = None
+
+
+# Events
+
+
+class EventData(Base, frozen=True, kw_only=True):
+    object: msgspec.Raw = msgspec.Raw(b"{}")
+    previous_attributes: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class StripeEvent(Base, frozen=True, kw_only=True):
+    """An event as it arrives; ``Event`` is what is kept of it."""
+
+    id: str
+    type: str
+    created: int
+    data: EventData = EventData()
+
+
+class Previous(Base, frozen=True, kw_only=True):
+    """What a subscription was just before an event; None where it did not change."""
+
+    items: ListOf[SubscriptionItem] | None = None
+    status: str | None = None
+    quantity: int | None = None
+    discounts: list[str | Discount] | None = None
+
+
+class Touched(Base, frozen=True, kw_only=True):
+    """The object an event is about, as far as finding its customer needs it."""
+
+    id: str | None = None
+    object: str | None = None
+    customer: str | Ref | None = None
+
+
+class Event(Base, frozen=True, kw_only=True):
+    """Evidence of a moment: the subscription or discount as the event shows it."""
+
+    id: str
+    type: str
+    created: int
+    customer: str | Ref | None = None
+    touched: str | None = None
+    subscription: Subscription | None = None
+    previous: Previous = Previous()
+    discount: Discount | None = None
+
+
+class Listing(Base, frozen=True, kw_only=True):
+    """How one kind of object is paged: path, filters, what to expand, its type."""
+
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+    type: type[Base]
+    needs: str = ""  # the permission a restricted key must have
+
+
+EVENT_TYPES = (
+    "customer.subscription.created",
+    "customer.subscription.updated",
+    "customer.subscription.deleted",
+    "customer.subscription.paused",
+    "customer.subscription.resumed",
+    "customer.subscription.pending_update_applied",
+    "customer.discount.created",
+    "customer.discount.updated",
+    "customer.discount.deleted",
+    "invoice.finalized",
+    "invoice.paid",
+    "invoice.voided",
+    "invoice.marked_uncollectible",
+    "invoice.updated",
+    "invoiceitem.created",
+    "invoiceitem.deleted",
+    "customer.created",
+    "customer.updated",
+    "customer.deleted",
+)
+
+# In the order of the walk: what others refer to comes first.
+LISTINGS: Mapping[str, Listing] = {
+    "products": Listing(path="/v1/products", type=Product, needs="Products: Read"),
+    "prices": Listing(
+        path="/v1/prices",
+        params=(
+            ("active", "true"),
+            ("expand[]", "data.tiers"),
+            ("expand[]", "data.currency_options"),
+        ),
+        type=Price,
+        needs="Prices: Read",
+    ),
+    "archived prices": Listing(
+        path="/v1/prices",
+        params=(
+            ("active", "false"),
+            ("expand[]", "data.tiers"),
+            ("expand[]", "data.currency_options"),
+        ),
+        type=Price,
+        needs="Prices: Read",
+    ),
+    "coupons": Listing(
+        path="/v1/coupons",
+        params=(
+            ("expand[]", "data.applies_to"),
+            ("expand[]", "data.currency_options"),
+        ),
+        type=Coupon,
+        needs="Coupons: Read",
+    ),
+    "customers": Listing(path="/v1/customers", type=Customer, needs="Customers: Read"),
+    "subscriptions": Listing(
+        path="/v1/subscriptions",
+        params=(
+            ("status", "all"),  # the default hides every customer who left
+            ("expand[]", "data.discounts.source.coupon"),
+            ("expand[]", "data.items.data.discounts"),
+        ),
+        type=Subscription,
+        needs="Subscriptions: Read",
+    ),
+    "invoices": Listing(
+        path="/v1/invoices",
+        params=(
+            ("expand[]", "data.discounts.source.coupon"),
+            ("expand[]", "data.lines.data.discounts"),
+        ),
+        type=Invoice,
+        needs="Invoices: Read",
+    ),
+    "invoice items": Listing(
+        path="/v1/invoiceitems",
+        params=(("pending", "true"),),
+        type=InvoiceItem,
+        needs="Invoice Items: Read",
+    ),
+    "events": Listing(
+        path="/v1/events",
+        params=tuple(("types[]", name) for name in EVENT_TYPES),
+        type=StripeEvent,
+        needs="Events: Read",
+    ),
+}
+
+
+def decode(raw: bytes | msgspec.Raw, shape: type[T]) -> T:
+    """Read JSON as ``shape``; ``UnknownStripeShape`` names the field that does not fit."""
+    try:
+        return msgspec.json.decode(raw, type=shape)
+    except msgspec.ValidationError as error:
+        raise UnknownStripeShape(
+            f"Stripe's answer does not look like a {shape.__name__}: {error}",
+            fix="report this with the field's name; the figures of other "
+            "customers are not touched by it",
+        ) from error
+
+
+def body(thing: Base) -> bytes:
+    """The trimmed copy the mirror keeps: ``thing``'s own fields as JSON."""
+    return msgspec.json.encode(thing)
+
+
+def ref(thing: object) -> str:
+    """The id of something that is an id, or an expanded object; "" for None."""
+    if thing is None:
+        return ""
+    return thing if isinstance(thing, str) else str(getattr(thing, "id"))  # noqa: B009
+
+
+def labelled(
+    customer: Customer, label: str, metadata_keys: tuple[str, ...]
+) -> Customer:
+    """The customer as it is stored: a display label, a country, chosen metadata.
+
+    ``label`` is ``name``, ``metadata:KEY`` or ``id`` (no label at all).
+    """
+    metadata = customer.metadata or {}
+    source, _, key = label.partition(":")
+    text = metadata.get(key) if source == "metadata" else None
+    if source == "name":
+        text = customer.name
+    kept = {key: metadata[key] for key in metadata_keys if key in metadata}
+    return Customer(
+        id=customer.id,
+        created=customer.created,
+        deleted=customer.deleted,
+        discount=customer.discount,
+        label=text,
+        country=customer.address.country if customer.address else None,
+        metadata=kept or None,
+    )
+
+
+def trimmed(event: StripeEvent) -> Event:
+    """What is kept of an event: the state it shows, or at least whom it touches."""
+    touched = decode(event.data.object, Touched)
+    about = event.type
+    subscription = discount = None
+    previous = Previous()
+    if about.startswith("customer.subscription."):
+        subscription = decode(event.data.object, Subscription)
+        previous = decode(event.data.previous_attributes, Previous)
+    elif about.startswith("customer.discount."):
+        discount = decode(event.data.object, Discount)
+    is_customer = touched.object == "customer"
+    return Event(
+        id=event.id,
+        type=about,
+        created=event.created,
+        customer=touched.id if is_customer else touched.customer,
+        touched=touched.id,
+        subscription=subscription,
+        previous=previous,
+        discount=discount,
+    )

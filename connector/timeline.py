@@ -1,0 +1,286 @@
+"""One customer's billing history → MRR steps over time, each with its evidence.
+
+For each subscription three things are found independently: what its items were
+(``facts``), when it counts (``standing``) and which discounts were in force
+(``discounts``). Wherever one of them changes, the items are valued anew (``mrr``).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
+
+from connector.charges import Charge, charges
+from connector.discounts import applied, offs, unresolved
+from connector.errors import Unvalued
+from connector.facts import Change, Holding, is_metered, item_changes
+from connector.history import Catalogue, History, Sighting
+from connector.model import Evidence, Off, Policy, Refusal, Step, Tariff, Terms
+from connector.mrr import interval_minor, monthly_minor, tariff
+from connector.standing import names, spans
+from connector.stripe_objects import Event, Price, ref
+
+
+class Timeline(NamedTuple):
+    """``steps`` are in order of time. ``next_s`` is the first step still to come.
+
+    ``next_s`` is None where nothing is scheduled; by then the customer must be derived
+    again, though nothing in Stripe will have changed.
+    """
+
+    steps: tuple[Step, ...]
+    refusals: tuple[Refusal, ...]
+    next_s: int | None
+
+
+def timeline(history: History, policy: Policy, until_s: int) -> Timeline:
+    """Derive a customer's steps up to ``until_s``; what cannot be valued is refused."""
+    steps: list[Step] = []
+    refused: list[Unvalued] = []
+    later: list[int] = []
+    by_subscription = charges(history)
+    for subscription, sightings in history.sightings.items():
+        story = _Story(
+            history, sightings, by_subscription.get(subscription, []), policy
+        )
+        for step in story.steps():
+            if step.at_s <= until_s:
+                steps.append(step)
+            else:
+                later.append(step.at_s)
+        refused += story.refused
+    for subscription in by_subscription.keys() - history.sightings.keys():
+        orphan = by_subscription[subscription][0]
+        refused.append(Unvalued(orphan.id, "subscription", subscription or None))
+    steps.sort(key=lambda step: (step.at_s, step.subscription, step.item))
+    refusals = {
+        Refusal(
+            customer=history.customer,
+            object_id=each.object_id,
+            field=each.field,
+            value=str(each.value),
+        )
+        for each in refused
+    }
+    return Timeline(tuple(steps), tuple(sorted(refusals)), min(later, default=None))
+
+
+class _Story:
+    """One subscription's history, worked out once, then valued at each instant."""
+
+    def __init__(
+        self,
+        history: History,
+        sightings: Sequence[Sighting],
+        charged: Sequence[Charge],
+        policy: Policy,
+    ) -> None:
+        now = sightings[-1].subscription
+        events = [e for e in history.events if _is_about(e, now.id)]
+        known = [c for c in charged if c.item]
+        bills = [i for i in history.invoices if names(i, now.id)]
+        self.refused = [
+            Unvalued(c.id, "subscription_item", None) for c in charged if not c.item
+        ]
+        self.subscription = now
+        priced = [i.price for i in now.items.data if i.price is not None]
+        self.currency = now.currency or (priced[0].currency if priced else "")
+        self.policy = policy
+        self.catalogue = _with_own_prices(history.catalogue, sightings, events)
+        prices = self.catalogue.prices
+        self.changes = item_changes(sightings, known, events, prices)
+        self.spans = spans(sightings, events, known, bills, prices, policy)
+        self.applied, unknown = applied(history, sightings, known, events, policy)
+        self.refused += unknown
+        if self.spans:
+            self.refused += unresolved(history, sightings, known)
+        self.charged = {(c.item, c.start_s): c for c in known if c.is_regular}
+        self.usage = _usage(known, prices) if policy.metered_invoiced else {}
+        self.taxes = _inclusive_taxes(sightings, known)
+
+    def steps(self) -> Iterator[Step]:
+        """Every item's steps, in order of time; equal neighbours are left out."""
+        last: dict[str, Terms | None] = {}
+        for at_s in self._instants():
+            now = self._terms_at(at_s)
+            for item in sorted(now.keys() | last.keys()):
+                terms = now.get(item)
+                if terms == last.get(item):
+                    continue
+                last[item] = terms
+                yield Step(
+                    at_s=at_s,
+                    subscription=self.subscription.id,
+                    item=item,
+                    currency=self.currency,
+                    terms=terms,
+                    mrr_minor=0 if terms is None else monthly_minor(terms),
+                    evidence=self._evidence(item, at_s),
+                )
+
+    def _instants(self) -> list[int]:
+        instants = {c.at_s for changes in self.changes.values() for c in changes}
+        instants |= {at_s for usage in self.usage.values() for at_s, _ in usage}
+        ends = [(s.start_s, s.end_s) for s in self.spans]
+        ends += [(a.start_s, a.end_s) for a in self.applied]
+        instants |= {at_s for pair in ends for at_s in pair if at_s is not None}
+        return sorted(instants)
+
+    def _terms_at(self, at_s: int) -> dict[str, Terms]:
+        """What each item that counts at ``at_s`` costs, discounts included."""
+        if not any(span.covers(at_s) for span in self.spans):
+            return {}
+        rates: dict[str, tuple[Tariff, Decimal]] = {}
+        for item, changes in self.changes.items():
+            holding = _latest(changes, at_s)
+            if holding is None:
+                continue
+            valued = self._rate(item, holding, at_s)
+            if valued is not None:
+                rates[item] = valued
+        gross = {item: interval_minor(*rate) for item, rate in rates.items()}
+        reductions = self._offs(at_s, gross, rates)
+        return {
+            item: Terms(
+                tariff=rate,
+                quantity=quantity,
+                offs=reductions.get(item, ()),
+                inclusive_tax=self._tax(item, rate),
+            )
+            for item, (rate, quantity) in rates.items()
+        }
+
+    def _rate(
+        self, item: str, holding: Holding, at_s: int
+    ) -> tuple[Tariff, Decimal] | None:
+        """None for what the policy leaves out, and for what is refused."""
+        price = self.catalogue.prices.get(holding.price)
+        quantity = holding.quantity
+        if is_metered(price):
+            used = [q for end_s, q in self.usage.get(item, ()) if end_s <= at_s]
+            if not used:
+                return None
+            quantity = used[-1]
+        try:
+            if price is None:
+                raise Unvalued(item, "price", holding.price or None)  # noqa: TRY301
+            rate = tariff(
+                price,
+                self.currency or price.currency,
+                unit_amount_minor=holding.unit_amount_minor,
+                unit_label=self._unit_label(ref(price.product)),
+            )
+        except Unvalued as error:
+            self.refused.append(error)
+            return None
+        return rate, quantity
+
+    def _unit_label(self, product: str) -> str:
+        known = self.catalogue.products.get(product)
+        return (known.unit_label or "") if known is not None else ""
+
+    def _offs(
+        self,
+        at_s: int,
+        gross: Mapping[str, Fraction],
+        rates: Mapping[str, tuple[Tariff, Decimal]],
+    ) -> dict[str, tuple[Off, ...]]:
+        """Each item's discounts; none at all where one of them has no value here."""
+        if not self.applied:
+            return {}
+        prices = self.catalogue.prices
+        products = {i: ref(prices[r.price].product) for i, (r, _) in rates.items()}
+        currency = self.currency
+        try:
+            return offs(self.applied, at_s, gross, currency, products)
+        except Unvalued as error:
+            self.refused.append(error)
+            return {}
+
+    def _tax(self, item: str, rate: Tariff) -> Fraction:
+        behavior = self.catalogue.prices[rate.price].tax_behavior
+        if behavior == "exclusive":
+            return Fraction(0)
+        return self.taxes.get(item, Fraction(0))
+
+    def _evidence(self, item: str, at_s: int) -> tuple[Evidence, ...]:
+        """Whatever shows a change of this item at this instant, each once."""
+        proof: list[Evidence] = []
+        for change in self.changes.get(item, ()):
+            if change.at_s == at_s:
+                proof += change.evidence
+        for span in self.spans:
+            if at_s in (span.start_s, span.end_s):
+                proof += span.began if at_s == span.start_s else span.ended
+        for each in self.applied:
+            if each.item in ("", item):
+                if at_s == each.start_s:
+                    proof += each.began()
+                elif at_s == each.end_s:
+                    proof += each.ended
+        line = self.charged.get((item, at_s))
+        if line is not None:
+            proof += line.evidence()
+        return tuple(dict.fromkeys(proof))
+
+
+def _is_about(event: Event, subscription: str) -> bool:
+    if event.subscription is not None:
+        return event.subscription.id == subscription
+    return event.discount is not None
+
+
+def _latest(changes: Sequence[Change], at_s: int) -> Holding | None:
+    holding = None
+    for change in changes:
+        if change.at_s > at_s:
+            break
+        holding = change.holding
+    return holding
+
+
+def _with_own_prices(
+    catalogue: Catalogue, sightings: Sequence[Sighting], events: Sequence[Event]
+) -> Catalogue:
+    """The catalogue, and prices that only the subscription itself still shows.
+
+    A listed price wins: it carries tiers and currency options, which items never do.
+    """
+    seen = [s.subscription for s in sightings]
+    seen += [e.subscription for e in events if e.subscription is not None]
+    own = {
+        i.price.id: i.price for s in seen for i in s.items.data if i.price is not None
+    }
+    missing = {key: price for key, price in own.items() if key not in catalogue.prices}
+    if not missing:
+        return catalogue
+    return Catalogue(
+        prices={**missing, **catalogue.prices},
+        coupons=catalogue.coupons,
+        products=catalogue.products,
+    )
+
+
+def _usage(
+    charged: Sequence[Charge], prices: Mapping[str, Price]
+) -> dict[str, list[tuple[int, Decimal]]]:
+    """Each metered item's invoiced quantities, by the end of their period."""
+    used: dict[str, list[tuple[int, Decimal]]] = {}
+    for charge in charged:
+        if is_metered(prices.get(charge.price)) and charge.is_regular:
+            used.setdefault(charge.item, []).append((charge.end_s, charge.quantity))
+    return {item: sorted(found) for item, found in used.items()}
+
+
+def _inclusive_taxes(
+    sightings: Sequence[Sighting], charged: Sequence[Charge]
+) -> dict[str, Fraction]:
+    """Each item's tax inside its price: as its rates say, else as its lines do."""
+    found = {c.item: c.inclusive_tax for c in charged if c.inclusive_tax}
+    for _, subscription in sightings:
+        for item in subscription.items.data:
+            rates = item.tax_rates or subscription.default_tax_rates or ()
+            percent = sum((r.percentage for r in rates if r.inclusive), Decimal(0))
+            if percent:
+                found[item.id] = Fraction(percent) / 100
+    return found

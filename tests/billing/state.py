@@ -1,0 +1,180 @@
+"""The engine's own nouns, which the renderers turn into Stripe's objects.
+
+    Customer        who pays; a credit balance; whether the card works
+      Subscription  a status, an anchor, discounts
+        Item        price × quantity, its current period
+          Change    what the item's MRR truly became, and when
+          Sighting  an instant at which Stripe's objects show the item's state
+      Invoice
+        Line        a pending invoice item until an invoice takes it
+
+Instants are unix seconds; amounts are minor units.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.billing.catalogue import Coupon, Price
+
+Json = dict[str, Any]
+COUNTS = frozenset({"active", "past_due"})
+BILLED = frozenset({"open", "paid", "uncollectible"})  # invoices whose lines are proof
+
+
+@dataclass(slots=True, kw_only=True)
+class Customer:
+    id: str
+    created: int
+    name: str
+    email: str
+    prefix: str
+    country: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    currency: str | None = None
+    balance: int = 0  # negative: credit
+    pays: bool = True
+    delinquent: bool = False
+    invoices_numbered: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Discount:
+    id: str
+    coupon: Coupon
+    start: int
+    end: int | None
+    customer: str
+    subscription: str
+    subscription_item: str | None = None
+
+    def runs(self, at: int) -> bool:
+        return self.start <= at and (self.end is None or at < self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    at: int
+    mrr_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    at: int
+    source: str  # "subscription", "item", or an in_, ii_ or di_ id
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Item:
+    id: str
+    subscription: "Subscription"
+    price: Price
+    quantity: int
+    created: int
+    period_start: int
+    period_end: int
+    discounts: list[Discount] = field(default_factory=list)
+    removed: bool = False
+    usage: int = 0
+    billed_net: int = 0  # what the whole current period costs as last billed
+    last_line: "Line | None" = None
+    changes: list[Change] = field(default_factory=list)
+    sightings: list[Sighting] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Subscription:
+    id: str
+    customer: Customer
+    created: int
+    currency: str
+    anchor: int
+    mode: str  # classic | flexible
+    status: str = "active"
+    items: list[Item] = field(default_factory=list)
+    removed_items: list[Item] = field(default_factory=list)
+    discounts: list[Discount] = field(default_factory=list)
+    pending: "list[Line]" = field(default_factory=list)
+    trial_start: int | None = None
+    trial_end: int | None = None
+    cancel_at: int | None = None
+    cancel_at_period_end: bool = False
+    canceled_at: int | None = None
+    ended_at: int | None = None
+    cancel_reason: str | None = None
+    pause: Json | None = None
+    latest_invoice: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def holders(self) -> "list[Subscription | Item]":
+        """Whatever may hold a discount."""
+        return [self, *self.items]
+
+    @property
+    def all_items(self) -> list[Item]:
+        return self.items + self.removed_items
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Line:
+    """A line of an invoice; before that, a pending invoice item (``id`` is empty)."""
+
+    id: str = ""
+    invoice: str | None = None
+    invoice_item: str | None = None
+    date: int
+    customer: Customer
+    subscription: Subscription | None
+    item: Item | None  # None: a one-off charge
+    price: Price
+    quantity: int
+    amount: int
+    start: int
+    end: int
+    description: str
+    unit_amount: str | None
+    proration: bool = False
+    discountable: bool = True
+    credits: "Line | None" = None
+    discounted: list[tuple[Discount, int]] = field(default_factory=list)
+
+    @property
+    def net(self) -> int:
+        return self.amount - sum(amount for _, amount in self.discounted)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Invoice:
+    id: str
+    customer: Customer
+    subscription: Subscription
+    created: int
+    reason: str
+    lines: list[Line]
+    discounts: list[Discount]
+    period_start: int
+    period_end: int
+    status: str = "draft"
+    auto_advance: bool = True
+    number: str | None = None
+    finalized_at: int | None = None
+    paid_at: int | None = None
+    voided_at: int | None = None
+    uncollectible_at: int | None = None
+    attempts: int = 0
+    next_attempt: int | None = None
+    starting_balance: int = 0
+    ending_balance: int | None = None
+
+    @property
+    def subtotal(self) -> int:
+        """Before discounts of the whole invoice, after those of single items."""
+        return sum(
+            line.amount
+            - sum(n for d, n in line.discounted if d.subscription_item is not None)
+            for line in self.lines
+        )
+
+    @property
+    def total(self) -> int:
+        return sum(line.net for line in self.lines)

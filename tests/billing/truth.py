@@ -1,0 +1,106 @@
+"""What each item's MRR truly is, and what Stripe's objects let anyone see of it.
+
+True: by metrics.md §2's defaults, exactly, rounded once per item, half to even. Seen:
+a change counts from the first instant at which an object that Stripe still shows gives
+the new state (metrics.md §3). A state that was replaced before anything showed it is
+not seen at all; one that only the subscription as it is today shows is ``observed``.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from tests.billing.catalogue import Coupon
+from tests.billing.state import COUNTS, Item
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """From ``at`` on the MRR is ``mrr_minor``."""
+
+    at: int
+    mrr_minor: int
+    observed: bool = False
+
+
+def off(coupon: Coupon, amount: Fraction) -> Fraction:
+    """What the coupon takes from ``amount``."""
+    if coupon.percent_off is not None:
+        return amount * Fraction(coupon.percent_off) / 100
+    assert coupon.amount_off is not None
+    return min(Fraction(coupon.amount_off), amount)
+
+
+def _own_net(item: Item, at: int) -> Fraction:
+    amount = item.price.amount(item.quantity)
+    for made in item.discounts:
+        if made.coupon.duration != "once" and made.runs(at):
+            amount -= off(made.coupon, amount)
+    return amount
+
+
+def recurring_net(item: Item, at: int) -> Fraction:
+    """One period's amount less the discounts that recur.
+
+    An amount off the whole subscription is shared by the items of the same interval,
+    in proportion to what they cost.
+    """
+    sub = item.subscription
+    peers = [i for i in sub.items if not i.price.metered]
+    total = sum(
+        (_own_net(i, at) for i in peers if i.price.cycle == item.price.cycle),
+        Fraction(0),
+    )
+    mine = _own_net(item, at)
+    for made in sub.discounts:
+        if made.coupon.duration != "once" and made.runs(at) and total:
+            left = total - off(made.coupon, total)
+            mine, total = mine * left / total, left
+    return mine
+
+
+def item_mrr_minor(item: Item, at: int) -> int:
+    if item.removed or item.price.metered or item.subscription.status not in COUNTS:
+        return 0
+    return round(item.price.monthly(recurring_net(item, at)))
+
+
+def true_steps(item: Item) -> list[Step]:
+    return [Step(change.at, change.mrr_minor) for change in item.changes]
+
+
+def seen_steps(item: Item, sightings: Iterable[int], now: int) -> list[Step]:
+    """The item's steps as its sightings date them."""
+    found: list[Step] = []
+    seen = sorted(sightings)
+    alive = item.subscription.ended_at is None
+    for n, change in enumerate(item.changes):
+        last = n == len(item.changes) - 1
+        until = now + 1 if last else item.changes[n + 1].at
+        at = next((s for s in seen if change.at <= s < until), None)
+        if at is not None:
+            found.append(Step(at, change.mrr_minor))
+        elif last and alive:
+            found.append(Step(now, change.mrr_minor, observed=True))
+    return found
+
+
+def added_up(
+    items: Iterable[Item], steps_of: Callable[[Item], list[Step]]
+) -> list[Step]:
+    """The items' steps → the customer's, one an instant, each a change."""
+    moves: dict[int, tuple[int, bool]] = {}
+    for item in items:
+        before = 0
+        for step in steps_of(item):
+            moved, observed = moves.get(step.at, (0, False))
+            moved += step.mrr_minor - before
+            moves[step.at] = (moved, observed or step.observed)
+            before = step.mrr_minor
+    found: list[Step] = []
+    mrr_minor = 0
+    for at, (moved, observed) in sorted(moves.items()):
+        if moved:
+            mrr_minor += moved
+            found.append(Step(at, mrr_minor, observed))
+    return found

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from fnmatch import fnmatchcase
 from functools import partial
+from math import inf
 from typing import Any, NamedTuple
 
 EXPAND_LEVELS = 4  # counting `data`
@@ -189,13 +190,8 @@ Test = Callable[[Thing], bool]
 Filter = Callable[[Query], Test | None]  # None: every object passes
 
 _ENDED = ("canceled", "incomplete_expired")
-_BOUNDS = {
-    "created": operator.eq,
-    "created[gt]": operator.gt,
-    "created[gte]": operator.ge,
-    "created[lt]": operator.lt,
-    "created[lte]": operator.le,
-}
+_FROM = {"created": 0, "created[gte]": 0, "created[gt]": 1}  # added to what is given
+_TO = {"created": 0, "created[lte]": 0, "created[lt]": -1}
 
 
 def plain(value: Any) -> Any:
@@ -207,7 +203,8 @@ def plain(value: Any) -> Any:
 
 def created_at(thing: Thing) -> int:
     """In seconds; an invoice item calls it ``date``, a deleted object has none."""
-    return int(thing.get("created") or thing.get("date") or 0)
+    seconds: int = thing.get("created") or thing.get("date") or 0
+    return seconds
 
 
 def _by(param: str, read: Callable[[Thing], Any] | None = None) -> Filter:
@@ -223,11 +220,12 @@ def _by(param: str, read: Callable[[Thing], Any] | None = None) -> Filter:
 
 
 def _by_created(query: Query) -> Test | None:
-    asked = [param for param in _BOUNDS if param in query.given]
-    bounds = [(_BOUNDS[param], query.number(param)) for param in asked]
-    if not bounds:
+    starts = [query.number(it) + n for it, n in _FROM.items() if it in query.given]
+    ends = [query.number(it) + n for it, n in _TO.items() if it in query.given]
+    if not starts and not ends:
         return None
-    return lambda thing: all(holds(created_at(thing), bound) for holds, bound in bounds)
+    first, last = max(starts, default=0), min(ends, default=inf)
+    return lambda thing: first <= created_at(thing) <= last
 
 
 def _by_status(query: Query) -> Test | None:

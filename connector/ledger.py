@@ -124,7 +124,7 @@ def _difference(booked: Movement, offered: Movement | None) -> str | None:
     """Why a live movement no longer stands; None where it does."""
     if offered is None:
         return "no evidence for it any more"
-    if booked == offered:
+    if _essence(booked) == _essence(offered):
         return None
     if (booked.before_minor, booked.after_minor) != (
         offered.before_minor,
@@ -132,6 +132,18 @@ def _difference(booked: Movement, offered: Movement | None) -> str | None:
     ):
         return f"now from {offered.before_minor} to {offered.after_minor}"
     return "kind" if booked.kind != offered.kind else "better evidence"
+
+
+def _essence(movement: Movement) -> object:
+    """What makes a movement another one: not the wording of sums and proofs."""
+    parts = [
+        (
+            (part.cause, part.amount_minor, part.subscription, part.item, part.price),
+            [(proof.kind, proof.id, proof.at_s) for proof in part.evidence],
+        )
+        for part in movement.components
+    ]
+    return (movement.kind, movement.before_minor, movement.after_minor, parts)
 
 
 def _post(

@@ -151,10 +151,23 @@ def mark_all(connection: sqlite3.Connection) -> int:
         "INSERT INTO dirty_customers"
         " SELECT customer FROM stripe_subscriptions WHERE customer IS NOT NULL"
         " UNION SELECT customer FROM stripe_invoices WHERE customer IS NOT NULL"
-        " UNION SELECT id FROM customers"
+        " UNION SELECT id FROM customers WHERE true"  # else ON would begin a join
         " ON CONFLICT DO NOTHING"
     )
     return len(dirty(connection))
+
+
+def mark_one(connection: sqlite3.Connection, customer: str) -> bool:
+    """Mark a customer; False where nothing of it was ever fetched."""
+    known = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM stripe_customers WHERE id = :id)"
+        " OR EXISTS (SELECT 1 FROM stripe_subscriptions WHERE customer = :id)"
+        " OR EXISTS (SELECT 1 FROM stripe_invoices WHERE customer = :id)",
+        {"id": customer},
+    ).fetchone()
+    if known[0]:
+        _mark(connection, [(customer,)])
+    return bool(known[0])
 
 
 def mark_due(connection: sqlite3.Connection, now_s: int) -> None:

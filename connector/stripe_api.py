@@ -29,6 +29,7 @@ from connector.stripe_objects import (
     Line,
     Listing,
     ListOf,
+    Price,
     Subscription,
     SubscriptionItem,
     decode,
@@ -146,6 +147,11 @@ class StripeApi:
 
     def __exit__(self, *_: object) -> None:
         self._client.close()
+
+    def probe(self) -> None:
+        """One cheap read, to fail before anything is written where the key is wrong."""
+        listing = LISTINGS["prices"]
+        self._get(listing.path, [("limit", "1")], ListOf[Price], listing.needs)
 
     def pages(
         self, kind: str, after: str | None = None, extra: Params = ()

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connector import demo
 from connector.demo import AccountTransport, BundledAccount, bundled_folder
 from connector.errors import ConnectorError
 from tests import loopback
@@ -522,13 +523,32 @@ def test_a_folder_that_cannot_be_read(
     assert raised.value.fix
 
 
-def test_the_bundled_folder_is_there_or_its_absence_is_explained() -> None:
-    folder = Path(__file__).parent.parent / "fixtures" / "demo"
-    if folder.is_dir():
-        assert bundled_folder() == folder
-    else:
-        with pytest.raises(ConnectorError, match="not part of this installation"):
-            bundled_folder()
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [
+        pytest.param(["fixtures/demo"], "fixtures/demo", id="in the repository"),
+        pytest.param(
+            ["fixtures/demo", "connector/bundled_demo"],
+            "connector/bundled_demo",
+            id="in a wheel",
+        ),
+    ],
+)
+def test_the_bundled_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, there: list[str], expected: str
+) -> None:
+    monkeypatch.setattr(demo, "__file__", tmp_path / "connector" / "demo.py")
+    for folder in there:
+        (tmp_path / folder).mkdir(parents=True)
+    assert bundled_folder() == tmp_path / expected
+
+
+def test_an_installation_without_the_demo_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(demo, "__file__", tmp_path / "connector" / "demo.py")
+    with pytest.raises(ConnectorError, match="not part of this installation"):
+        bundled_folder()
 
 
 # --- in process and over HTTP ---

@@ -1,0 +1,5 @@
+"""``python -m connector`` is ``stripe-nrr``."""
+
+from connector.cli import main
+
+main()

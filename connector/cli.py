@@ -1,0 +1,168 @@
+"""The command: its options, its commands, and the one place where errors are printed.
+
+Heavy libraries are imported by the command that needs them, so that ``--help`` and
+figures as JSON come at once.
+"""
+
+import logging
+import os
+import sqlite3
+import sys
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from connector.errors import ConnectorError
+
+if TYPE_CHECKING:
+    from connector.config import Config
+
+# Which module of ours holds each command; it is imported when the command is asked for.
+COMMANDS = {
+    "demo": "cli_work",
+    "sync": "cli_work",
+    "report": "cli_read",
+    "movements": "cli_read",
+    "explain": "cli_read",
+    "recompute": "cli_work",
+    "check": "cli_work",
+}
+SHORT_HELP = {
+    "demo": "See it all on a bundled account: no key, no network.",
+    "sync": "Copy the Stripe account's history and bring the ledger up to date.",
+    "report": "NRR, GRR and what moved MRR, by month, quarter, year or trailing 12.",
+    "movements": "List what changed each customer's MRR, and when.",
+    "explain": "Take one customer's MRR apart, down to the invoice line.",
+    "recompute": "Derive the ledger anew from what was fetched; no network.",
+    "check": "Prove the ledger's invariants; exit 3 with what breaks them.",
+}
+
+
+class UsageFault(ConnectorError):
+    """The options contradict each other."""
+
+    exit_code = 2
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported one at a time."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        from importlib import import_module
+
+        module = import_module(f"connector.{COMMANDS[cmd_name]}")
+        command = getattr(module, cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """The list of commands without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SHORT_HELP.items()))
+
+
+class Shell:
+    """What every command shares: the configuration, the clock, the ledger's file."""
+
+    def __init__(self, config_path: Path | None, verbosity: int) -> None:
+        self._config_path = config_path
+        self.verbosity = verbosity
+        level = {0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
+        logging.basicConfig(
+            stream=sys.stderr, level=level, format="%(levelname)s %(message)s"
+        )
+        logging.getLogger("httpx").setLevel(max(level, logging.WARNING))
+
+    @cached_property
+    def config(self) -> "Config":
+        from connector.config import load
+
+        user_folder = Path(click.get_app_dir("stripe-nrr"))
+        return load(self._config_path, os.environ, user_folder)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def ledger(self) -> sqlite3.Connection:
+        """The existing ledger; close it."""
+        from connector.database import open_database
+
+        return open_database(self.config.database)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        "auto_envvar_prefix": None,
+    },
+)
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PATH",
+    help="The configuration. Default: ./config.toml, else the one in your user's "
+    "configuration folder, else all defaults.",
+)
+@click.option(
+    "-v", "--verbose", count=True, help="Log what happens to stderr; twice: each page."
+)
+@click.version_option(package_name="stripe-nrr", message="%(prog)s %(version)s")
+@click.pass_context
+def stripe_nrr(ctx: click.Context, config_path: Path | None, verbose: int) -> None:
+    """Net and gross revenue retention from your Stripe history, explained to the line.
+
+    `stripe-nrr demo` shows it on bundled data. On your own account: set STRIPE_API_KEY
+    to a restricted key that may only read, then `stripe-nrr sync` and `stripe-nrr
+    report`.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 findings, 75 another sync holds the
+    ledger (try later).
+    """
+    ctx.obj = Shell(config_path, verbose)
+
+
+def main() -> None:
+    """Run a command; say what failed and what to do about it, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that has no "–"
+    try:
+        code = stripe_nrr.main(prog_name="stripe-nrr", standalone_mode=False)
+    except ConnectorError as error:
+        code = _say(error.problem, error.fix, error.exit_code)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx is not None else "stripe-nrr"
+        code = _say(error.format_message(), f"see `{command} --help`", 2)
+    except click.ClickException as error:
+        code = _say(error.format_message(), "see `stripe-nrr --help`", 1)
+    except (click.Abort, KeyboardInterrupt):
+        code = _say("interrupted", "run it again: what was done is kept", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except sqlite3.Error as error:
+        fix = "check the disk and the file; what was committed is kept"
+        code = _say(f"the ledger cannot be used: {error}", fix, 1)
+    except OSError as error:
+        code = _say(str(error), "check the path and the disk", 1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(problem: str, fix: str, code: int) -> int:
+    click.echo(f"error: {problem}\n  fix: {fix}", err=True)
+    return code

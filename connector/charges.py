@@ -6,7 +6,7 @@ not recurring). Lines of void and uncollectible invoices stay: nothing may have 
 but the subscription was what they say.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
@@ -89,14 +89,38 @@ def _all(history: History) -> Iterator[Charge]:
     for invoice in history.invoices:
         if invoice.status == "draft":
             continue
-        for line in invoice.lines.data:
-            charge = _of_line(invoice, line)
-            if charge is not None:
-                yield charge
+        lines = (_of_line(invoice, line) for line in invoice.lines.data)
+        yield from _tiers_joined(charge for charge in lines if charge is not None)
     for item in history.pending:
         charge = _of_pending(item)
         if charge is not None:
             yield charge
+
+
+def _tiers_joined(charges: Iterable[Charge]) -> Iterator[Charge]:
+    """One charge for an item's period, where each tier has a line of its own.
+
+    Only together do the lines say how many units were billed.
+    """
+    whole: dict[tuple[str, str, int, int], Charge] = {}
+    for charge in charges:
+        if not charge.is_regular:
+            yield charge
+            continue
+        key = (charge.item, charge.price, charge.start_s, charge.end_s)
+        other = whole.get(key)
+        whole[key] = charge if other is None else _joined(other, charge)
+    yield from whole.values()
+
+
+def _joined(one: Charge, other: Charge) -> Charge:
+    return one._replace(
+        quantity=one.quantity + other.quantity,
+        unit_amount_minor=None,
+        amount_minor=one.amount_minor + other.amount_minor,
+        discounts=tuple(dict.fromkeys(one.discounts + other.discounts)),
+        discounted_minor=one.discounted_minor + other.discounted_minor,
+    )
 
 
 def _of_line(invoice: Invoice, line: Line) -> Charge | None:

@@ -122,7 +122,7 @@ def parse(
     faults: list[str] = []
     given = _flat(table, faults)
     chosen = {key: _take(key, given, faults) for key in KEYS}
-    faults += [_unknown(key) for key in sorted(given.keys() - KEYS.keys())]
+    faults += [_unknown(key, given[key]) for key in sorted(given.keys() - KEYS.keys())]
     if faults:
         raise ConfigError(faults, source=name)
     folder = source.parent if source is not None else Path()
@@ -174,8 +174,9 @@ def _safe(value: Any) -> str:
     return SECRET.sub(r"\1_…", repr(value))
 
 
-def _unknown(key: str) -> str:
-    if re.search(r"key|secret|token", key) and key.startswith("stripe"):
+def _unknown(key: str, value: Any) -> str:
+    is_named_so = key.startswith("stripe") and re.search(r"key|secret|token", key)
+    if is_named_so or SECRET.search(repr(value)):
         return (
             f"{key} does not belong in a file, which is copied, mailed and committed: "
             "set STRIPE_API_KEY, or STRIPE_API_KEY_FILE to a file only you can read"

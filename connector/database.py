@@ -386,7 +386,7 @@ def exclusive_sync(path: Path) -> Iterator[None]:
         try:
             lock.execute("PRAGMA journal_mode = MEMORY")
             lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             if "locked" not in str(error):
                 raise _unusable(lock_path, error) from error
             raise LedgerBusy(

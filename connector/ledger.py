@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
-from connector.errors import LedgerConflict
+from connector.errors import LedgerConflict, LedgerUnusable
 from connector.model import Cause, Component, Evidence, Flow, Kind, Movement
 
 
@@ -269,7 +269,14 @@ def _movement(
         "SELECT cause, amount_minor, subscription, item, price, before, after, evidence"
         " FROM components WHERE movement = ? ORDER BY position",
         [movement_id],
-    )
+    ).fetchall()
+    explained = sum(part[1] for part in parts)
+    if explained != amount:
+        raise LedgerUnusable(
+            f"movement {movement_id} ({customer} {day} {currency}) is {amount}, but its "
+            f"components add up to {explained}: the file was changed from outside",
+            fix="restore a copy of it, or make a new one with `stripe-nrr sync`",
+        )
     return Movement(
         customer=customer,
         currency=currency,

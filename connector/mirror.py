@@ -188,6 +188,14 @@ _USERS = """
     SELECT customer FROM stripe_invoices
     WHERE customer IS NOT NULL AND instr(body, :quoted)
     UNION
+    SELECT customer FROM stripe_events
+    WHERE customer IS NOT NULL AND instr(body, :quoted)
+    UNION
+    SELECT stripe_subscriptions.customer
+    FROM subscription_versions AS version JOIN stripe_subscriptions
+      ON stripe_subscriptions.id = version.subscription
+    WHERE stripe_subscriptions.customer IS NOT NULL AND instr(version.body, :quoted)
+    UNION
     SELECT id FROM stripe_customers WHERE instr(body, :quoted)
     ON CONFLICT DO NOTHING
 """
@@ -309,6 +317,12 @@ def begin_walk(connection: sqlite3.Connection, now_us: int) -> Walk:
     return Walk(inserted.lastrowid, now_us)
 
 
+def abandon_walk(connection: sqlite3.Connection, walk: Walk) -> None:
+    """Forget a walk and how far it came; what it fetched stays."""
+    connection.execute("DELETE FROM cursors WHERE walk = ?", [walk.id])
+    connection.execute("DELETE FROM walks WHERE id = ?", [walk.id])
+
+
 def finish_walk(connection: sqlite3.Connection, walk: Walk, now_us: int) -> None:
     connection.execute(
         "UPDATE walks SET finished_us = ? WHERE id = ?", [now_us, walk.id]
@@ -356,6 +370,15 @@ def drop_unseen(connection: sqlite3.Connection, kind: str, walk: Walk) -> int:
     ).fetchall()
     _mark(connection, [(customer,) for (customer,) in gone if customer])
     return len(gone)
+
+
+def drop(connection: sqlite3.Connection, kind: str, key: str) -> None:
+    """Forget one object that is gone: a pending item or a draft that was deleted."""
+    gone = connection.execute(
+        f"DELETE FROM stripe_{kind} WHERE id = ? RETURNING customer",  # noqa: S608
+        [key],
+    ).fetchall()
+    _mark(connection, [(customer,) for (customer,) in gone if customer])
 
 
 def fetched_us(connection: sqlite3.Connection, kind: str, key: str) -> int:

@@ -6,12 +6,12 @@ account's). Nothing here knows a database.
 """
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Generic, NamedTuple, Self, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -67,6 +67,13 @@ class _Again(Exception):
         self.tries = tries
 
 
+class _Answer(Base, Generic[T], frozen=True, kw_only=True):
+    """A list as an answer. Without ``data`` it is none, and never an empty page."""
+
+    data: list[T]
+    has_more: bool = False
+
+
 class ErrorDetail(msgspec.Struct):
     message: str = ""
     code: str | None = None
@@ -79,8 +86,9 @@ class ErrorBody(msgspec.Struct):
 
 def shown(key: str) -> str:
     """A key as it may appear in a message: its kind and its last four characters."""
-    kind = key[: key.rfind("_") + 1] if "_" in key[:-8] else ""
-    return f"{kind}…{key[-4:]}" if len(key) > 12 else "…"
+    kind = re.match(r"(?:[a-z]+_(?:live|test)_)?", key)
+    known = kind[0] if kind is not None else ""
+    return f"{known}…{key[-4:]}" if len(key) > len(known) + 8 else f"{known}…"
 
 
 def checked_base(base: str) -> str:
@@ -88,10 +96,13 @@ def checked_base(base: str) -> str:
 
     Plain http is for a stand-in on this very machine.
     """
-    parts = urlsplit(base)
-    if parts.scheme == "https" and parts.hostname:
+    try:
+        url = httpx.URL(base)
+    except (httpx.InvalidURL, ValueError):
+        url = httpx.URL()
+    if url.scheme == "https" and url.host:
         return base.rstrip("/")
-    if parts.scheme == "http" and _is_loopback(parts.hostname or ""):
+    if url.scheme == "http" and _is_loopback(url.host):
         return base.rstrip("/")
     fault = f"the Stripe API base is {base!r}: give an https URL "
     fault += "(plain http only for 127.0.0.1, ::1 or localhost)"
@@ -120,7 +131,7 @@ class StripeApi:
     ``now_us`` and ``sleep`` are the clock and the wait of the shell around it.
     """
 
-    key: str
+    key: str = field(repr=False)
     base: str = DEFAULT_BASE
     transport: httpx.BaseTransport | None = None
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000
@@ -188,17 +199,21 @@ class StripeApi:
         """The object with its nested list whole: Stripe cuts it at 10 or 20."""
         if isinstance(thing, Invoice) and thing.lines.has_more:
             expand = [("expand[]", "data.discounts")]
-            lines = self._all(f"/v1/invoices/{thing.id}/lines", expand, Line)
+            path = f"/v1/invoices/{thing.id}/lines"
+            lines = self._all(path, expand, Line, LISTINGS["invoices"])
             return msgspec.structs.replace(thing, lines=ListOf[Line](data=lines))
         if isinstance(thing, Subscription) and thing.items.has_more:
             asked = [("subscription", thing.id), ("expand[]", "data.discounts")]
-            items = self._all("/v1/subscription_items", asked, SubscriptionItem)
+            path, of = "/v1/subscription_items", LISTINGS["subscriptions"]
+            items = self._all(path, asked, SubscriptionItem, of)
             whole = ListOf[SubscriptionItem](data=items)
             return msgspec.structs.replace(thing, items=whole)
         return thing
 
-    def _all(self, path: str, params: Params, shape: type[T]) -> list[T]:
-        pages = self._walk(path, params, shape, LISTINGS["invoices"], None)
+    def _all(
+        self, path: str, params: Params, shape: type[T], of: Listing
+    ) -> list[T]:
+        pages = self._walk(path, params, shape, of, None)
         return [thing for page in pages for thing in page.data]
 
     def _walk(
@@ -215,7 +230,7 @@ class StripeApi:
             cursor = [] if after is None else [("starting_after", after)]
             asked = [("limit", str(PAGE)), *params, *cursor]
             asked_us = self.now_us()
-            answer = self._get(path, asked, ListOf[shape], listing.needs)  # type: ignore[valid-type]
+            answer = self._get(path, asked, _Answer[shape], listing.needs)  # type: ignore[valid-type]
             ids = [str(getattr(thing, "id")) for thing in answer.data]  # noqa: B009
             fresh = [
                 t for t, key in zip(answer.data, ids, strict=True) if key not in met
@@ -263,8 +278,9 @@ class StripeApi:
         """``_Again`` where a retry may help, else ``StripeRefused`` with the fix."""
         status = response.status_code
         detail = _detail(response.content)
+        said = detail.message.replace(self.key, shown(self.key))
         if _may_retry(status, response.headers):
-            why = response.headers.get("Stripe-Rate-Limited-Reason") or detail.message
+            why = response.headers.get("Stripe-Rate-Limited-Reason") or said
             return _Again(
                 f"HTTP {status} {why}".strip(), _retry_after(response.headers)
             )
@@ -276,8 +292,8 @@ class StripeApi:
         elif status == 403:
             problem = f"the key {shown(self.key)} may not read {path} (HTTP 403)"
             fix = f"give the restricted key the permission “{needs}” in Stripe's Dashboard"
-        elif detail.message:
-            problem += f": {detail.message.replace(self.key, shown(self.key))}"
+        elif said:
+            problem += f": {said}"
         return StripeRefused(problem, fix=fix, status=status, code=detail.code)
 
 
@@ -298,9 +314,10 @@ def _may_retry(status: int, headers: Mapping[str, str]) -> bool:
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     try:
-        return min(float(headers["Retry-After"]), 60.0)
+        asked_s = float(headers["Retry-After"])
     except (KeyError, ValueError):
         return None
+    return min(asked_s, 60.0) if asked_s >= 0 else None
 
 
 def _is_enough(state: tenacity.RetryCallState) -> bool:

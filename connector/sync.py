@@ -41,6 +41,18 @@ TABLES = {
 }
 # Objects were seen to become visible some time after their creation.
 OVERLAP_S = 600
+# Stripe keeps events for 30 days. A walk taken up again later could not learn what has
+# changed since it began; a day is left for the walk itself.
+RESUMABLE_US = 29 * 86_400 * 1_000_000
+# What is asked for again when a walk is taken up; these can be asked for by creation.
+_NEWEST = (
+    "prices",
+    "customers",
+    "subscriptions",
+    "invoices",
+    "invoice items",
+    "events",
+)
 # Which objects an event may have left out of date.
 _EVENT_KINDS = {
     "customer.subscription.": "subscriptions",
@@ -104,6 +116,11 @@ def full_walk(
     ``progress`` is told how many objects of a kind have been seen, after each page.
     """
     walk = mirror.unfinished_walk(connection)
+    if walk is not None and now_us() - walk.started_us > RESUMABLE_US:
+        log.warning("sync.walk_too_old started_us=%d", walk.started_us)
+        with transaction(connection):
+            mirror.abandon_walk(connection, walk)
+        walk = None
     result = Synced(resumed=walk is not None)
     if walk is None:
         with transaction(connection):
@@ -174,7 +191,7 @@ def _look_at_the_newest(
 ) -> None:
     """Fetch what was created after a walk began: it stands before the cursor."""
     since_s = walk.started_us // 1_000_000 - OVERLAP_S
-    for kind in ("customers", "subscriptions", "invoices", "invoice items", "events"):
+    for kind in _NEWEST:
         for page in source.pages(kind, extra=[("created[gte]", str(since_s))]):
             stored = list(_stored(page.data, keeping, result))
             with transaction(connection):
@@ -203,6 +220,8 @@ def _catch_up(
             continue
         found = source.one(kind, key)
         if found is None:
+            with transaction(connection):
+                mirror.drop(connection, TABLES[kind], key)
             continue
         thing, asked_us = found
         stored = list(_stored([thing], keeping, result))

@@ -83,8 +83,10 @@ class Lived:
             add("HALF", percent_off=50),
             add("TENTH", percent_off=10, duration="repeating", months=3),
             add("ONCE", percent_off=20, duration="once"),
-            add("OFF3", amount_off=300, currency="usd"),
             add("FREE", percent_off=100, duration="repeating", months=2),
+            # On single items only: the engine dates each item by itself, but an amount
+            # off a whole subscription moves items that nothing has happened to.
+            add("OFF3", amount_off=300, currency="usd"),
         ]
 
     def _prices(self) -> list[Price]:
@@ -119,7 +121,7 @@ class Lived:
     def come_back(self, act: Act) -> None:
         if len([s for s in self.subs if s.ended_at is None]) == 2:
             return
-        coupon = dict(enumerate(self.coupons)).get(act.three)
+        coupon = dict(enumerate(self.coupons[:-1])).get(act.three)
         price = self._price(act.one)
         more = [(self._like(price, act.two), 1)] if act.two % 4 == 3 else []
         made = self.account.subscribe(
@@ -190,7 +192,8 @@ class Lived:
     def discount(self, sub: Subscription, act: Act) -> None:
         if not sub.discounts:
             coupon = self.coupons[act.one % len(self.coupons)]
-            item = self._item(sub, act) if act.two % 3 == 2 else None
+            of_item = act.two % 3 == 2 or coupon.amount_off is not None
+            item = self._item(sub, act) if of_item else None
             self.account.add_discount(sub, coupon, item=item)
 
     def undiscount(self, sub: Subscription, _act: Act) -> None:

@@ -1,9 +1,10 @@
 """Invoice lines and pending invoice items, read as charges on subscription items.
 
 A charge is evidence of what an item was at ``start_s``; its amount is never turned into
-MRR. Lines of drafts are left out (they can still be edited), manual items too (they are
-not recurring). Lines of void and uncollectible invoices stay: nothing may have been owed,
-but the subscription was what they say.
+MRR. Regular lines of drafts are left out (they can still be edited); their prorations
+stay, being the pending items of a moment ago. Manual items are not recurring. Lines of
+void and uncollectible invoices stay: nothing may have been owed, but the subscription was
+what they say.
 """
 
 from collections.abc import Iterable, Iterator
@@ -87,10 +88,11 @@ def charges(history: History) -> dict[str, list[Charge]]:
 
 def _all(history: History) -> Iterator[Charge]:
     for invoice in history.invoices:
+        lines = [_of_line(invoice, line) for line in invoice.lines.data]
+        found = [charge for charge in lines if charge is not None]
         if invoice.status == "draft":
-            continue
-        lines = (_of_line(invoice, line) for line in invoice.lines.data)
-        yield from _tiers_joined(charge for charge in lines if charge is not None)
+            found = [charge for charge in found if not charge.is_regular]
+        yield from _tiers_joined(found)
     for item in history.pending:
         charge = _of_pending(item)
         if charge is not None:

@@ -53,6 +53,16 @@ def _text(value: Any) -> str:
     return value
 
 
+def _path(value: Any) -> Path:
+    try:
+        path = Path(_text(value)).expanduser()
+    except RuntimeError as error:  # "~nobody/ledger.db"
+        raise ValueError from error
+    if "\0" in value:
+        raise ValueError
+    return path
+
+
 def _choice(*options: str) -> _Key:
     def read(value: Any) -> str:
         if value not in options:
@@ -90,7 +100,7 @@ def _locale(value: Any) -> str:
 
 
 KEYS: Mapping[str, _Key] = {
-    "database": _Key("stripe-nrr.db", _text, "a path"),
+    "database": _Key("stripe-nrr.db", _path, "a path"),
     "timezone": _Key(
         "UTC", lambda value: ZoneInfo(_text(value)), 'a zone such as "Europe/Berlin"'
     ),
@@ -127,7 +137,7 @@ def parse(
         raise ConfigError(faults, source=name)
     folder = source.parent if source is not None else Path()
     return Config(
-        database=folder / Path(chosen["database"]).expanduser(),
+        database=folder / chosen["database"],
         zone=chosen["timezone"],
         api_base=environ.get("STRIPE_API_BASE") or chosen["stripe.api_base"],
         policy=Policy(
@@ -208,7 +218,7 @@ def stripe_key(environ: Mapping[str, str]) -> str:
     if not key and named:
         try:
             key = Path(named).expanduser().read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, UnicodeDecodeError, RuntimeError) as error:
             fault = f"STRIPE_API_KEY_FILE {named} cannot be read: {error}"
             raise ConfigError([fault], source="STRIPE_API_KEY_FILE") from error
     if not key:

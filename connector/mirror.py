@@ -373,7 +373,7 @@ def drop_unseen(connection: sqlite3.Connection, kind: str, walk: Walk) -> int:
 
 
 def drop(connection: sqlite3.Connection, kind: str, key: str) -> None:
-    """Forget one object that is gone: a pending item or a draft that was deleted."""
+    """Forget one object that is gone, such as a pending item that was deleted."""
     gone = connection.execute(
         f"DELETE FROM stripe_{kind} WHERE id = ? RETURNING customer",  # noqa: S608
         [key],

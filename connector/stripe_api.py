@@ -210,9 +210,7 @@ class StripeApi:
             return msgspec.structs.replace(thing, items=whole)
         return thing
 
-    def _all(
-        self, path: str, params: Params, shape: type[T], of: Listing
-    ) -> list[T]:
+    def _all(self, path: str, params: Params, shape: type[T], of: Listing) -> list[T]:
         pages = self._walk(path, params, shape, of, None)
         return [thing for page in pages for thing in page.data]
 

@@ -10,7 +10,7 @@ in ``source`` since clover, directly before; an event shows the shape of its own
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, get_args
 
 import msgspec
 
@@ -413,7 +413,7 @@ EVENT_TYPES = (
 
 # In the order of the walk: what others refer to comes first.
 LISTINGS: Mapping[str, Listing] = {
-    "products": Listing(path="/v1/products", type=Product, needs="Products: Read"),
+    "products": Listing(path="/v1/products", type=Product, needs="Products: read"),
     "prices": Listing(
         path="/v1/prices",
         params=(
@@ -422,7 +422,7 @@ LISTINGS: Mapping[str, Listing] = {
             ("expand[]", "data.currency_options"),
         ),
         type=Price,
-        needs="Prices: Read",
+        needs="Prices: read",
     ),
     "archived prices": Listing(
         path="/v1/prices",
@@ -432,7 +432,7 @@ LISTINGS: Mapping[str, Listing] = {
             ("expand[]", "data.currency_options"),
         ),
         type=Price,
-        needs="Prices: Read",
+        needs="Prices: read",
     ),
     "coupons": Listing(
         path="/v1/coupons",
@@ -441,9 +441,9 @@ LISTINGS: Mapping[str, Listing] = {
             ("expand[]", "data.currency_options"),
         ),
         type=Coupon,
-        needs="Coupons: Read",
+        needs="Coupons: read",
     ),
-    "customers": Listing(path="/v1/customers", type=Customer, needs="Customers: Read"),
+    "customers": Listing(path="/v1/customers", type=Customer, needs="Customers: read"),
     "subscriptions": Listing(
         path="/v1/subscriptions",
         params=(
@@ -452,7 +452,7 @@ LISTINGS: Mapping[str, Listing] = {
             ("expand[]", "data.items.data.discounts"),
         ),
         type=Subscription,
-        needs="Subscriptions: Read",
+        needs="Subscriptions: read",
     ),
     "invoices": Listing(
         path="/v1/invoices",
@@ -461,19 +461,19 @@ LISTINGS: Mapping[str, Listing] = {
             ("expand[]", "data.lines.data.discounts"),
         ),
         type=Invoice,
-        needs="Invoices: Read",
+        needs="Invoices: read",
     ),
     "invoice items": Listing(
         path="/v1/invoiceitems",
         params=(("pending", "true"),),
         type=InvoiceItem,
-        needs="Invoice Items: Read",
+        needs="Invoice Items: read",
     ),
     "events": Listing(
         path="/v1/events",
         params=tuple(("types[]", name) for name in EVENT_TYPES),
         type=StripeEvent,
-        needs="Events: Read",
+        needs="Events: read",
     ),
 }
 
@@ -483,8 +483,10 @@ def decode(raw: bytes | msgspec.Raw, shape: type[T]) -> T:
     try:
         return msgspec.json.decode(raw, type=shape)
     except msgspec.ValidationError as error:
+        inner = get_args(shape)
+        name = f"list of {inner[0].__name__}" if inner else shape.__name__
         raise UnknownStripeShape(
-            f"Stripe's answer does not look like a {shape.__name__}: {error}",
+            f"Stripe's answer does not look like a {name}: {error}",
             fix="report this with the field's name; the figures of other "
             "customers are not touched by it",
         ) from error

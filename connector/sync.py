@@ -220,8 +220,9 @@ def _catch_up(
             continue
         found = source.one(kind, key)
         if found is None:
-            with transaction(connection):
-                mirror.drop(connection, TABLES[kind], key)
+            if kind == "invoice items":  # all else keeps its worth as evidence
+                with transaction(connection):
+                    mirror.drop(connection, TABLES[kind], key)
             continue
         thing, asked_us = found
         stored = list(_stored([thing], keeping, result))

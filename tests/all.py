@@ -19,7 +19,9 @@ def main() -> int:
     codes = []
     for check in CHECKS:
         print(f"$ python -m {' '.join(check)}", flush=True)
-        codes.append(subprocess.run([sys.executable, "-m", *check], check=False).returncode)
+        codes.append(
+            subprocess.run([sys.executable, "-m", *check], check=False).returncode
+        )
     return next((code for code in codes if code), 0)
 
 

@@ -80,8 +80,7 @@ class Changes(Invoicing):
         sub = item.subscription
         assert len(sub.items) > 1, "the last item goes with its subscription"
         with self._request(sub, proration):
-            if self._prorates(item, proration):
-                sub.pending.append(self.credit(item))
+            self._take_back(item, proration)
             sub.items.remove(item)
             sub.removed_items.append(item)
             item.removed = True
@@ -164,6 +163,12 @@ class Changes(Invoicing):
         billed = item.subscription.status in COUNTS
         return proration != NONE and billed and not item.price.metered
 
+    def _take_back(self, item: Item, proration: str) -> None:
+        """Credit what the item was billed; nothing where nothing ever was."""
+        was_billed = item.last_line is not None or item.billed_net
+        if was_billed and self._prorates(item, proration):
+            item.subscription.pending.append(self.credit(item))
+
     @contextmanager
     def _request(self, sub: Subscription, proration: str) -> Iterator[None]:
         """One update request: one event, and one invoice where that was asked for."""
@@ -185,8 +190,7 @@ class Changes(Invoicing):
         sub, switched = item.subscription, price.cycle != item.price.cycle
         if (price, quantity) == (item.price, item.quantity):
             return
-        if self._prorates(item, proration):
-            sub.pending.append(self.credit(item))
+        self._take_back(item, proration)
         item.price, item.quantity = price, quantity
         if switched:
             item.period_start, item.period_end = period_at(
@@ -204,8 +208,7 @@ class Changes(Invoicing):
         """Classic, another interval: credits, and a whole new period from now on."""
         with self.change(sub):
             for item, (price, quantity) in wanted.items():
-                if self._prorates(item, proration):
-                    sub.pending.append(self.credit(item))
+                self._take_back(item, proration)
                 item.price, item.quantity = price, quantity
             before = min(item.period_start for item in sub.items)
             sub.anchor = self.now

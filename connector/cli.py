@@ -83,7 +83,8 @@ class Shell:
         logging.basicConfig(
             stream=sys.stderr, level=level, format="%(levelname)s %(message)s"
         )
-        logging.getLogger("httpx").setLevel(max(level, logging.WARNING))
+        for library in ("httpx", "httpcore", "stripe"):  # what they log is not ours
+            logging.getLogger(library).setLevel(logging.WARNING)
 
     @cached_property
     def config(self) -> "Config":

@@ -67,11 +67,12 @@ def rendered(view: Any, output: Path | None) -> None:
     from connector.terminal import PIPE_WIDTH, console
 
     if output is None:
-        console().print(view)
+        out = console()
+        out.print(view, soft_wrap=not out.is_terminal)
         return
     plain = console(width=PIPE_WIDTH)
     with plain.capture() as captured:
-        plain.print(view)
+        plain.print(view, soft_wrap=True)
     write(captured.get(), output)
 
 
@@ -408,13 +409,15 @@ def explain(shell: Shell, customer: str, day: date | None, form: str) -> None:
         wanted = Wanted(customer=account.id, end=on + timedelta(days=1))
         found = list(ledger.movements(connection, wanted))
         names = ledger.labels(connection)
+        prices = mirror.price_names(connection)
         refused = [r for r in mirror.refusals(connection) if r.customer == account.id]
     if form == "json":
         write(json.dumps(_explained(account, on, found), indent=2), None)
         return
     from connector.terminal import explanation
 
-    rendered(explanation(account.id, names, found, on, shell.config.locale), None)
+    locale = shell.config.locale
+    rendered(explanation(account.id, names, prices, found, on, locale), None)
     for refusal in refused:
         click.echo(
             f"not valued: {refusal.object_id}: {refusal.field} is {refusal.value}"

@@ -424,7 +424,8 @@ def _show_one(connection: sqlite3.Connection, config: Config) -> None:
     name = ledger.labels(connection)[example.customer]
     out = console()
     out.print(f"\nEvery figure can be taken apart. The latest expansion, {name}:\n")
-    out.print(movement_view(example, config.locale))
+    prices = mirror.price_names(connection)
+    out.print(movement_view(example, prices, config.locale))
 
 
 def _say_what_next(keep: Path | None) -> None:

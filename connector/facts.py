@@ -49,13 +49,21 @@ class Holding(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """At ``at_s`` the item was ``holding`` (None: not there), known since ``known_s``."""
+    """At ``at_s`` the item was ``holding`` (None: not there), known since ``known_s``.
+
+    ``proof`` is what shows it; most facts change nothing, and are never asked for theirs.
+    """
 
     at_s: int
     rank: int
     holding: Holding | None
     known_s: int
-    evidence: tuple[Evidence, ...]
+    proof: Charge | Evidence
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        proof = self.proof
+        return proof.evidence() if isinstance(proof, Charge) else (proof,)
 
 
 class Change(NamedTuple):
@@ -129,7 +137,7 @@ def _from_charges(items: dict[str, ItemFacts], charges: Sequence[Charge]) -> Non
             DEBIT if charge.proration else REGULAR,
             holding,
             charge.known_s,
-            charge.evidence(),
+            charge,
         )
         if charge.credit:
             known.priors.append(fact)
@@ -144,22 +152,22 @@ def _from_events(items: dict[str, ItemFacts], events: Iterable[Event]) -> None:
     for event in events:
         if event.subscription is None:
             continue
-        evidence = (Evidence("event", event.id, event.created, event.type),)
+        proof = Evidence("event", event.id, event.created, event.type)
         at_s = event.created
         before = event.previous.items or ListOf[SubscriptionItem]()
         for item in before.data:
             known = items.setdefault(item.id, ItemFacts())
             known.created_s = known.created_s or item.created or None
-            prior = Fact(at_s, EVENT, holding_of(item), at_s, evidence)
+            prior = Fact(at_s, EVENT, holding_of(item), at_s, proof)
             known.priors.append(prior)
         if not event.subscription.items.has_more:
-            _look(items, event.subscription, at_s, EVENT, evidence)
+            _look(items, event.subscription, at_s, EVENT, proof)
 
 
 def _from_sightings(items: dict[str, ItemFacts], sightings: Sequence[Sighting]) -> None:
     for seen_s, subscription in sightings:
-        evidence = (Evidence("observed", subscription.id, seen_s),)
-        _look(items, subscription, seen_s, SIGHTING, evidence)
+        proof = Evidence("observed", subscription.id, seen_s)
+        _look(items, subscription, seen_s, SIGHTING, proof)
     for item in sightings[-1].subscription.items.data:
         items[item.id].is_current = True
 
@@ -169,7 +177,7 @@ def _look(
     subscription: Subscription,
     at_s: int,
     rank: int,
-    evidence: tuple[Evidence, ...],
+    proof: Evidence,
 ) -> None:
     """Take down what a whole subscription shows: each of its items, and who is gone."""
     ended = subscription.ended_at is not None and subscription.ended_at <= at_s
@@ -179,13 +187,13 @@ def _look(
         known.created_s = known.created_s or item.created or None
         present.add(item.id)
         # A look at an ended subscription shows its last state, but not since when.
-        fact = Fact(at_s, rank, holding_of(item), at_s, evidence)
+        fact = Fact(at_s, rank, holding_of(item), at_s, proof)
         (known.priors if ended else known.facts).append(fact)
     if ended or not present:
         return
     for item_id, known in items.items():
         if item_id not in present:
-            known.facts.append(Fact(at_s, rank, None, at_s, evidence))
+            known.facts.append(Fact(at_s, rank, None, at_s, proof))
 
 
 def _gone_at_renewal(
@@ -212,8 +220,8 @@ def _gone_at_renewal(
         if is_prorated or other_id == item:
             continue
         if last_s + SAME_REQUEST_S < born_s <= covered_s:
-            evidence = (Evidence("subscription_item", other_id, born_s, "replaces it"),)
-            yield Fact(born_s, CREDIT, None, born_s, evidence)
+            proof = Evidence("subscription_item", other_id, born_s, "replaces it")
+            yield Fact(born_s, CREDIT, None, born_s, proof)
             return
     for charge in charges:
         if (
@@ -221,8 +229,7 @@ def _gone_at_renewal(
             and charge.item != item
             and charge.start_s >= covered_s > 0
         ):
-            fact = Fact(charge.start_s, CREDIT, None, charge.known_s, charge.evidence())
-            yield fact
+            yield Fact(charge.start_s, CREDIT, None, charge.known_s, charge)
             return
 
 

@@ -236,6 +236,14 @@ def _all(
         yield key, decode(text, shape)
 
 
+def price_names(connection: sqlite3.Connection) -> dict[str, str]:
+    """What each price sells, as its product is called; only for display."""
+    shared = catalogue(connection)
+    sold = {key: ref(price.product) for key, price in shared.prices.items()}
+    names = {key: product.name for key, product in shared.products.items()}
+    return {key: name for key, of in sold.items() if (name := names.get(of))}
+
+
 def history(
     connection: sqlite3.Connection, customer: str, shared: Catalogue
 ) -> History:

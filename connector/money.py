@@ -76,21 +76,16 @@ def format_minor(
     """
     value = major(amount_minor, currency)
     decimals = 0 if whole else max(exponent(currency), -int(value.as_tuple().exponent))
-    text = str(
-        _pattern(locale, decimals).apply(
-            abs(value),
-            locale,
-            currency=currency.upper(),
-            currency_digits=False,
-        )
-    )
+    pattern, spoken = _pattern(locale, decimals)
+    code = currency.upper()
+    text = pattern.apply(abs(value), spoken, currency=code, currency_digits=False)
     if value < 0:
         return f"−{text}"
     return f"+{text}" if signed and value > 0 else text
 
 
 @lru_cache(maxsize=32)
-def _pattern(locale: str, decimals: int) -> Any:
+def _pattern(locale: str, decimals: int) -> tuple[Any, Any]:
     """Babel's currency pattern for the locale with exactly ``decimals`` decimals.
 
     Babel's own decimals follow ISO 4217, which differs from Stripe on a dozen currencies.
@@ -100,9 +95,10 @@ def _pattern(locale: str, decimals: int) -> Any:
 
     from babel import Locale  # noqa: PLC0415
 
-    pattern = copy.copy(Locale.parse(locale).currency_formats["standard"])
+    spoken = Locale.parse(locale)
+    pattern = copy.copy(spoken.currency_formats["standard"])
     pattern.frac_prec = (decimals, decimals)
-    return pattern
+    return pattern, spoken
 
 
 def format_ratio(ratio: Fraction | None, decimals: int = 1) -> str:

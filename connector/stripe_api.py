@@ -244,6 +244,23 @@ class StripeApi:
             after = ids[-1]
 
     def _get(self, path: str, params: Params, shape: type[Any], needs: str) -> Any:
+        """One answer; asked for again without an expand that Stripe does not allow.
+
+        Which properties expand differs by account and version; what then stays a bare
+        id is joined from the catalogue, or refused by name where it cannot be.
+        """
+        try:
+            return self._patiently(path, params, shape, needs)
+        except StripeRefused as error:
+            fewer = _without_expand(params, error)
+            if len(fewer) == len(params):
+                raise
+            log.warning("stripe_api.expand path=%s %s", path, error.problem)
+            return self._get(path, fewer, shape, needs)
+
+    def _patiently(
+        self, path: str, params: Params, shape: type[Any], needs: str
+    ) -> Any:
         """One answer, decoded; asked again for as long as that may help."""
         try:
             for attempt in _retrying(self.sleep, self.reads):
@@ -293,6 +310,19 @@ class StripeApi:
         elif said:
             problem += f": {said}"
         return StripeRefused(problem, fix=fix, status=status, code=detail.code)
+
+
+def _without_expand(params: Params, error: StripeRefused) -> Params:
+    """The parameters less the expands that the refusal names, if it is about one."""
+    match = re.search(r"cannot be expanded \(([\w.]+)\)", error.problem)
+    if error.status != 400 or match is None:
+        return params
+    named = match[1]
+    return [
+        (name, value)
+        for name, value in params
+        if name != "expand[]" or not (value == named or value.endswith(f".{named}"))
+    ]
 
 
 def _detail(content: bytes) -> ErrorDetail:

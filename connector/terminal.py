@@ -28,7 +28,6 @@ from connector.report import (
 )
 
 BAR = 34  # characters of the waterfall's widest bar
-WIDE = 112  # columns from which on every figure has a place
 PIPE_WIDTH = 140
 COLOURS = {
     Kind.NEW: "blue",
@@ -156,18 +155,25 @@ def _reached(steps: Iterable[tuple[Kind, int]]) -> list[int]:
 def _table(
     lines: Sequence[Line], currency: str, locale: str, width: int
 ) -> RenderableType:
+    """A row a window; on a narrow terminal without the columns one can do without."""
+    rows = [[label(line), *cells(line, currency, locale, whole=True)] for line in lines]
+    texts = [["", *HEADINGS], *rows]
+    kept = list(range(len(HEADINGS) + 1))
+    for spare in ("CRR", "Opening"):  # counts customers; stands in the row above
+        if _width(texts, kept) > width:
+            kept.remove(HEADINGS.index(spare) + 1)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    headings = list(HEADINGS)
-    if width < WIDE:
-        headings[2], headings[4] = "Return", "Contr."
-    table.add_column("", no_wrap=True)
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for line in lines:
-        row = cells(line, currency, locale, whole=True)
+    for column in kept:
+        table.add_column(texts[0][column], justify="right" if column else "left")
+    for line, row in zip(lines, rows, strict=True):
         style = "" if line.complete else "dim"
-        table.add_row(label(line), *row, style=style)
+        table.add_row(*(row[column] for column in kept), style=style)
     return table
+
+
+def _width(texts: Sequence[Sequence[str]], kept: Iterable[int]) -> int:
+    """What the columns take, each with its space, and the frame."""
+    return sum(2 + max(len(row[column]) for row in texts) for column in kept)
 
 
 def movements_view(
@@ -206,6 +212,7 @@ def _name(customer: str, labels: Mapping[str, str]) -> str:
 def explanation(
     customer: str,
     labels: Mapping[str, str],
+    prices: Mapping[str, str],
     movements: Sequence[Movement],
     on: date,
     locale: str,
@@ -219,11 +226,13 @@ def explanation(
     title.append(f"\nMRR on {on:%d %b %Y}: {' and '.join(amounts) or '–'}", style="")
     parts: list[RenderableType] = [title]
     for each in movements:
-        parts += [Text(), movement_view(each, locale)]
+        parts += [Text(), movement_view(each, prices, locale)]
     return Group(*parts)
 
 
-def movement_view(movement: Movement, locale: str) -> RenderableType:
+def movement_view(
+    movement: Movement, prices: Mapping[str, str], locale: str
+) -> RenderableType:
     """One movement, then for each component the sum before and after, and its proof."""
     currency = movement.currency
     before, after = (
@@ -236,14 +245,17 @@ def movement_view(movement: Movement, locale: str) -> RenderableType:
     head.append(f"   {before} → {after}")
     lines = [head]
     for part in movement.components:
-        lines += _component_lines(part, currency, locale)
+        lines += _component_lines(part, prices, currency, locale)
     return Group(*lines)
 
 
-def _component_lines(part: Component, currency: str, locale: str) -> list[Text]:
+def _component_lines(
+    part: Component, prices: Mapping[str, str], currency: str, locale: str
+) -> list[Text]:
     change = format_minor(part.amount_minor, currency, locale, signed=True)
     cause = part.cause.replace("_", "-")
-    lines = [Text(f"  {cause} {change}   {part.price} in {part.subscription}")]
+    lines = [Text(f"  {cause} {change}   {_name(part.price, prices)}")]
+    lines[0].append(f"   {part.subscription}", style="dim")
     if part.before:
         lines.append(Text(f"    was  {part.before}"))
     if part.after:

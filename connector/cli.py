@@ -152,7 +152,7 @@ def main() -> None:
     except click.ClickException as error:
         code = _say(error.format_message(), "see `stripe-nrr --help`", 1)
     except (click.Abort, KeyboardInterrupt):
-        code = _say("interrupted", "run it again: what was done is kept", 130)
+        code = _say("interrupted", "run it again: what was done is kept", 1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1

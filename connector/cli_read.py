@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import click
@@ -14,6 +14,7 @@ import click
 from connector import ledger, mirror
 from connector import report as reports
 from connector.cli import Shell, UsageFault
+from connector.config import Config
 from connector.database import setting
 from connector.errors import NothingFound
 from connector.ledger import Wanted
@@ -76,9 +77,9 @@ def rendered(view: Any, output: Path | None) -> None:
     write(captured.get(), output)
 
 
-def rules_in_force(connection: sqlite3.Connection, shell: Shell) -> dict[str, str]:
+def rules_in_force(connection: sqlite3.Connection, config: Config) -> dict[str, str]:
     """The policy and zone the ledger was derived with; a warning if config differs."""
-    wanted = {**shell.config.policy.settings(), "timezone": shell.config.zone.key}
+    wanted = {**config.policy.settings(), "timezone": config.zone.key}
     stored = setting(connection, "rules")
     if stored is None:
         return wanted
@@ -93,44 +94,49 @@ def rules_in_force(connection: sqlite3.Connection, shell: Shell) -> dict[str, st
     return in_force
 
 
+class Asked(NamedTuple):
+    """What a report is wanted of; None leaves it to the defaults."""
+
+    kind: WindowKind | None = None
+    first: date | None = None
+    last: date | None = None
+    currency: str | None = None
+    as_of: datetime | None = None
+
+
 def make_report(
-    connection: sqlite3.Connection,
-    shell: Shell,
-    *,
-    kind: WindowKind | None,
-    first: date | None,
-    last: date | None,
-    currency: str | None,
-    as_of: datetime | None,
+    connection: sqlite3.Connection, config: Config, now: datetime, asked: Asked
 ) -> reports.Report:
     """Measure what was asked for; without a kind, a trailing headline and months."""
-    rules = rules_in_force(connection, shell)
+    as_of = asked.as_of
+    rules = rules_in_force(connection, config)
     past = ledger.policy_as_of(connection, as_of) if as_of is not None else None
     rules = json.loads(past) if past is not None else rules
     zone = ZoneInfo(rules["timezone"])
     synced_us = mirror.last_synced_us(connection)
     synced_at = instant(synced_us // 1_000_000) if synced_us is not None else None
-    known_at = min(t for t in (shell.now(), as_of, synced_at) if t is not None)
+    known_at = min(t for t in (now, as_of, synced_at) if t is not None)
     today = local_day(int(known_at.timestamp()), zone)
-    kind, first, last = reports.default_windows(kind, first, last, today)
+    kind = asked.kind
+    first, last = reports.default_months(kind, asked.first, asked.last, today)
     if first > last:
         raise UsageFault(
             f"--from {first:%Y-%m} is after --to {last:%Y-%m}",
             fix="give the earlier month with --from; both are included",
         )
-    asked = windows(kind or WindowKind.MONTH, first, last)
+    wanted = windows(kind or WindowKind.MONTH, first, last)
     if kind is None:
-        asked = [*windows(WindowKind.TRAILING_12, last, last), *asked]
+        wanted = [*windows(WindowKind.TRAILING_12, last, last), *wanted]
     parts = []
-    for each in _currencies(connection, currency, as_of, synced_at):
-        measured = measure(ledger.flows(connection, each, as_of), asked)
+    for each in _currencies(connection, asked.currency, as_of, synced_at):
+        measured = measure(ledger.flows(connection, each, as_of), wanted)
         lines = [
             reports.Line(measured=m, complete=m.window.end <= today) for m in measured
         ]
         parts.append(reports.CurrencyReport(currency=each, lines=tuple(lines)))
     zone_key = rules.pop("timezone")
     return reports.Report(
-        generated_at=shell.now(),
+        generated_at=now,
         as_of=as_of,
         synced_at=synced_at,
         today=today,
@@ -206,15 +212,9 @@ def report(
       stripe-nrr report --to 2026-03 --as-of 2026-04-02 --format csv -o march.csv
     """  # noqa: D301
     with closing(shell.ledger()) as connection:
-        figures = make_report(
-            connection,
-            shell,
-            kind=WindowKind(window) if window else None,
-            first=first,
-            last=last,
-            currency=currency,
-            as_of=_moment(as_of, shell),
-        )
+        kind = WindowKind(window) if window else None
+        asked = Asked(kind, first, last, currency, _moment(as_of, shell.config))
+        figures = make_report(connection, shell.config, shell.now(), asked)
     locale = shell.config.locale
     if form == "json":
         write(json.dumps(reports.to_json(figures), indent=2), output)
@@ -235,11 +235,11 @@ def show_report(figures: reports.Report, locale: str, output: Path | None) -> No
         click.echo("There is no recurring revenue in this ledger.")
 
 
-def _moment(text: str | None, shell: Shell) -> datetime | None:
+def _moment(text: str | None, config: Config) -> datetime | None:
     if text is None:
         return None
     try:
-        return parse_moment(text, shell.config.zone).astimezone(UTC)
+        return parse_moment(text, config.zone).astimezone(UTC)
     except ValueError:
         raise UsageFault(
             f"--as-of {text!r} is not a moment",
@@ -404,7 +404,7 @@ def explain(shell: Shell, customer: str, day: date | None, form: str) -> None:
     """  # noqa: D301
     with closing(shell.ledger()) as connection:
         account = _customer(connection, customer)
-        zone = ZoneInfo(rules_in_force(connection, shell)["timezone"])
+        zone = ZoneInfo(rules_in_force(connection, shell.config)["timezone"])
         on = day or local_day(int(shell.now().timestamp()), zone)
         wanted = Wanted(customer=account.id, end=on + timedelta(days=1))
         found = list(ledger.movements(connection, wanted))

@@ -19,7 +19,7 @@ import click
 from connector import ledger, mirror
 from connector.checks import refusal_findings, run_checks
 from connector.cli import Shell
-from connector.cli_read import make_report, show_report, write
+from connector.cli_read import Asked, make_report, show_report, write
 from connector.config import Config, parse, stripe_key
 from connector.database import (
     exclusive_sync,
@@ -330,8 +330,7 @@ timezone = "{timezone}"
     metavar="DIR",
     help="Keep the ledger and its config.toml there, to try other commands on them.",
 )
-@click.pass_obj
-def demo(shell: Shell, keep: Path | None) -> None:
+def demo(keep: Path | None) -> None:
     """See it all on a bundled account: no key, no network, nothing left behind.
 
     The bundled Stripe answers are paged by the real client into a ledger in a temporary
@@ -340,11 +339,11 @@ def demo(shell: Shell, keep: Path | None) -> None:
     with tempfile.TemporaryDirectory(prefix="stripe-nrr-demo-") as temporary:
         folder = keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        _run_demo(shell, folder)
+        _run_demo(folder)
     _say_what_next(keep)
 
 
-def _run_demo(shell: Shell, folder: Path) -> None:
+def _run_demo(folder: Path) -> None:
     from connector.demo import AccountTransport, BundledAccount, bundled_folder
     from connector.stripe_api import StripeApi
 
@@ -376,16 +375,8 @@ def _run_demo(shell: Shell, folder: Path) -> None:
             f"{api.reads.requests} requests, and posted {derived.movements:,} movements, "
             f"in {seconds:.1f} s."
         )
-        shell.__dict__["config"] = config
-        figures = make_report(
-            connection,
-            shell,
-            kind=None,
-            first=None,
-            last=_last_whole_month(frozen_at, config),
-            currency=None,
-            as_of=None,
-        )
+        asked = Asked(last=_last_whole_month(frozen_at, config))
+        figures = make_report(connection, config, frozen_at, asked)
         show_report(figures, config.locale, None)
         _show_one(connection, config)
 

@@ -62,6 +62,7 @@ def major(amount_minor: int | Fraction | Decimal, currency: str) -> Decimal:
     return quotient.quantize(Decimal(1).scaleb(-12)).normalize()
 
 
+@lru_cache(maxsize=16_384)  # a price list has few amounts, a ledger writes them often
 def format_minor(
     amount_minor: int | Fraction | Decimal,
     currency: str,

@@ -48,18 +48,18 @@ class Report:
     refusals: tuple[Refusal, ...]
 
 
-def default_windows(
+def default_months(
     kind: WindowKind | None, first: date | None, last: date | None, today: date
-) -> tuple[WindowKind | None, date, date]:
-    """Which months a report covers where it was not told: the twelve up to today's.
+) -> tuple[date, date]:
+    """The first and last month a report covers where it was not told.
 
-    Of quarters the last eight, of years the last five.
+    Twelve months up to today's; of quarters the last eight, of years the last five.
     """
     end = last or today.replace(day=1)
     span = {WindowKind.QUARTER: 24, WindowKind.YEAR: 60}.get(
         kind or WindowKind.MONTH, 12
     )
-    return kind, first or add_months(end, 1 - span), end
+    return first or add_months(end, 1 - span), end
 
 
 def ratio_number(ratio: Fraction | None) -> float | None:

@@ -145,6 +145,7 @@ class StripeApi:
         self._client = httpx.Client(
             base_url=checked_base(self.base),
             transport=self.transport,
+            trust_env=not _is_loopback(urlsplit(self.base).hostname or ""),
             timeout=TIMEOUT_S,
             headers={
                 "Authorization": f"Bearer {self.key}",

@@ -109,13 +109,20 @@ MIGRATIONS["m001_mirror"] = (
 )
 
 
-def _append_only(table: str) -> tuple[str, ...]:
+def _append_only(table: str, *key: str) -> tuple[str, ...]:
+    same = " AND ".join(f"{column} = NEW.{column}" for column in key)
+    there = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same})"  # noqa: S608
+    refused = (
+        ("edited", "UPDATE", ""),
+        ("deleted", "DELETE", ""),
+        ("replaced", "INSERT", there),  # REPLACE deletes without asking the one above
+    )
     return tuple(
         f"""
-        CREATE TRIGGER {table}_are_never_{done} BEFORE {verb} ON {table}
+        CREATE TRIGGER {table}_are_never_{done} BEFORE {verb} ON {table} {when}
         BEGIN SELECT RAISE(ABORT, '{table} are append-only; book a correction'); END
         """
-        for verb, done in (("UPDATE", "edited"), ("DELETE", "deleted"))
+        for done, verb, when in refused
     )
 
 
@@ -131,7 +138,7 @@ MIGRATIONS["m002_ledger"] = (
         policy       TEXT NOT NULL CHECK (json_valid(policy))
     ) STRICT
     """,
-    *_append_only("runs"),
+    *_append_only("runs", "id"),
     """
     CREATE TABLE customers (
         key     INTEGER PRIMARY KEY,
@@ -162,7 +169,7 @@ MIGRATIONS["m002_ledger"] = (
     ) STRICT
     """,
     "CREATE INDEX movements_of_customer ON movements (customer, currency, day)",
-    *_append_only("movements"),
+    *_append_only("movements", "id"),
     """
     CREATE TABLE components (
         movement     INTEGER NOT NULL REFERENCES movements (id),
@@ -180,7 +187,7 @@ MIGRATIONS["m002_ledger"] = (
         PRIMARY KEY (movement, position)
     ) STRICT, WITHOUT ROWID
     """,
-    *_append_only("components"),
+    *_append_only("components", "movement", "position"),
     """
     CREATE TABLE retractions (
         movement INTEGER PRIMARY KEY REFERENCES movements (id),
@@ -188,7 +195,7 @@ MIGRATIONS["m002_ledger"] = (
         reason   TEXT    NOT NULL
     ) STRICT
     """,
-    *_append_only("retractions"),
+    *_append_only("retractions", "movement"),
     # Posting twice is refused here too: one live movement a customer, currency and day.
     """
     CREATE TRIGGER movements_stand_alone BEFORE INSERT ON movements

@@ -142,10 +142,11 @@ class StripeApi:
     def __post_init__(self) -> None:
         import stripe  # noqa: PLC0415 - 0.7 s, only for its version
 
+        base = checked_base(self.base)
         self._client = httpx.Client(
-            base_url=checked_base(self.base),
+            base_url=base,
             transport=self.transport,
-            trust_env=not _is_loopback(urlsplit(self.base).hostname or ""),
+            trust_env=not _is_loopback(httpx.URL(base).host),  # no proxy to ourselves
             timeout=TIMEOUT_S,
             headers={
                 "Authorization": f"Bearer {self.key}",

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 # Which module of ours holds each command; it is imported when the command is asked for.
 COMMANDS = {
-    "demo": "cli_work",
-    "sync": "cli_work",
-    "report": "cli_read",
-    "movements": "cli_read",
-    "explain": "cli_read",
-    "recompute": "cli_work",
-    "check": "cli_work",
+    "demo": "cli_demo",
+    "sync": "cli_sync",
+    "report": "cli_report",
+    "movements": "cli_movements",
+    "explain": "cli_movements",
+    "recompute": "cli_sync",
+    "check": "cli_check",
 }
 SHORT_HELP = {
     "demo": "See it all on a bundled account: no key, no network.",

@@ -1,0 +1,146 @@
+"""`stripe-nrr demo`: the whole job on the bundled account."""
+
+import sqlite3
+import tempfile
+import time
+from contextlib import closing
+from datetime import date, datetime
+from pathlib import Path
+
+import click
+
+from connector import ledger, mirror
+from connector.cli_output import progress_shown
+from connector.cli_report import Asked, make_report, show_report
+from connector.cli_sync import bring_up_to_date
+from connector.config import Config, parse
+from connector.database import (
+    exclusive_sync,
+    open_database,
+    put_setting,
+    setting,
+    transaction,
+)
+from connector.errors import LedgerUnusable
+from connector.ledger import Wanted
+from connector.model import Kind
+from connector.periods import add_months, local_day
+
+DEMO_CONFIG = """\
+# Made by `stripe-nrr demo --keep`.
+database = "stripe-nrr.db"
+timezone = "{timezone}"
+"""
+
+
+@click.command()
+@click.option(
+    "--keep",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Keep the ledger and its config.toml there, to try other commands on them.",
+)
+def demo(keep: Path | None) -> None:
+    """See it all on a bundled account: no key, no network, nothing left behind.
+
+    The bundled Stripe answers are paged by the real client into a ledger in a temporary
+    folder (or DIR), derived and reported, exactly as your own account would be.
+    """
+    with tempfile.TemporaryDirectory(prefix="stripe-nrr-demo-") as temporary:
+        folder = keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        _run_demo(folder)
+    _say_what_next(keep)
+
+
+def _run_demo(folder: Path) -> None:
+    from connector.demo import AccountTransport, BundledAccount, bundled_folder
+    from connector.stripe_api import StripeApi
+
+    account = BundledAccount.load(bundled_folder())
+    assert account.now is not None
+    frozen_at = account.now
+    text = DEMO_CONFIG.format(timezone=account.timezone)
+    config_path = folder / "config.toml"
+    config = parse(text, {}, source=config_path)
+    began_s = time.monotonic()
+    now_us = int(frozen_at.timestamp() * 1_000_000)
+    with (
+        exclusive_sync(config.database),
+        closing(open_database(config.database, create=True)) as connection,
+        StripeApi(
+            "rk_test_demo", transport=AccountTransport(account), now_us=lambda: now_us
+        ) as api,
+        progress_shown() as progress,
+    ):
+        _claim(connection, config.database, frozen_at)
+        synced, derived = bring_up_to_date(
+            connection, api, config, now_us=api.now_us, progress=progress
+        )
+        config_path.write_text(text, encoding="utf-8")
+        seconds = time.monotonic() - began_s
+        click.echo(
+            f"Synced {synced.seen['subscriptions']:,} subscriptions and "
+            f"{synced.seen['invoices']:,} invoices of a bundled Stripe account in "
+            f"{api.reads.requests} requests, and posted {derived.movements:,} movements, "
+            f"in {seconds:.1f} s."
+        )
+        asked = Asked(last=_last_whole_month(frozen_at, config))
+        figures = make_report(connection, config, frozen_at, asked)
+        show_report(figures, config.locale, None)
+        _show_one(connection, config)
+
+
+def _claim(connection: sqlite3.Connection, path: Path, frozen_at: datetime) -> None:
+    """Mark the ledger as the demo's; refuse one that holds a real account."""
+    owner = setting(connection, "account")
+    if owner is None and mirror.last_synced_us(connection) is not None:
+        raise LedgerUnusable(
+            f"{path} holds a real account", fix="give --keep an empty folder"
+        )
+    with transaction(connection):
+        put_setting(connection, "account", "demo")
+        put_setting(connection, "demo_now", frozen_at.isoformat())
+
+
+def _last_whole_month(moment: datetime, config: Config) -> date:
+    today = local_day(int(moment.timestamp()), config.zone)
+    return add_months(today, -1)
+
+
+def _show_one(connection: sqlite3.Connection, config: Config) -> None:
+    """One movement taken apart, to show that every figure can be."""
+    from connector.terminal import console, movement_view
+
+    explained = [
+        movement
+        for movement in ledger.movements(connection, Wanted(kind=Kind.EXPANSION))
+        if any(
+            proof.kind == "invoice_line" for proof in movement.components[0].evidence
+        )
+    ]
+    if not explained:
+        return
+    example = explained[-1]
+    name = ledger.labels(connection)[example.customer]
+    out = console()
+    out.print(f"\nEvery figure can be taken apart. The latest expansion, {name}:\n")
+    prices = mirror.price_names(connection)
+    out.print(movement_view(example, prices, config.locale))
+
+
+def _say_what_next(keep: Path | None) -> None:
+    if keep is not None:
+        click.echo(
+            f"\nKept in {keep}. Try, for example:\n"
+            f"  stripe-nrr --config {keep}/config.toml movements --kind churn\n"
+            f"  stripe-nrr --config {keep}/config.toml report --window quarter"
+        )
+    click.echo(
+        "\nOn your own account (nothing is ever written to Stripe):\n"
+        "  1. In Stripe's Dashboard make a restricted key with read permissions for\n"
+        "     Customers, Products, Prices, Coupons, Subscriptions, Invoices, Invoice\n"
+        "     Items and Events.\n"
+        "  2. export STRIPE_API_KEY=rk_live_…\n"
+        "  3. stripe-nrr sync && stripe-nrr report"
+    )

@@ -255,7 +255,7 @@ class StripeApi:
             return self._patiently(path, params, shape, needs)
         except StripeRefused as error:
             fewer = _without_expand(params, error)
-            if len(fewer) == len(params):
+            if list(fewer) == list(params):
                 raise
             log.warning("stripe_api.expand path=%s %s", path, error.problem)
             return self._get(path, fewer, shape, needs)
@@ -320,11 +320,14 @@ def _without_expand(params: Params, error: StripeRefused) -> Params:
     if error.status != 400 or match is None:
         return params
     named = match[1]
-    return [
-        (name, value)
-        for name, value in params
-        if name != "expand[]" or not (value == named or value.endswith(f".{named}"))
-    ]
+    kept = []
+    for name, value in params:
+        is_meant = value == named or value.endswith(f".{named}")
+        if name != "expand[]" or not is_meant:
+            kept.append((name, value))
+        elif value.endswith(".source.coupon"):  # the discount itself still expands
+            kept.append((name, value.removesuffix(".source.coupon")))
+    return kept
 
 
 def _detail(content: bytes) -> ErrorDetail:

@@ -2,8 +2,10 @@
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -16,10 +18,11 @@ from connector.cli import Shell, UsageFault
 from connector.cli_output import FORMATS, MonthParam, out_option, rendered, write
 from connector.config import Config
 from connector.database import setting
-from connector.errors import NothingFound
+from connector.errors import ConfigError, NothingFound
 from connector.model import WindowKind
 from connector.periods import instant, local_day, parse_moment
-from connector.retention import measure, windows
+from connector.rates import Rates, parse_rates
+from connector.retention import Converted, in_one_currency, measure, windows
 
 
 @click.command()
@@ -137,8 +140,52 @@ def make_report(
         timezone=zone_key,
         policy=rules,
         currencies=tuple(parts),
+        total=None if asked.currency else _total(config, parts, today),
         refusals=tuple(mirror.refusals(connection)),
     )
+
+
+def _total(
+    config: Config, parts: Sequence[reports.CurrencyReport], today: date
+) -> reports.CurrencyReport | None:
+    """All currencies in the reporting currency; None where none is configured."""
+    if config.reporting_currency is None or config.rates is None or not parts:
+        return None
+    try:
+        text = config.rates.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        fault = f"reporting.rates {config.rates} cannot be read: {error}"
+        raise ConfigError([fault], source="reporting.rates") from error
+    rates = parse_rates(text.splitlines(), config.reporting_currency, str(config.rates))
+    currency = config.reporting_currency
+    lines = []
+    for several in zip(*(part.lines for part in parts), strict=True):
+        window = several[0].measured.window
+        last = min(window.end, today + timedelta(days=1)) - timedelta(days=1)
+        converted = [
+            Converted(
+                line.measured,
+                _worth(rates, part.currency, window.start - timedelta(days=1), line),
+                rates.factor(part.currency, last),
+            )
+            for part, line in zip(parts, several, strict=True)
+            if _moves(line)
+        ]
+        measured = in_one_currency(window, converted)
+        lines.append(reports.Line(measured=measured, complete=several[0].complete))
+    return reports.CurrencyReport(currency=currency, lines=tuple(lines), is_total=True)
+
+
+def _moves(line: reports.Line) -> bool:
+    """Whether there is anything to convert; before the first movement no rate is asked."""
+    flow = line.measured.waterfall
+    return bool(flow.opening_minor or flow.closing_minor or flow.new_minor)
+
+
+def _worth(rates: Rates, currency: str, day: date, line: reports.Line) -> Fraction:
+    if not line.measured.waterfall.opening_minor:
+        return Fraction(0)
+    return rates.factor(currency, day)
 
 
 def rules_in_force(connection: sqlite3.Connection, config: Config) -> dict[str, str]:

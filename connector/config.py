@@ -32,6 +32,8 @@ class Config:
     label: str
     metadata_keys: tuple[str, ...]
     locale: str
+    reporting_currency: str | None = None
+    rates: Path | None = None
     source: Path | None = None
 
 
@@ -99,6 +101,18 @@ def _locale(value: Any) -> str:
     return str(value)
 
 
+def _currency(value: Any) -> str:
+    if value != "" and not re.fullmatch(r"[A-Za-z]{3}", _string(value)):
+        raise ValueError
+    return str(value).lower()
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
 KEYS: Mapping[str, _Key] = {
     "database": _Key("stripe-nrr.db", _path, "a path"),
     "timezone": _Key(
@@ -113,6 +127,10 @@ KEYS: Mapping[str, _Key] = {
     "policy.churn": _choice("ended", "requested"),
     "customers.label": _Key("name", _label, '"name", "metadata:KEY" or "id"'),
     "customers.metadata": _Key([], _texts, "a list of metadata keys"),
+    "reporting.currency": _Key(
+        "", _currency, 'a currency such as "usd", or "" for none'
+    ),
+    "reporting.rates": _Key("", _string, 'the path of a file of rates, or ""'),
     "reporting.locale": _Key("en_US", _locale, 'a locale such as "en_US" or "de_DE"'),
 }
 
@@ -151,6 +169,12 @@ def parse(
         label=chosen["customers.label"],
         metadata_keys=chosen["customers.metadata"],
         locale=chosen["reporting.locale"],
+        reporting_currency=chosen["reporting.currency"] or None,
+        rates=(
+            folder / Path(chosen["reporting.rates"]).expanduser()
+            if chosen["reporting.rates"]
+            else None
+        ),
         source=source,
     )
 

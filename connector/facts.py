@@ -209,7 +209,8 @@ def _gone_at_renewal(
     """
     if not known.facts:
         return
-    last_s = max((f.at_s for f in known.facts if f.holding is not None), default=0)
+    shown = [f for f in (*known.facts, *known.priors) if f.holding is not None]
+    last_s = max((fact.at_s for fact in shown), default=0)
     covered_s = known.covered_until_s
     for other_id, other in items.items():
         born_s = other.created_s or 0

@@ -30,8 +30,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrencyReport:
+    """``is_total`` adds up all currencies in ``currency``."""
+
     currency: str
     lines: tuple[Line, ...]
+    is_total: bool = False
+
+    @property
+    def title(self) -> str:
+        code = self.currency.upper()
+        return f"all currencies in {code}" if self.is_total else code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +54,12 @@ class Report:
     policy: Mapping[str, str]
     currencies: tuple[CurrencyReport, ...]
     refusals: tuple[Refusal, ...]
+    total: CurrencyReport | None = None  # all of them, in the reporting currency
+
+    @property
+    def parts(self) -> tuple[CurrencyReport, ...]:
+        """Everything there is to show: the total first."""
+        return (*((self.total,) if self.total is not None else ()), *self.currencies)
 
 
 def default_months(
@@ -82,15 +96,15 @@ def to_json(report: Report) -> dict[str, Any]:
         "synced_at": utc(report.synced_at),
         "timezone": report.timezone,
         "policy": dict(report.policy),
-        "currencies": [
-            {
-                "currency": part.currency,
-                "windows": [_window_json(line) for line in part.lines],
-            }
-            for part in report.currencies
-        ],
+        "currencies": [_part_json(part) for part in report.currencies],
+        "total": None if report.total is None else _part_json(report.total),
         "refused": [asdict(refusal) for refusal in report.refusals],
     }
+
+
+def _part_json(part: CurrencyReport) -> dict[str, Any]:
+    windows = [_window_json(line) for line in part.lines]
+    return {"currency": part.currency, "windows": windows}
 
 
 def _window_json(line: Line) -> dict[str, Any]:
@@ -123,9 +137,9 @@ def to_csv(report: Report) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_CSV_HEAD)
-    for part in report.currencies:
+    for part in report.parts:
         for line in part.lines:
-            writer.writerow(_csv_row(part.currency, line))
+            writer.writerow(_csv_row(part, line))
     return out.getvalue()
 
 
@@ -138,13 +152,14 @@ _CSV_HEAD = [
 ]
 
 
-def _csv_row(currency: str, line: Line) -> list[object]:
+def _csv_row(part: CurrencyReport, line: Line) -> list[object]:
+    currency = part.currency
     figures = _window_json(line)
     base = figures["retention"]
     amounts = list(figures["waterfall"].values())
     base_amounts = [value for key, value in base.items() if key.endswith("_minor")]
     return [
-        currency,
+        f"total {currency}" if part.is_total else currency,
         figures["window"],
         figures["from"],
         figures["to"],
@@ -164,6 +179,7 @@ HEADINGS = (
     "Expansion",
     "Contraction",
     "Churn",
+    "FX",
     "Closing",
     "NRR",
     "GRR",
@@ -171,11 +187,19 @@ HEADINGS = (
 )
 
 
-def cells(line: Line, currency: str, locale: str, *, whole: bool = False) -> list[str]:
-    """One window's figures as texts, in the order of ``HEADINGS``.
+def headings(part: CurrencyReport) -> list[str]:
+    """The columns of ``cells``: a single currency has no exchange rates."""
+    return [name for name in HEADINGS if part.is_total or name != "FX"]
+
+
+def cells(
+    line: Line, part: CurrencyReport, locale: str, *, whole: bool = False
+) -> list[str]:
+    """One window's figures as texts, in the order of ``headings``.
 
     What takes away is written with a minus. ``whole`` leaves out the cents.
     """
+    currency = part.currency
     flow, kept = line.measured.waterfall, line.measured.retention
 
     def money(amount_minor: int) -> str:
@@ -190,6 +214,7 @@ def cells(line: Line, currency: str, locale: str, *, whole: bool = False) -> lis
         money(flow.expansion_minor),
         money(-flow.contraction_minor),
         money(-flow.churn_minor),
+        *([money(flow.fx_minor)] if part.is_total else []),
         money(flow.closing_minor),
         *(format_ratio(ratio) for ratio in (kept.nrr, kept.grr, kept.crr)),
     ]
@@ -231,14 +256,13 @@ def _words(value: str) -> str:
 def to_markdown(report: Report, locale: str) -> str:
     """A table a currency, and the footnotes."""
     parts = []
-    for part in report.currencies:
-        parts.append(f"## Recurring revenue, {part.currency.upper()}\n")
-        heads = ("", *HEADINGS)
+    for part in report.parts:
+        parts.append(f"## Recurring revenue, {part.title}\n")
+        heads = ("", *headings(part))
         parts.append(_row(heads))
-        parts.append(_row(["---"] + ["---:"] * len(HEADINGS)))
+        parts.append(_row(["---"] + ["---:"] * (len(heads) - 1)))
         parts += [
-            _row([label(line), *cells(line, part.currency, locale)])
-            for line in part.lines
+            _row([label(line), *cells(line, part, locale)]) for line in part.lines
         ]
         parts.append("")
     parts += [f"{note}  " for note in footnotes(report)]
@@ -259,15 +283,23 @@ FORMULA = (
 )
 
 
+FX = (
+    "All currencies: one rate, of a window's last day, converts both of its ends; what "
+    "the opening was worth at its own day's rate, and is not any more, is fx."
+)
+
+
 def footnotes(report: Report) -> list[str]:
     """What a reader must know to trust the figures."""
     notes = []
-    if any(not line.complete for part in report.currencies for line in part.lines):
+    if any(not line.complete for part in report.parts for line in part.lines):
         notes.append(f"* not over yet: figures up to {report.today:%d %b %Y}.")
     notes += [
         FORMULA,
         f"What counts: {policy_sentence(report.policy)}.",
     ]
+    if report.total is not None:
+        notes.append(FX)
     if report.refusals:
         customers = len({refusal.customer for refusal in report.refusals})
         notes.append(

@@ -17,12 +17,12 @@ from connector.model import Component, Kind, Movement, Waterfall, WindowKind
 from connector.money import format_minor, format_ratio
 from connector.periods import iso
 from connector.report import (
-    HEADINGS,
     CurrencyReport,
     Line,
     Report,
     cells,
     footnotes,
+    headings,
     label,
     name_of,
 )
@@ -49,16 +49,14 @@ def console(*, width: int | None = None) -> Console:
 def report_view(report: Report, locale: str, width: int) -> RenderableType:
     """The headline (where a trailing window is asked for) and the table, a currency."""
     parts: list[RenderableType] = []
-    for part in report.currencies:
+    for part in report.parts:
         headlines, lines = _split(part)
-        parts.append(
-            Text(f"\nRecurring revenue · {part.currency.upper()}", style="bold")
-        )
+        parts.append(Text(f"\nRecurring revenue · {part.title}", style="bold"))
         for line in headlines:
             parts += [_cards(line, part.currency, locale), Text()]
             parts.append(_waterfall(line, part.currency, locale))
         if lines:
-            parts.append(_table(lines, part.currency, locale, width))
+            parts.append(_table(lines, part, locale, width))
     parts += [Text(note, style="dim") for note in footnotes(report)]
     parts.append(Text(_source(report), style="dim"))
     return Group(*parts)
@@ -133,6 +131,10 @@ def _waterfall(line: Line, currency: str, locale: str) -> RenderableType:
         add(kind.capitalize(), text, low, high, COLOURS[kind]) if moved else (
             table.add_row(kind.capitalize(), text, "")
         )
+    if flow.fx_minor:
+        text = format_minor(flow.fx_minor, currency, locale, signed=True)
+        low, high = sorted((reached, reached + flow.fx_minor))
+        add("Exchange rates", text, low, high, "magenta")
     closing = format_minor(flow.closing_minor, currency, locale)
     add("Closing MRR", closing, 0, flow.closing_minor, "bright_black")
     return Padding(table, (0, 0, 1, 2))
@@ -153,15 +155,15 @@ def _reached(steps: Iterable[tuple[Kind, int]]) -> list[int]:
 
 
 def _table(
-    lines: Sequence[Line], currency: str, locale: str, width: int
+    lines: Sequence[Line], part: CurrencyReport, locale: str, width: int
 ) -> RenderableType:
     """A row a window; on a narrow terminal without the columns one can do without."""
-    rows = [[label(line), *cells(line, currency, locale, whole=True)] for line in lines]
-    texts = [["", *HEADINGS], *rows]
-    kept = list(range(len(HEADINGS) + 1))
+    rows = [[label(line), *cells(line, part, locale, whole=True)] for line in lines]
+    texts = [["", *headings(part)], *rows]
+    kept = list(range(len(texts[0])))
     for spare in ("CRR", "Opening"):  # counts customers; stands in the row above
         if _width(texts, kept) > width:
-            kept.remove(HEADINGS.index(spare) + 1)
+            kept.remove(texts[0].index(spare))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in kept:
         table.add_column(texts[0][column], justify="right" if column else "left")

@@ -19,6 +19,7 @@ from connector.errors import ConnectorError
 
 if TYPE_CHECKING:
     from connector.config import Config
+    from connector.rules import Rules
 
 # Which module of ours holds each command; it is imported when the command is asked for.
 COMMANDS = {
@@ -101,6 +102,20 @@ class Shell:
         from connector.database import open_database
 
         return open_database(self.config.database)
+
+
+def rules_of(config: "Config") -> "Rules":
+    """The rules that the configuration asks for, under this version."""
+    from importlib.metadata import version
+
+    from connector.rules import Rules
+
+    return Rules(
+        policy=config.policy,
+        zone=config.zone,
+        code_version=version("stripe-nrr"),
+        merge=config.merge,
+    )
 
 
 @click.group(

@@ -14,7 +14,7 @@ import click
 
 from connector import ledger, mirror
 from connector import report as reports
-from connector.cli import Shell, UsageFault
+from connector.cli import Shell, UsageFault, rules_of
 from connector.cli_output import FORMATS, MonthParam, out_option, rendered, write
 from connector.config import Config
 from connector.database import setting
@@ -190,7 +190,7 @@ def _worth(rates: Rates, currency: str, day: date, line: reports.Line) -> Fracti
 
 def rules_in_force(connection: sqlite3.Connection, config: Config) -> dict[str, str]:
     """The policy and zone the ledger was derived with; a warning if config differs."""
-    wanted = {**config.policy.settings(), "timezone": config.zone.key}
+    wanted = rules_of(config).settings()
     stored = setting(connection, "rules")
     if stored is None:
         return wanted

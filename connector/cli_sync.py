@@ -8,18 +8,17 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 import click
 
 from connector import mirror
-from connector.cli import Shell
+from connector.cli import Shell, rules_of
 from connector.cli_output import Progress, format_option, progress_shown, write
 from connector.config import Config, stripe_key
 from connector.database import exclusive_sync, open_database, setting, transaction
 from connector.errors import LedgerUnusable, NothingFound
-from connector.recompute import Recomputed, Rules, adopt
+from connector.recompute import Recomputed, adopt
 from connector.recompute import recompute as derive
 from connector.sync import Keeping, Source, Synced, full_walk
 
@@ -110,12 +109,6 @@ def _summary_text(summary: dict[str, Any], derived: Recomputed) -> str:
             for r in derived.refusals
         ]
     return "\n".join(lines)
-
-
-def rules_of(config: Config) -> Rules:
-    return Rules(
-        policy=config.policy, zone=config.zone, code_version=version("stripe-nrr")
-    )
 
 
 def bring_up_to_date(

@@ -8,7 +8,7 @@ only.
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ class Config:
     label: str
     metadata_keys: tuple[str, ...]
     locale: str
+    merge: Mapping[str, str] = field(default_factory=dict)
     reporting_currency: str | None = None
     rates: Path | None = None
     source: Path | None = None
@@ -101,6 +102,21 @@ def _locale(value: Any) -> str:
     return str(value)
 
 
+def _merge(value: Any) -> dict[str, str]:
+    """Old customer → the one it has become in the end."""
+    if not isinstance(value, dict):
+        raise TypeError
+    merged = {}
+    for old in value:
+        last, steps = old, 0
+        while last in value:
+            last, steps = _text(value[last]), steps + 1
+            if steps > len(value):
+                raise ValueError
+        merged[old] = last
+    return merged
+
+
 def _currency(value: Any) -> str:
     if value != "" and not re.fullmatch(r"[A-Za-z]{3}", _string(value)):
         raise ValueError
@@ -127,6 +143,9 @@ KEYS: Mapping[str, _Key] = {
     "policy.churn": _choice("ended", "requested"),
     "customers.label": _Key("name", _label, '"name", "metadata:KEY" or "id"'),
     "customers.metadata": _Key([], _texts, "a list of metadata keys"),
+    "customers.merge": _Key(
+        {}, _merge, 'a table {cus_old = "cus_new"} without circles'
+    ),
     "reporting.currency": _Key(
         "", _currency, 'a currency such as "usd", or "" for none'
     ),
@@ -168,6 +187,7 @@ def parse(
         ),
         label=chosen["customers.label"],
         metadata_keys=chosen["customers.metadata"],
+        merge=chosen["customers.merge"],
         locale=chosen["reporting.locale"],
         reporting_currency=chosen["reporting.currency"] or None,
         rates=(

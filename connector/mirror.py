@@ -245,16 +245,20 @@ def price_names(connection: sqlite3.Connection) -> dict[str, str]:
 
 
 def history(
-    connection: sqlite3.Connection, customer: str, shared: Catalogue
+    connection: sqlite3.Connection,
+    customer: str,
+    shared: Catalogue,
+    former: Sequence[str] = (),
 ) -> History:
-    """Everything the mirror holds of one customer, oldest first."""
+    """Everything the mirror holds of one customer and its former ids, oldest first."""
     own = profile(connection, customer)
+    ids = (customer, *former)
     return History(
         customer=customer,
-        sightings=_sightings(connection, customer),
-        invoices=tuple(_of(connection, "invoices", customer, Invoice)),
-        pending=tuple(_of(connection, "invoice_items", customer, InvoiceItem)),
-        events=tuple(_of(connection, "events", customer, Event)),
+        sightings=_sightings(connection, ids),
+        invoices=_of(connection, "invoices", ids, Invoice),
+        pending=_of(connection, "invoice_items", ids, InvoiceItem),
+        events=_of(connection, "events", ids, Event),
         discount=own.discount if own is not None else None,
         catalogue=shared,
     )
@@ -269,15 +273,18 @@ def profile(connection: sqlite3.Connection, customer: str) -> Customer | None:
 
 
 def _of(
-    connection: sqlite3.Connection, kind: str, customer: str, shape: type[T]
-) -> Iterator[T]:
-    rows = connection.execute(
-        f"SELECT body FROM stripe_{kind}"  # noqa: S608
-        " WHERE customer = ? ORDER BY created_s, id",
-        [customer],
-    )
-    for (text,) in rows:
-        yield decode(text, shape)
+    connection: sqlite3.Connection, kind: str, ids: Sequence[str], shape: type[T]
+) -> tuple[T, ...]:
+    rows = [
+        row
+        for customer in ids
+        for row in connection.execute(
+            f"SELECT created_s, id, body FROM stripe_{kind}"  # noqa: S608
+            " WHERE customer = ? ORDER BY created_s, id",
+            [customer],
+        )
+    ]
+    return tuple(decode(text, shape) for _, _, text in sorted(rows))
 
 
 _SIGHTINGS = """
@@ -292,13 +299,14 @@ _SIGHTINGS = """
 
 
 def _sightings(
-    connection: sqlite3.Connection, customer: str
+    connection: sqlite3.Connection, ids: Sequence[str]
 ) -> dict[str, tuple[Sighting, ...]]:
     found: dict[str, tuple[Sighting, ...]] = {}
-    rows = connection.execute(_SIGHTINGS, {"customer": customer})
-    for subscription, seen_s, text in rows:
-        sighting = Sighting(seen_s, decode(text, Subscription))
-        found[subscription] = (*found.get(subscription, ()), sighting)
+    for customer in ids:
+        rows = connection.execute(_SIGHTINGS, {"customer": customer})
+        for subscription, seen_s, text in rows:
+            sighting = Sighting(seen_s, decode(text, Subscription))
+            found[subscription] = (*found.get(subscription, ()), sighting)
     return found
 
 

@@ -7,34 +7,21 @@ anywhere, it leaves whole customers done and the others marked.
 import json
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from connector import ledger, mirror
 from connector.database import put_setting, setting, transaction
-from connector.history import Catalogue
+from connector.history import Catalogue, History
 from connector.ledger import Posted, Run, RunStart
-from connector.model import Policy, Refusal
+from connector.model import Refusal
 from connector.movements import movements
+from connector.rules import Rules
 from connector.timeline import timeline
 
 # Raise it when a rule of the derivation changes: every ledger is then derived anew.
 DERIVATION = "1"
 BATCH = 200  # customers a transaction: a commit costs as much as deriving a few
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """Everything a derivation depends on besides the history itself."""
-
-    policy: Policy
-    zone: ZoneInfo
-    code_version: str
-
-    def as_json(self) -> str:
-        return json.dumps({**self.policy.settings(), "timezone": self.zone.key})
 
 
 class Recomputed(NamedTuple):
@@ -62,7 +49,11 @@ def adopt(connection: sqlite3.Connection, rules: Rules) -> str | None:
     if before["rules"] == wanted["rules"]:
         return "this version derives some histories differently"
     was, now = json.loads(before["rules"]), json.loads(wanted["rules"])
-    changed = [f"{k} {was.get(k)} → {v}" for k, v in now.items() if was.get(k) != v]
+    changed = [
+        f"{name} {was.get(name, 'none')} → {now.get(name, 'none')}"
+        for name in {**was, **now}
+        if was.get(name) != now.get(name)
+    ]
     return "policy change: " + ", ".join(changed)
 
 
@@ -81,7 +72,7 @@ def recompute(
     now_s = int(now.timestamp())
     with transaction(connection):
         mirror.mark_due(connection, now_s)
-    waiting = mirror.dirty(connection)
+    waiting = rules.affected(mirror.dirty(connection))
     start = RunStart(
         started_at=now,
         cause=cause,
@@ -111,7 +102,10 @@ def _settle(
     shared: Catalogue,
     now_s: int,
 ) -> Posted:
-    history = mirror.history(connection, customer, shared)
+    history = History(customer=customer)
+    if customer not in rules.merge:
+        former = rules.also(customer)
+        history = mirror.history(connection, customer, shared, former)
     derived = timeline(history, rules.policy, now_s)
     booked = movements(customer, derived.steps, rules.zone)
     profile = mirror.profile(connection, customer)

@@ -66,6 +66,10 @@ def _path(value: Any) -> Path:
     return path
 
 
+def _path_or_none(value: Any) -> Path | None:
+    return None if value == "" else _path(value)
+
+
 def _choice(*options: str) -> _Key:
     def read(value: Any) -> str:
         if value not in options:
@@ -149,7 +153,7 @@ KEYS: Mapping[str, _Key] = {
     "reporting.currency": _Key(
         "", _currency, 'a currency such as "usd", or "" for none'
     ),
-    "reporting.rates": _Key("", _string, 'the path of a file of rates, or ""'),
+    "reporting.rates": _Key("", _path_or_none, 'the path of a file of rates, or ""'),
     "reporting.locale": _Key("en_US", _locale, 'a locale such as "en_US" or "de_DE"'),
 }
 
@@ -190,11 +194,7 @@ def parse(
         merge=chosen["customers.merge"],
         locale=chosen["reporting.locale"],
         reporting_currency=chosen["reporting.currency"] or None,
-        rates=(
-            folder / Path(chosen["reporting.rates"]).expanduser()
-            if chosen["reporting.rates"]
-            else None
-        ),
+        rates=folder / rates if (rates := chosen["reporting.rates"]) else None,
         source=source,
     )
 

@@ -60,7 +60,10 @@ def applied(
     Items' discounts come before the subscription's; each in its own order.
     """
     found, unknown = [], []
-    places = _places(history, sightings, events)
+    seen = [s.subscription for s in sightings]
+    seen += [e.subscription for e in events if e.subscription is not None]
+    items = {i.id for s in seen for i in s.items.data} | {c.item for c in charges}
+    places = _places(history, sightings, events, items)
     for place in sorted(places.values(), key=lambda p: (not p.item, p.order)):
         try:
             coupon = coupon_of(place.discount, history.catalogue.coupons)
@@ -103,9 +106,15 @@ def _counts(coupon: Coupon, policy: Policy) -> bool:
 
 
 def _places(
-    history: History, sightings: Sequence[Sighting], events: Sequence[Event]
+    history: History,
+    sightings: Sequence[Sighting],
+    events: Sequence[Event],
+    items: Container[str],
 ) -> dict[str, _Place]:
-    """Every discount that is or was on this subscription, by id, newest look last."""
+    """Every discount that is or was on this subscription, by id, newest look last.
+
+    ``items`` are the ids of all that ever belonged to it.
+    """
     places: dict[str, _Place] = {}
 
     def see(met: _Met, *, last: bool = False) -> None:
@@ -114,7 +123,6 @@ def _places(
         item, is_customers = met.item, met.is_customers
         places[key] = _Place(met.discount, item, is_customers, order, met.at_s, last)
 
-    items = {i.id for _, s in sightings for i in s.items.data}
     for met in (*_on_invoices(history), *_on_events(events)):
         if _is_of(met.discount, sightings[-1].subscription.id, items):
             see(met)

@@ -248,8 +248,12 @@ def _walk(
     state, before, changed_known_s = born.holding, None, born.at_s
     facts = sorted(known.facts, key=lambda fact: (fact.at_s, fact.rank))
     for at_s, group in groupby(facts, key=lambda fact: fact.at_s):
-        fact = _last_word(list(group), state)
-        if _same(fact.holding, state) or at_s < born.at_s:
+        # Events have no order within a second; nothing ends in the one it begins in.
+        said = [f for f in group if f.holding is not None or at_s > born.at_s]
+        if not said or at_s < born.at_s:
+            continue
+        fact = _last_word(said, state)
+        if _same(fact.holding, state):
             continue
         backdated = fact.rank >= EVENT and changed_known_s > at_s
         if backdated and _same(fact.holding, before):

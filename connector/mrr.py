@@ -181,7 +181,7 @@ def arithmetic(terms: Terms) -> str:
             text += f" − {off.percent.normalize():f}%"
         else:
             share = format_minor(round_minor(off.amount_minor), rate.currency)
-            text += f" − {share} per {rate.interval}"
+            text += f" − {share} per {_interval_text(rate)}"
     if terms.inclusive_tax:
         text += f" − tax of {format_ratio(terms.inclusive_tax, 2)}"
     return f"{text} = {format_minor(monthly_minor(terms), rate.currency)}"
@@ -201,6 +201,11 @@ def _amount_text(rate: Tariff, quantity: Decimal) -> str:
         direction = "up" if rate.rounds_up else "down"
         return f"{count} in packages of {rate.divide_by}, rounded {direction} × {price}"
     return f"{count} × {price}"
+
+
+def _interval_text(rate: Tariff) -> str:
+    count = rate.interval_count
+    return rate.interval if count == 1 else f"{count} {rate.interval}s"
 
 
 def _factor_text(rate: Tariff) -> str:

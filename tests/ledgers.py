@@ -14,7 +14,8 @@ from connector import ledger, mirror
 from connector.database import open_database, transaction
 from connector.model import Movement, Policy, Refusal
 from connector.periods import instant
-from connector.recompute import Rules, adopt, recompute
+from connector.recompute import adopt, recompute
+from connector.rules import Rules
 from connector.stripe_objects import (
     LISTINGS,
     Base,

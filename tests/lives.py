@@ -5,6 +5,7 @@ ended) is skipped, so that every list of acts is a life.
 """
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import NamedTuple
 
 from hypothesis import strategies as st
@@ -95,7 +96,10 @@ class Lived:
     def _prices(self) -> list[Price]:
         product = self.account.add_product("Plan")
         add = self.account.add_price
-        steps = (Tier(up_to=2, unit_amount=700), Tier(unit_amount=500, flat_amount=90))
+        steps = (
+            Tier(up_to=2, unit_amount=Decimal(700)),
+            Tier(unit_amount=Decimal(500), flat_amount=90),
+        )
         return [
             add(product, 1_000),
             add(product, 2_500),
@@ -132,7 +136,13 @@ class Lived:
     def come_back(self, act: Act) -> None:
         if len([s for s in self.subs if s.ended_at is None]) == 2:
             return
-        coupon = dict(enumerate(self.coupons[:-1])).get(act.three)
+        coupon = dict(enumerate(self.coupons[:4])).get(act.three)
+        if (
+            coupon is not None
+            and coupon.duration == "repeating"
+            and not self.is_watched
+        ):
+            coupon = None
         price = self._price(act.one)
         more = [(self._like(price, act.two), 1)] if act.two % 4 == 3 else []
         made = self.account.subscribe(
@@ -181,10 +191,12 @@ class Lived:
             )
 
     def remove(self, sub: Subscription, act: Act) -> None:
+        proration = PRORATIONS[act.two % 3]
+        if not self.is_watched and any(i.created > sub.created for i in sub.items):
+            # Else nothing might show whether it made way for the newer item.
+            proration = "always_invoice"
         if len(sub.items) > 1:
-            self.account.remove_item(
-                self._item(sub, act), proration=PRORATIONS[act.two % 3]
-            )
+            self.account.remove_item(self._item(sub, act), proration=proration)
 
     def cancel_now(self, sub: Subscription, act: Act) -> None:
         self.account.cancel_now(
@@ -213,12 +225,15 @@ class Lived:
 
     def give_up(self, sub: Subscription, act: Act) -> None:
         if sub.status in ("past_due", "unpaid"):
-            into = "unpaid" if act.one % 2 and sub.status == "past_due" else "canceled"
-            self.account.give_up(sub, into=into)
+            # Since when a subscription was unpaid, nothing shows in the end.
+            is_unpaid = act.one % 2 and sub.status == "past_due" and self.is_watched
+            self.account.give_up(sub, into="unpaid" if is_unpaid else "canceled")
 
     def pause(self, sub: Subscription, act: Act) -> None:
-        behaviors = ("void", "keep_as_draft", "mark_uncollectible")
-        self.account.pause_collection(sub, behaviors[act.one % 3])
+        behaviors = ["void", "mark_uncollectible"]
+        if self.is_watched:
+            behaviors.append("keep_as_draft")  # its lines may be edited: no proof
+        self.account.pause_collection(sub, behaviors[act.one % len(behaviors)])
 
     def resume(self, sub: Subscription, _act: Act) -> None:
         self.account.resume_collection(sub)

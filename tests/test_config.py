@@ -51,8 +51,11 @@ def test_every_key_is_read() -> None:
         [customers]
         label = "metadata:company"
         metadata = ["segment", "region"]
+        merge = { cus_old = "cus_new" }
         [reporting]
         locale = "de_DE"
+        currency = "EUR"
+        rates = "rates.csv"
     """
     assert parse(text, {}) == Config(
         database=Path("books/ledger.db"),
@@ -68,8 +71,16 @@ def test_every_key_is_read() -> None:
         ),
         label="metadata:company",
         metadata_keys=("segment", "region"),
+        merge={"cus_old": "cus_new"},
         locale="de_DE",
+        reporting_currency="eur",
+        rates=Path("rates.csv"),
     )
+
+
+def test_a_chain_of_merged_customers_ends_where_the_last_is() -> None:
+    text = '[customers.merge]\na = "b"\nb = "c"\nx = "y"'
+    assert parse(text, {}).merge == {"a": "c", "b": "c", "x": "y"}
 
 
 @pytest.mark.parametrize(
@@ -167,6 +178,24 @@ def test_every_fault_is_named_at_once() -> None:
             "[policy]\nmetered = true",
             'policy.metered is True: give "excluded" or "invoiced"',
             id="a switch instead of a word",
+        ),
+        pytest.param(
+            '[customers.merge]\na = "b"\nb = "a"',
+            "customers.merge is {'a': 'b', 'b': 'a'}: "
+            'give a table {cus_old = "cus_new"} without circles',
+            id="customers merged in a circle",
+        ),
+        pytest.param(
+            '[reporting]\ncurrency = "euros"',
+            "reporting.currency is 'euros': "
+            'give a currency such as "usd", or "" for none',
+            id="no currency code",
+        ),
+        pytest.param(
+            '[reporting]\nrates = "~nobody-is-called-so/rates.csv"',
+            "reporting.rates is '~nobody-is-called-so/rates.csv': "
+            'give the path of a file of rates, or ""',
+            id="rates in the home of nobody",
         ),
         pytest.param(
             "[customers]\nmetadata = [1]",

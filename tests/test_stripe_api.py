@@ -266,6 +266,66 @@ def test_what_is_whole_costs_no_request(client: Client) -> None:
     assert client.api.reads.requests == 1
 
 
+# --- expands that an account does not allow ---
+
+
+def not_expandable(path: str) -> httpx.Response:
+    return saying(400, f"This property cannot be expanded ({path}).")
+
+
+@pytest.mark.parametrize(
+    ("refused", "left"),
+    [
+        pytest.param(
+            ["data.items.data.discounts"],
+            ["data.discounts.source.coupon"],
+            id="is left out",
+        ),
+        pytest.param(
+            ["items.data.discounts"],
+            ["data.discounts.source.coupon"],
+            id="is left out, however Stripe calls it",
+        ),
+        pytest.param(
+            ["data.discounts.source.coupon"],
+            ["data.discounts", "data.items.data.discounts"],
+            id="keeps the discount where only its coupon is refused",
+        ),
+        pytest.param(
+            ["data.items.data.discounts", "data.discounts.source.coupon"],
+            ["data.discounts"],
+            id="one after the other",
+        ),
+    ],
+)
+@respx.mock
+def test_an_expand_that_is_refused(
+    client: Client, refused: list[str], left: list[str]
+) -> None:
+    route = respx.get(f"{BASE}/v1/subscriptions").mock(
+        side_effect=[*map(not_expandable, refused), listing([with_items(more=False)])]
+    )
+    assert client.ids("subscriptions") == ["sub_1"]
+    asked_last = asked(route.calls.last)
+    assert [value for name, value in asked_last if name == "expand[]"] == left
+    assert ("status", "all") in asked_last
+
+
+@respx.mock
+def test_a_refused_expand_that_was_never_asked_for_is_an_error(client: Client) -> None:
+    route = respx.get(PRODUCTS).mock(return_value=not_expandable("data.colour"))
+    with pytest.raises(StripeRefused):
+        client.ids()
+    assert route.call_count == 1
+
+
+@respx.mock
+def test_a_probe_is_one_cheap_request(client: Client) -> None:
+    route = respx.get(f"{BASE}/v1/prices").mock(return_value=listing([]))
+    client.api.probe()
+    assert [asked(call) for call in route.calls] == [[("limit", "1")]]
+
+
 # --- one object ---
 
 
@@ -461,7 +521,7 @@ def test_each_retry_is_logged(client: Client, caplog: pytest.LogCaptureFixture) 
         pytest.param(
             saying(403, "does not have the required permissions"),
             "the key rk_live_…StUv may not read /v1/products (HTTP 403)",
-            "Products: Read",
+            LISTINGS["products"].needs,
             id="403 names the permission",
         ),
         pytest.param(
@@ -496,7 +556,7 @@ def test_items_need_the_permission_of_subscriptions(client: Client) -> None:
     respx.get(f"{BASE}/v1/subscription_items").mock(return_value=saying(403))
     with pytest.raises(StripeRefused) as raised:
         client.ids("subscriptions")
-    assert "Subscriptions: Read" in raised.value.fix
+    assert LISTINGS["subscriptions"].needs in raised.value.fix
 
 
 @respx.mock

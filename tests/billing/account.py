@@ -5,7 +5,8 @@ from tests.billing.calendar_ import DAY, HOUR
 from tests.billing.catalogue import Coupon, Price
 from tests.billing.changes import Changes
 from tests.billing.state import (
-    BILLED,
+    PROOF,
+    Change,
     Customer,
     Invoice,
     Item,
@@ -13,7 +14,7 @@ from tests.billing.state import (
     Subscription,
 )
 from tests.billing.store import ENDS
-from tests.billing.truth import Step, added_up, seen_steps, true_steps
+from tests.billing.truth import Step, added_up, seen_steps, since_birth, true_steps
 
 EVENTS_KEPT = 30 * DAY
 RETRIED = frozenset({"open"})
@@ -166,10 +167,14 @@ class Account(Changes):
         for sub in self.subscriptions:
             late = sub.status in ("past_due", "unpaid", "incomplete")
             if sub.customer is customer and late:
+                has_begun = sub.status != "incomplete"
                 with self.change(sub):
                     sub.status = "active"
                 for item in sub.items:
                     self.see(item, "event")
+                    if not has_begun:  # paid within a day: it counts from its start
+                        mrr_minor = item.changes[-1].mrr_minor
+                        item.changes[:] = [Change(sub.created, mrr_minor)]
 
     def give_up(self, sub: Subscription, *, into: str = "canceled") -> None:
         """Every retry failed: ``canceled`` or ``unpaid``."""
@@ -213,9 +218,12 @@ class Account(Changes):
             by_sub.setdefault(sub_id, []).append(event["created"])
 
         def seen(item: Item) -> list[Step]:
-            at = [s.at for s in item.sightings if self._stands(item, s.source)]
+            shown = [s for s in item.sightings if self._stands(item, s.source)]
+            at = [s.at for s in shown if s.source != "item"]
             at += by_sub.get(item.subscription.id, [])
-            return seen_steps(item, at, self.now)
+            steps = seen_steps(item, at, self.now)
+            says_when = any(s.source == "item" for s in shown)
+            return since_birth(item, steps) if says_when else steps
 
         return {grain: added_up(items, seen) for grain, items in self._items().items()}
 
@@ -229,7 +237,7 @@ class Account(Changes):
     def _stands(self, item: Item, source: str) -> bool:
         """Whether what once showed the item's state is still there to be read."""
         if source.startswith("in_"):
-            return self.invoices[source].status in BILLED
+            return self.invoices[source].status in PROOF
         if source.startswith("di_"):
             sub = item.subscription
             live = [d.id for holder in sub.holders for d in holder.discounts]

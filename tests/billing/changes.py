@@ -72,9 +72,17 @@ class Changes(Invoicing):
                 item.period_end = same[0].period_end
             if self._prorates(item, proration):
                 sub.pending.append(self.debit(item))
+            else:
+                self._takes_the_place_of(sub.removed_items)
         self.see(item, "item")
         self.renew_later(sub, item.period_end)
         return item
+
+    def _takes_the_place_of(self, removed: list[Item]) -> None:
+        """Without prorations, what was removed in its period made way for the new."""
+        for item in removed:
+            if item.period_end > self.now:
+                self.see(item, "subscription")
 
     def remove_item(self, item: Item, *, proration: str = CREATE) -> None:
         sub = item.subscription

@@ -284,9 +284,8 @@ class Invoicing(Store):
             held = sub.pause is not None and sub.pause["behavior"] == "keep_as_draft"
             made.auto_advance = not held and sub.status != "unpaid"
         self.finalize_later(made)
-        cycles = {item.price.cycle for item in due}
-        gone = [i for i in sub.removed_items if i.price.cycle in cycles]
-        self.note_regular(made, [*due, *gone])
+        missed = [i for i in sub.removed_items if i.period_end <= self.now]
+        self.note_regular(made, [*due, *missed])
         for end in {item.period_end for item in due}:
             self.renew_later(sub, end)
 

@@ -18,7 +18,9 @@ from tests.billing.catalogue import Coupon, Price
 
 Json = dict[str, Any]
 COUNTS = frozenset({"active", "past_due"})
-BILLED = frozenset({"open", "paid", "uncollectible"})  # invoices whose lines are proof
+# Invoices whose lines are proof of what a subscription was. A void one proves no debt,
+# but it says what would have been owed; a draft may still be edited.
+PROOF = frozenset({"open", "paid", "uncollectible", "void"})
 
 
 @dataclass(slots=True, kw_only=True)

@@ -169,8 +169,7 @@ class Store:
         """Write down what each item's MRR is from now on."""
         for item in sub.all_items:
             mrr_minor = item_mrr_minor(item, self.now)
-            before = item.changes[-1].mrr_minor if item.changes else 0
-            if mrr_minor == before:
+            if item.changes and mrr_minor == item.changes[-1].mrr_minor:
                 continue
             if item.changes and item.changes[-1].at == self.now:
                 item.changes.pop()

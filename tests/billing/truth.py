@@ -85,6 +85,20 @@ def seen_steps(item: Item, sightings: Iterable[int], now: int) -> list[Step]:
     return found
 
 
+def since_birth(item: Item, seen: list[Step]) -> list[Step]:
+    """An item says when it was added, not as what: the first state that is seen counts.
+
+    Of an item that is only seen to end, its subscription still shows the last state.
+    """
+    if not seen:
+        return []
+    ended_at = item.subscription.ended_at
+    if seen[0].at == ended_at:
+        last = [change for change in item.changes if change.at < ended_at][-1]
+        return [Step(item.created, last.mrr_minor), *seen]
+    return [Step(item.created, seen[0].mrr_minor), *seen[1:]]
+
+
 def added_up(
     items: Iterable[Item], steps_of: Callable[[Item], list[Step]]
 ) -> list[Step]:

@@ -1,0 +1,111 @@
+"""Movements written as MRR by month, and a ledger that they are posted to.
+
+lived("cus_1", "50 90 . 0 40")   new+50, expansion+40, nothing, churn−90, reactivation
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from itertools import groupby
+
+from connector import ledger
+from connector.database import transaction
+from connector.ledger import Posted, Run, RunStart
+from connector.model import Cause, Component, Evidence, Kind, Movement
+from connector.movements import classify
+from connector.periods import add_months
+
+FIRST = date(2024, 1, 15)
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+CAUSES = {
+    Kind.NEW: Cause.START,
+    Kind.REACTIVATION: Cause.START,
+    Kind.EXPANSION: Cause.QUANTITY,
+    Kind.CONTRACTION: Cause.QUANTITY,
+    Kind.CHURN: Cause.END,
+}
+
+
+def lived(customer: str, months: str, currency: str = "usd") -> list[Movement]:
+    """A cell is the MRR from the 15th of its month on; a dot is no change."""
+    cells = enumerate(months.split())
+    mrr = {add_months(FIRST, i).replace(day=15): c for i, c in cells if c != "."}
+    return moved(customer, {day: int(cell) for day, cell in mrr.items()}, currency)
+
+
+def moved(
+    customer: str,
+    mrr_minor: Mapping[date, int],
+    currency: str = "usd",
+    *,
+    seen: str = "in_1",
+) -> list[Movement]:
+    """The movements of a customer whose MRR is this from these days on."""
+    booked: list[Movement] = []
+    before_minor = 0
+    for day, after_minor in sorted(mrr_minor.items()):
+        kind = classify(before_minor, after_minor, has_paid=bool(booked))
+        if kind is not None:
+            booked.append(
+                movement(customer, day, kind, before_minor, after_minor, currency, seen)
+            )
+        before_minor = after_minor
+    return booked
+
+
+def movement(
+    customer: str,
+    day: date,
+    kind: Kind,
+    before_minor: int,
+    after_minor: int,
+    currency: str = "usd",
+    seen: str = "in_1",
+) -> Movement:
+    amount_minor = after_minor - before_minor
+    part = Component(
+        cause=CAUSES[kind],
+        amount_minor=amount_minor,
+        subscription="sub_1",
+        item="si_1",
+        price="price_1",
+        before=str(before_minor or ""),
+        after=str(after_minor or ""),
+        evidence=(Evidence("invoice", seen, 1_700_000_000, "said so"),),
+    )
+    return Movement(
+        customer=customer,
+        currency=currency,
+        day=day,
+        kind=kind,
+        amount_minor=amount_minor,
+        before_minor=before_minor,
+        after_minor=after_minor,
+        components=(part,),
+    )
+
+
+def post(
+    connection: sqlite3.Connection,
+    movements: Iterable[Movement],
+    *,
+    at: datetime = NOON,
+    cause: str = "sync",
+    policy: str = "{}",
+    customers: Sequence[str] = (),
+) -> Posted:
+    """Settle each customer of ``movements``, and ``customers``, in one run."""
+    run = Run(
+        connection,
+        RunStart(started_at=at, cause=cause, code_version="test", policy=policy),
+    )
+    by_customer: dict[str, list[Movement]] = {each: [] for each in customers}
+    for customer, own in groupby(movements, key=lambda each: each.customer):
+        by_customer.setdefault(customer, []).extend(own)
+    total = Posted(0, 0)
+    with transaction(connection):
+        for customer, own_movements in by_customer.items():
+            key = ledger.key_of(connection, customer, None, None)
+            done = ledger.settle(connection, run, key, own_movements)
+            total = Posted(*map(sum, zip(total, done, strict=True)))
+    return total

@@ -1,0 +1,22 @@
+"""Options of the test run."""
+
+import pytest
+from hypothesis import settings
+
+# How long an example takes is the machine's business.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--accept",
+        action="store_true",
+        help="rewrite fixtures/*/expected.txt with what the connector derives now",
+    )
+    parser.addoption(
+        "--lives",
+        type=int,
+        metavar="N",
+        help="try N new random customers for each law, instead of the usual ones",
+    )

@@ -1,0 +1,281 @@
+"""Which room may know which: the house's plan as a table, and what must stay outside."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from tests.books import lived, post
+from tests.ledgers import empty_ledger
+
+REPOSITORY = Path(__file__).parent.parent
+PACKAGE = REPOSITORY / "connector"
+
+VOCABULARY = {"errors", "money", "periods", "model"}
+HISTORY = VOCABULARY | {"stripe_objects", "history"}
+EVIDENCE = HISTORY | {"charges"}
+MAY_IMPORT = {
+    # the vocabulary: pure, and knows nobody but itself
+    "errors": set(),
+    "money": set(),
+    "periods": set(),
+    "model": {"money", "periods"},
+    # the derivation: pure, one customer at a time, and no stage knows the next
+    "stripe_objects": VOCABULARY,
+    "history": VOCABULARY | {"stripe_objects"},
+    "charges": HISTORY,
+    "facts": EVIDENCE,
+    "standing": EVIDENCE,
+    "discounts": EVIDENCE,
+    "mrr": VOCABULARY | {"stripe_objects"},
+    "timeline": EVIDENCE | {"facts", "standing", "discounts", "mrr"},
+    "movements": VOCABULARY | {"mrr"},
+    # the figures: pure, and know the ledger's movements only
+    "rates": VOCABULARY,
+    "retention": VOCABULARY | {"rates"},
+    "checks": VOCABULARY | {"movements", "retention"},
+    "report": VOCABULARY | {"rates", "retention"},
+    # the stores: SQL, and no derivation
+    "database": VOCABULARY,
+    "mirror": VOCABULARY | {"stripe_objects", "history"},
+    "ledger": VOCABULARY,
+    # the shell: network, clock and files
+    "config": VOCABULARY,
+    "stripe_api": VOCABULARY | {"stripe_objects"},
+    "sync": VOCABULARY | {"stripe_objects", "mirror", "database"},
+    "rules": VOCABULARY,
+    "recompute": HISTORY
+    | {"rules", "timeline", "movements", "mirror", "ledger", "database"},
+    "demo_rules": set(),
+    "demo": VOCABULARY | {"demo_rules"},
+    "terminal": VOCABULARY | {"retention", "report"},
+}
+PURE = {
+    *VOCABULARY,
+    *("stripe_objects", "history", "charges", "facts", "standing", "discounts", "mrr"),
+    *("timeline", "movements", "rates", "retention", "checks", "report"),
+    *("rules", "demo_rules"),
+}
+STORES = {"database", "mirror", "ledger"}
+
+# What lets the world in.
+WORLD = {
+    *("sqlite3", "sqlite_utils", "httpx", "stripe", "tenacity", "click", "rich"),
+    *("os", "pathlib", "sys", "io", "tempfile", "shutil", "subprocess", "socket"),
+    *("time", "logging", "threading", "asyncio", "random", "secrets", "urllib"),
+}
+CLOCK = {"now", "today", "utcnow", "fromtimestamp", "time", "time_ns", "monotonic"}
+CLOCK_OWNERS = {"datetime", "date", "time"}
+
+# Who alone may import what.
+ALONE = {
+    "httpx": {"stripe_api", "demo"},
+    "tenacity": {"stripe_api"},
+    "stripe": {"stripe_api"},
+    "sqlite_utils": {"database"},
+    "babel": {"money"},
+    "zoneinfo": {"config", "rules"},
+    "rich": {"terminal"},
+    "click": set(),
+}
+
+
+def is_command(module: str) -> bool:
+    """The command's own modules may know everybody, and nobody knows them."""
+    return module.startswith(("cli", "__"))
+
+
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+ROOMS = [module for module in MODULES if not is_command(module)]
+
+
+def tree(module: str) -> ast.Module:
+    return ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+
+
+def imports(module: str) -> Iterator[str]:
+    """Every name that is imported, also inside functions and for types only."""
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "connector":
+            yield from (f"connector.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module is not None, "rooms are named in full"
+            yield node.module
+
+
+def doors(module: str) -> set[str]:
+    """The rooms of ours that it opens on."""
+    named = (name.split(".") for name in imports(module))
+    return {name[1] for name in named if name[0] == "connector"}
+
+
+def outside(module: str) -> set[str]:
+    return {name.partition(".")[0] for name in imports(module)}
+
+
+# --- the rooms ---
+
+
+def test_every_room_is_on_the_plan() -> None:
+    assert set(ROOMS) == MAY_IMPORT.keys()
+
+
+def test_the_plan_has_no_circle() -> None:
+    TopologicalSorter(MAY_IMPORT).prepare()
+
+
+@pytest.mark.parametrize("module", ROOMS)
+def test_only_the_allowed_doors_are_open(module: str) -> None:
+    assert doors(module) <= MAY_IMPORT[module]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_room_says_on_its_first_line_what_it_is_for(module: str) -> None:
+    told = ast.get_docstring(tree(module))
+    assert told
+    assert told.splitlines()[0].endswith((".", "?", ":"))
+
+
+# --- the pure rooms ---
+
+
+@pytest.mark.parametrize("module", sorted(PURE))
+def test_a_pure_room_has_no_window(module: str) -> None:
+    allowed = {"io"} if module == "report" else set()  # a text in memory, for csv
+    assert not outside(module) & (WORLD - allowed)
+
+
+@pytest.mark.parametrize("module", sorted(PURE))
+def test_a_pure_room_has_no_clock(module: str) -> None:
+    nodes = ast.walk(tree(module))
+    named = {
+        node.attr
+        for node in nodes
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in CLOCK_OWNERS
+    }
+    assert not named & CLOCK
+
+
+@pytest.mark.parametrize("module", sorted(PURE))
+def test_a_pure_room_opens_on_pure_rooms_only(module: str) -> None:
+    assert doors(module) <= PURE
+
+
+# --- who alone may do what ---
+
+
+@pytest.mark.parametrize("library", ALONE)
+def test_a_library_has_one_home(library: str) -> None:
+    homes = {module for module in ROOMS if library in outside(module)}
+    assert homes <= ALONE[library]
+
+
+SQL = re.compile(
+    r"\b(SELECT\b.+\bFROM|INSERT (OR \w+ )?INTO|UPDATE \w+ SET|DELETE FROM"
+    r"|CREATE (TABLE|VIEW|INDEX|TRIGGER)|PRAGMA )",
+    re.DOTALL,
+)
+
+
+def texts(module: str) -> Iterator[str]:
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def test_only_the_stores_speak_sql() -> None:
+    speakers = {module for module in MODULES if any(map(SQL.search, texts(module)))}
+    assert speakers == STORES
+
+
+def calls(module: str) -> Iterator[str]:
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Name):
+                yield node.func.id
+            elif isinstance(node.func, ast.Attribute):
+                yield node.func.attr
+
+
+@pytest.mark.parametrize("module", sorted(set(ROOMS) - STORES))
+def test_only_the_stores_ask_the_database(module: str) -> None:
+    assert not {"execute", "executemany", "executescript"} & set(calls(module))
+
+
+@pytest.mark.parametrize("module", ROOMS)
+def test_only_the_command_prints(module: str) -> None:
+    assert not {"print", "echo", "secho", "exit"} & set(calls(module))
+
+
+@pytest.mark.parametrize("module", ROOMS)
+def test_no_room_swallows_what_it_does_not_know(module: str) -> None:
+    """``except Exception`` would turn a lost page into a wrong figure."""
+    caught = [
+        node.type.id if isinstance(node.type, ast.Name) else ""
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.ExceptHandler)
+        and not any(isinstance(each, ast.Raise) for each in node.body)
+    ]
+    assert not {"Exception", "BaseException"} & set(caught)
+
+
+# --- what reading costs ---
+
+HEAVY = ("stripe", "httpx", "tenacity", "asyncio", "sqlite_utils", "rich", "babel")
+RUN = """
+import sys
+sys.argv = ["stripe-nrr", *sys.argv[1:]]
+from connector.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+finally:
+    print(*sys.modules, file=sys.stderr)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger with one customer, and a configuration that names it."""
+    place = tmp_path_factory.mktemp("ledger")
+    with empty_ledger() as connection:
+        post(connection, lived("cus_1", "50 90"))
+        connection.execute("VACUUM INTO ?", [str(place / "stripe-nrr.db")])
+    (place / "config.toml").write_text("")
+    return place
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param("--help", id="help"),
+        pytest.param("report --help", id="help of a command that reads"),
+        pytest.param("sync --help", id="help of a command that asks Stripe"),
+        pytest.param("report --format json", id="a report as JSON"),
+        pytest.param("report --format csv", id="a report as CSV"),
+        pytest.param("movements --format json", id="movements as JSON"),
+    ],
+)
+def test_reading_imports_nothing_heavy(folder: Path, command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *command.split()],
+        cwd=folder,
+        env={"PYTHONPATH": str(REPOSITORY), "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout
+    imported = set(done.stderr.split())
+    assert "connector.cli" in imported
+    assert not imported & set(HEAVY)

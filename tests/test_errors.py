@@ -1,0 +1,383 @@
+"""Every message with which this package gives up, provoked and kept in gallery.txt.
+
+Read gallery.txt as an operator would: does it say what is wrong and what to do? After a
+change of words, ``pytest --accept`` writes it anew; git shows the difference.
+"""
+
+import ast
+import json
+import os
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import chdir, closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from connector import config, demo, errors, ledger, stripe_api
+from connector.cli import stripe_nrr
+from connector.database import exclusive_sync, open_database, put_setting
+from connector.demo import BundledAccount
+from connector.errors import ConnectorError, Unvalued
+from connector.stripe_api import StripeApi
+from tests.books import lived, post
+from tests.ledgers import empty_ledger
+from tests.loopback import serving
+from tests.synced import SEEN, Wire, shop, walk
+
+GALLERY = Path(__file__).with_name("gallery.txt")
+PACKAGE = Path(stripe_api.__file__).parent
+KEY = "rk_live_51AbCdEfGhIjKlMnOpQrStUv"
+Provoked = Callable[[], object]
+
+
+# --- how errors are provoked: each in an empty folder of its own ---
+
+
+def command(*words: str) -> None:
+    """Run a command on the ledger in this folder."""
+    stripe_nrr.main([*words], prog_name="stripe-nrr", standalone_mode=False)
+
+
+def configured(text: str, *words: str) -> None:
+    Path("config.toml").write_text(text, encoding="utf-8")
+    command(*words)
+
+
+def opened(content: bytes | None) -> None:
+    path = Path("ledger.db")
+    if content is not None:
+        path.write_bytes(content)
+    open_database(path).close()
+
+
+def database(script: str) -> bytes:
+    """The file of a ledger to which this was done from outside."""
+    with empty_ledger() as connection:
+        connection.executescript(script)
+        return connection.serialize()
+
+
+def foreign() -> bytes:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE dogs (name)")
+        return connection.serialize()
+
+
+def damaged() -> bytes:
+    content = database("")
+    return content[:100] + b"\xff" * 3_996 + content[4_096:]
+
+
+NEWER = """
+    INSERT INTO _sqlite_migrations (migration_set, name, applied_at)
+    VALUES ('stripe-nrr', 'm900_teleport', 'tomorrow')
+"""
+
+
+def locked_twice() -> None:
+    with exclusive_sync(Path("ledger.db")), exclusive_sync(Path("ledger.db")):
+        pass
+
+
+def locked(content: str) -> None:
+    Path("ledger.db.lock").write_text(content)
+    with exclusive_sync(Path("ledger.db")):
+        pass
+
+
+def locked_nowhere() -> None:
+    with exclusive_sync(Path("missing/ledger.db")):
+        pass
+
+
+def answered(status: int, body: object, base: str = "https://api.stripe.com") -> None:
+    """Ask for customers; Stripe answers always the same."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    asked(lambda _: httpx.Response(status, content=content), base)
+
+
+def said(status: int, message: str) -> None:
+    answered(status, {"error": {"message": message}})
+
+
+def asked(answer: Callable[[httpx.Request], httpx.Response], base: str) -> None:
+    transport = httpx.MockTransport(answer)
+    with StripeApi(KEY, base, transport=transport, sleep=lambda _: None) as api:
+        list(api.pages("customers"))
+
+
+def unreachable(_: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("Connection refused")
+
+
+def posted(currency: str) -> None:
+    with empty_ledger() as connection:
+        post(connection, lived("cus_1", "50", currency))
+
+
+def read_after(change: str) -> None:
+    with empty_ledger() as connection:
+        post(connection, lived("cus_1", "50"))
+        connection.executescript(change)
+        list(ledger.movements(connection))
+
+
+def not_bundled() -> None:
+    """As in an installation from which the demo's folder is missing."""
+    here = demo.__file__
+    demo.__file__ = str(Path.cwd() / "connector" / "demo.py")
+    try:
+        demo.bundled_folder()
+    finally:
+        demo.__file__ = here
+
+
+def loaded(content: str | None) -> None:
+    if content is not None:
+        Path("stripe.json").write_text(content)
+    BundledAccount.load(Path())
+
+
+def keyed(**environ: str) -> None:
+    config.stripe_key(environ)
+
+
+def keyed_from(content: str) -> None:
+    Path("key").write_text(content)
+    keyed(STRIPE_API_KEY_FILE="key")
+
+
+def converted(*rates: str) -> None:
+    """A report in another currency, with this file of rates."""
+    text = '[reporting]\ncurrency = "eur"\nrates = "rates.csv"'
+    Path("config.toml").write_text(text)
+    if rates:
+        Path("rates.csv").write_text("\n".join(rates))
+    with_ledger("report", "--to", "2024-03")
+
+
+def with_ledger(*words: str, walked: bool = True, account: str = "") -> None:
+    """A command on a ledger that holds two customers of one name."""
+    with closing(open_database(Path("stripe-nrr.db"), create=True)) as connection:
+        if walked:
+            walk(connection, Wire(shop(), SEEN))
+            post(connection, [*lived("cus_1", "50"), *lived("cus_2", "60")])
+            for number in (1, 2):
+                ledger.key_of(connection, f"cus_{number}", f"Ada {number}", None)
+        if account:
+            put_setting(connection, "account", account)
+    command(*words)
+
+
+@contextmanager
+def environment(**given: str) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(given)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def syncing(*, into: str = "stripe-nrr.db", of: str = "") -> None:
+    """``sync`` with a Stripe on this machine that refuses nothing."""
+    Path("config.toml").write_text(f'database = "{into}"')
+    with (
+        serving(shop()) as stripe,
+        environment(STRIPE_API_KEY=stripe.key, STRIPE_API_BASE=stripe.url),
+    ):
+        with_ledger("sync", "-q", walked=False, account=of)
+
+
+RATES = ["date,currency,rate", "2024-01-02,usd,0.90"]
+
+EXHIBITS: Mapping[str, Provoked] = {
+    # the configuration
+    "config.toml is not TOML": lambda: configured("database = nowhere", "report"),
+    "several faults at once": lambda: configured(
+        'timezone = "Europe/Atlantis"\n[policy]\nchrun = "ended"', "report"
+    ),
+    "a key in the file": lambda: configured(f'[stripe]\nkey = "{KEY}"', "report"),
+    "a file that is not there": lambda: config.load(Path("my.toml"), {}, Path()),
+    "an API base over plain http": lambda: answered(200, {}, "http://example.com"),
+    "no key": keyed,
+    "a key file that is not there": lambda: keyed(STRIPE_API_KEY_FILE="key"),
+    "a key with a blank inside": lambda: keyed_from("rk_live_ 51AbCd"),
+    # Stripe
+    "a key nobody knows": lambda: said(401, "Invalid API Key provided."),
+    "a missing permission": lambda: said(403, "No."),
+    "a request Stripe does not take": lambda: said(400, "Received unknown parameter."),
+    "a no without a word": lambda: answered(404, b"<html>"),
+    "Stripe is down": lambda: said(503, "Try later."),
+    "no network": lambda: asked(unreachable, "https://api.stripe.com"),
+    "half an answer": lambda: answered(200, b'{"data": [{"id'),
+    "an unknown shape": lambda: answered(200, {"data": [{"id": 7}]}),
+    # the ledger's file
+    "no ledger": lambda: opened(None),
+    "not a database": lambda: opened(b"Dear diary, " * 100),
+    "somebody else's database": lambda: opened(foreign()),
+    "a newer ledger": lambda: opened(database(NEWER)),
+    "a damaged ledger": lambda: opened(damaged()),
+    "a place that cannot be written": lambda: open_database(
+        "missing/ledger.db", create=True
+    ),
+    "two syncs at once": locked_twice,
+    "a lock that is none": lambda: locked("Dear diary, " * 100),
+    "nowhere to lock": locked_nowhere,
+    # the ledger's rows
+    "a movement the tables refuse": lambda: posted("?"),
+    "a row changed from outside": lambda: read_after(
+        "DROP TRIGGER components_are_never_edited; UPDATE components SET amount_minor = 49"
+    ),
+    # exchange rates
+    "rates that are not there": converted,
+    "a file of no rates": lambda: converted("colour,size"),
+    "a line without a rate": lambda: converted(*RATES, "soon"),
+    "a day without a rate": lambda: converted(*RATES),
+    # accounts in memory
+    "a list nobody knows": lambda: BundledAccount({"dogs": []}),
+    "no account": lambda: loaded(None),
+    "an account that cannot be read": lambda: loaded('{"customers": ['),
+    "an installation without the demo": not_bundled,
+}
+
+COMMANDS: Mapping[str, Provoked] = {
+    "report of nothing": lambda: with_ledger("report", walked=False),
+    "report backwards": lambda: with_ledger(
+        "report", "--from", "2024-05", "--to", "2024-02"
+    ),
+    "report as of some time": lambda: with_ledger("report", "--as-of", "lately"),
+    "report in another currency": lambda: with_ledger("report", "--currency", "sek"),
+    "movements backwards": lambda: with_ledger(
+        "movements", "--from", "2024-05-01", "--to", "2024-02-01"
+    ),
+    "explain nobody": lambda: with_ledger("explain", "Babbage"),
+    "explain one of several": lambda: with_ledger("explain", "Ada"),
+    "recompute nobody": lambda: with_ledger("recompute", "--customer", "cus_9"),
+    "sync into the demo's ledger": lambda: syncing(of="demo"),
+    "sync into a folder that is not there": lambda: syncing(into="missing/nrr.db"),
+    "the demo into a real ledger": lambda: with_ledger("demo", "--keep", "."),
+}
+
+
+# --- the gallery ---
+
+
+def drawn(title: str, provoke: Provoked) -> str:
+    """The error as the command prints it, under its title."""
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        try:
+            provoke()
+        except ConnectorError as error:
+            code = f" (exit {error.exit_code})" if error.exit_code != 1 else ""
+            problem = error.problem.replace(folder, "…")
+            return f"# {title}{code}\nerror: {problem}\n  fix: {error.fix}\n"
+    raise AssertionError(f"{title}: nothing went wrong")
+
+
+def whole_gallery() -> str:
+    everything = {**EXHIBITS, **COMMANDS}
+    return "\n".join(drawn(title, provoke) for title, provoke in everything.items())
+
+
+@pytest.fixture(scope="module")
+def sites() -> Iterator[set[tuple[str, int]]]:
+    """Where in the package errors have been made, while this module's tests ran."""
+    found: set[tuple[str, int]] = set()
+    patch = pytest.MonkeyPatch()
+    make = ConnectorError.__init__
+
+    def noted(self: ConnectorError, problem: str, *, fix: str) -> None:
+        frame = sys._getframe(1)  # noqa: SLF001 - who makes it
+        while frame.f_locals.get("self") is self and frame.f_back is not None:
+            frame = frame.f_back
+        found.add((Path(frame.f_code.co_filename).stem, frame.f_lineno))
+        make(self, problem, fix=fix)
+
+    patch.setattr(ConnectorError, "__init__", noted)
+    yield found
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def gallery(sites: set[tuple[str, int]]) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", "/nonexistent")
+        for name in ("STRIPE_API_KEY", "STRIPE_API_KEY_FILE", "STRIPE_API_BASE"):
+            patch.delenv(name, raising=False)
+        drawn_now = whole_gallery()
+    assert sites
+    return drawn_now
+
+
+def test_every_message_is_as_it_hangs_in_the_gallery(
+    gallery: str, pytestconfig: pytest.Config
+) -> None:
+    if pytestconfig.getoption("--accept"):
+        GALLERY.write_text(gallery, encoding="utf-8")
+    assert gallery == GALLERY.read_text(encoding="utf-8")
+
+
+def test_every_error_of_the_package_hangs_in_the_gallery(
+    gallery: str, sites: set[tuple[str, int]]
+) -> None:
+    assert gallery
+    missing = [
+        f"connector/{module}.py:{first} {name}"
+        for module, name, first, last in makings()
+        if not any((module, line) in sites for line in range(first, last + 1))
+    ]
+    assert missing == []
+
+
+def makings() -> Iterator[tuple[str, str, int, int]]:
+    """Where the package makes an error: module, class, first and last line."""
+    names = {each.__name__ for each in every_kind()}
+    for path in sorted(PACKAGE.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            if node.func.id in names:
+                last = node.end_lineno or node.lineno
+                yield path.stem, node.func.id, node.lineno, last
+
+
+def every_kind(of: type[ConnectorError] = ConnectorError) -> Iterator[type[Exception]]:
+    yield of
+    for kind in of.__subclasses__():
+        yield from every_kind(kind)
+
+
+def test_every_message_says_what_is_wrong_and_what_to_do(gallery: str) -> None:
+    for exhibit in gallery.split("\n# "):
+        title, problem, fix, *rest = exhibit.splitlines()
+        assert rest in ([], [""]), title
+        assert len(problem) > len("error: ") + 10, title
+        assert len(fix) > len("  fix: ") + 10, title
+        assert "Traceback" not in exhibit
+        assert "Error(" not in exhibit
+        assert KEY not in exhibit
+
+
+def test_the_tree_of_errors_is_the_docstring_of_its_module() -> None:
+    told = errors.__doc__ or ""
+    here = [k for k in every_kind() if k.__module__ == "connector.errors"]
+    assert [kind.__name__ for kind in here if kind.__name__ not in told] == []
+
+
+def test_what_has_no_value_names_the_field() -> None:
+    assert (
+        str(Unvalued("price_1", "unit_amount", None)) == "price_1: unit_amount is None"
+    )
+
+
+def test_moments_of_the_gallery_do_not_matter(gallery: str) -> None:
+    """No date of today and no folder of this run may hang in it."""
+    assert f"{datetime.now(UTC):%Y-%m-%d}" not in gallery
+    assert tempfile.gettempdir() not in gallery

@@ -1,0 +1,88 @@
+"""Random customers: the connector against the billing engine, day by day.
+
+``--lives N`` tries N new lives for each law; without it the same lives are tried always.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connector.periods import local_day
+from tests.billing import DAY, Step
+from tests.ledgers import Known, seen_once
+from tests.lives import Life, Lived, lives
+
+USUAL_LIVES = 250  # of each law: together some seven seconds
+ZONES = st.sampled_from(["Europe/Berlin", "America/New_York", "Pacific/Auckland"])
+
+
+@pytest.fixture
+def trial(request: pytest.FixtureRequest) -> settings:
+    wanted = request.config.getoption("--lives")
+    return settings(
+        max_examples=wanted or USUAL_LIVES, derandomize=not wanted, deadline=None
+    )
+
+
+def lived(life: Life, *, is_watched: bool = False) -> Lived:
+    """The life, and 40 quiet days after it, so that events alone prove little."""
+    played = Lived(life.mode, is_watched=is_watched)
+    for act in life.acts:
+        played.do(act)
+    played.account.advance(played.account.now + 40 * DAY)
+    return played
+
+
+def by_day(steps: Iterable[Step], zone: str) -> dict[date, int]:
+    """The MRR at the end of each day on which it is another than the day before."""
+    closing: dict[date, int] = {}
+    for step in steps:
+        closing[local_day(step.at, ZoneInfo(zone))] = step.mrr_minor
+    changed, before = {}, 0
+    for day, mrr_minor in closing.items():
+        if mrr_minor != before:
+            changed[day] = mrr_minor
+        before = mrr_minor
+    return changed
+
+
+def closings(known: Known) -> dict[date, int]:
+    assert not known.refusals
+    return {movement.day: movement.after_minor for movement in known.movements}
+
+
+def the_only(grains: dict[tuple[str, str], list[Step]]) -> list[Step]:
+    [steps] = grains.values()
+    return steps
+
+
+def test_one_look_tells_all_that_stripe_still_shows(trial: settings) -> None:
+    """No event older than 30 days, no earlier look: lines, pending items and dates."""
+
+    @trial
+    @given(life=lives, zone=ZONES)
+    def holds(life: Life, zone: str) -> None:
+        account = lived(life).account
+        known = seen_once(account.snapshot(), account.now, zone)
+        assert closings(known) == by_day(the_only(account.evidenced_mrr()), zone)
+
+    holds()
+
+
+def test_whoever_kept_every_event_knows_the_truth(trial: settings) -> None:
+    """Every change on the day on which it was made, also where no invoice shows it."""
+
+    @trial
+    @given(life=lives, zone=ZONES)
+    def holds(life: Life, zone: str) -> None:
+        account = lived(life, is_watched=True).account
+        kept: dict[str, Any] = {"events": [event for _, event in account.events]}
+        known = seen_once(account.snapshot() | kept, account.now, zone)
+        assert closings(known) == by_day(the_only(account.true_mrr()), zone)
+
+    holds()

@@ -1,0 +1,316 @@
+"""Deriving who is marked: whole customers, once, at the right time, under a known cause."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connector import ledger, mirror
+from connector.database import put_setting, transaction
+from connector.demo import BundledAccount
+from connector.ledger import Wanted
+from connector.model import Movement, Policy
+from connector.periods import instant, local_day
+from connector.recompute import BATCH, Recomputed, adopt, recompute
+from connector.rules import Rules
+from connector.stripe_objects import Price, decode
+from tests.billing import DAY, Account, add_months
+from tests.ledgers import empty_ledger
+from tests.synced import (
+    OPENED,
+    SEEN,
+    Wire,
+    demo_now_s,
+    shop,
+    synced_shop,
+    walk,
+    walked_demo,
+)
+
+UTC = ZoneInfo("UTC")
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def rules(zone: ZoneInfo = UTC, version: str = "of the tests", **policy: Any) -> Rules:
+    return Rules(policy=Policy(**policy), zone=zone, code_version=version)
+
+
+RULES = rules()
+IGNORING = rules(repeating_subtracted=False)
+
+
+@pytest.fixture
+def db() -> Iterator[sqlite3.Connection]:
+    """The shop's mirror, not yet derived."""
+    with empty_ledger() as connection:
+        walk(connection, Wire(shop(), SEEN))
+        yield connection
+
+
+def derive(
+    db: sqlite3.Connection,
+    at_s: int = SEEN,
+    rules: Rules = RULES,
+    cause: str = "sync",
+) -> Recomputed:
+    return recompute(db, rules, cause=cause, now=instant(at_s))
+
+
+def live(db: sqlite3.Connection, customer: str | None = None) -> list[Movement]:
+    return list(ledger.movements(db, Wanted(customer=customer)))
+
+
+def runs(db: sqlite3.Connection) -> list[tuple[str, str]]:
+    return db.execute("SELECT cause, code_version FROM runs ORDER BY id").fetchall()
+
+
+# --- once ---
+
+
+def test_everybody_marked_is_derived(db: sqlite3.Connection) -> None:
+    done = derive(db)
+    assert done == Recomputed(6, len(synced_shop().movements), 0, [])
+    assert live(db) == synced_shop().movements
+    assert mirror.dirty(db) == []
+    assert runs(db) == [("sync", "of the tests")]
+
+
+def test_nobody_marked_is_nothing_done(db: sqlite3.Connection) -> None:
+    derive(db)
+    assert derive(db, SEEN + 1) == Recomputed(0, 0, 0, [])
+    assert len(runs(db)) == 1
+
+
+def test_deriving_everybody_again_posts_nothing(db: sqlite3.Connection) -> None:
+    derive(db)
+    with transaction(db):
+        mirror.mark_all(db)
+    assert derive(db, SEEN + 1, cause="manual") == Recomputed(6, 0, 0, [])
+    assert runs(db) == [("sync", "of the tests")]
+
+
+@settings(max_examples=20)
+@given(st.permutations(sorted(it["id"] for it in shop().objects["customers"])))
+def test_the_order_of_customers_does_not_matter(order: list[str]) -> None:
+    with empty_ledger() as db:
+        walk(db, Wire(shop(), SEEN))
+        with transaction(db):
+            db.execute("DELETE FROM dirty_customers")
+        for customer in order:
+            with transaction(db):
+                db.execute("INSERT INTO dirty_customers VALUES (?)", [customer])
+            derive(db)
+        assert live(db) == synced_shop().movements
+
+
+def test_label_and_country_come_along(db: sqlite3.Connection) -> None:
+    derive(db)
+    assert sorted(ledger.labels(db).values()) == sorted(
+        it["name"] for it in shop().objects["customers"]
+    )
+
+
+# --- a time that comes though nothing changes ---
+
+
+def test_a_coupon_that_runs_out_is_posted_when_its_time_has_come() -> None:
+    acc = Account(OPENED)
+    price = acc.add_price(acc.add_product("Plan"), 12_000, interval="year")
+    spring = acc.add_coupon("SPRING", percent_off=50, duration="repeating", months=3)
+    acc.subscribe(acc.add_customer(), price, coupon=spring)
+    acc.advance(OPENED + DAY)
+    ends_s = add_months(OPENED, 3)
+    with empty_ledger() as db:
+        walk(db, Wire(BundledAccount(acc.snapshot()), OPENED + DAY))
+        derive(db, OPENED + DAY)
+        assert [m.after_minor for m in live(db)] == [500]
+        assert derive(db, ends_s - 1) == Recomputed(0, 0, 0, [])
+        assert derive(db, ends_s) == Recomputed(1, 1, 0, [])
+        [_, grown] = live(db)
+        assert (grown.kind, grown.after_minor) == ("expansion", 1_000)
+        assert grown.day == local_day(ends_s, UTC)
+        assert derive(db, ends_s + 400 * DAY) == Recomputed(0, 0, 0, [])
+
+
+# --- refusals ---
+
+
+def test_what_cannot_be_valued_is_named_and_the_others_are_not_touched(
+    db: sqlite3.Connection,
+) -> None:
+    odd = shop().objects["subscriptions"][0]
+    [item] = odd["items"]["data"]
+    price = item["price"]["id"]
+    broken = Price(id=price, currency="usd")  # recurs no more
+    with transaction(db):
+        mirror.put(db, "prices", [broken], (SEEN + 1) * 1_000_000)
+    done = derive(db)
+    refusals = [(r.object_id, r.field, r.value) for r in done.refusals]
+    assert refusals
+    assert {(price, "recurring", "None")} == set(refusals)
+    refused = {r.customer for r in done.refusals}
+    assert odd["customer"] in refused
+    others = [m for m in synced_shop().movements if m.customer not in refused]
+    assert [m for m in live(db) if m.customer not in refused] == others
+    assert others
+
+
+def test_a_refusal_is_lifted_once_its_reason_is_gone(db: sqlite3.Connection) -> None:
+    [(price, text)] = db.execute(
+        "SELECT id, body FROM stripe_prices LIMIT 1"
+    ).fetchall()
+    whole = decode(text, Price)
+    with transaction(db):
+        mirror.put(db, "prices", [Price(id=price)], (SEEN + 1) * 1_000_000)
+    assert derive(db).refusals
+    with transaction(db):
+        mirror.put(db, "prices", [whole], (SEEN + 2) * 1_000_000)
+    assert derive(db).refusals == []
+    assert live(db) == synced_shop().movements
+
+
+# --- interruptions ---
+
+
+def test_progress_is_told_after_each_batch_which_then_stands() -> None:
+    told: list[tuple[int, int, int]] = []
+
+    with walked_demo() as demo:
+        now = instant(demo_now_s())
+
+        def tell(done: int, whole: int) -> None:
+            told.append((done, whole, len(mirror.dirty(demo))))
+
+        recompute(demo, RULES, cause="sync", now=now, progress=tell)
+    assert told == [(BATCH, 340, 340 - BATCH), (340, 340, 0)]
+
+
+class Stopped(Exception):
+    pass
+
+
+def test_a_recompute_that_was_stopped_leaves_whole_customers() -> None:
+    def stop(_done: int, _whole: int) -> None:
+        raise Stopped
+
+    with walked_demo() as quiet:
+        derive(quiet, demo_now_s())
+        expected = live(quiet)
+    with walked_demo() as db:
+        with pytest.raises(Stopped):
+            recompute(db, RULES, cause="sync", now=instant(demo_now_s()), progress=stop)
+        waiting = set(mirror.dirty(db))
+        assert len(waiting) == 340 - BATCH
+        assert live(db) == [m for m in expected if m.customer not in waiting]
+        derive(db, demo_now_s())
+        assert live(db) == expected
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 4_000))
+def test_power_that_fails_anywhere_loses_nothing(steps: int) -> None:
+    """SQLite is interrupted after so many of its own instructions."""
+    with empty_ledger() as db:
+        walk(db, Wire(shop(), SEEN))
+        left = iter(range(steps))
+        db.set_progress_handler(lambda: next(left, None) is None, 10)
+        with suppress(sqlite3.OperationalError):
+            derive(db)
+        db.set_progress_handler(None, 0)
+        assert not db.in_transaction
+        waiting = set(mirror.dirty(db))
+        expected = synced_shop().movements
+        assert live(db) == [m for m in expected if m.customer not in waiting]
+        derive(db)
+        assert live(db) == expected
+        assert mirror.dirty(db) == []
+        assert runs(db) == [("sync", "of the tests")]
+
+
+# --- rules ---
+
+
+def test_the_first_rules_are_adopted_without_a_word(db: sqlite3.Connection) -> None:
+    assert adopt(db, RULES) is None
+    derive(db)
+    assert adopt(db, RULES) is None
+    assert mirror.dirty(db) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        pytest.param(
+            IGNORING,
+            "policy change: repeating_coupon subtracted → ignored",
+            id="another switch",
+        ),
+        pytest.param(
+            rules(BERLIN),
+            "policy change: timezone UTC → Europe/Berlin",
+            id="another time zone",
+        ),
+        pytest.param(
+            rules(past_due_days=30, churn_when_requested=True),
+            "policy change: past_due counts → after_days:30, churn ended → requested",
+            id="two at once",
+        ),
+    ],
+)
+def test_other_rules_mark_everybody_and_say_what_changed(
+    db: sqlite3.Connection, wanted: Rules, said: str
+) -> None:
+    adopt(db, RULES)
+    derive(db)
+    assert adopt(db, wanted) == said
+    assert len(mirror.dirty(db)) == 6
+    assert adopt(db, wanted) is None
+
+
+def test_a_newer_derivation_marks_everybody(db: sqlite3.Connection) -> None:
+    adopt(db, RULES)
+    derive(db)
+    put_setting(db, "derivation", "0")
+    assert adopt(db, RULES) == "this version derives some histories differently"
+    assert len(mirror.dirty(db)) == 6
+
+
+def test_another_version_of_the_program_alone_marks_nobody(
+    db: sqlite3.Connection,
+) -> None:
+    adopt(db, RULES)
+    derive(db)
+    adopt(db, rules(version="newer"))
+    assert mirror.dirty(db) == []
+
+
+def test_a_policy_change_is_a_run_of_its_own_and_can_be_read_before_it(
+    db: sqlite3.Connection,
+) -> None:
+    adopt(db, RULES)
+    derive(db)
+    before = live(db)
+    adopt(db, IGNORING)
+    derive(db, SEEN + 60, IGNORING, cause="policy change")
+    assert [cause for cause, _ in runs(db)] == ["sync", "policy change"]
+    # "Saves" pays half for three months, "Late" still does: both whole from the start.
+    [saves, late] = [m for m in live(db) if m not in before]
+    assert [saves.after_minor, late.after_minor] == [1_000, 825]
+    assert list(ledger.movements(db, Wanted(as_of=instant(SEEN)))) == before
+    policy = ledger.policy_as_of(db, instant(SEEN))
+    assert policy is not None
+    assert '"repeating_coupon": "subtracted"' in policy
+
+
+def test_going_back_to_the_old_policy_restores_the_old_figures(
+    db: sqlite3.Connection,
+) -> None:
+    for hour, wanted in enumerate((RULES, IGNORING, RULES)):
+        adopt(db, wanted)
+        derive(db, SEEN + hour * 3_600, wanted)
+    assert live(db) == synced_shop().movements

@@ -255,6 +255,12 @@ def load(path: Path | None, environ: Mapping[str, str], user_folder: Path) -> Co
     return parse(text, environ, source=path)
 
 
+MAKE_A_KEY = (
+    "make a restricted key in Stripe's Dashboard, under Developers, API keys, and "
+    "export it; `stripe-nrr demo` needs none"
+)
+
+
 def stripe_key(environ: Mapping[str, str]) -> str:
     """The API key from STRIPE_API_KEY or the file that STRIPE_API_KEY_FILE names."""
     key = environ.get("STRIPE_API_KEY", "").strip()
@@ -268,7 +274,7 @@ def stripe_key(environ: Mapping[str, str]) -> str:
     if not key:
         fault = "no Stripe key: set STRIPE_API_KEY to a restricted key that may only "
         fault += "read, or STRIPE_API_KEY_FILE to a file that holds it"
-        raise ConfigError([fault], source="STRIPE_API_KEY")
+        raise ConfigError([fault], fix=MAKE_A_KEY)
     if not re.fullmatch(r"[\x21-\x7e]+", key):
         fault = "the Stripe key has spaces or characters no key has: copy it again"
         raise ConfigError([fault], source="STRIPE_API_KEY")

@@ -34,12 +34,17 @@ class ConnectorError(Exception):
 class ConfigError(ConnectorError):
     """The configuration cannot be used. ``faults`` lists all that is wrong with it."""
 
-    def __init__(self, faults: Sequence[str], *, source: str = "config.toml") -> None:
-        super().__init__(
-            "; ".join(faults),
-            fix=f"correct {source} or the environment; "
-            "config.example.toml explains every key",
-        )
+    def __init__(
+        self,
+        faults: Sequence[str],
+        *,
+        source: str = "config.toml",
+        fix: str | None = None,
+    ) -> None:
+        explained = f"correct {source}"
+        if source.endswith(".toml"):
+            explained += "; config.example.toml explains every key"
+        super().__init__("; ".join(faults), fix=fix or explained)
         self.faults = list(faults)
 
 

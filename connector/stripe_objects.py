@@ -218,7 +218,10 @@ class Subscription(Base, frozen=True, kw_only=True):
             self.trial_start,
             self.trial_end,
             self.pause_collection,
-            [(i.id, i.price and i.price.id, i.quantity) for i in self.items.data],
+            [
+                (i.id, ref(i.price), i.quantity, i.quantity_decimal)
+                for i in self.items.data
+            ],
             [ref(d) for d in self.all_discounts],
             [[ref(d) for d in i.discounts or ()] for i in self.items.data],
         )
@@ -487,8 +490,8 @@ def decode(raw: bytes | msgspec.Raw, shape: type[T]) -> T:
         name = f"list of {inner[0].__name__}" if inner else shape.__name__
         raise UnknownStripeShape(
             f"Stripe's answer does not look like a {name}: {error}",
-            fix="report this with the field's name; the figures of other "
-            "customers are not touched by it",
+            fix="upgrade stripe-nrr, or report this with the field's name; nothing of "
+            "this answer was stored",
         ) from error
 
 

@@ -46,7 +46,8 @@ MAY_IMPORT = {
     "ledger": VOCABULARY,
     # the shell: network, clock and files
     "config": VOCABULARY,
-    "stripe_api": VOCABULARY | {"stripe_objects"},
+    "stripe_http": VOCABULARY | {"stripe_objects"},
+    "stripe_api": VOCABULARY | {"stripe_objects", "stripe_http"},
     "sync": VOCABULARY | {"stripe_objects", "mirror", "database"},
     "rules": VOCABULARY,
     "recompute": HISTORY
@@ -74,9 +75,9 @@ CLOCK_OWNERS = {"datetime", "date", "time"}
 
 # Who alone may import what.
 ALONE = {
-    "httpx": {"stripe_api", "demo"},
-    "tenacity": {"stripe_api"},
-    "stripe": {"stripe_api"},
+    "httpx": {"stripe_http", "stripe_api", "demo"},
+    "tenacity": {"stripe_http"},
+    "stripe": {"stripe_http"},
     "sqlite_utils": {"database"},
     "babel": {"money"},
     "zoneinfo": {"config", "rules"},

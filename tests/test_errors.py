@@ -217,6 +217,9 @@ EXHIBITS: Mapping[str, Provoked] = {
     "Stripe is down": lambda: said(503, "Try later."),
     "no network": lambda: asked(unreachable, "https://api.stripe.com"),
     "half an answer": lambda: answered(200, b'{"data": [{"id'),
+    "a list that repeats itself": lambda: answered(
+        200, {"data": [{"id": "prod_1"}], "has_more": True}
+    ),
     "an unknown shape": lambda: answered(200, {"data": [{"id": 7}]}),
     # the ledger's file
     "no ledger": lambda: opened(None),

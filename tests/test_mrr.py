@@ -15,7 +15,7 @@ from connector.model import Off, Terms
 from connector.mrr import arithmetic, interval_minor, monthly_minor, tariff
 from connector.stripe_objects import Price, decode
 
-GRADUATED = [
+GRADUATED: list[dict[str, Any]] = [
     {"up_to": 5, "unit_amount": 700, "unit_amount_decimal": "700"},
     {"up_to": 10, "unit_amount": 650, "flat_amount": 100},
     {"up_to": None, "unit_amount": 600, "flat_amount": 200},

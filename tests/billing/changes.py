@@ -78,6 +78,16 @@ class Changes(Invoicing):
         self.renew_later(sub, item.period_end)
         return item
 
+    def swap_item(
+        self, item: Item, price: Price, quantity: int = 1, *, proration: str = CREATE
+    ) -> Item:
+        """Delete an item and add another at once: a documented way to upgrade."""
+        added = self.add_item(item.subscription, price, quantity, proration=proration)
+        self.remove_item(item, proration=proration)
+        if not self._prorates(added, proration):
+            self._takes_the_place_of([item])
+        return added
+
     def _takes_the_place_of(self, removed: list[Item]) -> None:
         """Without prorations, what was removed in its period made way for the new."""
         for item in removed:

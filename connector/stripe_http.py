@@ -1,0 +1,269 @@
+"""One request to Stripe → one answer: the one retry policy, and what a refusal says.
+
+Every request is pinned to the API version of the installed ``stripe`` package. The key
+goes into one header and is never shown whole.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any
+
+import httpx
+import msgspec
+import tenacity
+
+from connector.errors import ConfigError, StripeRefused, StripeUnavailable
+from connector.stripe_objects import decode
+
+log = logging.getLogger(__name__)
+
+DEFAULT_BASE = "https://api.stripe.com"
+ATTEMPTS = 8
+# A host that cannot even be reached is more likely misspelt than busy.
+CONNECT_ATTEMPTS = 4
+TIMEOUT_S = 80.0  # Stripe's own client waits as long
+RETRIED_STATUS = frozenset({409, 429})
+Param = tuple[str, str]
+Params = Sequence[Param]
+
+
+class _Again(Exception):
+    """The same request may succeed a little later. ``wait_s`` is what Stripe asked for."""
+
+    def __init__(
+        self, problem: str, wait_s: float | None = None, tries: int = ATTEMPTS
+    ) -> None:
+        super().__init__(problem)
+        self.wait_s = wait_s
+        self.tries = tries
+
+
+class ErrorDetail(msgspec.Struct):
+    message: str = ""
+    code: str | None = None
+    param: str | None = None
+
+
+class ErrorBody(msgspec.Struct):
+    error: ErrorDetail = msgspec.field(default_factory=ErrorDetail)
+
+
+def shown(key: str) -> str:
+    """A key as it may appear in a message: its kind and its last four characters."""
+    kind = re.match(r"(?:[a-z]+_(?:live|test)_)?", key)
+    known = kind[0] if kind is not None else ""
+    return f"{known}…{key[-4:]}" if len(key) > len(known) + 8 else f"{known}…"
+
+
+def checked_base(base: str) -> str:
+    """The API base, or ``ConfigError``: a key only ever travels encrypted.
+
+    Plain http is for a stand-in on this very machine.
+    """
+    try:
+        url = httpx.URL(base)
+    except (httpx.InvalidURL, ValueError):
+        url = httpx.URL()
+    if url.scheme == "https" and url.host:
+        return base.rstrip("/")
+    if url.scheme == "http" and _is_loopback(url.host):
+        return base.rstrip("/")
+    fault = f"the Stripe API base is {base!r}: give an https URL "
+    fault += "(plain http only for 127.0.0.1, ::1 or localhost)"
+    fix = "correct STRIPE_API_BASE, or api_base under [stripe] in config.toml"
+    raise ConfigError([fault], fix=fix)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@dataclass(slots=True)
+class Reads:
+    """What a run has cost of Stripe's read allowance."""
+
+    requests: int = 0
+    retries: int = 0
+
+
+@dataclass(slots=True)
+class StripeHttp:
+    """A connection to one account; close it."""
+
+    key: str = field(repr=False)
+    base: str = DEFAULT_BASE
+    transport: httpx.BaseTransport | None = None
+    sleep: Callable[[float], None] = time.sleep
+    reads: Reads = field(default_factory=Reads)
+    _allowed: dict[tuple[str, Param], Param | None] = field(
+        init=False, repr=False, default_factory=dict
+    )
+    _client: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        import stripe  # noqa: PLC0415 - 0.7 s, only for its version
+
+        base = checked_base(self.base)
+        self._client = httpx.Client(
+            base_url=base,
+            transport=self.transport,
+            trust_env=not _is_loopback(httpx.URL(base).host),  # no proxy to ourselves
+            timeout=TIMEOUT_S,
+            headers={
+                "Authorization": f"Bearer {self.key}",
+                "Stripe-Version": stripe.api_version,
+                "User-Agent": "stripe-nrr",
+            },
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def get(self, path: str, params: Params, shape: type[Any], needs: str) -> Any:
+        """One answer; asked for again without an expand that Stripe does not allow.
+
+        Which properties expand differs by account and version; what then stays a bare
+        id is joined from the catalogue, or refused by name where it cannot be.
+        """
+        allowed = [self._allowed.get((path, each), each) for each in params]
+        asked = [each for each in allowed if each is not None]
+        try:
+            return self._patiently(path, asked, shape, needs)
+        except StripeRefused as error:
+            instead = _instead_of_expands(asked, error)
+            if not instead:
+                raise
+            log.warning("stripe_http.expand path=%s %s", path, error.problem)
+            self._allowed |= {(path, each): other for each, other in instead.items()}
+            return self.get(path, asked, shape, needs)
+
+    def _patiently(
+        self, path: str, params: Params, shape: type[Any], needs: str
+    ) -> Any:
+        """One answer, decoded; asked again for as long as that may help."""
+        try:
+            for attempt in _retrying(self.sleep, self.reads):
+                with attempt:
+                    return self._once(path, params, shape, needs)
+        except _Again as error:
+            raise StripeUnavailable(
+                f"Stripe did not answer {path} after {error.tries} tries: {error}",
+                fix=f"check the network and {self.base}, then run it again; "
+                "what was fetched is kept",
+            ) from error
+        raise AssertionError("tenacity re-raises")  # pragma: no cover
+
+    def _once(self, path: str, params: Params, shape: type[Any], needs: str) -> Any:
+        self.reads.requests += 1
+        try:
+            response = self._client.get(path, params=list(params))
+        except httpx.ConnectError as error:
+            raise _Again(f"no connection ({error})", tries=CONNECT_ATTEMPTS) from error
+        except httpx.RequestError as error:
+            raise _Again(f"{type(error).__name__}: {error}") from error
+        if response.status_code != 200:
+            raise self._refusal(response, path, needs)
+        try:
+            return decode(response.content, shape)
+        except msgspec.DecodeError as error:  # a cut-off 200, not a shape we don't know
+            raise _Again(f"an answer that is not JSON ({error})") from error
+
+    def _refusal(self, response: httpx.Response, path: str, needs: str) -> Exception:
+        """``_Again`` where a retry may help, else ``StripeRefused`` with the fix."""
+        status = response.status_code
+        detail = _detail(response.content)
+        said = detail.message.replace(self.key, shown(self.key))
+        if _may_retry(status, response.headers):
+            why = response.headers.get("Stripe-Rate-Limited-Reason") or said
+            return _Again(
+                f"HTTP {status} {why}".strip(), _retry_after(response.headers)
+            )
+        problem = f"Stripe refused {path} (HTTP {status})"
+        fix = "see the message; nothing of this answer was stored"
+        if status == 401:
+            problem = f"Stripe does not know the key {shown(self.key)} (HTTP 401)"
+            fix = "set STRIPE_API_KEY to a live restricted key with read permissions"
+        elif status == 403:
+            problem = f"the key {shown(self.key)} may not read {path} (HTTP 403)"
+            fix = f"give the restricted key the permission “{needs}” in Stripe's Dashboard"
+        elif said:
+            problem += f": {said}"
+        return StripeRefused(problem, fix=fix, status=status, code=detail.code)
+
+
+def _instead_of_expands(
+    params: Params, error: StripeRefused
+) -> dict[Param, Param | None]:
+    """For each expand that the refusal names, what to ask instead.
+
+    Empty where it is about something else.
+    """
+    match = re.search(r"cannot be expanded \(([\w.]+)\)", error.problem)
+    if error.status != 400 or match is None:
+        return {}
+    instead: dict[Param, Param | None] = {}
+    for name, value in params:
+        if name == "expand[]" and f".{value}".endswith(f".{match[1]}"):
+            shorter = value.removesuffix(".source.coupon")  # discounts still expand
+            instead[name, value] = None if shorter == value else (name, shorter)
+    return instead
+
+
+def _detail(content: bytes) -> ErrorDetail:
+    try:
+        return msgspec.json.decode(content, type=ErrorBody).error
+    except msgspec.DecodeError:
+        return ErrorDetail()
+
+
+def _may_retry(status: int, headers: Mapping[str, str]) -> bool:
+    """Stripe's own word wins; else what its documentation calls transient."""
+    word = headers.get("stripe-should-retry")
+    if word in ("true", "false"):
+        return word == "true"
+    return status in RETRIED_STATUS or status >= 500
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    try:
+        asked_s = float(headers["Retry-After"])
+    except (KeyError, ValueError):
+        return None
+    return min(asked_s, 60.0) if asked_s >= 0 else None
+
+
+def _is_enough(state: tenacity.RetryCallState) -> bool:
+    error = state.outcome.exception() if state.outcome is not None else None
+    tries = error.tries if isinstance(error, _Again) else ATTEMPTS
+    return state.attempt_number >= tries
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome is not None else None
+    asked = error.wait_s if isinstance(error, _Again) else None
+    if asked is not None:
+        return asked
+    return tenacity.wait_random_exponential(multiplier=0.5, max=20)(state)
+
+
+def _retrying(sleep: Callable[[float], None], reads: Reads) -> tenacity.Retrying:
+    def note(state: tenacity.RetryCallState) -> None:
+        reads.retries += 1
+        error = state.outcome.exception() if state.outcome is not None else None
+        log.warning("stripe_http.retry attempt=%d %s", state.attempt_number, error)
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(_Again),
+        stop=_is_enough,
+        wait=_wait,
+        before_sleep=note,
+        sleep=sleep,
+        reraise=True,
+    )

@@ -1,0 +1,101 @@
+"""Everyday billing: each folder of ``fixtures/`` against the movements beside it.
+
+``python -m tests.cases`` writes the Stripe objects, ``pytest --accept`` the movements.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from connector.model import Movement
+from connector.periods import local_day
+from tests import cases
+from tests.cases import CASES, FIXTURES, Shop
+from tests.ledgers import Known, empty_ledger, look, settle
+
+Case = Callable[[], Shop]
+every_case = pytest.mark.parametrize("case", CASES, ids=cases.name)
+
+
+def looks(folder: Path) -> list[dict[str, Any]]:
+    """The account as it was seen, the last look last."""
+    earlier = sorted(folder.glob("stripe.*.json"))
+    return [json.loads(p.read_text()) for p in (*earlier, folder / "stripe.json")]
+
+
+def known(folder: Path) -> Known:
+    """What the ledger says after every look."""
+    found = Known([], [])
+    with empty_ledger() as connection:
+        for seen in looks(folder):
+            at_s = int(datetime.fromisoformat(seen["seen_at"]).timestamp())
+            look(connection, seen, at_s)
+            found = settle(connection, at_s)
+    return found
+
+
+def line(movement: Movement) -> str:
+    """``2026-01-15 cus_1 usd expansion +1000 (1000 → 2000) quantity``."""
+    parts = movement.components
+    causes = [f"{p.cause} {p.amount_minor:+d}" for p in parts]
+    if len(parts) == 1:
+        causes = [str(parts[0].cause)]
+    change = f"({movement.before_minor} → {movement.after_minor})"
+    is_observed = any(e.kind == "observed" for p in parts for e in p.evidence)
+    return (
+        f"{movement.day} {movement.customer} {movement.currency} {movement.kind} "
+        f"{movement.amount_minor:+d} {change} {', '.join(causes)}"
+        f"{' (observed)' if is_observed else ''}"
+    )
+
+
+@every_case
+def test_the_connector_books(case: Case, request: pytest.FixtureRequest) -> None:
+    folder = FIXTURES / cases.name(case)
+    found = known(folder)
+    text = "".join(f"{line(movement)}\n" for movement in found.movements)
+    if request.config.getoption("--accept"):
+        (folder / "expected.txt").write_text(text)
+    assert found.refusals == []
+    assert text == (folder / "expected.txt").read_text()
+
+
+@every_case
+def test_the_billing_engine_agrees(case: Case) -> None:
+    """The expected days and amounts are the engine's, which never saw the connector."""
+    shop = cases.played(case)
+    utc = ZoneInfo("UTC")
+    closing = {local_day(step.at, utc): step.mrr_minor for step in shop.steps}
+    changed: dict[date, int] = {}
+    before = 0
+    for day, after in closing.items():
+        if after != before:
+            changed[day] = after
+        before = after
+    expected = (FIXTURES / cases.name(case) / "expected.txt").read_text()
+    booked = [
+        row.replace("(", "").replace(")", "").split() for row in expected.splitlines()
+    ]
+    assert {date.fromisoformat(row[0]): int(row[7]) for row in booked} == changed
+
+
+@every_case
+def test_the_files_are_what_their_builder_makes(case: Case) -> None:
+    folder = FIXTURES / cases.name(case)
+    for file, text in cases.files(case).items():
+        assert (folder / file).read_text() == text, "run python -m tests.cases"
+
+
+@every_case
+def test_the_readme_says_what_happens_and_which_rule_it_shows(case: Case) -> None:
+    assert len(cases.readme(case).splitlines()) == 2
+
+
+def test_every_folder_is_a_case() -> None:
+    folders = {path.parent.name for path in FIXTURES.glob("*/stripe.json")}
+    assert folders == {cases.name(case) for case in CASES}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from connector import ledger, mirror
+from connector import ledger, mirror, walks
 from connector.cli_output import progress_shown
 from connector.cli_report import Asked, make_report, show_report
 from connector.cli_sync import bring_up_to_date
@@ -94,7 +94,7 @@ def _run_demo(folder: Path) -> None:
 def _claim(connection: sqlite3.Connection, path: Path, frozen_at: datetime) -> None:
     """Mark the ledger as the demo's; refuse one that holds a real account."""
     owner = setting(connection, "account")
-    if owner is None and mirror.last_synced_us(connection) is not None:
+    if owner is None and walks.last_synced_us(connection) is not None:
         raise LedgerUnusable(
             f"{path} holds a real account", fix="give --keep an empty folder"
         )

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from connector import ledger, mirror
+from connector import ledger, mirror, walks
 from connector import report as reports
 from connector.cli import Shell, UsageFault, rules_of
 from connector.cli_output import FORMATS, MonthParam, out_option, rendered, write
@@ -110,7 +110,7 @@ def make_report(
     past = ledger.policy_as_of(connection, as_of) if as_of is not None else None
     rules = json.loads(past) if past is not None else rules
     zone = ZoneInfo(rules["timezone"])
-    synced_us = mirror.last_synced_us(connection)
+    synced_us = walks.last_synced_us(connection)
     synced_at = instant(synced_us // 1_000_000) if synced_us is not None else None
     known_at = min(t for t in (now, as_of, synced_at) if t is not None)
     today = local_day(int(known_at.timestamp()), zone)

@@ -310,79 +310,14 @@ def _sightings(
     return found
 
 
-# Walks and their cursors
-
-
-class Walk(NamedTuple):
-    """``started_us`` is when it first began, however often it was taken up again."""
-
-    id: int
-    started_us: int
-
-
-def unfinished_walk(connection: sqlite3.Connection) -> Walk | None:
-    row = connection.execute(
-        "SELECT id, started_us FROM walks WHERE finished_us IS NULL ORDER BY id DESC"
-    ).fetchone()
-    return None if row is None else Walk(*row)
-
-
-def begin_walk(connection: sqlite3.Connection, now_us: int) -> Walk:
-    inserted = connection.execute("INSERT INTO walks (started_us) VALUES (?)", [now_us])
-    assert inserted.lastrowid is not None
-    return Walk(inserted.lastrowid, now_us)
-
-
-def abandon_walk(connection: sqlite3.Connection, walk: Walk) -> None:
-    """Forget a walk and how far it came; what it fetched stays."""
-    connection.execute("DELETE FROM cursors WHERE walk = ?", [walk.id])
-    connection.execute("DELETE FROM walks WHERE id = ?", [walk.id])
-
-
-def finish_walk(connection: sqlite3.Connection, walk: Walk, now_us: int) -> None:
-    connection.execute(
-        "UPDATE walks SET finished_us = ? WHERE id = ?", [now_us, walk.id]
-    )
-    connection.execute("DELETE FROM cursors WHERE walk = ?", [walk.id])
-
-
-def last_synced_us(connection: sqlite3.Connection) -> int | None:
-    """When the newest complete walk began: until then the ledger knows everything."""
-    row = connection.execute(
-        "SELECT max(started_us) FROM walks WHERE finished_us IS NOT NULL"
-    ).fetchone()
-    return None if row[0] is None else int(row[0])
-
-
-class Cursor(NamedTuple):
-    after: str | None
-    done: bool
-
-
-def cursor(connection: sqlite3.Connection, walk: Walk, kind: str) -> Cursor:
-    row = connection.execute(
-        "SELECT after, done FROM cursors WHERE walk = ? AND kind = ?", [walk.id, kind]
-    ).fetchone()
-    return Cursor(None, done=False) if row is None else Cursor(row[0], bool(row[1]))
-
-
-def set_cursor(
-    connection: sqlite3.Connection, walk: Walk, kind: str, reached: Cursor
-) -> None:
-    connection.execute(
-        "INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?)",
-        [walk.id, kind, reached.after, int(reached.done)],
-    )
-
-
-def drop_unseen(connection: sqlite3.Connection, kind: str, walk: Walk) -> int:
+def drop_unseen(connection: sqlite3.Connection, kind: str, since_us: int) -> int:
     """Forget what a complete walk no longer met; return how many there were.
 
     For pending invoice items: an item that was invoiced is pending no more.
     """
     gone = connection.execute(
         f"DELETE FROM stripe_{kind} WHERE fetched_us < ? RETURNING customer",  # noqa: S608
-        [walk.started_us],
+        [since_us],
     ).fetchall()
     _mark(connection, [(customer,) for (customer,) in gone if customer])
     return len(gone)

@@ -15,13 +15,12 @@ import httpx
 import msgspec
 
 from connector.errors import StripeRefused, StripeUnavailable
+from connector.listings import LISTINGS, Listing
 from connector.stripe_http import DEFAULT_BASE, Params, Reads, StripeHttp
 from connector.stripe_objects import (
-    LISTINGS,
     Base,
     Invoice,
     Line,
-    Listing,
     ListOf,
     Price,
     Subscription,

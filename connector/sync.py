@@ -12,18 +12,12 @@ from typing import Any, Protocol
 
 import msgspec
 
-from connector import mirror
+from connector import mirror, walks
 from connector.database import transaction
 from connector.errors import StripeRefused, UnknownStripeShape
-from connector.mirror import Cursor, Walk
-from connector.stripe_objects import (
-    LISTINGS,
-    Base,
-    Customer,
-    StripeEvent,
-    labelled,
-    trimmed,
-)
+from connector.listings import LISTINGS
+from connector.stripe_objects import Base, Customer, StripeEvent, labelled, trimmed
+from connector.walks import Cursor, Walk
 
 log = logging.getLogger(__name__)
 
@@ -115,24 +109,24 @@ def full_walk(
 
     ``progress`` is told how many objects of a kind have been seen, after each page.
     """
-    walk = mirror.unfinished_walk(connection)
+    walk = walks.unfinished_walk(connection)
     if walk is not None and now_us() - walk.started_us > RESUMABLE_US:
         log.warning("sync.walk_too_old started_us=%d", walk.started_us)
         with transaction(connection):
-            mirror.abandon_walk(connection, walk)
+            walks.abandon_walk(connection, walk)
         walk = None
     result = Synced(resumed=walk is not None)
     if walk is None:
         with transaction(connection):
-            walk = mirror.begin_walk(connection, now_us())
+            walk = walks.begin_walk(connection, now_us())
     for kind in LISTINGS:
         _walk_kind(connection, source, keeping, walk, kind, result, progress)
     if result.resumed:
         _look_at_the_newest(connection, source, keeping, walk, result)
     _catch_up(connection, source, keeping, walk, result)
     with transaction(connection):
-        mirror.drop_unseen(connection, "invoice_items", walk)
-        mirror.finish_walk(connection, walk, now_us())
+        mirror.drop_unseen(connection, "invoice_items", walk.started_us)
+        walks.finish_walk(connection, walk, now_us())
     return result
 
 
@@ -145,7 +139,7 @@ def _walk_kind(
     result: Synced,
     progress: Progress,
 ) -> None:
-    reached = mirror.cursor(connection, walk, kind)
+    reached = walks.cursor(connection, walk, kind)
     result.seen.setdefault(kind, 0)
     if reached.done:
         return
@@ -157,7 +151,7 @@ def _walk_kind(
                 connection, TABLES[kind], stored, page.asked_us
             )
             cursor = Cursor(after, done=not page.has_more)
-            mirror.set_cursor(connection, walk, kind, cursor)
+            walks.set_cursor(connection, walk, kind, cursor)
         result.seen[kind] += len(page.data)
         log.debug("sync.page kind=%s seen=%d after=%s", kind, result.seen[kind], after)
         progress(kind, result.seen[kind])
@@ -178,7 +172,7 @@ def _from(
             raise
         log.warning("sync.cursor_gone kind=%s after=%s", kind, reached.after)
         with transaction(connection):
-            mirror.set_cursor(connection, walk, kind, Cursor(None, done=False))
+            walks.set_cursor(connection, walk, kind, Cursor(None, done=False))
         yield from source.pages(kind)
 
 

@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from connector import ledger, mirror
+from connector import ledger, mirror, walks
 from connector.database import open_database, transaction
+from connector.listings import LISTINGS
 from connector.model import Movement, Policy, Refusal
 from connector.periods import instant
 from connector.recompute import adopt, recompute
 from connector.rules import Rules
 from connector.stripe_objects import (
-    LISTINGS,
     Base,
     Customer,
     StripeEvent,
@@ -61,12 +61,12 @@ def look(connection: sqlite3.Connection, account: Snapshot, at_s: int) -> None:
     """Mirror everything that the account shows at ``at_s``, as one complete walk."""
     at_us = at_s * 1_000_000
     with transaction(connection):
-        walk = mirror.begin_walk(connection, at_us)
+        walk = walks.begin_walk(connection, at_us)
         for kind, (table, _) in KINDS.items():
             things = [read(kind, thing) for thing in account.get(kind, ())]
             mirror.put(connection, table, things, at_us)
-        mirror.drop_unseen(connection, "invoice_items", walk)
-        mirror.finish_walk(connection, walk, at_us)
+        mirror.drop_unseen(connection, "invoice_items", walk.started_us)
+        walks.finish_walk(connection, walk, at_us)
 
 
 def read(kind: str, thing: Mapping[str, Any]) -> Base:

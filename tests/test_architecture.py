@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "model": {"money", "periods"},
     # the derivation: pure, one customer at a time, and no stage knows the next
     "stripe_objects": VOCABULARY,
+    "listings": {"stripe_objects"},
     "history": VOCABULARY | {"stripe_objects"},
     "charges": HISTORY,
     "facts": EVIDENCE,
@@ -37,18 +38,20 @@ MAY_IMPORT = {
     "movements": VOCABULARY | {"mrr"},
     # the figures: pure, and know the ledger's movements only
     "rates": VOCABULARY,
-    "retention": VOCABULARY | {"rates"},
+    "retention": VOCABULARY,
     "checks": VOCABULARY | {"movements", "retention"},
-    "report": VOCABULARY | {"rates", "retention"},
+    "report": VOCABULARY | {"retention"},
     # the stores: SQL, and no derivation
-    "database": VOCABULARY,
+    "schema": set(),
+    "database": VOCABULARY | {"schema"},
+    "walks": VOCABULARY,
     "mirror": VOCABULARY | {"stripe_objects", "history"},
     "ledger": VOCABULARY,
     # the shell: network, clock and files
     "config": VOCABULARY,
     "stripe_http": VOCABULARY | {"stripe_objects"},
-    "stripe_api": VOCABULARY | {"stripe_objects", "stripe_http"},
-    "sync": VOCABULARY | {"stripe_objects", "mirror", "database"},
+    "stripe_api": VOCABULARY | {"stripe_objects", "listings", "stripe_http"},
+    "sync": VOCABULARY | {"stripe_objects", "listings", "mirror", "walks", "database"},
     "rules": VOCABULARY,
     "recompute": HISTORY
     | {"rules", "timeline", "movements", "mirror", "ledger", "database"},
@@ -58,11 +61,20 @@ MAY_IMPORT = {
 }
 PURE = {
     *VOCABULARY,
-    *("stripe_objects", "history", "charges", "facts", "standing", "discounts", "mrr"),
+    *(
+        "stripe_objects",
+        "listings",
+        "history",
+        "charges",
+        "facts",
+        "standing",
+        "discounts",
+        "mrr",
+    ),
     *("timeline", "movements", "rates", "retention", "checks", "report"),
     *("rules", "demo_rules"),
 }
-STORES = {"database", "mirror", "ledger"}
+STORES = {"schema", "database", "mirror", "walks", "ledger"}
 
 # What lets the world in.
 WORLD = {

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from connector.database import (
-    MIGRATIONS,
     exclusive_sync,
     open_database,
     put_setting,
@@ -21,6 +20,7 @@ from connector.database import (
     transaction,
 )
 from connector.errors import LedgerBusy, LedgerUnusable
+from connector.schema import MIGRATIONS
 
 REPOSITORY = Path(__file__).parent.parent
 NOBODY = 65534

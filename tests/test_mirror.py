@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector import mirror
+from connector import mirror, walks
 from connector.database import transaction
-from connector.mirror import Cursor, dirty, put
+from connector.listings import LISTINGS
+from connector.mirror import dirty, put
 from connector.model import Refusal
 from connector.stripe_objects import (
-    LISTINGS,
     Address,
     AppliesTo,
     Base,
@@ -37,6 +37,7 @@ from connector.stripe_objects import (
     labelled,
     trimmed,
 )
+from connector.walks import Cursor
 from tests.ledgers import empty_ledger
 
 RECORDED = Path(__file__).parent.parent / "fixtures" / "recorded"
@@ -484,9 +485,9 @@ def test_a_pending_item_is_kept_until_a_whole_walk_no_longer_meets_it(
     ]
     put(db, "invoice_items", items, 1 * S)
     marked(db)
-    walk = mirror.begin_walk(db, 2 * S)
+    walk = walks.begin_walk(db, 2 * S)
     put(db, "invoice_items", items[:1], 3 * S)
-    assert mirror.drop_unseen(db, "invoice_items", walk) == 1
+    assert mirror.drop_unseen(db, "invoice_items", walk.started_us) == 1
     assert marked(db) == ["cus_2"]
     assert mirror.fetched_us(db, "invoice_items", "ii_1") == 3 * S
     assert mirror.fetched_us(db, "invoice_items", "ii_2") == 0
@@ -534,29 +535,29 @@ def test_refusals_are_replaced_by_each_derivation(db: sqlite3.Connection) -> Non
 
 
 def test_a_walk_is_taken_up_until_it_is_finished(db: sqlite3.Connection) -> None:
-    assert mirror.unfinished_walk(db) is None
-    walk = mirror.begin_walk(db, 1 * S)
-    assert mirror.unfinished_walk(db) == walk
-    assert mirror.last_synced_us(db) is None
-    mirror.finish_walk(db, walk, 2 * S)
-    assert mirror.unfinished_walk(db) is None
-    assert mirror.last_synced_us(db) == 1 * S
+    assert walks.unfinished_walk(db) is None
+    walk = walks.begin_walk(db, 1 * S)
+    assert walks.unfinished_walk(db) == walk
+    assert walks.last_synced_us(db) is None
+    walks.finish_walk(db, walk, 2 * S)
+    assert walks.unfinished_walk(db) is None
+    assert walks.last_synced_us(db) == 1 * S
 
 
 def test_a_walk_that_was_given_up_leaves_nothing(db: sqlite3.Connection) -> None:
-    walk = mirror.begin_walk(db, 1 * S)
-    mirror.set_cursor(db, walk, "invoices", Cursor("in_1", done=False))
-    mirror.abandon_walk(db, walk)
-    assert mirror.unfinished_walk(db) is None
-    assert mirror.last_synced_us(db) is None
+    walk = walks.begin_walk(db, 1 * S)
+    walks.set_cursor(db, walk, "invoices", Cursor("in_1", done=False))
+    walks.abandon_walk(db, walk)
+    assert walks.unfinished_walk(db) is None
+    assert walks.last_synced_us(db) is None
 
 
 def test_a_cursor_is_one_kind_s_of_one_walk(db: sqlite3.Connection) -> None:
-    first = mirror.begin_walk(db, 1 * S)
-    mirror.set_cursor(db, first, "invoices", Cursor("in_5", done=False))
-    mirror.set_cursor(db, first, "invoices", Cursor("in_2", done=True))
-    assert mirror.cursor(db, first, "invoices") == Cursor("in_2", done=True)
-    assert mirror.cursor(db, first, "prices") == Cursor(None, done=False)
-    mirror.finish_walk(db, first, 2 * S)
-    second = mirror.begin_walk(db, 3 * S)
-    assert mirror.cursor(db, second, "invoices") == Cursor(None, done=False)
+    first = walks.begin_walk(db, 1 * S)
+    walks.set_cursor(db, first, "invoices", Cursor("in_5", done=False))
+    walks.set_cursor(db, first, "invoices", Cursor("in_2", done=True))
+    assert walks.cursor(db, first, "invoices") == Cursor("in_2", done=True)
+    assert walks.cursor(db, first, "prices") == Cursor(None, done=False)
+    walks.finish_walk(db, first, 2 * S)
+    second = walks.begin_walk(db, 3 * S)
+    assert walks.cursor(db, second, "invoices") == Cursor(None, done=False)

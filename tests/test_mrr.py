@@ -159,7 +159,10 @@ def test_tiers(mode: str, quantity: int, amount: int) -> None:
 
 
 def test_the_first_tiers_flat_fee_is_due_without_any_unit() -> None:
-    flat = [{"up_to": 10, "flat_amount": 5_000}, {"up_to": None, "unit_amount": 100}]
+    flat: list[dict[str, Any]] = [
+        {"up_to": 10, "flat_amount": 5_000},
+        {"up_to": None, "unit_amount": 100},
+    ]
     assert mrr(tiered("graduated", flat), 0) == 5_000
     assert mrr(tiered("graduated", flat), 12) == 5_200
 

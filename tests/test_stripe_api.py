@@ -21,9 +21,10 @@ from connector.errors import (
     StripeUnavailable,
     UnknownStripeShape,
 )
+from connector.listings import LISTINGS
 from connector.stripe_api import StripeApi
 from connector.stripe_http import ATTEMPTS, CONNECT_ATTEMPTS, checked_base, shown
-from connector.stripe_objects import LISTINGS, ref
+from connector.stripe_objects import ref
 
 BASE = "https://api.stripe.com"
 KEY = "rk_live_51AbCdEfGhIjKlMnOpQrStUv"

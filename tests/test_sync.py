@@ -14,19 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector import ledger, mirror
+from connector import ledger, mirror, walks
 from connector.database import open_database, transaction
 from connector.demo import BundledAccount, bundled_folder
 from connector.errors import StripeRefused
+from connector.listings import LISTINGS
 from connector.model import Movement, WindowKind
 from connector.periods import parse_month
 from connector.retention import measure, windows
-from connector.stripe_objects import (
-    LISTINGS,
-    InvoiceItem,
-    Subscription,
-    decode,
-)
+from connector.stripe_objects import InvoiceItem, Subscription, decode
 from connector.sync import TABLES, Keeping
 from tests.billing import DAY, Account, Json, Tier
 from tests.ledgers import KINDS, empty_ledger, read, settle
@@ -77,7 +73,7 @@ def test_a_walk_stores_the_whole_account(db: sqlite3.Connection) -> None:
     assert sum(synced.seen.values()) == sum(map(len, held.values())) == synced.changed
     assert not synced.resumed
     assert synced.unreadable == []
-    assert mirror.last_synced_us(db) == SEEN * 1_000_000
+    assert walks.last_synced_us(db) == SEEN * 1_000_000
 
 
 def test_the_catalogue_comes_before_those_who_use_it(db: sqlite3.Connection) -> None:
@@ -130,7 +126,7 @@ def test_the_second_run_changes_nothing_and_posts_nothing(
     assert stored(db) == before
     assert second == first
     assert ledger.runs_until(db, None) == 1
-    assert mirror.last_synced_us(db) == (SEEN + 3_600) * 1_000_000
+    assert walks.last_synced_us(db) == (SEEN + 3_600) * 1_000_000
 
 
 # --- the demo's account ---
@@ -166,7 +162,7 @@ def test_a_broken_walk_goes_on_and_ends_in_the_same_ledger(
                 walk(db, Wire(shop(), SEEN, page=page, unplug_after=after))
         _, known = sync(db, Wire(shop(), SEEN, page=page))
         assert known == synced_shop()
-        assert mirror.unfinished_walk(db) is None
+        assert walks.unfinished_walk(db) is None
 
 
 def test_what_was_fetched_is_not_fetched_again(db: sqlite3.Connection) -> None:
@@ -195,7 +191,7 @@ def test_another_process_goes_on_with_the_file(tmp_path: Path) -> None:
 def test_an_unfinished_walk_is_not_yet_a_sync(db: sqlite3.Connection) -> None:
     with pytest.raises(Unplugged):
         walk(db, Wire(shop(), SEEN, unplug_after=8))
-    assert mirror.last_synced_us(db) is None
+    assert walks.last_synced_us(db) is None
 
 
 def test_a_refusal_half_way_keeps_what_was_fetched(db: sqlite3.Connection) -> None:
@@ -220,7 +216,7 @@ def test_a_cursor_whose_object_has_vanished_begins_its_list_again(
     assert {it["id"] for it in left.objects["invoices"]} <= stored(db)[
         "invoices"
     ].keys()
-    assert mirror.unfinished_walk(db) is None
+    assert walks.unfinished_walk(db) is None
 
 
 # --- the account goes on meanwhile ---
@@ -320,7 +316,7 @@ def test_a_walk_older_than_stripe_s_events_begins_anew(
         business.grow(2)
         business.acc.advance(SEEN + 40 * DAY)
         synced, known = sync(db, Wire(business.now(), SEEN + 40 * DAY))
-        assert mirror.unfinished_walk(db) is None
+        assert walks.unfinished_walk(db) is None
     assert not synced.resumed
     assert "sync.walk_too_old" in caplog.text
     assert [m.after_minor for m in known.movements] == [1_000, 2_000]

@@ -1,0 +1,257 @@
+"""Every table, trigger and view of the one SQLite file, each with its reason.
+
+The mirror's tables hold Stripe's objects and may be rewritten at any time. The ledger's
+tables are append-only, by triggers. Money is minor units, ``*_s`` is unix seconds, a
+``day`` is ``YYYY-MM-DD`` in the reporting zone.
+"""
+
+# What each numbered migration creates. Never edit one that was released; add the next.
+MIGRATIONS: dict[str, tuple[str, ...]] = {}
+
+MIRRORED = (
+    "products",
+    "prices",
+    "coupons",
+    "customers",
+    "subscriptions",
+    "invoices",
+    "invoice_items",
+    "events",
+)
+
+MIGRATIONS["m001_mirror"] = (
+    *(
+        f"""
+        CREATE TABLE stripe_{kind} (
+            id         TEXT PRIMARY KEY,
+            customer   TEXT,              -- whose history it belongs to, if anybody's
+            created_s  INTEGER NOT NULL,
+            fetched_us INTEGER NOT NULL,  -- when its request began, unix microseconds
+            seen_s     INTEGER NOT NULL,  -- when what it says was first seen
+            body       BLOB    NOT NULL   -- JSON: only what MRR needs
+        ) STRICT
+        """
+        for kind in MIRRORED
+    ),
+    *(
+        f"CREATE INDEX stripe_{kind}_of_customer ON stripe_{kind} (customer, created_s)"
+        for kind in ("subscriptions", "invoices", "invoice_items", "events")
+    ),
+    # What a subscription was before: shows changes that no invoice shows.
+    """
+    CREATE TABLE subscription_versions (
+        subscription TEXT    NOT NULL,
+        seen_s       INTEGER NOT NULL,  -- first seen then
+        body         BLOB    NOT NULL,
+        PRIMARY KEY (subscription, seen_s)
+    ) STRICT, WITHOUT ROWID
+    """,
+    # Who must be derived anew. Set in the transaction of the page that changed them.
+    """
+    CREATE TABLE dirty_customers (
+        customer TEXT PRIMARY KEY
+    ) STRICT, WITHOUT ROWID
+    """,
+    # Who has a change ahead that Stripe will not announce (a coupon running out).
+    """
+    CREATE TABLE due_customers (
+        customer TEXT PRIMARY KEY,
+        due_s    INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    # How far an unfinished walk has come, so that the next run goes on from there.
+    """
+    CREATE TABLE walks (
+        id          INTEGER PRIMARY KEY,
+        started_us  INTEGER NOT NULL,
+        finished_us INTEGER
+    ) STRICT
+    """,
+    """
+    CREATE TABLE cursors (
+        walk  INTEGER NOT NULL REFERENCES walks (id),
+        kind  TEXT    NOT NULL,
+        after TEXT,              -- the last object's id; NULL before the first page
+        done  INTEGER NOT NULL DEFAULT 0 CHECK (done IN (0, 1)),
+        PRIMARY KEY (walk, kind)
+    ) STRICT, WITHOUT ROWID
+    """,
+    # What could not be valued; the current state, replaced with each derivation.
+    """
+    CREATE TABLE refusals (
+        customer  TEXT NOT NULL,
+        object_id TEXT NOT NULL,
+        field     TEXT NOT NULL,
+        value     TEXT NOT NULL,
+        PRIMARY KEY (customer, object_id, field)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE settings (
+        name  TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+
+def _append_only(table: str, *key: str) -> tuple[str, ...]:
+    same = " AND ".join(f"{column} = NEW.{column}" for column in key)
+    there = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same})"  # noqa: S608
+    refused = (
+        ("edited", "UPDATE", ""),
+        ("deleted", "DELETE", ""),
+        ("replaced", "INSERT", there),  # REPLACE deletes without asking the one above
+    )
+    return tuple(
+        f"""
+        CREATE TRIGGER {table}_are_never_{done} BEFORE {verb} ON {table} {when}
+        BEGIN SELECT RAISE(ABORT, '{table} are append-only; book a correction'); END
+        """
+        for done, verb, when in refused
+    )
+
+
+MIGRATIONS["m002_ledger"] = (
+    # Why the ledger changed. A run without a movement or retraction leaves no row.
+    """
+    CREATE TABLE runs (
+        id           INTEGER PRIMARY KEY,
+        started_at   TEXT NOT NULL,  -- UTC, ISO 8601 with microseconds
+        cause        TEXT NOT NULL CHECK (cause IN
+                     ('sync', 'webhook', 'policy change', 'manual')),
+        code_version TEXT NOT NULL,
+        policy       TEXT NOT NULL CHECK (json_valid(policy))
+    ) STRICT
+    """,
+    *_append_only("runs", "id"),
+    """
+    CREATE TABLE customers (
+        key     INTEGER PRIMARY KEY,
+        id      TEXT NOT NULL UNIQUE,  -- Stripe's cus_...
+        label   TEXT,                  -- for display; NULL where switched off
+        country TEXT
+    ) STRICT
+    """,
+    """
+    CREATE TABLE movements (
+        id           INTEGER PRIMARY KEY,
+        customer     INTEGER NOT NULL REFERENCES customers (key),
+        currency     TEXT    NOT NULL CHECK (length(currency) = 3),
+        day          TEXT    NOT NULL
+                     CHECK (day GLOB '[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]'),
+        kind         TEXT    NOT NULL CHECK (kind IN
+                     ('new', 'reactivation', 'expansion', 'contraction', 'churn')),
+        amount_minor INTEGER NOT NULL,  -- signed, minor units a month
+        before_minor INTEGER NOT NULL CHECK (before_minor >= 0),
+        after_minor  INTEGER NOT NULL CHECK (after_minor >= 0),
+        run          INTEGER NOT NULL REFERENCES runs (id),
+        CHECK (before_minor + amount_minor = after_minor),
+        CHECK (CASE kind
+               WHEN 'churn'       THEN after_minor = 0 AND before_minor > 0
+               WHEN 'contraction' THEN after_minor > 0 AND before_minor > after_minor
+               WHEN 'expansion'   THEN before_minor > 0 AND after_minor > before_minor
+               ELSE before_minor = 0 AND after_minor > 0 END)
+    ) STRICT
+    """,
+    "CREATE INDEX movements_of_customer ON movements (customer, currency, day)",
+    *_append_only("movements", "id"),
+    """
+    CREATE TABLE components (
+        movement     INTEGER NOT NULL REFERENCES movements (id),
+        position     INTEGER NOT NULL,
+        cause        TEXT    NOT NULL CHECK (cause IN
+                     ('plan', 'quantity', 'add_on', 'removal', 'price', 'discount',
+                      'usage', 'start', 'end')),
+        amount_minor INTEGER NOT NULL CHECK (amount_minor <> 0),
+        subscription TEXT    NOT NULL,
+        item         TEXT    NOT NULL,
+        price        TEXT    NOT NULL,
+        before       TEXT    NOT NULL,  -- the item's arithmetic on either side
+        after        TEXT    NOT NULL,
+        evidence     TEXT    NOT NULL CHECK (json_valid(evidence)),
+        PRIMARY KEY (movement, position)
+    ) STRICT, WITHOUT ROWID
+    """,
+    *_append_only("components", "movement", "position"),
+    """
+    CREATE TABLE retractions (
+        movement INTEGER PRIMARY KEY REFERENCES movements (id),
+        run      INTEGER NOT NULL REFERENCES runs (id),
+        reason   TEXT    NOT NULL
+    ) STRICT
+    """,
+    *_append_only("retractions", "movement"),
+    # Posting twice is refused here too: one live movement a customer, currency and day.
+    """
+    CREATE TRIGGER movements_stand_alone BEFORE INSERT ON movements
+    WHEN EXISTS (
+        SELECT 1 FROM movements AS standing
+        WHERE standing.customer = NEW.customer
+          AND standing.currency = NEW.currency
+          AND standing.day = NEW.day
+          AND NOT EXISTS (SELECT 1 FROM retractions
+                          WHERE retractions.movement = standing.id))
+    BEGIN SELECT RAISE(ABORT, 'a live movement stands on this day; retract it first'); END
+    """,
+)
+
+# For people who open the file with sqlite3, Datasette or a BI tool: the same formula.
+_RETENTION_VIEW = """
+    CREATE VIEW {name} AS
+    WITH RECURSIVE
+    span AS (
+        SELECT currency, date(min(day), 'start of month') AS first,
+               (SELECT date(max(day), 'start of month') FROM live_movements) AS last
+        FROM live_movements GROUP BY currency
+    ),
+    windows (currency, month, first, last) AS (
+        SELECT currency, first, first, last FROM span
+        UNION ALL
+        SELECT currency, date(month, '+1 month'), first, last
+        FROM windows WHERE month < last
+    ),
+    balances AS (
+        SELECT windows.currency, windows.month, customer,
+               sum(CASE WHEN day < date(windows.month, '{back}')
+                        THEN amount_minor ELSE 0 END) AS opening_minor,
+               sum(amount_minor) AS closing_minor
+        FROM windows JOIN live_movements
+          ON live_movements.currency = windows.currency
+         AND day < date(windows.month, '+1 month')
+        GROUP BY windows.currency, windows.month, customer
+    )
+    SELECT currency, substr(month, 1, 7) AS month,
+           count(*) FILTER (WHERE opening_minor > 0) AS customers,
+           total(opening_minor) AS opening_minor,
+           total(closing_minor) FILTER (WHERE opening_minor > 0) AS closing_minor,
+           total(closing_minor) FILTER (WHERE opening_minor > 0)
+               / nullif(total(opening_minor), 0) AS nrr,
+           total(min(opening_minor, closing_minor))
+               / nullif(total(opening_minor), 0) AS grr,
+           1.0 * count(*) FILTER (WHERE opening_minor > 0 AND closing_minor > 0)
+               / nullif(count(*) FILTER (WHERE opening_minor > 0), 0) AS crr
+    FROM balances GROUP BY currency, month
+"""
+
+MIGRATIONS["m003_views"] = (
+    """
+    CREATE VIEW live_movements AS
+    SELECT * FROM movements
+    WHERE NOT EXISTS (SELECT 1 FROM retractions WHERE movement = movements.id)
+    """,
+    """
+    CREATE VIEW mrr_by_day AS
+    SELECT currency, day, sum(sum(amount_minor)) OVER (
+               PARTITION BY currency ORDER BY day) AS mrr_minor
+    FROM live_movements GROUP BY currency, day
+    """,
+    """
+    CREATE VIEW mrr_by_month AS
+    SELECT currency, substr(day, 1, 7) AS month, sum(sum(amount_minor)) OVER (
+               PARTITION BY currency ORDER BY substr(day, 1, 7)) AS mrr_minor
+    FROM live_movements GROUP BY currency, substr(day, 1, 7)
+    """,
+    _RETENTION_VIEW.format(name="nrr_by_month", back="+0 months"),
+    _RETENTION_VIEW.format(name="nrr_trailing_12", back="-11 months"),
+)

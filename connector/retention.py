@@ -165,7 +165,7 @@ def in_one_currency(window: Window, parts: Sequence[Converted]) -> Measured:
     moves = {name: _total(parts, "waterfall", name) for name in _SIGNS}
     shown = _rounded(opening, {"fx_minor": swing, **moves})
     base = _total(parts, "retention", "opening_minor")
-    kept = {name: _total(parts, "retention", name) for name in _BASE_SIGNS}
+    kept = {name: _total(parts, "retention", name) for name in _BASE_MOVES}
     return Measured(
         window,
         Waterfall(**shown),
@@ -184,7 +184,8 @@ _SIGNS = {
     "contraction_minor": -1,
     "churn_minor": -1,
 }
-_BASE_SIGNS = {name: _SIGNS[name] for name in list(_SIGNS)[2:]}
+# Losses first: so no rounding takes more than there is, nor GRR above NRR.
+_BASE_MOVES = ("contraction_minor", "churn_minor", "expansion_minor")
 
 
 def _total(

@@ -180,6 +180,43 @@ def test_another_policy_is_a_run_of_its_own_and_the_past_stays(desk: Desk) -> No
     assert causes == [("sync",), ("policy change",)]
 
 
+def test_a_merged_customer_is_one(desk: Desk) -> None:
+    """Who left as one id and came as another neither left nor is new."""
+    moved = desk.run("movements", "--format", "json").json["movements"]
+    left, came = moved[3]["customer"], moved[4]["customer"]
+    desk.configure(f'{CONFIG}[customers]\nmerge = {{{left} = "{came}"}}\n')
+    assert desk.run("recompute").code == 0
+    told = desk.run("movements", "--customer", came, "--format", "json").json
+    kinds = [movement["kind"] for movement in told["movements"]]
+    assert kinds == ["new", "churn", "reactivation"]
+    assert desk.run("check").code == 0
+    desk.configure(CONFIG)
+    assert desk.run("recompute").code == 0
+    again = desk.run("movements", "--format", "json").json["movements"]
+    assert again == moved
+
+
+def test_all_currencies_in_one(desk: Desk) -> None:
+    """A total beside each currency; a missing rate is named with its day."""
+    text = f'{CONFIG}[reporting]\ncurrency = "eur"\nrates = "rates.csv"\n'
+    desk.configure(text)
+    rates = "date,currency,rate\n2026-03-31,usd,0.8\n2026-06-30,usd,0.5\n"
+    (desk.folder / "rates.csv").write_text(rates)
+    asked = ("--window", "quarter", "--from", "2026-04", "--to", "2026-04")
+    report = desk.run("report", *asked, "--format", "json").json
+    assert report["total"]["currency"] == "eur"
+    flow = report["total"]["windows"][0]["waterfall"]
+    assert flow["opening_minor"] == 19500 * 8 // 10
+    assert flow["fx_minor"] == -19500 * 3 // 10
+    assert flow["churn_minor"] == 15000 // 2
+    assert flow["closing_minor"] == 6000 // 2
+    shown = desk.run("report", *asked)
+    assert "all currencies in EUR" in shown.out
+    failed = desk.run("report", "--from", "2026-09", "--to", "2026-09")
+    assert failed.code == 1
+    assert "has no rate for USD on 2026-" in failed.err
+
+
 def churn_days(desk: Desk) -> list[str]:
     found = desk.run("movements", "--kind", "churn", "--format", "json").json
     return [movement["day"] for movement in found["movements"]]

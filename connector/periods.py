@@ -68,7 +68,10 @@ def parse_moment(text: str, zone: tzinfo) -> datetime:
     that day there. ``ValueError`` where it is neither.
     """
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-        next_day = date.fromisoformat(text) + timedelta(days=1)
+        day = date.fromisoformat(text)
+        if day.year == date.max.year:
+            raise ValueError(f"{text!r} is too late")
+        next_day = day + timedelta(days=1)
         midnight = datetime(next_day.year, next_day.month, next_day.day, tzinfo=zone)
         return midnight.astimezone(UTC) - timedelta(microseconds=1)
     moment = datetime.fromisoformat(text)

@@ -15,6 +15,7 @@ import pytest
 from connector.model import Movement
 from connector.periods import local_day
 from tests import cases
+from tests.billing import instant
 from tests.cases import CASES, FIXTURES, Shop
 from tests.ledgers import Known, empty_ledger, look, settle
 
@@ -28,11 +29,11 @@ def looks(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(p.read_text()) for p in (*earlier, folder / "stripe.json")]
 
 
-def known(folder: Path) -> Known:
+def known(seen_in_order: list[dict[str, Any]]) -> Known:
     """What the ledger says after every look."""
     found = Known([], [])
     with empty_ledger() as connection:
-        for seen in looks(folder):
+        for seen in seen_in_order:
             at_s = int(datetime.fromisoformat(seen["seen_at"]).timestamp())
             look(connection, seen, at_s)
             found = settle(connection, at_s)
@@ -57,7 +58,7 @@ def line(movement: Movement) -> str:
 @every_case
 def test_the_connector_books(case: Case, request: pytest.FixtureRequest) -> None:
     folder = FIXTURES / cases.name(case)
-    found = known(folder)
+    found = known(looks(folder))
     text = "".join(f"{line(movement)}\n" for movement in found.movements)
     if request.config.getoption("--accept"):
         (folder / "expected.txt").write_text(text)
@@ -99,3 +100,24 @@ def test_the_readme_says_what_happens_and_which_rule_it_shows(case: Case) -> Non
 def test_every_folder_is_a_case() -> None:
     folders = {path.parent.name for path in FIXTURES.glob("*/stripe.json")}
     assert folders == {cases.name(case) for case in CASES}
+
+
+def test_a_change_dated_back_is_not_undone_by_what_was_seen_before() -> None:
+    """Asked for on 10 March as of 1 March (``proration_date``), and seen on the 5th."""
+    shop = Shop("2026-01-15T12:00:00")
+    sub = shop.sells(12_000, "year", seats=2)
+    shop.on("2026-03-05")
+    shop.look()
+    shop.on("2026-03-10")
+    asked_at, dated_at = shop.now, instant("2026-03-01T12:00:00")
+    shop.change_quantity(sub.items[0], 5, proration="always_invoice")
+    shop.on("2026-06-20")
+    shop.look()
+    shown = json.dumps(shop.looks).replace(
+        f'"start": {asked_at}', f'"start": {dated_at}'
+    )
+    found = known(json.loads(shown))
+    assert [(m.day, m.after_minor) for m in found.movements] == [
+        (date(2026, 1, 15), 2_000),
+        (date(2026, 3, 1), 5_000),
+    ]

@@ -50,29 +50,25 @@ EVENT_TYPES = (
     "customer.deleted",
 )
 
+
+def _prices(*, active: bool) -> Listing:
+    return Listing(
+        path="/v1/prices",
+        params=(
+            ("active", "true" if active else "false"),
+            ("expand[]", "data.tiers"),
+            ("expand[]", "data.currency_options"),
+        ),
+        type=Price,
+        needs="Prices: read",
+    )
+
+
 # In the order of the walk: what others refer to comes first.
 LISTINGS: Mapping[str, Listing] = {
     "products": Listing(path="/v1/products", type=Product, needs="Products: read"),
-    "prices": Listing(
-        path="/v1/prices",
-        params=(
-            ("active", "true"),
-            ("expand[]", "data.tiers"),
-            ("expand[]", "data.currency_options"),
-        ),
-        type=Price,
-        needs="Prices: read",
-    ),
-    "archived prices": Listing(
-        path="/v1/prices",
-        params=(
-            ("active", "false"),
-            ("expand[]", "data.tiers"),
-            ("expand[]", "data.currency_options"),
-        ),
-        type=Price,
-        needs="Prices: read",
-    ),
+    "prices": _prices(active=True),
+    "archived prices": _prices(active=False),
     "coupons": Listing(
         path="/v1/coupons",
         params=(

@@ -119,109 +119,104 @@ def full_walk(
     if walk is None:
         with transaction(connection):
             walk = walks.begin_walk(connection, now_us())
+    work = _Work(connection, source, keeping, walk, result)
     for kind in LISTINGS:
-        _walk_kind(connection, source, keeping, walk, kind, result, progress)
+        work.walk_through(kind, progress)
     if result.resumed:
-        _look_at_the_newest(connection, source, keeping, walk, result)
-    _catch_up(connection, source, keeping, walk, result)
+        work.look_at_the_newest()
+    work.catch_up()
     with transaction(connection):
         mirror.drop_unseen(connection, "invoice_items", walk.started_us)
         walks.finish_walk(connection, walk, now_us())
     return result
 
 
-def _walk_kind(
-    connection: sqlite3.Connection,
-    source: Source,
-    keeping: Keeping,
-    walk: Walk,
-    kind: str,
-    result: Synced,
-    progress: Progress,
-) -> None:
-    reached = walks.cursor(connection, walk, kind)
-    result.seen.setdefault(kind, 0)
-    if reached.done:
-        return
-    for page in _from(connection, source, walk, kind, reached):
-        stored = list(_stored(page.data, keeping, result))
-        after = page.data[-1].id if page.data else reached.after
-        with transaction(connection):
-            result.changed += mirror.put(
-                connection, TABLES[kind], stored, page.asked_us
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One run of a walk: where from, where to, and what it has met."""
+
+    connection: sqlite3.Connection
+    source: Source
+    keeping: Keeping
+    walk: Walk
+    result: Synced
+
+    @property
+    def since_s(self) -> int:
+        """From when on something may have changed behind the walk's back."""
+        return self.walk.started_us // 1_000_000 - OVERLAP_S
+
+    def keep(
+        self,
+        kind: str,
+        things: Iterable[Any],
+        asked_us: int,
+        reached: Cursor | None = None,
+    ) -> None:
+        """Store objects, and the cursor that comes after them, in one transaction."""
+        stored = list(_stored(things, self.keeping, self.result))
+        with transaction(self.connection):
+            self.result.changed += mirror.put(
+                self.connection, TABLES[kind], stored, asked_us
             )
+            if reached is not None:
+                walks.set_cursor(self.connection, self.walk, kind, reached)
+
+    def walk_through(self, kind: str, progress: Progress) -> None:
+        """All objects of a kind, from where an earlier run stopped."""
+        reached = walks.cursor(self.connection, self.walk, kind)
+        seen = self.result.seen
+        seen.setdefault(kind, 0)
+        if reached.done:
+            return
+        for page in self._pages_after(kind, reached):
+            after = page.data[-1].id if page.data else reached.after
             cursor = Cursor(after, done=not page.has_more)
-            walks.set_cursor(connection, walk, kind, cursor)
-        result.seen[kind] += len(page.data)
-        log.debug("sync.page kind=%s seen=%d after=%s", kind, result.seen[kind], after)
-        progress(kind, result.seen[kind])
+            self.keep(kind, page.data, page.asked_us, cursor)
+            seen[kind] += len(page.data)
+            log.debug("sync.page kind=%s seen=%d after=%s", kind, seen[kind], after)
+            progress(kind, seen[kind])
 
+    def _pages_after(self, kind: str, reached: Cursor) -> Iterator[Page]:
+        """The pages after the cursor; all of them where its object has vanished."""
+        try:
+            yield from self.source.pages(kind, reached.after)
+        except StripeRefused as error:
+            if error.code != "resource_missing":
+                raise
+            log.warning("sync.cursor_gone kind=%s after=%s", kind, reached.after)
+            self.keep(kind, [], 0, Cursor(None, done=False))
+            yield from self.source.pages(kind)
 
-def _from(
-    connection: sqlite3.Connection,
-    source: Source,
-    walk: Walk,
-    kind: str,
-    reached: Cursor,
-) -> Iterator[Page]:
-    """The pages after the cursor; all of them where its object has vanished."""
-    try:
-        yield from source.pages(kind, reached.after)
-    except StripeRefused as error:
-        if error.code != "resource_missing":
-            raise
-        log.warning("sync.cursor_gone kind=%s after=%s", kind, reached.after)
-        with transaction(connection):
-            walks.set_cursor(connection, walk, kind, Cursor(None, done=False))
-        yield from source.pages(kind)
+    def look_at_the_newest(self) -> None:
+        """Fetch what was created after a walk began: it stands before the cursor."""
+        for kind in _NEWEST:
+            extra = [("created[gte]", str(self.since_s))]
+            for page in self.source.pages(kind, extra=extra):
+                self.keep(kind, page.data, page.asked_us)
 
+    def catch_up(self) -> None:
+        """Fetch anew, once each, what events name that is newer than our copy.
 
-def _look_at_the_newest(
-    connection: sqlite3.Connection,
-    source: Source,
-    keeping: Keeping,
-    walk: Walk,
-    result: Synced,
-) -> None:
-    """Fetch what was created after a walk began: it stands before the cursor."""
-    since_s = walk.started_us // 1_000_000 - OVERLAP_S
-    for kind in _NEWEST:
-        for page in source.pages(kind, extra=[("created[gte]", str(since_s))]):
-            stored = list(_stored(page.data, keeping, result))
-            with transaction(connection):
-                result.changed += mirror.put(
-                    connection, TABLES[kind], stored, page.asked_us
-                )
+        An event is a hint: the object is fetched at the pinned version.
+        """
+        newest: dict[tuple[str, str], int] = {}
+        touched = mirror.touched_since(self.connection, self.since_s, _kind_of)
+        for kind, key, at_s in touched:
+            newest[kind, key] = max(at_s, newest.get((kind, key), 0))
+        for (kind, key), at_s in sorted(newest.items()):
+            fetched_us = mirror.fetched_us(self.connection, TABLES[kind], key)
+            if fetched_us // 1_000_000 <= at_s:
+                self._fetch(kind, key)
 
-
-def _catch_up(
-    connection: sqlite3.Connection,
-    source: Source,
-    keeping: Keeping,
-    walk: Walk,
-    result: Synced,
-) -> None:
-    """Fetch anew, once each, what events name that is newer than our copy.
-
-    An event is a hint: the object is fetched at the pinned version.
-    """
-    since_s = walk.started_us // 1_000_000 - OVERLAP_S
-    newest: dict[tuple[str, str], int] = {}
-    for kind, key, at_s in mirror.touched_since(connection, since_s, _kind_of):
-        newest[kind, key] = max(at_s, newest.get((kind, key), 0))
-    for (kind, key), at_s in sorted(newest.items()):
-        if mirror.fetched_us(connection, TABLES[kind], key) // 1_000_000 > at_s:
-            continue
-        found = source.one(kind, key)
-        if found is None:
-            if kind == "invoice items":  # all else keeps its worth as evidence
-                with transaction(connection):
-                    mirror.drop(connection, TABLES[kind], key)
-            continue
-        thing, asked_us = found
-        stored = list(_stored([thing], keeping, result))
-        with transaction(connection):
-            result.changed += mirror.put(connection, TABLES[kind], stored, asked_us)
+    def _fetch(self, kind: str, key: str) -> None:
+        found = self.source.one(kind, key)
+        if found is not None:
+            thing, asked_us = found
+            self.keep(kind, [thing], asked_us)
+        elif kind == "invoice items":  # all else keeps its worth as evidence
+            with transaction(self.connection):
+                mirror.drop(self.connection, TABLES[kind], key)
 
 
 def _kind_of(event_type: str) -> str:

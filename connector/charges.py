@@ -7,20 +7,23 @@ void and uncollectible invoices stay: nothing may have been owed, but the subscr
 what they say.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
+from connector.errors import Unvalued
 from connector.history import History
 from connector.model import Evidence
 from connector.money import format_minor
+from connector.mrr import interval_minor, tariff
 from connector.periods import instant
 from connector.stripe_objects import (
     Invoice,
     InvoiceItem,
     ItemParent,
     Line,
+    Price,
     Pricing,
     ProrationDetails,
     ref,
@@ -53,6 +56,8 @@ class Charge(NamedTuple):
     discounts: tuple[str, ...]
     discounted_minor: int
     inclusive_tax: Fraction
+    status: str = ""  # its invoice's
+    reductions: tuple[tuple[str, int], ...] = ()  # each discount's own part
 
     @property
     def is_regular(self) -> bool:
@@ -92,37 +97,64 @@ def _all(history: History) -> Iterator[Charge]:
         found = [charge for charge in lines if charge is not None]
         if invoice.status == "draft":
             found = [charge for charge in found if not charge.is_regular]
-        yield from _tiers_joined(found)
-    for item in history.pending:
-        charge = _of_pending(item)
-        if charge is not None:
-            yield charge
+        yield from _tiers_joined(found, history.catalogue.prices)
+    waiting = [_of_pending(item) for item in history.pending]
+    pending = [charge for charge in waiting if charge is not None]
+    yield from _tiers_joined(pending, history.catalogue.prices)
 
 
-def _tiers_joined(charges: Iterable[Charge]) -> Iterator[Charge]:
+def _tiers_joined(
+    charges: Iterable[Charge], prices: Mapping[str, Price]
+) -> Iterator[Charge]:
     """One charge for an item's period, where each tier has a line of its own.
 
     Only together do the lines say how many units were billed.
     """
-    whole: dict[tuple[str, str, int, int], Charge] = {}
+    whole: dict[tuple[object, ...], list[Charge]] = {}
     for charge in charges:
-        if not charge.is_regular:
+        price = prices.get(charge.price)
+        is_tiered = price is not None and price.billing_scheme == "tiered"
+        if not charge.is_regular and not is_tiered:
             yield charge
             continue
-        key = (charge.item, charge.price, charge.start_s, charge.end_s)
-        other = whole.get(key)
-        whole[key] = charge if other is None else _joined(other, charge)
-    yield from whole.values()
+        nature = (charge.proration, charge.credit)
+        key = (charge.item, charge.price, charge.start_s, charge.end_s, nature)
+        whole.setdefault(key, []).append(charge)
+    for lines in whole.values():
+        yield _joined(lines, prices.get(lines[0].price)) if lines[1:] else lines[0]
 
 
-def _joined(one: Charge, other: Charge) -> Charge:
-    return one._replace(
-        quantity=one.quantity + other.quantity,
+def _joined(lines: list[Charge], price: Price | None) -> Charge:
+    amount_minor = sum(line.amount_minor for line in lines)
+    return lines[0]._replace(
+        quantity=_units(lines, amount_minor, price),
         unit_amount_minor=None,
-        amount_minor=one.amount_minor + other.amount_minor,
-        discounts=tuple(dict.fromkeys(one.discounts + other.discounts)),
-        discounted_minor=one.discounted_minor + other.discounted_minor,
+        amount_minor=amount_minor,
+        discounts=tuple(dict.fromkeys(d for line in lines for d in line.discounts)),
+        discounted_minor=sum(line.discounted_minor for line in lines),
     )
+
+
+def _units(lines: list[Charge], amount_minor: int, price: Price | None) -> Decimal:
+    """How many units the lines bill, without those of a flat fee's line.
+
+    That is the sum of quantities that costs what the lines do; all of them, where none
+    does (a shortened period).
+    """
+    total = sum((line.quantity for line in lines), Decimal(0))
+    if price is None or not amount_minor or not lines[0].is_regular:
+        return total
+    try:
+        rate = tariff(price, lines[0].currency)
+    except Unvalued:
+        return total
+    sums = {Decimal(0)}
+    for line in lines:
+        sums |= {reached + line.quantity for reached in sums}
+    fitting = [
+        q for q in sums if abs(interval_minor(rate, q) - amount_minor) <= len(lines)
+    ]
+    return total if total in fitting else max(fitting, default=total)
 
 
 def _of_line(invoice: Invoice, line: Line) -> Charge | None:
@@ -152,6 +184,8 @@ def _of_line(invoice: Invoice, line: Line) -> Charge | None:
         discounts=tuple(dict.fromkeys(named)),
         discounted_minor=reduced,
         inclusive_tax=_inclusive_tax(line),
+        status=invoice.status or "",
+        reductions=tuple((ref(each.discount), each.amount) for each in discounts),
     )
 
 

@@ -4,15 +4,25 @@ A discount object says when it began, and often when it ended. Where it was simp
 away, the first regular line without it, an event, or a later look shows its end.
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
 from connector.charges import Charge
+from connector.discount_places import Place, as_billed, coupon_of, named_on, places
 from connector.errors import Unvalued
+from connector.facts import SAME_REQUEST_S
 from connector.history import History, Sighting
 from connector.model import Evidence, Off, Policy
-from connector.stripe_objects import Coupon, Discount, Event, Subscription, ref
+from connector.stripe_objects import (
+    Coupon,
+    Discount,
+    Event,
+    ListOf,
+    Subscription,
+    SubscriptionItem,
+    ref,
+)
 
 
 class Applied(NamedTuple):
@@ -37,17 +47,6 @@ class Applied(NamedTuple):
         return (Evidence("discount", self.discount, self.start_s, self.coupon.id),)
 
 
-class _Place(NamedTuple):
-    """Where a discount was seen: on an item, the subscription or the customer."""
-
-    discount: Discount
-    item: str
-    is_customers: bool
-    order: int
-    last_seen_s: int
-    is_current: bool
-
-
 def applied(
     history: History,
     sightings: Sequence[Sighting],
@@ -63,23 +62,28 @@ def applied(
     seen = [s.subscription for s in sightings]
     seen += [e.subscription for e in events if e.subscription is not None]
     items = {i.id for s in seen for i in s.items.data} | {c.item for c in charges}
-    places = _places(history, sightings, events, items)
-    for place in sorted(places.values(), key=lambda p: (not p.item, p.order)):
+    found_places = places(history, sightings, charges, events, items)
+    for place in sorted(found_places.values(), key=lambda p: (not p.item, p.order)):
         try:
             coupon = coupon_of(place.discount, history.catalogue.coupons)
         except Unvalued as error:
             unknown.append(error)
-            continue
+            billed = as_billed(place.discount, charges)
+            if billed is None:
+                continue
+            coupon = billed
         if _counts(coupon, policy):
-            end_s, proof = _end(place, coupon, sightings, charges, events)
-            if end_s is None or end_s > place.discount.start:
+            others = found_places.values()
+            end_s, proof = _end(place, others, coupon, sightings, charges, events)
+            start_s = _start(place, sightings[-1].subscription)
+            if end_s is None or end_s > start_s:
                 found.append(
                     Applied(
                         place.discount.id,
                         coupon,
                         place.item,
                         place.is_customers,
-                        place.discount.start,
+                        start_s,
                         end_s,
                         proof,
                     )
@@ -87,14 +91,11 @@ def applied(
     return found, unknown
 
 
-def coupon_of(discount: Discount, coupons: Mapping[str, Coupon]) -> Coupon:
-    """The coupon behind a discount, also where Stripe names only its id."""
-    named = discount.named_coupon
-    if isinstance(named, Coupon) and (named.percent_off or named.amount_off):
-        return coupons.get(named.id, named)
-    if ref(named) in coupons:
-        return coupons[ref(named)]
-    raise Unvalued(discount.id, "source.coupon", ref(named) or None)
+def _start(place: Place, now: Subscription) -> int:
+    """Given together with the subscription, it is there from the start, also backdated."""
+    start_s = place.discount.start
+    is_given_with_it = abs(start_s - now.created) <= SAME_REQUEST_S
+    return min(start_s, now.started_at) if is_given_with_it else start_s
 
 
 def _counts(coupon: Coupon, policy: Policy) -> bool:
@@ -105,106 +106,9 @@ def _counts(coupon: Coupon, policy: Policy) -> bool:
     return True
 
 
-def _places(
-    history: History,
-    sightings: Sequence[Sighting],
-    events: Sequence[Event],
-    items: Container[str],
-) -> dict[str, _Place]:
-    """Every discount that is or was on this subscription, by id, newest look last.
-
-    ``items`` are the ids of all that ever belonged to it.
-    """
-    places: dict[str, _Place] = {}
-
-    def see(met: _Met, *, last: bool = False) -> None:
-        key = met.discount.id
-        order = places[key].order if key in places else len(places)
-        item, is_customers = met.item, met.is_customers
-        places[key] = _Place(met.discount, item, is_customers, order, met.at_s, last)
-
-    for met in (*_on_invoices(history), *_on_events(events)):
-        if _is_of(met.discount, sightings[-1].subscription.id, items):
-            see(met)
-    if history.discount is not None and not history.discount.subscription:
-        seen_s = sightings[-1].seen_s
-        see(_Met(history.discount, seen_s, is_customers=True), last=True)
-    for sighting in sightings:
-        for met in _on_subscription(*sighting):
-            see(met, last=sighting is sightings[-1])
-    return places
-
-
-class _Met(NamedTuple):
-    discount: Discount
-    at_s: int
-    item: str = ""
-    is_customers: bool = False
-
-
-def _on_invoices(history: History) -> Iterator[_Met]:
-    for invoice in history.invoices:
-        for line in invoice.lines.data:
-            yield from _met(line.discounts, line.period.start)
-        yield from _met(invoice.discounts, invoice.created)
-
-
-def _on_events(events: Iterable[Event]) -> Iterator[_Met]:
-    for event in events:
-        yield from _met(event.previous.discounts, event.created - 1)
-        if event.subscription is not None:
-            yield from _on_subscription(event.created, event.subscription)
-        if event.discount is not None:
-            yield from _met([event.discount], event.created)
-
-
-def _on_subscription(at_s: int, subscription: Subscription) -> Iterator[_Met]:
-    for item in subscription.items.data:
-        for met in _met(item.discounts, at_s):
-            yield met._replace(item=item.id, is_customers=False)
-    for met in _met(subscription.all_discounts, at_s):
-        yield met._replace(item="", is_customers=False)
-
-
-def _met(discounts: Iterable[str | Discount] | None, at_s: int) -> Iterator[_Met]:
-    for each in discounts or ():
-        if isinstance(each, Discount):
-            of_nothing_else = not (each.subscription or each.subscription_item)
-            of_one_invoice = each.invoice or each.invoice_item
-            is_customers = of_nothing_else and not of_one_invoice
-            yield _Met(each, at_s, each.subscription_item or "", is_customers)
-
-
-def _is_of(discount: Discount, subscription: str, items: Container[str]) -> bool:
-    """Whether a discount met somewhere applies to this subscription at all.
-
-    A discount of a single invoice does not recur.
-    """
-    if discount.subscription_item is not None:
-        return discount.subscription_item in items
-    if discount.subscription is not None:
-        return discount.subscription == subscription
-    return not (discount.invoice or discount.invoice_item)
-
-
-def unresolved(
-    history: History, sightings: Sequence[Sighting], charges: Sequence[Charge]
-) -> list[Unvalued]:
-    """Discounts that are only named, nowhere shown: their effect is unknown."""
-    met = [*_on_invoices(history), *_on_events(history.events)]
-    for sighting in sightings:
-        met += _on_subscription(*sighting)
-    known = {each.discount.id for each in met}
-    known |= {ref(history.discount)}
-    now = sightings[-1].subscription
-    named = [(now.id, ref(d)) for d in now.all_discounts]
-    named += [(i.id, ref(d)) for i in now.items.data for d in i.discounts or ()]
-    named += [(c.id, d) for c in charges if c.is_regular for d in c.discounts]
-    return [Unvalued(where, "discounts", d) for where, d in named if d not in known]
-
-
 def _end(
-    place: _Place,
+    place: Place,
+    others: Iterable[Place],
     coupon: Coupon,
     sightings: Sequence[Sighting],
     charges: Sequence[Charge],
@@ -221,6 +125,7 @@ def _end(
     ends += _seen_gone(place, sightings, events)
     if not place.is_current:
         ends += _billed_without(place, charges)
+        ends += _replaced(place, others)
     return min(ends, default=(None, ()), key=lambda end: end[0] or 0)
 
 
@@ -236,7 +141,7 @@ def _once_used_up(
 
 
 def _seen_gone(
-    place: _Place, sightings: Sequence[Sighting], events: Sequence[Event]
+    place: Place, sightings: Sequence[Sighting], events: Sequence[Event]
 ) -> list[tuple[int, tuple[Evidence, ...]]]:
     """The first look, after the last that shows the discount, which does not."""
     discount = place.discount.id
@@ -245,9 +150,11 @@ def _seen_gone(
         if event.type == "customer.discount.deleted" and event.touched == discount:
             proof = Evidence("event", event.id, event.created, event.type)
             found.append((event.created, (proof,)))
+        before = event.previous.items or ListOf[SubscriptionItem]()
         was = [ref(d) for d in event.previous.discounts or ()]
+        was += [ref(d) for item in before.data for d in item.discounts or ()]
         if discount in was and event.subscription is not None:
-            now = [ref(d) for d in event.subscription.all_discounts]
+            now = [key for key, _ in named_on(event.subscription)]
             if discount not in now:
                 proof = Evidence("event", event.id, event.created, event.type)
                 found.append((event.created, (proof,)))
@@ -260,19 +167,37 @@ def _seen_gone(
     return found
 
 
+def _replaced(
+    place: Place, others: Iterable[Place]
+) -> list[tuple[int, tuple[Evidence, ...]]]:
+    """The first discount given in its place, after it was last seen."""
+    where = (place.item, place.is_customers)
+    after = [
+        other.discount
+        for other in others
+        if (other.item, other.is_customers) == where
+        and other.discount.start > place.last_seen_s
+    ]
+    return [
+        (d.start, (Evidence("discount", d.id, d.start, "replaces it"),)) for d in after
+    ]
+
+
 def _billed_without(
-    place: _Place, charges: Sequence[Charge]
+    place: Place, charges: Sequence[Charge]
 ) -> list[tuple[int, tuple[Evidence, ...]]]:
     """The first regular line after the last discounted one that lacks the discount.
 
     Only lines of items that once had it can show that: a coupon may be limited to some
     products.
     """
-    lines = [c for c in charges if c.is_regular and c.amount_minor > 0]
-    reduced = [c for c in lines if place.discount.id in c.discounts]
+    regular = [c for c in charges if c.is_regular]
+    # What others reduced to nothing leaves nothing to take off.
+    lines = [c for c in regular if c.amount_minor > c.discounted_minor]
+    reduced = [c for c in regular if place.discount.id in c.discounts]
     items = {c.item for c in reduced} or {place.item}
     lines = [c for c in lines if items == {""} or c.item in items]
-    since_s = max((c.start_s for c in reduced), default=place.discount.start - 1)
+    since_s = max([place.discount.start - 1, *(c.start_s for c in reduced)])
     for charge in lines:
         is_after = charge.start_s > since_s and charge.start_s >= place.discount.start
         if is_after and place.discount.id not in charge.discounts:
@@ -293,8 +218,9 @@ def offs(
     amount off the whole subscription is shared in proportion to what the items cost
     after the discounts before it.
     """
-    own = [a for a in found if a.covers(at_s) and not a.is_customers]
-    active = own or [a for a in found if a.covers(at_s)]
+    active = [a for a in found if a.covers(at_s)]
+    if any(not a.item and not a.is_customers for a in active):
+        active = [a for a in active if not a.is_customers]
     left = dict(gross_minor)
     result: dict[str, tuple[Off, ...]] = dict.fromkeys(gross_minor, ())
     for each in active:

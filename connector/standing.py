@@ -10,8 +10,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from connector.charges import Charge
+from connector.errors import Unvalued
 from connector.history import Sighting
 from connector.model import Evidence, Policy
+from connector.mrr import interval_minor, tariff
 from connector.stripe_objects import Event, Invoice, Price, Subscription, ref
 
 DAY_S = 86_400
@@ -51,9 +53,10 @@ def spans(
     began = (Evidence("subscription", current.id, start_s, "started"),)
     life = Span(start_s, end_s, began, ended)
     gaps = _trials(sightings[-1], charges, prices)
-    gaps += _idle(sightings, events, lambda s: s.status in _IDLE)
+    looks = _looks(sightings, events, charges)
+    gaps += _idle(looks, lambda s: s.status in _IDLE)
     if not policy.pause_collection_counts:
-        gaps += _idle(sightings, events, lambda s: s.pause_collection is not None)
+        gaps += _idle(looks, lambda s: s.pause_collection is not None)
     if policy.past_due_days is not None:
         gaps += _overdue(invoices, policy.past_due_days * DAY_S)
     return _without(life, gaps)
@@ -99,8 +102,8 @@ def _trials(
             end_s = min([charge.end_s, *cut])
             if charge.start_s <= now.trial_end < end_s:
                 end_s = now.trial_end  # ended early
-            if now.status != "trialing" or end_s <= last.seen_s:
-                periods.append((charge.start_s, end_s))
+            is_running = now.status == "trialing" and end_s > last.seen_s
+            periods.append((charge.start_s, None if is_running else end_s))
     return [
         Span(start, end, _trial(now, start, "trial"), _trial(now, end, "trial ended"))
         for start, end in periods
@@ -110,9 +113,50 @@ def _trials(
 def _is_trial_line(charge: Charge, prices: Mapping[str, Price]) -> bool:
     """A whole period for 0, although the price and the quantity are not 0."""
     price = prices.get(charge.price)
-    if price is None or not (price.unit_amount or price.unit_amount_decimal):
+    if price is None or not charge.is_regular or charge.amount_minor != 0:
         return False
-    return charge.is_regular and charge.amount_minor == 0 and charge.quantity > 0
+    try:
+        return interval_minor(tariff(price, charge.currency), charge.quantity) > 0
+    except Unvalued:
+        return charge.quantity > 0  # a custom amount
+
+
+def item_trials(
+    sightings: Sequence[Sighting],
+    events: Sequence[Event],
+    charges: Sequence[Charge],
+    prices: Mapping[str, Price],
+) -> dict[str, list[Span]]:
+    """The trials of single items: what they say of themselves, and their free lines.
+
+    Where the subscription has a trial of its own, its free lines are that one's.
+    """
+    seen = [s.subscription for s in sightings]
+    seen += [e.subscription for e in events if e.subscription is not None]
+    periods = {
+        (i.id, i.current_trial.start_date, i.current_trial.end_date)
+        for s in seen
+        for i in s.items.data
+        if i.current_trial is not None
+    }
+    if seen[len(sightings) - 1].trial_end is None:
+        periods |= {
+            (c.item, c.start_s, c.end_s)
+            for c in charges
+            if c.unit_amount_minor == 0 and _is_trial_line(c, prices)
+        }
+    found: dict[str, list[Span]] = {}
+    for item, start_s, end_s in sorted(periods):
+        paid = [
+            c.start_s
+            for c in charges
+            if c.item == item and c.amount_minor > 0 and start_s < c.start_s < end_s
+        ]
+        until_s = min([end_s, *paid])  # ended early
+        began = (Evidence("subscription_item", item, start_s, "trial"),)
+        ended = (Evidence("subscription_item", item, until_s, "trial ended"),)
+        found.setdefault(item, []).append(Span(start_s, until_s, began, ended))
+    return found
 
 
 def _trial(
@@ -129,34 +173,51 @@ class _Look(NamedTuple):
     evidence: Evidence
 
 
-def _looks(sightings: Iterable[Sighting], events: Iterable[Event]) -> list[_Look]:
+def _looks(
+    sightings: Iterable[Sighting],
+    events: Iterable[Event],
+    charges: Iterable[Charge],
+) -> list[_Look]:
     """Every moment at which the subscription's state is known, oldest first."""
+    paid = [c.start_s for c in charges if c.is_regular and c.amount_minor > 0]
     looks = []
     for event in events:
         if event.subscription is not None:
             proof = Evidence("event", event.id, event.created, event.type)
-            looks.append(_Look(event.created, event.subscription, proof))
+            at_s = _paused_at(event.subscription, event.created, paid)
+            looks.append(_Look(at_s, event.subscription, proof))
     for seen_s, subscription in sightings:
-        at_s, kind = seen_s, "observed"
-        details = subscription.status_details
-        paused = details.paused if details is not None else None
-        if subscription.status == "paused" and paused and paused.transitioned_at:
-            at_s, kind = paused.transitioned_at, "subscription"
+        at_s = _paused_at(subscription, seen_s, paid)
+        kind = "observed" if at_s == seen_s else "subscription"
         proof = Evidence(kind, subscription.id, at_s, subscription.status)
         looks.append(_Look(at_s, subscription, proof))
     return sorted(looks, key=lambda look: look.at_s)
 
 
+def _paused_at(now: Subscription, seen_s: int, paid: Iterable[int]) -> int:
+    """Since when it has been as it is seen: paused at ``transitioned_at``.
+
+    A trial that ends without a way to pay pauses it at that very moment.
+    """
+    if now.status != "paused":
+        return seen_s
+    details = now.status_details.paused if now.status_details is not None else None
+    at_s = (details.transitioned_at if details is not None else None) or seen_s
+    trial_end = now.trial_end
+    if trial_end is None or not trial_end <= at_s:
+        return at_s
+    return at_s if any(trial_end <= p < at_s for p in paid) else trial_end
+
+
 def _idle(
-    sightings: Sequence[Sighting],
-    events: Sequence[Event],
-    is_idle: Callable[[Subscription], bool],
+    looks: Iterable[_Look], is_idle: Callable[[Subscription], bool]
 ) -> list[Span]:
     """From each look that shows it idle to the next one that does not."""
-    looks = [x for x in _looks(sightings, events) if x.subscription.ended_at is None]
     gaps: list[Span] = []
     since: _Look | None = None
     for look in looks:
+        if look.subscription.ended_at is not None:
+            continue
         if is_idle(look.subscription):
             since = since or look
         elif since is not None:
@@ -169,14 +230,24 @@ def _idle(
 
 
 def _overdue(invoices: Iterable[Invoice], grace_s: int) -> list[Span]:
-    """From ``grace_s`` after an invoice was due to the moment it was paid."""
+    """From ``grace_s`` after an invoice was due until it was settled or given up.
+
+    Only the newest invoice makes a subscription past due: paying it settles the older.
+    """
     gaps = []
-    for invoice in invoices:
+    bills = list(invoices)
+    for invoice in bills:
         moments = invoice.status_transitions
         due_s = invoice.due_date or (moments.finalized_at if moments else None)
         if invoice.status not in ("open", "paid", "uncollectible") or due_s is None:
             continue
-        paid_s = moments.paid_at if moments else None
+        ends = [moments.paid_at, moments.marked_uncollectible_at] if moments else []
+        ends += [
+            b.status_transitions.paid_at
+            for b in bills
+            if b.created > invoice.created and b.status_transitions
+        ]
+        paid_s = min((at_s for at_s in ends if at_s is not None), default=None)
         late_s = due_s + grace_s
         if paid_s is None or paid_s > late_s:
             began = (Evidence("invoice", invoice.id, late_s, "past due"),)

@@ -153,8 +153,14 @@ class TaxRate(Base, frozen=True, kw_only=True):
     percentage: Decimal = Decimal(0)
 
 
+class ItemTrial(Base, frozen=True, kw_only=True):
+    start_date: int
+    end_date: int
+
+
 class SubscriptionItem(Base, frozen=True, kw_only=True):
     id: str
+    current_trial: ItemTrial | None = None
     price: Price | None = None
     quantity: int | None = None
     quantity_decimal: Decimal | None = None
@@ -175,6 +181,12 @@ class StatusDetails(Base, frozen=True, kw_only=True):
     paused: PausedDetails | None = None
 
 
+class PendingUpdate(Base, frozen=True, kw_only=True):
+    """A change that waits for its payment until then."""
+
+    expires_at: int = 0
+
+
 class Subscription(Base, frozen=True, kw_only=True):
     id: str
     customer: str | Ref
@@ -192,6 +204,7 @@ class Subscription(Base, frozen=True, kw_only=True):
     discounts: list[str | Discount] | None = None
     discount: Discount | None = None
     pause_collection: PauseCollection | None = None
+    pending_update: PendingUpdate | None = None
     status_details: StatusDetails | None = None
     default_tax_rates: list[TaxRate] | None = None
 
@@ -221,6 +234,7 @@ class Subscription(Base, frozen=True, kw_only=True):
                 (i.id, ref(i.price), i.quantity, i.quantity_decimal)
                 for i in self.items.data
             ],
+            [i.current_trial for i in self.items.data],
             [ref(d) for d in self.all_discounts],
             [[ref(d) for d in i.discounts or ()] for i in self.items.data],
         )
@@ -298,6 +312,7 @@ class Line(Base, frozen=True, kw_only=True):
 class StatusTransitions(Base, frozen=True, kw_only=True):
     finalized_at: int | None = None
     paid_at: int | None = None
+    marked_uncollectible_at: int | None = None
 
 
 class InvoiceParent(Base, frozen=True, kw_only=True):

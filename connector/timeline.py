@@ -10,15 +10,18 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
+from connector.changes import Change, item_changes
 from connector.charges import Charge, charges
-from connector.discounts import applied, offs, unresolved
+from connector.discount_places import unresolved
+from connector.discounts import applied, offs
 from connector.errors import Unvalued
-from connector.facts import Change, Holding, is_metered, item_changes
+from connector.facts import Holding, is_metered
 from connector.history import Catalogue, History, Sighting
 from connector.model import Evidence, Off, Policy, Refusal, Step, Tariff, Terms
 from connector.mrr import interval_minor, monthly_minor, tariff
-from connector.standing import names, spans
+from connector.standing import item_trials, names, spans
 from connector.stripe_objects import Event, Price, ref
+from connector.taxes import inclusive_taxes, tax_at
 
 
 class Timeline(NamedTuple):
@@ -90,13 +93,14 @@ class _Story:
         prices = self.catalogue.prices
         self.changes = item_changes(sightings, known, events, prices)
         self.spans = spans(sightings, events, known, bills, prices, policy)
+        self.trials = item_trials(sightings, events, known, prices)
         self.applied, unknown = applied(history, sightings, known, events, policy)
         self.refused += unknown
         if self.spans:
             self.refused += unresolved(history, sightings, known)
         self.charged = {(c.item, c.start_s): c for c in known if c.is_regular}
         self.usage = _usage(known, prices) if policy.metered_invoiced else {}
-        self.taxes = _inclusive_taxes(sightings, known)
+        self.taxes = inclusive_taxes(sightings, known)
 
     def steps(self) -> Iterator[Step]:
         """Every item's steps, in order of time; equal neighbours are left out."""
@@ -120,8 +124,10 @@ class _Story:
 
     def _instants(self) -> list[int]:
         instants = {c.at_s for changes in self.changes.values() for c in changes}
+        instants |= {at_s for taxes in self.taxes.values() for at_s, _ in taxes}
         instants |= {at_s for usage in self.usage.values() for at_s, _ in usage}
-        ends = [(s.start_s, s.end_s) for s in self.spans]
+        trials = [s for found in self.trials.values() for s in found]
+        ends = [(s.start_s, s.end_s) for s in (*self.spans, *trials)]
         ends += [(a.start_s, a.end_s) for a in self.applied]
         instants |= {at_s for pair in ends for at_s in pair if at_s is not None}
         return sorted(instants)
@@ -133,7 +139,8 @@ class _Story:
         rates: dict[str, tuple[Tariff, Decimal]] = {}
         for item, changes in self.changes.items():
             holding = _latest(changes, at_s)
-            if holding is None:
+            on_trial = any(span.covers(at_s) for span in self.trials.get(item, ()))
+            if holding is None or on_trial:
                 continue
             valued = self._rate(item, holding, at_s)
             if valued is not None:
@@ -145,7 +152,7 @@ class _Story:
                 tariff=rate,
                 quantity=quantity,
                 offs=reductions.get(item, ()),
-                inclusive_tax=self._tax(item, rate),
+                inclusive_tax=self._tax(item, rate, at_s),
             )
             for item, (rate, quantity) in rates.items()
         }
@@ -197,11 +204,9 @@ class _Story:
             self.refused.append(error)
             return {}
 
-    def _tax(self, item: str, rate: Tariff) -> Fraction:
+    def _tax(self, item: str, rate: Tariff, at_s: int) -> Fraction:
         behavior = self.catalogue.prices[rate.price].tax_behavior
-        if behavior == "exclusive":
-            return Fraction(0)
-        return self.taxes.get(item, Fraction(0))
+        return tax_at(self.taxes, item, behavior, at_s)
 
     def _evidence(self, item: str, at_s: int) -> tuple[Evidence, ...]:
         """Whatever shows a change of this item at this instant, each once."""
@@ -209,7 +214,7 @@ class _Story:
         for change in self.changes.get(item, ()):
             if change.at_s == at_s:
                 proof += change.evidence
-        for span in self.spans:
+        for span in (*self.spans, *self.trials.get(item, ())):
             if at_s in (span.start_s, span.end_s):
                 proof += span.began if at_s == span.start_s else span.ended
         for each in self.applied:
@@ -267,20 +272,19 @@ def _usage(
     """Each metered item's invoiced quantities, by the end of their period."""
     used: dict[str, list[tuple[int, Decimal]]] = {}
     for charge in charged:
-        if is_metered(prices.get(charge.price)) and charge.is_regular:
+        price = prices.get(charge.price)
+        if price is None or not is_metered(price) or not charge.is_regular:
+            continue
+        if charge.end_s - charge.start_s >= _shortest_s(price):  # not a stub's usage
             used.setdefault(charge.item, []).append((charge.end_s, charge.quantity))
     return {item: sorted(found) for item, found in used.items()}
 
 
-def _inclusive_taxes(
-    sightings: Sequence[Sighting], charged: Sequence[Charge]
-) -> dict[str, Fraction]:
-    """Each item's tax inside its price: as its rates say, else as its lines do."""
-    found = {c.item: c.inclusive_tax for c in charged if c.inclusive_tax}
-    for _, subscription in sightings:
-        for item in subscription.items.data:
-            rates = item.tax_rates or subscription.default_tax_rates or ()
-            percent = sum((r.percentage for r in rates if r.inclusive), Decimal(0))
-            if percent:
-                found[item.id] = Fraction(percent) / 100
-    return found
+_DAYS = {"day": 1, "week": 7, "month": 28, "year": 365}
+
+
+def _shortest_s(price: Price) -> int:
+    """The seconds of the shortest full period of a price (February's, for a month)."""
+    assert price.recurring is not None
+    days = _DAYS.get(price.recurring.interval, 0)
+    return days * price.recurring.interval_count * 86_400

@@ -29,12 +29,16 @@ MAY_IMPORT = {
     "stripe_objects": VOCABULARY,
     "listings": {"stripe_objects"},
     "history": VOCABULARY | {"stripe_objects"},
-    "charges": HISTORY,
-    "facts": EVIDENCE,
-    "standing": EVIDENCE,
-    "discounts": EVIDENCE,
     "mrr": VOCABULARY | {"stripe_objects"},
-    "timeline": EVIDENCE | {"facts", "standing", "discounts", "mrr"},
+    "charges": HISTORY | {"mrr"},
+    "facts": EVIDENCE | {"mrr"},
+    "changes": EVIDENCE | {"facts"},
+    "standing": EVIDENCE | {"mrr"},
+    "discount_places": EVIDENCE,
+    "discounts": EVIDENCE | {"facts", "discount_places"},
+    "taxes": EVIDENCE,
+    "timeline": EVIDENCE
+    | {"facts", "changes", "standing", "discount_places", "discounts", "taxes", "mrr"},
     "movements": VOCABULARY | {"mrr"},
     # the figures: pure, and know the ledger's movements only
     "rates": VOCABULARY,
@@ -61,18 +65,9 @@ MAY_IMPORT = {
 }
 PURE = {
     *VOCABULARY,
-    *(
-        "stripe_objects",
-        "listings",
-        "history",
-        "charges",
-        "facts",
-        "standing",
-        "discounts",
-        "mrr",
-    ),
-    *("timeline", "movements", "rates", "retention", "checks", "report"),
-    *("rules", "demo_rules"),
+    *("stripe_objects", "listings", "history", "mrr", "charges", "facts", "changes"),
+    *("standing", "discount_places", "discounts", "taxes", "timeline", "movements"),
+    *("rates", "retention", "checks", "report", "rules", "demo_rules"),
 }
 STORES = {"schema", "database", "mirror", "walks", "ledger"}
 

@@ -174,6 +174,9 @@ def _unit_amount(charge: Charge, price: Price | None) -> Decimal | None:
     unit_minor = charge.unit_amount_minor
     if unit_minor is None or not charge.amount_minor or price is None:
         return None
+    is_plain = price.transform_quantity is None and price.billing_scheme == "per_unit"
+    if is_plain and unit_minor * charge.quantity == charge.amount_minor:
+        return unit_minor  # nearly every line there is; the rest is slower
     try:
         rate = tariff(price, charge.currency, unit_amount_minor=unit_minor)
     except Unvalued:

@@ -4,7 +4,6 @@ Heavy libraries are imported by the command that needs them, so that ``--help`` 
 figures as JSON come at once.
 """
 
-import logging
 import os
 import sqlite3
 import sys
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from connector import __version__
 from connector.errors import ConnectorError
 
 if TYPE_CHECKING:
@@ -79,13 +79,7 @@ class Shell:
 
     def __init__(self, config_path: Path | None, verbosity: int) -> None:
         self._config_path = config_path
-        self.verbosity = verbosity
-        level = {0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
-        logging.basicConfig(
-            stream=sys.stderr, level=level, format="%(levelname)s %(message)s"
-        )
-        for library in ("httpx", "httpcore", "stripe"):  # what they log is not ours
-            logging.getLogger(library).setLevel(logging.WARNING)
+        self._verbosity = verbosity
 
     @cached_property
     def config(self) -> "Config":
@@ -93,6 +87,18 @@ class Shell:
 
         user_folder = Path(click.get_app_dir("stripe-nrr"))
         return load(self._config_path, os.environ, user_folder)
+
+    def log_to_stderr(self) -> None:
+        """For commands that do something worth following; reading ones say it all."""
+        import logging
+
+        levels = (logging.WARNING, logging.INFO, logging.DEBUG)
+        level = levels[min(self._verbosity, 2)]
+        logging.basicConfig(
+            stream=sys.stderr, level=level, format="%(levelname)s %(message)s"
+        )
+        for library in ("httpx", "httpcore", "stripe"):  # what they log is not ours
+            logging.getLogger(library).setLevel(logging.WARNING)
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -106,14 +112,12 @@ class Shell:
 
 def rules_of(config: "Config") -> "Rules":
     """The rules that the configuration asks for, under this version."""
-    from importlib.metadata import version
-
     from connector.rules import Rules
 
     return Rules(
         policy=config.policy,
         zone=config.zone,
-        code_version=version("stripe-nrr"),
+        code_version=__version__,
         merge=config.merge,
     )
 
@@ -137,7 +141,7 @@ def rules_of(config: "Config") -> "Rules":
 @click.option(
     "-v", "--verbose", count=True, help="Log what happens to stderr; twice: each page."
 )
-@click.version_option(package_name="stripe-nrr", message="%(prog)s %(version)s")
+@click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_context
 def stripe_nrr(ctx: click.Context, config_path: Path | None, verbose: int) -> None:
     """Net and gross revenue retention from your Stripe history, explained to the line.

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from connector import ledger, mirror, walks
+from connector.cli import Shell
 from connector.cli_output import progress_shown
 from connector.cli_report import Asked, make_report, show_report
 from connector.cli_sync import bring_up_to_date
@@ -40,12 +41,14 @@ timezone = "{timezone}"
     metavar="DIR",
     help="Keep the ledger and its config.toml there, to try other commands on them.",
 )
-def demo(keep: Path | None) -> None:
+@click.pass_obj
+def demo(shell: Shell, keep: Path | None) -> None:
     """See it all on a bundled account: no key, no network, nothing left behind.
 
     The bundled Stripe answers are paged by the real client into a ledger in a temporary
     folder (or DIR), derived and reported, exactly as your own account would be.
     """
+    shell.log_to_stderr()
     with tempfile.TemporaryDirectory(prefix="stripe-nrr-demo-") as temporary:
         folder = keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

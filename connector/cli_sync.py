@@ -39,6 +39,7 @@ def sync(shell: Shell, form: str, *, quiet: bool) -> None:
     """
     from connector.stripe_api import StripeApi
 
+    shell.log_to_stderr()
     config = shell.config
     began_s = time.monotonic()
     with StripeApi(stripe_key(os.environ), config.api_base) as api:
@@ -154,6 +155,7 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
     For a changed [policy] or timezone (recorded as its own run, so that figures reported
     before can still be read with --as-of), or to see that nothing changes.
     """
+    shell.log_to_stderr()
     rules = rules_of(shell.config)
     with closing(shell.ledger()) as connection:
         changed = adopt(connection, rules)

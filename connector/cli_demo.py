@@ -27,10 +27,11 @@ from connector.ledger import Wanted
 from connector.model import Kind
 from connector.periods import add_months, local_day
 
-DEMO_CONFIG = """\
-# Made by `stripe-nrr demo --keep`.
+MADE_BY = "# Made by `stripe-nrr demo --keep`."
+DEMO_CONFIG = f"""\
+{MADE_BY}
 database = "stripe-nrr.db"
-timezone = "{timezone}"
+timezone = "{{timezone}}"
 """
 
 
@@ -65,6 +66,10 @@ def _run_demo(folder: Path) -> None:
     frozen_at = account.now
     text = DEMO_CONFIG.format(timezone=account.timezone)
     config_path = folder / "config.toml"
+    if config_path.exists() and MADE_BY not in config_path.read_text(encoding="utf-8"):
+        raise LedgerUnusable(
+            f"{config_path} is not the demo's", fix="give --keep an empty folder"
+        )
     config = parse(text, {}, source=config_path)
     began_s = time.monotonic()
     now_us = int(frozen_at.timestamp() * 1_000_000)

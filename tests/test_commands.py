@@ -375,7 +375,7 @@ def test_the_demo_leaves_a_real_ledger_alone(desk: Desk) -> None:
     before = desk.ledger.read_bytes()
     ran = desk.run("demo", "--keep", ".")
     assert ran.code == 1
-    assert "holds a real account" in ran.err
+    assert "give --keep an empty folder" in ran.err
     assert desk.ledger.read_bytes() == before
     assert "Europe/Berlin" in (desk.folder / "config.toml").read_text()
 

@@ -265,6 +265,7 @@ COMMANDS: Mapping[str, Provoked] = {
     "recompute nobody": lambda: with_ledger("recompute", "--customer", "cus_9"),
     "sync into the demo's ledger": lambda: syncing(of="demo"),
     "sync into a folder that is not there": lambda: syncing(into="missing/nrr.db"),
+    "the demo over a configuration": lambda: configured("", "demo", "--keep", "."),
     "the demo into a real ledger": lambda: with_ledger("demo", "--keep", "."),
 }
 

@@ -58,10 +58,6 @@ class Run:
         assert self._id is not None
         return self._id
 
-    def forget(self) -> None:
-        """The transaction that wrote the run's row was rolled back."""
-        self._id = None
-
 
 def stamp(moment: datetime) -> str:
     """A moment as the ledger writes it; texts compare as the moments do."""
@@ -361,14 +357,6 @@ def labels(connection: sqlite3.Connection) -> dict[str, str]:
     """Each customer's display label; the id where there is none."""
     rows = connection.execute("SELECT id, coalesce(label, id) FROM customers")
     return dict(rows.fetchall())
-
-
-def runs_until(connection: sqlite3.Connection, as_of: datetime | None) -> int:
-    """How many runs had posted by a moment."""
-    row = connection.execute(
-        "SELECT count(*) FROM runs WHERE started_at <= ?", [_as_of(as_of)]
-    ).fetchone()
-    return int(row[0])
 
 
 def policy_as_of(connection: sqlite3.Connection, as_of: datetime | None) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from connector.periods import parse_month
+from connector.periods import parse_day, parse_month
 
 FORMATS = ("text", "json", "csv", "markdown")
 
@@ -36,7 +36,7 @@ class DayParam(click.ParamType[date]):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> date:
         try:
-            return value if isinstance(value, date) else date.fromisoformat(value)
+            return value if isinstance(value, date) else parse_day(value)
         except ValueError:
             self.fail(f"{value!r} is not a day; write it as 2026-03-31", param, ctx)
 

@@ -53,12 +53,22 @@ def year_start(day: date) -> date:
     return date(day.year, 1, 1)
 
 
+# Years with room for a window before and after them; Stripe itself began in 2010.
+YEARS = range(1970, 9999)
+
+
 def parse_month(text: str) -> date:
     """``2026-03`` → the first of March 2026; ``ValueError`` for anything else."""
-    match = re.fullmatch(r"(\d{4})-(\d{2})", text)
-    if match is None:
+    if not re.fullmatch(r"\d{4}-\d{2}", text):
         raise ValueError(f"{text!r} is not a month")
-    return date(int(match[1]), int(match[2]), 1)
+    return parse_day(f"{text}-01")
+
+
+def parse_day(text: str) -> date:
+    """``2026-03-31`` → that day; ``ValueError`` for anything else."""
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text) or int(text[:4]) not in YEARS:
+        raise ValueError(f"{text!r} is not a day")
+    return date.fromisoformat(text)
 
 
 def parse_moment(text: str, zone: tzinfo) -> datetime:
@@ -68,13 +78,12 @@ def parse_moment(text: str, zone: tzinfo) -> datetime:
     that day there. ``ValueError`` where it is neither.
     """
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-        day = date.fromisoformat(text)
-        if day.year == date.max.year:
-            raise ValueError(f"{text!r} is too late")
-        next_day = day + timedelta(days=1)
+        next_day = parse_day(text) + timedelta(days=1)
         midnight = datetime(next_day.year, next_day.month, next_day.day, tzinfo=zone)
         return midnight.astimezone(UTC) - timedelta(microseconds=1)
     moment = datetime.fromisoformat(text)
+    if moment.year not in YEARS:
+        raise ValueError(f"{text!r} is too far away")
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone)
     return moment.astimezone(UTC)

@@ -304,6 +304,14 @@ BAD = {
     "no such option": (["report", "--colour"], {}, 2, "No such option"),
     "no such month": (["report", "--from", "2026-13"], {}, 2, "is not a month"),
     "no such moment": (["report", "--as-of", "soon"], {}, 2, "is not a moment"),
+    "the end of time": (
+        ["report", "--as-of", "9999-12-31T23:59:59-10:00"],
+        {},
+        2,
+        "is not a moment",
+    ),
+    "the first month of all": (["report", "--from", "0001-01"], {}, 2, "not a month"),
+    "the last day of all": (["movements", "--to", "9999-12-31"], {}, 2, "not a day"),
     "no such currency": (["report", "--currency", "xxx"], {}, 1, "no currency 'xxx'"),
     "no such customer": (["explain", "cus_none"], {}, 1, "no customer 'cus_none'"),
     "no such customer to recompute": (

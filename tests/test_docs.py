@@ -71,12 +71,25 @@ def test_the_example_configuration_is_whole_and_gives_the_defaults() -> None:
     assert config.parse(EXAMPLE, {}) == config.parse("", {})
 
 
-def test_readme_tells_every_switch_of_the_policy() -> None:
+def what_counts() -> str:
     _, _, rest = README.partition("### What counts")
     table, _, _ = rest.partition("The policy in force")
-    for switch in Policy().settings():
-        if switch != "timezone":
-            assert f"`{switch} = " in table
+    return table
+
+
+def test_readme_tells_every_switch_of_the_policy() -> None:
+    told = re.findall(r'`(\w+) = "', what_counts())
+    assert sorted(told) == sorted(Policy().settings())
+
+
+@pytest.mark.parametrize(
+    ("switch", "value"), re.findall(r'`(\w+) = "([^"]+)"`', what_counts())
+)
+def test_what_readme_says_can_be_set_is_another_policy(switch: str, value: str) -> None:
+    text = f'[policy]\n{switch} = "{value.replace("N", "30")}"'
+    changed = config.parse(text, {}).policy.settings()
+    default = Policy().settings()
+    assert {key for key in changed if changed[key] != default[key]} == {switch}
 
 
 @pytest.mark.parametrize("view", re.findall(r"`((?:live|mrr|nrr)_\w+)`", README))

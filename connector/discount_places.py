@@ -159,7 +159,10 @@ def _is_of(discount: Discount, subscription: str, items: Container[str]) -> bool
 def unresolved(
     history: History, sightings: Sequence[Sighting], charges: Sequence[Charge]
 ) -> list[Unvalued]:
-    """Discounts that are only named, nowhere shown: their effect is unknown."""
+    """Discounts that are only named, nowhere shown: their effect is unknown.
+
+    Each once, where it is named first.
+    """
     met = [*_on_invoices(history), *_on_events(history.events)]
     for sighting in sightings:
         met += _on_subscription(*sighting)
@@ -169,7 +172,11 @@ def unresolved(
     named = [(now.id, ref(d)) for d in now.all_discounts]
     named += [(i.id, ref(d)) for i in now.items.data for d in i.discounts or ()]
     named += [(c.id, d) for c in charges if c.is_regular for d in c.discounts]
-    return [Unvalued(where, "discounts", d) for where, d in named if d not in known]
+    unknown: dict[str, str] = {}
+    for where, discount in named:
+        if discount not in known:
+            unknown.setdefault(discount, where)
+    return [Unvalued(where, "discounts", d) for d, where in unknown.items()]
 
 
 def coupon_of(discount: Discount, coupons: Mapping[str, Coupon]) -> Coupon:

@@ -129,7 +129,8 @@ def _causes(old: Terms | None, new: Terms | None) -> list[tuple[Cause, int]]:
     if new is None:
         return [] if old is None else [(Cause.END, -monthly_minor(old))]
     if old is None:
-        return [(Cause.START, monthly_minor(new))]
+        cause = Cause.USAGE if new.tariff.metered else Cause.START
+        return [(cause, monthly_minor(new))]
     same_price = old.tariff.price == new.tariff.price
     tariff_cause = Cause.PRICE if same_price else Cause.PLAN
     amount_cause = Cause.USAGE if new.tariff.metered else Cause.QUANTITY

@@ -17,8 +17,6 @@ from connector.mrr import interval_minor, tariff
 from connector.stripe_objects import Event, Invoice, Price, Subscription, ref
 
 DAY_S = 86_400
-# Statuses in which nothing counts. "canceled" is not among them: the end says when.
-_IDLE = frozenset({"unpaid", "paused"})
 _NEVER_BEGAN = frozenset({"incomplete", "incomplete_expired"})
 
 
@@ -54,9 +52,14 @@ def spans(
     life = Span(start_s, end_s, began, ended)
     gaps = _trials(sightings[-1], charges, prices)
     looks = _looks(sightings, events, charges)
-    gaps += _idle(looks, lambda s: s.status in _IDLE)
+    gaps += _idle(looks, lambda s: s.status == "unpaid")
+    paused = _idle(looks, _pause)
+    gaps += [_until_billed(gap, charges) for gap in paused]
+    if policy.churn_when_requested:
+        gaps += _taken_back(looks)
     if not policy.pause_collection_counts:
-        gaps += _idle(looks, lambda s: s.pause_collection is not None)
+        stopped = _idle(looks, lambda s: s.pause_collection is not None)
+        gaps += [_until_agreed(gap, looks) for gap in stopped]
     if policy.past_due_days is not None:
         gaps += _overdue(invoices, policy.past_due_days * DAY_S)
     return _without(life, gaps)
@@ -210,22 +213,75 @@ def _paused_at(now: Subscription, seen_s: int, paid: Iterable[int]) -> int:
 
 
 def _idle(
-    looks: Iterable[_Look], is_idle: Callable[[Subscription], bool]
+    looks: Iterable[_Look], idleness: Callable[[Subscription], object]
 ) -> list[Span]:
-    """From each look that shows it idle to the next one that does not."""
+    """From each look that shows it idle to the next one that does not.
+
+    Idle in another way than before (``idleness``) is idle anew.
+    """
     gaps: list[Span] = []
     since: _Look | None = None
     for look in looks:
         if look.subscription.ended_at is not None:
             continue
-        if is_idle(look.subscription):
-            since = since or look
-        elif since is not None:
+        found = idleness(look.subscription)
+        if since is not None and found != idleness(since.subscription):
             began, ended = (since.evidence,), (look.evidence,)
             gaps.append(Span(since.at_s, look.at_s, began, ended))
             since = None
+        if found:
+            since = since or look
     if since is not None:
         gaps.append(Span(since.at_s, None, (since.evidence,), ()))
+    return gaps
+
+
+def _pause(subscription: Subscription) -> object:
+    """Which pause it is in: the one that began then; False where it is not paused."""
+    details = subscription.status_details
+    return subscription.status == "paused" and (details or True)
+
+
+def _until_billed(gap: Span, charges: Iterable[Charge]) -> Span:
+    """A pause that only a look saw to be over ends with the first charge since.
+
+    While a subscription is paused nothing new is billed to it.
+    """
+    for charge in charges:
+        is_paid = charge.status == "paid" and charge.amount_minor > 0
+        if is_paid and _could_end_at(gap, charge.start_s):
+            return gap._replace(end_s=charge.start_s, ended=charge.evidence())
+    return gap
+
+
+def _until_agreed(gap: Span, looks: Iterable[_Look]) -> Span:
+    """The same for paused collection: it ends when it last said that it would."""
+    inside = [look.subscription for look in looks if gap.covers(look.at_s)]
+    agreed = [s.pause_collection.resumes_at for s in inside if s.pause_collection]
+    at_s = agreed[-1] if agreed else None
+    if at_s is None or not _could_end_at(gap, at_s):
+        return gap
+    proof = Evidence("subscription", inside[-1].id, at_s, "collection resumes")
+    return gap._replace(end_s=at_s, ended=(proof,))
+
+
+def _could_end_at(gap: Span, at_s: int) -> bool:
+    is_seen_late = all(proof.kind != "event" for proof in gap.ended)
+    return is_seen_late and gap.end_s is not None and gap.start_s < at_s < gap.end_s
+
+
+def _taken_back(looks: Iterable[_Look]) -> list[Span]:
+    """From each request to cancel to the look that shows that it was taken back."""
+    gaps: list[Span] = []
+    asked_s: int | None = None
+    for look in looks:
+        now = look.subscription
+        if now.canceled_at is not None:
+            asked_s = now.canceled_at if asked_s is None else asked_s
+        elif asked_s is not None:
+            began = Evidence("subscription", now.id, asked_s, "cancellation requested")
+            gaps.append(Span(asked_s, look.at_s, (began,), (look.evidence,)))
+            asked_s = None
     return gaps
 
 

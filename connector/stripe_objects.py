@@ -170,7 +170,10 @@ class SubscriptionItem(Base, frozen=True, kw_only=True):
 
 
 class PauseCollection(Base, frozen=True, kw_only=True):
+    """``resumes_at`` None is open-ended."""
+
     behavior: str | None = None
+    resumes_at: int | None = None
 
 
 class PausedDetails(Base, frozen=True, kw_only=True):
@@ -230,6 +233,7 @@ class Subscription(Base, frozen=True, kw_only=True):
             self.trial_start,
             self.trial_end,
             self.pause_collection,
+            self.status_details,
             [
                 (i.id, ref(i.price), i.quantity, i.quantity_decimal)
                 for i in self.items.data

@@ -6,13 +6,12 @@ last instant played is the moment of the look at the account; what an earlier lo
 (``shop.look()``) is kept beside it, in the order of the looks.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
+from tests import folders
 from tests.billing import (
     Account,
     Coupon,
@@ -23,7 +22,6 @@ from tests.billing import (
     instant,
 )
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 ALWAYS, NONE = "always_invoice", "none"
 Look = dict[str, Any]
 
@@ -710,10 +708,6 @@ CASES: Sequence[Callable[[], Shop]] = (
 )
 
 
-def name(case: Callable[[], Shop]) -> str:
-    return case.__name__.replace("_", "-")
-
-
 def played(case: Callable[[], Shop]) -> Shop:
     """The case from its first day to the last look."""
     shop = case()
@@ -721,39 +715,9 @@ def played(case: Callable[[], Shop]) -> Shop:
     return shop
 
 
-def readme(case: Callable[[], Shop]) -> str:
-    said = [line.strip() for line in (case.__doc__ or "").splitlines()]
-    return "\n".join(line for line in said if line) + "\n"
-
-
-def files(case: Callable[[], Shop]) -> dict[str, str]:
-    """What the case's folder holds besides ``expected.txt``."""
-    *earlier, last = played(case).looks
-    found = {"README": readme(case), "stripe.json": written(last)}
-    for number, look in enumerate(earlier, 1):
-        found[f"stripe.{number}.json"] = written(look)
-    return found
-
-
-def written(look: Look) -> str:
-    """An object a line, so that a difference can be read."""
-    lists = []
-    for kind, value in look.items():
-        if isinstance(value, list):
-            lines = ",\n".join(f"    {json.dumps(thing)}" for thing in value)
-            text = f"[\n{lines}\n  ]" if value else "[]"
-        else:
-            text = json.dumps(value)
-        lists.append(f'  "{kind}": {text}')
-    return "{\n" + ",\n".join(lists) + "\n}\n"
-
-
 def main() -> None:
     for case in CASES:
-        folder = FIXTURES / name(case)
-        folder.mkdir(exist_ok=True)
-        for file, text in files(case).items():
-            (folder / file).write_text(text)
+        folders.write(case, [*played(case).looks])
 
 
 if __name__ == "__main__":

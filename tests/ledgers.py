@@ -83,10 +83,14 @@ def settle(
     at_s: int,
     zone: str = "UTC",
     policy: Policy | None = None,
+    merge: Mapping[str, str] | None = None,
 ) -> Known:
     """Bring the ledger up to date at ``at_s``, and read it."""
     rules = Rules(
-        policy=policy or Policy(), zone=ZoneInfo(zone), code_version="of the tests"
+        policy=policy or Policy(),
+        zone=ZoneInfo(zone),
+        code_version="of the tests",
+        merge=merge or {},
     )
     adopt(connection, rules)
     done = recompute(connection, rules, cause="sync", now=instant(at_s))

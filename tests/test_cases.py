@@ -5,65 +5,29 @@
 
 import json
 from collections.abc import Callable
-from datetime import date, datetime
-from pathlib import Path
-from typing import Any
+from datetime import date
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from connector.model import Movement
 from connector.periods import local_day
-from tests import cases
+from tests import cases, folders
 from tests.billing import instant
-from tests.cases import CASES, FIXTURES, Shop
-from tests.ledgers import Known, empty_ledger, look, settle
+from tests.cases import CASES, Shop
+from tests.folders import FIXTURES, known
 
 Case = Callable[[], Shop]
-every_case = pytest.mark.parametrize("case", CASES, ids=cases.name)
-
-
-def looks(folder: Path) -> list[dict[str, Any]]:
-    """The account as it was seen, the last look last."""
-    earlier = sorted(folder.glob("stripe.*.json"))
-    return [json.loads(p.read_text()) for p in (*earlier, folder / "stripe.json")]
-
-
-def known(seen_in_order: list[dict[str, Any]]) -> Known:
-    """What the ledger says after every look."""
-    found = Known([], [])
-    with empty_ledger() as connection:
-        for seen in seen_in_order:
-            at_s = int(datetime.fromisoformat(seen["seen_at"]).timestamp())
-            look(connection, seen, at_s)
-            found = settle(connection, at_s)
-    return found
-
-
-def line(movement: Movement) -> str:
-    """``2026-01-15 cus_1 usd expansion +1000 (1000 → 2000) quantity``."""
-    parts = movement.components
-    causes = [f"{p.cause} {p.amount_minor:+d}" for p in parts]
-    if len(parts) == 1:
-        causes = [str(parts[0].cause)]
-    change = f"({movement.before_minor} → {movement.after_minor})"
-    is_observed = any(e.kind == "observed" for p in parts for e in p.evidence)
-    return (
-        f"{movement.day} {movement.customer} {movement.currency} {movement.kind} "
-        f"{movement.amount_minor:+d} {change} {', '.join(causes)}"
-        f"{' (observed)' if is_observed else ''}"
-    )
+every_case = pytest.mark.parametrize("case", CASES, ids=folders.name)
 
 
 @every_case
 def test_the_connector_books(case: Case, request: pytest.FixtureRequest) -> None:
-    folder = FIXTURES / cases.name(case)
-    found = known(looks(folder))
-    text = "".join(f"{line(movement)}\n" for movement in found.movements)
+    folder = FIXTURES / folders.name(case)
+    text = folders.booked(known(folders.looks(folder)))
     if request.config.getoption("--accept"):
         (folder / "expected.txt").write_text(text)
-    assert found.refusals == []
     assert text == (folder / "expected.txt").read_text()
+    assert "refused" not in text
 
 
 @every_case
@@ -78,7 +42,7 @@ def test_the_billing_engine_agrees(case: Case) -> None:
         if after != before:
             changed[day] = after
         before = after
-    expected = (FIXTURES / cases.name(case) / "expected.txt").read_text()
+    expected = (FIXTURES / folders.name(case) / "expected.txt").read_text()
     booked = [
         row.replace("(", "").replace(")", "").split() for row in expected.splitlines()
     ]
@@ -87,19 +51,14 @@ def test_the_billing_engine_agrees(case: Case) -> None:
 
 @every_case
 def test_the_files_are_what_their_builder_makes(case: Case) -> None:
-    folder = FIXTURES / cases.name(case)
-    for file, text in cases.files(case).items():
+    folder = FIXTURES / folders.name(case)
+    for file, text in folders.files(case, [*cases.played(case).looks]).items():
         assert (folder / file).read_text() == text, "run python -m tests.cases"
 
 
 @every_case
 def test_the_readme_says_what_happens_and_which_rule_it_shows(case: Case) -> None:
-    assert len(cases.readme(case).splitlines()) == 2
-
-
-def test_every_folder_is_a_case() -> None:
-    folders = {path.parent.name for path in FIXTURES.glob("*/stripe.json")}
-    assert folders == {cases.name(case) for case in CASES}
+    assert len(folders.readme(case).splitlines()) == 2
 
 
 def test_a_change_dated_back_is_not_undone_by_what_was_seen_before() -> None:

@@ -1,0 +1,61 @@
+"""Odd billing, told by hand: each folder of ``fixtures/`` against what is booked.
+
+``python -m tests.odd_cases`` writes the Stripe objects, ``pytest --accept`` what the
+connector makes of them: read it against the rules before you believe it.
+"""
+
+import sqlite3
+
+import pytest
+
+from connector.demo import BundledAccount
+from tests import cases, folders
+from tests.folders import FIXTURES, Look
+from tests.odd_cases import CASES, Case
+from tests.synced import Wire, walk
+from tests.told import LISTS
+
+every_case = pytest.mark.parametrize("case", CASES, ids=folders.name)
+
+
+@every_case
+def test_the_connector_books(case: Case, request: pytest.FixtureRequest) -> None:
+    folder = FIXTURES / folders.name(case)
+    text = folders.booked(folders.known(folders.looks(folder)))
+    if request.config.getoption("--accept"):
+        (folder / "expected.txt").write_text(text)
+    assert text == (folder / "expected.txt").read_text()
+
+
+def synced(connection: sqlite3.Connection, seen: Look, at_s: int) -> None:
+    """Fetched as a sync does: pages, inline lists cut at 10, coupons as bare ids."""
+    account = BundledAccount({kind: seen[kind] for kind in LISTS})
+    walk(connection, Wire(account, at_s))
+
+
+# The account that is served here has one coupon of an id, and expands every id to it.
+SERVED = [c for c in CASES if folders.name(c) != "coupon-deleted-and-made-again"]
+
+
+@pytest.mark.parametrize("case", SERVED, ids=folders.name)
+def test_a_sync_books_the_same(case: Case) -> None:
+    folder = FIXTURES / folders.name(case)
+    text = folders.booked(folders.known(folders.looks(folder), synced))
+    assert text == (folder / "expected.txt").read_text()
+
+
+@every_case
+def test_the_files_are_what_their_builder_makes(case: Case) -> None:
+    folder = FIXTURES / folders.name(case)
+    for file, text in folders.files(case, case().looks()).items():
+        assert (folder / file).read_text() == text, "run python -m tests.odd_cases"
+
+
+@every_case
+def test_the_readme_says_what_happens_and_which_rule_it_shows(case: Case) -> None:
+    assert len(folders.readme(case).splitlines()) == 2
+
+
+def test_every_folder_is_a_case() -> None:
+    found = {path.parent.name for path in FIXTURES.glob("*/stripe.json")}
+    assert found == {folders.name(case) for case in (*cases.CASES, *CASES)}

@@ -252,7 +252,9 @@ def read_objects(folder: Path) -> dict[str, list[Thing]]:
     """All objects by kind; empty where the folder holds none."""
     whole = folder / "stripe.json"
     if whole.exists():
-        return msgspec.json.decode(whole.read_bytes(), type=dict[str, list[Thing]])
+        told = msgspec.json.decode(whole.read_bytes(), type=dict[str, Any])
+        lists = {key: each for key, each in told.items() if isinstance(each, list)}
+        return msgspec.convert(lists, dict[str, list[Thing]])
     lines = msgspec.json.Decoder(Thing)
     return {
         name: lines.decode_lines(gzip.decompress(file.read_bytes()))

@@ -6,30 +6,17 @@ both ends.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 from connector.charges import Charge
-from connector.errors import Unvalued
 from connector.history import Sighting
 from connector.model import Evidence, Policy
-from connector.mrr import interval_minor, tariff
+from connector.spans import Span, without
 from connector.stripe_objects import Event, Invoice, Price, Subscription, ref
+from connector.trials import trials
 
 DAY_S = 86_400
 _NEVER_BEGAN = frozenset({"incomplete", "incomplete_expired"})
-
-
-class Span(NamedTuple):
-    """``end_s`` None goes on. ``began`` and ``ended`` prove the two instants."""
-
-    start_s: int
-    end_s: int | None
-    began: tuple[Evidence, ...]
-    ended: tuple[Evidence, ...]
-
-    def covers(self, at_s: int) -> bool:
-        return self.start_s <= at_s and (self.end_s is None or at_s < self.end_s)
 
 
 def spans(
@@ -50,7 +37,7 @@ def spans(
         return []
     began = (Evidence("subscription", current.id, start_s, "started"),)
     life = Span(start_s, end_s, began, ended)
-    gaps = _trials(sightings[-1], charges, prices)
+    gaps = trials(sightings[-1], charges, prices)
     looks = _looks(sightings, events, charges)
     gaps += _idle(looks, lambda s: s.status == "unpaid")
     paused = _idle(looks, _pause)
@@ -62,7 +49,7 @@ def spans(
         gaps += [_until_agreed(gap, looks) for gap in stopped]
     if policy.past_due_days is not None:
         gaps += _overdue(invoices, policy.past_due_days * DAY_S)
-    return _without(life, gaps)
+    return without(life, gaps)
 
 
 def _end(last: Sighting, policy: Policy) -> tuple[int | None, tuple[Evidence, ...]]:
@@ -78,96 +65,6 @@ def _end(last: Sighting, policy: Policy) -> tuple[int | None, tuple[Evidence, ..
     if end_s is None:
         return None, ()
     return end_s, (Evidence("subscription", now.id, end_s, said),)
-
-
-def _trials(
-    last: Sighting, charges: Sequence[Charge], prices: Mapping[str, Price]
-) -> list[Span]:
-    """The trials: what the subscription says, and the free lines of earlier ones.
-
-    In classic mode ``trial_start`` is the first trial and ``trial_end`` the last one's; a
-    line that was charged in between shows that the trials were two.
-    """
-    now = last.subscription
-    periods: list[tuple[int, int | None]] = []
-    paid = sorted(c.start_s for c in charges if c.is_regular and c.amount_minor > 0)
-    if now.trial_end is not None:
-        start_s = now.started_at if now.trial_start is None else now.trial_start
-        between = [p for p in paid if start_s <= p < now.trial_end]
-        is_running = now.status == "trialing"
-        until_s = None if is_running else now.trial_end
-        periods.append((start_s, between[0] if between else until_s))
-    elif now.status == "trialing":
-        periods.append((now.started_at, None))
-    for charge in charges:
-        if now.trial_end is not None and _is_trial_line(charge, prices):
-            cut = [p for p in paid if charge.start_s < p < charge.end_s]
-            end_s = min([charge.end_s, *cut])
-            if charge.start_s <= now.trial_end < end_s:
-                end_s = now.trial_end  # ended early
-            is_running = now.status == "trialing" and end_s > last.seen_s
-            periods.append((charge.start_s, None if is_running else end_s))
-    return [
-        Span(start, end, _trial(now, start, "trial"), _trial(now, end, "trial ended"))
-        for start, end in periods
-    ]
-
-
-def _is_trial_line(charge: Charge, prices: Mapping[str, Price]) -> bool:
-    """A whole period for 0, although the price and the quantity are not 0."""
-    price = prices.get(charge.price)
-    if price is None or not charge.is_regular or charge.amount_minor != 0:
-        return False
-    try:
-        return interval_minor(tariff(price, charge.currency), charge.quantity) > 0
-    except Unvalued:
-        return charge.quantity > 0  # a custom amount
-
-
-def item_trials(
-    sightings: Sequence[Sighting],
-    events: Sequence[Event],
-    charges: Sequence[Charge],
-    prices: Mapping[str, Price],
-) -> dict[str, list[Span]]:
-    """The trials of single items: what they say of themselves, and their free lines.
-
-    Where the subscription has a trial of its own, its free lines are that one's.
-    """
-    seen = [s.subscription for s in sightings]
-    seen += [e.subscription for e in events if e.subscription is not None]
-    periods = {
-        (i.id, i.current_trial.start_date, i.current_trial.end_date)
-        for s in seen
-        for i in s.items.data
-        if i.current_trial is not None
-    }
-    if seen[len(sightings) - 1].trial_end is None:
-        periods |= {
-            (c.item, c.start_s, c.end_s)
-            for c in charges
-            if c.unit_amount_minor == 0 and _is_trial_line(c, prices)
-        }
-    found: dict[str, list[Span]] = {}
-    for item, start_s, end_s in sorted(periods):
-        paid = [
-            c.start_s
-            for c in charges
-            if c.item == item and c.amount_minor > 0 and start_s < c.start_s < end_s
-        ]
-        until_s = min([end_s, *paid])  # ended early
-        began = (Evidence("subscription_item", item, start_s, "trial"),)
-        ended = (Evidence("subscription_item", item, until_s, "trial ended"),)
-        found.setdefault(item, []).append(Span(start_s, until_s, began, ended))
-    return found
-
-
-def _trial(
-    subscription: Subscription, at_s: int | None, said: str
-) -> tuple[Evidence, ...]:
-    if at_s is None:
-        return ()
-    return (Evidence("subscription", subscription.id, at_s, said),)
 
 
 class _Look(NamedTuple):
@@ -316,28 +213,3 @@ def names(invoice: Invoice, subscription: str) -> bool:
     """Whether the invoice bills the subscription."""
     details = invoice.parent.subscription_details if invoice.parent else None
     return details is not None and ref(details.subscription) == subscription
-
-
-def _without(life: Span, gaps: Iterable[Span]) -> list[Span]:
-    """``life`` minus the gaps; ends of gaps are beginnings of what counts."""
-    counted = [life]
-    for gap in sorted(gaps, key=lambda gap: gap.start_s):
-        counted = [part for span in counted for part in _cut(span, gap)]
-    assert all(
-        a.end_s is not None and a.end_s <= b.start_s for a, b in pairwise(counted)
-    )
-    return counted
-
-
-def _cut(span: Span, gap: Span) -> list[Span]:
-    gap_end_s = gap.end_s
-    if span.end_s is not None and gap.start_s >= span.end_s:
-        return [span]
-    if gap_end_s is not None and gap_end_s <= span.start_s:
-        return [span]
-    parts = []
-    if gap.start_s > span.start_s:
-        parts.append(Span(span.start_s, gap.start_s, span.began, gap.began))
-    if gap_end_s is not None and (span.end_s is None or gap_end_s < span.end_s):
-        parts.append(Span(gap_end_s, span.end_s, gap.ended, span.ended))
-    return parts

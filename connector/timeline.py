@@ -19,9 +19,10 @@ from connector.facts import Holding, is_metered
 from connector.history import Catalogue, History, Sighting
 from connector.model import Evidence, Off, Policy, Refusal, Step, Tariff, Terms
 from connector.mrr import interval_minor, monthly_minor, tariff
-from connector.standing import item_trials, names, spans
+from connector.standing import names, spans
 from connector.stripe_objects import Event, Price, ref
 from connector.taxes import inclusive_taxes, tax_at
+from connector.trials import item_trials
 
 
 class Timeline(NamedTuple):

@@ -33,12 +33,23 @@ MAY_IMPORT = {
     "charges": HISTORY | {"mrr"},
     "facts": EVIDENCE | {"mrr"},
     "changes": EVIDENCE | {"facts"},
-    "standing": EVIDENCE | {"mrr"},
+    "spans": VOCABULARY,
+    "trials": EVIDENCE | {"spans", "mrr"},
+    "standing": EVIDENCE | {"spans", "trials"},
     "discount_places": EVIDENCE,
     "discounts": EVIDENCE | {"facts", "discount_places"},
     "taxes": EVIDENCE,
     "timeline": EVIDENCE
-    | {"facts", "changes", "standing", "discount_places", "discounts", "taxes", "mrr"},
+    | {
+        "facts",
+        "changes",
+        "trials",
+        "standing",
+        "discount_places",
+        "discounts",
+        "taxes",
+        "mrr",
+    },
     "movements": VOCABULARY | {"mrr"},
     # the figures: pure, and know the ledger's movements only
     "rates": VOCABULARY,
@@ -66,7 +77,16 @@ MAY_IMPORT = {
 PURE = {
     *VOCABULARY,
     *("stripe_objects", "listings", "history", "mrr", "charges", "facts", "changes"),
-    *("standing", "discount_places", "discounts", "taxes", "timeline", "movements"),
+    *(
+        "spans",
+        "trials",
+        "standing",
+        "discount_places",
+        "discounts",
+        "taxes",
+        "timeline",
+        "movements",
+    ),
     *("rates", "retention", "checks", "report", "rules", "demo_rules"),
 }
 STORES = {"schema", "database", "mirror", "walks", "ledger"}

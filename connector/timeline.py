@@ -99,7 +99,11 @@ class _Story:
         self.refused += unknown
         if self.spans:
             self.refused += unresolved(history, sightings, known)
-        self.charged = {(c.item, c.start_s): c for c in known if c.is_regular}
+        self.charged = {
+            (c.item, c.start_s): c
+            for c in known
+            if c.is_regular and not is_metered(prices.get(c.price))
+        }
         self.usage = _usage(known, prices) if policy.metered_invoiced else {}
         self.taxes = inclusive_taxes(sightings, known)
 
@@ -126,7 +130,7 @@ class _Story:
     def _instants(self) -> list[int]:
         instants = {c.at_s for changes in self.changes.values() for c in changes}
         instants |= {at_s for taxes in self.taxes.values() for at_s, _ in taxes}
-        instants |= {at_s for usage in self.usage.values() for at_s, _ in usage}
+        instants |= {line.end_s for lines in self.usage.values() for line in lines}
         trials = [s for found in self.trials.values() for s in found]
         ends = [(s.start_s, s.end_s) for s in (*self.spans, *trials)]
         ends += [(a.start_s, a.end_s) for a in self.applied]
@@ -165,7 +169,7 @@ class _Story:
         price = self.catalogue.prices.get(holding.price)
         quantity = holding.quantity
         if is_metered(price):
-            used = [q for end_s, q in self.usage.get(item, ()) if end_s <= at_s]
+            used = [c.quantity for c in self.usage.get(item, ()) if c.end_s <= at_s]
             if not used:
                 return None
             quantity = used[-1]
@@ -211,23 +215,37 @@ class _Story:
 
     def _evidence(self, item: str, at_s: int) -> tuple[Evidence, ...]:
         """Whatever shows a change of this item at this instant, each once."""
-        proof: list[Evidence] = []
+        proof = [
+            *self._changes_shown(item, at_s),
+            *self._discounts_shown(item, at_s),
+            *self._lines_shown(item, at_s),
+        ]
+        return tuple(dict.fromkeys(proof))
+
+    def _changes_shown(self, item: str, at_s: int) -> Iterator[Evidence]:
         for change in self.changes.get(item, ()):
             if change.at_s == at_s:
-                proof += change.evidence
+                yield from change.evidence
         for span in (*self.spans, *self.trials.get(item, ())):
             if at_s in (span.start_s, span.end_s):
-                proof += span.began if at_s == span.start_s else span.ended
+                yield from span.began if at_s == span.start_s else span.ended
+
+    def _discounts_shown(self, item: str, at_s: int) -> Iterator[Evidence]:
         for each in self.applied:
             if each.item in ("", item):
                 if at_s == each.start_s:
-                    proof += each.began()
+                    yield from each.began()
                 elif at_s == each.end_s:
-                    proof += each.ended
+                    yield from each.ended
+
+    def _lines_shown(self, item: str, at_s: int) -> Iterator[Evidence]:
+        """The line of a period that begins then; of usage, of one that has ended."""
         line = self.charged.get((item, at_s))
         if line is not None:
-            proof += line.evidence()
-        return tuple(dict.fromkeys(proof))
+            yield from line.evidence()
+        for usage in self.usage.get(item, ()):
+            if usage.end_s == at_s:
+                yield from usage.evidence()
 
 
 def _is_about(event: Event, subscription: str) -> bool:
@@ -269,16 +287,18 @@ def _with_own_prices(
 
 def _usage(
     charged: Sequence[Charge], prices: Mapping[str, Price]
-) -> dict[str, list[tuple[int, Decimal]]]:
-    """Each metered item's invoiced quantities, by the end of their period."""
-    used: dict[str, list[tuple[int, Decimal]]] = {}
+) -> dict[str, list[Charge]]:
+    """Each metered item's lines for full periods, by the end of their period."""
+    used: dict[str, list[Charge]] = {}
     for charge in charged:
         price = prices.get(charge.price)
         if price is None or not is_metered(price) or not charge.is_regular:
             continue
         if charge.end_s - charge.start_s >= _shortest_s(price):  # not a stub's usage
-            used.setdefault(charge.item, []).append((charge.end_s, charge.quantity))
-    return {item: sorted(found) for item, found in used.items()}
+            used.setdefault(charge.item, []).append(charge)
+    for lines in used.values():
+        lines.sort(key=lambda line: line.end_s)
+    return used
 
 
 _DAYS = {"day": 1, "week": 7, "month": 28, "year": 365}

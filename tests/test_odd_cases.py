@@ -5,9 +5,11 @@ connector makes of them: read it against the rules before you believe it.
 """
 
 import sqlite3
+from collections.abc import Callable
 
 import pytest
 
+from connector.checks import MOVEMENT_CHECKS
 from connector.demo import BundledAccount
 from tests import cases, folders
 from tests.folders import FIXTURES, Look
@@ -54,6 +56,14 @@ def test_the_files_are_what_their_builder_makes(case: Case) -> None:
 @every_case
 def test_the_readme_says_what_happens_and_which_rule_it_shows(case: Case) -> None:
     assert len(folders.readme(case).splitlines()) == 2
+
+
+@pytest.mark.parametrize("case", [*cases.CASES, *CASES], ids=folders.name)
+def test_every_movement_is_explained_and_named(case: Callable[[], object]) -> None:
+    """The checks of the ledger find nothing: each component names its evidence."""
+    looks = folders.looks(FIXTURES / folders.name(case))
+    movements = folders.known(looks).movements
+    assert [f for check in MOVEMENT_CHECKS for f in check(movements)] == []
 
 
 def test_every_folder_is_a_case() -> None:

@@ -16,7 +16,7 @@ from connector.errors import Unvalued
 from connector.history import History
 from connector.model import Evidence
 from connector.money import format_minor
-from connector.mrr import interval_minor, tariff
+from connector.mrr import interval_minor, is_whole_period, tariff
 from connector.periods import instant
 from connector.stripe_objects import (
     Invoice,
@@ -139,13 +139,16 @@ def _units(lines: list[Charge], amount_minor: int, price: Price | None) -> Decim
     """How many units the lines bill, without those of a flat fee's line.
 
     That is the sum of quantities that costs what the lines do; all of them, where none
-    does (a shortened period).
+    does, and in a shortened period, whose amounts fit nothing but by chance.
     """
     total = sum((line.quantity for line in lines), Decimal(0))
-    if price is None or not amount_minor or not lines[0].is_regular:
+    first = lines[0]
+    if price is None or not amount_minor or not first.is_regular:
+        return total
+    if not is_whole_period(price, first.start_s, first.end_s):
         return total
     try:
-        rate = tariff(price, lines[0].currency)
+        rate = tariff(price, first.currency)
     except Unvalued:
         return total
     sums = {Decimal(0)}

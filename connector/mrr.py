@@ -67,6 +67,18 @@ def tariff(
     )
 
 
+# The days of the shortest full period: February's, for a month.
+_SHORTEST_DAYS = {"day": 1, "week": 7, "month": 28, "year": 365}
+
+
+def is_whole_period(price: Price, start_s: int, end_s: int) -> bool:
+    """Whether a line's period is a full one of the price, and no stub of it."""
+    if price.recurring is None:
+        return False
+    days = _SHORTEST_DAYS.get(price.recurring.interval, 0)
+    return end_s - start_s >= days * price.recurring.interval_count * 86_400
+
+
 def _in_currency(price: Price, currency: str) -> Price | CurrencyOption:
     if price.currency == currency:
         return price

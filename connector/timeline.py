@@ -18,7 +18,7 @@ from connector.errors import Unvalued
 from connector.facts import Holding, is_metered
 from connector.history import Catalogue, History, Sighting
 from connector.model import Evidence, Off, Policy, Refusal, Step, Tariff, Terms
-from connector.mrr import interval_minor, monthly_minor, tariff
+from connector.mrr import interval_minor, is_whole_period, monthly_minor, tariff
 from connector.standing import names, spans
 from connector.stripe_objects import Event, Price, ref
 from connector.taxes import inclusive_taxes, tax_at
@@ -294,18 +294,8 @@ def _usage(
         price = prices.get(charge.price)
         if price is None or not is_metered(price) or not charge.is_regular:
             continue
-        if charge.end_s - charge.start_s >= _shortest_s(price):  # not a stub's usage
+        if is_whole_period(price, charge.start_s, charge.end_s):  # not a stub's usage
             used.setdefault(charge.item, []).append(charge)
     for lines in used.values():
         lines.sort(key=lambda line: line.end_s)
     return used
-
-
-_DAYS = {"day": 1, "week": 7, "month": 28, "year": 365}
-
-
-def _shortest_s(price: Price) -> int:
-    """The seconds of the shortest full period of a price (February's, for a month)."""
-    assert price.recurring is not None
-    days = _DAYS.get(price.recurring.interval, 0)
-    return days * price.recurring.interval_count * 86_400

@@ -121,7 +121,8 @@ def came_to_be(
 
     A revision voids its original. A pending update is billed at once, made when it is
     paid, and else void: it is left out where nothing else (another charge, a look at the
-    subscription) shows the state that it bills, and something the state before.
+    subscription) shows the state that it bills, and something the state before. What a
+    later invoice bills had been made by then, whatever became of that invoice.
     """
     is_waiting = sightings[-1].subscription.pending_update is not None
     in_doubt = ("void", "open") if is_waiting else ("void",)
@@ -154,7 +155,8 @@ def came_to_be(
 
     changes: dict[tuple[str, int], list[Charge]] = {}
     for charge in kept:
-        if charge.status in in_doubt:
+        is_billed_at_once = charge.known_s - charge.start_s <= SAME_REQUEST_S
+        if charge.status in in_doubt and is_billed_at_once:
             changes.setdefault((charge.invoice, charge.start_s), []).append(charge)
     dropped = {
         key

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from connector.periods import local_day
 from tests.billing import DAY, Step
 from tests.ledgers import Known, seen_once
-from tests.lives import Life, Lived, lives
+from tests.lives import Act, Life, Lived, lives
 
 USUAL_LIVES = 250  # of each law: together some seven seconds
 ZONES = st.sampled_from(["Europe/Berlin", "America/New_York", "Pacific/Auckland"])
@@ -72,6 +72,40 @@ def test_one_look_tells_all_that_stripe_still_shows(trial: settings) -> None:
         assert closings(known) == by_day(the_only(account.evidenced_mrr()), zone)
 
     holds()
+
+
+def act(what: str, *numbers: int, wait_s: int = 120) -> Act:
+    one, two, three = (*numbers, 0, 0, 0)[:3]
+    return Act(wait_s=wait_s, what=what, one=one, two=two, three=three)
+
+
+# Lives that once were told wrongly, in as few acts as show it.
+FOUND = {
+    "three tiers, billed for a shortened last period": [
+        act("come_back", 6, 11),
+        act("reprice", 1),
+        act("reprice", 1),
+        act("cancel_on_a_day", 6, wait_s=1_285_715),
+        act("reprice", 1, wait_s=2_947_646),
+    ],
+    "a change that only a void renewal bills": [
+        act("come_back"),
+        act("reprice"),
+        act("reprice"),
+        act("reprice"),
+        act("reprice", 0, 0, 1),
+        act("resize", 0, 0, 2),
+        act("pause"),
+    ],
+}
+
+
+@pytest.mark.parametrize("acts", FOUND.values(), ids=FOUND.keys())
+def test_what_random_lives_found_stays_right(acts: list[Act]) -> None:
+    account = lived(Life("flexible", acts)).account
+    known = seen_once(account.snapshot(), account.now, "Europe/Berlin")
+    evidenced = the_only(account.evidenced_mrr())
+    assert closings(known) == by_day(evidenced, "Europe/Berlin")
 
 
 def test_whoever_kept_every_event_knows_the_truth(trial: settings) -> None:

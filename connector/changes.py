@@ -1,7 +1,7 @@
 """Facts → when each subscription item changed, and into what.
 
-A change takes effect at the earliest instant that any evidence shows it for (metrics:
-Movements): the start of a proration debit's period or of the first regular line, the
+A change takes effect at the earliest instant that any evidence shows it for (README: How
+it dates a change): the start of a proration debit's period or of the first regular line, the
 moment of an event, the creation of an item; and only where nothing of these shows it, the
 moment a later look at the subscription did (``observed``).
 """

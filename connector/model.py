@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 
 class Kind(StrEnum):
-    """How a customer's MRR changed over a day (metrics: Movements)."""
+    """How a customer's MRR changed over a day (README: The definitions)."""
 
     NEW = "new"
     REACTIVATION = "reactivation"

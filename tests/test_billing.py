@@ -1,4 +1,4 @@
-"""The billing engine against Stripe's rules and metrics.md's worked examples."""
+"""The billing engine against Stripe's rules and worked examples."""
 
 import gzip
 from decimal import Decimal

@@ -1,9 +1,10 @@
 """What each item's MRR truly is, and what Stripe's objects let anyone see of it.
 
-True: by metrics.md §2's defaults, exactly, rounded once per item, half to even. Seen:
+True: by README's What counts, exactly, rounded once per item, half to even. Seen:
 a change counts from the first instant at which an object that Stripe still shows gives
-the new state (metrics.md §3). A state that was replaced before anything showed it is
-not seen at all; one that only the subscription as it is today shows is ``observed``.
+the new state (README: How it dates a change). A state that was replaced before anything
+showed it is not seen at all; one that only the subscription as it is today shows is
+``observed``.
 """
 
 from collections.abc import Callable, Iterable

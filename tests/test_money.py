@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from connector.money import exponent, format_minor, format_ratio, major, round_minor
 
-ZERO_DECIMALS = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"  # docs.stripe.com/currencies
+# Source: docs.stripe.com/currencies
+ZERO_DECIMALS = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"
 THREE_DECIMALS = "bhd jod kwd omr tnd"
 
 currencies = st.sampled_from(["usd", "jpy", "kwd", "isk"])

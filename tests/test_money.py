@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from connector.money import exponent, format_minor, format_ratio, major, round_minor
 
-# Source: docs.stripe.com/currencies
+# As Stripe's page on currencies lists them.
 ZERO_DECIMALS = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"
 THREE_DECIMALS = "bhd jod kwd omr tnd"
 

@@ -50,7 +50,7 @@ def places(
     ``items`` are the ids of all that ever belonged to it.
     """
     found: dict[str, Place] = {}
-    newest = [d for s in reversed(sightings) for d, _ in named_on(s.subscription)]
+    newest = _order(sightings, events)
 
     def see(met: _Met, *, last: bool = False) -> None:
         key = met.discount.id
@@ -73,6 +73,24 @@ def places(
         if key not in found and (key in newest or len(starts) > 1):  # else maybe once
             see(_Met(Discount(id=key, start=min(starts)), max(starts)))
     return _seen_by_name(found, sightings, events)
+
+
+def _order(sightings: Sequence[Sighting], events: Iterable[Event]) -> list[str]:
+    """The discounts' ids in the order they apply, as the newest looks show it.
+
+    One that only older looks show stands before what it stood before there.
+    """
+    looks = [Sighting(e.created, e.subscription) for e in events if e.subscription]
+    looks += sightings
+    looks.sort(key=lambda look: look.seen_s, reverse=True)
+    order: list[str] = []
+    for look in looks:
+        shown = [key for key, _ in named_on(look.subscription)]
+        for position, key in enumerate(shown):
+            if key not in order:
+                after = [order.index(k) for k in shown[position + 1 :] if k in order]
+                order.insert(min(after, default=len(order)), key)
+    return order
 
 
 def _seen_by_name(

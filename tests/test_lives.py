@@ -108,6 +108,21 @@ def test_what_random_lives_found_stays_right(acts: list[Act]) -> None:
     assert closings(known) == by_day(evidenced, "Europe/Berlin")
 
 
+def test_discounts_apply_in_the_order_in_which_they_stood() -> None:
+    """10% and then $3.00, of which the first has run out by the last look."""
+    acts = [
+        act("come_back"),
+        act("undiscount"),
+        act("discount", 1, 2),
+        act("reprice", wait_s=1_900_800),
+        act("discount", 4, wait_s=2_419_200),
+    ]
+    account = lived(Life("flexible", acts), is_watched=True).account
+    kept: dict[str, Any] = {"events": [event for _, event in account.events]}
+    known = seen_once(account.snapshot() | kept, account.now, "Europe/Berlin")
+    assert [m.after_minor for m in known.movements] == [900, 600, 700]
+
+
 def test_whoever_kept_every_event_knows_the_truth(trial: settings) -> None:
     """Every change on the day on which it was made, also where no invoice shows it."""
 

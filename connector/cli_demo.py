@@ -11,7 +11,7 @@ import click
 
 from connector import ledger, mirror, walks
 from connector.cli import Shell
-from connector.cli_output import progress_shown
+from connector.cli_output import progress_shown, rendered
 from connector.cli_report import Asked, make_report, show_report
 from connector.cli_sync import bring_up_to_date
 from connector.config import Config, parse
@@ -118,7 +118,7 @@ def _last_whole_month(moment: datetime, config: Config) -> date:
 
 def _show_one(connection: sqlite3.Connection, config: Config) -> None:
     """One movement taken apart, to show that every figure can be."""
-    from connector.terminal import console, movement_view
+    from connector.terminal import movement_view
 
     explained = [
         movement
@@ -131,10 +131,9 @@ def _show_one(connection: sqlite3.Connection, config: Config) -> None:
         return
     example = explained[-1]
     name = ledger.labels(connection)[example.customer]
-    out = console()
-    out.print(f"\nEvery figure can be taken apart. The latest expansion, {name}:\n")
+    click.echo(f"\nEvery figure can be taken apart. The latest expansion, {name}:\n")
     prices = mirror.price_names(connection)
-    out.print(movement_view(example, prices, config.locale))
+    rendered(movement_view(example, prices, config.locale), None)
 
 
 def _say_what_next(keep: Path | None) -> None:

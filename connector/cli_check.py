@@ -5,7 +5,7 @@ from contextlib import closing
 
 import click
 
-from connector import ledger, mirror
+from connector import ledger, mirror, refusals
 from connector.checks import refusal_findings, run_checks
 from connector.cli import Shell
 from connector.cli_output import format_option, write
@@ -32,7 +32,7 @@ def check(ctx: click.Context, form: str) -> None:
         now = moment_of(connection, shell)
         today = local_day(int(now.timestamp()), shell.config.zone)
         findings = run_checks(movements, found, today)
-        findings += refusal_findings(mirror.refusals(connection))
+        findings += refusal_findings(refusals.known(connection))
         waiting = mirror.dirty(connection)
     if form == "json":
         rows = [finding._asdict() for finding in findings]

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from connector import ledger, mirror
+from connector import ledger, mirror, refusals
 from connector.cli import Shell, UsageFault
 from connector.cli_output import DayParam, out_option, rendered, write
 from connector.cli_report import currencies_asked, rules_in_force
@@ -184,7 +184,7 @@ def explain(shell: Shell, customer: str, day: date | None, form: str) -> None:
         found = list(ledger.movements(connection, wanted))
         names = ledger.labels(connection)
         prices = mirror.price_names(connection)
-        refused = [r for r in mirror.refusals(connection) if r.customer == account.id]
+        refused = [r for r in refusals.known(connection) if r.customer == account.id]
     if form == "json":
         write(json.dumps(_explained(account, on, found), indent=2), None)
         return

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from connector import ledger, mirror, walks
+from connector import ledger, refusals, walks
 from connector import report as reports
 from connector.cli import Shell, UsageFault, rules_of
 from connector.cli_output import FORMATS, MonthParam, out_option, rendered, write
@@ -141,7 +141,7 @@ def make_report(
         policy=rules,
         currencies=tuple(parts),
         total=None if asked.currency else _total(config, parts, today),
-        refusals=tuple(mirror.refusals(connection)),
+        refusals=tuple(refusals.known(connection)),
     )
 
 

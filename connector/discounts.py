@@ -14,6 +14,7 @@ from connector.errors import Unvalued
 from connector.facts import SAME_REQUEST_S
 from connector.history import History, Sighting
 from connector.model import Evidence, Off, Policy
+from connector.spans import Span
 from connector.stripe_objects import (
     Coupon,
     Discount,
@@ -26,7 +27,7 @@ from connector.stripe_objects import (
 
 
 class Applied(NamedTuple):
-    """A discount in force from ``start_s`` until ``end_s`` (None: goes on).
+    """A discount, and the span in which it is in force.
 
     ``item`` is "" where it applies to the whole subscription. ``is_customers`` marks a
     customer's discount, which counts only where the subscription has none of its own.
@@ -36,15 +37,7 @@ class Applied(NamedTuple):
     coupon: Coupon
     item: str
     is_customers: bool
-    start_s: int
-    end_s: int | None
-    ended: tuple[Evidence, ...]
-
-    def covers(self, at_s: int) -> bool:
-        return self.start_s <= at_s and (self.end_s is None or at_s < self.end_s)
-
-    def began(self) -> tuple[Evidence, ...]:
-        return (Evidence("discount", self.discount, self.start_s, self.coupon.id),)
+    span: Span
 
 
 def applied(
@@ -77,17 +70,14 @@ def applied(
             end_s, proof = _end(place, others, coupon, sightings, charges, events)
             start_s = _start(place, sightings[-1].subscription)
             if end_s is None or end_s > start_s:
-                found.append(
-                    Applied(
-                        place.discount.id,
-                        coupon,
-                        place.item,
-                        place.is_customers,
-                        start_s,
-                        end_s,
-                        proof,
-                    )
+                key, item, is_customers = (
+                    place.discount.id,
+                    place.item,
+                    place.is_customers,
                 )
+                began = (Evidence("discount", key, start_s, coupon.id),)
+                span = Span(start_s, end_s, began, proof)
+                found.append(Applied(key, coupon, item, is_customers, span))
     return found, unknown
 
 
@@ -218,7 +208,7 @@ def offs(
     amount off the whole subscription is shared in proportion to what the items cost
     after the discounts before it.
     """
-    active = [a for a in found if a.covers(at_s)]
+    active = [a for a in found if a.span.covers(at_s)]
     if any(not a.item and not a.is_customers for a in active):
         active = [a for a in active if not a.is_customers]
     left = dict(gross_minor)

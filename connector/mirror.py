@@ -1,8 +1,7 @@
 """Stripe's objects as last seen: the newest copy wins, and a change marks its customer.
 
 Comes in: decoded objects, and when their request began. Goes out: one customer's
-``History``, who must be derived anew, and how far a walk has come. Bodies hold only what
-MRR needs.
+``History``, and who must be derived anew. Bodies hold only what MRR needs.
 """
 
 import sqlite3
@@ -10,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from connector.history import Catalogue, History, Sighting
-from connector.model import Refusal
 from connector.stripe_objects import (
     Base,
     Coupon,
@@ -31,7 +29,7 @@ _SHARED = ("products", "prices", "coupons")
 
 
 class Stored(NamedTuple):
-    """A row as it is kept; see ``database`` for the units."""
+    """A row as it is kept; see ``schema`` for the units."""
 
     id: str
     customer: str | None
@@ -354,22 +352,3 @@ def touched_since(
         kind = kind_of(event.type)
         if kind and event.touched:
             yield kind, event.touched, event.created
-
-
-# Refusals
-
-
-def put_refusals(
-    connection: sqlite3.Connection, customer: str, refusals: Iterable[Refusal]
-) -> None:
-    """Replace what is known to be without value in one customer's history."""
-    connection.execute("DELETE FROM refusals WHERE customer = ?", [customer])
-    connection.executemany(
-        "INSERT OR REPLACE INTO refusals VALUES (?, ?, ?, ?)",
-        [(r.customer, r.object_id, r.field, r.value) for r in refusals],
-    )
-
-
-def refusals(connection: sqlite3.Connection) -> list[Refusal]:
-    rows = connection.execute("SELECT * FROM refusals ORDER BY object_id, field")
-    return [Refusal(customer=c, object_id=o, field=f, value=v) for c, o, f, v in rows]

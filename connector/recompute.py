@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from connector import ledger, mirror
+from connector import ledger, mirror, refusals
 from connector.database import put_setting, setting, transaction
 from connector.history import Catalogue, History
 from connector.ledger import Posted, Run, RunStart
@@ -91,7 +91,7 @@ def recompute(
                 total = Posted(*map(sum, zip(total, posted, strict=True)))
         done += len(batch)
         progress(done, len(waiting))
-    return Recomputed(done, *total, mirror.refusals(connection))
+    return Recomputed(done, *total, refusals.known(connection))
 
 
 def _settle(
@@ -113,6 +113,6 @@ def _settle(
     country = profile.country if profile is not None else None
     key = ledger.key_of(connection, customer, label, country)
     posted = ledger.settle(connection, run, key, booked)
-    mirror.put_refusals(connection, customer, derived.refusals)
+    refusals.put(connection, customer, derived.refusals)
     mirror.clear(connection, customer, derived.next_s)
     return posted

@@ -1,7 +1,7 @@
 """One customer's billing history → MRR steps over time, each with its evidence.
 
 For each subscription three things are found independently: what its items were
-(``facts``), when it counts (``standing``) and which discounts were in force
+(``changes``), when it counts (``standing``) and which discounts were in force
 (``discounts``). Wherever one of them changes, the items are valued anew (``mrr``).
 """
 
@@ -131,9 +131,9 @@ class _Story:
         instants = {c.at_s for changes in self.changes.values() for c in changes}
         instants |= {at_s for taxes in self.taxes.values() for at_s, _ in taxes}
         instants |= {line.end_s for lines in self.usage.values() for line in lines}
-        trials = [s for found in self.trials.values() for s in found]
-        ends = [(s.start_s, s.end_s) for s in (*self.spans, *trials)]
-        ends += [(a.start_s, a.end_s) for a in self.applied]
+        gaps = [gap for found in self.trials.values() for gap in found]
+        spans = (*self.spans, *gaps, *(each.span for each in self.applied))
+        ends = [(span.start_s, span.end_s) for span in spans]
         instants |= {at_s for pair in ends for at_s in pair if at_s is not None}
         return sorted(instants)
 
@@ -215,28 +215,17 @@ class _Story:
 
     def _evidence(self, item: str, at_s: int) -> tuple[Evidence, ...]:
         """Whatever shows a change of this item at this instant, each once."""
-        proof = [
-            *self._changes_shown(item, at_s),
-            *self._discounts_shown(item, at_s),
-            *self._lines_shown(item, at_s),
-        ]
+        proof = [*self._changes_shown(item, at_s), *self._lines_shown(item, at_s)]
         return tuple(dict.fromkeys(proof))
 
     def _changes_shown(self, item: str, at_s: int) -> Iterator[Evidence]:
         for change in self.changes.get(item, ()):
             if change.at_s == at_s:
                 yield from change.evidence
-        for span in (*self.spans, *self.trials.get(item, ())):
+        discounts = (each.span for each in self.applied if each.item in ("", item))
+        for span in (*self.spans, *self.trials.get(item, ()), *discounts):
             if at_s in (span.start_s, span.end_s):
                 yield from span.began if at_s == span.start_s else span.ended
-
-    def _discounts_shown(self, item: str, at_s: int) -> Iterator[Evidence]:
-        for each in self.applied:
-            if each.item in ("", item):
-                if at_s == each.start_s:
-                    yield from each.began()
-                elif at_s == each.end_s:
-                    yield from each.ended
 
     def _lines_shown(self, item: str, at_s: int) -> Iterator[Evidence]:
         """The line of a period that begins then; of usage, of one that has ended."""

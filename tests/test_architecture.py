@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "trials": EVIDENCE | {"spans", "mrr"},
     "standing": EVIDENCE | {"spans", "trials"},
     "discount_places": EVIDENCE,
-    "discounts": EVIDENCE | {"facts", "discount_places"},
+    "discounts": EVIDENCE | {"facts", "spans", "discount_places"},
     "taxes": EVIDENCE,
     "timeline": EVIDENCE
     | {
@@ -60,6 +60,7 @@ MAY_IMPORT = {
     "schema": set(),
     "database": VOCABULARY | {"schema"},
     "walks": VOCABULARY,
+    "refusals": VOCABULARY,
     "mirror": VOCABULARY | {"stripe_objects", "history"},
     "ledger": VOCABULARY,
     # the shell: network, clock and files
@@ -69,7 +70,7 @@ MAY_IMPORT = {
     "sync": VOCABULARY | {"stripe_objects", "listings", "mirror", "walks", "database"},
     "rules": VOCABULARY,
     "recompute": HISTORY
-    | {"rules", "timeline", "movements", "mirror", "ledger", "database"},
+    | {"rules", "timeline", "movements", "mirror", "refusals", "ledger", "database"},
     "demo_rules": set(),
     "demo": VOCABULARY | {"demo_rules"},
     "terminal": VOCABULARY | {"retention", "report"},
@@ -89,7 +90,7 @@ PURE = {
     ),
     *("rates", "retention", "checks", "report", "rules", "demo_rules"),
 }
-STORES = {"schema", "database", "mirror", "walks", "ledger"}
+STORES = {"schema", "database", "mirror", "walks", "refusals", "ledger"}
 
 # What lets the world in.
 WORLD = {

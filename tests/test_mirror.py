@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector import mirror, walks
+from connector import mirror, refusals, walks
 from connector.database import transaction
 from connector.listings import LISTINGS
 from connector.mirror import dirty, put
@@ -524,11 +524,11 @@ def test_refusals_are_replaced_by_each_derivation(db: sqlite3.Connection) -> Non
     def refusal(field: str) -> Refusal:
         return Refusal(customer="cus_1", object_id="si_1", field=field, value="None")
 
-    mirror.put_refusals(db, "cus_1", [refusal("price"), refusal("quantity")])
-    mirror.put_refusals(db, "cus_2", [])
-    assert mirror.refusals(db) == [refusal("price"), refusal("quantity")]
-    mirror.put_refusals(db, "cus_1", [refusal("price")])
-    assert mirror.refusals(db) == [refusal("price")]
+    refusals.put(db, "cus_1", [refusal("price"), refusal("quantity")])
+    refusals.put(db, "cus_2", [])
+    assert refusals.known(db) == [refusal("price"), refusal("quantity")]
+    refusals.put(db, "cus_1", [refusal("price")])
+    assert refusals.known(db) == [refusal("price")]
 
 
 # --- walks ---

@@ -8,6 +8,7 @@
       LedgerUnusable         the ledger file cannot be opened, read or written
       LedgerConflict         a movement is offered where another one already stands
       LedgerBusy             another sync holds the ledger: try again later
+      Stopped                the process was asked to end, and did
       NothingFound           what was asked for is not in the ledger
 
     Unvalued                 one object cannot be valued yet; caught by the timeline,
@@ -82,6 +83,18 @@ class LedgerBusy(ConnectorError):
     """Another process holds the ledger for a sync."""
 
     exit_code = 75
+
+
+class Stopped(ConnectorError):
+    """A signal asked the process to end before it was done."""
+
+    exit_code = 75
+
+    def __init__(self) -> None:
+        super().__init__(
+            "asked to stop before everything was done",
+            fix="run it again: what was done is kept",
+        )
 
 
 class NothingFound(ConnectorError):

@@ -1,11 +1,13 @@
 """One request to Stripe → one answer: the one retry policy, and what a refusal says.
 
 Every request is pinned to the API version of the installed ``stripe`` package. The key
-goes into one header and is never shown whole.
+goes into one header and is never shown whole. Many threads may ask at once: each try
+takes its turn of the limiter.
 """
 
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +19,8 @@ import msgspec
 import tenacity
 
 from connector.errors import ConfigError, StripeRefused, StripeUnavailable
+from connector.limiter import AT_ONCE, Limiter, Turn, endpoint_of
+from connector.stripe_clock import StripeClock
 from connector.stripe_objects import decode
 
 log = logging.getLogger(__name__)
@@ -26,6 +30,10 @@ ATTEMPTS = 8
 # A host that cannot even be reached is more likely misspelt than busy.
 CONNECT_ATTEMPTS = 4
 TIMEOUT_S = 80.0  # Stripe's own client waits as long
+CONNECT_TIMEOUT_S = 10.0
+LIMITS = httpx.Limits(
+    max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=30.0
+)
 RETRIED_STATUS = frozenset({409, 429})
 Param = tuple[str, str]
 Params = Sequence[Param]
@@ -91,17 +99,37 @@ class Reads:
 
     requests: int = 0
     retries: int = 0
+    limited: int = 0  # answers 429
+
+    def since(self, before: "Reads") -> "Reads":
+        """What was added to an earlier copy."""
+        return Reads(
+            self.requests - before.requests,
+            self.retries - before.retries,
+            self.limited - before.limited,
+        )
 
 
 @dataclass(slots=True)
 class StripeHttp:
-    """A connection to one account; close it."""
+    """A connection to one account, for any number of threads; close it.
+
+    ``answered_version`` is the API version that its last answer names.
+    """
 
     key: str = field(repr=False)
     base: str = DEFAULT_BASE
     transport: httpx.BaseTransport | None = None
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], object] = time.sleep
+    limiter: Limiter = field(default_factory=Limiter, repr=False)
+    now_us: Callable[[], int] = lambda: time.time_ns() // 1000
+    stopping: Callable[[], bool] = lambda: False
     reads: Reads = field(default_factory=Reads)
+    answered_version: str | None = field(init=False, default=None)
+    _clock: StripeClock = field(init=False, repr=False)
+    _lock: threading.Lock = field(
+        init=False, repr=False, default_factory=threading.Lock
+    )
     _allowed: dict[tuple[str, Param], Param | None] = field(
         init=False, repr=False, default_factory=dict
     )
@@ -111,11 +139,13 @@ class StripeHttp:
         import stripe  # noqa: PLC0415 - 0.7 s, only for its version
 
         base = checked_base(self.base)
+        self._clock = StripeClock(self.now_us)
         self._client = httpx.Client(
             base_url=base,
             transport=self.transport,
             trust_env=not _is_loopback(httpx.URL(base).host),  # no proxy to ourselves
-            timeout=TIMEOUT_S,
+            timeout=httpx.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+            limits=LIMITS,
             headers={
                 "Authorization": f"Bearer {self.key}",
                 "Stripe-Version": stripe.api_version,
@@ -126,13 +156,25 @@ class StripeHttp:
     def close(self) -> None:
         self._client.close()
 
+    @property
+    def skew_us(self) -> int | None:
+        """Stripe's clock minus ours, 0 within two seconds; None before any answer."""
+        return self._clock.skew_us
+
+    def asked_us(self) -> int:
+        """Now by Stripe's clock, or a little before; by ours before any answer."""
+        return self._clock.asked_us()
+
     def get(self, path: str, params: Params, shape: type[Any], needs: str) -> Any:
         """One answer; asked for again without an expand that Stripe does not allow.
 
         Which properties expand differs by account and version; what then stays a bare
         id is joined from the catalogue, or refused by name where it cannot be.
+        Raises ``StripeRefused``, ``StripeUnavailable``, ``UnknownStripeShape`` and
+        ``Stopped``.
         """
-        allowed = [self._allowed.get((path, each), each) for each in params]
+        endpoint = endpoint_of(path)
+        allowed = [self._allowed.get((endpoint, each), each) for each in params]
         asked = [each for each in allowed if each is not None]
         try:
             return self._patiently(path, asked, shape, needs)
@@ -141,7 +183,8 @@ class StripeHttp:
             if not instead:
                 raise
             log.warning("stripe_http.expand path=%s %s", path, error.problem)
-            self._allowed |= {(path, each): other for each, other in instead.items()}
+            with self._lock:
+                self._allowed |= {(endpoint, each): it for each, it in instead.items()}
             return self.get(path, asked, shape, needs)
 
     def _patiently(
@@ -149,7 +192,7 @@ class StripeHttp:
     ) -> Any:
         """One answer, decoded; asked again for as long as that may help."""
         try:
-            for attempt in _retrying(self.sleep, self.reads):
+            for attempt in _retrying(self.sleep, self._note_retry):
                 with attempt:
                     return self._once(path, params, shape, needs)
         except _Again as error:
@@ -160,11 +203,15 @@ class StripeHttp:
             ) from error
         raise AssertionError("tenacity re-raises")  # pragma: no cover
 
+    def _note_retry(self) -> None:
+        with self._lock:
+            self.reads.retries += 1
+
     def _once(self, path: str, params: Params, shape: type[Any], needs: str) -> Any:
-        self.reads.requests += 1
         try:
-            response = self._client.get(path, params=list(params))
-        except httpx.ConnectError as error:
+            with self.limiter.turn(endpoint_of(path), stopping=self.stopping) as turn:
+                response = self._answer(path, params, turn)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise _Again(f"no connection ({error})", tries=CONNECT_ATTEMPTS) from error
         except httpx.RequestError as error:
             raise _Again(f"{type(error).__name__}: {error}") from error
@@ -174,6 +221,23 @@ class StripeHttp:
             return decode(response.content, shape)
         except msgspec.DecodeError as error:  # a cut-off 200, not a shape we don't know
             raise _Again(f"an answer that is not JSON ({error})") from error
+
+    def _answer(self, path: str, params: Params, turn: Turn) -> httpx.Response:
+        """Whatever Stripe answers, after telling limiter and clock what its headers say."""
+        with self._lock:
+            self.reads.requests += 1
+        began_us = self.now_us()
+        response = self._client.get(path, params=list(params))
+        headers = response.headers
+        if response.status_code == 429:
+            reason = headers.get("Stripe-Rate-Limited-Reason")
+            self.limiter.limited(turn, reason, _retry_after(headers))
+        with self._lock:
+            self.reads.limited += response.status_code == 429
+            self.answered_version = headers.get("Stripe-Version", self.answered_version)
+        if response.status_code == 200:
+            self._clock.compare(headers.get("Date", ""), began_us)
+        return response
 
     def _refusal(self, response: httpx.Response, path: str, needs: str) -> Exception:
         """``_Again`` where a retry may help, else ``StripeRefused`` with the fix."""
@@ -253,17 +317,22 @@ def _wait(state: tenacity.RetryCallState) -> float:
     return tenacity.wait_random_exponential(multiplier=0.5, max=20)(state)
 
 
-def _retrying(sleep: Callable[[float], None], reads: Reads) -> tenacity.Retrying:
+def _retrying(
+    sleep: Callable[[float], object], counted: Callable[[], None]
+) -> tenacity.Retrying:
     def note(state: tenacity.RetryCallState) -> None:
-        reads.retries += 1
+        counted()
         error = state.outcome.exception() if state.outcome is not None else None
         log.warning("stripe_http.retry attempt=%d %s", state.attempt_number, error)
+
+    def wait(wait_s: float) -> None:
+        sleep(wait_s)
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(_Again),
         stop=_is_enough,
         wait=_wait,
         before_sleep=note,
-        sleep=sleep,
+        sleep=wait,
         reraise=True,
     )

@@ -36,6 +36,12 @@ class AccountFacts(msgspec.Struct, frozen=True):
     timezone: str | None = None
     label: str | None = None
 
+    def shown(self) -> Thing:
+        """The account as Stripe shows it to its owner, the part that we read."""
+        dashboard = {"display_name": self.label, "timezone": self.timezone}
+        settings = {"dashboard": dashboard}
+        return {"id": "acct_bundled", "object": "account", "settings": settings}
+
 
 NO_FACTS = AccountFacts()
 
@@ -121,6 +127,8 @@ class BundledAccount:
         """The status and body with which Stripe would answer."""
         try:
             match [method, *path.strip("/").split("/")]:
+                case ["GET", "v1", "account"]:
+                    return 200, self.facts.shown()
                 case ["GET", "v1", "subscription_items"]:
                     return 200, self._items(path, params)
                 case ["GET", "v1", "invoices", invoice_id, "lines"]:

@@ -401,6 +401,27 @@ class Event(Base, frozen=True, kw_only=True):
     discount: Discount | None = None
 
 
+# The account
+
+
+class Dashboard(Base, frozen=True, kw_only=True):
+    timezone: str | None = None
+
+
+class AccountSettings(Base, frozen=True, kw_only=True):
+    dashboard: Dashboard | None = None
+
+
+class StripeAccount(Base, frozen=True, kw_only=True):
+    settings: AccountSettings | None = None
+
+    @property
+    def timezone(self) -> str | None:
+        """The zone of the account's days, and of Stripe's own reports."""
+        dashboard = self.settings.dashboard if self.settings else None
+        return dashboard.timezone if dashboard else None
+
+
 def decode(raw: bytes | msgspec.Raw, shape: type[T]) -> T:
     """Read JSON as ``shape``; ``UnknownStripeShape`` names the field that does not fit."""
     try:
@@ -425,6 +446,14 @@ def ref(thing: object) -> str:
     if thing is None:
         return ""
     return thing if isinstance(thing, str) else str(getattr(thing, "id"))  # noqa: B009
+
+
+def created_at(thing: object) -> int:
+    """When an object was created, unix seconds; 0 where its kind does not say.
+
+    An invoice item says ``date``. It is what the filter ``created`` goes by.
+    """
+    return int(getattr(thing, "created", 0) or getattr(thing, "date", 0))
 
 
 def labelled(

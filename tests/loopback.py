@@ -33,7 +33,7 @@ from connector.demo_rules import refusal
 KEY = "rk_test_loopback"
 ACCOUNT_ID = "acct_loopback"
 
-# The right that a restricted key needs to read a list.
+# The right that a restricted key needs to read a list, or the account.
 PERMISSIONS = {
     "customers": "rak_customer_read",
     "products": "rak_product_read",
@@ -44,6 +44,7 @@ PERMISSIONS = {
     "invoices": "rak_invoice_read",
     "invoiceitems": "rak_invoice_item_read",
     "events": "rak_event_read",
+    "account": "rak_accounts_kyc_basic_read",
 }
 
 

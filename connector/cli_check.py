@@ -1,4 +1,4 @@
-"""`stripe-nrr check`: the invariants, over the whole ledger."""
+"""`stripe-nrr check`: the invariants, over the whole ledger; on demand beside Stripe."""
 
 import json
 from contextlib import closing
@@ -8,37 +8,58 @@ import click
 from connector import ledger, mirror, refusals
 from connector.checks import refusal_findings, run_checks
 from connector.cli import Shell
+from connector.cli_reconcile import as_json, as_text, beside_stripe, unexplained
 from connector.cli_output import format_option, write
-from connector.cli_sync import moment_of
 from connector.periods import local_day
 
 
 @click.command()
+@click.option(
+    "--stripe",
+    "with_stripe",
+    is_flag=True,
+    help="Also compare each customer's MRR with what Stripe's live subscriptions imply.",
+)
 @format_option
 @click.pass_context
-def check(ctx: click.Context, form: str) -> None:
+def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
     """Prove the ledger's invariants over every movement and every standard window.
 
     Movements add up to each customer's MRR and are named rightly; components add up and
     name their evidence; each waterfall closes; 0 ≤ GRR ≤ min(1, NRR); nothing waits to
     be derived; nothing was left unvalued. Exit 3 with what was found.
+
+    With --stripe the active and past due subscriptions are fetched, 100 a request, and
+    valued as they stand, by Stripe's own definition of MRR. Customers whose MRR in the
+    ledger is another are listed with the reason: a [policy] that counts otherwise, a
+    change that is not yet synced, an object that cannot be valued, a derivation that
+    waits. What no reason explains is a finding. Nothing is written, and a sync may run
+    meanwhile.
     """
     shell: Shell = ctx.obj
     with closing(shell.ledger()) as connection:
+        compared = beside_stripe(connection, shell) if with_stripe else None
         movements = list(ledger.movements(connection))
         found = {
             c: list(ledger.flows(connection, c)) for c in ledger.currencies(connection)
         }
-        now = moment_of(connection, shell)
+        now = shell.moment(connection)
         today = local_day(int(now.timestamp()), shell.config.zone)
         findings = run_checks(movements, found, today)
         findings += refusal_findings(refusals.known(connection))
         waiting = mirror.dirty(connection)
+        labels = ledger.labels(connection)
+    if compared is not None:
+        findings += unexplained(compared)
     if form == "json":
         rows = [finding._asdict() for finding in findings]
         figures = {"movements": len(movements), "waiting": waiting, "findings": rows}
+        if compared is not None:
+            figures["stripe"] = as_json(compared)
         write(json.dumps(figures, indent=2), None)
     else:
+        if compared is not None:
+            write(as_text(compared, labels, shell.config.locale), None)
         for finding in findings:
             click.echo(f"{finding.rule}: {finding.subject} {finding.what}")
         if waiting:

@@ -317,6 +317,23 @@ def flows(
         yield Flow(customer, date.fromisoformat(day), Kind(kind), amount_minor)
 
 
+_MRR = f"""
+    SELECT customers.id, currency, sum(amount_minor) AS mrr_minor
+    FROM movements JOIN customers ON customers.key = movements.customer
+    WHERE day <= :on AND {_AS_OF}
+    GROUP BY movements.customer, currency HAVING mrr_minor <> 0
+"""  # noqa: S608
+
+
+def mrr_on(connection: sqlite3.Connection, on: date) -> dict[str, dict[str, int]]:
+    """Each paying customer's MRR at the end of a day, by currency."""
+    found: dict[str, dict[str, int]] = {}
+    rows = connection.execute(_MRR, {"on": on.isoformat(), "as_of": _NOW})
+    for customer, currency, mrr_minor in rows:
+        found.setdefault(customer, {})[currency] = mrr_minor
+    return found
+
+
 _CURRENCIES = f"""
     SELECT currency FROM movements WHERE {_AS_OF}
     GROUP BY currency ORDER BY count(*) DESC, currency

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from connector.charges import Charge
-from connector.history import Sighting
+from connector.history import Sighting, unexplained
 from connector.model import Evidence, Policy
 from connector.spans import Span, without
 from connector.stripe_objects import Event, Invoice, Price, Subscription, ref
@@ -48,7 +48,10 @@ def spans(
         stopped = _idle(looks, lambda s: s.pause_collection is not None)
         gaps += [_until_agreed(gap, looks) for gap in stopped]
     if policy.past_due_days is not None:
-        gaps += _overdue(invoices, policy.past_due_days * DAY_S)
+        bills = [invoice for invoice in invoices if _bills_a_period(invoice)]
+        late = _overdue(bills, policy.past_due_days * DAY_S)
+        is_active = current.status == "active"  # then nothing open makes it past due
+        gaps += [gap for gap in late if gap.end_s is not None or not is_active]
     return without(life, gaps)
 
 
@@ -75,22 +78,25 @@ class _Look(NamedTuple):
 
 def _looks(
     sightings: Iterable[Sighting],
-    events: Iterable[Event],
+    events: Sequence[Event],
     charges: Iterable[Charge],
 ) -> list[_Look]:
-    """Every moment at which the subscription's state is known, oldest first."""
+    """Every moment at which the subscription's state is known, oldest first.
+
+    In one second an event is the last word.
+    """
     paid = [c.start_s for c in charges if c.is_regular and c.amount_minor > 0]
     looks = []
+    for seen_s, subscription in unexplained(sightings, events):
+        at_s = _paused_at(subscription, seen_s, paid)
+        kind = "observed" if at_s == seen_s else "subscription"
+        proof = Evidence(kind, subscription.id, at_s, subscription.status)
+        looks.append(_Look(at_s, subscription, proof))
     for event in events:
         if event.subscription is not None:
             proof = Evidence("event", event.id, event.created, event.type)
             at_s = _paused_at(event.subscription, event.created, paid)
             looks.append(_Look(at_s, event.subscription, proof))
-    for seen_s, subscription in sightings:
-        at_s = _paused_at(subscription, seen_s, paid)
-        kind = "observed" if at_s == seen_s else "subscription"
-        proof = Evidence(kind, subscription.id, at_s, subscription.status)
-        looks.append(_Look(at_s, subscription, proof))
     return sorted(looks, key=lambda look: look.at_s)
 
 
@@ -180,6 +186,13 @@ def _taken_back(looks: Iterable[_Look]) -> list[Span]:
             gaps.append(Span(asked_s, look.at_s, (began,), (look.evidence,)))
             asked_s = None
     return gaps
+
+
+def _bills_a_period(invoice: Invoice) -> bool:
+    """Not only one-off items, or a change: those do not make its subscription past due."""
+    parents = [line.parent for line in invoice.lines.data if line.parent is not None]
+    details = [parent.subscription_item_details for parent in parents]
+    return any(each is not None and not each.proration for each in details)
 
 
 def _overdue(invoices: Iterable[Invoice], grace_s: int) -> list[Span]:

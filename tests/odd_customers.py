@@ -558,6 +558,26 @@ def past_due_paid_in_time() -> Told:
     )
 
 
+def one_off_overdue() -> Told:
+    """A one-off invoice of 2 February stays open; every renewal is paid; "after_days:7".
+
+    Stripe says active, so nothing is past due: what is not recurring cannot end it.
+    """
+    day = moment("2025-02-02T12:00")
+    return Told(
+        seen_at="2025-03-10",
+        policy=LATE,
+        prices=[BASIC],
+        subscriptions=[holds()],
+        invoices=[
+            *bills(at=MONTHS[:2]),
+            *bills(at=MONTHS[1:3]),
+            invoice(day, [one_off(day, 4_000, "sub_1")], status="open", **passed(day)),
+            *bills(at=MONTHS[2:4]),
+        ],
+    )
+
+
 def past_due_given_up() -> Told:
     """February's invoice is given up on the 28th, March is paid; "after_days:7".
 
@@ -1566,6 +1586,7 @@ CASES: Sequence[Callable[[], Told]] = (
     unpaid_observed,
     past_due_after_days,
     past_due_paid_in_time,
+    one_off_overdue,
     past_due_given_up,
     past_due_then_canceled,
     invoice_due_in_30_days,

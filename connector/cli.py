@@ -28,8 +28,9 @@ COMMANDS = {
     "report": "cli_report",
     "movements": "cli_movements",
     "explain": "cli_movements",
-    "recompute": "cli_sync",
+    "recompute": "cli_recompute",
     "check": "cli_check",
+    "doctor": "cli_doctor",
 }
 SHORT_HELP = {
     "demo": "See it all on a bundled account: no key, no network.",
@@ -39,6 +40,7 @@ SHORT_HELP = {
     "explain": "Take one customer's MRR apart, down to the invoice line.",
     "recompute": "Derive the ledger anew from what was fetched; no network.",
     "check": "Prove the ledger's invariants; exit 3 with what breaks them.",
+    "doctor": "See whether all is in place for a sync, and what to do where not.",
 }
 
 
@@ -102,6 +104,13 @@ class Shell:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+    def moment(self, connection: sqlite3.Connection) -> datetime:
+        """Now; in the demo's ledger, the moment its account was recorded at."""
+        from connector.database import setting
+
+        frozen = setting(connection, "demo_now")
+        return self.now() if frozen is None else datetime.fromisoformat(frozen)
 
     def ledger(self) -> sqlite3.Connection:
         """The existing ledger; close it."""

@@ -6,15 +6,17 @@ import time
 from contextlib import closing
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
 from connector import ledger, mirror, walks
-from connector.cli import Shell
+from connector.cli import Shell, rules_of
 from connector.cli_output import progress_shown, rendered
 from connector.cli_report import Asked, make_report, show_report
-from connector.cli_sync import bring_up_to_date
+from connector.cli_sync import keeping_of
 from connector.config import Config, parse
+from connector.crew import Crew
 from connector.database import (
     exclusive_sync,
     open_database,
@@ -23,9 +25,11 @@ from connector.database import (
     transaction,
 )
 from connector.errors import LedgerUnusable
+from connector.intake import Intake
 from connector.ledger import Wanted
 from connector.model import Kind
 from connector.periods import add_months, local_day
+from connector.upkeep import bring_up_to_date
 
 MADE_BY = "# Made by `stripe-nrr demo --keep`."
 DEMO_CONFIG = f"""\
@@ -59,6 +63,7 @@ def demo(shell: Shell, keep: Path | None) -> None:
 
 def _run_demo(folder: Path) -> None:
     from connector.demo import AccountTransport, BundledAccount, bundled_folder
+    from connector.limiter import Limiter
     from connector.stripe_api import StripeApi
 
     account = BundledAccount.load(bundled_folder())
@@ -77,19 +82,30 @@ def _run_demo(folder: Path) -> None:
         exclusive_sync(config.database),
         closing(open_database(config.database, create=True)) as connection,
         StripeApi(
-            "rk_test_demo", transport=AccountTransport(account), now_us=lambda: now_us
+            "rk_test_demo",
+            transport=AccountTransport(account),
+            now_us=lambda: now_us,
+            limiter=Limiter.free(),
         ) as api,
         progress_shown() as progress,
+        Crew[Any](1) as crew,
     ):
         _claim(connection, config.database, frozen_at)
-        synced, derived = bring_up_to_date(
-            connection, api, config, now_us=api.now_us, progress=progress
+        intake = Intake(
+            connection=connection,
+            source=api,
+            crew=crew,
+            keeping=keeping_of(config),
+            now_us=api.asked_us,
+            progress=progress,
         )
+        derived = bring_up_to_date(intake, rules_of(config), full=True)
+        seen = intake.met.seen
         config_path.write_text(text, encoding="utf-8")
         seconds = time.monotonic() - began_s
         click.echo(
-            f"Synced {synced.seen['subscriptions']:,} subscriptions and "
-            f"{synced.seen['invoices']:,} invoices of a bundled Stripe account in "
+            f"Synced {seen['subscriptions']:,} subscriptions and "
+            f"{seen['invoices']:,} invoices of a bundled Stripe account in "
             f"{api.reads.requests} requests, and posted {derived.movements:,} movements, "
             f"in {seconds:.1f} s."
         )

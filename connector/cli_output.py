@@ -1,12 +1,13 @@
 """What the commands share: how days are written in, how results are written out."""
 
+import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
@@ -41,6 +42,19 @@ class DayParam(click.ParamType[date]):
             self.fail(f"{value!r} is not a day; write it as 2026-03-31", param, ctx)
 
 
+class DurationParam(click.ParamType[float]):
+    """Seconds, from 90s, 15m, 2h or 1d."""
+
+    name = "DURATION"
+    units_s: ClassVar[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        match = re.fullmatch(r"(\d{1,6})([smhd])", str(value))
+        if match is None or match[1].strip("0") == "":
+            self.fail(f"{value!r} is not a duration; write it as 15m", param, ctx)
+        return float(int(match[1]) * self.units_s[match[2]])
+
+
 out_option = click.option(
     "-o",
     "--output",
@@ -59,7 +73,7 @@ format_option = click.option(
 )
 
 
-def write(text: str, output: Path | None) -> None:
+def write(text: str, output: Path | None = None) -> None:
     """Print, or replace the file in one step, so that nobody reads half a report."""
     if output is None:
         click.echo(text, nl=not text.endswith("\n"))
@@ -85,7 +99,7 @@ def rendered(view: Any, output: Path | None) -> None:
 
 @contextmanager
 def progress_shown(*, quiet: bool = False) -> Iterator[Progress]:
-    """Tell ``progress(what, done, all)``; ``all`` None where nobody knows.
+    """Tell ``progress(what, done, all)``; ``all`` is a guess, None where nobody knows.
 
     A bar a task on a terminal; elsewhere a line every ten seconds.
     """
@@ -95,40 +109,43 @@ def progress_shown(*, quiet: bool = False) -> Iterator[Progress]:
         with _bars() as show:
             yield show
     else:
-        said_s = time.monotonic()
+        began_s = said_s = time.monotonic()
 
         def tell(what: str, done: int, whole: int | None) -> None:
             nonlocal said_s
-            if time.monotonic() - said_s >= QUIET_S:
-                said_s = time.monotonic()
-                of = f" of {whole:,}" if whole else ""
-                click.echo(f"{what}: {done:,}{of}", err=True)
+            now_s = time.monotonic()
+            if now_s - said_s >= QUIET_S:
+                said_s = now_s
+                of = f" of about {whole:,}" if whole else ""
+                click.echo(
+                    f"{what}: {done:,}{of} after {now_s - began_s:.0f} s", err=True
+                )
 
         yield tell
 
 
 @contextmanager
 def _bars() -> Iterator[Progress]:
+    from rich import progress as rich
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        TextColumn,
-        TimeElapsedColumn,
-    )
-    from rich.progress import (
-        Progress as Bars,
-    )
+    from rich.text import Text
 
-    with Bars(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
+    class Rate(rich.ProgressColumn):
+        def render(self, task: rich.Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:,.0f}/s" if speed else "", style="dim")
+
+    with rich.Progress(
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        Rate(),
+        rich.TimeElapsedColumn(),
+        rich.TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
     ) as bars:
-        tasks: dict[str, Any] = {}
+        tasks: dict[str, rich.TaskID] = {}
 
         def show(what: str, done: int, whole: int | None) -> None:
             if what not in tasks:

@@ -1,71 +1,241 @@
-"""`stripe-nrr sync` and `recompute`: history into the mirror, movements into the ledger."""
+"""`stripe-nrr sync`: Stripe's history into the ledger, once or again and again."""
 
-import json
 import os
+import platform
+import random
+import signal
 import sqlite3
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from connector import mirror
+from connector import walks
 from connector.cli import Shell, rules_of
-from connector.cli_output import Progress, format_option, progress_shown, write
+from connector.cli_output import DurationParam, format_option, progress_shown, write
 from connector.config import Config, stripe_key
+from connector.crew import Crew
 from connector.database import exclusive_sync, open_database, setting, transaction
-from connector.errors import LedgerUnusable, NothingFound
-from connector.recompute import Recomputed, adopt
-from connector.recompute import recompute as derive
-from connector.sync import Keeping, Source, Synced, full_walk
+from connector.errors import ConnectorError, LedgerUnusable, Stopped
+from connector.intake import Intake, Keeping, Progress
+from connector.schedule import pause_s
+from connector.status import Summary, as_json, read_status, write_status
+from connector.upkeep import bring_up_to_date
+
+if TYPE_CHECKING:
+    from connector.stripe_api import StripeApi
+
+GRANTED = 10_000  # reads in 30 days that everybody has; more come with each sale
 
 
 @click.command()
+@click.option(
+    "--full", is_flag=True, help="Read every list again, not only the events."
+)
+@click.option(
+    "--every",
+    "every_s",
+    type=DurationParam(),
+    metavar="DURATION",
+    help="Stay, and sync again and again, for example every 15m. SIGTERM ends it.",
+)
 @format_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress, only the summary.")
 @click.pass_obj
-def sync(shell: Shell, form: str, *, quiet: bool) -> None:
+def sync(
+    shell: Shell, every_s: float | None, form: str, *, full: bool, quiet: bool
+) -> None:
     """Copy the Stripe account's history and bring the ledger up to date.
 
-    Reads customers, prices, coupons, subscriptions, invoices, pending invoice items and
-    the last 30 days' events, 100 a request, and never writes to Stripe. Stopped at any
-    point, the next run goes on from the last page. Needs STRIPE_API_KEY (or
-    STRIPE_API_KEY_FILE): a restricted key with read permissions is enough.
+    The first run reads customers, prices, coupons, subscriptions, invoices, pending
+    invoice items and the last 30 days' events, 100 a request, and never writes to
+    Stripe. Later runs read the events since then and fetch what they name; with --full,
+    or after more than 29 days, everything is read again. Stopped at any point, the next
+    run goes on from there. Needs STRIPE_API_KEY (or STRIPE_API_KEY_FILE): a restricted
+    key with read permissions is enough; `stripe-nrr doctor` checks it.
 
-    What cannot be valued is named in the summary and left out of the figures.
+    What cannot be valued is named in the summary and left out of the figures. Exit 75:
+    another sync holds the ledger, or this one was asked to stop.
     """
+    shell.log_to_stderr()
+    stop = threading.Event()
+    with _stopped_by_signals(stop), _connected(shell.config, stop) as api:
+        job = _Job(shell, api, stop, form=form, quiet=quiet)
+        if every_s is None:
+            job.run(full=full)
+            return
+        failures = 0
+        while not stop.is_set():
+            failures = 0 if job.survives(full=full) else failures + 1
+            full = full and failures > 0
+            stop.wait(pause_s(every_s, failures, random.random()))  # noqa: S311
+
+
+@contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """SIGTERM and the first Ctrl-C ask to stop; a second Ctrl-C does not ask."""
+
+    def ask(number: int, _frame: Any) -> None:
+        stop.set()
+        signal.signal(number, signal.default_int_handler)
+
+    before = {it: signal.signal(it, ask) for it in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
+
+
+@contextmanager
+def _connected(config: Config, stop: threading.Event) -> Iterator["StripeApi"]:
+    from connector.limiter import Limiter
     from connector.stripe_api import StripeApi
 
-    shell.log_to_stderr()
-    config = shell.config
-    began_s = time.monotonic()
-    with StripeApi(stripe_key(os.environ), config.api_base) as api:
-        api.probe()
-        with _own_ledger(config) as connection, progress_shown(quiet=quiet) as progress:
-            synced, derived = bring_up_to_date(
-                connection, api, config, now_us=api.now_us, progress=progress
+    limiter = Limiter(
+        per_endpoint=config.requests_per_second,
+        total=config.requests_per_second_in_all,
+        sleep=stop.wait,
+    )
+    with StripeApi(
+        stripe_key(os.environ),
+        config.api_base,
+        limiter=limiter,
+        sleep=stop.wait,
+        stopping=stop.is_set,
+    ) as api:
+        yield api
+
+
+class _Job:
+    """One sync after the other, over one connection to Stripe."""
+
+    def __init__(
+        self,
+        shell: Shell,
+        api: "StripeApi",
+        stop: threading.Event,
+        *,
+        form: str,
+        quiet: bool,
+    ) -> None:
+        self.shell, self.config = shell, shell.config
+        self.api, self.stop = api, stop
+        self.form, self.quiet = form, quiet
+
+    def survives(self, *, full: bool) -> bool:
+        """Sync; say what failed, and whether nothing did."""
+        try:
+            self.run(full=full)
+        except Stopped:
+            return True
+        except ConnectorError as error:
+            return self._failed(error.problem, error.fix)
+        except (sqlite3.Error, OSError) as error:
+            return self._failed(str(error), "check the disk and the ledger's file")
+        return True
+
+    def _failed(self, problem: str, fix: str) -> bool:
+        at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        click.echo(f"{at} error: {problem}\n  fix: {fix}", err=True)
+        return False
+
+    def run(self, *, full: bool) -> None:
+        """One sync: what it did is printed, and left for monitoring either way."""
+        began_at = self.shell.now()
+        path = self.config.status_file
+        try:
+            done = self._synced(began_at, full=full)
+        except Stopped:
+            raise
+        except (ConnectorError, sqlite3.Error, OSError) as error:
+            if path is not None:
+                status = read_status(path)
+                write_status(
+                    path, status.failed(began_at, self.shell.now(), str(error))
+                )
+            raise
+        if path is not None:
+            status = read_status(path)
+            write_status(path, status.succeeded(began_at, self.shell.now(), done))
+        write(summary_text(done) if self.form == "text" else as_json(done).decode())
+
+    def _synced(self, began_at: datetime, *, full: bool) -> Summary:
+        if not self.config.database.exists():
+            self.api.probe()  # a wrong key leaves no ledger behind
+        with (
+            _own_ledger(self.config) as connection,
+            progress_shown(quiet=self.quiet) as progress,
+            Crew[Any](self.config.workers) as crew,
+        ):
+            return self._summed_up(connection, crew, progress, began_at, full=full)
+
+    def _summed_up(
+        self,
+        connection: sqlite3.Connection,
+        crew: Crew[Any],
+        progress: Progress,
+        began_at: datetime,
+        *,
+        full: bool,
+    ) -> Summary:
+        began_s, before = time.monotonic(), replace(self.api.reads)
+        intake = Intake(
+            connection=connection,
+            source=self.api,
+            crew=crew,
+            keeping=keeping_of(self.config),
+            now_us=self.api.asked_us,
+            progress=progress,
+            stopping=self.stop.is_set,
+        )
+        try:
+            derived = bring_up_to_date(
+                intake,
+                rules_of(self.config),
+                full=full,
+                announce=partial(click.echo, err=True),
             )
-        reads = api.reads
-    summary = {
-        "seen": synced.seen,
-        "changed": synced.changed,
-        "resumed": synced.resumed,
-        "unreadable_events": synced.unreadable,
-        "customers": derived.customers,
-        "movements": derived.movements,
-        "retractions": derived.retractions,
-        "refused": [asdict(refusal) for refusal in derived.refusals],
-        "requests": reads.requests,
-        "retries": reads.retries,
-        "seconds": round(time.monotonic() - began_s, 1),
-    }
-    if form == "json":
-        write(json.dumps(summary, indent=2), None)
-    else:
-        write(_summary_text(summary, derived), None)
+        finally:
+            spent = self.api.reads.since(before)
+            day = began_at.date()
+            if intake.met.seen:  # else the key was refused, and nothing was read
+                with transaction(connection):
+                    walks.count_reads(connection, day, spent.requests)
+        return Summary(
+            mode=intake.met.mode,
+            why=intake.met.why,
+            resumed=intake.met.resumed,
+            seen=intake.met.seen,
+            changed=intake.met.changed,
+            unreadable_events=intake.met.unreadable,
+            customers=derived.customers,
+            movements=derived.movements,
+            retractions=derived.retractions,
+            refused=derived.refusals,
+            requests=spent.requests,
+            retries=spent.retries,
+            limited=spent.limited,
+            requests_in_30_days=walks.reads_since(connection, day - timedelta(days=30)),
+            known_until=_moment(walks.last_synced_us(connection)),
+            seconds=round(time.monotonic() - began_s, 1),
+        )
+
+
+def keeping_of(config: Config) -> Keeping:
+    return Keeping(label=config.label, metadata_keys=config.metadata_keys)
+
+
+def _moment(moment_us: int | None) -> datetime | None:
+    if moment_us is None:
+        return None
+    return datetime.fromtimestamp(moment_us // 1_000_000, tz=UTC)
 
 
 @contextmanager
@@ -77,7 +247,13 @@ def _own_ledger(config: Config) -> Iterator[sqlite3.Connection]:
             f"the folder of the ledger, {path.parent}, does not exist",
             fix="create it, or set `database` in config.toml",
         )
-    with exclusive_sync(path), closing(open_database(path, create=True)) as connection:
+    now = datetime.now(UTC)
+    where = f"process {os.getpid()} on {platform.node()}"
+    who = f"another sync ({where}, since {now:%Y-%m-%d %H:%M} UTC)"
+    with (
+        exclusive_sync(path, who),
+        closing(open_database(path, create=True)) as connection,
+    ):
         if setting(connection, "account") == "demo":
             raise LedgerUnusable(
                 f"{path} holds the demo's account",
@@ -86,112 +262,37 @@ def _own_ledger(config: Config) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def _summary_text(summary: dict[str, Any], derived: Recomputed) -> str:
-    seen = ", ".join(f"{n:,} {kind}" for kind, n in summary["seen"].items() if n)
-    moved = f"{derived.movements:,} movements posted, {derived.retractions:,} retracted"
-    cost = f"{summary['requests']:,} requests ({summary['retries']:,} tried again)"
+def summary_text(done: Summary) -> str:
+    """What a sync did, in a few lines."""
+    seen = ", ".join(f"{n:,} {kind}" for kind, n in done.seen.items() if n)
+    moved = f"{done.movements:,} movements posted, {done.retractions:,} retracted"
+    cost = (
+        f"{done.requests:,} requests ({done.retries:,} tried again, {done.limited:,} "
+        f"refused as too fast) in {done.seconds:,} s"
+    )
+    month = (
+        f"{done.requests_in_30_days:,} of the {GRANTED:,} or more that Stripe grants"
+    )
     lines = [
-        f"Seen: {seen or 'nothing'}.",
-        f"Ledger: {derived.customers:,} customers changed, {moved}.",
-        f"Cost: {cost} in {summary['seconds']:,} s.",
+        f"Seen: {seen or 'nothing new'}.",
+        f"Ledger: {done.customers:,} customers changed, {moved}.",
+        f"Cost: {cost}; in 30 days {month}.",
     ]
-    if summary["resumed"]:
+    if done.resumed:
         lines.insert(0, "Went on where the last sync had stopped.")
-    if summary["unreadable_events"]:
-        names = ", ".join(summary["unreadable_events"][:5])
-        count = len(summary["unreadable_events"])
-        lines.append(f"Could not read {count} events of another API version: {names}.")
-    if derived.refusals:
+    if done.why:
+        lines.insert(0, f"Everything was read again: {done.why}.")
+    if unreadable := done.unreadable_events:
+        names = ", ".join(unreadable[:5])
         lines.append(
-            f"Not valued, and missing from every figure ({len(derived.refusals)}):"
+            f"Could not read {len(unreadable)} events of another API version: {names}."
+        )
+    if done.refused:
+        lines.append(
+            f"Not valued, and missing from every figure ({len(done.refused)}):"
         )
         lines += [
             f"  {r.object_id} of {r.customer}: {r.field} is {r.value}"
-            for r in derived.refusals
+            for r in done.refused
         ]
     return "\n".join(lines)
-
-
-def bring_up_to_date(
-    connection: sqlite3.Connection,
-    source: Source,
-    config: Config,
-    *,
-    now_us: Callable[[], int],
-    progress: Progress,
-) -> tuple[Synced, Recomputed]:
-    """Walk the account, then settle the ledger; a changed policy is its own run."""
-    rules = rules_of(config)
-
-    def now() -> datetime:
-        return datetime.fromtimestamp(now_us() / 1_000_000, tz=UTC)
-
-    def derived(done: int, whole: int) -> None:
-        progress("deriving customers", done, whole)
-
-    changed = adopt(connection, rules)
-    if changed is not None:
-        click.echo(f"{changed}: deriving every customer anew", err=True)
-        cause = "policy change" if changed.startswith("policy") else "manual"
-        derive(connection, rules, cause=cause, now=now(), progress=derived)
-    keeping = Keeping(label=config.label, metadata_keys=config.metadata_keys)
-    synced = full_walk(
-        connection,
-        source,
-        keeping,
-        now_us=now_us,
-        progress=lambda kind, seen: progress(kind, seen, None),
-    )
-    return synced, derive(connection, rules, cause="sync", now=now(), progress=derived)
-
-
-@click.command()
-@click.option("--customer", metavar="ID", help="Only this customer.")
-@format_option
-@click.pass_obj
-def recompute(shell: Shell, customer: str | None, form: str) -> None:
-    """Derive the ledger anew from what was fetched, without asking Stripe.
-
-    For a changed [policy] or timezone (recorded as its own run, so that figures reported
-    before can still be read with --as-of), or to see that nothing changes.
-    """
-    shell.log_to_stderr()
-    rules = rules_of(shell.config)
-    with closing(shell.ledger()) as connection:
-        changed = adopt(connection, rules)
-        is_policy = changed is not None and changed.startswith("policy")
-        if changed is not None:
-            click.echo(changed, err=True)
-        with transaction(connection):
-            if customer is None:
-                mirror.mark_all(connection)
-            elif not mirror.mark_one(connection, customer):
-                raise NothingFound(
-                    f"nothing was ever fetched of customer {customer!r}",
-                    fix="give an id as Stripe shows it (cus_…), or run `stripe-nrr sync`",
-                )
-        with progress_shown(quiet=form == "json") as progress:
-            derived = derive(
-                connection,
-                rules,
-                cause="policy change" if is_policy else "manual",
-                now=moment_of(connection, shell),
-                progress=lambda done, whole: progress("deriving", done, whole),
-            )
-    figures = {
-        "customers": derived.customers,
-        "movements": derived.movements,
-        "retractions": derived.retractions,
-        "refused": [asdict(refusal) for refusal in derived.refusals],
-    }
-    text = (
-        f"{derived.customers:,} customers derived, {derived.movements:,} movements posted, "
-        f"{derived.retractions:,} retracted, {len(derived.refusals):,} objects not valued."
-    )
-    write(json.dumps(figures, indent=2) if form == "json" else text, None)
-
-
-def moment_of(connection: sqlite3.Connection, shell: Shell) -> datetime:
-    """Now; in the demo's ledger, the moment its account was recorded at."""
-    frozen = setting(connection, "demo_now")
-    return shell.now() if frozen is None else datetime.fromisoformat(frozen)

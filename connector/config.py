@@ -28,6 +28,9 @@ class Config:
     database: Path
     zone: ZoneInfo
     api_base: str
+    workers: int
+    requests_per_second: float
+    requests_per_second_in_all: float
     policy: Policy
     label: str
     metadata_keys: tuple[str, ...]
@@ -35,6 +38,7 @@ class Config:
     merge: Mapping[str, str] = field(default_factory=dict)
     reporting_currency: str | None = None
     rates: Path | None = None
+    status_file: Path | None = None
     source: Path | None = None
 
 
@@ -68,6 +72,18 @@ def _path(value: Any) -> Path:
 
 def _path_or_none(value: Any) -> Path | None:
     return None if value == "" else _path(value)
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 1 <= value <= 64:
+        raise ValueError
+    return value
+
+
+def _rate(value: Any) -> float:
+    if type(value) not in (int, float) or not 1 <= value <= 1000:
+        raise ValueError
+    return float(value)
 
 
 def _choice(*options: str) -> _Key:
@@ -139,6 +155,10 @@ KEYS: Mapping[str, _Key] = {
         "UTC", lambda value: ZoneInfo(_text(value)), 'a zone such as "Europe/Berlin"'
     ),
     "stripe.api_base": _Key(DEFAULT_BASE, _text, "an https URL"),
+    "sync.workers": _Key(8, _count, "a whole number from 1 to 64"),
+    "sync.requests_per_second": _Key(20, _rate, "a number from 1 to 1000"),
+    "sync.requests_per_second_in_all": _Key(80, _rate, "a number from 1 to 1000"),
+    "sync.status_file": _Key("", _path_or_none, 'the path of a file, or "" for none'),
     "policy.past_due": _Key("counts", _past_due, '"counts" or "after_days:N"'),
     "policy.pause_collection": _choice("counts", "excluded"),
     "policy.repeating_coupon": _choice("subtracted", "ignored"),
@@ -181,6 +201,10 @@ def parse(
         database=folder / chosen["database"],
         zone=chosen["timezone"],
         api_base=environ.get("STRIPE_API_BASE") or chosen["stripe.api_base"],
+        workers=chosen["sync.workers"],
+        requests_per_second=chosen["sync.requests_per_second"],
+        requests_per_second_in_all=chosen["sync.requests_per_second_in_all"],
+        status_file=folder / status if (status := chosen["sync.status_file"]) else None,
         policy=Policy(
             past_due_days=chosen["policy.past_due"],
             pause_collection_counts=chosen["policy.pause_collection"] == "counts",
@@ -269,7 +293,8 @@ def stripe_key(environ: Mapping[str, str]) -> str:
         try:
             key = Path(named).expanduser().read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError, RuntimeError) as error:
-            fault = f"STRIPE_API_KEY_FILE {named} cannot be read: {error}"
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            fault = f"STRIPE_API_KEY_FILE {_safe(named)} cannot be read: {why}"
             raise ConfigError([fault], source="STRIPE_API_KEY_FILE") from error
     if not key:
         fault = "no Stripe key: set STRIPE_API_KEY to a restricted key that may only "

@@ -59,6 +59,16 @@ def open_database(path: Path | str, *, create: bool = False) -> sqlite3.Connecti
 def _prepare(connection: sqlite3.Connection, path: Path | str) -> None:
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     connection.execute("PRAGMA foreign_keys = ON")
+    if _recognised(connection, path) == MIGRATIONS.keys():
+        return
+    connection.execute("PRAGMA journal_mode = WAL")
+    from sqlite_utils import Database  # noqa: PLC0415
+
+    _migrations().apply(Database(connection, execute_plugins=False))
+
+
+def _recognised(connection: sqlite3.Connection, path: Path | str) -> set[str]:
+    """The migrations it has; ``LedgerUnusable`` where it is not for us to touch."""
     applied = _applied(connection)
     newer = applied - MIGRATIONS.keys()
     if newer:
@@ -67,17 +77,56 @@ def _prepare(connection: sqlite3.Connection, path: Path | str) -> None:
             f"{', '.join(sorted(newer))})",
             fix="upgrade with `pip install --upgrade stripe-nrr`",
         )
-    if applied == MIGRATIONS.keys():
-        return
     if not applied and _tables(connection):
         raise LedgerUnusable(
             f"{path} is a SQLite database of something else",
             fix="set `database` in config.toml to a file of its own",
         )
-    connection.execute("PRAGMA journal_mode = WAL")
-    from sqlite_utils import Database  # noqa: PLC0415
+    return applied
 
-    _migrations().apply(Database(connection, execute_plugins=False))
+
+def open_as_it_is(path: Path) -> sqlite3.Connection:
+    """Open an existing ledger to be looked at: nothing is migrated, nothing written.
+
+    Raises ``LedgerUnusable`` where it cannot be read or is none of ours.
+    """
+    try:
+        connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode=rw", uri=True, isolation_level=None
+        )
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from error
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA query_only = ON")
+        _recognised(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise _unusable(path, error) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def pending_migrations(connection: sqlite3.Connection) -> list[str]:
+    """What the next command that opens the ledger will do to its schema."""
+    applied = _applied(connection)
+    return [name for name in MIGRATIONS if name not in applied]
+
+
+def damage(connection: sqlite3.Connection) -> list[str]:
+    """What SQLite's own checks find, a few of each; reads the whole file."""
+    try:
+        said = [text for (text,) in connection.execute("PRAGMA quick_check(5)")]
+        loose = connection.execute("PRAGMA foreign_key_check").fetchmany(5)
+    except sqlite3.DatabaseError as error:
+        return [str(error)]
+    found = [] if said == ["ok"] else said
+    return found + [
+        f"row {row} of {table} names one of {parent} that is not there"
+        for table, row, parent, _ in loose
+    ]
 
 
 def _tables(connection: sqlite3.Connection) -> set[str]:
@@ -124,10 +173,21 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def exclusive_sync(path: Path) -> Iterator[None]:
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that is read inside is of one moment, whatever a sync writes meanwhile."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.rollback()
+
+
+@contextmanager
+def exclusive_sync(path: Path, who: str = "another sync") -> Iterator[None]:
     """Hold ``<ledger>.lock`` while a sync runs; ``LedgerBusy`` where somebody else does.
 
-    The lock is SQLite's own on that file, so the system frees it however we end.
+    The lock is SQLite's own on that file, so the system frees it however we end. Who
+    comes too late reads in it ``who`` it was.
     """
     lock_path = Path(f"{path}.lock")
     try:
@@ -136,16 +196,49 @@ def exclusive_sync(path: Path) -> Iterator[None]:
         raise _unusable(lock_path, error) from error
     with closing(lock):
         try:
-            lock.execute("PRAGMA journal_mode = MEMORY")
-            lock.execute("BEGIN EXCLUSIVE")
+            lock.execute("BEGIN IMMEDIATE")
+            lock.execute("CREATE TABLE IF NOT EXISTS holders (who TEXT NOT NULL)")
+            lock.execute("DELETE FROM holders")
+            lock.execute("INSERT INTO holders VALUES (?)", [who])
+            lock.execute("COMMIT")
+            lock.execute("BEGIN IMMEDIATE")  # readers may look; nobody else may write
         except sqlite3.Error as error:
             if "locked" not in str(error):
                 raise _unusable(lock_path, error) from error
             raise LedgerBusy(
-                f"another sync holds {path}",
+                f"{_holder(lock)} holds {path}",
                 fix="wait until it has finished; reports can be made meanwhile",
             ) from error
         yield
+
+
+def _holder(lock: sqlite3.Connection) -> str:
+    try:
+        row = lock.execute("SELECT who FROM holders").fetchone()
+    except sqlite3.Error:  # not written yet
+        row = None
+    return "another sync" if row is None else str(row[0])
+
+
+def sync_at_work(path: Path) -> str | None:
+    """Who holds ``<ledger>.lock`` at this moment; None where nobody does."""
+    lock_path = Path(f"{path}.lock")
+    if not lock_path.exists():
+        return None
+    try:
+        with closing(
+            sqlite3.connect(lock_path, isolation_level=None, timeout=0)
+        ) as lock:
+            try:
+                lock.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                return _holder(lock)
+            lock.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        raise _unusable(lock_path, error) from error
+    return None
 
 
 def setting(connection: sqlite3.Connection, name: str) -> str | None:

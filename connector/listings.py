@@ -1,10 +1,13 @@
 """How each kind of Stripe's objects is listed: where, filtered how, and what expanded.
 
-An expand goes four levels deep at the most, ``data`` counted; what cannot be expanded in
-a list (a price's tiers, a discount's coupon) comes from the catalogue.
+Lists are newest first. A ``Span`` narrows one by creation, a ``Place`` is how far it has
+been read, a ``Page`` what was read there. An expand goes four levels deep at the most,
+``data`` counted; what cannot be expanded in a list (a price's tiers, a discount's coupon)
+comes from the catalogue.
 """
 
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from connector.stripe_objects import (
     Base,
@@ -28,6 +31,64 @@ class Listing(Base, frozen=True, kw_only=True):
     needs: str = ""  # the permission a restricted key must have
 
 
+class Span(NamedTuple):
+    """Objects created in [from_s, to_s); None: however new."""
+
+    from_s: int = 0
+    to_s: int | None = None
+
+    @property
+    def params(self) -> list[tuple[str, str]]:
+        low = [("created[gte]", str(self.from_s))] if self.from_s else []
+        high = [] if self.to_s is None else [("created[lt]", str(self.to_s))]
+        return low + high
+
+
+class Place(NamedTuple):
+    """Where reading a list goes on: after the object ``after``; None at its top.
+
+    ``met`` are the ids shown last and ``oldest_s`` is the oldest creation met so far: a
+    page must lead beyond them.
+    """
+
+    after: str | None = None
+    met: frozenset[str] = frozenset()
+    oldest_s: int | None = None
+
+    def by_time(self, span: Span) -> "tuple[Span, Place]":
+        """The same place without its object: from the oldest second met, once more."""
+        if self.oldest_s is None:
+            return span, Place()
+        return Span(span.from_s, self.oldest_s + 1), Place(oldest_s=self.oldest_s)
+
+
+class Page(NamedTuple):
+    """``asked_us`` is when its request began: what it shows is at least as new.
+
+    ``place`` is where the next one begins.
+    """
+
+    data: list[Any]
+    has_more: bool
+    asked_us: int
+    place: Place = Place()
+
+
+EVERYTHING = Span()
+TOP = Place()
+
+
+def going_on(after: str | None, oldest_s: int | None = None) -> Place:
+    """The place of somebody who remembers only the last object."""
+    return Place(after, frozenset(() if after is None else (after,)), oldest_s)
+
+
+# What a list's events say of the catalogue; apart, as one request takes 20 types at most.
+CATALOGUE_EVENT_TYPES = tuple(
+    f"{noun}.{verb}"
+    for noun in ("product", "price", "coupon")
+    for verb in ("created", "updated", "deleted")
+)
 EVENT_TYPES = (
     "customer.subscription.created",
     "customer.subscription.updated",
@@ -38,6 +99,7 @@ EVENT_TYPES = (
     "customer.discount.created",
     "customer.discount.updated",
     "customer.discount.deleted",
+    "invoice.created",  # a draft takes up pending items, and may stay one
     "invoice.finalized",
     "invoice.paid",
     "invoice.voided",
@@ -107,6 +169,12 @@ LISTINGS: Mapping[str, Listing] = {
     "events": Listing(
         path="/v1/events",
         params=tuple(("types[]", name) for name in EVENT_TYPES),
+        type=StripeEvent,
+        needs="Events: read",
+    ),
+    "catalogue events": Listing(
+        path="/v1/events",
+        params=tuple(("types[]", name) for name in CATALOGUE_EVENT_TYPES),
         type=StripeEvent,
         needs="Events: read",
     ),

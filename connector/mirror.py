@@ -5,8 +5,10 @@ Comes in: decoded objects, and when their request began. Goes out: one customer'
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
+
+import msgspec
 
 from connector.history import Catalogue, History, Sighting
 from connector.stripe_objects import (
@@ -20,6 +22,7 @@ from connector.stripe_objects import (
     Product,
     Subscription,
     body,
+    created_at,
     decode,
     ref,
 )
@@ -54,13 +57,13 @@ def put(
         old = stored.get(key)
         if old is not None and old.fetched_us > fetched_us:
             continue
-        text = body(thing)
+        text = body(_whole(thing, old))
         if old is not None and old.body == text:
             untouched.append((fetched_us, key))
             continue
         customer = _customer(kind, thing)
         seen_s = _seen_since(connection, kind, thing, old, fetched_us)
-        created_s = int(getattr(thing, "created", 0) or getattr(thing, "date", 0))
+        created_s = created_at(thing)
         rows.append(Stored(key, customer, created_s, fetched_us, seen_s, text))
         if customer:
             dirty.append((customer,))
@@ -71,6 +74,13 @@ def put(
     if kind in _SHARED:
         _mark_users(connection, [row.id for row in rows])
     return len(rows)
+
+
+def _whole(thing: Base, old: Stored | None) -> Base:
+    """An invoice that came with its first lines only keeps those that are stored."""
+    if isinstance(thing, Invoice) and thing.lines.has_more and old is not None:
+        return msgspec.structs.replace(thing, lines=decode(old.body, Invoice).lines)
+    return thing
 
 
 def _write(
@@ -210,6 +220,16 @@ def dirty(connection: sqlite3.Connection) -> list[str]:
     return [customer for (customer,) in rows]
 
 
+def waiting(connection: sqlite3.Connection, now_s: int) -> set[str]:
+    """The customers that the next derivation takes up: dirty, or due by now."""
+    rows = connection.execute(
+        "SELECT customer FROM dirty_customers"
+        " UNION SELECT customer FROM due_customers WHERE due_s <= ?",
+        [now_s],
+    )
+    return {customer for (customer,) in rows}
+
+
 def clear(connection: sqlite3.Connection, customer: str, due_s: int | None) -> None:
     """The customer has been derived; look again at ``due_s``, if ever."""
     connection.execute("DELETE FROM dirty_customers WHERE customer = ?", [customer])
@@ -308,14 +328,21 @@ def _sightings(
     return found
 
 
-def drop_unseen(connection: sqlite3.Connection, kind: str, since_us: int) -> int:
-    """Forget what a complete walk no longer met; return how many there were.
+def drop_unseen(
+    connection: sqlite3.Connection,
+    kind: str,
+    since_us: int,
+    customer: str | None = None,
+) -> int:
+    """Forget what a complete reading no longer met; return how many there were.
 
-    For pending invoice items: an item that was invoiced is pending no more.
+    For pending invoice items, of all customers or of one: an item that was invoiced is
+    pending no more.
     """
     gone = connection.execute(
-        f"DELETE FROM stripe_{kind} WHERE fetched_us < ? RETURNING customer",  # noqa: S608
-        [since_us],
+        f"DELETE FROM stripe_{kind} WHERE fetched_us < :since"  # noqa: S608
+        " AND (:customer IS NULL OR customer = :customer) RETURNING customer",
+        {"since": since_us, "customer": customer},
     ).fetchall()
     _mark(connection, [(customer,) for (customer,) in gone if customer])
     return len(gone)
@@ -328,27 +355,3 @@ def drop(connection: sqlite3.Connection, kind: str, key: str) -> None:
         [key],
     ).fetchall()
     _mark(connection, [(customer,) for (customer,) in gone if customer])
-
-
-def fetched_us(connection: sqlite3.Connection, kind: str, key: str) -> int:
-    """When the copy of an object was asked for; 0 where there is none."""
-    row = connection.execute(
-        f"SELECT fetched_us FROM stripe_{kind} WHERE id = ?",  # noqa: S608
-        [key],
-    ).fetchone()
-    return 0 if row is None else int(row[0])
-
-
-def touched_since(
-    connection: sqlite3.Connection, since_s: int, kind_of: Callable[[str], str]
-) -> Iterator[tuple[str, str, int]]:
-    """The objects that events since then name: kind, id, the event's second."""
-    rows = connection.execute(
-        "SELECT body FROM stripe_events WHERE created_s >= ? ORDER BY created_s",
-        [since_s],
-    ).fetchall()
-    for (text,) in rows:
-        event = decode(text, Event)
-        kind = kind_of(event.type)
-        if kind and event.touched:
-            yield kind, event.touched, event.created

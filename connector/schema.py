@@ -68,12 +68,29 @@ MIGRATIONS["m001_mirror"] = (
     ) STRICT
     """,
     """
-    CREATE TABLE cursors (
-        walk  INTEGER NOT NULL REFERENCES walks (id),
-        kind  TEXT    NOT NULL,
-        after TEXT,              -- the last object's id; NULL before the first page
-        done  INTEGER NOT NULL DEFAULT 0 CHECK (done IN (0, 1)),
-        PRIMARY KEY (walk, kind)
+    CREATE TABLE ranges (
+        id        INTEGER PRIMARY KEY,
+        walk      INTEGER NOT NULL REFERENCES walks (id),
+        kind      TEXT    NOT NULL,
+        from_s    INTEGER NOT NULL,  -- created in [from_s, to_s)
+        to_s      INTEGER,           -- NULL: however new
+        after     TEXT,              -- the last object's id; NULL before the first page
+        reached_s INTEGER,           -- the oldest creation met
+        done      INTEGER NOT NULL DEFAULT 0 CHECK (done IN (0, 1))
+    ) STRICT
+    """,
+    # Until when Stripe's events were read and what they name was fetched: one row.
+    """
+    CREATE TABLE event_feed (
+        only          INTEGER PRIMARY KEY CHECK (only = 1),
+        read_until_us INTEGER NOT NULL
+    ) STRICT
+    """,
+    # What was read of Stripe each day (UTC): it grants so many reads in 30 days.
+    """
+    CREATE TABLE reads (
+        day      TEXT PRIMARY KEY,
+        requests INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID
     """,
     # What could not be valued; the current state, replaced with each derivation.

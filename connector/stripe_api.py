@@ -7,24 +7,36 @@ database.
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import httpx
 import msgspec
 
 from connector.errors import StripeRefused, StripeUnavailable
-from connector.listings import LISTINGS, Listing
+from connector.limiter import Limiter
+from connector.listings import (
+    EVERYTHING,
+    LISTINGS,
+    TOP,
+    Listing,
+    Page,
+    Place,
+    Span,
+    going_on,
+)
 from connector.stripe_http import DEFAULT_BASE, Params, Reads, StripeHttp
 from connector.stripe_objects import (
     Base,
     Invoice,
     Line,
     ListOf,
-    Price,
+    StripeAccount,
     Subscription,
     SubscriptionItem,
+    created_at,
+    ref,
 )
 
 T = TypeVar("T", bound=Base)
@@ -34,14 +46,6 @@ PAGE = 100  # the most Stripe gives, and what its read allowance counts on
 # A list that does not move on is asked again so often, so far apart.
 STUCK_TRIES = 3
 STUCK_WAIT_S = 1.0
-
-
-class Page(NamedTuple, Generic[T]):
-    """``asked_us`` is when its request began: what it shows is at least as new."""
-
-    data: list[T]
-    has_more: bool
-    asked_us: int
 
 
 class _Answer(Base, Generic[T], frozen=True, kw_only=True):
@@ -62,12 +66,20 @@ class StripeApi:
     base: str = DEFAULT_BASE
     transport: httpx.BaseTransport | None = None
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], object] = time.sleep
+    limiter: Limiter = field(default_factory=Limiter, repr=False)
+    stopping: Callable[[], bool] = lambda: False
     _http: StripeHttp = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._http = StripeHttp(
-            self.key, self.base, transport=self.transport, sleep=self.sleep
+            self.key,
+            self.base,
+            transport=self.transport,
+            sleep=self.sleep,
+            limiter=self.limiter,
+            now_us=self.now_us,
+            stopping=self.stopping,
         )
 
     def __enter__(self) -> Self:
@@ -76,28 +88,73 @@ class StripeApi:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
+    def asked_us(self) -> int:
+        """Now, by Stripe's clock."""
+        return self._http.asked_us()
+
     @property
     def reads(self) -> Reads:
         """What this connection has cost so far."""
         return self._http.reads
 
-    def probe(self) -> None:
+    @property
+    def skew_us(self) -> int | None:
+        """Stripe's clock minus ours, 0 within two seconds; None before any answer."""
+        return self._http.skew_us
+
+    @property
+    def answered_version(self) -> str | None:
+        """The API version that Stripe's last answer names."""
+        return self._http.answered_version
+
+    def probe(self, kind: str = "prices") -> None:
         """One cheap read, to fail before anything is written where the key is wrong."""
-        listing = LISTINGS["prices"]
-        self._http.get(listing.path, [("limit", "1")], ListOf[Price], listing.needs)
+        listing = LISTINGS[kind]
+        shape = ListOf[listing.type]  # type: ignore[name-defined]
+        self._http.get(listing.path, [("limit", "1")], shape, listing.needs)
+
+    def account_timezone(self) -> str | None:
+        """The zone of the account's days; None where Stripe does not show it."""
+        path, needs = "/v1/account", "Accounts: read"
+        account: StripeAccount = self._http.get(path, [], StripeAccount, needs)
+        return account.timezone
+
+    def page(
+        self,
+        kind: str,
+        span: Span = EVERYTHING,
+        place: Place = TOP,
+        *,
+        extra: Params = (),
+        whole: Container[str] = (),
+    ) -> Page:
+        """One page of a kind in ``LISTINGS``, with what came before left out.
+
+        Nested lists are complete, but for invoices in ``whole``: whoever knows their
+        lines already gets those that came along. ``extra`` replaces parameters of its
+        names. Raises ``StripeRefused`` and
+        ``StripeUnavailable``.
+        """
+        listing = LISTINGS[kind]
+        given = {name for name, _ in extra}
+        usual = [param for param in listing.params if param[0] not in given]
+        params = (*usual, *span.params, *extra)
+        page = self._read(listing.path, params, listing.type, listing.needs, place)
+        data = [
+            thing if ref(thing) in whole else self._completed(thing)
+            for thing in page.data
+        ]
+        return page._replace(data=data)
 
     def pages(
         self, kind: str, after: str | None = None, extra: Params = ()
-    ) -> Iterator[Page[Any]]:
-        """The pages of a kind in ``LISTINGS``, newest first, from after ``after`` on.
-
-        Nested lists are complete. Raises ``StripeRefused`` and ``StripeUnavailable``.
-        """
-        listing = LISTINGS[kind]
-        params = (*listing.params, *extra)
-        for page in self._walk(listing.path, params, listing.type, listing, after):
-            whole = [self._completed(thing) for thing in page.data]
-            yield Page(whole, page.has_more, page.asked_us)
+    ) -> Iterator[Page]:
+        """All pages of a kind, newest first, from after ``after`` on."""
+        page = self.page(kind, place=going_on(after), extra=extra)
+        yield page
+        while page.has_more:
+            page = self.page(kind, place=page.place, extra=extra)
+            yield page
 
     def one(self, kind: str, key: str) -> tuple[Any, int] | None:
         """One object, complete, and when it was asked for; None where it is gone."""
@@ -107,7 +164,7 @@ class StripeApi:
             for name, value in listing.params
             if name == "expand[]"
         ]
-        asked_us = self.now_us()
+        asked_us = self._http.asked_us()
         path = f"{listing.path}/{key}"
         try:
             thing = self._http.get(path, expands, listing.type, listing.needs)
@@ -133,53 +190,68 @@ class StripeApi:
         return thing
 
     def _all(self, path: str, params: Params, shape: type[T], of: Listing) -> list[T]:
-        pages = self._walk(path, params, shape, of, None)
-        return [thing for page in pages for thing in page.data]
+        page = self._read(path, params, shape, of.needs, TOP)
+        things = page.data
+        while page.has_more:
+            page = self._read(path, params, shape, of.needs, page.place)
+            things += page.data
+        return things
 
-    def _walk(
-        self,
-        path: str,
-        params: Params,
-        shape: type[T],
-        listing: Listing,
-        after: str | None,
-    ) -> Iterator[Page[T]]:
-        """Page by page, each object once; ends even where Stripe's list does not."""
-        met: set[str] = set() if after is None else {after}
-        while True:
-            cursor = [] if after is None else [("starting_after", after)]
-            asked = [("limit", str(PAGE)), *params, *cursor]
-            asked_us = self.now_us()
-            answer = self._moving(path, asked, _Answer[shape], listing.needs, met)  # type: ignore[valid-type]
-            fresh = [thing for thing in answer.data if _id(thing) not in met]
-            yield Page(fresh, answer.has_more and bool(fresh), asked_us)
-            if not answer.has_more or not fresh:
-                return
-            met.update(map(_id, answer.data))
-            after = _id(answer.data[-1])
-
-    def _moving(
-        self, path: str, params: Params, shape: type[Any], needs: str, met: set[str]
-    ) -> Any:
-        """A page that brings the list on; one that does not is asked for again.
+    def _read(
+        self, path: str, params: Params, shape: type[Base], needs: str, place: Place
+    ) -> Page:
+        """The page after ``place``, each object once.
 
         An empty page that claims more is the end, as nothing can follow it. A page that
         keeps repeating what was met would hide what should follow: that is a failure.
         """
-        answer = self._http.get(path, params, shape, needs)
+        after = [] if place.after is None else [("starting_after", place.after)]
+        asked = [("limit", str(PAGE)), *params, *after]
+        page = self._ask(path, asked, shape, needs, place)
         for _ in range(STUCK_TRIES):
-            if not answer.has_more or any(_id(t) not in met for t in answer.data):
-                return answer
-            log.warning("stripe_api.stuck path=%s %s", path, params[-1])
+            if not page.has_more or _leads_on(page, place):
+                break
+            log.warning("stripe_api.stuck path=%s after=%s", path, place.after)
             self.sleep(STUCK_WAIT_S)
-            answer = self._http.get(path, params, shape, needs)
-        if answer.has_more and answer.data and all(_id(t) in met for t in answer.data):
+            page = self._ask(path, asked, shape, needs, place)
+        if page.has_more and page.data and not _leads_on(page, place):
             raise StripeUnavailable(
                 f"Stripe's list {path} repeats itself and does not go on",
                 fix="run it again later; what was fetched is kept",
             )
-        return answer
+        fresh = [thing for thing in page.data if ref(thing) not in place.met]
+        return page._replace(data=fresh, has_more=page.has_more and bool(fresh))
+
+    def _ask(
+        self, path: str, params: Params, shape: type[Any], needs: str, place: Place
+    ) -> Page:
+        asked_us = self._http.asked_us()
+        answer = self._http.get(path, params, _Answer[shape], needs)  # type: ignore[valid-type]
+        return Page(answer.data, answer.has_more, asked_us, _beyond(answer.data, place))
 
 
-def _id(thing: Any) -> str:
-    return str(thing.id)
+def _beyond(things: Sequence[Base], place: Place) -> Place:
+    """Where reading goes on after these; an empty page leads nowhere.
+
+    Only what stands as far down as the oldest can be met again by reading on, so what
+    has to be remembered does not grow with the list.
+    """
+    if not things:
+        return TOP
+    ids = frozenset(map(ref, things))
+    oldest_s = min(map(created_at, things))
+    stays = place.oldest_s is not None and oldest_s >= place.oldest_s
+    return Place(
+        after=ref(things[-1]),
+        met=ids | place.met if stays or place.oldest_s is None else ids,
+        oldest_s=place.oldest_s if stays else oldest_s,
+    )
+
+
+def _leads_on(page: Page, place: Place) -> bool:
+    """Whether it shows something new that is not newer than all that was met."""
+    if all(ref(thing) in place.met for thing in page.data):
+        return False
+    if place.oldest_s is None:
+        return True
+    return min(map(created_at, page.data)) <= place.oldest_s

@@ -1,240 +1,124 @@
-"""The worker: walk the account into the mirror, catch up on what changed meanwhile.
+"""The worker: copy the account once, from then on follow its events.
 
-Pages come in as an argument. A page and its cursor are stored together, and no
-transaction is open while Stripe is asked; so it may stop anywhere and go on later.
+The first run walks every list; later ones read what Stripe's events name. Stopped
+anywhere, the next run goes on, and all ways end in the same mirror.
 """
 
 import logging
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
 
-import msgspec
-
-from connector import mirror, walks
+from connector import copies, mirror, walks
 from connector.database import transaction
-from connector.errors import StripeRefused, UnknownStripeShape
-from connector.listings import LISTINGS
-from connector.stripe_objects import Base, Customer, StripeEvent, labelled, trimmed
-from connector.walks import Cursor, Walk
+from connector.errors import LedgerUnusable
+from connector.intake import Intake
+from connector.ranges import Range
+from connector.refresh import follow_events
+from connector.walks import Walk
 
 log = logging.getLogger(__name__)
 
-# Where each listing's objects are kept.
-TABLES = {
-    "products": "products",
-    "prices": "prices",
-    "archived prices": "prices",
-    "coupons": "coupons",
-    "customers": "customers",
-    "subscriptions": "subscriptions",
-    "invoices": "invoices",
-    "invoice items": "invoice_items",
-    "events": "events",
-}
 # Objects were seen to become visible some time after their creation.
 OVERLAP_S = 600
-# Stripe keeps events for 30 days. A walk taken up again later could not learn what has
-# changed since it began; a day is left for the walk itself.
+# Events this new are left for the next run: one may still be on its way.
+UNSETTLED_S = 10
+# Stripe keeps events for 30 days. Whoever comes later could not learn what has changed;
+# a day is left for the run itself.
 RESUMABLE_US = 29 * 86_400 * 1_000_000
-# What is asked for again when a walk is taken up; these can be asked for by creation.
-_NEWEST = (
-    "prices",
-    "customers",
-    "subscriptions",
-    "invoices",
-    "invoice items",
-    "events",
+# In the order of a walk: what others refer to comes first, events come last.
+STAGES = (
+    ("products", "prices", "archived prices", "coupons"),
+    ("customers", "subscriptions", "invoices", "invoice items"),
+    ("events",),
 )
-# Which objects an event may have left out of date.
-_EVENT_KINDS = {
-    "customer.subscription.": "subscriptions",
-    "invoice.": "invoices",
-    "customer.discount.": "",
-    "invoiceitem.": "invoice items",
-    "customer.": "customers",
-}
+# What a walk that was taken up again reads once more; these can be asked by creation.
+_NEWEST = ("prices", "customers", "subscriptions", "invoices", "invoice items")
 
 
-class Page(Protocol):
-    @property
-    def data(self) -> Sequence[Any]: ...
-    @property
-    def has_more(self) -> bool: ...
-    @property
-    def asked_us(self) -> int: ...
+def sync(intake: Intake, *, full: bool = False) -> None:
+    """Bring the mirror up to date, the cheapest way that leaves nothing out.
 
-
-class Source(Protocol):
-    """Where pages come from: ``StripeApi``, or a test's."""
-
-    def pages(
-        self, kind: str, after: str | None = None, extra: Sequence[tuple[str, str]] = ()
-    ) -> Iterator[Page]: ...
-
-    def one(self, kind: str, key: str) -> tuple[Any, int] | None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keeping:
-    """What may be stored of a customer: which label, which metadata."""
-
-    label: str = "name"
-    metadata_keys: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class Synced:
-    """What a run met. ``unreadable`` names events that could not be read."""
-
-    seen: dict[str, int] = field(default_factory=dict)
-    changed: int = 0
-    resumed: bool = False
-    unreadable: list[str] = field(default_factory=list)
-
-
-Progress = Callable[[str, int], None]
-
-
-def full_walk(
-    connection: sqlite3.Connection,
-    source: Source,
-    keeping: Keeping,
-    *,
-    now_us: Callable[[], int],
-    progress: Progress = lambda _kind, _seen: None,
-) -> Synced:
-    """Copy the whole account, going on where an interrupted walk stopped.
-
-    ``progress`` is told how many objects of a kind have been seen, after each page.
+    ``full`` walks everything even where following the events would do. Raises
+    ``Stopped``, and whatever Stripe refuses; what was fetched until then is kept.
     """
-    walk = walks.unfinished_walk(connection)
-    if walk is not None and now_us() - walk.started_us > RESUMABLE_US:
+    _same_account(intake)
+    walk = walks.unfinished_walk(intake.connection)
+    if walk is not None and intake.now_us() - walk.started_us > RESUMABLE_US:
         log.warning("sync.walk_too_old started_us=%d", walk.started_us)
-        with transaction(connection):
-            walks.abandon_walk(connection, walk)
+        with transaction(intake.connection):
+            walks.abandon_walk(intake.connection, walk)
         walk = None
-    result = Synced(resumed=walk is not None)
-    if walk is None:
-        with transaction(connection):
-            walk = walks.begin_walk(connection, now_us())
-    work = _Work(connection, source, keeping, walk, result)
-    for kind in LISTINGS:
-        work.walk_through(kind, progress)
-    if result.resumed:
-        work.look_at_the_newest()
-    work.catch_up()
+    read_until_us = walks.events_read_until_us(intake.connection)
+    if walk is not None:
+        intake.met.resumed = True
+        full_walk(intake, walk)
+    elif full or read_until_us is None:
+        full_walk(intake, _begin(intake))
+    elif intake.now_us() - read_until_us > RESUMABLE_US:
+        log.warning("sync.events_gone read_until_us=%d", read_until_us)
+        intake.met.why = "the last sync was more than 29 days ago"
+        full_walk(intake, _begin(intake))
+    else:
+        replay(intake, read_until_us)
+
+
+def _begin(intake: Intake) -> Walk:
+    with transaction(intake.connection):
+        return walks.begin_walk(intake.connection, intake.now_us())
+
+
+def full_walk(intake: Intake, walk: Walk) -> None:
+    """Read every list to its end, then what has changed since the walk began."""
+    connection = intake.connection
+    since_s = walk.started_us // 1_000_000 - OVERLAP_S
+    read_until_us = intake.now_us()
+    for stage in STAGES:
+        read_until_us = intake.read(_ranges(intake, walk, stage), walk)
+    if intake.met.resumed:
+        # What was created after the walk began may stand before its cursors.
+        intake.read([Range(kind, from_s=since_s) for kind in _NEWEST])
+        read_until_us = intake.read([Range("events", from_s=since_s)])
+    intake.read([Range("catalogue events", from_s=since_s)])
+    follow_events(intake, since_s)
     with transaction(connection):
         mirror.drop_unseen(connection, "invoice_items", walk.started_us)
-        walks.finish_walk(connection, walk, now_us())
-    return result
+        walks.finish_walk(connection, walk, intake.now_us())
+        walks.events_were_read(connection, read_until_us - UNSETTLED_S * 1_000_000)
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """One run of a walk: where from, where to, and what it has met."""
-
-    connection: sqlite3.Connection
-    source: Source
-    keeping: Keeping
-    walk: Walk
-    result: Synced
-
-    @property
-    def since_s(self) -> int:
-        """From when on something may have changed behind the walk's back."""
-        return self.walk.started_us // 1_000_000 - OVERLAP_S
-
-    def keep(
-        self,
-        kind: str,
-        things: Iterable[Any],
-        asked_us: int,
-        reached: Cursor | None = None,
-    ) -> None:
-        """Store objects, and the cursor that comes after them, in one transaction."""
-        stored = list(_stored(things, self.keeping, self.result))
-        with transaction(self.connection):
-            self.result.changed += mirror.put(
-                self.connection, TABLES[kind], stored, asked_us
-            )
-            if reached is not None:
-                walks.set_cursor(self.connection, self.walk, kind, reached)
-
-    def walk_through(self, kind: str, progress: Progress) -> None:
-        """All objects of a kind, from where an earlier run stopped."""
-        reached = walks.cursor(self.connection, self.walk, kind)
-        seen = self.result.seen
-        seen.setdefault(kind, 0)
-        if reached.done:
-            return
-        for page in self._pages_after(kind, reached):
-            after = page.data[-1].id if page.data else reached.after
-            cursor = Cursor(after, done=not page.has_more)
-            self.keep(kind, page.data, page.asked_us, cursor)
-            seen[kind] += len(page.data)
-            log.debug("sync.page kind=%s seen=%d after=%s", kind, seen[kind], after)
-            progress(kind, seen[kind])
-
-    def _pages_after(self, kind: str, reached: Cursor) -> Iterator[Page]:
-        """The pages after the cursor; all of them where its object has vanished."""
-        try:
-            yield from self.source.pages(kind, reached.after)
-        except StripeRefused as error:
-            if error.code != "resource_missing":
-                raise
-            log.warning("sync.cursor_gone kind=%s after=%s", kind, reached.after)
-            self.keep(kind, [], 0, Cursor(None, done=False))
-            yield from self.source.pages(kind)
-
-    def look_at_the_newest(self) -> None:
-        """Fetch what was created after a walk began: it stands before the cursor."""
-        for kind in _NEWEST:
-            extra = [("created[gte]", str(self.since_s))]
-            for page in self.source.pages(kind, extra=extra):
-                self.keep(kind, page.data, page.asked_us)
-
-    def catch_up(self) -> None:
-        """Fetch anew, once each, what events name that is newer than our copy.
-
-        An event is a hint: the object is fetched at the pinned version.
-        """
-        newest: dict[tuple[str, str], int] = {}
-        touched = mirror.touched_since(self.connection, self.since_s, _kind_of)
-        for kind, key, at_s in touched:
-            newest[kind, key] = max(at_s, newest.get((kind, key), 0))
-        for (kind, key), at_s in sorted(newest.items()):
-            fetched_us = mirror.fetched_us(self.connection, TABLES[kind], key)
-            if fetched_us // 1_000_000 <= at_s:
-                self._fetch(kind, key)
-
-    def _fetch(self, kind: str, key: str) -> None:
-        found = self.source.one(kind, key)
-        if found is not None:
-            thing, asked_us = found
-            self.keep(kind, [thing], asked_us)
-        elif kind == "invoice items":  # all else keeps its worth as evidence
-            with transaction(self.connection):
-                mirror.drop(self.connection, TABLES[kind], key)
+def _ranges(intake: Intake, walk: Walk, stage: tuple[str, ...]) -> list[Range]:
+    """What these kinds are cut into; those not begun yet begin whole."""
+    found: list[Range] = []
+    with transaction(intake.connection):
+        for kind in stage:
+            known = walks.ranges(intake.connection, walk, kind)
+            if not known:
+                known = [Range(kind)]
+                walks.begin_range(intake.connection, walk, known[0])
+            found += known
+    return found
 
 
-def _kind_of(event_type: str) -> str:
-    for prefix, kind in _EVENT_KINDS.items():
-        if event_type.startswith(prefix):
-            return kind
-    return ""
+def replay(intake: Intake, read_until_us: int) -> None:
+    """Read the events since the last run, and fetch what they name."""
+    intake.met.mode = "events"
+    since_s = read_until_us // 1_000_000 - OVERLAP_S
+    until_us = intake.now_us() - UNSETTLED_S * 1_000_000
+    to_s = until_us // 1_000_000
+    lists = ("events", "catalogue events")
+    intake.read([Range(kind, since_s, to_s) for kind in lists])
+    follow_events(intake, since_s)
+    with transaction(intake.connection):
+        walks.events_were_read(intake.connection, max(until_us, read_until_us))
 
 
-def _stored(things: Iterable[Any], keeping: Keeping, result: Synced) -> Iterator[Base]:
-    """The objects as the mirror keeps them."""
-    for thing in things:
-        if isinstance(thing, Customer):
-            yield labelled(thing, keeping.label, keeping.metadata_keys)
-        elif isinstance(thing, StripeEvent):
-            try:
-                yield trimmed(thing)
-            except (UnknownStripeShape, msgspec.DecodeError):
-                result.unreadable.append(thing.id)
-        else:
-            yield thing
+def _same_account(intake: Intake) -> None:
+    """Refuse a key of another account: its objects would be mixed into this ledger."""
+    price = copies.sold_price(intake.connection)
+    if price is None:
+        intake.source.probe()
+    if price is None or intake.source.one("prices", price) is not None:
+        return
+    raise LedgerUnusable(
+        f"the key is of another Stripe account, or of another mode, than this ledger: "
+        f"{price}, which the ledger knows, is not there",
+        fix="use that account's key, or set `database` in config.toml to a file of its own",
+    )

@@ -1,10 +1,16 @@
 """Walks over the account, and how far an unfinished one has come.
 
-A cursor is stored in the transaction of its page, so a walk goes on where it stopped.
+A range is stored in the transaction of its page, so a walk goes on where it stopped.
+Also: until when events were followed, and what all of it cost.
 """
 
 import sqlite3
+from collections.abc import Sequence
+from datetime import date
 from typing import NamedTuple
+
+from connector.listings import going_on
+from connector.ranges import Range
 
 
 class Walk(NamedTuple):
@@ -29,7 +35,7 @@ def begin_walk(connection: sqlite3.Connection, now_us: int) -> Walk:
 
 def abandon_walk(connection: sqlite3.Connection, walk: Walk) -> None:
     """Forget a walk and how far it came; what it fetched stays."""
-    connection.execute("DELETE FROM cursors WHERE walk = ?", [walk.id])
+    connection.execute("DELETE FROM ranges WHERE walk = ?", [walk.id])
     connection.execute("DELETE FROM walks WHERE id = ?", [walk.id])
 
 
@@ -37,33 +43,87 @@ def finish_walk(connection: sqlite3.Connection, walk: Walk, now_us: int) -> None
     connection.execute(
         "UPDATE walks SET finished_us = ? WHERE id = ?", [now_us, walk.id]
     )
-    connection.execute("DELETE FROM cursors WHERE walk = ?", [walk.id])
+    connection.execute("DELETE FROM ranges WHERE walk = ?", [walk.id])
+
+
+def has_walked(connection: sqlite3.Connection) -> bool:
+    """Whether the account was ever copied to its end."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM walks WHERE finished_us IS NOT NULL)"
+    ).fetchone()
+    return bool(row[0])
 
 
 def last_synced_us(connection: sqlite3.Connection) -> int | None:
-    """When the newest complete walk began: until then the ledger knows everything."""
+    """Until when the ledger knows everything that Stripe has told."""
     row = connection.execute(
-        "SELECT max(started_us) FROM walks WHERE finished_us IS NOT NULL"
+        "SELECT max(known_us) FROM ("
+        " SELECT started_us AS known_us FROM walks WHERE finished_us IS NOT NULL"
+        " UNION ALL SELECT read_until_us FROM event_feed)"
     ).fetchone()
     return None if row[0] is None else int(row[0])
 
 
-class Cursor(NamedTuple):
-    after: str | None
-    done: bool
+def events_read_until_us(connection: sqlite3.Connection) -> int | None:
+    """Until when events were read and followed; None before the first walk's end."""
+    row = connection.execute("SELECT read_until_us FROM event_feed").fetchone()
+    return None if row is None else int(row[0])
 
 
-def cursor(connection: sqlite3.Connection, walk: Walk, kind: str) -> Cursor:
-    row = connection.execute(
-        "SELECT after, done FROM cursors WHERE walk = ? AND kind = ?", [walk.id, kind]
-    ).fetchone()
-    return Cursor(None, done=False) if row is None else Cursor(row[0], bool(row[1]))
-
-
-def set_cursor(
-    connection: sqlite3.Connection, walk: Walk, kind: str, reached: Cursor
-) -> None:
+def events_were_read(connection: sqlite3.Connection, until_us: int) -> None:
     connection.execute(
-        "INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?)",
-        [walk.id, kind, reached.after, int(reached.done)],
+        "INSERT INTO event_feed VALUES (1, ?)"
+        " ON CONFLICT (only) DO UPDATE SET read_until_us = excluded.read_until_us",
+        [until_us],
     )
+
+
+def ranges(connection: sqlite3.Connection, walk: Walk, kind: str) -> list[Range]:
+    """What a kind is cut into so far, done or not; the oldest first."""
+    rows = connection.execute(
+        "SELECT from_s, to_s, after, reached_s, done, id FROM ranges"
+        " WHERE walk = ? AND kind = ? ORDER BY from_s",
+        [walk.id, kind],
+    )
+    return [
+        Range(kind, from_s, to_s, going_on(after, reached_s), bool(done), row)
+        for from_s, to_s, after, reached_s, done, row in rows
+    ]
+
+
+def begin_range(connection: sqlite3.Connection, walk: Walk, begun: Range) -> None:
+    """Keep a new range, and know its row."""
+    inserted = connection.execute(
+        "INSERT INTO ranges (walk, kind, from_s, to_s) VALUES (?, ?, ?, ?)",
+        [walk.id, begun.kind, begun.from_s, begun.to_s],
+    )
+    begun.row = inserted.lastrowid
+
+
+def keep_ranges(connection: sqlite3.Connection, reached: Sequence[Range]) -> None:
+    """Store how far these have come; those without a row are not kept."""
+    connection.executemany(
+        "UPDATE ranges SET from_s = ?, to_s = ?, after = ?, reached_s = ?, done = ?"
+        " WHERE id = ?",
+        [
+            (r.from_s, r.to_s, r.place.after, r.place.oldest_s, int(r.done), r.row)
+            for r in reached
+            if r.row is not None
+        ],
+    )
+
+
+def count_reads(connection: sqlite3.Connection, day: date, reads: int) -> None:
+    """Stripe's read allowance is counted over 30 days."""
+    connection.execute(
+        "INSERT INTO reads VALUES (?, ?)"
+        " ON CONFLICT (day) DO UPDATE SET requests = requests + excluded.requests",
+        [str(day), reads],
+    )
+
+
+def reads_since(connection: sqlite3.Connection, day: date) -> int:
+    row = connection.execute(
+        "SELECT total(requests) FROM reads WHERE day >= ?", [str(day)]
+    ).fetchone()
+    return int(row[0])

@@ -8,17 +8,22 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from functools import cache
+from typing import Any
 
 import httpx
 
+from connector.crew import Crew
 from connector.demo import (
     AccountTransport,
     BundledAccount,
     bundled_folder,
 )
+from connector.intake import Intake, Keeping, Progress, Synced
+from connector.limiter import Limiter
 from connector.stripe_api import StripeApi
-from connector.sync import Keeping, Progress, Synced, full_walk
+from connector.sync import sync as bring_in
 from tests.billing import DAY, Account, Json, instant
 from tests.ledgers import Known, empty_ledger, settle
 
@@ -61,27 +66,52 @@ class Wire:
         if "limit" in request.url.params:
             url = request.url.copy_set_param("limit", str(self.page))
             request = httpx.Request("GET", url, headers=request.headers)
-        return AccountTransport(self.account).handle_request(request)
+        answer = AccountTransport(self.account).handle_request(request)
+        answer.headers["Date"] = formatdate(self.now_us() // 1_000_000, usegmt=True)
+        return answer
 
 
 def walk(
     connection: sqlite3.Connection,
     wire: Wire,
     keeping: Keeping = NAMES,
-    progress: Progress = lambda _kind, _seen: None,
+    progress: Progress = lambda _kind, _seen, _whole: None,
+    *,
+    full: bool = True,
+    workers: int = 1,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Synced:
+    """Bring the mirror up to date; ``full`` walks everything, as a first sync does."""
     transport = httpx.MockTransport(wire.handle)
-    with StripeApi(KEY, transport=transport, now_us=wire.now_us) as api:
-        return full_walk(
-            connection, api, keeping, now_us=wire.now_us, progress=progress
+    with (
+        StripeApi(
+            KEY, transport=transport, now_us=wire.now_us, limiter=Limiter.free()
+        ) as api,
+        Crew[Any](workers) as crew,
+    ):
+        intake = Intake(
+            connection=connection,
+            source=api,
+            crew=crew,
+            keeping=keeping,
+            now_us=api.asked_us,
+            progress=progress,
+            stopping=stopping,
         )
+        bring_in(intake, full=full)
+    return intake.met
 
 
 def sync(
-    connection: sqlite3.Connection, wire: Wire, zone: str = "UTC"
+    connection: sqlite3.Connection,
+    wire: Wire,
+    zone: str = "UTC",
+    *,
+    full: bool = True,
+    workers: int = 1,
 ) -> tuple[Synced, Known]:
-    """Walk, then bring the ledger up to date, as ``stripe-nrr sync`` does."""
-    synced = walk(connection, wire)
+    """Bring mirror and ledger up to date, as ``stripe-nrr sync`` does."""
+    synced = walk(connection, wire, full=full, workers=workers)
     return synced, settle(connection, wire.now_us() // 1_000_000, zone)
 
 

@@ -259,11 +259,11 @@ def wait_until_asked(
 def test_one_sync_at_a_time(desk: Desk, stripe: Served) -> None:
     """The second one says so and exits 75; reports go on."""
     stripe.spoil(on("/v1/invoices", delayed(3)))
-    first = desk.start("sync")
+    first = desk.start("sync", "--full")
     wait_until_asked(stripe, "/v1/invoices", first)
     second = desk.run("sync")
     assert second.code == 75
-    assert "another sync holds" in second.err
+    assert f"another sync (process {first.pid} on " in second.err
     assert desk.run("report").code == 0
     first.communicate(timeout=60)
     assert first.returncode == 0
@@ -345,7 +345,7 @@ def test_a_key_that_may_not_read_names_the_permission(
     desk: Desk, stripe: Served
 ) -> None:
     stripe.forbidden = {"invoices"}
-    ran = desk.run("sync")
+    ran = desk.run("sync", "--full")
     assert ran.code == 1
     assert "may not read /v1/invoices" in ran.err
     assert "Invoices: read" in ran.err

@@ -28,6 +28,9 @@ def test_no_file_at_all_is_a_configuration() -> None:
         database=Path("stripe-nrr.db"),
         zone=ZoneInfo("UTC"),
         api_base="https://api.stripe.com",
+        workers=8,
+        requests_per_second=20.0,
+        requests_per_second_in_all=80.0,
         policy=Policy(),
         label="name",
         metadata_keys=(),
@@ -41,6 +44,11 @@ def test_every_key_is_read() -> None:
         timezone = "Europe/Berlin"
         [stripe]
         api_base = "http://127.0.0.1:12111"
+        [sync]
+        workers = 32
+        requests_per_second = 12.5
+        requests_per_second_in_all = 25
+        status_file = "status.json"
         [policy]
         past_due = "after_days:30"
         pause_collection = "excluded"
@@ -61,6 +69,10 @@ def test_every_key_is_read() -> None:
         database=Path("books/ledger.db"),
         zone=ZoneInfo("Europe/Berlin"),
         api_base="http://127.0.0.1:12111",
+        workers=32,
+        requests_per_second=12.5,
+        requests_per_second_in_all=25.0,
+        status_file=Path("status.json"),
         policy=Policy(
             past_due_days=30,
             pause_collection_counts=False,
@@ -163,6 +175,21 @@ def test_every_fault_is_named_at_once() -> None:
             'database = "~nobody-is-called-so/x.db"',
             "database is '~nobody-is-called-so/x.db': give a path",
             id="the home of nobody",
+        ),
+        pytest.param(
+            "[sync]\nworkers = 0",
+            "sync.workers is 0: give a whole number from 1 to 64",
+            id="nobody to work",
+        ),
+        pytest.param(
+            "[sync]\nworkers = true",
+            "sync.workers is True: give a whole number from 1 to 64",
+            id="a yes for a number",
+        ),
+        pytest.param(
+            "[sync]\nrequests_per_second = -1",
+            "sync.requests_per_second is -1: give a number from 1 to 1000",
+            id="a pace that goes backwards",
         ),
         pytest.param(
             'timezone = "../../etc/passwd"',

@@ -23,6 +23,7 @@ from connector.cli import stripe_nrr
 from connector.database import exclusive_sync, open_database, put_setting
 from connector.demo import BundledAccount
 from connector.errors import ConnectorError, Unvalued
+from connector.limiter import Limiter
 from connector.stripe_api import StripeApi
 from tests.books import lived, post
 from tests.ledgers import empty_ledger
@@ -107,8 +108,16 @@ def said(status: int, message: str) -> None:
 
 def asked(answer: Callable[[httpx.Request], httpx.Response], base: str) -> None:
     transport = httpx.MockTransport(answer)
-    with StripeApi(KEY, base, transport=transport, sleep=lambda _: None) as api:
+    free = Limiter.free()
+    with StripeApi(
+        KEY, base, transport=transport, sleep=lambda _: None, limiter=free
+    ) as api:
         list(api.pages("customers"))
+
+
+def stopped() -> None:
+    with Limiter().turn("/v1/customers", stopping=lambda: True):
+        pass
 
 
 def unreachable(_: httpx.Request) -> httpx.Response:
@@ -195,6 +204,13 @@ def syncing(*, into: str = "stripe-nrr.db", of: str = "") -> None:
         with_ledger("sync", "-q", walked=False, account=of)
 
 
+def synced_and_then(wire: Wire, *, stopping: bool = False) -> None:
+    """A second sync, of a ledger that knows the shop."""
+    with empty_ledger() as connection:
+        walk(connection, Wire(shop(), SEEN))
+        walk(connection, wire, stopping=lambda: stopping)
+
+
 RATES = ["date,currency,rate", "2024-01-02,usd,0.90"]
 
 EXHIBITS: Mapping[str, Provoked] = {
@@ -220,8 +236,15 @@ EXHIBITS: Mapping[str, Provoked] = {
     "a list that repeats itself": lambda: answered(
         200, {"data": [{"id": "prod_1"}], "has_more": True}
     ),
+    "asked to stop": stopped,
+    "asked to stop between two pages": lambda: synced_and_then(
+        Wire(shop(), SEEN), stopping=True
+    ),
     "an unknown shape": lambda: answered(200, {"data": [{"id": 7}]}),
     # the ledger's file
+    "a ledger of another account": lambda: synced_and_then(
+        Wire(BundledAccount({}), SEEN)
+    ),
     "no ledger": lambda: opened(None),
     "not a database": lambda: opened(b"Dear diary, " * 100),
     "somebody else's database": lambda: opened(foreign()),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector import mirror, refusals, walks
+from connector import copies, mirror, refusals, walks
 from connector.database import transaction
 from connector.listings import LISTINGS
 from connector.mirror import dirty, put
@@ -37,7 +37,6 @@ from connector.stripe_objects import (
     labelled,
     trimmed,
 )
-from connector.walks import Cursor
 from tests.ledgers import empty_ledger
 
 RECORDED = Path(__file__).parent.parent / "fixtures" / "recorded"
@@ -91,7 +90,7 @@ def test_whatever_the_order_the_copy_asked_for_last_stays(order: list[int]) -> N
         for asked_s in order:
             put(db, "subscriptions", [sub(quantity=asked_s)], asked_s * S)
         assert quantity(db) == 4
-        assert mirror.fetched_us(db, "subscriptions", "sub_1") == 4 * S
+        assert copies.fetched_us(db, "subscriptions", "sub_1") == 4 * S
 
 
 def test_an_older_copy_marks_nobody(db: sqlite3.Connection) -> None:
@@ -125,7 +124,7 @@ def test_what_is_the_same_marks_nobody_but_is_known_to_be_newer(
     marked(db)
     assert put(db, "subscriptions", [sub()], 2 * S) == 0
     assert marked(db) == []
-    assert mirror.fetched_us(db, "subscriptions", "sub_1") == 2 * S
+    assert copies.fetched_us(db, "subscriptions", "sub_1") == 2 * S
 
 
 @pytest.mark.parametrize(
@@ -182,7 +181,7 @@ def test_a_page_that_is_not_kept_marks_nobody(db: sqlite3.Connection) -> None:
     with pytest.raises(ZeroDivisionError), transaction(db):
         _ = put(db, "subscriptions", [sub()], 1 * S) / 0
     assert marked(db) == []
-    assert mirror.fetched_us(db, "subscriptions", "sub_1") == 0
+    assert copies.fetched_us(db, "subscriptions", "sub_1") == 0
 
 
 # --- a change of the catalogue ---
@@ -489,8 +488,8 @@ def test_a_pending_item_is_kept_until_a_whole_walk_no_longer_meets_it(
     put(db, "invoice_items", items[:1], 3 * S)
     assert mirror.drop_unseen(db, "invoice_items", walk.started_us) == 1
     assert marked(db) == ["cus_2"]
-    assert mirror.fetched_us(db, "invoice_items", "ii_1") == 3 * S
-    assert mirror.fetched_us(db, "invoice_items", "ii_2") == 0
+    assert copies.fetched_us(db, "invoice_items", "ii_1") == 3 * S
+    assert copies.fetched_us(db, "invoice_items", "ii_2") == 0
 
 
 # --- whom to derive, and when ---
@@ -529,35 +528,3 @@ def test_refusals_are_replaced_by_each_derivation(db: sqlite3.Connection) -> Non
     assert refusals.known(db) == [refusal("price"), refusal("quantity")]
     refusals.put(db, "cus_1", [refusal("price")])
     assert refusals.known(db) == [refusal("price")]
-
-
-# --- walks ---
-
-
-def test_a_walk_is_taken_up_until_it_is_finished(db: sqlite3.Connection) -> None:
-    assert walks.unfinished_walk(db) is None
-    walk = walks.begin_walk(db, 1 * S)
-    assert walks.unfinished_walk(db) == walk
-    assert walks.last_synced_us(db) is None
-    walks.finish_walk(db, walk, 2 * S)
-    assert walks.unfinished_walk(db) is None
-    assert walks.last_synced_us(db) == 1 * S
-
-
-def test_a_walk_that_was_given_up_leaves_nothing(db: sqlite3.Connection) -> None:
-    walk = walks.begin_walk(db, 1 * S)
-    walks.set_cursor(db, walk, "invoices", Cursor("in_1", done=False))
-    walks.abandon_walk(db, walk)
-    assert walks.unfinished_walk(db) is None
-    assert walks.last_synced_us(db) is None
-
-
-def test_a_cursor_is_one_kind_s_of_one_walk(db: sqlite3.Connection) -> None:
-    first = walks.begin_walk(db, 1 * S)
-    walks.set_cursor(db, first, "invoices", Cursor("in_5", done=False))
-    walks.set_cursor(db, first, "invoices", Cursor("in_2", done=True))
-    assert walks.cursor(db, first, "invoices") == Cursor("in_2", done=True)
-    assert walks.cursor(db, first, "prices") == Cursor(None, done=False)
-    walks.finish_walk(db, first, 2 * S)
-    second = walks.begin_walk(db, 3 * S)
-    assert walks.cursor(db, second, "invoices") == Cursor(None, done=False)

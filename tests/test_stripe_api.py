@@ -21,10 +21,12 @@ from connector.errors import (
     StripeUnavailable,
     UnknownStripeShape,
 )
+from connector.limiter import Limiter
 from connector.listings import LISTINGS
 from connector.stripe_api import StripeApi
 from connector.stripe_http import ATTEMPTS, CONNECT_ATTEMPTS, checked_base, shown
 from connector.stripe_objects import ref
+from tests.clocks import Clock
 
 BASE = "https://api.stripe.com"
 KEY = "rk_live_51AbCdEfGhIjKlMnOpQrStUv"
@@ -44,7 +46,7 @@ class Client(NamedTuple):
 @pytest.fixture
 def client() -> Iterator[Client]:
     waits: list[float] = []
-    with StripeApi(KEY, sleep=waits.append) as api:
+    with StripeApi(KEY, sleep=waits.append, limiter=Clock().limiter()) as api:
         yield Client(api, waits)
 
 
@@ -149,14 +151,14 @@ def test_every_request_is_pinned_and_carries_the_key_in_one_place(
 
 @respx.mock
 def test_a_page_knows_when_its_request_began() -> None:
-    clock = iter([10, 20])
+    clock = Clock(10)
 
     def answer(_: httpx.Request) -> httpx.Response:
-        next(clock)  # time passes while Stripe answers
+        clock.us = 20  # time passes while Stripe answers
         return page("p1")
 
     respx.get(PRODUCTS).mock(side_effect=answer)
-    with StripeApi(KEY, now_us=lambda: next(clock)) as api:
+    with StripeApi(KEY, now_us=clock.now_us) as api:
         [only] = api.pages("products")
     assert only.asked_us == 10
 
@@ -689,7 +691,8 @@ class Answering(httpx.BaseTransport):
 
 
 def walked(answer: Callable[[httpx.Request], httpx.Response]) -> list[str]:
-    with StripeApi(KEY, transport=Answering(answer), sleep=lambda _: None) as api:
+    transport, free = Answering(answer), Limiter.free()
+    with StripeApi(KEY, transport=transport, sleep=lambda _: None, limiter=free) as api:
         return Client(api, []).ids()
 
 

@@ -18,12 +18,12 @@ from connector import ledger, mirror, walks
 from connector.database import open_database, transaction
 from connector.demo import BundledAccount, bundled_folder
 from connector.errors import StripeRefused
+from connector.intake import TABLES, Keeping
 from connector.listings import LISTINGS
 from connector.model import Movement, WindowKind
 from connector.periods import parse_month
 from connector.retention import measure, windows
 from connector.stripe_objects import InvoiceItem, Subscription, decode
-from connector.sync import TABLES, Keeping
 from tests.billing import DAY, Account, Json, Tier
 from tests.ledgers import KINDS, empty_ledger, read, settle
 from tests.synced import (
@@ -89,14 +89,19 @@ def test_progress_is_told_after_each_page(db: sqlite3.Connection) -> None:
     """A page that was told of is stored."""
     told: list[tuple[str, int, int]] = []
 
-    class Telling:
-        def __call__(self, kind: str, seen: int) -> None:
-            rows = db.execute(f"SELECT count(*) FROM stripe_{TABLES[kind]}")  # noqa: S608
-            told.append((kind, seen, rows.fetchone()[0]))
+    def telling(kind: str, seen: int, whole: int | None) -> None:
+        rows = db.execute(f"SELECT count(*) FROM stripe_{TABLES[kind]}")  # noqa: S608
+        told.append((kind, seen, rows.fetchone()[0]))
+        assert whole is not None
+        assert whole >= seen
 
-    walk(db, Wire(shop(), SEEN, page=4), progress=Telling())
+    walk(db, Wire(shop(), SEEN, page=4), progress=telling)
     assert [seen for kind, seen, _ in told if kind == "customers"] == [4, 6]
-    assert all(seen == rows for kind, seen, rows in told if "prices" not in kind)
+    assert all(
+        seen == rows
+        for kind, seen, rows in told
+        if kind not in ("prices", "archived prices", "catalogue events")
+    )
 
 
 @pytest.mark.parametrize(
@@ -166,15 +171,21 @@ def test_a_broken_walk_goes_on_and_ends_in_the_same_ledger(
 
 
 def test_what_was_fetched_is_not_fetched_again(db: sqlite3.Connection) -> None:
-    broken = Wire(shop(), SEEN, page=10, unplug_after=8)
+    broken = Wire(shop(), SEEN, page=10, unplug_after=10)
     with pytest.raises(Unplugged):
         walk(db, broken)
-    assert broken.asked[-1] == "/v1/invoices"
+    assert broken.asked.count("/v1/invoices") == 3
     rest = Wire(shop(), SEEN, page=10)
     assert walk(db, rest).resumed
-    assert rest.asked[0] == "/v1/invoices"
-    again = [path for path in rest.asked if path == "/v1/invoices"]
-    assert len(again) == 3 + 1  # the 29 that are left, and a look at the newest
+    assert rest.asked[:2] == ["/v1/prices/" + price_of(shop()), "/v1/invoices"]
+    # the 19 that are left, and a look at the newest
+    assert rest.asked.count("/v1/invoices") == 2 + 1
+
+
+def price_of(account: BundledAccount) -> str:
+    """The price by which the ledger knows its account again."""
+    first = min(account.objects["subscriptions"], key=lambda it: it["id"])
+    return str(first["items"]["data"][0]["price"]["id"])
 
 
 def test_another_process_goes_on_with_the_file(tmp_path: Path) -> None:
@@ -204,15 +215,18 @@ def test_a_refusal_half_way_keeps_what_was_fetched(db: sqlite3.Connection) -> No
     assert sync(db, Wire(shop(), SEEN))[1] == synced_shop()
 
 
-def test_a_cursor_whose_object_has_vanished_begins_its_list_again(
+def test_a_cursor_whose_object_has_vanished_goes_on_by_time(
     db: sqlite3.Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(Unplugged):
-        walk(db, Wire(shop(), SEEN, page=10, unplug_after=8))
-    [after] = db.execute("SELECT after FROM cursors WHERE kind = 'invoices'").fetchone()
+        walk(db, Wire(shop(), SEEN, page=10, unplug_after=10))
+    [after] = db.execute("SELECT after FROM ranges WHERE kind = 'invoices'").fetchone()
     left = without(shop(), "invoices", after)
-    walk(db, Wire(left, SEEN, page=10))
-    assert f"sync.cursor_gone kind=invoices after={after}" in caplog.text
+    rest = Wire(left, SEEN, page=10)
+    walk(db, rest)
+    assert f"intake.cursor_gone kind=invoices after={after}" in caplog.text
+    # refused, then the 19 that are left, and a look at the newest
+    assert rest.asked.count("/v1/invoices") == 1 + 2 + 1
     assert {it["id"] for it in left.objects["invoices"]} <= stored(db)[
         "invoices"
     ].keys()
@@ -438,7 +452,7 @@ def test_logs_name_no_customer_and_no_amount(
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="connector")
     sync(db, Wire(shop(), SEEN))
-    assert "sync.page kind=invoices seen=49" in caplog.text
+    assert "intake.page kind=invoices objects=49" in caplog.text
     for customer in shop().objects["customers"]:
         assert customer["name"] not in caplog.text
         assert customer["email"] not in caplog.text

@@ -1,0 +1,61 @@
+"""`stripe-nrr recompute`: the ledger derived anew from what was fetched."""
+
+import json
+from contextlib import closing
+from dataclasses import asdict
+
+import click
+
+from connector import mirror
+from connector.cli import Shell, rules_of
+from connector.cli_output import format_option, progress_shown, write
+from connector.database import transaction
+from connector.errors import NothingFound
+from connector.recompute import adopt
+from connector.recompute import recompute as derive
+
+
+@click.command()
+@click.option("--customer", metavar="ID", help="Only this customer.")
+@format_option
+@click.pass_obj
+def recompute(shell: Shell, customer: str | None, form: str) -> None:
+    """Derive the ledger anew from what was fetched, without asking Stripe.
+
+    For a changed [policy] or timezone (recorded as its own run, so that figures reported
+    before can still be read with --as-of), or to see that nothing changes.
+    """
+    shell.log_to_stderr()
+    rules = rules_of(shell.config)
+    with closing(shell.ledger()) as connection:
+        changed = adopt(connection, rules)
+        is_policy = changed is not None and changed.startswith("policy")
+        if changed is not None:
+            click.echo(changed, err=True)
+        with transaction(connection):
+            if customer is None:
+                mirror.mark_all(connection)
+            elif not mirror.mark_one(connection, customer):
+                raise NothingFound(
+                    f"nothing was ever fetched of customer {customer!r}",
+                    fix="give an id as Stripe shows it (cus_…), or run `stripe-nrr sync`",
+                )
+        with progress_shown(quiet=form == "json") as progress:
+            derived = derive(
+                connection,
+                rules,
+                cause="policy change" if is_policy else "manual",
+                now=shell.moment(connection),
+                progress=lambda done, whole: progress("deriving", done, whole),
+            )
+    figures = {
+        "customers": derived.customers,
+        "movements": derived.movements,
+        "retractions": derived.retractions,
+        "refused": [asdict(refusal) for refusal in derived.refusals],
+    }
+    text = (
+        f"{derived.customers:,} customers derived, {derived.movements:,} movements posted, "
+        f"{derived.retractions:,} retracted, {len(derived.refusals):,} objects not valued."
+    )
+    write(json.dumps(figures, indent=2) if form == "json" else text, None)

@@ -1,0 +1,74 @@
+"""Threads that wait for Stripe while one thread stores what came.
+
+Jobs go in with what they are about; what they return, or raise, comes out in the order
+in which it was done.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Generic, NamedTuple, Self, TypeVar
+
+T = TypeVar("T")
+
+
+class Done(NamedTuple, Generic[T]):
+    """A job's end: ``result``, or the ``error`` it raised."""
+
+    about: T
+    result: Any
+    error: BaseException | None
+
+
+class Crew(Generic[T]):
+    """So many jobs at once. Close it, or use it as a context manager.
+
+    The threads are daemons: a job that hangs in the network does not keep a process
+    alive that was asked to end.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.under_way = 0
+        self._jobs: queue.SimpleQueue[tuple[T, Callable[[], Any]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._done: queue.SimpleQueue[Done[T]] = queue.SimpleQueue()
+        for number in range(size):
+            name = f"crew-{number}"
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for _number in range(self.size):
+            self._jobs.put(None)
+
+    @property
+    def idle(self) -> int:
+        return self.size - self.under_way
+
+    def ask(self, about: T, job: Callable[[], Any]) -> None:
+        self.under_way += 1
+        self._jobs.put((about, job))
+
+    def done(self, timeout_s: float | None = None) -> list[Done[T]]:
+        """All that is done by now; waits for the first, empty after ``timeout_s``."""
+        ended: list[Done[T]] = []
+        with suppress(queue.Empty):
+            ended.append(self._done.get(timeout=timeout_s))
+            while True:
+                ended.append(self._done.get_nowait())
+        self.under_way -= len(ended)
+        return ended
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            about, fetch = job
+            try:
+                ended = Done(about, fetch(), None)
+            except BaseException as error:  # noqa: BLE001 - raised again by who asked
+                ended = Done(about, None, error)
+            self._done.put(ended)

@@ -1,0 +1,306 @@
+"""Stripe's answers come in over many threads and are stored by one.
+
+Where they come from is an argument. A page and how far its range has come are stored
+together, and no transaction is open while Stripe is asked; so it may stop anywhere.
+"""
+
+import logging
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from connector import copies, mirror, walks
+from connector.crew import Crew, Done
+from connector.database import transaction
+from connector.errors import Stopped, StripeRefused, UnknownStripeShape
+from connector.listings import EVERYTHING, TOP, Page, Place, Span
+from connector.ranges import Range, worth_cutting
+from connector.stripe_objects import Base, Customer, StripeEvent, labelled, trimmed
+from connector.walks import Walk
+
+log = logging.getLogger(__name__)
+
+# Where each listing's objects are kept.
+TABLES: Mapping[str, str] = {
+    "products": "products",
+    "prices": "prices",
+    "archived prices": "prices",
+    "coupons": "coupons",
+    "customers": "customers",
+    "subscriptions": "subscriptions",
+    "invoices": "invoices",
+    "invoice items": "invoice_items",
+    "events": "events",
+    "catalogue events": "events",
+}
+POLL_S = 0.5  # how soon a request to stop is noticed
+# What is under way may end within so many seconds after a request to stop.
+DRAIN_S = 6
+
+
+class Named(NamedTuple):
+    """An object that something names: its kind in ``LISTINGS``, and its id."""
+
+    kind: str
+    id: str
+
+
+Param = tuple[str, str]
+Found = tuple[Any, int] | None  # an object and when it was asked for; None: gone
+
+
+class Source(Protocol):
+    """Where answers come from: ``StripeApi``, or a test's. Asked by many threads."""
+
+    def page(
+        self,
+        kind: str,
+        span: Span = EVERYTHING,
+        place: Place = TOP,
+        *,
+        extra: Sequence[Param] = (),
+        whole: Container[str] = (),
+    ) -> Page: ...
+
+    def pages(
+        self, kind: str, after: str | None = None, extra: Sequence[Param] = ()
+    ) -> Iterator[Page]: ...
+
+    def one(self, kind: str, key: str) -> Found: ...
+
+    def probe(self) -> None:
+        """One cheap read: the key is right, and Stripe's clock is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """What may be stored of a customer: which label, which metadata."""
+
+    label: str = "name"
+    metadata_keys: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Synced:
+    """What a run met. ``mode`` is ``full`` or ``events``; ``why``, if it was not asked.
+
+    ``unreadable`` names events that could not be read.
+    """
+
+    mode: str = "full"
+    why: str = ""
+    seen: dict[str, int] = field(default_factory=dict)
+    changed: int = 0
+    resumed: bool = False
+    unreadable: list[str] = field(default_factory=list)
+
+
+# Told a kind, how many objects of it were seen, and about how many there are.
+Progress = Callable[[str, int, int | None], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Intake:
+    """One run: where answers come from, where they go, and what was met."""
+
+    connection: sqlite3.Connection
+    source: Source
+    crew: Crew[Any]
+    keeping: Keeping
+    now_us: Callable[[], int]
+    met: Synced = field(default_factory=Synced)
+    progress: Progress = lambda _kind, _seen, _whole: None
+    stopping: Callable[[], bool] = lambda: False
+
+    def keep(self, kind: str, things: Iterable[Any], asked_us: int) -> None:
+        """Store objects as they may be kept; runs inside the caller's transaction."""
+        stored = list(_stored(things, self.keeping, self.met))
+        self.met.changed += mirror.put(self.connection, TABLES[kind], stored, asked_us)
+
+    def read(
+        self, ranges: list[Range], walk: Walk | None = None, *, cut: bool = True
+    ) -> int:
+        """Read lists to their end; return when the first of these requests began.
+
+        Ranges of ``walk`` are kept, so that another run can go on with them.
+        """
+        waiting = deque(each for each in ranges if not each.done)
+        for each in ranges:
+            self.met.seen.setdefault(each.kind, 0)
+        began_us = self.now_us()
+        limits = {each.kind: self._limits_s(each.kind) for each in ranges}
+        whole = copies.settled_long_invoices(self.connection, began_us // 1_000_000)
+
+        def more() -> tuple[Range, Callable[[], Page]] | None:
+            if not waiting and cut:
+                waiting.extend(self._cut(ranges, limits, walk))
+            if not waiting:
+                return None
+            each = waiting.popleft()
+            ask = partial(_page, self.source, each.kind, each.extra, whole)
+            return each, partial(ask, each.span, each.place)
+
+        def took(ended: Sequence[Done[Range]]) -> None:
+            with transaction(self.connection):
+                for each, page, _ in ended:
+                    self.keep(each.kind, page.data, page.asked_us)
+                    each.went_on(page)
+                walks.keep_ranges(self.connection, [done.about for done in ended])
+            for each, page, _ in ended:
+                self.met.seen[each.kind] += len(page.data)
+                log.debug("intake.page kind=%s objects=%d", each.kind, len(page.data))
+                if not each.done:
+                    waiting.appendleft(each)
+            for kind in dict.fromkeys(done.about.kind for done in ended):
+                self._tell(kind, ranges, limits[kind])
+
+        self._drive(more, took)
+        return began_us
+
+    def fetch(self, names: Iterable[Named]) -> list[Any]:
+        """Fetch each object and keep it; return those that are there.
+
+        One that is gone keeps its last copy, as evidence; but a pending invoice item
+        that is gone, or is on an invoice by now, is pending no more.
+        """
+        left = iter(names)
+        there: list[Any] = []
+
+        def more() -> tuple[Named, Callable[[], Found]] | None:
+            name = next(left, None)
+            return None if name is None else (name, partial(self.source.one, *name))
+
+        def took(ended: Sequence[Done[Named]]) -> None:
+            with transaction(self.connection):
+                for name, found, _ in ended:
+                    thing, asked_us = found or (None, 0)
+                    waits = getattr(thing, "invoice", None) is None
+                    if name.kind == "invoice items" and not (thing and waits):
+                        mirror.drop(self.connection, TABLES[name.kind], name.id)
+                    elif thing is not None:
+                        self.keep(name.kind, [thing], asked_us)
+                        there.append(thing)
+            self.met.seen["objects of events"] = self.met.seen.get(
+                "objects of events", 0
+            ) + len(ended)
+
+        self._drive(more, took)
+        return there
+
+    def read_pending_of(self, customers: Iterable[str]) -> None:
+        """Read these customers' pending invoice items anew; forget those that are not."""
+        left = iter(customers)
+
+        def more() -> tuple[str, Callable[[], list[Page]]] | None:
+            customer = next(left, None)
+            if customer is None:
+                return None
+            extra = [("customer", customer)]
+            return customer, lambda: [*self.source.pages("invoice items", extra=extra)]
+
+        def took(ended: Sequence[Done[str]]) -> None:
+            with transaction(self.connection):
+                for customer, pages, _ in ended:
+                    for page in pages:
+                        self.keep("invoice items", page.data, page.asked_us)
+                    mirror.drop_unseen(
+                        self.connection, "invoice_items", pages[0].asked_us, customer
+                    )
+
+        self._drive(more, took)
+
+    def _drive(
+        self,
+        more: Callable[[], tuple[Any, Callable[[], Any]] | None],
+        took: Callable[[Sequence[Done[Any]]], None],
+    ) -> None:
+        """Keep everybody busy until nothing is left or something fails.
+
+        After a failure what is under way is still stored, then the failure is raised.
+        """
+        trouble: BaseException | None = None
+        until_s: float | None = None
+        while True:
+            if trouble is None and self.stopping():
+                trouble = Stopped()
+                until_s = time.monotonic() + DRAIN_S
+            while trouble is None and self.crew.idle and (job := more()) is not None:
+                self.crew.ask(*job)
+            overdue = until_s is not None and time.monotonic() > until_s
+            if not self.crew.under_way or overdue:
+                break
+            ended = self.crew.done(POLL_S)
+            trouble = trouble or next((d.error for d in ended if d.error), None)
+            if good := [done for done in ended if done.error is None]:
+                took(good)
+        if trouble is not None:
+            raise trouble
+
+    def _cut(
+        self,
+        ranges: list[Range],
+        limits: Mapping[str, tuple[int, int]],
+        walk: Walk | None,
+    ) -> list[Range]:
+        """The older half of the fullest range, as a range of its own, or nothing."""
+        fullest = worth_cutting(ranges, limits)
+        if fullest is None:
+            return []
+        older = fullest.cut(*limits[fullest.kind])
+        ranges.append(older)
+        log.debug("intake.cut kind=%s at=%d", older.kind, fullest.from_s)
+        if walk is not None:
+            with transaction(self.connection):
+                walks.begin_range(self.connection, walk, older)
+                walks.keep_ranges(self.connection, [fullest])
+        return [older]
+
+    def _limits_s(self, kind: str) -> tuple[int, int]:
+        """Between which seconds a kind's objects were created."""
+        now_s = self.now_us() // 1_000_000
+        return copies.oldest_s(self.connection, TABLES[kind], now_s), now_s
+
+    def _tell(
+        self, kind: str, ranges: Iterable[Range], limits: tuple[int, int]
+    ) -> None:
+        left = sum(each.left(*limits) for each in ranges if each.kind == kind)
+        seen = self.met.seen[kind]
+        self.progress(kind, seen, seen + int(left))
+
+
+def _page(
+    source: Source,
+    kind: str,
+    extra: Sequence[Param],
+    whole: Container[str],
+    span: Span,
+    place: Place,
+) -> Page:
+    """The page there; by time alone where the object that it should follow has gone."""
+    try:
+        return source.page(kind, span, place, extra=extra, whole=whole)
+    except StripeRefused as error:
+        if error.code != "resource_missing" or place.after is None:
+            raise
+        log.warning("intake.cursor_gone kind=%s after=%s", kind, place.after)
+        return source.page(kind, *place.by_time(span), extra=extra, whole=whole)
+
+
+def _stored(things: Iterable[Any], keeping: Keeping, met: Synced) -> Iterator[Base]:
+    """The objects as the mirror keeps them."""
+    for thing in things:
+        if isinstance(thing, Customer):
+            yield labelled(thing, keeping.label, keeping.metadata_keys)
+        elif isinstance(thing, StripeEvent):
+            try:
+                yield trimmed(thing)
+            except (UnknownStripeShape, msgspec.DecodeError):
+                met.unreadable.append(thing.id)
+        else:
+            yield thing

@@ -1,0 +1,42 @@
+"""Sync the mirror, then settle the ledger: what a scheduled run does, and the demo."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from connector.errors import Stopped
+from connector.intake import Intake
+from connector.recompute import Recomputed, adopt, recompute
+from connector.rules import Rules
+from connector.sync import sync
+
+
+def bring_up_to_date(
+    intake: Intake,
+    rules: Rules,
+    *,
+    full: bool = False,
+    announce: Callable[[str], None] = lambda _text: None,
+) -> Recomputed:
+    """What was derived; what was met is in ``intake.met``.
+
+    Rules other than before are applied first, as a run of their own, so that no figure
+    changes for two reasons at once; ``announce`` is told in words. Raises ``Stopped``.
+    """
+
+    def now() -> datetime:
+        return datetime.fromtimestamp(intake.now_us() / 1_000_000, tz=UTC)
+
+    def derived(done: int, whole: int) -> None:
+        intake.progress("customers derived", done, whole)
+        if intake.stopping() and done < whole:
+            raise Stopped
+
+    changed = adopt(intake.connection, rules)
+    if changed is not None:
+        announce(f"{changed}: deriving every customer anew")
+        cause = "policy change" if changed.startswith("policy") else "manual"
+        recompute(intake.connection, rules, cause=cause, now=now(), progress=derived)
+    sync(intake, full=full)
+    return recompute(
+        intake.connection, rules, cause="sync", now=now(), progress=derived
+    )

@@ -1,0 +1,193 @@
+"""The scheduled job: when it runs next, what it leaves for monitoring, how it ends."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connector.cli_output import DurationParam
+from connector.schedule import LONGEST_BACK_OFF, SPREAD, pause_s
+from connector.status import Status, Summary, read_status, write_status
+from tests.commands import Desk
+from tests.loopback import Served, delayed, failing, on, serving
+from tests.synced import shop
+
+STATUS = '[sync]\nstatus_file = "status.json"\n'
+
+
+# --- when ---
+
+
+@pytest.mark.parametrize(
+    ("failures", "times"),
+    [(0, 1), (1, 1), (2, 2), (3, 4), (4, 8), (50, LONGEST_BACK_OFF)],
+)
+def test_pauses_grow_with_each_failure_after_the_first(
+    failures: int, times: int
+) -> None:
+    assert pause_s(900, failures, 0.5) == 900 * times
+
+
+@given(st.integers(1, 10**6), st.integers(0, 99), st.floats(0, 1, exclude_max=True))
+def test_pauses_are_spread_but_never_by_much(
+    every_s: int, failures: int, chance: float
+) -> None:
+    middle_s = pause_s(every_s, failures, 0.5)
+    assert (
+        abs(pause_s(every_s, failures, chance) - middle_s) <= middle_s * SPREAD * 1.01
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("15m", 900), ("2h", 7_200), ("1d", 86_400)]
+)
+def test_durations(text: str, seconds: int) -> None:
+    assert DurationParam().convert(text, None, None) == seconds
+
+
+@pytest.mark.parametrize("text", ["15", "m", "0m", "-1m", "1.5h", "15 minutes"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="write it as 15m"):
+        DurationParam().convert(text, None, None)
+
+
+# --- what is left for monitoring ---
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def summary(known_until: datetime | None = NOON) -> Summary:
+    return Summary(
+        mode="events",
+        why="",
+        resumed=False,
+        seen={"events": 3},
+        changed=1,
+        unreadable_events=[],
+        customers=1,
+        movements=1,
+        retractions=0,
+        refused=[],
+        requests=4,
+        retries=0,
+        limited=0,
+        requests_in_30_days=40,
+        known_until=known_until,
+        seconds=0.5,
+    )
+
+
+def test_the_status_counts_failures_until_a_success(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    for minutes in (1, 2):
+        now = NOON + timedelta(minutes=minutes)
+        write_status(path, read_status(path).failed(now, now, "no connection"))
+    failed = read_status(path)
+    assert (failed.ok, failed.failures, failed.error) == (False, 2, "no connection")
+    assert failed.last_success_at is None
+    assert failed.lag_s is None
+    later = NOON + timedelta(minutes=5)
+    write_status(path, failed.succeeded(later, later, summary()))
+    good = read_status(path)
+    assert (good.ok, good.failures, good.error, good.lag_s) == (True, 0, "", 300)
+    assert good.last == summary()
+    worse = good.failed(later, later + timedelta(minutes=5), "rate limit")
+    assert (worse.last_success_at, worse.lag_s) == (later, 600)
+
+
+def test_a_file_of_something_else_is_no_status(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    path.write_text("[]")
+    assert read_status(path) == Status()
+
+
+# --- the process ---
+
+
+def wait_until(true: Callable[[], object], process: "subprocess.Popen[str]") -> None:
+    for _ in range(6_000):
+        if true():
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+    pytest.fail("it did not come to that")
+
+
+def ended(process: "subprocess.Popen[str]") -> tuple[str, str]:
+    """What it said until it ended, within the ten seconds that it may take."""
+    return process.communicate(timeout=10)
+
+
+def test_it_stays_survives_a_failure_and_ends_when_asked(tmp_path: Path) -> None:
+    with serving(shop(), faults=on("/v1/prices", failing(403))) as stripe:
+        desk = Desk(tmp_path, stripe.url).configure(STATUS)
+        process = desk.start("sync", "--every", "1s", "--format", "json")
+        path = desk.folder / "status.json"
+        wait_until(lambda: read_status(path).last_success_at, process)
+        process.send_signal(signal.SIGTERM)
+        out, err = ended(process)
+    assert process.returncode == 0
+    assert "error: Stripe refused /v1/prices (HTTP 403)" not in out
+    assert "(HTTP 403)" in err
+    assert "Traceback" not in err
+    first = json.JSONDecoder().raw_decode(out)[0]
+    assert first["mode"] == "full"
+    assert first["seen"]["customers"] == 6
+    status = read_status(path)
+    assert (status.ok, status.failures) == (True, 0)
+
+
+def asked(stripe: Served, path: str) -> bool:
+    return any(request.path == path for request in stripe.requests)
+
+
+@pytest.mark.parametrize("words", [["sync"], ["sync", "--every", "15m"]], ids=" ".join)
+def test_a_sync_that_is_asked_to_stop_finishes_its_page(
+    tmp_path: Path, words: list[str]
+) -> None:
+    """What was under way is stored, the walk is not done, and the next run goes on."""
+    with serving(shop(), faults=on("/v1/invoices", delayed(2))) as stripe:
+        desk = Desk(tmp_path, stripe.url).configure(STATUS)
+        process = desk.start(*words)
+        wait_until(lambda: asked(stripe, "/v1/invoices"), process)
+        process.send_signal(signal.SIGTERM)
+        _, err = ended(process)
+        assert process.returncode == (75 if words == ["sync"] else 0), err
+        stripe.requests.clear()
+        done = desk.run("sync", "--format", "json")
+        assert done.json["resumed"] is True
+        invoices = [r for r in stripe.requests if r.path == "/v1/invoices"]
+        assert len(invoices) == 1  # a look at the newest only
+
+
+def test_a_sync_in_a_long_back_off_ends_when_asked(tmp_path: Path) -> None:
+    with serving(shop(), faults=lambda _request: failing(503)) as stripe:
+        desk = Desk(tmp_path, stripe.url).configure("")
+        process = desk.start("sync")
+        wait_until(lambda: len(stripe.requests) > 3, process)
+        process.send_signal(signal.SIGTERM)
+        _, err = ended(process)
+    assert process.returncode == 75
+    assert "asked to stop" in err
+    assert not desk.ledger.exists()
+
+
+def test_the_status_file_tells_of_a_failure(tmp_path: Path) -> None:
+    with serving(shop()) as stripe:
+        desk = Desk(tmp_path, stripe.url).configure(STATUS)
+        assert desk.run("sync").code == 0
+        stripe.forbidden = {"invoices"}
+        assert desk.run("sync", "--full").code == 1
+    status = read_status(desk.folder / "status.json")
+    assert (status.ok, status.failures) == (False, 1)
+    assert "may not read /v1/invoices" in status.error
+    assert status.last_success_at is not None
+    assert status.lag_s is not None

@@ -1,0 +1,188 @@
+"""How far a walk has come, until when events were followed, and what it all cost."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import date
+
+import msgspec
+import pytest
+
+from connector import copies, mirror, walks
+from connector.listings import Place
+from connector.ranges import Range
+from connector.stripe_objects import (
+    Base,
+    Invoice,
+    InvoiceItem,
+    Line,
+    ListOf,
+    Period,
+    Price,
+    Product,
+    Subscription,
+    SubscriptionItem,
+)
+from tests.ledgers import empty_ledger
+
+S = 1_000_000  # microseconds
+DAY_S = 86_400
+NOW_S = 2_000 * DAY_S
+
+
+@pytest.fixture
+def db() -> Iterator[sqlite3.Connection]:
+    with empty_ledger() as connection:
+        yield connection
+
+
+def put(db: sqlite3.Connection, kind: str, *things: Base, at_s: int = NOW_S) -> None:
+    mirror.put(db, kind, things, at_s * S)
+
+
+# --- walks and their ranges ---
+
+
+def test_a_walk_is_taken_up_until_it_is_finished(db: sqlite3.Connection) -> None:
+    assert walks.unfinished_walk(db) is None
+    walk = walks.begin_walk(db, 1 * S)
+    assert walks.unfinished_walk(db) == walk
+    assert walks.last_synced_us(db) is None
+    walks.finish_walk(db, walk, 2 * S)
+    assert walks.unfinished_walk(db) is None
+    assert walks.last_synced_us(db) == 1 * S
+
+
+def test_a_walk_that_was_given_up_leaves_nothing(db: sqlite3.Connection) -> None:
+    walk = walks.begin_walk(db, 1 * S)
+    walks.begin_range(db, walk, Range("invoices"))
+    walks.abandon_walk(db, walk)
+    assert walks.unfinished_walk(db) is None
+    assert walks.last_synced_us(db) is None
+
+
+def test_ranges_are_one_kind_s_of_one_walk(db: sqlite3.Connection) -> None:
+    first = walks.begin_walk(db, 1 * S)
+    newer, older = Range("invoices", 50), Range("invoices", 0, 50)
+    for each in (newer, older):
+        walks.begin_range(db, first, each)
+    assert [r.span for r in walks.ranges(db, first, "invoices")] == [
+        (0, 50),
+        (50, None),
+    ]
+    assert walks.ranges(db, first, "prices") == []
+    walks.finish_walk(db, first, 2 * S)
+    second = walks.begin_walk(db, 3 * S)
+    assert walks.ranges(db, second, "invoices") == []
+
+
+def test_a_range_goes_on_where_it_was_left(db: sqlite3.Connection) -> None:
+    walk = walks.begin_walk(db, 1 * S)
+    left = Range("invoices")
+    walks.begin_range(db, walk, left)
+    left.from_s, left.place = 20, Place("in_5", frozenset({"in_5", "in_6"}), 70)
+    walks.keep_ranges(db, [left, Range("prices", done=True)])  # one without a row
+    [found] = walks.ranges(db, walk, "invoices")
+    assert found.span == (20, None)
+    assert found.place == Place("in_5", frozenset({"in_5"}), 70)
+    assert not found.done
+    left.done = True
+    walks.keep_ranges(db, [left])
+    assert [r.done for r in walks.ranges(db, walk, "invoices")] == [True]
+
+
+# --- events, and what was read ---
+
+
+def test_the_ledger_knows_until_the_last_event_that_was_followed(
+    db: sqlite3.Connection,
+) -> None:
+    assert walks.events_read_until_us(db) is None
+    walks.finish_walk(db, walks.begin_walk(db, 1 * S), 2 * S)
+    walks.events_were_read(db, 5 * S)
+    walks.events_were_read(db, 9 * S)
+    assert walks.events_read_until_us(db) == walks.last_synced_us(db) == 9 * S
+
+
+def test_reads_add_up_by_day(db: sqlite3.Connection) -> None:
+    for day, reads in ((1, 10), (2, 20), (2, 5), (3, 40)):
+        walks.count_reads(db, date(2026, 5, day), reads)
+    assert walks.reads_since(db, date(2026, 5, 2)) == 65
+    assert walks.reads_since(db, date(2026, 6, 1)) == 0
+
+
+# --- what the copies are ---
+
+
+def long_invoice(
+    key: str, *, status: str = "paid", age_days: int = 91, lines: int = 11
+) -> Invoice:
+    each = [
+        Line(id=f"il_{n}", amount=1, period=Period(start=1, end=2))
+        for n in range(lines)
+    ]
+    return Invoice(
+        id=key,
+        customer="cus_1",
+        created=NOW_S - age_days * DAY_S,
+        status=status,
+        lines=ListOf[Line](data=each),
+    )
+
+
+def test_only_long_and_settled_invoices_are_known_whole(db: sqlite3.Connection) -> None:
+    settled = [long_invoice("in_paid"), long_invoice("in_void", status="void")]
+    others = [
+        long_invoice("in_open", status="open"),
+        long_invoice("in_new", age_days=89),
+        long_invoice("in_short", lines=10),
+    ]
+    put(db, "invoices", *settled, *others)
+    assert copies.settled_long_invoices(db, NOW_S) == {"in_paid", "in_void"}
+
+
+def test_the_first_lines_of_an_invoice_do_not_replace_all_of_them(
+    db: sqlite3.Connection,
+) -> None:
+    whole = long_invoice("in_1")
+    put(db, "invoices", whole)
+    mirror.clear(db, "cus_1", None)
+    cut = ListOf[Line](data=whole.lines.data[:10], has_more=True)
+    put(db, "invoices", msgspec.structs.replace(whole, lines=cut), at_s=NOW_S + 1)
+    assert mirror.dirty(db) == []
+    assert copies.fetched_us(db, "invoices", "in_1") == (NOW_S + 1) * S
+
+
+def test_the_oldest_is_guessed_by_the_catalogue(db: sqlite3.Connection) -> None:
+    assert copies.oldest_s(db, "invoices", NOW_S) == copies.STRIPE_BEGAN_S
+    put(db, "products", Product(id="prod_1", created=700))
+    put(db, "prices", Price(id="price_1"))  # does not say when
+    assert copies.oldest_s(db, "invoices", NOW_S) == 700
+    put(db, "invoices", Invoice(id="in_1", customer="cus_1", created=600))
+    assert copies.oldest_s(db, "invoices", NOW_S) == 600
+    assert copies.oldest_s(db, "events", NOW_S) == NOW_S - copies.EVENTS_KEPT_S
+
+
+def test_what_is_missing_and_what_pends(db: sqlite3.Connection) -> None:
+    put(db, "prices", Price(id="price_1"))
+    assert copies.missing(db, "prices", ["price_2", "price_1"]) == ["price_2"]
+    for key, at_s in (("ii_1", 5), ("ii_2", 3)):
+        item = InvoiceItem(
+            id=key, amount=1, date=1, period=Period(start=1, end=2), customer="cus_1"
+        )
+        put(db, "invoice_items", item, at_s=at_s)
+    assert copies.pending_read_us(db) == {"cus_1": 3 * S}
+
+
+def test_an_account_is_known_again_by_a_price_that_was_sold(
+    db: sqlite3.Connection,
+) -> None:
+    put(db, "prices", Price(id="price_unsold"))
+    assert copies.sold_price(db) is None
+    item = SubscriptionItem(id="si_1", price=Price(id="price_sold"))
+    items = ListOf[SubscriptionItem](data=[item])
+    put(
+        db,
+        "subscriptions",
+        Subscription(id="sub_1", customer="cus_1", status="active", items=items),
+    )
+    assert copies.sold_price(db) == "price_sold"

@@ -8,8 +8,8 @@ import click
 from connector import ledger, mirror, refusals
 from connector.checks import refusal_findings, run_checks
 from connector.cli import Shell
-from connector.cli_reconcile import as_json, as_text, beside_stripe, unexplained
 from connector.cli_output import format_option, write
+from connector.cli_reconcile import as_json, as_text, beside_stripe, unexplained
 from connector.periods import local_day
 
 

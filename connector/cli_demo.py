@@ -96,7 +96,7 @@ def _run_demo(folder: Path) -> None:
             source=api,
             crew=crew,
             keeping=keeping_of(config),
-            now_us=api.asked_us,
+            now_us=api.stripe_us,
             progress=progress,
         )
         derived = bring_up_to_date(intake, rules_of(config), full=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from connector import walks
+from connector import copies, walks
 from connector.cli import Shell, rules_of
 from connector.cli_output import DurationParam, format_option, progress_shown, write
 from connector.config import Config, stripe_key
@@ -186,12 +186,14 @@ class _Job:
         full: bool,
     ) -> Summary:
         began_s, before = time.monotonic(), replace(self.api.reads)
+        if self.api.skew_us is None and copies.sold_price(connection) is None:
+            self.api.probe()  # else the first moments kept would be by our clock
         intake = Intake(
             connection=connection,
             source=self.api,
             crew=crew,
             keeping=keeping_of(self.config),
-            now_us=self.api.asked_us,
+            now_us=self.api.stripe_us,
             progress=progress,
             stopping=self.stop.is_set,
         )

@@ -74,9 +74,6 @@ class Source(Protocol):
 
     def one(self, kind: str, key: str) -> Found: ...
 
-    def probe(self) -> None:
-        """One cheap read: the key is right, and Stripe's clock is known."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keeping:
@@ -135,7 +132,7 @@ class Intake:
             self.met.seen.setdefault(each.kind, 0)
         began_us = self.now_us()
         limits = {each.kind: self._limits_s(each.kind) for each in ranges}
-        whole = copies.settled_long_invoices(self.connection, began_us // 1_000_000)
+        whole = self._known_whole() if walk is not None and "invoices" in limits else ()
 
         def more() -> tuple[Range, Callable[[], Page]] | None:
             if not waiting and cut:
@@ -261,6 +258,11 @@ class Intake:
                 walks.keep_ranges(self.connection, [fullest])
         return [older]
 
+    def _known_whole(self) -> Container[str]:
+        """Invoices of which every line is known, and will not change."""
+        now_s = self.now_us() // 1_000_000
+        return copies.settled_long_invoices(self.connection, now_s)
+
     def _limits_s(self, kind: str) -> tuple[int, int]:
         """Between which seconds a kind's objects were created."""
         now_s = self.now_us() // 1_000_000
@@ -301,6 +303,7 @@ def _stored(things: Iterable[Any], keeping: Keeping, met: Synced) -> Iterator[Ba
             try:
                 yield trimmed(thing)
             except (UnknownStripeShape, msgspec.DecodeError):
-                met.unreadable.append(thing.id)
+                if thing.id not in met.unreadable:
+                    met.unreadable.append(thing.id)
         else:
             yield thing

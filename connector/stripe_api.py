@@ -88,9 +88,9 @@ class StripeApi:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def asked_us(self) -> int:
-        """Now, by Stripe's clock."""
-        return self._http.asked_us()
+    def stripe_us(self) -> int:
+        """Now by Stripe's clock, or a little before; by ours before any answer."""
+        return self._http.by_stripe(self.now_us())
 
     @property
     def reads(self) -> Reads:
@@ -164,7 +164,7 @@ class StripeApi:
             for name, value in listing.params
             if name == "expand[]"
         ]
-        asked_us = self._http.asked_us()
+        began_us = self.now_us()
         path = f"{listing.path}/{key}"
         try:
             thing = self._http.get(path, expands, listing.type, listing.needs)
@@ -172,7 +172,7 @@ class StripeApi:
             if error.status == 404:
                 return None
             raise
-        return self._completed(thing), asked_us
+        return self._completed(thing), self._http.by_stripe(began_us)
 
     def _completed(self, thing: T) -> T:
         """The object with its nested list whole: Stripe cuts it at 10 or 20."""
@@ -225,8 +225,9 @@ class StripeApi:
     def _ask(
         self, path: str, params: Params, shape: type[Any], needs: str, place: Place
     ) -> Page:
-        asked_us = self._http.asked_us()
+        began_us = self.now_us()
         answer = self._http.get(path, params, _Answer[shape], needs)  # type: ignore[valid-type]
+        asked_us = self._http.by_stripe(began_us)
         return Page(answer.data, answer.has_more, asked_us, _beyond(answer.data, place))
 
 

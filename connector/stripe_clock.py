@@ -47,9 +47,9 @@ class StripeClock:
         is_close = least_us <= CLOSE_US and most_us >= -CLOSE_US
         return 0 if is_close else least_us
 
-    def asked_us(self) -> int:
-        """Now or a little before, for a request that begins."""
-        return self.now_us() + (0 if self._skew is None else self._skew.least_us)
+    def by_stripe(self, moment_us: int) -> int:
+        """One of our moments by Stripe's clock, or a little before it."""
+        return moment_us + (0 if self._skew is None else self._skew.least_us)
 
     def compare(self, date: str, began_us: int) -> None:
         """With the ``Date`` of an answer just read; ``began_us`` was its request's."""

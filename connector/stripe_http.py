@@ -161,9 +161,9 @@ class StripeHttp:
         """Stripe's clock minus ours, 0 within two seconds; None before any answer."""
         return self._clock.skew_us
 
-    def asked_us(self) -> int:
-        """Now by Stripe's clock, or a little before; by ours before any answer."""
-        return self._clock.asked_us()
+    def by_stripe(self, moment_us: int) -> int:
+        """A moment of ours by Stripe's clock, or a little before it."""
+        return self._clock.by_stripe(moment_us)
 
     def get(self, path: str, params: Params, shape: type[Any], needs: str) -> Any:
         """One answer; asked for again without an expand that Stripe does not allow.

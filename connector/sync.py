@@ -23,13 +23,13 @@ UNSETTLED_S = 10
 # Stripe keeps events for 30 days. Whoever comes later could not learn what has changed;
 # a day is left for the run itself.
 RESUMABLE_US = 29 * 86_400 * 1_000_000
-# In the order of a walk: what others refer to comes first, events come last.
+# In the order of a walk: what others refer to comes first.
 STAGES = (
     ("products", "prices", "archived prices", "coupons"),
-    ("customers", "subscriptions", "invoices", "invoice items"),
-    ("events",),
+    ("customers", "subscriptions", "invoices", "invoice items", "events"),
 )
 # What a walk that was taken up again reads once more; these can be asked by creation.
+_EVENTS = ("events", "catalogue events")
 _NEWEST = ("prices", "customers", "subscriptions", "invoices", "invoice items")
 
 
@@ -69,14 +69,12 @@ def full_walk(intake: Intake, walk: Walk) -> None:
     """Read every list to its end, then what has changed since the walk began."""
     connection = intake.connection
     since_s = walk.started_us // 1_000_000 - OVERLAP_S
-    read_until_us = intake.now_us()
     for stage in STAGES:
-        read_until_us = intake.read(_ranges(intake, walk, stage), walk)
+        intake.read(_ranges(intake, walk, stage), walk)
     if intake.met.resumed:
         # What was created after the walk began may stand before its cursors.
         intake.read([Range(kind, from_s=since_s) for kind in _NEWEST])
-        read_until_us = intake.read([Range("events", from_s=since_s)])
-    intake.read([Range("catalogue events", from_s=since_s)])
+    read_until_us = intake.read([Range(kind, from_s=since_s) for kind in _EVENTS])
     follow_events(intake, since_s)
     with transaction(connection):
         mirror.drop_unseen(connection, "invoice_items", walk.started_us)
@@ -103,8 +101,7 @@ def replay(intake: Intake, read_until_us: int) -> None:
     since_s = read_until_us // 1_000_000 - OVERLAP_S
     until_us = intake.now_us() - UNSETTLED_S * 1_000_000
     to_s = until_us // 1_000_000
-    lists = ("events", "catalogue events")
-    intake.read([Range(kind, since_s, to_s) for kind in lists])
+    intake.read([Range(kind, since_s, to_s) for kind in _EVENTS])
     follow_events(intake, since_s)
     with transaction(intake.connection):
         walks.events_were_read(intake.connection, max(until_us, read_until_us))
@@ -113,8 +110,6 @@ def replay(intake: Intake, read_until_us: int) -> None:
 def _same_account(intake: Intake) -> None:
     """Refuse a key of another account: its objects would be mixed into this ledger."""
     price = copies.sold_price(intake.connection)
-    if price is None:
-        intake.source.probe()
     if price is None or intake.source.one("prices", price) is not None:
         return
     raise LedgerUnusable(

@@ -94,7 +94,7 @@ def walk(
             source=api,
             crew=crew,
             keeping=keeping,
-            now_us=api.asked_us,
+            now_us=api.stripe_us,
             progress=progress,
             stopping=stopping,
         )

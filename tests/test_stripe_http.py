@@ -196,9 +196,9 @@ def test_what_is_asked_is_never_dated_later_than_by_stripe(
         date = formatdate((began_us + before_us + skew_us) // SECOND_US, usegmt=True)
         clock.us += before_us + after_us
         known.compare(date, began_us)
-        assert asked_us <= known.asked_us() <= clock.us + skew_us
-        assert known.asked_us() > clock.us + skew_us - after_us - SECOND_US
-        asked_us = known.asked_us()
+        assert asked_us <= known.by_stripe(clock.us) <= clock.us + skew_us
+        assert known.by_stripe(clock.us) > clock.us + skew_us - after_us - SECOND_US
+        asked_us = known.by_stripe(clock.us)
 
 
 def dated(clock: Clock, skew_s: int, takes_s: Iterable[float] = repeat(0.0)) -> Answer:
@@ -217,10 +217,10 @@ def test_requests_are_dated_by_stripe_s_clock_once_it_is_known(
 ) -> None:
     clock = Clock(NOON_US)
     with closing(http(dated(clock, -60), now_us=clock.now_us)) as stripe:
-        assert (stripe.skew_us, stripe.asked_us()) == (None, NOON_US)
+        assert (stripe.skew_us, stripe.by_stripe(clock.us)) == (None, NOON_US)
         read(stripe)
         assert stripe.skew_us == -60 * SECOND_US
-        assert stripe.asked_us() == NOON_US - 60 * SECOND_US
+        assert stripe.by_stripe(clock.us) == NOON_US - 60 * SECOND_US
         read(stripe)
     assert [record.getMessage() for record in caplog.records] == [
         "stripe_clock.off ours_ahead_s=+60"
@@ -237,7 +237,7 @@ def test_a_clock_that_was_set_is_believed() -> None:
     clock.us -= 60 * SECOND_US
     known.compare(date, clock.us)
     assert known.skew_us == 0
-    assert known.asked_us() == clock.us
+    assert known.by_stripe(clock.us) == clock.us
 
 
 def test_only_a_good_answer_sets_the_clock() -> None:

@@ -171,7 +171,7 @@ def test_a_broken_walk_goes_on_and_ends_in_the_same_ledger(
 
 
 def test_what_was_fetched_is_not_fetched_again(db: sqlite3.Connection) -> None:
-    broken = Wire(shop(), SEEN, page=10, unplug_after=10)
+    broken = Wire(shop(), SEEN, page=10, unplug_after=9)
     with pytest.raises(Unplugged):
         walk(db, broken)
     assert broken.asked.count("/v1/invoices") == 3
@@ -219,7 +219,7 @@ def test_a_cursor_whose_object_has_vanished_goes_on_by_time(
     db: sqlite3.Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(Unplugged):
-        walk(db, Wire(shop(), SEEN, page=10, unplug_after=10))
+        walk(db, Wire(shop(), SEEN, page=10, unplug_after=9))
     [after] = db.execute("SELECT after FROM ranges WHERE kind = 'invoices'").fetchone()
     left = without(shop(), "invoices", after)
     rest = Wire(left, SEEN, page=10)

@@ -41,7 +41,7 @@ def walk(url: str, ledger: Path, workers: int, rate: int) -> dict[str, Any]:
             source=api,
             crew=crew,
             keeping=Keeping(),
-            now_us=api.asked_us,
+            now_us=api.stripe_us,
         )
         sync(intake, full=True)
         seconds = time.perf_counter() - began_s

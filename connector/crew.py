@@ -54,12 +54,12 @@ class Crew(Generic[T]):
         self.under_way += 1
         self._jobs.put((about, job))
 
-    def done(self, timeout_s: float | None = None) -> list[Done[T]]:
-        """All that is done by now; waits for the first, empty after ``timeout_s``."""
+    def done(self, timeout_s: float | None = None, *, most: int = 64) -> list[Done[T]]:
+        """What is done by now; waits for the first, empty after ``timeout_s``."""
         ended: list[Done[T]] = []
         with suppress(queue.Empty):
             ended.append(self._done.get(timeout=timeout_s))
-            while True:
+            while len(ended) < most:
                 ended.append(self._done.get_nowait())
         self.under_way -= len(ended)
         return ended

@@ -1,7 +1,7 @@
 """Stripe's answers come in over many threads and are stored by one.
 
-Where they come from is an argument. A page and how far its range has come are stored
-together, and no transaction is open while Stripe is asked; so it may stop anywhere.
+Where they come from is an argument. Pages are stored together with how far their ranges
+have come, and no transaction waits for Stripe; so it may stop anywhere.
 """
 
 import logging
@@ -39,6 +39,7 @@ TABLES: Mapping[str, str] = {
     "events": "events",
     "catalogue events": "events",
 }
+TOGETHER = 4  # pages a transaction: fewer cost more, more keep the others waiting
 POLL_S = 0.5  # how soon a request to stop is noticed
 # What is under way may end within so many seconds after a request to stop.
 DRAIN_S = 6
@@ -120,44 +121,14 @@ class Intake:
         stored = list(_stored(things, self.keeping, self.met))
         self.met.changed += mirror.put(self.connection, TABLES[kind], stored, asked_us)
 
-    def read(
-        self, ranges: list[Range], walk: Walk | None = None, *, cut: bool = True
-    ) -> int:
+    def read(self, ranges: list[Range], walk: Walk | None = None) -> int:
         """Read lists to their end; return when the first of these requests began.
 
         Ranges of ``walk`` are kept, so that another run can go on with them.
         """
-        waiting = deque(each for each in ranges if not each.done)
-        for each in ranges:
-            self.met.seen.setdefault(each.kind, 0)
         began_us = self.now_us()
-        limits = {each.kind: self._limits_s(each.kind) for each in ranges}
-        whole = self._known_whole() if walk is not None and "invoices" in limits else ()
-
-        def more() -> tuple[Range, Callable[[], Page]] | None:
-            if not waiting and cut:
-                waiting.extend(self._cut(ranges, limits, walk))
-            if not waiting:
-                return None
-            each = waiting.popleft()
-            ask = partial(_page, self.source, each.kind, each.extra, whole)
-            return each, partial(ask, each.span, each.place)
-
-        def took(ended: Sequence[Done[Range]]) -> None:
-            with transaction(self.connection):
-                for each, page, _ in ended:
-                    self.keep(each.kind, page.data, page.asked_us)
-                    each.went_on(page)
-                walks.keep_ranges(self.connection, [done.about for done in ended])
-            for each, page, _ in ended:
-                self.met.seen[each.kind] += len(page.data)
-                log.debug("intake.page kind=%s objects=%d", each.kind, len(page.data))
-                if not each.done:
-                    waiting.appendleft(each)
-            for kind in dict.fromkeys(done.about.kind for done in ended):
-                self._tell(kind, ranges, limits[kind])
-
-        self._drive(more, took)
+        reading = _Reading(self, ranges, walk)
+        self.drive(reading.more, reading.store, reading.came)
         return began_us
 
     def fetch(self, names: Iterable[Named]) -> list[Any]:
@@ -173,7 +144,7 @@ class Intake:
             name = next(left, None)
             return None if name is None else (name, partial(self.source.one, *name))
 
-        def took(ended: Sequence[Done[Named]]) -> None:
+        def store(ended: Sequence[Done[Named]]) -> None:
             with transaction(self.connection):
                 for name, found, _ in ended:
                     thing, asked_us = found or (None, 0)
@@ -187,7 +158,7 @@ class Intake:
                 "objects of events", 0
             ) + len(ended)
 
-        self._drive(more, took)
+        self.drive(more, store)
         return there
 
     def read_pending_of(self, customers: Iterable[str]) -> None:
@@ -201,7 +172,7 @@ class Intake:
             extra = [("customer", customer)]
             return customer, lambda: [*self.source.pages("invoice items", extra=extra)]
 
-        def took(ended: Sequence[Done[str]]) -> None:
+        def store(ended: Sequence[Done[str]]) -> None:
             with transaction(self.connection):
                 for customer, pages, _ in ended:
                     for page in pages:
@@ -210,70 +181,93 @@ class Intake:
                         self.connection, "invoice_items", pages[0].asked_us, customer
                     )
 
-        self._drive(more, took)
+        self.drive(more, store)
 
-    def _drive(
+    def drive(
         self,
         more: Callable[[], tuple[Any, Callable[[], Any]] | None],
-        took: Callable[[Sequence[Done[Any]]], None],
+        store: Callable[[Sequence[Done[Any]]], None],
+        came: Callable[[Sequence[Done[Any]]], None] = lambda _ended: None,
     ) -> None:
         """Keep everybody busy until nothing is left or something fails.
 
-        After a failure what is under way is still stored, then the failure is raised.
+        What ``came`` may lead to more, which is asked for before it is stored: so nobody
+        waits for the disk. After a failure what is under way is still stored, then the
+        failure is raised.
         """
         trouble: BaseException | None = None
         until_s: float | None = None
+        good: list[Done[Any]] = []
         while True:
             if trouble is None and self.stopping():
                 trouble = Stopped()
                 until_s = time.monotonic() + DRAIN_S
             while trouble is None and self.crew.idle and (job := more()) is not None:
                 self.crew.ask(*job)
+            if good:
+                store(good)
             overdue = until_s is not None and time.monotonic() > until_s
             if not self.crew.under_way or overdue:
                 break
-            ended = self.crew.done(POLL_S)
+            ended = self.crew.done(POLL_S, most=TOGETHER)
             trouble = trouble or next((d.error for d in ended if d.error), None)
-            if good := [done for done in ended if done.error is None]:
-                took(good)
+            good = [done for done in ended if done.error is None]
+            came(good)
         if trouble is not None:
             raise trouble
 
-    def _cut(
-        self,
-        ranges: list[Range],
-        limits: Mapping[str, tuple[int, int]],
-        walk: Walk | None,
-    ) -> list[Range]:
-        """The older half of the fullest range, as a range of its own, or nothing."""
-        fullest = worth_cutting(ranges, limits)
-        if fullest is None:
-            return []
-        older = fullest.cut(*limits[fullest.kind])
-        ranges.append(older)
-        log.debug("intake.cut kind=%s at=%d", older.kind, fullest.from_s)
-        if walk is not None:
-            with transaction(self.connection):
-                walks.begin_range(self.connection, walk, older)
-                walks.keep_ranges(self.connection, [fullest])
-        return [older]
 
-    def _known_whole(self) -> Container[str]:
-        """Invoices of which every line is known, and will not change."""
-        now_s = self.now_us() // 1_000_000
-        return copies.settled_long_invoices(self.connection, now_s)
+class _Reading:
+    """Some lists on their way in, cut into ranges as it pays."""
 
-    def _limits_s(self, kind: str) -> tuple[int, int]:
-        """Between which seconds a kind's objects were created."""
-        now_s = self.now_us() // 1_000_000
-        return copies.oldest_s(self.connection, TABLES[kind], now_s), now_s
+    def __init__(self, intake: Intake, ranges: list[Range], walk: Walk | None) -> None:
+        self.intake, self.ranges, self.walk = intake, ranges, walk
+        self.waiting = deque(each for each in ranges if not each.done)
+        for each in ranges:
+            intake.met.seen.setdefault(each.kind, 0)
+        now_s = intake.now_us() // 1_000_000
+        self.limits = {
+            kind: (copies.oldest_s(intake.connection, TABLES[kind], now_s), now_s)
+            for kind in {each.kind for each in ranges}
+        }
+        self.whole: Container[str] = ()
+        if walk is not None and "invoices" in self.limits:
+            self.whole = copies.settled_long_invoices(intake.connection, now_s)
 
-    def _tell(
-        self, kind: str, ranges: Iterable[Range], limits: tuple[int, int]
-    ) -> None:
-        left = sum(each.left(*limits) for each in ranges if each.kind == kind)
-        seen = self.met.seen[kind]
-        self.progress(kind, seen, seen + int(left))
+    def more(self) -> tuple[Range, Callable[[], Page]] | None:
+        """The next page to ask for; the fullest range is halved where none waits."""
+        if not self.waiting:
+            fullest = worth_cutting(self.ranges, self.limits)
+            if fullest is None:
+                return None
+            older = fullest.cut(*self.limits[fullest.kind])
+            log.debug("intake.cut kind=%s at=%d", older.kind, fullest.from_s)
+            self.ranges.append(older)
+            self.waiting.append(older)
+        each = self.waiting.popleft()
+        ask = partial(_page, self.intake.source, each.kind, each.extra, self.whole)
+        return each, partial(ask, each.span, each.place)
+
+    def came(self, ended: Sequence[Done[Range]]) -> None:
+        for each, page, _ in ended:
+            each.went_on(page)
+            if not each.done:
+                self.waiting.appendleft(each)
+
+    def store(self, ended: Sequence[Done[Range]]) -> None:
+        intake = self.intake
+        seen = intake.met.seen
+        with transaction(intake.connection):
+            for each, page, _ in ended:
+                intake.keep(each.kind, page.data, page.asked_us)
+                seen[each.kind] += len(page.data)
+            if self.walk is not None:
+                walks.keep_ranges(intake.connection, self.walk, self.ranges)
+        for kind in dict.fromkeys(done.about.kind for done in ended):
+            log.debug("intake.page kind=%s seen=%d", kind, seen[kind])
+            own = [each for each in self.ranges if each.kind == kind]
+            left = sum(each.left(*self.limits[kind]) for each in own)
+            intake.progress(kind, seen[kind], seen[kind] + int(left))
 
 
 def _page(

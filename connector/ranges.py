@@ -64,9 +64,12 @@ class Range:
         return self.per_s * max(self._end_s(newest_s) - self._begin_s(oldest_s), 0)
 
     def cut(self, oldest_s: int, newest_s: int) -> "Range":
-        """Keep the newer half of what is left and return the older."""
-        begin_s = self._begin_s(oldest_s)
-        middle_s = begin_s + (self._end_s(newest_s) - begin_s) // 2
+        """Keep the newer half of what is left and return the older.
+
+        Of a single second nothing is kept: then nothing is left that could be cut again.
+        """
+        end_s = self._end_s(newest_s)
+        middle_s = end_s - (end_s - self._begin_s(oldest_s)) // 2
         older = Range(self.kind, self.from_s, middle_s, per_s=self.per_s)
         self.from_s = middle_s
         return older
@@ -85,11 +88,12 @@ def worth_cutting(
 ) -> Range | None:
     """The range with the most left in it; None where no cut would pay.
 
+    One that nobody has looked into stays whole: pages under way would reach into many.
     ``limits`` are the seconds between which each kind's objects lie.
     """
 
     def left(each: Range) -> float:
         return each.left(*limits[each.kind])
 
-    fullest = max(ranges, key=left, default=None)
+    fullest = max((each for each in ranges if each.seen), key=left, default=None)
     return fullest if fullest is not None and left(fullest) >= WORTH_CUTTING else None

@@ -84,15 +84,9 @@ def full_walk(intake: Intake, walk: Walk) -> None:
 
 def _ranges(intake: Intake, walk: Walk, stage: tuple[str, ...]) -> list[Range]:
     """What these kinds are cut into; those not begun yet begin whole."""
-    found: list[Range] = []
-    with transaction(intake.connection):
-        for kind in stage:
-            known = walks.ranges(intake.connection, walk, kind)
-            if not known:
-                known = [Range(kind)]
-                walks.begin_range(intake.connection, walk, known[0])
-            found += known
-    return found
+    known = [walks.ranges(intake.connection, walk, kind) for kind in stage]
+    pairs = zip(stage, known, strict=True)
+    return [each for kind, found in pairs for each in found or [Range(kind)]]
 
 
 def replay(intake: Intake, read_until_us: int) -> None:

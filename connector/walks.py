@@ -5,7 +5,7 @@ Also: until when events were followed, and what all of it cost.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import date
 from typing import NamedTuple
 
@@ -91,26 +91,26 @@ def ranges(connection: sqlite3.Connection, walk: Walk, kind: str) -> list[Range]
     ]
 
 
-def begin_range(connection: sqlite3.Connection, walk: Walk, begun: Range) -> None:
-    """Keep a new range, and know its row."""
-    inserted = connection.execute(
-        "INSERT INTO ranges (walk, kind, from_s, to_s) VALUES (?, ?, ?, ?)",
-        [walk.id, begun.kind, begun.from_s, begun.to_s],
-    )
-    begun.row = inserted.lastrowid
-
-
-def keep_ranges(connection: sqlite3.Connection, reached: Sequence[Range]) -> None:
-    """Store how far these have come; those without a row are not kept."""
-    connection.executemany(
-        "UPDATE ranges SET from_s = ?, to_s = ?, after = ?, reached_s = ?, done = ?"
-        " WHERE id = ?",
-        [
-            (r.from_s, r.to_s, r.place.after, r.place.oldest_s, int(r.done), r.row)
-            for r in reached
-            if r.row is not None
-        ],
-    )
+def keep_ranges(
+    connection: sqlite3.Connection, walk: Walk, reached: Iterable[Range]
+) -> None:
+    """Store how far these have come; a new one gets its row."""
+    for each in reached:
+        after, _, oldest_s = each.place
+        so_far = [each.from_s, each.to_s, after, oldest_s, int(each.done)]
+        if each.row is not None:
+            connection.execute(
+                "UPDATE ranges SET from_s = ?, to_s = ?, after = ?, reached_s = ?,"
+                " done = ? WHERE id = ?",
+                [*so_far, each.row],
+            )
+            continue
+        inserted = connection.execute(
+            "INSERT INTO ranges (from_s, to_s, after, reached_s, done, walk, kind)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [*so_far, walk.id, each.kind],
+        )
+        each.row = inserted.lastrowid
 
 
 def count_reads(connection: sqlite3.Connection, day: date, reads: int) -> None:

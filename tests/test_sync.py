@@ -452,7 +452,7 @@ def test_logs_name_no_customer_and_no_amount(
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="connector")
     sync(db, Wire(shop(), SEEN))
-    assert "intake.page kind=invoices objects=49" in caplog.text
+    assert "intake.page kind=invoices seen=49" in caplog.text
     for customer in shop().objects["customers"]:
         assert customer["name"] not in caplog.text
         assert customer["email"] not in caplog.text

@@ -54,7 +54,7 @@ def test_a_walk_is_taken_up_until_it_is_finished(db: sqlite3.Connection) -> None
 
 def test_a_walk_that_was_given_up_leaves_nothing(db: sqlite3.Connection) -> None:
     walk = walks.begin_walk(db, 1 * S)
-    walks.begin_range(db, walk, Range("invoices"))
+    walks.keep_ranges(db, walk, [Range("invoices")])
     walks.abandon_walk(db, walk)
     assert walks.unfinished_walk(db) is None
     assert walks.last_synced_us(db) is None
@@ -63,8 +63,7 @@ def test_a_walk_that_was_given_up_leaves_nothing(db: sqlite3.Connection) -> None
 def test_ranges_are_one_kind_s_of_one_walk(db: sqlite3.Connection) -> None:
     first = walks.begin_walk(db, 1 * S)
     newer, older = Range("invoices", 50), Range("invoices", 0, 50)
-    for each in (newer, older):
-        walks.begin_range(db, first, each)
+    walks.keep_ranges(db, first, [newer, older])
     assert [r.span for r in walks.ranges(db, first, "invoices")] == [
         (0, 50),
         (50, None),
@@ -78,15 +77,15 @@ def test_ranges_are_one_kind_s_of_one_walk(db: sqlite3.Connection) -> None:
 def test_a_range_goes_on_where_it_was_left(db: sqlite3.Connection) -> None:
     walk = walks.begin_walk(db, 1 * S)
     left = Range("invoices")
-    walks.begin_range(db, walk, left)
+    walks.keep_ranges(db, walk, [left])
     left.from_s, left.place = 20, Place("in_5", frozenset({"in_5", "in_6"}), 70)
-    walks.keep_ranges(db, [left, Range("prices", done=True)])  # one without a row
+    walks.keep_ranges(db, walk, [left])
     [found] = walks.ranges(db, walk, "invoices")
     assert found.span == (20, None)
     assert found.place == Place("in_5", frozenset({"in_5"}), 70)
     assert not found.done
     left.done = True
-    walks.keep_ranges(db, [left])
+    walks.keep_ranges(db, walk, [left])
     assert [r.done for r in walks.ranges(db, walk, "invoices")] == [True]
 
 

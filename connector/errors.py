@@ -8,6 +8,8 @@
       LedgerUnusable         the ledger file cannot be opened, read or written
       LedgerConflict         a movement is offered where another one already stands
       LedgerBusy             another sync holds the ledger: try again later
+      RulesDiffer            another process derives this ledger under other rules
+      CannotListen           an address to serve on is taken, or not this machine's
       NothingFound           what was asked for is not in the ledger
 
     Unvalued                 one object cannot be valued yet; caught by the timeline,
@@ -82,6 +84,14 @@ class LedgerBusy(ConnectorError):
     """Another process holds the ledger for a sync."""
 
     exit_code = 75
+
+
+class RulesDiffer(ConnectorError):
+    """The rules in force are not ours: deriving would mix two policies in one ledger."""
+
+
+class CannotListen(ConnectorError):
+    """An address of [serve] is somebody else's."""
 
 
 class NothingFound(ConnectorError):

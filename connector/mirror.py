@@ -69,7 +69,7 @@ def put(
     _write(connection, kind, rows, untouched)
     _mark(connection, dirty)
     if kind in _SHARED:
-        _mark_users(connection, [row.id for row in rows])
+        _mark_users(connection, [offered[row.id] for row in rows])
     return len(rows)
 
 
@@ -155,6 +155,27 @@ def mark_all(connection: sqlite3.Connection) -> int:
     return len(dirty(connection))
 
 
+def still_dirty(connection: sqlite3.Connection, customers: Iterable[str]) -> set[str]:
+    """Which of them are marked now; somebody else may have derived the others."""
+    query = "SELECT EXISTS (SELECT 1 FROM dirty_customers WHERE customer = ?)"
+    return {
+        each for each in customers if connection.execute(query, [each]).fetchone()[0]
+    }
+
+
+def touched(
+    connection: sqlite3.Connection, kind: str, things: Iterable[Base]
+) -> set[str]:
+    """Whose histories these objects belong to, or are used in."""
+    if kind in _SHARED:
+        return {
+            customer
+            for thing in things
+            for (customer,) in connection.execute(_USERS, {"quoted": _quoted(thing)})
+        }
+    return {owner for thing in things if (owner := _customer(kind, thing))}
+
+
 def mark_one(connection: sqlite3.Connection, customer: str) -> bool:
     """Mark a customer; False where nothing of it was ever fetched."""
     known = connection.execute(
@@ -179,7 +200,6 @@ def mark_due(connection: sqlite3.Connection, now_s: int) -> None:
 
 # Whose bodies name a shared object. Rare (prices hardly ever change), so a scan will do.
 _USERS = """
-    INSERT INTO dirty_customers
     SELECT customer FROM stripe_subscriptions
     WHERE customer IS NOT NULL AND instr(body, :quoted)
     UNION
@@ -195,13 +215,18 @@ _USERS = """
     WHERE stripe_subscriptions.customer IS NOT NULL AND instr(version.body, :quoted)
     UNION
     SELECT id FROM stripe_customers WHERE instr(body, :quoted)
-    ON CONFLICT DO NOTHING
 """
 
 
-def _mark_users(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
-    for key in ids:
-        connection.execute(_USERS, {"quoted": f'"{key}"'.encode()})
+def _mark_users(connection: sqlite3.Connection, things: Iterable[Base]) -> None:
+    for thing in things:
+        users = connection.execute(_USERS, {"quoted": _quoted(thing)}).fetchall()
+        _mark(connection, users)
+
+
+def _quoted(thing: Base) -> bytes:
+    """The object's id as other objects' bodies hold it."""
+    return f'"{_id(thing)}"'.encode()
 
 
 def dirty(connection: sqlite3.Connection) -> list[str]:
@@ -328,6 +353,15 @@ def drop(connection: sqlite3.Connection, kind: str, key: str) -> None:
         [key],
     ).fetchall()
     _mark(connection, [(customer,) for (customer,) in gone if customer])
+
+
+def owner(connection: sqlite3.Connection, kind: str, key: str) -> str | None:
+    """Whose history an object belongs to; None where it is not kept, or nobody's."""
+    row = connection.execute(
+        f"SELECT customer FROM stripe_{kind} WHERE id = ?",  # noqa: S608
+        [key],
+    ).fetchone()
+    return None if row is None else row[0]
 
 
 def fetched_us(connection: sqlite3.Connection, kind: str, key: str) -> int:

@@ -30,6 +30,9 @@ COMMANDS = {
     "explain": "cli_movements",
     "recompute": "cli_sync",
     "check": "cli_check",
+    "serve": "cli_serve",
+    "inbox": "cli_inbox",
+    "webhook-setup": "cli_webhook_setup",
 }
 SHORT_HELP = {
     "demo": "See it all on a bundled account: no key, no network.",
@@ -39,6 +42,9 @@ SHORT_HELP = {
     "explain": "Take one customer's MRR apart, down to the invoice line.",
     "recompute": "Derive the ledger anew from what was fetched; no network.",
     "check": "Prove the ledger's invariants; exit 3 with what breaks them.",
+    "serve": "Receive Stripe's webhooks: the ledger is live within seconds.",
+    "inbox": "Show the webhook events that wait or have failed; try them again.",
+    "webhook-setup": "Print how to make Stripe send webhooks here.",
 }
 
 
@@ -60,7 +66,7 @@ class LazyGroup(click.Group):
         from importlib import import_module
 
         module = import_module(f"connector.{COMMANDS[cmd_name]}")
-        command = getattr(module, cmd_name)
+        command = getattr(module, cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
 
@@ -83,6 +89,10 @@ class Shell:
 
     @cached_property
     def config(self) -> "Config":
+        return self.read_config()
+
+    def read_config(self) -> "Config":
+        """The configuration as it is now; ``config`` is as it was at the start."""
         from connector.config import load
 
         user_folder = Path(click.get_app_dir("stripe-nrr"))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -72,18 +73,29 @@ def sync(shell: Shell, form: str, *, quiet: bool) -> None:
 def _own_ledger(config: Config) -> Iterator[sqlite3.Connection]:
     """The ledger, created if need be, held against other syncs."""
     path = config.database
+    check_folder(path)
+    with exclusive_sync(path), closing(own_ledger(path)) as connection:
+        yield connection
+
+
+def check_folder(path: Path) -> None:
     if not path.parent.is_dir():
         raise LedgerUnusable(
             f"the folder of the ledger, {path.parent}, does not exist",
             fix="create it, or set `database` in config.toml",
         )
-    with exclusive_sync(path), closing(open_database(path, create=True)) as connection:
-        if setting(connection, "account") == "demo":
-            raise LedgerUnusable(
-                f"{path} holds the demo's account",
-                fix="set `database` in config.toml to a file of its own",
-            )
-        yield connection
+
+
+def own_ledger(path: Path) -> sqlite3.Connection:
+    """The ledger of a real account, created if need be; close it."""
+    connection = open_database(path, create=True)
+    if setting(connection, "account") != "demo":
+        return connection
+    connection.close()
+    raise LedgerUnusable(
+        f"{path} holds the demo's account",
+        fix="set `database` in config.toml to a file of its own",
+    )
 
 
 def _summary_text(summary: dict[str, Any], derived: Recomputed) -> str:

@@ -1,0 +1,163 @@
+"""`stripe-nrr serve`: webhooks in, the ledger live."""
+
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import click
+
+from connector.cli import Shell, rules_of
+from connector.cli_report import Asked, make_report
+from connector.cli_sync import check_folder, own_ledger
+from connector.config import stripe_key, webhook_secrets
+from connector.database import open_database
+from connector.model import WindowKind
+
+if TYPE_CHECKING:
+    from connector import admin
+    from connector.intake import Intake
+    from connector.metrics import Figure, Metrics
+    from connector.pulse import Pulse
+    from connector.worker import Worker
+
+FIGURES_S = 5.0  # how long figures are good for
+# A request waits for the interpreter at most so long behind a derivation.
+SWITCH_S = 0.0005
+
+
+@click.command()
+@click.pass_obj
+def serve(shell: Shell) -> None:
+    """Receive Stripe's webhooks and keep the ledger up to date within seconds.
+
+    Answers POST /webhooks/stripe on [serve] bind once an event is durable, then fetches
+    what it names and derives the customers concerned. /healthz, /readyz and /metrics are
+    on [serve] admin_bind. Needs STRIPE_API_KEY and STRIPE_WEBHOOK_SECRET (or the same
+    with _FILE; several secrets with commas in between).
+
+    Run `stripe-nrr sync` on a schedule all the same: it finds what a lost webhook would
+    have told. SIGTERM ends it, with exit code 0, after the batch in hand.
+    """
+    from connector import admin, metrics, server, webhook
+    from connector.intake import Intake
+    from connector.refresh import Work
+    from connector.stripe_api import StripeApi
+    from connector.sync import Keeping
+    from connector.worker import Worker
+
+    shell.log_to_stderr()
+    config = shell.config
+    secrets, key = webhook_secrets(os.environ), stripe_key(os.environ)
+    check_folder(config.database)
+    own_ledger(config.database).close()
+    counted = metrics.Metrics()
+    worker = Worker(config.database, lambda: rules_of(shell.read_config()))
+    with (
+        server.listen(*config.bind) as public,
+        server.listen(*config.admin_bind) as private,
+        StripeApi(key, config.api_base, sleep=worker.sleep) as api,
+        Intake(config.database, api.now_us, worker.wake) as intake,
+        worker.start(
+            Work(
+                source=api,
+                keeping=Keeping(label=config.label, metadata_keys=config.metadata_keys),
+                now_us=api.now_us,
+                stopping=worker.stopping,
+                count=counted.count,
+                timed=counted.timed,
+            )
+        ),
+    ):
+        door = webhook.Door(secrets=secrets, keep=intake.keep, count=counted.count)
+        desk = _desk(shell, counted, intake, worker)
+        listening = [
+            server.Listening(webhook.app(door), public),
+            server.Listening(admin.app(desk), private),
+        ]
+
+        def ready() -> None:
+            at, admin_at = public.getsockname(), private.getsockname()
+            click.echo(f"webhooks: http://{at[0]}:{at[1]}{webhook.PATH}", err=True)
+            click.echo(f"admin:    http://{admin_at[0]}:{admin_at[1]}/readyz", err=True)
+
+        sys.setswitchinterval(SWITCH_S)
+        told = server.run(listening, is_alive=desk.is_alive, ready=ready)
+    if not told:
+        sys.exit(1)
+
+
+def _desk(
+    shell: Shell, counted: "Metrics", intake: "Intake", worker: "Worker"
+) -> "admin.Desk":
+    from connector import admin, metrics, pulse
+
+    database = shell.config.database
+    figures = _remembered(lambda: _figures(shell))
+
+    def hindrances() -> Iterator[str]:
+        if not intake.is_alive or not worker.is_alive:
+            yield "a thread of the server has died"
+        if intake.failure is not None:
+            yield f"the last event could not be kept: {intake.failure}"
+        if worker.hindered is not None:
+            yield worker.hindered
+
+    def feel() -> "Pulse":
+        try:
+            return pulse.feel(database, time.time_ns() // 1_000, hindrances)
+        except sqlite3.Error as error:
+            return pulse.unreadable(error)
+
+    return admin.Desk(
+        is_alive=lambda: intake.is_alive and worker.is_alive,
+        pulse=feel,
+        exposition=lambda pulse: counted.exposition(
+            pulse, figures() if worker.hindered is None else []
+        ),
+        content_type=metrics.CONTENT_TYPE,
+    )
+
+
+def _figures(shell: Shell) -> list["Figure"]:
+    """The headline of each currency, as `report` shows it."""
+    from connector.metrics import Figure
+
+    with closing(open_database(shell.config.database)) as connection:
+        asked = Asked(kind=WindowKind.TRAILING_12)
+        report = make_report(connection, shell.config, shell.now(), asked)
+    headlines = [(part.currency, part.lines[-1].measured) for part in report.currencies]
+    return [
+        Figure(
+            currency=currency,
+            mrr_minor=measured.waterfall.closing_minor,
+            nrr=measured.retention.nrr,
+            grr=measured.retention.grr,
+        )
+        for currency, measured in headlines
+    ]
+
+
+def _remembered(
+    ask: Callable[[], list["Figure"]],
+) -> Callable[[], list["Figure"]]:
+    """The same answer for some seconds; longer where it takes long to give."""
+    lock = Lock()
+    answer: list[Figure] = []
+    until_s = 0.0
+
+    def remembered() -> list["Figure"]:
+        nonlocal answer, until_s
+        with lock:
+            began_s = time.monotonic()
+            if began_s >= until_s:
+                answer = ask()
+                took_s = time.monotonic() - began_s
+                until_s = began_s + took_s + max(FIGURES_S, 10 * took_s)
+            return answer
+
+    return remembered

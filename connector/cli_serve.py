@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from connector.worker import Worker
 
 FIGURES_S = 5.0  # how long figures are good for
-# A request waits for the interpreter at most so long behind a derivation.
-SWITCH_S = 0.0005
+# Every request hands the interpreter over several times; each time a derivation may keep
+# it for so long. Python's own 5 ms let acknowledgements wait for a tenth of a second.
+SWITCH_S = 0.0001
 
 
 @click.command()

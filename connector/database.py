@@ -129,6 +129,11 @@ def commits_of_others(connection: sqlite3.Connection) -> int:
     return int(version)
 
 
+def checkpoint(connection: sqlite3.Connection) -> None:
+    """Move what is committed from the log into the file, as far as nobody reads it."""
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+
 def is_writable(connection: sqlite3.Connection) -> bool:
     """Whether the file may be written; while somebody else writes it, it may."""
     connection.execute("PRAGMA busy_timeout = 0")

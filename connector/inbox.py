@@ -40,9 +40,12 @@ def prepare_to_keep(connection: sqlite3.Connection) -> None:
     """Let a commit return only once it would survive the loss of power.
 
     Where another connection writes, it says so at once: the caller looks again itself.
+    Moving the log into the file is left to others: nobody waits here for more than a
+    commit.
     """
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA busy_timeout = 0")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
 
 
 def keep(

@@ -15,7 +15,7 @@ from threading import Event, Thread
 from typing import Self
 
 from connector import inbox
-from connector.database import open_database, transaction
+from connector.database import checkpoint, open_database, transaction
 from connector.errors import ConfigError, RulesDiffer
 from connector.refresh import BATCH, Stopping, Work, hindrance, work_off
 from connector.rules import Rules
@@ -85,6 +85,7 @@ class Worker:
                     rules = self._cleared(connection, rules)
                     if self.hindered is None:
                         taken = work_off(connection, rules, work)
+                    checkpoint(connection)
                     if time.monotonic() - pruned_s > PRUNE_S:
                         pruned_s = time.monotonic()
                         with transaction(connection):

@@ -116,12 +116,11 @@ def start(desk: Desk) -> Server:
     """Start the server; it listens when this returns."""
     process = desk.start("serve")
     assert process.stderr is not None
-    told = [process.stderr.readline() for _ in range(2)]
-    found = [re.search(r"http://\S+", line) for line in told]
-    if None in found:
-        process.kill()
-        raise AssertionError("".join(told) + process.communicate()[1])
-    urls = [match[0] for match in found if match is not None]
+    told = ""
+    while len(urls := re.findall(r"http://\S+", told)) < 2:
+        line = process.stderr.readline()
+        assert line, told
+        told += line
     return Server(process, urls[0], urls[1].removesuffix("/readyz"))
 
 

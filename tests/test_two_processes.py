@@ -12,15 +12,17 @@ from hypothesis import strategies as st
 
 from connector import ledger, mirror
 from connector.database import open_database, transaction
+from connector.demo import BundledAccount
 from connector.errors import RulesDiffer
 from connector.ledger import ONE_TICK, Run, RunStart, Wanted
 from connector.model import Movement
 from connector.periods import instant
 from connector.recompute import BATCH, adopt, recompute
 from connector.stripe_objects import Price, Product
+from tests.billing import DAY, Account, add_months
 from tests.books import NOON, lived
 from tests.ledgers import empty_ledger
-from tests.synced import demo_now_s, walked_demo
+from tests.synced import OPENED, Wire, demo_now_s, walk, walked_demo
 from tests.test_recompute import IGNORING, RULES
 
 
@@ -108,18 +110,30 @@ def test_a_catalogue_that_changes_between_two_batches_is_read_again(
 
 
 def test_who_was_derived_meanwhile_is_not_derived_by_an_older_clock(
-    one: sqlite3.Connection, other: sqlite3.Connection
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A discount that has run out since the sync began stays run out."""
-    late = instant(demo_now_s()) + timedelta(days=400)
+    monkeypatch.setattr("connector.recompute.BATCH", 1)
+    acc = Account(OPENED)
+    price = acc.add_price(acc.add_product("Plan"), 12_000, interval="year")
+    spring = acc.add_coupon("SPRING", percent_off=50, duration="repeating", months=3)
+    for _ in range(2):
+        acc.subscribe(acc.add_customer(), price, coupon=spring)
+    early_s, late_s = OPENED + DAY, add_months(OPENED, 3)
+    path = tmp_path / "ledger.db"
+    with (
+        closing(open_database(path, create=True)) as one,
+        closing(open_database(path)) as other,
+    ):
+        walk(one, Wire(BundledAccount(acc.snapshot()), early_s))
 
-    def between(done: int, _: int) -> None:
-        if done == BATCH:
-            recompute(other, RULES, cause="webhook", now=late)
+        def between(_done: int, _whole: int) -> None:
+            recompute(other, RULES, cause="webhook", now=instant(late_s))
 
-    early = instant(demo_now_s())
-    done = recompute(one, RULES, cause="sync", now=early, progress=between)
-    assert done.retractions == 0
+        now = instant(early_s)
+        done = recompute(one, RULES, cause="sync", now=now, progress=between)
+        assert done.retractions == 0
+        assert [m.after_minor for m in live(one)] == [500, 500, 1_000, 1_000]
 
 
 # --- rules ---

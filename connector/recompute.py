@@ -6,6 +6,7 @@ anywhere, it leaves whole customers done and the others marked.
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -22,7 +23,11 @@ from connector.timeline import timeline
 
 # Raise it when a rule of the derivation changes: every ledger is then derived anew.
 DERIVATION = "1"
-BATCH = 200  # customers a transaction: a commit costs as much as deriving a few
+# Customers a transaction: a commit costs as much as deriving a few, and a webhook that
+# comes meanwhile waits for the end of it.
+BATCH = 25
+# Between transactions: without it nobody else would ever get to write.
+GIVE_WAY_S = 0.002
 
 
 class Recomputed(NamedTuple):
@@ -123,6 +128,8 @@ def recompute(
                 )
                 total = Posted(*map(sum, zip(total, posted, strict=True)))
         done += len(batch)
+        if done < len(waiting):
+            time.sleep(GIVE_WAY_S)
         progress(done, len(waiting))
     return Recomputed(done, *total, refusals.known(connection))
 

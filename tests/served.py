@@ -18,6 +18,7 @@ from tests.commands import Desk
 
 SECRET = "whsec_of_the_tests"  # noqa: S105
 PATIENCE_S = 20
+ENDS_S = 10  # after SIGTERM, as README promises
 PORTS = '[serve]\nbind = "127.0.0.1:0"\nadmin_bind = "127.0.0.1:0"\n'
 JSON = "application/json; charset=utf-8"
 
@@ -97,11 +98,17 @@ class Server:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE_S)
+        return self.process.wait(ENDS_S)
 
     def kill(self) -> None:
         self.process.kill()
         self.process.wait(PATIENCE_S)
+
+    def close(self) -> None:
+        self.client.close()
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -130,9 +137,6 @@ def serve(desk: Desk) -> Iterator[Server]:
     try:
         yield server
     finally:
-        server.client.close()
         if server.process.poll() is None:
             server.kill()
-        for pipe in (server.process.stdout, server.process.stderr):
-            if pipe is not None:
-                pipe.close()
+        server.close()

@@ -20,7 +20,7 @@ from connector.model import WindowKind
 
 if TYPE_CHECKING:
     from connector import admin
-    from connector.intake import Intake
+    from connector.group_commit import GroupCommit
     from connector.metrics import Figure, Metrics
     from connector.pulse import Pulse
     from connector.worker import Worker
@@ -45,8 +45,8 @@ def serve(shell: Shell) -> None:
     have told. SIGTERM ends it, with exit code 0, after the batch in hand.
     """
     from connector import admin, metrics, server, webhook
-    from connector.intake import Intake
-    from connector.refresh import Work
+    from connector.arrivals import Work
+    from connector.group_commit import GroupCommit
     from connector.stripe_api import StripeApi
     from connector.sync import Keeping
     from connector.worker import Worker
@@ -62,7 +62,7 @@ def serve(shell: Shell) -> None:
         server.listen(*config.bind) as public,
         server.listen(*config.admin_bind) as private,
         StripeApi(key, config.api_base, sleep=worker.sleep) as api,
-        Intake(config.database, api.now_us, worker.wake) as intake,
+        GroupCommit(config.database, api.now_us, worker.wake) as commits,
         worker.start(
             Work(
                 source=api,
@@ -74,8 +74,8 @@ def serve(shell: Shell) -> None:
             )
         ),
     ):
-        door = webhook.Door(secrets=secrets, keep=intake.keep, count=counted.count)
-        desk = _desk(shell, counted, intake, worker)
+        door = webhook.Door(secrets=secrets, keep=commits.keep, count=counted.count)
+        desk = _desk(shell, counted, commits, worker)
         listening = [
             server.Listening(webhook.app(door), public),
             server.Listening(admin.app(desk), private),
@@ -93,7 +93,7 @@ def serve(shell: Shell) -> None:
 
 
 def _desk(
-    shell: Shell, counted: "Metrics", intake: "Intake", worker: "Worker"
+    shell: Shell, counted: "Metrics", commits: "GroupCommit", worker: "Worker"
 ) -> "admin.Desk":
     from connector import admin, metrics, pulse
 
@@ -101,10 +101,10 @@ def _desk(
     figures = _remembered(lambda: _figures(shell))
 
     def hindrances() -> Iterator[str]:
-        if not intake.is_alive or not worker.is_alive:
+        if not commits.is_alive or not worker.is_alive:
             yield "a thread of the server has died"
-        if intake.failure is not None:
-            yield f"the last event could not be kept: {intake.failure}"
+        if commits.failure is not None:
+            yield f"the last event could not be kept: {commits.failure}"
         if worker.hindered is not None:
             yield worker.hindered
 
@@ -115,7 +115,7 @@ def _desk(
             return pulse.unreadable(error)
 
     return admin.Desk(
-        is_alive=lambda: intake.is_alive and worker.is_alive,
+        is_alive=lambda: commits.is_alive and worker.is_alive,
         pulse=feel,
         exposition=lambda pulse: counted.exposition(
             pulse, figures() if worker.hindered is None else []

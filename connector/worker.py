@@ -15,9 +15,9 @@ from threading import Event, Thread
 from typing import Self
 
 from connector import inbox
+from connector.arrivals import BATCH, Stopping, Work, hindrance, work_off
 from connector.database import checkpoint, open_database, transaction
 from connector.errors import ConfigError, RulesDiffer
-from connector.refresh import BATCH, Stopping, Work, hindrance, work_off
 from connector.rules import Rules
 
 log = logging.getLogger(__name__)

@@ -75,12 +75,12 @@ MAY_IMPORT = {
     | {"rules", "timeline", "movements", "mirror", "refusals", "ledger", "database"},
     # webhooks: the door, the thread that keeps, the thread that works off, the operator's
     "signatures": VOCABULARY,
-    "intake": VOCABULARY | {"inbox", "database"},
+    "group_commit": VOCABULARY | {"inbox", "database"},
     "webhook": VOCABULARY | {"hints", "inbox", "signatures"},
-    "refresh": VOCABULARY
+    "arrivals": VOCABULARY
     | {"stripe_objects", "inbox", "mirror", "walks", "database"}
     | {"rules", "recompute", "sync"},
-    "worker": VOCABULARY | {"inbox", "database", "rules", "refresh"},
+    "worker": VOCABULARY | {"inbox", "database", "rules", "arrivals"},
     "pulse": VOCABULARY | {"inbox", "walks", "database"},
     "metrics": VOCABULARY | {"pulse"},
     "admin": VOCABULARY | {"pulse"},

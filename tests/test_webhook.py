@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from connector import webhook
 from connector.database import open_database
-from connector.intake import Intake
+from connector.group_commit import GroupCommit
 from connector.listings import EVENT_TYPES
 from connector.webhook import MOST_BYTES, PATH, Door
 from tests.served import JSON, SECRET, headers, signature, thin
@@ -37,7 +37,7 @@ class House:
         self.counted: list[tuple[str, str]] = []
         self.now_s = float(NOW_S)
         open_database(path, create=True).close()
-        self.intake = Intake(path, lambda: NOW_S * 1_000_000, lambda: None)
+        self.commits = GroupCommit(path, lambda: NOW_S * 1_000_000, lambda: None)
 
     def ask(
         self,
@@ -53,7 +53,7 @@ class House:
     ) -> httpx.Response:
         door = Door(
             secrets=(SECRET, OLD),
-            keep=self.intake.keep,
+            keep=self.commits.keep,
             count=lambda *each: self.counted.append(each),
             now_s=lambda: self.now_s,
         )
@@ -73,7 +73,7 @@ class House:
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     monkeypatch.setattr(time, "time", lambda: float(NOW_S))  # the SDK's own clock
     made = House(tmp_path / "ledger.db")
-    with made.intake:
+    with made.commits:
         yield made
 
 
@@ -321,7 +321,7 @@ def test_an_event_that_cannot_be_made_durable_is_not_acknowledged(house: House) 
     answer = house.ask()
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
-    assert house.intake.failure == "no such table: inbox"
+    assert house.commits.failure == "no such table: inbox"
 
 
 # --- whatever comes ---
@@ -357,7 +357,7 @@ def asked(
 ) -> Iterator[Callable[..., httpx.Response]]:
     made = House(tmp_path_factory.mktemp("fuzzed") / "ledger.db")
     made.now_s = time.time()
-    with made.intake:
+    with made.commits:
         yield made.ask
 
 

@@ -38,8 +38,8 @@ class _Asked:
 
 
 @dataclass(slots=True)
-class Intake:
-    """The open inbox. Use it as a context manager: leaving it commits what waits."""
+class GroupCommit:
+    """The inbox, open. Use it as a context manager: leaving it commits what waits."""
 
     path: Path
     now_us: Callable[[], int]
@@ -49,7 +49,7 @@ class Intake:
     _thread: Thread = field(init=False)
 
     def __enter__(self) -> Self:
-        self._thread = Thread(target=self._run, name="intake", daemon=True)
+        self._thread = Thread(target=self._run, name="group commit", daemon=True)
         self._thread.start()
         return self
 
@@ -106,7 +106,7 @@ class Intake:
                 if is_busy and time.monotonic() < until_s:
                     time.sleep(LOOK_AGAIN_S)
                     continue
-                log.exception("intake.failed events=%d", len(arrived))
+                log.exception("group_commit.failed events=%d", len(arrived))
                 self.failure = str(error)
                 return error
             self.failure = None

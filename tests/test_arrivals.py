@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector import inbox, ledger, mirror
+from connector.arrivals import BATCH, Work, hindrance, work_off
 from connector.database import put_setting, transaction
 from connector.demo import AccountTransport, BundledAccount
 from connector.errors import RulesDiffer
@@ -21,7 +22,6 @@ from connector.hints import read_hint
 from connector.inbox import SECOND_US, TRIES, Arrived
 from connector.model import Movement
 from connector.recompute import adopt
-from connector.refresh import BATCH, Work, hindrance, work_off
 from connector.stripe_api import StripeApi
 from tests.billing import DAY, Account, Json
 from tests.ledgers import empty_ledger, settle

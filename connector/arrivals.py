@@ -168,7 +168,7 @@ def _as_kept(thing: Any, keeping: Keeping) -> Iterator[Base]:
         try:
             yield trimmed(thing)
         except (UnknownStripeShape, msgspec.DecodeError):
-            log.warning("refresh.unreadable event=%s", thing.id)
+            log.warning("arrivals.unreadable event=%s", thing.id)
     else:
         yield thing
 
@@ -190,7 +190,7 @@ def _derived(
     except RulesDiffer:
         raise
     except POISON:
-        log.warning("refresh.one_by_one customers=%d", len(customers))
+        log.warning("arrivals.one_by_one customers=%d", len(customers))
     else:
         return {}
     failed = {}
@@ -252,4 +252,4 @@ def _settled(
         if said:
             work.count(event.type, said)
         if error:
-            log.warning("refresh.%s event=%s %s", said, event.event, error)
+            log.warning("arrivals.%s event=%s %s", said, event.event, error)

@@ -17,6 +17,7 @@ from connector.facts import (
     EVENT,
     REGULAR,
     SAME_REQUEST_S,
+    SIGHTING,
     Fact,
     Holding,
     ItemFacts,
@@ -142,7 +143,10 @@ def _last_word(facts: list[Fact], state: Holding | None, left: list[Fact]) -> Fa
     if gone and stayed:
         return stayed[-1]
     news = [fact for fact in best if not _same(fact.holding, state)]
-    return (news or best)[-1]
+    word = (news or best)[-1]
+    # A webhook's object is fetched within the second of the event that shows the same.
+    told = [f for f in facts if f.rank == EVENT and _same(f.holding, word.holding)]
+    return told[-1] if told and word.rank == SIGHTING else word
 
 
 def _priced(

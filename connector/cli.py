@@ -31,6 +31,9 @@ COMMANDS = {
     "recompute": "cli_recompute",
     "check": "cli_check",
     "doctor": "cli_doctor",
+    "serve": "cli_serve",
+    "inbox": "cli_inbox",
+    "webhook-setup": "cli_webhook_setup",
 }
 SHORT_HELP = {
     "demo": "See it all on a bundled account: no key, no network.",
@@ -41,6 +44,9 @@ SHORT_HELP = {
     "recompute": "Derive the ledger anew from what was fetched; no network.",
     "check": "Prove the ledger's invariants; exit 3 with what breaks them.",
     "doctor": "See whether all is in place for a sync, and what to do where not.",
+    "serve": "Receive Stripe's webhooks: the ledger is live within seconds.",
+    "inbox": "Show the webhook events that wait or have failed; try them again.",
+    "webhook-setup": "Print how to make Stripe send webhooks here.",
 }
 
 
@@ -62,7 +68,7 @@ class LazyGroup(click.Group):
         from importlib import import_module
 
         module = import_module(f"connector.{COMMANDS[cmd_name]}")
-        command = getattr(module, cmd_name)
+        command = getattr(module, cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
 
@@ -85,6 +91,10 @@ class Shell:
 
     @cached_property
     def config(self) -> "Config":
+        return self.read_config()
+
+    def read_config(self) -> "Config":
+        """The configuration as it is now; ``config`` is as it was at the start."""
         from connector.config import load
 
         user_folder = Path(click.get_app_dir("stripe-nrr"))

@@ -1,14 +1,12 @@
 """`stripe-nrr sync`: Stripe's history into the ledger, once or again and again."""
 
-import os
-import platform
 import random
 import signal
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -18,12 +16,12 @@ import click
 
 from connector import copies, walks
 from connector.cli import Shell, rules_of
+from connector.cli_ledger import connected, held_ledger, keeping_of
 from connector.cli_output import DurationParam, format_option, progress_shown, write
-from connector.config import Config, stripe_key
 from connector.crew import Crew
-from connector.database import exclusive_sync, open_database, setting, transaction
-from connector.errors import ConnectorError, LedgerUnusable, Stopped
-from connector.intake import Intake, Keeping, Progress
+from connector.database import transaction
+from connector.errors import ConnectorError, Stopped
+from connector.intake import Intake, Progress
 from connector.schedule import pause_s
 from connector.status import Summary, as_json, read_status, write_status
 from connector.upkeep import bring_up_to_date
@@ -65,7 +63,10 @@ def sync(
     """
     shell.log_to_stderr()
     stop = threading.Event()
-    with _stopped_by_signals(stop), _connected(shell.config, stop) as api:
+    with (
+        _stopped_by_signals(stop),
+        connected(shell.config, stop.wait, stop.is_set) as api,
+    ):
         job = _Job(shell, api, stop, form=form, quiet=quiet)
         if every_s is None:
             job.run(full=full)
@@ -91,26 +92,6 @@ def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
     finally:
         for number, former in before.items():
             signal.signal(number, former)
-
-
-@contextmanager
-def _connected(config: Config, stop: threading.Event) -> Iterator["StripeApi"]:
-    from connector.limiter import Limiter
-    from connector.stripe_api import StripeApi
-
-    limiter = Limiter(
-        per_endpoint=config.requests_per_second,
-        total=config.requests_per_second_in_all,
-        sleep=stop.wait,
-    )
-    with StripeApi(
-        stripe_key(os.environ),
-        config.api_base,
-        limiter=limiter,
-        sleep=stop.wait,
-        stopping=stop.is_set,
-    ) as api:
-        yield api
 
 
 class _Job:
@@ -170,7 +151,7 @@ class _Job:
         if not self.config.database.exists():
             self.api.probe()  # a wrong key leaves no ledger behind
         with (
-            _own_ledger(self.config) as connection,
+            held_ledger(self.config) as connection,
             progress_shown(quiet=self.quiet) as progress,
             Crew[Any](self.config.workers) as crew,
         ):
@@ -230,38 +211,10 @@ class _Job:
         )
 
 
-def keeping_of(config: Config) -> Keeping:
-    return Keeping(label=config.label, metadata_keys=config.metadata_keys)
-
-
 def _moment(moment_us: int | None) -> datetime | None:
     if moment_us is None:
         return None
     return datetime.fromtimestamp(moment_us // 1_000_000, tz=UTC)
-
-
-@contextmanager
-def _own_ledger(config: Config) -> Iterator[sqlite3.Connection]:
-    """The ledger, created if need be, held against other syncs."""
-    path = config.database
-    if not path.parent.is_dir():
-        raise LedgerUnusable(
-            f"the folder of the ledger, {path.parent}, does not exist",
-            fix="create it, or set `database` in config.toml",
-        )
-    now = datetime.now(UTC)
-    where = f"process {os.getpid()} on {platform.node()}"
-    who = f"another sync ({where}, since {now:%Y-%m-%d %H:%M} UTC)"
-    with (
-        exclusive_sync(path, who),
-        closing(open_database(path, create=True)) as connection,
-    ):
-        if setting(connection, "account") == "demo":
-            raise LedgerUnusable(
-                f"{path} holds the demo's account",
-                fix="set `database` in config.toml to a file of its own",
-            )
-        yield connection
 
 
 def summary_text(done: Summary) -> str:

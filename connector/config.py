@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from connector.errors import ConfigError
@@ -19,6 +19,16 @@ from connector.model import Policy
 
 DEFAULT_BASE = "https://api.stripe.com"
 SECRET = re.compile(r"\b(sk|rk|whsec)_\w+")
+
+
+class Address(NamedTuple):
+    """Where to listen; port 0 is any that is free."""
+
+    host: str
+    port: int
+
+
+BIND, ADMIN_BIND = Address("127.0.0.1", 8480), Address("127.0.0.1", 8481)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +49,8 @@ class Config:
     reporting_currency: str | None = None
     rates: Path | None = None
     status_file: Path | None = None
+    bind: Address = BIND
+    admin_bind: Address = ADMIN_BIND
     source: Path | None = None
 
 
@@ -149,6 +161,13 @@ def _string(value: Any) -> str:
     return value
 
 
+def _address(value: Any) -> Address:
+    match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+)):(\d{1,5})", _text(value))
+    if match is None or int(match[3]) > 65_535:
+        raise ValueError
+    return Address(match[1] or match[2], int(match[3]))
+
+
 KEYS: Mapping[str, _Key] = {
     "database": _Key("stripe-nrr.db", _path, "a path"),
     "timezone": _Key(
@@ -175,6 +194,12 @@ KEYS: Mapping[str, _Key] = {
     ),
     "reporting.rates": _Key("", _path_or_none, 'the path of a file of rates, or ""'),
     "reporting.locale": _Key("en_US", _locale, 'a locale such as "en_US" or "de_DE"'),
+    "serve.bind": _Key(
+        "127.0.0.1:8480", _address, 'an address such as "127.0.0.1:8480"'
+    ),
+    "serve.admin_bind": _Key(
+        "127.0.0.1:8481", _address, 'an address such as "127.0.0.1:8481"'
+    ),
 }
 
 
@@ -219,6 +244,8 @@ def parse(
         locale=chosen["reporting.locale"],
         reporting_currency=chosen["reporting.currency"] or None,
         rates=folder / rates if (rates := chosen["reporting.rates"]) else None,
+        bind=chosen["serve.bind"],
+        admin_bind=chosen["serve.admin_bind"],
         source=source,
     )
 
@@ -287,15 +314,7 @@ MAKE_A_KEY = (
 
 def stripe_key(environ: Mapping[str, str]) -> str:
     """The API key from STRIPE_API_KEY or the file that STRIPE_API_KEY_FILE names."""
-    key = environ.get("STRIPE_API_KEY", "").strip()
-    named = environ.get("STRIPE_API_KEY_FILE")
-    if not key and named:
-        try:
-            key = Path(named).expanduser().read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError, RuntimeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no text"
-            fault = f"STRIPE_API_KEY_FILE {_safe(named)} cannot be read: {why}"
-            raise ConfigError([fault], source="STRIPE_API_KEY_FILE") from error
+    key = _secret(environ, "STRIPE_API_KEY")
     if not key:
         fault = "no Stripe key: set STRIPE_API_KEY to a restricted key that may only "
         fault += "read, or STRIPE_API_KEY_FILE to a file that holds it"
@@ -304,3 +323,39 @@ def stripe_key(environ: Mapping[str, str]) -> str:
         fault = "the Stripe key has spaces or characters no key has: copy it again"
         raise ConfigError([fault], source="STRIPE_API_KEY")
     return key
+
+
+def webhook_secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The signing secrets from STRIPE_WEBHOOK_SECRET or STRIPE_WEBHOOK_SECRET_FILE.
+
+    Several, with commas in between, while one takes over from another.
+    """
+    given = _secret(environ, "STRIPE_WEBHOOK_SECRET")
+    secrets = tuple(each for part in given.split(",") if (each := part.strip()))
+    if not secrets:
+        fault = "no webhook secret: without it anybody could send events. Set "
+        fault += "STRIPE_WEBHOOK_SECRET, or STRIPE_WEBHOOK_SECRET_FILE to a file's path"
+        fix = "copy the endpoint's signing secret (whsec_…) from Stripe's Dashboard; "
+        fix += "`stripe-nrr webhook-setup URL` says how to make an endpoint"
+        raise ConfigError([fault], fix=fix)
+    if not all(re.fullmatch(r"whsec_[\x21-\x7e]+", each) for each in secrets):
+        fault = (
+            "a webhook secret does not look like one: it begins with whsec_ and has "
+        )
+        fault += "no spaces; several have commas in between"
+        raise ConfigError([fault], source="STRIPE_WEBHOOK_SECRET")
+    return secrets
+
+
+def _secret(environ: Mapping[str, str], name: str) -> str:
+    """What the variable holds, else the file that ``name``_FILE names; else nothing."""
+    given = environ.get(name, "").strip()
+    path = environ.get(f"{name}_FILE")
+    if given or not path:
+        return given
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError, RuntimeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        fault = f"{name}_FILE {_safe(path)} cannot be read: {why}"
+        raise ConfigError([fault], source=f"{name}_FILE") from error

@@ -172,6 +172,28 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.commit()
 
 
+def commits_of_others(connection: sqlite3.Connection) -> int:
+    """A number that is another one whenever another connection has committed."""
+    [version] = connection.execute("PRAGMA data_version").fetchone()
+    return int(version)
+
+
+def checkpoint(connection: sqlite3.Connection) -> None:
+    """Move what is committed from the log into the file, as far as nobody reads it."""
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+
+def is_writable(connection: sqlite3.Connection) -> bool:
+    """Whether the file may be written; while somebody else writes it, it may."""
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        return "locked" in str(error)
+    connection.rollback()
+    return True
+
+
 @contextmanager
 def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
     """All that is read inside is of one moment, whatever a sync writes meanwhile."""

@@ -9,6 +9,8 @@
       LedgerConflict         a movement is offered where another one already stands
       LedgerBusy             another sync holds the ledger: try again later
       Stopped                the process was asked to end, and did
+      RulesDiffer            another process derives this ledger under other rules
+      CannotListen           an address to serve on is taken, or not this machine's
       NothingFound           what was asked for is not in the ledger
 
     Unvalued                 one object cannot be valued yet; caught by the timeline,
@@ -95,6 +97,14 @@ class Stopped(ConnectorError):
             "asked to stop before everything was done",
             fix="run it again: what was done is kept",
         )
+
+
+class RulesDiffer(ConnectorError):
+    """The rules in force are not ours: deriving would mix two policies in one ledger."""
+
+
+class CannotListen(ConnectorError):
+    """An address of [serve] is somebody else's."""
 
 
 class NothingFound(ConnectorError):

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -19,7 +19,7 @@ from connector import copies, mirror, walks
 from connector.crew import Crew, Done
 from connector.database import transaction
 from connector.errors import Stopped, StripeRefused, UnknownStripeShape
-from connector.listings import EVERYTHING, TOP, Page, Place, Span
+from connector.listings import EVERYTHING, TOP, Named, Page, Place, Span
 from connector.ranges import Range, worth_cutting
 from connector.stripe_objects import Base, Customer, StripeEvent, labelled, trimmed
 from connector.walks import Walk
@@ -43,13 +43,6 @@ TOGETHER = 4  # pages a transaction: fewer cost more, more keep the others waiti
 POLL_S = 0.5  # how soon a request to stop is noticed
 # What is under way may end within so many seconds after a request to stop.
 DRAIN_S = 6
-
-
-class Named(NamedTuple):
-    """An object that something names: its kind in ``LISTINGS``, and its id."""
-
-    kind: str
-    id: str
 
 
 Param = tuple[str, str]

@@ -8,11 +8,13 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 from connector.errors import LedgerConflict, LedgerUnusable
 from connector.model import Cause, Component, Evidence, Flow, Kind, Movement
+
+ONE_TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,12 @@ class Posted(NamedTuple):
 
 
 class Run:
-    """One run of posting. Its row is written with its first posting, not before."""
+    """One run of posting. Its row is written with its first posting, not before.
+
+    Runs stand one after the other: where another process has posted in between, what
+    follows is a run of its own, and no run is stamped before the one it follows. Else a
+    past moment would show a correction without what it corrects.
+    """
 
     def __init__(self, connection: sqlite3.Connection, start: RunStart) -> None:
         self._connection = connection
@@ -42,21 +49,26 @@ class Run:
         self._id: int | None = None
 
     def id(self) -> int:
-        if self._id is None:
-            start = self._start
-            inserted = self._connection.execute(
-                "INSERT INTO runs (started_at, cause, code_version, policy)"
-                " VALUES (?, ?, ?, ?)",
-                [
-                    stamp(start.started_at),
-                    start.cause,
-                    start.code_version,
-                    start.policy,
-                ],
-            )
-            self._id = inserted.lastrowid
-        assert self._id is not None
+        """The run to post under; asked for inside the transaction that posts."""
+        newest = self._connection.execute(
+            "SELECT id, started_at FROM runs ORDER BY id DESC LIMIT 1"
+        ).fetchone()
+        if self._id is None or newest is None or newest[0] != self._id:
+            self._id = self._begin(newest[1] if newest is not None else "")
         return self._id
+
+    def _begin(self, after: str) -> int:
+        start = self._start
+        started_at = stamp(start.started_at)
+        if started_at < after:
+            started_at = stamp(datetime.fromisoformat(after) + ONE_TICK)
+        inserted = self._connection.execute(
+            "INSERT INTO runs (started_at, cause, code_version, policy)"
+            " VALUES (?, ?, ?, ?)",
+            [started_at, start.cause, start.code_version, start.policy],
+        )
+        assert inserted.lastrowid is not None
+        return inserted.lastrowid
 
 
 def stamp(moment: datetime) -> str:

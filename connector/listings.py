@@ -31,6 +31,13 @@ class Listing(Base, frozen=True, kw_only=True):
     needs: str = ""  # the permission a restricted key must have
 
 
+class Named(NamedTuple):
+    """An object that something names: its kind in ``LISTINGS``, and its id."""
+
+    kind: str
+    id: str
+
+
 class Span(NamedTuple):
     """Objects created in [from_s, to_s); None: however new."""
 

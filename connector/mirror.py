@@ -165,6 +165,26 @@ def mark_all(connection: sqlite3.Connection) -> int:
     return len(dirty(connection))
 
 
+def still_dirty(connection: sqlite3.Connection, customers: Iterable[str]) -> set[str]:
+    """Which of them are marked now; somebody else may have derived the others."""
+    query = "SELECT EXISTS (SELECT 1 FROM dirty_customers WHERE customer = ?)"
+    return {
+        each for each in customers if connection.execute(query, [each]).fetchone()[0]
+    }
+
+
+def concerned(connection: sqlite3.Connection, kind: str, key: str) -> set[str]:
+    """Whose histories an object belongs to, or is used in, as far as it is kept."""
+    if kind in _SHARED:
+        users = connection.execute(_USERS, {"quoted": _quoted(key)})
+        return {customer for (customer,) in users}
+    rows = connection.execute(
+        f"SELECT customer FROM stripe_{kind} WHERE id = ?",  # noqa: S608
+        [key],
+    )
+    return {customer for (customer,) in rows if customer}
+
+
 def mark_one(connection: sqlite3.Connection, customer: str) -> bool:
     """Mark a customer; False where nothing of it was ever fetched."""
     known = connection.execute(
@@ -189,7 +209,6 @@ def mark_due(connection: sqlite3.Connection, now_s: int) -> None:
 
 # Whose bodies name a shared object. Rare (prices hardly ever change), so a scan will do.
 _USERS = """
-    INSERT INTO dirty_customers
     SELECT customer FROM stripe_subscriptions
     WHERE customer IS NOT NULL AND instr(body, :quoted)
     UNION
@@ -205,13 +224,18 @@ _USERS = """
     WHERE stripe_subscriptions.customer IS NOT NULL AND instr(version.body, :quoted)
     UNION
     SELECT id FROM stripe_customers WHERE instr(body, :quoted)
-    ON CONFLICT DO NOTHING
 """
 
 
 def _mark_users(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
     for key in ids:
-        connection.execute(_USERS, {"quoted": f'"{key}"'.encode()})
+        users = connection.execute(_USERS, {"quoted": _quoted(key)}).fetchall()
+        _mark(connection, users)
+
+
+def _quoted(key: str) -> bytes:
+    """An id as other objects' bodies hold it."""
+    return f'"{key}"'.encode()
 
 
 def dirty(connection: sqlite3.Connection) -> list[str]:

@@ -6,12 +6,14 @@ anywhere, it leaves whole customers done and the others marked.
 
 import json
 import sqlite3
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from connector import ledger, mirror, refusals
-from connector.database import put_setting, setting, transaction
+from connector.database import commits_of_others, put_setting, setting, transaction
+from connector.errors import RulesDiffer
 from connector.history import Catalogue, History
 from connector.ledger import Posted, Run, RunStart
 from connector.model import Refusal
@@ -21,7 +23,11 @@ from connector.timeline import timeline
 
 # Raise it when a rule of the derivation changes: every ledger is then derived anew.
 DERIVATION = "1"
-BATCH = 200  # customers a transaction: a commit costs as much as deriving a few
+# Customers a transaction: a commit costs as much as deriving a few, and a webhook that
+# comes meanwhile waits for the end of it.
+BATCH = 25
+# Between transactions: without it nobody else would ever get to write.
+GIVE_WAY_S = 0.002
 
 
 class Recomputed(NamedTuple):
@@ -36,19 +42,22 @@ def adopt(connection: sqlite3.Connection, rules: Rules) -> str | None:
 
     Returns what changed, in words, or None.
     """
-    wanted = {"rules": rules.as_json(), "derivation": DERIVATION}
-    before = {name: setting(connection, name) for name in wanted}
-    if before == wanted:
+    wanted = _as_settings(rules)
+    if _in_force(connection) == wanted:
         return None
     with transaction(connection):
+        before = _in_force(connection)  # another process may have been here just now
+        if before == wanted:
+            return None
         for name, value in wanted.items():
             put_setting(connection, name, value)
         mirror.mark_all(connection)
-    if before["rules"] is None:
+    ruled = before["rules"]
+    if ruled is None:
         return None
-    if before["rules"] == wanted["rules"]:
+    if ruled == wanted["rules"]:
         return "this version derives some histories differently"
-    was, now = json.loads(before["rules"]), json.loads(wanted["rules"])
+    was, now = json.loads(ruled), json.loads(wanted["rules"])
     changed = [
         f"{name} {was.get(name, 'none')} → {now.get(name, 'none')}"
         for name in {**was, **now}
@@ -57,22 +66,48 @@ def adopt(connection: sqlite3.Connection, rules: Rules) -> str | None:
     return "policy change: " + ", ".join(changed)
 
 
+def _as_settings(rules: Rules) -> dict[str, str]:
+    return {"rules": rules.as_json(), "derivation": DERIVATION}
+
+
+def _in_force(connection: sqlite3.Connection) -> dict[str, str | None]:
+    return {name: setting(connection, name) for name in ("rules", "derivation")}
+
+
+def check_rules(connection: sqlite3.Connection, rules: Rules) -> None:
+    """``RulesDiffer`` where the ledger is derived under other rules than these."""
+    in_force = _in_force(connection)
+    if in_force["rules"] is not None and in_force != _as_settings(rules):
+        raise RulesDiffer(
+            "the ledger is derived under other rules than this configuration's, or by "
+            "another version of stripe-nrr",
+            fix="give every process the same config.toml and version, "
+            "then run `stripe-nrr recompute`",
+        )
+
+
 def recompute(
     connection: sqlite3.Connection,
     rules: Rules,
     *,
     cause: str,
     now: datetime,
+    only: Iterable[str] | None = None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Recomputed:
-    """Derive every dirty customer and settle the ledger.
+    """Derive every dirty customer, or those of ``only``, and settle the ledger.
 
-    ``progress`` is told how many of how many are done, after each transaction.
+    Others may do the same meanwhile: whoever comes second finds a customer unmarked and
+    leaves it. ``progress`` is told how many of how many are done, after each transaction.
+    Raises ``RulesDiffer`` once the rules are no longer the ones in force.
     """
     now_s = int(now.timestamp())
-    with transaction(connection):
-        mirror.mark_due(connection, now_s)
-    waiting = rules.affected(mirror.dirty(connection))
+    if only is None:
+        with transaction(connection):
+            mirror.mark_due(connection, now_s)
+        waiting = rules.affected(mirror.dirty(connection))
+    else:
+        waiting = rules.affected(mirror.still_dirty(connection, only))
     start = RunStart(
         started_at=now,
         cause=cause,
@@ -82,16 +117,49 @@ def recompute(
     run = Run(connection, start)
     total = Posted(0, 0)
     done = 0
-    shared = mirror.catalogue(connection) if waiting else Catalogue()
+    shared = _Shared(connection)
     for first in range(0, len(waiting), BATCH):
         batch = waiting[first : first + BATCH]
         with transaction(connection):
-            for customer in batch:
-                posted = _settle(connection, rules, run, customer, shared, now_s)
+            check_rules(connection, rules)
+            for customer in _not_yet_derived(connection, rules, batch):
+                posted = _settle(
+                    connection, rules, run, customer, shared.catalogue(), now_s
+                )
                 total = Posted(*map(sum, zip(total, posted, strict=True)))
         done += len(batch)
+        if done < len(waiting):
+            time.sleep(GIVE_WAY_S)
         progress(done, len(waiting))
     return Recomputed(done, *total, refusals.known(connection))
+
+
+class _Shared:
+    """The catalogue, read again whenever another process may have changed it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._read_at: int | None = None
+        self._catalogue = Catalogue()
+
+    def catalogue(self) -> Catalogue:
+        """Asked for inside the transaction that derives by it."""
+        version = commits_of_others(self._connection)
+        if version != self._read_at:
+            self._catalogue = mirror.catalogue(self._connection)
+            self._read_at = version
+        return self._catalogue
+
+
+def _not_yet_derived(
+    connection: sqlite3.Connection, rules: Rules, customers: Sequence[str]
+) -> list[str]:
+    """Those still marked, and any into whom others are merged.
+
+    What marks the latter may be a mark on one of those, and already gone.
+    """
+    marked = mirror.still_dirty(connection, customers)
+    return [each for each in customers if each in marked or rules.also(each)]
 
 
 def _settle(

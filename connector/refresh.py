@@ -9,7 +9,8 @@ from itertools import chain
 
 from connector import copies, mirror
 from connector.database import transaction
-from connector.intake import TABLES, Intake, Named
+from connector.intake import TABLES, Intake
+from connector.listings import Named
 from connector.ranges import Range
 from connector.stripe_objects import (
     Discount,

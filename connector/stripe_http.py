@@ -67,6 +67,13 @@ def shown(key: str) -> str:
     return f"{known}…{key[-4:]}" if len(key) > len(known) + 8 else f"{known}…"
 
 
+def api_version() -> str:
+    """The version that every request is pinned to: the installed ``stripe`` package's."""
+    import stripe  # noqa: PLC0415 - 0.7 s, only for its version
+
+    return str(stripe.api_version)
+
+
 def checked_base(base: str) -> str:
     """The API base, or ``ConfigError``: a key only ever travels encrypted.
 
@@ -136,8 +143,6 @@ class StripeHttp:
     _client: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
-        import stripe  # noqa: PLC0415 - 0.7 s, only for its version
-
         base = checked_base(self.base)
         self._clock = StripeClock(self.now_us)
         self._client = httpx.Client(
@@ -148,7 +153,7 @@ class StripeHttp:
             limits=LIMITS,
             headers={
                 "Authorization": f"Bearer {self.key}",
-                "Stripe-Version": stripe.api_version,
+                "Stripe-Version": api_version(),
                 "User-Agent": "stripe-nrr",
             },
         )

@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "stripe_objects": VOCABULARY,
     "listings": {"stripe_objects"},
     "ranges": {"stripe_objects", "listings"},
+    "hints": VOCABULARY | {"stripe_objects", "listings"},
     "history": VOCABULARY | {"stripe_objects"},
     "mrr": VOCABULARY | {"stripe_objects"},
     "charges": HISTORY | {"mrr"},
@@ -68,6 +69,7 @@ MAY_IMPORT = {
     "walks": VOCABULARY | {"listings", "ranges"},
     "copies": {"stripe_objects"},
     "refusals": VOCABULARY,
+    "inbox": VOCABULARY,
     "mirror": VOCABULARY | {"stripe_objects", "history"},
     "ledger": VOCABULARY,
     # the shell: network, clock and files
@@ -88,13 +90,34 @@ MAY_IMPORT = {
     "rules": VOCABULARY,
     "recompute": HISTORY
     | {"rules", "timeline", "movements", "mirror", "refusals", "ledger", "database"},
+    # webhooks: the door, the thread that keeps, the thread that works off, the operator's
+    "signatures": VOCABULARY,
+    "group_commit": VOCABULARY | {"inbox", "database"},
+    "webhook": VOCABULARY | {"hints", "inbox", "signatures"},
+    "arrivals": VOCABULARY
+    | {"stripe_objects", "inbox", "mirror", "walks", "database"}
+    | {"rules", "recompute", "sync"},
+    "worker": VOCABULARY | {"inbox", "database", "rules", "arrivals"},
+    "pulse": VOCABULARY | {"inbox", "walks", "database"},
+    "metrics": VOCABULARY | {"pulse"},
+    "admin": VOCABULARY | {"pulse"},
+    "server": VOCABULARY,
     "demo_rules": set(),
     "demo": VOCABULARY | {"demo_rules"},
     "terminal": VOCABULARY | {"retention", "report"},
 }
 PURE = {
     *VOCABULARY,
-    *("stripe_objects", "listings", "history", "mrr", "charges", "facts", "changes"),
+    *(
+        "stripe_objects",
+        "listings",
+        "hints",
+        "history",
+        "mrr",
+        "charges",
+        "facts",
+        "changes",
+    ),
     *(
         "spans",
         "trials",
@@ -110,7 +133,7 @@ PURE = {
     *("rates", "retention", "checks", "report", "rules", "demo_rules"),
     *("symptoms", "doctor", "ranges", "schedule"),
 }
-STORES = {"schema", "database", "mirror", "copies", "walks", "refusals", "ledger"}
+STORES = {"schema", "database", "mirror", "copies", "walks", "refusals", "inbox", "ledger"}
 
 # What lets the world in.
 WORLD = {
@@ -125,7 +148,10 @@ CLOCK_OWNERS = {"datetime", "date", "time"}
 ALONE = {
     "httpx": {"stripe_http", "stripe_api", "demo"},
     "tenacity": {"stripe_http"},
-    "stripe": {"stripe_http"},
+    "stripe": {"stripe_http", "signatures"},
+    "starlette": {"webhook", "admin"},
+    "uvicorn": {"server"},
+    "prometheus_client": {"metrics"},
     "sqlite_utils": {"database"},
     "babel": {"money"},
     "zoneinfo": {"config", "rules"},
@@ -282,7 +308,10 @@ def test_no_room_swallows_what_it_does_not_know(module: str) -> None:
 
 # --- what reading costs ---
 
-HEAVY = ("stripe", "httpx", "tenacity", "asyncio", "sqlite_utils", "rich", "babel")
+HEAVY = (
+    *("stripe", "httpx", "tenacity", "asyncio", "sqlite_utils", "rich", "babel"),
+    *("starlette", "uvicorn", "prometheus_client"),
+)
 RUN = """
 import sys
 sys.argv = ["stripe-nrr", *sys.argv[1:]]

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.config import KEYS, Config, load, parse, stripe_key
+from connector.config import (
+    KEYS,
+    Address,
+    Config,
+    load,
+    parse,
+    stripe_key,
+    webhook_secrets,
+)
 from connector.errors import ConfigError
 from connector.model import Policy
 
@@ -64,6 +72,9 @@ def test_every_key_is_read() -> None:
         locale = "de_DE"
         currency = "EUR"
         rates = "rates.csv"
+        [serve]
+        bind = "[::1]:8490"
+        admin_bind = "localhost:0"
     """
     assert parse(text, {}) == Config(
         database=Path("books/ledger.db"),
@@ -87,6 +98,8 @@ def test_every_key_is_read() -> None:
         locale="de_DE",
         reporting_currency="eur",
         rates=Path("rates.csv"),
+        bind=Address("::1", 8490),
+        admin_bind=Address("localhost", 0),
     )
 
 
@@ -384,3 +397,44 @@ def test_a_given_file_that_cannot_be_read(
     make(path)
     with pytest.raises(ConfigError, match=r"given\.toml cannot be read"):
         load(path, {}, users)
+
+
+# --- webhook secrets ---
+
+NEW, OLD = "whsec_of_this_year", "whsec_of_last_year"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param(NEW, (NEW,), id="one"),
+        pytest.param(f"{NEW},{OLD}", (NEW, OLD), id="two, while one takes over"),
+        pytest.param(f" {NEW} ,\n{OLD},\n", (NEW, OLD), id="with space around"),
+    ],
+)
+def test_webhook_secrets_are_read_from_the_variable_or_a_file(
+    given: str, expected: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert webhook_secrets({"STRIPE_WEBHOOK_SECRET": given}) == expected
+    path = tmp_path / "secret"
+    path.write_text(given, encoding="utf-8")
+    assert webhook_secrets({"STRIPE_WEBHOOK_SECRET_FILE": str(path)}) == expected
+
+
+@pytest.mark.parametrize("given", ["", " , ", KEY, f"{NEW} {OLD}", "whsec_", "we_123"])
+def test_what_is_no_secret_is_refused_and_not_repeated(given: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        webhook_secrets({"STRIPE_WEBHOOK_SECRET": given})
+    assert "webhook secret" in raised.value.problem
+    told = raised.value.problem + raised.value.fix
+    assert not any(secret in told for secret in (KEY, NEW, OLD, "we_123"))
+
+
+@pytest.mark.parametrize("key", ["serve.bind", "serve.admin_bind"])
+@pytest.mark.parametrize(
+    "value", ["8480", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:65536", "::1:80", "a b:1"]
+)
+def test_an_address_is_a_host_and_a_port(key: str, value: str) -> None:
+    section, _, name = key.partition(".")
+    [fault] = faults(f'[{section}]\n{name} = "{value}"')
+    assert fault.startswith(f"{key} is '{value}': give an address")

@@ -14,16 +14,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
-from connector import config, demo, errors, ledger, stripe_api
+from connector import config, demo, errors, ledger, server, stripe_api
 from connector.cli import stripe_nrr
 from connector.database import exclusive_sync, open_database, put_setting
 from connector.demo import BundledAccount
 from connector.errors import ConnectorError, Unvalued
 from connector.limiter import Limiter
+from connector.model import Policy
+from connector.periods import instant
+from connector.recompute import adopt, recompute
+from connector.rules import Rules
 from connector.stripe_api import StripeApi
 from tests.books import lived, post
 from tests.ledgers import empty_ledger
@@ -211,6 +216,16 @@ def synced_and_then(wire: Wire, *, stopping: bool = False) -> None:
         walk(connection, wire, stopping=lambda: stopping)
 
 
+def rules_changed() -> None:
+    """Another process has put other rules in force while this one derives."""
+    with empty_ledger() as connection:
+        walk(connection, Wire(shop(), SEEN))
+        adopt(connection, RULES)
+        put_setting(connection, "derivation", "of a later version")
+        recompute(connection, RULES, cause="sync", now=instant(SEEN))
+
+
+RULES = Rules(policy=Policy(), zone=ZoneInfo("UTC"), code_version="of the tests")
 RATES = ["date,currency,rate", "2024-01-02,usd,0.90"]
 
 EXHIBITS: Mapping[str, Provoked] = {
@@ -225,6 +240,10 @@ EXHIBITS: Mapping[str, Provoked] = {
     "no key": keyed,
     "a key file that is not there": lambda: keyed(STRIPE_API_KEY_FILE="key"),
     "a key with a blank inside": lambda: keyed_from("rk_live_ 51AbCd"),
+    "no webhook secret": lambda: config.webhook_secrets({}),
+    "a key instead of a webhook secret": lambda: config.webhook_secrets(
+        {"STRIPE_WEBHOOK_SECRET": KEY}
+    ),
     # Stripe
     "a key nobody knows": lambda: said(401, "Invalid API Key provided."),
     "a missing permission": lambda: said(403, "No."),
@@ -256,6 +275,9 @@ EXHIBITS: Mapping[str, Provoked] = {
     "two syncs at once": locked_twice,
     "a lock that is none": lambda: locked("Dear diary, " * 100),
     "nowhere to lock": locked_nowhere,
+    "two processes with different rules": rules_changed,
+    # the server
+    "an address of another machine": lambda: server.listen("192.0.2.1", 8480),
     # the ledger's rows
     "a movement the tables refuse": lambda: posted("?"),
     "a row changed from outside": lambda: read_after(
@@ -286,6 +308,8 @@ COMMANDS: Mapping[str, Provoked] = {
     "explain nobody": lambda: with_ledger("explain", "Babbage"),
     "explain one of several": lambda: with_ledger("explain", "Ada"),
     "recompute nobody": lambda: with_ledger("recompute", "--customer", "cus_9"),
+    "retry nothing": lambda: with_ledger("inbox", "retry", "evt_9", walked=False),
+    "an endpoint over plain http": lambda: command("webhook-setup", "http://a.b/"),
     "sync into the demo's ledger": lambda: syncing(of="demo"),
     "sync into a folder that is not there": lambda: syncing(into="missing/nrr.db"),
     "the demo over a configuration": lambda: configured("", "demo", "--keep", "."),

@@ -1,0 +1,238 @@
+"""From the inbox to the ledger: fetch what events name, once each, and derive who changed.
+
+An event is done once its objects are in the mirror and its customers are derived; until
+then it stays. So a crash at any instant costs work, never a change: the mirror keeps the
+newest copy, and settling the ledger twice is settling it once.
+"""
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import msgspec
+
+from connector import inbox, mirror, walks
+from connector.database import transaction
+from connector.errors import (
+    ConnectorError,
+    RulesDiffer,
+    Stopped,
+    StripeRefused,
+    StripeUnavailable,
+)
+from connector.inbox import Waiting
+from connector.intake import TABLES, Intake
+from connector.listings import Named
+from connector.recompute import check_rules, recompute
+from connector.refresh import refresh
+from connector.rules import Rules
+
+log = logging.getLogger(__name__)
+
+BATCH = 100
+# What an object or a history that nobody foresaw can raise, here or in the derivation.
+POISON = (
+    ConnectorError,
+    msgspec.MsgspecError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    sqlite3.IntegrityError,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a batch needs.
+
+    ``intake`` brings objects into the mirror behind a connection; ``count`` is told each event's type and outcome, ``timed`` the seconds of a derivation.
+    """
+
+    intake: Callable[[sqlite3.Connection], Intake]
+    now_us: Callable[[], int]
+    count: Callable[[str, str], None] = lambda _type, _outcome: None
+    timed: Callable[[float], None] = lambda _seconds: None
+
+
+@dataclass(slots=True)
+class _Met:
+    """What became of the names of a batch; a name in none of these was not asked for."""
+
+    owners: dict[Named, set[str]] = field(default_factory=dict)  # fetched, and kept
+    wrong: dict[Named, str] = field(default_factory=dict)
+    absent: dict[Named, str] = field(default_factory=dict)  # Stripe did not answer
+
+
+def hindrance(connection: sqlite3.Connection, rules: Rules) -> str | None:
+    """Why events must wait, in words; None where nothing is in the way.
+
+    Before the first complete walk every history is half a history. Under other rules
+    than the ledger's nobody may derive.
+    """
+    if walks.last_synced_us(connection) is None:
+        return "no sync has finished yet: run `stripe-nrr sync`"
+    try:
+        check_rules(connection, rules)
+    except RulesDiffer as error:
+        return f"{error.problem}: {error.fix}"
+    return None
+
+
+def work_off(connection: sqlite3.Connection, rules: Rules, work: Work) -> int:
+    """Take a batch from the inbox to the ledger; return how many events it had.
+
+    Raises ``RulesDiffer`` where the rules have changed meanwhile: the batch stays.
+    """
+    events = inbox.due(connection, work.now_us(), BATCH)
+    if not events:
+        return 0
+    met = _fetched(connection, events, work)
+    began_s = time.monotonic()
+    owners = set().union(*met.owners.values())
+    underivable = _derived(connection, rules, owners, work.now_us())
+    if owners:
+        work.timed(time.monotonic() - began_s)
+    outcomes = [(event, _outcome(event, met, underivable)) for event in events]
+    _settled(connection, outcomes, work)
+    return len(events)
+
+
+def _fetched(
+    connection: sqlite3.Connection, events: Iterable[Waiting], work: Work
+) -> _Met:
+    """Each object once, however many events name it, into the mirror.
+
+    All together, or one after the other where together they fail, so that one holds up
+    no other. Where Stripe does not answer, the rest is left for the next batch.
+    """
+    intake = work.intake(connection)
+    named = [Named(*name) for event in events for name in event.names]
+    names = list(dict.fromkeys(named))
+    met = _Met()
+    try:
+        met.owners |= _refreshed(intake, names)
+    except Stopped:
+        return met
+    except POISON as error:
+        log.warning("arrivals.one_by_one names=%d %s", len(names), error)
+    else:
+        return met
+    for name in names:
+        try:
+            met.owners |= _refreshed(intake, [name])
+        except Stopped:
+            break
+        except StripeUnavailable as error:
+            met.absent[name] = error.problem
+            break
+        except POISON as error:
+            if isinstance(error, StripeRefused) and error.status == 401:
+                met.absent[name] = error.problem  # the key's fault, not the event's
+                break
+            met.wrong[name] = _told(error)
+    return met
+
+
+def _refreshed(intake: Intake, names: Sequence[Named]) -> dict[Named, set[str]]:
+    """Bring these objects up to date; return the customers each concerns, or concerned."""
+    connection = intake.connection
+
+    def concerned() -> list[set[str]]:
+        return [mirror.concerned(connection, TABLES[n.kind], n.id) for n in names]
+
+    before = concerned()
+    refresh(intake, names)
+    return {
+        name: was | now
+        for name, was, now in zip(names, before, concerned(), strict=True)
+    }
+
+
+def _derived(
+    connection: sqlite3.Connection, rules: Rules, customers: set[str], now_us: int
+) -> Mapping[str, str]:
+    """Derive who is marked of them; return who could not be, and why.
+
+    One after the other where together they fail, so that one holds up no other.
+    """
+
+    def derive(some: Iterable[str]) -> None:
+        now = datetime.fromtimestamp(now_us / 1_000_000, tz=UTC)
+        recompute(connection, rules, cause="webhook", now=now, only=some)
+
+    try:
+        derive(customers)
+    except RulesDiffer:
+        raise
+    except POISON:
+        log.warning("arrivals.one_by_one customers=%d", len(customers))
+    else:
+        return {}
+    failed = {}
+    for customer in sorted(customers):
+        try:
+            derive([customer])
+        except RulesDiffer:
+            raise
+        except POISON as error:
+            failed[customer] = f"{customer}: {_told(error)}"
+    return failed
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, ConnectorError):
+        return f"{error.problem}; {error.fix}"
+    return f"{type(error).__name__}: {error}"
+
+
+class _Outcome(NamedTuple):
+    kind: str  # done, failed, postponed; "" where it was not its turn
+    error: str = ""
+
+
+def _outcome(event: Waiting, met: _Met, underivable: Mapping[str, str]) -> _Outcome:
+    names = [Named(*name) for name in event.names]
+    for name in names:
+        if name in met.wrong:
+            return _Outcome("failed", met.wrong[name])
+    for name in names:
+        if name in met.absent:
+            return _Outcome("postponed", met.absent[name])
+    if any(name not in met.owners for name in names):
+        return _Outcome("")
+    owners = {owner for name in names for owner in met.owners[name]}
+    for owner in sorted(owners & underivable.keys()):
+        return _Outcome("failed", underivable[owner])
+    return _Outcome("done")
+
+
+def _settled(
+    connection: sqlite3.Connection,
+    outcomes: Iterable[tuple[Waiting, _Outcome]],
+    work: Work,
+) -> None:
+    """Write down what became of each event."""
+    now_us = work.now_us()
+    told = []
+    with transaction(connection):
+        for event, (kind, error) in outcomes:
+            said = kind
+            if kind == "done":
+                inbox.done(connection, event, now_us)
+            elif kind == "postponed":
+                inbox.put_off(connection, event, error, now_us)
+            elif kind == "failed" and inbox.failed(connection, event, error, now_us):
+                said = "dead"
+            told.append((event, said, error))
+    for event, said, error in told:
+        if said:
+            work.count(event.type, said)
+        if error:
+            log.warning("arrivals.%s event=%s %s", said, event.event, error)

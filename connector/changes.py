@@ -14,7 +14,6 @@ from connector.charges import Charge
 from connector.facts import (
     CREDIT,
     DEBIT,
-    EVENT,
     REGULAR,
     SAME_REQUEST_S,
     SIGHTING,
@@ -121,12 +120,12 @@ def _walk(
         fact = _last_word(said, state, [p for p in known.priors if p.at_s == at_s])
         if _same(fact.holding, state):
             continue
-        backdated = fact.rank >= EVENT and changed_known_s > at_s
+        backdated = fact.rank >= SIGHTING and changed_known_s > at_s
         if backdated and _same(fact.holding, before):
             continue  # it was seen before the change now dated earlier was made
         holding = _priced(fact.holding, at_s, facts, state)
         before, state, changed_known_s = state, holding, fact.known_s
-        taken_back = [p for p in known.priors if p.at_s == at_s and p.rank < EVENT]
+        taken_back = [p for p in known.priors if p.at_s == at_s and p.rank < SIGHTING]
         proof = [e for f in (fact, *taken_back) for e in f.evidence]
         yield Change(at_s, holding, tuple(dict.fromkeys(proof)))
 
@@ -216,7 +215,7 @@ def _born_at(
     start_s = subscription.started_at
     others = [c.start_s for c in charges if c.item != item and c.is_regular]
     others_began_s = min(others, default=first.at_s)
-    is_credit_or_later_look = first in known.priors or first.rank >= EVENT
+    is_credit_or_later_look = first in known.priors or first.rank >= SIGHTING
     if known.created_s is None:
         if is_credit_or_later_look or first.at_s <= others_began_s:
             return start_s

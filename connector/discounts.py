@@ -12,7 +12,7 @@ from connector.charges import Charge
 from connector.discount_places import Place, as_billed, coupon_of, named_on, places
 from connector.errors import Unvalued
 from connector.facts import SAME_REQUEST_S
-from connector.history import History, Sighting
+from connector.history import History, Sighting, unexplained
 from connector.model import Evidence, Off, Policy
 from connector.spans import Span
 from connector.stripe_objects import (
@@ -149,7 +149,7 @@ def _seen_gone(
                 proof = Evidence("event", event.id, event.created, event.type)
                 found.append((event.created, (proof,)))
     if not place.is_current:
-        for seen_s, seen in sightings:
+        for seen_s, seen in unexplained(sightings, events):
             if seen_s > place.last_seen_s and seen.ended_at is None:
                 proof = Evidence("observed", seen.id, seen_s, "discount removed")
                 found.append((seen_s, (proof,)))

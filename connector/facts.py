@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from connector.charges import Charge
 from connector.errors import Unvalued
-from connector.history import Sighting
+from connector.history import Sighting, unexplained
 from connector.model import Evidence
 from connector.mrr import interval_minor, tariff
 from connector.stripe_objects import (
@@ -31,7 +31,8 @@ SAME_REQUEST_S = 60
 PREBILLED_S = 3 * 86_400
 
 
-CREDIT, REGULAR, DEBIT, EVENT, SIGHTING = range(5)  # at one instant, the last one wins
+# At one instant, the last one wins: a sighting in an event's second came before it.
+CREDIT, REGULAR, DEBIT, SIGHTING, EVENT = range(5)
 
 
 class Holding(NamedTuple):
@@ -93,7 +94,9 @@ def gather(
     items: dict[str, ItemFacts] = {}
     _from_charges(items, charges, prices)
     _from_events(items, events)
-    _from_sightings(items, sightings)
+    _from_sightings(items, unexplained(sightings, events))
+    for item in sightings[-1].subscription.items.data:
+        items.setdefault(item.id, ItemFacts()).is_current = True
     return items
 
 
@@ -235,8 +238,6 @@ def _from_sightings(items: dict[str, ItemFacts], sightings: Sequence[Sighting]) 
     for seen_s, subscription in sightings:
         proof = Evidence("observed", subscription.id, seen_s)
         _look(items, subscription, seen_s, SIGHTING, proof)
-    for item in sightings[-1].subscription.items.data:
-        items[item.id].is_current = True
 
 
 def _look(

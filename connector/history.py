@@ -3,7 +3,7 @@
 A plain value: nothing in here reaches back into a store.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -29,10 +29,37 @@ class Catalogue:
 
 
 class Sighting(NamedTuple):
-    """A subscription as it looked from ``seen_s`` on, until the next sighting."""
+    """A subscription as it looked from ``seen_s`` on, until the next sighting.
+
+    ``seen_s`` is when the answer was asked for: what it shows is at least as new.
+    """
 
     seen_s: int
     subscription: Subscription
+
+
+# No answer is under way for longer, all tries counted.
+ANSWERED_S = 600
+
+
+def unexplained(
+    sightings: Iterable[Sighting], events: Iterable[Event]
+) -> list[Sighting]:
+    """Without those that show what an event shows that came while they were under way.
+
+    The event knows the second in which it became so; the sighting is stamped before it.
+    """
+    shown = [(e.created, e.subscription) for e in events if e.subscription is not None]
+    return [
+        each
+        for each in sightings
+        if not any(
+            0 <= at_s - each.seen_s <= ANSWERED_S
+            and subscription.id == each.subscription.id
+            and subscription.what_counts == each.subscription.what_counts
+            for at_s, subscription in shown
+        )
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

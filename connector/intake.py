@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -21,7 +22,14 @@ from connector.database import transaction
 from connector.errors import Stopped, StripeRefused, UnknownStripeShape
 from connector.listings import EVERYTHING, TOP, Named, Page, Place, Span
 from connector.ranges import Range, worth_cutting
-from connector.stripe_objects import Base, Customer, StripeEvent, labelled, trimmed
+from connector.stripe_objects import (
+    Base,
+    Customer,
+    StripeEvent,
+    hint,
+    labelled,
+    trimmed,
+)
 from connector.walks import Walk
 
 log = logging.getLogger(__name__)
@@ -292,5 +300,7 @@ def _stored(things: Iterable[Any], keeping: Keeping, met: Synced) -> Iterator[Ba
             except (UnknownStripeShape, msgspec.DecodeError):
                 if thing.id not in met.unreadable:
                     met.unreadable.append(thing.id)
+                with suppress(UnknownStripeShape, msgspec.DecodeError):
+                    yield hint(thing)  # what it names is fetched all the same
         else:
             yield thing

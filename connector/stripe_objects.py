@@ -482,23 +482,26 @@ def labelled(
 
 def trimmed(event: StripeEvent) -> Event:
     """What is kept of an event: the state it shows, or at least whom it touches."""
-    touched = decode(event.data.object, Touched)
-    about = event.type
     subscription = discount = None
     previous = Previous()
-    if about.startswith("customer.subscription."):
+    if event.type.startswith("customer.subscription."):
         subscription = decode(event.data.object, Subscription)
         previous = decode(event.data.previous_attributes, Previous)
-    elif about.startswith("customer.discount."):
+    elif event.type.startswith("customer.discount."):
         discount = decode(event.data.object, Discount)
+    return msgspec.structs.replace(
+        hint(event), subscription=subscription, previous=previous, discount=discount
+    )
+
+
+def hint(event: StripeEvent) -> Event:
+    """Whom an event touches: what is kept of one whose state cannot be read."""
+    touched = decode(event.data.object, Touched)
     is_customer = touched.object == "customer"
     return Event(
         id=event.id,
-        type=about,
+        type=event.type,
         created=event.created,
         customer=touched.id if is_customer else touched.customer,
         touched=touched.id,
-        subscription=subscription,
-        previous=previous,
-        discount=discount,
     )

@@ -5,6 +5,7 @@ ended) is skipped, so that every list of acts is a life.
 """
 
 from collections.abc import Callable
+from copy import copy
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -75,8 +76,10 @@ lives = st.builds(
 class Lived:
     """One customer's account, and the acts as methods."""
 
-    def __init__(self, mode: str, *, is_watched: bool = False) -> None:
-        self.account = Account(BORN)
+    def __init__(
+        self, mode: str, *, is_watched: bool = False, account: Account | None = None
+    ) -> None:
+        self.account = account or Account(BORN)
         self.mode = mode
         self.is_watched = is_watched
         self.customer = self.account.add_customer()
@@ -92,6 +95,12 @@ class Lived:
             # off a whole subscription moves items that nothing has happened to.
             add("OFF3", amount_off=300, currency="usd"),
         ]
+
+    def neighbour(self) -> "Lived":
+        """Another customer of the same account, who has bought nothing yet."""
+        other = copy(self)
+        other.customer, other.subs = self.account.add_customer(), []
+        return other
 
     def _prices(self) -> list[Price]:
         product = self.account.add_product("Plan")

@@ -52,7 +52,8 @@ POISON = (
 class Work:
     """What a batch needs.
 
-    ``intake`` brings objects into the mirror behind a connection; ``count`` is told each event's type and outcome, ``timed`` the seconds of a derivation.
+    ``intake`` brings objects into the mirror behind a connection; ``count`` is told each
+    event's type and outcome, ``timed`` the seconds of a derivation.
     """
 
     intake: Callable[[sqlite3.Connection], Intake]

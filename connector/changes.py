@@ -142,10 +142,7 @@ def _last_word(facts: list[Fact], state: Holding | None, left: list[Fact]) -> Fa
     if gone and stayed:
         return stayed[-1]
     news = [fact for fact in best if not _same(fact.holding, state)]
-    word = (news or best)[-1]
-    # A webhook's object is fetched within the second of the event that shows the same.
-    told = [f for f in facts if f.rank == EVENT and _same(f.holding, word.holding)]
-    return told[-1] if told and word.rank == SIGHTING else word
+    return (news or best)[-1]
 
 
 def _priced(

@@ -36,6 +36,7 @@ _KINDS = {
 # Lists that can be narrowed by creation.
 _BY_CREATION = ("prices", "customers", "subscriptions", "invoices", "invoice items")
 PAGE = 100
+CLOCK_S = 2  # by so much our clock may be ahead of Stripe's
 # From so many new objects on, a list of the newest is the cheaper way to fetch them.
 WORTH_LISTING = 4
 # Renewal invoices wait as drafts for about an hour before an event tells of them.
@@ -84,10 +85,7 @@ def refresh(intake: Intake, names: Iterable[Named]) -> None:
 
 
 def stale(intake: Intake, since_s: int) -> list[Named]:
-    """What events since then name that is newer than our copy, each once, sorted.
-
-    A copy that was asked for in an event's very second may not show it yet.
-    """
+    """What events since then name that may be newer than our copy, each once, sorted."""
     newest: dict[Named, int] = {}
     for event in copies.events_since(intake.connection, since_s):
         for name in named_by(event):
@@ -98,8 +96,13 @@ def stale(intake: Intake, since_s: int) -> list[Named]:
 
 
 def _asked_s(intake: Intake, name: Named) -> int:
+    """The second up to which our copy knows all for sure, by Stripe's clock."""
     table = TABLES[name.kind]
-    return copies.fetched_us(intake.connection, table, name.id) // 1_000_000
+    return _sure_s(copies.fetched_us(intake.connection, table, name.id))
+
+
+def _sure_s(asked_us: int) -> int:
+    return asked_us // 1_000_000 - CLOCK_S
 
 
 def _by_kind(names: Iterable[Named]) -> dict[str, list[Named]]:
@@ -162,7 +165,7 @@ def _read_pending(intake: Intake, events_s: Mapping[str, int]) -> None:
     customers = [
         customer
         for customer, asked_us in pending.items()
-        if asked_us // 1_000_000 <= events_s.get(customer, -1)
+        if _sure_s(asked_us) <= events_s.get(customer, -CLOCK_S)
     ]
     if len(customers) < WORTH_LISTING + len(pending) // PAGE:
         intake.read_pending_of(customers)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 log = logging.getLogger(__name__)
 
 SECOND_US = 1_000_000
-CLOSE_US = 2 * SECOND_US  # no farther off needs no warning
+CLOSE_US = 2 * SECOND_US  # as right as a clock needs to be
 
 
 class Skew(NamedTuple):
@@ -26,9 +26,10 @@ class Skew(NamedTuple):
 
 @dataclass(slots=True)
 class StripeClock:
-    """Ours, put back by as much as Stripe's may be behind it.
+    """Ours, set right where it is off by more than two seconds.
 
-    Each answer narrows the skew, so it moves forward only, and never past Stripe's.
+    Else it is left alone, as several processes of one machine share it: which of their
+    copies is newer must not depend on what each of them has learned about the skew.
     """
 
     now_us: Callable[[], int]
@@ -48,8 +49,8 @@ class StripeClock:
         return 0 if is_close else least_us
 
     def by_stripe(self, moment_us: int) -> int:
-        """One of our moments by Stripe's clock, or a little before it."""
-        return moment_us + (0 if self._skew is None else self._skew.least_us)
+        """One of our moments by Stripe's clock, at most ``CLOSE_US`` after it."""
+        return moment_us + (self.skew_us or 0)
 
     def compare(self, date: str, began_us: int) -> None:
         """With the ``Date`` of an answer just read; ``began_us`` was its request's."""

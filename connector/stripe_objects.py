@@ -8,6 +8,7 @@ Objects from before and after a change of shape both read: a discount carries it
 in ``source`` since clover, directly before; an event shows the shape of its own version.
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Generic, TypeVar, get_args
 
@@ -505,3 +506,16 @@ def hint(event: StripeEvent) -> Event:
         customer=touched.id if is_customer else touched.customer,
         touched=touched.id,
     )
+
+
+def describe(shapes: Iterable[object]) -> None:
+    """Let msgspec look at these types now.
+
+    It describes a type to itself when it first meets it, and two threads that do so at
+    once crash the process. So whoever decodes in threads does this before.
+    """
+    for shape in shapes:
+        msgspec.json.Decoder(shape)
+
+
+describe(Base.__subclasses__())

@@ -80,7 +80,7 @@ MAY_IMPORT = {
     "stripe_api": VOCABULARY | {"stripe_objects", "listings", "stripe_http", "limiter"},
     "crew": set(),
     "intake": MIRRORED | {"errors", "listings", "crew"},
-    "refresh": MIRRORED | {"intake"},
+    "refresh": MIRRORED | {"intake", "listings"},
     "sync": MIRRORED | {"errors", "intake", "refresh"},
     "upkeep": {"errors", "intake", "sync", "recompute", "rules"},
     "schedule": set(),
@@ -95,11 +95,11 @@ MAY_IMPORT = {
     "group_commit": VOCABULARY | {"inbox", "database"},
     "webhook": VOCABULARY | {"hints", "inbox", "signatures"},
     "arrivals": VOCABULARY
-    | {"stripe_objects", "inbox", "mirror", "walks", "database"}
-    | {"rules", "recompute", "sync"},
+    | {"listings", "inbox", "mirror", "walks", "database"}
+    | {"rules", "recompute", "intake", "refresh"},
     "worker": VOCABULARY | {"inbox", "database", "rules", "arrivals"},
     "pulse": VOCABULARY | {"inbox", "walks", "database"},
-    "metrics": VOCABULARY | {"pulse"},
+    "prometheus": VOCABULARY | {"pulse"},
     "admin": VOCABULARY | {"pulse"},
     "server": VOCABULARY,
     "demo_rules": set(),
@@ -133,7 +133,16 @@ PURE = {
     *("rates", "retention", "checks", "report", "rules", "demo_rules"),
     *("symptoms", "doctor", "ranges", "schedule"),
 }
-STORES = {"schema", "database", "mirror", "copies", "walks", "refusals", "inbox", "ledger"}
+STORES = {
+    "schema",
+    "database",
+    "mirror",
+    "copies",
+    "walks",
+    "refusals",
+    "inbox",
+    "ledger",
+}
 
 # What lets the world in.
 WORLD = {
@@ -151,7 +160,7 @@ ALONE = {
     "stripe": {"stripe_http", "signatures"},
     "starlette": {"webhook", "admin"},
     "uvicorn": {"server"},
-    "prometheus_client": {"metrics"},
+    "prometheus_client": {"prometheus"},
     "sqlite_utils": {"database"},
     "babel": {"money"},
     "zoneinfo": {"config", "rules"},

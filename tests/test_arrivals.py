@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from functools import partial
 from typing import Any
 
@@ -15,11 +16,14 @@ from hypothesis import strategies as st
 
 from connector import inbox, ledger, mirror
 from connector.arrivals import BATCH, Work, hindrance, work_off
+from connector.crew import Crew
 from connector.database import put_setting, transaction
 from connector.demo import AccountTransport, BundledAccount
 from connector.errors import RulesDiffer
 from connector.hints import read_hint
 from connector.inbox import SECOND_US, TRIES, Arrived
+from connector.intake import Intake
+from connector.limiter import Limiter
 from connector.model import Movement
 from connector.recompute import adopt
 from connector.stripe_api import StripeApi
@@ -93,16 +97,30 @@ class Shop:
             return httpx.Response(self.refused[path], json={"error": {"message": "No"}})
         if path in self.odd:
             return httpx.Response(200, json=self.odd[path])
-        return AccountTransport(self.account).handle_request(request)
+        answer = AccountTransport(self.account).handle_request(request)
+        answer.headers["Date"] = formatdate(self.now_us() // 1_000_000, usegmt=True)
+        return answer
 
     def work(self, rules: Any = RULES) -> int:
         wire = httpx.MockTransport(self.handle)
-        with StripeApi(
-            KEY, transport=wire, now_us=self.now_us, sleep=lambda _: None
-        ) as api:
+        with (
+            StripeApi(
+                KEY,
+                transport=wire,
+                now_us=self.now_us,
+                sleep=lambda _: None,
+                limiter=Limiter.free(),
+            ) as api,
+            Crew[Any](1) as crew,
+        ):
             work = Work(
-                source=api,
-                keeping=NAMES,
+                intake=lambda db: Intake(
+                    connection=db,
+                    source=api,
+                    crew=crew,
+                    keeping=NAMES,
+                    now_us=api.stripe_us,
+                ),
                 now_us=self.now_us,
                 count=lambda *each: self.counted.append(each),
             )

@@ -10,18 +10,23 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from connector import ledger
-from connector.cli_sync import bring_up_to_date
+from connector.cli import rules_of
 from connector.config import parse
+from connector.crew import Crew
 from connector.database import open_database
 from connector.demo import BundledAccount
+from connector.intake import Intake, Keeping
+from connector.limiter import Limiter
 from connector.model import Movement
 from connector.stripe_api import StripeApi
+from connector.upkeep import bring_up_to_date
 from connector.webhook import MOST_BYTES, PATH
 from tests.billing import DAY, Account, Json
 from tests.commands import Desk
@@ -56,16 +61,22 @@ class Company:
             self.acc.subscribe(self.acc.add_customer(name), self.small)
             for name in ("Ada", "Bob", "Cyd")
         ]
-        self.acc.advance(self.acc.now + 20 * DAY)
+        self.acc.advance(int(time.time()) - 60)
         self.show()
 
     def show(self) -> None:
         self.stripe.account = BundledAccount(self.acc.snapshot())
 
+    def go_on(self) -> None:
+        """To now, and to another second than what happened before."""
+        while int(time.time()) <= self.acc.now:
+            time.sleep(0.02)
+        self.acc.advance(int(time.time()))
+
     def grow(self, customer: int, quantity: int) -> list[Json]:
         """Change a quantity at Stripe; the events about it."""
         before = {it["id"] for it in self.acc.snapshot()["events"]}
-        self.acc.advance(self.acc.now + 60)
+        self.go_on()
         item = self.subs[customer].items[0]
         self.acc.change_quantity(item, quantity, proration="none")
         self.show()
@@ -99,15 +110,19 @@ def sync_into(path: Path, company: Company) -> None:
     """As the command does it, without the time that a process takes to start."""
     with (
         closing(open_database(path, create=True)) as connection,
-        StripeApi(company.stripe.key, company.stripe.url) as api,
+        StripeApi(
+            company.stripe.key, company.stripe.url, limiter=Limiter.free()
+        ) as api,
+        Crew[Any](1) as crew,
     ):
-        bring_up_to_date(
-            connection,
-            api,
-            parse("", {}),
-            now_us=api.now_us,
-            progress=lambda *_: None,
+        intake = Intake(
+            connection=connection,
+            source=api,
+            crew=crew,
+            keeping=Keeping(),
+            now_us=api.stripe_us,
         )
+        bring_up_to_date(intake, rules_of(parse("", {})), full=True)
 
 
 @pytest.fixture
@@ -137,6 +152,7 @@ def server(synced: Company) -> Iterator[Server]:
 def test_a_change_at_stripe_is_in_the_movements(
     synced: Company, server: Server
 ) -> None:
+    synced.go_on()
     synced.acc.change_price(synced.subs[0].items[0], synced.large)
     synced.show()
     [event] = [
@@ -203,8 +219,12 @@ def test_readiness_follows_the_age_of_the_last_sync(
     synced: Company, server: Server
 ) -> None:
     with closing(sqlite3.connect(synced.desk.ledger)) as connection:
-        query = "UPDATE walks SET started_us = started_us - 27 * 3600 * 1000000"
-        connection.execute(query)
+        connection.execute(
+            "UPDATE walks SET started_us = started_us - 27 * 3600 * 1000000"
+        )
+        connection.execute(
+            "UPDATE event_feed SET read_until_us = read_until_us - 27 * 3600 * 1000000"
+        )
         connection.commit()
     answer = server.client.get(f"{server.admin}/readyz")
     assert answer.status_code == 503

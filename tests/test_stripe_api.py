@@ -4,6 +4,8 @@ respx stands in for the network; nobody sleeps, the waits are written down.
 """
 
 import logging
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -733,3 +735,43 @@ def test_transient_failures_between_pages_change_nothing(
         return page(*shown_ids, more=first + size < count)
 
     assert walked(answer) == things
+
+
+# --- threads ---
+
+FIRST_ANSWERS = """
+import sys
+from threading import Barrier, Thread
+import httpx
+from connector.limiter import Limiter
+from connector.stripe_api import StripeApi
+
+sys.setswitchinterval(1e-6)
+KINDS = ("customers", "subscriptions", "invoices", "prices", "events") * 2
+empty = httpx.MockTransport(lambda _: httpx.Response(200, json={"data": []}))
+api = StripeApi("rk_test", transport=empty, limiter=Limiter.free())
+ready = Barrier(len(KINDS))
+
+def ask(kind):
+    ready.wait()
+    list(api.pages(kind))
+
+threads = [Thread(target=ask, args=[kind]) for kind in KINDS]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print("alive")
+"""
+
+
+def test_the_first_answers_may_come_all_at_once() -> None:
+    """A type that two threads describe to msgspec at once would crash the process."""
+    for _ in range(5):
+        ran = subprocess.run(
+            [sys.executable, "-c", FIRST_ANSWERS],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (ran.returncode, ran.stdout) == (0, "alive\n"), ran.stderr

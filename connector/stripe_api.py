@@ -36,7 +36,6 @@ from connector.stripe_objects import (
     Subscription,
     SubscriptionItem,
     created_at,
-    describe,
     ref,
 )
 
@@ -62,7 +61,6 @@ _LISTED: tuple[type[Base], ...] = (
     SubscriptionItem,
 )
 _ANSWERS: dict[type[Base], Any] = {shape: _Answer[shape] for shape in _LISTED}  # type: ignore[valid-type]
-describe(_ANSWERS.values())
 
 
 @dataclass(slots=True)

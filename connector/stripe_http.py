@@ -18,7 +18,12 @@ import httpx
 import msgspec
 import tenacity
 
-from connector.errors import ConfigError, StripeRefused, StripeUnavailable
+from connector.errors import (
+    ConfigError,
+    StripeRefused,
+    StripeUnavailable,
+    UnknownStripeShape,
+)
 from connector.limiter import AT_ONCE, Limiter, Turn, endpoint_of
 from connector.stripe_clock import StripeClock
 from connector.stripe_objects import decode
@@ -287,8 +292,8 @@ def _instead_of_expands(
 
 def _detail(content: bytes) -> ErrorDetail:
     try:
-        return msgspec.json.decode(content, type=ErrorBody).error
-    except msgspec.DecodeError:
+        return decode(content, ErrorBody).error
+    except (UnknownStripeShape, msgspec.DecodeError):
         return ErrorDetail()
 
 

@@ -8,9 +8,9 @@ Objects from before and after a change of shape both read: a discount carries it
 in ``source`` since clover, directly before; an event shows the shape of its own version.
 """
 
-from collections.abc import Iterable
+import threading
 from decimal import Decimal
-from typing import Generic, TypeVar, get_args
+from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
 
@@ -423,10 +423,23 @@ class StripeAccount(Base, frozen=True, kw_only=True):
         return dashboard.timezone if dashboard else None
 
 
+_decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
+_one_at_a_time = threading.Lock()
+
+
+def _decoder(shape: type[T]) -> msgspec.json.Decoder[T]:
+    """Made by one thread at a time: msgspec 0.22 shares a type that it has half read."""
+    found = _decoders.get(shape)
+    if found is None:
+        with _one_at_a_time:
+            found = _decoders.setdefault(shape, msgspec.json.Decoder(shape))
+    return found
+
+
 def decode(raw: bytes | msgspec.Raw, shape: type[T]) -> T:
     """Read JSON as ``shape``; ``UnknownStripeShape`` names the field that does not fit."""
     try:
-        return msgspec.json.decode(raw, type=shape)
+        return _decoder(shape).decode(raw)
     except msgspec.ValidationError as error:
         inner = get_args(shape)
         name = f"list of {inner[0].__name__}" if inner else shape.__name__
@@ -506,16 +519,3 @@ def hint(event: StripeEvent) -> Event:
         customer=touched.id if is_customer else touched.customer,
         touched=touched.id,
     )
-
-
-def describe(shapes: Iterable[object]) -> None:
-    """Let msgspec look at these types now.
-
-    It describes a type to itself when it first meets it, and two threads that do so at
-    once crash the process. So whoever decodes in threads does this before.
-    """
-    for shape in shapes:
-        msgspec.json.Decoder(shape)
-
-
-describe(Base.__subclasses__())

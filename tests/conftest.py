@@ -20,3 +20,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="try N new random customers for each law, instead of the usual ones",
     )
+    parser.addoption(
+        "--schedules",
+        type=int,
+        metavar="N",
+        help="sync through N new schedules of faults, instead of the usual ones",
+    )

@@ -12,9 +12,11 @@ By hand: ``python -m tests.loopback FOLDER``.
 
 import argparse
 import itertools
+import random
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -144,6 +146,24 @@ def same_page_again() -> Fault:
     return lambda true, before: before or true
 
 
+def shuffled(chance: random.Random) -> Fault:
+    """The page's objects in another order."""
+
+    def spoiled(true: Reply, _: Reply | None) -> Reply:
+        if "data" not in true.body:
+            return true
+        things = chance.sample(true.body["data"], len(true.body["data"]))
+        return replace(true, body=true.body | {"data": things})
+
+    return spoiled
+
+
+def vanished() -> Fault:
+    """The object that the page should follow is not there any more."""
+    message = "No such object"
+    return _refusing(400, message, code="resource_missing", param="starting_after")
+
+
 def empty_with_more() -> Fault:
     return lambda true, _: replace(
         true, body=true.body | {"data": [], "has_more": True}
@@ -185,7 +205,10 @@ def in_order(faults: Sequence[Fault | None]) -> Callable[[Request], Fault | None
 
 
 class Served:
-    """The running server. Set ``account``, ``key`` or ``forbidden`` at any time."""
+    """The running server. Set ``account``, ``key`` or ``forbidden`` at any time.
+
+    ``now_s`` is Stripe's clock.
+    """
 
     def __init__(
         self,
@@ -198,6 +221,7 @@ class Served:
         self.key = key
         self.forbidden = forbidden
         self.requests: list[Request] = []
+        self.now_s: Callable[[], float] = time.time
         self.url = ""  # without the `/v1`
         self.numbers = itertools.count(1)
         self._before: dict[str, Reply] = {}
@@ -318,7 +342,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _headers(self, request: Request) -> dict[str, str]:
         return {
             "Content-Type": "application/json",
-            "Date": formatdate(usegmt=True),
+            "Date": formatdate(self.served.now_s(), usegmt=True),
             "Request-Id": f"req_loopback{next(self.served.numbers):08}",
             "Stripe-Version": request.headers.get("stripe-version", SHAPED_AS),
         }

@@ -55,14 +55,6 @@ class _Answer(Base, Generic[T], frozen=True, kw_only=True):
     has_more: bool = False
 
 
-_LISTED: tuple[type[Base], ...] = (
-    *(listing.type for listing in LISTINGS.values()),
-    Line,
-    SubscriptionItem,
-)
-_ANSWERS: dict[type[Base], Any] = {shape: _Answer[shape] for shape in _LISTED}  # type: ignore[valid-type]
-
-
 @dataclass(slots=True)
 class StripeApi:
     """A connection to one account. Close it, or use it as a context manager.
@@ -118,8 +110,8 @@ class StripeApi:
     def probe(self, kind: str = "prices") -> None:
         """One cheap read, to fail before anything is written where the key is wrong."""
         listing = LISTINGS[kind]
-        answer = _ANSWERS[listing.type]
-        self._http.get(listing.path, [("limit", "1")], answer, listing.needs)
+        shape = _Answer[listing.type]  # type: ignore[name-defined]
+        self._http.get(listing.path, [("limit", "1")], shape, listing.needs)
 
     def account_timezone(self) -> str | None:
         """The zone of the account's days; None where Stripe does not show it."""
@@ -234,7 +226,7 @@ class StripeApi:
         self, path: str, params: Params, shape: type[Any], needs: str, place: Place
     ) -> Page:
         began_us = self.now_us()
-        answer = self._http.get(path, params, _ANSWERS[shape], needs)
+        answer = self._http.get(path, params, _Answer[shape], needs)  # type: ignore[valid-type]
         asked_us = self._http.by_stripe(began_us)
         return Page(answer.data, answer.has_more, asked_us, _beyond(answer.data, place))
 

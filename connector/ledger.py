@@ -9,10 +9,20 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from connector.errors import LedgerConflict, LedgerUnusable
-from connector.model import Cause, Component, Evidence, Flow, Kind, Movement
+from connector.model import (
+    Cause,
+    Component,
+    Evidence,
+    Flow,
+    Kind,
+    Movement,
+    Part,
+    Window,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +206,17 @@ _AS_OF = """
 """
 _NOW = "9999"  # after every moment
 
+# As of now there is no need to look at runs.
+_LIVE = """
+    NOT EXISTS (SELECT 1 FROM retractions WHERE retractions.movement = movements.id)
+"""
+
+
+def _known(query: str, as_of: datetime | None) -> str:
+    """The query over what is known now, or was as of a moment."""
+    return query.format(which=_LIVE if as_of is None else _AS_OF)
+
+
 _MOVEMENTS = f"""
     SELECT movements.id, customers.id, currency, day, kind, amount_minor, before_minor,
            after_minor
@@ -301,20 +322,99 @@ def _as_of(moment: datetime | None) -> str:
     return _NOW if moment is None else stamp(moment)
 
 
-_FLOWS = f"""
+_FLOWS = """
     SELECT customer, day, kind, amount_minor FROM movements
-    WHERE currency = :currency AND {_AS_OF} ORDER BY day
-"""  # noqa: S608
+    WHERE currency = :currency AND day >= :since AND day < :until AND {which}
+    ORDER BY day
+"""
 
 
 def flows(
-    connection: sqlite3.Connection, currency: str, as_of: datetime | None = None
+    connection: sqlite3.Connection,
+    currency: str,
+    as_of: datetime | None = None,
+    since: date = date.min,
+    until: date = date.max,
 ) -> Iterator[Flow]:
-    """The live movements of a currency without their components, by day."""
-    parameters = {"currency": currency, "as_of": _as_of(as_of)}
-    rows = connection.execute(_FLOWS, parameters)
+    """The live movements of a currency without their components, by day.
+
+    ``since`` is in, ``until`` is out.
+    """
+    rows = connection.execute(
+        _known(_FLOWS, as_of),
+        {
+            "currency": currency,
+            "as_of": _as_of(as_of),
+            "since": since.isoformat(),
+            "until": until.isoformat(),
+        },
+    )
     for customer, day, kind, amount_minor in rows:
-        yield Flow(customer, date.fromisoformat(day), Kind(kind), amount_minor)
+        yield Flow(customer, _day(day), _KINDS[kind], amount_minor)
+
+
+_day = lru_cache(date.fromisoformat)  # a ledger has few days and many rows
+
+
+def flows_of(connection: sqlite3.Connection, key: int) -> list[tuple[str, Flow]]:
+    """One customer's live movements by currency, then day; each with its currency."""
+    rows = connection.execute(
+        "SELECT currency, day, kind, amount_minor FROM live_movements"
+        " WHERE customer = ? ORDER BY currency, day",
+        [key],
+    )
+    return [
+        (currency, Flow(key, date.fromisoformat(day), _KINDS[kind], amount_minor))
+        for currency, day, kind, amount_minor in rows
+    ]
+
+
+_KINDS = {kind.value: kind for kind in Kind}
+
+_BALANCES = """
+    SELECT customer, sum(amount_minor) FROM movements
+    WHERE currency = :currency AND day < :day AND {which}
+    GROUP BY customer HAVING sum(amount_minor) > 0
+"""
+
+
+def balances(
+    connection: sqlite3.Connection,
+    currency: str,
+    day: date,
+    as_of: datetime | None = None,
+) -> dict[int, int]:
+    """What each paying customer paid at the very beginning of ``day``."""
+    parameters = {"currency": currency, "day": str(day), "as_of": _as_of(as_of)}
+    return dict(connection.execute(_known(_BALANCES, as_of), parameters).fetchall())
+
+
+_PARTS = """
+    SELECT customer, cause, sum(components.amount_minor)
+    FROM movements JOIN components ON components.movement = movements.id
+    WHERE currency = :currency AND day >= :since AND day < :until AND {which}
+    GROUP BY customer, cause
+"""
+
+
+def parts(
+    connection: sqlite3.Connection,
+    currency: str,
+    window: Window,
+    as_of: datetime | None = None,
+) -> Iterator[Part]:
+    """What each cause changed for each customer over a window, net."""
+    rows = connection.execute(
+        _known(_PARTS, as_of),
+        {
+            "currency": currency,
+            "as_of": _as_of(as_of),
+            "since": str(window.start),
+            "until": str(window.end),
+        },
+    )
+    for customer, cause, amount_minor in rows:
+        yield Part(customer, Cause(cause), amount_minor)
 
 
 _MRR = f"""
@@ -373,6 +473,44 @@ _BY_LABEL = """
 def labels(connection: sqlite3.Connection) -> dict[str, str]:
     """Each customer's display label; the id where there is none."""
     rows = connection.execute("SELECT id, coalesce(label, id) FROM customers")
+    return dict(rows.fetchall())
+
+
+def names(connection: sqlite3.Connection) -> dict[int, tuple[str, str]]:
+    """Each customer's id and display label, by key; the id where there is no label."""
+    rows = connection.execute("SELECT key, id, coalesce(label, id) FROM customers")
+    return {key: (id_, label) for key, id_, label in rows}
+
+
+_WORTH = """
+    SELECT currency, subscription, sum(components.amount_minor)
+    FROM live_movements JOIN components ON components.movement = live_movements.id
+    WHERE customer = (SELECT key FROM customers WHERE id = ?)
+    GROUP BY currency, subscription HAVING sum(components.amount_minor) > 0
+"""
+
+
+def worth(connection: sqlite3.Connection, customer: str) -> dict[str, tuple[str, int]]:
+    """The currency and MRR of each subscription for which a customer pays now."""
+    rows = connection.execute(_WORTH, [customer])
+    return {subscription: (currency, minor) for currency, subscription, minor in rows}
+
+
+def countries(connection: sqlite3.Connection) -> dict[int, str]:
+    """Each customer's country, by key; those without one are absent."""
+    rows = connection.execute(
+        "SELECT key, country FROM customers WHERE country IS NOT NULL"
+    )
+    return dict(rows.fetchall())
+
+
+def first_months(connection: sqlite3.Connection, currency: str) -> dict[int, str]:
+    """The month (``2026-03``) in which each customer first paid, by key."""
+    rows = connection.execute(
+        "SELECT customer, substr(min(day), 1, 7) FROM live_movements"
+        " WHERE currency = ? GROUP BY customer",
+        [currency],
+    )
     return dict(rows.fetchall())
 
 

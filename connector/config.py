@@ -38,6 +38,8 @@ class Config:
     merge: Mapping[str, str] = field(default_factory=dict)
     reporting_currency: str | None = None
     rates: Path | None = None
+    bands: tuple[int, ...] = (10_000, 100_000)
+    benchmarks: Path | None = None
     status_file: Path | None = None
     source: Path | None = None
 
@@ -116,6 +118,15 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(_text(each) for each in value)
 
 
+def _edges(value: Any) -> tuple[int, ...]:
+    edges = tuple(value)
+    if not edges or list(edges) != sorted({0, *edges} - {0}):
+        raise ValueError
+    if not all(type(edge) is int and edge > 0 for edge in edges):
+        raise TypeError
+    return edges
+
+
 def _locale(value: Any) -> str:
     if not re.fullmatch(r"[a-z]{2,3}(_[A-Z][A-Za-z]{3})?(_[A-Z]{2})?", _text(value)):
         raise ValueError
@@ -174,6 +185,12 @@ KEYS: Mapping[str, _Key] = {
         "", _currency, 'a currency such as "usd", or "" for none'
     ),
     "reporting.rates": _Key("", _path_or_none, 'the path of a file of rates, or ""'),
+    "reporting.bands": _Key(
+        [10_000, 100_000], _edges, "whole amounts above 0, the smallest first"
+    ),
+    "reporting.benchmarks": _Key(
+        "", _path_or_none, 'the path of a file of benchmarks, or ""'
+    ),
     "reporting.locale": _Key("en_US", _locale, 'a locale such as "en_US" or "de_DE"'),
 }
 
@@ -219,6 +236,8 @@ def parse(
         locale=chosen["reporting.locale"],
         reporting_currency=chosen["reporting.currency"] or None,
         rates=folder / rates if (rates := chosen["reporting.rates"]) else None,
+        bands=chosen["reporting.bands"],
+        benchmarks=folder / file if (file := chosen["reporting.benchmarks"]) else None,
         source=source,
     )
 

@@ -26,20 +26,26 @@ COMMANDS = {
     "demo": "cli_demo",
     "sync": "cli_sync",
     "report": "cli_report",
+    "cohorts": "cli_cohorts",
+    "at-risk": "cli_at_risk",
     "movements": "cli_movements",
     "explain": "cli_movements",
     "recompute": "cli_recompute",
     "check": "cli_check",
+    "export": "cli_export",
     "doctor": "cli_doctor",
 }
 SHORT_HELP = {
     "demo": "See it all on a bundled account: no key, no network.",
     "sync": "Copy the Stripe account's history and bring the ledger up to date.",
     "report": "NRR, GRR and what moved MRR, by month, quarter, year or trailing 12.",
+    "cohorts": "How the customers who first paid in each month stayed and grew.",
+    "at-risk": "MRR that may go, and the NRR that is already committed.",
     "movements": "List what changed each customer's MRR, and when.",
     "explain": "Take one customer's MRR apart, down to the invoice line.",
     "recompute": "Derive the ledger anew from what was fetched; no network.",
     "check": "Prove the ledger's invariants; exit 3 with what breaks them.",
+    "export": "Write the ledger as a CSV or Parquet file for other tools.",
     "doctor": "See whether all is in place for a sync, and what to do where not.",
 }
 
@@ -62,7 +68,7 @@ class LazyGroup(click.Group):
         from importlib import import_module
 
         module = import_module(f"connector.{COMMANDS[cmd_name]}")
-        command = getattr(module, cmd_name)
+        command = getattr(module, cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
 

@@ -10,6 +10,7 @@
       LedgerBusy             another sync holds the ledger: try again later
       Stopped                the process was asked to end, and did
       NothingFound           what was asked for is not in the ledger
+      MissingExtra           an optional library is needed and not installed
 
     Unvalued                 one object cannot be valued yet; caught by the timeline,
                              which goes on without it and names it in the summary
@@ -99,6 +100,10 @@ class Stopped(ConnectorError):
 
 class NothingFound(ConnectorError):
     """The customer, currency or period asked for is not in the ledger."""
+
+
+class MissingExtra(ConnectorError):
+    """What was asked for needs a library that only an extra installs."""
 
 
 class Unvalued(Exception):

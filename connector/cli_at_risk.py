@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import click
 
-from connector import ledger, mirror
+from connector import ledger, mirror, positions
 from connector import timeline as histories
 from connector.cli import Shell, rules_of
 from connector.cli_figures import currencies_asked, known_ledger
@@ -92,7 +92,7 @@ def _ahead(
             continue
         history = mirror.history(connection, customer, shared, rules.also(customer))
         charged = histories.timeline(history, rules.policy, now_s).charges
-        worth = ledger.worth(connection, customer)
+        worth = positions.worth(connection, customer)
         found += risks(history, worth, charged, now_s, rules.zone)
         future = as_scheduled(history, charged, now_s)
         steps = histories.timeline(future, rules.policy, until_s).steps
@@ -107,10 +107,10 @@ def _outlook(
     this_month = today.replace(day=1)
     last = add_months(this_month, AHEAD - 1)
     wanted = windows(WindowKind.TRAILING_12, this_month, last)
-    opening = ledger.balances(connection, currency, wanted[0].start)
+    opening = positions.balances(connection, currency, wanted[0].start)
     flows = list(ledger.flows(connection, currency, None, wanted[0].start))
-    balances = ledger.balances(connection, currency, date.max)
-    ids = {key: names[0] for key, names in ledger.names(connection).items()}
+    balances = positions.balances(connection, currency, date.max)
+    ids = {key: names[0] for key, names in positions.names(connection).items()}
     coming = [m for m in ahead.movements if m.currency == currency]
     lately = today - timedelta(days=LATELY_DAYS)
     shrunk = [f for f in flows if f.kind is Kind.CONTRACTION and f.day > lately]

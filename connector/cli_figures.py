@@ -5,32 +5,27 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from datetime import date, datetime, timedelta
-from fractions import Fraction
+from datetime import date, datetime
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import click
 
-from connector import agreements, ledger, refusals, walks, window_sums
+from connector import agreements, ledger, positions, refusals, walks, window_sums
 from connector import report as reports
-from connector.benchmarks import Assessment, Benchmarks, assess, parse_benchmarks
+from connector.benchmarks import Benchmarks
 from connector.causes import causes
 from connector.cli import UsageFault, rules_of
+from connector.cli_benchmarks import assessed, benchmarks
 from connector.config import Config
 from connector.database import setting
-from connector.errors import ConfigError, NothingFound
+from connector.errors import NothingFound
 from connector.model import Term, Window, WindowKind
 from connector.periods import instant, local_day
 from connector.report import CurrencyReport, Line, Report, Segment
 from connector.retention import Measured, measure, renewals, windows
 from connector.segments import Book, by_segment
-
-if TYPE_CHECKING:
-    from connector.rates import Rates
 
 
 class Asked(NamedTuple):
@@ -66,7 +61,7 @@ def make_report(
             connection, asked.currency, as_of, known.synced_at
         ):
             lines = _lines(connection, config, each, wanted, asked, known.today)
-            judged = _assessed(lines, published)
+            judged = assessed(lines, published)
             parts.append(CurrencyReport(currency=each, lines=lines, assessments=judged))
     report = Report(
         generated_at=now,
@@ -76,12 +71,27 @@ def make_report(
         timezone=known.timezone,
         policy=known.policy,
         currencies=tuple(parts),
-        total=None if asked.currency else _total(config, parts, known.today, published),
+        total=_total(config, parts, known.today, published, asked),
         refusals=tuple(refusals.known(connection)),
         by=asked.by,
-        names=ledger.names(connection) if asked.causes else {},
+        names=positions.names(connection) if asked.causes else {},
     )
     return reports.annual(report) if asked.arr else report
+
+
+def _total(
+    config: Config,
+    parts: Sequence[CurrencyReport],
+    today: date,
+    published: Benchmarks,
+    asked: Asked,
+) -> CurrencyReport | None:
+    """All currencies in one, where that is configured and not one alone is asked for."""
+    if asked.currency or config.reporting_currency is None:
+        return None
+    from connector.cli_total import total_of
+
+    return total_of(config, parts, today, published)
 
 
 @contextmanager
@@ -166,8 +176,10 @@ def _lines(
         window = each.window
         why = None
         if asked.causes:
-            opening = ledger.balances(connection, currency, window.start, asked.as_of)
-            parts = ledger.parts(connection, currency, window, asked.as_of)
+            opening = positions.balances(
+                connection, currency, window.start, asked.as_of
+            )
+            parts = positions.parts(connection, currency, window, asked.as_of)
             why = causes(opening, parts)
         found.append(
             Line(
@@ -199,119 +211,11 @@ def read_book(
     """All that the figures of these windows need; terms are known only as of now."""
     start = min(window.start for window in wanted)
     end = max(window.end for window in wanted)
-    opening = ledger.balances(connection, currency, start, as_of)
+    opening = positions.balances(connection, currency, start, as_of)
     flows = list(ledger.flows(connection, currency, as_of, start, end))
     if as_of is not None:
         return Book(opening, flows)
     return Book(opening, flows, partial(agreements.last_terms, connection, currency))
-
-
-# Benchmarks
-
-
-PUBLISHED = Path(__file__).with_name("benchmarks.toml")
-
-
-def benchmarks(config: Config) -> Benchmarks:
-    """Those of the configuration, else the package's."""
-    if config.benchmarks is None:
-        text = PUBLISHED.read_text(encoding="utf-8")
-        return parse_benchmarks(text, "benchmarks.toml")
-    try:
-        text = config.benchmarks.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        fault = f"reporting.benchmarks {config.benchmarks} cannot be read: {error}"
-        raise ConfigError([fault], source="reporting.benchmarks") from error
-    return parse_benchmarks(text, str(config.benchmarks))
-
-
-def _assessed(lines: Sequence[Line], published: Benchmarks) -> tuple[Assessment, ...]:
-    """The last year's ratios beside what is published; of shorter windows nothing is."""
-    years = [
-        line.measured
-        for line in lines
-        if line.measured.window.kind is WindowKind.TRAILING_12
-    ]
-    if not years:
-        return ()
-    base = years[-1].retention
-    return assess({"nrr": base.nrr, "grr": base.grr, "crr": base.crr}, published)
-
-
-# All currencies in one
-
-
-def _total(
-    config: Config,
-    parts: Sequence[CurrencyReport],
-    today: date,
-    published: Benchmarks,
-) -> CurrencyReport | None:
-    """All currencies in the reporting currency; None where none is configured."""
-    if config.reporting_currency is None or config.rates is None or not parts:
-        return None
-    try:
-        text = config.rates.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        fault = f"reporting.rates {config.rates} cannot be read: {error}"
-        raise ConfigError([fault], source="reporting.rates") from error
-    from connector.rates import parse_rates
-
-    currency = config.reporting_currency
-    rates = parse_rates(text.splitlines(), currency, str(config.rates))
-    lines = []
-    for several in zip(*(part.lines for part in parts), strict=True):
-        named = list(zip((part.currency for part in parts), several, strict=True))
-        segments = sorted({s.name for line in several for s in line.segments})
-        whole = [(code, line.measured) for code, line in named]
-        lines.append(
-            Line(
-                measured=_in_one(whole, rates, today),
-                complete=several[0].complete,
-                segments=tuple(
-                    Segment(name, _in_one(_of_segment(named, name), rates, today))
-                    for name in segments
-                ),
-            )
-        )
-    judged = _assessed(lines, published)
-    return CurrencyReport(
-        currency=currency, lines=tuple(lines), is_total=True, assessments=judged
-    )
-
-
-def _of_segment(
-    named: Sequence[tuple[str, Line]], name: str
-) -> list[tuple[str, Measured]]:
-    return [
-        (code, segment.measured)
-        for code, line in named
-        for segment in line.segments
-        if segment.name == name
-    ]
-
-
-def _in_one(
-    several: Sequence[tuple[str, Measured]], rates: "Rates", today: date
-) -> Measured:
-    """Currencies' figures of one window; a rate is asked only where there is money."""
-    from connector.conversion import Converted, in_one_currency
-
-    window = several[0][1].window
-    eve = window.start - timedelta(days=1)
-    last = min(window.end, today + timedelta(days=1)) - timedelta(days=1)
-    converted = [
-        Converted(
-            measured,
-            rates.factor(currency, eve)
-            if measured.waterfall.opening_minor
-            else Fraction(0),
-            rates.factor(currency, last),
-        )
-        for currency, measured in several
-        if any(asdict(measured.waterfall).values())
-    ]
-    return in_one_currency(window, converted)
 
 
 def rules_in_force(connection: sqlite3.Connection, config: Config) -> dict[str, str]:

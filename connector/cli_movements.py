@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from connector import ledger, mirror, refusals
+from connector import ledger, mirror, positions, refusals
 from connector.cli import Shell, UsageFault
 from connector.cli_figures import currencies_asked, rules_in_force
 from connector.cli_output import DayParam, by_option, out_option, rendered, write
@@ -107,11 +107,11 @@ def _by_segment(
     """The sums of the movements wanted, by currency and segment."""
     found = []
     start, end = wanted.start or date.min, wanted.end or date.max
-    ids = {key: names[0] for key, names in ledger.names(connection).items()}
+    ids = {key: names[0] for key, names in positions.names(connection).items()}
     for currency in ledger.currencies(connection):
         if wanted.currency not in (None, currency):
             continue
-        opening = ledger.balances(connection, currency, start)
+        opening = positions.balances(connection, currency, start)
         flows = list(ledger.flows(connection, currency, None, start, end))
         of = segment_of(connection, config, by, currency)
         segments = whose(opening, flows, start, of)

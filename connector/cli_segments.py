@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import date
 from functools import partial
 
-from connector import agreements, ledger, mirror
+from connector import agreements, mirror, positions
 from connector.cli_output import METADATA
 from connector.config import Config
 from connector.money import exponent
@@ -25,9 +25,9 @@ def segment_of(
     if by == "currency":
         return partial(_always, currency.upper())
     if by == "cohort":
-        return by_trait(_since_ever(ledger.first_months(connection, currency)))
+        return by_trait(_since_ever(positions.first_months(connection, currency)))
     if by == "country":
-        return by_trait(_since_ever(ledger.countries(connection)))
+        return by_trait(_since_ever(positions.countries(connection)))
     if by.startswith(METADATA):
         key = by.removeprefix(METADATA)
         return by_trait(_since_ever(mirror.metadata(connection, key)))

@@ -20,8 +20,6 @@ from connector.model import (
     Flow,
     Kind,
     Movement,
-    Part,
-    Window,
 )
 
 
@@ -212,7 +210,7 @@ _LIVE = """
 """
 
 
-def _known(query: str, as_of: datetime | None) -> str:
+def known(query: str, as_of: datetime | None) -> str:
     """The query over what is known now, or was as of a moment."""
     return query.format(which=_LIVE if as_of is None else _AS_OF)
 
@@ -251,7 +249,7 @@ def movements(
 ) -> Iterator[Movement]:
     """The live movements with their components, by day, then customer."""
     parameters = {
-        "as_of": _as_of(wanted.as_of),
+        "as_of": as_of_text(wanted.as_of),
         "customer": wanted.customer,
         "from": wanted.start and wanted.start.isoformat(),
         "to": wanted.end and wanted.end.isoformat(),
@@ -318,7 +316,7 @@ def _movement(
     )
 
 
-def _as_of(moment: datetime | None) -> str:
+def as_of_text(moment: datetime | None) -> str:
     return _NOW if moment is None else stamp(moment)
 
 
@@ -341,98 +339,22 @@ def flows(
     ``since`` is in, ``until`` is out.
     """
     rows = connection.execute(
-        _known(_FLOWS, as_of),
+        known(_FLOWS, as_of),
         {
             "currency": currency,
-            "as_of": _as_of(as_of),
+            "as_of": as_of_text(as_of),
             "since": since.isoformat(),
             "until": until.isoformat(),
         },
     )
     for customer, day, kind, amount_minor in rows:
-        yield Flow(customer, _day(day), _KINDS[kind], amount_minor)
+        yield Flow(customer, local(day), KINDS[kind], amount_minor)
 
 
-_day = lru_cache(date.fromisoformat)  # a ledger has few days and many rows
+local = lru_cache(date.fromisoformat)  # a ledger has few days and many rows
 
 
-def flows_of(connection: sqlite3.Connection, key: int) -> list[tuple[str, Flow]]:
-    """One customer's live movements by currency, then day; each with its currency."""
-    rows = connection.execute(
-        "SELECT currency, day, kind, amount_minor FROM live_movements"
-        " WHERE customer = ? ORDER BY currency, day",
-        [key],
-    )
-    return [
-        (currency, Flow(key, date.fromisoformat(day), _KINDS[kind], amount_minor))
-        for currency, day, kind, amount_minor in rows
-    ]
-
-
-_KINDS = {kind.value: kind for kind in Kind}
-
-_BALANCES = """
-    SELECT customer, sum(amount_minor) FROM movements
-    WHERE currency = :currency AND day < :day AND {which}
-    GROUP BY customer HAVING sum(amount_minor) > 0
-"""
-
-
-def balances(
-    connection: sqlite3.Connection,
-    currency: str,
-    day: date,
-    as_of: datetime | None = None,
-) -> dict[int, int]:
-    """What each paying customer paid at the very beginning of ``day``."""
-    parameters = {"currency": currency, "day": str(day), "as_of": _as_of(as_of)}
-    return dict(connection.execute(_known(_BALANCES, as_of), parameters).fetchall())
-
-
-_PARTS = """
-    SELECT customer, cause, sum(components.amount_minor)
-    FROM movements JOIN components ON components.movement = movements.id
-    WHERE currency = :currency AND day >= :since AND day < :until AND {which}
-    GROUP BY customer, cause
-"""
-
-
-def parts(
-    connection: sqlite3.Connection,
-    currency: str,
-    window: Window,
-    as_of: datetime | None = None,
-) -> Iterator[Part]:
-    """What each cause changed for each customer over a window, net."""
-    rows = connection.execute(
-        _known(_PARTS, as_of),
-        {
-            "currency": currency,
-            "as_of": _as_of(as_of),
-            "since": str(window.start),
-            "until": str(window.end),
-        },
-    )
-    for customer, cause, amount_minor in rows:
-        yield Part(customer, Cause(cause), amount_minor)
-
-
-_MRR = f"""
-    SELECT customers.id, currency, sum(amount_minor) AS mrr_minor
-    FROM movements JOIN customers ON customers.key = movements.customer
-    WHERE day <= :on AND {_AS_OF}
-    GROUP BY movements.customer, currency HAVING mrr_minor <> 0
-"""  # noqa: S608
-
-
-def mrr_on(connection: sqlite3.Connection, on: date) -> dict[str, dict[str, int]]:
-    """Each paying customer's MRR at the end of a day, by currency."""
-    found: dict[str, dict[str, int]] = {}
-    rows = connection.execute(_MRR, {"on": on.isoformat(), "as_of": _NOW})
-    for customer, currency, mrr_minor in rows:
-        found.setdefault(customer, {})[currency] = mrr_minor
-    return found
-
+KINDS = {kind.value: kind for kind in Kind}
 
 _CURRENCIES = f"""
     SELECT currency FROM movements WHERE {_AS_OF}
@@ -444,7 +366,7 @@ def currencies(
     connection: sqlite3.Connection, as_of: datetime | None = None
 ) -> list[str]:
     """The ledger's currencies, the one with most movements first."""
-    rows = connection.execute(_CURRENCIES, {"as_of": _as_of(as_of)})
+    rows = connection.execute(_CURRENCIES, {"as_of": as_of_text(as_of)})
     return [currency for (currency,) in rows]
 
 
@@ -476,48 +398,27 @@ def labels(connection: sqlite3.Connection) -> dict[str, str]:
     return dict(rows.fetchall())
 
 
-def names(connection: sqlite3.Connection) -> dict[int, tuple[str, str]]:
-    """Each customer's id and display label, by key; the id where there is no label."""
-    rows = connection.execute("SELECT key, id, coalesce(label, id) FROM customers")
-    return {key: (id_, label) for key, id_, label in rows}
+_MRR = f"""
+    SELECT customers.id, currency, sum(amount_minor) AS mrr_minor
+    FROM movements JOIN customers ON customers.key = movements.customer
+    WHERE day <= :on AND {_AS_OF}
+    GROUP BY movements.customer, currency HAVING mrr_minor <> 0
+"""  # noqa: S608
 
 
-_WORTH = """
-    SELECT currency, subscription, sum(components.amount_minor)
-    FROM live_movements JOIN components ON components.movement = live_movements.id
-    WHERE customer = (SELECT key FROM customers WHERE id = ?)
-    GROUP BY currency, subscription HAVING sum(components.amount_minor) > 0
-"""
-
-
-def worth(connection: sqlite3.Connection, customer: str) -> dict[str, tuple[str, int]]:
-    """The currency and MRR of each subscription for which a customer pays now."""
-    rows = connection.execute(_WORTH, [customer])
-    return {subscription: (currency, minor) for currency, subscription, minor in rows}
-
-
-def countries(connection: sqlite3.Connection) -> dict[int, str]:
-    """Each customer's country, by key; those without one are absent."""
-    rows = connection.execute(
-        "SELECT key, country FROM customers WHERE country IS NOT NULL"
-    )
-    return dict(rows.fetchall())
-
-
-def first_months(connection: sqlite3.Connection, currency: str) -> dict[int, str]:
-    """The month (``2026-03``) in which each customer first paid, by key."""
-    rows = connection.execute(
-        "SELECT customer, substr(min(day), 1, 7) FROM live_movements"
-        " WHERE currency = ? GROUP BY customer",
-        [currency],
-    )
-    return dict(rows.fetchall())
+def mrr_on(connection: sqlite3.Connection, on: date) -> dict[str, dict[str, int]]:
+    """Each paying customer's MRR at the end of a day, by currency."""
+    found: dict[str, dict[str, int]] = {}
+    rows = connection.execute(_MRR, {"on": on.isoformat(), "as_of": _NOW})
+    for customer, currency, mrr_minor in rows:
+        found.setdefault(customer, {})[currency] = mrr_minor
+    return found
 
 
 def policy_as_of(connection: sqlite3.Connection, as_of: datetime | None) -> str | None:
     """The policy (JSON) under which the newest run by then posted."""
     row = connection.execute(
         "SELECT policy FROM runs WHERE started_at <= ? ORDER BY id DESC LIMIT 1",
-        [_as_of(as_of)],
+        [as_of_text(as_of)],
     ).fetchone()
     return None if row is None else str(row[0])

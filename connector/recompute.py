@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from connector import agreements, ledger, mirror, refusals, window_sums
+from connector import agreements, ledger, mirror, positions, refusals, window_sums
 from connector.database import put_setting, setting, transaction
 from connector.history import Catalogue, History
 from connector.ledger import Posted, Run, RunStart
@@ -108,13 +108,13 @@ def make_whole(connection: sqlite3.Connection) -> None:
         return
     with transaction(connection):
         window_sums.clear(connection)
-        every = (_account(connection, key) for key in ledger.names(connection))
+        every = (_account(connection, key) for key in positions.names(connection))
         window_sums.replace(connection, [], every)
         put_setting(connection, window_sums.WHOLE, window_sums.FORMAT)
 
 
 def _account(connection: sqlite3.Connection, key: int) -> Account:
-    flows = ledger.flows_of(connection, key)
+    flows = positions.flows_of(connection, key)
     return Account(tuple(flows), tuple(agreements.terms_of(connection, key)))
 
 

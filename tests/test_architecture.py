@@ -87,6 +87,7 @@ MAY_IMPORT = {
     "refusals": VOCABULARY,
     "mirror": VOCABULARY | {"stripe_objects", "history"},
     "ledger": VOCABULARY,
+    "positions": VOCABULARY | {"ledger"},
     "agreements": VOCABULARY,
     "exports": VOCABULARY,
     "window_sums": VOCABULARY | {"retention", "sums"},
@@ -108,7 +109,7 @@ MAY_IMPORT = {
     "rules": VOCABULARY,
     "recompute": HISTORY
     | {"rules", "timeline", "movements", "mirror", "refusals", "ledger", "database"}
-    | {"terms", "agreements", "sums", "window_sums"},
+    | {"terms", "agreements", "positions", "sums", "window_sums"},
     "demo_rules": set(),
     "demo": VOCABULARY | {"demo_rules"},
     "terminal": VOCABULARY | {"segments"},
@@ -139,7 +140,7 @@ PURE = {
 }
 STORES = {
     *("schema", "database", "mirror", "copies", "walks", "refusals"),
-    *("ledger", "agreements", "window_sums", "exports"),
+    *("ledger", "positions", "agreements", "window_sums", "exports"),
 }
 
 WRITES_CSV = {"tables", "cohort_tables", "movement_rows", "outlook"}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector import ledger
+from connector import ledger, positions
 from connector.causes import Share, causes
 from connector.model import Cause, Part, WindowKind
 from connector.retention import measure, retention, windows
@@ -97,8 +97,8 @@ def test_the_demo_s_windows_add_up() -> None:
             flows = ledger.flows(connection, currency)
             for measured in measure(flows, asked):
                 window, base = measured.window, measured.retention
-                opening = ledger.balances(connection, currency, window.start)
-                found = causes(opening, ledger.parts(connection, currency, window))
+                opening = positions.balances(connection, currency, window.start)
+                found = causes(opening, positions.parts(connection, currency, window))
                 grown = sum(share.amount_minor for share in found.expansion)
                 shrunk = sum(share.amount_minor for share in found.contraction)
                 assert (grown, -shrunk) == (

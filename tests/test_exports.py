@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pyarrow import parquet  # type: ignore[import-untyped]
 
-from connector import ledger
+from connector import ledger, positions
 from connector.cli import stripe_nrr
 from connector.exports import EXPORTS
 from tests.synced import settled_demo
@@ -97,7 +97,7 @@ def test_mrr_of_each_month_is_everybody_s() -> None:
             c: m for (c, month), m in by_month.items() if month == TODAY.replace(day=1)
         }
         for currency in ledger.currencies(connection):
-            paying = ledger.balances(connection, currency, date.max)
+            paying = positions.balances(connection, currency, date.max)
             assert last[currency] == sum(paying.values())
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector import agreements, ledger, window_sums
-from connector.checks import every_window
+from connector.checks import every_window, sums_are_kept
 from connector.model import Flow, Term, WindowKind
 from connector.retention import measure, windows
 from connector.sums import Account, changes, figures_of
@@ -119,3 +119,21 @@ def test_the_sums_do_not_grow_with_customers() -> None:
             "SELECT count(DISTINCT substr(day, 1, 7)) FROM movements"
         ).fetchone()
     assert rows <= 2 * 3 * (months + 13)
+
+
+def test_a_sum_that_was_changed_from_outside_is_a_finding() -> None:
+    with settled_demo() as connection:
+        connection.execute(
+            "UPDATE window_sums SET new_minor = new_minor + 1"
+            " WHERE currency = 'eur' AND kind = 'year' AND start = '2025-01-01'"
+        )
+        flows = list(ledger.flows(connection, "eur"))
+        asked = every_window(flows, date(2026, 11, 2))
+        ended = list(agreements.terms(connection, "eur", date.min, date.max))
+        counted = measure(flows, asked, terms=ended)
+        kept = window_sums.measured(connection, "eur", asked)
+    found = [finding.subject for finding in sums_are_kept("eur", counted, kept)]
+    assert found == [
+        "eur year 2025-01-01 to 2026-01-01",
+        "eur year 2026-01-01 to 2027-01-01",
+    ]

@@ -10,7 +10,7 @@ from fractions import Fraction
 from itertools import groupby
 from typing import NamedTuple
 
-from connector.model import Flow, Movement, Refusal, WindowKind
+from connector.model import Flow, Movement, Refusal, Window, WindowKind
 from connector.movements import classify
 from connector.retention import Measured, measure, windows
 
@@ -134,6 +134,19 @@ def _named(currency: str, measured: Measured) -> str:
     return f"{currency} {window.kind} {window.start} to {window.end}"
 
 
+def sums_are_kept(
+    currency: str, counted: Sequence[Measured], kept: Sequence[Measured]
+) -> list[Finding]:
+    """What reports read is what the movements and terms add up to."""
+    return [
+        Finding(
+            "sums", _named(currency, now), "is kept otherwise: recompute the ledger"
+        )
+        for now, then in zip(counted, kept, strict=True)
+        if now != then
+    ]
+
+
 def refusal_findings(refusals: Sequence[Refusal]) -> list[Finding]:
     """What could not be valued is missing from every figure."""
     return [
@@ -142,15 +155,19 @@ def refusal_findings(refusals: Sequence[Refusal]) -> list[Finding]:
     ]
 
 
+def every_window(flows: Sequence[Flow], today: date) -> list[Window]:
+    """The standard windows of all kinds, from the first movement to today."""
+    first = min((flow.day for flow in flows), default=today)
+    return [w for kind in WindowKind for w in windows(kind, first, today)]
+
+
 def run_checks(
     movements: Sequence[Movement], flows: dict[str, list[Flow]], today: date
 ) -> list[Finding]:
     """Every check over the whole ledger; ``flows`` are each currency's, by day."""
     findings = [f for check in MOVEMENT_CHECKS for f in check(movements)]
     for currency, moved in flows.items():
-        first = min((flow.day for flow in moved), default=today)
-        asked = [w for kind in WindowKind for w in windows(kind, first, today)]
-        for measured in measure(moved, asked):
+        for measured in measure(moved, every_window(moved, today)):
             for check in WINDOW_CHECKS:
                 findings += check(currency, measured)
     return findings

@@ -2,15 +2,23 @@
 
 import json
 from contextlib import closing
+from datetime import date
 
 import click
 
-from connector import ledger, mirror, refusals
-from connector.checks import refusal_findings, run_checks
+from connector import agreements, ledger, mirror, refusals, window_sums
+from connector.checks import (
+    every_window,
+    refusal_findings,
+    run_checks,
+    sums_are_kept,
+)
 from connector.cli import Shell
+from connector.cli_figures import is_whole
 from connector.cli_output import format_option, write
 from connector.cli_reconcile import as_json, as_text, beside_stripe, unexplained
 from connector.periods import local_day
+from connector.retention import measure
 
 
 @click.command()
@@ -26,8 +34,9 @@ def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
     """Prove the ledger's invariants over every movement and every standard window.
 
     Movements add up to each customer's MRR and are named rightly; components add up and
-    name their evidence; each waterfall closes; 0 ≤ GRR ≤ min(1, NRR); nothing waits to
-    be derived; nothing was left unvalued. Exit 3 with what was found.
+    name their evidence; each waterfall closes; 0 ≤ GRR ≤ min(1, NRR); the sums that
+    reports read are those of the movements; nothing waits to be derived; nothing was left
+    unvalued. Exit 3 with what was found.
 
     With --stripe the active and past due subscriptions are fetched, 100 a request, and
     valued as they stand, by Stripe's own definition of MRR. Customers whose MRR in the
@@ -46,6 +55,12 @@ def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
         now = shell.moment(connection)
         today = local_day(int(now.timestamp()), shell.config.zone)
         findings = run_checks(movements, found, today)
+        for currency, flows in found.items() if is_whole(connection) else ():
+            asked = every_window(flows, today)
+            ended = agreements.terms(connection, currency, date.min, date.max)
+            counted = measure(flows, asked, terms=list(ended))
+            kept = window_sums.measured(connection, currency, asked)
+            findings += sums_are_kept(currency, counted, kept)
         findings += refusal_findings(refusals.known(connection))
         waiting = mirror.dirty(connection)
         labels = ledger.labels(connection)

@@ -12,9 +12,10 @@ import click
 
 from connector import ledger, mirror, walks
 from connector.cli import Shell, rules_of
+from connector.cli_figures import Asked, make_report
 from connector.cli_ledger import keeping_of
 from connector.cli_output import progress_shown, rendered
-from connector.cli_report import Asked, make_report, show_report
+from connector.cli_report import show_report
 from connector.config import Config, parse
 from connector.crew import Crew
 from connector.database import (

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,14 +11,18 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from connector import ledger, mirror, refusals
+from connector import ledger, mirror, positions, refusals
 from connector.cli import Shell, UsageFault
-from connector.cli_output import DayParam, out_option, rendered, write
-from connector.cli_report import currencies_asked, rules_in_force
+from connector.cli_figures import currencies_asked, rules_in_force
+from connector.cli_output import DayParam, by_option, out_option, rendered, write
+from connector.cli_segments import segment_of
+from connector.config import Config
 from connector.errors import NothingFound
 from connector.ledger import Wanted
 from connector.model import Kind, Movement
-from connector.periods import iso, local_day
+from connector.movement_rows import as_json, movements_csv, sum_json, sums_csv
+from connector.periods import local_day
+from connector.segments import Moved, moved_by_segment, whose
 
 
 @click.command()
@@ -31,6 +35,7 @@ from connector.periods import iso, local_day
     "--kind", type=click.Choice([kind.value for kind in Kind]), help="Only this kind."
 )
 @click.option("--currency", metavar="CODE", help="Only this currency, such as usd.")
+@by_option
 @click.option(
     "--format",
     "form",
@@ -47,6 +52,7 @@ def movements(
     last: date | None,
     kind: str | None,
     currency: str | None,
+    by: str | None,
     form: str,
     output: Path | None,
 ) -> None:
@@ -55,6 +61,9 @@ def movements(
     Days are days of the reporting zone; --from and --to are both included. In JSON and
     CSV contraction and churn are negative. JSON carries each movement's components and
     their evidence.
+
+    --by adds them up instead, by what each customer had at the opening of --from (or came
+    with), so that segments add up to the total.
 
     \b
     Examples:
@@ -76,63 +85,58 @@ def movements(
         )
         if wanted.currency:
             currencies_asked(connection, wanted.currency, None, None)
+        if by is not None:
+            sums = _by_segment(connection, shell.config, by, wanted)
+            _show_sums(sums, form, shell.config.locale, output)
+            return
         found = list(ledger.movements(connection, wanted))
         names = ledger.labels(connection)
     if form == "json":
         write(json.dumps({"movements": [as_json(m) for m in found]}, indent=2), output)
     elif form == "csv":
-        write(_movements_csv(found), output)
+        write(movements_csv(found), output)
     else:
         from connector.terminal import movements_view
 
         rendered(movements_view(found, names, shell.config.locale), output)
 
 
-def as_json(movement: Movement) -> dict[str, Any]:
-    """A movement as other programs read it."""
-    return {
-        "customer": movement.customer,
-        "currency": movement.currency,
-        "day": movement.day.isoformat(),
-        "kind": movement.kind.value,
-        "amount_minor": movement.amount_minor,
-        "before_minor": movement.before_minor,
-        "after_minor": movement.after_minor,
-        "components": [
-            {
-                "cause": part.cause.value,
-                "amount_minor": part.amount_minor,
-                "subscription": part.subscription,
-                "item": part.item,
-                "price": part.price,
-                "evidence": [
-                    {"kind": proof.kind, "id": proof.id, "at": iso(proof.at_s)}
-                    for proof in part.evidence
-                ],
-            }
-            for part in movement.components
-        ],
-    }
+def _by_segment(
+    connection: sqlite3.Connection, config: Config, by: str, wanted: Wanted
+) -> list[Moved]:
+    """The sums of the movements wanted, by currency and segment."""
+    found = []
+    start, end = wanted.start or date.min, wanted.end or date.max
+    ids = {key: names[0] for key, names in positions.names(connection).items()}
+    for currency in ledger.currencies(connection):
+        if wanted.currency not in (None, currency):
+            continue
+        opening = positions.balances(connection, currency, start)
+        flows = list(ledger.flows(connection, currency, None, start, end))
+        of = segment_of(connection, config, by, currency)
+        segments = whose(opening, flows, start, of)
+        kept = [
+            flow
+            for flow in flows
+            if wanted.kind in (None, flow.kind)
+            and wanted.customer in (None, ids[flow.customer])
+        ]
+        found += moved_by_segment(currency, kept, segments)
+    return found
 
 
-def _movements_csv(found: Iterable[Movement]) -> str:
-    import csv
-    import io
+def _show_sums(
+    sums: Sequence[Moved], form: str, locale: str, output: Path | None
+) -> None:
+    if form == "json":
+        rows = [sum_json(each) for each in sums]
+        write(json.dumps({"segments": rows}, indent=2), output)
+    elif form == "csv":
+        write(sums_csv(sums), output)
+    else:
+        from connector.terminal import sums_view
 
-    from connector.money import major
-
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        ["day", "customer", "currency", "kind", "amount", "before", "after", "causes"]
-    )
-    for each in found:
-        sums = (each.amount_minor, each.before_minor, each.after_minor)
-        amounts = [major(minor, each.currency) for minor in sums]
-        causes = " ".join(dict.fromkeys(part.cause for part in each.components))
-        row = [each.day, each.customer, each.currency, each.kind, *amounts, causes]
-        writer.writerow(row)
-    return out.getvalue()
+        rendered(sums_view(sums, locale), output)
 
 
 def find_one(connection: sqlite3.Connection, text: str) -> ledger.Account:

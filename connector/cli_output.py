@@ -42,6 +42,32 @@ class DayParam(click.ParamType[date]):
             self.fail(f"{value!r} is not a day; write it as 2026-03-31", param, ctx)
 
 
+# What `--by` tells customers apart by, beside metadata:KEY.
+PLAIN = ("plan", "product", "interval", "currency", "country", "band", "cohort")
+METADATA = "metadata:"
+
+
+class ByParam(click.ParamType[str]):
+    """One of ``PLAIN``, or ``metadata:KEY`` with a key that the configuration keeps."""
+
+    name = "WHAT"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        kept = [f"{METADATA}{key}" for key in ctx.obj.config.metadata_keys]
+        if value not in (*PLAIN, *kept):
+            known = ", ".join((*PLAIN, *kept))
+            hint = "" if kept else " (keep a key as `metadata` under [customers])"
+            self.fail(f"{value!r} is none of {known}{hint}", param, ctx)
+        return str(value)
+
+
+by_option = click.option(
+    "--by",
+    type=ByParam(),
+    help=f"Figures for each {', '.join(PLAIN)}, or metadata:KEY.",
+)
+
+
 class DurationParam(click.ParamType[float]):
     """Seconds, from 90s, 15m, 2h or 1d."""
 

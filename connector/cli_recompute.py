@@ -6,10 +6,10 @@ from dataclasses import asdict
 
 import click
 
-from connector import mirror
+from connector import mirror, window_sums
 from connector.cli import Shell, rules_of
 from connector.cli_output import format_option, progress_shown, write
-from connector.database import transaction
+from connector.database import put_setting, transaction
 from connector.errors import NothingFound
 from connector.recompute import adopt
 from connector.recompute import recompute as derive
@@ -35,6 +35,7 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
         with transaction(connection):
             if customer is None:
                 mirror.mark_all(connection)
+                put_setting(connection, window_sums.WHOLE, "")  # count them anew, too
             elif not mirror.mark_one(connection, customer):
                 raise NothingFound(
                     f"nothing was ever fetched of customer {customer!r}",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from connector import ledger, mirror, refusals
 from connector.checks import Finding
 from connector.cli import Shell, rules_of
+from connector.cli_figures import rules_in_force
 from connector.cli_output import Progress, progress_shown
-from connector.cli_report import rules_in_force
 from connector.config import Config, stripe_key
 from connector.database import setting, snapshot
 from connector.implied import COUNTED

@@ -1,28 +1,26 @@
 """`stripe-nrr report`: windows asked for → figures → text, JSON, CSV, Markdown."""
 
 import json
-import sqlite3
-from collections.abc import Sequence
 from contextlib import closing
-from datetime import UTC, date, datetime, timedelta
-from fractions import Fraction
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 import click
 
-from connector import ledger, refusals, walks
-from connector import report as reports
-from connector.cli import Shell, UsageFault, rules_of
-from connector.cli_output import FORMATS, MonthParam, out_option, rendered, write
+from connector.cli import Shell, UsageFault
+from connector.cli_figures import Asked, make_report
+from connector.cli_output import (
+    FORMATS,
+    MonthParam,
+    by_option,
+    out_option,
+    rendered,
+    write,
+)
 from connector.config import Config
-from connector.database import setting
-from connector.errors import ConfigError, NothingFound
 from connector.model import WindowKind
-from connector.periods import instant, local_day, parse_moment
-from connector.rates import Rates, parse_rates
-from connector.retention import Converted, in_one_currency, measure, windows
+from connector.periods import parse_moment
+from connector.report import Report
 
 
 @click.command()
@@ -40,6 +38,11 @@ from connector.retention import Converted, in_one_currency, measure, windows
     help="Read the ledger as it was at this moment: 2026-04-02T09:00:00Z, local time "
     "without an offset, or a day (its end).",
 )
+@by_option
+@click.option(
+    "--causes", is_flag=True, help="Why the opening customers pay more or less."
+)
+@click.option("--arr", is_flag=True, help="Amounts a year (ARR) instead of a month.")
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True
 )
@@ -52,8 +55,12 @@ def report(
     last: date | None,
     currency: str | None,
     as_of: str | None,
+    by: str | None,
     form: str,
     output: Path | None,
+    *,
+    causes: bool,
+    arr: bool,
 ) -> None:
     """NRR, GRR, CRR and the waterfall of MRR, from the ledger alone.
 
@@ -61,170 +68,55 @@ def report(
     months is, a trailing-12 window belongs to the month it ends with. Without them: the
     twelve months up to the last sync. Contraction and churn are what they took away.
 
+    --by tells customers apart by what they had at a window's opening (or came with), so
+    that segments add up to the total; --causes tells how much of expansion and
+    contraction came from seats, plans, add-ons, prices, discounts and usage. Both show
+    the trailing twelve months, unless told another --window or --from.
+
     \b
     Examples:
       stripe-nrr report
       stripe-nrr report --window quarter --from 2025-01 --to 2026-03
+      stripe-nrr report --by plan --causes
       stripe-nrr report --to 2026-03 --as-of 2026-04-02 --format csv -o march.csv
     """  # noqa: D301
     with closing(shell.ledger()) as connection:
-        kind = WindowKind(window) if window else None
-        asked = Asked(kind, first, last, currency, _moment(as_of, shell.config))
+        asked = Asked(
+            kind=WindowKind(window) if window else None,
+            first=first,
+            last=last,
+            currency=currency,
+            as_of=_moment(as_of, shell.config),
+            by=by,
+            causes=causes,
+            arr=arr,
+        )
         figures = make_report(connection, shell.config, shell.now(), asked)
     locale = shell.config.locale
     if form == "json":
-        write(json.dumps(reports.to_json(figures), indent=2), output)
+        from connector.report_json import to_json
+
+        write(json.dumps(to_json(figures), indent=2), output)
     elif form == "csv":
-        write(reports.to_csv(figures), output)
+        from connector.tables import to_csv
+
+        write(to_csv(figures), output)
     elif form == "markdown":
-        write(reports.to_markdown(figures, locale), output)
+        from connector.tables import to_markdown
+
+        write(to_markdown(figures, locale), output)
     else:
         show_report(figures, locale, output)
 
 
-def show_report(figures: reports.Report, locale: str, output: Path | None) -> None:
-    from connector.terminal import PIPE_WIDTH, console, report_view
+def show_report(figures: Report, locale: str, output: Path | None) -> None:
+    from connector.terminal import PIPE_WIDTH, console
+    from connector.terminal_report import report_view
 
     width = console().width if output is None else PIPE_WIDTH
     rendered(report_view(figures, locale, width), output)
     if not figures.currencies:
         click.echo("There is no recurring revenue in this ledger.")
-
-
-class Asked(NamedTuple):
-    """What a report is wanted of; None leaves it to the defaults."""
-
-    kind: WindowKind | None = None
-    first: date | None = None
-    last: date | None = None
-    currency: str | None = None
-    as_of: datetime | None = None
-
-
-def make_report(
-    connection: sqlite3.Connection, config: Config, now: datetime, asked: Asked
-) -> reports.Report:
-    """Measure what was asked for; without a kind, a trailing headline and months."""
-    as_of = asked.as_of
-    rules = rules_in_force(connection, config)
-    past = ledger.policy_as_of(connection, as_of) if as_of is not None else None
-    rules = json.loads(past) if past is not None else rules
-    zone = ZoneInfo(rules["timezone"])
-    synced_us = walks.last_synced_us(connection)
-    synced_at = instant(synced_us // 1_000_000) if synced_us is not None else None
-    known_at = min(t for t in (now, as_of, synced_at) if t is not None)
-    today = local_day(int(known_at.timestamp()), zone)
-    kind = asked.kind
-    first, last = reports.default_months(kind, asked.first, asked.last, today)
-    if first > last:
-        raise UsageFault(
-            f"--from {first:%Y-%m} is after --to {last:%Y-%m}",
-            fix="give the earlier month with --from; both are included",
-        )
-    wanted = windows(kind or WindowKind.MONTH, first, last)
-    if kind is None:
-        wanted = [*windows(WindowKind.TRAILING_12, last, last), *wanted]
-    parts = []
-    for each in currencies_asked(connection, asked.currency, as_of, synced_at):
-        measured = measure(ledger.flows(connection, each, as_of), wanted)
-        lines = [
-            reports.Line(measured=m, complete=m.window.end <= today) for m in measured
-        ]
-        parts.append(reports.CurrencyReport(currency=each, lines=tuple(lines)))
-    zone_key = rules.pop("timezone")
-    return reports.Report(
-        generated_at=now,
-        as_of=as_of,
-        synced_at=synced_at,
-        today=today,
-        timezone=zone_key,
-        policy=rules,
-        currencies=tuple(parts),
-        total=None if asked.currency else _total(config, parts, today),
-        refusals=tuple(refusals.known(connection)),
-    )
-
-
-def _total(
-    config: Config, parts: Sequence[reports.CurrencyReport], today: date
-) -> reports.CurrencyReport | None:
-    """All currencies in the reporting currency; None where none is configured."""
-    if config.reporting_currency is None or config.rates is None or not parts:
-        return None
-    try:
-        text = config.rates.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        fault = f"reporting.rates {config.rates} cannot be read: {error}"
-        raise ConfigError([fault], source="reporting.rates") from error
-    rates = parse_rates(text.splitlines(), config.reporting_currency, str(config.rates))
-    currency = config.reporting_currency
-    lines = []
-    for several in zip(*(part.lines for part in parts), strict=True):
-        window = several[0].measured.window
-        last = min(window.end, today + timedelta(days=1)) - timedelta(days=1)
-        converted = [
-            Converted(
-                line.measured,
-                _worth(rates, part.currency, window.start - timedelta(days=1), line),
-                rates.factor(part.currency, last),
-            )
-            for part, line in zip(parts, several, strict=True)
-            if _moves(line)
-        ]
-        measured = in_one_currency(window, converted)
-        lines.append(reports.Line(measured=measured, complete=several[0].complete))
-    return reports.CurrencyReport(currency=currency, lines=tuple(lines), is_total=True)
-
-
-def _moves(line: reports.Line) -> bool:
-    """Whether there is anything to convert; before the first movement no rate is asked."""
-    flow = line.measured.waterfall
-    return bool(flow.opening_minor or flow.closing_minor or flow.new_minor)
-
-
-def _worth(rates: Rates, currency: str, day: date, line: reports.Line) -> Fraction:
-    if not line.measured.waterfall.opening_minor:
-        return Fraction(0)
-    return rates.factor(currency, day)
-
-
-def rules_in_force(connection: sqlite3.Connection, config: Config) -> dict[str, str]:
-    """The policy and zone the ledger was derived with; a warning if config differs."""
-    wanted = rules_of(config).settings()
-    stored = setting(connection, "rules")
-    if stored is None:
-        return wanted
-    in_force: dict[str, str] = json.loads(stored)
-    if in_force != wanted:
-        click.echo(
-            "warning: the configuration asks for another policy or time zone than the "
-            "ledger has\n  fix: run `stripe-nrr recompute`; until then the ledger's "
-            "own are shown",
-            err=True,
-        )
-    return in_force
-
-
-def currencies_asked(
-    connection: sqlite3.Connection,
-    asked: str | None,
-    as_of: datetime | None,
-    synced_at: datetime | None,
-) -> list[str]:
-    found = ledger.currencies(connection, as_of)
-    if not found and synced_at is None:
-        raise NothingFound(
-            "the ledger is empty: no sync has finished yet", fix="run `stripe-nrr sync`"
-        )
-    if asked is None:
-        return found
-    if asked.lower() not in found:
-        known = ", ".join(found) or "none"
-        raise NothingFound(
-            f"there is no currency {asked!r} in the ledger",
-            fix=f"choose one of these: {known}",
-        )
-    return [asked.lower()]
 
 
 def _moment(text: str | None, config: Config) -> datetime | None:

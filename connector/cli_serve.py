@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from connector.cli import Shell, rules_of
+from connector.cli_figures import Asked, make_report
 from connector.cli_ledger import check_folder, connected, keeping_of, own_ledger
-from connector.cli_report import Asked, make_report
 from connector.config import webhook_secrets
 from connector.crew import Crew
 from connector.database import open_database

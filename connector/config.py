@@ -48,6 +48,8 @@ class Config:
     merge: Mapping[str, str] = field(default_factory=dict)
     reporting_currency: str | None = None
     rates: Path | None = None
+    bands: tuple[int, ...] = (10_000, 100_000)
+    benchmarks: Path | None = None
     status_file: Path | None = None
     bind: Address = BIND
     admin_bind: Address = ADMIN_BIND
@@ -128,6 +130,15 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(_text(each) for each in value)
 
 
+def _edges(value: Any) -> tuple[int, ...]:
+    edges = tuple(value)
+    if not edges or list(edges) != sorted({0, *edges} - {0}):
+        raise ValueError
+    if not all(type(edge) is int and edge > 0 for edge in edges):
+        raise TypeError
+    return edges
+
+
 def _locale(value: Any) -> str:
     if not re.fullmatch(r"[a-z]{2,3}(_[A-Z][A-Za-z]{3})?(_[A-Z]{2})?", _text(value)):
         raise ValueError
@@ -193,6 +204,12 @@ KEYS: Mapping[str, _Key] = {
         "", _currency, 'a currency such as "usd", or "" for none'
     ),
     "reporting.rates": _Key("", _path_or_none, 'the path of a file of rates, or ""'),
+    "reporting.bands": _Key(
+        [10_000, 100_000], _edges, "whole amounts above 0, the smallest first"
+    ),
+    "reporting.benchmarks": _Key(
+        "", _path_or_none, 'the path of a file of benchmarks, or ""'
+    ),
     "reporting.locale": _Key("en_US", _locale, 'a locale such as "en_US" or "de_DE"'),
     "serve.bind": _Key(
         "127.0.0.1:8480", _address, 'an address such as "127.0.0.1:8480"'
@@ -246,6 +263,8 @@ def parse(
         rates=folder / rates if (rates := chosen["reporting.rates"]) else None,
         bind=chosen["serve.bind"],
         admin_bind=chosen["serve.admin_bind"],
+        bands=chosen["reporting.bands"],
+        benchmarks=folder / file if (file := chosen["reporting.benchmarks"]) else None,
         source=source,
     )
 

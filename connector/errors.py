@@ -12,6 +12,7 @@
       RulesDiffer            another process derives this ledger under other rules
       CannotListen           an address to serve on is taken, or not this machine's
       NothingFound           what was asked for is not in the ledger
+      MissingExtra           an optional library is needed and not installed
 
     Unvalued                 one object cannot be valued yet; caught by the timeline,
                              which goes on without it and names it in the summary
@@ -109,6 +110,10 @@ class CannotListen(ConnectorError):
 
 class NothingFound(ConnectorError):
     """The customer, currency or period asked for is not in the ledger."""
+
+
+class MissingExtra(ConnectorError):
+    """What was asked for needs a library that only an extra installs."""
 
 
 class Unvalued(Exception):

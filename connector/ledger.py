@@ -9,10 +9,18 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from connector.errors import LedgerConflict, LedgerUnusable
-from connector.model import Cause, Component, Evidence, Flow, Kind, Movement
+from connector.model import (
+    Cause,
+    Component,
+    Evidence,
+    Flow,
+    Kind,
+    Movement,
+)
 
 ONE_TICK = timedelta(microseconds=1)
 
@@ -208,6 +216,17 @@ _AS_OF = """
 """
 _NOW = "9999"  # after every moment
 
+# As of now there is no need to look at runs.
+_LIVE = """
+    NOT EXISTS (SELECT 1 FROM retractions WHERE retractions.movement = movements.id)
+"""
+
+
+def known(query: str, as_of: datetime | None) -> str:
+    """The query over what is known now, or was as of a moment."""
+    return query.format(which=_LIVE if as_of is None else _AS_OF)
+
+
 _MOVEMENTS = f"""
     SELECT movements.id, customers.id, currency, day, kind, amount_minor, before_minor,
            after_minor
@@ -242,7 +261,7 @@ def movements(
 ) -> Iterator[Movement]:
     """The live movements with their components, by day, then customer."""
     parameters = {
-        "as_of": _as_of(wanted.as_of),
+        "as_of": as_of_text(wanted.as_of),
         "customer": wanted.customer,
         "from": wanted.start and wanted.start.isoformat(),
         "to": wanted.end and wanted.end.isoformat(),
@@ -309,42 +328,45 @@ def _movement(
     )
 
 
-def _as_of(moment: datetime | None) -> str:
+def as_of_text(moment: datetime | None) -> str:
     return _NOW if moment is None else stamp(moment)
 
 
-_FLOWS = f"""
+_FLOWS = """
     SELECT customer, day, kind, amount_minor FROM movements
-    WHERE currency = :currency AND {_AS_OF} ORDER BY day
-"""  # noqa: S608
+    WHERE currency = :currency AND day >= :since AND day < :until AND {which}
+    ORDER BY day
+"""
 
 
 def flows(
-    connection: sqlite3.Connection, currency: str, as_of: datetime | None = None
+    connection: sqlite3.Connection,
+    currency: str,
+    as_of: datetime | None = None,
+    since: date = date.min,
+    until: date = date.max,
 ) -> Iterator[Flow]:
-    """The live movements of a currency without their components, by day."""
-    parameters = {"currency": currency, "as_of": _as_of(as_of)}
-    rows = connection.execute(_FLOWS, parameters)
+    """The live movements of a currency without their components, by day.
+
+    ``since`` is in, ``until`` is out.
+    """
+    rows = connection.execute(
+        known(_FLOWS, as_of),
+        {
+            "currency": currency,
+            "as_of": as_of_text(as_of),
+            "since": since.isoformat(),
+            "until": until.isoformat(),
+        },
+    )
     for customer, day, kind, amount_minor in rows:
-        yield Flow(customer, date.fromisoformat(day), Kind(kind), amount_minor)
+        yield Flow(customer, local(day), KINDS[kind], amount_minor)
 
 
-_MRR = f"""
-    SELECT customers.id, currency, sum(amount_minor) AS mrr_minor
-    FROM movements JOIN customers ON customers.key = movements.customer
-    WHERE day <= :on AND {_AS_OF}
-    GROUP BY movements.customer, currency HAVING mrr_minor <> 0
-"""  # noqa: S608
+local = lru_cache(date.fromisoformat)  # a ledger has few days and many rows
 
 
-def mrr_on(connection: sqlite3.Connection, on: date) -> dict[str, dict[str, int]]:
-    """Each paying customer's MRR at the end of a day, by currency."""
-    found: dict[str, dict[str, int]] = {}
-    rows = connection.execute(_MRR, {"on": on.isoformat(), "as_of": _NOW})
-    for customer, currency, mrr_minor in rows:
-        found.setdefault(customer, {})[currency] = mrr_minor
-    return found
-
+KINDS = {kind.value: kind for kind in Kind}
 
 _CURRENCIES = f"""
     SELECT currency FROM movements WHERE {_AS_OF}
@@ -356,7 +378,7 @@ def currencies(
     connection: sqlite3.Connection, as_of: datetime | None = None
 ) -> list[str]:
     """The ledger's currencies, the one with most movements first."""
-    rows = connection.execute(_CURRENCIES, {"as_of": _as_of(as_of)})
+    rows = connection.execute(_CURRENCIES, {"as_of": as_of_text(as_of)})
     return [currency for (currency,) in rows]
 
 
@@ -388,10 +410,27 @@ def labels(connection: sqlite3.Connection) -> dict[str, str]:
     return dict(rows.fetchall())
 
 
+_MRR = f"""
+    SELECT customers.id, currency, sum(amount_minor) AS mrr_minor
+    FROM movements JOIN customers ON customers.key = movements.customer
+    WHERE day <= :on AND {_AS_OF}
+    GROUP BY movements.customer, currency HAVING mrr_minor <> 0
+"""  # noqa: S608
+
+
+def mrr_on(connection: sqlite3.Connection, on: date) -> dict[str, dict[str, int]]:
+    """Each paying customer's MRR at the end of a day, by currency."""
+    found: dict[str, dict[str, int]] = {}
+    rows = connection.execute(_MRR, {"on": on.isoformat(), "as_of": _NOW})
+    for customer, currency, mrr_minor in rows:
+        found.setdefault(customer, {})[currency] = mrr_minor
+    return found
+
+
 def policy_as_of(connection: sqlite3.Connection, as_of: datetime | None) -> str | None:
     """The policy (JSON) under which the newest run by then posted."""
     row = connection.execute(
         "SELECT policy FROM runs WHERE started_at <= ? ORDER BY id DESC LIMIT 1",
-        [_as_of(as_of)],
+        [as_of_text(as_of)],
     ).fetchone()
     return None if row is None else str(row[0])

@@ -286,6 +286,43 @@ def price_names(connection: sqlite3.Connection) -> dict[str, str]:
     return {key: name for key, of in sold.items() if (name := names.get(of))}
 
 
+def metadata(connection: sqlite3.Connection, key: str) -> dict[int, str]:
+    """What customers' metadata says for ``key``, by the ledger's key of the customer."""
+    rows = connection.execute(
+        "SELECT customers.key, json_extract(CAST(body AS TEXT), ?)"
+        " FROM customers JOIN stripe_customers USING (id)",
+        [f'$.metadata."{key}"'],
+    )
+    return {customer: str(value) for customer, value in rows if value is not None}
+
+
+# Subscriptions that may end or stop paying, and the newest invoices that are not paid: by
+# words in their bodies, which leave out what is empty. Whether it is so, the reader sees.
+_IN_DOUBT = """
+    SELECT customer FROM stripe_subscriptions
+    WHERE NOT instr(body, CAST('"canceled"' AS BLOB))
+      AND (instr(body, CAST('"cancel_at' AS BLOB))
+           OR instr(body, CAST('"past_due"' AS BLOB))
+           OR instr(body, CAST('"pending_update"' AS BLOB))
+           OR instr(body, CAST('"pause_collection"' AS BLOB)))
+    UNION
+    SELECT customer FROM stripe_invoices
+    WHERE created_s >= ? AND instr(body, CAST('"status":"open"' AS BLOB))
+    UNION
+    SELECT customer FROM due_customers WHERE due_s < ?
+    ORDER BY 1
+"""
+
+
+def in_doubt(connection: sqlite3.Connection, since_s: int, until_s: int) -> list[str]:
+    """Whose objects may show a risk, or a change that is due before ``until_s``.
+
+    Open invoices are looked for among those made from ``since_s`` on.
+    """
+    rows = connection.execute(_IN_DOUBT, [since_s, until_s])
+    return [customer for (customer,) in rows if customer is not None]
+
+
 def history(
     connection: sqlite3.Connection,
     customer: str,

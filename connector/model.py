@@ -11,6 +11,10 @@
     Window           a half-open range of days
       Waterfall      opening, what moved, closing: of everybody
       Retention      what the opening customers still pay: NRR, GRR, CRR
+      Renewals       how many of the terms that ended went on
+    Part             what one cause changed for a customer over a window
+    Plan             what a customer mainly pays for, from a day on
+    Term             a stretch that a subscription was agreed for has ended
     Refusal          an object that could not be valued, by name
 
 All are frozen: a stage returns new values and never edits those it was given. Money is
@@ -236,6 +240,54 @@ class Flow(NamedTuple):
     day: date
     kind: Kind
     amount_minor: int
+
+
+class Part(NamedTuple):
+    """What one cause changed for one customer over a window, net; signed."""
+
+    customer: int
+    cause: Cause
+    amount_minor: int
+
+
+class Plan(NamedTuple):
+    """From ``day`` on, most of a customer's MRR in ``currency`` is for ``price``.
+
+    ``price`` "" pays nothing. ``interval`` is ``month``, ``year``, ``3 months``.
+    """
+
+    day: date
+    currency: str
+    price: str
+    interval: str
+
+
+class Term(NamedTuple):
+    """On ``day`` a subscription's paid period ended, or was cut short by its end.
+
+    ``customer`` is the ledger's key. ``before_minor`` is its MRR just before, above 0;
+    ``after_minor`` at the day's end, 0 where it was not renewed.
+    """
+
+    day: date
+    currency: str
+    customer: int
+    subscription: str
+    before_minor: int
+    after_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewals:
+    """Of the ``ended`` subscriptions with a term that ended, ``renewed`` went on.
+
+    Each counts once, by its last term in the window; ``*_minor`` is their MRR before.
+    """
+
+    ended: int
+    renewed: int
+    ended_minor: int
+    renewed_minor: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from connector import ledger, mirror, refusals
+from connector import agreements, ledger, mirror, positions, refusals, window_sums
 from connector.database import commits_of_others, put_setting, setting, transaction
 from connector.errors import RulesDiffer
 from connector.history import Catalogue, History
 from connector.ledger import Posted, Run, RunStart
-from connector.model import Refusal
+from connector.model import Flow, Refusal
 from connector.movements import movements
 from connector.rules import Rules
+from connector.sums import Account
+from connector.terms import plans, terms
 from connector.timeline import timeline
 
 # Raise it when a rule of the derivation changes: every ledger is then derived anew.
@@ -117,16 +119,22 @@ def recompute(
     run = Run(connection, start)
     total = Posted(0, 0)
     done = 0
+    make_whole(connection)
     shared = _Shared(connection)
     for first in range(0, len(waiting), BATCH):
         batch = waiting[first : first + BATCH]
         with transaction(connection):
             check_rules(connection, rules)
+            before, after = [], []
             for customer in _not_yet_derived(connection, rules, batch):
-                posted = _settle(
+                settled = _settle(
                     connection, rules, run, customer, shared.catalogue(), now_s
                 )
-                total = Posted(*map(sum, zip(total, posted, strict=True)))
+                total = Posted(*map(sum, zip(total, settled.posted, strict=True)))
+                if settled.before != settled.after:
+                    before.append(settled.before)
+                    after.append(settled.after)
+            window_sums.replace(connection, before, after)
         done += len(batch)
         if done < len(waiting):
             time.sleep(GIVE_WAY_S)
@@ -162,6 +170,30 @@ def _not_yet_derived(
     return [each for each in customers if each in marked or rules.also(each)]
 
 
+def make_whole(connection: sqlite3.Connection) -> None:
+    """Count the standard windows' sums, where they were not kept from the beginning."""
+    if setting(connection, window_sums.WHOLE) == window_sums.FORMAT:
+        return
+    with transaction(connection):
+        window_sums.clear(connection)
+        every = (_account(connection, key) for key in positions.names(connection))
+        window_sums.replace(connection, [], every)
+        put_setting(connection, window_sums.WHOLE, window_sums.FORMAT)
+
+
+def _account(connection: sqlite3.Connection, key: int) -> Account:
+    flows = positions.flows_of(connection, key)
+    return Account(tuple(flows), tuple(agreements.terms_of(connection, key)))
+
+
+class _Settled(NamedTuple):
+    """``before`` and ``after``: what the sums must take out and put in."""
+
+    posted: Posted
+    before: Account
+    after: Account
+
+
 def _settle(
     connection: sqlite3.Connection,
     rules: Rules,
@@ -169,7 +201,7 @@ def _settle(
     customer: str,
     shared: Catalogue,
     now_s: int,
-) -> Posted:
+) -> _Settled:
     history = History(customer=customer)
     if customer not in rules.merge:
         former = rules.also(customer)
@@ -180,7 +212,12 @@ def _settle(
     label = profile.label if profile is not None else None
     country = profile.country if profile is not None else None
     key = ledger.key_of(connection, customer, label, country)
+    before = _account(connection, key)
     posted = ledger.settle(connection, run, key, booked)
+    ended = terms(key, derived.charges, derived.steps, rules.zone, now_s)
+    agreements.put(connection, key, ended, plans(derived.steps, rules.zone))
     refusals.put(connection, customer, derived.refusals)
     mirror.clear(connection, customer, derived.next_s)
-    return posted
+    flows = [(m.currency, Flow(key, m.day, m.kind, m.amount_minor)) for m in booked]
+    after = Account(tuple(sorted(flows)), tuple(ended))
+    return _Settled(posted, before, after)

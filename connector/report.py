@@ -1,40 +1,61 @@
-"""Figures of some windows → one plain value → text's rows, JSON, CSV, Markdown.
+"""Figures of some windows → one plain value, from which every form is made.
 
-Every form of the report is made from the same ``Report``; nothing is worked out twice.
+    Report             what it was read from, and what counts
+      CurrencyReport   one a currency; first all of them in one, where that is configured
+        Line           one a window
+          Measured     waterfall, retention, renewals (retention)
+          Segment      the same for some of the customers; segments add up to the line
+          Causes       why the opening customers pay more or less (causes)
+        Assessment     a headline ratio beside what is published (benchmarks)
+
+``report_json``, ``tables`` (rows, CSV, Markdown) and ``terminal`` only write it down;
+nothing is worked out twice.
 """
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
-from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
+from connector.benchmarks import Assessment
+from connector.causes import Causes, Share
+from connector.metrics import Metrics, metrics
 from connector.model import Refusal, Window, WindowKind
-from connector.money import format_minor, format_ratio, major
 from connector.periods import add_months
 from connector.retention import Measured
 
-SIX_DECIMALS = Decimal("0.000001")
+
+class Segment(NamedTuple):
+    """The figures of the customers who had this in common (``Report.by``)."""
+
+    name: str
+    measured: Measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One window's figures. ``complete`` is False while the ledger has not seen its end."""
+    """One window's figures. ``complete`` is False while the ledger has not seen its end.
+
+    ``segments`` is empty and ``causes`` None where they were not asked for.
+    """
 
     measured: Measured
     complete: bool
+    segments: tuple[Segment, ...] = ()
+    causes: Causes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrencyReport:
-    """``is_total`` adds up all currencies in ``currency``."""
+    """``is_total`` adds up all currencies in ``currency``.
+
+    ``assessments`` judge the last trailing-12 line, if there is one.
+    """
 
     currency: str
     lines: tuple[Line, ...]
     is_total: bool = False
+    assessments: tuple[Assessment, ...] = ()
 
     @property
     def title(self) -> str:
@@ -44,7 +65,12 @@ class CurrencyReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """``as_of`` None reads the ledger as it is now. ``today`` is its last known day."""
+    """``as_of`` None reads the ledger as it is now. ``today`` is its last known day.
+
+    ``by`` names what ``Line.segments`` are, None where there are none. ``is_annual``:
+    amounts are ARR, twelve times MRR. ``names`` are the ids and labels of the customers
+    behind causes, by the ledger's key.
+    """
 
     generated_at: datetime
     as_of: datetime | None
@@ -55,6 +81,9 @@ class Report:
     currencies: tuple[CurrencyReport, ...]
     refusals: tuple[Refusal, ...]
     total: CurrencyReport | None = None  # all of them, in the reporting currency
+    by: str | None = None
+    is_annual: bool = False
+    names: Mapping[int, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def parts(self) -> tuple[CurrencyReport, ...]:
@@ -76,150 +105,6 @@ def default_months(
     return first or add_months(end, 1 - span), end
 
 
-def ratio_number(ratio: Fraction | None) -> float | None:
-    """A ratio as JSON carries it: six decimals; None where it has no value."""
-    if ratio is None:
-        return None
-    exact = Decimal(ratio.numerator) / Decimal(ratio.denominator)
-    return float(exact.quantize(SIX_DECIMALS, rounding=ROUND_HALF_EVEN))
-
-
-def utc(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
-
-
-def to_json(report: Report) -> dict[str, Any]:
-    """The report as other programs read it; amounts in minor units."""
-    return {
-        "generated_at": utc(report.generated_at),
-        "as_of": utc(report.as_of),
-        "synced_at": utc(report.synced_at),
-        "timezone": report.timezone,
-        "policy": dict(report.policy),
-        "currencies": [_part_json(part) for part in report.currencies],
-        "total": None if report.total is None else _part_json(report.total),
-        "refused": [asdict(refusal) for refusal in report.refusals],
-    }
-
-
-def _part_json(part: CurrencyReport) -> dict[str, Any]:
-    windows = [_window_json(line) for line in part.lines]
-    return {"currency": part.currency, "windows": windows}
-
-
-def _window_json(line: Line) -> dict[str, Any]:
-    window, waterfall, kept = line.measured
-    return {
-        "window": window.kind.value,
-        "from": window.start.isoformat(),
-        "to": window.end.isoformat(),
-        "complete": line.complete,
-        "waterfall": asdict(waterfall),
-        "retention": {
-            "customers": kept.customers,
-            "opening_minor": kept.opening_minor,
-            "expansion_minor": kept.expansion_minor,
-            "contraction_minor": kept.contraction_minor,
-            "churn_minor": kept.churn_minor,
-            "closing_minor": kept.closing_minor,
-            "nrr": ratio_number(kept.nrr),
-            "grr": ratio_number(kept.grr),
-            "crr": ratio_number(kept.crr),
-        },
-    }
-
-
-def to_csv(report: Report) -> str:
-    """A row a window; amounts in whole units of the currency, ratios as numbers.
-
-    Columns of the waterfall are everybody's, ``base_*`` those of the opening customers.
-    """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_CSV_HEAD)
-    for part in report.parts:
-        for line in part.lines:
-            writer.writerow(_csv_row(part, line))
-    return out.getvalue()
-
-
-_CSV_HEAD = [
-    *("currency", "window", "from", "to", "complete"),
-    *("opening", "new", "reactivation", "expansion", "contraction", "churn"),
-    *("fx", "closing"),
-    *("base_customers", "base_opening", "base_expansion", "base_contraction"),
-    *("base_churn", "base_closing", "nrr", "grr", "crr"),
-]
-
-
-def _csv_row(part: CurrencyReport, line: Line) -> list[object]:
-    currency = part.currency
-    figures = _window_json(line)
-    base = figures["retention"]
-    amounts = list(figures["waterfall"].values())
-    base_amounts = [value for key, value in base.items() if key.endswith("_minor")]
-    return [
-        f"total {currency}" if part.is_total else currency,
-        figures["window"],
-        figures["from"],
-        figures["to"],
-        str(line.complete).lower(),
-        *(major(amount, currency) for amount in amounts),
-        base["customers"],
-        *(major(amount, currency) for amount in base_amounts),
-        *("" if base[name] is None else f"{base[name]:.6f}" for name in _RATIOS),
-    ]
-
-
-_RATIOS = ("nrr", "grr", "crr")
-HEADINGS = (
-    "Opening",
-    "New",
-    "Reactivation",
-    "Expansion",
-    "Contraction",
-    "Churn",
-    "FX",
-    "Closing",
-    "NRR",
-    "GRR",
-    "CRR",
-)
-
-
-def headings(part: CurrencyReport) -> list[str]:
-    """The columns of ``cells``: a single currency has no exchange rates."""
-    return [name for name in HEADINGS if part.is_total or name != "FX"]
-
-
-def cells(
-    line: Line, part: CurrencyReport, locale: str, *, whole: bool = False
-) -> list[str]:
-    """One window's figures as texts, in the order of ``headings``.
-
-    What takes away is written with a minus. ``whole`` leaves out the cents.
-    """
-    currency = part.currency
-    flow, kept = line.measured.waterfall, line.measured.retention
-
-    def money(amount_minor: int) -> str:
-        if amount_minor == 0:
-            return "–"
-        return format_minor(amount_minor, currency, locale, whole=whole)
-
-    return [
-        money(flow.opening_minor),
-        money(flow.new_minor),
-        money(flow.reactivation_minor),
-        money(flow.expansion_minor),
-        money(-flow.contraction_minor),
-        money(-flow.churn_minor),
-        *([money(flow.fx_minor)] if part.is_total else []),
-        money(flow.closing_minor),
-        *(format_ratio(ratio) for ratio in (kept.nrr, kept.grr, kept.crr)),
-    ]
-
-
 def name_of(window: Window) -> str:
     """``Mar 2026``, ``Q1 2026``, ``2026``, ``12 months to Mar 2026``."""
     last = window.end - timedelta(days=1)
@@ -234,76 +119,61 @@ def name_of(window: Window) -> str:
             return f"12 months to {last:%b %Y}"
 
 
-def policy_sentence(policy: Mapping[str, str]) -> str:
-    """What counts, in words a reader of the report can check."""
-    days = policy["past_due"].partition(":")[2]
-    overdue = f"counts for {days} days" if days else "counts"
-    return (
-        f"past due {overdue}; paused collection {_words(policy['pause_collection'])}; "
-        f"repeating coupons {policy['repeating_coupon']}; "
-        f"once coupons {policy['once_coupon']}; "
-        f"metered prices {policy['metered']}; "
-        f"churn when the subscription "
-        f"{'ends' if policy['churn'] == 'ended' else 'is cancelled'}; "
-        "trials, taxes, one-off items and refunds never count"
-    )
-
-
-def _words(value: str) -> str:
-    return {"excluded": "does not count"}.get(value, value)
-
-
-def to_markdown(report: Report, locale: str) -> str:
-    """A table a currency, and the footnotes."""
-    parts = []
-    for part in report.parts:
-        parts.append(f"## Recurring revenue, {part.title}\n")
-        heads = ("", *headings(part))
-        parts.append(_row(heads))
-        parts.append(_row(["---"] + ["---:"] * (len(heads) - 1)))
-        parts += [
-            _row([label(line), *cells(line, part, locale)]) for line in part.lines
-        ]
-        parts.append("")
-    parts += [f"{note}  " for note in footnotes(report)]
-    return "\n".join(parts) + "\n"
-
-
 def label(line: Line) -> str:
     return name_of(line.measured.window) + ("" if line.complete else " *")
 
 
-def _row(texts: Sequence[str]) -> str:
-    return "| " + " | ".join(texts) + " |"
+# A year's worth
 
 
-FORMULA = (
-    "NRR = what the customers of the opening pay at the closing ÷ what they paid at the "
-    "opening; GRR the same with growth left out; CRR their number."
-)
+def annual(report: Report) -> Report:
+    """The same report in ARR: every amount times twelve, every ratio as it was."""
+    return replace(
+        report,
+        currencies=tuple(map(_annual_part, report.currencies)),
+        total=None if report.total is None else _annual_part(report.total),
+        is_annual=True,
+    )
 
 
-FX = (
-    "All currencies: one rate, of a window's last day, converts both of its ends; what "
-    "the opening was worth at its own day's rate, and is not any more, is fx."
-)
+def _annual_part(part: CurrencyReport) -> CurrencyReport:
+    return replace(part, lines=tuple(map(_annual_line, part.lines)))
 
 
-def footnotes(report: Report) -> list[str]:
-    """What a reader must know to trust the figures."""
-    notes = []
-    if any(not line.complete for part in report.parts for line in part.lines):
-        notes.append(f"* not over yet: figures up to {report.today:%d %b %Y}.")
-    notes += [
-        FORMULA,
-        f"What counts: {policy_sentence(report.policy)}.",
-    ]
-    if report.total is not None:
-        notes.append(FX)
-    if report.refusals:
-        customers = len({refusal.customer for refusal in report.refusals})
-        notes.append(
-            f"Not valued: {len(report.refusals)} objects of {customers} customers are "
-            "missing from these figures; `stripe-nrr check` names them."
-        )
-    return notes
+def _annual_line(line: Line) -> Line:
+    segments = (Segment(s.name, _annual_figures(s.measured)) for s in line.segments)
+    found = line.causes
+    return Line(
+        measured=_annual_figures(line.measured),
+        complete=line.complete,
+        segments=tuple(segments),
+        causes=None if found is None else Causes(*(_annual_shares(s) for s in found)),
+    )
+
+
+def _annual_figures(measured: Measured) -> Measured:
+    return measured._replace(
+        waterfall=_times_twelve(measured.waterfall),
+        retention=_times_twelve(measured.retention),
+        renewals=measured.renewals and _times_twelve(measured.renewals),
+    )
+
+
+def _times_twelve(figures: Any) -> Any:
+    amounts = {k: v * 12 for k, v in asdict(figures).items() if k.endswith("_minor")}
+    return replace(figures, **amounts)
+
+
+def _annual_shares(shares: Sequence[Share]) -> tuple[Share, ...]:
+    return tuple(
+        Share(s.cause, s.amount_minor * 12, tuple((c, a * 12) for c, a in s.customers))
+        for s in shares
+    )
+
+
+def metrics_of(measured: Measured, report: Report) -> Metrics:
+    """Its metrics; ARPA as the report's amounts are, LTV a sum in either case."""
+    found = metrics(measured)
+    if not report.is_annual or found.ltv_minor is None:
+        return found
+    return replace(found, ltv_minor=found.ltv_minor / 12)

@@ -5,13 +5,21 @@ a window's opening, ``s`` is what each paid then and ``e`` what it pays at the c
 NRR = Σe ÷ Σs, GRR = Σ min(s, e) ÷ Σs. Who came later does not count.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
-from connector.model import Flow, Kind, Retention, Waterfall, Window, WindowKind
-from connector.money import round_minor
+from connector.model import (
+    Flow,
+    Kind,
+    Renewals,
+    Retention,
+    Term,
+    Waterfall,
+    Window,
+    WindowKind,
+)
 from connector.periods import (
     add_months,
     month_start,
@@ -25,10 +33,20 @@ Balances = Mapping[
 ]  # customer → MRR in minor units; who pays nothing is absent
 
 
+NOBODY: Balances = {}
+
+
 class Measured(NamedTuple):
+    """A window's figures. ``paying`` customers pay at its closing, new ones included.
+
+    ``renewals`` None: nobody asked, or as of a past moment, whose terms are not kept.
+    """
+
     window: Window
     waterfall: Waterfall
     retention: Retention
+    paying: int = 0
+    renewals: Renewals | None = None
 
 
 def retention(opening: Balances, closing: Balances) -> Retention:
@@ -62,46 +80,105 @@ def retention(opening: Balances, closing: Balances) -> Retention:
     )
 
 
-def measure(flows: Iterable[Flow], windows: Sequence[Window]) -> list[Measured]:
+def measure(
+    flows: Iterable[Flow],
+    windows: Sequence[Window],
+    opening: Balances = NOBODY,
+    terms: Sequence[Term] | None = None,
+) -> list[Measured]:
     """Every window's figures, in the order of ``windows``.
 
     ``flows`` are one currency's live movements in order of their days; they are read
-    once, however many windows there are.
+    once, however many windows there are. ``opening`` is what stood before the first of
+    them. ``terms`` are in order of their days, too; None leaves renewals out.
     """
     boundaries = sorted({day for w in windows for day in (w.start, w.end)})
-    at = dict(zip(boundaries, _states(flows, boundaries), strict=True))
-    return [
+    at = dict(zip(boundaries, _states(flows, boundaries, opening), strict=True))
+    found = [
         Measured(
             window,
             _waterfall(at[window.start], at[window.end]),
             retention(at[window.start].balances, at[window.end].balances),
+            len(at[window.end].balances),
         )
         for window in windows
     ]
+    if terms is None:
+        return found
+    renewed = renewals(terms, windows)
+    return [m._replace(renewals=r) for m, r in zip(found, renewed, strict=True)]
+
+
+class _Dated(Protocol):
+    @property
+    def day(self) -> date: ...
+
+
+D = TypeVar("D", bound=_Dated)
+
+
+def within(dated: Sequence[D], window: Window) -> Sequence[D]:
+    """The part in the window, of what is in order of days."""
+    first = bisect_left(dated, window.start, key=_day)
+    return dated[first : bisect_left(dated, window.end, key=_day)]
+
+
+def _day(dated: _Dated) -> date:
+    return dated.day
+
+
+def renewals(terms: Sequence[Term], windows: Sequence[Window]) -> list[Renewals]:
+    """Each window's renewals: a subscription counts once, by its last term in it.
+
+    ``terms`` are in order of their days.
+    """
+    found = []
+    for window in windows:
+        inside = within(terms, window)
+        last = {term.subscription: term for term in inside}.values()
+        kept = [term.before_minor for term in last if term.after_minor]
+        found.append(
+            Renewals(
+                ended=len(last),
+                renewed=len(kept),
+                ended_minor=sum(term.before_minor for term in last),
+                renewed_minor=sum(kept),
+            )
+        )
+    return found
 
 
 class _State(NamedTuple):
     """What stood at the very beginning of a day."""
 
     balances: Balances
+    mrr_minor: int
     moved: Mapping[Kind, int]  # the sums of all movements until then
 
 
-def _states(flows: Iterable[Flow], days: Sequence[date]) -> Iterator[_State]:
-    balances: dict[int, int] = {}
-    moved = dict.fromkeys(Kind, 0)
+def _states(
+    flows: Iterable[Flow], days: Sequence[date], opening: Balances
+) -> Iterator[_State]:
+    balances = dict(opening)
+    opening_minor = sum(opening.values())
+    sums = dict.fromkeys(Kind, 0)
     ahead = iter(flows)
     flow = next(ahead, None)
     for day in days:
         while flow is not None and flow.day < day:
-            moved[flow.kind] += flow.amount_minor
-            left_minor = balances.pop(flow.customer, 0) + flow.amount_minor
-            if left_minor:
-                balances[flow.customer] = left_minor
+            sums[flow.kind] += flow.amount_minor
+            moved(balances, flow)
             following = next(ahead, None)
             assert following is None or following.day >= flow.day, "flows out of order"
             flow = following
-        yield _State(dict(balances), dict(moved))
+        yield _State(dict(balances), opening_minor + sum(sums.values()), dict(sums))
+
+
+def moved(balances: dict[int, int], flow: Flow) -> None:
+    """Change the customer's balance; who pays nothing any more is taken out."""
+    left_minor = balances.pop(flow.customer, 0) + flow.amount_minor
+    if left_minor:
+        balances[flow.customer] = left_minor
 
 
 def _waterfall(opening: _State, closing: _State) -> Waterfall:
@@ -109,14 +186,14 @@ def _waterfall(opening: _State, closing: _State) -> Waterfall:
         return abs(closing.moved[kind] - opening.moved[kind])
 
     return Waterfall(
-        opening_minor=sum(opening.moved.values()),
+        opening_minor=opening.mrr_minor,
         new_minor=moved_minor(Kind.NEW),
         reactivation_minor=moved_minor(Kind.REACTIVATION),
         expansion_minor=moved_minor(Kind.EXPANSION),
         contraction_minor=moved_minor(Kind.CONTRACTION),
         churn_minor=moved_minor(Kind.CHURN),
         fx_minor=0,
-        closing_minor=sum(closing.moved.values()),
+        closing_minor=closing.mrr_minor,
     )
 
 
@@ -143,75 +220,3 @@ _CALENDAR: Mapping[WindowKind, tuple[Callable[[date], date], int]] = {
     WindowKind.QUARTER: (quarter_start, 3),
     WindowKind.YEAR: (year_start, 12),
 }
-
-
-class Converted(NamedTuple):
-    """A currency's window, and its factors into the reporting currency at either end."""
-
-    measured: Measured
-    opening_factor: Fraction
-    closing_factor: Fraction
-
-
-def in_one_currency(window: Window, parts: Sequence[Converted]) -> Measured:
-    """Several currencies' figures of one window, added up in a reporting currency.
-
-    The closing's factor converts both ends, so that a currency's swing is never
-    expansion or churn. What the opening was worth at its own day's rate, and is not any
-    more, is ``fx``.
-    """
-    opening = _total(parts, "waterfall", "opening_minor", at_opening=True)
-    swing = _total(parts, "waterfall", "opening_minor") - opening
-    moves = {name: _total(parts, "waterfall", name) for name in _SIGNS}
-    shown = _rounded(opening, {"fx_minor": swing, **moves})
-    base = _total(parts, "retention", "opening_minor")
-    kept = {name: _total(parts, "retention", name) for name in _BASE_MOVES}
-    return Measured(
-        window,
-        Waterfall(**shown),
-        Retention(
-            customers=sum(p.measured.retention.customers for p in parts),
-            kept=sum(p.measured.retention.kept for p in parts),
-            **_rounded(base, kept),
-        ),
-    )
-
-
-_SIGNS = {
-    "new_minor": 1,
-    "reactivation_minor": 1,
-    "expansion_minor": 1,
-    "contraction_minor": -1,
-    "churn_minor": -1,
-}
-# Losses first: so no rounding takes more than there is, nor GRR above NRR.
-_BASE_MOVES = ("contraction_minor", "churn_minor", "expansion_minor")
-
-
-def _total(
-    parts: Sequence[Converted], figures: str, name: str, *, at_opening: bool = False
-) -> Fraction:
-    return sum(
-        (
-            (part.opening_factor if at_opening else part.closing_factor)
-            * getattr(getattr(part.measured, figures), name)
-            for part in parts
-        ),
-        Fraction(0),
-    )
-
-
-def _rounded(opening: Fraction, moves: Mapping[str, Fraction]) -> dict[str, int]:
-    """Whole minor units that still add up from the opening to the closing.
-
-    The level after each move is rounded, not the move: so opening and closing are the
-    nearest, nothing is off by more than one, and a move of nothing stays nothing.
-    """
-    shown = {"opening_minor": round_minor(opening)}
-    level = opening
-    for name, amount in moves.items():
-        sign = _SIGNS.get(name, 1)
-        before_minor = round_minor(level)
-        level += sign * amount
-        shown[name] = sign * (round_minor(level) - before_minor)
-    return {**shown, "closing_minor": round_minor(level)}

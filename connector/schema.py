@@ -293,3 +293,60 @@ MIGRATIONS["m004_inbox"] = (
     "CREATE INDEX inbox_due ON inbox (due_us, number) WHERE state = 'waiting'",
     "CREATE INDEX inbox_settled ON inbox (state, settled_us) WHERE state <> 'waiting'",
 )
+
+# What reports read beside movements: the current state, replaced with each derivation.
+MIGRATIONS["m005_agreements"] = (
+    # Terms that ended, for renewal rates.
+    """
+    CREATE TABLE terms (
+        customer     INTEGER NOT NULL REFERENCES customers (key),
+        subscription TEXT    NOT NULL,
+        day          TEXT    NOT NULL,
+        currency     TEXT    NOT NULL,
+        before_minor INTEGER NOT NULL CHECK (before_minor > 0),
+        after_minor  INTEGER NOT NULL CHECK (after_minor >= 0),
+        PRIMARY KEY (customer, subscription, day)
+    ) STRICT, WITHOUT ROWID
+    """,
+    # Which price makes up most of a customer's MRR, from a day on; '' where none does.
+    """
+    CREATE TABLE plans (
+        customer INTEGER NOT NULL REFERENCES customers (key),
+        currency TEXT    NOT NULL,
+        day      TEXT    NOT NULL,
+        price    TEXT    NOT NULL,
+        interval TEXT    NOT NULL,
+        PRIMARY KEY (customer, currency, day)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+_WINDOW_SUMS = (
+    *("opening_minor", "new_minor", "reactivation_minor", "expansion_minor"),
+    *("contraction_minor", "churn_minor", "closing_minor", "paying"),
+    *("base_customers", "base_kept", "base_expansion_minor"),
+    *("base_contraction_minor", "base_churn_minor"),
+    *("terms_ended", "terms_renewed", "terms_ended_minor", "terms_renewed_minor"),
+)
+
+MIGRATIONS["m006_window_sums"] = (
+    # Figures of any other window read this index alone, each customer's days together.
+    "DROP INDEX movements_of_customer",
+    """
+    CREATE INDEX movements_of_customer
+    ON movements (customer, currency, day, kind, amount_minor)
+    """,
+    # The standard windows' figures, each as the difference to the window before it, so
+    # that a report need not read the movements. Kept in the transaction that posts them;
+    # `check` counts them again.
+    f"""
+    CREATE TABLE window_sums (
+        currency TEXT NOT NULL,
+        kind     TEXT NOT NULL,  -- month, quarter, year, trailing-12
+        start    TEXT NOT NULL,
+        "end"    TEXT NOT NULL,
+        {", ".join(f"{name} INTEGER NOT NULL" for name in _WINDOW_SUMS)},
+        PRIMARY KEY (currency, kind, start)
+    ) STRICT, WITHOUT ROWID
+    """,
+)

@@ -1,4 +1,4 @@
-"""Report, movements and explanations as rich renderables, for a terminal or a pipe.
+"""Movements and explanations as rich renderables, for a terminal or a pipe.
 
 Nothing is worked out here: every figure comes from the values it is given.
 """
@@ -8,26 +8,14 @@ from datetime import date
 
 from rich import box
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from connector.model import Component, Kind, Movement, Waterfall, WindowKind
-from connector.money import format_minor, format_ratio
+from connector.model import Component, Kind, Movement
+from connector.money import format_minor
 from connector.periods import iso
-from connector.report import (
-    CurrencyReport,
-    Line,
-    Report,
-    cells,
-    footnotes,
-    headings,
-    label,
-    name_of,
-)
+from connector.segments import Moved
 
-BAR = 34  # characters of the waterfall's widest bar
 PIPE_WIDTH = 140
 COLOURS = {
     Kind.NEW: "blue",
@@ -44,138 +32,6 @@ def console(*, width: int | None = None) -> Console:
     if not out.is_terminal and width is None:
         return Console(width=PIPE_WIDTH, highlight=False, no_color=True)
     return out
-
-
-def report_view(report: Report, locale: str, width: int) -> RenderableType:
-    """The headline (where a trailing window is asked for) and the table, a currency."""
-    parts: list[RenderableType] = []
-    for part in report.parts:
-        headlines, lines = _split(part)
-        parts.append(Text(f"\nRecurring revenue · {part.title}", style="bold"))
-        for line in headlines:
-            parts += [_cards(line, part.currency, locale), Text()]
-            parts.append(_waterfall(line, part.currency, locale))
-        if lines:
-            parts.append(_table(lines, part, locale, width))
-    parts += [Text(note, style="dim") for note in footnotes(report)]
-    parts.append(Text(_source(report), style="dim"))
-    return Group(*parts)
-
-
-def _split(part: CurrencyReport) -> tuple[Sequence[Line], Sequence[Line]]:
-    """One trailing window beside others is the headline; all alike are a table."""
-    trailing = [
-        x for x in part.lines if x.measured.window.kind is WindowKind.TRAILING_12
-    ]
-    others = [x for x in part.lines if x not in trailing]
-    return (trailing, others) if len(trailing) == 1 else ([], part.lines)
-
-
-def _source(report: Report) -> str:
-    read = f"ledger as of {report.as_of:%d %b %Y %H:%M} UTC" if report.as_of else ""
-    synced = report.synced_at
-    known = f"synced {synced:%d %b %Y %H:%M} UTC" if synced else "never synced"
-    return " · ".join(t for t in (read, known, f"days in {report.timezone}") if t)
-
-
-def _cards(line: Line, currency: str, locale: str) -> RenderableType:
-    kept, flow = line.measured.retention, line.measured.waterfall
-    span = name_of(line.measured.window) + ("" if line.complete else " *")
-    opening = format_minor(kept.opening_minor, currency, locale, whole=True)
-    figures = [
-        ("NRR", format_ratio(kept.nrr), f"of {opening}, {span}"),
-        ("GRR", format_ratio(kept.grr), "the same without growth"),
-        ("CRR", format_ratio(kept.crr), f"{kept.kept} of {kept.customers} customers"),
-        (
-            "MRR at close",
-            format_minor(flow.closing_minor, currency, locale, whole=True),
-            f"ARR {format_minor(flow.closing_minor * 12, currency, locale, whole=True)}",
-        ),
-    ]
-    grid = Table.grid(padding=(0, 1))
-    panels = [
-        Panel(Group(Text(value, style="bold"), Text(note, style="dim")), title=name)
-        for name, value, note in figures
-    ]
-    for panel in panels:
-        panel.title_align = "left"
-        grid.add_column()
-    grid.add_row(*panels)
-    return grid
-
-
-def _waterfall(line: Line, currency: str, locale: str) -> RenderableType:
-    """What moved MRR, as bars that start where the one before ended."""
-    flow = line.measured.waterfall
-    steps = _steps(flow)
-    peak = max([flow.opening_minor, flow.closing_minor, *_reached(steps)], default=0)
-    table = Table.grid(padding=(0, 2))
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_column()
-
-    def at(amount_minor: int) -> int:
-        return round(BAR * amount_minor / peak) if peak else 0
-
-    def add(name: str, text: str, low: int, high: int, style: str) -> None:
-        bar = Text(" " * at(low) + "█" * max(at(high) - at(low), 1), style=style)
-        table.add_row(name, text, bar)
-
-    opening = format_minor(flow.opening_minor, currency, locale)
-    add("Opening MRR", opening, 0, flow.opening_minor, "bright_black")
-    reached = flow.opening_minor
-    for kind, moved in steps:
-        low, high = sorted((reached, reached + moved))
-        reached += moved
-        text = format_minor(moved, currency, locale, signed=True) if moved else "–"
-        add(kind.capitalize(), text, low, high, COLOURS[kind]) if moved else (
-            table.add_row(kind.capitalize(), text, "")
-        )
-    if flow.fx_minor:
-        text = format_minor(flow.fx_minor, currency, locale, signed=True)
-        low, high = sorted((reached, reached + flow.fx_minor))
-        add("Exchange rates", text, low, high, "magenta")
-    closing = format_minor(flow.closing_minor, currency, locale)
-    add("Closing MRR", closing, 0, flow.closing_minor, "bright_black")
-    return Padding(table, (0, 0, 1, 2))
-
-
-def _steps(flow: Waterfall) -> list[tuple[Kind, int]]:
-    return [
-        (Kind.NEW, flow.new_minor),
-        (Kind.REACTIVATION, flow.reactivation_minor),
-        (Kind.EXPANSION, flow.expansion_minor),
-        (Kind.CONTRACTION, -flow.contraction_minor),
-        (Kind.CHURN, -flow.churn_minor),
-    ]
-
-
-def _reached(steps: Iterable[tuple[Kind, int]]) -> list[int]:
-    return [sum(moved for _, moved in steps if moved > 0)]
-
-
-def _table(
-    lines: Sequence[Line], part: CurrencyReport, locale: str, width: int
-) -> RenderableType:
-    """A row a window; on a narrow terminal without the columns one can do without."""
-    rows = [[label(line), *cells(line, part, locale, whole=True)] for line in lines]
-    texts = [["", *headings(part)], *rows]
-    kept = list(range(len(texts[0])))
-    for spare in ("CRR", "Opening"):  # counts customers; stands in the row above
-        if _width(texts, kept) > width:
-            kept.remove(texts[0].index(spare))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in kept:
-        table.add_column(texts[0][column], justify="right" if column else "left")
-    for line, row in zip(lines, rows, strict=True):
-        style = "" if line.complete else "dim"
-        table.add_row(*(row[column] for column in kept), style=style)
-    return table
-
-
-def _width(texts: Sequence[Sequence[str]], kept: Iterable[int]) -> int:
-    """What the columns take, each with its space, and the frame."""
-    return sum(2 + max(len(row[column]) for row in texts) for column in kept)
 
 
 def movements_view(
@@ -203,6 +59,22 @@ def movements_view(
             change,
             ", ".join(causes),
         )
+    return table
+
+
+def sums_view(sums: Iterable[Moved], locale: str) -> RenderableType:
+    """A row a segment, with the sum of each kind of movement."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("Segment")
+    for heading in ("Currency", "Movements", *(kind.capitalize() for kind in Kind)):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for each in sums:
+        amounts = [
+            format_minor(minor, each.currency, locale, signed=True) if minor else "–"
+            for minor in (each.amounts_minor[kind] for kind in Kind)
+        ]
+        row = (each.segment, each.currency.upper(), f"{each.movements:,}", *amounts)
+        table.add_row(*row)
     return table
 
 

@@ -29,12 +29,14 @@ class Timeline(NamedTuple):
     """``steps`` are in order of time. ``next_s`` is the first step still to come.
 
     ``next_s`` is None where nothing is scheduled; by then the customer must be derived
-    again, though nothing in Stripe will have changed.
+    again, though nothing in Stripe will have changed. ``charges`` are each
+    subscription's, as they were read on the way.
     """
 
     steps: tuple[Step, ...]
     refusals: tuple[Refusal, ...]
     next_s: int | None
+    charges: Mapping[str, Sequence[Charge]]
 
 
 def timeline(history: History, policy: Policy, until_s: int) -> Timeline:
@@ -66,7 +68,12 @@ def timeline(history: History, policy: Policy, until_s: int) -> Timeline:
         )
         for each in refused
     }
-    return Timeline(tuple(steps), tuple(sorted(refusals)), min(later, default=None))
+    return Timeline(
+        steps=tuple(steps),
+        refusals=tuple(sorted(refusals)),
+        next_s=min(later, default=None),
+        charges=by_subscription,
+    )
 
 
 class _Story:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from itertools import groupby
 
-from connector import ledger
-from connector.database import transaction
+from connector import ledger, window_sums
+from connector.database import put_setting, transaction
 from connector.ledger import Posted, Run, RunStart
 from connector.model import Cause, Component, Evidence, Kind, Movement
 from connector.movements import classify
@@ -104,6 +104,7 @@ def post(
         by_customer.setdefault(customer, []).extend(own)
     total = Posted(0, 0)
     with transaction(connection):
+        put_setting(connection, window_sums.WHOLE, "")  # only deriving keeps the sums
         for customer, own_movements in by_customer.items():
             key = ledger.key_of(connection, customer, None, None)
             done = ledger.settle(connection, run, key, own_movements)

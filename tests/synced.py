@@ -183,6 +183,21 @@ def walked_demo() -> Iterator[sqlite3.Connection]:
         yield connection
 
 
+@cache
+def _settled_demo() -> bytes:
+    with walked_demo() as connection:
+        settle(connection, demo_now_s(), "Europe/Berlin")
+        return connection.serialize()
+
+
+@contextmanager
+def settled_demo() -> Iterator[sqlite3.Connection]:
+    """The demo's ledger, derived in its own zone."""
+    with empty_ledger() as connection:
+        connection.deserialize(_settled_demo())
+        yield connection
+
+
 def changed(account: BundledAccount, kind: str, *things: Json) -> BundledAccount:
     """The account with these objects, in place of those with the same ids."""
     kept = {it["id"]: it for it in account.objects.get(kind, ())}

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.benchmarks.account import INVOICES_EACH, Account
+from tests.benchmarks.report import REPORTS
 from tests.benchmarks.server import Shelf, answer, shelves
 from tests.benchmarks.sync import SUBSCRIPTIONS
 
@@ -178,3 +179,29 @@ def test_filters_choose_among_lists() -> None:
     assert count("/v1/prices?active=false") == 3
     assert count("/v1/events?types[]=price.created") == 0
     assert count("/v1/events?types[]=invoice.paid") > 0
+
+
+def test_the_benchmark_of_reports_names_every_report(tmp_path: Path) -> None:
+    """On a small ledger, which checks whole: the sums are those of its movements."""
+    command = ["-m", "tests.benchmarks.report", "--small", "--keep", str(tmp_path)]
+    ran = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, capture_output=True, check=True, text=True
+    )
+    assert not ran.stderr
+    for name in REPORTS:
+        [row] = [
+            line for line in ran.stdout.splitlines() if line.startswith(f"{name}  ")
+        ]
+        numbers = [float(cell) for cell in row.removeprefix(name).split()]
+        assert len(numbers) == 5
+        assert min(numbers) > 0
+    checked = subprocess.run(
+        [sys.executable, "-m", "connector", "check"],
+        cwd=tmp_path / "1000",
+        env={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = {line.partition(":")[0] for line in checked.stdout.splitlines()[:-1]}
+    assert found <= {"evidence"}, "made-up movements prove nothing, but add up"

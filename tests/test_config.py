@@ -226,6 +226,16 @@ def test_every_fault_is_named_at_once() -> None:
             id="customers merged in a circle",
         ),
         pytest.param(
+            "[reporting]\nbands = [100, 100]",
+            "reporting.bands is [100, 100]: give whole amounts above 0, the smallest first",
+            id="bands that are not in order",
+        ),
+        pytest.param(
+            '[reporting]\nbands = [10, "20"]',
+            "reporting.bands is [10, '20']: give whole amounts above 0, the smallest first",
+            id="a band that is no amount",
+        ),
+        pytest.param(
             '[reporting]\ncurrency = "euros"',
             "reporting.currency is 'euros': "
             'give a currency such as "usd", or "" for none',

@@ -175,6 +175,23 @@ def converted(*rates: str) -> None:
     with_ledger("report", "--to", "2024-03")
 
 
+PARQUET = ("export", "--what", "mrr", "--format", "parquet")
+
+
+def without_pyarrow() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "pyarrow", None)
+        with_ledger(*PARQUET, "-o", "mrr.parquet")
+
+
+def compared(text: str | None) -> None:
+    """A report beside this file of benchmarks."""
+    Path("config.toml").write_text('[reporting]\nbenchmarks = "benchmarks.toml"')
+    if text is not None:
+        Path("benchmarks.toml").write_text(text)
+    with_ledger("report", "--to", "2024-03")
+
+
 def with_ledger(*words: str, walked: bool = True, account: str = "") -> None:
     """A command on a ledger that holds two customers of one name."""
     with closing(open_database(Path("stripe-nrr.db"), create=True)) as connection:
@@ -288,6 +305,12 @@ EXHIBITS: Mapping[str, Provoked] = {
     "a file of no rates": lambda: converted("colour,size"),
     "a line without a rate": lambda: converted(*RATES, "soon"),
     "a day without a rate": lambda: converted(*RATES),
+    # benchmarks
+    "benchmarks that are not there": lambda: compared(None),
+    "benchmarks that are not TOML": lambda: compared("NRR > 100"),
+    "benchmarks with faults": lambda: compared(
+        '[[band]]\nmetric = "nrr"\n[[typical]]\nmetric = "arr"\n[other]'
+    ),
     # accounts in memory
     "a list nobody knows": lambda: BundledAccount({"dogs": []}),
     "no account": lambda: loaded(None),
@@ -296,6 +319,8 @@ EXHIBITS: Mapping[str, Provoked] = {
 }
 
 COMMANDS: Mapping[str, Provoked] = {
+    "Parquet on a terminal": lambda: with_ledger(*PARQUET),
+    "Parquet without its library": without_pyarrow,
     "report of nothing": lambda: with_ledger("report", walked=False),
     "report backwards": lambda: with_ledger(
         "report", "--from", "2024-05", "--to", "2024-02"

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connector.conversion import Converted, in_one_currency
 from connector.errors import ConfigError
 from connector.model import Flow, Kind, Window, WindowKind
 from connector.rates import LONGEST_GAP_DAYS, MissingRate, Rates, parse_rates
-from connector.retention import Converted, in_one_currency, measure
+from connector.retention import measure
 
 ECB = """Date,USD,JPY,BGN,
 2026-03-31,1.10,160.0,N/A,

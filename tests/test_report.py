@@ -14,22 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connector.footnotes import footnotes, policy_sentence
 from connector.model import Flow, Movement, Policy, Refusal, Window, WindowKind
-from connector.report import (
-    CurrencyReport,
-    Line,
-    Report,
-    cells,
-    footnotes,
-    label,
-    name_of,
-    policy_sentence,
-    ratio_number,
-    to_csv,
-    to_json,
-    to_markdown,
-)
+from connector.report import CurrencyReport, Line, Report, label, name_of
+from connector.report_json import ratio_number, to_json
 from connector.retention import Measured, measure, windows
+from connector.tables import cells, to_csv, to_markdown
 from tests.books import lived
 
 JAN, FEB, MAR = (date(2024, month, 1) for month in (1, 2, 3))
@@ -109,6 +99,18 @@ def test_json_is_a_contract() -> None:
             "grr": 0.733333,
             "crr": 0.666667,
         },
+        "metrics": {
+            "logo_churn": 0.333333,
+            "gross_churn": 0.266667,
+            "net_churn": 0.0,
+            "renewal_rate": None,
+            "renewal_rate_mrr": None,
+            "quick_ratio": 1.08325,
+            "arpa_minor": 5_111,
+            "ltv_minor": 15_333,
+            "paying_customers": 3,
+            "renewals": None,
+        },
     }
 
 
@@ -127,6 +129,8 @@ def test_json_says_what_it_was_made_from() -> None:
             "metered": "excluded",
             "churn": "ended",
         },
+        "amounts": "mrr",
+        "by": None,
         "currencies": [],
         "total": None,
         "refused": [
@@ -195,13 +199,17 @@ def test_csv_has_a_row_a_window_in_whole_units() -> None:
     assert to_csv(months()) == (
         "currency,window,from,to,complete,opening,new,reactivation,expansion,"
         "contraction,churn,fx,closing,base_customers,base_opening,base_expansion,"
-        "base_contraction,base_churn,base_closing,nrr,grr,crr\n"
+        "base_contraction,base_churn,base_closing,nrr,grr,crr,logo_churn,gross_churn,"
+        "net_churn,renewal_rate,renewal_rate_mrr,quick_ratio,paying_customers,arpa,ltv,"
+        "segment\n"
         "usd,month,2024-01-01,2024-02-01,true,0.00,150.00,0.00,0.00,0.00,0.00,0.00,"
-        "150.00,0,0.00,0.00,0.00,0.00,0.00,,,\n"
+        "150.00,0,0.00,0.00,0.00,0.00,0.00,,,,,,,,,,3,50.00,,\n"
         "usd,month,2024-02-01,2024-03-01,true,150.00,3.33,0.00,40.00,20.00,20.00,"
-        "0.00,153.33,3,150.00,40.00,20.00,20.00,150.00,1.000000,0.733333,0.666667\n"
+        "0.00,153.33,3,150.00,40.00,20.00,20.00,150.00,1.000000,0.733333,0.666667,"
+        "0.333333,0.266667,0.000000,,,1.083250,3,51.11,153.33,\n"
         "usd,month,2024-03-01,2024-04-01,false,153.33,0.00,10.00,0.00,0.00,0.00,"
-        "0.00,163.33,3,153.33,0.00,0.00,0.00,153.33,1.000000,1.000000,1.000000\n"
+        "0.00,163.33,3,153.33,0.00,0.00,0.00,153.33,1.000000,1.000000,1.000000,"
+        "0.000000,0.000000,0.000000,,,,4,40.83,,\n"
     )
 
 
@@ -248,6 +256,13 @@ def test_markdown_is_a_table_a_currency_and_its_footnotes() -> None:
         " | 100.0% | 73.3% | 66.7% |\n"
         "| Mar 2024 * | $153.33 | – | $10.00 | – | – | – | $163.33"
         " | 100.0% | 100.0% | 100.0% |\n"
+        "\n"
+        "|  | Logo churn | Gross churn | Net churn | Renewed | Renewed MRR | Quick ratio"
+        " | Paying | ARPA | LTV |\n"
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
+        "| Jan 2024 | – | – | – | – | – | – | 3 | $50.00 | – |\n"
+        "| Feb 2024 | 33.3% | 26.7% | 0.0% | – | – | 1.1× | 3 | $51.11 | $153.33 |\n"
+        "| Mar 2024 * | 0.0% | 0.0% | 0.0% | – | – | – | 4 | $40.83 | – |\n"
         "\n" + "".join(f"{note}  \n" for note in footnotes(months()))
     )
 
@@ -263,7 +278,7 @@ def test_markdown_has_a_table_for_each_currency() -> None:
 
 def test_cells_can_leave_the_cents_out() -> None:
     [line] = lines(WindowKind.MONTH, FEB, FEB)
-    assert cells(line, part(line), "en_US", whole=True)[:2] == ["$150", "$3"]
+    assert cells(line.measured, part(line), "en_US", whole=True)[:2] == ["$150", "$3"]
 
 
 # --- all currencies in one ---
@@ -272,7 +287,7 @@ def test_cells_can_leave_the_cents_out() -> None:
 def with_total() -> Report:
     """Dollars, and all currencies in euros; the dollar fell by a euro."""
     [line] = lines(WindowKind.MONTH, FEB, FEB)
-    window, flow, kept = line.measured
+    window, flow, kept, *_ = line.measured
     moved = replace(flow, fx_minor=-100, closing_minor=flow.closing_minor - 100)
     total = replace(line, measured=Measured(window, moved, kept))
     return replace(report(part(line)), total=part(total, currency="eur", total=True))
@@ -345,7 +360,8 @@ def test_a_window_that_is_not_over_has_a_star() -> None:
 
 def test_footnotes_give_the_formula_and_what_counts() -> None:
     whole = report(part(*lines(WindowKind.MONTH, JAN, FEB)))
-    formula, counts = footnotes(whole)
+    formula, counts, more = footnotes(whole)
+    assert "LTV = ARPA over the window" in more
     assert formula.startswith("NRR = what the customers of the opening pay")
     assert counts == (
         "What counts: past due counts; paused collection counts; repeating coupons "
@@ -356,7 +372,7 @@ def test_footnotes_give_the_formula_and_what_counts() -> None:
 
 def test_footnotes_warn_of_what_is_not_over_and_of_what_is_missing() -> None:
     partial = replace(months(), refusals=(REFUSAL, replace(REFUSAL, field="quantity")))
-    star, _, _, missing = footnotes(partial)
+    star, *_, missing = footnotes(partial)
     assert star == "* not over yet: figures up to 20 Mar 2024."
     assert missing.startswith("Not valued: 2 objects of 1 customers are missing")
 
@@ -391,7 +407,7 @@ def test_every_form_has_a_row_for_every_window(lives: list[list[str]]) -> None:
     assert len(to_json(whole)["currencies"][0]["windows"]) == 6
     assert len(to_csv(whole).splitlines()) == 1 + 6
     rows = [row for row in to_markdown(whole, "en_US").splitlines() if row[:2] == "| "]
-    assert len(rows) == 2 + 6
+    assert len(rows) == 2 * (2 + 6)
 
 
 def test_a_measured_window_is_what_is_printed() -> None:
@@ -402,4 +418,4 @@ def test_a_measured_window_is_what_is_printed() -> None:
         measured=Measured(line.measured.window, flow, line.measured.retention),
         complete=True,
     )
-    assert cells(doctored, part(doctored), "en_US")[1] == "$0.99"
+    assert cells(doctored.measured, part(doctored), "en_US")[1] == "$0.99"

@@ -9,17 +9,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from connector.conversion import Converted, in_one_currency
 from connector.model import Flow, Kind, Retention, Window, WindowKind
 from connector.money import format_ratio
 from connector.movements import classify
-from connector.retention import (
-    Converted,
-    Measured,
-    in_one_currency,
-    measure,
-    retention,
-    windows,
-)
+from connector.retention import Measured, measure, retention, windows
 
 START, END = date(2026, 1, 1), date(2027, 1, 1)
 YEAR = Window(WindowKind.YEAR, START, END)

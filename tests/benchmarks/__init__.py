@@ -1,4 +1,4 @@
-"""What a sync costs on this machine: ``python -m tests.benchmarks.sync``.
+"""What a sync costs here, and a report: ``python -m tests.benchmarks.sync``, ``.report``.
 
 account   an invented account of any size, in Stripe's shape
 server    serves it on loopback, faster than any client asks
@@ -7,4 +7,6 @@ sdk       the stripe package's auto-paging into sqlite-utils, likewise
 floor     the least that copying the same pages can cost, likewise
 measure   what a process costs
 sync      runs them all and prints the tables
+ledgers   made-up ledgers of any size
+report    runs each report on them and prints the tables
 """

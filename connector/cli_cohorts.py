@@ -1,0 +1,81 @@
+"""`stripe-nrr cohorts`: how the customers of each month stayed and grew."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from connector import ledger
+from connector.cli import Shell
+from connector.cli_figures import currencies_asked, known_ledger, uncollected
+from connector.cli_output import FORMATS, out_option, rendered, write
+from connector.cohort_tables import CohortReport, to_csv, to_json, to_markdown
+from connector.cohorts import Period
+from connector.cohorts import cohorts as measured_cohorts
+
+
+@click.command()
+@click.option(
+    "--metric",
+    type=click.Choice(["nrr", "grr", "crr"]),
+    default="nrr",
+    show_default=True,
+    help="What text and Markdown show; CSV and JSON carry all three.",
+)
+@click.option(
+    "--by",
+    "period",
+    type=click.Choice([period.value for period in Period]),
+    default="month",
+    show_default=True,
+    help="How long a cohort's period is.",
+)
+@click.option("--currency", metavar="CODE", help="Only this currency, such as usd.")
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True
+)
+@out_option
+@click.pass_obj
+def cohorts(
+    shell: Shell,
+    metric: str,
+    period: str,
+    currency: str | None,
+    form: str,
+    output: Path | None,
+) -> None:
+    """NRR, GRR or CRR of the customers who first paid in each month or quarter.
+
+    A row is a cohort, a column its age: at 0 the end of the period in which it first
+    paid, which is what every later period is compared with. Who came and left within
+    that period is not in the base. Only periods that are over are shown.
+
+    \b
+    Examples:
+      stripe-nrr cohorts
+      stripe-nrr cohorts --metric crr --by quarter --format csv -o cohorts.csv
+    """  # noqa: D301
+    with closing(shell.ledger()) as connection:
+        known = known_ledger(connection, shell.config, shell.now())
+        codes = currencies_asked(connection, currency, None, known.synced_at)
+        size = Period(period)
+        with uncollected():
+            found = [
+                CohortReport(
+                    code,
+                    size,
+                    measured_cohorts(ledger.flows(connection, code), size, known.today),
+                )
+                for code in codes
+            ]
+    if form == "json":
+        write(json.dumps(to_json(found), indent=2), output)
+    elif form == "csv":
+        write(to_csv(found), output)
+    elif form == "markdown":
+        write(to_markdown(found, metric, shell.config.locale), output)
+    else:
+        from connector.terminal_cohorts import cohorts_view
+
+        rendered(cohorts_view(found, metric, shell.config.locale), output)

@@ -1,0 +1,197 @@
+"""Risks and what is already scheduled, of one currency: MRR that may go, NRR to come.
+
+``committed`` are trailing-12 windows from the running one on. The opening of each is
+known; its closing is what is paid then if what is scheduled happens and nothing else.
+"""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from connector.model import Kind
+from connector.money import format_minor, format_ratio, major
+from connector.report_json import ratio_number
+from connector.retention import Measured
+from connector.risks import Reason, Risk, at_risk_minor
+from connector.tables import markdown_table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheduled:
+    """A movement that is to come: an end that is set, a discount that runs out."""
+
+    day: date
+    customer: str
+    kind: Kind
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """``so_far`` is the running trailing-12 window with nothing more happening."""
+
+    currency: str
+    today: date
+    mrr_minor: int
+    risks: tuple[Risk, ...]
+    scheduled: tuple[Scheduled, ...]
+    so_far: Measured
+    committed: tuple[Measured, ...]
+
+    @property
+    def at_risk_minor(self) -> int:
+        return at_risk_minor(self.risks)
+
+
+RISK_HEADINGS = ("", "MRR", "Subscriptions", "Customers")
+COMMITTED_HEADINGS = ("12 months to", "NRR", "GRR", "CRR")
+SCHEDULED_HEADINGS = ("Scheduled", "Change", "Movement", "Customer")
+
+
+def risk_rows(outlook: Outlook, locale: str) -> list[list[str]]:
+    """A row a reason, and all of them, in which MRR with several reasons counts once."""
+    rows = []
+    for reason in Reason:
+        found = [risk for risk in outlook.risks if risk.reason is reason]
+        if found:
+            worth = sum(risk.mrr_minor for risk in found)
+            rows.append([str(reason), *_row(found, worth, outlook, locale)])
+    every = outlook.risks
+    return [*rows, ["at risk", *_row(every, outlook.at_risk_minor, outlook, locale)]]
+
+
+def _row(
+    found: Sequence[Risk], worth_minor: int, outlook: Outlook, locale: str
+) -> list[str]:
+    subscriptions = {risk.subscription for risk in found if risk.subscription}
+    return [
+        format_minor(worth_minor, outlook.currency, locale),
+        f"{len(subscriptions):,}" if subscriptions else "–",
+        f"{len({risk.customer for risk in found}):,}",
+    ]
+
+
+def committed_rows(outlook: Outlook) -> list[list[str]]:
+    """So far, then the running window and those to come."""
+    return [
+        _ratios(f"{outlook.today:%d %b %Y}, so far", outlook.so_far),
+        *(
+            _ratios(f"{each.window.end - timedelta(days=1):%b %Y}", each)
+            for each in outlook.committed
+        ),
+    ]
+
+
+def _ratios(name: str, measured: Measured) -> list[str]:
+    base = measured.retention
+    return [name, *(format_ratio(each) for each in (base.nrr, base.grr, base.crr))]
+
+
+def scheduled_rows(
+    outlook: Outlook, labels: dict[str, str], locale: str
+) -> list[list[str]]:
+    return [
+        [
+            str(each.day),
+            format_minor(each.amount_minor, outlook.currency, locale, signed=True),
+            each.kind.value,
+            labels.get(each.customer, each.customer),
+        ]
+        for each in outlook.scheduled
+    ]
+
+
+def title(outlook: Outlook, locale: str) -> str:
+    mrr = format_minor(outlook.mrr_minor, outlook.currency, locale)
+    return f"At risk, {outlook.currency.upper()}: of {mrr} on {outlook.today:%d %b %Y}"
+
+
+NOTE = (
+    "Committed: what NRR, GRR and CRR of the 12 months to each month will be when what "
+    "Stripe's objects already say happens (ends that are set, discounts running out) and "
+    "nothing else; trials count once they have converted. MRR with several reasons "
+    "counts once in what is at risk; contracted lately is the last 90 days."
+)
+
+
+def to_markdown(
+    outlooks: Sequence[Outlook], labels: dict[str, str], locale: str
+) -> str:
+    parts = []
+    for outlook in outlooks:
+        parts.append(f"## {title(outlook, locale)}\n")
+        parts.append(markdown_table(RISK_HEADINGS, risk_rows(outlook, locale)))
+        rows = scheduled_rows(outlook, labels, locale)
+        if rows:
+            parts.append(markdown_table(SCHEDULED_HEADINGS, rows))
+        parts.append(markdown_table(COMMITTED_HEADINGS, committed_rows(outlook)))
+    return "\n".join([*parts, NOTE]) + "\n"
+
+
+def to_csv(outlooks: Sequence[Outlook]) -> str:
+    """A row a risk; amounts in whole units of the currency."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["currency", "reason", "customer", "subscription", "mrr", "day"])
+    for outlook in outlooks:
+        for risk in outlook.risks:
+            amount = major(risk.mrr_minor, risk.currency)
+            named = (risk.currency, risk.reason, risk.customer, risk.subscription)
+            writer.writerow([*named, amount, risk.day or ""])
+    return out.getvalue()
+
+
+def to_json(outlooks: Sequence[Outlook]) -> dict[str, Any]:
+    """Amounts in minor units a month; scheduled ones are signed."""
+    return {"currencies": [_outlook_json(each) for each in outlooks]}
+
+
+def _outlook_json(outlook: Outlook) -> dict[str, Any]:
+    worth: Counter[str] = Counter()
+    for risk in outlook.risks:
+        worth[risk.reason] += risk.mrr_minor
+    return {
+        "currency": outlook.currency,
+        "today": outlook.today.isoformat(),
+        "mrr_minor": outlook.mrr_minor,
+        "at_risk_minor": outlook.at_risk_minor,
+        "reasons": {reason.name.lower(): worth[reason] for reason in Reason},
+        "risks": [
+            {
+                "reason": risk.reason.name.lower(),
+                "customer": risk.customer,
+                "subscription": risk.subscription or None,
+                "mrr_minor": risk.mrr_minor,
+                "day": risk.day and risk.day.isoformat(),
+            }
+            for risk in outlook.risks
+        ],
+        "scheduled": [
+            {
+                "day": each.day.isoformat(),
+                "customer": each.customer,
+                "kind": each.kind.value,
+                "amount_minor": each.amount_minor,
+            }
+            for each in outlook.scheduled
+        ],
+        "so_far": _window_json(outlook.so_far),
+        "committed": [_window_json(each) for each in outlook.committed],
+    }
+
+
+def _window_json(measured: Measured) -> dict[str, Any]:
+    base = measured.retention
+    return {
+        "from": measured.window.start.isoformat(),
+        "to": measured.window.end.isoformat(),
+        "opening_minor": base.opening_minor,
+        "closing_minor": base.closing_minor,
+        "nrr": ratio_number(base.nrr),
+        "grr": ratio_number(base.grr),
+        "crr": ratio_number(base.crr),
+    }

@@ -1,0 +1,139 @@
+"""The kept sums: the same figures as the movements give, whatever came in what order."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connector import agreements, ledger, window_sums
+from connector.checks import every_window, sums_are_kept
+from connector.model import Flow, Term, WindowKind
+from connector.retention import measure, windows
+from connector.sums import Account, changes, figures_of
+from tests.billing import instant
+from tests.books import lived
+from tests.ledgers import empty_ledger, look, settle
+from tests.synced import SEEN, demo_now_s, settled_demo, shop, walked_demo
+
+JAN = date(2024, 1, 1)
+ALL = [
+    w for kind in WindowKind for w in windows(kind, date(2023, 6, 1), date(2026, 9, 1))
+]
+
+cell = st.sampled_from(["0", "1", "2", "500", "."])
+lives = st.lists(st.lists(cell, min_size=1, max_size=16).map(" ".join), max_size=4)
+terms = st.lists(
+    st.builds(
+        Term,
+        day=st.integers(0, 700).map(lambda n: JAN + timedelta(days=n)),
+        currency=st.just("usd"),
+        customer=st.just(1),
+        subscription=st.sampled_from(["a", "b", "c"]),
+        before_minor=st.integers(1, 9),
+        after_minor=st.integers(0, 9),
+    ),
+    max_size=8,
+).map(sorted)
+
+
+def account(life: str, customer: int = 1, ended: Sequence[Term] = ()) -> Account:
+    flows = [
+        ("usd", Flow(customer, m.day, m.kind, m.amount_minor))
+        for m in lived(str(customer), life)
+    ]
+    own = [t._replace(subscription=f"{t.subscription} of {customer}") for t in ended]
+    return Account(tuple(flows), tuple(own))
+
+
+@given(lives, terms)
+def test_differences_add_up_to_every_window(
+    lived: list[str], ended: list[Term]
+) -> None:
+    """Of all kinds, before the first movement and long after the last."""
+    flows = sorted(
+        (flow for n, life in enumerate(lived) for _, flow in account(life, n).flows),
+        key=lambda flow: flow.day,
+    )
+    assert figures_of(changes(flows, ended), ALL) == measure(flows, ALL, terms=ended)
+
+
+@given(lives, lives, terms)
+def test_what_is_replaced_leaves_no_trace(
+    first: list[str], then: list[str], ended: list[Term]
+) -> None:
+    """Sums of what customers were and became are the sums of what they became."""
+    before = [account(life, n, ended) for n, life in enumerate(first)]
+    after = [account(life, n) for n, life in enumerate(then)]
+    with empty_ledger() as replaced, empty_ledger() as fresh:
+        for each in before:
+            window_sums.replace(replaced, [], [each])
+        window_sums.replace(replaced, before, after)
+        window_sums.replace(fresh, [], after)
+        assert window_sums.measured(replaced, "usd", ALL) == window_sums.measured(
+            fresh, "usd", ALL
+        )
+
+
+def assert_kept(connection: sqlite3.Connection, today: date) -> None:
+    assert ledger.currencies(connection)
+    for currency in ledger.currencies(connection):
+        flows = list(ledger.flows(connection, currency))
+        asked = every_window(flows, today)
+        ended = agreements.terms(connection, currency, date.min, date.max)
+        counted = measure(flows, asked, terms=list(ended))
+        assert window_sums.measured(connection, currency, asked) == counted
+
+
+def test_a_derivation_keeps_the_demo_s_sums() -> None:
+    with settled_demo() as connection:
+        assert_kept(connection, date(2026, 11, 2))
+
+
+def test_looks_that_change_the_past_keep_the_sums() -> None:
+    """Settled at three moments, and under another policy zone: replaced each time."""
+    with empty_ledger() as connection:
+        for at_s in (instant("2024-06-01T00:00:00Z"), SEEN, SEEN + 86_400):
+            look(connection, shop().objects, SEEN)
+            settle(connection, at_s)
+            assert_kept(connection, date(2025, 4, 1))
+        settle(connection, SEEN + 86_400, "Asia/Tokyo")
+        assert_kept(connection, date(2025, 4, 1))
+
+
+def test_a_ledger_from_before_the_sums_is_counted_once() -> None:
+    with walked_demo() as connection:
+        settle(connection, demo_now_s(), "Europe/Berlin")
+        connection.execute("DELETE FROM window_sums")
+        connection.execute("DELETE FROM settings WHERE name = 'window_sums'")
+        settle(connection, demo_now_s(), "Europe/Berlin")
+        assert_kept(connection, date(2026, 11, 2))
+
+
+def test_the_sums_do_not_grow_with_customers() -> None:
+    """Rows a month, not rows a customer."""
+    with settled_demo() as connection:
+        [rows] = connection.execute("SELECT count(*) FROM window_sums").fetchone()
+        [months] = connection.execute(
+            "SELECT count(DISTINCT substr(day, 1, 7)) FROM movements"
+        ).fetchone()
+    assert rows <= 2 * 3 * (months + 13)
+
+
+def test_a_sum_that_was_changed_from_outside_is_a_finding() -> None:
+    with settled_demo() as connection:
+        connection.execute(
+            "UPDATE window_sums SET new_minor = new_minor + 1"
+            " WHERE currency = 'eur' AND kind = 'year' AND start = '2025-01-01'"
+        )
+        flows = list(ledger.flows(connection, "eur"))
+        asked = every_window(flows, date(2026, 11, 2))
+        ended = list(agreements.terms(connection, "eur", date.min, date.max))
+        counted = measure(flows, asked, terms=ended)
+        kept = window_sums.measured(connection, "eur", asked)
+    found = [finding.subject for finding in sums_are_kept("eur", counted, kept)]
+    assert found == [
+        "eur year 2025-01-01 to 2026-01-01",
+        "eur year 2026-01-01 to 2027-01-01",
+    ]

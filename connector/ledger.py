@@ -260,6 +260,34 @@ def movements(
         yield _movement(connection, row)
 
 
+_LARGEST = """
+    SELECT movements.id, customers.id, currency, day, kind, amount_minor, before_minor,
+           after_minor
+    FROM movements JOIN customers ON customers.key = movements.customer
+    WHERE currency = :currency AND day >= :since AND day < :until AND {which}
+    ORDER BY abs(amount_minor) DESC, day, customers.id LIMIT :count
+"""
+
+
+def largest(
+    connection: sqlite3.Connection,
+    currency: str,
+    window: Window,
+    count: int,
+    as_of: datetime | None = None,
+) -> list[Movement]:
+    """The live movements of a window that changed most, up or down, the largest first."""
+    parameters = {
+        "currency": currency,
+        "since": str(window.start),
+        "until": str(window.end),
+        "as_of": _as_of(as_of),
+        "count": count,
+    }
+    rows = connection.execute(_known(_LARGEST, as_of), parameters).fetchall()
+    return [_movement(connection, row) for row in rows]
+
+
 def _standing(
     connection: sqlite3.Connection, key: int
 ) -> Iterator[tuple[tuple[str, date], tuple[int, Movement]]]:

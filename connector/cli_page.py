@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from itertools import chain
 
-from connector import ledger
+from connector import __version__, ledger
 from connector.cli import rules_of
 from connector.cli_at_risk import outlooks
 from connector.cli_figures import (
@@ -54,6 +54,7 @@ def make_page(
         benchmarks=benchmarks(config),
         labels=_labels(connection, largest.values(), ahead),
         locale=config.locale,
+        version=__version__,
     )
     return to_html(page)
 

@@ -15,14 +15,13 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from connector import __version__
 from connector.benchmarks import Benchmarks
 from connector.cohort_tables import CohortReport
 from connector.footnotes import CAUSES, FX, SEGMENTS, policy_sentence
 from connector.model import Movement
 from connector.outlook import NOTE, Outlook
+from connector.page_charts import Told
 from connector.page_figures import (
-    Told,
     View,
     of_segment,
     segment_names,
@@ -67,6 +66,7 @@ class Page:
     benchmarks: Benchmarks
     labels: Mapping[str, str]
     locale: str
+    version: str
 
 
 def to_html(page: Page) -> str:
@@ -88,7 +88,7 @@ def to_html(page: Page) -> str:
         refusals=report.refusals[:MOST_REFUSALS],
         notes=_notes(report),
         at_risk_note=NOTE,
-        version=__version__,
+        version=page.version,
         style=Markup(style),  # noqa: S704  # ours, and its hash is in the policy
         script=Markup(script),  # noqa: S704
         style_hash=_hash(style),

@@ -41,6 +41,11 @@ class Browser:
     def run(self, script: str, *values: object) -> Any:
         return self.driver.execute_script(script, *values)
 
+    def painted(self) -> None:
+        """Wait for what a scroll or a focus sets off."""
+        twice = "const [done] = arguments; requestAnimationFrame(() =>"
+        self.driver.execute_async_script(f"{twice} requestAnimationFrame(done))")
+
     def size(self, width: int, height: int = 900) -> "Browser":
         self.asks(
             "Emulation.setDeviceMetricsOverride",
@@ -79,9 +84,13 @@ class Browser:
         )
         return base64.b64decode(printed["data"])
 
+    def _log(self, name: str) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = self.driver.get_log(name)  # type: ignore[no-untyped-call]
+        return entries
+
     def requests(self) -> list[str]:
         """Every address that was asked for since the last time."""
-        entries = self.driver.get_log("performance")
+        entries = self._log("performance")
         events = [json.loads(entry["message"])["message"] for entry in entries]
         return [
             event["params"]["request"]["url"]
@@ -91,7 +100,7 @@ class Browser:
 
     def complaints(self) -> list[str]:
         """What the console says, a refusal by the page's own policy included."""
-        return [str(entry["message"]) for entry in self.driver.get_log("browser")]
+        return [str(entry["message"]) for entry in self._log("browser")]
 
 
 FLAGS: Sequence[str] = (
@@ -119,6 +128,9 @@ def browser() -> Iterator[Browser]:
         options.add_argument(f"--user-data-dir={profile}")
         driver = Chrome(options, Service(shutil.which(DRIVER)))
         try:
-            yield Browser(driver)
+            driver.get("about:blank")
+            tab = Browser(driver)
+            tab.requests()  # those of Chromium's own first page
+            yield tab
         finally:
             driver.quit()

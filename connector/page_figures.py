@@ -156,14 +156,14 @@ def _cards(told: Told, trailing: Sequence[Line], periods: Sequence[Line]) -> lis
             "NRR, trailing 12 months",
             format_ratio(kept.nrr),
             [
-                f"of {told.whole(kept.opening_minor)} from {kept.customers:,} customers",
+                f"of {told.whole(kept.opening_minor)}, {kept.customers:,} customers",
                 *_year_before(trailing, "nrr"),
             ],
         ),
         Card(
             "GRR, trailing 12 months",
             format_ratio(kept.grr),
-            ["the same with growth left out", *_year_before(trailing, "grr")],
+            ["growth left out", *_year_before(trailing, "grr")],
         ),
         Card(
             f"Churn in {when}",
@@ -193,13 +193,13 @@ def _metrics(told: Told, measured: Measured) -> list[tuple[str, str]]:
     )
     return [
         other,
-        ("Customers retained (CRR)", format_ratio(kept.crr)),
+        ("CRR", format_ratio(kept.crr)),
         ("Paying customers", named["Paying"]),
         ("ARPA", named["ARPA"]),
         ("LTV", named["LTV"]),
         ("Quick ratio", named["Quick ratio"]),
         ("Renewed", named["Renewed"]),
-        ("Renewed, by MRR", named["Renewed MRR"]),
+        ("Renewed MRR", named["Renewed MRR"]),
     ]
 
 

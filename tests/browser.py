@@ -73,8 +73,9 @@ class Browser:
         for kind in ("keyDown", "keyUp"):
             self.asks("Input.dispatchKeyEvent", type=kind, key=key, code=key)
 
-    def picture(self, *, whole: bool = True) -> bytes:
-        shot = self.asks("Page.captureScreenshot", captureBeyondViewport=whole)
+    def picture(self) -> bytes:
+        """What is seen, as PNG."""
+        shot = self.asks("Page.captureScreenshot")
         return base64.b64decode(shot["data"])
 
     def paper(self) -> bytes:

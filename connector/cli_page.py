@@ -8,10 +8,10 @@ from itertools import chain
 from connector import __version__, ledger
 from connector.cli import rules_of
 from connector.cli_at_risk import outlooks
+from connector.cli_benchmarks import benchmarks
 from connector.cli_figures import (
     Asked,
     Known,
-    benchmarks,
     known_ledger,
     make_report,
     uncollected,

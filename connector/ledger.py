@@ -20,6 +20,7 @@ from connector.model import (
     Flow,
     Kind,
     Movement,
+    Window,
 )
 
 
@@ -281,10 +282,10 @@ def largest(
         "currency": currency,
         "since": str(window.start),
         "until": str(window.end),
-        "as_of": _as_of(as_of),
+        "as_of": as_of_text(as_of),
         "count": count,
     }
-    rows = connection.execute(_known(_LARGEST, as_of), parameters).fetchall()
+    rows = connection.execute(known(_LARGEST, as_of), parameters).fetchall()
     return [_movement(connection, row) for row in rows]
 
 

@@ -13,7 +13,7 @@ import click
 from connector import ledger, mirror, positions
 from connector import timeline as histories
 from connector.cli import Shell, rules_of
-from connector.cli_figures import currencies_asked, known_ledger
+from connector.cli_figures import Known, currencies_asked, known_ledger
 from connector.cli_output import FORMATS, out_option, rendered, write
 from connector.model import Flow, Kind, Movement, WindowKind
 from connector.movements import movements
@@ -53,10 +53,8 @@ def at_risk(shell: Shell, currency: str | None, form: str, output: Path | None) 
     """  # noqa: D301
     with closing(shell.ledger()) as connection:
         known = known_ledger(connection, shell.config, shell.now())
-        now_s = int(known.at.timestamp())
         codes = currencies_asked(connection, currency, None, known.synced_at)
-        ahead = _ahead(connection, rules_of(shell.config), now_s, known.today)
-        found = [_outlook(connection, code, known.today, ahead) for code in codes]
+        found = outlooks(connection, rules_of(shell.config), known, codes)
         labels = ledger.labels(connection)
     locale = shell.config.locale
     if form == "json":
@@ -69,6 +67,14 @@ def at_risk(shell: Shell, currency: str | None, form: str, output: Path | None) 
         from connector.terminal_outlook import outlook_view
 
         rendered(outlook_view(found, labels, locale), output)
+
+
+def outlooks(
+    connection: sqlite3.Connection, rules: Rules, known: Known, codes: Iterable[str]
+) -> list[Outlook]:
+    """What is at risk and what is set in each currency, as far as the ledger knows."""
+    ahead = _ahead(connection, rules, int(known.at.timestamp()), known.today)
+    return [_outlook(connection, code, known.today, ahead) for code in codes]
 
 
 class _Ahead(NamedTuple):

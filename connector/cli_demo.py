@@ -158,7 +158,8 @@ def _say_what_next(keep: Path | None) -> None:
         click.echo(
             f"\nKept in {keep}. Try, for example:\n"
             f"  stripe-nrr --config {keep}/config.toml movements --kind churn\n"
-            f"  stripe-nrr --config {keep}/config.toml report --window quarter"
+            f"  stripe-nrr --config {keep}/config.toml report --window quarter\n"
+            f"  stripe-nrr --config {keep}/config.toml report --format html -o report.html"
         )
     click.echo(
         "\nOn your own account (nothing is ever written to Stripe):\n"

@@ -22,7 +22,7 @@ from connector.config import Config
 from connector.database import setting
 from connector.errors import NothingFound
 from connector.model import Term, Window, WindowKind
-from connector.periods import instant, local_day
+from connector.periods import add_months, instant, local_day
 from connector.report import CurrencyReport, Line, Report, Segment
 from connector.retention import Measured, measure, renewals, windows
 from connector.segments import Book, by_segment
@@ -31,7 +31,8 @@ from connector.segments import Book, by_segment
 class Asked(NamedTuple):
     """What a report is wanted of; None leaves it to the defaults.
 
-    ``by`` is what to cut the figures by (see ``segment_of``).
+    ``by`` is what to cut the figures by (see ``segment_of``). ``trend`` wants the
+    trailing-12 windows of a year beside the others, and causes of the last alone.
     """
 
     kind: WindowKind | None = None
@@ -42,6 +43,7 @@ class Asked(NamedTuple):
     by: str | None = None
     causes: bool = False
     arr: bool = False
+    trend: bool = False
 
 
 def make_report(
@@ -134,16 +136,32 @@ def known_ledger(
 
 def _windows(asked: Asked, today: date) -> list[Window]:
     kind = asked.kind
-    first, last = reports.default_months(kind, asked.first, asked.last, today)
+    first, last = reports.default_months(
+        kind, asked.first, asked.last, today, 24 if asked.trend else 12
+    )
     if first > last:
         raise UsageFault(
             f"--from {first:%Y-%m} is after --to {last:%Y-%m}",
             fix="give the earlier month with --from; both are included",
         )
+    if asked.trend:
+        return _trend(kind, first, last)
     headline = windows(WindowKind.TRAILING_12, last, last) if kind is None else []
     if (asked.by or asked.causes) and headline and asked.first is None:
         return headline
     return [*headline, *windows(kind or WindowKind.MONTH, first, last)]
+
+
+def _trend(kind: WindowKind | None, first: date, last: date) -> list[Window]:
+    """Of the kind (months, if of none), and the last thirteen trailing-12 windows.
+
+    The first of these ends a year before the last, so that they can be compared.
+    """
+    since = max(first, add_months(last, -12))
+    trailing = windows(WindowKind.TRAILING_12, since, last)
+    if kind is None or kind is WindowKind.TRAILING_12:
+        kind = WindowKind.MONTH
+    return [*trailing, *windows(kind, first, last)]
 
 
 def _lines(
@@ -172,10 +190,11 @@ def _lines(
         of = segment_of(connection, config, asked.by, currency)
         segments = by_segment(book, wanted, of)
     found = []
+    headline = [w for w in wanted if w.kind is WindowKind.TRAILING_12][-1:]
     for each, named in zip(measured, segments, strict=True):
         window = each.window
         why = None
-        if asked.causes:
+        if asked.causes and (window in headline or not asked.trend):
             opening = positions.balances(
                 connection, currency, window.start, asked.as_of
             )

@@ -1,4 +1,4 @@
-"""`stripe-nrr report`: windows asked for → figures → text, JSON, CSV, Markdown."""
+"""`stripe-nrr report`: windows asked for → figures → text, JSON, CSV, Markdown, HTML."""
 
 import json
 from contextlib import closing
@@ -44,7 +44,11 @@ from connector.report import Report
 )
 @click.option("--arr", is_flag=True, help="Amounts a year (ARR) instead of a month.")
 @click.option(
-    "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True
+    "--format",
+    "form",
+    type=click.Choice([*FORMATS, "html"]),
+    default="text",
+    show_default=True,
 )
 @out_option
 @click.pass_obj
@@ -73,9 +77,14 @@ def report(
     contraction came from seats, plans, add-ons, prices, discounts and usage. Both show
     the trailing twelve months, unless told another --window or --from.
 
+    HTML is one page with charts, cohorts, the largest movements and what is at risk: a
+    file that needs nothing else. Without --from it covers 24 months; with --by it can
+    show each segment by itself.
+
     \b
     Examples:
       stripe-nrr report
+      stripe-nrr report --format html -o report.html
       stripe-nrr report --window quarter --from 2025-01 --to 2026-03
       stripe-nrr report --by plan --causes
       stripe-nrr report --to 2026-03 --as-of 2026-04-02 --format csv -o march.csv
@@ -90,7 +99,13 @@ def report(
             by=by,
             causes=causes,
             arr=arr,
+            trend=form == "html",
         )
+        if form == "html":
+            from connector.cli_page import make_page
+
+            write(make_page(connection, shell.config, shell.now(), asked), output)
+            return
         figures = make_report(connection, shell.config, shell.now(), asked)
     locale = shell.config.locale
     if form == "json":

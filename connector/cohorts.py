@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from fractions import Fraction
+from itertools import groupby
+from operator import attrgetter
 
 from connector.model import Flow, Kind, Retention
 from connector.periods import add_months, month_start, quarter_start
-from connector.retention import Balances, moved, retention
+from connector.retention import Balances, retention
 
 
 class Period(StrEnum):
@@ -55,27 +57,33 @@ def cohorts(flows: Iterable[Flow], period: Period, today: date) -> list[Cohort]:
 
     ``flows`` are one currency's live movements by day.
     """
-    ahead = iter(flows)
-    flow = next(ahead, None)
+    days = groupby(flows, key=attrgetter("day"))
+    day, moved_then = next(days, (None, ()))
     growing: list[_Growing] = []
-    since: dict[int, _Growing] = {}
-    for start, end in _ended(period, flow, today):
-        growing.append(_Growing(start))
-        while flow is not None and flow.day < end:
-            cohort = since.setdefault(flow.customer, growing[-1])
-            cohort.joined += cohort is growing[-1] and flow.kind is Kind.NEW
-            moved(cohort.balances, flow)
-            flow = next(ahead, None)
+    balances_of: dict[int, dict[int, int]] = {}
+    for start, end in _ended(period, day, today):
+        newest = _Growing(start)
+        growing.append(newest)
+        while day is not None and day < end:
+            for customer, _, kind, amount_minor in moved_then:
+                if kind is Kind.NEW:
+                    newest.joined += 1
+                    balances_of[customer] = newest.balances
+                balances = balances_of[customer]
+                left_minor = balances.pop(customer, 0) + amount_minor
+                if left_minor:
+                    balances[customer] = left_minor
+            day, moved_then = next(days, (None, ()))
         for cohort in growing:
             cohort.end_period()
     return [cohort.grown() for cohort in growing if cohort.joined]
 
 
 def _ended(
-    period: Period, first: Flow | None, today: date
+    period: Period, first: date | None, today: date
 ) -> Iterator[tuple[date, date]]:
     """The periods from the first movement's to the last that is over."""
-    start = today if first is None else period.start(first.day)
+    start = today if first is None else period.start(first)
     while (end := add_months(start, period.length)) <= today:
         yield start, end
         start = end

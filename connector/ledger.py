@@ -20,6 +20,7 @@ from connector.model import (
     Flow,
     Kind,
     Movement,
+    Window,
 )
 
 ONE_TICK = timedelta(microseconds=1)
@@ -270,6 +271,34 @@ def movements(
     }
     for row in connection.execute(_MOVEMENTS, parameters):
         yield _movement(connection, row)
+
+
+_LARGEST = """
+    SELECT movements.id, customers.id, currency, day, kind, amount_minor, before_minor,
+           after_minor
+    FROM movements JOIN customers ON customers.key = movements.customer
+    WHERE currency = :currency AND day >= :since AND day < :until AND {which}
+    ORDER BY abs(amount_minor) DESC, day, customers.id LIMIT :count
+"""
+
+
+def largest(
+    connection: sqlite3.Connection,
+    currency: str,
+    window: Window,
+    count: int,
+    as_of: datetime | None = None,
+) -> list[Movement]:
+    """The live movements of a window that changed most, up or down, the largest first."""
+    parameters = {
+        "currency": currency,
+        "since": str(window.start),
+        "until": str(window.end),
+        "as_of": as_of_text(as_of),
+        "count": count,
+    }
+    rows = connection.execute(known(_LARGEST, as_of), parameters).fetchall()
+    return [_movement(connection, row) for row in rows]
 
 
 def _standing(

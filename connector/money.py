@@ -102,6 +102,19 @@ def _pattern(locale: str, decimals: int) -> tuple[Any, Any]:
     return pattern, spoken
 
 
+def format_short(
+    amount_minor: int | Fraction, currency: str, locale: str = "en_US"
+) -> str:
+    """Money in little room, beside a chart: ``$20K``, ``−$1.5K``, ``$250``."""
+    from babel.numbers import format_compact_currency  # noqa: PLC0415
+
+    value = major(amount_minor, currency)
+    text = format_compact_currency(
+        abs(value), currency.upper(), locale=locale, fraction_digits=2
+    )
+    return f"−{text}" if value < 0 else text
+
+
 def format_ratio(ratio: Fraction | None, decimals: int = 1) -> str:
     """A ratio in per cent, ``103.0%``; ``–`` where it has no value."""
     if ratio is None:

@@ -92,15 +92,19 @@ class Report:
 
 
 def default_months(
-    kind: WindowKind | None, first: date | None, last: date | None, today: date
+    kind: WindowKind | None,
+    first: date | None,
+    last: date | None,
+    today: date,
+    span: int = 12,
 ) -> tuple[date, date]:
     """The first and last month a report covers where it was not told.
 
-    Twelve months up to today's; of quarters the last eight, of years the last five.
+    ``span`` months up to today's; of quarters the last eight, of years the last five.
     """
     end = last or today.replace(day=1)
     span = {WindowKind.QUARTER: 24, WindowKind.YEAR: 60}.get(
-        kind or WindowKind.MONTH, 12
+        kind or WindowKind.MONTH, span
     )
     return first or add_months(end, 1 - span), end
 

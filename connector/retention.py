@@ -8,6 +8,8 @@ NRR = Σe ÷ Σs, GRR = Σ min(s, e) ÷ Σs. Who came later does not count.
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple, Protocol, TypeVar
 
 from connector.model import (
@@ -57,15 +59,18 @@ def retention(opening: Balances, closing: Balances) -> Retention:
     the opening.
     """
     expansion_minor = contraction_minor = churn_minor = kept = 0
+    paid_at_the_closing = closing.get
     for customer, start_minor in opening.items():
-        end_minor = closing.get(customer, 0)
-        if end_minor == 0:
+        end_minor = paid_at_the_closing(customer, 0)
+        if end_minor == start_minor:
+            kept += 1
+        elif end_minor == 0:
             churn_minor += start_minor
-            continue
-        kept += 1
-        if end_minor > start_minor:
+        elif end_minor > start_minor:
+            kept += 1
             expansion_minor += end_minor - start_minor
         else:
+            kept += 1
             contraction_minor += start_minor - end_minor
     opening_minor = sum(opening.values())
     lost_minor = contraction_minor + churn_minor
@@ -162,16 +167,25 @@ def _states(
     balances = dict(opening)
     opening_minor = sum(opening.values())
     sums = dict.fromkeys(Kind, 0)
-    ahead = iter(flows)
-    flow = next(ahead, None)
-    for day in days:
-        while flow is not None and flow.day < day:
-            sums[flow.kind] += flow.amount_minor
-            moved(balances, flow)
-            following = next(ahead, None)
-            assert following is None or following.day >= flow.day, "flows out of order"
-            flow = following
+    waiting = iter(days)
+    day = next(waiting, None)
+    reached = date.min
+    for moved_on, flows_of_day in groupby(flows, key=attrgetter("day")):
+        assert moved_on >= reached, "flows out of order"
+        reached = moved_on
+        while day is not None and day <= moved_on:
+            yield _State(dict(balances), opening_minor + sum(sums.values()), dict(sums))
+            day = next(waiting, None)
+        if day is None:
+            return
+        for customer, _, kind, amount_minor in flows_of_day:
+            sums[kind] += amount_minor
+            left_minor = balances.pop(customer, 0) + amount_minor
+            if left_minor:
+                balances[customer] = left_minor
+    while day is not None:
         yield _State(dict(balances), opening_minor + sum(sums.values()), dict(sums))
+        day = next(waiting, None)
 
 
 def moved(balances: dict[int, int], flow: Flow) -> None:

@@ -80,6 +80,14 @@ MAY_IMPORT = {
     "cohort_tables": VOCABULARY | {"cohorts", "report_json", "tables"},
     "movement_rows": VOCABULARY | {"segments"},
     "outlook": VOCABULARY | {"retention", "risks", "report_json", "tables"},
+    # the figures as one page of HTML
+    "charts": set(),
+    "page_charts": FIGURES | {"charts"},
+    "page_figures": FIGURES | {"tables", "page_charts"},
+    "page_lists": VOCABULARY | {"cohort_tables", "outlook", "risks", "tables"},
+    "page": FIGURES
+    | {"cohort_tables", "footnotes", "outlook", "tables"}
+    | {"page_charts", "page_figures", "page_lists"},
     # the stores: SQL, and no derivation
     "schema": set(),
     "database": VOCABULARY | {"schema"},
@@ -160,6 +168,7 @@ PURE = {
     *("report_json", "footnotes", "tables", "cohort_tables", "movement_rows"),
     *("risks", "outlook", "sums"),
     *("symptoms", "doctor", "ranges", "schedule"),
+    *("charts", "page_charts", "page_figures", "page_lists"),
 }
 STORES = {
     *("schema", "database", "mirror", "copies", "walks", "refusals", "inbox"),
@@ -188,6 +197,8 @@ ALONE = {
     "sqlite_utils": {"database"},
     "babel": {"money"},
     "zoneinfo": {"config", "rules"},
+    "jinja2": {"page"},
+    "markupsafe": {"page"},
     "rich": {"terminal", "terminal_report", "terminal_cohorts", "terminal_outlook"},
     "click": set(),
 }
@@ -345,7 +356,7 @@ def test_no_room_swallows_what_it_does_not_know(module: str) -> None:
 
 HEAVY = (
     *("stripe", "httpx", "tenacity", "asyncio", "sqlite_utils", "rich", "babel"),
-    *("starlette", "uvicorn", "prometheus_client"),
+    *("starlette", "uvicorn", "prometheus_client", "jinja2"),
 )
 RUN = """
 import sys

@@ -72,6 +72,14 @@ def empty_desk(tmp_path: Path, stripe: Served) -> Desk:
     return Desk(tmp_path, stripe.url).configure(CONFIG)
 
 
+def test_a_page_is_written_as_a_whole(desk: Desk) -> None:
+    written = desk.run("report", "--format", "html", "-o", "report.html")
+    assert (written.code, written.out, written.err) == (0, "", "")
+    page = (desk.folder / "report.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert page.endswith("</html>\n")
+
+
 def test_sync_then_report_over_http(empty_desk: Desk) -> None:
     """The figures are those worked out by hand from what happened."""
     desk = empty_desk

@@ -310,8 +310,8 @@ def test_ids_are_unique_and_labels_find_theirs(page: Element) -> None:
 
 
 def test_the_page_is_small() -> None:
-    assert len(demo_page().encode()) < 200_000
-    assert len(demo_page(BY_PRODUCT).encode()) < 400_000
+    assert len(demo_page().encode()) < 150_000
+    assert len(demo_page(BY_PRODUCT).encode()) < 300_000
 
 
 def test_an_empty_ledger_has_a_page() -> None:

@@ -163,13 +163,13 @@ def _unusable(path: Path | str, error: sqlite3.Error) -> LedgerUnusable:
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """All or nothing; takes the write lock at once, so that what is read stays true."""
-    connection.execute("BEGIN IMMEDIATE")
     try:
+        connection.execute("BEGIN IMMEDIATE")
         yield
+        connection.commit()
     except BaseException:
-        connection.rollback()
+        connection.rollback()  # also where a full disk stopped the commit
         raise
-    connection.commit()
 
 
 def commits_of_others(connection: sqlite3.Connection) -> int:

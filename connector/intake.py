@@ -200,8 +200,8 @@ class Intake:
         until_s: float | None = None
         good: list[Done[Any]] = []
         while True:
-            if trouble is None and self.stopping():
-                trouble = Stopped()
+            if until_s is None and self.stopping():
+                trouble = trouble or Stopped()
                 until_s = time.monotonic() + DRAIN_S
             while trouble is None and self.crew.idle and (job := more()) is not None:
                 self.crew.ask(*job)

@@ -118,7 +118,7 @@ def test_every_object_is_read_and_none_more_than_twice(
 
 
 def most(objects: int, workers: int) -> float:
-    """Requests a walk may take: a quarter more than full pages, 28 for each further worker."""
+    """Requests a walk may take: a quarter more than full pages, 28 a further worker."""
     return 1.25 * math.ceil(objects / PAGE) + 28 * (workers - 1)
 
 

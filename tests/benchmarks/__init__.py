@@ -9,4 +9,9 @@ measure   what a process costs
 sync      runs them all and prints the tables
 ledgers   made-up ledgers of any size
 report    runs each report on them and prints the tables
+
+And what deriving costs: ``python -m tests.benchmarks.derive``.
+
+many_customers   a mirror of any number of customers, each with years of billing
+derive           reads, derives and settles it, and prints the table
 """

@@ -8,7 +8,10 @@ the moment a later look at the subscription did (``observed``).
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
+
+import msgspec
 
 from connector.charges import Charge
 from connector.facts import (
@@ -22,11 +25,12 @@ from connector.facts import (
     ItemFacts,
     came_to_be,
     gather,
-    is_metered,
 )
 from connector.history import Sighting
 from connector.model import Evidence
 from connector.stripe_objects import Event, Price, Subscription
+
+_EARLIEST = attrgetter("at_s", "rank")
 
 
 class Change(NamedTuple):
@@ -46,11 +50,10 @@ def item_changes(
     """Each item's changes, oldest first; the first says when the item began.
 
     ``sightings`` are one subscription's, oldest first; ``charges`` and ``events`` those
-    that name it.
+    that name it, metered charges excluded.
     """
     current = sightings[-1].subscription
-    licensed = [c for c in charges if not is_metered(prices.get(c.price))]
-    licensed = came_to_be(licensed, sightings, events)
+    licensed = came_to_be(charges, sightings, events)
     items = gather(sightings, licensed, events, prices)
     changes = {}
     for item, known in items.items():
@@ -78,13 +81,13 @@ def _gone_at_renewal(
     covered_s = known.covered_until_s
     for other_id, other in items.items():
         born_s = other.created_s or 0
+        if other_id == item or not last_s + SAME_REQUEST_S < born_s <= covered_s:
+            continue
         is_prorated = any(
             f.rank == DEBIT and abs(f.at_s - born_s) <= SAME_REQUEST_S
             for f in other.facts
-        )  # then a credit would show that this item made way
-        if is_prorated or other_id == item:
-            continue
-        if last_s + SAME_REQUEST_S < born_s <= covered_s:
+        )
+        if not is_prorated:  # else a credit would show that this item made way
             proof = Evidence("subscription_item", other_id, born_s, "replaces it")
             yield Fact(born_s, CREDIT, None, born_s, proof)
             return
@@ -105,19 +108,25 @@ def _walk(
     charges: Sequence[Charge],
 ) -> Iterator[Change]:
     """The facts that changed something, in order, after the item's beginning."""
-    born = _birth(subscription, item, known, charges)
+    facts = sorted(known.facts, key=_EARLIEST)
+    born = _birth(subscription, item, known, facts, charges)
     if born is None:
         return
-    facts = sorted(known.facts, key=lambda fact: (fact.at_s, fact.rank))
     born = born._replace(holding=_priced(born.holding, born.at_s, facts, None))
     yield born
+    left_at: dict[int, list[Fact]] = {}
+    for prior in known.priors:
+        left_at.setdefault(prior.at_s, []).append(prior)
     state, before, changed_known_s = born.holding, None, born.at_s
-    for at_s, group in groupby(facts, key=lambda fact: fact.at_s):
+    for at_s, group in groupby(facts, key=attrgetter("at_s")):
+        said, left = list(group), left_at.get(at_s, ())
+        if len(said) == 1 and said[0].holding == state and not left:
+            continue  # nearly always: a renewal on the terms before
         # Events have no order within a second; nothing ends in the one it begins in.
-        said = [f for f in group if f.holding is not None or at_s > born.at_s]
+        said = [f for f in said if f.holding is not None or at_s > born.at_s]
         if not said or at_s < born.at_s:
             continue
-        fact = _last_word(said, state, [p for p in known.priors if p.at_s == at_s])
+        fact = _last_word(said, state, left)
         if _same(fact.holding, state):
             continue
         backdated = fact.rank >= SIGHTING and changed_known_s > at_s
@@ -125,12 +134,14 @@ def _walk(
             continue  # it was seen before the change now dated earlier was made
         holding = _priced(fact.holding, at_s, facts, state)
         before, state, changed_known_s = state, holding, fact.known_s
-        taken_back = [p for p in known.priors if p.at_s == at_s and p.rank < SIGHTING]
+        taken_back = [prior for prior in left if prior.rank < SIGHTING]
         proof = [e for f in (fact, *taken_back) for e in f.evidence]
         yield Change(at_s, holding, tuple(dict.fromkeys(proof)))
 
 
-def _last_word(facts: list[Fact], state: Holding | None, left: list[Fact]) -> Fact:
+def _last_word(
+    facts: Sequence[Fact], state: Holding | None, left: Sequence[Fact]
+) -> Fact:
     """Of facts for one instant, the strongest; of equals, what was not ``left`` again.
 
     Prorations of a free change come as two amounts of 0 that only differ in the price:
@@ -162,7 +173,7 @@ def _priced(
             and other.price == holding.price
             and amount_minor is not None
         ):
-            return holding._replace(unit_amount_minor=amount_minor)
+            return msgspec.structs.replace(holding, unit_amount_minor=amount_minor)
     return holding
 
 
@@ -174,12 +185,15 @@ def _birth(
     subscription: Subscription,
     item: str,
     known: ItemFacts,
+    facts: Iterable[Fact],
     charges: Sequence[Charge],
 ) -> Change | None:
-    """When the item began and what it was then; None where nothing shows it."""
-    shown = [f for f in known.facts if f.holding is not None]
-    first = min(known.priors, key=_earliest, default=None)
-    then = min(shown, key=_earliest, default=None)
+    """When the item began and what it was then; None where nothing shows it.
+
+    ``facts`` are the known ones in order of time.
+    """
+    then = next((fact for fact in facts if fact.holding is not None), None)
+    first = min(known.priors, key=_EARLIEST, default=None)
     if first is None or (then is not None and then.at_s < first.at_s):
         first = then
     if first is None or first.holding is None:
@@ -187,18 +201,14 @@ def _birth(
     start_s = subscription.started_at
     at_s = _born_at(subscription, item, known, charges, first)
     if at_s != start_s:
-        here = [f for f in shown if f.at_s == at_s]
+        here = [f for f in known.facts if f.at_s == at_s and f.holding is not None]
         born = Evidence("subscription_item", item, at_s, "added")
         proof = here[0].evidence if here else (born,)
     else:
         proof = (Evidence("subscription", subscription.id, start_s, "started"),)
-        if first in shown and first.rank in (REGULAR, DEBIT):
+        if first is then and first.rank in (REGULAR, DEBIT):
             proof += first.evidence
     return Change(at_s, first.holding, proof)
-
-
-def _earliest(fact: Fact) -> tuple[int, int]:
-    return (fact.at_s, fact.rank)
 
 
 def _born_at(
@@ -210,8 +220,8 @@ def _born_at(
 ) -> int:
     """The subscription's start for its first items, else when the item was added."""
     start_s = subscription.started_at
-    others = [c.start_s for c in charges if c.item != item and c.is_regular]
-    others_began_s = min(others, default=first.at_s)
+    others = (c.start_s for c in charges if c.is_regular and c.item != item)
+    others_began_s = next(others, first.at_s)  # they come in order of time
     is_credit_or_later_look = first in known.priors or first.rank >= SIGHTING
     if known.created_s is None:
         if is_credit_or_later_look or first.at_s <= others_began_s:

@@ -7,17 +7,19 @@ void and uncollectible invoices stay: nothing may have been owed, but the subscr
 what they say.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import NamedTuple
+from operator import attrgetter
+
+import msgspec
 
 from connector.errors import Unvalued
 from connector.history import History
 from connector.model import Evidence
 from connector.money import format_minor
 from connector.mrr import interval_minor, is_whole_period, tariff
-from connector.periods import instant
+from connector.periods import utc_day
 from connector.stripe_objects import (
     Invoice,
     InvoiceItem,
@@ -30,12 +32,17 @@ from connector.stripe_objects import (
 )
 
 
-class Charge(NamedTuple):
+class Charge(msgspec.Struct, frozen=True, gc=False):
     """One amount for one subscription item and period.
 
     ``credit`` takes back what was billed before; it shows the item as it was just before
-    ``start_s``. ``known_s`` is when Stripe wrote it down. ``discounts`` are the ids that
+    ``start_s``. ``is_regular``: a line for a whole period in advance, neither a proration
+    nor a credit. ``known_s`` is when Stripe wrote it down. ``discounts`` are the ids that
     reduced it. ``unit_amount_minor`` is None on prorations.
+
+    There is one for every line, hence a struct: it is read twice as fast as a tuple with
+    names, costs the garbage collector nothing, and is made ten times as fast where its
+    fields are given in their order.
     """
 
     kind: str
@@ -53,16 +60,12 @@ class Charge(NamedTuple):
     end_s: int
     proration: bool
     credit: bool
-    discounts: tuple[str, ...]
-    discounted_minor: int
-    inclusive_tax: Fraction
+    is_regular: bool
+    discounts: tuple[str, ...] = ()
+    discounted_minor: int = 0
+    inclusive_tax: Fraction | None = None
     status: str = ""  # its invoice's
     reductions: tuple[tuple[str, int], ...] = ()  # each discount's own part
-
-    @property
-    def is_regular(self) -> bool:
-        """A line for a whole period in advance, not a correction of one."""
-        return not self.proration and not self.credit
 
     def evidence(self) -> tuple[Evidence, ...]:
         """The line and its invoice, or the pending item."""
@@ -72,7 +75,7 @@ class Charge(NamedTuple):
         return (own, Evidence("invoice", self.invoice, self.known_s))
 
     def _said(self) -> str:
-        start, end = (f"{instant(s):%Y-%m-%d}" for s in (self.start_s, self.end_s))
+        start, end = utc_day(self.start_s), utc_day(self.end_s)
         amount = format_minor(self.amount_minor, self.currency)
         nature = (
             "credit" if self.credit else "proration" if self.proration else "period"
@@ -87,29 +90,41 @@ def charges(history: History) -> dict[str, list[Charge]]:
     for charge in _all(history):
         by_subscription.setdefault(charge.subscription, []).append(charge)
     for found in by_subscription.values():
-        found.sort(key=lambda charge: (charge.start_s, charge.known_s))
+        found.sort(key=attrgetter("start_s", "known_s"))
     return by_subscription
 
 
 def _all(history: History) -> Iterator[Charge]:
+    prices = history.catalogue.prices
     for invoice in history.invoices:
         lines = [_of_line(invoice, line) for line in invoice.lines.data]
         found = [charge for charge in lines if charge is not None]
         if invoice.status == "draft":
             found = [charge for charge in found if not charge.is_regular]
-        yield from _tiers_joined(found, history.catalogue.prices)
+        yield from _tiers_joined(found, prices)
     waiting = [_of_pending(item) for item in history.pending]
     pending = [charge for charge in waiting if charge is not None]
-    yield from _tiers_joined(pending, history.catalogue.prices)
+    yield from _tiers_joined(pending, prices)
 
 
 def _tiers_joined(
-    charges: Iterable[Charge], prices: Mapping[str, Price]
-) -> Iterator[Charge]:
+    charges: Sequence[Charge], prices: Mapping[str, Price]
+) -> Iterable[Charge]:
     """One charge for an item's period, where each tier has a line of its own.
 
     Only together do the lines say how many units were billed.
     """
+    if len(charges) < 2:
+        return charges
+    has_line_each = len({charge.item for charge in charges}) == len(charges)
+    if has_line_each and all(charge.is_regular for charge in charges):
+        return charges  # as in nearly every invoice
+    return _by_period(charges, prices)
+
+
+def _by_period(
+    charges: Iterable[Charge], prices: Mapping[str, Price]
+) -> Iterator[Charge]:
     whole: dict[tuple[object, ...], list[Charge]] = {}
     for charge in charges:
         price = prices.get(charge.price)
@@ -117,8 +132,9 @@ def _tiers_joined(
         if not charge.is_regular and not is_tiered:
             yield charge
             continue
+        period = (charge.start_s, charge.end_s)
         nature = (charge.proration, charge.credit)
-        key = (charge.item, charge.price, charge.start_s, charge.end_s, nature)
+        key = (charge.item, charge.price, *period, *nature)
         whole.setdefault(key, []).append(charge)
     for lines in whole.values():
         yield _joined(lines, prices.get(lines[0].price)) if lines[1:] else lines[0]
@@ -126,7 +142,8 @@ def _tiers_joined(
 
 def _joined(lines: list[Charge], price: Price | None) -> Charge:
     amount_minor = sum(line.amount_minor for line in lines)
-    return lines[0]._replace(
+    return msgspec.structs.replace(
+        lines[0],
         quantity=_units(lines, amount_minor, price),
         unit_amount_minor=None,
         amount_minor=amount_minor,
@@ -164,32 +181,43 @@ def _of_line(invoice: Invoice, line: Line) -> Charge | None:
     parent = line.parent.subscription_item_details if line.parent else None
     if parent is None:
         return None
-    discounts = line.discount_amounts or ()
-    reduced = sum(each.amount for each in discounts)
-    named = [ref(each.discount) for each in discounts if each.amount]
-    named += [ref(each) for each in line.discounts or ()]
+    proration = parent.proration
+    credit = _takes_back(line.amount, parent.proration_details)
+    reductions = _reductions(line) if line.discount_amounts else ()
     return Charge(
-        kind="invoice_line",
-        id=line.id,
-        invoice=invoice.id,
-        known_s=invoice.created,
-        subscription=ref(parent.subscription) or _subscription_of(invoice),
-        item=ref(parent.subscription_item),
-        price=_price_of(line.pricing),
-        quantity=_quantity(line),
-        unit_amount_minor=_unit_amount(line.pricing),
-        amount_minor=line.amount,
-        currency=line.currency or invoice.currency,
-        start_s=line.period.start,
-        end_s=line.period.end,
-        proration=parent.proration,
-        credit=_takes_back(line.amount, parent.proration_details),
-        discounts=tuple(dict.fromkeys(named)),
-        discounted_minor=reduced,
-        inclusive_tax=_inclusive_tax(line),
-        status=invoice.status or "",
-        reductions=tuple((ref(each.discount), each.amount) for each in discounts),
+        "invoice_line",
+        line.id,
+        invoice.id,
+        invoice.created,
+        ref(parent.subscription) or _subscription_of(invoice),
+        ref(parent.subscription_item),
+        _price_of(line.pricing),
+        _quantity(line),
+        _unit_amount(line.pricing),
+        line.amount,
+        line.currency or invoice.currency,
+        line.period.start,
+        line.period.end,
+        proration,
+        credit,
+        not proration and not credit,
+        _named(line, reductions) if reductions or line.discounts else (),
+        sum(minor for _, minor in reductions) if reductions else 0,
+        _inclusive_tax(line) if line.taxes else None,
+        invoice.status or "",
+        reductions,
     )
+
+
+def _reductions(line: Line) -> tuple[tuple[str, int], ...]:
+    return tuple((ref(a.discount), a.amount) for a in line.discount_amounts or ())
+
+
+def _named(line: Line, reductions: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
+    """The discounts that the line names, each once."""
+    named = [discount for discount, minor in reductions if minor]
+    named += [ref(each) for each in line.discounts or ()]
+    return tuple(dict.fromkeys(named))
 
 
 def _of_pending(item: InvoiceItem) -> Charge | None:
@@ -197,6 +225,7 @@ def _of_pending(item: InvoiceItem) -> Charge | None:
     is_recurring = parent is not None and parent.subscription_item and item.proration
     if parent is None or not is_recurring or item.invoice is not None:
         return None
+    credit = _takes_back(item.amount, item.proration_details)
     return Charge(
         kind="invoice_item",
         id=item.id,
@@ -212,10 +241,8 @@ def _of_pending(item: InvoiceItem) -> Charge | None:
         start_s=item.period.start,
         end_s=item.period.end,
         proration=True,
-        credit=_takes_back(item.amount, item.proration_details),
-        discounts=(),
-        discounted_minor=0,
-        inclusive_tax=Fraction(0),
+        credit=credit,
+        is_regular=False,
     )
 
 

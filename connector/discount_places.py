@@ -115,8 +115,9 @@ def _only_billed(charges: Iterable[Charge]) -> dict[str, set[int]]:
     """The periods that regular lines show each discount's id for."""
     found: dict[str, set[int]] = {}
     for charge in charges:
-        for key in charge.discounts if charge.is_regular else ():
-            found.setdefault(key, set()).add(charge.start_s)
+        if charge.discounts and charge.is_regular:
+            for key in charge.discounts:
+                found.setdefault(key, set()).add(charge.start_s)
     return found
 
 
@@ -132,8 +133,10 @@ def named_on(subscription: Subscription) -> Iterator[tuple[str, str]]:
 def _on_invoices(history: History) -> Iterator[_Met]:
     for invoice in history.invoices:
         for line in invoice.lines.data:
-            yield from _met(line.discounts, line.period.start)
-        yield from _met(invoice.discounts, invoice.created)
+            if line.discounts:
+                yield from _met(line.discounts, line.period.start)
+        if invoice.discounts:
+            yield from _met(invoice.discounts, invoice.created)
 
 
 def _on_events(events: Iterable[Event]) -> Iterator[_Met]:
@@ -181,15 +184,19 @@ def unresolved(
 
     Each once, where it is named first.
     """
+    now = sightings[-1].subscription
+    named = [(now.id, ref(d)) for d in now.all_discounts]
+    named += [(i.id, ref(d)) for i in now.items.data for d in i.discounts or ()]
+    named += [
+        (c.id, d) for c in charges if c.discounts and c.is_regular for d in c.discounts
+    ]
+    if not named:
+        return []
     met = [*_on_invoices(history), *_on_events(history.events)]
     for sighting in sightings:
         met += _on_subscription(*sighting)
     known = {each.discount.id for each in met}
     known |= {ref(history.discount)}
-    now = sightings[-1].subscription
-    named = [(now.id, ref(d)) for d in now.all_discounts]
-    named += [(i.id, ref(d)) for i in now.items.data for d in i.discounts or ()]
-    named += [(c.id, d) for c in charges if c.is_regular for d in c.discounts]
     unknown: dict[str, str] = {}
     for where, discount in named:
         if discount not in known:

@@ -7,7 +7,8 @@ anything, ``changes`` finds out.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple
+
+import msgspec
 
 from connector.charges import Charge
 from connector.errors import Unvalued
@@ -35,7 +36,7 @@ PREBILLED_S = 3 * 86_400
 CREDIT, REGULAR, DEBIT, SIGHTING, EVENT = range(5)
 
 
-class Holding(NamedTuple):
+class Holding(msgspec.Struct, frozen=True, gc=False):
     """What an item is. ``unit_amount_minor`` None: as the price says."""
 
     price: str
@@ -51,7 +52,7 @@ class Holding(NamedTuple):
         )
 
 
-class Fact(NamedTuple):
+class Fact(msgspec.Struct, frozen=True, gc=False):
     """At ``at_s`` the item was ``holding`` (None: not there), known since ``known_s``.
 
     ``proof`` is what shows it; most facts change nothing, and are never asked for theirs.
@@ -129,6 +130,8 @@ def came_to_be(
     """
     is_waiting = sightings[-1].subscription.pending_update is not None
     in_doubt = ("void", "open") if is_waiting else ("void",)
+    if not any(charge.status in in_doubt for charge in charges):
+        return list(charges)
     standing = {(c.item, c.start_s) for c in charges if c.status != "void"}
     kept = [
         c
@@ -195,25 +198,25 @@ def _from_charges(
     charges: Sequence[Charge],
     prices: Mapping[str, Price],
 ) -> None:
-    shown = {(c.item, c.start_s) for c in charges if not c.credit}
+    billed_anew: set[tuple[str, int]] = set()
+    if any(charge.credit for charge in charges):
+        billed_anew = {(c.item, c.start_s) for c in charges if not c.credit}
     for charge in charges:
-        known = items.setdefault(charge.item, ItemFacts())
+        known = items.get(charge.item)
+        if known is None:
+            known = items[charge.item] = ItemFacts()
         unit_minor = _unit_amount(charge, prices.get(charge.price))
         holding = Holding(charge.price, charge.quantity, unit_minor)
-        if not charge.credit:
-            known.covered_until_s = max(known.covered_until_s, charge.end_s)
-        fact = Fact(
-            charge.start_s,
-            DEBIT if charge.proration else REGULAR,
-            holding,
-            charge.known_s,
-            charge,
-        )
+        rank = DEBIT if charge.proration else REGULAR
+        fact = Fact(charge.start_s, rank, holding, charge.known_s, charge)
         if charge.credit:
             known.priors.append(fact)
-            if (charge.item, charge.start_s) not in shown:
-                known.facts.append(fact._replace(rank=CREDIT, holding=None))
-        elif charge.proration or charge.start_s <= charge.known_s + PREBILLED_S:
+            if (charge.item, charge.start_s) not in billed_anew:
+                gone = msgspec.structs.replace(fact, rank=CREDIT, holding=None)
+                known.facts.append(gone)
+            continue
+        known.covered_until_s = max(known.covered_until_s, charge.end_s)
+        if charge.proration or charge.start_s <= charge.known_s + PREBILLED_S:
             known.facts.append(fact)
 
 

@@ -102,8 +102,7 @@ def _components(
     went = [i for i in proof if _worth(before, i) and not _worth(after, i)]
     found: list[Component] = []
     for item in sorted(proof):
-        old = before[item].terms if item in before else None
-        new = after[item].terms
+        old, new = before.get(item), after[item]
         evidence = tuple(dict.fromkeys(proof[item]))
         for cause, amount_minor in _causes(old, new):
             named = cause
@@ -120,32 +119,30 @@ def _worth(steps: dict[Item, Step], item: Item) -> int:
     return steps[item].mrr_minor if item in steps else 0
 
 
-def _causes(old: Terms | None, new: Terms | None) -> list[tuple[Cause, int]]:
+def _causes(old_step: Step | None, new_step: Step) -> list[tuple[Cause, int]]:
     """The change of one item's MRR, cut by cause; the parts add up to it exactly.
 
     Price, then quantity, then discount: each is valued with what came before it already
     changed.
     """
-    if new is None:
-        return [] if old is None else [(Cause.END, -monthly_minor(old))]
-    if old is None:
+    old, new = old_step.terms if old_step is not None else None, new_step.terms
+    if old_step is None or old is None:
+        if new is None:
+            return []
         cause = Cause.USAGE if new.tariff.metered else Cause.START
-        return [(cause, monthly_minor(new))]
+        return [(cause, new_step.mrr_minor)]
+    if new is None:
+        return [(Cause.END, -old_step.mrr_minor)]
     same_price = old.tariff.price == new.tariff.price
     tariff_cause = Cause.PRICE if same_price else Cause.PLAN
     amount_cause = Cause.USAGE if new.tariff.metered else Cause.QUANTITY
-    stages = [
-        (tariff_cause, _with(old, tariff_of=new)),
-        (amount_cause, _with(old, tariff_of=new, quantity_of=new)),
-        (Cause.DISCOUNT, new),
+    repriced_minor = monthly_minor(_with(old, tariff_of=new))
+    resized_minor = monthly_minor(_with(old, tariff_of=new, quantity_of=new))
+    return [
+        (tariff_cause, repriced_minor - old_step.mrr_minor),
+        (amount_cause, resized_minor - repriced_minor),
+        (Cause.DISCOUNT, new_step.mrr_minor - resized_minor),
     ]
-    parts = []
-    reached_minor = monthly_minor(old)
-    for cause, terms in stages:
-        worth_minor = monthly_minor(terms)
-        parts.append((cause, worth_minor - reached_minor))
-        reached_minor = worth_minor
-    return parts
 
 
 def _with(old: Terms, *, tariff_of: Terms, quantity_of: Terms | None = None) -> Terms:
@@ -161,11 +158,12 @@ def _component(
     cause: Cause,
     amount_minor: int,
     item: Item,
-    old: Terms | None,
-    new: Terms | None,
+    old: Step | None,
+    new: Step,
     evidence: tuple[Evidence, ...],
 ) -> Component:
-    terms = new or old
+    before, after = old.terms if old is not None else None, new.terms
+    terms = after or before
     assert terms is not None
     return Component(
         cause=cause,
@@ -173,7 +171,7 @@ def _component(
         subscription=item[0],
         item=item[1],
         price=terms.tariff.price,
-        before=arithmetic(old) if old is not None else "",
-        after=arithmetic(new) if new is not None else "",
+        before=arithmetic(before) if before is not None else "",
+        after=arithmetic(after) if after is not None else "",
         evidence=evidence,
     )

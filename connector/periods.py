@@ -8,6 +8,7 @@ and which zone the books are kept in are always arguments.
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -20,6 +21,16 @@ def instant(at_s: int) -> datetime:
 def iso(at_s: int) -> str:
     """Unix seconds as ``2026-03-01T09:30:00Z``."""
     return instant(at_s).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def utc_day(at_s: int) -> str:
+    """The day of an instant in UTC, as ``2026-03-01``."""
+    return _day_text(at_s // 86_400)
+
+
+@lru_cache(maxsize=16_384)  # years of days; a derivation names each of them often
+def _day_text(days_since_epoch: int) -> str:
+    return (EPOCH.date() + timedelta(days=days_since_epoch)).isoformat()
 
 
 def local_day(at_s: int, zone: tzinfo) -> date:

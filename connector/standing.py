@@ -79,28 +79,27 @@ class _Look(NamedTuple):
 def _looks(
     sightings: Iterable[Sighting],
     events: Sequence[Event],
-    charges: Iterable[Charge],
+    charges: Sequence[Charge],
 ) -> list[_Look]:
     """Every moment at which the subscription's state is known, oldest first.
 
     In one second an event is the last word.
     """
-    paid = [c.start_s for c in charges if c.is_regular and c.amount_minor > 0]
     looks = []
     for seen_s, subscription in unexplained(sightings, events):
-        at_s = _paused_at(subscription, seen_s, paid)
+        at_s = _paused_at(subscription, seen_s, charges)
         kind = "observed" if at_s == seen_s else "subscription"
         proof = Evidence(kind, subscription.id, at_s, subscription.status)
         looks.append(_Look(at_s, subscription, proof))
     for event in events:
         if event.subscription is not None:
             proof = Evidence("event", event.id, event.created, event.type)
-            at_s = _paused_at(event.subscription, event.created, paid)
+            at_s = _paused_at(event.subscription, event.created, charges)
             looks.append(_Look(at_s, event.subscription, proof))
     return sorted(looks, key=lambda look: look.at_s)
 
 
-def _paused_at(now: Subscription, seen_s: int, paid: Iterable[int]) -> int:
+def _paused_at(now: Subscription, seen_s: int, charges: Iterable[Charge]) -> int:
     """Since when it has been as it is seen: paused at ``transitioned_at``.
 
     A trial that ends without a way to pay pauses it at that very moment.
@@ -112,6 +111,7 @@ def _paused_at(now: Subscription, seen_s: int, paid: Iterable[int]) -> int:
     trial_end = now.trial_end
     if trial_end is None or not trial_end <= at_s:
         return at_s
+    paid = (c.start_s for c in charges if c.is_regular and c.amount_minor > 0)
     return at_s if any(trial_end <= p < at_s for p in paid) else trial_end
 
 

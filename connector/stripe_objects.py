@@ -457,9 +457,9 @@ def body(thing: Base) -> bytes:
 
 def ref(thing: object) -> str:
     """The id of something that is an id, or an expanded object; "" for None."""
-    if thing is None:
-        return ""
-    return thing if isinstance(thing, str) else str(getattr(thing, "id"))  # noqa: B009
+    if isinstance(thing, str):
+        return thing
+    return "" if thing is None else str(getattr(thing, "id"))  # noqa: B009
 
 
 def created_at(thing: object) -> int:

@@ -12,17 +12,20 @@ Taxes = Mapping[str, Sequence[tuple[int, Fraction]]]
 
 # Taxes on lines are rounded: a rate that moved by less has not changed.
 _SAME_RATE = Fraction(1, 200)
+NO_TAX = Fraction(0)
 
 
 def inclusive_taxes(
     sightings: Sequence[Sighting], charged: Sequence[Charge]
 ) -> dict[str, list[tuple[int, Fraction]]]:
     """Each item's tax inside its price, and since when: as lines show, or its rates say."""
-    found: dict[str, list[tuple[int, Fraction]]] = {}
+    found: dict[str, list[tuple[int, Fraction]]] = {c.item: [] for c in charged}
     for charge in charged:
-        known = found.setdefault(charge.item, [])
         rate = charge.inclusive_tax
-        if rate and (not known or abs(known[-1][1] - rate) > _SAME_RATE):
+        if not rate:
+            continue
+        known = found[charge.item]
+        if not known or abs(known[-1][1] - rate) > _SAME_RATE:
             known.append((charge.start_s, rate))
     for seen_s, subscription in sightings:
         for item in subscription.items.data:
@@ -44,11 +47,11 @@ def tax_at(taxes: Taxes, item: str, behavior: str | None, at_s: int) -> Fraction
     A price that says it is inclusive, of an item that no line shows yet, takes the rate
     of the others.
     """
-    if behavior == "exclusive":
-        return Fraction(0)
+    if behavior == "exclusive" or not taxes:
+        return NO_TAX
     known = taxes.get(item, ())
     if not known and behavior == "inclusive":
         known = [each for found in taxes.values() for each in found]
     began = [tax for since_s, tax in known if since_s <= at_s]
     first = [tax for _, tax in known[:1]]
-    return (began or first or [Fraction(0)])[-1]
+    return (began or first or [NO_TAX])[-1]

@@ -99,20 +99,19 @@ class _Story:
         self.policy = policy
         self.catalogue = _with_own_prices(history.catalogue, sightings, events)
         prices = self.catalogue.prices
-        self.changes = item_changes(sightings, known, events, prices)
+        metered = {p for p in {c.price for c in known} if is_metered(prices.get(p))}
+        licensed = [c for c in known if c.price not in metered]
+        self.changes = item_changes(sightings, licensed, events, prices)
         self.spans = spans(sightings, events, known, bills, prices, policy)
         self.trials = item_trials(sightings, events, known, prices)
         self.applied, unknown = applied(history, sightings, known, events, policy)
         self.refused += unknown
         if self.spans:
             self.refused += unresolved(history, sightings, known)
-        self.charged = {
-            (c.item, c.start_s): c
-            for c in known
-            if c.is_regular and not is_metered(prices.get(c.price))
-        }
+        self.charged = {(c.item, c.start_s): c for c in licensed if c.is_regular}
         self.usage = _usage(known, prices) if policy.metered_invoiced else {}
         self.taxes = inclusive_taxes(sightings, known)
+        self.tariffs: dict[tuple[str, Decimal | None], Tariff] = {}
 
     def steps(self) -> Iterator[Step]:
         """Every item's steps, in order of time; equal neighbours are left out."""
@@ -157,8 +156,7 @@ class _Story:
             valued = self._rate(item, holding, at_s)
             if valued is not None:
                 rates[item] = valued
-        gross = {item: interval_minor(*rate) for item, rate in rates.items()}
-        reductions = self._offs(at_s, gross, rates)
+        reductions = self._offs(at_s, rates) if self.applied else {}
         return {
             item: Terms(
                 tariff=rate,
@@ -183,30 +181,32 @@ class _Story:
         try:
             if price is None:
                 raise Unvalued(item, "price", holding.price or None)  # noqa: TRY301
-            rate = tariff(
-                price,
-                self.currency or price.currency,
-                unit_amount_minor=holding.unit_amount_minor,
-                unit_label=self._unit_label(ref(price.product)),
-            )
+            return self._tariff(price, holding.unit_amount_minor), quantity
         except Unvalued as error:
             self.refused.append(error)
             return None
-        return rate, quantity
+
+    def _tariff(self, price: Price, unit_amount_minor: Decimal | None) -> Tariff:
+        """Read once: the items keep theirs over most instants."""
+        key = (price.id, unit_amount_minor)
+        if key not in self.tariffs:
+            self.tariffs[key] = tariff(
+                price,
+                self.currency or price.currency,
+                unit_amount_minor=unit_amount_minor,
+                unit_label=self._unit_label(ref(price.product)),
+            )
+        return self.tariffs[key]
 
     def _unit_label(self, product: str) -> str:
         known = self.catalogue.products.get(product)
         return (known.unit_label or "") if known is not None else ""
 
     def _offs(
-        self,
-        at_s: int,
-        gross: Mapping[str, Fraction],
-        rates: Mapping[str, tuple[Tariff, Decimal]],
+        self, at_s: int, rates: Mapping[str, tuple[Tariff, Decimal]]
     ) -> dict[str, tuple[Off, ...]]:
         """Each item's discounts; none at all where one of them has no value here."""
-        if not self.applied:
-            return {}
+        gross = {item: interval_minor(*rate) for item, rate in rates.items()}
         prices = self.catalogue.prices
         products = {i: ref(prices[r.price].product) for i, (r, _) in rates.items()}
         currency = self.currency

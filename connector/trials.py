@@ -24,6 +24,8 @@ def trials(
     line that was charged in between shows that the trials were two.
     """
     now = last.subscription
+    if now.trial_end is None and now.status != "trialing":
+        return []
     periods: list[tuple[int, int | None]] = []
     paid = sorted(c.start_s for c in charges if c.is_regular and c.amount_minor > 0)
     if now.trial_end is not None:
@@ -32,7 +34,7 @@ def trials(
         is_running = now.status == "trialing"
         until_s = None if is_running else now.trial_end
         periods.append((start_s, between[0] if between else until_s))
-    elif now.status == "trialing":
+    else:
         periods.append((now.started_at, None))
     for charge in charges:
         if now.trial_end is not None and _is_trial_line(charge, prices):
@@ -50,8 +52,10 @@ def trials(
 
 def _is_trial_line(charge: Charge, prices: Mapping[str, Price]) -> bool:
     """A whole period for 0, although the price and the quantity are not 0."""
+    if charge.amount_minor != 0 or not charge.is_regular:
+        return False
     price = prices.get(charge.price)
-    if price is None or not charge.is_regular or charge.amount_minor != 0:
+    if price is None:
         return False
     try:
         return interval_minor(tariff(price, charge.currency), charge.quantity) > 0
@@ -81,7 +85,7 @@ def item_trials(
         periods |= {
             (c.item, c.start_s, c.end_s)
             for c in charges
-            if c.unit_amount_minor == 0 and _is_trial_line(c, prices)
+            if _is_trial_line(c, prices) and c.unit_amount_minor == 0
         }
     found: dict[str, list[Span]] = {}
     for item, start_s, end_s in sorted(periods):

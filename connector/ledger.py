@@ -6,7 +6,7 @@ ledger can be read as it was at any time.
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -85,6 +85,13 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+class Named(NamedTuple):
+    """How a customer is shown; None where the label is switched off or unknown."""
+
+    label: str | None = None
+    country: str | None = None
+
+
 def key_of(
     connection: sqlite3.Connection,
     customer: str,
@@ -92,22 +99,35 @@ def key_of(
     country: str | None,
 ) -> int:
     """The customer's key in the ledger; its label and country are brought up to date."""
-    row = connection.execute(
-        "SELECT key, label, country FROM customers WHERE id = ?", [customer]
-    ).fetchone()
-    if row is None:
-        inserted = connection.execute(
-            "INSERT INTO customers (id, label, country) VALUES (?, ?, ?)",
-            [customer, label, country],
-        )
-        assert inserted.lastrowid is not None
-        return inserted.lastrowid
-    if (row[1], row[2]) != (label, country):
-        connection.execute(
-            "UPDATE customers SET label = ?, country = ? WHERE key = ?",
-            [label, country, row[0]],
-        )
-    return int(row[0])
+    return keys_of(connection, {customer: Named(label, country)})[customer]
+
+
+def keys_of(
+    connection: sqlite3.Connection, customers: Mapping[str, Named]
+) -> dict[str, int]:
+    """The same of several customers, with one query where they are known."""
+    rows = connection.execute(
+        "SELECT id, key, label, country FROM customers"
+        " WHERE id IN (SELECT value FROM json_each(?))",
+        [json.dumps(list(customers))],
+    ).fetchall()
+    keys = {}
+    for customer, key, label, country in rows:
+        keys[customer] = int(key)
+        if customers[customer] != (label, country):
+            connection.execute(
+                "UPDATE customers SET label = ?, country = ? WHERE key = ?",
+                [*customers[customer], key],
+            )
+    for customer, named in customers.items():
+        if customer not in keys:
+            inserted = connection.execute(
+                "INSERT INTO customers (id, label, country) VALUES (?, ?, ?)",
+                [customer, *named],
+            )
+            assert inserted.lastrowid is not None
+            keys[customer] = inserted.lastrowid
+    return keys
 
 
 def settle(
@@ -118,22 +138,32 @@ def settle(
     What is the same stays untouched, so settling twice is settling once. Runs inside the
     caller's transaction.
     """
-    standing = dict(_standing(connection, key))
-    offered = {(m.currency, m.day): m for m in derived}
-    assert len(offered) == len(derived), "two movements on one day"
+    return settle_all(connection, run, {key: derived})
+
+
+def settle_all(
+    connection: sqlite3.Connection, run: Run, derived: Mapping[int, Sequence[Movement]]
+) -> Posted:
+    """The same of several customers; what stands of all of them is read at once."""
+    standing = _standing(connection, list(derived))
     posted = retracted = 0
-    for place, (movement_id, booked) in standing.items():
-        reason = _difference(booked, offered.get(place))
-        if reason is None:
-            del offered[place]
-            continue
-        connection.execute(
-            "INSERT INTO retractions VALUES (?, ?, ?)", [movement_id, run.id(), reason]
-        )
-        retracted += 1
-    for movement in sorted(offered.values(), key=lambda m: (m.day, m.currency)):
-        _post(connection, run.id(), key, movement)
-        posted += 1
+    for key, movements in derived.items():
+        offered = {(m.currency, m.day): m for m in movements}
+        assert len(offered) == len(movements), "two movements on one day"
+        for movement_id, booked in standing.get(key, ()):
+            place = (booked.currency, booked.day)
+            reason = _difference(booked, offered.get(place))
+            if reason is None:
+                del offered[place]
+                continue
+            connection.execute(
+                "INSERT INTO retractions VALUES (?, ?, ?)",
+                [movement_id, run.id(), reason],
+            )
+            retracted += 1
+        for movement in sorted(offered.values(), key=lambda m: (m.day, m.currency)):
+            _post(connection, run.id(), key, movement)
+            posted += 1
     return Posted(posted, retracted)
 
 
@@ -270,7 +300,16 @@ def movements(
         "currency": wanted.currency,
     }
     for row in connection.execute(_MOVEMENTS, parameters):
-        yield _movement(connection, row)
+        yield _movement(row, _parts(connection, [row[0]]).get(row[0], ()))
+
+
+_STANDING = """
+    SELECT movements.customer, movements.id, customers.id, currency, day, kind,
+           amount_minor, before_minor, after_minor
+    FROM movements JOIN customers ON customers.key = movements.customer
+    WHERE movements.customer IN (SELECT value FROM json_each(?)) AND NOT EXISTS
+          (SELECT 1 FROM retractions WHERE movement = movements.id)
+"""
 
 
 _LARGEST = """
@@ -298,34 +337,46 @@ def largest(
         "count": count,
     }
     rows = connection.execute(known(_LARGEST, as_of), parameters).fetchall()
-    return [_movement(connection, row) for row in rows]
+    parts = _parts(connection, [row[0] for row in rows])
+    return [_movement(row, parts.get(row[0], ())) for row in rows]
 
 
 def _standing(
-    connection: sqlite3.Connection, key: int
-) -> Iterator[tuple[tuple[str, date], tuple[int, Movement]]]:
+    connection: sqlite3.Connection, keys: Sequence[int]
+) -> dict[int, list[tuple[int, Movement]]]:
+    """Each customer's live movements with their ids."""
+    rows = connection.execute(_STANDING, [json.dumps(keys)]).fetchall()
+    parts = _parts(connection, [row[1] for row in rows])
+    found: dict[int, list[tuple[int, Movement]]] = {}
+    for key, *row in rows:
+        booked = _movement(tuple(row), parts.get(row[0], ()))
+        found.setdefault(key, []).append((row[0], booked))
+    return found
+
+
+_Part = tuple[str, int, str, str, str, str, str, str]
+
+
+def _parts(
+    connection: sqlite3.Connection, movements: Sequence[int]
+) -> dict[int, list[_Part]]:
+    """The components of movements, as their rows say them, by movement."""
     rows = connection.execute(
-        "SELECT movements.id, customers.id, currency, day, kind, amount_minor,"
-        " before_minor, after_minor"
-        " FROM movements JOIN customers ON customers.key = movements.customer"
-        " WHERE movements.customer = ? AND NOT EXISTS"
-        " (SELECT 1 FROM retractions WHERE movement = movements.id)",
-        [key],
-    ).fetchall()
-    for row in rows:
-        booked = _movement(connection, row)
-        yield (booked.currency, booked.day), (row[0], booked)
+        "SELECT movement, cause, amount_minor, subscription, item, price, before, after,"
+        " evidence FROM components WHERE movement IN (SELECT value FROM json_each(?))"
+        " ORDER BY movement, position",
+        [json.dumps(movements)],
+    )
+    found: dict[int, list[_Part]] = {}
+    for movement, *part in rows:
+        found.setdefault(movement, []).append(tuple(part))
+    return found
 
 
 def _movement(
-    connection: sqlite3.Connection, row: tuple[int, str, str, str, str, int, int, int]
+    row: tuple[int, str, str, str, str, int, int, int], parts: Sequence[_Part]
 ) -> Movement:
     movement_id, customer, currency, day, kind, amount, before, after = row
-    parts = connection.execute(
-        "SELECT cause, amount_minor, subscription, item, price, before, after, evidence"
-        " FROM components WHERE movement = ? ORDER BY position",
-        [movement_id],
-    ).fetchall()
     explained = sum(part[1] for part in parts)
     if explained != amount:
         raise LedgerUnusable(

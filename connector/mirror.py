@@ -10,14 +10,13 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from connector.history import Catalogue, History, Sighting
+from connector.histories import histories, profiles, rows_of
+from connector.history import Catalogue, History
 from connector.stripe_objects import (
     Base,
     Coupon,
     Customer,
-    Event,
     Invoice,
-    InvoiceItem,
     Price,
     Product,
     Subscription,
@@ -330,63 +329,13 @@ def history(
     former: Sequence[str] = (),
 ) -> History:
     """Everything the mirror holds of one customer and its former ids, oldest first."""
-    own = profile(connection, customer)
-    ids = (customer, *former)
-    return History(
-        customer=customer,
-        sightings=_sightings(connection, ids),
-        invoices=_of(connection, "invoices", ids, Invoice),
-        pending=_of(connection, "invoice_items", ids, InvoiceItem),
-        events=_of(connection, "events", ids, Event),
-        discount=own.discount if own is not None else None,
-        catalogue=shared,
-    )
+    [found] = histories(rows_of(connection, {customer: (customer, *former)}), shared)
+    return found
 
 
 def profile(connection: sqlite3.Connection, customer: str) -> Customer | None:
     """The customer as stored (label, country); None where the list never showed it."""
-    row = connection.execute(
-        "SELECT body FROM stripe_customers WHERE id = ?", [customer]
-    ).fetchone()
-    return None if row is None else decode(row[0], Customer)
-
-
-def _of(
-    connection: sqlite3.Connection, kind: str, ids: Sequence[str], shape: type[T]
-) -> tuple[T, ...]:
-    rows = [
-        row
-        for customer in ids
-        for row in connection.execute(
-            f"SELECT created_s, id, body FROM stripe_{kind}"  # noqa: S608
-            " WHERE customer = ? ORDER BY created_s, id",
-            [customer],
-        )
-    ]
-    return tuple(decode(text, shape) for _, _, text in sorted(rows))
-
-
-_SIGHTINGS = """
-    SELECT stripe_subscriptions.id, version.seen_s, version.body
-    FROM stripe_subscriptions JOIN subscription_versions AS version
-      ON version.subscription = stripe_subscriptions.id
-    WHERE customer = :customer
-    UNION ALL
-    SELECT id, seen_s, body FROM stripe_subscriptions WHERE customer = :customer
-    ORDER BY 1, 2
-"""
-
-
-def _sightings(
-    connection: sqlite3.Connection, ids: Sequence[str]
-) -> dict[str, tuple[Sighting, ...]]:
-    found: dict[str, tuple[Sighting, ...]] = {}
-    for customer in ids:
-        rows = connection.execute(_SIGHTINGS, {"customer": customer})
-        for subscription, seen_s, text in rows:
-            sighting = Sighting(seen_s, decode(text, Subscription))
-            found[subscription] = (*found.get(subscription, ()), sighting)
-    return found
+    return profiles(connection, [customer]).get(customer)
 
 
 def drop_unseen(

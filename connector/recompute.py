@@ -5,23 +5,25 @@ anywhere, it leaves whole customers done and the others marked.
 """
 
 import json
+import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import NamedTuple
 
 from connector import agreements, ledger, mirror, positions, refusals, window_sums
 from connector.database import commits_of_others, put_setting, setting, transaction
+from connector.derivation import Derived, derive
 from connector.errors import RulesDiffer
-from connector.history import Catalogue, History
-from connector.ledger import Posted, Run, RunStart
+from connector.histories import Rows, histories, profiles, rows_of
+from connector.history import Catalogue
+from connector.ledger import Named, Posted, Run, RunStart
 from connector.model import Flow, Refusal
-from connector.movements import movements
+from connector.processes import Task, deriving
 from connector.rules import Rules
 from connector.sums import Account
-from connector.terms import plans, terms
-from connector.timeline import timeline
 
 # Raise it when a rule of the derivation changes: every ledger is then derived anew.
 DERIVATION = "1"
@@ -30,6 +32,8 @@ DERIVATION = "1"
 BATCH = 25
 # Between transactions: without it nobody else would ever get to write.
 GIVE_WAY_S = 0.002
+MANY = 2_000  # customers: fewer are derived while processes would still be starting
+MOST = 4  # processes: more would wait for the one that reads and settles
 
 
 class Recomputed(NamedTuple):
@@ -96,12 +100,14 @@ def recompute(
     now: datetime,
     only: Iterable[str] | None = None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
+    workers: int | None = None,
 ) -> Recomputed:
     """Derive every dirty customer, or those of ``only``, and settle the ledger.
 
     Others may do the same meanwhile: whoever comes second finds a customer unmarked and
     leaves it. ``progress`` is told how many of how many are done, after each transaction.
-    Raises ``RulesDiffer`` once the rules are no longer the ones in force.
+    ``workers`` is how many processes derive, 1 being this one alone; None: as many as
+    help. Raises ``RulesDiffer`` once the rules are no longer the ones in force.
     """
     now_s = int(now.timestamp())
     if only is None:
@@ -121,24 +127,24 @@ def recompute(
     done = 0
     make_whole(connection)
     shared = _Shared(connection)
-    for first in range(0, len(waiting), BATCH):
-        batch = waiting[first : first + BATCH]
-        with transaction(connection):
-            check_rules(connection, rules)
-            before, after = [], []
-            for customer in _not_yet_derived(connection, rules, batch):
-                settled = _settle(
-                    connection, rules, run, customer, shared.catalogue(), now_s
+    batches = [waiting[n : n + BATCH] for n in range(0, len(waiting), BATCH)]
+    with _derived_ahead(connection, rules, batches, shared, now_s, workers) as ahead:
+        for batch in batches:
+            version, found = next(ahead, (None, []))
+            with transaction(connection):
+                check_rules(connection, rules)
+                ours = _not_yet_derived(connection, rules, batch)
+                if version != commits_of_others(connection):
+                    rows = _rows(connection, rules, ours)
+                    found = derive(histories(rows, shared.catalogue()), rules, now_s)
+                posted = _settle(
+                    connection, run, [d for d in found if d.customer in ours]
                 )
-                total = Posted(*map(sum, zip(total, settled.posted, strict=True)))
-                if settled.before != settled.after:
-                    before.append(settled.before)
-                    after.append(settled.after)
-            window_sums.replace(connection, before, after)
-        done += len(batch)
-        if done < len(waiting):
-            time.sleep(GIVE_WAY_S)
-        progress(done, len(waiting))
+                total = Posted(*map(sum, zip(total, posted, strict=True)))
+            done += len(batch)
+            if done < len(waiting):
+                time.sleep(GIVE_WAY_S)
+            progress(done, len(waiting))
     return Recomputed(done, *total, refusals.known(connection))
 
 
@@ -157,6 +163,40 @@ class _Shared:
             self._catalogue = mirror.catalogue(self._connection)
             self._read_at = version
         return self._catalogue
+
+
+@contextmanager
+def _derived_ahead(
+    connection: sqlite3.Connection,
+    rules: Rules,
+    batches: Sequence[Sequence[str]],
+    shared: _Shared,
+    until_s: int,
+    workers: int | None,
+) -> Iterator[Iterator[tuple[int, list[Derived]]]]:
+    """What other processes derive of each batch before its transaction begins.
+
+    It holds while ``commits_of_others`` is what it comes with; once that is another
+    number, nothing more is derived ahead.
+    """
+    if workers is None:
+        is_much = len(batches) * BATCH >= MANY
+        workers = min(os.cpu_count() or 1, MOST) if is_much else 1
+    if workers == 1:
+        yield iter(())
+        return
+    with transaction(connection):
+        task = Task(rules, shared.catalogue(), until_s)
+        version = commits_of_others(connection)
+
+    def rows() -> Iterator[Rows]:
+        for batch in batches:
+            if commits_of_others(connection) != version:
+                return
+            yield _rows(connection, rules, batch)
+
+    with deriving(task, workers) as derive_all:
+        yield ((version, found) for found in derive_all(rows()))
 
 
 def _not_yet_derived(
@@ -186,38 +226,41 @@ def _account(connection: sqlite3.Connection, key: int) -> Account:
     return Account(tuple(flows), tuple(agreements.terms_of(connection, key)))
 
 
-class _Settled(NamedTuple):
-    """``before`` and ``after``: what the sums must take out and put in."""
-
-    posted: Posted
-    before: Account
-    after: Account
+def _rows(
+    connection: sqlite3.Connection, rules: Rules, customers: Iterable[str]
+) -> Rows:
+    """Merged into another customer, one has nothing of its own."""
+    ids = {c: () if c in rules.merge else (c, *rules.also(c)) for c in customers}
+    return rows_of(connection, ids)
 
 
 def _settle(
-    connection: sqlite3.Connection,
-    rules: Rules,
-    run: Run,
-    customer: str,
-    shared: Catalogue,
-    now_s: int,
-) -> _Settled:
-    history = History(customer=customer)
-    if customer not in rules.merge:
-        former = rules.also(customer)
-        history = mirror.history(connection, customer, shared, former)
-    derived = timeline(history, rules.policy, now_s)
-    booked = movements(customer, derived.steps, rules.zone)
-    profile = mirror.profile(connection, customer)
-    label = profile.label if profile is not None else None
-    country = profile.country if profile is not None else None
-    key = ledger.key_of(connection, customer, label, country)
-    before = _account(connection, key)
-    posted = ledger.settle(connection, run, key, booked)
-    ended = terms(key, derived.charges, derived.steps, rules.zone, now_s)
-    agreements.put(connection, key, ended, plans(derived.steps, rules.zone))
-    refusals.put(connection, customer, derived.refusals)
-    mirror.clear(connection, customer, derived.next_s)
-    flows = [(m.currency, Flow(key, m.day, m.kind, m.amount_minor)) for m in booked]
-    after = Account(tuple(sorted(flows)), tuple(ended))
-    return _Settled(posted, before, after)
+    connection: sqlite3.Connection, run: Run, derived: Sequence[Derived]
+) -> Posted:
+    """Make the ledger, and what is kept beside it, say what was derived."""
+    customers = [each.customer for each in derived]
+    known = profiles(connection, customers)
+    named = {c: Named(p.label, p.country) for c, p in known.items()}
+    keys = ledger.keys_of(connection, {c: named.get(c, Named()) for c in customers})
+    stood = [_account(connection, keys[each.customer]) for each in derived]
+    booked = {keys[each.customer]: each.movements for each in derived}
+    posted = ledger.settle_all(connection, run, booked)
+    stands = []
+    for each in derived:
+        account = _as_account(keys[each.customer], each)
+        agreements.put(connection, keys[each.customer], account.terms, each.plans)
+        refusals.put(connection, each.customer, each.refusals)
+        mirror.clear(connection, each.customer, each.next_s)
+        stands.append(account)
+    changed = [pair for pair in zip(stood, stands, strict=True) if pair[0] != pair[1]]
+    window_sums.replace(connection, [b for b, _ in changed], [a for _, a in changed])
+    return posted
+
+
+def _as_account(key: int, derived: Derived) -> Account:
+    flows = [
+        (m.currency, Flow(key, m.day, m.kind, m.amount_minor))
+        for m in derived.movements
+    ]
+    ended = [term._replace(customer=key) for term in derived.terms]
+    return Account(tuple(sorted(flows)), tuple(ended))

@@ -56,6 +56,7 @@ MAY_IMPORT = {
     },
     "movements": VOCABULARY | {"mrr"},
     "terms": EVIDENCE,
+    "derivation": HISTORY | {"rules", "timeline", "movements", "terms"},
     "risks": EVIDENCE | {"standing"},
     # the same without the past: what live objects imply, and why the ledger differs
     "implied": EVIDENCE
@@ -95,7 +96,8 @@ MAY_IMPORT = {
     "copies": {"stripe_objects"},
     "refusals": VOCABULARY,
     "inbox": VOCABULARY,
-    "mirror": VOCABULARY | {"stripe_objects", "history"},
+    "histories": {"stripe_objects", "history"},
+    "mirror": VOCABULARY | {"stripe_objects", "history", "histories"},
     "ledger": VOCABULARY,
     "positions": VOCABULARY | {"ledger"},
     "agreements": VOCABULARY,
@@ -117,9 +119,11 @@ MAY_IMPORT = {
     "symptoms": set(),
     "doctor": {"symptoms"},
     "rules": VOCABULARY,
+    "processes": HISTORY | {"rules", "derivation", "histories"},
     "recompute": HISTORY
-    | {"rules", "timeline", "movements", "mirror", "refusals", "ledger", "database"}
-    | {"terms", "agreements", "positions", "sums", "window_sums"},
+    | {"rules", "derivation", "processes", "histories", "mirror"}
+    | {"refusals", "ledger", "database"}
+    | {"agreements", "positions", "sums", "window_sums"},
     # webhooks: the door, the thread that keeps, the thread that works off, the operator's
     "signatures": VOCABULARY,
     "group_commit": VOCABULARY | {"inbox", "database"},
@@ -160,6 +164,7 @@ PURE = {
         "taxes",
         "timeline",
         "movements",
+        "derivation",
         "implied",
         "reconcile",
     ),
@@ -171,8 +176,8 @@ PURE = {
     *("charts", "page_charts", "page_figures", "page_lists"),
 }
 STORES = {
-    *("schema", "database", "mirror", "copies", "walks", "refusals", "inbox"),
-    *("ledger", "positions", "agreements", "window_sums", "exports"),
+    *("schema", "database", "mirror", "histories", "copies", "walks", "refusals"),
+    *("inbox", "ledger", "positions", "agreements", "window_sums", "exports"),
 }
 
 WRITES_CSV = {"tables", "cohort_tables", "movement_rows", "outlook"}

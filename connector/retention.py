@@ -80,6 +80,11 @@ def measure(flows: Iterable[Flow], windows: Sequence[Window]) -> list[Measured]:
     ]
 
 
+def balances(flows: Iterable[Flow], days: Sequence[date]) -> list[Balances]:
+    """What each customer paid at the very beginning of each of ``days``, in order."""
+    return [state.balances for state in _states(flows, days)]
+
+
 class _State(NamedTuple):
     """What stood at the very beginning of a day."""
 

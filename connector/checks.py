@@ -4,7 +4,7 @@ Comes in: the live movements by day, and figures measured from them. An empty li
 findings is what every ledger should give.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from fractions import Fraction
 from itertools import groupby
@@ -139,6 +139,19 @@ def refusal_findings(refusals: Sequence[Refusal]) -> list[Finding]:
     return [
         Finding("not valued", f"{r.customer} {r.object_id}", f"{r.field} is {r.value}")
         for r in refusals
+    ]
+
+
+def restated_findings(
+    closed: Iterable[tuple[str, Measured, Measured]],
+) -> list[Finding]:
+    """The ledger as of a closing gives what was reported; each: currency, was, is."""
+    return [
+        Finding(
+            "as reported", _named(currency, was), "is another one as of its closing"
+        )
+        for currency, was, now in closed
+        if (was.waterfall, was.retention) != (now.waterfall, now.retention)
     ]
 
 

@@ -10,6 +10,7 @@
       LedgerBusy             another sync holds the ledger: try again later
       Stopped                the process was asked to end, and did
       NothingFound           what was asked for is not in the ledger
+      NotOverYet             a month cannot be closed before its end is known
 
     Unvalued                 one object cannot be valued yet; caught by the timeline,
                              which goes on without it and names it in the summary
@@ -99,6 +100,10 @@ class Stopped(ConnectorError):
 
 class NothingFound(ConnectorError):
     """The customer, currency or period asked for is not in the ledger."""
+
+
+class NotOverYet(ConnectorError):
+    """The ledger has not seen the end of the month that is to be closed."""
 
 
 class Unvalued(Exception):

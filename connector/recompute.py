@@ -16,7 +16,7 @@ from connector.history import Catalogue, History
 from connector.ledger import Posted, Run, RunStart
 from connector.model import Refusal
 from connector.movements import movements
-from connector.rules import Rules
+from connector.rules import Rules, differences
 from connector.timeline import timeline
 
 # Raise it when a rule of the derivation changes: every ledger is then derived anew.
@@ -49,12 +49,7 @@ def adopt(connection: sqlite3.Connection, rules: Rules) -> str | None:
     if before["rules"] == wanted["rules"]:
         return "this version derives some histories differently"
     was, now = json.loads(before["rules"]), json.loads(wanted["rules"])
-    changed = [
-        f"{name} {was.get(name, 'none')} → {now.get(name, 'none')}"
-        for name in {**was, **now}
-        if was.get(name) != now.get(name)
-    ]
-    return "policy change: " + ", ".join(changed)
+    return "policy change: " + ", ".join(differences(was, now))
 
 
 def recompute(

@@ -5,8 +5,8 @@ from contextlib import closing
 
 import click
 
-from connector import ledger, mirror, refusals
-from connector.checks import refusal_findings, run_checks
+from connector import closings, ledger, mirror, refusals
+from connector.checks import refusal_findings, restated_findings, run_checks
 from connector.cli import Shell
 from connector.cli_output import format_option, write
 from connector.cli_reconcile import as_json, as_text, beside_stripe, unexplained
@@ -26,8 +26,9 @@ def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
     """Prove the ledger's invariants over every movement and every standard window.
 
     Movements add up to each customer's MRR and are named rightly; components add up and
-    name their evidence; each waterfall closes; 0 ≤ GRR ≤ min(1, NRR); nothing waits to
-    be derived; nothing was left unvalued. Exit 3 with what was found.
+    name their evidence; each waterfall closes; 0 ≤ GRR ≤ min(1, NRR); closed months can
+    be read as they were reported; nothing waits to be derived; nothing was left unvalued.
+    Exit 3 with what was found.
 
     With --stripe the active and past due subscriptions are fetched, 100 a request, and
     valued as they stand, by Stripe's own definition of MRR. Customers whose MRR in the
@@ -46,6 +47,7 @@ def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
         now = shell.moment(connection)
         today = local_day(int(now.timestamp()), shell.config.zone)
         findings = run_checks(movements, found, today)
+        findings += restated_findings(closings.again(connection))
         findings += refusal_findings(refusals.known(connection))
         waiting = mirror.dirty(connection)
         labels = ledger.labels(connection)

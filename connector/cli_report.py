@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from connector import ledger, refusals, walks
+from connector import closings, ledger, refusals, walks
 from connector import report as reports
 from connector.cli import Shell, UsageFault, rules_of
 from connector.cli_output import FORMATS, MonthParam, out_option, rendered, write
@@ -22,7 +22,7 @@ from connector.errors import ConfigError, NothingFound
 from connector.model import WindowKind
 from connector.periods import instant, local_day, parse_moment
 from connector.rates import Rates, parse_rates
-from connector.retention import Converted, in_one_currency, measure, windows
+from connector.retention import Converted, Measured, in_one_currency, measure, windows
 
 
 @click.command()
@@ -69,7 +69,7 @@ def report(
     """  # noqa: D301
     with closing(shell.ledger()) as connection:
         kind = WindowKind(window) if window else None
-        asked = Asked(kind, first, last, currency, _moment(as_of, shell.config))
+        asked = Asked(kind, first, last, currency, moment_asked(as_of, shell.config))
         figures = make_report(connection, shell.config, shell.now(), asked)
     locale = shell.config.locale
     if form == "json":
@@ -106,14 +106,7 @@ def make_report(
 ) -> reports.Report:
     """Measure what was asked for; without a kind, a trailing headline and months."""
     as_of = asked.as_of
-    rules = rules_in_force(connection, config)
-    past = ledger.policy_as_of(connection, as_of) if as_of is not None else None
-    rules = json.loads(past) if past is not None else rules
-    zone = ZoneInfo(rules["timezone"])
-    synced_us = walks.last_synced_us(connection)
-    synced_at = instant(synced_us // 1_000_000) if synced_us is not None else None
-    known_at = min(t for t in (now, as_of, synced_at) if t is not None)
-    today = local_day(int(known_at.timestamp()), zone)
+    rules, today, synced_at = known(connection, config, now, as_of)
     kind = asked.kind
     first, last = reports.default_months(kind, asked.first, asked.last, today)
     if first > last:
@@ -124,11 +117,20 @@ def make_report(
     wanted = windows(kind or WindowKind.MONTH, first, last)
     if kind is None:
         wanted = [*windows(WindowKind.TRAILING_12, last, last), *wanted]
+    closed = {
+        (figures.currency, figures.measured.window): figures.measured
+        for _, figures in closings.figures(connection, as_of)
+    }
     parts = []
     for each in currencies_asked(connection, asked.currency, as_of, synced_at):
         measured = measure(ledger.flows(connection, each, as_of), wanted)
         lines = [
-            reports.Line(measured=m, complete=m.window.end <= today) for m in measured
+            reports.Line(
+                measured=m,
+                complete=m.window.end <= today,
+                reported=_restated(m, closed.get((each, m.window))),
+            )
+            for m in measured
         ]
         parts.append(reports.CurrencyReport(currency=each, lines=tuple(lines)))
     zone_key = rules.pop("timezone")
@@ -143,6 +145,39 @@ def make_report(
         total=None if asked.currency else _total(config, parts, today),
         refusals=tuple(refusals.known(connection)),
     )
+
+
+def _restated(now: Measured, reported: Measured | None) -> Measured | None:
+    """What a window was closed with, where that is not what it is now."""
+    if reported is None:
+        return None
+    is_same = (reported.waterfall, reported.retention) == (now.waterfall, now.retention)
+    return None if is_same else reported
+
+
+class Known(NamedTuple):
+    """The rules a ledger was derived with, its last known day, when it was synced."""
+
+    rules: dict[str, str]
+    today: date
+    synced_at: datetime | None
+
+
+def known(
+    connection: sqlite3.Connection,
+    config: Config,
+    now: datetime,
+    as_of: datetime | None,
+) -> Known:
+    """What the ledger knows now, or knew at a moment."""
+    rules = rules_in_force(connection, config)
+    past = ledger.policy_as_of(connection, as_of) if as_of is not None else None
+    rules = json.loads(past) if past is not None else rules
+    synced_us = walks.last_synced_us(connection)
+    synced_at = instant(synced_us // 1_000_000) if synced_us is not None else None
+    known_at = min(t for t in (now, as_of, synced_at) if t is not None)
+    today = local_day(int(known_at.timestamp()), ZoneInfo(rules["timezone"]))
+    return Known(rules, today, synced_at)
 
 
 def _total(
@@ -227,7 +262,7 @@ def currencies_asked(
     return [asked.lower()]
 
 
-def _moment(text: str | None, config: Config) -> datetime | None:
+def moment_asked(text: str | None, config: Config) -> datetime | None:
     if text is None:
         return None
     try:

@@ -22,10 +22,14 @@ SIX_DECIMALS = Decimal("0.000001")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One window's figures. ``complete`` is False while the ledger has not seen its end."""
+    """One window's figures. ``complete`` is False while the ledger has not seen its end.
+
+    ``reported`` are those its month was closed with, where they are others by now.
+    """
 
     measured: Measured
     complete: bool
+    reported: Measured | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +112,21 @@ def _part_json(part: CurrencyReport) -> dict[str, Any]:
 
 
 def _window_json(line: Line) -> dict[str, Any]:
-    window, waterfall, kept = line.measured
+    figures = measured_json(line.measured)
+    window = {name: figures.pop(name) for name in ("window", "from", "to")}
+    told = {**window, "complete": line.complete, **figures}
+    if line.reported is not None:
+        told["as_reported"] = measured_json(line.reported)
+    return told
+
+
+def measured_json(measured: Measured) -> dict[str, Any]:
+    """A window's figures as other programs read them."""
+    window, waterfall, kept = measured
     return {
         "window": window.kind.value,
         "from": window.start.isoformat(),
         "to": window.end.isoformat(),
-        "complete": line.complete,
         "waterfall": asdict(waterfall),
         "retention": {
             "customers": kept.customers,
@@ -140,6 +153,8 @@ def to_csv(report: Report) -> str:
     for part in report.parts:
         for line in part.lines:
             writer.writerow(_csv_row(part, line))
+            if line.reported is not None:
+                writer.writerow(_csv_row(part, as_reported(line), " as reported"))
     return out.getvalue()
 
 
@@ -152,14 +167,14 @@ _CSV_HEAD = [
 ]
 
 
-def _csv_row(part: CurrencyReport, line: Line) -> list[object]:
+def _csv_row(part: CurrencyReport, line: Line, which: str = "") -> list[object]:
     currency = part.currency
     figures = _window_json(line)
     base = figures["retention"]
     amounts = list(figures["waterfall"].values())
     base_amounts = [value for key, value in base.items() if key.endswith("_minor")]
     return [
-        f"total {currency}" if part.is_total else currency,
+        f"total {currency}" if part.is_total else f"{currency}{which}",
         figures["window"],
         figures["from"],
         figures["to"],
@@ -262,11 +277,29 @@ def to_markdown(report: Report, locale: str) -> str:
         parts.append(_row(heads))
         parts.append(_row(["---"] + ["---:"] * (len(heads) - 1)))
         parts += [
-            _row([label(line), *cells(line, part, locale)]) for line in part.lines
+            _row([name, *cells(line, part, locale)]) for name, line in shown(part.lines)
         ]
         parts.append("")
     parts += [f"{note}  " for note in footnotes(report)]
     return "\n".join(parts) + "\n"
+
+
+def shown(lines: Sequence[Line]) -> list[tuple[str, Line]]:
+    """Each window's label and figures; below a restated one, those it was closed with."""
+    found = []
+    for line in lines:
+        found.append((label(line), line))
+        if line.reported is not None:
+            found.append((AS_REPORTED, as_reported(line)))
+    return found
+
+
+AS_REPORTED = "  as reported"
+
+
+def as_reported(line: Line) -> Line:
+    assert line.reported is not None
+    return Line(measured=line.reported, complete=True)
 
 
 def label(line: Line) -> str:
@@ -289,11 +322,19 @@ FX = (
 )
 
 
+RESTATED = (
+    "As reported: when the month was closed; `stripe-nrr restatements` lists what was "
+    "booked since."
+)
+
+
 def footnotes(report: Report) -> list[str]:
     """What a reader must know to trust the figures."""
     notes = []
     if any(not line.complete for part in report.parts for line in part.lines):
         notes.append(f"* not over yet: figures up to {report.today:%d %b %Y}.")
+    if any(line.reported for part in report.parts for line in part.lines):
+        notes.append(RESTATED)
     notes += [
         FORMULA,
         f"What counts: {policy_sentence(report.policy)}.",

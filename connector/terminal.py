@@ -13,18 +13,26 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from connector.model import Component, Kind, Movement, Waterfall, WindowKind
+from connector.model import (
+    Component,
+    Kind,
+    Movement,
+    Retention,
+    Waterfall,
+    WindowKind,
+)
 from connector.money import format_minor, format_ratio
 from connector.periods import iso
 from connector.report import (
+    AS_REPORTED,
     CurrencyReport,
     Line,
     Report,
     cells,
     footnotes,
     headings,
-    label,
     name_of,
+    shown,
 )
 
 BAR = 34  # characters of the waterfall's widest bar
@@ -54,6 +62,8 @@ def report_view(report: Report, locale: str, width: int) -> RenderableType:
         parts.append(Text(f"\nRecurring revenue · {part.title}", style="bold"))
         for line in headlines:
             parts += [_cards(line, part.currency, locale), Text()]
+            if line.reported is not None:
+                parts.append(_reported(line.reported.retention))
             parts.append(_waterfall(line, part.currency, locale))
         if lines:
             parts.append(_table(lines, part, locale, width))
@@ -102,6 +112,12 @@ def _cards(line: Line, currency: str, locale: str) -> RenderableType:
         grid.add_column()
     grid.add_row(*panels)
     return grid
+
+
+def _reported(kept: Retention) -> Text:
+    ratios = zip(("NRR", "GRR", "CRR"), (kept.nrr, kept.grr, kept.crr), strict=True)
+    told = ", ".join(f"{name} {format_ratio(ratio)}" for name, ratio in ratios)
+    return Text(f"  as reported: {told}\n", style="dim")
 
 
 def _waterfall(line: Line, currency: str, locale: str) -> RenderableType:
@@ -158,7 +174,8 @@ def _table(
     lines: Sequence[Line], part: CurrencyReport, locale: str, width: int
 ) -> RenderableType:
     """A row a window; on a narrow terminal without the columns one can do without."""
-    rows = [[label(line), *cells(line, part, locale, whole=True)] for line in lines]
+    named = shown(lines)
+    rows = [[name, *cells(line, part, locale, whole=True)] for name, line in named]
     texts = [["", *headings(part)], *rows]
     kept = list(range(len(texts[0])))
     for spare in ("CRR", "Opening"):  # counts customers; stands in the row above
@@ -167,8 +184,8 @@ def _table(
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in kept:
         table.add_column(texts[0][column], justify="right" if column else "left")
-    for line, row in zip(lines, rows, strict=True):
-        style = "" if line.complete else "dim"
+    for (name, line), row in zip(named, rows, strict=True):
+        style = "" if line.complete and name != AS_REPORTED else "dim"
         table.add_row(*(row[column] for column in kept), style=style)
     return table
 

@@ -61,6 +61,11 @@ MAY_IMPORT = {
     "rates": VOCABULARY,
     "retention": VOCABULARY,
     "checks": VOCABULARY | {"movements", "retention"},
+    "variants": VOCABULARY | {"retention"},
+    "contributions": VOCABULARY | {"movements", "retention"},
+    "restatements": VOCABULARY,
+    "switches": VOCABULARY,
+    "columns": set(),
     "report": VOCABULARY | {"retention"},
     # the stores: SQL, and no derivation
     "schema": set(),
@@ -70,6 +75,7 @@ MAY_IMPORT = {
     "refusals": VOCABULARY,
     "mirror": VOCABULARY | {"stripe_objects", "history"},
     "ledger": VOCABULARY,
+    "closings": VOCABULARY | {"ledger", "restatements", "retention"},
     # the shell: network, clock and files
     "config": VOCABULARY,
     "limiter": {"errors"},
@@ -88,6 +94,7 @@ MAY_IMPORT = {
     "rules": VOCABULARY,
     "recompute": HISTORY
     | {"rules", "timeline", "movements", "mirror", "refusals", "ledger", "database"},
+    "comparison": HISTORY | {"rules", "switches", "timeline", "mirror"},
     "demo_rules": set(),
     "demo": VOCABULARY | {"demo_rules"},
     "terminal": VOCABULARY | {"retention", "report"},
@@ -109,8 +116,12 @@ PURE = {
     ),
     *("rates", "retention", "checks", "report", "rules", "demo_rules"),
     *("symptoms", "doctor", "ranges", "schedule"),
+    *("variants", "contributions", "restatements", "switches", "columns"),
 }
-STORES = {"schema", "database", "mirror", "copies", "walks", "refusals", "ledger"}
+STORES = {
+    *("schema", "database", "mirror", "copies", "walks", "refusals"),
+    *("ledger", "closings"),
+}
 
 # What lets the world in.
 WORLD = {
@@ -197,7 +208,8 @@ def test_a_room_says_on_its_first_line_what_it_is_for(module: str) -> None:
 
 @pytest.mark.parametrize("module", sorted(PURE))
 def test_a_pure_room_has_no_window(module: str) -> None:
-    allowed = {"io"} if module == "report" else set()  # a text in memory, for csv
+    in_memory = module in ("report", "columns")  # texts, for csv
+    allowed = {"io"} if in_memory else set()
     assert not outside(module) & (WORLD - allowed)
 
 
@@ -316,6 +328,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.param("report --format json", id="a report as JSON"),
         pytest.param("report --format csv", id="a report as CSV"),
         pytest.param("movements --format json", id="movements as JSON"),
+        pytest.param("drift --format json", id="formula drift as JSON"),
+        pytest.param("explain --window 2024-03 --format json", id="a window as JSON"),
+        pytest.param("restatements --format json", id="restatements as JSON"),
     ],
 )
 def test_reading_imports_nothing_heavy(folder: Path, command: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
-from connector.ledger import booked, currencies, flows, newest_closing, stamp
+from connector.ledger import booked, currencies, flows, stamp
 from connector.model import Retention, Waterfall, Window, WindowKind
 from connector.periods import add_months, parse_month
 from connector.restatements import Change, RunOf
@@ -79,13 +79,12 @@ def close(
 
 
 def _moment(connection: sqlite3.Connection, now: datetime) -> datetime:
-    """The moment to close at: now, or that of the newest run or closing if it is later.
+    """The moment to close at: now, or that of the newest run if it is later.
 
     So that whatever has been posted counts, also where a clock went back.
     """
     [begun] = connection.execute("SELECT max(started_at) FROM runs").fetchone()
-    stamps = (stamp(now), begun, newest_closing(connection))
-    return datetime.fromisoformat(max(text for text in stamps if text is not None))
+    return datetime.fromisoformat(max(stamp(now), begun or ""))
 
 
 def _row(month: date, figures: Figures) -> list[object]:

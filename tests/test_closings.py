@@ -72,6 +72,13 @@ def test_a_closing_says_what_it_was_made_from(db: sqlite3.Connection) -> None:
     assert ledger.policy_as_of(db, NOON) == "{}"
 
 
+def test_as_of_a_closing_its_own_policy_was_in_force(db: sqlite3.Connection) -> None:
+    """Also where nothing was posted under it, and where the clock stood still."""
+    post(db, lived("cus_1", "50 90"), at=NOON)
+    close(db, FEB, NOON)
+    assert ledger.policy_as_of(db, NOON) == '{"churn": "ended"}'
+
+
 @pytest.mark.parametrize("table", ["closings", "closed_figures"])
 @pytest.mark.parametrize(
     "statement",
@@ -205,6 +212,17 @@ def test_a_line_tells_the_day_as_it_was_and_is(db: sqlite3.Connection) -> None:
     assert found[1].now is None
     assert found[0].now is not None
     assert found[0].now.components[0].evidence
+
+
+def test_a_window_is_restated_by_its_own_days_only(db: sqlite3.Connection) -> None:
+    """What happened on the first day of March is no part of February."""
+    post(db, lived("cus_1", "50"), at=NOON)
+    close(db, FEB, NOON)
+    post(db, moved("cus_1", {date(2024, 1, 15): 50, MAR: 90}), at=NOON)
+    found = lines(closings.changes(db, NOON, date(2025, 1, 1)))
+    assert [line.day for line in found] == [MAR]
+    assert since(found, NOON, "usd", MAR) == []
+    assert since(found, NOON, "eur", date(2024, 4, 1)) == []
 
 
 def test_better_evidence_is_no_restatement(db: sqlite3.Connection) -> None:

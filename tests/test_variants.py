@@ -88,6 +88,10 @@ NEWCOMER_LEFT = [
             UPGRADED_AND_LEFT, "start_mrr", Metric.GRR, "0", id="and by the definition"
         ),
         pytest.param(
+            NEWCOMER_LEFT, "gross_flows", Metric.GRR, "90",
+            id="what was won inside and lost again is of no opening customer",
+        ),
+        pytest.param(
             HIDDEN_CHURN, "totals_min", Metric.GRR, "100",
             id="Chargebee's totals: min(5,000, 6,000) ÷ 5,000",
         ),

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from connector import __version__, closings
+from connector import __version__, closings, mirror
 from connector.cli import Shell
 from connector.cli_output import MonthParam, format_option, write
 from connector.cli_report import known
@@ -61,6 +61,13 @@ def _close(connection: sqlite3.Connection, shell: Shell, month: date) -> Closing
         raise NotOverYet(
             f"{month:%Y-%m} is not over: the ledger knows the days to {today}",
             fix=f"run `stripe-nrr sync` on {end} or later, then close it",
+        )
+    waiting = len(mirror.dirty(connection))
+    if waiting:
+        click.echo(
+            f"warning: {waiting} customers wait to be derived; what they change will be a "
+            "restatement\n  fix: run `stripe-nrr recompute` before closing a month",
+            err=True,
         )
     return closings.close(
         connection,

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import click
@@ -200,6 +201,17 @@ def test_closing_twice_changes_nothing(corrected: Desk) -> None:
     again = corrected.run("close", "2026-09", "--format", "json").json
     assert again["was_closed"]
     assert content(corrected) == before
+
+
+def test_closing_warns_where_the_ledger_is_behind(kept: Desk, tmp_path: Path) -> None:
+    shutil.copytree(kept.folder, tmp_path, dirs_exist_ok=True)
+    desk = Desk(tmp_path, key=None)
+    with closing(sqlite3.connect(desk.ledger, isolation_level=None)) as connection:
+        connection.execute("INSERT INTO dirty_customers VALUES ('cus_1swLN379etlc4T')")
+    ran = desk.run("close", "2026-09")
+    assert ran.code == 0
+    assert ran.err.startswith("warning: 1 customers wait to be derived")
+    assert desk.run("close", "2026-09").err == "", "it is closed by now"
 
 
 def test_a_report_shows_both_where_a_closed_month_has_changed(corrected: Desk) -> None:

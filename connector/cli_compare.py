@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -19,7 +20,7 @@ from connector.comparison import mrr_under
 from connector.money import exponent, format_minor
 from connector.periods import day_end_s
 from connector.rules import Rules
-from connector.switches import Explained, choices, closes, explained, policy_of
+from connector.switches import Choice, Explained, choices, closes, explained, policy_of
 
 CLOSEST = 5  # pairs shown that do not explain the gap, but most of it
 
@@ -113,6 +114,30 @@ def _compared(
     found = currencies_asked(connection, asked, None, synced_at)
     currency = found[0] if found else (asked or "usd").lower()
     theirs_minor = _minor(amount, currency)
+    mrr_minor = _mrr_under(connection, shell, in_force, day, currency, quiet=quiet)
+    ours_minor = mrr_minor.pop(())
+    flows = ledger.flows(connection, currency)
+    return Compared(
+        currency=currency,
+        on=day,
+        timezone=in_force["timezone"],
+        ours_minor=ours_minor,
+        theirs_minor=theirs_minor,
+        booked_minor=sum(flow.amount_minor for flow in flows if flow.day <= day),
+        found=explained(ours_minor, theirs_minor, mrr_minor),
+    )
+
+
+def _mrr_under(
+    connection: sqlite3.Connection,
+    shell: Shell,
+    in_force: Mapping[str, str],
+    day: date,
+    currency: str,
+    *,
+    quiet: bool,
+) -> dict[Choice, int]:
+    """MRR as the rules in force make it, under ``()``, and as every choice does."""
     wanted = choices(in_force)
     zones = {s.value for choice in wanted for s in choice if s.rule == "timezone"}
     zones.add(in_force["timezone"])
@@ -123,7 +148,7 @@ def _compared(
         merge=rules_of(shell.config).merge,
     )
     with progress_shown(quiet=quiet) as progress:
-        mrr_minor = mrr_under(
+        return mrr_under(
             connection,
             rules,
             wanted,
@@ -132,17 +157,6 @@ def _compared(
             now_s=int(shell.moment(connection).timestamp()),
             progress=lambda done, whole: progress("comparing", done, whole),
         )
-    flows = ledger.flows(connection, currency)
-    ours_minor = mrr_minor.pop(())
-    return Compared(
-        currency=currency,
-        on=day,
-        timezone=in_force["timezone"],
-        ours_minor=ours_minor,
-        theirs_minor=theirs_minor,
-        booked_minor=sum(flow.amount_minor for flow in flows if flow.day <= day),
-        found=explained(ours_minor, theirs_minor, mrr_minor),
-    )
 
 
 def _minor(amount: Decimal, currency: str) -> int:

@@ -9,16 +9,17 @@ from typing import Any, NamedTuple
 
 import click
 
-from connector import ledger, variants
+from connector import ledger
 from connector.cli import Shell
 from connector.cli_output import FORMATS, MonthParam, RatioParam, out_option, write
 from connector.cli_report import Asked, known, make_report
 from connector.columns import Table, to_csv, to_markdown, to_text
+from connector.drift import VARIANTS, Told, near, side_by_side
 from connector.model import Retention, Window, WindowKind
 from connector.money import format_minor, format_points, format_ratio
 from connector.periods import add_months
 from connector.report import name_of, ratio_number
-from connector.variants import Told
+from connector.variants import ground
 
 
 class Drifted(NamedTuple):
@@ -90,10 +91,10 @@ def drift(
         for part in figures.currencies:
             flows = list(ledger.flows(connection, part.currency))
             for line in part.lines:
-                on = variants.ground(part.currency, flows, line.measured.window)
+                on = ground(part.currency, flows, line.measured.window)
                 found.append(
                     Drifted(
-                        part.currency, line.measured.window, on.kept, variants.drift(on)
+                        part.currency, line.measured.window, on.kept, side_by_side(on)
                     )
                 )
     locale = shell.config.locale
@@ -126,7 +127,7 @@ def _as_text(
 
 
 def _legend(*, is_markdown: bool) -> str:
-    others = [variant for variant in variants.VARIANTS if variant.why]
+    others = [variant for variant in VARIANTS if variant.why]
     if is_markdown:
         rows = [(variant.name, variant.why, variant.printed) for variant in others]
         return to_markdown(
@@ -154,7 +155,7 @@ def _table(told: list[Told]) -> Table:
 def _verdict(each: Drifted, against: Fraction) -> list[str]:
     """Who may have said it, in sentences."""
     given = format_ratio(against, 2)
-    found = variants.near(each.told, against)
+    found = near(each.told, against)
     if not found:
         said = (
             f"{given}: none of these formulas comes within 0.2 points. The gap is in "
@@ -175,7 +176,7 @@ def _verdict(each: Drifted, against: Fraction) -> list[str]:
 def _as_json(found: list[Drifted], against: Fraction | None) -> dict[str, Any]:
     windows = []
     for each in found:
-        close = variants.near(each.told, against) if against is not None else []
+        close = near(each.told, against) if against is not None else []
         formulas = [
             {
                 "metric": told.variant.metric.value,

@@ -62,6 +62,7 @@ MAY_IMPORT = {
     "retention": VOCABULARY,
     "checks": VOCABULARY | {"movements", "retention"},
     "variants": VOCABULARY | {"retention"},
+    "drift": VOCABULARY | {"variants"},
     "contributions": VOCABULARY | {"movements", "retention"},
     "restatements": VOCABULARY,
     "switches": VOCABULARY,
@@ -116,7 +117,7 @@ PURE = {
     ),
     *("rates", "retention", "checks", "report", "rules", "demo_rules"),
     *("symptoms", "doctor", "ranges", "schedule"),
-    *("variants", "contributions", "restatements", "switches", "columns"),
+    *("variants", "drift", "contributions", "restatements", "switches", "columns"),
 }
 STORES = {
     *("schema", "database", "mirror", "copies", "walks", "refusals"),

@@ -19,13 +19,14 @@ from hypothesis import given, settings
 from connector import config, ledger
 from connector.cli_report import Asked, make_report
 from connector.contributions import Ratio, contributions
+from connector.drift import Metric, side_by_side
 from connector.model import Window, WindowKind
 from connector.money import format_ratio
 from connector.periods import add_months, local_day
 from connector.report import Report, name_of, ratio_number, to_csv, to_json, to_markdown
 from connector.retention import windows
 from connector.terminal import console, report_view
-from connector.variants import Metric, drift, ground
+from connector.variants import ground
 from tests.books import post
 from tests.ledgers import empty_ledger, settle
 from tests.synced import demo_now_s, walked_demo
@@ -174,7 +175,7 @@ def in_drift(db: sqlite3.Connection, span: Span) -> Told:
     for currency in ledger.currencies(db):
         flows = list(ledger.flows(db, currency))
         for window in asked(span):
-            told = drift(ground(currency, flows, window))
+            told = side_by_side(ground(currency, flows, window))
             ours = {t.variant.metric: t.ratio for t in told if t.is_ours}
             place = (currency, window.kind, name_of(window))
             found[place] = (ours[Metric.NRR], ours[Metric.GRR])

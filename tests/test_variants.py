@@ -9,20 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connector.drift import VARIANTS, Metric, Variant, near, side_by_side
 from connector.model import Window, WindowKind
 from connector.money import format_points, format_ratio
 from connector.retention import measure, windows
-from connector.variants import (
-    VARIANTS,
-    Ground,
-    Metric,
-    Variant,
-    added_up,
-    chained,
-    drift,
-    ground,
-    near,
-)
+from connector.variants import Ground, added_up, chained, ground
 from tests.test_retention import BEFORE, INSIDE, START, YEAR, History
 
 LATER = INSIDE + timedelta(days=30)
@@ -36,7 +27,7 @@ def said(on: Ground, name: str, metric: Metric | None = None) -> str:
     """What a formula says, in per cent with two decimals at most."""
     [told] = [
         each
-        for each in drift(on)
+        for each in side_by_side(on)
         if each.variant.name == name and metric in (None, each.variant.metric)
     ]
     return format_ratio(told.ratio, 2).removesuffix(".00%").removesuffix("%")
@@ -150,14 +141,14 @@ def test_monthly_figures_are_chained_over_changing_bases() -> None:
 
 def test_without_an_opening_no_formula_has_a_value() -> None:
     on = read({INSIDE: worth(50)})
-    told = {f"{t.variant.metric} {t.variant.name}": t.ratio for t in drift(on)}
+    told = {f"{t.variant.metric} {t.variant.name}": t.ratio for t in side_by_side(on)}
     [(name, ratio)] = [(n, r) for n, r in told.items() if r is not None]
     assert name == "logo churn logo_churn_stripe"
     assert ratio == 0
 
 
 def test_what_somebody_else_says_names_the_formulas_near_it() -> None:
-    told = drift(read(*WON_INSIDE))
+    told = side_by_side(read(*WON_INSIDE))
     assert [t.variant.name for t in near(told, Fraction("1.3985"))] == ["all_movements"]
     assert near(told, Fraction("1.37")) == []
 
@@ -182,7 +173,7 @@ def test_ours_come_first_and_are_those_of_the_report(
     lives: list[dict[date, int]], window: Window
 ) -> None:
     flows = History(*lives).flows
-    told = drift(ground("usd", flows, window))
+    told = side_by_side(ground("usd", flows, window))
     [measured] = measure(flows, [window])
     first = {t.variant.metric: t for t in reversed(told)}
     kept = measured.retention
@@ -197,7 +188,9 @@ def test_what_the_formulas_do_to_a_ratio(
 ) -> None:
     """GRR by flows is never higher; by totals and uncapped, and CRR by counts, lower."""
     on = ground("usd", History(*lives).flows, window)
-    points = {t.variant.name: t.points for t in drift(on) if t.points is not None}
+    points = {
+        t.variant.name: t.points for t in side_by_side(on) if t.points is not None
+    }
     assert points.get("gross_flows", 0) <= 0
     assert points.get("totals_min", 0) >= 0
     assert points.get("uncapped_gross", 0) >= points.get("totals_min", 0)
@@ -208,5 +201,5 @@ def test_what_the_formulas_do_to_a_ratio(
 def test_over_one_month_there_is_nothing_to_chain(lives: list[dict[date, int]]) -> None:
     month = Window(WindowKind.MONTH, START, date(2026, 2, 1))
     on = ground("usd", History(*lives).flows, month)
-    ratios = {t.variant.name: t.ratio for t in drift(on)}
+    ratios = {t.variant.name: t.ratio for t in side_by_side(on)}
     assert ratios["compounded"] == ratios["annualised_points"] == on.kept.nrr

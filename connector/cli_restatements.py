@@ -81,7 +81,8 @@ def restatements(
     elif form == "csv":
         write(_as_csv(found), output)
     elif not found:
-        write(f"{count} months are closed, and none of them has changed.", output)
+        then = f" since {day}" if day is not None else ""
+        write(f"{count} months are closed, and none of them has changed{then}.", output)
     else:
         write(_as_text(found, names, shell.config.locale), output)
 
@@ -95,7 +96,13 @@ def _restated(connection: sqlite3.Connection, after: datetime) -> Iterator[Resta
     end = max(add_months(month, 1) for month in closed)
     found = lines(closings.changes(connection, max(first, after), end))
     flows = {c: list(ledger.flows(connection, c)) for c in {x.currency for x in found}}
-    for month, figures in closings.figures(connection):
+    reported = list(closings.figures(connection))
+    told = {(month, figures.currency) for month, figures in reported}
+    for month in closed:
+        for currency in sorted(flows):
+            if (month, currency) not in told:
+                reported += [(month, f) for f in closings.unheard(month, currency)]
+    for month, figures in reported:
         closing_of, window = closed[month], figures.measured.window
         currency = figures.currency
         moment = max(closing_of.closed_at, after)

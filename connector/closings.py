@@ -64,18 +64,22 @@ def close(
             json.dumps(dict(policy), ensure_ascii=False),
         ],
     )
-    wanted = [w for kind in WindowKind for w in windows(kind, month, month)]
-    ending = [window for window in wanted if window.end == add_months(month, 1)]
     marks = ", ".join("?" * (5 + len(_MOVED) + len(_KEPT)))
     connection.executemany(
         f"INSERT INTO closed_figures VALUES ({marks})",  # noqa: S608
         [
             _row(month, Figures(currency, measured))
             for currency in currencies(connection)
-            for measured in measure(flows(connection, currency), ending)
+            for measured in measure(flows(connection, currency), ending(month))
         ],
     )
     return closing
+
+
+def ending(month: date) -> list[Window]:
+    """The windows that end with a month: itself, and those of which it is the last."""
+    wanted = [w for kind in WindowKind for w in windows(kind, month, month)]
+    return [window for window in wanted if window.end == add_months(month, 1)]
 
 
 def _moment(connection: sqlite3.Connection, now: datetime) -> datetime:
@@ -157,6 +161,12 @@ def again(
         moved = flows(connection, currency, closed_at[month])
         [now] = measure(moved, [reported.window])
         yield currency, reported, now
+
+
+def unheard(month: date, currency: str) -> Iterator[Figures]:
+    """What was reported of a month in a currency that nobody had paid in yet."""
+    for measured in measure([], ending(month)):
+        yield Figures(currency, measured)
 
 
 _CHANGES = """

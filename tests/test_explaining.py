@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -20,8 +21,11 @@ from typing import Any
 import click
 import pytest
 
+from connector import closings
 from connector.cli_output import RatioParam, WindowParam
-from connector.model import WindowKind
+from connector.database import open_database, transaction
+from connector.model import Policy, WindowKind
+from tests.books import NOON, lived, post
 from tests.commands import Desk
 from tests.folders import FIXTURES
 
@@ -274,9 +278,28 @@ def test_restatements_add_up_to_the_difference(corrected: Desk) -> None:
 
 def test_restatements_since_a_day(corrected: Desk) -> None:
     none = corrected.run("restatements", "--since", "2026-11-03")
-    assert none.out == "2 months are closed, and none of them has changed.\n"
+    assert (
+        none.out
+        == "2 months are closed, and none of them has changed since 2026-11-03.\n"
+    )
     told = corrected.run("restatements", "--since", "2026-11-02")
     assert told.out == corrected.run("restatements").out
+
+
+def test_a_currency_that_came_later_is_a_restatement_too(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, key=None)
+    month = date(2024, 2, 1)
+    with closing(open_database(desk.ledger, create=True)) as connection:
+        post(connection, lived("cus_1", "50 90"), at=NOON)
+        with transaction(connection):
+            rules = {**Policy().settings(), "timezone": "UTC"}
+            closings.close(connection, month, policy=rules, code_version="1", now=NOON)
+        post(connection, lived("cus_2", "70", "eur"), at=NOON)
+    restated = desk.run("restatements", "--format", "json").json["restated"]
+    assert {each["currency"] for each in restated} == {"eur"}
+    for each in restated:
+        assert each["reported"]["waterfall"]["closing_minor"] == 0
+        assert each["restated"]["waterfall"]["closing_minor"] == 70
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from connector.crew import Crew
 from connector.database import open_database
 from connector.intake import Intake
 from connector.model import WindowKind
+from connector.report import Report
 
 if TYPE_CHECKING:
     from connector import admin
@@ -131,13 +132,16 @@ def _desk(
 
 
 def _figures(shell: Shell) -> list["Figure"]:
-    """The headline of each currency, as `report` shows it."""
-    from connector.prometheus import Figure
-
     with closing(open_database(shell.config.database)) as connection:
         asked = Asked(kind=WindowKind.TRAILING_12)
-        report = make_report(connection, shell.config, shell.now(), asked)
-    headlines = [(part.currency, part.lines[-1].measured) for part in report.currencies]
+        return headlines(make_report(connection, shell.config, shell.now(), asked))
+
+
+def headlines(report: Report) -> list["Figure"]:
+    """The last window of each currency, as `report` shows it."""
+    from connector.prometheus import Figure
+
+    last = [(part.currency, part.lines[-1].measured) for part in report.currencies]
     return [
         Figure(
             currency=currency,
@@ -145,7 +149,7 @@ def _figures(shell: Shell) -> list["Figure"]:
             nrr=measured.retention.nrr,
             grr=measured.retention.grr,
         )
-        for currency, measured in headlines
+        for currency, measured in last
     ]
 
 

@@ -18,7 +18,7 @@ from connector.history import Catalogue, History
 from connector.ledger import Posted, Run, RunStart
 from connector.model import Flow, Refusal
 from connector.movements import movements
-from connector.rules import Rules
+from connector.rules import Rules, differences
 from connector.sums import Account
 from connector.terms import plans, terms
 from connector.timeline import timeline
@@ -60,12 +60,7 @@ def adopt(connection: sqlite3.Connection, rules: Rules) -> str | None:
     if ruled == wanted["rules"]:
         return "this version derives some histories differently"
     was, now = json.loads(ruled), json.loads(wanted["rules"])
-    changed = [
-        f"{name} {was.get(name, 'none')} → {now.get(name, 'none')}"
-        for name in {**was, **now}
-        if was.get(name) != now.get(name)
-    ]
-    return "policy change: " + ", ".join(changed)
+    return "policy change: " + ", ".join(differences(was, now))
 
 
 def _as_settings(rules: Rules) -> dict[str, str]:

@@ -72,8 +72,14 @@ MAY_IMPORT = {
     "cohorts": VOCABULARY | {"retention"},
     "benchmarks": VOCABULARY,
     "checks": VOCABULARY | {"movements", "retention"},
+    "variants": VOCABULARY | {"retention"},
+    "drift": VOCABULARY | {"variants"},
+    "contributions": VOCABULARY | {"movements", "retention"},
+    "restatements": VOCABULARY,
+    "switches": VOCABULARY,
     "report": VOCABULARY | {"retention", "metrics", "causes", "benchmarks"},
     # the figures, written down: pure, and nothing is worked out
+    "columns": set(),
     "report_json": FIGURES,
     "footnotes": FIGURES,
     "tables": FIGURES | {"report_json", "footnotes"},
@@ -89,6 +95,7 @@ MAY_IMPORT = {
     "inbox": VOCABULARY,
     "mirror": VOCABULARY | {"stripe_objects", "history"},
     "ledger": VOCABULARY,
+    "closings": VOCABULARY | {"ledger", "restatements", "retention"},
     "positions": VOCABULARY | {"ledger"},
     "agreements": VOCABULARY,
     "exports": VOCABULARY,
@@ -112,6 +119,7 @@ MAY_IMPORT = {
     "recompute": HISTORY
     | {"rules", "timeline", "movements", "mirror", "refusals", "ledger", "database"}
     | {"terms", "agreements", "positions", "sums", "window_sums"},
+    "comparison": HISTORY | {"rules", "switches", "timeline", "mirror"},
     # webhooks: the door, the thread that keeps, the thread that works off, the operator's
     "signatures": VOCABULARY,
     "group_commit": VOCABULARY | {"inbox", "database"},
@@ -160,13 +168,14 @@ PURE = {
     *("report_json", "footnotes", "tables", "cohort_tables", "movement_rows"),
     *("risks", "outlook", "sums"),
     *("symptoms", "doctor", "ranges", "schedule"),
+    *("variants", "drift", "contributions", "restatements", "switches", "columns"),
 }
 STORES = {
     *("schema", "database", "mirror", "copies", "walks", "refusals", "inbox"),
-    *("ledger", "positions", "agreements", "window_sums", "exports"),
+    *("ledger", "closings", "positions", "agreements", "window_sums", "exports"),
 }
 
-WRITES_CSV = {"tables", "cohort_tables", "movement_rows", "outlook"}
+WRITES_CSV = {"tables", "cohort_tables", "movement_rows", "outlook", "columns"}
 
 # What lets the world in.
 WORLD = {
@@ -380,6 +389,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.param("report --format json", id="a report as JSON"),
         pytest.param("report --format csv", id="a report as CSV"),
         pytest.param("movements --format json", id="movements as JSON"),
+        pytest.param("drift --format json", id="formula drift as JSON"),
+        pytest.param("explain --window 2024-03 --format json", id="a window as JSON"),
+        pytest.param("restatements --format json", id="restatements as JSON"),
     ],
 )
 def test_reading_imports_nothing_heavy(folder: Path, command: str) -> None:

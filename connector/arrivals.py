@@ -27,7 +27,7 @@ from connector.errors import (
 from connector.inbox import Waiting
 from connector.intake import TABLES, Intake
 from connector.listings import Named
-from connector.recompute import check_rules, recompute
+from connector.recompute import check_rules, is_adopting, recompute
 from connector.refresh import refresh
 from connector.rules import Rules
 
@@ -83,6 +83,8 @@ def hindrance(connection: sqlite3.Connection, rules: Rules) -> str | None:
         check_rules(connection, rules)
     except RulesDiffer as error:
         return f"{error.problem}: {error.fix}"
+    if is_adopting(connection):
+        return "a change of policy is not derived yet: run `stripe-nrr sync`"
     return None
 
 
@@ -131,8 +133,10 @@ def _fetched(
         except Stopped:
             break
         except StripeUnavailable as error:
+            is_away = bool(met.absent)  # a second one: it is Stripe, not the object
             met.absent[name] = error.problem
-            break
+            if is_away:
+                break
         except POISON as error:
             if isinstance(error, StripeRefused) and error.status == 401:
                 met.absent[name] = error.problem  # the key's fault, not the event's

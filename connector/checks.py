@@ -4,7 +4,7 @@ Comes in: the live movements by day, and figures measured from them. An empty li
 findings is what every ledger should give.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from fractions import Fraction
 from itertools import groupby
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from connector.model import Flow, Movement, Refusal, Window, WindowKind
 from connector.movements import classify
-from connector.retention import Measured, measure, windows
+from connector.retention import Measured, is_same, measure, windows
 
 
 class Finding(NamedTuple):
@@ -159,6 +159,19 @@ def every_window(flows: Sequence[Flow], today: date) -> list[Window]:
     """The standard windows of all kinds, from the first movement to today."""
     first = min((flow.day for flow in flows), default=today)
     return [w for kind in WindowKind for w in windows(kind, first, today)]
+
+
+def restated_findings(
+    closed: Iterable[tuple[str, Measured, Measured]],
+) -> list[Finding]:
+    """The ledger as of a closing gives what was reported; each: currency, was, is."""
+    return [
+        Finding(
+            "as reported", _named(currency, was), "is another one as of its closing"
+        )
+        for currency, was, now in closed
+        if not is_same(was, now)
+    ]
 
 
 def run_checks(

@@ -6,10 +6,11 @@ from datetime import date
 
 import click
 
-from connector import agreements, ledger, mirror, refusals, window_sums
+from connector import agreements, closings, ledger, mirror, refusals, window_sums
 from connector.checks import (
     every_window,
     refusal_findings,
+    restated_findings,
     run_checks,
     sums_are_kept,
 )
@@ -35,8 +36,9 @@ def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
 
     Movements add up to each customer's MRR and are named rightly; components add up and
     name their evidence; each waterfall closes; 0 ≤ GRR ≤ min(1, NRR); the sums that
-    reports read are those of the movements; nothing waits to be derived; nothing was left
-    unvalued. Exit 3 with what was found.
+    reports read are those of the movements; closed months can be read as they were
+    reported; nothing waits to be derived; nothing was left unvalued. Exit 3 with what was
+    found.
 
     With --stripe the active and past due subscriptions are fetched, 100 a request, and
     valued as they stand, by Stripe's own definition of MRR. Customers whose MRR in the
@@ -61,6 +63,7 @@ def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
             counted = measure(flows, asked, terms=list(ended))
             kept = window_sums.measured(connection, currency, asked)
             findings += sums_are_kept(currency, counted, kept)
+        findings += restated_findings(closings.again(connection))
         findings += refusal_findings(refusals.known(connection))
         waiting = mirror.dirty(connection)
         labels = ledger.labels(connection)

@@ -5,14 +5,22 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import click
 
-from connector import agreements, ledger, positions, refusals, walks, window_sums
+from connector import (
+    agreements,
+    closings,
+    ledger,
+    positions,
+    refusals,
+    walks,
+    window_sums,
+)
 from connector import report as reports
 from connector.benchmarks import Benchmarks
 from connector.causes import causes
@@ -22,9 +30,9 @@ from connector.config import Config
 from connector.database import setting
 from connector.errors import NothingFound
 from connector.model import Term, Window, WindowKind
-from connector.periods import add_months, instant, local_day
+from connector.periods import add_months, instant, local_day, parse_moment
 from connector.report import CurrencyReport, Line, Report, Segment
-from connector.retention import Measured, measure, renewals, windows
+from connector.retention import Measured, is_same, measure, renewals, windows
 from connector.segments import Book, by_segment
 
 
@@ -115,6 +123,11 @@ class Known(NamedTuple):
     timezone: str
     policy: dict[str, str]
 
+    @property
+    def rules(self) -> dict[str, str]:
+        """The policy and the time zone, as the ledger's settings have them."""
+        return {**self.policy, "timezone": self.timezone}
+
 
 def known_ledger(
     connection: sqlite3.Connection,
@@ -189,6 +202,7 @@ def _lines(
 
         of = segment_of(connection, config, asked.by, currency)
         segments = by_segment(book, wanted, of)
+    closed = closings.reported(connection, currency, asked.as_of)
     found = []
     headline = [w for w in wanted if w.kind is WindowKind.TRAILING_12][-1:]
     for each, named in zip(measured, segments, strict=True):
@@ -204,11 +218,17 @@ def _lines(
             Line(
                 measured=each,
                 complete=window.end <= today,
+                reported=_restated(each, closed.get(window)),
                 segments=tuple(Segment(*pair) for pair in named.items()),
                 causes=why,
             )
         )
     return tuple(found)
+
+
+def _restated(now: Measured, reported: Measured | None) -> Measured | None:
+    """What a window was closed with, where that is not what it is now."""
+    return None if reported is None or is_same(now, reported) else reported
 
 
 def _renewed(measured: Measured, terms: Sequence[Term]) -> Measured:
@@ -279,3 +299,15 @@ def currencies_asked(
             fix=f"choose one of these: {known}",
         )
     return [asked.lower()]
+
+
+def moment_asked(text: str | None, config: Config) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return parse_moment(text, config.zone).astimezone(UTC)
+    except ValueError:
+        raise UsageFault(
+            f"--as-of {text!r} is not a moment",
+            fix="write it as 2026-04-02T09:00:00Z, or as a day: 2026-04-02",
+        ) from None

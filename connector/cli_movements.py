@@ -1,27 +1,24 @@
-"""`stripe-nrr movements` and `explain`: who moved, and what proves it."""
+"""`stripe-nrr movements`: who moved, and when."""
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 
-from connector import ledger, mirror, positions, refusals
+from connector import ledger, positions
 from connector.cli import Shell, UsageFault
-from connector.cli_figures import currencies_asked, rules_in_force
+from connector.cli_figures import currencies_asked
 from connector.cli_output import DayParam, by_option, out_option, rendered, write
 from connector.cli_segments import segment_of
 from connector.config import Config
 from connector.errors import NothingFound
 from connector.ledger import Wanted
-from connector.model import Kind, Movement
+from connector.model import Kind
 from connector.movement_rows import as_json, movements_csv, sum_json, sums_csv
-from connector.periods import local_day
 from connector.segments import Moved, moved_by_segment, whose
 
 
@@ -153,74 +150,3 @@ def find_one(connection: sqlite3.Connection, text: str) -> ledger.Account:
     raise NothingFound(
         f"several customers are called like {text!r}", fix=f"give an id: {several}"
     )
-
-
-@click.command()
-@click.argument("customer")
-@click.option(
-    "--on", "day", type=DayParam(), help="As it stood at the end of this day."
-)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-)
-@click.pass_obj
-def explain(shell: Shell, customer: str, day: date | None, form: str) -> None:
-    """Take one customer's MRR apart: each movement, its sum, and what proves it.
-
-    CUSTOMER is an id (cus_…) or a part of the display name. "was" and "is" are the
-    arithmetic of one subscription item on either side of the change; "by" names the
-    Stripe objects that show it, and the instant they show it for. `observed` means that
-    only a later look at the subscription showed it.
-
-    \b
-    Example:
-      stripe-nrr explain cus_123 --on 2026-03-31
-    """  # noqa: D301
-    with closing(shell.ledger()) as connection:
-        account = find_one(connection, customer)
-        zone = ZoneInfo(rules_in_force(connection, shell.config)["timezone"])
-        on = day or local_day(int(shell.now().timestamp()), zone)
-        wanted = Wanted(customer=account.id, end=on + timedelta(days=1))
-        found = list(ledger.movements(connection, wanted))
-        names = ledger.labels(connection)
-        prices = mirror.price_names(connection)
-        refused = [r for r in refusals.known(connection) if r.customer == account.id]
-    if form == "json":
-        write(json.dumps(_explained(account, on, found), indent=2), None)
-        return
-    from connector.terminal import explanation
-
-    locale = shell.config.locale
-    rendered(explanation(account.id, names, prices, found, on, locale), None)
-    for refusal in refused:
-        click.echo(
-            f"not valued: {refusal.object_id}: {refusal.field} is {refusal.value}"
-        )
-
-
-def _explained(
-    account: ledger.Account, on: date, found: Iterable[Movement]
-) -> dict[str, Any]:
-    """The explanation as JSON: the movements with the arithmetic and what proofs say."""
-    explained = []
-    mrr: dict[str, int] = {}
-    for movement in found:
-        mrr[movement.currency] = movement.after_minor
-        plain = as_json(movement)
-        parts = zip(plain["components"], movement.components, strict=True)
-        for shown, part in parts:
-            shown |= {"before": part.before, "after": part.after}
-            for proof, evidence in zip(shown["evidence"], part.evidence, strict=True):
-                proof["said"] = evidence.said
-        explained.append(plain)
-    return {
-        "customer": account.id,
-        "label": account.label,
-        "on": on.isoformat(),
-        "mrr": [{"currency": c, "amount_minor": minor} for c, minor in mrr.items()],
-        "movements": explained,
-    }

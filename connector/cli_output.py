@@ -3,15 +3,18 @@
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
 
 import click
 
+from connector.model import Window, WindowKind
 from connector.periods import parse_day, parse_month
+from connector.retention import windows
 
 FORMATS = ("text", "json", "csv", "markdown")
 
@@ -79,6 +82,61 @@ class DurationParam(click.ParamType[float]):
         if match is None or match[1].strip("0") == "":
             self.fail(f"{value!r} is not a duration; write it as 15m", param, ctx)
         return float(int(match[1]) * self.units_s[match[2]])
+
+
+class RatioParam(click.ParamType[Fraction]):
+    name = "RATIO"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Fraction:
+        try:
+            return value if isinstance(value, Fraction) else _ratio(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a ratio; write it as 1.07 or 107%", param, ctx)
+
+
+def _ratio(text: str) -> Fraction:
+    """1.07, 107%, 107 % or −3.5%; nothing beyond 1,000 %, where per cent are meant."""
+    written = re.fullmatch(r"([-−]?)(\d{1,6}(?:\.\d{1,6})?) ?(%?)", text.strip())
+    if written is None:
+        raise ValueError(text)
+    ratio = Fraction(written[2]) / (100 if written[3] else 1)
+    if ratio >= 10:
+        raise ValueError(text)
+    return -ratio if written[1] else ratio
+
+
+class WindowParam(click.ParamType[Window]):
+    name = "WINDOW"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Window:
+        try:
+            return value if isinstance(value, Window) else _window(value.strip())
+        except ValueError:
+            fault = f"{value!r} is not a window; write a month 2026-03, a quarter "
+            fault += "2026-Q1, a year 2026, or ..2026-03 for the twelve months to March"
+            self.fail(fault, param, ctx)
+
+
+def _window(text: str) -> Window:
+    for kind, shape, month in _WINDOWS:
+        found = re.fullmatch(shape, text)
+        if found is not None:
+            day = parse_month(month(found))
+            return windows(kind, day, day)[0]
+    raise ValueError(text)
+
+
+# How each kind of window is written, and the month that names it.
+_WINDOWS: Sequence[tuple[WindowKind, str, Callable[[re.Match[str]], str]]] = (
+    (WindowKind.MONTH, r"\d{4}-\d{2}", lambda found: found[0]),
+    (
+        WindowKind.QUARTER,
+        r"(\d{4})-[Qq]([1-4])",
+        lambda found: f"{found[1]}-{int(found[2]) * 3:02}",
+    ),
+    (WindowKind.YEAR, r"\d{4}", lambda found: f"{found[0]}-01"),
+    (WindowKind.TRAILING_12, r"\.\.(\d{4}-\d{2})", lambda found: found[1]),
+)
 
 
 out_option = click.option(

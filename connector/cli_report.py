@@ -2,13 +2,13 @@
 
 import json
 from contextlib import closing
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import click
 
-from connector.cli import Shell, UsageFault
-from connector.cli_figures import Asked, make_report
+from connector.cli import Shell
+from connector.cli_figures import Asked, make_report, moment_asked
 from connector.cli_output import (
     FORMATS,
     MonthParam,
@@ -17,9 +17,7 @@ from connector.cli_output import (
     rendered,
     write,
 )
-from connector.config import Config
 from connector.model import WindowKind
-from connector.periods import parse_moment
 from connector.report import Report
 
 
@@ -95,7 +93,7 @@ def report(
             first=first,
             last=last,
             currency=currency,
-            as_of=_moment(as_of, shell.config),
+            as_of=moment_asked(as_of, shell.config),
             by=by,
             causes=causes,
             arr=arr,
@@ -132,15 +130,3 @@ def show_report(figures: Report, locale: str, output: Path | None) -> None:
     rendered(report_view(figures, locale, width), output)
     if not figures.currencies:
         click.echo("There is no recurring revenue in this ledger.")
-
-
-def _moment(text: str | None, config: Config) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return parse_moment(text, config.zone).astimezone(UTC)
-    except ValueError:
-        raise UsageFault(
-            f"--as-of {text!r} is not a moment",
-            fix="write it as 2026-04-02T09:00:00Z, or as a day: 2026-04-02",
-        ) from None

@@ -1,11 +1,13 @@
 """`stripe-nrr serve`: webhooks in, the ledger live."""
 
+import logging
 import os
 import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +19,10 @@ from connector.cli_ledger import check_folder, connected, keeping_of, own_ledger
 from connector.config import webhook_secrets
 from connector.crew import Crew
 from connector.database import open_database
+from connector.errors import ConnectorError, LedgerUnusable
 from connector.intake import Intake
 from connector.model import WindowKind
+from connector.report import Report
 
 if TYPE_CHECKING:
     from connector import admin
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from connector.prometheus import Figure, Metrics
     from connector.pulse import Pulse
     from connector.worker import Worker
+
+log = logging.getLogger(__name__)
 
 FIGURES_S = 5.0  # how long figures are good for
 # Every request hands the interpreter over several times; each time a derivation may keep
@@ -117,7 +123,7 @@ def _desk(
     def feel() -> "Pulse":
         try:
             return pulse.feel(database, time.time_ns() // 1_000, hindrances)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, LedgerUnusable) as error:
             return pulse.unreadable(error)
 
     return admin.Desk(
@@ -131,13 +137,17 @@ def _desk(
 
 
 def _figures(shell: Shell) -> list["Figure"]:
-    """The headline of each currency, as `report` shows it."""
-    from connector.prometheus import Figure
-
     with closing(open_database(shell.config.database)) as connection:
         asked = Asked(kind=WindowKind.TRAILING_12)
-        report = make_report(connection, shell.config, shell.now(), asked)
-    headlines = [(part.currency, part.lines[-1].measured) for part in report.currencies]
+        each = replace(shell.config, reporting_currency=None)  # no rates needed
+        return headlines(make_report(connection, each, shell.now(), asked))
+
+
+def headlines(report: Report) -> list["Figure"]:
+    """The last window of each currency, as `report` shows it."""
+    from connector.prometheus import Figure
+
+    last = [(part.currency, part.lines[-1].measured) for part in report.currencies]
     return [
         Figure(
             currency=currency,
@@ -145,7 +155,7 @@ def _figures(shell: Shell) -> list["Figure"]:
             nrr=measured.retention.nrr,
             grr=measured.retention.grr,
         )
-        for currency, measured in headlines
+        for currency, measured in last
     ]
 
 
@@ -162,7 +172,11 @@ def _remembered(
         with lock:
             began_s = time.monotonic()
             if began_s >= until_s:
-                answer = ask()
+                try:
+                    answer = ask()
+                except (ConnectorError, sqlite3.Error) as error:
+                    log.warning("serve.figures %s", error)
+                    answer = []
                 took_s = time.monotonic() - began_s
                 until_s = began_s + took_s + max(FIGURES_S, 10 * took_s)
             return answer

@@ -1,5 +1,6 @@
 """`stripe-nrr sync`: Stripe's history into the ledger, once or again and again."""
 
+import logging
 import random
 import signal
 import sqlite3
@@ -29,12 +30,16 @@ from connector.upkeep import bring_up_to_date
 if TYPE_CHECKING:
     from connector.stripe_api import StripeApi
 
+log = logging.getLogger(__name__)
+
 GRANTED = 10_000  # reads in 30 days that everybody has; more come with each sale
 
 
 @click.command()
 @click.option(
-    "--full", is_flag=True, help="Read every list again, not only the events."
+    "--full",
+    is_flag=True,
+    help="Read every list again, not only the events; an unfinished reading goes on.",
 )
 @click.option(
     "--every",
@@ -120,6 +125,10 @@ class _Job:
             return self._failed(error.problem, error.fix)
         except (sqlite3.Error, OSError) as error:
             return self._failed(str(error), "check the disk and the ledger's file")
+        except Exception as error:
+            log.exception("sync.unforeseen")
+            said = f"{type(error).__name__}: {error}"
+            return self._failed(said, "report this with the lines above; sync goes on")
         return True
 
     def _failed(self, problem: str, fix: str) -> bool:
@@ -135,7 +144,7 @@ class _Job:
             done = self._synced(began_at, full=full)
         except Stopped:
             raise
-        except (ConnectorError, sqlite3.Error, OSError) as error:
+        except Exception as error:
             if path is not None:
                 status = read_status(path)
                 write_status(
@@ -205,7 +214,7 @@ class _Job:
             requests=spent.requests,
             retries=spent.retries,
             limited=spent.limited,
-            requests_in_30_days=walks.reads_since(connection, day - timedelta(days=30)),
+            requests_in_30_days=walks.reads_since(connection, day - timedelta(days=29)),
             known_until=_moment(walks.last_synced_us(connection)),
             seconds=round(time.monotonic() - began_s, 1),
         )

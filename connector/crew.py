@@ -21,6 +21,12 @@ class Done(NamedTuple, Generic[T]):
     error: BaseException | None
 
 
+class _Job(NamedTuple, Generic[T]):
+    about: T
+    fetch: Callable[[], Any]
+    answers: "queue.SimpleQueue[Done[T]]"
+
+
 class Crew(Generic[T]):
     """So many jobs at once. Close it, or use it as a context manager.
 
@@ -31,9 +37,7 @@ class Crew(Generic[T]):
     def __init__(self, size: int) -> None:
         self.size = size
         self.under_way = 0
-        self._jobs: queue.SimpleQueue[tuple[T, Callable[[], Any]] | None] = (
-            queue.SimpleQueue()
-        )
+        self._jobs: queue.SimpleQueue[_Job[T] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[Done[T]] = queue.SimpleQueue()
         for number in range(size):
             name = f"crew-{number}"
@@ -52,7 +56,13 @@ class Crew(Generic[T]):
 
     def ask(self, about: T, job: Callable[[], Any]) -> None:
         self.under_way += 1
-        self._jobs.put((about, job))
+        self._jobs.put(_Job(about, job, self._done))
+
+    def forget(self) -> None:
+        """What is under way will be nobody's."""
+        if self.under_way:
+            self._done = queue.SimpleQueue()
+            self.under_way = 0
 
     def done(self, timeout_s: float | None = None, *, most: int = 64) -> list[Done[T]]:
         """What is done by now; waits for the first, empty after ``timeout_s``."""
@@ -66,9 +76,8 @@ class Crew(Generic[T]):
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            about, fetch = job
             try:
-                ended = Done(about, fetch(), None)
+                ended = Done(job.about, job.fetch(), None)
             except BaseException as error:  # noqa: BLE001 - raised again by who asked
-                ended = Done(about, None, error)
-            self._done.put(ended)
+                ended = Done(job.about, None, error)
+            job.answers.put(ended)

@@ -14,6 +14,7 @@
       CannotListen           an address to serve on is taken, or not this machine's
       NothingFound           what was asked for is not in the ledger
       MissingExtra           an optional library is needed and not installed
+      NotOverYet             a month cannot be closed before its end is known
 
     Unvalued                 one object cannot be valued yet; caught by the timeline,
                              which goes on without it and names it in the summary
@@ -132,6 +133,10 @@ class NothingFound(ConnectorError):
 
 class MissingExtra(ConnectorError):
     """What was asked for needs a library that only an extra installs."""
+
+
+class NotOverYet(ConnectorError):
+    """The ledger has not seen the end of the month that is to be closed."""
 
 
 class Unvalued(Exception):

@@ -16,6 +16,12 @@ FX = (
 )
 
 
+RESTATED = (
+    "As reported: when the month was closed; `stripe-nrr restatements` lists what was "
+    "booked since."
+)
+
+
 MORE = (
     "Logo churn = 1 − CRR, gross churn = 1 − GRR, net churn = 1 − NRR; renewed = of the "
     "subscriptions with a term that ended in the window, those that went on, by number "
@@ -39,6 +45,8 @@ def footnotes(report: Report) -> list[str]:
     notes = []
     if any(not line.complete for part in report.parts for line in part.lines):
         notes.append(f"* not over yet: figures up to {report.today:%d %b %Y}.")
+    if any(line.reported for part in report.parts for line in part.lines):
+        notes.append(RESTATED)
     notes += [
         FORMULA,
         f"What counts: {policy_sentence(report.policy)}.",

@@ -127,10 +127,9 @@ class Intake:
 
         Ranges of ``walk`` are kept, so that another run can go on with them.
         """
-        began_us = self.now_us()
         reading = _Reading(self, ranges, walk)
         self.drive(reading.more, reading.store, reading.came)
-        return began_us
+        return reading.began_us
 
     def fetch(self, names: Iterable[Named]) -> list[Any]:
         """Fetch each object and keep it; return those that are there.
@@ -178,8 +177,9 @@ class Intake:
                 for customer, pages, _ in ended:
                     for page in pages:
                         self.keep("invoice items", page.data, page.asked_us)
+                    began_us = min(page.asked_us for page in pages)
                     mirror.drop_unseen(
-                        self.connection, "invoice_items", pages[0].asked_us, customer
+                        self.connection, "invoice_items", began_us, customer
                     )
 
         self.drive(more, store)
@@ -196,6 +196,17 @@ class Intake:
         waits for the disk. After a failure what is under way is still stored, then the
         failure is raised.
         """
+        try:
+            self._drive(more, store, came)
+        finally:
+            self.crew.forget()  # what is still under way after a failure is nobody's
+
+    def _drive(
+        self,
+        more: Callable[[], tuple[Any, Callable[[], Any]] | None],
+        store: Callable[[Sequence[Done[Any]]], None],
+        came: Callable[[Sequence[Done[Any]]], None],
+    ) -> None:
         trouble: BaseException | None = None
         until_s: float | None = None
         good: list[Done[Any]] = []
@@ -226,7 +237,8 @@ class _Reading:
         self.waiting = deque(each for each in ranges if not each.done)
         for each in ranges:
             intake.met.seen.setdefault(each.kind, 0)
-        now_s = intake.now_us() // 1_000_000
+        self.began_us = intake.now_us()
+        now_s = self.began_us // 1_000_000
         self.limits = {
             kind: (copies.oldest_s(intake.connection, TABLES[kind], now_s), now_s)
             for kind in {each.kind for each in ranges}
@@ -262,6 +274,8 @@ class _Reading:
             for each, page, _ in ended:
                 intake.keep(each.kind, page.data, page.asked_us)
                 seen[each.kind] += len(page.data)
+                # The first answers may have shown that our clock is ahead of Stripe's.
+                self.began_us = min(self.began_us, page.asked_us)
             if self.walk is not None:
                 walks.keep_ranges(intake.connection, self.walk, self.ranges)
         for kind in dict.fromkeys(done.about.kind for done in ended):

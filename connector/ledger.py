@@ -47,37 +47,48 @@ class Posted(NamedTuple):
 class Run:
     """One run of posting. Its row is written with its first posting, not before.
 
-    Runs stand one after the other: where another process has posted in between, what
-    follows is a run of its own, and no run is stamped before the one it follows. Else a
-    past moment would show a correction without what it corrects.
+    Runs stand one after the other: where another process has posted or closed a month in
+    between, what follows is a run of its own. No run is stamped before the one it
+    follows, and each later than the last closing. Else a past moment would show a
+    correction without what it corrects, or a closed month what was posted later.
     """
 
     def __init__(self, connection: sqlite3.Connection, start: RunStart) -> None:
         self._connection = connection
         self._start = start
         self._id: int | None = None
+        self._started_at = ""
 
     def id(self) -> int:
         """The run to post under; asked for inside the transaction that posts."""
         newest = self._connection.execute(
             "SELECT id, started_at FROM runs ORDER BY id DESC LIMIT 1"
         ).fetchone()
-        if self._id is None or newest is None or newest[0] != self._id:
-            self._id = self._begin(newest[1] if newest is not None else "")
+        closed_at = newest_closing(self._connection) or ""
+        is_newest = newest is not None and newest[0] == self._id
+        if self._id is None or not is_newest or self._started_at <= closed_at:
+            self._id = self._begin(newest[1] if newest is not None else "", closed_at)
         return self._id
 
-    def _begin(self, after: str) -> int:
+    def _begin(self, after: str, closed_at: str) -> int:
         start = self._start
-        started_at = stamp(start.started_at)
-        if started_at < after:
-            started_at = stamp(datetime.fromisoformat(after) + ONE_TICK)
+        self._started_at = stamp(start.started_at)
+        if self._started_at < after or self._started_at <= closed_at:
+            latest = datetime.fromisoformat(max(after, closed_at))
+            self._started_at = stamp(latest + ONE_TICK)
         inserted = self._connection.execute(
             "INSERT INTO runs (started_at, cause, code_version, policy)"
             " VALUES (?, ?, ?, ?)",
-            [started_at, start.cause, start.code_version, start.policy],
+            [self._started_at, start.cause, start.code_version, start.policy],
         )
         assert inserted.lastrowid is not None
         return inserted.lastrowid
+
+
+def newest_closing(connection: sqlite3.Connection) -> str | None:
+    """The stamp of the moment a month was last closed at."""
+    [found] = connection.execute("SELECT max(closed_at) FROM closings").fetchone()
+    return None if found is None else str(found)
 
 
 def stamp(moment: datetime) -> str:
@@ -300,7 +311,7 @@ def movements(
         "currency": wanted.currency,
     }
     for row in connection.execute(_MOVEMENTS, parameters):
-        yield _movement(row, _parts(connection, [row[0]]).get(row[0], ()))
+        yield booked(connection, row)
 
 
 _STANDING = """
@@ -371,6 +382,14 @@ def _parts(
     for movement, *part in rows:
         found.setdefault(movement, []).append(tuple(part))
     return found
+
+
+def booked(
+    connection: sqlite3.Connection,
+    row: tuple[int, str, str, str, str, int, int, int],
+) -> Movement:
+    """A row of ``movements`` with its components: id, customer's id, and the rest."""
+    return _movement(row, _parts(connection, [row[0]]).get(row[0], ()))
 
 
 def _movement(
@@ -507,10 +526,21 @@ def mrr_on(connection: sqlite3.Connection, on: date) -> dict[str, dict[str, int]
     return found
 
 
+def accounts(connection: sqlite3.Connection) -> dict[int, Account]:
+    """Every customer by the ledger's key, which flows are told by."""
+    rows = connection.execute("SELECT key, id, label FROM customers")
+    return {key: Account(customer, label) for key, customer, label in rows}
+
+
+_POLICIES = """
+    SELECT policy FROM (
+        SELECT id, started_at AS at, 0 AS is_closing, policy FROM runs
+        UNION ALL SELECT 0, closed_at, 1, policy FROM closings)
+    WHERE at <= ? ORDER BY at DESC, is_closing DESC, id DESC LIMIT 1
+"""
+
+
 def policy_as_of(connection: sqlite3.Connection, as_of: datetime | None) -> str | None:
-    """The policy (JSON) under which the newest run by then posted."""
-    row = connection.execute(
-        "SELECT policy FROM runs WHERE started_at <= ? ORDER BY id DESC LIMIT 1",
-        [as_of_text(as_of)],
-    ).fetchone()
+    """The policy (JSON) under which the newest run or closing by then was made."""
+    row = connection.execute(_POLICIES, [as_of_text(as_of)]).fetchone()
     return None if row is None else str(row[0])

@@ -152,14 +152,22 @@ def _mark(connection: sqlite3.Connection, customers: Iterable[tuple[str]]) -> No
     )
 
 
+_EVERYBODY = """
+    SELECT customer FROM stripe_subscriptions WHERE customer IS NOT NULL
+    UNION SELECT customer FROM stripe_invoices WHERE customer IS NOT NULL
+    UNION SELECT id FROM customers WHERE true
+"""
+
+
+def everybody(connection: sqlite3.Connection) -> list[str]:
+    """Every customer with any history."""
+    return [customer for (customer,) in connection.execute(_EVERYBODY)]
+
+
 def mark_all(connection: sqlite3.Connection) -> int:
     """Mark every customer with any history; return how many are marked."""
-    connection.execute(
-        "INSERT INTO dirty_customers"
-        " SELECT customer FROM stripe_subscriptions WHERE customer IS NOT NULL"
-        " UNION SELECT customer FROM stripe_invoices WHERE customer IS NOT NULL"
-        " UNION SELECT id FROM customers WHERE true"  # else ON would begin a join
-        " ON CONFLICT DO NOTHING"
+    connection.execute(  # its WHERE true keeps ON from beginning a join
+        f"INSERT INTO dirty_customers {_EVERYBODY} ON CONFLICT DO NOTHING"
     )
     return len(dirty(connection))
 

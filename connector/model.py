@@ -323,18 +323,19 @@ class Retention:
     @property
     def nrr(self) -> Fraction | None:
         """None where nobody paid at the opening: the ratio has no value."""
-        return self._of_opening(self.closing_minor)
+        return self.of_opening(self.closing_minor)
 
     @property
     def grr(self) -> Fraction | None:
         kept_minor = self.opening_minor - self.contraction_minor - self.churn_minor
-        return self._of_opening(kept_minor)
+        return self.of_opening(kept_minor)
 
     @property
     def crr(self) -> Fraction | None:
         return Fraction(self.kept, self.customers) if self.customers else None
 
-    def _of_opening(self, amount_minor: int) -> Fraction | None:
+    def of_opening(self, amount_minor: int) -> Fraction | None:
+        """An amount as a share of the opening MRR; None where there was none."""
         if self.opening_minor == 0:
             return None
         return Fraction(amount_minor, self.opening_minor)

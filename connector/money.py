@@ -122,4 +122,12 @@ def format_ratio(ratio: Fraction | None, decimals: int = 1) -> str:
     scaled = round(ratio * 100 * 10**decimals)
     sign = "−" if scaled < 0 else ""
     whole, rest = divmod(abs(scaled), 10**decimals)
-    return f"{sign}{whole}.{rest:0{decimals}d}%" if decimals else f"{sign}{whole}%"
+    return f"{sign}{whole:,}.{rest:0{decimals}d}%" if decimals else f"{sign}{whole:,}%"
+
+
+def format_points(points: Fraction | None) -> str:
+    """Percentage points with their sign, ``+2.4``; ``–`` where there are none to tell."""
+    if points is None:
+        return "–"
+    text = format_ratio(points / 100).removesuffix("%")
+    return f"+{text}" if points > 0 and text != "0.0" else text

@@ -5,7 +5,6 @@ Every amount comes from the ``Report``; here it only gets a text and a place.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import NamedTuple
 
 from connector.benchmarks import Benchmarks
@@ -143,8 +142,8 @@ def _cards(told: Told, trailing: Sequence[Line], periods: Sequence[Line]) -> lis
     when = label(recent)
     levels = [x.measured.waterfall.closing_minor for x in periods]
     gained = moved.closing_minor - moved.opening_minor
-    lost = Fraction(moved.churn_minor, moved.opening_minor or 1)
-    churned = f"{format_ratio(lost)} of the opening" if moved.opening_minor else "–"
+    lost = recent.measured.retention.of_opening(moved.churn_minor)
+    churned = "–" if lost is None else f"{format_ratio(lost)} of the opening"
     return [
         Card(
             f"{told.revenue} at close",

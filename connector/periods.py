@@ -38,6 +38,13 @@ def local_day(at_s: int, zone: tzinfo) -> date:
     return instant(at_s).astimezone(zone).date()
 
 
+def day_end_s(day: date, zone: tzinfo) -> int:
+    """The first second after a day, as the books in ``zone`` see it."""
+    following = day + timedelta(days=1)
+    midnight = datetime(following.year, following.month, following.day, tzinfo=zone)
+    return int(midnight.timestamp())
+
+
 def month_start(day: date) -> date:
     return day.replace(day=1)
 
@@ -89,9 +96,7 @@ def parse_moment(text: str, zone: tzinfo) -> datetime:
     that day there. ``ValueError`` where it is neither.
     """
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-        next_day = parse_day(text) + timedelta(days=1)
-        midnight = datetime(next_day.year, next_day.month, next_day.day, tzinfo=zone)
-        return midnight.astimezone(UTC) - timedelta(microseconds=1)
+        return instant(day_end_s(parse_day(text), zone)) - timedelta(microseconds=1)
     moment = datetime.fromisoformat(text)
     if moment.year not in YEARS:
         raise ValueError(f"{text!r} is too far away")

@@ -1,6 +1,5 @@
 """How a running server is: what hinders it, how full its inbox is, how old its sync."""
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -52,7 +51,7 @@ def feel(path: Path, now_us: int, hindrances: Callable[[], Iterator[str]]) -> Pu
     )
 
 
-def unreadable(error: sqlite3.Error) -> Pulse:
+def unreadable(error: Exception) -> Pulse:
     """The pulse of a server whose ledger cannot even be read."""
     return Pulse(
         problems=(f"the ledger cannot be read: {error}",),

@@ -22,9 +22,11 @@ from connector.history import Catalogue
 from connector.ledger import Named, Posted, Run, RunStart
 from connector.model import Flow, Refusal
 from connector.processes import Task, deriving
-from connector.rules import Rules
+from connector.rules import Rules, differences
 from connector.sums import Account
 
+# The setting that tells which change of the rules is not derived for everybody yet.
+ADOPTING = "adopting"
 # Raise it when a rule of the derivation changes: every ledger is then derived anew.
 DERIVATION = "1"
 # Customers a transaction: a commit costs as much as deriving a few, and a webhook that
@@ -46,30 +48,37 @@ class Recomputed(NamedTuple):
 def adopt(connection: sqlite3.Connection, rules: Rules) -> str | None:
     """Put the rules in force; mark everybody where they are not the ones before.
 
-    Returns what changed, in words, or None.
+    Returns what changed, in words, or None. Also where it changed before and not
+    everybody is derived by it yet, so that what is left belongs to the same cause.
     """
     wanted = _as_settings(rules)
     if _in_force(connection) == wanted:
-        return None
+        return setting(connection, ADOPTING) or None
     with transaction(connection):
         before = _in_force(connection)  # another process may have been here just now
         if before == wanted:
-            return None
+            return setting(connection, ADOPTING) or None
         for name, value in wanted.items():
             put_setting(connection, name, value)
         mirror.mark_all(connection)
-    ruled = before["rules"]
-    if ruled is None:
-        return None
-    if ruled == wanted["rules"]:
+        told = _told(before["rules"], wanted["rules"])
+        put_setting(connection, ADOPTING, told)
+    return told or None
+
+
+def _told(before: str | None, wanted: str) -> str:
+    """What has changed, in words; "" where there were no rules before."""
+    if before is None:
+        return ""
+    if before == wanted:
         return "this version derives some histories differently"
-    was, now = json.loads(ruled), json.loads(wanted["rules"])
-    changed = [
-        f"{name} {was.get(name, 'none')} → {now.get(name, 'none')}"
-        for name in {**was, **now}
-        if was.get(name) != now.get(name)
-    ]
-    return "policy change: " + ", ".join(changed)
+    was, now = json.loads(before), json.loads(wanted)
+    return "policy change: " + ", ".join(differences(was, now))
+
+
+def is_adopting(connection: sqlite3.Connection) -> bool:
+    """Whether a change of the rules is not derived for everybody yet."""
+    return bool(setting(connection, ADOPTING))
 
 
 def _as_settings(rules: Rules) -> dict[str, str]:
@@ -145,6 +154,9 @@ def recompute(
             if done < len(waiting):
                 time.sleep(GIVE_WAY_S)
             progress(done, len(waiting))
+    if only is None and is_adopting(connection):
+        with transaction(connection):
+            put_setting(connection, ADOPTING, "")
     return Recomputed(done, *total, refusals.known(connection))
 
 

@@ -36,11 +36,13 @@ class Segment(NamedTuple):
 class Line:
     """One window's figures. ``complete`` is False while the ledger has not seen its end.
 
+    ``reported`` are those its month was closed with, where they are others by now.
     ``segments`` is empty and ``causes`` None where they were not asked for.
     """
 
     measured: Measured
     complete: bool
+    reported: Measured | None = None
     segments: tuple[Segment, ...] = ()
     causes: Causes | None = None
 
@@ -127,6 +129,19 @@ def label(line: Line) -> str:
     return name_of(line.measured.window) + ("" if line.complete else " *")
 
 
+AS_REPORTED = "  as reported"
+
+
+def shown(lines: Sequence[Line]) -> list[tuple[str, Measured]]:
+    """Each window's label and figures; below a restated one, those it was closed with."""
+    found = []
+    for line in lines:
+        found.append((label(line), line.measured))
+        if line.reported is not None:
+            found.append((AS_REPORTED, line.reported))
+    return found
+
+
 # A year's worth
 
 
@@ -150,6 +165,7 @@ def _annual_line(line: Line) -> Line:
     return Line(
         measured=_annual_figures(line.measured),
         complete=line.complete,
+        reported=line.reported and _annual_figures(line.reported),
         segments=tuple(segments),
         causes=None if found is None else Causes(*(_annual_shares(s) for s in found)),
     )

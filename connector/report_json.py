@@ -11,6 +11,7 @@ from typing import Any
 
 from connector.benchmarks import Assessment
 from connector.causes import Share
+from connector.model import Window
 from connector.money import round_minor
 from connector.report import CurrencyReport, Line, Report, metrics_of
 from connector.retention import Measured
@@ -57,6 +58,8 @@ def _part_json(part: CurrencyReport, report: Report) -> dict[str, Any]:
 
 def _window_json(line: Line, report: Report) -> dict[str, Any]:
     told = {**line_json(line), **figures_json(line.measured, report)}
+    if line.reported is not None:
+        told["as_reported"] = figures_json(line.reported, report)
     if report.by is not None:
         told["segments"] = [
             {"segment": each.name, **figures_json(each.measured, report)}
@@ -72,17 +75,24 @@ def _window_json(line: Line, report: Report) -> dict[str, Any]:
 
 def line_json(line: Line) -> dict[str, Any]:
     """Which window it is, and whether it is over."""
-    window = line.measured.window
+    return {**span_json(line.measured.window), "complete": line.complete}
+
+
+def span_json(window: Window) -> dict[str, str]:
     return {
         "window": window.kind.value,
         "from": window.start.isoformat(),
         "to": window.end.isoformat(),
-        "complete": line.complete,
     }
 
 
 def figures_json(measured: Measured, report: Report) -> dict[str, Any]:
     """A window's or a segment's figures: waterfall, retention, metrics."""
+    return {**measured_json(measured), "metrics": _metrics_json(measured, report)}
+
+
+def measured_json(measured: Measured) -> dict[str, Any]:
+    """What moved, and what was kept."""
     base = measured.retention
     return {
         "waterfall": asdict(measured.waterfall),
@@ -97,7 +107,6 @@ def figures_json(measured: Measured, report: Report) -> dict[str, Any]:
             "grr": ratio_number(base.grr),
             "crr": ratio_number(base.crr),
         },
-        "metrics": _metrics_json(measured, report),
     }
 
 

@@ -153,6 +153,16 @@ def renewals(terms: Sequence[Term], windows: Sequence[Window]) -> list[Renewals]
     return found
 
 
+def balances(flows: Iterable[Flow], days: Sequence[date]) -> list[Balances]:
+    """What each customer paid at the very beginning of each of ``days``, in order."""
+    return [state.balances for state in _states(flows, days, NOBODY)]
+
+
+def is_same(one: Measured, other: Measured) -> bool:
+    """Whether what moved and what was kept is the same; renewals are not compared."""
+    return (one.waterfall, one.retention) == (other.waterfall, other.retention)
+
+
 class _State(NamedTuple):
     """What stood at the very beginning of a day."""
 

@@ -36,3 +36,12 @@ class Rules:
     def also(self, customer: str) -> list[str]:
         """The former ids of a customer."""
         return sorted(old for old, new in self.merge.items() if new == customer)
+
+
+def differences(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """What changed between two sets of rules: ``once_coupon ignored → subtracted``."""
+    return [
+        f"{name} {was.get(name, 'none')} → {now.get(name, 'none')}"
+        for name in {**was, **now}
+        if was.get(name) != now.get(name)
+    ]

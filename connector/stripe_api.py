@@ -89,7 +89,7 @@ class StripeApi:
         self._http.close()
 
     def stripe_us(self) -> int:
-        """Now by Stripe's clock, or a little before; by ours before any answer."""
+        """Now by Stripe's clock, at most two seconds after; by ours before any answer."""
         return self._http.by_stripe(self.now_us())
 
     @property

@@ -172,7 +172,7 @@ class StripeHttp:
         return self._clock.skew_us
 
     def by_stripe(self, moment_us: int) -> int:
-        """A moment of ours by Stripe's clock, or a little before it."""
+        """A moment of ours by Stripe's clock, at most two seconds after it."""
         return self._clock.by_stripe(moment_us)
 
     def get(self, path: str, params: Params, shape: type[Any], needs: str) -> Any:

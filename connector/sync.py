@@ -77,7 +77,7 @@ def full_walk(intake: Intake, walk: Walk) -> None:
     read_until_us = intake.read([Range(kind, from_s=since_s) for kind in _EVENTS])
     follow_events(intake, since_s)
     with transaction(connection):
-        mirror.drop_unseen(connection, "invoice_items", walk.started_us)
+        mirror.drop_unseen(connection, "invoice_items", since_s * 1_000_000)
         walks.finish_walk(connection, walk, intake.now_us())
         walks.events_were_read(connection, read_until_us - UNSETTLED_S * 1_000_000)
 

@@ -14,12 +14,14 @@ from connector.footnotes import footnotes
 from connector.model import Cause
 from connector.money import format_minor, format_ratio, major, round_minor
 from connector.report import (
+    AS_REPORTED,
     CurrencyReport,
     Line,
     Report,
     label,
     metrics_of,
     name_of,
+    shown,
 )
 from connector.report_json import figures_json, line_json
 from connector.retention import Measured
@@ -200,14 +202,15 @@ def _rows(
 ) -> list[tuple[str, list[tuple[str, Measured]]]]:
     """Tables of named rows: all windows in one, or each window by its segments."""
     if report.by is None:
-        return [("", [(label(line), line.measured) for line in part.lines])]
+        return [("", shown(part.lines))]
     return [(f"{label(line)}, by {report.by}", by_segment(line)) for line in part.lines]
 
 
 def by_segment(line: Line) -> list[tuple[str, Measured]]:
-    """A line's segments, then all of them together."""
+    """A line's segments, then all of them together, and as reported if that differs."""
     named = [(each.name, each.measured) for each in line.segments]
-    return [*named, ("total", line.measured)]
+    before = [] if line.reported is None else [(AS_REPORTED, line.reported)]
+    return [*named, ("total", line.measured), *before]
 
 
 def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -226,6 +229,8 @@ def _row(texts: Sequence[str]) -> str:
 def to_csv(report: Report) -> str:
     """A row a window; by segment, a row a window and segment, and one without segment.
 
+    A window that was closed with other figures has a row of these, whose currency says
+    ``as reported``.
     Amounts in whole units of the currency, ratios as numbers, empty where there is none.
     Columns of the waterfall are everybody's, ``base_*`` those of the opening customers.
     """
@@ -239,6 +244,9 @@ def to_csv(report: Report) -> str:
                     _csv_row(part, line, report, segment.measured, segment.name)
                 )
             writer.writerow(_csv_row(part, line, report, line.measured, ""))
+            if line.reported is not None:
+                row = _csv_row(part, line, report, line.reported, "")
+                writer.writerow([f"{row[0]} as reported", *row[1:]])
     return out.getvalue()
 
 

@@ -14,9 +14,17 @@ from rich.table import Table
 from rich.text import Text
 
 from connector.footnotes import footnotes
-from connector.model import Kind, Waterfall, WindowKind
+from connector.model import Kind, Retention, Waterfall, WindowKind
 from connector.money import format_minor, format_ratio
-from connector.report import CurrencyReport, Line, Report, label, name_of
+from connector.report import (
+    AS_REPORTED,
+    CurrencyReport,
+    Line,
+    Report,
+    label,
+    name_of,
+    shown,
+)
 from connector.tables import (
     CAUSE_HEADINGS,
     MORE_HEADINGS,
@@ -40,6 +48,8 @@ def report_view(report: Report, locale: str, width: int) -> RenderableType:
         parts.append(Text(f"\n{kind_of(report)} · {part.title}", style="bold"))
         for line in headlines:
             parts += [_cards(line, part.currency, locale, report), Text()]
+            if line.reported is not None:
+                parts.append(_reported(line.reported.retention))
             parts.append(_waterfall(line, part.currency, locale))
         parts += _tables(report, part, (headlines, lines), locale, width)
         parts += _whys(report, part, locale)
@@ -95,6 +105,12 @@ def _cards(line: Line, currency: str, locale: str, report: Report) -> Renderable
     return grid
 
 
+def _reported(kept: Retention) -> Text:
+    ratios = zip(("NRR", "GRR", "CRR"), (kept.nrr, kept.grr, kept.crr), strict=True)
+    told = ", ".join(f"{name} {format_ratio(ratio)}" for name, ratio in ratios)
+    return Text(f"  as reported: {told}\n", style="dim")
+
+
 def _waterfall(line: Line, currency: str, locale: str) -> RenderableType:
     """What moved MRR, as bars that start where the one before ended."""
     flow = line.measured.waterfall
@@ -148,7 +164,7 @@ def _reached(steps: Iterable[tuple[Kind, int]]) -> list[int]:
 def _tables(
     report: Report,
     part: CurrencyReport,
-    shown: tuple[Sequence[Line], Sequence[Line]],
+    split: tuple[Sequence[Line], Sequence[Line]],
     locale: str,
     width: int,
 ) -> Iterator[RenderableType]:
@@ -156,8 +172,8 @@ def _tables(
 
     What moved in a headline is drawn as bars.
     """
-    drawn = [(label(x), x.measured) for x in shown[0]]
-    sets = [("", drawn, [(label(x), x.measured) for x in shown[1]])]
+    drawn, tabled = map(shown, split)
+    sets = [("", drawn, tabled)]
     if report.by is not None:
         titles = (f"{label(x)}, by {report.by}" for x in part.lines)
         segments = map(by_segment, part.lines)
@@ -199,7 +215,8 @@ def table(
 ) -> RenderableType:
     """Rows under their heads; on a narrow terminal without the columns to spare.
 
-    The columns ``words`` are texts, the others figures. A row with a star is dim.
+    The columns ``words`` are texts, the others figures. A row with a star is dim, and
+    one as reported.
     """
     texts = [heads, *rows]
     kept = list(range(len(heads)))
@@ -210,7 +227,7 @@ def table(
     for column in kept:
         table.add_column(heads[column], justify="left" if column in words else "right")
     for row in rows:
-        style = "dim" if row[0].endswith("*") else ""
+        style = "dim" if row[0].endswith("*") or row[0] == AS_REPORTED else ""
         table.add_row(*(row[column] for column in kept), style=style)
     return table
 

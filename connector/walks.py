@@ -46,14 +46,6 @@ def finish_walk(connection: sqlite3.Connection, walk: Walk, now_us: int) -> None
     connection.execute("DELETE FROM ranges WHERE walk = ?", [walk.id])
 
 
-def has_walked(connection: sqlite3.Connection) -> bool:
-    """Whether the account was ever copied to its end."""
-    row = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM walks WHERE finished_us IS NOT NULL)"
-    ).fetchone()
-    return bool(row[0])
-
-
 def last_synced_us(connection: sqlite3.Connection) -> int | None:
     """Until when the ledger knows everything that Stripe has told."""
     row = connection.execute(

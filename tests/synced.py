@@ -55,6 +55,9 @@ class Wire:
     def now_us(self) -> int:
         return self.at_s * 1_000_000 + self.spent_us
 
+    def stripe_us(self) -> int:
+        return self.at_s * 1_000_000 + self.spent_us
+
     def handle(self, request: httpx.Request) -> httpx.Response:
         if self.unplug_after is not None and len(self.asked) >= self.unplug_after:
             raise Unplugged
@@ -67,7 +70,7 @@ class Wire:
             url = request.url.copy_set_param("limit", str(self.page))
             request = httpx.Request("GET", url, headers=request.headers)
         answer = AccountTransport(self.account).handle_request(request)
-        answer.headers["Date"] = formatdate(self.now_us() // 1_000_000, usegmt=True)
+        answer.headers["Date"] = formatdate(self.stripe_us() // 1_000_000, usegmt=True)
         return answer
 
 

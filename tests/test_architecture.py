@@ -73,8 +73,14 @@ MAY_IMPORT = {
     "cohorts": VOCABULARY | {"retention"},
     "benchmarks": VOCABULARY,
     "checks": VOCABULARY | {"movements", "retention"},
+    "variants": VOCABULARY | {"retention"},
+    "drift": VOCABULARY | {"variants"},
+    "contributions": VOCABULARY | {"movements", "retention"},
+    "restatements": VOCABULARY,
+    "switches": VOCABULARY,
     "report": VOCABULARY | {"retention", "metrics", "causes", "benchmarks"},
     # the figures, written down: pure, and nothing is worked out
+    "columns": set(),
     "report_json": FIGURES,
     "footnotes": FIGURES,
     "tables": FIGURES | {"report_json", "footnotes"},
@@ -99,6 +105,7 @@ MAY_IMPORT = {
     "histories": {"stripe_objects", "history"},
     "mirror": VOCABULARY | {"stripe_objects", "history", "histories"},
     "ledger": VOCABULARY,
+    "closings": VOCABULARY | {"ledger", "restatements", "retention"},
     "positions": VOCABULARY | {"ledger"},
     "agreements": VOCABULARY,
     "exports": VOCABULARY,
@@ -124,6 +131,7 @@ MAY_IMPORT = {
     | {"rules", "derivation", "processes", "histories", "mirror"}
     | {"refusals", "ledger", "database"}
     | {"agreements", "positions", "sums", "window_sums"},
+    "comparison": HISTORY | {"rules", "switches", "timeline", "mirror"},
     # webhooks: the door, the thread that keeps, the thread that works off, the operator's
     "signatures": VOCABULARY,
     "group_commit": VOCABULARY | {"inbox", "database"},
@@ -174,13 +182,15 @@ PURE = {
     *("risks", "outlook", "sums"),
     *("symptoms", "doctor", "ranges", "schedule"),
     *("charts", "page_charts", "page_figures", "page_lists"),
+    *("variants", "drift", "contributions", "restatements", "switches", "columns"),
 }
 STORES = {
     *("schema", "database", "mirror", "histories", "copies", "walks", "refusals"),
-    *("inbox", "ledger", "positions", "agreements", "window_sums", "exports"),
+    *("inbox", "ledger", "closings", "positions", "agreements", "window_sums"),
+    "exports",
 }
 
-WRITES_CSV = {"tables", "cohort_tables", "movement_rows", "outlook"}
+WRITES_CSV = {"tables", "cohort_tables", "movement_rows", "outlook", "columns"}
 
 # What lets the world in.
 WORLD = {
@@ -396,6 +406,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.param("report --format json", id="a report as JSON"),
         pytest.param("report --format csv", id="a report as CSV"),
         pytest.param("movements --format json", id="movements as JSON"),
+        pytest.param("drift --format json", id="formula drift as JSON"),
+        pytest.param("explain --window 2024-03 --format json", id="a window as JSON"),
+        pytest.param("restatements --format json", id="restatements as JSON"),
     ],
 )
 def test_reading_imports_nothing_heavy(folder: Path, command: str) -> None:

@@ -126,3 +126,15 @@ def test_many_may_decode_a_type_for_the_first_time() -> None:
     """Else msgspec ends the process, in the first second of some syncs."""
     ran = subprocess.run([sys.executable, "-c", MANY_DECODE], check=False, timeout=60)
     assert ran.returncode == 0
+
+
+def test_what_was_forgotten_is_nobody_s() -> None:
+    """After a failure the next reading does not get the answers of the one before."""
+    go_on = threading.Event()
+    with Crew[str](1) as crew:
+        crew.ask("slow", lambda: go_on.wait(5))
+        crew.forget()
+        crew.ask("next", lambda: 7)
+        go_on.set()
+        assert crew.done(5) == [("next", 7, None)]
+        assert crew.idle == 1

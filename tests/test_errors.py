@@ -351,6 +351,18 @@ COMMANDS: Mapping[str, Provoked] = {
     ),
     "explain nobody": lambda: with_ledger("explain", "Babbage"),
     "explain one of several": lambda: with_ledger("explain", "Ada"),
+    "explain nothing": lambda: with_ledger("explain"),
+    "explain a customer as a table": lambda: with_ledger(
+        "explain", "cus_1", "--format", "csv"
+    ),
+    "compare a day to come": lambda: with_ledger(
+        "compare", "--mrr", "47002", "--on", "2125-01-01"
+    ),
+    "compare too many decimals": lambda: with_ledger(
+        "compare", "--mrr", "0.501", "--on", "2024-02-01"
+    ),
+    "close a month to come": lambda: with_ledger("close", "2125-01"),
+    "close an empty ledger": lambda: with_ledger("close", "2024-01", walked=False),
     "recompute nobody": lambda: with_ledger("recompute", "--customer", "cus_9"),
     "retry nothing": lambda: with_ledger("inbox", "retry", "evt_9", walked=False),
     "an endpoint over plain http": lambda: command("webhook-setup", "http://a.b/"),

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.money import exponent, format_minor, format_ratio, major, round_minor
+from connector.money import (
+    exponent,
+    format_minor,
+    format_points,
+    format_ratio,
+    major,
+    round_minor,
+)
 
 # As Stripe's page on currencies lists them.
 ZERO_DECIMALS = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"
@@ -132,8 +139,23 @@ def test_a_whole_amount_leaves_the_decimals_out() -> None:
             Fraction(1999, 2000), 1, "100.0%", id="99.95 goes to the even 100.0"
         ),
         pytest.param(Fraction(1, 400), 2, "0.25%", id="a leading zero stays"),
+        pytest.param(Fraction(31_086), 0, "3,108,600%", id="what is no ratio"),
         pytest.param(None, 1, "–", id="no opening, no ratio"),
     ],
 )
 def test_a_ratio_in_per_cent(ratio: Fraction | None, decimals: int, text: str) -> None:
     assert format_ratio(ratio, decimals) == text
+
+
+@pytest.mark.parametrize(
+    ("points", "text"),
+    [
+        pytest.param(Fraction(24, 10), "+2.4", id="more"),
+        pytest.param(Fraction(-176), "−176.0", id="less"),
+        pytest.param(Fraction(4, 100), "0.0", id="a plus needs a digit to stand by"),
+        pytest.param(Fraction(0), "0.0", id="the same"),
+        pytest.param(None, "–", id="no ratio, no points"),
+    ],
+)
+def test_percentage_points(points: Fraction | None, text: str) -> None:
+    assert format_points(points) == text

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from connector.periods import (
     add_months,
+    day_end_s,
     instant,
     iso,
     local_day,
@@ -192,3 +193,18 @@ def test_a_moment_is_read_as_in_berlin(text: str, moment: str) -> None:
 def test_anything_else_is_no_moment(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_moment(text, BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("day", "end"),
+    [
+        pytest.param("2026-03-28", "2026-03-28T23:00:00Z", id="winter"),
+        pytest.param("2026-03-29", "2026-03-29T22:00:00Z", id="a day of 23 hours"),
+        pytest.param("2026-10-25", "2026-10-25T23:00:00Z", id="a day of 25 hours"),
+    ],
+)
+def test_a_day_ends_where_the_next_one_begins(day: str, end: str) -> None:
+    end_s = day_end_s(date.fromisoformat(day), BERLIN)
+    assert iso(end_s) == end
+    assert local_day(end_s - 1, BERLIN) == date.fromisoformat(day)
+    assert local_day(end_s, BERLIN) > date.fromisoformat(day)

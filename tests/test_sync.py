@@ -468,3 +468,19 @@ def test_the_mirror_holds_what_the_client_decoded(db: sqlite3.Connection) -> Non
     for it in shop().objects["invoiceitems"]:
         pending = decode(stored(db)["invoice_items"][it["id"]], InvoiceItem)
         assert pending == decode(json.dumps(it).encode(), InvoiceItem)
+
+
+@pytest.mark.parametrize("ahead_s", [1, 2, 3, 60])
+def test_a_clock_ahead_of_stripe_s_loses_no_pending_item(ahead_s: int) -> None:
+    """It is set right in the middle of the first walk, by what the answers tell."""
+    business = Business()
+    business.grow(2, proration="create_prorations")
+
+    class Ahead(Wire):
+        def now_us(self) -> int:
+            return super().now_us() + ahead_s * 1_000_000
+
+    wire = Ahead(business.now(), SEEN, pace_us=120_000)
+    with empty_ledger() as db:
+        walk(db, wire)
+        assert len(stored(db)["invoice_items"]) == 2

@@ -1,0 +1,165 @@
+"""Formula drift: every variant over one window, beside the one that is reported.
+
+Comes in: the ground of a window. Goes out: what each formula says of it, how far that is
+from the reported ratio, what it does otherwise, and who prints it.
+"""
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from fractions import Fraction
+from typing import NamedTuple
+
+from connector.variants import (
+    Ground,
+    all_movements,
+    annualised_points,
+    compounded,
+    crr_by_counts,
+    end_mrr,
+    gross_flows,
+    logo_churn_stripe,
+    start_crr,
+    start_grr,
+    start_logo_churn,
+    start_mrr,
+    totals_min,
+    unbracketed,
+    uncapped_gross,
+)
+
+CLOSE = Fraction(2, 1000)  # 0.2 points: rounding, and no other formula
+
+
+class Metric(StrEnum):
+    NRR = "NRR"
+    GRR = "GRR"
+    CRR = "CRR"
+    LOGO_CHURN = "logo churn"
+
+
+class Variant(NamedTuple):
+    """A formula: ``why`` says what it does otherwise, ``printed`` where it stands."""
+
+    name: str
+    metric: Metric
+    formula: Callable[[Ground], Fraction | None]
+    why: str = ""
+    printed: str = "this program's reports"
+
+
+# The start-MRR formula comes first of each metric; the others are measured against it.
+VARIANTS: Sequence[Variant] = (
+    Variant("start_mrr", Metric.NRR, start_mrr),
+    Variant(
+        "end_mrr",
+        Metric.NRR,
+        end_mrr,
+        "adds expansion and takes churn from a closing MRR that already holds both",
+        "Stripe's article on net revenue retention",
+    ),
+    Variant(
+        "unbracketed",
+        Metric.NRR,
+        unbracketed,
+        "divides only the downgrades by the opening: a sum of money, not a ratio",
+        "articles that set the formula on one line, without brackets",
+    ),
+    Variant(
+        "all_movements",
+        Metric.NRR,
+        all_movements,
+        "counts the expansion of customers won inside the window too, and their losses",
+        "Baremetrics' changelog, Net Revenue Retention",
+    ),
+    Variant(
+        "compounded",
+        Metric.NRR,
+        compounded,
+        "multiplies the monthly NRRs, so customers won inside count from their second "
+        "month",
+        "tools that chain their monthly figures",
+    ),
+    Variant(
+        "annualised_points",
+        Metric.NRR,
+        annualised_points,
+        "adds up the months' points, as if each were of the opening's base",
+        "reports that say monthly churn × 12",
+    ),
+    Variant("start_mrr", Metric.GRR, start_grr),
+    Variant(
+        "gross_flows",
+        Metric.GRR,
+        gross_flows,
+        "takes off every step down, also of what was only won inside the window; NRR "
+        "comes out equal, GRR can fall below 0",
+        "Baremetrics until its Improved Revenue Churn Calculation (changelog)",
+    ),
+    Variant(
+        "totals_min",
+        Metric.GRR,
+        totals_min,
+        "compares totals, so one customer's growth hides another one's churn",
+        "Chargebee's documentation, Recurring Revenue",
+    ),
+    Variant(
+        "uncapped_gross",
+        Metric.GRR,
+        uncapped_gross,
+        "leaves the growth in: it is the NRR under another name",
+        "articles that call all that the base still pays its gross retention",
+    ),
+    Variant("start_customers", Metric.CRR, start_crr),
+    Variant(
+        "crr_by_counts",
+        Metric.CRR,
+        crr_by_counts,
+        "takes a customer won and lost inside the window off twice",
+        "most glossaries: ((E − N) ÷ S) × 100",
+    ),
+    Variant("start_customers", Metric.LOGO_CHURN, start_logo_churn),
+    Variant(
+        "logo_churn_stripe",
+        Metric.LOGO_CHURN,
+        logo_churn_stripe,
+        "divides by the customers won inside the window too",
+        "Stripe's documentation, Billing metric definitions",
+    ),
+)
+
+
+class Told(NamedTuple):
+    """What a formula says of a window, and how far that is from the reported ratio.
+
+    ``points`` are percentage points; None where either ratio has no value.
+    """
+
+    variant: Variant
+    ratio: Fraction | None
+    points: Fraction | None
+
+    @property
+    def is_ours(self) -> bool:
+        return not self.variant.why
+
+
+def side_by_side(on: Ground) -> list[Told]:
+    """Every formula over one window, in the order of ``VARIANTS``."""
+    told: list[Told] = []
+    ours: dict[Metric, Fraction | None] = {}
+    for variant in VARIANTS:
+        ratio = variant.formula(on)
+        base = ours.setdefault(variant.metric, ratio)
+        has_both = ratio is not None and base is not None
+        points = (ratio - base) * 100 if has_both else None  # type: ignore[operator]
+        told.append(Told(variant, ratio, points))
+    return told
+
+
+def near(told: Sequence[Told], other: Fraction) -> list[Told]:
+    """The formulas that come within 0.2 points of a number somebody else gave."""
+    return [
+        each
+        for each in told
+        if each.ratio is not None and abs(each.ratio - other) <= CLOSE
+    ]

@@ -2,5 +2,4 @@
 
 from connector.cli import main
 
-if __name__ == "__main__":  # a process for deriving imports this file too
-    main()
+main()

@@ -17,17 +17,9 @@ from connector.recompute import recompute as derive
 
 @click.command()
 @click.option("--customer", metavar="ID", help="Only this customer.")
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 64),
-    metavar="N",
-    help="Derive in N processes. Default: the machine's cores, where there is much to do.",
-)
 @format_option
 @click.pass_obj
-def recompute(
-    shell: Shell, customer: str | None, workers: int | None, form: str
-) -> None:
+def recompute(shell: Shell, customer: str | None, form: str) -> None:
     """Derive the ledger anew from what was fetched, without asking Stripe.
 
     For a changed [policy] or timezone (recorded as its own run, so that figures reported
@@ -56,7 +48,6 @@ def recompute(
                 cause="policy change" if is_policy else "manual",
                 now=shell.moment(connection),
                 progress=lambda done, whole: progress("deriving", done, whole),
-                workers=workers,
             )
     figures = {
         "customers": derived.customers,

@@ -8,7 +8,6 @@
       LedgerUnusable         the ledger file cannot be opened, read or written
       LedgerConflict         a movement is offered where another one already stands
       LedgerBusy             another sync holds the ledger: try again later
-      WorkerLost             a process that derived was killed from outside
       Stopped                the process was asked to end, and did
       RulesDiffer            another process derives this ledger under other rules
       CannotListen           an address to serve on is taken, or not this machine's
@@ -24,7 +23,6 @@ programmer's mistake is an ``assert``, never one of these.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 
 class ConnectorError(Exception):
@@ -36,18 +34,6 @@ class ConnectorError(Exception):
         super().__init__(problem)
         self.problem = problem
         self.fix = fix
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _revived, (type(self), self.args, self.__dict__)
-
-
-def _revived(
-    kind: type[ConnectorError], args: tuple[str], said: dict[str, Any]
-) -> ConnectorError:
-    """An error as it was raised in another process."""
-    error = kind.__new__(kind, *args)
-    error.__dict__.update(said)
-    return error
 
 
 class ConfigError(ConnectorError):
@@ -101,10 +87,6 @@ class LedgerBusy(ConnectorError):
     """Another process holds the ledger for a sync."""
 
     exit_code = 75
-
-
-class WorkerLost(ConnectorError):
-    """A process that derived was killed from outside."""
 
 
 class Stopped(ConnectorError):

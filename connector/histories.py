@@ -1,7 +1,6 @@
 """The mirror's rows of many customers → one ``History`` each.
 
-A kind of object is one query for all of them: give a few hundred at a time. ``Rows`` is
-a plain value, so that what it holds can be decoded elsewhere, in another process too.
+A kind of object is one query for all of them: give tens or a few hundred at a time.
 """
 
 import json

@@ -5,23 +5,25 @@ anywhere, it leaves whole customers done and the others marked.
 """
 
 import json
-import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from connector import agreements, ledger, mirror, positions, refusals, window_sums
-from connector.database import commits_of_others, put_setting, setting, transaction
+from connector.database import (
+    commits_of_others,
+    put_setting,
+    setting,
+    transaction,
+)
 from connector.derivation import Derived, derive
 from connector.errors import RulesDiffer
-from connector.histories import Rows, histories, profiles, rows_of
+from connector.histories import histories, profiles, rows_of
 from connector.history import Catalogue
 from connector.ledger import Named, Posted, Run, RunStart
 from connector.model import Flow, Refusal
-from connector.processes import Task, deriving
 from connector.rules import Rules, differences
 from connector.sums import Account
 
@@ -34,8 +36,6 @@ DERIVATION = "1"
 BATCH = 25
 # Between transactions: without it nobody else would ever get to write.
 GIVE_WAY_S = 0.002
-MANY = 2_000  # customers: fewer are derived while processes would still be starting
-MOST = 4  # processes: more would wait for the one that reads and settles
 
 
 class Recomputed(NamedTuple):
@@ -109,14 +109,12 @@ def recompute(
     now: datetime,
     only: Iterable[str] | None = None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
-    workers: int | None = None,
 ) -> Recomputed:
     """Derive every dirty customer, or those of ``only``, and settle the ledger.
 
     Others may do the same meanwhile: whoever comes second finds a customer unmarked and
     leaves it. ``progress`` is told how many of how many are done, after each transaction.
-    ``workers`` is how many processes derive, 1 being this one alone; None: as many as
-    help. Raises ``RulesDiffer`` once the rules are no longer the ones in force.
+    Raises ``RulesDiffer`` once the rules are no longer the ones in force.
     """
     now_s = int(now.timestamp())
     if only is None:
@@ -136,24 +134,18 @@ def recompute(
     done = 0
     make_whole(connection)
     shared = _Shared(connection)
-    batches = [waiting[n : n + BATCH] for n in range(0, len(waiting), BATCH)]
-    with _derived_ahead(connection, rules, batches, shared, now_s, workers) as ahead:
-        for batch in batches:
-            version, found = next(ahead, (None, []))
-            with transaction(connection):
-                check_rules(connection, rules)
-                ours = _not_yet_derived(connection, rules, batch)
-                if version != commits_of_others(connection):
-                    rows = _rows(connection, rules, ours)
-                    found = derive(histories(rows, shared.catalogue()), rules, now_s)
-                posted = _settle(
-                    connection, run, [d for d in found if d.customer in ours]
-                )
-                total = Posted(*map(sum, zip(total, posted, strict=True)))
-            done += len(batch)
-            if done < len(waiting):
-                time.sleep(GIVE_WAY_S)
-            progress(done, len(waiting))
+    for first in range(0, len(waiting), BATCH):
+        batch = waiting[first : first + BATCH]
+        with transaction(connection):
+            check_rules(connection, rules)
+            ours = _ids(rules, _not_yet_derived(connection, rules, batch))
+            known = histories(rows_of(connection, ours), shared.catalogue())
+            posted = _settle(connection, run, derive(known, rules, now_s))
+            total = Posted(*map(sum, zip(total, posted, strict=True)))
+        done += len(batch)
+        if done < len(waiting):
+            time.sleep(GIVE_WAY_S)
+        progress(done, len(waiting))
     if only is None and is_adopting(connection):
         with transaction(connection):
             put_setting(connection, ADOPTING, "")
@@ -175,40 +167,6 @@ class _Shared:
             self._catalogue = mirror.catalogue(self._connection)
             self._read_at = version
         return self._catalogue
-
-
-@contextmanager
-def _derived_ahead(
-    connection: sqlite3.Connection,
-    rules: Rules,
-    batches: Sequence[Sequence[str]],
-    shared: _Shared,
-    until_s: int,
-    workers: int | None,
-) -> Iterator[Iterator[tuple[int, list[Derived]]]]:
-    """What other processes derive of each batch before its transaction begins.
-
-    It holds while ``commits_of_others`` is what it comes with; once that is another
-    number, nothing more is derived ahead.
-    """
-    if workers is None:
-        is_much = len(batches) * BATCH >= MANY
-        workers = min(os.cpu_count() or 1, MOST) if is_much else 1
-    if workers == 1:
-        yield iter(())
-        return
-    with transaction(connection):
-        task = Task(rules, shared.catalogue(), until_s)
-        version = commits_of_others(connection)
-
-    def rows() -> Iterator[Rows]:
-        for batch in batches:
-            if commits_of_others(connection) != version:
-                return
-            yield _rows(connection, rules, batch)
-
-    with deriving(task, workers) as derive_all:
-        yield ((version, found) for found in derive_all(rows()))
 
 
 def _not_yet_derived(
@@ -238,12 +196,9 @@ def _account(connection: sqlite3.Connection, key: int) -> Account:
     return Account(tuple(flows), tuple(agreements.terms_of(connection, key)))
 
 
-def _rows(
-    connection: sqlite3.Connection, rules: Rules, customers: Iterable[str]
-) -> Rows:
+def _ids(rules: Rules, customers: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Merged into another customer, one has nothing of its own."""
-    ids = {c: () if c in rules.merge else (c, *rules.also(c)) for c in customers}
-    return rows_of(connection, ids)
+    return {c: () if c in rules.merge else (c, *rules.also(c)) for c in customers}
 
 
 def _settle(

@@ -126,9 +126,8 @@ MAY_IMPORT = {
     "symptoms": set(),
     "doctor": {"symptoms"},
     "rules": VOCABULARY,
-    "processes": HISTORY | {"rules", "derivation", "histories"},
     "recompute": HISTORY
-    | {"rules", "derivation", "processes", "histories", "mirror"}
+    | {"rules", "derivation", "histories", "mirror"}
     | {"refusals", "ledger", "database"}
     | {"agreements", "positions", "sums", "window_sums"},
     "comparison": HISTORY | {"rules", "switches", "timeline", "mirror"},

@@ -13,8 +13,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir, closing, contextmanager
 from datetime import UTC, datetime
-from itertools import repeat
-from multiprocessing import active_children
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -26,12 +24,9 @@ from connector.cli import stripe_nrr
 from connector.database import exclusive_sync, open_database, put_setting
 from connector.demo import BundledAccount
 from connector.errors import ConnectorError, Unvalued
-from connector.histories import Rows
-from connector.history import Catalogue
 from connector.limiter import Limiter
 from connector.model import Policy
 from connector.periods import instant
-from connector.processes import Task, deriving
 from connector.recompute import adopt, recompute
 from connector.rules import Rules
 from connector.stripe_api import StripeApi
@@ -160,19 +155,6 @@ def loaded(content: str | None) -> None:
     if content is not None:
         Path("stripe.json").write_text(content)
     BundledAccount.load(Path())
-
-
-def killed() -> None:
-    """By the system, say, where memory is short."""
-    rules = Rules(policy=Policy(), zone=ZoneInfo("UTC"), code_version="of the tests")
-    nobody = Rows({}, {}, {}, {}, {}, {})
-    with deriving(Task(rules, Catalogue(), 0), 2) as derive_all:
-        batches = derive_all(repeat(nobody))
-        next(batches)
-        for process in active_children():
-            process.kill()
-        for _ in batches:
-            pass
 
 
 def keyed(**environ: str) -> None:
@@ -315,7 +297,6 @@ EXHIBITS: Mapping[str, Provoked] = {
     "an address of another machine": lambda: server.listen("192.0.2.1", 8480),
     # the ledger's rows
     "a movement the tables refuse": lambda: posted("?"),
-    "a process that derives is killed": killed,
     "a row changed from outside": lambda: read_after(
         "DROP TRIGGER components_are_never_edited; UPDATE components SET amount_minor = 49"
     ),

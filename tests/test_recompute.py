@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from connector import ledger, mirror
 from connector.database import put_setting, transaction
 from connector.demo import BundledAccount
-from connector.errors import UnknownStripeShape
 from connector.ledger import Wanted
 from connector.model import Movement, Policy
 from connector.periods import instant, local_day
@@ -114,45 +113,6 @@ def test_label_and_country_come_along(db: sqlite3.Connection) -> None:
     assert sorted(ledger.labels(db).values()) == sorted(
         it["name"] for it in shop().objects["customers"]
     )
-
-
-# --- in several processes ---
-
-
-def outcome(workers: int) -> tuple[object, ...]:
-    """Everything that deriving the demo leaves behind."""
-    with walked_demo() as db:
-        db.execute(
-            "DELETE FROM stripe_prices WHERE id = (SELECT min(id) FROM stripe_prices)"
-        )
-        now = instant(demo_now_s())
-        done = recompute(db, RULES, cause="sync", now=now, workers=workers)
-        tables = ("movements", "components", "retractions", "due_customers", "refusals")
-        rows = [db.execute(f"SELECT * FROM {table}").fetchall() for table in tables]  # noqa: S608
-        return done, rows, mirror.dirty(db)
-
-
-def test_it_does_not_matter_how_many_processes_derive() -> None:
-    alone = outcome(1)
-    assert outcome(2) == alone
-    assert outcome(3) == alone
-
-
-def test_what_goes_wrong_in_another_process_is_raised_here() -> None:
-    with walked_demo() as whole:
-        derive(whole, demo_now_s())
-        expected = live(whole)
-    with walked_demo() as db:
-        [[owner]] = db.execute(
-            "UPDATE stripe_invoices SET body = x'5b5d' WHERE rowid = 2000"
-            " RETURNING customer"
-        ).fetchall()
-        with pytest.raises(UnknownStripeShape, match="Invoice") as raised:
-            recompute(db, RULES, cause="sync", now=instant(demo_now_s()), workers=2)
-        assert raised.value.fix
-        waiting = set(mirror.dirty(db))
-        assert owner in waiting
-        assert live(db) == [m for m in expected if m.customer not in waiting]
 
 
 # --- a time that comes though nothing changes ---

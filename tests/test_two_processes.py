@@ -49,9 +49,6 @@ def other(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-alone_or_not = pytest.mark.parametrize("workers", [1, 2])  # that derive for the one
-
-
 def live(connection: sqlite3.Connection) -> list[Movement]:
     return list(ledger.movements(connection))
 
@@ -69,9 +66,8 @@ def quiet() -> list[Movement]:
         return live(connection)
 
 
-@alone_or_not
 def test_both_derive_everybody_and_each_is_posted_once(
-    one: sqlite3.Connection, other: sqlite3.Connection, workers: int
+    one: sqlite3.Connection, other: sqlite3.Connection
 ) -> None:
     """While one is between its batches, the other derives all that is left."""
     now = instant(demo_now_s())
@@ -80,18 +76,15 @@ def test_both_derive_everybody_and_each_is_posted_once(
         if done == BATCH:
             recompute(other, RULES, cause="webhook", now=now)
 
-    done = recompute(
-        one, RULES, cause="sync", now=now, progress=between, workers=workers
-    )
+    done = recompute(one, RULES, cause="sync", now=now, progress=between)
     assert live(one) == quiet()
     assert done.retractions == 0
     causes = [cause for (cause,) in one.execute("SELECT cause FROM runs ORDER BY id")]
     assert causes == ["sync", "webhook"]
 
 
-@alone_or_not
 def test_a_catalogue_that_changes_between_two_batches_is_read_again(
-    one: sqlite3.Connection, other: sqlite3.Connection, workers: int
+    one: sqlite3.Connection, other: sqlite3.Connection
 ) -> None:
     """Else the first process would undo what the second has derived by it."""
     now = instant(demo_now_s())
@@ -108,7 +101,7 @@ def test_a_catalogue_that_changes_between_two_batches_is_read_again(
         if done == BATCH:
             unpriced(other)
 
-    recompute(one, RULES, cause="sync", now=now, progress=between, workers=workers)
+    recompute(one, RULES, cause="sync", now=now, progress=between)
     recompute(one, RULES, cause="sync", now=now)
     with walked_demo() as alone:
         unpriced(alone)

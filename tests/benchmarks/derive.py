@@ -10,19 +10,16 @@ import resource
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from connector import derivation, mirror
 from connector.database import open_database, transaction
-from connector.derivation import Derived
 from connector.histories import histories, rows_of
 from connector.model import Policy
 from connector.periods import instant
-from connector.processes import Task, deriving
 from connector.recompute import BATCH, recompute
 from connector.rules import Rules
 from connector.stripe_objects import (
@@ -61,27 +58,21 @@ def read(connection: sqlite3.Connection) -> int:
     return lines
 
 
-def derive(connection: sqlite3.Connection, workers: int = 1) -> int:
-    """Every customer's movements, and drop them; how many there were."""
+def derive(connection: sqlite3.Connection) -> int:
+    """Every customer's movements, terms and plans, and drop them; how many movements."""
     shared = mirror.catalogue(connection)
     waiting = mirror.dirty(connection)
-    batches = (waiting[n : n + BATCH] for n in range(0, len(waiting), BATCH))
-    rows = (rows_of(connection, {c: (c,) for c in batch}) for batch in batches)
-    if workers == 1:
-        found = (
-            derivation.derive(histories(each, shared), RULES, NOW_S) for each in rows
-        )
-        return _count(found)
-    with deriving(Task(RULES, shared, NOW_S), workers) as derive_all:
-        return _count(derive_all(rows))
-
-
-def _count(found: Iterable[list[Derived]]) -> int:
-    return sum(len(each.movements) for batch in found for each in batch)
+    found = 0
+    for first in range(0, len(waiting), BATCH):
+        ids = {customer: (customer,) for customer in waiting[first : first + BATCH]}
+        known = histories(rows_of(connection, ids), shared)
+        derived = derivation.derive(known, RULES, NOW_S)
+        found += sum(len(each.movements) for each in derived)
+    return found
 
 
 def settle(connection: sqlite3.Connection) -> int:
-    done = recompute(connection, RULES, cause="manual", now=instant(NOW_S), workers=1)
+    done = recompute(connection, RULES, cause="manual", now=instant(NOW_S))
     assert not done.refusals
     return done.movements
 
@@ -92,27 +83,11 @@ def settle_again(connection: sqlite3.Connection) -> int:
     return settle(connection)
 
 
-class Spent(NamedTuple):
-    """CPU seconds of this process and of those it has waited for; the wall clock's."""
-
-    own_s: float
-    others_s: float
-    wall_s: float
-
-    @classmethod
-    def by_now(cls) -> "Spent":
-        others = resource.getrusage(resource.RUSAGE_CHILDREN)
-        others_s = others.ru_utime + others.ru_stime
-        return cls(time.process_time(), others_s, time.monotonic())
-
-
-def cost(work: Callable[[], int]) -> tuple[Spent, int]:
-    began = Spent.by_now()
+def cost(work: Callable[[], int]) -> tuple[float, int]:
+    """CPU seconds, and what the work returned."""
+    began_s = time.process_time()
     result = work()
-    now = Spent.by_now()
-    return Spent(
-        *(after - before for before, after in zip(began, now, strict=True))
-    ), result
+    return time.process_time() - began_s, result
 
 
 def main() -> None:
@@ -132,8 +107,8 @@ def _report(connection: sqlite3.Connection, customers: int) -> None:
     lines, found = read(connection), derive(connection)
     reading, deriving_ = [], []
     for _ in range(ROUNDS):  # in turns, so that both meet the same neighbours
-        reading.append(cost(lambda: read(connection))[0].own_s)
-        deriving_.append(cost(lambda: derive(connection))[0].own_s)
+        reading.append(cost(lambda: read(connection))[0])
+        deriving_.append(cost(lambda: derive(connection))[0])
     print(f"{customers:,} customers, {lines:,} invoice lines, {found:,} movements")
     print(f"{'':20}{'CPU s':>8}{'lines/s':>10}{'x reading':>11}")
 
@@ -143,33 +118,14 @@ def _report(connection: sqlite3.Connection, customers: int) -> None:
 
     tell("read and drop", min(reading))
     tell("derive", min(deriving_))
-    spent, posted = cost(lambda: settle(connection))
+    spent_s, posted = cost(lambda: settle(connection))
     assert posted == found
-    tell("derive and settle", spent.own_s)
-    spent, posted = cost(lambda: settle_again(connection))
+    tell("derive and settle", spent_s)
+    spent_s, posted = cost(lambda: settle_again(connection))
     assert posted == 0
-    tell("the same again", spent.own_s)
+    tell("the same again", spent_s)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"peak memory {peak_mb} MB")
-    _report_pool(connection)
-
-
-def _report_pool(connection: sqlite3.Connection) -> None:
-    """Starting the processes is part of it; others' work on the machine is, too."""
-    with transaction(connection):
-        mirror.mark_all(connection)
-    ones, twos = [], []
-    for _ in range(ROUNDS):
-        ones.append(cost(lambda: derive(connection))[0])
-        twos.append(cost(lambda: derive(connection, 2))[0])
-    one, two = min(each.wall_s for each in ones), min(each.wall_s for each in twos)
-    print(
-        f"wall clock: {one:.2f} s in one process, {two:.2f} s in a pool of two", end=""
-    )
-    print(f" ({two / one:.2f})")
-    own_s = min(each.own_s for each in ones)
-    half_s = min((each.own_s + each.others_s) / 2 for each in twos)
-    print(f"half of all CPU: {half_s:.2f} s of {own_s:.2f} s ({half_s / own_s:.2f})")
 
 
 if __name__ == "__main__":

@@ -97,8 +97,8 @@ def charges(history: History) -> dict[str, list[Charge]]:
 def _all(history: History) -> Iterator[Charge]:
     prices = history.catalogue.prices
     for invoice in history.invoices:
-        lines = [_of_line(invoice, line) for line in invoice.lines.data]
-        found = [charge for charge in lines if charge is not None]
+        lines = invoice.lines.data
+        found = [c for line in lines if (c := _of_line(invoice, line)) is not None]
         if invoice.status == "draft":
             found = [charge for charge in found if not charge.is_regular]
         yield from _tiers_joined(found, prices)

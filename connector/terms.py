@@ -36,21 +36,14 @@ def terms(
         ends = set(_period_ends(charged.get(subscription, ())))
         days = {local_day(end_s, zone) for end_s in ends if end_s <= until_s}
         days |= {day for day, minor in levels if not minor}
+        since = [day for day, _ in levels]
+        worth = [0, *(minor for _, minor in levels)]
         for day in days:
-            before_minor = _level(levels, bisect_left(levels, (day, 0)))
-            after_minor = _level(levels, bisect_right(levels, (day, 2**63)))
+            before_minor = worth[bisect_left(since, day)]
+            after_minor = worth[bisect_right(since, day)]
             if before_minor:
-                currency = own[0].currency
-                found.append(
-                    Term(
-                        day=day,
-                        currency=currency,
-                        customer=customer,
-                        subscription=subscription,
-                        before_minor=before_minor,
-                        after_minor=after_minor,
-                    )
-                )
+                whose = (own[0].currency, customer, subscription)
+                found.append(Term(day, *whose, before_minor, after_minor))
     return sorted(found)
 
 
@@ -62,10 +55,6 @@ def _levels(steps: Iterable[Step], zone: tzinfo) -> list[Level]:
         worth |= {step.item: step.mrr_minor for step in of_day}
         levels.append((day, sum(worth.values())))
     return levels
-
-
-def _level(levels: Sequence[Level], place: int) -> int:
-    return levels[place - 1][1] if place else 0
 
 
 def _period_ends(charges: Iterable[Charge]) -> Iterator[int]:
@@ -81,7 +70,8 @@ def _period_ends(charges: Iterable[Charge]) -> Iterator[int]:
     for found in periods.values():
         ordered = sorted(found)
         for place, (_, end_s) in enumerate(ordered, start=1):
-            if not _is_replaced(end_s, ordered[place:]):
+            is_next_later = place == len(ordered) or ordered[place][0] >= end_s
+            if is_next_later or not _is_replaced(end_s, ordered[place:]):
                 yield end_s
 
 

@@ -222,7 +222,13 @@ class _Story:
 
     def _evidence(self, item: str, at_s: int) -> tuple[Evidence, ...]:
         """Whatever shows a change of this item at this instant, each once."""
-        proof = [*self._changes_shown(item, at_s), *self._lines_shown(item, at_s)]
+        proof = list(self._changes_shown(item, at_s))
+        line = self.charged.get((item, at_s))  # of a period that begins then
+        if line is not None and all(line.id != each.id for each in proof):
+            proof += line.evidence()
+        for usage in self.usage.get(item, ()):  # of a period that has ended
+            if usage.end_s == at_s:
+                proof += usage.evidence()
         return tuple(dict.fromkeys(proof))
 
     def _changes_shown(self, item: str, at_s: int) -> Iterator[Evidence]:
@@ -233,15 +239,6 @@ class _Story:
         for span in (*self.spans, *self.trials.get(item, ()), *discounts):
             if at_s in (span.start_s, span.end_s):
                 yield from span.began if at_s == span.start_s else span.ended
-
-    def _lines_shown(self, item: str, at_s: int) -> Iterator[Evidence]:
-        """The line of a period that begins then; of usage, of one that has ended."""
-        line = self.charged.get((item, at_s))
-        if line is not None:
-            yield from line.evidence()
-        for usage in self.usage.get(item, ()):
-            if usage.end_s == at_s:
-                yield from usage.evidence()
 
 
 def _is_about(event: Event, subscription: str) -> bool:

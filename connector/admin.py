@@ -1,8 +1,8 @@
 """The operator's side, on a port of its own: is it alive, is it ready, what does it say."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
@@ -10,8 +10,7 @@ from starlette.routing import Route, Router
 from connector.pulse import Pulse
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class Desk(Struct, frozen=True, kw_only=True):
     """What answering needs; ``exposition`` gives Prometheus' text."""
 
     is_alive: Callable[[], bool]

@@ -9,13 +9,13 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
+from msgspec import Struct, field
 
-from connector import inbox, mirror, walks
+from connector import horizon, inbox, mirror
 from connector.database import transaction
 from connector.errors import (
     ConnectorError,
@@ -48,8 +48,7 @@ POISON = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Work(Struct, frozen=True, kw_only=True):
     """What a batch needs.
 
     ``intake`` brings objects into the mirror behind a connection; ``count`` is told each
@@ -62,8 +61,7 @@ class Work:
     timed: Callable[[float], None] = lambda _seconds: None
 
 
-@dataclass(slots=True)
-class _Met:
+class _Met(Struct):
     """What became of the names of a batch; a name in none of these was not asked for."""
 
     owners: dict[Named, set[str]] = field(default_factory=dict)  # fetched, and kept
@@ -77,7 +75,7 @@ def hindrance(connection: sqlite3.Connection, rules: Rules) -> str | None:
     Before the first complete walk every history is half a history. Under other rules
     than the ledger's nobody may derive.
     """
-    if walks.last_synced_us(connection) is None:
+    if horizon.last_synced_us(connection) is None:
         return "no sync has finished yet: run `stripe-nrr sync`"
     try:
         check_rules(connection, rules)

@@ -7,10 +7,11 @@ as ratios, ``says``, ``source``, ``year``; and ``[[typical]]`` with ``metric``, 
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from connector.errors import ConfigError
 from connector.money import format_ratio
@@ -49,8 +50,7 @@ class Benchmarks(NamedTuple):
     typical: Sequence[Typical]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assessment:
+class Assessment(Struct, frozen=True, kw_only=True):
     """One metric beside what is published: ``band`` None where no band holds it."""
 
     metric: str

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import click
 
-from connector import ledger, mirror, positions
+from connector import customers, ledger, mirror, positions
 from connector import timeline as histories
 from connector.cli import Shell, rules_of
 from connector.cli_figures import Known, currencies_asked, known_ledger
@@ -55,7 +55,7 @@ def at_risk(shell: Shell, currency: str | None, form: str, output: Path | None) 
         known = known_ledger(connection, shell.config, shell.now())
         codes = currencies_asked(connection, currency, None, known.synced_at)
         found = outlooks(connection, rules_of(shell.config), known, codes)
-        labels = ledger.labels(connection)
+        labels = customers.labels(connection)
     locale = shell.config.locale
     if form == "json":
         write(json.dumps(to_json(found), indent=2), output)
@@ -116,7 +116,7 @@ def _outlook(
     opening = positions.balances(connection, currency, wanted[0].start)
     flows = list(ledger.flows(connection, currency, None, wanted[0].start))
     balances = positions.balances(connection, currency, date.max)
-    ids = {key: names[0] for key, names in positions.names(connection).items()}
+    ids = customers.ids(connection)
     coming = [m for m in ahead.movements if m.currency == currency]
     lately = today - timedelta(days=LATELY_DAYS)
     shrunk = [f for f in flows if f.kind is Kind.CONTRACTION and f.day > lately]

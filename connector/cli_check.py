@@ -6,7 +6,15 @@ from datetime import date
 
 import click
 
-from connector import agreements, closings, ledger, mirror, refusals, window_sums
+from connector import (
+    agreements,
+    closings,
+    customers,
+    ledger,
+    mirror,
+    refusals,
+    window_sums,
+)
 from connector.checks import (
     every_window,
     refusal_findings,
@@ -66,7 +74,7 @@ def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
         findings += restated_findings(closings.again(connection))
         findings += refusal_findings(refusals.known(connection))
         waiting = mirror.dirty(connection)
-        labels = ledger.labels(connection)
+        labels = customers.labels(connection)
     if compared is not None:
         findings += unexplained(compared)
     if form == "json":

@@ -12,7 +12,7 @@ from connector.cli_figures import currencies_asked, known_ledger
 from connector.cli_output import write
 from connector.columns import Table, to_csv, to_text
 from connector.contributions import Contribution, Ratio, contributions
-from connector.ledger import Account
+from connector.customers import Account, accounts
 from connector.model import Retention, Window
 from connector.money import format_minor, format_points, format_ratio, major
 from connector.report import name_of
@@ -47,14 +47,14 @@ def show_window(
     output: Path | None,
 ) -> None:
     known = known_ledger(connection, shell.config, shell.now(), as_of)
-    accounts = ledger.accounts(connection)
+    named = accounts(connection)
     found = []
     for each in currencies_asked(connection, currency, as_of, known.synced_at):
         flows = list(ledger.flows(connection, each, as_of))
         [measured] = measure(flows, [window])
         moved = contributions(flows, window, ratio)
-        named = [(accounts[one.customer], one) for one in moved]
-        found.append(TakenApart(each, window, ratio, measured.retention, named))
+        whose = [(named[one.customer], one) for one in moved]
+        found.append(TakenApart(each, window, ratio, measured.retention, whose))
     if form == "json":
         write(json.dumps([_as_json(each) for each in found], indent=2), output)
     elif form == "csv":

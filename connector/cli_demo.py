@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from connector import ledger, mirror, walks
+from connector import customers, horizon, ledger, mirror
 from connector.cli import Shell, rules_of
 from connector.cli_figures import Asked, make_report
 from connector.cli_ledger import keeping_of
@@ -119,7 +119,7 @@ def _run_demo(folder: Path) -> None:
 def _claim(connection: sqlite3.Connection, path: Path, frozen_at: datetime) -> None:
     """Mark the ledger as the demo's; refuse one that holds a real account."""
     owner = setting(connection, "account")
-    if owner is None and walks.last_synced_us(connection) is not None:
+    if owner is None and horizon.last_synced_us(connection) is not None:
         raise LedgerUnusable(
             f"{path} holds a real account", fix="give --keep an empty folder"
         )
@@ -147,7 +147,7 @@ def _show_one(connection: sqlite3.Connection, config: Config) -> None:
     if not explained:
         return
     example = explained[-1]
-    name = ledger.labels(connection)[example.customer]
+    name = customers.labels(connection)[example.customer]
     click.echo(f"\nEvery figure can be taken apart. The latest expansion, {name}:\n")
     prices = mirror.price_names(connection)
     rendered(movement_view(example, prices, config.locale), None)

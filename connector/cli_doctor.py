@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from connector import mirror, walks
+from connector import horizon, mirror, walks
 from connector.cli import Shell
 from connector.cli_output import format_option, write
 from connector.config import SECRET, Config, stripe_key
@@ -298,7 +298,7 @@ def _contents(
     if ledger.damage:
         return after("integrity")
     now_us = round(shell.moment(connection).timestamp() * 1_000_000)
-    synced_us = walks.last_synced_us(connection)
+    synced_us = horizon.last_synced_us(connection)
     walk = walks.unfinished_walk(connection)
     return Contents(
         synced_ago_us=None if synced_us is None else now_us - synced_us,

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from connector import ledger, mirror, refusals
+from connector import customers, ledger, mirror, refusals
 from connector.cli import Shell, UsageFault
 from connector.cli_contributions import show_window
 from connector.cli_figures import moment_asked, rules_in_force
@@ -125,7 +125,7 @@ def _show_customer(
         return
     from connector.terminal import explanation
 
-    names = ledger.labels(connection)
+    names = customers.labels(connection)
     prices = mirror.price_names(connection)
     locale = shell.config.locale
     rendered(explanation(account.id, names, prices, found, on, locale), output)
@@ -137,7 +137,7 @@ def _show_customer(
 
 
 def _explained(
-    account: ledger.Account, on: date, found: Iterable[Movement]
+    account: customers.Account, on: date, found: Iterable[Movement]
 ) -> dict[str, Any]:
     """The explanation as JSON: the movements with the arithmetic and what proofs say."""
     explained = []

@@ -15,10 +15,11 @@ import click
 from connector import (
     agreements,
     closings,
+    customers,
+    horizon,
     ledger,
     positions,
     refusals,
-    walks,
     window_sums,
 )
 from connector import report as reports
@@ -84,7 +85,7 @@ def make_report(
         total=_total(config, parts, known.today, published, asked),
         refusals=tuple(refusals.known(connection)),
         by=asked.by,
-        names=positions.names(connection) if asked.causes else {},
+        names=_names(connection) if asked.causes else {},
     )
     return reports.annual(report) if asked.arr else report
 
@@ -102,6 +103,12 @@ def _total(
     from connector.cli_total import total_of
 
     return total_of(config, parts, today, published)
+
+
+def _names(connection: sqlite3.Connection) -> dict[int, tuple[str, str]]:
+    """The ids and labels of all customers, by the ledger's key."""
+    accounts = customers.accounts(connection)
+    return {key: (each.id, each.shown) for key, each in accounts.items()}
 
 
 @contextmanager
@@ -139,7 +146,7 @@ def known_ledger(
     rules = rules_in_force(connection, config)
     past = ledger.policy_as_of(connection, as_of) if as_of is not None else None
     rules = json.loads(past) if past is not None else rules
-    synced_us = walks.last_synced_us(connection)
+    synced_us = horizon.last_synced_us(connection)
     synced_at = instant(synced_us // 1_000_000) if synced_us is not None else None
     known_at = min(t for t in (now, as_of, synced_at) if t is not None)
     timezone = rules.pop("timezone")

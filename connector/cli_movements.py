@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from connector import ledger, positions
+from connector import customers, ledger, positions
 from connector.cli import Shell, UsageFault
 from connector.cli_figures import currencies_asked
 from connector.cli_output import DayParam, by_option, out_option, rendered, write
@@ -87,7 +87,7 @@ def movements(
             _show_sums(sums, form, shell.config.locale, output)
             return
         found = list(ledger.movements(connection, wanted))
-        names = ledger.labels(connection)
+        names = customers.labels(connection)
     if form == "json":
         write(json.dumps({"movements": [as_json(m) for m in found]}, indent=2), output)
     elif form == "csv":
@@ -104,7 +104,7 @@ def _by_segment(
     """The sums of the movements wanted, by currency and segment."""
     found = []
     start, end = wanted.start or date.min, wanted.end or date.max
-    ids = {key: names[0] for key, names in positions.names(connection).items()}
+    ids = customers.ids(connection)
     for currency in ledger.currencies(connection):
         if wanted.currency not in (None, currency):
             continue
@@ -136,8 +136,8 @@ def _show_sums(
         rendered(sums_view(sums, locale), output)
 
 
-def find_one(connection: sqlite3.Connection, text: str) -> ledger.Account:
-    found = ledger.find_customer(connection, text)
+def find_one(connection: sqlite3.Connection, text: str) -> customers.Account:
+    found = customers.find_customer(connection, text)
     if len(found) == 1:
         return found[0]
     if not found:

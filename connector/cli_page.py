@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from itertools import chain
 
-from connector import __version__, ledger
+from connector import __version__, customers, ledger
 from connector.cli import rules_of
 from connector.cli_at_risk import outlooks
 from connector.cli_benchmarks import benchmarks
@@ -93,5 +93,5 @@ def _labels(
     for outlook in ahead:
         named |= {risk.customer for risk in outlook.risks}
         named |= {each.customer for each in outlook.scheduled}
-    labels = ledger.labels(connection)
+    labels = customers.labels(connection)
     return {customer: labels[customer] for customer in named if customer in labels}

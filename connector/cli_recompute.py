@@ -2,9 +2,9 @@
 
 import json
 from contextlib import closing
-from dataclasses import asdict
 
 import click
+from msgspec.structs import asdict
 
 from connector import mirror, window_sums
 from connector.cli import Shell, rules_of

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from connector import closings, ledger
+from connector import closings, customers, ledger
 from connector.cli import Shell
 from connector.cli_figures import rules_in_force
 from connector.cli_output import DayParam, out_option, write
@@ -75,7 +75,7 @@ def restatements(
             after = instant(day_end_s(day - timedelta(days=1), zone))
             after -= timedelta(microseconds=1)
         found = list(_restated(connection, after))
-        names = ledger.labels(connection)
+        names = customers.labels(connection)
         count = len(closings.known(connection))
     if form == "json":
         write(json.dumps({"restated": [_as_json(x) for x in found]}, indent=2), output)

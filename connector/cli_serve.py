@@ -7,11 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec.structs import replace
 
 from connector.cli import Shell, rules_of
 from connector.cli_figures import Asked, make_report

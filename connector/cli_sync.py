@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from connector import copies, walks
+from connector import copies, horizon
 from connector.cli import Shell, rules_of
 from connector.cli_ledger import connected, held_ledger, keeping_of
 from connector.cli_output import DurationParam, format_option, progress_shown, write
@@ -199,7 +199,7 @@ class _Job:
             day = began_at.date()
             if intake.met.seen:  # else the key was refused, and nothing was read
                 with transaction(connection):
-                    walks.count_reads(connection, day, spent.requests)
+                    horizon.count_reads(connection, day, spent.requests)
         return Summary(
             mode=intake.met.mode,
             why=intake.met.why,
@@ -214,8 +214,10 @@ class _Job:
             requests=spent.requests,
             retries=spent.retries,
             limited=spent.limited,
-            requests_in_30_days=walks.reads_since(connection, day - timedelta(days=29)),
-            known_until=_moment(walks.last_synced_us(connection)),
+            requests_in_30_days=horizon.reads_since(
+                connection, day - timedelta(days=29)
+            ),
+            known_until=_moment(horizon.last_synced_us(connection)),
             seconds=round(time.monotonic() - began_s, 1),
         )
 

@@ -1,9 +1,10 @@
 """All currencies of a report in one, at the rates of the configured file."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import date, timedelta
 from fractions import Fraction
+
+from msgspec.structs import asdict
 
 from connector.benchmarks import Benchmarks
 from connector.cli_benchmarks import assessed

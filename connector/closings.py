@@ -7,9 +7,10 @@ gives the same figures again, and they are stored beside it as well.
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from connector.ledger import booked, currencies, flows, stamp
 from connector.model import Retention, Waterfall, Window, WindowKind
@@ -18,8 +19,7 @@ from connector.restatements import Change, RunOf
 from connector.retention import Measured, measure, windows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closing:
+class Closing(Struct, frozen=True, kw_only=True):
     """A month that was closed. ``month`` is its first day; ``policy`` the rules then."""
 
     month: date

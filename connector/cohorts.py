@@ -5,12 +5,13 @@ the cohort first paid (period 0). Who came and left within that period is nobody
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from fractions import Fraction
 from itertools import groupby
 from operator import attrgetter
+
+from msgspec import Struct, field
 
 from connector.model import Flow, Kind, Retention
 from connector.periods import add_months, month_start, quarter_start
@@ -30,8 +31,7 @@ class Period(StrEnum):
         return month_start(day) if self is Period.MONTH else quarter_start(day)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cohort:
+class Cohort(Struct, frozen=True, kw_only=True):
     """The customers who first paid in the period from ``start`` on.
 
     ``joined`` counts all of them, ``customers`` those who still paid at its end, whose
@@ -89,8 +89,7 @@ def _ended(
         start = end
 
 
-@dataclass(slots=True)
-class _Growing:
+class _Growing(Struct):
     """A cohort while the movements go by."""
 
     start: date

@@ -8,11 +8,12 @@ only.
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
 
 from connector.errors import ConfigError
 from connector.model import Policy
@@ -31,8 +32,7 @@ class Address(NamedTuple):
 BIND, ADMIN_BIND = Address("127.0.0.1", 8480), Address("127.0.0.1", 8481)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(Struct, frozen=True, kw_only=True):
     """Everything that can be set. ``source`` is the file it came from, or None."""
 
     database: Path
@@ -56,8 +56,7 @@ class Config:
     source: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(Struct, frozen=True):
     """A setting: its default, how it is read, and what to give (shown in a fault).
 
     ``read`` raises ``ValueError``, ``TypeError`` or ``KeyError`` for a wrong value.

@@ -16,6 +16,8 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Self
 
+from msgspec import Struct
+
 from connector import inbox
 from connector.database import open_database, transaction
 from connector.inbox import Arrived
@@ -29,8 +31,7 @@ PATIENCE_S = 10.0  # Stripe gives up waiting for an answer not long after
 Outcome = list[bool] | sqlite3.Error
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(Struct, frozen=True):
     """An event, and the request that waits for it to be durable."""
 
     arrived: Arrived

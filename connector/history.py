@@ -4,8 +4,9 @@ A plain value: nothing in here reaches back into a store.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from connector.stripe_objects import (
     Coupon,
@@ -19,8 +20,7 @@ from connector.stripe_objects import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Catalogue:
+class Catalogue(Struct, frozen=True, kw_only=True):
     """What all customers share, by id."""
 
     prices: Mapping[str, Price] = field(default_factory=dict)
@@ -62,8 +62,7 @@ def unexplained(
     ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
+class History(Struct, frozen=True, kw_only=True):
     """Everything Stripe shows of one customer.
 
     ``sightings`` lists each subscription's versions, oldest first, the current one last.

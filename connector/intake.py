@@ -10,11 +10,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
 import msgspec
+from msgspec import Struct, field
 
 from connector import copies, mirror, walks
 from connector.crew import Crew, Done
@@ -77,16 +77,14 @@ class Source(Protocol):
     def one(self, kind: str, key: str) -> Found: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keeping:
+class Keeping(Struct, frozen=True, kw_only=True):
     """What may be stored of a customer: which label, which metadata."""
 
     label: str = "name"
     metadata_keys: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class Synced:
+class Synced(Struct):
     """What a run met. ``mode`` is ``full`` or ``events``; ``why``, if it was not asked.
 
     ``unreadable`` names events that could not be read.
@@ -104,8 +102,7 @@ class Synced:
 Progress = Callable[[str, int, int | None], None]
 
 
-@dataclass(slots=True, kw_only=True)
-class Intake:
+class Intake(Struct, kw_only=True):
     """One run: where answers come from, where they go, and what was met."""
 
     connection: sqlite3.Connection

@@ -4,16 +4,16 @@ A ratio is a ``Fraction`` until it is printed, and None where it has no value: n
 below the line, or not known.
 """
 
-from dataclasses import dataclass
 from fractions import Fraction
+
+from msgspec import Struct
 
 from connector.model import Renewals, Waterfall
 from connector.periods import months
 from connector.retention import Measured
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metrics:
+class Metrics(Struct, frozen=True, kw_only=True):
     """The metrics of one window; amounts are exact minor units a month.
 
     ``renewal_rate`` counts subscriptions, ``renewal_rate_mrr`` weighs them by their MRR.

@@ -23,12 +23,13 @@ the name stands for a price or an intermediate result. ``*_s`` is an instant in 
 seconds, ``day`` a date in the reporting zone.
 """
 
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from typing import NamedTuple
+
+from msgspec import Struct
 
 
 class Kind(StrEnum):
@@ -55,8 +56,7 @@ class Cause(StrEnum):
     END = "end"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(Struct, frozen=True, kw_only=True):
     """What counts; the defaults are Stripe's definition with repeating coupons off.
 
     ``past_due_days`` is None where past due always counts, else the days after which it
@@ -91,8 +91,7 @@ def _either(switch: bool, on: str, off: str) -> str:  # noqa: FBT001
     return on if switch else off
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tier:
+class Tier(Struct, frozen=True, kw_only=True):
     """``up_to`` None is the last tier; amounts are in fractions of minor units."""
 
     up_to: int | None
@@ -100,8 +99,7 @@ class Tier:
     flat_amount_minor: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tariff:
+class Tariff(Struct, frozen=True, kw_only=True):
     """How a quantity becomes an amount for one billing interval.
 
     Exactly one of ``unit_amount_minor`` and ``tiers`` is given. ``divide_by`` packages
@@ -121,8 +119,7 @@ class Tariff:
     unit_label: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Off:
+class Off(Struct, frozen=True, kw_only=True):
     """One discount on one item: a percentage, or the item's share of an amount.
 
     ``amount_minor`` is for one billing interval of the item.
@@ -133,8 +130,7 @@ class Off:
     amount_minor: Fraction = Fraction(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(Struct, frozen=True, kw_only=True):
     """What one item costs. Discounts apply in order; the amount never falls below 0.
 
     ``inclusive_tax`` is the rate hidden in a tax-inclusive price (19 % is 0.19).
@@ -160,8 +156,7 @@ class Evidence(NamedTuple):
     said: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True):
     """From ``at_s`` on, an item is worth ``mrr_minor`` a month, until its next step.
 
     ``terms`` is None where the item is not there or does not count (trial, unpaid,
@@ -177,8 +172,7 @@ class Step:
     evidence: tuple[Evidence, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Component:
+class Component(Struct, frozen=True, kw_only=True):
     """The part of a movement that one item and one cause explain. Never zero.
 
     ``before`` and ``after`` are the arithmetic of the item's MRR on either side, empty
@@ -195,8 +189,7 @@ class Component:
     evidence: tuple[Evidence, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Movement:
+class Movement(Struct, frozen=True, kw_only=True):
     """One change of one customer's MRR on one day. Never zero.
 
     ``amount_minor`` is signed: churn and contraction are negative.
@@ -277,8 +270,7 @@ class Term(NamedTuple):
     after_minor: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Renewals:
+class Renewals(Struct, frozen=True, kw_only=True):
     """Of the ``ended`` subscriptions with a term that ended, ``renewed`` went on.
 
     Each counts once, by its last term in the window; ``*_minor`` is their MRR before.
@@ -290,8 +282,7 @@ class Renewals:
     renewed_minor: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waterfall:
+class Waterfall(Struct, frozen=True, kw_only=True):
     """What moved everybody's MRR in a window. Every part is a magnitude, 0 or more."""
 
     opening_minor: int
@@ -304,8 +295,7 @@ class Waterfall:
     closing_minor: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retention:
+class Retention(Struct, frozen=True, kw_only=True):
     """What the customers of a window's opening pay at its closing.
 
     ``kept`` of ``customers`` still pay. ``closing_minor`` is what these pay, without
@@ -341,8 +331,7 @@ class Retention:
         return Fraction(amount_minor, self.opening_minor)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Refusal:
+class Refusal(Struct, frozen=True, kw_only=True, order=True):
     """``object_id``'s ``field`` is ``value``, which cannot be valued."""
 
     customer: str

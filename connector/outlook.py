@@ -8,9 +8,10 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from connector.model import Kind
 from connector.money import format_minor, format_ratio, major
@@ -20,8 +21,7 @@ from connector.risks import Reason, Risk, at_risk_minor
 from connector.tables import markdown_table
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scheduled:
+class Scheduled(Struct, frozen=True, kw_only=True):
     """A movement that is to come: an end that is set, a discount that runs out."""
 
     day: date
@@ -30,8 +30,7 @@ class Scheduled:
     amount_minor: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class Outlook(Struct, frozen=True, kw_only=True):
     """``so_far`` is the running trailing-12 window with nothing more happening."""
 
     currency: str

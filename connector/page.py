@@ -8,12 +8,12 @@ time. Everything that comes from Stripe is escaped, and the page may load nothin
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
+from msgspec import Struct
 
 from connector.benchmarks import Benchmarks
 from connector.cohort_tables import CohortReport
@@ -43,16 +43,14 @@ MOST_SEGMENTS = 12  # that can be looked at by themselves; the table has all
 MOST_REFUSALS = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Largest:
+class Largest(Struct, frozen=True, kw_only=True):
     """The largest movements of the last period, and of the trailing twelve months."""
 
     period: list[Movement]
     trailing: list[Movement]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class Page(Struct, frozen=True, kw_only=True):
     """What a page shows beside the report's figures, by currency where there is any.
 
     The report's lines have trailing-12 windows and others. ``labels`` are what customers

@@ -4,8 +4,9 @@ Every amount comes from the ``Report``; here it only gets a text and a place.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from connector.benchmarks import Benchmarks
 from connector.model import Retention, WindowKind
@@ -43,8 +44,7 @@ class Card(NamedTuple):
     spark: str = ""  # a path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class View(Struct, frozen=True, kw_only=True):
     """Everything that is shown of one currency, or of one of its segments.
 
     ``segment`` is "" for all customers. ``headline`` is the last trailing-12 line, which

@@ -70,12 +70,6 @@ def parts(
         yield Part(customer, Cause(cause), amount_minor)
 
 
-def names(connection: sqlite3.Connection) -> dict[int, tuple[str, str]]:
-    """Each customer's id and display label, by key; the id where there is no label."""
-    rows = connection.execute("SELECT key, id, coalesce(label, id) FROM customers")
-    return {key: (id_, label) for key, id_, label in rows}
-
-
 _WORTH = """
     SELECT currency, subscription, sum(components.amount_minor)
     FROM live_movements JOIN components ON components.movement = live_movements.id

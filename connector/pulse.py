@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
-from connector import inbox, walks
+from msgspec import Struct
+
+from connector import horizon, inbox
 from connector.database import is_writable, open_database
 from connector.inbox import Depth
 
@@ -15,8 +16,7 @@ SYNC_AGE_S = 26 * 3_600
 LAG_S = 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pulse:
+class Pulse(Struct, frozen=True, kw_only=True):
     """``problems`` are in words; without any, the server is ready."""
 
     problems: tuple[str, ...]
@@ -30,7 +30,7 @@ def feel(path: Path, now_us: int, hindrances: Callable[[], Iterator[str]]) -> Pu
     """Look at the ledger. ``hindrances`` are what the server's threads report."""
     with closing(open_database(path)) as connection:
         depth = inbox.depth(connection)
-        synced_us = walks.last_synced_us(connection)
+        synced_us = horizon.last_synced_us(connection)
         writable = is_writable(connection)
     oldest_us = depth.oldest_us if depth.oldest_us is not None else now_us
     lag_s = max(now_us - oldest_us, 0) // 1_000_000

@@ -9,10 +9,11 @@ it, as weekends do.
 import csv
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+
+from msgspec import Struct
 
 from connector.errors import ConfigError, ConnectorError
 from connector.money import exponent
@@ -27,8 +28,7 @@ class MissingRate(ConnectorError):
     """The file has no rate for a currency on a day."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rates:
+class Rates(Struct, frozen=True, kw_only=True):
     """``quotes`` of each currency. ``per_euro`` says how they read (see the module)."""
 
     reporting: str

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from connector import agreements, ledger, mirror, positions, refusals, window_sums
+from connector import agreements, mirror, positions, posting, refusals, window_sums
+from connector.customers import Named, ids, keys_of
 from connector.database import (
     commits_of_others,
     put_setting,
@@ -22,8 +23,8 @@ from connector.derivation import Derived, derive
 from connector.errors import RulesDiffer
 from connector.histories import histories, profiles, rows_of
 from connector.history import Catalogue
-from connector.ledger import Named, Posted, Run, RunStart
 from connector.model import Flow, Refusal
+from connector.posting import Posted, Run, RunStart
 from connector.rules import Rules, differences
 from connector.sums import Account
 
@@ -186,7 +187,7 @@ def make_whole(connection: sqlite3.Connection) -> None:
         return
     with transaction(connection):
         window_sums.clear(connection)
-        every = (_account(connection, key) for key in positions.names(connection))
+        every = (_account(connection, key) for key in ids(connection))
         window_sums.replace(connection, [], every)
         put_setting(connection, window_sums.WHOLE, window_sums.FORMAT)
 
@@ -208,10 +209,10 @@ def _settle(
     customers = [each.customer for each in derived]
     known = profiles(connection, customers)
     named = {c: Named(p.label, p.country) for c, p in known.items()}
-    keys = ledger.keys_of(connection, {c: named.get(c, Named()) for c in customers})
+    keys = keys_of(connection, {c: named.get(c, Named()) for c in customers})
     stood = [_account(connection, keys[each.customer]) for each in derived]
     booked = {keys[each.customer]: each.movements for each in derived}
-    posted = ledger.settle_all(connection, run, booked)
+    posted = posting.settle_all(connection, run, booked)
     stands = []
     for each in derived:
         account = _as_account(keys[each.customer], each)

@@ -12,9 +12,11 @@ so that the two can hold each other to account.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from connector.charges import charges
 from connector.errors import Unvalued
@@ -47,8 +49,7 @@ class Part(NamedTuple):
     amount_minor: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """A customer's MRR in one currency, on both sides. No parts: nothing differs."""
 
     customer: str
@@ -69,8 +70,7 @@ class Row:
         return parts + abs(self.remainder_minor)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Booked:
+class Booked(Struct, frozen=True, kw_only=True):
     """What the ledger says of a customer: its MRR by currency, and what stands out.
 
     ``is_waiting``: it has not been derived from all that the mirror holds.
@@ -115,8 +115,7 @@ def reconcile(
     return [row for row in rows if row.parts or row.stripe_minor or row.ledger_minor]
 
 
-@dataclass(slots=True)
-class _Sum:
+class _Sum(Struct):
     """One currency while it is added up. ``copies_minor`` is what the mirror implies."""
 
     stripe_minor: int = 0
@@ -167,11 +166,11 @@ def _by_policy(
 def _on_the_way_to(policy: Policy) -> Iterator[tuple[str, Policy]]:
     """From Stripe's definition to the policy, one key after the other."""
     reached = STRIPES
-    switches = zip(fields(Policy), policy.settings(), strict=True)  # in the same order
-    for switch, key in switches:
-        wanted = getattr(policy, switch.name)
-        if wanted != getattr(reached, switch.name):
-            reached = replace(reached, **{switch.name: wanted})
+    same_order = zip(Policy.__struct_fields__, policy.settings(), strict=True)
+    for switch, key in same_order:
+        wanted = getattr(policy, switch)
+        if wanted != getattr(reached, switch):
+            reached = replace(reached, **{switch: wanted})
             yield key, reached
 
 
@@ -192,8 +191,7 @@ def _parts(found: _Sum, booked: Booked) -> Iterator[Part]:
         yield Part(Reason.REFUSED, ", ".join(dict.fromkeys(names)), left_minor)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Total:
+class Total(Struct, frozen=True, kw_only=True):
     """A currency's sums over all customers; ``explained`` by each reason."""
 
     currency: str

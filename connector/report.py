@@ -13,9 +13,11 @@ nothing is worked out twice.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 from connector.benchmarks import Assessment
 from connector.causes import Causes, Share
@@ -32,8 +34,7 @@ class Segment(NamedTuple):
     measured: Measured
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(Struct, frozen=True, kw_only=True):
     """One window's figures. ``complete`` is False while the ledger has not seen its end.
 
     ``reported`` are those its month was closed with, where they are others by now.
@@ -47,8 +48,7 @@ class Line:
     causes: Causes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CurrencyReport:
+class CurrencyReport(Struct, frozen=True, kw_only=True):
     """``is_total`` adds up all currencies in ``currency``.
 
     ``assessments`` judge the last trailing-12 line, if there is one.
@@ -65,8 +65,7 @@ class CurrencyReport:
         return f"all currencies in {code}" if self.is_total else code
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(Struct, frozen=True, kw_only=True):
     """``as_of`` None reads the ledger as it is now. ``today`` is its last known day.
 
     ``by`` names what ``Line.segments`` are, None where there are none. ``is_annual``:

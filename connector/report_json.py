@@ -3,11 +3,12 @@
 Amounts are whole minor units, ratios have six decimals, None is a ratio without a value.
 """
 
-from dataclasses import asdict
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 from typing import Any
+
+from msgspec.structs import asdict
 
 from connector.benchmarks import Assessment
 from connector.causes import Share

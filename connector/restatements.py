@@ -5,16 +5,16 @@ end add up to the change of its closing MRR, those before its beginning to its o
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from connector.model import Movement
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOf:
+class RunOf(Struct, frozen=True, kw_only=True):
     """The run that changed something; ``policy`` are its rules, and those before it."""
 
     id: int
@@ -24,8 +24,7 @@ class RunOf:
     policy_before: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """A movement that a run posted, or else retracted, for a ``reason``."""
 
     run: RunOf

@@ -6,7 +6,6 @@ happened and nothing else.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import date, tzinfo
 from enum import StrEnum
 from typing import NamedTuple
@@ -133,7 +132,7 @@ def as_scheduled(
             ended = msgspec.structs.replace(now, status="canceled", ended_at=end_s)
             last = Sighting(last.seen_s, ended)
         sightings[key] = (*before, last)
-    return replace(history, sightings=sightings)
+    return msgspec.structs.replace(history, sightings=sightings)
 
 
 def contracted(

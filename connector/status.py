@@ -1,16 +1,16 @@
 """What a sync did, as it is printed and left for monitoring."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from connector.model import Refusal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class Summary(Struct, frozen=True, kw_only=True):
     """One sync. ``mode`` is ``full`` or ``events``; ``why`` it was full unasked, or "".
 
     ``seen`` counts objects by kind. ``requests`` are those of this run; Stripe grants a
@@ -35,8 +35,7 @@ class Summary:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class Status(Struct, frozen=True, kw_only=True):
     """As the status file shows it. ``lag_s`` is how far the ledger was behind Stripe.
 
     None is never yet. ``failures`` counts those since the last success; ``error`` is the

@@ -12,9 +12,10 @@
 No fact holds a secret: a key is its kind and its last characters.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
+
+from msgspec import Struct
 
 FIRST_DAY = datetime(2011, 1, 1, 12, tzinfo=UTC)  # Stripe's first year
 LAST_YEAR = 2037  # as far as zones are written out
@@ -46,8 +47,7 @@ class Settings(NamedTuple):
     source: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
+class Key(Struct, frozen=True, kw_only=True):
     """``kind`` is sk, rk, pk or whsec, ``mode`` live or test; "" where it is neither.
 
     ``file_mode`` are the permission bits of its file, None where a variable holds it.
@@ -59,8 +59,7 @@ class Key:
     file_mode: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stripe:
+class Stripe(Struct, frozen=True, kw_only=True):
     """What answers told. ``trouble`` is a no for another reason than a permission.
 
     ``needed`` is how many permissions there are, ``missing`` the names of those it lacks.
@@ -79,8 +78,7 @@ class Stripe:
     zones_agree: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disk:
+class Disk(Struct, frozen=True, kw_only=True):
     """``folder`` is the ledger's; ``free_bytes`` None: it does not exist."""
 
     folder: str
@@ -89,8 +87,7 @@ class Disk:
     ledger_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ledger:
+class Ledger(Struct, frozen=True, kw_only=True):
     """``account`` is "demo" in the demo's; the next two name what is amiss.
 
     ``held_by`` is the sync that is at work, a trouble where the lock cannot be tried.
@@ -103,8 +100,7 @@ class Ledger:
     held_by: str | Trouble | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contents:
+class Contents(Struct, frozen=True, kw_only=True):
     """How long ago, in µs, by this machine's clock; None where there was none."""
 
     synced_ago_us: int | None
@@ -113,8 +109,7 @@ class Contents:
     is_syncing: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(Struct, frozen=True, kw_only=True):
     settings: Settings | Trouble
     variables: tuple[str, ...]
     key: Key | Trouble

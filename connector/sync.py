@@ -6,7 +6,7 @@ anywhere, the next run goes on, and all ways end in the same mirror.
 
 import logging
 
-from connector import copies, mirror, walks
+from connector import copies, horizon, mirror, walks
 from connector.database import transaction
 from connector.errors import LedgerUnusable
 from connector.intake import Intake
@@ -46,7 +46,7 @@ def sync(intake: Intake, *, full: bool = False) -> None:
         with transaction(intake.connection):
             walks.abandon_walk(intake.connection, walk)
         walk = None
-    read_until_us = walks.events_read_until_us(intake.connection)
+    read_until_us = horizon.events_read_until_us(intake.connection)
     if walk is not None:
         intake.met.resumed = True
         full_walk(intake, walk)
@@ -79,7 +79,7 @@ def full_walk(intake: Intake, walk: Walk) -> None:
     with transaction(connection):
         mirror.drop_unseen(connection, "invoice_items", since_s * 1_000_000)
         walks.finish_walk(connection, walk, intake.now_us())
-        walks.events_were_read(connection, read_until_us - UNSETTLED_S * 1_000_000)
+        horizon.events_were_read(connection, read_until_us - UNSETTLED_S * 1_000_000)
 
 
 def _ranges(intake: Intake, walk: Walk, stage: tuple[str, ...]) -> list[Range]:
@@ -98,7 +98,7 @@ def replay(intake: Intake, read_until_us: int) -> None:
     intake.read([Range(kind, since_s, to_s) for kind in _EVENTS])
     follow_events(intake, since_s)
     with transaction(intake.connection):
-        walks.events_were_read(intake.connection, max(until_us, read_until_us))
+        horizon.events_were_read(intake.connection, max(until_us, read_until_us))
 
 
 def _same_account(intake: Intake) -> None:

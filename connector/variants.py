@@ -5,18 +5,18 @@ call the window's retention. Nothing here feeds a report.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
 from math import prod
+
+from msgspec import Struct
 
 from connector.model import Flow, Retention, Waterfall, Window, WindowKind
 from connector.money import major
 from connector.retention import balances, measure, windows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class Ground(Struct, frozen=True, kw_only=True):
     """What the formulas are worked out from: one window of one currency.
 
     ``months`` are the window's months. ``fallen_minor`` adds up every step down of the

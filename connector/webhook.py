@@ -8,8 +8,8 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
@@ -23,8 +23,7 @@ MOST_BYTES = 1 << 20  # Stripe's events are a tenth of that at most
 READING_S = 10.0  # for the whole body: a slow sender may not hold a place forever
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
+class Door(Struct, frozen=True, kw_only=True):
     """What answering needs. ``keep`` returns once an event is durable: whether it is new.
 
     ``count`` is told the outcome: kept, duplicate, ignored, refused or failed.

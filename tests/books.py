@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from itertools import groupby
 
-from connector import ledger, window_sums
+from connector import posting, window_sums
+from connector.customers import key_of
 from connector.database import put_setting, transaction
-from connector.ledger import Posted, Run, RunStart
 from connector.model import Cause, Component, Evidence, Kind, Movement
 from connector.movements import classify
 from connector.periods import add_months
+from connector.posting import Posted, Run, RunStart
 
 FIRST = date(2024, 1, 15)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -106,7 +107,7 @@ def post(
     with transaction(connection):
         put_setting(connection, window_sums.WHOLE, "")  # only deriving keeps the sums
         for customer, own_movements in by_customer.items():
-            key = ledger.key_of(connection, customer, None, None)
-            done = ledger.settle(connection, run, key, own_movements)
+            key = key_of(connection, customer, None, None)
+            done = posting.settle(connection, run, key, own_movements)
             total = Posted(*map(sum, zip(total, done, strict=True)))
     return total

@@ -20,7 +20,15 @@ VOCABULARY = {"errors", "money", "periods", "model"}
 HISTORY = VOCABULARY | {"stripe_objects", "history"}
 EVIDENCE = HISTORY | {"charges"}
 FIGURES = VOCABULARY | {"retention", "metrics", "causes", "benchmarks", "report"}
-MIRRORED = {"stripe_objects", "ranges", "walks", "copies", "mirror", "database"}
+MIRRORED = {
+    "stripe_objects",
+    "ranges",
+    "walks",
+    "horizon",
+    "copies",
+    "mirror",
+    "database",
+}
 MAY_IMPORT = {
     # the vocabulary: pure, and knows nobody but itself
     "errors": set(),
@@ -99,12 +107,15 @@ MAY_IMPORT = {
     "schema": set(),
     "database": VOCABULARY | {"schema"},
     "walks": VOCABULARY | {"listings", "ranges"},
+    "horizon": set(),
     "copies": {"stripe_objects"},
     "refusals": VOCABULARY,
     "inbox": VOCABULARY,
     "histories": {"stripe_objects", "history"},
     "mirror": VOCABULARY | {"stripe_objects", "history", "histories"},
     "ledger": VOCABULARY,
+    "posting": VOCABULARY | {"ledger"},
+    "customers": set(),
     "closings": VOCABULARY | {"ledger", "restatements", "retention"},
     "positions": VOCABULARY | {"ledger"},
     "agreements": VOCABULARY,
@@ -128,7 +139,7 @@ MAY_IMPORT = {
     "rules": VOCABULARY,
     "recompute": HISTORY
     | {"rules", "derivation", "histories", "mirror"}
-    | {"refusals", "ledger", "database"}
+    | {"refusals", "posting", "customers", "database"}
     | {"agreements", "positions", "sums", "window_sums"},
     "comparison": HISTORY | {"rules", "switches", "timeline", "mirror"},
     # webhooks: the door, the thread that keeps, the thread that works off, the operator's
@@ -136,10 +147,10 @@ MAY_IMPORT = {
     "group_commit": VOCABULARY | {"inbox", "database"},
     "webhook": VOCABULARY | {"hints", "inbox", "signatures"},
     "arrivals": VOCABULARY
-    | {"listings", "inbox", "mirror", "walks", "database"}
+    | {"listings", "inbox", "mirror", "horizon", "database"}
     | {"rules", "recompute", "intake", "refresh"},
     "worker": VOCABULARY | {"inbox", "database", "rules", "arrivals"},
-    "pulse": VOCABULARY | {"inbox", "walks", "database"},
+    "pulse": VOCABULARY | {"inbox", "horizon", "database"},
     "prometheus": VOCABULARY | {"pulse"},
     "admin": VOCABULARY | {"pulse"},
     "server": VOCABULARY,
@@ -185,6 +196,7 @@ PURE = {
 }
 STORES = {
     *("schema", "database", "mirror", "histories", "copies", "walks", "refusals"),
+    *("horizon", "posting", "customers"),
     *("inbox", "ledger", "closings", "positions", "agreements", "window_sums"),
     "exports",
 }

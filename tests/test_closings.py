@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector import closings, ledger
+from connector import closings, customers, ledger, posting
 from connector.checks import restated_findings
 from connector.closings import Closing, Figures
 from connector.database import transaction
-from connector.ledger import Run, RunStart
 from connector.model import Retention, Waterfall, WindowKind
+from connector.posting import Run, RunStart
 from connector.restatements import lines, since, sum_minor
 from connector.retention import Measured, measure
 from tests.books import NOON, lived, moved, post
@@ -107,8 +107,8 @@ def test_a_run_that_outlives_a_closing_goes_on_as_another(
         if closes_first:
             close(db, FEB, NOON + HOUR)
         with transaction(db):
-            key = ledger.key_of(db, customer, None, None)
-            ledger.settle(db, run, key, lived(customer, "50 90"))
+            key = customers.key_of(db, customer, None, None)
+            posting.settle(db, run, key, lived(customer, "50 90"))
     runs = db.execute("SELECT id, started_at FROM runs ORDER BY id").fetchall()
     assert [number for number, _ in runs] == [1, 2]
     assert runs[1][1] > ledger.stamp(NOON + HOUR)

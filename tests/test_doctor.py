@@ -1,11 +1,12 @@
 """What the doctor says of each fact, and of real ledgers and a Stripe on loopback."""
 
+import dataclasses
 import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from connector import mirror, walks
 from connector.database import (
@@ -571,7 +573,7 @@ def test_a_key_that_may_not_read_the_account_is_no_fault(
 
 
 def test_a_key_nobody_knows(desk: Desk) -> None:
-    ran = examined(replace(desk, key="sk_live_51NobodyKnowsThisOne"))
+    ran = examined(dataclasses.replace(desk, key="sk_live_51NobodyKnowsThisOne"))
     assert amiss(ran) == {
         "key": "hint",
         "Stripe": "fault",
@@ -583,7 +585,7 @@ def test_a_key_nobody_knows(desk: Desk) -> None:
 
 
 def test_nobody_at_the_other_end(desk: Desk) -> None:
-    ran = examined(replace(desk, stripe="http://127.0.0.1:9"))
+    ran = examined(dataclasses.replace(desk, stripe="http://127.0.0.1:9"))
     of_stripe = ("permissions", "clock", "API version", "time zone")
     assert amiss(ran) == {"Stripe": "fault", **dict.fromkeys(of_stripe, "hint")}
     assert "no connection" in said(ran, "Stripe")
@@ -591,12 +593,12 @@ def test_nobody_at_the_other_end(desk: Desk) -> None:
 
 def test_a_test_key_is_pointed_out(desk: Desk, stripe: Served) -> None:
     stripe.key = "rk_test_51Sandbox00Castle"
-    ran = examined(replace(desk, key=stripe.key))
+    ran = examined(dataclasses.replace(desk, key=stripe.key))
     assert amiss(ran) == {"key mode": "hint"}
 
 
 def test_no_key(desk: Desk, stripe: Served) -> None:
-    ran = examined(replace(desk, key=None))
+    ran = examined(dataclasses.replace(desk, key=None))
     assert {n for n, mark in amiss(ran).items() if mark == "fault"} == {"key"}
     assert "not checked: see “key”" in said(ran, "permissions")
     assert stripe.requests == []
@@ -633,7 +635,7 @@ def test_a_key_taken_for_a_path_is_not_shown(desk: Desk) -> None:
 
 def elsewhen(shift_s: int) -> Fault:
     def fault(true: Reply, _: Reply | None) -> Reply:
-        return replace(
+        return dataclasses.replace(
             true, headers={"Date": formatdate(time.time() + shift_s, usegmt=True)}
         )
 
@@ -655,7 +657,7 @@ def test_a_clock_that_is_off(
 
 def test_an_answer_of_another_version(desk: Desk, stripe: Served) -> None:
     old = {"Stripe-Version": "2020-08-27"}
-    stripe.spoil(lambda _: lambda true, _before: replace(true, headers=old))
+    stripe.spoil(lambda _: lambda true, _before: dataclasses.replace(true, headers=old))
     ran = examined(desk)
     assert amiss(ran) == {"API version": "fault"}
     assert "2020-08-27" in said(ran, "API version")

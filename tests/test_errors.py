@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from connector import config, demo, errors, ledger, server, stripe_api
+from connector import config, customers, demo, errors, ledger, server, stripe_api
 from connector.cli import stripe_nrr
 from connector.database import exclusive_sync, open_database, put_setting
 from connector.demo import BundledAccount
@@ -199,7 +199,7 @@ def with_ledger(*words: str, walked: bool = True, account: str = "") -> None:
             walk(connection, Wire(shop(), SEEN))
             post(connection, [*lived("cus_1", "50"), *lived("cus_2", "60")])
             for number in (1, 2):
-                ledger.key_of(connection, f"cus_{number}", f"Ada {number}", None)
+                customers.key_of(connection, f"cus_{number}", f"Ada {number}", None)
         if account:
             put_setting(connection, "account", account)
     command(*words)

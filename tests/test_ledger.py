@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
@@ -10,11 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from connector import ledger
+from connector import customers, ledger
+from connector.customers import Account
 from connector.errors import LedgerConflict, LedgerUnusable
-from connector.ledger import Account, Posted, Wanted
+from connector.ledger import Wanted
 from connector.model import Kind, Movement, WindowKind
+from connector.posting import Posted
 from connector.retention import Measured, measure, windows
 from tests.books import NOON, lived, moved, movement, post
 from tests.ledgers import empty_ledger
@@ -406,23 +408,23 @@ def test_the_busiest_currency_comes_first(db: sqlite3.Connection) -> None:
 def test_a_customer_is_found_by_id_or_by_a_part_of_the_label(
     db: sqlite3.Connection,
 ) -> None:
-    ledger.key_of(db, "cus_1", "Ada's Engines", "GB")
-    ledger.key_of(db, "cus_2", "Babbage & Ada", None)
-    ledger.key_of(db, "cus_3", None, None)
-    assert ledger.find_customer(db, "cus_3") == [Account("cus_3", None)]
-    assert [a.id for a in ledger.find_customer(db, "ada")] == ["cus_1", "cus_2"]
-    assert ledger.find_customer(db, "nobody") == []
-    assert ledger.labels(db)["cus_3"] == "cus_3"
+    customers.key_of(db, "cus_1", "Ada's Engines", "GB")
+    customers.key_of(db, "cus_2", "Babbage & Ada", None)
+    customers.key_of(db, "cus_3", None, None)
+    assert customers.find_customer(db, "cus_3") == [Account("cus_3", None)]
+    assert [a.id for a in customers.find_customer(db, "ada")] == ["cus_1", "cus_2"]
+    assert customers.find_customer(db, "nobody") == []
+    assert customers.labels(db)["cus_3"] == "cus_3"
 
 
 def test_a_customer_keeps_its_key_when_its_label_changes(
     db: sqlite3.Connection,
 ) -> None:
-    key = ledger.key_of(db, "cus_1", "Ada", "GB")
-    assert ledger.key_of(db, "cus_1", "Ada Lovelace", "GB") == key
-    assert ledger.labels(db) == {"cus_1": "Ada Lovelace"}
-    assert ledger.key_of(db, "cus_1", None, None) == key
-    assert ledger.labels(db) == {"cus_1": "cus_1"}
+    key = customers.key_of(db, "cus_1", "Ada", "GB")
+    assert customers.key_of(db, "cus_1", "Ada Lovelace", "GB") == key
+    assert customers.labels(db) == {"cus_1": "Ada Lovelace"}
+    assert customers.key_of(db, "cus_1", None, None) == key
+    assert customers.labels(db) == {"cus_1": "cus_1"}
 
 
 # --- the views agree with the code ---

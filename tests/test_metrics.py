@@ -56,7 +56,7 @@ def test_the_metrics_of_a_month(metric: str, expected: Fraction) -> None:
 )  # fmt: skip
 def test_what_has_no_value_is_none(lives: list[str], without: set[str]) -> None:
     got = found(*lives)
-    none = {name for name in Metrics.__slots__ if getattr(got, name) is None}
+    none = {name for name in Metrics.__struct_fields__ if getattr(got, name) is None}
     assert none == without | {"renewal_rate", "renewal_rate_mrr"}
 
 

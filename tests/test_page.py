@@ -3,11 +3,11 @@
 import base64
 import hashlib
 import re
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from connector.benchmarks import Benchmarks
 from connector.cli_figures import Asked

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector import ledger, mirror
+from connector import customers, ledger, mirror
 from connector.database import put_setting, transaction
 from connector.demo import BundledAccount
 from connector.ledger import Wanted
@@ -110,7 +110,7 @@ def test_the_order_of_customers_does_not_matter(order: list[str]) -> None:
 
 def test_label_and_country_come_along(db: sqlite3.Connection) -> None:
     derive(db)
-    assert sorted(ledger.labels(db).values()) == sorted(
+    assert sorted(customers.labels(db).values()) == sorted(
         it["name"] for it in shop().objects["customers"]
     )
 

@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector import walks
+from connector import horizon
 from connector.demo import BundledAccount
 from connector.errors import LedgerUnusable, StripeRefused
 from connector.stripe_objects import Invoice, Price, Subscription, decode
@@ -258,15 +258,15 @@ def test_a_replay_that_fails_reads_its_events_again(
     db: sqlite3.Connection, shop: Shop
 ) -> None:
     shop.after(HOUR).grow(2)
-    until_us = walks.events_read_until_us(db)
+    until_us = horizon.events_read_until_us(db)
     path = f"/v1/subscriptions/{shop.sub.id}"
     shop.after(60)
     with pytest.raises(StripeRefused):
         walk(db, Wire(shop.account(), shop.now_s, forbidden=path), full=False)
-    assert walks.events_read_until_us(db) == until_us
+    assert horizon.events_read_until_us(db) == until_us
     caught_up(db, shop.after(20 * DAY), shop.account())
     assert amounts(db) == [1_000, 2_000]
-    assert walks.events_read_until_us(db) == (shop.now_s - 10) * 1_000_000
+    assert horizon.events_read_until_us(db) == (shop.now_s - 10) * 1_000_000
 
 
 def test_an_event_of_another_version_is_still_a_hint(

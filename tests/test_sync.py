@@ -5,7 +5,6 @@ import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,8 +12,9 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from connector import ledger, mirror, walks
+from connector import customers, horizon, ledger, mirror, walks
 from connector.database import open_database, transaction
 from connector.demo import BundledAccount, bundled_folder
 from connector.errors import StripeRefused
@@ -73,7 +73,7 @@ def test_a_walk_stores_the_whole_account(db: sqlite3.Connection) -> None:
     assert sum(synced.seen.values()) == sum(map(len, held.values())) == synced.changed
     assert not synced.resumed
     assert synced.unreadable == []
-    assert walks.last_synced_us(db) == SEEN * 1_000_000
+    assert horizon.last_synced_us(db) == SEEN * 1_000_000
 
 
 def test_the_catalogue_comes_before_those_who_use_it(db: sqlite3.Connection) -> None:
@@ -131,7 +131,7 @@ def test_the_second_run_changes_nothing_and_posts_nothing(
     assert stored(db) == before
     assert second == first
     assert db.execute("SELECT count(*) FROM runs").fetchone() == (1,)
-    assert walks.last_synced_us(db) == (SEEN + 3_600) * 1_000_000
+    assert horizon.last_synced_us(db) == (SEEN + 3_600) * 1_000_000
 
 
 # --- the demo's account ---
@@ -202,7 +202,7 @@ def test_another_process_goes_on_with_the_file(tmp_path: Path) -> None:
 def test_an_unfinished_walk_is_not_yet_a_sync(db: sqlite3.Connection) -> None:
     with pytest.raises(Unplugged):
         walk(db, Wire(shop(), SEEN, unplug_after=8))
-    assert walks.last_synced_us(db) is None
+    assert horizon.last_synced_us(db) is None
 
 
 def test_a_refusal_half_way_keeps_what_was_fetched(db: sqlite3.Connection) -> None:
@@ -387,7 +387,7 @@ def test_a_deleted_customer_leaves_but_keeps_its_past() -> None:
         account = changed(changed(business.now(), "customers", stub), "events", gone)
         _, known = sync(db, Wire(account, SEEN + DAY + 60))
         assert [m.kind for m in known.movements] == ["new", "churn"]
-        assert ledger.labels(db) == {ada: ada}  # the name is forgotten
+        assert customers.labels(db) == {ada: ada}  # the name is forgotten
 
 
 def test_an_event_that_cannot_be_read_is_named_and_the_rest_goes_on(

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector import ledger, mirror
+from connector import customers, ledger, mirror, posting
 from connector.database import open_database, transaction
 from connector.demo import BundledAccount
 from connector.errors import RulesDiffer
-from connector.ledger import ONE_TICK, Run, RunStart, Wanted
+from connector.ledger import Wanted
 from connector.model import Movement
 from connector.periods import instant
+from connector.posting import ONE_TICK, Run, RunStart
 from connector.recompute import BATCH, adopt, recompute
 from connector.stripe_objects import Price, Product
 from tests.billing import DAY, Account, add_months
@@ -206,8 +207,8 @@ def test_every_past_moment_shows_one_state_of_the_ledger(
         states: list[list[Movement]] = []
         for name, life in turns:
             with transaction(db):
-                key = ledger.key_of(db, "cus_1", None, None)
-                ledger.settle(db, runs[name], key, lived("cus_1", life))
+                key = customers.key_of(db, "cus_1", None, None)
+                posting.settle(db, runs[name], key, lived("cus_1", life))
             states.append(live(db))
         stamps = [at for (at,) in db.execute("SELECT started_at FROM runs ORDER BY id")]
         assert stamps == sorted(stamps)

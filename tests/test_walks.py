@@ -7,7 +7,7 @@ from datetime import date
 import msgspec
 import pytest
 
-from connector import copies, mirror, walks
+from connector import copies, horizon, mirror, walks
 from connector.listings import Place
 from connector.ranges import Range
 from connector.stripe_objects import (
@@ -46,10 +46,10 @@ def test_a_walk_is_taken_up_until_it_is_finished(db: sqlite3.Connection) -> None
     assert walks.unfinished_walk(db) is None
     walk = walks.begin_walk(db, 1 * S)
     assert walks.unfinished_walk(db) == walk
-    assert walks.last_synced_us(db) is None
+    assert horizon.last_synced_us(db) is None
     walks.finish_walk(db, walk, 2 * S)
     assert walks.unfinished_walk(db) is None
-    assert walks.last_synced_us(db) == 1 * S
+    assert horizon.last_synced_us(db) == 1 * S
 
 
 def test_a_walk_that_was_given_up_leaves_nothing(db: sqlite3.Connection) -> None:
@@ -57,7 +57,7 @@ def test_a_walk_that_was_given_up_leaves_nothing(db: sqlite3.Connection) -> None
     walks.keep_ranges(db, walk, [Range("invoices")])
     walks.abandon_walk(db, walk)
     assert walks.unfinished_walk(db) is None
-    assert walks.last_synced_us(db) is None
+    assert horizon.last_synced_us(db) is None
 
 
 def test_ranges_are_one_kind_s_of_one_walk(db: sqlite3.Connection) -> None:
@@ -95,18 +95,18 @@ def test_a_range_goes_on_where_it_was_left(db: sqlite3.Connection) -> None:
 def test_the_ledger_knows_until_the_last_event_that_was_followed(
     db: sqlite3.Connection,
 ) -> None:
-    assert walks.events_read_until_us(db) is None
+    assert horizon.events_read_until_us(db) is None
     walks.finish_walk(db, walks.begin_walk(db, 1 * S), 2 * S)
-    walks.events_were_read(db, 5 * S)
-    walks.events_were_read(db, 9 * S)
-    assert walks.events_read_until_us(db) == walks.last_synced_us(db) == 9 * S
+    horizon.events_were_read(db, 5 * S)
+    horizon.events_were_read(db, 9 * S)
+    assert horizon.events_read_until_us(db) == horizon.last_synced_us(db) == 9 * S
 
 
 def test_reads_add_up_by_day(db: sqlite3.Connection) -> None:
     for day, reads in ((1, 10), (2, 20), (2, 5), (3, 40)):
-        walks.count_reads(db, date(2026, 5, day), reads)
-    assert walks.reads_since(db, date(2026, 5, 2)) == 65
-    assert walks.reads_since(db, date(2026, 6, 1)) == 0
+        horizon.count_reads(db, date(2026, 5, day), reads)
+    assert horizon.reads_since(db, date(2026, 5, 2)) == 65
+    assert horizon.reads_since(db, date(2026, 6, 1)) == 0
 
 
 # --- what the copies are ---

@@ -12,25 +12,27 @@ from typing import NamedTuple
 from connector.model import Plan, Term, Window
 
 
-def put(
-    connection: sqlite3.Connection,
-    customer: int,
-    terms: Sequence[Term],
-    plans: Sequence[Plan],
+def put_terms(
+    connection: sqlite3.Connection, customer: int, terms: Sequence[Term]
 ) -> None:
-    """Replace what is known of one customer; inside the caller's transaction."""
-    if terms_of(connection, customer) != list(terms):
-        connection.execute("DELETE FROM terms WHERE customer = ?", [customer])
-        connection.executemany(
-            "INSERT INTO terms VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    *(t.customer, t.subscription, str(t.day), t.currency),
-                    *(t.before_minor, t.after_minor),
-                )
-                for t in terms
-            ],
-        )
+    """Replace one customer's; inside the caller's transaction."""
+    connection.execute("DELETE FROM terms WHERE customer = ?", [customer])
+    connection.executemany(
+        "INSERT INTO terms VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (
+                *(t.customer, t.subscription, str(t.day), t.currency),
+                *(t.before_minor, t.after_minor),
+            )
+            for t in terms
+        ],
+    )
+
+
+def put_plans(
+    connection: sqlite3.Connection, customer: int, plans: Sequence[Plan]
+) -> None:
+    """Replace one customer's, where they are others; inside the caller's transaction."""
     if plans_of(connection, customer) != list(plans):
         connection.execute("DELETE FROM plans WHERE customer = ?", [customer])
         connection.executemany(

@@ -27,7 +27,7 @@ from connector.errors import (
 from connector.inbox import Waiting
 from connector.intake import TABLES, Intake
 from connector.listings import Named
-from connector.recompute import check_rules, is_adopting, recompute
+from connector.recompute import Shared, check_rules, is_adopting, recompute
 from connector.refresh import refresh
 from connector.rules import Rules
 
@@ -59,6 +59,7 @@ class Work(Struct, frozen=True, kw_only=True):
     now_us: Callable[[], int]
     count: Callable[[str, str], None] = lambda _type, _outcome: None
     timed: Callable[[float], None] = lambda _seconds: None
+    shared: Shared = field(default_factory=Shared)
 
 
 class _Met(Struct):
@@ -97,7 +98,7 @@ def work_off(connection: sqlite3.Connection, rules: Rules, work: Work) -> int:
     met = _fetched(connection, events, work)
     began_s = time.monotonic()
     owners = set().union(*met.owners.values())
-    underivable = _derived(connection, rules, owners, work.now_us())
+    underivable = _derived(connection, rules, owners, work)
     if owners:
         work.timed(time.monotonic() - began_s)
     outcomes = [(event, _outcome(event, met, underivable)) for event in events]
@@ -159,7 +160,7 @@ def _refreshed(intake: Intake, names: Sequence[Named]) -> dict[Named, set[str]]:
 
 
 def _derived(
-    connection: sqlite3.Connection, rules: Rules, customers: set[str], now_us: int
+    connection: sqlite3.Connection, rules: Rules, customers: set[str], work: Work
 ) -> Mapping[str, str]:
     """Derive who is marked of them; return who could not be, and why.
 
@@ -167,8 +168,10 @@ def _derived(
     """
 
     def derive(some: Iterable[str]) -> None:
-        now = datetime.fromtimestamp(now_us / 1_000_000, tz=UTC)
-        recompute(connection, rules, cause="webhook", now=now, only=some)
+        now = datetime.fromtimestamp(work.now_us() / 1_000_000, tz=UTC)
+        recompute(
+            connection, rules, cause="webhook", now=now, only=some, shared=work.shared
+        )
 
     try:
         derive(customers)

@@ -14,7 +14,7 @@ from connector.cli_figures import known_ledger
 from connector.cli_output import MonthParam, format_option, write
 from connector.closings import Closing, Figures
 from connector.columns import Table, to_text
-from connector.database import transaction
+from connector.database import make_durable, transaction
 from connector.errors import NothingFound, NotOverYet
 from connector.footnotes import policy_sentence
 from connector.money import format_minor, format_ratio
@@ -40,10 +40,12 @@ def close(shell: Shell, month: date, form: str) -> None:
     Example:
       stripe-nrr close 2026-03 && stripe-nrr report --to 2026-03
     """  # noqa: D301
-    with closing(shell.ledger()) as connection, transaction(connection):
-        before = {each.month: each for each in closings.known(connection)}
-        closed = before.get(month) or _close(connection, shell, month)
-        kept = [each for of, each in closings.figures(connection) if of == month]
+    with closing(shell.ledger()) as connection:
+        make_durable(connection)
+        with transaction(connection):
+            before = {each.month: each for each in closings.known(connection)}
+            closed = before.get(month) or _close(connection, shell, month)
+            kept = [each for of, each in closings.figures(connection) if of == month]
     if form == "json":
         write(json.dumps(_as_json(closed, kept, was_closed=month in before)), None)
     else:

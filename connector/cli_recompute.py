@@ -6,7 +6,7 @@ from contextlib import closing
 import click
 from msgspec.structs import asdict
 
-from connector import mirror, window_sums
+from connector import mirror, refusals, window_sums
 from connector.cli import Shell, rules_of
 from connector.cli_output import format_option, progress_shown, write
 from connector.database import put_setting, transaction
@@ -49,14 +49,15 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
                 now=shell.moment(connection),
                 progress=lambda done, whole: progress("deriving", done, whole),
             )
+        refused = refusals.known(connection)
     figures = {
         "customers": derived.customers,
         "movements": derived.movements,
         "retractions": derived.retractions,
-        "refused": [asdict(refusal) for refusal in derived.refusals],
+        "refused": [asdict(refusal) for refusal in refused],
     }
     text = (
         f"{derived.customers:,} customers derived, {derived.movements:,} movements posted, "
-        f"{derived.retractions:,} retracted, {len(derived.refusals):,} objects not valued."
+        f"{derived.retractions:,} retracted, {len(refused):,} objects not valued."
     )
     write(json.dumps(figures, indent=2) if form == "json" else text, None)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from connector import copies, horizon
+from connector import copies, horizon, refusals
 from connector.cli import Shell, rules_of
 from connector.cli_ledger import connected, held_ledger, keeping_of
 from connector.cli_output import DurationParam, format_option, progress_shown, write
@@ -210,7 +210,7 @@ class _Job:
             customers=derived.customers,
             movements=derived.movements,
             retractions=derived.retractions,
-            refused=derived.refusals,
+            refused=refusals.known(connection),
             requests=spent.requests,
             retries=spent.retries,
             limited=spent.limited,

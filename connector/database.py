@@ -59,6 +59,9 @@ def open_database(path: Path | str, *, create: bool = False) -> sqlite3.Connecti
 def _prepare(connection: sqlite3.Connection, path: Path | str) -> None:
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     connection.execute("PRAGMA foreign_keys = ON")
+    # A commit survives the end of the process; after a loss of power the file is what it
+    # was some commits ago, whole, and whatever is missing is fetched and derived again.
+    connection.execute("PRAGMA synchronous = NORMAL")
     if _recognised(connection, path) == MIGRATIONS.keys():
         return
     connection.execute("PRAGMA journal_mode = WAL")
@@ -172,10 +175,9 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def commits_of_others(connection: sqlite3.Connection) -> int:
-    """A number that is another one whenever another connection has committed."""
-    [version] = connection.execute("PRAGMA data_version").fetchone()
-    return int(version)
+def make_durable(connection: sqlite3.Connection) -> None:
+    """Let a commit return only once it would survive the loss of power."""
+    connection.execute("PRAGMA synchronous = FULL")
 
 
 def checkpoint(connection: sqlite3.Connection) -> None:
@@ -261,6 +263,11 @@ def sync_at_work(path: Path) -> str | None:
     except sqlite3.Error as error:
         raise _unusable(lock_path, error) from error
     return None
+
+
+def marks(count: int) -> str:
+    """``(?1, ?2)``: a place for each value, numbered so that the whole can stand twice."""
+    return f"({', '.join(f'?{n}' for n in range(1, count + 1))})"
 
 
 def setting(connection: sqlite3.Connection, name: str) -> str | None:

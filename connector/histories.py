@@ -3,11 +3,11 @@
 A kind of object is one query for all of them: give tens or a few hundred at a time.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
+from connector.database import marks
 from connector.history import Catalogue, History, Sighting
 from connector.stripe_objects import (
     Customer,
@@ -37,17 +37,18 @@ class Rows(NamedTuple):
     events: Dated
 
 
-_ANY = "(SELECT value FROM json_each(?1))"  # any number of ids as one parameter
-
-
 def rows_of(
     connection: sqlite3.Connection, customers: Mapping[str, Sequence[str]]
 ) -> Rows:
     """``customers``: each with the ids whose objects are its own; none: no history."""
     ids = [each for own in customers.values() for each in own]
+    found = connection.execute(
+        f"SELECT id, body FROM stripe_customers WHERE id IN {marks(len(ids))}",  # noqa: S608
+        ids,
+    )
     return Rows(
         customers=customers,
-        profiles=_profiles(connection, ids),
+        profiles=dict(found.fetchall()),
         looks=_looks(connection, ids),
         invoices=_dated(connection, "invoices", ids),
         pending=_dated(connection, "invoice_items", ids),
@@ -55,12 +56,10 @@ def rows_of(
     )
 
 
-def profiles(
-    connection: sqlite3.Connection, customers: Sequence[str]
-) -> dict[str, Customer]:
-    """Those of the customers that the list ever showed, as stored."""
-    found = _profiles(connection, customers)
-    return {customer: decode(text, Customer) for customer, text in found.items()}
+def profile(rows: Rows, customer: str) -> Customer | None:
+    """As stored (label, country, own discount); None where the list never showed it."""
+    text = rows.profiles.get(customer)
+    return None if text is None else decode(text, Customer)
 
 
 def histories(rows: Rows, shared: Catalogue) -> Iterator[History]:
@@ -70,33 +69,23 @@ def histories(rows: Rows, shared: Catalogue) -> Iterator[History]:
     memory and half as much time again.
     """
     for customer, ids in rows.customers.items():
-        text = rows.profiles.get(customer)
+        itself = profile(rows, customer)
         yield History(
             customer=customer,
             sightings=_sightings(rows.looks, ids),
             invoices=_together(rows.invoices, ids, Invoice),
             pending=_together(rows.pending, ids, InvoiceItem),
             events=_together(rows.events, ids, Event),
-            discount=None if text is None else decode(text, Customer).discount,
+            discount=None if itself is None else itself.discount,
             catalogue=shared,
         )
-
-
-def _profiles(
-    connection: sqlite3.Connection, customers: Sequence[str]
-) -> dict[str, bytes]:
-    rows = connection.execute(
-        f"SELECT id, body FROM stripe_customers WHERE id IN {_ANY}",  # noqa: S608
-        [json.dumps(customers)],
-    )
-    return dict(rows.fetchall())
 
 
 def _dated(connection: sqlite3.Connection, kind: str, ids: Sequence[str]) -> Dated:
     rows = connection.execute(
         "SELECT customer, created_s, id, body"  # noqa: S608
-        f" FROM stripe_{kind} WHERE customer IN {_ANY}",
-        [json.dumps(ids)],
+        f" FROM stripe_{kind} WHERE customer IN {marks(len(ids))}",
+        ids,
     )
     found: Dated = {}
     for customer, created_s, key, text in rows:
@@ -104,20 +93,21 @@ def _dated(connection: sqlite3.Connection, kind: str, ids: Sequence[str]) -> Dat
     return found
 
 
-_LOOKS = f"""
+_LOOKS = """
     SELECT customer, stripe_subscriptions.id, version.seen_s, version.body
     FROM stripe_subscriptions JOIN subscription_versions AS version
       ON version.subscription = stripe_subscriptions.id
-    WHERE customer IN {_ANY}
+    WHERE customer IN {ids}
     UNION ALL
-    SELECT customer, id, seen_s, body FROM stripe_subscriptions WHERE customer IN {_ANY}
+    SELECT customer, id, seen_s, body FROM stripe_subscriptions WHERE customer IN {ids}
     ORDER BY 1, 2, 3
-"""  # noqa: S608
+"""
 
 
 def _looks(connection: sqlite3.Connection, ids: Sequence[str]) -> Looks:
     found: Looks = {}
-    for customer, key, seen_s, text in connection.execute(_LOOKS, [json.dumps(ids)]):
+    rows = connection.execute(_LOOKS.format(ids=marks(len(ids))), ids)
+    for customer, key, seen_s, text in rows:
         found.setdefault(customer, []).append((key, seen_s, text))
     return found
 

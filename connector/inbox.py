@@ -10,6 +10,8 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from connector.database import make_durable
+
 SECOND_US = 1_000_000
 TRIES = 8
 PAUSES_S = (1, 5, 30, 120, 600, 1_800, 3_600)  # between the tries: two hours in all
@@ -43,7 +45,7 @@ def prepare_to_keep(connection: sqlite3.Connection) -> None:
     Moving the log into the file is left to others: nobody waits here for more than a
     commit.
     """
-    connection.execute("PRAGMA synchronous = FULL")
+    make_durable(connection)
     connection.execute("PRAGMA busy_timeout = 0")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
 

@@ -10,7 +10,9 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from connector.histories import histories, profiles, rows_of
+from connector import histories
+from connector.database import put_setting, setting
+from connector.histories import rows_of
 from connector.history import Catalogue, History
 from connector.stripe_objects import (
     Base,
@@ -28,6 +30,8 @@ from connector.stripe_objects import (
 
 T = TypeVar("T")
 _SHARED = ("products", "prices", "coupons")
+# The setting that counts the changes of what is shared.
+CATALOGUE = "catalogue"
 
 
 class Stored(NamedTuple):
@@ -70,8 +74,9 @@ def put(
             dirty.append((old.customer,))
     _write(connection, kind, rows, untouched)
     _mark(connection, dirty)
-    if kind in _SHARED:
+    if kind in _SHARED and rows:
         _mark_users(connection, [row.id for row in rows])
+        put_setting(connection, CATALOGUE, str(catalogue_version(connection) + 1))
     return len(rows)
 
 
@@ -264,9 +269,17 @@ def waiting(connection: sqlite3.Connection, now_s: int) -> set[str]:
 def clear(connection: sqlite3.Connection, customer: str, due_s: int | None) -> None:
     """The customer has been derived; look again at ``due_s``, if ever."""
     connection.execute("DELETE FROM dirty_customers WHERE customer = ?", [customer])
-    connection.execute("DELETE FROM due_customers WHERE customer = ?", [customer])
-    if due_s is not None:
-        connection.execute("INSERT INTO due_customers VALUES (?, ?)", [customer, due_s])
+    if due_s is None:
+        connection.execute("DELETE FROM due_customers WHERE customer = ?", [customer])
+    else:
+        connection.execute(_DUE, [customer, due_s])
+
+
+_DUE = """
+    INSERT INTO due_customers VALUES (?, ?)
+    ON CONFLICT (customer) DO UPDATE SET due_s = excluded.due_s
+    WHERE due_s <> excluded.due_s
+"""
 
 
 def catalogue(connection: sqlite3.Connection) -> Catalogue:
@@ -276,6 +289,11 @@ def catalogue(connection: sqlite3.Connection) -> Catalogue:
         coupons=dict(_all(connection, "coupons", Coupon)),
         products=dict(_all(connection, "products", Product)),
     )
+
+
+def catalogue_version(connection: sqlite3.Connection) -> int:
+    """Another one whenever a price, a coupon or a product has come or changed."""
+    return int(setting(connection, CATALOGUE) or 0)
 
 
 def _all(
@@ -337,13 +355,14 @@ def history(
     former: Sequence[str] = (),
 ) -> History:
     """Everything the mirror holds of one customer and its former ids, oldest first."""
-    [found] = histories(rows_of(connection, {customer: (customer, *former)}), shared)
+    rows = rows_of(connection, {customer: (customer, *former)})
+    [found] = histories.histories(rows, shared)
     return found
 
 
 def profile(connection: sqlite3.Connection, customer: str) -> Customer | None:
     """The customer as stored (label, country); None where the list never showed it."""
-    return profiles(connection, [customer]).get(customer)
+    return histories.profile(rows_of(connection, {customer: (customer,)}), customer)
 
 
 def drop_unseen(

@@ -6,12 +6,13 @@ read as it was at any time.
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from msgspec import Struct
 
+from connector.database import marks
 from connector.errors import LedgerConflict
 from connector.ledger import components_of, movement_of, stamp
 from connector.model import Movement
@@ -83,6 +84,10 @@ def newest_closing(connection: sqlite3.Connection) -> str | None:
     return None if found is None else str(found)
 
 
+# A live movement and its id.
+Standing = list[tuple[int, Movement]]
+
+
 def settle(
     connection: sqlite3.Connection, run: Run, key: int, derived: Sequence[Movement]
 ) -> Posted:
@@ -91,33 +96,35 @@ def settle(
     What is the same stays untouched, so settling twice is settling once. Runs inside the
     caller's transaction.
     """
-    return settle_all(connection, run, {key: derived})
+    return settle_against(
+        connection, run, key, standing(connection, [key])[key], derived
+    )
 
 
-def settle_all(
-    connection: sqlite3.Connection, run: Run, derived: Mapping[int, Sequence[Movement]]
+def settle_against(
+    connection: sqlite3.Connection,
+    run: Run,
+    key: int,
+    stood: Standing,
+    derived: Sequence[Movement],
 ) -> Posted:
-    """The same of several customers; what stands of all of them is read at once."""
-    standing = _standing(connection, list(derived))
-    posted = retracted = 0
-    for key, movements in derived.items():
-        offered = {(m.currency, m.day): m for m in movements}
-        assert len(offered) == len(movements), "two movements on one day"
-        for movement_id, booked in standing.get(key, ()):
-            place = (booked.currency, booked.day)
-            reason = _difference(booked, offered.get(place))
-            if reason is None:
-                del offered[place]
-                continue
-            connection.execute(
-                "INSERT INTO retractions VALUES (?, ?, ?)",
-                [movement_id, run.id(), reason],
-            )
-            retracted += 1
-        for movement in sorted(offered.values(), key=lambda m: (m.day, m.currency)):
-            _post(connection, run.id(), key, movement)
-            posted += 1
-    return Posted(posted, retracted)
+    """The same, where what stands was read in this transaction."""
+    offered = {(m.currency, m.day): m for m in derived}
+    assert len(offered) == len(derived), "two movements on one day"
+    retracted = 0
+    for movement_id, booked in stood:
+        place = (booked.currency, booked.day)
+        reason = _difference(booked, offered.get(place))
+        if reason is None:
+            del offered[place]
+            continue
+        connection.execute(
+            "INSERT INTO retractions VALUES (?, ?, ?)", [movement_id, run.id(), reason]
+        )
+        retracted += 1
+    for movement in sorted(offered.values(), key=lambda m: (m.day, m.currency)):
+        _post(connection, run.id(), key, movement)
+    return Posted(len(offered), retracted)
 
 
 def _difference(booked: Movement, offered: Movement | None) -> str | None:
@@ -193,19 +200,21 @@ _STANDING = """
     SELECT movements.customer, movements.id, customers.id, currency, day, kind,
            amount_minor, before_minor, after_minor
     FROM movements JOIN customers ON customers.key = movements.customer
-    WHERE movements.customer IN (SELECT value FROM json_each(?)) AND NOT EXISTS
+    WHERE movements.customer IN {keys} AND NOT EXISTS
           (SELECT 1 FROM retractions WHERE movement = movements.id)
+    ORDER BY currency, day
 """
 
 
-def _standing(
+def standing(
     connection: sqlite3.Connection, keys: Sequence[int]
-) -> dict[int, list[tuple[int, Movement]]]:
-    """Each customer's live movements with their ids."""
-    rows = connection.execute(_STANDING, [json.dumps(keys)]).fetchall()
+) -> dict[int, Standing]:
+    """Each customer's live movements, by currency, then day."""
+    query = _STANDING.format(keys=marks(len(keys)))
+    rows = connection.execute(query, keys).fetchall()
     parts = components_of(connection, [row[1] for row in rows])
-    found: dict[int, list[tuple[int, Movement]]] = {}
+    found: dict[int, Standing] = {key: [] for key in keys}
     for key, *row in rows:
         booked = movement_of(tuple(row), parts.get(row[0], ()))
-        found.setdefault(key, []).append((row[0], booked))
+        found[key].append((row[0], booked))
     return found

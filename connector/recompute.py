@@ -7,23 +7,22 @@ anywhere, it leaves whole customers done and the others marked.
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from connector import agreements, mirror, positions, posting, refusals, window_sums
 from connector.customers import Named, ids, keys_of
 from connector.database import (
-    commits_of_others,
     put_setting,
     setting,
     transaction,
 )
 from connector.derivation import Derived, derive
 from connector.errors import RulesDiffer
-from connector.histories import histories, profiles, rows_of
+from connector.histories import Rows, histories, profile, rows_of
 from connector.history import Catalogue
-from connector.model import Flow, Refusal
+from connector.model import Flow, Movement, Term
 from connector.posting import Posted, Run, RunStart
 from connector.rules import Rules, differences
 from connector.sums import Account
@@ -35,6 +34,8 @@ DERIVATION = "1"
 # Customers a transaction: a commit costs as much as deriving a few, and a webhook that
 # comes meanwhile waits for the end of it.
 BATCH = 25
+# Customers counted at a time where nobody else is waiting for them.
+MANY = 1_000
 # Between transactions: without it nobody else would ever get to write.
 GIVE_WAY_S = 0.002
 
@@ -43,7 +44,6 @@ class Recomputed(NamedTuple):
     customers: int
     movements: int
     retractions: int
-    refusals: list[Refusal]
 
 
 def adopt(connection: sqlite3.Connection, rules: Rules) -> str | None:
@@ -110,11 +110,13 @@ def recompute(
     now: datetime,
     only: Iterable[str] | None = None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
+    shared: "Shared | None" = None,
 ) -> Recomputed:
     """Derive every dirty customer, or those of ``only``, and settle the ledger.
 
     Others may do the same meanwhile: whoever comes second finds a customer unmarked and
     leaves it. ``progress`` is told how many of how many are done, after each transaction.
+    ``shared`` spares reading the catalogue, where it is the same as at the last call.
     Raises ``RulesDiffer`` once the rules are no longer the ones in force.
     """
     now_s = int(now.timestamp())
@@ -134,14 +136,16 @@ def recompute(
     total = Posted(0, 0)
     done = 0
     make_whole(connection)
-    shared = _Shared(connection)
+    shared = shared or Shared()
     for first in range(0, len(waiting), BATCH):
         batch = waiting[first : first + BATCH]
         with transaction(connection):
             check_rules(connection, rules)
             ours = _ids(rules, _not_yet_derived(connection, rules, batch))
-            known = histories(rows_of(connection, ours), shared.catalogue())
-            posted = _settle(connection, run, derive(known, rules, now_s))
+            rows = rows_of(connection, ours)
+            known = histories(rows, shared.catalogue(connection))
+            derived = derive(known, rules, now_s)
+            posted = _settle(connection, run, derived, _named(rows))
             total = Posted(*map(sum, zip(total, posted, strict=True)))
         done += len(batch)
         if done < len(waiting):
@@ -150,23 +154,22 @@ def recompute(
     if only is None and is_adopting(connection):
         with transaction(connection):
             put_setting(connection, ADOPTING, "")
-    return Recomputed(done, *total, refusals.known(connection))
+    return Recomputed(done, *total)
 
 
-class _Shared:
-    """The catalogue, read again whenever another process may have changed it."""
+class Shared:
+    """The catalogue as last read, for one recompute after the other."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._read_at: int | None = None
+    def __init__(self) -> None:
+        self._version: int | None = None
         self._catalogue = Catalogue()
 
-    def catalogue(self) -> Catalogue:
-        """Asked for inside the transaction that derives by it."""
-        version = commits_of_others(self._connection)
-        if version != self._read_at:
-            self._catalogue = mirror.catalogue(self._connection)
-            self._read_at = version
+    def catalogue(self, connection: sqlite3.Connection) -> Catalogue:
+        """As it is now; asked for inside the transaction that derives by it."""
+        version = mirror.catalogue_version(connection)
+        if version != self._version:
+            self._catalogue = mirror.catalogue(connection)
+            self._version = version
         return self._catalogue
 
 
@@ -187,12 +190,16 @@ def make_whole(connection: sqlite3.Connection) -> None:
         return
     with transaction(connection):
         window_sums.clear(connection)
-        every = (_account(connection, key) for key in ids(connection))
-        window_sums.replace(connection, [], every)
+        keys = list(ids(connection))
+        for first in range(0, len(keys), MANY):
+            some = keys[first : first + MANY]
+            window_sums.replace(
+                connection, [], [_booked(connection, key) for key in some]
+            )
         put_setting(connection, window_sums.WHOLE, window_sums.FORMAT)
 
 
-def _account(connection: sqlite3.Connection, key: int) -> Account:
+def _booked(connection: sqlite3.Connection, key: int) -> Account:
     flows = positions.flows_of(connection, key)
     return Account(tuple(flows), tuple(agreements.terms_of(connection, key)))
 
@@ -202,33 +209,47 @@ def _ids(rules: Rules, customers: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return {c: () if c in rules.merge else (c, *rules.also(c)) for c in customers}
 
 
+def _named(rows: Rows) -> dict[str, Named]:
+    """How each customer is shown, as its own object says."""
+    found = {customer: profile(rows, customer) for customer in rows.customers}
+    return {
+        customer: Named() if itself is None else Named(itself.label, itself.country)
+        for customer, itself in found.items()
+    }
+
+
 def _settle(
-    connection: sqlite3.Connection, run: Run, derived: Sequence[Derived]
+    connection: sqlite3.Connection,
+    run: Run,
+    derived: Sequence[Derived],
+    named: Mapping[str, Named],
 ) -> Posted:
     """Make the ledger, and what is kept beside it, say what was derived."""
-    customers = [each.customer for each in derived]
-    known = profiles(connection, customers)
-    named = {c: Named(p.label, p.country) for c, p in known.items()}
-    keys = keys_of(connection, {c: named.get(c, Named()) for c in customers})
-    stood = [_account(connection, keys[each.customer]) for each in derived]
-    booked = {keys[each.customer]: each.movements for each in derived}
-    posted = posting.settle_all(connection, run, booked)
-    stands = []
+    keys = keys_of(connection, named)
+    standing = posting.standing(connection, list(keys.values()))
+    total = Posted(0, 0)
+    changed = []
     for each in derived:
-        account = _as_account(keys[each.customer], each)
-        agreements.put(connection, keys[each.customer], account.terms, each.plans)
+        key = keys[each.customer]
+        terms = agreements.terms_of(connection, key)
+        before = _account(key, [movement for _, movement in standing[key]], terms)
+        ended = [term._replace(customer=key) for term in each.terms]
+        after = _account(key, each.movements, ended)
+        posted = posting.settle_against(
+            connection, run, key, standing[key], each.movements
+        )
+        total = Posted(*map(sum, zip(total, posted, strict=True)))
+        if before.terms != after.terms:
+            agreements.put_terms(connection, key, ended)
+        agreements.put_plans(connection, key, each.plans)
         refusals.put(connection, each.customer, each.refusals)
         mirror.clear(connection, each.customer, each.next_s)
-        stands.append(account)
-    changed = [pair for pair in zip(stood, stands, strict=True) if pair[0] != pair[1]]
+        if before != after:
+            changed.append((before, after))
     window_sums.replace(connection, [b for b, _ in changed], [a for _, a in changed])
-    return posted
+    return total
 
 
-def _as_account(key: int, derived: Derived) -> Account:
-    flows = [
-        (m.currency, Flow(key, m.day, m.kind, m.amount_minor))
-        for m in derived.movements
-    ]
-    ended = [term._replace(customer=key) for term in derived.terms]
-    return Account(tuple(sorted(flows)), tuple(ended))
+def _account(key: int, movements: Iterable[Movement], terms: Iterable[Term]) -> Account:
+    flows = [(m.currency, Flow(key, m.day, m.kind, m.amount_minor)) for m in movements]
+    return Account(tuple(sorted(flows)), tuple(terms))

@@ -6,7 +6,10 @@ windows of a kind: after the last movement nothing changes, so every later windo
 too, and a ledger needs some rows a month, however many customers it has.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from functools import lru_cache
 from itertools import accumulate
 from operator import add, sub
 from typing import NamedTuple
@@ -20,7 +23,7 @@ from connector.model import (
     Window,
     WindowKind,
 )
-from connector.periods import add_months
+from connector.periods import add_months, month_start
 from connector.retention import Measured, measure, windows
 
 # One window's figures as plain numbers, in this order.
@@ -45,8 +48,49 @@ class Account(NamedTuple):
     terms: tuple[Term, ...] = ()
 
 
-def by_currency(accounts: Iterable[Account]) -> dict[str, list["Change"]]:
-    """Each currency's ``changes`` for these customers together."""
+class Change(NamedTuple):
+    """By how much a window's figures differ from those of the window before it."""
+
+    window: Window
+    figures: Figures
+
+
+def differences(
+    before: Iterable[Account], after: Iterable[Account]
+) -> dict[str, list[Change]]:
+    """By currency, what customers change in the kept sums who were this and are that.
+
+    Only windows in which something changes; before the first day on which the two differ
+    there are none.
+    """
+    was, now = _by_currency(before), _by_currency(after)
+    found = {}
+    for currency in sorted(was.keys() | now.keys()):
+        sides = (was.get(currency, _Books()), now.get(currency, _Books()))
+        span = _unlike(*sides)
+        if span is None:
+            continue
+        sums: dict[Window, Figures] = {}
+        for books, step in zip(sides, (sub, add), strict=True):
+            for window, figures in _changes(books, *span):
+                so_far = sums.get(window, NOTHING)
+                sums[window] = tuple(map(step, so_far, figures))
+        found[currency] = [Change(*each) for each in sums.items() if any(each[1])]
+    return found
+
+
+class _Books(NamedTuple):
+    """What is booked in one currency, each in order of days."""
+
+    flows: Sequence[Flow] = ()
+    terms: Sequence[Term] = ()
+
+    @property
+    def days(self) -> list[date]:
+        return sorted([*(f.day for f in self.flows), *(t.day for t in self.terms)])
+
+
+def _by_currency(accounts: Iterable[Account]) -> dict[str, _Books]:
     flows: dict[str, list[Flow]] = {}
     terms: dict[str, list[Term]] = {}
     for account in accounts:
@@ -57,39 +101,54 @@ def by_currency(accounts: Iterable[Account]) -> dict[str, list["Change"]]:
     for own in flows.values():
         own.sort(key=lambda flow: flow.day)
     return {
-        currency: changes(flows.get(currency, []), sorted(terms.get(currency, [])))
-        for currency in sorted(flows.keys() | terms.keys())
+        currency: _Books(flows.get(currency, []), sorted(terms.get(currency, [])))
+        for currency in flows.keys() | terms.keys()
     }
 
 
-class Change(NamedTuple):
-    """By how much a window's figures differ from those of the window before it."""
+def _unlike(was: _Books, now: _Books) -> tuple[date, date] | None:
+    """The first month in which the two differ, and the last for which that matters.
 
-    window: Window
-    figures: Figures
-
-
-def changes(flows: Sequence[Flow], terms: Sequence[Term]) -> list[Change]:
-    """Every standard window at which the figures of these customers change.
-
-    ``flows`` and ``terms`` are in order of days, all of one currency, and all there are
-    of their customers.
+    None where they do not differ.
     """
-    days = [each[0].day for each in (flows, terms) if each]
-    ends = [each[-1].day for each in (flows, terms) if each]
-    if not days:
-        return []
-    last = add_months(max(ends), REACH_MONTHS)
-    found = []
-    for kind in WindowKind:
-        before = NOTHING
-        for measured in measure(flows, windows(kind, min(days), last), terms=terms):
-            now = flat(measured)
-            if now != before:
-                difference = tuple(map(sub, now, before))
-                found.append(Change(measured.window, difference))
-            before = now
-    return found
+    unlike = [flow.day for flow in set(was.flows) ^ set(now.flows)]
+    unlike += [term.day for term in set(was.terms) ^ set(now.terms)]
+    if not unlike:
+        return None
+    last = max(books.days[-1] for books in (was, now) if books.days)
+    return month_start(min(unlike)), add_months(last, REACH_MONTHS)
+
+
+def _changes(books: _Books, first: date, last: date) -> Iterator[Change]:
+    """Every standard window from ``first`` to ``last`` at which the figures change.
+
+    The first window of a kind is told against nothing.
+    """
+    days = books.days
+    wanted = [
+        w for kind in WindowKind for w in _moving(_windows(kind, first, last), days)
+    ]
+    before = dict.fromkeys(WindowKind, NOTHING)
+    for measured in measure(books.flows, wanted, terms=books.terms):
+        kind, now = measured.window.kind, flat(measured)
+        if now != before[kind]:
+            yield Change(measured.window, tuple(map(sub, now, before[kind])))
+        before[kind] = now
+
+
+def _moving(windows: Iterable[Window], days: Sequence[date]) -> Iterator[Window]:
+    """Those between whose bounds other days lie than between those of the one before."""
+    reached = None
+    for window in windows:
+        inside = bisect_left(days, window.start), bisect_left(days, window.end)
+        if inside != reached:
+            yield window
+        reached = inside
+
+
+@lru_cache(maxsize=256)  # a ledger has few months, and every customer asks for some
+def _windows(kind: WindowKind, first: date, last: date) -> tuple[Window, ...]:
+    return tuple(windows(kind, first, last))
 
 
 def figures_of(changes: Iterable[Change], wanted: Sequence[Window]) -> list[Measured]:

@@ -10,7 +10,7 @@ from datetime import date
 
 from connector.model import Window, WindowKind
 from connector.retention import Measured
-from connector.sums import FIGURES, Account, Change, Figures, by_currency, figures_of
+from connector.sums import FIGURES, Account, Change, Figures, differences, figures_of
 
 # The setting that says that they have been kept from the first movement on, and how.
 WHOLE, FORMAT = "window_sums", "1"
@@ -27,23 +27,12 @@ def replace(
     connection: sqlite3.Connection, before: Iterable[Account], after: Iterable[Account]
 ) -> None:
     """Take out what customers were, put in what they are; in the caller's transaction."""
-    for accounts, sign in ((before, -1), (after, 1)):
-        for currency, changes in by_currency(accounts).items():
-            _apply(connection, currency, changes, sign)
-
-
-def _apply(
-    connection: sqlite3.Connection, currency: str, changes: Iterable[Change], sign: int
-) -> None:
     connection.executemany(
         _ADD,
         [
-            (
-                *(currency, change.window.kind.value),
-                *(str(change.window.start), str(change.window.end)),
-                *(sign * figure for figure in change.figures),
-            )
-            for change in changes
+            (currency, kind.value, str(start), str(end), *figures)
+            for currency, changes in differences(before, after).items()
+            for (kind, start, end), figures in changes
         ],
     )
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from connector import ledger, mirror, walks
+from connector import ledger, mirror, refusals, walks
 from connector.database import open_database, transaction
 from connector.listings import LISTINGS
 from connector.model import Movement, Policy, Refusal
@@ -93,8 +93,8 @@ def settle(
         merge=merge or {},
     )
     adopt(connection, rules)
-    done = recompute(connection, rules, cause="sync", now=instant(at_s))
-    return Known(list(ledger.movements(connection)), done.refusals)
+    recompute(connection, rules, cause="sync", now=instant(at_s))
+    return Known(list(ledger.movements(connection)), refusals.known(connection))
 
 
 def seen_once(account: Snapshot, at_s: int, zone: str = "UTC") -> Known:

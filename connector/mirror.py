@@ -146,6 +146,11 @@ def _seen_since(
     return now_s
 
 
+def mark(connection: sqlite3.Connection, customers: Iterable[str]) -> None:
+    """Have these derived anew."""
+    _mark(connection, ((customer,) for customer in customers))
+
+
 def _mark(connection: sqlite3.Connection, customers: Iterable[tuple[str]]) -> None:
     connection.executemany(
         "INSERT INTO dirty_customers VALUES (?) ON CONFLICT DO NOTHING", customers

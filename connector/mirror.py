@@ -49,7 +49,7 @@ def put(
     A copy loses against one whose request began later. Runs inside the caller's
     transaction, so that a page, its cursor and its dirty customers land together.
     """
-    offered = {_id(thing): thing for thing in things}
+    offered = {ref(thing): thing for thing in things}
     stored = _stored(connection, kind, list(offered))
     rows, untouched, dirty = [], [], []
     for key, thing in sorted(offered.items()):
@@ -99,10 +99,6 @@ def _write(
         f"UPDATE stripe_{kind} SET fetched_us = ? WHERE id = ?",  # noqa: S608
         untouched,
     )
-
-
-def _id(thing: Base) -> str:
-    return ref(thing)
 
 
 def _customer(kind: str, thing: Base) -> str | None:

@@ -12,21 +12,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-import msgspec
 from msgspec import Struct, field
 
 from connector import horizon, inbox, mirror
 from connector.database import transaction
-from connector.errors import (
-    ConnectorError,
-    RulesDiffer,
-    Stopped,
-    StripeRefused,
-    StripeUnavailable,
-)
+from connector.errors import RulesDiffer, Stopped, StripeRefused, StripeUnavailable
 from connector.inbox import Waiting
 from connector.intake import TABLES, Intake
 from connector.listings import Named
+from connector.poison import POISON, told
 from connector.recompute import Shared, check_rules, is_adopting, recompute
 from connector.refresh import refresh
 from connector.rules import Rules
@@ -34,18 +28,6 @@ from connector.rules import Rules
 log = logging.getLogger(__name__)
 
 BATCH = 100
-# What an object or a history that nobody foresaw can raise, here or in the derivation.
-POISON = (
-    ConnectorError,
-    msgspec.MsgspecError,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-    sqlite3.IntegrityError,
-)
 
 
 class Work(Struct, frozen=True, kw_only=True):
@@ -140,7 +122,7 @@ def _fetched(
             if isinstance(error, StripeRefused) and error.status == 401:
                 met.absent[name] = error.problem  # the key's fault, not the event's
                 break
-            met.wrong[name] = _told(error)
+            met.wrong[name] = told(error)
     return met
 
 
@@ -162,40 +144,18 @@ def _refreshed(intake: Intake, names: Sequence[Named]) -> dict[Named, set[str]]:
 def _derived(
     connection: sqlite3.Connection, rules: Rules, customers: set[str], work: Work
 ) -> Mapping[str, str]:
-    """Derive who is marked of them; return who could not be, and why.
-
-    One after the other where together they fail, so that one holds up no other.
-    """
-
-    def derive(some: Iterable[str]) -> None:
-        now = datetime.fromtimestamp(work.now_us() / 1_000_000, tz=UTC)
-        recompute(
-            connection, rules, cause="webhook", now=now, only=some, shared=work.shared
-        )
-
-    try:
-        derive(customers)
-    except RulesDiffer:
-        raise
-    except POISON:
-        log.warning("arrivals.one_by_one customers=%d", len(customers))
-    else:
-        return {}
-    failed = {}
-    for customer in sorted(customers):
-        try:
-            derive([customer])
-        except RulesDiffer:
-            raise
-        except POISON as error:
-            failed[customer] = f"{customer}: {_told(error)}"
-    return failed
-
-
-def _told(error: Exception) -> str:
-    if isinstance(error, ConnectorError):
-        return f"{error.problem}; {error.fix}"
-    return f"{type(error).__name__}: {error}"
+    """Derive who is marked of them; return who could not be, and why."""
+    now = datetime.fromtimestamp(work.now_us() / 1_000_000, tz=UTC)
+    derived = recompute(
+        connection, rules, cause="webhook", now=now, only=customers, shared=work.shared
+    )
+    failed = derived.failed
+    return {
+        customer: f"{each}: {failed[each]}"
+        for customer in customers
+        for each in rules.affected([customer])
+        if each in failed
+    }
 
 
 class _Outcome(NamedTuple):
@@ -226,7 +186,7 @@ def _settled(
 ) -> None:
     """Write down what became of each event."""
     now_us = work.now_us()
-    told = []
+    said_of = []
     with transaction(connection):
         for event, (kind, error) in outcomes:
             said = kind
@@ -236,8 +196,8 @@ def _settled(
                 inbox.put_off(connection, event, error, now_us)
             elif kind == "failed" and inbox.failed(connection, event, error, now_us):
                 said = "dead"
-            told.append((event, said, error))
-    for event, said, error in told:
+            said_of.append((event, said, error))
+    for event, said, error in said_of:
         if said:
             work.count(event.type, said)
         if error:

@@ -29,6 +29,8 @@ from connector.cli_reconcile import as_json, as_text, beside_stripe, unexplained
 from connector.periods import local_day
 from connector.retention import measure
 
+NAMED = 20  # of those that wait, in text
+
 
 @click.command()
 @click.option(
@@ -89,7 +91,14 @@ def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
         for finding in findings:
             click.echo(f"{finding.rule}: {finding.subject} {finding.what}")
         if waiting:
-            click.echo(f"{len(waiting)} customers wait: run `stripe-nrr recompute`")
+            click.echo(_told(waiting))
         click.echo(f"{len(movements):,} movements checked, {len(findings):,} findings.")
     if findings or waiting:
         ctx.exit(3)
+
+
+def _told(waiting: list[str]) -> str:
+    """Who waits to be derived, by name; those that could not be are among them."""
+    named = ", ".join(waiting[:NAMED])
+    more = f" and {len(waiting) - NAMED} more" if len(waiting) > NAMED else ""
+    return f"{len(waiting)} customers wait: {named}{more}; run `stripe-nrr recompute`"

@@ -101,6 +101,7 @@ def _run_demo(folder: Path) -> None:
             progress=progress,
         )
         derived = bring_up_to_date(intake, rules_of(config), full=True)
+        assert not derived.failed, derived.failed
         seen = intake.met.seen
         config_path.write_text(text, encoding="utf-8")
         seconds = time.monotonic() - began_s

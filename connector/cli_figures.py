@@ -84,6 +84,7 @@ def make_report(
         currencies=tuple(parts),
         total=_total(config, parts, known.today, published, asked),
         refusals=tuple(refusals.known(connection)),
+        waiting=horizon.waiting(connection) if as_of is None else 0,
         by=asked.by,
         names=_names(connection) if asked.causes else {},
     )

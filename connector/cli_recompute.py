@@ -11,6 +11,7 @@ from connector.cli import Shell, rules_of
 from connector.cli_output import format_option, progress_shown, write
 from connector.database import put_setting, transaction
 from connector.errors import NothingFound
+from connector.poison import failed_lines, underivable
 from connector.recompute import adopt
 from connector.recompute import recompute as derive
 
@@ -23,7 +24,9 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
     """Derive the ledger anew from what was fetched, without asking Stripe.
 
     For a changed [policy] or timezone (recorded as its own run, so that figures reported
-    before can still be read with --as-of), or to see that nothing changes.
+    before can still be read with --as-of), or to see that nothing changes. A customer
+    whose history breaks the derivation is named and stays as it was; all others are
+    derived, and the exit code is 1.
     """
     shell.log_to_stderr()
     rules = rules_of(shell.config)
@@ -55,9 +58,14 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
         "movements": derived.movements,
         "retractions": derived.retractions,
         "refused": [asdict(refusal) for refusal in refused],
+        "failed": dict(derived.failed),
     }
     text = (
         f"{derived.customers:,} customers derived, {derived.movements:,} movements posted, "
         f"{derived.retractions:,} retracted, {len(refused):,} objects not valued."
     )
+    if derived.failed:
+        text = "\n".join([text, *failed_lines(derived.failed)])
     write(json.dumps(figures, indent=2) if form == "json" else text, None)
+    if (error := underivable(derived.failed)) is not None:
+        raise error

@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,10 +21,11 @@ from connector.cli_ledger import connected, held_ledger, keeping_of
 from connector.cli_output import DurationParam, format_option, progress_shown, write
 from connector.crew import Crew
 from connector.database import transaction
-from connector.errors import ConnectorError, Stopped
+from connector.errors import ConnectorError, Stopped, Underivable
 from connector.intake import Intake, Progress
+from connector.poison import failed_lines, underivable
 from connector.schedule import pause_s
-from connector.status import Summary, as_json, read_status, write_status
+from connector.status import Status, Summary, as_json, read_status, write_status
 from connector.upkeep import bring_up_to_date
 
 if TYPE_CHECKING:
@@ -63,8 +64,10 @@ def sync(
     run goes on from there. Needs STRIPE_API_KEY (or STRIPE_API_KEY_FILE): a restricted
     key with read permissions is enough; `stripe-nrr doctor` checks it.
 
-    What cannot be valued is named in the summary and left out of the figures. Exit 75:
-    another sync holds the ledger, or this one was asked to stop.
+    What cannot be valued is named in the summary and left out of the figures. A customer
+    whose history breaks the derivation is named and stays as it was; all others are
+    brought up to date, and the exit code is 1. Exit 75: another sync holds the ledger, or
+    this one was asked to stop.
     """
     shell.log_to_stderr()
     stop = threading.Event()
@@ -121,6 +124,9 @@ class _Job:
             self.run(full=full)
         except Stopped:
             return True
+        except Underivable as error:
+            self._failed(error.problem, error.fix)
+            return True  # for all others: nobody waits for a longer pause
         except ConnectorError as error:
             return self._failed(error.problem, error.fix)
         except (sqlite3.Error, OSError) as error:
@@ -139,22 +145,29 @@ class _Job:
     def run(self, *, full: bool) -> None:
         """One sync: what it did is printed, and left for monitoring either way."""
         began_at = self.shell.now()
-        path = self.config.status_file
         try:
             done = self._synced(began_at, full=full)
         except Stopped:
             raise
         except Exception as error:
-            if path is not None:
-                status = read_status(path)
-                write_status(
-                    path, status.failed(began_at, self.shell.now(), str(error))
-                )
+            said = str(error)
+            self._leave(lambda was, now: was.failed(began_at, now, said))
             raise
-        if path is not None:
-            status = read_status(path)
-            write_status(path, status.succeeded(began_at, self.shell.now(), done))
+        left = underivable(done.failed)
+        if left is None:
+            self._leave(lambda was, now: was.succeeded(began_at, now, done))
+        else:
+            said = left.problem
+            self._leave(lambda was, now: was.left_behind(began_at, now, done, said))
         write(summary_text(done) if self.form == "text" else as_json(done).decode())
+        if left is not None:
+            raise left
+
+    def _leave(self, change: Callable[[Status, datetime], Status]) -> None:
+        """Bring the status file up to date, if there is to be one."""
+        path = self.config.status_file
+        if path is not None:
+            write_status(path, change(read_status(path), self.shell.now()))
 
     def _synced(self, began_at: datetime, *, full: bool) -> Summary:
         if not self.config.database.exists():
@@ -219,6 +232,7 @@ class _Job:
             ),
             known_until=_moment(horizon.last_synced_us(connection)),
             seconds=round(time.monotonic() - began_s, 1),
+            failed=dict(derived.failed),
         )
 
 
@@ -261,4 +275,6 @@ def summary_text(done: Summary) -> str:
             f"  {r.object_id} of {r.customer}: {r.field} is {r.value}"
             for r in done.refused
         ]
+    if done.failed:
+        lines += failed_lines(done.failed)
     return "\n".join(lines)

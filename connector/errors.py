@@ -10,6 +10,7 @@
       LedgerBusy             another sync holds the ledger: try again later
       Stopped                the process was asked to end, and did
       RulesDiffer            another process derives this ledger under other rules
+      Underivable            some customers' histories break the derivation, others not
       CannotListen           an address to serve on is taken, or not this machine's
       NothingFound           what was asked for is not in the ledger
       MissingExtra           an optional library is needed and not installed
@@ -103,6 +104,10 @@ class Stopped(ConnectorError):
 
 class RulesDiffer(ConnectorError):
     """The rules in force are not ours: deriving would mix two policies in one ledger."""
+
+
+class Underivable(ConnectorError):
+    """Customers whose history nobody foresaw were set aside; all others are derived."""
 
 
 class CannotListen(ConnectorError):

@@ -64,6 +64,11 @@ def footnotes(report: Report) -> list[str]:
             f"Not valued: {len(report.refusals)} objects of {customers} customers are "
             "missing from these figures; `stripe-nrr check` names them."
         )
+    if report.waiting:
+        notes.append(
+            f"Not derived: {report.waiting} customers stand here as they were before "
+            "their last change; `stripe-nrr check` names them."
+        )
     return notes
 
 

@@ -66,7 +66,6 @@ class Source(Protocol):
         span: Span = EVERYTHING,
         place: Place = TOP,
         *,
-        extra: Sequence[Param] = (),
         whole: Container[str] = (),
     ) -> Page: ...
 
@@ -255,7 +254,7 @@ class _Reading:
             self.ranges.append(older)
             self.waiting.append(older)
         each = self.waiting.popleft()
-        ask = partial(_page, self.intake.source, each.kind, each.extra, self.whole)
+        ask = partial(_page, self.intake.source, each.kind, self.whole)
         return each, partial(ask, each.span, each.place)
 
     def came(self, ended: Sequence[Done[Range]]) -> None:
@@ -285,19 +284,18 @@ class _Reading:
 def _page(
     source: Source,
     kind: str,
-    extra: Sequence[Param],
     whole: Container[str],
     span: Span,
     place: Place,
 ) -> Page:
     """The page there; by time alone where the object that it should follow has gone."""
     try:
-        return source.page(kind, span, place, extra=extra, whole=whole)
+        return source.page(kind, span, place, whole=whole)
     except StripeRefused as error:
         if error.code != "resource_missing" or place.after is None:
             raise
         log.warning("intake.cursor_gone kind=%s after=%s", kind, place.after)
-        return source.page(kind, *place.by_time(span), extra=extra, whole=whole)
+        return source.page(kind, *place.by_time(span), whole=whole)
 
 
 def _stored(things: Iterable[Any], keeping: Keeping, met: Synced) -> Iterator[Base]:

@@ -53,7 +53,7 @@ def put(
     A copy loses against one whose request began later. Runs inside the caller's
     transaction, so that a page, its cursor and its dirty customers land together.
     """
-    offered = {_id(thing): thing for thing in things}
+    offered = {ref(thing): thing for thing in things}
     stored = _stored(connection, kind, list(offered))
     rows, untouched, dirty = [], [], []
     for key, thing in sorted(offered.items()):
@@ -106,10 +106,6 @@ def _write(
     )
 
 
-def _id(thing: Base) -> str:
-    return ref(thing)
-
-
 def _customer(kind: str, thing: Base) -> str | None:
     if kind in _SHARED:
         return None
@@ -149,6 +145,11 @@ def _seen_since(
         [thing.id, old.seen_s, old.body],
     )
     return now_s
+
+
+def mark(connection: sqlite3.Connection, customers: Iterable[str]) -> None:
+    """Have these derived anew."""
+    _mark(connection, ((customer,) for customer in customers))
 
 
 def _mark(connection: sqlite3.Connection, customers: Iterable[tuple[str]]) -> None:

@@ -65,7 +65,11 @@ class Metrics:
                 ("inbox_failing", "Events that failed and will be tried again.", []),
                 ("inbox_dead", "Events given up on: see `stripe-nrr inbox`.", []),
                 ("inbox_oldest_seconds", "How long the oldest untried waits.", []),
-                ("last_sync_timestamp_seconds", "When the last sync began.", []),
+                (
+                    "last_sync_timestamp_seconds",
+                    "Until when the last sync knew all that Stripe told.",
+                    [],
+                ),
                 ("mrr_minor", "MRR, in minor units a month.", ["currency"]),
                 ("trailing_12_nrr_ratio", "Net revenue retention.", ["currency"]),
                 ("trailing_12_grr_ratio", "Gross revenue retention.", ["currency"]),

@@ -17,7 +17,10 @@ LAG_S = 300
 
 
 class Pulse(Struct, frozen=True, kw_only=True):
-    """``problems`` are in words; without any, the server is ready."""
+    """``problems`` are in words; without any, the server is ready.
+
+    Until ``synced_us`` the last sync knew all that Stripe told, ``sync_age_s`` ago.
+    """
 
     problems: tuple[str, ...]
     depth: Depth
@@ -39,7 +42,8 @@ def feel(path: Path, now_us: int, hindrances: Callable[[], Iterator[str]]) -> Pu
     if not writable:
         problems.append(f"{path} cannot be written")
     if age_s is not None and age_s > SYNC_AGE_S:
-        problems.append(f"the last sync began {age_s // 3_600} hours ago")
+        hours = age_s // 3_600
+        problems.append(f"the last sync knew what Stripe told until {hours} hours ago")
     if lag_s > LAG_S:
         problems.append(f"an event has waited for {lag_s // 60} minutes")
     return Pulse(

@@ -32,7 +32,6 @@ class Range:
     top_s: int | None = None  # the newest creation met by this reader
     seen: int = 0
     per_s: float | None = None
-    extra: tuple[tuple[str, str], ...] = ()
 
     @property
     def span(self) -> Span:

@@ -1,14 +1,17 @@
 """Dirty customers → mirror → timeline → movements → ledger.
 
 A scheduled run, a webhook and a full recompute are this one function. Interrupted
-anywhere, it leaves whole customers done and the others marked.
+anywhere, it leaves whole customers done and the others marked. So does a history that
+nobody foresaw: its customer stays marked, and is named.
 """
 
 import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from connector import agreements, mirror, positions, posting, refusals, window_sums
@@ -23,6 +26,7 @@ from connector.errors import RulesDiffer
 from connector.histories import Rows, histories, profile, rows_of
 from connector.history import Catalogue
 from connector.model import Flow, Movement, Term
+from connector.poison import set_aside
 from connector.posting import Posted, Run, RunStart
 from connector.rules import Rules, differences
 from connector.sums import Account
@@ -41,9 +45,12 @@ GIVE_WAY_S = 0.002
 
 
 class Recomputed(NamedTuple):
+    """``failed``: whose history could not be derived, and why; these stay marked."""
+
     customers: int
     movements: int
     retractions: int
+    failed: Mapping[str, str] = MappingProxyType({})
 
 
 def adopt(connection: sqlite3.Connection, rules: Rules) -> str | None:
@@ -117,15 +124,11 @@ def recompute(
     Others may do the same meanwhile: whoever comes second finds a customer unmarked and
     leaves it. ``progress`` is told how many of how many are done, after each transaction.
     ``shared`` spares reading the catalogue, where it is the same as at the last call.
-    Raises ``RulesDiffer`` once the rules are no longer the ones in force.
+    Raises ``RulesDiffer`` once the rules are no longer the ones in force. A change of
+    rules counts as derived though some customers could not be: they would hold up all.
     """
     now_s = int(now.timestamp())
-    if only is None:
-        with transaction(connection):
-            mirror.mark_due(connection, now_s)
-        waiting = rules.affected(mirror.dirty(connection))
-    else:
-        waiting = rules.affected(mirror.still_dirty(connection, only))
+    waiting = _waiting(connection, rules, only, now_s)
     start = RunStart(
         started_at=now,
         cause=cause,
@@ -135,18 +138,27 @@ def recompute(
     run = Run(connection, start)
     total = Posted(0, 0)
     done = 0
+    failed: dict[str, str] = {}
     make_whole(connection)
     shared = shared or Shared()
-    for first in range(0, len(waiting), BATCH):
-        batch = waiting[first : first + BATCH]
+
+    def settle(batch: Sequence[str]) -> None:
+        nonlocal run, total
+        trial = copy(run)  # a run that begins in a transaction that fails never began
         with transaction(connection):
             check_rules(connection, rules)
             ours = _ids(rules, _not_yet_derived(connection, rules, batch))
             rows = rows_of(connection, ours)
             known = histories(rows, shared.catalogue(connection))
-            derived = derive(known, rules, now_s)
-            posted = _settle(connection, run, derived, _named(rows))
-            total = Posted(*map(sum, zip(total, posted, strict=True)))
+            posted = _settle(
+                connection, trial, derive(known, rules, now_s), _named(rows)
+            )
+        run = trial
+        total = Posted(*map(sum, zip(total, posted, strict=True)))
+
+    for first in range(0, len(waiting), BATCH):
+        batch = waiting[first : first + BATCH]
+        failed |= set_aside(batch, settle)
         done += len(batch)
         if done < len(waiting):
             time.sleep(GIVE_WAY_S)
@@ -154,7 +166,30 @@ def recompute(
     if only is None and is_adopting(connection):
         with transaction(connection):
             put_setting(connection, ADOPTING, "")
-    return Recomputed(done, *total)
+    return Recomputed(done - len(failed), *total, failed)
+
+
+def _waiting(
+    connection: sqlite3.Connection,
+    rules: Rules,
+    only: Iterable[str] | None,
+    now_s: int,
+) -> list[str]:
+    """Who is to be derived; marked, also those who are for another's sake.
+
+    Else the mark would be gone with the other's, should it come to nothing.
+    """
+    if only is not None and not rules.merge:
+        return sorted(mirror.still_dirty(connection, only))
+    with transaction(connection):
+        if only is None:
+            mirror.mark_due(connection, now_s)
+            marked = mirror.dirty(connection)
+        else:
+            marked = list(mirror.still_dirty(connection, only))
+        waiting = rules.affected(marked)
+        mirror.mark(connection, waiting)
+    return waiting
 
 
 class Shared:

@@ -70,7 +70,8 @@ class Report(Struct, frozen=True, kw_only=True):
 
     ``by`` names what ``Line.segments`` are, None where there are none. ``is_annual``:
     amounts are ARR, twelve times MRR. ``names`` are the ids and labels of the customers
-    behind causes, by the ledger's key.
+    behind causes, by the ledger's key. ``waiting`` customers are not yet derived, or
+    could not be: their figures are what they were.
     """
 
     generated_at: datetime
@@ -85,6 +86,7 @@ class Report(Struct, frozen=True, kw_only=True):
     by: str | None = None
     is_annual: bool = False
     names: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    waiting: int = 0
 
     @property
     def parts(self) -> tuple[CurrencyReport, ...]:

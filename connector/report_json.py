@@ -46,6 +46,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "currencies": parts,
         "total": None if report.total is None else _part_json(report.total, report),
         "refused": [asdict(refusal) for refusal in report.refusals],
+        "waiting": report.waiting,
     }
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from connector.model import Refusal
@@ -14,7 +14,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     """One sync. ``mode`` is ``full`` or ``events``; ``why`` it was full unasked, or "".
 
     ``seen`` counts objects by kind. ``requests`` are those of this run; Stripe grants a
-    number of them in 30 days. Until ``known_until`` the ledger knows all that Stripe told.
+    number of them in 30 days. Until ``known_until`` the ledger knows all that Stripe told,
+    but for the customers in ``failed``, who could not be derived, and why.
     """
 
     mode: str
@@ -33,6 +34,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     requests_in_30_days: int
     known_until: datetime | None
     seconds: float
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 class Status(Struct, frozen=True, kw_only=True):
@@ -64,6 +66,13 @@ class Status(Struct, frozen=True, kw_only=True):
             lag_s=_lag_s(done.known_until, ended_at),
             last=done,
         )
+
+    def left_behind(
+        self, began_at: datetime, ended_at: datetime, done: Summary, error: str
+    ) -> "Status":
+        """It came to its end, but not for everybody: ``done.failed``."""
+        known = replace(self, known_until=done.known_until, last=done)
+        return known.failed(began_at, ended_at, error)
 
     def failed(self, began_at: datetime, ended_at: datetime, error: str) -> "Status":
         return replace(

@@ -137,8 +137,9 @@ MAY_IMPORT = {
     "symptoms": set(),
     "doctor": {"symptoms"},
     "rules": VOCABULARY,
+    "poison": VOCABULARY,
     "recompute": HISTORY
-    | {"rules", "derivation", "histories", "mirror"}
+    | {"rules", "derivation", "histories", "mirror", "poison"}
     | {"refusals", "posting", "customers", "database"}
     | {"agreements", "positions", "sums", "window_sums"},
     "comparison": HISTORY | {"rules", "switches", "timeline", "mirror"},
@@ -148,7 +149,7 @@ MAY_IMPORT = {
     "webhook": VOCABULARY | {"hints", "inbox", "signatures"},
     "arrivals": VOCABULARY
     | {"listings", "inbox", "mirror", "horizon", "database"}
-    | {"rules", "recompute", "intake", "refresh"},
+    | {"rules", "recompute", "poison", "intake", "refresh"},
     "worker": VOCABULARY | {"inbox", "database", "rules", "arrivals"},
     "pulse": VOCABULARY | {"inbox", "horizon", "database"},
     "prometheus": VOCABULARY | {"pulse"},

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from connector import inbox, ledger, mirror
 from connector.arrivals import BATCH, Work, hindrance, work_off
@@ -25,7 +26,8 @@ from connector.inbox import SECOND_US, TRIES, Arrived
 from connector.intake import Intake
 from connector.limiter import Limiter
 from connector.model import Movement
-from connector.recompute import adopt
+from connector.periods import instant
+from connector.recompute import adopt, recompute
 from connector.stripe_api import StripeApi
 from tests.billing import DAY, Account, Json
 from tests.ledgers import empty_ledger, settle
@@ -33,7 +35,7 @@ from tests.served import thin
 from tests.served import webhook as told
 from tests.synced import KEY, NAMES, OPENED, Unplugged, Wire, walk
 from tests.synced import sync as synced
-from tests.test_recompute import IGNORING, RULES
+from tests.test_recompute import IGNORING, RULES, TOO_EARLY_S
 
 
 @dataclass
@@ -292,6 +294,23 @@ def test_a_history_that_breaks_the_derivation_holds_up_no_other(shop: Shop) -> N
     shop.work()
     assert shop.mrr(0) == 3_000
     assert mirror.dirty(shop.db) == []
+
+
+def test_an_event_fails_with_the_history_that_its_customer_is_merged_into(
+    shop: Shop,
+) -> None:
+    old, new = (shop.subs[number].customer.id for number in (0, 1))
+    merged = replace(RULES, merge={old: new})
+    adopt(shop.db, merged)
+    recompute(shop.db, merged, cause="sync", now=instant(shop.acc.now))
+    event = shop.grow(0, 3)
+    path = f"/v1/subscriptions/{shop.subs[0].id}"
+    shop.odd[path] = {**shop.account.answer(path, [])[1], "start_date": TOO_EARLY_S}
+    shop.send(event)
+    shop.work(merged)
+    [trouble] = inbox.troubled(shop.db)
+    assert trouble.error.startswith(f"{new}: OverflowError: ")
+    assert mirror.dirty(shop.db) == [new]
 
 
 def test_an_event_in_a_shape_nobody_knows_is_evidence_of_nothing(shop: Shop) -> None:

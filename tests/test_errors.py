@@ -34,6 +34,7 @@ from tests.books import lived, post
 from tests.ledgers import empty_ledger
 from tests.loopback import serving
 from tests.synced import SEEN, Wire, shop, walk
+from tests.test_recompute import EVERYBODY, TOO_EARLY_S, poison
 
 GALLERY = Path(__file__).with_name("gallery.txt")
 PACKAGE = Path(stripe_api.__file__).parent
@@ -245,6 +246,16 @@ def rules_changed() -> None:
 RULES = Rules(policy=Policy(), zone=ZoneInfo("UTC"), code_version="of the tests")
 RATES = ["date,currency,rate", "2024-01-02,usd,0.90"]
 
+
+def unforeseen() -> None:
+    """A history that breaks the derivation, among others."""
+    path = Path("stripe-nrr.db")
+    with closing(open_database(path, create=True)) as connection:
+        walk(connection, Wire(shop(), SEEN))
+        poison(connection, EVERYBODY[:1], TOO_EARLY_S)
+    command("recompute")
+
+
 EXHIBITS: Mapping[str, Provoked] = {
     # the configuration
     "config.toml is not TOML": lambda: configured("database = nowhere", "report"),
@@ -344,6 +355,7 @@ COMMANDS: Mapping[str, Provoked] = {
     ),
     "close a month to come": lambda: with_ledger("close", "2125-01"),
     "close an empty ledger": lambda: with_ledger("close", "2024-01", walked=False),
+    "recompute a history that nobody foresaw": unforeseen,
     "recompute nobody": lambda: with_ledger("recompute", "--customer", "cus_9"),
     "retry nothing": lambda: with_ledger("inbox", "retry", "evt_9", walked=False),
     "an endpoint over plain http": lambda: command("webhook-setup", "http://a.b/"),

@@ -1,7 +1,8 @@
 """Deriving who is marked: whole customers, once, at the right time, under a known cause."""
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from connector import customers, ledger, mirror, refusals
 from connector.database import put_setting, transaction
@@ -175,6 +177,106 @@ def test_a_refusal_is_lifted_once_its_reason_is_gone(db: sqlite3.Connection) -> 
     derive(db)
     assert refusals.known(db) == []
     assert live(db) == synced_shop().movements
+
+
+# --- histories that nobody foresaw ---
+
+TOO_EARLY_S = -(10**15)  # no calendar reaches so far
+POISONS = [
+    pytest.param(TOO_EARLY_S, id="a moment that nobody foresaw"),
+    pytest.param("once", id="a body that nobody can read"),
+]
+EVERYBODY = sorted(it["id"] for it in shop().objects["customers"])
+Bodies = list[tuple[bytes, str]]
+
+
+def poison(db: sqlite3.Connection, customers: Iterable[str], start: object) -> Bodies:
+    """Spoil what is kept of their subscriptions; return what was there, as rows."""
+    whole = db.execute(
+        "SELECT body, id FROM stripe_subscriptions WHERE customer IN"
+        " (SELECT value FROM json_each(?))",
+        [json.dumps(list(customers))],
+    ).fetchall()
+    for text, key in whole:
+        body = json.loads(text)
+        row = [json.dumps({**body, "start_date": start}).encode(), key]
+        db.execute("UPDATE stripe_subscriptions SET body = ? WHERE id = ?", row)
+    return whole
+
+
+def cure(db: sqlite3.Connection, whole: Bodies) -> None:
+    """As a version of the program does that foresees them."""
+    db.executemany("UPDATE stripe_subscriptions SET body = ? WHERE id = ?", whole)
+
+
+@pytest.mark.parametrize("what", POISONS)
+@settings(max_examples=15)
+@given(spoiled=st.sets(st.sampled_from(EVERYBODY), min_size=1))
+def test_who_cannot_be_derived_is_named_and_holds_up_nobody(
+    what: object, spoiled: set[str]
+) -> None:
+    with empty_ledger() as db:
+        walk(db, Wire(shop(), SEEN))
+        whole = poison(db, spoiled, what)
+        done = derive(db)
+        others = [m for m in synced_shop().movements if m.customer not in spoiled]
+        assert done.failed.keys() == spoiled
+        assert done[:2] == (len(EVERYBODY) - len(spoiled), len(others))
+        assert live(db) == others
+        assert set(mirror.dirty(db)) == spoiled
+        assert derive(db, SEEN + 1).failed == done.failed
+        cure(db, whole)
+        assert derive(db, SEEN + 2).failed == {}
+        assert live(db) == synced_shop().movements
+        assert mirror.dirty(db) == []
+        assert set(runs(db)) == {("sync", "of the tests")}
+
+
+def test_one_of_many_costs_its_batch_no_run_of_its_own() -> None:
+    """What was begun for a batch that failed has never been."""
+    with walked_demo() as quiet:
+        derive(quiet, demo_now_s())
+        expected = live(quiet)
+    with walked_demo() as db:
+        spoiled = mirror.dirty(db)[0]
+        poison(db, [spoiled], TOO_EARLY_S)
+        assert derive(db, demo_now_s()).failed.keys() == {spoiled}
+        assert live(db) == [m for m in expected if m.customer != spoiled]
+        assert len(runs(db)) == 1
+
+
+def test_a_merged_history_that_fails_stays_marked(db: sqlite3.Connection) -> None:
+    """The mark that it was derived for is its former id's, and is gone."""
+    merged = replace(RULES, merge={EVERYBODY[0]: EVERYBODY[1]})
+    derive(db, rules=merged)
+    expected = live(db)
+    whole = poison(db, EVERYBODY[:1], "once")
+    mirror.mark(db, EVERYBODY[:1])
+    assert derive(db, SEEN + 1, merged).failed.keys() == {EVERYBODY[1]}
+    assert mirror.dirty(db) == [EVERYBODY[1]]
+    assert live(db) == expected
+    cure(db, whole)
+    assert derive(db, SEEN + 2, merged).failed == {}
+    assert live(db) == expected
+
+
+def test_a_change_of_policy_waits_for_nobody_who_cannot_be_derived(
+    db: sqlite3.Connection,
+) -> None:
+    adopt(db, RULES)
+    derive(db)
+    poison(db, EVERYBODY[:1], "once")
+    assert adopt(db, IGNORING) is not None
+    assert derive(db, SEEN + 1, IGNORING).failed.keys() == {EVERYBODY[0]}
+    assert adopt(db, IGNORING) is None
+    assert mirror.dirty(db) == EVERYBODY[:1]
+
+
+def test_a_full_disk_is_nobody_s_own_fault(db: sqlite3.Connection) -> None:
+    [used] = db.execute("PRAGMA page_count").fetchone()
+    db.execute(f"PRAGMA max_page_count = {used}")
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        derive(db)
 
 
 # --- interruptions ---

@@ -141,6 +141,7 @@ def test_json_says_what_it_was_made_from() -> None:
                 "value": "None",
             }
         ],
+        "waiting": 0,
     }
 
 
@@ -419,3 +420,12 @@ def test_a_measured_window_is_what_is_printed() -> None:
         complete=True,
     )
     assert cells(doctored.measured, part(doctored), "en_US")[1] == "$0.99"
+
+
+def test_a_footnote_names_how_many_are_not_derived() -> None:
+    behind = replace(months(), waiting=2)
+    assert to_json(behind)["waiting"] == 2
+    assert footnotes(behind)[-1] == (
+        "Not derived: 2 customers stand here as they were before their last change; "
+        "`stripe-nrr check` names them."
+    )

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,13 +13,17 @@ import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from connector import mirror
 from connector.cli_output import DurationParam
+from connector.database import open_database
 from connector.schedule import LONGEST_BACK_OFF, SPREAD, pause_s
 from connector.status import Status, Summary, read_status, write_status
 from tests.commands import Desk
 from tests.loopback import Served, delayed, failing, on, serving
 from tests.synced import shop
+from tests.test_recompute import EVERYBODY, TOO_EARLY_S, cure, poison
 
 STATUS = '[sync]\nstatus_file = "status.json"\n'
 
@@ -103,6 +108,20 @@ def test_the_status_counts_failures_until_a_success(tmp_path: Path) -> None:
     assert (worse.last_success_at, worse.lag_s) == (later, 600)
 
 
+def test_a_customer_that_was_left_behind_is_a_failure_but_what_is_known_goes_on() -> (
+    None
+):
+    good = Status().succeeded(NOON, NOON, summary())
+    later = NOON + timedelta(minutes=5)
+    left = replace(summary(later), failed={"cus_1": "AssertionError: 7"})
+    status = good.left_behind(later, later, left, "cus_1 could not be derived")
+    assert (status.ok, status.failures) == (False, 1)
+    assert status.error == "cus_1 could not be derived"
+    assert (status.known_until, status.lag_s) == (later, 0)
+    assert status.last == left
+    assert status.last_success_at == NOON
+
+
 def test_a_file_of_something_else_is_no_status(tmp_path: Path) -> None:
     path = tmp_path / "status.json"
     path.write_text("[]")
@@ -178,6 +197,67 @@ def test_a_sync_in_a_long_back_off_ends_when_asked(tmp_path: Path) -> None:
     assert process.returncode == 75
     assert "asked to stop" in err
     assert not desk.ledger.exists()
+
+
+def test_a_history_that_nobody_foresaw_is_named_and_all_others_are_brought_up_to_date(
+    tmp_path: Path,
+) -> None:
+    bad = EVERYBODY[0]
+    with serving(shop()) as stripe:
+        desk = Desk(tmp_path, stripe.url).configure(STATUS)
+        assert desk.run("sync", "-q").code == 0
+        with closing(open_database(desk.ledger)) as connection:
+            whole = poison(connection, [bad], TOO_EARLY_S)
+            mirror.mark(connection, EVERYBODY)
+        told = desk.run("sync", "-q")
+        as_json = desk.run("sync", "--format", "json")
+        again = desk.run("recompute", "--format", "json")
+        check = desk.run("check")
+        report = desk.run("report")
+        with closing(open_database(desk.ledger)) as connection:
+            cure(connection, whole)
+        cured = desk.run("sync", "-q")
+    assert [
+        told.code,
+        as_json.code,
+        again.code,
+        check.code,
+        report.code,
+        cured.code,
+    ] == [*(1, 1, 1, 3, 0, 0)]
+    assert f"  {bad}: OverflowError: " in told.out
+    assert "5 customers changed" in told.out
+    for ran in (told, as_json, again):
+        assert f"error: 1 customers could not be derived: {bad}\n  fix: " in ran.err
+        assert f"stripe-nrr --verbose recompute --customer {bad}" in ran.err
+        assert "Traceback" not in ran.err
+    for ran in (as_json, again):
+        assert ran.json["failed"].keys() == {bad}
+    assert f"1 customers wait: {bad}; run" in check.out
+    assert "Not derived: 1 customers" in report.out
+    status = read_status(desk.folder / "status.json")
+    assert (status.ok, status.failures) == (True, 0)
+
+
+def test_a_process_that_stays_goes_on_at_its_pace_beside_one_bad_history(
+    tmp_path: Path,
+) -> None:
+    with serving(shop()) as stripe:
+        desk = Desk(tmp_path, stripe.url).configure(STATUS)
+        assert desk.run("sync", "-q").code == 0
+        with closing(open_database(desk.ledger)) as connection:
+            poison(connection, EVERYBODY[:1], TOO_EARLY_S)
+            mirror.mark(connection, EVERYBODY[:1])
+        process = desk.start("sync", "--every", "1s", "--quiet")
+        path = desk.folder / "status.json"
+        wait_until(lambda: read_status(path).failures > 2, process)
+        process.send_signal(signal.SIGTERM)
+        ended(process)
+    status = read_status(path)
+    assert process.returncode == 0
+    assert EVERYBODY[0] in status.error
+    assert status.last is not None
+    assert status.last.failed.keys() == {EVERYBODY[0]}
 
 
 def test_the_status_file_tells_of_a_failure(tmp_path: Path) -> None:

@@ -226,7 +226,9 @@ def test_readiness_follows_the_age_of_the_last_sync(
         connection.commit()
     answer = server.client.get(f"{server.admin}/readyz")
     assert answer.status_code == 503
-    assert answer.json()["problems"] == ["the last sync began 27 hours ago"]
+    assert answer.json()["problems"] == [
+        "the last sync knew what Stripe told until 27 hours ago"
+    ]
     assert server.metrics()["stripe_nrr_ready"] == 0
 
 

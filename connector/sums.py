@@ -66,8 +66,8 @@ def differences(
     was, now = _by_currency(before), _by_currency(after)
     found = {}
     for currency in sorted(was.keys() | now.keys()):
-        sides = (was.get(currency, _Books()), now.get(currency, _Books()))
-        span = _unlike(*sides)
+        sides = _unlike(was.get(currency, NO_BOOKS), now.get(currency, NO_BOOKS))
+        span = _span(*sides)
         if span is None:
             continue
         sums: dict[Window, Figures] = {}
@@ -106,7 +106,19 @@ def _by_currency(accounts: Iterable[Account]) -> dict[str, _Books]:
     }
 
 
-def _unlike(was: _Books, now: _Books) -> tuple[date, date] | None:
+NO_BOOKS = _Books()
+
+
+def _unlike(was: _Books, now: _Books) -> tuple[_Books, _Books]:
+    """Without flows, or terms, that are the same on both sides: they cancel out."""
+    if was.flows == now.flows:
+        was, now = was._replace(flows=()), now._replace(flows=())
+    if was.terms == now.terms:
+        was, now = was._replace(terms=()), now._replace(terms=())
+    return was, now
+
+
+def _span(was: _Books, now: _Books) -> tuple[date, date] | None:
     """The first month in which the two differ, and the last for which that matters.
 
     None where they do not differ.

@@ -60,13 +60,14 @@ def test_differences_add_up_to_every_window(
     assert figures_of(kept, ALL) == measure(flows, ALL, terms=ended)
 
 
-@given(lives, lives, terms)
+@given(lives, lives, terms, terms | st.none())
 def test_what_is_replaced_leaves_no_trace(
-    first: list[str], then: list[str], ended: list[Term]
+    first: list[str], then: list[str], ended: list[Term], others: list[Term] | None
 ) -> None:
     """Sums of what customers were and became are the sums of what they became."""
     before = [account(life, n, ended) for n, life in enumerate(first)]
-    after = [account(life, n) for n, life in enumerate(then)]
+    now_ended = ended if others is None else others
+    after = [account(life, n, now_ended) for n, life in enumerate(then)]
     with empty_ledger() as replaced, empty_ledger() as fresh:
         for each in before:
             window_sums.replace(replaced, [], [each])

@@ -35,7 +35,7 @@ def _day_text(days_since_epoch: int) -> str:
 
 def local_day(at_s: int, zone: tzinfo) -> date:
     """The day an instant belongs to, as the books in ``zone`` see it."""
-    return instant(at_s).astimezone(zone).date()
+    return datetime.fromtimestamp(at_s, zone).date()
 
 
 def day_end_s(day: date, zone: tzinfo) -> int:

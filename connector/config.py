@@ -8,7 +8,6 @@ only.
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -304,6 +303,8 @@ def _unknown(key: str, value: Any) -> str:
             f"{key} does not belong in a file, which is copied, mailed and committed: "
             "set STRIPE_API_KEY, or STRIPE_API_KEY_FILE to a file only you can read"
         )
+    from difflib import get_close_matches  # noqa: PLC0415 - only a fault needs it
+
     near = get_close_matches(key, KEYS, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return f"{key} is not a setting of this program{hint}"

@@ -2,4 +2,5 @@
 
 from connector.cli import main
 
-main()
+if __name__ == "__main__":  # a process that derives imports this file too
+    main()

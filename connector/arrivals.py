@@ -15,13 +15,14 @@ from typing import NamedTuple
 from msgspec import Struct, field
 
 from connector import horizon, inbox, mirror
+from connector.adoption import check_rules, is_adopting
 from connector.database import transaction
 from connector.errors import RulesDiffer, Stopped, StripeRefused, StripeUnavailable
 from connector.inbox import Waiting
 from connector.intake import TABLES, Intake
 from connector.listings import Named
 from connector.poison import POISON, told
-from connector.recompute import Shared, check_rules, is_adopting, recompute
+from connector.recompute import Shared, recompute
 from connector.refresh import refresh
 from connector.rules import Rules
 

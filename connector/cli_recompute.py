@@ -7,12 +7,12 @@ import click
 from msgspec.structs import asdict
 
 from connector import mirror, refusals, window_sums
+from connector.adoption import adopt
 from connector.cli import Shell, rules_of
 from connector.cli_output import format_option, progress_shown, write
 from connector.database import put_setting, transaction
 from connector.errors import NothingFound
 from connector.poison import failed_lines, underivable
-from connector.recompute import adopt
 from connector.recompute import recompute as derive
 
 

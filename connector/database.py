@@ -175,6 +175,18 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def file_of(connection: sqlite3.Connection) -> Path | None:
+    """The file that is open; None for a database in memory."""
+    [(_, _, name), *_] = connection.execute("PRAGMA database_list").fetchall()
+    return Path(name) if name else None
+
+
+def commits_of_others(connection: sqlite3.Connection) -> int:
+    """A number that is another one whenever another connection has committed."""
+    [version] = connection.execute("PRAGMA data_version").fetchone()
+    return int(version)
+
+
 def make_durable(connection: sqlite3.Connection) -> None:
     """Let a commit return only once it would survive the loss of power."""
     connection.execute("PRAGMA synchronous = FULL")

@@ -18,12 +18,14 @@ NO_KEY = 0  # the ledger's keys are known to the ledger
 
 
 class Derived(NamedTuple):
-    """``terms`` have no customer yet.
+    """``label`` and ``country`` are as the mirror has them. ``terms``: no customer yet.
 
     ``next_s``: when to look again, though nothing in Stripe will have changed.
     """
 
     customer: str
+    label: str | None
+    country: str | None
     movements: list[Movement]
     terms: list[Term]
     plans: list[Plan]
@@ -38,9 +40,11 @@ def derive(histories: Iterable[History], rules: Rules, until_s: int) -> list[Der
 
 def _derived(history: History, rules: Rules, until_s: int) -> Derived:
     found = timeline(history, rules.policy, until_s)
-    zone = rules.zone
+    zone, profile = rules.zone, history.profile
     return Derived(
         customer=history.customer,
+        label=None if profile is None else profile.label,
+        country=None if profile is None else profile.country,
         movements=movements(history.customer, found.steps, zone),
         terms=terms(NO_KEY, found.charges, found.steps, zone, until_s),
         plans=plans(found.steps, zone),

@@ -69,14 +69,13 @@ def histories(rows: Rows, shared: Catalogue) -> Iterator[History]:
     memory and half as much time again.
     """
     for customer, ids in rows.customers.items():
-        itself = profile(rows, customer)
         yield History(
             customer=customer,
             sightings=_sightings(rows.looks, ids),
             invoices=_together(rows.invoices, ids, Invoice),
             pending=_together(rows.pending, ids, InvoiceItem),
             events=_together(rows.events, ids, Event),
-            discount=None if itself is None else itself.discount,
+            profile=profile(rows, customer),
             catalogue=shared,
         )
 

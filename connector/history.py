@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from connector.stripe_objects import (
     Coupon,
+    Customer,
     Discount,
     Event,
     Invoice,
@@ -74,5 +75,10 @@ class History(Struct, frozen=True, kw_only=True):
     invoices: tuple[Invoice, ...] = ()
     pending: tuple[InvoiceItem, ...] = ()
     events: tuple[Event, ...] = ()
-    discount: Discount | None = None  # the customer's own
+    profile: Customer | None = None  # the customer itself, if a list ever showed it
     catalogue: Catalogue = field(default_factory=Catalogue)
+
+    @property
+    def discount(self) -> Discount | None:
+        """The customer's own."""
+        return None if self.profile is None else self.profile.discount

@@ -35,7 +35,10 @@ def _day_text(days_since_epoch: int) -> str:
 
 def local_day(at_s: int, zone: tzinfo) -> date:
     """The day an instant belongs to, as the books in ``zone`` see it."""
-    return datetime.fromtimestamp(at_s, zone).date()
+    try:
+        return datetime.fromtimestamp(at_s, zone).date()
+    except OSError as error:  # how the machine's own calendar refuses a far year
+        raise OverflowError(f"{at_s} is beyond all years") from error
 
 
 def day_end_s(day: date, zone: tzinfo) -> int:

@@ -5,41 +5,48 @@ anywhere, it leaves whole customers done and the others marked. So does a histor
 nobody foresaw: its customer stays marked, and is named.
 """
 
-import json
+import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from itertools import takewhile
 from types import MappingProxyType
 from typing import NamedTuple
 
 from connector import agreements, mirror, positions, posting, refusals, window_sums
+from connector.adoption import adopted, check_rules
 from connector.customers import Named, ids, keys_of
 from connector.database import (
+    commits_of_others,
+    file_of,
     put_setting,
     setting,
     transaction,
 )
 from connector.derivation import Derived, derive
-from connector.errors import RulesDiffer
-from connector.histories import Rows, histories, profile, rows_of
+from connector.histories import histories, rows_of
 from connector.history import Catalogue
 from connector.model import Flow, Movement, Term
 from connector.poison import set_aside
 from connector.posting import Posted, Run, RunStart
-from connector.rules import Rules, differences
+from connector.processes import Ids, Task, deriving
+from connector.rules import Rules
 from connector.sums import Account
 
-# The setting that tells which change of the rules is not derived for everybody yet.
-ADOPTING = "adopting"
-# Raise it when a rule of the derivation changes: every ledger is then derived anew.
-DERIVATION = "1"
 # Customers a transaction: a commit costs as much as deriving a few, and a webhook that
 # comes meanwhile waits for the end of it.
 BATCH = 25
 # Customers counted at a time where nobody else is waiting for them.
 MANY = 1_000
+# Customers from which on processes of their own derive faster than they take to start,
+# and how many of these help: more would wait for the one that settles.
+MUCH = 2_000
+MOST = 4
 # Between transactions: without it nobody else would ever get to write.
 GIVE_WAY_S = 0.002
 
@@ -53,62 +60,6 @@ class Recomputed(NamedTuple):
     failed: Mapping[str, str] = MappingProxyType({})
 
 
-def adopt(connection: sqlite3.Connection, rules: Rules) -> str | None:
-    """Put the rules in force; mark everybody where they are not the ones before.
-
-    Returns what changed, in words, or None. Also where it changed before and not
-    everybody is derived by it yet, so that what is left belongs to the same cause.
-    """
-    wanted = _as_settings(rules)
-    if _in_force(connection) == wanted:
-        return setting(connection, ADOPTING) or None
-    with transaction(connection):
-        before = _in_force(connection)  # another process may have been here just now
-        if before == wanted:
-            return setting(connection, ADOPTING) or None
-        for name, value in wanted.items():
-            put_setting(connection, name, value)
-        mirror.mark_all(connection)
-        told = _told(before["rules"], wanted["rules"])
-        put_setting(connection, ADOPTING, told)
-    return told or None
-
-
-def _told(before: str | None, wanted: str) -> str:
-    """What has changed, in words; "" where there were no rules before."""
-    if before is None:
-        return ""
-    if before == wanted:
-        return "this version derives some histories differently"
-    was, now = json.loads(before), json.loads(wanted)
-    return "policy change: " + ", ".join(differences(was, now))
-
-
-def is_adopting(connection: sqlite3.Connection) -> bool:
-    """Whether a change of the rules is not derived for everybody yet."""
-    return bool(setting(connection, ADOPTING))
-
-
-def _as_settings(rules: Rules) -> dict[str, str]:
-    return {"rules": rules.as_json(), "derivation": DERIVATION}
-
-
-def _in_force(connection: sqlite3.Connection) -> dict[str, str | None]:
-    return {name: setting(connection, name) for name in ("rules", "derivation")}
-
-
-def check_rules(connection: sqlite3.Connection, rules: Rules) -> None:
-    """``RulesDiffer`` where the ledger is derived under other rules than these."""
-    in_force = _in_force(connection)
-    if in_force["rules"] is not None and in_force != _as_settings(rules):
-        raise RulesDiffer(
-            "the ledger is derived under other rules than this configuration's, or by "
-            "another version of stripe-nrr",
-            fix="give every process the same config.toml and version, "
-            "then run `stripe-nrr recompute`",
-        )
-
-
 def recompute(
     connection: sqlite3.Connection,
     rules: Rules,
@@ -118,12 +69,15 @@ def recompute(
     only: Iterable[str] | None = None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
     shared: "Shared | None" = None,
+    workers: int | None = None,
 ) -> Recomputed:
     """Derive every dirty customer, or those of ``only``, and settle the ledger.
 
     Others may do the same meanwhile: whoever comes second finds a customer unmarked and
     leaves it. ``progress`` is told how many of how many are done, after each transaction.
     ``shared`` spares reading the catalogue, where it is the same as at the last call.
+    ``workers`` is how many processes derive, 1 being this one alone; None: as many as
+    help.
     Raises ``RulesDiffer`` once the rules are no longer the ones in force. A change of
     rules counts as derived though some customers could not be: they would hold up all.
     """
@@ -135,38 +89,64 @@ def recompute(
         code_version=rules.code_version,
         policy=rules.as_json(),
     )
+    make_whole(connection)
     run = Run(connection, start)
-    total = Posted(0, 0)
+    work = _Work(connection, rules, now_s, shared or Shared(), run, Posted(0, 0))
     done = 0
     failed: dict[str, str] = {}
-    make_whole(connection)
-    shared = shared or Shared()
+    batches = [waiting[n : n + BATCH] for n in range(0, len(waiting), BATCH)]
+    with _derived_ahead(work, batches, workers) as ahead:
+        for batch in batches:
+            failed |= set_aside(batch, partial(work.settle, ahead=next(ahead, None)))
+            done += len(batch)
+            if done < len(waiting):
+                time.sleep(GIVE_WAY_S)
+            progress(done, len(waiting))
+    if only is None:
+        adopted(connection)
+    return Recomputed(done - len(failed), *work.posted, failed)
 
-    def settle(batch: Sequence[str]) -> None:
-        nonlocal run, total
-        trial = copy(run)  # a run that begins in a transaction that fails never began
-        with transaction(connection):
-            check_rules(connection, rules)
-            ours = _ids(rules, _not_yet_derived(connection, rules, batch))
-            rows = rows_of(connection, ours)
-            known = histories(rows, shared.catalogue(connection))
-            posted = _settle(
-                connection, trial, derive(known, rules, now_s), _named(rows)
-            )
-        run = trial
-        total = Posted(*map(sum, zip(total, posted, strict=True)))
 
-    for first in range(0, len(waiting), BATCH):
-        batch = waiting[first : first + BATCH]
-        failed |= set_aside(batch, settle)
-        done += len(batch)
-        if done < len(waiting):
-            time.sleep(GIVE_WAY_S)
-        progress(done, len(waiting))
-    if only is None and is_adopting(connection):
+class Ahead(NamedTuple):
+    """What another process derived, None where it failed, and of which state."""
+
+    version: int  # ``commits_of_others``
+    derived: list[Derived] | None
+
+    def at(self, version: int) -> list[Derived] | None:
+        return self.derived if version == self.version else None
+
+
+@dataclass(slots=True)
+class _Work:
+    """A recompute under way: what it works with, and what it has posted."""
+
+    connection: sqlite3.Connection
+    rules: Rules
+    now_s: int
+    shared: "Shared"
+    run: Run
+    posted: Posted
+
+    def settle(self, names: Sequence[str], ahead: Ahead | None) -> None:
+        """Derive and settle those who are still marked, in one transaction."""
+        connection = self.connection
+        run = copy(self.run)  # one that begins in a transaction that fails never began
         with transaction(connection):
-            put_setting(connection, ADOPTING, "")
-    return Recomputed(done - len(failed), *total, failed)
+            check_rules(connection, self.rules)
+            ours = _not_yet_derived(connection, self.rules, names)
+            derived = ahead and ahead.at(commits_of_others(connection))
+            if derived is None:
+                derived = self._derived(ours)
+            still = [each for each in derived if each.customer in ours]
+            posted = _settle(connection, run, still)
+        self.run = run
+        self.posted = Posted(*map(sum, zip(self.posted, posted, strict=True)))
+
+    def _derived(self, customers: Iterable[str]) -> list[Derived]:
+        rows = rows_of(self.connection, _ids(self.rules, customers))
+        known = histories(rows, self.shared.catalogue(self.connection))
+        return derive(known, self.rules, self.now_s)
 
 
 def _waiting(
@@ -208,6 +188,34 @@ class Shared:
         return self._catalogue
 
 
+@contextmanager
+def _derived_ahead(
+    work: _Work, batches: Sequence[Sequence[str]], workers: int | None
+) -> Iterator[Iterator[Ahead]]:
+    """What other processes derive of each batch before its transaction begins.
+
+    Once somebody else has committed, nothing more is derived ahead.
+    """
+    connection, rules = work.connection, work.rules
+    if workers is None:
+        is_much = len(batches) * BATCH >= MUCH
+        workers = min(os.cpu_count() or 1, MOST) if is_much else 1
+    path = file_of(connection)
+    if workers == 1 or path is None:
+        yield iter(())
+        return
+    with transaction(connection):
+        task = Task(path, rules, work.shared.catalogue(connection), work.now_s)
+        version = commits_of_others(connection)
+
+    def unchanged(_: object) -> bool:
+        return commits_of_others(connection) == version
+
+    asked = (_ids(rules, batch) for batch in takewhile(unchanged, batches))
+    with deriving(task, workers) as derive_all:
+        yield (Ahead(version, found) for found in derive_all(asked))
+
+
 def _not_yet_derived(
     connection: sqlite3.Connection, rules: Rules, customers: Sequence[str]
 ) -> list[str]:
@@ -239,27 +247,18 @@ def _booked(connection: sqlite3.Connection, key: int) -> Account:
     return Account(tuple(flows), tuple(agreements.terms_of(connection, key)))
 
 
-def _ids(rules: Rules, customers: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def _ids(rules: Rules, customers: Iterable[str]) -> Ids:
     """Merged into another customer, one has nothing of its own."""
     return {c: () if c in rules.merge else (c, *rules.also(c)) for c in customers}
-
-
-def _named(rows: Rows) -> dict[str, Named]:
-    """How each customer is shown, as its own object says."""
-    found = {customer: profile(rows, customer) for customer in rows.customers}
-    return {
-        customer: Named() if itself is None else Named(itself.label, itself.country)
-        for customer, itself in found.items()
-    }
 
 
 def _settle(
     connection: sqlite3.Connection,
     run: Run,
     derived: Sequence[Derived],
-    named: Mapping[str, Named],
 ) -> Posted:
     """Make the ledger, and what is kept beside it, say what was derived."""
+    named = {each.customer: Named(each.label, each.country) for each in derived}
     keys = keys_of(connection, named)
     standing = posting.standing(connection, list(keys.values()))
     total = Posted(0, 0)

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from connector.adoption import adopt
 from connector.errors import Stopped
 from connector.intake import Intake
-from connector.recompute import Recomputed, adopt, recompute
+from connector.recompute import Recomputed, recompute
 from connector.rules import Rules
 from connector.sync import sync
 

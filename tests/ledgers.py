@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from connector import ledger, mirror, refusals, walks
+from connector.adoption import adopt
 from connector.database import open_database, transaction
 from connector.listings import LISTINGS
 from connector.model import Movement, Policy, Refusal
 from connector.periods import instant
-from connector.recompute import adopt, recompute
+from connector.recompute import recompute
 from connector.rules import Rules
 from connector.stripe_objects import (
     Base,

@@ -131,15 +131,17 @@ MAY_IMPORT = {
     "intake": MIRRORED | {"errors", "listings", "crew"},
     "refresh": MIRRORED | {"intake", "listings"},
     "sync": MIRRORED | {"errors", "intake", "refresh"},
-    "upkeep": {"errors", "intake", "sync", "recompute", "rules"},
+    "upkeep": {"errors", "intake", "sync", "adoption", "recompute", "rules"},
     "schedule": set(),
     "status": {"model"},
     "symptoms": set(),
     "doctor": {"symptoms"},
     "rules": VOCABULARY,
     "poison": VOCABULARY,
+    "adoption": {"errors", "rules", "mirror", "database"},
+    "processes": {"rules", "derivation", "histories", "history", "poison", "database"},
     "recompute": HISTORY
-    | {"rules", "derivation", "histories", "mirror", "poison"}
+    | {"rules", "adoption", "derivation", "histories", "mirror", "poison", "processes"}
     | {"refusals", "posting", "customers", "database"}
     | {"agreements", "positions", "sums", "window_sums"},
     "comparison": HISTORY | {"rules", "switches", "timeline", "mirror"},
@@ -149,7 +151,7 @@ MAY_IMPORT = {
     "webhook": VOCABULARY | {"hints", "inbox", "signatures"},
     "arrivals": VOCABULARY
     | {"listings", "inbox", "mirror", "horizon", "database"}
-    | {"rules", "recompute", "poison", "intake", "refresh"},
+    | {"rules", "adoption", "recompute", "poison", "intake", "refresh"},
     "worker": VOCABULARY | {"inbox", "database", "rules", "arrivals"},
     "pulse": VOCABULARY | {"inbox", "horizon", "database"},
     "prometheus": VOCABULARY | {"pulse"},

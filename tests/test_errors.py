@@ -20,6 +20,7 @@ import httpx
 import pytest
 
 from connector import config, customers, demo, errors, ledger, server, stripe_api
+from connector.adoption import adopt
 from connector.cli import stripe_nrr
 from connector.database import exclusive_sync, open_database, put_setting
 from connector.demo import BundledAccount
@@ -27,7 +28,7 @@ from connector.errors import ConnectorError, Unvalued
 from connector.limiter import Limiter
 from connector.model import Policy
 from connector.periods import instant
-from connector.recompute import adopt, recompute
+from connector.recompute import recompute
 from connector.rules import Rules
 from connector.stripe_api import StripeApi
 from tests.books import lived, post

@@ -1,9 +1,11 @@
 """Deriving who is marked: whole customers, once, at the right time, under a known cause."""
 
 import json
+import multiprocessing
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,12 +15,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from connector import customers, ledger, mirror, refusals
+from connector.adoption import adopt
 from connector.database import put_setting, transaction
 from connector.demo import BundledAccount
 from connector.ledger import Wanted
 from connector.model import Movement, Policy
 from connector.periods import instant, local_day
-from connector.recompute import BATCH, Recomputed, adopt, recompute
+from connector.recompute import BATCH, Recomputed, recompute
 from connector.rules import Rules
 from connector.stripe_objects import Price, decode
 from tests.billing import DAY, Account, add_months
@@ -115,6 +118,62 @@ def test_label_and_country_come_along(db: sqlite3.Connection) -> None:
     assert sorted(customers.labels(db).values()) == sorted(
         it["name"] for it in shop().objects["customers"]
     )
+
+
+# --- in several processes ---
+
+
+@contextmanager
+def walked_file(folder: Path) -> Iterator[sqlite3.Connection]:
+    """The demo's mirror in a file, not yet derived."""
+    folder.mkdir(exist_ok=True)
+    with (
+        walked_demo() as memory,
+        closing(sqlite3.connect(folder / "ledger.db", isolation_level=None)) as file,
+    ):
+        memory.backup(file)
+        file.execute("PRAGMA journal_mode = WAL")
+        yield file
+
+
+def outcome(
+    workers: int, folder: Path, between: Callable[[int, int], None] = lambda *_: None
+) -> tuple[object, ...]:
+    """All that deriving the demo leaves behind: a price is gone, an invoice unreadable."""
+    with walked_file(folder) as db:
+        db.execute("DELETE FROM stripe_prices WHERE rowid = 1")
+        db.execute("UPDATE stripe_invoices SET body = x'5b5d' WHERE rowid = 2000")
+        now = instant(demo_now_s())
+        done = recompute(
+            db, RULES, cause="sync", now=now, workers=workers, progress=between
+        )
+        rows = [db.execute(f"SELECT * FROM {table}").fetchall() for table in DERIVED]  # noqa: S608
+        return done, rows, mirror.dirty(db)
+
+
+DERIVED = (
+    *("runs", "customers", "movements", "components", "retractions"),
+    *("due_customers", "refusals", "terms", "plans", "window_sums"),
+)
+
+
+def test_it_does_not_matter_how_many_processes_derive(tmp_path: Path) -> None:
+    alone = outcome(1, tmp_path / "1")
+    assert outcome(2, tmp_path / "2") == alone
+    assert outcome(3, tmp_path / "3") == alone
+
+
+def test_processes_that_are_killed_are_done_without(tmp_path: Path) -> None:
+    killed = []
+
+    def between(done: int, _: int) -> None:
+        if done == BATCH:
+            for worker in multiprocessing.active_children():
+                worker.kill()
+                killed.append(worker.pid)
+
+    assert outcome(2, tmp_path / "2", between) == outcome(1, tmp_path / "1")
+    assert len(killed) == 2
 
 
 # --- a time that comes though nothing changes ---

@@ -225,7 +225,7 @@ def test_a_history_that_nobody_foresaw_is_named_and_all_others_are_brought_up_to
         report.code,
         cured.code,
     ] == [*(1, 1, 1, 3, 0, 0)]
-    assert f"  {bad}: OverflowError: " in told.out
+    assert f"  {bad}: ValueError: " in told.out
     assert "5 customers changed" in told.out
     for ran in (told, as_json, again):
         assert f"error: 1 customers could not be derived: {bad}\n  fix: " in ran.err

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector import customers, ledger, mirror, posting
+from connector.adoption import adopt
 from connector.database import open_database, transaction
 from connector.demo import BundledAccount
 from connector.errors import RulesDiffer
@@ -18,7 +19,7 @@ from connector.ledger import Wanted
 from connector.model import Movement
 from connector.periods import instant
 from connector.posting import ONE_TICK, Run, RunStart
-from connector.recompute import BATCH, adopt, recompute
+from connector.recompute import BATCH, recompute
 from connector.stripe_objects import Price, Product
 from tests.billing import DAY, Account, add_months
 from tests.books import NOON, lived
@@ -50,6 +51,9 @@ def other(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
+alone_or_not = pytest.mark.parametrize("workers", [1, 2])  # that derive for the one
+
+
 def live(connection: sqlite3.Connection) -> list[Movement]:
     return list(ledger.movements(connection))
 
@@ -67,8 +71,9 @@ def quiet() -> list[Movement]:
         return live(connection)
 
 
+@alone_or_not
 def test_both_derive_everybody_and_each_is_posted_once(
-    one: sqlite3.Connection, other: sqlite3.Connection
+    one: sqlite3.Connection, other: sqlite3.Connection, workers: int
 ) -> None:
     """While one is between its batches, the other derives all that is left."""
     now = instant(demo_now_s())
@@ -77,15 +82,18 @@ def test_both_derive_everybody_and_each_is_posted_once(
         if done == BATCH:
             recompute(other, RULES, cause="webhook", now=now)
 
-    done = recompute(one, RULES, cause="sync", now=now, progress=between)
+    done = recompute(
+        one, RULES, cause="sync", now=now, progress=between, workers=workers
+    )
     assert live(one) == quiet()
     assert done.retractions == 0
     causes = [cause for (cause,) in one.execute("SELECT cause FROM runs ORDER BY id")]
     assert causes == ["sync", "webhook"]
 
 
+@alone_or_not
 def test_a_catalogue_that_changes_between_two_batches_is_read_again(
-    one: sqlite3.Connection, other: sqlite3.Connection
+    one: sqlite3.Connection, other: sqlite3.Connection, workers: int
 ) -> None:
     """Else the first process would undo what the second has derived by it."""
     now = instant(demo_now_s())
@@ -102,7 +110,7 @@ def test_a_catalogue_that_changes_between_two_batches_is_read_again(
         if done == BATCH:
             unpriced(other)
 
-    recompute(one, RULES, cause="sync", now=now, progress=between)
+    recompute(one, RULES, cause="sync", now=now, progress=between, workers=workers)
     recompute(one, RULES, cause="sync", now=now)
     with walked_demo() as alone:
         unpriced(alone)

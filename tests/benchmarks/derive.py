@@ -10,16 +10,19 @@ import resource
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from connector import derivation, mirror, refusals
-from connector.database import open_database, transaction
+from connector.database import file_of, open_database, transaction
+from connector.derivation import Derived
 from connector.histories import histories, rows_of
 from connector.model import Policy
 from connector.periods import instant
+from connector.processes import Task, deriving
 from connector.recompute import BATCH, recompute
 from connector.rules import Rules
 from connector.stripe_objects import (
@@ -58,29 +61,37 @@ def read(connection: sqlite3.Connection) -> int:
     return lines
 
 
-def derive(connection: sqlite3.Connection) -> int:
+def derive(connection: sqlite3.Connection, workers: int = 1) -> int:
     """Every customer's movements, terms and plans, and drop them; how many movements."""
     shared = mirror.catalogue(connection)
     waiting = mirror.dirty(connection)
-    found = 0
-    for first in range(0, len(waiting), BATCH):
-        ids = {customer: (customer,) for customer in waiting[first : first + BATCH]}
-        known = histories(rows_of(connection, ids), shared)
-        derived = derivation.derive(known, RULES, NOW_S)
-        found += sum(len(each.movements) for each in derived)
-    return found
+    batches = (waiting[n : n + BATCH] for n in range(0, len(waiting), BATCH))
+    asked = ({customer: (customer,) for customer in batch} for batch in batches)
+    if workers == 1:
+        known = (histories(rows_of(connection, ids), shared) for ids in asked)
+        return _count(derivation.derive(each, RULES, NOW_S) for each in known)
+    path = file_of(connection)
+    assert path is not None
+    with deriving(Task(path, RULES, shared, NOW_S), workers) as derive_all:
+        return _count(derive_all(asked))
 
 
-def settle(connection: sqlite3.Connection) -> int:
-    done = recompute(connection, RULES, cause="manual", now=instant(NOW_S))
+def _count(found: Iterable[list[Derived] | None]) -> int:
+    return sum(len(each.movements) for batch in found for each in batch or ())
+
+
+def settle(connection: sqlite3.Connection, workers: int = 1) -> int:
+    done = recompute(
+        connection, RULES, cause="manual", now=instant(NOW_S), workers=workers
+    )
     assert not refusals.known(connection)
     return done.movements
 
 
-def settle_again(connection: sqlite3.Connection) -> int:
+def settle_again(connection: sqlite3.Connection, workers: int = 1) -> int:
     with transaction(connection):
         mirror.mark_all(connection)
-    return settle(connection)
+    return settle(connection, workers)
 
 
 def cost(work: Callable[[], int]) -> tuple[float, int]:
@@ -124,8 +135,33 @@ def _report(connection: sqlite3.Connection, customers: int) -> None:
     spent_s, posted = cost(lambda: settle_again(connection))
     assert posted == 0
     tell("the same again", spent_s)
+    _report_processes(connection)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"peak memory {peak_mb} MB")
+
+
+def _report_processes(connection: sqlite3.Connection) -> None:
+    """By the wall clock, with starting the processes; others' work is in it, too."""
+    for name, work in (("derive", derive), ("the same again", settle_again)):
+        alone_s, together_s = [], []
+        for _ in range(3):
+            with transaction(connection):
+                mirror.mark_all(connection)
+            alone_s.append(wall(partial(work, connection)))
+            with transaction(connection):
+                mirror.mark_all(connection)
+            together_s.append(wall(partial(work, connection, 2)))
+        one_s, two_s = min(alone_s), min(together_s)
+        print(
+            f"{name}, by the wall clock: {one_s:.2f} s in one process, {two_s:.2f} s"
+            f" with two that derive: {two_s / one_s:.2f} ×"
+        )
+
+
+def wall(work: Callable[[], int]) -> float:
+    began_s = time.monotonic()
+    work()
+    return time.monotonic() - began_s
 
 
 if __name__ == "__main__":

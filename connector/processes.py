@@ -1,0 +1,120 @@
+"""Processes that derive, while the one that asked them settles the ledger.
+
+A worker reads the mirror for itself, writes nothing, and gives what it has derived. So
+it does not matter how many there are, nor when one is killed: nothing is settled of
+what it had not handed over, and whoever asked can always derive it itself.
+"""
+
+import logging
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from connector.database import open_as_it_is
+from connector.derivation import Derived, derive
+from connector.histories import histories, rows_of
+from connector.history import Catalogue
+from connector.poison import POISON
+from connector.rules import Rules
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
+
+log = logging.getLogger(__name__)
+
+Ids = Mapping[str, Sequence[str]]  # customers, each with all its ids
+# What came of each batch, in their order; None, or an early end: derive it yourself.
+DeriveAll = Callable[[Iterable[Ids]], Iterator[list[Derived] | None]]
+
+
+class Task(NamedTuple):
+    """What is the same for every customer; ``path`` is the ledger's file."""
+
+    path: Path
+    rules: Rules
+    shared: Catalogue
+    until_s: int
+
+
+@contextmanager
+def deriving(task: Task, workers: int) -> Iterator[DeriveAll]:
+    """What derives batches of customers in so many processes."""
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+    from multiprocessing import get_context  # noqa: PLC0415
+
+    spawn = get_context("spawn")  # a fork would share our connection to SQLite
+    pool = ProcessPoolExecutor(workers, spawn, _begin, (task,))
+    try:
+        yield lambda batches: _in_order(pool, batches, ahead=4 * workers)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _in_order(
+    pool: "Executor", batches: Iterable[Ids], *, ahead: int
+) -> Iterator[list[Derived] | None]:
+    """So many batches are under way while the oldest is settled, and no more in memory."""
+    from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
+
+    asked: deque[Future[bytes | None]] = deque()
+    try:
+        for batch in batches:
+            asked.append(pool.submit(_work, batch))
+            if len(asked) > ahead:
+                yield _received(asked.popleft())
+        while asked:
+            yield _received(asked.popleft())
+    except BrokenProcessPool:
+        log.warning("processes.lost one of them was killed; going on without")
+
+
+def _received(found: "Future[bytes | None]") -> list[Derived] | None:
+    packed = found.result()
+    return (
+        None if packed is None else msgspec.msgpack.decode(packed, type=list[Derived])
+    )
+
+
+# --- in a worker ---
+
+_bench: list[tuple[Task, sqlite3.Connection]] = []  # what this worker works with
+
+
+def _begin(task: Task) -> None:
+    """Ctrl-C is for the process that asked; when that one dies, so does this."""
+    import signal  # noqa: PLC0415
+    import threading  # noqa: PLC0415
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _bench.append((task, open_as_it_is(task.path)))
+
+
+def _end_with_parent() -> None:
+    from multiprocessing import parent_process  # noqa: PLC0415
+
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _work(batch: Ids) -> bytes | None:
+    """Packed by msgspec: pickled, movements cost three times as much to hand over.
+
+    None where a history cannot be derived, or the file not be read: whoever asked will
+    meet the reason.
+    """
+    [(task, connection)] = _bench
+    try:
+        rows = rows_of(connection, batch)
+        found = derive(histories(rows, task.shared), task.rules, task.until_s)
+    except (*POISON, sqlite3.Error):
+        return None
+    return msgspec.msgpack.encode(found)

@@ -14,7 +14,14 @@ from connector import customers, ledger, mirror, positions
 from connector import timeline as histories
 from connector.cli import Shell, rules_of
 from connector.cli_figures import Known, currencies_asked, known_ledger
-from connector.cli_output import FORMATS, out_option, rendered, write
+from connector.cli_output import (
+    FORMATS,
+    currency_option,
+    formats_option,
+    out_option,
+    rendered,
+    write,
+)
 from connector.model import Flow, Kind, Movement, WindowKind
 from connector.movements import movements
 from connector.outlook import Outlook, Scheduled, to_csv, to_json, to_markdown
@@ -29,10 +36,8 @@ DAY_S = 86_400
 
 
 @click.command("at-risk")
-@click.option("--currency", metavar="CODE", help="Only this currency, such as usd.")
-@click.option(
-    "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True
-)
+@currency_option
+@formats_option(*FORMATS)
 @out_option
 @click.pass_obj
 def at_risk(shell: Shell, currency: str | None, form: str, output: Path | None) -> None:

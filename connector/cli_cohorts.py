@@ -9,7 +9,14 @@ import click
 from connector import ledger
 from connector.cli import Shell
 from connector.cli_figures import currencies_asked, known_ledger, uncollected
-from connector.cli_output import FORMATS, out_option, rendered, write
+from connector.cli_output import (
+    FORMATS,
+    currency_option,
+    formats_option,
+    out_option,
+    rendered,
+    write,
+)
 from connector.cohort_tables import CohortReport, to_csv, to_json, to_markdown
 from connector.cohorts import Period
 from connector.cohorts import cohorts as measured_cohorts
@@ -31,10 +38,8 @@ from connector.cohorts import cohorts as measured_cohorts
     show_default=True,
     help="How long a cohort's period is.",
 )
-@click.option("--currency", metavar="CODE", help="Only this currency, such as usd.")
-@click.option(
-    "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True
-)
+@currency_option
+@formats_option(*FORMATS)
 @out_option
 @click.pass_obj
 def cohorts(

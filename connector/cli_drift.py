@@ -12,7 +12,15 @@ import click
 from connector import ledger
 from connector.cli import Shell
 from connector.cli_figures import Asked, known_ledger, make_report
-from connector.cli_output import FORMATS, MonthParam, RatioParam, out_option, write
+from connector.cli_output import (
+    FORMATS,
+    MonthParam,
+    RatioParam,
+    currency_option,
+    formats_option,
+    out_option,
+    write,
+)
 from connector.columns import Table, to_csv, to_markdown, to_text
 from connector.drift import VARIANTS, Told, near, side_by_side
 from connector.model import Retention, Window, WindowKind
@@ -47,15 +55,13 @@ class Drifted(NamedTuple):
     type=MonthParam(),
     help="The last month, included. Default: the last whole month.",
 )
-@click.option("--currency", metavar="CODE", help="Only this currency, such as usd.")
+@currency_option
 @click.option(
     "--against",
     type=RatioParam(),
     help="What somebody else says, 1.07 or 107%: names the formulas within 0.2 points.",
 )
-@click.option(
-    "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True
-)
+@formats_option(*FORMATS)
 @out_option
 @click.pass_obj
 def drift(

@@ -16,7 +16,14 @@ from connector.cli import Shell, UsageFault
 from connector.cli_contributions import show_window
 from connector.cli_figures import moment_asked, rules_in_force
 from connector.cli_movements import find_one
-from connector.cli_output import DayParam, WindowParam, out_option, rendered, write
+from connector.cli_output import (
+    DayParam,
+    WindowParam,
+    formats_option,
+    out_option,
+    rendered,
+    write,
+)
 from connector.contributions import Ratio
 from connector.ledger import Wanted
 from connector.model import Movement, Window
@@ -48,13 +55,7 @@ from connector.periods import local_day
     metavar="TIMESTAMP",
     help="As the ledger was at this moment: see `stripe-nrr report --help`.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "csv"]),
-    default="text",
-    show_default=True,
-)
+@formats_option("text", "json", "csv")
 @out_option
 @click.pass_obj
 def explain(

@@ -12,7 +12,15 @@ import click
 from connector import customers, ledger, positions
 from connector.cli import Shell, UsageFault
 from connector.cli_figures import currencies_asked
-from connector.cli_output import DayParam, by_option, out_option, rendered, write
+from connector.cli_output import (
+    DayParam,
+    by_option,
+    currency_option,
+    formats_option,
+    out_option,
+    rendered,
+    write,
+)
 from connector.cli_segments import segment_of
 from connector.config import Config
 from connector.errors import NothingFound
@@ -31,15 +39,9 @@ from connector.segments import Moved, moved_by_segment, whose
 @click.option(
     "--kind", type=click.Choice([kind.value for kind in Kind]), help="Only this kind."
 )
-@click.option("--currency", metavar="CODE", help="Only this currency, such as usd.")
+@currency_option
 @by_option
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "csv"]),
-    default="text",
-    show_default=True,
-)
+@formats_option("text", "json", "csv")
 @out_option
 @click.pass_obj
 def movements(

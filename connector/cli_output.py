@@ -148,13 +148,25 @@ out_option = click.option(
 )
 
 
-format_option = click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
+currency_option = click.option(
+    "--currency", metavar="CODE", help="Only this currency, such as usd."
 )
+
+
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def formats_option(*forms: str) -> Option:
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(forms),
+        default="text",
+        show_default=True,
+    )
+
+
+format_option = formats_option("text", "json")
 
 
 def write(text: str, output: Path | None = None) -> None:

@@ -13,6 +13,8 @@ from connector.cli_output import (
     FORMATS,
     MonthParam,
     by_option,
+    currency_option,
+    formats_option,
     out_option,
     rendered,
     write,
@@ -29,7 +31,7 @@ from connector.report import Report
 )
 @click.option("--from", "first", type=MonthParam(), help="The first month.")
 @click.option("--to", "last", type=MonthParam(), help="The last month, included.")
-@click.option("--currency", metavar="CODE", help="Only this currency, such as usd.")
+@currency_option
 @click.option(
     "--as-of",
     metavar="TIMESTAMP",
@@ -41,13 +43,7 @@ from connector.report import Report
     "--causes", is_flag=True, help="Why the opening customers pay more or less."
 )
 @click.option("--arr", is_flag=True, help="Amounts a year (ARR) instead of a month.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice([*FORMATS, "html"]),
-    default="text",
-    show_default=True,
-)
+@formats_option(*FORMATS, "html")
 @out_option
 @click.pass_obj
 def report(
@@ -106,20 +102,23 @@ def report(
             return
         figures = make_report(connection, shell.config, shell.now(), asked)
     locale = shell.config.locale
+    if form == "text":
+        show_report(figures, locale, output)
+    else:
+        write(_written(figures, form, locale), output)
+
+
+def _written(figures: Report, form: str, locale: str) -> str:
+    """As JSON, CSV or Markdown; each is loaded only where it is asked for."""
     if form == "json":
         from connector.report_json import to_json
 
-        write(json.dumps(to_json(figures), indent=2), output)
-    elif form == "csv":
-        from connector.tables import to_csv
+        return json.dumps(to_json(figures), indent=2)
+    from connector import tables
 
-        write(to_csv(figures), output)
-    elif form == "markdown":
-        from connector.tables import to_markdown
-
-        write(to_markdown(figures, locale), output)
-    else:
-        show_report(figures, locale, output)
+    if form == "csv":
+        return tables.to_csv(figures)
+    return tables.to_markdown(figures, locale)
 
 
 def show_report(figures: Report, locale: str, output: Path | None) -> None:

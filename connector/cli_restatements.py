@@ -15,7 +15,7 @@ import click
 from connector import closings, customers, ledger
 from connector.cli import Shell
 from connector.cli_figures import rules_in_force
-from connector.cli_output import DayParam, out_option, write
+from connector.cli_output import DayParam, formats_option, out_option, write
 from connector.closings import Closing, Figures
 from connector.columns import Table, to_csv, to_text
 from connector.model import Movement
@@ -45,13 +45,7 @@ class Restated(NamedTuple):
     type=DayParam(),
     help="Only changes that were booked on this day or later.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "csv"]),
-    default="text",
-    show_default=True,
-)
+@formats_option("text", "json", "csv")
 @out_option
 @click.pass_obj
 def restatements(

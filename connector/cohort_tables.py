@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from connector.cohorts import Cohort, Period
+from connector.columns import markdown_table
 from connector.money import format_minor, format_ratio, major
 from connector.report_json import ratio_number
-from connector.tables import markdown_table
 
 METRICS = ("nrr", "grr", "crr")
 

@@ -50,6 +50,11 @@ def to_markdown(table: Table) -> str:
     return "".join(f"| {' | '.join(map(_safe, line))} |\n" for line in lines)
 
 
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The first column is text, the others are figures."""
+    return to_markdown(Table(heads, rows, frozenset(range(1, len(heads)))))
+
+
 def _safe(text: str) -> str:
     return text.replace("|", "\\|")
 

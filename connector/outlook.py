@@ -13,12 +13,12 @@ from typing import Any
 
 from msgspec import Struct
 
+from connector.columns import markdown_table
 from connector.model import Kind
 from connector.money import format_minor, format_ratio, major
 from connector.report_json import ratio_number
 from connector.retention import Measured
 from connector.risks import Reason, Risk, at_risk_minor
-from connector.tables import markdown_table
 
 
 class Scheduled(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ time. Everything that comes from Stripe is escaped, and the page may load nothin
 import base64
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -17,7 +18,7 @@ from msgspec import Struct
 
 from connector.benchmarks import Benchmarks
 from connector.cohort_tables import CohortReport
-from connector.footnotes import CAUSES, FX, SEGMENTS, policy_sentence
+from connector.footnotes import CAUSES, FX, RESTATED, SEGMENTS, policy_sentence
 from connector.model import Movement
 from connector.outlook import NOTE, Outlook
 from connector.page_charts import Told
@@ -68,32 +69,42 @@ class Page(Struct, frozen=True, kw_only=True):
 
 
 def to_html(page: Page) -> str:
-    environment = Environment(
+    style, script = _template("page.css"), _template("page.js")
+    report = page.report
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            page=page,
+            report=report,
+            kind=kind_of(report),
+            parts=[_part(page, part) for part in report.parts],
+            policy=policy_sentence(report.policy).split("; "),
+            refusals=report.refusals[:MOST_REFUSALS],
+            notes=_notes(report),
+            at_risk_note=NOTE,
+            restated_note=RESTATED,
+            version=page.version,
+            style=Markup(style),  # noqa: S704  # ours, and its hash is in the policy
+            script=Markup(script),  # noqa: S704
+            style_hash=_hash(style),
+            script_hash=_hash(script),
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
         loader=FunctionLoader(_template),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style, script = _template("page.css"), _template("page.js")
-    report = page.report
-    return environment.get_template("page.html.j2").render(
-        page=page,
-        report=report,
-        kind=kind_of(report),
-        parts=[_part(page, part) for part in report.parts],
-        policy=policy_sentence(report.policy).split("; "),
-        refusals=report.refusals[:MOST_REFUSALS],
-        notes=_notes(report),
-        at_risk_note=NOTE,
-        version=page.version,
-        style=Markup(style),  # noqa: S704  # ours, and its hash is in the policy
-        script=Markup(script),  # noqa: S704
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-    )
 
 
+@cache
 def _template(name: str) -> str:
     folder = files("connector").joinpath("templates")
     return folder.joinpath(name).read_text("utf-8").rstrip("\n")
@@ -147,13 +158,17 @@ def _segment_views(page: Page, part: CurrencyReport, told: Told) -> list[View]:
 
 def _segments_table(part: CurrencyReport, page: Page) -> dict[str, Any]:
     headline = split(part.lines)[0][-1]
+    total = len(headline.segments)  # the row below them; what was reported comes last
+    rows = [
+        [name.strip(), *cells(each, part, page.locale, whole=True)]
+        for name, each in by_segment(headline)
+    ]
     return {
         "title": f"{label(headline)}, by {page.report.by}",
         "heads": ["", *headings(part)],
-        "rows": [
-            [name, *cells(each, part, page.locale, whole=True)]
-            for name, each in by_segment(headline)
-        ],
+        "rows": rows,
+        "total": total,
+        "reported": range(total + 1, len(rows)),
         "left_out": max(len(headline.segments) - MOST_SEGMENTS, 0),
     }
 

@@ -107,12 +107,13 @@ class Norm(NamedTuple):
 
 
 class Trend(NamedTuple):
-    """A ratio over time. ``place`` is its column in the table beside it, from 0."""
+    """A ratio over time; ``reported`` are those that closed windows had before."""
 
     name: str
     now: str
     ticks: Sequence[Tick]
     points: Sequence[Dot]
+    reported: Sequence[Dot]
     path: str
     zones: Sequence[Zone]
     norms: Sequence[Norm]
@@ -199,7 +200,11 @@ def marks(measured: Sequence[Measured]) -> list[Mark]:
 
 def trend(metric: str, trailing: Sequence[Line], published: Benchmarks) -> Trend:
     values = [getattr(x.measured.retention, metric) for x in trailing]
-    known = [value for value in values if value is not None]
+    before = [
+        None if x.reported is None else getattr(x.reported.retention, metric)
+        for x in trailing
+    ]
+    known = [value for value in (*values, *before) if value is not None]
     bands = [band for band in published.bands if band.metric == metric]
     norms = [each for each in published.typical if each.metric == metric]
     medians = [each.low for each in norms if each.low == each.high]
@@ -215,6 +220,7 @@ def trend(metric: str, trailing: Sequence[Line], published: Benchmarks) -> Trend
             for at in ruler.ticks
         ],
         points=points,
+        reported=dots(before, ruler),
         path=line(points),
         zones=[_zone(band, ruler, values[-1]) for band in bands],
         norms=[_norm(each, ruler) for each in norms],

@@ -3,7 +3,7 @@
 Every amount comes from the ``Report``; here it only gets a text and a place.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -12,6 +12,7 @@ from connector.benchmarks import Benchmarks
 from connector.model import Retention, WindowKind
 from connector.money import format_ratio
 from connector.page_charts import (
+    TRAILING,
     Bars,
     Mark,
     Step,
@@ -25,40 +26,58 @@ from connector.page_charts import (
     trend,
 )
 from connector.periods import add_months
-from connector.report import CurrencyReport, Line, label
+from connector.report import AS_REPORTED, CurrencyReport, Line, label, shown
 from connector.retention import Measured, measure
 from connector.tables import MORE_HEADINGS, cells, headings, more_cells
 
 
 class Table(NamedTuple):
-    """The first column of ``rows`` names them."""
+    """The first column of ``rows`` names them.
+
+    The rows ``reported`` have what the window above them was closed with.
+    """
 
     heads: Sequence[str]
     rows: Sequence[Sequence[str]]
+    reported: frozenset[int]
 
 
 class Card(NamedTuple):
+    """``reported`` is the value a restated window was closed with, "" for others."""
+
     name: str
     value: str
+    reported: str
     notes: Sequence[str]
     spark: str = ""  # a path
+
+
+class Metric(NamedTuple):
+    """``reported`` as a card's, but only where it is known and reads differently."""
+
+    name: str
+    value: str
+    reported: str
 
 
 class View(Struct, frozen=True, kw_only=True):
     """Everything that is shown of one currency, or of one of its segments.
 
     ``segment`` is "" for all customers. ``headline`` is the last trailing-12 line, which
-    ends with ``month``; ``period`` is what the bars are by.
+    ends with ``month``; ``period`` is what the bars are by. ``restated`` is how many
+    windows were closed with other figures than they have now.
     """
 
     segment: str
     month: str
     period: str
     headline: Line
+    restated: int
     cards: Sequence[Card]
-    metrics: Sequence[tuple[str, str]]
+    metrics: Sequence[Metric]
     sums: Sequence[tuple[str, str]]  # of NRR and GRR, and what they come to
     steps: Sequence[Step]
+    reported_steps: Sequence[Step]  # those that read differently
     bars: Bars
     periods: Table
     marks: Sequence[Mark]
@@ -75,8 +94,11 @@ def split(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
 
 def _since_first(lines: list[Line]) -> list[Line]:
     alive = [
-        bool(flow.closing_minor or flow.opening_minor)
-        for flow in (x.measured.waterfall for x in lines)
+        x.reported is not None
+        or bool(
+            x.measured.waterfall.closing_minor or x.measured.waterfall.opening_minor
+        )
+        for x in lines
     ]
     return lines[alive.index(True) :] if any(alive) else lines[-1:]
 
@@ -108,35 +130,59 @@ def view(
     trailing, periods = split(lines)
     headline = trailing[-1]
     measured = [x.measured for x in periods]
+    drawn = steps(told, headline.measured)
+    reported = steps(told, headline.reported or headline.measured)
     return View(
         segment=segment,
         month=month_of(headline),
         period=periods[-1].measured.window.kind.value,
         headline=headline,
+        restated=sum(x.reported is not None for x in (*trailing, *periods)),
         cards=_cards(told, trailing, periods),
-        metrics=_metrics(told, headline.measured),
+        metrics=_metrics(told, headline),
         sums=list(_sums(told, headline.measured.retention)),
-        steps=steps(told, headline.measured),
+        steps=drawn,
+        reported_steps=[
+            was
+            for was, now in zip(reported, drawn, strict=True)
+            if was.text != now.text
+        ],
         bars=bars(told, measured),
-        periods=Table(
+        periods=_table(
             ["", *headings(told.part)],
-            [[label(x), *cells(x.measured, told.part, told.locale)] for x in periods],
+            periods,
+            lambda measured: cells(measured, told.part, told.locale),
         ),
         marks=marks([x.measured for x in trailing]),
         trends=[trend(name, trailing, published) for name in ("nrr", "grr")],
-        trailing=Table(
+        trailing=_table(
             ["12 months to", "NRR", "GRR", "CRR", f"Opening {told.revenue}"],
-            [_trailing_row(told, x) for x in trailing],
+            trailing,
+            lambda measured: _trailing_cells(told, measured.retention),
         ),
     )
+
+
+def _table(
+    heads: Sequence[str],
+    lines: Sequence[Line],
+    tell: Callable[[Measured], Sequence[str]],
+) -> Table:
+    named = shown(lines)
+    rows = [
+        [name.strip().removeprefix(TRAILING), *tell(measured)]
+        for name, measured in named
+    ]
+    reported = (at for at, (name, _) in enumerate(named) if name == AS_REPORTED)
+    return Table(heads, rows, frozenset(reported))
 
 
 # In words and numbers
 
 
 def _cards(told: Told, trailing: Sequence[Line], periods: Sequence[Line]) -> list[Card]:
-    headline = trailing[-1].measured
-    flow, kept = headline.waterfall, headline.retention
+    headline = trailing[-1]
+    kept = headline.measured.retention
     recent = periods[-1]
     moved = recent.measured.waterfall
     when = label(recent)
@@ -147,13 +193,13 @@ def _cards(told: Told, trailing: Sequence[Line], periods: Sequence[Line]) -> lis
     return [
         Card(
             f"{told.revenue} at close",
-            told.whole(flow.closing_minor),
+            *_both(headline, lambda x: told.whole(x.waterfall.closing_minor)),
             [f"{told.whole(gained, signed=True)} in {when}"],
             spark(levels),
         ),
         Card(
             "NRR, trailing 12 months",
-            format_ratio(kept.nrr),
+            *_both(headline, lambda x: format_ratio(x.retention.nrr)),
             [
                 f"of {told.whole(kept.opening_minor)}, {kept.customers:,} customers",
                 *_year_before(trailing, "nrr"),
@@ -161,15 +207,20 @@ def _cards(told: Told, trailing: Sequence[Line], periods: Sequence[Line]) -> lis
         ),
         Card(
             "GRR, trailing 12 months",
-            format_ratio(kept.grr),
+            *_both(headline, lambda x: format_ratio(x.retention.grr)),
             ["growth left out", *_year_before(trailing, "grr")],
         ),
         Card(
             f"Churn in {when}",
-            told.whole(-moved.churn_minor),
+            *_both(recent, lambda x: told.whole(-x.waterfall.churn_minor)),
             [churned],
         ),
     ]
+
+
+def _both(line: Line, tell: Callable[[Measured], str]) -> tuple[str, str]:
+    """What a window's figures come to now, and as it was closed with, if restated."""
+    return tell(line.measured), "" if line.reported is None else tell(line.reported)
 
 
 def _year_before(trailing: Sequence[Line], metric: str) -> list[str]:
@@ -180,7 +231,16 @@ def _year_before(trailing: Sequence[Line], metric: str) -> list[str]:
     return [f"{format_ratio(ratio)} a year before"]
 
 
-def _metrics(told: Told, measured: Measured) -> list[tuple[str, str]]:
+def _metrics(told: Told, headline: Line) -> list[Metric]:
+    now = _measured(told, headline.measured)
+    before = now if headline.reported is None else _measured(told, headline.reported)
+    return [
+        Metric(name, value, "" if was in (value, "–") else was)
+        for (name, value), (_, was) in zip(now, before, strict=True)
+    ]
+
+
+def _measured(told: Told, measured: Measured) -> list[tuple[str, str]]:
     kept = measured.retention
     texts = more_cells(measured, told.part, told.report, told.locale)
     named = dict(zip(MORE_HEADINGS, texts, strict=True))
@@ -216,7 +276,6 @@ def _sums(told: Told, kept: Retention) -> Iterator[tuple[str, str]]:
         yield f"GRR = ({opening} {lost}) ÷ {opening}", grr
 
 
-def _trailing_row(told: Told, of: Line) -> list[str]:
-    kept = of.measured.retention
+def _trailing_cells(told: Told, kept: Retention) -> list[str]:
     ratios = [format_ratio(ratio) for ratio in (kept.nrr, kept.grr, kept.crr)]
-    return [month_of(of), *ratios, told.exact(kept.opening_minor)]
+    return [*ratios, told.exact(kept.opening_minor)]

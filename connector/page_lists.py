@@ -146,6 +146,8 @@ def _proofs(movement: Movement) -> Iterator[str]:
 
 
 class RiskRow(NamedTuple):
+    """``subscription`` is "" where all that the customer pays is at risk."""
+
     customer: str
     label: str
     reason: str
@@ -191,7 +193,7 @@ def _risk_row(risk: Risk, labels: Mapping[str, str], locale: str) -> RiskRow:
         customer=risk.customer,
         label=labels.get(risk.customer, risk.customer),
         reason=str(risk.reason),
-        subscription=risk.subscription or "all that it pays",
+        subscription=risk.subscription,
         amount=format_minor(risk.mrr_minor, risk.currency, locale),
         day="–" if risk.day is None else str(risk.day),
     )

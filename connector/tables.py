@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from connector.causes import RETURN, Share
+from connector.columns import markdown_table
 from connector.footnotes import footnotes
 from connector.model import Cause
 from connector.money import format_minor, format_ratio, major, round_minor
@@ -211,16 +212,6 @@ def by_segment(line: Line) -> list[tuple[str, Measured]]:
     named = [(each.name, each.measured) for each in line.segments]
     before = [] if line.reported is None else [(AS_REPORTED, line.reported)]
     return [*named, ("total", line.measured), *before]
-
-
-def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The first column is text, the others are figures. Ends with an empty line."""
-    ruler = ["---"] + ["---:"] * (len(heads) - 1)
-    return "".join(f"{_row(each)}\n" for each in (heads, ruler, *rows))
-
-
-def _row(texts: Sequence[str]) -> str:
-    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
 
 
 # CSV

@@ -9,15 +9,21 @@ from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
-from connector import config
+from connector import closings, config
 from connector.cli_figures import Asked, make_report
 from connector.cli_page import make_page
+from connector.database import transaction
 from connector.report import Report
-from tests.synced import settled_demo
+from tests.ledgers import empty_ledger, settle
+from tests.synced import demo_now_s, settled_demo
 
 NOW = datetime(2026, 11, 2, 6, tzinfo=UTC)
 OCTOBER = Asked(last=date(2026, 10, 1), trend=True)
 SETTINGS = config.parse('timezone = "Europe/Berlin"', {})
+LIST_PRICES = config.parse(
+    'timezone = "Europe/Berlin"\n[policy]\nrepeating_coupon = "ignored"', {}
+)
+CLOSED = (date(2026, 8, 1), date(2026, 9, 1), date(2026, 10, 1))
 
 
 @cache
@@ -30,6 +36,39 @@ def demo_page(asked: Asked = OCTOBER) -> str:
 def demo_report(asked: Asked = OCTOBER) -> Report:
     with settled_demo() as connection:
         return make_report(connection, SETTINGS, NOW, asked)
+
+
+@cache
+def _restated_demo() -> bytes:
+    with settled_demo() as connection:
+        rules = {**SETTINGS.policy.settings(), "timezone": "Europe/Berlin"}
+        for month in CLOSED:
+            with transaction(connection):
+                closings.close(
+                    connection, month, policy=rules, code_version="1", now=NOW
+                )
+        settle(connection, demo_now_s(), "Europe/Berlin", LIST_PRICES.policy)
+        return bytes(connection.serialize())
+
+
+@contextmanager
+def restated_demo() -> Iterator[sqlite3.Connection]:
+    """The demo's ledger, three months closed and derived by another policy since."""
+    with empty_ledger() as connection:
+        connection.deserialize(_restated_demo())
+        yield connection
+
+
+@cache
+def restated_page(asked: Asked = OCTOBER) -> str:
+    with restated_demo() as connection:
+        return make_page(connection, LIST_PRICES, NOW, asked)
+
+
+@cache
+def restated_report(asked: Asked = OCTOBER) -> Report:
+    with restated_demo() as connection:
+        return make_report(connection, LIST_PRICES, NOW, asked)
 
 
 @dataclass

@@ -91,10 +91,10 @@ MAY_IMPORT = {
     "columns": set(),
     "report_json": FIGURES,
     "footnotes": FIGURES,
-    "tables": FIGURES | {"report_json", "footnotes"},
-    "cohort_tables": VOCABULARY | {"cohorts", "report_json", "tables"},
+    "tables": FIGURES | {"columns", "report_json", "footnotes"},
+    "cohort_tables": VOCABULARY | {"columns", "cohorts", "report_json"},
     "movement_rows": VOCABULARY | {"segments"},
-    "outlook": VOCABULARY | {"retention", "risks", "report_json", "tables"},
+    "outlook": VOCABULARY | {"columns", "retention", "risks", "report_json"},
     # the figures as one page of HTML
     "charts": set(),
     "page_charts": FIGURES | {"charts"},

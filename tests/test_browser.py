@@ -11,7 +11,7 @@ import pytest
 
 from connector.report_json import to_json
 from tests.browser import Browser, browser, missing
-from tests.pages import OCTOBER, demo_page, demo_report, written
+from tests.pages import OCTOBER, demo_page, demo_report, restated_page, written
 
 BY_PRODUCT = OCTOBER._replace(by="product")
 KINDS = ("new", "expansion", "reactivation", "contraction", "churn")
@@ -125,6 +125,21 @@ def test_the_pointer_shows_the_numbers_of_a_month(page: Browser) -> None:
     assert _tip(page).startswith("Oct 2026 NRR 106.6% GRR 89.3% CRR 91.8%")
     page.move(5, 5)
     assert _tip(page) == ""
+
+
+def test_the_pointer_tells_what_a_restated_month_was_closed_with(
+    tab: Browser, tmp_path: Path
+) -> None:
+    """Rows as reported stand between the months, and are no columns of the chart."""
+    tab.scripts(on=True).size(1180).dark(on=False)
+    tab.open(written(restated_page(), tmp_path))
+    _settled(tab)
+    for place, month in ((21.5, "Aug"), (22.5, "Sep"), (23.5, "Oct")):
+        tab.move(*_middle(tab, BARS, place / 24))
+        assert _tip(tab).startswith(f"{month} 2026 Opening $")
+        assert ("(as reported: $" in _tip(tab)) == (month != "Oct")
+    tab.move(*_middle(tab, BARS, 22.5 / 24))
+    assert "NRR 101.4% (as reported: 101.5%) GRR 99.5% CRR 99.6%" in _tip(tab)
 
 
 def test_the_keyboard_shows_them_too(page: Browser) -> None:

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 
 from connector import config, ledger, window_sums
 from connector.cli_figures import Asked, is_whole, make_report
+from connector.cli_page import make_page
 from connector.cli_serve import headlines
 from connector.contributions import Ratio, contributions
 from connector.drift import Metric, side_by_side
@@ -36,6 +37,7 @@ from connector.terminal_report import report_view
 from connector.variants import ground
 from tests.books import post
 from tests.ledgers import empty_ledger, settle
+from tests.pages import parsed
 from tests.synced import demo_now_s, walked_demo
 from tests.test_architecture import MODULES, calls, texts, tree
 from tests.test_ledger import Books, books, written
@@ -164,6 +166,33 @@ def _title(line: str) -> str:
     return title[1].lower() if title else ""
 
 
+def in_page(db: sqlite3.Connection, span: Span) -> Told:
+    """The tables behind a page's charts; nothing before a currency's first customer."""
+    found: dict[Place, Pair] = {}
+    for kind in (WindowKind.MONTH, WindowKind.QUARTER, WindowKind.YEAR):
+        wanted = Asked(kind, span.first, span.last, trend=True)
+        page = parsed(make_page(db, SETTINGS, span.now, wanted))
+        for part in page.all("section", class_="part"):
+            currency = part.attributes["id"]
+            lines, bars = (
+                figures.all("table")[0].rows()
+                for figures in part.all("details", class_="numbers")
+                if figures.all("summary")[0].text in BEHIND
+            )
+            for told, name, prefix in (
+                (lines, WindowKind.TRAILING_12, "12 months to "),
+                (bars, kind, ""),
+            ):
+                nrr, grr = (told[0].index(each) for each in ("NRR", "GRR"))
+                for row in told[1:]:
+                    place = (currency, name, prefix + row[0].rstrip(" *"))
+                    found[place] = (row[nrr], row[grr])
+    return found
+
+
+BEHIND = ("The numbers behind these two charts", "The numbers behind this chart")
+
+
 def in_views(db: sqlite3.Connection, span: Span) -> Told:
     """The views go on to the last month with a movement."""
     found: dict[Place, Pair] = {}
@@ -281,6 +310,7 @@ FORMS = [
     Form("report as CSV", in_csv, six_decimals),
     Form("report as Markdown", in_markdown, format_ratio),
     Form("report as text", in_text, format_ratio),
+    Form("report as HTML", in_page, format_ratio, is_whole=False),
     Form("SQL views", in_views, as_float, is_whole=False),
     Form("sums of windows", in_window_sums, exactly),
     Form("Prometheus metrics", in_exposition, as_float, is_whole=False),

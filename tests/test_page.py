@@ -3,19 +3,23 @@
 import base64
 import hashlib
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from connector import closings
 from connector.benchmarks import Benchmarks
 from connector.cli_figures import Asked
 from connector.cli_page import make_page
+from connector.database import transaction
+from connector.footnotes import RESTATED
 from connector.model import Refusal, WindowKind
 from connector.money import format_minor, format_ratio
 from connector.page import Page, to_html
-from connector.report import CurrencyReport, Report
+from connector.report import CurrencyReport, Line, Report
+from tests.books import NOON, lived, post
 from tests.ledgers import empty_ledger
 from tests.pages import (
     NOW,
@@ -27,6 +31,8 @@ from tests.pages import (
     demo_report,
     everything,
     parsed,
+    restated_page,
+    restated_report,
 )
 
 BY_PRODUCT = OCTOBER._replace(by="product", causes=True)
@@ -151,6 +157,137 @@ def test_quarters_stand_beside_the_same_headline() -> None:
     assert root.all("div", class_="card")[1].text.startswith(
         "NRR, trailing 12 months 106.6%"
     )
+
+
+# --- closed and restated ---
+
+AS_REPORTED = "as reported"
+
+
+def restated_part(asked: Asked = OCTOBER) -> Element:
+    return part_of(parsed(restated_page(asked)), "eur")
+
+
+def headline_of(report: Report) -> Line:
+    [part] = [p for p in report.currencies if p.currency == "eur"]
+    *_, headline = (
+        x for x in part.lines if x.measured.window.kind is WindowKind.TRAILING_12
+    )
+    return headline
+
+
+def test_a_restated_headline_says_what_was_reported() -> None:
+    line = headline_of(restated_report())
+    assert line.reported is not None
+    closing, nrr, grr, churn = (
+        card.text for card in restated_part().all("div", class_="card")
+    )
+    for card, name in ((nrr, "nrr"), (grr, "grr")):
+        now, was = (
+            format_ratio(getattr(each.retention, name))
+            for each in (line.measured, line.reported)
+        )
+        assert now != was
+        assert f" {now} as reported: {was} " in card
+    was = format_minor(line.reported.waterfall.closing_minor, "eur", whole=True)
+    assert f" as reported: {was} " in closing
+    assert AS_REPORTED not in churn, "October alone is as it was"
+
+
+def test_the_waterfall_tells_what_was_reported_otherwise() -> None:
+    line = headline_of(restated_report())
+    assert line.reported is not None
+    [told] = restated_part().all("p", class_="was")
+    was = line.reported.waterfall
+    opening = format_minor(was.opening_minor, "eur", whole=True)
+    new, expansion = (
+        format_minor(amount_minor, "eur", signed=True, whole=True)
+        for amount_minor in (was.new_minor, was.expansion_minor)
+    )
+    assert told.text == (
+        f"as reported: MRR Oct 2025 {opening}, New {new}, Expansion {expansion}"
+    )
+
+
+LINES = "The numbers behind these two charts"
+
+
+@pytest.mark.parametrize(
+    ("currency", "kind", "summary", "columns"),
+    [
+        ("usd", WindowKind.MONTH, "The numbers behind this chart", (8, 9, 10)),
+        ("usd", WindowKind.TRAILING_12, LINES, (1, 2, 3)),
+        ("eur", WindowKind.TRAILING_12, LINES, (1, 2, 3)),
+    ],
+)
+def test_below_a_restated_window_stands_what_was_reported(
+    currency: str, kind: WindowKind, summary: str, columns: tuple[int, ...]
+) -> None:
+    root = part_of(parsed(restated_page()), currency)
+    [part] = [p for p in restated_report().currencies if p.currency == currency]
+    lines = [x for x in part.lines if x.measured.window.kind is kind]
+    _, *rows = table_after(root, summary)
+    told = [(row[0] == AS_REPORTED, *(row[at] for at in columns)) for row in rows]
+    expected = [
+        (is_reported, *(format_ratio(r) for r in (kept.nrr, kept.grr, kept.crr)))
+        for x in lines
+        for is_reported, side in ((False, x.measured), (True, x.reported))
+        if side is not None
+        for kept in [side.retention]
+    ]
+    assert told == expected
+    assert len(rows) > len(lines)
+    marked = [tr.all("th")[0].text for tr in root.all("tr", class_="was")]
+    assert set(marked) == {AS_REPORTED}
+
+
+def test_a_restated_page_says_where_the_reason_is_found() -> None:
+    notes = [p.text for p in restated_part().all("p", class_="s")]
+    [note] = [text for text in notes if "restated" in text]
+    told = RESTATED.replace("`", "")
+    restated = [x for x in restated_report().currencies[1].lines if x.reported]
+    assert note == f"{len(restated)} closed windows have been restated since. {told}"
+    assert restated_part().all("circle", class_="ring")
+
+
+def test_a_page_without_restatements_does_not_speak_of_them(page: Element) -> None:
+    [body] = page.all("main")
+    assert AS_REPORTED not in body.text.lower()
+    assert not page.all("tr", class_="was")
+    assert not page.all("circle", class_="ring")
+
+
+def test_what_was_reported_stands_below_the_segments_total() -> None:
+    root = restated_part(OCTOBER._replace(by="interval"))
+    [table] = [t for t in root.all("table") if ["total"] in [r[:1] for r in t.rows()]]
+    total, reported = table.all("tr")[-2:]
+    assert total.attributes == {"class": "total"}
+    assert reported.attributes == {"class": "was"}
+    assert [row[0] for row in table.rows()[-2:]] == ["total", AS_REPORTED]
+
+
+def test_what_was_reported_is_told_by_the_year_too() -> None:
+    line = headline_of(restated_report())
+    assert line.reported is not None
+    annual = format_minor(line.reported.waterfall.closing_minor * 12, "eur", whole=True)
+    card = restated_part(OCTOBER._replace(arr=True)).all("div", class_="card")[0]
+    assert f"as reported: {annual}" in card.text
+
+
+def test_a_closed_month_that_came_to_nothing_is_still_told() -> None:
+    """Whose only customer turned out to be none: not left out as before the first."""
+    january, april = date(2024, 1, 1), date(2024, 4, 1)
+    with empty_ledger() as connection:
+        post(connection, [*lived("cus_1", "50"), *lived("cus_2", ". . . 70")])
+        with transaction(connection):
+            closings.close(connection, january, policy={}, code_version="1", now=NOON)
+        post(connection, [], customers=["cus_1"])
+        connection.execute("INSERT INTO walks (started_us, finished_us) VALUES (1, 2)")
+        asked = Asked(first=january, last=april, trend=True)
+        root = parsed(make_page(connection, SETTINGS, NOW, asked))
+    _, first, reported, *_ = table_after(root, "The numbers behind this chart")
+    assert (first[0].rstrip(" *"), first[7]) == ("Jan 2024", "–")
+    assert (reported[0], reported[7]) == (AS_REPORTED, "$0.50")
 
 
 # --- what is listed ---

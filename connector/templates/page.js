@@ -42,8 +42,13 @@
   };
   const told = (table, row) => {
     const heads = all('thead th', table).slice(1);
-    const cells = all('td', all('tbody tr', table)[row]);
-    return cells.map((cell, i) => [heads[i].textContent, cell.textContent]);
+    const line = all('tbody tr:not(.was)', table)[row];
+    const next = line.nextElementSibling;
+    const before = next && next.matches('.was') ? all('td', next) : [];
+    return all('td', line).map((cell, i) => {
+      const [now, was] = [cell, before[i] || cell].map(c => c.textContent);
+      return [heads[i].textContent, was === now ? now : `${now} (as reported: ${was})`];
+    });
   };
   for (const chart of all('[data-columns]')) {
     const svg = chart.querySelector('svg');
@@ -59,7 +64,7 @@
       for (const [k, v] of Object.entries({class: 'cursor', x: at * 100 / count + '%', y: 0, width: 100 / count + '%', height})) cursor.setAttribute(k, v);
       svg.append(cursor);
       const box = svg.getBoundingClientRect();
-      const name = all('tbody th', table)[at].textContent;
+      const name = all('tbody tr:not(.was) th', table)[at].textContent;
       show(name, told(table, at), box.left + (at + .5) * box.width / count, y ?? box.top + 40);
     };
     svg.addEventListener('pointermove', e => {

@@ -2,6 +2,7 @@
 
 import json
 import random
+import resource
 import socket
 import sqlite3
 import time
@@ -290,6 +291,27 @@ def test_two_secrets_are_both_good(synced: Company) -> None:
         assert server.send(event, secret=SECRET) == 200
         assert server.send({**event, "id": "evt_2"}, secret="whsec_new") == 200  # noqa: S106
         assert server.send({**event, "id": "evt_3"}, secret="whsec_") == 400  # noqa: S106
+
+
+# --- the disk full, and not ---
+
+
+def test_a_disk_that_was_full_makes_it_unready_only_while_it_is(
+    synced: Company, server: Server
+) -> None:
+    """No process may write beyond the first byte of a file: as if there were no room."""
+    [event] = synced.grow(0, 3)
+    limits = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1, limits[1]))
+    assert server.send(event) == 503
+    [problem] = server.ready()["problems"]
+    assert problem.startswith("the last event could not be kept: ")
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, limits)
+    until(lambda: bool(server.ready()["ready"]))
+    assert server.is_idle()
+    assert server.send(event) == 200
+    server.settle()
+    assert synced.mrr(0) == 3_000
 
 
 # --- Stripe away, and back ---

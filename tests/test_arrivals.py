@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from connector import inbox, ledger, mirror
+from connector import horizon, inbox, ledger, mirror
 from connector.arrivals import BATCH, Work, hindrance, work_off
 from connector.crew import Crew
 from connector.database import put_setting, transaction
@@ -125,6 +125,7 @@ class Shop:
                 ),
                 now_us=self.now_us,
                 count=lambda *each: self.counted.append(each),
+                spent=lambda: api.reads.requests,
             )
             return work_off(self.db, rules, work)
 
@@ -182,6 +183,18 @@ def test_each_object_is_fetched_once_however_many_events_name_it(shop: Shop) -> 
     assert shop.asked.count(f"/v1/subscriptions/{shop.subs[0].id}") == 1
     assert shop.mrr(0) == 5_000
     assert set(shop.states.values()) == {"done"}
+
+
+def test_requests_are_counted_whatever_becomes_of_them(shop: Shop) -> None:
+    path = f"/v1/subscriptions/{shop.subs[0].id}"
+    before = len(shop.asked)
+    for quantity, status in ((2, None), (3, 503), (4, 400), (5, None)):
+        shop.refused = {} if status is None else {path: status}
+        shop.send(shop.grow(0, quantity))
+        assert shop.work() > 0
+        shop.late_s += 3_600
+        counted = horizon.reads_since(shop.db, instant(0).date())
+        assert counted == len(shop.asked) - before > 0
 
 
 def test_a_thin_event_is_a_name_like_any_other(shop: Shop) -> None:

@@ -157,6 +157,7 @@ def test_a_change_at_stripe_is_in_the_movements(
     synced.acc.change_price(synced.subs[0].items[0], synced.large)
     synced.show()
     told = synced.acc.snapshot()["events"]
+    before = len(synced.stripe.requests)
     changes = [it for it in told if it["type"] == "customer.subscription.updated"]
     event = max(changes, key=lambda it: it["created"])
     assert server.send(event) == 200
@@ -177,6 +178,9 @@ def test_a_change_at_stripe_is_in_the_movements(
     assert gauges["stripe_nrr_recompute_seconds_count"] == 1
     assert gauges["stripe_nrr_inbox_waiting"] == 0
     assert gauges["stripe_nrr_ready"] == 1
+    with closing(sqlite3.connect(synced.desk.ledger)) as connection:
+        [(reads,)] = connection.execute("SELECT requests FROM reads")
+    assert reads == len(synced.stripe.requests) - before > 0
     assert server.stop() == 0
 
 

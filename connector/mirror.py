@@ -52,11 +52,12 @@ def put(
     offered = {ref(thing): thing for thing in things}
     stored = _stored(connection, kind, list(offered))
     rows, untouched, dirty = [], [], []
-    for key, thing in sorted(offered.items()):
+    for key, shown in sorted(offered.items()):
         old = stored.get(key)
         if old is not None and old.fetched_us > fetched_us:
             continue
-        text = body(_whole(thing, old))
+        thing = _whole(shown, old)
+        text = body(thing)
         if old is not None and old.body == text:
             untouched.append((fetched_us, key))
             continue
@@ -76,9 +77,19 @@ def put(
 
 
 def _whole(thing: Base, old: Stored | None) -> Base:
-    """An invoice that came with its first lines only keeps those that are stored."""
-    if isinstance(thing, Invoice) and thing.lines.has_more and old is not None:
+    """With what the stored copy shows and this one does not any more.
+
+    An invoice that came with its first lines only keeps those that are stored. All that
+    Stripe shows of a deleted customer is that it is; its past stays what it was, but for
+    the label, which says who it was.
+    """
+    if old is None:
+        return thing
+    if isinstance(thing, Invoice) and thing.lines.has_more:
         return msgspec.structs.replace(thing, lines=decode(old.body, Invoice).lines)
+    if isinstance(thing, Customer) and thing.deleted:
+        known = decode(old.body, Customer)
+        return msgspec.structs.replace(known, deleted=True, label=None)
     return thing
 
 

@@ -33,7 +33,7 @@ from tests.billing import DAY, Account, Json
 from tests.ledgers import empty_ledger, settle
 from tests.served import thin
 from tests.served import webhook as told
-from tests.synced import KEY, NAMES, OPENED, Unplugged, Wire, walk
+from tests.synced import KEY, NAMES, OPENED, Unplugged, Wire, changed, walk
 from tests.synced import sync as synced
 from tests.test_recompute import IGNORING, RULES, TOO_EARLY_S
 
@@ -49,12 +49,13 @@ class Shop:
     counted: list[tuple[str, str]] = field(default_factory=list)
     late_s: int = 0  # how far the clock is ahead of the business
     odd: dict[str, Json] = field(default_factory=dict)  # path → answer instead
+    gone: set[str] = field(default_factory=set)  # customers that were deleted
 
     def __post_init__(self) -> None:
         plan = self.acc.add_product("Plan")
         self.price = self.acc.add_price(plan, 1_000)
         self.subs = [
-            self.acc.subscribe(self.acc.add_customer(name), self.price)
+            self.acc.subscribe(self.acc.add_customer(name, country="DE"), self.price)
             for name in ("Ada", "Bob", "Cyd")
         ]
         self.acc.advance(OPENED + 20 * DAY)
@@ -65,7 +66,13 @@ class Shop:
 
     @property
     def account(self) -> BundledAccount:
-        return BundledAccount(self.acc.snapshot())
+        shown = BundledAccount(self.acc.snapshot())
+        deleted = [
+            it | {"deleted": True}
+            for it in shown.objects["customers"]
+            if it["id"] in self.gone
+        ]
+        return changed(shown, "customers", *deleted)
 
     def now_us(self) -> int:
         return (self.acc.now + self.late_s) * SECOND_US
@@ -233,6 +240,36 @@ def test_no_more_than_a_batch_is_taken(shop: Shop) -> None:
     kind = "customer.subscription.updated"
     shop.send(*(told(kind, sub, f"evt_{n}") for n in range(BATCH + 5)))
     assert [shop.work(), shop.work(), shop.work()] == [BATCH, 5, 0]
+
+
+@pytest.mark.parametrize("way", ["a webhook", "the events", "a full walk", "all"])
+def test_a_deleted_customer_is_remembered_alike_however_it_is_learned(
+    shop: Shop, way: str
+) -> None:
+    """A list leaves it out, and Stripe shows a stub: its past keeps its country."""
+    ada = shop.subs[0].customer.id
+    shop.happens(partial(shop.acc.cancel_now, shop.subs[0]))
+    shop.acc.advance(shop.acc.now + 60)
+    shop.gone.add(ada)
+    stub = {"id": ada, "object": "customer", "deleted": True}
+    event = told("customer.deleted", stub) | {"created": shop.acc.now}
+    if way in ("a webhook", "all"):
+        shop.send(event)
+        assert shop.work() == 1
+    shop.acc.advance(shop.acc.now + 3_600)
+    account = shop.account
+    if way in ("the events", "all"):
+        known = changed(account, "events", event)
+        synced(shop.db, Wire(known, shop.acc.now), full=False)
+    if way in ("a full walk", "all"):
+        synced(shop.db, Wire(account, shop.acc.now))
+    synced(shop.db, Wire(account, shop.acc.now + 60), full=False)
+    profile = mirror.profile(shop.db, ada)
+    assert profile is not None
+    assert (profile.deleted, profile.country, profile.label) == (True, "DE", None)
+    row = shop.db.execute("SELECT label, country FROM customers WHERE id = ?", [ada])
+    assert row.fetchone() == (None, "DE")
+    assert [m.kind for m in live(shop.db) if m.customer == ada] == ["new", "churn"]
 
 
 # --- what goes wrong ---

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from connector import copies, mirror, refusals, walks
 from connector.database import transaction
@@ -21,7 +22,9 @@ from connector.stripe_objects import (
     AppliesTo,
     Base,
     Coupon,
+    CouponSource,
     Customer,
+    Discount,
     Event,
     Invoice,
     InvoiceItem,
@@ -258,6 +261,44 @@ def test_a_change_of_the_catalogue_marks_those_who_use_it(
     assert marked(db) == users
     put(db, kind, [thing], 4 * S)
     assert marked(db) == []
+
+
+# --- deleted customers ---
+
+HALF = Discount(id="di_1", start=5, source=CouponSource(coupon="HALF"))
+LIVING = Customer(
+    id="cus_1",
+    created=5,
+    label="Ada",
+    country="DE",
+    metadata={"tier": "gold"},
+    discount=HALF,
+)
+STUB = Customer(id="cus_1", deleted=True)
+
+
+@pytest.mark.parametrize(
+    ("looks", "expected"),
+    [
+        pytest.param(
+            [LIVING, STUB],
+            replace(LIVING, deleted=True, label=None),
+            id="only who it was is forgotten",
+        ),
+        pytest.param(
+            [LIVING, STUB, STUB],
+            replace(LIVING, deleted=True, label=None),
+            id="however often it is seen",
+        ),
+        pytest.param([STUB], STUB, id="of whom nothing is known"),
+    ],
+)
+def test_a_deleted_customer(
+    db: sqlite3.Connection, looks: list[Customer], expected: Customer
+) -> None:
+    for second, look in enumerate(looks):
+        put(db, "customers", [look], second * S)
+    assert mirror.profile(db, "cus_1") == expected
 
 
 # --- versions ---

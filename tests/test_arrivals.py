@@ -31,6 +31,7 @@ from connector.recompute import adopt, recompute
 from connector.stripe_api import StripeApi
 from tests.billing import DAY, Account, Json
 from tests.ledgers import empty_ledger, settle
+from tests.living import Telling
 from tests.served import thin
 from tests.served import webhook as told
 from tests.synced import KEY, NAMES, OPENED, Unplugged, Wire, changed, walk
@@ -54,6 +55,7 @@ class Shop:
     def __post_init__(self) -> None:
         plan = self.acc.add_product("Plan")
         self.price = self.acc.add_price(plan, 1_000)
+        self.other = self.acc.add_price(plan, 1_700)
         self.subs = [
             self.acc.subscribe(self.acc.add_customer(name, country="DE"), self.price)
             for name in ("Ada", "Bob", "Cyd")
@@ -77,11 +79,13 @@ class Shop:
     def now_us(self) -> int:
         return (self.acc.now + self.late_s) * SECOND_US
 
-    def happens(self, deed: Callable[[], object]) -> list[Json]:
+    def happens(self, deed: Callable[[], object], wait_s: int = 60) -> list[Json]:
         """Let a minute pass and something be done; the events about it."""
-        self.acc.advance(self.acc.now + 60)
         before = {it["id"] for it in self.acc.snapshot()["events"]}
+        self.acc.advance(self.acc.now + wait_s)
         deed()
+        if isinstance(self.acc, Telling):
+            self.acc.tell()
         return [it for it in self.acc.snapshot()["events"] if it["id"] not in before]
 
     def grow(self, customer: int, quantity: int) -> Json:
@@ -410,8 +414,13 @@ def crashing(db: sqlite3.Connection, steps: int) -> Iterator[None]:
         db.set_progress_handler(None, 0)
 
 
+PRORATIONS = ("none", "create_prorations", "always_invoice")
+WATCHED_S = 25 * DAY  # what Stripe's events tell of to whoever lost them
+
 deeds = st.one_of(
-    st.tuples(st.just("grow"), st.integers(0, 2), st.integers(1, 6)),
+    st.tuples(st.sampled_from(PRORATIONS), st.integers(0, 2), st.integers(1, 6)),
+    st.tuples(st.just("swap"), st.integers(0, 2), st.integers(0, 5)),
+    st.tuples(st.just("wait"), st.integers(1, 13), st.just(0)),
     st.tuples(st.just("cancel"), st.integers(0, 2), st.just(0)),
     st.tuples(st.just("deliver"), st.integers(0, 9), st.just(0)),
     st.tuples(st.just("lose"), st.integers(0, 9), st.just(0)),
@@ -427,18 +436,31 @@ deeds = st.one_of(
 def test_whatever_happens_one_sync_later_the_ledger_is_that_of_a_quiet_one(
     told_deeds: list[tuple[str, int, int]],
 ) -> None:
-    """Webhooks doubled, late, out of order, lost; syncs and crashes in between."""
+    """Webhooks doubled, late, out of order, lost; syncs and crashes in between.
+
+    Meanwhile plans and quantities change in mid-period; what that costs is billed at once,
+    waits for the renewal, or is not asked for.
+    """
     with empty_ledger() as db:
-        shop = Shop(db)
+        acc = Telling(OPENED)
+        shop = Shop(db, acc)
+        ends_s = acc.now + WATCHED_S
         under_way: list[Json] = []
         ended: set[int] = set()
         for deed, which, quantity in told_deeds:
             sub = shop.subs[which % 3]
-            if deed == "grow" and which not in ended:
+            if deed in PRORATIONS and which not in ended:
                 grow = partial(
-                    shop.acc.change_quantity, sub.items[0], quantity, proration="none"
+                    acc.change_quantity, sub.items[0], quantity, proration=deed
                 )
                 under_way += shop.happens(grow)
+            elif deed == "swap" and which not in ended:
+                price = shop.other if quantity % 2 else shop.price
+                how = PRORATIONS[quantity % 3]
+                swap = partial(acc.change_price, sub.items[0], price, proration=how)
+                under_way += shop.happens(swap)
+            elif deed == "wait" and acc.now + which * DAY < ends_s:
+                under_way += shop.happens(lambda: None, which * DAY)
             elif deed == "cancel" and which not in ended:
                 ended.add(which)
                 under_way += shop.happens(partial(shop.acc.cancel_now, sub))
@@ -459,7 +481,7 @@ def test_whatever_happens_one_sync_later_the_ledger_is_that_of_a_quiet_one(
         shop.acc.advance(shop.acc.now + 60)
         _, known = synced(db, Wire(shop.account, shop.acc.now))
         with empty_ledger() as quiet:
-            _, expected = synced(quiet, Wire(shop.account, shop.acc.now))
+            _, expected = synced(quiet, Wire(acc.ever_shown(), acc.now))
     assert shown(known.movements) == shown(expected.movements)
     assert known.refusals == expected.refusals == []
 

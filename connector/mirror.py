@@ -137,7 +137,8 @@ def _seen_since(
 ) -> int:
     """Since when a subscription has been known to be as it is now.
 
-    Its state before is kept as a version, because that may be the only trace of it.
+    Its state before is kept as a version, because that may be the only trace of it; so
+    each look has a second of its own, the next one where there were two in the same.
     """
     now_s = fetched_us // 1_000_000
     if old is None or kind != "subscriptions":
@@ -150,7 +151,7 @@ def _seen_since(
         "INSERT OR REPLACE INTO subscription_versions VALUES (?, ?, ?)",
         [thing.id, old.seen_s, old.body],
     )
-    return now_s
+    return max(now_s, old.seen_s + 1)
 
 
 def mark(connection: sqlite3.Connection, customers: Iterable[str]) -> None:

@@ -312,6 +312,14 @@ def test_a_version_is_kept_when_what_counts_changes(db: sqlite3.Connection) -> N
     assert sightings(db) == [(10, 1), (30, 2), (40, 3)]
 
 
+def test_looks_within_one_second_have_a_second_each(db: sqlite3.Connection) -> None:
+    """However quickly it changes, nothing that was seen is forgotten."""
+    for fetched_us, quantity in ((0, 1), (1, 2), (2, 3), (3, 3), (9, 1), (S, 2)):
+        put(db, "subscriptions", [sub(quantity)], 10 * S + fetched_us)
+    put(db, "subscriptions", [sub(4)], 30 * S)
+    assert sightings(db) == [(10, 1), (11, 2), (12, 3), (13, 1), (14, 2), (30, 4)]
+
+
 @pytest.mark.parametrize(
     ("change", "versions"),
     [

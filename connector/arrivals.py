@@ -35,7 +35,8 @@ class Work(Struct, frozen=True, kw_only=True):
     """What a batch needs.
 
     ``intake`` brings objects into the mirror behind a connection; ``count`` is told each
-    event's type and outcome, ``timed`` the seconds of a derivation.
+    event's type and outcome, ``timed`` the seconds of a derivation. ``spent`` says how
+    many requests were made since it was last asked.
     """
 
     intake: Callable[[sqlite3.Connection], Intake]
@@ -43,6 +44,7 @@ class Work(Struct, frozen=True, kw_only=True):
     count: Callable[[str, str], None] = lambda _type, _outcome: None
     timed: Callable[[float], None] = lambda _seconds: None
     shared: Shared = field(default_factory=Shared)
+    spent: Callable[[], int] = lambda: 0
 
 
 class _Met(Struct):
@@ -146,7 +148,7 @@ def _derived(
     connection: sqlite3.Connection, rules: Rules, customers: set[str], work: Work
 ) -> Mapping[str, str]:
     """Derive who is marked of them; return who could not be, and why."""
-    now = datetime.fromtimestamp(work.now_us() / 1_000_000, tz=UTC)
+    now = _utc(work.now_us())
     derived = recompute(
         connection, rules, cause="webhook", now=now, only=customers, shared=work.shared
     )
@@ -157,6 +159,10 @@ def _derived(
         for each in rules.affected([customer])
         if each in failed
     }
+
+
+def _utc(now_us: int) -> datetime:
+    return datetime.fromtimestamp(now_us / 1_000_000, tz=UTC)
 
 
 class _Outcome(NamedTuple):
@@ -185,10 +191,11 @@ def _settled(
     outcomes: Iterable[tuple[Waiting, _Outcome]],
     work: Work,
 ) -> None:
-    """Write down what became of each event."""
+    """Write down what became of each event, and what it cost."""
     now_us = work.now_us()
     said_of = []
     with transaction(connection):
+        horizon.count_reads(connection, _utc(now_us).date(), work.spent())
         for event, (kind, error) in outcomes:
             said = kind
             if kind == "done":

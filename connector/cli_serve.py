@@ -51,6 +51,9 @@ def serve(shell: Shell) -> None:
 
     Run `stripe-nrr sync` on a schedule all the same: it finds what a lost webhook would
     have told. SIGTERM ends it, with exit code 0, after the batch in hand.
+
+    config.toml is read at the start: restart it after a change. Only [policy], timezone
+    and [customers] merge it takes over by itself, once a sync has applied them.
     """
     from connector import admin, prometheus, server, webhook
     from connector.arrivals import Work
@@ -83,6 +86,7 @@ def serve(shell: Shell) -> None:
                 now_us=api.now_us,
                 count=counted.count,
                 timed=counted.timed,
+                spent=_since_last(lambda: api.reads.requests),
             )
         ),
     ):
@@ -102,6 +106,19 @@ def serve(shell: Shell) -> None:
         told = server.run(listening, is_alive=desk.is_alive, ready=ready)
     if not told:
         sys.exit(1)
+
+
+def _since_last(total: Callable[[], int]) -> Callable[[], int]:
+    """What was added to a total since it was last asked for, by one thread."""
+    before = total()
+
+    def added() -> int:
+        nonlocal before
+        now = total()
+        more, before = now - before, now
+        return more
+
+    return added
 
 
 def _desk(

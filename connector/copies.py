@@ -75,6 +75,16 @@ def missing(
     return [key for key in sorted(ids) if not fetched_us(connection, kind, key)]
 
 
+def unseen_customers(connection: sqlite3.Connection, since_us: int) -> list[str]:
+    """Customers whose copy is older than that, but for those known to be deleted."""
+    rows = connection.execute(
+        "SELECT id FROM stripe_customers WHERE fetched_us < ?"
+        " AND NOT instr(body, CAST('\"deleted\":true' AS BLOB)) ORDER BY id",
+        [since_us],
+    )
+    return [key for (key,) in rows]
+
+
 def pending_read_us(connection: sqlite3.Connection) -> dict[str, int]:
     """Who has pending invoice items, and when the oldest copy of these was asked for."""
     rows = connection.execute(

@@ -1,7 +1,8 @@
 """One thread that makes events durable: many requests wait, one commit lets them go.
 
 While it commits, the next ones gather; so a busy inbox costs few fsyncs, and a quiet one
-no delay.
+no delay. After a failure it tries by itself, without an event, whether it would do again:
+who sends none to a server that is not ready would else never see it ready.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 MOST = 1_000  # events a commit
 # SQLite's own waiting grows to 100 ms a look; another writer's pause is shorter than that.
 LOOK_AGAIN_S = 0.001
+TRY_AGAIN_S = 2.0
 PATIENCE_S = 10.0  # Stripe gives up waiting for an answer not long after
 Outcome = list[bool] | sqlite3.Error
 
@@ -45,6 +47,7 @@ class GroupCommit:
     path: Path
     now_us: Callable[[], int]
     committed: Callable[[], None]  # told after each commit, from the thread
+    try_again_s: float = TRY_AGAIN_S
     failure: str | None = None  # of the last commit
     _queue: SimpleQueue[_Asked | None] = field(init=False, default_factory=SimpleQueue)
     _thread: Thread = field(init=False)
@@ -77,16 +80,23 @@ class GroupCommit:
             while True:
                 batch = self._gathered()
                 asked = [each for each in batch if each is not None]
-                outcome = self._commit(connection, [each.arrived for each in asked])
                 if asked:
+                    outcome = self._commit(connection, [each.arrived for each in asked])
                     loop = asked[0].answer.get_loop()
                     loop.call_soon_threadsafe(_answer, asked, outcome)
+                elif not batch:
+                    self._commit(connection, [])
                 if None in batch:
                     return
 
     def _gathered(self) -> list[_Asked | None]:
-        """All that wait; waits for the first."""
-        batch = [self._queue.get()]
+        """All that wait; waits for the first. Nobody: it is time to try again."""
+        try:
+            batch = [
+                self._queue.get(timeout=self.try_again_s if self.failure else None)
+            ]
+        except Empty:
+            return []
         while len(batch) < MOST:
             try:
                 batch.append(self._queue.get_nowait())
@@ -97,17 +107,21 @@ class GroupCommit:
     def _commit(
         self, connection: sqlite3.Connection, arrived: Sequence[Arrived]
     ) -> Outcome:
+        """Make them durable; of none, only see whether it would do."""
         until_s = time.monotonic() + PATIENCE_S
         while True:
             try:
                 with transaction(connection):
+                    if not arrived:
+                        inbox.rehearse(connection, self.now_us())
                     kept = inbox.keep(connection, arrived, self.now_us())
             except sqlite3.Error as error:
                 is_busy = "locked" in str(error) or "busy" in str(error)
                 if is_busy and time.monotonic() < until_s:
                     time.sleep(LOOK_AGAIN_S)
                     continue
-                log.exception("group_commit.failed events=%d", len(arrived))
+                if arrived:
+                    log.exception("group_commit.failed events=%d", len(arrived))
                 self.failure = str(error)
                 return error
             self.failure = None

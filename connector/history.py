@@ -32,7 +32,8 @@ class Catalogue(Struct, frozen=True, kw_only=True):
 class Sighting(NamedTuple):
     """A subscription as it looked from ``seen_s`` on, until the next sighting.
 
-    ``seen_s`` is when the answer was asked for: what it shows is at least as new.
+    ``seen_s`` is when the answer was asked for: what it shows is at least as new. Of two
+    looks in one second the later has the next second.
     """
 
     seen_s: int
@@ -41,6 +42,8 @@ class Sighting(NamedTuple):
 
 # No answer is under way for longer, all tries counted.
 ANSWERED_S = 600
+# By no more is a look stamped late, as others in its second had shown something else.
+MOVED_S = 5
 
 
 def unexplained(
@@ -55,7 +58,7 @@ def unexplained(
         each
         for each in sightings
         if not any(
-            0 <= at_s - each.seen_s <= ANSWERED_S
+            -MOVED_S <= at_s - each.seen_s <= ANSWERED_S
             and subscription.id == each.subscription.id
             and subscription.what_counts == each.subscription.what_counts
             for at_s, subscription in shown

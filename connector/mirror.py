@@ -56,11 +56,12 @@ def put(
     offered = {ref(thing): thing for thing in things}
     stored = _stored(connection, kind, list(offered))
     rows, untouched, dirty = [], [], []
-    for key, thing in sorted(offered.items()):
+    for key, shown in sorted(offered.items()):
         old = stored.get(key)
         if old is not None and old.fetched_us > fetched_us:
             continue
-        text = body(_whole(thing, old))
+        thing = _whole(shown, old)
+        text = body(thing)
         if old is not None and old.body == text:
             untouched.append((fetched_us, key))
             continue
@@ -81,9 +82,19 @@ def put(
 
 
 def _whole(thing: Base, old: Stored | None) -> Base:
-    """An invoice that came with its first lines only keeps those that are stored."""
-    if isinstance(thing, Invoice) and thing.lines.has_more and old is not None:
+    """With what the stored copy shows and this one does not any more.
+
+    An invoice that came with its first lines only keeps those that are stored. All that
+    Stripe shows of a deleted customer is that it is; its past stays what it was, but for
+    the label, which says who it was.
+    """
+    if old is None:
+        return thing
+    if isinstance(thing, Invoice) and thing.lines.has_more:
         return msgspec.structs.replace(thing, lines=decode(old.body, Invoice).lines)
+    if isinstance(thing, Customer) and thing.deleted:
+        known = decode(old.body, Customer)
+        return msgspec.structs.replace(known, deleted=True, label=None)
     return thing
 
 
@@ -131,7 +142,8 @@ def _seen_since(
 ) -> int:
     """Since when a subscription has been known to be as it is now.
 
-    Its state before is kept as a version, because that may be the only trace of it.
+    Its state before is kept as a version, because that may be the only trace of it; so
+    each look has a second of its own, the next one where there were two in the same.
     """
     now_s = fetched_us // 1_000_000
     if old is None or kind != "subscriptions":
@@ -144,7 +156,7 @@ def _seen_since(
         "INSERT OR REPLACE INTO subscription_versions VALUES (?, ?, ?)",
         [thing.id, old.seen_s, old.body],
     )
-    return now_s
+    return max(now_s, old.seen_s + 1)
 
 
 def mark(connection: sqlite3.Connection, customers: Iterable[str]) -> None:

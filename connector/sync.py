@@ -10,6 +10,7 @@ from connector import copies, horizon, mirror, walks
 from connector.database import transaction
 from connector.errors import LedgerUnusable
 from connector.intake import Intake
+from connector.listings import Named
 from connector.ranges import Range
 from connector.refresh import follow_events
 from connector.walks import Walk
@@ -76,6 +77,9 @@ def full_walk(intake: Intake, walk: Walk) -> None:
         intake.read([Range(kind, from_s=since_s) for kind in _NEWEST])
     read_until_us = intake.read([Range(kind, from_s=since_s) for kind in _EVENTS])
     follow_events(intake, since_s)
+    # The list leaves out who was deleted; what told of it is older than these events.
+    unseen = copies.unseen_customers(connection, since_s * 1_000_000)
+    intake.fetch(Named("customers", each) for each in unseen)
     with transaction(connection):
         mirror.drop_unseen(connection, "invoice_items", since_s * 1_000_000)
         walks.finish_walk(connection, walk, intake.now_us())

@@ -40,7 +40,11 @@ class Timeline(NamedTuple):
 
 
 def timeline(history: History, policy: Policy, until_s: int) -> Timeline:
-    """Derive a customer's steps up to ``until_s``; what cannot be valued is refused."""
+    """Derive a customer's steps up to ``until_s``; what cannot be valued is refused.
+
+    What has been seen has happened, also where it is stamped a second later.
+    """
+    until_s = max([until_s, *(seen[-1].seen_s for seen in history.sightings.values())])
     steps: list[Step] = []
     refused: list[Unvalued] = []
     later: list[int] = []

@@ -130,7 +130,7 @@ MAY_IMPORT = {
     "crew": set(),
     "intake": MIRRORED | {"errors", "listings", "crew"},
     "refresh": MIRRORED | {"intake", "listings"},
-    "sync": MIRRORED | {"errors", "intake", "refresh"},
+    "sync": MIRRORED | {"errors", "listings", "intake", "refresh"},
     "upkeep": {"errors", "intake", "sync", "adoption", "recompute", "rules"},
     "schedule": set(),
     "status": {"model"},

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from connector import inbox, ledger, mirror
+from connector import horizon, inbox, ledger, mirror
 from connector.adoption import adopt
 from connector.arrivals import BATCH, Work, hindrance, work_off
 from connector.crew import Crew
@@ -32,9 +32,10 @@ from connector.recompute import recompute
 from connector.stripe_api import StripeApi
 from tests.billing import DAY, Account, Json
 from tests.ledgers import empty_ledger, settle
+from tests.living import Telling
 from tests.served import thin
 from tests.served import webhook as told
-from tests.synced import KEY, NAMES, OPENED, Unplugged, Wire, walk
+from tests.synced import KEY, NAMES, OPENED, Unplugged, Wire, changed, walk
 from tests.synced import sync as synced
 from tests.test_recompute import IGNORING, RULES, TOO_EARLY_S
 
@@ -50,12 +51,14 @@ class Shop:
     counted: list[tuple[str, str]] = field(default_factory=list)
     late_s: int = 0  # how far the clock is ahead of the business
     odd: dict[str, Json] = field(default_factory=dict)  # path → answer instead
+    gone: set[str] = field(default_factory=set)  # customers that were deleted
 
     def __post_init__(self) -> None:
         plan = self.acc.add_product("Plan")
         self.price = self.acc.add_price(plan, 1_000)
+        self.other = self.acc.add_price(plan, 1_700)
         self.subs = [
-            self.acc.subscribe(self.acc.add_customer(name), self.price)
+            self.acc.subscribe(self.acc.add_customer(name, country="DE"), self.price)
             for name in ("Ada", "Bob", "Cyd")
         ]
         self.acc.advance(OPENED + 20 * DAY)
@@ -66,16 +69,24 @@ class Shop:
 
     @property
     def account(self) -> BundledAccount:
-        return BundledAccount(self.acc.snapshot())
+        shown = BundledAccount(self.acc.snapshot())
+        deleted = [
+            it | {"deleted": True}
+            for it in shown.objects["customers"]
+            if it["id"] in self.gone
+        ]
+        return changed(shown, "customers", *deleted)
 
     def now_us(self) -> int:
         return (self.acc.now + self.late_s) * SECOND_US
 
-    def happens(self, deed: Callable[[], object]) -> list[Json]:
+    def happens(self, deed: Callable[[], object], wait_s: int = 60) -> list[Json]:
         """Let a minute pass and something be done; the events about it."""
-        self.acc.advance(self.acc.now + 60)
         before = {it["id"] for it in self.acc.snapshot()["events"]}
+        self.acc.advance(self.acc.now + wait_s)
         deed()
+        if isinstance(self.acc, Telling):
+            self.acc.tell()
         return [it for it in self.acc.snapshot()["events"] if it["id"] not in before]
 
     def grow(self, customer: int, quantity: int) -> Json:
@@ -126,6 +137,7 @@ class Shop:
                 ),
                 now_us=self.now_us,
                 count=lambda *each: self.counted.append(each),
+                spent=lambda: api.reads.requests,
             )
             return work_off(self.db, rules, work)
 
@@ -185,6 +197,18 @@ def test_each_object_is_fetched_once_however_many_events_name_it(shop: Shop) -> 
     assert set(shop.states.values()) == {"done"}
 
 
+def test_requests_are_counted_whatever_becomes_of_them(shop: Shop) -> None:
+    path = f"/v1/subscriptions/{shop.subs[0].id}"
+    before = len(shop.asked)
+    for quantity, status in ((2, None), (3, 503), (4, 400), (5, None)):
+        shop.refused = {} if status is None else {path: status}
+        shop.send(shop.grow(0, quantity))
+        assert shop.work() > 0
+        shop.late_s += 3_600
+        counted = horizon.reads_since(shop.db, instant(0).date())
+        assert counted == len(shop.asked) - before > 0
+
+
 def test_a_thin_event_is_a_name_like_any_other(shop: Shop) -> None:
     shop.grow(0, 3)
     shop.send(thin("subscription", shop.subs[0].id))
@@ -221,6 +245,36 @@ def test_no_more_than_a_batch_is_taken(shop: Shop) -> None:
     kind = "customer.subscription.updated"
     shop.send(*(told(kind, sub, f"evt_{n}") for n in range(BATCH + 5)))
     assert [shop.work(), shop.work(), shop.work()] == [BATCH, 5, 0]
+
+
+@pytest.mark.parametrize("way", ["a webhook", "the events", "a full walk", "all"])
+def test_a_deleted_customer_is_remembered_alike_however_it_is_learned(
+    shop: Shop, way: str
+) -> None:
+    """A list leaves it out, and Stripe shows a stub: its past keeps its country."""
+    ada = shop.subs[0].customer.id
+    shop.happens(partial(shop.acc.cancel_now, shop.subs[0]))
+    shop.acc.advance(shop.acc.now + 60)
+    shop.gone.add(ada)
+    stub = {"id": ada, "object": "customer", "deleted": True}
+    event = told("customer.deleted", stub) | {"created": shop.acc.now}
+    if way in ("a webhook", "all"):
+        shop.send(event)
+        assert shop.work() == 1
+    shop.acc.advance(shop.acc.now + 3_600)
+    account = shop.account
+    if way in ("the events", "all"):
+        known = changed(account, "events", event)
+        synced(shop.db, Wire(known, shop.acc.now), full=False)
+    if way in ("a full walk", "all"):
+        synced(shop.db, Wire(account, shop.acc.now))
+    synced(shop.db, Wire(account, shop.acc.now + 60), full=False)
+    profile = mirror.profile(shop.db, ada)
+    assert profile is not None
+    assert (profile.deleted, profile.country, profile.label) == (True, "DE", None)
+    row = shop.db.execute("SELECT label, country FROM customers WHERE id = ?", [ada])
+    assert row.fetchone() == (None, "DE")
+    assert [m.kind for m in live(shop.db) if m.customer == ada] == ["new", "churn"]
 
 
 # --- what goes wrong ---
@@ -361,8 +415,13 @@ def crashing(db: sqlite3.Connection, steps: int) -> Iterator[None]:
         db.set_progress_handler(None, 0)
 
 
+PRORATIONS = ("none", "create_prorations", "always_invoice")
+WATCHED_S = 25 * DAY  # what Stripe's events tell of to whoever lost them
+
 deeds = st.one_of(
-    st.tuples(st.just("grow"), st.integers(0, 2), st.integers(1, 6)),
+    st.tuples(st.sampled_from(PRORATIONS), st.integers(0, 2), st.integers(1, 6)),
+    st.tuples(st.just("swap"), st.integers(0, 2), st.integers(0, 5)),
+    st.tuples(st.just("wait"), st.integers(1, 13), st.just(0)),
     st.tuples(st.just("cancel"), st.integers(0, 2), st.just(0)),
     st.tuples(st.just("deliver"), st.integers(0, 9), st.just(0)),
     st.tuples(st.just("lose"), st.integers(0, 9), st.just(0)),
@@ -378,18 +437,31 @@ deeds = st.one_of(
 def test_whatever_happens_one_sync_later_the_ledger_is_that_of_a_quiet_one(
     told_deeds: list[tuple[str, int, int]],
 ) -> None:
-    """Webhooks doubled, late, out of order, lost; syncs and crashes in between."""
+    """Webhooks doubled, late, out of order, lost; syncs and crashes in between.
+
+    Meanwhile plans and quantities change in mid-period; what that costs is billed at once,
+    waits for the renewal, or is not asked for.
+    """
     with empty_ledger() as db:
-        shop = Shop(db)
+        acc = Telling(OPENED)
+        shop = Shop(db, acc)
+        ends_s = acc.now + WATCHED_S
         under_way: list[Json] = []
         ended: set[int] = set()
         for deed, which, quantity in told_deeds:
             sub = shop.subs[which % 3]
-            if deed == "grow" and which not in ended:
+            if deed in PRORATIONS and which not in ended:
                 grow = partial(
-                    shop.acc.change_quantity, sub.items[0], quantity, proration="none"
+                    acc.change_quantity, sub.items[0], quantity, proration=deed
                 )
                 under_way += shop.happens(grow)
+            elif deed == "swap" and which not in ended:
+                price = shop.other if quantity % 2 else shop.price
+                how = PRORATIONS[quantity % 3]
+                swap = partial(acc.change_price, sub.items[0], price, proration=how)
+                under_way += shop.happens(swap)
+            elif deed == "wait" and acc.now + which * DAY < ends_s:
+                under_way += shop.happens(lambda: None, which * DAY)
             elif deed == "cancel" and which not in ended:
                 ended.add(which)
                 under_way += shop.happens(partial(shop.acc.cancel_now, sub))
@@ -410,7 +482,7 @@ def test_whatever_happens_one_sync_later_the_ledger_is_that_of_a_quiet_one(
         shop.acc.advance(shop.acc.now + 60)
         _, known = synced(db, Wire(shop.account, shop.acc.now))
         with empty_ledger() as quiet:
-            _, expected = synced(quiet, Wire(shop.account, shop.acc.now))
+            _, expected = synced(quiet, Wire(acc.ever_shown(), acc.now))
     assert shown(known.movements) == shown(expected.movements)
     assert known.refusals == expected.refusals == []
 

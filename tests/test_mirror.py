@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from connector import copies, mirror, refusals, walks
 from connector.database import transaction
@@ -21,7 +22,9 @@ from connector.stripe_objects import (
     AppliesTo,
     Base,
     Coupon,
+    CouponSource,
     Customer,
+    Discount,
     Event,
     Invoice,
     InvoiceItem,
@@ -260,6 +263,44 @@ def test_a_change_of_the_catalogue_marks_those_who_use_it(
     assert marked(db) == []
 
 
+# --- deleted customers ---
+
+HALF = Discount(id="di_1", start=5, source=CouponSource(coupon="HALF"))
+LIVING = Customer(
+    id="cus_1",
+    created=5,
+    label="Ada",
+    country="DE",
+    metadata={"tier": "gold"},
+    discount=HALF,
+)
+STUB = Customer(id="cus_1", deleted=True)
+
+
+@pytest.mark.parametrize(
+    ("looks", "expected"),
+    [
+        pytest.param(
+            [LIVING, STUB],
+            replace(LIVING, deleted=True, label=None),
+            id="only who it was is forgotten",
+        ),
+        pytest.param(
+            [LIVING, STUB, STUB],
+            replace(LIVING, deleted=True, label=None),
+            id="however often it is seen",
+        ),
+        pytest.param([STUB], STUB, id="of whom nothing is known"),
+    ],
+)
+def test_a_deleted_customer(
+    db: sqlite3.Connection, looks: list[Customer], expected: Customer
+) -> None:
+    for second, look in enumerate(looks):
+        put(db, "customers", [look], second * S)
+    assert mirror.profile(db, "cus_1") == expected
+
+
 # --- versions ---
 
 
@@ -269,6 +310,14 @@ def test_a_version_is_kept_when_what_counts_changes(db: sqlite3.Connection) -> N
     put(db, "subscriptions", [sub(2)], 30 * S)
     put(db, "subscriptions", [sub(3)], 40 * S)
     assert sightings(db) == [(10, 1), (30, 2), (40, 3)]
+
+
+def test_looks_within_one_second_have_a_second_each(db: sqlite3.Connection) -> None:
+    """However quickly it changes, nothing that was seen is forgotten."""
+    for fetched_us, quantity in ((0, 1), (1, 2), (2, 3), (3, 3), (9, 1), (S, 2)):
+        put(db, "subscriptions", [sub(quantity)], 10 * S + fetched_us)
+    put(db, "subscriptions", [sub(4)], 30 * S)
+    assert sightings(db) == [(10, 1), (11, 2), (12, 3), (13, 1), (14, 2), (30, 4)]
 
 
 @pytest.mark.parametrize(

@@ -219,6 +219,23 @@ def test_changes_of_one_second_are_all_found(
     assert amounts(db) == [1_000, 3_000]
 
 
+@pytest.mark.parametrize("is_told", [True, False])
+def test_each_look_of_one_second_counts(
+    db: sqlite3.Connection, shop: Shop, *, is_told: bool
+) -> None:
+    """It shows in the ledger at once; once the events of that second come, they date it."""
+    shop.after(HOUR)
+    for quantity in (2, 3, 4):
+        shop.grow(quantity)
+        account = shop.account()
+        new = [e["id"] for e in account.objects["events"] if e["created"] == shop.now_s]
+        shown = account if is_told else without(account, "events", *new)
+        sync(db, Wire(shown, shop.now_s))
+        assert amounts(db) == [1_000, 1_000 * quantity]
+    caught_up(db, shop.after(60), shop.account())
+    assert amounts(db) == [1_000, 4_000]
+
+
 def test_a_change_in_the_second_of_the_last_look_is_found(
     db: sqlite3.Connection, shop: Shop
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import resource
 import socket
 import sqlite3
 import time
@@ -156,6 +157,7 @@ def test_a_change_at_stripe_is_in_the_movements(
     synced.acc.change_price(synced.subs[0].items[0], synced.large)
     synced.show()
     told = synced.acc.snapshot()["events"]
+    before = len(synced.stripe.requests)
     changes = [it for it in told if it["type"] == "customer.subscription.updated"]
     event = max(changes, key=lambda it: it["created"])
     assert server.send(event) == 200
@@ -176,6 +178,9 @@ def test_a_change_at_stripe_is_in_the_movements(
     assert gauges["stripe_nrr_recompute_seconds_count"] == 1
     assert gauges["stripe_nrr_inbox_waiting"] == 0
     assert gauges["stripe_nrr_ready"] == 1
+    with closing(sqlite3.connect(synced.desk.ledger)) as connection:
+        [(reads,)] = connection.execute("SELECT requests FROM reads")
+    assert reads == len(synced.stripe.requests) - before > 0
     assert server.stop() == 0
 
 
@@ -290,6 +295,27 @@ def test_two_secrets_are_both_good(synced: Company) -> None:
         assert server.send(event, secret=SECRET) == 200
         assert server.send({**event, "id": "evt_2"}, secret="whsec_new") == 200  # noqa: S106
         assert server.send({**event, "id": "evt_3"}, secret="whsec_") == 400  # noqa: S106
+
+
+# --- the disk full, and not ---
+
+
+def test_a_disk_that_was_full_makes_it_unready_only_while_it_is(
+    synced: Company, server: Server
+) -> None:
+    """No process may write beyond the first byte of a file: as if there were no room."""
+    [event] = synced.grow(0, 3)
+    limits = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1, limits[1]))
+    assert server.send(event) == 503
+    [problem] = server.ready()["problems"]
+    assert problem.startswith("the last event could not be kept: ")
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, limits)
+    until(lambda: bool(server.ready()["ready"]))
+    assert server.is_idle()
+    assert server.send(event) == 200
+    server.settle()
+    assert synced.mrr(0) == 3_000
 
 
 # --- Stripe away, and back ---

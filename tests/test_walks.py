@@ -12,6 +12,7 @@ from connector.listings import Place
 from connector.ranges import Range
 from connector.stripe_objects import (
     Base,
+    Customer,
     Invoice,
     InvoiceItem,
     Line,
@@ -170,6 +171,14 @@ def test_what_is_missing_and_what_pends(db: sqlite3.Connection) -> None:
         )
         put(db, "invoice_items", item, at_s=at_s)
     assert copies.pending_read_us(db) == {"cus_1": 3 * S}
+
+
+def test_customers_that_a_walk_did_not_meet_are_asked_for_once(
+    db: sqlite3.Connection,
+) -> None:
+    for key, at_s in (("cus_1", 5), ("cus_2", 3), ("cus_3", 7)):
+        put(db, "customers", Customer(id=key, deleted=key == "cus_2"), at_s=at_s)
+    assert copies.unseen_customers(db, 6 * S) == ["cus_1"]
 
 
 def test_an_account_is_known_again_by_a_price_that_was_sold(

@@ -19,7 +19,7 @@ from connector.database import open_database
 from connector.group_commit import GroupCommit
 from connector.listings import EVENT_TYPES
 from connector.webhook import MOST_BYTES, PATH, Door
-from tests.served import JSON, SECRET, headers, signature, thin
+from tests.served import JSON, SECRET, headers, signature, thin, until
 from tests.served import webhook as told
 
 NOW_S = 1_790_000_000
@@ -37,7 +37,9 @@ class House:
         self.counted: list[tuple[str, str]] = []
         self.now_s = float(NOW_S)
         open_database(path, create=True).close()
-        self.commits = GroupCommit(path, lambda: NOW_S * 1_000_000, lambda: None)
+        self.commits = GroupCommit(
+            path, lambda: NOW_S * 1_000_000, lambda: None, try_again_s=0.01
+        )
 
     def ask(
         self,
@@ -322,6 +324,16 @@ def test_an_event_that_cannot_be_made_durable_is_not_acknowledged(house: House) 
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
     assert house.commits.failure == "no such table: inbox"
+
+
+def test_once_events_could_be_kept_again_nobody_needs_to_send_one(house: House) -> None:
+    with closing(sqlite3.connect(house.path)) as connection:
+        connection.execute("ALTER TABLE inbox RENAME TO mislaid")
+        assert house.ask().status_code == 503
+        connection.execute("ALTER TABLE mislaid RENAME TO inbox")
+    until(lambda: house.commits.failure is None)
+    assert house.kept == []
+    assert house.ask().status_code == 200
 
 
 # --- whatever comes ---

@@ -6,11 +6,13 @@ in which it was done.
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 T = TypeVar("T")
+LINGER_S = 1.0
 
 
 class Done(NamedTuple, Generic[T]):
@@ -30,8 +32,9 @@ class _Job(NamedTuple, Generic[T]):
 class Crew(Generic[T]):
     """So many jobs at once. Close it, or use it as a context manager.
 
-    The threads are daemons: a job that hangs in the network does not keep a process
-    alive that was asked to end.
+    Closing waits a moment for what is under way, as it uses what is closed next. The
+    threads are daemons: a job that hangs in the network does not keep a process alive
+    that was asked to end.
     """
 
     def __init__(self, size: int) -> None:
@@ -39,16 +42,22 @@ class Crew(Generic[T]):
         self.under_way = 0
         self._jobs: queue.SimpleQueue[_Job[T] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[Done[T]] = queue.SimpleQueue()
-        for number in range(size):
-            name = f"crew-{number}"
-            threading.Thread(target=self._work, name=name, daemon=True).start()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"crew-{number}", daemon=True)
+            for number in range(size)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for _number in range(self.size):
+        for _thread in self._threads:
             self._jobs.put(None)
+        until_s = time.monotonic() + LINGER_S
+        for thread in self._threads:
+            thread.join(max(0.0, until_s - time.monotonic()))
 
     @property
     def idle(self) -> int:

@@ -128,6 +128,21 @@ def test_many_may_decode_a_type_for_the_first_time() -> None:
     assert ran.returncode == 0
 
 
+def test_closing_waits_for_what_is_under_way() -> None:
+    """Also for what was forgotten: its connection is closed next."""
+    go_on, ended = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        go_on.wait(5)
+        ended.set()
+
+    with Crew[str](1) as crew:
+        crew.ask("slow", slow)
+        crew.forget()
+        threading.Timer(0.05, go_on.set).start()
+    assert ended.is_set()
+
+
 def test_what_was_forgotten_is_nobody_s() -> None:
     """After a failure the next reading does not get the answers of the one before."""
     go_on = threading.Event()

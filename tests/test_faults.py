@@ -27,7 +27,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from connector import ledger, mirror
+from connector import ledger, mirror, refusals
 from connector.checks import run_checks
 from connector.crew import Crew
 from connector.database import open_database
@@ -227,11 +227,7 @@ class Run:
                 progress=self.stored,
                 stopping=stopping,
             )
-            try:
-                return bring_up_to_date(intake, RULES, full=self.full)
-            finally:  # nobody opens a connection when all are closed
-                while crew.under_way:
-                    crew.done()
+            return bring_up_to_date(intake, RULES, full=self.full)
 
     def stored(self, _kind: str, _seen: int, _whole: int | None) -> None:
         self.pages += 1
@@ -276,9 +272,10 @@ def ended(path: Path, town: Town) -> Known:
             c: list(ledger.flows(connection, c)) for c in ledger.currencies(connection)
         }
         assert mirror.dirty(connection) == []
+        refused = refusals.known(connection)
     today = local_day(town.account.now, ZONE)
     assert run_checks(movements, flows, today) == []
-    return Known(movements, [])
+    return Known(movements, refused)
 
 
 def quiet_end(town: Town) -> Known:

@@ -42,13 +42,14 @@ def rows_of(
 ) -> Rows:
     """``customers``: each with the ids whose objects are its own; none: no history."""
     ids = [each for own in customers.values() for each in own]
-    found = connection.execute(
-        f"SELECT id, body FROM stripe_customers WHERE id IN {marks(len(ids))}",  # noqa: S608
-        ids,
+    shown = list(dict.fromkeys([*customers, *ids]))
+    profiles = connection.execute(
+        f"SELECT id, body FROM stripe_customers WHERE id IN {marks(len(shown))}",  # noqa: S608
+        shown,
     )
     return Rows(
         customers=customers,
-        profiles=dict(found.fetchall()),
+        profiles=dict(profiles.fetchall()),
         looks=_looks(connection, ids),
         invoices=_dated(connection, "invoices", ids),
         pending=_dated(connection, "invoice_items", ids),

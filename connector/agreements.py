@@ -6,10 +6,10 @@ The current state, replaced with each derivation; the ledger knows customers by 
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import date
-from functools import lru_cache
 from typing import NamedTuple
 
-from connector.model import Plan, Term, Window
+from connector.model import Plan, Term
+from connector.periods import Days
 
 
 def put_terms(
@@ -63,53 +63,41 @@ def plans_of(connection: sqlite3.Connection, customer: int) -> list[Plan]:
 
 _TERMS = """
     SELECT day, customer, subscription, before_minor, after_minor FROM terms
-    WHERE currency = ? AND day >= ? AND day < ? ORDER BY day, customer, subscription
-"""
+    WHERE currency = ? AND day >= ? AND day < ? ORDER BY customer, subscription, day
+"""  # the order in which they lie, which costs nothing
 
 
 def terms(
     connection: sqlite3.Connection, currency: str, start: date, end: date
 ) -> Iterator[Term]:
-    """Everybody's terms of a currency from ``start`` (in) to ``end`` (out), by day."""
+    """Everybody's terms of a currency from ``start`` (in) to ``end`` (out).
+
+    Subscription by subscription, each one's by day.
+    """
     rows = connection.execute(_TERMS, [currency, str(start), str(end)])
+    day_of = Days()
     for day, customer, subscription, before_minor, after_minor in rows:
         yield Term(
-            _day(day), currency, customer, subscription, before_minor, after_minor
+            day_of[day], currency, customer, subscription, before_minor, after_minor
         )
 
 
-_LAST_TERMS = """
-    SELECT max(day), customer, subscription, before_minor, after_minor FROM terms
-    WHERE currency = ? AND day >= ? AND day < ? GROUP BY customer, subscription
-"""  # SQLite takes the other columns from the row of the maximum
-
-
-def last_terms(
-    connection: sqlite3.Connection, currency: str, window: Window
-) -> list[Term]:
-    """The last term in a window of each subscription that had one, by day."""
-    asked = [currency, str(window.start), str(window.end)]
-    rows = connection.execute(_LAST_TERMS, asked).fetchall()
-    return [
-        Term(_day(day), currency, customer, subscription, before_minor, after_minor)
-        for day, customer, subscription, before_minor, after_minor in sorted(rows)
-    ]
-
-
-_day = lru_cache(date.fromisoformat)  # a ledger has few days and many rows
-
-
 class CustomerPlan(NamedTuple):
+    """From ``day`` on, most of what the customer pays is for ``price``."""
+
     customer: int
-    plan: Plan
+    day: date
+    price: str
+    interval: str
 
 
 def plans(connection: sqlite3.Connection, currency: str) -> Iterator[CustomerPlan]:
     """Everybody's main plans in a currency, each customer's by day."""
     rows = connection.execute(
-        "SELECT customer, day, currency, price, interval FROM plans"
+        "SELECT customer, day, price, interval FROM plans"
         " WHERE currency = ? ORDER BY customer, day",
         [currency],
     )
-    for customer, day, *rest in rows:
-        yield CustomerPlan(customer, Plan(date.fromisoformat(day), *rest))
+    day_of = Days()
+    for customer, day, price, interval in rows:
+        yield CustomerPlan(customer, day_of[day], price, interval)

@@ -1,6 +1,5 @@
 """`stripe-nrr at-risk`: MRR that may go, and the NRR that is already committed."""
 
-import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -9,11 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
+import msgspec
 
 from connector import customers, ledger, mirror, positions
 from connector import timeline as histories
 from connector.cli import Shell, rules_of
-from connector.cli_figures import Known, currencies_asked, known_ledger
+from connector.cli_figures import Known, currencies_asked, known_ledger, uncollected
 from connector.cli_output import (
     FORMATS,
     currency_option,
@@ -26,7 +26,7 @@ from connector.model import Flow, Kind, Movement, WindowKind
 from connector.movements import movements
 from connector.outlook import Outlook, Scheduled, to_csv, to_json, to_markdown
 from connector.periods import add_months
-from connector.retention import measure, windows
+from connector.retention import measure, standing, windows
 from connector.risks import Risk, as_scheduled, contracted, risks
 from connector.rules import Rules
 
@@ -59,11 +59,12 @@ def at_risk(shell: Shell, currency: str | None, form: str, output: Path | None) 
     with closing(shell.ledger()) as connection:
         known = known_ledger(connection, shell.config, shell.now())
         codes = currencies_asked(connection, currency, None, known.synced_at)
-        found = outlooks(connection, rules_of(shell.config), known, codes)
+        with uncollected():
+            found = outlooks(connection, rules_of(shell.config), known, codes)
         labels = customers.labels(connection)
     locale = shell.config.locale
     if form == "json":
-        write(json.dumps(to_json(found), indent=2), output)
+        write(msgspec.json.format(msgspec.json.encode(to_json(found))).decode(), output)
     elif form == "csv":
         write(to_csv(found), output)
     elif form == "markdown":
@@ -120,12 +121,12 @@ def _outlook(
     wanted = windows(WindowKind.TRAILING_12, this_month, last)
     opening = positions.balances(connection, currency, wanted[0].start)
     flows = list(ledger.flows(connection, currency, None, wanted[0].start))
-    balances = positions.balances(connection, currency, date.max)
     ids = customers.ids(connection)
     coming = [m for m in ahead.movements if m.currency == currency]
     lately = today - timedelta(days=LATELY_DAYS)
     shrunk = [f for f in flows if f.kind is Kind.CONTRACTION and f.day > lately]
     found = [risk for risk in ahead.risks if risk.currency == currency]
+    balances = standing(opening, flows)
     found += contracted(shrunk, balances, ids, currency)
     [so_far] = measure(flows, wanted[:1], opening)
     return Outlook(
@@ -135,7 +136,7 @@ def _outlook(
         risks=tuple(sorted(found, key=lambda r: (-r.mrr_minor, r.customer, r.reason))),
         scheduled=tuple(_scheduled(coming)),
         so_far=so_far,
-        committed=tuple(measure(_with(flows, coming, ids), wanted, opening)),
+        committed=tuple(measure([*flows, *_flows(coming, ids)], wanted, opening)),
     )
 
 
@@ -148,10 +149,7 @@ def _scheduled(coming: Iterable[Movement]) -> list[Scheduled]:
     ]
 
 
-def _with(
-    flows: Sequence[Flow], coming: Iterable[Movement], ids: Mapping[int, str]
-) -> list[Flow]:
-    """The movements so far and those to come, in order of days."""
-    keys = {customer: key for key, customer in ids.items()}
-    later = [Flow(keys[m.customer], m.day, m.kind, m.amount_minor) for m in coming]
-    return sorted([*flows, *later], key=lambda flow: flow.day)
+def _flows(coming: Sequence[Movement], ids: Mapping[int, str]) -> list[Flow]:
+    named = {movement.customer for movement in coming}
+    keys = {customer: key for key, customer in ids.items() if customer in named}
+    return [Flow(keys[m.customer], m.day, m.kind, m.amount_minor) for m in coming]

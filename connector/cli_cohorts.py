@@ -67,12 +67,9 @@ def cohorts(
         size = Period(period)
         with uncollected():
             found = [
-                CohortReport(
-                    code,
-                    size,
-                    measured_cohorts(ledger.flows(connection, code), size, known.today),
-                )
+                CohortReport(code, size, measured_cohorts(moved, size, known.today))
                 for code in codes
+                for moved in [ledger.changes(connection, code)]
             ]
     if form == "json":
         write(json.dumps(to_json(found), indent=2), output)

@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from functools import partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -24,16 +23,16 @@ from connector import (
 )
 from connector import report as reports
 from connector.benchmarks import Benchmarks
-from connector.causes import causes
+from connector.causes import Causes, causes
 from connector.cli import UsageFault, rules_of
 from connector.cli_benchmarks import assessed, benchmarks
 from connector.config import Config
 from connector.database import setting
 from connector.errors import NothingFound
-from connector.model import Term, Window, WindowKind
+from connector.model import Window, WindowKind
 from connector.periods import add_months, instant, local_day, parse_moment
 from connector.report import CurrencyReport, Line, Report, Segment
-from connector.retention import Measured, is_same, measure, renewals, windows
+from connector.retention import Measured, is_same, measure, opened, windows
 from connector.segments import Book, by_segment
 
 
@@ -196,52 +195,52 @@ def _lines(
     """A line a window, with its segments and causes where they are asked for."""
     segments: list[dict[str, Measured]] = [{} for _ in wanted]
     is_kept = asked.as_of is None and is_whole(connection)
-    book = Book({}, ())
-    if asked.by is not None or not is_kept:
-        book = read_book(connection, currency, wanted, asked.as_of)
     if is_kept:
         measured = window_sums.measured(connection, currency, wanted)
     else:
-        measured = measure(book.flows, wanted, book.opening)
-        if book.terms_in is not None:
-            measured = [_renewed(each, book.terms_in(each.window)) for each in measured]
+        book = read_book(connection, currency, wanted, asked.as_of)
+        measured = measure(book.flows, wanted, book.opening, book.terms)
     if asked.by is not None:
         from connector.cli_segments import segment_of
 
         of = segment_of(connection, config, asked.by, currency)
+        book = read_book(connection, currency, wanted, asked.as_of)
         segments = by_segment(book, wanted, of)
     closed = closings.reported(connection, currency, asked.as_of)
-    found = []
-    headline = [w for w in wanted if w.kind is WindowKind.TRAILING_12][-1:]
-    for each, named in zip(measured, segments, strict=True):
-        window = each.window
-        why = None
-        if asked.causes and (window in headline or not asked.trend):
-            opening = positions.balances(
-                connection, currency, window.start, asked.as_of
-            )
-            parts = positions.parts(connection, currency, window, asked.as_of)
-            why = causes(opening, parts)
-        found.append(
-            Line(
-                measured=each,
-                complete=window.end <= today,
-                reported=_restated(each, closed.get(window)),
-                segments=tuple(Segment(*pair) for pair in named.items()),
-                causes=why,
-            )
+    why = _causes(connection, currency, wanted, asked) if asked.causes else {}
+    return tuple(
+        Line(
+            measured=each,
+            complete=each.window.end <= today,
+            reported=_restated(each, closed.get(each.window)),
+            segments=tuple(Segment(*pair) for pair in named.items()),
+            causes=why.get(each.window),
         )
-    return tuple(found)
+        for each, named in zip(measured, segments, strict=True)
+    )
+
+
+def _causes(
+    connection: sqlite3.Connection,
+    currency: str,
+    wanted: Sequence[Window],
+    asked: Asked,
+) -> dict[Window, Causes]:
+    """Of each window, or with a trend of the headline alone."""
+    if asked.trend:
+        wanted = [w for w in wanted if w.kind is WindowKind.TRAILING_12][-1:]
+    start, end = _span(wanted)
+    opening = positions.balances(connection, currency, start, asked.as_of)
+    parts = positions.parts(connection, currency, start, end, asked.as_of)
+    return {
+        window: causes(standing, inside)
+        for window, standing, inside in opened(opening, parts, wanted)
+    }
 
 
 def _restated(now: Measured, reported: Measured | None) -> Measured | None:
     """What a window was closed with, where that is not what it is now."""
     return None if reported is None or is_same(now, reported) else reported
-
-
-def _renewed(measured: Measured, terms: Sequence[Term]) -> Measured:
-    [found] = renewals(terms, [measured.window])
-    return measured._replace(renewals=found)
 
 
 def is_whole(connection: sqlite3.Connection) -> bool:
@@ -255,14 +254,21 @@ def read_book(
     wanted: Sequence[Window],
     as_of: datetime | None,
 ) -> Book:
-    """All that the figures of these windows need; terms are known only as of now."""
-    start = min(window.start for window in wanted)
-    end = max(window.end for window in wanted)
+    """All that the figures of these windows need; terms are known only as of now.
+
+    It can be read once.
+    """
+    start, end = _span(wanted)
     opening = positions.balances(connection, currency, start, as_of)
-    flows = list(ledger.flows(connection, currency, as_of, start, end))
+    flows = ledger.flows(connection, currency, as_of, start, end)
     if as_of is not None:
         return Book(opening, flows)
-    return Book(opening, flows, partial(agreements.last_terms, connection, currency))
+    return Book(opening, flows, agreements.terms(connection, currency, start, end))
+
+
+def _span(windows: Sequence[Window]) -> tuple[date, date]:
+    """Their first day, and the one after their last."""
+    return min(each.start for each in windows), max(each.end for each in windows)
 
 
 def rules_in_force(connection: sqlite3.Connection, config: Config) -> dict[str, str]:

@@ -25,9 +25,9 @@ from connector.cli_segments import segment_of
 from connector.config import Config
 from connector.errors import NothingFound
 from connector.ledger import Wanted
-from connector.model import Kind
+from connector.model import Flow, Kind
 from connector.movement_rows import as_json, movements_csv, sum_json, sums_csv
-from connector.segments import Moved, moved_by_segment, whose
+from connector.segments import Book, Moved, moved_by_segment
 
 
 @click.command()
@@ -106,21 +106,20 @@ def _by_segment(
     """The sums of the movements wanted, by currency and segment."""
     found = []
     start, end = wanted.start or date.min, wanted.end or date.max
-    ids = customers.ids(connection)
+    ids = customers.ids(connection) if wanted.customer else {}
+
+    def is_wanted(flow: Flow) -> bool:
+        return wanted.kind in (None, flow.kind) and (
+            not wanted.customer or wanted.customer == ids[flow.customer]
+        )
+
     for currency in ledger.currencies(connection):
         if wanted.currency not in (None, currency):
             continue
         opening = positions.balances(connection, currency, start)
-        flows = list(ledger.flows(connection, currency, None, start, end))
+        flows = ledger.flows(connection, currency, None, start, end)
         of = segment_of(connection, config, by, currency)
-        segments = whose(opening, flows, start, of)
-        kept = [
-            flow
-            for flow in flows
-            if wanted.kind in (None, flow.kind)
-            and wanted.customer in (None, ids[flow.customer])
-        ]
-        found += moved_by_segment(currency, kept, segments)
+        found += moved_by_segment(currency, Book(opening, flows), start, of, is_wanted)
     return found
 
 

@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
-from itertools import chain
 
 from connector import __version__, customers, ledger
 from connector.cli import rules_of
@@ -63,14 +62,11 @@ def _cohorts(
     connection: sqlite3.Connection, currency: str, known: Known, as_of: datetime | None
 ) -> CohortReport:
     """By month; of a long history by quarter, so that a page has room for it."""
-    flows = ledger.flows(connection, currency, as_of)
-    first = next(flows, None)
-    if first is None:
-        return CohortReport(currency, Period.MONTH, ())
-    long = add_months(first.day, MANY_MONTHS) < known.today
+    first = ledger.first_day(connection, currency, as_of) or known.today
+    long = add_months(first, MANY_MONTHS) < known.today
     period = Period.QUARTER if long else Period.MONTH
-    found = cohorts(chain([first], flows), period, known.today)
-    return CohortReport(currency, period, found)
+    moved = ledger.changes(connection, currency, as_of)
+    return CohortReport(currency, period, cohorts(moved, period, known.today))
 
 
 def _largest(

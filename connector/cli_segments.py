@@ -1,15 +1,15 @@
 """What customers are told apart by: where the values of ``--by`` are read."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import date
-from functools import partial
+from functools import cache, partial
 
 from connector import agreements, mirror, positions
 from connector.cli_output import METADATA
 from connector.config import Config
 from connector.money import exponent
-from connector.segments import SegmentOf, Traits, by_band, by_trait
+from connector.segments import SegmentOf, Traits, by_band, by_trait, by_value
 
 
 def segment_of(
@@ -25,33 +25,36 @@ def segment_of(
     if by == "currency":
         return partial(_always, currency.upper())
     if by == "cohort":
-        return by_trait(_since_ever(positions.first_months(connection, currency)))
+        return by_value(positions.first_months(connection, currency))
     if by == "country":
-        return by_trait(_since_ever(positions.countries(connection)))
+        return by_value(positions.countries(connection))
     if by.startswith(METADATA):
         key = by.removeprefix(METADATA)
-        return by_trait(_since_ever(mirror.metadata(connection, key)))
+        return by_value(mirror.metadata(connection, key))
     return by_trait(_of_plans(connection, by, currency))
 
 
-def _always(name: str, _customer: int, _day: date, _mrr_minor: int) -> str:
-    return name
-
-
-def _since_ever(values: Mapping[int, str]) -> Traits:
-    return {customer: [(date.min, value)] for customer, value in values.items()}
+def _always(
+    name: str, _customer: int, days: Sequence[date], _minor: Sequence[int]
+) -> list[str]:
+    return [name] * len(days)
 
 
 def _of_plans(connection: sqlite3.Connection, by: str, currency: str) -> Traits:
     sold = mirror.price_names(connection)
+
+    @cache  # many customers have the same plan
+    def value(price: str, interval: str) -> str:
+        product = sold.get(price, price)
+        named = {
+            "plan": f"{product}, {interval} ({price})",
+            "product": product,
+            "interval": interval,
+        }
+        return named[by]
+
     traits: dict[int, list[tuple[date, str]]] = {}
-    for customer, plan in agreements.plans(connection, currency):
-        if plan.price:
-            product = sold.get(plan.price, plan.price)
-            value = {
-                "plan": f"{product}, {plan.interval} ({plan.price})",
-                "product": product,
-                "interval": plan.interval,
-            }[by]
-            traits.setdefault(customer, []).append((plan.day, value))
+    for customer, day, price, interval in agreements.plans(connection, currency):
+        if price:
+            traits.setdefault(customer, []).append((day, value(price, interval)))
     return traits

@@ -4,18 +4,24 @@ The same NRR, GRR and CRR as everywhere, against the MRR at the end of the perio
 the cohort first paid (period 0). Who came and left within that period is nobody's base.
 """
 
-from collections.abc import Iterable, Iterator
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from fractions import Fraction
-from itertools import groupby
-from operator import attrgetter
+from itertools import compress
 
-from msgspec import Struct, field
+from msgspec import Struct
 
-from connector.model import Flow, Kind, Retention
+from connector.model import Retention
 from connector.periods import add_months, month_start, quarter_start
-from connector.retention import Balances, retention
+from connector.retention import compared
+
+# Of a cohort, in each period: who moved, by its place among them, and by how much. Two
+# numbers a movement, as a ledger has many.
+_Moves = dict[date, tuple["array[int]", "array[int]"]]
 
 
 class Period(StrEnum):
@@ -52,65 +58,74 @@ class Cohort(Struct, frozen=True, kw_only=True):
         return tuple(getattr(age, metric) for age in self.ages)
 
 
-def cohorts(flows: Iterable[Flow], period: Period, today: date) -> list[Cohort]:
+def cohorts(
+    changes: Iterable[tuple[int, str, int]], period: Period, today: date
+) -> list[Cohort]:
     """Every cohort that somebody joined, oldest first, over the periods that have ended.
 
-    ``flows`` are one currency's live movements by day.
+    ``changes`` are one currency's live movements by customer, then day: the customer's
+    key, the day as the ledger writes it, and the signed amount.
     """
-    days = groupby(flows, key=attrgetter("day"))
-    day, moved_then = next(days, (None, ()))
-    growing: list[_Growing] = []
-    balances_of: dict[int, dict[int, int]] = {}
-    for start, end in _ended(period, day, today):
-        newest = _Growing(start)
-        growing.append(newest)
-        while day is not None and day < end:
-            for customer, _, kind, amount_minor in moved_then:
-                if kind is Kind.NEW:
-                    newest.joined += 1
-                    balances_of[customer] = newest.balances
-                balances = balances_of[customer]
-                left_minor = balances.pop(customer, 0) + amount_minor
-                if left_minor:
-                    balances[customer] = left_minor
-            day, moved_then = next(days, (None, ()))
-        for cohort in growing:
-            cohort.end_period()
-    return [cohort.grown() for cohort in growing if cohort.joined]
+    growing: dict[date, _Growing] = defaultdict(_Growing)
+    start_of: dict[str, date] = {}  # few days, many rows
+    before, place = -1, 0
+    moves: _Moves = {}
+    for customer, day, amount_minor in changes:
+        start = start_of.get(day)
+        if start is None:
+            start = start_of[day] = period.start(date.fromisoformat(day))
+        if customer != before:
+            own = growing[start]
+            before, place, moves = customer, own.joined, own.moves
+            own.joined += 1
+        places, amounts_minor = moves[start]
+        places.append(place)
+        amounts_minor.append(amount_minor)
+    grown = (
+        _grown(start, growing[start], list(_ended(period, start, today)))
+        for start in sorted(growing)
+    )
+    return [cohort for cohort in grown if cohort.ages]
 
 
-def _ended(
-    period: Period, first: date | None, today: date
-) -> Iterator[tuple[date, date]]:
-    """The periods from the first movement's to the last that is over."""
-    start = today if first is None else period.start(first)
+def _ended(period: Period, first: date, today: date) -> Iterator[date]:
+    """The starts of the periods from ``first`` on that are over."""
+    start = first
     while (end := add_months(start, period.length)) <= today:
-        yield start, end
+        yield start
         start = end
 
 
-class _Growing(Struct):
-    """A cohort while the movements go by."""
+def _moves() -> "_Moves":
+    return defaultdict(lambda: (array("q"), array("q")))
 
-    start: date
+
+@dataclass(slots=True)
+class _Growing:
+    """Who joined in one period."""
+
     joined: int = 0
-    balances: dict[int, int] = field(default_factory=dict)
-    base: Balances | None = None
-    ages: list[Retention] = field(default_factory=list)
-    mrr_minor: list[int] = field(default_factory=list)
+    moves: _Moves = field(default_factory=_moves)
 
-    def end_period(self) -> None:
-        if self.base is None:
-            self.base = dict(self.balances)
-        self.ages.append(retention(self.base, self.balances))
-        self.mrr_minor.append(sum(self.balances.values()))
 
-    def grown(self) -> Cohort:
-        return Cohort(
-            start=self.start,
-            joined=self.joined,
-            customers=self.ages[0].customers,
-            opening_minor=self.ages[0].opening_minor,
-            ages=tuple(self.ages),
-            mrr_minor=tuple(self.mrr_minor),
-        )
+def _grown(start: date, own: _Growing, periods: Sequence[date]) -> Cohort:
+    paying = [0] * own.joined
+    base: list[int] = []
+    ages: list[Retention] = []
+    mrr_minor: list[int] = []
+    for each in periods:
+        for place, amount_minor in zip(*own.moves[each], strict=True):
+            paying[place] += amount_minor
+        base = base or list(paying)
+        opened = [minor for minor in base if minor]
+        pairs = zip(opened, compress(paying, base), strict=True)
+        ages.append(compared(len(opened), sum(opened), pairs))
+        mrr_minor.append(sum(paying))
+    return Cohort(
+        start=start,
+        joined=own.joined,
+        customers=ages[0].customers if ages else 0,
+        opening_minor=ages[0].opening_minor if ages else 0,
+        ages=tuple(ages),
+        mrr_minor=tuple(mrr_minor),
+    )

@@ -8,7 +8,6 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
-from functools import lru_cache
 from typing import NamedTuple
 
 from connector.errors import LedgerUnusable
@@ -21,19 +20,19 @@ from connector.model import (
     Movement,
     Window,
 )
+from connector.periods import Days
 
 _AS_OF = """
     run IN (SELECT id FROM runs WHERE started_at <= :as_of)
-    AND NOT EXISTS (
-        SELECT 1 FROM retractions JOIN runs AS later ON later.id = retractions.run
-        WHERE retractions.movement = movements.id AND later.started_at <= :as_of)
+    AND movements.id NOT IN (
+        SELECT movement FROM retractions JOIN runs AS later ON later.id = retractions.run
+        WHERE later.started_at <= :as_of)
 """
 _NOW = "9999"  # after every moment
 
-# As of now there is no need to look at runs.
-_LIVE = """
-    NOT EXISTS (SELECT 1 FROM retractions WHERE retractions.movement = movements.id)
-"""
+# As of now there is no need to look at runs. SQLite answers NOT IN on a key twice as fast
+# as NOT EXISTS.
+_LIVE = "movements.id NOT IN (SELECT movement FROM retractions)"
 
 
 def known(query: str, as_of: datetime | None) -> str:
@@ -189,8 +188,8 @@ def as_of_text(moment: datetime | None) -> str:
 _FLOWS = """
     SELECT customer, day, kind, amount_minor FROM movements
     WHERE currency = :currency AND day >= :since AND day < :until AND {which}
-    ORDER BY day
-"""
+    ORDER BY customer, day
+"""  # the order of an index, which costs nothing
 
 
 def flows(
@@ -200,7 +199,7 @@ def flows(
     since: date = date.min,
     until: date = date.max,
 ) -> Iterator[Flow]:
-    """The live movements of a currency without their components, by day.
+    """The live movements of a currency without their components, by customer, then day.
 
     ``since`` is in, ``until`` is out.
     """
@@ -213,26 +212,56 @@ def flows(
             "until": until.isoformat(),
         },
     )
+    day_of = Days()
     for customer, day, kind, amount_minor in rows:
-        yield Flow(customer, local(day), KINDS[kind], amount_minor)
+        yield Flow(customer, day_of[day], KINDS[kind], amount_minor)
 
 
-local = lru_cache(date.fromisoformat)  # a ledger has few days and many rows
+_CHANGES = """
+    SELECT customer, day, amount_minor FROM movements
+    WHERE currency = :currency AND {which} ORDER BY customer, day
+"""
+
+
+def changes(
+    connection: sqlite3.Connection, currency: str, as_of: datetime | None = None
+) -> Iterator[tuple[int, str, int]]:
+    """All live movements of a currency by customer, then day, as barely as can be.
+
+    The customer's key, the day as text, and the signed amount.
+    """
+    parameters = {"currency": currency, "as_of": as_of_text(as_of)}
+    return connection.execute(known(_CHANGES, as_of), parameters)
+
+
+_FIRST_DAY = "SELECT min(day) FROM movements WHERE currency = :currency AND {which}"
+
+
+def first_day(
+    connection: sqlite3.Connection, currency: str, as_of: datetime | None = None
+) -> date | None:
+    """Of a currency's first live movement."""
+    parameters = {"currency": currency, "as_of": as_of_text(as_of)}
+    [day] = connection.execute(known(_FIRST_DAY, as_of), parameters).fetchone()
+    return None if day is None else date.fromisoformat(day)
 
 
 KINDS = {kind.value: kind for kind in Kind}
 
-_CURRENCIES = f"""
-    SELECT currency FROM movements WHERE {_AS_OF}
-    GROUP BY currency ORDER BY count(*) DESC, currency
-"""  # noqa: S608
+# Counted by customer first, in the order of an index: nothing is sorted.
+_CURRENCIES = """
+    SELECT currency FROM (SELECT currency, count(*) AS movements FROM movements
+                          WHERE {which} GROUP BY customer, currency)
+    GROUP BY currency ORDER BY sum(movements) DESC, currency
+"""
 
 
 def currencies(
     connection: sqlite3.Connection, as_of: datetime | None = None
 ) -> list[str]:
     """The ledger's currencies, the one with most movements first."""
-    rows = connection.execute(_CURRENCIES, {"as_of": as_of_text(as_of)})
+    query = known(_CURRENCIES, as_of)
+    rows = connection.execute(query, {"as_of": as_of_text(as_of)})
     return [currency for (currency,) in rows]
 
 

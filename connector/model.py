@@ -12,7 +12,7 @@
       Waterfall      opening, what moved, closing: of everybody
       Retention      what the opening customers still pay: NRR, GRR, CRR
       Renewals       how many of the terms that ended went on
-    Part             what one cause changed for a customer over a window
+    Part             what one cause changed for a customer on a day
     Plan             what a customer mainly pays for, from a day on
     Term             a stretch that a subscription was agreed for has ended
     Refusal          an object that could not be valued, by name
@@ -236,9 +236,10 @@ class Flow(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What one cause changed for one customer over a window, net; signed."""
+    """What one cause changed for one customer on a day; signed."""
 
     customer: int
+    day: date
     cause: Cause
     amount_minor: int
 

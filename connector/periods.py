@@ -33,6 +33,14 @@ def _day_text(days_since_epoch: int) -> str:
     return (EPOCH.date() + timedelta(days=days_since_epoch)).isoformat()
 
 
+class Days(dict[str, date]):
+    """Each text's day; of few days in many rows, each is read once."""
+
+    def __missing__(self, text: str) -> date:
+        day = self[text] = date.fromisoformat(text)
+        return day
+
+
 def local_day(at_s: int, zone: tzinfo) -> date:
     """The day an instant belongs to, as the books in ``zone`` see it."""
     try:

@@ -7,8 +7,9 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import date, datetime
 
-from connector.ledger import KINDS, as_of_text, known, local
-from connector.model import Cause, Flow, Part, Window
+from connector.ledger import KINDS, as_of_text, known
+from connector.model import Cause, Flow, Part
+from connector.periods import Days
 
 
 def flows_of(connection: sqlite3.Connection, key: int) -> list[tuple[str, Flow]]:
@@ -19,7 +20,7 @@ def flows_of(connection: sqlite3.Connection, key: int) -> list[tuple[str, Flow]]
         [key],
     )
     return [
-        (currency, Flow(key, local(day), KINDS[kind], amount_minor))
+        (currency, Flow(key, date.fromisoformat(day), KINDS[kind], amount_minor))
         for currency, day, kind, amount_minor in rows
     ]
 
@@ -43,31 +44,33 @@ def balances(
 
 
 _PARTS = """
-    SELECT customer, cause, sum(components.amount_minor)
+    SELECT customer, day, cause, components.amount_minor
     FROM movements JOIN components ON components.movement = movements.id
     WHERE currency = :currency AND day >= :since AND day < :until AND {which}
-    GROUP BY customer, cause
 """
 
 
 def parts(
     connection: sqlite3.Connection,
     currency: str,
-    window: Window,
+    since: date,
+    until: date,
     as_of: datetime | None = None,
 ) -> Iterator[Part]:
-    """What each cause changed for each customer over a window, net."""
+    """What each cause changed for each customer from ``since`` (in) to ``until`` (out)."""
     rows = connection.execute(
         known(_PARTS, as_of),
         {
             "currency": currency,
             "as_of": as_of_text(as_of),
-            "since": str(window.start),
-            "until": str(window.end),
+            "since": str(since),
+            "until": str(until),
         },
     )
-    for customer, cause, amount_minor in rows:
-        yield Part(customer, Cause(cause), amount_minor)
+    day_of = Days()
+    causes = {cause.value: cause for cause in Cause}
+    for customer, day, cause, amount_minor in rows:
+        yield Part(customer, day_of[day], causes[cause], amount_minor)
 
 
 _WORTH = """

@@ -5,11 +5,10 @@ a window's opening, ``s`` is what each paid then and ``e`` what it pays at the c
 NRR = Σe ÷ Σs, GRR = Σ min(s, e) ÷ Σs. Who came later does not count.
 """
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from itertools import groupby
-from operator import attrgetter
+from itertools import chain, repeat
 from typing import NamedTuple, Protocol, TypeVar
 
 from connector.model import (
@@ -52,31 +51,37 @@ class Measured(NamedTuple):
 
 
 def retention(opening: Balances, closing: Balances) -> Retention:
-    """Compare two moments for the customers who pay at the first.
+    """Compare two moments for the customers who pay at the first."""
+    ends = map(closing.get, opening, repeat(0))
+    pairs = zip(opening.values(), ends, strict=False)  # ``repeat`` has no end
+    return compared(len(opening), sum(opening.values()), pairs)
 
-    Each customer's net change counts once: one who leaves and returns in between is
-    neither churn nor expansion, and one who grew before leaving costs what it paid at
-    the opening.
+
+def compared(
+    customers: int, opening_minor: int, pairs: Iterable[tuple[int, int]]
+) -> Retention:
+    """The opening's customers and their MRR, and what became of those who moved.
+
+    ``pairs`` are what an opening customer paid and what it pays; those who pay the same
+    may be left out. Each customer's net change counts once: one who leaves and returns
+    in between is neither churn nor expansion, and one who grew before leaving costs what
+    it paid at the opening.
     """
-    expansion_minor = contraction_minor = churn_minor = kept = 0
-    paid_at_the_closing = closing.get
-    for customer, start_minor in opening.items():
-        end_minor = paid_at_the_closing(customer, 0)
+    expansion_minor = contraction_minor = churn_minor = left = 0
+    for start_minor, end_minor in pairs:
         if end_minor == start_minor:
-            kept += 1
-        elif end_minor == 0:
+            continue
+        if end_minor == 0:
+            left += 1
             churn_minor += start_minor
         elif end_minor > start_minor:
-            kept += 1
             expansion_minor += end_minor - start_minor
         else:
-            kept += 1
             contraction_minor += start_minor - end_minor
-    opening_minor = sum(opening.values())
     lost_minor = contraction_minor + churn_minor
     return Retention(
-        customers=len(opening),
-        kept=kept,
+        customers=customers,
+        kept=customers - left,
         opening_minor=opening_minor,
         expansion_minor=expansion_minor,
         contraction_minor=contraction_minor,
@@ -89,20 +94,20 @@ def measure(
     flows: Iterable[Flow],
     windows: Sequence[Window],
     opening: Balances = NOBODY,
-    terms: Sequence[Term] | None = None,
+    terms: Iterable[Term] | None = None,
 ) -> list[Measured]:
     """Every window's figures, in the order of ``windows``.
 
-    ``flows`` are one currency's live movements in order of their days; they are read
-    once, however many windows there are. ``opening`` is what stood before the first of
-    them. ``terms`` are in order of their days, too; None leaves renewals out.
+    ``flows`` are one currency's live movements in any order; they are read once, however
+    many windows there are. ``opening`` is what stood before all of them. ``terms`` are
+    each subscription's by day; None leaves renewals out.
     """
-    boundaries = sorted({day for w in windows for day in (w.start, w.end)})
+    boundaries = boundaries_of(windows)
     at = dict(zip(boundaries, _states(flows, boundaries, opening), strict=True))
     found = [
         Measured(
             window,
-            _waterfall(at[window.start], at[window.end]),
+            _between(at[window.start], at[window.end]),
             retention(at[window.start].balances, at[window.end].balances),
             len(at[window.end].balances),
         )
@@ -114,6 +119,47 @@ def measure(
     return [m._replace(renewals=r) for m, r in zip(found, renewed, strict=True)]
 
 
+class _Moving(Protocol):
+    @property
+    def customer(self) -> int: ...
+    @property
+    def day(self) -> date: ...
+    @property
+    def amount_minor(self) -> int: ...
+
+
+M = TypeVar("M", bound=_Moving)
+
+
+def opened(
+    opening: Balances, moves: Iterable[M], windows: Sequence[Window]
+) -> Iterator[tuple[Window, Balances, Sequence[M]]]:
+    """Each window once, by start, with what stood at its opening, and its moves.
+
+    ``opening`` is what stood before all of the moves. What is given as balances is true
+    until the next window is asked for.
+    """
+    days = boundaries_of(windows)
+    parts = cut(moves, days)
+    standing = dict(opening)
+    behind = 0
+    for window in sorted(set(windows), key=lambda each: each.start):
+        ahead = bisect_right(days, window.start)
+        for each in chain.from_iterable(parts[behind:ahead]):
+            _move(standing, each.customer, each.amount_minor)
+        behind = ahead
+        yield window, standing, inside(parts, days, window)
+
+
+def _move(balances: dict[int, int], customer: int, amount_minor: int) -> None:
+    """Who pays nothing any more is taken out."""
+    left_minor = balances.get(customer, 0) + amount_minor
+    if left_minor:
+        balances[customer] = left_minor
+    else:
+        balances.pop(customer, None)
+
+
 class _Dated(Protocol):
     @property
     def day(self) -> date: ...
@@ -122,40 +168,77 @@ class _Dated(Protocol):
 D = TypeVar("D", bound=_Dated)
 
 
-def within(dated: Sequence[D], window: Window) -> Sequence[D]:
-    """The part in the window, of what is in order of days."""
-    first = bisect_left(dated, window.start, key=_day)
-    return dated[first : bisect_left(dated, window.end, key=_day)]
+def boundaries_of(windows: Iterable[Window]) -> list[date]:
+    """Every day on which one of them begins or has just ended, in order."""
+    return sorted({day for w in windows for day in (w.start, w.end)})
 
 
-def _day(dated: _Dated) -> date:
-    return dated.day
+class Places(dict[date, int]):
+    """How many of some ordered days a day has reached; of few days, asked for often."""
+
+    def __init__(self, days: Sequence[date]) -> None:
+        super().__init__()
+        self._days = days
+
+    def __missing__(self, day: date) -> int:
+        place = self[day] = bisect_right(self._days, day)
+        return place
 
 
-def renewals(terms: Sequence[Term], windows: Sequence[Window]) -> list[Renewals]:
+def cut(dated: Iterable[D], days: Sequence[date]) -> list[list[D]]:
+    """What was before the first of ``days``, then between each two, then since the last.
+
+    ``days`` are in order; what is cut may come in any, and keeps it.
+    """
+    parts: list[list[D]] = [[] for _ in range(len(days) + 1)]
+    place_of = Places(days)
+    for each in dated:
+        parts[place_of[each.day]].append(each)
+    return parts
+
+
+def inside(parts: Sequence[list[D]], days: Sequence[date], window: Window) -> list[D]:
+    """What is in the window, of what was cut at ``days``."""
+    found = parts[bisect_right(days, window.start) : bisect_right(days, window.end)]
+    return found[0] if len(found) == 1 else list(chain.from_iterable(found))
+
+
+def renewals(terms: Iterable[Term], windows: Sequence[Window]) -> list[Renewals]:
     """Each window's renewals: a subscription counts once, by its last term in it.
 
-    ``terms`` are in order of their days.
+    ``terms`` are each subscription's by day.
     """
+    days = boundaries_of(windows)
+    parts = cut(terms, days)
     found = []
     for window in windows:
-        inside = within(terms, window)
-        last = {term.subscription: term for term in inside}.values()
-        kept = [term.before_minor for term in last if term.after_minor]
-        found.append(
-            Renewals(
-                ended=len(last),
-                renewed=len(kept),
-                ended_minor=sum(term.before_minor for term in last),
-                renewed_minor=sum(kept),
-            )
-        )
+        last = {term.subscription: term for term in inside(parts, days, window)}
+        found.append(renewed((t.before_minor, t.after_minor) for t in last.values()))
     return found
 
 
-def balances(flows: Iterable[Flow], days: Sequence[date]) -> list[Balances]:
+def renewed(ended: Iterable[tuple[int, int]]) -> Renewals:
+    """``ended`` is MRR before and after the last terms in a window: one a subscription."""
+    found = list(ended)
+    kept = [before_minor for before_minor, after_minor in found if after_minor]
+    return Renewals(
+        ended=len(found),
+        renewed=len(kept),
+        ended_minor=sum(before_minor for before_minor, _ in found),
+        renewed_minor=sum(kept),
+    )
+
+
+def balances(
+    flows: Iterable[Flow], days: Sequence[date], opening: Balances = NOBODY
+) -> list[Balances]:
     """What each customer paid at the very beginning of each of ``days``, in order."""
-    return [state.balances for state in _states(flows, days, NOBODY)]
+    return [state.balances for state in _states(flows, days, opening)]
+
+
+def standing(opening: Balances, flows: Iterable[Flow]) -> Balances:
+    """What each customer pays after all of them."""
+    return balances(flows, [date.max], opening)[0]
 
 
 def is_same(one: Measured, other: Measured) -> bool:
@@ -175,49 +258,35 @@ def _states(
     flows: Iterable[Flow], days: Sequence[date], opening: Balances
 ) -> Iterator[_State]:
     balances = dict(opening)
-    opening_minor = sum(opening.values())
+    mrr_minor = sum(opening.values())
     sums = dict.fromkeys(Kind, 0)
-    waiting = iter(days)
-    day = next(waiting, None)
-    reached = date.min
-    for moved_on, flows_of_day in groupby(flows, key=attrgetter("day")):
-        assert moved_on >= reached, "flows out of order"
-        reached = moved_on
-        while day is not None and day <= moved_on:
-            yield _State(dict(balances), opening_minor + sum(sums.values()), dict(sums))
-            day = next(waiting, None)
-        if day is None:
-            return
-        for customer, _, kind, amount_minor in flows_of_day:
-            sums[kind] += amount_minor
-            left_minor = balances.pop(customer, 0) + amount_minor
-            if left_minor:
-                balances[customer] = left_minor
-    while day is not None:
-        yield _State(dict(balances), opening_minor + sum(sums.values()), dict(sums))
-        day = next(waiting, None)
+    state = _State(dict(balances), mrr_minor, dict(sums))
+    *parts, _ = cut(flows, days)
+    for part in parts:
+        if part:
+            for customer, _, kind, amount_minor in part:
+                sums[kind] += amount_minor
+                _move(balances, customer, amount_minor)
+            state = _State(dict(balances), mrr_minor + sum(sums.values()), dict(sums))
+        yield state
 
 
-def moved(balances: dict[int, int], flow: Flow) -> None:
-    """Change the customer's balance; who pays nothing any more is taken out."""
-    left_minor = balances.pop(flow.customer, 0) + flow.amount_minor
-    if left_minor:
-        balances[flow.customer] = left_minor
+def _between(opening: _State, closing: _State) -> Waterfall:
+    now, then = closing.moved, opening.moved
+    return waterfall(opening.mrr_minor, {kind: now[kind] - then[kind] for kind in now})
 
 
-def _waterfall(opening: _State, closing: _State) -> Waterfall:
-    def moved_minor(kind: Kind) -> int:
-        return abs(closing.moved[kind] - opening.moved[kind])
-
+def waterfall(opening_minor: int, amounts_minor: Mapping[Kind, int]) -> Waterfall:
+    """``amounts_minor`` has every kind, signed."""
     return Waterfall(
-        opening_minor=opening.mrr_minor,
-        new_minor=moved_minor(Kind.NEW),
-        reactivation_minor=moved_minor(Kind.REACTIVATION),
-        expansion_minor=moved_minor(Kind.EXPANSION),
-        contraction_minor=moved_minor(Kind.CONTRACTION),
-        churn_minor=moved_minor(Kind.CHURN),
+        opening_minor=opening_minor,
+        new_minor=amounts_minor[Kind.NEW],
+        reactivation_minor=amounts_minor[Kind.REACTIVATION],
+        expansion_minor=amounts_minor[Kind.EXPANSION],
+        contraction_minor=-amounts_minor[Kind.CONTRACTION],
+        churn_minor=-amounts_minor[Kind.CHURN],
         fx_minor=0,
-        closing_minor=closing.mrr_minor,
+        closing_minor=opening_minor + sum(amounts_minor.values()),
     )
 
 

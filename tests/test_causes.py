@@ -16,7 +16,7 @@ from tests.synced import settled_demo
 
 def parts(**amounts: Mapping[int, int]) -> list[Part]:
     return [
-        Part(customer, Cause(cause), amount)
+        Part(customer, date(2024, 1, 1), Cause(cause), amount)
         for cause, own in amounts.items()
         for customer, amount in own.items()
     ]
@@ -79,7 +79,7 @@ def test_causes_add_up_to_what_is_behind_nrr(
     for customer, cause, amount in drafts:
         if closing.get(customer, 0) + amount >= 0:
             closing[customer] = closing.get(customer, 0) + amount
-            moved.append(Part(customer, cause, amount))
+            moved.append(Part(customer, date(2024, 1, 1), cause, amount))
     base = retention(opening, {c: e for c, e in closing.items() if e})
     found = causes(opening, moved)
     assert sum(s.amount_minor for s in found.expansion) == base.expansion_minor
@@ -98,7 +98,8 @@ def test_the_demo_s_windows_add_up() -> None:
             for measured in measure(flows, asked):
                 window, base = measured.window, measured.retention
                 opening = positions.balances(connection, currency, window.start)
-                found = causes(opening, positions.parts(connection, currency, window))
+                parts = positions.parts(connection, currency, *window[1:])
+                found = causes(opening, parts)
                 grown = sum(share.amount_minor for share in found.expansion)
                 shrunk = sum(share.amount_minor for share in found.contraction)
                 assert (grown, -shrunk) == (

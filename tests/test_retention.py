@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from fractions import Fraction
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from connector.conversion import Converted, in_one_currency
-from connector.model import Flow, Kind, Retention, Window, WindowKind
+from connector.model import Flow, Retention, Window, WindowKind
 from connector.money import format_ratio
 from connector.movements import classify
 from connector.retention import Measured, measure, retention, windows
@@ -310,7 +311,11 @@ def test_a_month_opens_where_the_month_before_closed(
         assert following.opening_minor == one.closing_minor
 
 
-def test_flows_out_of_order_are_a_mistake_of_the_caller() -> None:
-    flows = [Flow(1, INSIDE, Kind.NEW, 10), Flow(2, BEFORE, Kind.NEW, 10)]
-    with pytest.raises(AssertionError, match="out of order"):
-        measure(flows, [YEAR])
+@given(histories, st.randoms())
+def test_the_order_of_flows_does_not_matter(
+    mrr_of_each: list[dict[date, int]], chance: Random
+) -> None:
+    wanted = [w for kind in WindowKind for w in windows(kind, BEFORE, date(2026, 3, 1))]
+    flows = History(*mrr_of_each).flows
+    shuffled = chance.sample(flows, len(flows))
+    assert measure(shuffled, wanted) == measure(flows, wanted)

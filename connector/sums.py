@@ -6,7 +6,7 @@ windows of a kind: after the last movement nothing changes, so every later windo
 too, and a ledger needs some rows a month, however many customers it has.
 """
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
@@ -136,9 +136,9 @@ def _changes(books: _Books, first: date, last: date) -> Iterator[Change]:
 
     The first window of a kind is told against nothing.
     """
-    days = books.days
+    days = set(books.days)
     wanted = [
-        w for kind in WindowKind for w in _moving(_windows(kind, first, last), days)
+        w for kind in WindowKind for w in _windows(kind, first, last).moved_by(days)
     ]
     before = dict.fromkeys(WindowKind, NOTHING)
     for measured in measure(books.flows, wanted, terms=books.terms):
@@ -148,19 +148,29 @@ def _changes(books: _Books, first: date, last: date) -> Iterator[Change]:
         before[kind] = now
 
 
-def _moving(windows: Iterable[Window], days: Sequence[date]) -> Iterator[Window]:
-    """Those between whose bounds other days lie than between those of the one before."""
-    reached = None
-    for window in windows:
-        inside = bisect_left(days, window.start), bisect_left(days, window.end)
-        if inside != reached:
-            yield window
-        reached = inside
+class _Windows(NamedTuple):
+    """All of a kind in some time, in order."""
+
+    windows: Sequence[Window]
+    starts: Sequence[date]
+    ends: Sequence[date]
+
+    def moved_by(self, days: Iterable[date]) -> list[Window]:
+        """The first, and each whose figures can differ from those of the one before.
+
+        That is where a day comes in at the window's end, or has gone at its start.
+        """
+        places = {0}
+        for day in days:
+            places |= {bisect_right(self.starts, day), bisect_right(self.ends, day)}
+        places.discard(len(self.windows))
+        return [self.windows[place] for place in sorted(places)]
 
 
 @lru_cache(maxsize=256)  # a ledger has few months, and every customer asks for some
-def _windows(kind: WindowKind, first: date, last: date) -> tuple[Window, ...]:
-    return tuple(windows(kind, first, last))
+def _windows(kind: WindowKind, first: date, last: date) -> _Windows:
+    found = windows(kind, first, last)
+    return _Windows(found, [w.start for w in found], [w.end for w in found])
 
 
 def figures_of(changes: Iterable[Change], wanted: Sequence[Window]) -> list[Measured]:

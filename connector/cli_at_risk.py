@@ -26,6 +26,7 @@ from connector.model import Flow, Kind, Movement, WindowKind
 from connector.movements import movements
 from connector.outlook import Outlook, Scheduled, to_csv, to_json, to_markdown
 from connector.periods import add_months
+from connector.poison import set_aside
 from connector.retention import measure, standing, windows
 from connector.risks import Risk, as_scheduled, contracted, risks
 from connector.rules import Rules
@@ -93,23 +94,30 @@ class _Ahead(NamedTuple):
 def _ahead(
     connection: sqlite3.Connection, rules: Rules, now_s: int, today: date
 ) -> _Ahead:
-    """Derive whoever has something ahead once more, as it will be in a year."""
+    """Derive whoever has something ahead once more, as it will be in a year.
+
+    Without those whose history cannot be derived: they wait, as every report says.
+    """
     until_s = now_s + (AHEAD + 1) * 31 * DAY_S
     waiting = mirror.in_doubt(connection, now_s - 2 * LATELY_DAYS * DAY_S, until_s)
     shared = mirror.catalogue(connection)
     found: list[Risk] = []
     coming: list[Movement] = []
-    for customer in rules.affected(waiting):
-        if customer in rules.merge:
-            continue
+
+    def look(names: Sequence[str]) -> None:
+        [customer] = names
         history = mirror.history(connection, customer, shared, rules.also(customer))
         charged = histories.timeline(history, rules.policy, now_s).charges
-        worth = positions.worth(connection, customer)
-        found += risks(history, worth, charged, now_s, rules.zone)
         future = as_scheduled(history, charged, now_s)
         steps = histories.timeline(future, rules.policy, until_s).steps
         derived = movements(customer, steps, rules.zone)
-        coming += [movement for movement in derived if movement.day > today]
+        worth = positions.worth(connection, customer)
+        found.extend(risks(history, worth, charged, now_s, rules.zone))
+        coming.extend(movement for movement in derived if movement.day > today)
+
+    for customer in rules.affected(waiting):
+        if customer not in rules.merge:
+            set_aside([customer], look)
     return _Ahead(found, coming)
 
 

@@ -207,3 +207,19 @@ def risk(reason: Reason, customer: str, subscription: str, mrr_minor: int) -> Ri
 )  # fmt: skip
 def test_what_may_go_counts_once(risks: list[Risk], worth: int) -> None:
     assert at_risk_minor(risks) == worth
+
+
+def test_a_history_that_nobody_foresaw_holds_up_no_other(tmp_path: Path) -> None:
+    """Nor the page, which shows what is at risk too."""
+    shop = Shop(leaves)
+    shop.seen(tmp_path)
+    steady = shop.account.subscriptions[0].customer.id
+    with closing(open_database(tmp_path / "stripe-nrr.db")) as connection:
+        connection.execute(
+            "UPDATE stripe_invoices SET body = x'5b5d' WHERE customer = ?", [steady]
+        )
+        connection.execute(
+            "INSERT INTO due_customers VALUES (?, ?)", [steady, SEEN + DAY]
+        )
+    [found] = asked(tmp_path, "at-risk")["currencies"]
+    assert [each["reason"] for each in found["risks"]] == ["cancels"]

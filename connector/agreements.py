@@ -73,11 +73,9 @@ def terms(
     Subscription by subscription, each one's by day.
     """
     rows = connection.execute(_TERMS, [currency, str(start), str(end)])
-    day_of = Days()
-    for day, customer, subscription, before_minor, after_minor in rows:
-        yield Term(
-            day_of[day], currency, customer, subscription, before_minor, after_minor
-        )
+    day_of, new = Days(), tuple.__new__  # Term's own one is written in Python
+    for day, *rest in rows:
+        yield new(Term, (day_of[day], currency, *rest))
 
 
 class CustomerPlan(NamedTuple):

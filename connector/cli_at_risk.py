@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
-import msgspec
 
 from connector import customers, ledger, mirror, positions
 from connector import timeline as histories
 from connector.cli import Shell, rules_of
 from connector.cli_figures import Known, currencies_asked, known_ledger, uncollected
-from connector.cli_output import FORMATS, out_option, rendered, write
+from connector.cli_output import FORMATS, json_text, out_option, rendered, write
 from connector.model import Flow, Kind, Movement, WindowKind
 from connector.movements import movements
 from connector.outlook import Outlook, Scheduled, to_csv, to_json, to_markdown
@@ -59,7 +58,7 @@ def at_risk(shell: Shell, currency: str | None, form: str, output: Path | None) 
         labels = customers.labels(connection)
     locale = shell.config.locale
     if form == "json":
-        write(msgspec.json.format(msgspec.json.encode(to_json(found))).decode(), output)
+        write(json_text(to_json(found)), output)
     elif form == "csv":
         write(to_csv(found), output)
     elif form == "markdown":

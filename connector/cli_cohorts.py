@@ -1,6 +1,5 @@
 """`stripe-nrr cohorts`: how the customers of each month stayed and grew."""
 
-import json
 from contextlib import closing
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import click
 from connector import ledger
 from connector.cli import Shell
 from connector.cli_figures import currencies_asked, known_ledger, uncollected
-from connector.cli_output import FORMATS, out_option, rendered, write
+from connector.cli_output import FORMATS, json_text, out_option, rendered, write
 from connector.cohort_tables import CohortReport, to_csv, to_json, to_markdown
 from connector.cohorts import Period
 from connector.cohorts import cohorts as measured_cohorts
@@ -67,7 +66,7 @@ def cohorts(
                 for moved in [ledger.changes(connection, code)]
             ]
     if form == "json":
-        write(json.dumps(to_json(found), indent=2), output)
+        write(json_text(to_json(found)), output)
     elif form == "csv":
         write(to_csv(found), output)
     elif form == "markdown":

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import click
+import msgspec
 
 from connector.model import Window, WindowKind
 from connector.periods import parse_day, parse_month
@@ -155,6 +156,11 @@ format_option = click.option(
     default="text",
     show_default=True,
 )
+
+
+def json_text(value: Any) -> str:
+    """Indented, for figures of many rows: several times as fast as ``json.dumps``."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
 def write(text: str, output: Path | None = None) -> None:

@@ -1,6 +1,5 @@
 """`stripe-nrr report`: windows asked for → figures → text, JSON, CSV, Markdown, HTML."""
 
-import json
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -13,6 +12,7 @@ from connector.cli_output import (
     FORMATS,
     MonthParam,
     by_option,
+    json_text,
     out_option,
     rendered,
     write,
@@ -109,7 +109,7 @@ def report(
     if form == "json":
         from connector.report_json import to_json
 
-        write(json.dumps(to_json(figures), indent=2), output)
+        write(json_text(to_json(figures)), output)
     elif form == "csv":
         from connector.tables import to_csv
 

@@ -4,7 +4,7 @@ The current state, replaced with each derivation; the ledger knows customers by 
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -62,7 +62,7 @@ def plans_of(connection: sqlite3.Connection, customer: int) -> list[Plan]:
 
 
 _TERMS = """
-    SELECT day, customer, subscription, before_minor, after_minor FROM terms
+    SELECT day, currency, customer, subscription, before_minor, after_minor FROM terms
     WHERE currency = ? AND day >= ? AND day < ? ORDER BY customer, subscription, day
 """  # the order in which they lie, which costs nothing
 
@@ -74,12 +74,27 @@ def terms(
 
     Subscription by subscription, each one's by day.
     """
-    rows = connection.execute(_TERMS, [currency, str(start), str(end)])
-    day_of = Days()
-    for day, customer, subscription, before_minor, after_minor in rows:
-        yield Term(
-            day_of[day], currency, customer, subscription, before_minor, after_minor
-        )
+    return _as_terms(connection.execute(_TERMS, [currency, str(start), str(end)]))
+
+
+_LAST_TERMS = """
+    SELECT max(day), currency, customer, subscription, before_minor, after_minor
+    FROM terms WHERE currency = ? AND day >= ? AND day < ?
+    GROUP BY customer, subscription
+"""  # SQLite takes the other columns from the row of the maximum
+
+
+def last_terms(
+    connection: sqlite3.Connection, currency: str, start: date, end: date
+) -> Iterator[Term]:
+    """Of those terms each subscription's last, which is all that one window asks for."""
+    return _as_terms(connection.execute(_LAST_TERMS, [currency, str(start), str(end)]))
+
+
+def _as_terms(rows: Iterable[tuple[str, str, int, str, int, int]]) -> Iterator[Term]:
+    day_of, new = Days(), tuple.__new__  # Term's own one is written in Python
+    for day, currency, customer, subscription, before, after in rows:
+        yield new(Term, (day_of[day], currency, customer, subscription, before, after))
 
 
 class CustomerPlan(NamedTuple):
@@ -98,6 +113,6 @@ def plans(connection: sqlite3.Connection, currency: str) -> Iterator[CustomerPla
         " WHERE currency = ? ORDER BY customer, day",
         [currency],
     )
-    day_of = Days()
+    day_of, new = Days(), tuple.__new__
     for customer, day, price, interval in rows:
-        yield CustomerPlan(customer, day_of[day], price, interval)
+        yield new(CustomerPlan, (customer, day_of[day], price, interval))

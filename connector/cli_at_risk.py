@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
-import msgspec
 
 from connector import customers, ledger, mirror, positions
 from connector import timeline as histories
@@ -18,6 +17,7 @@ from connector.cli_output import (
     FORMATS,
     currency_option,
     formats_option,
+    json_text,
     out_option,
     rendered,
     write,
@@ -65,7 +65,7 @@ def at_risk(shell: Shell, currency: str | None, form: str, output: Path | None) 
         labels = customers.labels(connection)
     locale = shell.config.locale
     if form == "json":
-        write(msgspec.json.format(msgspec.json.encode(to_json(found))).decode(), output)
+        write(json_text(to_json(found)), output)
     elif form == "csv":
         write(to_csv(found), output)
     elif form == "markdown":

@@ -1,6 +1,5 @@
 """`stripe-nrr check`: the invariants, over the whole ledger; on demand beside Stripe."""
 
-import json
 from contextlib import closing
 from datetime import date
 
@@ -24,7 +23,7 @@ from connector.checks import (
 )
 from connector.cli import Shell
 from connector.cli_figures import is_whole
-from connector.cli_output import format_option, write
+from connector.cli_output import format_option, json_text, write
 from connector.cli_reconcile import as_json, as_text, beside_stripe, unexplained
 from connector.periods import local_day
 from connector.retention import measure
@@ -84,7 +83,7 @@ def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
         figures = {"movements": len(movements), "waiting": waiting, "findings": rows}
         if compared is not None:
             figures["stripe"] = as_json(compared)
-        write(json.dumps(figures, indent=2), None)
+        write(json_text(figures), None)
     else:
         if compared is not None:
             write(as_text(compared, labels, shell.config.locale), None)

@@ -1,6 +1,5 @@
 """`stripe-nrr close`: a month's figures, recorded as reported."""
 
-import json
 import sqlite3
 from contextlib import closing
 from datetime import date
@@ -11,7 +10,7 @@ import click
 from connector import __version__, closings, mirror
 from connector.cli import Shell
 from connector.cli_figures import known_ledger
-from connector.cli_output import MonthParam, format_option, write
+from connector.cli_output import MonthParam, format_option, json_text, write
 from connector.closings import Closing, Figures
 from connector.columns import Table, to_text
 from connector.database import make_durable, transaction
@@ -47,7 +46,7 @@ def close(shell: Shell, month: date, form: str) -> None:
             closed = before.get(month) or _close(connection, shell, month)
             kept = [each for of, each in closings.figures(connection) if of == month]
     if form == "json":
-        write(json.dumps(_as_json(closed, kept, was_closed=month in before)), None)
+        write(json_text(_as_json(closed, kept, was_closed=month in before)), None)
     else:
         locale = shell.config.locale
         write(_as_text(closed, kept, locale, was_closed=month in before), None)

@@ -1,6 +1,5 @@
 """`stripe-nrr cohorts`: how the customers of each month stayed and grew."""
 
-import json
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from connector.cli_output import (
     FORMATS,
     currency_option,
     formats_option,
+    json_text,
     out_option,
     rendered,
     write,
@@ -72,7 +72,7 @@ def cohorts(
                 for moved in [ledger.changes(connection, code)]
             ]
     if form == "json":
-        write(json.dumps(to_json(found), indent=2), output)
+        write(json_text(to_json(found)), output)
     elif form == "csv":
         write(to_csv(found), output)
     elif form == "markdown":

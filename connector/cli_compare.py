@@ -1,6 +1,5 @@
 """`stripe-nrr compare`: which policy explains another tool's MRR."""
 
-import json
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -14,7 +13,13 @@ import click
 from connector import __version__, ledger
 from connector.cli import Shell, UsageFault, rules_of
 from connector.cli_figures import currencies_asked, known_ledger
-from connector.cli_output import DayParam, format_option, progress_shown, write
+from connector.cli_output import (
+    DayParam,
+    format_option,
+    json_text,
+    progress_shown,
+    write,
+)
 from connector.columns import Table, to_text
 from connector.comparison import mrr_under
 from connector.money import exponent, format_minor
@@ -91,7 +96,7 @@ def compare(
             connection, shell, amount, day, currency, quiet=form == "json"
         )
     if form == "json":
-        write(json.dumps(_as_json(compared), indent=2), None)
+        write(json_text(_as_json(compared)), None)
     else:
         write(_as_text(compared, shell.config.locale), None)
 

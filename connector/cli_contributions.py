@@ -1,6 +1,5 @@
 """`stripe-nrr explain --window`: a ratio by customer, adding up to its numerator."""
 
-import json
 import sqlite3
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any, NamedTuple
 from connector import ledger
 from connector.cli import Shell
 from connector.cli_figures import currencies_asked, known_ledger
-from connector.cli_output import write
+from connector.cli_output import json_text, write
 from connector.columns import Table, to_csv, to_text
 from connector.contributions import Contribution, Ratio, contributions
 from connector.customers import Account, accounts
@@ -56,7 +55,7 @@ def show_window(
         whose = [(named[one.customer], one) for one in moved]
         found.append(TakenApart(each, window, ratio, measured.retention, whose))
     if form == "json":
-        write(json.dumps([_as_json(each) for each in found], indent=2), output)
+        write(json_text([_as_json(each) for each in found]), output)
     elif form == "csv":
         write(_as_csv(found), output)
     else:

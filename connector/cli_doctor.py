@@ -1,6 +1,5 @@
 """`stripe-nrr doctor`: gathers the facts, and tells what the doctor makes of them."""
 
-import json
 import os
 import re
 import shutil
@@ -15,7 +14,7 @@ import click
 
 from connector import horizon, mirror, walks
 from connector.cli import Shell
-from connector.cli_output import format_option, write
+from connector.cli_output import format_option, json_text, write
 from connector.config import SECRET, Config, stripe_key
 from connector.database import (
     damage,
@@ -81,7 +80,7 @@ def doctor(ctx: click.Context, form: str, *, offline: bool) -> None:
     if form == "json":
         rows = [{"check": name, **verdict._asdict()} for name, verdict in checks]
         figures = {"checks": rows, "faults": faults, "hints": hints}
-        write(json.dumps(figures, indent=2, ensure_ascii=False), None)
+        write(json_text(figures), None)
     else:
         count = f"{len(checks)} checks; faults: {faults}, hints: {hints}."
         write("\n".join([*_lines(checks), count]), None)

@@ -1,6 +1,5 @@
 """`stripe-nrr drift`: what other published formulas make of the same windows."""
 
-import json
 from contextlib import closing
 from datetime import date
 from fractions import Fraction
@@ -18,6 +17,7 @@ from connector.cli_output import (
     RatioParam,
     currency_option,
     formats_option,
+    json_text,
     out_option,
     write,
 )
@@ -106,7 +106,7 @@ def drift(
                 )
     locale = shell.config.locale
     if form == "json":
-        write(json.dumps(_as_json(found, against), indent=2), output)
+        write(json_text(_as_json(found, against)), output)
     elif form == "csv":
         write(_as_csv(found), output)
     else:

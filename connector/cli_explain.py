@@ -1,6 +1,5 @@
 """`stripe-nrr explain`: a window's ratio by customer, a customer's MRR by line."""
 
-import json
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
@@ -20,6 +19,7 @@ from connector.cli_output import (
     DayParam,
     WindowParam,
     formats_option,
+    json_text,
     out_option,
     rendered,
     write,
@@ -122,7 +122,7 @@ def _show_customer(
     wanted = Wanted(customer=account.id, end=on + timedelta(days=1), as_of=as_of)
     found = list(ledger.movements(connection, wanted))
     if form == "json":
-        write(json.dumps(_explained(account, on, found), indent=2), output)
+        write(json_text(_explained(account, on, found)), output)
         return
     from connector.terminal import explanation
 

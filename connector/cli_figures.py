@@ -263,7 +263,8 @@ def read_book(
     flows = ledger.flows(connection, currency, as_of, start, end)
     if as_of is not None:
         return Book(opening, flows)
-    return Book(opening, flows, agreements.terms(connection, currency, start, end))
+    terms = agreements.last_terms if len(wanted) == 1 else agreements.terms
+    return Book(opening, flows, terms(connection, currency, start, end))
 
 
 def _span(windows: Sequence[Window]) -> tuple[date, date]:

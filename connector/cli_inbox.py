@@ -1,6 +1,5 @@
 """`stripe-nrr inbox`: which webhook events wait, which have failed; try them again."""
 
-import json
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -8,7 +7,7 @@ import click
 
 from connector import inbox as events
 from connector.cli import Shell
-from connector.cli_output import format_option, write
+from connector.cli_output import format_option, json_text, write
 from connector.database import transaction
 from connector.errors import NothingFound
 from connector.inbox import Depth, Troubled
@@ -38,7 +37,7 @@ def inbox(ctx: click.Context, form: str) -> None:
             "dead": depth.dead,
             "events": [_as_json(each) for each in troubled],
         }
-        write(json.dumps(told, indent=2), None)
+        write(json_text(told), None)
     else:
         write(_as_text(depth, troubled), None)
     if depth.dead:

@@ -1,6 +1,5 @@
 """`stripe-nrr movements`: who moved, and when."""
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -17,6 +16,7 @@ from connector.cli_output import (
     by_option,
     currency_option,
     formats_option,
+    json_text,
     out_option,
     rendered,
     write,
@@ -91,7 +91,7 @@ def movements(
         found = list(ledger.movements(connection, wanted))
         names = customers.labels(connection)
     if form == "json":
-        write(json.dumps({"movements": [as_json(m) for m in found]}, indent=2), output)
+        write(json_text({"movements": [as_json(m) for m in found]}), output)
     elif form == "csv":
         write(movements_csv(found), output)
     else:
@@ -128,7 +128,7 @@ def _show_sums(
 ) -> None:
     if form == "json":
         rows = [sum_json(each) for each in sums]
-        write(json.dumps({"segments": rows}, indent=2), output)
+        write(json_text({"segments": rows}), output)
     elif form == "csv":
         write(sums_csv(sums), output)
     else:

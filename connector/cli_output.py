@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import click
+import msgspec
 
 from connector.model import Window, WindowKind
 from connector.periods import parse_day, parse_month
@@ -167,6 +168,11 @@ def formats_option(*forms: str) -> Option:
 
 
 format_option = formats_option("text", "json")
+
+
+def json_text(value: Any) -> str:
+    """Indented; of many rows several times as fast as ``json.dumps``."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
 def write(text: str, output: Path | None = None) -> None:

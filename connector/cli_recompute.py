@@ -1,6 +1,5 @@
 """`stripe-nrr recompute`: the ledger derived anew from what was fetched."""
 
-import json
 from contextlib import closing
 
 import click
@@ -9,7 +8,7 @@ from msgspec.structs import asdict
 from connector import mirror, refusals, window_sums
 from connector.adoption import adopt
 from connector.cli import Shell, rules_of
-from connector.cli_output import format_option, progress_shown, write
+from connector.cli_output import format_option, json_text, progress_shown, write
 from connector.database import put_setting, transaction
 from connector.errors import NothingFound
 from connector.poison import failed_lines, underivable
@@ -66,6 +65,6 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
     )
     if derived.failed:
         text = "\n".join([text, *failed_lines(derived.failed)])
-    write(json.dumps(figures, indent=2) if form == "json" else text, None)
+    write(json_text(figures) if form == "json" else text, None)
     if (error := underivable(derived.failed)) is not None:
         raise error

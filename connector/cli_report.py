@@ -1,6 +1,5 @@
 """`stripe-nrr report`: windows asked for → figures → text, JSON, CSV, Markdown, HTML."""
 
-import json
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -15,6 +14,7 @@ from connector.cli_output import (
     by_option,
     currency_option,
     formats_option,
+    json_text,
     out_option,
     rendered,
     write,
@@ -113,7 +113,7 @@ def _written(figures: Report, form: str, locale: str) -> str:
     if form == "json":
         from connector.report_json import to_json
 
-        return json.dumps(to_json(figures), indent=2)
+        return json_text(to_json(figures))
     from connector import tables
 
     if form == "csv":

@@ -1,6 +1,5 @@
 """`stripe-nrr restatements`: what has changed in closed months since."""
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,7 +14,7 @@ import click
 from connector import closings, customers, ledger
 from connector.cli import Shell
 from connector.cli_figures import rules_in_force
-from connector.cli_output import DayParam, formats_option, out_option, write
+from connector.cli_output import DayParam, formats_option, json_text, out_option, write
 from connector.closings import Closing, Figures
 from connector.columns import Table, to_csv, to_text
 from connector.model import Movement
@@ -72,7 +71,7 @@ def restatements(
         names = customers.labels(connection)
         count = len(closings.known(connection))
     if form == "json":
-        write(json.dumps({"restated": [_as_json(x) for x in found]}, indent=2), output)
+        write(json_text({"restated": [_as_json(x) for x in found]}), output)
     elif form == "csv":
         write(_as_csv(found), output)
     elif not found:

@@ -280,11 +280,11 @@ def waterfall(opening_minor: int, amounts_minor: Mapping[Kind, int]) -> Waterfal
     """``amounts_minor`` has every kind, signed."""
     return Waterfall(
         opening_minor=opening_minor,
-        new_minor=amounts_minor[Kind.NEW],
-        reactivation_minor=amounts_minor[Kind.REACTIVATION],
-        expansion_minor=amounts_minor[Kind.EXPANSION],
-        contraction_minor=-amounts_minor[Kind.CONTRACTION],
-        churn_minor=-amounts_minor[Kind.CHURN],
+        new_minor=abs(amounts_minor[Kind.NEW]),
+        reactivation_minor=abs(amounts_minor[Kind.REACTIVATION]),
+        expansion_minor=abs(amounts_minor[Kind.EXPANSION]),
+        contraction_minor=abs(amounts_minor[Kind.CONTRACTION]),
+        churn_minor=abs(amounts_minor[Kind.CHURN]),
         fx_minor=0,
         closing_minor=opening_minor + sum(amounts_minor.values()),
     )

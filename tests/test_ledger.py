@@ -471,7 +471,7 @@ def test_the_views_of_retention_agree_with_the_code(
         for currency in ("usd", "eur"):
             flows = list(ledger.flows(db, currency))
             if flows:
-                asked = windows(kind, flows[0].day, last)
+                asked = windows(kind, min(flow.day for flow in flows), last)
                 for measured in measure(flows, asked):
                     row = _row(measured)
                     expected[currency, row[0]] = row[1:]

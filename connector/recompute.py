@@ -35,6 +35,7 @@ DERIVATION = "1"
 # Customers a transaction: a commit costs as much as deriving a few, and a webhook that
 # comes meanwhile waits for the end of it.
 BATCH = 25
+AT_ONCE = 10_000  # customers whose sums are counted together
 # Between transactions: without it nobody else would ever get to write.
 GIVE_WAY_S = 0.002
 
@@ -187,8 +188,11 @@ def make_whole(connection: sqlite3.Connection) -> None:
         return
     with transaction(connection):
         window_sums.clear(connection)
-        every = (_account(connection, key) for key in ids(connection))
-        window_sums.replace(connection, [], every)
+        every = list(ids(connection))
+        for first in range(0, len(every), AT_ONCE):  # sums add up, memory does not
+            some = every[first : first + AT_ONCE]
+            accounts = (_account(connection, key) for key in some)
+            window_sums.replace(connection, [], accounts)
         put_setting(connection, window_sums.WHOLE, window_sums.FORMAT)
 
 

@@ -113,13 +113,15 @@ def _by_segment(
             not wanted.customer or wanted.customer == ids[flow.customer]
         )
 
+    chosen = is_wanted if wanted.kind or wanted.customer else None
     for currency in ledger.currencies(connection):
         if wanted.currency not in (None, currency):
             continue
         opening = positions.balances(connection, currency, start)
         flows = ledger.flows(connection, currency, None, start, end)
         of = segment_of(connection, config, by, currency)
-        found += moved_by_segment(currency, Book(opening, flows), start, of, is_wanted)
+        book = Book(opening, flows)
+        found += moved_by_segment(currency, book, start, of, chosen)
     return found
 
 

@@ -41,8 +41,7 @@ from connector.sums import Account
 # Customers a transaction: a commit costs as much as deriving a few, and a webhook that
 # comes meanwhile waits for the end of it.
 BATCH = 25
-# Customers counted at a time where nobody else is waiting for them.
-MANY = 1_000
+AT_ONCE = 10_000  # customers whose sums are counted together
 # Customers from which on processes of their own derive faster than they take to start,
 # and how many of these help: more would wait for the one that settles.
 MUCH = 2_000
@@ -233,12 +232,11 @@ def make_whole(connection: sqlite3.Connection) -> None:
         return
     with transaction(connection):
         window_sums.clear(connection)
-        keys = list(ids(connection))
-        for first in range(0, len(keys), MANY):
-            some = keys[first : first + MANY]
-            window_sums.replace(
-                connection, [], [_booked(connection, key) for key in some]
-            )
+        every = list(ids(connection))
+        for first in range(0, len(every), AT_ONCE):  # sums add up, memory does not
+            some = every[first : first + AT_ONCE]
+            accounts = (_booked(connection, key) for key in some)
+            window_sums.replace(connection, [], accounts)
         put_setting(connection, window_sums.WHOLE, window_sums.FORMAT)
 
 

@@ -52,8 +52,10 @@ class Measured(NamedTuple):
 
 def retention(opening: Balances, closing: Balances) -> Retention:
     """Compare two moments for the customers who pay at the first."""
-    ends = map(closing.get, opening, repeat(0))
-    pairs = zip(opening.values(), ends, strict=False)  # ``repeat`` has no end
+    pairs: Iterable[tuple[int, int]] = ()
+    if opening is not closing:
+        ends = map(closing.get, opening, repeat(0))
+        pairs = zip(opening.values(), ends, strict=False)  # ``repeat`` has no end
     return compared(len(opening), sum(opening.values()), pairs)
 
 
@@ -102,21 +104,36 @@ def measure(
     many windows there are. ``opening`` is what stood before all of them. ``terms`` are
     each subscription's by day; None leaves renewals out.
     """
+    ending: dict[date, list[Window]] = {}
+    for each in dict.fromkeys(windows):
+        ending.setdefault(each.end, []).append(each)
+    last = {w.start: w.end for w in sorted(windows, key=lambda each: each.end)}
+    at: dict[date, _State] = {}  # only what a window will still ask for
+    found: dict[Window, Measured] = {}
     boundaries = boundaries_of(windows)
-    at = dict(zip(boundaries, _states(flows, boundaries, opening), strict=True))
-    found = [
-        Measured(
-            window,
-            _between(at[window.start], at[window.end]),
-            retention(at[window.start].balances, at[window.end].balances),
-            len(at[window.end].balances),
-        )
-        for window in windows
-    ]
+    states = _states(flows, boundaries, opening)
+    for day, closing in zip(boundaries, states, strict=True):
+        ended = ending.get(day, ())
+        for window in ended:
+            found[window] = _measured(window, at[window.start], closing)
+        for window in ended:
+            if last[window.start] == day:
+                at.pop(window.start, None)
+        if day in last:
+            at[day] = closing
     if terms is None:
-        return found
-    renewed = renewals(terms, windows)
-    return [m._replace(renewals=r) for m, r in zip(found, renewed, strict=True)]
+        return [found[window] for window in windows]
+    renewed = zip(windows, renewals(terms, windows), strict=True)
+    return [Measured(*found[window][:-1], each) for window, each in renewed]
+
+
+def _measured(window: Window, opening: "_State", closing: "_State") -> Measured:
+    return Measured(
+        window,
+        _between(opening, closing),
+        retention(opening.balances, closing.balances),
+        len(closing.balances),
+    )
 
 
 class _Moving(Protocol):
@@ -213,13 +230,15 @@ def renewals(terms: Iterable[Term], windows: Sequence[Window]) -> list[Renewals]
     found = []
     for window in windows:
         last = {term.subscription: term for term in inside(parts, days, window)}
-        found.append(renewed((t.before_minor, t.after_minor) for t in last.values()))
+        found.append(renewed([(t.before_minor, t.after_minor) for t in last.values()]))
     return found
 
 
 def renewed(ended: Iterable[tuple[int, int]]) -> Renewals:
     """``ended`` is MRR before and after the last terms in a window: one a subscription."""
     found = list(ended)
+    if not found:
+        return _NONE_ENDED
     kept = [before_minor for before_minor, after_minor in found if after_minor]
     return Renewals(
         ended=len(found),
@@ -227,6 +246,9 @@ def renewed(ended: Iterable[tuple[int, int]]) -> Renewals:
         ended_minor=sum(before_minor for before_minor, _ in found),
         renewed_minor=sum(kept),
     )
+
+
+_NONE_ENDED = Renewals(ended=0, renewed=0, ended_minor=0, renewed_minor=0)
 
 
 def balances(
@@ -272,8 +294,13 @@ def _states(
 
 
 def _between(opening: _State, closing: _State) -> Waterfall:
+    if opening is closing:  # nothing moved: most windows of one customer
+        return waterfall(opening.mrr_minor, _STILL)
     now, then = closing.moved, opening.moved
     return waterfall(opening.mrr_minor, {kind: now[kind] - then[kind] for kind in now})
+
+
+_STILL = dict.fromkeys(Kind, 0)
 
 
 def waterfall(opening_minor: int, amounts_minor: Mapping[Kind, int]) -> Waterfall:

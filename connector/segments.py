@@ -119,6 +119,10 @@ def _amounts() -> "array[int]":
     return array("q")
 
 
+def _no_amounts() -> dict[Kind, int]:
+    return dict.fromkeys(Kind, 0)
+
+
 @dataclass(slots=True)
 class _Tally:
     """A segment in a window: its opening, and before and after of all that changed."""
@@ -126,9 +130,7 @@ class _Tally:
     customers: int = 0
     opening_minor: int = 0
     gained_customers: int = 0
-    amounts_minor: dict[Kind, int] = field(
-        default_factory=lambda: dict.fromkeys(Kind, 0)
-    )
+    amounts_minor: dict[Kind, int] = field(default_factory=_no_amounts)
     start_minor: "array[int]" = field(default_factory=_amounts)
     end_minor: "array[int]" = field(default_factory=_amounts)
     before_minor: "array[int]" = field(default_factory=_amounts)
@@ -254,24 +256,24 @@ def moved_by_segment(
     book: Book,
     start: date,
     segment_of: SegmentOf,
-    is_wanted: Callable[[Flow], bool] = lambda _: True,
+    is_wanted: Callable[[Flow], bool] | None = None,
 ) -> list[Moved]:
     """The sums of the flows wanted by segment, in order of the segments' names.
 
     A customer's segment is what it had at the opening of ``start``, or came with.
     """
-    sums: dict[str, dict[Kind, int]] = {}
+    sums: dict[str, dict[Kind, int]] = defaultdict(_no_amounts)
     counts: dict[str, int] = defaultdict(int)
     for customer, paid_minor, flows, _ in _accounts(book):
-        wanted = [flow for flow in flows if is_wanted(flow)]
+        wanted = flows if is_wanted is None else list(filter(is_wanted, flows))
         if wanted:
             day, minor = flows[0].day, flows[0].amount_minor
             if paid_minor:
                 day, minor = _eve(start), paid_minor
             [name] = segment_of(customer, [day], [minor])
-            amounts_minor = sums.setdefault(name, dict.fromkeys(Kind, 0))
-            for flow in wanted:
-                amounts_minor[flow.kind] += flow.amount_minor
+            amounts_minor = sums[name]
+            for _, _, kind, amount_minor in wanted:
+                amounts_minor[kind] += amount_minor
             counts[name] += len(wanted)
     return [Moved(currency, name, counts[name], sums[name]) for name in sorted(sums)]
 

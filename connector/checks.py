@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from connector.model import Flow, Movement, Refusal, Window, WindowKind
 from connector.movements import classify
-from connector.retention import Measured, is_same, measure, windows
+from connector.retention import Measured, is_same, measure
+from connector.windows import windows
 
 
 class Finding(NamedTuple):

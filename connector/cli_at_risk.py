@@ -27,9 +27,10 @@ from connector.movements import movements
 from connector.outlook import Outlook, Scheduled, to_csv, to_json, to_markdown
 from connector.periods import add_months
 from connector.poison import set_aside
-from connector.retention import measure, standing, windows
+from connector.retention import measure, standing
 from connector.risks import Risk, as_scheduled, contracted, risks
 from connector.rules import Rules
+from connector.windows import windows
 
 LATELY_DAYS = 90
 AHEAD = 12  # months: the openings of these windows are known

@@ -32,8 +32,9 @@ from connector.errors import NothingFound
 from connector.model import Window, WindowKind
 from connector.periods import add_months, instant, local_day, parse_moment
 from connector.report import CurrencyReport, Line, Report, Segment
-from connector.retention import Measured, is_same, measure, opened, windows
+from connector.retention import Measured, is_same, measure, opened
 from connector.segments import Book, by_segment
+from connector.windows import windows
 
 
 class Asked(NamedTuple):

@@ -15,7 +15,7 @@ import msgspec
 
 from connector.model import Window, WindowKind
 from connector.periods import parse_day, parse_month
-from connector.retention import windows
+from connector.windows import windows
 
 FORMATS = ("text", "json", "csv", "markdown")
 

@@ -9,7 +9,8 @@ from connector import agreements, mirror, positions
 from connector.cli_output import METADATA
 from connector.config import Config
 from connector.money import exponent
-from connector.segments import SegmentOf, Traits, by_band, by_trait, by_value
+from connector.segments import Traits, by_band, by_trait, by_value
+from connector.tallies import SegmentOf
 
 
 def segment_of(

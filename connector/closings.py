@@ -16,7 +16,8 @@ from connector.ledger import booked, currencies, flows, stamp
 from connector.model import Retention, Waterfall, Window, WindowKind
 from connector.periods import add_months, parse_month
 from connector.restatements import Change, RunOf
-from connector.retention import Measured, measure, windows
+from connector.retention import Measured, measure
+from connector.windows import windows
 
 
 class Closing(Struct, frozen=True, kw_only=True):

@@ -24,7 +24,8 @@ from connector.model import (
     WindowKind,
 )
 from connector.periods import add_months, month_start
-from connector.retention import Measured, measure, windows
+from connector.retention import Measured, measure
+from connector.windows import windows
 
 # One window's figures as plain numbers, in this order.
 FIGURES = (

@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from connector.model import Flow, Retention, Waterfall, Window, WindowKind
 from connector.money import major
-from connector.retention import balances, measure, windows
+from connector.retention import balances, measure
+from connector.windows import windows
 
 
 class Ground(Struct, frozen=True, kw_only=True):

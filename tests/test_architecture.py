@@ -16,7 +16,7 @@ from tests.ledgers import empty_ledger
 REPOSITORY = Path(__file__).parent.parent
 PACKAGE = REPOSITORY / "connector"
 
-VOCABULARY = {"errors", "money", "periods", "model"}
+VOCABULARY = {"errors", "money", "periods", "model", "windows"}
 HISTORY = VOCABULARY | {"stripe_objects", "history"}
 EVIDENCE = HISTORY | {"charges"}
 FIGURES = VOCABULARY | {"retention", "metrics", "causes", "benchmarks", "report"}
@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "money": set(),
     "periods": set(),
     "model": {"money", "periods"},
+    "windows": {"model", "periods"},
     # the derivation: pure, one customer at a time, and no stage knows the next
     "stripe_objects": VOCABULARY,
     "listings": {"stripe_objects"},
@@ -73,9 +74,10 @@ MAY_IMPORT = {
     # the figures: pure, and know the ledger's movements only
     "rates": VOCABULARY,
     "retention": VOCABULARY,
+    "tallies": VOCABULARY | {"retention"},
     "conversion": VOCABULARY | {"retention"},
     "metrics": VOCABULARY | {"retention"},
-    "segments": VOCABULARY | {"retention"},
+    "segments": VOCABULARY | {"retention", "tallies"},
     "sums": VOCABULARY | {"retention"},
     "causes": VOCABULARY | {"retention"},
     "cohorts": VOCABULARY | {"retention"},
@@ -189,7 +191,16 @@ PURE = {
         "implied",
         "reconcile",
     ),
-    *("rates", "retention", "checks", "report", "rules", "demo_rules"),
+    *(
+        "rates",
+        "windows",
+        "retention",
+        "tallies",
+        "checks",
+        "report",
+        "rules",
+        "demo_rules",
+    ),
     *("terms", "conversion", "metrics", "segments", "causes", "cohorts", "benchmarks"),
     *("report_json", "footnotes", "tables", "cohort_tables", "movement_rows"),
     *("risks", "outlook", "sums"),

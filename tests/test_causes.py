@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from connector import ledger, positions
 from connector.causes import Share, causes
 from connector.model import Cause, Part, WindowKind
-from connector.retention import measure, retention, windows
+from connector.retention import measure, retention
+from connector.windows import windows
 from tests.synced import settled_demo
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from connector.contributions import Ratio, contributions
 from connector.model import Kind, Window, WindowKind
-from connector.retention import measure, windows
+from connector.retention import measure
+from connector.windows import windows
 from tests.test_retention import BEFORE, INSIDE, YEAR, History, histories
 
 BOOKS = History(

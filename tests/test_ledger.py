@@ -17,7 +17,8 @@ from connector.errors import LedgerConflict, LedgerUnusable
 from connector.ledger import Wanted
 from connector.model import Kind, Movement, WindowKind
 from connector.posting import Posted
-from connector.retention import Measured, measure, windows
+from connector.retention import Measured, measure
+from connector.windows import windows
 from tests.books import NOON, lived, moved, movement, post
 from tests.ledgers import empty_ledger
 

@@ -7,7 +7,8 @@ import pytest
 
 from connector.metrics import Metrics, metrics
 from connector.model import Term, Window, WindowKind
-from connector.retention import Measured, measure, renewals, windows
+from connector.retention import Measured, measure, renewals
+from connector.windows import windows
 from tests.books import lived
 from tests.test_segments import flows
 

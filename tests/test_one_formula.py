@@ -29,12 +29,12 @@ from connector.prometheus import Metrics
 from connector.pulse import unreadable
 from connector.report import Report, name_of
 from connector.report_json import ratio_number, to_json
-from connector.retention import windows
 from connector.sums import Account
 from connector.tables import to_csv, to_markdown
 from connector.terminal import console
 from connector.terminal_report import report_view
 from connector.variants import ground
+from connector.windows import windows
 from tests.books import post
 from tests.ledgers import empty_ledger, settle
 from tests.pages import parsed

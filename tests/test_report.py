@@ -18,8 +18,9 @@ from connector.footnotes import footnotes, policy_sentence
 from connector.model import Flow, Movement, Policy, Refusal, Window, WindowKind
 from connector.report import CurrencyReport, Line, Report, label, name_of
 from connector.report_json import ratio_number, to_json
-from connector.retention import Measured, measure, windows
+from connector.retention import Measured, measure
 from connector.tables import cells, to_csv, to_markdown
+from connector.windows import windows
 from tests.books import lived
 
 JAN, FEB, MAR = (date(2024, month, 1) for month in (1, 2, 3))

@@ -14,7 +14,8 @@ from connector.conversion import Converted, in_one_currency
 from connector.model import Flow, Retention, Window, WindowKind
 from connector.money import format_ratio
 from connector.movements import classify
-from connector.retention import Measured, measure, retention, windows
+from connector.retention import Measured, measure, retention
+from connector.windows import windows
 
 START, END = date(2026, 1, 1), date(2027, 1, 1)
 YEAR = Window(WindowKind.YEAR, START, END)

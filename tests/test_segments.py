@@ -8,16 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.model import Flow, Kind, Movement, Term, Window, WindowKind
-from connector.retention import Measured, measure, windows
+from connector.retention import Measured, measure
 from connector.segments import (
     NONE,
     Book,
-    SegmentOf,
     by_band,
     by_segment,
     by_trait,
     moved_by_segment,
 )
+from connector.tallies import SegmentOf
+from connector.windows import windows
 from tests.books import lived
 
 JAN, MAR = date(2024, 1, 1), date(2024, 3, 1)

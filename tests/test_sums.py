@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from connector import agreements, ledger, window_sums
 from connector.checks import every_window, sums_are_kept
 from connector.model import Flow, Term, WindowKind
-from connector.retention import measure, windows
+from connector.retention import measure
 from connector.sums import Account, differences, figures_of
+from connector.windows import windows
 from tests.billing import instant
 from tests.books import lived
 from tests.ledgers import empty_ledger, look, settle

@@ -22,8 +22,9 @@ from connector.intake import TABLES, Keeping
 from connector.listings import LISTINGS
 from connector.model import Movement, WindowKind
 from connector.periods import parse_month
-from connector.retention import measure, windows
+from connector.retention import measure
 from connector.stripe_objects import InvoiceItem, Subscription, decode
+from connector.windows import windows
 from tests.billing import DAY, Account, Json, Tier
 from tests.ledgers import KINDS, empty_ledger, read, settle
 from tests.synced import (

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from connector.drift import VARIANTS, Metric, Variant, near, side_by_side
 from connector.model import Window, WindowKind
 from connector.money import format_points, format_ratio
-from connector.retention import measure, windows
+from connector.retention import measure
 from connector.variants import Ground, added_up, chained, ground
+from connector.windows import windows
 from tests.test_retention import BEFORE, INSIDE, START, YEAR, History
 
 LATER = INSIDE + timedelta(days=30)

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 from connector.model import Flow, Movement, WindowKind
 from connector.periods import local_day
-from connector.retention import measure, windows
+from connector.retention import measure
+from connector.windows import windows
 from tests.billing import Step
 from tests.billing.demo import played
 from tests.ledgers import seen_once

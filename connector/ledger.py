@@ -40,6 +40,8 @@ def known(query: str, as_of: datetime | None) -> str:
     return query.format(which=_LIVE if as_of is None else _AS_OF)
 
 
+TOGETHER = 1_000  # movements whose components are read with one query
+
 _MOVEMENTS = f"""
     SELECT movements.id, customers.id, currency, day, kind, amount_minor, before_minor,
            after_minor
@@ -81,8 +83,11 @@ def movements(
         "kind": wanted.kind,
         "currency": wanted.currency,
     }
-    for row in connection.execute(_MOVEMENTS, parameters):
-        yield booked(connection, row)
+    rows = connection.execute(_MOVEMENTS, parameters)
+    while some := rows.fetchmany(TOGETHER):
+        parts = components_of(connection, [row[0] for row in some])
+        for row in some:
+            yield movement_of(row, parts.get(row[0], ()))
 
 
 _LARGEST = """

@@ -199,8 +199,8 @@ def _derived_ahead(
     if workers is None:
         is_much = len(batches) * BATCH >= MUCH
         workers = min(os.cpu_count() or 1, MOST) if is_much else 1
-    path = file_of(connection)
-    if workers == 1 or path is None:
+    path = file_of(connection) if workers > 1 else None
+    if path is None:
         yield iter(())
         return
     with transaction(connection):

@@ -7,6 +7,8 @@ figures as JSON come at once.
 import os
 import sqlite3
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -141,6 +143,14 @@ class Shell:
         from connector.database import open_database
 
         return open_database(self.config.database)
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The existing ledger as it is now, whatever is committed meanwhile."""
+        from connector.database import snapshot
+
+        with closing(self.ledger()) as connection, snapshot(connection):
+            yield connection
 
 
 def rules_of(config: "Config") -> "Rules":

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -58,7 +57,7 @@ def at_risk(shell: Shell, currency: str | None, form: str, output: Path | None) 
       stripe-nrr at-risk
       stripe-nrr at-risk --currency usd --format csv -o at-risk.csv
     """  # noqa: D301
-    with closing(shell.ledger()) as connection:
+    with shell.reading() as connection:
         known = known_ledger(connection, shell.config, shell.now())
         codes = currencies_asked(connection, currency, None, known.synced_at)
         with uncollected():

@@ -1,6 +1,5 @@
 """`stripe-nrr check`: the invariants, over the whole ledger; on demand beside Stripe."""
 
-from contextlib import closing
 from datetime import date
 
 import click
@@ -57,7 +56,7 @@ def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
     meanwhile.
     """
     shell: Shell = ctx.obj
-    with closing(shell.ledger()) as connection:
+    with shell.reading() as connection:
         compared = beside_stripe(connection, shell) if with_stripe else None
         movements = list(ledger.movements(connection))
         found = {

@@ -1,6 +1,5 @@
 """`stripe-nrr cohorts`: how the customers of each month stayed and grew."""
 
-from contextlib import closing
 from pathlib import Path
 
 import click
@@ -61,7 +60,7 @@ def cohorts(
       stripe-nrr cohorts
       stripe-nrr cohorts --metric crr --by quarter --format csv -o cohorts.csv
     """  # noqa: D301
-    with closing(shell.ledger()) as connection:
+    with shell.reading() as connection:
         known = known_ledger(connection, shell.config, shell.now())
         codes = currencies_asked(connection, currency, None, known.synced_at)
         size = Period(period)

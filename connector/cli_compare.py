@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
@@ -91,7 +90,7 @@ def compare(
     Example:
       stripe-nrr compare --mrr 47002 --on 2026-03-31 --currency usd
     """  # noqa: D301
-    with closing(shell.ledger()) as connection:
+    with shell.reading() as connection:
         compared = _compared(
             connection, shell, amount, day, currency, quiet=form == "json"
         )

@@ -1,6 +1,5 @@
 """`stripe-nrr drift`: what other published formulas make of the same windows."""
 
-from contextlib import closing
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
@@ -87,7 +86,7 @@ def drift(
       stripe-nrr drift --to 2026-03 --against 107%
       stripe-nrr drift --window quarter --from 2026-01 --to 2026-06 --format csv
     """  # noqa: D301
-    with closing(shell.ledger()) as connection:
+    with shell.reading() as connection:
         today = known_ledger(connection, shell.config, shell.now()).today
         end = last or add_months(today, -1)
         kind = WindowKind(window)

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -90,7 +89,7 @@ def explain(
             "explain takes a customer or a --window, and one of them only",
             fix="write `stripe-nrr explain --window 2026-03`, then explain a customer",
         )
-    with closing(shell.ledger()) as connection:
+    with shell.reading() as connection:
         moment = moment_asked(as_of, shell.config)
         if window is not None:
             ratio = Ratio(metric)

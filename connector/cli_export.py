@@ -3,7 +3,7 @@
 import csv
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import date
 from itertools import islice
 from pathlib import Path
@@ -49,7 +49,7 @@ def export(shell: Shell, what: str, form: str, output: Path | None) -> None:
       stripe-nrr export --what mrr --format parquet -o mrr.parquet
     """  # noqa: D301
     chosen = EXPORTS[what]
-    with closing(shell.ledger()) as connection:
+    with shell.reading() as connection:
         today = known_ledger(connection, shell.config, shell.now()).today
         rows = chosen.rows(connection, today)
         if form == "parquet":

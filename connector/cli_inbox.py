@@ -27,7 +27,7 @@ def inbox(ctx: click.Context, form: str) -> None:
     if ctx.invoked_subcommand is not None:
         return
     shell: Shell = ctx.obj
-    with closing(shell.ledger()) as connection:
+    with shell.reading() as connection:
         depth = events.depth(connection)
         troubled = events.troubled(connection)
     if form == "json":

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -74,7 +73,7 @@ def movements(
             f"--from {first} is after --to {last}",
             fix="give the earlier day with --from",
         )
-    with closing(shell.ledger()) as connection:
+    with shell.reading() as connection:
         wanted = Wanted(
             customer=find_one(connection, customer).id if customer else None,
             start=first,

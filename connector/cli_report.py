@@ -1,6 +1,5 @@
 """`stripe-nrr report`: windows asked for → figures → text, JSON, CSV, Markdown, HTML."""
 
-from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -83,7 +82,7 @@ def report(
       stripe-nrr report --by plan --causes
       stripe-nrr report --to 2026-03 --as-of 2026-04-02 --format csv -o march.csv
     """  # noqa: D301
-    with closing(shell.ledger()) as connection:
+    with shell.reading() as connection:
         asked = Asked(
             kind=WindowKind(window) if window else None,
             first=first,

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -61,7 +60,7 @@ def restatements(
       stripe-nrr restatements
       stripe-nrr restatements --since 2026-04-01 --format csv -o restated.csv
     """  # noqa: D301
-    with closing(shell.ledger()) as connection:
+    with shell.reading() as connection:
         zone = ZoneInfo(rules_in_force(connection, shell.config)["timezone"])
         after = datetime(1970, 1, 1, tzinfo=UTC)
         if day is not None:

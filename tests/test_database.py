@@ -7,11 +7,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import chdir, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from connector.cli import Shell
 from connector.database import (
     exclusive_sync,
     open_database,
@@ -332,3 +333,15 @@ def test_migrations_are_numbered_in_order() -> None:
     assert [int(name[1:4]) for name in MIGRATIONS] == list(
         range(1, len(MIGRATIONS) + 1)
     )
+
+
+def test_a_command_reads_one_moment(tmp_path: Path) -> None:
+    """Else a webhook between two queries would make figures that do not add up."""
+    path = tmp_path / "stripe-nrr.db"
+    with closing(open_database(path, create=True)) as writer, chdir(tmp_path):
+        with Shell(None, 0).reading() as reader:
+            assert setting(reader, "rules") is None
+            put_setting(writer, "rules", "{}")
+            assert setting(reader, "rules") is None
+        with Shell(None, 0).reading() as reader:
+            assert setting(reader, "rules") == "{}"

@@ -44,12 +44,17 @@ class Task(NamedTuple):
 
 @contextmanager
 def deriving(task: Task, workers: int) -> Iterator[DeriveAll]:
-    """What derives batches of customers in so many processes."""
+    """What derives batches of customers in so many processes, where there can be any."""
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
     from multiprocessing import get_context  # noqa: PLC0415
 
     spawn = get_context("spawn")  # a fork would share our connection to SQLite
-    pool = ProcessPoolExecutor(workers, spawn, _begin, (task,))
+    try:
+        pool = ProcessPoolExecutor(workers, spawn, _begin, (task,))
+    except (ImportError, NotImplementedError, OSError) as error:  # no shared memory
+        log.info("processes.none %s", error)
+        yield lambda _batches: iter(())
+        return
     try:
         yield lambda batches: _in_order(pool, batches, ahead=4 * workers)
     finally:
@@ -70,8 +75,8 @@ def _in_order(
                 yield _received(asked.popleft())
         while asked:
             yield _received(asked.popleft())
-    except BrokenProcessPool:
-        log.warning("processes.lost one of them was killed; going on without")
+    except (BrokenProcessPool, OSError) as error:  # killed, or one too many
+        log.warning("processes.lost going on without: %s", error)
 
 
 def _received(found: "Future[bytes | None]") -> list[Derived] | None:

@@ -2,6 +2,8 @@
 
 import json
 import multiprocessing
+import os
+import resource
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -174,6 +176,34 @@ def test_processes_that_are_killed_are_done_without(tmp_path: Path) -> None:
 
     assert outcome(2, tmp_path / "2", between) == outcome(1, tmp_path / "1")
     assert len(killed) == 2
+
+
+@contextmanager
+def no_file_to_spare() -> Iterator[None]:
+    """Whoever wants to open something is refused."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for number in taken:
+            os.close(number)
+
+
+def test_where_there_can_be_no_processes_it_derives_alone(tmp_path: Path) -> None:
+    with walked_file(tmp_path) as db:
+        mirror.dirty(db)  # by now SQLite has opened all its files
+        with no_file_to_spare():
+            done = recompute(
+                db, RULES, cause="sync", now=instant(demo_now_s()), workers=2
+            )
+        assert mirror.dirty(db) == []
+        assert done.movements == len(live(db)) > 0
 
 
 # --- a time that comes though nothing changes ---

@@ -6,7 +6,7 @@ A change of rules is everybody's: all are marked, and derived under one run of i
 import json
 import sqlite3
 
-from connector import mirror
+from connector import marks
 from connector.database import put_setting, setting, transaction
 from connector.errors import RulesDiffer
 from connector.rules import Rules, differences
@@ -32,7 +32,7 @@ def adopt(connection: sqlite3.Connection, rules: Rules) -> str | None:
             return setting(connection, ADOPTING) or None
         for name, value in wanted.items():
             put_setting(connection, name, value)
-        mirror.mark_all(connection)
+        marks.mark_all(connection)
         told = _told(before["rules"], wanted["rules"])
         put_setting(connection, ADOPTING, told)
     return told or None

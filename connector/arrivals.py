@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from connector import horizon, inbox, mirror
+from connector import horizon, inbox, marks
 from connector.adoption import check_rules, is_adopting
 from connector.database import transaction
 from connector.errors import RulesDiffer, Stopped, StripeRefused, StripeUnavailable
@@ -134,7 +134,7 @@ def _refreshed(intake: Intake, names: Sequence[Named]) -> dict[Named, set[str]]:
     connection = intake.connection
 
     def concerned() -> list[set[str]]:
-        return [mirror.concerned(connection, TABLES[n.kind], n.id) for n in names]
+        return [marks.concerned(connection, TABLES[n.kind], n.id) for n in names]
 
     before = concerned()
     refresh(intake, names)

@@ -1,5 +1,6 @@
 """`stripe-nrr check`: the invariants, over the whole ledger; on demand beside Stripe."""
 
+from contextlib import closing
 from datetime import date
 
 import click
@@ -9,7 +10,7 @@ from connector import (
     closings,
     customers,
     ledger,
-    mirror,
+    marks,
     refusals,
     window_sums,
 )
@@ -56,8 +57,11 @@ def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
     meanwhile.
     """
     shell: Shell = ctx.obj
+    compared = None
+    if with_stripe:
+        with closing(shell.ledger()) as connection:
+            compared = beside_stripe(connection, shell)
     with shell.reading() as connection:
-        compared = beside_stripe(connection, shell) if with_stripe else None
         movements = list(ledger.movements(connection))
         found = {
             c: list(ledger.flows(connection, c)) for c in ledger.currencies(connection)
@@ -73,7 +77,7 @@ def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
             findings += sums_are_kept(currency, counted, kept)
         findings += restated_findings(closings.again(connection))
         findings += refusal_findings(refusals.known(connection))
-        waiting = mirror.dirty(connection)
+        waiting = marks.dirty(connection)
         labels = customers.labels(connection)
     if compared is not None:
         findings += unexplained(compared)

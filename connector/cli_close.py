@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from connector import __version__, closings, mirror
+from connector import __version__, closings, marks
 from connector.cli import Shell
 from connector.cli_figures import known_ledger
 from connector.cli_output import MonthParam, format_option, json_text, write
@@ -65,7 +65,7 @@ def _close(connection: sqlite3.Connection, shell: Shell, month: date) -> Closing
             f"{month:%Y-%m} is not over: the ledger knows the days to {known.today}",
             fix=f"run `stripe-nrr sync` on {end} or later, then close it",
         )
-    waiting = len(mirror.dirty(connection))
+    waiting = marks.behind(connection)
     if waiting:
         click.echo(
             f"warning: {waiting} customers wait to be derived; what they change will be a "

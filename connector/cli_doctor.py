@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from connector import horizon, mirror, walks
+from connector import horizon, marks, walks
 from connector.cli import Shell
 from connector.cli_output import format_option, json_text, write
 from connector.config import SECRET, Config, stripe_key
@@ -302,6 +302,6 @@ def _contents(
     return Contents(
         synced_ago_us=None if synced_us is None else now_us - synced_us,
         walk_begun_ago_us=None if walk is None else now_us - walk.started_us,
-        waiting=len(mirror.dirty(connection)),
+        waiting=marks.behind(connection),
         is_syncing=isinstance(ledger.held_by, str),
     )

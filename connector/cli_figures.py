@@ -17,6 +17,7 @@ from connector import (
     customers,
     horizon,
     ledger,
+    marks,
     positions,
     refusals,
     window_sums,
@@ -84,7 +85,7 @@ def make_report(
         currencies=tuple(parts),
         total=_total(config, parts, known.today, published, asked),
         refusals=tuple(refusals.known(connection)),
-        waiting=horizon.waiting(connection) if as_of is None else 0,
+        waiting=marks.behind(connection) if as_of is None else 0,
         by=asked.by,
         names=_names(connection) if asked.causes else {},
     )

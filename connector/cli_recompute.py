@@ -5,7 +5,7 @@ from contextlib import closing
 import click
 from msgspec.structs import asdict
 
-from connector import mirror, refusals, window_sums
+from connector import marks, refusals, window_sums
 from connector.adoption import adopt
 from connector.cli import Shell, rules_of
 from connector.cli_output import format_option, json_text, progress_shown, write
@@ -36,9 +36,9 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
             click.echo(changed, err=True)
         with transaction(connection):
             if customer is None:
-                mirror.mark_all(connection)
+                marks.mark_all(connection)
                 put_setting(connection, window_sums.WHOLE, "")  # count them anew, too
-            elif not mirror.mark_one(connection, customer):
+            elif not marks.mark_one(connection, customer):
                 raise NothingFound(
                     f"nothing was ever fetched of customer {customer!r}",
                     fix="give an id as Stripe shows it (cus_…), or run `stripe-nrr sync`",

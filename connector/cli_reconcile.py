@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from connector import ledger, mirror, refusals
+from connector import ledger, marks, mirror, refusals
 from connector.checks import Finding
 from connector.cli import Shell, rules_of
 from connector.cli_figures import rules_in_force
@@ -120,7 +120,7 @@ def _books(
     for refusal in refusals.known(connection):
         refused[refusal.customer].append(refusal)
     mrr = ledger.mrr_on(connection, local_day(now_s, config.zone))
-    waiting = set(rules.affected(mirror.waiting(connection, now_s)))
+    waiting = set(rules.affected(marks.waiting(connection, now_s)))
     everybody_waits = rules_in_force(connection, config) != rules.settings()
     books: dict[str, Booked] = {}
     for customer in mrr.keys() | refused.keys() | waiting:

@@ -6,7 +6,7 @@ Derived in memory by the same pure functions as the ledger; nothing is written.
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from connector import mirror
+from connector import marks, mirror
 from connector.history import History
 from connector.model import Policy, Step
 from connector.rules import Rules
@@ -33,7 +33,7 @@ def mrr_under(
     in_force = rules.settings()
     different = dict(policies(in_force, wanted))
     total = dict.fromkeys([(), *wanted], 0)
-    everybody = [c for c in mirror.everybody(connection) if c not in rules.merge]
+    everybody = [c for c in marks.everybody(connection) if c not in rules.merge]
     shared = mirror.catalogue(connection)
     for done, customer in enumerate(everybody, 1):
         former = rules.also(customer)

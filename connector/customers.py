@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from connector.database import marks
+from connector.database import places
 
 
 class Named(NamedTuple):
@@ -30,7 +30,7 @@ def keys_of(
     """The same of several customers, with one query where they are known."""
     rows = connection.execute(
         "SELECT id, key, label, country FROM customers"  # noqa: S608
-        f" WHERE id IN {marks(len(customers))}",
+        f" WHERE id IN {places(len(customers))}",
         list(customers),
     ).fetchall()
     keys = {}

@@ -277,7 +277,7 @@ def sync_at_work(path: Path) -> str | None:
     return None
 
 
-def marks(count: int) -> str:
+def places(count: int) -> str:
     """``(?1, ?2)``: a place for each value, numbered so that the whole can stand twice."""
     return f"({', '.join(f'?{n}' for n in range(1, count + 1))})"
 

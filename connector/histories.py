@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from connector.database import marks
+from connector.database import places
 from connector.history import Catalogue, History, Sighting
 from connector.stripe_objects import (
     Customer,
@@ -44,7 +44,7 @@ def rows_of(
     ids = [each for own in customers.values() for each in own]
     shown = list(dict.fromkeys([*customers, *ids]))
     profiles = connection.execute(
-        f"SELECT id, body FROM stripe_customers WHERE id IN {marks(len(shown))}",  # noqa: S608
+        f"SELECT id, body FROM stripe_customers WHERE id IN {places(len(shown))}",  # noqa: S608
         shown,
     )
     return Rows(
@@ -84,7 +84,7 @@ def histories(rows: Rows, shared: Catalogue) -> Iterator[History]:
 def _dated(connection: sqlite3.Connection, kind: str, ids: Sequence[str]) -> Dated:
     rows = connection.execute(
         "SELECT customer, created_s, id, body"  # noqa: S608
-        f" FROM stripe_{kind} WHERE customer IN {marks(len(ids))}",
+        f" FROM stripe_{kind} WHERE customer IN {places(len(ids))}",
         ids,
     )
     found: Dated = {}
@@ -106,7 +106,7 @@ _LOOKS = """
 
 def _looks(connection: sqlite3.Connection, ids: Sequence[str]) -> Looks:
     found: Looks = {}
-    rows = connection.execute(_LOOKS.format(ids=marks(len(ids))), ids)
+    rows = connection.execute(_LOOKS.format(ids=places(len(ids))), ids)
     for customer, key, seen_s, text in rows:
         found.setdefault(customer, []).append((key, seen_s, text))
     return found

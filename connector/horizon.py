@@ -28,12 +28,6 @@ def events_were_read(connection: sqlite3.Connection, until_us: int) -> None:
     )
 
 
-def waiting(connection: sqlite3.Connection) -> int:
-    """How many customers' figures are behind what was fetched of them."""
-    row = connection.execute("SELECT count(*) FROM dirty_customers").fetchone()
-    return int(row[0])
-
-
 def count_reads(connection: sqlite3.Connection, day: date, reads: int) -> None:
     """Stripe's read allowance is counted over 30 days."""
     connection.execute(

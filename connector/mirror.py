@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from connector import histories
+from connector import histories, marks
 from connector.database import put_setting, setting
 from connector.histories import rows_of
 from connector.history import Catalogue, History
@@ -29,7 +29,6 @@ from connector.stripe_objects import (
 )
 
 T = TypeVar("T")
-_SHARED = ("products", "prices", "coupons")
 # The setting that counts the changes of what is shared.
 CATALOGUE = "catalogue"
 
@@ -70,13 +69,13 @@ def put(
         created_s = created_at(thing)
         rows.append(Stored(key, customer, created_s, fetched_us, seen_s, text))
         if customer:
-            dirty.append((customer,))
+            dirty.append(customer)
         if old is not None and old.customer and old.customer != customer:
-            dirty.append((old.customer,))
+            dirty.append(old.customer)
     _write(connection, kind, rows, untouched)
-    _mark(connection, dirty)
-    if kind in _SHARED and rows:
-        _mark_users(connection, [row.id for row in rows])
+    marks.mark(connection, dirty)
+    if kind in marks.SHARED and rows:
+        marks.mark_users(connection, [row.id for row in rows])
         put_setting(connection, CATALOGUE, str(catalogue_version(connection) + 1))
     return len(rows)
 
@@ -118,7 +117,7 @@ def _write(
 
 
 def _customer(kind: str, thing: Base) -> str | None:
-    if kind in _SHARED:
+    if kind in marks.SHARED:
         return None
     if isinstance(thing, Customer):
         return thing.id
@@ -157,142 +156,6 @@ def _seen_since(
         [thing.id, old.seen_s, old.body],
     )
     return max(now_s, old.seen_s + 1)
-
-
-def mark(connection: sqlite3.Connection, customers: Iterable[str]) -> None:
-    """Have these derived anew."""
-    _mark(connection, ((customer,) for customer in customers))
-
-
-def _mark(connection: sqlite3.Connection, customers: Iterable[tuple[str]]) -> None:
-    connection.executemany(
-        "INSERT INTO dirty_customers VALUES (?) ON CONFLICT DO NOTHING", customers
-    )
-
-
-_EVERYBODY = """
-    SELECT customer FROM stripe_subscriptions WHERE customer IS NOT NULL
-    UNION SELECT customer FROM stripe_invoices WHERE customer IS NOT NULL
-    UNION SELECT id FROM customers WHERE true
-"""
-
-
-def everybody(connection: sqlite3.Connection) -> list[str]:
-    """Every customer with any history."""
-    return [customer for (customer,) in connection.execute(_EVERYBODY)]
-
-
-def mark_all(connection: sqlite3.Connection) -> int:
-    """Mark every customer with any history; return how many are marked."""
-    connection.execute(  # its WHERE true keeps ON from beginning a join
-        f"INSERT INTO dirty_customers {_EVERYBODY} ON CONFLICT DO NOTHING"
-    )
-    return len(dirty(connection))
-
-
-def still_dirty(connection: sqlite3.Connection, customers: Iterable[str]) -> set[str]:
-    """Which of them are marked now; somebody else may have derived the others."""
-    query = "SELECT EXISTS (SELECT 1 FROM dirty_customers WHERE customer = ?)"
-    return {
-        each for each in customers if connection.execute(query, [each]).fetchone()[0]
-    }
-
-
-def concerned(connection: sqlite3.Connection, kind: str, key: str) -> set[str]:
-    """Whose histories an object belongs to, or is used in, as far as it is kept."""
-    if kind in _SHARED:
-        users = connection.execute(_USERS, {"quoted": _quoted(key)})
-        return {customer for (customer,) in users}
-    rows = connection.execute(
-        f"SELECT customer FROM stripe_{kind} WHERE id = ?",  # noqa: S608
-        [key],
-    )
-    return {customer for (customer,) in rows if customer}
-
-
-def mark_one(connection: sqlite3.Connection, customer: str) -> bool:
-    """Mark a customer; False where nothing of it was ever fetched."""
-    known = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM stripe_customers WHERE id = :id)"
-        " OR EXISTS (SELECT 1 FROM stripe_subscriptions WHERE customer = :id)"
-        " OR EXISTS (SELECT 1 FROM stripe_invoices WHERE customer = :id)",
-        {"id": customer},
-    ).fetchone()
-    if known[0]:
-        _mark(connection, [(customer,)])
-    return bool(known[0])
-
-
-def mark_due(connection: sqlite3.Connection, now_s: int) -> None:
-    """Mark those whose scheduled change has come."""
-    connection.execute(
-        "INSERT INTO dirty_customers SELECT customer FROM due_customers"
-        " WHERE due_s <= ? ON CONFLICT DO NOTHING",
-        [now_s],
-    )
-
-
-# Whose bodies name a shared object. Rare (prices hardly ever change), so a scan will do.
-_USERS = """
-    SELECT customer FROM stripe_subscriptions
-    WHERE customer IS NOT NULL AND instr(body, :quoted)
-    UNION
-    SELECT customer FROM stripe_invoices
-    WHERE customer IS NOT NULL AND instr(body, :quoted)
-    UNION
-    SELECT customer FROM stripe_events
-    WHERE customer IS NOT NULL AND instr(body, :quoted)
-    UNION
-    SELECT stripe_subscriptions.customer
-    FROM subscription_versions AS version JOIN stripe_subscriptions
-      ON stripe_subscriptions.id = version.subscription
-    WHERE stripe_subscriptions.customer IS NOT NULL AND instr(version.body, :quoted)
-    UNION
-    SELECT id FROM stripe_customers WHERE instr(body, :quoted)
-"""
-
-
-def _mark_users(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
-    for key in ids:
-        users = connection.execute(_USERS, {"quoted": _quoted(key)}).fetchall()
-        _mark(connection, users)
-
-
-def _quoted(key: str) -> bytes:
-    """An id as other objects' bodies hold it."""
-    return f'"{key}"'.encode()
-
-
-def dirty(connection: sqlite3.Connection) -> list[str]:
-    """The customers to derive anew, in order of their ids."""
-    rows = connection.execute("SELECT customer FROM dirty_customers ORDER BY customer")
-    return [customer for (customer,) in rows]
-
-
-def waiting(connection: sqlite3.Connection, now_s: int) -> set[str]:
-    """The customers that the next derivation takes up: dirty, or due by now."""
-    rows = connection.execute(
-        "SELECT customer FROM dirty_customers"
-        " UNION SELECT customer FROM due_customers WHERE due_s <= ?",
-        [now_s],
-    )
-    return {customer for (customer,) in rows}
-
-
-def clear(connection: sqlite3.Connection, customer: str, due_s: int | None) -> None:
-    """The customer has been derived; look again at ``due_s``, if ever."""
-    connection.execute("DELETE FROM dirty_customers WHERE customer = ?", [customer])
-    if due_s is None:
-        connection.execute("DELETE FROM due_customers WHERE customer = ?", [customer])
-    else:
-        connection.execute(_DUE, [customer, due_s])
-
-
-_DUE = """
-    INSERT INTO due_customers VALUES (?, ?)
-    ON CONFLICT (customer) DO UPDATE SET due_s = excluded.due_s
-    WHERE due_s <> excluded.due_s
-"""
 
 
 def catalogue(connection: sqlite3.Connection) -> Catalogue:
@@ -394,7 +257,7 @@ def drop_unseen(
         " AND (:customer IS NULL OR customer = :customer) RETURNING customer",
         {"since": since_us, "customer": customer},
     ).fetchall()
-    _mark(connection, [(customer,) for (customer,) in gone if customer])
+    marks.mark(connection, [customer for (customer,) in gone if customer])
     return len(gone)
 
 
@@ -404,4 +267,4 @@ def drop(connection: sqlite3.Connection, kind: str, key: str) -> None:
         f"DELETE FROM stripe_{kind} WHERE id = ? RETURNING customer",  # noqa: S608
         [key],
     ).fetchall()
-    _mark(connection, [(customer,) for (customer,) in gone if customer])
+    marks.mark(connection, [customer for (customer,) in gone if customer])

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from connector.database import marks
+from connector.database import places
 from connector.errors import LedgerConflict
 from connector.ledger import components_of, movement_of, stamp
 from connector.model import Movement
@@ -210,7 +210,7 @@ def standing(
     connection: sqlite3.Connection, keys: Sequence[int]
 ) -> dict[int, Standing]:
     """Each customer's live movements, by currency, then day."""
-    query = _STANDING.format(keys=marks(len(keys)))
+    query = _STANDING.format(keys=places(len(keys)))
     rows = connection.execute(query, keys).fetchall()
     parts = components_of(connection, [row[1] for row in rows])
     found: dict[int, Standing] = {key: [] for key in keys}

@@ -18,7 +18,15 @@ from itertools import takewhile
 from types import MappingProxyType
 from typing import NamedTuple
 
-from connector import agreements, mirror, positions, posting, refusals, window_sums
+from connector import (
+    agreements,
+    marks,
+    mirror,
+    positions,
+    posting,
+    refusals,
+    window_sums,
+)
 from connector.adoption import adopted, check_rules
 from connector.customers import Named, ids, keys_of
 from connector.database import (
@@ -159,15 +167,15 @@ def _waiting(
     Else the mark would be gone with the other's, should it come to nothing.
     """
     if only is not None and not rules.merge:
-        return sorted(mirror.still_dirty(connection, only))
+        return sorted(marks.still_dirty(connection, only))
     with transaction(connection):
         if only is None:
-            mirror.mark_due(connection, now_s)
-            marked = mirror.dirty(connection)
+            marks.mark_due(connection, now_s)
+            marked = marks.dirty(connection)
         else:
-            marked = list(mirror.still_dirty(connection, only))
+            marked = list(marks.still_dirty(connection, only))
         waiting = rules.affected(marked)
-        mirror.mark(connection, waiting)
+        marks.mark(connection, waiting)
     return waiting
 
 
@@ -222,7 +230,7 @@ def _not_yet_derived(
 
     What marks the latter may be a mark on one of those, and already gone.
     """
-    marked = mirror.still_dirty(connection, customers)
+    marked = marks.still_dirty(connection, customers)
     return [each for each in customers if each in marked or rules.also(each)]
 
 
@@ -275,7 +283,7 @@ def _settle(
             agreements.put_terms(connection, key, ended)
         agreements.put_plans(connection, key, each.plans)
         refusals.put(connection, each.customer, each.refusals)
-        mirror.clear(connection, each.customer, each.next_s)
+        marks.clear(connection, each.customer, each.next_s)
         if before != after:
             changed.append((before, after))
     window_sums.replace(connection, [b for b, _ in changed], [a for _, a in changed])

@@ -114,7 +114,9 @@ MAY_IMPORT = {
     "refusals": VOCABULARY,
     "inbox": VOCABULARY | {"database"},
     "histories": {"stripe_objects", "history", "database"},
-    "mirror": VOCABULARY | {"stripe_objects", "history", "histories", "database"},
+    "marks": set(),
+    "mirror": VOCABULARY
+    | {"stripe_objects", "history", "histories", "marks", "database"},
     "ledger": VOCABULARY,
     "posting": VOCABULARY | {"ledger", "database"},
     "customers": {"database"},
@@ -140,19 +142,28 @@ MAY_IMPORT = {
     "doctor": {"symptoms"},
     "rules": VOCABULARY,
     "poison": VOCABULARY,
-    "adoption": {"errors", "rules", "mirror", "database"},
+    "adoption": {"errors", "rules", "marks", "database"},
     "processes": {"rules", "derivation", "histories", "history", "poison", "database"},
     "recompute": HISTORY
-    | {"rules", "adoption", "derivation", "histories", "mirror", "poison", "processes"}
+    | {
+        "rules",
+        "adoption",
+        "derivation",
+        "histories",
+        "mirror",
+        "marks",
+        "poison",
+        "processes",
+    }
     | {"refusals", "posting", "customers", "database"}
     | {"agreements", "positions", "sums", "window_sums"},
-    "comparison": HISTORY | {"rules", "switches", "timeline", "mirror"},
+    "comparison": HISTORY | {"rules", "switches", "timeline", "mirror", "marks"},
     # webhooks: the door, the thread that keeps, the thread that works off, the operator's
     "signatures": VOCABULARY,
     "group_commit": VOCABULARY | {"inbox", "database"},
     "webhook": VOCABULARY | {"hints", "inbox", "signatures"},
     "arrivals": VOCABULARY
-    | {"listings", "inbox", "mirror", "horizon", "database"}
+    | {"listings", "inbox", "marks", "horizon", "database"}
     | {"rules", "adoption", "recompute", "poison", "intake", "refresh"},
     "worker": VOCABULARY | {"inbox", "database", "rules", "arrivals"},
     "pulse": VOCABULARY | {"inbox", "horizon", "database"},
@@ -209,7 +220,16 @@ PURE = {
     *("variants", "drift", "contributions", "restatements", "switches", "columns"),
 }
 STORES = {
-    *("schema", "database", "mirror", "histories", "copies", "walks", "refusals"),
+    *(
+        "schema",
+        "database",
+        "marks",
+        "mirror",
+        "histories",
+        "copies",
+        "walks",
+        "refusals",
+    ),
     *("horizon", "posting", "customers"),
     *("inbox", "ledger", "closings", "positions", "agreements", "window_sums"),
     "exports",

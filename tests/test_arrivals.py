@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from connector import horizon, inbox, ledger, mirror
+from connector import horizon, inbox, ledger, marks, mirror
 from connector.adoption import adopt
 from connector.arrivals import BATCH, Work, hindrance, work_off
 from connector.crew import Crew
@@ -234,10 +234,10 @@ def test_a_pending_item_that_is_gone_is_forgotten(shop: Shop) -> None:
 def test_only_who_is_concerned_is_derived(shop: Shop) -> None:
     """Others that are marked belong to a sync, which has not seen them whole yet."""
     with transaction(shop.db):
-        mirror.mark_one(shop.db, shop.subs[1].customer.id)
+        marks.mark_one(shop.db, shop.subs[1].customer.id)
     shop.send(shop.grow(0, 3))
     shop.work()
-    assert mirror.dirty(shop.db) == [shop.subs[1].customer.id]
+    assert marks.dirty(shop.db) == [shop.subs[1].customer.id]
 
 
 def test_no_more_than_a_batch_is_taken(shop: Shop) -> None:
@@ -348,7 +348,7 @@ def test_a_history_that_breaks_the_derivation_holds_up_no_other(shop: Shop) -> N
     shop.late_s += 60
     shop.work()
     assert shop.mrr(0) == 3_000
-    assert mirror.dirty(shop.db) == []
+    assert marks.dirty(shop.db) == []
 
 
 def test_an_event_fails_with_the_history_that_its_customer_is_merged_into(
@@ -365,7 +365,7 @@ def test_an_event_fails_with_the_history_that_its_customer_is_merged_into(
     shop.work(merged)
     [trouble] = inbox.troubled(shop.db)
     assert trouble.error.startswith(f"{new}: ValueError: ")
-    assert mirror.dirty(shop.db) == [new]
+    assert marks.dirty(shop.db) == [new]
 
 
 def test_an_event_in_a_shape_nobody_knows_is_evidence_of_nothing(shop: Shop) -> None:

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from connector import mirror, walks
+from connector import marks, walks
 from connector.database import (
     damage,
     exclusive_sync,
@@ -498,13 +498,13 @@ def desk(tmp_path: Path, stripe: Served, synced_folder: Path) -> Desk:
     return Desk(tmp_path, stripe.url, LIVE_KEY)
 
 
-def marks(ran: Ran) -> dict[str, str]:
+def verdicts(ran: Ran) -> dict[str, str]:
     return {row["check"]: row["mark"] for row in ran.json["checks"]}
 
 
 def amiss(ran: Ran) -> dict[str, str]:
     """What is not well, and how bad it is."""
-    return {name: mark for name, mark in marks(ran).items() if mark != "ok"}
+    return {name: mark for name, mark in verdicts(ran).items() if mark != "ok"}
 
 
 def said(ran: Ran, name: str) -> str:
@@ -514,9 +514,9 @@ def said(ran: Ran, name: str) -> str:
 
 def examined(desk: Desk, *words: str) -> Ran:
     ran = desk.run("doctor", "--format", "json", *words)
-    assert list(marks(ran)) == NAMES, "every check, each time"
-    assert ran.json["faults"] == list(marks(ran).values()).count("fault")
-    assert ran.json["hints"] == list(marks(ran).values()).count("hint")
+    assert list(verdicts(ran)) == NAMES, "every check, each time"
+    assert ran.json["faults"] == list(verdicts(ran).values()).count("fault")
+    assert ran.json["hints"] == list(verdicts(ran).values()).count("hint")
     assert ran.code == (3 if ran.json["faults"] else 0)
     for secret in (LIVE_KEY, desk.key or LIVE_KEY):
         assert secret not in ran.out + ran.err
@@ -630,7 +630,7 @@ def test_a_key_file_is_for_its_owner_only(
 
 def test_a_key_taken_for_a_path_is_not_shown(desk: Desk) -> None:
     ran = examined(DeskWithKeyFile(desk.folder, desk.stripe, None, LIVE_KEY))
-    assert marks(ran)["key"] == "fault"
+    assert verdicts(ran)["key"] == "fault"
 
 
 def elsewhen(shift_s: int) -> Fault:
@@ -669,7 +669,7 @@ def test_a_no_for_another_reason_is_told_and_the_others_are_asked(
     stripe.spoil(on("/v1/prices", failing(400)))
     stripe.forbidden = ["events"]
     ran = examined(desk)
-    assert marks(ran)["Stripe"] == "fault"
+    assert verdicts(ran)["Stripe"] == "fault"
     assert "/v1/prices" in said(ran, "Stripe")
     assert "Events: read" in said(ran, "permissions")
 
@@ -689,7 +689,7 @@ def test_the_zone_against_the_account_s(
 ) -> None:
     stripe.account = BundledAccount({}, AccountFacts(timezone=zone))
     ran = examined(desk.configure(f'timezone = "{config}"\n'))
-    assert marks(ran)["time zone"] == mark
+    assert verdicts(ran)["time zone"] == mark
     assert config in said(ran, "time zone")
 
 
@@ -704,17 +704,17 @@ def test_before_the_first_sync(tmp_path: Path, stripe: Served) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path, stripe: Served) -> None:
     desk = Desk(tmp_path, stripe.url, LIVE_KEY)
     ran = examined(desk.configure(f'{CONFIG}database = "away/nrr.db"\n'))
-    assert marks(ran)["folder"] == "fault"
+    assert verdicts(ran)["folder"] == "fault"
     assert "away does not exist" in said(ran, "folder")
-    assert marks(ran)["disk"] == "hint"
+    assert verdicts(ran)["disk"] == "hint"
 
 
 def test_a_path_that_no_system_takes(tmp_path: Path, stripe: Served) -> None:
     desk = Desk(tmp_path, stripe.url, LIVE_KEY)
     ran = examined(desk.configure(f'{CONFIG}database = "{"x" * 300}"\n'))
-    assert marks(ran)["folder"] == "fault"
+    assert verdicts(ran)["folder"] == "fault"
     assert "not checked: see “folder”" in said(ran, "ledger")
-    assert marks(ran)["permissions"] == "ok"
+    assert verdicts(ran)["permissions"] == "ok"
 
 
 def test_a_file_that_is_no_ledger(desk: Desk) -> None:
@@ -734,8 +734,8 @@ def test_a_damaged_ledger(desk: Desk) -> None:
         file.seek((page - 1) * 4_096)
         file.write(b"\xff" * 4_096)
     ran = examined(desk)
-    assert marks(ran)["ledger"] == "ok"
-    assert marks(ran)["integrity"] == "fault"
+    assert verdicts(ran)["ledger"] == "ok"
+    assert verdicts(ran)["integrity"] == "fault"
     assert "not checked: see “integrity”" in said(ran, "last sync")
 
 
@@ -754,7 +754,7 @@ def test_a_ledger_of_an_older_version(desk: Desk) -> None:
         connection.execute("DELETE FROM _sqlite_migrations WHERE name = ?", [newest])
         connection.commit()
     ran = examined(desk)
-    assert marks(ran)["schema"] == "hint"
+    assert verdicts(ran)["schema"] == "hint"
     assert newest in said(ran, "schema")
     assert "not checked: see “schema”" in said(ran, "last sync")
 
@@ -763,7 +763,7 @@ def test_what_an_interrupted_sync_leaves(desk: Desk) -> None:
     now_us = time.time_ns() // 1_000
     with closing(open_database(desk.ledger)) as connection, transaction(connection):
         walks.begin_walk(connection, now_us - 5 * HOUR_US)
-        mirror.mark_all(connection)
+        marks.mark_all(connection)
     ran = examined(desk)
     assert amiss(ran) == {"unfinished sync": "hint", "customers waiting": "hint"}
     assert "one began 5 hours ago" in said(ran, "unfinished sync")
@@ -797,7 +797,7 @@ def test_a_fault_in_the_configuration(desk: Desk, stripe: Served) -> None:
     faults = {n for n, mark in amiss(ran).items() if mark == "fault"}
     assert faults == {"configuration"}
     assert "did you mean timezone?" in said(ran, "configuration")
-    assert marks(ran)["key"] == "ok"
+    assert verdicts(ran)["key"] == "ok"
     assert stripe.requests == []
 
 

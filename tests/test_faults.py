@@ -27,7 +27,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from connector import ledger, mirror, refusals
+from connector import ledger, marks, refusals
 from connector.checks import run_checks
 from connector.crew import Crew
 from connector.database import open_database
@@ -271,7 +271,7 @@ def ended(path: Path, town: Town) -> Known:
         flows = {
             c: list(ledger.flows(connection, c)) for c in ledger.currencies(connection)
         }
-        assert mirror.dirty(connection) == []
+        assert marks.dirty(connection) == []
         refused = refusals.known(connection)
     today = local_day(town.account.now, ZONE)
     assert run_checks(movements, flows, today) == []

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from connector import copies, mirror, refusals, walks
+from connector import copies, marks, mirror, refusals, walks
 from connector.database import transaction
 from connector.listings import LISTINGS
-from connector.mirror import dirty, put
+from connector.marks import dirty
+from connector.mirror import put
 from connector.model import Refusal
 from connector.stripe_objects import (
     Address,
@@ -65,7 +66,7 @@ def marked(db: sqlite3.Connection) -> list[str]:
     """Who is marked; nobody is any more."""
     found = dirty(db)
     for customer in found:
-        mirror.clear(db, customer, None)
+        marks.clear(db, customer, None)
     return found
 
 
@@ -548,13 +549,13 @@ def test_who_has_been_derived_is_marked_again_when_its_time_has_come(
     db: sqlite3.Connection,
 ) -> None:
     put(db, "subscriptions", [sub()], 1 * S)
-    mirror.clear(db, "cus_1", due_s=100)
-    mirror.mark_due(db, 99)
+    marks.clear(db, "cus_1", due_s=100)
+    marks.mark_due(db, 99)
     assert dirty(db) == []
-    mirror.mark_due(db, 100)
+    marks.mark_due(db, 100)
     assert dirty(db) == ["cus_1"]
-    mirror.clear(db, "cus_1", None)
-    mirror.mark_due(db, 1_000)
+    marks.clear(db, "cus_1", None)
+    marks.mark_due(db, 1_000)
     assert dirty(db) == []
 
 
@@ -564,7 +565,7 @@ def test_all_are_whoever_has_any_history(db: sqlite3.Connection) -> None:
     put(db, "customers", [Customer(id="cus_3")], 1 * S)  # has bought nothing
     db.execute("INSERT INTO customers (id) VALUES ('cus_4')")  # is in the ledger only
     marked(db)
-    assert mirror.mark_all(db) == 3
+    assert marks.mark_all(db) == 3
     assert dirty(db) == ["cus_1", "cus_2", "cus_4"]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from connector import __version__, closings, mirror
+from connector import __version__, closings, marks
 from connector.checks import restated_findings
 from connector.database import open_database, transaction
 from connector.model import Policy
@@ -63,7 +63,7 @@ def test_and_after_corrections_by_this_version(
     later_s = SEEN + 90 * 86_400
     for policy in (Policy(once_subtracted=True, churn_when_requested=True), Policy()):
         with transaction(old):
-            mirror.mark_all(old)
+            marks.mark_all(old)
         settle(old, later_s, ZONE, policy)
         assert holds(list(as_reported(old)), expected)
 

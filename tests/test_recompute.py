@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from connector import customers, ledger, mirror, refusals
+from connector import customers, ledger, marks, mirror, refusals
 from connector.adoption import adopt
 from connector.database import put_setting, transaction
 from connector.demo import BundledAccount
@@ -83,7 +83,7 @@ def test_everybody_marked_is_derived(db: sqlite3.Connection) -> None:
     done = derive(db)
     assert done == Recomputed(6, len(synced_shop().movements), 0)
     assert live(db) == synced_shop().movements
-    assert mirror.dirty(db) == []
+    assert marks.dirty(db) == []
     assert runs(db) == [("sync", "of the tests")]
 
 
@@ -96,7 +96,7 @@ def test_nobody_marked_is_nothing_done(db: sqlite3.Connection) -> None:
 def test_deriving_everybody_again_posts_nothing(db: sqlite3.Connection) -> None:
     derive(db)
     with transaction(db):
-        mirror.mark_all(db)
+        marks.mark_all(db)
     assert derive(db, SEEN + 1, cause="manual") == Recomputed(6, 0, 0)
     assert runs(db) == [("sync", "of the tests")]
 
@@ -150,7 +150,7 @@ def outcome(
             db, RULES, cause="sync", now=now, workers=workers, progress=between
         )
         rows = [db.execute(f"SELECT * FROM {table}").fetchall() for table in DERIVED]  # noqa: S608
-        return done, rows, mirror.dirty(db)
+        return done, rows, marks.dirty(db)
 
 
 DERIVED = (
@@ -197,12 +197,12 @@ def no_file_to_spare() -> Iterator[None]:
 
 def test_where_there_can_be_no_processes_it_derives_alone(tmp_path: Path) -> None:
     with walked_file(tmp_path) as db:
-        mirror.dirty(db)  # by now SQLite has opened all its files
+        marks.dirty(db)  # by now SQLite has opened all its files
         with no_file_to_spare():
             done = recompute(
                 db, RULES, cause="sync", now=instant(demo_now_s()), workers=2
             )
-        assert mirror.dirty(db) == []
+        assert marks.dirty(db) == []
         assert done.movements == len(live(db)) > 0
 
 
@@ -312,12 +312,12 @@ def test_who_cannot_be_derived_is_named_and_holds_up_nobody(
         assert done.failed.keys() == spoiled
         assert done[:2] == (len(EVERYBODY) - len(spoiled), len(others))
         assert live(db) == others
-        assert set(mirror.dirty(db)) == spoiled
+        assert set(marks.dirty(db)) == spoiled
         assert derive(db, SEEN + 1).failed == done.failed
         cure(db, whole)
         assert derive(db, SEEN + 2).failed == {}
         assert live(db) == synced_shop().movements
-        assert mirror.dirty(db) == []
+        assert marks.dirty(db) == []
         assert set(runs(db)) == {("sync", "of the tests")}
 
 
@@ -327,7 +327,7 @@ def test_one_of_many_costs_its_batch_no_run_of_its_own() -> None:
         derive(quiet, demo_now_s())
         expected = live(quiet)
     with walked_demo() as db:
-        spoiled = mirror.dirty(db)[0]
+        spoiled = marks.dirty(db)[0]
         poison(db, [spoiled], TOO_EARLY_S)
         assert derive(db, demo_now_s()).failed.keys() == {spoiled}
         assert live(db) == [m for m in expected if m.customer != spoiled]
@@ -340,9 +340,9 @@ def test_a_merged_history_that_fails_stays_marked(db: sqlite3.Connection) -> Non
     derive(db, rules=merged)
     expected = live(db)
     whole = poison(db, EVERYBODY[:1], "once")
-    mirror.mark(db, EVERYBODY[:1])
+    marks.mark(db, EVERYBODY[:1])
     assert derive(db, SEEN + 1, merged).failed.keys() == {EVERYBODY[1]}
-    assert mirror.dirty(db) == [EVERYBODY[1]]
+    assert marks.dirty(db) == [EVERYBODY[1]]
     assert live(db) == expected
     cure(db, whole)
     assert derive(db, SEEN + 2, merged).failed == {}
@@ -358,7 +358,7 @@ def test_a_change_of_policy_waits_for_nobody_who_cannot_be_derived(
     assert adopt(db, IGNORING) is not None
     assert derive(db, SEEN + 1, IGNORING).failed.keys() == {EVERYBODY[0]}
     assert adopt(db, IGNORING) is None
-    assert mirror.dirty(db) == EVERYBODY[:1]
+    assert marks.dirty(db) == EVERYBODY[:1]
 
 
 def test_a_full_disk_is_nobody_s_own_fault(db: sqlite3.Connection) -> None:
@@ -378,7 +378,7 @@ def test_progress_is_told_after_each_batch_which_then_stands() -> None:
         now = instant(demo_now_s())
 
         def tell(done: int, whole: int) -> None:
-            told.append((done, whole, len(mirror.dirty(demo))))
+            told.append((done, whole, len(marks.dirty(demo))))
 
         recompute(demo, RULES, cause="sync", now=now, progress=tell)
     after_each = [*range(BATCH, 340, BATCH), 340]
@@ -399,7 +399,7 @@ def test_a_recompute_that_was_stopped_leaves_whole_customers() -> None:
     with walked_demo() as db:
         with pytest.raises(Stopped):
             recompute(db, RULES, cause="sync", now=instant(demo_now_s()), progress=stop)
-        waiting = set(mirror.dirty(db))
+        waiting = set(marks.dirty(db))
         assert len(waiting) == 340 - BATCH
         assert live(db) == [m for m in expected if m.customer not in waiting]
         derive(db, demo_now_s())
@@ -418,12 +418,12 @@ def test_power_that_fails_anywhere_loses_nothing(steps: int) -> None:
             derive(db)
         db.set_progress_handler(None, 0)
         assert not db.in_transaction
-        waiting = set(mirror.dirty(db))
+        waiting = set(marks.dirty(db))
         expected = synced_shop().movements
         assert live(db) == [m for m in expected if m.customer not in waiting]
         derive(db)
         assert live(db) == expected
-        assert mirror.dirty(db) == []
+        assert marks.dirty(db) == []
         assert runs(db) == [("sync", "of the tests")]
 
 
@@ -434,7 +434,7 @@ def test_the_first_rules_are_adopted_without_a_word(db: sqlite3.Connection) -> N
     assert adopt(db, RULES) is None
     derive(db)
     assert adopt(db, RULES) is None
-    assert mirror.dirty(db) == []
+    assert marks.dirty(db) == []
 
 
 @pytest.mark.parametrize(
@@ -463,7 +463,7 @@ def test_other_rules_mark_everybody_and_say_what_changed(
     adopt(db, RULES)
     derive(db)
     assert adopt(db, wanted) == said
-    assert len(mirror.dirty(db)) == 6
+    assert len(marks.dirty(db)) == 6
     assert adopt(db, wanted) == said  # until everybody is derived by it
     recompute(db, wanted, cause="policy change", now=instant(SEEN))
     assert adopt(db, wanted) is None
@@ -474,7 +474,7 @@ def test_a_newer_derivation_marks_everybody(db: sqlite3.Connection) -> None:
     derive(db)
     put_setting(db, "derivation", "0")
     assert adopt(db, RULES) == "this version derives some histories differently"
-    assert len(mirror.dirty(db)) == 6
+    assert len(marks.dirty(db)) == 6
 
 
 def test_another_version_of_the_program_alone_marks_nobody(
@@ -483,7 +483,7 @@ def test_another_version_of_the_program_alone_marks_nobody(
     adopt(db, RULES)
     derive(db)
     adopt(db, rules(version="newer"))
-    assert mirror.dirty(db) == []
+    assert marks.dirty(db) == []
 
 
 def test_a_policy_change_is_a_run_of_its_own_and_can_be_read_before_it(

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from connector import mirror
+from connector import marks
 from connector.cli_output import DurationParam
 from connector.database import open_database
 from connector.schedule import LONGEST_BACK_OFF, SPREAD, pause_s
@@ -208,7 +208,7 @@ def test_a_history_that_nobody_foresaw_is_named_and_all_others_are_brought_up_to
         assert desk.run("sync", "-q").code == 0
         with closing(open_database(desk.ledger)) as connection:
             whole = poison(connection, [bad], TOO_EARLY_S)
-            mirror.mark(connection, EVERYBODY)
+            marks.mark(connection, EVERYBODY)
         told = desk.run("sync", "-q")
         as_json = desk.run("sync", "--format", "json")
         again = desk.run("recompute", "--format", "json")
@@ -247,7 +247,7 @@ def test_a_process_that_stays_goes_on_at_its_pace_beside_one_bad_history(
         assert desk.run("sync", "-q").code == 0
         with closing(open_database(desk.ledger)) as connection:
             poison(connection, EVERYBODY[:1], TOO_EARLY_S)
-            mirror.mark(connection, EVERYBODY[:1])
+            marks.mark(connection, EVERYBODY[:1])
         process = desk.start("sync", "--every", "1s", "--quiet")
         path = desk.folder / "status.json"
         wait_until(lambda: read_status(path).failures > 2, process)

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connector import config, ledger, mirror
+from connector import config, ledger, marks, mirror
 from connector.comparison import mrr_under
 from connector.model import Policy
 from connector.periods import day_end_s, local_day, parse_day
@@ -132,7 +132,7 @@ def test_a_switch_left_out_as_idle_would_have_changed_nothing(
     total = dict.fromkeys(pairs, 0)
     with walked_demo() as db:
         shared = mirror.catalogue(db)
-        for customer in mirror.everybody(db):
+        for customer in marks.everybody(db):
             history = mirror.history(db, customer, shared)
             for pair in pairs:
                 policy = policy_of(changed(BERLIN, pair))

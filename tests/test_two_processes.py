@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector import customers, ledger, mirror, posting
+from connector import customers, ledger, marks, mirror, posting
 from connector.adoption import adopt
 from connector.database import open_database, transaction
 from connector.demo import BundledAccount
@@ -104,7 +104,7 @@ def test_a_catalogue_that_changes_between_two_batches_is_read_again(
         prices = [Price(id=key, currency="usd") for (key,) in rows]
         with transaction(connection):
             mirror.put(connection, "prices", prices, 1 << 60)
-            mirror.mark_all(connection)
+            marks.mark_all(connection)
 
     def between(done: int, _: int) -> None:
         if done == BATCH:
@@ -172,7 +172,7 @@ def test_the_same_rules_adopted_twice_mark_nobody_twice(
     adopt(one, RULES)
     recompute(one, RULES, cause="sync", now=instant(demo_now_s()))
     assert adopt(other, RULES) is None
-    assert mirror.dirty(one) == []
+    assert marks.dirty(one) == []
 
 
 # --- what a past moment shows ---

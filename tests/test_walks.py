@@ -7,7 +7,7 @@ from datetime import date
 import msgspec
 import pytest
 
-from connector import copies, horizon, mirror, walks
+from connector import copies, horizon, marks, mirror, walks
 from connector.listings import Place
 from connector.ranges import Range
 from connector.stripe_objects import (
@@ -145,10 +145,10 @@ def test_the_first_lines_of_an_invoice_do_not_replace_all_of_them(
 ) -> None:
     whole = long_invoice("in_1")
     put(db, "invoices", whole)
-    mirror.clear(db, "cus_1", None)
+    marks.clear(db, "cus_1", None)
     cut = ListOf[Line](data=whole.lines.data[:10], has_more=True)
     put(db, "invoices", msgspec.structs.replace(whole, lines=cut), at_s=NOW_S + 1)
-    assert mirror.dirty(db) == []
+    assert marks.dirty(db) == []
     assert copies.fetched_us(db, "invoices", "in_1") == (NOW_S + 1) * S
 
 

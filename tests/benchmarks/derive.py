@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from connector import derivation, mirror, refusals
+from connector import derivation, marks, mirror, refusals
 from connector.database import file_of, open_database, transaction
 from connector.derivation import Derived
 from connector.histories import histories, rows_of
@@ -64,7 +64,7 @@ def read(connection: sqlite3.Connection) -> int:
 def derive(connection: sqlite3.Connection, workers: int = 1) -> int:
     """Every customer's movements, terms and plans, and drop them; how many movements."""
     shared = mirror.catalogue(connection)
-    waiting = mirror.dirty(connection)
+    waiting = marks.dirty(connection)
     batches = (waiting[n : n + BATCH] for n in range(0, len(waiting), BATCH))
     asked = ({customer: (customer,) for customer in batch} for batch in batches)
     if workers == 1:
@@ -90,7 +90,7 @@ def settle(connection: sqlite3.Connection, workers: int = 1) -> int:
 
 def settle_again(connection: sqlite3.Connection, workers: int = 1) -> int:
     with transaction(connection):
-        mirror.mark_all(connection)
+        marks.mark_all(connection)
     return settle(connection, workers)
 
 
@@ -146,10 +146,10 @@ def _report_processes(connection: sqlite3.Connection) -> None:
         alone_s, together_s = [], []
         for _ in range(3):
             with transaction(connection):
-                mirror.mark_all(connection)
+                marks.mark_all(connection)
             alone_s.append(wall(partial(work, connection)))
             with transaction(connection):
-                mirror.mark_all(connection)
+                marks.mark_all(connection)
             together_s.append(wall(partial(work, connection, 2)))
         one_s, two_s = min(alone_s), min(together_s)
         print(

@@ -26,7 +26,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from connector import inbox, mirror, server, webhook
+from connector import inbox, marks, mirror, server, webhook
 from connector.database import open_database, transaction
 from connector.demo import BundledAccount
 from connector.inbox import Arrived
@@ -245,12 +245,12 @@ def recomputes(folder: Path) -> None:
         memory.backup(copy)
         copy.execute("PRAGMA journal_mode = WAL")  # as every ledger on a disk has it
     with closing(open_database(path)) as connection:
-        everybody = mirror.dirty(connection)
+        everybody = marks.dirty(connection)
         with (folder / "bare").open("wb", buffering=0) as bare:
             deriving = Deriving(connection, bare)
             deriving.show("all movements new", everybody)
             with transaction(connection):
-                mirror.mark_all(connection)
+                marks.mark_all(connection)
             deriving.show("nothing new", everybody)
             deriving.show("one movement new", with_another_seat(connection))
 

@@ -1,0 +1,149 @@
+"""Whose movements must be derived anew: the marked customers, and those due by now."""
+
+import sqlite3
+from collections.abc import Iterable
+
+SHARED = ("products", "prices", "coupons")
+
+
+def mark(connection: sqlite3.Connection, customers: Iterable[str]) -> None:
+    """Have these derived anew."""
+    connection.executemany(
+        "INSERT INTO dirty_customers VALUES (?) ON CONFLICT DO NOTHING",
+        [(customer,) for customer in customers],
+    )
+
+
+_EVERYBODY = """
+    SELECT customer FROM stripe_subscriptions WHERE customer IS NOT NULL
+    UNION SELECT customer FROM stripe_invoices WHERE customer IS NOT NULL
+    UNION SELECT id FROM customers WHERE true
+"""
+
+
+def everybody(connection: sqlite3.Connection) -> list[str]:
+    """Every customer with any history."""
+    return [customer for (customer,) in connection.execute(_EVERYBODY)]
+
+
+def mark_all(connection: sqlite3.Connection) -> int:
+    """Mark every customer with any history; return how many are marked."""
+    connection.execute(  # its WHERE true keeps ON from beginning a join
+        f"INSERT INTO dirty_customers {_EVERYBODY} ON CONFLICT DO NOTHING"
+    )
+    return len(dirty(connection))
+
+
+def still_dirty(connection: sqlite3.Connection, customers: Iterable[str]) -> set[str]:
+    """Which of them are marked now; somebody else may have derived the others."""
+    query = "SELECT EXISTS (SELECT 1 FROM dirty_customers WHERE customer = ?)"
+    return {
+        each for each in customers if connection.execute(query, [each]).fetchone()[0]
+    }
+
+
+def concerned(connection: sqlite3.Connection, kind: str, key: str) -> set[str]:
+    """Whose histories an object belongs to, or is used in, as far as it is kept."""
+    if kind in SHARED:
+        return _users(connection, key)
+    rows = connection.execute(
+        f"SELECT customer FROM stripe_{kind} WHERE id = ?",  # noqa: S608
+        [key],
+    )
+    return {customer for (customer,) in rows if customer}
+
+
+def mark_one(connection: sqlite3.Connection, customer: str) -> bool:
+    """Mark a customer; False where nothing of it was ever fetched."""
+    known = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM stripe_customers WHERE id = :id)"
+        " OR EXISTS (SELECT 1 FROM stripe_subscriptions WHERE customer = :id)"
+        " OR EXISTS (SELECT 1 FROM stripe_invoices WHERE customer = :id)",
+        {"id": customer},
+    ).fetchone()
+    if known[0]:
+        mark(connection, [customer])
+    return bool(known[0])
+
+
+def mark_due(connection: sqlite3.Connection, now_s: int) -> None:
+    """Mark those whose scheduled change has come."""
+    connection.execute(
+        "INSERT INTO dirty_customers SELECT customer FROM due_customers"
+        " WHERE due_s <= ? ON CONFLICT DO NOTHING",
+        [now_s],
+    )
+
+
+# Whose bodies name a shared object. Rare (prices hardly ever change), so a scan will do.
+_USERS = """
+    SELECT customer FROM stripe_subscriptions
+    WHERE customer IS NOT NULL AND instr(body, :quoted)
+    UNION
+    SELECT customer FROM stripe_invoices
+    WHERE customer IS NOT NULL AND instr(body, :quoted)
+    UNION
+    SELECT customer FROM stripe_events
+    WHERE customer IS NOT NULL AND instr(body, :quoted)
+    UNION
+    SELECT stripe_subscriptions.customer
+    FROM subscription_versions AS version JOIN stripe_subscriptions
+      ON stripe_subscriptions.id = version.subscription
+    WHERE stripe_subscriptions.customer IS NOT NULL AND instr(version.body, :quoted)
+    UNION
+    SELECT id FROM stripe_customers WHERE instr(body, :quoted)
+"""
+
+
+def mark_users(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
+    """Of objects that customers share."""
+    for key in ids:
+        mark(connection, _users(connection, key))
+
+
+def _users(connection: sqlite3.Connection, key: str) -> set[str]:
+    rows = connection.execute(_USERS, {"quoted": _quoted(key)})
+    return {customer for (customer,) in rows}
+
+
+def _quoted(key: str) -> bytes:
+    """An id as other objects' bodies hold it."""
+    return f'"{key}"'.encode()
+
+
+def dirty(connection: sqlite3.Connection) -> list[str]:
+    """The customers to derive anew, in order of their ids."""
+    rows = connection.execute("SELECT customer FROM dirty_customers ORDER BY customer")
+    return [customer for (customer,) in rows]
+
+
+def behind(connection: sqlite3.Connection) -> int:
+    """How many customers' figures are behind what was fetched of them."""
+    row = connection.execute("SELECT count(*) FROM dirty_customers").fetchone()
+    return int(row[0])
+
+
+def waiting(connection: sqlite3.Connection, now_s: int) -> set[str]:
+    """The customers that the next derivation takes up: dirty, or due by now."""
+    rows = connection.execute(
+        "SELECT customer FROM dirty_customers"
+        " UNION SELECT customer FROM due_customers WHERE due_s <= ?",
+        [now_s],
+    )
+    return {customer for (customer,) in rows}
+
+
+def clear(connection: sqlite3.Connection, customer: str, due_s: int | None) -> None:
+    """The customer has been derived; look again at ``due_s``, if ever."""
+    connection.execute("DELETE FROM dirty_customers WHERE customer = ?", [customer])
+    if due_s is None:
+        connection.execute("DELETE FROM due_customers WHERE customer = ?", [customer])
+    else:
+        connection.execute(_DUE, [customer, due_s])
+
+
+_DUE = """
+    INSERT INTO due_customers VALUES (?, ?)
+    ON CONFLICT (customer) DO UPDATE SET due_s = excluded.due_s
+    WHERE due_s <> excluded.due_s
+"""

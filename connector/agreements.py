@@ -80,7 +80,7 @@ def terms(
 _LAST_TERMS = """
     SELECT max(day), currency, customer, subscription, before_minor, after_minor
     FROM terms WHERE currency = ? AND day >= ? AND day < ?
-    GROUP BY customer, subscription
+    GROUP BY customer, subscription ORDER BY customer, subscription
 """  # SQLite takes the other columns from the row of the maximum
 
 

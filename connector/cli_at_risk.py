@@ -25,7 +25,7 @@ from connector.model import Flow, Kind, Movement, WindowKind
 from connector.movements import movements
 from connector.outlook import Outlook, Scheduled, to_csv, to_json, to_markdown
 from connector.periods import add_months
-from connector.poison import set_aside
+from connector.poison import set_aside, underivable
 from connector.retention import measure, standing
 from connector.risks import Risk, as_scheduled, contracted, risks
 from connector.rules import Rules
@@ -96,7 +96,7 @@ def _ahead(
 ) -> _Ahead:
     """Derive whoever has something ahead once more, as it will be in a year.
 
-    Without those whose history cannot be derived: they wait, as every report says.
+    Without those whose history cannot be derived, of whom a warning tells.
     """
     until_s = now_s + (AHEAD + 1) * 31 * DAY_S
     waiting = mirror.in_doubt(connection, now_s - 2 * LATELY_DAYS * DAY_S, until_s)
@@ -112,12 +112,15 @@ def _ahead(
         steps = histories.timeline(future, rules.policy, until_s).steps
         derived = movements(customer, steps, rules.zone)
         worth = positions.worth(connection, customer)
-        found.extend(risks(history, worth, charged, now_s, rules.zone))
+        found.extend(list(risks(history, worth, charged, now_s, rules.zone)))
         coming.extend(movement for movement in derived if movement.day > today)
 
+    failed: dict[str, str] = {}
     for customer in rules.affected(waiting):
         if customer not in rules.merge:
-            set_aside([customer], look)
+            failed |= set_aside([customer], look)
+    if (error := underivable(failed)) is not None:
+        click.echo(f"warning: {error.problem}\n  fix: {error.fix}", err=True)
     return _Ahead(found, coming)
 
 

@@ -50,6 +50,7 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
                 cause="policy change" if is_policy else "manual",
                 now=shell.moment(connection),
                 progress=lambda done, whole: progress("deriving", done, whole),
+                workers=None,
             )
         refused = refusals.known(connection)
     figures = {

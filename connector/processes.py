@@ -7,10 +7,11 @@ what it had not handed over, and whoever asked can always derive it itself.
 
 import logging
 import os
+import pickle
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
 log = logging.getLogger(__name__)
+
+# Why there can be no process, or no more of them: no shared memory, one too many, killed
+# (a RuntimeError), or a caller that may have none.
+UNAVAILABLE = (
+    *(ImportError, NotImplementedError, OSError, RuntimeError),
+    *(AssertionError, pickle.PicklingError),
+)
 
 Ids = Mapping[str, Sequence[str]]  # customers, each with all its ids
 # What came of each batch, in their order; None, or an early end: derive it yourself.
@@ -45,28 +53,27 @@ class Task(NamedTuple):
 @contextmanager
 def deriving(task: Task, workers: int) -> Iterator[DeriveAll]:
     """What derives batches of customers in so many processes, where there can be any."""
-    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
-    from multiprocessing import get_context  # noqa: PLC0415
-
-    spawn = get_context("spawn")  # a fork would share our connection to SQLite
     try:
+        from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+        from multiprocessing import get_context  # noqa: PLC0415
+
+        spawn = get_context("spawn")  # a fork would share our connection to SQLite
         pool = ProcessPoolExecutor(workers, spawn, _begin, (task,))
-    except (ImportError, NotImplementedError, OSError) as error:  # no shared memory
+    except UNAVAILABLE as error:
         log.info("processes.none %s", error)
         yield lambda _batches: iter(())
         return
     try:
         yield lambda batches: _in_order(pool, batches, ahead=4 * workers)
     finally:
-        pool.shutdown(cancel_futures=True)
+        with suppress(RuntimeError):  # of threads that could not be started
+            pool.shutdown(cancel_futures=True)
 
 
 def _in_order(
     pool: "Executor", batches: Iterable[Ids], *, ahead: int
 ) -> Iterator[list[Derived] | None]:
     """So many batches are under way while the oldest is settled, and no more in memory."""
-    from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
-
     asked: deque[Future[bytes | None]] = deque()
     try:
         for batch in batches:
@@ -75,7 +82,7 @@ def _in_order(
                 yield _received(asked.popleft())
         while asked:
             yield _received(asked.popleft())
-    except (BrokenProcessPool, OSError) as error:  # killed, or one too many
+    except UNAVAILABLE as error:
         log.warning("processes.lost going on without: %s", error)
 
 
@@ -120,6 +127,6 @@ def _work(batch: Ids) -> bytes | None:
     try:
         rows = rows_of(connection, batch)
         found = derive(histories(rows, task.shared), task.rules, task.until_s)
+        return msgspec.msgpack.encode(found)
     except (*POISON, sqlite3.Error):
         return None
-    return msgspec.msgpack.encode(found)

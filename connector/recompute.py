@@ -76,7 +76,7 @@ def recompute(
     only: Iterable[str] | None = None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
     shared: "Shared | None" = None,
-    workers: int | None = None,
+    workers: int | None = 1,
 ) -> Recomputed:
     """Derive every dirty customer, or those of ``only``, and settle the ledger.
 
@@ -84,7 +84,7 @@ def recompute(
     leaves it. ``progress`` is told how many of how many are done, after each transaction.
     ``shared`` spares reading the catalogue, where it is the same as at the last call.
     ``workers`` is how many processes derive, 1 being this one alone; None: as many as
-    help.
+    help, for a program whose main module may be imported again by each.
     Raises ``RulesDiffer`` once the rules are no longer the ones in force. A change of
     rules counts as derived though some customers could not be: they would hold up all.
     """
@@ -206,7 +206,7 @@ def _derived_ahead(
     connection, rules = work.connection, work.rules
     if workers is None:
         is_much = len(batches) * BATCH >= MUCH
-        workers = min(os.cpu_count() or 1, MOST) if is_much else 1
+        workers = min(_cores(), MOST) if is_much else 1
     path = file_of(connection) if workers > 1 else None
     if path is None:
         yield iter(())
@@ -221,6 +221,13 @@ def _derived_ahead(
     asked = (_ids(rules, batch) for batch in takewhile(unchanged, batches))
     with deriving(task, workers) as derive_all:
         yield (Ahead(version, found) for found in derive_all(asked))
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _not_yet_derived(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from connector.adoption import adopt
 from connector.errors import Stopped
@@ -32,12 +33,13 @@ def bring_up_to_date(
         if intake.stopping() and done < whole:
             raise Stopped
 
+    settle = partial(
+        recompute, intake.connection, rules, progress=derived, workers=None
+    )
     changed = adopt(intake.connection, rules)
     if changed is not None:
         announce(f"{changed}: deriving every customer anew")
         cause = "policy change" if changed.startswith("policy") else "manual"
-        recompute(intake.connection, rules, cause=cause, now=now(), progress=derived)
+        settle(cause=cause, now=now())
     sync(intake, full=full)
-    return recompute(
-        intake.connection, rules, cause="sync", now=now(), progress=derived
-    )
+    return settle(cause="sync", now=now())

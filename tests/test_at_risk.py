@@ -209,8 +209,10 @@ def test_what_may_go_counts_once(risks: list[Risk], worth: int) -> None:
     assert at_risk_minor(risks) == worth
 
 
-def test_a_history_that_nobody_foresaw_holds_up_no_other(tmp_path: Path) -> None:
-    """Nor the page, which shows what is at risk too."""
+def test_a_history_that_nobody_foresaw_holds_up_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor the page, which shows what is at risk too; both say who is left out."""
     shop = Shop(leaves)
     shop.seen(tmp_path)
     steady = shop.account.subscriptions[0].customer.id
@@ -223,3 +225,4 @@ def test_a_history_that_nobody_foresaw_holds_up_no_other(tmp_path: Path) -> None
         )
     [found] = asked(tmp_path, "at-risk")["currencies"]
     assert [each["reason"] for each in found["risks"]] == ["cancels"]
+    assert f"1 customers could not be derived: {steady}" in capsys.readouterr().err

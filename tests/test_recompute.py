@@ -141,10 +141,15 @@ def walked_file(folder: Path) -> Iterator[sqlite3.Connection]:
 def outcome(
     workers: int, folder: Path, between: Callable[[int, int], None] = lambda *_: None
 ) -> tuple[object, ...]:
-    """All that deriving the demo leaves behind: a price is gone, an invoice unreadable."""
+    """All that deriving the demo leaves behind, where three of its objects are odd."""
     with walked_file(folder) as db:
         db.execute("DELETE FROM stripe_prices WHERE rowid = 1")
         db.execute("UPDATE stripe_invoices SET body = x'5b5d' WHERE rowid = 2000")
+        db.execute(  # too much to be handed over by a process
+            "UPDATE stripe_subscriptions SET body = CAST(replace(CAST(body AS TEXT),"
+            ' \'"quantity":\', \'"quantity":9000000000000000000,"was":\') AS BLOB)'
+            " WHERE rowid = 100"
+        )
         now = instant(demo_now_s())
         done = recompute(
             db, RULES, cause="sync", now=now, workers=workers, progress=between

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from connector.cli_output import json_text
 from connector.footnotes import footnotes, policy_sentence
 from connector.model import Flow, Movement, Policy, Refusal, Window, WindowKind
 from connector.report import CurrencyReport, Line, Report, label, name_of
@@ -430,3 +431,13 @@ def test_a_footnote_names_how_many_are_not_derived() -> None:
         "Not derived: 2 customers stand here as they were before their last change; "
         "`stripe-nrr check` names them."
     )
+
+
+@pytest.mark.parametrize(
+    "value", [{"a": [1, 2.5, None, "é × 東京"]}, "a path \udcff", [], {}, "plain"]
+)
+def test_json_is_ascii_whatever_it_tells(value: Any) -> None:
+    """No code page can spoil it; a path need not be text."""
+    text = json_text(value)
+    assert text.isascii()
+    assert json.loads(text) == value

@@ -24,7 +24,10 @@ KEY = "rk_test_benchmark"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """``cpu_s`` is user and system time of this process alone; ``out`` what it said."""
+    """User and system time, with the processes it had started; ``out`` is what it said.
+
+    ``peak_mb`` is the largest of them.
+    """
 
     wall_s: float
     cpu_s: float

@@ -14,20 +14,10 @@ class Named(NamedTuple):
     country: str | None = None
 
 
-def key_of(
-    connection: sqlite3.Connection,
-    customer: str,
-    label: str | None,
-    country: str | None,
-) -> int:
-    """The customer's key in the ledger; its label and country are brought up to date."""
-    return keys_of(connection, {customer: Named(label, country)})[customer]
-
-
 def keys_of(
     connection: sqlite3.Connection, customers: Mapping[str, Named]
 ) -> dict[str, int]:
-    """The same of several customers, with one query where they are known."""
+    """Each customer's key in the ledger; labels and countries are brought up to date."""
     rows = connection.execute(
         "SELECT id, key, label, country FROM customers"  # noqa: S608
         f" WHERE id IN {places(len(customers))}",

@@ -31,7 +31,7 @@ def mark_all(connection: sqlite3.Connection) -> int:
     connection.execute(  # its WHERE true keeps ON from beginning a join
         f"INSERT INTO dirty_customers {_EVERYBODY} ON CONFLICT DO NOTHING"
     )
-    return len(dirty(connection))
+    return behind(connection)
 
 
 def still_dirty(connection: sqlite3.Connection, customers: Iterable[str]) -> set[str]:

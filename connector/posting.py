@@ -89,26 +89,17 @@ Standing = list[tuple[int, Movement]]
 
 
 def settle(
-    connection: sqlite3.Connection, run: Run, key: int, derived: Sequence[Movement]
-) -> Posted:
-    """Make the live movements of one customer what ``derived`` says.
-
-    What is the same stays untouched, so settling twice is settling once. Runs inside the
-    caller's transaction.
-    """
-    return settle_against(
-        connection, run, key, standing(connection, [key])[key], derived
-    )
-
-
-def settle_against(
     connection: sqlite3.Connection,
     run: Run,
     key: int,
     stood: Standing,
     derived: Sequence[Movement],
 ) -> Posted:
-    """The same, where what stands was read in this transaction."""
+    """Make the live movements of one customer what ``derived`` says.
+
+    What is the same stays untouched, so settling twice is settling once. ``stood`` was
+    read in the caller's transaction, in which this runs.
+    """
     offered = {(m.currency, m.day): m for m in derived}
     assert len(offered) == len(derived), "two movements on one day"
     retracted = 0

@@ -282,9 +282,7 @@ def _settle(
         before = _account(key, [movement for _, movement in standing[key]], terms)
         ended = [term._replace(customer=key) for term in each.terms]
         after = _account(key, each.movements, ended)
-        posted = posting.settle_against(
-            connection, run, key, standing[key], each.movements
-        )
+        posted = posting.settle(connection, run, key, standing[key], each.movements)
         total = Posted(*map(sum, zip(total, posted, strict=True)))
         if before.terms != after.terms:
             agreements.put_terms(connection, key, ended)

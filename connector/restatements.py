@@ -96,7 +96,3 @@ def since(
         and line.currency == currency
         and line.day < before
     ]
-
-
-def sum_minor(found: Iterable[Line]) -> int:
-    return sum(line.amount_minor for line in found)

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from itertools import groupby
 
 from connector import posting, window_sums
-from connector.customers import key_of
+from connector.customers import Named, keys_of
 from connector.database import put_setting, transaction
 from connector.model import Cause, Component, Evidence, Kind, Movement
 from connector.movements import classify
@@ -107,7 +107,25 @@ def post(
     with transaction(connection):
         put_setting(connection, window_sums.WHOLE, "")  # only deriving keeps the sums
         for customer, own_movements in by_customer.items():
-            key = key_of(connection, customer, None, None)
-            done = posting.settle(connection, run, key, own_movements)
+            done = settle_one(connection, run, customer, own_movements)
             total = Posted(*map(sum, zip(total, done, strict=True)))
     return total
+
+
+def key_of(
+    connection: sqlite3.Connection,
+    customer: str,
+    label: str | None = None,
+    country: str | None = None,
+) -> int:
+    """The customer's key; how it is shown is brought up to date."""
+    return keys_of(connection, {customer: Named(label, country)})[customer]
+
+
+def settle_one(
+    connection: sqlite3.Connection, run: Run, customer: str, derived: Sequence[Movement]
+) -> Posted:
+    """Settle a customer against what stands of it now."""
+    key = key_of(connection, customer)
+    stood = posting.standing(connection, [key])[key]
+    return posting.settle(connection, run, key, stood, derived)

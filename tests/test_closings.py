@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector import closings, customers, ledger, posting
+from connector import closings, ledger
 from connector.checks import restated_findings
 from connector.closings import Closing, Figures
 from connector.database import transaction
 from connector.model import Retention, Waterfall, WindowKind
 from connector.posting import Run, RunStart
-from connector.restatements import lines, since, sum_minor
+from connector.restatements import lines, since
 from connector.retention import Measured, measure
-from tests.books import NOON, lived, moved, post
+from tests.books import NOON, lived, moved, post, settle_one
 from tests.ledgers import empty_ledger
 
 JAN, FEB, MAR = (date(2024, month, 1) for month in (1, 2, 3))
@@ -107,8 +107,7 @@ def test_a_run_that_outlives_a_closing_goes_on_as_another(
         if closes_first:
             close(db, FEB, NOON + HOUR)
         with transaction(db):
-            key = customers.key_of(db, customer, None, None)
-            posting.settle(db, run, key, lived(customer, "50 90"))
+            settle_one(db, run, customer, lived(customer, "50 90"))
     runs = db.execute("SELECT id, started_at FROM runs ORDER BY id").fetchall()
     assert [number for number, _ in runs] == [1, 2]
     assert runs[1][1] > ledger.stamp(NOON + HOUR)
@@ -192,8 +191,14 @@ def test_lines_add_up_to_what_was_restated(first: Lives, later: list[Lives]) -> 
             now, _ = as_of(db, None, reported)
             by_end = since(found, NOON, reported.currency, window.end)
             by_start = since(found, NOON, reported.currency, window.start)
-            assert sum_minor(by_end) == now.closing_minor - then.closing_minor
-            assert sum_minor(by_start) == now.opening_minor - then.opening_minor
+            assert (
+                sum(line.amount_minor for line in by_end)
+                == now.closing_minor - then.closing_minor
+            )
+            assert (
+                sum(line.amount_minor for line in by_start)
+                == now.opening_minor - then.opening_minor
+            )
 
 
 def test_a_line_tells_the_day_as_it_was_and_is(db: sqlite3.Connection) -> None:

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from connector import config, customers, demo, errors, ledger, server, stripe_api
+from connector import config, demo, errors, ledger, server, stripe_api
 from connector.adoption import adopt
 from connector.cli import stripe_nrr
 from connector.database import exclusive_sync, open_database, put_setting
@@ -31,7 +31,7 @@ from connector.periods import instant
 from connector.recompute import recompute
 from connector.rules import Rules
 from connector.stripe_api import StripeApi
-from tests.books import lived, post
+from tests.books import key_of, lived, post
 from tests.ledgers import empty_ledger
 from tests.loopback import serving
 from tests.synced import SEEN, Wire, shop, walk
@@ -201,7 +201,7 @@ def with_ledger(*words: str, walked: bool = True, account: str = "") -> None:
             walk(connection, Wire(shop(), SEEN))
             post(connection, [*lived("cus_1", "50"), *lived("cus_2", "60")])
             for number in (1, 2):
-                customers.key_of(connection, f"cus_{number}", f"Ada {number}", None)
+                key_of(connection, f"cus_{number}", f"Ada {number}", None)
         if account:
             put_setting(connection, "account", account)
     command(*words)

@@ -19,7 +19,7 @@ from connector.model import Kind, Movement, WindowKind
 from connector.posting import Posted
 from connector.retention import Measured, measure
 from connector.windows import windows
-from tests.books import NOON, lived, moved, movement, post
+from tests.books import NOON, key_of, lived, moved, movement, post
 from tests.ledgers import empty_ledger
 
 HOUR = timedelta(hours=1)
@@ -409,9 +409,9 @@ def test_the_busiest_currency_comes_first(db: sqlite3.Connection) -> None:
 def test_a_customer_is_found_by_id_or_by_a_part_of_the_label(
     db: sqlite3.Connection,
 ) -> None:
-    customers.key_of(db, "cus_1", "Ada's Engines", "GB")
-    customers.key_of(db, "cus_2", "Babbage & Ada", None)
-    customers.key_of(db, "cus_3", None, None)
+    key_of(db, "cus_1", "Ada's Engines", "GB")
+    key_of(db, "cus_2", "Babbage & Ada", None)
+    key_of(db, "cus_3", None, None)
     assert customers.find_customer(db, "cus_3") == [Account("cus_3", None)]
     assert [a.id for a in customers.find_customer(db, "ada")] == ["cus_1", "cus_2"]
     assert customers.find_customer(db, "nobody") == []
@@ -421,10 +421,10 @@ def test_a_customer_is_found_by_id_or_by_a_part_of_the_label(
 def test_a_customer_keeps_its_key_when_its_label_changes(
     db: sqlite3.Connection,
 ) -> None:
-    key = customers.key_of(db, "cus_1", "Ada", "GB")
-    assert customers.key_of(db, "cus_1", "Ada Lovelace", "GB") == key
+    key = key_of(db, "cus_1", "Ada", "GB")
+    assert key_of(db, "cus_1", "Ada Lovelace", "GB") == key
     assert customers.labels(db) == {"cus_1": "Ada Lovelace"}
-    assert customers.key_of(db, "cus_1", None, None) == key
+    assert key_of(db, "cus_1", None, None) == key
     assert customers.labels(db) == {"cus_1": "cus_1"}
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector import customers, ledger, marks, mirror, posting
+from connector import ledger, marks, mirror
 from connector.adoption import adopt
 from connector.database import open_database, transaction
 from connector.demo import BundledAccount
@@ -22,7 +22,7 @@ from connector.posting import ONE_TICK, Run, RunStart
 from connector.recompute import BATCH, recompute
 from connector.stripe_objects import Price, Product
 from tests.billing import DAY, Account, add_months
-from tests.books import NOON, lived
+from tests.books import NOON, lived, settle_one
 from tests.ledgers import empty_ledger
 from tests.synced import OPENED, Wire, demo_now_s, walk, walked_demo
 from tests.test_recompute import IGNORING, RULES
@@ -215,8 +215,7 @@ def test_every_past_moment_shows_one_state_of_the_ledger(
         states: list[list[Movement]] = []
         for name, life in turns:
             with transaction(db):
-                key = customers.key_of(db, "cus_1", None, None)
-                posting.settle(db, runs[name], key, lived("cus_1", life))
+                settle_one(db, runs[name], "cus_1", lived("cus_1", life))
             states.append(live(db))
         stamps = [at for (at,) in db.execute("SELECT started_at FROM runs ORDER BY id")]
         assert stamps == sorted(stamps)

@@ -14,21 +14,22 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
-from connector.errors import ConfigError
-from connector.model import Policy
+from connector import __version__
+from connector.core.errors import ConfigError
+from connector.core.policy import Policy, Rules
 
 DEFAULT_BASE = "https://api.stripe.com"
 SECRET = re.compile(r"\b(sk|rk|whsec)_\w+")
 
 
-class Address(NamedTuple):
+class ListenAddress(NamedTuple):
     """Where to listen; port 0 is any that is free."""
 
     host: str
     port: int
 
 
-BIND, ADMIN_BIND = Address("127.0.0.1", 8480), Address("127.0.0.1", 8481)
+BIND, ADMIN_BIND = ListenAddress("127.0.0.1", 8480), ListenAddress("127.0.0.1", 8481)
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -50,12 +51,12 @@ class Config(Struct, frozen=True, kw_only=True):
     bands: tuple[int, ...] = (10_000, 100_000)
     benchmarks: Path | None = None
     status_file: Path | None = None
-    bind: Address = BIND
-    admin_bind: Address = ADMIN_BIND
+    bind: ListenAddress = BIND
+    admin_bind: ListenAddress = ADMIN_BIND
     source: Path | None = None
 
 
-class _Key(Struct, frozen=True):
+class _Setting(Struct, frozen=True):
     """A setting: its default, how it is read, and what to give (shown in a fault).
 
     ``read`` raises ``ValueError``, ``TypeError`` or ``KeyError`` for a wrong value.
@@ -98,13 +99,13 @@ def _rate(value: Any) -> float:
     return float(value)
 
 
-def _choice(*options: str) -> _Key:
+def _choice(*options: str) -> _Setting:
     def read(value: Any) -> str:
         if value not in options:
             raise ValueError
         return str(value)
 
-    return _Key(options[0], read, " or ".join(f'"{option}"' for option in options))
+    return _Setting(options[0], read, " or ".join(f'"{option}"' for option in options))
 
 
 def _past_due(value: Any) -> int | None:
@@ -170,49 +171,55 @@ def _string(value: Any) -> str:
     return value
 
 
-def _address(value: Any) -> Address:
+def _address(value: Any) -> ListenAddress:
     match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+)):(\d{1,5})", _text(value))
     if match is None or int(match[3]) > 65_535:
         raise ValueError
-    return Address(match[1] or match[2], int(match[3]))
+    return ListenAddress(match[1] or match[2], int(match[3]))
 
 
-KEYS: Mapping[str, _Key] = {
-    "database": _Key("stripe-nrr.db", _path, "a path"),
-    "timezone": _Key(
+KEYS: Mapping[str, _Setting] = {
+    "database": _Setting("stripe-nrr.db", _path, "a path"),
+    "timezone": _Setting(
         "UTC", lambda value: ZoneInfo(_text(value)), 'a zone such as "Europe/Berlin"'
     ),
-    "stripe.api_base": _Key(DEFAULT_BASE, _text, "an https URL"),
-    "sync.workers": _Key(8, _count, "a whole number from 1 to 64"),
-    "sync.requests_per_second": _Key(20, _rate, "a number from 1 to 1000"),
-    "sync.requests_per_second_in_all": _Key(80, _rate, "a number from 1 to 1000"),
-    "sync.status_file": _Key("", _path_or_none, 'the path of a file, or "" for none'),
-    "policy.past_due": _Key("counts", _past_due, '"counts" or "after_days:N"'),
+    "stripe.api_base": _Setting(DEFAULT_BASE, _text, "an https URL"),
+    "sync.workers": _Setting(8, _count, "a whole number from 1 to 64"),
+    "sync.requests_per_second": _Setting(20, _rate, "a number from 1 to 1000"),
+    "sync.requests_per_second_in_all": _Setting(80, _rate, "a number from 1 to 1000"),
+    "sync.status_file": _Setting(
+        "", _path_or_none, 'the path of a file, or "" for none'
+    ),
+    "policy.past_due": _Setting("counts", _past_due, '"counts" or "after_days:N"'),
     "policy.pause_collection": _choice("counts", "excluded"),
     "policy.repeating_coupon": _choice("subtracted", "ignored"),
     "policy.once_coupon": _choice("ignored", "subtracted"),
     "policy.metered": _choice("excluded", "invoiced"),
     "policy.churn": _choice("ended", "requested"),
-    "customers.label": _Key("name", _label, '"name", "metadata:KEY" or "id"'),
-    "customers.metadata": _Key([], _texts, "a list of metadata keys"),
-    "customers.merge": _Key(
+    "customers.label": _Setting("name", _label, '"name", "metadata:KEY" or "id"'),
+    "customers.metadata": _Setting([], _texts, "a list of metadata keys"),
+    "customers.merge": _Setting(
         {}, _merge, 'a table {cus_old = "cus_new"} without circles'
     ),
-    "reporting.currency": _Key(
+    "reporting.currency": _Setting(
         "", _currency, 'a currency such as "usd", or "" for none'
     ),
-    "reporting.rates": _Key("", _path_or_none, 'the path of a file of rates, or ""'),
-    "reporting.bands": _Key(
+    "reporting.rates": _Setting(
+        "", _path_or_none, 'the path of a file of rates, or ""'
+    ),
+    "reporting.bands": _Setting(
         [10_000, 100_000], _edges, "whole amounts above 0, the smallest first"
     ),
-    "reporting.benchmarks": _Key(
+    "reporting.benchmarks": _Setting(
         "", _path_or_none, 'the path of a file of benchmarks, or ""'
     ),
-    "reporting.locale": _Key("en_US", _locale, 'a locale such as "en_US" or "de_DE"'),
-    "serve.bind": _Key(
+    "reporting.locale": _Setting(
+        "en_US", _locale, 'a locale such as "en_US" or "de_DE"'
+    ),
+    "serve.bind": _Setting(
         "127.0.0.1:8480", _address, 'an address such as "127.0.0.1:8480"'
     ),
-    "serve.admin_bind": _Key(
+    "serve.admin_bind": _Setting(
         "127.0.0.1:8481", _address, 'an address such as "127.0.0.1:8481"'
     ),
 }
@@ -378,3 +385,13 @@ def _secret(environ: Mapping[str, str], name: str) -> str:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
         fault = f"{name}_FILE {_safe(path)} cannot be read: {why}"
         raise ConfigError([fault], source=f"{name}_FILE") from error
+
+
+def rules_of(config: Config) -> Rules:
+    """The rules that the configuration asks for, under this version."""
+    return Rules(
+        policy=config.policy,
+        zone=config.zone,
+        code_version=__version__,
+        merge=config.merge,
+    )

@@ -12,7 +12,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--accept",
         action="store_true",
-        help="rewrite fixtures/*/expected.txt with what the connector derives now",
+        help="rewrite fixtures/cases/*/*/expected.txt with what the connector derives now",
     )
     parser.addoption(
         "--lives",

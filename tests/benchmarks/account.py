@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from tests import shapes
-from tests.billing import DAY, HOUR, add_months
-from tests.shapes import Json
+from tests.billing.calendar_ import DAY, HOUR, add_months
+from tests.support import shapes
+from tests.support.shapes import Json
 
 INVOICES_EACH = 4
 YEARS = 3

@@ -16,19 +16,20 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from connector import derivation, marks, mirror, refusals
-from connector.database import file_of, open_database, transaction
-from connector.derivation import Derived
-from connector.histories import histories, rows_of
-from connector.model import Policy
-from connector.periods import instant
-from connector.processes import Task, deriving
-from connector.recompute import BATCH, recompute
-from connector.rules import Rules
-from connector.stripe_objects import (
+from connector.core.dates import instant
+from connector.core.policy import Policy, Rules
+from connector.mrr import derive as mrr_derive
+from connector.mrr.derive import Derived
+from connector.pipeline.process_pool import DerivationTask, deriving
+from connector.pipeline.recompute import BATCH, recompute
+from connector.store.database import file_of, open_database, transaction
+from connector.store.ledger import unvalued
+from connector.store.mirror import dirty_customers, objects
+from connector.store.mirror.histories import histories, rows_of
+from connector.stripe_api.events import Event
+from connector.stripe_api.objects import (
     Base,
     Customer,
-    Event,
     Invoice,
     InvoiceItem,
     Subscription,
@@ -63,16 +64,16 @@ def read(connection: sqlite3.Connection) -> int:
 
 def derive(connection: sqlite3.Connection, workers: int = 1) -> int:
     """Every customer's movements, terms and plans, and drop them; how many movements."""
-    shared = mirror.catalogue(connection)
-    waiting = marks.dirty(connection)
+    shared = objects.catalogue(connection)
+    waiting = dirty_customers.dirty(connection)
     batches = (waiting[n : n + BATCH] for n in range(0, len(waiting), BATCH))
     asked = ({customer: (customer,) for customer in batch} for batch in batches)
     if workers == 1:
         known = (histories(rows_of(connection, ids), shared) for ids in asked)
-        return _count(derivation.derive(each, RULES, NOW_S) for each in known)
+        return _count(mrr_derive.derive(each, RULES, NOW_S) for each in known)
     path = file_of(connection)
     assert path is not None
-    with deriving(Task(path, RULES, shared, NOW_S), workers) as derive_all:
+    with deriving(DerivationTask(path, RULES, shared, NOW_S), workers) as derive_all:
         return _count(derive_all(asked))
 
 
@@ -84,13 +85,13 @@ def settle(connection: sqlite3.Connection, workers: int = 1) -> int:
     done = recompute(
         connection, RULES, cause="manual", now=instant(NOW_S), workers=workers
     )
-    assert not refusals.known(connection)
+    assert not unvalued.known(connection)
     return done.movements
 
 
 def settle_again(connection: sqlite3.Connection, workers: int = 1) -> int:
     with transaction(connection):
-        marks.mark_all(connection)
+        dirty_customers.mark_all(connection)
     return settle(connection, workers)
 
 
@@ -146,10 +147,10 @@ def _report_processes(connection: sqlite3.Connection) -> None:
         alone_s, together_s = [], []
         for _ in range(3):
             with transaction(connection):
-                marks.mark_all(connection)
+                dirty_customers.mark_all(connection)
             alone_s.append(wall(partial(work, connection)))
             with transaction(connection):
-                marks.mark_all(connection)
+                dirty_customers.mark_all(connection)
             together_s.append(wall(partial(work, connection, 2)))
         one_s, two_s = min(alone_s), min(together_s)
         print(

@@ -14,23 +14,21 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from connector.cli import rules_of
-from connector.config import parse
-from connector.database import open_database, put_setting, transaction
-from connector.model import Kind
-from connector.movements import classify
-from connector.recompute import make_whole
+from connector.config import parse, rules_of
+from connector.core.model import MovementKind, classify
+from connector.pipeline.recompute import make_whole
+from connector.store.database import open_database, put_setting, transaction
 
 FIRST, LAST = date(2021, 1, 1), date(2025, 12, 31)
 DAYS = (LAST - FIRST).days
 COUNTRIES = ("US", "DE", "GB", "FR", "JP")
 PLANS = ("price_small", "price_team", "price_large")
 CAUSES = {
-    Kind.NEW: "start",
-    Kind.REACTIVATION: "start",
-    Kind.EXPANSION: "quantity",
-    Kind.CONTRACTION: "quantity",
-    Kind.CHURN: "end",
+    MovementKind.NEW: "start",
+    MovementKind.REACTIVATION: "start",
+    MovementKind.EXPANSION: "quantity",
+    MovementKind.CONTRACTION: "quantity",
+    MovementKind.CHURN: "end",
 }
 MOVEMENTS = 10  # a customer
 TERMS = 12  # kept of each: monthly for some, yearly for others, about once a quarter
@@ -38,7 +36,7 @@ TERMS = 12  # kept of each: monthly for some, yearly for others, about once a qu
 
 class Move(NamedTuple):
     day: date
-    kind: Kind
+    kind: MovementKind
     before_minor: int
     after_minor: int
 

@@ -11,13 +11,15 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 
-from connector import mirror
-from connector.database import transaction
-from connector.stripe_objects import Base, body, decode
-from tests.billing import DAY, Account, Customer, Subscription, instant
+from connector.store.database import transaction
+from connector.store.mirror import objects
+from connector.stripe_api.objects import Base, body, decode
+from tests.billing.account import Account
+from tests.billing.calendar_ import DAY, instant
 from tests.billing.demo_life import Life
 from tests.billing.demo_shop import ADD_ONS, Shop, open_shop
-from tests.ledgers import KINDS, read
+from tests.billing.state import Customer, Subscription
+from tests.support.ledgers import KINDS, read
 
 OPENED, NOW_S = instant("2023-11-02T09:00:00"), instant("2026-11-02T06:00:00")
 LIVES = 250
@@ -59,7 +61,7 @@ def _put(connection: sqlite3.Connection, kind: str, things: Sequence[Base]) -> N
     table, _ = KINDS[kind]
     for first in range(0, len(things), 500):
         page = things[first : first + 500]
-        mirror.put(connection, table, page, NOW_S * 1_000_000)
+        objects.put(connection, table, page, NOW_S * 1_000_000)
 
 
 def _played(lives: int) -> Account:

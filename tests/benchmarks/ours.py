@@ -11,12 +11,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from connector.crew import Crew
-from connector.database import open_database
-from connector.intake import Intake, Keeping
-from connector.limiter import Limiter
-from connector.stripe_api import StripeApi
-from connector.sync import sync
+from connector.pipeline.ingest import CustomerFields, Ingest
+from connector.pipeline.sync import sync
+from connector.pipeline.thread_pool import ThreadPool
+from connector.store.database import open_database
+from connector.stripe_api.client import StripeApi
+from connector.stripe_api.rate_limit import Limiter
 from tests.benchmarks.measure import KEY
 
 
@@ -33,17 +33,17 @@ def walk(url: str, ledger: Path, workers: int, rate: int) -> dict[str, Any]:
     with (
         closing(open_database(ledger, create=True)) as connection,
         StripeApi(KEY, url, limiter=limiter) as api,
-        Crew[Any](workers) as crew,
+        ThreadPool[Any](workers) as threads,
     ):
         began_s = time.perf_counter()
-        intake = Intake(
+        ingest = Ingest(
             connection=connection,
             source=api,
-            crew=crew,
-            keeping=Keeping(),
+            threads=threads,
+            customer_fields=CustomerFields(),
             now_us=api.stripe_us,
         )
-        sync(intake, full=True)
+        sync(ingest, full=True)
         seconds = time.perf_counter() - began_s
         return {"seconds": seconds, "requests": api.reads.requests}
 

@@ -9,7 +9,7 @@ from typing import Any
 import sqlite_utils
 import stripe
 
-from connector.listings import LISTINGS, Listing
+from connector.stripe_api.lists import LISTINGS, Listing
 from tests.benchmarks.measure import KEY
 
 SERVICES = {"invoiceitems": "invoice_items"}

@@ -26,18 +26,19 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from connector import inbox, marks, mirror, server, webhook
-from connector.database import open_database, transaction
-from connector.demo import BundledAccount
-from connector.inbox import Arrived
-from connector.model import Policy
-from connector.recompute import Shared, recompute
-from connector.rules import Rules
-from connector.stripe_objects import Subscription, decode, ref
-from tests.loopback import serving
-from tests.served import PORTS, SECRET, Desk2, headers, serve
-from tests.served import webhook as event
-from tests.synced import demo, demo_now_s, walked_demo
+from connector.core.policy import Policy, Rules
+from connector.pipeline.recompute import SharedCatalogue, recompute
+from connector.store import inbox
+from connector.store.database import open_database, transaction
+from connector.store.inbox import ReceivedEvent
+from connector.store.mirror import dirty_customers, objects
+from connector.stripe_api.objects import Subscription, decode, ref
+from connector.stripe_api.simulator import BundledAccount
+from connector.webhooks import endpoint, server
+from tests.support.loopback import serving
+from tests.support.served import PORTS, SECRET, Desk2, headers, serve
+from tests.support.served import webhook as event
+from tests.support.synced import demo, demo_now_s, walked_demo
 
 RATE = 500  # events a second
 SECONDS = 10
@@ -129,18 +130,20 @@ def serve_each(path: Path) -> None:
     with closing(open_database(path, create=True)) as connection:
         inbox.prepare_to_keep(connection)
 
-        async def keep(arrived: Arrived) -> bool:
+        async def keep(arrived: ReceivedEvent) -> bool:
             with transaction(connection):
                 return inbox.keep(connection, [arrived], time.time_ns() // 1_000)[0]
 
-        door = webhook.Door(secrets=[SECRET], keep=keep, count=lambda *_: None)
+        door = endpoint.EndpointSettings(
+            secrets=[SECRET], keep=keep, count=lambda *_: None
+        )
         with server.listen("127.0.0.1", 0) as listening:
             at = listening.getsockname()
             server.run(
-                [server.Listening(webhook.app(door), listening)],
+                [server.Listening(endpoint.app(door), listening)],
                 is_alive=lambda: True,
                 ready=lambda: print(
-                    f"http://{at[0]}:{at[1]}{webhook.PATH}", flush=True
+                    f"http://{at[0]}:{at[1]}{endpoint.PATH}", flush=True
                 ),
             )
 
@@ -245,12 +248,12 @@ def recomputes(folder: Path) -> None:
         memory.backup(copy)
         copy.execute("PRAGMA journal_mode = WAL")  # as every ledger on a disk has it
     with closing(open_database(path)) as connection:
-        everybody = marks.dirty(connection)
+        everybody = dirty_customers.dirty(connection)
         with (folder / "bare").open("wb", buffering=0) as bare:
             deriving = Deriving(connection, bare)
             deriving.show("all movements new", everybody)
             with transaction(connection):
-                marks.mark_all(connection)
+                dirty_customers.mark_all(connection)
             deriving.show("nothing new", everybody)
             deriving.show("one movement new", with_another_seat(connection))
 
@@ -262,7 +265,7 @@ class Deriving(NamedTuple):
         policy=Policy(), zone=ZoneInfo("Europe/Berlin"), code_version="measured"
     )
     now: datetime = datetime.fromtimestamp(demo_now_s() + HOUR_S, tz=UTC)
-    shared: Shared = Shared()
+    shared: SharedCatalogue = SharedCatalogue()
 
     def show(self, title: str, customers: Sequence[str]) -> None:
         """Derive each; beside each, in turn, a bare write of a page that is durable."""
@@ -307,7 +310,7 @@ def with_another_seat(connection: sqlite3.Connection) -> list[str]:
         found.append(ref(now.customer))
         with transaction(connection):
             seen_us = (demo_now_s() + 60) * 1_000_000
-            mirror.put(
+            objects.put(
                 connection, "subscriptions", [replace(now, items=items)], seen_us
             )
     return found

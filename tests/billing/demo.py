@@ -15,10 +15,13 @@ from fractions import Fraction
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from tests.billing import DAY, Account, Json, Step, instant
+from tests.billing.account import Account
+from tests.billing.calendar_ import DAY, instant
 from tests.billing.demo_life import Life
 from tests.billing.demo_names import company
 from tests.billing.demo_shop import Shop, open_shop
+from tests.billing.state import Json
+from tests.billing.truth import Step
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "demo"
 SEED = 20261120

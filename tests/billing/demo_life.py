@@ -8,17 +8,12 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tests.billing import (
-    DAY,
-    HOUR,
-    Account,
-    Customer,
-    Item,
-    Price,
-    Subscription,
-)
+from tests.billing.account import Account
+from tests.billing.calendar_ import DAY, HOUR
+from tests.billing.catalogue import Price
 from tests.billing.demo_names import weighted
 from tests.billing.demo_shop import ADD_ONS, PLANS, SEAT, Shop
+from tests.billing.state import Customer, Item, Subscription
 
 # So that the last day finds some on their way out and some late with paying.
 LAST_WEEKS = 1_792_108_800  # 2026-10-16

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from tests.billing import Account, Coupon, Price
+from tests.billing.account import Account
+from tests.billing.catalogue import Coupon, Price
 
 PLANS = ("Starter", "Team", "Business")
 ADD_ONS = ("Time tracking", "Document vault")

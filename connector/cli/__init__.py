@@ -1,0 +1,8 @@
+"""One module a command: options → a report → its form → written out.
+
+The only place that prints and that imports click. Read ``app`` first, then any command.
+"""
+
+from connector.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,189 @@
+"""The command: its options, its commands, and the one place where errors are printed."""
+
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from connector import __version__
+from connector.core.errors import ConnectorError
+
+if TYPE_CHECKING:
+    from connector.config import Config
+
+
+# A command is the function of its name in the module of its name, imported when asked for.
+COMMANDS = {
+    "demo": "See it all on a bundled account: no key, no network.",
+    "sync": "Copy the Stripe account's history and bring the ledger up to date.",
+    "report": "NRR, GRR and what moved MRR, by month, quarter, year or trailing 12.",
+    "cohorts": "How the customers who first paid in each month stayed and grew.",
+    "at-risk": "MRR that may go, and the NRR that is already committed.",
+    "movements": "List what changed each customer's MRR, and when.",
+    "explain": "Take a window's NRR apart by customer, or a customer's MRR by line.",
+    "drift": "What other published formulas would say of the same windows.",
+    "compare": "Find the policy that explains another tool's MRR.",
+    "close": "Record a month's figures as reported, for ever.",
+    "restatements": "What has changed in closed months since, by customer and cause.",
+    "recompute": "Derive the ledger anew from what was fetched; no network.",
+    "check": "Prove the ledger's invariants; exit 3 with what breaks them.",
+    "export": "Write the ledger as a CSV or Parquet file for other tools.",
+    "doctor": "See whether all is in place for a sync, and what to do where not.",
+    "serve": "Receive Stripe's webhooks: the ledger is live within seconds.",
+    "inbox": "Show the webhook events that wait or have failed; try them again.",
+    "webhook-setup": "Print how to make Stripe send webhooks here.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported one at a time."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        from importlib import import_module
+
+        name = cmd_name.replace("-", "_")
+        command = getattr(import_module(f"connector.cli.{name}"), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """The list of commands without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+class Shell:
+    """What every command shares: the configuration, the clock, the ledger's file."""
+
+    def __init__(self, config_path: Path | None, verbosity: int) -> None:
+        self._config_path = config_path
+        self._verbosity = verbosity
+
+    @cached_property
+    def config(self) -> "Config":
+        return self.read_config()
+
+    def read_config(self) -> "Config":
+        """The configuration as it is now; ``config`` is as it was at the start."""
+        from connector.config import load
+
+        user_folder = Path(click.get_app_dir("stripe-nrr"))
+        return load(self._config_path, os.environ, user_folder)
+
+    def log_to_stderr(self) -> None:
+        """For commands that do something worth following; reading ones say it all."""
+        import logging
+
+        levels = (logging.WARNING, logging.INFO, logging.DEBUG)
+        level = levels[min(self._verbosity, 2)]
+        logging.basicConfig(
+            stream=sys.stderr, level=level, format="%(levelname)s %(message)s"
+        )
+        for library in ("httpx", "httpcore", "stripe"):  # what they log is not ours
+            logging.getLogger(library).setLevel(logging.WARNING)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def moment(self, connection: sqlite3.Connection) -> datetime:
+        """Now; in the demo's ledger, the moment its account was recorded at."""
+        from connector.store.database import setting
+
+        frozen = setting(connection, "demo_now")
+        return self.now() if frozen is None else datetime.fromisoformat(frozen)
+
+    def ledger(self) -> sqlite3.Connection:
+        """The existing ledger; close it."""
+        from connector.store.database import open_database
+
+        return open_database(self.config.database)
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The existing ledger as it is now, whatever is committed meanwhile."""
+        from connector.store.database import snapshot
+
+        with closing(self.ledger()) as connection, snapshot(connection):
+            yield connection
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        "auto_envvar_prefix": None,
+    },
+)
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PATH",
+    help="The configuration. Default: ./config.toml, else the one in your user's "
+    "configuration folder, else all defaults.",
+)
+@click.option(
+    "-v", "--verbose", count=True, help="Log what happens to stderr; twice: each page."
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.pass_context
+def stripe_nrr(ctx: click.Context, config_path: Path | None, verbose: int) -> None:
+    """Net and gross revenue retention from your Stripe history, explained to the line.
+
+    `stripe-nrr demo` shows it on bundled data. On your own account: set STRIPE_API_KEY
+    to a restricted key that may only read, then `stripe-nrr sync` and `stripe-nrr
+    report`.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 findings, 75 another sync holds the
+    ledger (try later).
+    """
+    ctx.obj = Shell(config_path, verbose)
+
+
+def main() -> None:
+    """Run a command; say what failed and what to do about it, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that has no "–"
+    try:
+        code = stripe_nrr.main(prog_name="stripe-nrr", standalone_mode=False)
+    except ConnectorError as error:
+        code = _say(error.problem, error.fix, error.exit_code)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx is not None else "stripe-nrr"
+        code = _say(error.format_message(), f"see `{command} --help`", 2)
+    except click.ClickException as error:
+        code = _say(error.format_message(), "see `stripe-nrr --help`", 1)
+    except (click.Abort, KeyboardInterrupt):
+        code = _say("interrupted", "run it again: what was done is kept", 1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except sqlite3.Error as error:
+        fix = "check the disk and the file; what was committed is kept"
+        code = _say(f"the ledger cannot be used: {error}", fix, 1)
+    except OSError as error:
+        code = _say(str(error), "check the path and the disk", 1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(problem: str, fix: str, code: int) -> int:
+    click.echo(f"error: {problem}\n  fix: {fix}", err=True)
+    return code

@@ -1,0 +1,78 @@
+"""`stripe-nrr compare`: which policy explains another tool's MRR."""
+
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import click
+
+from connector.cli.app import Shell
+from connector.cli.options import DayParam, format_option
+from connector.cli.output import json_text, progress_shown, write
+from connector.render.compare import to_json, to_text
+from connector.reports.compare import compare_policies
+
+
+class AmountParam(click.ParamType[Decimal]):
+    name = "AMOUNT"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Decimal:
+        try:
+            amount = Decimal(str(value).replace(",", ""))
+        except InvalidOperation:
+            amount = Decimal("NaN")
+        if not amount.is_finite() or amount < 0:
+            self.fail(f"{value!r} is not an amount; write it as 47002.50", param, ctx)
+        return amount
+
+
+@click.command()
+@click.option(
+    "--mrr",
+    "amount",
+    type=AmountParam(),
+    required=True,
+    help="The other tool's MRR in whole units of the currency: 47002 is $47,002.00.",
+)
+@click.option(
+    "--on", "day", type=DayParam(), required=True, help="The day whose end it is of."
+)
+@click.option(
+    "--currency",
+    metavar="CODE",
+    help="The currency it is in. Default: the ledger's main one.",
+)
+@format_option
+@click.pass_obj
+def compare(
+    shell: Shell, amount: Decimal, day: date, currency: str | None, form: str
+) -> None:
+    """Find the policy that explains another tool's MRR.
+
+    Derives everybody's MRR on that day anew, under each other value of each switch
+    (discounts, past due, paused collection, usage, churn date, time zone) and each two of
+    them, and lists those that explain the gap. All in memory: the ledger stays as it is.
+    What is left of a gap after a matching policy is the other tool's rounding, or its data.
+
+    \b
+    Example:
+      stripe-nrr compare --mrr 47002 --on 2026-03-31 --currency usd
+    """  # noqa: D301
+    with (
+        shell.reading() as connection,
+        progress_shown(quiet=form == "json") as progress,
+    ):
+        compared = compare_policies(
+            connection,
+            shell.config,
+            shell.now(),
+            shell.moment(connection),
+            amount,
+            day,
+            currency,
+            lambda done, whole: progress("comparing", done, whole),
+        )
+    if form == "json":
+        write(json_text(to_json(compared)), None)
+    else:
+        write(to_text(compared, shell.config.locale), None)

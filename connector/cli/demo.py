@@ -1,0 +1,173 @@
+"""`stripe-nrr demo`: the whole job on the bundled account."""
+
+import sqlite3
+import tempfile
+import time
+from contextlib import closing
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from connector.cli.app import Shell
+from connector.cli.output import progress_shown, rendered
+from connector.cli.report import show_report
+from connector.config import Config, parse, rules_of
+from connector.core.dates import add_months, local_day
+from connector.core.errors import LedgerUnusable
+from connector.core.model import MovementKind
+from connector.pipeline.ingest import Ingest, customer_fields_of
+from connector.pipeline.job import bring_up_to_date
+from connector.pipeline.thread_pool import ThreadPool
+from connector.reports.report import ReportRequest, make_report
+from connector.store.database import open_database, put_setting, setting, transaction
+from connector.store.ledger import customers, queries
+from connector.store.ledger.queries import Wanted
+from connector.store.lock import exclusive_sync
+from connector.store.mirror import objects, sync_state
+
+MADE_BY = "# Made by `stripe-nrr demo --keep`."
+DEMO_CONFIG = f"""\
+{MADE_BY}
+database = "stripe-nrr.db"
+timezone = "{{timezone}}"
+"""
+
+
+@click.command()
+@click.option(
+    "--keep",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Keep the ledger and its config.toml there, to try other commands on them.",
+)
+@click.pass_obj
+def demo(shell: Shell, keep: Path | None) -> None:
+    """See it all on a bundled account: no key, no network, nothing left behind.
+
+    The bundled Stripe answers are paged by the real client into a ledger in a temporary
+    folder (or DIR), derived and reported, exactly as your own account would be.
+    """
+    shell.log_to_stderr()
+    with tempfile.TemporaryDirectory(prefix="stripe-nrr-demo-") as temporary:
+        folder = keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        _run_demo(folder)
+    _say_what_next(keep)
+
+
+def _run_demo(folder: Path) -> None:
+    from connector.stripe_api.client import StripeApi
+    from connector.stripe_api.rate_limit import Limiter
+    from connector.stripe_api.simulator import (
+        AccountTransport,
+        BundledAccount,
+        bundled_folder,
+    )
+
+    account = BundledAccount.load(bundled_folder())
+    assert account.now is not None
+    frozen_at = account.now
+    text = DEMO_CONFIG.format(timezone=account.timezone)
+    config_path = folder / "config.toml"
+    if config_path.exists() and MADE_BY not in config_path.read_text(encoding="utf-8"):
+        raise LedgerUnusable(
+            f"{config_path} is not the demo's", fix="give --keep an empty folder"
+        )
+    config = parse(text, {}, source=config_path)
+    began_s = time.monotonic()
+    now_us = int(frozen_at.timestamp() * 1_000_000)
+    with (
+        exclusive_sync(config.database),
+        closing(open_database(config.database, create=True)) as connection,
+        StripeApi(
+            "rk_test_demo",
+            transport=AccountTransport(account),
+            now_us=lambda: now_us,
+            limiter=Limiter.free(),
+        ) as api,
+        progress_shown() as progress,
+        ThreadPool[Any](1) as threads,
+    ):
+        _claim(connection, config.database, frozen_at)
+        ingest = Ingest(
+            connection=connection,
+            source=api,
+            threads=threads,
+            customer_fields=customer_fields_of(config),
+            now_us=api.stripe_us,
+            progress=progress,
+        )
+        derived = bring_up_to_date(ingest, rules_of(config), full=True)
+        assert not derived.failed, derived.failed
+        seen = ingest.met.seen
+        config_path.write_text(text, encoding="utf-8")
+        seconds = time.monotonic() - began_s
+        click.echo(
+            f"Synced {seen['subscriptions']:,} subscriptions and "
+            f"{seen['invoices']:,} invoices of a bundled Stripe account in "
+            f"{api.reads.requests} requests, and posted {derived.movements:,} movements, "
+            f"in {seconds:.1f} s."
+        )
+        asked = ReportRequest(last=_last_whole_month(frozen_at, config))
+        figures = make_report(connection, config, frozen_at, asked)
+        show_report(figures, config.locale, None)
+        _show_one(connection, config)
+
+
+def _claim(connection: sqlite3.Connection, path: Path, frozen_at: datetime) -> None:
+    """Mark the ledger as the demo's; refuse one that holds a real account."""
+    owner = setting(connection, "account")
+    if owner is None and sync_state.last_synced_us(connection) is not None:
+        raise LedgerUnusable(
+            f"{path} holds a real account", fix="give --keep an empty folder"
+        )
+    with transaction(connection):
+        put_setting(connection, "account", "demo")
+        put_setting(connection, "demo_now", frozen_at.isoformat())
+
+
+def _last_whole_month(moment: datetime, config: Config) -> date:
+    today = local_day(int(moment.timestamp()), config.zone)
+    return add_months(today, -1)
+
+
+def _show_one(connection: sqlite3.Connection, config: Config) -> None:
+    """One movement taken apart, to show that every figure can be."""
+    from connector.render.movements import movement_view
+
+    explained = [
+        movement
+        for movement in queries.movements(
+            connection, Wanted(kind=MovementKind.EXPANSION)
+        )
+        if any(
+            proof.kind == "invoice_line" for proof in movement.components[0].evidence
+        )
+    ]
+    if not explained:
+        return
+    example = explained[-1]
+    name = customers.labels(connection)[example.customer]
+    click.echo(f"\nEvery figure can be taken apart. The latest expansion, {name}:\n")
+    prices = objects.price_names(connection)
+    rendered(movement_view(example, prices, config.locale), None)
+
+
+def _say_what_next(keep: Path | None) -> None:
+    if keep is not None:
+        click.echo(
+            f"\nKept in {keep}. Try, for example:\n"
+            f"  stripe-nrr --config {keep}/config.toml movements --kind churn\n"
+            f"  stripe-nrr --config {keep}/config.toml report --window quarter\n"
+            f"  stripe-nrr --config {keep}/config.toml report --format html -o report.html"
+        )
+    click.echo(
+        "\nOn your own account (nothing is ever written to Stripe):\n"
+        "  1. In Stripe's Dashboard make a restricted key with read permissions for\n"
+        "     Customers, Products, Prices, Coupons, Subscriptions, Invoices, Invoice\n"
+        "     Items and Events.\n"
+        "  2. export STRIPE_API_KEY=rk_live_…\n"
+        "  3. stripe-nrr sync && stripe-nrr report"
+    )

@@ -1,0 +1,51 @@
+"""`stripe-nrr doctor`: gathers the facts, and tells what the doctor makes of them."""
+
+from collections.abc import Iterable
+
+import click
+
+from connector.cli.app import Shell
+from connector.cli.options import format_option
+from connector.cli.output import json_text, write
+from connector.pipeline.doctor import Check, examine
+from connector.pipeline.doctor_facts import gather
+
+
+@click.command()
+@click.option("--offline", is_flag=True, help="Leave out what only Stripe can tell.")
+@format_option
+@click.pass_context
+def doctor(ctx: click.Context, form: str, *, offline: bool) -> None:
+    """See whether all is in place for a sync, and what to do where it is not.
+
+    Looks at the configuration, the key and each permission it needs (a read of one
+    object a list), the clock, the API version, the account's time zone, the disk and
+    the ledger, which is read as a whole for SQLite's own checks. Changes nothing.
+
+    Each check ends in ok, in a hint (it works, but look at it) or in a FAULT, with what
+    to do about it. Exit 3 where there is a fault. No secret is shown.
+    """
+    shell: Shell = ctx.obj
+    shell.log_to_stderr()
+    checks = examine(gather(shell, offline=offline))
+    marks = [check.verdict.mark for check in checks]
+    faults, hints = marks.count("fault"), marks.count("hint")
+    if form == "json":
+        rows = [{"check": name, **verdict._asdict()} for name, verdict in checks]
+        figures = {"checks": rows, "faults": faults, "hints": hints}
+        write(json_text(figures), None)
+    else:
+        count = f"{len(checks)} checks; faults: {faults}, hints: {hints}."
+        write("\n".join([*_lines(checks), count]), None)
+    if faults:
+        ctx.exit(3)
+
+
+def _lines(checks: Iterable[Check]) -> Iterable[str]:
+    """A line a check, what to do below it, and that only once in a row."""
+    told = ""
+    for name, (mark, said, fix) in checks:
+        yield f"{'FAULT' if mark == 'fault' else mark:<6} {name}: {said}"
+        if fix and fix != told:
+            yield f"       → {fix}"
+        told = fix

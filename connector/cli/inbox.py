@@ -1,0 +1,98 @@
+"""`stripe-nrr inbox`: which webhook events wait, which have failed; try them again."""
+
+from contextlib import closing
+from datetime import UTC, datetime
+
+import click
+
+from connector.cli.app import Shell
+from connector.cli.options import format_option
+from connector.cli.output import json_text, write
+from connector.core.errors import NothingFound
+from connector.store import inbox as events
+from connector.store.database import transaction
+from connector.store.inbox import InboxDepth, TroubledEvent
+
+
+@click.group(invoke_without_command=True)
+@format_option
+@click.pass_context
+def inbox(ctx: click.Context, form: str) -> None:
+    """Show the webhook events that `serve` could not bring into the ledger, and why.
+
+    An event that fails is tried eight times within two hours and then set aside as dead;
+    nothing is lost, as the next sync sees the same change. Once the reason is gone,
+    `stripe-nrr inbox retry` has the running server try again. Exit code 3 where there
+    are dead events.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    shell: Shell = ctx.obj
+    with shell.reading() as connection:
+        depth = events.depth(connection)
+        troubled = events.troubled(connection)
+    if form == "json":
+        told = {
+            "waiting": depth.waiting,
+            "failing": depth.failing,
+            "dead": depth.dead,
+            "events": [_as_json(each) for each in troubled],
+        }
+        write(json_text(told), None)
+    else:
+        write(_as_text(depth, troubled), None)
+    if depth.dead:
+        ctx.exit(3)
+
+
+@inbox.command("retry")
+@click.argument("event_ids", metavar="[ID…]", nargs=-1)
+@click.pass_obj
+def retry(shell: Shell, event_ids: tuple[str, ...]) -> None:
+    """Have dead events tried again: all of them, or those with these ids (evt_…).
+
+    A running server takes them within a second; else they wait for the next one.
+    """
+    now_us = int(shell.now().timestamp() * 1_000_000)
+    with closing(shell.ledger()) as connection, transaction(connection):
+        chosen = events.retry(connection, now_us, event_ids)
+        unknown = [each for each in event_ids if each not in chosen]
+        if unknown:
+            raise NothingFound(
+                f"there is no dead event {unknown[0]!r} in the inbox",
+                fix="see `stripe-nrr inbox`; without ids, all dead events are tried again",
+            )
+    write(f"{len(chosen):,} events will be tried again.", None)
+
+
+def _at(moment_us: int) -> str:
+    moment = datetime.fromtimestamp(moment_us // 1_000_000, tz=UTC)
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _as_json(event: TroubledEvent) -> dict[str, object]:
+    return {
+        "event": event.event,
+        "type": event.type,
+        "state": event.state,
+        "names": [{"kind": kind, "id": key} for kind, key in event.names],
+        "tries": event.tries,
+        "received_at": _at(event.received_us),
+        "next_try_at": _at(event.due_us) if event.state == "waiting" else None,
+        "error": event.error,
+    }
+
+
+def _as_text(depth: InboxDepth, troubled: list[TroubledEvent]) -> str:
+    failing, dead = depth.failing, depth.dead
+    lines = [f"{depth.waiting:,} events wait, {failing:,} failing; {dead:,} are dead."]
+    for each in troubled:
+        names = ", ".join(key for _, key in each.names)
+        again = f"again at {_at(each.due_us)}" if each.state == "waiting" else "dead"
+        lines += [
+            f"{each.event}  {each.type}  {names}",
+            f"  {each.tries} tries, {again}: {each.error}",
+        ]
+    if dead:
+        lines.append("Once the reason is gone: stripe-nrr inbox retry")
+    return "\n".join(lines)

@@ -1,0 +1,170 @@
+"""The options that commands share, and how days, windows and ratios are written in."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, ClassVar
+
+import click
+
+from connector.config import Config
+from connector.core.dates import parse_day, parse_moment, parse_month
+from connector.core.errors import UsageFault
+from connector.core.windows import Window, WindowKind, windows
+from connector.reports.segments import METADATA, PLAIN
+
+
+def moment_asked(text: str | None, config: Config) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return parse_moment(text, config.zone).astimezone(UTC)
+    except ValueError:
+        raise UsageFault(
+            f"--as-of {text!r} is not a moment",
+            fix="write it as 2026-04-02T09:00:00Z, or as a day: 2026-04-02",
+        ) from None
+
+
+FORMATS = ("text", "json", "csv", "markdown")
+
+
+class MonthParam(click.ParamType[date]):
+    name = "YYYY-MM"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> date:
+        try:
+            return value if isinstance(value, date) else parse_month(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a month; write it as 2026-03", param, ctx)
+
+
+class DayParam(click.ParamType[date]):
+    name = "YYYY-MM-DD"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> date:
+        try:
+            return value if isinstance(value, date) else parse_day(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a day; write it as 2026-03-31", param, ctx)
+
+
+class ByParam(click.ParamType[str]):
+    """One of ``PLAIN``, or ``metadata:KEY`` with a key that the configuration keeps."""
+
+    name = "WHAT"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        kept = [f"{METADATA}{key}" for key in ctx.obj.config.metadata_keys]
+        if value not in (*PLAIN, *kept):
+            known = ", ".join((*PLAIN, *kept))
+            hint = "" if kept else " (keep a key as `metadata` under [customers])"
+            self.fail(f"{value!r} is none of {known}{hint}", param, ctx)
+        return str(value)
+
+
+by_option = click.option(
+    "--by",
+    type=ByParam(),
+    help=f"Figures for each {', '.join(PLAIN)}, or metadata:KEY.",
+)
+
+
+class DurationParam(click.ParamType[float]):
+    """Seconds, from 90s, 15m, 2h or 1d."""
+
+    name = "DURATION"
+    units_s: ClassVar[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        match = re.fullmatch(r"(\d{1,6})([smhd])", str(value))
+        if match is None or match[1].strip("0") == "":
+            self.fail(f"{value!r} is not a duration; write it as 15m", param, ctx)
+        return float(int(match[1]) * self.units_s[match[2]])
+
+
+class RatioParam(click.ParamType[Fraction]):
+    name = "RATIO"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Fraction:
+        try:
+            return value if isinstance(value, Fraction) else _ratio(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a ratio; write it as 1.07 or 107%", param, ctx)
+
+
+def _ratio(text: str) -> Fraction:
+    """1.07, 107%, 107 % or −3.5%; nothing beyond 1,000 %, where per cent are meant."""
+    written = re.fullmatch(r"([-−]?)(\d{1,6}(?:\.\d{1,6})?) ?(%?)", text.strip())
+    if written is None:
+        raise ValueError(text)
+    ratio = Fraction(written[2]) / (100 if written[3] else 1)
+    if ratio >= 10:
+        raise ValueError(text)
+    return -ratio if written[1] else ratio
+
+
+class WindowParam(click.ParamType[Window]):
+    name = "WINDOW"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Window:
+        try:
+            return value if isinstance(value, Window) else _window(value.strip())
+        except ValueError:
+            fault = f"{value!r} is not a window; write a month 2026-03, a quarter "
+            fault += "2026-Q1, a year 2026, or ..2026-03 for the twelve months to March"
+            self.fail(fault, param, ctx)
+
+
+def _window(text: str) -> Window:
+    for kind, shape, month in _WINDOWS:
+        found = re.fullmatch(shape, text)
+        if found is not None:
+            day = parse_month(month(found))
+            return windows(kind, day, day)[0]
+    raise ValueError(text)
+
+
+# How each kind of window is written, and the month that names it.
+_WINDOWS: Sequence[tuple[WindowKind, str, Callable[[re.Match[str]], str]]] = (
+    (WindowKind.MONTH, r"\d{4}-\d{2}", lambda found: found[0]),
+    (
+        WindowKind.QUARTER,
+        r"(\d{4})-[Qq]([1-4])",
+        lambda found: f"{found[1]}-{int(found[2]) * 3:02}",
+    ),
+    (WindowKind.YEAR, r"\d{4}", lambda found: f"{found[0]}-01"),
+    (WindowKind.TRAILING_12, r"\.\.(\d{4}-\d{2})", lambda found: found[1]),
+)
+
+
+out_option = click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write to FILE instead of the terminal; it is replaced as a whole.",
+)
+
+
+currency_option = click.option(
+    "--currency", metavar="CODE", help="Only this currency, such as usd."
+)
+
+
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def formats_option(*forms: str) -> Option:
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(forms),
+        default="text",
+        show_default=True,
+    )
+
+
+format_option = formats_option("text", "json")

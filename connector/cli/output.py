@@ -1,0 +1,111 @@
+"""How commands write results out, and show progress."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+QUIET_S = 10  # one line of progress at most so often where there is no terminal
+
+
+Progress = Callable[[str, int, int | None], None]
+
+
+def json_text(value: Any) -> str:
+    """Indented, and ASCII, which no terminal's code page spoils.
+
+    By msgspec, several times as fast, as long as it is ASCII by itself.
+    """
+    with suppress(UnicodeEncodeError):  # a path may be no text
+        text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+        if text.isascii():
+            return text
+    return json.dumps(value, indent=2)
+
+
+def write(text: str, output: Path | None = None) -> None:
+    """Print, or replace the file in one step, so that nobody reads half a report."""
+    if output is None:
+        click.echo(text, nl=not text.endswith("\n"))
+        return
+    draft = output.with_name(f".{output.name}.draft")
+    draft.write_text(text if text.endswith("\n") else f"{text}\n", encoding="utf-8")
+    draft.replace(output)
+
+
+def rendered(view: Any, output: Path | None) -> None:
+    """Print a rich renderable; into a file or a pipe as plain text."""
+    from connector.render.terminal import PIPE_WIDTH, console
+
+    if output is None:
+        out = console()
+        out.print(view, soft_wrap=not out.is_terminal)
+        return
+    plain = console(width=PIPE_WIDTH)
+    with plain.capture() as captured:
+        plain.print(view, soft_wrap=True)
+    write(captured.get(), output)
+
+
+@contextmanager
+def progress_shown(*, quiet: bool = False) -> Iterator[Progress]:
+    """Tell ``progress(what, done, all)``; ``all`` is a guess, None where nobody knows.
+
+    A bar a task on a terminal; elsewhere a line every ten seconds.
+    """
+    if quiet:
+        yield lambda _what, _done, _all: None
+    elif sys.stderr.isatty():
+        with _bars() as show:
+            yield show
+    else:
+        began_s = said_s = time.monotonic()
+
+        def tell(what: str, done: int, whole: int | None) -> None:
+            nonlocal said_s
+            now_s = time.monotonic()
+            if now_s - said_s >= QUIET_S:
+                said_s = now_s
+                of = f" of about {whole:,}" if whole else ""
+                click.echo(
+                    f"{what}: {done:,}{of} after {now_s - began_s:.0f} s", err=True
+                )
+
+        yield tell
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
+    from rich import progress as rich
+    from rich.console import Console
+    from rich.text import Text
+
+    class Rate(rich.ProgressColumn):
+        def render(self, task: rich.Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:,.0f}/s" if speed else "", style="dim")
+
+    with rich.Progress(
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        Rate(),
+        rich.TimeElapsedColumn(),
+        rich.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bars:
+        tasks: dict[str, rich.TaskID] = {}
+
+        def show(what: str, done: int, whole: int | None) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=whole)
+            bars.update(tasks[what], completed=done, total=whole)
+
+        yield show

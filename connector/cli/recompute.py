@@ -1,0 +1,74 @@
+"""`stripe-nrr recompute`: the ledger derived anew from what was fetched."""
+
+from contextlib import closing
+
+import click
+from msgspec.structs import asdict
+
+from connector.cli.app import Shell
+from connector.cli.options import format_option
+from connector.cli.output import json_text, progress_shown, write
+from connector.config import rules_of
+from connector.core.errors import NothingFound
+from connector.pipeline.policy_change import adopt
+from connector.pipeline.quarantine import failed_lines, underivable
+from connector.pipeline.recompute import recompute as derive
+from connector.store.database import put_setting, transaction
+from connector.store.ledger import rollups, unvalued
+from connector.store.mirror import dirty_customers
+
+
+@click.command()
+@click.option("--customer", metavar="ID", help="Only this customer.")
+@format_option
+@click.pass_obj
+def recompute(shell: Shell, customer: str | None, form: str) -> None:
+    """Derive the ledger anew from what was fetched, without asking Stripe.
+
+    For a changed [policy] or timezone (recorded as its own run, so that figures reported
+    before can still be read with --as-of), or to see that nothing changes. A customer
+    whose history breaks the derivation is named and stays as it was; all others are
+    derived, and the exit code is 1.
+    """
+    shell.log_to_stderr()
+    rules = rules_of(shell.config)
+    with closing(shell.ledger()) as connection:
+        changed = adopt(connection, rules)
+        is_policy = changed is not None and changed.startswith("policy")
+        if changed is not None:
+            click.echo(changed, err=True)
+        with transaction(connection):
+            if customer is None:
+                dirty_customers.mark_all(connection)
+                put_setting(connection, rollups.WHOLE, "")  # count them anew, too
+            elif not dirty_customers.mark_one(connection, customer):
+                raise NothingFound(
+                    f"nothing was ever fetched of customer {customer!r}",
+                    fix="give an id as Stripe shows it (cus_…), or run `stripe-nrr sync`",
+                )
+        with progress_shown(quiet=form == "json") as progress:
+            derived = derive(
+                connection,
+                rules,
+                cause="policy change" if is_policy else "manual",
+                now=shell.moment(connection),
+                progress=lambda done, whole: progress("deriving", done, whole),
+                workers=None,
+            )
+        refused = unvalued.known(connection)
+    figures = {
+        "customers": derived.customers,
+        "movements": derived.movements,
+        "retractions": derived.retractions,
+        "refused": [asdict(refusal) for refusal in refused],
+        "failed": dict(derived.failed),
+    }
+    text = (
+        f"{derived.customers:,} customers derived, {derived.movements:,} movements posted, "
+        f"{derived.retractions:,} retracted, {len(refused):,} objects not valued."
+    )
+    if derived.failed:
+        text = "\n".join([text, *failed_lines(derived.failed)])
+    write(json_text(figures) if form == "json" else text, None)
+    if (error := underivable(derived.failed)) is not None:
+        raise error

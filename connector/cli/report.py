@@ -1,0 +1,131 @@
+"""`stripe-nrr report`: windows asked for → figures → text, JSON, CSV, Markdown, HTML."""
+
+from datetime import date
+from pathlib import Path
+
+import click
+
+from connector.cli.app import Shell
+from connector.cli.options import (
+    FORMATS,
+    MonthParam,
+    by_option,
+    currency_option,
+    formats_option,
+    moment_asked,
+    out_option,
+)
+from connector.cli.output import json_text, rendered, write
+from connector.core.windows import WindowKind
+from connector.reports.model import Report
+from connector.reports.report import ReportRequest, make_report
+
+
+@click.command()
+@click.option(
+    "--window",
+    type=click.Choice([kind.value for kind in WindowKind]),
+    help="Only windows of this kind. Default: the trailing-12 headline, then months.",
+)
+@click.option("--from", "first", type=MonthParam(), help="The first month.")
+@click.option("--to", "last", type=MonthParam(), help="The last month, included.")
+@currency_option
+@click.option(
+    "--as-of",
+    metavar="TIMESTAMP",
+    help="Read the ledger as it was at this moment: 2026-04-02T09:00:00Z, local time "
+    "without an offset, or a day (its end).",
+)
+@by_option
+@click.option(
+    "--causes", is_flag=True, help="Why the opening customers pay more or less."
+)
+@click.option("--arr", is_flag=True, help="Amounts a year (ARR) instead of a month.")
+@formats_option(*FORMATS, "html")
+@out_option
+@click.pass_obj
+def report(
+    shell: Shell,
+    window: str | None,
+    first: date | None,
+    last: date | None,
+    currency: str | None,
+    as_of: str | None,
+    by: str | None,
+    form: str,
+    output: Path | None,
+    *,
+    causes: bool,
+    arr: bool,
+) -> None:
+    """NRR, GRR, CRR and the waterfall of MRR, from the ledger alone.
+
+    --from and --to are months, both included; a quarter or year is shown if any of its
+    months is, a trailing-12 window belongs to the month it ends with. Without them: the
+    twelve months up to the last sync. Contraction and churn are what they took away.
+
+    --by tells customers apart by what they had at a window's opening (or came with), so
+    that segments add up to the total; --causes tells how much of expansion and
+    contraction came from seats, plans, add-ons, prices, discounts and usage. Both show
+    the trailing twelve months, unless told another --window or --from.
+
+    HTML is one page with charts, cohorts, the largest movements and what is at risk: a
+    file that needs nothing else. Without --from it covers 24 months; with --by it can
+    show each segment by itself.
+
+    \b
+    Examples:
+      stripe-nrr report
+      stripe-nrr report --format html -o report.html
+      stripe-nrr report --window quarter --from 2025-01 --to 2026-03
+      stripe-nrr report --by plan --causes
+      stripe-nrr report --to 2026-03 --as-of 2026-04-02 --format csv -o march.csv
+    """  # noqa: D301
+    with shell.reading() as connection:
+        asked = ReportRequest(
+            kind=WindowKind(window) if window else None,
+            first=first,
+            last=last,
+            currency=currency,
+            as_of=moment_asked(as_of, shell.config),
+            by=by,
+            causes=causes,
+            arr=arr,
+            trend=form == "html",
+        )
+        if form == "html":
+            from connector.render.page.page import to_html
+            from connector.reports.page import make_page
+
+            page = make_page(connection, shell.config, shell.now(), asked)
+            write(to_html(page), output)
+            return
+        figures = make_report(connection, shell.config, shell.now(), asked)
+    locale = shell.config.locale
+    if form == "text":
+        show_report(figures, locale, output)
+    else:
+        write(_written(figures, form, locale), output)
+
+
+def _written(figures: Report, form: str, locale: str) -> str:
+    """As JSON, CSV or Markdown; each is loaded only where it is asked for."""
+    if form == "json":
+        from connector.render.report_json import to_json
+
+        return json_text(to_json(figures))
+    from connector.render import report_tables
+
+    if form == "csv":
+        return report_tables.to_csv(figures)
+    return report_tables.to_markdown(figures, locale)
+
+
+def show_report(figures: Report, locale: str, output: Path | None) -> None:
+    from connector.render.report_terminal import report_view
+    from connector.render.terminal import PIPE_WIDTH, console
+
+    width = console().width if output is None else PIPE_WIDTH
+    rendered(report_view(figures, locale, width), output)
+    if not figures.currencies:
+        click.echo("There is no recurring revenue in this ledger.")

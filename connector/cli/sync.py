@@ -1,0 +1,173 @@
+"""`stripe-nrr sync`: Stripe's history into the ledger, once or again and again."""
+
+import logging
+import random
+import signal
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import click
+
+from connector.cli.app import Shell
+from connector.cli.connect import connected
+from connector.cli.options import DurationParam, format_option
+from connector.cli.output import progress_shown, write
+from connector.core.errors import ConnectorError, Stopped, Underivable
+from connector.pipeline.job import SyncJob, pause_s
+from connector.pipeline.quarantine import failed_lines, underivable
+from connector.pipeline.status import SyncSummary, as_json
+
+log = logging.getLogger(__name__)
+
+GRANTED = 10_000  # reads in 30 days that everybody has; more come with each sale
+
+
+@click.command()
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Read every list again, not only the events; an unfinished reading goes on.",
+)
+@click.option(
+    "--every",
+    "every_s",
+    type=DurationParam(),
+    metavar="DURATION",
+    help="Stay, and sync again and again, for example every 15m. SIGTERM ends it.",
+)
+@format_option
+@click.option("-q", "--quiet", is_flag=True, help="No progress, only the summary.")
+@click.pass_obj
+def sync(
+    shell: Shell, every_s: float | None, form: str, *, full: bool, quiet: bool
+) -> None:
+    """Copy the Stripe account's history and bring the ledger up to date.
+
+    The first run reads customers, prices, coupons, subscriptions, invoices, pending
+    invoice items and the last 30 days' events, 100 a request, and never writes to
+    Stripe. Later runs read the events since then and fetch what they name; with --full,
+    or after more than 29 days, everything is read again. Stopped at any point, the next
+    run goes on from there. Needs STRIPE_API_KEY (or STRIPE_API_KEY_FILE): a restricted
+    key with read permissions is enough; `stripe-nrr doctor` checks it.
+
+    What cannot be valued is named in the summary and left out of the figures. A customer
+    whose history breaks the derivation is named and stays as it was; all others are
+    brought up to date, and the exit code is 1. Exit 75: another sync holds the ledger, or
+    this one was asked to stop.
+    """
+    shell.log_to_stderr()
+    stop = threading.Event()
+    with (
+        _stopped_by_signals(stop),
+        connected(shell.config, stop.wait, stop.is_set) as api,
+    ):
+        job = SyncJob(
+            shell.config,
+            api,
+            stop.is_set,
+            shell.now,
+            progress=partial(progress_shown, quiet=quiet),
+            announce=partial(click.echo, err=True),
+        )
+        if every_s is None:
+            _run(job, form, full=full)
+            return
+        failures = 0
+        while not stop.is_set():
+            failures = 0 if _survives(job, form, full=full) else failures + 1
+            full = full and failures > 0
+            stop.wait(pause_s(every_s, failures, random.random()))  # noqa: S311
+
+
+def _run(job: SyncJob, form: str, *, full: bool) -> None:
+    """One sync: what it did is printed, then who was left behind raised."""
+    done = job.run(full=full)
+    write(summary_text(done) if form == "text" else as_json(done).decode())
+    left = underivable(done.failed)
+    if left is not None:
+        raise left
+
+
+def _survives(job: SyncJob, form: str, *, full: bool) -> bool:
+    """Sync; say what failed, and whether nothing did."""
+    try:
+        _run(job, form, full=full)
+    except Stopped:
+        return True
+    except Underivable as error:
+        _failed(error.problem, error.fix)
+        return True  # for all others: nobody waits for a longer pause
+    except ConnectorError as error:
+        return _failed(error.problem, error.fix)
+    except (sqlite3.Error, OSError) as error:
+        return _failed(str(error), "check the disk and the ledger's file")
+    except Exception as error:
+        log.exception("sync.unforeseen")
+        said = f"{type(error).__name__}: {error}"
+        return _failed(said, "report this with the lines above; sync goes on")
+    return True
+
+
+def _failed(problem: str, fix: str) -> bool:
+    at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    click.echo(f"{at} error: {problem}\n  fix: {fix}", err=True)
+    return False
+
+
+@contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """SIGTERM and the first Ctrl-C ask to stop; a second Ctrl-C does not ask."""
+
+    def ask(number: int, _frame: Any) -> None:
+        stop.set()
+        signal.signal(number, signal.default_int_handler)
+
+    before = {it: signal.signal(it, ask) for it in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
+
+
+def summary_text(done: SyncSummary) -> str:
+    """What a sync did, in a few lines."""
+    seen = ", ".join(f"{n:,} {kind}" for kind, n in done.seen.items() if n)
+    moved = f"{done.movements:,} movements posted, {done.retractions:,} retracted"
+    cost = (
+        f"{done.requests:,} requests ({done.retries:,} tried again, {done.limited:,} "
+        f"refused as too fast) in {done.seconds:,} s"
+    )
+    month = (
+        f"{done.requests_in_30_days:,} of the {GRANTED:,} or more that Stripe grants"
+    )
+    lines = [
+        f"Seen: {seen or 'nothing new'}.",
+        f"Ledger: {done.customers:,} customers changed, {moved}.",
+        f"Cost: {cost}; in 30 days {month}.",
+    ]
+    if done.resumed:
+        lines.insert(0, "Went on where the last sync had stopped.")
+    if done.why:
+        lines.insert(0, f"Everything was read again: {done.why}.")
+    if unreadable := done.unreadable_events:
+        names = ", ".join(unreadable[:5])
+        lines.append(
+            f"Could not read {len(unreadable)} events of another API version: {names}."
+        )
+    if done.refused:
+        lines.append(
+            f"Not valued, and missing from every figure ({len(done.refused)}):"
+        )
+        lines += [
+            f"  {r.object_id} of {r.customer}: {r.field} is {r.value}"
+            for r in done.refused
+        ]
+    if done.failed:
+        lines += failed_lines(done.failed)
+    return "\n".join(lines)

@@ -1,0 +1,146 @@
+"""Everything this package raises on purpose.
+
+    ConnectorError           catch this one at the edge
+      ConfigError            config.toml or the environment is wrong; names every fault
+      StripeRefused          Stripe understood the request and said no
+      StripeUnavailable      Stripe did not answer, after every retry
+      UnknownStripeShape     Stripe sent something that stripe_api.objects cannot read
+      LedgerUnusable         the ledger file cannot be opened, read or written
+      LedgerConflict         a movement is offered where another one already stands
+      LedgerBusy             another sync holds the ledger: try again later
+      Stopped                the process was asked to end, and did
+      RulesDiffer            another process derives this ledger under other rules
+      Underivable            some customers' histories break the derivation, others not
+      CannotListen           an address to serve on is taken, or not this machine's
+      NothingFound           what was asked for is not in the ledger
+      MissingExtra           an optional library is needed and not installed
+      NotOverYet             a month cannot be closed before its end is known
+      UsageFault             the options of a command contradict each other
+
+    Unvalued                 one object cannot be valued yet; caught by the timeline,
+                             which goes on without it and names it in the summary
+
+Each ``ConnectorError`` says what is wrong and, in ``fix``, what to do next. A
+programmer's mistake is an ``assert``, never one of these.
+"""
+
+from collections.abc import Sequence
+
+
+class ConnectorError(Exception):
+    """A failure the operator can act on. ``exit_code`` is the process's."""
+
+    exit_code = 1
+
+    def __init__(self, problem: str, *, fix: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.fix = fix
+
+
+class ConfigError(ConnectorError):
+    """The configuration cannot be used. ``faults`` lists all that is wrong with it."""
+
+    def __init__(
+        self,
+        faults: Sequence[str],
+        *,
+        source: str = "config.toml",
+        fix: str | None = None,
+    ) -> None:
+        explained = f"correct {source}"
+        if source.endswith(".toml"):
+            explained += "; config.example.toml explains every key"
+        super().__init__("; ".join(faults), fix=fix or explained)
+        self.faults = list(faults)
+
+
+class StripeRefused(ConnectorError):
+    """Stripe said no; asking again would not help.
+
+    ``status`` is the HTTP status, ``code`` Stripe's own error code or None.
+    """
+
+    def __init__(
+        self, problem: str, *, fix: str, status: int, code: str | None = None
+    ) -> None:
+        super().__init__(problem, fix=fix)
+        self.status = status
+        self.code = code
+
+
+class StripeUnavailable(ConnectorError):
+    """No usable answer after every retry: network, rate limit or Stripe itself."""
+
+
+class UnknownStripeShape(ConnectorError):
+    """An answer of Stripe's does not have the shape of the pinned API version."""
+
+
+class LedgerUnusable(ConnectorError):
+    """The ledger file is missing, foreign, newer than this program, or read-only."""
+
+
+class LedgerConflict(ConnectorError):
+    """A movement is offered on a day where another one is already live."""
+
+
+class LedgerBusy(ConnectorError):
+    """Another process holds the ledger for a sync."""
+
+    exit_code = 75
+
+
+class Stopped(ConnectorError):
+    """A signal asked the process to end before it was done."""
+
+    exit_code = 75
+
+    def __init__(self) -> None:
+        super().__init__(
+            "asked to stop before everything was done",
+            fix="run it again: what was done is kept",
+        )
+
+
+class RulesDiffer(ConnectorError):
+    """The rules in force are not ours: deriving would mix two policies in one ledger."""
+
+
+class Underivable(ConnectorError):
+    """Customers whose history nobody foresaw were set aside; all others are derived."""
+
+
+class CannotListen(ConnectorError):
+    """An address of [serve] is somebody else's."""
+
+
+class NothingFound(ConnectorError):
+    """The customer, currency or period asked for is not in the ledger."""
+
+
+class MissingExtra(ConnectorError):
+    """What was asked for needs a library that only an extra installs."""
+
+
+class NotOverYet(ConnectorError):
+    """The ledger has not seen the end of the month that is to be closed."""
+
+
+class Unvalued(Exception):
+    """An object whose MRR cannot be derived; never counted as 0 in silence.
+
+    ``object_id``, ``field`` and ``value`` name what stands in the way.
+    """
+
+    def __init__(self, object_id: str, field: str, value: object) -> None:
+        super().__init__(f"{object_id}: {field} is {value!r}")
+        self.object_id = object_id
+        self.field = field
+        self.value = value
+
+
+class UsageFault(ConnectorError):
+    """The options contradict each other."""
+
+    exit_code = 2

@@ -1,0 +1,310 @@
+"""The nouns of the field. Read this file first.
+
+    Policy           what counts as recurring revenue; each switch is a setting
+    Step             from an instant on, one subscription item is worth this much a month
+      Terms          a tariff, a quantity, the discounts on it
+        Tariff       how a quantity becomes an amount for one billing interval
+        Off          one discount as it applies to one item
+      Evidence       the Stripe object that shows it
+    Movement         one change of one customer's MRR on one local day, in one currency
+      Component      the part of it that one item and one cause explain
+    Window           a half-open range of days
+      Waterfall      opening, what moved, closing: of everybody
+      Retention      what the opening customers still pay: NRR, GRR, CRR
+      Renewals       how many of the terms that ended went on
+    Part             what one cause changed for a customer on a day
+    Plan             what a customer mainly pays for, from a day on
+    Term             a stretch that a subscription was agreed for has ended
+    Refusal          an object that could not be valued, by name
+
+All are frozen: a stage returns new values and never edits those it was given. Money is
+``*_minor``: whole minor units (cents, yen), or ``Fraction`` and ``Decimal`` of them where
+the name stands for a price or an intermediate result. ``*_s`` is an instant in unix
+seconds, ``day`` a date in the reporting zone.
+"""
+
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+from typing import NamedTuple
+
+from msgspec import Struct
+
+
+class MovementKind(StrEnum):
+    """How a customer's MRR changed over a day (README: The definitions)."""
+
+    NEW = "new"
+    REACTIVATION = "reactivation"
+    EXPANSION = "expansion"
+    CONTRACTION = "contraction"
+    CHURN = "churn"
+
+
+class Cause(StrEnum):
+    """Why one item's part of it changed."""
+
+    PLAN = "plan"  # another price
+    QUANTITY = "quantity"  # seats
+    ADD_ON = "add_on"  # an item or subscription added beside a paying one
+    REMOVAL = "removal"
+    PRICE = "price"  # the same price object, a new amount
+    DISCOUNT = "discount"
+    USAGE = "usage"
+    START = "start"
+    END = "end"
+
+
+class Tier(Struct, frozen=True, kw_only=True):
+    """``up_to`` None is the last tier; amounts are in fractions of minor units."""
+
+    up_to: int | None
+    unit_amount_minor: Decimal
+    flat_amount_minor: Decimal
+
+
+class Tariff(Struct, frozen=True, kw_only=True):
+    """How a quantity becomes an amount for one billing interval.
+
+    Exactly one of ``unit_amount_minor`` and ``tiers`` is given. ``divide_by`` packages
+    the quantity first, rounding as ``rounds_up`` says.
+    """
+
+    price: str
+    currency: str
+    interval: str  # day, week, month or year
+    interval_count: int
+    unit_amount_minor: Decimal | None = None
+    tiers: tuple[Tier, ...] = ()
+    tiers_are_volume: bool = False
+    divide_by: int = 1
+    rounds_up: bool = False
+    metered: bool = False
+    unit_label: str = ""
+
+
+class ItemDiscount(Struct, frozen=True, kw_only=True):
+    """One discount on one item: a percentage, or the item's share of an amount.
+
+    ``amount_minor`` is for one billing interval of the item.
+    """
+
+    discount: str
+    percent: Decimal | None = None
+    amount_minor: Fraction = Fraction(0)
+
+
+class ItemPricing(Struct, frozen=True, kw_only=True):
+    """What one item costs. Discounts apply in order; the amount never falls below 0.
+
+    ``inclusive_tax`` is the rate hidden in a tax-inclusive price (19 % is 0.19).
+    """
+
+    tariff: Tariff
+    quantity: Decimal
+    offs: tuple[ItemDiscount, ...] = ()
+    inclusive_tax: Fraction = Fraction(0)
+
+
+class Evidence(NamedTuple):
+    """A Stripe object that shows a change, and the instant it shows it for.
+
+    ``kind`` is invoice_line, invoice, invoice_item, subscription, discount, event, or
+    ``observed``: only a later look at the subscription shows it. ``said`` is what the
+    object says, in a few words without anybody's name.
+    """
+
+    kind: str
+    id: str
+    at_s: int
+    said: str = ""
+
+
+class MrrStep(Struct, frozen=True, kw_only=True):
+    """From ``at_s`` on, an item is worth ``mrr_minor`` a month, until its next step.
+
+    ``terms`` is None where the item is not there or does not count (trial, unpaid,
+    ended).
+    """
+
+    at_s: int
+    subscription: str
+    item: str
+    currency: str
+    terms: ItemPricing | None
+    mrr_minor: int
+    evidence: tuple[Evidence, ...]
+
+
+class Component(Struct, frozen=True, kw_only=True):
+    """The part of a movement that one item and one cause explain. Never zero.
+
+    ``before`` and ``after`` are the arithmetic of the item's MRR on either side, empty
+    where it was worth nothing.
+    """
+
+    cause: Cause
+    amount_minor: int
+    subscription: str
+    item: str
+    price: str
+    before: str
+    after: str
+    evidence: tuple[Evidence, ...]
+
+
+class Movement(Struct, frozen=True, kw_only=True):
+    """One change of one customer's MRR on one day. Never zero.
+
+    ``amount_minor`` is signed: churn and contraction are negative.
+    """
+
+    customer: str
+    currency: str
+    day: date
+    kind: MovementKind
+    amount_minor: int
+    before_minor: int
+    after_minor: int
+    components: tuple[Component, ...]
+
+    def __post_init__(self) -> None:
+        loses = self.kind in (MovementKind.CHURN, MovementKind.CONTRACTION)
+        assert self.amount_minor < 0 if loses else self.amount_minor > 0, self
+        assert self.before_minor + self.amount_minor == self.after_minor, self
+        assert sum(c.amount_minor for c in self.components) == self.amount_minor, self
+
+
+class Flow(NamedTuple):
+    """A live movement as the figures need it; ``customer`` is the ledger's key."""
+
+    customer: int
+    day: date
+    kind: MovementKind
+    amount_minor: int
+
+
+class CauseAmount(NamedTuple):
+    """What one cause changed for one customer on a day; signed."""
+
+    customer: int
+    day: date
+    cause: Cause
+    amount_minor: int
+
+
+class MainPrice(NamedTuple):
+    """From ``day`` on, most of a customer's MRR in ``currency`` is for ``price``.
+
+    ``price`` "" pays nothing. ``interval`` is ``month``, ``year``, ``3 months``.
+    """
+
+    day: date
+    currency: str
+    price: str
+    interval: str
+
+
+class ContractTerm(NamedTuple):
+    """On ``day`` a subscription's paid period ended, or was cut short by its end.
+
+    ``customer`` is the ledger's key. ``before_minor`` is its MRR just before, above 0;
+    ``after_minor`` at the day's end, 0 where it was not renewed.
+    """
+
+    day: date
+    currency: str
+    customer: int
+    subscription: str
+    before_minor: int
+    after_minor: int
+
+
+class Renewals(Struct, frozen=True, kw_only=True):
+    """Of the ``ended`` subscriptions with a term that ended, ``renewed`` went on.
+
+    Each counts once, by its last term in the window; ``*_minor`` is their MRR before.
+    """
+
+    ended: int
+    renewed: int
+    ended_minor: int
+    renewed_minor: int
+
+
+class Waterfall(Struct, frozen=True, kw_only=True):
+    """What moved everybody's MRR in a window. Every part is a magnitude, 0 or more."""
+
+    opening_minor: int
+    new_minor: int
+    reactivation_minor: int
+    expansion_minor: int
+    contraction_minor: int
+    churn_minor: int
+    fx_minor: int
+    closing_minor: int
+
+
+class Retention(Struct, frozen=True, kw_only=True):
+    """What the customers of a window's opening pay at its closing.
+
+    ``kept`` of ``customers`` still pay. ``closing_minor`` is what these pay, without
+    anybody who came later.
+    """
+
+    customers: int
+    kept: int
+    opening_minor: int
+    expansion_minor: int
+    contraction_minor: int
+    churn_minor: int
+    closing_minor: int
+
+    @property
+    def nrr(self) -> Fraction | None:
+        """None where nobody paid at the opening: the ratio has no value."""
+        return self.of_opening(self.closing_minor)
+
+    @property
+    def grr(self) -> Fraction | None:
+        kept_minor = self.opening_minor - self.contraction_minor - self.churn_minor
+        return self.of_opening(kept_minor)
+
+    @property
+    def crr(self) -> Fraction | None:
+        return Fraction(self.kept, self.customers) if self.customers else None
+
+    def of_opening(self, amount_minor: int) -> Fraction | None:
+        """An amount as a share of the opening MRR; None where there was none."""
+        if self.opening_minor == 0:
+            return None
+        return Fraction(amount_minor, self.opening_minor)
+
+
+class Refusal(Struct, frozen=True, kw_only=True, order=True):
+    """``object_id``'s ``field`` is ``value``, which cannot be valued."""
+
+    customer: str
+    object_id: str
+    field: str
+    value: str
+
+
+def classify(
+    before_minor: int, after_minor: int, *, has_paid: bool
+) -> MovementKind | None:
+    """Name the change over a day, or None where there is none."""
+    assert before_minor >= 0
+    assert after_minor >= 0
+    if after_minor == before_minor:
+        return None
+    if before_minor == 0:
+        return MovementKind.REACTIVATION if has_paid else MovementKind.NEW
+    if after_minor == 0:
+        return MovementKind.CHURN
+    return (
+        MovementKind.EXPANSION
+        if after_minor > before_minor
+        else MovementKind.CONTRACTION
+    )

@@ -1,0 +1,157 @@
+"""Published figures to compare NRR, GRR and CRR with: data from a file, never constants.
+
+The file is TOML: ``[[band]]`` with ``metric``, an optional ``from`` (in) and ``to`` (out)
+as ratios, ``says``, ``source``, ``year``; and ``[[typical]]`` with ``metric``, ``who``,
+``low`` and ``high`` (the same for a median). Every one names its source and year.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+
+from connector.core.errors import ConfigError
+from connector.core.money import format_ratio
+
+METRICS = ("nrr", "grr", "crr")
+
+
+class Band(NamedTuple):
+    """``low`` is in, ``high`` out; None has no end. ``says`` is the verdict in words."""
+
+    metric: str
+    low: Fraction | None
+    high: Fraction | None
+    says: str
+    source: str
+    year: int
+
+    def holds(self, ratio: Fraction) -> bool:
+        above = self.low is None or self.low <= ratio
+        return above and (self.high is None or ratio < self.high)
+
+
+class Typical(NamedTuple):
+    """What ``who`` reach: from ``low`` to ``high``, or the median where they are one."""
+
+    metric: str
+    who: str
+    low: Fraction
+    high: Fraction
+    source: str
+    year: int
+
+
+class Benchmarks(NamedTuple):
+    bands: Sequence[Band]
+    typical: Sequence[Typical]
+
+
+class Assessment(Struct, frozen=True, kw_only=True):
+    """One metric beside what is published: ``band`` None where no band holds it."""
+
+    metric: str
+    ratio: Fraction
+    band: Band | None
+    typical: tuple[Typical, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The verdict, then the medians; ranges of some companies are left to JSON."""
+        text = f"{self.metric.upper()} {format_ratio(self.ratio)}"
+        if self.band is not None:
+            text += f": {self.band.says} ({self.band.source}, {self.band.year})"
+        others = [_words(each) for each in self.typical if each.low == each.high]
+        return f"{'; '.join([text, *others])}."
+
+
+def _words(typical: Typical) -> str:
+    exact = (typical.low * 100).denominator == 1
+    median = format_ratio(typical.low, 0 if exact else 1)
+    return f"{typical.who} {median} ({typical.source}, {typical.year})"
+
+
+def assess(
+    ratios: Mapping[str, Fraction | None], published: Benchmarks
+) -> tuple[Assessment, ...]:
+    """NRR, GRR and CRR, those that have a value and something to compare with."""
+    found = []
+    for metric in METRICS:
+        ratio = ratios.get(metric)
+        if ratio is None:
+            continue
+        bands = [b for b in published.bands if b.metric == metric and b.holds(ratio)]
+        typical = tuple(t for t in published.typical if t.metric == metric)
+        if bands or typical:
+            band = bands[0] if bands else None
+            found.append(
+                Assessment(metric=metric, ratio=ratio, band=band, typical=typical)
+            )
+    return tuple(found)
+
+
+def parse_benchmarks(text: str, source: str) -> Benchmarks:
+    """Read a file of benchmarks; ``ConfigError`` names every entry that is wrong."""
+    try:
+        tables = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        fault = f"{source} is not TOML: {error}"
+        raise ConfigError([fault], fix=_fix(source)) from error
+    faults = [f"{name} is neither band nor typical" for name in _unknown(tables)]
+    bands = _each(tables, "band", _band, faults)
+    typical = _each(tables, "typical", _typical, faults)
+    if faults:
+        named = [f"{source}: {fault}" for fault in faults]
+        raise ConfigError(named, fix=_fix(source))
+    return Benchmarks(bands, typical)
+
+
+def _fix(source: str) -> str:
+    return f"correct {source}; the package's own benchmarks.toml shows how it reads"
+
+
+def _unknown(tables: Mapping[str, Any]) -> list[str]:
+    return sorted(tables.keys() - {"band", "typical"})
+
+
+def _each(
+    tables: Mapping[str, Any], name: str, read: Any, faults: list[str]
+) -> list[Any]:
+    entries = tables.get(name, [])
+    found = []
+    for number, entry in enumerate(entries if isinstance(entries, list) else [{}], 1):
+        try:
+            found.append(read(entry))
+        except KeyError as error:
+            faults.append(f"{name} {number} has no {error.args[0]}")
+        except (TypeError, ValueError, InvalidOperation) as error:
+            faults.append(f"{name} {number} cannot be read: {error}")
+    return found
+
+
+def _band(entry: Mapping[str, Any]) -> Band:
+    low, high = (_ratio(entry[k]) if k in entry else None for k in ("from", "to"))
+    return Band(_metric(entry), low, high, str(entry["says"]), *_origin(entry))
+
+
+def _typical(entry: Mapping[str, Any]) -> Typical:
+    metric, low, high = _metric(entry), _ratio(entry["low"]), _ratio(entry["high"])
+    return Typical(metric, str(entry["who"]), low, high, *_origin(entry))
+
+
+def _metric(entry: Mapping[str, Any]) -> str:
+    metric = str(entry["metric"])
+    if metric not in METRICS:
+        raise ValueError(f"metric {metric!r} is none of {', '.join(METRICS)}")
+    return metric
+
+
+def _origin(entry: Mapping[str, Any]) -> tuple[str, int]:
+    return str(entry["source"]), int(entry["year"])
+
+
+def _ratio(value: Any) -> Fraction:
+    return Fraction(Decimal(value))

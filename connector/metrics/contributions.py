@@ -1,0 +1,52 @@
+"""A window's NRR or GRR taken apart: what each opening customer added or took.
+
+Comes in: a currency's flows and a window. Goes out: who moved the ratio, largest first;
+their amounts add up exactly to the ratio's numerator less its denominator.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+from connector.core.model import Flow, MovementKind, classify
+from connector.core.windows import Window
+from connector.metrics.retention import balances
+
+
+class Ratio(StrEnum):
+    NRR = "nrr"
+    GRR = "grr"
+
+
+class Contribution(NamedTuple):
+    """``amount_minor`` is signed and never 0; for GRR it is never above 0.
+
+    ``customer`` is the ledger's key; ``kind`` is the net change over the window.
+    """
+
+    customer: int
+    opening_minor: int
+    closing_minor: int
+    amount_minor: int
+    kind: MovementKind
+
+
+def contributions(
+    flows: Iterable[Flow], window: Window, ratio: Ratio
+) -> list[Contribution]:
+    """Every customer of the opening who moved the ratio, the largest amount first.
+
+    Σ amounts = Σe − Σs for NRR and Σ min(s, e) − Σs for GRR.
+    """
+    opening, closing = balances(flows, [window.start, window.end])
+    found = []
+    for customer, start_minor in opening.items():
+        end_minor = closing.get(customer, 0)
+        kind = classify(start_minor, end_minor, has_paid=True)
+        counted_minor = end_minor if ratio is Ratio.NRR else min(start_minor, end_minor)
+        amount_minor = counted_minor - start_minor
+        if kind is not None and amount_minor:
+            found.append(
+                Contribution(customer, start_minor, end_minor, amount_minor, kind)
+            )
+    return sorted(found, key=lambda each: (-abs(each.amount_minor), each.customer))

@@ -1,0 +1,333 @@
+"""The other published formulas over the same window, each with its source.
+
+Comes in: a currency's flows and a window. Goes out: what each formula in print would
+call the window's retention. Nothing here feeds a report.
+
+Comes in: the ground of a window. Goes out: what each formula says of it, how far that is
+from the reported ratio, what it does otherwise, and who prints it.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from enum import StrEnum
+from fractions import Fraction
+from math import prod
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from connector.core.model import Flow, Retention, Waterfall
+from connector.core.money import major
+from connector.core.windows import Window, WindowKind, windows
+from connector.metrics.retention import balances, measure
+
+
+class WindowInputs(Struct, frozen=True, kw_only=True):
+    """What the formulas are worked out from: one window of one currency.
+
+    ``months`` are the window's months. ``fallen_minor`` adds up every step down of the
+    opening customers. ``won`` began to pay inside the window, and did not at its opening;
+    ``churned`` of these and the opening's pay nothing at the closing.
+    """
+
+    currency: str
+    kept: Retention
+    moved: Waterfall
+    months: tuple[Retention, ...]
+    fallen_minor: int
+    won: int
+    churned: int
+    paying_at_close: int
+
+
+def window_inputs(currency: str, flows: Sequence[Flow], window: Window) -> WindowInputs:
+    """Read one window; ``flows`` are the currency's, by day."""
+    last_day = window.end - timedelta(days=1)
+    within = windows(WindowKind.MONTH, window.start, last_day)
+    whole, *months = measure(flows, [window, *within])
+    opening, closing = balances(flows, [window.start, window.end])
+    inside = [flow for flow in flows if window.start <= flow.day < window.end]
+    won = {flow.customer for flow in inside} - opening.keys()
+    fallen = [-f.amount_minor for f in inside if f.customer in opening]
+    return WindowInputs(
+        currency=currency,
+        kept=whole.retention,
+        moved=whole.waterfall,
+        months=tuple(month.retention for month in months),
+        fallen_minor=sum(amount for amount in fallen if amount > 0),
+        won=len(won),
+        churned=len((opening.keys() | won) - closing.keys()),
+        paying_at_close=len(closing),
+    )
+
+
+def start_mrr(on: WindowInputs) -> Fraction | None:
+    """Σe ÷ Σs of the opening customers: the formula of every report (README)."""
+    return on.kept.nrr
+
+
+def end_mrr(on: WindowInputs) -> Fraction | None:
+    """(Closing of the base + expansion − churn) ÷ opening.
+
+    Printed by Stripe's article on net revenue retention: 97,000 + 2,000 − 3,000 over
+    100,000 is called 96 %, where the movements say 97 %.
+    """
+    kept = on.kept
+    return kept.of_opening(kept.closing_minor + kept.expansion_minor - kept.churn_minor)
+
+
+def unbracketed(on: WindowInputs) -> Fraction | None:
+    """Start + expansion − churn − downgrades ÷ start: the division binds first.
+
+    Printed without brackets wherever the formula is set on one line. In whole units of
+    the currency, as a spreadsheet has them.
+    """
+    kept = on.kept
+    taken = kept.of_opening(kept.contraction_minor)
+    if taken is None:
+        return None
+    rest_minor = kept.opening_minor + kept.expansion_minor - kept.churn_minor
+    return Fraction(major(rest_minor, on.currency)) - taken
+
+
+def all_movements(on: WindowInputs) -> Fraction | None:
+    """(Opening + expansion − contraction − churn) ÷ opening, of everybody's movements.
+
+    Source: Baremetrics' changelog, "Net Revenue Retention": 100 % − (churned −
+    expansion) ÷ MRR 30 days ago, both summed over the window whoever they are of.
+    """
+    moved = on.moved
+    lost_minor = moved.contraction_minor + moved.churn_minor
+    return on.kept.of_opening(moved.opening_minor + moved.expansion_minor - lost_minor)
+
+
+def compounded(on: WindowInputs) -> Fraction | None:
+    """The product of the window's monthly NRRs, each of another base.
+
+    None where a month has no opening. Printed by tools that chain monthly figures.
+    """
+    monthly = _monthly(on)
+    return None if monthly is None else chained(monthly)
+
+
+def chained(monthly: Sequence[Fraction]) -> Fraction:
+    return prod(monthly, start=Fraction(1))
+
+
+def annualised_points(on: WindowInputs) -> Fraction | None:
+    """100 % plus each month's points, added up as if they were of one base.
+
+    Printed as "monthly churn × 12"; what five per cent a month really leaves of a year
+    is 54.0 %, not 40 %.
+    """
+    monthly = _monthly(on)
+    return None if monthly is None else added_up(monthly)
+
+
+def added_up(monthly: Sequence[Fraction]) -> Fraction:
+    return 1 + sum((ratio - 1 for ratio in monthly), Fraction(0))
+
+
+def _monthly(on: WindowInputs) -> list[Fraction] | None:
+    """Each month's NRR; None where one of them has none."""
+    found = [month.nrr for month in on.months if month.nrr is not None]
+    return found if len(found) == len(on.months) else None
+
+
+def start_grr(on: WindowInputs) -> Fraction | None:
+    """Σ min(s, e) ÷ Σs of the opening customers: the formula of every report (README)."""
+    return on.kept.grr
+
+
+def gross_flows(on: WindowInputs) -> Fraction | None:
+    """(Opening − every step down of the opening customers) ÷ opening.
+
+    Source: Baremetrics' changelog, "Improved Revenue Churn Calculation": $500 → $1,379 →
+    cancelled was 275.8 % churn, a GRR of −175.8 %.
+    """
+    return on.kept.of_opening(on.kept.opening_minor - on.fallen_minor)
+
+
+def totals_min(on: WindowInputs) -> Fraction | None:
+    """Min(Σs, Σe) ÷ Σs: the totals' minimum, not each customer's.
+
+    Source: Chargebee's documentation, "Recurring Revenue", the example of gross revenue
+    retention.
+    """
+    kept = on.kept
+    return kept.of_opening(min(kept.opening_minor, kept.closing_minor))
+
+
+def uncapped_gross(on: WindowInputs) -> Fraction | None:
+    """Σe ÷ Σs, called gross: growth was not taken out.
+
+    Printed wherever "revenue retained from existing customers" is read as all of it.
+    """
+    return on.kept.nrr
+
+
+def start_crr(on: WindowInputs) -> Fraction | None:
+    """Opening customers who still pay ÷ opening customers: of every report (README)."""
+    return on.kept.crr
+
+
+def crr_by_counts(on: WindowInputs) -> Fraction | None:
+    """(Customers at the end − customers won) ÷ customers at the start.
+
+    The formula of most glossaries, ((E − N) ÷ S) × 100.
+    """
+    if not on.kept.customers:
+        return None
+    return Fraction(on.paying_at_close - on.won, on.kept.customers)
+
+
+def start_logo_churn(on: WindowInputs) -> Fraction | None:
+    """1 − CRR."""
+    return None if on.kept.crr is None else 1 - on.kept.crr
+
+
+def logo_churn_stripe(on: WindowInputs) -> Fraction | None:
+    """Customers who churned ÷ (customers at the opening + customers won).
+
+    Source: Stripe's documentation, "Billing metric definitions", subscriber churn rate.
+    """
+    known = on.kept.customers + on.won
+    return Fraction(on.churned, known) if known else None
+
+
+CLOSE = Fraction(2, 1000)  # 0.2 points: rounding, and no other formula
+
+
+class FormulaMetric(StrEnum):
+    NRR = "NRR"
+    GRR = "GRR"
+    CRR = "CRR"
+    LOGO_CHURN = "logo churn"
+
+
+class Formula(NamedTuple):
+    """A formula: ``why`` says what it does otherwise, ``printed`` where it stands."""
+
+    name: str
+    metric: FormulaMetric
+    formula: Callable[[WindowInputs], Fraction | None]
+    why: str = ""
+    printed: str = "this program's reports"
+
+
+# The start-MRR formula comes first of each metric; the others are measured against it.
+FORMULAS: Sequence[Formula] = (
+    Formula("start_mrr", FormulaMetric.NRR, start_mrr),
+    Formula(
+        "end_mrr",
+        FormulaMetric.NRR,
+        end_mrr,
+        "adds expansion and takes churn from a closing MRR that already holds both",
+        "Stripe's article on net revenue retention",
+    ),
+    Formula(
+        "unbracketed",
+        FormulaMetric.NRR,
+        unbracketed,
+        "divides only the downgrades by the opening: a sum of money, not a ratio",
+        "articles that set the formula on one line, without brackets",
+    ),
+    Formula(
+        "all_movements",
+        FormulaMetric.NRR,
+        all_movements,
+        "counts the expansion of customers won inside the window too, and their losses",
+        "Baremetrics' changelog, Net Revenue Retention",
+    ),
+    Formula(
+        "compounded",
+        FormulaMetric.NRR,
+        compounded,
+        "multiplies the monthly NRRs, so customers won inside count from their second "
+        "month",
+        "tools that chain their monthly figures",
+    ),
+    Formula(
+        "annualised_points",
+        FormulaMetric.NRR,
+        annualised_points,
+        "adds up the months' points, as if each were of the opening's base",
+        "reports that say monthly churn × 12",
+    ),
+    Formula("start_mrr", FormulaMetric.GRR, start_grr),
+    Formula(
+        "gross_flows",
+        FormulaMetric.GRR,
+        gross_flows,
+        "takes off every step down, also of what was only won inside the window; NRR "
+        "comes out equal, GRR can fall below 0",
+        "Baremetrics until its Improved Revenue Churn Calculation (changelog)",
+    ),
+    Formula(
+        "totals_min",
+        FormulaMetric.GRR,
+        totals_min,
+        "compares totals, so one customer's growth hides another one's churn",
+        "Chargebee's documentation, Recurring Revenue",
+    ),
+    Formula(
+        "uncapped_gross",
+        FormulaMetric.GRR,
+        uncapped_gross,
+        "leaves the growth in: it is the NRR under another name",
+        "articles that call all that the base still pays its gross retention",
+    ),
+    Formula("start_customers", FormulaMetric.CRR, start_crr),
+    Formula(
+        "crr_by_counts",
+        FormulaMetric.CRR,
+        crr_by_counts,
+        "takes a customer won and lost inside the window off twice",
+        "most glossaries: ((E − N) ÷ S) × 100",
+    ),
+    Formula("start_customers", FormulaMetric.LOGO_CHURN, start_logo_churn),
+    Formula(
+        "logo_churn_stripe",
+        FormulaMetric.LOGO_CHURN,
+        logo_churn_stripe,
+        "divides by the customers won inside the window too",
+        "Stripe's documentation, Billing metric definitions",
+    ),
+)
+
+
+class FormulaResult(NamedTuple):
+    """What a formula says of a window, and how far that is from the reported ratio.
+
+    ``points`` are percentage points; None where either ratio has no value.
+    """
+
+    variant: Formula
+    ratio: Fraction | None
+    points: Fraction | None
+
+    @property
+    def is_ours(self) -> bool:
+        return not self.variant.why
+
+
+def side_by_side(on: WindowInputs) -> list[FormulaResult]:
+    """Every formula over one window, in the order of ``VARIANTS``."""
+    told: list[FormulaResult] = []
+    ours: dict[FormulaMetric, Fraction | None] = {}
+    for variant in FORMULAS:
+        ratio = variant.formula(on)
+        base = ours.setdefault(variant.metric, ratio)
+        has_both = ratio is not None and base is not None
+        points = (ratio - base) * 100 if has_both else None  # type: ignore[operator]
+        told.append(FormulaResult(variant, ratio, points))
+    return told
+
+
+def near(told: Sequence[FormulaResult], other: Fraction) -> list[FormulaResult]:
+    """The formulas that come within 0.2 points of a number somebody else gave."""
+    return [
+        each
+        for each in told
+        if each.ratio is not None and abs(each.ratio - other) <= CLOSE
+    ]

@@ -1,0 +1,186 @@
+"""The invariants of the ledger, as a list of small functions → findings.
+
+Comes in: the live movements by day, and figures measured from them. An empty list of
+findings is what every ledger should give.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
+from fractions import Fraction
+from itertools import groupby
+from typing import NamedTuple
+
+from connector.core.model import Flow, Movement, Refusal, classify
+from connector.core.windows import Window, WindowKind, windows
+from connector.metrics.retention import Measured, is_same, measure
+
+
+class Finding(NamedTuple):
+    """``rule`` is broken by ``subject``: ``what`` is the case."""
+
+    rule: str
+    subject: str
+    what: str
+
+
+def by_customer(
+    movements: Sequence[Movement],
+) -> Iterator[tuple[tuple[str, str], list[Movement]]]:
+    """Each customer's movements in one currency, oldest first."""
+
+    def grain(movement: Movement) -> tuple[str, str]:
+        return movement.customer, movement.currency
+
+    ordered = sorted(movements, key=lambda m: (*grain(m), m.day))
+    for key, group in groupby(ordered, key=grain):
+        yield key, list(group)
+
+
+def each_goes_on_where_the_last_stopped(
+    movements: Sequence[Movement],
+) -> Iterator[Finding]:
+    """A customer's movements add up to its MRR on every day."""
+    for (customer, currency), own in by_customer(movements):
+        balance_minor = 0
+        for movement in own:
+            if movement.before_minor != balance_minor:
+                yield Finding(
+                    "movements add up",
+                    f"{customer} {movement.day} {currency}",
+                    f"starts from {movement.before_minor}, but the movements before "
+                    f"it add up to {balance_minor}",
+                )
+            balance_minor = movement.after_minor
+
+
+def each_has_the_right_kind(movements: Sequence[Movement]) -> Iterator[Finding]:
+    """Only the first movement is new; the others are named by before and after."""
+    for (customer, currency), own in by_customer(movements):
+        for position, movement in enumerate(own):
+            right = classify(
+                movement.before_minor, movement.after_minor, has_paid=position > 0
+            )
+            if movement.kind is not right:
+                yield Finding(
+                    "kinds",
+                    f"{customer} {movement.day} {currency}",
+                    f"is booked as {movement.kind}, but is {right}",
+                )
+
+
+def each_is_explained(movements: Sequence[Movement]) -> Iterator[Finding]:
+    """Components add up to their movement, and each names its evidence."""
+    for movement in movements:
+        subject = f"{movement.customer} {movement.day} {movement.currency}"
+        explained_minor = sum(part.amount_minor for part in movement.components)
+        if explained_minor != movement.amount_minor:
+            what = (
+                f"components add up to {explained_minor}, not {movement.amount_minor}"
+            )
+            yield Finding("components add up", subject, what)
+        if not all(part.evidence for part in movement.components):
+            yield Finding("evidence", subject, "a component names no evidence")
+
+
+MOVEMENT_CHECKS: Sequence[Callable[[Sequence[Movement]], Iterator[Finding]]] = (
+    each_goes_on_where_the_last_stopped,
+    each_has_the_right_kind,
+    each_is_explained,
+)
+
+
+def waterfall_closes(currency: str, measured: Measured) -> Iterator[Finding]:
+    """Opening + new + reactivation + expansion − contraction − churn = closing."""
+    flow = measured.waterfall
+    gained = flow.new_minor + flow.reactivation_minor + flow.expansion_minor
+    lost = flow.contraction_minor + flow.churn_minor
+    reached = flow.opening_minor + gained - lost + flow.fx_minor
+    if reached != flow.closing_minor:
+        what = f"adds up to {reached}, but closes at {flow.closing_minor}"
+        yield Finding("waterfall", _named(currency, measured), what)
+
+
+def ratios_are_in_order(currency: str, measured: Measured) -> Iterator[Finding]:
+    """0 ≤ GRR ≤ min(1, NRR), and no ratio where nobody paid at the opening."""
+    kept = measured.retention
+    if kept.nrr is None or kept.grr is None:
+        if kept.opening_minor:
+            yield Finding(
+                "ratios", _named(currency, measured), "no ratio of an opening"
+            )
+    elif not 0 <= kept.grr <= min(kept.nrr, Fraction(1)):
+        what = f"GRR {kept.grr}, NRR {kept.nrr}"
+        yield Finding("ratios", _named(currency, measured), what)
+
+
+def opening_is_the_customers(currency: str, measured: Measured) -> Iterator[Finding]:
+    """The waterfall's opening is what its customers paid."""
+    everybody = measured.waterfall.opening_minor
+    customers = measured.retention.opening_minor
+    if everybody != customers:
+        what = f"the waterfall opens at {everybody}, its customers at {customers}"
+        yield Finding("opening", _named(currency, measured), what)
+
+
+WINDOW_CHECKS: Sequence[Callable[[str, Measured], Iterator[Finding]]] = (
+    waterfall_closes,
+    ratios_are_in_order,
+    opening_is_the_customers,
+)
+
+
+def _named(currency: str, measured: Measured) -> str:
+    window = measured.window
+    return f"{currency} {window.kind} {window.start} to {window.end}"
+
+
+def sums_are_kept(
+    currency: str, counted: Sequence[Measured], kept: Sequence[Measured]
+) -> list[Finding]:
+    """What reports read is what the movements and terms add up to."""
+    return [
+        Finding(
+            "sums", _named(currency, now), "is kept otherwise: recompute the ledger"
+        )
+        for now, then in zip(counted, kept, strict=True)
+        if now != then
+    ]
+
+
+def refusal_findings(refusals: Sequence[Refusal]) -> list[Finding]:
+    """What could not be valued is missing from every figure."""
+    return [
+        Finding("not valued", f"{r.customer} {r.object_id}", f"{r.field} is {r.value}")
+        for r in refusals
+    ]
+
+
+def every_window(flows: Sequence[Flow], today: date) -> list[Window]:
+    """The standard windows of all kinds, from the first movement to today."""
+    first = min((flow.day for flow in flows), default=today)
+    return [w for kind in WindowKind for w in windows(kind, first, today)]
+
+
+def restated_findings(
+    closed: Iterable[tuple[str, Measured, Measured]],
+) -> list[Finding]:
+    """The ledger as of a closing gives what was reported; each: currency, was, is."""
+    return [
+        Finding(
+            "as reported", _named(currency, was), "is another one as of its closing"
+        )
+        for currency, was, now in closed
+        if not is_same(was, now)
+    ]
+
+
+def run_checks(
+    movements: Sequence[Movement], flows: dict[str, list[Flow]], today: date
+) -> list[Finding]:
+    """Every check over the whole ledger; ``flows`` are each currency's, by day."""
+    findings = [f for check in MOVEMENT_CHECKS for f in check(movements)]
+    for currency, moved in flows.items():
+        for measured in measure(moved, every_window(moved, today)):
+            for check in WINDOW_CHECKS:
+                findings += check(currency, measured)
+    return findings

@@ -1,0 +1,247 @@
+"""The standard windows' figures as sums, kept as what changes from window to window.
+
+A window's figures are sums over customers, so those of some customers can be taken out
+and put back when their movements change. Kept are only differences between neighbouring
+windows of a kind: after the last movement nothing changes, so every later window is known
+too, and a ledger needs some rows a month, however many customers it has.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from functools import lru_cache
+from itertools import accumulate
+from operator import add, sub
+from typing import NamedTuple
+
+from connector.core.dates import add_months, month_start
+from connector.core.model import ContractTerm, Flow, Renewals, Retention, Waterfall
+from connector.core.windows import Window, WindowKind, windows
+from connector.metrics.retention import Measured, measure
+
+# One window's figures as plain numbers, in this order.
+FIGURES = (
+    *("opening_minor", "new_minor", "reactivation_minor", "expansion_minor"),
+    *("contraction_minor", "churn_minor", "closing_minor", "paying"),
+    *("base_customers", "base_kept", "base_expansion_minor"),
+    *("base_contraction_minor", "base_churn_minor"),
+    *("terms_ended", "terms_renewed", "terms_ended_minor", "terms_renewed_minor"),
+)
+Figures = tuple[int, ...]
+NOTHING: Figures = (0,) * len(FIGURES)
+
+# The longest time after a movement in which a window still changes because of it.
+REACH_MONTHS = 13
+
+
+class CustomerBooks(NamedTuple):
+    """All movements and terms of a customer, or of several, in whatever currency."""
+
+    flows: tuple[tuple[str, Flow], ...] = ()  # each with its currency
+    terms: tuple[ContractTerm, ...] = ()
+
+
+class RollupDelta(NamedTuple):
+    """By how much a window's figures differ from those of the window before it."""
+
+    window: Window
+    figures: Figures
+
+
+def differences(
+    before: Iterable[CustomerBooks], after: Iterable[CustomerBooks]
+) -> dict[str, list[RollupDelta]]:
+    """By currency, what customers change in the kept sums who were this and are that.
+
+    Only windows in which something changes; before the first day on which the two differ
+    there are none.
+    """
+    was, now = _by_currency(before), _by_currency(after)
+    found = {}
+    for currency in sorted(was.keys() | now.keys()):
+        sides = _unlike(was.get(currency, NO_BOOKS), now.get(currency, NO_BOOKS))
+        span = _span(*sides)
+        if span is None:
+            continue
+        sums: dict[Window, Figures] = {}
+        for books, step in zip(sides, (sub, add), strict=True):
+            for window, figures in _changes(books, *span):
+                so_far = sums.get(window, NOTHING)
+                sums[window] = tuple(map(step, so_far, figures))
+        found[currency] = [RollupDelta(*each) for each in sums.items() if any(each[1])]
+    return found
+
+
+class _Books(NamedTuple):
+    """What is booked in one currency, each in order of days."""
+
+    flows: Sequence[Flow] = ()
+    terms: Sequence[ContractTerm] = ()
+
+    @property
+    def days(self) -> list[date]:
+        return sorted([*(f.day for f in self.flows), *(t.day for t in self.terms)])
+
+
+def _by_currency(accounts: Iterable[CustomerBooks]) -> dict[str, _Books]:
+    flows: dict[str, list[Flow]] = {}
+    terms: dict[str, list[ContractTerm]] = {}
+    for account in accounts:
+        for currency, flow in account.flows:
+            flows.setdefault(currency, []).append(flow)
+        for term in account.terms:
+            terms.setdefault(term.currency, []).append(term)
+    for own in flows.values():
+        own.sort(key=lambda flow: flow.day)
+    return {
+        currency: _Books(flows.get(currency, []), sorted(terms.get(currency, [])))
+        for currency in flows.keys() | terms.keys()
+    }
+
+
+NO_BOOKS = _Books()
+
+
+def _unlike(was: _Books, now: _Books) -> tuple[_Books, _Books]:
+    """Without flows, or terms, that are the same on both sides: they cancel out."""
+    if was.flows == now.flows:
+        was, now = was._replace(flows=()), now._replace(flows=())
+    if was.terms == now.terms:
+        was, now = was._replace(terms=()), now._replace(terms=())
+    return was, now
+
+
+def _span(was: _Books, now: _Books) -> tuple[date, date] | None:
+    """The first month in which the two differ, and the last for which that matters.
+
+    None where they do not differ.
+    """
+    unlike = [flow.day for flow in set(was.flows) ^ set(now.flows)]
+    unlike += [term.day for term in set(was.terms) ^ set(now.terms)]
+    if not unlike:
+        return None
+    last = max(books.days[-1] for books in (was, now) if books.days)
+    return month_start(min(unlike)), add_months(last, REACH_MONTHS)
+
+
+def _changes(books: _Books, first: date, last: date) -> Iterator[RollupDelta]:
+    """Every standard window from ``first`` to ``last`` at which the figures change.
+
+    The first window of a kind is told against nothing.
+    """
+    days = set(books.days)
+    wanted = [
+        w for kind in WindowKind for w in _windows(kind, first, last).moved_by(days)
+    ]
+    before = dict.fromkeys(WindowKind, NOTHING)
+    for measured in measure(books.flows, wanted, terms=books.terms):
+        kind, now = measured.window.kind, flat(measured)
+        if now != before[kind]:
+            yield RollupDelta(measured.window, tuple(map(sub, now, before[kind])))
+        before[kind] = now
+
+
+class _Windows(NamedTuple):
+    """All of a kind in some time, in order."""
+
+    windows: Sequence[Window]
+    starts: Sequence[date]
+    ends: Sequence[date]
+
+    def moved_by(self, days: Iterable[date]) -> list[Window]:
+        """The first, and each whose figures can differ from those of the one before.
+
+        That is where a day comes in at the window's end, or has gone at its start.
+        """
+        places = {0}
+        for day in days:
+            places |= {bisect_right(self.starts, day), bisect_right(self.ends, day)}
+        places.discard(len(self.windows))
+        return [self.windows[place] for place in sorted(places)]
+
+
+@lru_cache(maxsize=256)  # a ledger has few months, and every customer asks for some
+def _windows(kind: WindowKind, first: date, last: date) -> _Windows:
+    found = windows(kind, first, last)
+    return _Windows(found, [w.start for w in found], [w.end for w in found])
+
+
+def figures_of(
+    changes: Iterable[RollupDelta], wanted: Sequence[Window]
+) -> list[Measured]:
+    """The figures of the windows wanted, from all changes up to them, by start."""
+    reached: dict[WindowKind, list[RollupDelta]] = {}
+    for change in changes:
+        reached.setdefault(change.window.kind, []).append(change)
+    sums = {kind: _summed(own) for kind, own in reached.items()}
+    return [
+        _measured(window, _at(sums.get(window.kind, []), window)) for window in wanted
+    ]
+
+
+def _summed(changes: Iterable[RollupDelta]) -> list[RollupDelta]:
+    def reach(before: RollupDelta, change: RollupDelta) -> RollupDelta:
+        return RollupDelta(
+            change.window, tuple(map(add, before.figures, change.figures))
+        )
+
+    return list(accumulate(changes, reach))
+
+
+def _at(sums: Sequence[RollupDelta], window: Window) -> Figures:
+    figures = NOTHING
+    for each in sums:
+        if each.window.start > window.start:
+            break
+        figures = each.figures
+    return figures
+
+
+def flat(measured: Measured) -> Figures:
+    """A window's figures as numbers, in the order of ``FIGURES``; terms must be known."""
+    flow, base, terms = measured.waterfall, measured.retention, measured.renewals
+    assert terms is not None, "measure with the terms"
+    return (
+        *(flow.opening_minor, flow.new_minor, flow.reactivation_minor),
+        *(flow.expansion_minor, flow.contraction_minor, flow.churn_minor),
+        *(flow.closing_minor, measured.paying),
+        *(base.customers, base.kept, base.expansion_minor),
+        *(base.contraction_minor, base.churn_minor),
+        *(terms.ended, terms.renewed, terms.ended_minor, terms.renewed_minor),
+    )
+
+
+def _measured(window: Window, figures: Figures) -> Measured:
+    told: Mapping[str, int] = dict(zip(FIGURES, figures, strict=True))
+    opening_minor = told["opening_minor"]
+    grown_minor = told["base_expansion_minor"]
+    lost_minor = told["base_contraction_minor"] + told["base_churn_minor"]
+    return Measured(
+        window,
+        Waterfall(
+            opening_minor=opening_minor,
+            new_minor=told["new_minor"],
+            reactivation_minor=told["reactivation_minor"],
+            expansion_minor=told["expansion_minor"],
+            contraction_minor=told["contraction_minor"],
+            churn_minor=told["churn_minor"],
+            fx_minor=0,
+            closing_minor=told["closing_minor"],
+        ),
+        Retention(
+            customers=told["base_customers"],
+            kept=told["base_kept"],
+            opening_minor=opening_minor,
+            expansion_minor=grown_minor,
+            contraction_minor=told["base_contraction_minor"],
+            churn_minor=told["base_churn_minor"],
+            closing_minor=opening_minor + grown_minor - lost_minor,
+        ),
+        told["paying"],
+        Renewals(
+            ended=told["terms_ended"],
+            renewed=told["terms_renewed"],
+            ended_minor=told["terms_ended_minor"],
+            renewed_minor=told["terms_renewed_minor"],
+        ),
+    )

@@ -1,0 +1,284 @@
+"""Invoice lines and pending invoice items, read as charges on subscription items.
+
+A charge is evidence of what an item was at ``start_s``; its amount is never turned into
+MRR. Regular lines of drafts are left out (they can still be edited); their prorations
+stay, being the pending items of a moment ago. Manual items are not recurring. Lines of
+void and uncollectible invoices stay: nothing may have been owed, but the subscription was
+what they say.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from operator import attrgetter
+
+import msgspec
+
+from connector.core.dates import utc_day
+from connector.core.errors import Unvalued
+from connector.core.model import Evidence
+from connector.core.money import format_minor
+from connector.mrr.history import History
+from connector.mrr.pricing import interval_minor, is_whole_period, tariff
+from connector.stripe_api.objects import (
+    Invoice,
+    InvoiceItem,
+    InvoiceLine,
+    ItemParent,
+    Price,
+    Pricing,
+    ProrationDetails,
+    ref,
+)
+
+
+class LineItem(msgspec.Struct, frozen=True, gc=False):
+    """One amount for one subscription item and period.
+
+    ``credit`` takes back what was billed before; it shows the item as it was just before
+    ``start_s``. ``is_regular``: a line for a whole period in advance, neither a proration
+    nor a credit. ``known_s`` is when Stripe wrote it down. ``discounts`` are the ids that
+    reduced it. ``unit_amount_minor`` is None on prorations.
+
+    There is one for every line, hence a struct: it is read twice as fast as a tuple with
+    names, costs the garbage collector nothing, and is made ten times as fast where its
+    fields are given in their order.
+    """
+
+    kind: str
+    id: str
+    invoice: str
+    known_s: int
+    subscription: str
+    item: str
+    price: str
+    quantity: Decimal
+    unit_amount_minor: Decimal | None
+    amount_minor: int
+    currency: str
+    start_s: int
+    end_s: int
+    proration: bool
+    credit: bool
+    is_regular: bool
+    discounts: tuple[str, ...] = ()
+    discounted_minor: int = 0
+    inclusive_tax: Fraction | None = None
+    status: str = ""  # its invoice's
+    reductions: tuple[tuple[str, int], ...] = ()  # each discount's own part
+
+    def evidence(self) -> tuple[Evidence, ...]:
+        """The line and its invoice, or the pending item."""
+        own = Evidence(self.kind, self.id, self.start_s, self._said())
+        if not self.invoice:
+            return (own,)
+        return (own, Evidence("invoice", self.invoice, self.known_s))
+
+    def _said(self) -> str:
+        start, end = utc_day(self.start_s), utc_day(self.end_s)
+        amount = format_minor(self.amount_minor, self.currency)
+        nature = (
+            "credit" if self.credit else "proration" if self.proration else "period"
+        )
+        quantity = f"{self.quantity.normalize():f}"
+        return f"{nature} {start} to {end}: {quantity} × {self.price}, {amount}"
+
+
+def line_items(history: History) -> dict[str, list[LineItem]]:
+    """Each subscription's charges, ordered by the start of their period."""
+    by_subscription: dict[str, list[LineItem]] = {}
+    for charge in _all(history):
+        by_subscription.setdefault(charge.subscription, []).append(charge)
+    for found in by_subscription.values():
+        found.sort(key=attrgetter("start_s", "known_s"))
+    return by_subscription
+
+
+def _all(history: History) -> Iterator[LineItem]:
+    prices = history.catalogue.prices
+    for invoice in history.invoices:
+        lines = invoice.lines.data
+        found = [c for line in lines if (c := _of_line(invoice, line)) is not None]
+        if invoice.status == "draft":
+            found = [charge for charge in found if not charge.is_regular]
+        yield from _tiers_joined(found, prices)
+    waiting = [_of_pending(item) for item in history.pending]
+    pending = [charge for charge in waiting if charge is not None]
+    yield from _tiers_joined(pending, prices)
+
+
+def _tiers_joined(
+    charges: Sequence[LineItem], prices: Mapping[str, Price]
+) -> Iterable[LineItem]:
+    """One charge for an item's period, where each tier has a line of its own.
+
+    Only together do the lines say how many units were billed.
+    """
+    if len(charges) < 2:
+        return charges
+    has_line_each = len({charge.item for charge in charges}) == len(charges)
+    if has_line_each and all(charge.is_regular for charge in charges):
+        return charges  # as in nearly every invoice
+    return _by_period(charges, prices)
+
+
+def _by_period(
+    charges: Iterable[LineItem], prices: Mapping[str, Price]
+) -> Iterator[LineItem]:
+    whole: dict[tuple[object, ...], list[LineItem]] = {}
+    for charge in charges:
+        price = prices.get(charge.price)
+        is_tiered = price is not None and price.billing_scheme == "tiered"
+        if not charge.is_regular and not is_tiered:
+            yield charge
+            continue
+        period = (charge.start_s, charge.end_s)
+        nature = (charge.proration, charge.credit)
+        key = (charge.item, charge.price, *period, *nature)
+        whole.setdefault(key, []).append(charge)
+    for lines in whole.values():
+        yield _joined(lines, prices.get(lines[0].price)) if lines[1:] else lines[0]
+
+
+def _joined(lines: list[LineItem], price: Price | None) -> LineItem:
+    amount_minor = sum(line.amount_minor for line in lines)
+    return msgspec.structs.replace(
+        lines[0],
+        quantity=_units(lines, amount_minor, price),
+        unit_amount_minor=None,
+        amount_minor=amount_minor,
+        discounts=tuple(dict.fromkeys(d for line in lines for d in line.discounts)),
+        discounted_minor=sum(line.discounted_minor for line in lines),
+    )
+
+
+def _units(lines: list[LineItem], amount_minor: int, price: Price | None) -> Decimal:
+    """How many units the lines bill, without those of a flat fee's line.
+
+    That is the sum of quantities that costs what the lines do; all of them, where none
+    does, and in a shortened period, whose amounts fit nothing but by chance.
+    """
+    total = sum((line.quantity for line in lines), Decimal(0))
+    first = lines[0]
+    if price is None or not amount_minor or not first.is_regular:
+        return total
+    if not is_whole_period(price, first.start_s, first.end_s):
+        return total
+    try:
+        rate = tariff(price, first.currency)
+    except Unvalued:
+        return total
+    sums = {Decimal(0)}
+    for line in lines:
+        sums |= {reached + line.quantity for reached in sums}
+    fitting = [
+        q for q in sums if abs(interval_minor(rate, q) - amount_minor) <= len(lines)
+    ]
+    return total if total in fitting else max(fitting, default=total)
+
+
+def _of_line(invoice: Invoice, line: InvoiceLine) -> LineItem | None:
+    parent = line.parent.subscription_item_details if line.parent else None
+    if parent is None:
+        return None
+    proration = parent.proration
+    credit = _takes_back(line.amount, parent.proration_details)
+    reductions = _reductions(line) if line.discount_amounts else ()
+    return LineItem(
+        "invoice_line",
+        line.id,
+        invoice.id,
+        invoice.created,
+        ref(parent.subscription) or _subscription_of(invoice),
+        ref(parent.subscription_item),
+        _price_of(line.pricing),
+        _quantity(line),
+        _unit_amount(line.pricing),
+        line.amount,
+        line.currency or invoice.currency,
+        line.period.start,
+        line.period.end,
+        proration,
+        credit,
+        not proration and not credit,
+        _named(line, reductions) if reductions or line.discounts else (),
+        sum(minor for _, minor in reductions) if reductions else 0,
+        _inclusive_tax(line) if line.taxes else None,
+        invoice.status or "",
+        reductions,
+    )
+
+
+def _reductions(line: InvoiceLine) -> tuple[tuple[str, int], ...]:
+    return tuple((ref(a.discount), a.amount) for a in line.discount_amounts or ())
+
+
+def _named(
+    line: InvoiceLine, reductions: tuple[tuple[str, int], ...]
+) -> tuple[str, ...]:
+    """The discounts that the line names, each once."""
+    named = [discount for discount, minor in reductions if minor]
+    named += [ref(each) for each in line.discounts or ()]
+    return tuple(dict.fromkeys(named))
+
+
+def _of_pending(item: InvoiceItem) -> LineItem | None:
+    parent = item.parent.subscription_details if item.parent else None
+    is_recurring = parent is not None and parent.subscription_item and item.proration
+    if parent is None or not is_recurring or item.invoice is not None:
+        return None
+    credit = _takes_back(item.amount, item.proration_details)
+    return LineItem(
+        kind="invoice_item",
+        id=item.id,
+        invoice="",
+        known_s=item.date,
+        subscription=ref(parent.subscription),
+        item=ref(parent.subscription_item),
+        price=_price_of(item.pricing),
+        quantity=_quantity(item),
+        unit_amount_minor=None,
+        amount_minor=item.amount,
+        currency=item.currency,
+        start_s=item.period.start,
+        end_s=item.period.end,
+        proration=True,
+        credit=credit,
+        is_regular=False,
+    )
+
+
+def _subscription_of(invoice: Invoice) -> str:
+    details: ItemParent | None = None
+    if invoice.parent is not None:
+        details = invoice.parent.subscription_details
+    return ref(details.subscription) if details is not None else ""
+
+
+def _price_of(pricing: Pricing | None) -> str:
+    details = pricing.price_details if pricing is not None else None
+    return ref(details.price) if details is not None else ""
+
+
+def _unit_amount(pricing: Pricing | None) -> Decimal | None:
+    return pricing.unit_amount_decimal if pricing is not None else None
+
+
+def _quantity(thing: InvoiceLine | InvoiceItem) -> Decimal:
+    if thing.quantity_decimal is not None:
+        return thing.quantity_decimal
+    return Decimal(1 if thing.quantity is None else thing.quantity)
+
+
+def _takes_back(amount_minor: int, details: ProrationDetails | None) -> bool:
+    names_credited = details is not None and details.credited_items is not None
+    return amount_minor < 0 or names_credited
+
+
+def _inclusive_tax(line: InvoiceLine) -> Fraction:
+    """The tax rate hidden in the line's amount, from the taxes Stripe computed."""
+    rate = Fraction(0)
+    for tax in line.taxes or ():
+        if tax.tax_behavior == "inclusive" and tax.taxable_amount:
+            rate += Fraction(tax.amount, tax.taxable_amount)
+    return rate

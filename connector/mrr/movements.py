@@ -1,0 +1,175 @@
+"""Steps → movements: what changed a customer's MRR on each local day, and why.
+
+Comes in: one customer's steps in order of time. Goes out: its movements, by currency and
+day. A customer's movements add up to its MRR on every day.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, tzinfo
+from itertools import groupby
+
+from connector.core.dates import local_day
+from connector.core.model import (
+    Cause,
+    Component,
+    Evidence,
+    ItemPricing,
+    Movement,
+    MovementKind,
+    MrrStep,
+    classify,
+)
+from connector.mrr.pricing import arithmetic, monthly_minor
+
+Item = tuple[str, str]  # subscription, item
+
+
+def movements(customer: str, steps: Iterable[MrrStep], zone: tzinfo) -> list[Movement]:
+    """Explain every change of one customer's MRR, by day, then currency.
+
+    Only a day's first and last state count: leaving and coming back on one day is one
+    net change, or none.
+    """
+    by_currency: dict[str, list[MrrStep]] = {}
+    for step in steps:
+        by_currency.setdefault(step.currency, []).append(step)
+    booked = [
+        movement
+        for currency, own in sorted(by_currency.items())
+        for movement in _in_currency(customer, currency, own, zone)
+    ]
+    return sorted(booked, key=lambda movement: (movement.day, movement.currency))
+
+
+def _in_currency(
+    customer: str, currency: str, steps: Sequence[MrrStep], zone: tzinfo
+) -> Iterator[Movement]:
+    state: dict[Item, MrrStep] = {}
+    before_minor = 0
+    has_paid = False
+    for day, of_day in groupby(steps, key=lambda step: local_day(step.at_s, zone)):
+        before = dict(state)
+        proof: dict[Item, list[Evidence]] = {}
+        for step in of_day:
+            item = (step.subscription, step.item)
+            state[item] = step
+            proof.setdefault(item, []).extend(step.evidence)
+        after_minor = sum(step.mrr_minor for step in state.values())
+        kind = classify(before_minor, after_minor, has_paid=has_paid)
+        if kind is not None:
+            components = _components(before, state, proof, before_minor, after_minor)
+            yield _movement(
+                customer, currency, day, kind, before_minor, after_minor, components
+            )
+            has_paid = True
+        before_minor = after_minor
+
+
+def _movement(
+    customer: str,
+    currency: str,
+    day: date,
+    kind: MovementKind,
+    before_minor: int,
+    after_minor: int,
+    components: tuple[Component, ...],
+) -> Movement:
+    return Movement(
+        customer=customer,
+        currency=currency,
+        day=day,
+        kind=kind,
+        amount_minor=after_minor - before_minor,
+        before_minor=before_minor,
+        after_minor=after_minor,
+        components=components,
+    )
+
+
+def _components(
+    before: dict[Item, MrrStep],
+    after: dict[Item, MrrStep],
+    proof: dict[Item, list[Evidence]],
+    before_minor: int,
+    after_minor: int,
+) -> tuple[Component, ...]:
+    """One for each touched item and cause, items in order of their ids."""
+    came = [i for i in proof if not _worth(before, i) and _worth(after, i)]
+    went = [i for i in proof if _worth(before, i) and not _worth(after, i)]
+    found: list[Component] = []
+    for item in sorted(proof):
+        old, new = before.get(item), after[item]
+        evidence = tuple(dict.fromkeys(proof[item]))
+        for cause, amount_minor in _causes(old, new):
+            named = cause
+            if cause is Cause.START and before_minor:
+                named = Cause.PLAN if went else Cause.ADD_ON
+            elif cause is Cause.END and after_minor:
+                named = Cause.PLAN if came else Cause.REMOVAL
+            if amount_minor:
+                found.append(_component(named, amount_minor, item, old, new, evidence))
+    return tuple(found)
+
+
+def _worth(steps: dict[Item, MrrStep], item: Item) -> int:
+    return steps[item].mrr_minor if item in steps else 0
+
+
+def _causes(old_step: MrrStep | None, new_step: MrrStep) -> list[tuple[Cause, int]]:
+    """The change of one item's MRR, cut by cause; the parts add up to it exactly.
+
+    Price, then quantity, then discount: each is valued with what came before it already
+    changed.
+    """
+    old, new = old_step.terms if old_step is not None else None, new_step.terms
+    if old_step is None or old is None:
+        if new is None:
+            return []
+        cause = Cause.USAGE if new.tariff.metered else Cause.START
+        return [(cause, new_step.mrr_minor)]
+    if new is None:
+        return [(Cause.END, -old_step.mrr_minor)]
+    same_price = old.tariff.price == new.tariff.price
+    tariff_cause = Cause.PRICE if same_price else Cause.PLAN
+    amount_cause = Cause.USAGE if new.tariff.metered else Cause.QUANTITY
+    repriced_minor = monthly_minor(_with(old, tariff_of=new))
+    resized_minor = monthly_minor(_with(old, tariff_of=new, quantity_of=new))
+    return [
+        (tariff_cause, repriced_minor - old_step.mrr_minor),
+        (amount_cause, resized_minor - repriced_minor),
+        (Cause.DISCOUNT, new_step.mrr_minor - resized_minor),
+    ]
+
+
+def _with(
+    old: ItemPricing, *, tariff_of: ItemPricing, quantity_of: ItemPricing | None = None
+) -> ItemPricing:
+    return ItemPricing(
+        tariff=tariff_of.tariff,
+        quantity=(quantity_of or old).quantity,
+        offs=old.offs,
+        inclusive_tax=tariff_of.inclusive_tax,
+    )
+
+
+def _component(
+    cause: Cause,
+    amount_minor: int,
+    item: Item,
+    old: MrrStep | None,
+    new: MrrStep,
+    evidence: tuple[Evidence, ...],
+) -> Component:
+    before, after = old.terms if old is not None else None, new.terms
+    terms = after or before
+    assert terms is not None
+    return Component(
+        cause=cause,
+        amount_minor=amount_minor,
+        subscription=item[0],
+        item=item[1],
+        price=terms.tariff.price,
+        before=arithmetic(before) if before is not None else "",
+        after=arithmetic(after) if after is not None else "",
+        evidence=evidence,
+    )

@@ -1,0 +1,252 @@
+"""Price × quantity × interval − discount → one item's amount a month.
+
+Comes in: a Stripe price. Goes out: a ``Tariff``, the MRR of ``Terms`` in whole minor
+units, and the arithmetic a person can follow. Exact until the end, then rounded once per
+item, half to even: a yearly 100.00 is 8.33 a month, and twelve of those are not a year.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from fractions import Fraction
+from functools import lru_cache
+
+from connector.core.errors import Unvalued
+from connector.core.model import ItemDiscount, ItemPricing, Tariff, Tier
+from connector.core.money import format_minor, format_ratio, round_minor
+from connector.stripe_api.objects import CurrencyOption, Price, PriceTier
+
+# Months of revenue in one interval's amount: a year's is spread over 12 months, a week's
+# comes 52 times a year, a day's 365 times. Source: README, The definitions.
+MONTHS_FACTOR = {
+    "month": Fraction(1),
+    "year": Fraction(1, 12),
+    "week": Fraction(52, 12),
+    "day": Fraction(365, 12),
+}
+
+
+def tariff(
+    price: Price,
+    currency: str,
+    *,
+    unit_amount_minor: Decimal | None = None,
+    unit_label: str = "",
+) -> Tariff:
+    """Read a recurring price in ``currency``; raise ``Unvalued`` for what has no value.
+
+    ``unit_amount_minor`` is the amount an invoice line shows; it wins over the price,
+    whose currency options may have changed since.
+    """
+    recurring = price.recurring
+    if recurring is None:
+        raise Unvalued(price.id, "recurring", None)
+    if recurring.interval not in MONTHS_FACTOR or recurring.interval_count < 1:
+        interval = f"{recurring.interval_count} {recurring.interval}"
+        raise Unvalued(price.id, "recurring.interval", interval)
+    metered = recurring.usage_type == "metered"
+    tiers: tuple[Tier, ...] = ()
+    if price.billing_scheme == "tiered":
+        unit_amount_minor = None
+        tiers = _tiers(price, currency)
+    elif price.billing_scheme not in ("per_unit", None):
+        raise Unvalued(price.id, "billing_scheme", price.billing_scheme)
+    elif unit_amount_minor is None:
+        unit_amount_minor = _unit_amount(price, currency)
+    transform = price.transform_quantity
+    return Tariff(
+        price=price.id,
+        currency=currency,
+        interval=recurring.interval,
+        interval_count=recurring.interval_count,
+        unit_amount_minor=unit_amount_minor,
+        tiers=tiers,
+        tiers_are_volume=price.tiers_mode == "volume",
+        divide_by=transform.divide_by if transform else 1,
+        rounds_up=transform is not None and transform.round == "up",
+        metered=metered,
+        unit_label=unit_label,
+    )
+
+
+# The days of the shortest full period: February's, for a month.
+_SHORTEST_DAYS = {"day": 1, "week": 7, "month": 28, "year": 365}
+
+
+def is_whole_period(price: Price, start_s: int, end_s: int) -> bool:
+    """Whether a line's period is a full one of the price, and no stub of it."""
+    if price.recurring is None:
+        return False
+    days = _SHORTEST_DAYS.get(price.recurring.interval, 0)
+    return end_s - start_s >= days * price.recurring.interval_count * 86_400
+
+
+def _in_currency(price: Price, currency: str) -> Price | CurrencyOption:
+    if price.currency == currency:
+        return price
+    option = (price.currency_options or {}).get(currency)
+    if option is None:
+        raise Unvalued(price.id, "currency_options", currency)
+    return option
+
+
+def _unit_amount(price: Price, currency: str) -> Decimal:
+    offer = _in_currency(price, currency)
+    if offer.unit_amount_decimal is not None:
+        return offer.unit_amount_decimal
+    if offer.unit_amount is None:
+        raise Unvalued(price.id, "unit_amount", None)
+    return Decimal(offer.unit_amount)
+
+
+def _tiers(price: Price, currency: str) -> tuple[Tier, ...]:
+    offered = _in_currency(price, currency).tiers
+    if not offered or price.tiers_mode not in ("graduated", "volume"):
+        raise Unvalued(price.id, "tiers", price.tiers_mode)
+    return tuple(
+        Tier(
+            up_to=tier.up_to,
+            unit_amount_minor=_decimal(tier.unit_amount_decimal, tier.unit_amount),
+            flat_amount_minor=_decimal(tier.flat_amount_decimal, tier.flat_amount),
+        )
+        for tier in _ascending(offered)
+    )
+
+
+def _ascending(tiers: Iterable[PriceTier]) -> list[PriceTier]:
+    return sorted(tiers, key=lambda tier: (tier.up_to is None, tier.up_to or 0))
+
+
+def _decimal(exact: Decimal | None, whole: int | None) -> Decimal:
+    return Decimal(whole or 0) if exact is None else exact
+
+
+def interval_minor(rate: Tariff, quantity: Decimal) -> Fraction:
+    """What ``quantity`` costs for one billing interval, before discounts."""
+    whole_minor = _whole_minor(rate, quantity)
+    if whole_minor is not None:
+        return Fraction(whole_minor)
+    units = Fraction(quantity)
+    if rate.divide_by > 1:
+        packages, rest = divmod(units, rate.divide_by)
+        units = Fraction(packages + 1 if rest and rate.rounds_up else packages)
+    if not rate.tiers:
+        assert rate.unit_amount_minor is not None
+        return Fraction(rate.unit_amount_minor) * units
+    if rate.tiers_are_volume:
+        return _volume(rate.tiers, units)
+    return _graduated(rate.tiers, units)
+
+
+def _whole_minor(rate: Tariff, quantity: Decimal) -> int | None:
+    """The same in integers, where there is nothing but whole units of a whole amount.
+
+    That is nearly always, and costs a tenth of what fractions do.
+    """
+    unit_minor = rate.unit_amount_minor
+    if unit_minor is None or rate.divide_by > 1:
+        return None
+    product, units = int(unit_minor), int(quantity)
+    return product * units if product == unit_minor and units == quantity else None
+
+
+def _volume(tiers: tuple[Tier, ...], units: Fraction) -> Fraction:
+    """All units at the rate of the tier that the total falls into."""
+    for tier in tiers:
+        if tier.up_to is None or units <= tier.up_to:
+            unit_amount = Fraction(tier.unit_amount_minor)
+            return units * unit_amount + Fraction(tier.flat_amount_minor)
+    return units * Fraction(tiers[-1].unit_amount_minor)
+
+
+def _graduated(tiers: tuple[Tier, ...], units: Fraction) -> Fraction:
+    """Each tier's units at its own rate; a tier's flat fee once it is reached.
+
+    The first tier's flat fee is due at quantity 0 too, as Stripe bills it.
+    """
+    total, floor = Fraction(0), Fraction(0)
+    for position, tier in enumerate(tiers):
+        ceiling = units if tier.up_to is None else min(units, Fraction(tier.up_to))
+        within = max(ceiling - floor, Fraction(0))
+        if within > 0 or position == 0:
+            total += within * Fraction(tier.unit_amount_minor)
+            total += Fraction(tier.flat_amount_minor)
+        floor = max(floor, ceiling)
+    return total
+
+
+def discounted(amount_minor: Fraction, offs: Iterable[ItemDiscount]) -> Fraction:
+    """The amount after its discounts, in order, never below 0."""
+    for off in offs:
+        if off.percent is not None:
+            amount_minor *= 1 - Fraction(off.percent) / 100
+        else:
+            amount_minor -= off.amount_minor
+        amount_minor = max(amount_minor, Fraction(0))
+    return amount_minor
+
+
+@lru_cache(maxsize=256)  # there are four intervals and few counts of them
+def months_factor(interval: str, count: int) -> Fraction:
+    return MONTHS_FACTOR[interval] / count
+
+
+def monthly_minor(terms: ItemPricing) -> int:
+    """The item's MRR in whole minor units: exact, then rounded once."""
+    rate = terms.tariff
+    factor = months_factor(rate.interval, rate.interval_count)
+    if not terms.offs and not terms.inclusive_tax:
+        whole_minor = _whole_minor(rate, terms.quantity)
+        if whole_minor is not None:  # most items, and most of these by the month
+            return whole_minor if factor == 1 else round_minor(whole_minor * factor)
+    amount_minor = discounted(interval_minor(rate, terms.quantity), terms.offs)
+    return round_minor(amount_minor / (1 + terms.inclusive_tax) * factor)
+
+
+def arithmetic(terms: ItemPricing) -> str:
+    """The sum in a person's terms: ``12 seats × $15.00 × 1/1 month − 50% = $90.00``.
+
+    The factor reads "so many intervals make a month": 1/12 year, 52/12 week.
+    """
+    rate = terms.tariff
+    factor = _factor_text(rate.interval, rate.interval_count)
+    parts = [_amount_text(rate, terms.quantity), factor]
+    text = " × ".join(part for part in parts if part)
+    for off in terms.offs:
+        if off.percent is not None:
+            text += f" − {off.percent.normalize():f}%"
+        else:
+            share = format_minor(round_minor(off.amount_minor), rate.currency)
+            text += f" − {share} per {_interval_text(rate)}"
+    if terms.inclusive_tax:
+        text += f" − tax of {format_ratio(terms.inclusive_tax, 2)}"
+    return f"{text} = {format_minor(monthly_minor(terms), rate.currency)}"
+
+
+def _amount_text(rate: Tariff, quantity: Decimal) -> str:
+    label = rate.unit_label or "unit"
+    number = f"{quantity.normalize():f}"
+    count = f"{number} {label}" if quantity == 1 else f"{number} {label}s"
+    if rate.tiers:
+        scheme = "volume" if rate.tiers_are_volume else "graduated"
+        total = format_minor(interval_minor(rate, quantity), rate.currency)
+        return f"{count} in {scheme} tiers, {total}"
+    assert rate.unit_amount_minor is not None
+    price = format_minor(rate.unit_amount_minor, rate.currency)
+    if rate.divide_by > 1:
+        direction = "up" if rate.rounds_up else "down"
+        return f"{count} in packages of {rate.divide_by}, rounded {direction} × {price}"
+    return f"{count} × {price}"
+
+
+def _interval_text(rate: Tariff) -> str:
+    count = rate.interval_count
+    return rate.interval if count == 1 else f"{count} {rate.interval}s"
+
+
+@lru_cache(maxsize=256)
+def _factor_text(interval: str, count: int) -> str:
+    per_year = {"month": 12, "year": 1, "week": 52, "day": 365}[interval]
+    factor = Fraction(per_year, 12 * count)
+    if interval in ("week", "day"):
+        return f"{per_year}/{12 * count} {interval}"
+    return f"{factor.numerator}/{factor.denominator} {interval}"

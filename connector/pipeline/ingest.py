@@ -1,0 +1,314 @@
+"""Stripe's answers come in over many threads and are stored by one.
+
+Where they come from is an argument. Pages are stored together with how far their ranges
+have come, and no transaction waits for Stripe; so it may stop anywhere.
+"""
+
+import logging
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct, field
+
+from connector.config import Config
+from connector.core.errors import Stopped, StripeRefused, UnknownStripeShape
+from connector.pipeline.thread_pool import FinishedTask, ThreadPool
+from connector.store.database import transaction
+from connector.store.mirror import freshness, objects, sync_state
+from connector.store.mirror.objects import TABLES
+from connector.store.mirror.sync_state import Walk
+from connector.stripe_api.events import NamedObject, StripeEvent, hint, trimmed
+from connector.stripe_api.objects import Base, Customer, labelled
+from connector.stripe_api.paging import (
+    EVERYTHING,
+    TOP,
+    CreatedRange,
+    ListPage,
+    PageCursor,
+)
+from connector.stripe_api.partitions import Partition, worth_cutting
+
+log = logging.getLogger(__name__)
+
+
+TOGETHER = 4  # pages a transaction: fewer cost more, more keep the others waiting
+POLL_S = 0.5  # how soon a request to stop is noticed
+# What is under way may end within so many seconds after a request to stop.
+DRAIN_S = 6
+
+
+Param = tuple[str, str]
+Found = tuple[Any, int] | None  # an object and when it was asked for; None: gone
+
+
+class ObjectSource(Protocol):
+    """Where answers come from: ``StripeApi``, or a test's. Asked by many threads."""
+
+    def page(
+        self,
+        kind: str,
+        span: CreatedRange = EVERYTHING,
+        place: PageCursor = TOP,
+        *,
+        whole: Container[str] = (),
+    ) -> ListPage: ...
+
+    def pages(
+        self, kind: str, after: str | None = None, extra: Sequence[Param] = ()
+    ) -> Iterator[ListPage]: ...
+
+    def one(self, kind: str, key: str) -> Found: ...
+
+
+class CustomerFields(Struct, frozen=True, kw_only=True):
+    """What may be stored of a customer: which label, which metadata."""
+
+    label: str = "name"
+    metadata_keys: tuple[str, ...] = ()
+
+
+def customer_fields_of(config: Config) -> CustomerFields:
+    """What the configuration lets be stored."""
+    return CustomerFields(label=config.label, metadata_keys=config.metadata_keys)
+
+
+class SyncResult(Struct):
+    """What a run met. ``mode`` is ``full`` or ``events``; ``why``, if it was not asked.
+
+    ``unreadable`` names events that could not be read.
+    """
+
+    mode: str = "full"
+    why: str = ""
+    seen: dict[str, int] = field(default_factory=dict)
+    changed: int = 0
+    resumed: bool = False
+    unreadable: list[str] = field(default_factory=list)
+
+
+# Told a kind, how many objects of it were seen, and about how many there are.
+Progress = Callable[[str, int, int | None], None]
+
+
+class Ingest(Struct, kw_only=True):
+    """One run: where answers come from, where they go, and what was met."""
+
+    connection: sqlite3.Connection
+    source: ObjectSource
+    threads: ThreadPool[Any]
+    customer_fields: CustomerFields
+    now_us: Callable[[], int]
+    met: SyncResult = field(default_factory=SyncResult)
+    progress: Progress = lambda _kind, _seen, _whole: None
+    stopping: Callable[[], bool] = lambda: False
+
+    def keep(self, kind: str, things: Iterable[Any], asked_us: int) -> None:
+        """Store objects as they may be kept; runs inside the caller's transaction."""
+        stored = list(_stored(things, self.customer_fields, self.met))
+        self.met.changed += objects.put(self.connection, TABLES[kind], stored, asked_us)
+
+    def read(self, ranges: list[Partition], walk: Walk | None = None) -> int:
+        """Read lists to their end; return when the first of these requests began.
+
+        Ranges of ``walk`` are kept, so that another run can go on with them.
+        """
+        reading = _Reading(self, ranges, walk)
+        self.drive(reading.more, reading.store, reading.came)
+        return reading.began_us
+
+    def fetch(self, names: Iterable[NamedObject]) -> list[Any]:
+        """Fetch each object and keep it; return those that are there.
+
+        One that is gone keeps its last copy, as evidence; but a pending invoice item
+        that is gone, or is on an invoice by now, is pending no more.
+        """
+        left = iter(names)
+        there: list[Any] = []
+
+        def more() -> tuple[NamedObject, Callable[[], Found]] | None:
+            name = next(left, None)
+            return None if name is None else (name, partial(self.source.one, *name))
+
+        def store(ended: Sequence[FinishedTask[NamedObject]]) -> None:
+            with transaction(self.connection):
+                for name, found, _ in ended:
+                    thing, asked_us = found or (None, 0)
+                    waits = getattr(thing, "invoice", None) is None
+                    if name.kind == "invoice items" and not (thing and waits):
+                        objects.drop(self.connection, TABLES[name.kind], name.id)
+                    elif thing is not None:
+                        self.keep(name.kind, [thing], asked_us)
+                        there.append(thing)
+            self.met.seen["objects of events"] = self.met.seen.get(
+                "objects of events", 0
+            ) + len(ended)
+
+        self.drive(more, store)
+        return there
+
+    def read_pending_of(self, customers: Iterable[str]) -> None:
+        """Read these customers' pending invoice items anew; forget those that are not."""
+        left = iter(customers)
+
+        def more() -> tuple[str, Callable[[], list[ListPage]]] | None:
+            customer = next(left, None)
+            if customer is None:
+                return None
+            extra = [("customer", customer)]
+            return customer, lambda: [*self.source.pages("invoice items", extra=extra)]
+
+        def store(ended: Sequence[FinishedTask[str]]) -> None:
+            with transaction(self.connection):
+                for customer, pages, _ in ended:
+                    for page in pages:
+                        self.keep("invoice items", page.data, page.asked_us)
+                    began_us = min(page.asked_us for page in pages)
+                    objects.drop_unseen(
+                        self.connection, "invoice_items", began_us, customer
+                    )
+
+        self.drive(more, store)
+
+    def drive(
+        self,
+        more: Callable[[], tuple[Any, Callable[[], Any]] | None],
+        store: Callable[[Sequence[FinishedTask[Any]]], None],
+        came: Callable[[Sequence[FinishedTask[Any]]], None] = lambda _ended: None,
+    ) -> None:
+        """Keep everybody busy until nothing is left or something fails.
+
+        What ``came`` may lead to more, which is asked for before it is stored: so nobody
+        waits for the disk. After a failure what is under way is still stored, then the
+        failure is raised.
+        """
+        try:
+            self._drive(more, store, came)
+        finally:
+            self.threads.forget()  # what is still under way after a failure is nobody's
+
+    def _drive(
+        self,
+        more: Callable[[], tuple[Any, Callable[[], Any]] | None],
+        store: Callable[[Sequence[FinishedTask[Any]]], None],
+        came: Callable[[Sequence[FinishedTask[Any]]], None],
+    ) -> None:
+        trouble: BaseException | None = None
+        until_s: float | None = None
+        good: list[FinishedTask[Any]] = []
+        while True:
+            if until_s is None and self.stopping():
+                trouble = trouble or Stopped()
+                until_s = time.monotonic() + DRAIN_S
+            while trouble is None and self.threads.idle and (job := more()) is not None:
+                self.threads.ask(*job)
+            if good:
+                store(good)
+            overdue = until_s is not None and time.monotonic() > until_s
+            if not self.threads.under_way or overdue:
+                break
+            ended = self.threads.done(POLL_S, most=TOGETHER)
+            trouble = trouble or next((d.error for d in ended if d.error), None)
+            good = [done for done in ended if done.error is None]
+            came(good)
+        if trouble is not None:
+            raise trouble
+
+
+class _Reading:
+    """Some lists on their way in, cut into ranges as it pays."""
+
+    def __init__(
+        self, ingest: Ingest, ranges: list[Partition], walk: Walk | None
+    ) -> None:
+        self.ingest, self.ranges, self.walk = ingest, ranges, walk
+        self.waiting = deque(each for each in ranges if not each.done)
+        for each in ranges:
+            ingest.met.seen.setdefault(each.kind, 0)
+        self.began_us = ingest.now_us()
+        now_s = self.began_us // 1_000_000
+        self.limits = {
+            kind: (freshness.oldest_s(ingest.connection, TABLES[kind], now_s), now_s)
+            for kind in {each.kind for each in ranges}
+        }
+        self.whole: Container[str] = ()
+        if walk is not None and "invoices" in self.limits:
+            self.whole = freshness.settled_long_invoices(ingest.connection, now_s)
+
+    def more(self) -> tuple[Partition, Callable[[], ListPage]] | None:
+        """The next page to ask for; the fullest range is halved where none waits."""
+        if not self.waiting:
+            fullest = worth_cutting(self.ranges, self.limits)
+            if fullest is None:
+                return None
+            older = fullest.cut(*self.limits[fullest.kind])
+            log.debug("ingest.cut kind=%s at=%d", older.kind, fullest.from_s)
+            self.ranges.append(older)
+            self.waiting.append(older)
+        each = self.waiting.popleft()
+        ask = partial(_page, self.ingest.source, each.kind, self.whole)
+        return each, partial(ask, each.span, each.place)
+
+    def came(self, ended: Sequence[FinishedTask[Partition]]) -> None:
+        for each, page, _ in ended:
+            each.went_on(page)
+            if not each.done:
+                self.waiting.appendleft(each)
+
+    def store(self, ended: Sequence[FinishedTask[Partition]]) -> None:
+        ingest = self.ingest
+        seen = ingest.met.seen
+        with transaction(ingest.connection):
+            for each, page, _ in ended:
+                ingest.keep(each.kind, page.data, page.asked_us)
+                seen[each.kind] += len(page.data)
+                # The first answers may have shown that our clock is ahead of Stripe's.
+                self.began_us = min(self.began_us, page.asked_us)
+            if self.walk is not None:
+                sync_state.keep_ranges(ingest.connection, self.walk, self.ranges)
+        for kind in dict.fromkeys(done.about.kind for done in ended):
+            log.debug("ingest.page kind=%s seen=%d", kind, seen[kind])
+            own = [each for each in self.ranges if each.kind == kind]
+            left = sum(each.left(*self.limits[kind]) for each in own)
+            ingest.progress(kind, seen[kind], seen[kind] + int(left))
+
+
+def _page(
+    source: ObjectSource,
+    kind: str,
+    whole: Container[str],
+    span: CreatedRange,
+    place: PageCursor,
+) -> ListPage:
+    """The page there; by time alone where the object that it should follow has gone."""
+    try:
+        return source.page(kind, span, place, whole=whole)
+    except StripeRefused as error:
+        if error.code != "resource_missing" or place.after is None:
+            raise
+        log.warning("ingest.cursor_gone kind=%s after=%s", kind, place.after)
+        return source.page(kind, *place.by_time(span), whole=whole)
+
+
+def _stored(
+    things: Iterable[Any], customer_fields: CustomerFields, met: SyncResult
+) -> Iterator[Base]:
+    """The objects as the mirror keeps them."""
+    for thing in things:
+        if isinstance(thing, Customer):
+            yield labelled(thing, customer_fields.label, customer_fields.metadata_keys)
+        elif isinstance(thing, StripeEvent):
+            try:
+                yield trimmed(thing)
+            except (UnknownStripeShape, msgspec.DecodeError):
+                if thing.id not in met.unreadable:
+                    met.unreadable.append(thing.id)
+                with suppress(UnknownStripeShape, msgspec.DecodeError):
+                    yield hint(thing)  # what it names is fetched all the same
+        else:
+            yield thing

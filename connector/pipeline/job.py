@@ -1,0 +1,188 @@
+"""The scheduled job: one sync after the other, the ledger settled after each."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from connector.config import Config, rules_of
+from connector.core.errors import Stopped
+from connector.core.policy import Rules
+from connector.pipeline.held_ledger import held_ledger
+from connector.pipeline.ingest import Ingest, Progress, customer_fields_of
+from connector.pipeline.policy_change import adopt
+from connector.pipeline.quarantine import underivable
+from connector.pipeline.recompute import Recomputed, recompute
+from connector.pipeline.status import (
+    JobStatus,
+    SyncSummary,
+    read_status,
+    write_status,
+)
+from connector.pipeline.sync import sync
+from connector.pipeline.thread_pool import ThreadPool
+from connector.store.database import transaction
+from connector.store.ledger import unvalued
+from connector.store.mirror import freshness, sync_state
+
+if TYPE_CHECKING:
+    from connector.stripe_api.client import StripeApi
+
+
+LONGEST_BACK_OFF = 8  # times the usual pause
+SPREAD = 0.1  # either way, so that many installations do not ask in the same second
+
+
+def pause_s(every_s: float, failures: int, chance: float) -> float:
+    """Seconds to wait after a run; twice as long with each of ``failures`` in a row.
+
+    The first failure waits no longer than usual. ``chance`` lies in [0, 1).
+    """
+    back_off = min(2.0 ** max(failures - 1, 0), LONGEST_BACK_OFF)
+    return every_s * back_off * (1 + SPREAD * (2 * chance - 1))
+
+
+def bring_up_to_date(
+    ingest: Ingest,
+    rules: Rules,
+    *,
+    full: bool = False,
+    announce: Callable[[str], None] = lambda _text: None,
+) -> Recomputed:
+    """What was derived; what was met is in ``ingest.met``.
+
+    Rules other than before are applied first, as a run of their own, so that no figure
+    changes for two reasons at once; ``announce`` is told in words. Raises ``Stopped``.
+    """
+
+    def now() -> datetime:
+        return datetime.fromtimestamp(ingest.now_us() / 1_000_000, tz=UTC)
+
+    def derived(done: int, whole: int) -> None:
+        ingest.progress("customers derived", done, whole)
+        if ingest.stopping() and done < whole:
+            raise Stopped
+
+    settle = partial(
+        recompute, ingest.connection, rules, progress=derived, workers=None
+    )
+    changed = adopt(ingest.connection, rules)
+    if changed is not None:
+        announce(f"{changed}: deriving every customer anew")
+        cause = "policy change" if changed.startswith("policy") else "manual"
+        settle(cause=cause, now=now())
+    sync(ingest, full=full)
+    return settle(cause="sync", now=now())
+
+
+class SyncJob:
+    """One sync after the other, over one connection to Stripe.
+
+    ``progress`` shows how far one has come, ``announce`` is told in words why everything
+    is derived anew. Each sync is left in the status file, if there is to be one.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        api: "StripeApi",
+        stopping: Callable[[], bool],
+        now: Callable[[], datetime],
+        *,
+        progress: Callable[[], AbstractContextManager[Progress]],
+        announce: Callable[[str], None],
+    ) -> None:
+        self._config, self._api = config, api
+        self._stopping, self._now = stopping, now
+        self._progress, self._announce = progress, announce
+
+    def run(self, *, full: bool) -> SyncSummary:
+        """What one sync did; customers who could not be derived are in ``failed``."""
+        began_at = self._now()
+        try:
+            done = self._synced(began_at, full=full)
+        except Stopped:
+            raise
+        except Exception as error:
+            said = str(error)
+            self._leave(lambda was, now: was.failed(began_at, now, said))
+            raise
+        left = underivable(done.failed)
+        if left is None:
+            self._leave(lambda was, now: was.succeeded(began_at, now, done))
+        else:
+            said = left.problem
+            self._leave(lambda was, now: was.left_behind(began_at, now, done, said))
+        return done
+
+    def _leave(self, change: Callable[[JobStatus, datetime], JobStatus]) -> None:
+        """Bring the status file up to date, if there is to be one."""
+        path = self._config.status_file
+        if path is not None:
+            write_status(path, change(read_status(path), self._now()))
+
+    def _synced(self, began_at: datetime, *, full: bool) -> SyncSummary:
+        if not self._config.database.exists():
+            self._api.probe()  # a wrong key leaves no ledger behind
+        with (
+            held_ledger(self._config.database) as connection,
+            self._progress() as progress,
+            ThreadPool[Any](self._config.workers) as threads,
+        ):
+            if self._api.skew_us is None and freshness.sold_price(connection) is None:
+                self._api.probe()  # else the first moments kept would be by our clock
+            ingest = Ingest(
+                connection=connection,
+                source=self._api,
+                threads=threads,
+                customer_fields=customer_fields_of(self._config),
+                now_us=self._api.stripe_us,
+                progress=progress,
+                stopping=self._stopping,
+            )
+            return self._summed_up(ingest, began_at, full=full)
+
+    def _summed_up(
+        self, ingest: Ingest, began_at: datetime, *, full: bool
+    ) -> SyncSummary:
+        connection, rules = ingest.connection, rules_of(self._config)
+        began_s, before = time.monotonic(), replace(self._api.reads)
+        try:
+            derived = bring_up_to_date(
+                ingest, rules, full=full, announce=self._announce
+            )
+        finally:
+            spent = self._api.reads.since(before)
+            day = began_at.date()
+            if ingest.met.seen:  # else the key was refused, and nothing was read
+                with transaction(connection):
+                    sync_state.count_reads(connection, day, spent.requests)
+        month = sync_state.reads_since(connection, day - timedelta(days=29))
+        return SyncSummary(
+            mode=ingest.met.mode,
+            why=ingest.met.why,
+            resumed=ingest.met.resumed,
+            seen=ingest.met.seen,
+            changed=ingest.met.changed,
+            unreadable_events=ingest.met.unreadable,
+            customers=derived.customers,
+            movements=derived.movements,
+            retractions=derived.retractions,
+            refused=unvalued.known(connection),
+            requests=spent.requests,
+            retries=spent.retries,
+            limited=spent.limited,
+            requests_in_30_days=month,
+            known_until=_moment(sync_state.last_synced_us(connection)),
+            seconds=round(time.monotonic() - began_s, 1),
+            failed=dict(derived.failed),
+        )
+
+
+def _moment(moment_us: int | None) -> datetime | None:
+    if moment_us is None:
+        return None
+    return datetime.fromtimestamp(moment_us // 1_000_000, tz=UTC)

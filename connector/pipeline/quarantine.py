@@ -1,0 +1,81 @@
+"""What nobody foresaw in one customer's objects, and why it holds up no other.
+
+A batch that fails is done again one by one; who fails alone is set aside, by name.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from connector.core.errors import ConnectorError, RulesDiffer, Underivable
+
+log = logging.getLogger(__name__)
+
+# What an object or a history that nobody foresaw can raise. Not what a full disk or
+# another process does, which is nobody's own.
+POISON = (
+    ConnectorError,
+    msgspec.MsgspecError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    sqlite3.IntegrityError,
+)
+NAMED = 5  # in one sentence
+
+
+def set_aside(
+    names: Sequence[str], together: Callable[[Sequence[str]], None]
+) -> dict[str, str]:
+    """Do it for all of them; return whose could not be done, and why.
+
+    ``together`` does all or nothing. ``RulesDiffer`` is everybody's, and raised.
+    """
+    try:
+        together(names)
+    except RulesDiffer:
+        raise
+    except POISON as error:
+        if len(names) == 1:
+            log.info("poison.set_aside name=%s", names[0], exc_info=error)
+            return {names[0]: told(error)}
+        log.info("poison.one_by_one names=%d", len(names))
+    else:
+        return {}
+    failed: dict[str, str] = {}
+    for name in names:
+        failed |= set_aside([name], together)
+    return failed
+
+
+def told(error: Exception) -> str:
+    """An error in a line, also one that was not meant for anybody's eyes."""
+    if isinstance(error, ConnectorError):
+        return f"{error.problem}; {error.fix}"
+    return f"{type(error).__name__}: {error}"
+
+
+def failed_lines(failed: Mapping[str, str]) -> list[str]:
+    """Each of them, for somebody who reads."""
+    return [
+        f"Not derived, and as they were before in every figure ({len(failed)}):",
+        *(f"  {customer}: {why}" for customer, why in failed.items()),
+    ]
+
+
+def underivable(failed: Mapping[str, str]) -> Underivable | None:
+    """What to raise where somebody was set aside, once all else is done."""
+    if not failed:
+        return None
+    named = ", ".join(list(failed)[:NAMED])
+    more = f" and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
+    return Underivable(
+        f"{len(failed)} customers could not be derived: {named}{more}",
+        fix="report it as a bug, with what `stripe-nrr --verbose recompute --customer "
+        f"{next(iter(failed))}` prints; they stand as they were, everybody else is right",
+    )

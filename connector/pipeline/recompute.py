@@ -1,0 +1,301 @@
+"""Dirty customers → mirror → timeline → movements → ledger.
+
+A scheduled run, a webhook and a full recompute are this one function. Interrupted
+anywhere, it leaves whole customers done and the others marked. So does a history that
+nobody foresaw: its customer stays marked, and is named.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from itertools import takewhile
+from types import MappingProxyType
+from typing import NamedTuple
+
+from connector.core.model import ContractTerm, Flow, Movement
+from connector.core.policy import Rules
+from connector.metrics.rollups import CustomerBooks
+from connector.mrr.derive import Derived, derive
+from connector.mrr.history import Catalogue
+from connector.pipeline.policy_change import adopted, check_rules
+from connector.pipeline.process_pool import DerivationTask, Ids, deriving
+from connector.pipeline.quarantine import set_aside
+from connector.store.database import (
+    commits_of_others,
+    file_of,
+    put_setting,
+    setting,
+    transaction,
+)
+from connector.store.ledger import balances, contract_terms, posting, rollups, unvalued
+from connector.store.ledger.customers import CustomerDisplay, ids, keys_of
+from connector.store.ledger.posting import LedgerRun, PostedCounts, RunStart
+from connector.store.mirror import dirty_customers, objects
+from connector.store.mirror.histories import histories, rows_of
+
+# Customers a transaction: a commit costs as much as deriving a few, and a webhook that
+# comes meanwhile waits for the end of it.
+BATCH = 25
+AT_ONCE = 10_000  # customers whose sums are counted together
+# Customers from which on processes of their own derive faster than they take to start,
+# and how many of these help: more would wait for the one that settles.
+MUCH = 2_000
+MOST = 4
+# Between transactions: without it nobody else would ever get to write.
+GIVE_WAY_S = 0.002
+
+
+class Recomputed(NamedTuple):
+    """``failed``: whose history could not be derived, and why; these stay marked."""
+
+    customers: int
+    movements: int
+    retractions: int
+    failed: Mapping[str, str] = MappingProxyType({})
+
+
+def recompute(
+    connection: sqlite3.Connection,
+    rules: Rules,
+    *,
+    cause: str,
+    now: datetime,
+    only: Iterable[str] | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+    shared: "SharedCatalogue | None" = None,
+    workers: int | None = 1,
+) -> Recomputed:
+    """Derive every dirty customer, or those of ``only``, and settle the ledger.
+
+    Others may do the same meanwhile: whoever comes second finds a customer unmarked and
+    leaves it. ``progress`` is told how many of how many are done, after each transaction.
+    ``shared`` spares reading the catalogue, where it is the same as at the last call.
+    ``workers`` is how many processes derive, 1 being this one alone; None: as many as
+    help, for a program whose main module may be imported again by each.
+    Raises ``RulesDiffer`` once the rules are no longer the ones in force. A change of
+    rules counts as derived though some customers could not be: they would hold up all.
+    """
+    now_s = int(now.timestamp())
+    waiting = _waiting(connection, rules, only, now_s)
+    start = RunStart(
+        started_at=now,
+        cause=cause,
+        code_version=rules.code_version,
+        policy=rules.as_json(),
+    )
+    make_whole(connection)
+    run = LedgerRun(connection, start)
+    work = _Recompute(
+        connection, rules, now_s, shared or SharedCatalogue(), run, PostedCounts(0, 0)
+    )
+    done = 0
+    failed: dict[str, str] = {}
+    batches = [waiting[n : n + BATCH] for n in range(0, len(waiting), BATCH)]
+    with _derived_ahead(work, batches, workers) as ahead:
+        for batch in batches:
+            failed |= set_aside(batch, partial(work.settle, ahead=next(ahead, None)))
+            done += len(batch)
+            if done < len(waiting):
+                time.sleep(GIVE_WAY_S)
+            progress(done, len(waiting))
+    if only is None:
+        adopted(connection)
+    return Recomputed(done - len(failed), *work.posted, failed)
+
+
+class DerivedAhead(NamedTuple):
+    """What another process derived, None where it failed, and of which state."""
+
+    version: int  # ``commits_of_others``
+    derived: list[Derived] | None
+
+    def at(self, version: int) -> list[Derived] | None:
+        return self.derived if version == self.version else None
+
+
+@dataclass(slots=True)
+class _Recompute:
+    """A recompute under way: what it works with, and what it has posted."""
+
+    connection: sqlite3.Connection
+    rules: Rules
+    now_s: int
+    shared: "SharedCatalogue"
+    run: LedgerRun
+    posted: PostedCounts
+
+    def settle(self, names: Sequence[str], ahead: DerivedAhead | None) -> None:
+        """Derive and settle those who are still marked, in one transaction."""
+        connection = self.connection
+        run = copy(self.run)  # one that begins in a transaction that fails never began
+        with transaction(connection):
+            check_rules(connection, self.rules)
+            ours = _not_yet_derived(connection, self.rules, names)
+            derived = ahead and ahead.at(commits_of_others(connection))
+            if derived is None:
+                derived = self._derived(ours)
+            still = [each for each in derived if each.customer in ours]
+            posted = _settle(connection, run, still)
+        self.run = run
+        self.posted = PostedCounts(*map(sum, zip(self.posted, posted, strict=True)))
+
+    def _derived(self, customers: Iterable[str]) -> list[Derived]:
+        rows = rows_of(self.connection, _ids(self.rules, customers))
+        known = histories(rows, self.shared.catalogue(self.connection))
+        return derive(known, self.rules, self.now_s)
+
+
+def _waiting(
+    connection: sqlite3.Connection,
+    rules: Rules,
+    only: Iterable[str] | None,
+    now_s: int,
+) -> list[str]:
+    """Who is to be derived; marked, also those who are for another's sake.
+
+    Else the mark would be gone with the other's, should it come to nothing.
+    """
+    if only is not None and not rules.merge:
+        return sorted(dirty_customers.still_dirty(connection, only))
+    with transaction(connection):
+        if only is None:
+            dirty_customers.mark_due(connection, now_s)
+            marked = dirty_customers.dirty(connection)
+        else:
+            marked = list(dirty_customers.still_dirty(connection, only))
+        waiting = rules.affected(marked)
+        dirty_customers.mark(connection, waiting)
+    return waiting
+
+
+class SharedCatalogue:
+    """The catalogue as last read, for one recompute after the other."""
+
+    def __init__(self) -> None:
+        self._version: int | None = None
+        self._catalogue = Catalogue()
+
+    def catalogue(self, connection: sqlite3.Connection) -> Catalogue:
+        """As it is now; asked for inside the transaction that derives by it."""
+        version = objects.catalogue_version(connection)
+        if version != self._version:
+            self._catalogue = objects.catalogue(connection)
+            self._version = version
+        return self._catalogue
+
+
+@contextmanager
+def _derived_ahead(
+    work: _Recompute, batches: Sequence[Sequence[str]], workers: int | None
+) -> Iterator[Iterator[DerivedAhead]]:
+    """What other processes derive of each batch before its transaction begins.
+
+    Once somebody else has committed, nothing more is derived ahead.
+    """
+    connection, rules = work.connection, work.rules
+    if workers is None:
+        is_much = len(batches) * BATCH >= MUCH
+        workers = min(_cores(), MOST) if is_much else 1
+    path = file_of(connection) if workers > 1 else None
+    if path is None:
+        yield iter(())
+        return
+    with transaction(connection):
+        task = DerivationTask(
+            path, rules, work.shared.catalogue(connection), work.now_s
+        )
+        version = commits_of_others(connection)
+
+    def unchanged(_: object) -> bool:
+        return commits_of_others(connection) == version
+
+    asked = (_ids(rules, batch) for batch in takewhile(unchanged, batches))
+    with deriving(task, workers) as derive_all:
+        yield (DerivedAhead(version, found) for found in derive_all(asked))
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _not_yet_derived(
+    connection: sqlite3.Connection, rules: Rules, customers: Sequence[str]
+) -> list[str]:
+    """Those still marked, and any into whom others are merged.
+
+    What marks the latter may be a mark on one of those, and already gone.
+    """
+    marked = dirty_customers.still_dirty(connection, customers)
+    return [each for each in customers if each in marked or rules.also(each)]
+
+
+def make_whole(connection: sqlite3.Connection) -> None:
+    """Count the standard windows' sums, where they were not kept from the beginning."""
+    if setting(connection, rollups.WHOLE) == rollups.FORMAT:
+        return
+    with transaction(connection):
+        rollups.clear(connection)
+        every = list(ids(connection))
+        for first in range(0, len(every), AT_ONCE):  # sums add up, memory does not
+            some = every[first : first + AT_ONCE]
+            accounts = (_booked(connection, key) for key in some)
+            rollups.replace(connection, [], accounts)
+        put_setting(connection, rollups.WHOLE, rollups.FORMAT)
+
+
+def _booked(connection: sqlite3.Connection, key: int) -> CustomerBooks:
+    flows = balances.flows_of(connection, key)
+    return CustomerBooks(tuple(flows), tuple(contract_terms.terms_of(connection, key)))
+
+
+def _ids(rules: Rules, customers: Iterable[str]) -> Ids:
+    """Merged into another customer, one has nothing of its own."""
+    return {c: () if c in rules.merge else (c, *rules.also(c)) for c in customers}
+
+
+def _settle(
+    connection: sqlite3.Connection,
+    run: LedgerRun,
+    derived: Sequence[Derived],
+) -> PostedCounts:
+    """Make the ledger, and what is kept beside it, say what was derived."""
+    named = {
+        each.customer: CustomerDisplay(each.label, each.country) for each in derived
+    }
+    keys = keys_of(connection, named)
+    standing = posting.standing(connection, list(keys.values()))
+    total = PostedCounts(0, 0)
+    changed = []
+    for each in derived:
+        key = keys[each.customer]
+        terms = contract_terms.terms_of(connection, key)
+        before = _account(key, [movement for _, movement in standing[key]], terms)
+        ended = [term._replace(customer=key) for term in each.contract_terms]
+        after = _account(key, each.movements, ended)
+        posted = posting.settle(connection, run, key, standing[key], each.movements)
+        total = PostedCounts(*map(sum, zip(total, posted, strict=True)))
+        if before.terms != after.terms:
+            contract_terms.put_terms(connection, key, ended)
+        contract_terms.put_main_prices(connection, key, each.main_prices)
+        unvalued.put(connection, each.customer, each.refusals)
+        dirty_customers.clear(connection, each.customer, each.next_s)
+        if before != after:
+            changed.append((before, after))
+    rollups.replace(connection, [b for b, _ in changed], [a for _, a in changed])
+    return total
+
+
+def _account(
+    key: int, movements: Iterable[Movement], terms: Iterable[ContractTerm]
+) -> CustomerBooks:
+    flows = [(m.currency, Flow(key, m.day, m.kind, m.amount_minor)) for m in movements]
+    return CustomerBooks(tuple(sorted(flows)), tuple(terms))

@@ -1,0 +1,94 @@
+"""Threads that wait for Stripe while one thread stores what came.
+
+Jobs go in with what they are about; what they return, or raise, comes out in the order
+in which it was done.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Generic, NamedTuple, Self, TypeVar
+
+T = TypeVar("T")
+LINGER_S = 1.0
+
+
+class FinishedTask(NamedTuple, Generic[T]):
+    """A job's end: ``result``, or the ``error`` it raised."""
+
+    about: T
+    result: Any
+    error: BaseException | None
+
+
+class _Task(NamedTuple, Generic[T]):
+    about: T
+    fetch: Callable[[], Any]
+    answers: "queue.SimpleQueue[FinishedTask[T]]"
+
+
+class ThreadPool(Generic[T]):
+    """So many jobs at once. Close it, or use it as a context manager.
+
+    Closing waits a moment for what is under way, as it uses what is closed next. The
+    threads are daemons: a job that hangs in the network does not keep a process alive
+    that was asked to end.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.under_way = 0
+        self._jobs: queue.SimpleQueue[_Task[T] | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[FinishedTask[T]] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"threads-{number}", daemon=True)
+            for number in range(size)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for _thread in self._threads:
+            self._jobs.put(None)
+        until_s = time.monotonic() + LINGER_S
+        for thread in self._threads:
+            thread.join(max(0.0, until_s - time.monotonic()))
+
+    @property
+    def idle(self) -> int:
+        return self.size - self.under_way
+
+    def ask(self, about: T, job: Callable[[], Any]) -> None:
+        self.under_way += 1
+        self._jobs.put(_Task(about, job, self._done))
+
+    def forget(self) -> None:
+        """What is under way will be nobody's."""
+        if self.under_way:
+            self._done = queue.SimpleQueue()
+            self.under_way = 0
+
+    def done(
+        self, timeout_s: float | None = None, *, most: int = 64
+    ) -> list[FinishedTask[T]]:
+        """What is done by now; waits for the first, empty after ``timeout_s``."""
+        ended: list[FinishedTask[T]] = []
+        with suppress(queue.Empty):
+            ended.append(self._done.get(timeout=timeout_s))
+            while len(ended) < most:
+                ended.append(self._done.get_nowait())
+        self.under_way -= len(ended)
+        return ended
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                ended = FinishedTask(job.about, job.fetch(), None)
+            except BaseException as error:  # noqa: BLE001 - raised again by who asked
+                ended = FinishedTask(job.about, None, error)
+            job.answers.put(ended)

@@ -1,0 +1,5 @@
+"""A report as one HTML file that needs nothing else: cards, charts, lists.
+
+Comes in: a report's value with what belongs to it. Goes out: the page. Read ``page``
+first.
+"""

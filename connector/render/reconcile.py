@@ -1,0 +1,91 @@
+"""Stripe's live objects beside the ledger, as text and JSON."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from connector.core.money import format_minor
+from connector.mrr.reconciliation import (
+    CurrencyComparison,
+    GapReason,
+    differing,
+    totals,
+)
+from connector.reports.reconcile import StripeComparison
+
+
+def to_json(compared: StripeComparison) -> dict[str, Any]:
+    return {
+        "subscriptions": compared.live,
+        "requests": compared.requests,
+        "sums": [_total_json(each) for each in totals(compared.rows)],
+        "rows": [
+            {
+                "customer": row.customer,
+                "currency": row.currency,
+                "stripe_minor": row.stripe_minor,
+                "reasons": [part._asdict() for part in row.parts],
+                "remainder_minor": row.remainder_minor,
+                "ledger_minor": row.ledger_minor,
+            }
+            for row in differing(compared.rows)
+        ],
+    }
+
+
+def _total_json(total: CurrencyComparison) -> dict[str, Any]:
+    explained = {
+        f"{reason.replace(' ', '_')}_minor": amount_minor
+        for reason, amount_minor in total.explained.items()
+    }
+    return {
+        "currency": total.currency,
+        "stripe_minor": total.stripe_minor,
+        **explained,
+        "remainder_minor": total.remainder_minor,
+        "ledger_minor": total.ledger_minor,
+    }
+
+
+def to_text(compared: StripeComparison, labels: Mapping[str, str], locale: str) -> str:
+    """The sums, then each customer that differs, the largest difference first."""
+    return "\n".join(_lines(compared, labels, locale))
+
+
+def _lines(
+    compared: StripeComparison, labels: Mapping[str, str], locale: str
+) -> Iterator[str]:
+    counted = f"{compared.live:,} live subscriptions in {compared.requests:,} requests"
+    yield f"MRR now, by Stripe's own definition and in the ledger ({counted}):"
+    for total in totals(compared.rows):
+        reasons = [(reason.value, minor) for reason, minor in total.explained.items()]
+        sides = (total.stripe_minor, total.ledger_minor, total.remainder_minor)
+        yield f"  {total.currency.upper()}: {_told(total.currency, sides, reasons, locale)}"
+    for row in differing(compared.rows):
+        name = labels.get(row.customer, row.customer)
+        who = row.customer if name == row.customer else f"{name} ({row.customer})"
+        reasons = [(f"{p.reason} {p.what}".strip(), p.amount_minor) for p in row.parts]
+        sides = (row.stripe_minor, row.ledger_minor, row.remainder_minor)
+        yield f"{who}: {_told(row.currency, sides, reasons, locale)}"
+    found = {part.reason for row in compared.rows for part in row.parts}
+    if GapReason.WAITING in found:
+        yield "Waiting: run `stripe-nrr recompute`."
+    if GapReason.NOT_SYNCED in found:
+        yield "Not yet synced: run `stripe-nrr sync`; what stays, `sync --full` brings."
+
+
+def _told(
+    currency: str,
+    sides: tuple[int, int, int],
+    reasons: Iterable[tuple[str, int]],
+    locale: str,
+) -> str:
+    """Both sides, and in between what makes the one of the other."""
+    stripe_minor, ledger_minor, remainder_minor = sides
+    steps = [
+        f"{name} {format_minor(amount_minor, currency, locale, signed=True)}"
+        for name, amount_minor in (*reasons, ("unexplained", remainder_minor))
+        if amount_minor or name.startswith(f"{GapReason.REFUSED} ")  # names what it is
+    ]
+    stripe = format_minor(stripe_minor, currency, locale)
+    booked = format_minor(ledger_minor, currency, locale)
+    return "; ".join((f"Stripe {stripe}", *steps, f"ledger {booked}"))

@@ -1,0 +1,172 @@
+"""A report as other programs read it: plain JSON values, a contract that only grows.
+
+Amounts are whole minor units, ratios have six decimals, None is a ratio without a value.
+"""
+
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from fractions import Fraction
+from typing import Any
+
+from msgspec.structs import asdict
+
+from connector.core.money import round_minor
+from connector.core.windows import Window
+from connector.metrics.benchmarks import Assessment
+from connector.metrics.causes import Share
+from connector.metrics.retention import Measured
+from connector.reports.model import CurrencyReport, Report, WindowRow, metrics_of
+
+SIX_DECIMALS = Decimal("0.000001")
+
+
+def ratio_number(ratio: Fraction | None) -> float | None:
+    """A ratio as JSON carries it: six decimals; None where it has no value."""
+    if ratio is None:
+        return None
+    exact = Decimal(ratio.numerator) / Decimal(ratio.denominator)
+    return float(exact.quantize(SIX_DECIMALS, rounding=ROUND_HALF_EVEN))
+
+
+def utc(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+def to_json(report: Report) -> dict[str, Any]:
+    """The report as other programs read it; amounts in minor units."""
+    parts = [_part_json(part, report) for part in report.currencies]
+    return {
+        "generated_at": utc(report.generated_at),
+        "as_of": utc(report.as_of),
+        "synced_at": utc(report.synced_at),
+        "timezone": report.timezone,
+        "policy": dict(report.policy),
+        "amounts": "arr" if report.is_annual else "mrr",
+        "by": report.by,
+        "currencies": parts,
+        "total": None if report.total is None else _part_json(report.total, report),
+        "refused": [asdict(refusal) for refusal in report.refusals],
+        "waiting": report.waiting,
+    }
+
+
+def _part_json(part: CurrencyReport, report: Report) -> dict[str, Any]:
+    return {
+        "currency": part.currency,
+        "windows": [_window_json(line, report) for line in part.lines],
+        "benchmarks": [_assessment_json(each) for each in part.assessments],
+    }
+
+
+def _window_json(line: WindowRow, report: Report) -> dict[str, Any]:
+    told = {**line_json(line), **figures_json(line.measured, report)}
+    if line.reported is not None:
+        told["as_reported"] = figures_json(line.reported, report)
+    if report.by is not None:
+        told["segments"] = [
+            {"segment": each.name, **figures_json(each.measured, report)}
+            for each in line.segments
+        ]
+    if line.causes is not None:
+        told["causes"] = {
+            name: [_share_json(share, report) for share in shares]
+            for name, shares in line.causes._asdict().items()
+        }
+    return told
+
+
+def line_json(line: WindowRow) -> dict[str, Any]:
+    """Which window it is, and whether it is over."""
+    return {**span_json(line.measured.window), "complete": line.complete}
+
+
+def span_json(window: Window) -> dict[str, str]:
+    return {
+        "window": window.kind.value,
+        "from": window.start.isoformat(),
+        "to": window.end.isoformat(),
+    }
+
+
+def figures_json(measured: Measured, report: Report) -> dict[str, Any]:
+    """A window's or a segment's figures: waterfall, retention, metrics."""
+    return {**measured_json(measured), "metrics": _metrics_json(measured, report)}
+
+
+def measured_json(measured: Measured) -> dict[str, Any]:
+    """What moved, and what was kept."""
+    base = measured.retention
+    return {
+        "waterfall": asdict(measured.waterfall),
+        "retention": {
+            "customers": base.customers,
+            "opening_minor": base.opening_minor,
+            "expansion_minor": base.expansion_minor,
+            "contraction_minor": base.contraction_minor,
+            "churn_minor": base.churn_minor,
+            "closing_minor": base.closing_minor,
+            "nrr": ratio_number(base.nrr),
+            "grr": ratio_number(base.grr),
+            "crr": ratio_number(base.crr),
+        },
+    }
+
+
+def _metrics_json(measured: Measured, report: Report) -> dict[str, Any]:
+    found = metrics_of(measured, report)
+    ratios = (
+        *("logo_churn", "gross_churn", "net_churn"),
+        *("renewal_rate", "renewal_rate_mrr", "quick_ratio"),
+    )
+    renewals = measured.renewals
+    return {
+        **{name: ratio_number(getattr(found, name)) for name in ratios},
+        "arpa_minor": _whole(found.arpa_minor),
+        "ltv_minor": _whole(found.ltv_minor),
+        "paying_customers": measured.paying,
+        "renewals": None if renewals is None else asdict(renewals),
+    }
+
+
+def _whole(amount: Fraction | None) -> int | None:
+    return None if amount is None else round_minor(amount)
+
+
+def _share_json(share: Share, report: Report) -> dict[str, Any]:
+    """What one cause came to, and whom it was: signed amounts, the largest first."""
+    return {
+        "cause": share.cause,
+        "amount_minor": share.amount_minor,
+        "customers": [
+            {"customer": report.names[key][0], "amount_minor": amount_minor}
+            for key, amount_minor in share.customers
+        ],
+    }
+
+
+def _assessment_json(found: Assessment) -> dict[str, Any]:
+    band = found.band
+    return {
+        "metric": found.metric,
+        "ratio": ratio_number(found.ratio),
+        "sentence": found.sentence,
+        "band": None
+        if band is None
+        else {
+            "from": ratio_number(band.low),
+            "to": ratio_number(band.high),
+            "says": band.says,
+            "source": band.source,
+            "year": band.year,
+        },
+        "typical": [
+            {
+                "who": each.who,
+                "low": ratio_number(each.low),
+                "high": ratio_number(each.high),
+                "source": each.source,
+                "year": each.year,
+            }
+            for each in found.typical
+        ],
+    }

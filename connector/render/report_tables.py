@@ -1,0 +1,295 @@
+"""A report as rows of texts: CSV, Markdown, and the cells that a terminal shows.
+
+Nothing is worked out here: every figure comes from the ``Report``.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from connector.core.model import Cause
+from connector.core.money import format_minor, format_ratio, major, round_minor
+from connector.core.windows import name_of
+from connector.metrics.causes import RETURN, Share
+from connector.metrics.retention import Measured
+from connector.render.footnotes import footnotes
+from connector.render.report_json import figures_json, line_json
+from connector.render.table import markdown_table
+from connector.reports.model import (
+    AS_REPORTED,
+    CurrencyReport,
+    Report,
+    WindowRow,
+    label,
+    metrics_of,
+    shown,
+)
+
+HEADINGS = (
+    "Opening",
+    "New",
+    "Reactivation",
+    "Expansion",
+    "Contraction",
+    "Churn",
+    "FX",
+    "Closing",
+    "NRR",
+    "GRR",
+    "CRR",
+)
+MORE_HEADINGS = (
+    "Logo churn",
+    "Gross churn",
+    "Net churn",
+    "Renewed",
+    "Renewed MRR",
+    "Quick ratio",
+    "Paying",
+    "ARPA",
+    "LTV",
+)
+
+
+def headings(part: CurrencyReport) -> list[str]:
+    """The columns of ``cells``: a single currency has no exchange rates."""
+    return [name for name in HEADINGS if part.is_total or name != "FX"]
+
+
+def cells(
+    measured: Measured, part: CurrencyReport, locale: str, *, whole: bool = False
+) -> list[str]:
+    """One window's figures as texts, in the order of ``headings``.
+
+    What takes away is written with a minus. ``whole`` leaves out the cents.
+    """
+    flow, kept = measured.waterfall, measured.retention
+
+    def money(amount_minor: int) -> str:
+        if amount_minor == 0:
+            return "–"
+        return format_minor(amount_minor, part.currency, locale, whole=whole)
+
+    return [
+        money(flow.opening_minor),
+        money(flow.new_minor),
+        money(flow.reactivation_minor),
+        money(flow.expansion_minor),
+        money(-flow.contraction_minor),
+        money(-flow.churn_minor),
+        *([money(flow.fx_minor)] if part.is_total else []),
+        money(flow.closing_minor),
+        *(format_ratio(ratio) for ratio in (kept.nrr, kept.grr, kept.crr)),
+    ]
+
+
+def more_cells(
+    measured: Measured, part: CurrencyReport, report: Report, locale: str
+) -> list[str]:
+    """The other metrics of a window, in the order of ``MORE_HEADINGS``."""
+    found = metrics_of(measured, report)
+
+    def money(amount: Fraction | None) -> str:
+        if amount is None:
+            return "–"
+        return format_minor(round_minor(amount), part.currency, locale)
+
+    return [
+        format_ratio(found.logo_churn),
+        format_ratio(found.gross_churn),
+        format_ratio(found.net_churn),
+        format_ratio(found.renewal_rate),
+        format_ratio(found.renewal_rate_mrr),
+        format_times(found.quick_ratio),
+        f"{measured.paying:,}",
+        money(found.arpa_minor),
+        money(found.ltv_minor),
+    ]
+
+
+def format_times(ratio: Fraction | None) -> str:
+    """``4.2×``; ``–`` where it has no value."""
+    if ratio is None:
+        return "–"
+    whole, rest = divmod(round(ratio * 10), 10)
+    return f"{whole:,}.{rest}×"
+
+
+# Why
+
+
+CAUSE_WORDS = {
+    Cause.PLAN.value: "another plan",
+    Cause.QUANTITY.value: "seats",
+    Cause.ADD_ON.value: "add-ons",
+    Cause.REMOVAL.value: "items removed",
+    Cause.PRICE.value: "price changes",
+    Cause.DISCOUNT.value: "discounts",
+    Cause.USAGE.value: "usage",
+    RETURN: "left and came back",
+}
+CAUSE_HEADINGS = ("", "Change", "Customers", "Mostly")
+MOST = 3  # customers named beside a cause
+
+
+def cause_rows(
+    shares: Sequence[Share], part: CurrencyReport, report: Report, locale: str
+) -> list[list[str]]:
+    """A row a cause: what it came to, of how many customers, and the largest by name."""
+    return [
+        [
+            CAUSE_WORDS[share.cause],
+            format_minor(share.amount_minor, part.currency, locale, signed=True),
+            f"{len(share.customers):,}",
+            ", ".join(report.names[key][1] for key, _ in share.customers[:MOST]),
+        ]
+        for share in shares
+    ]
+
+
+def cause_tables(
+    line: WindowRow, part: CurrencyReport, report: Report, locale: str
+) -> Iterator[tuple[str, list[list[str]]]]:
+    """Expansion and contraction of a line by cause, each with its title."""
+    if line.causes is None:
+        return
+    for name, shares in line.causes._asdict().items():
+        title = f"{name.capitalize()} by cause, {name_of(line.measured.window)}"
+        yield title, cause_rows(shares, part, report, locale)
+
+
+# Markdown
+
+
+def to_markdown(report: Report, locale: str) -> str:
+    """A currency's tables (or, by segment, a window's), and the footnotes."""
+    parts = []
+    for part in report.parts:
+        parts.append(f"## {kind_of(report)}, {part.title}\n")
+        for title, rows in _rows(part, report):
+            parts += [f"### {title}\n"] if title else []
+            parts.append(
+                markdown_table(
+                    ("", *headings(part)),
+                    [[name, *cells(each, part, locale)] for name, each in rows],
+                )
+            )
+            parts.append(
+                markdown_table(
+                    ("", *MORE_HEADINGS),
+                    [
+                        [name, *more_cells(each, part, report, locale)]
+                        for name, each in rows
+                    ],
+                )
+            )
+        for line in part.lines:
+            for title, causes in cause_tables(line, part, report, locale):
+                parts.append(f"### {title}\n")
+                parts.append(markdown_table(CAUSE_HEADINGS, causes))
+        parts += [f"- {each.sentence}\n" for each in part.assessments]
+    parts += [f"{note}  " for note in footnotes(report)]
+    return "\n".join(parts) + "\n"
+
+
+def kind_of(report: Report) -> str:
+    return "Annual recurring revenue" if report.is_annual else "Recurring revenue"
+
+
+def _rows(
+    part: CurrencyReport, report: Report
+) -> list[tuple[str, list[tuple[str, Measured]]]]:
+    """Tables of named rows: all windows in one, or each window by its segments."""
+    if report.by is None:
+        return [("", shown(part.lines))]
+    return [(f"{label(line)}, by {report.by}", by_segment(line)) for line in part.lines]
+
+
+def by_segment(line: WindowRow) -> list[tuple[str, Measured]]:
+    """A line's segments, then all of them together, and as reported if that differs."""
+    named = [(each.name, each.measured) for each in line.segments]
+    before = [] if line.reported is None else [(AS_REPORTED, line.reported)]
+    return [*named, ("total", line.measured), *before]
+
+
+# CSV
+
+
+def to_csv(report: Report) -> str:
+    """A row a window; by segment, a row a window and segment, and one without segment.
+
+    A window that was closed with other figures has a row of these, whose currency says
+    ``as reported``.
+    Amounts in whole units of the currency, ratios as numbers, empty where there is none.
+    Columns of the waterfall are everybody's, ``base_*`` those of the opening customers.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(CSV_HEAD)
+    for part in report.parts:
+        for line in part.lines:
+            for segment in line.segments:
+                writer.writerow(
+                    _csv_row(part, line, report, segment.measured, segment.name)
+                )
+            writer.writerow(_csv_row(part, line, report, line.measured, ""))
+            if line.reported is not None:
+                row = _csv_row(part, line, report, line.reported, "")
+                writer.writerow([f"{row[0]} as reported", *row[1:]])
+    return out.getvalue()
+
+
+_RATIOS = ("nrr", "grr", "crr")
+_MORE_RATIOS = (
+    *("logo_churn", "gross_churn", "net_churn"),
+    *("renewal_rate", "renewal_rate_mrr", "quick_ratio"),
+)
+CSV_HEAD = (
+    *("currency", "window", "from", "to", "complete"),
+    *("opening", "new", "reactivation", "expansion", "contraction", "churn"),
+    *("fx", "closing"),
+    *("base_customers", "base_opening", "base_expansion", "base_contraction"),
+    *("base_churn", "base_closing"),
+    *_RATIOS,
+    *_MORE_RATIOS,
+    *("paying_customers", "arpa", "ltv", "segment"),
+)
+
+
+def _csv_row(
+    part: CurrencyReport,
+    line: WindowRow,
+    report: Report,
+    measured: Measured,
+    segment: str,
+) -> list[object]:
+    currency = part.currency
+    window = line_json(line)
+    figures = figures_json(measured, report)
+    base, more = figures["retention"], figures["metrics"]
+    amounts = list(figures["waterfall"].values())
+    base_amounts = [value for key, value in base.items() if key.endswith("_minor")]
+
+    def units(amount_minor: int | None) -> object:
+        return "" if amount_minor is None else major(amount_minor, currency)
+
+    return [
+        f"total {currency}" if part.is_total else currency,
+        *(str(value).lower() for value in window.values()),
+        *map(units, amounts),
+        base["customers"],
+        *map(units, base_amounts),
+        *_numbers(base, _RATIOS),
+        *_numbers(more, _MORE_RATIOS),
+        more["paying_customers"],
+        units(more["arpa_minor"]),
+        units(more["ltv_minor"]),
+        segment,
+    ]
+
+
+def _numbers(values: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        yield "" if values[name] is None else f"{values[name]:.6f}"

@@ -1,0 +1,199 @@
+"""A report as a rich renderable, for a terminal or a pipe: cards, bars and tables.
+
+Nothing is worked out here: every figure comes from the ``Report``.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from connector.core.model import MovementKind, Retention, Waterfall
+from connector.core.money import format_minor, format_ratio
+from connector.core.windows import WindowKind, name_of
+from connector.render.footnotes import footnotes
+from connector.render.report_tables import (
+    CAUSE_HEADINGS,
+    MORE_HEADINGS,
+    by_segment,
+    cause_tables,
+    cells,
+    headings,
+    kind_of,
+    more_cells,
+)
+from connector.render.terminal import COLOURS, table
+from connector.reports.model import CurrencyReport, Report, WindowRow, label, shown
+
+BAR = 34  # characters of the waterfall's widest bar
+
+
+def report_view(report: Report, locale: str, width: int) -> RenderableType:
+    """The headline (where a trailing window is asked for) and the table, a currency."""
+    parts: list[RenderableType] = []
+    for part in report.parts:
+        headlines, lines = _split(part)
+        parts.append(Text(f"\n{kind_of(report)} · {part.title}", style="bold"))
+        for line in headlines:
+            parts += [_cards(line, part.currency, locale, report), Text()]
+            if line.reported is not None:
+                parts.append(_reported(line.reported.retention))
+            parts.append(_waterfall(line, part.currency, locale))
+        parts += _tables(report, part, (headlines, lines), locale, width)
+        parts += _whys(report, part, locale)
+        parts += [Text(f"{each.sentence}", style="italic") for each in part.assessments]
+    parts += [Text(note, style="dim") for note in footnotes(report)]
+    parts.append(Text(_source(report), style="dim"))
+    return Group(*parts)
+
+
+def _split(part: CurrencyReport) -> tuple[Sequence[WindowRow], Sequence[WindowRow]]:
+    """One trailing window beside others is the headline; all alike are a table."""
+    trailing = [
+        x for x in part.lines if x.measured.window.kind is WindowKind.TRAILING_12
+    ]
+    others = [x for x in part.lines if x not in trailing]
+    return (trailing, others) if len(trailing) == 1 else ([], part.lines)
+
+
+def _source(report: Report) -> str:
+    read = f"ledger as of {report.as_of:%d %b %Y %H:%M} UTC" if report.as_of else ""
+    synced = report.synced_at
+    known = f"synced {synced:%d %b %Y %H:%M} UTC" if synced else "never synced"
+    return " · ".join(t for t in (read, known, f"days in {report.timezone}") if t)
+
+
+def _cards(
+    line: WindowRow, currency: str, locale: str, report: Report
+) -> RenderableType:
+    kept, flow = line.measured.retention, line.measured.waterfall
+    span = name_of(line.measured.window) + ("" if line.complete else " *")
+
+    def money(amount_minor: int) -> str:
+        return format_minor(amount_minor, currency, locale, whole=True)
+
+    closing = money(flow.closing_minor)
+    annual = money(flow.closing_minor * 12)
+    monthly = money(round(flow.closing_minor / 12))
+    figures = [
+        ("NRR", format_ratio(kept.nrr), f"of {money(kept.opening_minor)}, {span}"),
+        ("GRR", format_ratio(kept.grr), "the same without growth"),
+        ("CRR", format_ratio(kept.crr), f"{kept.kept} of {kept.customers} customers"),
+        ("ARR at close", closing, f"MRR {monthly}")
+        if report.is_annual
+        else ("MRR at close", closing, f"ARR {annual}"),
+    ]
+    grid = Table.grid(padding=(0, 1))
+    panels = [
+        Panel(Group(Text(value, style="bold"), Text(note, style="dim")), title=name)
+        for name, value, note in figures
+    ]
+    for panel in panels:
+        panel.title_align = "left"
+        grid.add_column()
+    grid.add_row(*panels)
+    return grid
+
+
+def _reported(kept: Retention) -> Text:
+    ratios = zip(("NRR", "GRR", "CRR"), (kept.nrr, kept.grr, kept.crr), strict=True)
+    told = ", ".join(f"{name} {format_ratio(ratio)}" for name, ratio in ratios)
+    return Text(f"  as reported: {told}\n", style="dim")
+
+
+def _waterfall(line: WindowRow, currency: str, locale: str) -> RenderableType:
+    """What moved MRR, as bars that start where the one before ended."""
+    flow = line.measured.waterfall
+    steps = _steps(flow)
+    peak = max([flow.opening_minor, flow.closing_minor, *_reached(steps)], default=0)
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column()
+
+    def at(amount_minor: int) -> int:
+        return round(BAR * amount_minor / peak) if peak else 0
+
+    def add(name: str, text: str, low: int, high: int, style: str) -> None:
+        bar = Text(" " * at(low) + "█" * max(at(high) - at(low), 1), style=style)
+        table.add_row(name, text, bar)
+
+    opening = format_minor(flow.opening_minor, currency, locale)
+    add("Opening MRR", opening, 0, flow.opening_minor, "bright_black")
+    reached = flow.opening_minor
+    for kind, moved in steps:
+        low, high = sorted((reached, reached + moved))
+        reached += moved
+        text = format_minor(moved, currency, locale, signed=True) if moved else "–"
+        add(kind.capitalize(), text, low, high, COLOURS[kind]) if moved else (
+            table.add_row(kind.capitalize(), text, "")
+        )
+    if flow.fx_minor:
+        text = format_minor(flow.fx_minor, currency, locale, signed=True)
+        low, high = sorted((reached, reached + flow.fx_minor))
+        add("Exchange rates", text, low, high, "magenta")
+    closing = format_minor(flow.closing_minor, currency, locale)
+    add("Closing MRR", closing, 0, flow.closing_minor, "bright_black")
+    return Padding(table, (0, 0, 1, 2))
+
+
+def _steps(flow: Waterfall) -> list[tuple[MovementKind, int]]:
+    return [
+        (MovementKind.NEW, flow.new_minor),
+        (MovementKind.REACTIVATION, flow.reactivation_minor),
+        (MovementKind.EXPANSION, flow.expansion_minor),
+        (MovementKind.CONTRACTION, -flow.contraction_minor),
+        (MovementKind.CHURN, -flow.churn_minor),
+    ]
+
+
+def _reached(steps: Iterable[tuple[MovementKind, int]]) -> list[int]:
+    return [sum(moved for _, moved in steps if moved > 0)]
+
+
+def _tables(
+    report: Report,
+    part: CurrencyReport,
+    split: tuple[Sequence[WindowRow], Sequence[WindowRow]],
+    locale: str,
+    width: int,
+) -> Iterator[RenderableType]:
+    """What moved, then the other metrics: of all windows, or by segment of each.
+
+    What moved in a headline is drawn as bars.
+    """
+    drawn, tabled = map(shown, split)
+    sets = [("", drawn, tabled)]
+    if report.by is not None:
+        titles = (f"{label(x)}, by {report.by}" for x in part.lines)
+        segments = map(by_segment, part.lines)
+        sets = [
+            (title, [], named) for title, named in zip(titles, segments, strict=True)
+        ]
+    for title, before, named in sets:
+        if title:
+            yield Text(f"\n{title}", style="bold")
+        rows = [[name, *cells(m, part, locale, whole=True)] for name, m in named]
+        if rows:
+            yield table(["", *headings(part)], rows, width, spare=("CRR", "Opening"))
+        everyone = [*before, *named]
+        more = [[name, *more_cells(m, part, report, locale)] for name, m in everyone]
+        spare = (
+            "Gross churn",
+            "Net churn",
+            "Paying",
+        )  # can be read off the table above
+        yield table(["", *MORE_HEADINGS], more, width, spare=spare)
+
+
+def _whys(
+    report: Report, part: CurrencyReport, locale: str
+) -> Iterator[RenderableType]:
+    for line in part.lines:
+        for title, rows in cause_tables(line, part, report, locale):
+            yield Text(f"\n{title}", style="bold")
+            yield table(list(CAUSE_HEADINGS), rows, sys.maxsize, words=(0, 3))

@@ -1,0 +1,134 @@
+"""What has changed in closed months, as text, JSON and CSV."""
+
+from itertools import groupby
+from typing import Any
+
+from connector.core.model import Movement
+from connector.core.money import format_minor, format_ratio, major
+from connector.core.policy import differences
+from connector.core.windows import name_of
+from connector.render.movements import as_json
+from connector.render.report_json import measured_json, span_json, utc
+from connector.render.table import Table, csv_text, text_table
+from connector.reports.restatements import RestatedWindow, RestatementLine
+
+
+def to_text(found: list[RestatedWindow], names: dict[str, str], locale: str) -> str:
+    rows = []
+    for each in found:
+        sides = (each.reported.measured, each.now)
+        money = [
+            format_minor(side.waterfall.closing_minor, each.reported.currency, locale)
+            for side in sides
+        ]
+        rows.append(
+            (
+                name_of(each.now.window),
+                each.reported.currency.upper(),
+                f"{each.closing.closed_at:%d %b %Y}",
+                *money,
+                *(format_ratio(side.retention.nrr, 2) for side in sides),
+                *(format_ratio(side.retention.grr, 2) for side in sides),
+            )
+        )
+    heads = (
+        *("Closed window", "", "Closed on", "MRR reported", "MRR now"),
+        *("NRR reported", "NRR now", "GRR reported", "GRR now"),
+    )
+    parts = [text_table(Table(heads, rows, frozenset(range(3, 9))))]
+    booked = {id(line): line for each in found for line in each.lines}
+    ordered = sorted(booked.values(), key=lambda x: (x.run.id, x.customer, x.day))
+    for _, of_run in groupby(ordered, key=lambda line: line.run.id):
+        parts.append(_run_text(list(of_run), names, locale))
+    return "\n".join(parts)
+
+
+def _run_text(booked: list[RestatementLine], names: dict[str, str], locale: str) -> str:
+    """What one run changed, a row a customer and day."""
+    run = booked[0].run
+    changed = ", ".join(differences(run.policy_before, run.policy))
+    cause = f"{run.cause}: {changed}" if changed else run.cause
+    rows = [
+        (
+            names[line.customer],
+            str(line.day),
+            _side(line.was, locale),
+            _side(line.now, locale),
+            format_minor(line.amount_minor, line.currency, locale, signed=True),
+            _because(line),
+        )
+        for line in booked
+    ]
+    heads = ("Customer", "Day", "Was booked", "Is booked", "Change", "Because of")
+    table = Table(heads, rows, frozenset([2, 3, 4]))
+    return (
+        f"Booked on {run.started_at:%d %b %Y %H:%M} UTC, {cause}\n\n{text_table(table)}"
+    )
+
+
+def _side(movement: Movement | None, locale: str) -> str:
+    if movement is None:
+        return "–"
+    currency = movement.currency
+    amount = format_minor(movement.amount_minor, currency, locale, signed=True)
+    return f"{movement.kind} {amount}"
+
+
+def _because(line: RestatementLine) -> str:
+    """The components' causes and what shows them; of what is gone, why."""
+    if line.now is None:
+        return line.reason
+    parts = line.now.components
+    causes = dict.fromkeys(part.cause.replace("_", "-") for part in parts)
+    proof = parts[0].evidence[:1]
+    shown = "".join(f" ({each.kind} {each.id})" for each in proof)
+    return f"{', '.join(causes)}{shown}"
+
+
+def to_json(each: RestatedWindow) -> dict[str, Any]:
+    return {
+        "month": f"{each.closing.month:%Y-%m}",
+        "closed_at": utc(each.closing.closed_at),
+        "currency": each.reported.currency,
+        **span_json(each.now.window),
+        "reported": measured_json(each.reported.measured),
+        "restated": measured_json(each.now),
+        "changes": [
+            {
+                "customer": line.customer,
+                "day": line.day.isoformat(),
+                "amount_minor": line.amount_minor,
+                "was": as_json(line.was) if line.was is not None else None,
+                "now": as_json(line.now) if line.now is not None else None,
+                "reason": line.reason,
+                "run": line.run.id,
+                "booked_at": utc(line.run.started_at),
+                "cause": line.run.cause,
+                "rules": differences(line.run.policy_before, line.run.policy),
+            }
+            for line in each.lines
+        ],
+    }
+
+
+def to_csv(found: list[RestatedWindow]) -> str:
+    heads = (
+        *("month", "window", "currency", "customer", "day", "was", "now", "change"),
+        *("booked_at", "cause", "because"),
+    )
+    rows = [
+        (
+            f"{each.closing.month:%Y-%m}",
+            each.now.window.kind,
+            *(line.currency, line.customer, line.day),
+            *(
+                "" if side is None else major(side.amount_minor, line.currency)
+                for side in (line.was, line.now)
+            ),
+            major(line.amount_minor, line.currency),
+            *(utc(line.run.started_at), line.run.cause, _because(line)),
+        )
+        for each in found
+        for line in each.lines
+    ]
+    return csv_text(heads, rows)

@@ -1,0 +1,146 @@
+"""At risk: MRR that may go, and the NRR that is already committed."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import NamedTuple
+
+import click
+from msgspec import Struct
+
+from connector.core.dates import add_months
+from connector.core.model import Flow, Movement, MovementKind
+from connector.core.policy import Rules
+from connector.core.windows import WindowKind, windows
+from connector.metrics.retention import Measured, measure, standing
+from connector.mrr import timeline as histories
+from connector.mrr.movements import movements
+from connector.mrr.risks import Risk, as_scheduled, at_risk_minor, contracted, risks
+from connector.pipeline.quarantine import set_aside, underivable
+from connector.reports.ledger_state import LedgerState
+from connector.store.ledger import balances as ledger_balances
+from connector.store.ledger import customers, queries
+from connector.store.mirror import objects
+
+
+class ScheduledMovement(Struct, frozen=True, kw_only=True):
+    """A movement that is to come: an end that is set, a discount that runs out."""
+
+    day: date
+    customer: str
+    kind: MovementKind
+    amount_minor: int
+
+
+class AtRiskReport(Struct, frozen=True, kw_only=True):
+    """``so_far`` is the running trailing-12 window with nothing more happening."""
+
+    currency: str
+    today: date
+    mrr_minor: int
+    risks: tuple[Risk, ...]
+    scheduled: tuple[ScheduledMovement, ...]
+    so_far: Measured
+    committed: tuple[Measured, ...]
+
+    @property
+    def at_risk_minor(self) -> int:
+        return at_risk_minor(self.risks)
+
+
+LATELY_DAYS = 90
+AHEAD = 12  # months: the openings of these windows are known
+DAY_S = 86_400
+
+
+def at_risk_reports(
+    connection: sqlite3.Connection,
+    rules: Rules,
+    known: LedgerState,
+    codes: Iterable[str],
+) -> list[AtRiskReport]:
+    """What is at risk and what is set in each currency, as far as the ledger knows."""
+    ahead = _future(connection, rules, int(known.at.timestamp()), known.today)
+    return [_at_risk_report(connection, code, known.today, ahead) for code in codes]
+
+
+class _Future(NamedTuple):
+    """What Stripe's objects show of all customers: risks, and movements to come."""
+
+    risks: Sequence[Risk]
+    movements: Sequence[Movement]
+
+
+def _future(
+    connection: sqlite3.Connection, rules: Rules, now_s: int, today: date
+) -> _Future:
+    """Derive whoever has something ahead once more, as it will be in a year.
+
+    Without those whose history cannot be derived, of whom a warning tells.
+    """
+    until_s = now_s + (AHEAD + 1) * 31 * DAY_S
+    waiting = objects.in_doubt(connection, now_s - 2 * LATELY_DAYS * DAY_S, until_s)
+    shared = objects.catalogue(connection)
+    found: list[Risk] = []
+    coming: list[Movement] = []
+
+    def look(names: Sequence[str]) -> None:
+        [customer] = names
+        history = objects.history(connection, customer, shared, rules.also(customer))
+        charged = histories.timeline(history, rules.policy, now_s).line_items
+        future = as_scheduled(history, charged, now_s)
+        steps = histories.timeline(future, rules.policy, until_s).steps
+        derived = movements(customer, steps, rules.zone)
+        worth = ledger_balances.worth(connection, customer)
+        found.extend(list(risks(history, worth, charged, now_s, rules.zone)))
+        coming.extend(movement for movement in derived if movement.day > today)
+
+    failed: dict[str, str] = {}
+    for customer in rules.affected(waiting):
+        if customer not in rules.merge:
+            failed |= set_aside([customer], look)
+    if (error := underivable(failed)) is not None:
+        click.echo(f"warning: {error.problem}\n  fix: {error.fix}", err=True)
+    return _Future(found, coming)
+
+
+def _at_risk_report(
+    connection: sqlite3.Connection, currency: str, today: date, ahead: _Future
+) -> AtRiskReport:
+    this_month = today.replace(day=1)
+    last = add_months(this_month, AHEAD - 1)
+    wanted = windows(WindowKind.TRAILING_12, this_month, last)
+    opening = ledger_balances.balances(connection, currency, wanted[0].start)
+    flows = list(queries.flows(connection, currency, None, wanted[0].start))
+    ids = customers.ids(connection)
+    coming = [m for m in ahead.movements if m.currency == currency]
+    lately = today - timedelta(days=LATELY_DAYS)
+    shrunk = [f for f in flows if f.kind is MovementKind.CONTRACTION and f.day > lately]
+    found = [risk for risk in ahead.risks if risk.currency == currency]
+    balances = standing(opening, flows)
+    found += contracted(shrunk, balances, ids, currency)
+    [so_far] = measure(flows, wanted[:1], opening)
+    return AtRiskReport(
+        currency=currency,
+        today=today,
+        mrr_minor=sum(balances.values()),
+        risks=tuple(sorted(found, key=lambda r: (-r.mrr_minor, r.customer, r.reason))),
+        scheduled=tuple(_scheduled(coming)),
+        so_far=so_far,
+        committed=tuple(measure([*flows, *_flows(coming, ids)], wanted, opening)),
+    )
+
+
+def _scheduled(coming: Iterable[Movement]) -> list[ScheduledMovement]:
+    return [
+        ScheduledMovement(
+            day=m.day, customer=m.customer, kind=m.kind, amount_minor=m.amount_minor
+        )
+        for m in sorted(coming, key=lambda m: (m.day, m.customer))
+    ]
+
+
+def _flows(coming: Sequence[Movement], ids: Mapping[int, str]) -> list[Flow]:
+    named = {movement.customer for movement in coming}
+    keys = {customer: key for key, customer in ids.items() if customer in named}
+    return [Flow(keys[m.customer], m.day, m.kind, m.amount_minor) for m in coming]

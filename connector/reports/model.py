@@ -1,0 +1,186 @@
+"""Figures of some windows → one plain value, from which every form is made.
+
+    Report             what it was read from, and what counts
+      CurrencyReport   one a currency; first all of them in one, where that is configured
+        Line           one a window
+          Measured     waterfall, retention, renewals (retention)
+          Segment      the same for some of the customers; segments add up to the line
+          Causes       why the opening customers pay more or less (causes)
+        Assessment     a headline ratio beside what is published (benchmarks)
+
+``report_json``, ``tables`` (rows, CSV, Markdown) and ``terminal`` only write it down;
+nothing is worked out twice.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
+
+from connector.core.model import Refusal
+from connector.core.windows import WindowKind, name_of
+from connector.metrics.benchmarks import Assessment
+from connector.metrics.causes import Causes, Share
+from connector.metrics.ratios import WindowMetrics, metrics
+from connector.metrics.retention import Measured
+
+
+class Segment(NamedTuple):
+    """The figures of the customers who had this in common (``Report.by``)."""
+
+    name: str
+    measured: Measured
+
+
+class WindowRow(Struct, frozen=True, kw_only=True):
+    """One window's figures. ``complete`` is False while the ledger has not seen its end.
+
+    ``reported`` are those its month was closed with, where they are others by now.
+    ``segments`` is empty and ``causes`` None where they were not asked for.
+    """
+
+    measured: Measured
+    complete: bool
+    reported: Measured | None = None
+    segments: tuple[Segment, ...] = ()
+    causes: Causes | None = None
+
+
+class CurrencyReport(Struct, frozen=True, kw_only=True):
+    """``is_total`` adds up all currencies in ``currency``.
+
+    ``assessments`` judge the last trailing-12 line, if there is one.
+    """
+
+    currency: str
+    lines: tuple[WindowRow, ...]
+    is_total: bool = False
+    assessments: tuple[Assessment, ...] = ()
+
+    @property
+    def title(self) -> str:
+        code = self.currency.upper()
+        return f"all currencies in {code}" if self.is_total else code
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """``as_of`` None reads the ledger as it is now. ``today`` is its last known day.
+
+    ``by`` names what ``Line.segments`` are, None where there are none. ``is_annual``:
+    amounts are ARR, twelve times MRR. ``names`` are the ids and labels of the customers
+    behind causes, by the ledger's key. ``waiting`` customers are not yet derived, or
+    could not be: their figures are what they were.
+    """
+
+    generated_at: datetime
+    as_of: datetime | None
+    synced_at: datetime | None
+    today: date
+    timezone: str
+    policy: Mapping[str, str]
+    currencies: tuple[CurrencyReport, ...]
+    refusals: tuple[Refusal, ...]
+    total: CurrencyReport | None = None  # all of them, in the reporting currency
+    by: str | None = None
+    is_annual: bool = False
+    names: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    waiting: int = 0
+
+    @property
+    def parts(self) -> tuple[CurrencyReport, ...]:
+        """Everything there is to show: the total first."""
+        return (*((self.total,) if self.total is not None else ()), *self.currencies)
+
+
+def label(line: WindowRow) -> str:
+    return name_of(line.measured.window) + ("" if line.complete else " *")
+
+
+AS_REPORTED = "  as reported"
+
+
+def shown(lines: Sequence[WindowRow]) -> list[tuple[str, Measured]]:
+    """Each window's label and figures; below a restated one, those it was closed with."""
+    found = []
+    for line in lines:
+        found.append((label(line), line.measured))
+        if line.reported is not None:
+            found.append((AS_REPORTED, line.reported))
+    return found
+
+
+# A year's worth
+
+
+def annual(report: Report) -> Report:
+    """The same report in ARR: every amount times twelve, every ratio as it was."""
+    return replace(
+        report,
+        currencies=tuple(map(_annual_part, report.currencies)),
+        total=None if report.total is None else _annual_part(report.total),
+        is_annual=True,
+    )
+
+
+def _annual_part(part: CurrencyReport) -> CurrencyReport:
+    return replace(part, lines=tuple(map(_annual_line, part.lines)))
+
+
+def _annual_line(line: WindowRow) -> WindowRow:
+    segments = (Segment(s.name, _annual_figures(s.measured)) for s in line.segments)
+    found = line.causes
+    return WindowRow(
+        measured=_annual_figures(line.measured),
+        complete=line.complete,
+        reported=line.reported and _annual_figures(line.reported),
+        segments=tuple(segments),
+        causes=None if found is None else Causes(*(_annual_shares(s) for s in found)),
+    )
+
+
+def _annual_figures(measured: Measured) -> Measured:
+    return measured._replace(
+        waterfall=_times_twelve(measured.waterfall),
+        retention=_times_twelve(measured.retention),
+        renewals=measured.renewals and _times_twelve(measured.renewals),
+    )
+
+
+def _times_twelve(figures: Any) -> Any:
+    amounts = {k: v * 12 for k, v in asdict(figures).items() if k.endswith("_minor")}
+    return replace(figures, **amounts)
+
+
+def _annual_shares(shares: Sequence[Share]) -> tuple[Share, ...]:
+    return tuple(
+        Share(s.cause, s.amount_minor * 12, tuple((c, a * 12) for c, a in s.customers))
+        for s in shares
+    )
+
+
+def metrics_of(measured: Measured, report: Report) -> WindowMetrics:
+    """Its metrics; ARPA as the report's amounts are, LTV a sum in either case."""
+    found = metrics(measured)
+    if not report.is_annual or found.ltv_minor is None:
+        return found
+    return replace(found, ltv_minor=found.ltv_minor / 12)
+
+
+def split(lines: Sequence[WindowRow]) -> tuple[list[WindowRow], list[WindowRow]]:
+    """The trailing-12 lines and the others, without those before the first customer."""
+    trailing = [x for x in lines if x.measured.window.kind is WindowKind.TRAILING_12]
+    others = [x for x in lines if x.measured.window.kind is not WindowKind.TRAILING_12]
+    return _since_first(trailing), _since_first(others)
+
+
+def _since_first(lines: list[WindowRow]) -> list[WindowRow]:
+    alive = [
+        x.reported is not None
+        or bool(
+            x.measured.waterfall.closing_minor or x.measured.waterfall.opening_minor
+        )
+        for x in lines
+    ]
+    return lines[alive.index(True) :] if any(alive) else lines[-1:]

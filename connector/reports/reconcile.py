@@ -1,0 +1,124 @@
+"""What Stripe's live objects imply, beside the ledger."""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from connector.config import Config, rules_of
+from connector.core.dates import local_day
+from connector.core.model import Refusal
+from connector.metrics.invariants import Finding
+from connector.mrr.current_mrr import COUNTED
+from connector.mrr.reconciliation import (
+    CustomerComparison,
+    CustomerInLedger,
+    differing,
+    reconcile,
+)
+from connector.pipeline.ingest import Progress
+from connector.reports.ledger_state import rules_in_force
+from connector.store.ledger import queries, unvalued
+from connector.store.mirror import dirty_customers, objects
+from connector.stripe_api.objects import Subscription, ref
+
+if TYPE_CHECKING:
+    from connector.stripe_api.client import StripeApi
+
+
+class StripeComparison(NamedTuple):
+    """``rows`` are of all customers, ``live`` counts subscriptions."""
+
+    rows: list[CustomerComparison]
+    live: int
+    requests: int
+
+
+def live_subscriptions(
+    api: "StripeApi", progress: Progress = lambda _what, _done, _all: None
+) -> list[Subscription]:
+    """The subscriptions that count, as Stripe shows them now.
+
+    Asked for by status, because an account's ended ones would cost most of the requests.
+    The past due, a page or two, are asked for before and after the active: who falls
+    behind or catches up in between is met.
+    """
+    found: dict[str, Subscription] = {}
+    active, past_due = COUNTED
+    for status in (past_due, active, past_due):
+        for page in api.pages("subscriptions", extra=[("status", status)]):
+            found |= {each.id: each for each in page.data}
+            progress("live subscriptions", len(found), None)
+    return list(found.values())
+
+
+def compare(
+    connection: sqlite3.Connection,
+    live: Iterable[Subscription],
+    config: Config,
+    now: datetime,
+    progress: Progress = lambda _what, _done, _all: None,
+) -> list[CustomerComparison]:
+    """A row for each customer and currency that counts at Stripe or in the ledger.
+
+    Former ids are compared as the customer that they were merged into.
+    """
+    now_s = int(now.timestamp())
+    rules = rules_of(config)
+    by_customer: dict[str, list[Subscription]] = defaultdict(list)
+    for each in live:
+        customer = ref(each.customer)
+        by_customer[rules.merge.get(customer, customer)].append(each)
+    books = _books(connection, config, now_s)
+    shared = objects.catalogue(connection)
+    customers = sorted(by_customer.keys() | books.keys())
+    rows: list[CustomerComparison] = []
+    for done, customer in enumerate(customers, 1):
+        former = rules.also(customer)
+        profiles = {c: objects.profile(connection, c) for c in (customer, *former)}
+        rows += reconcile(
+            objects.history(connection, customer, shared, former),
+            by_customer[customer],
+            {c: p.discount for c, p in profiles.items() if p and p.discount},
+            books[customer],
+            config.policy,
+            now_s,
+        )
+        progress("comparing customers", done, len(customers))
+    return rows
+
+
+def _books(
+    connection: sqlite3.Connection, config: Config, now_s: int
+) -> dict[str, CustomerInLedger]:
+    """What the ledger says of each customer that pays; of any other it says nothing."""
+    rules = rules_of(config)
+    refused: dict[str, list[Refusal]] = defaultdict(list)
+    for refusal in unvalued.known(connection):
+        refused[refusal.customer].append(refusal)
+    mrr = queries.mrr_on(connection, local_day(now_s, config.zone))
+    waiting = set(rules.affected(dirty_customers.waiting(connection, now_s)))
+    everybody_waits = rules_in_force(connection, config) != rules.settings()
+    books: dict[str, CustomerInLedger] = {}
+    for customer in mrr.keys() | refused.keys() | waiting:
+        books[customer] = CustomerInLedger(
+            mrr_minor=mrr.get(customer, {}),
+            is_waiting=everybody_waits or customer in waiting,
+            refusals=refused[customer],
+        )
+    return defaultdict(lambda: CustomerInLedger(is_waiting=everybody_waits), books)
+
+
+def unexplained(compared: StripeComparison) -> list[Finding]:
+    """What no reason explains: there the ledger, or this program, is wrong."""
+    return [
+        Finding(
+            "as Stripe says",
+            f"{row.customer} {row.currency}",
+            f"is {row.ledger_minor}, and {row.stripe_minor} by Stripe's objects; "
+            f"{row.remainder_minor:+} of that is unexplained",
+        )
+        for row in differing(compared.rows)
+        if row.remainder_minor
+    ]

@@ -1,0 +1,125 @@
+"""What was booked after a month was closed → rows that add up to the restatement.
+
+A line is what one run changed of one customer's day. The lines dated before a window's
+end add up to the change of its closing MRR, those before its beginning to its opening's.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
+from itertools import groupby
+from typing import NamedTuple
+
+from connector.core.dates import add_months
+from connector.core.model import Movement
+from connector.metrics.retention import Measured, is_same, measure
+from connector.store.ledger import closings, queries
+from connector.store.ledger.closings import (
+    ChangingRun,
+    Closing,
+    LedgerChange,
+    ReportedFigures,
+)
+
+
+class RestatementLine(NamedTuple):
+    """One customer's day as it was booked and as it is since a run; None is nothing."""
+
+    run: ChangingRun
+    customer: str
+    currency: str
+    day: date
+    was: Movement | None
+    now: Movement | None
+    reason: str
+
+    @property
+    def amount_minor(self) -> int:
+        """By how much MRR from that day on is another one."""
+        sides = [(self.now, 1), (self.was, -1)]
+        return sum(sign * m.amount_minor for m, sign in sides if m is not None)
+
+
+def lines(changes: Iterable[LedgerChange]) -> list[RestatementLine]:
+    """What each run changed, in the order of ``changes``: by run, customer and day.
+
+    Where only the evidence became better nothing has changed.
+    """
+    found = []
+    for (_, customer, currency, day), of_day in groupby(changes, key=_place):
+        each = list(of_day)
+        was = next((c for c in each if not c.was_posted), None)
+        now = next((c for c in each if c.was_posted), None)
+        line = RestatementLine(
+            run=each[0].run,
+            customer=customer,
+            currency=currency,
+            day=day,
+            was=was.movement if was is not None else None,
+            now=now.movement if now is not None else None,
+            reason=was.reason if was is not None else "",
+        )
+        if _told(line.was) != _told(line.now):
+            found.append(line)
+    return found
+
+
+def _place(change: LedgerChange) -> tuple[int, str, str, date]:
+    movement = change.movement
+    return change.run.id, movement.customer, movement.currency, movement.day
+
+
+def _told(movement: Movement | None) -> object:
+    """What the figures see of a movement."""
+    return None if movement is None else (movement.kind, movement.amount_minor)
+
+
+def since(
+    found: Sequence[RestatementLine], moment: datetime, currency: str, before: date
+) -> list[RestatementLine]:
+    """The lines booked after a moment, of one currency, of the days before a day."""
+    return [
+        line
+        for line in found
+        if line.run.started_at > moment
+        and line.currency == currency
+        and line.day < before
+    ]
+
+
+class RestatedWindow(NamedTuple):
+    """One closed window, as it was reported and as the ledger has it now."""
+
+    closing: Closing
+    reported: ReportedFigures
+    now: Measured
+    lines: list[RestatementLine]  # they add up to the change of its closing MRR
+
+
+def restated(
+    connection: sqlite3.Connection, after: datetime
+) -> Iterator[RestatedWindow]:
+    """Every closed window in which something was booked since it was closed."""
+    closed = {each.month: each for each in closings.known(connection)}
+    if not closed:
+        return
+    first = min(each.closed_at for each in closed.values())
+    end = max(add_months(month, 1) for month in closed)
+    found = lines(closings.changes(connection, max(first, after), end))
+    flows = {c: list(queries.flows(connection, c)) for c in {x.currency for x in found}}
+    reported = list(closings.figures(connection))
+    told = {(month, figures.currency) for month, figures in reported}
+    for month in closed:
+        for currency in sorted(flows):
+            if (month, currency) not in told:
+                reported += [(month, f) for f in closings.unheard(month, currency)]
+    for month, figures in reported:
+        closing_of, window = closed[month], figures.measured.window
+        currency = figures.currency
+        moment = max(closing_of.closed_at, after)
+        own = since(found, moment, currency, window.end)
+        if not own:
+            continue
+        [now] = measure(flows[currency], [window])
+        if not is_same(now, figures.measured):
+            yield RestatedWindow(closing_of, figures, now, own)

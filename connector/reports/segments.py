@@ -1,0 +1,67 @@
+"""What customers are told apart by: where the values of ``--by`` are read."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import date
+from functools import cache, partial
+
+from connector.config import Config
+from connector.core.money import exponent
+from connector.metrics.segment_totals import SegmentOf
+from connector.metrics.segments import Traits, by_band, by_trait, by_value
+from connector.store.ledger import balances, contract_terms
+from connector.store.mirror import objects
+
+# What `--by` tells customers apart by, beside metadata:KEY.
+PLAIN = ("plan", "product", "interval", "currency", "country", "band", "cohort")
+METADATA = "metadata:"
+
+
+def segment_of(
+    connection: sqlite3.Connection, config: Config, by: str, currency: str
+) -> SegmentOf:
+    """How to tell a customer's segment; ``by`` is one of PLAIN or ``metadata:KEY``.
+
+    Plan, product and interval are those of the price with most of the MRR. They and
+    country and metadata are read as they are known now, whatever the report is as of.
+    """
+    if by == "band":
+        return by_band(config.bands, 10 ** exponent(currency))
+    if by == "currency":
+        return partial(_always, currency.upper())
+    if by == "cohort":
+        return by_value(balances.first_months(connection, currency))
+    if by == "country":
+        return by_value(balances.countries(connection))
+    if by.startswith(METADATA):
+        key = by.removeprefix(METADATA)
+        return by_value(objects.metadata(connection, key))
+    return by_trait(_of_plans(connection, by, currency))
+
+
+def _always(
+    name: str, _customer: int, days: Sequence[date], _minor: Sequence[int]
+) -> list[str]:
+    return [name] * len(days)
+
+
+def _of_plans(connection: sqlite3.Connection, by: str, currency: str) -> Traits:
+    sold = objects.price_names(connection)
+
+    @cache  # many customers have the same plan
+    def value(price: str, interval: str) -> str:
+        product = sold.get(price, price)
+        named = {
+            "plan": f"{product}, {interval} ({price})",
+            "product": product,
+            "interval": interval,
+        }
+        return named[by]
+
+    traits: dict[int, list[tuple[date, str]]] = {}
+    for customer, day, price, interval in contract_terms.main_prices(
+        connection, currency
+    ):
+        if price:
+            traits.setdefault(customer, []).append((day, value(price, interval)))
+    return traits

@@ -1,0 +1,105 @@
+"""What customers pay, as the figures need it: balances, net changes, and who they are.
+
+Reads the ledger's live movements, or those that were live as of a moment.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import date, datetime
+
+from connector.core.dates import Days
+from connector.core.model import Cause, CauseAmount, Flow
+from connector.store.ledger.queries import KINDS, as_of_text, known
+
+
+def flows_of(connection: sqlite3.Connection, key: int) -> list[tuple[str, Flow]]:
+    """One customer's live movements by currency, then day; each with its currency."""
+    rows = connection.execute(
+        "SELECT currency, day, kind, amount_minor FROM live_movements"
+        " WHERE customer = ? ORDER BY currency, day",
+        [key],
+    )
+    return [
+        (currency, Flow(key, date.fromisoformat(day), KINDS[kind], amount_minor))
+        for currency, day, kind, amount_minor in rows
+    ]
+
+
+_BALANCES = """
+    SELECT customer, sum(amount_minor) FROM movements
+    WHERE currency = :currency AND day < :day AND {which}
+    GROUP BY customer HAVING sum(amount_minor) > 0
+"""
+
+
+def balances(
+    connection: sqlite3.Connection,
+    currency: str,
+    day: date,
+    as_of: datetime | None = None,
+) -> dict[int, int]:
+    """What each paying customer paid at the very beginning of ``day``."""
+    parameters = {"currency": currency, "day": str(day), "as_of": as_of_text(as_of)}
+    return dict(connection.execute(known(_BALANCES, as_of), parameters).fetchall())
+
+
+_PARTS = """
+    SELECT customer, day, cause, components.amount_minor
+    FROM movements JOIN components ON components.movement = movements.id
+    WHERE currency = :currency AND day >= :since AND day < :until AND {which}
+"""
+
+
+def parts(
+    connection: sqlite3.Connection,
+    currency: str,
+    since: date,
+    until: date,
+    as_of: datetime | None = None,
+) -> Iterator[CauseAmount]:
+    """What each cause changed for each customer from ``since`` (in) to ``until`` (out)."""
+    rows = connection.execute(
+        known(_PARTS, as_of),
+        {
+            "currency": currency,
+            "as_of": as_of_text(as_of),
+            "since": str(since),
+            "until": str(until),
+        },
+    )
+    day_of, new = Days(), tuple.__new__  # Part's own one is written in Python
+    causes = {cause.value: cause for cause in Cause}
+    for customer, day, cause, amount_minor in rows:
+        yield new(CauseAmount, (customer, day_of[day], causes[cause], amount_minor))
+
+
+_WORTH = """
+    SELECT currency, subscription, sum(components.amount_minor)
+    FROM live_movements JOIN components ON components.movement = live_movements.id
+    WHERE customer = (SELECT key FROM customers WHERE id = ?)
+    GROUP BY currency, subscription HAVING sum(components.amount_minor) > 0
+"""
+
+
+def worth(connection: sqlite3.Connection, customer: str) -> dict[str, tuple[str, int]]:
+    """The currency and MRR of each subscription for which a customer pays now."""
+    rows = connection.execute(_WORTH, [customer])
+    return {subscription: (currency, minor) for currency, subscription, minor in rows}
+
+
+def countries(connection: sqlite3.Connection) -> dict[int, str]:
+    """Each customer's country, by key; those without one are absent."""
+    rows = connection.execute(
+        "SELECT key, country FROM customers WHERE country IS NOT NULL"
+    )
+    return dict(rows.fetchall())
+
+
+def first_months(connection: sqlite3.Connection, currency: str) -> dict[int, str]:
+    """The month (``2026-03``) in which each customer first paid, by key."""
+    rows = connection.execute(
+        "SELECT customer, substr(min(day), 1, 7) FROM live_movements"
+        " WHERE currency = ? GROUP BY customer",
+        [currency],
+    )
+    return dict(rows.fetchall())

@@ -1,0 +1,241 @@
+"""Closed months: their figures as reported, and what was booked in them since.
+
+Append-only, as the ledger is. A closing records a moment; the ledger as of that moment
+gives the same figures again, and they are stored beside it as well.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from connector.core.dates import add_months, parse_month
+from connector.core.model import Movement, Retention, Waterfall
+from connector.core.windows import Window, WindowKind, windows
+from connector.metrics.retention import Measured, measure
+from connector.store.ledger.queries import booked, currencies, flows, stamp
+
+
+class ChangingRun(Struct, frozen=True, kw_only=True):
+    """The run that changed something; ``policy`` are its rules, and those before it."""
+
+    id: int
+    started_at: datetime
+    cause: str
+    policy: Mapping[str, str]
+    policy_before: Mapping[str, str]
+
+
+class LedgerChange(Struct, frozen=True, kw_only=True):
+    """A movement that a run posted, or else retracted, for a ``reason``."""
+
+    run: ChangingRun
+    movement: Movement
+    was_posted: bool
+    reason: str
+
+
+class Closing(Struct, frozen=True, kw_only=True):
+    """A month that was closed. ``month`` is its first day; ``policy`` the rules then."""
+
+    month: date
+    closed_at: datetime
+    code_version: str
+    policy: Mapping[str, str]
+
+
+class ReportedFigures(NamedTuple):
+    """One window of one currency, as it was reported."""
+
+    currency: str
+    measured: Measured
+
+
+def close(
+    connection: sqlite3.Connection,
+    month: date,
+    *,
+    policy: Mapping[str, str],
+    code_version: str,
+    now: datetime,
+) -> Closing:
+    """Close a month for ever, with every window that ends with it.
+
+    Runs inside the caller's transaction, so that nothing is booked between reading the
+    figures and recording them.
+    """
+    closing = Closing(
+        month=month,
+        closed_at=_moment(connection, now),
+        code_version=code_version,
+        policy=policy,
+    )
+    connection.execute(
+        "INSERT INTO closings VALUES (?, ?, (SELECT max(id) FROM runs),"
+        " (SELECT max(id) FROM movements), ?, ?)",
+        [
+            f"{month:%Y-%m}",
+            stamp(closing.closed_at),
+            code_version,
+            json.dumps(dict(policy), ensure_ascii=False),
+        ],
+    )
+    marks = ", ".join("?" * (6 + len(_MOVED) + len(_KEPT)))
+    connection.executemany(
+        f"INSERT INTO closed_figures VALUES ({marks})",  # noqa: S608
+        [
+            _row(month, ReportedFigures(currency, measured))
+            for currency in currencies(connection)
+            for measured in measure(flows(connection, currency), ending(month))
+        ],
+    )
+    return closing
+
+
+def ending(month: date) -> list[Window]:
+    """The windows that end with a month: itself, and those of which it is the last."""
+    wanted = [w for kind in WindowKind for w in windows(kind, month, month)]
+    return [window for window in wanted if window.end == add_months(month, 1)]
+
+
+def _moment(connection: sqlite3.Connection, now: datetime) -> datetime:
+    """The moment to close at: now, or that of the newest run if it is later.
+
+    So that whatever has been posted counts, also where a clock went back.
+    """
+    [begun] = connection.execute("SELECT max(started_at) FROM runs").fetchone()
+    return datetime.fromisoformat(max(stamp(now), begun or ""))
+
+
+def _row(month: date, figures: ReportedFigures) -> list[object]:
+    window, moved, kept, paying, _ = figures.measured
+    return [
+        f"{month:%Y-%m}",
+        figures.currency,
+        window.kind.value,
+        window.start.isoformat(),
+        window.end.isoformat(),
+        *(getattr(moved, name) for name in _MOVED),
+        *(getattr(kept, name) for name in _KEPT),
+        paying,
+    ]
+
+
+# The amounts of a row, in the order of its columns.
+_MOVED = (
+    *("opening_minor", "new_minor", "reactivation_minor", "expansion_minor"),
+    *("contraction_minor", "churn_minor", "fx_minor", "closing_minor"),
+)
+_KEPT = (
+    *("customers", "kept", "opening_minor", "expansion_minor"),
+    *("contraction_minor", "churn_minor", "closing_minor"),
+)
+
+
+def known(connection: sqlite3.Connection) -> list[Closing]:
+    """Every closed month, the earliest first."""
+    rows = connection.execute(
+        "SELECT month, closed_at, code_version, policy FROM closings ORDER BY month"
+    )
+    return [
+        Closing(
+            month=parse_month(month),
+            closed_at=datetime.fromisoformat(closed_at),
+            code_version=version,
+            policy=json.loads(policy),
+        )
+        for month, closed_at, version, policy in rows
+    ]
+
+
+_FIGURES = """
+    SELECT closed_figures.* FROM closed_figures JOIN closings USING (month)
+    WHERE closed_at <= :as_of ORDER BY month, currency, kind
+"""
+
+
+def figures(
+    connection: sqlite3.Connection, as_of: datetime | None = None
+) -> Iterator[tuple[date, ReportedFigures]]:
+    """What was reported of every closed month, by then: the month and a window."""
+    by_then = {"as_of": "9999" if as_of is None else stamp(as_of)}
+    for row in connection.execute(_FIGURES, by_then):
+        month, currency, kind, first, end, *amounts, paying = row
+        days = (date.fromisoformat(first), date.fromisoformat(end))
+        moved = dict(zip(_MOVED, amounts, strict=False))
+        kept = dict(zip(_KEPT, amounts[len(_MOVED) :], strict=True))
+        window = Window(WindowKind(kind), *days)
+        measured = Measured(window, Waterfall(**moved), Retention(**kept), paying)
+        yield parse_month(month), ReportedFigures(currency, measured)
+
+
+def reported(
+    connection: sqlite3.Connection, currency: str, as_of: datetime | None = None
+) -> dict[Window, Measured]:
+    """Each window of a currency that was closed by then, as it was reported."""
+    return {
+        each.measured.window: each.measured
+        for _, each in figures(connection, as_of)
+        if each.currency == currency
+    }
+
+
+def again(
+    connection: sqlite3.Connection,
+) -> Iterator[tuple[str, Measured, Measured]]:
+    """Each closed window as it was reported, and as the ledger gives it as of then."""
+    closed_at = {each.month: each.closed_at for each in known(connection)}
+    for month, (currency, reported) in figures(connection):
+        moved = flows(connection, currency, closed_at[month])
+        [now] = measure(moved, [reported.window])
+        yield currency, reported, now
+
+
+def unheard(month: date, currency: str) -> Iterator[ReportedFigures]:
+    """What was reported of a month in a currency that nobody had paid in yet."""
+    for measured in measure([], ending(month)):
+        yield ReportedFigures(currency, measured)
+
+
+_CHANGES = """
+    SELECT runs.id, runs.started_at, runs.cause, runs.policy,
+           (SELECT policy FROM runs AS earlier WHERE earlier.id < runs.id
+            ORDER BY earlier.id DESC LIMIT 1),
+           changed.was_posted, changed.reason,
+           movements.id, customers.id, currency, day, kind, amount_minor, before_minor,
+           after_minor
+    FROM (SELECT run, id AS movement, 1 AS was_posted, '' AS reason FROM movements
+          UNION ALL SELECT run, movement, 0, reason FROM retractions) AS changed
+    JOIN runs ON runs.id = changed.run
+    JOIN movements ON movements.id = changed.movement
+    JOIN customers ON customers.key = movements.customer
+    WHERE runs.started_at > :since AND day < :before
+    ORDER BY runs.id, customers.id, day, currency, was_posted
+"""
+
+
+def changes(
+    connection: sqlite3.Connection, since: datetime, before: date
+) -> Iterator[LedgerChange]:
+    """All that was posted and retracted after a moment, of the days before another.
+
+    By run, then customer and day, what was retracted first.
+    """
+    asked = {"since": stamp(since), "before": before.isoformat()}
+    for row in connection.execute(_CHANGES, asked).fetchall():
+        run, started_at, cause, policy, before_it, was_posted, reason, *movement = row
+        yield LedgerChange(
+            run=ChangingRun(
+                id=run,
+                started_at=datetime.fromisoformat(started_at),
+                cause=cause,
+                policy=json.loads(policy),
+                policy_before=json.loads(before_it or "{}"),
+            ),
+            movement=booked(connection, tuple(movement)),
+            was_posted=bool(was_posted),
+            reason=reason,
+        )

@@ -1,0 +1,124 @@
+"""What customers have agreed to: terms that ended, and main plans from day to day.
+
+The current state, replaced with each derivation; the ledger knows customers by key.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from typing import NamedTuple
+
+from connector.core.dates import Days
+from connector.core.model import ContractTerm, MainPrice
+
+
+def put_terms(
+    connection: sqlite3.Connection, customer: int, terms: Sequence[ContractTerm]
+) -> None:
+    """Replace one customer's; inside the caller's transaction."""
+    connection.execute("DELETE FROM terms WHERE customer = ?", [customer])
+    connection.executemany(
+        "INSERT INTO terms VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (
+                *(t.customer, t.subscription, str(t.day), t.currency),
+                *(t.before_minor, t.after_minor),
+            )
+            for t in terms
+        ],
+    )
+
+
+def put_main_prices(
+    connection: sqlite3.Connection, customer: int, plans: Sequence[MainPrice]
+) -> None:
+    """Replace one customer's, where they are others; inside the caller's transaction."""
+    if main_prices_of(connection, customer) != list(plans):
+        connection.execute("DELETE FROM plans WHERE customer = ?", [customer])
+        connection.executemany(
+            "INSERT INTO plans VALUES (?, ?, ?, ?, ?)",
+            [(customer, p.currency, str(p.day), p.price, p.interval) for p in plans],
+        )
+
+
+def terms_of(connection: sqlite3.Connection, customer: int) -> list[ContractTerm]:
+    """One customer's terms, by day."""
+    rows = connection.execute(
+        "SELECT day, currency, customer, subscription, before_minor, after_minor"
+        " FROM terms WHERE customer = ? ORDER BY day, currency, subscription",
+        [customer],
+    )
+    return [ContractTerm(date.fromisoformat(day), *rest) for day, *rest in rows]
+
+
+def main_prices_of(connection: sqlite3.Connection, customer: int) -> list[MainPrice]:
+    """One customer's plans, by currency, then day."""
+    rows = connection.execute(
+        "SELECT day, currency, price, interval FROM plans WHERE customer = ?"
+        " ORDER BY currency, day",
+        [customer],
+    )
+    return [MainPrice(date.fromisoformat(day), *rest) for day, *rest in rows]
+
+
+_TERMS = """
+    SELECT day, currency, customer, subscription, before_minor, after_minor FROM terms
+    WHERE currency = ? AND day >= ? AND day < ? ORDER BY customer, subscription, day
+"""  # the order in which they lie, which costs nothing
+
+
+def terms(
+    connection: sqlite3.Connection, currency: str, start: date, end: date
+) -> Iterator[ContractTerm]:
+    """Everybody's terms of a currency from ``start`` (in) to ``end`` (out).
+
+    Subscription by subscription, each one's by day.
+    """
+    return _as_terms(connection.execute(_TERMS, [currency, str(start), str(end)]))
+
+
+_LAST_TERMS = """
+    SELECT max(day), currency, customer, subscription, before_minor, after_minor
+    FROM terms WHERE currency = ? AND day >= ? AND day < ?
+    GROUP BY customer, subscription ORDER BY customer, subscription
+"""  # SQLite takes the other columns from the row of the maximum
+
+
+def last_terms(
+    connection: sqlite3.Connection, currency: str, start: date, end: date
+) -> Iterator[ContractTerm]:
+    """Of those terms each subscription's last, which is all that one window asks for."""
+    return _as_terms(connection.execute(_LAST_TERMS, [currency, str(start), str(end)]))
+
+
+def _as_terms(
+    rows: Iterable[tuple[str, str, int, str, int, int]],
+) -> Iterator[ContractTerm]:
+    day_of, new = Days(), tuple.__new__  # Term's own one is written in Python
+    for day, currency, customer, subscription, before, after in rows:
+        yield new(
+            ContractTerm, (day_of[day], currency, customer, subscription, before, after)
+        )
+
+
+class CustomerMainPrice(NamedTuple):
+    """From ``day`` on, most of what the customer pays is for ``price``."""
+
+    customer: int
+    day: date
+    price: str
+    interval: str
+
+
+def main_prices(
+    connection: sqlite3.Connection, currency: str
+) -> Iterator[CustomerMainPrice]:
+    """Everybody's main plans in a currency, each customer's by day."""
+    rows = connection.execute(
+        "SELECT customer, day, price, interval FROM plans"
+        " WHERE currency = ? ORDER BY customer, day",
+        [currency],
+    )
+    day_of, new = Days(), tuple.__new__
+    for customer, day, price, interval in rows:
+        yield new(CustomerMainPrice, (customer, day_of[day], price, interval))

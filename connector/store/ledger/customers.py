@@ -1,0 +1,85 @@
+"""The ledger's customers: their keys, and how they are shown."""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from connector.store.database import places
+
+
+class CustomerDisplay(NamedTuple):
+    """How a customer is shown; None where the label is switched off or unknown."""
+
+    label: str | None = None
+    country: str | None = None
+
+
+def keys_of(
+    connection: sqlite3.Connection, customers: Mapping[str, CustomerDisplay]
+) -> dict[str, int]:
+    """Each customer's key in the ledger; labels and countries are brought up to date."""
+    rows = connection.execute(
+        "SELECT id, key, label, country FROM customers"  # noqa: S608
+        f" WHERE id IN {places(len(customers))}",
+        list(customers),
+    ).fetchall()
+    keys = {}
+    for customer, key, label, country in rows:
+        keys[customer] = int(key)
+        if customers[customer] != (label, country):
+            connection.execute(
+                "UPDATE customers SET label = ?, country = ? WHERE key = ?",
+                [*customers[customer], key],
+            )
+    for customer, named in customers.items():
+        if customer not in keys:
+            inserted = connection.execute(
+                "INSERT INTO customers (id, label, country) VALUES (?, ?, ?)",
+                [customer, *named],
+            )
+            assert inserted.lastrowid is not None
+            keys[customer] = inserted.lastrowid
+    return keys
+
+
+class CustomerName(NamedTuple):
+    """A customer as the ledger knows it; None where the label is switched off."""
+
+    id: str
+    label: str | None
+
+    @property
+    def shown(self) -> str:
+        return self.label or self.id
+
+
+def find_customer(connection: sqlite3.Connection, text: str) -> list[CustomerName]:
+    """The customer with this id, else those whose label contains ``text``."""
+    rows = connection.execute(
+        "SELECT id, label FROM customers WHERE id = ?", [text]
+    ).fetchall()
+    rows = rows or connection.execute(_BY_LABEL, [text]).fetchall()
+    return [CustomerName(*row) for row in rows]
+
+
+_BY_LABEL = """
+    SELECT id, label FROM customers WHERE instr(lower(label), lower(?))
+    ORDER BY label LIMIT 10
+"""
+
+
+def labels(connection: sqlite3.Connection) -> dict[str, str]:
+    """Each customer's display label; the id where there is none."""
+    rows = connection.execute("SELECT id, coalesce(label, id) FROM customers")
+    return dict(rows.fetchall())
+
+
+def accounts(connection: sqlite3.Connection) -> dict[int, CustomerName]:
+    """Every customer by the ledger's key, which flows are told by."""
+    rows = connection.execute("SELECT key, id, label FROM customers")
+    return {key: CustomerName(customer, label) for key, customer, label in rows}
+
+
+def ids(connection: sqlite3.Connection) -> dict[int, str]:
+    """Each customer's id at Stripe, by key."""
+    return dict(connection.execute("SELECT key, id FROM customers").fetchall())

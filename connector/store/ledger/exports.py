@@ -1,0 +1,137 @@
+"""The ledger as flat tables for spreadsheets, warehouses and BI tools, row by row.
+
+Amounts are whole minor units, signed; days are days of the reporting zone. A customer who
+pays in two currencies has rows in both.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
+
+from connector.core.dates import add_months, month_start, months
+
+Row = tuple[object, ...]
+
+
+class Export(NamedTuple):
+    """``columns`` are names and types (str, int or date); a value may be None."""
+
+    columns: Mapping[str, type]
+    rows: Callable[[sqlite3.Connection, date], Iterator[Row]]
+
+
+def _days(rows: Iterator[Row], place: int) -> Iterator[Row]:
+    """Rows with the text in one place read as a day."""
+    for row in rows:
+        yield (*row[:place], date.fromisoformat(str(row[place])), *row[place + 1 :])
+
+
+def _movements(connection: sqlite3.Connection, _today: date) -> Iterator[Row]:
+    rows = connection.execute(
+        "SELECT live_movements.id, customers.id, label, country, currency, day, kind,"
+        " amount_minor, before_minor, after_minor"
+        " FROM live_movements JOIN customers ON customers.key = live_movements.customer"
+        " ORDER BY day, live_movements.id"
+    )
+    return _days(rows, 5)
+
+
+def _components(connection: sqlite3.Connection, _today: date) -> Iterator[Row]:
+    rows = connection.execute(
+        "SELECT movement, customers.id, currency, day, kind, cause,"
+        " components.amount_minor, subscription, item, price, before, after, evidence"
+        " FROM live_movements JOIN customers ON customers.key = live_movements.customer"
+        " JOIN components ON components.movement = live_movements.id"
+        " ORDER BY day, movement, position"
+    )
+    return _days(rows, 3)
+
+
+_BY_CUSTOMER = """
+    SELECT customers.id, currency, day, after_minor
+    FROM live_movements JOIN customers ON customers.key = live_movements.customer
+    ORDER BY customer, currency, day
+"""
+
+
+def _mrr(connection: sqlite3.Connection, today: date) -> Iterator[Row]:
+    """Each customer's MRR at each month's end, up to the month of today, where it pays."""
+    end = add_months(today, 1)
+    rows = connection.execute(_BY_CUSTOMER)
+    for (customer, currency), own in groupby(rows, key=itemgetter(0, 1)):
+        moved = [
+            (month_start(date.fromisoformat(day)), minor) for *_, day, minor in own
+        ]
+        until = [month for month, _ in moved[1:]] + [end]
+        for (since, after_minor), next_month in zip(moved, until, strict=True):
+            if after_minor:
+                for month in months(since, next_month):
+                    yield customer, currency, month, after_minor
+
+
+_CUSTOMERS = """
+    SELECT customers.id, label, country, currency, min(day), sum(amount_minor),
+           (SELECT price FROM plans WHERE plans.customer = customers.key
+            AND plans.currency = live_movements.currency ORDER BY day DESC LIMIT 1)
+    FROM live_movements JOIN customers ON customers.key = live_movements.customer
+    GROUP BY customer, currency ORDER BY customers.id, currency
+"""
+
+
+def _customers(connection: sqlite3.Connection, _today: date) -> Iterator[Row]:
+    return _days(connection.execute(_CUSTOMERS), 4)
+
+
+EXPORTS: Mapping[str, Export] = {
+    "movements": Export(
+        {
+            "movement": int,
+            "customer": str,
+            "label": str,
+            "country": str,
+            "currency": str,
+            "day": date,
+            "kind": str,
+            "amount_minor": int,
+            "before_minor": int,
+            "after_minor": int,
+        },
+        _movements,
+    ),
+    "components": Export(
+        {
+            "movement": int,
+            "customer": str,
+            "currency": str,
+            "day": date,
+            "kind": str,
+            "cause": str,
+            "amount_minor": int,
+            "subscription": str,
+            "item": str,
+            "price": str,
+            "before": str,
+            "after": str,
+            "evidence": str,
+        },
+        _components,
+    ),
+    "mrr": Export(
+        {"customer": str, "currency": str, "month": date, "mrr_minor": int}, _mrr
+    ),
+    "customers": Export(
+        {
+            "customer": str,
+            "label": str,
+            "country": str,
+            "currency": str,
+            "first_paid": date,
+            "mrr_minor": int,
+            "price": str,
+        },
+        _customers,
+    ),
+}

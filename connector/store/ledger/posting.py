@@ -1,0 +1,211 @@
+"""The ledger written: movements posted and retracted under runs, never changed.
+
+A correction is a retraction and a new movement under one run, so that the ledger can be
+read as it was at any time.
+"""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from connector.core.errors import LedgerConflict
+from connector.core.model import Movement
+from connector.store.database import places
+from connector.store.ledger.queries import components_of, movement_of, stamp
+
+ONE_TICK = timedelta(microseconds=1)
+
+
+class RunStart(Struct, frozen=True, kw_only=True):
+    """What a run will say of itself, once it has something to post.
+
+    ``cause`` is sync, webhook, policy change or manual; ``policy`` is JSON.
+    """
+
+    started_at: datetime
+    cause: str
+    code_version: str
+    policy: str
+
+
+class PostedCounts(NamedTuple):
+    movements: int
+    retractions: int
+
+
+class LedgerRun:
+    """One run of posting. Its row is written with its first posting, not before.
+
+    Runs stand one after the other: where another process has posted or closed a month in
+    between, what follows is a run of its own. No run is stamped before the one it
+    follows, and each later than the last closing. Else a past moment would show a
+    correction without what it corrects, or a closed month what was posted later.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, start: RunStart) -> None:
+        self._connection = connection
+        self._start = start
+        self._id: int | None = None
+        self._started_at = ""
+
+    def id(self) -> int:
+        """The run to post under; asked for inside the transaction that posts."""
+        newest = self._connection.execute(
+            "SELECT id, started_at FROM runs ORDER BY id DESC LIMIT 1"
+        ).fetchone()
+        closed_at = newest_closing(self._connection) or ""
+        is_newest = newest is not None and newest[0] == self._id
+        if self._id is None or not is_newest or self._started_at <= closed_at:
+            self._id = self._begin(newest[1] if newest is not None else "", closed_at)
+        return self._id
+
+    def _begin(self, after: str, closed_at: str) -> int:
+        start = self._start
+        self._started_at = stamp(start.started_at)
+        if self._started_at < after or self._started_at <= closed_at:
+            latest = datetime.fromisoformat(max(after, closed_at))
+            self._started_at = stamp(latest + ONE_TICK)
+        inserted = self._connection.execute(
+            "INSERT INTO runs (started_at, cause, code_version, policy)"
+            " VALUES (?, ?, ?, ?)",
+            [self._started_at, start.cause, start.code_version, start.policy],
+        )
+        assert inserted.lastrowid is not None
+        return inserted.lastrowid
+
+
+def newest_closing(connection: sqlite3.Connection) -> str | None:
+    """The stamp of the moment a month was last closed at."""
+    [found] = connection.execute("SELECT max(closed_at) FROM closings").fetchone()
+    return None if found is None else str(found)
+
+
+# A live movement and its id.
+Standing = list[tuple[int, Movement]]
+
+
+def settle(
+    connection: sqlite3.Connection,
+    run: LedgerRun,
+    key: int,
+    stood: Standing,
+    derived: Sequence[Movement],
+) -> PostedCounts:
+    """Make the live movements of one customer what ``derived`` says.
+
+    What is the same stays untouched, so settling twice is settling once. ``stood`` was
+    read in the caller's transaction, in which this runs.
+    """
+    offered = {(m.currency, m.day): m for m in derived}
+    assert len(offered) == len(derived), "two movements on one day"
+    retracted = 0
+    for movement_id, booked in stood:
+        place = (booked.currency, booked.day)
+        reason = _difference(booked, offered.get(place))
+        if reason is None:
+            del offered[place]
+            continue
+        connection.execute(
+            "INSERT INTO retractions VALUES (?, ?, ?)", [movement_id, run.id(), reason]
+        )
+        retracted += 1
+    for movement in sorted(offered.values(), key=lambda m: (m.day, m.currency)):
+        _post(connection, run.id(), key, movement)
+    return PostedCounts(len(offered), retracted)
+
+
+def _difference(booked: Movement, offered: Movement | None) -> str | None:
+    """Why a live movement no longer stands; None where it does."""
+    if offered is None:
+        return "no evidence for it any more"
+    if _essence(booked) == _essence(offered):
+        return None
+    if (booked.before_minor, booked.after_minor) != (
+        offered.before_minor,
+        offered.after_minor,
+    ):
+        return f"now from {offered.before_minor} to {offered.after_minor}"
+    return "kind" if booked.kind != offered.kind else "better evidence"
+
+
+def _essence(movement: Movement) -> object:
+    """What makes a movement another one: not the wording of sums and proofs."""
+    parts = [
+        (
+            (part.cause, part.amount_minor, part.subscription, part.item, part.price),
+            [(proof.kind, proof.id, proof.at_s) for proof in part.evidence],
+        )
+        for part in movement.components
+    ]
+    return (movement.kind, movement.before_minor, movement.after_minor, parts)
+
+
+def _post(
+    connection: sqlite3.Connection, run: int, key: int, movement: Movement
+) -> None:
+    try:
+        inserted = connection.execute(
+            "INSERT INTO movements (customer, currency, day, kind, amount_minor,"
+            " before_minor, after_minor, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                key,
+                movement.currency,
+                movement.day.isoformat(),
+                movement.kind,
+                movement.amount_minor,
+                movement.before_minor,
+                movement.after_minor,
+                run,
+            ],
+        )
+    except sqlite3.IntegrityError as error:
+        raise LedgerConflict(
+            f"{movement.customer} {movement.day} {movement.currency}: {error}",
+            fix="run `stripe-nrr check`, then `stripe-nrr recompute`",
+        ) from error
+    connection.executemany(
+        "INSERT INTO components VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                inserted.lastrowid,
+                position,
+                part.cause,
+                part.amount_minor,
+                part.subscription,
+                part.item,
+                part.price,
+                part.before,
+                part.after,
+                json.dumps(part.evidence, ensure_ascii=False),
+            )
+            for position, part in enumerate(movement.components)
+        ],
+    )
+
+
+_STANDING = """
+    SELECT movements.customer, movements.id, customers.id, currency, day, kind,
+           amount_minor, before_minor, after_minor
+    FROM movements JOIN customers ON customers.key = movements.customer
+    WHERE movements.customer IN {keys} AND NOT EXISTS
+          (SELECT 1 FROM retractions WHERE movement = movements.id)
+    ORDER BY currency, day
+"""
+
+
+def standing(
+    connection: sqlite3.Connection, keys: Sequence[int]
+) -> dict[int, Standing]:
+    """Each customer's live movements, by currency, then day."""
+    query = _STANDING.format(keys=places(len(keys)))
+    rows = connection.execute(query, keys).fetchall()
+    parts = components_of(connection, [row[1] for row in rows])
+    found: dict[int, Standing] = {key: [] for key in keys}
+    for key, *row in rows:
+        booked = movement_of(tuple(row), parts.get(row[0], ()))
+        found[key].append((row[0], booked))
+    return found

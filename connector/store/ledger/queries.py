@@ -1,0 +1,301 @@
+"""The ledger read: its movements, now or as of a past moment.
+
+A movement counts as of a moment if its run had started by then, and no run that had
+started by then retracted it.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from typing import NamedTuple
+
+from connector.core.dates import Days
+from connector.core.errors import LedgerUnusable
+from connector.core.model import (
+    Cause,
+    Component,
+    Evidence,
+    Flow,
+    Movement,
+    MovementKind,
+)
+from connector.core.windows import Window
+
+_AS_OF = """
+    run IN (SELECT id FROM runs WHERE started_at <= :as_of)
+    AND movements.id NOT IN (
+        SELECT movement FROM retractions JOIN runs AS later ON later.id = retractions.run
+        WHERE later.started_at <= :as_of)
+"""
+_NOW = "9999"  # after every moment
+
+# As of now there is no need to look at runs. SQLite answers NOT IN on a key twice as fast
+# as NOT EXISTS.
+_LIVE = "movements.id NOT IN (SELECT movement FROM retractions)"
+
+
+def known(query: str, as_of: datetime | None) -> str:
+    """The query over what is known now, or was as of a moment."""
+    return query.format(which=_LIVE if as_of is None else _AS_OF)
+
+
+TOGETHER = 1_000  # movements whose components are read with one query
+
+_MOVEMENTS = f"""
+    SELECT movements.id, customers.id, currency, day, kind, amount_minor, before_minor,
+           after_minor
+    FROM movements JOIN customers ON customers.key = movements.customer
+    WHERE {_AS_OF}
+      AND (:customer IS NULL OR movements.customer =
+           (SELECT key FROM customers WHERE id = :customer))
+      AND (:from IS NULL OR day >= :from)
+      AND (:to IS NULL OR day < :to)
+      AND (:kind IS NULL OR kind = :kind)
+      AND (:currency IS NULL OR currency = :currency)
+    ORDER BY day, customers.id, currency
+"""  # noqa: S608
+
+
+class Wanted(NamedTuple):
+    """Which movements to read; None does not restrict. ``end`` is out."""
+
+    customer: str | None = None
+    start: date | None = None
+    end: date | None = None
+    kind: MovementKind | None = None
+    currency: str | None = None
+    as_of: datetime | None = None
+
+
+EVERYTHING = Wanted()
+
+
+def movements(
+    connection: sqlite3.Connection, wanted: Wanted = EVERYTHING
+) -> Iterator[Movement]:
+    """The live movements with their components, by day, then customer."""
+    parameters = {
+        "as_of": as_of_text(wanted.as_of),
+        "customer": wanted.customer,
+        "from": wanted.start and wanted.start.isoformat(),
+        "to": wanted.end and wanted.end.isoformat(),
+        "kind": wanted.kind,
+        "currency": wanted.currency,
+    }
+    rows = connection.execute(_MOVEMENTS, parameters)
+    while some := rows.fetchmany(TOGETHER):
+        parts = components_of(connection, [row[0] for row in some])
+        for row in some:
+            yield movement_of(row, parts.get(row[0], ()))
+
+
+_LARGEST = """
+    SELECT movements.id, customers.id, currency, day, kind, amount_minor, before_minor,
+           after_minor
+    FROM movements JOIN customers ON customers.key = movements.customer
+    WHERE currency = :currency AND day >= :since AND day < :until AND {which}
+    ORDER BY abs(amount_minor) DESC, day, customers.id LIMIT :count
+"""
+
+
+def largest(
+    connection: sqlite3.Connection,
+    currency: str,
+    window: Window,
+    count: int,
+    as_of: datetime | None = None,
+) -> list[Movement]:
+    """The live movements of a window that changed most, up or down, the largest first."""
+    parameters = {
+        "currency": currency,
+        "since": str(window.start),
+        "until": str(window.end),
+        "as_of": as_of_text(as_of),
+        "count": count,
+    }
+    rows = connection.execute(known(_LARGEST, as_of), parameters).fetchall()
+    parts = components_of(connection, [row[0] for row in rows])
+    return [movement_of(row, parts.get(row[0], ())) for row in rows]
+
+
+_Part = tuple[str, int, str, str, str, str, str, str]
+
+
+def components_of(
+    connection: sqlite3.Connection, movements: Sequence[int]
+) -> dict[int, list[_Part]]:
+    """The components of movements, as their rows say them, by movement."""
+    rows = connection.execute(
+        "SELECT movement, cause, amount_minor, subscription, item, price, before, after,"
+        " evidence FROM components WHERE movement IN (SELECT value FROM json_each(?))"
+        " ORDER BY movement, position",
+        [json.dumps(movements)],
+    )
+    found: dict[int, list[_Part]] = {}
+    for movement, *part in rows:
+        found.setdefault(movement, []).append(tuple(part))
+    return found
+
+
+def booked(
+    connection: sqlite3.Connection,
+    row: tuple[int, str, str, str, str, int, int, int],
+) -> Movement:
+    """A row of ``movements`` with its components: id, customer's id, and the rest."""
+    return movement_of(row, components_of(connection, [row[0]]).get(row[0], ()))
+
+
+def movement_of(
+    row: tuple[int, str, str, str, str, int, int, int], parts: Sequence[_Part]
+) -> Movement:
+    movement_id, customer, currency, day, kind, amount, before, after = row
+    explained = sum(part[1] for part in parts)
+    if explained != amount:
+        raise LedgerUnusable(
+            f"movement {movement_id} ({customer} {day} {currency}) is {amount}, but its "
+            f"components add up to {explained}: the file was changed from outside",
+            fix="restore a copy of it, or make a new one with `stripe-nrr sync`",
+        )
+    return Movement(
+        customer=customer,
+        currency=currency,
+        day=date.fromisoformat(day),
+        kind=MovementKind(kind),
+        amount_minor=amount,
+        before_minor=before,
+        after_minor=after,
+        components=tuple(
+            Component(
+                cause=Cause(part[0]),
+                amount_minor=part[1],
+                subscription=part[2],
+                item=part[3],
+                price=part[4],
+                before=part[5],
+                after=part[6],
+                evidence=tuple(Evidence(*each) for each in json.loads(part[7])),
+            )
+            for part in parts
+        ),
+    )
+
+
+def stamp(moment: datetime) -> str:
+    """A moment as the ledger writes it; texts compare as the moments do."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def as_of_text(moment: datetime | None) -> str:
+    return _NOW if moment is None else stamp(moment)
+
+
+_FLOWS = """
+    SELECT customer, day, kind, amount_minor FROM movements
+    WHERE currency = :currency AND day >= :since AND day < :until AND {which}
+    ORDER BY customer, day
+"""  # the order of an index, which costs nothing
+
+
+def flows(
+    connection: sqlite3.Connection,
+    currency: str,
+    as_of: datetime | None = None,
+    since: date = date.min,
+    until: date = date.max,
+) -> Iterator[Flow]:
+    """The live movements of a currency without their components, by customer, then day.
+
+    ``since`` is in, ``until`` is out.
+    """
+    rows = connection.execute(
+        known(_FLOWS, as_of),
+        {
+            "currency": currency,
+            "as_of": as_of_text(as_of),
+            "since": since.isoformat(),
+            "until": until.isoformat(),
+        },
+    )
+    day_of, new = Days(), tuple.__new__  # Flow's own one is written in Python
+    for customer, day, kind, amount_minor in rows:
+        yield new(Flow, (customer, day_of[day], KINDS[kind], amount_minor))
+
+
+_CHANGES = """
+    SELECT customer, day, amount_minor FROM movements
+    WHERE currency = :currency AND {which} ORDER BY customer, day
+"""
+
+
+def changes(
+    connection: sqlite3.Connection, currency: str, as_of: datetime | None = None
+) -> Iterator[tuple[int, str, int]]:
+    """All live movements of a currency by customer, then day, as barely as can be.
+
+    The customer's key, the day as text, and the signed amount.
+    """
+    parameters = {"currency": currency, "as_of": as_of_text(as_of)}
+    return connection.execute(known(_CHANGES, as_of), parameters)
+
+
+_FIRST_DAY = "SELECT min(day) FROM movements WHERE currency = :currency AND {which}"
+
+
+def first_day(
+    connection: sqlite3.Connection, currency: str, as_of: datetime | None = None
+) -> date | None:
+    """Of a currency's first live movement."""
+    parameters = {"currency": currency, "as_of": as_of_text(as_of)}
+    [day] = connection.execute(known(_FIRST_DAY, as_of), parameters).fetchone()
+    return None if day is None else date.fromisoformat(day)
+
+
+KINDS = {kind.value: kind for kind in MovementKind}
+
+# Counted by customer first, in the order of an index: nothing is sorted.
+_CURRENCIES = """
+    SELECT currency FROM (SELECT currency, count(*) AS movements FROM movements
+                          WHERE {which} GROUP BY customer, currency)
+    GROUP BY currency ORDER BY sum(movements) DESC, currency
+"""
+
+
+def currencies(
+    connection: sqlite3.Connection, as_of: datetime | None = None
+) -> list[str]:
+    """The ledger's currencies, the one with most movements first."""
+    query = known(_CURRENCIES, as_of)
+    rows = connection.execute(query, {"as_of": as_of_text(as_of)})
+    return [currency for (currency,) in rows]
+
+
+_MRR = f"""
+    SELECT customers.id, currency, sum(amount_minor) AS mrr_minor
+    FROM movements JOIN customers ON customers.key = movements.customer
+    WHERE day <= :on AND {_AS_OF}
+    GROUP BY movements.customer, currency HAVING mrr_minor <> 0
+"""  # noqa: S608
+
+
+def mrr_on(connection: sqlite3.Connection, on: date) -> dict[str, dict[str, int]]:
+    """Each paying customer's MRR at the end of a day, by currency."""
+    found: dict[str, dict[str, int]] = {}
+    rows = connection.execute(_MRR, {"on": on.isoformat(), "as_of": _NOW})
+    for customer, currency, mrr_minor in rows:
+        found.setdefault(customer, {})[currency] = mrr_minor
+    return found
+
+
+_POLICIES = """
+    SELECT policy FROM (
+        SELECT id, started_at AS at, 0 AS is_closing, policy FROM runs
+        UNION ALL SELECT 0, closed_at, 1, policy FROM closings)
+    WHERE at <= ? ORDER BY at DESC, is_closing DESC, id DESC LIMIT 1
+"""
+
+
+def policy_as_of(connection: sqlite3.Connection, as_of: datetime | None) -> str | None:
+    """The policy (JSON) under which the newest run or closing by then was made."""
+    row = connection.execute(_POLICIES, [as_of_text(as_of)]).fetchone()
+    return None if row is None else str(row[0])

@@ -1,0 +1,23 @@
+"""What could not be valued, by name: the current state, replaced with each derivation."""
+
+import sqlite3
+from collections.abc import Iterable
+
+from connector.core.model import Refusal
+
+
+def put(
+    connection: sqlite3.Connection, customer: str, found: Iterable[Refusal]
+) -> None:
+    """Replace what is known to be without value in one customer's history."""
+    connection.execute("DELETE FROM refusals WHERE customer = ?", [customer])
+    connection.executemany(
+        "INSERT OR REPLACE INTO refusals VALUES (?, ?, ?, ?)",
+        [(r.customer, r.object_id, r.field, r.value) for r in found],
+    )
+
+
+def known(connection: sqlite3.Connection) -> list[Refusal]:
+    """All of them, by the object's id."""
+    rows = connection.execute("SELECT * FROM refusals ORDER BY object_id, field")
+    return [Refusal(customer=c, object_id=o, field=f, value=v) for c, o, f, v in rows]

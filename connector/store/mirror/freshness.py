@@ -1,0 +1,104 @@
+"""What the mirror's copies are: how old, how many, which are missing.
+
+A sync asks this to fetch no more than it must.
+"""
+
+import sqlite3
+from collections.abc import Collection, Iterator
+
+from connector.stripe_api.events import Event
+from connector.stripe_api.objects import decode
+
+# Bounds for lists of which nothing is known yet: Stripe's first year, and how far back
+# it shows events.
+STRIPE_BEGAN_S = 1_262_304_000
+EVENTS_KEPT_S = 30 * 86_400
+# A paid or void invoice does not change; so much later, not even by a late correction.
+SETTLED_S = 90 * 86_400
+CUT_AT = 10  # lines that an invoice shows in a list
+
+
+def fetched_us(connection: sqlite3.Connection, kind: str, key: str) -> int:
+    """When the copy of an object was asked for; 0 where there is none."""
+    row = connection.execute(
+        f"SELECT fetched_us FROM stripe_{kind} WHERE id = ?",  # noqa: S608
+        [key],
+    ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def count(connection: sqlite3.Connection, kind: str) -> int:
+    row = connection.execute(f"SELECT count(*) FROM stripe_{kind}").fetchone()  # noqa: S608
+    return int(row[0])
+
+
+def events_since(connection: sqlite3.Connection, since_s: int) -> Iterator[Event]:
+    """The events created from then on, in the order of their seconds."""
+    rows = connection.execute(
+        "SELECT body FROM stripe_events WHERE created_s >= ? ORDER BY created_s, id",
+        [since_s],
+    ).fetchall()
+    for (text,) in rows:
+        yield decode(text, Event)
+
+
+def oldest_s(connection: sqlite3.Connection, kind: str, now_s: int) -> int:
+    """About when the oldest object of a kind was created, to cut its list by.
+
+    Before the first walk the catalogue has to tell, as nothing is sold before it.
+    """
+    if kind == "events":
+        return now_s - EVENTS_KEPT_S
+    row = connection.execute(
+        "SELECT min(created_s) FROM ("  # noqa: S608
+        " SELECT min(created_s) AS created_s FROM stripe_products"
+        " UNION ALL SELECT min(created_s) FROM stripe_prices"
+        f" UNION ALL SELECT min(created_s) FROM stripe_{kind}) WHERE created_s > 0"
+    ).fetchone()
+    return STRIPE_BEGAN_S if row[0] is None else int(row[0])
+
+
+def settled_long_invoices(connection: sqlite3.Connection, now_s: int) -> frozenset[str]:
+    """Invoices whose many lines need not be fetched again, as nothing changes them."""
+    rows = connection.execute(
+        "SELECT id FROM stripe_invoices WHERE created_s < ?"
+        " AND body ->> '$.status' IN ('paid', 'void')"
+        " AND json_array_length(body, '$.lines.data') > ?",
+        [now_s - SETTLED_S, CUT_AT],
+    )
+    return frozenset(key for (key,) in rows)
+
+
+def missing(
+    connection: sqlite3.Connection, kind: str, ids: Collection[str]
+) -> list[str]:
+    """Which of these the mirror holds no copy of, sorted."""
+    return [key for key in sorted(ids) if not fetched_us(connection, kind, key)]
+
+
+def unseen_customers(connection: sqlite3.Connection, since_us: int) -> list[str]:
+    """Customers whose copy is older than that, but for those known to be deleted."""
+    rows = connection.execute(
+        "SELECT id FROM stripe_customers WHERE fetched_us < ?"
+        " AND NOT instr(body, CAST('\"deleted\":true' AS BLOB)) ORDER BY id",
+        [since_us],
+    )
+    return [key for (key,) in rows]
+
+
+def pending_read_us(connection: sqlite3.Connection) -> dict[str, int]:
+    """Who has pending invoice items, and when the oldest copy of these was asked for."""
+    rows = connection.execute(
+        "SELECT customer, min(fetched_us) FROM stripe_invoice_items"
+        " WHERE customer IS NOT NULL GROUP BY customer ORDER BY customer"
+    )
+    return dict(rows.fetchall())
+
+
+def sold_price(connection: sqlite3.Connection) -> str | None:
+    """A price that some subscription names: one that its account can never delete."""
+    row = connection.execute(
+        "SELECT body ->> '$.items.data[0].price.id' FROM stripe_subscriptions"
+        " WHERE body ->> '$.items.data[0].price.id' IS NOT NULL LIMIT 1"
+    ).fetchone()
+    return None if row is None else str(row[0])

@@ -1,0 +1,127 @@
+"""The mirror's rows of many customers → one ``History`` each.
+
+A kind of object is one query for all of them: give tens or a few hundred at a time.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+from connector.mrr.history import Catalogue, History, SubscriptionVersion
+from connector.store.database import places
+from connector.stripe_api.events import Event
+from connector.stripe_api.objects import (
+    Customer,
+    Invoice,
+    InvoiceItem,
+    Subscription,
+    decode,
+)
+
+T = TypeVar("T")
+
+# By customer: when each object was created, its id and its body.
+Dated = dict[str, list[tuple[int, str, bytes]]]
+# By customer: each subscription's id, since when it was seen like this, and its body.
+Looks = dict[str, list[tuple[str, int, bytes]]]
+
+
+class Rows(NamedTuple):
+    """What the mirror holds of ``customers``, each given with all its ids."""
+
+    customers: Mapping[str, Sequence[str]]
+    profiles: Mapping[str, bytes]
+    looks: Looks
+    invoices: Dated
+    pending: Dated
+    events: Dated
+
+
+def rows_of(
+    connection: sqlite3.Connection, customers: Mapping[str, Sequence[str]]
+) -> Rows:
+    """``customers``: each with the ids whose objects are its own; none: no history."""
+    ids = [each for own in customers.values() for each in own]
+    shown = list(dict.fromkeys([*customers, *ids]))
+    profiles = connection.execute(
+        f"SELECT id, body FROM stripe_customers WHERE id IN {places(len(shown))}",  # noqa: S608
+        shown,
+    )
+    return Rows(
+        customers=customers,
+        profiles=dict(profiles.fetchall()),
+        looks=_looks(connection, ids),
+        invoices=_dated(connection, "invoices", ids),
+        pending=_dated(connection, "invoice_items", ids),
+        events=_dated(connection, "events", ids),
+    )
+
+
+def profile(rows: Rows, customer: str) -> Customer | None:
+    """As stored (label, country, own discount); None where the list never showed it."""
+    text = rows.profiles.get(customer)
+    return None if text is None else decode(text, Customer)
+
+
+def histories(rows: Rows, shared: Catalogue) -> Iterator[History]:
+    """Each customer's history, oldest first, in the order in which they were given.
+
+    Bodies are decoded a customer at a time: kept for all of them, they would cost the
+    memory and half as much time again.
+    """
+    for customer, ids in rows.customers.items():
+        yield History(
+            customer=customer,
+            sightings=_sightings(rows.looks, ids),
+            invoices=_together(rows.invoices, ids, Invoice),
+            pending=_together(rows.pending, ids, InvoiceItem),
+            events=_together(rows.events, ids, Event),
+            profile=profile(rows, customer),
+            catalogue=shared,
+        )
+
+
+def _dated(connection: sqlite3.Connection, kind: str, ids: Sequence[str]) -> Dated:
+    rows = connection.execute(
+        "SELECT customer, created_s, id, body"  # noqa: S608
+        f" FROM stripe_{kind} WHERE customer IN {places(len(ids))}",
+        ids,
+    )
+    found: Dated = {}
+    for customer, created_s, key, text in rows:
+        found.setdefault(customer, []).append((created_s, key, text))
+    return found
+
+
+_LOOKS = """
+    SELECT customer, stripe_subscriptions.id, version.seen_s, version.body
+    FROM stripe_subscriptions JOIN subscription_versions AS version
+      ON version.subscription = stripe_subscriptions.id
+    WHERE customer IN {ids}
+    UNION ALL
+    SELECT customer, id, seen_s, body FROM stripe_subscriptions WHERE customer IN {ids}
+    ORDER BY 1, 2, 3
+"""
+
+
+def _looks(connection: sqlite3.Connection, ids: Sequence[str]) -> Looks:
+    found: Looks = {}
+    rows = connection.execute(_LOOKS.format(ids=places(len(ids))), ids)
+    for customer, key, seen_s, text in rows:
+        found.setdefault(customer, []).append((key, seen_s, text))
+    return found
+
+
+def _together(found: Dated, ids: Iterable[str], shape: type[T]) -> tuple[T, ...]:
+    rows = sorted(row for each in ids for row in found.get(each, ()))
+    return tuple(decode(text, shape) for _, _, text in rows)
+
+
+def _sightings(
+    found: Looks, ids: Iterable[str]
+) -> dict[str, tuple[SubscriptionVersion, ...]]:
+    sightings: dict[str, tuple[SubscriptionVersion, ...]] = {}
+    for key, seen_s, text in (row for each in ids for row in found.get(each, ())):
+        sighting = SubscriptionVersion(seen_s, decode(text, Subscription))
+        sightings[key] = (*sightings.get(key, ()), sighting)
+    return sightings

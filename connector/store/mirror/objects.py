@@ -1,0 +1,285 @@
+"""Stripe's objects as last seen: the newest copy wins, and a change marks its customer.
+
+Comes in: decoded objects, and when their request began. Goes out: one customer's
+``History``, and who must be derived anew. Bodies hold only what MRR needs.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from connector.mrr.history import Catalogue, History
+from connector.store.database import put_setting, setting
+from connector.store.mirror import dirty_customers, histories
+from connector.store.mirror.histories import rows_of
+from connector.stripe_api.objects import (
+    Base,
+    Coupon,
+    Customer,
+    Invoice,
+    Price,
+    Product,
+    Subscription,
+    body,
+    created_at,
+    decode,
+    ref,
+)
+
+# Where each listing's objects are kept.
+TABLES: Mapping[str, str] = {
+    "products": "products",
+    "prices": "prices",
+    "archived prices": "prices",
+    "coupons": "coupons",
+    "customers": "customers",
+    "subscriptions": "subscriptions",
+    "invoices": "invoices",
+    "invoice items": "invoice_items",
+    "events": "events",
+    "catalogue events": "events",
+}
+
+
+T = TypeVar("T")
+# The setting that counts the changes of what is shared.
+CATALOGUE = "catalogue"
+
+
+class StoredObject(NamedTuple):
+    """A row as it is kept; see ``schema`` for the units."""
+
+    id: str
+    customer: str | None
+    created_s: int
+    fetched_us: int
+    seen_s: int
+    body: bytes
+
+
+def put(
+    connection: sqlite3.Connection, kind: str, things: Sequence[Base], fetched_us: int
+) -> int:
+    """Keep one answer's objects; return how many were new or had changed.
+
+    A copy loses against one whose request began later. Runs inside the caller's
+    transaction, so that a page, its cursor and its dirty customers land together.
+    """
+    offered = {ref(thing): thing for thing in things}
+    stored = _stored(connection, kind, list(offered))
+    rows, untouched, dirty = [], [], []
+    for key, shown in sorted(offered.items()):
+        old = stored.get(key)
+        if old is not None and old.fetched_us > fetched_us:
+            continue
+        thing = _whole(shown, old)
+        text = body(thing)
+        if old is not None and old.body == text:
+            untouched.append((fetched_us, key))
+            continue
+        customer = _customer(kind, thing)
+        seen_s = _seen_since(connection, kind, thing, old, fetched_us)
+        created_s = created_at(thing)
+        rows.append(StoredObject(key, customer, created_s, fetched_us, seen_s, text))
+        if customer:
+            dirty.append(customer)
+        if old is not None and old.customer and old.customer != customer:
+            dirty.append(old.customer)
+    _write(connection, kind, rows, untouched)
+    dirty_customers.mark(connection, dirty)
+    if kind in dirty_customers.SHARED and rows:
+        dirty_customers.mark_users(connection, [row.id for row in rows])
+        put_setting(connection, CATALOGUE, str(catalogue_version(connection) + 1))
+    return len(rows)
+
+
+def _whole(thing: Base, old: StoredObject | None) -> Base:
+    """With what the stored copy shows and this one does not any more.
+
+    An invoice that came with its first lines only keeps those that are stored. All that
+    Stripe shows of a deleted customer is that it is; its past stays what it was, but for
+    the label, which says who it was.
+    """
+    if old is None:
+        return thing
+    if isinstance(thing, Invoice) and thing.lines.has_more:
+        return msgspec.structs.replace(thing, lines=decode(old.body, Invoice).lines)
+    if isinstance(thing, Customer) and thing.deleted:
+        known = decode(old.body, Customer)
+        return msgspec.structs.replace(known, deleted=True, label=None)
+    return thing
+
+
+def _write(
+    connection: sqlite3.Connection,
+    kind: str,
+    rows: Iterable[StoredObject],
+    untouched: Iterable[tuple[int, str]],
+) -> None:
+    connection.executemany(
+        f"INSERT INTO stripe_{kind} VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608
+        " ON CONFLICT (id) DO UPDATE SET customer = excluded.customer,"
+        " created_s = excluded.created_s, fetched_us = excluded.fetched_us,"
+        " seen_s = excluded.seen_s, body = excluded.body",
+        rows,
+    )
+    connection.executemany(
+        f"UPDATE stripe_{kind} SET fetched_us = ? WHERE id = ?",  # noqa: S608
+        untouched,
+    )
+
+
+def _customer(kind: str, thing: Base) -> str | None:
+    if kind in dirty_customers.SHARED:
+        return None
+    if isinstance(thing, Customer):
+        return thing.id
+    return ref(getattr(thing, "customer", None)) or None
+
+
+def _stored(
+    connection: sqlite3.Connection, kind: str, ids: Sequence[str]
+) -> dict[str, StoredObject]:
+    marks = ", ".join("?" * len(ids))
+    query = f"SELECT * FROM stripe_{kind} WHERE id IN ({marks})"  # noqa: S608
+    return {row[0]: StoredObject(*row) for row in connection.execute(query, ids)}
+
+
+def _seen_since(
+    connection: sqlite3.Connection,
+    kind: str,
+    thing: Base,
+    old: StoredObject | None,
+    fetched_us: int,
+) -> int:
+    """Since when a subscription has been known to be as it is now.
+
+    Its state before is kept as a version, because that may be the only trace of it; so
+    each look has a second of its own, the next one where there were two in the same.
+    """
+    now_s = fetched_us // 1_000_000
+    if old is None or kind != "subscriptions":
+        return now_s
+    before = decode(old.body, Subscription)
+    assert isinstance(thing, Subscription)
+    if before.what_counts == thing.what_counts:
+        return old.seen_s
+    connection.execute(
+        "INSERT OR REPLACE INTO subscription_versions VALUES (?, ?, ?)",
+        [thing.id, old.seen_s, old.body],
+    )
+    return max(now_s, old.seen_s + 1)
+
+
+def catalogue(connection: sqlite3.Connection) -> Catalogue:
+    """All prices, coupons and products: read once, shared by every customer."""
+    return Catalogue(
+        prices=dict(_all(connection, "prices", Price)),
+        coupons=dict(_all(connection, "coupons", Coupon)),
+        products=dict(_all(connection, "products", Product)),
+    )
+
+
+def catalogue_version(connection: sqlite3.Connection) -> int:
+    """Another one whenever a price, a coupon or a product has come or changed."""
+    return int(setting(connection, CATALOGUE) or 0)
+
+
+def _all(
+    connection: sqlite3.Connection, kind: str, shape: type[T]
+) -> Iterator[tuple[str, T]]:
+    for key, text in connection.execute(f"SELECT id, body FROM stripe_{kind}"):  # noqa: S608
+        yield key, decode(text, shape)
+
+
+def price_names(connection: sqlite3.Connection) -> dict[str, str]:
+    """What each price sells, as its product is called; only for display."""
+    shared = catalogue(connection)
+    sold = {key: ref(price.product) for key, price in shared.prices.items()}
+    names = {key: product.name for key, product in shared.products.items()}
+    return {key: name for key, of in sold.items() if (name := names.get(of))}
+
+
+def metadata(connection: sqlite3.Connection, key: str) -> dict[int, str]:
+    """What customers' metadata says for ``key``, by the ledger's key of the customer."""
+    rows = connection.execute(
+        "SELECT customers.key, json_extract(CAST(body AS TEXT), ?)"
+        " FROM customers JOIN stripe_customers USING (id)",
+        [f'$.metadata."{key}"'],
+    )
+    return {customer: str(value) for customer, value in rows if value is not None}
+
+
+# Subscriptions that may end or stop paying, and the newest invoices that are not paid: by
+# words in their bodies, which leave out what is empty. Whether it is so, the reader sees.
+_IN_DOUBT = """
+    SELECT customer FROM stripe_subscriptions
+    WHERE NOT instr(body, CAST('"canceled"' AS BLOB))
+      AND (instr(body, CAST('"cancel_at' AS BLOB))
+           OR instr(body, CAST('"past_due"' AS BLOB))
+           OR instr(body, CAST('"pending_update"' AS BLOB))
+           OR instr(body, CAST('"pause_collection"' AS BLOB)))
+    UNION
+    SELECT customer FROM stripe_invoices
+    WHERE created_s >= ? AND instr(body, CAST('"status":"open"' AS BLOB))
+    UNION
+    SELECT customer FROM due_customers WHERE due_s < ?
+    ORDER BY 1
+"""
+
+
+def in_doubt(connection: sqlite3.Connection, since_s: int, until_s: int) -> list[str]:
+    """Whose objects may show a risk, or a change that is due before ``until_s``.
+
+    Open invoices are looked for among those made from ``since_s`` on.
+    """
+    rows = connection.execute(_IN_DOUBT, [since_s, until_s])
+    return [customer for (customer,) in rows if customer is not None]
+
+
+def history(
+    connection: sqlite3.Connection,
+    customer: str,
+    shared: Catalogue,
+    former: Sequence[str] = (),
+) -> History:
+    """Everything the mirror holds of one customer and its former ids, oldest first."""
+    rows = rows_of(connection, {customer: (customer, *former)})
+    [found] = histories.histories(rows, shared)
+    return found
+
+
+def profile(connection: sqlite3.Connection, customer: str) -> Customer | None:
+    """The customer as stored (label, country); None where the list never showed it."""
+    return histories.profile(rows_of(connection, {customer: (customer,)}), customer)
+
+
+def drop_unseen(
+    connection: sqlite3.Connection,
+    kind: str,
+    since_us: int,
+    customer: str | None = None,
+) -> int:
+    """Forget what a complete reading no longer met; return how many there were.
+
+    For pending invoice items, of all customers or of one: an item that was invoiced is
+    pending no more.
+    """
+    gone = connection.execute(
+        f"DELETE FROM stripe_{kind} WHERE fetched_us < :since"  # noqa: S608
+        " AND (:customer IS NULL OR customer = :customer) RETURNING customer",
+        {"since": since_us, "customer": customer},
+    ).fetchall()
+    dirty_customers.mark(connection, [customer for (customer,) in gone if customer])
+    return len(gone)
+
+
+def drop(connection: sqlite3.Connection, kind: str, key: str) -> None:
+    """Forget one object that is gone, such as a pending item that was deleted."""
+    gone = connection.execute(
+        f"DELETE FROM stripe_{kind} WHERE id = ? RETURNING customer",  # noqa: S608
+        [key],
+    ).fetchall()
+    dirty_customers.mark(connection, [customer for (customer,) in gone if customer])

@@ -1,0 +1,120 @@
+"""How far syncs have come: walks over the account, and until when events were read.
+
+A range is stored in the transaction of its page, so a walk goes on where it stopped.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from datetime import date
+from typing import NamedTuple
+
+from connector.stripe_api.paging import going_on
+from connector.stripe_api.partitions import Partition
+
+
+class Walk(NamedTuple):
+    """``started_us`` is when it first began, however often it was taken up again."""
+
+    id: int
+    started_us: int
+
+
+def unfinished_walk(connection: sqlite3.Connection) -> Walk | None:
+    row = connection.execute(
+        "SELECT id, started_us FROM walks WHERE finished_us IS NULL ORDER BY id DESC"
+    ).fetchone()
+    return None if row is None else Walk(*row)
+
+
+def begin_walk(connection: sqlite3.Connection, now_us: int) -> Walk:
+    inserted = connection.execute("INSERT INTO walks (started_us) VALUES (?)", [now_us])
+    assert inserted.lastrowid is not None
+    return Walk(inserted.lastrowid, now_us)
+
+
+def abandon_walk(connection: sqlite3.Connection, walk: Walk) -> None:
+    """Forget a walk and how far it came; what it fetched stays."""
+    connection.execute("DELETE FROM ranges WHERE walk = ?", [walk.id])
+    connection.execute("DELETE FROM walks WHERE id = ?", [walk.id])
+
+
+def finish_walk(connection: sqlite3.Connection, walk: Walk, now_us: int) -> None:
+    connection.execute(
+        "UPDATE walks SET finished_us = ? WHERE id = ?", [now_us, walk.id]
+    )
+    connection.execute("DELETE FROM ranges WHERE walk = ?", [walk.id])
+
+
+def ranges(connection: sqlite3.Connection, walk: Walk, kind: str) -> list[Partition]:
+    """What a kind is cut into so far, done or not; the oldest first."""
+    rows = connection.execute(
+        "SELECT from_s, to_s, after, reached_s, done, id FROM ranges"
+        " WHERE walk = ? AND kind = ? ORDER BY from_s",
+        [walk.id, kind],
+    )
+    return [
+        Partition(kind, from_s, to_s, going_on(after, reached_s), bool(done), row)
+        for from_s, to_s, after, reached_s, done, row in rows
+    ]
+
+
+def keep_ranges(
+    connection: sqlite3.Connection, walk: Walk, reached: Iterable[Partition]
+) -> None:
+    """Store how far these have come; a new one gets its row."""
+    for each in reached:
+        after, _, oldest_s = each.place
+        so_far = [each.from_s, each.to_s, after, oldest_s, int(each.done)]
+        if each.row is not None:
+            connection.execute(
+                "UPDATE ranges SET from_s = ?, to_s = ?, after = ?, reached_s = ?,"
+                " done = ? WHERE id = ?",
+                [*so_far, each.row],
+            )
+            continue
+        inserted = connection.execute(
+            "INSERT INTO ranges (from_s, to_s, after, reached_s, done, walk, kind)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [*so_far, walk.id, each.kind],
+        )
+        each.row = inserted.lastrowid
+
+
+def last_synced_us(connection: sqlite3.Connection) -> int | None:
+    """Until when the ledger knows everything that Stripe has told."""
+    row = connection.execute(
+        "SELECT max(known_us) FROM ("
+        " SELECT started_us AS known_us FROM walks WHERE finished_us IS NOT NULL"
+        " UNION ALL SELECT read_until_us FROM event_feed)"
+    ).fetchone()
+    return None if row[0] is None else int(row[0])
+
+
+def events_read_until_us(connection: sqlite3.Connection) -> int | None:
+    """Until when events were read and followed; None before the first walk's end."""
+    row = connection.execute("SELECT read_until_us FROM event_feed").fetchone()
+    return None if row is None else int(row[0])
+
+
+def events_were_read(connection: sqlite3.Connection, until_us: int) -> None:
+    connection.execute(
+        "INSERT INTO event_feed VALUES (1, ?)"
+        " ON CONFLICT (only) DO UPDATE SET read_until_us = excluded.read_until_us",
+        [until_us],
+    )
+
+
+def count_reads(connection: sqlite3.Connection, day: date, reads: int) -> None:
+    """Stripe's read allowance is counted over 30 days."""
+    connection.execute(
+        "INSERT INTO reads VALUES (?, ?)"
+        " ON CONFLICT (day) DO UPDATE SET requests = requests + excluded.requests",
+        [str(day), reads],
+    )
+
+
+def reads_since(connection: sqlite3.Connection, day: date) -> int:
+    row = connection.execute(
+        "SELECT total(requests) FROM reads WHERE day >= ?", [str(day)]
+    ).fetchone()
+    return int(row[0])

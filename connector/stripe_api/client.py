@@ -1,0 +1,238 @@
+"""Stripe's lists and objects: pages of 100, typed, with their nested lists complete.
+
+Comes in: a key, a base URL, and the transport that carries requests (a real one, or the
+bundled account's). Goes out: objects, and when they were asked for. Nothing here knows a
+database.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic, Self, TypeVar
+
+import httpx
+import msgspec
+
+from connector.core.errors import StripeRefused, StripeUnavailable
+from connector.stripe_api.http import DEFAULT_BASE, Params, RequestCounts, StripeHttp
+from connector.stripe_api.lists import LISTINGS, Listing
+from connector.stripe_api.objects import (
+    Base,
+    Invoice,
+    InvoiceLine,
+    ListOf,
+    StripeAccount,
+    Subscription,
+    SubscriptionItem,
+    ref,
+)
+from connector.stripe_api.paging import (
+    EVERYTHING,
+    TOP,
+    CreatedRange,
+    ListPage,
+    PageCursor,
+    beyond,
+    going_on,
+    leads_on,
+)
+from connector.stripe_api.rate_limit import Limiter
+
+T = TypeVar("T", bound=Base)
+log = logging.getLogger(__name__)
+
+PAGE = 100  # the most Stripe gives, and what its read allowance counts on
+# A list that does not move on is asked again so often, so far apart.
+STUCK_TRIES = 3
+STUCK_WAIT_S = 1.0
+
+
+class _Answer(Base, Generic[T], frozen=True, kw_only=True):
+    """A list as an answer. Without ``data`` it is none, and never an empty page."""
+
+    data: list[T]
+    has_more: bool = False
+
+
+@dataclass(slots=True)
+class StripeApi:
+    """A connection to one account. Close it, or use it as a context manager.
+
+    ``now_us`` and ``sleep`` are the clock and the wait of the shell around it.
+    """
+
+    key: str = field(repr=False)
+    base: str = DEFAULT_BASE
+    transport: httpx.BaseTransport | None = None
+    now_us: Callable[[], int] = lambda: time.time_ns() // 1000
+    sleep: Callable[[float], object] = time.sleep
+    limiter: Limiter = field(default_factory=Limiter, repr=False)
+    stopping: Callable[[], bool] = lambda: False
+    _http: StripeHttp = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._http = StripeHttp(
+            self.key,
+            self.base,
+            transport=self.transport,
+            sleep=self.sleep,
+            limiter=self.limiter,
+            now_us=self.now_us,
+            stopping=self.stopping,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def stripe_us(self) -> int:
+        """Now by Stripe's clock, at most two seconds after; by ours before any answer."""
+        return self._http.by_stripe(self.now_us())
+
+    @property
+    def reads(self) -> RequestCounts:
+        """What this connection has cost so far."""
+        return self._http.reads
+
+    @property
+    def skew_us(self) -> int | None:
+        """Stripe's clock minus ours, 0 within two seconds; None before any answer."""
+        return self._http.skew_us
+
+    @property
+    def answered_version(self) -> str | None:
+        """The API version that Stripe's last answer names."""
+        return self._http.answered_version
+
+    def probe(self, kind: str = "prices") -> None:
+        """One cheap read, to fail before anything is written where the key is wrong."""
+        listing = LISTINGS[kind]
+        shape = _Answer[listing.type]  # type: ignore[name-defined]
+        self._http.get(listing.path, [("limit", "1")], shape, listing.needs)
+
+    def account_timezone(self) -> str | None:
+        """The zone of the account's days; None where Stripe does not show it."""
+        path, needs = "/v1/account", "Accounts: read"
+        account: StripeAccount = self._http.get(path, [], StripeAccount, needs)
+        return account.timezone
+
+    def page(
+        self,
+        kind: str,
+        span: CreatedRange = EVERYTHING,
+        place: PageCursor = TOP,
+        *,
+        extra: Params = (),
+        whole: Container[str] = (),
+    ) -> ListPage:
+        """One page of a kind in ``LISTINGS``, with what came before left out.
+
+        Nested lists are complete, but for invoices in ``whole``: whoever knows their
+        lines already gets those that came along. ``extra`` replaces parameters of its
+        names. Raises ``StripeRefused`` and
+        ``StripeUnavailable``.
+        """
+        listing = LISTINGS[kind]
+        given = {name for name, _ in extra}
+        usual = [param for param in listing.params if param[0] not in given]
+        params = (*usual, *span.params, *extra)
+        page = self._read(listing.path, params, listing.type, listing.needs, place)
+        data = [
+            thing if ref(thing) in whole else self._completed(thing)
+            for thing in page.data
+        ]
+        return page._replace(data=data)
+
+    def pages(
+        self, kind: str, after: str | None = None, extra: Params = ()
+    ) -> Iterator[ListPage]:
+        """All pages of a kind, newest first, from after ``after`` on."""
+        page = self.page(kind, place=going_on(after), extra=extra)
+        yield page
+        while page.has_more:
+            page = self.page(kind, place=page.place, extra=extra)
+            yield page
+
+    def one(self, kind: str, key: str) -> tuple[Any, int] | None:
+        """One object, complete, and when it was asked for; None where it is gone."""
+        listing = LISTINGS[kind]
+        expands = [
+            (name, value.removeprefix("data."))
+            for name, value in listing.params
+            if name == "expand[]"
+        ]
+        began_us = self.now_us()
+        path = f"{listing.path}/{key}"
+        try:
+            thing = self._http.get(path, expands, listing.type, listing.needs)
+        except StripeRefused as error:
+            if error.status == 404:
+                return None
+            raise
+        return self._completed(thing), self._http.by_stripe(began_us)
+
+    def _completed(self, thing: T) -> T:
+        """The object with its nested list whole: Stripe cuts it at 10 or 20."""
+        if isinstance(thing, Invoice) and thing.lines.has_more:
+            expand = [("expand[]", "data.discounts")]
+            path = f"/v1/invoices/{thing.id}/lines"
+            lines = self._all(path, expand, InvoiceLine, LISTINGS["invoices"])
+            return msgspec.structs.replace(thing, lines=ListOf[InvoiceLine](data=lines))
+        if isinstance(thing, Subscription) and thing.items.has_more:
+            asked = [("subscription", thing.id), ("expand[]", "data.discounts")]
+            path, of = "/v1/subscription_items", LISTINGS["subscriptions"]
+            items = self._all(path, asked, SubscriptionItem, of)
+            whole = ListOf[SubscriptionItem](data=items)
+            return msgspec.structs.replace(thing, items=whole)
+        return thing
+
+    def _all(self, path: str, params: Params, shape: type[T], of: Listing) -> list[T]:
+        page = self._read(path, params, shape, of.needs, TOP)
+        things = page.data
+        while page.has_more:
+            page = self._read(path, params, shape, of.needs, page.place)
+            things += page.data
+        return things
+
+    def _read(
+        self,
+        path: str,
+        params: Params,
+        shape: type[Base],
+        needs: str,
+        place: PageCursor,
+    ) -> ListPage:
+        """The page after ``place``, each object once.
+
+        An empty page that claims more is the end, as nothing can follow it. A page that
+        keeps repeating what was met would hide what should follow: that is a failure.
+        """
+        after = [] if place.after is None else [("starting_after", place.after)]
+        asked = [("limit", str(PAGE)), *params, *after]
+        page = self._ask(path, asked, shape, needs, place)
+        for _ in range(STUCK_TRIES):
+            if not page.has_more or leads_on(page, place):
+                break
+            log.warning("stripe_api.stuck path=%s after=%s", path, place.after)
+            self.sleep(STUCK_WAIT_S)
+            page = self._ask(path, asked, shape, needs, place)
+        if page.has_more and page.data and not leads_on(page, place):
+            raise StripeUnavailable(
+                f"Stripe's list {path} repeats itself and does not go on",
+                fix="run it again later; what was fetched is kept",
+            )
+        fresh = [thing for thing in page.data if ref(thing) not in place.met]
+        return page._replace(data=fresh, has_more=page.has_more and bool(fresh))
+
+    def _ask(
+        self, path: str, params: Params, shape: type[Any], needs: str, place: PageCursor
+    ) -> ListPage:
+        began_us = self.now_us()
+        answer = self._http.get(path, params, _Answer[shape], needs)  # type: ignore[valid-type]
+        asked_us = self._http.by_stripe(began_us)
+        return ListPage(
+            answer.data, answer.has_more, asked_us, beyond(answer.data, place)
+        )

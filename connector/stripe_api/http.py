@@ -1,0 +1,348 @@
+"""One request to Stripe → one answer: the one retry policy, and what a refusal says.
+
+Every request is pinned to the API version of the installed ``stripe`` package. The key
+goes into one header and is never shown whole. Many threads may ask at once: each try
+takes its turn of the limiter.
+"""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any
+
+import httpx
+import msgspec
+import tenacity
+
+from connector.core.errors import (
+    ConfigError,
+    StripeRefused,
+    StripeUnavailable,
+    UnknownStripeShape,
+)
+from connector.stripe_api.clock import StripeClock
+from connector.stripe_api.objects import decode
+from connector.stripe_api.rate_limit import AT_ONCE, Limiter, Turn, endpoint_of
+
+log = logging.getLogger(__name__)
+
+DEFAULT_BASE = "https://api.stripe.com"
+ATTEMPTS = 8
+# A host that cannot even be reached is more likely misspelt than busy.
+CONNECT_ATTEMPTS = 4
+TIMEOUT_S = 80.0  # Stripe's own client waits as long
+CONNECT_TIMEOUT_S = 10.0
+LIMITS = httpx.Limits(
+    max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=30.0
+)
+RETRIED_STATUS = frozenset({409, 429})
+Param = tuple[str, str]
+Params = Sequence[Param]
+
+
+class _Again(Exception):
+    """The same request may succeed a little later. ``wait_s`` is what Stripe asked for."""
+
+    def __init__(
+        self, problem: str, wait_s: float | None = None, tries: int = ATTEMPTS
+    ) -> None:
+        super().__init__(problem)
+        self.wait_s = wait_s
+        self.tries = tries
+
+
+class ErrorDetail(msgspec.Struct):
+    message: str = ""
+    code: str | None = None
+    param: str | None = None
+
+
+class ErrorBody(msgspec.Struct):
+    error: ErrorDetail = msgspec.field(default_factory=ErrorDetail)
+
+
+def shown(key: str) -> str:
+    """A key as it may appear in a message: its kind and its last four characters."""
+    kind = re.match(r"(?:[a-z]+_(?:live|test)_)?", key)
+    known = kind[0] if kind is not None else ""
+    return f"{known}…{key[-4:]}" if len(key) > len(known) + 8 else f"{known}…"
+
+
+def api_version() -> str:
+    """The version that every request is pinned to: the installed ``stripe`` package's."""
+    import stripe  # noqa: PLC0415 - 0.7 s, only for its version
+
+    return str(stripe.api_version)
+
+
+def checked_base(base: str) -> str:
+    """The API base, or ``ConfigError``: a key only ever travels encrypted.
+
+    Plain http is for a stand-in on this very machine.
+    """
+    try:
+        url = httpx.URL(base)
+    except (httpx.InvalidURL, ValueError):
+        url = httpx.URL()
+    if url.scheme == "https" and url.host:
+        return base.rstrip("/")
+    if url.scheme == "http" and _is_loopback(url.host):
+        return base.rstrip("/")
+    fault = f"the Stripe API base is {base!r}: give an https URL "
+    fault += "(plain http only for 127.0.0.1, ::1 or localhost)"
+    fix = "correct STRIPE_API_BASE, or api_base under [stripe] in config.toml"
+    raise ConfigError([fault], fix=fix)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@dataclass(slots=True)
+class RequestCounts:
+    """What a run has cost of Stripe's read allowance."""
+
+    requests: int = 0
+    retries: int = 0
+    limited: int = 0  # answers 429
+
+    def since(self, before: "RequestCounts") -> "RequestCounts":
+        """What was added to an earlier copy."""
+        return RequestCounts(
+            self.requests - before.requests,
+            self.retries - before.retries,
+            self.limited - before.limited,
+        )
+
+
+@dataclass(slots=True)
+class StripeHttp:
+    """A connection to one account, for any number of threads; close it.
+
+    ``answered_version`` is the API version that its last answer names.
+    """
+
+    key: str = field(repr=False)
+    base: str = DEFAULT_BASE
+    transport: httpx.BaseTransport | None = None
+    sleep: Callable[[float], object] = time.sleep
+    limiter: Limiter = field(default_factory=Limiter, repr=False)
+    now_us: Callable[[], int] = lambda: time.time_ns() // 1000
+    stopping: Callable[[], bool] = lambda: False
+    reads: RequestCounts = field(default_factory=RequestCounts)
+    answered_version: str | None = field(init=False, default=None)
+    _clock: StripeClock = field(init=False, repr=False)
+    _lock: threading.Lock = field(
+        init=False, repr=False, default_factory=threading.Lock
+    )
+    _allowed: dict[tuple[str, Param], Param | None] = field(
+        init=False, repr=False, default_factory=dict
+    )
+    _client: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        base = checked_base(self.base)
+        self._clock = StripeClock(self.now_us)
+        self._client = httpx.Client(
+            base_url=base,
+            transport=self.transport,
+            trust_env=not _is_loopback(httpx.URL(base).host),  # no proxy to ourselves
+            timeout=httpx.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+            limits=LIMITS,
+            headers={
+                "Authorization": f"Bearer {self.key}",
+                "Stripe-Version": api_version(),
+                "User-Agent": "stripe-nrr",
+            },
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    @property
+    def skew_us(self) -> int | None:
+        """Stripe's clock minus ours, 0 within two seconds; None before any answer."""
+        return self._clock.skew_us
+
+    def by_stripe(self, moment_us: int) -> int:
+        """A moment of ours by Stripe's clock, at most two seconds after it."""
+        return self._clock.by_stripe(moment_us)
+
+    def get(self, path: str, params: Params, shape: type[Any], needs: str) -> Any:
+        """One answer; asked for again without an expand that Stripe does not allow.
+
+        Which properties expand differs by account and version; what then stays a bare
+        id is joined from the catalogue, or refused by name where it cannot be.
+        Raises ``StripeRefused``, ``StripeUnavailable``, ``UnknownStripeShape`` and
+        ``Stopped``.
+        """
+        endpoint = endpoint_of(path)
+        allowed = [self._allowed.get((endpoint, each), each) for each in params]
+        asked = [each for each in allowed if each is not None]
+        try:
+            return self._patiently(path, asked, shape, needs)
+        except StripeRefused as error:
+            instead = _instead_of_expands(asked, error)
+            if not instead:
+                raise
+            log.warning("stripe_http.expand path=%s %s", path, error.problem)
+            with self._lock:
+                self._allowed |= {(endpoint, each): it for each, it in instead.items()}
+            return self.get(path, asked, shape, needs)
+
+    def _patiently(
+        self, path: str, params: Params, shape: type[Any], needs: str
+    ) -> Any:
+        """One answer, decoded; asked again for as long as that may help."""
+        try:
+            for attempt in _retrying(self.sleep, self._note_retry):
+                with attempt:
+                    return self._once(path, params, shape, needs)
+        except _Again as error:
+            raise StripeUnavailable(
+                f"Stripe did not answer {path} after {error.tries} tries: {error}",
+                fix=f"check the network and {self.base}, then run it again; "
+                "what was fetched is kept",
+            ) from error
+        raise AssertionError("tenacity re-raises")  # pragma: no cover
+
+    def _note_retry(self) -> None:
+        with self._lock:
+            self.reads.retries += 1
+
+    def _once(self, path: str, params: Params, shape: type[Any], needs: str) -> Any:
+        try:
+            with self.limiter.turn(endpoint_of(path), stopping=self.stopping) as turn:
+                response = self._answer(path, params, turn)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise _Again(f"no connection ({error})", tries=CONNECT_ATTEMPTS) from error
+        except httpx.RequestError as error:
+            raise _Again(f"{type(error).__name__}: {error}") from error
+        if response.status_code != 200:
+            raise self._refusal(response, path, needs)
+        try:
+            return decode(response.content, shape)
+        except msgspec.DecodeError as error:  # a cut-off 200, not a shape we don't know
+            raise _Again(f"an answer that is not JSON ({error})") from error
+
+    def _answer(self, path: str, params: Params, turn: Turn) -> httpx.Response:
+        """Whatever Stripe answers, after telling limiter and clock what its headers say."""
+        with self._lock:
+            self.reads.requests += 1
+        began_us = self.now_us()
+        response = self._client.get(path, params=list(params))
+        headers = response.headers
+        if response.status_code == 429:
+            reason = headers.get("Stripe-Rate-Limited-Reason")
+            self.limiter.limited(turn, reason, _retry_after(headers))
+        with self._lock:
+            self.reads.limited += response.status_code == 429
+            self.answered_version = headers.get("Stripe-Version", self.answered_version)
+        if response.status_code == 200:
+            self._clock.compare(headers.get("Date", ""), began_us)
+        return response
+
+    def _refusal(self, response: httpx.Response, path: str, needs: str) -> Exception:
+        """``_Again`` where a retry may help, else ``StripeRefused`` with the fix."""
+        status = response.status_code
+        detail = _detail(response.content)
+        said = detail.message.replace(self.key, shown(self.key))
+        if _may_retry(status, response.headers):
+            why = response.headers.get("Stripe-Rate-Limited-Reason") or said
+            return _Again(
+                f"HTTP {status} {why}".strip(), _retry_after(response.headers)
+            )
+        problem = f"Stripe refused {path} (HTTP {status})"
+        fix = "see the message; nothing of this answer was stored"
+        if status == 401:
+            problem = f"Stripe does not know the key {shown(self.key)} (HTTP 401)"
+            fix = "set STRIPE_API_KEY to a live restricted key with read permissions"
+        elif status == 403:
+            problem = f"the key {shown(self.key)} may not read {path} (HTTP 403)"
+            fix = f"give the restricted key the permission “{needs}” in Stripe's Dashboard"
+        elif said:
+            problem += f": {said}"
+        return StripeRefused(problem, fix=fix, status=status, code=detail.code)
+
+
+def _instead_of_expands(
+    params: Params, error: StripeRefused
+) -> dict[Param, Param | None]:
+    """For each expand that the refusal names, what to ask instead.
+
+    Empty where it is about something else.
+    """
+    match = re.search(r"cannot be expanded \(([\w.]+)\)", error.problem)
+    if error.status != 400 or match is None:
+        return {}
+    instead: dict[Param, Param | None] = {}
+    for name, value in params:
+        if name == "expand[]" and f".{value}".endswith(f".{match[1]}"):
+            shorter = value.removesuffix(".source.coupon")  # discounts still expand
+            instead[name, value] = None if shorter == value else (name, shorter)
+    return instead
+
+
+def _detail(content: bytes) -> ErrorDetail:
+    try:
+        return decode(content, ErrorBody).error
+    except (UnknownStripeShape, msgspec.DecodeError):
+        return ErrorDetail()
+
+
+def _may_retry(status: int, headers: Mapping[str, str]) -> bool:
+    """Stripe's own word wins; else what its documentation calls transient."""
+    word = headers.get("stripe-should-retry")
+    if word in ("true", "false"):
+        return word == "true"
+    return status in RETRIED_STATUS or status >= 500
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    try:
+        asked_s = float(headers["Retry-After"])
+    except (KeyError, ValueError):
+        return None
+    return min(asked_s, 60.0) if asked_s >= 0 else None
+
+
+def _is_enough(state: tenacity.RetryCallState) -> bool:
+    error = state.outcome.exception() if state.outcome is not None else None
+    tries = error.tries if isinstance(error, _Again) else ATTEMPTS
+    return state.attempt_number >= tries
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome is not None else None
+    asked = error.wait_s if isinstance(error, _Again) else None
+    if asked is not None:
+        return asked
+    return tenacity.wait_random_exponential(multiplier=0.5, max=20)(state)
+
+
+def _retrying(
+    sleep: Callable[[float], object], counted: Callable[[], None]
+) -> tenacity.Retrying:
+    def note(state: tenacity.RetryCallState) -> None:
+        counted()
+        error = state.outcome.exception() if state.outcome is not None else None
+        log.warning("stripe_http.retry attempt=%d %s", state.attempt_number, error)
+
+    def wait(wait_s: float) -> None:
+        sleep(wait_s)
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(_Again),
+        stop=_is_enough,
+        wait=_wait,
+        before_sleep=note,
+        sleep=wait,
+        reraise=True,
+    )

@@ -1,0 +1,98 @@
+"""How each kind of Stripe's objects is listed: where, filtered how, and what expanded.
+
+Lists are newest first. A ``Span`` narrows one by creation, a ``Place`` is how far it has
+been read, a ``Page`` what was read there. An expand goes four levels deep at the most,
+``data`` counted; what cannot be expanded in a list (a price's tiers, a discount's coupon)
+comes from the catalogue.
+"""
+
+from collections.abc import Mapping
+
+from connector.stripe_api.events import CATALOGUE_EVENT_TYPES, EVENT_TYPES, StripeEvent
+from connector.stripe_api.objects import (
+    Base,
+    Coupon,
+    Customer,
+    Invoice,
+    InvoiceItem,
+    Price,
+    Product,
+    Subscription,
+)
+
+
+class Listing(Base, frozen=True, kw_only=True):
+    """How one kind of object is paged: path, filters, what to expand, its type."""
+
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+    type: type[Base]
+    needs: str = ""  # the permission a restricted key must have
+
+
+def _prices(*, active: bool) -> Listing:
+    return Listing(
+        path="/v1/prices",
+        params=(
+            ("active", "true" if active else "false"),
+            ("expand[]", "data.tiers"),
+            ("expand[]", "data.currency_options"),
+        ),
+        type=Price,
+        needs="Prices: read",
+    )
+
+
+# In the order of the walk: what others refer to comes first.
+LISTINGS: Mapping[str, Listing] = {
+    "products": Listing(path="/v1/products", type=Product, needs="Products: read"),
+    "prices": _prices(active=True),
+    "archived prices": _prices(active=False),
+    "coupons": Listing(
+        path="/v1/coupons",
+        params=(
+            ("expand[]", "data.applies_to"),
+            ("expand[]", "data.currency_options"),
+        ),
+        type=Coupon,
+        needs="Coupons: read",
+    ),
+    "customers": Listing(path="/v1/customers", type=Customer, needs="Customers: read"),
+    "subscriptions": Listing(
+        path="/v1/subscriptions",
+        params=(
+            ("status", "all"),  # the default hides every customer who left
+            ("expand[]", "data.discounts.source.coupon"),
+            ("expand[]", "data.items.data.discounts"),
+        ),
+        type=Subscription,
+        needs="Subscriptions: read",
+    ),
+    "invoices": Listing(
+        path="/v1/invoices",
+        params=(
+            ("expand[]", "data.discounts.source.coupon"),
+            ("expand[]", "data.lines.data.discounts"),
+        ),
+        type=Invoice,
+        needs="Invoices: read",
+    ),
+    "invoice items": Listing(
+        path="/v1/invoiceitems",
+        params=(("pending", "true"),),
+        type=InvoiceItem,
+        needs="Invoice Items: read",
+    ),
+    "events": Listing(
+        path="/v1/events",
+        params=tuple(("types[]", name) for name in EVENT_TYPES),
+        type=StripeEvent,
+        needs="Events: read",
+    ),
+    "catalogue events": Listing(
+        path="/v1/events",
+        params=tuple(("types[]", name) for name in CATALOGUE_EVENT_TYPES),
+        type=StripeEvent,
+        needs="Events: read",
+    ),
+}

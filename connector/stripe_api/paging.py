@@ -1,0 +1,87 @@
+"""Where reading a list begins, goes on and ends."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from connector.stripe_api.objects import Base, created_at, ref
+
+
+class CreatedRange(NamedTuple):
+    """Objects created in [from_s, to_s); None: however new."""
+
+    from_s: int = 0
+    to_s: int | None = None
+
+    @property
+    def params(self) -> list[tuple[str, str]]:
+        low = [("created[gte]", str(self.from_s))] if self.from_s else []
+        high = [] if self.to_s is None else [("created[lt]", str(self.to_s))]
+        return low + high
+
+
+class PageCursor(NamedTuple):
+    """Where reading a list goes on: after the object ``after``; None at its top.
+
+    ``met`` are the ids shown last and ``oldest_s`` is the oldest creation met so far: a
+    page must lead beyond them.
+    """
+
+    after: str | None = None
+    met: frozenset[str] = frozenset()
+    oldest_s: int | None = None
+
+    def by_time(self, span: CreatedRange) -> "tuple[CreatedRange, PageCursor]":
+        """The same place without its object: from the oldest second met, once more."""
+        if self.oldest_s is None:
+            return span, PageCursor()
+        return CreatedRange(span.from_s, self.oldest_s + 1), PageCursor(
+            oldest_s=self.oldest_s
+        )
+
+
+class ListPage(NamedTuple):
+    """``asked_us`` is when its request began: what it shows is at least as new.
+
+    ``place`` is where the next one begins.
+    """
+
+    data: list[Any]
+    has_more: bool
+    asked_us: int
+    place: PageCursor = PageCursor()
+
+
+EVERYTHING = CreatedRange()
+TOP = PageCursor()
+
+
+def going_on(after: str | None, oldest_s: int | None = None) -> PageCursor:
+    """The place of somebody who remembers only the last object."""
+    return PageCursor(after, frozenset(() if after is None else (after,)), oldest_s)
+
+
+def beyond(things: Sequence[Base], place: PageCursor) -> PageCursor:
+    """Where reading goes on after these; an empty page leads nowhere.
+
+    Only what stands as far down as the oldest can be met again by reading on, so what
+    has to be remembered does not grow with the list.
+    """
+    if not things:
+        return TOP
+    ids = frozenset(map(ref, things))
+    oldest_s = min(map(created_at, things))
+    stays = place.oldest_s is not None and oldest_s >= place.oldest_s
+    return PageCursor(
+        after=ref(things[-1]),
+        met=ids | place.met if stays or place.oldest_s is None else ids,
+        oldest_s=place.oldest_s if stays else oldest_s,
+    )
+
+
+def leads_on(page: ListPage, place: PageCursor) -> bool:
+    """Whether it shows something new that is not newer than all that was met."""
+    if all(ref(thing) in place.met for thing in page.data):
+        return False
+    if place.oldest_s is None:
+        return True
+    return min(map(created_at, page.data)) <= place.oldest_s

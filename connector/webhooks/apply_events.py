@@ -1,0 +1,224 @@
+"""From the inbox to the ledger: fetch what events name, once each, and derive who changed.
+
+An event is done once its objects are in the mirror and its customers are derived; until
+then it stays. So a crash at any instant costs work, never a change: the mirror keeps the
+newest copy, and settling the ledger twice is settling it once.
+"""
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from msgspec import Struct, field
+
+from connector.core.errors import RulesDiffer, Stopped, StripeRefused, StripeUnavailable
+from connector.core.policy import Rules
+from connector.pipeline.ingest import Ingest
+from connector.pipeline.policy_change import check_rules, is_adopting
+from connector.pipeline.quarantine import POISON, told
+from connector.pipeline.recompute import SharedCatalogue, recompute
+from connector.pipeline.refresh import refresh
+from connector.store import inbox
+from connector.store.database import transaction
+from connector.store.inbox import WaitingEvent
+from connector.store.mirror import dirty_customers, sync_state
+from connector.store.mirror.objects import TABLES
+from connector.stripe_api.events import NamedObject
+
+log = logging.getLogger(__name__)
+
+BATCH = 100
+
+
+class EventBatch(Struct, frozen=True, kw_only=True):
+    """What a batch needs.
+
+    ``ingest`` brings objects into the mirror behind a connection; ``count`` is told each
+    event's type and outcome, ``timed`` the seconds of a derivation. ``spent`` says how
+    many requests were made since it was last asked.
+    """
+
+    ingest: Callable[[sqlite3.Connection], Ingest]
+    now_us: Callable[[], int]
+    count: Callable[[str, str], None] = lambda _type, _outcome: None
+    timed: Callable[[float], None] = lambda _seconds: None
+    shared: SharedCatalogue = field(default_factory=SharedCatalogue)
+    spent: Callable[[], int] = lambda: 0
+
+
+class _Found(Struct):
+    """What became of the names of a batch; a name in none of these was not asked for."""
+
+    owners: dict[NamedObject, set[str]] = field(
+        default_factory=dict
+    )  # fetched, and kept
+    wrong: dict[NamedObject, str] = field(default_factory=dict)
+    absent: dict[NamedObject, str] = field(
+        default_factory=dict
+    )  # Stripe did not answer
+
+
+def hindrance(connection: sqlite3.Connection, rules: Rules) -> str | None:
+    """Why events must wait, in words; None where nothing is in the way.
+
+    Before the first complete walk every history is half a history. Under other rules
+    than the ledger's nobody may derive.
+    """
+    if sync_state.last_synced_us(connection) is None:
+        return "no sync has finished yet: run `stripe-nrr sync`"
+    try:
+        check_rules(connection, rules)
+    except RulesDiffer as error:
+        return f"{error.problem}: {error.fix}"
+    if is_adopting(connection):
+        return "a change of policy is not derived yet: run `stripe-nrr sync`"
+    return None
+
+
+def apply_events(connection: sqlite3.Connection, rules: Rules, work: EventBatch) -> int:
+    """Take a batch from the inbox to the ledger; return how many events it had.
+
+    Raises ``RulesDiffer`` where the rules have changed meanwhile: the batch stays.
+    """
+    events = inbox.due(connection, work.now_us(), BATCH)
+    if not events:
+        return 0
+    met = _fetched(connection, events, work)
+    began_s = time.monotonic()
+    owners = set().union(*met.owners.values())
+    underivable = _derived(connection, rules, owners, work)
+    if owners:
+        work.timed(time.monotonic() - began_s)
+    outcomes = [(event, _outcome(event, met, underivable)) for event in events]
+    _settled(connection, outcomes, work)
+    return len(events)
+
+
+def _fetched(
+    connection: sqlite3.Connection, events: Iterable[WaitingEvent], work: EventBatch
+) -> _Found:
+    """Each object once, however many events name it, into the mirror.
+
+    All together, or one after the other where together they fail, so that one holds up
+    no other. Where Stripe does not answer, the rest is left for the next batch.
+    """
+    ingest = work.ingest(connection)
+    named = [NamedObject(*name) for event in events for name in event.names]
+    names = list(dict.fromkeys(named))
+    met = _Found()
+    try:
+        met.owners |= _refreshed(ingest, names)
+    except Stopped:
+        return met
+    except POISON as error:
+        log.warning("arrivals.one_by_one names=%d %s", len(names), error)
+    else:
+        return met
+    for name in names:
+        try:
+            met.owners |= _refreshed(ingest, [name])
+        except Stopped:
+            break
+        except StripeUnavailable as error:
+            is_away = bool(met.absent)  # a second one: it is Stripe, not the object
+            met.absent[name] = error.problem
+            if is_away:
+                break
+        except POISON as error:
+            if isinstance(error, StripeRefused) and error.status == 401:
+                met.absent[name] = error.problem  # the key's fault, not the event's
+                break
+            met.wrong[name] = told(error)
+    return met
+
+
+def _refreshed(
+    ingest: Ingest, names: Sequence[NamedObject]
+) -> dict[NamedObject, set[str]]:
+    """Bring these objects up to date; return the customers each concerns, or concerned."""
+    connection = ingest.connection
+
+    def concerned() -> list[set[str]]:
+        return [
+            dirty_customers.concerned(connection, TABLES[n.kind], n.id) for n in names
+        ]
+
+    before = concerned()
+    refresh(ingest, names)
+    return {
+        name: was | now
+        for name, was, now in zip(names, before, concerned(), strict=True)
+    }
+
+
+def _derived(
+    connection: sqlite3.Connection, rules: Rules, customers: set[str], work: EventBatch
+) -> Mapping[str, str]:
+    """Derive who is marked of them; return who could not be, and why."""
+    now = _utc(work.now_us())
+    derived = recompute(
+        connection, rules, cause="webhook", now=now, only=customers, shared=work.shared
+    )
+    failed = derived.failed
+    return {
+        customer: f"{each}: {failed[each]}"
+        for customer in customers
+        for each in rules.affected([customer])
+        if each in failed
+    }
+
+
+def _utc(now_us: int) -> datetime:
+    return datetime.fromtimestamp(now_us / 1_000_000, tz=UTC)
+
+
+class _EventOutcome(NamedTuple):
+    kind: str  # done, failed, postponed; "" where it was not its turn
+    error: str = ""
+
+
+def _outcome(
+    event: WaitingEvent, met: _Found, underivable: Mapping[str, str]
+) -> _EventOutcome:
+    names = [NamedObject(*name) for name in event.names]
+    for name in names:
+        if name in met.wrong:
+            return _EventOutcome("failed", met.wrong[name])
+    for name in names:
+        if name in met.absent:
+            return _EventOutcome("postponed", met.absent[name])
+    if any(name not in met.owners for name in names):
+        return _EventOutcome("")
+    owners = {owner for name in names for owner in met.owners[name]}
+    for owner in sorted(owners & underivable.keys()):
+        return _EventOutcome("failed", underivable[owner])
+    return _EventOutcome("done")
+
+
+def _settled(
+    connection: sqlite3.Connection,
+    outcomes: Iterable[tuple[WaitingEvent, _EventOutcome]],
+    work: EventBatch,
+) -> None:
+    """Write down what became of each event, and what it cost."""
+    now_us = work.now_us()
+    said_of = []
+    with transaction(connection):
+        sync_state.count_reads(connection, _utc(now_us).date(), work.spent())
+        for event, (kind, error) in outcomes:
+            said = kind
+            if kind == "done":
+                inbox.done(connection, event, now_us)
+            elif kind == "postponed":
+                inbox.put_off(connection, event, error, now_us)
+            elif kind == "failed" and inbox.failed(connection, event, error, now_us):
+                said = "dead"
+            said_of.append((event, said, error))
+    for event, said, error in said_of:
+        if said:
+            work.count(event.type, said)
+        if error:
+            log.warning("arrivals.%s event=%s %s", said, event.event, error)

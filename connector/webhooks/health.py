@@ -1,0 +1,114 @@
+"""How a running server is, and the operator port that tells it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, Router
+
+from connector.store import inbox
+from connector.store.database import is_writable, open_database
+from connector.store.inbox import InboxDepth
+from connector.store.mirror import sync_state
+
+# A daily sync, and two hours for it.
+SYNC_AGE_S = 26 * 3_600
+# An event that nobody has tried for so long means that nothing gets through.
+LAG_S = 300
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """``problems`` are in words; without any, the server is ready.
+
+    Until ``synced_us`` the last sync knew all that Stripe told, ``sync_age_s`` ago.
+    """
+
+    problems: tuple[str, ...]
+    depth: InboxDepth
+    lag_s: int  # how long the oldest untried event has waited
+    synced_us: int | None
+    sync_age_s: int | None
+
+
+def health(path: Path, now_us: int, hindrances: Callable[[], Iterator[str]]) -> Health:
+    """Look at the ledger. ``hindrances`` are what the server's threads report."""
+    with closing(open_database(path)) as connection:
+        depth = inbox.depth(connection)
+        synced_us = sync_state.last_synced_us(connection)
+        writable = is_writable(connection)
+    oldest_us = depth.oldest_us if depth.oldest_us is not None else now_us
+    lag_s = max(now_us - oldest_us, 0) // 1_000_000
+    age_s = None if synced_us is None else (now_us - synced_us) // 1_000_000
+    problems = list(hindrances())
+    if not writable:
+        problems.append(f"{path} cannot be written")
+    if age_s is not None and age_s > SYNC_AGE_S:
+        hours = age_s // 3_600
+        problems.append(f"the last sync knew what Stripe told until {hours} hours ago")
+    if lag_s > LAG_S:
+        problems.append(f"an event has waited for {lag_s // 60} minutes")
+    return Health(
+        problems=tuple(problems),
+        depth=depth,
+        lag_s=lag_s,
+        synced_us=synced_us,
+        sync_age_s=age_s,
+    )
+
+
+def unreadable(error: Exception) -> Health:
+    """The pulse of a server whose ledger cannot even be read."""
+    return Health(
+        problems=(f"the ledger cannot be read: {error}",),
+        depth=InboxDepth(0, 0, 0, None),
+        lag_s=0,
+        synced_us=None,
+        sync_age_s=None,
+    )
+
+
+class AdminSettings(Struct, frozen=True, kw_only=True):
+    """What answering needs; ``exposition`` gives Prometheus' text."""
+
+    is_alive: Callable[[], bool]
+    pulse: Callable[[], Health]
+    exposition: Callable[[Health], bytes]
+    content_type: str
+
+
+def admin_app(desk: AdminSettings) -> Router:
+    """``/healthz``, ``/readyz`` and ``/metrics``; read in a thread, not in the loop."""
+
+    def healthz(_: Request) -> Response:
+        alive = desk.is_alive()
+        return JSONResponse({"alive": alive}, 200 if alive else 503)
+
+    def readyz(_: Request) -> Response:
+        pulse = desk.pulse()
+        told = {
+            "ready": not pulse.problems,
+            "problems": pulse.problems,
+            "last_sync_age_s": pulse.sync_age_s,
+            "inbox": {
+                "waiting": pulse.depth.waiting,
+                "failing": pulse.depth.failing,
+                "dead": pulse.depth.dead,
+                "oldest_s": pulse.lag_s,
+            },
+        }
+        return JSONResponse(told, 503 if pulse.problems else 200)
+
+    def metrics(_: Request) -> Response:
+        return Response(desk.exposition(desk.pulse()), media_type=desk.content_type)
+
+    return Router(
+        [
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/metrics", metrics),
+        ],
+        redirect_slashes=False,
+    )

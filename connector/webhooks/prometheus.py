@@ -1,0 +1,101 @@
+"""The server's counters and the ledger's figures, as Prometheus reads them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import NamedTuple
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from connector.webhooks.health import Health
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+# A second series for each counter, of no use here.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
+
+
+class HeadlineFigures(NamedTuple):
+    """A currency's headline: MRR now, and the trailing twelve months; None is no ratio."""
+
+    currency: str
+    mrr_minor: int
+    nrr: Fraction | None
+    grr: Fraction | None
+
+
+@dataclass(slots=True)
+class ServerMetrics:
+    """What this process has counted; gauges are set when they are asked for."""
+
+    _registry: CollectorRegistry = field(
+        init=False, default_factory=lambda: CollectorRegistry(auto_describe=True)
+    )
+    _events: Counter = field(init=False)
+    _recompute: Histogram = field(init=False)
+    _gauges: dict[str, Gauge] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._events = Counter(
+            "stripe_nrr_events",
+            "Webhook events by type and what became of them; without a type, refused "
+            "requests.",
+            ["type", "outcome"],
+            registry=self._registry,
+        )
+        self._recompute = Histogram(
+            "stripe_nrr_recompute_seconds",
+            "How long deriving the customers of one batch took.",
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self._gauges = {
+            name: Gauge(f"stripe_nrr_{name}", told, labels, registry=self._registry)
+            for name, told, labels in (
+                ("ready", "1 where /readyz says 200.", []),
+                ("inbox_waiting", "Events that wait, failing ones included.", []),
+                ("inbox_failing", "Events that failed and will be tried again.", []),
+                ("inbox_dead", "Events given up on: see `stripe-nrr inbox`.", []),
+                ("inbox_oldest_seconds", "How long the oldest untried waits.", []),
+                (
+                    "last_sync_timestamp_seconds",
+                    "Until when the last sync knew all that Stripe told.",
+                    [],
+                ),
+                ("mrr_minor", "MRR, in minor units a month.", ["currency"]),
+                ("trailing_12_nrr_ratio", "Net revenue retention.", ["currency"]),
+                ("trailing_12_grr_ratio", "Gross revenue retention.", ["currency"]),
+            )
+        }
+
+    def count(self, event_type: str, outcome: str) -> None:
+        self._events.labels(event_type, outcome).inc()
+
+    def timed(self, seconds: float) -> None:
+        self._recompute.observe(seconds)
+
+    def exposition(self, pulse: Health, figures: Iterable[HeadlineFigures]) -> bytes:
+        gauges = self._gauges
+        gauges["ready"].set(not pulse.problems)
+        gauges["inbox_waiting"].set(pulse.depth.waiting)
+        gauges["inbox_failing"].set(pulse.depth.failing)
+        gauges["inbox_dead"].set(pulse.depth.dead)
+        gauges["inbox_oldest_seconds"].set(pulse.lag_s)
+        gauges["last_sync_timestamp_seconds"].set((pulse.synced_us or 0) // 1_000_000)
+        for name in ("mrr_minor", "trailing_12_nrr_ratio", "trailing_12_grr_ratio"):
+            gauges[name].clear()
+        for each in figures:
+            gauges["mrr_minor"].labels(each.currency).set(each.mrr_minor)
+            if each.nrr is not None and each.grr is not None:
+                label = [each.currency]
+                gauges["trailing_12_nrr_ratio"].labels(*label).set(float(each.nrr))
+                gauges["trailing_12_grr_ratio"].labels(*label).set(float(each.grr))
+        return generate_latest(self._registry)

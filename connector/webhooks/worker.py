@@ -1,0 +1,111 @@
+"""The thread that empties the inbox, as long as the process lives.
+
+It sleeps until an event is committed, waits a moment for its neighbours, and takes them
+together. What stands in its way is looked at again each second.
+"""
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Thread
+from typing import Self
+
+from connector.core.errors import ConfigError, RulesDiffer
+from connector.core.policy import Rules
+from connector.store import inbox
+from connector.store.database import checkpoint, open_database, transaction
+from connector.webhooks.apply_events import BATCH, EventBatch, apply_events, hindrance
+
+log = logging.getLogger(__name__)
+
+GATHER_S = 0.02  # an upgrade is several events within a moment
+LOOK_S = 1.0  # for what no commit of ours announces: a pause that ends, a retry by hand
+PRUNE_S = 3_600.0
+FINISHING_S = 5.0  # for the batch in hand, once the process is to end
+
+
+@dataclass(slots=True)
+class Worker:
+    """The running thread. Use it as a context manager: leaving it ends the batch first.
+
+    ``rules`` reads the configuration anew; it is asked where the ledger's rules have
+    changed. ``hindered`` says why nothing is done, or is None.
+    """
+
+    path: Path
+    rules: Callable[[], Rules]
+    hindered: str | None = None
+    _stop: Event = field(init=False, default_factory=Event)
+    _wake: Event = field(init=False, default_factory=Event)
+    _thread: Thread = field(init=False)
+
+    def start(self, work: EventBatch) -> Self:
+        self._thread = Thread(target=self._run, args=[work], name="worker", daemon=True)
+        self._thread.start()
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(FINISHING_S)
+        if self._thread.is_alive():  # held up by Stripe; its events stay in the inbox
+            log.warning("worker.left_behind")
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def wake(self) -> None:
+        """There is something in the inbox."""
+        self._wake.set()
+
+    def stopping(self) -> bool:
+        return self._stop.is_set()
+
+    def sleep(self, wait_s: float) -> None:
+        """A wait that ends early when the process is to end."""
+        self._stop.wait(wait_s)
+
+    def _run(self, work: EventBatch) -> None:
+        rules = self.rules()
+        pruned_s = 0.0
+        with closing(open_database(self.path)) as connection:
+            while not self._stop.is_set():
+                self._wake.clear()
+                taken = 0
+                try:
+                    rules = self._cleared(connection, rules)
+                    if self.hindered is None:
+                        taken = apply_events(connection, rules, work)
+                    checkpoint(connection)
+                    if time.monotonic() - pruned_s > PRUNE_S:
+                        pruned_s = time.monotonic()
+                        with transaction(connection):
+                            inbox.prune(connection, work.now_us())
+                except RulesDiffer:
+                    continue  # which `_cleared` explains
+                except sqlite3.OperationalError as error:
+                    log.warning("worker.database %s", error)
+                if taken < BATCH and self._wake.wait(LOOK_S):
+                    self._stop.wait(GATHER_S)
+
+    def _cleared(self, connection: sqlite3.Connection, rules: Rules) -> Rules:
+        """The rules to derive by; ``hindered`` says whether that may be done."""
+        why = hindrance(connection, rules)
+        if why is not None:
+            try:
+                rules = self.rules()
+                why = hindrance(connection, rules)
+            except ConfigError as error:
+                why = error.problem
+        if why is not None and why != self.hindered:
+            log.warning("worker.hindered %s", why)
+        self.hindered = why
+        return rules

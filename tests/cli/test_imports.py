@@ -1,0 +1,67 @@
+"""What a command imports: those that only read load nothing heavy."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.books import lived, post
+from tests.support.folders import ROOT
+from tests.support.ledgers import empty_ledger
+
+HEAVY = (
+    *("stripe", "httpx", "tenacity", "asyncio", "sqlite_utils", "rich", "babel"),
+    *("starlette", "uvicorn", "prometheus_client", "jinja2"),
+)
+RUN = """
+import sys
+sys.argv = ["stripe-nrr", *sys.argv[1:]]
+from connector.cli.app import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+finally:
+    print(*sys.modules, file=sys.stderr)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger with one customer, and a configuration that names it."""
+    place = tmp_path_factory.mktemp("ledger")
+    with empty_ledger() as connection:
+        post(connection, lived("cus_1", "50 90"))
+        connection.execute("VACUUM INTO ?", [str(place / "stripe-nrr.db")])
+    (place / "config.toml").write_text("")
+    return place
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param("--help", id="help"),
+        pytest.param("report --help", id="help of a command that reads"),
+        pytest.param("sync --help", id="help of a command that asks Stripe"),
+        pytest.param("report --format json", id="a report as JSON"),
+        pytest.param("report --format csv", id="a report as CSV"),
+        pytest.param("movements --format json", id="movements as JSON"),
+        pytest.param("drift --format json", id="formula drift as JSON"),
+        pytest.param("explain --window 2024-03 --format json", id="a window as JSON"),
+        pytest.param("restatements --format json", id="restatements as JSON"),
+    ],
+)
+def test_reading_imports_nothing_heavy(folder: Path, command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *command.split()],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout
+    imported = set(done.stderr.split())
+    assert "connector.cli.app" in imported
+    assert not imported & set(HEAVY)

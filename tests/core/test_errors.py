@@ -1,0 +1,489 @@
+"""Every message with which this package gives up, provoked and kept in gallery.txt.
+
+Read gallery.txt as an operator would: does it say what is wrong and what to do? After a
+change of words, ``pytest --accept`` writes it anew; git shows the difference.
+"""
+
+import ast
+import json
+import os
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import chdir, closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+
+import connector
+from connector import config
+from connector.cli.app import stripe_nrr
+from connector.core import errors
+from connector.core.dates import instant
+from connector.core.errors import ConnectorError, Unvalued
+from connector.core.policy import Policy, Rules
+from connector.pipeline.policy_change import adopt
+from connector.pipeline.recompute import recompute
+from connector.store.database import open_database, put_setting
+from connector.store.ledger import queries
+from connector.store.lock import exclusive_sync
+from connector.stripe_api import simulator
+from connector.stripe_api.client import StripeApi
+from connector.stripe_api.rate_limit import Limiter
+from connector.stripe_api.simulator import BundledAccount
+from connector.webhooks import server
+from tests.pipeline.test_recompute import EVERYBODY, TOO_EARLY_S, poison
+from tests.support.books import key_of, lived, post
+from tests.support.ledgers import empty_ledger
+from tests.support.loopback import serving
+from tests.support.synced import SEEN, Wire, shop, walk
+
+GALLERY = Path(__file__).with_name("gallery.txt")
+PACKAGE = Path(connector.__file__).parent
+KEY = "rk_live_51AbCdEfGhIjKlMnOpQrStUv"
+Provoked = Callable[[], object]
+
+
+# --- how errors are provoked: each in an empty folder of its own ---
+
+
+def command(*words: str) -> None:
+    """Run a command on the ledger in this folder."""
+    stripe_nrr.main([*words], prog_name="stripe-nrr", standalone_mode=False)
+
+
+def configured(text: str, *words: str) -> None:
+    Path("config.toml").write_text(text, encoding="utf-8")
+    command(*words)
+
+
+def opened(content: bytes | None) -> None:
+    path = Path("ledger.db")
+    if content is not None:
+        path.write_bytes(content)
+    open_database(path).close()
+
+
+def database(script: str) -> bytes:
+    """The file of a ledger to which this was done from outside."""
+    with empty_ledger() as connection:
+        connection.executescript(script)
+        return connection.serialize()
+
+
+def foreign() -> bytes:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE dogs (name)")
+        return connection.serialize()
+
+
+def damaged() -> bytes:
+    content = database("")
+    return content[:100] + b"\xff" * 3_996 + content[4_096:]
+
+
+NEWER = """
+    INSERT INTO _sqlite_migrations (migration_set, name, applied_at)
+    VALUES ('stripe-nrr', 'm900_teleport', 'tomorrow')
+"""
+
+
+def locked_twice() -> None:
+    with exclusive_sync(Path("ledger.db")), exclusive_sync(Path("ledger.db")):
+        pass
+
+
+def locked(content: str) -> None:
+    Path("ledger.db.lock").write_text(content)
+    with exclusive_sync(Path("ledger.db")):
+        pass
+
+
+def locked_nowhere() -> None:
+    with exclusive_sync(Path("missing/ledger.db")):
+        pass
+
+
+def answered(status: int, body: object, base: str = "https://api.stripe.com") -> None:
+    """Ask for customers; Stripe answers always the same."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    asked(lambda _: httpx.Response(status, content=content), base)
+
+
+def said(status: int, message: str) -> None:
+    answered(status, {"error": {"message": message}})
+
+
+def asked(answer: Callable[[httpx.Request], httpx.Response], base: str) -> None:
+    transport = httpx.MockTransport(answer)
+    free = Limiter.free()
+    with StripeApi(
+        KEY, base, transport=transport, sleep=lambda _: None, limiter=free
+    ) as api:
+        list(api.pages("customers"))
+
+
+def stopped() -> None:
+    with Limiter().turn("/v1/customers", stopping=lambda: True):
+        pass
+
+
+def unreachable(_: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("Connection refused")
+
+
+def posted(currency: str) -> None:
+    with empty_ledger() as connection:
+        post(connection, lived("cus_1", "50", currency))
+
+
+def read_after(change: str) -> None:
+    with empty_ledger() as connection:
+        post(connection, lived("cus_1", "50"))
+        connection.executescript(change)
+        list(queries.movements(connection))
+
+
+def not_bundled() -> None:
+    """As in an installation from which the demo's folder is missing."""
+    here = simulator.__file__
+    simulator.__file__ = str(Path.cwd() / "connector" / "stripe_api" / "simulator.py")
+    try:
+        simulator.bundled_folder()
+    finally:
+        simulator.__file__ = here
+
+
+def loaded(content: str | None) -> None:
+    if content is not None:
+        Path("stripe.json").write_text(content)
+    BundledAccount.load(Path())
+
+
+def keyed(**environ: str) -> None:
+    config.stripe_key(environ)
+
+
+def keyed_from(content: str) -> None:
+    Path("key").write_text(content)
+    keyed(STRIPE_API_KEY_FILE="key")
+
+
+def converted(*rates: str) -> None:
+    """A report in another currency, with this file of rates."""
+    text = '[reporting]\ncurrency = "eur"\nrates = "rates.csv"'
+    Path("config.toml").write_text(text)
+    if rates:
+        Path("rates.csv").write_text("\n".join(rates))
+    with_ledger("report", "--to", "2024-03")
+
+
+PARQUET = ("export", "--what", "mrr", "--format", "parquet")
+
+
+def without_pyarrow() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "pyarrow", None)
+        with_ledger(*PARQUET, "-o", "mrr.parquet")
+
+
+def compared(text: str | None) -> None:
+    """A report beside this file of benchmarks."""
+    Path("config.toml").write_text('[reporting]\nbenchmarks = "benchmarks.toml"')
+    if text is not None:
+        Path("benchmarks.toml").write_text(text)
+    with_ledger("report", "--to", "2024-03")
+
+
+def with_ledger(*words: str, walked: bool = True, account: str = "") -> None:
+    """A command on a ledger that holds two customers of one name."""
+    with closing(open_database(Path("stripe-nrr.db"), create=True)) as connection:
+        if walked:
+            walk(connection, Wire(shop(), SEEN))
+            post(connection, [*lived("cus_1", "50"), *lived("cus_2", "60")])
+            for number in (1, 2):
+                key_of(connection, f"cus_{number}", f"Ada {number}", None)
+        if account:
+            put_setting(connection, "account", account)
+    command(*words)
+
+
+@contextmanager
+def environment(**given: str) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(given)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def syncing(*, into: str = "stripe-nrr.db", of: str = "") -> None:
+    """``sync`` with a Stripe on this machine that refuses nothing."""
+    Path("config.toml").write_text(f'database = "{into}"')
+    with (
+        serving(shop()) as stripe,
+        environment(STRIPE_API_KEY=stripe.key, STRIPE_API_BASE=stripe.url),
+    ):
+        with_ledger("sync", "-q", walked=False, account=of)
+
+
+def synced_and_then(wire: Wire, *, stopping: bool = False) -> None:
+    """A second sync, of a ledger that knows the shop."""
+    with empty_ledger() as connection:
+        walk(connection, Wire(shop(), SEEN))
+        walk(connection, wire, stopping=lambda: stopping)
+
+
+def rules_changed() -> None:
+    """Another process has put other rules in force while this one derives."""
+    with empty_ledger() as connection:
+        walk(connection, Wire(shop(), SEEN))
+        adopt(connection, RULES)
+        put_setting(connection, "derivation", "of a later version")
+        recompute(connection, RULES, cause="sync", now=instant(SEEN))
+
+
+RULES = Rules(policy=Policy(), zone=ZoneInfo("UTC"), code_version="of the tests")
+RATES = ["date,currency,rate", "2024-01-02,usd,0.90"]
+
+
+def unforeseen() -> None:
+    """A history that breaks the derivation, among others."""
+    path = Path("stripe-nrr.db")
+    with closing(open_database(path, create=True)) as connection:
+        walk(connection, Wire(shop(), SEEN))
+        poison(connection, EVERYBODY[:1], TOO_EARLY_S)
+    command("recompute")
+
+
+EXHIBITS: Mapping[str, Provoked] = {
+    # the configuration
+    "config.toml is not TOML": lambda: configured("database = nowhere", "report"),
+    "several faults at once": lambda: configured(
+        'timezone = "Europe/Atlantis"\n[policy]\nchrun = "ended"', "report"
+    ),
+    "a key in the file": lambda: configured(f'[stripe]\nkey = "{KEY}"', "report"),
+    "a file that is not there": lambda: config.load(Path("my.toml"), {}, Path()),
+    "an API base over plain http": lambda: answered(200, {}, "http://example.com"),
+    "no key": keyed,
+    "a key file that is not there": lambda: keyed(STRIPE_API_KEY_FILE="key"),
+    "a key with a blank inside": lambda: keyed_from("rk_live_ 51AbCd"),
+    "no webhook secret": lambda: config.webhook_secrets({}),
+    "a key instead of a webhook secret": lambda: config.webhook_secrets(
+        {"STRIPE_WEBHOOK_SECRET": KEY}
+    ),
+    # Stripe
+    "a key nobody knows": lambda: said(401, "Invalid API Key provided."),
+    "a missing permission": lambda: said(403, "No."),
+    "a request Stripe does not take": lambda: said(400, "Received unknown parameter."),
+    "a no without a word": lambda: answered(404, b"<html>"),
+    "Stripe is down": lambda: said(503, "Try later."),
+    "no network": lambda: asked(unreachable, "https://api.stripe.com"),
+    "half an answer": lambda: answered(200, b'{"data": [{"id'),
+    "a list that repeats itself": lambda: answered(
+        200, {"data": [{"id": "prod_1"}], "has_more": True}
+    ),
+    "asked to stop": stopped,
+    "asked to stop between two pages": lambda: synced_and_then(
+        Wire(shop(), SEEN), stopping=True
+    ),
+    "an unknown shape": lambda: answered(200, {"data": [{"id": 7}]}),
+    # the ledger's file
+    "a ledger of another account": lambda: synced_and_then(
+        Wire(BundledAccount({}), SEEN)
+    ),
+    "no ledger": lambda: opened(None),
+    "not a database": lambda: opened(b"Dear diary, " * 100),
+    "somebody else's database": lambda: opened(foreign()),
+    "a newer ledger": lambda: opened(database(NEWER)),
+    "a damaged ledger": lambda: opened(damaged()),
+    "a place that cannot be written": lambda: open_database(
+        "missing/ledger.db", create=True
+    ),
+    "two syncs at once": locked_twice,
+    "a lock that is none": lambda: locked("Dear diary, " * 100),
+    "nowhere to lock": locked_nowhere,
+    "two processes with different rules": rules_changed,
+    # the server
+    "an address of another machine": lambda: server.listen("192.0.2.1", 8480),
+    # the ledger's rows
+    "a movement the tables refuse": lambda: posted("?"),
+    "a row changed from outside": lambda: read_after(
+        "DROP TRIGGER components_are_never_edited; UPDATE components SET amount_minor = 49"
+    ),
+    # exchange rates
+    "rates that are not there": converted,
+    "a file of no rates": lambda: converted("colour,size"),
+    "a line without a rate": lambda: converted(*RATES, "soon"),
+    "a day without a rate": lambda: converted(*RATES),
+    # benchmarks
+    "benchmarks that are not there": lambda: compared(None),
+    "benchmarks that are not TOML": lambda: compared("NRR > 100"),
+    "benchmarks with faults": lambda: compared(
+        '[[band]]\nmetric = "nrr"\n[[typical]]\nmetric = "arr"\n[other]'
+    ),
+    # accounts in memory
+    "a list nobody knows": lambda: BundledAccount({"dogs": []}),
+    "no account": lambda: loaded(None),
+    "an account that cannot be read": lambda: loaded('{"customers": ['),
+    "an installation without the demo": not_bundled,
+}
+
+COMMANDS: Mapping[str, Provoked] = {
+    "Parquet on a terminal": lambda: with_ledger(*PARQUET),
+    "Parquet without its library": without_pyarrow,
+    "report of nothing": lambda: with_ledger("report", walked=False),
+    "report backwards": lambda: with_ledger(
+        "report", "--from", "2024-05", "--to", "2024-02"
+    ),
+    "report as of some time": lambda: with_ledger("report", "--as-of", "lately"),
+    "report in another currency": lambda: with_ledger("report", "--currency", "sek"),
+    "movements backwards": lambda: with_ledger(
+        "movements", "--from", "2024-05-01", "--to", "2024-02-01"
+    ),
+    "explain nobody": lambda: with_ledger("explain", "Babbage"),
+    "explain one of several": lambda: with_ledger("explain", "Ada"),
+    "explain nothing": lambda: with_ledger("explain"),
+    "explain a customer as a table": lambda: with_ledger(
+        "explain", "cus_1", "--format", "csv"
+    ),
+    "compare a day to come": lambda: with_ledger(
+        "compare", "--mrr", "47002", "--on", "2125-01-01"
+    ),
+    "compare too many decimals": lambda: with_ledger(
+        "compare", "--mrr", "0.501", "--on", "2024-02-01"
+    ),
+    "close a month to come": lambda: with_ledger("close", "2125-01"),
+    "close an empty ledger": lambda: with_ledger("close", "2024-01", walked=False),
+    "recompute a history that nobody foresaw": unforeseen,
+    "recompute nobody": lambda: with_ledger("recompute", "--customer", "cus_9"),
+    "retry nothing": lambda: with_ledger("inbox", "retry", "evt_9", walked=False),
+    "an endpoint over plain http": lambda: command("webhook-setup", "http://a.b/"),
+    "sync into the demo's ledger": lambda: syncing(of="demo"),
+    "sync into a folder that is not there": lambda: syncing(into="missing/nrr.db"),
+    "the demo over a configuration": lambda: configured("", "demo", "--keep", "."),
+    "the demo into a real ledger": lambda: with_ledger("demo", "--keep", "."),
+}
+
+
+# --- the gallery ---
+
+
+def drawn(title: str, provoke: Provoked) -> str:
+    """The error as the command prints it, under its title."""
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        try:
+            provoke()
+        except ConnectorError as error:
+            code = f" (exit {error.exit_code})" if error.exit_code != 1 else ""
+            problem = error.problem.replace(folder, "…")
+            return f"# {title}{code}\nerror: {problem}\n  fix: {error.fix}\n"
+    raise AssertionError(f"{title}: nothing went wrong")
+
+
+def whole_gallery() -> str:
+    everything = {**EXHIBITS, **COMMANDS}
+    return "\n".join(drawn(title, provoke) for title, provoke in everything.items())
+
+
+@pytest.fixture(scope="module")
+def sites() -> Iterator[set[tuple[str, int]]]:
+    """Where in the package errors have been made, while this module's tests ran."""
+    found: set[tuple[str, int]] = set()
+    patch = pytest.MonkeyPatch()
+    make = ConnectorError.__init__
+
+    def noted(self: ConnectorError, problem: str, *, fix: str) -> None:
+        frame = sys._getframe(1)  # noqa: SLF001 - who makes it
+        while frame.f_locals.get("self") is self and frame.f_back is not None:
+            frame = frame.f_back
+        found.add((frame.f_code.co_filename, frame.f_lineno))
+        make(self, problem, fix=fix)
+
+    patch.setattr(ConnectorError, "__init__", noted)
+    yield found
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def gallery(sites: set[tuple[str, int]]) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", "/nonexistent")
+        for name in ("STRIPE_API_KEY", "STRIPE_API_KEY_FILE", "STRIPE_API_BASE"):
+            patch.delenv(name, raising=False)
+        drawn_now = whole_gallery()
+    assert sites
+    return drawn_now
+
+
+def test_every_message_is_as_it_hangs_in_the_gallery(
+    gallery: str, pytestconfig: pytest.Config
+) -> None:
+    if pytestconfig.getoption("--accept"):
+        GALLERY.write_text(gallery, encoding="utf-8")
+    assert gallery == GALLERY.read_text(encoding="utf-8")
+
+
+def test_every_error_of_the_package_hangs_in_the_gallery(
+    gallery: str, sites: set[tuple[str, int]]
+) -> None:
+    assert gallery
+    missing = [
+        f"{module}:{first} {name}"
+        for module, name, first, last in makings()
+        if not any((module, line) in sites for line in range(first, last + 1))
+    ]
+    assert missing == []
+
+
+def makings() -> Iterator[tuple[str, str, int, int]]:
+    """Where the package makes an error: module, class, first and last line."""
+    names = {each.__name__ for each in every_kind()}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            if node.func.id in names:
+                last = node.end_lineno or node.lineno
+                yield str(path), node.func.id, node.lineno, last
+
+
+def every_kind(of: type[ConnectorError] = ConnectorError) -> Iterator[type[Exception]]:
+    yield of
+    for kind in of.__subclasses__():
+        yield from every_kind(kind)
+
+
+def test_every_message_says_what_is_wrong_and_what_to_do(gallery: str) -> None:
+    for exhibit in gallery.split("\n# "):
+        title, problem, fix, *rest = exhibit.splitlines()
+        assert rest in ([], [""]), title
+        assert len(problem) > len("error: ") + 10, title
+        assert len(fix) > len("  fix: ") + 10, title
+        assert "Traceback" not in exhibit
+        assert "Error(" not in exhibit
+        assert KEY not in exhibit
+
+
+def test_the_tree_of_errors_is_the_docstring_of_its_module() -> None:
+    told = errors.__doc__ or ""
+    here = [k for k in every_kind() if k.__module__ == "connector.core.errors"]
+    assert [kind.__name__ for kind in here if kind.__name__ not in told] == []
+
+
+def test_what_has_no_value_names_the_field() -> None:
+    assert (
+        str(Unvalued("price_1", "unit_amount", None)) == "price_1: unit_amount is None"
+    )
+
+
+def test_moments_of_the_gallery_do_not_matter(gallery: str) -> None:
+    """No date of today and no folder of this run may hang in it."""
+    assert f"{datetime.now(UTC):%Y-%m-%d}" not in gallery
+    assert tempfile.gettempdir() not in gallery

@@ -1,0 +1,811 @@
+"""What the doctor says of each fact, and of real ledgers and a Stripe on loopback."""
+
+import dataclasses
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from connector.pipeline.doctor import Verdict, examine
+from connector.pipeline.doctor_facts import (
+    ConfigFacts,
+    DiskFacts,
+    Facts,
+    KeyFacts,
+    LedgerContents,
+    LedgerFacts,
+    NotChecked,
+    StripeFacts,
+    Trouble,
+    lasting,
+    same_days,
+    sized,
+)
+from connector.store.database import (
+    damage,
+    open_as_it_is,
+    open_database,
+    put_setting,
+    transaction,
+)
+from connector.store.lock import exclusive_sync
+from connector.store.mirror import dirty_customers, sync_state
+from connector.store.schema import MIGRATIONS
+from connector.stripe_api.simulator import AccountFacts, BundledAccount
+from tests.billing.account import Account
+from tests.billing.calendar_ import instant
+from tests.support.commands import Desk, Ran
+from tests.support.loopback import Fault, Reply, Served, failing, on, serving
+
+SECOND_US, HOUR_US = 1_000_000, 3_600 * 1_000_000
+
+# --- each fact judged ---
+
+WELL = Facts(
+    settings=ConfigFacts("config.toml"),
+    variables=("STRIPE_API_KEY",),
+    key=KeyFacts(shown="rk_live_…abcd", kind="rk", mode="live"),
+    stripe=StripeFacts(
+        trouble=None,
+        needed=8,
+        missing=(),
+        skew_us=0,
+        pinned="2026-10-28.endive",
+        answered="2026-10-28.endive",
+        zone="Europe/Berlin",
+        account_zone="Europe/Berlin",
+        zones_agree=True,
+    ),
+    disk=DiskFacts(
+        folder="/srv", free_bytes=10**9, is_writable=True, ledger_bytes=4_000_000
+    ),
+    ledger=LedgerFacts(
+        path="nrr.db", account=None, pending=(), damage=(), held_by=None
+    ),
+    contents=LedgerContents(
+        synced_ago_us=HOUR_US, walk_begun_ago_us=None, waiting=0, is_syncing=False
+    ),
+)
+NAMES = [name for name, _ in examine(WELL)]
+
+
+def but(part: str, **changes: Any) -> Facts:
+    """All well, but for these of a part."""
+    return replace(WELL, **{part: replace(getattr(WELL, part), **changes)})
+
+
+def told(facts: Facts, name: str) -> Verdict:
+    return dict(examine(facts))[name]
+
+
+class Case(NamedTuple):
+    facts: Facts
+    check: str
+    mark: str
+    said: str
+    fix: str = ""
+
+
+def key(**changes: Any) -> Facts:
+    return but("key", **changes)
+
+
+def stripe_says(**changes: Any) -> Facts:
+    return but("stripe", **changes)
+
+
+TROUBLE = Trouble("the earth shook", "wait")
+CASES = [
+    Case(
+        replace(WELL, settings=ConfigFacts(None)),
+        "configuration",
+        "ok",
+        "every setting has its default",
+    ),
+    Case(
+        replace(WELL, settings=TROUBLE),
+        "configuration",
+        "fault",
+        "the earth shook",
+        "wait",
+    ),
+    Case(WELL, "environment", "ok", "set: STRIPE_API_KEY"),
+    Case(replace(WELL, variables=()), "environment", "ok", "nothing is set"),
+    Case(WELL, "key", "ok", "rk_live_…abcd is a restricted key"),
+    Case(key(kind="sk"), "key", "hint", "secret key: it works", "restricted key"),
+    Case(key(kind="pk"), "key", "fault", "publishable", "restricted key"),
+    Case(
+        key(kind="whsec", mode=""), "key", "fault", "webhook's secret", "restricted key"
+    ),
+    Case(key(kind="", mode=""), "key", "hint", "does not begin like", "copy it again"),
+    Case(WELL, "key mode", "ok", "live"),
+    Case(key(mode="test"), "key mode", "hint", "sandbox", "live key"),
+    Case(key(kind="", mode=""), "key mode", "hint", "does not say", "“key”"),
+    Case(WELL, "key file", "ok", "STRIPE_API_KEY itself"),
+    Case(key(file_mode=0o600), "key file", "ok", "only its owner"),
+    Case(key(file_mode=0o640), "key file", "hint", "mode 0640", "chmod 600"),
+    Case(key(file_mode=0o602), "key file", "hint", "mode 0602", "chmod 600"),
+    Case(
+        replace(WELL, key=TROUBLE),
+        "key mode",
+        "hint",
+        "not checked: see “key”",
+        "“key”",
+    ),
+    Case(WELL, "Stripe", "ok", "it answers"),
+    Case(stripe_says(trouble=TROUBLE), "Stripe", "fault", "the earth shook", "wait"),
+    Case(WELL, "permissions", "ok", "all 8"),
+    Case(
+        stripe_says(missing=("Prices: read", "Events: read")),
+        "permissions",
+        "fault",
+        "lacks 2 of 8 read permissions: Prices: read, Events: read",
+        "edit the key",
+    ),
+    Case(
+        stripe_says(trouble=TROUBLE, missing=("Prices: read",)),
+        "permissions",
+        "fault",
+        "Prices: read",
+        "edit the key",
+    ),
+    Case(
+        stripe_says(trouble=TROUBLE), "permissions", "hint", "not checked", "“Stripe”"
+    ),
+    Case(WELL, "clock", "ok", "agrees"),
+    Case(
+        stripe_says(skew_us=40 * SECOND_US),
+        "clock",
+        "hint",
+        "this machine's is 40 seconds behind Stripe's",
+        "clock",
+    ),
+    Case(
+        stripe_says(skew_us=-300 * SECOND_US),
+        "clock",
+        "hint",
+        "this machine's is 5 minutes ahead of Stripe's",
+        "clock",
+    ),
+    Case(
+        stripe_says(skew_us=301 * SECOND_US),
+        "clock",
+        "fault",
+        "5 minutes behind",
+        "clock",
+    ),
+    Case(stripe_says(skew_us=None), "clock", "hint", "not checked", "“Stripe”"),
+    Case(WELL, "API version", "ok", "2026-10-28.endive"),
+    Case(
+        stripe_says(answered="2020-08-27"),
+        "API version",
+        "fault",
+        "2020-08-27 answered",
+        "upgrade",
+    ),
+    Case(
+        stripe_says(answered=None),
+        "API version",
+        "hint",
+        "does not say",
+        "Stripe-Version",
+    ),
+    Case(WELL, "time zone", "ok", "is Europe/Berlin"),
+    Case(
+        stripe_says(account_zone="Europe/Vienna"),
+        "time zone",
+        "ok",
+        "Europe/Vienna, whose days are those of Europe/Berlin",
+    ),
+    Case(
+        stripe_says(account_zone="Asia/Tokyo", zones_agree=False),
+        "time zone",
+        "fault",
+        "the account's is Asia/Tokyo, but `timezone` is Europe/Berlin",
+        'timezone = "Asia/Tokyo"',
+    ),
+    Case(
+        stripe_says(account_zone=None, zones_agree=False),
+        "time zone",
+        "hint",
+        "does not show",
+        "by hand: `timezone` is Europe/Berlin",
+    ),
+    Case(
+        stripe_says(account_zone=NotChecked("it may not", "")),
+        "time zone",
+        "hint",
+        "not checked: it may not",
+        "by hand: `timezone` is Europe/Berlin",
+    ),
+    Case(WELL, "folder", "ok", "/srv can be written"),
+    Case(
+        but("disk", free_bytes=None, is_writable=False),
+        "folder",
+        "fault",
+        "/srv does not exist",
+        "create it",
+    ),
+    Case(
+        but("disk", is_writable=False),
+        "folder",
+        "fault",
+        "cannot be written",
+        "writable",
+    ),
+    Case(WELL, "disk", "ok", "1.0 GB free"),
+    Case(but("disk", free_bytes=200_000_000), "disk", "ok", "200 MB"),
+    Case(
+        but("disk", free_bytes=199_999_999),
+        "disk",
+        "fault",
+        "only 199 MB free",
+        "200 MB should be free",
+    ),
+    Case(
+        but("disk", free_bytes=10**9, ledger_bytes=6 * 10**8),
+        "disk",
+        "fault",
+        "only 1.0 GB free",
+        "1.2 GB should be free",
+    ),
+    Case(
+        but("disk", free_bytes=None),
+        "disk",
+        "hint",
+        "not checked: see “folder”",
+        "“folder”",
+    ),
+    Case(WELL, "ledger", "ok", "nrr.db opens"),
+    Case(
+        but("ledger", account="demo"),
+        "ledger",
+        "hint",
+        "the demo's account",
+        "`database`",
+    ),
+    Case(
+        replace(WELL, ledger=TROUBLE),
+        "integrity",
+        "hint",
+        "not checked: see “ledger”",
+        "“ledger”",
+    ),
+    Case(
+        but("ledger", pending=("m900_more",)),
+        "schema",
+        "hint",
+        "it lacks m900_more",
+        "sync",
+    ),
+    Case(
+        but("ledger", damage=("a page is torn",)),
+        "integrity",
+        "fault",
+        "a page is torn",
+        "backup",
+    ),
+    Case(WELL, "lock", "ok", "no sync"),
+    Case(
+        but("ledger", held_by="another sync (process 7)"),
+        "lock",
+        "ok",
+        "process 7) is at work",
+    ),
+    Case(but("ledger", held_by=TROUBLE), "lock", "fault", "the earth shook", "wait"),
+    Case(WELL, "last sync", "ok", "until 60 minutes ago"),
+    Case(but("contents", synced_ago_us=48 * HOUR_US), "last sync", "ok", "2 days"),
+    Case(
+        but("contents", synced_ago_us=73 * HOUR_US),
+        "last sync",
+        "hint",
+        "until 3 days ago",
+        "schedule",
+    ),
+    Case(
+        but("contents", synced_ago_us=None),
+        "last sync",
+        "hint",
+        "none",
+        "`stripe-nrr sync`",
+    ),
+    Case(
+        but("contents", walk_begun_ago_us=HOUR_US),
+        "unfinished sync",
+        "hint",
+        "was interrupted",
+        "goes on",
+    ),
+    Case(
+        but("contents", walk_begun_ago_us=HOUR_US, is_syncing=True),
+        "unfinished sync",
+        "ok",
+        "at work right now",
+    ),
+    Case(
+        but("contents", waiting=1_200),
+        "customers waiting",
+        "hint",
+        "1,200 to be derived",
+        "recompute",
+    ),
+    Case(
+        but("contents", waiting=1, is_syncing=True),
+        "customers waiting",
+        "ok",
+        "at work",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.check}: {c.said}"[:60])
+def test_each_fact_has_its_verdict(case: Case) -> None:
+    verdict = told(case.facts, case.check)
+    assert verdict.mark == case.mark
+    assert case.said in verdict.said
+    assert case.fix in verdict.fix
+    assert bool(case.fix) == bool(verdict.fix)
+
+
+def test_every_check_has_a_case() -> None:
+    assert {case.check for case in CASES} == set(NAMES)
+
+
+def test_where_all_is_well_nothing_is_asked_for() -> None:
+    assert {verdict.mark for _, verdict in examine(WELL)} == {"ok"}
+
+
+WHY = NotChecked("nobody looked", "look")
+
+
+def whole_or_not(part: str, *, may_fail: bool = True) -> st.SearchStrategy[Any]:
+    cases = [case.facts for case in CASES]
+    found = [getattr(facts, part) for facts in [WELL, *cases]]
+    return st.sampled_from([*found, WHY, *([TROUBLE] if may_fail else [])])
+
+
+FACTS = st.builds(
+    Facts,
+    settings=st.sampled_from([ConfigFacts(None), TROUBLE]),
+    variables=st.just(()),
+    key=st.sampled_from([WELL.key, TROUBLE]),
+    stripe=whole_or_not("stripe"),
+    disk=whole_or_not("disk"),
+    ledger=whole_or_not("ledger"),
+    contents=whole_or_not("contents", may_fail=False),
+)
+
+
+@given(FACTS)
+def test_every_check_is_made_whatever_the_others_find(facts: Facts) -> None:
+    assert [name for name, _ in examine(facts)] == NAMES
+
+
+@given(FACTS)
+def test_there_is_something_to_do_exactly_where_it_is_not_well(facts: Facts) -> None:
+    for _, verdict in examine(facts):
+        assert bool(verdict.fix) == (verdict.mark != "ok")
+        assert verdict.said
+
+
+@given(FACTS)
+def test_a_trouble_is_told_as_one_fault_and_what_hangs_on_it_as_none(
+    facts: Facts,
+) -> None:
+    found = dict(examine(facts))
+    if isinstance(facts.key, Trouble):
+        assert found["key"] == Verdict("fault", *TROUBLE)
+        assert found["key mode"].mark == "hint"
+    if isinstance(facts.ledger, Trouble):
+        assert found["ledger"] == Verdict("fault", *TROUBLE)
+        assert {found[n].mark for n in ("schema", "integrity", "lock")} == {"hint"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Europe/Berlin", "Europe/Berlin", True),
+        ("UTC", "Etc/UTC", True),
+        ("Asia/Calcutta", "Asia/Kolkata", True),
+        ("Europe/Berlin", "Europe/Vienna", True),
+        ("Europe/London", "UTC", False),
+        ("America/New_York", "America/Toronto", True),
+        ("America/Phoenix", "America/Denver", False),
+        ("Asia/Tokyo", "Europe/Berlin", False),
+    ],
+)
+def test_zones_are_compared_by_their_days(one: str, other: str, *, same: bool) -> None:
+    assert same_days(ZoneInfo(one), ZoneInfo(other)) is same
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-5, "0 seconds"),
+        (1, "1 second"),
+        (119, "119 seconds"),
+        (120, "2 minutes"),
+        (7_199, "119 minutes"),
+        (7_200, "2 hours"),
+        (172_799, "47 hours"),
+        (172_800, "2 days"),
+        (86_400 * 1_500, "1,500 days"),
+    ],
+)
+def test_times_are_told_in_one_unit(seconds: int, words: str) -> None:
+    assert lasting(seconds * SECOND_US) == words
+
+
+@pytest.mark.parametrize(
+    ("count_bytes", "words"),
+    [
+        (0, "0 MB"),
+        (199_999_999, "199 MB"),
+        (999_999_999, "999 MB"),
+        (10**9, "1.0 GB"),
+        (83_190_000_000, "83.1 GB"),
+        (1_234_567_000_000, "1,234.5 GB"),
+    ],
+)
+def test_sizes_are_told_rounded_down(count_bytes: int, words: str) -> None:
+    assert sized(count_bytes) == words
+
+
+# --- the whole command ---
+
+LIVE_KEY = "rk_live_51LoopbackWaterfall"
+CONFIG = 'timezone = "Europe/Berlin"\n'
+
+
+@pytest.fixture(scope="module")
+def business() -> BundledAccount:
+    account = Account(instant("2026-01-10T09:00:00Z"), seed=7)
+    team = account.add_price(account.add_product("Team"), 1500)
+    account.subscribe(account.add_customer("Stays"), [(team, 4)])
+    account.advance(instant("2026-03-01T12:00:00Z"))
+    return BundledAccount(account.snapshot(), AccountFacts(timezone="Europe/Berlin"))
+
+
+@pytest.fixture
+def stripe(business: BundledAccount) -> Iterator[Served]:
+    with serving(business, key=LIVE_KEY) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def synced_folder(
+    business: BundledAccount, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    folder = tmp_path_factory.mktemp("synced")
+    with serving(business, key=LIVE_KEY) as served:
+        ran = Desk(folder, served.url, LIVE_KEY).configure(CONFIG).run("sync")
+    assert ran.code == 0, ran.err
+    return folder
+
+
+@pytest.fixture
+def desk(tmp_path: Path, stripe: Served, synced_folder: Path) -> Desk:
+    """A ledger of its own that one sync has filled."""
+    shutil.copytree(synced_folder, tmp_path, dirs_exist_ok=True)
+    return Desk(tmp_path, stripe.url, LIVE_KEY)
+
+
+def verdicts(ran: Ran) -> dict[str, str]:
+    return {row["check"]: row["mark"] for row in ran.json["checks"]}
+
+
+def amiss(ran: Ran) -> dict[str, str]:
+    """What is not well, and how bad it is."""
+    return {name: mark for name, mark in verdicts(ran).items() if mark != "ok"}
+
+
+def said(ran: Ran, name: str) -> str:
+    (row,) = [row for row in ran.json["checks"] if row["check"] == name]
+    return f"{row['said']} → {row['fix']}"
+
+
+def examined(desk: Desk, *words: str) -> Ran:
+    ran = desk.run("doctor", "--format", "json", *words)
+    assert list(verdicts(ran)) == NAMES, "every check, each time"
+    assert ran.json["faults"] == list(verdicts(ran).values()).count("fault")
+    assert ran.json["hints"] == list(verdicts(ran).values()).count("hint")
+    assert ran.code == (3 if ran.json["faults"] else 0)
+    for secret in (LIVE_KEY, desk.key or LIVE_KEY):
+        assert secret not in ran.out + ran.err
+    return ran
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_all_is_well_and_stays_as_it_was(desk: Desk, stripe: Served) -> None:
+    before = files(desk.folder)
+    ran = examined(desk)
+    assert amiss(ran) == {}
+    assert ran.err == ""
+    assert files(desk.folder) == before
+    assert {request.method for request in stripe.requests} == {"GET"}
+    lists = [r for r in stripe.requests if r.path != "/v1/account"]
+    assert {tuple(request.params) for request in lists} == {(("limit", "1"),)}
+    assert len(stripe.requests) == 8 + 1, "one a permission, and the account"
+
+
+def test_a_line_a_check_and_what_to_do_below(desk: Desk, stripe: Served) -> None:
+    stripe.forbidden = ["coupons", "account"]
+    ran = desk.run("doctor")
+    lines = ran.out.splitlines()
+    assert ran.code == 3
+    assert "\x1b" not in ran.out
+    at = [line[:6] for line in lines].index("FAULT ")
+    assert lines[at] == (
+        "FAULT  permissions: the key lacks 1 of 8 read permissions: Coupons: read"
+    )
+    assert lines[at + 1].startswith("       → edit the key in Stripe's Dashboard")
+    checks = [line for line in lines if not line.startswith(" ")]
+    assert [line[7:].partition(":")[0] for line in checks[:-1]] == NAMES
+    assert checks[-1] == "19 checks; faults: 1, hints: 1."
+
+
+def test_every_missing_permission_is_named_at_once(desk: Desk, stripe: Served) -> None:
+    stripe.forbidden = ["prices", "invoiceitems", "events"]
+    ran = examined(desk)
+    assert amiss(ran) == {"permissions": "fault"}
+    for needs in ("Prices: read", "Invoice Items: read", "Events: read"):
+        assert needs in said(ran, "permissions")
+
+
+def test_a_key_that_may_not_read_the_account_is_no_fault(
+    desk: Desk, stripe: Served
+) -> None:
+    stripe.forbidden = ["account"]
+    ran = examined(desk)
+    assert amiss(ran) == {"time zone": "hint"}
+    assert "by hand: `timezone` is Europe/Berlin" in said(ran, "time zone")
+
+
+def test_a_key_nobody_knows(desk: Desk) -> None:
+    ran = examined(dataclasses.replace(desk, key="sk_live_51NobodyKnowsThisOne"))
+    assert amiss(ran) == {
+        "key": "hint",
+        "Stripe": "fault",
+        "permissions": "hint",
+        "clock": "hint",
+        "time zone": "hint",
+    }
+    assert "sk_live_…sOne" in said(ran, "Stripe")
+
+
+def test_nobody_at_the_other_end(desk: Desk) -> None:
+    ran = examined(dataclasses.replace(desk, stripe="http://127.0.0.1:9"))
+    of_stripe = ("permissions", "clock", "API version", "time zone")
+    assert amiss(ran) == {"Stripe": "fault", **dict.fromkeys(of_stripe, "hint")}
+    assert "no connection" in said(ran, "Stripe")
+
+
+def test_a_test_key_is_pointed_out(desk: Desk, stripe: Served) -> None:
+    stripe.key = "rk_test_51Sandbox00Castle"
+    ran = examined(dataclasses.replace(desk, key=stripe.key))
+    assert amiss(ran) == {"key mode": "hint"}
+
+
+def test_no_key(desk: Desk, stripe: Served) -> None:
+    ran = examined(dataclasses.replace(desk, key=None))
+    assert {n for n, mark in amiss(ran).items() if mark == "fault"} == {"key"}
+    assert "not checked: see “key”" in said(ran, "permissions")
+    assert stripe.requests == []
+
+
+@dataclass(frozen=True)
+class DeskWithKeyFile(Desk):
+    """The key is in the file ``path``, or it is taken for a path itself."""
+
+    path: str = "key"
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), "STRIPE_API_KEY_FILE": self.path}
+
+
+@pytest.mark.parametrize(
+    ("mode", "found"), [(0o600, {}), (0o644, {"key file": "hint"})]
+)
+def test_a_key_file_is_for_its_owner_only(
+    desk: Desk, mode: int, found: dict[str, str]
+) -> None:
+    path = desk.folder / "key"
+    path.write_text(f"{LIVE_KEY}\n", encoding="utf-8")
+    path.chmod(mode)
+    ran = examined(DeskWithKeyFile(desk.folder, desk.stripe, None))
+    assert amiss(ran) == found
+    assert "STRIPE_API_KEY_FILE" in said(ran, "environment")
+
+
+def test_a_key_taken_for_a_path_is_not_shown(desk: Desk) -> None:
+    ran = examined(DeskWithKeyFile(desk.folder, desk.stripe, None, LIVE_KEY))
+    assert verdicts(ran)["key"] == "fault"
+
+
+def elsewhen(shift_s: int) -> Fault:
+    def fault(true: Reply, _: Reply | None) -> Reply:
+        return dataclasses.replace(
+            true, headers={"Date": formatdate(time.time() + shift_s, usegmt=True)}
+        )
+
+    return fault
+
+
+@pytest.mark.parametrize(
+    ("shift_s", "mark", "way"),
+    [(60, "hint", "behind"), (-60, "hint", "ahead"), (3_600, "fault", "behind")],
+)
+def test_a_clock_that_is_off(
+    desk: Desk, stripe: Served, shift_s: int, mark: str, way: str
+) -> None:
+    stripe.spoil(lambda _: elsewhen(shift_s))
+    ran = examined(desk)
+    assert amiss(ran) == {"clock": mark}
+    assert way in said(ran, "clock")
+
+
+def test_an_answer_of_another_version(desk: Desk, stripe: Served) -> None:
+    old = {"Stripe-Version": "2020-08-27"}
+    stripe.spoil(lambda _: lambda true, _before: dataclasses.replace(true, headers=old))
+    ran = examined(desk)
+    assert amiss(ran) == {"API version": "fault"}
+    assert "2020-08-27" in said(ran, "API version")
+
+
+def test_a_no_for_another_reason_is_told_and_the_others_are_asked(
+    desk: Desk, stripe: Served
+) -> None:
+    stripe.spoil(on("/v1/prices", failing(400)))
+    stripe.forbidden = ["events"]
+    ran = examined(desk)
+    assert verdicts(ran)["Stripe"] == "fault"
+    assert "/v1/prices" in said(ran, "Stripe")
+    assert "Events: read" in said(ran, "permissions")
+
+
+@pytest.mark.parametrize(
+    ("config", "zone", "mark"),
+    [
+        ("Asia/Tokyo", "Europe/Berlin", "fault"),
+        ("Europe/Vienna", "Europe/Berlin", "ok"),
+        ("UTC", "Etc/UTC", "ok"),
+        ("UTC", "Moon/Tranquility", "fault"),
+        ("UTC", None, "hint"),
+    ],
+)
+def test_the_zone_against_the_account_s(
+    desk: Desk, stripe: Served, config: str, zone: str | None, mark: str
+) -> None:
+    stripe.account = BundledAccount({}, AccountFacts(timezone=zone))
+    ran = examined(desk.configure(f'timezone = "{config}"\n'))
+    assert verdicts(ran)["time zone"] == mark
+    assert config in said(ran, "time zone")
+
+
+def test_before_the_first_sync(tmp_path: Path, stripe: Served) -> None:
+    ran = examined(Desk(tmp_path, stripe.url, LIVE_KEY).configure(CONFIG))
+    hints = NAMES[NAMES.index("ledger") :]
+    assert amiss(ran) == dict.fromkeys(hints, "hint")
+    assert "there is no ledger at stripe-nrr.db yet" in said(ran, "ledger")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.toml"]
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path, stripe: Served) -> None:
+    desk = Desk(tmp_path, stripe.url, LIVE_KEY)
+    ran = examined(desk.configure(f'{CONFIG}database = "away/nrr.db"\n'))
+    assert verdicts(ran)["folder"] == "fault"
+    assert "away does not exist" in said(ran, "folder")
+    assert verdicts(ran)["disk"] == "hint"
+
+
+def test_a_path_that_no_system_takes(tmp_path: Path, stripe: Served) -> None:
+    desk = Desk(tmp_path, stripe.url, LIVE_KEY)
+    ran = examined(desk.configure(f'{CONFIG}database = "{"x" * 300}"\n'))
+    assert verdicts(ran)["folder"] == "fault"
+    assert "not checked: see “folder”" in said(ran, "ledger")
+    assert verdicts(ran)["permissions"] == "ok"
+
+
+def test_a_file_that_is_no_ledger(desk: Desk) -> None:
+    desk.ledger.write_text("Dear diary,\n" * 1_000)
+    ran = examined(desk)
+    assert {n for n, mark in amiss(ran).items() if mark == "fault"} == {"ledger"}
+    assert "not a SQLite database" in said(ran, "ledger")
+    assert "not checked: see “ledger”" in said(ran, "last sync")
+
+
+def test_a_damaged_ledger(desk: Desk) -> None:
+    """Where the movements begin it is overwritten: the file still opens."""
+    with closing(sqlite3.connect(desk.ledger)) as connection:
+        asked = "SELECT rootpage FROM sqlite_schema WHERE name = 'movements'"
+        (page,) = connection.execute(asked).fetchone()
+    with desk.ledger.open("r+b") as file:
+        file.seek((page - 1) * 4_096)
+        file.write(b"\xff" * 4_096)
+    ran = examined(desk)
+    assert verdicts(ran)["ledger"] == "ok"
+    assert verdicts(ran)["integrity"] == "fault"
+    assert "not checked: see “integrity”" in said(ran, "last sync")
+
+
+def test_a_row_that_hangs_in_the_air(desk: Desk) -> None:
+    with closing(sqlite3.connect(desk.ledger)) as connection:
+        connection.execute("INSERT INTO retractions VALUES (999, 1, 'a whim')")
+        connection.commit()
+    with closing(open_as_it_is(desk.ledger)) as connection:
+        (found,) = damage(connection)
+    assert found.endswith("of retractions names one of movements that is not there")
+
+
+def test_a_ledger_of_an_older_version(desk: Desk) -> None:
+    newest = list(MIGRATIONS)[-1]
+    with closing(sqlite3.connect(desk.ledger)) as connection:
+        connection.execute("DELETE FROM _sqlite_migrations WHERE name = ?", [newest])
+        connection.commit()
+    ran = examined(desk)
+    assert verdicts(ran)["schema"] == "hint"
+    assert newest in said(ran, "schema")
+    assert "not checked: see “schema”" in said(ran, "last sync")
+
+
+def test_what_an_interrupted_sync_leaves(desk: Desk) -> None:
+    now_us = time.time_ns() // 1_000
+    with closing(open_database(desk.ledger)) as connection, transaction(connection):
+        sync_state.begin_walk(connection, now_us - 5 * HOUR_US)
+        dirty_customers.mark_all(connection)
+    ran = examined(desk)
+    assert amiss(ran) == {"unfinished sync": "hint", "customers waiting": "hint"}
+    assert "one began 5 hours ago" in said(ran, "unfinished sync")
+    assert said(ran, "customers waiting").startswith("1 to be derived")
+
+
+def test_a_sync_at_work_explains_itself(desk: Desk) -> None:
+    with closing(open_database(desk.ledger)) as connection, transaction(connection):
+        sync_state.begin_walk(connection, time.time_ns() // 1_000)
+    with exclusive_sync(desk.ledger, "the nightly sync"):
+        ran = examined(desk)
+    assert amiss(ran) == {}
+    assert "the nightly sync is at work" in said(ran, "lock")
+
+
+def test_a_lock_that_is_none(desk: Desk) -> None:
+    Path(f"{desk.ledger}.lock").write_text("keep out\n" * 100)
+    ran = examined(desk)
+    assert amiss(ran) == {"lock": "fault"}
+
+
+def test_the_demo_s_ledger_is_not_for_a_sync(desk: Desk) -> None:
+    with closing(open_database(desk.ledger)) as connection:
+        put_setting(connection, "account", "demo")
+    ran = examined(desk)
+    assert amiss(ran) == {"ledger": "hint"}
+
+
+def test_a_fault_in_the_configuration(desk: Desk, stripe: Served) -> None:
+    ran = examined(desk.configure('timezon = "UTC"\n'))
+    faults = {n for n, mark in amiss(ran).items() if mark == "fault"}
+    assert faults == {"configuration"}
+    assert "did you mean timezone?" in said(ran, "configuration")
+    assert verdicts(ran)["key"] == "ok"
+    assert stripe.requests == []
+
+
+def test_offline_asks_nobody(desk: Desk, stripe: Served) -> None:
+    ran = examined(desk, "--offline")
+    of_stripe = ("Stripe", "permissions", "clock", "API version", "time zone")
+    assert amiss(ran) == dict.fromkeys(of_stripe, "hint")
+    assert stripe.requests == []

@@ -1,0 +1,368 @@
+"""The explaining commands on the demo: what they print, and that it adds up.
+
+What they print lies in fixtures/output/explained and in README: read it as a finance
+person would.
+After a change ``pytest --accept`` writes both anew; git shows the difference.
+"""
+
+import csv
+import io
+import re
+import shlex
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from connector.cli.options import RatioParam, WindowParam
+from connector.core.policy import Policy
+from connector.core.windows import WindowKind
+from connector.store.database import open_database, transaction
+from connector.store.ledger import closings
+from tests.support.books import NOON, lived, post
+from tests.support.commands import Desk
+from tests.support.folders import FIXTURES
+
+GOLDEN = FIXTURES / "output" / "explained"
+README = FIXTURES.parent / "README.md"
+BLOCK = re.compile(r"(?<=```console\n)\$ stripe-nrr (.+)\n(?:[^`]*)(?=```)")
+CLOSED = ("2026-08", "2026-09")
+MOVED = """
+[customers]
+merge = {cus_1swLN379etlc4T = "cus_1x25BHUeFtWUVf"}
+"""
+
+COMMANDS = {
+    "drift": "drift --against 107.5%",
+    "compare": "compare --mrr 47156.71 --on 2026-08-31 --currency usd",
+    "compare-unexplained": "compare --mrr 50000 --on 2026-08-31",
+    "explain-window": "explain --window ..2026-10",
+    "explain-window-grr": "explain --window 2026-Q1 --metric grr --currency usd",
+    "close": "close 2026-09",
+    "restatements": "restatements",
+}
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """The demo's ledger, and its configuration."""
+    folder = tmp_path_factory.mktemp("demo")
+    ran = Desk(folder, key=None).run("demo", "--keep", ".")
+    assert ran.code == 0, ran.err
+    return Desk(folder, key=None)
+
+
+@pytest.fixture(scope="module")
+def corrected(kept: Desk, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """Two months closed, and then two ids found out to be one customer."""
+    folder = tmp_path_factory.mktemp("corrected")
+    shutil.copytree(kept.folder, folder, dirs_exist_ok=True)
+    desk = Desk(folder, key=None)
+    for month in CLOSED:
+        assert desk.run("close", month).code == 0
+    config = folder / "config.toml"
+    config.write_text(config.read_text(encoding="utf-8") + MOVED, encoding="utf-8")
+    assert desk.run("recompute").code == 0
+    return desk
+
+
+def printed(kept: Desk, corrected: Desk, words: Sequence[str]) -> str:
+    desk = corrected if words[0] in ("restatements", "close") else kept
+    ran = desk.run(*words)
+    assert ran.code == 0, ran.err
+    assert ran.err == ""
+    return ran.out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_demo_is_explained_as_before(
+    kept: Desk, corrected: Desk, pytestconfig: pytest.Config, name: str
+) -> None:
+    words = shlex.split(COMMANDS[name])
+    told = f"$ stripe-nrr {COMMANDS[name]}\n{printed(kept, corrected, words)}"
+    path = GOLDEN / f"{name}.txt"
+    if pytestconfig.getoption("--accept"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(told, encoding="utf-8")
+    assert told == path.read_text(encoding="utf-8")
+
+
+def test_every_golden_file_is_still_made() -> None:
+    assert {path.stem for path in GOLDEN.iterdir()} == set(COMMANDS)
+
+
+def test_readme_walks_through_what_the_demo_really_prints(
+    kept: Desk, corrected: Desk, pytestconfig: pytest.Config
+) -> None:
+    text = README.read_text(encoding="utf-8")
+
+    def run(block: re.Match[str]) -> str:
+        out = printed(kept, corrected, shlex.split(block[1]))
+        return f"$ stripe-nrr {block[1]}\n{shortened(out)}"
+
+    now, count = BLOCK.subn(run, text)
+    assert count == 4
+    if pytestconfig.getoption("--accept"):
+        README.write_text(now, encoding="utf-8")
+        text = now
+    assert text == now
+
+
+def shortened(out: str, lines: int = 22) -> str:
+    """As README shows it: the beginning, and dots for the rest."""
+    shown = out.splitlines()
+    rest = ["…"] if len(shown) > lines else []
+    return "\n".join([*(line.rstrip() for line in shown[:lines]), *rest]) + "\n"
+
+
+def test_the_figures_in_the_walk_through_are_the_demos(kept: Desk) -> None:
+    """ "107.5 %, this ledger 106.6 %": the sentence before the first block."""
+    [said] = re.findall(r"this ledger (\d+\.\d) %", README.read_text(encoding="utf-8"))
+    told = kept.run("drift", "--currency", "usd", "--format", "json").json
+    [first, *_] = told["windows"][0]["formulas"]
+    assert f"{first['ratio']:.1%}" == f"{said}%"
+    assert first["reported"]
+
+
+# --- and it adds up ---
+
+USD = ("--currency", "usd", "--format", "json")
+
+
+def content(desk: Desk) -> list[str]:
+    """All that is in the ledger."""
+    with closing(sqlite3.connect(desk.ledger)) as connection:
+        return list(connection.iterdump())
+
+
+@pytest.mark.parametrize("metric", ["nrr", "grr"])
+@pytest.mark.parametrize("window", ["2026-03", "2026-Q1", "2026", "..2026-03"])
+def test_a_window_taken_apart_adds_up_to_the_report(
+    kept: Desk, window: str, metric: str
+) -> None:
+    asked = ("explain", "--window", window, "--metric", metric)
+    [told] = kept.run(*asked, *USD).json
+    amounts = [each["amount_minor"] for each in told["contributions"]]
+    assert told["denominator_minor"] + sum(amounts) == told["numerator_minor"]
+    month = "2026-03"  # of each of these windows
+    span = ("--window", told["window"], "--from", month, "--to", month)
+    [reported] = kept.run("report", *span, *USD).json["currencies"][0]["windows"]
+    assert told["ratio"] == reported["retention"][metric]
+    assert told["customers"] == reported["retention"]["customers"]
+    rows = csv.DictReader(io.StringIO(kept.run(*asked, "--format", "csv").out))
+    ours = [Decimal(r["contribution"]) for r in rows if r["currency"] == "usd"]
+    assert [int(each * 100) for each in ours] == amounts
+
+
+def test_the_first_formula_is_the_report_and_the_near_one_is_named(kept: Desk) -> None:
+    span = ("--window", "quarter", "--from", "2026-01", "--to", "2026-06")
+    drifted = kept.run("drift", *span, "--against", "1.07", *USD).json
+    reported = kept.run("report", *span, *USD).json["currencies"][0]["windows"]
+    assert drifted["against"] == 1.07
+    for told, window in zip(drifted["windows"], reported, strict=True):
+        ours = {f["metric"]: f["ratio"] for f in told["formulas"] if f["reported"]}
+        assert ours["NRR"] == window["retention"]["nrr"]
+        assert ours["GRR"] == window["retention"]["grr"]
+        assert ours["CRR"] == window["retention"]["crr"]
+        for each in told["formulas"]:
+            is_near = each["ratio"] is not None and abs(each["ratio"] - 1.07) <= 0.002
+            assert each["near"] is is_near
+
+
+@pytest.mark.parametrize("form", ["markdown", "csv"])
+def test_formulas_are_told_in_every_form(kept: Desk, form: str) -> None:
+    out = kept.run("drift", "--currency", "usd", "--format", form).out
+    assert "end_mrr" in out
+    assert ("| NRR | " in out) is (form == "markdown")
+
+
+def test_a_comparison_leaves_the_ledger_as_it_is(kept: Desk) -> None:
+    before = kept.ledger.read_bytes(), content(kept)
+    asked = ("--mrr", "47,156.71", "--on", "2026-08-31", "--currency", "usd")
+    told = kept.run("compare", *asked, "--format", "json").json
+    assert (kept.ledger.read_bytes(), content(kept)) == before
+    assert told["gap_minor"] == told["theirs_minor"] - told["ours_minor"] == -38_671
+    explaining = [e["switches"] for e in told["explanations"] if e["explains"]]
+    assert explaining == [{"once_coupon": "subtracted", "churn": "requested"}]
+    for each in told["explanations"]:
+        assert each["effect_minor"] == each["mrr_minor"] - told["ours_minor"]
+        assert each["left_minor"] == told["theirs_minor"] - each["mrr_minor"]
+
+
+def test_the_same_figure_needs_no_explanation(kept: Desk) -> None:
+    ran = kept.run("compare", "--mrr", "47543.42", "--on", "2026-08-31")
+    assert "there is nothing to explain" in ran.out
+
+
+def test_closing_twice_changes_nothing(corrected: Desk) -> None:
+    before = content(corrected)
+    again = corrected.run("close", "2026-09", "--format", "json").json
+    assert again["was_closed"]
+    assert content(corrected) == before
+
+
+def test_closing_warns_where_the_ledger_is_behind(kept: Desk, tmp_path: Path) -> None:
+    shutil.copytree(kept.folder, tmp_path, dirs_exist_ok=True)
+    desk = Desk(tmp_path, key=None)
+    with closing(sqlite3.connect(desk.ledger, isolation_level=None)) as connection:
+        connection.execute("INSERT INTO dirty_customers VALUES ('cus_1swLN379etlc4T')")
+    ran = desk.run("close", "2026-09")
+    assert ran.code == 0
+    assert ran.err.startswith("warning: 1 customers wait to be derived")
+    assert desk.run("close", "2026-09").err == "", "it is closed by now"
+
+
+def test_a_report_shows_both_where_a_closed_month_has_changed(corrected: Desk) -> None:
+    """As reported beside as restated; as of the closing only the one, unchanged."""
+    closed = corrected.run("close", "2026-09", "--format", "json").json
+    [was] = [
+        each
+        for each in closed["figures"]
+        if (each["currency"], each["window"]) == ("usd", "month")
+    ]
+    span = ("--window", "month", "--from", "2026-08", "--to", "2026-09")
+    august, september = _windows(corrected.run("report", *span, *USD).json)
+    assert "as_reported" not in august, "it is as it was"
+    told = september["as_reported"]
+    metrics = told.pop("metrics")
+    assert metrics["gross_churn"] == pytest.approx(1 - was["retention"]["grr"])
+    assert metrics["paying_customers"] > was["retention"]["customers"]
+    assert metrics["renewals"] is None, "terms are known as they are now"
+    assert told == {name: was[name] for name in told}
+    assert september["retention"]["nrr"] > told["retention"]["nrr"]
+    tables = {"text": 2, "markdown": 2, "csv": 1}  # a row in each
+    for form, count in tables.items():
+        out = corrected.run("report", *span, "--format", form).out
+        assert out.count("as reported") == count, form
+    then = ("--as-of", closed["closed_at"])
+    _, past = _windows(corrected.run("report", *span, *then, *USD).json)
+    assert past["retention"] == was["retention"]
+    assert past["waterfall"] == was["waterfall"]
+    assert "as_reported" not in past
+
+
+def test_what_was_reported_is_told_by_the_year_and_beside_segments(
+    corrected: Desk,
+) -> None:
+    span = ("--window", "month", "--from", "2026-09", "--to", "2026-09", *USD)
+    [monthly] = _windows(corrected.run("report", *span).json)
+    [annual] = _windows(corrected.run("report", *span, "--arr").json)
+    for figures in ("waterfall", "retention"):
+        for name, amount in monthly["as_reported"][figures].items():
+            times = 12 if name.endswith("_minor") else 1
+            assert annual["as_reported"][figures][name] == amount * times, name
+    cut = corrected.run(
+        "report", *span[:-2], "--by", "interval", "--format", "text"
+    ).out
+    assert re.search(r"^ +total .*\n +as reported ", cut, re.MULTILINE)
+
+
+def _windows(report: Any) -> Any:
+    return report["currencies"][0]["windows"]
+
+
+def test_what_was_reported_can_still_be_taken_apart(corrected: Desk) -> None:
+    closed = corrected.run("close", "2026-09", "--format", "json").json
+    then = ("--as-of", closed["closed_at"])
+    [told] = corrected.run("explain", "--window", "2026-09", *then, *USD).json
+    assert told["ratio"] == next(
+        each["retention"]["nrr"]
+        for each in closed["figures"]
+        if (each["currency"], each["window"]) == ("usd", "month")
+    )
+    left = ("explain", "cus_1swLN379etlc4T", "--format", "json")
+    assert [m["kind"] for m in corrected.run(*left, *then).json["movements"]][-1] == (
+        "churn"
+    )
+    assert corrected.run(*left).json["movements"] == []
+
+
+def test_restatements_add_up_to_the_difference(corrected: Desk) -> None:
+    restated = corrected.run("restatements", "--format", "json").json["restated"]
+    assert len(restated) == 3
+    for each in restated:
+        moved = sum(change["amount_minor"] for change in each["changes"])
+        was, now = (each[side]["waterfall"] for side in ("reported", "restated"))
+        assert moved == now["closing_minor"] - was["closing_minor"]
+        assert all(c["rules"] for c in each["changes"]), "the cause: a changed rule"
+    rows = csv.DictReader(
+        io.StringIO(corrected.run("restatements", "--format", "csv").out)
+    )
+    assert len(list(rows)) == sum(len(each["changes"]) for each in restated)
+
+
+def test_restatements_since_a_day(corrected: Desk) -> None:
+    none = corrected.run("restatements", "--since", "2026-11-03")
+    assert (
+        none.out
+        == "2 months are closed, and none of them has changed since 2026-11-03.\n"
+    )
+    told = corrected.run("restatements", "--since", "2026-11-02")
+    assert told.out == corrected.run("restatements").out
+
+
+def test_a_currency_that_came_later_is_a_restatement_too(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, key=None)
+    month = date(2024, 2, 1)
+    with closing(open_database(desk.ledger, create=True)) as connection:
+        post(connection, lived("cus_1", "50 90"), at=NOON)
+        with transaction(connection):
+            rules = {**Policy().settings(), "timezone": "UTC"}
+            closings.close(connection, month, policy=rules, code_version="1", now=NOON)
+        post(connection, lived("cus_2", "70", "eur"), at=NOON)
+    restated = desk.run("restatements", "--format", "json").json["restated"]
+    assert {each["currency"] for each in restated} == {"eur"}
+    for each in restated:
+        assert each["reported"]["waterfall"]["closing_minor"] == 0
+        assert each["restated"]["waterfall"]["closing_minor"] == 70
+
+
+@pytest.mark.parametrize(
+    ("text", "ratio"),
+    [
+        pytest.param("1.07", Fraction(107, 100), id="a ratio"),
+        pytest.param("107%", Fraction(107, 100), id="per cent"),
+        pytest.param("107.5 %", Fraction(215, 200), id="with a space"),
+        pytest.param("−3.5%", Fraction(-7, 200), id="below nothing"),
+        pytest.param("107", None, id="per cent without the sign"),
+        pytest.param("1,07", None, id="a comma"),
+        pytest.param("a lot", None, id="no number"),
+    ],
+)
+def test_a_ratio_is_read_as_people_write_it(text: str, ratio: Fraction | None) -> None:
+    if ratio is not None:
+        assert RatioParam().convert(text, None, None) == ratio
+    else:
+        with pytest.raises(click.BadParameter, match="is not a ratio"):
+            RatioParam().convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "window"),
+    [
+        pytest.param("2026-03", "month 2026-03-01 2026-04-01", id="a month"),
+        pytest.param("2026-Q1", "quarter 2026-01-01 2026-04-01", id="a quarter"),
+        pytest.param("2026-q4", "quarter 2026-10-01 2027-01-01", id="in small letters"),
+        pytest.param("2026", "year 2026-01-01 2027-01-01", id="a year"),
+        pytest.param("..2026-03", "trailing-12 2025-04-01 2026-04-01", id="trailing"),
+        pytest.param("2026-Q5", "", id="no such quarter"),
+        pytest.param("2026-13", "", id="no such month"),
+        pytest.param("0001", "", id="no such year"),
+        pytest.param("March", "", id="a word"),
+    ],
+)
+def test_a_window_is_read_as_people_write_it(text: str, window: str) -> None:
+    if not window:
+        with pytest.raises(click.BadParameter, match="is not a window"):
+            WindowParam().convert(text, None, None)
+        return
+    kind, first, end = WindowParam().convert(text, None, None)
+    assert f"{WindowKind(kind)} {first} {end}" == window

@@ -1,0 +1,579 @@
+"""The mirror: the newest copy wins, a change marks its customer, nothing personal stays."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from connector.core.model import Refusal
+from connector.store.database import transaction
+from connector.store.ledger import unvalued
+from connector.store.mirror import dirty_customers, freshness, objects, sync_state
+from connector.store.mirror.dirty_customers import dirty
+from connector.store.mirror.objects import put
+from connector.stripe_api.events import Event, StripeEvent, trimmed
+from connector.stripe_api.lists import LISTINGS
+from connector.stripe_api.objects import (
+    AppliesTo,
+    Base,
+    Coupon,
+    CouponSource,
+    Customer,
+    CustomerAddress,
+    Discount,
+    Invoice,
+    InvoiceItem,
+    ListOf,
+    Period,
+    Price,
+    Product,
+    Ref,
+    Subscription,
+    SubscriptionItem,
+    decode,
+    labelled,
+)
+from tests.support.ledgers import empty_ledger
+
+RECORDED = Path(__file__).parents[2] / "fixtures" / "recordings" / "stripe"
+S = 1_000_000  # microseconds
+
+
+@pytest.fixture
+def db() -> Iterator[sqlite3.Connection]:
+    with empty_ledger() as connection:
+        yield connection
+
+
+def sub(
+    quantity: int = 1, *, of: str = "cus_1", price: str = "price_1"
+) -> Subscription:
+    product = Price(id=price, product="prod_1")
+    item = SubscriptionItem(id="si_1", price=product, quantity=quantity)
+    items = ListOf[SubscriptionItem](data=[item])
+    return Subscription(id="sub_1", customer=of, status="active", items=items)
+
+
+def marked(db: sqlite3.Connection) -> list[str]:
+    """Who is marked; nobody is any more."""
+    found = dirty(db)
+    for customer in found:
+        dirty_customers.clear(db, customer, None)
+    return found
+
+
+def quantity(db: sqlite3.Connection) -> int | None:
+    [row] = db.execute("SELECT body FROM stripe_subscriptions").fetchall()
+    return decode(row[0], Subscription).items.data[0].quantity
+
+
+def sightings(db: sqlite3.Connection, customer: str = "cus_1") -> list[tuple[int, int]]:
+    """Each state of the customer's subscription: the second it was first seen."""
+    history = objects.history(db, customer, objects.catalogue(db))
+    return [
+        (each.seen_s, each.subscription.items.data[0].quantity or 0)
+        for versions in history.sightings.values()
+        for each in versions
+    ]
+
+
+# --- the newest copy wins ---
+
+
+@given(st.permutations([1, 2, 3, 4]))
+def test_whatever_the_order_the_copy_asked_for_last_stays(order: list[int]) -> None:
+    with empty_ledger() as db:
+        for asked_s in order:
+            put(db, "subscriptions", [sub(quantity=asked_s)], asked_s * S)
+        assert quantity(db) == 4
+        assert freshness.fetched_us(db, "subscriptions", "sub_1") == 4 * S
+
+
+def test_an_older_copy_marks_nobody(db: sqlite3.Connection) -> None:
+    put(db, "subscriptions", [sub(2)], 2 * S)
+    assert marked(db) == ["cus_1"]
+    assert put(db, "subscriptions", [sub(1)], 1 * S) == 0
+    assert marked(db) == []
+
+
+def test_an_older_copy_does_not_make_a_later_one_look_older(
+    db: sqlite3.Connection,
+) -> None:
+    put(db, "subscriptions", [sub(1)], 3 * S)
+    put(db, "subscriptions", [sub(1)], 1 * S)
+    put(db, "subscriptions", [sub(2)], 2 * S)
+    assert quantity(db) == 1
+
+
+# --- who is marked ---
+
+
+def test_what_is_new_marks_its_customer(db: sqlite3.Connection) -> None:
+    assert put(db, "subscriptions", [sub()], 1 * S) == 1
+    assert marked(db) == ["cus_1"]
+
+
+def test_what_is_the_same_marks_nobody_but_is_known_to_be_newer(
+    db: sqlite3.Connection,
+) -> None:
+    put(db, "subscriptions", [sub()], 1 * S)
+    marked(db)
+    assert put(db, "subscriptions", [sub()], 2 * S) == 0
+    assert marked(db) == []
+    assert freshness.fetched_us(db, "subscriptions", "sub_1") == 2 * S
+
+
+@pytest.mark.parametrize(
+    ("kind", "thing", "customers"),
+    [
+        pytest.param("customers", Customer(id="cus_1"), ["cus_1"], id="a customer"),
+        pytest.param(
+            "invoices", Invoice(id="in_1", customer="cus_1"), ["cus_1"], id="an invoice"
+        ),
+        pytest.param(
+            "invoices",
+            Invoice(id="in_1", customer=Ref(id="cus_1")),
+            ["cus_1"],
+            id="an invoice with its customer expanded",
+        ),
+        pytest.param("invoices", Invoice(id="in_1"), [], id="an invoice of nobody"),
+        pytest.param(
+            "events",
+            Event(id="evt_1", type="invoice.paid", created=1, customer="cus_1"),
+            ["cus_1"],
+            id="an event",
+        ),
+        pytest.param(
+            "invoice_items",
+            InvoiceItem(
+                id="ii_1",
+                amount=1,
+                date=1,
+                period=Period(start=1, end=2),
+                customer="cus_1",
+            ),
+            ["cus_1"],
+            id="a pending item",
+        ),
+        pytest.param("products", Product(id="prod_1"), [], id="not by a product"),
+    ],
+)
+def test_whom_an_object_marks(
+    db: sqlite3.Connection, kind: str, thing: Base, customers: list[str]
+) -> None:
+    put(db, kind, [thing], 1 * S)
+    assert marked(db) == customers
+
+
+def test_a_subscription_that_moves_marks_both(db: sqlite3.Connection) -> None:
+    put(db, "subscriptions", [sub(of="cus_1")], 1 * S)
+    marked(db)
+    put(db, "subscriptions", [sub(of="cus_2")], 2 * S)
+    assert marked(db) == ["cus_1", "cus_2"]
+
+
+def test_a_page_that_is_not_kept_marks_nobody(db: sqlite3.Connection) -> None:
+    """Objects and marks land together, or not at all."""
+    with pytest.raises(ZeroDivisionError), transaction(db):
+        _ = put(db, "subscriptions", [sub()], 1 * S) / 0
+    assert marked(db) == []
+    assert freshness.fetched_us(db, "subscriptions", "sub_1") == 0
+
+
+# --- a change of the catalogue ---
+
+
+def discounted() -> Customer:
+    coupon = {"id": "di_1", "source": {"coupon": {"id": "SPRING", "percent_off": 5}}}
+    text = json.dumps({"id": "cus_3", "discount": coupon})
+    return decode(text.encode(), Customer)
+
+
+def invoiced() -> Invoice:
+    line = {
+        "id": "il_1",
+        "amount": 5,
+        "period": {"start": 1, "end": 2},
+        "pricing": {"price_details": {"price": "price_2", "product": "prod_2"}},
+    }
+    text = json.dumps({"id": "in_1", "customer": "cus_2", "lines": {"data": [line]}})
+    return decode(text.encode(), Invoice)
+
+
+def told() -> Event:
+    kind = "customer.subscription.updated"
+    before = sub(of="cus_4", price="price_4")
+    return Event(
+        id="evt_1", type=kind, created=1, customer="cus_4", subscription=before
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "thing", "users"),
+    [
+        pytest.param(
+            "prices", Price(id="price_1"), ["cus_1"], id="a price of a subscription"
+        ),
+        pytest.param(
+            "prices", Price(id="price_2"), ["cus_2"], id="a price of an invoice line"
+        ),
+        pytest.param(
+            "prices", Price(id="price_4"), ["cus_4"], id="a price only an event shows"
+        ),
+        pytest.param(
+            "prices",
+            Price(id="price_0"),
+            ["cus_1"],
+            id="a price only an older version of a subscription shows",
+        ),
+        pytest.param("prices", Price(id="price_"), [], id="not a longer id"),
+        pytest.param(
+            "products",
+            Product(id="prod_1", unit_label="seat"),
+            ["cus_1", "cus_4"],
+            id="a product, of whoever has one of its prices",
+        ),
+        pytest.param(
+            "coupons",
+            Coupon(id="SPRING", applies_to=AppliesTo(products=["prod_1"])),
+            ["cus_3"],
+            id="a coupon of a customer",
+        ),
+    ],
+)
+def test_a_change_of_the_catalogue_marks_those_who_use_it(
+    db: sqlite3.Connection, kind: str, thing: Base, users: list[str]
+) -> None:
+    put(db, "subscriptions", [sub(price="price_0")], 1 * S)
+    put(db, "subscriptions", [sub(price="price_1")], 2 * S)
+    put(db, "invoices", [invoiced()], 1 * S)
+    put(db, "customers", [discounted()], 1 * S)
+    put(db, "events", [told()], 1 * S)
+    marked(db)
+    put(db, kind, [thing], 3 * S)
+    assert marked(db) == users
+    put(db, kind, [thing], 4 * S)
+    assert marked(db) == []
+
+
+# --- deleted customers ---
+
+HALF = Discount(id="di_1", start=5, source=CouponSource(coupon="HALF"))
+LIVING = Customer(
+    id="cus_1",
+    created=5,
+    label="Ada",
+    country="DE",
+    metadata={"tier": "gold"},
+    discount=HALF,
+)
+STUB = Customer(id="cus_1", deleted=True)
+
+
+@pytest.mark.parametrize(
+    ("looks", "expected"),
+    [
+        pytest.param(
+            [LIVING, STUB],
+            replace(LIVING, deleted=True, label=None),
+            id="only who it was is forgotten",
+        ),
+        pytest.param(
+            [LIVING, STUB, STUB],
+            replace(LIVING, deleted=True, label=None),
+            id="however often it is seen",
+        ),
+        pytest.param([STUB], STUB, id="of whom nothing is known"),
+    ],
+)
+def test_a_deleted_customer(
+    db: sqlite3.Connection, looks: list[Customer], expected: Customer
+) -> None:
+    for second, look in enumerate(looks):
+        put(db, "customers", [look], second * S)
+    assert objects.profile(db, "cus_1") == expected
+
+
+# --- versions ---
+
+
+def test_a_version_is_kept_when_what_counts_changes(db: sqlite3.Connection) -> None:
+    put(db, "subscriptions", [sub(1)], 10 * S)
+    put(db, "subscriptions", [sub(1)], 20 * S)
+    put(db, "subscriptions", [sub(2)], 30 * S)
+    put(db, "subscriptions", [sub(3)], 40 * S)
+    assert sightings(db) == [(10, 1), (30, 2), (40, 3)]
+
+
+def test_looks_within_one_second_have_a_second_each(db: sqlite3.Connection) -> None:
+    """However quickly it changes, nothing that was seen is forgotten."""
+    for fetched_us, quantity in ((0, 1), (1, 2), (2, 3), (3, 3), (9, 1), (S, 2)):
+        put(db, "subscriptions", [sub(quantity)], 10 * S + fetched_us)
+    put(db, "subscriptions", [sub(4)], 30 * S)
+    assert sightings(db) == [(10, 1), (11, 2), (12, 3), (13, 1), (14, 2), (30, 4)]
+
+
+@pytest.mark.parametrize(
+    ("change", "versions"),
+    [
+        pytest.param({"status": "past_due"}, 2, id="another status"),
+        pytest.param({"canceled_at": 9}, 2, id="cancelling was asked for"),
+        pytest.param({"ended_at": 9}, 2, id="it ended"),
+        pytest.param({"trial_end": 9}, 2, id="another trial"),
+        pytest.param({"discounts": ["di_1"]}, 2, id="a discount"),
+        pytest.param({"pause_collection": {"behavior": "void"}}, 2, id="a pause"),
+        pytest.param({"cancel_at": 9}, 1, id="not a plan to leave"),
+        pytest.param(
+            {"default_tax_rates": [{"inclusive": True}]}, 1, id="not another tax"
+        ),
+    ],
+)
+def test_what_counts(
+    db: sqlite3.Connection, change: dict[str, Any], versions: int
+) -> None:
+    before = json.loads(msgspec.json.encode(sub()))
+    after = decode(json.dumps(before | change).encode(), Subscription)
+    put(db, "subscriptions", [sub()], 10 * S)
+    marked(db)
+    put(db, "subscriptions", [after], 20 * S)
+    assert [seen_s for seen_s, _ in sightings(db)] == [10, 20][:versions]
+    assert marked(db) == ["cus_1"]  # whatever changed, it is derived anew
+
+
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=8))
+def test_sightings_are_the_changes_of_what_was_seen(seen: list[int]) -> None:
+    with empty_ledger() as db:
+        for second, count in enumerate(seen):
+            put(db, "subscriptions", [sub(count)], second * S)
+        changes = [
+            (second, count)
+            for second, count in enumerate(seen)
+            if second == 0 or seen[second - 1] != count
+        ]
+        assert sightings(db) == changes
+
+
+# --- nothing personal stays ---
+
+# Wherever one of these stands in an object of Stripe's, it may say who somebody is.
+PERSONAL = {
+    *("email", "phone", "description", "account_name", "number", "nickname"),
+    *("customer_email", "customer_name", "customer_phone", "customer_address"),
+    *("customer_shipping", "shipping", "customer_tax_ids", "custom_fields", "footer"),
+    *("default_payment_method", "default_source", "client_secret", "comment"),
+    *("hosted_invoice_url", "invoice_pdf", "line1", "line2", "city", "postal_code"),
+    *("state", "metadata", "statement_descriptor", "receipt_number", "invoice_prefix"),
+}
+ADDRESS = dict.fromkeys(("line1", "line2", "city", "postal_code", "state"), "SECRET")
+
+
+def recorded(name: str) -> Any:
+    return json.loads((RECORDED / f"{name}.json").read_text())
+
+
+def filled(thing: Any) -> Any:
+    """The object with something personal wherever there may be some."""
+    if isinstance(thing, list):
+        return [filled(each) for each in thing]
+    if not isinstance(thing, dict):
+        return thing
+    return {
+        key: _secret(key) if key in PERSONAL else filled(value)
+        for key, value in thing.items()
+    }
+
+
+def _secret(key: str) -> Any:
+    return {"SECRET": "SECRET"} if key == "metadata" else "SECRET"
+
+
+def event_about(thing: Any, kind: str) -> Any:
+    data = {"object": thing, "previous_attributes": {"items": thing.get("items")}}
+    return {"id": "evt_1", "type": kind, "created": 1, "data": data}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "event"),
+    [
+        pytest.param("customer", "customers", "customer.updated", id="a customer"),
+        pytest.param(
+            "subscription",
+            "subscriptions",
+            "customer.subscription.updated",
+            id="a subscription with its invoice inside",
+        ),
+        pytest.param("invoice", "invoices", "invoice.paid", id="an invoice"),
+        pytest.param(
+            "discounted_invoice",
+            "invoices",
+            "invoice.updated",
+            id="an invoice with a discount",
+        ),
+        pytest.param(
+            "invoice_item", "invoice items", "invoiceitem.created", id="a pending item"
+        ),
+    ],
+)
+def test_a_recorded_object_is_stored_without_anything_personal(
+    db: sqlite3.Connection, name: str, kind: str, event: str
+) -> None:
+    table = kind.replace(" ", "_")
+    thing = filled(recorded(name))
+    thing["address"] = ADDRESS | {"country": "DE"}
+    put(db, table, [kept(kind, thing)], 1 * S)
+    about = event_about(thing, event)
+    put(db, "events", [trimmed(decode(json.dumps(about).encode(), StripeEvent))], 1 * S)
+    assert thing["id"] in dump(db)
+    assert "SECRET" not in dump(db)
+    [(body,)] = db.execute(f"SELECT body FROM stripe_{table}")  # noqa: S608
+    assert len(body) < len(json.dumps(recorded(name))) * 0.6
+
+
+def kept(kind: str, thing: Any) -> Base:
+    found = decode(json.dumps(thing).encode(), LISTINGS[kind].type)
+    return labelled(found, "id", ()) if isinstance(found, Customer) else found
+
+
+def dump(db: sqlite3.Connection) -> str:
+    """The whole file as text; bodies are blobs, so they are written out."""
+    bodies = [
+        row["body"].decode()
+        for table in (
+            "customers",
+            "subscriptions",
+            "invoices",
+            "invoice_items",
+            "events",
+        )
+        for row in _rows(db, f"SELECT body FROM stripe_{table}")  # noqa: S608
+    ]
+    return "\n".join([*bodies, *db.iterdump()])
+
+
+def _rows(db: sqlite3.Connection, query: str) -> list[dict[str, Any]]:
+    cursor = db.execute(query)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+ADA = Customer(
+    id="cus_1",
+    name="Ada Lovelace",
+    address=CustomerAddress(country="GB"),
+    metadata={"company": "Engines", "segment": "smb", "notes": "likes tea"},
+)
+
+
+@pytest.mark.parametrize(
+    ("setting", "metadata_keys", "label", "metadata"),
+    [
+        pytest.param("name", (), "Ada Lovelace", None, id="the name"),
+        pytest.param("metadata:company", (), "Engines", None, id="a metadata value"),
+        pytest.param("metadata:colour", (), None, None, id="metadata that is missing"),
+        pytest.param("id", (), None, None, id="no label at all"),
+        pytest.param(
+            "id",
+            ("segment", "colour"),
+            None,
+            {"segment": "smb"},
+            id="only the metadata that is asked for",
+        ),
+    ],
+)
+def test_the_label_is_the_only_text_kept_of_a_customer(
+    db: sqlite3.Connection,
+    setting: str,
+    metadata_keys: tuple[str, ...],
+    label: str | None,
+    metadata: dict[str, str] | None,
+) -> None:
+    put(db, "customers", [labelled(ADA, setting, metadata_keys)], 1 * S)
+    assert objects.profile(db, "cus_1") == Customer(
+        id="cus_1", label=label, country="GB", metadata=metadata
+    )
+
+
+def test_a_customer_never_listed_has_no_profile(db: sqlite3.Connection) -> None:
+    assert objects.profile(db, "cus_9") is None
+
+
+# --- a customer's history ---
+
+
+def test_a_history_is_one_customer_s_oldest_first(db: sqlite3.Connection) -> None:
+    invoices = [
+        Invoice(id="in_2", customer="cus_1", created=2),
+        Invoice(id="in_1", customer="cus_1", created=1),
+        Invoice(id="in_9", customer="cus_9", created=1),
+    ]
+    put(db, "invoices", invoices, 1 * S)
+    put(db, "subscriptions", [sub()], 1 * S)
+    put(db, "prices", [Price(id="price_1")], 1 * S)
+    history = objects.history(db, "cus_1", objects.catalogue(db))
+    assert [each.id for each in history.invoices] == ["in_1", "in_2"]
+    assert list(history.sightings) == ["sub_1"]
+    assert list(history.catalogue.prices) == ["price_1"]
+
+
+def test_a_pending_item_is_kept_until_a_whole_walk_no_longer_meets_it(
+    db: sqlite3.Connection,
+) -> None:
+    items = [
+        InvoiceItem(
+            id=each, amount=1, date=1, period=Period(start=1, end=2), customer=of
+        )
+        for each, of in (("ii_1", "cus_1"), ("ii_2", "cus_2"))
+    ]
+    put(db, "invoice_items", items, 1 * S)
+    marked(db)
+    walk = sync_state.begin_walk(db, 2 * S)
+    put(db, "invoice_items", items[:1], 3 * S)
+    assert objects.drop_unseen(db, "invoice_items", walk.started_us) == 1
+    assert marked(db) == ["cus_2"]
+    assert freshness.fetched_us(db, "invoice_items", "ii_1") == 3 * S
+    assert freshness.fetched_us(db, "invoice_items", "ii_2") == 0
+
+
+# --- whom to derive, and when ---
+
+
+def test_who_has_been_derived_is_marked_again_when_its_time_has_come(
+    db: sqlite3.Connection,
+) -> None:
+    put(db, "subscriptions", [sub()], 1 * S)
+    dirty_customers.clear(db, "cus_1", due_s=100)
+    dirty_customers.mark_due(db, 99)
+    assert dirty(db) == []
+    dirty_customers.mark_due(db, 100)
+    assert dirty(db) == ["cus_1"]
+    dirty_customers.clear(db, "cus_1", None)
+    dirty_customers.mark_due(db, 1_000)
+    assert dirty(db) == []
+
+
+def test_all_are_whoever_has_any_history(db: sqlite3.Connection) -> None:
+    put(db, "subscriptions", [sub(of="cus_1")], 1 * S)
+    put(db, "invoices", [Invoice(id="in_1", customer="cus_2")], 1 * S)
+    put(db, "customers", [Customer(id="cus_3")], 1 * S)  # has bought nothing
+    db.execute("INSERT INTO customers (id) VALUES ('cus_4')")  # is in the ledger only
+    marked(db)
+    assert dirty_customers.mark_all(db) == 3
+    assert dirty(db) == ["cus_1", "cus_2", "cus_4"]
+
+
+def test_refusals_are_replaced_by_each_derivation(db: sqlite3.Connection) -> None:
+    def refusal(field: str) -> Refusal:
+        return Refusal(customer="cus_1", object_id="si_1", field=field, value="None")
+
+    unvalued.put(db, "cus_1", [refusal("price"), refusal("quantity")])
+    unvalued.put(db, "cus_2", [])
+    assert unvalued.known(db) == [refusal("price"), refusal("quantity")]
+    unvalued.put(db, "cus_1", [refusal("price")])
+    assert unvalued.known(db) == [refusal("price")]

@@ -1,0 +1,73 @@
+"""The command as a user runs it: a process of its own, with an environment of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.loopback import KEY
+
+TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A folder with a config.toml, where commands are run."""
+
+    folder: Path
+    stripe: str = "http://127.0.0.1:9"
+    key: str | None = KEY
+
+    def configure(self, text: str) -> "Desk":
+        (self.folder / "config.toml").write_text(text, encoding="utf-8")
+        return self
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / "stripe-nrr.db"
+
+    def environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("STRIPE_")}
+        given = {"STRIPE_API_BASE": self.stripe, "HOME": str(self.folder)}
+        if self.key is not None:
+            given["STRIPE_API_KEY"] = self.key
+        return {**kept, **given, "PYTHONWARNINGS": "error", "PYTHONUTF8": "1"}
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "connector", *words]
+
+    def run(self, *words: str) -> Ran:
+        done = subprocess.run(
+            self.command(*words),
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            encoding="utf-8",
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *words: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            self.command(*words),
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )

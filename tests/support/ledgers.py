@@ -1,0 +1,100 @@
+"""Stripe's JSON objects → the mirror → the ledger, along the way that a sync takes.
+
+Nothing stands in for our own code: the database is SQLite, in memory.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from connector.core.dates import instant
+from connector.core.model import Movement, Refusal
+from connector.core.policy import Policy, Rules
+from connector.pipeline.policy_change import adopt
+from connector.pipeline.recompute import recompute
+from connector.store.database import open_database, transaction
+from connector.store.ledger import queries, unvalued
+from connector.store.mirror import objects, sync_state
+from connector.stripe_api.events import StripeEvent, trimmed
+from connector.stripe_api.lists import LISTINGS
+from connector.stripe_api.objects import Base, Customer, decode, labelled
+
+Snapshot = Mapping[str, Sequence[Mapping[str, Any]]]
+
+# Each list of a snapshot: the mirror's table, and which listing has its type.
+KINDS = {
+    "products": ("products", "products"),
+    "prices": ("prices", "prices"),
+    "coupons": ("coupons", "coupons"),
+    "customers": ("customers", "customers"),
+    "subscriptions": ("subscriptions", "subscriptions"),
+    "invoices": ("invoices", "invoices"),
+    "invoiceitems": ("invoice_items", "invoice items"),
+    "events": ("events", "events"),
+}
+
+
+class Known(NamedTuple):
+    """What the ledger knows after the last look."""
+
+    movements: list[Movement]
+    refusals: list[Refusal]
+
+
+@contextmanager
+def empty_ledger() -> Iterator[sqlite3.Connection]:
+    connection = open_database(":memory:", create=True)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def look(connection: sqlite3.Connection, account: Snapshot, at_s: int) -> None:
+    """Mirror everything that the account shows at ``at_s``, as one complete walk."""
+    at_us = at_s * 1_000_000
+    with transaction(connection):
+        walk = sync_state.begin_walk(connection, at_us)
+        for kind, (table, _) in KINDS.items():
+            things = [read(kind, thing) for thing in account.get(kind, ())]
+            objects.put(connection, table, things, at_us)
+        objects.drop_unseen(connection, "invoice_items", walk.started_us)
+        sync_state.finish_walk(connection, walk, at_us)
+
+
+def read(kind: str, thing: Mapping[str, Any]) -> Base:
+    """One object as the mirror keeps it."""
+    _, listing = KINDS[kind]
+    found = decode(json.dumps(thing).encode(), LISTINGS[listing].type)
+    if isinstance(found, Customer):
+        return labelled(found, "id", ())
+    return trimmed(found) if isinstance(found, StripeEvent) else found
+
+
+def settle(
+    connection: sqlite3.Connection,
+    at_s: int,
+    zone: str = "UTC",
+    policy: Policy | None = None,
+    merge: Mapping[str, str] | None = None,
+) -> Known:
+    """Bring the ledger up to date at ``at_s``, and read it."""
+    rules = Rules(
+        policy=policy or Policy(),
+        zone=ZoneInfo(zone),
+        code_version="of the tests",
+        merge=merge or {},
+    )
+    adopt(connection, rules)
+    recompute(connection, rules, cause="sync", now=instant(at_s))
+    return Known(list(queries.movements(connection)), unvalued.known(connection))
+
+
+def seen_once(account: Snapshot, at_s: int, zone: str = "UTC") -> Known:
+    """What one look at the whole account tells."""
+    with empty_ledger() as connection:
+        look(connection, account, at_s)
+        return settle(connection, at_s, zone)

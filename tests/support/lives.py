@@ -1,0 +1,251 @@
+"""Random customers: what they do and when, and the account in which they do it.
+
+An ``Act`` that is impossible at its moment (removing the last item, cancelling what has
+ended) is skipped, so that every list of acts is a life.
+"""
+
+from collections.abc import Callable
+from copy import copy
+from decimal import Decimal
+from typing import NamedTuple
+
+from hypothesis import strategies as st
+
+from tests.billing.account import Account
+from tests.billing.calendar_ import DAY, HOUR, instant
+from tests.billing.catalogue import Price, Tier
+from tests.billing.state import Item, Subscription
+
+BORN = instant("2023-01-30T17:20:00")
+PRORATIONS = ("create_prorations", "always_invoice", "none")
+
+
+class Act(NamedTuple):
+    """After ``wait_s`` the customer does ``what``; the numbers choose among options."""
+
+    wait_s: int
+    what: str
+    one: int = 0
+    two: int = 0
+    three: int = 0
+
+
+class Life(NamedTuple):
+    mode: str
+    acts: list[Act]
+
+
+numbers = st.integers(0, 11)
+waits = st.one_of(
+    st.integers(120, 3 * HOUR),  # objects of one minute may be one request
+    st.integers(HOUR, 20 * DAY),
+    st.integers(DAY, 200 * DAY),
+    st.sampled_from([DAY, 14 * DAY, 28 * DAY, 30 * DAY, 31 * DAY, 365 * DAY]),
+)
+EVENTFUL = (
+    "reprice",
+    "resize",
+    "add",
+    "remove",
+    "cancel_now",
+    "cancel_at_period_end",
+    "cancel_on_a_day",
+    "stay",
+    "discount",
+    "undiscount",
+    "stop_paying",
+    "pay_again",
+    "give_up",
+    "pause",
+    "resume",
+    "come_back",
+)
+# The engine dates what an unwatched account shows item by item, not discount by discount.
+ONLY_WATCHED = frozenset({"discount", "undiscount"})
+# Twice as often as the rest: they are what most lives are made of.
+USUAL = ("reprice", "resize", "add", "come_back")
+acts = st.builds(
+    Act, waits, st.sampled_from(EVENTFUL + USUAL), numbers, numbers, numbers
+)
+beginnings = st.builds(Act, waits, st.just("come_back"), numbers, numbers, numbers)
+lives = st.builds(
+    lambda mode, first, rest: Life(mode, [first, *rest]),
+    st.sampled_from(["flexible", "classic"]),
+    beginnings,
+    st.lists(acts, min_size=1, max_size=9),
+)
+
+
+class Lived:
+    """One customer's account, and the acts as methods."""
+
+    def __init__(
+        self, mode: str, *, is_watched: bool = False, account: Account | None = None
+    ) -> None:
+        self.account = account or Account(BORN)
+        self.mode = mode
+        self.is_watched = is_watched
+        self.customer = self.account.add_customer()
+        self.subs: list[Subscription] = []
+        self.prices = self._prices()
+        add = self.account.add_coupon
+        self.coupons = [
+            add("HALF", percent_off=50),
+            add("TENTH", percent_off=10, duration="repeating", months=3),
+            add("ONCE", percent_off=20, duration="once"),
+            add("FREE", percent_off=100, duration="repeating", months=2),
+            # On single items only: the engine dates each item by itself, but an amount
+            # off a whole subscription moves items that nothing has happened to.
+            add("OFF3", amount_off=300, currency="usd"),
+        ]
+
+    def neighbour(self) -> "Lived":
+        """Another customer of the same account, who has bought nothing yet."""
+        other = copy(self)
+        other.customer, other.subs = self.account.add_customer(), []
+        return other
+
+    def _prices(self) -> list[Price]:
+        product = self.account.add_product("Plan")
+        add = self.account.add_price
+        steps = (
+            Tier(up_to=2, unit_amount=Decimal(700)),
+            Tier(unit_amount=Decimal(500), flat_amount=90),
+        )
+        return [
+            add(product, 1_000),
+            add(product, 2_500),
+            add(product, 12_000, interval="year"),
+            add(product, 25_000, interval="year"),
+            add(product, 900, interval="week"),
+            add(product, 5_000, interval_count=2),
+            add(product, tiers=steps, tiers_mode="graduated"),
+            add(product, "33.5", divide_by=2),
+            add(product, 0),
+        ]
+
+    def do(self, act: Act) -> None:
+        self.account.advance(self.account.now + act.wait_s)
+        if self.account.now in self._renewals():
+            # In the second of a renewal nothing shows whether it was before or after.
+            self.account.advance(self.account.now + 10 * 60)
+        sub = self.subs[act.three % len(self.subs)] if self.subs else None
+        if act.what == "come_back":
+            self.come_back(act)
+        elif act.what == "stop_paying":
+            self.account.fail_payments(self.customer)
+        elif act.what == "pay_again":
+            self.account.recover(self.customer)
+        elif sub is not None and sub.ended_at is None and sub.status != "incomplete":
+            if act.what in ONLY_WATCHED and not self.is_watched:
+                return
+            deed: Callable[[Subscription, Act], None] = getattr(self, act.what)
+            deed(sub, act)
+
+    def _renewals(self) -> set[int]:
+        return {item.period_start for sub in self.subs for item in sub.items}
+
+    def come_back(self, act: Act) -> None:
+        if len([s for s in self.subs if s.ended_at is None]) == 2:
+            return
+        coupon = dict(enumerate(self.coupons[:4])).get(act.three)
+        if (
+            coupon is not None
+            and coupon.duration == "repeating"
+            and not self.is_watched
+        ):
+            coupon = None
+        price = self._price(act.one)
+        more = [(self._like(price, act.two), 1)] if act.two % 4 == 3 else []
+        made = self.account.subscribe(
+            self.customer,
+            [(price, 1 + act.two % 3), *more],
+            trial_days=14 if act.one == 11 else 0,
+            coupon=coupon,
+            mode=self.mode,
+        )
+        self.subs.append(made)
+
+    def _price(self, n: int) -> Price:
+        return self.prices[n % len(self.prices)]
+
+    def _like(self, price: Price, n: int) -> Price:
+        """A price that may stand beside ``price``: in classic mode, as often billed."""
+        if self.mode == "flexible":
+            return self._price(n)
+        same = [p for p in self.prices if p.cycle == price.cycle]
+        return same[n % len(same)]
+
+    def _item(self, sub: Subscription, act: Act) -> Item:
+        return sub.items[act.one % len(sub.items)]
+
+    def reprice(self, sub: Subscription, act: Act) -> None:
+        item = self._item(sub, act)
+        price = self._price(act.two)
+        if self.mode == "classic" and len(sub.items) > 1:
+            price = self._like(item.price, act.two)
+        if sub.status in ("trialing", "unpaid") and price.cycle != item.price.cycle:
+            return  # the engine does not play it
+        self.account.change_price(
+            item, price, quantity=1 + act.three % 3, proration=PRORATIONS[act.one % 3]
+        )
+
+    def resize(self, sub: Subscription, act: Act) -> None:
+        self.account.change_quantity(
+            self._item(sub, act), 1 + act.two % 5, proration=PRORATIONS[act.three % 3]
+        )
+
+    def add(self, sub: Subscription, act: Act) -> None:
+        if len(sub.items) < 3 and sub.status != "trialing":
+            price = self._like(sub.items[0].price, act.two)
+            self.account.add_item(
+                sub, price, 1 + act.one % 2, proration=PRORATIONS[act.three % 3]
+            )
+
+    def remove(self, sub: Subscription, act: Act) -> None:
+        proration = PRORATIONS[act.two % 3]
+        if not self.is_watched and any(i.created > sub.created for i in sub.items):
+            # Else nothing might show whether it made way for the newer item.
+            proration = "always_invoice"
+        if len(sub.items) > 1:
+            self.account.remove_item(self._item(sub, act), proration=proration)
+
+    def cancel_now(self, sub: Subscription, act: Act) -> None:
+        self.account.cancel_now(
+            sub, prorate=act.one % 2 == 1, invoice_now=act.two % 2 == 1
+        )
+
+    def cancel_at_period_end(self, sub: Subscription, act: Act) -> None:
+        self.account.cancel_at_period_end(sub, flag=act.one % 2 == 1)
+
+    def cancel_on_a_day(self, sub: Subscription, act: Act) -> None:
+        self.account.cancel_at(sub, self.account.now + (1 + act.one * 9) * DAY)
+
+    def stay(self, sub: Subscription, _act: Act) -> None:
+        self.account.undo_cancel(sub)
+
+    def discount(self, sub: Subscription, act: Act) -> None:
+        if not sub.discounts:
+            coupon = self.coupons[act.one % len(self.coupons)]
+            of_item = act.two % 3 == 2 or coupon.amount_off is not None
+            item = self._item(sub, act) if of_item else None
+            self.account.add_discount(sub, coupon, item=item)
+
+    def undiscount(self, sub: Subscription, _act: Act) -> None:
+        for made in sub.discounts[:1]:
+            self.account.remove_discount(sub, made)
+
+    def give_up(self, sub: Subscription, act: Act) -> None:
+        if sub.status in ("past_due", "unpaid"):
+            # Since when a subscription was unpaid, nothing shows in the end.
+            is_unpaid = act.one % 2 and sub.status == "past_due" and self.is_watched
+            self.account.give_up(sub, into="unpaid" if is_unpaid else "canceled")
+
+    def pause(self, sub: Subscription, act: Act) -> None:
+        behaviors = ["void", "mark_uncollectible"]
+        if self.is_watched:
+            behaviors.append("keep_as_draft")  # its lines may be edited: no proof
+        self.account.pause_collection(sub, behaviors[act.one % len(behaviors)])
+
+    def resume(self, sub: Subscription, _act: Act) -> None:
+        self.account.resume_collection(sub)

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from connector.config import Config
 from connector.core.windows import WindowKind
+from connector.reports import Ledger, ReportRequest, make_report
 from connector.reports.model import Report
-from connector.reports.report import ReportRequest, make_report
 from connector.store.database import open_database
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def headline_gauges(config: Config, now: datetime) -> list["HeadlineFigures"]:
     with closing(open_database(config.database)) as connection:
         asked = ReportRequest(kind=WindowKind.TRAILING_12)
         each = replace(config, reporting_currency=None)  # no rates needed
-        return headlines(make_report(connection, each, now, asked))
+        return headlines(make_report(Ledger(connection, each, now), asked))
 
 
 def headlines(report: Report) -> list["HeadlineFigures"]:

@@ -45,10 +45,9 @@ def test_the_billing_engine_agrees(case: Case) -> None:
             changed[day] = after
         before = after
     expected = (folders.place(case) / "expected.txt").read_text()
-    booked = [
-        row.replace("(", "").replace(")", "").split() for row in expected.splitlines()
-    ]
-    assert {date.fromisoformat(row[0]): int(row[7]) for row in booked} == changed
+    booked = folders.mrr_booked(expected)
+    assert {mrr.day: mrr.amount_minor for mrr in booked} == changed
+    assert len(booked) == len(changed)
 
 
 @every_case

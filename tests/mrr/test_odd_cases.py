@@ -12,7 +12,7 @@ import pytest
 from connector.metrics.invariants import MOVEMENT_CHECKS
 from connector.stripe_api.simulator import BundledAccount
 from tests.support import folders
-from tests.support.cases import everyday
+from tests.support.cases import everyday, odd
 from tests.support.cases.odd import CASES, Case
 from tests.support.folders import Look
 from tests.support.synced import Wire, walk
@@ -28,6 +28,13 @@ def test_the_connector_books(case: Case, request: pytest.FixtureRequest) -> None
     if request.config.getoption("--accept"):
         (folder / "expected.txt").write_text(text)
     assert text == (folder / "expected.txt").read_text()
+
+
+@every_case
+def test_the_amounts_are_those_worked_out_by_hand(case: Case) -> None:
+    """The expected days and amounts are a person's, who never asked the connector."""
+    expected = (folders.place(case) / "expected.txt").read_text()
+    assert folders.mrr_booked(expected) == odd.worked_out(case)
 
 
 def synced(connection: sqlite3.Connection, seen: Look, at_s: int) -> None:

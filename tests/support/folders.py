@@ -8,9 +8,9 @@ before it. Beside the lists of objects it may name a ``timezone``, a ``policy`` 
 import json
 import sqlite3
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from connector.config import Config, parse
 from connector.core.model import Movement
@@ -21,6 +21,15 @@ FIXTURES = ROOT / "fixtures"
 CASES = FIXTURES / "cases"
 Look = Mapping[str, Any]
 See = Callable[[sqlite3.Connection, Look, int], object]
+
+
+class MrrFrom(NamedTuple):
+    """What a customer pays a month from a day on."""
+
+    day: date
+    customer: str
+    currency: str
+    amount_minor: int
 
 
 def name(case: Callable[[], object]) -> str:
@@ -116,3 +125,13 @@ def booked(found: Known) -> str:
     refused = (f"refused {r.object_id} {r.field} {r.value}" for r in found.refusals)
     text = [*(line(movement) for movement in found.movements), *refused]
     return "".join(f"{row}\n" for row in text)
+
+
+def mrr_booked(expected: str) -> list[MrrFrom]:
+    """The MRR after each movement of an ``expected.txt``, in the order of days."""
+    rows = (row.split() for row in expected.splitlines())
+    return sorted(
+        MrrFrom(date.fromisoformat(row[0]), row[1], row[2], int(row[7].rstrip(")")))
+        for row in rows
+        if row[0] != "refused"
+    )

@@ -2,30 +2,41 @@
 
 What the billing engine does not play (``everyday``), told by hand. A case is a
 function named for the folder, its docstring the README: a line for what happens and one
-for the rule that it shows. ``expected.txt`` is worked out from the rules; ``pytest
---accept`` only writes it down.
+for the rule that it shows. Beside it in ``CASES`` stands its MRR, worked out by hand from
+its prices and the rules; ``pytest --accept`` writes down ``expected.txt``, whose amounts
+must be the same.
+
+    "2025-01-15 1000, 2025-02-15 eur 900"   $10 from 15 January on, €9 from 15 February
+    "2025-01-15 cus_new 0"                  nothing more: of cus_new, not of cus_1
 """
 
-from collections.abc import Callable
-from importlib import import_module
+from collections.abc import Callable, Mapping
+from datetime import date
 
 from tests.support import folders
+from tests.support.cases import odd_bills, odd_customers, odd_prices
+from tests.support.folders import MrrFrom
 from tests.support.told import Told
 
 Case = Callable[[], Told]
+CASES: Mapping[Case, str] = {
+    **odd_bills.CASES,
+    **odd_prices.CASES,
+    **odd_customers.CASES,
+}
 
 
-def _cases() -> list[Case]:
-    """The ``CASES`` of every file of odd cases."""
-    groups = ("odd_bills", "odd_prices", "odd_customers")
-    return [
-        case
-        for group in groups
-        for case in import_module(f"tests.support.cases.{group}").CASES
-    ]
+def worked_out(case: Case) -> list[MrrFrom]:
+    """What the hand says of a case, in the order of days."""
+    return sorted(_mrr_from(cell) for cell in CASES[case].split(", ") if cell)
 
 
-CASES = _cases()
+def _mrr_from(cell: str) -> MrrFrom:
+    day, *whose, amount_minor = cell.split()
+    customers = [word for word in whose if word.startswith("cus_")] or ["cus_1"]
+    currencies = [word for word in whose if word not in customers] or ["usd"]
+    [customer], [currency] = customers, currencies
+    return MrrFrom(date.fromisoformat(day), customer, currency, int(amount_minor))
 
 
 def main() -> None:

@@ -5,14 +5,12 @@ the connector makes of them: read it against the rules before you believe it.
 """
 
 import sqlite3
-from collections.abc import Callable
 
 import pytest
 
-from connector.metrics.invariants import MOVEMENT_CHECKS
 from connector.stripe_api.simulator import BundledAccount
 from tests.support import folders
-from tests.support.cases import everyday, odd
+from tests.support.cases import odd
 from tests.support.cases.odd import CASES, Case
 from tests.support.folders import Look
 from tests.support.synced import Wire, walk
@@ -24,7 +22,7 @@ every_case = pytest.mark.parametrize("case", CASES, ids=folders.name)
 @every_case
 def test_the_connector_books(case: Case, request: pytest.FixtureRequest) -> None:
     folder = folders.place(case)
-    text = folders.booked(folders.known(folders.looks(folder)))
+    text = folders.booked(folders.derived(case))
     if request.config.getoption("--accept"):
         (folder / "expected.txt").write_text(text)
     assert text == (folder / "expected.txt").read_text()
@@ -52,30 +50,3 @@ def test_a_sync_books_the_same(case: Case) -> None:
     folder = folders.place(case)
     text = folders.booked(folders.known(folders.looks(folder), synced))
     assert text == (folder / "expected.txt").read_text()
-
-
-@every_case
-def test_the_files_are_what_their_builder_makes(case: Case) -> None:
-    folder = folders.place(case)
-    for file, text in folders.files(case, case().looks()).items():
-        assert (folder / file).read_text() == text, (
-            "run python -m tests.support.cases.odd"
-        )
-
-
-@every_case
-def test_the_readme_says_what_happens_and_which_rule_it_shows(case: Case) -> None:
-    assert len(folders.readme(case).splitlines()) == 2
-
-
-@pytest.mark.parametrize("case", [*everyday.CASES, *CASES], ids=folders.name)
-def test_every_movement_is_explained_and_named(case: Callable[[], object]) -> None:
-    """The checks of the ledger find nothing: each component names its evidence."""
-    looks = folders.looks(folders.place(case))
-    movements = folders.known(looks).movements
-    assert [f for check in MOVEMENT_CHECKS for f in check(movements)] == []
-
-
-def test_every_folder_is_a_case() -> None:
-    found = {path.parent.name for path in folders.CASES.glob("*/*/stripe.json")}
-    assert found == {folders.name(case) for case in (*everyday.CASES, *CASES)}

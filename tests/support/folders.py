@@ -9,6 +9,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "fixtures"
 CASES = FIXTURES / "cases"
 Look = Mapping[str, Any]
+Case = Callable[[], object]
 See = Callable[[sqlite3.Connection, Look, int], object]
 
 
@@ -32,17 +34,18 @@ class MrrFrom(NamedTuple):
     amount_minor: int
 
 
-def name(case: Callable[[], object]) -> str:
+def name(case: Case) -> str:
     return case.__name__.strip("_").replace("_", "-")
 
 
-def place(case: Callable[[], object]) -> Path:
+@cache
+def place(case: Case) -> Path:
     """A case's folder; a new case's is made by hand, in the group where it belongs."""
     [folder] = CASES.glob(f"*/{name(case)}")
     return folder
 
 
-def readme(case: Callable[[], object]) -> str:
+def readme(case: Case) -> str:
     said = [line.strip() for line in (case.__doc__ or "").splitlines()]
     return "\n".join(line for line in said if line) + "\n"
 
@@ -60,7 +63,7 @@ def written(seen: Look) -> str:
     return "{\n" + ",\n".join(lists) + "\n}\n"
 
 
-def files(case: Callable[[], object], seen_in_order: list[Look]) -> dict[str, str]:
+def files(case: Case, seen_in_order: list[Look]) -> dict[str, str]:
     """What a case's folder holds besides ``expected.txt``."""
     *earlier, last = seen_in_order
     found = {"README": readme(case), "stripe.json": written(last)}
@@ -69,7 +72,7 @@ def files(case: Callable[[], object], seen_in_order: list[Look]) -> dict[str, st
     return found
 
 
-def write(case: Callable[[], object], seen_in_order: list[Look]) -> None:
+def write(case: Case, seen_in_order: list[Look]) -> None:
     folder = place(case)
     for file, text in files(case, seen_in_order).items():
         (folder / file).write_text(text)
@@ -103,6 +106,12 @@ def known(seen_in_order: list[Look], see: See = look) -> Known:
             zone, policy, merge = config.zone.key, config.policy, config.merge
             found = settle(connection, at_s, zone, policy, merge)
     return found
+
+
+@cache
+def derived(case: Case) -> Known:
+    """What the ledger says of a case's files; derived once, and read by many tests."""
+    return known(looks(place(case)))
 
 
 def line(movement: Movement) -> str:

@@ -9,6 +9,7 @@ last instant played is the moment of the look at the account; what an earlier lo
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from tests.billing.account import Account
@@ -704,6 +705,7 @@ CASES: Sequence[Callable[[], Shop]] = (
 )
 
 
+@cache
 def played(case: Callable[[], Shop]) -> Shop:
     """The case from its first day to the last look."""
     shop = case()

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -65,6 +66,7 @@ def one_life(account: Account, shop: Shop, n: int, taken: set[str]) -> Iterator[
     yield from Life(account, shop, customer, rng).live(currency)
 
 
+@cache
 def played() -> Account:
     """The whole business, from its first day to now."""
     end = instant(NOW)

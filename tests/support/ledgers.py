@@ -6,7 +6,8 @@ Nothing stands in for our own code: the database is SQLite, in memory.
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -44,10 +45,19 @@ class Known(NamedTuple):
     refusals: list[Refusal]
 
 
+@cache
+def _new_ledger() -> bytes:
+    with closing(open_database(":memory:", create=True)) as connection:
+        return connection.serialize()
+
+
 @contextmanager
 def empty_ledger() -> Iterator[sqlite3.Connection]:
-    connection = open_database(":memory:", create=True)
+    """A new ledger in memory, as ``open_database`` makes it, but made only once."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
     try:
+        connection.deserialize(_new_ledger())
+        connection.execute("PRAGMA foreign_keys = ON")
         yield connection
     finally:
         connection.close()

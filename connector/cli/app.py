@@ -102,11 +102,9 @@ class Shell:
         return datetime.now(UTC)
 
     def moment(self, connection: sqlite3.Connection) -> datetime:
-        """Now; in the demo's ledger, the moment its account was recorded at."""
-        from connector.store.database import setting
+        from connector.store.database import moment
 
-        frozen = setting(connection, "demo_now")
-        return self.now() if frozen is None else datetime.fromisoformat(frozen)
+        return moment(connection, self.now())
 
     def ledger(self) -> sqlite3.Connection:
         """The existing ledger; close it."""

@@ -59,7 +59,8 @@ def _lines(
     for total in totals(compared.rows):
         reasons = [(reason.value, minor) for reason, minor in total.explained.items()]
         sides = (total.stripe_minor, total.ledger_minor, total.remainder_minor)
-        yield f"  {total.currency.upper()}: {_bridge(total.currency, sides, reasons, locale)}"
+        code = total.currency
+        yield f"  {code.upper()}: {_bridge(code, sides, reasons, locale)}"
     for row in differing(compared.rows):
         name = labels.get(row.customer, row.customer)
         who = row.customer if name == row.customer else f"{name} ({row.customer})"

@@ -57,9 +57,9 @@ def make_page(
         found = {
             code: cohort_reports(connection, code, known, asked.as_of) for code in codes
         }
-        ahead: list[AtRiskReport] = []
+        outlooks: list[AtRiskReport] = []
         if asked.as_of is None:
-            ahead = at_risk_reports(connection, rules_of(config), known, codes)
+            outlooks = at_risk_reports(connection, rules_of(config), known, codes)
     largest = {
         part.currency: _largest(connection, part, asked.as_of)
         for part in report.currencies
@@ -68,9 +68,9 @@ def make_page(
         report=report,
         cohorts=found,
         largest=largest,
-        outlooks={each.currency: each for each in ahead},
+        outlooks={each.currency: each for each in outlooks},
         benchmarks=benchmarks(config),
-        labels=_labels(connection, largest.values(), ahead),
+        labels=_labels(connection, largest.values(), outlooks),
         locale=config.locale,
         version=__version__,
     )
@@ -91,11 +91,11 @@ def _largest(
 def _labels(
     connection: sqlite3.Connection,
     found: Iterable[Largest],
-    ahead: Iterable[AtRiskReport],
+    outlooks: Iterable[AtRiskReport],
 ) -> dict[str, str]:
     """What those who are named are called."""
     named = {m.customer for each in found for m in (*each.period, *each.trailing)}
-    for outlook in ahead:
+    for outlook in outlooks:
         named |= {risk.customer for risk in outlook.risks}
         named |= {each.customer for each in outlook.scheduled}
     labels = customers.labels(connection)

@@ -8,13 +8,9 @@ import csv
 import io
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
 
 from connector.core.money import format_minor, format_ratio, major
 from connector.metrics.retention import Measured
@@ -23,6 +19,9 @@ from connector.render.report_json import ratio_number
 from connector.render.table import markdown_table
 from connector.render.terminal import table
 from connector.reports.at_risk import AtRiskReport
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 RISK_HEADINGS = ("", "MRR", "Subscriptions", "Customers")
 COMMITTED_HEADINGS = ("12 months to", "NRR", "GRR", "CRR")
@@ -69,7 +68,7 @@ def _ratios(name: str, measured: Measured) -> list[str]:
 
 
 def scheduled_rows(
-    outlook: AtRiskReport, labels: dict[str, str], locale: str
+    outlook: AtRiskReport, labels: Mapping[str, str], locale: str
 ) -> list[list[str]]:
     return [
         [
@@ -96,7 +95,7 @@ NOTE = (
 
 
 def to_markdown(
-    outlooks: Sequence[AtRiskReport], labels: dict[str, str], locale: str
+    outlooks: Sequence[AtRiskReport], labels: Mapping[str, str], locale: str
 ) -> str:
     parts = []
     for outlook in outlooks:
@@ -175,7 +174,7 @@ def _window_json(measured: Measured) -> dict[str, Any]:
 
 
 def outlook_view(
-    outlooks: Sequence[AtRiskReport], labels: dict[str, str], locale: str
+    outlooks: Sequence[AtRiskReport], labels: Mapping[str, str], locale: str
 ) -> "RenderableType":
     """What may go, what is scheduled, and the ratios that follow from it."""
     from rich.console import Group

@@ -5,15 +5,14 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-
 from connector.core.money import format_minor, format_ratio, major
 from connector.metrics.cohorts import Cohort, CohortPeriod
 from connector.render.report_json import ratio_number
 from connector.render.table import markdown_table
 from connector.reports.cohorts import CohortReport
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 METRICS = ("nrr", "grr", "crr")
 

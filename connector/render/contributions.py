@@ -16,13 +16,19 @@ def _value(each: WindowExplanation) -> str:
     return format_ratio(each.kept.nrr if each.ratio is Ratio.NRR else each.kept.grr)
 
 
-def to_text(taken: WindowExplanation, locale: str, *, is_over: bool) -> str:
+def to_text(found: list[WindowExplanation], locale: str) -> str:
+    if not found:
+        return "There is no recurring revenue in this ledger."
+    return "\n".join(_as_text(each, locale) for each in found)
+
+
+def _as_text(taken: WindowExplanation, locale: str) -> str:
     def money(minor: int, *, signed: bool = False) -> str:
         return format_minor(minor, taken.currency, locale, signed=signed)
 
     kept, name = taken.kept, taken.ratio.upper()
     opening, reached = money(kept.opening_minor), money(taken.numerator_minor)
-    span = name_of(taken.window) + ("" if is_over else " (not over yet)")
+    span = name_of(taken.window) + ("" if taken.is_over else " (not over yet)")
     rows = [
         (
             _name(account),

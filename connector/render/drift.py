@@ -26,7 +26,7 @@ def to_text(
             f"{name_of(each.window)} · {each.currency.upper()}, opening MRR {opening}"
         )
         parts.append(f"## {title}\n" if is_markdown else f"{title}\n")
-        parts.append(drawn(_table(each.told)))
+        parts.append(drawn(_table(each.results)))
         if against is not None:
             parts += [f"{line}\n" for line in _verdict(each, against)]
     if not found:
@@ -64,7 +64,7 @@ def _table(told: list[FormulaResult]) -> Table:
 def _verdict(each: WindowFormulas, against: Fraction) -> list[str]:
     """Who may have said it, in sentences."""
     given = format_ratio(against, 2)
-    found = near(each.told, against)
+    found = near(each.results, against)
     if not found:
         said = (
             f"{given}: none of these formulas comes within 0.2 points. The gap is in "
@@ -85,7 +85,7 @@ def _verdict(each: WindowFormulas, against: Fraction) -> list[str]:
 def to_json(found: list[WindowFormulas], against: Fraction | None) -> dict[str, Any]:
     windows = []
     for each in found:
-        close = near(each.told, against) if against is not None else []
+        close = near(each.results, against) if against is not None else []
         formulas = [
             {
                 "metric": told.variant.metric.value,
@@ -97,7 +97,7 @@ def to_json(found: list[WindowFormulas], against: Fraction | None) -> dict[str, 
                 "why": told.variant.why,
                 "printed": told.variant.printed,
             }
-            for told in each.told
+            for told in each.results
         ]
         windows.append(
             {
@@ -125,7 +125,7 @@ def to_csv(found: list[WindowFormulas]) -> str:
             ),
         )
         for each in found
-        for told in each.told
+        for told in each.results
     ]
     heads = ("currency", "window", "from", "to", "metric", "formula", "ratio", "points")
     return csv_text(heads, rows)

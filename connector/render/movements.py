@@ -2,19 +2,19 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.text import Text
-
 
 from connector.core.dates import iso
 from connector.core.model import Component, Movement, MovementKind
 from connector.core.money import format_minor, major
 from connector.metrics.segments import SegmentMovements
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+    from connector.reports.explain import CustomerExplanation
 
 
 def as_json(movement: Movement) -> dict[str, Any]:
@@ -145,28 +145,48 @@ def _name(customer: str, labels: Mapping[str, str]) -> str:
     return customer if name == customer else f"{name} ({customer})"
 
 
-def explanation(
-    customer: str,
-    labels: Mapping[str, str],
-    prices: Mapping[str, str],
-    movements: Sequence[Movement],
-    on: date,
-    locale: str,
-) -> "RenderableType":
+def explanation(explained: "CustomerExplanation", locale: str) -> "RenderableType":
     """A customer's movements up to a day, each with its components and evidence."""
     from rich.console import Group
     from rich.text import Text
 
-    now: dict[str, int] = {}
-    for each in movements:
-        now[each.currency] = each.after_minor
-    amounts = [format_minor(minor, currency, locale) for currency, minor in now.items()]
-    title = Text(_name(customer, labels), style="bold")
-    title.append(f"\nMRR on {on:%d %b %Y}: {' and '.join(amounts) or '–'}", style="")
+    amounts = [
+        format_minor(minor, currency, locale)
+        for currency, minor in _mrr_now(explained.movements).items()
+    ]
+    title = Text(_name(explained.customer.id, explained.labels), style="bold")
+    on = f"{explained.on:%d %b %Y}"
+    title.append(f"\nMRR on {on}: {' and '.join(amounts) or '–'}", style="")
     parts: list[RenderableType] = [title]
-    for each in movements:
-        parts += [Text(), movement_view(each, prices, locale)]
+    for each in explained.movements:
+        parts += [Text(), movement_view(each, explained.prices, locale)]
     return Group(*parts)
+
+
+def explanation_json(explained: "CustomerExplanation") -> dict[str, Any]:
+    """The movements with the arithmetic and what their proofs say."""
+    mrr = _mrr_now(explained.movements)
+    return {
+        "customer": explained.customer.id,
+        "label": explained.customer.label,
+        "on": explained.on.isoformat(),
+        "mrr": [{"currency": c, "amount_minor": minor} for c, minor in mrr.items()],
+        "movements": [_with_arithmetic(each) for each in explained.movements],
+    }
+
+
+def _with_arithmetic(movement: Movement) -> dict[str, Any]:
+    plain = as_json(movement)
+    for shown, part in zip(plain["components"], movement.components, strict=True):
+        shown |= {"before": part.before, "after": part.after}
+        for proof, evidence in zip(shown["evidence"], part.evidence, strict=True):
+            proof["said"] = evidence.said
+    return plain
+
+
+def _mrr_now(movements: Iterable[Movement]) -> dict[str, int]:
+    """By currency, after the last of them."""
+    return {each.currency: each.after_minor for each in movements}
 
 
 def movement_view(

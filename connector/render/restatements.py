@@ -1,5 +1,7 @@
 """What has changed in closed months, as text, JSON and CSV."""
 
+from collections.abc import Mapping
+from datetime import date
 from itertools import groupby
 from typing import Any
 
@@ -10,12 +12,16 @@ from connector.core.windows import name_of
 from connector.render.movements import as_json
 from connector.render.report_json import measured_json, span_json, utc
 from connector.render.table import Table, csv_text, text_table
-from connector.reports.restatements import RestatedWindow, RestatementLine
+from connector.reports.restatements import RestatedWindow, RestatementLine, Restatements
 
 
-def to_text(found: list[RestatedWindow], names: dict[str, str], locale: str) -> str:
+def to_text(found: Restatements, since: date | None, locale: str) -> str:
+    windows, labels, closed = found
+    if not windows:
+        then = f" since {since}" if since is not None else ""
+        return f"{closed} months are closed, and none of them has changed{then}."
     rows = []
-    for each in found:
+    for each in windows:
         sides = (each.reported.measured, each.now)
         money = [
             format_minor(side.waterfall.closing_minor, each.reported.currency, locale)
@@ -36,21 +42,23 @@ def to_text(found: list[RestatedWindow], names: dict[str, str], locale: str) -> 
         *("NRR reported", "NRR now", "GRR reported", "GRR now"),
     )
     parts = [text_table(Table(heads, rows, frozenset(range(3, 9))))]
-    booked = {id(line): line for each in found for line in each.lines}
+    booked = {id(line): line for each in windows for line in each.lines}
     ordered = sorted(booked.values(), key=lambda x: (x.run.id, x.customer, x.day))
     for _, of_run in groupby(ordered, key=lambda line: line.run.id):
-        parts.append(_run_text(list(of_run), names, locale))
+        parts.append(_run_text(list(of_run), labels, locale))
     return "\n".join(parts)
 
 
-def _run_text(booked: list[RestatementLine], names: dict[str, str], locale: str) -> str:
+def _run_text(
+    booked: list[RestatementLine], labels: Mapping[str, str], locale: str
+) -> str:
     """What one run changed, a row a customer and day."""
     run = booked[0].run
     changed = ", ".join(differences(run.policy_before, run.policy))
     cause = f"{run.cause}: {changed}" if changed else run.cause
     rows = [
         (
-            names[line.customer],
+            labels[line.customer],
             str(line.day),
             _side(line.was, locale),
             _side(line.now, locale),
@@ -85,7 +93,11 @@ def _because(line: RestatementLine) -> str:
     return f"{', '.join(causes)}{shown}"
 
 
-def to_json(each: RestatedWindow) -> dict[str, Any]:
+def to_json(found: Restatements) -> dict[str, Any]:
+    return {"restated": [_window_json(each) for each in found.windows]}
+
+
+def _window_json(each: RestatedWindow) -> dict[str, Any]:
     return {
         "month": f"{each.closing.month:%Y-%m}",
         "closed_at": utc(each.closing.closed_at),
@@ -111,7 +123,7 @@ def to_json(each: RestatedWindow) -> dict[str, Any]:
     }
 
 
-def to_csv(found: list[RestatedWindow]) -> str:
+def to_csv(found: Restatements) -> str:
     heads = (
         *("month", "window", "currency", "customer", "day", "was", "now", "change"),
         *("booked_at", "cause", "because"),
@@ -128,7 +140,7 @@ def to_csv(found: list[RestatedWindow]) -> str:
             major(line.amount_minor, line.currency),
             *(utc(line.run.started_at), line.run.cause, _because(line)),
         )
-        for each in found
+        for each in found.windows
         for line in each.lines
     ]
     return csv_text(heads, rows)

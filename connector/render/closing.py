@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from connector.core.money import format_minor, format_ratio
 from connector.core.windows import name_of
 from connector.render.footnotes import policy_sentence
 from connector.render.report_json import measured_json, span_json, utc
-from connector.render.table import Table, text_table
+from connector.render.table import Money, Percent, Table, text_table
 from connector.reports.close import ClosedMonth
 
 
@@ -18,21 +17,17 @@ def to_text(closed: ClosedMonth, locale: str) -> str:
         (
             name_of(each.measured.window),
             each.currency.upper(),
-            format_minor(each.measured.waterfall.opening_minor, each.currency, locale),
-            format_minor(each.measured.waterfall.closing_minor, each.currency, locale),
-            *(
-                format_ratio(ratio)
-                for ratio in (
-                    each.measured.retention.nrr,
-                    each.measured.retention.grr,
-                    each.measured.retention.crr,
-                )
-            ),
+            Money(each.measured.waterfall.opening_minor, each.currency),
+            Money(each.measured.waterfall.closing_minor, each.currency),
+            Percent(each.measured.retention.nrr),
+            Percent(each.measured.retention.grr),
+            Percent(each.measured.retention.crr),
         )
         for each in kept
     ]
     heads = ("As reported", "", "Opening", "Closing", "NRR", "GRR", "CRR")
-    table = text_table(Table(heads, rows, frozenset(range(2, 7)))) if rows else ""
+    right = frozenset(range(2, 7))
+    table = text_table(Table(heads, rows, right), locale) if rows else ""
     return (
         f"{name} {verb}.\n\n{table}\n"
         f"What counted: {policy_sentence(closing.policy)}.\n"

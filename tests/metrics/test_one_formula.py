@@ -18,13 +18,13 @@ from hypothesis import given, settings
 
 from connector import config
 from connector.core.dates import add_months, local_day
-from connector.core.money import format_ratio
+from connector.core.money import format_ratio, ratio_number
 from connector.core.windows import Window, WindowKind, name_of, windows
 from connector.metrics.contributions import Ratio, contributions
 from connector.metrics.formulas import FormulaMetric, side_by_side, window_inputs
 from connector.metrics.rollups import CustomerBooks
 from connector.render.page.page import to_html
-from connector.render.report_json import ratio_number, to_json
+from connector.render.report_json import to_json
 from connector.render.report_tables import to_csv, to_markdown
 from connector.render.report_terminal import report_view
 from connector.render.terminal import console

@@ -12,7 +12,7 @@ from typing import Any
 from connector.core.model import Evidence, Movement
 from connector.core.money import format_minor, format_ratio, format_short, round_minor
 from connector.metrics.benchmarks import Band, Typical
-from connector.render.at_risk import committed_rows, risk_rows, scheduled_rows
+from connector.render.at_risk import committed_table, risk_table, scheduled_table
 from connector.render.cohorts import name_of
 from connector.render.page.figures import segment_rows, window_rows
 from connector.render.report_tables import (
@@ -22,6 +22,7 @@ from connector.render.report_tables import (
     format_times,
     headings,
 )
+from connector.render.table import Table
 from connector.reports.model import label, metrics_of
 
 # A cohort's shade: how far from 100 % it is, in so many steps either way.
@@ -59,9 +60,10 @@ def filters(locale: str) -> dict[str, Callable[..., Any]]:
         "segment_rows": segment_rows,
         "cells": partial(cells, locale=locale),
         "cause_tables": partial(cause_tables, locale=locale),
-        "risk_rows": partial(risk_rows, locale=locale),
-        "scheduled_rows": partial(scheduled_rows, locale=locale),
-        "committed_rows": committed_rows,
+        "risk_table": risk_table,
+        "scheduled_table": scheduled_table,
+        "committed_table": committed_table,
+        "texts": partial(Table.texts, locale=locale),
     }
 
 

@@ -11,8 +11,7 @@ from typing import Any
 import click
 
 from connector.cli.app import Shell
-from connector.cli.output import progress_shown, rendered
-from connector.cli.report import show_report
+from connector.cli.output import progress_shown, rendered, show_report
 from connector.config import Config, parse, rules_of
 from connector.core.dates import add_months, local_day
 from connector.core.errors import LedgerUnusable

@@ -6,10 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
+
+if TYPE_CHECKING:
+    from connector.reports.model import Report
 
 QUIET_S = 10  # one line of progress at most so often where there is no terminal
 
@@ -51,6 +54,16 @@ def rendered(view: Any, output: Path | None) -> None:
     with plain.capture() as captured:
         plain.print(view, soft_wrap=True)
     write(captured.get(), output)
+
+
+def show_report(figures: "Report", locale: str, output: Path | None) -> None:
+    from connector.render.report_terminal import report_view
+    from connector.render.terminal import PIPE_WIDTH, console
+
+    width = console().width if output is None else PIPE_WIDTH
+    rendered(report_view(figures, locale, width), output)
+    if not figures.currencies:
+        click.echo("There is no recurring revenue in this ledger.")
 
 
 @contextmanager

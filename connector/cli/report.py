@@ -15,7 +15,7 @@ from connector.cli.options import (
     moment_asked,
     out_option,
 )
-from connector.cli.output import json_text, rendered, write
+from connector.cli.output import json_text, show_report, write
 from connector.core.windows import WindowKind
 from connector.reports.model import Report
 from connector.reports.report import ReportRequest, make_report
@@ -119,13 +119,3 @@ def _written(figures: Report, form: str, locale: str) -> str:
     if form == "csv":
         return report_tables.to_csv(figures)
     return report_tables.to_markdown(figures, locale)
-
-
-def show_report(figures: Report, locale: str, output: Path | None) -> None:
-    from connector.render.report_terminal import report_view
-    from connector.render.terminal import PIPE_WIDTH, console
-
-    width = console().width if output is None else PIPE_WIDTH
-    rendered(report_view(figures, locale, width), output)
-    if not figures.currencies:
-        click.echo("There is no recurring revenue in this ledger.")

@@ -4,13 +4,12 @@ import os
 import sqlite3
 from contextlib import closing
 from datetime import date
-from typing import TYPE_CHECKING
 
 import click
 
 from connector.cli.app import Shell
 from connector.cli.options import format_option
-from connector.cli.output import json_text, progress_shown, write
+from connector.cli.output import Progress, json_text, progress_shown, write
 from connector.config import stripe_key
 from connector.core.dates import local_day
 from connector.metrics.invariants import (
@@ -21,6 +20,7 @@ from connector.metrics.invariants import (
     sums_are_kept,
 )
 from connector.metrics.retention import measure
+from connector.pipeline.bundled_account import bundled_folder, load_account
 from connector.render.reconcile import to_json, to_text
 from connector.reports.ledger_state import is_whole
 from connector.reports.reconcile import (
@@ -39,9 +39,8 @@ from connector.store.ledger import (
     unvalued,
 )
 from connector.store.mirror import dirty_customers
+from connector.stripe_api.objects import Subscription
 
-if TYPE_CHECKING:
-    from connector.stripe_api.client import StripeApi
 NAMED = 20  # of those that wait, in text
 
 
@@ -124,26 +123,22 @@ def _told(waiting: list[str]) -> str:
 def beside_stripe(connection: sqlite3.Connection, shell: Shell) -> StripeComparison:
     """Fetch the live subscriptions, and compare them with the ledger as it is then."""
     shell.log_to_stderr()
-    with _stripe(connection, shell) as api, progress_shown() as progress:
-        live = live_subscriptions(api, progress)
+    with progress_shown() as progress:
+        live, requests = _live(connection, shell, progress)
         now = shell.moment(connection)
         with snapshot(connection):
             rows = compare(connection, live, shell.config, now, progress)
-        return StripeComparison(rows, len(live), api.reads.requests)
+        return StripeComparison(rows, len(live), requests)
 
 
-def _stripe(connection: sqlite3.Connection, shell: Shell) -> "StripeApi":
-    """The account that the ledger was fetched from."""
+def _live(
+    connection: sqlite3.Connection, shell: Shell, progress: Progress
+) -> tuple[list[Subscription], int]:
+    """Those of the account that the ledger is of, and how many requests it took."""
+    if setting(connection, "account") == "demo":
+        account = load_account(bundled_folder())
+        return live_subscriptions(account, progress), account.requests
     from connector.stripe_api.client import StripeApi
 
-    if setting(connection, "account") != "demo":
-        return StripeApi(stripe_key(os.environ), shell.config.api_base)
-    from connector.stripe_api.simulator import (
-        AccountTransport,
-        BundledAccount,
-        bundled_folder,
-    )
-
-    now_us = int(shell.moment(connection).timestamp() * 1_000_000)
-    bundled = AccountTransport(BundledAccount.load(bundled_folder()))
-    return StripeApi("rk_test_demo", transport=bundled, now_us=lambda: now_us)
+    with StripeApi(stripe_key(os.environ), shell.config.api_base) as api:
+        return live_subscriptions(api, progress), api.reads.requests

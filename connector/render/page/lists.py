@@ -7,7 +7,7 @@ from typing import NamedTuple
 from connector.core.model import Evidence, Movement
 from connector.core.money import format_minor, format_ratio
 from connector.mrr.risks import Risk
-from connector.render.at_risk import committed_rows, risk_rows, scheduled_rows
+from connector.render.at_risk import committed_table, risk_table, scheduled_table
 from connector.render.cohorts import METRICS, headings, name_of
 from connector.render.report_tables import CAUSE_WORDS
 from connector.reports.at_risk import AtRiskReport
@@ -184,11 +184,11 @@ def risk_panel(
         at_risk=money(outlook.at_risk_minor),
         of=money(outlook.mrr_minor),
         share=format_ratio(share),
-        reasons=risk_rows(outlook, locale),
+        reasons=risk_table(outlook).texts(locale),
         risks=[_risk_row(risk, labels, locale) for risk in outlook.risks[:MOST]],
         left_out=max(len(outlook.risks) - MOST, 0),
-        scheduled=scheduled_rows(outlook, dict(labels), locale)[:MOST],
-        committed=committed_rows(outlook),
+        scheduled=scheduled_table(outlook, labels).texts(locale)[:MOST],
+        committed=committed_table(outlook).texts(locale),
     )
 
 

@@ -88,7 +88,7 @@ def _as_text(
 ) -> str:
     lines = [f"{each.rule}: {each.subject} {each.what}" for each in findings]
     if checked.waiting:
-        lines.append(_told(checked.waiting))
+        lines.append(_waiting_text(checked.waiting))
     lines.append(
         f"{checked.movements:,} movements checked, {len(findings):,} findings."
     )
@@ -100,7 +100,7 @@ def _as_text(
     )
 
 
-def _told(waiting: list[str]) -> str:
+def _waiting_text(waiting: list[str]) -> str:
     """Who waits to be derived, by name; those that could not be are among them."""
     named = ", ".join(waiting[:NAMED])
     more = f" and {len(waiting) - NAMED} more" if len(waiting) > NAMED else ""

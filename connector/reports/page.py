@@ -87,11 +87,11 @@ def _largest(
 def _labels(
     connection: sqlite3.Connection,
     found: Iterable[Largest],
-    ahead: Iterable[AtRiskReport],
+    outlooks: Iterable[AtRiskReport],
 ) -> dict[str, str]:
     """What those who are named are called."""
     named = {m.customer for each in found for m in (*each.period, *each.trailing)}
-    for outlook in ahead:
+    for outlook in outlooks:
         named |= {risk.customer for risk in outlook.risks}
         named |= {each.customer for each in outlook.scheduled}
     labels = customers.labels(connection)

@@ -60,7 +60,7 @@ def lines(changes: Iterable[LedgerChange]) -> list[RestatementLine]:
             now=now.movement if now is not None else None,
             reason=was.reason if was is not None else "",
         )
-        if _told(line.was) != _told(line.now):
+        if _figures_of(line.was) != _figures_of(line.now):
             found.append(line)
     return found
 
@@ -70,7 +70,7 @@ def _place(change: LedgerChange) -> tuple[int, str, str, date]:
     return change.run.id, movement.customer, movement.currency, movement.day
 
 
-def _told(movement: Movement | None) -> object:
+def _figures_of(movement: Movement | None) -> object:
     """What the figures see of a movement."""
     return None if movement is None else (movement.kind, movement.amount_minor)
 

@@ -8,11 +8,11 @@ import sqlite3
 
 import pytest
 
-from connector.stripe_api.simulator import BundledAccount
 from tests.support import folders
 from tests.support.cases import odd
 from tests.support.cases.odd import CASES, Case
 from tests.support.folders import Look
+from tests.support.simulator import SimulatedAccount
 from tests.support.synced import Wire, walk
 from tests.support.told import LISTS
 
@@ -37,7 +37,7 @@ def test_the_amounts_are_those_worked_out_by_hand(case: Case) -> None:
 
 def synced(connection: sqlite3.Connection, seen: Look, at_s: int) -> None:
     """Fetched as a sync does: pages, inline lists cut at 10, coupons as bare ids."""
-    account = BundledAccount({kind: seen[kind] for kind in LISTS})
+    account = SimulatedAccount({kind: seen[kind] for kind in LISTS})
     walk(connection, Wire(account, at_s))
 
 

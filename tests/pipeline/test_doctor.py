@@ -615,7 +615,7 @@ def said(ran: Ran, name: str) -> str:
 
 
 def examined(desk: Desk, *words: str) -> Ran:
-    ran = desk.run("doctor", "--format", "json", *words)
+    ran = desk.call("doctor", "--format", "json", *words)
     assert list(verdicts(ran)) == NAMES, "every check, each time"
     assert ran.json["faults"] == list(verdicts(ran).values()).count("fault")
     assert ran.json["hints"] == list(verdicts(ran).values()).count("hint")
@@ -643,7 +643,7 @@ def test_all_is_well_and_stays_as_it_was(desk: Desk, stripe: Served) -> None:
 
 def test_a_line_a_check_and_what_to_do_below(desk: Desk, stripe: Served) -> None:
     stripe.forbidden = ["coupons", "account"]
-    ran = desk.run("doctor")
+    ran = desk.call("doctor")
     lines = ran.out.splitlines()
     assert ran.code == 3
     assert "\x1b" not in ran.out

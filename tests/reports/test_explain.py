@@ -67,7 +67,7 @@ def corrected(kept: Desk, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     shutil.copytree(kept.folder, folder, dirs_exist_ok=True)
     desk = Desk(folder, key=None)
     for month in CLOSED:
-        assert desk.run("close", month).code == 0
+        assert desk.call("close", month).code == 0
     config = folder / "config.toml"
     config.write_text(config.read_text(encoding="utf-8") + MOVED, encoding="utf-8")
     assert desk.run("recompute").code == 0
@@ -76,7 +76,7 @@ def corrected(kept: Desk, tmp_path_factory: pytest.TempPathFactory) -> Desk:
 
 def printed(kept: Desk, corrected: Desk, words: Sequence[str]) -> str:
     desk = corrected if words[0] in ("restatements", "close") else kept
-    ran = desk.run(*words)
+    ran = desk.call(*words)
     assert ran.code == 0, ran.err
     assert ran.err == ""
     return ran.out
@@ -126,7 +126,7 @@ def shortened(out: str, lines: int = 22) -> str:
 def test_the_figures_in_the_walk_through_are_the_demos(kept: Desk) -> None:
     """ "107.5 %, this ledger 106.6 %": the sentence before the first block."""
     [said] = re.findall(r"this ledger (\d+\.\d) %", WALK.read_text(encoding="utf-8"))
-    told = kept.run("drift", "--currency", "usd", "--format", "json").json
+    told = kept.call("drift", "--currency", "usd", "--format", "json").json
     [first, *_] = told["windows"][0]["formulas"]
     assert f"{first['ratio']:.1%}" == f"{said}%"
     assert first["reported"]
@@ -149,23 +149,23 @@ def test_a_window_taken_apart_adds_up_to_the_report(
     kept: Desk, window: str, metric: str
 ) -> None:
     asked = ("explain", "--window", window, "--metric", metric)
-    [told] = kept.run(*asked, *USD).json
+    [told] = kept.call(*asked, *USD).json
     amounts = [each["amount_minor"] for each in told["contributions"]]
     assert told["denominator_minor"] + sum(amounts) == told["numerator_minor"]
     month = "2026-03"  # of each of these windows
     span = ("--window", told["window"], "--from", month, "--to", month)
-    [reported] = kept.run("report", *span, *USD).json["currencies"][0]["windows"]
+    [reported] = kept.call("report", *span, *USD).json["currencies"][0]["windows"]
     assert told["ratio"] == reported["retention"][metric]
     assert told["customers"] == reported["retention"]["customers"]
-    rows = csv.DictReader(io.StringIO(kept.run(*asked, "--format", "csv").out))
+    rows = csv.DictReader(io.StringIO(kept.call(*asked, "--format", "csv").out))
     ours = [Decimal(r["contribution"]) for r in rows if r["currency"] == "usd"]
     assert [int(each * 100) for each in ours] == amounts
 
 
 def test_the_first_formula_is_the_report_and_the_near_one_is_named(kept: Desk) -> None:
     span = ("--window", "quarter", "--from", "2026-01", "--to", "2026-06")
-    drifted = kept.run("drift", *span, "--against", "1.07", *USD).json
-    reported = kept.run("report", *span, *USD).json["currencies"][0]["windows"]
+    drifted = kept.call("drift", *span, "--against", "1.07", *USD).json
+    reported = kept.call("report", *span, *USD).json["currencies"][0]["windows"]
     assert drifted["against"] == 1.07
     for told, window in zip(drifted["windows"], reported, strict=True):
         ours = {f["metric"]: f["ratio"] for f in told["formulas"] if f["reported"]}
@@ -179,7 +179,7 @@ def test_the_first_formula_is_the_report_and_the_near_one_is_named(kept: Desk) -
 
 @pytest.mark.parametrize("form", ["markdown", "csv"])
 def test_formulas_are_told_in_every_form(kept: Desk, form: str) -> None:
-    out = kept.run("drift", "--currency", "usd", "--format", form).out
+    out = kept.call("drift", "--currency", "usd", "--format", form).out
     assert "end_mrr" in out
     assert ("| NRR | " in out) is (form == "markdown")
 
@@ -187,7 +187,7 @@ def test_formulas_are_told_in_every_form(kept: Desk, form: str) -> None:
 def test_a_comparison_leaves_the_ledger_as_it_is(kept: Desk) -> None:
     before = kept.ledger.read_bytes(), content(kept)
     asked = ("--mrr", "47,156.71", "--on", "2026-08-31", "--currency", "usd")
-    told = kept.run("compare", *asked, "--format", "json").json
+    told = kept.call("compare", *asked, "--format", "json").json
     assert (kept.ledger.read_bytes(), content(kept)) == before
     assert told["gap_minor"] == told["theirs_minor"] - told["ours_minor"] == -38_671
     explaining = [e["switches"] for e in told["explanations"] if e["explains"]]
@@ -198,13 +198,13 @@ def test_a_comparison_leaves_the_ledger_as_it_is(kept: Desk) -> None:
 
 
 def test_the_same_figure_needs_no_explanation(kept: Desk) -> None:
-    ran = kept.run("compare", "--mrr", "47543.42", "--on", "2026-08-31")
+    ran = kept.call("compare", "--mrr", "47543.42", "--on", "2026-08-31")
     assert "there is nothing to explain" in ran.out
 
 
 def test_closing_twice_changes_nothing(corrected: Desk) -> None:
     before = content(corrected)
-    again = corrected.run("close", "2026-09", "--format", "json").json
+    again = corrected.call("close", "2026-09", "--format", "json").json
     assert again["was_closed"]
     assert content(corrected) == before
 
@@ -214,22 +214,22 @@ def test_closing_warns_where_the_ledger_is_behind(kept: Desk, tmp_path: Path) ->
     desk = Desk(tmp_path, key=None)
     with closing(sqlite3.connect(desk.ledger, isolation_level=None)) as connection:
         connection.execute("INSERT INTO dirty_customers VALUES ('cus_1swLN379etlc4T')")
-    ran = desk.run("close", "2026-09")
+    ran = desk.call("close", "2026-09")
     assert ran.code == 0
     assert ran.err.startswith("warning: 1 customers wait to be derived")
-    assert desk.run("close", "2026-09").err == "", "it is closed by now"
+    assert desk.call("close", "2026-09").err == "", "it is closed by now"
 
 
 def test_a_report_shows_both_where_a_closed_month_has_changed(corrected: Desk) -> None:
     """As reported beside as restated; as of the closing only the one, unchanged."""
-    closed = corrected.run("close", "2026-09", "--format", "json").json
+    closed = corrected.call("close", "2026-09", "--format", "json").json
     [was] = [
         each
         for each in closed["figures"]
         if (each["currency"], each["window"]) == ("usd", "month")
     ]
     span = ("--window", "month", "--from", "2026-08", "--to", "2026-09")
-    august, september = _windows(corrected.run("report", *span, *USD).json)
+    august, september = _windows(corrected.call("report", *span, *USD).json)
     assert "as_reported" not in august, "it is as it was"
     told = september["as_reported"]
     metrics = told.pop("metrics")
@@ -240,10 +240,10 @@ def test_a_report_shows_both_where_a_closed_month_has_changed(corrected: Desk) -
     assert september["retention"]["nrr"] > told["retention"]["nrr"]
     tables = {"text": 2, "markdown": 2, "csv": 1}  # a row in each
     for form, count in tables.items():
-        out = corrected.run("report", *span, "--format", form).out
+        out = corrected.call("report", *span, "--format", form).out
         assert out.count("as reported") == count, form
     then = ("--as-of", closed["closed_at"])
-    _, past = _windows(corrected.run("report", *span, *then, *USD).json)
+    _, past = _windows(corrected.call("report", *span, *then, *USD).json)
     assert past["retention"] == was["retention"]
     assert past["waterfall"] == was["waterfall"]
     assert "as_reported" not in past
@@ -253,13 +253,13 @@ def test_what_was_reported_is_told_by_the_year_and_beside_segments(
     corrected: Desk,
 ) -> None:
     span = ("--window", "month", "--from", "2026-09", "--to", "2026-09", *USD)
-    [monthly] = _windows(corrected.run("report", *span).json)
-    [annual] = _windows(corrected.run("report", *span, "--arr").json)
+    [monthly] = _windows(corrected.call("report", *span).json)
+    [annual] = _windows(corrected.call("report", *span, "--arr").json)
     for figures in ("waterfall", "retention"):
         for name, amount in monthly["as_reported"][figures].items():
             times = 12 if name.endswith("_minor") else 1
             assert annual["as_reported"][figures][name] == amount * times, name
-    cut = corrected.run(
+    cut = corrected.call(
         "report", *span[:-2], "--by", "interval", "--format", "text"
     ).out
     assert re.search(r"^ +total .*\n +as reported ", cut, re.MULTILINE)
@@ -270,23 +270,23 @@ def _windows(report: Any) -> Any:
 
 
 def test_what_was_reported_can_still_be_taken_apart(corrected: Desk) -> None:
-    closed = corrected.run("close", "2026-09", "--format", "json").json
+    closed = corrected.call("close", "2026-09", "--format", "json").json
     then = ("--as-of", closed["closed_at"])
-    [told] = corrected.run("explain", "--window", "2026-09", *then, *USD).json
+    [told] = corrected.call("explain", "--window", "2026-09", *then, *USD).json
     assert told["ratio"] == next(
         each["retention"]["nrr"]
         for each in closed["figures"]
         if (each["currency"], each["window"]) == ("usd", "month")
     )
     left = ("explain", "cus_1swLN379etlc4T", "--format", "json")
-    assert [m["kind"] for m in corrected.run(*left, *then).json["movements"]][-1] == (
+    assert [m["kind"] for m in corrected.call(*left, *then).json["movements"]][-1] == (
         "churn"
     )
-    assert corrected.run(*left).json["movements"] == []
+    assert corrected.call(*left).json["movements"] == []
 
 
 def test_restatements_add_up_to_the_difference(corrected: Desk) -> None:
-    restated = corrected.run("restatements", "--format", "json").json["restated"]
+    restated = corrected.call("restatements", "--format", "json").json["restated"]
     assert len(restated) == 3
     for each in restated:
         moved = sum(change["amount_minor"] for change in each["changes"])
@@ -294,19 +294,19 @@ def test_restatements_add_up_to_the_difference(corrected: Desk) -> None:
         assert moved == now["closing_minor"] - was["closing_minor"]
         assert all(c["rules"] for c in each["changes"]), "the cause: a changed rule"
     rows = csv.DictReader(
-        io.StringIO(corrected.run("restatements", "--format", "csv").out)
+        io.StringIO(corrected.call("restatements", "--format", "csv").out)
     )
     assert len(list(rows)) == sum(len(each["changes"]) for each in restated)
 
 
 def test_restatements_since_a_day(corrected: Desk) -> None:
-    none = corrected.run("restatements", "--since", "2026-11-03")
+    none = corrected.call("restatements", "--since", "2026-11-03")
     assert (
         none.out
         == "2 months are closed, and none of them has changed since 2026-11-03.\n"
     )
-    told = corrected.run("restatements", "--since", "2026-11-02")
-    assert told.out == corrected.run("restatements").out
+    told = corrected.call("restatements", "--since", "2026-11-02")
+    assert told.out == corrected.call("restatements").out
 
 
 def test_a_currency_that_came_later_is_a_restatement_too(tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ def test_a_currency_that_came_later_is_a_restatement_too(tmp_path: Path) -> None
             rules = {**Policy().settings(), "timezone": "UTC"}
             closings.close(connection, month, policy=rules, code_version="1", now=NOON)
         post(connection, lived("cus_2", "70", "eur"), at=NOON)
-    restated = desk.run("restatements", "--format", "json").json["restated"]
+    restated = desk.call("restatements", "--format", "json").json["restated"]
     assert {each["currency"] for each in restated} == {"eur"}
     for each in restated:
         assert each["reported"]["waterfall"]["closing_minor"] == 0

@@ -681,9 +681,9 @@ def desk(tmp_path: Path, stripe: Served, synced_folder: Path) -> Desk:
 
 def test_what_the_policy_explains_is_no_finding(desk: Desk, stripe: Served) -> None:
     before = desk.ledger.read_bytes()
-    ran = desk.run("check", "--stripe")
+    ran = desk.call("check", "--stripe")
     assert ran.code == 0, ran.err
-    saves = desk.run("movements", "--customer", "Saves", "--format", "json").json
+    saves = desk.call("movements", "--customer", "Saves", "--format", "json").json
     customer_id = saves["movements"][0]["customer"]
     told = f"Saves ({customer_id}): Stripe $30.00; policy repeating_coupon −$6.00"
     head, *lines = ran.out.splitlines()
@@ -701,18 +701,18 @@ def test_what_is_not_synced_is_listed_until_the_next_sync(
     desk: Desk, stripe: Served
 ) -> None:
     stripe.account = grown()
-    ran = desk.run("check", "--stripe")
+    ran = desk.call("check", "--stripe")
     assert ran.code == 0, ran.err
     assert "Stripe $150.00; not yet synced sub_" in ran.out
     assert "−$90.00; ledger $60.00" in ran.out
     assert "run `stripe-nrr sync`" in ran.out
     assert desk.run("sync", "--full").code == 0
-    assert "ot yet synced" not in desk.run("check", "--stripe").out
+    assert "ot yet synced" not in desk.call("check", "--stripe").out
 
 
 def test_the_comparison_as_json(desk: Desk, stripe: Served) -> None:
     stripe.account = grown()
-    found = desk.run("check", "--stripe", "--format", "json").json
+    found = desk.call("check", "--stripe", "--format", "json").json
     assert found["findings"] == []
     stripes = found["stripe"]
     assert (stripes["subscriptions"], stripes["requests"]) == (3, 3)
@@ -741,21 +741,21 @@ def test_the_comparison_as_json(desk: Desk, stripe: Served) -> None:
 
 
 def test_what_nothing_explains_exits_3(desk: Desk) -> None:
-    moved = desk.run("movements", "--customer", "Steady", "--format", "json").json
+    moved = desk.call("movements", "--customer", "Steady", "--format", "json").json
     steady = moved["movements"][0]["customer"]
     with closing(open_database(desk.ledger)) as connection:
         post(connection, lived_by_month(steady, "1400"))
-    ran = desk.run("check", "--stripe")
+    ran = desk.call("check", "--stripe")
     assert ran.code == 3
     assert f"as Stripe says: {steady} usd is 1400, and 1500 by Stripe" in ran.out
     assert "unexplained −$1.00" in ran.out
-    assert desk.run("check").code == 0, "only Stripe knows"
+    assert desk.call("check").code == 0, "only Stripe knows"
 
 
 def test_it_needs_no_lock_and_waits_for_no_sync(desk: Desk) -> None:
     with exclusive_sync(desk.ledger):
         assert desk.run("sync").code == 75
-        assert desk.run("check", "--stripe").code == 0
+        assert desk.call("check", "--stripe").code == 0
 
 
 @pytest.mark.parametrize(
@@ -768,7 +768,7 @@ def test_it_needs_no_lock_and_waits_for_no_sync(desk: Desk) -> None:
 def test_without_the_right_key_it_says_so(
     desk: Desk, key: str | None, said: str
 ) -> None:
-    ran = Desk(desk.folder, desk.stripe, key=key).run("check", "--stripe")
+    ran = Desk(desk.folder, desk.stripe, key=key).call("check", "--stripe")
     assert ran.code == 1
     assert said in ran.err
     assert "\n  fix: " in ran.err
@@ -779,6 +779,6 @@ def test_the_demo_is_compared_with_its_own_account(tmp_path: Path) -> None:
     """No key, no network: all is explained there."""
     desk = Desk(tmp_path, key=None)
     assert desk.run("demo", "--keep", "kept").code == 0
-    ran = desk.run("--config", "kept/config.toml", "check", "--stripe")
+    ran = desk.call("--config", "kept/config.toml", "check", "--stripe")
     assert ran.code == 0, ran.out
     assert "USD: Stripe $" in ran.out

@@ -10,7 +10,7 @@ CHECKS = (
     ("ruff", "format", "--check", "."),
     ("ruff", "check", "."),
     ("mypy",),
-    ("pytest", "-q"),
+    ("pytest", "-q", "-n", "auto", "--dist", "worksteal"),
 )
 
 

@@ -175,11 +175,11 @@ def run(folder: Path, subscriptions: int, latency_ms: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.sync")
-    parser.add_argument("--small", action="store_true", help="a twentieth of the size")
+    parser.add_argument("--small", action="store_true", help="a hundredth of the size")
     parser.add_argument("--keep", type=Path, help="an empty folder for what is made")
     asked = parser.parse_args()
     size, latency_ms = (
-        (SUBSCRIPTIONS // 20, 20) if asked.small else (SUBSCRIPTIONS, 200)
+        (SUBSCRIPTIONS // 100, 20) if asked.small else (SUBSCRIPTIONS, 200)
     )
     if asked.keep is not None:
         run(asked.keep.resolve(), size, latency_ms)

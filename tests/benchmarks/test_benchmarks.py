@@ -20,7 +20,7 @@ from tests.benchmarks.server import Shelf, answer, shelves
 from tests.benchmarks.sync import SUBSCRIPTIONS
 
 ROOT = Path(__file__).parents[2]
-SMALL = SUBSCRIPTIONS // 20
+SMALL = SUBSCRIPTIONS // 100
 NOW_S = 1_795_219_200  # 2026-11-21
 
 

@@ -20,10 +20,9 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from connector.core.errors import ConfigError, ConnectorError
-from connector.core.model import Renewals, Retention, Waterfall
+from connector.core.figures import Renewals, Retention, Waterfall, WindowFigures
 from connector.core.money import exponent, round_minor
 from connector.core.windows import Window
-from connector.metrics.retention import Measured
 
 # The longest stretch without a rate that is still a holiday and not a hole in the file.
 LONGEST_GAP_DAYS = 10
@@ -130,12 +129,12 @@ def _positive(text: str) -> Decimal:
 class ConvertedWindow(NamedTuple):
     """A currency's window, and its factors into the reporting currency at either end."""
 
-    measured: Measured
+    measured: WindowFigures
     opening_factor: Fraction
     closing_factor: Fraction
 
 
-def in_one_currency(window: Window, parts: Sequence[ConvertedWindow]) -> Measured:
+def in_one_currency(window: Window, parts: Sequence[ConvertedWindow]) -> WindowFigures:
     """Several currencies' figures of one window, added up in a reporting currency.
 
     The closing's factor converts both ends, so that a currency's swing is never
@@ -148,7 +147,7 @@ def in_one_currency(window: Window, parts: Sequence[ConvertedWindow]) -> Measure
     shown = _rounded(opening, {"fx_minor": swing, **moves})
     base = _total(parts, "retention", "opening_minor")
     kept = {name: _total(parts, "retention", name) for name in _BASE_MOVES}
-    return Measured(
+    return WindowFigures(
         window,
         Waterfall(**shown),
         Retention(

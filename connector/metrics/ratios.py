@@ -9,8 +9,7 @@ from fractions import Fraction
 from msgspec import Struct
 
 from connector.core.dates import months
-from connector.core.model import Renewals, Waterfall
-from connector.metrics.retention import Measured
+from connector.core.figures import Renewals, Waterfall, WindowFigures
 
 
 class WindowMetrics(Struct, frozen=True, kw_only=True):
@@ -34,7 +33,7 @@ class WindowMetrics(Struct, frozen=True, kw_only=True):
     ltv_minor: Fraction | None
 
 
-def metrics(measured: Measured) -> WindowMetrics:
+def metrics(measured: WindowFigures) -> WindowMetrics:
     """Every metric of a window.
 
     LTV is what a paying customer pays over the window ÷ the window's logo churn, so that

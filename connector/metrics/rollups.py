@@ -15,9 +15,10 @@ from operator import add, sub
 from typing import NamedTuple
 
 from connector.core.dates import add_months, month_start
-from connector.core.model import ContractTerm, Flow, Renewals, Retention, Waterfall
+from connector.core.figures import Renewals, Retention, Waterfall, WindowFigures
+from connector.core.model import ContractTerm, Flow
 from connector.core.windows import Window, WindowKind, windows
-from connector.metrics.retention import Measured, measure
+from connector.metrics.retention import measure
 
 # One window's figures as plain numbers, in this order.
 FIGURES = (
@@ -168,7 +169,7 @@ def _windows(kind: WindowKind, first: date, last: date) -> _Windows:
 
 def figures_of(
     changes: Iterable[RollupDelta], wanted: Sequence[Window]
-) -> list[Measured]:
+) -> list[WindowFigures]:
     """The figures of the windows wanted, from all changes up to them, by start."""
     reached: dict[WindowKind, list[RollupDelta]] = {}
     for change in changes:
@@ -197,7 +198,7 @@ def _at(sums: Sequence[RollupDelta], window: Window) -> Figures:
     return figures
 
 
-def flat(measured: Measured) -> Figures:
+def flat(measured: WindowFigures) -> Figures:
     """A window's figures as numbers, in the order of ``FIGURES``; terms must be known."""
     flow, base, terms = measured.waterfall, measured.retention, measured.renewals
     assert terms is not None, "measure with the terms"
@@ -211,12 +212,12 @@ def flat(measured: Measured) -> Figures:
     )
 
 
-def _measured(window: Window, figures: Figures) -> Measured:
+def _measured(window: Window, figures: Figures) -> WindowFigures:
     told: Mapping[str, int] = dict(zip(FIGURES, figures, strict=True))
     opening_minor = told["opening_minor"]
     grown_minor = told["base_expansion_minor"]
     lost_minor = told["base_contraction_minor"] + told["base_churn_minor"]
-    return Measured(
+    return WindowFigures(
         window,
         Waterfall(
             opening_minor=opening_minor,

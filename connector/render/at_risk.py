@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
+from connector.core.figures import WindowFigures
 from connector.core.money import format_minor, format_ratio, major
-from connector.metrics.retention import Measured
 from connector.mrr.risks import Risk, RiskReason
 from connector.render.report_json import ratio_number
 from connector.render.table import markdown_table
@@ -63,7 +63,7 @@ def committed_rows(outlook: AtRiskReport) -> list[list[str]]:
     ]
 
 
-def _ratios(name: str, measured: Measured) -> list[str]:
+def _ratios(name: str, measured: WindowFigures) -> list[str]:
     base = measured.retention
     return [name, *(format_ratio(each) for each in (base.nrr, base.grr, base.crr))]
 
@@ -161,7 +161,7 @@ def _outlook_json(outlook: AtRiskReport) -> dict[str, Any]:
     }
 
 
-def _window_json(measured: Measured) -> dict[str, Any]:
+def _window_json(measured: WindowFigures) -> dict[str, Any]:
     base = measured.retention
     return {
         "from": measured.window.start.isoformat(),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from connector.core.model import Retention
+from connector.core.figures import Retention
 from connector.core.money import format_minor, format_points, format_ratio, major
 from connector.core.windows import name_of
 from connector.metrics.contributions import Contribution, Ratio

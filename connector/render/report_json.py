@@ -10,11 +10,11 @@ from typing import Any
 
 from msgspec.structs import asdict
 
+from connector.core.figures import WindowFigures
 from connector.core.money import round_minor
 from connector.core.windows import Window
 from connector.metrics.benchmarks import Assessment
 from connector.metrics.causes import Share
-from connector.metrics.retention import Measured
 from connector.reports.model import CurrencyReport, Report, WindowRow, metrics_of
 
 SIX_DECIMALS = Decimal("0.000001")
@@ -88,12 +88,12 @@ def span_json(window: Window) -> dict[str, str]:
     }
 
 
-def figures_json(measured: Measured, report: Report) -> dict[str, Any]:
+def figures_json(measured: WindowFigures, report: Report) -> dict[str, Any]:
     """A window's or a segment's figures: waterfall, retention, metrics."""
     return {**measured_json(measured), "metrics": _metrics_json(measured, report)}
 
 
-def measured_json(measured: Measured) -> dict[str, Any]:
+def measured_json(measured: WindowFigures) -> dict[str, Any]:
     """What moved, and what was kept."""
     base = measured.retention
     return {
@@ -112,7 +112,7 @@ def measured_json(measured: Measured) -> dict[str, Any]:
     }
 
 
-def _metrics_json(measured: Measured, report: Report) -> dict[str, Any]:
+def _metrics_json(measured: WindowFigures, report: Report) -> dict[str, Any]:
     found = metrics_of(measured, report)
     ratios = (
         *("logo_churn", "gross_churn", "net_churn"),

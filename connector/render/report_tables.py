@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from connector.core.figures import WindowFigures
 from connector.core.model import Cause
 from connector.core.money import format_minor, format_ratio, major, round_minor
 from connector.core.windows import name_of
 from connector.metrics.causes import RETURN, Share
-from connector.metrics.retention import Measured
 from connector.render.footnotes import footnotes
 from connector.render.report_json import figures_json, line_json
 from connector.render.table import markdown_table
@@ -59,7 +59,7 @@ def headings(part: CurrencyReport) -> list[str]:
 
 
 def cells(
-    measured: Measured, part: CurrencyReport, locale: str, *, whole: bool = False
+    measured: WindowFigures, part: CurrencyReport, locale: str, *, whole: bool = False
 ) -> list[str]:
     """One window's figures as texts, in the order of ``headings``.
 
@@ -86,7 +86,7 @@ def cells(
 
 
 def more_cells(
-    measured: Measured, part: CurrencyReport, report: Report, locale: str
+    measured: WindowFigures, part: CurrencyReport, report: Report, locale: str
 ) -> list[str]:
     """The other metrics of a window, in the order of ``MORE_HEADINGS``."""
     found = metrics_of(measured, report)
@@ -200,14 +200,14 @@ def kind_of(report: Report) -> str:
 
 def _rows(
     part: CurrencyReport, report: Report
-) -> list[tuple[str, list[tuple[str, Measured]]]]:
+) -> list[tuple[str, list[tuple[str, WindowFigures]]]]:
     """Tables of named rows: all windows in one, or each window by its segments."""
     if report.by is None:
         return [("", shown(part.lines))]
     return [(f"{label(line)}, by {report.by}", by_segment(line)) for line in part.lines]
 
 
-def by_segment(line: WindowRow) -> list[tuple[str, Measured]]:
+def by_segment(line: WindowRow) -> list[tuple[str, WindowFigures]]:
     """A line's segments, then all of them together, and as reported if that differs."""
     named = [(each.name, each.measured) for each in line.segments]
     before = [] if line.reported is None else [(AS_REPORTED, line.reported)]
@@ -262,7 +262,7 @@ def _csv_row(
     part: CurrencyReport,
     line: WindowRow,
     report: Report,
-    measured: Measured,
+    measured: WindowFigures,
     segment: str,
 ) -> list[object]:
     currency = part.currency

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from connector.core.model import Retention
+from connector.core.figures import Retention
 from connector.core.windows import Window
 from connector.metrics.formulas import FormulaResult
 

@@ -10,10 +10,11 @@ from typing import NamedTuple
 from connector.config import Config
 from connector.core.dates import add_months
 from connector.core.errors import UsageFault
+from connector.core.figures import WindowFigures
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.causes import Causes, causes
-from connector.metrics.retention import Measured, is_same, measure, opened
+from connector.metrics.retention import is_same, measure, opened
 from connector.metrics.segments import CurrencyBook, by_segment
 from connector.reports import model as reports
 from connector.reports.benchmarks import assessed, benchmarks
@@ -173,7 +174,7 @@ def _lines(
     today: date,
 ) -> tuple[WindowRow, ...]:
     """A line a window, with its segments and causes where they are asked for."""
-    segments: list[dict[str, Measured]] = [{} for _ in wanted]
+    segments: list[dict[str, WindowFigures]] = [{} for _ in wanted]
     is_kept = asked.as_of is None and is_whole(connection)
     if is_kept:
         measured = rollups.measured(connection, currency, wanted)
@@ -218,7 +219,9 @@ def _causes(
     }
 
 
-def _restated(now: Measured, reported: Measured | None) -> Measured | None:
+def _restated(
+    now: WindowFigures, reported: WindowFigures | None
+) -> WindowFigures | None:
     """What a window was closed with, where that is not what it is now."""
     return None if reported is None or is_same(now, reported) else reported
 

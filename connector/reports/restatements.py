@@ -11,8 +11,9 @@ from itertools import groupby
 from typing import NamedTuple
 
 from connector.core.dates import add_months
+from connector.core.figures import WindowFigures
 from connector.core.model import Movement
-from connector.metrics.retention import Measured, is_same, measure
+from connector.metrics.retention import is_same, measure
 from connector.store.ledger import closings, queries
 from connector.store.ledger.closings import (
     ChangingRun,
@@ -92,7 +93,7 @@ class RestatedWindow(NamedTuple):
 
     closing: Closing
     reported: ReportedFigures
-    now: Measured
+    now: WindowFigures
     lines: list[RestatementLine]  # they add up to the change of its closing MRR
 
 

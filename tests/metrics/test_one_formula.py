@@ -392,7 +392,7 @@ def test_one_function_divides_by_an_opening_mrr() -> None:
         for function, divisor in divisors(module)
         if OPENING.search(divisor)
     }
-    assert found == {("core.model", "of_opening")}
+    assert found == {("core.figures", "of_opening")}
 
 
 def test_one_room_defines_the_ratios_and_one_more_in_sql() -> None:
@@ -402,7 +402,7 @@ def test_one_room_defines_the_ratios_and_one_more_in_sql() -> None:
         for node in ast.walk(modules()[module])
         if isinstance(node, ast.FunctionDef) and node.name in ("nrr", "grr", "crr")
     }
-    assert defining == {"core.model"}
+    assert defining == {"core.figures"}
     naming = {
         m for m in modules() if any(re.search(r"\bAS nrr\b", t) for t in texts(m))
     }

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.core.model import Retention, Waterfall
+from connector.core.figures import Retention, Waterfall, WindowFigures
 from connector.core.windows import WindowKind
 from connector.metrics.invariants import restated_findings
-from connector.metrics.retention import Measured, measure
+from connector.metrics.retention import measure
 from connector.reports.restatements import lines, since
 from connector.store.database import transaction
 from connector.store.ledger import closings, queries
@@ -46,7 +46,7 @@ def as_of(
     return told(found)
 
 
-def told(measured: Measured) -> Told:
+def told(measured: WindowFigures) -> Told:
     return measured.waterfall, measured.retention
 
 

@@ -5,11 +5,11 @@ from datetime import date, timedelta
 from fractions import Fraction
 from typing import NamedTuple
 
-from connector.core.model import MovementKind, Waterfall
+from connector.core.figures import Waterfall, WindowFigures
+from connector.core.model import MovementKind
 from connector.core.money import format_minor, format_ratio, format_short
 from connector.core.windows import name_of
 from connector.metrics.benchmarks import Band, Benchmarks, Typical
-from connector.metrics.retention import Measured
 from connector.render.page.svg import (
     Dot,
     Scale,
@@ -142,7 +142,7 @@ def _flows(flow: Waterfall) -> dict[MovementKind, int]:
     return dict(zip(STACKED, amounts, strict=True))
 
 
-def steps(told: AmountStyle, measured: Measured) -> list[WaterfallRow]:
+def steps(told: AmountStyle, measured: WindowFigures) -> list[WaterfallRow]:
     flow = measured.waterfall
     moves = [(kind.capitalize(), kind.value, n) for kind, n in _flows(flow).items()]
     if told.part.is_total:
@@ -170,7 +170,7 @@ def _eve(day: date) -> str:
     return f"{day - timedelta(days=1):%b %Y}"
 
 
-def bars(told: AmountStyle, measured: Sequence[Measured]) -> Bars:
+def bars(told: AmountStyle, measured: Sequence[WindowFigures]) -> Bars:
     columns = [_flows(each.waterfall) for each in measured]
     series = [[column[kind] for column in columns] for kind in STACKED]
     drawn = stacks(series, BARS_HEIGHT)
@@ -185,7 +185,7 @@ def bars(told: AmountStyle, measured: Sequence[Measured]) -> Bars:
     return Bars(ticks, paths, marks(measured))
 
 
-def marks(measured: Sequence[Measured]) -> list[Mark]:
+def marks(measured: Sequence[WindowFigures]) -> list[Mark]:
     """``Jan`` with the year below it; at the first one too, if the next is not near."""
     names = [name_of(each.window).removeprefix(TRAILING) for each in measured]
     texts = [name.rpartition(" ")[0] for name in names]

@@ -9,11 +9,11 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from connector.core.dates import add_months
-from connector.core.model import Retention
+from connector.core.figures import Retention, WindowFigures
 from connector.core.money import format_ratio
 from connector.core.windows import WindowKind
 from connector.metrics.benchmarks import Benchmarks
-from connector.metrics.retention import Measured, measure
+from connector.metrics.retention import measure
 from connector.render.page.charts import (
     TRAILING,
     AmountStyle,
@@ -159,7 +159,7 @@ def view(
 def _table(
     heads: Sequence[str],
     lines: Sequence[WindowRow],
-    tell: Callable[[Measured], Sequence[str]],
+    tell: Callable[[WindowFigures], Sequence[str]],
 ) -> PageTable:
     named = shown(lines)
     rows = [
@@ -213,7 +213,7 @@ def _cards(
     ]
 
 
-def _both(line: WindowRow, tell: Callable[[Measured], str]) -> tuple[str, str]:
+def _both(line: WindowRow, tell: Callable[[WindowFigures], str]) -> tuple[str, str]:
     """What a window's figures come to now, and as it was closed with, if restated."""
     return tell(line.measured), "" if line.reported is None else tell(line.reported)
 
@@ -235,7 +235,7 @@ def _metrics(told: AmountStyle, headline: WindowRow) -> list[MetricRow]:
     ]
 
 
-def _measured(told: AmountStyle, measured: Measured) -> list[tuple[str, str]]:
+def _measured(told: AmountStyle, measured: WindowFigures) -> list[tuple[str, str]]:
     kept = measured.retention
     texts = more_cells(measured, told.part, told.report, told.locale)
     named = dict(zip(MORE_HEADINGS, texts, strict=True))

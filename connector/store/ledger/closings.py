@@ -13,9 +13,10 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from connector.core.dates import add_months, parse_month
-from connector.core.model import Movement, Retention, Waterfall
+from connector.core.figures import Retention, Waterfall, WindowFigures
+from connector.core.model import Movement
 from connector.core.windows import Window, WindowKind, windows
-from connector.metrics.retention import Measured, measure
+from connector.metrics.retention import measure
 from connector.store.ledger.queries import booked, currencies, flows, stamp
 
 
@@ -51,7 +52,7 @@ class ReportedFigures(NamedTuple):
     """One window of one currency, as it was reported."""
 
     currency: str
-    measured: Measured
+    measured: WindowFigures
 
 
 def close(
@@ -168,13 +169,13 @@ def figures(
         moved = dict(zip(_MOVED, amounts, strict=False))
         kept = dict(zip(_KEPT, amounts[len(_MOVED) :], strict=True))
         window = Window(WindowKind(kind), *days)
-        measured = Measured(window, Waterfall(**moved), Retention(**kept), paying)
+        measured = WindowFigures(window, Waterfall(**moved), Retention(**kept), paying)
         yield parse_month(month), ReportedFigures(currency, measured)
 
 
 def reported(
     connection: sqlite3.Connection, currency: str, as_of: datetime | None = None
-) -> dict[Window, Measured]:
+) -> dict[Window, WindowFigures]:
     """Each window of a currency that was closed by then, as it was reported."""
     return {
         each.measured.window: each.measured
@@ -185,7 +186,7 @@ def reported(
 
 def again(
     connection: sqlite3.Connection,
-) -> Iterator[tuple[str, Measured, Measured]]:
+) -> Iterator[tuple[str, WindowFigures, WindowFigures]]:
     """Each closed window as it was reported, and as the ledger gives it as of then."""
     closed_at = {each.month: each.closed_at for each in known(connection)}
     for month, (currency, reported) in figures(connection):

@@ -8,8 +8,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
+from connector.core.figures import WindowFigures
 from connector.core.windows import Window, WindowKind
-from connector.metrics.retention import Measured
 from connector.metrics.rollups import (
     FIGURES,
     CustomerBooks,
@@ -58,7 +58,7 @@ _READ = f"""
 
 def measured(
     connection: sqlite3.Connection, currency: str, wanted: Sequence[Window]
-) -> list[Measured]:
+) -> list[WindowFigures]:
     """The figures of the windows wanted, in their order."""
     last = max(window.start for window in wanted)
     return figures_of(_read(connection, currency, last), wanted)

@@ -9,7 +9,7 @@ from fractions import Fraction
 from msgspec import Struct
 
 from connector.core.dates import months
-from connector.core.figures import Renewals, Waterfall, WindowFigures
+from connector.core.figures import NO_RENEWALS, Waterfall, WindowFigures
 
 
 class WindowMetrics(Struct, frozen=True, kw_only=True):
@@ -43,7 +43,7 @@ def metrics(measured: WindowFigures) -> WindowMetrics:
     logo_churn = _rest(base.crr)
     arpa = _ratio(flow.closing_minor, measured.paying)
     length = sum(1 for _ in months(measured.window.start, measured.window.end))
-    terms = measured.renewals or _NO_TERMS
+    terms = measured.renewals or NO_RENEWALS
     return WindowMetrics(
         nrr=base.nrr,
         grr=base.grr,
@@ -57,9 +57,6 @@ def metrics(measured: WindowFigures) -> WindowMetrics:
         arpa_minor=arpa,
         ltv_minor=arpa * length / logo_churn if arpa and logo_churn else None,
     )
-
-
-_NO_TERMS = Renewals(ended=0, renewed=0, ended_minor=0, renewed_minor=0)
 
 
 def _quick_ratio(flow: Waterfall) -> Fraction | None:

@@ -11,7 +11,13 @@ from datetime import date
 from itertools import chain, repeat
 from typing import NamedTuple, Protocol, TypeVar
 
-from connector.core.figures import Renewals, Retention, Waterfall, WindowFigures
+from connector.core.figures import (
+    NO_RENEWALS,
+    Renewals,
+    Retention,
+    Waterfall,
+    WindowFigures,
+)
 from connector.core.model import ContractTerm, Flow, MovementKind
 from connector.core.windows import Window, boundaries_of, cut, inside
 
@@ -170,7 +176,7 @@ def renewed(ended: Iterable[tuple[int, int]]) -> Renewals:
     """``ended`` is MRR before and after the last terms in a window: one a subscription."""
     found = list(ended)
     if not found:
-        return _NONE_ENDED
+        return NO_RENEWALS
     kept = [before_minor for before_minor, after_minor in found if after_minor]
     return Renewals(
         ended=len(found),
@@ -178,9 +184,6 @@ def renewed(ended: Iterable[tuple[int, int]]) -> Renewals:
         ended_minor=sum(before_minor for before_minor, _ in found),
         renewed_minor=sum(kept),
     )
-
-
-_NONE_ENDED = Renewals(ended=0, renewed=0, ended_minor=0, renewed_minor=0)
 
 
 def balances(

@@ -13,7 +13,13 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from connector.core.dates import add_months, parse_month
-from connector.core.figures import Retention, Waterfall, WindowFigures
+from connector.core.figures import (
+    FIGURES,
+    TERMS,
+    WindowFigures,
+    reading,
+    window_figures,
+)
 from connector.core.model import Movement
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.retention import measure
@@ -55,6 +61,16 @@ class ReportedFigures(NamedTuple):
     measured: WindowFigures
 
 
+# Renewals are not recorded: which terms had ended is known only as of now.
+_CLOSED = tuple(name for name in FIGURES if not name.startswith(TERMS))
+_COLUMNS = ", ".join(("month", "currency", "kind", "first_day", "end_day", *_CLOSED))
+_RECORD = f"""
+    INSERT INTO closed_figures ({_COLUMNS})
+    VALUES (?, ?, ?, ?, ?, {", ".join("?" * len(_CLOSED))})
+"""  # noqa: S608
+_amounts_of = reading(_CLOSED)
+
+
 def close(
     connection: sqlite3.Connection,
     month: date,
@@ -84,9 +100,8 @@ def close(
             json.dumps(dict(policy), ensure_ascii=False),
         ],
     )
-    marks = ", ".join("?" * (6 + len(_MOVED) + len(_KEPT)))
     connection.executemany(
-        f"INSERT INTO closed_figures VALUES ({marks})",  # noqa: S608
+        _RECORD,
         [
             _row(month, ReportedFigures(currency, measured))
             for currency in currencies(connection)
@@ -112,28 +127,15 @@ def _moment(connection: sqlite3.Connection, now: datetime) -> datetime:
 
 
 def _row(month: date, figures: ReportedFigures) -> list[object]:
-    window, moved, kept, paying, _ = figures.measured
+    window = figures.measured.window
     return [
         f"{month:%Y-%m}",
         figures.currency,
         window.kind.value,
         window.start.isoformat(),
         window.end.isoformat(),
-        *(getattr(moved, name) for name in _MOVED),
-        *(getattr(kept, name) for name in _KEPT),
-        paying,
+        *_amounts_of(figures.measured),
     ]
-
-
-# The amounts of a row, in the order of its columns.
-_MOVED = (
-    *("opening_minor", "new_minor", "reactivation_minor", "expansion_minor"),
-    *("contraction_minor", "churn_minor", "fx_minor", "closing_minor"),
-)
-_KEPT = (
-    *("customers", "kept", "opening_minor", "expansion_minor"),
-    *("contraction_minor", "churn_minor", "closing_minor"),
-)
 
 
 def known(connection: sqlite3.Connection) -> list[Closing]:
@@ -152,10 +154,10 @@ def known(connection: sqlite3.Connection) -> list[Closing]:
     ]
 
 
-_FIGURES = """
-    SELECT closed_figures.* FROM closed_figures JOIN closings USING (month)
+_FIGURES = f"""
+    SELECT {_COLUMNS} FROM closed_figures JOIN closings USING (month)
     WHERE closed_at <= :as_of ORDER BY month, currency, kind
-"""
+"""  # noqa: S608
 
 
 def figures(
@@ -164,12 +166,10 @@ def figures(
     """What was reported of every closed month, by then: the month and a window."""
     by_then = {"as_of": "9999" if as_of is None else stamp(as_of)}
     for row in connection.execute(_FIGURES, by_then):
-        month, currency, kind, first, end, *amounts, paying = row
+        month, currency, kind, first, end, *amounts = row
         days = (date.fromisoformat(first), date.fromisoformat(end))
-        moved = dict(zip(_MOVED, amounts, strict=False))
-        kept = dict(zip(_KEPT, amounts[len(_MOVED) :], strict=True))
-        window = Window(WindowKind(kind), *days)
-        measured = WindowFigures(window, Waterfall(**moved), Retention(**kept), paying)
+        told = dict(zip(_CLOSED, amounts, strict=True))
+        measured = window_figures(Window(WindowKind(kind), *days), told)
         yield parse_month(month), ReportedFigures(currency, measured)
 
 

@@ -8,25 +8,18 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
-from connector.core.figures import WindowFigures
+from connector.core.figures import SUMMED, RollupDelta, WindowFigures
 from connector.core.windows import Window, WindowKind
-from connector.metrics.rollups import (
-    FIGURES,
-    CustomerBooks,
-    Figures,
-    RollupDelta,
-    differences,
-    figures_of,
-)
+from connector.metrics.rollups import CustomerBooks, differences, figures_of
 
 # The setting that says that they have been kept from the first movement on, and how.
 WHOLE, FORMAT = "window_sums", "1"
 
 _ADD = f"""
-    INSERT INTO window_sums (currency, kind, start, "end", {", ".join(FIGURES)})
-    VALUES (?, ?, ?, ?, {", ".join("?" * len(FIGURES))})
+    INSERT INTO window_sums (currency, kind, start, "end", {", ".join(SUMMED)})
+    VALUES (?, ?, ?, ?, {", ".join("?" * len(SUMMED))})
     ON CONFLICT (currency, kind, start) DO UPDATE SET
-    {", ".join(f"{name} = {name} + excluded.{name}" for name in FIGURES)}
+    {", ".join(f"{name} = {name} + excluded.{name}" for name in SUMMED)}
 """  # noqa: S608
 
 
@@ -39,9 +32,9 @@ def replace(
     connection.executemany(
         _ADD,
         [
-            (currency, kind.value, str(start), str(end), *figures)
+            (currency, kind.value, str(start), str(end), *sums)
             for currency, changes in differences(before, after).items()
-            for (kind, start, end), figures in changes
+            for (kind, start, end), sums in changes
         ],
     )
 
@@ -51,7 +44,7 @@ def clear(connection: sqlite3.Connection) -> None:
 
 
 _READ = f"""
-    SELECT kind, start, "end", {", ".join(FIGURES)} FROM window_sums
+    SELECT kind, start, "end", {", ".join(SUMMED)} FROM window_sums
     WHERE currency = ? AND start <= ? ORDER BY start
 """  # noqa: S608
 
@@ -81,5 +74,4 @@ def _read(
     kinds = {kind.value: kind for kind in WindowKind}
     for kind, start, end, *rest in connection.execute(_READ, [currency, str(last)]):
         window = Window(kinds[kind], date.fromisoformat(start), date.fromisoformat(end))
-        figures: Figures = tuple(rest)
-        yield RollupDelta(window, figures)
+        yield RollupDelta(window, tuple(rest))

@@ -21,7 +21,9 @@ from connector.metrics.invariants import (
     sums_are_kept,
 )
 from connector.metrics.retention import measure
+from connector.metrics.rollups import figures_of
 from connector.render.reconcile import to_json, to_text
+from connector.reports.close import measured_again
 from connector.reports.ledger_state import is_whole
 from connector.reports.reconcile import (
     StripeComparison,
@@ -31,7 +33,6 @@ from connector.reports.reconcile import (
 )
 from connector.store.database import setting, snapshot
 from connector.store.ledger import (
-    closings,
     contract_terms,
     customers,
     queries,
@@ -88,9 +89,9 @@ def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
             asked = every_window(flows, today)
             ended = contract_terms.terms(connection, currency, date.min, date.max)
             counted = measure(flows, asked, terms=list(ended))
-            kept = rollups.measured(connection, currency, asked)
+            kept = figures_of(rollups.deltas(connection, currency, asked), asked)
             findings += sums_are_kept(currency, counted, kept)
-        findings += restated_findings(closings.again(connection))
+        findings += restated_findings(measured_again(connection))
         findings += refusal_findings(unvalued.known(connection))
         waiting = dirty_customers.dirty(connection)
         labels = customers.labels(connection)

@@ -15,6 +15,7 @@ from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.causes import Causes, causes
 from connector.metrics.retention import is_same, measure, opened
+from connector.metrics.rollups import figures_of
 from connector.metrics.segments import CurrencyBook, by_segment
 from connector.reports import model as reports
 from connector.reports.benchmarks import assessed, benchmarks
@@ -177,7 +178,8 @@ def _lines(
     segments: list[dict[str, WindowFigures]] = [{} for _ in wanted]
     is_kept = asked.as_of is None and is_whole(connection)
     if is_kept:
-        measured = rollups.measured(connection, currency, wanted)
+        deltas = rollups.deltas(connection, currency, wanted)
+        measured = figures_of(deltas, wanted)
     else:
         book = read_book(connection, currency, wanted, asked.as_of)
         measured = measure(book.flows, wanted, book.opening, book.terms)

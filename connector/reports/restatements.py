@@ -13,6 +13,7 @@ from typing import NamedTuple
 from connector.core.dates import add_months
 from connector.core.figures import WindowFigures
 from connector.core.model import Movement
+from connector.core.windows import ending_with
 from connector.metrics.retention import is_same, measure
 from connector.store.ledger import closings, queries
 from connector.store.ledger.closings import (
@@ -113,7 +114,8 @@ def restated(
     for month in closed:
         for currency in sorted(flows):
             if (month, currency) not in told:
-                reported += [(month, f) for f in closings.unheard(month, currency)]
+                nothing = measure([], ending_with(month))  # nobody had paid in it yet
+                reported += [(month, ReportedFigures(currency, x)) for x in nothing]
     for month, figures in reported:
         closing_of, window = closed[month], figures.measured.window
         currency = figures.currency

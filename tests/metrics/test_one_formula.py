@@ -22,7 +22,7 @@ from connector.core.money import format_ratio
 from connector.core.windows import Window, WindowKind, name_of, windows
 from connector.metrics.contributions import Ratio, contributions
 from connector.metrics.formulas import FormulaMetric, side_by_side, window_inputs
-from connector.metrics.rollups import CustomerBooks
+from connector.metrics.rollups import CustomerBooks, differences, figures_of
 from connector.render.page.page import to_html
 from connector.render.report_json import ratio_number, to_json
 from connector.render.report_tables import to_csv, to_markdown
@@ -218,14 +218,14 @@ def in_window_sums(db: sqlite3.Connection, span: Span) -> Told:
             (c, flow) for c in queries.currencies(db) for flow in queries.flows(db, c)
         ]
         rollups.clear(db)
-        rollups.replace(db, [], [CustomerBooks(tuple(posted))])
+        rollups.add(db, differences([], [CustomerBooks(tuple(posted))]))
     return {
         (currency, kept.window.kind, name_of(kept.window)): (
             kept.retention.nrr,
             kept.retention.grr,
         )
         for currency in rollups.currencies(db)
-        for kept in rollups.measured(db, currency, asked(span))
+        for kept in figures_of(rollups.deltas(db, currency, asked(span)), asked(span))
     }
 
 

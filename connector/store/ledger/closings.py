@@ -6,13 +6,13 @@ gives the same figures again, and they are stored beside it as well.
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from typing import NamedTuple
 
 from msgspec import Struct
 
-from connector.core.dates import add_months, parse_month
+from connector.core.dates import parse_month
 from connector.core.figures import (
     FIGURES,
     TERMS,
@@ -21,9 +21,8 @@ from connector.core.figures import (
     window_figures,
 )
 from connector.core.model import Movement
-from connector.core.windows import Window, WindowKind, windows
-from connector.metrics.retention import measure
-from connector.store.ledger.queries import booked, currencies, flows, stamp
+from connector.core.windows import Window, WindowKind
+from connector.store.ledger.queries import booked, stamp
 
 
 class ChangingRun(Struct, frozen=True, kw_only=True):
@@ -74,15 +73,16 @@ _amounts_of = reading(_CLOSED)
 def close(
     connection: sqlite3.Connection,
     month: date,
+    figures: Iterable[ReportedFigures],
     *,
     policy: Mapping[str, str],
     code_version: str,
     now: datetime,
 ) -> Closing:
-    """Close a month for ever, with every window that ends with it.
+    """Close a month for ever, with the figures of every window that ends with it.
 
-    Runs inside the caller's transaction, so that nothing is booked between reading the
-    figures and recording them.
+    Runs inside the transaction in which the caller read them, so that nothing is booked
+    between reading and recording them.
     """
     closing = Closing(
         month=month,
@@ -100,21 +100,8 @@ def close(
             json.dumps(dict(policy), ensure_ascii=False),
         ],
     )
-    connection.executemany(
-        _RECORD,
-        [
-            _row(month, ReportedFigures(currency, measured))
-            for currency in currencies(connection)
-            for measured in measure(flows(connection, currency), ending(month))
-        ],
-    )
+    connection.executemany(_RECORD, [_row(month, each) for each in figures])
     return closing
-
-
-def ending(month: date) -> list[Window]:
-    """The windows that end with a month: itself, and those of which it is the last."""
-    wanted = [w for kind in WindowKind for w in windows(kind, month, month)]
-    return [window for window in wanted if window.end == add_months(month, 1)]
 
 
 def _moment(connection: sqlite3.Connection, now: datetime) -> datetime:
@@ -182,23 +169,6 @@ def reported(
         for _, each in figures(connection, as_of)
         if each.currency == currency
     }
-
-
-def again(
-    connection: sqlite3.Connection,
-) -> Iterator[tuple[str, WindowFigures, WindowFigures]]:
-    """Each closed window as it was reported, and as the ledger gives it as of then."""
-    closed_at = {each.month: each.closed_at for each in known(connection)}
-    for month, (currency, reported) in figures(connection):
-        moved = flows(connection, currency, closed_at[month])
-        [now] = measure(moved, [reported.window])
-        yield currency, reported, now
-
-
-def unheard(month: date, currency: str) -> Iterator[ReportedFigures]:
-    """What was reported of a month in a currency that nobody had paid in yet."""
-    for measured in measure([], ending(month)):
-        yield ReportedFigures(currency, measured)
 
 
 _CHANGES = """

@@ -56,7 +56,7 @@ CLOCK = {"now", "today", "utcnow", "time", "time_ns", "monotonic"}
 HOMES = {
     "httpx": {"stripe_api.http", "stripe_api.client"},
     "tenacity": {"stripe_api.http"},
-    "stripe": {"stripe_api.http", "webhooks.endpoint", "pipeline.doctor"},
+    "stripe": {"stripe_api.http", "webhooks.endpoint"},
     "starlette": {"webhooks"},
     "uvicorn": {"webhooks.server"},
     "prometheus_client": {"webhooks.prometheus"},

@@ -14,11 +14,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
     "core": set(),
     "stripe_api": {"core"},
-    "config": {"", "core"},
+    "credentials": {"core"},
+    "config": {"", "core", "credentials"},
     "mrr": {"core", "stripe_api"},
     "metrics": {"core"},
     "store": {"core", "stripe_api", "mrr", "metrics"},
-    "pipeline": {"core", "config", "stripe_api", "mrr", "metrics", "store"},
+    "pipeline": {
+        *("core", "credentials", "config"),
+        *("stripe_api", "mrr", "metrics", "store"),
+    },
     "reports": {
         "",
         "core",
@@ -33,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "webhooks": {"core", "config", "stripe_api", "store", "pipeline", "reports"},
     "cli": {
         *("", "core", "config", "stripe_api", "mrr", "metrics", "store", "pipeline"),
-        *("reports", "render", "webhooks"),
+        *("credentials", "reports", "render", "webhooks"),
     },
     "__main__": {"cli"},
 }

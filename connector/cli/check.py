@@ -11,8 +11,8 @@ import click
 from connector.cli.app import Shell
 from connector.cli.options import format_option
 from connector.cli.output import json_text, progress_shown, write
-from connector.config import stripe_key
 from connector.core.dates import local_day
+from connector.credentials import stripe_key
 from connector.metrics.invariants import (
     every_window,
     refusal_findings,

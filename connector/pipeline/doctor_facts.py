@@ -26,13 +26,14 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from connector.cli.app import Shell
-from connector.config import SECRET, Config, stripe_key
+from connector.config import Config
 from connector.core.errors import (
     ConnectorError,
     LedgerUnusable,
     StripeRefused,
     StripeUnavailable,
 )
+from connector.credentials import masked, stripe_key
 from connector.store.database import damage, open_as_it_is, pending_migrations, setting
 from connector.store.lock import sync_at_work
 from connector.store.mirror import dirty_customers, sync_state
@@ -236,7 +237,7 @@ def _key(environ: Mapping[str, str]) -> tuple[KeyFacts | Trouble, str]:
         key = stripe_key(environ)
     except ConnectorError as error:  # may repeat what somebody took for a path
         trouble = _trouble(error)
-        return Trouble(SECRET.sub(r"\1_…", trouble.problem), trouble.fix), ""
+        return Trouble(masked(trouble.problem), trouble.fix), ""
     parts = re.match(r"(sk|rk|pk|whsec)_(?:(live|test)_)?", key)
     kind, mode = parts.groups("") if parts else ("", "")
     file_mode = None

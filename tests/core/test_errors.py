@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 import connector
-from connector import config
+from connector import config, credentials
 from connector.cli.app import stripe_nrr
 from connector.core import errors
 from connector.core.dates import instant
@@ -165,7 +165,7 @@ def loaded(content: str | None) -> None:
 
 
 def keyed(**environ: str) -> None:
-    config.stripe_key(environ)
+    credentials.stripe_key(environ)
 
 
 def keyed_from(content: str) -> None:
@@ -274,8 +274,8 @@ EXHIBITS: Mapping[str, Provoked] = {
     "no key": keyed,
     "a key file that is not there": lambda: keyed(STRIPE_API_KEY_FILE="key"),
     "a key with a blank inside": lambda: keyed_from("rk_live_ 51AbCd"),
-    "no webhook secret": lambda: config.webhook_secrets({}),
-    "a key instead of a webhook secret": lambda: config.webhook_secrets(
+    "no webhook secret": lambda: credentials.webhook_secrets({}),
+    "a key instead of a webhook secret": lambda: credentials.webhook_secrets(
         {"STRIPE_WEBHOOK_SECRET": KEY}
     ),
     # Stripe

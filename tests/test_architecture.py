@@ -6,7 +6,17 @@ from collections import defaultdict
 
 import pytest
 
-from tests.support.source import calls, imports, libraries, modules, ours, texts
+from connector.stripe_api import events, objects
+from tests.support.source import (
+    calls,
+    imports,
+    inherits,
+    keys,
+    libraries,
+    modules,
+    ours,
+    texts,
+)
 
 # Each package may import those named, and itself. The order is that of the floors: none
 # imports one below it in this table.
@@ -219,3 +229,28 @@ def test_a_folder_is_a_stage_of_five_to_fifteen_modules() -> None:
         if imports(module) and "." in module:
             sizes[module.rpartition(".")[0]] += 1
     assert {folder: n for folder, n in sizes.items() if n > 26} == {}
+
+
+# Of Stripe's words, those that are keys of ours too: of the rules, of benchmarks.toml.
+OWN_KEYS = {"timezone", "source"}
+
+
+def test_only_two_modules_say_what_stripe_calls_its_fields() -> None:
+    """All others know attributes, which mypy checks; SQL has to name some as texts."""
+    shapes = {m for m in modules() if inherits(m, "Base")}
+    assert shapes == {"stripe_api.objects", "stripe_api.events"}
+    found = (each for room in (objects, events) for each in vars(room).values())
+    fields = {
+        name
+        for each in found
+        if isinstance(each, type) and issubclass(each, objects.Base)
+        for name in each.__struct_fields__
+    }
+    wrong = [
+        (module, key)
+        for module in modules()
+        if package(module) != "stripe_api"
+        for key in keys(module)
+        if key in fields - OWN_KEYS
+    ]
+    assert wrong == []

@@ -11,8 +11,7 @@ from typing import Any
 import click
 
 from connector.cli.app import Shell
-from connector.cli.output import progress_shown, rendered
-from connector.cli.report import show_report
+from connector.cli.output import progress_shown, rendered, show_report
 from connector.config import Config, parse, rules_of
 from connector.core.dates import add_months, local_day
 from connector.core.errors import LedgerUnusable
@@ -20,7 +19,7 @@ from connector.core.model import MovementKind
 from connector.pipeline.ingest import Ingest, customer_fields_of
 from connector.pipeline.job import bring_up_to_date
 from connector.pipeline.thread_pool import ThreadPool
-from connector.reports.report import ReportRequest, make_report
+from connector.reports import Ledger, ReportRequest, make_report
 from connector.store.database import open_database, put_setting, setting, transaction
 from connector.store.ledger import customers, queries
 from connector.store.ledger.queries import Wanted
@@ -111,8 +110,8 @@ def _run_demo(folder: Path) -> None:
             f"in {seconds:.1f} s."
         )
         asked = ReportRequest(last=_last_whole_month(frozen_at, config))
-        figures = make_report(connection, config, frozen_at, asked)
-        show_report(figures, config.locale, None)
+        figures = make_report(Ledger(connection, config, frozen_at), asked)
+        show_report(figures, "text", config.locale, None)
         _show_one(connection, config)
 
 

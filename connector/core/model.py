@@ -33,7 +33,7 @@ from msgspec import Struct
 
 
 class MovementKind(StrEnum):
-    """How a customer's MRR changed over a day (README: The definitions)."""
+    """How a customer's MRR changed over a day (docs/definitions.md)."""
 
     NEW = "new"
     REACTIVATION = "reactivation"

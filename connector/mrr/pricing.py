@@ -16,7 +16,7 @@ from connector.core.money import format_minor, format_ratio, round_minor
 from connector.stripe_api.objects import CurrencyOption, Price, PriceTier
 
 # Months of revenue in one interval's amount: a year's is spread over 12 months, a week's
-# comes 52 times a year, a day's 365 times. Source: README, The definitions.
+# comes 52 times a year, a day's 365 times. Source: docs/definitions.md, MRR.
 MONTHS_FACTOR = {
     "month": Fraction(1),
     "year": Fraction(1, 12),

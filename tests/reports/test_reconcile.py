@@ -24,9 +24,10 @@ from connector.mrr.reconciliation import (
     differing,
     totals,
 )
+from connector.reports.ledger import Ledger
 from connector.reports.reconcile import (
     StripeComparison,
-    compare,
+    compare_with_stripe,
     live_subscriptions,
     unexplained,
 )
@@ -106,7 +107,8 @@ def beside(
     shown = [read("subscriptions", thing) for thing in live["subscriptions"]]
     counted = [each for each in shown if each.status in COUNTED]  # type: ignore[attr-defined]
     config = config or folders.settings(live)
-    return compare(connection, counted, config, instant(at(live)))  # type: ignore[arg-type]
+    ledger = Ledger(connection, config, instant(at(live)))
+    return compare_with_stripe(ledger, counted)  # type: ignore[arg-type]
 
 
 # --- a table: what Stripe shows, and both sides ---

@@ -1,9 +1,10 @@
 """Facts → when each subscription item changed, and into what.
 
-A change takes effect at the earliest instant that any evidence shows it for (README: How
-it dates a change): the start of a proration debit's period or of the first regular line,
-the moment of an event, the creation of an item; and only where nothing of these shows it,
-the moment a later look at the subscription did (``observed``).
+A change takes effect at the earliest instant that any evidence shows it for
+(docs/definitions.md, How it dates a change): the start of a proration debit's period or
+of the first regular line, the moment of an event, the creation of an item; and only
+where nothing of these shows it, the moment a later look at the subscription did
+(``observed``).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

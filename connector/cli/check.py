@@ -2,15 +2,16 @@
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from connector.cli.app import Shell
 from connector.cli.options import format_option
-from connector.cli.output import emit, progress_shown
+from connector.cli.output import Progress, emit, progress_shown
 from connector.credentials import stripe_key
 from connector.metrics.invariants import Finding
+from connector.pipeline.bundled_account import bundled_folder, load_account
 from connector.render.reconcile import to_json, to_text
 from connector.reports import (
     Ledger,
@@ -21,9 +22,8 @@ from connector.reports import (
 from connector.reports.check import CheckedLedger
 from connector.reports.reconcile import StripeComparison, unexplained
 from connector.store.database import setting, snapshot
+from connector.stripe_api.objects import Subscription
 
-if TYPE_CHECKING:
-    from connector.stripe_api.client import StripeApi
 NAMED = 20  # of those that wait, in text
 
 
@@ -110,29 +110,19 @@ def _waiting_text(waiting: list[str]) -> str:
 def _beside_stripe(shell: Shell) -> StripeComparison:
     """Fetch the live subscriptions, and compare them with the ledger as it is then."""
     shell.log_to_stderr()
-    with (
-        shell.writing() as ledger,
-        _stripe(ledger) as api,
-        progress_shown() as progress,
-    ):
-        live = live_subscriptions(api, progress)
+    with shell.writing() as ledger, progress_shown() as progress:
+        live, requests = _live(ledger, progress)
         with snapshot(ledger.connection):
             rows = compare_with_stripe(ledger, live, progress)
-        return StripeComparison(rows, len(live), api.reads.requests)
+        return StripeComparison(rows, len(live), requests)
 
 
-def _stripe(ledger: Ledger) -> "StripeApi":
-    """The account that the ledger was fetched from."""
+def _live(ledger: Ledger, progress: Progress) -> tuple[list[Subscription], int]:
+    """Those of the account that the ledger is of, and how many requests it took."""
+    if setting(ledger.connection, "account") == "demo":
+        account = load_account(bundled_folder())
+        return live_subscriptions(account, progress), account.requests
     from connector.stripe_api.client import StripeApi
 
-    if setting(ledger.connection, "account") != "demo":
-        return StripeApi(stripe_key(os.environ), ledger.config.api_base)
-    from connector.stripe_api.simulator import (
-        AccountTransport,
-        BundledAccount,
-        bundled_folder,
-    )
-
-    now_us = int(ledger.moment.timestamp() * 1_000_000)
-    bundled = AccountTransport(BundledAccount.load(bundled_folder()))
-    return StripeApi("rk_test_demo", transport=bundled, now_us=lambda: now_us)
+    with StripeApi(stripe_key(os.environ), ledger.config.api_base) as api:
+        return live_subscriptions(api, progress), api.reads.requests

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from connector.config import rules_of
 from connector.core.dates import local_day
@@ -15,14 +15,11 @@ from connector.mrr.reconciliation import (
     differing,
     reconcile,
 )
-from connector.pipeline.ingest import Progress
+from connector.pipeline.ingest import ObjectSource, Progress
 from connector.reports.ledger import Ledger
 from connector.store.ledger import queries, unvalued
 from connector.store.mirror import dirty_customers, objects
 from connector.stripe_api.objects import Subscription, ref
-
-if TYPE_CHECKING:
-    from connector.stripe_api.client import StripeApi
 
 
 class StripeComparison(NamedTuple):
@@ -34,7 +31,7 @@ class StripeComparison(NamedTuple):
 
 
 def live_subscriptions(
-    api: "StripeApi", progress: Progress = lambda _what, _done, _all: None
+    source: ObjectSource, progress: Progress = lambda _what, _done, _all: None
 ) -> list[Subscription]:
     """The subscriptions that count, as Stripe shows them now.
 
@@ -45,7 +42,7 @@ def live_subscriptions(
     found: dict[str, Subscription] = {}
     active, past_due = COUNTED
     for status in (past_due, active, past_due):
-        for page in api.pages("subscriptions", extra=[("status", status)]):
+        for page in source.pages("subscriptions", extra=[("status", status)]):
             found |= {each.id: each for each in page.data}
             progress("live subscriptions", len(found), None)
     return list(found.values())

@@ -1,8 +1,7 @@
 """Stripe's lists and objects: pages of 100, typed, with their nested lists complete.
 
-Comes in: a key, a base URL, and the transport that carries requests (a real one, or the
-bundled account's). Goes out: objects, and when they were asked for. Nothing here knows a
-database.
+Comes in: a key, a base URL, and the transport that carries requests. Goes out: objects,
+and when they were asked for. Nothing here knows a database.
 """
 
 import logging
@@ -30,6 +29,7 @@ from connector.stripe_api.objects import (
 )
 from connector.stripe_api.paging import (
     EVERYTHING,
+    PAGE,
     TOP,
     CreatedRange,
     ListPage,
@@ -43,7 +43,6 @@ from connector.stripe_api.rate_limit import Limiter
 T = TypeVar("T", bound=Base)
 log = logging.getLogger(__name__)
 
-PAGE = 100  # the most Stripe gives, and what its read allowance counts on
 # A list that does not move on is asked again so often, so far apart.
 STUCK_TRIES = 3
 STUCK_WAIT_S = 1.0

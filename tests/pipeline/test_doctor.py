@@ -42,11 +42,11 @@ from connector.store.database import (
 from connector.store.lock import exclusive_sync
 from connector.store.mirror import dirty_customers, sync_state
 from connector.store.schema import MIGRATIONS
-from connector.stripe_api.simulator import AccountFacts, BundledAccount
 from tests.billing.account import Account
 from tests.billing.calendar_ import instant
 from tests.support.commands import Desk, Ran
 from tests.support.loopback import Fault, Reply, Served, failing, on, serving
+from tests.support.simulator import AccountFacts, SimulatedAccount
 
 SECOND_US, HOUR_US = 1_000_000, 3_600 * 1_000_000
 
@@ -469,23 +469,23 @@ CONFIG = 'timezone = "Europe/Berlin"\n'
 
 
 @pytest.fixture(scope="module")
-def business() -> BundledAccount:
+def business() -> SimulatedAccount:
     account = Account(instant("2026-01-10T09:00:00Z"), seed=7)
     team = account.add_price(account.add_product("Team"), 1500)
     account.subscribe(account.add_customer("Stays"), [(team, 4)])
     account.advance(instant("2026-03-01T12:00:00Z"))
-    return BundledAccount(account.snapshot(), AccountFacts(timezone="Europe/Berlin"))
+    return SimulatedAccount(account.snapshot(), AccountFacts(timezone="Europe/Berlin"))
 
 
 @pytest.fixture
-def stripe(business: BundledAccount) -> Iterator[Served]:
+def stripe(business: SimulatedAccount) -> Iterator[Served]:
     with serving(business, key=LIVE_KEY) as served:
         yield served
 
 
 @pytest.fixture(scope="module")
 def synced_folder(
-    business: BundledAccount, tmp_path_factory: pytest.TempPathFactory
+    business: SimulatedAccount, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     folder = tmp_path_factory.mktemp("synced")
     with serving(business, key=LIVE_KEY) as served:
@@ -690,7 +690,7 @@ def test_a_no_for_another_reason_is_told_and_the_others_are_asked(
 def test_the_zone_against_the_account_s(
     desk: Desk, stripe: Served, config: str, zone: str | None, mark: str
 ) -> None:
-    stripe.account = BundledAccount({}, AccountFacts(timezone=zone))
+    stripe.account = SimulatedAccount({}, AccountFacts(timezone=zone))
     ran = examined(desk.configure(f'timezone = "{config}"\n'))
     assert verdicts(ran)["time zone"] == mark
     assert config in said(ran, "time zone")

@@ -34,7 +34,6 @@ from connector.reports.reconcile import (
 from connector.store.database import open_database, snapshot
 from connector.store.lock import exclusive_sync
 from connector.stripe_api.client import StripeApi
-from connector.stripe_api.simulator import BundledAccount
 from tests.billing.account import Account
 from tests.billing.calendar_ import instant as instant_of
 from tests.support import folders
@@ -61,6 +60,7 @@ from tests.support.shapes import (
     tier,
     tiered,
 )
+from tests.support.simulator import SimulatedAccount
 from tests.support.synced import SEEN, Wire, shop
 from tests.support.told import Told
 
@@ -625,11 +625,11 @@ def test_who_turns_from_one_status_to_the_other_meanwhile_is_met(turned: str) ->
 
     def change(wire: Wire, _: httpx.Request) -> None:
         status = before if not wire.asked else turned
-        wire.account = BundledAccount(
+        wire.account = SimulatedAccount(
             {"subscriptions": [changing | {"status": status}]}
         )
 
-    wire = Wire(BundledAccount({}), SEEN, before=change)
+    wire = Wire(SimulatedAccount({}), SEEN, before=change)
     with StripeApi("rk_test", transport=httpx.MockTransport(wire.handle)) as api:
         (found,) = live_subscriptions(api)
     assert (found.id, found.status) == ("sub_changes", turned)
@@ -652,16 +652,16 @@ def business() -> Account:
     return acc
 
 
-def grown() -> BundledAccount:
+def grown() -> SimulatedAccount:
     acc = business()
     acc.change_quantity(acc.subscriptions[2].items[0], 10)
-    return BundledAccount(acc.snapshot())
+    return SimulatedAccount(acc.snapshot())
 
 
 @pytest.fixture(scope="module")
 def synced_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("synced")
-    with serving(BundledAccount(business().snapshot())) as stripe:
+    with serving(SimulatedAccount(business().snapshot())) as stripe:
         ran = Desk(folder, stripe.url).configure(CONFIG).run("sync")
     assert ran.code == 0, ran.err
     return folder
@@ -669,7 +669,7 @@ def synced_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def stripe() -> Iterator[Served]:
-    with serving(BundledAccount(business().snapshot())) as served:
+    with serving(SimulatedAccount(business().snapshot())) as served:
         yield served
 
 

@@ -109,11 +109,6 @@ class Shell:
 
         return open_database(self.config.database)
 
-    def moment(self, connection: sqlite3.Connection) -> datetime:
-        from connector.reports.ledger import Ledger
-
-        return Ledger(connection, self.config, self.now()).moment
-
     @contextmanager
     def writing(self) -> "Iterator[Ledger]":
         """The existing ledger, for commands that write to it as well."""

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from connector.config import Config, rules_of
 from connector.core.dates import instant, local_day
 from connector.core.errors import NothingFound
-from connector.store.database import open_database, setting, snapshot
+from connector.store.database import moment, open_database, setting, snapshot
 from connector.store.ledger import queries, rollups
 from connector.store.mirror import sync_state
 
@@ -42,9 +42,7 @@ class Ledger:
 
     @property
     def moment(self) -> datetime:
-        """Now; in the demo's ledger, the moment its account was recorded at."""
-        frozen = setting(self.connection, "demo_now")
-        return self.now if frozen is None else datetime.fromisoformat(frozen)
+        return moment(self.connection, self.now)
 
     @property
     def is_whole(self) -> bool:

@@ -68,6 +68,12 @@ def opened(content: bytes | None) -> None:
     open_database(path).close()
 
 
+def opened_with_an_old_sqlite() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("connector.store.database.SQLITE_VERSION", (3, 37, 2))
+        opened(None)
+
+
 def database(script: str) -> bytes:
     """The file of a ledger to which this was done from outside."""
     with empty_ledger() as connection:
@@ -297,6 +303,7 @@ EXHIBITS: Mapping[str, Provoked] = {
     "a ledger of another account": lambda: synced_and_then(
         Wire(SimulatedAccount({}), SEEN)
     ),
+    "a SQLite that is too old": opened_with_an_old_sqlite,
     "no ledger": lambda: opened(None),
     "not a database": lambda: opened(b"Dear diary, " * 100),
     "somebody else's database": lambda: opened(foreign()),

@@ -16,9 +16,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from connector import __version__
-from connector.core.errors import ConfigError
+from connector.core.errors import SECRET, ConfigError, masked
 from connector.core.policy import POLICY_RULES, Policy, Rules
-from connector.credentials import SECRET, masked
 
 
 class ListenAddress(NamedTuple):

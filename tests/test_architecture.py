@@ -24,13 +24,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
     "core": set(),
     "stripe_api": {"core"},
-    "credentials": {"core"},
-    "config": {"", "core", "credentials"},
+    "config": {"", "core"},
     "mrr": {"core", "stripe_api"},
     "metrics": {"core"},
     "store": {"core", "stripe_api", "mrr", "metrics"},
     "pipeline": {
-        *("core", "credentials", "config"),
+        *("core", "config"),
         *("stripe_api", "mrr", "metrics", "store"),
     },
     "reports": {
@@ -47,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "webhooks": {"core", "config", "stripe_api", "store", "pipeline", "reports"},
     "cli": {
         *("", "core", "config", "stripe_api", "mrr", "metrics", "store", "pipeline"),
-        *("credentials", "reports", "render", "webhooks"),
+        *("reports", "render", "webhooks"),
     },
     "__main__": {"cli"},
 }

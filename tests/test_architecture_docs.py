@@ -12,7 +12,7 @@ from tests.test_architecture import MAY_IMPORT
 
 PAGE = "docs/architecture.md"
 TABLE = rows(section(PAGE, "## The packages of `connector/`"))
-IN_NO_FOLDER = {"config", "credentials"}
+IN_NO_FOLDER = {"config"}
 WAYS = ("## One invoice's way", "## One event's way", "## One window's way")
 
 

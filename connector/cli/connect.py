@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from connector.config import Config
-from connector.credentials import stripe_key
+from connector.stripe_api.credentials import stripe_key
 
 if TYPE_CHECKING:
     from connector.stripe_api.client import StripeApi

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeVar
 
 from connector.config import Config
 from connector.core.errors import ConnectorError, StripeRefused, StripeUnavailable
-from connector.credentials import stripe_key
 from connector.store import database
 from connector.store.lock import sync_at_work
+from connector.stripe_api.credentials import stripe_key
 from connector.stripe_api.lists import LISTINGS
 
 if TYPE_CHECKING:

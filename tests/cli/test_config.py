@@ -16,7 +16,7 @@ from connector.config import (
 )
 from connector.core.errors import ConfigError
 from connector.core.policy import Policy
-from connector.credentials import stripe_key, webhook_secrets
+from connector.stripe_api.credentials import stripe_key, webhook_secrets
 
 KEY = "rk_live_51AbCdEfGhIjKlMnOpQrStUv"
 

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 import connector
-from connector import config, credentials
+from connector import config
 from connector.cli.app import stripe_nrr
 from connector.core import errors
 from connector.core.dates import instant
@@ -32,6 +32,7 @@ from connector.pipeline.recompute import recompute
 from connector.store.database import open_database, put_setting
 from connector.store.ledger import queries
 from connector.store.lock import exclusive_sync
+from connector.stripe_api import credentials
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.rate_limit import Limiter
 from connector.webhooks import server

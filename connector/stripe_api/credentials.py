@@ -4,15 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from connector.core.errors import ConfigError
-
-SECRET = re.compile(r"\b(sk|rk|whsec)_\w+")
-
-
-def masked(text: str) -> str:
-    """As a message may show it: what looks like a key is not repeated."""
-    return SECRET.sub(r"\1_…", text)
-
+from connector.core.errors import ConfigError, masked
 
 MAKE_A_KEY = (
     "make a restricted key in Stripe's Dashboard, under Developers, API keys, and "

@@ -158,7 +158,7 @@ def _explained(
         for shown, part in parts:
             shown |= {"before": part.before, "after": part.after}
             for proof, evidence in zip(shown["evidence"], part.evidence, strict=True):
-                proof["said"] = evidence.said
+                proof["said"] = evidence.summary
         explained.append(plain)
     return {
         "customer": account.id,

@@ -13,7 +13,7 @@ from connector.core.errors import Unvalued
 from connector.core.model import ItemDiscount, ItemPricing, Tariff
 from connector.core.policy import Policy
 from connector.mrr.evidence.discount_scopes import as_billed, coupon_of
-from connector.mrr.evidence.discounts import AppliedDiscount, offs
+from connector.mrr.evidence.discounts import AppliedDiscount, item_discounts
 from connector.mrr.evidence.inclusive_tax import inclusive_taxes, tax_at
 from connector.mrr.evidence.intervals import Interval
 from connector.mrr.evidence.item_states import is_metered, item_state_of
@@ -37,16 +37,16 @@ DAY_S = 86_400
 class ValuationInputs(NamedTuple):
     """What a subscription stands on: its customer's history, and the instant.
 
-    ``charged`` are the charges by subscription, ``discounts`` the customers' own.
+    ``line_items`` are the line_items by subscription, ``discounts`` the customers' own.
     """
 
     history: History
-    charged: Mapping[str, Sequence[LineItem]]
+    line_items: Mapping[str, Sequence[LineItem]]
     discounts: Mapping[str, Discount]
     at_s: int
 
-    def charges(self, subscription: str) -> list[LineItem]:
-        return [c for c in self.charged.get(subscription, ()) if c.item]
+    def known(self, subscription: str) -> list[LineItem]:
+        return [c for c in self.line_items.get(subscription, ()) if c.item]
 
 
 class CurrentMrr(NamedTuple):
@@ -58,53 +58,53 @@ class CurrentMrr(NamedTuple):
 
 
 def current_mrr(
-    now: Subscription, ground: ValuationInputs, policy: Policy
+    now: Subscription, inputs: ValuationInputs, policy: Policy
 ) -> CurrentMrr:
     """Value a subscription's items as they are, each rounded once."""
-    prices = _prices(now, ground)
+    prices = _prices(now, inputs)
     first = next((i.price for i in now.items.data if i.price is not None), None)
     currency = now.currency or (first.currency if first is not None else "")
-    if not _counts(now, ground, policy):
+    if not _counts(now, inputs, policy):
         return CurrentMrr(currency, 0)
-    charged = ground.charges(now.id)
+    line_items = inputs.known(now.id)
     refused: list[Unvalued] = []
     rates: dict[str, tuple[Tariff, Decimal]] = {}
     for item in now.items.data:
-        quantity = _quantity(item, charged, prices, ground.at_s, policy)
+        quantity = _quantity(item, line_items, prices, inputs.at_s, policy)
         if quantity is None or item.price is None:
             continue
         price = prices[item.price.id]
-        billed_minor = _billed_minor(item, price, currency, charged)
+        billed_minor = _billed_minor(item, price, currency, line_items)
         try:
             rate = tariff(price, currency, unit_amount_minor=billed_minor)
         except Unvalued as error:
             refused.append(error)
         else:
             rates[item.id] = (rate, quantity)
-    reductions, unknown = _reductions(now, ground, policy, currency, rates)
-    taxes = inclusive_taxes([SubscriptionVersion(ground.at_s, now)], charged)
+    reductions, unknown = _reductions(now, inputs, policy, currency, rates)
+    taxes = inclusive_taxes([SubscriptionVersion(inputs.at_s, now)], line_items)
     mrr_minor = 0
     for item_id, (rate, quantity) in rates.items():
         behavior = prices[rate.price].tax_behavior
         terms = ItemPricing(
             tariff=rate,
             quantity=quantity,
-            offs=reductions.get(item_id, ()),
-            inclusive_tax=tax_at(taxes, item_id, behavior, ground.at_s),
+            discounts=reductions.get(item_id, ()),
+            inclusive_tax=tax_at(taxes, item_id, behavior, inputs.at_s),
         )
         mrr_minor += monthly_minor(terms)
     return CurrentMrr(currency, mrr_minor, (*refused, *unknown))
 
 
-def _prices(now: Subscription, ground: ValuationInputs) -> dict[str, Price]:
+def _prices(now: Subscription, inputs: ValuationInputs) -> dict[str, Price]:
     """A listed price wins: it carries tiers and currency options, which items never do."""
     own = {i.price.id: i.price for i in now.items.data if i.price is not None}
-    listed = ground.history.catalogue.prices
+    listed = inputs.history.catalogue.prices
     return {key: listed.get(key, price) for key, price in own.items()}
 
 
 def _billed_minor(
-    item: SubscriptionItem, price: Price, currency: str, charged: Iterable[LineItem]
+    item: SubscriptionItem, price: Price, currency: str, line_items: Iterable[LineItem]
 ) -> Decimal | None:
     """The unit amount last billed, where the price's own may be another by now.
 
@@ -116,13 +116,13 @@ def _billed_minor(
         return None
     billed = [
         c.unit_amount_minor
-        for c in charged
+        for c in line_items
         if (c.item, c.price) == (item.id, price.id) and c.is_regular and c.amount_minor
     ]
     return billed[-1] if billed else None
 
 
-def _counts(now: Subscription, ground: ValuationInputs, policy: Policy) -> bool:
+def _counts(now: Subscription, inputs: ValuationInputs, policy: Policy) -> bool:
     if now.status not in COUNTED:
         return False
     if policy.churn_when_requested and now.canceled_at is not None:
@@ -132,7 +132,7 @@ def _counts(now: Subscription, ground: ValuationInputs, policy: Policy) -> bool:
     if policy.past_due_days is None or now.status != "past_due":
         return True
     grace_s = policy.past_due_days * DAY_S
-    return not _is_overdue(_bills(ground.history, now.id), ground.at_s - grace_s)
+    return not _is_overdue(_bills(inputs.history, now.id), inputs.at_s - grace_s)
 
 
 def _bills(history: History, subscription: str) -> Iterator[Invoice]:
@@ -159,66 +159,66 @@ def _is_overdue(bills: Iterable[Invoice], since_s: int) -> bool:
 
 def _quantity(
     item: SubscriptionItem,
-    charged: Iterable[LineItem],
+    line_items: Iterable[LineItem],
     prices: Mapping[str, Price],
     at_s: int,
     policy: Policy,
 ) -> Decimal | None:
     """How many units count; None for an item that does not (a trial, metered)."""
-    trial, holding = item.current_trial, item_state_of(item)
+    trial, state = item.current_trial, item_state_of(item)
     if trial is not None and trial.start_date <= at_s < trial.end_date:
         return None
-    if holding is None or not is_metered(prices[holding.price]):
-        return None if holding is None else holding.quantity
+    if state is None or not is_metered(prices[state.price]):
+        return None if state is None else state.quantity
     if not policy.metered_invoiced:
         return None
     used = [
         c
-        for c in charged
+        for c in line_items
         if c.item == item.id
         and c.is_regular
         and c.end_s <= at_s
-        and is_whole_period(prices[holding.price], c.start_s, c.end_s)
+        and is_whole_period(prices[state.price], c.start_s, c.end_s)
     ]
     return max(used, key=lambda line: line.end_s).quantity if used else None
 
 
 def _reductions(
     now: Subscription,
-    ground: ValuationInputs,
+    inputs: ValuationInputs,
     policy: Policy,
     currency: str,
     rates: Mapping[str, tuple[Tariff, Decimal]],
 ) -> tuple[Mapping[str, tuple[ItemDiscount, ...]], list[Unvalued]]:
     """Each item's discounts in force, in order; and those that have no value."""
-    prices = _prices(now, ground)
-    found, unknown = _in_force(now, ground, policy)
+    prices = _prices(now, inputs)
+    found, unknown = _in_force(now, inputs, policy)
     gross = {item: interval_minor(*rate) for item, rate in rates.items()}
     products = {item: ref(prices[r.price].product) for item, (r, _) in rates.items()}
     try:
-        return offs(found, ground.at_s, gross, currency, products), unknown
+        return item_discounts(found, inputs.at_s, gross, currency, products), unknown
     except Unvalued as error:
         return {}, [*unknown, error]
 
 
 def _in_force(
-    now: Subscription, ground: ValuationInputs, policy: Policy
+    now: Subscription, inputs: ValuationInputs, policy: Policy
 ) -> tuple[list[AppliedDiscount], list[Unvalued]]:
     """The discounts in the order in which they apply, and those without value."""
-    charged = ground.charges(now.id)
-    used = _used_until(charged)
+    line_items = inputs.known(now.id)
+    used = _used_until(line_items)
     found: list[AppliedDiscount] = []
     unknown: list[Unvalued] = []
-    for each, item in _discounts(now, ground, used):
+    for each, item in _discounts(now, inputs, used):
         if not isinstance(each, Discount):
             unknown.append(Unvalued(now.id, "discounts", each))
             continue
         coupon: Coupon | None
         try:
-            coupon = coupon_of(each, ground.history.catalogue.coupons)
+            coupon = coupon_of(each, inputs.history.catalogue.coupons)
         except Unvalued as error:
             unknown.append(error)
-            coupon = as_billed(each, charged)
+            coupon = as_billed(each, line_items)
         if coupon is None or not _subtracts(coupon, policy):
             continue
         end_s = used.get(each.id) if coupon.duration == "once" else each.end
@@ -233,17 +233,17 @@ def _subtracts(coupon: Coupon, policy: Policy) -> bool:
     return coupon.duration != "repeating" or policy.repeating_subtracted
 
 
-def _used_until(charged: Iterable[LineItem]) -> dict[str, int]:
+def _used_until(line_items: Iterable[LineItem]) -> dict[str, int]:
     """Until when the lines that a discount reduced are paid for: a once coupon's end."""
     until: dict[str, int] = {}
-    for charge in charged:
-        for key in charge.discounts if charge.is_regular else ():
-            until[key] = max(charge.end_s, until.get(key, 0))
+    for line in line_items:
+        for key in line.discounts if line.is_regular else ():
+            until[key] = max(line.end_s, until.get(key, 0))
     return until
 
 
 def _discounts(
-    now: Subscription, ground: ValuationInputs, used: Mapping[str, int]
+    now: Subscription, inputs: ValuationInputs, used: Mapping[str, int]
 ) -> Iterator[tuple[str | Discount, str | None]]:
     """Each with its item, "" for the whole subscription, None for the customer's.
 
@@ -255,34 +255,34 @@ def _discounts(
     ]
     shown += [(each, "") for each in now.all_discounts]
     known = {ref(each) for each, _ in shown}
-    for each in _once_billed(_bills(ground.history, now.id), ground):
-        if each.id not in known and used.get(each.id, 0) > ground.at_s:
+    for each in _once_billed(_bills(inputs.history, now.id), inputs):
+        if each.id not in known and used.get(each.id, 0) > inputs.at_s:
             known.add(each.id)
             whole = "" if each.subscription else None
             shown.append((each, each.subscription_item or whole))
-    own = ground.discounts.get(ref(now.customer))
+    own = inputs.discounts.get(ref(now.customer))
     if own is not None and own.id not in known and not own.subscription:
         shown.append((own, None))
     yield from sorted(shown, key=lambda each: not each[1])
 
 
 def _once_billed(
-    bills: Iterable[Invoice], ground: ValuationInputs
+    bills: Iterable[Invoice], inputs: ValuationInputs
 ) -> Iterator[Discount]:
     """The once coupons on bills, without what is given for a single bill."""
     for bill in bills:
         named = [*(bill.discounts or ())]
         named += [each for line in bill.lines.data for each in line.discounts or ()]
         for each in named:
-            if isinstance(each, Discount) and _is_once(each, ground):
+            if isinstance(each, Discount) and _is_once(each, inputs):
                 recurs = each.subscription or each.subscription_item
                 if recurs or not (each.invoice or each.invoice_item):
                     yield each
 
 
-def _is_once(discount: Discount, ground: ValuationInputs) -> bool:
+def _is_once(discount: Discount, inputs: ValuationInputs) -> bool:
     try:
-        coupon = coupon_of(discount, ground.history.catalogue.coupons)
+        coupon = coupon_of(discount, inputs.history.catalogue.coupons)
     except Unvalued:
         return False
     return coupon.duration == "once"

@@ -1,8 +1,9 @@
 """Price × quantity × interval − discount → one item's amount a month.
 
-Comes in: a Stripe price. Goes out: a ``Tariff``, the MRR of ``Terms`` in whole minor
-units, and the arithmetic a person can follow. Exact until the end, then rounded once per
-item, half to even: a yearly 100.00 is 8.33 a month, and twelve of those are not a year.
+Comes in: a Stripe price. Goes out: a ``Tariff``, the MRR of an ``ItemPricing`` in whole
+minor units, and the arithmetic a person can follow. Exact until the end, then rounded
+once per item, half to even: a yearly 100.00 is 8.33 a month, and twelve of those are not
+a year.
 """
 
 from collections.abc import Iterable
@@ -174,13 +175,13 @@ def _graduated(tiers: tuple[Tier, ...], units: Fraction) -> Fraction:
     return total
 
 
-def discounted(amount_minor: Fraction, offs: Iterable[ItemDiscount]) -> Fraction:
+def discounted(amount_minor: Fraction, discounts: Iterable[ItemDiscount]) -> Fraction:
     """The amount after its discounts, in order, never below 0."""
-    for off in offs:
-        if off.percent is not None:
-            amount_minor *= 1 - Fraction(off.percent) / 100
+    for discount in discounts:
+        if discount.percent is not None:
+            amount_minor *= 1 - Fraction(discount.percent) / 100
         else:
-            amount_minor -= off.amount_minor
+            amount_minor -= discount.amount_minor
         amount_minor = max(amount_minor, Fraction(0))
     return amount_minor
 
@@ -190,36 +191,36 @@ def months_factor(interval: str, count: int) -> Fraction:
     return MONTHS_FACTOR[interval] / count
 
 
-def monthly_minor(terms: ItemPricing) -> int:
+def monthly_minor(pricing: ItemPricing) -> int:
     """The item's MRR in whole minor units: exact, then rounded once."""
-    rate = terms.tariff
+    rate = pricing.tariff
     factor = months_factor(rate.interval, rate.interval_count)
-    if not terms.offs and not terms.inclusive_tax:
-        whole_minor = _whole_minor(rate, terms.quantity)
+    if not pricing.discounts and not pricing.inclusive_tax:
+        whole_minor = _whole_minor(rate, pricing.quantity)
         if whole_minor is not None:  # most items, and most of these by the month
             return whole_minor if factor == 1 else round_minor(whole_minor * factor)
-    amount_minor = discounted(interval_minor(rate, terms.quantity), terms.offs)
-    return round_minor(amount_minor / (1 + terms.inclusive_tax) * factor)
+    amount_minor = discounted(interval_minor(rate, pricing.quantity), pricing.discounts)
+    return round_minor(amount_minor / (1 + pricing.inclusive_tax) * factor)
 
 
-def arithmetic(terms: ItemPricing) -> str:
-    """The sum in a person's terms: ``12 seats × $15.00 × 1/1 month − 50% = $90.00``.
+def arithmetic(pricing: ItemPricing) -> str:
+    """The sum in a person's words: ``12 seats × $15.00 × 1/1 month − 50% = $90.00``.
 
     The factor reads "so many intervals make a month": 1/12 year, 52/12 week.
     """
-    rate = terms.tariff
+    rate = pricing.tariff
     factor = _factor_text(rate.interval, rate.interval_count)
-    parts = [_amount_text(rate, terms.quantity), factor]
+    parts = [_amount_text(rate, pricing.quantity), factor]
     text = " × ".join(part for part in parts if part)
-    for off in terms.offs:
-        if off.percent is not None:
-            text += f" − {off.percent.normalize():f}%"
+    for discount in pricing.discounts:
+        if discount.percent is not None:
+            text += f" − {discount.percent.normalize():f}%"
         else:
-            share = format_minor(round_minor(off.amount_minor), rate.currency)
+            share = format_minor(round_minor(discount.amount_minor), rate.currency)
             text += f" − {share} per {_interval_text(rate)}"
-    if terms.inclusive_tax:
-        text += f" − tax of {format_ratio(terms.inclusive_tax, 2)}"
-    return f"{text} = {format_minor(monthly_minor(terms), rate.currency)}"
+    if pricing.inclusive_tax:
+        text += f" − tax of {format_ratio(pricing.inclusive_tax, 2)}"
+    return f"{text} = {format_minor(monthly_minor(pricing), rate.currency)}"
 
 
 def _amount_text(rate: Tariff, quantity: Decimal) -> str:

@@ -95,12 +95,12 @@ def reconcile(
     ``live`` are Stripe's subscriptions at ``at_s``, those that count at the least;
     ``discounts`` are the customers' own, by customer.
     """
-    ground = ValuationInputs(history, line_items(history), discounts, at_s)
+    inputs = ValuationInputs(history, line_items(history), discounts, at_s)
     there = {each.id: each for each in live}
-    here = {key: seen[-1].subscription for key, seen in history.sightings.items()}
+    here = {key: seen[-1].subscription for key, seen in history.versions.items()}
     sums: dict[str, _Sum] = defaultdict(_Sum)
     for key in sorted(there.keys() | here.keys()):
-        _add(sums, key, there.get(key), here.get(key), ground, policy)
+        _add(sums, key, there.get(key), here.get(key), inputs, policy)
     for currency, mrr_minor in booked.mrr_minor.items():
         sums[currency].ledger_minor = mrr_minor
     rows = [
@@ -132,16 +132,16 @@ def _add(
     key: str,
     there: Subscription | None,
     here: Subscription | None,
-    ground: ValuationInputs,
+    inputs: ValuationInputs,
     policy: Policy,
 ) -> None:
     """Add one subscription as it is at Stripe, and as the mirror's copy of it is."""
     live = copy = None
     if here is not None:
-        copy = current_mrr(here, ground, policy)
+        copy = current_mrr(here, inputs, policy)
         sums[copy.currency].copies_minor += copy.mrr_minor
     if there is not None:
-        live = _by_policy(sums, there, ground, policy)
+        live = _by_policy(sums, there, inputs, policy)
     found = live or copy
     assert found is not None
     sums[found.currency].refused += found.refused
@@ -153,16 +153,16 @@ def _add(
 def _by_policy(
     sums: Mapping[str, _Sum],
     there: Subscription,
-    ground: ValuationInputs,
+    inputs: ValuationInputs,
     policy: Policy,
 ) -> CurrentMrr:
     """Add it by Stripe's definition, then what each key of the policy makes of that."""
-    found = current_mrr(there, ground, STRIPES)
+    found = current_mrr(there, inputs, STRIPES)
     into = sums[found.currency]
     into.stripe_minor += found.mrr_minor
     for key, reached in _on_the_way_to(policy):
         before_minor = found.mrr_minor
-        found = current_mrr(there, ground, reached)
+        found = current_mrr(there, inputs, reached)
         into.by_key[key] += found.mrr_minor - before_minor
     return found
 

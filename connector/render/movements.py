@@ -207,7 +207,7 @@ def _component_lines(
     if part.after:
         lines.append(Text(f"    is   {part.after}"))
     for proof in part.evidence:
-        said = f"  {proof.said}" if proof.said else ""
+        said = f"  {proof.summary}" if proof.summary else ""
         text = f"    by   {proof.kind} {proof.id} at {iso(proof.at_s)}{said}"
         lines.append(Text(text, style="dim"))
     return lines

@@ -6,7 +6,7 @@ once per item, half to even: a yearly 100.00 is 8.33 a month, and twelve of thos
 a year.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -81,6 +81,11 @@ def is_whole_period(price: Price, start_s: int, end_s: int) -> bool:
     return end_s - start_s >= days * price.recurring.interval_count * 86_400
 
 
+def is_metered(price: Price | None) -> bool:
+    recurring = price.recurring if price is not None else None
+    return recurring is not None and recurring.usage_type == "metered"
+
+
 def _in_currency(price: Price, currency: str) -> Price | CurrencyOption:
     if price.currency == currency:
         return price
@@ -136,6 +141,30 @@ def interval_minor(rate: Tariff, quantity: Decimal) -> Fraction:
     if rate.tiers_are_volume:
         return _volume(rate.tiers, units)
     return _graduated(rate.tiers, units)
+
+
+def units_billed(
+    price: Price, currency: str, quantities: Sequence[Decimal], amount_minor: int
+) -> Decimal:
+    """How many units the lines of one whole period bill, without those of a flat fee.
+
+    That is the sum of quantities that costs what the lines do; all of them, where none
+    does.
+    """
+    total = sum(quantities, Decimal(0))
+    try:
+        rate = tariff(price, currency)
+    except Unvalued:
+        return total
+    sums = {Decimal(0)}
+    for quantity in quantities:
+        sums |= {reached + quantity for reached in sums}
+    fitting = [
+        units
+        for units in sums
+        if abs(interval_minor(rate, units) - amount_minor) <= len(quantities)
+    ]
+    return total if total in fitting else max(fitting, default=total)
 
 
 def _whole_minor(rate: Tariff, quantity: Decimal) -> int | None:

@@ -25,7 +25,7 @@ from connector.mrr.evidence.discount_scopes import unresolved
 from connector.mrr.evidence.discounts import applied_discounts, item_discounts
 from connector.mrr.evidence.inclusive_tax import inclusive_taxes, tax_at
 from connector.mrr.evidence.item_changes import ItemChange, item_changes
-from connector.mrr.evidence.item_states import ItemState, is_metered
+from connector.mrr.evidence.item_states import ItemState
 from connector.mrr.evidence.line_items import LineItem, line_items
 from connector.mrr.evidence.trials import item_trials
 from connector.mrr.history import (
@@ -34,7 +34,13 @@ from connector.mrr.history import (
     SubscriptionVersion,
     versions_in,
 )
-from connector.mrr.pricing import interval_minor, is_whole_period, monthly_minor, tariff
+from connector.mrr.pricing import (
+    interval_minor,
+    is_metered,
+    is_whole_period,
+    monthly_minor,
+    tariff,
+)
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import Price, ref
 

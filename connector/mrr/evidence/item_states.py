@@ -103,11 +103,6 @@ def item_facts(
     return items
 
 
-def is_metered(price: Price | None) -> bool:
-    recurring = price.recurring if price is not None else None
-    return recurring is not None and recurring.usage_type == "metered"
-
-
 def item_state_of(item: SubscriptionItem) -> ItemState | None:
     """None for an item without a price (deleted from an event's old shape)."""
     if item.price is None:

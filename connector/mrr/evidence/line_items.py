@@ -15,11 +15,10 @@ from operator import attrgetter
 import msgspec
 
 from connector.core.dates import utc_day
-from connector.core.errors import Unvalued
 from connector.core.model import Evidence
 from connector.core.money import format_minor
 from connector.mrr.history import History
-from connector.mrr.pricing import interval_minor, is_whole_period, tariff
+from connector.mrr.pricing import is_whole_period, units_billed
 from connector.stripe_api.objects import (
     Invoice,
     InvoiceItem,
@@ -153,30 +152,15 @@ def _merged(lines: list[LineItem], price: Price | None) -> LineItem:
 
 
 def _billed_units(
-    lines: list[LineItem], amount_minor: int, price: Price | None
+    lines: Sequence[LineItem], amount_minor: int, price: Price | None
 ) -> Decimal:
-    """How many units the lines bill, without those of a flat fee's line.
-
-    That is the sum of quantities that costs what the lines do; all of them, where none
-    does, and in a shortened period, whose amounts fit nothing but by chance.
-    """
-    total = sum((line.quantity for line in lines), Decimal(0))
+    """As their amount shows; not in a shortened period, where it fits but by chance."""
+    quantities = [line.quantity for line in lines]
     first = lines[0]
-    if price is None or not amount_minor or not first.is_regular:
-        return total
-    if not is_whole_period(price, first.start_s, first.end_s):
-        return total
-    try:
-        rate = tariff(price, first.currency)
-    except Unvalued:
-        return total
-    sums = {Decimal(0)}
-    for line in lines:
-        sums |= {reached + line.quantity for reached in sums}
-    fitting = [
-        q for q in sums if abs(interval_minor(rate, q) - amount_minor) <= len(lines)
-    ]
-    return total if total in fitting else max(fitting, default=total)
+    is_whole = price is not None and is_whole_period(price, first.start_s, first.end_s)
+    if price is None or not is_whole or not amount_minor or not first.is_regular:
+        return sum(quantities, Decimal(0))
+    return units_billed(price, first.currency, quantities, amount_minor)
 
 
 def _from_invoice_line(invoice: Invoice, line: InvoiceLine) -> LineItem | None:

@@ -21,14 +21,6 @@ from connector.stripe_api.objects import (
 )
 
 
-class Catalogue(Struct, frozen=True, kw_only=True):
-    """What all customers share, by id."""
-
-    prices: Mapping[str, Price] = field(default_factory=dict)
-    coupons: Mapping[str, Coupon] = field(default_factory=dict)
-    products: Mapping[str, Product] = field(default_factory=dict)
-
-
 class SubscriptionVersion(NamedTuple):
     """A subscription as Stripe showed it from ``seen_s`` on, until the next version.
 
@@ -38,6 +30,30 @@ class SubscriptionVersion(NamedTuple):
 
     seen_s: int
     subscription: Subscription
+
+
+class Catalogue(Struct, frozen=True, kw_only=True):
+    """What all customers share, by id."""
+
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    coupons: Mapping[str, Coupon] = field(default_factory=dict)
+    products: Mapping[str, Product] = field(default_factory=dict)
+
+    def with_prices_on(self, versions: Iterable[SubscriptionVersion]) -> "Catalogue":
+        """Also with the prices that only these versions still show.
+
+        A listed price wins: it carries tiers and currency options, which items never do.
+        """
+        shown = {
+            item.price.id: item.price
+            for version in versions
+            for item in version.subscription.items.data
+            if item.price is not None
+        }
+        if shown.keys() <= self.prices.keys():
+            return self
+        prices = {**shown, **self.prices}
+        return Catalogue(prices=prices, coupons=self.coupons, products=self.products)
 
 
 def versions_in(events: Iterable[Event]) -> list[SubscriptionVersion]:

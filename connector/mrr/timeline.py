@@ -24,12 +24,11 @@ from connector.mrr.evidence.active_periods import active_periods, is_invoice_of
 from connector.mrr.evidence.discount_scopes import unresolved
 from connector.mrr.evidence.discounts import applied_discounts, item_discounts
 from connector.mrr.evidence.inclusive_tax import inclusive_taxes, tax_at
-from connector.mrr.evidence.item_changes import ItemChange, item_changes
+from connector.mrr.evidence.item_changes import item_changes, state_at
 from connector.mrr.evidence.item_states import ItemState
-from connector.mrr.evidence.line_items import LineItem, line_items
+from connector.mrr.evidence.line_items import LineItem, line_items, usage_lines
 from connector.mrr.evidence.trials import item_trials
 from connector.mrr.history import (
-    Catalogue,
     History,
     SubscriptionVersion,
     versions_in,
@@ -37,7 +36,6 @@ from connector.mrr.history import (
 from connector.mrr.pricing import (
     interval_minor,
     is_metered,
-    is_whole_period,
     monthly_minor,
     tariff,
 )
@@ -122,7 +120,8 @@ class _SubscriptionTimeline:
         self.subscription = now
         own_prices = [i.price for i in now.items.data if i.price is not None]
         self.currency = now.currency or (own_prices[0].currency if own_prices else "")
-        self.catalogue = _with_own_prices(history.catalogue, versions, events)
+        shown = [*versions, *versions_in(events)]
+        self.catalogue = history.catalogue.with_prices_on(shown)
         prices = self.catalogue.prices
         ids = {line.price for line in known}
         metered = {key for key in ids if is_metered(prices.get(key))}
@@ -137,7 +136,7 @@ class _SubscriptionTimeline:
         if self.active:
             self.refused += unresolved(history, versions, known)
         self.regular = {(n.item, n.start_s): n for n in licensed if n.is_regular}
-        self.usage = _usage(known, prices) if policy.metered_invoiced else {}
+        self.usage = usage_lines(known, prices) if policy.metered_invoiced else {}
         self.taxes = inclusive_taxes(versions, known)
         self.tariffs: dict[tuple[str, Decimal | None], Tariff] = {}
 
@@ -179,7 +178,7 @@ class _SubscriptionTimeline:
             return {}
         rates: dict[str, tuple[Tariff, Decimal]] = {}
         for item, changes in self.changes.items():
-            state = _state_at(changes, at_s)
+            state = state_at(changes, at_s)
             on_trial = any(trial.covers(at_s) for trial in self.trials.get(item, ()))
             if state is None or on_trial:
                 continue
@@ -276,53 +275,3 @@ def _is_about(event: Event, subscription: str) -> bool:
     if event.subscription is not None:
         return event.subscription.id == subscription
     return event.discount is not None
-
-
-def _state_at(changes: Sequence[ItemChange], at_s: int) -> ItemState | None:
-    state = None
-    for change in changes:
-        if change.at_s > at_s:
-            break
-        state = change.state
-    return state
-
-
-def _with_own_prices(
-    catalogue: Catalogue,
-    versions: Sequence[SubscriptionVersion],
-    events: Sequence[Event],
-) -> Catalogue:
-    """The catalogue, and prices that only the subscription itself still shows.
-
-    A listed price wins: it carries tiers and currency options, which items never do.
-    """
-    own = {
-        item.price.id: item.price
-        for version in (*versions, *versions_in(events))
-        for item in version.subscription.items.data
-        if item.price is not None
-    }
-    missing = {key: price for key, price in own.items() if key not in catalogue.prices}
-    if not missing:
-        return catalogue
-    return Catalogue(
-        prices={**missing, **catalogue.prices},
-        coupons=catalogue.coupons,
-        products=catalogue.products,
-    )
-
-
-def _usage(
-    line_items: Sequence[LineItem], prices: Mapping[str, Price]
-) -> dict[str, list[LineItem]]:
-    """Each metered item's line items for full periods, by the end of their period."""
-    used: dict[str, list[LineItem]] = {}
-    for line in line_items:
-        price = prices.get(line.price)
-        if price is None or not is_metered(price) or not line.is_regular:
-            continue
-        if is_whole_period(price, line.start_s, line.end_s):  # not a stub's usage
-            used.setdefault(line.item, []).append(line)
-    for lines in used.values():
-        lines.sort(key=lambda line: line.end_s)
-    return used

@@ -64,6 +64,16 @@ def item_changes(
     return changes
 
 
+def state_at(changes: Iterable[ItemChange], at_s: int) -> ItemState | None:
+    """The state after the last of an item's changes by then."""
+    state = None
+    for change in changes:
+        if change.at_s > at_s:
+            break
+        state = change.state
+    return state
+
+
 def _end_without_credit(
     item: str,
     known: ItemFacts,

@@ -18,7 +18,7 @@ from connector.core.dates import utc_day
 from connector.core.model import Evidence
 from connector.core.money import format_minor
 from connector.mrr.history import History
-from connector.mrr.pricing import is_whole_period, units_billed
+from connector.mrr.pricing import is_metered, is_whole_period, units_billed
 from connector.stripe_api.objects import (
     Invoice,
     InvoiceItem,
@@ -91,6 +91,22 @@ def line_items(history: History) -> dict[str, list[LineItem]]:
     for found in by_subscription.values():
         found.sort(key=attrgetter("start_s", "known_s"))
     return by_subscription
+
+
+def usage_lines(
+    line_items: Iterable[LineItem], prices: Mapping[str, Price]
+) -> dict[str, list[LineItem]]:
+    """Each metered item's line items for full periods, by the end of their period."""
+    used: dict[str, list[LineItem]] = {}
+    for line in line_items:
+        price = prices.get(line.price)
+        if price is None or not is_metered(price) or not line.is_regular:
+            continue
+        if is_whole_period(price, line.start_s, line.end_s):  # not a stub's usage
+            used.setdefault(line.item, []).append(line)
+    for lines in used.values():
+        lines.sort(key=attrgetter("end_s"))
+    return used
 
 
 def _all_line_items(history: History) -> Iterator[LineItem]:

@@ -3,7 +3,7 @@
     WindowFigures    of one window, in one currency
       Waterfall      opening, what moved, closing: of everybody
       Retention      what the opening customers still pay: NRR, GRR, CRR
-      Renewals       how many of the terms that ended went on
+      Renewals       how many of the contract terms that ended went on
 
 A figure is a field of these and is listed nowhere else: the columns of tables and of CSV
 follow from the fields, and name those they leave out. Only a released migration names

@@ -9,7 +9,6 @@ import click
 from connector.cli.app import Shell
 from connector.cli.options import format_option
 from connector.cli.output import Progress, emit, progress_shown
-from connector.config import stripe_key
 from connector.metrics.invariants import Finding
 from connector.pipeline.bundled_account import bundled_folder, load_account
 from connector.render.reconcile import to_json, to_text
@@ -22,6 +21,7 @@ from connector.reports import (
 from connector.reports.check import CheckedLedger
 from connector.reports.reconcile import StripeComparison, unexplained
 from connector.store.database import setting, snapshot
+from connector.stripe_api.credentials import stripe_key
 from connector.stripe_api.objects import Subscription
 
 NAMED = 20  # of those that wait, in text

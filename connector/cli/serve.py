@@ -11,11 +11,12 @@ import click
 
 from connector.cli.app import Shell
 from connector.cli.connect import connected
-from connector.config import rules_of, webhook_secrets
+from connector.config import rules_of
 from connector.core.errors import LedgerUnusable
 from connector.pipeline.held_ledger import check_folder, own_ledger
 from connector.pipeline.ingest import Ingest, customer_fields_of
 from connector.pipeline.thread_pool import ThreadPool
+from connector.stripe_api.credentials import webhook_secrets
 from connector.webhooks.headlines import headline_figures, remembered
 
 if TYPE_CHECKING:

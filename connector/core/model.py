@@ -1,20 +1,16 @@
 """The nouns of the field. Read this file first.
 
-    Policy           what counts as recurring revenue; each switch is a setting
-    Step             from an instant on, one subscription item is worth this much a month
-      Terms          a tariff, a quantity, the discounts on it
+    MrrStep          from an instant on, one subscription item's MRR is this much
+      ItemPricing    what the item costs: a tariff, a quantity, the discounts on it
         Tariff       how a quantity becomes an amount for one billing interval
-        Off          one discount as it applies to one item
+        ItemDiscount one discount as it applies to one item
       Evidence       the Stripe object that shows it
     Movement         one change of one customer's MRR on one local day, in one currency
       Component      the part of it that one item and one cause explain
-    Window           a half-open range of days
-      Waterfall      opening, what moved, closing: of everybody
-      Retention      what the opening customers still pay: NRR, GRR, CRR
-      Renewals       how many of the terms that ended went on
-    Part             what one cause changed for a customer on a day
-    Plan             what a customer mainly pays for, from a day on
-    Term             a stretch that a subscription was agreed for has ended
+    Flow             a movement as the figures need it
+    CauseAmount      what one cause changed for a customer on a day
+    MainPrice        what a customer mainly pays for, from a day on
+    ContractTerm     a period that a subscription was billed for in advance has ended
     Refusal          an object that could not be valued, by name
 
 All are frozen: a stage returns new values and never edits those it was given. Money is
@@ -103,7 +99,7 @@ class ItemPricing(Struct, frozen=True, kw_only=True):
 
     tariff: Tariff
     quantity: Decimal
-    offs: tuple[ItemDiscount, ...] = ()
+    discounts: tuple[ItemDiscount, ...] = ()
     inclusive_tax: Fraction = Fraction(0)
 
 
@@ -111,20 +107,20 @@ class Evidence(NamedTuple):
     """A Stripe object that shows a change, and the instant it shows it for.
 
     ``kind`` is invoice_line, invoice, invoice_item, subscription, discount, event, or
-    ``observed``: only a later look at the subscription shows it. ``said`` is what the
-    object says, in a few words without anybody's name.
+    ``observed``: only a later version of the subscription shows it. ``summary`` is what
+    the object says, in a few words without anybody's name.
     """
 
     kind: str
     id: str
     at_s: int
-    said: str = ""
+    summary: str = ""
 
 
 class MrrStep(Struct, frozen=True, kw_only=True):
-    """From ``at_s`` on, an item is worth ``mrr_minor`` a month, until its next step.
+    """From ``at_s`` on, an item's MRR is ``mrr_minor``, until its next step.
 
-    ``terms`` is None where the item is not there or does not count (trial, unpaid,
+    ``pricing`` is None where the item is not there or does not count (trial, unpaid,
     ended).
     """
 
@@ -132,7 +128,7 @@ class MrrStep(Struct, frozen=True, kw_only=True):
     subscription: str
     item: str
     currency: str
-    terms: ItemPricing | None
+    pricing: ItemPricing | None
     mrr_minor: int
     evidence: tuple[Evidence, ...]
 
@@ -141,7 +137,7 @@ class Component(Struct, frozen=True, kw_only=True):
     """The part of a movement that one item and one cause explain. Never zero.
 
     ``before`` and ``after`` are the arithmetic of the item's MRR on either side, empty
-    where it was worth nothing.
+    where it had none.
     """
 
     cause: Cause
@@ -219,67 +215,6 @@ class ContractTerm(NamedTuple):
     subscription: str
     before_minor: int
     after_minor: int
-
-
-class Renewals(Struct, frozen=True, kw_only=True):
-    """Of the ``ended`` subscriptions with a term that ended, ``renewed`` went on.
-
-    Each counts once, by its last term in the window; ``*_minor`` is their MRR before.
-    """
-
-    ended: int
-    renewed: int
-    ended_minor: int
-    renewed_minor: int
-
-
-class Waterfall(Struct, frozen=True, kw_only=True):
-    """What moved everybody's MRR in a window. Every part is a magnitude, 0 or more."""
-
-    opening_minor: int
-    new_minor: int
-    reactivation_minor: int
-    expansion_minor: int
-    contraction_minor: int
-    churn_minor: int
-    fx_minor: int
-    closing_minor: int
-
-
-class Retention(Struct, frozen=True, kw_only=True):
-    """What the customers of a window's opening pay at its closing.
-
-    ``kept`` of ``customers`` still pay. ``closing_minor`` is what these pay, without
-    anybody who came later.
-    """
-
-    customers: int
-    kept: int
-    opening_minor: int
-    expansion_minor: int
-    contraction_minor: int
-    churn_minor: int
-    closing_minor: int
-
-    @property
-    def nrr(self) -> Fraction | None:
-        """None where nobody paid at the opening: the ratio has no value."""
-        return self.of_opening(self.closing_minor)
-
-    @property
-    def grr(self) -> Fraction | None:
-        kept_minor = self.opening_minor - self.contraction_minor - self.churn_minor
-        return self.of_opening(kept_minor)
-
-    @property
-    def crr(self) -> Fraction | None:
-        return Fraction(self.kept, self.customers) if self.customers else None
-
-    def of_opening(self, amount_minor: int) -> Fraction | None:
-        """An amount as a share of the opening MRR; None where there was none."""
-        if self.opening_minor == 0:
-            return None
-        return Fraction(amount_minor, self.opening_minor)
 
 
 class Refusal(Struct, frozen=True, kw_only=True, order=True):

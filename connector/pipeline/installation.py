@@ -14,10 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeVar
 
-from connector.config import Config, stripe_key
+from connector.config import Config
 from connector.core.errors import ConnectorError, StripeRefused, StripeUnavailable
 from connector.store import database
 from connector.store.lock import sync_at_work
+from connector.stripe_api.credentials import stripe_key
 from connector.stripe_api.lists import LISTINGS
 
 if TYPE_CHECKING:

@@ -180,7 +180,7 @@ def _with_arithmetic(movement: Movement) -> dict[str, Any]:
     for shown, part in zip(plain["components"], movement.components, strict=True):
         shown |= {"before": part.before, "after": part.after}
         for proof, evidence in zip(shown["evidence"], part.evidence, strict=True):
-            proof["said"] = evidence.said
+            proof["said"] = evidence.summary
     return plain
 
 
@@ -227,7 +227,7 @@ def _component_lines(
     if part.after:
         lines.append(Text(f"    is   {part.after}"))
     for proof in part.evidence:
-        said = f"  {proof.said}" if proof.said else ""
+        said = f"  {proof.summary}" if proof.summary else ""
         text = f"    by   {proof.kind} {proof.id} at {iso(proof.at_s)}{said}"
         lines.append(Text(text, style="dim"))
     return lines

@@ -32,6 +32,7 @@ from connector.pipeline.recompute import recompute
 from connector.store.database import open_database, put_setting
 from connector.store.ledger import queries
 from connector.store.lock import exclusive_sync
+from connector.stripe_api import credentials
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.rate_limit import Limiter
 from connector.webhooks import server
@@ -170,7 +171,7 @@ def loaded(facts: str) -> None:
 
 
 def keyed(**environ: str) -> None:
-    config.stripe_key(environ)
+    credentials.stripe_key(environ)
 
 
 def keyed_from(content: str) -> None:
@@ -279,8 +280,8 @@ EXHIBITS: Mapping[str, Provoked] = {
     "no key": keyed,
     "a key file that is not there": lambda: keyed(STRIPE_API_KEY_FILE="key"),
     "a key with a blank inside": lambda: keyed_from("rk_live_ 51AbCd"),
-    "no webhook secret": lambda: config.webhook_secrets({}),
-    "a key instead of a webhook secret": lambda: config.webhook_secrets(
+    "no webhook secret": lambda: credentials.webhook_secrets({}),
+    "a key instead of a webhook secret": lambda: credentials.webhook_secrets(
         {"STRIPE_WEBHOOK_SECRET": KEY}
     ),
     # Stripe

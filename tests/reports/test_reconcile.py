@@ -122,6 +122,10 @@ GRADUATED = tiered("price_steps", "graduated", [tier(2, 700), tier(None, 500, 90
 VOLUME = tiered("price_bulk", "volume", [tier(2, 700), tier(None, 500)])
 ODD = price("price_odd", 1_000, "fortnight")
 TAXED = price("price_taxed", 1_190, tax_behavior="inclusive")
+TAXED_YEAR = price("price_taxed_year", 14_280, "year", tax_behavior="inclusive")
+CALLS = tiered(
+    "price_calls", "graduated", [tier(10, 100, 500), tier(None, 50)], usage="metered"
+)
 HALF = coupon("HALF", 50)
 THREE_OFF = coupon("THREE", amount=300)
 SPRING = coupon("SPRING", 20, duration="repeating")
@@ -140,6 +144,7 @@ def item(of: Json, quantity: int | None = 1, **more: Any) -> Json:
 
 def bought(*subs: Json, **more: Any) -> Told:
     prices = [MONTHLY, YEARLY, FREE, EUROS, USAGE, GRADUATED, VOLUME, ODD, TAXED]
+    prices += [TAXED_YEAR, CALLS]
     coupons = [HALF, THREE_OFF, SPRING, ONCE, ALL]
     given = {"prices": prices, "coupons": coupons, "subscriptions": subs}
     return Told(**({"seen_at": NOW} | given | more))
@@ -150,6 +155,17 @@ def off(of: Json, **more: Any) -> Json:
 
 
 JAN, FEB, MARCH, APRIL, *_ = months("2025-01-01T00:00", 3)
+CALLED = invoice(  # a line for each tier, and one for the flat fee
+    MARCH,
+    [
+        line(CALLS, FEB, MARCH, amount, quantity, item="si_calls")
+        for amount, quantity in ((500, 1), (1_000, 10), (250, 5))
+    ],
+)
+NINETEEN = {"amount": 190, "tax_behavior": "inclusive", "taxable_amount": 1_000}
+TAX_SHOWN = invoice(
+    MARCH, [line(TAXED, MARCH, APRIL, item="si_taxed", taxes=[NINETEEN])]
+)
 USED = invoice(MARCH, [line(USAGE, FEB, MARCH, 350, 35, item="si_usage")])
 BILLED_ONCE = invoice(
     MARCH,
@@ -180,6 +196,10 @@ AGREE = {
     "tax inside the price": (
         bought(sub(item(TAXED), default_tax_rates=[RATE])),
         "usd 1000 = 1000",
+    ),
+    "tax inside the price, which only another item's line shows": (
+        bought(sub(item(TAXED), item(TAXED_YEAR)), invoices=[TAX_SHOWN]),
+        "usd 2000 = 2000",
     ),
     "a trial": (
         bought(sub(status="trialing", trial_start=START, trial_end=APRIL)),
@@ -285,6 +305,14 @@ BY_POLICY = {
             policy={"metered": "invoiced"},
         ),
         "usd 1000 +350 policy metered = 1350",
+    ),
+    "last month's usage in tiers": (
+        bought(
+            sub(item(MONTHLY), item(CALLS, None)),
+            invoices=[CALLED],
+            policy={"metered": "invoiced"},
+        ),
+        "usd 1000 +1750 policy metered = 2750",
     ),
     "past due for nine days": (
         bought(

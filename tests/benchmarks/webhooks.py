@@ -35,7 +35,7 @@ from connector.store.mirror import dirty_customers, objects
 from connector.stripe_api.objects import Subscription, decode, ref
 from connector.webhooks import endpoint, server
 from tests.support.loopback import serving
-from tests.support.served import PORTS, SECRET, Desk2, headers, serve
+from tests.support.served import PORTS, SECRET, ServingWorkdir, headers, serve
 from tests.support.served import webhook as event
 from tests.support.simulator import SimulatedAccount
 from tests.support.synced import demo, demo_now_s, walked_demo
@@ -176,14 +176,14 @@ def show(title: str, told: dict[str, float]) -> None:
 
 def acknowledgements(folder: Path) -> None:
     """With a ledger that was never synced, so that only the inbox is at work."""
-    desk = Desk2(folder).configure(PORTS)
-    with serve(desk) as running:
+    workdir = ServingWorkdir(folder).configure(PORTS)
+    with serve(workdir) as running:
         steady = measured(running.url, RATE * SECONDS, RATE, "steady")
         show(f"{RATE} events/s for {SECONDS} s, group commit", steady)
         burst = measured(running.url, BURST, 0, "burst")
         show(f"{BURST:,} events at once, group commit", burst)
         running.stop()
-    with closing(open_database(desk.ledger)) as connection:
+    with closing(open_database(workdir.ledger)) as connection:
         kept = inbox.depth(connection).waiting
     assert kept == BURST + RATE * SECONDS, kept
     print(f"{'':<48} none of them lost")
@@ -199,15 +199,15 @@ def with_the_worker(folder: Path) -> None:
     account = demo()
     ids = [it["id"] for it in account.objects["subscriptions"]]
     with stripe_process() as url:
-        desk = Desk2(folder, url).configure(PORTS)
-        assert desk.run("sync", "--quiet").code == 0
-        with serve(desk) as running:
+        workdir = ServingWorkdir(folder, url).configure(PORTS)
+        assert workdir.run("sync", "--quiet").code == 0
+        with serve(workdir) as running:
             steady = measured(running.url, RATE * SECONDS, RATE, "busy", ids)
             show(f"{RATE} events/s, while the worker derives", steady)
             began_s = time.perf_counter()
-            before = done_events(desk.ledger)
+            before = done_events(workdir.ledger)
             time.sleep(5)
-            done = done_events(desk.ledger) - before
+            done = done_events(workdir.ledger) - before
             print(f"{'worked off (fetched, derived, settled)':<48}", end="")
             print(f" {done / (time.perf_counter() - began_s):>7,.0f}/s")
             running.stop()

@@ -14,7 +14,7 @@ from connector.pipeline.bundled_account import bundled_folder
 from tests.billing.account import Account
 from tests.billing.calendar_ import instant
 from tests.billing.catalogue import Coupon, Price
-from tests.support.commands import Desk
+from tests.support.commands import Workdir
 from tests.support.loopback import Served, delayed, on, serving
 from tests.support.simulator import SimulatedAccount
 
@@ -58,40 +58,40 @@ def synced_folder(
 ) -> Path:
     folder = tmp_path_factory.mktemp("synced")
     with serving(business) as served:
-        ran = Desk(folder, served.url).configure(CONFIG).run("sync")
+        ran = Workdir(folder, served.url).configure(CONFIG).run("sync")
     assert ran.code == 0, ran.err
     return folder
 
 
 @pytest.fixture
-def desk(tmp_path: Path, stripe: Served, synced_folder: Path) -> Desk:
+def workdir(tmp_path: Path, stripe: Served, synced_folder: Path) -> Workdir:
     """A ledger of its own that one sync has filled."""
     shutil.copytree(synced_folder, tmp_path, dirs_exist_ok=True)
-    return Desk(tmp_path, stripe.url)
+    return Workdir(tmp_path, stripe.url)
 
 
 @pytest.fixture
-def empty_desk(tmp_path: Path, stripe: Served) -> Desk:
-    return Desk(tmp_path, stripe.url).configure(CONFIG)
+def empty_workdir(tmp_path: Path, stripe: Served) -> Workdir:
+    return Workdir(tmp_path, stripe.url).configure(CONFIG)
 
 
-def test_a_page_is_written_as_a_whole(desk: Desk) -> None:
-    written = desk.run("report", "--format", "html", "-o", "report.html")
+def test_a_page_is_written_as_a_whole(workdir: Workdir) -> None:
+    written = workdir.run("report", "--format", "html", "-o", "report.html")
     assert (written.code, written.out, written.err) == (0, "", "")
-    page = (desk.folder / "report.html").read_text(encoding="utf-8")
+    page = (workdir.folder / "report.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
     assert page.endswith("</html>\n")
 
 
-def test_sync_then_report_over_http(empty_desk: Desk) -> None:
+def test_sync_then_report_over_http(empty_workdir: Workdir) -> None:
     """The figures are those worked out by hand from what happened."""
-    desk = empty_desk
-    synced = desk.run("sync", "--format", "json")
+    workdir = empty_workdir
+    synced = workdir.run("sync", "--format", "json")
     assert synced.code == 0, synced.err
     assert synced.json["seen"]["subscriptions"] == 3
     assert synced.json["refused"] == []
     asked = ("--window", "trailing-12", "--from", "2026-10", "--to", "2026-10")
-    report = desk.run("report", *asked, "--format", "json")
+    report = workdir.run("report", *asked, "--format", "json")
     assert report.code == 0, report.err
     (usd,) = report.json["currencies"]
     (window,) = usd["windows"]
@@ -109,10 +109,10 @@ def test_sync_then_report_over_http(empty_desk: Desk) -> None:
     assert window["retention"]["nrr"] is None, "nobody paid at the opening"
 
 
-def test_the_quarter_keeps_who_stayed(desk: Desk) -> None:
+def test_the_quarter_keeps_who_stayed(workdir: Workdir) -> None:
     """NRR and GRR of Q2: 30 → 45 and 150 → 0, of an opening of 195."""
     asked = ("--window", "quarter", "--from", "2026-04", "--to", "2026-06")
-    report = desk.run("report", *asked, "--format", "json").json
+    report = workdir.run("report", *asked, "--format", "json").json
     (window,) = report["currencies"][0]["windows"]
     assert window["retention"] == {
         "customers": 2,
@@ -127,8 +127,8 @@ def test_the_quarter_keeps_who_stayed(desk: Desk) -> None:
     }
 
 
-def test_movements_name_their_evidence(desk: Desk) -> None:
-    moved = desk.run("movements", "--format", "json").json["movements"]
+def test_movements_name_their_evidence(workdir: Workdir) -> None:
+    moved = workdir.run("movements", "--format", "json").json["movements"]
     told = [(m["day"], m["kind"], m["amount_minor"], m["after_minor"]) for m in moved]
     assert told == [
         ("2026-01-10", "new", 3000, 3000),
@@ -148,88 +148,92 @@ def test_movements_name_their_evidence(desk: Desk) -> None:
     }
 
 
-def test_explain_shows_the_sum(desk: Desk) -> None:
-    told = desk.run("explain", "Grows", "--on", "2026-12-31")
+def test_explain_shows_the_sum(workdir: Workdir) -> None:
+    told = workdir.run("explain", "Grows", "--on", "2026-12-31")
     assert told.code == 0, told.err
     assert "MRR on 31 Dec 2026: $45.00" in told.out
     assert "was  4 seats × $15.00 × 1/1 month − 50% = $30.00" in told.out
     assert "is   6 seats × $15.00 × 1/1 month − 50% = $45.00" in told.out
-    before = desk.run("explain", "Grows", "--on", "2026-03-19", "--format", "json")
+    before = workdir.run("explain", "Grows", "--on", "2026-03-19", "--format", "json")
     assert before.json["mrr"] == [{"currency": "usd", "amount_minor": 3000}]
 
 
-def test_a_second_sync_and_a_recompute_change_nothing(desk: Desk) -> None:
-    first = desk.run("movements", "--format", "json").out
-    again = desk.run("sync", "--format", "json").json
+def test_a_second_sync_and_a_recompute_change_nothing(workdir: Workdir) -> None:
+    first = workdir.run("movements", "--format", "json").out
+    again = workdir.run("sync", "--format", "json").json
     assert (again["movements"], again["retractions"]) == (0, 0)
-    anew = desk.run("recompute", "--format", "json").json
+    anew = workdir.run("recompute", "--format", "json").json
     assert (anew["customers"], anew["movements"], anew["retractions"]) == (3, 0, 0)
-    assert desk.run("movements", "--format", "json").out == first
-    checked = desk.run("check")
+    assert workdir.run("movements", "--format", "json").out == first
+    checked = workdir.run("check")
     assert (checked.code, checked.out) == (0, "5 movements checked, 0 findings.\n")
 
 
-def test_another_policy_is_a_run_of_its_own_and_the_past_stays(desk: Desk) -> None:
+def test_another_policy_is_a_run_of_its_own_and_the_past_stays(
+    workdir: Workdir,
+) -> None:
     """After churn = "requested" the cancellation counts in March; as of before, April."""
-    with closing(sqlite3.connect(desk.ledger)) as ledger:
+    with closing(sqlite3.connect(workdir.ledger)) as ledger:
         ((reported_at,),) = ledger.execute("SELECT max(started_at) FROM runs")
-    desk.configure('timezone = "Europe/Berlin"\n[policy]\nchurn = "requested"\n')
-    warned = desk.run("report")
+    workdir.configure('timezone = "Europe/Berlin"\n[policy]\nchurn = "requested"\n')
+    warned = workdir.run("report")
     assert "run `stripe-nrr recompute`" in warned.err
-    changed = desk.run("recompute")
+    changed = workdir.run("recompute")
     assert "policy change: churn ended → requested" in changed.err
-    assert churn_days(desk) == ["2026-03-20"]
+    assert churn_days(workdir) == ["2026-03-20"]
     asked = ("--from", "2026-04", "--to", "2026-04", "--window", "month")
-    now = desk.run("report", *asked, "--format", "json").json
-    then = desk.run("report", *asked, "--as-of", reported_at, "--format", "json").json
+    now = workdir.run("report", *asked, "--format", "json").json
+    then = workdir.run(
+        "report", *asked, "--as-of", reported_at, "--format", "json"
+    ).json
     assert now["policy"]["churn"] == "requested"
     assert then["policy"]["churn"] == "ended"
     assert churn_of(now) == 0
     assert churn_of(then) == 15000
-    with closing(sqlite3.connect(desk.ledger)) as ledger:
+    with closing(sqlite3.connect(workdir.ledger)) as ledger:
         causes = ledger.execute("SELECT cause FROM runs ORDER BY id").fetchall()
     assert causes == [("sync",), ("policy change",)]
 
 
-def test_a_merged_customer_is_one(desk: Desk) -> None:
+def test_a_merged_customer_is_one(workdir: Workdir) -> None:
     """Who left as one id and came as another neither left nor is new."""
-    moved = desk.run("movements", "--format", "json").json["movements"]
+    moved = workdir.run("movements", "--format", "json").json["movements"]
     left, came = moved[3]["customer"], moved[4]["customer"]
-    desk.configure(f'{CONFIG}[customers]\nmerge = {{{left} = "{came}"}}\n')
-    assert desk.run("recompute").code == 0
-    told = desk.run("movements", "--customer", came, "--format", "json").json
+    workdir.configure(f'{CONFIG}[customers]\nmerge = {{{left} = "{came}"}}\n')
+    assert workdir.run("recompute").code == 0
+    told = workdir.run("movements", "--customer", came, "--format", "json").json
     kinds = [movement["kind"] for movement in told["movements"]]
     assert kinds == ["new", "churn", "reactivation"]
-    assert desk.run("check").code == 0
-    desk.configure(CONFIG)
-    assert desk.run("recompute").code == 0
-    again = desk.run("movements", "--format", "json").json["movements"]
+    assert workdir.run("check").code == 0
+    workdir.configure(CONFIG)
+    assert workdir.run("recompute").code == 0
+    again = workdir.run("movements", "--format", "json").json["movements"]
     assert again == moved
 
 
-def test_all_currencies_in_one(desk: Desk) -> None:
+def test_all_currencies_in_one(workdir: Workdir) -> None:
     """A total beside each currency; a missing rate is named with its day."""
     text = f'{CONFIG}[reporting]\ncurrency = "eur"\nrates = "rates.csv"\n'
-    desk.configure(text)
+    workdir.configure(text)
     rates = "date,currency,rate\n2026-03-31,usd,0.8\n2026-06-30,usd,0.5\n"
-    (desk.folder / "rates.csv").write_text(rates)
+    (workdir.folder / "rates.csv").write_text(rates)
     asked = ("--window", "quarter", "--from", "2026-04", "--to", "2026-04")
-    report = desk.run("report", *asked, "--format", "json").json
+    report = workdir.run("report", *asked, "--format", "json").json
     assert report["total"]["currency"] == "eur"
     flow = report["total"]["windows"][0]["waterfall"]
     assert flow["opening_minor"] == 19500 * 8 // 10
     assert flow["fx_minor"] == -19500 * 3 // 10
     assert flow["churn_minor"] == 15000 // 2
     assert flow["closing_minor"] == 6000 // 2
-    shown = desk.run("report", *asked)
+    shown = workdir.run("report", *asked)
     assert "all currencies in EUR" in shown.out
-    failed = desk.run("report", "--from", "2026-09", "--to", "2026-09")
+    failed = workdir.run("report", "--from", "2026-09", "--to", "2026-09")
     assert failed.code == 1
     assert "has no rate for USD on 2026-" in failed.err
 
 
-def churn_days(desk: Desk) -> list[str]:
-    found = desk.run("movements", "--kind", "churn", "--format", "json").json
+def churn_days(workdir: Workdir) -> list[str]:
+    found = workdir.run("movements", "--kind", "churn", "--format", "json").json
     return [movement["day"] for movement in found["movements"]]
 
 
@@ -243,17 +247,17 @@ def test_a_killed_sync_goes_on_and_ends_the_same(
     tmp_path: Path, business: SimulatedAccount, synced_folder: Path
 ) -> None:
     """kill -9 while Stripe answers slowly; the next run resumes, the ledger is whole."""
-    expected = Desk(synced_folder).run("movements", "--format", "json").out
+    expected = Workdir(synced_folder).run("movements", "--format", "json").out
     with serving(business, faults=on("/v1/invoices", delayed(2))) as stripe:
-        desk = Desk(tmp_path, stripe.url).configure(CONFIG)
-        process = desk.start("sync")
+        workdir = Workdir(tmp_path, stripe.url).configure(CONFIG)
+        process = workdir.start("sync")
         wait_until_asked(stripe, "/v1/invoices", process)
         process.kill()
         process.communicate()
-        again = desk.run("sync", "--format", "json")
+        again = workdir.run("sync", "--format", "json")
         assert again.code == 0, again.err
         assert again.json["resumed"] is True
-        assert desk.run("movements", "--format", "json").out == expected
+        assert workdir.run("movements", "--format", "json").out == expected
 
 
 def wait_until_asked(
@@ -267,15 +271,15 @@ def wait_until_asked(
     pytest.fail(f"{path} was never asked for")
 
 
-def test_one_sync_at_a_time(desk: Desk, stripe: Served) -> None:
+def test_one_sync_at_a_time(workdir: Workdir, stripe: Served) -> None:
     """The second one says so and exits 75; reports go on."""
     stripe.spoil(on("/v1/invoices", delayed(3)))
-    first = desk.start("sync", "--full")
+    first = workdir.start("sync", "--full")
     wait_until_asked(stripe, "/v1/invoices", first)
-    second = desk.run("sync")
+    second = workdir.run("sync")
     assert second.code == 75
     assert f"another sync (process {first.pid} on " in second.err
-    assert desk.run("report").code == 0
+    assert workdir.run("report").code == 0
     first.communicate(timeout=60)
     assert first.returncode == 0
 
@@ -283,24 +287,24 @@ def test_one_sync_at_a_time(desk: Desk, stripe: Served) -> None:
 @pytest.mark.parametrize(
     "form", ["json", "csv", "markdown", "text"], ids="as {}".format
 )
-def test_a_report_goes_into_a_file(desk: Desk, form: str) -> None:
-    ran = desk.run("report", "--format", form, "-o", "report.out")
+def test_a_report_goes_into_a_file(workdir: Workdir, form: str) -> None:
+    ran = workdir.run("report", "--format", form, "-o", "report.out")
     assert (ran.code, ran.out) == (0, "")
-    assert "2026" in (desk.folder / "report.out").read_text(encoding="utf-8")
-    assert [p.name for p in desk.folder.glob(".*draft*")] == []
+    assert "2026" in (workdir.folder / "report.out").read_text(encoding="utf-8")
+    assert [p.name for p in workdir.folder.glob(".*draft*")] == []
 
 
-def test_no_personal_data_but_the_label_and_no_key_is_stored(desk: Desk) -> None:
+def test_no_personal_data_but_the_label_and_no_key_is_stored(workdir: Workdir) -> None:
     """The file holds neither an address nor a key; with label = "id" no name either."""
-    stored = desk.ledger.read_bytes()
+    stored = workdir.ledger.read_bytes()
     assert b"@example.com" not in stored
     assert b"rk_test_loopback" not in stored
     assert b"Grows" in stored
-    anonymous = desk.folder / "anonymous.toml"
+    anonymous = workdir.folder / "anonymous.toml"
     anonymous.write_text('database = "anonymous.db"\n[customers]\nlabel = "id"\n')
-    ran = desk.run("--config", str(anonymous), "sync")
+    ran = workdir.run("--config", str(anonymous), "sync")
     assert ran.code == 0, ran.err
-    assert b"Grows" not in (desk.folder / "anonymous.db").read_bytes()
+    assert b"Grows" not in (workdir.folder / "anonymous.db").read_bytes()
 
 
 BAD = {
@@ -337,39 +341,41 @@ BAD = {
 
 @pytest.mark.parametrize("case", BAD.values(), ids=BAD.keys())
 def test_bad_input_is_answered_in_two_lines(
-    desk: Desk, case: tuple[list[str], dict[str, str | None], int, str]
+    workdir: Workdir, case: tuple[list[str], dict[str, str | None], int, str]
 ) -> None:
     """What is wrong, and what to do; no traceback, nothing half-written."""
     words, given, code, said = case
-    before = desk.ledger.read_bytes()
-    ran = Desk(desk.folder, desk.stripe, given.get("key", desk.key)).run(*words)
+    before = workdir.ledger.read_bytes()
+    ran = Workdir(workdir.folder, workdir.stripe, given.get("key", workdir.key)).run(
+        *words
+    )
     assert ran.code == code
     assert said in ran.err
     assert "\n  fix: " in ran.err
     assert "Traceback" not in ran.err
     assert "wrongwrong" not in ran.err
     assert len(ran.err.splitlines()) == 2
-    assert desk.ledger.read_bytes() == before
+    assert workdir.ledger.read_bytes() == before
 
 
 def test_a_key_that_may_not_read_names_the_permission(
-    desk: Desk, stripe: Served
+    workdir: Workdir, stripe: Served
 ) -> None:
     stripe.forbidden = {"invoices"}
-    ran = desk.run("sync", "--full")
+    ran = workdir.run("sync", "--full")
     assert ran.code == 1
     assert "may not read /v1/invoices" in ran.err
     assert "Invoices: read" in ran.err
 
 
 def test_a_wrong_key_leaves_no_ledger(tmp_path: Path, stripe: Served) -> None:
-    desk = Desk(tmp_path, stripe.url, key="rk_test_wrongwrong1234").configure("")
-    assert desk.run("sync").code == 1
-    assert not desk.ledger.exists()
+    workdir = Workdir(tmp_path, stripe.url, key="rk_test_wrongwrong1234").configure("")
+    assert workdir.run("sync").code == 1
+    assert not workdir.ledger.exists()
 
 
 def test_an_unreachable_host_is_said_soon(tmp_path: Path) -> None:
-    ran = Desk(tmp_path).configure("").run("sync")
+    ran = Workdir(tmp_path).configure("").run("sync")
     assert ran.code == 1
     assert "no connection" in ran.err
     assert "check the network" in ran.err
@@ -377,26 +383,26 @@ def test_an_unreachable_host_is_said_soon(tmp_path: Path) -> None:
 
 def test_the_demo_runs_and_tells_what_to_do_next(tmp_path: Path) -> None:
     """The demo's own figures, and a kept folder that other commands can use."""
-    desk = Desk(tmp_path, key=None)
-    ran = desk.run("demo", "--keep", "kept")
+    workdir = Workdir(tmp_path, key=None)
+    ran = workdir.run("demo", "--keep", "kept")
     assert ran.code == 0, ran.err
     for said in ("NRR", "GRR", "Closing MRR", "USD", "EUR", "STRIPE_API_KEY"):
         assert said in ran.out
-    again = desk.run("demo", "--keep", "kept")
+    again = workdir.run("demo", "--keep", "kept")
     assert "posted 0 movements" in again.out
-    checked = desk.run("--config", "kept/config.toml", "check")
+    checked = workdir.run("--config", "kept/config.toml", "check")
     assert checked.code == 0, checked.out
-    refused = Desk(tmp_path).run("--config", "kept/config.toml", "sync")
+    refused = Workdir(tmp_path).run("--config", "kept/config.toml", "sync")
     assert refused.code == 1
 
 
-def test_the_demo_leaves_a_real_ledger_alone(desk: Desk) -> None:
-    before = desk.ledger.read_bytes()
-    ran = desk.run("demo", "--keep", ".")
+def test_the_demo_leaves_a_real_ledger_alone(workdir: Workdir) -> None:
+    before = workdir.ledger.read_bytes()
+    ran = workdir.run("demo", "--keep", ".")
     assert ran.code == 1
     assert "give --keep an empty folder" in ran.err
-    assert desk.ledger.read_bytes() == before
-    assert "Europe/Berlin" in (desk.folder / "config.toml").read_text()
+    assert workdir.ledger.read_bytes() == before
+    assert "Europe/Berlin" in (workdir.folder / "config.toml").read_text()
 
 
 def test_the_bundled_account_is_found_in_a_checkout() -> None:

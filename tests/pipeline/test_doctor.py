@@ -47,7 +47,7 @@ from connector.stripe_api.client import StripeApi
 from connector.stripe_api.http import api_version
 from tests.billing.account import Account
 from tests.billing.calendar_ import instant
-from tests.support.commands import Desk, Ran
+from tests.support.commands import Ran, Workdir
 from tests.support.loopback import Fault, Reply, Served, failing, on, serving
 from tests.support.simulator import AccountFacts, SimulatedAccount
 
@@ -588,16 +588,16 @@ def synced_folder(
 ) -> Path:
     folder = tmp_path_factory.mktemp("synced")
     with serving(business, key=LIVE_KEY) as served:
-        ran = Desk(folder, served.url, LIVE_KEY).configure(CONFIG).run("sync")
+        ran = Workdir(folder, served.url, LIVE_KEY).configure(CONFIG).run("sync")
     assert ran.code == 0, ran.err
     return folder
 
 
 @pytest.fixture
-def desk(tmp_path: Path, stripe: Served, synced_folder: Path) -> Desk:
+def workdir(tmp_path: Path, stripe: Served, synced_folder: Path) -> Workdir:
     """A ledger of its own that one sync has filled."""
     shutil.copytree(synced_folder, tmp_path, dirs_exist_ok=True)
-    return Desk(tmp_path, stripe.url, LIVE_KEY)
+    return Workdir(tmp_path, stripe.url, LIVE_KEY)
 
 
 def verdicts(ran: Ran) -> dict[str, str]:
@@ -614,13 +614,13 @@ def said(ran: Ran, name: str) -> str:
     return f"{row['said']} → {row['fix']}"
 
 
-def examined(desk: Desk, *words: str) -> Ran:
-    ran = desk.call("doctor", "--format", "json", *words)
+def examined(workdir: Workdir, *words: str) -> Ran:
+    ran = workdir.call("doctor", "--format", "json", *words)
     assert list(verdicts(ran)) == NAMES, "every check, each time"
     assert ran.json["faults"] == list(verdicts(ran).values()).count("fault")
     assert ran.json["hints"] == list(verdicts(ran).values()).count("hint")
     assert ran.code == (3 if ran.json["faults"] else 0)
-    for secret in (LIVE_KEY, desk.key or LIVE_KEY):
+    for secret in (LIVE_KEY, workdir.key or LIVE_KEY):
         assert secret not in ran.out + ran.err
     return ran
 
@@ -629,21 +629,21 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_all_is_well_and_stays_as_it_was(desk: Desk, stripe: Served) -> None:
-    before = files(desk.folder)
-    ran = examined(desk)
+def test_all_is_well_and_stays_as_it_was(workdir: Workdir, stripe: Served) -> None:
+    before = files(workdir.folder)
+    ran = examined(workdir)
     assert amiss(ran) == {}
     assert ran.err == ""
-    assert files(desk.folder) == before
+    assert files(workdir.folder) == before
     assert {request.method for request in stripe.requests} == {"GET"}
     lists = [r for r in stripe.requests if r.path != "/v1/account"]
     assert {tuple(request.params) for request in lists} == {(("limit", "1"),)}
     assert len(stripe.requests) == 8 + 1, "one a permission, and the account"
 
 
-def test_a_line_a_check_and_what_to_do_below(desk: Desk, stripe: Served) -> None:
+def test_a_line_a_check_and_what_to_do_below(workdir: Workdir, stripe: Served) -> None:
     stripe.forbidden = ["coupons", "account"]
-    ran = desk.call("doctor")
+    ran = workdir.call("doctor")
     lines = ran.out.splitlines()
     assert ran.code == 3
     assert "\x1b" not in ran.out
@@ -657,25 +657,27 @@ def test_a_line_a_check_and_what_to_do_below(desk: Desk, stripe: Served) -> None
     assert checks[-1] == "20 checks; faults: 1, hints: 1."
 
 
-def test_every_missing_permission_is_named_at_once(desk: Desk, stripe: Served) -> None:
+def test_every_missing_permission_is_named_at_once(
+    workdir: Workdir, stripe: Served
+) -> None:
     stripe.forbidden = ["prices", "invoiceitems", "events"]
-    ran = examined(desk)
+    ran = examined(workdir)
     assert amiss(ran) == {"permissions": "fault"}
     for needs in ("Prices: read", "Invoice Items: read", "Events: read"):
         assert needs in said(ran, "permissions")
 
 
 def test_a_key_that_may_not_read_the_account_is_no_fault(
-    desk: Desk, stripe: Served
+    workdir: Workdir, stripe: Served
 ) -> None:
     stripe.forbidden = ["account"]
-    ran = examined(desk)
+    ran = examined(workdir)
     assert amiss(ran) == {"time zone": "hint"}
     assert "by hand: `timezone` is Europe/Berlin" in said(ran, "time zone")
 
 
-def test_a_key_nobody_knows(desk: Desk) -> None:
-    ran = examined(dataclasses.replace(desk, key="sk_live_51NobodyKnowsThisOne"))
+def test_a_key_nobody_knows(workdir: Workdir) -> None:
+    ran = examined(dataclasses.replace(workdir, key="sk_live_51NobodyKnowsThisOne"))
     assert amiss(ran) == {
         "key": "hint",
         "Stripe": "fault",
@@ -686,28 +688,28 @@ def test_a_key_nobody_knows(desk: Desk) -> None:
     assert "sk_live_…sOne" in said(ran, "Stripe")
 
 
-def test_nobody_at_the_other_end(desk: Desk) -> None:
-    ran = examined(dataclasses.replace(desk, stripe="http://127.0.0.1:9"))
+def test_nobody_at_the_other_end(workdir: Workdir) -> None:
+    ran = examined(dataclasses.replace(workdir, stripe="http://127.0.0.1:9"))
     of_stripe = ("permissions", "clock", "API version", "time zone")
     assert amiss(ran) == {"Stripe": "fault", **dict.fromkeys(of_stripe, "hint")}
     assert "no connection" in said(ran, "Stripe")
 
 
-def test_a_test_key_is_pointed_out(desk: Desk, stripe: Served) -> None:
+def test_a_test_key_is_pointed_out(workdir: Workdir, stripe: Served) -> None:
     stripe.key = "rk_test_51Sandbox00Castle"
-    ran = examined(dataclasses.replace(desk, key=stripe.key))
+    ran = examined(dataclasses.replace(workdir, key=stripe.key))
     assert amiss(ran) == {"key mode": "hint"}
 
 
-def test_no_key(desk: Desk, stripe: Served) -> None:
-    ran = examined(dataclasses.replace(desk, key=None))
+def test_no_key(workdir: Workdir, stripe: Served) -> None:
+    ran = examined(dataclasses.replace(workdir, key=None))
     assert {n for n, mark in amiss(ran).items() if mark == "fault"} == {"key"}
     assert "not checked: see “key”" in said(ran, "permissions")
     assert stripe.requests == []
 
 
 @dataclass(frozen=True)
-class DeskWithKeyFile(Desk):
+class WorkdirWithKeyFile(Workdir):
     """The key is in the file ``path``, or it is taken for a path itself."""
 
     path: str = "key"
@@ -720,18 +722,18 @@ class DeskWithKeyFile(Desk):
     ("mode", "found"), [(0o600, {}), (0o644, {"key file": "hint"})]
 )
 def test_a_key_file_is_for_its_owner_only(
-    desk: Desk, mode: int, found: dict[str, str]
+    workdir: Workdir, mode: int, found: dict[str, str]
 ) -> None:
-    path = desk.folder / "key"
+    path = workdir.folder / "key"
     path.write_text(f"{LIVE_KEY}\n", encoding="utf-8")
     path.chmod(mode)
-    ran = examined(DeskWithKeyFile(desk.folder, desk.stripe, None))
+    ran = examined(WorkdirWithKeyFile(workdir.folder, workdir.stripe, None))
     assert amiss(ran) == found
     assert "STRIPE_API_KEY_FILE" in said(ran, "environment")
 
 
-def test_a_key_taken_for_a_path_is_not_shown(desk: Desk) -> None:
-    ran = examined(DeskWithKeyFile(desk.folder, desk.stripe, None, LIVE_KEY))
+def test_a_key_taken_for_a_path_is_not_shown(workdir: Workdir) -> None:
+    ran = examined(WorkdirWithKeyFile(workdir.folder, workdir.stripe, None, LIVE_KEY))
     assert verdicts(ran)["key"] == "fault"
 
 
@@ -749,28 +751,28 @@ def elsewhen(shift_s: int) -> Fault:
     [(60, "hint", "behind"), (-60, "hint", "ahead"), (3_600, "fault", "behind")],
 )
 def test_a_clock_that_is_off(
-    desk: Desk, stripe: Served, shift_s: int, mark: str, way: str
+    workdir: Workdir, stripe: Served, shift_s: int, mark: str, way: str
 ) -> None:
     stripe.spoil(lambda _: elsewhen(shift_s))
-    ran = examined(desk)
+    ran = examined(workdir)
     assert amiss(ran) == {"clock": mark}
     assert way in said(ran, "clock")
 
 
-def test_an_answer_of_another_version(desk: Desk, stripe: Served) -> None:
+def test_an_answer_of_another_version(workdir: Workdir, stripe: Served) -> None:
     old = {"Stripe-Version": "2020-08-27"}
     stripe.spoil(lambda _: lambda true, _before: dataclasses.replace(true, headers=old))
-    ran = examined(desk)
+    ran = examined(workdir)
     assert amiss(ran) == {"API version": "fault"}
     assert "2020-08-27" in said(ran, "API version")
 
 
 def test_a_no_for_another_reason_is_told_and_the_others_are_asked(
-    desk: Desk, stripe: Served
+    workdir: Workdir, stripe: Served
 ) -> None:
     stripe.spoil(on("/v1/prices", failing(400)))
     stripe.forbidden = ["events"]
-    ran = examined(desk)
+    ran = examined(workdir)
     assert verdicts(ran)["Stripe"] == "fault"
     assert "/v1/prices" in said(ran, "Stripe")
     assert "Events: read" in said(ran, "permissions")
@@ -787,16 +789,16 @@ def test_a_no_for_another_reason_is_told_and_the_others_are_asked(
     ],
 )
 def test_the_zone_against_the_account_s(
-    desk: Desk, stripe: Served, config: str, zone: str | None, mark: str
+    workdir: Workdir, stripe: Served, config: str, zone: str | None, mark: str
 ) -> None:
     stripe.account = SimulatedAccount({}, AccountFacts(timezone=zone))
-    ran = examined(desk.configure(f'timezone = "{config}"\n'))
+    ran = examined(workdir.configure(f'timezone = "{config}"\n'))
     assert verdicts(ran)["time zone"] == mark
     assert config in said(ran, "time zone")
 
 
 def test_before_the_first_sync(tmp_path: Path, stripe: Served) -> None:
-    ran = examined(Desk(tmp_path, stripe.url, LIVE_KEY).configure(CONFIG))
+    ran = examined(Workdir(tmp_path, stripe.url, LIVE_KEY).configure(CONFIG))
     hints = NAMES[NAMES.index("ledger") :]
     assert amiss(ran) == dict.fromkeys(hints, "hint")
     assert "there is no ledger at stripe-nrr.db yet" in said(ran, "ledger")
@@ -804,98 +806,98 @@ def test_before_the_first_sync(tmp_path: Path, stripe: Served) -> None:
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path, stripe: Served) -> None:
-    desk = Desk(tmp_path, stripe.url, LIVE_KEY)
-    ran = examined(desk.configure(f'{CONFIG}database = "away/nrr.db"\n'))
+    workdir = Workdir(tmp_path, stripe.url, LIVE_KEY)
+    ran = examined(workdir.configure(f'{CONFIG}database = "away/nrr.db"\n'))
     assert verdicts(ran)["folder"] == "fault"
     assert "away does not exist" in said(ran, "folder")
     assert verdicts(ran)["disk"] == "hint"
 
 
 def test_a_path_that_no_system_takes(tmp_path: Path, stripe: Served) -> None:
-    desk = Desk(tmp_path, stripe.url, LIVE_KEY)
-    ran = examined(desk.configure(f'{CONFIG}database = "{"x" * 300}"\n'))
+    workdir = Workdir(tmp_path, stripe.url, LIVE_KEY)
+    ran = examined(workdir.configure(f'{CONFIG}database = "{"x" * 300}"\n'))
     assert verdicts(ran)["folder"] == "fault"
     assert "not checked: see “folder”" in said(ran, "ledger")
     assert verdicts(ran)["permissions"] == "ok"
 
 
-def test_a_file_that_is_no_ledger(desk: Desk) -> None:
-    desk.ledger.write_text("Dear diary,\n" * 1_000)
-    ran = examined(desk)
+def test_a_file_that_is_no_ledger(workdir: Workdir) -> None:
+    workdir.ledger.write_text("Dear diary,\n" * 1_000)
+    ran = examined(workdir)
     assert {n for n, mark in amiss(ran).items() if mark == "fault"} == {"ledger"}
     assert "not a SQLite database" in said(ran, "ledger")
     assert "not checked: see “ledger”" in said(ran, "last sync")
 
 
-def test_a_damaged_ledger(desk: Desk) -> None:
+def test_a_damaged_ledger(workdir: Workdir) -> None:
     """Where the movements begin it is overwritten: the file still opens."""
-    with closing(sqlite3.connect(desk.ledger)) as connection:
+    with closing(sqlite3.connect(workdir.ledger)) as connection:
         asked = "SELECT rootpage FROM sqlite_schema WHERE name = 'movements'"
         (page,) = connection.execute(asked).fetchone()
-    with desk.ledger.open("r+b") as file:
+    with workdir.ledger.open("r+b") as file:
         file.seek((page - 1) * 4_096)
         file.write(b"\xff" * 4_096)
-    ran = examined(desk)
+    ran = examined(workdir)
     assert verdicts(ran)["ledger"] == "ok"
     assert verdicts(ran)["integrity"] == "fault"
     assert "not checked: see “integrity”" in said(ran, "last sync")
 
 
-def test_a_row_that_hangs_in_the_air(desk: Desk) -> None:
-    with closing(sqlite3.connect(desk.ledger)) as connection:
+def test_a_row_that_hangs_in_the_air(workdir: Workdir) -> None:
+    with closing(sqlite3.connect(workdir.ledger)) as connection:
         connection.execute("INSERT INTO retractions VALUES (999, 1, 'a whim')")
         connection.commit()
-    with closing(open_as_it_is(desk.ledger)) as connection:
+    with closing(open_as_it_is(workdir.ledger)) as connection:
         (found,) = damage(connection)
     assert found.endswith("of retractions names one of movements that is not there")
 
 
-def test_a_ledger_of_an_older_version(desk: Desk) -> None:
+def test_a_ledger_of_an_older_version(workdir: Workdir) -> None:
     newest = list(MIGRATIONS)[-1]
-    with closing(sqlite3.connect(desk.ledger)) as connection:
+    with closing(sqlite3.connect(workdir.ledger)) as connection:
         connection.execute("DELETE FROM _sqlite_migrations WHERE name = ?", [newest])
         connection.commit()
-    ran = examined(desk)
+    ran = examined(workdir)
     assert verdicts(ran)["schema"] == "hint"
     assert newest in said(ran, "schema")
     assert "not checked: see “schema”" in said(ran, "last sync")
 
 
-def test_what_an_interrupted_sync_leaves(desk: Desk) -> None:
+def test_what_an_interrupted_sync_leaves(workdir: Workdir) -> None:
     now_us = time.time_ns() // 1_000
-    with closing(open_database(desk.ledger)) as connection, transaction(connection):
+    with closing(open_database(workdir.ledger)) as connection, transaction(connection):
         sync_state.begin_walk(connection, now_us - 5 * HOUR_US)
         dirty_customers.mark_all(connection)
-    ran = examined(desk)
+    ran = examined(workdir)
     assert amiss(ran) == {"unfinished sync": "hint", "customers waiting": "hint"}
     assert "one began 5 hours ago" in said(ran, "unfinished sync")
     assert said(ran, "customers waiting").startswith("1 to be derived")
 
 
-def test_a_sync_at_work_explains_itself(desk: Desk) -> None:
-    with closing(open_database(desk.ledger)) as connection, transaction(connection):
+def test_a_sync_at_work_explains_itself(workdir: Workdir) -> None:
+    with closing(open_database(workdir.ledger)) as connection, transaction(connection):
         sync_state.begin_walk(connection, time.time_ns() // 1_000)
-    with exclusive_sync(desk.ledger, "the nightly sync"):
-        ran = examined(desk)
+    with exclusive_sync(workdir.ledger, "the nightly sync"):
+        ran = examined(workdir)
     assert amiss(ran) == {}
     assert "the nightly sync is at work" in said(ran, "lock")
 
 
-def test_a_lock_that_is_none(desk: Desk) -> None:
-    Path(f"{desk.ledger}.lock").write_text("keep out\n" * 100)
-    ran = examined(desk)
+def test_a_lock_that_is_none(workdir: Workdir) -> None:
+    Path(f"{workdir.ledger}.lock").write_text("keep out\n" * 100)
+    ran = examined(workdir)
     assert amiss(ran) == {"lock": "fault"}
 
 
-def test_the_demo_s_ledger_is_not_for_a_sync(desk: Desk) -> None:
-    with closing(open_database(desk.ledger)) as connection:
+def test_the_demo_s_ledger_is_not_for_a_sync(workdir: Workdir) -> None:
+    with closing(open_database(workdir.ledger)) as connection:
         put_setting(connection, "account", "demo")
-    ran = examined(desk)
+    ran = examined(workdir)
     assert amiss(ran) == {"ledger": "hint"}
 
 
-def test_a_fault_in_the_configuration(desk: Desk, stripe: Served) -> None:
-    ran = examined(desk.configure('timezon = "UTC"\n'))
+def test_a_fault_in_the_configuration(workdir: Workdir, stripe: Served) -> None:
+    ran = examined(workdir.configure('timezon = "UTC"\n'))
     faults = {n for n, mark in amiss(ran).items() if mark == "fault"}
     assert faults == {"configuration"}
     assert "did you mean timezone?" in said(ran, "configuration")
@@ -903,8 +905,8 @@ def test_a_fault_in_the_configuration(desk: Desk, stripe: Served) -> None:
     assert stripe.requests == []
 
 
-def test_offline_asks_nobody(desk: Desk, stripe: Served) -> None:
-    ran = examined(desk, "--offline")
+def test_offline_asks_nobody(workdir: Workdir, stripe: Served) -> None:
+    ran = examined(workdir, "--offline")
     of_stripe = ("Stripe", "permissions", "clock", "API version", "time zone")
     assert amiss(ran) == dict.fromkeys(of_stripe, "hint")
     assert stripe.requests == []

@@ -21,7 +21,7 @@ from connector.pipeline.status import JobStatus, SyncSummary, read_status, write
 from connector.store.database import open_database
 from connector.store.mirror import dirty_customers
 from tests.pipeline.test_recompute import EVERYBODY, TOO_EARLY_S, cure, poison
-from tests.support.commands import Desk
+from tests.support.commands import Workdir
 from tests.support.loopback import Served, delayed, failing, on, serving
 from tests.support.synced import shop
 
@@ -147,9 +147,9 @@ def ended(process: "subprocess.Popen[str]") -> tuple[str, str]:
 
 def test_it_stays_survives_a_failure_and_ends_when_asked(tmp_path: Path) -> None:
     with serving(shop(), faults=on("/v1/prices", failing(403))) as stripe:
-        desk = Desk(tmp_path, stripe.url).configure(STATUS)
-        process = desk.start("sync", "--every", "1s", "--format", "json")
-        path = desk.folder / "status.json"
+        workdir = Workdir(tmp_path, stripe.url).configure(STATUS)
+        process = workdir.start("sync", "--every", "1s", "--format", "json")
+        path = workdir.folder / "status.json"
         wait_until(lambda: read_status(path).last_success_at, process)
         process.send_signal(signal.SIGTERM)
         out, err = ended(process)
@@ -174,14 +174,14 @@ def test_a_sync_that_is_asked_to_stop_finishes_its_page(
 ) -> None:
     """What was under way is stored, the walk is not done, and the next run goes on."""
     with serving(shop(), faults=on("/v1/invoices", delayed(2))) as stripe:
-        desk = Desk(tmp_path, stripe.url).configure(STATUS)
-        process = desk.start(*words)
+        workdir = Workdir(tmp_path, stripe.url).configure(STATUS)
+        process = workdir.start(*words)
         wait_until(lambda: asked(stripe, "/v1/invoices"), process)
         process.send_signal(signal.SIGTERM)
         _, err = ended(process)
         assert process.returncode == (75 if words == ["sync"] else 0), err
         stripe.requests.clear()
-        done = desk.run("sync", "--format", "json")
+        done = workdir.run("sync", "--format", "json")
         assert done.json["resumed"] is True
         invoices = [r for r in stripe.requests if r.path == "/v1/invoices"]
         assert len(invoices) == 1  # a look at the newest only
@@ -189,14 +189,14 @@ def test_a_sync_that_is_asked_to_stop_finishes_its_page(
 
 def test_a_sync_in_a_long_back_off_ends_when_asked(tmp_path: Path) -> None:
     with serving(shop(), faults=lambda _request: failing(503)) as stripe:
-        desk = Desk(tmp_path, stripe.url).configure("")
-        process = desk.start("sync")
+        workdir = Workdir(tmp_path, stripe.url).configure("")
+        process = workdir.start("sync")
         wait_until(lambda: len(stripe.requests) > 3, process)
         process.send_signal(signal.SIGTERM)
         _, err = ended(process)
     assert process.returncode == 75
     assert "asked to stop" in err
-    assert not desk.ledger.exists()
+    assert not workdir.ledger.exists()
 
 
 def test_a_history_that_nobody_foresaw_is_named_and_all_others_are_brought_up_to_date(
@@ -204,19 +204,19 @@ def test_a_history_that_nobody_foresaw_is_named_and_all_others_are_brought_up_to
 ) -> None:
     bad = EVERYBODY[0]
     with serving(shop()) as stripe:
-        desk = Desk(tmp_path, stripe.url).configure(STATUS)
-        assert desk.run("sync", "-q").code == 0
-        with closing(open_database(desk.ledger)) as connection:
+        workdir = Workdir(tmp_path, stripe.url).configure(STATUS)
+        assert workdir.run("sync", "-q").code == 0
+        with closing(open_database(workdir.ledger)) as connection:
             whole = poison(connection, [bad], TOO_EARLY_S)
             dirty_customers.mark(connection, EVERYBODY)
-        told = desk.run("sync", "-q")
-        as_json = desk.run("sync", "--format", "json")
-        again = desk.run("recompute", "--format", "json")
-        check = desk.run("check")
-        report = desk.run("report")
-        with closing(open_database(desk.ledger)) as connection:
+        told = workdir.run("sync", "-q")
+        as_json = workdir.run("sync", "--format", "json")
+        again = workdir.run("recompute", "--format", "json")
+        check = workdir.run("check")
+        report = workdir.run("report")
+        with closing(open_database(workdir.ledger)) as connection:
             cure(connection, whole)
-        cured = desk.run("sync", "-q")
+        cured = workdir.run("sync", "-q")
     assert [
         told.code,
         as_json.code,
@@ -235,7 +235,7 @@ def test_a_history_that_nobody_foresaw_is_named_and_all_others_are_brought_up_to
         assert ran.json["failed"].keys() == {bad}
     assert f"1 customers wait: {bad}; run" in check.out
     assert "Not derived: 1 customers" in report.out
-    status = read_status(desk.folder / "status.json")
+    status = read_status(workdir.folder / "status.json")
     assert (status.ok, status.failures) == (True, 0)
 
 
@@ -243,13 +243,13 @@ def test_a_process_that_stays_goes_on_at_its_pace_beside_one_bad_history(
     tmp_path: Path,
 ) -> None:
     with serving(shop()) as stripe:
-        desk = Desk(tmp_path, stripe.url).configure(STATUS)
-        assert desk.run("sync", "-q").code == 0
-        with closing(open_database(desk.ledger)) as connection:
+        workdir = Workdir(tmp_path, stripe.url).configure(STATUS)
+        assert workdir.run("sync", "-q").code == 0
+        with closing(open_database(workdir.ledger)) as connection:
             poison(connection, EVERYBODY[:1], TOO_EARLY_S)
             dirty_customers.mark(connection, EVERYBODY[:1])
-        process = desk.start("sync", "--every", "1s", "--quiet")
-        path = desk.folder / "status.json"
+        process = workdir.start("sync", "--every", "1s", "--quiet")
+        path = workdir.folder / "status.json"
         wait_until(lambda: read_status(path).failures > 2, process)
         process.send_signal(signal.SIGTERM)
         ended(process)
@@ -262,11 +262,11 @@ def test_a_process_that_stays_goes_on_at_its_pace_beside_one_bad_history(
 
 def test_the_status_file_tells_of_a_failure(tmp_path: Path) -> None:
     with serving(shop()) as stripe:
-        desk = Desk(tmp_path, stripe.url).configure(STATUS)
-        assert desk.run("sync").code == 0
+        workdir = Workdir(tmp_path, stripe.url).configure(STATUS)
+        assert workdir.run("sync").code == 0
         stripe.forbidden = {"invoices"}
-        assert desk.run("sync", "--full").code == 1
-    status = read_status(desk.folder / "status.json")
+        assert workdir.run("sync", "--full").code == 1
+    status = read_status(workdir.folder / "status.json")
     assert (status.ok, status.failures) == (False, 1)
     assert "may not read /v1/invoices" in status.error
     assert status.last_success_at is not None

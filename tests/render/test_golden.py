@@ -43,7 +43,7 @@ CASES = [(name, form) for name, (_, forms) in REPORTS.items() for form in forms]
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def workdir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with the demo's ledger and its configuration."""
     folder = tmp_path_factory.mktemp("golden")
     with settled_demo() as connection:
@@ -63,10 +63,10 @@ def still(text: str) -> str:
     ("name", "form"), CASES, ids=map("{0[0]} as {0[1]}".format, CASES)
 )
 def test_the_report_is_as_it_was_accepted(
-    desk: Path, name: str, form: str, pytestconfig: pytest.Config
+    workdir: Path, name: str, form: str, pytestconfig: pytest.Config
 ) -> None:
     words, _ = REPORTS[name]
-    made = desk / f"{name}.out"
+    made = workdir / f"{name}.out"
     command = [*words.split(), "--format", form, "-o", made.name]
     stripe_nrr.main(command, prog_name="stripe-nrr", standalone_mode=False)
     kept = GOLDEN / f"{name}.{SUFFIX[form]}"

@@ -27,7 +27,7 @@ from connector.core.policy import Policy
 from connector.core.windows import WindowKind
 from connector.store.database import open_database
 from tests.support.books import NOON, close, lived, post
-from tests.support.commands import Desk
+from tests.support.commands import Workdir
 from tests.support.folders import FIXTURES
 
 GOLDEN = FIXTURES / "output" / "explained"
@@ -51,31 +51,31 @@ COMMANDS = {
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Workdir:
     """The demo's ledger, and its configuration."""
     folder = tmp_path_factory.mktemp("demo")
-    ran = Desk(folder, key=None).run("demo", "--keep", ".")
+    ran = Workdir(folder, key=None).run("demo", "--keep", ".")
     assert ran.code == 0, ran.err
-    return Desk(folder, key=None)
+    return Workdir(folder, key=None)
 
 
 @pytest.fixture(scope="module")
-def corrected(kept: Desk, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+def corrected(kept: Workdir, tmp_path_factory: pytest.TempPathFactory) -> Workdir:
     """Two months closed, and then two ids found out to be one customer."""
     folder = tmp_path_factory.mktemp("corrected")
     shutil.copytree(kept.folder, folder, dirs_exist_ok=True)
-    desk = Desk(folder, key=None)
+    workdir = Workdir(folder, key=None)
     for month in CLOSED:
-        assert desk.call("close", month).code == 0
+        assert workdir.call("close", month).code == 0
     config = folder / "config.toml"
     config.write_text(config.read_text(encoding="utf-8") + MOVED, encoding="utf-8")
-    assert desk.run("recompute").code == 0
-    return desk
+    assert workdir.run("recompute").code == 0
+    return workdir
 
 
-def printed(kept: Desk, corrected: Desk, words: Sequence[str]) -> str:
-    desk = corrected if words[0] in ("restatements", "close") else kept
-    ran = desk.call(*words)
+def printed(kept: Workdir, corrected: Workdir, words: Sequence[str]) -> str:
+    workdir = corrected if words[0] in ("restatements", "close") else kept
+    ran = workdir.call(*words)
     assert ran.code == 0, ran.err
     assert ran.err == ""
     return ran.out
@@ -83,7 +83,7 @@ def printed(kept: Desk, corrected: Desk, words: Sequence[str]) -> str:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_demo_is_explained_as_before(
-    kept: Desk, corrected: Desk, pytestconfig: pytest.Config, name: str
+    kept: Workdir, corrected: Workdir, pytestconfig: pytest.Config, name: str
 ) -> None:
     words = shlex.split(COMMANDS[name])
     told = f"$ stripe-nrr {COMMANDS[name]}\n{printed(kept, corrected, words)}"
@@ -99,7 +99,7 @@ def test_every_golden_file_is_still_made() -> None:
 
 
 def test_the_walk_through_shows_what_the_demo_really_prints(
-    kept: Desk, corrected: Desk, pytestconfig: pytest.Config
+    kept: Workdir, corrected: Workdir, pytestconfig: pytest.Config
 ) -> None:
     text = WALK.read_text(encoding="utf-8")
 
@@ -122,7 +122,7 @@ def shortened(out: str, lines: int = 22) -> str:
     return "\n".join([*(line.rstrip() for line in shown[:lines]), *rest]) + "\n"
 
 
-def test_the_figures_in_the_walk_through_are_the_demos(kept: Desk) -> None:
+def test_the_figures_in_the_walk_through_are_the_demos(kept: Workdir) -> None:
     """ "107.5 %, this ledger 106.6 %": the sentence before the first block."""
     [said] = re.findall(r"this ledger (\d+\.\d) %", WALK.read_text(encoding="utf-8"))
     told = kept.call("drift", "--currency", "usd", "--format", "json").json
@@ -136,16 +136,16 @@ def test_the_figures_in_the_walk_through_are_the_demos(kept: Desk) -> None:
 USD = ("--currency", "usd", "--format", "json")
 
 
-def content(desk: Desk) -> list[str]:
+def content(workdir: Workdir) -> list[str]:
     """All that is in the ledger."""
-    with closing(sqlite3.connect(desk.ledger)) as connection:
+    with closing(sqlite3.connect(workdir.ledger)) as connection:
         return list(connection.iterdump())
 
 
 @pytest.mark.parametrize("metric", ["nrr", "grr"])
 @pytest.mark.parametrize("window", ["2026-03", "2026-Q1", "2026", "..2026-03"])
 def test_a_window_taken_apart_adds_up_to_the_report(
-    kept: Desk, window: str, metric: str
+    kept: Workdir, window: str, metric: str
 ) -> None:
     asked = ("explain", "--window", window, "--metric", metric)
     [told] = kept.call(*asked, *USD).json
@@ -161,7 +161,9 @@ def test_a_window_taken_apart_adds_up_to_the_report(
     assert [int(each * 100) for each in ours] == amounts
 
 
-def test_the_first_formula_is_the_report_and_the_near_one_is_named(kept: Desk) -> None:
+def test_the_first_formula_is_the_report_and_the_near_one_is_named(
+    kept: Workdir,
+) -> None:
     span = ("--window", "quarter", "--from", "2026-01", "--to", "2026-06")
     drifted = kept.call("drift", *span, "--against", "1.07", *USD).json
     reported = kept.call("report", *span, *USD).json["currencies"][0]["windows"]
@@ -177,13 +179,13 @@ def test_the_first_formula_is_the_report_and_the_near_one_is_named(kept: Desk) -
 
 
 @pytest.mark.parametrize("form", ["markdown", "csv"])
-def test_formulas_are_told_in_every_form(kept: Desk, form: str) -> None:
+def test_formulas_are_told_in_every_form(kept: Workdir, form: str) -> None:
     out = kept.call("drift", "--currency", "usd", "--format", form).out
     assert "end_mrr" in out
     assert ("| NRR | " in out) is (form == "markdown")
 
 
-def test_a_comparison_leaves_the_ledger_as_it_is(kept: Desk) -> None:
+def test_a_comparison_leaves_the_ledger_as_it_is(kept: Workdir) -> None:
     before = kept.ledger.read_bytes(), content(kept)
     asked = ("--mrr", "47,156.71", "--on", "2026-08-31", "--currency", "usd")
     told = kept.call("compare", *asked, "--format", "json").json
@@ -196,30 +198,34 @@ def test_a_comparison_leaves_the_ledger_as_it_is(kept: Desk) -> None:
         assert each["left_minor"] == told["theirs_minor"] - each["mrr_minor"]
 
 
-def test_the_same_figure_needs_no_explanation(kept: Desk) -> None:
+def test_the_same_figure_needs_no_explanation(kept: Workdir) -> None:
     ran = kept.call("compare", "--mrr", "47543.42", "--on", "2026-08-31")
     assert "there is nothing to explain" in ran.out
 
 
-def test_closing_twice_changes_nothing(corrected: Desk) -> None:
+def test_closing_twice_changes_nothing(corrected: Workdir) -> None:
     before = content(corrected)
     again = corrected.call("close", "2026-09", "--format", "json").json
     assert again["was_closed"]
     assert content(corrected) == before
 
 
-def test_closing_warns_where_the_ledger_is_behind(kept: Desk, tmp_path: Path) -> None:
+def test_closing_warns_where_the_ledger_is_behind(
+    kept: Workdir, tmp_path: Path
+) -> None:
     shutil.copytree(kept.folder, tmp_path, dirs_exist_ok=True)
-    desk = Desk(tmp_path, key=None)
-    with closing(sqlite3.connect(desk.ledger, isolation_level=None)) as connection:
+    workdir = Workdir(tmp_path, key=None)
+    with closing(sqlite3.connect(workdir.ledger, isolation_level=None)) as connection:
         connection.execute("INSERT INTO dirty_customers VALUES ('cus_1swLN379etlc4T')")
-    ran = desk.call("close", "2026-09")
+    ran = workdir.call("close", "2026-09")
     assert ran.code == 0
     assert ran.err.startswith("warning: 1 customers wait to be derived")
-    assert desk.call("close", "2026-09").err == "", "it is closed by now"
+    assert workdir.call("close", "2026-09").err == "", "it is closed by now"
 
 
-def test_a_report_shows_both_where_a_closed_month_has_changed(corrected: Desk) -> None:
+def test_a_report_shows_both_where_a_closed_month_has_changed(
+    corrected: Workdir,
+) -> None:
     """As reported beside as restated; as of the closing only the one, unchanged."""
     closed = corrected.call("close", "2026-09", "--format", "json").json
     [was] = [
@@ -249,7 +255,7 @@ def test_a_report_shows_both_where_a_closed_month_has_changed(corrected: Desk) -
 
 
 def test_what_was_reported_is_told_by_the_year_and_beside_segments(
-    corrected: Desk,
+    corrected: Workdir,
 ) -> None:
     span = ("--window", "month", "--from", "2026-09", "--to", "2026-09", *USD)
     [monthly] = _windows(corrected.call("report", *span).json)
@@ -268,7 +274,7 @@ def _windows(report: Any) -> Any:
     return report["currencies"][0]["windows"]
 
 
-def test_what_was_reported_can_still_be_taken_apart(corrected: Desk) -> None:
+def test_what_was_reported_can_still_be_taken_apart(corrected: Workdir) -> None:
     closed = corrected.call("close", "2026-09", "--format", "json").json
     then = ("--as-of", closed["closed_at"])
     [told] = corrected.call("explain", "--window", "2026-09", *then, *USD).json
@@ -284,7 +290,7 @@ def test_what_was_reported_can_still_be_taken_apart(corrected: Desk) -> None:
     assert corrected.call(*left).json["movements"] == []
 
 
-def test_restatements_add_up_to_the_difference(corrected: Desk) -> None:
+def test_restatements_add_up_to_the_difference(corrected: Workdir) -> None:
     restated = corrected.call("restatements", "--format", "json").json["restated"]
     assert len(restated) == 3
     for each in restated:
@@ -298,7 +304,7 @@ def test_restatements_add_up_to_the_difference(corrected: Desk) -> None:
     assert len(list(rows)) == sum(len(each["changes"]) for each in restated)
 
 
-def test_restatements_since_a_day(corrected: Desk) -> None:
+def test_restatements_since_a_day(corrected: Workdir) -> None:
     none = corrected.call("restatements", "--since", "2026-11-03")
     assert (
         none.out
@@ -309,14 +315,14 @@ def test_restatements_since_a_day(corrected: Desk) -> None:
 
 
 def test_a_currency_that_came_later_is_a_restatement_too(tmp_path: Path) -> None:
-    desk = Desk(tmp_path, key=None)
+    workdir = Workdir(tmp_path, key=None)
     month = date(2024, 2, 1)
-    with closing(open_database(desk.ledger, create=True)) as connection:
+    with closing(open_database(workdir.ledger, create=True)) as connection:
         post(connection, lived("cus_1", "50 90"), at=NOON)
         rules = {**Policy().settings(), "timezone": "UTC"}
         close(connection, month, rules)
         post(connection, lived("cus_2", "70", "eur"), at=NOON)
-    restated = desk.call("restatements", "--format", "json").json["restated"]
+    restated = workdir.call("restatements", "--format", "json").json["restated"]
     assert {each["currency"] for each in restated} == {"eur"}
     for each in restated:
         assert each["reported"]["waterfall"]["closing_minor"] == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Desk
+from tests.support.commands import Workdir
 from tests.support.documents import code_blocks
 from tests.support.folders import ROOT
 
@@ -15,12 +15,12 @@ from tests.support.folders import ROOT
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Workdir:
     """The demo's ledger, and its configuration."""
-    desk = Desk(tmp_path_factory.mktemp("demo"), key=None)
-    ran = desk.run("demo", "--keep", ".")
+    workdir = Workdir(tmp_path_factory.mktemp("demo"), key=None)
+    ran = workdir.run("demo", "--keep", ".")
     assert ran.code == 0, ran.err
-    return desk
+    return workdir
 
 
 def printed(folder: Path) -> str:
@@ -36,7 +36,7 @@ def printed(folder: Path) -> str:
     return done.stdout
 
 
-def test_a_program_gets_the_figures_that_the_command_prints(kept: Desk) -> None:
+def test_a_program_gets_the_figures_that_the_command_prints(kept: Workdir) -> None:
     told = [
         [
             part["currency"],

@@ -40,7 +40,7 @@ from tests.support import folders
 from tests.support.books import lived as lived_by_month
 from tests.support.books import post
 from tests.support.cases import everyday, odd
-from tests.support.commands import Desk
+from tests.support.commands import Workdir
 from tests.support.folders import Look
 from tests.support.ledgers import empty_ledger, look, read, settle
 from tests.support.lives import Life, Lived, lives
@@ -690,7 +690,7 @@ def grown() -> SimulatedAccount:
 def synced_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("synced")
     with serving(SimulatedAccount(business().snapshot())) as stripe:
-        ran = Desk(folder, stripe.url).configure(CONFIG).run("sync")
+        ran = Workdir(folder, stripe.url).configure(CONFIG).run("sync")
     assert ran.code == 0, ran.err
     return folder
 
@@ -702,16 +702,18 @@ def stripe() -> Iterator[Served]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, stripe: Served, synced_folder: Path) -> Desk:
+def workdir(tmp_path: Path, stripe: Served, synced_folder: Path) -> Workdir:
     shutil.copytree(synced_folder, tmp_path, dirs_exist_ok=True)
-    return Desk(tmp_path, stripe.url)
+    return Workdir(tmp_path, stripe.url)
 
 
-def test_what_the_policy_explains_is_no_finding(desk: Desk, stripe: Served) -> None:
-    before = desk.ledger.read_bytes()
-    ran = desk.call("check", "--stripe")
+def test_what_the_policy_explains_is_no_finding(
+    workdir: Workdir, stripe: Served
+) -> None:
+    before = workdir.ledger.read_bytes()
+    ran = workdir.call("check", "--stripe")
     assert ran.code == 0, ran.err
-    saves = desk.call("movements", "--customer", "Saves", "--format", "json").json
+    saves = workdir.call("movements", "--customer", "Saves", "--format", "json").json
     customer_id = saves["movements"][0]["customer"]
     told = f"Saves ({customer_id}): Stripe $30.00; policy repeating_coupon −$6.00"
     head, *lines = ran.out.splitlines()
@@ -721,26 +723,26 @@ def test_what_the_policy_explains_is_no_finding(desk: Desk, stripe: Served) -> N
         f"{told}; ledger $24.00",
         "3 movements checked, 0 findings.",
     ]
-    assert desk.ledger.read_bytes() == before
+    assert workdir.ledger.read_bytes() == before
     assert {request.path for request in stripe.requests} == {"/v1/subscriptions"}
 
 
 def test_what_is_not_synced_is_listed_until_the_next_sync(
-    desk: Desk, stripe: Served
+    workdir: Workdir, stripe: Served
 ) -> None:
     stripe.account = grown()
-    ran = desk.call("check", "--stripe")
+    ran = workdir.call("check", "--stripe")
     assert ran.code == 0, ran.err
     assert "Stripe $150.00; not yet synced sub_" in ran.out
     assert "−$90.00; ledger $60.00" in ran.out
     assert "run `stripe-nrr sync`" in ran.out
-    assert desk.run("sync", "--full").code == 0
-    assert "ot yet synced" not in desk.call("check", "--stripe").out
+    assert workdir.run("sync", "--full").code == 0
+    assert "ot yet synced" not in workdir.call("check", "--stripe").out
 
 
-def test_the_comparison_as_json(desk: Desk, stripe: Served) -> None:
+def test_the_comparison_as_json(workdir: Workdir, stripe: Served) -> None:
     stripe.account = grown()
-    found = desk.call("check", "--stripe", "--format", "json").json
+    found = workdir.call("check", "--stripe", "--format", "json").json
     assert found["findings"] == []
     stripes = found["stripe"]
     assert (stripes["subscriptions"], stripes["requests"]) == (3, 3)
@@ -768,22 +770,22 @@ def test_the_comparison_as_json(desk: Desk, stripe: Served) -> None:
     ]
 
 
-def test_what_nothing_explains_exits_3(desk: Desk) -> None:
-    moved = desk.call("movements", "--customer", "Steady", "--format", "json").json
+def test_what_nothing_explains_exits_3(workdir: Workdir) -> None:
+    moved = workdir.call("movements", "--customer", "Steady", "--format", "json").json
     steady = moved["movements"][0]["customer"]
-    with closing(open_database(desk.ledger)) as connection:
+    with closing(open_database(workdir.ledger)) as connection:
         post(connection, lived_by_month(steady, "1400"))
-    ran = desk.call("check", "--stripe")
+    ran = workdir.call("check", "--stripe")
     assert ran.code == 3
     assert f"as Stripe says: {steady} usd is 1400, and 1500 by Stripe" in ran.out
     assert "unexplained −$1.00" in ran.out
-    assert desk.call("check").code == 0, "only Stripe knows"
+    assert workdir.call("check").code == 0, "only Stripe knows"
 
 
-def test_it_needs_no_lock_and_waits_for_no_sync(desk: Desk) -> None:
-    with exclusive_sync(desk.ledger):
-        assert desk.run("sync").code == 75
-        assert desk.call("check", "--stripe").code == 0
+def test_it_needs_no_lock_and_waits_for_no_sync(workdir: Workdir) -> None:
+    with exclusive_sync(workdir.ledger):
+        assert workdir.run("sync").code == 75
+        assert workdir.call("check", "--stripe").code == 0
 
 
 @pytest.mark.parametrize(
@@ -794,9 +796,9 @@ def test_it_needs_no_lock_and_waits_for_no_sync(desk: Desk) -> None:
     ],
 )
 def test_without_the_right_key_it_says_so(
-    desk: Desk, key: str | None, said: str
+    workdir: Workdir, key: str | None, said: str
 ) -> None:
-    ran = Desk(desk.folder, desk.stripe, key=key).call("check", "--stripe")
+    ran = Workdir(workdir.folder, workdir.stripe, key=key).call("check", "--stripe")
     assert ran.code == 1
     assert said in ran.err
     assert "\n  fix: " in ran.err
@@ -805,8 +807,8 @@ def test_without_the_right_key_it_says_so(
 
 def test_the_demo_is_compared_with_its_own_account(tmp_path: Path) -> None:
     """No key, no network: all is explained there."""
-    desk = Desk(tmp_path, key=None)
-    assert desk.run("demo", "--keep", "kept").code == 0
-    ran = desk.call("--config", "kept/config.toml", "check", "--stripe")
+    workdir = Workdir(tmp_path, key=None)
+    assert workdir.run("demo", "--keep", "kept").code == 0
+    ran = workdir.call("--config", "kept/config.toml", "check", "--stripe")
     assert ran.code == 0, ran.out
     assert "USD: Stripe $" in ran.out

@@ -25,7 +25,7 @@ TODAY = date(2026, 11, 2)
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def workdir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("exports")
     with settled_demo() as connection:
         connection.execute("VACUUM INTO ?", [str(folder / "stripe-nrr.db")])
@@ -41,7 +41,7 @@ def exported(what: str, form: str) -> Path:
 
 
 @pytest.mark.parametrize("what", EXPORTS)
-def test_csv_and_parquet_say_the_same(desk: Path, what: str) -> None:
+def test_csv_and_parquet_say_the_same(workdir: Path, what: str) -> None:
     with exported(what, "csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     table = parquet.read_table(exported(what, "parquet"))
@@ -52,7 +52,7 @@ def test_csv_and_parquet_say_the_same(desk: Path, what: str) -> None:
         for row in table.to_pylist()
     ]
     assert as_texts == rows
-    assert not list(desk.glob(".*draft*"))
+    assert not list(workdir.glob(".*draft*"))
 
 
 @pytest.mark.parametrize("what", EXPORTS)
@@ -102,12 +102,12 @@ def test_mrr_of_each_month_is_everybody_s() -> None:
 
 
 def test_csv_is_printed_without_a_file(
-    desk: Path, capsys: pytest.CaptureFixture[str]
+    workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["export", "--what", "customers"]
     stripe_nrr.main(command, prog_name="stripe-nrr", standalone_mode=False)
     assert capsys.readouterr().out == exported("customers", "csv").read_text()
-    assert desk.is_dir()
+    assert workdir.is_dir()
 
 
 # --- the recipe for datasette ---
@@ -122,16 +122,16 @@ ASKED = {
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_datasette_answers_the_recipe_s_queries(desk: Path, name: str) -> None:
+def test_datasette_answers_the_recipe_s_queries(workdir: Path, name: str) -> None:
     """The real datasette, as the page tells to start it, asked for one page."""
-    (desk / "metadata.json").write_text(RECIPE)
+    (workdir / "metadata.json").write_text(RECIPE)
     path = f"/stripe-nrr/{name}.json?_shape=array&{ASKED[name]}"
     done = subprocess.run(
         [
             *(sys.executable, "-m", "datasette", "stripe-nrr.db"),
             *("-m", "metadata.json", "--get", path),
         ],
-        cwd=desk,
+        cwd=workdir,
         capture_output=True,
         text=True,
         check=False,

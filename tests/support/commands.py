@@ -34,14 +34,14 @@ class Ran:
 
 
 @dataclass(frozen=True)
-class Desk:
+class Workdir:
     """A folder with a config.toml, where commands are run."""
 
     folder: Path
     stripe: str = "http://127.0.0.1:9"
     key: str | None = KEY
 
-    def configure(self, text: str) -> "Desk":
+    def configure(self, text: str) -> "Workdir":
         (self.folder / "config.toml").write_text(text, encoding="utf-8")
         return self
 

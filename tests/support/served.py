@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.commands import Desk
+from tests.support.commands import Workdir
 
 SECRET = "whsec_of_the_tests"  # noqa: S105
 PATIENCE_S = 20
@@ -56,8 +56,8 @@ def thin(related: str, key: str, event: str = "evt_thin") -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Desk2(Desk):
-    """A desk whose commands also know the webhook's secrets."""
+class ServingWorkdir(Workdir):
+    """One whose commands also know the webhook's secrets."""
 
     secrets: str = SECRET
 
@@ -119,9 +119,9 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def start(desk: Desk) -> Server:
+def start(workdir: Workdir) -> Server:
     """Start the server; it listens when this returns."""
-    process = desk.start("serve")
+    process = workdir.start("serve")
     assert process.stderr is not None
     told = ""
     while len(urls := re.findall(r"http://\S+", told)) < 2:
@@ -132,8 +132,8 @@ def start(desk: Desk) -> Server:
 
 
 @contextmanager
-def serve(desk: Desk) -> Iterator[Server]:
-    server = start(desk)
+def serve(workdir: Workdir) -> Iterator[Server]:
+    server = start(workdir)
     try:
         yield server
     finally:

@@ -30,13 +30,13 @@ from connector.webhooks.endpoint import MOST_BYTES, PATH
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY
 from tests.billing.state import Json
-from tests.support.commands import Desk
+from tests.support.commands import Workdir
 from tests.support.loopback import Served, delayed, failing, serving
 from tests.support.served import (
     PORTS,
     SECRET,
-    Desk2,
     Server,
+    ServingWorkdir,
     headers,
     serve,
     start,
@@ -49,11 +49,11 @@ from tests.support.simulator import SimulatedAccount
 
 @dataclass
 class Company:
-    """A business of three customers, the Stripe that it uses, and our desk."""
+    """A business of three customers, the Stripe that it uses, and our workdir."""
 
     acc: Account
     stripe: Served
-    desk: Desk2
+    workdir: ServingWorkdir
 
     def __post_init__(self) -> None:
         plan = self.acc.add_product("Plan")
@@ -86,7 +86,7 @@ class Company:
 
     def mrr(self, customer: int) -> int:
         name = self.subs[customer].customer.id
-        own = [m for m in movements(self.desk.ledger) if m.customer == name]
+        own = [m for m in movements(self.workdir.ledger) if m.customer == name]
         return own[-1].after_minor
 
 
@@ -131,20 +131,20 @@ def sync_into(path: Path, company: Company) -> None:
 def company(tmp_path: Path) -> Iterator[Company]:
     acc = Account(int(time.time()) - 60 * DAY)
     with serving(SimulatedAccount(acc.snapshot())) as stripe:
-        desk = Desk2(tmp_path, stripe.url)
-        desk.configure(PORTS)
-        yield Company(acc, stripe, desk)
+        workdir = ServingWorkdir(tmp_path, stripe.url)
+        workdir.configure(PORTS)
+        yield Company(acc, stripe, workdir)
 
 
 @pytest.fixture
 def synced(company: Company) -> Company:
-    sync_into(company.desk.ledger, company)
+    sync_into(company.workdir.ledger, company)
     return company
 
 
 @pytest.fixture
 def server(synced: Company) -> Iterator[Server]:
-    with serve(synced.desk) as running:
+    with serve(synced.workdir) as running:
         yield running
 
 
@@ -163,7 +163,7 @@ def test_a_change_at_stripe_is_in_the_movements(
     event = max(changes, key=lambda it: it["created"])
     assert server.send(event) == 200
     server.settle()
-    ran = synced.desk.run("movements", "--customer", "Ada", "--format", "json")
+    ran = synced.workdir.run("movements", "--customer", "Ada", "--format", "json")
     last = ran.json["movements"][-1]
     assert (last["kind"], last["before_minor"], last["after_minor"]) == (
         "expansion",
@@ -179,19 +179,19 @@ def test_a_change_at_stripe_is_in_the_movements(
     assert gauges["stripe_nrr_recompute_seconds_count"] == 1
     assert gauges["stripe_nrr_inbox_waiting"] == 0
     assert gauges["stripe_nrr_ready"] == 1
-    with closing(sqlite3.connect(synced.desk.ledger)) as connection:
+    with closing(sqlite3.connect(synced.workdir.ledger)) as connection:
         [(reads,)] = connection.execute("SELECT requests FROM reads")
     assert reads == len(synced.stripe.requests) - before > 0
     assert server.stop() == 0
 
 
 def test_a_server_before_the_first_sync_keeps_what_comes(company: Company) -> None:
-    with serve(company.desk) as server:
+    with serve(company.workdir) as server:
         [event] = company.grow(0, 3)
         assert server.send(event) == 200
         until(lambda: bool(server.ready()["problems"]))
         assert "no sync has finished yet" in server.ready()["problems"][0]
-        assert company.desk.run("sync", "-q").code == 0
+        assert company.workdir.run("sync", "-q").code == 0
         server.settle()
         assert server.ready()["ready"]
         assert company.mrr(0) == 3_000
@@ -222,7 +222,7 @@ def test_only_the_webhook_is_behind_the_public_door(server: Server) -> None:
 def test_readiness_follows_the_age_of_the_last_sync(
     synced: Company, server: Server
 ) -> None:
-    with closing(sqlite3.connect(synced.desk.ledger)) as connection:
+    with closing(sqlite3.connect(synced.workdir.ledger)) as connection:
         connection.execute(
             "UPDATE walks SET started_us = started_us - 27 * 3600 * 1000000"
         )
@@ -240,7 +240,9 @@ def test_readiness_follows_the_age_of_the_last_sync(
 
 @pytest.mark.parametrize("secrets", ["", " ", ",", "whsec_a b"])
 def test_without_a_secret_nothing_is_served(company: Company, secrets: str) -> None:
-    ran = Desk2(company.desk.folder, company.stripe.url, secrets=secrets).run("serve")
+    ran = ServingWorkdir(
+        company.workdir.folder, company.stripe.url, secrets=secrets
+    ).run("serve")
     assert ran.code == 1
     assert "webhook secret" in ran.err
     assert "whsec_a" not in ran.err
@@ -290,8 +292,10 @@ def test_strangers_do_no_harm(synced: Company, server: Server) -> None:
 
 
 def test_two_secrets_are_both_good(synced: Company) -> None:
-    desk = Desk2(synced.desk.folder, synced.stripe.url, secrets=f"whsec_new, {SECRET}")
-    with serve(desk) as server:
+    workdir = ServingWorkdir(
+        synced.workdir.folder, synced.stripe.url, secrets=f"whsec_new, {SECRET}"
+    )
+    with serve(workdir) as server:
         [event] = synced.grow(0, 2)
         assert server.send(event, secret=SECRET) == 200
         assert server.send({**event, "id": "evt_2"}, secret="whsec_new") == 200  # noqa: S106
@@ -326,7 +330,7 @@ def test_stripe_away_and_back(synced: Company, server: Server) -> None:
     synced.stripe.spoil(lambda _: failing(401))
     [event] = synced.grow(0, 3)
     assert server.send(event) == 200
-    ran = partial(synced.desk.run, "inbox", "--format", "json")
+    ran = partial(synced.workdir.run, "inbox", "--format", "json")
     until(lambda: bool(ran().json["events"]))
     [trouble] = ran().json["events"]
     assert (trouble["state"], trouble["tries"]) == ("waiting", 0)
@@ -341,20 +345,20 @@ def test_the_dead_are_shown_and_tried_again(synced: Company, server: Server) -> 
     synced.stripe.spoil(lambda _: failing(400))
     server.send(event)
     until(lambda: server.ready()["inbox"]["failing"] == 1)
-    with closing(sqlite3.connect(synced.desk.ledger)) as connection:
+    with closing(sqlite3.connect(synced.workdir.ledger)) as connection:
         connection.execute("UPDATE inbox SET tries = 7, due_us = 0")  # two hours later
         connection.commit()
     until(lambda: server.ready()["inbox"]["dead"] == 1)
-    told = synced.desk.run("inbox")
+    told = synced.workdir.run("inbox")
     assert told.code == 3
     assert "8 tries, dead" in told.out
     assert "HTTP 400" in told.out
     assert "stripe-nrr inbox retry" in told.out
-    [shown_event] = synced.desk.run("inbox", "--format", "json").json["events"]
+    [shown_event] = synced.workdir.run("inbox", "--format", "json").json["events"]
     assert shown_event["state"] == "dead"
     assert {"kind": "subscriptions", "id": synced.subs[0].id} in shown_event["names"]
     synced.stripe.spoil(())
-    assert synced.desk.run("inbox", "retry", event["id"]).code == 0
+    assert synced.workdir.run("inbox", "retry", event["id"]).code == 0
     server.settle()
     until(lambda: server.ready()["inbox"]["dead"] == 0)
     assert synced.mrr(0) == 3_000
@@ -372,7 +376,7 @@ def test_sigterm_ends_it_though_stripe_hangs(synced: Company, server: Server) ->
     assert server.process.stderr is not None
     assert "Traceback" not in server.process.stderr.read()
     synced.stripe.spoil(())
-    with serve(synced.desk) as again:
+    with serve(synced.workdir) as again:
         again.settle()
         assert synced.mrr(0) == 3_000
 
@@ -390,7 +394,7 @@ def test_killed_at_any_instant_nothing_acknowledged_is_lost(
     acknowledged: list[str] = []
     quantity = 1
     for _ in range(3):
-        server = start(synced.desk)
+        server = start(synced.workdir)
         fuse_s = time.monotonic() + dice.uniform(0.05, 0.5)
         while time.monotonic() < fuse_s:
             quantity += 1
@@ -400,16 +404,16 @@ def test_killed_at_any_instant_nothing_acknowledged_is_lost(
                         acknowledged.append(event["id"])
         server.kill()
         server.close()
-    with serve(synced.desk) as last:
+    with serve(synced.workdir) as last:
         last.settle()
-        with closing(sqlite3.connect(synced.desk.ledger)) as connection:
+        with closing(sqlite3.connect(synced.workdir.ledger)) as connection:
             rows = connection.execute("SELECT event FROM inbox WHERE state = 'done'")
             done = {event for (event,) in rows}
         assert set(acknowledged) <= done
         assert acknowledged
-        assert synced.desk.run("check").code == 0
-        assert synced.desk.run("sync", "-q").code == 0
-    assert shown(synced.desk.ledger) == quiet(synced, tmp_path / "quiet.db")
+        assert synced.workdir.run("check").code == 0
+        assert synced.workdir.run("sync", "-q").code == 0
+    assert shown(synced.workdir.ledger) == quiet(synced, tmp_path / "quiet.db")
 
 
 # --- beside a sync ---
@@ -419,7 +423,7 @@ def test_a_sync_and_the_server_side_by_side(
     synced: Company, server: Server, tmp_path: Path
 ) -> None:
     """Webhooks come while a scheduled sync walks the account and derives."""
-    walking = synced.desk.start("sync", "-q")
+    walking = synced.workdir.start("sync", "-q")
     quantity = 1
     while walking.poll() is None:
         quantity += 1
@@ -428,21 +432,21 @@ def test_a_sync_and_the_server_side_by_side(
     out, err = walking.communicate()
     assert walking.returncode == 0, out + err
     server.settle()
-    assert shown(synced.desk.ledger) == quiet(synced, tmp_path / "quiet.db")
-    assert synced.desk.run("check").code == 0
+    assert shown(synced.workdir.ledger) == quiet(synced, tmp_path / "quiet.db")
+    assert synced.workdir.run("check").code == 0
 
 
 def test_a_policy_that_a_sync_applies_is_taken_over(
     synced: Company, server: Server
 ) -> None:
-    synced.desk.configure(PORTS + '[policy]\nchurn = "requested"\n')
-    assert synced.desk.run("sync", "-q").code == 0
+    synced.workdir.configure(PORTS + '[policy]\nchurn = "requested"\n')
+    assert synced.workdir.run("sync", "-q").code == 0
     [event] = synced.grow(0, 3)
     server.send(event)
     server.settle()
     assert server.ready()["ready"]
     assert synced.mrr(0) == 3_000
-    with closing(sqlite3.connect(synced.desk.ledger)) as connection:
+    with closing(sqlite3.connect(synced.workdir.ledger)) as connection:
         [(policy,)] = connection.execute(
             "SELECT policy FROM runs WHERE cause = 'webhook' ORDER BY id DESC LIMIT 1"
         )
@@ -454,8 +458,8 @@ def test_another_configuration_than_the_ledger_s_waits(
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    other = Desk(elsewhere, synced.stripe.url)
-    other.configure(f'database = "{synced.desk.ledger}"\ntimezone = "Asia/Tokyo"\n')
+    other = Workdir(elsewhere, synced.stripe.url)
+    other.configure(f'database = "{synced.workdir.ledger}"\ntimezone = "Asia/Tokyo"\n')
     assert other.run("sync", "-q").code == 0
     [event] = synced.grow(0, 3)
     assert server.send(event) == 200
@@ -464,6 +468,6 @@ def test_another_configuration_than_the_ledger_s_waits(
     assert "other rules" in problem
     assert other.run("sync", "-q").code == 0  # which undoes nothing of ours
     assert not server.is_idle()
-    assert synced.desk.run("recompute").code == 0
+    assert synced.workdir.run("recompute").code == 0
     server.settle()
     assert server.ready()["ready"]

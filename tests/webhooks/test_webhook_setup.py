@@ -9,15 +9,17 @@ import stripe
 
 from connector.stripe_api.events import EVENT_TYPES
 from connector.webhooks.payload import WANTED_TYPES
-from tests.support.commands import Desk, Ran
+from tests.support.commands import Ran, Workdir
 
 URL = "https://nrr.example.com/webhooks/stripe?a=1&b=2"
 
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """On a desk with no key, and no Stripe that would answer."""
-    return Desk(tmp_path_factory.mktemp("desk"), key=None).run("webhook-setup", URL)
+    """In a folder with no key, and no Stripe that would answer."""
+    return Workdir(tmp_path_factory.mktemp("workdir"), key=None).run(
+        "webhook-setup", URL
+    )
 
 
 def test_the_command_is_one_that_a_shell_reads(printed: Ran) -> None:
@@ -51,6 +53,6 @@ def test_whatever_a_sync_reads_of_events_is_asked_for() -> None:
 def test_only_an_address_that_stripe_sends_to_is_taken(
     url: str, tmp_path: Path
 ) -> None:
-    ran = Desk(tmp_path, key=None).run("webhook-setup", url)
+    ran = Workdir(tmp_path, key=None).run("webhook-setup", url)
     assert ran.code == 2
     assert "/webhooks/stripe" in ran.err

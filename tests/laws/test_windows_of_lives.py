@@ -6,7 +6,7 @@ connector gets there through Stripe's objects, movements and the ledger.
 
 import json
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from fractions import Fraction
 from functools import cache
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ from tests.support.ledgers import seen_once
 
 ZONE = "Europe/Berlin"
 FIRST, LAST = date(2023, 11, 1), date(2026, 10, 1)
+ENDS = ("opening", "closing")
 
 
 class PaidFrom(NamedTuple):
@@ -32,14 +33,14 @@ class PaidFrom(NamedTuple):
 
 
 @cache
-def truth(currency: str) -> list[list[PaidFrom]]:
+def truth(currency: str) -> dict[str, list[PaidFrom]]:
     """What each customer of the demo paid, from which day on, as its maker knows."""
     zone = ZoneInfo(ZONE)
-    return [
-        [PaidFrom(local_day(step.at, zone), step.mrr_minor) for step in steps]
-        for (_, of), steps in played().evidenced_mrr().items()
+    return {
+        customer: [PaidFrom(local_day(step.at, zone), step.mrr_minor) for step in steps]
+        for (customer, of), steps in played().evidenced_mrr().items()
         if of == currency
-    ]
+    }
 
 
 def balance_minor(paid: Sequence[PaidFrom], day: date) -> int:
@@ -50,7 +51,7 @@ def balance_minor(paid: Sequence[PaidFrom], day: date) -> int:
 
 def ends_minor(currency: str, start: date, end: date) -> list[tuple[int, int]]:
     """What each customer paid at the two ends of a window."""
-    own = truth(currency)
+    own = truth(currency).values()
     return [(balance_minor(paid, start), balance_minor(paid, end)) for paid in own]
 
 
@@ -89,23 +90,49 @@ def test_every_window_of_the_demo_is_what_its_maker_knows() -> None:
                 assert (found.retention.nrr, found.retention.grr) == expected, window
 
 
-@pytest.mark.parametrize("report", ["report", "report-quarters"])
-def test_the_accepted_reports_say_what_the_demo_s_maker_knows(report: str) -> None:
-    """Opening, closing, NRR and GRR of each window in fixtures/output/reports."""
-    text = (FIXTURES / "output" / "reports" / f"{report}.json").read_text()
-    told: dict[str, Any] = json.loads(text)
-    assert [own["currency"] for own in told["currencies"]] == ["usd", "eur"]
-    for own in told["currencies"]:
+# --- what was accepted: fixtures/output/reports ---
+
+
+def accepted(name: str) -> Any:
+    return json.loads((FIXTURES / "output" / "reports" / f"{name}.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("name", "months"),
+    [("report", 1), ("report-quarters", 1), ("report-years-arr", 12)],
+)
+def test_accepted_windows_are_what_the_demo_s_maker_knows(
+    name: str, months: int
+) -> None:
+    """Opening, closing, NRR and GRR, in MRR or (its 12 months) ARR."""
+    currencies = accepted(name)["currencies"]
+    assert [own["currency"] for own in currencies] == ["usd", "eur"]
+    for own in currencies:
         assert len(own["windows"]) >= 3
         for window in own["windows"]:
             days = date.fromisoformat(window["from"]), date.fromisoformat(window["to"])
             ends = ends_minor(own["currency"], *days)
-            said = [
-                window["waterfall"][f"{end}_minor"] for end in ("opening", "closing")
-            ]
-            assert said == [sum(s for s, _ in ends), sum(e for _, e in ends)], window
-            expected = [
-                ratio and float(round(ratio, 6))
-                for ratio in ratios(own["currency"], *days)
-            ]
-            assert [window["retention"][key] for key in ("nrr", "grr")] == expected
+            sums = [months * sum(each) for each in zip(*ends, strict=True)]
+            waterfall = window["waterfall"]
+            assert [waterfall[f"{end}_minor"] for end in ENDS] == sums, days
+            exact = ratios(own["currency"], *days)
+            rounded = [ratio and float(round(ratio, 6)) for ratio in exact]
+            told = window["retention"]
+            assert [told["nrr"], told["grr"]] == rounded, days
+
+
+def test_accepted_movements_are_what_the_demo_s_maker_knows() -> None:
+    """Each customer's MRR before and after each day of October 2026 that changed it."""
+    october = [date(2026, 10, number) for number in range(1, 32)]
+    changed = [
+        (day.isoformat(), customer, currency, before, after)
+        for currency in ("usd", "eur")
+        for customer, paid in truth(currency).items()
+        for day in october
+        for before in [balance_minor(paid, day)]
+        for after in [balance_minor(paid, day + timedelta(days=1))]
+        if before != after
+    ]
+    keys = ("day", "customer", "currency", "before_minor", "after_minor")
+    told = [tuple(m[key] for key in keys) for m in accepted("movements")["movements"]]
+    assert sorted(told) == sorted(changed)

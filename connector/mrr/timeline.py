@@ -5,10 +5,11 @@ For each subscription three things are found independently: what its items were
 (``discounts``). Wherever one of them changes, the items are valued anew (``mrr``).
 """
 
+from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from connector.core.errors import Unvalued
 from connector.core.model import (
@@ -287,7 +288,8 @@ def _with_own_prices(
     if not missing:
         return catalogue
     return Catalogue(
-        prices={**missing, **catalogue.prices},
+        # Not copied, as it may be large; whoever reads it, writes nothing.
+        prices=ChainMap(missing, cast("dict[str, Price]", catalogue.prices)),
         coupons=catalogue.coupons,
         products=catalogue.products,
     )

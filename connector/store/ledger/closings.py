@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
+from itertools import groupby
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -16,7 +17,14 @@ from connector.core.dates import add_months, parse_month
 from connector.core.model import Movement, Retention, Waterfall
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.retention import Measured, measure
-from connector.store.ledger.queries import booked, currencies, flows, stamp
+from connector.store.ledger.queries import (
+    TOGETHER,
+    components_of,
+    currencies,
+    flows,
+    movement_of,
+    stamp,
+)
 
 
 class ChangingRun(Struct, frozen=True, kw_only=True):
@@ -188,10 +196,15 @@ def again(
 ) -> Iterator[tuple[str, Measured, Measured]]:
     """Each closed window as it was reported, and as the ledger gives it as of then."""
     closed_at = {each.month: each.closed_at for each in known(connection)}
-    for month, (currency, reported) in figures(connection):
-        moved = flows(connection, currency, closed_at[month])
-        [now] = measure(moved, [reported.window])
-        yield currency, reported, now
+    by_closing = groupby(figures(connection), lambda row: (row[0], row[1].currency))
+    for (month, currency), rows in by_closing:
+        reported = [each.measured for _, each in rows]
+        moved = flows(
+            connection, currency, closed_at[month], until=add_months(month, 1)
+        )
+        found = measure(moved, [each.window for each in reported])
+        for was, now in zip(reported, found, strict=True):
+            yield currency, was, now
 
 
 def unheard(month: date, currency: str) -> Iterator[ReportedFigures]:
@@ -225,17 +238,20 @@ def changes(
     By run, then customer and day, what was retracted first.
     """
     asked = {"since": stamp(since), "before": before.isoformat()}
-    for row in connection.execute(_CHANGES, asked).fetchall():
-        run, started_at, cause, policy, before_it, was_posted, reason, *movement = row
-        yield LedgerChange(
-            run=ChangingRun(
-                id=run,
-                started_at=datetime.fromisoformat(started_at),
-                cause=cause,
-                policy=json.loads(policy),
-                policy_before=json.loads(before_it or "{}"),
-            ),
-            movement=booked(connection, tuple(movement)),
-            was_posted=bool(was_posted),
-            reason=reason,
-        )
+    rows = connection.execute(_CHANGES, asked)
+    while some := rows.fetchmany(TOGETHER):
+        components = components_of(connection, [row[7] for row in some])
+        for row in some:
+            run, started_at, cause, policy, before_it, was_posted, reason = row[:7]
+            yield LedgerChange(
+                run=ChangingRun(
+                    id=run,
+                    started_at=datetime.fromisoformat(started_at),
+                    cause=cause,
+                    policy=json.loads(policy),
+                    policy_before=json.loads(before_it or "{}"),
+                ),
+                movement=movement_of(row[7:], components.get(row[7], ())),
+                was_posted=bool(was_posted),
+                reason=reason,
+            )

@@ -138,17 +138,13 @@ def components_of(
     return found
 
 
-def booked(
-    connection: sqlite3.Connection,
-    row: tuple[int, str, str, str, str, int, int, int],
-) -> Movement:
-    """A row of ``movements`` with its components: id, customer's id, and the rest."""
-    return movement_of(row, components_of(connection, [row[0]]).get(row[0], ()))
-
-
 def movement_of(
     row: tuple[int, str, str, str, str, int, int, int], parts: Sequence[_Part]
 ) -> Movement:
+    """A row of ``movements`` (its id, the customer's id, and the rest) as a value.
+
+    Raises ``LedgerUnusable`` where its components do not add up to it.
+    """
     movement_id, customer, currency, day, kind, amount, before, after = row
     explained = sum(part[1] for part in parts)
     if explained != amount:

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from connector.mrr.history import Catalogue, History
-from connector.store.database import put_setting, setting
+from connector.store.database import places, put_setting, setting
 from connector.store.mirror import dirty_customers, histories
 from connector.store.mirror.histories import rows_of
 from connector.stripe_api.objects import (
@@ -142,8 +142,7 @@ def _customer(kind: str, thing: Base) -> str | None:
 def _stored(
     connection: sqlite3.Connection, kind: str, ids: Sequence[str]
 ) -> dict[str, StoredObject]:
-    marks = ", ".join("?" * len(ids))
-    query = f"SELECT * FROM stripe_{kind} WHERE id IN ({marks})"  # noqa: S608
+    query = f"SELECT * FROM stripe_{kind} WHERE id IN {places(len(ids))}"  # noqa: S608
     return {row[0]: StoredObject(*row) for row in connection.execute(query, ids)}
 
 
@@ -205,37 +204,42 @@ def price_names(connection: sqlite3.Connection) -> dict[str, str]:
 def metadata(connection: sqlite3.Connection, key: str) -> dict[int, str]:
     """What customers' metadata says for ``key``, by the ledger's key of the customer."""
     rows = connection.execute(
-        "SELECT customers.key, json_extract(CAST(body AS TEXT), ?)"
-        " FROM customers JOIN stripe_customers USING (id)",
-        [f'$.metadata."{key}"'],
+        "SELECT customers.key, field.value FROM customers"
+        " JOIN stripe_customers USING (id)"
+        " JOIN json_each(CAST(body AS TEXT), '$.metadata') AS field"
+        " WHERE field.key = ?",
+        [key],
     )
-    return {customer: str(value) for customer, value in rows if value is not None}
+    return {customer: str(value) for customer, value in rows}
 
 
-# Subscriptions that may end or stop paying, and the newest invoices that are not paid: by
-# words in their bodies, which leave out what is empty. Whether it is so, the reader sees.
-_IN_DOUBT = """
+# Subscriptions that may end or stop paying, and the newest invoices that are not paid.
+# Whether it is so, the reader sees.
+_AT_RISK = """
     SELECT customer FROM stripe_subscriptions
-    WHERE NOT instr(body, CAST('"canceled"' AS BLOB))
-      AND (instr(body, CAST('"cancel_at' AS BLOB))
-           OR instr(body, CAST('"past_due"' AS BLOB))
-           OR instr(body, CAST('"pending_update"' AS BLOB))
-           OR instr(body, CAST('"pause_collection"' AS BLOB)))
+    WHERE json_extract(CAST(body AS TEXT), '$.status') <> 'canceled'
+      AND (json_extract(CAST(body AS TEXT), '$.status') = 'past_due'
+           OR json_extract(CAST(body AS TEXT), '$.cancel_at') IS NOT NULL
+           OR json_extract(CAST(body AS TEXT), '$.cancel_at_period_end')
+           OR json_extract(CAST(body AS TEXT), '$.pending_update') IS NOT NULL
+           OR json_extract(CAST(body AS TEXT), '$.pause_collection') IS NOT NULL)
     UNION
     SELECT customer FROM stripe_invoices
-    WHERE created_s >= ? AND instr(body, CAST('"status":"open"' AS BLOB))
+    WHERE created_s >= ? AND json_extract(CAST(body AS TEXT), '$.status') = 'open'
     UNION
     SELECT customer FROM due_customers WHERE due_s < ?
     ORDER BY 1
 """
 
 
-def in_doubt(connection: sqlite3.Connection, since_s: int, until_s: int) -> list[str]:
+def at_risk_candidates(
+    connection: sqlite3.Connection, since_s: int, until_s: int
+) -> list[str]:
     """Whose objects may show a risk, or a change that is due before ``until_s``.
 
     Open invoices are looked for among those made from ``since_s`` on.
     """
-    rows = connection.execute(_IN_DOUBT, [since_s, until_s])
+    rows = connection.execute(_AT_RISK, [since_s, until_s])
     return [customer for (customer,) in rows if customer is not None]
 
 

@@ -22,6 +22,7 @@ from connector.store.ledger.customers import CustomerDisplay
 from connector.store.mirror import (
     dirty_customers,
     freshness,
+    histories,
     objects,
     sync_state,
 )
@@ -670,6 +671,29 @@ def test_a_history_is_one_customer_s_oldest_first(db: sqlite3.Connection) -> Non
     assert [each.id for each in history.invoices] == ["in_1", "in_2"]
     assert list(history.sightings) == ["sub_1"]
     assert list(history.catalogue.prices) == ["price_1"]
+
+
+def test_many_histories_are_read_a_few_at_a_time(
+    db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is what it is alone, in the order asked for, former ids and strangers too."""
+    monkeypatch.setattr(histories, "TOGETHER", 2)
+    for n in range(5):
+        bought = replace(sub(n, of=f"cus_{n}"), id=f"sub_{n}")
+        put(db, "subscriptions", [bought], (n + 1) * S)
+        put(db, "customers", [with_coupon(f"cus_{n}", f"coupon_{n}")], (n + 1) * S)
+    asked = {c: [c] for c in ("cus_3", "cus_9", "cus_0", "cus_2")} | {
+        "cus_4": ["cus_4", "cus_1"]
+    }
+    shared = objects.catalogue(db)
+    batches = list(histories.in_batches(db, asked))
+    assert [len(rows.customers) for rows in batches] == [2, 2, 1]
+    assert [each for rows in batches for each in histories.histories(rows, shared)] == [
+        objects.history(db, customer, shared, former)
+        for customer, (_, *former) in asked.items()
+    ]
+    profiles = [histories.profile(batches[-1], c) for c in ("cus_4", "cus_1")]
+    assert profiles == [with_coupon(c, f"coupon_{c[-1]}") for c in ("cus_4", "cus_1")]
 
 
 def test_a_pending_item_is_kept_until_a_whole_walk_no_longer_meets_it(

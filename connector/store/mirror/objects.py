@@ -255,11 +255,6 @@ def history(
     return found
 
 
-def profile(connection: sqlite3.Connection, customer: str) -> Customer | None:
-    """The customer as stored (label, country); None where the list never showed it."""
-    return histories.profile(rows_of(connection, {customer: (customer,)}), customer)
-
-
 def drop_unseen(
     connection: sqlite3.Connection,
     kind: str,

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from connector.store.database import places
+from connector.store.database import placeholders
 
 
 class CustomerDisplay(NamedTuple):
@@ -20,7 +20,7 @@ def keys_of(
     """Each customer's key in the ledger; labels and countries are brought up to date."""
     rows = connection.execute(
         "SELECT id, key, label, country FROM customers"  # noqa: S608
-        f" WHERE id IN {places(len(customers))}",
+        f" WHERE id IN {placeholders(len(customers))}",
         list(customers),
     ).fetchall()
     keys = {}
@@ -75,7 +75,7 @@ def labels(connection: sqlite3.Connection) -> dict[str, str]:
 
 
 def accounts(connection: sqlite3.Connection) -> dict[int, CustomerName]:
-    """Every customer by the ledger's key, which flows are told by."""
+    """Every customer by the ledger's key, which flows name them by."""
     rows = connection.execute("SELECT key, id, label FROM customers")
     return {key: CustomerName(customer, label) for key, customer, label in rows}
 

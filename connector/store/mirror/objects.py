@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from connector.mrr.history import Catalogue, History
-from connector.store.database import places, put_setting, setting
+from connector.store.database import placeholders, put_setting, setting
 from connector.store.mirror import dirty_customers, histories
 from connector.store.mirror.histories import rows_of
 from connector.stripe_api.objects import (
@@ -28,7 +28,7 @@ from connector.stripe_api.objects import (
     ref,
 )
 
-# Where each listing's objects are kept.
+# The table of each listing's objects, without its prefix.
 TABLES: Mapping[str, str] = {
     "products": "products",
     "prices": "prices",
@@ -142,7 +142,7 @@ def _customer(kind: str, thing: Base) -> str | None:
 def _stored(
     connection: sqlite3.Connection, kind: str, ids: Sequence[str]
 ) -> dict[str, StoredObject]:
-    query = f"SELECT * FROM stripe_{kind} WHERE id IN {places(len(ids))}"  # noqa: S608
+    query = f"SELECT * FROM stripe_{kind} WHERE id IN {placeholders(len(ids))}"  # noqa: S608
     return {row[0]: StoredObject(*row) for row in connection.execute(query, ids)}
 
 
@@ -156,7 +156,7 @@ def _seen_since(
     """Since when a subscription has been known to be as it is now.
 
     Its state before is kept as a version, because that may be the only trace of it; so
-    each look has a second of its own, the next one where there were two in the same.
+    each version has a second of its own, the next one where there were two in the same.
     """
     now_s = fetched_us // 1_000_000
     if old is None or kind != "subscriptions":

@@ -1,25 +1,23 @@
 """config.toml and the environment → ``Config``, or every fault at once.
 
-Every key has a default, so no file at all is a valid configuration. A key that nobody
-knows is a fault: a typo must not become a default. Secrets come from the environment
-only.
+Each field of ``Config`` that can be set says its key, and has a default: no file at all
+is a configuration. A key that nobody knows is a fault: a typo must not become a default.
 """
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_type_hints
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct, field
+from msgspec import Struct
+from msgspec.structs import replace
 
 from connector import __version__
-from connector.core.errors import ConfigError
-from connector.core.policy import Policy, Rules
-
-DEFAULT_BASE = "https://api.stripe.com"
-SECRET = re.compile(r"\b(sk|rk|whsec)_\w+")
+from connector.core.errors import SECRET, ConfigError, masked
+from connector.core.policy import POLICY_RULES, Policy, Rules
 
 
 class ListenAddress(NamedTuple):
@@ -27,44 +25,6 @@ class ListenAddress(NamedTuple):
 
     host: str
     port: int
-
-
-BIND, ADMIN_BIND = ListenAddress("127.0.0.1", 8480), ListenAddress("127.0.0.1", 8481)
-
-
-class Config(Struct, frozen=True, kw_only=True):
-    """Everything that can be set. ``source`` is the file it came from, or None."""
-
-    database: Path
-    zone: ZoneInfo
-    api_base: str
-    workers: int
-    requests_per_second: float
-    requests_per_second_in_all: float
-    policy: Policy
-    label: str
-    metadata_keys: tuple[str, ...]
-    locale: str
-    merge: Mapping[str, str] = field(default_factory=dict)
-    reporting_currency: str | None = None
-    rates: Path | None = None
-    bands: tuple[int, ...] = (10_000, 100_000)
-    benchmarks: Path | None = None
-    status_file: Path | None = None
-    bind: ListenAddress = BIND
-    admin_bind: ListenAddress = ADMIN_BIND
-    source: Path | None = None
-
-
-class _Setting(Struct, frozen=True):
-    """A setting: its default, how it is read, and what to give (shown in a fault).
-
-    ``read`` raises ``ValueError``, ``TypeError`` or ``KeyError`` for a wrong value.
-    """
-
-    default: Any
-    read: Callable[[Any], Any]
-    wanted: str
 
 
 def _text(value: Any) -> str:
@@ -83,44 +43,36 @@ def _path(value: Any) -> Path:
     return path
 
 
-def _path_or_none(value: Any) -> Path | None:
+def _file(value: Any) -> Path | None:
     return None if value == "" else _path(value)
 
 
-def _count(value: Any) -> int:
-    if type(value) is not int or not 1 <= value <= 64:
+def _zone(value: Any) -> ZoneInfo:
+    return ZoneInfo(_text(value))
+
+
+def _number(value: Any, kinds: tuple[type, ...], most: int) -> Any:
+    if type(value) not in kinds or not 1 <= value <= most:
         raise ValueError
-    return value
+    return kinds[0](value)
 
 
-def _rate(value: Any) -> float:
-    if type(value) not in (int, float) or not 1 <= value <= 1000:
-        raise ValueError
-    return float(value)
+_count = partial(_number, kinds=(int,), most=64)
+_rate = partial(_number, kinds=(float, int), most=1000)
 
 
-def _choice(*options: str) -> _Setting:
-    def read(value: Any) -> str:
-        if value not in options:
-            raise ValueError
-        return str(value)
-
-    return _Setting(options[0], read, " or ".join(f'"{option}"' for option in options))
-
-
-def _past_due(value: Any) -> int | None:
-    if value == "counts":
-        return None
-    match = re.fullmatch(r"after_days:(\d{1,4})", _text(value))
-    if match is None:
-        raise ValueError
-    return int(match[1])
-
-
-def _label(value: Any) -> str:
-    if value not in ("name", "id") and not re.fullmatch(r"metadata:.+", _text(value)):
+def _like(value: Any, pattern: str) -> str:
+    if not re.fullmatch(pattern, value):
         raise ValueError
     return str(value)
+
+
+_label = partial(_like, pattern=r"name|id|metadata:.+")
+_locale = partial(_like, pattern=r"[a-z]{2,3}(_[A-Z][A-Za-z]{3})?(_[A-Z]{2})?")
+
+
+def _currency(value: Any) -> str | None:
+    return _like(value, r"([A-Za-z]{3})?").lower() or None
 
 
 def _texts(value: Any) -> tuple[str, ...]:
@@ -138,12 +90,6 @@ def _edges(value: Any) -> tuple[int, ...]:
     return edges
 
 
-def _locale(value: Any) -> str:
-    if not re.fullmatch(r"[a-z]{2,3}(_[A-Z][A-Za-z]{3})?(_[A-Z]{2})?", _text(value)):
-        raise ValueError
-    return str(value)
-
-
 def _merge(value: Any) -> dict[str, str]:
     """Old customer → the one it has become in the end."""
     if not isinstance(value, dict):
@@ -159,70 +105,101 @@ def _merge(value: Any) -> dict[str, str]:
     return merged
 
 
-def _currency(value: Any) -> str:
-    if value != "" and not re.fullmatch(r"[A-Za-z]{3}", _string(value)):
-        raise ValueError
-    return str(value).lower()
-
-
-def _string(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
 def _address(value: Any) -> ListenAddress:
-    match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+)):(\d{1,5})", _text(value))
+    match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+)):(\d{1,5})", value)
     if match is None or int(match[3]) > 65_535:
         raise ValueError
     return ListenAddress(match[1] or match[2], int(match[3]))
 
 
-KEYS: Mapping[str, _Setting] = {
-    "database": _Setting("stripe-nrr.db", _path, "a path"),
-    "timezone": _Setting(
-        "UTC", lambda value: ZoneInfo(_text(value)), 'a zone such as "Europe/Berlin"'
-    ),
-    "stripe.api_base": _Setting(DEFAULT_BASE, _text, "an https URL"),
-    "sync.workers": _Setting(8, _count, "a whole number from 1 to 64"),
-    "sync.requests_per_second": _Setting(20, _rate, "a number from 1 to 1000"),
-    "sync.requests_per_second_in_all": _Setting(80, _rate, "a number from 1 to 1000"),
-    "sync.status_file": _Setting(
-        "", _path_or_none, 'the path of a file, or "" for none'
-    ),
-    "policy.past_due": _Setting("counts", _past_due, '"counts" or "after_days:N"'),
-    "policy.pause_collection": _choice("counts", "excluded"),
-    "policy.repeating_coupon": _choice("subtracted", "ignored"),
-    "policy.once_coupon": _choice("ignored", "subtracted"),
-    "policy.metered": _choice("excluded", "invoiced"),
-    "policy.churn": _choice("ended", "requested"),
-    "customers.label": _Setting("name", _label, '"name", "metadata:KEY" or "id"'),
-    "customers.metadata": _Setting([], _texts, "a list of metadata keys"),
-    "customers.merge": _Setting(
-        {}, _merge, 'a table {cus_old = "cus_new"} without circles'
-    ),
-    "reporting.currency": _Setting(
-        "", _currency, 'a currency such as "usd", or "" for none'
-    ),
-    "reporting.rates": _Setting(
-        "", _path_or_none, 'the path of a file of rates, or ""'
-    ),
-    "reporting.bands": _Setting(
-        [10_000, 100_000], _edges, "whole amounts above 0, the smallest first"
-    ),
-    "reporting.benchmarks": _Setting(
-        "", _path_or_none, 'the path of a file of benchmarks, or ""'
-    ),
-    "reporting.locale": _Setting(
-        "en_US", _locale, 'a locale such as "en_US" or "de_DE"'
-    ),
-    "serve.bind": _Setting(
-        "127.0.0.1:8480", _address, 'an address such as "127.0.0.1:8480"'
-    ),
-    "serve.admin_bind": _Setting(
-        "127.0.0.1:8481", _address, 'an address such as "127.0.0.1:8481"'
-    ),
-}
+class Key(NamedTuple):
+    """A key of the file, how its value is read, and what to give (shown in a fault).
+
+    ``read`` raises ``ValueError``, ``TypeError`` or ``KeyError`` for a wrong value.
+    """
+
+    name: str
+    read: Callable[[Any], Any]
+    wanted: str
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """Everything that can be set. ``source`` is the file it came from, or None."""
+
+    database: Annotated[Path, Key("database", _path, "a path")] = Path("stripe-nrr.db")
+    zone: Annotated[
+        ZoneInfo, Key("timezone", _zone, 'a zone such as "Europe/Berlin"')
+    ] = ZoneInfo("UTC")
+    api_base: Annotated[str, Key("stripe.api_base", _text, "an https URL")] = (
+        "https://api.stripe.com"
+    )
+    workers: Annotated[
+        int, Key("sync.workers", _count, "a whole number from 1 to 64")
+    ] = 8
+    requests_per_second: Annotated[
+        float, Key("sync.requests_per_second", _rate, "a number from 1 to 1000")
+    ] = 20.0
+    requests_per_second_in_all: Annotated[
+        float, Key("sync.requests_per_second_in_all", _rate, "a number from 1 to 1000")
+    ] = 80.0
+    status_file: Annotated[
+        Path | None,
+        Key("sync.status_file", _file, 'the path of a file, or "" for none'),
+    ] = None
+    policy: Policy = Policy()  # its rules are the keys of [policy]
+    label: Annotated[
+        str, Key("customers.label", _label, '"name", "metadata:KEY" or "id"')
+    ] = "name"
+    metadata_keys: Annotated[
+        tuple[str, ...], Key("customers.metadata", _texts, "a list of metadata keys")
+    ] = ()
+    merge: Annotated[
+        Mapping[str, str],
+        Key("customers.merge", _merge, 'a table {cus_old = "cus_new"} without circles'),
+    ] = {}
+    reporting_currency: Annotated[
+        str | None,
+        Key(
+            "reporting.currency", _currency, 'a currency such as "usd", or "" for none'
+        ),
+    ] = None
+    rates: Annotated[
+        Path | None, Key("reporting.rates", _file, 'the path of a file of rates, or ""')
+    ] = None
+    bands: Annotated[
+        tuple[int, ...],
+        Key("reporting.bands", _edges, "whole amounts above 0, the smallest first"),
+    ] = (10_000, 100_000)
+    benchmarks: Annotated[
+        Path | None,
+        Key("reporting.benchmarks", _file, 'the path of a file of benchmarks, or ""'),
+    ] = None
+    locale: Annotated[
+        str, Key("reporting.locale", _locale, 'a locale such as "en_US" or "de_DE"')
+    ] = "en_US"
+    bind: Annotated[
+        ListenAddress,
+        Key("serve.bind", _address, 'an address such as "127.0.0.1:8480"'),
+    ] = ListenAddress("127.0.0.1", 8480)
+    admin_bind: Annotated[
+        ListenAddress,
+        Key("serve.admin_bind", _address, 'an address such as "127.0.0.1:8481"'),
+    ] = ListenAddress("127.0.0.1", 8481)
+    source: Path | None = None
+
+
+def _keys() -> Iterator[tuple[str, Key]]:
+    """Each field, of ``Config`` or of its ``policy``, with how it is set."""
+    for name, kind in get_type_hints(Config, include_extras=True).items():
+        if name == "policy":
+            for field, rule in POLICY_RULES.items():
+                yield field, Key(f"policy.{rule.key}", rule.read, rule.wanted)
+        elif name != "source":
+            yield name, kind.__metadata__[0]
+
+
+_FIELDS = dict(_keys())
+KEYS: Mapping[str, Key] = {key.name: key for key in _FIELDS.values()}
 
 
 def parse(
@@ -239,39 +216,28 @@ def parse(
         raise ConfigError([f"{name} is not TOML: {error}"], source=name) from error
     faults: list[str] = []
     given = _flat(table, faults)
-    chosen = {key: _take(key, given, faults) for key in KEYS}
+    chosen = {
+        field: _read(key, given[key.name], faults)
+        for field, key in _FIELDS.items()
+        if key.name in given
+    }
     faults += [_unknown(key, given[key]) for key in sorted(given.keys() - KEYS.keys())]
     if faults:
         raise ConfigError(faults, source=name)
+    if base := environ.get("STRIPE_API_BASE"):
+        chosen["api_base"] = base
+    return _config(chosen, source)
+
+
+def _config(chosen: Mapping[str, Any], source: Path | None) -> Config:
+    """What was chosen, and the defaults; paths are relative to the file's folder."""
+    own = {name: chosen[name] for name in Config.__struct_fields__ if name in chosen}
+    policy = {name: chosen[name] for name in POLICY_RULES if name in chosen}
+    config = Config(**own, policy=Policy(**policy))
     folder = source.parent if source is not None else Path()
-    return Config(
-        database=folder / chosen["database"],
-        zone=chosen["timezone"],
-        api_base=environ.get("STRIPE_API_BASE") or chosen["stripe.api_base"],
-        workers=chosen["sync.workers"],
-        requests_per_second=chosen["sync.requests_per_second"],
-        requests_per_second_in_all=chosen["sync.requests_per_second_in_all"],
-        status_file=folder / status if (status := chosen["sync.status_file"]) else None,
-        policy=Policy(
-            past_due_days=chosen["policy.past_due"],
-            pause_collection_counts=chosen["policy.pause_collection"] == "counts",
-            repeating_subtracted=chosen["policy.repeating_coupon"] == "subtracted",
-            once_subtracted=chosen["policy.once_coupon"] == "subtracted",
-            metered_invoiced=chosen["policy.metered"] == "invoiced",
-            churn_when_requested=chosen["policy.churn"] == "requested",
-        ),
-        label=chosen["customers.label"],
-        metadata_keys=chosen["customers.metadata"],
-        merge=chosen["customers.merge"],
-        locale=chosen["reporting.locale"],
-        reporting_currency=chosen["reporting.currency"] or None,
-        rates=folder / rates if (rates := chosen["reporting.rates"]) else None,
-        bind=chosen["serve.bind"],
-        admin_bind=chosen["serve.admin_bind"],
-        bands=chosen["reporting.bands"],
-        benchmarks=folder / file if (file := chosen["reporting.benchmarks"]) else None,
-        source=source,
-    )
+    values = ((name, getattr(config, name)) for name in Config.__struct_fields__)
+    paths = {name: folder / value for name, value in values if isinstance(value, Path)}
+    return replace(config, **paths, source=source)
 
 
 def _flat(table: Mapping[str, Any], faults: list[str]) -> dict[str, Any]:
@@ -288,19 +254,12 @@ def _flat(table: Mapping[str, Any], faults: list[str]) -> dict[str, Any]:
     return given
 
 
-def _take(key: str, given: Mapping[str, Any], faults: list[str]) -> Any:
-    setting = KEYS[key]
-    value = given.get(key, setting.default)
+def _read(key: Key, value: Any, faults: list[str]) -> Any:
     try:
-        return setting.read(value)
+        return key.read(value)
     except (ValueError, TypeError, KeyError, OSError):  # ZoneInfo raises all four
-        faults.append(f"{key} is {_safe(value)}: give {setting.wanted}")
+        faults.append(f"{key.name} is {masked(repr(value))}: give {key.wanted}")
         return None
-
-
-def _safe(value: Any) -> str:
-    """The value as a message may show it: what looks like a key is not repeated."""
-    return SECRET.sub(r"\1_…", repr(value))
 
 
 def _unknown(key: str, value: Any) -> str:
@@ -320,8 +279,7 @@ def _unknown(key: str, value: Any) -> str:
 def load(path: Path | None, environ: Mapping[str, str], user_folder: Path) -> Config:
     """The file given, else ./config.toml, else the user's, else all defaults."""
     candidates = [Path("config.toml"), user_folder / "config.toml"]
-    if path is None:
-        path = next((p for p in candidates if p.is_file()), None)
+    path = path or next((p for p in candidates if p.is_file()), None)
     if path is None:
         return parse("", environ)
     try:
@@ -332,66 +290,7 @@ def load(path: Path | None, environ: Mapping[str, str], user_folder: Path) -> Co
     return parse(text, environ, source=path)
 
 
-MAKE_A_KEY = (
-    "make a restricted key in Stripe's Dashboard, under Developers, API keys, and "
-    "export it; `stripe-nrr demo` needs none"
-)
-
-
-def stripe_key(environ: Mapping[str, str]) -> str:
-    """The API key from STRIPE_API_KEY or the file that STRIPE_API_KEY_FILE names."""
-    key = _secret(environ, "STRIPE_API_KEY")
-    if not key:
-        fault = "no Stripe key: set STRIPE_API_KEY to a restricted key that may only "
-        fault += "read, or STRIPE_API_KEY_FILE to a file that holds it"
-        raise ConfigError([fault], fix=MAKE_A_KEY)
-    if not re.fullmatch(r"[\x21-\x7e]+", key):
-        fault = "the Stripe key has spaces or characters no key has: copy it again"
-        raise ConfigError([fault], source="STRIPE_API_KEY")
-    return key
-
-
-def webhook_secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The signing secrets from STRIPE_WEBHOOK_SECRET or STRIPE_WEBHOOK_SECRET_FILE.
-
-    Several, with commas in between, while one takes over from another.
-    """
-    given = _secret(environ, "STRIPE_WEBHOOK_SECRET")
-    secrets = tuple(each for part in given.split(",") if (each := part.strip()))
-    if not secrets:
-        fault = "no webhook secret: without it anybody could send events. Set "
-        fault += "STRIPE_WEBHOOK_SECRET, or STRIPE_WEBHOOK_SECRET_FILE to a file's path"
-        fix = "copy the endpoint's signing secret (whsec_…) from Stripe's Dashboard; "
-        fix += "`stripe-nrr webhook-setup URL` says how to make an endpoint"
-        raise ConfigError([fault], fix=fix)
-    if not all(re.fullmatch(r"whsec_[\x21-\x7e]+", each) for each in secrets):
-        fault = (
-            "a webhook secret does not look like one: it begins with whsec_ and has "
-        )
-        fault += "no spaces; several have commas in between"
-        raise ConfigError([fault], source="STRIPE_WEBHOOK_SECRET")
-    return secrets
-
-
-def _secret(environ: Mapping[str, str], name: str) -> str:
-    """What the variable holds, else the file that ``name``_FILE names; else nothing."""
-    given = environ.get(name, "").strip()
-    path = environ.get(f"{name}_FILE")
-    if given or not path:
-        return given
-    try:
-        return Path(path).expanduser().read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError, RuntimeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
-        fault = f"{name}_FILE {_safe(path)} cannot be read: {why}"
-        raise ConfigError([fault], source=f"{name}_FILE") from error
-
-
 def rules_of(config: Config) -> Rules:
     """The rules that the configuration asks for, under this version."""
-    return Rules(
-        policy=config.policy,
-        zone=config.zone,
-        code_version=__version__,
-        merge=config.merge,
-    )
+    policy, zone, merge = config.policy, config.zone, config.merge
+    return Rules(policy=policy, zone=zone, code_version=__version__, merge=merge)

@@ -4,15 +4,11 @@ from pathlib import Path
 
 import click
 
-from connector.cli.app import Shell
+from connector.cli.app import Shell, warn
 from connector.cli.options import FORMATS, currency_option, formats_option, out_option
-from connector.cli.output import json_text, rendered, write
-from connector.config import rules_of
-from connector.render.at_risk import to_csv, to_json, to_markdown
-from connector.reports.at_risk import at_risk_reports
-from connector.reports.ledger_state import currencies_asked, ledger_state
-from connector.reports.report import uncollected
-from connector.store.ledger import customers
+from connector.cli.output import emit
+from connector.pipeline.quarantine import underivable
+from connector.reports import at_risk_reports
 
 
 @click.command("at-risk")
@@ -36,20 +32,18 @@ def at_risk(shell: Shell, currency: str | None, form: str, output: Path | None) 
       stripe-nrr at-risk
       stripe-nrr at-risk --currency usd --format csv -o at-risk.csv
     """  # noqa: D301
-    with shell.reading() as connection:
-        known = ledger_state(connection, shell.config, shell.now())
-        codes = currencies_asked(connection, currency, None, known.synced_at)
-        with uncollected():
-            found = at_risk_reports(connection, rules_of(shell.config), known, codes)
-        labels = customers.labels(connection)
-    locale = shell.config.locale
-    if form == "json":
-        write(json_text(to_json(found)), output)
-    elif form == "csv":
-        write(to_csv(found), output)
-    elif form == "markdown":
-        write(to_markdown(found, labels, locale), output)
-    else:
-        from connector.render.at_risk import outlook_view
+    from connector.render import at_risk as forms
 
-        rendered(outlook_view(found, labels, locale), output)
+    with shell.reading() as ledger:
+        found = at_risk_reports(ledger, currency)
+    if (error := underivable(found.failed)) is not None:
+        warn(error.problem, error.fix)
+    each, labels, locale = found.currencies, found.labels, shell.config.locale
+    emit(
+        form,
+        output,
+        text=lambda: forms.outlook_view(each, labels, locale),
+        json=lambda: forms.to_json(each),
+        csv=lambda: forms.to_csv(each),
+        markdown=lambda: forms.to_markdown(each, labels, locale),
+    )

@@ -1,47 +1,29 @@
 """`stripe-nrr check`: the invariants, over the whole ledger; on demand beside Stripe."""
 
 import os
-import sqlite3
-from contextlib import closing
-from datetime import date
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
 from connector.cli.app import Shell
 from connector.cli.options import format_option
-from connector.cli.output import json_text, progress_shown, write
-from connector.config import stripe_key
-from connector.core.dates import local_day
-from connector.metrics.invariants import (
-    every_window,
-    refusal_findings,
-    restated_findings,
-    run_checks,
-    sums_are_kept,
-)
-from connector.metrics.retention import measure
+from connector.cli.output import Progress, emit, progress_shown
+from connector.metrics.invariants import Finding
+from connector.pipeline.bundled_account import bundled_folder, load_account
 from connector.render.reconcile import to_json, to_text
-from connector.reports.ledger_state import is_whole
-from connector.reports.reconcile import (
-    StripeComparison,
-    compare,
+from connector.reports import (
+    Ledger,
+    check_ledger,
+    compare_with_stripe,
     live_subscriptions,
-    unexplained,
 )
+from connector.reports.check import CheckedLedger
+from connector.reports.reconcile import StripeComparison, unexplained
 from connector.store.database import setting, snapshot
-from connector.store.ledger import (
-    closings,
-    contract_terms,
-    customers,
-    queries,
-    rollups,
-    unvalued,
-)
-from connector.store.mirror import dirty_customers
+from connector.stripe_api.credentials import stripe_key
+from connector.stripe_api.objects import Subscription
 
-if TYPE_CHECKING:
-    from connector.stripe_api.client import StripeApi
 NAMED = 20  # of those that wait, in text
 
 
@@ -71,79 +53,76 @@ def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
     meanwhile.
     """
     shell: Shell = ctx.obj
-    compared = None
-    if with_stripe:
-        with closing(shell.ledger()) as connection:
-            compared = beside_stripe(connection, shell)
-    with shell.reading() as connection:
-        movements = list(queries.movements(connection))
-        found = {
-            c: list(queries.flows(connection, c))
-            for c in queries.currencies(connection)
-        }
-        now = shell.moment(connection)
-        today = local_day(int(now.timestamp()), shell.config.zone)
-        findings = run_checks(movements, found, today)
-        for currency, flows in found.items() if is_whole(connection) else ():
-            asked = every_window(flows, today)
-            ended = contract_terms.terms(connection, currency, date.min, date.max)
-            counted = measure(flows, asked, terms=list(ended))
-            kept = rollups.measured(connection, currency, asked)
-            findings += sums_are_kept(currency, counted, kept)
-        findings += restated_findings(closings.again(connection))
-        findings += refusal_findings(unvalued.known(connection))
-        waiting = dirty_customers.dirty(connection)
-        labels = customers.labels(connection)
-    if compared is not None:
-        findings += unexplained(compared)
-    if form == "json":
-        rows = [finding._asdict() for finding in findings]
-        figures = {"movements": len(movements), "waiting": waiting, "findings": rows}
-        if compared is not None:
-            figures["stripe"] = to_json(compared)
-        write(json_text(figures), None)
-    else:
-        if compared is not None:
-            write(to_text(compared, labels, shell.config.locale), None)
-        for finding in findings:
-            click.echo(f"{finding.rule}: {finding.subject} {finding.what}")
-        if waiting:
-            click.echo(_told(waiting))
-        click.echo(f"{len(movements):,} movements checked, {len(findings):,} findings.")
-    if findings or waiting:
+    compared = _beside_stripe(shell) if with_stripe else None
+    with shell.reading() as ledger:
+        checked = check_ledger(ledger)
+    findings = [*checked.findings, *(unexplained(compared) if compared else ())]
+    emit(
+        form,
+        None,
+        text=lambda: _as_text(checked, findings, compared, shell.config.locale),
+        json=lambda: _as_json(checked, findings, compared),
+    )
+    if findings or checked.waiting:
         ctx.exit(3)
 
 
-def _told(waiting: list[str]) -> str:
+def _as_json(
+    checked: CheckedLedger,
+    findings: Sequence[Finding],
+    compared: StripeComparison | None,
+) -> dict[str, Any]:
+    figures = {
+        "movements": checked.movements,
+        "waiting": checked.waiting,
+        "findings": [finding._asdict() for finding in findings],
+    }
+    return figures if compared is None else {**figures, "stripe": to_json(compared)}
+
+
+def _as_text(
+    checked: CheckedLedger,
+    findings: Sequence[Finding],
+    compared: StripeComparison | None,
+    locale: str,
+) -> str:
+    lines = [f"{each.rule}: {each.subject} {each.what}" for each in findings]
+    if checked.waiting:
+        lines.append(_waiting_text(checked.waiting))
+    lines.append(
+        f"{checked.movements:,} movements checked, {len(findings):,} findings."
+    )
+    beside = "" if compared is None else to_text(compared, checked.labels, locale)
+    return (
+        beside
+        + ("\n" if beside and not beside.endswith("\n") else "")
+        + "\n".join(lines)
+    )
+
+
+def _waiting_text(waiting: list[str]) -> str:
     """Who waits to be derived, by name; those that could not be are among them."""
     named = ", ".join(waiting[:NAMED])
     more = f" and {len(waiting) - NAMED} more" if len(waiting) > NAMED else ""
     return f"{len(waiting)} customers wait: {named}{more}; run `stripe-nrr recompute`"
 
 
-def beside_stripe(connection: sqlite3.Connection, shell: Shell) -> StripeComparison:
+def _beside_stripe(shell: Shell) -> StripeComparison:
     """Fetch the live subscriptions, and compare them with the ledger as it is then."""
     shell.log_to_stderr()
-    with _stripe(connection, shell) as api, progress_shown() as progress:
-        live = live_subscriptions(api, progress)
-        now = shell.moment(connection)
-        with snapshot(connection):
-            rows = compare(connection, live, shell.config, now, progress)
-        return StripeComparison(rows, len(live), api.reads.requests)
+    with shell.writing() as ledger, progress_shown() as progress:
+        live, requests = _live(ledger, progress)
+        with snapshot(ledger.connection):
+            rows = compare_with_stripe(ledger, live, progress)
+        return StripeComparison(rows, len(live), requests)
 
 
-def _stripe(connection: sqlite3.Connection, shell: Shell) -> "StripeApi":
-    """The account that the ledger was fetched from."""
+def _live(ledger: Ledger, progress: Progress) -> tuple[list[Subscription], int]:
+    """Those of the account that the ledger is of, and how many requests it took."""
+    if setting(ledger.connection, "account") == "demo":
+        account = load_account(bundled_folder())
+        return live_subscriptions(account, progress), account.requests
     from connector.stripe_api.client import StripeApi
 
-    if setting(connection, "account") != "demo":
-        return StripeApi(stripe_key(os.environ), shell.config.api_base)
-    from connector.stripe_api.simulator import (
-        AccountTransport,
-        BundledAccount,
-        bundled_folder,
-    )
-
-    now_us = int(shell.moment(connection).timestamp() * 1_000_000)
-    bundled = AccountTransport(BundledAccount.load(bundled_folder()))
-    return StripeApi("rk_test_demo", transport=bundled, now_us=lambda: now_us)
+    with StripeApi(stripe_key(os.environ), ledger.config.api_base) as api:
+        return live_subscriptions(api, progress), api.reads.requests

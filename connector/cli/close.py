@@ -1,18 +1,14 @@
 """`stripe-nrr close`: a month's figures, recorded as reported."""
 
-from contextlib import closing
 from datetime import date
 
 import click
 
-from connector.cli.app import Shell
+from connector.cli.app import Shell, warn
 from connector.cli.options import MonthParam, format_option
-from connector.cli.output import json_text, write
-from connector.render.closing import to_json, to_text
-from connector.reports.close import close_month
+from connector.cli.output import emit
+from connector.reports import close_month
 from connector.store.database import make_durable, transaction
-from connector.store.ledger import closings
-from connector.store.mirror import dirty_customers
 
 
 @click.command()
@@ -32,24 +28,21 @@ def close(shell: Shell, month: date, form: str) -> None:
     Example:
       stripe-nrr close 2026-03 && stripe-nrr report --to 2026-03
     """  # noqa: D301
-    with closing(shell.ledger()) as connection:
-        make_durable(connection)
-        with transaction(connection):
-            before = {each.month: each for each in closings.known(connection)}
-            closed = before.get(month) or close_month(
-                connection, shell.config, shell.now(), shell.moment(connection), month
-            )
-            waiting = dirty_customers.behind(connection)
-            if waiting and month not in before:
-                click.echo(
-                    f"warning: {waiting} customers wait to be derived; what they change "
-                    "will be a restatement\n  fix: run `stripe-nrr recompute` before "
-                    "closing a month",
-                    err=True,
-                )
-            kept = [each for of, each in closings.figures(connection) if of == month]
-    if form == "json":
-        write(json_text(to_json(closed, kept, was_closed=month in before)), None)
-    else:
-        locale = shell.config.locale
-        write(to_text(closed, kept, locale, was_closed=month in before), None)
+    from connector.render import closing as forms
+
+    with shell.writing() as ledger:
+        make_durable(ledger.connection)
+        with transaction(ledger.connection):
+            closed = close_month(ledger, month)
+    if closed.waiting:
+        warn(
+            f"{closed.waiting} customers wait to be derived; what they change will be a "
+            "restatement",
+            "run `stripe-nrr recompute` before closing a month",
+        )
+    emit(
+        form,
+        None,
+        text=lambda: forms.to_text(closed, shell.config.locale),
+        json=lambda: forms.to_json(closed),
+    )

@@ -6,14 +6,9 @@ import click
 
 from connector.cli.app import Shell
 from connector.cli.options import FORMATS, currency_option, formats_option, out_option
-from connector.cli.output import json_text, rendered, write
+from connector.cli.output import emit
 from connector.metrics.cohorts import CohortPeriod
-from connector.metrics.cohorts import cohorts as measured_cohorts
-from connector.render.cohorts import to_csv, to_json, to_markdown
-from connector.reports.cohorts import CohortReport
-from connector.reports.ledger_state import currencies_asked, ledger_state
-from connector.reports.report import uncollected
-from connector.store.ledger import queries
+from connector.reports import cohort_reports
 
 
 @click.command()
@@ -55,23 +50,16 @@ def cohorts(
       stripe-nrr cohorts
       stripe-nrr cohorts --metric crr --by quarter --format csv -o cohorts.csv
     """  # noqa: D301
-    with shell.reading() as connection:
-        known = ledger_state(connection, shell.config, shell.now())
-        codes = currencies_asked(connection, currency, None, known.synced_at)
-        size = CohortPeriod(period)
-        with uncollected():
-            found = [
-                CohortReport(code, size, measured_cohorts(moved, size, known.today))
-                for code in codes
-                for moved in [queries.changes(connection, code)]
-            ]
-    if form == "json":
-        write(json_text(to_json(found)), output)
-    elif form == "csv":
-        write(to_csv(found), output)
-    elif form == "markdown":
-        write(to_markdown(found, metric, shell.config.locale), output)
-    else:
-        from connector.render.cohorts import cohorts_view
+    from connector.render import cohorts as forms
 
-        rendered(cohorts_view(found, metric, shell.config.locale), output)
+    with shell.reading() as ledger:
+        found = cohort_reports(ledger, CohortPeriod(period), currency)
+    locale = shell.config.locale
+    emit(
+        form,
+        output,
+        text=lambda: forms.cohorts_view(found, metric, locale),
+        json=lambda: forms.to_json(found),
+        csv=lambda: forms.to_csv(found),
+        markdown=lambda: forms.to_markdown(found, metric, locale),
+    )

@@ -2,15 +2,15 @@
 
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Any
 
 import click
 
 from connector.cli.app import Shell
 from connector.cli.options import DayParam, format_option
-from connector.cli.output import json_text, progress_shown, write
-from connector.render.compare import to_json, to_text
-from connector.reports.compare import compare_policies
+from connector.cli.output import emit, progress_shown
+from connector.reports import compare_policies
 
 
 class AmountParam(click.ParamType[Decimal]):
@@ -58,21 +58,15 @@ def compare(
     Example:
       stripe-nrr compare --mrr 47002 --on 2026-03-31 --currency usd
     """  # noqa: D301
-    with (
-        shell.reading() as connection,
-        progress_shown(quiet=form == "json") as progress,
-    ):
+    from connector.render import compare as forms
+
+    with shell.reading() as ledger, progress_shown(quiet=form == "json") as progress:
         compared = compare_policies(
-            connection,
-            shell.config,
-            shell.now(),
-            shell.moment(connection),
-            amount,
-            day,
-            currency,
-            lambda done, whole: progress("comparing", done, whole),
+            ledger, amount, day, currency, partial(progress, "comparing")
         )
-    if form == "json":
-        write(json_text(to_json(compared)), None)
-    else:
-        write(to_text(compared, shell.config.locale), None)
+    emit(
+        form,
+        None,
+        text=lambda: forms.to_text(compared, shell.config.locale),
+        json=lambda: forms.to_json(compared),
+    )

@@ -4,7 +4,8 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from connector.config import Config, stripe_key
+from connector.config import Config
+from connector.stripe_api.credentials import stripe_key
 
 if TYPE_CHECKING:
     from connector.stripe_api.client import StripeApi

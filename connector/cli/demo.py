@@ -11,16 +11,16 @@ from typing import Any
 import click
 
 from connector.cli.app import Shell
-from connector.cli.output import progress_shown, rendered
-from connector.cli.report import show_report
+from connector.cli.output import progress_shown, rendered, show_report
 from connector.config import Config, parse, rules_of
 from connector.core.dates import add_months, local_day
 from connector.core.errors import LedgerUnusable
 from connector.core.model import MovementKind
+from connector.pipeline.bundled_account import bundled_folder, load_account
 from connector.pipeline.ingest import Ingest, customer_fields_of
 from connector.pipeline.job import bring_up_to_date
 from connector.pipeline.thread_pool import ThreadPool
-from connector.reports.report import ReportRequest, make_report
+from connector.reports import Ledger, ReportRequest, make_report
 from connector.store.database import open_database, put_setting, setting, transaction
 from connector.store.ledger import customers, queries
 from connector.store.ledger.queries import Wanted
@@ -46,8 +46,8 @@ timezone = "{{timezone}}"
 def demo(shell: Shell, keep: Path | None) -> None:
     """See it all on a bundled account: no key, no network, nothing left behind.
 
-    The bundled Stripe answers are paged by the real client into a ledger in a temporary
-    folder (or DIR), derived and reported, exactly as your own account would be.
+    The bundled objects are read page by page into a ledger in a temporary folder (or
+    DIR), derived and reported, exactly as your own account's would be.
     """
     shell.log_to_stderr()
     with tempfile.TemporaryDirectory(prefix="stripe-nrr-demo-") as temporary:
@@ -58,18 +58,9 @@ def demo(shell: Shell, keep: Path | None) -> None:
 
 
 def _run_demo(folder: Path) -> None:
-    from connector.stripe_api.client import StripeApi
-    from connector.stripe_api.rate_limit import Limiter
-    from connector.stripe_api.simulator import (
-        AccountTransport,
-        BundledAccount,
-        bundled_folder,
-    )
-
-    account = BundledAccount.load(bundled_folder())
-    assert account.now is not None
-    frozen_at = account.now
-    text = DEMO_CONFIG.format(timezone=account.timezone)
+    account = load_account(bundled_folder())
+    frozen_at = account.facts.now
+    text = DEMO_CONFIG.format(timezone=account.facts.timezone)
     config_path = folder / "config.toml"
     if config_path.exists() and MADE_BY not in config_path.read_text(encoding="utf-8"):
         raise LedgerUnusable(
@@ -77,26 +68,19 @@ def _run_demo(folder: Path) -> None:
         )
     config = parse(text, {}, source=config_path)
     began_s = time.monotonic()
-    now_us = int(frozen_at.timestamp() * 1_000_000)
     with (
         exclusive_sync(config.database),
         closing(open_database(config.database, create=True)) as connection,
-        StripeApi(
-            "rk_test_demo",
-            transport=AccountTransport(account),
-            now_us=lambda: now_us,
-            limiter=Limiter.free(),
-        ) as api,
         progress_shown() as progress,
         ThreadPool[Any](1) as threads,
     ):
         _claim(connection, config.database, frozen_at)
         ingest = Ingest(
             connection=connection,
-            source=api,
+            source=account,
             threads=threads,
             customer_fields=customer_fields_of(config),
-            now_us=api.stripe_us,
+            now_us=account.now_us,
             progress=progress,
         )
         derived = bring_up_to_date(ingest, rules_of(config), full=True)
@@ -107,12 +91,12 @@ def _run_demo(folder: Path) -> None:
         click.echo(
             f"Synced {seen['subscriptions']:,} subscriptions and "
             f"{seen['invoices']:,} invoices of a bundled Stripe account in "
-            f"{api.reads.requests} requests, and posted {derived.movements:,} movements, "
+            f"{account.requests} requests, and posted {derived.movements:,} movements, "
             f"in {seconds:.1f} s."
         )
         asked = ReportRequest(last=_last_whole_month(frozen_at, config))
-        figures = make_report(connection, config, frozen_at, asked)
-        show_report(figures, config.locale, None)
+        figures = make_report(Ledger(connection, config, frozen_at), asked)
+        show_report(figures, "text", config.locale, None)
         _show_one(connection, config)
 
 

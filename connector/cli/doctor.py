@@ -1,5 +1,6 @@
-"""`stripe-nrr doctor`: gathers the facts, and tells what the doctor makes of them."""
+"""`stripe-nrr doctor`: looks at what a sync would use, and tells each check's verdict."""
 
+import os
 from collections.abc import Iterable
 
 import click
@@ -8,7 +9,7 @@ from connector.cli.app import Shell
 from connector.cli.options import format_option
 from connector.cli.output import json_text, write
 from connector.pipeline.doctor import Check, examine
-from connector.pipeline.doctor_facts import gather
+from connector.pipeline.installation import opened
 
 
 @click.command()
@@ -27,7 +28,8 @@ def doctor(ctx: click.Context, form: str, *, offline: bool) -> None:
     """
     shell: Shell = ctx.obj
     shell.log_to_stderr()
-    checks = examine(gather(shell, offline=offline))
+    with opened(shell.read_config, os.environ, shell.now(), offline=offline) as at:
+        checks = examine(at)
     marks = [check.verdict.mark for check in checks]
     faults, hints = marks.count("fault"), marks.count("hint")
     if form == "json":

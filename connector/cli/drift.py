@@ -15,15 +15,9 @@ from connector.cli.options import (
     formats_option,
     out_option,
 )
-from connector.cli.output import json_text, write
-from connector.core.dates import add_months
+from connector.cli.output import emit
 from connector.core.windows import WindowKind
-from connector.metrics.formulas import side_by_side, window_inputs
-from connector.render.drift import to_csv, to_json, to_text
-from connector.reports.drift import WindowFormulas
-from connector.reports.ledger_state import ledger_state
-from connector.reports.report import ReportRequest, make_report
-from connector.store.ledger import queries
+from connector.reports import formula_drift
 
 
 @click.command()
@@ -73,27 +67,16 @@ def drift(
       stripe-nrr drift --to 2026-03 --against 107%
       stripe-nrr drift --window quarter --from 2026-01 --to 2026-06 --format csv
     """  # noqa: D301
-    with shell.reading() as connection:
-        today = ledger_state(connection, shell.config, shell.now()).today
-        end = last or add_months(today, -1)
-        kind = WindowKind(window)
-        start = first or (end if kind is WindowKind.TRAILING_12 else None)
-        asked = ReportRequest(kind, start, end, currency)
-        figures = make_report(connection, shell.config, shell.now(), asked)
-        found = []
-        for part in figures.currencies:
-            flows = list(queries.flows(connection, part.currency))
-            for line in part.lines:
-                on = window_inputs(part.currency, flows, line.measured.window)
-                found.append(
-                    WindowFormulas(
-                        part.currency, line.measured.window, on.kept, side_by_side(on)
-                    )
-                )
+    from connector.render import drift as forms
+
+    with shell.reading() as ledger:
+        found = formula_drift(ledger, WindowKind(window), first, last, currency)
     locale = shell.config.locale
-    if form == "json":
-        write(json_text(to_json(found, against)), output)
-    elif form == "csv":
-        write(to_csv(found), output)
-    else:
-        write(to_text(found, against, locale, is_markdown=form == "markdown"), output)
+    emit(
+        form,
+        output,
+        text=lambda: forms.to_text(found, against, locale, is_markdown=False),
+        json=lambda: forms.to_json(found, against),
+        csv=lambda: forms.to_csv(found),
+        markdown=lambda: forms.to_text(found, against, locale, is_markdown=True),
+    )

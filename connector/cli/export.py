@@ -14,7 +14,6 @@ import click
 from connector.cli.app import Shell
 from connector.cli.options import out_option
 from connector.core.errors import MissingExtra, UsageFault
-from connector.reports.ledger_state import ledger_state
 from connector.store.ledger.exports import EXPORTS, Export, Row
 
 BATCH = 50_000  # rows of Parquet at a time
@@ -49,9 +48,8 @@ def export(shell: Shell, what: str, form: str, output: Path | None) -> None:
       stripe-nrr export --what mrr --format parquet -o mrr.parquet
     """  # noqa: D301
     chosen = EXPORTS[what]
-    with shell.reading() as connection:
-        today = ledger_state(connection, shell.config, shell.now()).today
-        rows = chosen.rows(connection, today)
+    with shell.reading() as ledger:
+        rows = chosen.rows(ledger.connection, ledger.state().today)
         if form == "parquet":
             if output is None:
                 raise UsageFault(

@@ -10,7 +10,7 @@ from connector.cli.options import format_option
 from connector.cli.output import json_text, write
 from connector.core.errors import NothingFound
 from connector.store import inbox as events
-from connector.store.database import transaction
+from connector.store.database import snapshot, transaction
 from connector.store.inbox import InboxDepth, TroubledEvent
 
 
@@ -28,7 +28,7 @@ def inbox(ctx: click.Context, form: str) -> None:
     if ctx.invoked_subcommand is not None:
         return
     shell: Shell = ctx.obj
-    with shell.reading() as connection:
+    with closing(shell.ledger()) as connection, snapshot(connection):
         depth = events.depth(connection)
         troubled = events.troubled(connection)
     if form == "json":

@@ -1,6 +1,5 @@
 """`stripe-nrr movements`: who moved, and when."""
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -14,14 +13,11 @@ from connector.cli.options import (
     formats_option,
     out_option,
 )
-from connector.cli.output import json_text, rendered, write
+from connector.cli.output import emit
 from connector.core.errors import UsageFault
 from connector.core.model import MovementKind
-from connector.metrics.segments import SegmentMovements
-from connector.render.movements import as_json, movements_csv, sum_json, sums_csv
-from connector.reports.ledger_state import currencies_asked
-from connector.reports.movements import find_one, movements_by_segment
-from connector.store.ledger import customers, queries
+from connector.reports import list_movements, sum_movements
+from connector.reports.movements import find_one
 from connector.store.ledger.queries import Wanted
 
 
@@ -66,46 +62,39 @@ def movements(
       stripe-nrr movements --from 2026-03-01 --to 2026-03-31 --kind churn
       stripe-nrr movements --customer cus_123 --format json
     """  # noqa: D301
+    from connector.render import movements as forms
+
     if first is not None and last is not None and first > last:
         raise UsageFault(
             f"--from {first} is after --to {last}",
             fix="give the earlier day with --from",
         )
-    with shell.reading() as connection:
+    locale = shell.config.locale
+    with shell.reading() as ledger:
         wanted = Wanted(
-            customer=find_one(connection, customer).id if customer else None,
+            customer=find_one(ledger.connection, customer).id if customer else None,
             start=first,
             end=last + timedelta(days=1) if last else None,
             kind=MovementKind(kind) if kind else None,
             currency=currency.lower() if currency else None,
         )
-        if wanted.currency:
-            currencies_asked(connection, wanted.currency, None, None)
         if by is not None:
-            sums = movements_by_segment(connection, shell.config, by, wanted)
-            _show_sums(sums, form, shell.config.locale, output)
-            return
-        found = list(queries.movements(connection, wanted))
-        names = customers.labels(connection)
-    if form == "json":
-        write(json_text({"movements": [as_json(m) for m in found]}), output)
-    elif form == "csv":
-        write(movements_csv(found), output)
+            sums = sum_movements(ledger, by, wanted)
+        else:
+            found, labels = list_movements(ledger, wanted)
+    if by is not None:
+        emit(
+            form,
+            output,
+            text=lambda: forms.sums_view(sums, locale),
+            json=lambda: {"segments": [forms.sum_json(each) for each in sums]},
+            csv=lambda: forms.sums_csv(sums),
+        )
     else:
-        from connector.render.movements import movements_view
-
-        rendered(movements_view(found, names, shell.config.locale), output)
-
-
-def _show_sums(
-    sums: Sequence[SegmentMovements], form: str, locale: str, output: Path | None
-) -> None:
-    if form == "json":
-        rows = [sum_json(each) for each in sums]
-        write(json_text({"segments": rows}), output)
-    elif form == "csv":
-        write(sums_csv(sums), output)
-    else:
-        from connector.render.movements import sums_view
-
-        rendered(sums_view(sums, locale), output)
+        emit(
+            form,
+            output,
+            text=lambda: forms.movements_view(found, labels, locale),
+            json=lambda: {"movements": [forms.as_json(each) for each in found]},
+            csv=lambda: forms.movements_csv(found),
+        )

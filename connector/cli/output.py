@@ -1,15 +1,18 @@
 """How commands write results out, and show progress."""
 
-import json
+import json as json_library
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
+
+if TYPE_CHECKING:
+    from connector.reports.model import Report
 
 QUIET_S = 10  # one line of progress at most so often where there is no terminal
 
@@ -26,7 +29,7 @@ def json_text(value: Any) -> str:
         text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
         if text.isascii():
             return text
-    return json.dumps(value, indent=2)
+    return json_library.dumps(value, indent=2)
 
 
 def write(text: str, output: Path | None = None) -> None:
@@ -51,6 +54,63 @@ def rendered(view: Any, output: Path | None) -> None:
     with plain.capture() as captured:
         plain.print(view, soft_wrap=True)
     write(captured.get(), output)
+
+
+def emit(
+    form: str,
+    output: Path | None,
+    *,
+    text: Callable[[], Any],
+    json: Callable[[], Any] | None = None,
+    csv: Callable[[], str] | None = None,
+    markdown: Callable[[], str] | None = None,
+) -> None:
+    """Write a result in the form asked for; only that one is made, and what it imports.
+
+    ``text`` gives a text or a rich renderable, ``json`` plain values.
+    """
+    if form == "json" and json is not None:
+        write(json_text(json()), output)
+    elif form == "csv" and csv is not None:
+        write(csv(), output)
+    elif form == "markdown" and markdown is not None:
+        write(markdown(), output)
+    else:
+        shown = text()
+        if isinstance(shown, str):
+            write(shown, output)
+        else:
+            rendered(shown, output)
+
+
+def show_report(figures: "Report", form: str, locale: str, output: Path | None) -> None:
+    """A report in any form but HTML; what a form imports is imported with it."""
+
+    def as_json() -> Any:
+        from connector.render.report_json import to_json
+
+        return to_json(figures)
+
+    def as_csv() -> str:
+        from connector.render.report_tables import to_csv
+
+        return to_csv(figures)
+
+    def as_markdown() -> str:
+        from connector.render.report_tables import to_markdown
+
+        return to_markdown(figures, locale)
+
+    def as_text() -> Any:
+        from connector.render.report_terminal import report_view
+        from connector.render.terminal import PIPE_WIDTH, console
+
+        width = console().width if output is None else PIPE_WIDTH
+        return report_view(figures, locale, width)
+
+    emit(form, output, text=as_text, json=as_json, csv=as_csv, markdown=as_markdown)
+    if form == "text" and not figures.currencies:
+        click.echo("There is no recurring revenue in this ledger.")
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """`stripe-nrr recompute`: the ledger derived anew from what was fetched."""
 
-from contextlib import closing
-
 import click
 from msgspec.structs import asdict
 
@@ -32,7 +30,8 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
     """
     shell.log_to_stderr()
     rules = rules_of(shell.config)
-    with closing(shell.ledger()) as connection:
+    with shell.writing() as ledger:
+        connection = ledger.connection
         changed = adopt(connection, rules)
         is_policy = changed is not None and changed.startswith("policy")
         if changed is not None:
@@ -51,7 +50,7 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
                 connection,
                 rules,
                 cause="policy change" if is_policy else "manual",
-                now=shell.moment(connection),
+                now=ledger.moment,
                 progress=lambda done, whole: progress("deriving", done, whole),
                 workers=None,
             )

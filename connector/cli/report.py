@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from connector.cli.app import Shell
+from connector.cli.app import Shell, warn
 from connector.cli.options import (
     FORMATS,
     MonthParam,
@@ -15,10 +15,10 @@ from connector.cli.options import (
     moment_asked,
     out_option,
 )
-from connector.cli.output import json_text, rendered, write
+from connector.cli.output import show_report, write
 from connector.core.windows import WindowKind
-from connector.reports.model import Report
-from connector.reports.report import ReportRequest, make_report
+from connector.pipeline.quarantine import underivable
+from connector.reports import ReportRequest, make_page, make_report
 
 
 @click.command()
@@ -81,7 +81,7 @@ def report(
       stripe-nrr report --by plan --causes
       stripe-nrr report --to 2026-03 --as-of 2026-04-02 --format csv -o march.csv
     """  # noqa: D301
-    with shell.reading() as connection:
+    with shell.reading() as ledger:
         asked = ReportRequest(
             kind=WindowKind(window) if window else None,
             first=first,
@@ -93,39 +93,13 @@ def report(
             arr=arr,
             trend=form == "html",
         )
-        if form == "html":
-            from connector.render.page.page import to_html
-            from connector.reports.page import make_page
+        page = make_page(ledger, asked) if form == "html" else None
+        figures = make_report(ledger, asked) if page is None else page.report
+    if page is None:
+        show_report(figures, form, shell.config.locale, output)
+        return
+    from connector.render.page.page import to_html
 
-            page = make_page(connection, shell.config, shell.now(), asked)
-            write(to_html(page), output)
-            return
-        figures = make_report(connection, shell.config, shell.now(), asked)
-    locale = shell.config.locale
-    if form == "text":
-        show_report(figures, locale, output)
-    else:
-        write(_written(figures, form, locale), output)
-
-
-def _written(figures: Report, form: str, locale: str) -> str:
-    """As JSON, CSV or Markdown; each is loaded only where it is asked for."""
-    if form == "json":
-        from connector.render.report_json import to_json
-
-        return json_text(to_json(figures))
-    from connector.render import report_tables
-
-    if form == "csv":
-        return report_tables.to_csv(figures)
-    return report_tables.to_markdown(figures, locale)
-
-
-def show_report(figures: Report, locale: str, output: Path | None) -> None:
-    from connector.render.report_terminal import report_view
-    from connector.render.terminal import PIPE_WIDTH, console
-
-    width = console().width if output is None else PIPE_WIDTH
-    rendered(report_view(figures, locale, width), output)
-    if not figures.currencies:
-        click.echo("There is no recurring revenue in this ledger.")
+    if (error := underivable(page.failed)) is not None:
+        warn(error.problem, error.fix)
+    write(to_html(page), output)

@@ -1,19 +1,14 @@
 """`stripe-nrr restatements`: what has changed in closed months since."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import click
 
 from connector.cli.app import Shell
 from connector.cli.options import DayParam, formats_option, out_option
-from connector.cli.output import json_text, write
-from connector.core.dates import day_end_s, instant
-from connector.render.restatements import to_csv, to_json, to_text
-from connector.reports.ledger_state import rules_in_force
-from connector.reports.restatements import restated
-from connector.store.ledger import closings, customers
+from connector.cli.output import emit
+from connector.reports import restated_windows
 
 
 @click.command()
@@ -40,21 +35,14 @@ def restatements(
       stripe-nrr restatements
       stripe-nrr restatements --since 2026-04-01 --format csv -o restated.csv
     """  # noqa: D301
-    with shell.reading() as connection:
-        zone = ZoneInfo(rules_in_force(connection, shell.config)["timezone"])
-        after = datetime(1970, 1, 1, tzinfo=UTC)
-        if day is not None:
-            after = instant(day_end_s(day - timedelta(days=1), zone))
-            after -= timedelta(microseconds=1)
-        found = list(restated(connection, after))
-        names = customers.labels(connection)
-        count = len(closings.known(connection))
-    if form == "json":
-        write(json_text({"restated": [to_json(x) for x in found]}), output)
-    elif form == "csv":
-        write(to_csv(found), output)
-    elif not found:
-        then = f" since {day}" if day is not None else ""
-        write(f"{count} months are closed, and none of them has changed{then}.", output)
-    else:
-        write(to_text(found, names, shell.config.locale), output)
+    from connector.render import restatements as forms
+
+    with shell.reading() as ledger:
+        found = restated_windows(ledger, day)
+    emit(
+        form,
+        output,
+        text=lambda: forms.to_text(found, day, shell.config.locale),
+        json=lambda: forms.to_json(found),
+        csv=lambda: forms.to_csv(found),
+    )

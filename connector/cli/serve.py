@@ -1,35 +1,31 @@
 """`stripe-nrr serve`: webhooks in, the ledger live."""
 
-import logging
 import os
 import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from connector.cli.app import Shell
 from connector.cli.connect import connected
-from connector.config import rules_of, webhook_secrets
-from connector.core.errors import ConnectorError, LedgerUnusable
+from connector.config import rules_of
+from connector.core.errors import LedgerUnusable
 from connector.pipeline.held_ledger import check_folder, own_ledger
 from connector.pipeline.ingest import Ingest, customer_fields_of
 from connector.pipeline.thread_pool import ThreadPool
-from connector.webhooks.headlines import headline_gauges
+from connector.stripe_api.credentials import webhook_secrets
+from connector.webhooks.headlines import headline_figures, remembered
 
 if TYPE_CHECKING:
     from connector.webhooks.group_commit import GroupCommit
     from connector.webhooks.health import AdminSettings, Health
-    from connector.webhooks.prometheus import HeadlineFigures, ServerMetrics
+    from connector.webhooks.prometheus import ServerMetrics
     from connector.webhooks.worker import Worker
 
 
-log = logging.getLogger(__name__)
-
-FIGURES_S = 5.0  # how long figures are good for
 # Every request hands the interpreter over several times; each time a derivation may keep
 # it for so long. Python's own 5 ms let acknowledgements wait for a tenth of a second.
 SWITCH_S = 0.0001
@@ -86,13 +82,13 @@ def serve(shell: Shell) -> None:
             )
         ),
     ):
-        door = endpoint.EndpointSettings(
+        receiving = endpoint.EndpointSettings(
             secrets=secrets, keep=commits.keep, count=counted.count
         )
-        desk = _desk(shell, counted, commits, worker)
+        telling = _admin_settings(shell, counted, commits, worker)
         listening = [
-            server.Listening(endpoint.app(door), public),
-            server.Listening(health.admin_app(desk), private),
+            server.Listening(endpoint.endpoint_app(receiving), public),
+            server.Listening(health.admin_app(telling), private),
         ]
 
         def ready() -> None:
@@ -101,8 +97,8 @@ def serve(shell: Shell) -> None:
             click.echo(f"admin:    http://{admin_at[0]}:{admin_at[1]}/readyz", err=True)
 
         sys.setswitchinterval(SWITCH_S)
-        told = server.run(listening, is_alive=desk.is_alive, ready=ready)
-    if not told:
+        was_asked = server.run(listening, is_alive=telling.is_alive, ready=ready)
+    if not was_asked:
         sys.exit(1)
 
 
@@ -119,13 +115,13 @@ def _since_last(total: Callable[[], int]) -> Callable[[], int]:
     return added
 
 
-def _desk(
+def _admin_settings(
     shell: Shell, counted: "ServerMetrics", commits: "GroupCommit", worker: "Worker"
 ) -> "AdminSettings":
     from connector.webhooks import health, prometheus
 
     database = shell.config.database
-    figures = _remembered(lambda: headline_gauges(shell.config, shell.now()))
+    figures = remembered(lambda: headline_figures(shell.config, shell.now()))
 
     def hindrances() -> Iterator[str]:
         if not commits.is_alive or not worker.is_alive:
@@ -135,42 +131,17 @@ def _desk(
         if worker.hindered is not None:
             yield worker.hindered
 
-    def feel() -> "Health":
+    def read_health() -> "Health":
         try:
-            return health.health(database, time.time_ns() // 1_000, hindrances)
+            return health.read_health(database, time.time_ns() // 1_000, hindrances)
         except (sqlite3.Error, LedgerUnusable) as error:
             return health.unreadable(error)
 
     return health.AdminSettings(
         is_alive=lambda: commits.is_alive and worker.is_alive,
-        pulse=feel,
-        exposition=lambda pulse: counted.exposition(
-            pulse, figures() if worker.hindered is None else []
+        health=read_health,
+        exposition=lambda found: counted.exposition(
+            found, figures() if worker.hindered is None else []
         ),
         content_type=prometheus.CONTENT_TYPE,
     )
-
-
-def _remembered(
-    ask: Callable[[], list["HeadlineFigures"]],
-) -> Callable[[], list["HeadlineFigures"]]:
-    """The same answer for some seconds; longer where it takes long to give."""
-    lock = Lock()
-    answer: list[HeadlineFigures] = []
-    until_s = 0.0
-
-    def remembered() -> list["HeadlineFigures"]:
-        nonlocal answer, until_s
-        with lock:
-            began_s = time.monotonic()
-            if began_s >= until_s:
-                try:
-                    answer = ask()
-                except (ConnectorError, sqlite3.Error) as error:
-                    log.warning("serve.figures %s", error)
-                    answer = []
-                took_s = time.monotonic() - began_s
-                until_s = began_s + took_s + max(FIGURES_S, 10 * took_s)
-            return answer
-
-    return remembered

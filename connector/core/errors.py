@@ -24,7 +24,15 @@ Each ``ConnectorError`` says what is wrong and, in ``fix``, what to do next. A
 programmer's mistake is an ``assert``, never one of these.
 """
 
+import re
 from collections.abc import Sequence
+
+SECRET = re.compile(r"\b(sk|rk|whsec)_\w+")
+
+
+def masked(text: str) -> str:
+    """As an error may show it: what looks like a key is not repeated."""
+    return SECRET.sub(r"\1_…", text)
 
 
 class ConnectorError(Exception):

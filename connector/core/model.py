@@ -1,20 +1,19 @@
 """The nouns of the field. Read this file first.
 
-    Policy           what counts as recurring revenue; each switch is a setting
-    Step             from an instant on, one subscription item is worth this much a month
-      Terms          a tariff, a quantity, the discounts on it
+    MrrStep          from an instant on, one subscription item's MRR is this much
+      ItemPricing    what the item costs: a tariff, a quantity, the discounts on it
         Tariff       how a quantity becomes an amount for one billing interval
-        Off          one discount as it applies to one item
+        ItemDiscount one discount as it applies to one item
       Evidence       the Stripe object that shows it
     Movement         one change of one customer's MRR on one local day, in one currency
       Component      the part of it that one item and one cause explain
-    Window           a half-open range of days
-      Waterfall      opening, what moved, closing: of everybody
-      Retention      what the opening customers still pay: NRR, GRR, CRR
-      Renewals       how many of the terms that ended went on
-    Part             what one cause changed for a customer on a day
-    Plan             what a customer mainly pays for, from a day on
-    Term             a stretch that a subscription was agreed for has ended
+    Flow             a movement as the figures need it
+    CauseAmount      what one cause changed for a customer on a day
+    MainPrice        what a customer mainly pays for, from a day on
+    ContractTerm     a period that a subscription was billed for in advance has ended
+    Waterfall        opening, what moved, closing: of everybody in a window
+    Retention        what the opening customers still pay: NRR, GRR, CRR
+    Renewals         how many of the contract terms that ended went on
     Refusal          an object that could not be valued, by name
 
 All are frozen: a stage returns new values and never edits those it was given. Money is
@@ -33,7 +32,7 @@ from msgspec import Struct
 
 
 class MovementKind(StrEnum):
-    """How a customer's MRR changed over a day (README: The definitions)."""
+    """How a customer's MRR changed over a day (docs/definitions.md)."""
 
     NEW = "new"
     REACTIVATION = "reactivation"
@@ -103,7 +102,7 @@ class ItemPricing(Struct, frozen=True, kw_only=True):
 
     tariff: Tariff
     quantity: Decimal
-    offs: tuple[ItemDiscount, ...] = ()
+    discounts: tuple[ItemDiscount, ...] = ()
     inclusive_tax: Fraction = Fraction(0)
 
 
@@ -111,20 +110,20 @@ class Evidence(NamedTuple):
     """A Stripe object that shows a change, and the instant it shows it for.
 
     ``kind`` is invoice_line, invoice, invoice_item, subscription, discount, event, or
-    ``observed``: only a later look at the subscription shows it. ``said`` is what the
-    object says, in a few words without anybody's name.
+    ``observed``: only a later version of the subscription shows it. ``summary`` is what
+    the object says, in a few words without anybody's name.
     """
 
     kind: str
     id: str
     at_s: int
-    said: str = ""
+    summary: str = ""
 
 
 class MrrStep(Struct, frozen=True, kw_only=True):
-    """From ``at_s`` on, an item is worth ``mrr_minor`` a month, until its next step.
+    """From ``at_s`` on, an item's MRR is ``mrr_minor``, until its next step.
 
-    ``terms`` is None where the item is not there or does not count (trial, unpaid,
+    ``pricing`` is None where the item is not there or does not count (trial, unpaid,
     ended).
     """
 
@@ -132,7 +131,7 @@ class MrrStep(Struct, frozen=True, kw_only=True):
     subscription: str
     item: str
     currency: str
-    terms: ItemPricing | None
+    pricing: ItemPricing | None
     mrr_minor: int
     evidence: tuple[Evidence, ...]
 
@@ -141,7 +140,7 @@ class Component(Struct, frozen=True, kw_only=True):
     """The part of a movement that one item and one cause explain. Never zero.
 
     ``before`` and ``after`` are the arithmetic of the item's MRR on either side, empty
-    where it was worth nothing.
+    where it had none.
     """
 
     cause: Cause

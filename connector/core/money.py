@@ -4,7 +4,7 @@ No float ever holds money. Amounts are ``int`` minor units (cents, yen, fils) or
 an amount is being worked out, ``Fraction``; ``round_minor`` is the only way back.
 """
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -131,3 +131,14 @@ def format_points(points: Fraction | None) -> str:
         return "–"
     text = format_ratio(points / 100).removesuffix("%")
     return f"+{text}" if points > 0 and text != "0.0" else text
+
+
+SIX_DECIMALS = Decimal("0.000001")
+
+
+def ratio_number(ratio: Fraction | None) -> float | None:
+    """A ratio as JSON carries it: six decimals; None where it has no value."""
+    if ratio is None:
+        return None
+    exact = Decimal(ratio.numerator) / Decimal(ratio.denominator)
+    return float(exact.quantize(SIX_DECIMALS, rounding=ROUND_HALF_EVEN))

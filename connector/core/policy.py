@@ -1,11 +1,72 @@
-"""The policy and the rules in force: what counts, and all else a derivation depends on."""
+"""The policy and the rules in force: what counts, and all else a derivation depends on.
+
+Each field of ``Policy`` is a switch, and says all there is to say of it: how the
+configuration and the reports write it is read off there, and nowhere said again.
+"""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple, get_type_hints
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
+
+
+class PolicyRule(NamedTuple):
+    """What can be set, as texts: the key, whom it is about, and its values.
+
+    ``values`` are what each text stands for, the default first; an N in one is a whole
+    number, which the field then is. ``said`` is what a report says of a value, where not
+    its text; ``tried`` is each value that `compare` tries, in its words, where not all.
+    """
+
+    key: str
+    subject: str
+    values: Mapping[str, Any]
+    said: Mapping[str, str] = {}
+    tried: Mapping[str, str] = {}
+
+    @property
+    def default(self) -> str:
+        return next(iter(self.values))
+
+    @property
+    def wanted(self) -> str:
+        """What to give, as a fault says it: ``"counts" or "after_days:N"``."""
+        return " or ".join(f'"{text}"' for text in self.values)
+
+    @property
+    def others(self) -> Mapping[str, str]:
+        """Each value that another tool may have, and the words for it."""
+        return self.tried or {text: text for text in self.values}
+
+    def of(self, rules: Mapping[str, str]) -> str:
+        """Its text among these: its default where they are from before there was it."""
+        return rules.get(self.key, self.default)
+
+    def read(self, text: str) -> Any:
+        """What a text stands for; ``KeyError`` or ``ValueError`` for any other text."""
+        general, number = _without_number(text)
+        value = self.values[general]
+        return int(number) if value is int else value
+
+    def written(self, value: Any) -> str:
+        """``read`` the other way round."""
+        texts = {meant: text for text, meant in self.values.items()}
+        return texts[value] if value in texts else texts[int].replace("N", str(value))
+
+    def sentence(self, text: str) -> str:
+        """``paused collection does not count``, as a report says it."""
+        general, number = _without_number(text)
+        words = self.said.get(general, general)
+        return f"{self.subject} {words.replace('N', number)}"
+
+
+def _without_number(text: str) -> tuple[str, str]:
+    """``after_days:30`` as ``after_days:N`` and ``30``."""
+    found = re.fullmatch(r"(.+:)(\d{1,4})", text)
+    return (f"{found[1]}N", found[2]) if found is not None else (text, "")
 
 
 class Policy(Struct, frozen=True, kw_only=True):
@@ -15,32 +76,98 @@ class Policy(Struct, frozen=True, kw_only=True):
     no longer does.
     """
 
-    past_due_days: int | None = None
-    pause_collection_counts: bool = True
-    repeating_subtracted: bool = True
-    once_subtracted: bool = False
-    metered_invoiced: bool = False
-    churn_when_requested: bool = False
+    past_due_days: Annotated[
+        int | None,
+        PolicyRule(
+            "past_due",
+            "past due",
+            {"counts": None, "after_days:N": int},
+            said={"after_days:N": "counts for N days"},
+            tried={
+                "counts": "counts",
+                "after_days:0": "does not count",
+                "after_days:30": "counts for 30 days",
+            },
+        ),
+    ] = None
+    pause_collection_counts: Annotated[
+        bool,
+        PolicyRule(
+            "pause_collection",
+            "paused collection",
+            {"counts": True, "excluded": False},
+            said={"excluded": "does not count"},
+        ),
+    ] = True
+    repeating_subtracted: Annotated[
+        bool,
+        PolicyRule(
+            "repeating_coupon",
+            "repeating coupons",
+            {"subtracted": True, "ignored": False},
+        ),
+    ] = True
+    once_subtracted: Annotated[
+        bool,
+        PolicyRule(
+            "once_coupon", "once coupons", {"ignored": False, "subtracted": True}
+        ),
+    ] = False
+    metered_invoiced: Annotated[
+        bool,
+        PolicyRule("metered", "metered prices", {"excluded": False, "invoiced": True}),
+    ] = False
+    churn_when_requested: Annotated[
+        bool,
+        PolicyRule(
+            "churn",
+            "churn when",
+            {"ended": False, "requested": True},
+            said={
+                "ended": "the subscription ends",
+                "requested": "the subscription is cancelled",
+            },
+        ),
+    ] = False
 
     def settings(self) -> dict[str, str]:
         """Every switch as the configuration and the reports write it."""
-        days = self.past_due_days
         return {
-            "past_due": "counts" if days is None else f"after_days:{days}",
-            "pause_collection": _either(
-                self.pause_collection_counts, "counts", "excluded"
-            ),
-            "repeating_coupon": _either(
-                self.repeating_subtracted, "subtracted", "ignored"
-            ),
-            "once_coupon": _either(self.once_subtracted, "subtracted", "ignored"),
-            "metered": _either(self.metered_invoiced, "invoiced", "excluded"),
-            "churn": _either(self.churn_when_requested, "requested", "ended"),
+            rule.key: rule.written(getattr(self, name))
+            for name, rule in POLICY_RULES.items()
         }
 
 
-def _either(switch: bool, on: str, off: str) -> str:  # noqa: FBT001
-    return on if switch else off
+POLICY_RULES: Mapping[str, PolicyRule] = {
+    name: kind.__metadata__[0]
+    for name, kind in get_type_hints(Policy, include_extras=True).items()
+}
+# Of the many time zones, the ends of the business day: a tool in its own zone counts up
+# to a day more or less.
+_ZONES = ("UTC", "America/Los_Angeles", "Asia/Tokyo")
+_DAYS = PolicyRule("timezone", "days in", dict.fromkeys(_ZONES))
+_BY_KEY = {rule.key: rule for rule in (*POLICY_RULES.values(), _DAYS)}
+VALUES = {key: tuple(rule.others) for key, rule in _BY_KEY.items()}
+
+
+def policy_of(rules: Mapping[str, str]) -> Policy:
+    """The policy that these texts stand for: ``Policy.settings`` the other way round."""
+    return Policy(
+        **{name: rule.read(rule.of(rules)) for name, rule in POLICY_RULES.items()}
+    )
+
+
+class PolicySwitch(NamedTuple):
+    """A rule and another value of it, as the configuration writes them."""
+
+    rule: str
+    value: str
+
+    @property
+    def in_words(self) -> str:
+        """``repeating coupons ignored``, as a reader of the report would say it."""
+        rule = _BY_KEY[self.rule]
+        return f"{rule.subject} {rule.others[self.value]}"
 
 
 class Rules(Struct, frozen=True, kw_only=True):
@@ -79,52 +206,3 @@ def differences(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
         for name in {**was, **now}
         if was.get(name) != now.get(name)
     ]
-
-
-# What each switch can be. Of the many time zones, the ends of the business day: a tool in
-# its own zone counts up to a day more or less.
-VALUES: Mapping[str, tuple[str, ...]] = {
-    "past_due": ("counts", "after_days:0", "after_days:30"),
-    "pause_collection": ("counts", "excluded"),
-    "repeating_coupon": ("subtracted", "ignored"),
-    "once_coupon": ("ignored", "subtracted"),
-    "metered": ("excluded", "invoiced"),
-    "churn": ("ended", "requested"),
-    "timezone": ("UTC", "America/Los_Angeles", "Asia/Tokyo"),
-}
-WORDS = {
-    "past_due": "past due",
-    "pause_collection": "paused collection",
-    "repeating_coupon": "repeating coupons",
-    "once_coupon": "once coupons",
-    "metered": "metered prices",
-    "churn": "churn when",
-    "timezone": "days in",
-}
-
-
-class PolicySwitch(NamedTuple):
-    """A rule and another value of it, as the configuration writes them."""
-
-    rule: str
-    value: str
-
-    @property
-    def in_words(self) -> str:
-        """``repeating coupons ignored``, as a reader of the report would say it."""
-        after = self.value.partition("after_days:")[2]
-        value = {"0": "does not count"}.get(after, f"counts for {after} days")
-        return f"{WORDS[self.rule]} {value if after else self.value}"
-
-
-def policy_of(rules: Mapping[str, str]) -> Policy:
-    """The policy that these texts stand for: ``Policy.settings`` the other way round."""
-    days = rules["past_due"].partition("after_days:")[2]
-    return Policy(
-        past_due_days=int(days) if days else None,
-        pause_collection_counts=rules["pause_collection"] == "counts",
-        repeating_subtracted=rules["repeating_coupon"] == "subtracted",
-        once_subtracted=rules["once_coupon"] == "subtracted",
-        metered_invoiced=rules["metered"] == "invoiced",
-        churn_when_requested=rules["churn"] == "requested",
-    )

@@ -19,7 +19,7 @@ def choices(in_force: Mapping[str, str]) -> list[Choice]:
         PolicySwitch(rule, value)
         for rule, values in VALUES.items()
         for value in values
-        if value != in_force[rule]
+        if value != in_force.get(rule, values[0])
     ]
     pairs = [pair for pair in combinations(alone, 2) if pair[0].rule != pair[1].rule]
     return [*((switch,) for switch in alone), *pairs]

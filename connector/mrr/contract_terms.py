@@ -1,8 +1,7 @@
-"""What a customer has agreed to → its terms that ended, and its main plan day by day.
+"""A customer's steps and line items → its contract terms that ended, its main prices.
 
-Comes in: one customer's steps and the charges of its subscriptions. A term is a period
-that was billed in advance; it ends with its period, or with the subscription where that
-ends first. Time that costs nothing (a trial) is no term.
+A contract term is a period that was billed in advance; it ends with its period, or with
+the subscription where that ends first. Time that costs nothing (a trial) is no term.
 """
 
 from bisect import bisect_left, bisect_right
@@ -14,12 +13,12 @@ from connector.core.dates import local_day
 from connector.core.model import ContractTerm, MainPrice, MrrStep, Tariff
 from connector.mrr.evidence.line_items import LineItem
 
-Level = tuple[date, int]  # from this day's end on, MRR in minor units
+MrrAtDayEnd = tuple[date, int]  # in minor units, until the next one's day
 
 
 def contract_terms(
     customer: int,
-    charged: Mapping[str, Sequence[LineItem]],
+    line_items: Mapping[str, Sequence[LineItem]],
     steps: Sequence[MrrStep],
     zone: tzinfo,
     until_s: int,
@@ -32,46 +31,46 @@ def contract_terms(
     ordered = sorted(steps, key=lambda step: step.subscription)
     for subscription, group in groupby(ordered, key=lambda step: step.subscription):
         own = list(group)
-        levels = _levels(own, zone)
-        ends = set(_period_ends(charged.get(subscription, ())))
+        mrr_by_day = _mrr_by_day(own, zone)
+        ends = set(_period_ends(line_items.get(subscription, ())))
         days = {local_day(end_s, zone) for end_s in ends if end_s <= until_s}
-        days |= {day for day, minor in levels if not minor}
-        since = [day for day, _ in levels]
-        worth = [0, *(minor for _, minor in levels)]
+        days |= {day for day, mrr_minor in mrr_by_day if not mrr_minor}
+        changed_on = [day for day, _ in mrr_by_day]
+        amounts_minor = [0, *(mrr_minor for _, mrr_minor in mrr_by_day)]
         for day in days:
-            before_minor = worth[bisect_left(since, day)]
-            after_minor = worth[bisect_right(since, day)]
+            before_minor = amounts_minor[bisect_left(changed_on, day)]
+            after_minor = amounts_minor[bisect_right(changed_on, day)]
             if before_minor:
                 whose = (own[0].currency, customer, subscription)
                 found.append(ContractTerm(day, *whose, before_minor, after_minor))
     return sorted(found)
 
 
-def _levels(steps: Iterable[MrrStep], zone: tzinfo) -> list[Level]:
+def _mrr_by_day(steps: Iterable[MrrStep], zone: tzinfo) -> list[MrrAtDayEnd]:
     """A subscription's MRR at the end of each day on which one of its items changed."""
-    worth: dict[str, int] = {}
-    levels = []
+    by_item: dict[str, int] = {}
+    mrr_by_day = []
     for day, of_day in groupby(steps, key=lambda step: local_day(step.at_s, zone)):
-        worth |= {step.item: step.mrr_minor for step in of_day}
-        levels.append((day, sum(worth.values())))
-    return levels
+        by_item |= {step.item: step.mrr_minor for step in of_day}
+        mrr_by_day.append((day, sum(by_item.values())))
+    return mrr_by_day
 
 
-def _period_ends(charges: Iterable[LineItem]) -> Iterator[int]:
+def _period_ends(line_items: Iterable[LineItem]) -> Iterator[int]:
     """Where billed periods end, but those that a later one of the item has replaced.
 
     A change of interval bills the new period before the old one has ended; a change of
     quantity bills the rest of it, up to the same end.
     """
     periods: dict[str, set[tuple[int, int]]] = {}
-    for charge in charges:
-        if not charge.credit:
-            periods.setdefault(charge.item, set()).add((charge.start_s, charge.end_s))
-    for found in periods.values():
-        ordered = sorted(found)
-        for place, (_, end_s) in enumerate(ordered, start=1):
-            is_next_later = place == len(ordered) or ordered[place][0] >= end_s
-            if is_next_later or not _is_replaced(end_s, ordered[place:]):
+    for line in line_items:
+        if not line.credit:
+            periods.setdefault(line.item, set()).add((line.start_s, line.end_s))
+    for of_item in periods.values():
+        ordered = sorted(of_item)
+        for index, (_, end_s) in enumerate(ordered, start=1):
+            is_next_later = index == len(ordered) or ordered[index][0] >= end_s
+            if is_next_later or not _is_replaced(end_s, ordered[index:]):
                 yield end_s
 
 
@@ -87,7 +86,7 @@ def _is_replaced(end_s: int, later: Iterable[tuple[int, int]]) -> bool:
 def main_prices(steps: Iterable[MrrStep], zone: tzinfo) -> list[MainPrice]:
     """From which day which price makes up most of the MRR, by currency, then day.
 
-    Of two prices that are worth the same, the one whose id comes first.
+    Of two prices with the same MRR, the one whose id comes first.
     """
     found = []
     by_currency = sorted(steps, key=lambda step: step.currency)  # keeps order of time
@@ -96,28 +95,28 @@ def main_prices(steps: Iterable[MrrStep], zone: tzinfo) -> list[MainPrice]:
         last: tuple[str, str] | None = ("", "")
         for day, of_day in groupby(own, key=lambda step: local_day(step.at_s, zone)):
             items |= {(step.subscription, step.item): step for step in of_day}
-            main = _main(items.values())
+            main = _price_with_most_mrr(items.values())
             if main != last:
                 found.append(MainPrice(day, currency, *main))
                 last = main
     return found
 
 
-def _main(steps: Iterable[MrrStep]) -> tuple[str, str]:
+def _price_with_most_mrr(steps: Iterable[MrrStep]) -> tuple[str, str]:
     """The price with most MRR, and its interval; twice "" where nothing is paid."""
-    worth: dict[str, int] = {}
+    by_price: dict[str, int] = {}
     intervals: dict[str, str] = {}
     for step in steps:
-        if step.terms is not None and step.mrr_minor:
-            tariff = step.terms.tariff
-            worth[tariff.price] = worth.get(tariff.price, 0) + step.mrr_minor
-            intervals[tariff.price] = _interval(tariff)
-    if not worth:
+        if step.pricing is not None and step.mrr_minor:
+            tariff = step.pricing.tariff
+            by_price[tariff.price] = by_price.get(tariff.price, 0) + step.mrr_minor
+            intervals[tariff.price] = _interval_text(tariff)
+    if not by_price:
         return "", ""
-    price = min(worth, key=lambda each: (-worth[each], each))
+    price = min(by_price, key=lambda each: (-by_price[each], each))
     return price, intervals[price]
 
 
-def _interval(tariff: Tariff) -> str:
+def _interval_text(tariff: Tariff) -> str:
     count = tariff.interval_count
     return tariff.interval if count == 1 else f"{count} {tariff.interval}s"

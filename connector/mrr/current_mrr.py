@@ -1,27 +1,37 @@
-"""What one subscription is worth a month as it stands, at one instant.
+"""One subscription as Stripe shows it → its MRR under a policy, at one instant.
 
-Comes in: a subscription as Stripe shows it. Goes out: its MRR under a policy, from its
-items, prices and the discounts on it. The past is asked only for what a policy makes
-depend on it (last usage, overdue bills, once coupons) and for taxes that only lines show.
+The other valuation: it holds the derivation to account (``reconciliation``), so it reads
+status, quantities, discounts and taxes by itself, from the live objects, and nothing of
+``evidence`` and ``timeline``. The past is asked only for what a policy makes depend on it
+(last usage, overdue invoices, once coupons), and for amounts, taxes and coupons that only
+invoice lines show; ``billed_periods`` reads those.
+
+Shared with the derivation is the arithmetic of ``pricing``: what a price costs (tiers,
+packages, currency options), how many units several lines bill, which period is a whole
+one, the months factor; and with it the rounding, once per item. Not shared is how
+discounts are found, ordered and taken off, and which tax is inside a price.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from fractions import Fraction
 from typing import NamedTuple
 
 from connector.core.errors import Unvalued
-from connector.core.model import ItemDiscount, ItemPricing, Tariff
+from connector.core.model import Tariff
+from connector.core.money import round_minor
 from connector.core.policy import Policy
-from connector.mrr.evidence.discount_scopes import as_billed, coupon_of
-from connector.mrr.evidence.discounts import AppliedDiscount, offs
-from connector.mrr.evidence.inclusive_tax import inclusive_taxes, tax_at
-from connector.mrr.evidence.intervals import Interval
-from connector.mrr.evidence.item_states import is_metered, item_state_of
-from connector.mrr.evidence.line_items import LineItem
-from connector.mrr.history import History, SubscriptionVersion
-from connector.mrr.pricing import interval_minor, is_whole_period, monthly_minor, tariff
+from connector.mrr.billed_periods import BilledPeriod, billed_periods, subscription_of
+from connector.mrr.current_discounts import after_discounts, current_discounts
+from connector.mrr.history import History
+from connector.mrr.pricing import (
+    interval_minor,
+    is_metered,
+    is_whole_period,
+    months_factor,
+    tariff,
+)
 from connector.stripe_api.objects import (
-    Coupon,
     Discount,
     Invoice,
     Price,
@@ -32,21 +42,26 @@ from connector.stripe_api.objects import (
 
 COUNTED = ("active", "past_due")  # under Stripe's definition, and under every policy
 DAY_S = 86_400
+# Taxes on lines are rounded: a rate that moved by less has not changed.
+SAME_RATE = Fraction(1, 200)
 
 
 class ValuationInputs(NamedTuple):
-    """What a subscription stands on: its customer's history, and the instant.
+    """What valuing a customer's subscriptions at ``at_s`` takes besides themselves.
 
-    ``charged`` are the charges by subscription, ``discounts`` the customers' own.
+    ``billed`` are the periods by subscription, ``discounts`` the customers' own.
     """
 
     history: History
-    charged: Mapping[str, Sequence[LineItem]]
+    billed: Mapping[str, Sequence[BilledPeriod]]
     discounts: Mapping[str, Discount]
     at_s: int
 
-    def charges(self, subscription: str) -> list[LineItem]:
-        return [c for c in self.charged.get(subscription, ()) if c.item]
+
+def valuation_inputs(
+    history: History, discounts: Mapping[str, Discount], at_s: int
+) -> ValuationInputs:
+    return ValuationInputs(history, billed_periods(history.invoices), discounts, at_s)
 
 
 class CurrentMrr(NamedTuple):
@@ -57,72 +72,58 @@ class CurrentMrr(NamedTuple):
     refused: tuple[Unvalued, ...] = ()
 
 
+class _Counted(NamedTuple):
+    """An item that counts, its price, and how much of that: one interval's ``rate``."""
+
+    price: Price
+    rate: Tariff
+    quantity: Decimal
+
+
 def current_mrr(
-    now: Subscription, ground: ValuationInputs, policy: Policy
+    now: Subscription, inputs: ValuationInputs, policy: Policy
 ) -> CurrentMrr:
     """Value a subscription's items as they are, each rounded once."""
-    prices = _prices(now, ground)
     first = next((i.price for i in now.items.data if i.price is not None), None)
     currency = now.currency or (first.currency if first is not None else "")
-    if not _counts(now, ground, policy):
+    invoices = [i for i in inputs.history.invoices if subscription_of(i) == now.id]
+    if not _counts(now, invoices, policy, inputs.at_s):
         return CurrentMrr(currency, 0)
-    charged = ground.charges(now.id)
-    refused: list[Unvalued] = []
-    rates: dict[str, tuple[Tariff, Decimal]] = {}
-    for item in now.items.data:
-        quantity = _quantity(item, charged, prices, ground.at_s, policy)
-        if quantity is None or item.price is None:
-            continue
-        price = prices[item.price.id]
-        billed_minor = _billed_minor(item, price, currency, charged)
-        try:
-            rate = tariff(price, currency, unit_amount_minor=billed_minor)
-        except Unvalued as error:
-            refused.append(error)
-        else:
-            rates[item.id] = (rate, quantity)
-    reductions, unknown = _reductions(now, ground, policy, currency, rates)
-    taxes = inclusive_taxes([SubscriptionVersion(ground.at_s, now)], charged)
-    mrr_minor = 0
-    for item_id, (rate, quantity) in rates.items():
-        behavior = prices[rate.price].tax_behavior
-        terms = ItemPricing(
-            tariff=rate,
-            quantity=quantity,
-            offs=reductions.get(item_id, ()),
-            inclusive_tax=tax_at(taxes, item_id, behavior, ground.at_s),
-        )
-        mrr_minor += monthly_minor(terms)
+    billed = inputs.billed.get(now.id, ())
+    counted, refused = _counted(now, currency, billed, inputs, policy)
+    discounts, unknown = current_discounts(
+        now,
+        inputs.discounts.get(ref(now.customer)),
+        inputs.history.catalogue.coupons,
+        invoices,
+        billed,
+        policy,
+        inputs.at_s,
+    )
+    gross = {
+        key: interval_minor(own.rate, own.quantity) for key, own in counted.items()
+    }
+    products = {key: ref(own.price.product) for key, own in counted.items()}
+    try:
+        net = after_discounts(discounts, gross, currency, products)
+    except Unvalued as error:
+        net, unknown = gross, [*unknown, error]
+    taxes = _inclusive_taxes(now, billed, inputs.at_s)
+    mrr_minor = sum(
+        _monthly_minor(net[key], own.rate, _tax_inside(own.price, key, taxes))
+        for key, own in counted.items()
+    )
     return CurrentMrr(currency, mrr_minor, (*refused, *unknown))
 
 
-def _prices(now: Subscription, ground: ValuationInputs) -> dict[str, Price]:
-    """A listed price wins: it carries tiers and currency options, which items never do."""
-    own = {i.price.id: i.price for i in now.items.data if i.price is not None}
-    listed = ground.history.catalogue.prices
-    return {key: listed.get(key, price) for key, price in own.items()}
+def _monthly_minor(amount_minor: Fraction, rate: Tariff, tax: Fraction) -> int:
+    factor = months_factor(rate.interval, rate.interval_count)
+    return round_minor(amount_minor / (1 + tax) * factor)
 
 
-def _billed_minor(
-    item: SubscriptionItem, price: Price, currency: str, charged: Iterable[LineItem]
-) -> Decimal | None:
-    """The unit amount last billed, where the price's own may be another by now.
-
-    A currency option can be edited, and a new amount is due with the next bill; what a
-    customer chose to pay is on the bill only. None: as the price says.
-    """
-    is_fixed = price.currency == currency and price.unit_amount_decimal is not None
-    if is_fixed or price.billing_scheme != "per_unit":
-        return None
-    billed = [
-        c.unit_amount_minor
-        for c in charged
-        if (c.item, c.price) == (item.id, price.id) and c.is_regular and c.amount_minor
-    ]
-    return billed[-1] if billed else None
-
-
-def _counts(now: Subscription, ground: ValuationInputs, policy: Policy) -> bool:
+def _counts(
+    now: Subscription, invoices: Iterable[Invoice], policy: Policy, at_s: int
+) -> bool:
     if now.status not in COUNTED:
         return False
     if policy.churn_when_requested and now.canceled_at is not None:
@@ -131,158 +132,129 @@ def _counts(now: Subscription, ground: ValuationInputs, policy: Policy) -> bool:
         return False
     if policy.past_due_days is None or now.status != "past_due":
         return True
-    grace_s = policy.past_due_days * DAY_S
-    return not _is_overdue(_bills(ground.history, now.id), ground.at_s - grace_s)
+    return not _is_overdue(invoices, at_s - policy.past_due_days * DAY_S)
 
 
-def _bills(history: History, subscription: str) -> Iterator[Invoice]:
-    for invoice in history.invoices:
-        details = invoice.parent.subscription_details if invoice.parent else None
-        if details is not None and ref(details.subscription) == subscription:
-            yield invoice
-
-
-def _is_overdue(bills: Iterable[Invoice], since_s: int) -> bool:
-    """Whether a bill that was due by then is still open; a later one paid settles it."""
-    settled_s, open_bills = 0, []
-    for bill in bills:
-        moments = bill.status_transitions
-        if bill.status == "open" and moments is not None:
-            open_bills.append((bill.created, bill.due_date or moments.finalized_at))
+def _is_overdue(invoices: Iterable[Invoice], since_s: int) -> bool:
+    """Whether an invoice that was due by then is still open; one paid later settles it."""
+    settled_s, unpaid = 0, []
+    for invoice in invoices:
+        moments = invoice.status_transitions
+        if invoice.status == "open" and moments is not None:
+            unpaid.append((invoice.created, invoice.due_date or moments.finalized_at))
         elif moments is not None and moments.paid_at is not None:
-            settled_s = max(settled_s, bill.created)
+            settled_s = max(settled_s, invoice.created)
     return any(
-        due_s is not None and due_s <= since_s and created >= settled_s
-        for created, due_s in open_bills
+        due_s is not None and due_s <= since_s and created_s >= settled_s
+        for created_s, due_s in unpaid
     )
+
+
+def _counted(
+    now: Subscription,
+    currency: str,
+    billed: Sequence[BilledPeriod],
+    inputs: ValuationInputs,
+    policy: Policy,
+) -> tuple[dict[str, _Counted], list[Unvalued]]:
+    """The items that count, by id; and those whose price has no value."""
+    listed = inputs.history.catalogue.prices  # with tiers and currency options
+    counted: dict[str, _Counted] = {}
+    refused: list[Unvalued] = []
+    for item in now.items.data:
+        if item.price is None:
+            continue
+        price = listed.get(item.price.id, item.price)
+        own = [each for each in billed if each.is_regular and each.item == item.id]
+        quantity = _quantity(item, price, own, policy, inputs.at_s)
+        if quantity is None:
+            continue
+        unit_minor = _billed_unit_amount(price, currency, own)
+        try:
+            rate = tariff(price, currency, unit_amount_minor=unit_minor)
+        except Unvalued as error:
+            refused.append(error)
+        else:
+            counted[item.id] = _Counted(price, rate, quantity)
+    return counted, refused
 
 
 def _quantity(
     item: SubscriptionItem,
-    charged: Iterable[LineItem],
-    prices: Mapping[str, Price],
-    at_s: int,
+    price: Price,
+    billed: Iterable[BilledPeriod],
     policy: Policy,
+    at_s: int,
 ) -> Decimal | None:
-    """How many units count; None for an item that does not (a trial, metered)."""
-    trial, holding = item.current_trial, item_state_of(item)
+    """How many units count; None for an item that does not (on trial, metered)."""
+    trial = item.current_trial
     if trial is not None and trial.start_date <= at_s < trial.end_date:
         return None
-    if holding is None or not is_metered(prices[holding.price]):
-        return None if holding is None else holding.quantity
-    if not policy.metered_invoiced:
-        return None
-    used = [
-        c
-        for c in charged
-        if c.item == item.id
-        and c.is_regular
-        and c.end_s <= at_s
-        and is_whole_period(prices[holding.price], c.start_s, c.end_s)
+    if is_metered(price):
+        return _last_usage(price, billed, at_s) if policy.metered_invoiced else None
+    if item.quantity_decimal is not None:
+        return item.quantity_decimal
+    return Decimal(1 if item.quantity is None else item.quantity)
+
+
+def _last_usage(
+    price: Price, billed: Iterable[BilledPeriod], at_s: int
+) -> Decimal | None:
+    """The units of the last whole period that is over."""
+    whole = [
+        period
+        for period in billed
+        if period.end_s <= at_s and is_whole_period(price, period.start_s, period.end_s)
     ]
-    return max(used, key=lambda line: line.end_s).quantity if used else None
+    return max(whole, key=lambda each: each.end_s).units(price) if whole else None
 
 
-def _reductions(
-    now: Subscription,
-    ground: ValuationInputs,
-    policy: Policy,
-    currency: str,
-    rates: Mapping[str, tuple[Tariff, Decimal]],
-) -> tuple[Mapping[str, tuple[ItemDiscount, ...]], list[Unvalued]]:
-    """Each item's discounts in force, in order; and those that have no value."""
-    prices = _prices(now, ground)
-    found, unknown = _in_force(now, ground, policy)
-    gross = {item: interval_minor(*rate) for item, rate in rates.items()}
-    products = {item: ref(prices[r.price].product) for item, (r, _) in rates.items()}
-    try:
-        return offs(found, ground.at_s, gross, currency, products), unknown
-    except Unvalued as error:
-        return {}, [*unknown, error]
+def _billed_unit_amount(
+    price: Price, currency: str, billed: Iterable[BilledPeriod]
+) -> Decimal | None:
+    """The unit amount last billed, where the price's own may be another by now.
 
-
-def _in_force(
-    now: Subscription, ground: ValuationInputs, policy: Policy
-) -> tuple[list[AppliedDiscount], list[Unvalued]]:
-    """The discounts in the order in which they apply, and those without value."""
-    charged = ground.charges(now.id)
-    used = _used_until(charged)
-    found: list[AppliedDiscount] = []
-    unknown: list[Unvalued] = []
-    for each, item in _discounts(now, ground, used):
-        if not isinstance(each, Discount):
-            unknown.append(Unvalued(now.id, "discounts", each))
-            continue
-        coupon: Coupon | None
-        try:
-            coupon = coupon_of(each, ground.history.catalogue.coupons)
-        except Unvalued as error:
-            unknown.append(error)
-            coupon = as_billed(each, charged)
-        if coupon is None or not _subtracts(coupon, policy):
-            continue
-        end_s = used.get(each.id) if coupon.duration == "once" else each.end
-        span = Interval(each.start, end_s, (), ())
-        found.append(AppliedDiscount(each.id, coupon, item or "", item is None, span))
-    return found, unknown
-
-
-def _subtracts(coupon: Coupon, policy: Policy) -> bool:
-    if coupon.duration == "once":
-        return policy.once_subtracted
-    return coupon.duration != "repeating" or policy.repeating_subtracted
-
-
-def _used_until(charged: Iterable[LineItem]) -> dict[str, int]:
-    """Until when the lines that a discount reduced are paid for: a once coupon's end."""
-    until: dict[str, int] = {}
-    for charge in charged:
-        for key in charge.discounts if charge.is_regular else ():
-            until[key] = max(charge.end_s, until.get(key, 0))
-    return until
-
-
-def _discounts(
-    now: Subscription, ground: ValuationInputs, used: Mapping[str, int]
-) -> Iterator[tuple[str | Discount, str | None]]:
-    """Each with its item, "" for the whole subscription, None for the customer's.
-
-    Those that its bills show come along: Stripe takes a once coupon off the object with
-    the first bill, but it lasts as long as the period which that bill is for.
+    A currency option can be edited, and a new amount is due with the next invoice; what a
+    customer chose to pay is on the invoice only. None: as the price says.
     """
-    shown: list[tuple[str | Discount, str | None]] = [
-        (each, item.id) for item in now.items.data for each in item.discounts or ()
-    ]
-    shown += [(each, "") for each in now.all_discounts]
-    known = {ref(each) for each, _ in shown}
-    for each in _once_billed(_bills(ground.history, now.id), ground):
-        if each.id not in known and used.get(each.id, 0) > ground.at_s:
-            known.add(each.id)
-            whole = "" if each.subscription else None
-            shown.append((each, each.subscription_item or whole))
-    own = ground.discounts.get(ref(now.customer))
-    if own is not None and own.id not in known and not own.subscription:
-        shown.append((own, None))
-    yield from sorted(shown, key=lambda each: not each[1])
+    is_fixed = price.currency == currency and price.unit_amount_decimal is not None
+    if is_fixed or price.billing_scheme != "per_unit":
+        return None
+    own = [each for each in billed if each.price == price.id and each.amount_minor]
+    return own[-1].unit_amount_minor if own else None
 
 
-def _once_billed(
-    bills: Iterable[Invoice], ground: ValuationInputs
-) -> Iterator[Discount]:
-    """The once coupons on bills, without what is given for a single bill."""
-    for bill in bills:
-        named = [*(bill.discounts or ())]
-        named += [each for line in bill.lines.data for each in line.discounts or ()]
-        for each in named:
-            if isinstance(each, Discount) and _is_once(each, ground):
-                recurs = each.subscription or each.subscription_item
-                if recurs or not (each.invoice or each.invoice_item):
-                    yield each
+def _inclusive_taxes(
+    now: Subscription, billed: Iterable[BilledPeriod], at_s: int
+) -> dict[str, Fraction]:
+    """The tax inside each item's price: as its invoices show, or its tax rates say.
+
+    The tax rates are exact; an invoice's taxes are rounded, but may be newer or Stripe's
+    own (automatic tax), so the tax rates win only where both mean the same.
+    """
+    taxes: dict[str, Fraction] = {}
+    for period in billed:
+        tax, known = period.inclusive_tax, taxes.get(period.item)
+        if tax and (known is None or (_moved(known, tax) and period.start_s <= at_s)):
+            taxes[period.item] = tax
+    for item in now.items.data:
+        declared = item.tax_rates or now.default_tax_rates or ()
+        percent = sum(
+            (each.percentage for each in declared if each.inclusive), Decimal(0)
+        )
+        exact = Fraction(percent) / 100
+        if exact and not _moved(taxes.get(item.id, exact), exact):
+            taxes[item.id] = exact
+    return taxes
 
 
-def _is_once(discount: Discount, ground: ValuationInputs) -> bool:
-    try:
-        coupon = coupon_of(discount, ground.history.catalogue.coupons)
-    except Unvalued:
-        return False
-    return coupon.duration == "once"
+def _moved(known: Fraction, tax: Fraction) -> bool:
+    return abs(known - tax) > SAME_RATE
+
+
+def _tax_inside(price: Price, item: str, taxes: Mapping[str, Fraction]) -> Fraction:
+    """The item's own; where its price says inclusive and nothing shows it, the others'."""
+    if price.tax_behavior == "exclusive":
+        return Fraction(0)
+    others = list(taxes.values()) if price.tax_behavior == "inclusive" else []
+    return taxes.get(item, others[-1] if others else Fraction(0))

@@ -1,7 +1,7 @@
-"""One customer's history → what is known of it: the derivation, from end to end.
+"""Customers' billing histories → their movements, contract terms and main prices.
 
-Timeline, then movements, terms and plans; pure, so that it can be done anywhere and in
-any order.
+The derivation from end to end: the timeline, then all that follows from its steps. Pure,
+so that it can be done anywhere and in any order.
 """
 
 from collections.abc import Iterable
@@ -20,8 +20,8 @@ NO_KEY = 0  # the ledger's keys are known to the ledger
 class Derived(NamedTuple):
     """``label`` and ``country`` are as the mirror has them.
 
-    ``contract_terms`` name no customer yet.
-    ``next_s``: when to look again, though nothing in Stripe will have changed.
+    ``contract_terms`` name no customer yet. ``next_s``: when to derive again, though
+    nothing in Stripe will have changed.
     """
 
     customer: str
@@ -40,17 +40,17 @@ def derive(histories: Iterable[History], rules: Rules, until_s: int) -> list[Der
 
 
 def _derived(history: History, rules: Rules, until_s: int) -> Derived:
-    found = timeline(history, rules.policy, until_s)
+    known = timeline(history, rules.policy, until_s)
     zone, profile = rules.zone, history.profile
     return Derived(
         customer=history.customer,
         label=None if profile is None else profile.label,
         country=None if profile is None else profile.country,
-        movements=movements(history.customer, found.steps, zone),
+        movements=movements(history.customer, known.steps, zone),
         contract_terms=contract_terms(
-            NO_KEY, found.line_items, found.steps, zone, until_s
+            NO_KEY, known.line_items, known.steps, zone, until_s
         ),
-        main_prices=main_prices(found.steps, zone),
-        refusals=found.refusals,
-        next_s=found.next_s,
+        main_prices=main_prices(known.steps, zone),
+        refusals=known.refusals,
+        next_s=known.next_s,
     )

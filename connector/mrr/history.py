@@ -3,8 +3,9 @@
 A plain value: nothing in here reaches back into a store.
 """
 
+from collections import ChainMap
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from msgspec import Struct, field
 
@@ -21,6 +22,17 @@ from connector.stripe_api.objects import (
 )
 
 
+class SubscriptionVersion(NamedTuple):
+    """A subscription as Stripe showed it from ``seen_s`` on, until the next version.
+
+    ``seen_s`` is when the answer was asked for: what it shows is at least as new. Of two
+    answers in one second the later has the next second.
+    """
+
+    seen_s: int
+    subscription: Subscription
+
+
 class Catalogue(Struct, frozen=True, kw_only=True):
     """What all customers share, by id."""
 
@@ -28,40 +40,56 @@ class Catalogue(Struct, frozen=True, kw_only=True):
     coupons: Mapping[str, Coupon] = field(default_factory=dict)
     products: Mapping[str, Product] = field(default_factory=dict)
 
+    def with_prices_on(self, versions: Iterable[SubscriptionVersion]) -> "Catalogue":
+        """Also with the prices that only these versions still show.
 
-class SubscriptionVersion(NamedTuple):
-    """A subscription as it looked from ``seen_s`` on, until the next sighting.
+        A listed price wins: it carries tiers and currency options, which items never do.
+        """
+        shown = {
+            item.price.id: item.price
+            for version in versions
+            for item in version.subscription.items.data
+            if item.price is not None
+        }
+        missing = {key: each for key, each in shown.items() if key not in self.prices}
+        if not missing:
+            return self
+        # Not copied, as it may be large; whoever reads it, writes nothing.
+        prices = ChainMap(missing, cast("dict[str, Price]", self.prices))
+        return Catalogue(prices=prices, coupons=self.coupons, products=self.products)
 
-    ``seen_s`` is when the answer was asked for: what it shows is at least as new. Of two
-    looks in one second the later has the next second.
-    """
 
-    seen_s: int
-    subscription: Subscription
-
-
-# No answer is under way for longer, all tries counted.
-ANSWERED_S = 600
-# By no more is a look stamped late, as others in its second had shown something else.
-MOVED_S = 5
+def versions_in(events: Iterable[Event]) -> list[SubscriptionVersion]:
+    """The versions that events show."""
+    return [
+        SubscriptionVersion(event.created, event.subscription)
+        for event in events
+        if event.subscription is not None
+    ]
 
 
-def unexplained(
-    sightings: Iterable[SubscriptionVersion], events: Iterable[Event]
+# No request takes longer, all tries counted.
+LONGEST_REQUEST_S = 600
+# By no more is a version stamped late, as others in its second showed something else.
+LARGEST_SHIFT_S = 5
+
+
+def versions_without_event(
+    versions: Iterable[SubscriptionVersion], events: Iterable[Event]
 ) -> list[SubscriptionVersion]:
-    """Without those that show what an event shows that came while they were under way.
+    """Without those that an event explains that came while they were being fetched.
 
-    The event knows the second in which it became so; the sighting is stamped before it.
+    The event knows the second in which it became so; the version is stamped before it.
     """
-    shown = [(e.created, e.subscription) for e in events if e.subscription is not None]
+    by_event = versions_in(events)
     return [
         each
-        for each in sightings
+        for each in versions
         if not any(
-            -MOVED_S <= at_s - each.seen_s <= ANSWERED_S
+            -LARGEST_SHIFT_S <= at_s - each.seen_s <= LONGEST_REQUEST_S
             and subscription.id == each.subscription.id
             and subscription.what_counts == each.subscription.what_counts
-            for at_s, subscription in shown
+            for at_s, subscription in by_event
         )
     ]
 
@@ -69,12 +97,12 @@ def unexplained(
 class History(Struct, frozen=True, kw_only=True):
     """Everything Stripe shows of one customer.
 
-    ``sightings`` lists each subscription's versions, oldest first, the current one last.
-    ``invoices`` and ``events`` are oldest first.
+    ``versions`` are by subscription, oldest first, the current one last. ``invoices`` and
+    ``events`` are oldest first.
     """
 
     customer: str
-    sightings: Mapping[str, tuple[SubscriptionVersion, ...]] = field(
+    versions: Mapping[str, tuple[SubscriptionVersion, ...]] = field(
         default_factory=dict
     )
     invoices: tuple[Invoice, ...] = ()

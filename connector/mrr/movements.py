@@ -1,7 +1,7 @@
 """Steps → movements: what changed a customer's MRR on each local day, and why.
 
-Comes in: one customer's steps in order of time. Goes out: its movements, by currency and
-day. A customer's movements add up to its MRR on every day.
+Comes in: one customer's steps in order of time. Goes out: its movements, by day and
+currency. A customer's movements add up to its MRR on every day.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ from connector.core.model import (
 )
 from connector.mrr.pricing import arithmetic, monthly_minor
 
-Item = tuple[str, str]  # subscription, item
+ItemKey = tuple[str, str]  # subscription, item
 
 
 def movements(customer: str, steps: Iterable[MrrStep], zone: tzinfo) -> list[Movement]:
@@ -44,20 +44,22 @@ def movements(customer: str, steps: Iterable[MrrStep], zone: tzinfo) -> list[Mov
 def _in_currency(
     customer: str, currency: str, steps: Sequence[MrrStep], zone: tzinfo
 ) -> Iterator[Movement]:
-    state: dict[Item, MrrStep] = {}
+    latest: dict[ItemKey, MrrStep] = {}
     before_minor = 0
     has_paid = False
     for day, of_day in groupby(steps, key=lambda step: local_day(step.at_s, zone)):
-        before = dict(state)
-        proof: dict[Item, list[Evidence]] = {}
+        before = dict(latest)
+        evidence: dict[ItemKey, list[Evidence]] = {}
         for step in of_day:
-            item = (step.subscription, step.item)
-            state[item] = step
-            proof.setdefault(item, []).extend(step.evidence)
-        after_minor = sum(step.mrr_minor for step in state.values())
+            key = (step.subscription, step.item)
+            latest[key] = step
+            evidence.setdefault(key, []).extend(step.evidence)
+        after_minor = sum(step.mrr_minor for step in latest.values())
         kind = classify(before_minor, after_minor, has_paid=has_paid)
         if kind is not None:
-            components = _components(before, state, proof, before_minor, after_minor)
+            components = _components(
+                before, latest, evidence, before_minor, after_minor
+            )
             yield _movement(
                 customer, currency, day, kind, before_minor, after_minor, components
             )
@@ -87,19 +89,19 @@ def _movement(
 
 
 def _components(
-    before: dict[Item, MrrStep],
-    after: dict[Item, MrrStep],
-    proof: dict[Item, list[Evidence]],
+    before: dict[ItemKey, MrrStep],
+    after: dict[ItemKey, MrrStep],
+    evidence: dict[ItemKey, list[Evidence]],
     before_minor: int,
     after_minor: int,
 ) -> tuple[Component, ...]:
     """One for each touched item and cause, items in order of their ids."""
-    came = [i for i in proof if not _worth(before, i) and _worth(after, i)]
-    went = [i for i in proof if _worth(before, i) and not _worth(after, i)]
+    came = [k for k in evidence if not _mrr_minor(before, k) and _mrr_minor(after, k)]
+    went = [k for k in evidence if _mrr_minor(before, k) and not _mrr_minor(after, k)]
     found: list[Component] = []
-    for item in sorted(proof):
-        old, new = before.get(item), after[item]
-        evidence = tuple(dict.fromkeys(proof[item]))
+    for key in sorted(evidence):
+        old, new = before.get(key), after[key]
+        proof = tuple(dict.fromkeys(evidence[key]))
         for cause, amount_minor in _causes(old, new):
             named = cause
             if cause is Cause.START and before_minor:
@@ -107,12 +109,12 @@ def _components(
             elif cause is Cause.END and after_minor:
                 named = Cause.PLAN if came else Cause.REMOVAL
             if amount_minor:
-                found.append(_component(named, amount_minor, item, old, new, evidence))
+                found.append(_component(named, amount_minor, key, old, new, proof))
     return tuple(found)
 
 
-def _worth(steps: dict[Item, MrrStep], item: Item) -> int:
-    return steps[item].mrr_minor if item in steps else 0
+def _mrr_minor(steps: dict[ItemKey, MrrStep], key: ItemKey) -> int:
+    return steps[key].mrr_minor if key in steps else 0
 
 
 def _causes(old_step: MrrStep | None, new_step: MrrStep) -> list[tuple[Cause, int]]:
@@ -121,7 +123,7 @@ def _causes(old_step: MrrStep | None, new_step: MrrStep) -> list[tuple[Cause, in
     Price, then quantity, then discount: each is valued with what came before it already
     changed.
     """
-    old, new = old_step.terms if old_step is not None else None, new_step.terms
+    old, new = old_step.pricing if old_step is not None else None, new_step.pricing
     if old_step is None or old is None:
         if new is None:
             return []
@@ -132,8 +134,8 @@ def _causes(old_step: MrrStep | None, new_step: MrrStep) -> list[tuple[Cause, in
     same_price = old.tariff.price == new.tariff.price
     tariff_cause = Cause.PRICE if same_price else Cause.PLAN
     amount_cause = Cause.USAGE if new.tariff.metered else Cause.QUANTITY
-    repriced_minor = monthly_minor(_with(old, tariff_of=new))
-    resized_minor = monthly_minor(_with(old, tariff_of=new, quantity_of=new))
+    repriced_minor = monthly_minor(_replaced(old, tariff_of=new))
+    resized_minor = monthly_minor(_replaced(old, tariff_of=new, quantity_of=new))
     return [
         (tariff_cause, repriced_minor - old_step.mrr_minor),
         (amount_cause, resized_minor - repriced_minor),
@@ -141,13 +143,13 @@ def _causes(old_step: MrrStep | None, new_step: MrrStep) -> list[tuple[Cause, in
     ]
 
 
-def _with(
+def _replaced(
     old: ItemPricing, *, tariff_of: ItemPricing, quantity_of: ItemPricing | None = None
 ) -> ItemPricing:
     return ItemPricing(
         tariff=tariff_of.tariff,
         quantity=(quantity_of or old).quantity,
-        offs=old.offs,
+        discounts=old.discounts,
         inclusive_tax=tariff_of.inclusive_tax,
     )
 
@@ -155,20 +157,20 @@ def _with(
 def _component(
     cause: Cause,
     amount_minor: int,
-    item: Item,
+    key: ItemKey,
     old: MrrStep | None,
     new: MrrStep,
     evidence: tuple[Evidence, ...],
 ) -> Component:
-    before, after = old.terms if old is not None else None, new.terms
-    terms = after or before
-    assert terms is not None
+    before, after = old.pricing if old is not None else None, new.pricing
+    pricing = after or before
+    assert pricing is not None
     return Component(
         cause=cause,
         amount_minor=amount_minor,
-        subscription=item[0],
-        item=item[1],
-        price=terms.tariff.price,
+        subscription=key[0],
+        item=key[1],
+        price=pricing.tariff.price,
         before=arithmetic(before) if before is not None else "",
         after=arithmetic(after) if after is not None else "",
         evidence=evidence,

@@ -1,11 +1,12 @@
 """Price × quantity × interval − discount → one item's amount a month.
 
-Comes in: a Stripe price. Goes out: a ``Tariff``, the MRR of ``Terms`` in whole minor
-units, and the arithmetic a person can follow. Exact until the end, then rounded once per
-item, half to even: a yearly 100.00 is 8.33 a month, and twelve of those are not a year.
+Comes in: a Stripe price. Goes out: a ``Tariff``, the MRR of an ``ItemPricing`` in whole
+minor units, and the arithmetic a person can follow. Exact until the end, then rounded
+once per item, half to even: a yearly 100.00 is 8.33 a month, and twelve of those are not
+a year.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -16,7 +17,7 @@ from connector.core.money import format_minor, format_ratio, round_minor
 from connector.stripe_api.objects import CurrencyOption, Price, PriceTier
 
 # Months of revenue in one interval's amount: a year's is spread over 12 months, a week's
-# comes 52 times a year, a day's 365 times. Source: README, The definitions.
+# comes 52 times a year, a day's 365 times. Source: docs/definitions.md, MRR.
 MONTHS_FACTOR = {
     "month": Fraction(1),
     "year": Fraction(1, 12),
@@ -80,6 +81,11 @@ def is_whole_period(price: Price, start_s: int, end_s: int) -> bool:
     return end_s - start_s >= days * price.recurring.interval_count * 86_400
 
 
+def is_metered(price: Price | None) -> bool:
+    recurring = price.recurring if price is not None else None
+    return recurring is not None and recurring.usage_type == "metered"
+
+
 def _in_currency(price: Price, currency: str) -> Price | CurrencyOption:
     if price.currency == currency:
         return price
@@ -137,6 +143,30 @@ def interval_minor(rate: Tariff, quantity: Decimal) -> Fraction:
     return _graduated(rate.tiers, units)
 
 
+def units_billed(
+    price: Price, currency: str, quantities: Sequence[Decimal], amount_minor: int
+) -> Decimal:
+    """How many units the lines of one whole period bill, without those of a flat fee.
+
+    That is the sum of quantities that costs what the lines do; all of them, where none
+    does.
+    """
+    total = sum(quantities, Decimal(0))
+    try:
+        rate = tariff(price, currency)
+    except Unvalued:
+        return total
+    sums = {Decimal(0)}
+    for quantity in quantities:
+        sums |= {reached + quantity for reached in sums}
+    fitting = [
+        units
+        for units in sums
+        if abs(interval_minor(rate, units) - amount_minor) <= len(quantities)
+    ]
+    return total if total in fitting else max(fitting, default=total)
+
+
 def _whole_minor(rate: Tariff, quantity: Decimal) -> int | None:
     """The same in integers, where there is nothing but whole units of a whole amount.
 
@@ -174,13 +204,13 @@ def _graduated(tiers: tuple[Tier, ...], units: Fraction) -> Fraction:
     return total
 
 
-def discounted(amount_minor: Fraction, offs: Iterable[ItemDiscount]) -> Fraction:
+def discounted(amount_minor: Fraction, discounts: Iterable[ItemDiscount]) -> Fraction:
     """The amount after its discounts, in order, never below 0."""
-    for off in offs:
-        if off.percent is not None:
-            amount_minor *= 1 - Fraction(off.percent) / 100
+    for discount in discounts:
+        if discount.percent is not None:
+            amount_minor *= 1 - Fraction(discount.percent) / 100
         else:
-            amount_minor -= off.amount_minor
+            amount_minor -= discount.amount_minor
         amount_minor = max(amount_minor, Fraction(0))
     return amount_minor
 
@@ -190,36 +220,36 @@ def months_factor(interval: str, count: int) -> Fraction:
     return MONTHS_FACTOR[interval] / count
 
 
-def monthly_minor(terms: ItemPricing) -> int:
+def monthly_minor(pricing: ItemPricing) -> int:
     """The item's MRR in whole minor units: exact, then rounded once."""
-    rate = terms.tariff
+    rate = pricing.tariff
     factor = months_factor(rate.interval, rate.interval_count)
-    if not terms.offs and not terms.inclusive_tax:
-        whole_minor = _whole_minor(rate, terms.quantity)
+    if not pricing.discounts and not pricing.inclusive_tax:
+        whole_minor = _whole_minor(rate, pricing.quantity)
         if whole_minor is not None:  # most items, and most of these by the month
             return whole_minor if factor == 1 else round_minor(whole_minor * factor)
-    amount_minor = discounted(interval_minor(rate, terms.quantity), terms.offs)
-    return round_minor(amount_minor / (1 + terms.inclusive_tax) * factor)
+    amount_minor = discounted(interval_minor(rate, pricing.quantity), pricing.discounts)
+    return round_minor(amount_minor / (1 + pricing.inclusive_tax) * factor)
 
 
-def arithmetic(terms: ItemPricing) -> str:
-    """The sum in a person's terms: ``12 seats × $15.00 × 1/1 month − 50% = $90.00``.
+def arithmetic(pricing: ItemPricing) -> str:
+    """The sum in a person's words: ``12 seats × $15.00 × 1/1 month − 50% = $90.00``.
 
     The factor reads "so many intervals make a month": 1/12 year, 52/12 week.
     """
-    rate = terms.tariff
+    rate = pricing.tariff
     factor = _factor_text(rate.interval, rate.interval_count)
-    parts = [_amount_text(rate, terms.quantity), factor]
+    parts = [_amount_text(rate, pricing.quantity), factor]
     text = " × ".join(part for part in parts if part)
-    for off in terms.offs:
-        if off.percent is not None:
-            text += f" − {off.percent.normalize():f}%"
+    for discount in pricing.discounts:
+        if discount.percent is not None:
+            text += f" − {discount.percent.normalize():f}%"
         else:
-            share = format_minor(round_minor(off.amount_minor), rate.currency)
+            share = format_minor(round_minor(discount.amount_minor), rate.currency)
             text += f" − {share} per {_interval_text(rate)}"
-    if terms.inclusive_tax:
-        text += f" − tax of {format_ratio(terms.inclusive_tax, 2)}"
-    return f"{text} = {format_minor(monthly_minor(terms), rate.currency)}"
+    if pricing.inclusive_tax:
+        text += f" − tax of {format_ratio(pricing.inclusive_tax, 2)}"
+    return f"{text} = {format_minor(monthly_minor(pricing), rate.currency)}"
 
 
 def _amount_text(rate: Tariff, quantity: Decimal) -> str:

@@ -6,8 +6,8 @@ the ledger. Goes out: a row a currency, in which
     Stripe's figure + policy + not yet synced + refused + waiting + remainder = ledger's
 
 and the remainder, which no reason explains, must be 0. Stripe's figure is by its own
-definition (``STRIPES``). Each subscription is valued as it stands, without the timeline,
-so that the two can hold each other to account.
+definition (``STRIPES``). Each subscription is valued as it stands (``current_mrr``),
+without the timeline and ``evidence``, so that the two can hold each other to account.
 """
 
 from collections import defaultdict
@@ -21,8 +21,12 @@ from msgspec.structs import replace
 from connector.core.errors import Unvalued
 from connector.core.model import Refusal
 from connector.core.policy import Policy
-from connector.mrr.current_mrr import CurrentMrr, ValuationInputs, current_mrr
-from connector.mrr.evidence.line_items import line_items
+from connector.mrr.current_mrr import (
+    CurrentMrr,
+    ValuationInputs,
+    current_mrr,
+    valuation_inputs,
+)
 from connector.mrr.history import History
 from connector.stripe_api.objects import Discount, Subscription
 
@@ -95,12 +99,12 @@ def reconcile(
     ``live`` are Stripe's subscriptions at ``at_s``, those that count at the least;
     ``discounts`` are the customers' own, by customer.
     """
-    ground = ValuationInputs(history, line_items(history), discounts, at_s)
-    there = {each.id: each for each in live}
-    here = {key: seen[-1].subscription for key, seen in history.sightings.items()}
-    sums: dict[str, _Sum] = defaultdict(_Sum)
-    for key in sorted(there.keys() | here.keys()):
-        _add(sums, key, there.get(key), here.get(key), ground, policy)
+    inputs = valuation_inputs(history, discounts, at_s)
+    at_stripe = {each.id: each for each in live}
+    mirrored = {key: own[-1].subscription for key, own in history.versions.items()}
+    sums: dict[str, _CurrencySum] = defaultdict(_CurrencySum)
+    for key in sorted(at_stripe.keys() | mirrored.keys()):
+        _add(sums, key, at_stripe.get(key), mirrored.get(key), inputs, policy)
     for currency, mrr_minor in booked.mrr_minor.items():
         sums[currency].ledger_minor = mrr_minor
     rows = [
@@ -116,32 +120,32 @@ def reconcile(
     return [row for row in rows if row.parts or row.stripe_minor or row.ledger_minor]
 
 
-class _Sum(Struct):
-    """One currency while it is added up. ``copies_minor`` is what the mirror implies."""
+class _CurrencySum(Struct):
+    """One currency while it is added up; ``mirrored_minor`` by the mirror's copies."""
 
     stripe_minor: int = 0
-    copies_minor: int = 0
+    mirrored_minor: int = 0
     ledger_minor: int = 0
-    by_key: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    by_policy_key: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     by_subscription: dict[str, int] = field(default_factory=dict)
     refused: list[Unvalued] = field(default_factory=list)
 
 
 def _add(
-    sums: Mapping[str, _Sum],
+    sums: Mapping[str, _CurrencySum],
     key: str,
-    there: Subscription | None,
-    here: Subscription | None,
-    ground: ValuationInputs,
+    at_stripe: Subscription | None,
+    mirrored: Subscription | None,
+    inputs: ValuationInputs,
     policy: Policy,
 ) -> None:
     """Add one subscription as it is at Stripe, and as the mirror's copy of it is."""
     live = copy = None
-    if here is not None:
-        copy = current_mrr(here, ground, policy)
-        sums[copy.currency].copies_minor += copy.mrr_minor
-    if there is not None:
-        live = _by_policy(sums, there, ground, policy)
+    if mirrored is not None:
+        copy = current_mrr(mirrored, inputs, policy)
+        sums[copy.currency].mirrored_minor += copy.mrr_minor
+    if at_stripe is not None:
+        live = _add_by_policy(sums, at_stripe, inputs, policy)
     found = live or copy
     assert found is not None
     sums[found.currency].refused += found.refused
@@ -150,20 +154,20 @@ def _add(
         sums[found.currency].by_subscription[key] = missed_minor
 
 
-def _by_policy(
-    sums: Mapping[str, _Sum],
-    there: Subscription,
-    ground: ValuationInputs,
+def _add_by_policy(
+    sums: Mapping[str, _CurrencySum],
+    at_stripe: Subscription,
+    inputs: ValuationInputs,
     policy: Policy,
 ) -> CurrentMrr:
     """Add it by Stripe's definition, then what each key of the policy makes of that."""
-    found = current_mrr(there, ground, STRIPES)
+    found = current_mrr(at_stripe, inputs, STRIPES)
     into = sums[found.currency]
     into.stripe_minor += found.mrr_minor
     for key, reached in _on_the_way_to(policy):
         before_minor = found.mrr_minor
-        found = current_mrr(there, ground, reached)
-        into.by_key[key] += found.mrr_minor - before_minor
+        found = current_mrr(at_stripe, inputs, reached)
+        into.by_policy_key[key] += found.mrr_minor - before_minor
     return found
 
 
@@ -178,13 +182,13 @@ def _on_the_way_to(policy: Policy) -> Iterator[tuple[str, Policy]]:
             yield key, reached
 
 
-def _parts(found: _Sum, booked: CustomerInLedger) -> Iterator[GapPart]:
-    for key, amount_minor in found.by_key.items():
+def _parts(found: _CurrencySum, booked: CustomerInLedger) -> Iterator[GapPart]:
+    for key, amount_minor in found.by_policy_key.items():
         if amount_minor:
             yield GapPart(GapReason.POLICY, key, amount_minor)
     for key, amount_minor in found.by_subscription.items():
         yield GapPart(GapReason.NOT_SYNCED, key, amount_minor)
-    left_minor = found.ledger_minor - found.copies_minor
+    left_minor = found.ledger_minor - found.mirrored_minor
     if left_minor and booked.is_waiting:
         yield GapPart(GapReason.WAITING, "", left_minor)
         left_minor = 0

@@ -1,8 +1,8 @@
 """What Stripe's objects already show of one customer's future: risks, and what is set.
 
-Comes in: a customer's history, as the mirror has it, and what its subscriptions are worth.
-Goes out: risks by name; and the history as it will read when what is scheduled has
-happened and nothing else.
+Comes in: a customer's history, as the mirror has it, and its subscriptions' MRR. Goes
+out: risks by name; and the history as it will read when what is scheduled has happened
+and nothing else.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ import msgspec
 
 from connector.core.dates import local_day
 from connector.core.model import Flow
-from connector.mrr.evidence.active_periods import names
+from connector.mrr.evidence.active_periods import is_invoice_of
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.history import History, SubscriptionVersion
 from connector.stripe_api.objects import Invoice, Subscription
@@ -36,7 +36,7 @@ class Risk(NamedTuple):
     """``mrr_minor`` a month of ``subscription`` may go; "" is all that the customer pays.
 
     ``day`` is when: the end that is set, the day an invoice was due, or of the last
-    contraction; None where the object names none. A trial is worth 0 until it converts.
+    contraction; None where the object names none. A trial's MRR is 0 until it converts.
     """
 
     reason: RiskReason
@@ -49,18 +49,18 @@ class Risk(NamedTuple):
 
 def risks(
     history: History,
-    worth: Mapping[str, tuple[str, int]],
-    charged: Mapping[str, Sequence[LineItem]],
+    mrr: Mapping[str, tuple[str, int]],
+    line_items: Mapping[str, Sequence[LineItem]],
     now_s: int,
     zone: tzinfo,
 ) -> Iterator[Risk]:
-    """Each risk that a subscription shows; ``worth`` is its currency and MRR."""
-    for subscription, sightings in history.sightings.items():
-        now = sightings[-1].subscription
+    """Each risk that a subscription shows; ``mrr`` is its currency and minor units."""
+    for subscription, versions in history.versions.items():
+        now = versions[-1].subscription
         if now.status == "canceled":
             continue
-        currency, mrr_minor = worth.get(subscription, (now.currency, 0))
-        for reason, at_s in _shown(now, history, charged, now_s):
+        currency, mrr_minor = mrr.get(subscription, (now.currency, 0))
+        for reason, at_s in _reasons(now, history, line_items, now_s):
             if mrr_minor or reason is RiskReason.TRIAL:
                 day = None if at_s is None else local_day(at_s, zone)
                 yield Risk(
@@ -68,13 +68,13 @@ def risks(
                 )
 
 
-def _shown(
+def _reasons(
     now: Subscription,
     history: History,
-    charged: Mapping[str, Sequence[LineItem]],
+    line_items: Mapping[str, Sequence[LineItem]],
     now_s: int,
 ) -> Iterator[tuple[RiskReason, int | None]]:
-    end_s = ends_at(now, charged.get(now.id, ()))
+    end_s = ends_at(now, line_items.get(now.id, ()))
     if now.status == "trialing":
         if end_s is not None and now.trial_end is not None and end_s <= now.trial_end:
             yield RiskReason.TRIAL, end_s
@@ -92,7 +92,7 @@ def _shown(
         yield RiskReason.PAUSED, now.pause_collection.resumes_at
 
 
-def ends_at(now: Subscription, charged: Sequence[LineItem]) -> int | None:
+def ends_at(now: Subscription, line_items: Sequence[LineItem]) -> int | None:
     """When it is set to end: ``cancel_at``, or with the flag alone its paid period's end.
 
     None where no end is set, or none that an invoice shows.
@@ -103,7 +103,7 @@ def ends_at(now: Subscription, charged: Sequence[LineItem]) -> int | None:
         return now.cancel_at
     if not now.cancel_at_period_end:
         return None
-    return max((charge.end_s for charge in charged), default=None)
+    return max((line.end_s for line in line_items), default=None)
 
 
 def _due_since(
@@ -112,7 +112,7 @@ def _due_since(
     """Since when the oldest open invoice of a subscription has been due."""
     due = []
     for invoice in invoices:
-        if invoice.status == "open" and names(invoice, subscription):
+        if invoice.status == "open" and is_invoice_of(invoice, subscription):
             moments = invoice.status_transitions
             finalized_s = moments.finalized_at if moments is not None else None
             due.append(invoice.due_date or finalized_s or invoice.created)
@@ -120,19 +120,19 @@ def _due_since(
 
 
 def as_scheduled(
-    history: History, charged: Mapping[str, Sequence[LineItem]], now_s: int
+    history: History, line_items: Mapping[str, Sequence[LineItem]], now_s: int
 ) -> History:
     """The history as it will read: every subscription that is set to end has ended."""
-    sightings = {}
-    for key, seen in history.sightings.items():
-        *before, last = seen
+    versions = {}
+    for key, known in history.versions.items():
+        *before, last = known
         now = last.subscription
-        end_s = ends_at(now, charged.get(key, ()))
+        end_s = ends_at(now, line_items.get(key, ()))
         if end_s is not None and end_s > now_s:
             ended = msgspec.structs.replace(now, status="canceled", ended_at=end_s)
             last = SubscriptionVersion(last.seen_s, ended)
-        sightings[key] = (*before, last)
-    return msgspec.structs.replace(history, sightings=sightings)
+        versions[key] = (*before, last)
+    return msgspec.structs.replace(history, versions=versions)
 
 
 def contracted(
@@ -152,7 +152,7 @@ def contracted(
 
 def at_risk_minor(risks: Sequence[Risk]) -> int:
     """What may go in all: MRR with several reasons counts once."""
-    worth: dict[str, dict[str, int]] = {}
+    by_customer: dict[str, dict[str, int]] = {}
     for risk in risks:
-        worth.setdefault(risk.customer, {})[risk.subscription] = risk.mrr_minor
-    return sum(own.get("", sum(own.values())) for own in worth.values())
+        by_customer.setdefault(risk.customer, {})[risk.subscription] = risk.mrr_minor
+    return sum(own.get("", sum(own.values())) for own in by_customer.values())

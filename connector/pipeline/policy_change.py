@@ -33,12 +33,12 @@ def adopt(connection: sqlite3.Connection, rules: Rules) -> str | None:
         for name, value in wanted.items():
             put_setting(connection, name, value)
         dirty_customers.mark_all(connection)
-        told = _told(before["rules"], wanted["rules"])
-        put_setting(connection, ADOPTING, told)
-    return told or None
+        change = _in_words(before["rules"], wanted["rules"])
+        put_setting(connection, ADOPTING, change)
+    return change or None
 
 
-def _told(before: str | None, wanted: str) -> str:
+def _in_words(before: str | None, wanted: str) -> str:
     """What has changed, in words; "" where there were no rules before."""
     if before is None:
         return ""

@@ -20,7 +20,7 @@ import msgspec
 from connector.core.policy import Rules
 from connector.mrr.derive import Derived, derive
 from connector.mrr.history import Catalogue
-from connector.pipeline.quarantine import POISON
+from connector.pipeline.quarantine import UNFORESEEN
 from connector.store.database import open_as_it_is
 from connector.store.mirror.histories import histories, rows_of
 
@@ -131,5 +131,5 @@ def _work(batch: Ids) -> bytes | None:
         rows = rows_of(connection, batch)
         found = derive(histories(rows, task.shared), task.rules, task.until_s)
         return msgspec.msgpack.encode(found)
-    except (*POISON, sqlite3.Error):
+    except (*UNFORESEEN, sqlite3.Error):
         return None

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 # What an object or a history that nobody foresaw can raise. Not what a full disk or
 # another process does, which is nobody's own.
-POISON = (
+UNFORESEEN = (
     ConnectorError,
     msgspec.MsgspecError,
     ArithmeticError,
@@ -40,11 +40,11 @@ def set_aside(
         together(names)
     except RulesDiffer:
         raise
-    except POISON as error:
+    except UNFORESEEN as error:
         if len(names) == 1:
-            log.info("poison.set_aside name=%s", names[0], exc_info=error)
-            return {names[0]: told(error)}
-        log.info("poison.one_by_one names=%d", len(names))
+            log.info("quarantine.set_aside name=%s", names[0], exc_info=error)
+            return {names[0]: in_words(error)}
+        log.info("quarantine.one_by_one names=%d", len(names))
     else:
         return {}
     failed: dict[str, str] = {}
@@ -53,7 +53,7 @@ def set_aside(
     return failed
 
 
-def told(error: Exception) -> str:
+def in_words(error: Exception) -> str:
     """An error in a line, also one that was not meant for anybody's eyes."""
     if isinstance(error, ConnectorError):
         return f"{error.problem}; {error.fix}"

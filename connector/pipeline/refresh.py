@@ -21,11 +21,11 @@ from connector.stripe_api.objects import (
     Subscription,
     ref,
 )
+from connector.stripe_api.paging import PAGE
 from connector.stripe_api.partitions import Partition
 
 # Lists that can be narrowed by creation.
 _BY_CREATION = ("prices", "customers", "subscriptions", "invoices", "invoice items")
-PAGE = 100
 CLOCK_S = 2  # by so much our clock may be ahead of Stripe's
 # From so many new objects on, a list of the newest is the cheaper way to fetch them.
 WORTH_LISTING = 4

@@ -4,82 +4,77 @@
 known; its closing is what is paid then if what is scheduled happens and nothing else.
 """
 
-import csv
-import io
-import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+from connector.core.money import format_minor, ratio_number
+from connector.metrics.retention import Measured
+from connector.mrr.risks import Risk, RiskReason
+from connector.render.table import (
+    Cell,
+    Money,
+    Percent,
+    Table,
+    csv_text,
+    figures,
+    markdown_table,
+)
+from connector.reports.at_risk import AtRiskReport
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-from connector.core.money import format_minor, format_ratio, major
-from connector.metrics.retention import Measured
-from connector.mrr.risks import Risk, RiskReason
-from connector.render.report_json import ratio_number
-from connector.render.table import markdown_table
-from connector.render.terminal import table
-from connector.reports.at_risk import AtRiskReport
-
-RISK_HEADINGS = ("", "MRR", "Subscriptions", "Customers")
-COMMITTED_HEADINGS = ("12 months to", "NRR", "GRR", "CRR")
-SCHEDULED_HEADINGS = ("Scheduled", "Change", "Movement", "Customer")
-
-
-def risk_rows(outlook: AtRiskReport, locale: str) -> list[list[str]]:
+def risk_table(outlook: AtRiskReport) -> Table:
     """A row a reason, and all of them, in which MRR with several reasons counts once."""
     rows = []
     for reason in RiskReason:
         found = [risk for risk in outlook.risks if risk.reason is reason]
         if found:
-            worth = sum(risk.mrr_minor for risk in found)
-            rows.append([str(reason), *_row(found, worth, outlook, locale)])
-    every = outlook.risks
-    return [*rows, ["at risk", *_row(every, outlook.at_risk_minor, outlook, locale)]]
+            worth_minor = sum(risk.mrr_minor for risk in found)
+            rows.append(_risk_row(str(reason), found, worth_minor, outlook))
+    every = _risk_row("at risk", outlook.risks, outlook.at_risk_minor, outlook)
+    return figures(("", "MRR", "Subscriptions", "Customers"), [*rows, every])
 
 
-def _row(
-    found: Sequence[Risk], worth_minor: int, outlook: AtRiskReport, locale: str
-) -> list[str]:
+def _risk_row(
+    name: str, found: Sequence[Risk], worth_minor: int, outlook: AtRiskReport
+) -> Sequence[Cell]:
     subscriptions = {risk.subscription for risk in found if risk.subscription}
-    return [
-        format_minor(worth_minor, outlook.currency, locale),
-        f"{len(subscriptions):,}" if subscriptions else "–",
-        f"{len({risk.customer for risk in found}):,}",
-    ]
+    customers = {risk.customer for risk in found}
+    worth = Money(worth_minor, outlook.currency)
+    return (name, worth, len(subscriptions) or "–", len(customers))
 
 
-def committed_rows(outlook: AtRiskReport) -> list[list[str]]:
+def committed_table(outlook: AtRiskReport) -> Table:
     """So far, then the running window and those to come."""
-    return [
-        _ratios(f"{outlook.today:%d %b %Y}, so far", outlook.so_far),
+    named = [
+        (f"{outlook.today:%d %b %Y}, so far", outlook.so_far),
         *(
-            _ratios(f"{each.window.end - timedelta(days=1):%b %Y}", each)
+            (f"{each.window.end - timedelta(days=1):%b %Y}", each)
             for each in outlook.committed
         ),
     ]
+    rows: list[Sequence[Cell]] = [
+        (name, *(Percent(each) for each in (base.nrr, base.grr, base.crr)))
+        for name, base in ((name, each.retention) for name, each in named)
+    ]
+    return figures(("12 months to", "NRR", "GRR", "CRR"), rows)
 
 
-def _ratios(name: str, measured: Measured) -> list[str]:
-    base = measured.retention
-    return [name, *(format_ratio(each) for each in (base.nrr, base.grr, base.crr))]
-
-
-def scheduled_rows(
-    outlook: AtRiskReport, labels: dict[str, str], locale: str
-) -> list[list[str]]:
-    return [
-        [
-            str(each.day),
-            format_minor(each.amount_minor, outlook.currency, locale, signed=True),
+def scheduled_table(outlook: AtRiskReport, labels: Mapping[str, str]) -> Table:
+    rows = [
+        (
+            each.day,
+            Money(each.amount_minor, outlook.currency, signed=True),
             each.kind.value,
             labels.get(each.customer, each.customer),
-        ]
+        )
         for each in outlook.scheduled
     ]
+    return figures(("Scheduled", "Change", "Movement", "Customer"), rows)
 
 
 def title(outlook: AtRiskReport, locale: str) -> str:
@@ -96,30 +91,30 @@ NOTE = (
 
 
 def to_markdown(
-    outlooks: Sequence[AtRiskReport], labels: dict[str, str], locale: str
+    outlooks: Sequence[AtRiskReport], labels: Mapping[str, str], locale: str
 ) -> str:
     parts = []
     for outlook in outlooks:
         parts.append(f"## {title(outlook, locale)}\n")
-        parts.append(markdown_table(RISK_HEADINGS, risk_rows(outlook, locale)))
-        rows = scheduled_rows(outlook, labels, locale)
-        if rows:
-            parts.append(markdown_table(SCHEDULED_HEADINGS, rows))
-        parts.append(markdown_table(COMMITTED_HEADINGS, committed_rows(outlook)))
+        parts.append(markdown_table(risk_table(outlook), locale))
+        if outlook.scheduled:
+            parts.append(markdown_table(scheduled_table(outlook, labels), locale))
+        parts.append(markdown_table(committed_table(outlook), locale))
     return "\n".join([*parts, NOTE]) + "\n"
 
 
 def to_csv(outlooks: Sequence[AtRiskReport]) -> str:
     """A row a risk; amounts in whole units of the currency."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["currency", "reason", "customer", "subscription", "mrr", "day"])
-    for outlook in outlooks:
-        for risk in outlook.risks:
-            amount = major(risk.mrr_minor, risk.currency)
-            named = (risk.currency, risk.reason, risk.customer, risk.subscription)
-            writer.writerow([*named, amount, risk.day or ""])
-    return out.getvalue()
+    heads = ("currency", "reason", "customer", "subscription", "mrr", "day")
+    rows = (
+        (
+            *(risk.currency, risk.reason, risk.customer, risk.subscription),
+            *(Money(risk.mrr_minor, risk.currency), risk.day),
+        )
+        for outlook in outlooks
+        for risk in outlook.risks
+    )
+    return csv_text(heads, rows)
 
 
 def to_json(outlooks: Sequence[AtRiskReport]) -> dict[str, Any]:
@@ -175,21 +170,23 @@ def _window_json(measured: Measured) -> dict[str, Any]:
 
 
 def outlook_view(
-    outlooks: Sequence[AtRiskReport], labels: dict[str, str], locale: str
+    outlooks: Sequence[AtRiskReport], labels: Mapping[str, str], locale: str
 ) -> "RenderableType":
     """What may go, what is scheduled, and the ratios that follow from it."""
     from rich.console import Group
     from rich.text import Text
 
+    from connector.render.terminal import table
+
+    def drawn(found: Table, words: Sequence[int] = (0,)) -> "RenderableType":
+        return table(found.heads, found.texts(locale), words=words)
+
     parts: list[RenderableType] = []
     for outlook in outlooks:
         parts.append(Text(f"\n{title(outlook, locale)}", style="bold"))
-        parts.append(table(RISK_HEADINGS, risk_rows(outlook, locale), sys.maxsize))
-        rows = scheduled_rows(outlook, labels, locale)
-        if rows:
-            words = (0, 2, 3)
-            parts.append(table(SCHEDULED_HEADINGS, rows, sys.maxsize, words=words))
-        committed = committed_rows(outlook)
-        parts.append(table(COMMITTED_HEADINGS, committed, sys.maxsize))
+        parts.append(drawn(risk_table(outlook)))
+        if outlook.scheduled:
+            parts.append(drawn(scheduled_table(outlook, labels), words=(0, 2, 3)))
+        parts.append(drawn(committed_table(outlook)))
     parts.append(Text(NOTE, style="dim"))
     return Group(*parts)

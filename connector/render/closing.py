@@ -2,56 +2,49 @@
 
 from typing import Any
 
-from connector.core.money import format_minor, format_ratio
 from connector.core.windows import name_of
 from connector.render.footnotes import policy_sentence
 from connector.render.report_json import measured_json, span_json, utc
-from connector.render.table import Table, text_table
-from connector.store.ledger.closings import Closing, ReportedFigures
+from connector.render.table import Money, Percent, Table, text_table
+from connector.reports.close import ClosedMonth
 
 
-def to_text(
-    closed: Closing, kept: list[ReportedFigures], locale: str, *, was_closed: bool
-) -> str:
-    name = f"{closed.month:%b %Y}"
+def to_text(closed: ClosedMonth, locale: str) -> str:
+    closing, kept, was_closed, _ = closed
+    name = f"{closing.month:%b %Y}"
     verb = "was already closed, and stays as it is" if was_closed else "is closed"
     rows = [
         (
             name_of(each.measured.window),
             each.currency.upper(),
-            format_minor(each.measured.waterfall.opening_minor, each.currency, locale),
-            format_minor(each.measured.waterfall.closing_minor, each.currency, locale),
-            *(
-                format_ratio(ratio)
-                for ratio in (
-                    each.measured.retention.nrr,
-                    each.measured.retention.grr,
-                    each.measured.retention.crr,
-                )
-            ),
+            Money(each.measured.waterfall.opening_minor, each.currency),
+            Money(each.measured.waterfall.closing_minor, each.currency),
+            Percent(each.measured.retention.nrr),
+            Percent(each.measured.retention.grr),
+            Percent(each.measured.retention.crr),
         )
         for each in kept
     ]
     heads = ("As reported", "", "Opening", "Closing", "NRR", "GRR", "CRR")
-    table = text_table(Table(heads, rows, frozenset(range(2, 7)))) if rows else ""
+    right = frozenset(range(2, 7))
+    table = text_table(Table(heads, rows, right), locale) if rows else ""
     return (
         f"{name} {verb}.\n\n{table}\n"
-        f"What counted: {policy_sentence(closed.policy)}.\n"
+        f"What counted: {policy_sentence(closing.policy)}.\n"
         f"The same again, whatever is corrected later:\n"
-        f"  stripe-nrr report --from {closed.month:%Y-%m} --to {closed.month:%Y-%m} "
-        f"--as-of {utc(closed.closed_at)}"
+        f"  stripe-nrr report --from {closing.month:%Y-%m} --to {closing.month:%Y-%m} "
+        f"--as-of {utc(closing.closed_at)}"
     )
 
 
-def to_json(
-    closed: Closing, kept: list[ReportedFigures], *, was_closed: bool
-) -> dict[str, Any]:
+def to_json(closed: ClosedMonth) -> dict[str, Any]:
+    closing, kept, was_closed, _ = closed
     return {
-        "month": f"{closed.month:%Y-%m}",
-        "closed_at": utc(closed.closed_at),
+        "month": f"{closing.month:%Y-%m}",
+        "closed_at": utc(closing.closed_at),
         "was_closed": was_closed,
-        "code_version": closed.code_version,
-        "policy": dict(closed.policy),
+        "code_version": closing.code_version,
+        "policy": dict(closing.policy),
         "figures": [
             {
                 "currency": each.currency,

@@ -1,19 +1,23 @@
 """Cohorts as text, JSON, CSV and Markdown."""
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from connector.core.money import ratio_number
+from connector.metrics.cohorts import Cohort, CohortPeriod
+from connector.render.table import (
+    Cell,
+    Money,
+    Percent,
+    Table,
+    csv_text,
+    figures,
+    markdown_table,
+)
+from connector.reports.cohorts import CohortReport
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-
-from connector.core.money import format_minor, format_ratio, major
-from connector.metrics.cohorts import Cohort, CohortPeriod
-from connector.render.report_json import ratio_number
-from connector.render.table import markdown_table
-from connector.reports.cohorts import CohortReport
 
 METRICS = ("nrr", "grr", "crr")
 
@@ -30,18 +34,21 @@ def headings(report: CohortReport) -> list[str]:
     return ["", "Customers", "MRR", *(str(age) for age in range(oldest))]
 
 
-def rows(report: CohortReport, metric: str, locale: str) -> Iterator[list[str]]:
-    """A row a cohort: its base, then the ratio at each age; empty where not yet."""
-    width = len(headings(report)) - 3
+def triangle(report: CohortReport, metric: str) -> Table:
+    """A row a cohort: its base, then the ratio at each age; blank where not yet."""
+    heads = headings(report)
+    rows: list[list[Cell]] = []
     for cohort in report.cohorts:
-        ratios = [format_ratio(ratio, 0) for ratio in cohort.ratios(metric)]
-        yield [
+        ratios = [Percent(ratio, 0) for ratio in cohort.ratios(metric)]
+        base = Money(cohort.opening_minor, report.currency, whole=True)
+        known: list[Cell] = [
             name_of(cohort, report.period),
-            f"{cohort.customers:,}",
-            format_minor(cohort.opening_minor, report.currency, locale, whole=True),
+            cohort.customers,
+            base,
             *ratios,
-            *[""] * (width - len(ratios)),
         ]
+        rows.append([*known, *[None] * (len(heads) - len(known))])
+    return figures(heads, rows)
 
 
 def title(report: CohortReport, metric: str) -> str:
@@ -60,38 +67,30 @@ def to_markdown(reports: Sequence[CohortReport], metric: str, locale: str) -> st
     parts = []
     for report in reports:
         parts.append(f"## {title(report, metric)}\n")
-        parts.append(
-            markdown_table(headings(report), list(rows(report, metric, locale)))
-        )
+        parts.append(markdown_table(triangle(report, metric), locale))
         parts.append(f"{note(report)}\n")
     return "\n".join(parts)
 
 
 def to_csv(reports: Sequence[CohortReport]) -> str:
     """A row a cohort and age; amounts in whole units, ratios as numbers or empty."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        [
-            *("currency", "cohort", "by", "age", "joined", "base_customers", "base"),
-            *("kept", "base_closing", *METRICS, "mrr"),
-        ]
+    heads = (
+        *("currency", "cohort", "by", "age", "joined", "base_customers", "base"),
+        *("kept", "base_closing", *METRICS, "mrr"),
     )
-    for currency, period, cohorts in reports:
-        for cohort in cohorts:
-            for age, found in enumerate(cohort.ages):
-                ratios = [ratio_number(getattr(found, name)) for name in METRICS]
-                base = major(cohort.opening_minor, currency)
-                writer.writerow(
-                    [
-                        *(currency, cohort.start, period.value, age, cohort.joined),
-                        *(cohort.customers, base, found.kept),
-                        major(found.closing_minor, currency),
-                        *("" if each is None else f"{each:.6f}" for each in ratios),
-                        major(cohort.mrr_minor[age], currency),
-                    ]
-                )
-    return out.getvalue()
+    rows = (
+        (
+            *(currency, cohort.start, period.value, age, cohort.joined),
+            *(cohort.customers, Money(cohort.opening_minor, currency), found.kept),
+            Money(found.closing_minor, currency),
+            *(Percent(getattr(found, name)) for name in METRICS),
+            Money(cohort.mrr_minor[age], currency),
+        )
+        for currency, period, cohorts in reports
+        for cohort in cohorts
+        for age, found in enumerate(cohort.ages)
+    )
+    return csv_text(heads, rows)
 
 
 def to_json(reports: Sequence[CohortReport]) -> dict[str, Any]:
@@ -131,18 +130,15 @@ def cohorts_view(
     reports: Sequence[CohortReport], metric: str, locale: str
 ) -> "RenderableType":
     """A table a currency; a narrow terminal wraps it, a pipe gets whole lines."""
-    from rich import box
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
+
+    from connector.render.terminal import table
 
     parts: list[RenderableType] = []
     for report in reports:
         parts.append(Text(f"\n{title(report, metric)}", style="bold"))
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        for heading in headings(report):
-            table.add_column(heading, justify="right" if heading else "left")
-        for row in rows(report, metric, locale):
-            table.add_row(*row)
-        parts += [table, Text(note(report), style="dim")]
+        found = triangle(report, metric)
+        parts.append(table(found.heads, found.texts(locale)))
+        parts.append(Text(note(report), style="dim"))
     return Group(*parts)

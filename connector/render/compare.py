@@ -4,7 +4,7 @@ from typing import Any
 
 from connector.core.money import format_minor
 from connector.metrics.what_if import ExplainedGap, closes
-from connector.render.table import Table, text_table
+from connector.render.table import Money, figures, text_table
 from connector.reports.compare import PolicyComparison
 
 CLOSEST = 5  # pairs shown that do not explain the gap, but most of it
@@ -12,9 +12,9 @@ CLOSEST = 5  # pairs shown that do not explain the gap, but most of it
 
 def to_text(compared: PolicyComparison, locale: str) -> str:
     def money(minor: int, *, signed: bool = False) -> str:
-        return format_minor(minor, compared.currency, locale, signed=signed)
+        return format_minor(minor, code, locale, signed=signed)
 
-    gap = compared.gap_minor
+    gap, code = compared.gap_minor, compared.currency
     day = f"{compared.on:%d %b %Y}, end of the day in {compared.timezone}"
     parts = [
         f"MRR · {compared.currency.upper()} · {day}\n",
@@ -33,15 +33,15 @@ def to_text(compared: PolicyComparison, locale: str) -> str:
         rows = [
             (
                 " and ".join(switch.in_words for switch in each.choice),
-                money(each.mrr_minor),
-                money(each.effect_minor, signed=True),
-                money(each.left_minor, signed=True) if each.left_minor else "–",
+                Money(each.mrr_minor, code),
+                Money(each.effect_minor, code, signed=True),
+                Money(each.left_minor, code, signed=True) if each.left_minor else "–",
             )
             for each in shown
         ]
         heads = (title, "MRR", "Effect", "Left of the gap")
         if rows:
-            parts.append("\n" + text_table(Table(heads, rows, frozenset([1, 2, 3]))))
+            parts.append("\n" + text_table(figures(heads, rows), locale))
     if not any(closes(each, gap) for each in compared.found):
         parts.append(UNEXPLAINED)
     return "".join(parts)

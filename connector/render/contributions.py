@@ -1,13 +1,23 @@
 """A window by customer, as text, JSON and CSV."""
 
+from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 from connector.core.model import Retention
-from connector.core.money import format_minor, format_points, format_ratio, major
+from connector.core.money import format_ratio, ratio_number
 from connector.core.windows import name_of
 from connector.metrics.contributions import Contribution, Ratio
-from connector.render.report_json import ratio_number, span_json
-from connector.render.table import Table, csv_text, text_table
+from connector.render.report_json import span_json
+from connector.render.table import (
+    Cell,
+    Money,
+    Points,
+    Table,
+    csv_text,
+    shown,
+    text_table,
+)
 from connector.reports.explain import WindowExplanation
 from connector.store.ledger.customers import CustomerName
 
@@ -16,21 +26,25 @@ def _value(each: WindowExplanation) -> str:
     return format_ratio(each.kept.nrr if each.ratio is Ratio.NRR else each.kept.grr)
 
 
-def to_text(taken: WindowExplanation, locale: str, *, is_over: bool) -> str:
-    def money(minor: int, *, signed: bool = False) -> str:
-        return format_minor(minor, taken.currency, locale, signed=signed)
+def to_text(found: list[WindowExplanation], locale: str) -> str:
+    if not found:
+        return "There is no recurring revenue in this ledger."
+    return "\n".join(_as_text(each, locale) for each in found)
 
-    kept, name = taken.kept, taken.ratio.upper()
-    opening, reached = money(kept.opening_minor), money(taken.numerator_minor)
-    span = name_of(taken.window) + ("" if is_over else " (not over yet)")
-    rows = [
+
+def _as_text(taken: WindowExplanation, locale: str) -> str:
+    kept, code = taken.kept, taken.currency
+    opening = Money(kept.opening_minor, code)
+    reached = Money(taken.numerator_minor, code)
+    span = name_of(taken.window) + ("" if taken.is_over else " (not over yet)")
+    rows: list[Sequence[Cell]] = [
         (
             _name(account),
             each.kind.value,
-            money(each.opening_minor),
-            money(each.closing_minor) if each.closing_minor else "–",
-            money(each.amount_minor, signed=True),
-            format_points(_points(kept, each)),
+            Money(each.opening_minor, code),
+            Money(each.closing_minor, code) if each.closing_minor else "–",
+            Money(each.amount_minor, code, signed=True),
+            Points(_points(kept, each)),
         )
         for account, each in taken.moved
     ]
@@ -44,15 +58,16 @@ def to_text(taken: WindowExplanation, locale: str, *, is_over: bool) -> str:
     ]
     heads = ("Customer", "", "Was", "Is", "Change", "Points")
     table = Table(heads, [row for row in rows if any(row)], frozenset([2, 3, 4, 5]))
-    title = f"{name} of {span} · {taken.currency.upper()}: {_value(taken)}"
-    return f"{title} = {reached} ÷ {opening}\n\n{text_table(table)}"
+    title = f"{taken.ratio.upper()} of {span} · {code.upper()}: {_value(taken)}"
+    parts = f"{shown(reached, locale)} ÷ {shown(opening, locale)}"
+    return f"{title} = {parts}\n\n{text_table(table, locale)}"
 
 
 def _name(account: CustomerName) -> str:
     return f"{account.label} ({account.id})" if account.label else account.id
 
 
-def _points(kept: Retention, each: Contribution) -> Any:
+def _points(kept: Retention, each: Contribution) -> Fraction | None:
     share = kept.of_opening(each.amount_minor)
     return None if share is None else share * 100
 
@@ -91,7 +106,7 @@ def to_csv(found: list[WindowExplanation]) -> str:
             *(taken.currency, taken.window.kind, taken.window.start, taken.window.end),
             *(taken.ratio, account.id, each.kind),
             *(
-                major(minor, taken.currency)
+                Money(minor, taken.currency)
                 for minor in (each.opening_minor, each.closing_minor, each.amount_minor)
             ),
         )

@@ -3,11 +3,18 @@
 from fractions import Fraction
 from typing import Any
 
-from connector.core.money import format_minor, format_points, format_ratio
+from connector.core.money import format_minor, format_ratio, ratio_number
 from connector.core.windows import name_of
 from connector.metrics.formulas import FORMULAS, FormulaResult, near
-from connector.render.report_json import ratio_number, span_json
-from connector.render.table import Table, csv_text, markdown_of, text_table
+from connector.render.report_json import span_json
+from connector.render.table import (
+    Percent,
+    Points,
+    Table,
+    csv_text,
+    markdown_table,
+    text_table,
+)
 from connector.reports.drift import WindowFormulas
 
 
@@ -18,7 +25,7 @@ def to_text(
     *,
     is_markdown: bool,
 ) -> str:
-    drawn = markdown_of if is_markdown else text_table
+    drawn = markdown_table if is_markdown else text_table
     parts = []
     for each in found:
         opening = format_minor(each.kept.opening_minor, each.currency, locale)
@@ -26,37 +33,36 @@ def to_text(
             f"{name_of(each.window)} · {each.currency.upper()}, opening MRR {opening}"
         )
         parts.append(f"## {title}\n" if is_markdown else f"{title}\n")
-        parts.append(drawn(_table(each.told)))
+        parts.append(drawn(_table(each.results), locale))
         if against is not None:
             parts += [f"{line}\n" for line in _verdict(each, against)]
     if not found:
         return "There is no recurring revenue in this ledger."
-    parts.append(_legend(is_markdown=is_markdown))
+    parts.append(_legend(locale, is_markdown=is_markdown))
     return "\n".join(parts)
 
 
-def _legend(*, is_markdown: bool) -> str:
+def _legend(locale: str, *, is_markdown: bool) -> str:
     others = [variant for variant in FORMULAS if variant.why]
     if is_markdown:
         rows = [(variant.name, variant.why, variant.printed) for variant in others]
-        return markdown_of(
-            Table(("Formula", "What it does otherwise", "Printed by"), rows)
-        )
+        heads = ("Formula", "What it does otherwise", "Printed by")
+        return markdown_table(Table(heads, rows), locale)
     return "".join(
         f"{variant.name} {variant.why}.\n    Printed by {variant.printed}.\n"
         for variant in others
     )
 
 
-def _table(told: list[FormulaResult]) -> Table:
+def _table(results: list[FormulaResult]) -> Table:
     rows = [
         (
             each.variant.metric,
             f"{each.variant.name}, as reported" if each.is_ours else each.variant.name,
-            format_ratio(each.ratio),
-            "" if each.is_ours else format_points(each.points),
+            Percent(each.ratio),
+            None if each.is_ours else Points(each.points),
         )
-        for each in told
+        for each in results
     ]
     return Table(("", "Formula", "Says", "Points"), rows, frozenset([2, 3]))
 
@@ -64,20 +70,20 @@ def _table(told: list[FormulaResult]) -> Table:
 def _verdict(each: WindowFormulas, against: Fraction) -> list[str]:
     """Who may have said it, in sentences."""
     given = format_ratio(against, 2)
-    found = near(each.told, against)
+    found = near(each.results, against)
     if not found:
         said = (
             f"{given}: none of these formulas comes within 0.2 points. The gap is in "
         )
         return [said + "the MRR itself: see `stripe-nrr compare`."]
     lines = []
-    for told in found:
-        said = f"{given}: {told.variant.metric} by {told.variant.name} is "
-        said += f"{format_ratio(told.ratio, 2)}."
-        if told.is_ours:
+    for result in found:
+        said = f"{given}: {result.variant.metric} by {result.variant.name} is "
+        said += f"{format_ratio(result.ratio, 2)}."
+        if result.is_ours:
             said += " That is this program's formula."
         else:
-            said += f" Your other tool probably {told.variant.why}."
+            said += f" Your other tool probably {result.variant.why}."
         lines.append(said)
     return lines
 
@@ -85,19 +91,19 @@ def _verdict(each: WindowFormulas, against: Fraction) -> list[str]:
 def to_json(found: list[WindowFormulas], against: Fraction | None) -> dict[str, Any]:
     windows = []
     for each in found:
-        close = near(each.told, against) if against is not None else []
+        close = near(each.results, against) if against is not None else []
         formulas = [
             {
-                "metric": told.variant.metric.value,
-                "formula": told.variant.name,
-                "ratio": ratio_number(told.ratio),
-                "points": ratio_number(told.points),
-                "reported": told.is_ours,
-                "near": told in close,
-                "why": told.variant.why,
-                "printed": told.variant.printed,
+                "metric": result.variant.metric.value,
+                "formula": result.variant.name,
+                "ratio": ratio_number(result.ratio),
+                "points": ratio_number(result.points),
+                "reported": result.is_ours,
+                "near": result in close,
+                "why": result.variant.why,
+                "printed": result.variant.printed,
             }
-            for told in each.told
+            for result in each.results
         ]
         windows.append(
             {
@@ -117,15 +123,13 @@ def to_csv(found: list[WindowFormulas]) -> str:
             each.window.kind,
             each.window.start,
             each.window.end,
-            told.variant.metric,
-            told.variant.name,
-            *(
-                "" if (number := ratio_number(x)) is None else f"{number:.6f}"
-                for x in (told.ratio, told.points)
-            ),
+            result.variant.metric,
+            result.variant.name,
+            Percent(result.ratio),
+            Points(result.points),
         )
         for each in found
-        for told in each.told
+        for result in each.results
     ]
     heads = ("currency", "window", "from", "to", "metric", "formula", "ratio", "points")
     return csv_text(heads, rows)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from connector.core.policy import POLICY_RULES
 from connector.reports.model import Report
 
 FORMULA = (
@@ -74,18 +75,5 @@ def footnotes(report: Report) -> list[str]:
 
 def policy_sentence(policy: Mapping[str, str]) -> str:
     """What counts, in words a reader of the report can check."""
-    days = policy["past_due"].partition(":")[2]
-    overdue = f"counts for {days} days" if days else "counts"
-    return (
-        f"past due {overdue}; paused collection {_words(policy['pause_collection'])}; "
-        f"repeating coupons {policy['repeating_coupon']}; "
-        f"once coupons {policy['once_coupon']}; "
-        f"metered prices {policy['metered']}; "
-        f"churn when the subscription "
-        f"{'ends' if policy['churn'] == 'ended' else 'is cancelled'}; "
-        "trials, taxes, one-off items and refunds never count"
-    )
-
-
-def _words(value: str) -> str:
-    return {"excluded": "does not count"}.get(value, value)
+    said = [rule.sentence(rule.of(policy)) for rule in POLICY_RULES.values()]
+    return "; ".join([*said, "trials, taxes, one-off items and refunds never count"])

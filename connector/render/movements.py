@@ -1,20 +1,19 @@
 """Movements, their sums and explanations, as text, JSON and CSV."""
 
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+
+from connector.core.dates import iso
+from connector.core.model import Cause, Component, Movement, MovementKind
+from connector.core.money import format_minor
+from connector.metrics.segments import SegmentMovements
+from connector.render.table import Money, csv_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-
-from connector.core.dates import iso
-from connector.core.model import Component, Movement, MovementKind
-from connector.core.money import format_minor, major
-from connector.metrics.segments import SegmentMovements
+    from connector.reports.explain import CustomerExplanation
 
 
 def as_json(movement: Movement) -> dict[str, Any]:
@@ -46,18 +45,28 @@ def as_json(movement: Movement) -> dict[str, Any]:
 
 def movements_csv(found: Iterable[Movement]) -> str:
     """A row a movement; amounts in whole units of the currency, signed."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        ["day", "customer", "currency", "kind", "amount", "before", "after", "causes"]
+    heads = (
+        "day",
+        "customer",
+        "currency",
+        "kind",
+        "amount",
+        "before",
+        "after",
+        "causes",
     )
-    for each in found:
-        sums = (each.amount_minor, each.before_minor, each.after_minor)
-        amounts = [major(minor, each.currency) for minor in sums]
-        causes = " ".join(dict.fromkeys(part.cause for part in each.components))
-        row = [each.day, each.customer, each.currency, each.kind, *amounts, causes]
-        writer.writerow(row)
-    return out.getvalue()
+    rows = (
+        (
+            *(each.day, each.customer, each.currency, each.kind),
+            *(
+                Money(minor, each.currency)
+                for minor in (each.amount_minor, each.before_minor, each.after_minor)
+            ),
+            " ".join(dict.fromkeys(part.cause for part in each.components)),
+        )
+        for each in found
+    )
+    return csv_text(heads, rows)
 
 
 def sum_json(moved: SegmentMovements) -> dict[str, Any]:
@@ -72,72 +81,63 @@ def sum_json(moved: SegmentMovements) -> dict[str, Any]:
 
 def sums_csv(sums: Iterable[SegmentMovements]) -> str:
     """A row a segment; amounts in whole units of the currency, signed."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["currency", "segment", "movements", *MovementKind])
-    for each in sums:
-        amounts = [
-            major(each.amounts_minor[kind], each.currency) for kind in MovementKind
-        ]
-        writer.writerow([each.currency, each.segment, each.movements, *amounts])
-    return out.getvalue()
+    rows = (
+        (
+            *(each.currency, each.segment, each.movements),
+            *(Money(each.amounts_minor[kind], each.currency) for kind in MovementKind),
+        )
+        for each in sums
+    )
+    return csv_text(("currency", "segment", "movements", *MovementKind), rows)
 
 
 def movements_view(
     movements: Iterable[Movement], labels: Mapping[str, str], locale: str
 ) -> "RenderableType":
     """A row a movement, with the causes that explain it."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+    from connector.render.terminal import kind_text, table
 
-    from connector.render.terminal import COLOURS
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in ("Day", "Customer", "Movement"):
-        table.add_column(heading, no_wrap=heading == "Day")
-    for heading in ("Before", "After", "Change"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("Because of")
-    for each in movements:
-        money = [
-            format_minor(amount, each.currency, locale)
-            for amount in (each.before_minor, each.after_minor)
-        ]
-        change = format_minor(each.amount_minor, each.currency, locale, signed=True)
-        causes = dict.fromkeys(part.cause.replace("_", "-") for part in each.components)
-        table.add_row(
+    rows = [
+        (
             str(each.day),
             _name(each.customer, labels),
-            Text(each.kind, style=COLOURS[each.kind]),
-            *money,
-            change,
-            ", ".join(causes),
+            kind_text(each.kind),
+            format_minor(each.before_minor, each.currency, locale),
+            format_minor(each.after_minor, each.currency, locale),
+            format_minor(each.amount_minor, each.currency, locale, signed=True),
+            ", ".join(dict.fromkeys(_hyphened(part.cause) for part in each.components)),
         )
-    return table
+        for each in movements
+    ]
+    heads = ("Day", "Customer", "Movement", "Before", "After", "Change", "Because of")
+    return table(heads, rows, words=(0, 1, 2, 6), unwrapped=(0, 3, 4, 5))
+
+
+def _hyphened(cause: Cause) -> str:
+    return cause.replace("_", "-")
 
 
 def sums_view(sums: Iterable[SegmentMovements], locale: str) -> "RenderableType":
     """A row a segment, with the sum of each kind of movement."""
-    from rich import box
-    from rich.table import Table
+    from connector.render.terminal import table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("Segment")
-    for heading in (
-        "Currency",
-        "Movements",
-        *(kind.capitalize() for kind in MovementKind),
-    ):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for each in sums:
-        amounts = [
-            format_minor(minor, each.currency, locale, signed=True) if minor else "–"
-            for minor in (each.amounts_minor[kind] for kind in MovementKind)
-        ]
-        row = (each.segment, each.currency.upper(), f"{each.movements:,}", *amounts)
-        table.add_row(*row)
-    return table
+    rows = [
+        (
+            each.segment,
+            each.currency.upper(),
+            f"{each.movements:,}",
+            *(
+                format_minor(minor, each.currency, locale, signed=True)
+                if minor
+                else "–"
+                for minor in (each.amounts_minor[kind] for kind in MovementKind)
+            ),
+        )
+        for each in sums
+    ]
+    kinds = [kind.capitalize() for kind in MovementKind]
+    heads = ("Segment", "Currency", "Movements", *kinds)
+    return table(heads, rows, unwrapped=range(1, len(heads)))
 
 
 def _name(customer: str, labels: Mapping[str, str]) -> str:
@@ -145,28 +145,48 @@ def _name(customer: str, labels: Mapping[str, str]) -> str:
     return customer if name == customer else f"{name} ({customer})"
 
 
-def explanation(
-    customer: str,
-    labels: Mapping[str, str],
-    prices: Mapping[str, str],
-    movements: Sequence[Movement],
-    on: date,
-    locale: str,
-) -> "RenderableType":
+def explanation(explained: "CustomerExplanation", locale: str) -> "RenderableType":
     """A customer's movements up to a day, each with its components and evidence."""
     from rich.console import Group
     from rich.text import Text
 
-    now: dict[str, int] = {}
-    for each in movements:
-        now[each.currency] = each.after_minor
-    amounts = [format_minor(minor, currency, locale) for currency, minor in now.items()]
-    title = Text(_name(customer, labels), style="bold")
-    title.append(f"\nMRR on {on:%d %b %Y}: {' and '.join(amounts) or '–'}", style="")
+    amounts = [
+        format_minor(minor, currency, locale)
+        for currency, minor in _mrr_now(explained.movements).items()
+    ]
+    title = Text(_name(explained.customer.id, explained.labels), style="bold")
+    on = f"{explained.on:%d %b %Y}"
+    title.append(f"\nMRR on {on}: {' and '.join(amounts) or '–'}", style="")
     parts: list[RenderableType] = [title]
-    for each in movements:
-        parts += [Text(), movement_view(each, prices, locale)]
+    for each in explained.movements:
+        parts += [Text(), movement_view(each, explained.prices, locale)]
     return Group(*parts)
+
+
+def explanation_json(explained: "CustomerExplanation") -> dict[str, Any]:
+    """The movements with the arithmetic and what their proofs say."""
+    mrr = _mrr_now(explained.movements)
+    return {
+        "customer": explained.customer.id,
+        "label": explained.customer.label,
+        "on": explained.on.isoformat(),
+        "mrr": [{"currency": c, "amount_minor": minor} for c, minor in mrr.items()],
+        "movements": [_with_arithmetic(each) for each in explained.movements],
+    }
+
+
+def _with_arithmetic(movement: Movement) -> dict[str, Any]:
+    plain = as_json(movement)
+    for shown, part in zip(plain["components"], movement.components, strict=True):
+        shown |= {"before": part.before, "after": part.after}
+        for proof, evidence in zip(shown["evidence"], part.evidence, strict=True):
+            proof["said"] = evidence.summary
+    return plain
+
+
+def _mrr_now(movements: Iterable[Movement]) -> dict[str, int]:
+    """By currency, after the last of them."""
+    return {each.currency: each.after_minor for each in movements}
 
 
 def movement_view(
@@ -199,7 +219,7 @@ def _component_lines(
     from rich.text import Text
 
     change = format_minor(part.amount_minor, currency, locale, signed=True)
-    cause = part.cause.replace("_", "-")
+    cause = _hyphened(part.cause)
     lines = [Text(f"  {cause} {change}   {_name(part.price, prices)}")]
     lines[0].append(f"   {part.subscription}", style="dim")
     if part.before:
@@ -207,7 +227,7 @@ def _component_lines(
     if part.after:
         lines.append(Text(f"    is   {part.after}"))
     for proof in part.evidence:
-        said = f"  {proof.said}" if proof.said else ""
+        said = f"  {proof.summary}" if proof.summary else ""
         text = f"    by   {proof.kind} {proof.id} at {iso(proof.at_s)}{said}"
         lines.append(Text(text, style="dim"))
     return lines

@@ -59,13 +59,14 @@ def _lines(
     for total in totals(compared.rows):
         reasons = [(reason.value, minor) for reason, minor in total.explained.items()]
         sides = (total.stripe_minor, total.ledger_minor, total.remainder_minor)
-        yield f"  {total.currency.upper()}: {_told(total.currency, sides, reasons, locale)}"
+        code = total.currency
+        yield f"  {code.upper()}: {_bridge(code, sides, reasons, locale)}"
     for row in differing(compared.rows):
         name = labels.get(row.customer, row.customer)
         who = row.customer if name == row.customer else f"{name} ({row.customer})"
         reasons = [(f"{p.reason} {p.what}".strip(), p.amount_minor) for p in row.parts]
         sides = (row.stripe_minor, row.ledger_minor, row.remainder_minor)
-        yield f"{who}: {_told(row.currency, sides, reasons, locale)}"
+        yield f"{who}: {_bridge(row.currency, sides, reasons, locale)}"
     found = {part.reason for row in compared.rows for part in row.parts}
     if GapReason.WAITING in found:
         yield "Waiting: run `stripe-nrr recompute`."
@@ -73,7 +74,7 @@ def _lines(
         yield "Not yet synced: run `stripe-nrr sync`; what stays, `sync --full` brings."
 
 
-def _told(
+def _bridge(
     currency: str,
     sides: tuple[int, int, int],
     reasons: Iterable[tuple[str, int]],

@@ -4,28 +4,17 @@ Amounts are whole minor units, ratios have six decimals, None is a ratio without
 """
 
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 from typing import Any
 
 from msgspec.structs import asdict
 
-from connector.core.money import round_minor
+from connector.core.money import ratio_number, round_minor
 from connector.core.windows import Window
 from connector.metrics.benchmarks import Assessment
 from connector.metrics.causes import Share
 from connector.metrics.retention import Measured
 from connector.reports.model import CurrencyReport, Report, WindowRow, metrics_of
-
-SIX_DECIMALS = Decimal("0.000001")
-
-
-def ratio_number(ratio: Fraction | None) -> float | None:
-    """A ratio as JSON carries it: six decimals; None where it has no value."""
-    if ratio is None:
-        return None
-    exact = Decimal(ratio.numerator) / Decimal(ratio.denominator)
-    return float(exact.quantize(SIX_DECIMALS, rounding=ROUND_HALF_EVEN))
 
 
 def utc(moment: datetime | None) -> str | None:

@@ -16,7 +16,7 @@ from connector.metrics.causes import RETURN, Share
 from connector.metrics.retention import Measured
 from connector.render.footnotes import footnotes
 from connector.render.report_json import figures_json, line_json
-from connector.render.table import markdown_table
+from connector.render.table import figures, markdown_table
 from connector.reports.model import (
     AS_REPORTED,
     CurrencyReport,
@@ -172,23 +172,29 @@ def to_markdown(report: Report, locale: str) -> str:
             parts += [f"### {title}\n"] if title else []
             parts.append(
                 markdown_table(
-                    ("", *headings(part)),
-                    [[name, *cells(each, part, locale)] for name, each in rows],
+                    figures(
+                        ("", *headings(part)),
+                        [[name, *cells(each, part, locale)] for name, each in rows],
+                    ),
+                    locale,
                 )
             )
             parts.append(
                 markdown_table(
-                    ("", *MORE_HEADINGS),
-                    [
-                        [name, *more_cells(each, part, report, locale)]
-                        for name, each in rows
-                    ],
+                    figures(
+                        ("", *MORE_HEADINGS),
+                        [
+                            [name, *more_cells(each, part, report, locale)]
+                            for name, each in rows
+                        ],
+                    ),
+                    locale,
                 )
             )
         for line in part.lines:
             for title, causes in cause_tables(line, part, report, locale):
                 parts.append(f"### {title}\n")
-                parts.append(markdown_table(CAUSE_HEADINGS, causes))
+                parts.append(markdown_table(figures(CAUSE_HEADINGS, causes), locale))
         parts += [f"- {each.sentence}\n" for each in part.assessments]
     parts += [f"{note}  " for note in footnotes(report)]
     return "\n".join(parts) + "\n"

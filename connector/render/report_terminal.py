@@ -3,7 +3,6 @@
 Nothing is worked out here: every figure comes from the ``Report``.
 """
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Group, RenderableType
@@ -179,15 +178,13 @@ def _tables(
             yield Text(f"\n{title}", style="bold")
         rows = [[name, *cells(m, part, locale, whole=True)] for name, m in named]
         if rows:
-            yield table(["", *headings(part)], rows, width, spare=("CRR", "Opening"))
+            narrow = ("CRR", "Opening")
+            yield table(["", *headings(part)], rows, spare=narrow, width=width)
         everyone = [*before, *named]
         more = [[name, *more_cells(m, part, report, locale)] for name, m in everyone]
-        spare = (
-            "Gross churn",
-            "Net churn",
-            "Paying",
-        )  # can be read off the table above
-        yield table(["", *MORE_HEADINGS], more, width, spare=spare)
+        # What can be read off the table above.
+        spare = ("Gross churn", "Net churn", "Paying")
+        yield table(["", *MORE_HEADINGS], more, spare=spare, width=width)
 
 
 def _whys(
@@ -196,4 +193,4 @@ def _whys(
     for line in part.lines:
         for title, rows in cause_tables(line, part, report, locale):
             yield Text(f"\n{title}", style="bold")
-            yield table(list(CAUSE_HEADINGS), rows, sys.maxsize, words=(0, 3))
+            yield table(CAUSE_HEADINGS, rows, words=(0, 3))

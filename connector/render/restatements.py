@@ -1,69 +1,72 @@
 """What has changed in closed months, as text, JSON and CSV."""
 
+from collections.abc import Mapping, Sequence
+from datetime import date
 from itertools import groupby
 from typing import Any
 
 from connector.core.model import Movement
-from connector.core.money import format_minor, format_ratio, major
+from connector.core.money import format_minor
 from connector.core.policy import differences
 from connector.core.windows import name_of
 from connector.render.movements import as_json
 from connector.render.report_json import measured_json, span_json, utc
-from connector.render.table import Table, csv_text, text_table
-from connector.reports.restatements import RestatedWindow, RestatementLine
+from connector.render.table import Cell, Money, Percent, Table, csv_text, text_table
+from connector.reports.restatements import RestatedWindow, RestatementLine, Restatements
 
 
-def to_text(found: list[RestatedWindow], names: dict[str, str], locale: str) -> str:
-    rows = []
-    for each in found:
+def to_text(found: Restatements, since: date | None, locale: str) -> str:
+    windows, labels, closed = found
+    if not windows:
+        then = f" since {since}" if since is not None else ""
+        return f"{closed} months are closed, and none of them has changed{then}."
+    rows: list[Sequence[Cell]] = []
+    for each in windows:
         sides = (each.reported.measured, each.now)
-        money = [
-            format_minor(side.waterfall.closing_minor, each.reported.currency, locale)
-            for side in sides
-        ]
+        code = each.reported.currency
         rows.append(
             (
                 name_of(each.now.window),
                 each.reported.currency.upper(),
                 f"{each.closing.closed_at:%d %b %Y}",
-                *money,
-                *(format_ratio(side.retention.nrr, 2) for side in sides),
-                *(format_ratio(side.retention.grr, 2) for side in sides),
+                *(Money(side.waterfall.closing_minor, code) for side in sides),
+                *(Percent(side.retention.nrr, 2) for side in sides),
+                *(Percent(side.retention.grr, 2) for side in sides),
             )
         )
     heads = (
         *("Closed window", "", "Closed on", "MRR reported", "MRR now"),
         *("NRR reported", "NRR now", "GRR reported", "GRR now"),
     )
-    parts = [text_table(Table(heads, rows, frozenset(range(3, 9))))]
-    booked = {id(line): line for each in found for line in each.lines}
+    parts = [text_table(Table(heads, rows, frozenset(range(3, 9))), locale)]
+    booked = {id(line): line for each in windows for line in each.lines}
     ordered = sorted(booked.values(), key=lambda x: (x.run.id, x.customer, x.day))
     for _, of_run in groupby(ordered, key=lambda line: line.run.id):
-        parts.append(_run_text(list(of_run), names, locale))
+        parts.append(_run_text(list(of_run), labels, locale))
     return "\n".join(parts)
 
 
-def _run_text(booked: list[RestatementLine], names: dict[str, str], locale: str) -> str:
+def _run_text(
+    booked: list[RestatementLine], labels: Mapping[str, str], locale: str
+) -> str:
     """What one run changed, a row a customer and day."""
     run = booked[0].run
     changed = ", ".join(differences(run.policy_before, run.policy))
     cause = f"{run.cause}: {changed}" if changed else run.cause
     rows = [
         (
-            names[line.customer],
-            str(line.day),
+            labels[line.customer],
+            line.day,
             _side(line.was, locale),
             _side(line.now, locale),
-            format_minor(line.amount_minor, line.currency, locale, signed=True),
+            Money(line.amount_minor, line.currency, signed=True),
             _because(line),
         )
         for line in booked
     ]
     heads = ("Customer", "Day", "Was booked", "Is booked", "Change", "Because of")
-    table = Table(heads, rows, frozenset([2, 3, 4]))
-    return (
-        f"Booked on {run.started_at:%d %b %Y %H:%M} UTC, {cause}\n\n{text_table(table)}"
-    )
+    table = text_table(Table(heads, rows, frozenset([2, 3, 4])), locale)
+    return f"Booked on {run.started_at:%d %b %Y %H:%M} UTC, {cause}\n\n{table}"
 
 
 def _side(movement: Movement | None, locale: str) -> str:
@@ -85,7 +88,11 @@ def _because(line: RestatementLine) -> str:
     return f"{', '.join(causes)}{shown}"
 
 
-def to_json(each: RestatedWindow) -> dict[str, Any]:
+def to_json(found: Restatements) -> dict[str, Any]:
+    return {"restated": [_window_json(each) for each in found.windows]}
+
+
+def _window_json(each: RestatedWindow) -> dict[str, Any]:
     return {
         "month": f"{each.closing.month:%Y-%m}",
         "closed_at": utc(each.closing.closed_at),
@@ -111,7 +118,7 @@ def to_json(each: RestatedWindow) -> dict[str, Any]:
     }
 
 
-def to_csv(found: list[RestatedWindow]) -> str:
+def to_csv(found: Restatements) -> str:
     heads = (
         *("month", "window", "currency", "customer", "day", "was", "now", "change"),
         *("booked_at", "cause", "because"),
@@ -122,13 +129,13 @@ def to_csv(found: list[RestatedWindow]) -> str:
             each.now.window.kind,
             *(line.currency, line.customer, line.day),
             *(
-                "" if side is None else major(side.amount_minor, line.currency)
+                None if side is None else Money(side.amount_minor, line.currency)
                 for side in (line.was, line.now)
             ),
-            major(line.amount_minor, line.currency),
+            Money(line.amount_minor, line.currency),
             *(utc(line.run.started_at), line.run.cause, _because(line)),
         )
-        for each in found
+        for each in found.windows
         for line in each.lines
     ]
     return csv_text(heads, rows)

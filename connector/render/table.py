@@ -1,28 +1,102 @@
-"""Rows of texts → an aligned table, Markdown or CSV.
+"""A table of typed cells → aligned text, Markdown or CSV.
 
-A table knows nothing of what it holds: every figure comes as the text to be shown.
+    Table
+      heads   a heading a column
+      row     a cell a column: a text, a count, a day, ``Money``, ``Percent``, ``Points``
+
+A report says once what stands in a cell; ``shown`` writes it as a reader expects it,
+``exact`` as a program does.
 """
 
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from datetime import date
+from fractions import Fraction
 from typing import NamedTuple
 from unicodedata import east_asian_width
 
+from connector.core.money import (
+    format_minor,
+    format_points,
+    format_ratio,
+    major,
+    ratio_number,
+)
+
 GAP = "  "
+
+
+class Money(NamedTuple):
+    """``signed`` shows a plus above 0; ``whole`` leaves the decimals out."""
+
+    amount_minor: int
+    currency: str
+    signed: bool = False
+    whole: bool = False
+
+
+class Percent(NamedTuple):
+    """A ratio, shown in per cent; None has no value."""
+
+    ratio: Fraction | None
+    decimals: int = 1
+
+
+class Points(NamedTuple):
+    """Percentage points with their sign; None where there are none to tell."""
+
+    points: Fraction | None
+
+
+Cell = str | int | date | Money | Percent | Points | None
+
+
+def shown(cell: Cell, locale: str) -> str:
+    """As a reader expects it; None is blank."""
+    match cell:
+        case None:
+            return ""
+        case Money(minor, currency, signed, whole):
+            return format_minor(minor, currency, locale, signed=signed, whole=whole)
+        case Percent(ratio, decimals):
+            return format_ratio(ratio, decimals)
+        case Points(points):
+            return format_points(points)
+        case int():
+            return f"{cell:,}"
+        case _:
+            return str(cell)
+
+
+def exact(cell: object) -> object:
+    """As a program reads it: whole units of the currency, ratios with six decimals."""
+    match cell:
+        case None | Percent(None) | Points(None):
+            return ""
+        case Money(minor, currency):
+            return major(minor, currency)
+        case Percent(ratio) | Points(ratio):
+            return f"{ratio_number(ratio):.6f}"
+        case _:
+            return cell
 
 
 class Table(NamedTuple):
     """``right`` are the columns of figures, aligned right; columns count from 0."""
 
     heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[Cell]]
     right: frozenset[int] = frozenset()
 
+    def texts(self, locale: str) -> list[list[str]]:
+        """The rows as a reader expects them, without the heads."""
+        return [[shown(cell, locale) for cell in row] for row in self.rows]
 
-def text_table(table: Table) -> str:
+
+def text_table(table: Table, locale: str) -> str:
     """Aligned columns under their heads, indented by two; no line ends in blanks."""
-    lines = [table.heads, *table.rows]
+    lines = [table.heads, *table.texts(locale)]
     widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
     drawn = [_line(line, widths, table.right) for line in lines]
     rule = "─" * (sum(widths) + len(GAP) * (len(widths) - 1))
@@ -42,17 +116,17 @@ def _width(text: str) -> int:
     return sum(1 + (east_asian_width(each) in "WF") for each in text)
 
 
-def markdown_of(table: Table) -> str:
+def markdown_table(table: Table, locale: str) -> str:
     rule = [
         "---:" if column in table.right else "---" for column in range(len(table.heads))
     ]
-    lines = [table.heads, rule, *table.rows]
+    lines = [table.heads, rule, *table.texts(locale)]
     return "".join(f"| {' | '.join(map(_safe, line))} |\n" for line in lines)
 
 
-def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The first column is text, the others are figures."""
-    return markdown_of(Table(heads, rows, frozenset(range(1, len(heads)))))
+def figures(heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Table:
+    """A table whose first column is text, and all others figures."""
+    return Table(heads, rows, frozenset(range(1, len(heads))))
 
 
 def _safe(text: str) -> str:
@@ -60,9 +134,9 @@ def _safe(text: str) -> str:
 
 
 def csv_text(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Comma-separated, a row a line; None is an empty cell."""
+    """Comma-separated, a row a line, each cell exact; None is an empty cell."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(heads)
-    writer.writerows(rows)
+    writer.writerows([exact(cell) for cell in row] for row in rows)
     return out.getvalue()

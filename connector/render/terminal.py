@@ -3,11 +3,12 @@
 Nothing is worked out here: every figure comes from the values it is given.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from connector.core.model import MovementKind
 from connector.reports.model import AS_REPORTED
@@ -30,33 +31,43 @@ def console(*, width: int | None = None) -> Console:
     return out
 
 
+def kind_text(kind: MovementKind) -> Text:
+    """A kind of movement in its colour."""
+    return Text(kind, style=COLOURS[kind])
+
+
 def table(
     heads: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    width: int,
+    rows: Sequence[Sequence[str | Text]],
     *,
+    words: Container[int] = (0,),
+    unwrapped: Container[int] = (),
     spare: Iterable[str] = (),
-    words: Iterable[int] = (0,),
+    width: int = 0,
 ) -> RenderableType:
-    """Rows under their heads; on a narrow terminal without the columns to spare.
+    """Rows under their heads; without the columns to spare where ``width`` is too small.
 
     The columns ``words`` are texts, the others figures. A row with a star is dim, and
     one as reported.
     """
-    texts = [heads, *rows]
     kept = list(range(len(heads)))
     for name in spare:
-        if name in heads and _width(texts, kept) > width:
+        if name in heads and _width([heads, *rows], kept) > width:
             kept.remove(heads.index(name))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in kept:
-        table.add_column(heads[column], justify="left" if column in words else "right")
+        table.add_column(
+            heads[column],
+            justify="left" if column in words else "right",
+            no_wrap=column in unwrapped,
+        )
     for row in rows:
-        style = "dim" if row[0].endswith("*") or row[0] == AS_REPORTED else ""
+        name = str(row[0])
+        style = "dim" if name.endswith("*") or name == AS_REPORTED else ""
         table.add_row(*(row[column] for column in kept), style=style)
     return table
 
 
-def _width(texts: Sequence[Sequence[str]], kept: Iterable[int]) -> int:
+def _width(texts: Sequence[Sequence[str | Text]], kept: Iterable[int]) -> int:
     """What the columns take, each with its space, and the frame."""
     return sum(2 + max(len(row[column]) for row in texts) for column in kept)

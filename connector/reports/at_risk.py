@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
-import click
 from msgspec import Struct
 
+from connector.config import rules_of
 from connector.core.dates import add_months
 from connector.core.model import Flow, Movement, MovementKind
 from connector.core.policy import Rules
@@ -16,8 +16,8 @@ from connector.metrics.retention import Measured, measure, standing
 from connector.mrr import timeline as histories
 from connector.mrr.movements import movements
 from connector.mrr.risks import Risk, as_scheduled, at_risk_minor, contracted, risks
-from connector.pipeline.quarantine import set_aside, underivable
-from connector.reports.ledger_state import LedgerState
+from connector.pipeline.quarantine import set_aside
+from connector.reports.ledger import Ledger
 from connector.store.ledger import balances as ledger_balances
 from connector.store.ledger import customers, queries
 from connector.store.mirror import objects
@@ -48,20 +48,34 @@ class AtRiskReport(Struct, frozen=True, kw_only=True):
         return at_risk_minor(self.risks)
 
 
+class AtRiskReports(Struct, frozen=True, kw_only=True):
+    """One a currency. ``labels`` are what customers are called, by id.
+
+    ``failed`` are those whose history cannot be derived, and why: they are left out.
+    """
+
+    currencies: tuple[AtRiskReport, ...]
+    labels: Mapping[str, str]
+    failed: Mapping[str, str]
+
+
 LATELY_DAYS = 90
 AHEAD = 12  # months: the openings of these windows are known
 DAY_S = 86_400
 
 
-def at_risk_reports(
-    connection: sqlite3.Connection,
-    rules: Rules,
-    known: LedgerState,
-    codes: Iterable[str],
-) -> list[AtRiskReport]:
+def at_risk_reports(ledger: Ledger, currency: str | None = None) -> AtRiskReports:
     """What is at risk and what is set in each currency, as far as the ledger knows."""
-    ahead = _future(connection, rules, int(known.at.timestamp()), known.today)
-    return [_at_risk_report(connection, code, known.today, ahead) for code in codes]
+    known, codes = ledger.state(), ledger.currencies(currency)
+    connection, rules = ledger.connection, rules_of(ledger.config)
+    future = _future(connection, rules, int(known.at.timestamp()), known.today)
+    return AtRiskReports(
+        currencies=tuple(
+            _at_risk_report(connection, code, known.today, future) for code in codes
+        ),
+        labels=customers.labels(connection),
+        failed=future.failed,
+    )
 
 
 class _Future(NamedTuple):
@@ -69,6 +83,7 @@ class _Future(NamedTuple):
 
     risks: Sequence[Risk]
     movements: Sequence[Movement]
+    failed: Mapping[str, str]
 
 
 def _future(
@@ -76,7 +91,7 @@ def _future(
 ) -> _Future:
     """Derive whoever has something ahead once more, as it will be in a year.
 
-    Without those whose history cannot be derived, of whom a warning tells.
+    Without those whose history cannot be derived.
     """
     until_s = now_s + (AHEAD + 1) * 31 * DAY_S
     waiting = objects.at_risk_candidates(
@@ -90,8 +105,8 @@ def _future(
         [customer] = names
         history = objects.history(connection, customer, shared, rules.also(customer))
         charged = histories.timeline(history, rules.policy, now_s).line_items
-        future = as_scheduled(history, charged, now_s)
-        steps = histories.timeline(future, rules.policy, until_s).steps
+        scheduled = as_scheduled(history, charged, now_s)
+        steps = histories.timeline(scheduled, rules.policy, until_s).steps
         derived = movements(customer, steps, rules.zone)
         worth = ledger_balances.worth(connection, customer)
         found.extend(list(risks(history, worth, charged, now_s, rules.zone)))
@@ -101,13 +116,11 @@ def _future(
     for customer in rules.affected(waiting):
         if customer not in rules.merge:
             failed |= set_aside([customer], look)
-    if (error := underivable(failed)) is not None:
-        click.echo(f"warning: {error.problem}\n  fix: {error.fix}", err=True)
-    return _Future(found, coming)
+    return _Future(found, coming, failed)
 
 
 def _at_risk_report(
-    connection: sqlite3.Connection, currency: str, today: date, ahead: _Future
+    connection: sqlite3.Connection, currency: str, today: date, future: _Future
 ) -> AtRiskReport:
     this_month = today.replace(day=1)
     last = add_months(this_month, AHEAD - 1)
@@ -115,10 +128,10 @@ def _at_risk_report(
     opening = ledger_balances.balances(connection, currency, wanted[0].start)
     flows = list(queries.flows(connection, currency, None, wanted[0].start))
     ids = customers.ids(connection)
-    coming = [m for m in ahead.movements if m.currency == currency]
+    coming = [m for m in future.movements if m.currency == currency]
     lately = today - timedelta(days=LATELY_DAYS)
     shrunk = [f for f in flows if f.kind is MovementKind.CONTRACTION and f.day > lately]
-    found = [risk for risk in ahead.risks if risk.currency == currency]
+    found = [risk for risk in future.risks if risk.currency == currency]
     balances = standing(opening, flows)
     found += contracted(shrunk, balances, ids, currency)
     [so_far] = measure(flows, wanted[:1], opening)

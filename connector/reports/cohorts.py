@@ -1,13 +1,12 @@
 """Cohorts of each currency: how the customers of a month or quarter stayed and grew."""
 
-import sqlite3
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 
 from connector.core.dates import add_months
 from connector.metrics.cohorts import Cohort, CohortPeriod, cohorts
-from connector.reports.ledger_state import LedgerState
+from connector.reports.ledger import Ledger
 from connector.store.ledger import queries
 
 
@@ -23,14 +22,25 @@ MANY_MONTHS = 24  # of history: from here on, cohorts are quarters
 
 
 def cohort_reports(
-    connection: sqlite3.Connection,
-    currency: str,
-    known: LedgerState,
-    as_of: datetime | None,
-) -> CohortReport:
-    """By month; of a long history by quarter, so that a page has room for it."""
-    first = queries.first_day(connection, currency, as_of) or known.today
-    long = add_months(first, MANY_MONTHS) < known.today
-    period = CohortPeriod.QUARTER if long else CohortPeriod.MONTH
-    moved = queries.changes(connection, currency, as_of)
-    return CohortReport(currency, period, cohorts(moved, period, known.today))
+    ledger: Ledger,
+    period: CohortPeriod | None = CohortPeriod.MONTH,
+    currency: str | None = None,
+    as_of: datetime | None = None,
+) -> list[CohortReport]:
+    """Of each currency. Without a period by month, of a long history by quarter."""
+    today = ledger.state(as_of).today
+    found = []
+    for code in ledger.currencies(currency, as_of):
+        size = period or _period_of_page(ledger, code, today, as_of)
+        moved = queries.changes(ledger.connection, code, as_of)
+        found.append(CohortReport(code, size, cohorts(moved, size, today)))
+    return found
+
+
+def _period_of_page(
+    ledger: Ledger, currency: str, today: date, as_of: datetime | None
+) -> CohortPeriod:
+    """So long that a page has room for all of them."""
+    first = queries.first_day(ledger.connection, currency, as_of) or today
+    long = add_months(first, MANY_MONTHS) < today
+    return CohortPeriod.QUARTER if long else CohortPeriod.MONTH

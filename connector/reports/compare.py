@@ -5,13 +5,13 @@ Derived in memory by the same pure functions as the ledger; nothing is written.
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from connector import __version__
-from connector.config import Config, rules_of
+from connector.config import rules_of
 from connector.core.dates import day_end_s
 from connector.core.errors import UsageFault
 from connector.core.model import MrrStep
@@ -20,7 +20,7 @@ from connector.core.policy import Policy, PolicySwitch, Rules, policy_of
 from connector.metrics.what_if import Choice, ExplainedGap, choices, explained, policies
 from connector.mrr.history import History
 from connector.mrr.timeline import timeline
-from connector.reports.ledger_state import currencies_asked, ledger_state
+from connector.reports.ledger import Ledger
 from connector.store.ledger import queries
 from connector.store.mirror import dirty_customers, objects
 from connector.store.mirror.histories import histories, in_batches
@@ -109,29 +109,30 @@ class PolicyComparison(NamedTuple):
 
 
 def compare_policies(
-    connection: sqlite3.Connection,
-    config: Config,
-    now: datetime,
-    moment: datetime,
+    ledger: Ledger,
     amount: Decimal,
     day: date,
-    asked: str | None,
-    progress: Callable[[int, int], None],
+    asked: str | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> PolicyComparison:
-    known = ledger_state(connection, config, now)
+    """Our MRR of a day and another tool's ``amount``, in whole units of the currency.
+
+    Without a currency it is the ledger's main one. ``progress`` is told customers.
+    """
+    connection, known = ledger.connection, ledger.state()
     if day > known.today:
         raise UsageFault(
             f"--on {day} is after {known.today}, the ledger's last day",
             fix="give a day that the last sync has seen, or run `stripe-nrr sync`",
         )
-    found = currencies_asked(connection, asked, None, known.synced_at)
+    found = ledger.currencies(asked)
     currency = found[0] if found else (asked or "usd").lower()
     theirs_minor = _minor(amount, currency)
     rules = Rules(
         policy=policy_of(known.rules),
         zone=ZoneInfo(known.timezone),
         code_version=__version__,
-        merge=rules_of(config).merge,
+        merge=rules_of(ledger.config).merge,
     )
     wanted = choices(known.rules)
     zones = {s.value for choice in wanted for s in choice if s.rule == "timezone"}
@@ -141,7 +142,7 @@ def compare_policies(
         wanted,
         {key: day_end_s(day, ZoneInfo(key)) for key in {*zones, known.timezone}},
         currency=currency,
-        now_s=int(moment.timestamp()),
+        now_s=int(ledger.moment.timestamp()),
         progress=progress,
     )
     ours_minor = mrr_minor.pop(())

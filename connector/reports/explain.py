@@ -1,24 +1,95 @@
-"""A window taken apart: who moved its ratio, largest first."""
+"""A figure taken apart: a window's ratio by customer, a customer's MRR by movement."""
 
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from connector.core.model import Retention
+from connector.core.dates import local_day
+from connector.core.model import Movement, Refusal, Retention
 from connector.core.windows import Window
-from connector.metrics.contributions import Contribution, Ratio
+from connector.metrics.contributions import Contribution, Ratio, contributions
+from connector.metrics.retention import measure
+from connector.reports.ledger import Ledger
+from connector.reports.movements import find_one
+from connector.store.ledger import customers, queries, unvalued
 from connector.store.ledger.customers import CustomerName
+from connector.store.ledger.queries import Wanted
+from connector.store.mirror import objects
 
 
 class WindowExplanation(NamedTuple):
-    """One currency's ratio and who moved it, largest first."""
+    """One currency's ratio and who moved it, largest first.
+
+    ``is_over`` is False while the ledger has not seen the window's end.
+    """
 
     currency: str
     window: Window
     ratio: Ratio
     kept: Retention
     moved: list[tuple[CustomerName, Contribution]]
+    is_over: bool
 
     @property
     def numerator_minor(self) -> int:
         return self.kept.opening_minor + sum(
             each.amount_minor for _, each in self.moved
         )
+
+
+def explain_window(
+    ledger: Ledger,
+    window: Window,
+    ratio: Ratio = Ratio.NRR,
+    currency: str | None = None,
+    as_of: datetime | None = None,
+) -> list[WindowExplanation]:
+    """Of each currency: its opening's customers, and everyone who moved the ratio."""
+    named = customers.accounts(ledger.connection)
+    is_over = window.end <= ledger.state(as_of).today
+    found = []
+    for code in ledger.currencies(currency, as_of):
+        flows = list(queries.flows(ledger.connection, code, as_of))
+        [measured] = measure(flows, [window])
+        moved = [
+            (named[each.customer], each) for each in contributions(flows, window, ratio)
+        ]
+        kept = measured.retention
+        found.append(WindowExplanation(code, window, ratio, kept, moved, is_over))
+    return found
+
+
+class CustomerExplanation(NamedTuple):
+    """A customer's movements to the end of a day, and what could not be valued.
+
+    ``labels`` are what customers are called by id, ``prices`` what prices are.
+    """
+
+    customer: CustomerName
+    on: date
+    movements: list[Movement]
+    refusals: list[Refusal]
+    labels: Mapping[str, str]
+    prices: Mapping[str, str]
+
+
+def explain_customer(
+    ledger: Ledger,
+    customer: str,
+    day: date | None = None,
+    as_of: datetime | None = None,
+) -> CustomerExplanation:
+    """A customer by id or part of its name; without a day, as of today."""
+    connection = ledger.connection
+    found = find_one(connection, customer)
+    moment = as_of or ledger.now
+    on = day or local_day(int(moment.timestamp()), ledger.zone)
+    wanted = Wanted(customer=found.id, end=on + timedelta(days=1), as_of=as_of)
+    return CustomerExplanation(
+        customer=found,
+        on=on,
+        movements=list(queries.movements(connection, wanted)),
+        refusals=[r for r in unvalued.known(connection) if r.customer == found.id],
+        labels=customers.labels(connection),
+        prices=objects.price_names(connection),
+    )

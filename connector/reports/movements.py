@@ -1,21 +1,44 @@
 """Movements added up by segment, and one movement found."""
 
 import sqlite3
+from collections.abc import Mapping
 from datetime import date
+from typing import NamedTuple
 
-from connector.config import Config
 from connector.core.errors import NothingFound
-from connector.core.model import Flow
+from connector.core.model import Flow, Movement
 from connector.metrics.segments import CurrencyBook, SegmentMovements, moved_by_segment
+from connector.reports.ledger import Ledger
 from connector.reports.segments import segment_of
 from connector.store.ledger import balances, customers, queries
-from connector.store.ledger.queries import Wanted
+from connector.store.ledger.queries import EVERYTHING, Wanted
 
 
-def movements_by_segment(
-    connection: sqlite3.Connection, config: Config, by: str, wanted: Wanted
-) -> list[SegmentMovements]:
+class MovementList(NamedTuple):
+    """``labels`` are what customers are called, by id."""
+
+    movements: list[Movement]
+    labels: Mapping[str, str]
+
+
+def list_movements(ledger: Ledger, wanted: Wanted = EVERYTHING) -> MovementList:
+    """The movements wanted, in order of days."""
+    _check_currency(ledger, wanted)
+    return MovementList(
+        movements=list(queries.movements(ledger.connection, wanted)),
+        labels=customers.labels(ledger.connection),
+    )
+
+
+def _check_currency(ledger: Ledger, wanted: Wanted) -> None:
+    if wanted.currency:
+        ledger.currencies(wanted.currency)
+
+
+def sum_movements(ledger: Ledger, by: str, wanted: Wanted) -> list[SegmentMovements]:
     """The sums of the movements wanted, by currency and segment."""
+    _check_currency(ledger, wanted)
+    connection = ledger.connection
     found = []
     start, end = wanted.start or date.min, wanted.end or date.max
     ids = customers.ids(connection) if wanted.customer else {}
@@ -31,7 +54,7 @@ def movements_by_segment(
             continue
         opening = balances.balances(connection, currency, start)
         flows = queries.flows(connection, currency, None, start, end)
-        of = segment_of(connection, config, by, currency)
+        of = segment_of(connection, ledger.config, by, currency)
         book = CurrencyBook(opening, flows)
         found += moved_by_segment(currency, book, start, of, chosen)
     return found

@@ -7,15 +7,14 @@ from datetime import datetime
 from msgspec import Struct
 
 from connector import __version__
-from connector.config import Config, rules_of
 from connector.core.model import Movement
 from connector.metrics.benchmarks import Benchmarks
-from connector.reports.at_risk import AtRiskReport, at_risk_reports
+from connector.reports.at_risk import AtRiskReport, AtRiskReports, at_risk_reports
 from connector.reports.benchmarks import benchmarks
 from connector.reports.cohorts import CohortReport, cohort_reports
-from connector.reports.ledger_state import ledger_state
+from connector.reports.ledger import Ledger
 from connector.reports.model import CurrencyReport, Report, WindowRow, split
-from connector.reports.report import ReportRequest, make_report, uncollected
+from connector.reports.report import ReportRequest, make_report
 from connector.store.ledger import customers, queries
 
 
@@ -30,7 +29,7 @@ class PageContents(Struct, frozen=True, kw_only=True):
     """What a page shows beside the report's figures, by currency where there is any.
 
     The report's lines have trailing-12 windows and others. ``labels`` are what customers
-    are called, by id.
+    are called, by id; ``failed`` are left out of what is at risk, and why.
     """
 
     report: Report
@@ -41,38 +40,35 @@ class PageContents(Struct, frozen=True, kw_only=True):
     labels: Mapping[str, str]
     locale: str
     version: str
+    failed: Mapping[str, str]
 
 
+NOBODY = AtRiskReports(currencies=(), labels={}, failed={})
 MOST = 10  # movements that are listed by name
 
 
-def make_page(
-    connection: sqlite3.Connection, config: Config, now: datetime, asked: ReportRequest
-) -> PageContents:
+def make_page(ledger: Ledger, asked: ReportRequest) -> PageContents:
     """All that the page shows; what is at risk only as of now, as it is not kept."""
-    report = make_report(connection, config, now, asked)
-    known = ledger_state(connection, config, now, asked.as_of)
+    report = make_report(ledger, asked)
     codes = [part.currency for part in report.currencies]
-    with uncollected():
-        found = {
-            code: cohort_reports(connection, code, known, asked.as_of) for code in codes
-        }
-        ahead: list[AtRiskReport] = []
-        if asked.as_of is None:
-            ahead = at_risk_reports(connection, rules_of(config), known, codes)
+    cohorts = cohort_reports(ledger, None, asked.currency, asked.as_of) if codes else []
+    at_risk = NOBODY
+    if asked.as_of is None and codes:
+        at_risk = at_risk_reports(ledger, asked.currency)
     largest = {
-        part.currency: _largest(connection, part, asked.as_of)
+        part.currency: _largest(ledger.connection, part, asked.as_of)
         for part in report.currencies
     }
     return PageContents(
         report=report,
-        cohorts=found,
+        cohorts={each.currency: each for each in cohorts},
         largest=largest,
-        outlooks={each.currency: each for each in ahead},
-        benchmarks=benchmarks(config),
-        labels=_labels(connection, largest.values(), ahead),
-        locale=config.locale,
+        outlooks={each.currency: each for each in at_risk.currencies},
+        benchmarks=benchmarks(ledger.config),
+        labels=_labels(ledger.connection, largest.values(), at_risk.currencies),
+        locale=ledger.config.locale,
         version=__version__,
+        failed=at_risk.failed,
     )
 
 
@@ -91,11 +87,11 @@ def _largest(
 def _labels(
     connection: sqlite3.Connection,
     found: Iterable[Largest],
-    ahead: Iterable[AtRiskReport],
+    outlooks: Iterable[AtRiskReport],
 ) -> dict[str, str]:
     """What those who are named are called."""
     named = {m.customer for each in found for m in (*each.period, *each.trailing)}
-    for outlook in ahead:
+    for outlook in outlooks:
         named |= {risk.customer for risk in outlook.risks}
         named |= {each.customer for each in outlook.scheduled}
     labels = customers.labels(connection)

@@ -1,12 +1,10 @@
 """What Stripe's live objects imply, beside the ledger."""
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from connector.config import Config, rules_of
+from connector.config import rules_of
 from connector.core.dates import local_day
 from connector.core.model import Refusal
 from connector.metrics.invariants import Finding
@@ -17,15 +15,12 @@ from connector.mrr.reconciliation import (
     differing,
     reconcile,
 )
-from connector.pipeline.ingest import Progress
-from connector.reports.ledger_state import rules_in_force
+from connector.pipeline.ingest import ObjectSource, Progress
+from connector.reports.ledger import Ledger
 from connector.store.ledger import queries, unvalued
 from connector.store.mirror import dirty_customers, objects
 from connector.store.mirror.histories import histories, in_batches, profile
 from connector.stripe_api.objects import Subscription, ref
-
-if TYPE_CHECKING:
-    from connector.stripe_api.client import StripeApi
 
 
 class StripeComparison(NamedTuple):
@@ -37,7 +32,7 @@ class StripeComparison(NamedTuple):
 
 
 def live_subscriptions(
-    api: "StripeApi", progress: Progress = lambda _what, _done, _all: None
+    source: ObjectSource, progress: Progress = lambda _what, _done, _all: None
 ) -> list[Subscription]:
     """The subscriptions that count, as Stripe shows them now.
 
@@ -48,30 +43,28 @@ def live_subscriptions(
     found: dict[str, Subscription] = {}
     active, past_due = COUNTED
     for status in (past_due, active, past_due):
-        for page in api.pages("subscriptions", extra=[("status", status)]):
+        for page in source.pages("subscriptions", extra=[("status", status)]):
             found |= {each.id: each for each in page.data}
             progress("live subscriptions", len(found), None)
     return list(found.values())
 
 
-def compare(
-    connection: sqlite3.Connection,
+def compare_with_stripe(
+    ledger: Ledger,
     live: Iterable[Subscription],
-    config: Config,
-    now: datetime,
     progress: Progress = lambda _what, _done, _all: None,
 ) -> list[CustomerComparison]:
     """A row for each customer and currency that counts at Stripe or in the ledger.
 
     Former ids are compared as the customer that they were merged into.
     """
-    now_s = int(now.timestamp())
-    rules = rules_of(config)
+    connection, now_s = ledger.connection, int(ledger.moment.timestamp())
+    rules = rules_of(ledger.config)
     by_customer: dict[str, list[Subscription]] = defaultdict(list)
     for each in live:
         customer = ref(each.customer)
         by_customer[rules.merge.get(customer, customer)].append(each)
-    books = _books(connection, config, now_s)
+    books = _books(ledger, now_s)
     shared = objects.catalogue(connection)
     customers = sorted(by_customer.keys() | books.keys())
     rows: list[CustomerComparison] = []
@@ -86,24 +79,22 @@ def compare(
             by_customer[customer],
             {c: p.discount for c, p in profiles.items() if p and p.discount},
             books[customer],
-            config.policy,
+            rules.policy,
             now_s,
         )
         progress("comparing customers", done, len(customers))
     return rows
 
 
-def _books(
-    connection: sqlite3.Connection, config: Config, now_s: int
-) -> dict[str, CustomerInLedger]:
+def _books(ledger: Ledger, now_s: int) -> dict[str, CustomerInLedger]:
     """What the ledger says of each customer that pays; of any other it says nothing."""
-    rules = rules_of(config)
+    connection, rules = ledger.connection, rules_of(ledger.config)
     refused: dict[str, list[Refusal]] = defaultdict(list)
     for refusal in unvalued.known(connection):
         refused[refusal.customer].append(refusal)
-    mrr = queries.mrr_on(connection, local_day(now_s, config.zone))
+    mrr = queries.mrr_on(connection, local_day(now_s, rules.zone))
     waiting = set(rules.affected(dirty_customers.waiting(connection, now_s)))
-    everybody_waits = rules_in_force(connection, config) != rules.settings()
+    everybody_waits = ledger.has_other_rules
     books: dict[str, CustomerInLedger] = {}
     for customer in mrr.keys() | refused.keys() | waiting:
         books[customer] = CustomerInLedger(

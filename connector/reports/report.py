@@ -1,9 +1,7 @@
 """What a report is asked for, the configuration and the ledger → its figures."""
 
-import gc
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -15,10 +13,9 @@ from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.causes import Causes, causes
 from connector.metrics.retention import Measured, is_same, measure, opened
 from connector.metrics.segments import CurrencyBook, by_segment
-from connector.reports import model as reports
 from connector.reports.benchmarks import assessed, benchmarks
-from connector.reports.ledger_state import currencies_asked, is_whole, ledger_state
-from connector.reports.model import CurrencyReport, Report, Segment, WindowRow
+from connector.reports.ledger import Ledger
+from connector.reports.model import CurrencyReport, Report, Segment, WindowRow, annual
 from connector.store.ledger import (
     balances,
     closings,
@@ -67,40 +64,38 @@ class ReportRequest(NamedTuple):
     trend: bool = False
 
 
-def make_report(
-    connection: sqlite3.Connection, config: Config, now: datetime, asked: ReportRequest
-) -> Report:
+DEFAULT = ReportRequest()
+
+
+def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
     """Measure what was asked for.
 
     Without a kind: a trailing headline and months; by segment or cause the headline alone.
     """
     as_of = asked.as_of
-    known = ledger_state(connection, config, now, as_of)
+    connection, known = ledger.connection, ledger.state(as_of)
     wanted = _windows(asked, known.today)
-    published = benchmarks(config)
+    published = benchmarks(ledger.config)
     parts = []
-    with uncollected():
-        for each in currencies_asked(
-            connection, asked.currency, as_of, known.synced_at
-        ):
-            lines = _lines(connection, config, each, wanted, asked, known.today)
-            judged = assessed(lines, published)
-            parts.append(CurrencyReport(currency=each, lines=lines, assessments=judged))
+    for each in ledger.currencies(asked.currency, as_of):
+        lines = _lines(ledger, each, wanted, asked, known.today)
+        judged = assessed(lines, published)
+        parts.append(CurrencyReport(currency=each, lines=lines, assessments=judged))
     report = Report(
-        generated_at=now,
+        generated_at=ledger.now,
         as_of=as_of,
         synced_at=known.synced_at,
         today=known.today,
         timezone=known.timezone,
         policy=known.policy,
         currencies=tuple(parts),
-        total=_total(config, parts, known.today, published, asked),
+        total=_total(ledger.config, parts, known.today, published, asked),
         refusals=tuple(unvalued.known(connection)),
         waiting=dirty_customers.behind(connection) if as_of is None else 0,
         by=asked.by,
         names=_names(connection) if asked.causes else {},
     )
-    return reports.annual(report) if asked.arr else report
+    return annual(report) if asked.arr else report
 
 
 def _total(
@@ -122,16 +117,6 @@ def _names(connection: sqlite3.Connection) -> dict[int, tuple[str, str]]:
     """The ids and labels of all customers, by the ledger's key."""
     accounts = customers.accounts(connection)
     return {key: (each.id, each.shown) for key, each in accounts.items()}
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Without looking for cycles, of which a million rows have none: a tenth faster."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def _windows(asked: ReportRequest, today: date) -> list[Window]:
@@ -165,17 +150,16 @@ def _trend(kind: WindowKind | None, first: date, last: date) -> list[Window]:
 
 
 def _lines(
-    connection: sqlite3.Connection,
-    config: Config,
+    ledger: Ledger,
     currency: str,
     wanted: Sequence[Window],
     asked: ReportRequest,
     today: date,
 ) -> tuple[WindowRow, ...]:
     """A line a window, with its segments and causes where they are asked for."""
+    connection = ledger.connection
     segments: list[dict[str, Measured]] = [{} for _ in wanted]
-    is_kept = asked.as_of is None and is_whole(connection)
-    if is_kept:
+    if asked.as_of is None and ledger.is_whole:
         measured = rollups.measured(connection, currency, wanted)
     else:
         book = read_book(connection, currency, wanted, asked.as_of)
@@ -183,7 +167,7 @@ def _lines(
     if asked.by is not None:
         from connector.reports.segments import segment_of
 
-        of = segment_of(connection, config, asked.by, currency)
+        of = segment_of(connection, ledger.config, asked.by, currency)
         book = read_book(connection, currency, wanted, asked.as_of)
         segments = by_segment(book, wanted, of)
     closed = closings.reported(connection, currency, asked.as_of)

@@ -5,15 +5,16 @@ end add up to the change of its closing MRR, those before its beginning to its o
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
 
-from connector.core.dates import add_months
+from connector.core.dates import add_months, day_end_s, instant
 from connector.core.model import Movement
 from connector.metrics.retention import Measured, is_same, measure
-from connector.store.ledger import closings, queries
+from connector.reports.ledger import Ledger
+from connector.store.ledger import closings, customers, queries
 from connector.store.ledger.closings import (
     ChangingRun,
     Closing,
@@ -59,7 +60,7 @@ def lines(changes: Iterable[LedgerChange]) -> list[RestatementLine]:
             now=now.movement if now is not None else None,
             reason=was.reason if was is not None else "",
         )
-        if _told(line.was) != _told(line.now):
+        if _figures_of(line.was) != _figures_of(line.now):
             found.append(line)
     return found
 
@@ -69,7 +70,7 @@ def _place(change: LedgerChange) -> tuple[int, str, str, date]:
     return change.run.id, movement.customer, movement.currency, movement.day
 
 
-def _told(movement: Movement | None) -> object:
+def _figures_of(movement: Movement | None) -> object:
     """What the figures see of a movement."""
     return None if movement is None else (movement.kind, movement.amount_minor)
 
@@ -96,7 +97,31 @@ class RestatedWindow(NamedTuple):
     lines: list[RestatementLine]  # they add up to the change of its closing MRR
 
 
-def restated(
+class Restatements(NamedTuple):
+    """The closed windows that have changed, of ``closed`` months; labels by id."""
+
+    windows: list[RestatedWindow]
+    labels: Mapping[str, str]
+    closed: int
+
+
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def restated_windows(ledger: Ledger, day: date | None = None) -> Restatements:
+    """By what was booked on a day or later; without one, ever since they were closed."""
+    after = EVER
+    if day is not None:
+        after = instant(day_end_s(day - timedelta(days=1), ledger.zone))
+        after -= timedelta(microseconds=1)
+    return Restatements(
+        windows=list(_restated(ledger.connection, after)),
+        labels=customers.labels(ledger.connection),
+        closed=len(closings.known(ledger.connection)),
+    )
+
+
+def _restated(
     connection: sqlite3.Connection, after: datetime
 ) -> Iterator[RestatedWindow]:
     """Every closed window in which something was booked since it was closed."""

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 SET_NAME = "stripe-nrr"
 BUSY_TIMEOUT_MS = 30_000
+SQLITE_VERSION, LEAST_SQLITE = sqlite3.sqlite_version_info, (3, 38)  # JSON by ``->>``
 
 
 def _migrations() -> "Migrations":
@@ -31,12 +33,25 @@ def _migrations() -> "Migrations":
     return schema
 
 
+def check_sqlite() -> str:
+    """The version of this Python's SQLite; ``LedgerUnusable`` where it is too old."""
+    version, least = (".".join(map(str, it)) for it in (SQLITE_VERSION, LEAST_SQLITE))
+    if SQLITE_VERSION < LEAST_SQLITE:
+        raise LedgerUnusable(
+            f"this Python has SQLite {version}, and a ledger needs {least} or newer",
+            fix="use a Python with a newer SQLite: `uv python install` brings one",
+        )
+    return version
+
+
 def open_database(path: Path | str, *, create: bool = False) -> sqlite3.Connection:
     """Open the file in WAL mode and bring its schema up to date.
 
     Raises ``LedgerUnusable`` where it does not exist (unless ``create``), is not a
-    ledger, was written by a newer version, or cannot be written.
+    ledger, was written by a newer version, or cannot be written; and where SQLite is too
+    old for it.
     """
+    check_sqlite()
     if not create and str(path) != ":memory:" and not Path(path).is_file():
         raise LedgerUnusable(
             f"there is no ledger at {path}",
@@ -92,8 +107,10 @@ def _recognised(connection: sqlite3.Connection, path: Path | str) -> set[str]:
 def open_as_it_is(path: Path) -> sqlite3.Connection:
     """Open an existing ledger to be looked at: nothing is migrated, nothing written.
 
-    Raises ``LedgerUnusable`` where it cannot be read or is none of ours.
+    Raises ``LedgerUnusable`` where it cannot be read or is none of ours, and where
+    SQLite is too old for it.
     """
+    check_sqlite()
     try:
         connection = sqlite3.connect(
             f"{path.resolve().as_uri()}?mode=rw", uri=True, isolation_level=None
@@ -229,6 +246,12 @@ def setting(connection: sqlite3.Connection, name: str) -> str | None:
         "SELECT value FROM settings WHERE name = ?", [name]
     ).fetchone()
     return None if row is None else str(row[0])
+
+
+def moment(connection: sqlite3.Connection, now: datetime) -> datetime:
+    """Now; in the demo's ledger, the moment its account was recorded at."""
+    frozen = setting(connection, "demo_now")
+    return now if frozen is None else datetime.fromisoformat(frozen)
 
 
 def put_setting(connection: sqlite3.Connection, name: str, value: str) -> None:

@@ -1,15 +1,14 @@
 """Stripe's lists and objects: pages of 100, typed, with their nested lists complete.
 
-Comes in: a key, a base URL, and the transport that carries requests (a real one, or the
-bundled account's). Goes out: objects, and when they were asked for. Nothing here knows a
-database.
+Comes in: a key, a base URL, and the transport that carries requests. Goes out: objects,
+and when they were asked for. Nothing here knows a database.
 """
 
 import logging
 import time
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 import msgspec
@@ -21,6 +20,7 @@ from connector.stripe_api.objects import (
     Base,
     Invoice,
     InvoiceLine,
+    ListAnswer,
     ListOf,
     StripeAccount,
     Subscription,
@@ -29,6 +29,7 @@ from connector.stripe_api.objects import (
 )
 from connector.stripe_api.paging import (
     EVERYTHING,
+    PAGE,
     TOP,
     CreatedRange,
     ListPage,
@@ -42,17 +43,9 @@ from connector.stripe_api.rate_limit import Limiter
 T = TypeVar("T", bound=Base)
 log = logging.getLogger(__name__)
 
-PAGE = 100  # the most Stripe gives, and what its read allowance counts on
 # A list that does not move on is asked again so often, so far apart.
 STUCK_TRIES = 3
 STUCK_WAIT_S = 1.0
-
-
-class _Answer(Base, Generic[T], frozen=True, kw_only=True):
-    """A list as an answer. Without ``data`` it is none, and never an empty page."""
-
-    data: list[T]
-    has_more: bool = False
 
 
 @dataclass(slots=True)
@@ -110,7 +103,7 @@ class StripeApi:
     def probe(self, kind: str = "prices") -> None:
         """One cheap read, to fail before anything is written where the key is wrong."""
         listing = LISTINGS[kind]
-        shape = _Answer[listing.type]  # type: ignore[name-defined]
+        shape = ListAnswer[listing.type]  # type: ignore[name-defined]
         self._http.get(listing.path, [("limit", "1")], shape, listing.needs)
 
     def account_timezone(self) -> str | None:
@@ -231,7 +224,7 @@ class StripeApi:
         self, path: str, params: Params, shape: type[Any], needs: str, place: PageCursor
     ) -> ListPage:
         began_us = self.now_us()
-        answer = self._http.get(path, params, _Answer[shape], needs)  # type: ignore[valid-type]
+        answer = self._http.get(path, params, ListAnswer[shape], needs)  # type: ignore[valid-type]
         asked_us = self._http.by_stripe(began_us)
         return ListPage(
             answer.data, answer.has_more, asked_us, beyond(answer.data, place)

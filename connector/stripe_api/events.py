@@ -1,6 +1,6 @@
 """Stripe's events: their types, what is kept of them, and which objects they name."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -43,11 +43,33 @@ class PreviousSubscription(Base, frozen=True, kw_only=True):
 
 
 class EventObject(Base, frozen=True, kw_only=True):
-    """The object an event is about, as far as finding its customer needs it."""
+    """The object an event is about, as far as finding whom it touches needs it."""
 
     id: str | None = None
     object: str | None = None
     customer: str | Ref | None = None
+    subscription: str | Ref | None = None
+
+
+class WebhookData(Base, frozen=True, kw_only=True):
+    object: EventObject = EventObject()
+
+
+class RelatedObject(Base, frozen=True, kw_only=True):
+    """The object that a thin event is about: its type, such as ``invoice``, and id."""
+
+    id: str
+    type: str
+
+
+class WebhookBody(Base, frozen=True, kw_only=True):
+    """An event as a webhook's body has it, in whatever version; none of it is kept."""
+
+    id: str
+    type: str
+    object: str = ""
+    data: WebhookData = WebhookData()
+    related_object: RelatedObject | None = None
 
 
 class Event(Base, frozen=True, kw_only=True):
@@ -67,10 +89,11 @@ def trimmed(event: StripeEvent) -> Event:
     """What is kept of an event: the state it shows, or at least whom it touches."""
     subscription = discount = None
     previous = PreviousSubscription()
-    if event.type.startswith("customer.subscription."):
+    noun = _noun(event.type)
+    if noun == "customer.subscription":
         subscription = decode(event.data.object, Subscription)
         previous = decode(event.data.previous_attributes, PreviousSubscription)
-    elif event.type.startswith("customer.discount."):
+    elif noun == DISCOUNT:
         discount = decode(event.data.object, Discount)
     return msgspec.structs.replace(
         hint(event), subscription=subscription, previous=previous, discount=discount
@@ -97,58 +120,74 @@ class NamedObject(NamedTuple):
     id: str
 
 
-# What a list's events say of the catalogue; apart, as one request takes 20 types at most.
-CATALOGUE_EVENT_TYPES = tuple(
-    f"{noun}.{verb}"
-    for noun in ("product", "price", "coupon")
-    for verb in ("created", "updated", "deleted")
-)
-EVENT_TYPES = (
-    "customer.subscription.created",
-    "customer.subscription.updated",
-    "customer.subscription.deleted",
-    "customer.subscription.paused",
-    "customer.subscription.resumed",
-    "customer.subscription.pending_update_applied",
-    "customer.discount.created",
-    "customer.discount.updated",
-    "customer.discount.deleted",
-    "invoice.created",  # a draft takes up pending items, and may stay one
-    "invoice.finalized",
-    "invoice.paid",
-    "invoice.voided",
-    "invoice.marked_uncollectible",
-    "invoice.updated",
-    "invoiceitem.created",
-    "invoiceitem.deleted",
-    "customer.created",
-    "customer.updated",
-    "customer.deleted",
-)
+class EventNoun(NamedTuple):
+    """What events are about: the kind they leave out of date, and what is told of it."""
+
+    kind: str
+    verbs: tuple[str, ...]
 
 
-# Which object an event of a type leaves out of date; the first that fits.
-_KINDS = {
-    "customer.subscription.": "subscriptions",
-    "customer.": "customers",
-    "invoice.": "invoices",
-    "invoiceitem.": "invoice items",
-    "price.": "prices",
-    "product.": "products",
-    "coupon.": "coupons",
+_ALWAYS = ("created", "updated", "deleted")
+DISCOUNT = "customer.discount"  # lives inside its owners, and cannot be fetched
+_NOUNS: Mapping[str, EventNoun] = {
+    "customer.subscription": EventNoun(
+        "subscriptions", (*_ALWAYS, "paused", "resumed", "pending_update_applied")
+    ),
+    DISCOUNT: EventNoun("", _ALWAYS),
+    "invoice": EventNoun(
+        "invoices",
+        (
+            "created",  # a draft takes up pending items, and may stay one
+            *("finalized", "paid", "voided", "marked_uncollectible", "updated"),
+        ),
+    ),
+    "invoiceitem": EventNoun("invoice items", ("created", "deleted")),
+    "customer": EventNoun("customers", _ALWAYS),
 }
+_CATALOGUE_NOUNS: Mapping[str, EventNoun] = {
+    "product": EventNoun("products", _ALWAYS),
+    "price": EventNoun("prices", _ALWAYS),
+    "coupon": EventNoun("coupons", _ALWAYS),
+}
+
+
+def _types(nouns: Mapping[str, EventNoun]) -> tuple[str, ...]:
+    return tuple(f"{noun}.{verb}" for noun, of in nouns.items() for verb in of.verbs)
+
+
+# What a list's events say of the catalogue is apart: one request takes 20 types at most.
+EVENT_TYPES, CATALOGUE_EVENT_TYPES = _types(_NOUNS), _types(_CATALOGUE_NOUNS)
+_KINDS = {noun: of.kind for noun, of in {**_NOUNS, **_CATALOGUE_NOUNS}.items()}
+# An object's own type is the last word of what its events are about.
+_KINDS_BY_TYPE = {noun.rpartition(".")[2]: kind for noun, kind in _KINDS.items()}
+
+
+def _noun(event_type: str) -> str:
+    return event_type.rpartition(".")[0]
 
 
 def named_by(event: Event) -> Iterator[NamedObject]:
     """The objects that an event leaves out of date; none for one that tells nothing."""
-    if event.type.startswith("customer.discount."):
-        if event.customer is not None:
-            yield NamedObject("customers", ref(event.customer))
-        if event.discount is not None and event.discount.subscription:
-            yield NamedObject("subscriptions", event.discount.subscription)
-        return
-    kind = next(
-        (k for prefix, k in _KINDS.items() if event.type.startswith(prefix)), ""
+    subscription = event.discount.subscription if event.discount is not None else None
+    shown = EventObject(
+        id=event.touched, customer=event.customer, subscription=subscription
     )
-    if kind and event.touched:
-        yield NamedObject(kind, event.touched)
+    return named_in(event.type, shown)
+
+
+def named_in(event_type: str, shown: EventObject) -> Iterator[NamedObject]:
+    """The same, of the object that an event shows."""
+    noun = _noun(event_type)
+    if noun == DISCOUNT:
+        owners = {"customers": shown.customer, "subscriptions": shown.subscription}
+        yield from (
+            NamedObject(kind, ref(it)) for kind, it in owners.items() if ref(it)
+        )
+    elif shown.id and (kind := _KINDS.get(noun)):
+        yield NamedObject(kind, shown.id)
+
+
+def named_as(related: RelatedObject) -> Iterator[NamedObject]:
+    """The object that a thin event names."""
+    if related.id and (kind := _KINDS_BY_TYPE.get(related.type)):
+        yield NamedObject(kind, related.id)

@@ -25,7 +25,7 @@ from connector.core.errors import (
     UnknownStripeShape,
 )
 from connector.stripe_api.clock import StripeClock
-from connector.stripe_api.objects import decode
+from connector.stripe_api.objects import ErrorAnswer, ErrorDetail, decode
 from connector.stripe_api.rate_limit import AT_ONCE, Limiter, Turn, endpoint_of
 
 log = logging.getLogger(__name__)
@@ -53,16 +53,6 @@ class _Again(Exception):
         super().__init__(problem)
         self.wait_s = wait_s
         self.tries = tries
-
-
-class ErrorDetail(msgspec.Struct):
-    message: str = ""
-    code: str | None = None
-    param: str | None = None
-
-
-class ErrorBody(msgspec.Struct):
-    error: ErrorDetail = msgspec.field(default_factory=ErrorDetail)
 
 
 def shown(key: str) -> str:
@@ -292,7 +282,7 @@ def _instead_of_expands(
 
 def _detail(content: bytes) -> ErrorDetail:
     try:
-        return decode(content, ErrorBody).error
+        return decode(content, ErrorAnswer).error
     except (UnknownStripeShape, msgspec.DecodeError):
         return ErrorDetail()
 

@@ -8,6 +8,8 @@ comes from the catalogue.
 
 from collections.abc import Mapping
 
+from msgspec import Struct
+
 from connector.stripe_api.events import CATALOGUE_EVENT_TYPES, EVENT_TYPES, StripeEvent
 from connector.stripe_api.objects import (
     Base,
@@ -21,7 +23,7 @@ from connector.stripe_api.objects import (
 )
 
 
-class Listing(Base, frozen=True, kw_only=True):
+class Listing(Struct, frozen=True, kw_only=True):
     """How one kind of object is paged: path, filters, what to expand, its type."""
 
     path: str

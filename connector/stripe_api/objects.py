@@ -28,6 +28,25 @@ class ListOf(Base, Generic[T], frozen=True, kw_only=True):
     has_more: bool = False
 
 
+# Answers
+
+
+class ListAnswer(Base, Generic[T], frozen=True, kw_only=True):
+    """A list as an answer. Without ``data`` it is none, and never an empty page."""
+
+    data: list[T]
+    has_more: bool = False
+
+
+class ErrorDetail(Base, frozen=True, kw_only=True):
+    message: str = ""
+    code: str | None = None
+
+
+class ErrorAnswer(Base, frozen=True, kw_only=True):
+    error: ErrorDetail = ErrorDetail()
+
+
 # Catalogue
 
 

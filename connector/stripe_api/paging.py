@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from connector.stripe_api.objects import Base, created_at, ref
 
+PAGE = 100  # the most Stripe gives, and what its read allowance counts on
+
 
 class CreatedRange(NamedTuple):
     """Objects created in [from_s, to_s); None: however new."""

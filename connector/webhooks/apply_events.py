@@ -18,7 +18,7 @@ from connector.core.errors import RulesDiffer, Stopped, StripeRefused, StripeUna
 from connector.core.policy import Rules
 from connector.pipeline.ingest import Ingest
 from connector.pipeline.policy_change import check_rules, is_adopting
-from connector.pipeline.quarantine import POISON, told
+from connector.pipeline.quarantine import UNFORESEEN, in_words
 from connector.pipeline.recompute import SharedCatalogue, recompute
 from connector.pipeline.refresh import refresh
 from connector.store import inbox
@@ -113,7 +113,7 @@ def _fetched(
         met.owners |= _refreshed(ingest, names)
     except Stopped:
         return met
-    except POISON as error:
+    except UNFORESEEN as error:
         log.warning("arrivals.one_by_one names=%d %s", len(names), error)
     else:
         return met
@@ -127,11 +127,11 @@ def _fetched(
             met.absent[name] = error.problem
             if is_away:
                 break
-        except POISON as error:
+        except UNFORESEEN as error:
             if isinstance(error, StripeRefused) and error.status == 401:
                 met.absent[name] = error.problem  # the key's fault, not the event's
                 break
-            met.wrong[name] = told(error)
+            met.wrong[name] = in_words(error)
     return met
 
 

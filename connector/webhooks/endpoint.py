@@ -68,33 +68,33 @@ class EndpointSettings(Struct, frozen=True, kw_only=True):
     now_s: Callable[[], float] = time.time
 
 
-def app(door: EndpointSettings) -> Router:
+def endpoint_app(settings: EndpointSettings) -> Router:
     """Answers ``POST /webhooks/stripe``, and 404 or 405 to all else."""
 
     async def receive(request: Request) -> Response:
-        status = await _received(request, door)
+        status = await _received(request, settings)
         if status in (400, 408, 413, 415):
-            door.count("", "refused")
+            settings.count("", "refused")
         headers = {"Retry-After": "30"} if status == 503 else None
         return Response(status_code=status, headers=headers)
 
     return Router([Route(PATH, receive, methods=["POST"])], redirect_slashes=False)
 
 
-async def _received(request: Request, door: EndpointSettings) -> int:
+async def _received(request: Request, settings: EndpointSettings) -> int:
     """The status to answer with; an accepted event is durable by then."""
     kind, _, _ = request.headers.get("content-type", "").partition(";")
     if kind.strip().lower() != "application/json":
         return 415
     signature = request.headers.get("stripe-signature", "")
-    if not is_timely(signature, door.now_s()):
+    if not is_timely(signature, settings.now_s()):
         return 400
     body = await _body(request)
     if isinstance(body, int):
         return body
-    if not is_genuine(body, signature, door.secrets, door.now_s()):
+    if not is_genuine(body, signature, settings.secrets, settings.now_s()):
         return 400
-    return await _kept(body, door)
+    return await _kept(body, settings)
 
 
 async def _body(request: Request) -> bytes | int:
@@ -116,17 +116,17 @@ async def _body(request: Request) -> bytes | int:
     return bytes(read)
 
 
-async def _kept(body: bytes, door: EndpointSettings) -> int:
-    hint = read_payload(body)
-    if hint is None:
+async def _kept(body: bytes, settings: EndpointSettings) -> int:
+    event = read_payload(body)
+    if event is None:
         return 400
-    if not hint.names:
-        door.count("other", "ignored")
+    if not event.names:
+        settings.count("other", "ignored")
         return 200
     try:
-        is_new = await door.keep(ReceivedEvent(*hint))
+        is_new = await settings.keep(ReceivedEvent(*event))
     except sqlite3.Error:
-        door.count(hint.type, "failed")
+        settings.count(event.type, "failed")
         return 503
-    door.count(hint.type, "kept" if is_new else "duplicate")
+    settings.count(event.type, "kept" if is_new else "duplicate")
     return 200

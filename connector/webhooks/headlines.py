@@ -1,26 +1,36 @@
 """The ledger's headline figures, as the server's gauges show them."""
 
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from connector.config import Config
+from connector.core.errors import ConnectorError
 from connector.core.windows import WindowKind
+from connector.reports import Ledger, ReportRequest, make_report
 from connector.reports.model import Report
-from connector.reports.report import ReportRequest, make_report
 from connector.store.database import open_database
 
 if TYPE_CHECKING:
     from connector.webhooks.prometheus import HeadlineFigures
 
+log = logging.getLogger(__name__)
 
-def headline_gauges(config: Config, now: datetime) -> list["HeadlineFigures"]:
+FIGURES_S = 5.0  # how long figures are good for
+
+
+def headline_figures(config: Config, now: datetime) -> list["HeadlineFigures"]:
     with closing(open_database(config.database)) as connection:
         asked = ReportRequest(kind=WindowKind.TRAILING_12)
         each = replace(config, reporting_currency=None)  # no rates needed
-        return headlines(make_report(connection, each, now, asked))
+        return headlines(make_report(Ledger(connection, each, now), asked))
 
 
 def headlines(report: Report) -> list["HeadlineFigures"]:
@@ -37,3 +47,28 @@ def headlines(report: Report) -> list["HeadlineFigures"]:
         )
         for currency, measured in last
     ]
+
+
+def remembered(
+    ask: Callable[[], list["HeadlineFigures"]],
+) -> Callable[[], list["HeadlineFigures"]]:
+    """The same answer for some seconds; longer where it takes long to give."""
+    lock = Lock()
+    answer: list[HeadlineFigures] = []
+    until_s = 0.0
+
+    def latest() -> list["HeadlineFigures"]:
+        nonlocal answer, until_s
+        with lock:
+            began_s = time.monotonic()
+            if began_s >= until_s:
+                try:
+                    answer = ask()
+                except (ConnectorError, sqlite3.Error) as error:
+                    log.warning("serve.figures %s", error)
+                    answer = []
+                took_s = time.monotonic() - began_s
+                until_s = began_s + took_s + max(FIGURES_S, 10 * took_s)
+            return answer
+
+    return latest

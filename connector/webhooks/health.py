@@ -33,7 +33,9 @@ class Health(Struct, frozen=True, kw_only=True):
     sync_age_s: int | None
 
 
-def health(path: Path, now_us: int, hindrances: Callable[[], Iterator[str]]) -> Health:
+def read_health(
+    path: Path, now_us: int, hindrances: Callable[[], Iterator[str]]
+) -> Health:
     """Look at the ledger. ``hindrances`` are what the server's threads report."""
     with closing(open_database(path)) as connection:
         depth = inbox.depth(connection)
@@ -60,7 +62,7 @@ def health(path: Path, now_us: int, hindrances: Callable[[], Iterator[str]]) -> 
 
 
 def unreadable(error: Exception) -> Health:
-    """The pulse of a server whose ledger cannot even be read."""
+    """The health of a server whose ledger cannot even be read."""
     return Health(
         problems=(f"the ledger cannot be read: {error}",),
         depth=InboxDepth(0, 0, 0, None),
@@ -74,35 +76,36 @@ class AdminSettings(Struct, frozen=True, kw_only=True):
     """What answering needs; ``exposition`` gives Prometheus' text."""
 
     is_alive: Callable[[], bool]
-    pulse: Callable[[], Health]
+    health: Callable[[], Health]
     exposition: Callable[[Health], bytes]
     content_type: str
 
 
-def admin_app(desk: AdminSettings) -> Router:
+def admin_app(settings: AdminSettings) -> Router:
     """``/healthz``, ``/readyz`` and ``/metrics``; read in a thread, not in the loop."""
 
     def healthz(_: Request) -> Response:
-        alive = desk.is_alive()
+        alive = settings.is_alive()
         return JSONResponse({"alive": alive}, 200 if alive else 503)
 
     def readyz(_: Request) -> Response:
-        pulse = desk.pulse()
-        told = {
-            "ready": not pulse.problems,
-            "problems": pulse.problems,
-            "last_sync_age_s": pulse.sync_age_s,
+        health = settings.health()
+        state = {
+            "ready": not health.problems,
+            "problems": health.problems,
+            "last_sync_age_s": health.sync_age_s,
             "inbox": {
-                "waiting": pulse.depth.waiting,
-                "failing": pulse.depth.failing,
-                "dead": pulse.depth.dead,
-                "oldest_s": pulse.lag_s,
+                "waiting": health.depth.waiting,
+                "failing": health.depth.failing,
+                "dead": health.depth.dead,
+                "oldest_s": health.lag_s,
             },
         }
-        return JSONResponse(told, 503 if pulse.problems else 200)
+        return JSONResponse(state, 503 if health.problems else 200)
 
     def metrics(_: Request) -> Response:
-        return Response(desk.exposition(desk.pulse()), media_type=desk.content_type)
+        text = settings.exposition(settings.health())
+        return Response(text, media_type=settings.content_type)
 
     return Router(
         [

@@ -58,8 +58,8 @@ class ServerMetrics:
             registry=self._registry,
         )
         self._gauges = {
-            name: Gauge(f"stripe_nrr_{name}", told, labels, registry=self._registry)
-            for name, told, labels in (
+            name: Gauge(f"stripe_nrr_{name}", text, labels, registry=self._registry)
+            for name, text, labels in (
                 ("ready", "1 where /readyz says 200.", []),
                 ("inbox_waiting", "Events that wait, failing ones included.", []),
                 ("inbox_failing", "Events that failed and will be tried again.", []),
@@ -82,14 +82,14 @@ class ServerMetrics:
     def timed(self, seconds: float) -> None:
         self._recompute.observe(seconds)
 
-    def exposition(self, pulse: Health, figures: Iterable[HeadlineFigures]) -> bytes:
+    def exposition(self, health: Health, figures: Iterable[HeadlineFigures]) -> bytes:
         gauges = self._gauges
-        gauges["ready"].set(not pulse.problems)
-        gauges["inbox_waiting"].set(pulse.depth.waiting)
-        gauges["inbox_failing"].set(pulse.depth.failing)
-        gauges["inbox_dead"].set(pulse.depth.dead)
-        gauges["inbox_oldest_seconds"].set(pulse.lag_s)
-        gauges["last_sync_timestamp_seconds"].set((pulse.synced_us or 0) // 1_000_000)
+        gauges["ready"].set(not health.problems)
+        gauges["inbox_waiting"].set(health.depth.waiting)
+        gauges["inbox_failing"].set(health.depth.failing)
+        gauges["inbox_dead"].set(health.depth.dead)
+        gauges["inbox_oldest_seconds"].set(health.lag_s)
+        gauges["last_sync_timestamp_seconds"].set((health.synced_us or 0) // 1_000_000)
         for name in ("mrr_minor", "trailing_12_nrr_ratio", "trailing_12_grr_ratio"):
             gauges[name].clear()
         for each in figures:

@@ -49,39 +49,41 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def run(
-    doors: Sequence[Listening],
+    apps: Sequence[Listening],
     *,
     is_alive: Callable[[], bool],
     ready: Callable[[], None],
 ) -> bool:
     """Serve until SIGTERM or SIGINT (True), or until something has died (False)."""
-    return asyncio.run(_run(doors, is_alive, ready))
+    return asyncio.run(_run(apps, is_alive, ready))
 
 
 async def _run(
-    doors: Sequence[Listening], is_alive: Callable[[], bool], ready: Callable[[], None]
+    apps: Sequence[Listening], is_alive: Callable[[], bool], ready: Callable[[], None]
 ) -> bool:
-    told = asyncio.Event()
+    asked_to_end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    servers = [_Quiet(_settings(door)) for door in doors]
+        asyncio.get_running_loop().add_signal_handler(number, asked_to_end.set)
+    servers = [_Quiet(_settings(each)) for each in apps]
     running = [
-        asyncio.create_task(server.serve(sockets=[door.socket]))
-        for server, door in zip(servers, doors, strict=True)
+        asyncio.create_task(server.serve(sockets=[each.socket]))
+        for server, each in zip(servers, apps, strict=True)
     ]
     ready()
-    while not told.is_set() and is_alive() and not any(t.done() for t in running):
+    while (
+        not asked_to_end.is_set() and is_alive() and not any(t.done() for t in running)
+    ):
         with suppress(TimeoutError):
-            await asyncio.wait_for(told.wait(), WATCH_S)
+            await asyncio.wait_for(asked_to_end.wait(), WATCH_S)
     for server in servers:
         server.should_exit = True
     await asyncio.gather(*running)
-    return told.is_set()
+    return asked_to_end.is_set()
 
 
-def _settings(door: Listening) -> uvicorn.Config:
+def _settings(listening: Listening) -> uvicorn.Config:
     return uvicorn.Config(
-        door.app,
+        listening.app,
         loop="asyncio",
         http="h11",
         ws="none",

@@ -21,9 +21,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from connector.stripe_api.simulator_rules import Refused, missing, no_such_url
 from tests.benchmarks.account import PAID, Account
 from tests.support.shapes import Json
+from tests.support.simulator_rules import Refused, missing, no_such_url
 
 DAY = 86_400
 

@@ -33,11 +33,11 @@ from connector.store.database import open_database, transaction
 from connector.store.inbox import ReceivedEvent
 from connector.store.mirror import dirty_customers, objects
 from connector.stripe_api.objects import Subscription, decode, ref
-from connector.stripe_api.simulator import BundledAccount
 from connector.webhooks import endpoint, server
 from tests.support.loopback import serving
 from tests.support.served import PORTS, SECRET, Desk2, headers, serve
 from tests.support.served import webhook as event
+from tests.support.simulator import SimulatedAccount
 from tests.support.synced import demo, demo_now_s, walked_demo
 
 RATE = 500  # events a second
@@ -140,7 +140,7 @@ def serve_each(path: Path) -> None:
         with server.listen("127.0.0.1", 0) as listening:
             at = listening.getsockname()
             server.run(
-                [server.Listening(endpoint.app(door), listening)],
+                [server.Listening(endpoint.endpoint_app(door), listening)],
                 is_alive=lambda: True,
                 ready=lambda: print(
                     f"http://{at[0]}:{at[1]}{endpoint.PATH}", flush=True
@@ -234,7 +234,7 @@ def stripe_process() -> Iterator[str]:
             process.terminate()
 
 
-def be_stripe(account: BundledAccount) -> None:
+def be_stripe(account: SimulatedAccount) -> None:
     with serving(account) as stripe:
         print(stripe.url, flush=True)
         while True:

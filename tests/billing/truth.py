@@ -1,8 +1,8 @@
 """What each item's MRR truly is, and what Stripe's objects let anyone see of it.
 
-True: by README's What counts, exactly, rounded once per item, half to even. Seen:
+True: by docs/definitions.md, exactly, rounded once per item, half to even. Seen:
 a change counts from the first instant at which an object that Stripe still shows gives
-the new state (README: How it dates a change). A state that was replaced before anything
+the new state (How it dates a change). A state that was replaced before anything
 showed it is not seen at all; one that only the subscription as it is today shows is
 ``observed``.
 """

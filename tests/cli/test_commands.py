@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from connector.stripe_api.simulator import BundledAccount, bundled_folder
+from connector.pipeline.bundled_account import bundled_folder
 from tests.billing.account import Account
 from tests.billing.calendar_ import instant
 from tests.billing.catalogue import Coupon, Price
 from tests.support.commands import Desk
 from tests.support.loopback import Served, delayed, on, serving
+from tests.support.simulator import SimulatedAccount
 
 NOW = instant("2026-11-10T12:00:00Z")
 
@@ -38,12 +39,12 @@ def small_business() -> Account:
 
 
 @pytest.fixture(scope="module")
-def business() -> BundledAccount:
-    return BundledAccount(small_business().snapshot())
+def business() -> SimulatedAccount:
+    return SimulatedAccount(small_business().snapshot())
 
 
 @pytest.fixture
-def stripe(business: BundledAccount) -> Iterator[Served]:
+def stripe(business: SimulatedAccount) -> Iterator[Served]:
     with serving(business) as served:
         yield served
 
@@ -53,7 +54,7 @@ CONFIG = 'timezone = "Europe/Berlin"\n'
 
 @pytest.fixture(scope="module")
 def synced_folder(
-    business: BundledAccount, tmp_path_factory: pytest.TempPathFactory
+    business: SimulatedAccount, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     folder = tmp_path_factory.mktemp("synced")
     with serving(business) as served:
@@ -239,7 +240,7 @@ def churn_of(
 
 
 def test_a_killed_sync_goes_on_and_ends_the_same(
-    tmp_path: Path, business: BundledAccount, synced_folder: Path
+    tmp_path: Path, business: SimulatedAccount, synced_folder: Path
 ) -> None:
     """kill -9 while Stripe answers slowly; the next run resumes, the ledger is whole."""
     expected = Desk(synced_folder).run("movements", "--format", "json").out

@@ -13,11 +13,10 @@ from connector.config import (
     ListenAddress,
     load,
     parse,
-    stripe_key,
-    webhook_secrets,
 )
 from connector.core.errors import ConfigError
 from connector.core.policy import Policy
+from connector.stripe_api.credentials import stripe_key, webhook_secrets
 
 KEY = "rk_live_51AbCdEfGhIjKlMnOpQrStUv"
 

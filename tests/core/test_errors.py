@@ -26,20 +26,21 @@ from connector.core import errors
 from connector.core.dates import instant
 from connector.core.errors import ConnectorError, Unvalued
 from connector.core.policy import Policy, Rules
+from connector.pipeline import bundled_account
 from connector.pipeline.policy_change import adopt
 from connector.pipeline.recompute import recompute
 from connector.store.database import open_database, put_setting
 from connector.store.ledger import queries
 from connector.store.lock import exclusive_sync
-from connector.stripe_api import simulator
+from connector.stripe_api import credentials
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.rate_limit import Limiter
-from connector.stripe_api.simulator import BundledAccount
 from connector.webhooks import server
 from tests.pipeline.test_recompute import EVERYBODY, TOO_EARLY_S, poison
 from tests.support.books import key_of, lived, post
 from tests.support.ledgers import empty_ledger
 from tests.support.loopback import serving
+from tests.support.simulator import SimulatedAccount
 from tests.support.synced import SEEN, Wire, shop, walk
 
 GALLERY = Path(__file__).with_name("gallery.txt")
@@ -66,6 +67,12 @@ def opened(content: bytes | None) -> None:
     if content is not None:
         path.write_bytes(content)
     open_database(path).close()
+
+
+def opened_with_an_old_sqlite() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("connector.store.database.SQLITE_VERSION", (3, 37, 2))
+        opened(None)
 
 
 def database(script: str) -> bytes:
@@ -150,22 +157,21 @@ def read_after(change: str) -> None:
 
 def not_bundled() -> None:
     """As in an installation from which the demo's folder is missing."""
-    here = simulator.__file__
-    simulator.__file__ = str(Path.cwd() / "connector" / "stripe_api" / "simulator.py")
+    here = bundled_account.__file__
+    bundled_account.__file__ = str(Path.cwd() / "connector" / "pipeline" / "it.py")
     try:
-        simulator.bundled_folder()
+        bundled_account.bundled_folder()
     finally:
-        simulator.__file__ = here
+        bundled_account.__file__ = here
 
 
-def loaded(content: str | None) -> None:
-    if content is not None:
-        Path("stripe.json").write_text(content)
-    BundledAccount.load(Path())
+def loaded(facts: str) -> None:
+    Path("account.json").write_text(facts)
+    bundled_account.load_account(Path())
 
 
 def keyed(**environ: str) -> None:
-    config.stripe_key(environ)
+    credentials.stripe_key(environ)
 
 
 def keyed_from(content: str) -> None:
@@ -274,8 +280,8 @@ EXHIBITS: Mapping[str, Provoked] = {
     "no key": keyed,
     "a key file that is not there": lambda: keyed(STRIPE_API_KEY_FILE="key"),
     "a key with a blank inside": lambda: keyed_from("rk_live_ 51AbCd"),
-    "no webhook secret": lambda: config.webhook_secrets({}),
-    "a key instead of a webhook secret": lambda: config.webhook_secrets(
+    "no webhook secret": lambda: credentials.webhook_secrets({}),
+    "a key instead of a webhook secret": lambda: credentials.webhook_secrets(
         {"STRIPE_WEBHOOK_SECRET": KEY}
     ),
     # Stripe
@@ -296,8 +302,9 @@ EXHIBITS: Mapping[str, Provoked] = {
     "an unknown shape": lambda: answered(200, {"data": [{"id": 7}]}),
     # the ledger's file
     "a ledger of another account": lambda: synced_and_then(
-        Wire(BundledAccount({}), SEEN)
+        Wire(SimulatedAccount({}), SEEN)
     ),
+    "a SQLite that is too old": opened_with_an_old_sqlite,
     "no ledger": lambda: opened(None),
     "not a database": lambda: opened(b"Dear diary, " * 100),
     "somebody else's database": lambda: opened(foreign()),
@@ -328,10 +335,8 @@ EXHIBITS: Mapping[str, Provoked] = {
     "benchmarks with faults": lambda: compared(
         '[[band]]\nmetric = "nrr"\n[[typical]]\nmetric = "arr"\n[other]'
     ),
-    # accounts in memory
-    "a list nobody knows": lambda: BundledAccount({"dogs": []}),
-    "no account": lambda: loaded(None),
-    "an account that cannot be read": lambda: loaded('{"customers": ['),
+    # the demo's account
+    "an account that cannot be read": lambda: loaded('{"now": '),
     "an installation without the demo": not_bundled,
 }
 

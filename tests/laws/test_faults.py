@@ -40,7 +40,6 @@ from connector.store.ledger import queries, unvalued
 from connector.store.mirror import dirty_customers
 from connector.store.schema import MIRRORED
 from connector.stripe_api.client import StripeApi
-from connector.stripe_api.simulator import BundledAccount
 from tests.billing.calendar_ import DAY, HOUR
 from tests.support import loopback
 from tests.support.clocks import Clock, Running
@@ -48,6 +47,7 @@ from tests.support.ledgers import Known, empty_ledger
 from tests.support.lives import BORN, EVENTFUL, USUAL, Act, Lived
 from tests.support.living import Telling
 from tests.support.loopback import KEY, Fault, Reply, Request, Served, serving
+from tests.support.simulator import SimulatedAccount
 from tests.support.synced import (
     NAMES,
     Unplugged,
@@ -66,7 +66,7 @@ ZONE = ZoneInfo("UTC")
 RULES = Rules(policy=Policy(), zone=ZONE, code_version="of the tests")
 
 
-class ShortPages(BundledAccount):
+class ShortPages(SimulatedAccount):
     def answer(
         self, path: str, params: Sequence[tuple[str, str]], *, method: str = "GET"
     ) -> tuple[int, dict[str, Any]]:
@@ -298,7 +298,7 @@ def settle_down(town: Town, path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def stripe() -> Iterator[Served]:
-    with serving(BundledAccount({})) as served:
+    with serving(SimulatedAccount({})) as served:
         yield served
 
 

@@ -21,12 +21,12 @@ from connector.store.ledger.posting import ONE_TICK, LedgerRun, RunStart
 from connector.store.ledger.queries import Wanted
 from connector.store.mirror import dirty_customers, objects
 from connector.stripe_api.objects import Price, Product
-from connector.stripe_api.simulator import BundledAccount
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, add_months
 from tests.pipeline.test_recompute import IGNORING, RULES
 from tests.support.books import NOON, lived, settle_one
 from tests.support.ledgers import empty_ledger
+from tests.support.simulator import SimulatedAccount
 from tests.support.synced import OPENED, Wire, demo_now_s, walk, walked_demo
 
 
@@ -136,7 +136,7 @@ def test_who_was_derived_meanwhile_is_not_derived_by_an_older_clock(
         closing(open_database(path, create=True)) as one,
         closing(open_database(path)) as other,
     ):
-        walk(one, Wire(BundledAccount(acc.snapshot()), early_s))
+        walk(one, Wire(SimulatedAccount(acc.snapshot()), early_s))
 
         def between(_done: int, _whole: int) -> None:
             recompute(other, RULES, cause="webhook", now=instant(late_s))

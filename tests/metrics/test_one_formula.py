@@ -18,17 +18,17 @@ from hypothesis import given, settings
 
 from connector import config
 from connector.core.dates import add_months, local_day
-from connector.core.money import format_ratio
+from connector.core.money import format_ratio, ratio_number
 from connector.core.windows import Window, WindowKind, name_of, windows
 from connector.metrics.contributions import Ratio, contributions
 from connector.metrics.formulas import FormulaMetric, side_by_side, window_inputs
 from connector.metrics.rollups import CustomerBooks
 from connector.render.page.page import to_html
-from connector.render.report_json import ratio_number, to_json
+from connector.render.report_json import to_json
 from connector.render.report_tables import to_csv, to_markdown
 from connector.render.report_terminal import report_view
 from connector.render.terminal import console
-from connector.reports.ledger_state import is_whole
+from connector.reports.ledger import Ledger
 from connector.reports.model import Report
 from connector.reports.page import make_page
 from connector.reports.report import ReportRequest, make_report
@@ -102,7 +102,7 @@ def _ratios(
 def reports(db: sqlite3.Connection, span: Span) -> Iterator[tuple[WindowKind, Report]]:
     for kind in WindowKind:
         wanted = ReportRequest(kind, span.first, span.last)
-        yield kind, make_report(db, SETTINGS, span.now, wanted)
+        yield kind, make_report(Ledger(db, SETTINGS, span.now), wanted)
 
 
 def in_json(db: sqlite3.Connection, span: Span) -> Told:
@@ -172,7 +172,7 @@ def in_page(db: sqlite3.Connection, span: Span) -> Told:
     found: dict[Place, Pair] = {}
     for kind in (WindowKind.MONTH, WindowKind.QUARTER, WindowKind.YEAR):
         wanted = ReportRequest(kind, span.first, span.last, trend=True)
-        page = parsed(to_html(make_page(db, SETTINGS, span.now, wanted)))
+        page = parsed(to_html(make_page(Ledger(db, SETTINGS, span.now), wanted)))
         for part in page.all("section", class_="part"):
             currency = part.attributes["id"]
             lines, bars = (
@@ -213,7 +213,7 @@ def in_views(db: sqlite3.Connection, span: Span) -> Told:
 
 def in_window_sums(db: sqlite3.Connection, span: Span) -> Told:
     """The sums that a derivation keeps; here of movements that were posted as well."""
-    if not is_whole(db):
+    if not Ledger(db, SETTINGS, span.now).is_whole:
         posted = [
             (c, flow) for c in queries.currencies(db) for flow in queries.flows(db, c)
         ]
@@ -238,7 +238,7 @@ def in_exposition(db: sqlite3.Connection, span: Span) -> Told:
             continue
         last = add_months(window.end, -1)
         wanted = ReportRequest(window.kind, last, last)
-        figures = headlines(make_report(db, SETTINGS, span.now, wanted))
+        figures = headlines(make_report(Ledger(db, SETTINGS, span.now), wanted))
         text = ServerMetrics().exposition(pulse, figures).decode()
         for currency in queries.currencies(db):
             pair = [

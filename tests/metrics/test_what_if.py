@@ -31,6 +31,12 @@ def test_every_switch_of_the_policy_can_be_turned() -> None:
                 assert config.parse(text, {}).policy.settings()[rule] == value
 
 
+def test_what_rules_do_not_say_is_the_default() -> None:
+    """A ledger may be from before there was a switch."""
+    assert policy_of({}) == Policy()
+    assert choices({"timezone": "Europe/Berlin"}) == choices(BERLIN)
+
+
 @pytest.mark.parametrize("choice", [(), *choices(BERLIN)], ids=str)
 def test_texts_stand_for_their_policy(choice: Choice) -> None:
     texts = changed(BERLIN, choice)

@@ -32,7 +32,7 @@ FIRST = datetime(2026, 1, 1, 8, tzinfo=UTC)
 CHANGE = re.compile(r"(?P<item>\w)=(?:(\d+)x)?(\d+)(?:!(\w))?(?:-(\d+))?")
 
 
-def terms(
+def pricing_of(
     quantity: str, amount: str, price: str, off: str, currency: str
 ) -> ItemPricing:
     rate = Tariff(
@@ -42,8 +42,8 @@ def terms(
         interval_count=1,
         unit_amount_minor=Decimal(amount),
     )
-    offs = (ItemDiscount(discount="di_1", amount_minor=Fraction(off)),) if off else ()
-    return ItemPricing(tariff=rate, quantity=Decimal(quantity), offs=offs)
+    less = (ItemDiscount(discount="di_1", amount_minor=Fraction(off)),) if off else ()
+    return ItemPricing(tariff=rate, quantity=Decimal(quantity), discounts=less)
 
 
 def step(at: datetime, change: str, currency: str = "usd") -> MrrStep:
@@ -51,15 +51,15 @@ def step(at: datetime, change: str, currency: str = "usd") -> MrrStep:
     assert read, change
     item, quantity, amount, price, off = read.groups(default="")
     is_there = amount != "0"
-    worth = terms(quantity or "1", amount, price or "a", off, currency)
+    pricing = pricing_of(quantity or "1", amount, price or "a", off, currency)
     at_s = int(at.timestamp())
     return MrrStep(
         at_s=at_s,
         subscription="sub_1",
         item=item,
         currency=currency,
-        terms=worth if is_there else None,
-        mrr_minor=monthly_minor(worth) if is_there else 0,
+        pricing=pricing if is_there else None,
+        mrr_minor=monthly_minor(pricing) if is_there else 0,
         evidence=(Evidence("event", f"evt_{item}", at_s, change),),
     )
 
@@ -206,7 +206,7 @@ def test_a_component_shows_its_arithmetic_and_its_evidence() -> None:
     [part] = upgrade.components
     assert part.before == "2 units × $10.00 × 1/1 month = $20.00"
     assert part.after == "3 units × $10.00 × 1/1 month = $30.00"
-    assert [(e.kind, e.id, e.said) for e in part.evidence] == [
+    assert [(e.kind, e.id, e.summary) for e in part.evidence] == [
         ("event", "evt_a", "a=3x1000")
     ]
 
@@ -214,7 +214,7 @@ def test_a_component_shows_its_arithmetic_and_its_evidence() -> None:
 def test_a_day_of_several_changes_names_the_evidence_of_each() -> None:
     [_, grown] = derived("a=10 a=20,a=30")
     [part] = grown.components
-    assert [e.said for e in part.evidence] == ["a=20", "a=30"]
+    assert [e.summary for e in part.evidence] == ["a=20", "a=30"]
 
 
 # Few items, small amounts: equal neighbours and zeros are where the rules are.

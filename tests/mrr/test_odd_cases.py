@@ -10,11 +10,11 @@ from collections.abc import Callable
 import pytest
 
 from connector.metrics.invariants import MOVEMENT_CHECKS
-from connector.stripe_api.simulator import BundledAccount
 from tests.support import folders
 from tests.support.cases import everyday
 from tests.support.cases.odd import CASES, Case
 from tests.support.folders import Look
+from tests.support.simulator import SimulatedAccount
 from tests.support.synced import Wire, walk
 from tests.support.told import LISTS
 
@@ -32,7 +32,7 @@ def test_the_connector_books(case: Case, request: pytest.FixtureRequest) -> None
 
 def synced(connection: sqlite3.Connection, seen: Look, at_s: int) -> None:
     """Fetched as a sync does: pages, inline lists cut at 10, coupons as bare ids."""
-    account = BundledAccount({kind: seen[kind] for kind in LISTS})
+    account = SimulatedAccount({kind: seen[kind] for kind in LISTS})
     walk(connection, Wire(account, at_s))
 
 

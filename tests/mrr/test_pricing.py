@@ -62,11 +62,11 @@ def less(amount_minor: int) -> ItemDiscount:
 
 
 def mrr(
-    of: Price, quantity: int = 1, *offs: ItemDiscount, currency: str = "usd"
+    of: Price, quantity: int = 1, *discounts: ItemDiscount, currency: str = "usd"
 ) -> int:
     rate = tariff(of, currency)
     return monthly_minor(
-        ItemPricing(tariff=rate, quantity=Decimal(quantity), offs=offs)
+        ItemPricing(tariff=rate, quantity=Decimal(quantity), discounts=discounts)
     )
 
 
@@ -105,7 +105,7 @@ def test_from_25_monthly_to_250_yearly_is_a_contraction_of_4_17() -> None:
 
 
 @pytest.mark.parametrize(
-    ("of", "offs", "mrr_minor"),
+    ("of", "discounts", "mrr_minor"),
     [
         pytest.param(price(1_000), [percent("50")], 500, id="50% of $10"),
         pytest.param(price(120_000, "year"), [], 10_000, id="a once coupon ignored"),
@@ -133,17 +133,17 @@ def test_from_25_monthly_to_250_yearly_is_a_contraction_of_4_17() -> None:
     ],
 )
 def test_discounts_apply_in_order(
-    of: Price, offs: list[ItemDiscount], mrr_minor: int
+    of: Price, discounts: list[ItemDiscount], mrr_minor: int
 ) -> None:
-    assert mrr(of, 1, *offs) == mrr_minor
+    assert mrr(of, 1, *discounts) == mrr_minor
 
 
 def test_a_tax_inside_the_price_is_no_revenue() -> None:
     rate = tariff(price(1_190), "usd")
-    terms = ItemPricing(
+    pricing = ItemPricing(
         tariff=rate, quantity=Decimal(1), inclusive_tax=Fraction(19, 100)
     )
-    assert monthly_minor(terms) == 1_000
+    assert monthly_minor(pricing) == 1_000
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_what_has_no_value_is_refused_by_name(
 
 
 @pytest.mark.parametrize(
-    ("of", "label", "quantity", "offs", "text"),
+    ("of", "label", "quantity", "discounts", "text"),
     [
         pytest.param(
             price(1_500), "seat", 12, [percent("50")],
@@ -289,11 +289,13 @@ def test_what_has_no_value_is_refused_by_name(
     ],
 )  # fmt: skip
 def test_the_arithmetic_can_be_followed(
-    of: Price, label: str, quantity: int, offs: list[ItemDiscount], text: str
+    of: Price, label: str, quantity: int, discounts: list[ItemDiscount], text: str
 ) -> None:
     rate = tariff(of, "usd", unit_label=label)
-    terms = ItemPricing(tariff=rate, quantity=Decimal(quantity), offs=tuple(offs))
-    assert arithmetic(terms) == text
+    pricing = ItemPricing(
+        tariff=rate, quantity=Decimal(quantity), discounts=tuple(discounts)
+    )
+    assert arithmetic(pricing) == text
 
 
 intervals = st.sampled_from(["day", "week", "month", "year"])
@@ -309,10 +311,10 @@ offs_in_order = st.lists(
 
 @given(amounts, intervals, st.integers(1, 100), st.integers(0, 100), offs_in_order)
 def test_a_discount_never_adds_and_never_goes_below_nothing(
-    amount: int, per: str, count: int, quantity: int, offs: list[ItemDiscount]
+    amount: int, per: str, count: int, quantity: int, discounts: list[ItemDiscount]
 ) -> None:
     of = price(amount, per, count)
-    assert 0 <= mrr(of, quantity, *offs) <= mrr(of, quantity)
+    assert 0 <= mrr(of, quantity, *discounts) <= mrr(of, quantity)
 
 
 @given(amounts, st.integers(1, 50))

@@ -3,35 +3,36 @@
 import dataclasses
 import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
-from connector.pipeline.doctor import Verdict, examine
-from connector.pipeline.doctor_facts import (
-    ConfigFacts,
-    DiskFacts,
-    Facts,
-    KeyFacts,
-    LedgerContents,
-    LedgerFacts,
+from connector.config import Config, parse
+from connector.core.errors import ConnectorError, LedgerUnusable, StripeRefused
+from connector.pipeline.doctor import examine, same_days
+from connector.pipeline.installation import (
+    DiskSpace,
+    Installation,
+    LedgerFile,
     NotChecked,
-    StripeFacts,
-    Trouble,
+    StripeReads,
+    Verdict,
     lasting,
-    same_days,
+    opened,
     sized,
 )
+from connector.store import database
 from connector.store.database import (
     damage,
     open_as_it_is,
@@ -42,126 +43,191 @@ from connector.store.database import (
 from connector.store.lock import exclusive_sync
 from connector.store.mirror import dirty_customers, sync_state
 from connector.store.schema import MIGRATIONS
-from connector.stripe_api.simulator import AccountFacts, BundledAccount
+from connector.stripe_api.client import StripeApi
+from connector.stripe_api.http import api_version
 from tests.billing.account import Account
 from tests.billing.calendar_ import instant
 from tests.support.commands import Desk, Ran
 from tests.support.loopback import Fault, Reply, Served, failing, on, serving
+from tests.support.simulator import AccountFacts, SimulatedAccount
 
 SECOND_US, HOUR_US = 1_000_000, 3_600 * 1_000_000
 
-# --- each fact judged ---
+# --- each check of an installation ---
 
-WELL = Facts(
-    settings=ConfigFacts("config.toml"),
-    variables=("STRIPE_API_KEY",),
-    key=KeyFacts(shown="rk_live_…abcd", kind="rk", mode="live"),
-    stripe=StripeFacts(
-        trouble=None,
-        needed=8,
-        missing=(),
-        skew_us=0,
-        pinned="2026-10-28.endive",
-        answered="2026-10-28.endive",
-        zone="Europe/Berlin",
-        account_zone="Europe/Berlin",
-        zones_agree=True,
-    ),
-    disk=DiskFacts(
-        folder="/srv", free_bytes=10**9, is_writable=True, ledger_bytes=4_000_000
-    ),
-    ledger=LedgerFacts(
-        path="nrr.db", account=None, pending=(), damage=(), held_by=None
-    ),
-    contents=LedgerContents(
-        synced_ago_us=HOUR_US, walk_begun_ago_us=None, waiting=0, is_syncing=False
-    ),
+TROUBLE = ConnectorError("the earth shook", fix="wait")
+NOW = datetime(2026, 4, 2, 9, tzinfo=UTC)
+FOLDER = tempfile.TemporaryDirectory()
+LEDGERS: list[sqlite3.Connection] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _closed_in_the_end() -> Iterator[None]:
+    yield
+    for connection in LEDGERS:
+        connection.close()
+    FOLDER.cleanup()
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A connection to Stripe, of which these are known."""
+
+    skew_us: int | None = 0
+    answered_version: str | None = api_version()
+    zone: str | ConnectorError | None = "Europe/Berlin"
+
+    def account_timezone(self) -> str | None:
+        if isinstance(self.zone, ConnectorError):
+            raise self.zone
+        return self.zone
+
+    @property
+    def api(self) -> StripeApi:
+        return cast("StripeApi", self)
+
+
+def ledger(
+    *, account: str = "", synced: int = 1, walking: int = 0, waiting: int = 0
+) -> sqlite3.Connection:
+    """A ledger in memory, synced and walked so many hours ago; 0: it was not."""
+    connection = open_database(":memory:")
+    LEDGERS.append(connection)
+    now_us = round(NOW.timestamp()) * SECOND_US
+    if account:
+        put_setting(connection, "account", account)
+    if synced:
+        sync_state.events_were_read(connection, now_us - synced * HOUR_US)
+    if walking:
+        sync_state.begin_walk(connection, now_us - walking * HOUR_US)
+    dirty_customers.mark(connection, (f"cus_{number}" for number in range(waiting)))
+    return connection
+
+
+def configured(text: str) -> Config:
+    return parse(text, {}, source=Path("config.toml"))
+
+
+BERLIN = 'timezone = "Europe/Berlin"\ndatabase = "nrr.db"'
+WELL = Installation(
+    environ={"STRIPE_API_KEY": "rk_live_51Loopbackabcd"},
+    now=NOW,
+    config=configured(BERLIN),
+    key="rk_live_51Loopbackabcd",
+    stripe=StripeReads(Answers().api, missing=(), refusal=None),
+    disk=DiskSpace(Path("/srv"), 10**9, is_writable=True, ledger_bytes=4_000_000),
+    ledger=LedgerFile(ledger(), pending=[], damage=[], held_by=None),
 )
 NAMES = [name for name, _ in examine(WELL)]
 
 
-def but(part: str, **changes: Any) -> Facts:
+def but(part: str, **changes: Any) -> Installation:
     """All well, but for these of a part."""
-    return replace(WELL, **{part: replace(getattr(WELL, part), **changes)})
+    return WELL._replace(**{part: getattr(WELL, part)._replace(**changes)})
 
 
-def told(facts: Facts, name: str) -> Verdict:
-    return dict(examine(facts))[name]
+def told(at: Installation, name: str) -> Verdict:
+    return dict(examine(at))[name]
 
 
 class Case(NamedTuple):
-    facts: Facts
+    at: Installation
     check: str
     mark: str
     said: str
     fix: str = ""
 
 
-def key(**changes: Any) -> Facts:
-    return but("key", **changes)
+def key(text: str) -> Installation:
+    return WELL._replace(key=text)
 
 
-def stripe_says(**changes: Any) -> Facts:
-    return but("stripe", **changes)
+def key_file(mode: int) -> Installation:
+    path = Path(FOLDER.name, f"key-{mode:o}")
+    path.touch(mode)
+    path.chmod(mode)
+    return WELL._replace(environ={"STRIPE_API_KEY_FILE": str(path)})
 
 
-TROUBLE = Trouble("the earth shook", "wait")
+def stripe_says(**changes: Any) -> Installation:
+    return but("stripe", api=Answers(**changes).api)
+
+
+def ledger_says(held_by: str | None = None, **changes: Any) -> Installation:
+    return but("ledger", connection=ledger(**changes), held_by=held_by)
+
+
+MAY_NOT = StripeRefused("it may not", fix="let it", status=403)
+DOWN = StripeRefused("it is down", fix="wait for it", status=500)
+AT_WORK = "another sync (process 7)"
 CASES = [
     Case(
-        replace(WELL, settings=ConfigFacts(None)),
+        WELL._replace(config=parse("", {})),
         "configuration",
         "ok",
         "every setting has its default",
     ),
     Case(
-        replace(WELL, settings=TROUBLE),
+        WELL._replace(config=TROUBLE),
         "configuration",
         "fault",
         "the earth shook",
         "wait",
     ),
     Case(WELL, "environment", "ok", "set: STRIPE_API_KEY"),
-    Case(replace(WELL, variables=()), "environment", "ok", "nothing is set"),
+    Case(WELL._replace(environ={}, key=TROUBLE), "environment", "ok", "nothing is set"),
     Case(WELL, "key", "ok", "rk_live_…abcd is a restricted key"),
-    Case(key(kind="sk"), "key", "hint", "secret key: it works", "restricted key"),
-    Case(key(kind="pk"), "key", "fault", "publishable", "restricted key"),
     Case(
-        key(kind="whsec", mode=""), "key", "fault", "webhook's secret", "restricted key"
+        key("sk_live_51Loopbackabcd"),
+        "key",
+        "hint",
+        "secret key: it works",
+        "restricted key",
     ),
-    Case(key(kind="", mode=""), "key", "hint", "does not begin like", "copy it again"),
-    Case(WELL, "key mode", "ok", "live"),
-    Case(key(mode="test"), "key mode", "hint", "sandbox", "live key"),
-    Case(key(kind="", mode=""), "key mode", "hint", "does not say", "“key”"),
-    Case(WELL, "key file", "ok", "STRIPE_API_KEY itself"),
-    Case(key(file_mode=0o600), "key file", "ok", "only its owner"),
-    Case(key(file_mode=0o640), "key file", "hint", "mode 0640", "chmod 600"),
-    Case(key(file_mode=0o602), "key file", "hint", "mode 0602", "chmod 600"),
     Case(
-        replace(WELL, key=TROUBLE),
+        key("pk_live_51Loopbackabcd"), "key", "fault", "publishable", "restricted key"
+    ),
+    Case(
+        key("whsec_51Loopbackabcd"),
+        "key",
+        "fault",
+        "webhook's secret",
+        "restricted key",
+    ),
+    Case(key("51Loopbackabcd"), "key", "hint", "does not begin like", "copy it again"),
+    Case(WELL, "key mode", "ok", "live"),
+    Case(key("rk_test_51Loopbackabcd"), "key mode", "hint", "sandbox", "live key"),
+    Case(key("51Loopbackabcd"), "key mode", "hint", "does not say", "“key”"),
+    Case(WELL, "key file", "ok", "STRIPE_API_KEY itself"),
+    Case(key_file(0o600), "key file", "ok", "only its owner"),
+    Case(key_file(0o640), "key file", "hint", "mode 0640", "chmod 600"),
+    Case(key_file(0o602), "key file", "hint", "mode 0602", "chmod 600"),
+    Case(
+        WELL._replace(key=TROUBLE),
         "key mode",
         "hint",
         "not checked: see “key”",
         "“key”",
     ),
     Case(WELL, "Stripe", "ok", "it answers"),
-    Case(stripe_says(trouble=TROUBLE), "Stripe", "fault", "the earth shook", "wait"),
+    Case(but("stripe", refusal=TROUBLE), "Stripe", "fault", "the earth shook", "wait"),
     Case(WELL, "permissions", "ok", "all 8"),
     Case(
-        stripe_says(missing=("Prices: read", "Events: read")),
+        but("stripe", missing=("Prices: read", "Events: read")),
         "permissions",
         "fault",
         "lacks 2 of 8 read permissions: Prices: read, Events: read",
         "edit the key",
     ),
     Case(
-        stripe_says(trouble=TROUBLE, missing=("Prices: read",)),
+        but("stripe", refusal=TROUBLE, missing=("Prices: read",)),
         "permissions",
         "fault",
         "Prices: read",
         "edit the key",
     ),
     Case(
-        stripe_says(trouble=TROUBLE), "permissions", "hint", "not checked", "“Stripe”"
+        but("stripe", refusal=TROUBLE), "permissions", "hint", "not checked", "“Stripe”"
     ),
     Case(WELL, "clock", "ok", "agrees"),
     Case(
@@ -186,16 +252,16 @@ CASES = [
         "clock",
     ),
     Case(stripe_says(skew_us=None), "clock", "hint", "not checked", "“Stripe”"),
-    Case(WELL, "API version", "ok", "2026-10-28.endive"),
+    Case(WELL, "API version", "ok", f"{api_version()}, as asked for"),
     Case(
-        stripe_says(answered="2020-08-27"),
+        stripe_says(answered_version="2020-08-27"),
         "API version",
         "fault",
         "2020-08-27 answered",
         "upgrade",
     ),
     Case(
-        stripe_says(answered=None),
+        stripe_says(answered_version=None),
         "API version",
         "hint",
         "does not say",
@@ -203,33 +269,47 @@ CASES = [
     ),
     Case(WELL, "time zone", "ok", "is Europe/Berlin"),
     Case(
-        stripe_says(account_zone="Europe/Vienna"),
+        stripe_says(zone="Europe/Vienna"),
         "time zone",
         "ok",
         "Europe/Vienna, whose days are those of Europe/Berlin",
     ),
     Case(
-        stripe_says(account_zone="Asia/Tokyo", zones_agree=False),
+        stripe_says(zone="Asia/Tokyo"),
         "time zone",
         "fault",
         "the account's is Asia/Tokyo, but `timezone` is Europe/Berlin",
         'timezone = "Asia/Tokyo"',
     ),
     Case(
-        stripe_says(account_zone=None, zones_agree=False),
+        stripe_says(zone=None),
         "time zone",
         "hint",
         "does not show",
         "by hand: `timezone` is Europe/Berlin",
     ),
     Case(
-        stripe_says(account_zone=NotChecked("it may not", "")),
+        stripe_says(zone=MAY_NOT),
         "time zone",
         "hint",
-        "not checked: it may not",
+        "not checked: the key may not read the account",
         "by hand: `timezone` is Europe/Berlin",
     ),
+    Case(
+        stripe_says(zone=DOWN),
+        "time zone",
+        "hint",
+        "not checked: it is down",
+        "wait for it",
+    ),
     Case(WELL, "folder", "ok", "/srv can be written"),
+    Case(
+        WELL._replace(disk=OSError("the name is too long")),
+        "folder",
+        "fault",
+        "the name is too long",
+        "`database`",
+    ),
     Case(
         but("disk", free_bytes=None, is_writable=False),
         "folder",
@@ -267,30 +347,31 @@ CASES = [
         "not checked: see “folder”",
         "“folder”",
     ),
+    Case(WELL, "SQLite", "ok", f"{sqlite3.sqlite_version} is in use"),
     Case(WELL, "ledger", "ok", "nrr.db opens"),
     Case(
-        but("ledger", account="demo"),
+        ledger_says(account="demo"),
         "ledger",
         "hint",
         "the demo's account",
         "`database`",
     ),
     Case(
-        replace(WELL, ledger=TROUBLE),
+        WELL._replace(ledger=TROUBLE),
         "integrity",
         "hint",
         "not checked: see “ledger”",
         "“ledger”",
     ),
     Case(
-        but("ledger", pending=("m900_more",)),
+        but("ledger", pending=["m900_more"]),
         "schema",
         "hint",
         "it lacks m900_more",
         "sync",
     ),
     Case(
-        but("ledger", damage=("a page is torn",)),
+        but("ledger", damage=["a page is torn"]),
         "integrity",
         "fault",
         "a page is torn",
@@ -298,50 +379,50 @@ CASES = [
     ),
     Case(WELL, "lock", "ok", "no sync"),
     Case(
-        but("ledger", held_by="another sync (process 7)"),
+        but("ledger", held_by=AT_WORK),
         "lock",
         "ok",
         "process 7) is at work",
     ),
     Case(but("ledger", held_by=TROUBLE), "lock", "fault", "the earth shook", "wait"),
     Case(WELL, "last sync", "ok", "until 60 minutes ago"),
-    Case(but("contents", synced_ago_us=48 * HOUR_US), "last sync", "ok", "2 days"),
+    Case(ledger_says(synced=48), "last sync", "ok", "2 days"),
     Case(
-        but("contents", synced_ago_us=73 * HOUR_US),
+        ledger_says(synced=73),
         "last sync",
         "hint",
         "until 3 days ago",
         "schedule",
     ),
     Case(
-        but("contents", synced_ago_us=None),
+        ledger_says(synced=0),
         "last sync",
         "hint",
         "none",
         "`stripe-nrr sync`",
     ),
     Case(
-        but("contents", walk_begun_ago_us=HOUR_US),
+        ledger_says(walking=1),
         "unfinished sync",
         "hint",
         "was interrupted",
         "goes on",
     ),
     Case(
-        but("contents", walk_begun_ago_us=HOUR_US, is_syncing=True),
+        ledger_says(AT_WORK, walking=1),
         "unfinished sync",
         "ok",
         "at work right now",
     ),
     Case(
-        but("contents", waiting=1_200),
+        ledger_says(waiting=1_200),
         "customers waiting",
         "hint",
         "1,200 to be derived",
         "recompute",
     ),
     Case(
-        but("contents", waiting=1, is_syncing=True),
+        ledger_says(AT_WORK, waiting=1),
         "customers waiting",
         "ok",
         "at work",
@@ -351,7 +432,7 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.check}: {c.said}"[:60])
 def test_each_fact_has_its_verdict(case: Case) -> None:
-    verdict = told(case.facts, case.check)
+    verdict = told(case.at, case.check)
     assert verdict.mark == case.mark
     assert case.said in verdict.said
     assert case.fix in verdict.fix
@@ -369,47 +450,65 @@ def test_where_all_is_well_nothing_is_asked_for() -> None:
 WHY = NotChecked("nobody looked", "look")
 
 
-def whole_or_not(part: str, *, may_fail: bool = True) -> st.SearchStrategy[Any]:
-    cases = [case.facts for case in CASES]
-    found = [getattr(facts, part) for facts in [WELL, *cases]]
-    return st.sampled_from([*found, WHY, *([TROUBLE] if may_fail else [])])
+def whole_or_not(part: str, *, may_be_left: bool = True) -> st.SearchStrategy[Any]:
+    found = [getattr(at, part) for at in [WELL, *(case.at for case in CASES)]]
+    return st.sampled_from([*found, TROUBLE, *([WHY] if may_be_left else [])])
 
 
-FACTS = st.builds(
-    Facts,
-    settings=st.sampled_from([ConfigFacts(None), TROUBLE]),
-    variables=st.just(()),
-    key=st.sampled_from([WELL.key, TROUBLE]),
+INSTALLATIONS = st.builds(
+    Installation,
+    environ=st.just(WELL.environ),
+    now=st.just(NOW),
+    config=whole_or_not("config", may_be_left=False),
+    key=whole_or_not("key", may_be_left=False),
     stripe=whole_or_not("stripe"),
     disk=whole_or_not("disk"),
     ledger=whole_or_not("ledger"),
-    contents=whole_or_not("contents", may_fail=False),
 )
 
 
-@given(FACTS)
-def test_every_check_is_made_whatever_the_others_find(facts: Facts) -> None:
-    assert [name for name, _ in examine(facts)] == NAMES
+@given(INSTALLATIONS)
+def test_every_check_is_made_whatever_the_others_find(at: Installation) -> None:
+    assert [name for name, _ in examine(at)] == NAMES
 
 
-@given(FACTS)
-def test_there_is_something_to_do_exactly_where_it_is_not_well(facts: Facts) -> None:
-    for _, verdict in examine(facts):
+@given(INSTALLATIONS)
+def test_there_is_something_to_do_exactly_where_it_is_not_well(
+    at: Installation,
+) -> None:
+    for _, verdict in examine(at):
         assert bool(verdict.fix) == (verdict.mark != "ok")
         assert verdict.said
 
 
-@given(FACTS)
+@given(INSTALLATIONS)
 def test_a_trouble_is_told_as_one_fault_and_what_hangs_on_it_as_none(
-    facts: Facts,
+    at: Installation,
 ) -> None:
-    found = dict(examine(facts))
-    if isinstance(facts.key, Trouble):
-        assert found["key"] == Verdict("fault", *TROUBLE)
-        assert found["key mode"].mark == "hint"
-    if isinstance(facts.ledger, Trouble):
-        assert found["ledger"] == Verdict("fault", *TROUBLE)
-        assert {found[n].mark for n in ("schema", "integrity", "lock")} == {"hint"}
+    found = dict(examine(at))
+    if at.key is TROUBLE:
+        assert found["key"] == Verdict("fault", "the earth shook", "wait")
+        assert {found[n].mark for n in ("key mode", "key file")} == {"hint"}
+    if at.ledger is TROUBLE:
+        assert found["ledger"] == Verdict("fault", "the earth shook", "wait")
+        hanging = NAMES[NAMES.index("ledger") + 1 :]
+        assert {found[n].mark for n in hanging} == {"hint"}
+
+
+def test_a_sqlite_that_is_too_old_is_one_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "nrr.db"
+    open_database(path, create=True).close()
+    monkeypatch.setattr(database, "SQLITE_VERSION", (3, 37, 2))
+    config = configured(f'database = "{path}"')
+    with opened(lambda: config, {}, NOW, offline=True) as at:
+        found = dict(examine(at))
+    assert found["SQLite"].mark == "fault"
+    assert "SQLite 3.37.2" in found["SQLite"].said
+    assert found["ledger"].said == "not checked: see “SQLite”"
+    with pytest.raises(LedgerUnusable, match=r"needs 3\.38"):
+        open_as_it_is(path)
 
 
 @pytest.mark.parametrize(
@@ -469,23 +568,23 @@ CONFIG = 'timezone = "Europe/Berlin"\n'
 
 
 @pytest.fixture(scope="module")
-def business() -> BundledAccount:
+def business() -> SimulatedAccount:
     account = Account(instant("2026-01-10T09:00:00Z"), seed=7)
     team = account.add_price(account.add_product("Team"), 1500)
     account.subscribe(account.add_customer("Stays"), [(team, 4)])
     account.advance(instant("2026-03-01T12:00:00Z"))
-    return BundledAccount(account.snapshot(), AccountFacts(timezone="Europe/Berlin"))
+    return SimulatedAccount(account.snapshot(), AccountFacts(timezone="Europe/Berlin"))
 
 
 @pytest.fixture
-def stripe(business: BundledAccount) -> Iterator[Served]:
+def stripe(business: SimulatedAccount) -> Iterator[Served]:
     with serving(business, key=LIVE_KEY) as served:
         yield served
 
 
 @pytest.fixture(scope="module")
 def synced_folder(
-    business: BundledAccount, tmp_path_factory: pytest.TempPathFactory
+    business: SimulatedAccount, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     folder = tmp_path_factory.mktemp("synced")
     with serving(business, key=LIVE_KEY) as served:
@@ -555,7 +654,7 @@ def test_a_line_a_check_and_what_to_do_below(desk: Desk, stripe: Served) -> None
     assert lines[at + 1].startswith("       → edit the key in Stripe's Dashboard")
     checks = [line for line in lines if not line.startswith(" ")]
     assert [line[7:].partition(":")[0] for line in checks[:-1]] == NAMES
-    assert checks[-1] == "19 checks; faults: 1, hints: 1."
+    assert checks[-1] == "20 checks; faults: 1, hints: 1."
 
 
 def test_every_missing_permission_is_named_at_once(desk: Desk, stripe: Served) -> None:
@@ -690,7 +789,7 @@ def test_a_no_for_another_reason_is_told_and_the_others_are_asked(
 def test_the_zone_against_the_account_s(
     desk: Desk, stripe: Served, config: str, zone: str | None, mark: str
 ) -> None:
-    stripe.account = BundledAccount({}, AccountFacts(timezone=zone))
+    stripe.account = SimulatedAccount({}, AccountFacts(timezone=zone))
     ran = examined(desk.configure(f'timezone = "{config}"\n'))
     assert verdicts(ran)["time zone"] == mark
     assert config in said(ran, "time zone")

@@ -27,10 +27,10 @@ from connector.store.ledger import queries, unvalued
 from connector.store.ledger.queries import Wanted
 from connector.store.mirror import dirty_customers, objects
 from connector.stripe_api.objects import Price, decode
-from connector.stripe_api.simulator import BundledAccount
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, add_months
 from tests.support.ledgers import empty_ledger
+from tests.support.simulator import SimulatedAccount
 from tests.support.synced import (
     OPENED,
     SEEN,
@@ -225,7 +225,7 @@ def test_a_coupon_that_runs_out_is_posted_when_its_time_has_come() -> None:
     acc.advance(OPENED + DAY)
     ends_s = add_months(OPENED, 3)
     with empty_ledger() as db:
-        walk(db, Wire(BundledAccount(acc.snapshot()), OPENED + DAY))
+        walk(db, Wire(SimulatedAccount(acc.snapshot()), OPENED + DAY))
         derive(db, OPENED + DAY)
         assert [m.after_minor for m in live(db)] == [500]
         assert derive(db, ends_s - 1) == Recomputed(0, 0, 0)

@@ -25,13 +25,13 @@ from hypothesis import strategies as st
 from connector.core.errors import LedgerUnusable, StripeRefused
 from connector.store.mirror import sync_state
 from connector.stripe_api.objects import Invoice, Price, Subscription, decode
-from connector.stripe_api.simulator import BundledAccount
 from tests.billing.calendar_ import DAY, HOUR
 from tests.billing.catalogue import Tier
 from tests.billing.state import Json
 from tests.support.ledgers import Known, empty_ledger
 from tests.support.lives import BORN, EVENTFUL, USUAL, Act, Lived, numbers
 from tests.support.living import Telling
+from tests.support.simulator import SimulatedAccount
 from tests.support.synced import (
     OPENED,
     SEEN,
@@ -68,7 +68,7 @@ class Shop:
     def now_s(self) -> int:
         return self.acc.now
 
-    def account(self) -> BundledAccount:
+    def account(self) -> SimulatedAccount:
         return self.acc.now_shown()
 
     def after(self, wait_s: int) -> "Shop":
@@ -94,12 +94,12 @@ def shop(db: sqlite3.Connection) -> Shop:
     return shop
 
 
-def quiet(account: BundledAccount, at_s: int) -> Known:
+def quiet(account: SimulatedAccount, at_s: int) -> Known:
     with empty_ledger() as db:
         return sync(db, Wire(account, at_s))[1]
 
 
-def caught_up(db: sqlite3.Connection, shop: Shop, account: BundledAccount) -> Wire:
+def caught_up(db: sqlite3.Connection, shop: Shop, account: SimulatedAccount) -> Wire:
     """A sync by events, which ends as one that reads everything does."""
     wire = Wire(account, shop.now_s)
     synced, known = sync(db, wire, full=False)

@@ -19,6 +19,7 @@ from connector.core.errors import StripeRefused
 from connector.core.model import Movement
 from connector.core.windows import WindowKind, windows
 from connector.metrics.retention import measure
+from connector.pipeline.bundled_account import bundled_folder
 from connector.pipeline.ingest import CustomerFields
 from connector.store.database import open_database, transaction
 from connector.store.ledger import customers, queries
@@ -26,12 +27,12 @@ from connector.store.mirror import objects, sync_state
 from connector.store.mirror.objects import TABLES
 from connector.stripe_api.lists import LISTINGS
 from connector.stripe_api.objects import InvoiceItem, Subscription, decode
-from connector.stripe_api.simulator import BundledAccount, bundled_folder
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY
 from tests.billing.catalogue import Tier
 from tests.billing.state import Json
 from tests.support.ledgers import KINDS, empty_ledger, profile, read, settle
+from tests.support.simulator import SimulatedAccount
 from tests.support.synced import (
     OPENED,
     SEEN,
@@ -188,7 +189,7 @@ def test_what_was_fetched_is_not_fetched_again(db: sqlite3.Connection) -> None:
     assert rest.asked.count("/v1/invoices") == 2 + 1
 
 
-def price_of(account: BundledAccount) -> str:
+def price_of(account: SimulatedAccount) -> str:
     """The price by which the ledger knows its account again."""
     first = min(account.objects["subscriptions"], key=lambda it: it["id"])
     return str(first["items"]["data"][0]["price"]["id"])
@@ -252,8 +253,8 @@ class Business:
         self.sub = self.acc.subscribe(self.acc.add_customer("Ada"), self.yearly)
         self.acc.advance(SEEN)
 
-    def now(self) -> BundledAccount:
-        return BundledAccount(self.acc.snapshot())
+    def now(self) -> SimulatedAccount:
+        return SimulatedAccount(self.acc.snapshot())
 
     def grow(self, quantity: int, *, proration: str = "none") -> None:
         self.acc.change_quantity(self.sub.items[0], quantity, proration=proration)
@@ -410,7 +411,7 @@ def test_an_event_that_cannot_be_read_is_named_and_the_rest_goes_on(
 Part = tuple[str, tuple[Json, ...]]
 
 
-def cut(account: BundledAccount, size: int) -> list[Part]:
+def cut(account: SimulatedAccount, size: int) -> list[Part]:
     """The account as pages, each with its kind."""
     return [
         (kind, tuple(things[first : first + size]))

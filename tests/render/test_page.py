@@ -15,6 +15,7 @@ from connector.core.windows import WindowKind
 from connector.metrics.benchmarks import Benchmarks
 from connector.render.footnotes import RESTATED
 from connector.render.page.page import to_html
+from connector.reports.ledger import Ledger
 from connector.reports.model import CurrencyReport, Report, WindowRow
 from connector.reports.page import PageContents, make_page
 from connector.reports.report import ReportRequest
@@ -285,7 +286,7 @@ def test_a_closed_month_that_came_to_nothing_is_still_told() -> None:
         post(connection, [], customers=["cus_1"])
         connection.execute("INSERT INTO walks (started_us, finished_us) VALUES (1, 2)")
         asked = ReportRequest(first=january, last=april, trend=True)
-        root = parsed(to_html(make_page(connection, SETTINGS, NOW, asked)))
+        root = parsed(to_html(make_page(Ledger(connection, SETTINGS, NOW), asked)))
     _, first, reported, *_ = table_after(root, "The numbers behind this chart")
     assert (first[0].rstrip(" *"), first[7]) == ("Jan 2024", "–")
     assert (reported[0], reported[7]) == (AS_REPORTED, "$0.50")
@@ -349,6 +350,7 @@ def _page(report: Report) -> str:
             cohorts={},
             largest={},
             outlooks={},
+            failed={},
             benchmarks=Benchmarks((), ()),
             labels={},
             locale="en_US",
@@ -373,7 +375,7 @@ HOSTILE = (
 def test_what_customers_call_themselves_stays_text(name: str) -> None:
     quoted = name.replace("'", "''")
     with changed_demo(f"UPDATE customers SET label = '{quoted}'") as connection:  # noqa: S608
-        hostile = to_html(make_page(connection, SETTINGS, NOW, OCTOBER))
+        hostile = to_html(make_page(Ledger(connection, SETTINGS, NOW), OCTOBER))
     root = parsed(hostile)
     named = root.all("table", class_="movers")[0].all("th", scope="row")
     assert all(th.text.startswith(" ".join(name.split())) for th in named)
@@ -456,5 +458,5 @@ def test_an_empty_ledger_has_a_page() -> None:
     with empty_ledger() as connection:
         connection.execute("INSERT INTO walks (started_us, finished_us) VALUES (1, 2)")
         assert "no recurring revenue" in to_html(
-            make_page(connection, SETTINGS, NOW, OCTOBER)
+            make_page(Ledger(connection, SETTINGS, NOW), OCTOBER)
         )

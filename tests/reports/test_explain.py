@@ -1,7 +1,7 @@
 """The explaining commands on the demo: what they print, and that it adds up.
 
-What they print lies in fixtures/output/explained and in README: read it as a finance
-person would.
+What they print lies in fixtures/output/explained and in docs/why-nrr-differs.md: read it
+as a finance person would.
 After a change ``pytest --accept`` writes both anew; git shows the difference.
 """
 
@@ -32,7 +32,7 @@ from tests.support.commands import Desk
 from tests.support.folders import FIXTURES
 
 GOLDEN = FIXTURES / "output" / "explained"
-README = FIXTURES.parent / "README.md"
+WALK = FIXTURES.parent / "docs" / "why-nrr-differs.md"
 BLOCK = re.compile(r"(?<=```console\n)\$ stripe-nrr (.+)\n(?:[^`]*)(?=```)")
 CLOSED = ("2026-08", "2026-09")
 MOVED = """
@@ -99,10 +99,10 @@ def test_every_golden_file_is_still_made() -> None:
     assert {path.stem for path in GOLDEN.iterdir()} == set(COMMANDS)
 
 
-def test_readme_walks_through_what_the_demo_really_prints(
+def test_the_walk_through_shows_what_the_demo_really_prints(
     kept: Desk, corrected: Desk, pytestconfig: pytest.Config
 ) -> None:
-    text = README.read_text(encoding="utf-8")
+    text = WALK.read_text(encoding="utf-8")
 
     def run(block: re.Match[str]) -> str:
         out = printed(kept, corrected, shlex.split(block[1]))
@@ -111,13 +111,13 @@ def test_readme_walks_through_what_the_demo_really_prints(
     now, count = BLOCK.subn(run, text)
     assert count == 4
     if pytestconfig.getoption("--accept"):
-        README.write_text(now, encoding="utf-8")
+        WALK.write_text(now, encoding="utf-8")
         text = now
     assert text == now
 
 
 def shortened(out: str, lines: int = 22) -> str:
-    """As README shows it: the beginning, and dots for the rest."""
+    """As the walk-through shows it: the beginning, and dots for the rest."""
     shown = out.splitlines()
     rest = ["…"] if len(shown) > lines else []
     return "\n".join([*(line.rstrip() for line in shown[:lines]), *rest]) + "\n"
@@ -125,7 +125,7 @@ def shortened(out: str, lines: int = 22) -> str:
 
 def test_the_figures_in_the_walk_through_are_the_demos(kept: Desk) -> None:
     """ "107.5 %, this ledger 106.6 %": the sentence before the first block."""
-    [said] = re.findall(r"this ledger (\d+\.\d) %", README.read_text(encoding="utf-8"))
+    [said] = re.findall(r"this ledger (\d+\.\d) %", WALK.read_text(encoding="utf-8"))
     told = kept.run("drift", "--currency", "usd", "--format", "json").json
     [first, *_] = told["windows"][0]["formulas"]
     assert f"{first['ratio']:.1%}" == f"{said}%"

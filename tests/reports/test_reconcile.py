@@ -24,16 +24,16 @@ from connector.mrr.reconciliation import (
     differing,
     totals,
 )
+from connector.reports.ledger import Ledger
 from connector.reports.reconcile import (
     StripeComparison,
-    compare,
+    compare_with_stripe,
     live_subscriptions,
     unexplained,
 )
 from connector.store.database import open_database, snapshot
 from connector.store.lock import exclusive_sync
 from connector.stripe_api.client import StripeApi
-from connector.stripe_api.simulator import BundledAccount
 from tests.billing.account import Account
 from tests.billing.calendar_ import instant as instant_of
 from tests.support import folders
@@ -60,6 +60,7 @@ from tests.support.shapes import (
     tier,
     tiered,
 )
+from tests.support.simulator import SimulatedAccount
 from tests.support.synced import SEEN, Wire, shop
 from tests.support.told import Told
 
@@ -106,7 +107,8 @@ def beside(
     shown = [read("subscriptions", thing) for thing in live["subscriptions"]]
     counted = [each for each in shown if each.status in COUNTED]  # type: ignore[attr-defined]
     config = config or folders.settings(live)
-    return compare(connection, counted, config, instant(at(live)))  # type: ignore[arg-type]
+    ledger = Ledger(connection, config, instant(at(live)))
+    return compare_with_stripe(ledger, counted)  # type: ignore[arg-type]
 
 
 # --- a table: what Stripe shows, and both sides ---
@@ -120,6 +122,10 @@ GRADUATED = tiered("price_steps", "graduated", [tier(2, 700), tier(None, 500, 90
 VOLUME = tiered("price_bulk", "volume", [tier(2, 700), tier(None, 500)])
 ODD = price("price_odd", 1_000, "fortnight")
 TAXED = price("price_taxed", 1_190, tax_behavior="inclusive")
+TAXED_YEAR = price("price_taxed_year", 14_280, "year", tax_behavior="inclusive")
+CALLS = tiered(
+    "price_calls", "graduated", [tier(10, 100, 500), tier(None, 50)], usage="metered"
+)
 HALF = coupon("HALF", 50)
 THREE_OFF = coupon("THREE", amount=300)
 SPRING = coupon("SPRING", 20, duration="repeating")
@@ -138,6 +144,7 @@ def item(of: Json, quantity: int | None = 1, **more: Any) -> Json:
 
 def bought(*subs: Json, **more: Any) -> Told:
     prices = [MONTHLY, YEARLY, FREE, EUROS, USAGE, GRADUATED, VOLUME, ODD, TAXED]
+    prices += [TAXED_YEAR, CALLS]
     coupons = [HALF, THREE_OFF, SPRING, ONCE, ALL]
     given = {"prices": prices, "coupons": coupons, "subscriptions": subs}
     return Told(**({"seen_at": NOW} | given | more))
@@ -148,6 +155,17 @@ def off(of: Json, **more: Any) -> Json:
 
 
 JAN, FEB, MARCH, APRIL, *_ = months("2025-01-01T00:00", 3)
+CALLED = invoice(  # a line for each tier, and one for the flat fee
+    MARCH,
+    [
+        line(CALLS, FEB, MARCH, amount, quantity, item="si_calls")
+        for amount, quantity in ((500, 1), (1_000, 10), (250, 5))
+    ],
+)
+NINETEEN = {"amount": 190, "tax_behavior": "inclusive", "taxable_amount": 1_000}
+TAX_SHOWN = invoice(
+    MARCH, [line(TAXED, MARCH, APRIL, item="si_taxed", taxes=[NINETEEN])]
+)
 USED = invoice(MARCH, [line(USAGE, FEB, MARCH, 350, 35, item="si_usage")])
 BILLED_ONCE = invoice(
     MARCH,
@@ -178,6 +196,10 @@ AGREE = {
     "tax inside the price": (
         bought(sub(item(TAXED), default_tax_rates=[RATE])),
         "usd 1000 = 1000",
+    ),
+    "tax inside the price, which only another item's line shows": (
+        bought(sub(item(TAXED), item(TAXED_YEAR)), invoices=[TAX_SHOWN]),
+        "usd 2000 = 2000",
     ),
     "a trial": (
         bought(sub(status="trialing", trial_start=START, trial_end=APRIL)),
@@ -283,6 +305,14 @@ BY_POLICY = {
             policy={"metered": "invoiced"},
         ),
         "usd 1000 +350 policy metered = 1350",
+    ),
+    "last month's usage in tiers": (
+        bought(
+            sub(item(MONTHLY), item(CALLS, None)),
+            invoices=[CALLED],
+            policy={"metered": "invoiced"},
+        ),
+        "usd 1000 +1750 policy metered = 2750",
     ),
     "past due for nine days": (
         bought(
@@ -623,11 +653,11 @@ def test_who_turns_from_one_status_to_the_other_meanwhile_is_met(turned: str) ->
 
     def change(wire: Wire, _: httpx.Request) -> None:
         status = before if not wire.asked else turned
-        wire.account = BundledAccount(
+        wire.account = SimulatedAccount(
             {"subscriptions": [changing | {"status": status}]}
         )
 
-    wire = Wire(BundledAccount({}), SEEN, before=change)
+    wire = Wire(SimulatedAccount({}), SEEN, before=change)
     with StripeApi("rk_test", transport=httpx.MockTransport(wire.handle)) as api:
         (found,) = live_subscriptions(api)
     assert (found.id, found.status) == ("sub_changes", turned)
@@ -650,16 +680,16 @@ def business() -> Account:
     return acc
 
 
-def grown() -> BundledAccount:
+def grown() -> SimulatedAccount:
     acc = business()
     acc.change_quantity(acc.subscriptions[2].items[0], 10)
-    return BundledAccount(acc.snapshot())
+    return SimulatedAccount(acc.snapshot())
 
 
 @pytest.fixture(scope="module")
 def synced_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("synced")
-    with serving(BundledAccount(business().snapshot())) as stripe:
+    with serving(SimulatedAccount(business().snapshot())) as stripe:
         ran = Desk(folder, stripe.url).configure(CONFIG).run("sync")
     assert ran.code == 0, ran.err
     return folder
@@ -667,7 +697,7 @@ def synced_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def stripe() -> Iterator[Served]:
-    with serving(BundledAccount(business().snapshot())) as served:
+    with serving(SimulatedAccount(business().snapshot())) as served:
         yield served
 
 

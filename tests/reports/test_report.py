@@ -16,11 +16,12 @@ from msgspec.structs import replace
 
 from connector.cli.output import json_text
 from connector.core.model import Flow, Movement, Refusal
+from connector.core.money import ratio_number
 from connector.core.policy import Policy
 from connector.core.windows import Window, WindowKind, name_of, windows
 from connector.metrics.retention import Measured, measure
 from connector.render.footnotes import footnotes, policy_sentence
-from connector.render.report_json import ratio_number, to_json
+from connector.render.report_json import to_json
 from connector.render.report_tables import cells, to_csv, to_markdown
 from connector.reports.model import CurrencyReport, Report, WindowRow, label
 from tests.support.books import lived

@@ -335,8 +335,8 @@ def test_a_command_reads_one_moment(tmp_path: Path) -> None:
     path = tmp_path / "stripe-nrr.db"
     with closing(open_database(path, create=True)) as writer, chdir(tmp_path):
         with Shell(None, 0).reading() as reader:
-            assert setting(reader, "rules") is None
+            assert setting(reader.connection, "rules") is None
             put_setting(writer, "rules", "{}")
-            assert setting(reader, "rules") is None
+            assert setting(reader.connection, "rules") is None
         with Shell(None, 0).reading() as reader:
-            assert setting(reader, "rules") == "{}"
+            assert setting(reader.connection, "rules") == "{}"

@@ -20,7 +20,7 @@ from connector.store.ledger import balances, queries
 from connector.store.ledger.exports import EXPORTS
 from tests.support.synced import settled_demo
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+PAGE = Path(__file__).parents[2] / "docs" / "figures-for-programs.md"
 TODAY = date(2026, 11, 2)
 
 
@@ -110,9 +110,9 @@ def test_csv_is_printed_without_a_file(
     assert desk.is_dir()
 
 
-# --- README's recipe for datasette ---
+# --- the recipe for datasette ---
 
-[RECIPE] = re.findall(r"```json\n(.*?)```", README, flags=re.DOTALL)
+[RECIPE] = re.findall(r"```json\n(.*?)```", PAGE.read_text("utf-8"), flags=re.DOTALL)
 QUERIES = json.loads(RECIPE)["databases"]["stripe-nrr"]["queries"]
 ASKED = {
     "retention": "currency=usd",
@@ -123,7 +123,7 @@ ASKED = {
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_datasette_answers_the_recipe_s_queries(desk: Path, name: str) -> None:
-    """The real datasette, as README tells to start it, asked for one page."""
+    """The real datasette, as the page tells to start it, asked for one page."""
     (desk / "metadata.json").write_text(RECIPE)
     path = f"/stripe-nrr/{name}.json?_shape=array&{ASKED[name]}"
     done = subprocess.run(

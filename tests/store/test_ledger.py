@@ -263,7 +263,7 @@ def test_other_words_for_the_same_are_not_posted_again(db: sqlite3.Connection) -
     """A product's new unit label must not restate every movement that counts it."""
     [booked] = lived("cus_1", "50")
     [part] = booked.components
-    proof = tuple(each._replace(said="said otherwise") for each in part.evidence)
+    proof = tuple(each._replace(summary="said otherwise") for each in part.evidence)
     reworded = replace(part, after="50 seats", evidence=proof)
     post(db, [booked])
     assert post(db, [replace(booked, components=(reworded,))]) == PostedCounts(0, 0)

@@ -88,12 +88,14 @@ def quantity(db: sqlite3.Connection) -> int | None:
     return decode(row[0], Subscription).items.data[0].quantity
 
 
-def sightings(db: sqlite3.Connection, customer: str = "cus_1") -> list[tuple[int, int]]:
+def versions_of(
+    db: sqlite3.Connection, customer: str = "cus_1"
+) -> list[tuple[int, int]]:
     """Each state of the customer's subscription: the second it was first seen."""
     history = objects.history(db, customer, objects.catalogue(db))
     return [
         (each.seen_s, each.subscription.items.data[0].quantity or 0)
-        for versions in history.sightings.values()
+        for versions in history.versions.values()
         for each in versions
     ]
 
@@ -407,7 +409,7 @@ def test_an_open_invoice_and_what_is_due_may_be_a_risk(db: sqlite3.Connection) -
 
 
 def test_json_is_never_read_from_a_blob() -> None:
-    """SQLite 3.45.0 refuses to, and versions before 3.38 know no ``->>``."""
+    """SQLite 3.45.0 refuses a blob, which others read as text."""
     store = Path(schema.__file__).parent
     sql = "\n".join(path.read_text(encoding="utf-8") for path in store.rglob("*.py"))
     assert re.findall(r"json_\w+\(\s*[\w.{}]*body", sql) == []
@@ -460,7 +462,7 @@ def test_a_version_is_kept_when_what_counts_changes(db: sqlite3.Connection) -> N
     put(db, "subscriptions", [sub(1)], 20 * S)
     put(db, "subscriptions", [sub(2)], 30 * S)
     put(db, "subscriptions", [sub(3)], 40 * S)
-    assert sightings(db) == [(10, 1), (30, 2), (40, 3)]
+    assert versions_of(db) == [(10, 1), (30, 2), (40, 3)]
 
 
 def test_looks_within_one_second_have_a_second_each(db: sqlite3.Connection) -> None:
@@ -468,7 +470,7 @@ def test_looks_within_one_second_have_a_second_each(db: sqlite3.Connection) -> N
     for fetched_us, quantity in ((0, 1), (1, 2), (2, 3), (3, 3), (9, 1), (S, 2)):
         put(db, "subscriptions", [sub(quantity)], 10 * S + fetched_us)
     put(db, "subscriptions", [sub(4)], 30 * S)
-    assert sightings(db) == [(10, 1), (11, 2), (12, 3), (13, 1), (14, 2), (30, 4)]
+    assert versions_of(db) == [(10, 1), (11, 2), (12, 3), (13, 1), (14, 2), (30, 4)]
 
 
 @pytest.mark.parametrize(
@@ -494,12 +496,12 @@ def test_what_counts(
     put(db, "subscriptions", [sub()], 10 * S)
     marked(db)
     put(db, "subscriptions", [after], 20 * S)
-    assert [seen_s for seen_s, _ in sightings(db)] == [10, 20][:versions]
+    assert [seen_s for seen_s, _ in versions_of(db)] == [10, 20][:versions]
     assert marked(db) == ["cus_1"]  # whatever changed, it is derived anew
 
 
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=8))
-def test_sightings_are_the_changes_of_what_was_seen(seen: list[int]) -> None:
+def test_versions_are_the_changes_of_what_was_seen(seen: list[int]) -> None:
     with empty_ledger() as db:
         for second, count in enumerate(seen):
             put(db, "subscriptions", [sub(count)], second * S)
@@ -508,7 +510,7 @@ def test_sightings_are_the_changes_of_what_was_seen(seen: list[int]) -> None:
             for second, count in enumerate(seen)
             if second == 0 or seen[second - 1] != count
         ]
-        assert sightings(db) == changes
+        assert versions_of(db) == changes
 
 
 # --- nothing personal stays ---
@@ -669,7 +671,7 @@ def test_a_history_is_one_customer_s_oldest_first(db: sqlite3.Connection) -> Non
     put(db, "prices", [Price(id="price_1")], 1 * S)
     history = objects.history(db, "cus_1", objects.catalogue(db))
     assert [each.id for each in history.invoices] == ["in_1", "in_2"]
-    assert list(history.sightings) == ["sub_1"]
+    assert list(history.versions) == ["sub_1"]
     assert list(history.catalogue.prices) == ["price_1"]
 
 

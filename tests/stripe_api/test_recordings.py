@@ -60,7 +60,7 @@ def worth_minor(shown: Subscription) -> int:
     seen_s = shown.started_at + 3_600
     history = History(
         customer=str(shown.customer),
-        sightings={shown.id: (SubscriptionVersion(seen_s, shown),)},
+        versions={shown.id: (SubscriptionVersion(seen_s, shown),)},
         catalogue=Catalogue(),
     )
     derived = timeline(history, Policy(), seen_s)

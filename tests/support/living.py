@@ -7,9 +7,9 @@ which its lists came to show something else.
 
 from collections.abc import Collection, Iterator
 
-from connector.stripe_api.simulator import BundledAccount
 from tests.billing.account import Account
 from tests.billing.state import Json
+from tests.support.simulator import SimulatedAccount
 
 NOUNS = {
     "customers": "customer",
@@ -58,14 +58,14 @@ class Telling(Account):
             self.events.append(("", made))
         self._shown = after
 
-    def now_shown(self) -> BundledAccount:
+    def now_shown(self) -> SimulatedAccount:
         """What Stripe shows now: of the events, the last 30 days'."""
-        return BundledAccount(self.snapshot())
+        return SimulatedAccount(self.snapshot())
 
-    def ever_shown(self) -> BundledAccount:
+    def ever_shown(self) -> SimulatedAccount:
         """The same, and every event there ever was."""
         events = [event for _, event in self.events]
-        return BundledAccount({**self.snapshot(), "events": events[::-1]})
+        return SimulatedAccount({**self.snapshot(), "events": events[::-1]})
 
 
 def told(

@@ -1,4 +1,4 @@
-"""Stripe on this machine: a real HTTP server in front of a ``BundledAccount``.
+"""Stripe on this machine: a real HTTP server in front of a ``SimulatedAccount``.
 
     with serving(account, faults=[rate_limited(), None, hung_up()]) as stripe:
         ...ask stripe.url, change stripe.account, look at stripe.requests...
@@ -7,7 +7,7 @@ A *fault* spoils one reply. The *plan* says which: a sequence (one entry a reque
 the order they arrive; None spoils nothing, and after the last all is well) or a
 function from the request to a fault or None, such as ``on(path, *faults)``.
 
-By hand: ``python -m tests.loopback FOLDER``.
+By hand: ``python -m tests.support.loopback FOLDER``.
 """
 
 import argparse
@@ -29,8 +29,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from connector.stripe_api.simulator import SHAPED_AS, BundledAccount
-from connector.stripe_api.simulator_rules import refusal
+from tests.support.simulator import SHAPED_AS, SimulatedAccount
+from tests.support.simulator_rules import refusal
 
 KEY = "rk_test_loopback"
 ACCOUNT_ID = "acct_loopback"
@@ -212,7 +212,7 @@ class Served:
 
     def __init__(
         self,
-        account: BundledAccount,
+        account: SimulatedAccount,
         key: str,
         faults: Plan,
         forbidden: Collection[str],
@@ -242,7 +242,7 @@ class Served:
 
     def _replace(self, kind: str, things: list[dict[str, Any]]) -> None:
         objects = {**self.account.objects, kind: things}
-        self.account = BundledAccount(objects, self.account.facts)
+        self.account = SimulatedAccount(objects, self.account.facts)
 
     def reply(self, request: Request) -> Reply:
         """The reply to this request, spoiled if the plan says so."""
@@ -353,7 +353,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(
-    account: BundledAccount,
+    account: SimulatedAccount,
     *,
     key: str = KEY,
     faults: Plan = (),
@@ -374,12 +374,12 @@ def serving(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.loopback")
+    parser = argparse.ArgumentParser(prog="python -m tests.support.loopback")
     parser.add_argument("folder", type=Path, help="stripe.json or <kind>.jsonl.gz")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--key", default=KEY)
     asked = parser.parse_args()
-    account = BundledAccount.load(asked.folder)
+    account = SimulatedAccount.load(asked.folder)
     with serving(account, key=asked.key, port=asked.port) as served:
         print(f"{served.url}  key {served.key}", flush=True)
         with suppress(KeyboardInterrupt):

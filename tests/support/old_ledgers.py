@@ -18,6 +18,7 @@ from connector import __version__, config
 from connector.core.policy import Policy
 from connector.core.windows import WindowKind
 from connector.render.report_json import to_json
+from connector.reports.ledger import Ledger
 from connector.reports.report import ReportRequest, make_report
 from connector.store.database import open_database, transaction
 from connector.store.ledger import closings
@@ -65,7 +66,7 @@ def as_reported(connection: sqlite3.Connection) -> Iterator[Mapping[str, Any]]:
             asked = ReportRequest(
                 kind, closed.month, closed.month, as_of=closed.closed_at
             )
-            report = to_json(make_report(connection, settings, LATER, asked))
+            report = to_json(make_report(Ledger(connection, settings, LATER), asked))
             yield {
                 name: report[name]
                 for name in ("as_of", "timezone", "policy", "currencies")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from connector import config
 from connector.render.page.page import to_html
+from connector.reports.ledger import Ledger
 from connector.reports.model import Report
 from connector.reports.page import make_page
 from connector.reports.report import ReportRequest, make_report
@@ -31,13 +32,13 @@ CLOSED = (date(2026, 8, 1), date(2026, 9, 1), date(2026, 10, 1))
 @cache
 def demo_page(asked: ReportRequest = OCTOBER) -> str:
     with settled_demo() as connection:
-        return to_html(make_page(connection, SETTINGS, NOW, asked))
+        return to_html(make_page(Ledger(connection, SETTINGS, NOW), asked))
 
 
 @cache
 def demo_report(asked: ReportRequest = OCTOBER) -> Report:
     with settled_demo() as connection:
-        return make_report(connection, SETTINGS, NOW, asked)
+        return make_report(Ledger(connection, SETTINGS, NOW), asked)
 
 
 @cache
@@ -64,13 +65,13 @@ def restated_demo() -> Iterator[sqlite3.Connection]:
 @cache
 def restated_page(asked: ReportRequest = OCTOBER) -> str:
     with restated_demo() as connection:
-        return to_html(make_page(connection, LIST_PRICES, NOW, asked))
+        return to_html(make_page(Ledger(connection, LIST_PRICES, NOW), asked))
 
 
 @cache
 def restated_report(asked: ReportRequest = OCTOBER) -> Report:
     with restated_demo() as connection:
-        return make_report(connection, LIST_PRICES, NOW, asked)
+        return make_report(Ledger(connection, LIST_PRICES, NOW), asked)
 
 
 @dataclass

@@ -18,7 +18,7 @@ from tests.support.commands import Desk
 
 SECRET = "whsec_of_the_tests"  # noqa: S105
 PATIENCE_S = 20
-ENDS_S = 10  # after SIGTERM, as README promises
+ENDS_S = 10  # after SIGTERM, as docs/webhooks.md promises
 PORTS = '[serve]\nbind = "127.0.0.1:0"\nadmin_bind = "127.0.0.1:0"\n'
 JSON = "application/json; charset=utf-8"
 

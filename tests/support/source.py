@@ -72,3 +72,23 @@ def calls(module: str) -> frozenset[str]:
         for each in functions
         if isinstance(each, ast.Name | ast.Attribute)
     )
+
+
+def keys(module: str) -> Iterator[str]:
+    """The texts that it looks up in a mapping: ``told["id"]``, ``told.get("id")``."""
+    for node in ast.walk(modules()[module]):
+        if isinstance(node, ast.Subscript):
+            asked = [node.slice]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            asked = node.args[:1] if node.func.attr in ("get", "pop") else []
+        else:
+            continue
+        for key in asked:
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                yield key.value
+
+
+def inherits(module: str, base: str) -> bool:
+    """Whether a class of it is made of the one of that name."""
+    classes = (n for n in ast.walk(modules()[module]) if isinstance(n, ast.ClassDef))
+    return any(ast.unparse(each) == base for its in classes for each in its.bases)

@@ -14,20 +14,17 @@ from typing import Any
 
 import httpx
 
+from connector.pipeline.bundled_account import bundled_folder
 from connector.pipeline.ingest import CustomerFields, Ingest, Progress, SyncResult
 from connector.pipeline.sync import sync as bring_in
 from connector.pipeline.thread_pool import ThreadPool
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.rate_limit import Limiter
-from connector.stripe_api.simulator import (
-    AccountTransport,
-    BundledAccount,
-    bundled_folder,
-)
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, instant
 from tests.billing.state import Json
 from tests.support.ledgers import Known, empty_ledger, settle
+from tests.support.simulator import AccountTransport, SimulatedAccount
 
 KEY = "rk_test_synced"
 NAMES = CustomerFields()
@@ -44,7 +41,7 @@ class Wire:
     Each request takes ``pace_us``. ``before`` sees each request and may change anything.
     """
 
-    account: BundledAccount
+    account: SimulatedAccount
     at_s: int
     page: int = 100
     unplug_after: int | None = None
@@ -127,7 +124,7 @@ SEEN = instant("2025-03-20T12:00:00")
 
 
 @cache
-def shop() -> BundledAccount:
+def shop() -> SimulatedAccount:
     """A small business after fourteen months: each customer has another life."""
     acc = Account(OPENED)
     plan = acc.add_product("Plan", unit_label="seat")
@@ -152,12 +149,12 @@ def shop() -> BundledAccount:
     acc.change_quantity(grows.items[0], 5)  # pending until the renewal
     acc.subscribe(acc.add_customer("Late"), yearly, coupon=spring)
     acc.advance(SEEN)
-    return BundledAccount(acc.snapshot())
+    return SimulatedAccount(acc.snapshot())
 
 
 @cache
-def demo() -> BundledAccount:
-    return BundledAccount.load(bundled_folder())
+def demo() -> SimulatedAccount:
+    return SimulatedAccount.load(bundled_folder())
 
 
 @cache
@@ -203,13 +200,15 @@ def settled_demo() -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def changed(account: BundledAccount, kind: str, *things: Json) -> BundledAccount:
+def changed(account: SimulatedAccount, kind: str, *things: Json) -> SimulatedAccount:
     """The account with these objects, in place of those with the same ids."""
     kept = {it["id"]: it for it in account.objects.get(kind, ())}
     kept |= {it["id"]: it for it in things}
-    return BundledAccount({**account.objects, kind: list(kept.values())}, account.facts)
+    return SimulatedAccount(
+        {**account.objects, kind: list(kept.values())}, account.facts
+    )
 
 
-def without(account: BundledAccount, kind: str, *ids: str) -> BundledAccount:
+def without(account: SimulatedAccount, kind: str, *ids: str) -> SimulatedAccount:
     left = [it for it in account.objects[kind] if it["id"] not in ids]
-    return BundledAccount({**account.objects, kind: left}, account.facts)
+    return SimulatedAccount({**account.objects, kind: left}, account.facts)

@@ -29,7 +29,6 @@ from connector.store.ledger import queries
 from connector.store.mirror import dirty_customers, sync_state
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.rate_limit import Limiter
-from connector.stripe_api.simulator import AccountTransport, BundledAccount
 from connector.webhooks.apply_events import BATCH, EventBatch, apply_events, hindrance
 from connector.webhooks.payload import read_payload
 from tests.billing.account import Account
@@ -40,6 +39,7 @@ from tests.support.ledgers import empty_ledger, profile, settle
 from tests.support.living import Telling
 from tests.support.served import thin
 from tests.support.served import webhook as told
+from tests.support.simulator import AccountTransport, SimulatedAccount
 from tests.support.synced import KEY, NAMES, OPENED, Unplugged, Wire, changed, walk
 from tests.support.synced import sync as synced
 
@@ -72,8 +72,8 @@ class Shop:
         adopt(self.db, RULES)
 
     @property
-    def account(self) -> BundledAccount:
-        shown = BundledAccount(self.acc.snapshot())
+    def account(self) -> SimulatedAccount:
+        shown = SimulatedAccount(self.acc.snapshot())
         deleted = [
             it | {"deleted": True}
             for it in shown.objects["customers"]

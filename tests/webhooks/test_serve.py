@@ -26,7 +26,6 @@ from connector.store.database import open_database
 from connector.store.ledger import queries
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.rate_limit import Limiter
-from connector.stripe_api.simulator import BundledAccount
 from connector.webhooks.endpoint import MOST_BYTES, PATH
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY
@@ -45,6 +44,7 @@ from tests.support.served import (
     until,
     webhook,
 )
+from tests.support.simulator import SimulatedAccount
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Company:
         self.show()
 
     def show(self) -> None:
-        self.stripe.account = BundledAccount(self.acc.snapshot())
+        self.stripe.account = SimulatedAccount(self.acc.snapshot())
 
     def go_on(self) -> None:
         """To now, and to another second than what happened before."""
@@ -130,7 +130,7 @@ def sync_into(path: Path, company: Company) -> None:
 @pytest.fixture
 def company(tmp_path: Path) -> Iterator[Company]:
     acc = Account(int(time.time()) - 60 * DAY)
-    with serving(BundledAccount(acc.snapshot())) as stripe:
+    with serving(SimulatedAccount(acc.snapshot())) as stripe:
         desk = Desk2(tmp_path, stripe.url)
         desk.configure(PORTS)
         yield Company(acc, stripe, desk)

@@ -1,4 +1,4 @@
-"""Where each discount was met: on an item, a subscription or a customer, and until when.
+"""All that shows a discount → its scope: an item, a subscription or a customer.
 
 Stripe shows a discount as an object, or only by its id, on subscriptions, items,
 invoices, their lines and in events; a coupon as an object, an id, or not any more.
@@ -10,13 +10,17 @@ from typing import NamedTuple
 
 from connector.core.errors import Unvalued
 from connector.mrr.evidence.line_items import LineItem
-from connector.mrr.history import History, SubscriptionVersion
+from connector.mrr.history import History, SubscriptionVersion, versions_in
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import Coupon, Discount, Subscription, ref
 
 
 class DiscountScope(NamedTuple):
-    """Where a discount was seen: on an item, the subscription or the customer."""
+    """Where a discount was seen, and when last: on an item, the subscription or customer.
+
+    ``item`` is "" where it is on none. ``order`` is its place among those that apply.
+    ``is_current``: the newest version or the customer itself shows it.
+    """
 
     discount: Discount
     item: str
@@ -35,98 +39,93 @@ class _SeenDiscount(NamedTuple):
 
 def discount_scopes(
     history: History,
-    sightings: Sequence[SubscriptionVersion],
-    charges: Sequence[LineItem],
+    versions: Sequence[SubscriptionVersion],
+    line_items: Sequence[LineItem],
     events: Sequence[Event],
     items: Container[str],
 ) -> dict[str, DiscountScope]:
-    """Every discount that is or was on this subscription, by id, newest look last.
+    """The scope of every discount that is or was on this subscription, by id.
 
     ``items`` are the ids of all that ever belonged to it.
     """
-    found: dict[str, DiscountScope] = {}
-    newest = _order(sightings, events)
+    scopes: dict[str, DiscountScope] = {}
+    ordered = _ids_in_order(versions, events)
 
-    def see(met: _SeenDiscount, *, last: bool = False) -> None:
-        key = met.discount.id
-        order = found[key].order if key in found else len(newest) + len(found)
-        if key in newest:
-            order = newest.index(key)
-        item, is_customers = met.item, met.is_customers
-        found[key] = DiscountScope(
-            met.discount, item, is_customers, order, met.at_s, last
+    def add(seen: _SeenDiscount, *, is_current: bool = False) -> None:
+        discount, at_s, item, is_customers = seen
+        key = discount.id
+        order = scopes[key].order if key in scopes else len(ordered) + len(scopes)
+        if key in ordered:
+            order = ordered.index(key)
+        scopes[key] = DiscountScope(
+            discount, item, is_customers, order, at_s, is_current
         )
 
-    now = sightings[-1]
-    for met in (*_on_invoices(history), *_on_events(events)):
-        if _is_of(met.discount, now.subscription.id, items):
-            see(met)
-    if history.discount is not None and not history.discount.subscription:
-        see(_SeenDiscount(history.discount, now.seen_s, is_customers=True), last=True)
-    for sighting in sightings:
-        for met in _on_subscription(*sighting):
-            see(met, last=sighting is now)
-    for key, starts in _only_billed(charges).items():
-        if key not in found and (key in newest or len(starts) > 1):  # else maybe once
-            see(_SeenDiscount(Discount(id=key, start=min(starts)), max(starts)))
-    return _seen_by_name(found, sightings, events)
+    now = versions[-1]
+    for seen in (*_on_invoices(history), *_on_events(events)):
+        if _may_be_on(seen.discount, now.subscription.id, items):
+            add(seen)
+    own = history.discount
+    if own is not None and not own.subscription:
+        add(_SeenDiscount(own, now.seen_s, is_customers=True), is_current=True)
+    for version in versions:
+        for seen in _on_subscription(*version):
+            add(seen, is_current=version is now)
+    for key, starts in _starts_billed(line_items).items():
+        if key not in scopes and (key in ordered or len(starts) > 1):  # else maybe once
+            add(_SeenDiscount(Discount(id=key, start=min(starts)), max(starts)))
+    return _seen_by_id_too(scopes, versions, events)
 
 
-def _order(
-    sightings: Sequence[SubscriptionVersion], events: Iterable[Event]
+def _ids_in_order(
+    versions: Sequence[SubscriptionVersion], events: Iterable[Event]
 ) -> list[str]:
-    """The discounts' ids in the order they apply, as the newest looks show it.
+    """The discounts' ids in the order they apply, as the newest versions show it.
 
-    One that only older looks show stands before what it stood before there.
+    One that only older versions show stands before what it stood before there.
     """
-    looks = [
-        SubscriptionVersion(e.created, e.subscription) for e in events if e.subscription
-    ]
-    looks += sightings
-    looks.sort(key=lambda look: look.seen_s, reverse=True)
+    shown = [*versions_in(events), *versions]
+    shown.sort(key=lambda version: version.seen_s, reverse=True)
     order: list[str] = []
-    for look in looks:
-        shown = [key for key, _ in named_on(look.subscription)]
-        for position, key in enumerate(shown):
+    for version in shown:
+        ids = [key for key, _ in discount_ids_on(version.subscription)]
+        for position, key in enumerate(ids):
             if key not in order:
-                after = [order.index(k) for k in shown[position + 1 :] if k in order]
+                after = [order.index(k) for k in ids[position + 1 :] if k in order]
                 order.insert(min(after, default=len(order)), key)
     return order
 
 
-def _seen_by_name(
-    found: Mapping[str, DiscountScope],
-    sightings: Sequence[SubscriptionVersion],
+def _seen_by_id_too(
+    scopes: Mapping[str, DiscountScope],
+    versions: Sequence[SubscriptionVersion],
     events: Iterable[Event],
 ) -> dict[str, DiscountScope]:
-    """The same places; a look that shows no more than a discount's id has seen it too."""
-    seen = dict(found)
-    looks = [
-        SubscriptionVersion(e.created, e.subscription) for e in events if e.subscription
-    ]
-    for look in (*looks, *sightings):
-        for key, item in named_on(look.subscription):
-            if key in seen:
-                seen[key] = seen[key]._replace(
+    """The same, where a version that shows no more than a discount's id counts too."""
+    found = dict(scopes)
+    for version in (*versions_in(events), *versions):
+        for key, item in discount_ids_on(version.subscription):
+            if key in found:
+                found[key] = found[key]._replace(
                     item=item,
                     is_customers=False,
-                    last_seen_s=max(seen[key].last_seen_s, look.seen_s),
-                    is_current=look is sightings[-1],
+                    last_seen_s=max(found[key].last_seen_s, version.seen_s),
+                    is_current=version is versions[-1],
                 )
-    return seen
-
-
-def _only_billed(charges: Iterable[LineItem]) -> dict[str, set[int]]:
-    """The periods that regular lines show each discount's id for."""
-    found: dict[str, set[int]] = {}
-    for charge in charges:
-        if charge.discounts and charge.is_regular:
-            for key in charge.discounts:
-                found.setdefault(key, set()).add(charge.start_s)
     return found
 
 
-def named_on(subscription: Subscription) -> Iterator[tuple[str, str]]:
+def _starts_billed(line_items: Iterable[LineItem]) -> dict[str, set[int]]:
+    """Each discount's id with the starts of the periods that regular lines name it for."""
+    found: dict[str, set[int]] = {}
+    for line in line_items:
+        if line.discounts and line.is_regular:
+            for key in line.discounts:
+                found.setdefault(key, set()).add(line.start_s)
+    return found
+
+
+def discount_ids_on(subscription: Subscription) -> Iterator[tuple[str, str]]:
     """Each discount's id with the item that it is on, in the order they apply."""
     for item in subscription.items.data:
         for each in item.discounts or ():
@@ -139,29 +138,29 @@ def _on_invoices(history: History) -> Iterator[_SeenDiscount]:
     for invoice in history.invoices:
         for line in invoice.lines.data:
             if line.discounts:
-                yield from _met(line.discounts, line.period.start)
+                yield from _shown_in_full(line.discounts, line.period.start)
         if invoice.discounts:
-            yield from _met(invoice.discounts, invoice.created)
+            yield from _shown_in_full(invoice.discounts, invoice.created)
 
 
 def _on_events(events: Iterable[Event]) -> Iterator[_SeenDiscount]:
     for event in events:
-        yield from _met(event.previous.discounts, event.created - 1)
+        yield from _shown_in_full(event.previous.discounts, event.created - 1)
         if event.subscription is not None:
             yield from _on_subscription(event.created, event.subscription)
         if event.discount is not None:
-            yield from _met([event.discount], event.created)
+            yield from _shown_in_full([event.discount], event.created)
 
 
 def _on_subscription(at_s: int, subscription: Subscription) -> Iterator[_SeenDiscount]:
     for item in subscription.items.data:
-        for met in _met(item.discounts, at_s):
-            yield met._replace(item=item.id, is_customers=False)
-    for met in _met(subscription.all_discounts, at_s):
-        yield met._replace(item="", is_customers=False)
+        for seen in _shown_in_full(item.discounts, at_s):
+            yield seen._replace(item=item.id, is_customers=False)
+    for seen in _shown_in_full(subscription.all_discounts, at_s):
+        yield seen._replace(item="", is_customers=False)
 
 
-def _met(
+def _shown_in_full(
     discounts: Iterable[str | Discount] | None, at_s: int
 ) -> Iterator[_SeenDiscount]:
     for each in discounts or ():
@@ -172,8 +171,8 @@ def _met(
             yield _SeenDiscount(each, at_s, each.subscription_item or "", is_customers)
 
 
-def _is_of(discount: Discount, subscription: str, items: Container[str]) -> bool:
-    """Whether a discount met somewhere applies to this subscription at all.
+def _may_be_on(discount: Discount, subscription: str, items: Container[str]) -> bool:
+    """Whether a discount seen elsewhere applies to this subscription at all.
 
     A discount of a single invoice does not recur.
     """
@@ -186,25 +185,24 @@ def _is_of(discount: Discount, subscription: str, items: Container[str]) -> bool
 
 def unresolved(
     history: History,
-    sightings: Sequence[SubscriptionVersion],
-    charges: Sequence[LineItem],
+    versions: Sequence[SubscriptionVersion],
+    line_items: Sequence[LineItem],
 ) -> list[Unvalued]:
     """Discounts that are only named, nowhere shown: their effect is unknown.
 
     Each once, where it is named first.
     """
-    now = sightings[-1].subscription
+    now = versions[-1].subscription
     named = [(now.id, ref(d)) for d in now.all_discounts]
     named += [(i.id, ref(d)) for i in now.items.data for d in i.discounts or ()]
-    named += [
-        (c.id, d) for c in charges if c.discounts and c.is_regular for d in c.discounts
-    ]
+    regular = [line for line in line_items if line.discounts and line.is_regular]
+    named += [(line.id, key) for line in regular for key in line.discounts]
     if not named:
         return []
-    met = [*_on_invoices(history), *_on_events(history.events)]
-    for sighting in sightings:
-        met += _on_subscription(*sighting)
-    known = {each.discount.id for each in met}
+    seen = [*_on_invoices(history), *_on_events(history.events)]
+    for version in versions:
+        seen += _on_subscription(*version)
+    known = {each.discount.id for each in seen}
     known |= {ref(history.discount)}
     unknown: dict[str, str] = {}
     for where, discount in named:
@@ -218,25 +216,25 @@ def coupon_of(discount: Discount, coupons: Mapping[str, Coupon]) -> Coupon:
     named = discount.named_coupon
     if isinstance(named, Coupon) and (named.percent_off or named.amount_off):
         listed = coupons.get(named.id, named)
-        worth = (named.percent_off, named.amount_off)
+        takes_off = (named.percent_off, named.amount_off)
         # Deleted and made again under its id, it is another coupon.
-        return listed if (listed.percent_off, listed.amount_off) == worth else named
+        return listed if (listed.percent_off, listed.amount_off) == takes_off else named
     if ref(named) in coupons:
         return coupons[ref(named)]
     raise Unvalued(discount.id, "source.coupon", ref(named) or None)
 
 
-def as_billed(discount: Discount, charges: Sequence[LineItem]) -> Coupon | None:
+def as_billed(discount: Discount, line_items: Sequence[LineItem]) -> Coupon | None:
     """A coupon that takes off the share that the last line with the discount shows.
 
     For a coupon that was deleted, and is named on lines by its discount only.
     """
-    for charge in reversed(charges):
-        off_minor = dict(charge.reductions).get(discount.id)
-        if charge.is_regular and charge.amount_minor and off_minor:
-            names = [name for name, _ in charge.reductions]
-            first = charge.reductions[: names.index(discount.id)]
-            left_minor = charge.amount_minor - sum(amount for _, amount in first)
-            percent = Decimal(100 * off_minor) / left_minor
+    for line in reversed(line_items):
+        taken_minor = dict(line.discount_amounts).get(discount.id)
+        if line.is_regular and line.amount_minor and taken_minor:
+            ids = [key for key, _ in line.discount_amounts]
+            before = line.discount_amounts[: ids.index(discount.id)]
+            left_minor = line.amount_minor - sum(amount for _, amount in before)
+            percent = Decimal(100 * taken_minor) / left_minor
             return Coupon(id=ref(discount.named_coupon), percent_off=percent)
     return None

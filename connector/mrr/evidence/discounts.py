@@ -1,7 +1,7 @@
-"""When each discount applied, to what, and in which order.
+"""A subscription's discount scopes → when each discount applied, and in which order.
 
 A discount object says when it began, and often when it ended. Where it was simply taken
-away, the first regular line without it, an event, or a later look shows its end.
+away, the first regular line without it, an event, or a later version shows its end.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,13 +15,18 @@ from connector.mrr.evidence.discount_scopes import (
     DiscountScope,
     as_billed,
     coupon_of,
+    discount_ids_on,
     discount_scopes,
-    named_on,
 )
 from connector.mrr.evidence.intervals import Interval
 from connector.mrr.evidence.item_states import SAME_REQUEST_S
 from connector.mrr.evidence.line_items import LineItem
-from connector.mrr.history import History, SubscriptionVersion, unexplained
+from connector.mrr.history import (
+    History,
+    SubscriptionVersion,
+    versions_in,
+    versions_without_event,
+)
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import (
     Coupon,
@@ -32,9 +37,12 @@ from connector.stripe_api.objects import (
     ref,
 )
 
+# When something ended (None: it goes on), and what shows it.
+End = tuple[int | None, tuple[Evidence, ...]]
+
 
 class AppliedDiscount(NamedTuple):
-    """A discount, and the span in which it is in force.
+    """A discount, and the interval in which it is in force.
 
     ``item`` is "" where it applies to the whole subscription. ``is_customers`` marks a
     customer's discount, which counts only where the subscription has none of its own.
@@ -44,13 +52,13 @@ class AppliedDiscount(NamedTuple):
     coupon: Coupon
     item: str
     is_customers: bool
-    span: Interval
+    interval: Interval
 
 
-def applied(
+def applied_discounts(
     history: History,
-    sightings: Sequence[SubscriptionVersion],
-    charges: Sequence[LineItem],
+    versions: Sequence[SubscriptionVersion],
+    line_items: Sequence[LineItem],
     events: Sequence[Event],
     policy: Policy,
 ) -> tuple[list[AppliedDiscount], list[Unvalued]]:
@@ -59,43 +67,40 @@ def applied(
     Items' discounts come before the subscription's; each in its own order.
     """
     found, unknown = [], []
-    seen = [s.subscription for s in sightings]
-    seen += [e.subscription for e in events if e.subscription is not None]
-    items = {i.id for s in seen for i in s.items.data} | {c.item for c in charges}
-    found_places = discount_scopes(history, sightings, charges, events, items)
-    for place in sorted(found_places.values(), key=lambda p: (not p.item, p.order)):
+    shown = [each.subscription for each in (*versions, *versions_in(events))]
+    items = {item.id for each in shown for item in each.items.data}
+    items |= {line.item for line in line_items}
+    scopes = discount_scopes(history, versions, line_items, events, items)
+    for scope in sorted(scopes.values(), key=lambda each: (not each.item, each.order)):
         try:
-            coupon = coupon_of(place.discount, history.catalogue.coupons)
+            coupon = coupon_of(scope.discount, history.catalogue.coupons)
         except Unvalued as error:
             unknown.append(error)
-            billed = as_billed(place.discount, charges)
+            billed = as_billed(scope.discount, line_items)
             if billed is None:
                 continue
             coupon = billed
-        if _counts(coupon, policy):
-            others = found_places.values()
-            end_s, proof = _end(place, others, coupon, sightings, charges, events)
-            start_s = _start(place, sightings[-1].subscription)
+        if _is_subtracted(coupon, policy):
+            others = scopes.values()
+            end_s, proof = _end(scope, others, coupon, versions, line_items, events)
+            start_s = _start(scope, versions[-1].subscription)
             if end_s is None or end_s > start_s:
-                key, item, is_customers = (
-                    place.discount.id,
-                    place.item,
-                    place.is_customers,
-                )
+                key = scope.discount.id
                 began = (Evidence("discount", key, start_s, coupon.id),)
-                span = Interval(start_s, end_s, began, proof)
-                found.append(AppliedDiscount(key, coupon, item, is_customers, span))
+                interval = Interval(start_s, end_s, began, proof)
+                where = (scope.item, scope.is_customers)
+                found.append(AppliedDiscount(key, coupon, *where, interval))
     return found, unknown
 
 
-def _start(place: DiscountScope, now: Subscription) -> int:
+def _start(scope: DiscountScope, now: Subscription) -> int:
     """Given together with the subscription, it is there from the start, also backdated."""
-    start_s = place.discount.start
+    start_s = scope.discount.start
     is_given_with_it = abs(start_s - now.created) <= SAME_REQUEST_S
     return min(start_s, now.started_at) if is_given_with_it else start_s
 
 
-def _counts(coupon: Coupon, policy: Policy) -> bool:
+def _is_subtracted(coupon: Coupon, policy: Policy) -> bool:
     if coupon.duration == "once":
         return policy.once_subtracted
     if coupon.duration == "repeating":
@@ -104,108 +109,102 @@ def _counts(coupon: Coupon, policy: Policy) -> bool:
 
 
 def _end(
-    place: DiscountScope,
+    scope: DiscountScope,
     others: Iterable[DiscountScope],
     coupon: Coupon,
-    sightings: Sequence[SubscriptionVersion],
-    charges: Sequence[LineItem],
+    versions: Sequence[SubscriptionVersion],
+    line_items: Sequence[LineItem],
     events: Sequence[Event],
-) -> tuple[int | None, tuple[Evidence, ...]]:
+) -> End:
     """When the discount stopped, and what shows it; None while it goes on."""
-    discount = place.discount
+    discount = scope.discount
     if coupon.duration == "once":
-        return _once_used_up(discount, charges)
-    ends: list[tuple[int, tuple[Evidence, ...]]] = []
+        return _once_used_up(discount, line_items)
+    ends: list[End] = []
     if discount.end is not None:
         proof = Evidence("discount", discount.id, discount.end, f"{coupon.id} ended")
         ends.append((discount.end, (proof,)))
-    ends += _seen_gone(place, sightings, events)
-    if not place.is_current:
-        ends += _billed_without(place, charges)
-        ends += _replaced(place, others)
+    ends += _shown_removed(scope, versions, events)
+    if not scope.is_current:
+        ends += _billed_without(scope, line_items)
+        ends += _replaced(scope, others)
     return min(ends, default=(None, ()), key=lambda end: end[0] or 0)
 
 
-def _once_used_up(
-    discount: Discount, charges: Sequence[LineItem]
-) -> tuple[int | None, tuple[Evidence, ...]]:
+def _once_used_up(discount: Discount, line_items: Sequence[LineItem]) -> End:
     """A once coupon lasts as long as the period it paid for."""
-    used = [c for c in charges if discount.id in c.discounts and c.is_regular]
-    if not used:
+    reduced = [n for n in line_items if discount.id in n.discounts and n.is_regular]
+    if not reduced:
         return None, ()
-    last = max(used, key=lambda charge: charge.end_s)
+    last = max(reduced, key=lambda line: line.end_s)
     return last.end_s, last.evidence()
 
 
-def _seen_gone(
-    place: DiscountScope,
-    sightings: Sequence[SubscriptionVersion],
+def _shown_removed(
+    scope: DiscountScope,
+    versions: Sequence[SubscriptionVersion],
     events: Sequence[Event],
-) -> list[tuple[int, tuple[Evidence, ...]]]:
-    """The first look, after the last that shows the discount, which does not."""
-    discount = place.discount.id
-    found: list[tuple[int, tuple[Evidence, ...]]] = []
+) -> list[End]:
+    """Events that take it away, and the first version after the last that shows it."""
+    discount = scope.discount.id
+    found: list[End] = []
     for event in events:
         if event.type == "customer.discount.deleted" and event.touched == discount:
             proof = Evidence("event", event.id, event.created, event.type)
             found.append((event.created, (proof,)))
         before = event.previous.items or ListOf[SubscriptionItem]()
-        was = [ref(d) for d in event.previous.discounts or ()]
-        was += [ref(d) for item in before.data for d in item.discounts or ()]
-        if discount in was and event.subscription is not None:
-            now = [key for key, _ in named_on(event.subscription)]
-            if discount not in now:
+        ids_before = [ref(d) for d in event.previous.discounts or ()]
+        ids_before += [ref(d) for item in before.data for d in item.discounts or ()]
+        if discount in ids_before and event.subscription is not None:
+            ids_now = [key for key, _ in discount_ids_on(event.subscription)]
+            if discount not in ids_now:
                 proof = Evidence("event", event.id, event.created, event.type)
                 found.append((event.created, (proof,)))
-    if not place.is_current:
-        for seen_s, seen in unexplained(sightings, events):
-            if seen_s > place.last_seen_s and seen.ended_at is None:
-                proof = Evidence("observed", seen.id, seen_s, "discount removed")
+    if not scope.is_current:
+        for seen_s, shown in versions_without_event(versions, events):
+            if seen_s > scope.last_seen_s and shown.ended_at is None:
+                proof = Evidence("observed", shown.id, seen_s, "discount removed")
                 found.append((seen_s, (proof,)))
                 break
     return found
 
 
-def _replaced(
-    place: DiscountScope, others: Iterable[DiscountScope]
-) -> list[tuple[int, tuple[Evidence, ...]]]:
-    """The first discount given in its place, after it was last seen."""
-    where = (place.item, place.is_customers)
+def _replaced(scope: DiscountScope, others: Iterable[DiscountScope]) -> list[End]:
+    """The discounts given in its place, after it was last seen."""
+    where = (scope.item, scope.is_customers)
     after = [
         other.discount
         for other in others
         if (other.item, other.is_customers) == where
-        and other.discount.start > place.last_seen_s
+        and other.discount.start > scope.last_seen_s
     ]
     return [
         (d.start, (Evidence("discount", d.id, d.start, "replaces it"),)) for d in after
     ]
 
 
-def _billed_without(
-    place: DiscountScope, charges: Sequence[LineItem]
-) -> list[tuple[int, tuple[Evidence, ...]]]:
+def _billed_without(scope: DiscountScope, line_items: Sequence[LineItem]) -> list[End]:
     """The first regular line after the last discounted one that lacks the discount.
 
     Only lines of items that once had it can show that: a coupon may be limited to some
     products.
     """
-    regular = [c for c in charges if c.is_regular]
+    regular = [line for line in line_items if line.is_regular]
     # What others reduced to nothing leaves nothing to take off.
-    lines = [c for c in regular if c.amount_minor > c.discounted_minor]
-    reduced = [c for c in regular if place.discount.id in c.discounts]
-    items = {c.item for c in reduced} or {place.item}
-    lines = [c for c in lines if items == {""} or c.item in items]
-    since_s = max([place.discount.start - 1, *(c.start_s for c in reduced)])
-    for charge in lines:
-        is_after = charge.start_s > since_s and charge.start_s >= place.discount.start
-        if is_after and place.discount.id not in charge.discounts:
-            return [(charge.start_s, charge.evidence())]
+    lines = [line for line in regular if line.amount_minor > line.discounted_minor]
+    reduced = [line for line in regular if scope.discount.id in line.discounts]
+    items = {line.item for line in reduced} or {scope.item}
+    lines = [line for line in lines if items == {""} or line.item in items]
+    since_s = max([scope.discount.start - 1, *(line.start_s for line in reduced)])
+    for line in lines:
+        is_after = line.start_s > since_s and line.start_s >= scope.discount.start
+        if is_after and scope.discount.id not in line.discounts:
+            return [(line.start_s, line.evidence())]
     return []
 
 
-def offs(
-    found: Sequence[AppliedDiscount],
+def item_discounts(
+    applied: Sequence[AppliedDiscount],
     at_s: int,
     gross_minor: Mapping[str, Fraction],
     currency: str,
@@ -217,45 +216,56 @@ def offs(
     amount off the whole subscription is shared in proportion to what the items cost
     after the discounts before it.
     """
-    active = [a for a in found if a.span.covers(at_s)]
-    if any(not a.item and not a.is_customers for a in active):
-        active = [a for a in active if not a.is_customers]
-    left = dict(gross_minor)
-    result: dict[str, tuple[ItemDiscount, ...]] = dict.fromkeys(gross_minor, ())
-    for each in active:
+    left_minor = dict(gross_minor)
+    found: dict[str, tuple[ItemDiscount, ...]] = dict.fromkeys(gross_minor, ())
+    for each in _in_force(applied, at_s):
         limited = each.coupon.applies_to
-        hit = [
+        items = [
             item
             for item in gross_minor
             if each.item in ("", item)
             and (limited is None or products.get(item) in limited.products)
         ]
-        total = sum((left[item] for item in hit), Fraction(0))
-        for item in hit:
-            off = _off(each, currency, left[item], total)
-            left[item] = _less(left[item], off)
-            result[item] += (off,)
-    return result
+        total_minor = sum((left_minor[item] for item in items), Fraction(0))
+        for item in items:
+            own = _item_discount(each, currency, left_minor[item], total_minor)
+            left_minor[item] = _discounted(left_minor[item], own)
+            found[item] += (own,)
+    return found
 
 
-def _off(
-    each: AppliedDiscount, currency: str, amount: Fraction, total: Fraction
+def _in_force(applied: Iterable[AppliedDiscount], at_s: int) -> list[AppliedDiscount]:
+    active = [each for each in applied if each.interval.covers(at_s)]
+    if any(not each.item and not each.is_customers for each in active):
+        return [each for each in active if not each.is_customers]
+    return active
+
+
+def _item_discount(
+    applied: AppliedDiscount,
+    currency: str,
+    amount_minor: Fraction,
+    total_minor: Fraction,
 ) -> ItemDiscount:
-    coupon = each.coupon
+    """What it takes off an item that still costs so much, of all that it reduces."""
+    coupon, discount = applied.coupon, applied.discount
     if coupon.percent_off is not None:
-        return ItemDiscount(discount=each.discount, percent=coupon.percent_off)
-    off_minor = coupon.amount_off
-    if (coupon.currency or currency) != currency:
-        option = (coupon.currency_options or {}).get(currency)
-        if option is None:
-            raise Unvalued(coupon.id, "currency_options", currency)
-        off_minor = option.amount_off
-    share = amount / total if total else Fraction(0)
-    whole = min(Fraction(off_minor or 0), total)
-    return ItemDiscount(discount=each.discount, amount_minor=whole * share)
+        return ItemDiscount(discount=discount, percent=coupon.percent_off)
+    whole_minor = min(Fraction(_amount_off_minor(coupon, currency)), total_minor)
+    share = amount_minor / total_minor if total_minor else Fraction(0)
+    return ItemDiscount(discount=discount, amount_minor=whole_minor * share)
 
 
-def _less(amount: Fraction, off: ItemDiscount) -> Fraction:
-    if off.percent is not None:
-        return amount * (1 - Fraction(off.percent) / 100)
-    return amount - off.amount_minor
+def _amount_off_minor(coupon: Coupon, currency: str) -> int:
+    if (coupon.currency or currency) == currency:
+        return coupon.amount_off or 0
+    option = (coupon.currency_options or {}).get(currency)
+    if option is None:
+        raise Unvalued(coupon.id, "currency_options", currency)
+    return option.amount_off
+
+
+def _discounted(amount_minor: Fraction, discount: ItemDiscount) -> Fraction:
+    if discount.percent is not None:
+        return amount_minor * (1 - Fraction(discount.percent) / 100)
+    return amount_minor - discount.amount_minor

@@ -1,4 +1,4 @@
-"""The tax that hides in a tax-inclusive price, which is never MRR."""
+"""Line items and tax rates → the tax inside each item's price, which is never MRR."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -8,7 +8,7 @@ from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.history import SubscriptionVersion
 
 # Each item's rates, and since when; oldest first.
-Taxes = Mapping[str, Sequence[tuple[int, Fraction]]]
+ItemTaxRates = Mapping[str, Sequence[tuple[int, Fraction]]]
 
 # Taxes on lines are rounded: a rate that moved by less has not changed.
 _SAME_RATE = Fraction(1, 200)
@@ -16,18 +16,18 @@ NO_TAX = Fraction(0)
 
 
 def inclusive_taxes(
-    sightings: Sequence[SubscriptionVersion], charged: Sequence[LineItem]
+    versions: Sequence[SubscriptionVersion], line_items: Sequence[LineItem]
 ) -> dict[str, list[tuple[int, Fraction]]]:
     """Each item's tax inside its price, and since when: as lines show, or its rates say."""
-    found: dict[str, list[tuple[int, Fraction]]] = {c.item: [] for c in charged}
-    for charge in charged:
-        rate = charge.inclusive_tax
+    found: dict[str, list[tuple[int, Fraction]]] = {n.item: [] for n in line_items}
+    for line in line_items:
+        rate = line.inclusive_tax
         if not rate:
             continue
-        known = found[charge.item]
+        known = found[line.item]
         if not known or abs(known[-1][1] - rate) > _SAME_RATE:
-            known.append((charge.start_s, rate))
-    for seen_s, subscription in sightings:
+            known.append((line.start_s, rate))
+    for seen_s, subscription in versions:
         for item in subscription.items.data:
             rates = item.tax_rates or subscription.default_tax_rates or ()
             percent = sum((r.percentage for r in rates if r.inclusive), Decimal(0))
@@ -41,7 +41,7 @@ def inclusive_taxes(
     return {item: known for item, known in found.items() if known}
 
 
-def tax_at(taxes: Taxes, item: str, behavior: str | None, at_s: int) -> Fraction:
+def tax_at(taxes: ItemTaxRates, item: str, behavior: str | None, at_s: int) -> Fraction:
     """The rate inside an item's price at an instant; 0 where its price is exclusive.
 
     A price that says it is inclusive, of an item that no line shows yet, takes the rate
@@ -51,7 +51,7 @@ def tax_at(taxes: Taxes, item: str, behavior: str | None, at_s: int) -> Fraction
         return NO_TAX
     known = taxes.get(item, ())
     if not known and behavior == "inclusive":
-        known = [each for found in taxes.values() for each in found]
-    began = [tax for since_s, tax in known if since_s <= at_s]
-    first = [tax for _, tax in known[:1]]
-    return (began or first or [NO_TAX])[-1]
+        known = [each for rates in taxes.values() for each in rates]
+    begun = [rate for since_s, rate in known if since_s <= at_s]
+    first = [rate for _, rate in known[:1]]
+    return (begun or first or [NO_TAX])[-1]

@@ -1,4 +1,4 @@
-"""Stretches of time with the evidence of both their ends, and how they are cut."""
+"""Intervals of time with the evidence of both their ends, and one without others."""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -19,26 +19,24 @@ class Interval(NamedTuple):
         return self.start_s <= at_s and (self.end_s is None or at_s < self.end_s)
 
 
-def without(life: Interval, gaps: Iterable[Interval]) -> list[Interval]:
-    """``life`` minus the gaps; ends of gaps are beginnings of what counts."""
-    counted = [life]
+def without(whole: Interval, gaps: Iterable[Interval]) -> list[Interval]:
+    """What is left of ``whole`` beside the gaps; where a gap ends, a part begins."""
+    parts = [whole]
     for gap in sorted(gaps, key=lambda gap: gap.start_s):
-        counted = [part for span in counted for part in _cut(span, gap)]
-    assert all(
-        a.end_s is not None and a.end_s <= b.start_s for a, b in pairwise(counted)
-    )
-    return counted
+        parts = [left for part in parts for left in _cut(part, gap)]
+    assert all(a.end_s is not None and a.end_s <= b.start_s for a, b in pairwise(parts))
+    return parts
 
 
-def _cut(span: Interval, gap: Interval) -> list[Interval]:
+def _cut(interval: Interval, gap: Interval) -> list[Interval]:
     gap_end_s = gap.end_s
-    if span.end_s is not None and gap.start_s >= span.end_s:
-        return [span]
-    if gap_end_s is not None and gap_end_s <= span.start_s:
-        return [span]
+    if interval.end_s is not None and gap.start_s >= interval.end_s:
+        return [interval]
+    if gap_end_s is not None and gap_end_s <= interval.start_s:
+        return [interval]
     parts = []
-    if gap.start_s > span.start_s:
-        parts.append(Interval(span.start_s, gap.start_s, span.began, gap.began))
-    if gap_end_s is not None and (span.end_s is None or gap_end_s < span.end_s):
-        parts.append(Interval(gap_end_s, span.end_s, gap.ended, span.ended))
+    if gap.start_s > interval.start_s:
+        parts.append(Interval(interval.start_s, gap.start_s, interval.began, gap.began))
+    if gap_end_s is not None and (interval.end_s is None or gap_end_s < interval.end_s):
+        parts.append(Interval(gap_end_s, interval.end_s, gap.ended, interval.ended))
     return parts

@@ -1,10 +1,10 @@
-"""Invoice lines and pending invoice items, read as charges on subscription items.
+"""A customer's invoices and pending invoice items → line items, by subscription.
 
-A charge is evidence of what an item was at ``start_s``; its amount is never turned into
-MRR. Regular lines of drafts are left out (they can still be edited); their prorations
-stay, being the pending items of a moment ago. Manual items are not recurring. Lines of
-void and uncollectible invoices stay: nothing may have been owed, but the subscription was
-what they say.
+A line item is evidence of what a subscription item was at ``start_s``; its amount is
+never turned into MRR. Regular lines of drafts are left out (they can still be edited);
+their prorations stay, being the pending items of a moment ago. Manual items are not
+recurring. Lines of void and uncollectible invoices stay: nothing may have been owed, but
+the subscription was what they say.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,11 +15,10 @@ from operator import attrgetter
 import msgspec
 
 from connector.core.dates import utc_day
-from connector.core.errors import Unvalued
 from connector.core.model import Evidence
 from connector.core.money import format_minor
 from connector.mrr.history import History
-from connector.mrr.pricing import interval_minor, is_whole_period, tariff
+from connector.mrr.pricing import is_metered, is_whole_period, units_billed
 from connector.stripe_api.objects import (
     Invoice,
     InvoiceItem,
@@ -65,16 +64,16 @@ class LineItem(msgspec.Struct, frozen=True, gc=False):
     discounted_minor: int = 0
     inclusive_tax: Fraction | None = None
     status: str = ""  # its invoice's
-    reductions: tuple[tuple[str, int], ...] = ()  # each discount's own part
+    discount_amounts: tuple[tuple[str, int], ...] = ()  # by discount
 
     def evidence(self) -> tuple[Evidence, ...]:
         """The line and its invoice, or the pending item."""
-        own = Evidence(self.kind, self.id, self.start_s, self._said())
+        own = Evidence(self.kind, self.id, self.start_s, self._summary())
         if not self.invoice:
             return (own,)
         return (own, Evidence("invoice", self.invoice, self.known_s))
 
-    def _said(self) -> str:
+    def _summary(self) -> str:
         start, end = utc_day(self.start_s), utc_day(self.end_s)
         amount = format_minor(self.amount_minor, self.currency)
         nature = (
@@ -85,66 +84,82 @@ class LineItem(msgspec.Struct, frozen=True, gc=False):
 
 
 def line_items(history: History) -> dict[str, list[LineItem]]:
-    """Each subscription's charges, ordered by the start of their period."""
+    """Each subscription's line items, ordered by the start of their period."""
     by_subscription: dict[str, list[LineItem]] = {}
-    for charge in _all(history):
-        by_subscription.setdefault(charge.subscription, []).append(charge)
+    for line in _all_line_items(history):
+        by_subscription.setdefault(line.subscription, []).append(line)
     for found in by_subscription.values():
         found.sort(key=attrgetter("start_s", "known_s"))
     return by_subscription
 
 
-def _all(history: History) -> Iterator[LineItem]:
+def usage_lines(
+    line_items: Iterable[LineItem], prices: Mapping[str, Price]
+) -> dict[str, list[LineItem]]:
+    """Each metered item's line items for full periods, by the end of their period."""
+    used: dict[str, list[LineItem]] = {}
+    for line in line_items:
+        price = prices.get(line.price)
+        if price is None or not is_metered(price) or not line.is_regular:
+            continue
+        if is_whole_period(price, line.start_s, line.end_s):  # not a stub's usage
+            used.setdefault(line.item, []).append(line)
+    for lines in used.values():
+        lines.sort(key=attrgetter("end_s"))
+    return used
+
+
+def _all_line_items(history: History) -> Iterator[LineItem]:
     prices = history.catalogue.prices
     for invoice in history.invoices:
-        lines = invoice.lines.data
-        found = [c for line in lines if (c := _of_line(invoice, line)) is not None]
+        read = [_from_invoice_line(invoice, line) for line in invoice.lines.data]
+        lines = [line for line in read if line is not None]
         if invoice.status == "draft":
-            found = [charge for charge in found if not charge.is_regular]
-        yield from _tiers_joined(found, prices)
-    waiting = [_of_pending(item) for item in history.pending]
-    pending = [charge for charge in waiting if charge is not None]
-    yield from _tiers_joined(pending, prices)
+            lines = [line for line in lines if not line.is_regular]
+        yield from _with_tiers_merged(lines, prices)
+    waiting = [_from_pending_item(item) for item in history.pending]
+    pending = [line for line in waiting if line is not None]
+    yield from _with_tiers_merged(pending, prices)
 
 
-def _tiers_joined(
-    charges: Sequence[LineItem], prices: Mapping[str, Price]
+def _with_tiers_merged(
+    line_items: Sequence[LineItem], prices: Mapping[str, Price]
 ) -> Iterable[LineItem]:
-    """One charge for an item's period, where each tier has a line of its own.
+    """One line item for an item's period, where each tier has a line of its own.
 
     Only together do the lines say how many units were billed.
     """
-    if len(charges) < 2:
-        return charges
-    has_line_each = len({charge.item for charge in charges}) == len(charges)
-    if has_line_each and all(charge.is_regular for charge in charges):
-        return charges  # as in nearly every invoice
-    return _by_period(charges, prices)
+    if len(line_items) < 2:
+        return line_items
+    has_line_each = len({line.item for line in line_items}) == len(line_items)
+    if has_line_each and all(line.is_regular for line in line_items):
+        return line_items  # as in nearly every invoice
+    return _merged_by_period(line_items, prices)
 
 
-def _by_period(
-    charges: Iterable[LineItem], prices: Mapping[str, Price]
+def _merged_by_period(
+    line_items: Iterable[LineItem], prices: Mapping[str, Price]
 ) -> Iterator[LineItem]:
-    whole: dict[tuple[object, ...], list[LineItem]] = {}
-    for charge in charges:
-        price = prices.get(charge.price)
+    by_period: dict[tuple[object, ...], list[LineItem]] = {}
+    for line in line_items:
+        price = prices.get(line.price)
         is_tiered = price is not None and price.billing_scheme == "tiered"
-        if not charge.is_regular and not is_tiered:
-            yield charge
+        if not line.is_regular and not is_tiered:
+            yield line
             continue
-        period = (charge.start_s, charge.end_s)
-        nature = (charge.proration, charge.credit)
-        key = (charge.item, charge.price, *period, *nature)
-        whole.setdefault(key, []).append(charge)
-    for lines in whole.values():
-        yield _joined(lines, prices.get(lines[0].price)) if lines[1:] else lines[0]
+        period = (line.start_s, line.end_s)
+        nature = (line.proration, line.credit)
+        key = (line.item, line.price, *period, *nature)
+        by_period.setdefault(key, []).append(line)
+    for lines in by_period.values():
+        yield _merged(lines, prices.get(lines[0].price)) if lines[1:] else lines[0]
 
 
-def _joined(lines: list[LineItem], price: Price | None) -> LineItem:
+def _merged(lines: list[LineItem], price: Price | None) -> LineItem:
     amount_minor = sum(line.amount_minor for line in lines)
     return msgspec.structs.replace(
         lines[0],
-        quantity=_units(lines, amount_minor, price),
+        quantity=_billed_units(lines, amount_minor, price),
         unit_amount_minor=None,
         amount_minor=amount_minor,
         discounts=tuple(dict.fromkeys(d for line in lines for d in line.discounts)),
@@ -152,38 +167,25 @@ def _joined(lines: list[LineItem], price: Price | None) -> LineItem:
     )
 
 
-def _units(lines: list[LineItem], amount_minor: int, price: Price | None) -> Decimal:
-    """How many units the lines bill, without those of a flat fee's line.
-
-    That is the sum of quantities that costs what the lines do; all of them, where none
-    does, and in a shortened period, whose amounts fit nothing but by chance.
-    """
-    total = sum((line.quantity for line in lines), Decimal(0))
+def _billed_units(
+    lines: Sequence[LineItem], amount_minor: int, price: Price | None
+) -> Decimal:
+    """As their amount shows; not in a shortened period, where it fits but by chance."""
+    quantities = [line.quantity for line in lines]
     first = lines[0]
-    if price is None or not amount_minor or not first.is_regular:
-        return total
-    if not is_whole_period(price, first.start_s, first.end_s):
-        return total
-    try:
-        rate = tariff(price, first.currency)
-    except Unvalued:
-        return total
-    sums = {Decimal(0)}
-    for line in lines:
-        sums |= {reached + line.quantity for reached in sums}
-    fitting = [
-        q for q in sums if abs(interval_minor(rate, q) - amount_minor) <= len(lines)
-    ]
-    return total if total in fitting else max(fitting, default=total)
+    is_whole = price is not None and is_whole_period(price, first.start_s, first.end_s)
+    if price is None or not is_whole or not amount_minor or not first.is_regular:
+        return sum(quantities, Decimal(0))
+    return units_billed(price, first.currency, quantities, amount_minor)
 
 
-def _of_line(invoice: Invoice, line: InvoiceLine) -> LineItem | None:
+def _from_invoice_line(invoice: Invoice, line: InvoiceLine) -> LineItem | None:
     parent = line.parent.subscription_item_details if line.parent else None
     if parent is None:
         return None
     proration = parent.proration
-    credit = _takes_back(line.amount, parent.proration_details)
-    reductions = _reductions(line) if line.discount_amounts else ()
+    credit = _is_credit(line.amount, parent.proration_details)
+    amounts = _discount_amounts(line) if line.discount_amounts else ()
     return LineItem(
         "invoice_line",
         line.id,
@@ -201,33 +203,33 @@ def _of_line(invoice: Invoice, line: InvoiceLine) -> LineItem | None:
         proration,
         credit,
         not proration and not credit,
-        _named(line, reductions) if reductions or line.discounts else (),
-        sum(minor for _, minor in reductions) if reductions else 0,
+        _discount_ids(line, amounts) if amounts or line.discounts else (),
+        sum(minor for _, minor in amounts) if amounts else 0,
         _inclusive_tax(line) if line.taxes else None,
         invoice.status or "",
-        reductions,
+        amounts,
     )
 
 
-def _reductions(line: InvoiceLine) -> tuple[tuple[str, int], ...]:
+def _discount_amounts(line: InvoiceLine) -> tuple[tuple[str, int], ...]:
     return tuple((ref(a.discount), a.amount) for a in line.discount_amounts or ())
 
 
-def _named(
-    line: InvoiceLine, reductions: tuple[tuple[str, int], ...]
+def _discount_ids(
+    line: InvoiceLine, amounts: tuple[tuple[str, int], ...]
 ) -> tuple[str, ...]:
     """The discounts that the line names, each once."""
-    named = [discount for discount, minor in reductions if minor]
+    named = [discount for discount, minor in amounts if minor]
     named += [ref(each) for each in line.discounts or ()]
     return tuple(dict.fromkeys(named))
 
 
-def _of_pending(item: InvoiceItem) -> LineItem | None:
+def _from_pending_item(item: InvoiceItem) -> LineItem | None:
     parent = item.parent.subscription_details if item.parent else None
     is_recurring = parent is not None and parent.subscription_item and item.proration
     if parent is None or not is_recurring or item.invoice is not None:
         return None
-    credit = _takes_back(item.amount, item.proration_details)
+    credit = _is_credit(item.amount, item.proration_details)
     return LineItem(
         kind="invoice_item",
         id=item.id,
@@ -270,7 +272,7 @@ def _quantity(thing: InvoiceLine | InvoiceItem) -> Decimal:
     return Decimal(1 if thing.quantity is None else thing.quantity)
 
 
-def _takes_back(amount_minor: int, details: ProrationDetails | None) -> bool:
+def _is_credit(amount_minor: int, details: ProrationDetails | None) -> bool:
     names_credited = details is not None and details.credited_items is not None
     return amount_minor < 0 or names_credited
 

@@ -1,34 +1,32 @@
-"""One currency's or segment's figures → what the page's cards and charts show.
+"""The page's contents → one currency's panels: its windows, and what is drawn of them.
 
-Every amount comes from the ``Report``; here it only gets a text and a place.
+Nothing is worked out here: every figure is the ``Report``'s own value, and the templates
+write it down.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
 from connector.core.dates import add_months
-from connector.core.model import Retention
-from connector.core.money import format_ratio
-from connector.core.windows import WindowKind
+from connector.core.model import Movement, Retention
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.retention import Measured, measure
 from connector.render.page.charts import (
     TRAILING,
-    AmountStyle,
     Bars,
     Mark,
     Trend,
     WaterfallRow,
     bars,
     marks,
-    month_of,
     spark,
     steps,
     trend,
 )
-from connector.render.report_tables import MORE_HEADINGS, cells, headings, more_cells
+from connector.render.report_tables import by_segment
+from connector.reports.at_risk import AtRiskReport
+from connector.reports.cohorts import CohortReport
 from connector.reports.model import (
     AS_REPORTED,
     CurrencyReport,
@@ -37,74 +35,123 @@ from connector.reports.model import (
     shown,
     split,
 )
+from connector.reports.page import PageContents
 
-
-class PageTable(NamedTuple):
-    """The first column of ``rows`` names them.
-
-    The rows ``reported`` have what the window above them was closed with.
-    """
-
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    reported: frozenset[int]
-
-
-class Card(NamedTuple):
-    """``reported`` is the value a restated window was closed with, "" for others."""
-
-    name: str
-    value: str
-    reported: str
-    notes: Sequence[str]
-    spark: str = ""  # a path
-
-
-class MetricRow(NamedTuple):
-    """``reported`` as a card's, but only where it is known and reads differently."""
-
-    name: str
-    value: str
-    reported: str
+MOST_SEGMENTS = 12  # that can be looked at by themselves; the table has all
 
 
 class View(Struct, frozen=True, kw_only=True):
-    """Everything that is shown of one currency, or of one of its segments.
+    """What is shown of one currency's windows, or of one of its segments'.
 
-    ``segment`` is "" for all customers. ``headline`` is the last trailing-12 line, which
-    ends with ``month``; ``period`` is what the bars are by. ``restated`` is how many
-    windows were closed with other figures than they have now.
+    ``segment`` is "" for all customers. ``steps`` are those of the headline.
     """
 
     segment: str
-    month: str
-    period: str
-    headline: WindowRow
-    restated: int
-    cards: Sequence[Card]
-    metrics: Sequence[MetricRow]
-    sums: Sequence[tuple[str, str]]  # of NRR and GRR, and what they come to
+    trailing: Sequence[WindowRow]
+    periods: Sequence[WindowRow]
+    spark: str  # a path
     steps: Sequence[WaterfallRow]
-    reported_steps: Sequence[WaterfallRow]  # those that read differently
     bars: Bars
-    periods: PageTable
     marks: Sequence[Mark]
     trends: Sequence[Trend]
-    trailing: PageTable
+
+    @property
+    def headline(self) -> WindowRow:
+        return self.trailing[-1]
+
+    @property
+    def recent(self) -> WindowRow:
+        return self.periods[-1]
+
+    @property
+    def month(self) -> str:
+        """With which the headline ends, with a star while it is not over."""
+        return label(self.headline).removeprefix(TRAILING)
+
+    @property
+    def restated(self) -> int:
+        """How many windows were closed with other figures than they have now."""
+        return sum(x.reported is not None for x in (*self.trailing, *self.periods))
+
+    @property
+    def year_before(self) -> Retention | None:
+        first, last = self.trailing[0].measured, self.headline.measured
+        is_year = add_months(first.window.end, 12) == last.window.end
+        return first.retention if is_year else None
 
 
-def segment_names(part: CurrencyReport) -> list[str]:
-    """The headline's segments, the one with the largest closing first."""
-    *_, headline = (
-        x for x in part.lines if x.measured.window.kind is WindowKind.TRAILING_12
+def view(
+    part: CurrencyReport,
+    lines: Sequence[WindowRow],
+    published: Benchmarks,
+    revenue: str,
+    segment: str = "",
+) -> View:
+    trailing, periods = split(lines)
+    measured = [x.measured for x in periods]
+    return View(
+        segment=segment,
+        trailing=trailing,
+        periods=periods,
+        spark=spark([x.waterfall.closing_minor for x in measured]),
+        steps=steps(trailing[-1], revenue, has_fx=part.is_total),
+        bars=bars(measured),
+        marks=marks([x.measured for x in trailing]),
+        trends=[trend(name, trailing, published) for name in ("nrr", "grr")],
     )
+
+
+class CurrencyPanels(Struct, frozen=True, kw_only=True):
+    """One currency on the page; None or empty where the page has nothing of it.
+
+    ``views`` are of all customers, then of the largest segments. ``largest`` are
+    movements by the name of their window.
+    """
+
+    key: str
+    figures: CurrencyReport
+    views: Sequence[View]
+    cohorts: CohortReport | None
+    largest: Sequence[tuple[str, Sequence[Movement]]]
+    outlook: AtRiskReport | None
+
+
+def panels(page: PageContents, part: CurrencyReport, revenue: str) -> CurrencyPanels:
+    code = part.currency
+    published = page.benchmarks
+    whole = view(part, part.lines, published, revenue)
+    names = () if page.report.by is None else _segments(whole)[:MOST_SEGMENTS]
+    segments = (
+        view(part, _of_segment(part.lines, name), published, revenue, name)
+        for name in names
+    )
+    own = "" if part.is_total else code
+    largest = page.largest.get(own)
+    return CurrencyPanels(
+        key=f"total-{code}" if part.is_total else code,
+        figures=part,
+        views=[whole, *segments],
+        cohorts=page.cohorts.get(own),
+        largest=()
+        if largest is None
+        else (
+            (label(whole.recent), largest.period),
+            (label(whole.headline), largest.trailing),
+        ),
+        outlook=page.outlooks.get(own),
+    )
+
+
+def _segments(whole: View) -> list[str]:
+    """The headline's segments, the one with the largest closing first."""
     found = sorted(
-        headline.segments, key=lambda s: (-s.measured.waterfall.closing_minor, s.name)
+        whole.headline.segments,
+        key=lambda s: (-s.measured.waterfall.closing_minor, s.name),
     )
     return [each.name for each in found]
 
 
-def of_segment(lines: Sequence[WindowRow], name: str) -> list[WindowRow]:
+def _of_segment(lines: Sequence[WindowRow], name: str) -> list[WindowRow]:
     """The same lines of one segment; all zero where it had nobody."""
     found = []
     for each in lines:
@@ -114,163 +161,18 @@ def of_segment(lines: Sequence[WindowRow], name: str) -> list[WindowRow]:
     return found
 
 
-def view(
-    told: AmountStyle,
-    lines: Sequence[WindowRow],
-    published: Benchmarks,
-    segment: str = "",
-) -> View:
-    trailing, periods = split(lines)
-    headline = trailing[-1]
-    measured = [x.measured for x in periods]
-    drawn = steps(told, headline.measured)
-    reported = steps(told, headline.reported or headline.measured)
-    return View(
-        segment=segment,
-        month=month_of(headline),
-        period=periods[-1].measured.window.kind.value,
-        headline=headline,
-        restated=sum(x.reported is not None for x in (*trailing, *periods)),
-        cards=_cards(told, trailing, periods),
-        metrics=_metrics(told, headline),
-        sums=list(_sums(told, headline.measured.retention)),
-        steps=drawn,
-        reported_steps=[
-            was
-            for was, now in zip(reported, drawn, strict=True)
-            if was.text != now.text
-        ],
-        bars=bars(told, measured),
-        periods=_table(
-            ["", *headings(told.part)],
-            periods,
-            lambda measured: cells(measured, told.part, told.locale),
-        ),
-        marks=marks([x.measured for x in trailing]),
-        trends=[trend(name, trailing, published) for name in ("nrr", "grr")],
-        trailing=_table(
-            ["12 months to", "NRR", "GRR", "CRR", f"Opening {told.revenue}"],
-            trailing,
-            lambda measured: _trailing_cells(told, measured.retention),
-        ),
-    )
+# The rows of a table: a name, the figures, and the row's CSS class
 
 
-def _table(
-    heads: Sequence[str],
-    lines: Sequence[WindowRow],
-    tell: Callable[[Measured], Sequence[str]],
-) -> PageTable:
-    named = shown(lines)
-    rows = [
-        [name.strip().removeprefix(TRAILING), *tell(measured)]
-        for name, measured in named
-    ]
-    reported = (at for at, (name, _) in enumerate(named) if name == AS_REPORTED)
-    return PageTable(heads, rows, frozenset(reported))
+def window_rows(lines: Sequence[WindowRow]) -> Iterator[tuple[str, Measured, str]]:
+    """Below each window that was closed with other figures stand these."""
+    for name, measured in shown(lines):
+        kind = "was" if name == AS_REPORTED else ""
+        yield name.strip().removeprefix(TRAILING), measured, kind
 
 
-# In words and numbers
-
-
-def _cards(
-    told: AmountStyle, trailing: Sequence[WindowRow], periods: Sequence[WindowRow]
-) -> list[Card]:
-    headline = trailing[-1]
-    kept = headline.measured.retention
-    recent = periods[-1]
-    moved = recent.measured.waterfall
-    when = label(recent)
-    levels = [x.measured.waterfall.closing_minor for x in periods]
-    gained = moved.closing_minor - moved.opening_minor
-    lost = recent.measured.retention.of_opening(moved.churn_minor)
-    churned = "–" if lost is None else f"{format_ratio(lost)} of the opening"
-    return [
-        Card(
-            f"{told.revenue} at close",
-            *_both(headline, lambda x: told.whole(x.waterfall.closing_minor)),
-            [f"{told.whole(gained, signed=True)} in {when}"],
-            spark(levels),
-        ),
-        Card(
-            "NRR, trailing 12 months",
-            *_both(headline, lambda x: format_ratio(x.retention.nrr)),
-            [
-                f"of {told.whole(kept.opening_minor)}, {kept.customers:,} customers",
-                *_year_before(trailing, "nrr"),
-            ],
-        ),
-        Card(
-            "GRR, trailing 12 months",
-            *_both(headline, lambda x: format_ratio(x.retention.grr)),
-            ["growth left out", *_year_before(trailing, "grr")],
-        ),
-        Card(
-            f"Churn in {when}",
-            *_both(recent, lambda x: told.whole(-x.waterfall.churn_minor)),
-            [churned],
-        ),
-    ]
-
-
-def _both(line: WindowRow, tell: Callable[[Measured], str]) -> tuple[str, str]:
-    """What a window's figures come to now, and as it was closed with, if restated."""
-    return tell(line.measured), "" if line.reported is None else tell(line.reported)
-
-
-def _year_before(trailing: Sequence[WindowRow], metric: str) -> list[str]:
-    first, last = (x.measured for x in (trailing[0], trailing[-1]))
-    ratio = getattr(first.retention, metric)
-    if ratio is None or add_months(first.window.end, 12) != last.window.end:
-        return []
-    return [f"{format_ratio(ratio)} a year before"]
-
-
-def _metrics(told: AmountStyle, headline: WindowRow) -> list[MetricRow]:
-    now = _measured(told, headline.measured)
-    before = now if headline.reported is None else _measured(told, headline.reported)
-    return [
-        MetricRow(name, value, "" if was in (value, "–") else was)
-        for (name, value), (_, was) in zip(now, before, strict=True)
-    ]
-
-
-def _measured(told: AmountStyle, measured: Measured) -> list[tuple[str, str]]:
-    kept = measured.retention
-    texts = more_cells(measured, told.part, told.report, told.locale)
-    named = dict(zip(MORE_HEADINGS, texts, strict=True))
-    closing_minor = measured.waterfall.closing_minor
-    other = (
-        ("MRR", told.whole(round(closing_minor / 12)))
-        if told.report.is_annual
-        else ("ARR", told.whole(closing_minor * 12))
-    )
-    return [
-        other,
-        ("CRR", format_ratio(kept.crr)),
-        ("Paying customers", named["Paying"]),
-        ("ARPA", named["ARPA"]),
-        ("LTV", named["LTV"]),
-        ("Quick ratio", named["Quick ratio"]),
-        ("Renewed", named["Renewed"]),
-        ("Renewed MRR", named["Renewed MRR"]),
-    ]
-
-
-def _sums(told: AmountStyle, kept: Retention) -> Iterator[tuple[str, str]]:
-    """NRR and GRR as the sums they are, in exact amounts."""
-    opening = told.exact(kept.opening_minor)
-    lost = (
-        f"− {told.exact(kept.contraction_minor)} contraction "
-        f"− {told.exact(kept.churn_minor)} churn"
-    )
-    grown = f"+ {told.exact(kept.expansion_minor)} expansion"
-    if kept.opening_minor:
-        nrr, grr = format_ratio(kept.nrr), format_ratio(kept.grr)
-        yield f"NRR = ({opening} {grown} {lost}) ÷ {opening}", nrr
-        yield f"GRR = ({opening} {lost}) ÷ {opening}", grr
-
-
-def _trailing_cells(told: AmountStyle, kept: Retention) -> list[str]:
-    ratios = [format_ratio(ratio) for ratio in (kept.nrr, kept.grr, kept.crr)]
-    return [*ratios, told.exact(kept.opening_minor)]
+def segment_rows(line: WindowRow) -> Iterator[tuple[str, Measured, str]]:
+    """All of them together below the segments."""
+    kinds = [""] * len(line.segments) + ["total", "was"]
+    for (name, measured), kind in zip(by_segment(line), kinds, strict=False):
+        yield name.strip(), measured, kind

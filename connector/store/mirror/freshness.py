@@ -63,7 +63,7 @@ def settled_long_invoices(connection: sqlite3.Connection, now_s: int) -> frozens
     """Invoices whose many lines need not be fetched again, as nothing changes them."""
     rows = connection.execute(
         "SELECT id FROM stripe_invoices WHERE created_s < ?"
-        " AND json_extract(CAST(body AS TEXT), '$.status') IN ('paid', 'void')"
+        " AND CAST(body AS TEXT) ->> '$.status' IN ('paid', 'void')"
         " AND json_array_length(CAST(body AS TEXT), '$.lines.data') > ?",
         [now_s - SETTLED_S, CUT_AT],
     )
@@ -86,7 +86,7 @@ def unseen_customers(connection: sqlite3.Connection, since_us: int) -> list[str]
     """Customers whose copy is older than that, but for those known to be deleted."""
     rows = connection.execute(
         "SELECT id FROM stripe_customers WHERE fetched_us < ?"
-        " AND json_extract(CAST(body AS TEXT), '$.deleted') IS NOT 1 ORDER BY id",
+        " AND CAST(body AS TEXT) ->> '$.deleted' IS NOT 1 ORDER BY id",
         [since_us],
     )
     return [key for (key,) in rows]
@@ -104,7 +104,7 @@ def pending_read_us(connection: sqlite3.Connection) -> dict[str, int]:
 def sold_price(connection: sqlite3.Connection) -> str | None:
     """A price that some subscription names: one that its account can never delete."""
     row = connection.execute(
-        "SELECT json_extract(CAST(body AS TEXT), '$.items.data[0].price.id') AS price"
+        "SELECT CAST(body AS TEXT) ->> '$.items.data[0].price.id' AS price"
         " FROM stripe_subscriptions WHERE price IS NOT NULL LIMIT 1"
     ).fetchone()
     return None if row is None else str(row[0])

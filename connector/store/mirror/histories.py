@@ -85,7 +85,7 @@ def histories(rows: Rows, shared: Catalogue) -> Iterator[History]:
     for customer, ids in rows.customers.items():
         yield History(
             customer=customer,
-            sightings=_decoded(rows.versions, ids),
+            versions=_decoded(rows.versions, ids),
             invoices=_together(rows.invoices, ids, Invoice),
             pending=_together(rows.pending, ids, InvoiceItem),
             events=_together(rows.events, ids, Event),

@@ -217,15 +217,15 @@ def metadata(connection: sqlite3.Connection, key: str) -> dict[int, str]:
 # Whether it is so, the reader sees.
 _AT_RISK = """
     SELECT customer FROM stripe_subscriptions
-    WHERE json_extract(CAST(body AS TEXT), '$.status') <> 'canceled'
-      AND (json_extract(CAST(body AS TEXT), '$.status') = 'past_due'
-           OR json_extract(CAST(body AS TEXT), '$.cancel_at') IS NOT NULL
-           OR json_extract(CAST(body AS TEXT), '$.cancel_at_period_end')
-           OR json_extract(CAST(body AS TEXT), '$.pending_update') IS NOT NULL
-           OR json_extract(CAST(body AS TEXT), '$.pause_collection') IS NOT NULL)
+    WHERE CAST(body AS TEXT) ->> '$.status' <> 'canceled'
+      AND (CAST(body AS TEXT) ->> '$.status' = 'past_due'
+           OR CAST(body AS TEXT) ->> '$.cancel_at' IS NOT NULL
+           OR CAST(body AS TEXT) ->> '$.cancel_at_period_end'
+           OR CAST(body AS TEXT) ->> '$.pending_update' IS NOT NULL
+           OR CAST(body AS TEXT) ->> '$.pause_collection' IS NOT NULL)
     UNION
     SELECT customer FROM stripe_invoices
-    WHERE created_s >= ? AND json_extract(CAST(body AS TEXT), '$.status') = 'open'
+    WHERE created_s >= ? AND CAST(body AS TEXT) ->> '$.status' = 'open'
     UNION
     SELECT customer FROM due_customers WHERE due_s < ?
     ORDER BY 1

@@ -2,7 +2,7 @@
 
 In come the parameters of a request; out go a ``Query`` that reads them, the tests that
 an object must pass to be listed, and, in ``FIELDS``, how an answer shows what an
-object holds. Whatever Stripe would refuse is ``Refused`` in Stripe's words. ``demo``
+object holds. Whatever Stripe would refuse is ``Refused`` in Stripe's words. ``simulator``
 keeps the objects and applies the rules.
 """
 

@@ -16,14 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.core.errors import ConnectorError
-from connector.stripe_api import simulator
-from connector.stripe_api.simulator import (
-    AccountTransport,
-    BundledAccount,
-    bundled_folder,
-)
 from tests.support import loopback
 from tests.support.loopback import serving
+from tests.support.simulator import AccountTransport, SimulatedAccount
 
 Thing = dict[str, Any]
 
@@ -125,10 +120,10 @@ OBJECTS: dict[str, list[Thing]] = {
         event(18, "customer.subscription.updated", subscription(9, discounts=[HALF])),
     ],
 }
-ACCOUNT = BundledAccount(OBJECTS)
+ACCOUNT = SimulatedAccount(OBJECTS)
 
 
-def ask(url: str, account: BundledAccount = ACCOUNT) -> tuple[int, Thing]:
+def ask(url: str, account: SimulatedAccount = ACCOUNT) -> tuple[int, Thing]:
     split = urlsplit(url)
     return account.answer(f"/v1/{split.path}", parse_qsl(split.query))
 
@@ -252,7 +247,7 @@ def walked(url: str, cursor: str, end: int) -> Iterator[list[str]]:
 
 
 def test_a_page_of_an_empty_account() -> None:
-    assert ask("invoices", BundledAccount({})) == (
+    assert ask("invoices", SimulatedAccount({})) == (
         200,
         {"object": "list", "data": [], "has_more": False, "url": "/v1/invoices"},
     )
@@ -491,7 +486,7 @@ def test_an_account_is_read_from_one_file(tmp_path: Path) -> None:
     (tmp_path / "stripe.json").write_text(json.dumps(OBJECTS))
     facts = '{"now": "2026-11-01T00:00:00Z", "timezone": "Asia/Tokyo", "label": "Acme"}'
     (tmp_path / "account.json").write_text(facts)
-    account = BundledAccount.load(tmp_path)
+    account = SimulatedAccount.load(tmp_path)
     assert ask("invoices", account) == ask("invoices")
     assert account.now == datetime(2026, 11, 1, tzinfo=UTC)
     assert (account.timezone, account.label) == ("Asia/Tokyo", "Acme")
@@ -500,7 +495,7 @@ def test_an_account_is_read_from_one_file(tmp_path: Path) -> None:
 def test_an_account_is_read_from_lines(tmp_path: Path) -> None:
     lines = "\n".join(json.dumps(thing) for thing in OBJECTS["invoices"])
     (tmp_path / "invoices.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
-    account = BundledAccount.load(tmp_path)
+    account = SimulatedAccount.load(tmp_path)
     assert listed(ask("invoices", account)[1]) == "13 12b 12 11 10"
     assert (account.now, account.timezone, account.label) == (None, None, None)
 
@@ -522,41 +517,9 @@ def test_a_folder_that_cannot_be_read(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ConnectorError) as raised:
-        BundledAccount.load(tmp_path)
+        SimulatedAccount.load(tmp_path)
     assert problem in raised.value.problem
     assert raised.value.fix
-
-
-@pytest.mark.parametrize(
-    ("there", "expected"),
-    [
-        pytest.param(["fixtures/demo"], "fixtures/demo", id="in the repository"),
-        pytest.param(
-            ["fixtures/demo", "connector/bundled_demo"],
-            "connector/bundled_demo",
-            id="in a wheel",
-        ),
-    ],
-)
-def test_the_bundled_folder(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, there: list[str], expected: str
-) -> None:
-    monkeypatch.setattr(
-        simulator, "__file__", tmp_path / "connector" / "stripe_api" / "simulator.py"
-    )
-    for folder in there:
-        (tmp_path / folder).mkdir(parents=True)
-    assert bundled_folder() == tmp_path / expected
-
-
-def test_an_installation_without_the_demo_says_so(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(
-        simulator, "__file__", tmp_path / "connector" / "stripe_api" / "simulator.py"
-    )
-    with pytest.raises(ConnectorError, match="not part of this installation"):
-        bundled_folder()
 
 
 # --- in process and over HTTP ---

@@ -1,8 +1,8 @@
 """A Stripe account held in memory, which answers the read API as Stripe would.
 
 In come Stripe-shaped objects with all that they hold; out go lists and single objects
-as Stripe shows them (``demo_rules``). ``stripe-nrr demo`` asks it in process, through
-``AccountTransport``; the tests put a real HTTP server before it.
+as Stripe shows them (``simulator_rules``). ``AccountTransport`` asks it in process,
+``loopback`` puts a real HTTP server before it.
 
 An account never changes: a changed one is made of the changed objects.
 """
@@ -21,8 +21,8 @@ import httpx
 import msgspec
 
 from connector.core.errors import ConnectorError
-from connector.stripe_api import simulator_rules as rules
-from connector.stripe_api.simulator_rules import (
+from tests.support import simulator_rules as rules
+from tests.support.simulator_rules import (
     FIELDS,
     KINDS,
     Params,
@@ -48,7 +48,7 @@ class AccountFacts(msgspec.Struct, frozen=True):
         """The account as Stripe shows it to its owner, the part that we read."""
         dashboard = {"display_name": self.label, "timezone": self.timezone}
         settings = {"dashboard": dashboard}
-        return {"id": "acct_bundled", "object": "account", "settings": settings}
+        return {"id": "acct_simulated", "object": "account", "settings": settings}
 
 
 NO_FACTS = AccountFacts()
@@ -91,7 +91,7 @@ class Shelf:
         return self.position[object_id]
 
 
-class BundledAccount:
+class SimulatedAccount:
     """Everything one account holds, by kind: ``customers``, ``invoices`` and so on.
 
     ``now`` is the moment the account is meant to be looked at; None: whenever it is.
@@ -279,25 +279,13 @@ def read_objects(folder: Path) -> dict[str, list[Thing]]:
     }
 
 
-def bundled_folder() -> Path:
-    """Where the demo's account lies: in the wheel, or in the repository."""
-    room = Path(__file__).parents[1]
-    for folder in (room / "bundled_demo", room.parent / "fixtures" / "demo"):
-        if folder.is_dir():
-            return folder
-    raise ConnectorError(
-        "the demo's account is not part of this installation",
-        fix="install again: pip install --force-reinstall stripe-nrr",
-    )
-
-
 class AccountTransport(httpx.BaseTransport):
     """Answers an ``httpx.Client`` from ``account``, as bytes, without a network.
 
     ``account`` may be set to another one between requests.
     """
 
-    def __init__(self, account: BundledAccount) -> None:
+    def __init__(self, account: SimulatedAccount) -> None:
         self.account = account
         self._number = itertools.count(1)
 
@@ -308,7 +296,7 @@ class AccountTransport(httpx.BaseTransport):
         headers = {
             "Content-Type": "application/json",
             "Date": format_datetime(self.account.now or datetime.now(UTC), usegmt=True),
-            "Request-Id": f"req_demo{next(self._number):08}",
+            "Request-Id": f"req_simulated{next(self._number):08}",
             "Stripe-Version": request.headers.get("Stripe-Version", SHAPED_AS),
         }
         return httpx.Response(

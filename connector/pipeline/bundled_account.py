@@ -1,0 +1,123 @@
+"""The demo's account: an ``ObjectSource`` that reads files instead of asking Stripe."""
+
+import gzip
+import zlib
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from connector.core.errors import ConnectorError
+from connector.pipeline.ingest import Found, Param
+from connector.stripe_api import paging
+from connector.stripe_api.lists import LISTINGS
+from connector.stripe_api.objects import Base, created_at, ref
+from connector.stripe_api.paging import PAGE, CreatedRange, ListPage, PageCursor
+
+# A file for each, newest first. Of the other ``LISTINGS`` the account has nothing: no
+# price is archived, and no event tells of the catalogue.
+KINDS = (
+    *("products", "prices", "coupons"),
+    *("customers", "subscriptions", "invoices", "invoice items", "events"),
+)
+
+
+class AccountFacts(msgspec.Struct, frozen=True):
+    """``account.json``: the account's zone, and when its objects were looked at."""
+
+    now: datetime
+    timezone: str
+
+
+@dataclass(slots=True)
+class BundledAccount:
+    """What an account's lists showed at ``facts.now``, and show for ever.
+
+    ``requests`` counts what Stripe's API would have been asked.
+    """
+
+    facts: AccountFacts
+    lists: Mapping[str, Sequence[Base]]
+    requests: int = 0
+
+    def now_us(self) -> int:
+        return int(self.facts.now.timestamp() * 1_000_000)
+
+    def page(
+        self,
+        kind: str,
+        span: CreatedRange = paging.EVERYTHING,
+        place: PageCursor = paging.TOP,
+        *,
+        whole: Container[str] = (),  # noqa: ARG002 - every object here is whole
+    ) -> ListPage:
+        return self._page(kind, place, partial(_is_within, span))
+
+    def pages(
+        self, kind: str, after: str | None = None, extra: Sequence[Param] = ()
+    ) -> Iterator[ListPage]:
+        """All pages; ``extra`` narrows them by fields of the objects."""
+        page = self._page(kind, paging.going_on(after), partial(_has, extra))
+        yield page
+        while page.has_more:
+            page = self._page(kind, page.place, partial(_has, extra))
+            yield page
+
+    def one(self, kind: str, key: str) -> Found:
+        self.requests += 1
+        found = next((it for it in self.lists.get(kind, ()) if ref(it) == key), None)
+        return None if found is None else (found, self.now_us())
+
+    def _page(
+        self, kind: str, place: PageCursor, fits: Callable[[Base], bool]
+    ) -> ListPage:
+        self.requests += 1
+        things = self.lists.get(kind, ())
+        if place.after is not None:
+            things = things[[*map(ref, things)].index(place.after) + 1 :]
+        found = list(islice(filter(fits, things), PAGE + 1))
+        data, has_more = found[:PAGE], len(found) > PAGE
+        return ListPage(data, has_more, self.now_us(), paging.beyond(data, place))
+
+
+def _is_within(span: CreatedRange, thing: Base) -> bool:
+    at_s = created_at(thing)
+    return span.from_s <= at_s and (span.to_s is None or at_s < span.to_s)
+
+
+def _has(fields: Sequence[Param], thing: Base) -> bool:
+    return all(ref(getattr(thing, name)) == value for name, value in fields)
+
+
+def bundled_folder() -> Path:
+    """Where the account lies: in the wheel, or in the repository."""
+    package = Path(__file__).parents[1]
+    for folder in (package / "bundled_demo", package.parent / "fixtures" / "demo"):
+        if folder.is_dir():
+            return folder
+    raise ConnectorError(
+        "the demo's account is not part of this installation",
+        fix="install again: pip install --force-reinstall stripe-nrr",
+    )
+
+
+def load_account(folder: Path) -> BundledAccount:
+    try:
+        text = (folder / "account.json").read_bytes()
+        facts = msgspec.json.decode(text, type=AccountFacts)
+        return BundledAccount(facts, {kind: _read(folder, kind) for kind in KINDS})
+    except (OSError, EOFError, zlib.error, msgspec.MsgspecError) as error:
+        raise ConnectorError(
+            f"the account in {folder} cannot be read: {error}",
+            fix="restore the folder from where it came",
+        ) from error
+
+
+def _read(folder: Path, kind: str) -> list[Base]:
+    file = folder / f"{kind.replace(' ', '')}.jsonl.gz"
+    lines = msgspec.json.Decoder(LISTINGS[kind].type)
+    return lines.decode_lines(gzip.decompress(file.read_bytes()))

@@ -1,0 +1,140 @@
+"""The checks of the disk, of SQLite, of the ledger, and of how far its syncs have come."""
+
+from connector.pipeline.installation import (
+    MB,
+    Installation,
+    LedgerFile,
+    Verdict,
+    after,
+    fault,
+    hint,
+    lasting,
+    ok,
+    sized,
+    value_of,
+)
+from connector.store.database import check_sqlite, moment, setting
+from connector.store.mirror import dirty_customers, sync_state
+
+LEAST_FREE_BYTES = 200 * MB
+SECOND_US = 1_000_000
+STALE_US = 2 * 86_400 * SECOND_US  # who syncs every night has missed one
+ELSEWHERE = "set `database` in config.toml to another place"
+
+
+def folder(at: Installation) -> Verdict:
+    if isinstance(at.disk, OSError):
+        return fault(str(at.disk), ELSEWHERE)
+    disk = value_of(at.disk)
+    if disk.free_bytes is None:
+        return fault(f"{disk.folder} does not exist", f"create it, or {ELSEWHERE}")
+    if not disk.is_writable:
+        return fault(
+            f"{disk.folder}, or the ledger in it, cannot be written",
+            f"make it writable for this user, or {ELSEWHERE}",
+        )
+    return ok(f"{disk.folder} can be written")
+
+
+def disk(at: Installation) -> Verdict:
+    _, free_bytes, _, ledger_bytes = value_of(at.disk, "folder")
+    if free_bytes is None:
+        raise after("folder")
+    wanted = max(2 * ledger_bytes, LEAST_FREE_BYTES)
+    free = f"{sized(free_bytes)} free"
+    if free_bytes < wanted:
+        return fault(f"only {free}", f"make room: {sized(wanted)} should be free")
+    return ok(free)
+
+
+def sqlite(_: Installation) -> Verdict:
+    return ok(f"{check_sqlite()} is in use")
+
+
+def ledger(at: Installation) -> Verdict:
+    file = value_of(at.ledger)
+    path = value_of(at.config, "configuration").database
+    is_readable = not file.pending and not file.damage
+    if is_readable and setting(file.connection, "account") == "demo":
+        return hint(
+            f"{path} holds the demo's account, which no sync may touch",
+            "set `database` in config.toml to a file of its own",
+        )
+    return ok(f"{path} opens")
+
+
+def schema(at: Installation) -> Verdict:
+    pending = value_of(at.ledger, "ledger").pending
+    fix = "run `stripe-nrr sync`: whatever uses the ledger next adds it"
+    said = f"it lacks {', '.join(pending)}"
+    return hint(said, fix) if pending else ok("it is up to date")
+
+
+def integrity(at: Installation) -> Verdict:
+    file = value_of(at.ledger, "ledger")
+    if file.damage:
+        return fault(
+            f"SQLite finds damage: {'; '.join(file.damage)}",
+            "restore the file from a backup; or move it away and sync anew, which makes "
+            "the figures again, but not what was reported before",
+        )
+    return ok("SQLite finds the file whole")
+
+
+def lock(at: Installation) -> Verdict:
+    held_by = value_of(value_of(at.ledger, "ledger").held_by)
+    if held_by is not None:
+        return ok(f"{held_by} is at work; a second one would exit with 75")
+    return ok("no sync holds the ledger")
+
+
+# --- how far syncs have come ---
+
+
+def _readable(at: Installation) -> LedgerFile:
+    file = value_of(at.ledger, "ledger")
+    if file.pending:
+        raise after("schema")
+    if file.damage:
+        raise after("integrity")
+    return file
+
+
+def _ago_us(at: Installation, file: LedgerFile, then_us: int) -> int:
+    now = moment(file.connection, at.now)
+    return round(now.timestamp() * SECOND_US) - then_us
+
+
+def last_sync(at: Installation) -> Verdict:
+    file = _readable(at)
+    synced_us = sync_state.last_synced_us(file.connection)
+    if synced_us is None:
+        return hint("none has come to its end yet", "run `stripe-nrr sync`")
+    ago_us = _ago_us(at, file, synced_us)
+    said = f"all is known until {lasting(ago_us)} ago"
+    if ago_us > STALE_US:
+        return hint(said, "run `stripe-nrr sync`, or see why its schedule does not")
+    return ok(said)
+
+
+def unfinished_sync(at: Installation) -> Verdict:
+    file = _readable(at)
+    walk = sync_state.unfinished_walk(file.connection)
+    if walk is None:
+        return ok("no sync was interrupted")
+    begun = f"one began {lasting(_ago_us(at, file, walk.started_us))} ago"
+    if isinstance(file.held_by, str):
+        return ok(f"{begun}, and is at work right now")
+    fix = "run `stripe-nrr sync`: it goes on where that one stopped"
+    return hint(f"{begun}, and was interrupted", fix)
+
+
+def customers_waiting(at: Installation) -> Verdict:
+    file = _readable(at)
+    waiting = dirty_customers.behind(file.connection)
+    if not waiting:
+        return ok("no customer waits to be derived")
+    said = f"{waiting:,} to be derived"
+    if isinstance(file.held_by, str):
+        return ok(f"{said} by the sync that is at work")
+    return hint(said, "run `stripe-nrr recompute`; the next sync does it too")

@@ -1,0 +1,213 @@
+"""What a sync would use here, opened as far as it can be, and the words for a verdict.
+
+What could not be opened stands as the error that was met, or as ``NotChecked`` where
+nobody tried. Nothing is written.
+"""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeVar
+
+from connector.config import Config
+from connector.core.errors import ConnectorError, StripeRefused, StripeUnavailable
+from connector.store import database
+from connector.store.lock import sync_at_work
+from connector.stripe_api.credentials import stripe_key
+from connector.stripe_api.lists import LISTINGS
+
+if TYPE_CHECKING:
+    from connector.stripe_api.client import StripeApi
+
+T = TypeVar("T")
+
+MB = 1_000_000
+# A list for each permission; some share one.
+KINDS = {listing.needs: kind for kind, listing in LISTINGS.items()}
+
+
+class Verdict(NamedTuple):
+    """``fix`` is empty where all is well, and only there."""
+
+    mark: Literal["ok", "hint", "fault"]
+    said: str
+    fix: str = ""
+
+
+ok = partial(Verdict, "ok", fix="")
+hint = partial(Verdict, "hint")
+fault = partial(Verdict, "fault")
+
+
+def lasting(span_us: int) -> str:
+    """A time in the unit that fits: ``40 seconds``, ``3 hours``, ``12 days``."""
+    seconds = max(span_us, 0) // 1_000_000
+    for name, length_s in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= 2 * length_s:
+            return f"{seconds // length_s:,} {name}s"
+    return f"{seconds} second{'' if seconds == 1 else 's'}"
+
+
+def sized(count_bytes: int) -> str:
+    """``12 MB`` or ``3.4 GB``, rounded down."""
+    if count_bytes < 1_000 * MB:
+        return f"{count_bytes // MB} MB"
+    return f"{count_bytes // (100 * MB) / 10:,} GB"
+
+
+class NotChecked(Exception):
+    """Why something was not looked at, and what would change that; told as a hint."""
+
+    def __init__(self, why: str, fix: str) -> None:
+        super().__init__(why)
+        self.why = why
+        self.fix = fix
+
+
+def after(name: str) -> NotChecked:
+    """Another check must end well first."""
+    return NotChecked(f"see “{name}”", f"put “{name}” right first")
+
+
+Opened: TypeAlias = T | ConnectorError | OSError | NotChecked
+
+
+def tried(read: Callable[[], T]) -> Opened[T]:
+    try:
+        return read()
+    except (ConnectorError, OSError, NotChecked) as error:
+        return error
+
+
+def value_of(thing: Opened[T], told_by: str = "") -> T:
+    """What was opened. Where it could not be, one check tells of it, all others skip."""
+    if isinstance(thing, ConnectorError | OSError) and told_by:
+        raise after(told_by) from thing
+    if isinstance(thing, ConnectorError | OSError | NotChecked):
+        raise thing
+    return thing
+
+
+class StripeReads(NamedTuple):
+    """A connection over which each list was read once.
+
+    ``missing`` are the permissions the key lacks, ``refusal`` a no for another reason.
+    """
+
+    api: "StripeApi"
+    missing: tuple[str, ...]
+    refusal: ConnectorError | None
+
+
+class DiskSpace(NamedTuple):
+    """``folder`` is the ledger's; ``free_bytes`` None: it does not exist."""
+
+    folder: Path
+    free_bytes: int | None
+    is_writable: bool
+    ledger_bytes: int
+
+
+class LedgerFile(NamedTuple):
+    """An open ledger: the migrations it lacks, what is damaged, and which sync is on."""
+
+    connection: sqlite3.Connection
+    pending: list[str]
+    damage: list[str]
+    held_by: Opened[str | None]
+
+
+class Installation(NamedTuple):
+    environ: Mapping[str, str]
+    now: datetime
+    config: Opened[Config]
+    key: Opened[str]
+    stripe: Opened[StripeReads]
+    disk: Opened[DiskSpace]
+    ledger: Opened[LedgerFile]
+
+
+@contextmanager
+def opened(
+    load_config: Callable[[], Config],
+    environ: Mapping[str, str],
+    now: datetime,
+    *,
+    offline: bool,
+) -> Iterator[Installation]:
+    """Open all there is; where Stripe may be asked, each list is read once."""
+    with ExitStack() as stack:
+        config = tried(load_config)
+        key = tried(lambda: stripe_key(environ))
+        disk = tried(lambda: _disk(value_of(config, "configuration").database))
+        ledger = tried(lambda: _ledger(stack, config, disk))
+        stripe = tried(lambda: _stripe(stack, config, key, offline=offline))
+        yield Installation(environ, now, config, key, stripe, disk, ledger)
+
+
+def _stripe(
+    stack: ExitStack, config: Opened[Config], key: Opened[str], *, offline: bool
+) -> StripeReads:
+    if offline:
+        raise NotChecked("--offline was given", "run it without --offline")
+    base = value_of(config, "configuration").api_base
+    secret = value_of(key, "key")
+    from connector.stripe_api.client import StripeApi
+
+    api = stack.enter_context(StripeApi(secret, base))
+    missing, refusal = _permissions(api)
+    if refusal is not None and api.answered_version is None:  # nothing else to tell
+        raise refusal
+    return StripeReads(api, tuple(missing), refusal)
+
+
+def _permissions(api: "StripeApi") -> tuple[list[str], ConnectorError | None]:
+    """One read of each list: which permissions lack, and what else was said no to."""
+    missing: list[str] = []
+    refusal: ConnectorError | None = None
+    for needs, kind in KINDS.items():
+        try:
+            api.probe(kind)
+        except ConnectorError as error:
+            status = error.status if isinstance(error, StripeRefused) else None
+            if status == 403:
+                missing.append(needs)
+                continue
+            refusal = refusal or error
+            if status == 401 or isinstance(error, StripeUnavailable):
+                break
+    return missing, refusal
+
+
+def _disk(path: Path) -> DiskSpace:
+    """``OSError`` where the system does not take the path, or hides it from us."""
+    folder = path.parent
+    there = [file for file in (path, Path(f"{path}-wal")) if file.is_file()]
+    return DiskSpace(
+        folder=folder.resolve(),
+        free_bytes=shutil.disk_usage(folder).free if folder.is_dir() else None,
+        is_writable=all(os.access(each, os.W_OK) for each in (folder, *there)),
+        ledger_bytes=sum(file.stat().st_size for file in there),
+    )
+
+
+def _ledger(
+    stack: ExitStack, config: Opened[Config], disk: Opened[DiskSpace]
+) -> LedgerFile:
+    value_of(disk, "folder")
+    path = value_of(config, "configuration").database
+    if not path.exists():
+        raise NotChecked(f"there is no ledger at {path} yet", "run `stripe-nrr sync`")
+    value_of(tried(database.check_sqlite), "SQLite")
+    connection = stack.enter_context(closing(database.open_as_it_is(path)))
+    return LedgerFile(
+        connection,
+        damage=database.damage(connection),
+        pending=database.pending_migrations(connection),
+        held_by=tried(lambda: sync_at_work(path)),
+    )

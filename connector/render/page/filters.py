@@ -1,0 +1,134 @@
+"""A value → the text, or the CSS class, that a template writes of it.
+
+Texts come back plain: the template escapes them like everything else.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from fractions import Fraction
+from functools import partial
+from typing import Any
+
+from connector.core.model import Evidence, Movement
+from connector.core.money import format_minor, format_ratio, format_short, round_minor
+from connector.metrics.benchmarks import Band, Typical
+from connector.render.at_risk import committed_table, risk_table, scheduled_table
+from connector.render.cohorts import name_of
+from connector.render.page.figures import segment_rows, window_rows
+from connector.render.report_tables import (
+    CAUSE_WORDS,
+    cause_tables,
+    cells,
+    format_times,
+    headings,
+)
+from connector.render.table import Table
+from connector.reports.model import label, metrics_of
+
+# A cohort's shade: how far from 100 % it is, in so many steps either way.
+SHADES = (
+    Fraction(1, 200),
+    Fraction(5, 100),
+    Fraction(10, 100),
+    Fraction(20, 100),
+    Fraction(35, 100),
+)
+
+
+def filters(locale: str) -> dict[str, Callable[..., Any]]:
+    """All of them by name; amounts are written as ``locale`` does."""
+    return {
+        "money": partial(money, locale=locale),
+        "short_money": partial(format_short, locale=locale),
+        "ratio": format_ratio,
+        "share": share,
+        "times": format_times,
+        "number": "{:,}".format,
+        "day": day,
+        "moment": moment,
+        "label": label,
+        "cohort_name": name_of,
+        "band_range": band_range,
+        "reached": reached,
+        "origin": origin,
+        "shade": shade,
+        "causes": causes,
+        "proofs": proofs,
+        "metrics": metrics_of,
+        "headings": headings,
+        "window_rows": window_rows,
+        "segment_rows": segment_rows,
+        "cells": partial(cells, locale=locale),
+        "cause_tables": partial(cause_tables, locale=locale),
+        "risk_table": risk_table,
+        "scheduled_table": scheduled_table,
+        "committed_table": committed_table,
+        "texts": partial(Table.texts, locale=locale),
+    }
+
+
+def money(
+    amount_minor: int | Fraction | None,
+    currency: str,
+    *,
+    locale: str,
+    signed: bool = False,
+    whole: bool = False,
+) -> str:
+    if amount_minor is None:
+        return "–"
+    exact = round_minor(Fraction(amount_minor))
+    return format_minor(exact, currency, locale, signed=signed, whole=whole)
+
+
+def share(amount_minor: int, of_minor: int) -> Fraction:
+    return Fraction(amount_minor, of_minor or 1)
+
+
+def day(on: date) -> str:
+    return f"{on:%d %b %Y}"
+
+
+def moment(at: datetime) -> str:
+    return f"{at:%d %b %Y %H:%M} UTC"
+
+
+def band_range(band: Band) -> str:
+    low, high = (
+        None if e is None else format_ratio(e, 0) for e in (band.low, band.high)
+    )
+    if low is None or high is None:
+        return f"under {high}" if low is None else f"{low} and more"
+    return f"{low} to {high}"
+
+
+def reached(typical: Typical) -> str:
+    low, high = format_ratio(typical.low, 0), format_ratio(typical.high, 0)
+    if typical.low == typical.high:
+        return f"{typical.who} {low}"
+    return f"{typical.who}: {low} to {high}"
+
+
+def origin(published: Band | Typical) -> str:
+    return f"{published.source}, {published.year}"
+
+
+def shade(ratio: Fraction | None) -> str:
+    """``n`` at 100 %, ``u1`` to ``u5`` above it, ``d1`` to ``d5`` below."""
+    if ratio is None:
+        return "none"
+    steps = sum(abs(ratio - 1) > step for step in SHADES)
+    return f"{'u' if ratio > 1 else 'd'}{steps}" if steps else "n"
+
+
+def causes(movement: Movement) -> str:
+    """In words, but of the beginning and the end, which the kind says already."""
+    named = (part.cause.value for part in movement.components)
+    return ", ".join(dict.fromkeys(CAUSE_WORDS[n] for n in named if n in CAUSE_WORDS))
+
+
+def proofs(movement: Movement) -> Sequence[str]:
+    """The ids of its evidence, invoice lines first: these are what a customer paid."""
+    every: list[Evidence] = [p for c in movement.components for p in c.evidence]
+    ordered = sorted(every, key=lambda p: p.kind != "invoice_line")
+    return list(dict.fromkeys(proof.id for proof in ordered))

@@ -1,0 +1,116 @@
+"""An open ledger, as reports read it: what it knows, until when, under which rules."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import date, datetime
+from functools import cached_property
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from connector.config import Config, rules_of
+from connector.core.dates import instant, local_day
+from connector.core.errors import NothingFound
+from connector.store.database import moment, open_database, setting, snapshot
+from connector.store.ledger import queries, rollups
+from connector.store.mirror import sync_state
+
+
+class LedgerState(NamedTuple):
+    """Until when the ledger knows anything, and under which rules."""
+
+    at: datetime
+    today: date
+    synced_at: datetime | None
+    timezone: str
+    policy: dict[str, str]
+
+    @property
+    def rules(self) -> dict[str, str]:
+        """The policy and the time zone, as the ledger's settings have them."""
+        return {**self.policy, "timezone": self.timezone}
+
+
+class Ledger:
+    """A ledger to read from: its file, the configuration, and the moment it is."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, config: Config, now: datetime
+    ) -> None:
+        self.connection, self.config, self.now = connection, config, now
+
+    @property
+    def moment(self) -> datetime:
+        return moment(self.connection, self.now)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the sums of the standard windows can be relied on."""
+        return setting(self.connection, rollups.WHOLE) == rollups.FORMAT
+
+    @cached_property
+    def rules_in_force(self) -> dict[str, str]:
+        """The policy and zone that the ledger was derived with."""
+        stored = setting(self.connection, "rules")
+        if stored is None:
+            return rules_of(self.config).settings()
+        rules: dict[str, str] = json.loads(stored)
+        return rules
+
+    @property
+    def has_other_rules(self) -> bool:
+        """Whether the configuration asks for others than the ledger's."""
+        return self.rules_in_force != rules_of(self.config).settings()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.rules_in_force["timezone"])
+
+    def state(self, as_of: datetime | None = None) -> LedgerState:
+        """Its last known day is that of the last sync, or of ``as_of`` before it."""
+        rules = {**self.rules_in_force}
+        past = None
+        if as_of is not None:
+            past = queries.policy_as_of(self.connection, as_of)
+        rules = json.loads(past) if past is not None else rules
+        synced_us = sync_state.last_synced_us(self.connection)
+        synced_at = instant(synced_us // 1_000_000) if synced_us is not None else None
+        known_at = min(t for t in (self.now, as_of, synced_at) if t is not None)
+        timezone = rules.pop("timezone")
+        today = local_day(int(known_at.timestamp()), ZoneInfo(timezone))
+        return LedgerState(known_at, today, synced_at, timezone, rules)
+
+    def currencies(
+        self, asked: str | None = None, as_of: datetime | None = None
+    ) -> list[str]:
+        """The one asked for, else all, the largest first.
+
+        Raises ``NothingFound`` where the one asked for is not there, or no sync has
+        finished.
+        """
+        if as_of is None and self.is_whole:
+            found = rollups.currencies(self.connection)
+        else:
+            found = queries.currencies(self.connection, as_of)
+        if not found and sync_state.last_synced_us(self.connection) is None:
+            raise NothingFound(
+                "the ledger is empty: no sync has finished yet",
+                fix="run `stripe-nrr sync`",
+            )
+        if asked is None:
+            return found
+        if asked.lower() not in found:
+            known = ", ".join(found) or "none"
+            raise NothingFound(
+                f"there is no currency {asked!r} in the ledger",
+                fix=f"choose one of these: {known}",
+            )
+        return [asked.lower()]
+
+
+@contextmanager
+def open_ledger(config: Config, now: datetime) -> Iterator[Ledger]:
+    """The configured ledger as it is now, whatever is committed meanwhile."""
+    with closing(open_database(config.database)) as connection, snapshot(connection):
+        yield Ledger(connection, config, now)

@@ -1,0 +1,61 @@
+"""The environment, or the files it names → the key and the webhook secrets."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from connector.core.errors import ConfigError, masked
+
+MAKE_A_KEY = (
+    "make a restricted key in Stripe's Dashboard, under Developers, API keys, and "
+    "export it; `stripe-nrr demo` needs none"
+)
+
+
+def stripe_key(environ: Mapping[str, str]) -> str:
+    """The API key from STRIPE_API_KEY or the file that STRIPE_API_KEY_FILE names."""
+    key = _secret(environ, "STRIPE_API_KEY")
+    if not key:
+        fault = "no Stripe key: set STRIPE_API_KEY to a restricted key that may only "
+        fault += "read, or STRIPE_API_KEY_FILE to a file that holds it"
+        raise ConfigError([fault], fix=MAKE_A_KEY)
+    if not re.fullmatch(r"[\x21-\x7e]+", key):
+        fault = "the Stripe key has spaces or characters no key has: copy it again"
+        raise ConfigError([fault], source="STRIPE_API_KEY")
+    return key
+
+
+def webhook_secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The signing secrets from STRIPE_WEBHOOK_SECRET or STRIPE_WEBHOOK_SECRET_FILE.
+
+    Several, with commas in between, while one takes over from another.
+    """
+    given = _secret(environ, "STRIPE_WEBHOOK_SECRET")
+    secrets = tuple(each for part in given.split(",") if (each := part.strip()))
+    if not secrets:
+        fault = "no webhook secret: without it anybody could send events. Set "
+        fault += "STRIPE_WEBHOOK_SECRET, or STRIPE_WEBHOOK_SECRET_FILE to a file's path"
+        fix = "copy the endpoint's signing secret (whsec_…) from Stripe's Dashboard; "
+        fix += "`stripe-nrr webhook-setup URL` says how to make an endpoint"
+        raise ConfigError([fault], fix=fix)
+    if not all(re.fullmatch(r"whsec_[\x21-\x7e]+", each) for each in secrets):
+        fault = (
+            "a webhook secret does not look like one: it begins with whsec_ and has "
+        )
+        fault += "no spaces; several have commas in between"
+        raise ConfigError([fault], source="STRIPE_WEBHOOK_SECRET")
+    return secrets
+
+
+def _secret(environ: Mapping[str, str], name: str) -> str:
+    """What the variable holds, else the file that ``name``_FILE names; else nothing."""
+    given = environ.get(name, "").strip()
+    path = environ.get(f"{name}_FILE")
+    if given or not path:
+        return given
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError, RuntimeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        fault = f"{name}_FILE {masked(repr(path))} cannot be read: {why}"
+        raise ConfigError([fault], source=f"{name}_FILE") from error

@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"", "core"},
     "mrr": {"core", "stripe_api"},
     "metrics": {"core"},
-    "store": {"core", "stripe_api", "mrr", "metrics"},
+    "store": {"core", "stripe_api", "mrr"},
     "pipeline": {
         *("core", "config"),
         *("stripe_api", "mrr", "metrics", "store"),

@@ -11,9 +11,6 @@
     CauseAmount      what one cause changed for a customer on a day
     MainPrice        what a customer mainly pays for, from a day on
     ContractTerm     a period that a subscription was billed for in advance has ended
-    Waterfall        opening, what moved, closing: of everybody in a window
-    Retention        what the opening customers still pay: NRR, GRR, CRR
-    Renewals         how many of the contract terms that ended went on
     Refusal          an object that could not be valued, by name
 
 All are frozen: a stage returns new values and never edits those it was given. Money is
@@ -218,67 +215,6 @@ class ContractTerm(NamedTuple):
     subscription: str
     before_minor: int
     after_minor: int
-
-
-class Renewals(Struct, frozen=True, kw_only=True):
-    """Of the ``ended`` subscriptions with a term that ended, ``renewed`` went on.
-
-    Each counts once, by its last term in the window; ``*_minor`` is their MRR before.
-    """
-
-    ended: int
-    renewed: int
-    ended_minor: int
-    renewed_minor: int
-
-
-class Waterfall(Struct, frozen=True, kw_only=True):
-    """What moved everybody's MRR in a window. Every part is a magnitude, 0 or more."""
-
-    opening_minor: int
-    new_minor: int
-    reactivation_minor: int
-    expansion_minor: int
-    contraction_minor: int
-    churn_minor: int
-    fx_minor: int
-    closing_minor: int
-
-
-class Retention(Struct, frozen=True, kw_only=True):
-    """What the customers of a window's opening pay at its closing.
-
-    ``kept`` of ``customers`` still pay. ``closing_minor`` is what these pay, without
-    anybody who came later.
-    """
-
-    customers: int
-    kept: int
-    opening_minor: int
-    expansion_minor: int
-    contraction_minor: int
-    churn_minor: int
-    closing_minor: int
-
-    @property
-    def nrr(self) -> Fraction | None:
-        """None where nobody paid at the opening: the ratio has no value."""
-        return self.of_opening(self.closing_minor)
-
-    @property
-    def grr(self) -> Fraction | None:
-        kept_minor = self.opening_minor - self.contraction_minor - self.churn_minor
-        return self.of_opening(kept_minor)
-
-    @property
-    def crr(self) -> Fraction | None:
-        return Fraction(self.kept, self.customers) if self.customers else None
-
-    def of_opening(self, amount_minor: int) -> Fraction | None:
-        """An amount as a share of the opening MRR; None where there was none."""
-        if self.opening_minor == 0:
-            return None
-        return Fraction(amount_minor, self.opening_minor)
 
 
 class Refusal(Struct, frozen=True, kw_only=True, order=True):

@@ -56,6 +56,12 @@ _CALENDAR: Mapping[WindowKind, tuple[Callable[[date], date], int]] = {
 }
 
 
+def ending_with(month: date) -> list[Window]:
+    """The windows of which a month is the last one; itself first."""
+    wanted = [w for kind in WindowKind for w in windows(kind, month, month)]
+    return [window for window in wanted if window.end == add_months(month, 1)]
+
+
 class _Dated(Protocol):
     @property
     def day(self) -> date: ...

@@ -16,7 +16,7 @@ from itertools import compress
 from msgspec import Struct
 
 from connector.core.dates import add_months, month_start, quarter_start
-from connector.core.model import Retention
+from connector.core.figures import Retention
 from connector.metrics.retention import compared
 
 # Of a cohort, in each period: who moved, by its place among them, and by how much. Two

@@ -20,10 +20,15 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from connector.core.errors import ConfigError, ConnectorError
-from connector.core.model import Renewals, Retention, Waterfall
+from connector.core.figures import (
+    Renewals,
+    Retention,
+    Waterfall,
+    WindowFigures,
+    names_of,
+)
 from connector.core.money import exponent, round_minor
 from connector.core.windows import Window
-from connector.metrics.retention import Measured
 
 # The longest stretch without a rate that is still a holiday and not a hole in the file.
 LONGEST_GAP_DAYS = 10
@@ -130,12 +135,12 @@ def _positive(text: str) -> Decimal:
 class ConvertedWindow(NamedTuple):
     """A currency's window, and its factors into the reporting currency at either end."""
 
-    measured: Measured
+    measured: WindowFigures
     opening_factor: Fraction
     closing_factor: Fraction
 
 
-def in_one_currency(window: Window, parts: Sequence[ConvertedWindow]) -> Measured:
+def in_one_currency(window: Window, parts: Sequence[ConvertedWindow]) -> WindowFigures:
     """Several currencies' figures of one window, added up in a reporting currency.
 
     The closing's factor converts both ends, so that a currency's swing is never
@@ -144,11 +149,11 @@ def in_one_currency(window: Window, parts: Sequence[ConvertedWindow]) -> Measure
     """
     opening = _total(parts, "waterfall", "opening_minor", at_opening=True)
     swing = _total(parts, "waterfall", "opening_minor") - opening
-    moves = {name: _total(parts, "waterfall", name) for name in _SIGNS}
+    moves = {name: _total(parts, "waterfall", name) for name in _MOVES}
     shown = _rounded(opening, {"fx_minor": swing, **moves})
     base = _total(parts, "retention", "opening_minor")
     kept = {name: _total(parts, "retention", name) for name in _BASE_MOVES}
-    return Measured(
+    return WindowFigures(
         window,
         Waterfall(**shown),
         Retention(
@@ -179,15 +184,14 @@ def _renewals_in_one(parts: Sequence[ConvertedWindow]) -> Renewals | None:
     )
 
 
-_SIGNS = {
-    "new_minor": 1,
-    "reactivation_minor": 1,
-    "expansion_minor": 1,
-    "contraction_minor": -1,
-    "churn_minor": -1,
-}
+_LOSSES = ("contraction_minor", "churn_minor")  # magnitudes, as all moves are
+_MOVES = tuple(
+    name
+    for name in names_of(Waterfall)
+    if name not in ("opening_minor", "fx_minor", "closing_minor")
+)
 # Losses first: so no rounding takes more than there is, nor GRR above NRR.
-_BASE_MOVES = ("contraction_minor", "churn_minor", "expansion_minor")
+_BASE_MOVES = (*_LOSSES, "expansion_minor")
 
 
 def _total(
@@ -216,7 +220,7 @@ def _rounded(opening: Fraction, moves: Mapping[str, Fraction]) -> dict[str, int]
     shown = {"opening_minor": round_minor(opening)}
     level = opening
     for name, amount in moves.items():
-        sign = _SIGNS.get(name, 1)
+        sign = -1 if name in _LOSSES else 1
         before_minor = round_minor(level)
         level += sign * amount
         shown[name] = sign * (round_minor(level) - before_minor)

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from connector.core.model import Flow, Retention, Waterfall
+from connector.core.figures import Retention, Waterfall
+from connector.core.model import Flow
 from connector.core.money import major
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.retention import balances, measure

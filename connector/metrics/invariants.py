@@ -10,9 +10,10 @@ from fractions import Fraction
 from itertools import groupby
 from typing import NamedTuple
 
+from connector.core.figures import WindowFigures
 from connector.core.model import Flow, Movement, Refusal, classify
 from connector.core.windows import Window, WindowKind, windows
-from connector.metrics.retention import Measured, is_same, measure
+from connector.metrics.retention import is_same, measure
 
 
 class Finding(NamedTuple):
@@ -89,7 +90,7 @@ MOVEMENT_CHECKS: Sequence[Callable[[Sequence[Movement]], Iterator[Finding]]] = (
 )
 
 
-def waterfall_closes(currency: str, measured: Measured) -> Iterator[Finding]:
+def waterfall_closes(currency: str, measured: WindowFigures) -> Iterator[Finding]:
     """Opening + new + reactivation + expansion − contraction − churn = closing."""
     flow = measured.waterfall
     gained = flow.new_minor + flow.reactivation_minor + flow.expansion_minor
@@ -100,7 +101,7 @@ def waterfall_closes(currency: str, measured: Measured) -> Iterator[Finding]:
         yield Finding("waterfall", _named(currency, measured), what)
 
 
-def ratios_are_in_order(currency: str, measured: Measured) -> Iterator[Finding]:
+def ratios_are_in_order(currency: str, measured: WindowFigures) -> Iterator[Finding]:
     """0 ≤ GRR ≤ min(1, NRR), and no ratio where nobody paid at the opening."""
     kept = measured.retention
     if kept.nrr is None or kept.grr is None:
@@ -113,7 +114,9 @@ def ratios_are_in_order(currency: str, measured: Measured) -> Iterator[Finding]:
         yield Finding("ratios", _named(currency, measured), what)
 
 
-def opening_is_the_customers(currency: str, measured: Measured) -> Iterator[Finding]:
+def opening_is_the_customers(
+    currency: str, measured: WindowFigures
+) -> Iterator[Finding]:
     """The waterfall's opening is what its customers paid."""
     everybody = measured.waterfall.opening_minor
     customers = measured.retention.opening_minor
@@ -122,20 +125,20 @@ def opening_is_the_customers(currency: str, measured: Measured) -> Iterator[Find
         yield Finding("opening", _named(currency, measured), what)
 
 
-WINDOW_CHECKS: Sequence[Callable[[str, Measured], Iterator[Finding]]] = (
+WINDOW_CHECKS: Sequence[Callable[[str, WindowFigures], Iterator[Finding]]] = (
     waterfall_closes,
     ratios_are_in_order,
     opening_is_the_customers,
 )
 
 
-def _named(currency: str, measured: Measured) -> str:
+def _named(currency: str, measured: WindowFigures) -> str:
     window = measured.window
     return f"{currency} {window.kind} {window.start} to {window.end}"
 
 
 def sums_are_kept(
-    currency: str, counted: Sequence[Measured], kept: Sequence[Measured]
+    currency: str, counted: Sequence[WindowFigures], kept: Sequence[WindowFigures]
 ) -> list[Finding]:
     """What reports read is what the movements and terms add up to."""
     return [
@@ -162,7 +165,7 @@ def every_window(flows: Sequence[Flow], today: date) -> list[Window]:
 
 
 def restated_findings(
-    closed: Iterable[tuple[str, Measured, Measured]],
+    closed: Iterable[tuple[str, WindowFigures, WindowFigures]],
 ) -> list[Finding]:
     """The ledger as of a closing gives what was reported; each: currency, was, is."""
     return [

@@ -9,8 +9,7 @@ from fractions import Fraction
 from msgspec import Struct
 
 from connector.core.dates import months
-from connector.core.model import Renewals, Waterfall
-from connector.metrics.retention import Measured
+from connector.core.figures import NO_RENEWALS, Waterfall, WindowFigures
 
 
 class WindowMetrics(Struct, frozen=True, kw_only=True):
@@ -34,7 +33,7 @@ class WindowMetrics(Struct, frozen=True, kw_only=True):
     ltv_minor: Fraction | None
 
 
-def metrics(measured: Measured) -> WindowMetrics:
+def metrics(measured: WindowFigures) -> WindowMetrics:
     """Every metric of a window.
 
     LTV is what a paying customer pays over the window ÷ the window's logo churn, so that
@@ -44,7 +43,7 @@ def metrics(measured: Measured) -> WindowMetrics:
     logo_churn = _rest(base.crr)
     arpa = _ratio(flow.closing_minor, measured.paying)
     length = sum(1 for _ in months(measured.window.start, measured.window.end))
-    terms = measured.renewals or _NO_TERMS
+    terms = measured.renewals or NO_RENEWALS
     return WindowMetrics(
         nrr=base.nrr,
         grr=base.grr,
@@ -58,9 +57,6 @@ def metrics(measured: Measured) -> WindowMetrics:
         arpa_minor=arpa,
         ltv_minor=arpa * length / logo_churn if arpa and logo_churn else None,
     )
-
-
-_NO_TERMS = Renewals(ended=0, renewed=0, ended_minor=0, renewed_minor=0)
 
 
 def _quick_ratio(flow: Waterfall) -> Fraction | None:

@@ -11,14 +11,14 @@ from datetime import date
 from itertools import chain, repeat
 from typing import NamedTuple, Protocol, TypeVar
 
-from connector.core.model import (
-    ContractTerm,
-    Flow,
-    MovementKind,
+from connector.core.figures import (
+    NO_RENEWALS,
     Renewals,
     Retention,
     Waterfall,
+    WindowFigures,
 )
+from connector.core.model import ContractTerm, Flow, MovementKind
 from connector.core.windows import Window, boundaries_of, cut, inside
 
 Balances = Mapping[
@@ -27,19 +27,6 @@ Balances = Mapping[
 
 
 NOBODY: Balances = {}
-
-
-class Measured(NamedTuple):
-    """A window's figures. ``paying`` customers pay at its closing, new ones included.
-
-    ``renewals`` None: nobody asked, or as of a past moment, whose terms are not kept.
-    """
-
-    window: Window
-    waterfall: Waterfall
-    retention: Retention
-    paying: int = 0
-    renewals: Renewals | None = None
 
 
 def retention(opening: Balances, closing: Balances) -> Retention:
@@ -89,7 +76,7 @@ def measure(
     windows: Sequence[Window],
     opening: Balances = NOBODY,
     terms: Iterable[ContractTerm] | None = None,
-) -> list[Measured]:
+) -> list[WindowFigures]:
     """Every window's figures, in the order of ``windows``.
 
     ``flows`` are one currency's live movements in any order; they are read once, however
@@ -101,7 +88,7 @@ def measure(
         ending.setdefault(each.end, []).append(each)
     last = {w.start: w.end for w in sorted(windows, key=lambda each: each.end)}
     at: dict[date, _State] = {}  # only what a window will still ask for
-    found: dict[Window, Measured] = {}
+    found: dict[Window, WindowFigures] = {}
     boundaries = boundaries_of(windows)
     states = _states(flows, boundaries, opening)
     for day, closing in zip(boundaries, states, strict=True):
@@ -116,11 +103,11 @@ def measure(
     if terms is None:
         return [found[window] for window in windows]
     renewed = zip(windows, renewals(terms, windows), strict=True)
-    return [Measured(*found[window][:-1], each) for window, each in renewed]
+    return [WindowFigures(*found[window][:-1], each) for window, each in renewed]
 
 
-def _measured(window: Window, opening: "_State", closing: "_State") -> Measured:
-    return Measured(
+def _measured(window: Window, opening: "_State", closing: "_State") -> WindowFigures:
+    return WindowFigures(
         window,
         _between(opening, closing),
         retention(opening.balances, closing.balances),
@@ -189,7 +176,7 @@ def renewed(ended: Iterable[tuple[int, int]]) -> Renewals:
     """``ended`` is MRR before and after the last terms in a window: one a subscription."""
     found = list(ended)
     if not found:
-        return _NONE_ENDED
+        return NO_RENEWALS
     kept = [before_minor for before_minor, after_minor in found if after_minor]
     return Renewals(
         ended=len(found),
@@ -197,9 +184,6 @@ def renewed(ended: Iterable[tuple[int, int]]) -> Renewals:
         ended_minor=sum(before_minor for before_minor, _ in found),
         renewed_minor=sum(kept),
     )
-
-
-_NONE_ENDED = Renewals(ended=0, renewed=0, ended_minor=0, renewed_minor=0)
 
 
 def balances(
@@ -214,7 +198,7 @@ def standing(opening: Balances, flows: Iterable[Flow]) -> Balances:
     return balances(flows, [date.max], opening)[0]
 
 
-def is_same(one: Measured, other: Measured) -> bool:
+def is_same(one: WindowFigures, other: WindowFigures) -> bool:
     """Whether what moved and what was kept is the same; renewals are not compared."""
     return (one.waterfall, one.retention) == (other.waterfall, other.retention)
 

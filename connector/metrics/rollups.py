@@ -7,7 +7,7 @@ too, and a ledger needs some rows a month, however many customers it has.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from functools import lru_cache
 from itertools import accumulate
@@ -15,20 +15,19 @@ from operator import add, sub
 from typing import NamedTuple
 
 from connector.core.dates import add_months, month_start
-from connector.core.model import ContractTerm, Flow, Renewals, Retention, Waterfall
-from connector.core.windows import Window, WindowKind, windows
-from connector.metrics.retention import Measured, measure
-
-# One window's figures as plain numbers, in this order.
-FIGURES = (
-    *("opening_minor", "new_minor", "reactivation_minor", "expansion_minor"),
-    *("contraction_minor", "churn_minor", "closing_minor", "paying"),
-    *("base_customers", "base_kept", "base_expansion_minor"),
-    *("base_contraction_minor", "base_churn_minor"),
-    *("terms_ended", "terms_renewed", "terms_ended_minor", "terms_renewed_minor"),
+from connector.core.figures import (
+    SUMMED,
+    RollupDelta,
+    WindowFigures,
+    reading,
+    window_figures,
 )
-Figures = tuple[int, ...]
-NOTHING: Figures = (0,) * len(FIGURES)
+from connector.core.model import ContractTerm, Flow
+from connector.core.windows import Window, WindowKind, windows
+from connector.metrics.retention import measure
+
+Sums = tuple[int, ...]  # in the order of ``SUMMED``
+NOTHING: Sums = (0,) * len(SUMMED)
 
 # The longest time after a movement in which a window still changes because of it.
 REACH_MONTHS = 13
@@ -39,13 +38,6 @@ class CustomerBooks(NamedTuple):
 
     flows: tuple[tuple[str, Flow], ...] = ()  # each with its currency
     terms: tuple[ContractTerm, ...] = ()
-
-
-class RollupDelta(NamedTuple):
-    """By how much a window's figures differ from those of the window before it."""
-
-    window: Window
-    figures: Figures
 
 
 def differences(
@@ -63,11 +55,11 @@ def differences(
         span = _span(*sides)
         if span is None:
             continue
-        sums: dict[Window, Figures] = {}
+        sums: dict[Window, Sums] = {}
         for books, step in zip(sides, (sub, add), strict=True):
-            for window, figures in _changes(books, *span):
+            for window, change in _changes(books, *span):
                 so_far = sums.get(window, NOTHING)
-                sums[window] = tuple(map(step, so_far, figures))
+                sums[window] = tuple(map(step, so_far, change))
         found[currency] = [RollupDelta(*each) for each in sums.items() if any(each[1])]
     return found
 
@@ -135,7 +127,7 @@ def _changes(books: _Books, first: date, last: date) -> Iterator[RollupDelta]:
     ]
     before = dict.fromkeys(WindowKind, NOTHING)
     for measured in measure(books.flows, wanted, terms=books.terms):
-        kind, now = measured.window.kind, flat(measured)
+        kind, now = measured.window.kind, _sums_of(measured)
         if now != before[kind]:
             yield RollupDelta(measured.window, tuple(map(sub, now, before[kind])))
         before[kind] = now
@@ -168,80 +160,41 @@ def _windows(kind: WindowKind, first: date, last: date) -> _Windows:
 
 def figures_of(
     changes: Iterable[RollupDelta], wanted: Sequence[Window]
-) -> list[Measured]:
+) -> list[WindowFigures]:
     """The figures of the windows wanted, from all changes up to them, by start."""
     reached: dict[WindowKind, list[RollupDelta]] = {}
     for change in changes:
         reached.setdefault(change.window.kind, []).append(change)
     sums = {kind: _summed(own) for kind, own in reached.items()}
     return [
-        _measured(window, _at(sums.get(window.kind, []), window)) for window in wanted
+        _figures(window, _at(sums.get(window.kind, []), window)) for window in wanted
     ]
 
 
 def _summed(changes: Iterable[RollupDelta]) -> list[RollupDelta]:
     def reach(before: RollupDelta, change: RollupDelta) -> RollupDelta:
-        return RollupDelta(
-            change.window, tuple(map(add, before.figures, change.figures))
-        )
+        return RollupDelta(change.window, tuple(map(add, before.sums, change.sums)))
 
     return list(accumulate(changes, reach))
 
 
-def _at(sums: Sequence[RollupDelta], window: Window) -> Figures:
-    figures = NOTHING
+def _at(sums: Sequence[RollupDelta], window: Window) -> Sums:
+    reached = NOTHING
     for each in sums:
         if each.window.start > window.start:
             break
-        figures = each.figures
-    return figures
+        reached = each.sums
+    return reached
 
 
-def flat(measured: Measured) -> Figures:
-    """A window's figures as numbers, in the order of ``FIGURES``; terms must be known."""
-    flow, base, terms = measured.waterfall, measured.retention, measured.renewals
-    assert terms is not None, "measure with the terms"
-    return (
-        *(flow.opening_minor, flow.new_minor, flow.reactivation_minor),
-        *(flow.expansion_minor, flow.contraction_minor, flow.churn_minor),
-        *(flow.closing_minor, measured.paying),
-        *(base.customers, base.kept, base.expansion_minor),
-        *(base.contraction_minor, base.churn_minor),
-        *(terms.ended, terms.renewed, terms.ended_minor, terms.renewed_minor),
-    )
+_sums_of = reading(SUMMED)  # of figures that were measured with the terms
 
 
-def _measured(window: Window, figures: Figures) -> Measured:
-    told: Mapping[str, int] = dict(zip(FIGURES, figures, strict=True))
-    opening_minor = told["opening_minor"]
-    grown_minor = told["base_expansion_minor"]
+def _figures(window: Window, sums: Sums) -> WindowFigures:
+    told = dict(zip(SUMMED, sums, strict=True))
+    opening_minor, grown_minor = told["opening_minor"], told["base_expansion_minor"]
     lost_minor = told["base_contraction_minor"] + told["base_churn_minor"]
-    return Measured(
-        window,
-        Waterfall(
-            opening_minor=opening_minor,
-            new_minor=told["new_minor"],
-            reactivation_minor=told["reactivation_minor"],
-            expansion_minor=told["expansion_minor"],
-            contraction_minor=told["contraction_minor"],
-            churn_minor=told["churn_minor"],
-            fx_minor=0,
-            closing_minor=told["closing_minor"],
-        ),
-        Retention(
-            customers=told["base_customers"],
-            kept=told["base_kept"],
-            opening_minor=opening_minor,
-            expansion_minor=grown_minor,
-            contraction_minor=told["base_contraction_minor"],
-            churn_minor=told["base_churn_minor"],
-            closing_minor=opening_minor + grown_minor - lost_minor,
-        ),
-        told["paying"],
-        Renewals(
-            ended=told["terms_ended"],
-            renewed=told["terms_renewed"],
-            ended_minor=told["terms_ended_minor"],
-            renewed_minor=told["terms_renewed_minor"],
-        ),
-    )
+    told["fx_minor"] = 0
+    told["base_opening_minor"] = opening_minor
+    told["base_closing_minor"] = opening_minor + grown_minor - lost_minor
+    return window_figures(window, told)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import NamedTuple
 
+from connector.core.figures import WindowFigures
 from connector.core.model import ContractTerm, Flow, MovementKind
 from connector.core.windows import DayPositions, Window, boundaries_of
-from connector.metrics.retention import Measured, compared, renewed, waterfall
+from connector.metrics.retention import compared, renewed, waterfall
 
 # A customer's segment at the end of each of some days, in order, at what it pays then.
 SegmentOf = Callable[[int, Sequence[date], Sequence[int]], list[str]]
@@ -49,10 +50,10 @@ class SegmentTotal:
     before_minor: "array[int]" = field(default_factory=_amounts)
     after_minor: "array[int]" = field(default_factory=_amounts)
 
-    def measured(self, window: Window, *, has_terms: bool) -> Measured:
+    def measured(self, window: Window, *, has_terms: bool) -> WindowFigures:
         pairs = zip(self.start_minor, self.end_minor, strict=True)
         ended = zip(self.before_minor, self.after_minor, strict=True)
-        return Measured(
+        return WindowFigures(
             window,
             waterfall(self.opening_minor, self.amounts_minor),
             compared(self.customers, self.opening_minor, pairs),

@@ -14,9 +14,10 @@ from itertools import groupby, pairwise
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
+from connector.core.figures import WindowFigures
 from connector.core.model import ContractTerm, Flow, MovementKind
 from connector.core.windows import Window
-from connector.metrics.retention import Balances, Measured
+from connector.metrics.retention import Balances
 from connector.metrics.segment_totals import (
     CustomerActivity,
     SegmentOf,
@@ -42,7 +43,7 @@ class CurrencyBook(NamedTuple):
 
 def by_segment(
     book: CurrencyBook, windows: Sequence[Window], segment_of: SegmentOf
-) -> list[dict[str, Measured]]:
+) -> list[dict[str, WindowFigures]]:
     """Each window's figures by segment, in order of the segments' names."""
     counted = SegmentTotals(windows)
     for account in _accounts(book):

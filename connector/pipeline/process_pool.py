@@ -2,21 +2,23 @@
 
 A worker reads the mirror for itself, writes nothing, and gives what it has derived. So
 it does not matter how many there are, nor when one is killed: nothing is settled of
-what it had not handed over, and whoever asked can always derive it itself.
+what it had not handed over, and whoever asked can always derive it itself. Each has a
+pipe of its own, which ends with it: nobody waits for what a killed one left half said.
 """
 
 import logging
-import os
 import pickle
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from connector.core.errors import LedgerUnusable
 from connector.core.policy import Rules
 from connector.mrr.derive import Derived, derive
 from connector.mrr.history import Catalogue
@@ -25,17 +27,19 @@ from connector.store.database import open_as_it_is
 from connector.store.mirror.histories import histories, rows_of
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor, Future
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnContext, SpawnProcess
 
 
 log = logging.getLogger(__name__)
 
-# Why there can be no process, or no more of them: no shared memory, one too many, killed
-# (a RuntimeError), or a caller that may have none.
+# Why there can be no process, or no more of them: no file to spare, one too many, killed
+# (its pipe ends), or a caller that may have none.
 UNAVAILABLE = (
-    *(ImportError, NotImplementedError, OSError, RuntimeError),
+    *(ImportError, NotImplementedError, OSError, RuntimeError, EOFError),
     *(AssertionError, pickle.PicklingError),
 )
+ENDING_S = 5.0  # for the batch in hand
 
 Ids = Mapping[str, Sequence[str]]  # customers, each with all its ids
 # What came of each batch, in their order; None, or an early end: derive it yourself.
@@ -51,85 +55,113 @@ class DerivationTask(NamedTuple):
     until_s: int
 
 
+class _Worker(NamedTuple):
+    process: "SpawnProcess"
+    pipe: "Connection"
+
+
 @contextmanager
 def deriving(task: DerivationTask, workers: int) -> Iterator[DeriveAll]:
     """What derives batches of customers in so many processes, where there can be any."""
+    started: list[_Worker] = []
     try:
-        from concurrent.futures import ProcessPoolExecutor
-        from multiprocessing import get_context
+        try:
+            from multiprocessing import get_context
 
-        spawn = get_context("spawn")  # a fork would share our connection to SQLite
-        pool = ProcessPoolExecutor(workers, spawn, _begin, (task,))
-    except UNAVAILABLE as error:
-        log.info("processes.none %s", error)
-        yield lambda _batches: iter(())
-        return
-    try:
-        yield lambda batches: _in_order(pool, batches, ahead=4 * workers)
+            spawn = get_context("spawn")  # a fork would share our connection to SQLite
+            for _ in range(workers):
+                # Not all at once: where one cannot be had, the others are ended.
+                started.append(_start(spawn, task))  # noqa: PERF401
+        except UNAVAILABLE as error:
+            log.info("processes.none %s", error)
+            yield lambda _batches: iter(())
+        else:
+            yield partial(_in_order, started)
     finally:
-        with suppress(RuntimeError):  # of threads that could not be started
-            pool.shutdown(cancel_futures=True)
+        for worker in started:
+            worker.pipe.close()
+        for worker in started:
+            worker.process.join(ENDING_S)
+            worker.process.kill()
+
+
+def _start(spawn: "SpawnContext", task: DerivationTask) -> _Worker:
+    ours, theirs = spawn.Pipe()
+    with theirs:  # else it would not end with the worker
+        try:
+            process = spawn.Process(target=_serve, args=(theirs, task), daemon=True)
+            process.start()
+        except BaseException:
+            ours.close()
+            raise
+    return _Worker(process, ours)
 
 
 def _in_order(
-    pool: "Executor", batches: Iterable[Ids], *, ahead: int
+    workers: Sequence[_Worker], batches: Iterable[Ids]
 ) -> Iterator[list[Derived] | None]:
-    """So many batches are under way while the oldest is settled, and no more in memory."""
-    asked: deque[Future[bytes | None]] = deque()
+    """What came of each batch; meanwhile every worker has the next one of its own.
+
+    A worker is asked only while it waits: else both sides could wait to be heard.
+    """
+    waiting = deque(
+        workers
+    )  # idle ones, then those at work, who was asked first leading
+    asked = 0
     try:
         for batch in batches:
-            asked.append(pool.submit(_work, batch))
-            if len(asked) > ahead:
-                yield _received(asked.popleft())
+            found = b""
+            is_full = asked == len(workers)
+            if is_full:
+                found = waiting[0].pipe.recv_bytes()
+            waiting[0].pipe.send_bytes(msgspec.msgpack.encode(batch))
+            waiting.rotate(-1)
+            if is_full:
+                yield _unpacked(found)
+            else:
+                asked += 1
+        waiting.rotate(asked)
         while asked:
-            yield _received(asked.popleft())
+            asked -= 1
+            yield _unpacked(waiting.popleft().pipe.recv_bytes())
     except UNAVAILABLE as error:
-        log.warning("processes.lost going on without: %s", error)
+        log.warning("processes.lost going on without: %r", error)
 
 
-def _received(found: "Future[bytes | None]") -> list[Derived] | None:
-    packed = found.result()
-    return (
-        None if packed is None else msgspec.msgpack.decode(packed, type=list[Derived])
-    )
+def _unpacked(found: bytes) -> list[Derived] | None:
+    return msgspec.msgpack.decode(found, type=list[Derived]) if found else None
 
 
 # --- in a worker ---
 
-_bench: list[
-    tuple[DerivationTask, sqlite3.Connection]
-] = []  # what this worker works with
 
+def _serve(pipe: "Connection", task: DerivationTask) -> None:
+    """Derive what is asked for, until the other end of the pipe is gone.
 
-def _begin(task: DerivationTask) -> None:
-    """Ctrl-C is for the process that asked; when that one dies, so does this."""
+    Ctrl-C is for the process that asked.
+    """
     import signal
-    import threading
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _bench.append((task, open_as_it_is(task.path)))
+    with (
+        pipe,
+        suppress(EOFError, OSError, LedgerUnusable),
+        closing(open_as_it_is(task.path)) as connection,
+    ):
+        while True:
+            batch = msgspec.msgpack.decode(pipe.recv_bytes(), type=dict[str, list[str]])
+            pipe.send_bytes(_derived(connection, task, batch))
 
 
-def _end_with_parent() -> None:
-    from multiprocessing import parent_process
-
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
-
-
-def _work(batch: Ids) -> bytes | None:
+def _derived(connection: sqlite3.Connection, task: DerivationTask, batch: Ids) -> bytes:
     """Packed by msgspec: pickled, movements cost three times as much to hand over.
 
-    None where a history cannot be derived, or the file not be read: whoever asked will
+    Empty where a history cannot be derived, or the file not be read: whoever asked will
     meet the reason.
     """
-    [(task, connection)] = _bench
     try:
         rows = rows_of(connection, batch)
         found = derive(histories(rows, task.shared), task.rules, task.until_s)
         return msgspec.msgpack.encode(found)
     except (*UNFORESEEN, sqlite3.Error):
-        return None
+        return b""

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from connector.core.model import ContractTerm, Flow, Movement
 from connector.core.policy import Rules
-from connector.metrics.rollups import CustomerBooks
+from connector.metrics.rollups import CustomerBooks, differences
 from connector.mrr.derive import Derived, derive
 from connector.mrr.history import Catalogue
 from connector.pipeline.policy_change import adopted, check_rules
@@ -248,7 +248,7 @@ def make_whole(connection: sqlite3.Connection) -> None:
         for first in range(0, len(every), AT_ONCE):  # sums add up, memory does not
             some = every[first : first + AT_ONCE]
             accounts = (_booked(connection, key) for key in some)
-            rollups.replace(connection, [], accounts)
+            rollups.add(connection, differences([], accounts))
         put_setting(connection, rollups.WHOLE, rollups.FORMAT)
 
 
@@ -290,7 +290,9 @@ def _settle(
         dirty_customers.clear(connection, each.customer, each.next_s)
         if before != after:
             changed.append((before, after))
-    rollups.replace(connection, [b for b, _ in changed], [a for _, a in changed])
+    rollups.add(
+        connection, differences([b for b, _ in changed], [a for _, a in changed])
+    )
     return total
 
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from connector.core.figures import WindowFigures
 from connector.core.money import format_minor, ratio_number
-from connector.metrics.retention import Measured
 from connector.mrr.risks import Risk, RiskReason
 from connector.render.table import (
     Cell,
@@ -156,7 +156,7 @@ def _outlook_json(outlook: AtRiskReport) -> dict[str, Any]:
     }
 
 
-def _window_json(measured: Measured) -> dict[str, Any]:
+def _window_json(measured: WindowFigures) -> dict[str, Any]:
     base = measured.retention
     return {
         "from": measured.window.start.isoformat(),

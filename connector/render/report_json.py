@@ -9,12 +9,20 @@ from typing import Any
 
 from msgspec.structs import asdict
 
+from connector.core.figures import Retention, WindowFigures, names_of
 from connector.core.money import ratio_number, round_minor
 from connector.core.windows import Window
 from connector.metrics.benchmarks import Assessment
 from connector.metrics.causes import Share
-from connector.metrics.retention import Measured
+from connector.metrics.ratios import WindowMetrics
 from connector.reports.model import CurrencyReport, Report, WindowRow, metrics_of
+
+# What is told of the opening's customers, and of a window beside that.
+BASE_FIGURES = tuple(name for name in names_of(Retention) if name != "kept")
+BASE_RATIOS = ("nrr", "grr", "crr")
+_MORE = [name for name in names_of(WindowMetrics) if name not in BASE_RATIOS]
+MORE_AMOUNTS = tuple(name for name in _MORE if name.endswith("_minor"))
+MORE_RATIOS = tuple(name for name in _MORE if name not in MORE_AMOUNTS)
 
 
 def utc(moment: datetime | None) -> str | None:
@@ -77,41 +85,29 @@ def span_json(window: Window) -> dict[str, str]:
     }
 
 
-def figures_json(measured: Measured, report: Report) -> dict[str, Any]:
+def figures_json(measured: WindowFigures, report: Report) -> dict[str, Any]:
     """A window's or a segment's figures: waterfall, retention, metrics."""
     return {**measured_json(measured), "metrics": _metrics_json(measured, report)}
 
 
-def measured_json(measured: Measured) -> dict[str, Any]:
+def measured_json(measured: WindowFigures) -> dict[str, Any]:
     """What moved, and what was kept."""
     base = measured.retention
     return {
         "waterfall": asdict(measured.waterfall),
         "retention": {
-            "customers": base.customers,
-            "opening_minor": base.opening_minor,
-            "expansion_minor": base.expansion_minor,
-            "contraction_minor": base.contraction_minor,
-            "churn_minor": base.churn_minor,
-            "closing_minor": base.closing_minor,
-            "nrr": ratio_number(base.nrr),
-            "grr": ratio_number(base.grr),
-            "crr": ratio_number(base.crr),
+            **{name: getattr(base, name) for name in BASE_FIGURES},
+            **{name: ratio_number(getattr(base, name)) for name in BASE_RATIOS},
         },
     }
 
 
-def _metrics_json(measured: Measured, report: Report) -> dict[str, Any]:
+def _metrics_json(measured: WindowFigures, report: Report) -> dict[str, Any]:
     found = metrics_of(measured, report)
-    ratios = (
-        *("logo_churn", "gross_churn", "net_churn"),
-        *("renewal_rate", "renewal_rate_mrr", "quick_ratio"),
-    )
     renewals = measured.renewals
     return {
-        **{name: ratio_number(getattr(found, name)) for name in ratios},
-        "arpa_minor": _whole(found.arpa_minor),
-        "ltv_minor": _whole(found.ltv_minor),
+        **{name: ratio_number(getattr(found, name)) for name in MORE_RATIOS},
+        **{name: _whole(getattr(found, name)) for name in MORE_AMOUNTS},
         "paying_customers": measured.paying,
         "renewals": None if renewals is None else asdict(renewals),
     }

@@ -5,17 +5,24 @@ Nothing is worked out here: every figure comes from the ``Report``.
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
+from connector.core.figures import BASE, Waterfall, WindowFigures, names_of
 from connector.core.model import Cause
 from connector.core.money import format_minor, format_ratio, major, round_minor
 from connector.core.windows import name_of
 from connector.metrics.causes import RETURN, Share
-from connector.metrics.retention import Measured
 from connector.render.footnotes import footnotes
-from connector.render.report_json import figures_json, line_json
+from connector.render.report_json import (
+    BASE_FIGURES,
+    BASE_RATIOS,
+    MORE_AMOUNTS,
+    MORE_RATIOS,
+    figures_json,
+    line_json,
+)
 from connector.render.table import figures, markdown_table
 from connector.reports.model import (
     AS_REPORTED,
@@ -59,7 +66,7 @@ def headings(part: CurrencyReport) -> list[str]:
 
 
 def cells(
-    measured: Measured, part: CurrencyReport, locale: str, *, whole: bool = False
+    measured: WindowFigures, part: CurrencyReport, locale: str, *, whole: bool = False
 ) -> list[str]:
     """One window's figures as texts, in the order of ``headings``.
 
@@ -86,7 +93,7 @@ def cells(
 
 
 def more_cells(
-    measured: Measured, part: CurrencyReport, report: Report, locale: str
+    measured: WindowFigures, part: CurrencyReport, report: Report, locale: str
 ) -> list[str]:
     """The other metrics of a window, in the order of ``MORE_HEADINGS``."""
     found = metrics_of(measured, report)
@@ -206,14 +213,14 @@ def kind_of(report: Report) -> str:
 
 def _rows(
     part: CurrencyReport, report: Report
-) -> list[tuple[str, list[tuple[str, Measured]]]]:
+) -> list[tuple[str, list[tuple[str, WindowFigures]]]]:
     """Tables of named rows: all windows in one, or each window by its segments."""
     if report.by is None:
         return [("", shown(part.lines))]
     return [(f"{label(line)}, by {report.by}", by_segment(line)) for line in part.lines]
 
 
-def by_segment(line: WindowRow) -> list[tuple[str, Measured]]:
+def by_segment(line: WindowRow) -> list[tuple[str, WindowFigures]]:
     """A line's segments, then all of them together, and as reported if that differs."""
     named = [(each.name, each.measured) for each in line.segments]
     before = [] if line.reported is None else [(AS_REPORTED, line.reported)]
@@ -247,20 +254,18 @@ def to_csv(report: Report) -> str:
     return out.getvalue()
 
 
-_RATIOS = ("nrr", "grr", "crr")
-_MORE_RATIOS = (
-    *("logo_churn", "gross_churn", "net_churn"),
-    *("renewal_rate", "renewal_rate_mrr", "quick_ratio"),
+# A window's columns, and where ``figures_json`` has them.
+_COLUMNS = (
+    *((name, "waterfall", name) for name in names_of(Waterfall)),
+    *((BASE + name, "retention", name) for name in BASE_FIGURES),
+    *((name, "retention", name) for name in BASE_RATIOS),
+    *((name, "metrics", name) for name in MORE_RATIOS),
+    *((name, "metrics", name) for name in ("paying_customers", *MORE_AMOUNTS)),
 )
 CSV_HEAD = (
     *("currency", "window", "from", "to", "complete"),
-    *("opening", "new", "reactivation", "expansion", "contraction", "churn"),
-    *("fx", "closing"),
-    *("base_customers", "base_opening", "base_expansion", "base_contraction"),
-    *("base_churn", "base_closing"),
-    *_RATIOS,
-    *_MORE_RATIOS,
-    *("paying_customers", "arpa", "ltv", "segment"),
+    *(column.removesuffix("_minor") for column, _, _ in _COLUMNS),
+    "segment",
 )
 
 
@@ -268,34 +273,24 @@ def _csv_row(
     part: CurrencyReport,
     line: WindowRow,
     report: Report,
-    measured: Measured,
+    measured: WindowFigures,
     segment: str,
 ) -> list[object]:
-    currency = part.currency
-    window = line_json(line)
     figures = figures_json(measured, report)
-    base, more = figures["retention"], figures["metrics"]
-    amounts = list(figures["waterfall"].values())
-    base_amounts = [value for key, value in base.items() if key.endswith("_minor")]
-
-    def units(amount_minor: int | None) -> object:
-        return "" if amount_minor is None else major(amount_minor, currency)
-
     return [
-        f"total {currency}" if part.is_total else currency,
-        *(str(value).lower() for value in window.values()),
-        *map(units, amounts),
-        base["customers"],
-        *map(units, base_amounts),
-        *_numbers(base, _RATIOS),
-        *_numbers(more, _MORE_RATIOS),
-        more["paying_customers"],
-        units(more["arpa_minor"]),
-        units(more["ltv_minor"]),
+        f"total {part.currency}" if part.is_total else part.currency,
+        *(str(value).lower() for value in line_json(line).values()),
+        *(
+            _cell(name, figures[group][name], part.currency)
+            for _, group, name in _COLUMNS
+        ),
         segment,
     ]
 
 
-def _numbers(values: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
-    for name in names:
-        yield "" if values[name] is None else f"{values[name]:.6f}"
+def _cell(name: str, value: Any, currency: str) -> object:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6f}"
+    return major(value, currency) if name.endswith("_minor") else value

@@ -11,7 +11,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from connector.core.model import MovementKind, Retention, Waterfall
+from connector.core.figures import Retention, Waterfall
+from connector.core.model import MovementKind
 from connector.core.money import format_minor, format_ratio
 from connector.core.windows import WindowKind, name_of
 from connector.render.footnotes import footnotes

@@ -9,10 +9,11 @@ from msgspec import Struct
 
 from connector.config import rules_of
 from connector.core.dates import add_months
+from connector.core.figures import WindowFigures
 from connector.core.model import Flow, Movement, MovementKind
 from connector.core.policy import Rules
 from connector.core.windows import WindowKind, windows
-from connector.metrics.retention import Measured, measure, standing
+from connector.metrics.retention import measure, standing
 from connector.mrr import timeline as histories
 from connector.mrr.movements import movements
 from connector.mrr.risks import Risk, as_scheduled, at_risk_minor, contracted, risks
@@ -40,8 +41,8 @@ class AtRiskReport(Struct, frozen=True, kw_only=True):
     mrr_minor: int
     risks: tuple[Risk, ...]
     scheduled: tuple[ScheduledMovement, ...]
-    so_far: Measured
-    committed: tuple[Measured, ...]
+    so_far: WindowFigures
+    committed: tuple[WindowFigures, ...]
 
     @property
     def at_risk_minor(self) -> int:

@@ -14,9 +14,10 @@ from connector.metrics.invariants import (
     sums_are_kept,
 )
 from connector.metrics.retention import measure
+from connector.metrics.rollups import figures_of
+from connector.reports.close import measured_again
 from connector.reports.ledger import Ledger
 from connector.store.ledger import (
-    closings,
     contract_terms,
     customers,
     queries,
@@ -49,9 +50,9 @@ def check_ledger(ledger: Ledger) -> CheckedLedger:
         asked = every_window(flows, today)
         ended = contract_terms.terms(connection, currency, date.min, date.max)
         counted = measure(flows, asked, terms=list(ended))
-        kept = rollups.measured(connection, currency, asked)
+        kept = figures_of(rollups.deltas(connection, currency, asked), asked)
         findings += sums_are_kept(currency, counted, kept)
-    findings += restated_findings(closings.again(connection))
+    findings += restated_findings(measured_again(connection))
     findings += refusal_findings(unvalued.known(connection))
     return CheckedLedger(
         movements=len(movements),

@@ -8,6 +8,7 @@ from msgspec.structs import asdict
 
 from connector.config import Config
 from connector.core.errors import ConfigError
+from connector.core.figures import WindowFigures
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.exchange_rates import (
     ConvertedWindow,
@@ -15,7 +16,6 @@ from connector.metrics.exchange_rates import (
     in_one_currency,
     parse_rates,
 )
-from connector.metrics.retention import Measured
 from connector.reports.benchmarks import assessed
 from connector.reports.model import CurrencyReport, Segment, WindowRow
 
@@ -59,7 +59,7 @@ def total_of(
 
 def _of_segment(
     named: Sequence[tuple[str, WindowRow]], name: str
-) -> list[tuple[str, Measured]]:
+) -> list[tuple[str, WindowFigures]]:
     return [
         (code, segment.measured)
         for code, line in named
@@ -69,8 +69,8 @@ def _of_segment(
 
 
 def _in_one(
-    several: Sequence[tuple[str, Measured]], rates: ExchangeRates, today: date
-) -> Measured:
+    several: Sequence[tuple[str, WindowFigures]], rates: ExchangeRates, today: date
+) -> WindowFigures:
     """Currencies' figures of one window; a rate is asked only where there is money."""
     window = several[0][1].window
     eve = window.start - timedelta(days=1)

@@ -4,7 +4,7 @@ from datetime import date
 from typing import NamedTuple
 
 from connector.core.dates import add_months
-from connector.core.model import Retention
+from connector.core.figures import Retention
 from connector.core.windows import Window, WindowKind
 from connector.metrics.formulas import FormulaResult, side_by_side, window_inputs
 from connector.reports.ledger import Ledger

@@ -5,7 +5,8 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from connector.core.dates import local_day
-from connector.core.model import Movement, Refusal, Retention
+from connector.core.figures import Retention
+from connector.core.model import Movement, Refusal
 from connector.core.windows import Window
 from connector.metrics.contributions import Contribution, Ratio, contributions
 from connector.metrics.retention import measure

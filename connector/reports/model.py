@@ -3,7 +3,7 @@
     Report             what it was read from, and what counts
       CurrencyReport   one a currency; first all of them in one, where that is configured
         Line           one a window
-          Measured     waterfall, retention, renewals (retention)
+          WindowFigures  waterfall, retention, renewals (core.figures)
           Segment      the same for some of the customers; segments add up to the line
           Causes       why the opening customers pay more or less (causes)
         Assessment     a headline ratio beside what is published (benchmarks)
@@ -19,19 +19,19 @@ from typing import Any, NamedTuple
 from msgspec import Struct, field
 from msgspec.structs import asdict, replace
 
+from connector.core.figures import WindowFigures
 from connector.core.model import Refusal
 from connector.core.windows import WindowKind, name_of
 from connector.metrics.benchmarks import Assessment
 from connector.metrics.causes import Causes, Share
 from connector.metrics.ratios import WindowMetrics, metrics
-from connector.metrics.retention import Measured
 
 
 class Segment(NamedTuple):
     """The figures of the customers who had this in common (``Report.by``)."""
 
     name: str
-    measured: Measured
+    measured: WindowFigures
 
 
 class WindowRow(Struct, frozen=True, kw_only=True):
@@ -41,9 +41,9 @@ class WindowRow(Struct, frozen=True, kw_only=True):
     ``segments`` is empty and ``causes`` None where they were not asked for.
     """
 
-    measured: Measured
+    measured: WindowFigures
     complete: bool
-    reported: Measured | None = None
+    reported: WindowFigures | None = None
     segments: tuple[Segment, ...] = ()
     causes: Causes | None = None
 
@@ -101,7 +101,7 @@ def label(line: WindowRow) -> str:
 AS_REPORTED = "  as reported"
 
 
-def shown(lines: Sequence[WindowRow]) -> list[tuple[str, Measured]]:
+def shown(lines: Sequence[WindowRow]) -> list[tuple[str, WindowFigures]]:
     """Each window's label and figures; below a restated one, those it was closed with."""
     found = []
     for line in lines:
@@ -140,7 +140,7 @@ def _annual_line(line: WindowRow) -> WindowRow:
     )
 
 
-def _annual_figures(measured: Measured) -> Measured:
+def _annual_figures(measured: WindowFigures) -> WindowFigures:
     return measured._replace(
         waterfall=_times_twelve(measured.waterfall),
         retention=_times_twelve(measured.retention),
@@ -160,7 +160,7 @@ def _annual_shares(shares: Sequence[Share]) -> tuple[Share, ...]:
     )
 
 
-def metrics_of(measured: Measured, report: Report) -> WindowMetrics:
+def metrics_of(measured: WindowFigures, report: Report) -> WindowMetrics:
     """Its metrics; ARPA as the report's amounts are, LTV a sum in either case."""
     found = metrics(measured)
     if not report.is_annual or found.ltv_minor is None:

@@ -8,10 +8,12 @@ from typing import NamedTuple
 from connector.config import Config
 from connector.core.dates import add_months
 from connector.core.errors import UsageFault
+from connector.core.figures import WindowFigures
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.causes import Causes, causes
-from connector.metrics.retention import Measured, is_same, measure, opened
+from connector.metrics.retention import is_same, measure, opened
+from connector.metrics.rollups import figures_of
 from connector.metrics.segments import CurrencyBook, by_segment
 from connector.reports.benchmarks import assessed, benchmarks
 from connector.reports.ledger import Ledger
@@ -158,9 +160,10 @@ def _lines(
 ) -> tuple[WindowRow, ...]:
     """A line a window, with its segments and causes where they are asked for."""
     connection = ledger.connection
-    segments: list[dict[str, Measured]] = [{} for _ in wanted]
+    segments: list[dict[str, WindowFigures]] = [{} for _ in wanted]
     if asked.as_of is None and ledger.is_whole:
-        measured = rollups.measured(connection, currency, wanted)
+        deltas = rollups.deltas(connection, currency, wanted)
+        measured = figures_of(deltas, wanted)
     else:
         book = read_book(connection, currency, wanted, asked.as_of)
         measured = measure(book.flows, wanted, book.opening, book.terms)
@@ -202,7 +205,9 @@ def _causes(
     }
 
 
-def _restated(now: Measured, reported: Measured | None) -> Measured | None:
+def _restated(
+    now: WindowFigures, reported: WindowFigures | None
+) -> WindowFigures | None:
     """What a window was closed with, where that is not what it is now."""
     return None if reported is None or is_same(now, reported) else reported
 

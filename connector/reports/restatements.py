@@ -11,8 +11,10 @@ from itertools import groupby
 from typing import NamedTuple
 
 from connector.core.dates import add_months, day_end_s, instant
+from connector.core.figures import WindowFigures
 from connector.core.model import Movement
-from connector.metrics.retention import Measured, is_same, measure
+from connector.core.windows import ending_with
+from connector.metrics.retention import is_same, measure
 from connector.reports.ledger import Ledger
 from connector.store.ledger import closings, customers, queries
 from connector.store.ledger.closings import (
@@ -93,7 +95,7 @@ class RestatedWindow(NamedTuple):
 
     closing: Closing
     reported: ReportedFigures
-    now: Measured
+    now: WindowFigures
     lines: list[RestatementLine]  # they add up to the change of its closing MRR
 
 
@@ -137,7 +139,8 @@ def _restated(
     for month in closed:
         for currency in sorted(flows):
             if (month, currency) not in told:
-                reported += [(month, f) for f in closings.unheard(month, currency)]
+                nothing = measure([], ending_with(month))  # nobody had paid in it yet
+                reported += [(month, ReportedFigures(currency, x)) for x in nothing]
     for month, figures in reported:
         closing_of, window = closed[month], figures.measured.window
         currency = figures.currency

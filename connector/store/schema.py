@@ -321,6 +321,7 @@ MIGRATIONS["m005_agreements"] = (
     """,
 )
 
+# As they were released: ``core.figures`` says which figures are summed today.
 _WINDOW_SUMS = (
     *("opening_minor", "new_minor", "reactivation_minor", "expansion_minor"),
     *("contraction_minor", "churn_minor", "closing_minor", "paying"),

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import force_setattr, replace
 
-from connector.core.model import Movement, MovementKind, Refusal, Retention, Waterfall
+from connector.core.figures import Retention, Waterfall, WindowFigures
+from connector.core.model import Movement, MovementKind, Refusal
 from connector.core.windows import Window, WindowKind
 from connector.metrics import invariants
 from connector.metrics.invariants import Finding, refusal_findings, run_checks
-from connector.metrics.retention import Measured
 from connector.store.ledger import queries
 from tests.support.books import lived, movement, post
 from tests.support.ledgers import empty_ledger, settle
@@ -173,7 +173,7 @@ NAME = "usd month 2024-02-01 to 2024-03-01"
 
 
 def of_window(flow: Waterfall = FLOW, kept: Retention = KEPT) -> list[Finding]:
-    measured = Measured(FEBRUARY, flow, kept)
+    measured = WindowFigures(FEBRUARY, flow, kept)
     return [f for check in invariants.WINDOW_CHECKS for f in check("usd", measured)]
 
 

@@ -5,17 +5,18 @@ from fractions import Fraction
 
 import pytest
 
+from connector.core.figures import WindowFigures
 from connector.core.model import ContractTerm
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.ratios import WindowMetrics, metrics
-from connector.metrics.retention import Measured, measure, renewals
+from connector.metrics.retention import measure, renewals
 from tests.metrics.test_segments import flows
 from tests.support.books import lived
 
 FEB = Window(WindowKind.MONTH, date(2024, 2, 1), date(2024, 3, 1))
 
 
-def measured(*lives: str, window: Window = FEB) -> Measured:
+def measured(*lives: str, window: Window = FEB) -> WindowFigures:
     moved = [m for n, life in enumerate(lives) for m in lived(str(n), life)]
     return measure(flows(moved), [window])[0]
 

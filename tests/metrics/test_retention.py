@@ -10,11 +10,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from connector.core.model import Flow, Retention, classify
+from connector.core.figures import Retention, WindowFigures
+from connector.core.model import Flow, classify
 from connector.core.money import format_ratio
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.exchange_rates import ConvertedWindow, in_one_currency
-from connector.metrics.retention import Measured, measure, retention
+from connector.metrics.retention import measure, retention
 
 START, END = date(2026, 1, 1), date(2027, 1, 1)
 YEAR = Window(WindowKind.YEAR, START, END)
@@ -102,7 +103,7 @@ class History:
                 has_paid = True
             before = after
 
-    def measured(self, window: Window = YEAR) -> Measured:
+    def measured(self, window: Window = YEAR) -> WindowFigures:
         [found] = measure(self.flows, [window])
         return found
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connector.core.figures import WindowFigures
 from connector.core.model import ContractTerm, Flow, Movement, MovementKind
 from connector.core.windows import Window, WindowKind, windows
-from connector.metrics.retention import Measured, measure
+from connector.metrics.retention import measure
 from connector.metrics.segment_totals import SegmentOf
 from connector.metrics.segments import (
     NONE,
@@ -34,7 +35,7 @@ def book(*lives: str, terms: Sequence[ContractTerm] = ()) -> CurrencyBook:
     return CurrencyBook({}, flows(moved), terms)
 
 
-def nrr(measured: Measured) -> str:
+def nrr(measured: WindowFigures) -> str:
     found = measured.retention.nrr
     return "–" if found is None else f"{found * 100}"
 

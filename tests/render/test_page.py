@@ -19,9 +19,7 @@ from connector.reports.ledger import Ledger
 from connector.reports.model import CurrencyReport, Report, WindowRow
 from connector.reports.page import PageContents, make_page
 from connector.reports.report import ReportRequest
-from connector.store.database import transaction
-from connector.store.ledger import closings
-from tests.support.books import NOON, lived, post
+from tests.support.books import close, lived, post
 from tests.support.ledgers import empty_ledger
 from tests.support.pages import (
     NOW,
@@ -281,8 +279,7 @@ def test_a_closed_month_that_came_to_nothing_is_still_told() -> None:
     january, april = date(2024, 1, 1), date(2024, 4, 1)
     with empty_ledger() as connection:
         post(connection, [*lived("cus_1", "50"), *lived("cus_2", ". . . 70")])
-        with transaction(connection):
-            closings.close(connection, january, policy={}, code_version="1", now=NOON)
+        close(connection, january, {})
         post(connection, [], customers=["cus_1"])
         connection.execute("INSERT INTO walks (started_us, finished_us) VALUES (1, 2)")
         asked = ReportRequest(first=january, last=april, trend=True)

@@ -25,9 +25,8 @@ import pytest
 from connector.cli.options import RatioParam, WindowParam
 from connector.core.policy import Policy
 from connector.core.windows import WindowKind
-from connector.store.database import open_database, transaction
-from connector.store.ledger import closings
-from tests.support.books import NOON, lived, post
+from connector.store.database import open_database
+from tests.support.books import NOON, close, lived, post
 from tests.support.commands import Desk
 from tests.support.folders import FIXTURES
 
@@ -314,9 +313,8 @@ def test_a_currency_that_came_later_is_a_restatement_too(tmp_path: Path) -> None
     month = date(2024, 2, 1)
     with closing(open_database(desk.ledger, create=True)) as connection:
         post(connection, lived("cus_1", "50 90"), at=NOON)
-        with transaction(connection):
-            rules = {**Policy().settings(), "timezone": "UTC"}
-            closings.close(connection, month, policy=rules, code_version="1", now=NOON)
+        rules = {**Policy().settings(), "timezone": "UTC"}
+        close(connection, month, rules)
         post(connection, lived("cus_2", "70", "eur"), at=NOON)
     restated = desk.run("restatements", "--format", "json").json["restated"]
     assert {each["currency"] for each in restated} == {"eur"}

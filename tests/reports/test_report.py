@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from connector.cli.output import json_text
+from connector.core.figures import WindowFigures
 from connector.core.model import Flow, Movement, Refusal
 from connector.core.money import ratio_number
 from connector.core.policy import Policy
 from connector.core.windows import Window, WindowKind, name_of, windows
-from connector.metrics.retention import Measured, measure
+from connector.metrics.retention import measure
 from connector.render.footnotes import footnotes, policy_sentence
 from connector.render.report_json import to_json
 from connector.render.report_tables import cells, to_csv, to_markdown
@@ -298,7 +299,7 @@ def with_total() -> Report:
     [line] = lines(WindowKind.MONTH, FEB, FEB)
     window, flow, kept, *_ = line.measured
     moved = replace(flow, fx_minor=-100, closing_minor=flow.closing_minor - 100)
-    total = replace(line, measured=Measured(window, moved, kept))
+    total = replace(line, measured=WindowFigures(window, moved, kept))
     return replace(report(part(line)), total=part(total, currency="eur", total=True))
 
 
@@ -424,7 +425,7 @@ def test_a_measured_window_is_what_is_printed() -> None:
     [line] = lines(WindowKind.MONTH, FEB, FEB)
     flow = replace(line.measured.waterfall, new_minor=99)
     doctored = WindowRow(
-        measured=Measured(line.measured.window, flow, line.measured.retention),
+        measured=WindowFigures(line.measured.window, flow, line.measured.retention),
         complete=True,
     )
     assert cells(doctored.measured, part(doctored), "en_US")[1] == "$0.99"

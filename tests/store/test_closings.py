@@ -8,15 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.core.model import Retention, Waterfall
+from connector.core.figures import Retention, Waterfall, WindowFigures
 from connector.core.windows import WindowKind
 from connector.metrics.invariants import restated_findings
-from connector.metrics.retention import Measured, measure
+from connector.metrics.retention import measure
+from connector.reports.close import measured_again
 from connector.reports.restatements import lines, since
 from connector.store.database import transaction
 from connector.store.ledger import closings, queries
 from connector.store.ledger.closings import Closing, ReportedFigures
 from connector.store.ledger.posting import LedgerRun, RunStart
+from tests.support import books
 from tests.support.books import NOON, lived, moved, post, settle_one
 from tests.support.ledgers import empty_ledger
 
@@ -33,8 +35,7 @@ def db() -> Iterator[sqlite3.Connection]:
 
 
 def close(db: sqlite3.Connection, month: date, at: datetime = NOON) -> Closing:
-    with transaction(db):
-        return closings.close(db, month, policy=POLICY, code_version="test", now=at)
+    return books.close(db, month, POLICY, at, "test")
 
 
 def as_of(
@@ -46,7 +47,7 @@ def as_of(
     return told(found)
 
 
-def told(measured: Measured) -> Told:
+def told(measured: WindowFigures) -> Told:
     return measured.waterfall, measured.retention
 
 
@@ -141,10 +142,10 @@ def test_the_table_refuses_what_would_be_dated_before_a_closing(
 def test_the_check_finds_figures_changed_from_outside(db: sqlite3.Connection) -> None:
     post(db, lived("cus_1", "50 90"))
     close(db, FEB)
-    assert restated_findings(closings.again(db)) == []
+    assert restated_findings(measured_again(db)) == []
     db.execute("DROP TRIGGER closed_figures_are_never_edited")
     db.execute("UPDATE closed_figures SET churn_minor = 1 WHERE kind = 'month'")
-    [found] = restated_findings(closings.again(db))
+    [found] = restated_findings(measured_again(db))
     assert found.subject == "usd month 2024-02-01 to 2024-03-01"
 
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from connector.core.errors import LedgerConflict, LedgerUnusable
+from connector.core.figures import WindowFigures
 from connector.core.model import Movement, MovementKind
 from connector.core.windows import WindowKind, windows
-from connector.metrics.retention import Measured, measure
+from connector.metrics.retention import measure
 from connector.store.ledger import customers, queries
 from connector.store.ledger.customers import CustomerName
 from connector.store.ledger.posting import PostedCounts
@@ -480,7 +481,7 @@ def test_the_views_of_retention_agree_with_the_code(
         assert {(row[0], row[1]): tuple(row[2:]) for row in rows} == expected
 
 
-def _row(measured: Measured) -> tuple[Any, ...]:
+def _row(measured: WindowFigures) -> tuple[Any, ...]:
     """As the view writes it: the month the window ends with, and its figures."""
     last_day = measured.window.end - timedelta(days=1)
     kept = measured.retention

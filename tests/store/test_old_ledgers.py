@@ -13,6 +13,7 @@ import pytest
 from connector import __version__
 from connector.core.policy import Policy
 from connector.metrics.invariants import restated_findings
+from connector.reports.close import measured_again
 from connector.store.database import open_database, transaction
 from connector.store.ledger import closings
 from connector.store.mirror import dirty_customers
@@ -73,7 +74,7 @@ def test_and_after_corrections_by_this_version(
 def test_the_figures_are_stored_beside_the_moment(old: sqlite3.Connection) -> None:
     """What was recorded is what the ledger as of then gives."""
     assert len(closings.known(old)) == 3
-    assert restated_findings(closings.again(old)) == []
+    assert restated_findings(measured_again(old)) == []
 
 
 def test_this_version_writes_the_same_figures(tmp_path: Path) -> None:

@@ -17,8 +17,10 @@ from connector.core.model import (
     MovementKind,
     classify,
 )
+from connector.reports.close import figures_to_close
 from connector.store.database import put_setting, transaction
-from connector.store.ledger import posting, rollups
+from connector.store.ledger import closings, posting, rollups
+from connector.store.ledger.closings import Closing
 from connector.store.ledger.customers import CustomerDisplay, keys_of
 from connector.store.ledger.posting import LedgerRun, PostedCounts, RunStart
 
@@ -138,3 +140,22 @@ def settle_one(
     key = key_of(connection, customer)
     live = posting.live_movements(connection, [key])[key]
     return posting.settle(connection, run, key, live, derived)
+
+
+def close(
+    connection: sqlite3.Connection,
+    month: date,
+    policy: Mapping[str, str],
+    at: datetime = NOON,
+    version: str = "1",
+) -> Closing:
+    """Close a month with the figures that the ledger has."""
+    with transaction(connection):
+        return closings.close(
+            connection,
+            month,
+            figures_to_close(connection, month),
+            policy=policy,
+            code_version=version,
+            now=at,
+        )

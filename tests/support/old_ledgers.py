@@ -20,9 +20,10 @@ from connector.core.windows import WindowKind
 from connector.render.report_json import to_json
 from connector.reports.ledger import Ledger
 from connector.reports.report import ReportRequest, make_report
-from connector.store.database import open_database, transaction
+from connector.store.database import open_database
 from connector.store.ledger import closings
 from connector.store.ledger.closings import Closing
+from tests.support import books
 from tests.support.folders import FIXTURES
 from tests.support.ledgers import settle
 from tests.support.synced import SEEN, Wire, shop, walk
@@ -48,14 +49,9 @@ def write(connection: sqlite3.Connection) -> None:
 def close(
     connection: sqlite3.Connection, month: date, at_s: int, policy: Policy
 ) -> Closing:
-    with transaction(connection):
-        return closings.close(
-            connection,
-            month,
-            policy={**policy.settings(), "timezone": ZONE},
-            code_version=__version__,
-            now=datetime.fromtimestamp(at_s, UTC),
-        )
+    rules = {**policy.settings(), "timezone": ZONE}
+    at = datetime.fromtimestamp(at_s, UTC)
+    return books.close(connection, month, rules, at, __version__)
 
 
 def as_reported(connection: sqlite3.Connection) -> Iterator[Mapping[str, Any]]:

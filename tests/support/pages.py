@@ -15,8 +15,7 @@ from connector.reports.ledger import Ledger
 from connector.reports.model import Report
 from connector.reports.page import make_page
 from connector.reports.report import ReportRequest, make_report
-from connector.store.database import transaction
-from connector.store.ledger import closings
+from tests.support.books import close
 from tests.support.ledgers import empty_ledger, settle
 from tests.support.synced import demo_now_s, settled_demo
 
@@ -46,10 +45,7 @@ def _restated_demo() -> bytes:
     with settled_demo() as connection:
         rules = {**SETTINGS.policy.settings(), "timezone": "Europe/Berlin"}
         for month in CLOSED:
-            with transaction(connection):
-                closings.close(
-                    connection, month, policy=rules, code_version="1", now=NOW
-                )
+            close(connection, month, rules, NOW)
         settle(connection, demo_now_s(), "Europe/Berlin", LIST_PRICES.policy)
         return bytes(connection.serialize())
 

@@ -6,10 +6,10 @@ from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-from connector.core.model import MovementKind, Waterfall
+from connector.core.figures import Waterfall, WindowFigures
+from connector.core.model import MovementKind
 from connector.core.windows import name_of
 from connector.metrics.benchmarks import Band, Benchmarks, Typical
-from connector.metrics.retention import Measured
 from connector.render.page.svg import (
     Dot,
     Scale,
@@ -139,14 +139,14 @@ def _step_amounts(flow: Waterfall, *, has_fx: bool) -> list[int]:
     return [flow.opening_minor, *moved, flow.closing_minor]
 
 
-def bars(measured: Sequence[Measured]) -> Bars:
+def bars(measured: Sequence[WindowFigures]) -> Bars:
     series = list(zip(*(_flows(each.waterfall) for each in measured), strict=True))
     drawn = stacks(series, BARS_HEIGHT)
     paths = [(k, path) for k, path in zip(STACKED, drawn.paths, strict=True) if path]
     return Bars(drawn.scale, paths, marks(measured))
 
 
-def marks(measured: Sequence[Measured]) -> list[Mark]:
+def marks(measured: Sequence[WindowFigures]) -> list[Mark]:
     """``Jan`` with the year below it; at the first one too, if the next is not near."""
     names = [name_of(each.window).removeprefix(TRAILING) for each in measured]
     texts = [name.rpartition(" ")[0] for name in names]

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from connector.core.dates import add_months
-from connector.core.model import Movement, Retention
+from connector.core.figures import Retention, WindowFigures
+from connector.core.model import Movement
 from connector.metrics.benchmarks import Benchmarks
-from connector.metrics.retention import Measured, measure
+from connector.metrics.retention import measure
 from connector.render.page.charts import (
     TRAILING,
     Bars,
@@ -164,14 +165,14 @@ def _of_segment(lines: Sequence[WindowRow], name: str) -> list[WindowRow]:
 # The rows of a table: a name, the figures, and the row's CSS class
 
 
-def window_rows(lines: Sequence[WindowRow]) -> Iterator[tuple[str, Measured, str]]:
+def window_rows(lines: Sequence[WindowRow]) -> Iterator[tuple[str, WindowFigures, str]]:
     """Below each window that was closed with other figures stand these."""
     for name, measured in shown(lines):
         kind = "was" if name == AS_REPORTED else ""
         yield name.strip().removeprefix(TRAILING), measured, kind
 
 
-def segment_rows(line: WindowRow) -> Iterator[tuple[str, Measured, str]]:
+def segment_rows(line: WindowRow) -> Iterator[tuple[str, WindowFigures, str]]:
     """All of them together below the segments."""
     kinds = [""] * len(line.segments) + ["total", "was"]
     for (name, measured), kind in zip(by_segment(line), kinds, strict=False):

@@ -6,22 +6,25 @@ gives the same figures again, and they are stored beside it as well.
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
-from itertools import groupby
 from typing import NamedTuple
 
 from msgspec import Struct
 
-from connector.core.dates import add_months, parse_month
-from connector.core.model import Movement, Retention, Waterfall
-from connector.core.windows import Window, WindowKind, windows
-from connector.metrics.retention import Measured, measure
+from connector.core.dates import parse_month
+from connector.core.figures import (
+    FIGURES,
+    TERMS,
+    WindowFigures,
+    reading,
+    window_figures,
+)
+from connector.core.model import Movement
+from connector.core.windows import Window, WindowKind
 from connector.store.ledger.queries import (
     TOGETHER,
     components_of,
-    currencies,
-    flows,
     movement_of,
     stamp,
 )
@@ -59,21 +62,32 @@ class ReportedFigures(NamedTuple):
     """One window of one currency, as it was reported."""
 
     currency: str
-    measured: Measured
+    measured: WindowFigures
+
+
+# Renewals are not recorded: which terms had ended is known only as of now.
+_CLOSED = tuple(name for name in FIGURES if not name.startswith(TERMS))
+_COLUMNS = ", ".join(("month", "currency", "kind", "first_day", "end_day", *_CLOSED))
+_RECORD = f"""
+    INSERT INTO closed_figures ({_COLUMNS})
+    VALUES (?, ?, ?, ?, ?, {", ".join("?" * len(_CLOSED))})
+"""  # noqa: S608
+_amounts_of = reading(_CLOSED)
 
 
 def close(
     connection: sqlite3.Connection,
     month: date,
+    figures: Iterable[ReportedFigures],
     *,
     policy: Mapping[str, str],
     code_version: str,
     now: datetime,
 ) -> Closing:
-    """Close a month for ever, with every window that ends with it.
+    """Close a month for ever, with the figures of every window that ends with it.
 
-    Runs inside the caller's transaction, so that nothing is booked between reading the
-    figures and recording them.
+    Runs inside the transaction in which the caller read them, so that nothing is booked
+    between reading and recording them.
     """
     closing = Closing(
         month=month,
@@ -91,22 +105,8 @@ def close(
             json.dumps(dict(policy), ensure_ascii=False),
         ],
     )
-    marks = ", ".join("?" * (6 + len(_MOVED) + len(_KEPT)))
-    connection.executemany(
-        f"INSERT INTO closed_figures VALUES ({marks})",  # noqa: S608
-        [
-            _row(month, ReportedFigures(currency, measured))
-            for currency in currencies(connection)
-            for measured in measure(flows(connection, currency), ending(month))
-        ],
-    )
+    connection.executemany(_RECORD, [_row(month, each) for each in figures])
     return closing
-
-
-def ending(month: date) -> list[Window]:
-    """The windows that end with a month: itself, and those of which it is the last."""
-    wanted = [w for kind in WindowKind for w in windows(kind, month, month)]
-    return [window for window in wanted if window.end == add_months(month, 1)]
 
 
 def _moment(connection: sqlite3.Connection, now: datetime) -> datetime:
@@ -119,28 +119,15 @@ def _moment(connection: sqlite3.Connection, now: datetime) -> datetime:
 
 
 def _row(month: date, figures: ReportedFigures) -> list[object]:
-    window, moved, kept, paying, _ = figures.measured
+    window = figures.measured.window
     return [
         f"{month:%Y-%m}",
         figures.currency,
         window.kind.value,
         window.start.isoformat(),
         window.end.isoformat(),
-        *(getattr(moved, name) for name in _MOVED),
-        *(getattr(kept, name) for name in _KEPT),
-        paying,
+        *_amounts_of(figures.measured),
     ]
-
-
-# The amounts of a row, in the order of its columns.
-_MOVED = (
-    *("opening_minor", "new_minor", "reactivation_minor", "expansion_minor"),
-    *("contraction_minor", "churn_minor", "fx_minor", "closing_minor"),
-)
-_KEPT = (
-    *("customers", "kept", "opening_minor", "expansion_minor"),
-    *("contraction_minor", "churn_minor", "closing_minor"),
-)
 
 
 def known(connection: sqlite3.Connection) -> list[Closing]:
@@ -159,10 +146,10 @@ def known(connection: sqlite3.Connection) -> list[Closing]:
     ]
 
 
-_FIGURES = """
-    SELECT closed_figures.* FROM closed_figures JOIN closings USING (month)
+_FIGURES = f"""
+    SELECT {_COLUMNS} FROM closed_figures JOIN closings USING (month)
     WHERE closed_at <= :as_of ORDER BY month, currency, kind
-"""
+"""  # noqa: S608
 
 
 def figures(
@@ -171,46 +158,22 @@ def figures(
     """What was reported of every closed month, by then: the month and a window."""
     by_then = {"as_of": "9999" if as_of is None else stamp(as_of)}
     for row in connection.execute(_FIGURES, by_then):
-        month, currency, kind, first, end, *amounts, paying = row
+        month, currency, kind, first, end, *amounts = row
         days = (date.fromisoformat(first), date.fromisoformat(end))
-        moved = dict(zip(_MOVED, amounts, strict=False))
-        kept = dict(zip(_KEPT, amounts[len(_MOVED) :], strict=True))
-        window = Window(WindowKind(kind), *days)
-        measured = Measured(window, Waterfall(**moved), Retention(**kept), paying)
+        told = dict(zip(_CLOSED, amounts, strict=True))
+        measured = window_figures(Window(WindowKind(kind), *days), told)
         yield parse_month(month), ReportedFigures(currency, measured)
 
 
 def reported(
     connection: sqlite3.Connection, currency: str, as_of: datetime | None = None
-) -> dict[Window, Measured]:
+) -> dict[Window, WindowFigures]:
     """Each window of a currency that was closed by then, as it was reported."""
     return {
         each.measured.window: each.measured
         for _, each in figures(connection, as_of)
         if each.currency == currency
     }
-
-
-def again(
-    connection: sqlite3.Connection,
-) -> Iterator[tuple[str, Measured, Measured]]:
-    """Each closed window as it was reported, and as the ledger gives it as of then."""
-    closed_at = {each.month: each.closed_at for each in known(connection)}
-    by_closing = groupby(figures(connection), lambda row: (row[0], row[1].currency))
-    for (month, currency), rows in by_closing:
-        reported = [each.measured for _, each in rows]
-        moved = flows(
-            connection, currency, closed_at[month], until=add_months(month, 1)
-        )
-        found = measure(moved, [each.window for each in reported])
-        for was, now in zip(reported, found, strict=True):
-            yield currency, was, now
-
-
-def unheard(month: date, currency: str) -> Iterator[ReportedFigures]:
-    """What was reported of a month in a currency that nobody had paid in yet."""
-    for measured in measure([], ending(month)):
-        yield ReportedFigures(currency, measured)
 
 
 _CHANGES = """

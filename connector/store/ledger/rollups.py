@@ -5,43 +5,33 @@ setting that says whether they have been kept from the ledger's first movement o
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 
+from connector.core.figures import SUMMED, RollupDelta
 from connector.core.windows import Window, WindowKind
-from connector.metrics.retention import Measured
-from connector.metrics.rollups import (
-    FIGURES,
-    CustomerBooks,
-    Figures,
-    RollupDelta,
-    differences,
-    figures_of,
-)
 
 # The setting that says that they have been kept from the first movement on, and how.
 WHOLE, FORMAT = "window_sums", "1"
 
 _ADD = f"""
-    INSERT INTO window_sums (currency, kind, start, "end", {", ".join(FIGURES)})
-    VALUES (?, ?, ?, ?, {", ".join("?" * len(FIGURES))})
+    INSERT INTO window_sums (currency, kind, start, "end", {", ".join(SUMMED)})
+    VALUES (?, ?, ?, ?, {", ".join("?" * len(SUMMED))})
     ON CONFLICT (currency, kind, start) DO UPDATE SET
-    {", ".join(f"{name} = {name} + excluded.{name}" for name in FIGURES)}
+    {", ".join(f"{name} = {name} + excluded.{name}" for name in SUMMED)}
 """  # noqa: S608
 
 
-def replace(
-    connection: sqlite3.Connection,
-    before: Iterable[CustomerBooks],
-    after: Iterable[CustomerBooks],
+def add(
+    connection: sqlite3.Connection, changes: Mapping[str, Iterable[RollupDelta]]
 ) -> None:
-    """Take out what customers were, put in what they are; in the caller's transaction."""
+    """Add what has changed, by currency, to the sums; in the caller's transaction."""
     connection.executemany(
         _ADD,
         [
-            (currency, kind.value, str(start), str(end), *figures)
-            for currency, changes in differences(before, after).items()
-            for (kind, start, end), figures in changes
+            (currency, kind.value, str(start), str(end), *sums)
+            for currency, own in changes.items()
+            for (kind, start, end), sums in own
         ],
     )
 
@@ -51,17 +41,20 @@ def clear(connection: sqlite3.Connection) -> None:
 
 
 _READ = f"""
-    SELECT kind, start, "end", {", ".join(FIGURES)} FROM window_sums
+    SELECT kind, start, "end", {", ".join(SUMMED)} FROM window_sums
     WHERE currency = ? AND start <= ? ORDER BY start
 """  # noqa: S608
 
 
-def measured(
-    connection: sqlite3.Connection, currency: str, wanted: Sequence[Window]
-) -> list[Measured]:
-    """The figures of the windows wanted, in their order."""
+def deltas(
+    connection: sqlite3.Connection, currency: str, wanted: Iterable[Window]
+) -> Iterator[RollupDelta]:
+    """All that the figures of the windows wanted are sums of, by start."""
+    kinds = {kind.value: kind for kind in WindowKind}
     last = max(window.start for window in wanted)
-    return figures_of(_read(connection, currency, last), wanted)
+    for kind, start, end, *sums in connection.execute(_READ, [currency, str(last)]):
+        window = Window(kinds[kind], date.fromisoformat(start), date.fromisoformat(end))
+        yield RollupDelta(window, tuple(sums))
 
 
 _CURRENCIES = """
@@ -73,13 +66,3 @@ _CURRENCIES = """
 def currencies(connection: sqlite3.Connection) -> list[str]:
     """The ledger's currencies, the one with most paying customers first."""
     return [currency for (currency,) in connection.execute(_CURRENCIES)]
-
-
-def _read(
-    connection: sqlite3.Connection, currency: str, last: date
-) -> Iterator[RollupDelta]:
-    kinds = {kind.value: kind for kind in WindowKind}
-    for kind, start, end, *rest in connection.execute(_READ, [currency, str(last)]):
-        window = Window(kinds[kind], date.fromisoformat(start), date.fromisoformat(end))
-        figures: Figures = tuple(rest)
-        yield RollupDelta(window, figures)

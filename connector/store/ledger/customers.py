@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from connector.core.model import CustomerName
 from connector.store.database import placeholders
 
 
@@ -40,17 +41,6 @@ def keys_of(
             assert inserted.lastrowid is not None
             keys[customer] = inserted.lastrowid
     return keys
-
-
-class CustomerName(NamedTuple):
-    """A customer as the ledger knows it; None where the label is switched off."""
-
-    id: str
-    label: str | None
-
-    @property
-    def shown(self) -> str:
-        return self.label or self.id
 
 
 def find_customer(connection: sqlite3.Connection, text: str) -> list[CustomerName]:

@@ -7,6 +7,7 @@
       Evidence       the Stripe object that shows it
     Movement         one change of one customer's MRR on one local day, in one currency
       Component      the part of it that one item and one cause explain
+    CustomerName     a customer's id and display label
     Flow             a movement as the figures need it
     CauseAmount      what one cause changed for a customer on a day
     MainPrice        what a customer mainly pays for, from a day on
@@ -170,6 +171,17 @@ class Movement(Struct, frozen=True, kw_only=True):
         assert self.amount_minor < 0 if loses else self.amount_minor > 0, self
         assert self.before_minor + self.amount_minor == self.after_minor, self
         assert sum(c.amount_minor for c in self.components) == self.amount_minor, self
+
+
+class CustomerName(NamedTuple):
+    """A customer as the ledger knows it; None where the label is switched off."""
+
+    id: str
+    label: str | None
+
+    @property
+    def shown(self) -> str:
+        return self.label or self.id
 
 
 class Flow(NamedTuple):

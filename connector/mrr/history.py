@@ -3,8 +3,9 @@
 A plain value: nothing in here reaches back into a store.
 """
 
+from collections import ChainMap
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from msgspec import Struct, field
 
@@ -50,9 +51,11 @@ class Catalogue(Struct, frozen=True, kw_only=True):
             for item in version.subscription.items.data
             if item.price is not None
         }
-        if shown.keys() <= self.prices.keys():
+        missing = {key: each for key, each in shown.items() if key not in self.prices}
+        if not missing:
             return self
-        prices = {**shown, **self.prices}
+        # Not copied, as it may be large; whoever reads it, writes nothing.
+        prices = ChainMap(missing, cast("dict[str, Price]", self.prices))
         return Catalogue(prices=prices, coupons=self.coupons, products=self.products)
 
 

@@ -272,16 +272,16 @@ def _settle(
         each.customer: CustomerDisplay(each.label, each.country) for each in derived
     }
     keys = keys_of(connection, named)
-    standing = posting.standing(connection, list(keys.values()))
+    live = posting.live_movements(connection, list(keys.values()))
     total = PostedCounts(0, 0)
     changed = []
     for each in derived:
         key = keys[each.customer]
         terms = contract_terms.terms_of(connection, key)
-        before = _account(key, [movement for _, movement in standing[key]], terms)
+        before = _account(key, [movement for _, movement in live[key]], terms)
         ended = [term._replace(customer=key) for term in each.contract_terms]
         after = _account(key, each.movements, ended)
-        posted = posting.settle(connection, run, key, standing[key], each.movements)
+        posted = posting.settle(connection, run, key, live[key], each.movements)
         total = PostedCounts(*map(sum, zip(total, posted, strict=True)))
         if before.terms != after.terms:
             contract_terms.put_terms(connection, key, ended)

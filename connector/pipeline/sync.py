@@ -1,4 +1,4 @@
-"""The worker: copy the account once, from then on follow its events.
+"""One sync: copy the account once, from then on follow its events.
 
 The first run walks every list; later ones read what Stripe's events name. Stopped
 anywhere, the next run goes on, and all ways end in the same mirror.

@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from connector.core.figures import Retention
+from connector.core.model import CustomerName
 from connector.core.money import format_ratio, ratio_number
 from connector.core.windows import name_of
 from connector.metrics.contributions import Contribution, Ratio
@@ -19,7 +20,6 @@ from connector.render.table import (
     text_table,
 )
 from connector.reports.explain import WindowExplanation
-from connector.store.ledger.customers import CustomerName
 
 
 def _value(each: WindowExplanation) -> str:

@@ -95,7 +95,9 @@ def _future(
     Without those whose history cannot be derived.
     """
     until_s = now_s + (AHEAD + 1) * 31 * DAY_S
-    waiting = objects.in_doubt(connection, now_s - 2 * LATELY_DAYS * DAY_S, until_s)
+    waiting = objects.at_risk_candidates(
+        connection, now_s - 2 * LATELY_DAYS * DAY_S, until_s
+    )
     shared = objects.catalogue(connection)
     found: list[Risk] = []
     coming: list[Movement] = []

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from datetime import date
+from itertools import groupby
 from typing import NamedTuple
 
 from connector import __version__
@@ -78,7 +79,13 @@ def measured_again(
 ) -> Iterator[tuple[str, WindowFigures, WindowFigures]]:
     """Each closed window as it was reported, and as the ledger gives it as of then."""
     closed_at = {each.month: each.closed_at for each in closings.known(connection)}
-    for month, (currency, reported) in closings.figures(connection):
-        flows = queries.flows(connection, currency, closed_at[month])
-        [now] = measure(flows, [reported.window])
-        yield currency, reported, now
+    figures = closings.figures(connection)
+    for (month, currency), of_both in groupby(
+        figures, lambda it: (it[0], it[1].currency)
+    ):
+        reported = [each.measured for _, each in of_both]
+        end = add_months(month, 1)
+        flows = queries.flows(connection, currency, closed_at[month], until=end)
+        found = measure(flows, [each.window for each in reported])
+        for was, now in zip(reported, found, strict=True):
+            yield currency, was, now

@@ -23,6 +23,7 @@ from connector.mrr.timeline import timeline
 from connector.reports.ledger import Ledger
 from connector.store.ledger import queries
 from connector.store.mirror import dirty_customers, objects
+from connector.store.mirror.histories import histories, in_batches
 
 Steps = Sequence[MrrStep]
 
@@ -48,9 +49,9 @@ def mrr_under(
         c for c in dirty_customers.everybody(connection) if c not in rules.merge
     ]
     shared = objects.catalogue(connection)
-    for done, customer in enumerate(everybody, 1):
-        former = rules.also(customer)
-        history = objects.history(connection, customer, shared, former)
+    batches = in_batches(connection, {c: (c, *rules.also(c)) for c in everybody})
+    known = (each for rows in batches for each in histories(rows, shared))
+    for done, history in enumerate(known, 1):
         steps = _steps(history, rules.policy, different, now_s)
         for choice in total:
             zones = [s.value for s in choice if s.rule == "timezone"]

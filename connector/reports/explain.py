@@ -6,14 +6,13 @@ from typing import NamedTuple
 
 from connector.core.dates import local_day
 from connector.core.figures import Retention
-from connector.core.model import Movement, Refusal
+from connector.core.model import CustomerName, Movement, Refusal
 from connector.core.windows import Window
 from connector.metrics.contributions import Contribution, Ratio, contributions
 from connector.metrics.retention import measure
 from connector.reports.ledger import Ledger
 from connector.reports.movements import find_one
 from connector.store.ledger import customers, queries, unvalued
-from connector.store.ledger.customers import CustomerName
 from connector.store.ledger.queries import Wanted
 from connector.store.mirror import objects
 

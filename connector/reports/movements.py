@@ -6,7 +6,7 @@ from datetime import date
 from typing import NamedTuple
 
 from connector.core.errors import NothingFound
-from connector.core.model import Flow, Movement
+from connector.core.model import CustomerName, Flow, Movement
 from connector.metrics.segments import CurrencyBook, SegmentMovements, moved_by_segment
 from connector.reports.ledger import Ledger
 from connector.reports.segments import segment_of
@@ -60,7 +60,7 @@ def sum_movements(ledger: Ledger, by: str, wanted: Wanted) -> list[SegmentMoveme
     return found
 
 
-def find_one(connection: sqlite3.Connection, text: str) -> customers.CustomerName:
+def find_one(connection: sqlite3.Connection, text: str) -> CustomerName:
     found = customers.find_customer(connection, text)
     if len(found) == 1:
         return found[0]

@@ -19,6 +19,7 @@ from connector.pipeline.ingest import ObjectSource, Progress
 from connector.reports.ledger import Ledger
 from connector.store.ledger import queries, unvalued
 from connector.store.mirror import dirty_customers, objects
+from connector.store.mirror.histories import histories, in_batches, profile
 from connector.stripe_api.objects import Subscription, ref
 
 
@@ -67,11 +68,14 @@ def compare_with_stripe(
     shared = objects.catalogue(connection)
     customers = sorted(by_customer.keys() | books.keys())
     rows: list[CustomerComparison] = []
-    for done, customer in enumerate(customers, 1):
-        former = rules.also(customer)
-        profiles = {c: objects.profile(connection, c) for c in (customer, *former)}
+    ids = {customer: (customer, *rules.also(customer)) for customer in customers}
+    batches = in_batches(connection, ids)
+    known = ((stored, each) for stored in batches for each in histories(stored, shared))
+    for done, (stored, history) in enumerate(known, 1):
+        customer = history.customer
+        profiles = {c: profile(stored, c) for c in ids[customer]}
         rows += reconcile(
-            objects.history(connection, customer, shared, former),
+            history,
             by_customer[customer],
             {c: p.discount for c, p in profiles.items() if p and p.discount},
             books[customer],

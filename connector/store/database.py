@@ -236,7 +236,7 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
         connection.rollback()
 
 
-def places(count: int) -> str:
+def placeholders(count: int) -> str:
     """``(?1, ?2)``: a place for each value, numbered so that the whole can stand twice."""
     return f"({', '.join(f'?{n}' for n in range(1, count + 1))})"
 

@@ -31,7 +31,7 @@ from tests.billing.account import Account
 from tests.billing.calendar_ import DAY
 from tests.billing.catalogue import Tier
 from tests.billing.state import Json
-from tests.support.ledgers import KINDS, empty_ledger, read, settle
+from tests.support.ledgers import KINDS, empty_ledger, profile, read, settle
 from tests.support.simulator import SimulatedAccount
 from tests.support.synced import (
     OPENED,
@@ -123,9 +123,9 @@ def test_customers_are_kept_as_the_configuration_says(
 ) -> None:
     walk(db, Wire(shop(), SEEN), CustomerFields(label=label))
     [steady] = [c for c in shop().objects["customers"] if c["name"] == "Steady"]
-    profile = objects.profile(db, steady["id"])
-    assert profile is not None
-    assert profile.label == expected
+    found = profile(db, steady["id"])
+    assert found is not None
+    assert found.label == expected
 
 
 def test_the_second_run_changes_nothing_and_posts_nothing(

@@ -13,11 +13,10 @@ from msgspec.structs import replace
 
 from connector.core.errors import LedgerConflict, LedgerUnusable
 from connector.core.figures import WindowFigures
-from connector.core.model import Movement, MovementKind
+from connector.core.model import CustomerName, Movement, MovementKind
 from connector.core.windows import WindowKind, windows
 from connector.metrics.retention import measure
 from connector.store.ledger import customers, queries
-from connector.store.ledger.customers import CustomerName
 from connector.store.ledger.posting import PostedCounts
 from connector.store.ledger.queries import Wanted
 from tests.support.books import NOON, key_of, lived, moved, movement, post

@@ -1,8 +1,10 @@
 """The mirror: the newest copy wins, a change marks its customer, nothing personal stays."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,17 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from connector.core.model import Refusal
+from connector.store import schema
 from connector.store.database import transaction
-from connector.store.ledger import unvalued
-from connector.store.mirror import dirty_customers, freshness, objects, sync_state
+from connector.store.ledger import customers, unvalued
+from connector.store.ledger.customers import CustomerDisplay
+from connector.store.mirror import (
+    dirty_customers,
+    freshness,
+    histories,
+    objects,
+    sync_state,
+)
 from connector.store.mirror.dirty_customers import dirty
 from connector.store.mirror.objects import put
 from connector.stripe_api.events import Event, StripeEvent, trimmed
@@ -31,8 +41,12 @@ from connector.stripe_api.objects import (
     Invoice,
     InvoiceItem,
     ListOf,
+    PauseCollection,
+    PendingUpdate,
     Period,
     Price,
+    PriceDetails,
+    Pricing,
     Product,
     Ref,
     Subscription,
@@ -40,7 +54,7 @@ from connector.stripe_api.objects import (
     decode,
     labelled,
 )
-from tests.support.ledgers import empty_ledger
+from tests.support.ledgers import empty_ledger, profile
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "recordings" / "stripe"
 S = 1_000_000  # microseconds
@@ -265,6 +279,143 @@ def test_a_change_of_the_catalogue_marks_those_who_use_it(
     assert marked(db) == []
 
 
+# Ids that an account chooses itself, as those of coupons and products may be.
+HOSTILE_IDS = [
+    'half "off"',
+    "half \\ off",
+    "50%",
+    "_",
+    "Frühjahr 🌷",
+    '"},"coupon":"SPRING',
+    "$.discount",
+    "tab\there",
+    "null",
+]
+
+
+def with_coupon(customer: str, coupon: str) -> Customer:
+    source = CouponSource(coupon=Coupon(id=coupon, duration="forever"))
+    return Customer(id=customer, discount=Discount(id=f"di_{customer}", source=source))
+
+
+@pytest.mark.parametrize("key", HOSTILE_IDS)
+@pytest.mark.parametrize("kind", ["coupons", "products", "prices"])
+def test_an_id_may_be_any_text(db: sqlite3.Connection, kind: str, key: str) -> None:
+    """Whoever uses it is marked, and nobody whose ids hold it, or are held by it."""
+    for n, other in enumerate([f"{key}x", f'x"{key}"', key[:-1]]):
+        put(db, "customers", [with_coupon(f"cus_{n}", other)], 1 * S)
+    for n, used in enumerate([key, f"{key} "]):
+        item = SubscriptionItem(id="si_1", price=Price(id=used, product=used))
+        items = ListOf[SubscriptionItem](data=[item])
+        mine = Discount(id="di_1", coupon=used)
+        bought = replace(
+            sub(of=f"cus_{n + 7}"), id=f"sub_{n}", items=items, discount=mine
+        )
+        put(db, "subscriptions", [bought], 1 * S)
+    marked(db)
+    shape: type[Any] = {"coupons": Coupon, "products": Product, "prices": Price}[kind]
+    put(db, kind, [shape(id=key)], 3 * S)
+    assert marked(db) == ["cus_7"]
+    assert dirty_customers.concerned(db, kind, key) == {"cus_7"}
+    put(db, kind, [shape(id=key, created=1), shape(id="another")], 4 * S)
+    assert marked(db) == ["cus_7"]
+
+
+def test_what_is_no_reference_is_not_taken_for_one(db: sqlite3.Connection) -> None:
+    """A label, metadata and words of Stripe's own may read as an id of a coupon's."""
+    ada = Customer(id="cus_1", label="SPRING", metadata={"coupon": "SPRING"})
+    put(db, "customers", [ada, with_coupon("cus_2", "SUMMER")], 1 * S)
+    put(db, "subscriptions", [sub(of="cus_3")], 1 * S)
+    marked(db)
+    for key in ("SPRING", "forever", "active"):
+        put(db, "coupons", [Coupon(id=key), Coupon(id=f"{key} 2")], 2 * S)
+        put(db, "coupons", [Coupon(id=key, percent_off=Decimal(5))], 3 * S)
+        assert marked(db) == []
+
+
+def test_a_price_that_a_pending_item_names_marks_its_customer(
+    db: sqlite3.Connection,
+) -> None:
+    pricing = Pricing(price_details=PriceDetails(price="price_9"))
+    period = Period(start=1, end=2)
+    item = InvoiceItem(
+        id="ii_1", amount=5, date=1, period=period, customer="cus_1", pricing=pricing
+    )
+    put(db, "invoice_items", [item], 1 * S)
+    marked(db)
+    put(db, "prices", [Price(id="price_9")], 2 * S)
+    assert marked(db) == ["cus_1"]
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"))))
+def test_any_id_is_found_again(ids: list[str]) -> None:
+    """Among those that are missing or still dirty, in the order of the ids."""
+    with empty_ledger() as db:
+        there = ids[::2]
+        dirty_customers.mark(db, there)
+        put(db, "coupons", [Coupon(id=key) for key in there], 1 * S)
+        assert dirty_customers.still_dirty(db, ids) == set(there)
+        missing = [key for key in sorted(ids) if key not in there]
+        assert freshness.missing(db, "coupons", ids) == missing
+
+
+@pytest.mark.parametrize("key", HOSTILE_IDS)
+def test_metadata_is_read_by_any_key(db: sqlite3.Connection, key: str) -> None:
+    other = {f"{key}.": "no", f'"{key}"': "no"}
+    put(db, "customers", [Customer(id="cus_1", metadata={**other, key: "yes"})], 1 * S)
+    put(db, "customers", [Customer(id="cus_2", metadata=other)], 1 * S)
+    keys = customers.keys_of(db, dict.fromkeys(["cus_1", "cus_2"], CustomerDisplay()))
+    assert objects.metadata(db, key) == {keys["cus_1"]: "yes"}
+
+
+# --- who may be at risk ---
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_candidate"),
+    [
+        pytest.param({}, False, id="active"),
+        pytest.param({"cancel_at": 900}, True, id="an end that is set"),
+        pytest.param({"cancel_at_period_end": True}, True, id="at the period's end"),
+        pytest.param({"cancel_at_period_end": None}, False, id="not known to end"),
+        pytest.param({"status": "past_due"}, True, id="past due"),
+        pytest.param(
+            {"pending_update": PendingUpdate(expires_at=900)}, True, id="awaits payment"
+        ),
+        pytest.param({"pause_collection": PauseCollection()}, True, id="paused"),
+        pytest.param(
+            {"status": "canceled", "cancel_at": 900}, False, id="it has ended"
+        ),
+    ],
+)
+@pytest.mark.parametrize("coupon", [*HOSTILE_IDS, "canceled", "past_due", "cancel_at"])
+def test_a_risk_is_seen_whatever_the_coupon_is_called(
+    db: sqlite3.Connection, fields: dict[str, Any], coupon: str, *, is_candidate: bool
+) -> None:
+    discount = Discount(id="di_1", coupon=coupon)
+    put(db, "subscriptions", [replace(sub(), discount=discount, **fields)], 1 * S)
+    found = objects.at_risk_candidates(db, 0, 0)
+    assert found == (["cus_1"] if is_candidate else [])
+
+
+def test_an_open_invoice_and_what_is_due_may_be_a_risk(db: sqlite3.Connection) -> None:
+    for n, status in enumerate(["open", "paid", "draft", None]):
+        due = Invoice(id=f"in_{n}", customer=f"cus_{n}", created=n, status=status)
+        put(db, "invoices", [due], 1 * S)
+    old = Invoice(id="in_9", customer="cus_9", created=-1, status="open")
+    put(db, "invoices", [old], 1 * S)
+    dirty_customers.clear(db, "cus_5", 4)
+    assert objects.at_risk_candidates(db, 0, 5) == ["cus_0", "cus_5"]
+
+
+def test_json_is_never_read_from_a_blob() -> None:
+    """SQLite 3.45.0 refuses a blob, which others read as text."""
+    store = Path(schema.__file__).parent
+    sql = "\n".join(path.read_text(encoding="utf-8") for path in store.rglob("*.py"))
+    assert re.findall(r"json_\w+\(\s*[\w.{}]*body", sql) == []
+    assert re.findall(r"body\W*->", sql) == []
+
+
 # --- deleted customers ---
 
 HALF = Discount(id="di_1", start=5, source=CouponSource(coupon="HALF"))
@@ -300,7 +451,7 @@ def test_a_deleted_customer(
 ) -> None:
     for second, look in enumerate(looks):
         put(db, "customers", [look], second * S)
-    assert objects.profile(db, "cus_1") == expected
+    assert profile(db, "cus_1") == expected
 
 
 # --- versions ---
@@ -497,13 +648,13 @@ def test_the_label_is_the_only_text_kept_of_a_customer(
     metadata: dict[str, str] | None,
 ) -> None:
     put(db, "customers", [labelled(ADA, setting, metadata_keys)], 1 * S)
-    assert objects.profile(db, "cus_1") == Customer(
+    assert profile(db, "cus_1") == Customer(
         id="cus_1", label=label, country="GB", metadata=metadata
     )
 
 
 def test_a_customer_never_listed_has_no_profile(db: sqlite3.Connection) -> None:
-    assert objects.profile(db, "cus_9") is None
+    assert profile(db, "cus_9") is None
 
 
 # --- a customer's history ---
@@ -522,6 +673,29 @@ def test_a_history_is_one_customer_s_oldest_first(db: sqlite3.Connection) -> Non
     assert [each.id for each in history.invoices] == ["in_1", "in_2"]
     assert list(history.versions) == ["sub_1"]
     assert list(history.catalogue.prices) == ["price_1"]
+
+
+def test_many_histories_are_read_a_few_at_a_time(
+    db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is what it is alone, in the order asked for, former ids and strangers too."""
+    monkeypatch.setattr(histories, "TOGETHER", 2)
+    for n in range(5):
+        bought = replace(sub(n, of=f"cus_{n}"), id=f"sub_{n}")
+        put(db, "subscriptions", [bought], (n + 1) * S)
+        put(db, "customers", [with_coupon(f"cus_{n}", f"coupon_{n}")], (n + 1) * S)
+    asked = {c: [c] for c in ("cus_3", "cus_9", "cus_0", "cus_2")} | {
+        "cus_4": ["cus_4", "cus_1"]
+    }
+    shared = objects.catalogue(db)
+    batches = list(histories.in_batches(db, asked))
+    assert [len(rows.customers) for rows in batches] == [2, 2, 1]
+    assert [each for rows in batches for each in histories.histories(rows, shared)] == [
+        objects.history(db, customer, shared, former)
+        for customer, (_, *former) in asked.items()
+    ]
+    profiles = [histories.profile(batches[-1], c) for c in ("cus_4", "cus_1")]
+    assert profiles == [with_coupon(c, f"coupon_{c[-1]}") for c in ("cus_4", "cus_1")]
 
 
 def test_a_pending_item_is_kept_until_a_whole_walk_no_longer_meets_it(

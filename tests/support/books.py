@@ -138,8 +138,8 @@ def settle_one(
 ) -> PostedCounts:
     """Settle a customer against what stands of it now."""
     key = key_of(connection, customer)
-    stood = posting.standing(connection, [key])[key]
-    return posting.settle(connection, run, key, stood, derived)
+    live = posting.live_movements(connection, [key])[key]
+    return posting.settle(connection, run, key, live, derived)
 
 
 def close(

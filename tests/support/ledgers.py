@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from connector.core.dates import instant
 from connector.core.model import Movement, Refusal
 from connector.core.policy import Policy, Rules
+from connector.mrr.history import Catalogue
 from connector.pipeline.policy_change import adopt
 from connector.pipeline.recompute import recompute
 from connector.store.database import open_database, transaction
@@ -61,6 +62,11 @@ def empty_ledger() -> Iterator[sqlite3.Connection]:
         yield connection
     finally:
         connection.close()
+
+
+def profile(connection: sqlite3.Connection, customer: str) -> Customer | None:
+    """The customer as stored (label, country); None where the list never showed it."""
+    return objects.history(connection, customer, Catalogue()).profile
 
 
 def look(connection: sqlite3.Connection, account: Snapshot, at_s: int) -> None:

@@ -26,7 +26,7 @@ from connector.store import inbox
 from connector.store.database import put_setting, transaction
 from connector.store.inbox import SECOND_US, TRIES, ReceivedEvent
 from connector.store.ledger import queries
-from connector.store.mirror import dirty_customers, objects, sync_state
+from connector.store.mirror import dirty_customers, sync_state
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.rate_limit import Limiter
 from connector.webhooks.apply_events import BATCH, EventBatch, apply_events, hindrance
@@ -35,7 +35,7 @@ from tests.billing.account import Account
 from tests.billing.calendar_ import DAY
 from tests.billing.state import Json
 from tests.pipeline.test_recompute import IGNORING, RULES, TOO_EARLY_S
-from tests.support.ledgers import empty_ledger, settle
+from tests.support.ledgers import empty_ledger, profile, settle
 from tests.support.living import Telling
 from tests.support.served import thin
 from tests.support.served import webhook as told
@@ -273,9 +273,9 @@ def test_a_deleted_customer_is_remembered_alike_however_it_is_learned(
     if way in ("a full walk", "all"):
         synced(shop.db, Wire(account, shop.acc.now))
     synced(shop.db, Wire(account, shop.acc.now + 60), full=False)
-    profile = objects.profile(shop.db, ada)
-    assert profile is not None
-    assert (profile.deleted, profile.country, profile.label) == (True, "DE", None)
+    found = profile(shop.db, ada)
+    assert found is not None
+    assert (found.deleted, found.country, found.label) == (True, "DE", None)
     row = shop.db.execute("SELECT label, country FROM customers WHERE id = ?", [ada])
     assert row.fetchone() == (None, "DE")
     assert [m.kind for m in live(shop.db) if m.customer == ada] == ["new", "churn"]

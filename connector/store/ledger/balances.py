@@ -9,7 +9,7 @@ from datetime import date, datetime
 
 from connector.core.dates import Days
 from connector.core.model import Cause, CauseAmount, Flow
-from connector.store.ledger.queries import KINDS, as_of_text, known
+from connector.store.ledger.queries import KINDS, as_of_query, as_of_text
 
 
 def flows_of(connection: sqlite3.Connection, key: int) -> list[tuple[str, Flow]]:
@@ -40,7 +40,9 @@ def balances(
 ) -> dict[int, int]:
     """What each paying customer paid at the very beginning of ``day``."""
     parameters = {"currency": currency, "day": str(day), "as_of": as_of_text(as_of)}
-    return dict(connection.execute(known(_BALANCES, as_of), parameters).fetchall())
+    return dict(
+        connection.execute(as_of_query(_BALANCES, as_of), parameters).fetchall()
+    )
 
 
 _PARTS = """
@@ -59,7 +61,7 @@ def parts(
 ) -> Iterator[CauseAmount]:
     """What each cause changed for each customer from ``since`` (in) to ``until`` (out)."""
     rows = connection.execute(
-        known(_PARTS, as_of),
+        as_of_query(_PARTS, as_of),
         {
             "currency": currency,
             "as_of": as_of_text(as_of),
@@ -67,7 +69,7 @@ def parts(
             "until": str(until),
         },
     )
-    day_of, new = Days(), tuple.__new__  # Part's own one is written in Python
+    day_of, new = Days(), tuple.__new__  # CauseAmount's own one is written in Python
     causes = {cause.value: cause for cause in Cause}
     for customer, day, cause, amount_minor in rows:
         yield new(CauseAmount, (customer, day_of[day], causes[cause], amount_minor))

@@ -22,7 +22,12 @@ from connector.core.figures import (
 )
 from connector.core.model import Movement
 from connector.core.windows import Window, WindowKind
-from connector.store.ledger.queries import booked, stamp
+from connector.store.ledger.queries import (
+    TOGETHER,
+    components_of,
+    movement_of,
+    stamp,
+)
 
 
 class ChangingRun(Struct, frozen=True, kw_only=True):
@@ -196,17 +201,20 @@ def changes(
     By run, then customer and day, what was retracted first.
     """
     asked = {"since": stamp(since), "before": before.isoformat()}
-    for row in connection.execute(_CHANGES, asked).fetchall():
-        run, started_at, cause, policy, before_it, was_posted, reason, *movement = row
-        yield LedgerChange(
-            run=ChangingRun(
-                id=run,
-                started_at=datetime.fromisoformat(started_at),
-                cause=cause,
-                policy=json.loads(policy),
-                policy_before=json.loads(before_it or "{}"),
-            ),
-            movement=booked(connection, tuple(movement)),
-            was_posted=bool(was_posted),
-            reason=reason,
-        )
+    rows = connection.execute(_CHANGES, asked)
+    while some := rows.fetchmany(TOGETHER):
+        components = components_of(connection, [row[7] for row in some])
+        for row in some:
+            run, started_at, cause, policy, before_it, was_posted, reason = row[:7]
+            yield LedgerChange(
+                run=ChangingRun(
+                    id=run,
+                    started_at=datetime.fromisoformat(started_at),
+                    cause=cause,
+                    policy=json.loads(policy),
+                    policy_before=json.loads(before_it or "{}"),
+                ),
+                movement=movement_of(row[7:], components.get(row[7], ())),
+                was_posted=bool(was_posted),
+                reason=reason,
+            )

@@ -1,4 +1,4 @@
-"""What customers have agreed to: terms that ended, and main plans from day to day.
+"""What customers have agreed to: terms that ended, and main prices from day to day.
 
 The current state, replaced with each derivation; the ledger knows customers by key.
 """
@@ -30,14 +30,14 @@ def put_terms(
 
 
 def put_main_prices(
-    connection: sqlite3.Connection, customer: int, plans: Sequence[MainPrice]
+    connection: sqlite3.Connection, customer: int, prices: Sequence[MainPrice]
 ) -> None:
     """Replace one customer's, where they are others; inside the caller's transaction."""
-    if main_prices_of(connection, customer) != list(plans):
+    if main_prices_of(connection, customer) != list(prices):
         connection.execute("DELETE FROM plans WHERE customer = ?", [customer])
         connection.executemany(
             "INSERT INTO plans VALUES (?, ?, ?, ?, ?)",
-            [(customer, p.currency, str(p.day), p.price, p.interval) for p in plans],
+            [(customer, p.currency, str(p.day), p.price, p.interval) for p in prices],
         )
 
 
@@ -52,7 +52,7 @@ def terms_of(connection: sqlite3.Connection, customer: int) -> list[ContractTerm
 
 
 def main_prices_of(connection: sqlite3.Connection, customer: int) -> list[MainPrice]:
-    """One customer's plans, by currency, then day."""
+    """One customer's main prices, by currency, then day."""
     rows = connection.execute(
         "SELECT day, currency, price, interval FROM plans WHERE customer = ?"
         " ORDER BY currency, day",
@@ -94,7 +94,7 @@ def last_terms(
 def _as_terms(
     rows: Iterable[tuple[str, str, int, str, int, int]],
 ) -> Iterator[ContractTerm]:
-    day_of, new = Days(), tuple.__new__  # Term's own one is written in Python
+    day_of, new = Days(), tuple.__new__  # ContractTerm's own one is written in Python
     for day, currency, customer, subscription, before, after in rows:
         yield new(
             ContractTerm, (day_of[day], currency, customer, subscription, before, after)
@@ -113,7 +113,7 @@ class CustomerMainPrice(NamedTuple):
 def main_prices(
     connection: sqlite3.Connection, currency: str
 ) -> Iterator[CustomerMainPrice]:
-    """Everybody's main plans in a currency, each customer's by day."""
+    """Everybody's main prices in a currency, each customer's by day."""
     rows = connection.execute(
         "SELECT customer, day, price, interval FROM plans"
         " WHERE currency = ? ORDER BY customer, day",

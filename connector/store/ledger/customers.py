@@ -4,7 +4,8 @@ import sqlite3
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from connector.store.database import places
+from connector.core.model import CustomerName
+from connector.store.database import placeholders
 
 
 class CustomerDisplay(NamedTuple):
@@ -20,7 +21,7 @@ def keys_of(
     """Each customer's key in the ledger; labels and countries are brought up to date."""
     rows = connection.execute(
         "SELECT id, key, label, country FROM customers"  # noqa: S608
-        f" WHERE id IN {places(len(customers))}",
+        f" WHERE id IN {placeholders(len(customers))}",
         list(customers),
     ).fetchall()
     keys = {}
@@ -40,17 +41,6 @@ def keys_of(
             assert inserted.lastrowid is not None
             keys[customer] = inserted.lastrowid
     return keys
-
-
-class CustomerName(NamedTuple):
-    """A customer as the ledger knows it; None where the label is switched off."""
-
-    id: str
-    label: str | None
-
-    @property
-    def shown(self) -> str:
-        return self.label or self.id
 
 
 def find_customer(connection: sqlite3.Connection, text: str) -> list[CustomerName]:
@@ -75,7 +65,7 @@ def labels(connection: sqlite3.Connection) -> dict[str, str]:
 
 
 def accounts(connection: sqlite3.Connection) -> dict[int, CustomerName]:
-    """Every customer by the ledger's key, which flows are told by."""
+    """Every customer by the ledger's key, which flows name them by."""
     rows = connection.execute("SELECT key, id, label FROM customers")
     return {key: CustomerName(customer, label) for key, customer, label in rows}
 

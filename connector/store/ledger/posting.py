@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from connector.core.errors import LedgerConflict
 from connector.core.model import Movement
-from connector.store.database import places
+from connector.store.database import placeholders
 from connector.store.ledger.queries import components_of, movement_of, stamp
 
 ONE_TICK = timedelta(microseconds=1)
@@ -84,26 +84,26 @@ def newest_closing(connection: sqlite3.Connection) -> str | None:
     return None if found is None else str(found)
 
 
-# A live movement and its id.
-Standing = list[tuple[int, Movement]]
+# Live movements, each with its id.
+LiveMovements = list[tuple[int, Movement]]
 
 
 def settle(
     connection: sqlite3.Connection,
     run: LedgerRun,
     key: int,
-    stood: Standing,
+    live: LiveMovements,
     derived: Sequence[Movement],
 ) -> PostedCounts:
     """Make the live movements of one customer what ``derived`` says.
 
-    What is the same stays untouched, so settling twice is settling once. ``stood`` was
+    What is the same stays untouched, so settling twice is settling once. ``live`` was
     read in the caller's transaction, in which this runs.
     """
     offered = {(m.currency, m.day): m for m in derived}
     assert len(offered) == len(derived), "two movements on one day"
     retracted = 0
-    for movement_id, booked in stood:
+    for movement_id, booked in live:
         place = (booked.currency, booked.day)
         reason = _difference(booked, offered.get(place))
         if reason is None:
@@ -119,7 +119,7 @@ def settle(
 
 
 def _difference(booked: Movement, offered: Movement | None) -> str | None:
-    """Why a live movement no longer stands; None where it does."""
+    """Why a live movement is to be retracted; None where it is not."""
     if offered is None:
         return "no evidence for it any more"
     if _essence(booked) == _essence(offered):
@@ -187,7 +187,7 @@ def _post(
     )
 
 
-_STANDING = """
+_LIVE = """
     SELECT movements.customer, movements.id, customers.id, currency, day, kind,
            amount_minor, before_minor, after_minor
     FROM movements JOIN customers ON customers.key = movements.customer
@@ -197,14 +197,14 @@ _STANDING = """
 """
 
 
-def standing(
+def live_movements(
     connection: sqlite3.Connection, keys: Sequence[int]
-) -> dict[int, Standing]:
+) -> dict[int, LiveMovements]:
     """Each customer's live movements, by currency, then day."""
-    query = _STANDING.format(keys=places(len(keys)))
+    query = _LIVE.format(keys=placeholders(len(keys)))
     rows = connection.execute(query, keys).fetchall()
     parts = components_of(connection, [row[1] for row in rows])
-    found: dict[int, Standing] = {key: [] for key in keys}
+    found: dict[int, LiveMovements] = {key: [] for key in keys}
     for key, *row in rows:
         booked = movement_of(tuple(row), parts.get(row[0], ()))
         found[key].append((row[0], booked))

@@ -35,7 +35,7 @@ _NOW = "9999"  # after every moment
 _LIVE = "movements.id NOT IN (SELECT movement FROM retractions)"
 
 
-def known(query: str, as_of: datetime | None) -> str:
+def as_of_query(query: str, as_of: datetime | None) -> str:
     """The query over what is known now, or was as of a moment."""
     return query.format(which=_LIVE if as_of is None else _AS_OF)
 
@@ -114,7 +114,7 @@ def largest(
         "as_of": as_of_text(as_of),
         "count": count,
     }
-    rows = connection.execute(known(_LARGEST, as_of), parameters).fetchall()
+    rows = connection.execute(as_of_query(_LARGEST, as_of), parameters).fetchall()
     parts = components_of(connection, [row[0] for row in rows])
     return [movement_of(row, parts.get(row[0], ())) for row in rows]
 
@@ -138,17 +138,13 @@ def components_of(
     return found
 
 
-def booked(
-    connection: sqlite3.Connection,
-    row: tuple[int, str, str, str, str, int, int, int],
-) -> Movement:
-    """A row of ``movements`` with its components: id, customer's id, and the rest."""
-    return movement_of(row, components_of(connection, [row[0]]).get(row[0], ()))
-
-
 def movement_of(
     row: tuple[int, str, str, str, str, int, int, int], parts: Sequence[_Part]
 ) -> Movement:
+    """A row of ``movements`` (its id, the customer's id, and the rest) as a value.
+
+    Raises ``LedgerUnusable`` where its components do not add up to it.
+    """
     movement_id, customer, currency, day, kind, amount, before, after = row
     explained = sum(part[1] for part in parts)
     if explained != amount:
@@ -209,7 +205,7 @@ def flows(
     ``since`` is in, ``until`` is out.
     """
     rows = connection.execute(
-        known(_FLOWS, as_of),
+        as_of_query(_FLOWS, as_of),
         {
             "currency": currency,
             "as_of": as_of_text(as_of),
@@ -236,7 +232,7 @@ def changes(
     The customer's key, the day as text, and the signed amount.
     """
     parameters = {"currency": currency, "as_of": as_of_text(as_of)}
-    return connection.execute(known(_CHANGES, as_of), parameters)
+    return connection.execute(as_of_query(_CHANGES, as_of), parameters)
 
 
 _FIRST_DAY = "SELECT min(day) FROM movements WHERE currency = :currency AND {which}"
@@ -247,7 +243,7 @@ def first_day(
 ) -> date | None:
     """Of a currency's first live movement."""
     parameters = {"currency": currency, "as_of": as_of_text(as_of)}
-    [day] = connection.execute(known(_FIRST_DAY, as_of), parameters).fetchone()
+    [day] = connection.execute(as_of_query(_FIRST_DAY, as_of), parameters).fetchone()
     return None if day is None else date.fromisoformat(day)
 
 
@@ -265,7 +261,7 @@ def currencies(
     connection: sqlite3.Connection, as_of: datetime | None = None
 ) -> list[str]:
     """The ledger's currencies, the one with most movements first."""
-    query = known(_CURRENCIES, as_of)
+    query = as_of_query(_CURRENCIES, as_of)
     rows = connection.execute(query, {"as_of": as_of_text(as_of)})
     return [currency for (currency,) in rows]
 

@@ -1,7 +1,10 @@
 """Whose movements must be derived anew: the marked customers, and those due by now."""
 
+import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import msgspec
 
 SHARED = ("products", "prices", "coupons")
 
@@ -36,16 +39,18 @@ def mark_all(connection: sqlite3.Connection) -> int:
 
 def still_dirty(connection: sqlite3.Connection, customers: Iterable[str]) -> set[str]:
     """Which of them are marked now; somebody else may have derived the others."""
-    query = "SELECT EXISTS (SELECT 1 FROM dirty_customers WHERE customer = ?)"
-    return {
-        each for each in customers if connection.execute(query, [each]).fetchone()[0]
-    }
+    rows = connection.execute(
+        "SELECT customer FROM dirty_customers"
+        " WHERE customer IN (SELECT value FROM json_each(?))",
+        [json.dumps(list(customers))],
+    )
+    return {customer for (customer,) in rows}
 
 
 def concerned(connection: sqlite3.Connection, kind: str, key: str) -> set[str]:
     """Whose histories an object belongs to, or is used in, as far as it is kept."""
     if kind in SHARED:
-        return _users(connection, key)
+        return _users(connection, [key])
     rows = connection.execute(
         f"SELECT customer FROM stripe_{kind} WHERE id = ?",  # noqa: S608
         [key],
@@ -75,40 +80,44 @@ def mark_due(connection: sqlite3.Connection, now_s: int) -> None:
     )
 
 
-# Whose bodies name a shared object. Rare (prices hardly ever change), so a scan will do.
-_USERS = """
-    SELECT customer FROM stripe_subscriptions
-    WHERE customer IS NOT NULL AND instr(body, :quoted)
-    UNION
-    SELECT customer FROM stripe_invoices
-    WHERE customer IS NOT NULL AND instr(body, :quoted)
-    UNION
-    SELECT customer FROM stripe_events
-    WHERE customer IS NOT NULL AND instr(body, :quoted)
-    UNION
+# A body that names a shared object in a field that refers to one. For one id alone its
+# bytes are looked for first, which is three times as fast.
+_NAMES = """
+    (:bytes IS NULL OR instr({body}, :bytes)) AND EXISTS (
+        SELECT 1 FROM json_tree(CAST({body} AS TEXT), '{part}')
+        WHERE key IN ('id', 'price', 'product', 'coupon')
+          AND atom IN (SELECT value FROM json_each(:ids)))
+"""
+_OWNED = f"""
+    SELECT customer FROM stripe_{{kind}}
+    WHERE customer IS NOT NULL AND {_NAMES.format(body="body", part="$")}
+"""  # noqa: S608
+_ONCE = f"""
     SELECT stripe_subscriptions.customer
     FROM subscription_versions AS version JOIN stripe_subscriptions
       ON stripe_subscriptions.id = version.subscription
-    WHERE stripe_subscriptions.customer IS NOT NULL AND instr(version.body, :quoted)
-    UNION
-    SELECT id FROM stripe_customers WHERE instr(body, :quoted)
-"""
+    WHERE stripe_subscriptions.customer IS NOT NULL
+      AND {_NAMES.format(body="version.body", part="$")}
+"""  # noqa: S608
+_DISCOUNTED = f"""
+    SELECT id FROM stripe_customers WHERE {_NAMES.format(body="body", part="$.discount")}
+"""  # noqa: S608
+_OWNED_KINDS = ("subscriptions", "invoices", "invoice_items", "events")
+# Rare (prices hardly ever change), so a scan will do: one scan for however many ids.
+_USERS = " UNION ".join(
+    [*(_OWNED.format(kind=kind) for kind in _OWNED_KINDS), _ONCE, _DISCOUNTED]
+)
 
 
-def mark_users(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
+def mark_users(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
     """Of objects that customers share."""
-    for key in ids:
-        mark(connection, _users(connection, key))
+    mark(connection, _users(connection, ids))
 
 
-def _users(connection: sqlite3.Connection, key: str) -> set[str]:
-    rows = connection.execute(_USERS, {"quoted": _quoted(key)})
+def _users(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
+    as_in_bodies = msgspec.json.encode(ids[0]) if len(ids) == 1 else None
+    rows = connection.execute(_USERS, {"ids": json.dumps(ids), "bytes": as_in_bodies})
     return {customer for (customer,) in rows}
-
-
-def _quoted(key: str) -> bytes:
-    """An id as other objects' bodies hold it."""
-    return f'"{key}"'.encode()
 
 
 def dirty(connection: sqlite3.Connection) -> list[str]:

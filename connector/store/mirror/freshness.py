@@ -3,6 +3,7 @@
 A sync asks this to fetch no more than it must.
 """
 
+import json
 import sqlite3
 from collections.abc import Collection, Iterator
 
@@ -62,8 +63,8 @@ def settled_long_invoices(connection: sqlite3.Connection, now_s: int) -> frozens
     """Invoices whose many lines need not be fetched again, as nothing changes them."""
     rows = connection.execute(
         "SELECT id FROM stripe_invoices WHERE created_s < ?"
-        " AND body ->> '$.status' IN ('paid', 'void')"
-        " AND json_array_length(body, '$.lines.data') > ?",
+        " AND CAST(body AS TEXT) ->> '$.status' IN ('paid', 'void')"
+        " AND json_array_length(CAST(body AS TEXT), '$.lines.data') > ?",
         [now_s - SETTLED_S, CUT_AT],
     )
     return frozenset(key for (key,) in rows)
@@ -73,14 +74,19 @@ def missing(
     connection: sqlite3.Connection, kind: str, ids: Collection[str]
 ) -> list[str]:
     """Which of these the mirror holds no copy of, sorted."""
-    return [key for key in sorted(ids) if not fetched_us(connection, kind, key)]
+    rows = connection.execute(
+        f"SELECT id FROM stripe_{kind} WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608
+        [json.dumps(list(ids))],
+    )
+    there = {key for (key,) in rows}
+    return [key for key in sorted(ids) if key not in there]
 
 
 def unseen_customers(connection: sqlite3.Connection, since_us: int) -> list[str]:
     """Customers whose copy is older than that, but for those known to be deleted."""
     rows = connection.execute(
         "SELECT id FROM stripe_customers WHERE fetched_us < ?"
-        " AND NOT instr(body, CAST('\"deleted\":true' AS BLOB)) ORDER BY id",
+        " AND CAST(body AS TEXT) ->> '$.deleted' IS NOT 1 ORDER BY id",
         [since_us],
     )
     return [key for (key,) in rows]
@@ -98,7 +104,7 @@ def pending_read_us(connection: sqlite3.Connection) -> dict[str, int]:
 def sold_price(connection: sqlite3.Connection) -> str | None:
     """A price that some subscription names: one that its account can never delete."""
     row = connection.execute(
-        "SELECT body ->> '$.items.data[0].price.id' FROM stripe_subscriptions"
-        " WHERE body ->> '$.items.data[0].price.id' IS NOT NULL LIMIT 1"
+        "SELECT CAST(body AS TEXT) ->> '$.items.data[0].price.id' AS price"
+        " FROM stripe_subscriptions WHERE price IS NOT NULL LIMIT 1"
     ).fetchone()
     return None if row is None else str(row[0])

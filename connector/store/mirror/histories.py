@@ -5,10 +5,11 @@ A kind of object is one query for all of them: give tens or a few hundred at a t
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from connector.mrr.history import Catalogue, History, SubscriptionVersion
-from connector.store.database import places
+from connector.store.database import placeholders
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import (
     Customer,
@@ -23,7 +24,7 @@ T = TypeVar("T")
 # By customer: when each object was created, its id and its body.
 Dated = dict[str, list[tuple[int, str, bytes]]]
 # By customer: each subscription's id, since when it was seen like this, and its body.
-Looks = dict[str, list[tuple[str, int, bytes]]]
+Versions = dict[str, list[tuple[str, int, bytes]]]
 
 
 class Rows(NamedTuple):
@@ -31,7 +32,7 @@ class Rows(NamedTuple):
 
     customers: Mapping[str, Sequence[str]]
     profiles: Mapping[str, bytes]
-    looks: Looks
+    versions: Versions
     invoices: Dated
     pending: Dated
     events: Dated
@@ -44,17 +45,29 @@ def rows_of(
     ids = [each for own in customers.values() for each in own]
     shown = list(dict.fromkeys([*customers, *ids]))
     profiles = connection.execute(
-        f"SELECT id, body FROM stripe_customers WHERE id IN {places(len(shown))}",  # noqa: S608
+        f"SELECT id, body FROM stripe_customers WHERE id IN {placeholders(len(shown))}",  # noqa: S608
         shown,
     )
     return Rows(
         customers=customers,
         profiles=dict(profiles.fetchall()),
-        looks=_looks(connection, ids),
+        versions=_versions(connection, ids),
         invoices=_dated(connection, "invoices", ids),
         pending=_dated(connection, "invoice_items", ids),
         events=_dated(connection, "events", ids),
     )
+
+
+TOGETHER = 100  # customers whose rows are read with one query a kind
+
+
+def in_batches(
+    connection: sqlite3.Connection, customers: Mapping[str, Sequence[str]]
+) -> Iterator[Rows]:
+    """The rows of any number of customers, in the order in which they were given."""
+    left = iter(customers.items())
+    while some := dict(islice(left, TOGETHER)):
+        yield rows_of(connection, some)
 
 
 def profile(rows: Rows, customer: str) -> Customer | None:
@@ -72,7 +85,7 @@ def histories(rows: Rows, shared: Catalogue) -> Iterator[History]:
     for customer, ids in rows.customers.items():
         yield History(
             customer=customer,
-            versions=_sightings(rows.looks, ids),
+            versions=_decoded(rows.versions, ids),
             invoices=_together(rows.invoices, ids, Invoice),
             pending=_together(rows.pending, ids, InvoiceItem),
             events=_together(rows.events, ids, Event),
@@ -84,7 +97,7 @@ def histories(rows: Rows, shared: Catalogue) -> Iterator[History]:
 def _dated(connection: sqlite3.Connection, kind: str, ids: Sequence[str]) -> Dated:
     rows = connection.execute(
         "SELECT customer, created_s, id, body"  # noqa: S608
-        f" FROM stripe_{kind} WHERE customer IN {places(len(ids))}",
+        f" FROM stripe_{kind} WHERE customer IN {placeholders(len(ids))}",
         ids,
     )
     found: Dated = {}
@@ -93,7 +106,7 @@ def _dated(connection: sqlite3.Connection, kind: str, ids: Sequence[str]) -> Dat
     return found
 
 
-_LOOKS = """
+_VERSIONS = """
     SELECT customer, stripe_subscriptions.id, version.seen_s, version.body
     FROM stripe_subscriptions JOIN subscription_versions AS version
       ON version.subscription = stripe_subscriptions.id
@@ -104,9 +117,9 @@ _LOOKS = """
 """
 
 
-def _looks(connection: sqlite3.Connection, ids: Sequence[str]) -> Looks:
-    found: Looks = {}
-    rows = connection.execute(_LOOKS.format(ids=places(len(ids))), ids)
+def _versions(connection: sqlite3.Connection, ids: Sequence[str]) -> Versions:
+    found: Versions = {}
+    rows = connection.execute(_VERSIONS.format(ids=placeholders(len(ids))), ids)
     for customer, key, seen_s, text in rows:
         found.setdefault(customer, []).append((key, seen_s, text))
     return found
@@ -117,11 +130,11 @@ def _together(found: Dated, ids: Iterable[str], shape: type[T]) -> tuple[T, ...]
     return tuple(decode(text, shape) for _, _, text in rows)
 
 
-def _sightings(
-    found: Looks, ids: Iterable[str]
+def _decoded(
+    found: Versions, ids: Iterable[str]
 ) -> dict[str, tuple[SubscriptionVersion, ...]]:
-    sightings: dict[str, tuple[SubscriptionVersion, ...]] = {}
+    decoded: dict[str, tuple[SubscriptionVersion, ...]] = {}
     for key, seen_s, text in (row for each in ids for row in found.get(each, ())):
-        sighting = SubscriptionVersion(seen_s, decode(text, Subscription))
-        sightings[key] = (*sightings.get(key, ()), sighting)
-    return sightings
+        version = SubscriptionVersion(seen_s, decode(text, Subscription))
+        decoded[key] = (*decoded.get(key, ()), version)
+    return decoded

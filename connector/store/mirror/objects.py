@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from connector.mrr.history import Catalogue, History
-from connector.store.database import put_setting, setting
+from connector.store.database import placeholders, put_setting, setting
 from connector.store.mirror import dirty_customers, histories
 from connector.store.mirror.histories import rows_of
 from connector.stripe_api.objects import (
@@ -28,7 +28,7 @@ from connector.stripe_api.objects import (
     ref,
 )
 
-# Where each listing's objects are kept.
+# The table of each listing's objects, without its prefix.
 TABLES: Mapping[str, str] = {
     "products": "products",
     "prices": "prices",
@@ -142,8 +142,7 @@ def _customer(kind: str, thing: Base) -> str | None:
 def _stored(
     connection: sqlite3.Connection, kind: str, ids: Sequence[str]
 ) -> dict[str, StoredObject]:
-    marks = ", ".join("?" * len(ids))
-    query = f"SELECT * FROM stripe_{kind} WHERE id IN ({marks})"  # noqa: S608
+    query = f"SELECT * FROM stripe_{kind} WHERE id IN {placeholders(len(ids))}"  # noqa: S608
     return {row[0]: StoredObject(*row) for row in connection.execute(query, ids)}
 
 
@@ -157,7 +156,7 @@ def _seen_since(
     """Since when a subscription has been known to be as it is now.
 
     Its state before is kept as a version, because that may be the only trace of it; so
-    each look has a second of its own, the next one where there were two in the same.
+    each version has a second of its own, the next one where there were two in the same.
     """
     now_s = fetched_us // 1_000_000
     if old is None or kind != "subscriptions":
@@ -205,37 +204,42 @@ def price_names(connection: sqlite3.Connection) -> dict[str, str]:
 def metadata(connection: sqlite3.Connection, key: str) -> dict[int, str]:
     """What customers' metadata says for ``key``, by the ledger's key of the customer."""
     rows = connection.execute(
-        "SELECT customers.key, json_extract(CAST(body AS TEXT), ?)"
-        " FROM customers JOIN stripe_customers USING (id)",
-        [f'$.metadata."{key}"'],
+        "SELECT customers.key, field.value FROM customers"
+        " JOIN stripe_customers USING (id)"
+        " JOIN json_each(CAST(body AS TEXT), '$.metadata') AS field"
+        " WHERE field.key = ?",
+        [key],
     )
-    return {customer: str(value) for customer, value in rows if value is not None}
+    return {customer: str(value) for customer, value in rows}
 
 
-# Subscriptions that may end or stop paying, and the newest invoices that are not paid: by
-# words in their bodies, which leave out what is empty. Whether it is so, the reader sees.
-_IN_DOUBT = """
+# Subscriptions that may end or stop paying, and the newest invoices that are not paid.
+# Whether it is so, the reader sees.
+_AT_RISK = """
     SELECT customer FROM stripe_subscriptions
-    WHERE NOT instr(body, CAST('"canceled"' AS BLOB))
-      AND (instr(body, CAST('"cancel_at' AS BLOB))
-           OR instr(body, CAST('"past_due"' AS BLOB))
-           OR instr(body, CAST('"pending_update"' AS BLOB))
-           OR instr(body, CAST('"pause_collection"' AS BLOB)))
+    WHERE CAST(body AS TEXT) ->> '$.status' <> 'canceled'
+      AND (CAST(body AS TEXT) ->> '$.status' = 'past_due'
+           OR CAST(body AS TEXT) ->> '$.cancel_at' IS NOT NULL
+           OR CAST(body AS TEXT) ->> '$.cancel_at_period_end'
+           OR CAST(body AS TEXT) ->> '$.pending_update' IS NOT NULL
+           OR CAST(body AS TEXT) ->> '$.pause_collection' IS NOT NULL)
     UNION
     SELECT customer FROM stripe_invoices
-    WHERE created_s >= ? AND instr(body, CAST('"status":"open"' AS BLOB))
+    WHERE created_s >= ? AND CAST(body AS TEXT) ->> '$.status' = 'open'
     UNION
     SELECT customer FROM due_customers WHERE due_s < ?
     ORDER BY 1
 """
 
 
-def in_doubt(connection: sqlite3.Connection, since_s: int, until_s: int) -> list[str]:
+def at_risk_candidates(
+    connection: sqlite3.Connection, since_s: int, until_s: int
+) -> list[str]:
     """Whose objects may show a risk, or a change that is due before ``until_s``.
 
     Open invoices are looked for among those made from ``since_s`` on.
     """
-    rows = connection.execute(_IN_DOUBT, [since_s, until_s])
+    rows = connection.execute(_AT_RISK, [since_s, until_s])
     return [customer for (customer,) in rows if customer is not None]
 
 
@@ -249,11 +253,6 @@ def history(
     rows = rows_of(connection, {customer: (customer, *former)})
     [found] = histories.histories(rows, shared)
     return found
-
-
-def profile(connection: sqlite3.Connection, customer: str) -> Customer | None:
-    """The customer as stored (label, country); None where the list never showed it."""
-    return histories.profile(rows_of(connection, {customer: (customer,)}), customer)
 
 
 def drop_unseen(

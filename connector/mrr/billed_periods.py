@@ -11,7 +11,9 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from connector.mrr.pricing import units_billed
-from connector.stripe_api.objects import Invoice, InvoiceLine, ItemParent, Price, ref
+from connector.stripe_api.decoding import ref
+from connector.stripe_api.invoices import Invoice, InvoiceLine, ItemParent
+from connector.stripe_api.objects import Price
 
 
 class BilledPeriod(NamedTuple):

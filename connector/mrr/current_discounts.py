@@ -12,7 +12,9 @@ from typing import NamedTuple
 from connector.core.errors import Unvalued
 from connector.core.policy import Policy
 from connector.mrr.billed_periods import BilledPeriod
-from connector.stripe_api.objects import Coupon, Discount, Invoice, Subscription, ref
+from connector.stripe_api.decoding import ref
+from connector.stripe_api.invoices import Invoice
+from connector.stripe_api.objects import Coupon, Discount, Subscription
 
 
 class CurrentDiscount(NamedTuple):

@@ -31,14 +31,9 @@ from connector.mrr.pricing import (
     months_factor,
     tariff,
 )
-from connector.stripe_api.objects import (
-    Discount,
-    Invoice,
-    Price,
-    Subscription,
-    SubscriptionItem,
-    ref,
-)
+from connector.stripe_api.decoding import ref
+from connector.stripe_api.invoices import Invoice
+from connector.stripe_api.objects import Discount, Price, Subscription, SubscriptionItem
 
 COUNTED = ("active", "past_due")  # under Stripe's definition, and under every policy
 DAY_S = 86_400

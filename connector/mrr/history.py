@@ -10,12 +10,11 @@ from typing import NamedTuple, cast
 from msgspec import Struct, field
 
 from connector.stripe_api.events import Event
+from connector.stripe_api.invoices import Invoice, InvoiceItem
 from connector.stripe_api.objects import (
     Coupon,
     Customer,
     Discount,
-    Invoice,
-    InvoiceItem,
     Price,
     Product,
     Subscription,

@@ -17,7 +17,8 @@ from connector.core.model import Flow
 from connector.mrr.evidence.active_periods import is_invoice_of
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.history import History, SubscriptionVersion
-from connector.stripe_api.objects import Invoice, Subscription
+from connector.stripe_api.invoices import Invoice
+from connector.stripe_api.objects import Subscription
 
 
 class RiskReason(StrEnum):

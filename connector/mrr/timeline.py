@@ -28,19 +28,11 @@ from connector.mrr.evidence.item_changes import item_changes, state_at
 from connector.mrr.evidence.item_states import ItemState
 from connector.mrr.evidence.line_items import LineItem, line_items, usage_lines
 from connector.mrr.evidence.trials import item_trials
-from connector.mrr.history import (
-    History,
-    SubscriptionVersion,
-    versions_in,
-)
-from connector.mrr.pricing import (
-    interval_minor,
-    is_metered,
-    monthly_minor,
-    tariff,
-)
+from connector.mrr.history import History, SubscriptionVersion, versions_in
+from connector.mrr.pricing import interval_minor, is_metered, monthly_minor, tariff
+from connector.stripe_api.decoding import ref
 from connector.stripe_api.events import Event
-from connector.stripe_api.objects import Price, ref
+from connector.stripe_api.objects import Price
 
 
 class Timeline(NamedTuple):

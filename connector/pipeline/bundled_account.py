@@ -14,8 +14,8 @@ import msgspec
 from connector.core.errors import ConnectorError
 from connector.pipeline.ingest import Found, Param
 from connector.stripe_api import paging
+from connector.stripe_api.decoding import Base, created_at, ref
 from connector.stripe_api.lists import LISTINGS
-from connector.stripe_api.objects import Base, created_at, ref
 from connector.stripe_api.paging import PAGE, CreatedRange, ListPage, PageCursor
 
 # A file for each, newest first. Of the other ``LISTINGS`` the account has nothing: no

@@ -23,8 +23,9 @@ from connector.store.database import transaction
 from connector.store.mirror import freshness, objects, sync_state
 from connector.store.mirror.objects import TABLES
 from connector.store.mirror.sync_state import Walk
+from connector.stripe_api.decoding import Base
 from connector.stripe_api.events import NamedObject, StripeEvent, hint, trimmed
-from connector.stripe_api.objects import Base, Customer, labelled
+from connector.stripe_api.objects import Customer, labelled
 from connector.stripe_api.paging import (
     EVERYTHING,
     TOP,

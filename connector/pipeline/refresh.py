@@ -11,16 +11,10 @@ from connector.pipeline.ingest import Ingest
 from connector.store.database import transaction
 from connector.store.mirror import freshness, objects
 from connector.store.mirror.objects import TABLES
+from connector.stripe_api.decoding import ref
 from connector.stripe_api.events import NamedObject, named_by
-from connector.stripe_api.objects import (
-    Discount,
-    Invoice,
-    InvoiceItem,
-    InvoiceLine,
-    Price,
-    Subscription,
-    ref,
-)
+from connector.stripe_api.invoices import Invoice, InvoiceItem, InvoiceLine
+from connector.stripe_api.objects import Discount, Price, Subscription
 from connector.stripe_api.paging import PAGE
 from connector.stripe_api.partitions import Partition
 

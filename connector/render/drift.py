@@ -5,7 +5,7 @@ from typing import Any
 
 from connector.core.money import format_minor, format_ratio, ratio_number
 from connector.core.windows import name_of
-from connector.metrics.formulas import FORMULAS, FormulaResult, near
+from connector.metrics.published_formulas import FORMULAS, FormulaResult, near
 from connector.render.report_json import span_json
 from connector.render.table import (
     Percent,

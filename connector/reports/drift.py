@@ -6,7 +6,8 @@ from typing import NamedTuple
 from connector.core.dates import add_months
 from connector.core.figures import Retention
 from connector.core.windows import Window, WindowKind
-from connector.metrics.formulas import FormulaResult, side_by_side, window_inputs
+from connector.metrics.formulas import window_inputs
+from connector.metrics.published_formulas import FormulaResult, side_by_side
 from connector.reports.ledger import Ledger
 from connector.reports.report import ReportRequest, make_report
 from connector.store.ledger import queries

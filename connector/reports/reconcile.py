@@ -20,7 +20,8 @@ from connector.reports.ledger import Ledger
 from connector.store.ledger import queries, unvalued
 from connector.store.mirror import dirty_customers, objects
 from connector.store.mirror.histories import histories, in_batches, profile
-from connector.stripe_api.objects import Subscription, ref
+from connector.stripe_api.decoding import ref
+from connector.stripe_api.objects import Subscription
 
 
 class StripeComparison(NamedTuple):

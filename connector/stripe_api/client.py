@@ -14,19 +14,11 @@ import httpx
 import msgspec
 
 from connector.core.errors import StripeRefused, StripeUnavailable
+from connector.stripe_api.decoding import Base, ListAnswer, ListOf, StripeAccount, ref
 from connector.stripe_api.http import DEFAULT_BASE, Params, RequestCounts, StripeHttp
+from connector.stripe_api.invoices import Invoice, InvoiceLine
 from connector.stripe_api.lists import LISTINGS, Listing
-from connector.stripe_api.objects import (
-    Base,
-    Invoice,
-    InvoiceLine,
-    ListAnswer,
-    ListOf,
-    StripeAccount,
-    Subscription,
-    SubscriptionItem,
-    ref,
-)
+from connector.stripe_api.objects import Subscription, SubscriptionItem
 from connector.stripe_api.paging import (
     EVERYTHING,
     PAGE,

@@ -5,16 +5,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from connector.stripe_api.objects import (
-    Base,
-    Discount,
-    ListOf,
-    Ref,
-    Subscription,
-    SubscriptionItem,
-    decode,
-    ref,
-)
+from connector.stripe_api.decoding import Base, ListOf, Ref, decode, ref
+from connector.stripe_api.objects import Discount, Subscription, SubscriptionItem
 
 # Events
 

@@ -9,14 +9,13 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 
 import httpx
 import msgspec
-import tenacity
 
 from connector.core.errors import (
     ConfigError,
@@ -25,34 +24,30 @@ from connector.core.errors import (
     UnknownStripeShape,
 )
 from connector.stripe_api.clock import StripeClock
-from connector.stripe_api.objects import ErrorAnswer, ErrorDetail, decode
+from connector.stripe_api.decoding import ErrorAnswer, ErrorDetail, decode
 from connector.stripe_api.rate_limit import AT_ONCE, Limiter, Turn, endpoint_of
+from connector.stripe_api.retries import (
+    CONNECT_ATTEMPTS,
+    TryAgain,
+    may_retry,
+    retry_after,
+    retrying,
+)
 
 log = logging.getLogger(__name__)
 
 DEFAULT_BASE = "https://api.stripe.com"
-ATTEMPTS = 8
-# A host that cannot even be reached is more likely misspelt than busy.
-CONNECT_ATTEMPTS = 4
+
+
 TIMEOUT_S = 80.0  # Stripe's own client waits as long
 CONNECT_TIMEOUT_S = 10.0
 LIMITS = httpx.Limits(
     max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=30.0
 )
-RETRIED_STATUS = frozenset({409, 429})
+
+
 Param = tuple[str, str]
 Params = Sequence[Param]
-
-
-class _Again(Exception):
-    """The same request may succeed a little later. ``wait_s`` is what Stripe asked for."""
-
-    def __init__(
-        self, problem: str, wait_s: float | None = None, tries: int = ATTEMPTS
-    ) -> None:
-        super().__init__(problem)
-        self.wait_s = wait_s
-        self.tries = tries
 
 
 def shown(key: str) -> str:
@@ -192,10 +187,10 @@ class StripeHttp:
     ) -> Any:
         """One answer, decoded; asked again for as long as that may help."""
         try:
-            for attempt in _retrying(self.sleep, self._note_retry):
+            for attempt in retrying(self.sleep, self._note_retry):
                 with attempt:
                     return self._once(path, params, shape, needs)
-        except _Again as error:
+        except TryAgain as error:
             raise StripeUnavailable(
                 f"Stripe did not answer {path} after {error.tries} tries: {error}",
                 fix=f"check the network and {self.base}, then run it again; "
@@ -212,15 +207,17 @@ class StripeHttp:
             with self.limiter.turn(endpoint_of(path), stopping=self.stopping) as turn:
                 response = self._answer(path, params, turn)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise _Again(f"no connection ({error})", tries=CONNECT_ATTEMPTS) from error
+            raise TryAgain(
+                f"no connection ({error})", tries=CONNECT_ATTEMPTS
+            ) from error
         except httpx.RequestError as error:
-            raise _Again(f"{type(error).__name__}: {error}") from error
+            raise TryAgain(f"{type(error).__name__}: {error}") from error
         if response.status_code != 200:
             raise self._refusal(response, path, needs)
         try:
             return decode(response.content, shape)
         except msgspec.DecodeError as error:  # a cut-off 200, not a shape we don't know
-            raise _Again(f"an answer that is not JSON ({error})") from error
+            raise TryAgain(f"an answer that is not JSON ({error})") from error
 
     def _answer(self, path: str, params: Params, turn: Turn) -> httpx.Response:
         """Whatever Stripe answers, after telling limiter and clock what its headers say."""
@@ -231,7 +228,7 @@ class StripeHttp:
         headers = response.headers
         if response.status_code == 429:
             reason = headers.get("Stripe-Rate-Limited-Reason")
-            self.limiter.limited(turn, reason, _retry_after(headers))
+            self.limiter.limited(turn, reason, retry_after(headers))
         with self._lock:
             self.reads.limited += response.status_code == 429
             self.answered_version = headers.get("Stripe-Version", self.answered_version)
@@ -244,10 +241,10 @@ class StripeHttp:
         status = response.status_code
         detail = _detail(response.content)
         said = detail.message.replace(self.key, shown(self.key))
-        if _may_retry(status, response.headers):
+        if may_retry(status, response.headers):
             why = response.headers.get("Stripe-Rate-Limited-Reason") or said
-            return _Again(
-                f"HTTP {status} {why}".strip(), _retry_after(response.headers)
+            return TryAgain(
+                f"HTTP {status} {why}".strip(), retry_after(response.headers)
             )
         problem = f"Stripe refused {path} (HTTP {status})"
         fix = "see the message; nothing of this answer was stored"
@@ -285,54 +282,3 @@ def _detail(content: bytes) -> ErrorDetail:
         return decode(content, ErrorAnswer).error
     except (UnknownStripeShape, msgspec.DecodeError):
         return ErrorDetail()
-
-
-def _may_retry(status: int, headers: Mapping[str, str]) -> bool:
-    """Stripe's own word wins; else what its documentation calls transient."""
-    word = headers.get("stripe-should-retry")
-    if word in ("true", "false"):
-        return word == "true"
-    return status in RETRIED_STATUS or status >= 500
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    try:
-        asked_s = float(headers["Retry-After"])
-    except (KeyError, ValueError):
-        return None
-    return min(asked_s, 60.0) if asked_s >= 0 else None
-
-
-def _is_enough(state: tenacity.RetryCallState) -> bool:
-    error = state.outcome.exception() if state.outcome is not None else None
-    tries = error.tries if isinstance(error, _Again) else ATTEMPTS
-    return state.attempt_number >= tries
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome is not None else None
-    asked = error.wait_s if isinstance(error, _Again) else None
-    if asked is not None:
-        return asked
-    return tenacity.wait_random_exponential(multiplier=0.5, max=20)(state)
-
-
-def _retrying(
-    sleep: Callable[[float], object], counted: Callable[[], None]
-) -> tenacity.Retrying:
-    def note(state: tenacity.RetryCallState) -> None:
-        counted()
-        error = state.outcome.exception() if state.outcome is not None else None
-        log.warning("stripe_http.retry attempt=%d %s", state.attempt_number, error)
-
-    def wait(wait_s: float) -> None:
-        sleep(wait_s)
-
-    return tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(_Again),
-        stop=_is_enough,
-        wait=_wait,
-        before_sleep=note,
-        sleep=wait,
-        reraise=True,
-    )

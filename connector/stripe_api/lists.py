@@ -10,17 +10,10 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from connector.stripe_api.decoding import Base
 from connector.stripe_api.events import CATALOGUE_EVENT_TYPES, EVENT_TYPES, StripeEvent
-from connector.stripe_api.objects import (
-    Base,
-    Coupon,
-    Customer,
-    Invoice,
-    InvoiceItem,
-    Price,
-    Product,
-    Subscription,
-)
+from connector.stripe_api.invoices import Invoice, InvoiceItem
+from connector.stripe_api.objects import Coupon, Customer, Price, Product, Subscription
 
 
 class Listing(Struct, frozen=True, kw_only=True):

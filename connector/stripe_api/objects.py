@@ -1,51 +1,15 @@
 """Stripe's objects at the pinned API version, with only the fields that MRR needs.
 
-The one room that knows Stripe's field names. ``decode`` reads Stripe's JSON, ``body``
-writes the same struct back as the trimmed copy that the mirror keeps: whatever is not a
-field here (email, address, card, free text) is never stored.
+With ``invoices`` and ``events`` the only place that knows Stripe's field names:
+the catalogue, customers and subscriptions.
 
 Objects from before and after a change of shape both read: a discount carries its coupon
 in ``source`` since clover, directly before; an event shows the shape of its own version.
 """
 
-import threading
 from decimal import Decimal
-from typing import Any, Generic, TypeVar, get_args
 
-import msgspec
-
-from connector.core.errors import UnknownStripeShape
-
-T = TypeVar("T")
-
-
-class Base(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """Immutable; unknown fields are ignored; empty ones are not written back."""
-
-
-class ListOf(Base, Generic[T], frozen=True, kw_only=True):
-    data: list[T] = []
-    has_more: bool = False
-
-
-# Answers
-
-
-class ListAnswer(Base, Generic[T], frozen=True, kw_only=True):
-    """A list as an answer. Without ``data`` it is none, and never an empty page."""
-
-    data: list[T]
-    has_more: bool = False
-
-
-class ErrorDetail(Base, frozen=True, kw_only=True):
-    message: str = ""
-    code: str | None = None
-
-
-class ErrorAnswer(Base, frozen=True, kw_only=True):
-    error: ErrorDetail = ErrorDetail()
-
+from connector.stripe_api.decoding import Base, ListOf, Ref, ref
 
 # Catalogue
 
@@ -104,7 +68,7 @@ class CouponAmount(Base, frozen=True, kw_only=True):
 
 
 class AppliesTo(Base, frozen=True, kw_only=True):
-    products: list[str] = []
+    products: list[str] = []  # noqa: RUF012 - msgspec makes each its own
 
 
 class Coupon(Base, frozen=True, kw_only=True):
@@ -116,12 +80,6 @@ class Coupon(Base, frozen=True, kw_only=True):
     currency: str | None = None
     currency_options: dict[str, CouponAmount] | None = None
     applies_to: AppliesTo | None = None
-
-
-class Ref(Base, frozen=True, kw_only=True):
-    """An expanded object of which only the id matters."""
-
-    id: str
 
 
 class CouponSource(Base, frozen=True, kw_only=True):
@@ -262,184 +220,6 @@ class Subscription(Base, frozen=True, kw_only=True):
             [ref(d) for d in self.all_discounts],
             [[ref(d) for d in i.discounts or ()] for i in self.items.data],
         )
-
-
-# Invoices
-
-
-class Period(Base, frozen=True, kw_only=True):
-    start: int
-    end: int
-
-
-class CreditedItems(Base, frozen=True, kw_only=True):
-    invoice: str | None = None
-
-
-class ProrationDetails(Base, frozen=True, kw_only=True):
-    """``credited_items`` names what a credit takes back; None on a debit."""
-
-    credited_items: CreditedItems | None = None
-
-
-class ItemParent(Base, frozen=True, kw_only=True):
-    """``subscription_item_details`` or ``invoice_item_details`` of a line."""
-
-    subscription: str | Ref | None = None
-    subscription_item: str | Ref | None = None
-    invoice_item: str | Ref | None = None
-    proration: bool = False
-    proration_details: ProrationDetails | None = None
-
-
-class LineParent(Base, frozen=True, kw_only=True):
-    subscription_item_details: ItemParent | None = None
-    invoice_item_details: ItemParent | None = None
-    subscription_details: ItemParent | None = None
-
-
-class PriceDetails(Base, frozen=True, kw_only=True):
-    price: str | Price | None = None
-    product: str | Ref | None = None
-
-
-class Pricing(Base, frozen=True, kw_only=True):
-    price_details: PriceDetails | None = None
-    unit_amount_decimal: Decimal | None = None
-
-
-class DiscountAmount(Base, frozen=True, kw_only=True):
-    amount: int
-    discount: str | Discount | None = None
-
-
-class Tax(Base, frozen=True, kw_only=True):
-    amount: int
-    tax_behavior: str | None = None
-    taxable_amount: int | None = None
-
-
-class InvoiceLine(Base, frozen=True, kw_only=True):
-    id: str
-    amount: int
-    period: Period
-    currency: str = ""
-    quantity: int | None = None
-    quantity_decimal: Decimal | None = None
-    parent: LineParent | None = None
-    pricing: Pricing | None = None
-    discounts: list[str | Discount] | None = None
-    discount_amounts: list[DiscountAmount] | None = None
-    taxes: list[Tax] | None = None
-
-
-class StatusTransitions(Base, frozen=True, kw_only=True):
-    finalized_at: int | None = None
-    paid_at: int | None = None
-    marked_uncollectible_at: int | None = None
-
-
-class InvoiceParent(Base, frozen=True, kw_only=True):
-    subscription_details: ItemParent | None = None
-
-
-class Invoice(Base, frozen=True, kw_only=True):
-    id: str
-    customer: str | Ref | None = None
-    created: int = 0
-    currency: str = ""
-    status: str | None = None
-    due_date: int | None = None
-    parent: InvoiceParent | None = None
-    status_transitions: StatusTransitions | None = None
-    discounts: list[str | Discount] | None = None
-    lines: ListOf[InvoiceLine] = ListOf()
-
-
-class InvoiceItem(Base, frozen=True, kw_only=True):
-    """``invoice`` None is pending: it waits for the next invoice."""
-
-    id: str
-    amount: int
-    date: int
-    period: Period
-    customer: str | Ref | None = None
-    currency: str = ""
-    proration: bool = False
-    quantity: int | None = None
-    quantity_decimal: Decimal | None = None
-    parent: LineParent | None = None
-    pricing: Pricing | None = None
-    proration_details: ProrationDetails | None = None
-    invoice: str | None = None
-
-
-# The account
-
-
-class Dashboard(Base, frozen=True, kw_only=True):
-    timezone: str | None = None
-
-
-class AccountSettings(Base, frozen=True, kw_only=True):
-    dashboard: Dashboard | None = None
-
-
-class StripeAccount(Base, frozen=True, kw_only=True):
-    settings: AccountSettings | None = None
-
-    @property
-    def timezone(self) -> str | None:
-        """The zone of the account's days, and of Stripe's own reports."""
-        dashboard = self.settings.dashboard if self.settings else None
-        return dashboard.timezone if dashboard else None
-
-
-_decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
-_one_at_a_time = threading.Lock()
-
-
-def _decoder(shape: type[T]) -> msgspec.json.Decoder[T]:
-    """Made by one thread at a time: msgspec 0.22 shares a type that it has half read."""
-    found = _decoders.get(shape)
-    if found is None:
-        with _one_at_a_time:
-            found = _decoders.setdefault(shape, msgspec.json.Decoder(shape))
-    return found
-
-
-def decode(raw: bytes | msgspec.Raw, shape: type[T]) -> T:
-    """Read JSON as ``shape``; ``UnknownStripeShape`` names the field that does not fit."""
-    try:
-        return _decoder(shape).decode(raw)
-    except msgspec.ValidationError as error:
-        inner = get_args(shape)
-        name = f"list of {inner[0].__name__}" if inner else shape.__name__
-        raise UnknownStripeShape(
-            f"Stripe's answer does not look like a {name}: {error}",
-            fix="upgrade stripe-nrr, or report this with the field's name; nothing of "
-            "this answer was stored",
-        ) from error
-
-
-def body(thing: Base) -> bytes:
-    """The trimmed copy the mirror keeps: ``thing``'s own fields as JSON."""
-    return msgspec.json.encode(thing)
-
-
-def ref(thing: object) -> str:
-    """The id of something that is an id, or an expanded object; "" for None."""
-    if isinstance(thing, str):
-        return thing
-    return "" if thing is None else str(getattr(thing, "id"))  # noqa: B009
-
-
-def created_at(thing: object) -> int:
-    """When an object was created, unix seconds; 0 where its kind does not say.
-
-    An invoice item says ``date``. It is what the filter ``created`` goes by.
-    """
-    return int(getattr(thing, "created", 0) or getattr(thing, "date", 0))
 
 
 def labelled(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from connector.stripe_api.objects import Base, created_at, ref
+from connector.stripe_api.decoding import Base, created_at, ref
 
 PAGE = 100  # the most Stripe gives, and what its read allowance counts on
 

@@ -8,7 +8,7 @@ left in it, as far as its newer end tells.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from connector.stripe_api.objects import created_at
+from connector.stripe_api.decoding import created_at
 from connector.stripe_api.paging import TOP, CreatedRange, ListPage, PageCursor
 
 # Below so many objects a range is read to its end by the one who has begun it.

@@ -26,15 +26,10 @@ from connector.store.database import file_of, open_database, transaction
 from connector.store.ledger import unvalued
 from connector.store.mirror import dirty_customers, objects
 from connector.store.mirror.histories import histories, rows_of
+from connector.stripe_api.decoding import Base, decode
 from connector.stripe_api.events import Event
-from connector.stripe_api.objects import (
-    Base,
-    Customer,
-    Invoice,
-    InvoiceItem,
-    Subscription,
-    decode,
-)
+from connector.stripe_api.invoices import Invoice, InvoiceItem
+from connector.stripe_api.objects import Customer, Subscription
 from tests.benchmarks.many_customers import NOW_S, fill
 
 ROUNDS = 5

@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import msgspec
 
+from connector.stripe_api.decoding import Base, ListOf, ref
 from connector.stripe_api.events import StripeEvent
 from connector.stripe_api.lists import LISTINGS
-from connector.stripe_api.objects import Base, ListOf, ref
 
 TABLE = """
     CREATE TABLE IF NOT EXISTS {} (

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from connector.store.database import transaction
 from connector.store.mirror import objects
-from connector.stripe_api.objects import Base, body, decode
+from connector.stripe_api.decoding import Base, body, decode
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, instant
 from tests.billing.demo_life import Life

@@ -32,7 +32,8 @@ from connector.store import inbox
 from connector.store.database import open_database, transaction
 from connector.store.inbox import ReceivedEvent
 from connector.store.mirror import dirty_customers, objects
-from connector.stripe_api.objects import Subscription, decode, ref
+from connector.stripe_api.decoding import decode, ref
+from connector.stripe_api.objects import Subscription
 from connector.webhooks import endpoint, server
 from tests.support.loopback import serving
 from tests.support.served import PORTS, SECRET, ServingWorkdir, headers, serve

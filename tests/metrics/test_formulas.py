@@ -11,16 +11,13 @@ from hypothesis import strategies as st
 
 from connector.core.money import format_points, format_ratio
 from connector.core.windows import Window, WindowKind, windows
-from connector.metrics.formulas import (
+from connector.metrics.formulas import WindowInputs, added_up, chained, window_inputs
+from connector.metrics.published_formulas import (
     FORMULAS,
     Formula,
     FormulaMetric,
-    WindowInputs,
-    added_up,
-    chained,
     near,
     side_by_side,
-    window_inputs,
 )
 from connector.metrics.retention import measure
 from tests.metrics.test_retention import BEFORE, INSIDE, START, YEAR, History

@@ -21,7 +21,8 @@ from connector.core.dates import add_months, local_day
 from connector.core.money import format_ratio, ratio_number
 from connector.core.windows import Window, WindowKind, name_of, windows
 from connector.metrics.contributions import Ratio, contributions
-from connector.metrics.formulas import FormulaMetric, side_by_side, window_inputs
+from connector.metrics.formulas import window_inputs
+from connector.metrics.published_formulas import FormulaMetric, side_by_side
 from connector.metrics.rollups import CustomerBooks, differences, figures_of
 from connector.render.page.page import to_html
 from connector.render.report_json import to_json

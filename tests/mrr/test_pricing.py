@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from connector.core.errors import Unvalued
 from connector.core.model import ItemDiscount, ItemPricing
 from connector.mrr.pricing import arithmetic, interval_minor, monthly_minor, tariff
-from connector.stripe_api.objects import Price, decode
+from connector.stripe_api.decoding import decode
+from connector.stripe_api.objects import Price
 
 GRADUATED: list[dict[str, Any]] = [
     {"up_to": 5, "unit_amount": 700, "unit_amount_decimal": "700"},

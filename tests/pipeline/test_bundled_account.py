@@ -24,8 +24,8 @@ from connector.pipeline.thread_pool import ThreadPool
 from connector.reports.reconcile import live_subscriptions
 from connector.store.mirror.objects import TABLES
 from connector.stripe_api.client import StripeApi
+from connector.stripe_api.decoding import created_at, ref
 from connector.stripe_api.lists import LISTINGS
-from connector.stripe_api.objects import created_at, ref
 from connector.stripe_api.paging import CreatedRange
 from connector.stripe_api.rate_limit import Limiter
 from tests.support import loopback

@@ -26,7 +26,8 @@ from connector.store.ledger import customers as ledger_customers
 from connector.store.ledger import queries, unvalued
 from connector.store.ledger.queries import Wanted
 from connector.store.mirror import dirty_customers, objects
-from connector.stripe_api.objects import Price, decode
+from connector.stripe_api.decoding import decode
+from connector.stripe_api.objects import Price
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, add_months
 from tests.support.ledgers import empty_ledger

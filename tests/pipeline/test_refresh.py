@@ -24,7 +24,9 @@ from hypothesis import strategies as st
 
 from connector.core.errors import LedgerUnusable, StripeRefused
 from connector.store.mirror import sync_state
-from connector.stripe_api.objects import Invoice, Price, Subscription, decode
+from connector.stripe_api.decoding import decode
+from connector.stripe_api.invoices import Invoice
+from connector.stripe_api.objects import Price, Subscription
 from tests.billing.calendar_ import DAY, HOUR
 from tests.billing.catalogue import Tier
 from tests.billing.state import Json

@@ -25,8 +25,10 @@ from connector.store.database import open_database, transaction
 from connector.store.ledger import customers, queries
 from connector.store.mirror import objects, sync_state
 from connector.store.mirror.objects import TABLES
+from connector.stripe_api.decoding import decode
+from connector.stripe_api.invoices import InvoiceItem
 from connector.stripe_api.lists import LISTINGS
-from connector.stripe_api.objects import InvoiceItem, Subscription, decode
+from connector.stripe_api.objects import Subscription
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY
 from tests.billing.catalogue import Tier

@@ -17,7 +17,8 @@ from msgspec.structs import replace
 from connector.core.model import Refusal
 from connector.store import schema
 from connector.store.database import transaction
-from connector.store.ledger import customers, unvalued
+from connector.store.ledger import customers as ledger_customers
+from connector.store.ledger import unvalued
 from connector.store.ledger.customers import CustomerDisplay
 from connector.store.mirror import (
     dirty_customers,
@@ -28,30 +29,29 @@ from connector.store.mirror import (
 )
 from connector.store.mirror.dirty_customers import dirty
 from connector.store.mirror.objects import put
+from connector.stripe_api.decoding import Base, ListOf, Ref, decode
 from connector.stripe_api.events import Event, StripeEvent, trimmed
+from connector.stripe_api.invoices import (
+    Invoice,
+    InvoiceItem,
+    Period,
+    PriceDetails,
+    Pricing,
+)
 from connector.stripe_api.lists import LISTINGS
 from connector.stripe_api.objects import (
     AppliesTo,
-    Base,
     Coupon,
     CouponSource,
     Customer,
     CustomerAddress,
     Discount,
-    Invoice,
-    InvoiceItem,
-    ListOf,
     PauseCollection,
     PendingUpdate,
-    Period,
     Price,
-    PriceDetails,
-    Pricing,
     Product,
-    Ref,
     Subscription,
     SubscriptionItem,
-    decode,
     labelled,
 )
 from tests.support.ledgers import empty_ledger, profile
@@ -364,7 +364,9 @@ def test_metadata_is_read_by_any_key(db: sqlite3.Connection, key: str) -> None:
     other = {f"{key}.": "no", f'"{key}"': "no"}
     put(db, "customers", [Customer(id="cus_1", metadata={**other, key: "yes"})], 1 * S)
     put(db, "customers", [Customer(id="cus_2", metadata=other)], 1 * S)
-    keys = customers.keys_of(db, dict.fromkeys(["cus_1", "cus_2"], CustomerDisplay()))
+    keys = ledger_customers.keys_of(
+        db, dict.fromkeys(["cus_1", "cus_2"], CustomerDisplay())
+    )
     assert objects.metadata(db, key) == {keys["cus_1"]: "yes"}
 
 

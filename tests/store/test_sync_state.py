@@ -8,14 +8,10 @@ import msgspec
 import pytest
 
 from connector.store.mirror import dirty_customers, freshness, objects, sync_state
+from connector.stripe_api.decoding import Base, ListOf
+from connector.stripe_api.invoices import Invoice, InvoiceItem, InvoiceLine, Period
 from connector.stripe_api.objects import (
-    Base,
     Customer,
-    Invoice,
-    InvoiceItem,
-    InvoiceLine,
-    ListOf,
-    Period,
     Price,
     Product,
     Subscription,

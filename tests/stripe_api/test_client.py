@@ -24,10 +24,11 @@ from connector.core.errors import (
     UnknownStripeShape,
 )
 from connector.stripe_api.client import StripeApi
-from connector.stripe_api.http import ATTEMPTS, CONNECT_ATTEMPTS, checked_base, shown
+from connector.stripe_api.decoding import ref
+from connector.stripe_api.http import checked_base, shown
 from connector.stripe_api.lists import LISTINGS
-from connector.stripe_api.objects import ref
 from connector.stripe_api.rate_limit import Limiter
+from connector.stripe_api.retries import ATTEMPTS, CONNECT_ATTEMPTS
 from tests.support.clocks import Clock
 
 BASE = "https://api.stripe.com"

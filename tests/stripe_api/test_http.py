@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from connector.core.errors import Stopped, StripeRefused
 from connector.stripe_api.clock import CLOSE_US, StripeClock, skew_of
+from connector.stripe_api.decoding import ListOf
 from connector.stripe_api.http import StripeHttp
-from connector.stripe_api.objects import ListOf, Product
+from connector.stripe_api.objects import Product
 from connector.stripe_api.rate_limit import AT_ONCE, Limiter
 from tests.support.clocks import Clock
 

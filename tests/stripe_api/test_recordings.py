@@ -12,7 +12,9 @@ from connector.core.policy import Policy
 from connector.mrr.history import Catalogue, History, SubscriptionVersion
 from connector.mrr.movements import movements
 from connector.mrr.timeline import timeline
-from connector.stripe_api.objects import Invoice, Subscription, body, decode
+from connector.stripe_api.decoding import body, decode
+from connector.stripe_api.invoices import Invoice
+from connector.stripe_api.objects import Subscription
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "recordings" / "stripe"
 

@@ -20,9 +20,10 @@ from connector.pipeline.recompute import recompute
 from connector.store.database import open_database, transaction
 from connector.store.ledger import queries, unvalued
 from connector.store.mirror import objects, sync_state
+from connector.stripe_api.decoding import Base, decode
 from connector.stripe_api.events import StripeEvent, trimmed
 from connector.stripe_api.lists import LISTINGS
-from connector.stripe_api.objects import Base, Customer, decode, labelled
+from connector.stripe_api.objects import Customer, labelled
 
 Snapshot = Mapping[str, Sequence[Mapping[str, Any]]]
 

@@ -22,6 +22,12 @@ def modules() -> dict[str, ast.Module]:
     }
 
 
+@cache
+def packages() -> frozenset[str]:
+    """Those that are folders."""
+    return frozenset(_name(path) for path in PACKAGE.rglob("__init__.py"))
+
+
 def _name(path: Path) -> str:
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__")

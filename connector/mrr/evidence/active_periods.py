@@ -13,8 +13,10 @@ from connector.mrr.evidence.intervals import Interval, without
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.evidence.trials import trials
 from connector.mrr.history import SubscriptionVersion, versions_without_event
+from connector.stripe_api.decoding import ref
 from connector.stripe_api.events import Event
-from connector.stripe_api.objects import Invoice, Price, Subscription, ref
+from connector.stripe_api.invoices import Invoice
+from connector.stripe_api.objects import Price, Subscription
 
 DAY_S = 86_400
 _NEVER_BEGAN = frozenset({"incomplete", "incomplete_expired"})

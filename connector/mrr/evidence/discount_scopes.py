@@ -11,8 +11,9 @@ from typing import NamedTuple
 from connector.core.errors import Unvalued
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.history import History, SubscriptionVersion, versions_in
+from connector.stripe_api.decoding import ref
 from connector.stripe_api.events import Event
-from connector.stripe_api.objects import Coupon, Discount, Subscription, ref
+from connector.stripe_api.objects import Coupon, Discount, Subscription
 
 
 class DiscountScope(NamedTuple):

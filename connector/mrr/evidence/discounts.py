@@ -27,14 +27,13 @@ from connector.mrr.history import (
     versions_in,
     versions_without_event,
 )
+from connector.stripe_api.decoding import ListOf, ref
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import (
     Coupon,
     Discount,
-    ListOf,
     Subscription,
     SubscriptionItem,
-    ref,
 )
 
 # When something ended (None: it goes on), and what shows it.

@@ -19,8 +19,9 @@ from connector.mrr.history import (
     versions_without_event,
 )
 from connector.mrr.pricing import interval_minor, tariff
+from connector.stripe_api.decoding import ListOf
 from connector.stripe_api.events import Event
-from connector.stripe_api.objects import ListOf, Price, Subscription, SubscriptionItem
+from connector.stripe_api.objects import Price, Subscription, SubscriptionItem
 
 # Objects of one request carry neighbouring seconds: the recordings show one.
 SAME_REQUEST_S = 60

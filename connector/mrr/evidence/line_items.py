@@ -19,16 +19,16 @@ from connector.core.model import Evidence
 from connector.core.money import format_minor
 from connector.mrr.history import History
 from connector.mrr.pricing import is_metered, is_whole_period, units_billed
-from connector.stripe_api.objects import (
+from connector.stripe_api.decoding import ref
+from connector.stripe_api.invoices import (
     Invoice,
     InvoiceItem,
     InvoiceLine,
     ItemParent,
-    Price,
     Pricing,
     ProrationDetails,
-    ref,
 )
+from connector.stripe_api.objects import Price
 
 
 class LineItem(msgspec.Struct, frozen=True, gc=False):

@@ -7,8 +7,8 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterator
 
+from connector.stripe_api.decoding import decode
 from connector.stripe_api.events import Event
-from connector.stripe_api.objects import decode
 
 # Bounds for lists of which nothing is known yet: Stripe's first year, and how far back
 # it shows events.

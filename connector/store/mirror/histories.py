@@ -10,14 +10,10 @@ from typing import NamedTuple, TypeVar
 
 from connector.mrr.history import Catalogue, History, SubscriptionVersion
 from connector.store.database import placeholders
+from connector.stripe_api.decoding import decode
 from connector.stripe_api.events import Event
-from connector.stripe_api.objects import (
-    Customer,
-    Invoice,
-    InvoiceItem,
-    Subscription,
-    decode,
-)
+from connector.stripe_api.invoices import Invoice, InvoiceItem
+from connector.stripe_api.objects import Customer, Subscription
 
 T = TypeVar("T")
 

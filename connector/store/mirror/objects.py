@@ -14,19 +14,9 @@ from connector.mrr.history import Catalogue, History
 from connector.store.database import placeholders, put_setting, setting
 from connector.store.mirror import dirty_customers, histories
 from connector.store.mirror.histories import rows_of
-from connector.stripe_api.objects import (
-    Base,
-    Coupon,
-    Customer,
-    Invoice,
-    Price,
-    Product,
-    Subscription,
-    body,
-    created_at,
-    decode,
-    ref,
-)
+from connector.stripe_api.decoding import Base, body, created_at, decode, ref
+from connector.stripe_api.invoices import Invoice
+from connector.stripe_api.objects import Coupon, Customer, Price, Product, Subscription
 
 # The table of each listing's objects, without its prefix.
 TABLES: Mapping[str, str] = {

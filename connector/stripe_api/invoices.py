@@ -1,0 +1,115 @@
+"""Invoices, their lines and pending invoice items, with only the fields that MRR needs."""
+
+from decimal import Decimal
+
+from connector.stripe_api.decoding import Base, ListOf, Ref
+from connector.stripe_api.objects import Discount, Price
+
+# Invoices
+
+
+class Period(Base, frozen=True, kw_only=True):
+    start: int
+    end: int
+
+
+class CreditedItems(Base, frozen=True, kw_only=True):
+    invoice: str | None = None
+
+
+class ProrationDetails(Base, frozen=True, kw_only=True):
+    """``credited_items`` names what a credit takes back; None on a debit."""
+
+    credited_items: CreditedItems | None = None
+
+
+class ItemParent(Base, frozen=True, kw_only=True):
+    """``subscription_item_details`` or ``invoice_item_details`` of a line."""
+
+    subscription: str | Ref | None = None
+    subscription_item: str | Ref | None = None
+    invoice_item: str | Ref | None = None
+    proration: bool = False
+    proration_details: ProrationDetails | None = None
+
+
+class LineParent(Base, frozen=True, kw_only=True):
+    subscription_item_details: ItemParent | None = None
+    invoice_item_details: ItemParent | None = None
+    subscription_details: ItemParent | None = None
+
+
+class PriceDetails(Base, frozen=True, kw_only=True):
+    price: str | Price | None = None
+    product: str | Ref | None = None
+
+
+class Pricing(Base, frozen=True, kw_only=True):
+    price_details: PriceDetails | None = None
+    unit_amount_decimal: Decimal | None = None
+
+
+class DiscountAmount(Base, frozen=True, kw_only=True):
+    amount: int
+    discount: str | Discount | None = None
+
+
+class Tax(Base, frozen=True, kw_only=True):
+    amount: int
+    tax_behavior: str | None = None
+    taxable_amount: int | None = None
+
+
+class InvoiceLine(Base, frozen=True, kw_only=True):
+    id: str
+    amount: int
+    period: Period
+    currency: str = ""
+    quantity: int | None = None
+    quantity_decimal: Decimal | None = None
+    parent: LineParent | None = None
+    pricing: Pricing | None = None
+    discounts: list[str | Discount] | None = None
+    discount_amounts: list[DiscountAmount] | None = None
+    taxes: list[Tax] | None = None
+
+
+class StatusTransitions(Base, frozen=True, kw_only=True):
+    finalized_at: int | None = None
+    paid_at: int | None = None
+    marked_uncollectible_at: int | None = None
+
+
+class InvoiceParent(Base, frozen=True, kw_only=True):
+    subscription_details: ItemParent | None = None
+
+
+class Invoice(Base, frozen=True, kw_only=True):
+    id: str
+    customer: str | Ref | None = None
+    created: int = 0
+    currency: str = ""
+    status: str | None = None
+    due_date: int | None = None
+    parent: InvoiceParent | None = None
+    status_transitions: StatusTransitions | None = None
+    discounts: list[str | Discount] | None = None
+    lines: ListOf[InvoiceLine] = ListOf()
+
+
+class InvoiceItem(Base, frozen=True, kw_only=True):
+    """``invoice`` None is pending: it waits for the next invoice."""
+
+    id: str
+    amount: int
+    date: int
+    period: Period
+    customer: str | Ref | None = None
+    currency: str = ""
+    proration: bool = False
+    quantity: int | None = None
+    quantity_decimal: Decimal | None = None
+    parent: LineParent | None = None
+    pricing: Pricing | None = None
+    proration_details: ProrationDetails | None = None
+    invoice: str | None = None

@@ -12,14 +12,15 @@ from connector.cli.output import Progress, emit, progress_shown
 from connector.metrics.invariants import Finding
 from connector.pipeline.bundled_account import bundled_folder, load_account
 from connector.render.reconcile import to_json, to_text
-from connector.reports import (
-    Ledger,
+from connector.reports.check import (
+    CheckedLedger,
+    StripeComparison,
     check_ledger,
     compare_with_stripe,
     live_subscriptions,
+    unexplained,
 )
-from connector.reports.check import CheckedLedger
-from connector.reports.reconcile import StripeComparison, unexplained
+from connector.reports.ledger import Ledger
 from connector.store.database import setting, snapshot
 from connector.stripe_api.credentials import stripe_key
 from connector.stripe_api.objects import Subscription

@@ -7,7 +7,7 @@ import click
 from connector.cli.app import Shell, warn
 from connector.cli.options import MonthParam, format_option
 from connector.cli.output import emit
-from connector.reports import close_month
+from connector.reports.closed_months import close_month
 from connector.store.database import make_durable, transaction
 
 

@@ -8,7 +8,7 @@ import click
 from connector.cli.app import Shell
 from connector.cli.options import DayParam, formats_option, out_option
 from connector.cli.output import emit
-from connector.reports import restated_windows
+from connector.reports.closed_months import restated_windows
 
 
 @click.command()

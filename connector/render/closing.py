@@ -6,7 +6,7 @@ from connector.core.windows import name_of
 from connector.render.footnotes import policy_sentence
 from connector.render.report_json import measured_json, span_json, utc
 from connector.render.table import Money, Percent, Table, text_table
-from connector.reports.close import ClosedMonth
+from connector.reports.closed_months import ClosedMonth
 
 
 def to_text(closed: ClosedMonth, locale: str) -> str:

@@ -44,9 +44,9 @@ CAUSES = (
 def footnotes(report: Report) -> list[str]:
     """What a reader must know to trust the figures."""
     notes = []
-    if any(not line.complete for part in report.parts for line in part.lines):
+    if any(not row.complete for part in report.parts for row in part.rows):
         notes.append(f"* not over yet: figures up to {report.today:%d %b %Y}.")
-    if any(line.reported for part in report.parts for line in part.lines):
+    if any(row.reported for part in report.parts for row in part.rows):
         notes.append(RESTATED)
     notes += [
         FORMULA,
@@ -55,7 +55,7 @@ def footnotes(report: Report) -> list[str]:
     notes.append(MORE)
     if report.by is not None:
         notes.append(SEGMENTS)
-    if any(line.causes for part in report.parts for line in part.lines):
+    if any(row.causes for part in report.parts for row in part.rows):
         notes.append(CAUSES)
     if report.total is not None:
         notes.append(FX)

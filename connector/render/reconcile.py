@@ -10,7 +10,7 @@ from connector.mrr.reconciliation import (
     differing,
     totals,
 )
-from connector.reports.reconcile import StripeComparison
+from connector.reports.check import StripeComparison
 
 
 def to_json(compared: StripeComparison) -> dict[str, Any]:

@@ -50,31 +50,31 @@ def to_json(report: Report) -> dict[str, Any]:
 def _part_json(part: CurrencyReport, report: Report) -> dict[str, Any]:
     return {
         "currency": part.currency,
-        "windows": [_window_json(line, report) for line in part.lines],
+        "windows": [_window_json(row, report) for row in part.rows],
         "benchmarks": [_assessment_json(each) for each in part.assessments],
     }
 
 
-def _window_json(line: WindowRow, report: Report) -> dict[str, Any]:
-    told = {**line_json(line), **figures_json(line.measured, report)}
-    if line.reported is not None:
-        told["as_reported"] = figures_json(line.reported, report)
+def _window_json(row: WindowRow, report: Report) -> dict[str, Any]:
+    told = {**row_json(row), **figures_json(row.measured, report)}
+    if row.reported is not None:
+        told["as_reported"] = figures_json(row.reported, report)
     if report.by is not None:
         told["segments"] = [
             {"segment": each.name, **figures_json(each.measured, report)}
-            for each in line.segments
+            for each in row.segments
         ]
-    if line.causes is not None:
+    if row.causes is not None:
         told["causes"] = {
             name: [_share_json(share, report) for share in shares]
-            for name, shares in line.causes._asdict().items()
+            for name, shares in row.causes._asdict().items()
         }
     return told
 
 
-def line_json(line: WindowRow) -> dict[str, Any]:
+def row_json(row: WindowRow) -> dict[str, Any]:
     """Which window it is, and whether it is over."""
-    return {**span_json(line.measured.window), "complete": line.complete}
+    return {**span_json(row.measured.window), "complete": row.complete}
 
 
 def span_json(window: Window) -> dict[str, str]:

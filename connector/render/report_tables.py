@@ -3,15 +3,13 @@
 Nothing is worked out here: every figure comes from the ``Report``.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
 from connector.core.figures import BASE, Waterfall, WindowFigures, names_of
 from connector.core.model import Cause
-from connector.core.money import format_minor, format_ratio, major, round_minor
+from connector.core.money import format_minor, format_ratio, round_minor
 from connector.core.windows import name_of
 from connector.metrics.causes import RETURN, Share
 from connector.render.footnotes import footnotes
@@ -21,9 +19,9 @@ from connector.render.report_json import (
     MORE_AMOUNTS,
     MORE_RATIOS,
     figures_json,
-    line_json,
+    row_json,
 )
-from connector.render.table import figures, markdown_table
+from connector.render.table import Money, csv_text, figures, markdown_table
 from connector.reports.model import (
     AS_REPORTED,
     CurrencyReport,
@@ -157,13 +155,13 @@ def cause_rows(
 
 
 def cause_tables(
-    line: WindowRow, part: CurrencyReport, report: Report, locale: str
+    row: WindowRow, part: CurrencyReport, report: Report, locale: str
 ) -> Iterator[tuple[str, list[list[str]]]]:
-    """Expansion and contraction of a line by cause, each with its title."""
-    if line.causes is None:
+    """Expansion and contraction of a row by cause, each with its title."""
+    if row.causes is None:
         return
-    for name, shares in line.causes._asdict().items():
-        title = f"{name.capitalize()} by cause, {name_of(line.measured.window)}"
+    for name, shares in row.causes._asdict().items():
+        title = f"{name.capitalize()} by cause, {name_of(row.measured.window)}"
         yield title, cause_rows(shares, part, report, locale)
 
 
@@ -198,8 +196,8 @@ def to_markdown(report: Report, locale: str) -> str:
                     locale,
                 )
             )
-        for line in part.lines:
-            for title, causes in cause_tables(line, part, report, locale):
+        for row in part.rows:
+            for title, causes in cause_tables(row, part, report, locale):
                 parts.append(f"### {title}\n")
                 parts.append(markdown_table(figures(CAUSE_HEADINGS, causes), locale))
         parts += [f"- {each.sentence}\n" for each in part.assessments]
@@ -216,15 +214,15 @@ def _rows(
 ) -> list[tuple[str, list[tuple[str, WindowFigures]]]]:
     """Tables of named rows: all windows in one, or each window by its segments."""
     if report.by is None:
-        return [("", shown(part.lines))]
-    return [(f"{label(line)}, by {report.by}", by_segment(line)) for line in part.lines]
+        return [("", shown(part.rows))]
+    return [(f"{label(row)}, by {report.by}", by_segment(row)) for row in part.rows]
 
 
-def by_segment(line: WindowRow) -> list[tuple[str, WindowFigures]]:
-    """A line's segments, then all of them together, and as reported if that differs."""
-    named = [(each.name, each.measured) for each in line.segments]
-    before = [] if line.reported is None else [(AS_REPORTED, line.reported)]
-    return [*named, ("total", line.measured), *before]
+def by_segment(row: WindowRow) -> list[tuple[str, WindowFigures]]:
+    """A row's segments, then all of them together, and as reported if that differs."""
+    named = [(each.name, each.measured) for each in row.segments]
+    before = [] if row.reported is None else [(AS_REPORTED, row.reported)]
+    return [*named, ("total", row.measured), *before]
 
 
 # CSV
@@ -238,20 +236,18 @@ def to_csv(report: Report) -> str:
     Amounts in whole units of the currency, ratios as numbers, empty where there is none.
     Columns of the waterfall are everybody's, ``base_*`` those of the opening customers.
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_HEAD)
+    return csv_text(CSV_HEAD, _csv_rows(report))
+
+
+def _csv_rows(report: Report) -> Iterator[list[object]]:
     for part in report.parts:
-        for line in part.lines:
-            for segment in line.segments:
-                writer.writerow(
-                    _csv_row(part, line, report, segment.measured, segment.name)
-                )
-            writer.writerow(_csv_row(part, line, report, line.measured, ""))
-            if line.reported is not None:
-                row = _csv_row(part, line, report, line.reported, "")
-                writer.writerow([f"{row[0]} as reported", *row[1:]])
-    return out.getvalue()
+        for row in part.rows:
+            for segment in row.segments:
+                yield _csv_row(part, row, report, segment.measured, segment.name)
+            yield _csv_row(part, row, report, row.measured, "")
+            if row.reported is not None:
+                currency, *others = _csv_row(part, row, report, row.reported, "")
+                yield [f"{currency} as reported", *others]
 
 
 # A window's columns, and where ``figures_json`` has them.
@@ -271,7 +267,7 @@ CSV_HEAD = (
 
 def _csv_row(
     part: CurrencyReport,
-    line: WindowRow,
+    row: WindowRow,
     report: Report,
     measured: WindowFigures,
     segment: str,
@@ -279,7 +275,7 @@ def _csv_row(
     figures = figures_json(measured, report)
     return [
         f"total {part.currency}" if part.is_total else part.currency,
-        *(str(value).lower() for value in line_json(line).values()),
+        *(str(value).lower() for value in row_json(row).values()),
         *(
             _cell(name, figures[group][name], part.currency)
             for _, group, name in _COLUMNS
@@ -289,8 +285,7 @@ def _csv_row(
 
 
 def _cell(name: str, value: Any, currency: str) -> object:
-    if value is None:
-        return ""
     if isinstance(value, float):
         return f"{value:.6f}"
-    return major(value, currency) if name.endswith("_minor") else value
+    is_amount = value is not None and name.endswith("_minor")
+    return Money(value, currency) if is_amount else value

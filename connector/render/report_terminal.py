@@ -36,14 +36,14 @@ def report_view(report: Report, locale: str, width: int) -> RenderableType:
     """The headline (where a trailing window is asked for) and the table, a currency."""
     parts: list[RenderableType] = []
     for part in report.parts:
-        headlines, lines = _split(part)
+        headlines, rows = _split(part)
         parts.append(Text(f"\n{kind_of(report)} · {part.title}", style="bold"))
-        for line in headlines:
-            parts += [_cards(line, part.currency, locale, report), Text()]
-            if line.reported is not None:
-                parts.append(_reported(line.reported.retention))
-            parts.append(_waterfall(line, part.currency, locale))
-        parts += _tables(report, part, (headlines, lines), locale, width)
+        for row in headlines:
+            parts += [_cards(row, part.currency, locale, report), Text()]
+            if row.reported is not None:
+                parts.append(_reported(row.reported.retention))
+            parts.append(_waterfall(row, part.currency, locale))
+        parts += _tables(report, part, (headlines, rows), locale, width)
         parts += _whys(report, part, locale)
         parts += [Text(f"{each.sentence}", style="italic") for each in part.assessments]
     parts += [Text(note, style="dim") for note in footnotes(report)]
@@ -54,10 +54,10 @@ def report_view(report: Report, locale: str, width: int) -> RenderableType:
 def _split(part: CurrencyReport) -> tuple[Sequence[WindowRow], Sequence[WindowRow]]:
     """One trailing window beside others is the headline; all alike are a table."""
     trailing = [
-        x for x in part.lines if x.measured.window.kind is WindowKind.TRAILING_12
+        x for x in part.rows if x.measured.window.kind is WindowKind.TRAILING_12
     ]
-    others = [x for x in part.lines if x not in trailing]
-    return (trailing, others) if len(trailing) == 1 else ([], part.lines)
+    others = [x for x in part.rows if x not in trailing]
+    return (trailing, others) if len(trailing) == 1 else ([], part.rows)
 
 
 def _source(report: Report) -> str:
@@ -68,10 +68,10 @@ def _source(report: Report) -> str:
 
 
 def _cards(
-    line: WindowRow, currency: str, locale: str, report: Report
+    row: WindowRow, currency: str, locale: str, report: Report
 ) -> RenderableType:
-    kept, flow = line.measured.retention, line.measured.waterfall
-    span = name_of(line.measured.window) + ("" if line.complete else " *")
+    kept, flow = row.measured.retention, row.measured.waterfall
+    span = name_of(row.measured.window) + ("" if row.complete else " *")
 
     def money(amount_minor: int) -> str:
         return format_minor(amount_minor, currency, locale, whole=True)
@@ -105,9 +105,9 @@ def _reported(kept: Retention) -> Text:
     return Text(f"  as reported: {told}\n", style="dim")
 
 
-def _waterfall(line: WindowRow, currency: str, locale: str) -> RenderableType:
+def _waterfall(row: WindowRow, currency: str, locale: str) -> RenderableType:
     """What moved MRR, as bars that start where the one before ended."""
-    flow = line.measured.waterfall
+    flow = row.measured.waterfall
     steps = _steps(flow)
     peak = max([flow.opening_minor, flow.closing_minor, *_reached(steps)], default=0)
     table = Table.grid(padding=(0, 2))
@@ -169,8 +169,8 @@ def _tables(
     drawn, tabled = map(shown, split)
     sets = [("", drawn, tabled)]
     if report.by is not None:
-        titles = (f"{label(x)}, by {report.by}" for x in part.lines)
-        segments = map(by_segment, part.lines)
+        titles = (f"{label(x)}, by {report.by}" for x in part.rows)
+        segments = map(by_segment, part.rows)
         sets = [
             (title, [], named) for title, named in zip(titles, segments, strict=True)
         ]
@@ -191,7 +191,7 @@ def _tables(
 def _whys(
     report: Report, part: CurrencyReport, locale: str
 ) -> Iterator[RenderableType]:
-    for line in part.lines:
-        for title, rows in cause_tables(line, part, report, locale):
+    for row in part.rows:
+        for title, rows in cause_tables(row, part, report, locale):
             yield Text(f"\n{title}", style="bold")
             yield table(CAUSE_HEADINGS, rows, words=(0, 3))

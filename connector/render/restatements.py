@@ -12,7 +12,11 @@ from connector.core.windows import name_of
 from connector.render.movements import as_json
 from connector.render.report_json import measured_json, span_json, utc
 from connector.render.table import Cell, Money, Percent, Table, csv_text, text_table
-from connector.reports.restatements import RestatedWindow, RestatementLine, Restatements
+from connector.reports.closed_months import (
+    RestatedWindow,
+    RestatementLine,
+    Restatements,
+)
 
 
 def to_text(found: Restatements, since: date | None, locale: str) -> str:

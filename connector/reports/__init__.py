@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from connector.reports.at_risk import at_risk_reports
-    from connector.reports.check import check_ledger
-    from connector.reports.close import close_month
+    from connector.reports.check import (
+        check_ledger,
+        compare_with_stripe,
+        live_subscriptions,
+    )
+    from connector.reports.closed_months import close_month, restated_windows
     from connector.reports.cohorts import cohort_reports
     from connector.reports.compare import compare_policies
     from connector.reports.drift import formula_drift
@@ -18,9 +22,7 @@ if TYPE_CHECKING:
     from connector.reports.ledger import Ledger, open_ledger
     from connector.reports.movements import list_movements, sum_movements
     from connector.reports.page import make_page
-    from connector.reports.reconcile import compare_with_stripe, live_subscriptions
     from connector.reports.report import ReportRequest, make_report
-    from connector.reports.restatements import restated_windows
 
 # Where each lives. One that is asked for imports what it needs, and nothing else does.
 _HOMES = {
@@ -28,19 +30,19 @@ _HOMES = {
     "ReportRequest": "report",
     "at_risk_reports": "at_risk",
     "check_ledger": "check",
-    "close_month": "close",
+    "close_month": "closed_months",
     "cohort_reports": "cohorts",
     "compare_policies": "compare",
-    "compare_with_stripe": "reconcile",
+    "compare_with_stripe": "check",
     "explain_customer": "explain",
     "explain_window": "explain",
     "formula_drift": "drift",
     "list_movements": "movements",
-    "live_subscriptions": "reconcile",
+    "live_subscriptions": "check",
     "make_page": "page",
     "make_report": "report",
     "open_ledger": "ledger",
-    "restated_windows": "restatements",
+    "restated_windows": "closed_months",
     "sum_movements": "movements",
 }
 __all__ = [

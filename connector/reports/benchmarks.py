@@ -31,13 +31,13 @@ def benchmarks(config: Config) -> Benchmarks:
 
 
 def assessed(
-    lines: Sequence[WindowRow], published: Benchmarks
+    rows: Sequence[WindowRow], published: Benchmarks
 ) -> tuple[Assessment, ...]:
     """The last year's ratios beside what is published; of shorter windows nothing is."""
     years = [
-        line.measured
-        for line in lines
-        if line.measured.window.kind is WindowKind.TRAILING_12
+        row.measured
+        for row in rows
+        if row.measured.window.kind is WindowKind.TRAILING_12
     ]
     if not years:
         return ()

@@ -1,10 +1,13 @@
-"""The ledger's invariants, over every movement and every standard window."""
+"""The ledger held against its own invariants, and against Stripe's live objects."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import NamedTuple
 
+from connector.config import rules_of
 from connector.core.dates import local_day
+from connector.core.model import Refusal
 from connector.metrics.invariants import (
     Finding,
     every_window,
@@ -15,16 +18,22 @@ from connector.metrics.invariants import (
 )
 from connector.metrics.retention import measure
 from connector.metrics.rollups import figures_of
-from connector.reports.close import measured_again
-from connector.reports.ledger import Ledger
-from connector.store.ledger import (
-    contract_terms,
-    customers,
-    queries,
-    rollups,
-    unvalued,
+from connector.mrr.current_mrr import COUNTED
+from connector.mrr.reconciliation import (
+    CustomerComparison,
+    CustomerInLedger,
+    differing,
+    reconcile,
 )
-from connector.store.mirror import dirty_customers
+from connector.pipeline.ingest import ObjectSource, Progress
+from connector.reports.closed_months import measured_again
+from connector.reports.ledger import Ledger
+from connector.store.ledger import contract_terms, queries, rollups, unvalued
+from connector.store.ledger import customers as ledger_customers
+from connector.store.mirror import dirty_customers, objects
+from connector.store.mirror.histories import histories, in_batches, profile
+from connector.stripe_api.decoding import ref
+from connector.stripe_api.objects import Subscription
 
 
 class CheckedLedger(NamedTuple):
@@ -58,5 +67,101 @@ def check_ledger(ledger: Ledger) -> CheckedLedger:
         movements=len(movements),
         findings=findings,
         waiting=dirty_customers.dirty(connection),
-        labels=customers.labels(connection),
+        labels=ledger_customers.labels(connection),
     )
+
+
+class StripeComparison(NamedTuple):
+    """``rows`` are of all customers, ``live`` counts subscriptions."""
+
+    rows: list[CustomerComparison]
+    live: int
+    requests: int
+
+
+def live_subscriptions(
+    source: ObjectSource, progress: Progress = lambda _what, _done, _all: None
+) -> list[Subscription]:
+    """The subscriptions that count, as Stripe shows them now.
+
+    Asked for by status, because an account's ended ones would cost most of the requests.
+    The past due, a page or two, are asked for before and after the active: who falls
+    behind or catches up in between is met.
+    """
+    found: dict[str, Subscription] = {}
+    active, past_due = COUNTED
+    for status in (past_due, active, past_due):
+        for page in source.pages("subscriptions", extra=[("status", status)]):
+            found |= {each.id: each for each in page.data}
+            progress("live subscriptions", len(found), None)
+    return list(found.values())
+
+
+def compare_with_stripe(
+    ledger: Ledger,
+    live: Iterable[Subscription],
+    progress: Progress = lambda _what, _done, _all: None,
+) -> list[CustomerComparison]:
+    """A row for each customer and currency that counts at Stripe or in the ledger.
+
+    Former ids are compared as the customer that they were merged into.
+    """
+    connection, now_s = ledger.connection, int(ledger.moment.timestamp())
+    rules = rules_of(ledger.config)
+    by_customer: dict[str, list[Subscription]] = defaultdict(list)
+    for each in live:
+        customer = ref(each.customer)
+        by_customer[rules.merge.get(customer, customer)].append(each)
+    books = _books(ledger, now_s)
+    shared = objects.catalogue(connection)
+    customers = sorted(by_customer.keys() | books.keys())
+    rows: list[CustomerComparison] = []
+    ids = {customer: (customer, *rules.also(customer)) for customer in customers}
+    batches = in_batches(connection, ids)
+    known = ((stored, each) for stored in batches for each in histories(stored, shared))
+    for done, (stored, history) in enumerate(known, 1):
+        customer = history.customer
+        profiles = {c: profile(stored, c) for c in ids[customer]}
+        rows += reconcile(
+            history,
+            by_customer[customer],
+            {c: p.discount for c, p in profiles.items() if p and p.discount},
+            books[customer],
+            rules.policy,
+            now_s,
+        )
+        progress("comparing customers", done, len(customers))
+    return rows
+
+
+def _books(ledger: Ledger, now_s: int) -> dict[str, CustomerInLedger]:
+    """What the ledger says of each customer that pays; of any other it says nothing."""
+    connection, rules = ledger.connection, rules_of(ledger.config)
+    refused: dict[str, list[Refusal]] = defaultdict(list)
+    for refusal in unvalued.known(connection):
+        refused[refusal.customer].append(refusal)
+    mrr = queries.mrr_on(connection, local_day(now_s, rules.zone))
+    waiting = set(rules.affected(dirty_customers.waiting(connection, now_s)))
+    everybody_waits = ledger.has_other_rules
+    books: dict[str, CustomerInLedger] = {}
+    for customer in mrr.keys() | refused.keys() | waiting:
+        books[customer] = CustomerInLedger(
+            mrr_minor=mrr.get(customer, {}),
+            is_waiting=everybody_waits or customer in waiting,
+            refusals=refused[customer],
+        )
+    return defaultdict(lambda: CustomerInLedger(is_waiting=everybody_waits), books)
+
+
+def unexplained(compared: StripeComparison) -> list[Finding]:
+    """What no reason explains: there the ledger, or this program, is wrong."""
+    return [
+        Finding(
+            "as Stripe says",
+            f"{row.customer} {row.currency}",
+            f"is {row.ledger_minor}, and {row.stripe_minor} by Stripe's objects; "
+            f"{row.remainder_minor:+} of that is unexplained",
+        )
+        for row in differing(compared.rows)
+        if row.remainder_minor
+    ]

@@ -36,12 +36,12 @@ def total_of(
         raise ConfigError([fault], source="reporting.rates") from error
     currency = config.reporting_currency
     rates = parse_rates(text.splitlines(), currency, str(config.rates))
-    lines = []
-    for several in zip(*(part.lines for part in parts), strict=True):
+    rows = []
+    for several in zip(*(part.rows for part in parts), strict=True):
         named = list(zip((part.currency for part in parts), several, strict=True))
-        segments = sorted({s.name for line in several for s in line.segments})
-        whole = [(code, line.measured) for code, line in named]
-        lines.append(
+        segments = sorted({s.name for row in several for s in row.segments})
+        whole = [(code, row.measured) for code, row in named]
+        rows.append(
             WindowRow(
                 measured=_in_one(whole, rates, today),
                 complete=several[0].complete,
@@ -51,9 +51,9 @@ def total_of(
                 ),
             )
         )
-    judged = assessed(lines, published)
+    judged = assessed(rows, published)
     return CurrencyReport(
-        currency=currency, lines=tuple(lines), is_total=True, assessments=judged
+        currency=currency, rows=tuple(rows), is_total=True, assessments=judged
     )
 
 
@@ -62,8 +62,8 @@ def _of_segment(
 ) -> list[tuple[str, WindowFigures]]:
     return [
         (code, segment.measured)
-        for code, line in named
-        for segment in line.segments
+        for code, row in named
+        for segment in row.segments
         if segment.name == name
     ]
 

@@ -36,8 +36,8 @@ def formula_drift(
     found = []
     for part in report.currencies:
         flows = list(queries.flows(ledger.connection, part.currency))
-        for line in part.lines:
-            window = line.measured.window
+        for row in part.rows:
+            window = row.measured.window
             inputs = window_inputs(part.currency, flows, window)
             results = side_by_side(inputs)
             found.append(WindowFormulas(part.currency, window, inputs.kept, results))

@@ -4,7 +4,7 @@
       CurrencyReport   one a currency; first all of them in one, where that is configured
         Line           one a window
           WindowFigures  waterfall, retention, renewals (core.figures)
-          Segment      the same for some of the customers; segments add up to the line
+          Segment      the same for some of the customers; segments add up to the row
           Causes       why the opening customers pay more or less (causes)
         Assessment     a headline ratio beside what is published (benchmarks)
 
@@ -51,11 +51,11 @@ class WindowRow(Struct, frozen=True, kw_only=True):
 class CurrencyReport(Struct, frozen=True, kw_only=True):
     """``is_total`` adds up all currencies in ``currency``.
 
-    ``assessments`` judge the last trailing-12 line, if there is one.
+    ``assessments`` judge the last trailing-12 row, if there is one.
     """
 
     currency: str
-    lines: tuple[WindowRow, ...]
+    rows: tuple[WindowRow, ...]
     is_total: bool = False
     assessments: tuple[Assessment, ...] = ()
 
@@ -94,20 +94,20 @@ class Report(Struct, frozen=True, kw_only=True):
         return (*((self.total,) if self.total is not None else ()), *self.currencies)
 
 
-def label(line: WindowRow) -> str:
-    return name_of(line.measured.window) + ("" if line.complete else " *")
+def label(row: WindowRow) -> str:
+    return name_of(row.measured.window) + ("" if row.complete else " *")
 
 
 AS_REPORTED = "  as reported"
 
 
-def shown(lines: Sequence[WindowRow]) -> list[tuple[str, WindowFigures]]:
+def shown(rows: Sequence[WindowRow]) -> list[tuple[str, WindowFigures]]:
     """Each window's label and figures; below a restated one, those it was closed with."""
     found = []
-    for line in lines:
-        found.append((label(line), line.measured))
-        if line.reported is not None:
-            found.append((AS_REPORTED, line.reported))
+    for row in rows:
+        found.append((label(row), row.measured))
+        if row.reported is not None:
+            found.append((AS_REPORTED, row.reported))
     return found
 
 
@@ -125,16 +125,16 @@ def annual(report: Report) -> Report:
 
 
 def _annual_part(part: CurrencyReport) -> CurrencyReport:
-    return replace(part, lines=tuple(map(_annual_line, part.lines)))
+    return replace(part, rows=tuple(map(_annual_row, part.rows)))
 
 
-def _annual_line(line: WindowRow) -> WindowRow:
-    segments = (Segment(s.name, _annual_figures(s.measured)) for s in line.segments)
-    found = line.causes
+def _annual_row(row: WindowRow) -> WindowRow:
+    segments = (Segment(s.name, _annual_figures(s.measured)) for s in row.segments)
+    found = row.causes
     return WindowRow(
-        measured=_annual_figures(line.measured),
-        complete=line.complete,
-        reported=line.reported and _annual_figures(line.reported),
+        measured=_annual_figures(row.measured),
+        complete=row.complete,
+        reported=row.reported and _annual_figures(row.reported),
         segments=tuple(segments),
         causes=None if found is None else Causes(*(_annual_shares(s) for s in found)),
     )
@@ -168,19 +168,19 @@ def metrics_of(measured: WindowFigures, report: Report) -> WindowMetrics:
     return replace(found, ltv_minor=found.ltv_minor / 12)
 
 
-def split(lines: Sequence[WindowRow]) -> tuple[list[WindowRow], list[WindowRow]]:
-    """The trailing-12 lines and the others, without those before the first customer."""
-    trailing = [x for x in lines if x.measured.window.kind is WindowKind.TRAILING_12]
-    others = [x for x in lines if x.measured.window.kind is not WindowKind.TRAILING_12]
+def split(rows: Sequence[WindowRow]) -> tuple[list[WindowRow], list[WindowRow]]:
+    """The trailing-12 rows and the others, without those before the first customer."""
+    trailing = [x for x in rows if x.measured.window.kind is WindowKind.TRAILING_12]
+    others = [x for x in rows if x.measured.window.kind is not WindowKind.TRAILING_12]
     return _since_first(trailing), _since_first(others)
 
 
-def _since_first(lines: list[WindowRow]) -> list[WindowRow]:
+def _since_first(rows: list[WindowRow]) -> list[WindowRow]:
     alive = [
         x.reported is not None
         or bool(
             x.measured.waterfall.closing_minor or x.measured.waterfall.opening_minor
         )
-        for x in lines
+        for x in rows
     ]
-    return lines[alive.index(True) :] if any(alive) else lines[-1:]
+    return rows[alive.index(True) :] if any(alive) else rows[-1:]

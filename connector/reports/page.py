@@ -28,7 +28,7 @@ class Largest(Struct, frozen=True, kw_only=True):
 class PageContents(Struct, frozen=True, kw_only=True):
     """What a page shows beside the report's figures, by currency where there is any.
 
-    The report's lines have trailing-12 windows and others. ``labels`` are what customers
+    The report's rows have trailing-12 windows and others. ``labels`` are what customers
     are called, by id; ``failed`` are left out of what is at risk, and why.
     """
 
@@ -75,10 +75,10 @@ def make_page(ledger: Ledger, asked: ReportRequest) -> PageContents:
 def _largest(
     connection: sqlite3.Connection, part: CurrencyReport, as_of: datetime | None
 ) -> Largest:
-    trailing, periods = split(part.lines)
+    trailing, periods = split(part.rows)
 
-    def of(line: WindowRow) -> list[Movement]:
-        window = line.measured.window
+    def of(row: WindowRow) -> list[Movement]:
+        window = row.measured.window
         return queries.largest(connection, part.currency, window, MOST, as_of)
 
     return Largest(period=of(periods[-1]), trailing=of(trailing[-1]))

@@ -80,9 +80,9 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
     published = benchmarks(ledger.config)
     parts = []
     for each in ledger.currencies(asked.currency, as_of):
-        lines = _lines(ledger, each, wanted, asked, known.today)
-        judged = assessed(lines, published)
-        parts.append(CurrencyReport(currency=each, lines=lines, assessments=judged))
+        rows = _rows(ledger, each, wanted, asked, known.today)
+        judged = assessed(rows, published)
+        parts.append(CurrencyReport(currency=each, rows=rows, assessments=judged))
     report = Report(
         generated_at=ledger.now,
         as_of=as_of,
@@ -151,14 +151,14 @@ def _trend(kind: WindowKind | None, first: date, last: date) -> list[Window]:
     return [*trailing, *windows(kind, first, last)]
 
 
-def _lines(
+def _rows(
     ledger: Ledger,
     currency: str,
     wanted: Sequence[Window],
     asked: ReportRequest,
     today: date,
 ) -> tuple[WindowRow, ...]:
-    """A line a window, with its segments and causes where they are asked for."""
+    """A row a window, with its segments and causes where they are asked for."""
     connection = ledger.connection
     segments: list[dict[str, WindowFigures]] = [{} for _ in wanted]
     if asked.as_of is None and ledger.is_whole:

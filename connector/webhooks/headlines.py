@@ -37,7 +37,7 @@ def headlines(report: Report) -> list["HeadlineFigures"]:
     """The last window of each currency, as `report` shows it."""
     from connector.webhooks.prometheus import HeadlineFigures
 
-    last = [(part.currency, part.lines[-1].measured) for part in report.currencies]
+    last = [(part.currency, part.rows[-1].measured) for part in report.currencies]
     return [
         HeadlineFigures(
             currency=currency,

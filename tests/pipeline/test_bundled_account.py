@@ -21,7 +21,7 @@ from connector.pipeline.bundled_account import (
 from connector.pipeline.ingest import Ingest, ObjectSource
 from connector.pipeline.sync import sync
 from connector.pipeline.thread_pool import ThreadPool
-from connector.reports.reconcile import live_subscriptions
+from connector.reports.check import live_subscriptions
 from connector.store.mirror.objects import TABLES
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.decoding import created_at, ref

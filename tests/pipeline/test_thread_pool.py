@@ -107,7 +107,7 @@ def test_a_closed_crew_ends_its_threads_after_their_job() -> None:
 
 MANY_DECODE = """
 import sys, threading, msgspec
-from connector.stripe_api.objects import decode
+from connector.stripe_api.decoding import decode
 sys.setswitchinterval(1e-6)
 for _ in range(40):
     inner = msgspec.defstruct("Inner", [("name", str, ""), ("all", "list[int]", [])])

@@ -66,7 +66,7 @@ def money(amount_minor: int, currency: str) -> str:
 @pytest.mark.parametrize("currency", ["usd", "eur"])
 def test_every_bar_s_number_is_the_report_s(page: Element, currency: str) -> None:
     [part] = [p for p in demo_report().currencies if p.currency == currency]
-    months = [x for x in part.lines if x.measured.window.kind is WindowKind.MONTH]
+    months = [x for x in part.rows if x.measured.window.kind is WindowKind.MONTH]
     _, *rows = table_after(part_of(page, currency), "The numbers behind this chart")
     assert len(rows) == len(months) == 24
     for line, row in zip(months, rows, strict=True):
@@ -85,7 +85,7 @@ def test_every_bar_s_number_is_the_report_s(page: Element, currency: str) -> Non
 @pytest.mark.parametrize("currency", ["usd", "eur"])
 def test_every_point_of_the_lines_is_the_report_s(page: Element, currency: str) -> None:
     [part] = [p for p in demo_report().currencies if p.currency == currency]
-    years = [x for x in part.lines if x.measured.window.kind is WindowKind.TRAILING_12]
+    years = [x for x in part.rows if x.measured.window.kind is WindowKind.TRAILING_12]
     _, *rows = table_after(
         part_of(page, currency), "The numbers behind these two charts"
     )
@@ -96,7 +96,7 @@ def test_every_point_of_the_lines_is_the_report_s(page: Element, currency: str) 
 
 
 def test_the_cards_are_the_headline(page: Element) -> None:
-    headline = demo_report().currencies[0].lines[12].measured
+    headline = demo_report().currencies[0].rows[12].measured
     flow, kept = headline.waterfall, headline.retention
     cards = [card.text for card in part_of(page, "usd").all("div", class_="card")]
     assert format_minor(flow.closing_minor, "usd", whole=True) in cards[0]
@@ -171,7 +171,7 @@ def restated_part(asked: ReportRequest = OCTOBER) -> Element:
 def headline_of(report: Report) -> WindowRow:
     [part] = [p for p in report.currencies if p.currency == "eur"]
     *_, headline = (
-        x for x in part.lines if x.measured.window.kind is WindowKind.TRAILING_12
+        x for x in part.rows if x.measured.window.kind is WindowKind.TRAILING_12
     )
     return headline
 
@@ -225,7 +225,7 @@ def test_below_a_restated_window_stands_what_was_reported(
 ) -> None:
     root = part_of(parsed(restated_page()), currency)
     [part] = [p for p in restated_report().currencies if p.currency == currency]
-    lines = [x for x in part.lines if x.measured.window.kind is kind]
+    lines = [x for x in part.rows if x.measured.window.kind is kind]
     _, *rows = table_after(root, summary)
     told = [(row[0] == AS_REPORTED, *(row[at] for at in columns)) for row in rows]
     expected = [
@@ -245,7 +245,7 @@ def test_a_restated_page_says_where_the_reason_is_found() -> None:
     notes = [p.text for p in restated_part().all("p", class_="s")]
     [note] = [text for text in notes if "restated" in text]
     told = RESTATED.replace("`", "")
-    restated = [x for x in restated_report().currencies[1].lines if x.reported]
+    restated = [x for x in restated_report().currencies[1].rows if x.reported]
     assert note == f"{len(restated)} closed windows have been restated since. {told}"
     assert restated_part().all("circle", class_="ring")
 
@@ -333,7 +333,7 @@ def test_a_ledger_without_revenue_has_a_page() -> None:
 
 def test_a_total_shows_exchange_rates_and_no_customers() -> None:
     part = demo_report().currencies[0]
-    total = CurrencyReport(currency="usd", lines=part.lines, is_total=True)
+    total = CurrencyReport(currency="usd", rows=part.rows, is_total=True)
     root = part_of(parsed(_page(replace(demo_report(), total=total))), "total-usd")
     falls = root.all("figure", class_="falls")[0].all("table")[0].rows()
     assert "Exchange rates" in [row[0] for row in falls]
@@ -390,7 +390,7 @@ def test_what_segments_are_called_stays_text(name: str) -> None:
         )
 
     report = demo_report(BY_PRODUCT)
-    parts = tuple(replace(p, lines=renamed(p.lines)) for p in report.currencies)
+    parts = tuple(replace(p, rows=renamed(p.rows)) for p in report.currencies)
     root = parsed(_page(replace(report, currencies=parts, by=name)))
     options = [option.text for option in root.all("option")]
     assert any(text.startswith(" ".join(name.split())) for text in options)

@@ -24,13 +24,13 @@ from connector.mrr.reconciliation import (
     differing,
     totals,
 )
-from connector.reports.ledger import Ledger
-from connector.reports.reconcile import (
+from connector.reports.check import (
     StripeComparison,
     compare_with_stripe,
     live_subscriptions,
     unexplained,
 )
+from connector.reports.ledger import Ledger
 from connector.store.database import open_database, snapshot
 from connector.store.lock import exclusive_sync
 from connector.stripe_api.client import StripeApi

@@ -70,7 +70,7 @@ def report(*currencies: CurrencyReport, refusals: tuple[Refusal, ...] = ()) -> R
 def part(
     *shown: WindowRow, currency: str = "usd", total: bool = False
 ) -> CurrencyReport:
-    return CurrencyReport(currency=currency, lines=shown, is_total=total)
+    return CurrencyReport(currency=currency, rows=shown, is_total=total)
 
 
 def months(currency: str = "usd") -> Report:

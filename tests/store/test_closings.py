@@ -12,8 +12,7 @@ from connector.core.figures import Retention, Waterfall, WindowFigures
 from connector.core.windows import WindowKind
 from connector.metrics.invariants import restated_findings
 from connector.metrics.retention import measure
-from connector.reports.close import measured_again
-from connector.reports.restatements import lines, since
+from connector.reports.closed_months import lines, measured_again, since
 from connector.store.database import transaction
 from connector.store.ledger import closings, queries
 from connector.store.ledger.closings import Closing, ReportedFigures

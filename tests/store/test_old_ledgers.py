@@ -13,7 +13,7 @@ import pytest
 from connector import __version__
 from connector.core.policy import Policy
 from connector.metrics.invariants import restated_findings
-from connector.reports.close import measured_again
+from connector.reports.closed_months import measured_again
 from connector.store.database import open_database, transaction
 from connector.store.ledger import closings
 from connector.store.mirror import dirty_customers

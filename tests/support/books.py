@@ -17,7 +17,7 @@ from connector.core.model import (
     MovementKind,
     classify,
 )
-from connector.reports.close import figures_to_close
+from connector.reports.closed_months import figures_to_close
 from connector.store.database import put_setting, transaction
 from connector.store.ledger import closings, posting, rollups
 from connector.store.ledger.closings import Closing

@@ -83,12 +83,12 @@ class View(Struct, frozen=True, kw_only=True):
 
 def view(
     part: CurrencyReport,
-    lines: Sequence[WindowRow],
+    rows: Sequence[WindowRow],
     published: Benchmarks,
     revenue: str,
     segment: str = "",
 ) -> View:
-    trailing, periods = split(lines)
+    trailing, periods = split(rows)
     measured = [x.measured for x in periods]
     return View(
         segment=segment,
@@ -120,10 +120,10 @@ class CurrencyPanels(Struct, frozen=True, kw_only=True):
 def panels(page: PageContents, part: CurrencyReport, revenue: str) -> CurrencyPanels:
     code = part.currency
     published = page.benchmarks
-    whole = view(part, part.lines, published, revenue)
+    whole = view(part, part.rows, published, revenue)
     names = () if page.report.by is None else _segments(whole)[:MOST_SEGMENTS]
     segments = (
-        view(part, _of_segment(part.lines, name), published, revenue, name)
+        view(part, _of_segment(part.rows, name), published, revenue, name)
         for name in names
     )
     own = "" if part.is_total else code
@@ -152,10 +152,10 @@ def _segments(whole: View) -> list[str]:
     return [each.name for each in found]
 
 
-def _of_segment(lines: Sequence[WindowRow], name: str) -> list[WindowRow]:
-    """The same lines of one segment; all zero where it had nobody."""
+def _of_segment(rows: Sequence[WindowRow], name: str) -> list[WindowRow]:
+    """The same rows of one segment; all zero where it had nobody."""
     found = []
-    for each in lines:
+    for each in rows:
         own = {s.name: s.measured for s in each.segments}
         measured = own.get(name) or measure((), [each.measured.window])[0]
         found.append(WindowRow(measured=measured, complete=each.complete))
@@ -165,15 +165,15 @@ def _of_segment(lines: Sequence[WindowRow], name: str) -> list[WindowRow]:
 # The rows of a table: a name, the figures, and the row's CSS class
 
 
-def window_rows(lines: Sequence[WindowRow]) -> Iterator[tuple[str, WindowFigures, str]]:
+def window_rows(rows: Sequence[WindowRow]) -> Iterator[tuple[str, WindowFigures, str]]:
     """Below each window that was closed with other figures stand these."""
-    for name, measured in shown(lines):
+    for name, measured in shown(rows):
         kind = "was" if name == AS_REPORTED else ""
         yield name.strip().removeprefix(TRAILING), measured, kind
 
 
-def segment_rows(line: WindowRow) -> Iterator[tuple[str, WindowFigures, str]]:
+def segment_rows(row: WindowRow) -> Iterator[tuple[str, WindowFigures, str]]:
     """All of them together below the segments."""
-    kinds = [""] * len(line.segments) + ["total", "was"]
-    for (name, measured), kind in zip(by_segment(line), kinds, strict=False):
+    kinds = [""] * len(row.segments) + ["total", "was"]
+    for (name, measured), kind in zip(by_segment(row), kinds, strict=False):
         yield name.strip(), measured, kind

@@ -76,6 +76,6 @@ def _hash(text: str) -> str:
 
 def _notes(report: Report) -> list[str]:
     notes = [SEGMENTS] if report.by is not None else []
-    if any(line.causes for part in report.parts for line in part.lines):
+    if any(row.causes for part in report.parts for row in part.rows):
         notes.append(CAUSES)
     return [*notes, FX] if report.total is not None else notes

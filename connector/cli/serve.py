@@ -11,7 +11,7 @@ import click
 
 from connector.cli.app import Shell
 from connector.cli.connect import connected
-from connector.config import rules_of
+from connector.config import Config, rules_of
 from connector.core.errors import LedgerUnusable
 from connector.pipeline.held_ledger import check_folder, own_ledger
 from connector.pipeline.ingest import Ingest, customer_fields_of
@@ -20,6 +20,8 @@ from connector.stripe_api.credentials import webhook_secrets
 from connector.webhooks.headlines import headline_figures, remembered
 
 if TYPE_CHECKING:
+    from connector.stripe_api.client import StripeApi
+    from connector.webhooks.apply_events import EventBatch
     from connector.webhooks.group_commit import GroupCommit
     from connector.webhooks.health import AdminSettings, Health
     from connector.webhooks.prometheus import ServerMetrics
@@ -48,7 +50,6 @@ def serve(shell: Shell) -> None:
     and [customers] merge it takes over by itself, once a sync has applied them.
     """
     from connector.webhooks import endpoint, health, prometheus, server
-    from connector.webhooks.apply_events import EventBatch
     from connector.webhooks.group_commit import GroupCommit
     from connector.webhooks.worker import Worker
 
@@ -65,22 +66,7 @@ def serve(shell: Shell) -> None:
         connected(config, worker.sleep, worker.stopping) as api,
         ThreadPool[Any](config.workers) as threads,
         GroupCommit(config.database, api.now_us, worker.wake) as commits,
-        worker.start(
-            EventBatch(
-                ingest=lambda connection: Ingest(
-                    connection=connection,
-                    source=api,
-                    threads=threads,
-                    customer_fields=customer_fields_of(config),
-                    now_us=api.stripe_us,
-                    stopping=worker.stopping,
-                ),
-                now_us=api.now_us,
-                count=counted.count,
-                timed=counted.timed,
-                spent=_since_last(lambda: api.reads.requests),
-            )
-        ),
+        worker.start(_batch(config, api, threads, worker, counted)),
     ):
         receiving = endpoint.EndpointSettings(
             secrets=secrets, keep=commits.keep, count=counted.count
@@ -100,6 +86,32 @@ def serve(shell: Shell) -> None:
         was_asked = server.run(listening, is_alive=telling.is_alive, ready=ready)
     if not was_asked:
         sys.exit(1)
+
+
+def _batch(
+    config: Config,
+    api: "StripeApi",
+    threads: ThreadPool[Any],
+    worker: "Worker",
+    counted: "ServerMetrics",
+) -> "EventBatch":
+    """What the worker takes its events off the inbox with."""
+    from connector.webhooks.apply_events import EventBatch
+
+    return EventBatch(
+        ingest=lambda connection: Ingest(
+            connection=connection,
+            source=api,
+            threads=threads,
+            customer_fields=customer_fields_of(config),
+            now_us=api.stripe_us,
+            stopping=worker.stopping,
+        ),
+        now_us=api.now_us,
+        count=counted.count,
+        timed=counted.timed,
+        spent=_since_last(lambda: api.reads.requests),
+    )
 
 
 def _since_last(total: Callable[[], int]) -> Callable[[], int]:

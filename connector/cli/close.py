@@ -5,14 +5,14 @@ from datetime import date
 import click
 
 from connector.cli.app import Shell, warn
-from connector.cli.options import MonthParam, format_option
+from connector.cli.options import MONTH, format_option
 from connector.cli.output import emit
 from connector.reports.closed_months import close_month
 from connector.store.database import make_durable, transaction
 
 
 @click.command()
-@click.argument("month", type=MonthParam())
+@click.argument("month", type=MONTH)
 @format_option
 @click.pass_obj
 def close(shell: Shell, month: date, form: str) -> None:

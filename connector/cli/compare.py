@@ -3,39 +3,39 @@
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import partial
-from typing import Any
 
 import click
 
 from connector.cli.app import Shell
-from connector.cli.options import DayParam, format_option
+from connector.cli.options import DAY, ReadParam, format_option
 from connector.cli.output import emit, progress_shown
 from connector.reports import compare_policies
 
 
-class AmountParam(click.ParamType[Decimal]):
-    name = "AMOUNT"
+def _amount(text: str) -> Decimal:
+    """Raises ``ValueError`` for what is no amount, or below 0."""
+    try:
+        amount = Decimal(text.replace(",", ""))
+    except InvalidOperation:
+        raise ValueError(text) from None
+    if not amount.is_finite() or amount < 0:
+        raise ValueError(text)
+    return amount
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> Decimal:
-        try:
-            amount = Decimal(str(value).replace(",", ""))
-        except InvalidOperation:
-            amount = Decimal("NaN")
-        if not amount.is_finite() or amount < 0:
-            self.fail(f"{value!r} is not an amount; write it as 47002.50", param, ctx)
-        return amount
+
+AMOUNT = ReadParam("AMOUNT", _amount, "an amount; write it as 47002.50")
 
 
 @click.command()
 @click.option(
     "--mrr",
     "amount",
-    type=AmountParam(),
+    type=AMOUNT,
     required=True,
     help="The other tool's MRR in whole units of the currency: 47002 is $47,002.00.",
 )
 @click.option(
-    "--on", "day", type=DayParam(), required=True, help="The day whose end it is of."
+    "--on", "day", type=DAY, required=True, help="The day whose end it is of."
 )
 @click.option(
     "--currency",

@@ -9,8 +9,8 @@ import click
 from connector.cli.app import Shell
 from connector.cli.options import (
     FORMATS,
-    MonthParam,
-    RatioParam,
+    MONTH,
+    RATIO,
     currency_option,
     formats_option,
     out_option,
@@ -28,17 +28,17 @@ from connector.reports import formula_drift
     show_default=True,
     help="Windows of this kind.",
 )
-@click.option("--from", "first", type=MonthParam(), help="The first month.")
+@click.option("--from", "first", type=MONTH, help="The first month.")
 @click.option(
     "--to",
     "last",
-    type=MonthParam(),
+    type=MONTH,
     help="The last month, included. Default: the last whole month.",
 )
 @currency_option
 @click.option(
     "--against",
-    type=RatioParam(),
+    type=RATIO,
     help="What somebody else says, 1.07 or 107%: names the formulas within 0.2 points.",
 )
 @formats_option(*FORMATS)

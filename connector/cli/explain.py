@@ -7,8 +7,8 @@ import click
 
 from connector.cli.app import Shell
 from connector.cli.options import (
-    DayParam,
-    WindowParam,
+    DAY,
+    WINDOW,
     formats_option,
     moment_asked,
     out_option,
@@ -23,12 +23,10 @@ from connector.reports.explain import CustomerExplanation, WindowExplanation
 
 @click.command()
 @click.argument("customer", required=False)
-@click.option(
-    "--on", "day", type=DayParam(), help="As it stood at the end of this day."
-)
+@click.option("--on", "day", type=DAY, help="As it stood at the end of this day.")
 @click.option(
     "--window",
-    type=WindowParam(),
+    type=WINDOW,
     help="A window's ratio instead: 2026-03, 2026-Q1, 2026, or ..2026-03 for the twelve "
     "months to March.",
 )

@@ -7,7 +7,7 @@ import click
 
 from connector.cli.app import Shell
 from connector.cli.options import (
-    DayParam,
+    DAY,
     by_option,
     currency_option,
     formats_option,
@@ -26,8 +26,8 @@ from connector.store.ledger.queries import Wanted
 @click.option(
     "--customer", metavar="ID", help="Only this customer (id or part of name)."
 )
-@click.option("--from", "first", type=DayParam(), help="The first day.")
-@click.option("--to", "last", type=DayParam(), help="The last day, included.")
+@click.option("--from", "first", type=DAY, help="The first day.")
+@click.option("--to", "last", type=DAY, help="The last day, included.")
 @click.option(
     "--kind",
     type=click.Choice([kind.value for kind in MovementKind]),

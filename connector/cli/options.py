@@ -1,11 +1,11 @@
 """The options that commands share, and how days, windows and ratios are written in."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -28,27 +28,29 @@ def moment_asked(text: str | None, config: Config) -> datetime | None:
         ) from None
 
 
+T = TypeVar("T")
+
 FORMATS = ("text", "json", "csv", "markdown")
 
 
-class MonthParam(click.ParamType[date]):
-    name = "YYYY-MM"
+class ReadParam(click.ParamType[T]):
+    """A value that ``read`` makes of a text, or raises ``ValueError``.
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> date:
+    ``wanted`` ends the sentence that says what is wrong with it.
+    """
+
+    def __init__(self, name: str, read: Callable[[str], T], wanted: str) -> None:
+        self.name, self.read, self.wanted = name, read, wanted
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> T:
         try:
-            return value if isinstance(value, date) else parse_month(value)
+            return cast("T", value) if not isinstance(value, str) else self.read(value)
         except ValueError:
-            self.fail(f"{value!r} is not a month; write it as 2026-03", param, ctx)
+            self.fail(f"{value!r} is not {self.wanted}", param, ctx)
 
 
-class DayParam(click.ParamType[date]):
-    name = "YYYY-MM-DD"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> date:
-        try:
-            return value if isinstance(value, date) else parse_day(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a day; write it as 2026-03-31", param, ctx)
+MONTH = ReadParam("YYYY-MM", parse_month, "a month; write it as 2026-03")
+DAY = ReadParam("YYYY-MM-DD", parse_day, "a day; write it as 2026-03-31")
 
 
 class ByParam(click.ParamType[str]):
@@ -72,27 +74,17 @@ by_option = click.option(
 )
 
 
-class DurationParam(click.ParamType[float]):
-    """Seconds, from 90s, 15m, 2h or 1d."""
-
-    name = "DURATION"
-    units_s: ClassVar[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        match = re.fullmatch(r"(\d{1,6})([smhd])", str(value))
-        if match is None or match[1].strip("0") == "":
-            self.fail(f"{value!r} is not a duration; write it as 15m", param, ctx)
-        return float(int(match[1]) * self.units_s[match[2]])
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-class RatioParam(click.ParamType[Fraction]):
-    name = "RATIO"
+def _duration_s(text: str) -> float:
+    match = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if match is None or match[1].strip("0") == "":
+        raise ValueError(text)
+    return float(int(match[1]) * _UNITS_S[match[2]])
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> Fraction:
-        try:
-            return value if isinstance(value, Fraction) else _ratio(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a ratio; write it as 1.07 or 107%", param, ctx)
+
+DURATION = ReadParam("DURATION", _duration_s, "a duration; write it as 15m")
 
 
 def _ratio(text: str) -> Fraction:
@@ -106,19 +98,11 @@ def _ratio(text: str) -> Fraction:
     return -ratio if written[1] else ratio
 
 
-class WindowParam(click.ParamType[Window]):
-    name = "WINDOW"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Window:
-        try:
-            return value if isinstance(value, Window) else _window(value.strip())
-        except ValueError:
-            fault = f"{value!r} is not a window; write a month 2026-03, a quarter "
-            fault += "2026-Q1, a year 2026, or ..2026-03 for the twelve months to March"
-            self.fail(fault, param, ctx)
+RATIO = ReadParam("RATIO", _ratio, "a ratio; write it as 1.07 or 107%")
 
 
 def _window(text: str) -> Window:
+    text = text.strip()
     for kind, shape, month in _WINDOWS:
         found = re.fullmatch(shape, text)
         if found is not None:
@@ -137,6 +121,14 @@ _WINDOWS: Sequence[tuple[WindowKind, str, Callable[[re.Match[str]], str]]] = (
     ),
     (WindowKind.YEAR, r"\d{4}", lambda found: f"{found[0]}-01"),
     (WindowKind.TRAILING_12, r"\.\.(\d{4}-\d{2})", lambda found: found[1]),
+)
+
+
+WINDOW = ReadParam(
+    "WINDOW",
+    _window,
+    "a window; write a month 2026-03, a quarter 2026-Q1, a year 2026, or ..2026-03 for "
+    "the twelve months to March",
 )
 
 

@@ -8,7 +8,7 @@ import click
 from connector.cli.app import Shell, warn
 from connector.cli.options import (
     FORMATS,
-    MonthParam,
+    MONTH,
     by_option,
     currency_option,
     formats_option,
@@ -27,8 +27,8 @@ from connector.reports import ReportRequest, make_page, make_report
     type=click.Choice([kind.value for kind in WindowKind]),
     help="Only windows of this kind. Default: the trailing-12 headline, then months.",
 )
-@click.option("--from", "first", type=MonthParam(), help="The first month.")
-@click.option("--to", "last", type=MonthParam(), help="The last month, included.")
+@click.option("--from", "first", type=MONTH, help="The first month.")
+@click.option("--to", "last", type=MONTH, help="The last month, included.")
 @currency_option
 @click.option(
     "--as-of",

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from connector.cli.app import Shell
-from connector.cli.options import DayParam, formats_option, out_option
+from connector.cli.options import DAY, formats_option, out_option
 from connector.cli.output import emit
 from connector.reports.closed_months import restated_windows
 
@@ -15,7 +15,7 @@ from connector.reports.closed_months import restated_windows
 @click.option(
     "--since",
     "day",
-    type=DayParam(),
+    type=DAY,
     help="Only changes that were booked on this day or later.",
 )
 @formats_option("text", "json", "csv")

@@ -15,7 +15,7 @@ import click
 
 from connector.cli.app import Shell
 from connector.cli.connect import connected
-from connector.cli.options import DurationParam, format_option
+from connector.cli.options import DURATION, format_option
 from connector.cli.output import progress_shown, write
 from connector.core.errors import ConnectorError, Stopped, Underivable
 from connector.pipeline.job import SyncJob, pause_s
@@ -36,7 +36,7 @@ GRANTED = 10_000  # reads in 30 days that everybody has; more come with each sal
 @click.option(
     "--every",
     "every_s",
-    type=DurationParam(),
+    type=DURATION,
     metavar="DURATION",
     help="Stay, and sync again and again, for example every 15m. SIGTERM ends it.",
 )

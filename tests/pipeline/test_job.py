@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from connector.cli.options import DurationParam
+from connector.cli.options import DURATION
 from connector.pipeline.job import LONGEST_BACK_OFF, SPREAD, pause_s
 from connector.pipeline.status import JobStatus, SyncSummary, read_status, write_status
 from connector.store.database import open_database
@@ -55,13 +55,13 @@ def test_pauses_are_spread_but_never_by_much(
     ("text", "seconds"), [("90s", 90), ("15m", 900), ("2h", 7_200), ("1d", 86_400)]
 )
 def test_durations(text: str, seconds: int) -> None:
-    assert DurationParam().convert(text, None, None) == seconds
+    assert DURATION.convert(text, None, None) == seconds
 
 
 @pytest.mark.parametrize("text", ["15", "m", "0m", "-1m", "1.5h", "15 minutes"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="write it as 15m"):
-        DurationParam().convert(text, None, None)
+        DURATION.convert(text, None, None)
 
 
 # --- what is left for monitoring ---

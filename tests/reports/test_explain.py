@@ -22,7 +22,7 @@ from typing import Any
 import click
 import pytest
 
-from connector.cli.options import RatioParam, WindowParam
+from connector.cli.options import RATIO, WINDOW
 from connector.core.policy import Policy
 from connector.core.windows import WindowKind
 from connector.store.database import open_database
@@ -343,10 +343,10 @@ def test_a_currency_that_came_later_is_a_restatement_too(tmp_path: Path) -> None
 )
 def test_a_ratio_is_read_as_people_write_it(text: str, ratio: Fraction | None) -> None:
     if ratio is not None:
-        assert RatioParam().convert(text, None, None) == ratio
+        assert RATIO.convert(text, None, None) == ratio
     else:
         with pytest.raises(click.BadParameter, match="is not a ratio"):
-            RatioParam().convert(text, None, None)
+            RATIO.convert(text, None, None)
 
 
 @pytest.mark.parametrize(
@@ -366,7 +366,7 @@ def test_a_ratio_is_read_as_people_write_it(text: str, ratio: Fraction | None) -
 def test_a_window_is_read_as_people_write_it(text: str, window: str) -> None:
     if not window:
         with pytest.raises(click.BadParameter, match="is not a window"):
-            WindowParam().convert(text, None, None)
+            WINDOW.convert(text, None, None)
         return
-    kind, first, end = WindowParam().convert(text, None, None)
+    kind, first, end = WINDOW.convert(text, None, None)
     assert f"{WindowKind(kind)} {first} {end}" == window

@@ -12,8 +12,8 @@ import click
 from connector.config import Config
 from connector.core.dates import parse_day, parse_moment, parse_month
 from connector.core.errors import UsageFault
+from connector.core.model import METADATA, SEGMENTS
 from connector.core.windows import Window, WindowKind, windows
-from connector.reports.segments import METADATA, PLAIN
 
 
 def moment_asked(text: str | None, config: Config) -> datetime | None:
@@ -54,14 +54,14 @@ DAY = ReadParam("YYYY-MM-DD", parse_day, "a day; write it as 2026-03-31")
 
 
 class ByParam(click.ParamType[str]):
-    """One of ``PLAIN``, or ``metadata:KEY`` with a key that the configuration keeps."""
+    """One of ``SEGMENTS``, or ``metadata:KEY`` with a key that the configuration keeps."""
 
     name = "WHAT"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         kept = [f"{METADATA}{key}" for key in ctx.obj.config.metadata_keys]
-        if value not in (*PLAIN, *kept):
-            known = ", ".join((*PLAIN, *kept))
+        if value not in (*SEGMENTS, *kept):
+            known = ", ".join((*SEGMENTS, *kept))
             hint = "" if kept else " (keep a key as `metadata` under [customers])"
             self.fail(f"{value!r} is none of {known}{hint}", param, ctx)
         return str(value)
@@ -70,7 +70,7 @@ class ByParam(click.ParamType[str]):
 by_option = click.option(
     "--by",
     type=ByParam(),
-    help=f"Figures for each {', '.join(PLAIN)}, or metadata:KEY.",
+    help=f"Figures for each {', '.join(SEGMENTS)}, or metadata:KEY.",
 )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from connector import reports
 from connector.cli.app import Shell, warn
 from connector.cli.options import (
     FORMATS,
@@ -17,8 +18,6 @@ from connector.cli.options import (
 )
 from connector.cli.output import show_report, write
 from connector.core.windows import WindowKind
-from connector.pipeline.quarantine import underivable
-from connector.reports import ReportRequest, make_page, make_report
 
 
 @click.command()
@@ -81,25 +80,33 @@ def report(
       stripe-nrr report --by plan --causes
       stripe-nrr report --to 2026-03 --as-of 2026-04-02 --format csv -o march.csv
     """  # noqa: D301
-    with shell.reading() as ledger:
-        asked = ReportRequest(
-            kind=WindowKind(window) if window else None,
-            first=first,
-            last=last,
-            currency=currency,
-            as_of=moment_asked(as_of, shell.config),
-            by=by,
-            causes=causes,
-            arr=arr,
-            trend=form == "html",
-        )
-        page = make_page(ledger, asked) if form == "html" else None
-        figures = make_report(ledger, asked) if page is None else page.report
-    if page is None:
-        show_report(figures, form, shell.config.locale, output)
+    asked = reports.ReportRequest(
+        kind=WindowKind(window) if window else None,
+        first=first,
+        last=last,
+        currency=currency,
+        as_of=moment_asked(as_of, shell.config),
+        by=by,
+        causes=causes,
+        arr=arr,
+        trend=form == "html",
+    )
+    if form == "html":
+        _write_page(shell, asked, output)
         return
+    with shell.reading() as ledger:
+        figures = reports.make_report(ledger, asked)
+    show_report(figures, form, shell.config.locale, output)
+
+
+def _write_page(
+    shell: Shell, asked: reports.ReportRequest, output: Path | None
+) -> None:
+    from connector.pipeline.quarantine import underivable
     from connector.render.page.page import to_html
 
+    with shell.reading() as ledger:
+        page = reports.make_page(ledger, asked)
     if (error := underivable(page.failed)) is not None:
         warn(error.problem, error.fix)
     write(to_html(page), output)

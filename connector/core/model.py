@@ -53,6 +53,11 @@ class Cause(StrEnum):
     END = "end"
 
 
+# What customers are told apart by, beside METADATA and a key of their metadata.
+SEGMENTS = ("plan", "product", "interval", "currency", "country", "band", "cohort")
+METADATA = "metadata:"
+
+
 class Tier(Struct, frozen=True, kw_only=True):
     """``up_to`` None is the last tier; amounts are in fractions of minor units."""
 

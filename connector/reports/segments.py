@@ -6,21 +6,18 @@ from datetime import date
 from functools import cache, partial
 
 from connector.config import Config
+from connector.core.model import METADATA
 from connector.core.money import exponent
 from connector.metrics.segment_totals import SegmentOf
 from connector.metrics.segments import Traits, by_band, by_trait, by_value
 from connector.store.ledger import balances, contract_terms
 from connector.store.mirror import objects
 
-# What `--by` tells customers apart by, beside metadata:KEY.
-PLAIN = ("plan", "product", "interval", "currency", "country", "band", "cohort")
-METADATA = "metadata:"
-
 
 def segment_of(
     connection: sqlite3.Connection, config: Config, by: str, currency: str
 ) -> SegmentOf:
-    """How to tell a customer's segment; ``by`` is one of PLAIN or ``metadata:KEY``.
+    """How to tell a customer's segment; ``by`` is one of ``SEGMENTS`` or ``metadata:KEY``.
 
     Plan, product and interval are those of the price with most of the MRR. They and
     country and metadata are read as they are known now, whatever the report is as of.

@@ -20,12 +20,13 @@ from connector.pipeline.bundled_account import bundled_folder, load_account
 from connector.pipeline.ingest import Ingest, customer_fields_of
 from connector.pipeline.job import bring_up_to_date
 from connector.pipeline.thread_pool import ThreadPool
-from connector.reports import Ledger, ReportRequest, make_report
+from connector.reports.ledger import Ledger
+from connector.reports.report import ReportRequest, make_report
 from connector.store.database import open_database, put_setting, setting, transaction
 from connector.store.ledger import customers, queries
 from connector.store.ledger.queries import Wanted
 from connector.store.lock import exclusive_sync
-from connector.store.mirror import objects, sync_state
+from connector.store.mirror import event_feed, objects
 
 MADE_BY = "# Made by `stripe-nrr demo --keep`."
 DEMO_CONFIG = f"""\
@@ -103,7 +104,7 @@ def _run_demo(folder: Path) -> None:
 def _claim(connection: sqlite3.Connection, path: Path, frozen_at: datetime) -> None:
     """Mark the ledger as the demo's; refuse one that holds a real account."""
     owner = setting(connection, "account")
-    if owner is None and sync_state.last_synced_us(connection) is not None:
+    if owner is None and event_feed.last_synced_us(connection) is not None:
         raise LedgerUnusable(
             f"{path} holds a real account", fix="give --keep an empty folder"
         )

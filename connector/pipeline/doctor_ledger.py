@@ -14,7 +14,7 @@ from connector.pipeline.installation import (
     value_of,
 )
 from connector.store.database import check_sqlite, moment, setting
-from connector.store.mirror import dirty_customers, sync_state
+from connector.store.mirror import dirty_customers, event_feed, walks
 
 LEAST_FREE_BYTES = 200 * MB
 SECOND_US = 1_000_000
@@ -107,7 +107,7 @@ def _ago_us(at: Installation, file: LedgerFile, then_us: int) -> int:
 
 def last_sync(at: Installation) -> Verdict:
     file = _readable(at)
-    synced_us = sync_state.last_synced_us(file.connection)
+    synced_us = event_feed.last_synced_us(file.connection)
     if synced_us is None:
         return hint("none has come to its end yet", "run `stripe-nrr sync`")
     ago_us = _ago_us(at, file, synced_us)
@@ -119,7 +119,7 @@ def last_sync(at: Installation) -> Verdict:
 
 def unfinished_sync(at: Installation) -> Verdict:
     file = _readable(at)
-    walk = sync_state.unfinished_walk(file.connection)
+    walk = walks.unfinished_walk(file.connection)
     if walk is None:
         return ok("no sync was interrupted")
     begun = f"one began {lasting(_ago_us(at, file, walk.started_us))} ago"

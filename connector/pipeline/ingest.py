@@ -20,9 +20,9 @@ from connector.config import Config
 from connector.core.errors import Stopped, StripeRefused, UnknownStripeShape
 from connector.pipeline.thread_pool import FinishedTask, ThreadPool
 from connector.store.database import transaction
-from connector.store.mirror import freshness, objects, sync_state
+from connector.store.mirror import freshness, objects, walks
 from connector.store.mirror.objects import TABLES
-from connector.store.mirror.sync_state import Walk
+from connector.store.mirror.walks import Walk
 from connector.stripe_api.decoding import Base
 from connector.stripe_api.events import NamedObject, StripeEvent, hint, trimmed
 from connector.stripe_api.objects import Customer, labelled
@@ -271,7 +271,7 @@ class _Reading:
                 # The first answers may have shown that our clock is ahead of Stripe's.
                 self.began_us = min(self.began_us, page.asked_us)
             if self.walk is not None:
-                sync_state.keep_ranges(ingest.connection, self.walk, self.ranges)
+                walks.keep_ranges(ingest.connection, self.walk, self.ranges)
         for kind in dict.fromkeys(done.about.kind for done in ended):
             log.debug("ingest.page kind=%s seen=%d", kind, seen[kind])
             own = [each for each in self.ranges if each.kind == kind]

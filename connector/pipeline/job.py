@@ -16,17 +16,12 @@ from connector.pipeline.ingest import Ingest, Progress, customer_fields_of
 from connector.pipeline.policy_change import adopt
 from connector.pipeline.quarantine import underivable
 from connector.pipeline.recompute import Recomputed, recompute
-from connector.pipeline.status import (
-    JobStatus,
-    SyncSummary,
-    read_status,
-    write_status,
-)
+from connector.pipeline.status import JobStatus, SyncSummary, read_status, write_status
 from connector.pipeline.sync import sync
 from connector.pipeline.thread_pool import ThreadPool
 from connector.store.database import transaction
 from connector.store.ledger import unvalued
-from connector.store.mirror import freshness, sync_state
+from connector.store.mirror import event_feed, freshness
 
 if TYPE_CHECKING:
     from connector.stripe_api.client import StripeApi
@@ -159,8 +154,8 @@ class SyncJob:
             day = began_at.date()
             if ingest.met.seen:  # else the key was refused, and nothing was read
                 with transaction(connection):
-                    sync_state.count_reads(connection, day, spent.requests)
-        month = sync_state.reads_since(connection, day - timedelta(days=29))
+                    event_feed.count_reads(connection, day, spent.requests)
+        month = event_feed.reads_since(connection, day - timedelta(days=29))
         return SyncSummary(
             mode=ingest.met.mode,
             why=ingest.met.why,
@@ -176,7 +171,7 @@ class SyncJob:
             retries=spent.retries,
             limited=spent.limited,
             requests_in_30_days=month,
-            known_until=_moment(sync_state.last_synced_us(connection)),
+            known_until=_moment(event_feed.last_synced_us(connection)),
             seconds=round(time.monotonic() - began_s, 1),
             failed=dict(derived.failed),
         )

@@ -10,8 +10,8 @@ from connector.core.errors import LedgerUnusable
 from connector.pipeline.ingest import Ingest
 from connector.pipeline.refresh import follow_events
 from connector.store.database import transaction
-from connector.store.mirror import freshness, objects, sync_state
-from connector.store.mirror.sync_state import Walk
+from connector.store.mirror import event_feed, freshness, objects, walks
+from connector.store.mirror.walks import Walk
 from connector.stripe_api.events import NamedObject
 from connector.stripe_api.partitions import Partition
 
@@ -41,13 +41,13 @@ def sync(ingest: Ingest, *, full: bool = False) -> None:
     ``Stopped``, and whatever Stripe refuses; what was fetched until then is kept.
     """
     _same_account(ingest)
-    walk = sync_state.unfinished_walk(ingest.connection)
+    walk = walks.unfinished_walk(ingest.connection)
     if walk is not None and ingest.now_us() - walk.started_us > RESUMABLE_US:
         log.warning("sync.walk_too_old started_us=%d", walk.started_us)
         with transaction(ingest.connection):
-            sync_state.abandon_walk(ingest.connection, walk)
+            walks.abandon_walk(ingest.connection, walk)
         walk = None
-    read_until_us = sync_state.events_read_until_us(ingest.connection)
+    read_until_us = event_feed.events_read_until_us(ingest.connection)
     if walk is not None:
         ingest.met.resumed = True
         full_walk(ingest, walk)
@@ -63,7 +63,7 @@ def sync(ingest: Ingest, *, full: bool = False) -> None:
 
 def _begin(ingest: Ingest) -> Walk:
     with transaction(ingest.connection):
-        return sync_state.begin_walk(ingest.connection, ingest.now_us())
+        return walks.begin_walk(ingest.connection, ingest.now_us())
 
 
 def full_walk(ingest: Ingest, walk: Walk) -> None:
@@ -82,13 +82,13 @@ def full_walk(ingest: Ingest, walk: Walk) -> None:
     ingest.fetch(NamedObject("customers", each) for each in unseen)
     with transaction(connection):
         objects.drop_unseen(connection, "invoice_items", since_s * 1_000_000)
-        sync_state.finish_walk(connection, walk, ingest.now_us())
-        sync_state.events_were_read(connection, read_until_us - UNSETTLED_S * 1_000_000)
+        walks.finish_walk(connection, walk, ingest.now_us())
+        event_feed.events_were_read(connection, read_until_us - UNSETTLED_S * 1_000_000)
 
 
 def _ranges(ingest: Ingest, walk: Walk, stage: tuple[str, ...]) -> list[Partition]:
     """What these kinds are cut into; those not begun yet begin whole."""
-    known = [sync_state.ranges(ingest.connection, walk, kind) for kind in stage]
+    known = [walks.ranges(ingest.connection, walk, kind) for kind in stage]
     pairs = zip(stage, known, strict=True)
     return [each for kind, found in pairs for each in found or [Partition(kind)]]
 
@@ -102,7 +102,7 @@ def replay(ingest: Ingest, read_until_us: int) -> None:
     ingest.read([Partition(kind, since_s, to_s) for kind in _EVENTS])
     follow_events(ingest, since_s)
     with transaction(ingest.connection):
-        sync_state.events_were_read(ingest.connection, max(until_us, read_until_us))
+        event_feed.events_were_read(ingest.connection, max(until_us, read_until_us))
 
 
 def _same_account(ingest: Ingest) -> None:

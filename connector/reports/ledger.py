@@ -14,7 +14,7 @@ from connector.core.dates import instant, local_day
 from connector.core.errors import NothingFound
 from connector.store.database import moment, open_database, setting, snapshot
 from connector.store.ledger import queries, rollups
-from connector.store.mirror import sync_state
+from connector.store.mirror import event_feed
 
 
 class LedgerState(NamedTuple):
@@ -74,7 +74,7 @@ class Ledger:
         if as_of is not None:
             past = queries.policy_as_of(self.connection, as_of)
         rules = json.loads(past) if past is not None else rules
-        synced_us = sync_state.last_synced_us(self.connection)
+        synced_us = event_feed.last_synced_us(self.connection)
         synced_at = instant(synced_us // 1_000_000) if synced_us is not None else None
         known_at = min(t for t in (self.now, as_of, synced_at) if t is not None)
         timezone = rules.pop("timezone")
@@ -93,7 +93,7 @@ class Ledger:
             found = rollups.currencies(self.connection)
         else:
             found = queries.currencies(self.connection, as_of)
-        if not found and sync_state.last_synced_us(self.connection) is None:
+        if not found and event_feed.last_synced_us(self.connection) is None:
             raise NothingFound(
                 "the ledger is empty: no sync has finished yet",
                 fix="run `stripe-nrr sync`",

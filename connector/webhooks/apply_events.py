@@ -24,7 +24,7 @@ from connector.pipeline.refresh import refresh
 from connector.store import inbox
 from connector.store.database import transaction
 from connector.store.inbox import WaitingEvent
-from connector.store.mirror import dirty_customers, sync_state
+from connector.store.mirror import dirty_customers, event_feed
 from connector.store.mirror.objects import TABLES
 from connector.stripe_api.events import NamedObject
 
@@ -67,7 +67,7 @@ def hindrance(connection: sqlite3.Connection, rules: Rules) -> str | None:
     Before the first complete walk every history is half a history. Under other rules
     than the ledger's nobody may derive.
     """
-    if sync_state.last_synced_us(connection) is None:
+    if event_feed.last_synced_us(connection) is None:
         return "no sync has finished yet: run `stripe-nrr sync`"
     try:
         check_rules(connection, rules)
@@ -207,7 +207,7 @@ def _settled(
     now_us = work.now_us()
     said_of = []
     with transaction(connection):
-        sync_state.count_reads(connection, _utc(now_us).date(), work.spent())
+        event_feed.count_reads(connection, _utc(now_us).date(), work.spent())
         for event, (kind, error) in outcomes:
             said = kind
             if kind == "done":

@@ -12,7 +12,7 @@ from starlette.routing import Route, Router
 from connector.store import inbox
 from connector.store.database import is_writable, open_database
 from connector.store.inbox import InboxDepth
-from connector.store.mirror import sync_state
+from connector.store.mirror import event_feed
 
 # A daily sync, and two hours for it.
 SYNC_AGE_S = 26 * 3_600
@@ -39,7 +39,7 @@ def read_health(
     """Look at the ledger. ``hindrances`` are what the server's threads report."""
     with closing(open_database(path)) as connection:
         depth = inbox.depth(connection)
-        synced_us = sync_state.last_synced_us(connection)
+        synced_us = event_feed.last_synced_us(connection)
         writable = is_writable(connection)
     oldest_us = depth.oldest_us if depth.oldest_us is not None else now_us
     lag_s = max(now_us - oldest_us, 0) // 1_000_000

@@ -41,7 +41,7 @@ from connector.store.database import (
     transaction,
 )
 from connector.store.lock import exclusive_sync
-from connector.store.mirror import dirty_customers, sync_state
+from connector.store.mirror import dirty_customers, event_feed, walks
 from connector.store.schema import MIGRATIONS
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.http import api_version
@@ -97,9 +97,9 @@ def ledger(
     if account:
         put_setting(connection, "account", account)
     if synced:
-        sync_state.events_were_read(connection, now_us - synced * HOUR_US)
+        event_feed.events_were_read(connection, now_us - synced * HOUR_US)
     if walking:
-        sync_state.begin_walk(connection, now_us - walking * HOUR_US)
+        walks.begin_walk(connection, now_us - walking * HOUR_US)
     dirty_customers.mark(connection, (f"cus_{number}" for number in range(waiting)))
     return connection
 
@@ -866,7 +866,7 @@ def test_a_ledger_of_an_older_version(workdir: Workdir) -> None:
 def test_what_an_interrupted_sync_leaves(workdir: Workdir) -> None:
     now_us = time.time_ns() // 1_000
     with closing(open_database(workdir.ledger)) as connection, transaction(connection):
-        sync_state.begin_walk(connection, now_us - 5 * HOUR_US)
+        walks.begin_walk(connection, now_us - 5 * HOUR_US)
         dirty_customers.mark_all(connection)
     ran = examined(workdir)
     assert amiss(ran) == {"unfinished sync": "hint", "customers waiting": "hint"}
@@ -876,7 +876,7 @@ def test_what_an_interrupted_sync_leaves(workdir: Workdir) -> None:
 
 def test_a_sync_at_work_explains_itself(workdir: Workdir) -> None:
     with closing(open_database(workdir.ledger)) as connection, transaction(connection):
-        sync_state.begin_walk(connection, time.time_ns() // 1_000)
+        walks.begin_walk(connection, time.time_ns() // 1_000)
     with exclusive_sync(workdir.ledger, "the nightly sync"):
         ran = examined(workdir)
     assert amiss(ran) == {}

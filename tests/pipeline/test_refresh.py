@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector.core.errors import LedgerUnusable, StripeRefused
-from connector.store.mirror import sync_state
+from connector.store.mirror import event_feed
 from connector.stripe_api.decoding import decode
 from connector.stripe_api.invoices import Invoice
 from connector.stripe_api.objects import Price, Subscription
@@ -279,15 +279,15 @@ def test_a_replay_that_fails_reads_its_events_again(
     db: sqlite3.Connection, shop: Shop
 ) -> None:
     shop.after(HOUR).grow(2)
-    until_us = sync_state.events_read_until_us(db)
+    until_us = event_feed.events_read_until_us(db)
     path = f"/v1/subscriptions/{shop.sub.id}"
     shop.after(60)
     with pytest.raises(StripeRefused):
         walk(db, Wire(shop.account(), shop.now_s, forbidden=path), full=False)
-    assert sync_state.events_read_until_us(db) == until_us
+    assert event_feed.events_read_until_us(db) == until_us
     caught_up(db, shop.after(20 * DAY), shop.account())
     assert amounts(db) == [1_000, 2_000]
-    assert sync_state.events_read_until_us(db) == (shop.now_s - 10) * 1_000_000
+    assert event_feed.events_read_until_us(db) == (shop.now_s - 10) * 1_000_000
 
 
 def test_an_event_of_another_version_is_still_a_hint(

@@ -23,7 +23,7 @@ from connector.pipeline.bundled_account import bundled_folder
 from connector.pipeline.ingest import CustomerFields
 from connector.store.database import open_database, transaction
 from connector.store.ledger import customers, queries
-from connector.store.mirror import objects, sync_state
+from connector.store.mirror import event_feed, objects, walks
 from connector.store.mirror.objects import TABLES
 from connector.stripe_api.decoding import decode
 from connector.stripe_api.invoices import InvoiceItem
@@ -82,7 +82,7 @@ def test_a_walk_stores_the_whole_account(db: sqlite3.Connection) -> None:
     assert sum(synced.seen.values()) == sum(map(len, held.values())) == synced.changed
     assert not synced.resumed
     assert synced.unreadable == []
-    assert sync_state.last_synced_us(db) == SEEN * 1_000_000
+    assert event_feed.last_synced_us(db) == SEEN * 1_000_000
 
 
 def test_the_catalogue_comes_before_those_who_use_it(db: sqlite3.Connection) -> None:
@@ -140,7 +140,7 @@ def test_the_second_run_changes_nothing_and_posts_nothing(
     assert stored(db) == before
     assert second == first
     assert db.execute("SELECT count(*) FROM runs").fetchone() == (1,)
-    assert sync_state.last_synced_us(db) == (SEEN + 3_600) * 1_000_000
+    assert event_feed.last_synced_us(db) == (SEEN + 3_600) * 1_000_000
 
 
 # --- the demo's account ---
@@ -176,7 +176,7 @@ def test_a_broken_walk_goes_on_and_ends_in_the_same_ledger(
                 walk(db, Wire(shop(), SEEN, page=page, unplug_after=after))
         _, known = sync(db, Wire(shop(), SEEN, page=page))
         assert known == synced_shop()
-        assert sync_state.unfinished_walk(db) is None
+        assert walks.unfinished_walk(db) is None
 
 
 def test_what_was_fetched_is_not_fetched_again(db: sqlite3.Connection) -> None:
@@ -211,7 +211,7 @@ def test_another_process_goes_on_with_the_file(tmp_path: Path) -> None:
 def test_an_unfinished_walk_is_not_yet_a_sync(db: sqlite3.Connection) -> None:
     with pytest.raises(Unplugged):
         walk(db, Wire(shop(), SEEN, unplug_after=8))
-    assert sync_state.last_synced_us(db) is None
+    assert event_feed.last_synced_us(db) is None
 
 
 def test_a_refusal_half_way_keeps_what_was_fetched(db: sqlite3.Connection) -> None:
@@ -239,7 +239,7 @@ def test_a_cursor_whose_object_has_vanished_goes_on_by_time(
     assert {it["id"] for it in left.objects["invoices"]} <= stored(db)[
         "invoices"
     ].keys()
-    assert sync_state.unfinished_walk(db) is None
+    assert walks.unfinished_walk(db) is None
 
 
 # --- the account goes on meanwhile ---
@@ -339,7 +339,7 @@ def test_a_walk_older_than_stripe_s_events_begins_anew(
         business.grow(2)
         business.acc.advance(SEEN + 40 * DAY)
         synced, known = sync(db, Wire(business.now(), SEEN + 40 * DAY))
-        assert sync_state.unfinished_walk(db) is None
+        assert walks.unfinished_walk(db) is None
     assert not synced.resumed
     assert "sync.walk_too_old" in caplog.text
     assert [m.after_minor for m in known.movements] == [1_000, 2_000]

@@ -20,13 +20,7 @@ from connector.store.database import transaction
 from connector.store.ledger import customers as ledger_customers
 from connector.store.ledger import unvalued
 from connector.store.ledger.customers import CustomerDisplay
-from connector.store.mirror import (
-    dirty_customers,
-    freshness,
-    histories,
-    objects,
-    sync_state,
-)
+from connector.store.mirror import dirty_customers, freshness, histories, objects, walks
 from connector.store.mirror.dirty_customers import dirty
 from connector.store.mirror.objects import put
 from connector.stripe_api.decoding import Base, ListOf, Ref, decode
@@ -711,7 +705,7 @@ def test_a_pending_item_is_kept_until_a_whole_walk_no_longer_meets_it(
     ]
     put(db, "invoice_items", items, 1 * S)
     marked(db)
-    walk = sync_state.begin_walk(db, 2 * S)
+    walk = walks.begin_walk(db, 2 * S)
     put(db, "invoice_items", items[:1], 3 * S)
     assert objects.drop_unseen(db, "invoice_items", walk.started_us) == 1
     assert marked(db) == ["cus_2"]

@@ -19,7 +19,7 @@ from connector.pipeline.policy_change import adopt
 from connector.pipeline.recompute import recompute
 from connector.store.database import open_database, transaction
 from connector.store.ledger import queries, unvalued
-from connector.store.mirror import objects, sync_state
+from connector.store.mirror import objects, walks
 from connector.stripe_api.decoding import Base, decode
 from connector.stripe_api.events import StripeEvent, trimmed
 from connector.stripe_api.lists import LISTINGS
@@ -74,12 +74,12 @@ def look(connection: sqlite3.Connection, account: Snapshot, at_s: int) -> None:
     """Mirror everything that the account shows at ``at_s``, as one complete walk."""
     at_us = at_s * 1_000_000
     with transaction(connection):
-        walk = sync_state.begin_walk(connection, at_us)
+        walk = walks.begin_walk(connection, at_us)
         for kind, (table, _) in KINDS.items():
             things = [read(kind, thing) for thing in account.get(kind, ())]
             objects.put(connection, table, things, at_us)
         objects.drop_unseen(connection, "invoice_items", walk.started_us)
-        sync_state.finish_walk(connection, walk, at_us)
+        walks.finish_walk(connection, walk, at_us)
 
 
 def read(kind: str, thing: Mapping[str, Any]) -> Base:

@@ -26,7 +26,7 @@ from connector.store import inbox
 from connector.store.database import put_setting, transaction
 from connector.store.inbox import SECOND_US, TRIES, ReceivedEvent
 from connector.store.ledger import queries
-from connector.store.mirror import dirty_customers, sync_state
+from connector.store.mirror import dirty_customers, event_feed
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.rate_limit import Limiter
 from connector.webhooks.apply_events import BATCH, EventBatch, apply_events, hindrance
@@ -209,7 +209,7 @@ def test_requests_are_counted_whatever_becomes_of_them(shop: Shop) -> None:
         shop.send(shop.grow(0, quantity))
         assert shop.work() > 0
         shop.late_s += 3_600
-        counted = sync_state.reads_since(shop.db, instant(0).date())
+        counted = event_feed.reads_since(shop.db, instant(0).date())
         assert counted == len(shop.asked) - before > 0
 
 

@@ -7,7 +7,13 @@ from datetime import date
 import msgspec
 import pytest
 
-from connector.store.mirror import dirty_customers, freshness, objects, sync_state
+from connector.store.mirror import (
+    dirty_customers,
+    event_feed,
+    freshness,
+    objects,
+    walks,
+)
 from connector.stripe_api.decoding import Base, ListOf
 from connector.stripe_api.invoices import Invoice, InvoiceItem, InvoiceLine, Period
 from connector.stripe_api.objects import (
@@ -40,50 +46,50 @@ def put(db: sqlite3.Connection, kind: str, *things: Base, at_s: int = NOW_S) -> 
 
 
 def test_a_walk_is_taken_up_until_it_is_finished(db: sqlite3.Connection) -> None:
-    assert sync_state.unfinished_walk(db) is None
-    walk = sync_state.begin_walk(db, 1 * S)
-    assert sync_state.unfinished_walk(db) == walk
-    assert sync_state.last_synced_us(db) is None
-    sync_state.finish_walk(db, walk, 2 * S)
-    assert sync_state.unfinished_walk(db) is None
-    assert sync_state.last_synced_us(db) == 1 * S
+    assert walks.unfinished_walk(db) is None
+    walk = walks.begin_walk(db, 1 * S)
+    assert walks.unfinished_walk(db) == walk
+    assert event_feed.last_synced_us(db) is None
+    walks.finish_walk(db, walk, 2 * S)
+    assert walks.unfinished_walk(db) is None
+    assert event_feed.last_synced_us(db) == 1 * S
 
 
 def test_a_walk_that_was_given_up_leaves_nothing(db: sqlite3.Connection) -> None:
-    walk = sync_state.begin_walk(db, 1 * S)
-    sync_state.keep_ranges(db, walk, [Partition("invoices")])
-    sync_state.abandon_walk(db, walk)
-    assert sync_state.unfinished_walk(db) is None
-    assert sync_state.last_synced_us(db) is None
+    walk = walks.begin_walk(db, 1 * S)
+    walks.keep_ranges(db, walk, [Partition("invoices")])
+    walks.abandon_walk(db, walk)
+    assert walks.unfinished_walk(db) is None
+    assert event_feed.last_synced_us(db) is None
 
 
 def test_ranges_are_one_kind_s_of_one_walk(db: sqlite3.Connection) -> None:
-    first = sync_state.begin_walk(db, 1 * S)
+    first = walks.begin_walk(db, 1 * S)
     newer, older = Partition("invoices", 50), Partition("invoices", 0, 50)
-    sync_state.keep_ranges(db, first, [newer, older])
-    assert [r.span for r in sync_state.ranges(db, first, "invoices")] == [
+    walks.keep_ranges(db, first, [newer, older])
+    assert [r.span for r in walks.ranges(db, first, "invoices")] == [
         (0, 50),
         (50, None),
     ]
-    assert sync_state.ranges(db, first, "prices") == []
-    sync_state.finish_walk(db, first, 2 * S)
-    second = sync_state.begin_walk(db, 3 * S)
-    assert sync_state.ranges(db, second, "invoices") == []
+    assert walks.ranges(db, first, "prices") == []
+    walks.finish_walk(db, first, 2 * S)
+    second = walks.begin_walk(db, 3 * S)
+    assert walks.ranges(db, second, "invoices") == []
 
 
 def test_a_range_goes_on_where_it_was_left(db: sqlite3.Connection) -> None:
-    walk = sync_state.begin_walk(db, 1 * S)
+    walk = walks.begin_walk(db, 1 * S)
     left = Partition("invoices")
-    sync_state.keep_ranges(db, walk, [left])
+    walks.keep_ranges(db, walk, [left])
     left.from_s, left.place = 20, PageCursor("in_5", frozenset({"in_5", "in_6"}), 70)
-    sync_state.keep_ranges(db, walk, [left])
-    [found] = sync_state.ranges(db, walk, "invoices")
+    walks.keep_ranges(db, walk, [left])
+    [found] = walks.ranges(db, walk, "invoices")
     assert found.span == (20, None)
     assert found.place == PageCursor("in_5", frozenset({"in_5"}), 70)
     assert not found.done
     left.done = True
-    sync_state.keep_ranges(db, walk, [left])
-    assert [r.done for r in sync_state.ranges(db, walk, "invoices")] == [True]
+    walks.keep_ranges(db, walk, [left])
+    assert [r.done for r in walks.ranges(db, walk, "invoices")] == [True]
 
 
 # --- events, and what was read ---
@@ -92,18 +98,18 @@ def test_a_range_goes_on_where_it_was_left(db: sqlite3.Connection) -> None:
 def test_the_ledger_knows_until_the_last_event_that_was_followed(
     db: sqlite3.Connection,
 ) -> None:
-    assert sync_state.events_read_until_us(db) is None
-    sync_state.finish_walk(db, sync_state.begin_walk(db, 1 * S), 2 * S)
-    sync_state.events_were_read(db, 5 * S)
-    sync_state.events_were_read(db, 9 * S)
-    assert sync_state.events_read_until_us(db) == sync_state.last_synced_us(db) == 9 * S
+    assert event_feed.events_read_until_us(db) is None
+    walks.finish_walk(db, walks.begin_walk(db, 1 * S), 2 * S)
+    event_feed.events_were_read(db, 5 * S)
+    event_feed.events_were_read(db, 9 * S)
+    assert event_feed.events_read_until_us(db) == event_feed.last_synced_us(db) == 9 * S
 
 
 def test_reads_add_up_by_day(db: sqlite3.Connection) -> None:
     for day, reads in ((1, 10), (2, 20), (2, 5), (3, 40)):
-        sync_state.count_reads(db, date(2026, 5, day), reads)
-    assert sync_state.reads_since(db, date(2026, 5, 2)) == 65
-    assert sync_state.reads_since(db, date(2026, 6, 1)) == 0
+        event_feed.count_reads(db, date(2026, 5, day), reads)
+    assert event_feed.reads_since(db, date(2026, 5, 2)) == 65
+    assert event_feed.reads_since(db, date(2026, 6, 1)) == 0
 
 
 # --- what the copies are ---

@@ -1,0 +1,44 @@
+"""Until when the ledger knows what Stripe told, and how many reads that took."""
+
+import sqlite3
+from datetime import date
+
+
+def last_synced_us(connection: sqlite3.Connection) -> int | None:
+    """Until when the ledger knows everything that Stripe has told."""
+    row = connection.execute(
+        "SELECT max(known_us) FROM ("
+        " SELECT started_us AS known_us FROM walks WHERE finished_us IS NOT NULL"
+        " UNION ALL SELECT read_until_us FROM event_feed)"
+    ).fetchone()
+    return None if row[0] is None else int(row[0])
+
+
+def events_read_until_us(connection: sqlite3.Connection) -> int | None:
+    """Until when events were read and followed; None before the first walk's end."""
+    row = connection.execute("SELECT read_until_us FROM event_feed").fetchone()
+    return None if row is None else int(row[0])
+
+
+def events_were_read(connection: sqlite3.Connection, until_us: int) -> None:
+    connection.execute(
+        "INSERT INTO event_feed VALUES (1, ?)"
+        " ON CONFLICT (only) DO UPDATE SET read_until_us = excluded.read_until_us",
+        [until_us],
+    )
+
+
+def count_reads(connection: sqlite3.Connection, day: date, reads: int) -> None:
+    """Stripe's read allowance is counted over 30 days."""
+    connection.execute(
+        "INSERT INTO reads VALUES (?, ?)"
+        " ON CONFLICT (day) DO UPDATE SET requests = requests + excluded.requests",
+        [str(day), reads],
+    )
+
+
+def reads_since(connection: sqlite3.Connection, day: date) -> int:
+    row = connection.execute(
+        "SELECT total(requests) FROM reads WHERE day >= ?", [str(day)]
+    ).fetchone()
+    return int(row[0])

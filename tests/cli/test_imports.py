@@ -53,6 +53,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_reading_imports_nothing_heavy(folder: Path, command: str) -> None:
+    imported = modules_of(folder, command)
+    assert "connector.cli.app" in imported
+    assert not imported & set(HEAVY)
+
+
+def test_a_report_imports_neither_the_derivation_nor_the_way_to_stripe(
+    folder: Path,
+) -> None:
+    imported = modules_of(folder, "report --format json")
+    elsewhere = ("connector.mrr", "connector.pipeline", "connector.stripe_api")
+    assert [name for name in imported if name.startswith(elsewhere)] == []
+
+
+def modules_of(folder: Path, command: str) -> set[str]:
+    """What is imported when a command has run."""
     done = subprocess.run(
         [sys.executable, "-c", RUN, *command.split()],
         cwd=folder,
@@ -62,6 +77,4 @@ def test_reading_imports_nothing_heavy(folder: Path, command: str) -> None:
         check=True,
     )
     assert done.stdout
-    imported = set(done.stderr.split())
-    assert "connector.cli.app" in imported
-    assert not imported & set(HEAVY)
+    return set(done.stderr.split())

@@ -155,7 +155,7 @@ def permissions(at: Installation) -> Verdict:
 
 
 def clock(at: Installation) -> Verdict:
-    skew_us = value_of(at.stripe, "Stripe").api.skew_us
+    skew_us = value_of(at.stripe, "Stripe").api.clock.skew_us
     if skew_us is None:
         raise NotChecked("no good answer came with a date", "see “Stripe”")
     if skew_us == 0:

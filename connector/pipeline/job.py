@@ -127,7 +127,10 @@ class SyncJob:
             self._progress() as progress,
             ThreadPool[Any](self._config.workers) as threads,
         ):
-            if self._api.skew_us is None and freshness.sold_price(connection) is None:
+            if (
+                self._api.clock.skew_us is None
+                and freshness.sold_price(connection) is None
+            ):
                 self._api.probe()  # else the first moments kept would be by our clock
             ingest = Ingest(
                 connection=connection,

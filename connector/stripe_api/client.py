@@ -5,17 +5,14 @@ and when they were asked for. Nothing here knows a database.
 """
 
 import logging
-import time
-from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar
+from collections.abc import Container, Iterator
+from typing import Any, TypeVar
 
-import httpx
 import msgspec
 
 from connector.core.errors import StripeRefused, StripeUnavailable
 from connector.stripe_api.decoding import Base, ListAnswer, ListOf, StripeAccount, ref
-from connector.stripe_api.http import DEFAULT_BASE, Params, RequestCounts, StripeHttp
+from connector.stripe_api.http import Params, StripeHttp
 from connector.stripe_api.invoices import Invoice, InvoiceLine
 from connector.stripe_api.lists import LISTINGS, Listing
 from connector.stripe_api.objects import Subscription, SubscriptionItem
@@ -30,7 +27,6 @@ from connector.stripe_api.paging import (
     going_on,
     leads_on,
 )
-from connector.stripe_api.rate_limit import Limiter
 
 T = TypeVar("T", bound=Base)
 log = logging.getLogger(__name__)
@@ -40,68 +36,25 @@ STUCK_TRIES = 3
 STUCK_WAIT_S = 1.0
 
 
-@dataclass(slots=True)
-class StripeApi:
-    """A connection to one account. Close it, or use it as a context manager.
+class StripeApi(StripeHttp):
+    """A connection to one account. Close it, or use it as a context manager."""
 
-    ``now_us`` and ``sleep`` are the clock and the wait of the shell around it.
-    """
-
-    key: str = field(repr=False)
-    base: str = DEFAULT_BASE
-    transport: httpx.BaseTransport | None = None
-    now_us: Callable[[], int] = lambda: time.time_ns() // 1000
-    sleep: Callable[[float], object] = time.sleep
-    limiter: Limiter = field(default_factory=Limiter, repr=False)
-    stopping: Callable[[], bool] = lambda: False
-    _http: StripeHttp = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self._http = StripeHttp(
-            self.key,
-            self.base,
-            transport=self.transport,
-            sleep=self.sleep,
-            limiter=self.limiter,
-            now_us=self.now_us,
-            stopping=self.stopping,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.close()
+    __slots__ = ()
 
     def stripe_us(self) -> int:
         """Now by Stripe's clock, at most two seconds after; by ours before any answer."""
-        return self._http.by_stripe(self.now_us())
-
-    @property
-    def reads(self) -> RequestCounts:
-        """What this connection has cost so far."""
-        return self._http.reads
-
-    @property
-    def skew_us(self) -> int | None:
-        """Stripe's clock minus ours, 0 within two seconds; None before any answer."""
-        return self._http.skew_us
-
-    @property
-    def answered_version(self) -> str | None:
-        """The API version that Stripe's last answer names."""
-        return self._http.answered_version
+        return self.clock.by_stripe(self.now_us())
 
     def probe(self, kind: str = "prices") -> None:
         """One cheap read, to fail before anything is written where the key is wrong."""
         listing = LISTINGS[kind]
         shape = ListAnswer[listing.type]  # type: ignore[name-defined]
-        self._http.get(listing.path, [("limit", "1")], shape, listing.needs)
+        self.get(listing.path, [("limit", "1")], shape, listing.needs)
 
     def account_timezone(self) -> str | None:
         """The zone of the account's days; None where Stripe does not show it."""
         path, needs = "/v1/account", "Accounts: read"
-        account: StripeAccount = self._http.get(path, [], StripeAccount, needs)
+        account: StripeAccount = self.get(path, [], StripeAccount, needs)
         return account.timezone
 
     def page(
@@ -152,12 +105,12 @@ class StripeApi:
         began_us = self.now_us()
         path = f"{listing.path}/{key}"
         try:
-            thing = self._http.get(path, expands, listing.type, listing.needs)
+            thing = self.get(path, expands, listing.type, listing.needs)
         except StripeRefused as error:
             if error.status == 404:
                 return None
             raise
-        return self._completed(thing), self._http.by_stripe(began_us)
+        return self._completed(thing), self.clock.by_stripe(began_us)
 
     def _completed(self, thing: T) -> T:
         """The object with its nested list whole: Stripe cuts it at 10 or 20."""
@@ -216,8 +169,8 @@ class StripeApi:
         self, path: str, params: Params, shape: type[Any], needs: str, place: PageCursor
     ) -> ListPage:
         began_us = self.now_us()
-        answer = self._http.get(path, params, ListAnswer[shape], needs)  # type: ignore[valid-type]
-        asked_us = self._http.by_stripe(began_us)
+        answer = self.get(path, params, ListAnswer[shape], needs)  # type: ignore[valid-type]
+        asked_us = self.clock.by_stripe(began_us)
         return ListPage(
             answer.data, answer.has_more, asked_us, beyond(answer.data, place)
         )

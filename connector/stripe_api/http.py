@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import msgspec
@@ -109,8 +109,10 @@ class RequestCounts:
 
 @dataclass(slots=True)
 class StripeHttp:
-    """A connection to one account, for any number of threads; close it.
+    """A connection to one account, for any number of threads.
 
+    Close it, or use it as a context manager. ``now_us`` and ``sleep`` are the clock and
+    the wait of the shell around it, ``reads`` what it has cost so far.
     ``answered_version`` is the API version that its last answer names.
     """
 
@@ -123,7 +125,7 @@ class StripeHttp:
     stopping: Callable[[], bool] = lambda: False
     reads: RequestCounts = field(default_factory=RequestCounts)
     answered_version: str | None = field(init=False, default=None)
-    _clock: StripeClock = field(init=False, repr=False)
+    clock: StripeClock = field(init=False, repr=False)
     _lock: threading.Lock = field(
         init=False, repr=False, default_factory=threading.Lock
     )
@@ -134,7 +136,7 @@ class StripeHttp:
 
     def __post_init__(self) -> None:
         base = checked_base(self.base)
-        self._clock = StripeClock(self.now_us)
+        self.clock = StripeClock(self.now_us)
         self._client = httpx.Client(
             base_url=base,
             transport=self.transport,
@@ -148,17 +150,11 @@ class StripeHttp:
             },
         )
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._client.close()
-
-    @property
-    def skew_us(self) -> int | None:
-        """Stripe's clock minus ours, 0 within two seconds; None before any answer."""
-        return self._clock.skew_us
-
-    def by_stripe(self, moment_us: int) -> int:
-        """A moment of ours by Stripe's clock, at most two seconds after it."""
-        return self._clock.by_stripe(moment_us)
 
     def get(self, path: str, params: Params, shape: type[Any], needs: str) -> Any:
         """One answer; asked for again without an expand that Stripe does not allow.
@@ -233,11 +229,11 @@ class StripeHttp:
             self.reads.limited += response.status_code == 429
             self.answered_version = headers.get("Stripe-Version", self.answered_version)
         if response.status_code == 200:
-            self._clock.compare(headers.get("Date", ""), began_us)
+            self.clock.compare(headers.get("Date", ""), began_us)
         return response
 
     def _refusal(self, response: httpx.Response, path: str, needs: str) -> Exception:
-        """``_Again`` where a retry may help, else ``StripeRefused`` with the fix."""
+        """``TryAgain`` where a retry may help, else ``StripeRefused`` with the fix."""
         status = response.status_code
         detail = _detail(response.content)
         said = detail.message.replace(self.key, shown(self.key))

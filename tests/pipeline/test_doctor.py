@@ -83,6 +83,10 @@ class Answers:
         return self.zone
 
     @property
+    def clock(self) -> "Answers":
+        return self
+
+    @property
     def api(self) -> StripeApi:
         return cast("StripeApi", self)
 

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import repeat
@@ -91,15 +90,13 @@ def test_a_429_holds_up_the_requests_of_other_threads(
     limiter = clock.limiter()
     stopped_after = iter([False, True])
     with (
-        closing(
-            http(
-                replies(limited), limiter=limiter, stopping=lambda: next(stopped_after)
-            )
+        http(
+            replies(limited), limiter=limiter, stopping=lambda: next(stopped_after)
         ) as one,
         pytest.raises(Stopped),
     ):
         read(one)
-    with closing(http(replies(ok()), limiter=limiter)) as other:
+    with http(replies(ok()), limiter=limiter) as other:
         read(other, path)
     assert clock.us - NOON_US == pytest.approx(waited_s * SECOND_US)
 
@@ -109,13 +106,13 @@ def test_each_try_takes_a_turn() -> None:
     clock = Clock(NOON_US)
     limiter = clock.limiter()
     answers = replies(*[no(503)] * 4, ok())
-    with closing(http(answers, limiter=limiter)) as stripe:
+    with http(answers, limiter=limiter) as stripe:
         read(stripe)
     assert clock.us - NOON_US == pytest.approx(50_000, abs=1_000)
 
 
 def test_429s_are_counted() -> None:
-    with closing(http(replies(no(), no(503), no(), ok()))) as stripe:
+    with http(replies(no(), no(503), no(), ok())) as stripe:
         read(stripe)
     reads = stripe.reads
     assert (reads.requests, reads.retries, reads.limited) == (4, 3, 2)
@@ -125,7 +122,7 @@ def test_429s_are_counted() -> None:
 
 
 def test_nothing_is_asked_after_a_stop() -> None:
-    with closing(http(replies(), stopping=lambda: True)) as stripe:
+    with http(replies(), stopping=lambda: True) as stripe:
         with pytest.raises(Stopped):
             read(stripe)
         assert stripe.reads.requests == 0
@@ -138,7 +135,7 @@ def test_a_stop_ends_the_waiting_for_a_retry() -> None:
         stop.set()
 
     answers = replies(no(503), ok())
-    with closing(http(answers, sleep=sleep, stopping=stop.is_set)) as stripe:
+    with http(answers, sleep=sleep, stopping=stop.is_set) as stripe:
         with pytest.raises(Stopped):
             read(stripe)
         assert stripe.reads.requests == 1
@@ -218,11 +215,14 @@ def test_requests_are_dated_by_stripe_s_clock_once_it_is_known(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = Clock(NOON_US)
-    with closing(http(dated(clock, -60), now_us=clock.now_us)) as stripe:
-        assert (stripe.skew_us, stripe.by_stripe(clock.us)) == (None, NOON_US)
+    with http(dated(clock, -60), now_us=clock.now_us) as stripe:
+        assert (stripe.clock.skew_us, stripe.clock.by_stripe(clock.us)) == (
+            None,
+            NOON_US,
+        )
         read(stripe)
-        assert stripe.skew_us == -60 * SECOND_US
-        assert stripe.by_stripe(clock.us) == NOON_US - 60 * SECOND_US
+        assert stripe.clock.skew_us == -60 * SECOND_US
+        assert stripe.clock.by_stripe(clock.us) == NOON_US - 60 * SECOND_US
         read(stripe)
     assert [record.getMessage() for record in caplog.records] == [
         "stripe_clock.off ours_ahead_s=+60"
@@ -248,14 +248,14 @@ def test_only_a_good_answer_sets_the_clock() -> None:
     wrong = formatdate(0, usegmt=True)
     right = formatdate(NOON_US // SECOND_US, usegmt=True)
     answers = replies(no(502, Date=wrong), ok(Date=right))
-    with closing(http(answers, now_us=clock.now_us)) as stripe:
+    with http(answers, now_us=clock.now_us) as stripe:
         read(stripe)
-        assert stripe.skew_us == 0
+        assert stripe.clock.skew_us == 0
 
 
 def test_the_version_that_stripe_answered_in_is_kept() -> None:
     answers = replies(ok(Stripe_Version="2026-10-28.endive"), ok(), no(404))
-    with closing(http(answers)) as stripe:
+    with http(answers) as stripe:
         before = stripe.answered_version
         read(stripe)
         read(stripe)
@@ -280,7 +280,7 @@ def test_nothing_is_miscounted_by_many_threads() -> None:
 
     paths = [f"/v1/products/prod_{number}" for number in range(200)]
     with (
-        closing(http(answer)) as stripe,
+        http(answer) as stripe,
         ThreadPoolExecutor(AT_ONCE) as threads,
     ):
         list(threads.map(lambda path: read(stripe, path, "data.tiers"), paths))
@@ -322,7 +322,7 @@ def test_as_many_connections_as_workers_stay_open() -> None:
         pool.submit(server.serve_forever, 0.01)
         base = f"http://127.0.0.1:{server.server_port}"
         stripe = StripeHttp(KEY, base, limiter=Limiter.free())
-        with closing(stripe), ThreadPoolExecutor(AT_ONCE) as workers:
+        with stripe, ThreadPoolExecutor(AT_ONCE) as workers:
             for _ in range(3):
                 list(workers.map(lambda _: read(stripe), range(AT_ONCE)))
         server.shutdown()

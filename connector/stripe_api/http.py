@@ -183,16 +183,14 @@ class StripeHttp:
     ) -> Any:
         """One answer, decoded; asked again for as long as that may help."""
         try:
-            for attempt in retrying(self.sleep, self._note_retry):
-                with attempt:
-                    return self._once(path, params, shape, needs)
+            ask = retrying(self.sleep, self._note_retry)
+            return ask(self._once, path, params, shape, needs)
         except TryAgain as error:
             raise StripeUnavailable(
                 f"Stripe did not answer {path} after {error.tries} tries: {error}",
                 fix=f"check the network and {self.base}, then run it again; "
                 "what was fetched is kept",
             ) from error
-        raise AssertionError("tenacity re-raises")  # pragma: no cover
 
     def _note_retry(self) -> None:
         with self._lock:

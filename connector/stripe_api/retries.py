@@ -40,18 +40,19 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return min(asked_s, 60.0) if asked_s >= 0 else None
 
 
-def _is_enough(state: tenacity.RetryCallState) -> bool:
-    error = state.outcome.exception() if state.outcome is not None else None
-    tries = error.tries if isinstance(error, TryAgain) else ATTEMPTS
-    return state.attempt_number >= tries
+_growing = tenacity.wait_random_exponential(multiplier=0.5, max=20)
 
 
-def _wait(state: tenacity.RetryCallState) -> float:
+def _refusal(state: tenacity.RetryCallState) -> TryAgain:
+    """Why it is tried again: nothing else is."""
     error = state.outcome.exception() if state.outcome is not None else None
-    asked = error.wait_s if isinstance(error, TryAgain) else None
-    if asked is not None:
-        return asked
-    return tenacity.wait_random_exponential(multiplier=0.5, max=20)(state)
+    assert isinstance(error, TryAgain)
+    return error
+
+
+def _wait_s(state: tenacity.RetryCallState) -> float:
+    asked_s = _refusal(state).wait_s
+    return _growing(state) if asked_s is None else asked_s
 
 
 def retrying(
@@ -59,16 +60,17 @@ def retrying(
 ) -> tenacity.Retrying:
     def note(state: tenacity.RetryCallState) -> None:
         counted()
-        error = state.outcome.exception() if state.outcome is not None else None
-        log.warning("stripe_http.retry attempt=%d %s", state.attempt_number, error)
+        log.warning(
+            "stripe_http.retry attempt=%d %s", state.attempt_number, _refusal(state)
+        )
 
     def wait(wait_s: float) -> None:
         sleep(wait_s)
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(TryAgain),
-        stop=_is_enough,
-        wait=_wait,
+        stop=lambda state: state.attempt_number >= _refusal(state).tries,
+        wait=_wait_s,
         before_sleep=note,
         sleep=wait,
         reraise=True,

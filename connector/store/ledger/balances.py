@@ -9,7 +9,7 @@ from datetime import date, datetime
 
 from connector.core.dates import Days
 from connector.core.model import Cause, CauseAmount, Flow
-from connector.store.ledger.queries import KINDS, as_of_query, as_of_text
+from connector.store.ledger.queries import KINDS, rows_as_of
 
 
 def flows_of(connection: sqlite3.Connection, key: int) -> list[tuple[str, Flow]]:
@@ -39,10 +39,8 @@ def balances(
     as_of: datetime | None = None,
 ) -> dict[int, int]:
     """What each paying customer paid at the very beginning of ``day``."""
-    parameters = {"currency": currency, "day": str(day), "as_of": as_of_text(as_of)}
-    return dict(
-        connection.execute(as_of_query(_BALANCES, as_of), parameters).fetchall()
-    )
+    asked = {"currency": currency, "day": str(day)}
+    return dict(rows_as_of(connection, _BALANCES, as_of, **asked).fetchall())
 
 
 _PARTS = """
@@ -60,15 +58,8 @@ def parts(
     as_of: datetime | None = None,
 ) -> Iterator[CauseAmount]:
     """What each cause changed for each customer from ``since`` (in) to ``until`` (out)."""
-    rows = connection.execute(
-        as_of_query(_PARTS, as_of),
-        {
-            "currency": currency,
-            "as_of": as_of_text(as_of),
-            "since": str(since),
-            "until": str(until),
-        },
-    )
+    asked = {"currency": currency, "since": str(since), "until": str(until)}
+    rows = rows_as_of(connection, _PARTS, as_of, **asked)
     day_of, new = Days(), tuple.__new__  # CauseAmount's own one is written in Python
     causes = {cause.value: cause for cause in Cause}
     for customer, day, cause, amount_minor in rows:

@@ -35,9 +35,14 @@ _NOW = "9999"  # after every moment
 _LIVE = "movements.id NOT IN (SELECT movement FROM retractions)"
 
 
-def as_of_query(query: str, as_of: datetime | None) -> str:
-    """The query over what is known now, or was as of a moment."""
-    return query.format(which=_LIVE if as_of is None else _AS_OF)
+def rows_as_of(
+    connection: sqlite3.Connection, query: str, as_of: datetime | None, **asked: object
+) -> sqlite3.Cursor:
+    """The rows of a query over what is known now, or was as of a moment."""
+    which = _LIVE if as_of is None else _AS_OF
+    return connection.execute(
+        query.format(which=which), {**asked, "as_of": as_of_text(as_of)}
+    )
 
 
 TOGETHER = 1_000  # movements whose components are read with one query
@@ -69,6 +74,8 @@ class Wanted(NamedTuple):
 
 
 EVERYTHING = Wanted()
+# A row of ``movements``: its id, the customer's id, and the rest.
+MovementRow = tuple[int, str, str, str, str, int, int, int]
 
 
 def movements(
@@ -85,9 +92,15 @@ def movements(
     }
     rows = connection.execute(_MOVEMENTS, parameters)
     while some := rows.fetchmany(TOGETHER):
-        parts = components_of(connection, [row[0] for row in some])
-        for row in some:
-            yield movement_of(row, parts.get(row[0], ()))
+        yield from _movements_of(connection, some)
+
+
+def _movements_of(
+    connection: sqlite3.Connection, rows: Sequence[MovementRow]
+) -> Iterator[Movement]:
+    parts = components_of(connection, [row[0] for row in rows])
+    for row in rows:
+        yield movement_of(row, parts.get(row[0], ()))
 
 
 _LARGEST = """
@@ -107,16 +120,10 @@ def largest(
     as_of: datetime | None = None,
 ) -> list[Movement]:
     """The live movements of a window that changed most, up or down, the largest first."""
-    parameters = {
-        "currency": currency,
-        "since": str(window.start),
-        "until": str(window.end),
-        "as_of": as_of_text(as_of),
-        "count": count,
-    }
-    rows = connection.execute(as_of_query(_LARGEST, as_of), parameters).fetchall()
-    parts = components_of(connection, [row[0] for row in rows])
-    return [movement_of(row, parts.get(row[0], ())) for row in rows]
+    since, until = str(window.start), str(window.end)
+    asked = {"currency": currency, "since": since, "until": until, "count": count}
+    rows = rows_as_of(connection, _LARGEST, as_of, **asked).fetchall()
+    return list(_movements_of(connection, rows))
 
 
 _Part = tuple[str, int, str, str, str, str, str, str]
@@ -138,10 +145,8 @@ def components_of(
     return found
 
 
-def movement_of(
-    row: tuple[int, str, str, str, str, int, int, int], parts: Sequence[_Part]
-) -> Movement:
-    """A row of ``movements`` (its id, the customer's id, and the rest) as a value.
+def movement_of(row: MovementRow, parts: Sequence[_Part]) -> Movement:
+    """A row of ``movements`` as a value.
 
     Raises ``LedgerUnusable`` where its components do not add up to it.
     """
@@ -204,15 +209,8 @@ def flows(
 
     ``since`` is in, ``until`` is out.
     """
-    rows = connection.execute(
-        as_of_query(_FLOWS, as_of),
-        {
-            "currency": currency,
-            "as_of": as_of_text(as_of),
-            "since": since.isoformat(),
-            "until": until.isoformat(),
-        },
-    )
+    asked = {"currency": currency, "since": str(since), "until": str(until)}
+    rows = rows_as_of(connection, _FLOWS, as_of, **asked)
     day_of, new = Days(), tuple.__new__  # Flow's own one is written in Python
     for customer, day, kind, amount_minor in rows:
         yield new(Flow, (customer, day_of[day], KINDS[kind], amount_minor))
@@ -231,8 +229,7 @@ def changes(
 
     The customer's key, the day as text, and the signed amount.
     """
-    parameters = {"currency": currency, "as_of": as_of_text(as_of)}
-    return connection.execute(as_of_query(_CHANGES, as_of), parameters)
+    return rows_as_of(connection, _CHANGES, as_of, currency=currency)
 
 
 _FIRST_DAY = "SELECT min(day) FROM movements WHERE currency = :currency AND {which}"
@@ -242,8 +239,7 @@ def first_day(
     connection: sqlite3.Connection, currency: str, as_of: datetime | None = None
 ) -> date | None:
     """Of a currency's first live movement."""
-    parameters = {"currency": currency, "as_of": as_of_text(as_of)}
-    [day] = connection.execute(as_of_query(_FIRST_DAY, as_of), parameters).fetchone()
+    [day] = rows_as_of(connection, _FIRST_DAY, as_of, currency=currency).fetchone()
     return None if day is None else date.fromisoformat(day)
 
 
@@ -261,9 +257,7 @@ def currencies(
     connection: sqlite3.Connection, as_of: datetime | None = None
 ) -> list[str]:
     """The ledger's currencies, the one with most movements first."""
-    query = as_of_query(_CURRENCIES, as_of)
-    rows = connection.execute(query, {"as_of": as_of_text(as_of)})
-    return [currency for (currency,) in rows]
+    return [currency for (currency,) in rows_as_of(connection, _CURRENCIES, as_of)]
 
 
 _MRR = f"""

@@ -67,10 +67,10 @@ def sync(
         connected(shell.config, stop.wait, stop.is_set) as api,
     ):
         job = SyncJob(
-            shell.config,
-            api,
-            stop.is_set,
-            shell.now,
+            config=shell.config,
+            api=api,
+            stopping=stop.is_set,
+            now=shell.now,
             progress=partial(progress_shown, quiet=quiet),
             announce=partial(click.echo, err=True),
         )

@@ -82,7 +82,7 @@ def customer_fields_of(config: Config) -> CustomerFields:
 class SyncResult(Struct):
     """What a run met. ``mode`` is ``full`` or ``events``; ``why``, if it was not asked.
 
-    ``unreadable`` names events that could not be read.
+    ``unreadable_events`` names events that could not be read.
     """
 
     mode: str = "full"
@@ -90,7 +90,7 @@ class SyncResult(Struct):
     seen: dict[str, int] = field(default_factory=dict)
     changed: int = 0
     resumed: bool = False
-    unreadable: list[str] = field(default_factory=list)
+    unreadable_events: list[str] = field(default_factory=list)
 
 
 # Told a kind, how many objects of it were seen, and about how many there are.
@@ -307,8 +307,8 @@ def _stored(
             try:
                 yield trimmed(thing)
             except (UnknownStripeShape, msgspec.DecodeError):
-                if thing.id not in met.unreadable:
-                    met.unreadable.append(thing.id)
+                if thing.id not in met.unreadable_events:
+                    met.unreadable_events.append(thing.id)
                 with suppress(UnknownStripeShape, msgspec.DecodeError):
                     yield hint(thing)  # what it names is fetched all the same
         else:

@@ -1,12 +1,15 @@
 """The scheduled job: one sync after the other, the ledger settled after each."""
 
+import dataclasses
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import asdict
 
 from connector.config import Config, rules_of
 from connector.core.errors import Stopped
@@ -16,7 +19,7 @@ from connector.pipeline.ingest import Ingest, Progress, customer_fields_of
 from connector.pipeline.policy_change import adopt
 from connector.pipeline.quarantine import underivable
 from connector.pipeline.recompute import Recomputed, recompute
-from connector.pipeline.status import JobStatus, SyncSummary, read_status, write_status
+from connector.pipeline.status import SyncSummary, read_status, write_status
 from connector.pipeline.sync import sync
 from connector.pipeline.thread_pool import ThreadPool
 from connector.store.database import transaction
@@ -73,6 +76,7 @@ def bring_up_to_date(
     return settle(cause="sync", now=now())
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SyncJob:
     """One sync after the other, over one connection to Stripe.
 
@@ -80,103 +84,82 @@ class SyncJob:
     is derived anew. Each sync is left in the status file, if there is to be one.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        api: "StripeApi",
-        stopping: Callable[[], bool],
-        now: Callable[[], datetime],
-        *,
-        progress: Callable[[], AbstractContextManager[Progress]],
-        announce: Callable[[str], None],
-    ) -> None:
-        self._config, self._api = config, api
-        self._stopping, self._now = stopping, now
-        self._progress, self._announce = progress, announce
+    config: Config
+    api: "StripeApi"
+    stopping: Callable[[], bool]
+    now: Callable[[], datetime]
+    progress: Callable[[], AbstractContextManager[Progress]]
+    announce: Callable[[str], None]
 
     def run(self, *, full: bool) -> SyncSummary:
         """What one sync did; customers who could not be derived are in ``failed``."""
-        began_at = self._now()
+        began_at = self.now()
         try:
             done = self._synced(began_at, full=full)
         except Stopped:
             raise
         except Exception as error:
-            said = str(error)
-            self._leave(lambda was, now: was.failed(began_at, now, said))
+            self._leave(began_at, None, str(error))
             raise
         left = underivable(done.failed)
-        if left is None:
-            self._leave(lambda was, now: was.succeeded(began_at, now, done))
-        else:
-            said = left.problem
-            self._leave(lambda was, now: was.left_behind(began_at, now, done, said))
+        self._leave(began_at, done, None if left is None else left.problem)
         return done
 
-    def _leave(self, change: Callable[[JobStatus, datetime], JobStatus]) -> None:
+    def _leave(
+        self, began_at: datetime, done: SyncSummary | None, error: str | None
+    ) -> None:
         """Bring the status file up to date, if there is to be one."""
-        path = self._config.status_file
+        path = self.config.status_file
         if path is not None:
-            write_status(path, change(read_status(path), self._now()))
+            status = read_status(path).after(began_at, self.now(), done, error)
+            write_status(path, status)
 
     def _synced(self, began_at: datetime, *, full: bool) -> SyncSummary:
-        if not self._config.database.exists():
-            self._api.probe()  # a wrong key leaves no ledger behind
+        if not self.config.database.exists():
+            self.api.probe()  # a wrong key leaves no ledger behind
         with (
-            held_ledger(self._config.database) as connection,
-            self._progress() as progress,
-            ThreadPool[Any](self._config.workers) as threads,
+            held_ledger(self.config.database) as connection,
+            self.progress() as progress,
+            ThreadPool[Any](self.config.workers) as threads,
         ):
             if (
-                self._api.clock.skew_us is None
+                self.api.clock.skew_us is None
                 and freshness.sold_price(connection) is None
             ):
-                self._api.probe()  # else the first moments kept would be by our clock
+                self.api.probe()  # else the first moments kept would be by our clock
             ingest = Ingest(
                 connection=connection,
-                source=self._api,
+                source=self.api,
                 threads=threads,
-                customer_fields=customer_fields_of(self._config),
-                now_us=self._api.stripe_us,
+                customer_fields=customer_fields_of(self.config),
+                now_us=self.api.stripe_us,
                 progress=progress,
-                stopping=self._stopping,
+                stopping=self.stopping,
             )
             return self._summed_up(ingest, began_at, full=full)
 
     def _summed_up(
         self, ingest: Ingest, began_at: datetime, *, full: bool
     ) -> SyncSummary:
-        connection, rules = ingest.connection, rules_of(self._config)
-        began_s, before = time.monotonic(), replace(self._api.reads)
+        connection, rules = ingest.connection, rules_of(self.config)
+        began_s, before = time.monotonic(), dataclasses.replace(self.api.reads)
         try:
-            derived = bring_up_to_date(
-                ingest, rules, full=full, announce=self._announce
-            )
+            derived = bring_up_to_date(ingest, rules, full=full, announce=self.announce)
         finally:
-            spent = self._api.reads.since(before)
+            spent = self.api.reads.since(before)
             day = began_at.date()
             if ingest.met.seen:  # else the key was refused, and nothing was read
                 with transaction(connection):
                     event_feed.count_reads(connection, day, spent.requests)
         month = event_feed.reads_since(connection, day - timedelta(days=29))
         return SyncSummary(
-            mode=ingest.met.mode,
-            why=ingest.met.why,
-            resumed=ingest.met.resumed,
-            seen=ingest.met.seen,
-            changed=ingest.met.changed,
-            unreadable_events=ingest.met.unreadable,
-            customers=derived.customers,
-            movements=derived.movements,
-            retractions=derived.retractions,
+            **asdict(ingest.met),
+            **derived._asdict() | {"failed": dict(derived.failed)},
             refused=unvalued.known(connection),
-            requests=spent.requests,
-            retries=spent.retries,
-            limited=spent.limited,
+            **dataclasses.asdict(spent),
             requests_in_30_days=month,
             known_until=_moment(event_feed.last_synced_us(connection)),
             seconds=round(time.monotonic() - began_s, 1),
-            failed=dict(derived.failed),
         )
 
 

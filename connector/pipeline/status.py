@@ -5,7 +5,6 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from connector.core.model import Refusal
 
@@ -54,40 +53,31 @@ class JobStatus(Struct, frozen=True, kw_only=True):
     error: str = ""
     last: SyncSummary | None = None
 
-    def succeeded(
-        self, began_at: datetime, ended_at: datetime, done: SyncSummary
+    def after(
+        self,
+        began_at: datetime,
+        ended_at: datetime,
+        done: SyncSummary | None,
+        error: str | None = None,
     ) -> "JobStatus":
+        """After one more run; ``done`` is None where it did not come to its end.
+
+        One that did may have an ``error`` all the same: not for everybody.
+        """
+        ok = error is None
+        known_until = self.known_until if done is None else done.known_until
+        lag = None if known_until is None else ended_at - known_until
         return JobStatus(
-            ok=True,
+            ok=ok,
             began_at=began_at,
             ended_at=ended_at,
-            last_success_at=ended_at,
-            known_until=done.known_until,
-            lag_s=_lag_s(done.known_until, ended_at),
-            last=done,
+            last_success_at=ended_at if ok else self.last_success_at,
+            known_until=known_until,
+            lag_s=None if lag is None else int(lag.total_seconds()),
+            failures=0 if ok else self.failures + 1,
+            error=error or "",
+            last=done or self.last,
         )
-
-    def left_behind(
-        self, began_at: datetime, ended_at: datetime, done: SyncSummary, error: str
-    ) -> "JobStatus":
-        """It came to its end, but not for everybody: ``done.failed``."""
-        known = replace(self, known_until=done.known_until, last=done)
-        return known.failed(began_at, ended_at, error)
-
-    def failed(self, began_at: datetime, ended_at: datetime, error: str) -> "JobStatus":
-        return replace(
-            self,
-            ok=False,
-            began_at=began_at,
-            ended_at=ended_at,
-            lag_s=_lag_s(self.known_until, ended_at),
-            failures=self.failures + 1,
-            error=error,
-        )
-
-
-def _lag_s(known_until: datetime | None, now: datetime) -> int | None:
-    return None if known_until is None else int((now - known_until).total_seconds())
 
 
 def read_status(path: Path) -> JobStatus:

@@ -94,27 +94,27 @@ def test_the_status_counts_failures_until_a_success(tmp_path: Path) -> None:
     path = tmp_path / "status.json"
     for minutes in (1, 2):
         now = NOON + timedelta(minutes=minutes)
-        write_status(path, read_status(path).failed(now, now, "no connection"))
+        write_status(path, read_status(path).after(now, now, None, "no connection"))
     failed = read_status(path)
     assert (failed.ok, failed.failures, failed.error) == (False, 2, "no connection")
     assert failed.last_success_at is None
     assert failed.lag_s is None
     later = NOON + timedelta(minutes=5)
-    write_status(path, failed.succeeded(later, later, summary()))
+    write_status(path, failed.after(later, later, summary()))
     good = read_status(path)
     assert (good.ok, good.failures, good.error, good.lag_s) == (True, 0, "", 300)
     assert good.last == summary()
-    worse = good.failed(later, later + timedelta(minutes=5), "rate limit")
+    worse = good.after(later, later + timedelta(minutes=5), None, "rate limit")
     assert (worse.last_success_at, worse.lag_s) == (later, 600)
 
 
 def test_a_customer_that_was_left_behind_is_a_failure_but_what_is_known_goes_on() -> (
     None
 ):
-    good = JobStatus().succeeded(NOON, NOON, summary())
+    good = JobStatus().after(NOON, NOON, summary())
     later = NOON + timedelta(minutes=5)
     left = replace(summary(later), failed={"cus_1": "AssertionError: 7"})
-    status = good.left_behind(later, later, left, "cus_1 could not be derived")
+    status = good.after(later, later, left, "cus_1 could not be derived")
     assert (status.ok, status.failures) == (False, 1)
     assert status.error == "cus_1 could not be derived"
     assert (status.known_until, status.lag_s) == (later, 0)

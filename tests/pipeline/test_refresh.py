@@ -301,7 +301,7 @@ def test_an_event_of_another_version_is_still_a_hint(
     spoiled = changed(account, "events", hinted(newest["type"], odd, shop.now_s))
     spoiled = without(spoiled, "events", newest["id"])
     synced, known = sync(db, Wire(spoiled, shop.after(60).now_s), full=False)
-    assert synced.unreadable == [f"evt_{newest['type']}_{shop.now_s - 60}"]
+    assert synced.unreadable_events == [f"evt_{newest['type']}_{shop.now_s - 60}"]
     assert [m.after_minor for m in known.movements] == [1_000, 2_000]
     [evidence] = known.movements[-1].components[0].evidence
     assert evidence.kind == "observed"

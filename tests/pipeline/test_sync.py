@@ -81,7 +81,7 @@ def test_a_walk_stores_the_whole_account(db: sqlite3.Connection) -> None:
     assert {kind: set(found[table]) for kind, (table, _) in KINDS.items()} == held
     assert sum(synced.seen.values()) == sum(map(len, held.values())) == synced.changed
     assert not synced.resumed
-    assert synced.unreadable == []
+    assert synced.unreadable_events == []
     assert event_feed.last_synced_us(db) == SEEN * 1_000_000
 
 
@@ -404,7 +404,7 @@ def test_an_event_that_cannot_be_read_is_named_and_the_rest_goes_on(
 ) -> None:
     odd = event("customer.subscription.updated", {"id": 7}, SEEN)
     synced = walk(db, Wire(changed(shop(), "events", odd), SEEN))
-    assert synced.unreadable == [odd["id"]]
+    assert synced.unreadable_events == [odd["id"]]
     assert len(stored(db)["events"]) == len(shop().objects["events"])
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import takewhile
@@ -91,15 +91,13 @@ def recompute(
     )
     make_whole(connection)
     run = LedgerRun(connection, start)
-    work = _Recompute(
-        connection, rules, now_s, shared or SharedCatalogue(), run, PostedCounts(0, 0)
-    )
+    work = _Recompute(connection, rules, now_s, shared or SharedCatalogue(), run)
     done = 0
     failed: dict[str, str] = {}
     batches = [waiting[n : n + BATCH] for n in range(0, len(waiting), BATCH)]
     with _derived_ahead(work, batches, workers) as ahead:
         for batch in batches:
-            failed |= set_aside(batch, partial(work.settle, ahead=next(ahead, None)))
+            failed |= set_aside(batch, partial(work.settle, derived=next(ahead, None)))
             done += len(batch)
             if done < len(waiting):
                 time.sleep(GIVE_WAY_S)
@@ -109,36 +107,32 @@ def recompute(
     return Recomputed(done - len(failed), *work.posted, failed)
 
 
-class DerivedAhead(NamedTuple):
-    """What another process derived, None where it failed, and of which state."""
-
-    version: int  # ``commits_of_others``
-    derived: list[Derived] | None
-
-    def at(self, version: int) -> list[Derived] | None:
-        return self.derived if version == self.version else None
-
-
 @dataclass(slots=True)
 class _Recompute:
-    """A recompute under way: what it works with, and what it has posted."""
+    """A recompute under way: what it works with, and what it has posted.
+
+    ``version`` (``commits_of_others``) is that of the state that is derived ahead.
+    """
 
     connection: sqlite3.Connection
     rules: Rules
     now_s: int
     shared: "SharedCatalogue"
     run: LedgerRun
-    posted: PostedCounts
+    posted: PostedCounts = field(default_factory=PostedCounts)
+    version: int | None = None
 
-    def settle(self, names: Sequence[str], ahead: DerivedAhead | None) -> None:
-        """Derive and settle those who are still marked, in one transaction."""
+    def settle(self, names: Sequence[str], derived: list[Derived] | None) -> None:
+        """Derive and settle those who are still marked, in one transaction.
+
+        ``derived`` is what another process has derived ahead; None: nothing.
+        """
         connection = self.connection
         run = copy(self.run)  # one that begins in a transaction that fails never began
         with transaction(connection):
             check_rules(connection, self.rules)
             ours = _not_yet_derived(connection, self.rules, names)
-            derived = ahead and ahead.at(commits_of_others(connection))
-            if derived is None:
+            if derived is None or self.version != commits_of_others(connection):
                 derived = self._derived(ours)
             still = [each for each in derived if each.customer in ours]
             posted = _settle(connection, run, still)
@@ -193,7 +187,7 @@ class SharedCatalogue:
 @contextmanager
 def _derived_ahead(
     work: _Recompute, batches: Sequence[Sequence[str]], workers: int | None
-) -> Iterator[Iterator[DerivedAhead]]:
+) -> Iterator[Iterator[list[Derived] | None]]:
     """What other processes derive of each batch before its transaction begins.
 
     Once somebody else has committed, nothing more is derived ahead.
@@ -210,14 +204,14 @@ def _derived_ahead(
         task = DerivationTask(
             path, rules, work.shared.catalogue(connection), work.now_s
         )
-        version = commits_of_others(connection)
+        work.version = commits_of_others(connection)
 
     def unchanged(_: object) -> bool:
-        return commits_of_others(connection) == version
+        return commits_of_others(connection) == work.version
 
     asked = (_ids(rules, batch) for batch in takewhile(unchanged, batches))
     with deriving(task, workers) as derive_all:
-        yield (DerivedAhead(version, found) for found in derive_all(asked))
+        yield derive_all(asked)
 
 
 def _cores() -> int:
@@ -273,7 +267,7 @@ def _settle(
     }
     keys = keys_of(connection, named)
     live = posting.live_movements(connection, list(keys.values()))
-    total = PostedCounts(0, 0)
+    total = PostedCounts()
     changed = []
     for each in derived:
         key = keys[each.customer]

@@ -33,8 +33,8 @@ class RunStart(Struct, frozen=True, kw_only=True):
 
 
 class PostedCounts(NamedTuple):
-    movements: int
-    retractions: int
+    movements: int = 0
+    retractions: int = 0
 
 
 class LedgerRun:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from connector.store.database import make_durable
+from connector.stripe_api.events import NamedObject
 
 SECOND_US = 1_000_000
 TRIES = 8
@@ -22,18 +23,18 @@ KEPT_US = 35 * 86_400 * SECOND_US
 
 
 class ReceivedEvent(NamedTuple):
-    """An event as it is kept; ``names`` are pairs of a kind and an id."""
+    """An event, and what it names; no ``names`` where it is of no use here."""
 
     event: str
     type: str
-    names: Sequence[tuple[str, str]]
+    names: tuple[NamedObject, ...]
 
 
 class WaitingEvent(NamedTuple):
     number: int
     event: str
     type: str
-    names: tuple[tuple[str, str], ...]
+    names: tuple[NamedObject, ...]
     received_us: int
     tries: int
 
@@ -80,15 +81,8 @@ def due(connection: sqlite3.Connection, now_us: int, limit: int) -> list[Waiting
         [now_us, limit],
     ).fetchall()
     return [
-        WaitingEvent(
-            number=number,
-            event=event,
-            type=kind,
-            names=_names(names),
-            received_us=received_us,
-            tries=tries,
-        )
-        for number, event, kind, names, received_us, tries in rows
+        WaitingEvent(number, event, kind, _names(names), *rest)
+        for number, event, kind, names, *rest in rows
     ]
 
 
@@ -160,7 +154,7 @@ class TroubledEvent(NamedTuple):
 
     event: str
     type: str
-    names: tuple[tuple[str, str], ...]
+    names: tuple[NamedObject, ...]
     state: str
     tries: int
     received_us: int
@@ -175,22 +169,13 @@ def troubled(connection: sqlite3.Connection) -> list[TroubledEvent]:
         " WHERE state <> 'done' AND error IS NOT NULL ORDER BY number"
     ).fetchall()
     return [
-        TroubledEvent(
-            event=event,
-            type=kind,
-            names=_names(names),
-            state=state,
-            tries=tries,
-            received_us=received_us,
-            due_us=due_us,
-            error=error,
-        )
-        for event, kind, names, state, tries, received_us, due_us, error in rows
+        TroubledEvent(event, kind, _names(names), *rest)
+        for event, kind, names, *rest in rows
     ]
 
 
-def _names(text: str) -> tuple[tuple[str, str], ...]:
-    return tuple((kind, key) for kind, key in json.loads(text))
+def _names(text: str) -> tuple[NamedObject, ...]:
+    return tuple(NamedObject(*each) for each in json.loads(text))
 
 
 def retry(

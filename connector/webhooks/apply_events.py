@@ -106,8 +106,7 @@ def _fetched(
     no other. Where Stripe does not answer, the rest is left for the next batch.
     """
     ingest = work.ingest(connection)
-    named = [NamedObject(*name) for event in events for name in event.names]
-    names = list(dict.fromkeys(named))
+    names = list(dict.fromkeys(name for event in events for name in event.names))
     met = _Found()
     try:
         met.owners |= _refreshed(ingest, names)
@@ -183,16 +182,15 @@ class _EventOutcome(NamedTuple):
 def _outcome(
     event: WaitingEvent, met: _Found, underivable: Mapping[str, str]
 ) -> _EventOutcome:
-    names = [NamedObject(*name) for name in event.names]
-    for name in names:
+    for name in event.names:
         if name in met.wrong:
             return _EventOutcome("failed", met.wrong[name])
-    for name in names:
+    for name in event.names:
         if name in met.absent:
             return _EventOutcome("postponed", met.absent[name])
-    if any(name not in met.owners for name in names):
+    if any(name not in met.owners for name in event.names):
         return _EventOutcome("")
-    owners = {owner for name in names for owner in met.owners[name]}
+    owners = {owner for name in event.names for owner in met.owners[name]}
     for owner in sorted(owners & underivable.keys()):
         return _EventOutcome("failed", underivable[owner])
     return _EventOutcome("done")

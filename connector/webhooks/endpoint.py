@@ -124,7 +124,7 @@ async def _kept(body: bytes, settings: EndpointSettings) -> int:
         settings.count("other", "ignored")
         return 200
     try:
-        is_new = await settings.keep(ReceivedEvent(*event))
+        is_new = await settings.keep(event)
     except sqlite3.Error:
         settings.count(event.type, "failed")
         return 503

@@ -4,10 +4,9 @@ An event is a hint. Its payload may be late, repeated, of another API version; s
 names is fetched, and what it shows is thrown away.
 """
 
-from typing import NamedTuple
-
 import msgspec
 
+from connector.store.inbox import ReceivedEvent
 from connector.stripe_api.events import (
     CATALOGUE_EVENT_TYPES,
     EVENT_TYPES,
@@ -22,15 +21,7 @@ WANTED_TYPES = (*EVENT_TYPES, *CATALOGUE_EVENT_TYPES)
 _THIN = "v2.core.event"
 
 
-class EventPayload(NamedTuple):
-    """An event, and what it names; no ``names`` where it is of no use here."""
-
-    event: str
-    type: str
-    names: tuple[NamedObject, ...]
-
-
-def read_payload(body: bytes) -> EventPayload | None:
+def read_payload(body: bytes) -> ReceivedEvent | None:
     """What an event names; None where the body is no event."""
     try:
         told = msgspec.json.decode(body, type=WebhookBody)
@@ -38,7 +29,7 @@ def read_payload(body: bytes) -> EventPayload | None:
         return None
     if not told.id or not told.type:
         return None
-    return EventPayload(told.id, told.type, _names(told))
+    return ReceivedEvent(told.id, told.type, _names(told))
 
 
 def _names(told: WebhookBody) -> tuple[NamedObject, ...]:

@@ -17,6 +17,7 @@ from connector.store.inbox import (
     InboxDepth,
     ReceivedEvent,
 )
+from connector.stripe_api.events import NamedObject
 from tests.support.ledgers import empty_ledger
 
 NOW_US = 1_790_000_000 * SECOND_US
@@ -30,7 +31,8 @@ def db() -> Iterator[sqlite3.Connection]:
 
 def arrived(*events: str) -> list[ReceivedEvent]:
     return [
-        ReceivedEvent(each, "invoice.paid", (("invoices", "in_1"),)) for each in events
+        ReceivedEvent(each, "invoice.paid", (NamedObject("invoices", "in_1"),))
+        for each in events
     ]
 
 

@@ -24,7 +24,7 @@ from connector.pipeline.recompute import recompute
 from connector.pipeline.thread_pool import ThreadPool
 from connector.store import inbox
 from connector.store.database import put_setting, transaction
-from connector.store.inbox import SECOND_US, TRIES, ReceivedEvent
+from connector.store.inbox import SECOND_US, TRIES
 from connector.store.ledger import queries
 from connector.store.mirror import dirty_customers, event_feed
 from connector.stripe_api.client import StripeApi
@@ -105,7 +105,7 @@ class Shop:
     def send(self, *events: Json) -> None:
         hints = [read_payload(json.dumps(each).encode()) for each in events]
         with transaction(self.db):
-            arrived = [ReceivedEvent(*hint) for hint in hints if hint is not None]
+            arrived = [hint for hint in hints if hint is not None]
             inbox.keep(self.db, arrived, self.now_us())
 
     def handle(self, request: httpx.Request) -> httpx.Response:

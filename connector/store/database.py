@@ -1,9 +1,10 @@
 """The one SQLite file: how it is opened, brought up to date, written and locked."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,22 +58,27 @@ def open_database(path: Path | str, *, create: bool = False) -> sqlite3.Connecti
             f"there is no ledger at {path}",
             fix="run `stripe-nrr sync` to make one, or set `database` in config.toml",
         )
+    return _opened(path, partial(sqlite3.connect, path), _brought_up_to_date)
+
+
+def _opened(
+    path: Path | str,
+    connect: Callable[..., sqlite3.Connection],
+    prepare: Callable[[sqlite3.Connection, Path | str], None],
+) -> sqlite3.Connection:
     try:
-        connection = sqlite3.connect(path, isolation_level=None)
+        connection = connect(isolation_level=None)
+        try:
+            prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
     except sqlite3.Error as error:
         raise unusable(path, error) from error
-    try:
-        _prepare(connection, path)
-    except sqlite3.Error as error:
-        connection.close()
-        raise unusable(path, error) from error
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path | str) -> None:
+def _brought_up_to_date(connection: sqlite3.Connection, path: Path | str) -> None:
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     connection.execute("PRAGMA foreign_keys = ON")
     # A commit survives the end of the process; after a loss of power the file is what it
@@ -111,23 +117,14 @@ def open_as_it_is(path: Path) -> sqlite3.Connection:
     SQLite is too old for it.
     """
     check_sqlite()
-    try:
-        connection = sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode=rw", uri=True, isolation_level=None
-        )
-    except sqlite3.Error as error:
-        raise unusable(path, error) from error
-    try:
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        connection.execute("PRAGMA query_only = ON")
-        _recognised(connection, path)
-    except sqlite3.Error as error:
-        connection.close()
-        raise unusable(path, error) from error
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    target = f"{path.resolve().as_uri()}?mode=rw"
+    return _opened(path, partial(sqlite3.connect, target, uri=True), _left_as_it_is)
+
+
+def _left_as_it_is(connection: sqlite3.Connection, path: Path | str) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA query_only = ON")
+    _recognised(connection, path)
 
 
 def pending_migrations(connection: sqlite3.Connection) -> list[str]:

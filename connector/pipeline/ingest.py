@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from math import inf
 from typing import Any, Protocol
 
 import msgspec
@@ -42,6 +43,7 @@ TOGETHER = 4  # pages a transaction: fewer cost more, more keep the others waiti
 POLL_S = 0.5  # how soon a request to stop is noticed
 # What is under way may end within so many seconds after a request to stop.
 DRAIN_S = 6
+OF_EVENTS = "objects of events"
 
 
 Param = tuple[str, str]
@@ -129,12 +131,8 @@ class Ingest(Struct, kw_only=True):
         One that is gone keeps its last copy, as evidence; but a pending invoice item
         that is gone, or is on an invoice by now, is pending no more.
         """
-        left = iter(names)
+        jobs = ((name, partial(self.source.one, *name)) for name in names)
         there: list[Any] = []
-
-        def more() -> tuple[NamedObject, Callable[[], Found]] | None:
-            name = next(left, None)
-            return None if name is None else (name, partial(self.source.one, *name))
 
         def store(ended: Sequence[FinishedTask[NamedObject]]) -> None:
             with transaction(self.connection):
@@ -146,23 +144,20 @@ class Ingest(Struct, kw_only=True):
                     elif thing is not None:
                         self.keep(name.kind, [thing], asked_us)
                         there.append(thing)
-            self.met.seen["objects of events"] = self.met.seen.get(
-                "objects of events", 0
-            ) + len(ended)
+            seen = self.met.seen
+            seen[OF_EVENTS] = seen.get(OF_EVENTS, 0) + len(ended)
 
-        self.drive(more, store)
+        self.drive(partial(next, jobs, None), store)
         return there
 
     def read_pending_of(self, customers: Iterable[str]) -> None:
         """Read these customers' pending invoice items anew; forget those that are not."""
-        left = iter(customers)
 
-        def more() -> tuple[str, Callable[[], list[ListPage]]] | None:
-            customer = next(left, None)
-            if customer is None:
-                return None
+        def pages_of(customer: str) -> list[ListPage]:
             extra = [("customer", customer)]
-            return customer, lambda: [*self.source.pages("invoice items", extra=extra)]
+            return list(self.source.pages("invoice items", extra=extra))
+
+        jobs = ((customer, partial(pages_of, customer)) for customer in customers)
 
         def store(ended: Sequence[FinishedTask[str]]) -> None:
             with transaction(self.connection):
@@ -174,7 +169,7 @@ class Ingest(Struct, kw_only=True):
                         self.connection, "invoice_items", began_us, customer
                     )
 
-        self.drive(more, store)
+        self.drive(partial(next, jobs, None), store)
 
     def drive(
         self,
@@ -188,35 +183,27 @@ class Ingest(Struct, kw_only=True):
         waits for the disk. After a failure what is under way is still stored, then the
         failure is raised.
         """
-        try:
-            self._drive(more, store, came)
-        finally:
-            self.threads.forget()  # what is still under way after a failure is nobody's
-
-    def _drive(
-        self,
-        more: Callable[[], tuple[Any, Callable[[], Any]] | None],
-        store: Callable[[Sequence[FinishedTask[Any]]], None],
-        came: Callable[[Sequence[FinishedTask[Any]]], None],
-    ) -> None:
+        threads = self.threads
         trouble: BaseException | None = None
-        until_s: float | None = None
+        until_s = inf
         good: list[FinishedTask[Any]] = []
-        while True:
-            if until_s is None and self.stopping():
-                trouble = trouble or Stopped()
-                until_s = time.monotonic() + DRAIN_S
-            while trouble is None and self.threads.idle and (job := more()) is not None:
-                self.threads.ask(*job)
-            if good:
-                store(good)
-            overdue = until_s is not None and time.monotonic() > until_s
-            if not self.threads.under_way or overdue:
-                break
-            ended = self.threads.done(POLL_S, most=TOGETHER)
-            trouble = trouble or next((d.error for d in ended if d.error), None)
-            good = [done for done in ended if done.error is None]
-            came(good)
+        try:
+            while True:
+                if until_s == inf and self.stopping():
+                    trouble = trouble or Stopped()
+                    until_s = time.monotonic() + DRAIN_S
+                while trouble is None and threads.idle and (job := more()) is not None:
+                    threads.ask(*job)
+                if good:
+                    store(good)
+                if not threads.under_way or time.monotonic() > until_s:
+                    break
+                ended = threads.done(POLL_S, most=TOGETHER)
+                trouble = trouble or next((d.error for d in ended if d.error), None)
+                good = [done for done in ended if done.error is None]
+                came(good)
+        finally:
+            threads.forget()  # what is still under way after a failure is nobody's
         if trouble is not None:
             raise trouble
 

@@ -60,17 +60,15 @@ def stale(ingest: Ingest, since_s: int) -> list[NamedObject]:
         for name in named_by(event):
             newest[name] = event.created
     return [
-        name for name, at_s in sorted(newest.items()) if _asked_s(ingest, name) <= at_s
+        name
+        for name, at_s in sorted(newest.items())
+        if _sure_s(freshness.fetched_us(ingest.connection, TABLES[name.kind], name.id))
+        <= at_s
     ]
 
 
-def _asked_s(ingest: Ingest, name: NamedObject) -> int:
-    """The second up to which our copy knows all for sure, by Stripe's clock."""
-    table = TABLES[name.kind]
-    return _sure_s(freshness.fetched_us(ingest.connection, table, name.id))
-
-
 def _sure_s(asked_us: int) -> int:
+    """The second up to which a copy knows all for sure, by Stripe's clock."""
     return asked_us // 1_000_000 - CLOCK_S
 
 

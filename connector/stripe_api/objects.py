@@ -9,6 +9,8 @@ in ``source`` since clover, directly before; an event shows the shape of its own
 
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from connector.stripe_api.decoding import Base, ListOf, Ref, ref
 
 # Catalogue
@@ -235,12 +237,11 @@ def labelled(
     if source == "name":
         text = customer.name
     kept = {key: metadata[key] for key in metadata_keys if key in metadata}
-    return Customer(
-        id=customer.id,
-        created=customer.created,
-        deleted=customer.deleted,
-        discount=customer.discount,
+    return replace(
+        customer,
         label=text,
         country=customer.address.country if customer.address else None,
         metadata=kept or None,
+        name=None,
+        address=None,
     )

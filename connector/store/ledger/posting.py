@@ -57,7 +57,9 @@ class LedgerRun:
         newest = self._connection.execute(
             "SELECT id, started_at FROM runs ORDER BY id DESC LIMIT 1"
         ).fetchone()
-        closed_at = newest_closing(self._connection) or ""
+        [closed_at] = self._connection.execute(
+            "SELECT coalesce(max(closed_at), '') FROM closings"
+        ).fetchone()
         is_newest = newest is not None and newest[0] == self._id
         if self._id is None or not is_newest or self._started_at <= closed_at:
             self._id = self._begin(newest[1] if newest is not None else "", closed_at)
@@ -76,12 +78,6 @@ class LedgerRun:
         )
         assert inserted.lastrowid is not None
         return inserted.lastrowid
-
-
-def newest_closing(connection: sqlite3.Connection) -> str | None:
-    """The stamp of the moment a month was last closed at."""
-    [found] = connection.execute("SELECT max(closed_at) FROM closings").fetchone()
-    return None if found is None else str(found)
 
 
 # Live movements, each with its id.

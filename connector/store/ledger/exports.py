@@ -85,53 +85,36 @@ def _customers(connection: sqlite3.Connection, _today: date) -> Iterator[Row]:
     return _days(connection.execute(_CUSTOMERS), 4)
 
 
+_NUMBERS = {"movement", "amount_minor", "before_minor", "after_minor", "mrr_minor"}
+_DAYS = {"day", "month", "first_paid"}
+
+
+def _columns(names: str) -> dict[str, type]:
+    """What is neither a number nor a day is text."""
+    return {
+        name: int if name in _NUMBERS else date if name in _DAYS else str
+        for name in names.split()
+    }
+
+
 EXPORTS: Mapping[str, Export] = {
     "movements": Export(
-        {
-            "movement": int,
-            "customer": str,
-            "label": str,
-            "country": str,
-            "currency": str,
-            "day": date,
-            "kind": str,
-            "amount_minor": int,
-            "before_minor": int,
-            "after_minor": int,
-        },
+        _columns(
+            "movement customer label country currency day kind"
+            " amount_minor before_minor after_minor"
+        ),
         _movements,
     ),
     "components": Export(
-        {
-            "movement": int,
-            "customer": str,
-            "currency": str,
-            "day": date,
-            "kind": str,
-            "cause": str,
-            "amount_minor": int,
-            "subscription": str,
-            "item": str,
-            "price": str,
-            "before": str,
-            "after": str,
-            "evidence": str,
-        },
+        _columns(
+            "movement customer currency day kind cause amount_minor"
+            " subscription item price before after evidence"
+        ),
         _components,
     ),
-    "mrr": Export(
-        {"customer": str, "currency": str, "month": date, "mrr_minor": int}, _mrr
-    ),
+    "mrr": Export(_columns("customer currency month mrr_minor"), _mrr),
     "customers": Export(
-        {
-            "customer": str,
-            "label": str,
-            "country": str,
-            "currency": str,
-            "first_paid": date,
-            "mrr_minor": int,
-            "price": str,
-        },
+        _columns("customer label country currency first_paid mrr_minor price"),
         _customers,
     ),
 }

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
+from fractions import Fraction
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -18,25 +19,29 @@ from connector.reports import Ledger, ReportRequest, make_report
 from connector.reports.model import Report
 from connector.store.database import open_database
 
-if TYPE_CHECKING:
-    from connector.webhooks.prometheus import HeadlineFigures
-
 log = logging.getLogger(__name__)
 
 FIGURES_S = 5.0  # how long figures are good for
 
 
-def headline_figures(config: Config, now: datetime) -> list["HeadlineFigures"]:
+class HeadlineFigures(NamedTuple):
+    """A currency's headline: MRR now, and the trailing twelve months; None is no ratio."""
+
+    currency: str
+    mrr_minor: int
+    nrr: Fraction | None
+    grr: Fraction | None
+
+
+def headline_figures(config: Config, now: datetime) -> list[HeadlineFigures]:
     with closing(open_database(config.database)) as connection:
         asked = ReportRequest(kind=WindowKind.TRAILING_12)
         each = replace(config, reporting_currency=None)  # no rates needed
         return headlines(make_report(Ledger(connection, each, now), asked))
 
 
-def headlines(report: Report) -> list["HeadlineFigures"]:
+def headlines(report: Report) -> list[HeadlineFigures]:
     """The last window of each currency, as `report` shows it."""
-    from connector.webhooks.prometheus import HeadlineFigures
-
     last = [(part.currency, part.rows[-1].measured) for part in report.currencies]
     return [
         HeadlineFigures(
@@ -50,14 +55,14 @@ def headlines(report: Report) -> list["HeadlineFigures"]:
 
 
 def remembered(
-    ask: Callable[[], list["HeadlineFigures"]],
-) -> Callable[[], list["HeadlineFigures"]]:
+    ask: Callable[[], list[HeadlineFigures]],
+) -> Callable[[], list[HeadlineFigures]]:
     """The same answer for some seconds; longer where it takes long to give."""
     lock = Lock()
     answer: list[HeadlineFigures] = []
     until_s = 0.0
 
-    def latest() -> list["HeadlineFigures"]:
+    def latest() -> list[HeadlineFigures]:
         nonlocal answer, until_s
         with lock:
             began_s = time.monotonic()

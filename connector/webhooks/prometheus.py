@@ -1,9 +1,6 @@
 """The server's counters and the ledger's figures, as Prometheus reads them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from fractions import Fraction
-from typing import NamedTuple
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -15,6 +12,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from connector.webhooks.headlines import HeadlineFigures
 from connector.webhooks.health import Health
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -23,27 +21,11 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 
 
-class HeadlineFigures(NamedTuple):
-    """A currency's headline: MRR now, and the trailing twelve months; None is no ratio."""
-
-    currency: str
-    mrr_minor: int
-    nrr: Fraction | None
-    grr: Fraction | None
-
-
-@dataclass(slots=True)
 class ServerMetrics:
     """What this process has counted; gauges are set when they are asked for."""
 
-    _registry: CollectorRegistry = field(
-        init=False, default_factory=lambda: CollectorRegistry(auto_describe=True)
-    )
-    _events: Counter = field(init=False)
-    _recompute: Histogram = field(init=False)
-    _gauges: dict[str, Gauge] = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry(auto_describe=True)
         self._events = Counter(
             "stripe_nrr_events",
             "Webhook events by type and what became of them; without a type, refused "

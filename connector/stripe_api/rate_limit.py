@@ -10,7 +10,7 @@ at 20 and 80 a second. A 429 halves what its reason names: the rate, or how many
 under way at once, of its endpoint or of all, never below 1. Each second without another
 gives back a tenth of the configured rate, or one more at once, up to what is configured.
 
-``Line`` is the arithmetic, without a clock or a thread; ``Limiter`` lends it both.
+``RequestQueue`` is the arithmetic, without a clock or a thread; ``Limiter`` lends it both.
 """
 
 import re
@@ -165,7 +165,7 @@ class RequestQueue:
 
 
 class Limiter:
-    """A ``Line`` for threads. ``per_endpoint`` and ``total`` are requests per second.
+    """A ``RequestQueue`` for threads; ``per_endpoint`` and ``total`` are per second.
 
     ``sleep`` may return early (where it waits for a stop signal) if ``stopping`` says so.
     """
@@ -178,7 +178,7 @@ class Limiter:
         now_s: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        self._line = RequestQueue(per_endpoint, total)
+        self._queue = RequestQueue(per_endpoint, total)
         self._lock = threading.Lock()
         self._now_s = now_s
         self._sleep = sleep
@@ -195,20 +195,20 @@ class Limiter:
         """Waits, and counts as under way inside. Raises ``Stopped``, also while waiting."""
         turn = Turn(endpoint)
         with self._lock:
-            self._line.join(turn)
+            self._queue.join(turn)
         try:
             while wait_s := self._wait_s(turn, stopping):
                 self._sleep(wait_s)
             yield turn
         finally:
             with self._lock:
-                self._line.leave(turn)
+                self._queue.leave(turn)
 
     def _wait_s(self, turn: Turn, stopping: Callable[[], bool]) -> float:
         if stopping():
             raise Stopped
         with self._lock:
-            return self._line.wait_s(turn, self._now_s())
+            return self._queue.wait_s(turn, self._now_s())
 
     def limited(
         self, turn: Turn, reason: str | None, wait_s: float | None = None
@@ -218,7 +218,7 @@ class Limiter:
         None is no such header: then only an object was locked, and nothing slows.
         """
         with self._lock:
-            self._line.limited(turn, reason, wait_s, self._now_s())
+            self._queue.limited(turn, reason, wait_s, self._now_s())
 
 
 def endpoint_of(path: str) -> str:

@@ -17,7 +17,7 @@ from connector.core.dates import add_months, local_day
 from connector.core.errors import LedgerUnusable
 from connector.core.model import MovementKind
 from connector.pipeline.bundled_account import bundled_folder, load_account
-from connector.pipeline.ingest import Ingest, customer_fields_of
+from connector.pipeline.ingest import Ingest
 from connector.pipeline.job import bring_up_to_date
 from connector.pipeline.thread_pool import ThreadPool
 from connector.reports.ledger import Ledger
@@ -80,7 +80,7 @@ def _run_demo(folder: Path) -> None:
             connection=connection,
             source=account,
             threads=threads,
-            customer_fields=customer_fields_of(config),
+            config=config,
             now_us=account.now_us,
             progress=progress,
         )

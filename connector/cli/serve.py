@@ -14,7 +14,7 @@ from connector.cli.connect import connected
 from connector.config import Config, rules_of
 from connector.core.errors import LedgerUnusable
 from connector.pipeline.held_ledger import check_folder, own_ledger
-from connector.pipeline.ingest import Ingest, customer_fields_of
+from connector.pipeline.ingest import Ingest
 from connector.pipeline.thread_pool import ThreadPool
 from connector.stripe_api.credentials import webhook_secrets
 from connector.webhooks.headlines import headline_figures, remembered
@@ -103,7 +103,7 @@ def _batch(
             connection=connection,
             source=api,
             threads=threads,
-            customer_fields=customer_fields_of(config),
+            config=config,
             now_us=api.stripe_us,
             stopping=worker.stopping,
         ),

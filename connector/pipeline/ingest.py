@@ -69,18 +69,6 @@ class ObjectSource(Protocol):
     def one(self, kind: str, key: str) -> Found: ...
 
 
-class CustomerFields(Struct, frozen=True, kw_only=True):
-    """What may be stored of a customer: which label, which metadata."""
-
-    label: str = "name"
-    metadata_keys: tuple[str, ...] = ()
-
-
-def customer_fields_of(config: Config) -> CustomerFields:
-    """What the configuration lets be stored."""
-    return CustomerFields(label=config.label, metadata_keys=config.metadata_keys)
-
-
 class SyncResult(Struct):
     """What a run met. ``mode`` is ``full`` or ``events``; ``why``, if it was not asked.
 
@@ -100,12 +88,15 @@ Progress = Callable[[str, int, int | None], None]
 
 
 class Ingest(Struct, kw_only=True):
-    """One run: where answers come from, where they go, and what was met."""
+    """One run: where answers come from, where they go, and what was met.
+
+    ``config`` says what may be stored of a customer.
+    """
 
     connection: sqlite3.Connection
     source: ObjectSource
     threads: ThreadPool[Any]
-    customer_fields: CustomerFields
+    config: Config
     now_us: Callable[[], int]
     met: SyncResult = field(default_factory=SyncResult)
     progress: Progress = lambda _kind, _seen, _whole: None
@@ -113,7 +104,7 @@ class Ingest(Struct, kw_only=True):
 
     def keep(self, kind: str, things: Iterable[Any], asked_us: int) -> None:
         """Store objects as they may be kept; runs inside the caller's transaction."""
-        stored = list(_stored(things, self.customer_fields, self.met))
+        stored = list(_stored(things, self.config, self.met))
         self.met.changed += objects.put(self.connection, TABLES[kind], stored, asked_us)
 
     def read(self, ranges: list[Partition], walk: Walk | None = None) -> int:
@@ -283,13 +274,11 @@ def _page(
         return source.page(kind, *place.by_time(span), whole=whole)
 
 
-def _stored(
-    things: Iterable[Any], customer_fields: CustomerFields, met: SyncResult
-) -> Iterator[Base]:
+def _stored(things: Iterable[Any], config: Config, met: SyncResult) -> Iterator[Base]:
     """The objects as the mirror keeps them."""
     for thing in things:
         if isinstance(thing, Customer):
-            yield labelled(thing, customer_fields.label, customer_fields.metadata_keys)
+            yield labelled(thing, config.label, config.metadata_keys)
         elif isinstance(thing, StripeEvent):
             try:
                 yield trimmed(thing)

@@ -15,7 +15,7 @@ from connector.config import Config, rules_of
 from connector.core.errors import Stopped
 from connector.core.policy import Rules
 from connector.pipeline.held_ledger import held_ledger
-from connector.pipeline.ingest import Ingest, Progress, customer_fields_of
+from connector.pipeline.ingest import Ingest, Progress
 from connector.pipeline.policy_change import adopt
 from connector.pipeline.quarantine import underivable
 from connector.pipeline.recompute import Recomputed, recompute
@@ -131,7 +131,7 @@ class SyncJob:
                 connection=connection,
                 source=self.api,
                 threads=threads,
-                customer_fields=customer_fields_of(self.config),
+                config=self.config,
                 now_us=self.api.stripe_us,
                 progress=progress,
                 stopping=self.stopping,

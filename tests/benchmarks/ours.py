@@ -11,7 +11,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from connector.pipeline.ingest import CustomerFields, Ingest
+from connector.config import Config
+from connector.pipeline.ingest import Ingest
 from connector.pipeline.sync import sync
 from connector.pipeline.thread_pool import ThreadPool
 from connector.store.database import open_database
@@ -40,7 +41,7 @@ def walk(url: str, ledger: Path, workers: int, rate: int) -> dict[str, Any]:
             connection=connection,
             source=api,
             threads=threads,
-            customer_fields=CustomerFields(),
+            config=Config(),
             now_us=api.stripe_us,
         )
         sync(ingest, full=True)

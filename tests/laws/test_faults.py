@@ -49,7 +49,7 @@ from tests.support.living import Telling
 from tests.support.loopback import KEY, Fault, Reply, Request, Served, serving
 from tests.support.simulator import SimulatedAccount
 from tests.support.synced import (
-    NAMES,
+    DEFAULTS,
     Unplugged,
     Wire,
     demo,
@@ -222,7 +222,7 @@ class Run:
                 connection=connection,
                 source=api,
                 threads=threads,
-                customer_fields=NAMES,
+                config=DEFAULTS,
                 now_us=api.stripe_us,
                 progress=self.stored,
                 stopping=stopping,

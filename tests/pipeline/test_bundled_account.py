@@ -31,7 +31,7 @@ from connector.stripe_api.rate_limit import Limiter
 from tests.support import loopback
 from tests.support.ledgers import empty_ledger, settle
 from tests.support.loopback import serving
-from tests.support.synced import NAMES, demo, demo_now_s
+from tests.support.synced import DEFAULTS, demo, demo_now_s
 
 LEDGER = (
     *("movements", "components", "retractions", "refusals", "terms", "plans"),
@@ -54,7 +54,7 @@ def ingested(db: sqlite3.Connection, source: ObjectSource) -> dict[str, int]:
             connection=db,
             source=source,
             threads=threads,
-            customer_fields=NAMES,
+            config=DEFAULTS,
             now_us=lambda: demo_now_s() * 1_000_000,
         )
         sync(ingest, full=True)

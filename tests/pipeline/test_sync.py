@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from connector.config import Config
 from connector.core.dates import parse_month
 from connector.core.errors import StripeRefused
 from connector.core.model import Movement
 from connector.core.windows import WindowKind, windows
 from connector.metrics.retention import measure
 from connector.pipeline.bundled_account import bundled_folder
-from connector.pipeline.ingest import CustomerFields
 from connector.store.database import open_database, transaction
 from connector.store.ledger import customers, queries
 from connector.store.mirror import event_feed, objects, walks
@@ -123,7 +123,7 @@ def test_progress_is_told_after_each_page(db: sqlite3.Connection) -> None:
 def test_customers_are_kept_as_the_configuration_says(
     db: sqlite3.Connection, label: str, expected: str | None
 ) -> None:
-    walk(db, Wire(shop(), SEEN), CustomerFields(label=label))
+    walk(db, Wire(shop(), SEEN), Config(label=label))
     [steady] = [c for c in shop().objects["customers"] if c["name"] == "Steady"]
     found = profile(db, steady["id"])
     assert found is not None

@@ -14,8 +14,9 @@ from typing import Any
 
 import httpx
 
+from connector.config import Config
 from connector.pipeline.bundled_account import bundled_folder
-from connector.pipeline.ingest import CustomerFields, Ingest, Progress, SyncResult
+from connector.pipeline.ingest import Ingest, Progress, SyncResult
 from connector.pipeline.sync import sync as bring_in
 from connector.pipeline.thread_pool import ThreadPool
 from connector.stripe_api.client import StripeApi
@@ -27,7 +28,7 @@ from tests.support.ledgers import Known, empty_ledger, settle
 from tests.support.simulator import AccountTransport, SimulatedAccount
 
 KEY = "rk_test_synced"
-NAMES = CustomerFields()
+DEFAULTS = Config()
 
 
 class Unplugged(Exception):
@@ -76,7 +77,7 @@ class Wire:
 def walk(
     connection: sqlite3.Connection,
     wire: Wire,
-    customer_fields: CustomerFields = NAMES,
+    config: Config = DEFAULTS,
     progress: Progress = lambda _kind, _seen, _whole: None,
     *,
     full: bool = True,
@@ -95,7 +96,7 @@ def walk(
             connection=connection,
             source=api,
             threads=threads,
-            customer_fields=customer_fields,
+            config=config,
             now_us=api.stripe_us,
             progress=progress,
             stopping=stopping,

@@ -40,7 +40,7 @@ from tests.support.living import Telling
 from tests.support.served import thin
 from tests.support.served import webhook as told
 from tests.support.simulator import AccountTransport, SimulatedAccount
-from tests.support.synced import KEY, NAMES, OPENED, Unplugged, Wire, changed, walk
+from tests.support.synced import DEFAULTS, KEY, OPENED, Unplugged, Wire, changed, walk
 from tests.support.synced import sync as synced
 
 
@@ -136,7 +136,7 @@ class Shop:
                     connection=db,
                     source=api,
                     threads=threads,
-                    customer_fields=NAMES,
+                    config=DEFAULTS,
                     now_us=api.stripe_us,
                 ),
                 now_us=self.now_us,

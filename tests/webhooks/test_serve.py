@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from connector.config import parse, rules_of
+from connector.config import Config, parse, rules_of
 from connector.core.model import Movement
-from connector.pipeline.ingest import CustomerFields, Ingest
+from connector.pipeline.ingest import Ingest
 from connector.pipeline.job import bring_up_to_date
 from connector.pipeline.thread_pool import ThreadPool
 from connector.store.database import open_database
@@ -121,7 +121,7 @@ def sync_into(path: Path, company: Company) -> None:
             connection=connection,
             source=api,
             threads=threads,
-            customer_fields=CustomerFields(),
+            config=Config(),
             now_us=api.stripe_us,
         )
         bring_up_to_date(ingest, rules_of(parse("", {})), full=True)

@@ -1,5 +1,6 @@
 """`stripe-nrr serve`: webhooks in, the ledger live."""
 
+import asyncio
 import os
 import sqlite3
 import sys
@@ -20,10 +21,12 @@ from connector.stripe_api.credentials import webhook_secrets
 from connector.webhooks.headlines import headline_figures, remembered
 
 if TYPE_CHECKING:
+    from starlette.routing import Router
+
     from connector.stripe_api.client import StripeApi
     from connector.webhooks.apply_events import EventBatch
     from connector.webhooks.group_commit import GroupCommit
-    from connector.webhooks.health import AdminSettings, Health
+    from connector.webhooks.health import Health
     from connector.webhooks.prometheus import ServerMetrics
     from connector.webhooks.worker import Worker
 
@@ -49,7 +52,7 @@ def serve(shell: Shell) -> None:
     config.toml is read at the start: restart it after a change. Only [policy], timezone
     and [customers] merge it takes over by itself, once a sync has applied them.
     """
-    from connector.webhooks import endpoint, health, prometheus, server
+    from connector.webhooks import endpoint, prometheus, server
     from connector.webhooks.group_commit import GroupCommit
     from connector.webhooks.worker import Worker
 
@@ -71,11 +74,13 @@ def serve(shell: Shell) -> None:
         receiving = endpoint.EndpointSettings(
             secrets=secrets, keep=commits.keep, count=counted.count
         )
-        telling = _admin_settings(shell, counted, commits, worker)
         listening = [
-            server.Listening(endpoint.endpoint_app(receiving), public),
-            server.Listening(health.admin_app(telling), private),
+            (endpoint.endpoint_app(receiving), public),
+            (_admin_app(shell, counted, commits, worker), private),
         ]
+
+        def is_alive() -> bool:
+            return commits.is_alive and worker.is_alive
 
         def ready() -> None:
             at, admin_at = public.getsockname(), private.getsockname()
@@ -83,7 +88,7 @@ def serve(shell: Shell) -> None:
             click.echo(f"admin:    http://{admin_at[0]}:{admin_at[1]}/readyz", err=True)
 
         sys.setswitchinterval(SWITCH_S)
-        was_asked = server.run(listening, is_alive=telling.is_alive, ready=ready)
+        was_asked = asyncio.run(server.run(listening, is_alive=is_alive, ready=ready))
     if not was_asked:
         sys.exit(1)
 
@@ -127,9 +132,9 @@ def _since_last(total: Callable[[], int]) -> Callable[[], int]:
     return added
 
 
-def _admin_settings(
+def _admin_app(
     shell: Shell, counted: "ServerMetrics", commits: "GroupCommit", worker: "Worker"
-) -> "AdminSettings":
+) -> "Router":
     from connector.webhooks import health, prometheus
 
     database = shell.config.database
@@ -149,9 +154,9 @@ def _admin_settings(
         except (sqlite3.Error, LedgerUnusable) as error:
             return health.unreadable(error)
 
-    return health.AdminSettings(
+    return health.admin_app(
         is_alive=lambda: commits.is_alive and worker.is_alive,
-        health=read_health,
+        look=read_health,
         exposition=lambda found: counted.exposition(
             found, figures() if worker.hindered is None else []
         ),

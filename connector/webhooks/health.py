@@ -72,24 +72,23 @@ def unreadable(error: Exception) -> Health:
     )
 
 
-class AdminSettings(Struct, frozen=True, kw_only=True):
-    """What answering needs; ``exposition`` gives Prometheus' text."""
+def admin_app(
+    is_alive: Callable[[], bool],
+    look: Callable[[], Health],
+    exposition: Callable[[Health], bytes],
+    content_type: str,
+) -> Router:
+    """``/healthz``, ``/readyz`` and ``/metrics``; read in a thread, not in the loop.
 
-    is_alive: Callable[[], bool]
-    health: Callable[[], Health]
-    exposition: Callable[[Health], bytes]
-    content_type: str
-
-
-def admin_app(settings: AdminSettings) -> Router:
-    """``/healthz``, ``/readyz`` and ``/metrics``; read in a thread, not in the loop."""
+    ``exposition`` gives Prometheus' text, of that type.
+    """
 
     def healthz(_: Request) -> Response:
-        alive = settings.is_alive()
+        alive = is_alive()
         return JSONResponse({"alive": alive}, 200 if alive else 503)
 
     def readyz(_: Request) -> Response:
-        health = settings.health()
+        health = look()
         state = {
             "ready": not health.problems,
             "problems": health.problems,
@@ -104,8 +103,7 @@ def admin_app(settings: AdminSettings) -> Router:
         return JSONResponse(state, 503 if health.problems else 200)
 
     def metrics(_: Request) -> Response:
-        text = settings.exposition(settings.health())
-        return Response(text, media_type=settings.content_type)
+        return Response(exposition(look()), media_type=content_type)
 
     return Router(
         [

@@ -9,9 +9,9 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import Any, NamedTuple
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from connector.core.errors import CannotListen
 
@@ -20,11 +20,6 @@ AT_ONCE = 256  # times 1 MiB of body is the most that strangers can make us hold
 HEAD_BYTES = 32 * 1_024
 ENDING_S = 3  # for requests in hand
 WATCH_S = 0.25
-
-
-class Listening(NamedTuple):
-    app: Any  # ASGI
-    socket: socket.socket
 
 
 class _Quiet(uvicorn.Server):
@@ -48,26 +43,20 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def run(
-    apps: Sequence[Listening],
+async def run(
+    apps: Sequence[tuple[ASGIApp, socket.socket]],
     *,
     is_alive: Callable[[], bool],
     ready: Callable[[], None],
 ) -> bool:
     """Serve until SIGTERM or SIGINT (True), or until something has died (False)."""
-    return asyncio.run(_run(apps, is_alive, ready))
-
-
-async def _run(
-    apps: Sequence[Listening], is_alive: Callable[[], bool], ready: Callable[[], None]
-) -> bool:
     asked_to_end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, asked_to_end.set)
-    servers = [_Quiet(_settings(each)) for each in apps]
+    servers = [_Quiet(_settings(app)) for app, _ in apps]
     running = [
-        asyncio.create_task(server.serve(sockets=[each.socket]))
-        for server, each in zip(servers, apps, strict=True)
+        asyncio.create_task(server.serve(sockets=[listening]))
+        for server, (_, listening) in zip(servers, apps, strict=True)
     ]
     ready()
     while (
@@ -81,9 +70,9 @@ async def _run(
     return asked_to_end.is_set()
 
 
-def _settings(listening: Listening) -> uvicorn.Config:
+def _settings(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
-        listening.app,
+        app,
         loop="asyncio",
         http="h11",
         ws="none",

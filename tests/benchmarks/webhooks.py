@@ -140,12 +140,14 @@ def serve_each(path: Path) -> None:
         )
         with server.listen("127.0.0.1", 0) as listening:
             at = listening.getsockname()
-            server.run(
-                [server.Listening(endpoint.endpoint_app(door), listening)],
-                is_alive=lambda: True,
-                ready=lambda: print(
-                    f"http://{at[0]}:{at[1]}{endpoint.PATH}", flush=True
-                ),
+            asyncio.run(
+                server.run(
+                    [(endpoint.endpoint_app(door), listening)],
+                    is_alive=lambda: True,
+                    ready=lambda: print(
+                        f"http://{at[0]}:{at[1]}{endpoint.PATH}", flush=True
+                    ),
+                )
             )
 
 

@@ -35,7 +35,7 @@ from connector.store.database import (
 )
 from connector.store.ledger import balances, contract_terms, posting, rollups, unvalued
 from connector.store.ledger.customers import CustomerDisplay, ids, keys_of
-from connector.store.ledger.posting import LedgerRun, PostedCounts, RunStart
+from connector.store.ledger.posting import LedgerRun, PostedCounts
 from connector.store.mirror import dirty_customers, objects
 from connector.store.mirror.histories import histories, rows_of
 
@@ -83,14 +83,8 @@ def recompute(
     """
     now_s = int(now.timestamp())
     waiting = _waiting(connection, rules, only, now_s)
-    start = RunStart(
-        started_at=now,
-        cause=cause,
-        code_version=rules.code_version,
-        policy=rules.as_json(),
-    )
     make_whole(connection)
-    run = LedgerRun(connection, start)
+    run = LedgerRun(connection, now, cause, rules.code_version, rules.as_json())
     work = _Recompute(connection, rules, now_s, shared or SharedCatalogue(), run)
     done = 0
     failed: dict[str, str] = {}

@@ -17,7 +17,7 @@ from connector.pipeline.policy_change import adopt
 from connector.pipeline.recompute import BATCH, recompute
 from connector.store.database import open_database, transaction
 from connector.store.ledger import queries
-from connector.store.ledger.posting import ONE_TICK, LedgerRun, RunStart
+from connector.store.ledger.posting import ONE_TICK, LedgerRun
 from connector.store.ledger.queries import Wanted
 from connector.store.mirror import dirty_customers, objects
 from connector.stripe_api.objects import Price, Product
@@ -205,12 +205,10 @@ def test_every_past_moment_shows_one_state_of_the_ledger(
         runs = {
             name: LedgerRun(
                 db,
-                RunStart(
-                    started_at=NOON + timedelta(minutes=minutes),
-                    cause="sync",
-                    code_version="test",
-                    policy="{}",
-                ),
+                NOON + timedelta(minutes=minutes),
+                "sync",
+                code_version="test",
+                policy="{}",
             )
             for name, minutes in zip("ab", started, strict=True)
         }

@@ -16,7 +16,7 @@ from connector.reports.closed_months import lines, measured_again, since
 from connector.store.database import transaction
 from connector.store.ledger import closings, queries
 from connector.store.ledger.closings import Closing, ReportedFigures
-from connector.store.ledger.posting import LedgerRun, RunStart
+from connector.store.ledger.posting import LedgerRun
 from tests.support import books
 from tests.support.books import NOON, lived, moved, post, settle_one
 from tests.support.ledgers import empty_ledger
@@ -104,8 +104,7 @@ def test_a_run_that_outlives_a_closing_goes_on_as_another(
     db: sqlite3.Connection,
 ) -> None:
     """Half of it counts in the month as reported, the other half as a correction."""
-    start = RunStart(started_at=NOON, cause="sync", code_version="1", policy="{}")
-    run = LedgerRun(db, start)
+    run = LedgerRun(db, NOON, "sync", code_version="1", policy="{}")
     for customer, closes_first in (("cus_1", False), ("cus_2", True)):
         if closes_first:
             close(db, FEB, NOON + HOUR)

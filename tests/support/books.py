@@ -22,7 +22,7 @@ from connector.store.database import put_setting, transaction
 from connector.store.ledger import closings, posting, rollups
 from connector.store.ledger.closings import Closing
 from connector.store.ledger.customers import CustomerDisplay, keys_of
-from connector.store.ledger.posting import LedgerRun, PostedCounts, RunStart
+from connector.store.ledger.posting import LedgerRun, PostedCounts
 
 FIRST = date(2024, 1, 15)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -104,10 +104,7 @@ def post(
     customers: Sequence[str] = (),
 ) -> PostedCounts:
     """Settle each customer of ``movements``, and ``customers``, in one run."""
-    run = LedgerRun(
-        connection,
-        RunStart(started_at=at, cause=cause, code_version="test", policy=policy),
-    )
+    run = LedgerRun(connection, at, cause, code_version="test", policy=policy)
     by_customer: dict[str, list[Movement]] = {each: [] for each in customers}
     for customer, own in groupby(movements, key=lambda each: each.customer):
         by_customer.setdefault(customer, []).extend(own)

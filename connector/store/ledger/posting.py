@@ -7,10 +7,9 @@ read as it was at any time.
 import json
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
-
-from msgspec import Struct
 
 from connector.core.errors import LedgerConflict
 from connector.core.model import Movement
@@ -20,23 +19,12 @@ from connector.store.ledger.queries import components_of, movement_of, stamp
 ONE_TICK = timedelta(microseconds=1)
 
 
-class RunStart(Struct, frozen=True, kw_only=True):
-    """What a run will say of itself, once it has something to post.
-
-    ``cause`` is sync, webhook, policy change or manual; ``policy`` is JSON.
-    """
-
-    started_at: datetime
-    cause: str
-    code_version: str
-    policy: str
-
-
 class PostedCounts(NamedTuple):
     movements: int = 0
     retractions: int = 0
 
 
+@dataclass(slots=True)
 class LedgerRun:
     """One run of posting. Its row is written with its first posting, not before.
 
@@ -44,37 +32,40 @@ class LedgerRun:
     between, what follows is a run of its own. No run is stamped before the one it
     follows, and each later than the last closing. Else a past moment would show a
     correction without what it corrects, or a closed month what was posted later.
+
+    ``cause`` is sync, webhook, policy change or manual; ``policy`` is JSON.
     """
 
-    def __init__(self, connection: sqlite3.Connection, start: RunStart) -> None:
-        self._connection = connection
-        self._start = start
-        self._id: int | None = None
-        self._started_at = ""
+    connection: sqlite3.Connection
+    started_at: datetime
+    cause: str
+    code_version: str
+    policy: str
+    _id: int | None = None
+    _stamp: str = ""
 
     def id(self) -> int:
         """The run to post under; asked for inside the transaction that posts."""
-        newest = self._connection.execute(
+        newest = self.connection.execute(
             "SELECT id, started_at FROM runs ORDER BY id DESC LIMIT 1"
         ).fetchone()
-        [closed_at] = self._connection.execute(
+        [closed_at] = self.connection.execute(
             "SELECT coalesce(max(closed_at), '') FROM closings"
         ).fetchone()
         is_newest = newest is not None and newest[0] == self._id
-        if self._id is None or not is_newest or self._started_at <= closed_at:
+        if self._id is None or not is_newest or self._stamp <= closed_at:
             self._id = self._begin(newest[1] if newest is not None else "", closed_at)
         return self._id
 
     def _begin(self, after: str, closed_at: str) -> int:
-        start = self._start
-        self._started_at = stamp(start.started_at)
-        if self._started_at < after or self._started_at <= closed_at:
+        self._stamp = stamp(self.started_at)
+        if self._stamp < after or self._stamp <= closed_at:
             latest = datetime.fromisoformat(max(after, closed_at))
-            self._started_at = stamp(latest + ONE_TICK)
-        inserted = self._connection.execute(
+            self._stamp = stamp(latest + ONE_TICK)
+        inserted = self.connection.execute(
             "INSERT INTO runs (started_at, cause, code_version, policy)"
             " VALUES (?, ?, ?, ?)",
-            [self._started_at, start.cause, start.code_version, start.policy],
+            [self._stamp, self.cause, self.code_version, self.policy],
         )
         assert inserted.lastrowid is not None
         return inserted.lastrowid

@@ -50,7 +50,7 @@ def still_dirty(connection: sqlite3.Connection, customers: Iterable[str]) -> set
 def concerned(connection: sqlite3.Connection, kind: str, key: str) -> set[str]:
     """Whose histories an object belongs to, or is used in, as far as it is kept."""
     if kind in SHARED:
-        return _users(connection, [key])
+        return users(connection, [key])
     rows = connection.execute(
         f"SELECT customer FROM stripe_{kind} WHERE id = ?",  # noqa: S608
         [key],
@@ -109,12 +109,8 @@ _USERS = " UNION ".join(
 )
 
 
-def mark_users(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
+def users(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
     """Of objects that customers share."""
-    mark(connection, _users(connection, ids))
-
-
-def _users(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
     as_in_bodies = msgspec.json.encode(ids[0]) if len(ids) == 1 else None
     rows = connection.execute(_USERS, {"ids": json.dumps(ids), "bytes": as_in_bodies})
     return {customer for (customer,) in rows}

@@ -80,7 +80,8 @@ def put(
     _write(connection, kind, rows, untouched)
     dirty_customers.mark(connection, dirty)
     if kind in dirty_customers.SHARED and rows:
-        dirty_customers.mark_users(connection, [row.id for row in rows])
+        users = dirty_customers.users(connection, [row.id for row in rows])
+        dirty_customers.mark(connection, users)
         put_setting(connection, CATALOGUE, str(catalogue_version(connection) + 1))
     return len(rows)
 

@@ -63,17 +63,14 @@ def keep_ranges(
     """Store how far these have come; a new one gets its row."""
     for each in reached:
         after, _, oldest_s = each.place
-        so_far = [each.from_s, each.to_s, after, oldest_s, int(each.done)]
-        if each.row is not None:
-            connection.execute(
-                "UPDATE ranges SET from_s = ?, to_s = ?, after = ?, reached_s = ?,"
-                " done = ? WHERE id = ?",
-                [*so_far, each.row],
-            )
-            continue
-        inserted = connection.execute(
-            "INSERT INTO ranges (from_s, to_s, after, reached_s, done, walk, kind)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [*so_far, walk.id, each.kind],
+        written = connection.execute(
+            "INSERT INTO ranges VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET from_s = excluded.from_s,"
+            " to_s = excluded.to_s, after = excluded.after,"
+            " reached_s = excluded.reached_s, done = excluded.done",
+            [
+                *(each.row, walk.id, each.kind, each.from_s, each.to_s),
+                *(after, oldest_s, int(each.done)),
+            ],
         )
-        each.row = inserted.lastrowid
+        each.row = each.row or written.lastrowid

@@ -57,15 +57,10 @@ class BundledAccount:
     ) -> ListPage:
         return self._page(kind, place, partial(_is_within, span))
 
-    def pages(
-        self, kind: str, after: str | None = None, extra: Sequence[Param] = ()
-    ) -> Iterator[ListPage]:
+    def pages(self, kind: str, extra: Sequence[Param] = ()) -> Iterator[ListPage]:
         """All pages; ``extra`` narrows them by fields of the objects."""
-        page = self._page(kind, paging.going_on(after), partial(_has, extra))
-        yield page
-        while page.has_more:
-            page = self._page(kind, page.place, partial(_has, extra))
-            yield page
+        fits = partial(_has, extra)
+        return paging.page_by_page(lambda place: self._page(kind, place, fits))
 
     def one(self, kind: str, key: str) -> Found:
         self.requests += 1

@@ -62,9 +62,7 @@ class ObjectSource(Protocol):
         whole: Container[str] = (),
     ) -> ListPage: ...
 
-    def pages(
-        self, kind: str, after: str | None = None, extra: Sequence[Param] = ()
-    ) -> Iterator[ListPage]: ...
+    def pages(self, kind: str, extra: Sequence[Param] = ()) -> Iterator[ListPage]: ...
 
     def one(self, kind: str, key: str) -> Found: ...
 
@@ -131,7 +129,7 @@ class Ingest(Struct, kw_only=True):
                     thing, asked_us = found or (None, 0)
                     waits = getattr(thing, "invoice", None) is None
                     if name.kind == "invoice items" and not (thing and waits):
-                        objects.drop(self.connection, TABLES[name.kind], name.id)
+                        objects.drop_pending(self.connection, name.id)
                     elif thing is not None:
                         self.keep(name.kind, [thing], asked_us)
                         there.append(thing)
@@ -156,9 +154,7 @@ class Ingest(Struct, kw_only=True):
                     for page in pages:
                         self.keep("invoice items", page.data, page.asked_us)
                     began_us = min(page.asked_us for page in pages)
-                    objects.drop_unseen(
-                        self.connection, "invoice_items", began_us, customer
-                    )
+                    objects.drop_unseen_pending(self.connection, began_us, customer)
 
         self.drive(partial(next, jobs, None), store)
 

@@ -139,4 +139,4 @@ def _read_pending(ingest: Ingest, events_s: Mapping[str, int]) -> None:
         return
     began_us = ingest.read([Partition("invoice items")])
     with transaction(ingest.connection):
-        objects.drop_unseen(ingest.connection, "invoice_items", began_us)
+        objects.drop_unseen_pending(ingest.connection, began_us)

@@ -81,7 +81,7 @@ def full_walk(ingest: Ingest, walk: Walk) -> None:
     unseen = freshness.unseen_customers(connection, since_s * 1_000_000)
     ingest.fetch(NamedObject("customers", each) for each in unseen)
     with transaction(connection):
-        objects.drop_unseen(connection, "invoice_items", since_s * 1_000_000)
+        objects.drop_unseen_pending(connection, since_s * 1_000_000)
         walks.finish_walk(connection, walk, ingest.now_us())
         event_feed.events_were_read(connection, read_until_us - UNSETTLED_S * 1_000_000)
 

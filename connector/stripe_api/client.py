@@ -6,6 +6,7 @@ and when they were asked for. Nothing here knows a database.
 
 import logging
 from collections.abc import Container, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,8 +25,8 @@ from connector.stripe_api.paging import (
     ListPage,
     PageCursor,
     beyond,
-    going_on,
     leads_on,
+    page_by_page,
 )
 
 T = TypeVar("T", bound=Base)
@@ -84,15 +85,9 @@ class StripeApi(StripeHttp):
         ]
         return page._replace(data=data)
 
-    def pages(
-        self, kind: str, after: str | None = None, extra: Params = ()
-    ) -> Iterator[ListPage]:
-        """All pages of a kind, newest first, from after ``after`` on."""
-        page = self.page(kind, place=going_on(after), extra=extra)
-        yield page
-        while page.has_more:
-            page = self.page(kind, place=page.place, extra=extra)
-            yield page
+    def pages(self, kind: str, extra: Params = ()) -> Iterator[ListPage]:
+        """All pages of a kind, newest first."""
+        return page_by_page(lambda place: self.page(kind, place=place, extra=extra))
 
     def one(self, kind: str, key: str) -> tuple[Any, int] | None:
         """One object, complete, and when it was asked for; None where it is gone."""
@@ -128,12 +123,8 @@ class StripeApi(StripeHttp):
         return thing
 
     def _all(self, path: str, params: Params, shape: type[T], of: Listing) -> list[T]:
-        page = self._read(path, params, shape, of.needs, TOP)
-        things = page.data
-        while page.has_more:
-            page = self._read(path, params, shape, of.needs, page.place)
-            things += page.data
-        return things
+        pages = page_by_page(partial(self._read, path, params, shape, of.needs))
+        return [thing for page in pages for thing in page.data]
 
     def _read(
         self,

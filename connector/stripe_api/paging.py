@@ -1,6 +1,6 @@
 """Where reading a list begins, goes on and ends."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from connector.stripe_api.decoding import Base, created_at, ref
@@ -78,6 +78,15 @@ def beyond(things: Sequence[Base], place: PageCursor) -> PageCursor:
         met=ids | place.met if stays or place.oldest_s is None else ids,
         oldest_s=place.oldest_s if stays else oldest_s,
     )
+
+
+def page_by_page(read: Callable[[PageCursor], ListPage]) -> Iterator[ListPage]:
+    """A list from its top to its end."""
+    page = read(TOP)
+    yield page
+    while page.has_more:
+        page = read(page.place)
+        yield page
 
 
 def leads_on(page: ListPage, place: PageCursor) -> bool:

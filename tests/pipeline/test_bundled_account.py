@@ -26,7 +26,7 @@ from connector.store.mirror.objects import TABLES
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.decoding import created_at, ref
 from connector.stripe_api.lists import LISTINGS
-from connector.stripe_api.paging import CreatedRange
+from connector.stripe_api.paging import CreatedRange, going_on
 from connector.stripe_api.rate_limit import Limiter
 from tests.support import loopback
 from tests.support.ledgers import empty_ledger, settle
@@ -146,7 +146,11 @@ def test_pages_add_up_to_the_list_newest_first(account: BundledAccount) -> None:
 def test_pages_go_on_after_an_object(account: BundledAccount) -> None:
     whole = account.lists["invoices"]
     after = ref(whole[150])
-    rest = [t for page in account.pages("invoices", after=after) for t in page.data]
+    page = account.page("invoices", place=going_on(after))
+    rest = page.data
+    while page.has_more:
+        page = account.page("invoices", place=page.place)
+        rest += page.data
     assert rest == whole[151:]
 
 

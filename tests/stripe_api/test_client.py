@@ -27,6 +27,7 @@ from connector.stripe_api.client import StripeApi
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.http import checked_base, shown
 from connector.stripe_api.lists import LISTINGS
+from connector.stripe_api.paging import TOP, going_on, page_by_page
 from connector.stripe_api.rate_limit import Limiter
 from connector.stripe_api.retries import ATTEMPTS, CONNECT_ATTEMPTS
 from tests.support.clocks import Clock
@@ -42,7 +43,12 @@ class Client(NamedTuple):
     waits: list[float]
 
     def ids(self, kind: str = "products", after: str | None = None) -> list[str]:
-        pages = self.api.pages(kind, after)
+        pages = self.api.pages(kind)
+        if after is not None:
+            start = going_on(after)
+            pages = page_by_page(
+                lambda it: self.api.page(kind, place=start if it == TOP else it)
+            )
         return [ref(thing) for page in pages for thing in page.data]
 
 

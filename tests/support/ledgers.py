@@ -78,7 +78,7 @@ def look(connection: sqlite3.Connection, account: Snapshot, at_s: int) -> None:
         for kind, (table, _) in KINDS.items():
             things = [read(kind, thing) for thing in account.get(kind, ())]
             objects.put(connection, table, things, at_us)
-        objects.drop_unseen(connection, "invoice_items", walk.started_us)
+        objects.drop_unseen_pending(connection, walk.started_us)
         walks.finish_walk(connection, walk, at_us)
 
 

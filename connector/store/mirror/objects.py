@@ -246,30 +246,24 @@ def history(
     return found
 
 
-def drop_unseen(
-    connection: sqlite3.Connection,
-    kind: str,
-    since_us: int,
-    customer: str | None = None,
-) -> int:
-    """Forget what a complete reading no longer met; return how many there were.
+def drop_unseen_pending(
+    connection: sqlite3.Connection, since_us: int, customer: str | None = None
+) -> None:
+    """Forget pending invoice items that a complete reading no longer met.
 
-    For pending invoice items, of all customers or of one: an item that was invoiced is
-    pending no more.
+    Of all customers or of one: an item that was invoiced is pending no more.
     """
     gone = connection.execute(
-        f"DELETE FROM stripe_{kind} WHERE fetched_us < :since"  # noqa: S608
+        "DELETE FROM stripe_invoice_items WHERE fetched_us < :since"
         " AND (:customer IS NULL OR customer = :customer) RETURNING customer",
         {"since": since_us, "customer": customer},
     ).fetchall()
-    dirty_customers.mark(connection, [customer for (customer,) in gone if customer])
-    return len(gone)
+    dirty_customers.mark(connection, [each for (each,) in gone if each])
 
 
-def drop(connection: sqlite3.Connection, kind: str, key: str) -> None:
-    """Forget one object that is gone, such as a pending item that was deleted."""
+def drop_pending(connection: sqlite3.Connection, key: str) -> None:
+    """Forget one pending invoice item that was deleted, or is on an invoice by now."""
     gone = connection.execute(
-        f"DELETE FROM stripe_{kind} WHERE id = ? RETURNING customer",  # noqa: S608
-        [key],
+        "DELETE FROM stripe_invoice_items WHERE id = ? RETURNING customer", [key]
     ).fetchall()
-    dirty_customers.mark(connection, [customer for (customer,) in gone if customer])
+    dirty_customers.mark(connection, [each for (each,) in gone if each])

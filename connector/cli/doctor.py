@@ -1,15 +1,15 @@
 """`stripe-nrr doctor`: looks at what a sync would use, and tells each check's verdict."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import click
 
 from connector.cli.app import Shell
 from connector.cli.options import format_option
 from connector.cli.output import json_text, write
-from connector.pipeline.doctor import Check, examine
-from connector.pipeline.installation import opened
+from connector.pipeline.doctor import examine
+from connector.pipeline.installation import Verdict, opened
 
 
 @click.command()
@@ -30,10 +30,12 @@ def doctor(ctx: click.Context, form: str, *, offline: bool) -> None:
     shell.log_to_stderr()
     with opened(shell.read_config, os.environ, shell.now(), offline=offline) as at:
         checks = examine(at)
-    marks = [check.verdict.mark for check in checks]
+    marks = [verdict.mark for verdict in checks.values()]
     faults, hints = marks.count("fault"), marks.count("hint")
     if form == "json":
-        rows = [{"check": name, **verdict._asdict()} for name, verdict in checks]
+        rows = [
+            {"check": name, **verdict._asdict()} for name, verdict in checks.items()
+        ]
         figures = {"checks": rows, "faults": faults, "hints": hints}
         write(json_text(figures), None)
     else:
@@ -43,10 +45,10 @@ def doctor(ctx: click.Context, form: str, *, offline: bool) -> None:
         ctx.exit(3)
 
 
-def _lines(checks: Iterable[Check]) -> Iterable[str]:
+def _lines(checks: Mapping[str, Verdict]) -> Iterable[str]:
     """A line a check, what to do below it, and that only once in a row."""
     told = ""
-    for name, (mark, said, fix) in checks:
+    for name, (mark, said, fix) in checks.items():
         yield f"{'FAULT' if mark == 'fault' else mark:<6} {name}: {said}"
         if fix and fix != told:
             yield f"       → {fix}"

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from connector.core.errors import ConnectorError, StripeRefused
@@ -41,14 +40,9 @@ SKEW_FAULT_US = 300 * 1_000_000
 FIRST_NOON, DAYS = datetime(2011, 1, 1, 12, tzinfo=UTC), 9_862
 
 
-class Check(NamedTuple):
-    name: str
-    verdict: Verdict
-
-
-def examine(at: Installation) -> list[Check]:
+def examine(at: Installation) -> dict[str, Verdict]:
     """Every check, whatever the others found, in the order in which they depend."""
-    return [Check(name, _verdict(check, at)) for name, check in CHECKS.items()]
+    return {name: _verdict(check, at) for name, check in CHECKS.items()}
 
 
 def _verdict(check: Callable[[Installation], Verdict], at: Installation) -> Verdict:

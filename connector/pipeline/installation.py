@@ -160,13 +160,13 @@ def _stripe(
     from connector.stripe_api.client import StripeApi
 
     api = stack.enter_context(StripeApi(secret, base))
-    missing, refusal = _permissions(api)
-    if refusal is not None and api.answered_version is None:  # nothing else to tell
-        raise refusal
-    return StripeReads(api, tuple(missing), refusal)
+    reads = _reads(api)
+    if reads.refusal is not None and api.answered_version is None:
+        raise reads.refusal  # nothing else to tell
+    return reads
 
 
-def _permissions(api: "StripeApi") -> tuple[list[str], ConnectorError | None]:
+def _reads(api: "StripeApi") -> StripeReads:
     """One read of each list: which permissions lack, and what else was said no to."""
     missing: list[str] = []
     refusal: ConnectorError | None = None
@@ -181,7 +181,7 @@ def _permissions(api: "StripeApi") -> tuple[list[str], ConnectorError | None]:
             refusal = refusal or error
             if status == 401 or isinstance(error, StripeUnavailable):
                 break
-    return missing, refusal
+    return StripeReads(api, tuple(missing), refusal)
 
 
 def _disk(path: Path) -> DiskSpace:

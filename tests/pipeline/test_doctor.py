@@ -122,7 +122,7 @@ WELL = Installation(
     disk=DiskSpace(Path("/srv"), 10**9, is_writable=True, ledger_bytes=4_000_000),
     ledger=LedgerFile(ledger(), pending=[], damage=[], held_by=None),
 )
-NAMES = [name for name, _ in examine(WELL)]
+NAMES = list(examine(WELL))
 
 
 def but(part: str, **changes: Any) -> Installation:
@@ -131,7 +131,7 @@ def but(part: str, **changes: Any) -> Installation:
 
 
 def told(at: Installation, name: str) -> Verdict:
-    return dict(examine(at))[name]
+    return examine(at)[name]
 
 
 class Case(NamedTuple):
@@ -448,7 +448,7 @@ def test_every_check_has_a_case() -> None:
 
 
 def test_where_all_is_well_nothing_is_asked_for() -> None:
-    assert {verdict.mark for _, verdict in examine(WELL)} == {"ok"}
+    assert {verdict.mark for verdict in examine(WELL).values()} == {"ok"}
 
 
 WHY = NotChecked("nobody looked", "look")
@@ -473,14 +473,14 @@ INSTALLATIONS = st.builds(
 
 @given(INSTALLATIONS)
 def test_every_check_is_made_whatever_the_others_find(at: Installation) -> None:
-    assert [name for name, _ in examine(at)] == NAMES
+    assert list(examine(at)) == NAMES
 
 
 @given(INSTALLATIONS)
 def test_there_is_something_to_do_exactly_where_it_is_not_well(
     at: Installation,
 ) -> None:
-    for _, verdict in examine(at):
+    for verdict in examine(at).values():
         assert bool(verdict.fix) == (verdict.mark != "ok")
         assert verdict.said
 
@@ -489,7 +489,7 @@ def test_there_is_something_to_do_exactly_where_it_is_not_well(
 def test_a_trouble_is_told_as_one_fault_and_what_hangs_on_it_as_none(
     at: Installation,
 ) -> None:
-    found = dict(examine(at))
+    found = examine(at)
     if at.key is TROUBLE:
         assert found["key"] == Verdict("fault", "the earth shook", "wait")
         assert {found[n].mark for n in ("key mode", "key file")} == {"hint"}
@@ -507,7 +507,7 @@ def test_a_sqlite_that_is_too_old_is_one_fault(
     monkeypatch.setattr(database, "SQLITE_VERSION", (3, 37, 2))
     config = configured(f'database = "{path}"')
     with opened(lambda: config, {}, NOW, offline=True) as at:
-        found = dict(examine(at))
+        found = examine(at)
     assert found["SQLite"].mark == "fault"
     assert "SQLite 3.37.2" in found["SQLite"].said
     assert found["ledger"].said == "not checked: see “SQLite”"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import asdict
 
 from connector.config import Config, rules_of
+from connector.core.dates import instant
 from connector.core.errors import Stopped
 from connector.core.policy import Rules
 from connector.pipeline.held_ledger import held_ledger
@@ -152,18 +153,13 @@ class SyncJob:
                 with transaction(connection):
                     event_feed.count_reads(connection, day, spent.requests)
         month = event_feed.reads_since(connection, day - timedelta(days=29))
+        known_us = event_feed.last_synced_us(connection)
         return SyncSummary(
             **asdict(ingest.met),
             **derived._asdict() | {"failed": dict(derived.failed)},
             refused=unvalued.known(connection),
             **dataclasses.asdict(spent),
             requests_in_30_days=month,
-            known_until=_moment(event_feed.last_synced_us(connection)),
+            known_until=None if known_us is None else instant(known_us // 1_000_000),
             seconds=round(time.monotonic() - began_s, 1),
         )
-
-
-def _moment(moment_us: int | None) -> datetime | None:
-    if moment_us is None:
-        return None
-    return datetime.fromtimestamp(moment_us // 1_000_000, tz=UTC)

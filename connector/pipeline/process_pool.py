@@ -104,9 +104,8 @@ def _in_order(
 
     A worker is asked only while it waits: else both sides could wait to be heard.
     """
-    waiting = deque(
-        workers
-    )  # idle ones, then those at work, who was asked first leading
+    # Idle ones, then those at work, who was asked first leading.
+    waiting = deque(workers)
     asked = 0
     try:
         for batch in batches:

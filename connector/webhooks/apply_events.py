@@ -50,15 +50,14 @@ class EventBatch(Struct, frozen=True, kw_only=True):
 
 
 class _Found(Struct):
-    """What became of the names of a batch; a name in none of these was not asked for."""
+    """What became of the names of a batch; a name in none of these was not asked for.
 
-    owners: dict[NamedObject, set[str]] = field(
-        default_factory=dict
-    )  # fetched, and kept
+    ``owners`` are of what was fetched and kept; of the ``absent`` Stripe did not answer.
+    """
+
+    owners: dict[NamedObject, set[str]] = field(default_factory=dict)
     wrong: dict[NamedObject, str] = field(default_factory=dict)
-    absent: dict[NamedObject, str] = field(
-        default_factory=dict
-    )  # Stripe did not answer
+    absent: dict[NamedObject, str] = field(default_factory=dict)
 
 
 def hindrance(connection: sqlite3.Connection, rules: Rules) -> str | None:

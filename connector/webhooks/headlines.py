@@ -42,15 +42,14 @@ def headline_figures(config: Config, now: datetime) -> list[HeadlineFigures]:
 
 def headlines(report: Report) -> list[HeadlineFigures]:
     """The last window of each currency, as `report` shows it."""
-    last = [(part.currency, part.rows[-1].measured) for part in report.currencies]
     return [
         HeadlineFigures(
-            currency=currency,
-            mrr_minor=measured.waterfall.closing_minor,
-            nrr=measured.retention.nrr,
-            grr=measured.retention.grr,
+            currency=part.currency,
+            mrr_minor=part.rows[-1].measured.waterfall.closing_minor,
+            nrr=part.rows[-1].measured.retention.nrr,
+            grr=part.rows[-1].measured.retention.grr,
         )
-        for currency, measured in last
+        for part in report.currencies
     ]
 
 

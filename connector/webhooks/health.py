@@ -27,10 +27,10 @@ class Health(Struct, frozen=True, kw_only=True):
     """
 
     problems: tuple[str, ...]
-    depth: InboxDepth
-    lag_s: int  # how long the oldest untried event has waited
-    synced_us: int | None
-    sync_age_s: int | None
+    depth: InboxDepth = InboxDepth(0, 0, 0, None)
+    lag_s: int = 0  # how long the oldest untried event has waited
+    synced_us: int | None = None
+    sync_age_s: int | None = None
 
 
 def read_health(
@@ -63,13 +63,7 @@ def read_health(
 
 def unreadable(error: Exception) -> Health:
     """The health of a server whose ledger cannot even be read."""
-    return Health(
-        problems=(f"the ledger cannot be read: {error}",),
-        depth=InboxDepth(0, 0, 0, None),
-        lag_s=0,
-        synced_us=None,
-        sync_age_s=None,
-    )
+    return Health(problems=(f"the ledger cannot be read: {error}",))
 
 
 def admin_app(

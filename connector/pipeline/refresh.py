@@ -4,7 +4,7 @@ An event is a hint: it names an object, which is fetched at the pinned version. 
 fetched objects name in turn (a new price, a coupon) is fetched too where it is missing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 from connector.pipeline.ingest import Ingest
@@ -39,7 +39,8 @@ def follow_events(ingest: Ingest, since_s: int) -> None:
     for kind, names in _by_kind(stale(ingest, since_s)).items():
         pages = freshness.count(ingest.connection, TABLES[kind]) // PAGE
         if len(names) >= WORTH_LISTING + pages:
-            ingest.read([Partition(each) for each in _lists_of(kind)])
+            lists = ("prices", "archived prices") if kind == "prices" else (kind,)
+            ingest.read([Partition(each) for each in lists])
     _fetch(ingest, stale(ingest, since_s))
     events = freshness.events_since(ingest.connection, since_s)
     _read_pending(ingest, {ref(event.customer): event.created for event in events})
@@ -77,10 +78,6 @@ def _by_kind(names: Iterable[NamedObject]) -> dict[str, list[NamedObject]]:
     for name in names:
         kinds.setdefault(name.kind, []).append(name)
     return kinds
-
-
-def _lists_of(kind: str) -> Sequence[str]:
-    return ("prices", "archived prices") if kind == "prices" else (kind,)
 
 
 def _fetch(ingest: Ingest, names: Iterable[NamedObject]) -> list[object]:

@@ -29,6 +29,18 @@ class _Task(NamedTuple, Generic[T]):
     answers: "queue.SimpleQueue[FinishedTask[T]]"
 
 
+def taken(
+    waiting: "queue.SimpleQueue[T]", timeout_s: float | None, most: int
+) -> list[T]:
+    """What waits in a queue by now; waits for the first, empty after ``timeout_s``."""
+    found: list[T] = []
+    with suppress(queue.Empty):
+        found.append(waiting.get(timeout=timeout_s))
+        while len(found) < most:
+            found.append(waiting.get_nowait())
+    return found
+
+
 class ThreadPool(Generic[T]):
     """So many jobs at once. Close it, or use it as a context manager.
 
@@ -77,11 +89,7 @@ class ThreadPool(Generic[T]):
         self, timeout_s: float | None = None, *, most: int = 64
     ) -> list[FinishedTask[T]]:
         """What is done by now; waits for the first, empty after ``timeout_s``."""
-        ended: list[FinishedTask[T]] = []
-        with suppress(queue.Empty):
-            ended.append(self._done.get(timeout=timeout_s))
-            while len(ended) < most:
-                ended.append(self._done.get_nowait())
+        ended = taken(self._done, timeout_s, most)
         self.under_way -= len(ended)
         return ended
 

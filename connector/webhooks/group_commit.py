@@ -13,12 +13,13 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Thread
 from typing import Self
 
 from msgspec import Struct
 
+from connector.pipeline.thread_pool import taken
 from connector.store import inbox
 from connector.store.database import open_database, transaction
 from connector.store.inbox import ReceivedEvent
@@ -80,7 +81,9 @@ class GroupCommit:
         with closing(open_database(self.path)) as connection:
             inbox.prepare_to_keep(connection)
             while True:
-                batch = self._gathered()
+                # Without anybody to wait for, it is time to try again.
+                timeout_s = self.try_again_s if self.failure else None
+                batch = taken(self._queue, timeout_s, MOST)
                 asked = [each for each in batch if each is not None]
                 if asked:
                     outcome = self._commit(connection, [each.arrived for each in asked])
@@ -90,21 +93,6 @@ class GroupCommit:
                     self._commit(connection, [])
                 if None in batch:
                     return
-
-    def _gathered(self) -> list[_PendingEvent | None]:
-        """All that wait; waits for the first. Nobody: it is time to try again."""
-        try:
-            batch = [
-                self._queue.get(timeout=self.try_again_s if self.failure else None)
-            ]
-        except Empty:
-            return []
-        while len(batch) < MOST:
-            try:
-                batch.append(self._queue.get_nowait())
-            except Empty:
-                break
-        return batch
 
     def _commit(
         self, connection: sqlite3.Connection, arrived: Sequence[ReceivedEvent]

@@ -2,8 +2,8 @@
 
 Lists are newest first. A ``CreatedRange`` narrows one, a ``PageCursor`` is how far it has
 been read, a ``ListPage`` what was read there. An expand goes four levels deep at the
-most, ``data`` counted; what cannot be expanded in a list (a price's tiers, a discount's coupon)
-comes from the catalogue.
+most, ``data`` counted; what cannot be expanded in a list (a price's tiers, a discount's
+coupon) comes from the catalogue.
 """
 
 from collections.abc import Mapping

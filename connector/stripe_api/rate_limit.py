@@ -165,7 +165,7 @@ class RequestQueue:
 
 
 class Limiter:
-    """A ``RequestQueue`` for threads; ``per_endpoint`` and ``total`` are per second.
+    """A ``RequestQueue`` for threads; ``per_endpoint`` and ``total`` are requests a second.
 
     ``sleep`` may return early (where it waits for a stop signal) if ``stopping`` says so.
     """

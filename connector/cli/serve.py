@@ -6,6 +6,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,8 +22,6 @@ from connector.stripe_api.credentials import webhook_secrets
 from connector.webhooks.headlines import headline_figures, remembered
 
 if TYPE_CHECKING:
-    from starlette.routing import Router
-
     from connector.stripe_api.client import StripeApi
     from connector.webhooks.apply_events import EventBatch
     from connector.webhooks.group_commit import GroupCommit
@@ -52,7 +51,7 @@ def serve(shell: Shell) -> None:
     config.toml is read at the start: restart it after a change. Only [policy], timezone
     and [customers] merge it takes over by itself, once a sync has applied them.
     """
-    from connector.webhooks import endpoint, prometheus, server
+    from connector.webhooks import endpoint, health, prometheus, server
     from connector.webhooks.group_commit import GroupCommit
     from connector.webhooks.worker import Worker
 
@@ -74,13 +73,20 @@ def serve(shell: Shell) -> None:
         receiving = endpoint.EndpointSettings(
             secrets=secrets, keep=commits.keep, count=counted.count
         )
-        listening = [
-            (endpoint.endpoint_app(receiving), public),
-            (_admin_app(shell, counted, commits, worker), private),
-        ]
 
         def is_alive() -> bool:
             return commits.is_alive and worker.is_alive
+
+        figures = remembered(lambda: headline_figures(config, shell.now()))
+        admin = health.admin_app(
+            is_alive=is_alive,
+            look=_health(config.database, commits, worker),
+            exposition=lambda found: counted.exposition(
+                found, figures() if worker.hindered is None else []
+            ),
+            content_type=prometheus.CONTENT_TYPE,
+        )
+        listening = [(endpoint.endpoint_app(receiving), public), (admin, private)]
 
         def ready() -> None:
             at, admin_at = public.getsockname(), private.getsockname()
@@ -132,13 +138,11 @@ def _since_last(total: Callable[[], int]) -> Callable[[], int]:
     return added
 
 
-def _admin_app(
-    shell: Shell, counted: "ServerMetrics", commits: "GroupCommit", worker: "Worker"
-) -> "Router":
-    from connector.webhooks import health, prometheus
-
-    database = shell.config.database
-    figures = remembered(lambda: headline_figures(shell.config, shell.now()))
+def _health(
+    database: Path, commits: "GroupCommit", worker: "Worker"
+) -> "Callable[[], Health]":
+    """How the server is, asked for again and again."""
+    from connector.webhooks import health
 
     def hindrances() -> Iterator[str]:
         if not commits.is_alive or not worker.is_alive:
@@ -154,11 +158,4 @@ def _admin_app(
         except (sqlite3.Error, LedgerUnusable) as error:
             return health.unreadable(error)
 
-    return health.admin_app(
-        is_alive=lambda: commits.is_alive and worker.is_alive,
-        look=read_health,
-        exposition=lambda found: counted.exposition(
-            found, figures() if worker.hindered is None else []
-        ),
-        content_type=prometheus.CONTENT_TYPE,
-    )
+    return read_health

@@ -2,14 +2,13 @@
 
     Report             what it was read from, and what counts
       CurrencyReport   one a currency; first all of them in one, where that is configured
-        Line           one a window
+        WindowRow      one a window
           WindowFigures  waterfall, retention, renewals (core.figures)
           Segment      the same for some of the customers; segments add up to the row
           Causes       why the opening customers pay more or less (causes)
         Assessment     a headline ratio beside what is published (benchmarks)
 
-``report_json``, ``tables`` (rows, CSV, Markdown) and ``terminal`` only write it down;
-nothing is worked out twice.
+``render`` only writes it down; nothing is worked out twice.
 """
 
 from collections.abc import Mapping, Sequence
@@ -68,7 +67,7 @@ class CurrencyReport(Struct, frozen=True, kw_only=True):
 class Report(Struct, frozen=True, kw_only=True):
     """``as_of`` None reads the ledger as it is now. ``today`` is its last known day.
 
-    ``by`` names what ``Line.segments`` are, None where there are none. ``is_annual``:
+    ``by`` names what ``WindowRow.segments`` are, None where there are none. ``is_annual``:
     amounts are ARR, twelve times MRR. ``names`` are the ids and labels of the customers
     behind causes, by the ledger's key. ``waiting`` customers are not yet derived, or
     could not be: their figures are what they were.
@@ -118,46 +117,28 @@ def annual(report: Report) -> Report:
     """The same report in ARR: every amount times twelve, every ratio as it was."""
     return replace(
         report,
-        currencies=tuple(map(_annual_part, report.currencies)),
-        total=None if report.total is None else _annual_part(report.total),
+        currencies=_times_twelve(report.currencies),
+        total=_times_twelve(report.total),
         is_annual=True,
     )
 
 
-def _annual_part(part: CurrencyReport) -> CurrencyReport:
-    return replace(part, rows=tuple(map(_annual_row, part.rows)))
+def _times_twelve(value: Any, name: str = "") -> Any:
+    """All that is an amount by its name, however deep it stands."""
+    if isinstance(value, Share):
+        customers = tuple((key, minor * 12) for key, minor in value.customers)
+        return Share(value.cause, value.amount_minor * 12, customers)
+    if isinstance(value, Struct):
+        return replace(value, **_each_times_twelve(asdict(value)))
+    if hasattr(value, "_replace"):  # a tuple with names
+        return value._replace(**_each_times_twelve(value._asdict()))
+    if isinstance(value, tuple):
+        return tuple(map(_times_twelve, value))
+    return value * 12 if name.endswith("_minor") else value
 
 
-def _annual_row(row: WindowRow) -> WindowRow:
-    segments = (Segment(s.name, _annual_figures(s.measured)) for s in row.segments)
-    found = row.causes
-    return WindowRow(
-        measured=_annual_figures(row.measured),
-        complete=row.complete,
-        reported=row.reported and _annual_figures(row.reported),
-        segments=tuple(segments),
-        causes=None if found is None else Causes(*(_annual_shares(s) for s in found)),
-    )
-
-
-def _annual_figures(measured: WindowFigures) -> WindowFigures:
-    return measured._replace(
-        waterfall=_times_twelve(measured.waterfall),
-        retention=_times_twelve(measured.retention),
-        renewals=measured.renewals and _times_twelve(measured.renewals),
-    )
-
-
-def _times_twelve(figures: Any) -> Any:
-    amounts = {k: v * 12 for k, v in asdict(figures).items() if k.endswith("_minor")}
-    return replace(figures, **amounts)
-
-
-def _annual_shares(shares: Sequence[Share]) -> tuple[Share, ...]:
-    return tuple(
-        Share(s.cause, s.amount_minor * 12, tuple((c, a * 12) for c, a in s.customers))
-        for s in shares
-    )
+def _each_times_twelve(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _times_twelve(value, name) for name, value in fields.items()}
 
 
 def metrics_of(measured: WindowFigures, report: Report) -> WindowMetrics:

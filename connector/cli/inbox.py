@@ -7,7 +7,7 @@ import click
 
 from connector.cli.app import Shell
 from connector.cli.options import format_option
-from connector.cli.output import json_text, write
+from connector.cli.output import emit, write
 from connector.core.errors import NothingFound
 from connector.store import inbox as events
 from connector.store.database import snapshot, transaction
@@ -31,16 +31,16 @@ def inbox(ctx: click.Context, form: str) -> None:
     with closing(shell.ledger()) as connection, snapshot(connection):
         depth = events.depth(connection)
         troubled = events.troubled(connection)
-    if form == "json":
-        told = {
+    emit(
+        form,
+        text=lambda: _as_text(depth, troubled),
+        json=lambda: {
             "waiting": depth.waiting,
             "failing": depth.failing,
             "dead": depth.dead,
             "events": [_as_json(each) for each in troubled],
-        }
-        write(json_text(told), None)
-    else:
-        write(_as_text(depth, troubled), None)
+        },
+    )
     if depth.dead:
         ctx.exit(3)
 
@@ -62,7 +62,7 @@ def retry(shell: Shell, event_ids: tuple[str, ...]) -> None:
                 f"there is no dead event {unknown[0]!r} in the inbox",
                 fix="see `stripe-nrr inbox`; without ids, all dead events are tried again",
             )
-    write(f"{len(chosen):,} events will be tried again.", None)
+    write(f"{len(chosen):,} events will be tried again.")
 
 
 def _at(moment_us: int) -> str:

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import click
 import msgspec
 
 if TYPE_CHECKING:
+    from connector.render.table import Part
     from connector.reports.model import Report
 
 QUIET_S = 10  # one line of progress at most so often where there is no terminal
@@ -50,6 +51,13 @@ def write(text: str, output: Path | None = None) -> None:
         return
     with draft_of(output) as draft:
         draft.write_text(text if text.endswith("\n") else f"{text}\n", encoding="utf-8")
+
+
+def drawn(parts: "Iterable[Part]", locale: str) -> Any:
+    """A document as a terminal shows it."""
+    from connector.render.terminal import view
+
+    return view(parts, locale)
 
 
 def rendered(view: Any, output: Path | None) -> None:

@@ -7,7 +7,7 @@ from connector.core.dates import iso
 from connector.core.model import Cause, Component, Movement, MovementKind
 from connector.core.money import format_minor
 from connector.metrics.segments import SegmentMovements
-from connector.render.table import Money, csv_text
+from connector.render.table import Money, Table, csv_text, figures
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -95,22 +95,24 @@ def movements_view(
     movements: Iterable[Movement], labels: Mapping[str, str], locale: str
 ) -> "RenderableType":
     """A row a movement, with the causes that explain it."""
-    from connector.render.terminal import kind_text, table
+    from connector.render.terminal import table
 
     rows = [
         (
-            str(each.day),
+            each.day,
             _name(each.customer, labels),
-            kind_text(each.kind),
-            format_minor(each.before_minor, each.currency, locale),
-            format_minor(each.after_minor, each.currency, locale),
-            format_minor(each.amount_minor, each.currency, locale, signed=True),
+            each.kind,
+            Money(each.before_minor, each.currency),
+            Money(each.after_minor, each.currency),
+            Money(each.amount_minor, each.currency, signed=True),
             ", ".join(dict.fromkeys(_hyphened(part.cause) for part in each.components)),
         )
         for each in movements
     ]
     heads = ("Day", "Customer", "Movement", "Before", "After", "Change", "Because of")
-    return table(heads, rows, words=(0, 1, 2, 6), unwrapped=(0, 3, 4, 5))
+    return table(
+        Table(heads, rows, frozenset([3, 4, 5])), locale, unwrapped=(0, 3, 4, 5)
+    )
 
 
 def _hyphened(cause: Cause) -> str:
@@ -125,11 +127,9 @@ def sums_view(sums: Iterable[SegmentMovements], locale: str) -> "RenderableType"
         (
             each.segment,
             each.currency.upper(),
-            f"{each.movements:,}",
+            each.movements,
             *(
-                format_minor(minor, each.currency, locale, signed=True)
-                if minor
-                else "–"
+                Money(minor, each.currency, signed=True) if minor else "–"
                 for minor in (each.amounts_minor[kind] for kind in MovementKind)
             ),
         )
@@ -137,7 +137,7 @@ def sums_view(sums: Iterable[SegmentMovements], locale: str) -> "RenderableType"
     ]
     kinds = [kind.capitalize() for kind in MovementKind]
     heads = ("Segment", "Currency", "Movements", *kinds)
-    return table(heads, rows, unwrapped=range(1, len(heads)))
+    return table(figures(heads, rows), locale, unwrapped=range(1, len(heads)))
 
 
 def _name(customer: str, labels: Mapping[str, str]) -> str:

@@ -41,5 +41,4 @@ def assessed(
     ]
     if not years:
         return ()
-    base = years[-1].retention
-    return assess({"nrr": base.nrr, "grr": base.grr, "crr": base.crr}, published)
+    return assess(years[-1].retention.ratios, published)

@@ -100,10 +100,7 @@ def spark(levels: Sequence[int]) -> str:
 
 def _flows(flow: Waterfall) -> list[int]:
     """Each kind's signed amount, in the order in which they are drawn."""
-    return [
-        *(flow.new_minor, flow.expansion_minor, flow.reactivation_minor),
-        *(-flow.contraction_minor, -flow.churn_minor),
-    ]
+    return [flow.signed[f"{kind}_minor"] for kind in STACKED]
 
 
 def steps(row: WindowRow, revenue: str, *, has_fx: bool) -> list[WaterfallRow]:

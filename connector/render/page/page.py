@@ -13,12 +13,12 @@ from importlib.resources import files
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from connector.core.figures import RATIOS
 from connector.render.at_risk import NOTE
-from connector.render.cohorts import METRICS
 from connector.render.footnotes import CAUSES, FX, RESTATED, SEGMENTS, policy_sentence
 from connector.render.page.figures import panels
 from connector.render.page.filters import filters
-from connector.render.report_tables import CAUSE_HEADINGS, kind_of
+from connector.render.report_tables import kind_of
 from connector.reports.model import Report
 from connector.reports.page import PageContents
 
@@ -40,8 +40,7 @@ def to_html(page: PageContents) -> str:
             notes=_notes(report),
             at_risk_note=NOTE,
             restated_note=RESTATED,
-            cause_headings=CAUSE_HEADINGS,
-            ratios=METRICS,
+            ratios=RATIOS,
             style=Markup(style),  # noqa: S704  # ours, and its hash is in the policy
             script=Markup(script),  # noqa: S704
             style_hash=_hash(style),

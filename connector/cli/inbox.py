@@ -1,13 +1,13 @@
 """`stripe-nrr inbox`: which webhook events wait, which have failed; try them again."""
 
 from contextlib import closing
-from datetime import UTC, datetime
 
 import click
 
 from connector.cli.app import Shell
 from connector.cli.options import format_option
 from connector.cli.output import emit, write
+from connector.core.dates import iso
 from connector.core.errors import NothingFound
 from connector.store import inbox as events
 from connector.store.database import snapshot, transaction
@@ -65,11 +65,6 @@ def retry(shell: Shell, event_ids: tuple[str, ...]) -> None:
     write(f"{len(chosen):,} events will be tried again.")
 
 
-def _at(moment_us: int) -> str:
-    moment = datetime.fromtimestamp(moment_us // 1_000_000, tz=UTC)
-    return moment.isoformat().replace("+00:00", "Z")
-
-
 def _as_json(event: TroubledEvent) -> dict[str, object]:
     return {
         "event": event.event,
@@ -77,8 +72,10 @@ def _as_json(event: TroubledEvent) -> dict[str, object]:
         "state": event.state,
         "names": [{"kind": kind, "id": key} for kind, key in event.names],
         "tries": event.tries,
-        "received_at": _at(event.received_us),
-        "next_try_at": _at(event.due_us) if event.state == "waiting" else None,
+        "received_at": iso(event.received_us // 1_000_000),
+        "next_try_at": iso(event.due_us // 1_000_000)
+        if event.state == "waiting"
+        else None,
         "error": event.error,
     }
 
@@ -88,7 +85,11 @@ def _as_text(depth: InboxDepth, troubled: list[TroubledEvent]) -> str:
     lines = [f"{depth.waiting:,} events wait, {failing:,} failing; {dead:,} are dead."]
     for each in troubled:
         names = ", ".join(key for _, key in each.names)
-        again = f"again at {_at(each.due_us)}" if each.state == "waiting" else "dead"
+        again = (
+            f"again at {iso(each.due_us // 1_000_000)}"
+            if each.state == "waiting"
+            else "dead"
+        )
         lines += [
             f"{each.event}  {each.type}  {names}",
             f"  {each.tries} tries, {again}: {each.error}",

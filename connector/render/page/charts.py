@@ -138,9 +138,9 @@ def _step_amounts(flow: Waterfall, *, has_fx: bool) -> list[int]:
 
 def bars(measured: Sequence[WindowFigures]) -> Bars:
     series = list(zip(*(_flows(each.waterfall) for each in measured), strict=True))
-    drawn = stacks(series, BARS_HEIGHT)
-    paths = [(k, path) for k, path in zip(STACKED, drawn.paths, strict=True) if path]
-    return Bars(drawn.scale, paths, marks(measured))
+    ruler, outlines = stacks(series, BARS_HEIGHT)
+    paths = [(k, path) for k, path in zip(STACKED, outlines, strict=True) if path]
+    return Bars(ruler, paths, marks(measured))
 
 
 def marks(measured: Sequence[WindowFigures]) -> list[Mark]:

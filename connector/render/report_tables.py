@@ -145,7 +145,7 @@ def to_markdown(report: Report, locale: str) -> str:
     parts = []
     for part in report.parts:
         parts.append(f"## {kind_of(report)}, {part.title}\n")
-        for title, rows in _rows(part, report):
+        for title, rows in named_rows(part, report):
             parts += [f"### {title}\n"] if title else []
             moved = [[name, *cells(each, part)] for name, each in rows]
             more = [[name, *more_cells(each, part, report)] for name, each in rows]
@@ -163,7 +163,7 @@ def kind_of(report: Report) -> str:
     return "Annual recurring revenue" if report.is_annual else "Recurring revenue"
 
 
-def _rows(
+def named_rows(
     part: CurrencyReport, report: Report
 ) -> list[tuple[str, list[tuple[str, WindowFigures]]]]:
     """Tables of named rows: all windows in one, or each window by its segments."""

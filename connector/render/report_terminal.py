@@ -18,16 +18,16 @@ from connector.core.windows import WindowKind, name_of
 from connector.render.footnotes import footnotes
 from connector.render.report_tables import (
     MORE_HEADINGS,
-    by_segment,
     cause_tables,
     cells,
     headings,
     kind_of,
     more_cells,
+    named_rows,
 )
 from connector.render.table import figures
 from connector.render.terminal import COLOURS, table
-from connector.reports.model import CurrencyReport, Report, WindowRow, label, shown
+from connector.reports.model import CurrencyReport, Report, WindowRow, shown
 
 BAR = 34  # characters of the waterfall's widest bar
 
@@ -88,14 +88,16 @@ def _cards(
         else ("MRR at close", closing, f"ARR {annual}"),
     ]
     grid = Table.grid(padding=(0, 1))
-    panels = [
-        Panel(Group(Text(value, style="bold"), Text(note, style="dim")), title=name)
-        for name, value, note in told
-    ]
-    for panel in panels:
-        panel.title_align = "left"
-        grid.add_column()
-    grid.add_row(*panels)
+    grid.add_row(
+        *(
+            Panel(
+                Group(Text(value, style="bold"), Text(note, style="dim")),
+                title=name,
+                title_align="left",
+            )
+            for name, value, note in told
+        )
+    )
     return grid
 
 
@@ -155,11 +157,7 @@ def _tables(
     drawn, tabled = map(shown, split)
     sets = [("", drawn, tabled)]
     if report.by is not None:
-        titles = (f"{label(x)}, by {report.by}" for x in part.rows)
-        segments = map(by_segment, part.rows)
-        sets = [
-            (title, [], named) for title, named in zip(titles, segments, strict=True)
-        ]
+        sets = [(title, [], named) for title, named in named_rows(part, report)]
     for title, before, named in sets:
         if title:
             yield Text(f"\n{title}", style="bold")

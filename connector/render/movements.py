@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import asdict
+
 from connector.core.dates import iso
 from connector.core.model import Cause, Component, Movement, MovementKind
 from connector.core.money import format_minor
@@ -19,13 +21,8 @@ if TYPE_CHECKING:
 def as_json(movement: Movement) -> dict[str, Any]:
     """A movement as other programs read it."""
     return {
-        "customer": movement.customer,
-        "currency": movement.currency,
+        **asdict(movement),
         "day": movement.day.isoformat(),
-        "kind": movement.kind.value,
-        "amount_minor": movement.amount_minor,
-        "before_minor": movement.before_minor,
-        "after_minor": movement.after_minor,
         "components": [
             {
                 "cause": part.cause.value,
@@ -100,12 +97,12 @@ def movements_view(
     rows = [
         (
             each.day,
-            _name(each.customer, labels),
+            named(each.customer, labels),
             each.kind,
             Money(each.before_minor, each.currency),
             Money(each.after_minor, each.currency),
             Money(each.amount_minor, each.currency, signed=True),
-            ", ".join(dict.fromkeys(_hyphened(part.cause) for part in each.components)),
+            causes_text(each),
         )
         for each in movements
     ]
@@ -113,6 +110,10 @@ def movements_view(
     return table(
         Table(heads, rows, frozenset([3, 4, 5])), locale, unwrapped=(0, 3, 4, 5)
     )
+
+
+def causes_text(movement: Movement) -> str:
+    return ", ".join(dict.fromkeys(_hyphened(p.cause) for p in movement.components))
 
 
 def _hyphened(cause: Cause) -> str:
@@ -140,7 +141,7 @@ def sums_view(sums: Iterable[SegmentMovements], locale: str) -> "RenderableType"
     return table(figures(heads, rows), locale, unwrapped=range(1, len(heads)))
 
 
-def _name(customer: str, labels: Mapping[str, str]) -> str:
+def named(customer: str, labels: Mapping[str, str]) -> str:
     name = labels.get(customer, customer)
     return customer if name == customer else f"{name} ({customer})"
 
@@ -154,7 +155,7 @@ def explanation(explained: "CustomerExplanation", locale: str) -> "RenderableTyp
         format_minor(minor, currency, locale)
         for currency, minor in _mrr_now(explained.movements).items()
     ]
-    title = Text(_name(explained.customer.id, explained.labels), style="bold")
+    title = Text(named(explained.customer.id, explained.labels), style="bold")
     on = f"{explained.on:%d %b %Y}"
     title.append(f"\nMRR on {on}: {' and '.join(amounts) or '–'}", style="")
     parts: list[RenderableType] = [title]
@@ -220,7 +221,7 @@ def _component_lines(
 
     change = format_minor(part.amount_minor, currency, locale, signed=True)
     cause = _hyphened(part.cause)
-    lines = [Text(f"  {cause} {change}   {_name(part.price, prices)}")]
+    lines = [Text(f"  {cause} {change}   {named(part.price, prices)}")]
     lines[0].append(f"   {part.subscription}", style="dim")
     if part.before:
         lines.append(Text(f"    was  {part.before}"))

@@ -65,6 +65,10 @@ def retry(shell: Shell, event_ids: tuple[str, ...]) -> None:
     write(f"{len(chosen):,} events will be tried again.")
 
 
+def _next_try_at(event: TroubledEvent) -> str | None:
+    return iso(event.due_us // 1_000_000) if event.state == "waiting" else None
+
+
 def _as_json(event: TroubledEvent) -> dict[str, object]:
     return {
         "event": event.event,
@@ -73,9 +77,7 @@ def _as_json(event: TroubledEvent) -> dict[str, object]:
         "names": [{"kind": kind, "id": key} for kind, key in event.names],
         "tries": event.tries,
         "received_at": iso(event.received_us // 1_000_000),
-        "next_try_at": iso(event.due_us // 1_000_000)
-        if event.state == "waiting"
-        else None,
+        "next_try_at": _next_try_at(event),
         "error": event.error,
     }
 
@@ -85,11 +87,8 @@ def _as_text(depth: InboxDepth, troubled: list[TroubledEvent]) -> str:
     lines = [f"{depth.waiting:,} events wait, {failing:,} failing; {dead:,} are dead."]
     for each in troubled:
         names = ", ".join(key for _, key in each.names)
-        again = (
-            f"again at {iso(each.due_us // 1_000_000)}"
-            if each.state == "waiting"
-            else "dead"
-        )
+        next_at = _next_try_at(each)
+        again = f"again at {next_at}" if next_at else "dead"
         lines += [
             f"{each.event}  {each.type}  {names}",
             f"  {each.tries} tries, {again}: {each.error}",

@@ -15,11 +15,17 @@ from markupsafe import Markup
 
 from connector.core.figures import RATIOS
 from connector.render.at_risk import NOTE
-from connector.render.footnotes import CAUSES, FX, RESTATED, SEGMENTS, policy_sentence
+from connector.render.footnotes import (
+    CAUSES,
+    FX,
+    RESTATED,
+    SEGMENTS,
+    footnotes,
+    policy_sentence,
+)
 from connector.render.page.figures import panels
 from connector.render.page.filters import filters
 from connector.render.report_tables import kind_of
-from connector.reports.model import Report
 from connector.reports.page import PageContents
 
 
@@ -37,7 +43,7 @@ def to_html(page: PageContents) -> str:
             title=kind_of(report),
             parts=[panels(page, part, revenue) for part in report.parts],
             policy=policy_sentence(report.policy).split("; "),
-            notes=_notes(report),
+            notes=[n for n in footnotes(report) if n in (SEGMENTS, CAUSES, FX)],
             at_risk_note=NOTE,
             restated_note=RESTATED,
             ratios=RATIOS,
@@ -71,10 +77,3 @@ def _template(name: str) -> str:
 def _hash(text: str) -> str:
     """As a Content-Security-Policy names what may run: nothing else does."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _notes(report: Report) -> list[str]:
-    notes = [SEGMENTS] if report.by is not None else []
-    if any(row.causes for part in report.parts for row in part.rows):
-        notes.append(CAUSES)
-    return [*notes, FX] if report.total is not None else notes

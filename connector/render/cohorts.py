@@ -79,7 +79,7 @@ def to_csv(reports: Sequence[CohortReport]) -> str:
             *(currency, cohort.start, period.value, age, cohort.joined),
             *(cohort.customers, Money(cohort.opening_minor, currency), found.kept),
             Money(found.closing_minor, currency),
-            *(Percent(getattr(found, name)) for name in RATIOS),
+            *map(Percent, found.ratios.values()),
             Money(cohort.mrr_minor[age], currency),
         )
         for currency, period, cohorts in reports
@@ -108,7 +108,7 @@ def _cohort_json(cohort: Cohort) -> dict[str, Any]:
         {
             "kept": found.kept,
             "closing_minor": found.closing_minor,
-            **{name: ratio_number(getattr(found, name)) for name in RATIOS},
+            **{name: ratio_number(ratio) for name, ratio in found.ratios.items()},
             "mrr_minor": mrr_minor,
         }
         for found, mrr_minor in zip(cohort.ages, cohort.mrr_minor, strict=True)

@@ -43,14 +43,8 @@ def as_json(movement: Movement) -> dict[str, Any]:
 def movements_csv(found: Iterable[Movement]) -> str:
     """A row a movement; amounts in whole units of the currency, signed."""
     heads = (
-        "day",
-        "customer",
-        "currency",
-        "kind",
-        "amount",
-        "before",
-        "after",
-        "causes",
+        *("day", "customer", "currency", "kind"),
+        *("amount", "before", "after", "causes"),
     )
     rows = (
         (

@@ -26,13 +26,7 @@ from connector.render.table import Table, shown
 from connector.reports.model import label, metrics_of
 
 # A cohort's shade: how far from 100 % it is, in so many steps either way.
-SHADES = (
-    Fraction(1, 200),
-    Fraction(5, 100),
-    Fraction(10, 100),
-    Fraction(20, 100),
-    Fraction(35, 100),
-)
+SHADES = [Fraction(permille, 1000) for permille in (5, 50, 100, 200, 350)]
 
 
 def filters(locale: str) -> dict[str, Callable[..., Any]]:

@@ -13,6 +13,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from itertools import dropwhile
 from typing import Any, NamedTuple
 
 from msgspec import Struct, field
@@ -157,11 +158,8 @@ def split(rows: Sequence[WindowRow]) -> tuple[list[WindowRow], list[WindowRow]]:
 
 
 def _since_first(rows: list[WindowRow]) -> list[WindowRow]:
-    alive = [
-        x.reported is not None
-        or bool(
-            x.measured.waterfall.closing_minor or x.measured.waterfall.opening_minor
-        )
-        for x in rows
-    ]
-    return rows[alive.index(True) :] if any(alive) else rows[-1:]
+    def is_empty(row: WindowRow) -> bool:
+        flow = row.measured.waterfall
+        return row.reported is None and not (flow.opening_minor or flow.closing_minor)
+
+    return [*dropwhile(is_empty, rows)] or rows[-1:]

@@ -20,7 +20,7 @@ from msgspec.structs import asdict
 
 from connector.core.windows import Window
 
-LOSSES = ("contraction_minor", "churn_minor")
+LOSSES = ("contraction_minor", "churn_minor")  # magnitudes, as all moves are
 RATIOS = ("nrr", "grr", "crr")
 
 

@@ -6,7 +6,7 @@ import click
 
 from connector.cli.app import Shell, warn
 from connector.cli.options import FORMATS, currency_option, formats_option, out_option
-from connector.cli.output import emit
+from connector.cli.output import drawn, emit
 from connector.pipeline.quarantine import underivable
 from connector.reports import at_risk_reports
 
@@ -33,17 +33,19 @@ def at_risk(shell: Shell, currency: str | None, form: str, output: Path | None) 
       stripe-nrr at-risk --currency usd --format csv -o at-risk.csv
     """  # noqa: D301
     from connector.render import at_risk as forms
+    from connector.render.table import to_markdown
 
     with shell.reading() as ledger:
         found = at_risk_reports(ledger, currency)
     if (error := underivable(found.failed)) is not None:
         warn(error.problem, error.fix)
-    each, labels, locale = found.currencies, found.labels, shell.config.locale
+    each, locale = found.currencies, shell.config.locale
+    parts = forms.parts(each, found.labels, locale)
     emit(
         form,
         output,
-        text=lambda: forms.outlook_view(each, labels, locale),
+        text=lambda: drawn(parts, locale),
         json=lambda: forms.to_json(each),
         csv=lambda: forms.to_csv(each),
-        markdown=lambda: forms.to_markdown(each, labels, locale),
+        markdown=lambda: to_markdown(parts, locale),
     )

@@ -60,7 +60,6 @@ def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
     findings = [*checked.findings, *(unexplained(compared) if compared else ())]
     emit(
         form,
-        None,
         text=lambda: _as_text(checked, findings, compared, shell.config.locale),
         json=lambda: _as_json(checked, findings, compared),
     )
@@ -87,18 +86,12 @@ def _as_text(
     compared: StripeComparison | None,
     locale: str,
 ) -> str:
+    beside = [] if compared is None else [to_text(compared, checked.labels, locale)]
     lines = [f"{each.rule}: {each.subject} {each.what}" for each in findings]
     if checked.waiting:
         lines.append(_waiting_text(checked.waiting))
-    lines.append(
-        f"{checked.movements:,} movements checked, {len(findings):,} findings."
-    )
-    beside = "" if compared is None else to_text(compared, checked.labels, locale)
-    return (
-        beside
-        + ("\n" if beside and not beside.endswith("\n") else "")
-        + "\n".join(lines)
-    )
+    counted = f"{checked.movements:,} movements checked, {len(findings):,} findings."
+    return "\n".join([*beside, *lines, counted])
 
 
 def _waiting_text(waiting: list[str]) -> str:

@@ -42,7 +42,6 @@ def close(shell: Shell, month: date, form: str) -> None:
         )
     emit(
         form,
-        None,
         text=lambda: forms.to_text(closed, shell.config.locale),
         json=lambda: forms.to_json(closed),
     )

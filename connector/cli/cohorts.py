@@ -6,7 +6,8 @@ import click
 
 from connector.cli.app import Shell
 from connector.cli.options import FORMATS, currency_option, formats_option, out_option
-from connector.cli.output import emit
+from connector.cli.output import drawn, emit
+from connector.core.figures import RATIOS
 from connector.metrics.cohorts import CohortPeriod
 from connector.reports import cohort_reports
 
@@ -14,7 +15,7 @@ from connector.reports import cohort_reports
 @click.command()
 @click.option(
     "--metric",
-    type=click.Choice(["nrr", "grr", "crr"]),
+    type=click.Choice(RATIOS),
     default="nrr",
     show_default=True,
     help="What text and Markdown show; CSV and JSON carry all three.",
@@ -51,15 +52,16 @@ def cohorts(
       stripe-nrr cohorts --metric crr --by quarter --format csv -o cohorts.csv
     """  # noqa: D301
     from connector.render import cohorts as forms
+    from connector.render.table import to_markdown
 
     with shell.reading() as ledger:
         found = cohort_reports(ledger, CohortPeriod(period), currency)
-    locale = shell.config.locale
+    parts, locale = forms.parts(found, metric), shell.config.locale
     emit(
         form,
         output,
-        text=lambda: forms.cohorts_view(found, metric, locale),
+        text=lambda: drawn(parts, locale),
         json=lambda: forms.to_json(found),
         csv=lambda: forms.to_csv(found),
-        markdown=lambda: forms.to_markdown(found, metric, locale),
+        markdown=lambda: to_markdown(parts, locale),
     )

@@ -66,7 +66,6 @@ def compare(
         )
     emit(
         form,
-        None,
         text=lambda: forms.to_text(compared, shell.config.locale),
         json=lambda: forms.to_json(compared),
     )

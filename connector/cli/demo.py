@@ -4,7 +4,7 @@ import sqlite3
 import tempfile
 import time
 from contextlib import closing
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,8 @@ def _run_demo(folder: Path) -> None:
             f"{account.requests} requests, and posted {derived.movements:,} movements, "
             f"in {seconds:.1f} s."
         )
-        asked = ReportRequest(last=_last_whole_month(frozen_at, config))
+        today = local_day(int(frozen_at.timestamp()), config.zone)
+        asked = ReportRequest(last=add_months(today, -1))
         figures = make_report(Ledger(connection, config, frozen_at), asked)
         show_report(figures, "text", config.locale, None)
         _show_one(connection, config)
@@ -111,11 +112,6 @@ def _claim(connection: sqlite3.Connection, path: Path, frozen_at: datetime) -> N
     with transaction(connection):
         put_setting(connection, "account", "demo")
         put_setting(connection, "demo_now", frozen_at.isoformat())
-
-
-def _last_whole_month(moment: datetime, config: Config) -> date:
-    today = local_day(int(moment.timestamp()), config.zone)
-    return add_months(today, -1)
 
 
 def _show_one(connection: sqlite3.Connection, config: Config) -> None:

@@ -7,7 +7,7 @@ import click
 
 from connector.cli.app import Shell
 from connector.cli.options import format_option
-from connector.cli.output import json_text, write
+from connector.cli.output import emit
 from connector.pipeline.doctor import examine
 from connector.pipeline.installation import Verdict, opened
 
@@ -32,15 +32,13 @@ def doctor(ctx: click.Context, form: str, *, offline: bool) -> None:
         checks = examine(at)
     marks = [verdict.mark for verdict in checks.values()]
     faults, hints = marks.count("fault"), marks.count("hint")
-    if form == "json":
-        rows = [
-            {"check": name, **verdict._asdict()} for name, verdict in checks.items()
-        ]
-        figures = {"checks": rows, "faults": faults, "hints": hints}
-        write(json_text(figures), None)
-    else:
-        count = f"{len(checks)} checks; faults: {faults}, hints: {hints}."
-        write("\n".join([*_lines(checks), count]), None)
+    rows = [{"check": name, **verdict._asdict()} for name, verdict in checks.items()]
+    count = f"{len(checks)} checks; faults: {faults}, hints: {hints}."
+    emit(
+        form,
+        text=lambda: "\n".join([*_lines(checks), count]),
+        json=lambda: {"checks": rows, "faults": faults, "hints": hints},
+    )
     if faults:
         ctx.exit(3)
 

@@ -3,7 +3,6 @@
 import csv
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from itertools import islice
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 
 from connector.cli.app import Shell
 from connector.cli.options import out_option
+from connector.cli.output import draft_of
 from connector.core.errors import MissingExtra, UsageFault
 from connector.store.ledger.exports import EXPORTS, Export, Row
 
@@ -59,19 +59,8 @@ def export(shell: Shell, what: str, form: str, output: Path | None) -> None:
         elif output is None:
             _write_csv(chosen, rows, sys.stdout)
         else:
-            with _draft(output) as draft, draft.open("w", newline="") as file:
+            with draft_of(output) as draft, draft.open("w", newline="") as file:
                 _write_csv(chosen, rows, file)
-
-
-@contextmanager
-def _draft(output: Path) -> Iterator[Path]:
-    """A file beside the one asked for that takes its place when it is whole."""
-    draft = output.with_name(f".{output.name}.draft")
-    try:
-        yield draft
-        draft.replace(output)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _write_csv(chosen: Export, rows: Iterator[Row], file: IO[str]) -> None:
@@ -95,7 +84,7 @@ def _write_parquet(chosen: Export, rows: Iterator[Row], output: Path) -> None:
         date: pa.date32(),
     }
     schema = pa.schema([(name, types[of]) for name, of in chosen.columns.items()])
-    with _draft(output) as draft, parquet.ParquetWriter(draft, schema) as writer:
+    with draft_of(output) as draft, parquet.ParquetWriter(draft, schema) as writer:
         while batch := list(islice(rows, BATCH)):
             columns = [list(column) for column in zip(*batch, strict=True)]
             writer.write_table(pa.table(columns, schema=schema))

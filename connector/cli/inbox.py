@@ -1,13 +1,13 @@
 """`stripe-nrr inbox`: which webhook events wait, which have failed; try them again."""
 
 from contextlib import closing
-from datetime import UTC, datetime
 
 import click
 
 from connector.cli.app import Shell
 from connector.cli.options import format_option
-from connector.cli.output import json_text, write
+from connector.cli.output import emit, write
+from connector.core.dates import iso
 from connector.core.errors import NothingFound
 from connector.store import inbox as events
 from connector.store.database import snapshot, transaction
@@ -31,16 +31,16 @@ def inbox(ctx: click.Context, form: str) -> None:
     with closing(shell.ledger()) as connection, snapshot(connection):
         depth = events.depth(connection)
         troubled = events.troubled(connection)
-    if form == "json":
-        told = {
+    emit(
+        form,
+        text=lambda: _as_text(depth, troubled),
+        json=lambda: {
             "waiting": depth.waiting,
             "failing": depth.failing,
             "dead": depth.dead,
             "events": [_as_json(each) for each in troubled],
-        }
-        write(json_text(told), None)
-    else:
-        write(_as_text(depth, troubled), None)
+        },
+    )
     if depth.dead:
         ctx.exit(3)
 
@@ -62,12 +62,11 @@ def retry(shell: Shell, event_ids: tuple[str, ...]) -> None:
                 f"there is no dead event {unknown[0]!r} in the inbox",
                 fix="see `stripe-nrr inbox`; without ids, all dead events are tried again",
             )
-    write(f"{len(chosen):,} events will be tried again.", None)
+    write(f"{len(chosen):,} events will be tried again.")
 
 
-def _at(moment_us: int) -> str:
-    moment = datetime.fromtimestamp(moment_us // 1_000_000, tz=UTC)
-    return moment.isoformat().replace("+00:00", "Z")
+def _next_try_at(event: TroubledEvent) -> str | None:
+    return iso(event.due_us // 1_000_000) if event.state == "waiting" else None
 
 
 def _as_json(event: TroubledEvent) -> dict[str, object]:
@@ -77,8 +76,8 @@ def _as_json(event: TroubledEvent) -> dict[str, object]:
         "state": event.state,
         "names": [{"kind": kind, "id": key} for kind, key in event.names],
         "tries": event.tries,
-        "received_at": _at(event.received_us),
-        "next_try_at": _at(event.due_us) if event.state == "waiting" else None,
+        "received_at": iso(event.received_us // 1_000_000),
+        "next_try_at": _next_try_at(event),
         "error": event.error,
     }
 
@@ -88,7 +87,8 @@ def _as_text(depth: InboxDepth, troubled: list[TroubledEvent]) -> str:
     lines = [f"{depth.waiting:,} events wait, {failing:,} failing; {dead:,} are dead."]
     for each in troubled:
         names = ", ".join(key for _, key in each.names)
-        again = f"again at {_at(each.due_us)}" if each.state == "waiting" else "dead"
+        next_at = _next_try_at(each)
+        again = f"again at {next_at}" if next_at else "dead"
         lines += [
             f"{each.event}  {each.type}  {names}",
             f"  {each.tries} tries, {again}: {each.error}",

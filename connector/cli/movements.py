@@ -16,9 +16,8 @@ from connector.cli.options import (
 from connector.cli.output import emit
 from connector.core.errors import UsageFault
 from connector.core.model import MovementKind
-from connector.metrics.segments import SegmentMovements
 from connector.reports import list_movements, sum_movements
-from connector.reports.movements import MovementList, find_one
+from connector.reports.movements import find_one
 from connector.store.ledger.queries import Wanted
 
 
@@ -63,6 +62,8 @@ def movements(
       stripe-nrr movements --from 2026-03-01 --to 2026-03-31 --kind churn
       stripe-nrr movements --customer cus_123 --format json
     """  # noqa: D301
+    from connector.render import movements as forms
+
     if first is not None and last is not None and first > last:
         raise UsageFault(
             f"--from {first} is after --to {last}",
@@ -77,35 +78,21 @@ def movements(
             kind=MovementKind(kind) if kind else None,
             currency=currency.lower() if currency else None,
         )
-        if by is None:
-            _show_list(list_movements(ledger, wanted), form, locale, output)
-        else:
-            _show_sums(sum_movements(ledger, by, wanted), form, locale, output)
-
-
-def _show_list(
-    found: MovementList, form: str, locale: str, output: Path | None
-) -> None:
-    from connector.render import movements as forms
-
+        if by is not None:
+            sums = sum_movements(ledger, by, wanted)
+            emit(
+                form,
+                output,
+                text=lambda: forms.sums_view(sums, locale),
+                json=lambda: {"segments": [forms.sum_json(each) for each in sums]},
+                csv=lambda: forms.sums_csv(sums),
+            )
+            return
+        found, labels = list_movements(ledger, wanted)
     emit(
         form,
         output,
-        text=lambda: forms.movements_view(found.movements, found.labels, locale),
-        json=lambda: {"movements": [forms.as_json(each) for each in found.movements]},
-        csv=lambda: forms.movements_csv(found.movements),
-    )
-
-
-def _show_sums(
-    sums: list[SegmentMovements], form: str, locale: str, output: Path | None
-) -> None:
-    from connector.render import movements as forms
-
-    emit(
-        form,
-        output,
-        text=lambda: forms.sums_view(sums, locale),
-        json=lambda: {"segments": [forms.sum_json(each) for each in sums]},
-        csv=lambda: forms.sums_csv(sums),
+        text=lambda: forms.movements_view(found, labels, locale),
+        json=lambda: {"movements": [forms.as_json(each) for each in found]},
+        csv=lambda: forms.movements_csv(found),
     )

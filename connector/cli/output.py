@@ -1,9 +1,9 @@
 """How commands write results out, and show progress."""
 
-import json as json_library
+import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import click
 import msgspec
 
 if TYPE_CHECKING:
+    from connector.render.table import Part
     from connector.reports.model import Report
 
 QUIET_S = 10  # one line of progress at most so often where there is no terminal
@@ -29,7 +30,18 @@ def json_text(value: Any) -> str:
         text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
         if text.isascii():
             return text
-    return json_library.dumps(value, indent=2)
+    return json.dumps(value, indent=2)
+
+
+@contextmanager
+def draft_of(output: Path) -> Iterator[Path]:
+    """A file beside the one asked for that takes its place when it is whole."""
+    draft = output.with_name(f".{output.name}.draft")
+    try:
+        yield draft
+        draft.replace(output)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def write(text: str, output: Path | None = None) -> None:
@@ -37,9 +49,15 @@ def write(text: str, output: Path | None = None) -> None:
     if output is None:
         click.echo(text, nl=not text.endswith("\n"))
         return
-    draft = output.with_name(f".{output.name}.draft")
-    draft.write_text(text if text.endswith("\n") else f"{text}\n", encoding="utf-8")
-    draft.replace(output)
+    with draft_of(output) as draft:
+        draft.write_text(text if text.endswith("\n") else f"{text}\n", encoding="utf-8")
+
+
+def drawn(parts: "Iterable[Part]", locale: str) -> Any:
+    """A document as a terminal shows it."""
+    from connector.render.terminal import view
+
+    return view(parts, locale)
 
 
 def rendered(view: Any, output: Path | None) -> None:
@@ -56,61 +74,39 @@ def rendered(view: Any, output: Path | None) -> None:
     write(captured.get(), output)
 
 
-def emit(
-    form: str,
-    output: Path | None,
-    *,
-    text: Callable[[], Any],
-    json: Callable[[], Any] | None = None,
-    csv: Callable[[], str] | None = None,
-    markdown: Callable[[], str] | None = None,
-) -> None:
+def emit(form: str, output: Path | None = None, **forms: Callable[[], Any]) -> None:
     """Write a result in the form asked for; only that one is made, and what it imports.
 
-    ``text`` gives a text or a rich renderable, ``json`` plain values.
+    ``json`` gives plain values, ``text`` a text or a rich renderable, any other a text.
     """
-    if form == "json" and json is not None:
-        write(json_text(json()), output)
-    elif form == "csv" and csv is not None:
-        write(csv(), output)
-    elif form == "markdown" and markdown is not None:
-        write(markdown(), output)
+    made = forms[form]()
+    if form == "json":
+        write(json_text(made), output)
+    elif isinstance(made, str):
+        write(made, output)
     else:
-        shown = text()
-        if isinstance(shown, str):
-            write(shown, output)
-        else:
-            rendered(shown, output)
+        rendered(made, output)
 
 
 def show_report(figures: "Report", form: str, locale: str, output: Path | None) -> None:
     """A report in any form but HTML; what a form imports is imported with it."""
-
-    def as_json() -> Any:
+    if form == "json":
         from connector.render.report_json import to_json
 
-        return to_json(figures)
-
-    def as_csv() -> str:
-        from connector.render.report_tables import to_csv
-
-        return to_csv(figures)
-
-    def as_markdown() -> str:
-        from connector.render.report_tables import to_markdown
-
-        return to_markdown(figures, locale)
-
-    def as_text() -> Any:
+        write(json_text(to_json(figures)), output)
+    elif form == "text":
         from connector.render.report_terminal import report_view
         from connector.render.terminal import PIPE_WIDTH, console
 
         width = console().width if output is None else PIPE_WIDTH
-        return report_view(figures, locale, width)
+        rendered(report_view(figures, locale, width), output)
+        if not figures.currencies:
+            click.echo("There is no recurring revenue in this ledger.")
+    else:
+        from connector.render.report_tables import to_csv, to_markdown
 
-    emit(form, output, text=as_text, json=as_json, csv=as_csv, markdown=as_markdown)
-    if form == "text" and not figures.currencies:
-        click.echo("There is no recurring revenue in this ledger.")
+        is_csv = form == "csv"
+        write(to_csv(figures) if is_csv else to_markdown(figures, locale), output)
 
 
 @contextmanager

@@ -68,6 +68,6 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
     )
     if derived.failed:
         text = "\n".join([text, *failed_lines(derived.failed)])
-    write(json_text(figures) if form == "json" else text, None)
+    write(json_text(figures) if form == "json" else text)
     if (error := underivable(derived.failed)) is not None:
         raise error

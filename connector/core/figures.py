@@ -16,8 +16,12 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from connector.core.windows import Window
+
+LOSSES = ("contraction_minor", "churn_minor")  # magnitudes, as all moves are
+RATIOS = ("nrr", "grr", "crr")
 
 
 class Waterfall(Struct, frozen=True, kw_only=True):
@@ -31,6 +35,12 @@ class Waterfall(Struct, frozen=True, kw_only=True):
     churn_minor: int
     fx_minor: int
     closing_minor: int
+
+    @property
+    def signed(self) -> dict[str, int]:
+        """Each part by its name, below 0 what takes away."""
+        taken = {name: -getattr(self, name) for name in LOSSES}
+        return {**asdict(self), **taken}
 
 
 class Retention(Struct, frozen=True, kw_only=True):
@@ -47,6 +57,11 @@ class Retention(Struct, frozen=True, kw_only=True):
     contraction_minor: int
     churn_minor: int
     closing_minor: int
+
+    @property
+    def ratios(self) -> dict[str, Fraction | None]:
+        """Each of ``RATIOS`` by its name."""
+        return {name: getattr(self, name) for name in RATIOS}
 
     @property
     def nrr(self) -> Fraction | None:

@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from connector.core.errors import ConfigError, ConnectorError
 from connector.core.figures import (
+    LOSSES,
     Renewals,
     Retention,
     Waterfall,
@@ -184,14 +185,13 @@ def _renewals_in_one(parts: Sequence[ConvertedWindow]) -> Renewals | None:
     )
 
 
-_LOSSES = ("contraction_minor", "churn_minor")  # magnitudes, as all moves are
 _MOVES = tuple(
     name
     for name in names_of(Waterfall)
     if name not in ("opening_minor", "fx_minor", "closing_minor")
 )
 # Losses first: so no rounding takes more than there is, nor GRR above NRR.
-_BASE_MOVES = (*_LOSSES, "expansion_minor")
+_BASE_MOVES = (*LOSSES, "expansion_minor")
 
 
 def _total(
@@ -220,7 +220,7 @@ def _rounded(opening: Fraction, moves: Mapping[str, Fraction]) -> dict[str, int]
     shown = {"opening_minor": round_minor(opening)}
     level = opening
     for name, amount in moves.items():
-        sign = -1 if name in _LOSSES else 1
+        sign = -1 if name in LOSSES else 1
         before_minor = round_minor(level)
         level += sign * amount
         shown[name] = sign * (round_minor(level) - before_minor)

@@ -5,9 +5,11 @@ known; its closing is what is paid then if what is scheduled happens and nothing
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from msgspec.structs import asdict
 
 from connector.core.figures import WindowFigures
 from connector.core.money import format_minor, ratio_number
@@ -15,16 +17,14 @@ from connector.mrr.risks import Risk, RiskReason
 from connector.render.table import (
     Cell,
     Money,
+    Part,
     Percent,
     Table,
+    Title,
     csv_text,
     figures,
-    markdown_table,
 )
 from connector.reports.at_risk import AtRiskReport
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 
 def risk_table(outlook: AtRiskReport) -> Table:
@@ -58,8 +58,7 @@ def committed_table(outlook: AtRiskReport) -> Table:
         ),
     ]
     rows: list[Sequence[Cell]] = [
-        (name, *(Percent(each) for each in (base.nrr, base.grr, base.crr)))
-        for name, base in ((name, each.retention) for name, each in named)
+        (name, *map(Percent, each.retention.ratios.values())) for name, each in named
     ]
     return figures(("12 months to", "NRR", "GRR", "CRR"), rows)
 
@@ -74,7 +73,8 @@ def scheduled_table(outlook: AtRiskReport, labels: Mapping[str, str]) -> Table:
         )
         for each in outlook.scheduled
     ]
-    return figures(("Scheduled", "Change", "Movement", "Customer"), rows)
+    heads = ("Scheduled", "Change", "Movement", "Customer")
+    return Table(heads, rows, frozenset([1]))
 
 
 def title(outlook: AtRiskReport, locale: str) -> str:
@@ -90,17 +90,17 @@ NOTE = (
 )
 
 
-def to_markdown(
-    outlooks: Sequence[AtRiskReport], labels: Mapping[str, str], locale: str
-) -> str:
-    parts = []
+def parts(
+    outlooks: Iterable[AtRiskReport], labels: Mapping[str, str], locale: str
+) -> Iterator[Part]:
+    """What may go, what is scheduled, and the ratios that follow from it."""
     for outlook in outlooks:
-        parts.append(f"## {title(outlook, locale)}\n")
-        parts.append(markdown_table(risk_table(outlook), locale))
+        yield Title(title(outlook, locale))
+        yield risk_table(outlook)
         if outlook.scheduled:
-            parts.append(markdown_table(scheduled_table(outlook, labels), locale))
-        parts.append(markdown_table(committed_table(outlook), locale))
-    return "\n".join([*parts, NOTE]) + "\n"
+            yield scheduled_table(outlook, labels)
+        yield committed_table(outlook)
+    yield NOTE
 
 
 def to_csv(outlooks: Sequence[AtRiskReport]) -> str:
@@ -143,13 +143,7 @@ def _outlook_json(outlook: AtRiskReport) -> dict[str, Any]:
             for risk in outlook.risks
         ],
         "scheduled": [
-            {
-                "day": each.day.isoformat(),
-                "customer": each.customer,
-                "kind": each.kind.value,
-                "amount_minor": each.amount_minor,
-            }
-            for each in outlook.scheduled
+            {**asdict(each), "day": each.day.isoformat()} for each in outlook.scheduled
         ],
         "so_far": _window_json(outlook.so_far),
         "committed": [_window_json(each) for each in outlook.committed],
@@ -163,30 +157,5 @@ def _window_json(measured: WindowFigures) -> dict[str, Any]:
         "to": measured.window.end.isoformat(),
         "opening_minor": base.opening_minor,
         "closing_minor": base.closing_minor,
-        "nrr": ratio_number(base.nrr),
-        "grr": ratio_number(base.grr),
-        "crr": ratio_number(base.crr),
+        **{name: ratio_number(ratio) for name, ratio in base.ratios.items()},
     }
-
-
-def outlook_view(
-    outlooks: Sequence[AtRiskReport], labels: Mapping[str, str], locale: str
-) -> "RenderableType":
-    """What may go, what is scheduled, and the ratios that follow from it."""
-    from rich.console import Group
-    from rich.text import Text
-
-    from connector.render.terminal import table
-
-    def drawn(found: Table, words: Sequence[int] = (0,)) -> "RenderableType":
-        return table(found.heads, found.texts(locale), words=words)
-
-    parts: list[RenderableType] = []
-    for outlook in outlooks:
-        parts.append(Text(f"\n{title(outlook, locale)}", style="bold"))
-        parts.append(drawn(risk_table(outlook)))
-        if outlook.scheduled:
-            parts.append(drawn(scheduled_table(outlook, labels), words=(0, 2, 3)))
-        parts.append(drawn(committed_table(outlook)))
-    parts.append(Text(NOTE, style="dim"))
-    return Group(*parts)

@@ -1,11 +1,12 @@
 """A closed month as text and JSON."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from connector.core.windows import name_of
 from connector.render.footnotes import policy_sentence
 from connector.render.report_json import measured_json, span_json, utc
-from connector.render.table import Money, Percent, Table, text_table
+from connector.render.table import Cell, Money, Percent, Table, text_table
 from connector.reports.closed_months import ClosedMonth
 
 
@@ -13,15 +14,13 @@ def to_text(closed: ClosedMonth, locale: str) -> str:
     closing, kept, was_closed, _ = closed
     name = f"{closing.month:%b %Y}"
     verb = "was already closed, and stays as it is" if was_closed else "is closed"
-    rows = [
+    rows: list[Sequence[Cell]] = [
         (
             name_of(each.measured.window),
             each.currency.upper(),
             Money(each.measured.waterfall.opening_minor, each.currency),
             Money(each.measured.waterfall.closing_minor, each.currency),
-            Percent(each.measured.retention.nrr),
-            Percent(each.measured.retention.grr),
-            Percent(each.measured.retention.crr),
+            *map(Percent, each.measured.retention.ratios.values()),
         )
         for each in kept
     ]

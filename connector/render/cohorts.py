@@ -1,25 +1,22 @@
 """Cohorts as text, JSON, CSV and Markdown."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
+from connector.core.figures import RATIOS
 from connector.core.money import ratio_number
 from connector.metrics.cohorts import Cohort, CohortPeriod
 from connector.render.table import (
     Cell,
     Money,
+    Part,
     Percent,
     Table,
+    Title,
     csv_text,
     figures,
-    markdown_table,
 )
 from connector.reports.cohorts import CohortReport
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-METRICS = ("nrr", "grr", "crr")
 
 
 def name_of(cohort: Cohort, period: CohortPeriod) -> str:
@@ -63,27 +60,26 @@ def note(report: CohortReport) -> str:
     )
 
 
-def to_markdown(reports: Sequence[CohortReport], metric: str, locale: str) -> str:
-    parts = []
+def parts(reports: Iterable[CohortReport], metric: str) -> Iterator[Part]:
+    """A table a currency."""
     for report in reports:
-        parts.append(f"## {title(report, metric)}\n")
-        parts.append(markdown_table(triangle(report, metric), locale))
-        parts.append(f"{note(report)}\n")
-    return "\n".join(parts)
+        yield Title(title(report, metric))
+        yield triangle(report, metric)
+        yield note(report)
 
 
 def to_csv(reports: Sequence[CohortReport]) -> str:
     """A row a cohort and age; amounts in whole units, ratios as numbers or empty."""
     heads = (
         *("currency", "cohort", "by", "age", "joined", "base_customers", "base"),
-        *("kept", "base_closing", *METRICS, "mrr"),
+        *("kept", "base_closing", *RATIOS, "mrr"),
     )
     rows = (
         (
             *(currency, cohort.start, period.value, age, cohort.joined),
             *(cohort.customers, Money(cohort.opening_minor, currency), found.kept),
             Money(found.closing_minor, currency),
-            *(Percent(getattr(found, name)) for name in METRICS),
+            *map(Percent, found.ratios.values()),
             Money(cohort.mrr_minor[age], currency),
         )
         for currency, period, cohorts in reports
@@ -112,7 +108,7 @@ def _cohort_json(cohort: Cohort) -> dict[str, Any]:
         {
             "kept": found.kept,
             "closing_minor": found.closing_minor,
-            **{name: ratio_number(getattr(found, name)) for name in METRICS},
+            **{name: ratio_number(ratio) for name, ratio in found.ratios.items()},
             "mrr_minor": mrr_minor,
         }
         for found, mrr_minor in zip(cohort.ages, cohort.mrr_minor, strict=True)
@@ -124,21 +120,3 @@ def _cohort_json(cohort: Cohort) -> dict[str, Any]:
         "opening_minor": cohort.opening_minor,
         "ages": ages,
     }
-
-
-def cohorts_view(
-    reports: Sequence[CohortReport], metric: str, locale: str
-) -> "RenderableType":
-    """A table a currency; a narrow terminal wraps it, a pipe gets whole lines."""
-    from rich.console import Group
-    from rich.text import Text
-
-    from connector.render.terminal import table
-
-    parts: list[RenderableType] = []
-    for report in reports:
-        parts.append(Text(f"\n{title(report, metric)}", style="bold"))
-        found = triangle(report, metric)
-        parts.append(table(found.heads, found.texts(locale)))
-        parts.append(Text(note(report), style="dim"))
-    return Group(*parts)

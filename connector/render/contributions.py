@@ -22,10 +22,6 @@ from connector.render.table import (
 from connector.reports.explain import WindowExplanation
 
 
-def _value(each: WindowExplanation) -> str:
-    return format_ratio(each.kept.nrr if each.ratio is Ratio.NRR else each.kept.grr)
-
-
 def to_text(found: list[WindowExplanation], locale: str) -> str:
     if not found:
         return "There is no recurring revenue in this ledger."
@@ -58,7 +54,8 @@ def _as_text(taken: WindowExplanation, locale: str) -> str:
     ]
     heads = ("Customer", "", "Was", "Is", "Change", "Points")
     table = Table(heads, [row for row in rows if any(row)], frozenset([2, 3, 4, 5]))
-    title = f"{taken.ratio.upper()} of {span} · {code.upper()}: {_value(taken)}"
+    ratio = format_ratio(kept.ratios[taken.ratio])
+    title = f"{taken.ratio.upper()} of {span} · {code.upper()}: {ratio}"
     parts = f"{shown(reached, locale)} ÷ {shown(opening, locale)}"
     return f"{title} = {parts}\n\n{text_table(table, locale)}"
 
@@ -78,7 +75,7 @@ def to_json(taken: WindowExplanation) -> dict[str, Any]:
         "currency": taken.currency,
         **span_json(taken.window),
         "metric": taken.ratio.value,
-        "ratio": ratio_number(kept.nrr if taken.ratio is Ratio.NRR else kept.grr),
+        "ratio": ratio_number(kept.ratios[taken.ratio]),
         "customers": kept.customers,
         "denominator_minor": kept.opening_minor,
         "numerator_minor": taken.numerator_minor,

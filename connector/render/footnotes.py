@@ -10,18 +10,15 @@ FORMULA = (
     "opening; GRR the same with growth left out; CRR their number."
 )
 
-
 FX = (
     "All currencies: one rate, of a window's last day, converts both of its ends; what "
     "the opening was worth at its own day's rate, and is not any more, is fx."
 )
 
-
 RESTATED = (
     "As reported: when the month was closed; `stripe-nrr restatements` lists what was "
     "booked since."
 )
-
 
 MORE = (
     "Logo churn = 1 − CRR, gross churn = 1 − GRR, net churn = 1 − NRR; renewed = of the "
@@ -48,11 +45,7 @@ def footnotes(report: Report) -> list[str]:
         notes.append(f"* not over yet: figures up to {report.today:%d %b %Y}.")
     if any(row.reported for part in report.parts for row in part.rows):
         notes.append(RESTATED)
-    notes += [
-        FORMULA,
-        f"What counts: {policy_sentence(report.policy)}.",
-    ]
-    notes.append(MORE)
+    notes += [FORMULA, f"What counts: {policy_sentence(report.policy)}.", MORE]
     if report.by is not None:
         notes.append(SEGMENTS)
     if any(row.causes for part in report.parts for row in part.rows):

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import asdict
+
 from connector.core.dates import iso
 from connector.core.model import Cause, Component, Movement, MovementKind
 from connector.core.money import format_minor
 from connector.metrics.segments import SegmentMovements
-from connector.render.table import Money, csv_text
+from connector.render.table import Money, Table, csv_text, figures
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -19,13 +21,8 @@ if TYPE_CHECKING:
 def as_json(movement: Movement) -> dict[str, Any]:
     """A movement as other programs read it."""
     return {
-        "customer": movement.customer,
-        "currency": movement.currency,
+        **asdict(movement),
         "day": movement.day.isoformat(),
-        "kind": movement.kind.value,
-        "amount_minor": movement.amount_minor,
-        "before_minor": movement.before_minor,
-        "after_minor": movement.after_minor,
         "components": [
             {
                 "cause": part.cause.value,
@@ -46,14 +43,8 @@ def as_json(movement: Movement) -> dict[str, Any]:
 def movements_csv(found: Iterable[Movement]) -> str:
     """A row a movement; amounts in whole units of the currency, signed."""
     heads = (
-        "day",
-        "customer",
-        "currency",
-        "kind",
-        "amount",
-        "before",
-        "after",
-        "causes",
+        *("day", "customer", "currency", "kind"),
+        *("amount", "before", "after", "causes"),
     )
     rows = (
         (
@@ -95,22 +86,28 @@ def movements_view(
     movements: Iterable[Movement], labels: Mapping[str, str], locale: str
 ) -> "RenderableType":
     """A row a movement, with the causes that explain it."""
-    from connector.render.terminal import kind_text, table
+    from connector.render.terminal import table
 
     rows = [
         (
-            str(each.day),
-            _name(each.customer, labels),
-            kind_text(each.kind),
-            format_minor(each.before_minor, each.currency, locale),
-            format_minor(each.after_minor, each.currency, locale),
-            format_minor(each.amount_minor, each.currency, locale, signed=True),
-            ", ".join(dict.fromkeys(_hyphened(part.cause) for part in each.components)),
+            each.day,
+            named(each.customer, labels),
+            each.kind,
+            Money(each.before_minor, each.currency),
+            Money(each.after_minor, each.currency),
+            Money(each.amount_minor, each.currency, signed=True),
+            causes_text(each),
         )
         for each in movements
     ]
     heads = ("Day", "Customer", "Movement", "Before", "After", "Change", "Because of")
-    return table(heads, rows, words=(0, 1, 2, 6), unwrapped=(0, 3, 4, 5))
+    return table(
+        Table(heads, rows, frozenset([3, 4, 5])), locale, unwrapped=(0, 3, 4, 5)
+    )
+
+
+def causes_text(movement: Movement) -> str:
+    return ", ".join(dict.fromkeys(_hyphened(p.cause) for p in movement.components))
 
 
 def _hyphened(cause: Cause) -> str:
@@ -125,11 +122,9 @@ def sums_view(sums: Iterable[SegmentMovements], locale: str) -> "RenderableType"
         (
             each.segment,
             each.currency.upper(),
-            f"{each.movements:,}",
+            each.movements,
             *(
-                format_minor(minor, each.currency, locale, signed=True)
-                if minor
-                else "–"
+                Money(minor, each.currency, signed=True) if minor else "–"
                 for minor in (each.amounts_minor[kind] for kind in MovementKind)
             ),
         )
@@ -137,10 +132,10 @@ def sums_view(sums: Iterable[SegmentMovements], locale: str) -> "RenderableType"
     ]
     kinds = [kind.capitalize() for kind in MovementKind]
     heads = ("Segment", "Currency", "Movements", *kinds)
-    return table(heads, rows, unwrapped=range(1, len(heads)))
+    return table(figures(heads, rows), locale, unwrapped=range(1, len(heads)))
 
 
-def _name(customer: str, labels: Mapping[str, str]) -> str:
+def named(customer: str, labels: Mapping[str, str]) -> str:
     name = labels.get(customer, customer)
     return customer if name == customer else f"{name} ({customer})"
 
@@ -154,7 +149,7 @@ def explanation(explained: "CustomerExplanation", locale: str) -> "RenderableTyp
         format_minor(minor, currency, locale)
         for currency, minor in _mrr_now(explained.movements).items()
     ]
-    title = Text(_name(explained.customer.id, explained.labels), style="bold")
+    title = Text(named(explained.customer.id, explained.labels), style="bold")
     on = f"{explained.on:%d %b %Y}"
     title.append(f"\nMRR on {on}: {' and '.join(amounts) or '–'}", style="")
     parts: list[RenderableType] = [title]
@@ -220,7 +215,7 @@ def _component_lines(
 
     change = format_minor(part.amount_minor, currency, locale, signed=True)
     cause = _hyphened(part.cause)
-    lines = [Text(f"  {cause} {change}   {_name(part.price, prices)}")]
+    lines = [Text(f"  {cause} {change}   {named(part.price, prices)}")]
     lines[0].append(f"   {part.subscription}", style="dim")
     if part.before:
         lines.append(Text(f"    was  {part.before}"))

@@ -10,6 +10,7 @@ from connector.mrr.reconciliation import (
     differing,
     totals,
 )
+from connector.render.movements import named
 from connector.reports.check import StripeComparison
 
 
@@ -62,10 +63,9 @@ def _lines(
         code = total.currency
         yield f"  {code.upper()}: {_bridge(code, sides, reasons, locale)}"
     for row in differing(compared.rows):
-        name = labels.get(row.customer, row.customer)
-        who = row.customer if name == row.customer else f"{name} ({row.customer})"
         reasons = [(f"{p.reason} {p.what}".strip(), p.amount_minor) for p in row.parts]
         sides = (row.stripe_minor, row.ledger_minor, row.remainder_minor)
+        who = named(row.customer, labels)
         yield f"{who}: {_bridge(row.currency, sides, reasons, locale)}"
     found = {part.reason for row in compared.rows for part in row.parts}
     if GapReason.WAITING in found:

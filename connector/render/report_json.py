@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from connector.core.figures import Retention, WindowFigures, names_of
+from connector.core.figures import RATIOS, Retention, WindowFigures, names_of
 from connector.core.money import ratio_number, round_minor
 from connector.core.windows import Window
 from connector.metrics.benchmarks import Assessment
@@ -19,8 +19,7 @@ from connector.reports.model import CurrencyReport, Report, WindowRow, metrics_o
 
 # What is told of the opening's customers, and of a window beside that.
 BASE_FIGURES = tuple(name for name in names_of(Retention) if name != "kept")
-BASE_RATIOS = ("nrr", "grr", "crr")
-_MORE = [name for name in names_of(WindowMetrics) if name not in BASE_RATIOS]
+_MORE = [name for name in names_of(WindowMetrics) if name not in RATIOS]
 MORE_AMOUNTS = tuple(name for name in _MORE if name.endswith("_minor"))
 MORE_RATIOS = tuple(name for name in _MORE if name not in MORE_AMOUNTS)
 
@@ -97,7 +96,7 @@ def measured_json(measured: WindowFigures) -> dict[str, Any]:
         "waterfall": asdict(measured.waterfall),
         "retention": {
             **{name: getattr(base, name) for name in BASE_FIGURES},
-            **{name: ratio_number(getattr(base, name)) for name in BASE_RATIOS},
+            **{name: ratio_number(ratio) for name, ratio in base.ratios.items()},
         },
     }
 

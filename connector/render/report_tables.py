@@ -7,21 +7,28 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
-from connector.core.figures import BASE, Waterfall, WindowFigures, names_of
+from connector.core.figures import BASE, RATIOS, Waterfall, WindowFigures, names_of
 from connector.core.model import Cause
-from connector.core.money import format_minor, format_ratio, round_minor
+from connector.core.money import round_minor
 from connector.core.windows import name_of
-from connector.metrics.causes import RETURN, Share
+from connector.metrics.causes import RETURN
 from connector.render.footnotes import footnotes
 from connector.render.report_json import (
     BASE_FIGURES,
-    BASE_RATIOS,
     MORE_AMOUNTS,
     MORE_RATIOS,
     figures_json,
     row_json,
 )
-from connector.render.table import Money, csv_text, figures, markdown_table
+from connector.render.table import (
+    Cell,
+    Money,
+    Percent,
+    Table,
+    csv_text,
+    figures,
+    markdown_table,
+)
 from connector.reports.model import (
     AS_REPORTED,
     CurrencyReport,
@@ -32,85 +39,51 @@ from connector.reports.model import (
     shown,
 )
 
-HEADINGS = (
-    "Opening",
-    "New",
-    "Reactivation",
-    "Expansion",
-    "Contraction",
-    "Churn",
-    "FX",
-    "Closing",
-    "NRR",
-    "GRR",
-    "CRR",
-)
 MORE_HEADINGS = (
-    "Logo churn",
-    "Gross churn",
-    "Net churn",
-    "Renewed",
-    "Renewed MRR",
-    "Quick ratio",
-    "Paying",
-    "ARPA",
-    "LTV",
+    *("Logo churn", "Gross churn", "Net churn", "Renewed", "Renewed MRR"),
+    *("Quick ratio", "Paying", "ARPA", "LTV"),
 )
 
 
 def headings(part: CurrencyReport) -> list[str]:
     """The columns of ``cells``: a single currency has no exchange rates."""
-    return [name for name in HEADINGS if part.is_total or name != "FX"]
+    names = (name.removesuffix("_minor") for name in names_of(Waterfall))
+    moved = ["FX" if name == "fx" else name.capitalize() for name in names]
+    ratios = [name.upper() for name in RATIOS]
+    return [name for name in (*moved, *ratios) if part.is_total or name != "FX"]
 
 
 def cells(
-    measured: WindowFigures, part: CurrencyReport, locale: str, *, whole: bool = False
-) -> list[str]:
-    """One window's figures as texts, in the order of ``headings``.
+    measured: WindowFigures, part: CurrencyReport, *, whole: bool = False
+) -> list[Cell]:
+    """One window's figures, in the order of ``headings``.
 
     What takes away is written with a minus. ``whole`` leaves out the cents.
     """
-    flow, kept = measured.waterfall, measured.retention
-
-    def money(amount_minor: int) -> str:
-        if amount_minor == 0:
-            return "–"
-        return format_minor(amount_minor, part.currency, locale, whole=whole)
-
-    return [
-        money(flow.opening_minor),
-        money(flow.new_minor),
-        money(flow.reactivation_minor),
-        money(flow.expansion_minor),
-        money(-flow.contraction_minor),
-        money(-flow.churn_minor),
-        *([money(flow.fx_minor)] if part.is_total else []),
-        money(flow.closing_minor),
-        *(format_ratio(ratio) for ratio in (kept.nrr, kept.grr, kept.crr)),
+    moved = [
+        Money(amount_minor, part.currency, whole=whole) if amount_minor else "–"
+        for name, amount_minor in measured.waterfall.signed.items()
+        if part.is_total or name != "fx_minor"
     ]
+    return [*moved, *map(Percent, measured.retention.ratios.values())]
 
 
 def more_cells(
-    measured: WindowFigures, part: CurrencyReport, report: Report, locale: str
-) -> list[str]:
+    measured: WindowFigures, part: CurrencyReport, report: Report
+) -> list[Cell]:
     """The other metrics of a window, in the order of ``MORE_HEADINGS``."""
     found = metrics_of(measured, report)
-
-    def money(amount: Fraction | None) -> str:
-        if amount is None:
-            return "–"
-        return format_minor(round_minor(amount), part.currency, locale)
-
+    churned = (found.logo_churn, found.gross_churn, found.net_churn)
+    renewed = (found.renewal_rate, found.renewal_rate_mrr)
+    amounts = (
+        "–" if amount is None else Money(round_minor(amount), part.currency)
+        for amount in (found.arpa_minor, found.ltv_minor)
+    )
     return [
-        format_ratio(found.logo_churn),
-        format_ratio(found.gross_churn),
-        format_ratio(found.net_churn),
-        format_ratio(found.renewal_rate),
-        format_ratio(found.renewal_rate_mrr),
+        *map(Percent, (*churned, *renewed)),
         format_times(found.quick_ratio),
-        f"{measured.paying:,}",
-        money(found.arpa_minor),
-        money(found.ltv_minor),
+        measured.paying,
+        *amounts,
     ]
 
 
@@ -139,30 +112,25 @@ CAUSE_HEADINGS = ("", "Change", "Customers", "Mostly")
 MOST = 3  # customers named beside a cause
 
 
-def cause_rows(
-    shares: Sequence[Share], part: CurrencyReport, report: Report, locale: str
-) -> list[list[str]]:
-    """A row a cause: what it came to, of how many customers, and the largest by name."""
-    return [
-        [
-            CAUSE_WORDS[share.cause],
-            format_minor(share.amount_minor, part.currency, locale, signed=True),
-            f"{len(share.customers):,}",
-            ", ".join(report.names[key][1] for key, _ in share.customers[:MOST]),
-        ]
-        for share in shares
-    ]
-
-
 def cause_tables(
-    row: WindowRow, part: CurrencyReport, report: Report, locale: str
-) -> Iterator[tuple[str, list[list[str]]]]:
-    """Expansion and contraction of a row by cause, each with its title."""
-    if row.causes is None:
-        return
-    for name, shares in row.causes._asdict().items():
+    row: WindowRow, part: CurrencyReport, report: Report
+) -> Iterator[tuple[str, Table]]:
+    """Expansion and contraction of a row by cause, each with its title.
+
+    What a cause came to, of how many customers, and the largest of them by name.
+    """
+    for name, shares in () if row.causes is None else row.causes._asdict().items():
+        rows = [
+            (
+                CAUSE_WORDS[share.cause],
+                Money(share.amount_minor, part.currency, signed=True),
+                len(share.customers),
+                ", ".join(report.names[key][1] for key, _ in share.customers[:MOST]),
+            )
+            for share in shares
+        ]
         title = f"{name.capitalize()} by cause, {name_of(row.measured.window)}"
-        yield title, cause_rows(shares, part, report, locale)
+        yield title, Table(CAUSE_HEADINGS, rows, frozenset([1, 2]))
 
 
 # Markdown
@@ -170,36 +138,22 @@ def cause_tables(
 
 def to_markdown(report: Report, locale: str) -> str:
     """A currency's tables (or, by segment, a window's), and the footnotes."""
+
+    def table(heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+        return markdown_table(figures(heads, rows), locale)
+
     parts = []
     for part in report.parts:
         parts.append(f"## {kind_of(report)}, {part.title}\n")
-        for title, rows in _rows(part, report):
+        for title, rows in named_rows(part, report):
             parts += [f"### {title}\n"] if title else []
-            parts.append(
-                markdown_table(
-                    figures(
-                        ("", *headings(part)),
-                        [[name, *cells(each, part, locale)] for name, each in rows],
-                    ),
-                    locale,
-                )
-            )
-            parts.append(
-                markdown_table(
-                    figures(
-                        ("", *MORE_HEADINGS),
-                        [
-                            [name, *more_cells(each, part, report, locale)]
-                            for name, each in rows
-                        ],
-                    ),
-                    locale,
-                )
-            )
+            moved = [[name, *cells(each, part)] for name, each in rows]
+            more = [[name, *more_cells(each, part, report)] for name, each in rows]
+            parts.append(table(["", *headings(part)], moved))
+            parts.append(table(["", *MORE_HEADINGS], more))
         for row in part.rows:
-            for title, causes in cause_tables(row, part, report, locale):
-                parts.append(f"### {title}\n")
-                parts.append(markdown_table(figures(CAUSE_HEADINGS, causes), locale))
+            for title, causes in cause_tables(row, part, report):
+                parts += [f"### {title}\n", table(causes.heads, causes.rows)]
         parts += [f"- {each.sentence}\n" for each in part.assessments]
     parts += [f"{note}  " for note in footnotes(report)]
     return "\n".join(parts) + "\n"
@@ -209,7 +163,7 @@ def kind_of(report: Report) -> str:
     return "Annual recurring revenue" if report.is_annual else "Recurring revenue"
 
 
-def _rows(
+def named_rows(
     part: CurrencyReport, report: Report
 ) -> list[tuple[str, list[tuple[str, WindowFigures]]]]:
     """Tables of named rows: all windows in one, or each window by its segments."""
@@ -254,7 +208,7 @@ def _csv_rows(report: Report) -> Iterator[list[object]]:
 _COLUMNS = (
     *((name, "waterfall", name) for name in names_of(Waterfall)),
     *((BASE + name, "retention", name) for name in BASE_FIGURES),
-    *((name, "retention", name) for name in BASE_RATIOS),
+    *((name, "retention", name) for name in RATIOS),
     *((name, "metrics", name) for name in MORE_RATIOS),
     *((name, "metrics", name) for name in ("paying_customers", *MORE_AMOUNTS)),
 )

@@ -3,7 +3,7 @@
 Nothing is worked out here: every figure comes from the ``Report``.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -11,23 +11,23 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from connector.core.figures import Retention, Waterfall
+from connector.core.figures import Retention
 from connector.core.model import MovementKind
 from connector.core.money import format_minor, format_ratio
 from connector.core.windows import WindowKind, name_of
 from connector.render.footnotes import footnotes
 from connector.render.report_tables import (
-    CAUSE_HEADINGS,
     MORE_HEADINGS,
-    by_segment,
     cause_tables,
     cells,
     headings,
     kind_of,
     more_cells,
+    named_rows,
 )
+from connector.render.table import figures
 from connector.render.terminal import COLOURS, table
-from connector.reports.model import CurrencyReport, Report, WindowRow, label, shown
+from connector.reports.model import CurrencyReport, Report, WindowRow, shown
 
 BAR = 34  # characters of the waterfall's widest bar
 
@@ -79,7 +79,7 @@ def _cards(
     closing = money(flow.closing_minor)
     annual = money(flow.closing_minor * 12)
     monthly = money(round(flow.closing_minor / 12))
-    figures = [
+    told = [
         ("NRR", format_ratio(kept.nrr), f"of {money(kept.opening_minor)}, {span}"),
         ("GRR", format_ratio(kept.grr), "the same without growth"),
         ("CRR", format_ratio(kept.crr), f"{kept.kept} of {kept.customers} customers"),
@@ -88,28 +88,34 @@ def _cards(
         else ("MRR at close", closing, f"ARR {annual}"),
     ]
     grid = Table.grid(padding=(0, 1))
-    panels = [
-        Panel(Group(Text(value, style="bold"), Text(note, style="dim")), title=name)
-        for name, value, note in figures
-    ]
-    for panel in panels:
-        panel.title_align = "left"
-        grid.add_column()
-    grid.add_row(*panels)
+    grid.add_row(
+        *(
+            Panel(
+                Group(Text(value, style="bold"), Text(note, style="dim")),
+                title=name,
+                title_align="left",
+            )
+            for name, value, note in told
+        )
+    )
     return grid
 
 
 def _reported(kept: Retention) -> Text:
-    ratios = zip(("NRR", "GRR", "CRR"), (kept.nrr, kept.grr, kept.crr), strict=True)
-    told = ", ".join(f"{name} {format_ratio(ratio)}" for name, ratio in ratios)
+    ratios = kept.ratios.items()
+    told = ", ".join(f"{name.upper()} {format_ratio(ratio)}" for name, ratio in ratios)
     return Text(f"  as reported: {told}\n", style="dim")
 
 
 def _waterfall(row: WindowRow, currency: str, locale: str) -> RenderableType:
     """What moved MRR, as bars that start where the one before ended."""
     flow = row.measured.waterfall
-    steps = _steps(flow)
-    peak = max([flow.opening_minor, flow.closing_minor, *_reached(steps)], default=0)
+    moved = {kind: flow.signed[f"{kind}_minor"] for kind in MovementKind}
+    steps = [(kind.capitalize(), n, COLOURS[kind]) for kind, n in moved.items()]
+    if flow.fx_minor:
+        steps.append(("Exchange rates", flow.fx_minor, "magenta"))
+    gained_minor = sum(minor for minor in moved.values() if minor > 0)
+    peak = max(flow.opening_minor, flow.closing_minor, gained_minor)
     table = Table.grid(padding=(0, 2))
     table.add_column()
     table.add_column(justify="right")
@@ -118,41 +124,23 @@ def _waterfall(row: WindowRow, currency: str, locale: str) -> RenderableType:
     def at(amount_minor: int) -> int:
         return round(BAR * amount_minor / peak) if peak else 0
 
-    def add(name: str, text: str, low: int, high: int, style: str) -> None:
-        bar = Text(" " * at(low) + "█" * max(at(high) - at(low), 1), style=style)
-        table.add_row(name, text, bar)
+    def bar(before: int, after: int, style: str) -> Text:
+        low, high = sorted((at(before), at(after)))
+        return Text(" " * low + "█" * max(high - low, 1), style=style)
 
-    opening = format_minor(flow.opening_minor, currency, locale)
-    add("Opening MRR", opening, 0, flow.opening_minor, "bright_black")
+    def end(name: str, amount_minor: int) -> None:
+        text = format_minor(amount_minor, currency, locale)
+        table.add_row(name, text, bar(0, amount_minor, "bright_black"))
+
+    end("Opening MRR", flow.opening_minor)
     reached = flow.opening_minor
-    for kind, moved in steps:
-        low, high = sorted((reached, reached + moved))
-        reached += moved
-        text = format_minor(moved, currency, locale, signed=True) if moved else "–"
-        add(kind.capitalize(), text, low, high, COLOURS[kind]) if moved else (
-            table.add_row(kind.capitalize(), text, "")
-        )
-    if flow.fx_minor:
-        text = format_minor(flow.fx_minor, currency, locale, signed=True)
-        low, high = sorted((reached, reached + flow.fx_minor))
-        add("Exchange rates", text, low, high, "magenta")
-    closing = format_minor(flow.closing_minor, currency, locale)
-    add("Closing MRR", closing, 0, flow.closing_minor, "bright_black")
+    for name, minor, style in steps:
+        text = format_minor(minor, currency, locale, signed=True)
+        drawn = bar(reached, reached + minor, style)
+        table.add_row(name, *((text, drawn) if minor else ("–", "")))
+        reached += minor
+    end("Closing MRR", flow.closing_minor)
     return Padding(table, (0, 0, 1, 2))
-
-
-def _steps(flow: Waterfall) -> list[tuple[MovementKind, int]]:
-    return [
-        (MovementKind.NEW, flow.new_minor),
-        (MovementKind.REACTIVATION, flow.reactivation_minor),
-        (MovementKind.EXPANSION, flow.expansion_minor),
-        (MovementKind.CONTRACTION, -flow.contraction_minor),
-        (MovementKind.CHURN, -flow.churn_minor),
-    ]
-
-
-def _reached(steps: Iterable[tuple[MovementKind, int]]) -> list[int]:
-    return [sum(moved for _, moved in steps if moved > 0)]
 
 
 def _tables(
@@ -169,29 +157,27 @@ def _tables(
     drawn, tabled = map(shown, split)
     sets = [("", drawn, tabled)]
     if report.by is not None:
-        titles = (f"{label(x)}, by {report.by}" for x in part.rows)
-        segments = map(by_segment, part.rows)
-        sets = [
-            (title, [], named) for title, named in zip(titles, segments, strict=True)
-        ]
+        sets = [(title, [], named) for title, named in named_rows(part, report)]
     for title, before, named in sets:
         if title:
             yield Text(f"\n{title}", style="bold")
-        rows = [[name, *cells(m, part, locale, whole=True)] for name, m in named]
+        rows = [[name, *cells(m, part, whole=True)] for name, m in named]
         if rows:
             narrow = ("CRR", "Opening")
-            yield table(["", *headings(part)], rows, spare=narrow, width=width)
+            moved = figures(["", *headings(part)], rows)
+            yield table(moved, locale, spare=narrow, width=width)
         everyone = [*before, *named]
-        more = [[name, *more_cells(m, part, report, locale)] for name, m in everyone]
+        more = [[name, *more_cells(m, part, report)] for name, m in everyone]
         # What can be read off the table above.
         spare = ("Gross churn", "Net churn", "Paying")
-        yield table(["", *MORE_HEADINGS], more, spare=spare, width=width)
+        others = figures(["", *MORE_HEADINGS], more)
+        yield table(others, locale, spare=spare, width=width)
 
 
 def _whys(
     report: Report, part: CurrencyReport, locale: str
 ) -> Iterator[RenderableType]:
     for row in part.rows:
-        for title, rows in cause_tables(row, part, report, locale):
+        for title, causes in cause_tables(row, part, report):
             yield Text(f"\n{title}", style="bold")
-            yield table(CAUSE_HEADINGS, rows, words=(0, 3))
+            yield table(causes, locale)

@@ -9,7 +9,7 @@ from connector.core.model import Movement
 from connector.core.money import format_minor
 from connector.core.policy import differences
 from connector.core.windows import name_of
-from connector.render.movements import as_json
+from connector.render.movements import as_json, causes_text
 from connector.render.report_json import measured_json, span_json, utc
 from connector.render.table import Cell, Money, Percent, Table, csv_text, text_table
 from connector.reports.closed_months import (
@@ -85,11 +85,9 @@ def _because(line: RestatementLine) -> str:
     """The components' causes and what shows them; of what is gone, why."""
     if line.now is None:
         return line.reason
-    parts = line.now.components
-    causes = dict.fromkeys(part.cause.replace("_", "-") for part in parts)
-    proof = parts[0].evidence[:1]
+    proof = line.now.components[0].evidence[:1]
     shown = "".join(f" ({each.kind} {each.id})" for each in proof)
-    return f"{', '.join(causes)}{shown}"
+    return f"{causes_text(line.now)}{shown}"
 
 
 def to_json(found: Restatements) -> dict[str, Any]:

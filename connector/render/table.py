@@ -129,6 +129,30 @@ def figures(heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Table:
     return Table(heads, rows, frozenset(range(1, len(heads))))
 
 
+class Title(NamedTuple):
+    """What stands above the tables of one currency."""
+
+    text: str
+
+
+Part = Title | Table | str  # of a document; a text is a note
+
+
+def to_markdown(parts: Iterable[Part], locale: str) -> str:
+    """Every table with all columns but the first aligned right."""
+
+    def written(part: Part) -> str:
+        match part:
+            case Title(text):
+                return f"## {text}\n"
+            case Table(heads, rows):
+                return markdown_table(figures(heads, rows), locale)
+            case note:
+                return f"{note}\n"
+
+    return "\n".join(map(written, parts))
+
+
 def _safe(text: str) -> str:
     return text.replace("|", "\\|")
 

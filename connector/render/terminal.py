@@ -6,11 +6,12 @@ Nothing is worked out here: every figure comes from the values it is given.
 from collections.abc import Container, Iterable, Sequence
 
 from rich import box
-from rich.console import Console, RenderableType
-from rich.table import Table
+from rich import table as rich
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from connector.core.model import MovementKind
+from connector.render.table import Cell, Part, Table, Title
 from connector.reports.model import AS_REPORTED
 
 PIPE_WIDTH = 140
@@ -31,43 +32,55 @@ def console(*, width: int | None = None) -> Console:
     return out
 
 
-def kind_text(kind: MovementKind) -> Text:
-    """A kind of movement in its colour."""
-    return Text(kind, style=COLOURS[kind])
-
-
 def table(
-    heads: Sequence[str],
-    rows: Sequence[Sequence[str | Text]],
+    found: Table,
+    locale: str,
     *,
-    words: Container[int] = (0,),
     unwrapped: Container[int] = (),
     spare: Iterable[str] = (),
     width: int = 0,
 ) -> RenderableType:
     """Rows under their heads; without the columns to spare where ``width`` is too small.
 
-    The columns ``words`` are texts, the others figures. A row with a star is dim, and
-    one as reported.
+    A row with a star is dim, and one as reported; a kind of movement has its colour.
     """
+    heads, rows = found.heads, found.texts(locale)
     kept = list(range(len(heads)))
     for name in spare:
         if name in heads and _width([heads, *rows], kept) > width:
             kept.remove(heads.index(name))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    drawn = rich.Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in kept:
-        table.add_column(
+        drawn.add_column(
             heads[column],
-            justify="left" if column in words else "right",
+            justify="right" if column in found.right else "left",
             no_wrap=column in unwrapped,
         )
-    for row in rows:
-        name = str(row[0])
-        style = "dim" if name.endswith("*") or name == AS_REPORTED else ""
-        table.add_row(*(row[column] for column in kept), style=style)
-    return table
+    for cells, texts in zip(found.rows, rows, strict=True):
+        style = "dim" if texts[0].endswith("*") or texts[0] == AS_REPORTED else ""
+        drawn.add_row(*(_drawn(cells[c], texts[c]) for c in kept), style=style)
+    return drawn
 
 
-def _width(texts: Sequence[Sequence[str | Text]], kept: Iterable[int]) -> int:
+def view(parts: Iterable[Part], locale: str) -> RenderableType:
+    """A narrow terminal wraps its tables, a pipe gets whole lines."""
+
+    def drawn(part: Part) -> RenderableType:
+        match part:
+            case Title(text):
+                return Text(f"\n{text}", style="bold")
+            case Table():
+                return table(part, locale)
+            case note:
+                return Text(note, style="dim")
+
+    return Group(*map(drawn, parts))
+
+
+def _drawn(cell: Cell, text: str) -> str | Text:
+    return Text(text, COLOURS[cell]) if isinstance(cell, MovementKind) else text
+
+
+def _width(texts: Sequence[Sequence[str]], kept: Iterable[int]) -> int:
     """What the columns take, each with its space, and the frame."""
     return sum(2 + max(len(row[column]) for row in texts) for column in kept)

@@ -1,7 +1,7 @@
 """At risk: MRR that may go, and the NRR that is already committed."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -141,19 +141,15 @@ def _at_risk_report(
         today=today,
         mrr_minor=sum(balances.values()),
         risks=tuple(sorted(found, key=lambda r: (-r.mrr_minor, r.customer, r.reason))),
-        scheduled=tuple(_scheduled(coming)),
+        scheduled=tuple(
+            ScheduledMovement(
+                day=m.day, customer=m.customer, kind=m.kind, amount_minor=m.amount_minor
+            )
+            for m in sorted(coming, key=lambda m: (m.day, m.customer))
+        ),
         so_far=so_far,
         committed=tuple(measure([*flows, *_flows(coming, ids)], wanted, opening)),
     )
-
-
-def _scheduled(coming: Iterable[Movement]) -> list[ScheduledMovement]:
-    return [
-        ScheduledMovement(
-            day=m.day, customer=m.customer, kind=m.kind, amount_minor=m.amount_minor
-        )
-        for m in sorted(coming, key=lambda m: (m.day, m.customer))
-    ]
 
 
 def _flows(coming: Sequence[Movement], ids: Mapping[int, str]) -> list[Flow]:

@@ -19,27 +19,20 @@ PUBLISHED = Path(__file__).with_name("benchmarks.toml")
 
 def benchmarks(config: Config) -> Benchmarks:
     """Those of the configuration, else the package's."""
-    if config.benchmarks is None:
-        text = PUBLISHED.read_text(encoding="utf-8")
-        return parse_benchmarks(text, "benchmarks.toml")
+    path = config.benchmarks or PUBLISHED
     try:
-        text = config.benchmarks.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        fault = f"reporting.benchmarks {config.benchmarks} cannot be read: {error}"
+        fault = f"reporting.benchmarks {path} cannot be read: {error}"
         raise ConfigError([fault], source="reporting.benchmarks") from error
-    return parse_benchmarks(text, str(config.benchmarks))
+    return parse_benchmarks(text, str(config.benchmarks or PUBLISHED.name))
 
 
 def assessed(
     rows: Sequence[WindowRow], published: Benchmarks
 ) -> tuple[Assessment, ...]:
     """The last year's ratios beside what is published; of shorter windows nothing is."""
-    years = [
-        row.measured
-        for row in rows
-        if row.measured.window.kind is WindowKind.TRAILING_12
-    ]
-    if not years:
-        return ()
-    base = years[-1].retention
-    return assess({"nrr": base.nrr, "grr": base.grr, "crr": base.crr}, published)
+    for row in reversed(rows):
+        if row.measured.window.kind is WindowKind.TRAILING_12:
+            return assess(row.measured.retention.ratios, published)
+    return ()

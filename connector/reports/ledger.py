@@ -69,11 +69,8 @@ class Ledger:
 
     def state(self, as_of: datetime | None = None) -> LedgerState:
         """Its last known day is that of the last sync, or of ``as_of`` before it."""
-        rules = {**self.rules_in_force}
-        past = None
-        if as_of is not None:
-            past = queries.policy_as_of(self.connection, as_of)
-        rules = json.loads(past) if past is not None else rules
+        past = as_of and queries.policy_as_of(self.connection, as_of)
+        rules = json.loads(past) if past else dict(self.rules_in_force)
         synced_us = event_feed.last_synced_us(self.connection)
         synced_at = instant(synced_us // 1_000_000) if synced_us is not None else None
         known_at = min(t for t in (self.now, as_of, synced_at) if t is not None)

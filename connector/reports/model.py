@@ -13,6 +13,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from itertools import dropwhile
 from typing import Any, NamedTuple
 
 from msgspec import Struct, field
@@ -117,46 +118,28 @@ def annual(report: Report) -> Report:
     """The same report in ARR: every amount times twelve, every ratio as it was."""
     return replace(
         report,
-        currencies=tuple(map(_annual_part, report.currencies)),
-        total=None if report.total is None else _annual_part(report.total),
+        currencies=_times_twelve(report.currencies),
+        total=_times_twelve(report.total),
         is_annual=True,
     )
 
 
-def _annual_part(part: CurrencyReport) -> CurrencyReport:
-    return replace(part, rows=tuple(map(_annual_row, part.rows)))
+def _times_twelve(value: Any, name: str = "") -> Any:
+    """All that is an amount by its name, however deep it stands."""
+    if isinstance(value, Share):
+        customers = tuple((key, minor * 12) for key, minor in value.customers)
+        return Share(value.cause, value.amount_minor * 12, customers)
+    if isinstance(value, Struct):
+        return replace(value, **_each_times_twelve(asdict(value)))
+    if hasattr(value, "_replace"):  # a tuple with names
+        return value._replace(**_each_times_twelve(value._asdict()))
+    if isinstance(value, tuple):
+        return tuple(map(_times_twelve, value))
+    return value * 12 if name.endswith("_minor") else value
 
 
-def _annual_row(row: WindowRow) -> WindowRow:
-    segments = (Segment(s.name, _annual_figures(s.measured)) for s in row.segments)
-    found = row.causes
-    return WindowRow(
-        measured=_annual_figures(row.measured),
-        complete=row.complete,
-        reported=row.reported and _annual_figures(row.reported),
-        segments=tuple(segments),
-        causes=None if found is None else Causes(*(_annual_shares(s) for s in found)),
-    )
-
-
-def _annual_figures(measured: WindowFigures) -> WindowFigures:
-    return measured._replace(
-        waterfall=_times_twelve(measured.waterfall),
-        retention=_times_twelve(measured.retention),
-        renewals=measured.renewals and _times_twelve(measured.renewals),
-    )
-
-
-def _times_twelve(figures: Any) -> Any:
-    amounts = {k: v * 12 for k, v in asdict(figures).items() if k.endswith("_minor")}
-    return replace(figures, **amounts)
-
-
-def _annual_shares(shares: Sequence[Share]) -> tuple[Share, ...]:
-    return tuple(
-        Share(s.cause, s.amount_minor * 12, tuple((c, a * 12) for c, a in s.customers))
-        for s in shares
-    )
+def _each_times_twelve(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _times_twelve(value, name) for name, value in fields.items()}
 
 
 def metrics_of(measured: WindowFigures, report: Report) -> WindowMetrics:
@@ -175,11 +158,8 @@ def split(rows: Sequence[WindowRow]) -> tuple[list[WindowRow], list[WindowRow]]:
 
 
 def _since_first(rows: list[WindowRow]) -> list[WindowRow]:
-    alive = [
-        x.reported is not None
-        or bool(
-            x.measured.waterfall.closing_minor or x.measured.waterfall.opening_minor
-        )
-        for x in rows
-    ]
-    return rows[alive.index(True) :] if any(alive) else rows[-1:]
+    def is_empty(row: WindowRow) -> bool:
+        flow = row.measured.waterfall
+        return row.reported is None and not (flow.opening_minor or flow.closing_minor)
+
+    return [*dropwhile(is_empty, rows)] or rows[-1:]

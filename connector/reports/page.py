@@ -1,7 +1,7 @@
 """What the HTML page shows: a report, cohorts, movements and risks."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -13,28 +13,24 @@ from connector.reports.at_risk import AtRiskReport, AtRiskReports, at_risk_repor
 from connector.reports.benchmarks import benchmarks
 from connector.reports.cohorts import CohortReport, cohort_reports
 from connector.reports.ledger import Ledger
-from connector.reports.model import CurrencyReport, Report, WindowRow, split
+from connector.reports.model import CurrencyReport, Report, label, split
 from connector.reports.report import ReportRequest, make_report
 from connector.store.ledger import customers, queries
 
-
-class Largest(Struct, frozen=True, kw_only=True):
-    """The largest movements of the last period, and of the trailing twelve months."""
-
-    period: list[Movement]
-    trailing: list[Movement]
+NamedMovements = tuple[str, list[Movement]]  # the name of their window, and they
 
 
 class PageContents(Struct, frozen=True, kw_only=True):
     """What a page shows beside the report's figures, by currency where there is any.
 
-    The report's rows have trailing-12 windows and others. ``labels`` are what customers
-    are called, by id; ``failed`` are left out of what is at risk, and why.
+    The report's rows have trailing-12 windows and others; the ``largest`` movements are
+    those of the last period, and of the trailing twelve months. ``labels`` are what
+    customers are called, by id; ``failed`` are left out of what is at risk, and why.
     """
 
     report: Report
     cohorts: Mapping[str, CohortReport]
-    largest: Mapping[str, Largest]
+    largest: Mapping[str, Sequence[NamedMovements]]
     outlooks: Mapping[str, AtRiskReport]
     benchmarks: Benchmarks
     labels: Mapping[str, str]
@@ -74,23 +70,22 @@ def make_page(ledger: Ledger, asked: ReportRequest) -> PageContents:
 
 def _largest(
     connection: sqlite3.Connection, part: CurrencyReport, as_of: datetime | None
-) -> Largest:
+) -> list[NamedMovements]:
     trailing, periods = split(part.rows)
-
-    def of(row: WindowRow) -> list[Movement]:
-        window = row.measured.window
-        return queries.largest(connection, part.currency, window, MOST, as_of)
-
-    return Largest(period=of(periods[-1]), trailing=of(trailing[-1]))
+    return [
+        (label(row), queries.largest(connection, part.currency, window, MOST, as_of))
+        for row in (periods[-1], trailing[-1])
+        for window in [row.measured.window]
+    ]
 
 
 def _labels(
     connection: sqlite3.Connection,
-    found: Iterable[Largest],
+    found: Iterable[Sequence[NamedMovements]],
     outlooks: Iterable[AtRiskReport],
 ) -> dict[str, str]:
     """What those who are named are called."""
-    named = {m.customer for each in found for m in (*each.period, *each.trailing)}
+    named = {m.customer for each in found for _, moved in each for m in moved}
     for outlook in outlooks:
         named |= {risk.customer for risk in outlook.risks}
         named |= {each.customer for each in outlook.scheduled}

@@ -30,24 +30,6 @@ from connector.store.ledger import (
 from connector.store.mirror import dirty_customers
 
 
-def default_months(
-    kind: WindowKind | None,
-    first: date | None,
-    last: date | None,
-    today: date,
-    span: int = 12,
-) -> tuple[date, date]:
-    """The first and last month a report covers where it was not told.
-
-    ``span`` months up to today's; of quarters the last eight, of years the last five.
-    """
-    end = last or today.replace(day=1)
-    span = {WindowKind.QUARTER: 24, WindowKind.YEAR: 60}.get(
-        kind or WindowKind.MONTH, span
-    )
-    return first or add_months(end, 1 - span), end
-
-
 class ReportRequest(NamedTuple):
     """What a report is wanted of; None leaves it to the defaults.
 
@@ -67,6 +49,9 @@ class ReportRequest(NamedTuple):
 
 
 DEFAULT = ReportRequest()
+
+# How many a report covers where it was not told; of shorter windows a year's or two.
+MONTHS = {WindowKind.QUARTER: 24, WindowKind.YEAR: 60}
 
 
 def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
@@ -123,9 +108,9 @@ def _names(connection: sqlite3.Connection) -> dict[int, tuple[str, str]]:
 
 def _windows(asked: ReportRequest, today: date) -> list[Window]:
     kind = asked.kind
-    first, last = default_months(
-        kind, asked.first, asked.last, today, 24 if asked.trend else 12
-    )
+    span = MONTHS.get(kind or WindowKind.MONTH, 24 if asked.trend else 12)
+    last = asked.last or today.replace(day=1)
+    first = asked.first or add_months(last, 1 - span)
     if first > last:
         raise UsageFault(
             f"--from {first:%Y-%m} is after --to {last:%Y-%m}",

@@ -1,9 +1,8 @@
 """What customers are told apart by: where the values of ``--by`` are read."""
 
 import sqlite3
-from collections.abc import Sequence
 from datetime import date
-from functools import cache, partial
+from functools import cache
 
 from connector.config import Config
 from connector.core.model import METADATA
@@ -25,7 +24,7 @@ def segment_of(
     if by == "band":
         return by_band(config.bands, 10 ** exponent(currency))
     if by == "currency":
-        return partial(_always, currency.upper())
+        return lambda _customer, days, _minor: [currency.upper()] * len(days)
     if by == "cohort":
         return by_value(balances.first_months(connection, currency))
     if by == "country":
@@ -34,12 +33,6 @@ def segment_of(
         key = by.removeprefix(METADATA)
         return by_value(objects.metadata(connection, key))
     return by_trait(_of_plans(connection, by, currency))
-
-
-def _always(
-    name: str, _customer: int, days: Sequence[date], _minor: Sequence[int]
-) -> list[str]:
-    return [name] * len(days)
 
 
 def _of_plans(connection: sqlite3.Connection, by: str, currency: str) -> Traits:

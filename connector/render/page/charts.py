@@ -100,10 +100,7 @@ def spark(levels: Sequence[int]) -> str:
 
 def _flows(flow: Waterfall) -> list[int]:
     """Each kind's signed amount, in the order in which they are drawn."""
-    return [
-        *(flow.new_minor, flow.expansion_minor, flow.reactivation_minor),
-        *(-flow.contraction_minor, -flow.churn_minor),
-    ]
+    return [flow.signed[f"{kind}_minor"] for kind in STACKED]
 
 
 def steps(row: WindowRow, revenue: str, *, has_fx: bool) -> list[WaterfallRow]:
@@ -141,9 +138,9 @@ def _step_amounts(flow: Waterfall, *, has_fx: bool) -> list[int]:
 
 def bars(measured: Sequence[WindowFigures]) -> Bars:
     series = list(zip(*(_flows(each.waterfall) for each in measured), strict=True))
-    drawn = stacks(series, BARS_HEIGHT)
-    paths = [(k, path) for k, path in zip(STACKED, drawn.paths, strict=True) if path]
-    return Bars(drawn.scale, paths, marks(measured))
+    ruler, outlines = stacks(series, BARS_HEIGHT)
+    paths = [(k, path) for k, path in zip(STACKED, outlines, strict=True) if path]
+    return Bars(ruler, paths, marks(measured))
 
 
 def marks(measured: Sequence[WindowFigures]) -> list[Mark]:

@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from connector.core.dates import add_months
 from connector.core.figures import Retention, WindowFigures
-from connector.core.model import Movement
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.retention import measure
 from connector.render.page.charts import (
@@ -36,7 +35,7 @@ from connector.reports.model import (
     shown,
     split,
 )
-from connector.reports.page import PageContents
+from connector.reports.page import NamedMovements, PageContents
 
 MOST_SEGMENTS = 12  # that can be looked at by themselves; the table has all
 
@@ -113,7 +112,7 @@ class CurrencyPanels(Struct, frozen=True, kw_only=True):
     figures: CurrencyReport
     views: Sequence[View]
     cohorts: CohortReport | None
-    largest: Sequence[tuple[str, Sequence[Movement]]]
+    largest: Sequence[NamedMovements]
     outlook: AtRiskReport | None
 
 
@@ -121,30 +120,23 @@ def panels(page: PageContents, part: CurrencyReport, revenue: str) -> CurrencyPa
     code = part.currency
     published = page.benchmarks
     whole = view(part, part.rows, published, revenue)
-    names = () if page.report.by is None else _segments(whole)[:MOST_SEGMENTS]
     segments = (
         view(part, _of_segment(part.rows, name), published, revenue, name)
-        for name in names
+        for name in _segments(whole)[:MOST_SEGMENTS]
     )
     own = "" if part.is_total else code
-    largest = page.largest.get(own)
     return CurrencyPanels(
         key=f"total-{code}" if part.is_total else code,
         figures=part,
         views=[whole, *segments],
         cohorts=page.cohorts.get(own),
-        largest=()
-        if largest is None
-        else (
-            (label(whole.recent), largest.period),
-            (label(whole.headline), largest.trailing),
-        ),
+        largest=page.largest.get(own, ()),
         outlook=page.outlooks.get(own),
     )
 
 
 def _segments(whole: View) -> list[str]:
-    """The headline's segments, the one with the largest closing first."""
+    """The headline's segments if any, the one with the largest closing first."""
     found = sorted(
         whole.headline.segments,
         key=lambda s: (-s.measured.waterfall.closing_minor, s.name),

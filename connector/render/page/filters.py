@@ -22,17 +22,11 @@ from connector.render.report_tables import (
     format_times,
     headings,
 )
-from connector.render.table import Table
+from connector.render.table import Table, shown
 from connector.reports.model import label, metrics_of
 
 # A cohort's shade: how far from 100 % it is, in so many steps either way.
-SHADES = (
-    Fraction(1, 200),
-    Fraction(5, 100),
-    Fraction(10, 100),
-    Fraction(20, 100),
-    Fraction(35, 100),
-)
+SHADES = [Fraction(permille, 1000) for permille in (5, 50, 100, 200, 350)]
 
 
 def filters(locale: str) -> dict[str, Callable[..., Any]]:
@@ -58,12 +52,13 @@ def filters(locale: str) -> dict[str, Callable[..., Any]]:
         "headings": headings,
         "window_rows": window_rows,
         "segment_rows": segment_rows,
-        "cells": partial(cells, locale=locale),
-        "cause_tables": partial(cause_tables, locale=locale),
+        "cells": cells,
+        "cause_tables": cause_tables,
         "risk_table": risk_table,
         "scheduled_table": scheduled_table,
         "committed_table": committed_table,
         "texts": partial(Table.texts, locale=locale),
+        "shown": partial(shown, locale=locale),
     }
 
 

@@ -13,13 +13,19 @@ from importlib.resources import files
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from connector.core.figures import RATIOS
 from connector.render.at_risk import NOTE
-from connector.render.cohorts import METRICS
-from connector.render.footnotes import CAUSES, FX, RESTATED, SEGMENTS, policy_sentence
+from connector.render.footnotes import (
+    CAUSES,
+    FX,
+    RESTATED,
+    SEGMENTS,
+    footnotes,
+    policy_sentence,
+)
 from connector.render.page.figures import panels
 from connector.render.page.filters import filters
-from connector.render.report_tables import CAUSE_HEADINGS, kind_of
-from connector.reports.model import Report
+from connector.render.report_tables import kind_of
 from connector.reports.page import PageContents
 
 
@@ -37,11 +43,10 @@ def to_html(page: PageContents) -> str:
             title=kind_of(report),
             parts=[panels(page, part, revenue) for part in report.parts],
             policy=policy_sentence(report.policy).split("; "),
-            notes=_notes(report),
+            notes=[n for n in footnotes(report) if n in (SEGMENTS, CAUSES, FX)],
             at_risk_note=NOTE,
             restated_note=RESTATED,
-            cause_headings=CAUSE_HEADINGS,
-            ratios=METRICS,
+            ratios=RATIOS,
             style=Markup(style),  # noqa: S704  # ours, and its hash is in the policy
             script=Markup(script),  # noqa: S704
             style_hash=_hash(style),
@@ -72,10 +77,3 @@ def _template(name: str) -> str:
 def _hash(text: str) -> str:
     """As a Content-Security-Policy names what may run: nothing else does."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _notes(report: Report) -> list[str]:
-    notes = [SEGMENTS] if report.by is not None else []
-    if any(row.causes for part in report.parts for row in part.rows):
-        notes.append(CAUSES)
-    return [*notes, FX] if report.total is not None else notes

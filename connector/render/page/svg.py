@@ -79,15 +79,11 @@ def waterfall(levels: Sequence[tuple[int, int]]) -> list[WaterfallBar]:
 # Movements: a column a period, gains piled up from zero, losses down from it
 
 
-class Stacks(NamedTuple):
-    """``paths`` has the outline of all bars of a series, in the order of the series."""
+def stacks(series: Sequence[Sequence[int]], height: int) -> tuple[Scale, list[str]]:
+    """``series[s][c]`` is the signed amount of series ``s`` in column ``c``.
 
-    scale: Scale
-    paths: tuple[str, ...]
-
-
-def stacks(series: Sequence[Sequence[int]], height: int) -> Stacks:
-    """``series[s][c]`` is the signed amount of series ``s`` in column ``c``."""
+    With the path of each series: the outline of all its bars.
+    """
     columns = list(zip(*series, strict=True))
     highest = max((sum(v for v in column if v > 0) for column in columns), default=0)
     lowest = min((sum(v for v in column if v < 0) for column in columns), default=0)
@@ -101,7 +97,7 @@ def stacks(series: Sequence[Sequence[int]], height: int) -> Stacks:
                 start = reached[value > 0]
                 reached[value > 0] = end = start + value
                 path.append(_box(x, width, ruler.y(start), ruler.y(end)))
-    return Stacks(ruler, tuple("".join(path) for path in paths))
+    return ruler, ["".join(path) for path in paths]
 
 
 def _column(place: int, of: int) -> tuple[float, float]:

@@ -1,19 +1,14 @@
 """`stripe-nrr check`: the invariants, over the whole ledger; on demand beside Stripe."""
 
 import os
-from collections.abc import Sequence
-from typing import Any
 
 import click
 
 from connector.cli.app import Shell
 from connector.cli.options import format_option
 from connector.cli.output import Progress, emit, progress_shown
-from connector.metrics.invariants import Finding
 from connector.pipeline.bundled_account import bundled_folder, load_account
-from connector.render.reconcile import to_json, to_text
 from connector.reports.check import (
-    CheckedLedger,
     StripeComparison,
     check_ledger,
     compare_with_stripe,
@@ -24,8 +19,6 @@ from connector.reports.ledger import Ledger
 from connector.store.database import setting, snapshot
 from connector.stripe_api.credentials import stripe_key
 from connector.stripe_api.objects import Subscription
-
-NAMED = 20  # of those that wait, in text
 
 
 @click.command()
@@ -53,52 +46,22 @@ def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
     waits. What no reason explains is a finding. Nothing is written, and a sync may run
     meanwhile.
     """
+    from connector.render import check as forms
+
     shell: Shell = ctx.obj
     compared = _beside_stripe(shell) if with_stripe else None
     with shell.reading() as ledger:
         checked = check_ledger(ledger)
-    findings = [*checked.findings, *(unexplained(compared) if compared else ())]
+    if compared is not None:
+        findings = [*checked.findings, *unexplained(compared)]
+        checked = checked._replace(findings=findings)
     emit(
         form,
-        text=lambda: _as_text(checked, findings, compared, shell.config.locale),
-        json=lambda: _as_json(checked, findings, compared),
+        text=lambda: forms.to_text(checked, compared, shell.config.locale),
+        json=lambda: forms.to_json(checked, compared),
     )
-    if findings or checked.waiting:
+    if checked.findings or checked.waiting:
         ctx.exit(3)
-
-
-def _as_json(
-    checked: CheckedLedger,
-    findings: Sequence[Finding],
-    compared: StripeComparison | None,
-) -> dict[str, Any]:
-    figures = {
-        "movements": checked.movements,
-        "waiting": checked.waiting,
-        "findings": [finding._asdict() for finding in findings],
-    }
-    return figures if compared is None else {**figures, "stripe": to_json(compared)}
-
-
-def _as_text(
-    checked: CheckedLedger,
-    findings: Sequence[Finding],
-    compared: StripeComparison | None,
-    locale: str,
-) -> str:
-    beside = [] if compared is None else [to_text(compared, checked.labels, locale)]
-    lines = [f"{each.rule}: {each.subject} {each.what}" for each in findings]
-    if checked.waiting:
-        lines.append(_waiting_text(checked.waiting))
-    counted = f"{checked.movements:,} movements checked, {len(findings):,} findings."
-    return "\n".join([*beside, *lines, counted])
-
-
-def _waiting_text(waiting: list[str]) -> str:
-    """Who waits to be derived, by name; those that could not be are among them."""
-    named = ", ".join(waiting[:NAMED])
-    more = f" and {len(waiting) - NAMED} more" if len(waiting) > NAMED else ""
-    return f"{len(waiting)} customers wait: {named}{more}; run `stripe-nrr recompute`"
 
 
 def _beside_stripe(shell: Shell) -> StripeComparison:

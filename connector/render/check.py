@@ -1,6 +1,6 @@
-"""Stripe's live objects beside the ledger, as text and JSON."""
+"""What breaks an invariant, and Stripe's live objects beside it, as text and JSON."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from connector.core.money import format_minor
@@ -11,10 +11,45 @@ from connector.mrr.reconciliation import (
     totals,
 )
 from connector.render.movements import named
-from connector.reports.check import StripeComparison
+from connector.reports.check import CheckedLedger, StripeComparison
+
+NAMED = 20  # of those that wait, in text
 
 
-def to_json(compared: StripeComparison) -> dict[str, Any]:
+def to_text(
+    checked: CheckedLedger, compared: StripeComparison | None, locale: str
+) -> str:
+    lines: list[str] = []
+    if compared is not None:
+        lines += _comparison_lines(compared, checked.labels, locale)
+    lines += [f"{each.rule}: {each.subject} {each.what}" for each in checked.findings]
+    if checked.waiting:
+        lines.append(_waiting_line(checked.waiting))
+    counted = f"{checked.movements:,} movements checked"
+    return "\n".join([*lines, f"{counted}, {len(checked.findings):,} findings."])
+
+
+def _waiting_line(waiting: Sequence[str]) -> str:
+    """Who waits to be derived, by name; those that could not be are among them."""
+    first = ", ".join(waiting[:NAMED])
+    more = f" and {len(waiting) - NAMED} more" if len(waiting) > NAMED else ""
+    return f"{len(waiting)} customers wait: {first}{more}; run `stripe-nrr recompute`"
+
+
+def to_json(
+    checked: CheckedLedger, compared: StripeComparison | None
+) -> dict[str, Any]:
+    figures = {
+        "movements": checked.movements,
+        "waiting": checked.waiting,
+        "findings": [finding._asdict() for finding in checked.findings],
+    }
+    if compared is None:
+        return figures
+    return {**figures, "stripe": _comparison_json(compared)}
+
+
+def _comparison_json(compared: StripeComparison) -> dict[str, Any]:
     return {
         "subscriptions": compared.live,
         "requests": compared.requests,
@@ -47,14 +82,10 @@ def _total_json(total: CurrencyComparison) -> dict[str, Any]:
     }
 
 
-def to_text(compared: StripeComparison, labels: Mapping[str, str], locale: str) -> str:
-    """The sums, then each customer that differs, the largest difference first."""
-    return "\n".join(_lines(compared, labels, locale))
-
-
-def _lines(
+def _comparison_lines(
     compared: StripeComparison, labels: Mapping[str, str], locale: str
 ) -> Iterator[str]:
+    """The sums, then each customer that differs, the largest difference first."""
     counted = f"{compared.live:,} live subscriptions in {compared.requests:,} requests"
     yield f"MRR now, by Stripe's own definition and in the ledger ({counted}):"
     for total in totals(compared.rows):

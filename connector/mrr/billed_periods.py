@@ -111,7 +111,7 @@ def _period(invoice: Invoice, line: InvoiceLine) -> BilledPeriod | None:
         return None
     priced = line.pricing.price_details if line.pricing else None
     return BilledPeriod(
-        subscription=ref(details.subscription) or subscription_of(invoice),
+        subscription=ref(details.subscription) or invoice.subscription,
         item=ref(details.subscription_item),
         price=ref(priced.price) if priced is not None else "",
         start_s=line.period.start,
@@ -132,9 +132,3 @@ def _quantity(line: InvoiceLine) -> Decimal:
     if line.quantity_decimal is not None:
         return line.quantity_decimal
     return Decimal(1 if line.quantity is None else line.quantity)
-
-
-def subscription_of(invoice: Invoice) -> str:
-    """The subscription that an invoice bills; "" for none."""
-    details = invoice.parent.subscription_details if invoice.parent else None
-    return ref(details.subscription) if details is not None else ""

@@ -21,7 +21,7 @@ from connector.core.errors import Unvalued
 from connector.core.model import Tariff
 from connector.core.money import round_minor
 from connector.core.policy import Policy
-from connector.mrr.billed_periods import BilledPeriod, billed_periods, subscription_of
+from connector.mrr.billed_periods import BilledPeriod, billed_periods
 from connector.mrr.current_discounts import after_discounts, current_discounts
 from connector.mrr.history import History
 from connector.mrr.pricing import (
@@ -81,7 +81,7 @@ def current_mrr(
     """Value a subscription's items as they are, each rounded once."""
     first = next((i.price for i in now.items.data if i.price is not None), None)
     currency = now.currency or (first.currency if first is not None else "")
-    invoices = [i for i in inputs.history.invoices if subscription_of(i) == now.id]
+    invoices = [i for i in inputs.history.invoices if i.subscription == now.id]
     if not _counts(now, invoices, policy, inputs.at_s):
         return CurrentMrr(currency, 0)
     billed = inputs.billed.get(now.id, ())

@@ -20,7 +20,7 @@ from connector.core.model import (
     Tariff,
 )
 from connector.core.policy import Policy
-from connector.mrr.evidence.active_periods import active_periods, is_invoice_of
+from connector.mrr.evidence.active_periods import active_periods
 from connector.mrr.evidence.discount_scopes import unresolved
 from connector.mrr.evidence.discounts import applied_discounts, item_discounts
 from connector.mrr.evidence.inclusive_tax import inclusive_taxes, tax_at
@@ -103,7 +103,7 @@ class _SubscriptionTimeline:
         now = versions[-1].subscription
         events = [e for e in history.events if _is_about(e, now.id)]
         known = [line for line in line_items if line.item]
-        invoices = [i for i in history.invoices if is_invoice_of(i, now.id)]
+        invoices = [i for i in history.invoices if i.subscription == now.id]
         self.refused = [
             Unvalued(line.id, "subscription_item", None)
             for line in line_items

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from connector.stripe_api.decoding import Base, ListOf, Ref
+from connector.stripe_api.decoding import Base, ListOf, Ref, ref
 from connector.stripe_api.objects import Discount, Price
 
 # Invoices
@@ -95,6 +95,12 @@ class Invoice(Base, frozen=True, kw_only=True):
     status_transitions: StatusTransitions | None = None
     discounts: list[str | Discount] | None = None
     lines: ListOf[InvoiceLine] = ListOf()
+
+    @property
+    def subscription(self) -> str:
+        """The one it bills; "" for none."""
+        details = self.parent.subscription_details if self.parent else None
+        return ref(details.subscription) if details is not None else ""
 
 
 class InvoiceItem(Base, frozen=True, kw_only=True):

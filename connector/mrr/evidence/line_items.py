@@ -24,7 +24,6 @@ from connector.stripe_api.invoices import (
     Invoice,
     InvoiceItem,
     InvoiceLine,
-    ItemParent,
     Pricing,
     ProrationDetails,
 )
@@ -191,7 +190,7 @@ def _from_invoice_line(invoice: Invoice, line: InvoiceLine) -> LineItem | None:
         line.id,
         invoice.id,
         invoice.created,
-        ref(parent.subscription) or _subscription_of(invoice),
+        ref(parent.subscription) or invoice.subscription,
         ref(parent.subscription_item),
         _price_of(line.pricing),
         _quantity(line),
@@ -248,13 +247,6 @@ def _from_pending_item(item: InvoiceItem) -> LineItem | None:
         credit=credit,
         is_regular=False,
     )
-
-
-def _subscription_of(invoice: Invoice) -> str:
-    details: ItemParent | None = None
-    if invoice.parent is not None:
-        details = invoice.parent.subscription_details
-    return ref(details.subscription) if details is not None else ""
 
 
 def _price_of(pricing: Pricing | None) -> str:

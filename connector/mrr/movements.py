@@ -5,17 +5,17 @@ currency. A customer's movements add up to its MRR on every day.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, tzinfo
+from datetime import tzinfo
 from itertools import groupby
+
+from msgspec.structs import replace
 
 from connector.core.dates import local_day
 from connector.core.model import (
     Cause,
     Component,
     Evidence,
-    ItemPricing,
     Movement,
-    MovementKind,
     MrrStep,
     classify,
 )
@@ -60,32 +60,18 @@ def _in_currency(
             components = _components(
                 before, latest, evidence, before_minor, after_minor
             )
-            yield _movement(
-                customer, currency, day, kind, before_minor, after_minor, components
+            yield Movement(
+                customer=customer,
+                currency=currency,
+                day=day,
+                kind=kind,
+                amount_minor=after_minor - before_minor,
+                before_minor=before_minor,
+                after_minor=after_minor,
+                components=components,
             )
             has_paid = True
         before_minor = after_minor
-
-
-def _movement(
-    customer: str,
-    currency: str,
-    day: date,
-    kind: MovementKind,
-    before_minor: int,
-    after_minor: int,
-    components: tuple[Component, ...],
-) -> Movement:
-    return Movement(
-        customer=customer,
-        currency=currency,
-        day=day,
-        kind=kind,
-        amount_minor=after_minor - before_minor,
-        before_minor=before_minor,
-        after_minor=after_minor,
-        components=components,
-    )
 
 
 def _components(
@@ -134,24 +120,14 @@ def _causes(old_step: MrrStep | None, new_step: MrrStep) -> list[tuple[Cause, in
     same_price = old.tariff.price == new.tariff.price
     tariff_cause = Cause.PRICE if same_price else Cause.PLAN
     amount_cause = Cause.USAGE if new.tariff.metered else Cause.QUANTITY
-    repriced_minor = monthly_minor(_replaced(old, tariff_of=new))
-    resized_minor = monthly_minor(_replaced(old, tariff_of=new, quantity_of=new))
+    repriced = replace(old, tariff=new.tariff, inclusive_tax=new.inclusive_tax)
+    repriced_minor = monthly_minor(repriced)
+    resized_minor = monthly_minor(replace(repriced, quantity=new.quantity))
     return [
         (tariff_cause, repriced_minor - old_step.mrr_minor),
         (amount_cause, resized_minor - repriced_minor),
         (Cause.DISCOUNT, new_step.mrr_minor - resized_minor),
     ]
-
-
-def _replaced(
-    old: ItemPricing, *, tariff_of: ItemPricing, quantity_of: ItemPricing | None = None
-) -> ItemPricing:
-    return ItemPricing(
-        tariff=tariff_of.tariff,
-        quantity=(quantity_of or old).quantity,
-        discounts=old.discounts,
-        inclusive_tax=tariff_of.inclusive_tax,
-    )
 
 
 def _component(

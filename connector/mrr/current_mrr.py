@@ -32,7 +32,7 @@ from connector.mrr.pricing import (
     tariff,
 )
 from connector.stripe_api.decoding import ref
-from connector.stripe_api.invoices import Invoice
+from connector.stripe_api.invoices import Invoice, units_of
 from connector.stripe_api.objects import Discount, Price, Subscription, SubscriptionItem
 
 COUNTED = ("active", "past_due")  # under Stripe's definition, and under every policy
@@ -187,9 +187,7 @@ def _quantity(
         return None
     if is_metered(price):
         return _last_usage(price, billed, at_s) if policy.metered_invoiced else None
-    if item.quantity_decimal is not None:
-        return item.quantity_decimal
-    return Decimal(1 if item.quantity is None else item.quantity)
+    return units_of(item)
 
 
 def _last_usage(

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from connector.stripe_api.decoding import Base, ListOf, Ref, ref
-from connector.stripe_api.objects import Discount, Price
+from connector.stripe_api.objects import Discount, Price, SubscriptionItem
 
 # Invoices
 
@@ -119,3 +119,10 @@ class InvoiceItem(Base, frozen=True, kw_only=True):
     pricing: Pricing | None = None
     proration_details: ProrationDetails | None = None
     invoice: str | None = None
+
+
+def units_of(thing: SubscriptionItem | InvoiceLine | InvoiceItem) -> Decimal:
+    """Its quantity, which is one where it says none."""
+    if thing.quantity_decimal is not None:
+        return thing.quantity_decimal
+    return Decimal(1 if thing.quantity is None else thing.quantity)

@@ -21,6 +21,7 @@ from connector.mrr.history import (
 from connector.mrr.pricing import interval_minor, tariff
 from connector.stripe_api.decoding import ListOf
 from connector.stripe_api.events import Event
+from connector.stripe_api.invoices import units_of
 from connector.stripe_api.objects import Price, Subscription, SubscriptionItem
 
 # Objects of one request carry neighbouring seconds: the recordings show one.
@@ -108,10 +109,7 @@ def item_state_of(item: SubscriptionItem) -> ItemState | None:
     """None for an item without a price (deleted from an event's old shape)."""
     if item.price is None:
         return None
-    quantity = item.quantity_decimal
-    if quantity is None:
-        quantity = Decimal(1 if item.quantity is None else item.quantity)
-    return ItemState(item.price.id, quantity)
+    return ItemState(item.price.id, units_of(item))
 
 
 def without_unmade_changes(

@@ -26,6 +26,7 @@ from connector.stripe_api.invoices import (
     InvoiceLine,
     Pricing,
     ProrationDetails,
+    units_of,
 )
 from connector.stripe_api.objects import Price
 
@@ -193,7 +194,7 @@ def _from_invoice_line(invoice: Invoice, line: InvoiceLine) -> LineItem | None:
         ref(parent.subscription) or invoice.subscription,
         ref(parent.subscription_item),
         _price_of(line.pricing),
-        _quantity(line),
+        units_of(line),
         _unit_amount(line.pricing),
         line.amount,
         line.currency or invoice.currency,
@@ -237,7 +238,7 @@ def _from_pending_item(item: InvoiceItem) -> LineItem | None:
         subscription=ref(parent.subscription),
         item=ref(parent.subscription_item),
         price=_price_of(item.pricing),
-        quantity=_quantity(item),
+        quantity=units_of(item),
         unit_amount_minor=None,
         amount_minor=item.amount,
         currency=item.currency,
@@ -256,12 +257,6 @@ def _price_of(pricing: Pricing | None) -> str:
 
 def _unit_amount(pricing: Pricing | None) -> Decimal | None:
     return pricing.unit_amount_decimal if pricing is not None else None
-
-
-def _quantity(thing: InvoiceLine | InvoiceItem) -> Decimal:
-    if thing.quantity_decimal is not None:
-        return thing.quantity_decimal
-    return Decimal(1 if thing.quantity is None else thing.quantity)
 
 
 def _is_credit(amount_minor: int, details: ProrationDetails | None) -> bool:

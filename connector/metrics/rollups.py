@@ -179,12 +179,8 @@ def _summed(changes: Iterable[RollupDelta]) -> list[RollupDelta]:
 
 
 def _at(sums: Sequence[RollupDelta], window: Window) -> Sums:
-    reached = NOTHING
-    for each in sums:
-        if each.window.start > window.start:
-            break
-        reached = each.sums
-    return reached
+    place = bisect_right(sums, window.start, key=lambda each: each.window.start)
+    return sums[place - 1].sums if place else NOTHING
 
 
 _sums_of = reading(SUMMED)  # of figures that were measured with the terms

@@ -83,6 +83,12 @@ class Policy(Struct, frozen=True, kw_only=True):
     metered_invoiced: bool = False
     churn_when_requested: bool = False
 
+    def subtracts(self, duration: str | None) -> bool:
+        """Whether a coupon of this duration is taken off."""
+        if duration == "once":
+            return self.once_subtracted
+        return duration != "repeating" or self.repeating_subtracted
+
     def settings(self) -> dict[str, str]:
         """Every switch as the configuration and the reports write it."""
         return {

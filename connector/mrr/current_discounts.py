@@ -12,6 +12,7 @@ from typing import NamedTuple
 from connector.core.errors import Unvalued
 from connector.core.policy import Policy
 from connector.mrr.billed_periods import BilledPeriod
+from connector.mrr.pricing import amount_off_minor
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.invoices import Invoice
 from connector.stripe_api.objects import Coupon, Discount, Subscription
@@ -57,7 +58,7 @@ def current_discounts(
             named = ref(discount.named_coupon) or None
             unknown.append(Unvalued(discount.id, "source.coupon", named))
             coupon = _coupon_as_billed(discount, billed)
-        if coupon is None or not _is_subtracted(coupon, policy):
+        if coupon is None or not policy.subtracts(coupon.duration):
             continue
         end_s = until.get(discount.id) if coupon.duration == "once" else discount.end
         if discount.start <= at_s and (end_s is None or at_s < end_s):
@@ -90,12 +91,6 @@ def _without_the_customers(found: list[CurrentDiscount]) -> list[CurrentDiscount
     if all(each.item != "" for each in found):
         return found
     return [each for each in found if each.item is not None]
-
-
-def _is_subtracted(coupon: Coupon, policy: Policy) -> bool:
-    if coupon.duration == "once":
-        return policy.once_subtracted
-    return coupon.duration != "repeating" or policy.repeating_subtracted
 
 
 def _reduced_until(billed: Iterable[BilledPeriod]) -> dict[str, int]:
@@ -201,14 +196,5 @@ def after_discounts(
 def _share_off(coupon: Coupon, currency: str, total_minor: Fraction) -> Fraction:
     if coupon.percent_off is not None:
         return min(Fraction(coupon.percent_off) / 100, Fraction(1))
-    off_minor = coupon.amount_off or 0
-    if (coupon.currency or currency) != currency:
-        option = (coupon.currency_options or {}).get(currency)
-        if option is None:
-            raise Unvalued(coupon.id, "currency_options", currency)
-        off_minor = option.amount_off
-    return (
-        min(Fraction(off_minor) / total_minor, Fraction(1))
-        if total_minor
-        else Fraction(0)
-    )
+    off_minor = Fraction(amount_off_minor(coupon, currency))
+    return min(off_minor / total_minor, Fraction(1)) if total_minor else Fraction(0)

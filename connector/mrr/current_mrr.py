@@ -7,9 +7,10 @@ status, quantities, discounts and taxes by itself, from the live objects, and no
 invoice lines show; ``billed_periods`` reads those.
 
 Shared with the derivation is the arithmetic of ``pricing``: what a price costs (tiers,
-packages, currency options), how many units several lines bill, which period is a whole
-one, the months factor; and with it the rounding, once per item. Not shared is how
-discounts are found, ordered and taken off, and which tax is inside a price.
+packages, currency options) and a coupon takes off, how many units several lines bill,
+which period is a whole one, the months factor; and with it the rounding, once per item.
+Not shared is how discounts are found, ordered and taken off, and which tax is inside a
+price.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

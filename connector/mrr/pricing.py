@@ -14,7 +14,7 @@ from functools import lru_cache
 from connector.core.errors import Unvalued
 from connector.core.model import ItemDiscount, ItemPricing, Tariff, Tier
 from connector.core.money import format_minor, format_ratio, round_minor
-from connector.stripe_api.objects import CurrencyOption, Price, PriceTier
+from connector.stripe_api.objects import Coupon, CurrencyOption, Price, PriceTier
 
 # Months of revenue in one interval's amount: a year's is spread over 12 months, a week's
 # comes 52 times a year, a day's 365 times. Source: docs/definitions.md, MRR.
@@ -213,6 +213,16 @@ def discounted(amount_minor: Fraction, discounts: Iterable[ItemDiscount]) -> Fra
             amount_minor -= discount.amount_minor
         amount_minor = max(amount_minor, Fraction(0))
     return amount_minor
+
+
+def amount_off_minor(coupon: Coupon, currency: str) -> int:
+    """What a coupon without a percentage takes off; ``Unvalued`` in other currencies."""
+    if (coupon.currency or currency) == currency:
+        return coupon.amount_off or 0
+    option = (coupon.currency_options or {}).get(currency)
+    if option is None:
+        raise Unvalued(coupon.id, "currency_options", currency)
+    return option.amount_off
 
 
 @lru_cache(maxsize=256)  # there are four intervals and few counts of them

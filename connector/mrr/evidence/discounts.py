@@ -27,6 +27,7 @@ from connector.mrr.history import (
     versions_in,
     versions_without_event,
 )
+from connector.mrr.pricing import amount_off_minor, discounted
 from connector.stripe_api.decoding import ListOf, ref
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import (
@@ -79,7 +80,7 @@ def applied_discounts(
             if billed is None:
                 continue
             coupon = billed
-        if _is_subtracted(coupon, policy):
+        if policy.subtracts(coupon.duration):
             others = scopes.values()
             end_s, proof = _end(scope, others, coupon, versions, line_items, events)
             start_s = _start(scope, versions[-1].subscription)
@@ -97,14 +98,6 @@ def _start(scope: DiscountScope, now: Subscription) -> int:
     start_s = scope.discount.start
     is_given_with_it = abs(start_s - now.created) <= SAME_REQUEST_S
     return min(start_s, now.started_at) if is_given_with_it else start_s
-
-
-def _is_subtracted(coupon: Coupon, policy: Policy) -> bool:
-    if coupon.duration == "once":
-        return policy.once_subtracted
-    if coupon.duration == "repeating":
-        return policy.repeating_subtracted
-    return True
 
 
 def _end(
@@ -228,7 +221,7 @@ def item_discounts(
         total_minor = sum((left_minor[item] for item in items), Fraction(0))
         for item in items:
             own = _item_discount(each, currency, left_minor[item], total_minor)
-            left_minor[item] = _discounted(left_minor[item], own)
+            left_minor[item] = discounted(left_minor[item], [own])
             found[item] += (own,)
     return found
 
@@ -250,21 +243,6 @@ def _item_discount(
     coupon, discount = applied.coupon, applied.discount
     if coupon.percent_off is not None:
         return ItemDiscount(discount=discount, percent=coupon.percent_off)
-    whole_minor = min(Fraction(_amount_off_minor(coupon, currency)), total_minor)
+    whole_minor = min(Fraction(amount_off_minor(coupon, currency)), total_minor)
     share = amount_minor / total_minor if total_minor else Fraction(0)
     return ItemDiscount(discount=discount, amount_minor=whole_minor * share)
-
-
-def _amount_off_minor(coupon: Coupon, currency: str) -> int:
-    if (coupon.currency or currency) == currency:
-        return coupon.amount_off or 0
-    option = (coupon.currency_options or {}).get(currency)
-    if option is None:
-        raise Unvalued(coupon.id, "currency_options", currency)
-    return option.amount_off
-
-
-def _discounted(amount_minor: Fraction, discount: ItemDiscount) -> Fraction:
-    if discount.percent is not None:
-        return amount_minor * (1 - Fraction(discount.percent) / 100)
-    return amount_minor - discount.amount_minor

@@ -7,7 +7,6 @@ what the objects show at one instant, in the order in which they list it.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import NamedTuple
 
 from connector.core.errors import Unvalued
 from connector.core.policy import Policy
@@ -17,19 +16,10 @@ from connector.stripe_api.decoding import ref
 from connector.stripe_api.invoices import Invoice
 from connector.stripe_api.objects import Coupon, Discount, Subscription
 
-
-class CurrentDiscount(NamedTuple):
-    """``item`` is "" for the whole subscription, None for the customer's own."""
-
-    coupon: Coupon
-    item: str | None
-
-
-class _Listed(NamedTuple):
-    """As an object lists it, in full or only by its id; ``item`` as above."""
-
-    discount: str | Discount
-    item: str | None
+# What a discount is on: an item, "" for the whole subscription, None for the customer's.
+Place = str | None
+CurrentDiscount = tuple[Coupon, Place]
+_Listed = tuple[str | Discount, Place]  # as an object lists it, in full or by its id
 
 
 def current_discounts(
@@ -62,7 +52,7 @@ def current_discounts(
             continue
         end_s = until.get(discount.id) if coupon.duration == "once" else discount.end
         if discount.start <= at_s and (end_s is None or at_s < end_s):
-            found.append(CurrentDiscount(coupon, item))
+            found.append((coupon, item))
     return _without_the_customers(found), unknown
 
 
@@ -74,23 +64,23 @@ def _listed(
     at_s: int,
 ) -> list[_Listed]:
     """The items' before all others; of what is not on the subscription, each once."""
-    found = [*_on_subscription(now)]
-    more = [each for each in once if until.get(ref(each.discount), 0) > at_s]
+    found: list[_Listed] = [*now.listed_discounts]
+    more = [(each, item) for each, item in once if until.get(ref(each), 0) > at_s]
     if customers is not None and not customers.subscription:
-        more.append(_Listed(customers, None))
-    known = {ref(each.discount) for each in found}
-    for each in more:
-        if ref(each.discount) not in known:
-            known.add(ref(each.discount))
-            found.append(each)
-    return sorted(found, key=lambda each: not each.item)
+        more.append((customers, None))
+    known = {ref(each) for each, _ in found}
+    for each, item in more:
+        if ref(each) not in known:
+            known.add(ref(each))
+            found.append((each, item))
+    return sorted(found, key=lambda each: not each[1])
 
 
 def _without_the_customers(found: list[CurrentDiscount]) -> list[CurrentDiscount]:
     """The customer's own counts only where the subscription has none."""
-    if all(each.item != "" for each in found):
+    if all(item != "" for _, item in found):
         return found
-    return [each for each in found if each.item is not None]
+    return [(coupon, item) for coupon, item in found if item is not None]
 
 
 def _reduced_until(billed: Iterable[BilledPeriod]) -> dict[str, int]:
@@ -100,12 +90,6 @@ def _reduced_until(billed: Iterable[BilledPeriod]) -> dict[str, int]:
         for key in period.discounts if period.is_regular else ():
             until[key] = max(period.end_s, until.get(key, 0))
     return until
-
-
-def _on_subscription(now: Subscription) -> Iterator[_Listed]:
-    for item in now.items.data:
-        yield from (_Listed(each, item.id) for each in item.discounts or ())
-    yield from (_Listed(each, "") for each in now.all_discounts)
 
 
 def _once_on(
@@ -125,7 +109,7 @@ def _once_on(
             recurs = each.subscription or each.subscription_item
             if recurs or not (each.invoice or each.invoice_item):
                 whole = "" if each.subscription else None
-                yield _Listed(each, each.subscription_item or whole)
+                yield each, each.subscription_item or whole
 
 
 def _is_once(discount: Discount, coupons: Mapping[str, Coupon]) -> bool:

@@ -89,7 +89,7 @@ def _ids_in_order(
     shown.sort(key=lambda version: version.seen_s, reverse=True)
     order: list[str] = []
     for version in shown:
-        ids = [key for key, _ in discount_ids_on(version.subscription)]
+        ids = [ref(each) for each, _ in version.subscription.listed_discounts]
         for position, key in enumerate(ids):
             if key not in order:
                 after = [order.index(k) for k in ids[position + 1 :] if k in order]
@@ -105,8 +105,8 @@ def _seen_by_id_too(
     """The same, where a version that shows no more than a discount's id counts too."""
     found = dict(scopes)
     for version in (*versions_in(events), *versions):
-        for key, item in discount_ids_on(version.subscription):
-            if key in found:
+        for discount, item in version.subscription.listed_discounts:
+            if (key := ref(discount)) in found:
                 found[key] = found[key]._replace(
                     item=item,
                     is_customers=False,
@@ -124,15 +124,6 @@ def _starts_billed(line_items: Iterable[LineItem]) -> dict[str, set[int]]:
             for key in line.discounts:
                 found.setdefault(key, set()).add(line.start_s)
     return found
-
-
-def discount_ids_on(subscription: Subscription) -> Iterator[tuple[str, str]]:
-    """Each discount's id with the item that it is on, in the order they apply."""
-    for item in subscription.items.data:
-        for each in item.discounts or ():
-            yield ref(each), item.id
-    for each in subscription.all_discounts:
-        yield ref(each), ""
 
 
 def _on_invoices(history: History) -> Iterator[_SeenDiscount]:
@@ -154,11 +145,9 @@ def _on_events(events: Iterable[Event]) -> Iterator[_SeenDiscount]:
 
 
 def _on_subscription(at_s: int, subscription: Subscription) -> Iterator[_SeenDiscount]:
-    for item in subscription.items.data:
-        for seen in _shown_in_full(item.discounts, at_s):
-            yield seen._replace(item=item.id, is_customers=False)
-    for seen in _shown_in_full(subscription.all_discounts, at_s):
-        yield seen._replace(item="", is_customers=False)
+    for each, item in subscription.listed_discounts:
+        if isinstance(each, Discount):
+            yield _SeenDiscount(each, at_s, item)
 
 
 def _shown_in_full(

@@ -15,7 +15,6 @@ from connector.mrr.evidence.discount_scopes import (
     DiscountScope,
     as_billed,
     coupon_of,
-    discount_ids_on,
     discount_scopes,
 )
 from connector.mrr.evidence.intervals import Interval
@@ -148,8 +147,8 @@ def _shown_removed(
         ids_before = [ref(d) for d in event.previous.discounts or ()]
         ids_before += [ref(d) for item in before.data for d in item.discounts or ()]
         if discount in ids_before and event.subscription is not None:
-            ids_now = [key for key, _ in discount_ids_on(event.subscription)]
-            if discount not in ids_now:
+            listed = event.subscription.listed_discounts
+            if all(ref(each) != discount for each, _ in listed):
                 proof = Evidence("event", event.id, event.created, event.type)
                 found.append((event.created, (proof,)))
     if not scope.is_current:

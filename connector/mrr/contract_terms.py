@@ -10,8 +10,9 @@ from datetime import date, tzinfo
 from itertools import groupby
 
 from connector.core.dates import local_day
-from connector.core.model import ContractTerm, MainPrice, MrrStep, Tariff
+from connector.core.model import ContractTerm, MainPrice, MrrStep
 from connector.mrr.evidence.line_items import LineItem
+from connector.mrr.pricing import interval_text
 
 MrrAtDayEnd = tuple[date, int]  # in minor units, until the next one's day
 
@@ -110,13 +111,8 @@ def _price_with_most_mrr(steps: Iterable[MrrStep]) -> tuple[str, str]:
         if step.pricing is not None and step.mrr_minor:
             tariff = step.pricing.tariff
             by_price[tariff.price] = by_price.get(tariff.price, 0) + step.mrr_minor
-            intervals[tariff.price] = _interval_text(tariff)
+            intervals[tariff.price] = interval_text(tariff)
     if not by_price:
         return "", ""
     price = min(by_price, key=lambda each: (-by_price[each], each))
     return price, intervals[price]
-
-
-def _interval_text(tariff: Tariff) -> str:
-    count = tariff.interval_count
-    return tariff.interval if count == 1 else f"{count} {tariff.interval}s"

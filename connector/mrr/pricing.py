@@ -256,7 +256,7 @@ def arithmetic(pricing: ItemPricing) -> str:
             text += f" − {discount.percent.normalize():f}%"
         else:
             share = format_minor(round_minor(discount.amount_minor), rate.currency)
-            text += f" − {share} per {_interval_text(rate)}"
+            text += f" − {share} per {interval_text(rate)}"
     if pricing.inclusive_tax:
         text += f" − tax of {format_ratio(pricing.inclusive_tax, 2)}"
     return f"{text} = {format_minor(monthly_minor(pricing), rate.currency)}"
@@ -278,15 +278,15 @@ def _amount_text(rate: Tariff, quantity: Decimal) -> str:
     return f"{count} × {price}"
 
 
-def _interval_text(rate: Tariff) -> str:
+def interval_text(rate: Tariff) -> str:
+    """``month``, ``3 months``."""
     count = rate.interval_count
     return rate.interval if count == 1 else f"{count} {rate.interval}s"
 
 
 @lru_cache(maxsize=256)
 def _factor_text(interval: str, count: int) -> str:
-    per_year = {"month": 12, "year": 1, "week": 52, "day": 365}[interval]
-    factor = Fraction(per_year, 12 * count)
     if interval in ("week", "day"):
-        return f"{per_year}/{12 * count} {interval}"
+        return f"{MONTHS_FACTOR[interval] * 12}/{12 * count} {interval}"
+    factor = months_factor(interval, count)
     return f"{factor.numerator}/{factor.denominator} {interval}"

@@ -44,13 +44,15 @@ class ItemState(msgspec.Struct, frozen=True, gc=False):
     quantity: Decimal
     unit_amount_minor: Decimal | None = None
 
-    def same_as(self, other: "ItemState | None") -> bool:
-        if other is None:
-            return False
-        amounts = (self.unit_amount_minor, other.unit_amount_minor)
-        return (self.price, self.quantity) == (other.price, other.quantity) and (
-            None in amounts or amounts[0] == amounts[1]
-        )
+
+def is_same_state(one: ItemState | None, other: ItemState | None) -> bool:
+    """Whether nothing says that they differ: an amount that is not told does not."""
+    if one is None or other is None:
+        return one is other
+    amounts = (one.unit_amount_minor, other.unit_amount_minor)
+    return (one.price, one.quantity) == (other.price, other.quantity) and (
+        None in amounts or amounts[0] == amounts[1]
+    )
 
 
 class ItemFact(msgspec.Struct, frozen=True, gc=False):

@@ -76,9 +76,8 @@ class LineItem(msgspec.Struct, frozen=True, gc=False):
     def _summary(self) -> str:
         start, end = utc_day(self.start_s), utc_day(self.end_s)
         amount = format_minor(self.amount_minor, self.currency)
-        nature = (
-            "credit" if self.credit else "proration" if self.proration else "period"
-        )
+        nature = "proration" if self.proration else "period"
+        nature = "credit" if self.credit else nature
         quantity = f"{self.quantity.normalize():f}"
         return f"{nature} {start} to {end}: {quantity} × {self.price}, {amount}"
 
@@ -185,7 +184,10 @@ def _from_invoice_line(invoice: Invoice, line: InvoiceLine) -> LineItem | None:
         return None
     proration = parent.proration
     credit = _is_credit(line.amount, parent.proration_details)
-    amounts = _discount_amounts(line) if line.discount_amounts else ()
+    taken = line.discount_amounts
+    amounts = (
+        tuple((ref(each.discount), each.amount) for each in taken) if taken else ()
+    )
     return LineItem(
         "invoice_line",
         line.id,
@@ -195,7 +197,7 @@ def _from_invoice_line(invoice: Invoice, line: InvoiceLine) -> LineItem | None:
         ref(parent.subscription_item),
         _price_of(line.pricing),
         units_of(line),
-        _unit_amount(line.pricing),
+        line.pricing.unit_amount_decimal if line.pricing is not None else None,
         line.amount,
         line.currency or invoice.currency,
         line.period.start,
@@ -209,10 +211,6 @@ def _from_invoice_line(invoice: Invoice, line: InvoiceLine) -> LineItem | None:
         invoice.status or "",
         amounts,
     )
-
-
-def _discount_amounts(line: InvoiceLine) -> tuple[tuple[str, int], ...]:
-    return tuple((ref(a.discount), a.amount) for a in line.discount_amounts or ())
 
 
 def _discount_ids(
@@ -253,10 +251,6 @@ def _from_pending_item(item: InvoiceItem) -> LineItem | None:
 def _price_of(pricing: Pricing | None) -> str:
     details = pricing.price_details if pricing is not None else None
     return ref(details.price) if details is not None else ""
-
-
-def _unit_amount(pricing: Pricing | None) -> Decimal | None:
-    return pricing.unit_amount_decimal if pricing is not None else None
 
 
 def _is_credit(amount_minor: int, details: ProrationDetails | None) -> bool:

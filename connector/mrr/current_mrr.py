@@ -22,7 +22,7 @@ from connector.core.errors import Unvalued
 from connector.core.model import Tariff
 from connector.core.money import round_minor
 from connector.core.policy import Policy
-from connector.mrr.billed_periods import BilledPeriod, billed_periods
+from connector.mrr.billed_periods import BilledPeriod
 from connector.mrr.current_discounts import after_discounts, current_discounts
 from connector.mrr.history import History
 from connector.mrr.pricing import (
@@ -52,12 +52,6 @@ class ValuationInputs(NamedTuple):
     billed: Mapping[str, Sequence[BilledPeriod]]
     discounts: Mapping[str, Discount]
     at_s: int
-
-
-def valuation_inputs(
-    history: History, discounts: Mapping[str, Discount], at_s: int
-) -> ValuationInputs:
-    return ValuationInputs(history, billed_periods(history.invoices), discounts, at_s)
 
 
 class CurrentMrr(NamedTuple):

@@ -16,6 +16,7 @@ from connector.mrr.evidence.discount_scopes import (
     as_billed,
     coupon_of,
     discount_scopes,
+    ids_in_order,
 )
 from connector.mrr.evidence.intervals import Interval
 from connector.mrr.evidence.item_states import SAME_REQUEST_S
@@ -69,8 +70,11 @@ def applied_discounts(
     shown = [each.subscription for each in (*versions, *versions_in(events))]
     items = {item.id for each in shown for item in each.items.data}
     items |= {line.item for line in line_items}
-    scopes = discount_scopes(history, versions, line_items, events, items)
-    for scope in sorted(scopes.values(), key=lambda each: (not each.item, each.order)):
+    ids = ids_in_order(versions, events)
+    scopes = discount_scopes(history, versions, line_items, events, items, ids)
+    keys = dict.fromkeys((*ids, *scopes))
+    ordered = [scopes[key] for key in keys if key in scopes]
+    for scope in sorted(ordered, key=lambda each: not each.item):
         try:
             coupon = coupon_of(scope.discount, history.catalogue.coupons)
         except Unvalued as error:

@@ -2,9 +2,6 @@
 
 Comes in: a currency's flows and a window. Goes out: what each formula in print would
 call the window's retention. Nothing here feeds a report.
-
-Comes in: the ground of a window. Goes out: what each formula says of it, how far that is
-from the reported ratio, what it does otherwise, and who prints it.
 """
 
 from collections.abc import Sequence

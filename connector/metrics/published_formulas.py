@@ -140,14 +140,13 @@ class FormulaResult(NamedTuple):
 
 
 def side_by_side(on: WindowInputs) -> list[FormulaResult]:
-    """Every formula over one window, in the order of ``VARIANTS``."""
+    """Every formula over one window, in the order of ``FORMULAS``."""
     told: list[FormulaResult] = []
     ours: dict[FormulaMetric, Fraction | None] = {}
     for variant in FORMULAS:
         ratio = variant.formula(on)
         base = ours.setdefault(variant.metric, ratio)
-        has_both = ratio is not None and base is not None
-        points = (ratio - base) * 100 if has_both else None  # type: ignore[operator]
+        points = None if ratio is None or base is None else (ratio - base) * 100
         told.append(FormulaResult(variant, ratio, points))
     return told
 

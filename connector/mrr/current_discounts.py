@@ -63,17 +63,15 @@ def _listed(
     until: Mapping[str, int],
     at_s: int,
 ) -> list[_Listed]:
-    """The items' before all others; of what is not on the subscription, each once."""
-    found: list[_Listed] = [*now.listed_discounts]
-    more = [(each, item) for each, item in once if until.get(ref(each), 0) > at_s]
+    """Each once, the items' before all others."""
+    listed: list[_Listed] = [*now.listed_discounts]
+    listed += [(each, item) for each, item in once if until.get(ref(each), 0) > at_s]
     if customers is not None and not customers.subscription:
-        more.append((customers, None))
-    known = {ref(each) for each, _ in found}
-    for each, item in more:
-        if ref(each) not in known:
-            known.add(ref(each))
-            found.append((each, item))
-    return sorted(found, key=lambda each: not each[1])
+        listed.append((customers, None))
+    found: dict[str, _Listed] = {}
+    for each, item in listed:
+        found.setdefault(ref(each), (each, item))
+    return sorted(found.values(), key=lambda each: not each[1])
 
 
 def _without_the_customers(found: list[CurrentDiscount]) -> list[CurrentDiscount]:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from connector.core.errors import Unvalued
 from connector.core.model import ItemDiscount, ItemPricing, Tariff, Tier
 from connector.core.money import format_minor, format_ratio, round_minor
-from connector.stripe_api.objects import Coupon, CurrencyOption, Price, PriceTier
+from connector.stripe_api.objects import Coupon, CurrencyOption, Price
 
 # Months of revenue in one interval's amount: a year's is spread over 12 months, a week's
 # comes 52 times a year, a day's 365 times. Source: docs/definitions.md, MRR.
@@ -114,12 +114,8 @@ def _tiers(price: Price, currency: str) -> tuple[Tier, ...]:
             unit_amount_minor=_decimal(tier.unit_amount_decimal, tier.unit_amount),
             flat_amount_minor=_decimal(tier.flat_amount_decimal, tier.flat_amount),
         )
-        for tier in _ascending(offered)
+        for tier in sorted(offered, key=lambda t: (t.up_to is None, t.up_to or 0))
     )
-
-
-def _ascending(tiers: Iterable[PriceTier]) -> list[PriceTier]:
-    return sorted(tiers, key=lambda tier: (tier.up_to is None, tier.up_to or 0))
 
 
 def _decimal(exact: Decimal | None, whole: int | None) -> Decimal:

@@ -188,10 +188,9 @@ def _parts(found: _CurrencySum, booked: CustomerInLedger) -> Iterator[GapPart]:
     if left_minor and booked.is_waiting:
         yield GapPart(GapReason.WAITING, "", left_minor)
         left_minor = 0
-    names = [f"{r.object_id} {r.field} is {r.value}" for r in found.refused]
-    if left_minor and not names:
-        names = [f"{r.object_id} {r.field} is {r.value}" for r in booked.refusals]
-    if names:
+    refused = found.refused or (booked.refusals if left_minor else ())
+    if refused:
+        names = [f"{r.object_id} {r.field} is {r.value}" for r in refused]
         yield GapPart(GapReason.REFUSED, ", ".join(dict.fromkeys(names)), left_minor)
 
 

@@ -144,17 +144,18 @@ def _shown_removed(
     discount = scope.discount.id
     found: list[End] = []
     for event in events:
-        if event.type == "customer.discount.deleted" and event.touched == discount:
-            proof = Evidence("event", event.id, event.created, event.type)
-            found.append((event.created, (proof,)))
+        is_gone = (
+            event.type == "customer.discount.deleted" and event.touched == discount
+        )
         before = event.previous.items or ListOf[SubscriptionItem]()
         ids_before = [ref(d) for d in event.previous.discounts or ()]
         ids_before += [ref(d) for item in before.data for d in item.discounts or ()]
         if discount in ids_before and event.subscription is not None:
             listed = event.subscription.listed_discounts
-            if all(ref(each) != discount for each, _ in listed):
-                proof = Evidence("event", event.id, event.created, event.type)
-                found.append((event.created, (proof,)))
+            is_gone |= all(ref(each) != discount for each, _ in listed)
+        if is_gone:
+            proof = Evidence("event", event.id, event.created, event.type)
+            found.append((event.created, (proof,)))
     if not scope.is_current:
         for seen_s, shown in versions_without_event(versions, events):
             if seen_s > scope.last_seen_s and shown.ended_at is None:

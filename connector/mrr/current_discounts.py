@@ -53,7 +53,9 @@ def current_discounts(
         end_s = until.get(discount.id) if coupon.duration == "once" else discount.end
         if discount.start <= at_s and (end_s is None or at_s < end_s):
             found.append((coupon, item))
-    return _without_the_customers(found), unknown
+    if any(item == "" for _, item in found):  # then the customer's own do not count
+        found = [(coupon, item) for coupon, item in found if item is not None]
+    return found, unknown
 
 
 def _listed(
@@ -72,13 +74,6 @@ def _listed(
     for each, item in listed:
         found.setdefault(ref(each), (each, item))
     return sorted(found.values(), key=lambda each: not each[1])
-
-
-def _without_the_customers(found: list[CurrentDiscount]) -> list[CurrentDiscount]:
-    """The customer's own counts only where the subscription has none."""
-    if all(item != "" for _, item in found):
-        return found
-    return [(coupon, item) for coupon, item in found if item is not None]
 
 
 def _reduced_until(billed: Iterable[BilledPeriod]) -> dict[str, int]:

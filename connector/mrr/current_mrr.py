@@ -63,11 +63,11 @@ class CurrentMrr(NamedTuple):
 
 
 class _Counted(NamedTuple):
-    """An item that counts, its price, and how much of that: one interval's ``rate``."""
+    """An item that counts: its price, how that reads, and its cost for one interval."""
 
     price: Price
     rate: Tariff
-    quantity: Decimal
+    gross_minor: Fraction
 
 
 def current_mrr(
@@ -90,25 +90,19 @@ def current_mrr(
         policy,
         inputs.at_s,
     )
-    gross = {
-        key: interval_minor(own.rate, own.quantity) for key, own in counted.items()
-    }
+    gross = {key: own.gross_minor for key, own in counted.items()}
     products = {key: ref(own.price.product) for key, own in counted.items()}
     try:
         net = after_discounts(discounts, gross, currency, products)
     except Unvalued as error:
         net, unknown = gross, [*unknown, error]
     taxes = _inclusive_taxes(now, billed, inputs.at_s)
-    mrr_minor = sum(
-        _monthly_minor(net[key], own.rate, _tax_inside(own.price, key, taxes))
-        for key, own in counted.items()
-    )
+    mrr_minor = 0
+    for key, (price, rate, _) in counted.items():
+        factor = months_factor(rate.interval, rate.interval_count)
+        untaxed_minor = net[key] / (1 + _tax_inside(price, key, taxes))
+        mrr_minor += round_minor(untaxed_minor * factor)
     return CurrentMrr(currency, mrr_minor, (*refused, *unknown))
-
-
-def _monthly_minor(amount_minor: Fraction, rate: Tariff, tax: Fraction) -> int:
-    factor = months_factor(rate.interval, rate.interval_count)
-    return round_minor(amount_minor / (1 + tax) * factor)
 
 
 def _counts(
@@ -165,7 +159,8 @@ def _counted(
         except Unvalued as error:
             refused.append(error)
         else:
-            counted[item.id] = _Counted(price, rate, quantity)
+            gross_minor = interval_minor(rate, quantity)
+            counted[item.id] = _Counted(price, rate, gross_minor)
     return counted, refused
 
 

@@ -201,13 +201,12 @@ def _bills_a_period(invoice: Invoice) -> bool:
     return any(each is not None and not each.proration for each in details)
 
 
-def _overdue(invoices: Iterable[Invoice], grace_s: int) -> list[Interval]:
+def _overdue(bills: Sequence[Invoice], grace_s: int) -> list[Interval]:
     """From ``grace_s`` after an invoice was due until it was settled or given up.
 
     Only the newest invoice makes a subscription past due: paying it settles the older.
     """
     gaps = []
-    bills = list(invoices)
     for invoice in bills:
         moments = invoice.status_transitions
         due_s = invoice.due_date or (moments.finalized_at if moments else None)

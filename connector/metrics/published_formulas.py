@@ -38,7 +38,7 @@ class Formula(NamedTuple):
 
     name: str
     metric: FormulaMetric
-    formula: Callable[[WindowInputs], Fraction | None]
+    ratio_of: Callable[[WindowInputs], Fraction | None]
     why: str = ""
     printed: str = "this program's reports"
 
@@ -130,24 +130,24 @@ class FormulaResult(NamedTuple):
     ``points`` are percentage points; None where either ratio has no value.
     """
 
-    variant: Formula
+    formula: Formula
     ratio: Fraction | None
     points: Fraction | None
 
     @property
     def is_ours(self) -> bool:
-        return not self.variant.why
+        return not self.formula.why
 
 
 def side_by_side(on: WindowInputs) -> list[FormulaResult]:
     """Every formula over one window, in the order of ``FORMULAS``."""
     told: list[FormulaResult] = []
     ours: dict[FormulaMetric, Fraction | None] = {}
-    for variant in FORMULAS:
-        ratio = variant.formula(on)
-        base = ours.setdefault(variant.metric, ratio)
+    for formula in FORMULAS:
+        ratio = formula.ratio_of(on)
+        base = ours.setdefault(formula.metric, ratio)
         points = None if ratio is None or base is None else (ratio - base) * 100
-        told.append(FormulaResult(variant, ratio, points))
+        told.append(FormulaResult(formula, ratio, points))
     return told
 
 

@@ -57,8 +57,8 @@ def _legend(locale: str, *, is_markdown: bool) -> str:
 def _table(results: list[FormulaResult]) -> Table:
     rows = [
         (
-            each.variant.metric,
-            f"{each.variant.name}, as reported" if each.is_ours else each.variant.name,
+            each.formula.metric,
+            f"{each.formula.name}, as reported" if each.is_ours else each.formula.name,
             Percent(each.ratio),
             None if each.is_ours else Points(each.points),
         )
@@ -78,12 +78,12 @@ def _verdict(each: WindowFormulas, against: Fraction) -> list[str]:
         return [said + "the MRR itself: see `stripe-nrr compare`."]
     lines = []
     for result in found:
-        said = f"{given}: {result.variant.metric} by {result.variant.name} is "
+        said = f"{given}: {result.formula.metric} by {result.formula.name} is "
         said += f"{format_ratio(result.ratio, 2)}."
         if result.is_ours:
             said += " That is this program's formula."
         else:
-            said += f" Your other tool probably {result.variant.why}."
+            said += f" Your other tool probably {result.formula.why}."
         lines.append(said)
     return lines
 
@@ -94,14 +94,14 @@ def to_json(found: list[WindowFormulas], against: Fraction | None) -> dict[str, 
         close = near(each.results, against) if against is not None else []
         formulas = [
             {
-                "metric": result.variant.metric.value,
-                "formula": result.variant.name,
+                "metric": result.formula.metric.value,
+                "formula": result.formula.name,
                 "ratio": ratio_number(result.ratio),
                 "points": ratio_number(result.points),
                 "reported": result.is_ours,
                 "near": result in close,
-                "why": result.variant.why,
-                "printed": result.variant.printed,
+                "why": result.formula.why,
+                "printed": result.formula.printed,
             }
             for result in each.results
         ]
@@ -123,8 +123,8 @@ def to_csv(found: list[WindowFormulas]) -> str:
             each.window.kind,
             each.window.start,
             each.window.end,
-            result.variant.metric,
-            result.variant.name,
+            result.formula.metric,
+            result.formula.name,
             Percent(result.ratio),
             Points(result.points),
         )

@@ -2,14 +2,13 @@
 
     Report             what it was read from, and what counts
       CurrencyReport   one a currency; first all of them in one, where that is configured
-        Line           one a window
+        WindowRow      one a window
           WindowFigures  waterfall, retention, renewals (core.figures)
           Segment      the same for some of the customers; segments add up to the row
           Causes       why the opening customers pay more or less (causes)
         Assessment     a headline ratio beside what is published (benchmarks)
 
-``report_json``, ``tables`` (rows, CSV, Markdown) and ``terminal`` only write it down;
-nothing is worked out twice.
+``render`` only writes it down; nothing is worked out twice.
 """
 
 from collections.abc import Mapping, Sequence
@@ -68,7 +67,7 @@ class CurrencyReport(Struct, frozen=True, kw_only=True):
 class Report(Struct, frozen=True, kw_only=True):
     """``as_of`` None reads the ledger as it is now. ``today`` is its last known day.
 
-    ``by`` names what ``Line.segments`` are, None where there are none. ``is_annual``:
+    ``by`` names what ``WindowRow.segments`` are, None where there are none. ``is_annual``:
     amounts are ARR, twelve times MRR. ``names`` are the ids and labels of the customers
     behind causes, by the ledger's key. ``waiting`` customers are not yet derived, or
     could not be: their figures are what they were.

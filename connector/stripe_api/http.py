@@ -237,7 +237,7 @@ class StripeHttp:
         return response
 
     def _refusal(self, response: httpx.Response, path: str, needs: str) -> Exception:
-        """``_Again`` where a retry may help, else ``StripeRefused`` with the fix."""
+        """``TryAgain`` where a retry may help, else ``StripeRefused`` with the fix."""
         status = response.status_code
         detail = _detail(response.content)
         said = detail.message.replace(self.key, shown(self.key))

@@ -1,9 +1,9 @@
 """How each kind of Stripe's objects is listed: where, filtered how, and what expanded.
 
-Lists are newest first. A ``Span`` narrows one by creation, a ``Place`` is how far it has
-been read, a ``Page`` what was read there. An expand goes four levels deep at the most,
-``data`` counted; what cannot be expanded in a list (a price's tiers, a discount's coupon)
-comes from the catalogue.
+Lists are newest first. A ``CreatedRange`` narrows one, a ``PageCursor`` is how far it has
+been read, a ``ListPage`` what was read there. An expand goes four levels deep at the
+most, ``data`` counted; what cannot be expanded in a list (a price's tiers, a discount's
+coupon) comes from the catalogue.
 """
 
 from collections.abc import Mapping

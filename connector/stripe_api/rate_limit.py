@@ -10,7 +10,7 @@ at 20 and 80 a second. A 429 halves what its reason names: the rate, or how many
 under way at once, of its endpoint or of all, never below 1. Each second without another
 gives back a tenth of the configured rate, or one more at once, up to what is configured.
 
-``Line`` is the arithmetic, without a clock or a thread; ``Limiter`` lends it both.
+``RequestQueue`` is the arithmetic, without a clock or a thread; ``Limiter`` lends it both.
 """
 
 import re
@@ -165,7 +165,7 @@ class RequestQueue:
 
 
 class Limiter:
-    """A ``Line`` for threads. ``per_endpoint`` and ``total`` are requests per second.
+    """A ``RequestQueue`` for threads; ``per_endpoint`` and ``total`` are requests a second.
 
     ``sleep`` may return early (where it waits for a stop signal) if ``stopping`` says so.
     """

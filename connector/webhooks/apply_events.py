@@ -114,7 +114,7 @@ def _fetched(
     except Stopped:
         return met
     except UNFORESEEN as error:
-        log.warning("arrivals.one_by_one names=%d %s", len(names), error)
+        log.warning("apply_events.one_by_one names=%d %s", len(names), error)
     else:
         return met
     for name in names:
@@ -221,4 +221,4 @@ def _settled(
         if said:
             work.count(event.type, said)
         if error:
-            log.warning("arrivals.%s event=%s %s", said, event.event, error)
+            log.warning("apply_events.%s event=%s %s", said, event.event, error)

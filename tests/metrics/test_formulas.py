@@ -36,7 +36,7 @@ def said(on: WindowInputs, name: str, metric: FormulaMetric | None = None) -> st
     [told] = [
         each
         for each in side_by_side(on)
-        if each.variant.name == name and metric in (None, each.variant.metric)
+        if each.formula.name == name and metric in (None, each.formula.metric)
     ]
     return format_ratio(told.ratio, 2).removesuffix(".00%").removesuffix("%")
 
@@ -149,7 +149,7 @@ def test_monthly_figures_are_chained_over_changing_bases() -> None:
 
 def test_without_an_opening_no_formula_has_a_value() -> None:
     on = read({INSIDE: worth(50)})
-    told = {f"{t.variant.metric} {t.variant.name}": t.ratio for t in side_by_side(on)}
+    told = {f"{t.formula.metric} {t.formula.name}": t.ratio for t in side_by_side(on)}
     [(name, ratio)] = [(n, r) for n, r in told.items() if r is not None]
     assert name == "logo churn logo_churn_stripe"
     assert ratio == 0
@@ -157,13 +157,13 @@ def test_without_an_opening_no_formula_has_a_value() -> None:
 
 def test_what_somebody_else_says_names_the_formulas_near_it() -> None:
     told = side_by_side(read(*WON_INSIDE))
-    assert [t.variant.name for t in near(told, Fraction("1.3985"))] == ["all_movements"]
+    assert [t.formula.name for t in near(told, Fraction("1.3985"))] == ["all_movements"]
     assert near(told, Fraction("1.37")) == []
 
 
 @pytest.mark.parametrize("variant", FORMULAS, ids=lambda v: f"{v.metric} {v.name}")
 def test_every_formula_says_where_it_is_printed(variant: Formula) -> None:
-    told = variant.formula.__doc__ or ""
+    told = variant.ratio_of.__doc__ or ""
     assert re.search(r"Source: |[Pp]rinted |glossaries|README|CRR", told)
     assert variant.printed
     assert not variant.why.endswith("."), "it ends a sentence elsewhere"
@@ -183,7 +183,7 @@ def test_ours_come_first_and_are_those_of_the_report(
     flows = History(*lives).flows
     told = side_by_side(window_inputs("usd", flows, window))
     [measured] = measure(flows, [window])
-    first = {t.variant.metric: t for t in reversed(told)}
+    first = {t.formula.metric: t for t in reversed(told)}
     kept = measured.retention
     ours = (
         first[NRR],
@@ -201,7 +201,7 @@ def test_what_the_formulas_do_to_a_ratio(
     """GRR by flows is never higher; by totals and uncapped, and CRR by counts, lower."""
     on = window_inputs("usd", History(*lives).flows, window)
     points = {
-        t.variant.name: t.points for t in side_by_side(on) if t.points is not None
+        t.formula.name: t.points for t in side_by_side(on) if t.points is not None
     }
     assert points.get("gross_flows", 0) <= 0
     assert points.get("totals_min", 0) >= 0
@@ -213,5 +213,5 @@ def test_what_the_formulas_do_to_a_ratio(
 def test_over_one_month_there_is_nothing_to_chain(lives: list[dict[date, int]]) -> None:
     month = Window(WindowKind.MONTH, START, date(2026, 2, 1))
     on = window_inputs("usd", History(*lives).flows, month)
-    ratios = {t.variant.name: t.ratio for t in side_by_side(on)}
+    ratios = {t.formula.name: t.ratio for t in side_by_side(on)}
     assert ratios["compounded"] == ratios["annualised_points"] == on.kept.nrr

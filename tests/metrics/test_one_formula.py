@@ -261,7 +261,7 @@ def in_drift(db: sqlite3.Connection, span: Span) -> Told:
         flows = list(queries.flows(db, currency))
         for window in asked(span):
             told = side_by_side(window_inputs(currency, flows, window))
-            ours = {t.variant.metric: t.ratio for t in told if t.is_ours}
+            ours = {t.formula.metric: t.ratio for t in told if t.is_ours}
             place = (currency, window.kind, name_of(window))
             found[place] = (ours[FormulaMetric.NRR], ours[FormulaMetric.GRR])
     return found

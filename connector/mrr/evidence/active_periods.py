@@ -39,6 +39,7 @@ def active_periods(
         return []
     began = (Evidence("subscription", current.id, start_s, "started"),)
     whole = Interval(start_s, end_s, began, ended)
+    # Active and past due count as a whole: all else is a gap.
     gaps = trials(versions[-1], line_items, prices)
     dated = _dated_versions(versions, events, line_items)
     gaps += _gaps_while(dated, lambda s: s.status == "unpaid")

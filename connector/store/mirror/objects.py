@@ -64,7 +64,7 @@ def put(
         old = stored.get(key)
         if old is not None and old.fetched_us > fetched_us:
             continue
-        thing = _whole(shown, old)
+        thing = _with_what_is_kept(shown, old)
         text = body(thing)
         if old is not None and old.body == text:
             untouched.append((fetched_us, key))
@@ -85,8 +85,8 @@ def put(
     return len(rows)
 
 
-def _whole(thing: Base, old: StoredObject | None) -> Base:
-    """With what the stored copy shows and this one does not any more.
+def _with_what_is_kept(thing: Base, old: StoredObject | None) -> Base:
+    """And what the stored copy shows but this one does not any more.
 
     An invoice that came with its first lines only keeps those that are stored. All that
     Stripe shows of a deleted customer is that it is; its past stays what it was, but for

@@ -74,12 +74,9 @@ def months(first: date, end: date) -> Iterator[date]:
         month = add_months(month, 1)
 
 
-def quarter_start(day: date) -> date:
-    return date(day.year, (day.month - 1) // 3 * 3 + 1, 1)
-
-
-def year_start(day: date) -> date:
-    return date(day.year, 1, 1)
+def period_start(day: date, length: int) -> date:
+    """The first day of the month, quarter or year of a day: 1, 3 or 12 months long."""
+    return date(day.year, (day.month - 1) // length * length + 1, 1)
 
 
 # Years with room for a window before and after them; Stripe itself began in 2010.

@@ -12,33 +12,17 @@ from typing import Any
 # Stripe's exponents, not ISO 4217's: Stripe bills UGX and ISK with two decimals although
 # neither has a minor unit, and bills MGA without, although ISO gives it two. Source:
 # https://docs.stripe.com/currencies (zero-decimal, three-decimal and special cases).
-_ZERO_DECIMALS = frozenset(
-    [
-        "bif",
-        "clp",
-        "djf",
-        "gnf",
-        "jpy",
-        "kmf",
-        "krw",
-        "mga",
-        "pyg",
-        "rwf",
-        "vnd",
-        "vuv",
-        "xaf",
-        "xof",
-        "xpf",
-    ]
-)
-_THREE_DECIMALS = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
+_ZERO_DECIMALS = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"
+_THREE_DECIMALS = "bhd jod kwd omr tnd"
+_EXPONENTS = {
+    **dict.fromkeys(_ZERO_DECIMALS.split(), 0),
+    **dict.fromkeys(_THREE_DECIMALS.split(), 3),
+}
 
 
 def exponent(currency: str) -> int:
     """How many decimals Stripe's minor unit of ``currency`` stands for."""
-    if currency in _ZERO_DECIMALS:
-        return 0
-    return 3 if currency in _THREE_DECIMALS else 2
+    return _EXPONENTS.get(currency, 2)
 
 
 def round_minor(amount: Fraction) -> int:

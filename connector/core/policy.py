@@ -1,13 +1,13 @@
 """The policy and the rules in force: what counts, and all else a derivation depends on.
 
-Each field of ``Policy`` is a switch, and says all there is to say of it: how the
-configuration and the reports write it is read off there, and nowhere said again.
+Each field of ``Policy`` is a switch. How the configuration and the reports write it is
+read off ``POLICY_RULES``, and nowhere said again.
 """
 
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
@@ -76,59 +76,18 @@ class Policy(Struct, frozen=True, kw_only=True):
     no longer does.
     """
 
-    past_due_days: Annotated[
-        int | None,
-        PolicyRule(
-            "past_due",
-            "past due",
-            {"counts": None, "after_days:N": int},
-            said={"after_days:N": "counts for N days"},
-            tried={
-                "counts": "counts",
-                "after_days:0": "does not count",
-                "after_days:30": "counts for 30 days",
-            },
-        ),
-    ] = None
-    pause_collection_counts: Annotated[
-        bool,
-        PolicyRule(
-            "pause_collection",
-            "paused collection",
-            {"counts": True, "excluded": False},
-            said={"excluded": "does not count"},
-        ),
-    ] = True
-    repeating_subtracted: Annotated[
-        bool,
-        PolicyRule(
-            "repeating_coupon",
-            "repeating coupons",
-            {"subtracted": True, "ignored": False},
-        ),
-    ] = True
-    once_subtracted: Annotated[
-        bool,
-        PolicyRule(
-            "once_coupon", "once coupons", {"ignored": False, "subtracted": True}
-        ),
-    ] = False
-    metered_invoiced: Annotated[
-        bool,
-        PolicyRule("metered", "metered prices", {"excluded": False, "invoiced": True}),
-    ] = False
-    churn_when_requested: Annotated[
-        bool,
-        PolicyRule(
-            "churn",
-            "churn when",
-            {"ended": False, "requested": True},
-            said={
-                "ended": "the subscription ends",
-                "requested": "the subscription is cancelled",
-            },
-        ),
-    ] = False
+    past_due_days: int | None = None
+    pause_collection_counts: bool = True
+    repeating_subtracted: bool = True
+    once_subtracted: bool = False
+    metered_invoiced: bool = False
+    churn_when_requested: bool = False
+
+    def subtracts(self, duration: str | None) -> bool:
+        """Whether a coupon of this duration is taken off."""
+        if duration == "once":
+            return self.once_subtracted
+        return duration != "repeating" or self.repeating_subtracted
 
     def settings(self) -> dict[str, str]:
         """Every switch as the configuration and the reports write it."""
@@ -138,9 +97,43 @@ class Policy(Struct, frozen=True, kw_only=True):
         }
 
 
+# Each switch by its name above: how the configuration and the reports write it.
 POLICY_RULES: Mapping[str, PolicyRule] = {
-    name: kind.__metadata__[0]
-    for name, kind in get_type_hints(Policy, include_extras=True).items()
+    "past_due_days": PolicyRule(
+        "past_due",
+        "past due",
+        {"counts": None, "after_days:N": int},
+        said={"after_days:N": "counts for N days"},
+        tried={
+            "counts": "counts",
+            "after_days:0": "does not count",
+            "after_days:30": "counts for 30 days",
+        },
+    ),
+    "pause_collection_counts": PolicyRule(
+        "pause_collection",
+        "paused collection",
+        {"counts": True, "excluded": False},
+        said={"excluded": "does not count"},
+    ),
+    "repeating_subtracted": PolicyRule(
+        "repeating_coupon", "repeating coupons", {"subtracted": True, "ignored": False}
+    ),
+    "once_subtracted": PolicyRule(
+        "once_coupon", "once coupons", {"ignored": False, "subtracted": True}
+    ),
+    "metered_invoiced": PolicyRule(
+        "metered", "metered prices", {"excluded": False, "invoiced": True}
+    ),
+    "churn_when_requested": PolicyRule(
+        "churn",
+        "churn when",
+        {"ended": False, "requested": True},
+        said={
+            "ended": "the subscription ends",
+            "requested": "the subscription is cancelled",
+        },
+    ),
 }
 # Of the many time zones, the ends of the business day: a tool in its own zone counts up
 # to a day more or less.

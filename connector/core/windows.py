@@ -1,19 +1,13 @@
 """The standard windows: of which months, what they are called, what is cut there."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
 from itertools import chain
 from typing import NamedTuple, Protocol, TypeVar
 
-from connector.core.dates import (
-    add_months,
-    month_start,
-    months,
-    quarter_start,
-    year_start,
-)
+from connector.core.dates import add_months, months, period_start
 
 
 class WindowKind(StrEnum):
@@ -43,17 +37,12 @@ def windows(kind: WindowKind, first: date, last: date) -> list[Window]:
             Window(kind, add_months(month, -11), add_months(month, 1))
             for month in months(first, end)
         ]
-    begin, length = _CALENDAR[kind]
-    starts = dict.fromkeys(begin(month) for month in months(first, end))
+    length = _MONTHS[kind]
+    starts = dict.fromkeys(period_start(month, length) for month in months(first, end))
     return [Window(kind, start, add_months(start, length)) for start in starts]
 
 
-# How each calendar window finds its first day, and how many months it lasts.
-_CALENDAR: Mapping[WindowKind, tuple[Callable[[date], date], int]] = {
-    WindowKind.MONTH: (month_start, 1),
-    WindowKind.QUARTER: (quarter_start, 3),
-    WindowKind.YEAR: (year_start, 12),
-}
+_MONTHS = {WindowKind.MONTH: 1, WindowKind.QUARTER: 3, WindowKind.YEAR: 12}
 
 
 def ending_with(month: date) -> list[Window]:

@@ -100,7 +100,8 @@ def parse_benchmarks(text: str, source: str) -> Benchmarks:
     except tomllib.TOMLDecodeError as error:
         fault = f"{source} is not TOML: {error}"
         raise ConfigError([fault], fix=_fix(source)) from error
-    faults = [f"{name} is neither band nor typical" for name in _unknown(tables)]
+    unknown = sorted(tables.keys() - {"band", "typical"})
+    faults = [f"{name} is neither band nor typical" for name in unknown]
     bands = _each(tables, "band", _band, faults)
     typical = _each(tables, "typical", _typical, faults)
     if faults:
@@ -111,10 +112,6 @@ def parse_benchmarks(text: str, source: str) -> Benchmarks:
 
 def _fix(source: str) -> str:
     return f"correct {source}; the package's own benchmarks.toml shows how it reads"
-
-
-def _unknown(tables: Mapping[str, Any]) -> list[str]:
-    return sorted(tables.keys() - {"band", "typical"})
 
 
 def _each(

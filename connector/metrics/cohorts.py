@@ -15,7 +15,7 @@ from itertools import compress
 
 from msgspec import Struct
 
-from connector.core.dates import add_months, month_start, quarter_start
+from connector.core.dates import add_months, period_start
 from connector.core.figures import Retention
 from connector.metrics.retention import compared
 
@@ -32,9 +32,6 @@ class CohortPeriod(StrEnum):
     def length(self) -> int:
         """In months."""
         return 1 if self is CohortPeriod.MONTH else 3
-
-    def start(self, day: date) -> date:
-        return month_start(day) if self is CohortPeriod.MONTH else quarter_start(day)
 
 
 class Cohort(Struct, frozen=True, kw_only=True):
@@ -73,7 +70,7 @@ def cohorts(
     for customer, day, amount_minor in changes:
         start = start_of.get(day)
         if start is None:
-            start = start_of[day] = period.start(date.fromisoformat(day))
+            start = start_of[day] = period_start(date.fromisoformat(day), period.length)
         if customer != before:
             own = growing[start]
             before, place, moves = customer, own.joined, own.moves

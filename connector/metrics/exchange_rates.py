@@ -34,6 +34,8 @@ from connector.core.windows import Window
 # The longest stretch without a rate that is still a holiday and not a hole in the file.
 LONGEST_GAP_DAYS = 10
 
+NO_RATE = ("", "N/A")
+
 Quotes = Sequence[tuple[date, Decimal]]  # oldest first
 
 
@@ -85,14 +87,16 @@ def parse_rates(lines: Iterable[str], reporting: str, source: str) -> ExchangeRa
     if head[:1] != ["date"] or len(head) < 2:
         fault = (
             f"{source} begins with {','.join(head)!r}: give the ECB's historical file "
+            "(Date,USD,JPY,…) or lines of date,currency,rate"
         )
-        fault += "(Date,USD,JPY,…) or lines of date,currency,rate"
         raise ConfigError([fault], source=source)
     for number, row in enumerate(rows, start=2):
+        if not row:
+            continue
         try:
-            cells = _ecb_cells(head, row) if per_euro else _plain_cells(row)
-            for day, currency, rate in cells:
-                found.setdefault(currency, []).append((day, rate))
+            day = date.fromisoformat(row[0].strip())
+            for currency, rate in _quoted(head, row, per_euro=per_euro):
+                found.setdefault(currency, []).append((day, _positive(rate)))
         except (ValueError, InvalidOperation, IndexError):
             fault = (
                 f"{source} line {number} is {','.join(row)!r}: not a day and its rates"
@@ -104,26 +108,17 @@ def parse_rates(lines: Iterable[str], reporting: str, source: str) -> ExchangeRa
     )
 
 
-def _ecb_cells(
-    head: Sequence[str], row: Sequence[str]
-) -> list[tuple[date, str, Decimal]]:
-    """A day's rates; N/A and empty cells are days without one."""
-    if not row:
-        return []
-    day = date.fromisoformat(row[0].strip())
+def _quoted(
+    head: Sequence[str], row: Sequence[str], *, per_euro: bool
+) -> list[tuple[str, str]]:
+    """A line's rates by currency; N/A and empty cells are days without one."""
+    if not per_euro:
+        _, currency, rate = row[:3]
+        return [(currency.strip().lower(), rate)]
     named = zip(head[1:], row[1:], strict=False)
     return [
-        (day, currency, _positive(cell))
-        for currency, cell in named
-        if currency and cell.strip() not in ("", "N/A")
+        (name, cell) for name, cell in named if name and cell.strip() not in NO_RATE
     ]
-
-
-def _plain_cells(row: Sequence[str]) -> list[tuple[date, str, Decimal]]:
-    if not row:
-        return []
-    day, currency, rate = (cell.strip() for cell in row[:3])
-    return [(date.fromisoformat(day), currency.lower(), _positive(rate))]
 
 
 def _positive(text: str) -> Decimal:

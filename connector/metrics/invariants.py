@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from fractions import Fraction
 from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from connector.core.figures import WindowFigures
@@ -28,12 +29,8 @@ def by_customer(
     movements: Sequence[Movement],
 ) -> Iterator[tuple[tuple[str, str], list[Movement]]]:
     """Each customer's movements in one currency, oldest first."""
-
-    def grain(movement: Movement) -> tuple[str, str]:
-        return movement.customer, movement.currency
-
-    ordered = sorted(movements, key=lambda m: (*grain(m), m.day))
-    for key, group in groupby(ordered, key=grain):
+    ordered = sorted(movements, key=attrgetter("customer", "currency", "day"))
+    for key, group in groupby(ordered, key=attrgetter("customer", "currency")):
         yield key, list(group)
 
 

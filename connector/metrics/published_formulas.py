@@ -146,8 +146,7 @@ def side_by_side(on: WindowInputs) -> list[FormulaResult]:
     for formula in FORMULAS:
         ratio = formula.ratio_of(on)
         base = ours.setdefault(formula.metric, ratio)
-        has_both = ratio is not None and base is not None
-        points = (ratio - base) * 100 if has_both else None  # type: ignore[operator]
+        points = None if ratio is None or base is None else (ratio - base) * 100
         told.append(FormulaResult(formula, ratio, points))
     return told
 

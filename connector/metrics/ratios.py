@@ -9,7 +9,7 @@ from fractions import Fraction
 from msgspec import Struct
 
 from connector.core.dates import months
-from connector.core.figures import NO_RENEWALS, Waterfall, WindowFigures
+from connector.core.figures import NO_RENEWALS, WindowFigures
 
 
 class WindowMetrics(Struct, frozen=True, kw_only=True):
@@ -40,6 +40,7 @@ def metrics(measured: WindowFigures) -> WindowMetrics:
     windows of a month and of a year mean the same.
     """
     flow, base = measured.waterfall, measured.retention
+    gained = flow.new_minor + flow.reactivation_minor + flow.expansion_minor
     logo_churn = _rest(base.crr)
     arpa = _ratio(flow.closing_minor, measured.paying)
     length = sum(1 for _ in months(measured.window.start, measured.window.end))
@@ -53,15 +54,10 @@ def metrics(measured: WindowFigures) -> WindowMetrics:
         net_churn=_rest(base.nrr),
         renewal_rate=_ratio(terms.renewed, terms.ended),
         renewal_rate_mrr=_ratio(terms.renewed_minor, terms.ended_minor),
-        quick_ratio=_quick_ratio(flow),
+        quick_ratio=_ratio(gained, flow.contraction_minor + flow.churn_minor),
         arpa_minor=arpa,
         ltv_minor=arpa * length / logo_churn if arpa and logo_churn else None,
     )
-
-
-def _quick_ratio(flow: Waterfall) -> Fraction | None:
-    gained = flow.new_minor + flow.reactivation_minor + flow.expansion_minor
-    return _ratio(gained, flow.contraction_minor + flow.churn_minor)
 
 
 def _ratio(part: int, whole: int) -> Fraction | None:

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import chain, repeat
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple
 
 from connector.core.figures import (
     NO_RENEWALS,
@@ -19,14 +19,11 @@ from connector.core.figures import (
     Waterfall,
     WindowFigures,
 )
-from connector.core.model import ContractTerm, Flow, MovementKind
+from connector.core.model import CauseAmount, ContractTerm, Flow, MovementKind
 from connector.core.windows import Window, boundaries_of, cut, inside
 
-Balances = Mapping[
-    int, int
-]  # customer → MRR in minor units; who pays nothing is absent
-
-
+# Customer → MRR in minor units; who pays nothing is absent.
+Balances = Mapping[int, int]
 NOBODY: Balances = {}
 
 
@@ -116,21 +113,9 @@ def _measured(window: Window, opening: "_State", closing: "_State") -> WindowFig
     )
 
 
-class _Moving(Protocol):
-    @property
-    def customer(self) -> int: ...
-    @property
-    def day(self) -> date: ...
-    @property
-    def amount_minor(self) -> int: ...
-
-
-M = TypeVar("M", bound=_Moving)
-
-
 def opened(
-    opening: Balances, moves: Iterable[M], windows: Sequence[Window]
-) -> Iterator[tuple[Window, Balances, Sequence[M]]]:
+    opening: Balances, moves: Iterable[CauseAmount], windows: Sequence[Window]
+) -> Iterator[tuple[Window, Balances, Sequence[CauseAmount]]]:
     """Each window once, by start, with what stood at its opening, and its moves.
 
     ``opening`` is what stood before all of the moves. What is given as balances is true

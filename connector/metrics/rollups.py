@@ -122,9 +122,7 @@ def _changes(books: _Books, first: date, last: date) -> Iterator[RollupDelta]:
     The first window of a kind is told against nothing.
     """
     days = set(books.days)
-    wanted = [
-        w for kind in WindowKind for w in _windows(kind, first, last).moved_by(days)
-    ]
+    wanted = [w for kind in WindowKind for w in _moved_by(days, kind, first, last)]
     before = dict.fromkeys(WindowKind, NOTHING)
     for measured in measure(books.flows, wanted, terms=books.terms):
         kind, now = measured.window.kind, _sums_of(measured)
@@ -133,29 +131,28 @@ def _changes(books: _Books, first: date, last: date) -> Iterator[RollupDelta]:
         before[kind] = now
 
 
-class _Windows(NamedTuple):
-    """All of a kind in some time, in order."""
+def _moved_by(
+    days: Iterable[date], kind: WindowKind, first: date, last: date
+) -> list[Window]:
+    """The first, and each whose figures can differ from those of the one before.
 
-    windows: Sequence[Window]
-    starts: Sequence[date]
-    ends: Sequence[date]
-
-    def moved_by(self, days: Iterable[date]) -> list[Window]:
-        """The first, and each whose figures can differ from those of the one before.
-
-        That is where a day comes in at the window's end, or has gone at its start.
-        """
-        places = {0}
-        for day in days:
-            places |= {bisect_right(self.starts, day), bisect_right(self.ends, day)}
-        places.discard(len(self.windows))
-        return [self.windows[place] for place in sorted(places)]
+    That is where a day comes in at the window's end, or has gone at its start.
+    """
+    found, starts, ends = _windows(kind, first, last)
+    places = {0}
+    for day in days:
+        places |= {bisect_right(starts, day), bisect_right(ends, day)}
+    places.discard(len(found))
+    return [found[place] for place in sorted(places)]
 
 
 @lru_cache(maxsize=256)  # a ledger has few months, and every customer asks for some
-def _windows(kind: WindowKind, first: date, last: date) -> _Windows:
+def _windows(
+    kind: WindowKind, first: date, last: date
+) -> tuple[list[Window], list[date], list[date]]:
+    """All of a kind in order, then where they start, and where they end."""
     found = windows(kind, first, last)
-    return _Windows(found, [w.start for w in found], [w.end for w in found])
+    return found, [w.start for w in found], [w.end for w in found]
 
 
 def figures_of(
@@ -179,12 +176,8 @@ def _summed(changes: Iterable[RollupDelta]) -> list[RollupDelta]:
 
 
 def _at(sums: Sequence[RollupDelta], window: Window) -> Sums:
-    reached = NOTHING
-    for each in sums:
-        if each.window.start > window.start:
-            break
-        reached = each.sums
-    return reached
+    place = bisect_right(sums, window.start, key=lambda each: each.window.start)
+    return sums[place - 1].sums if place else NOTHING
 
 
 _sums_of = reading(SUMMED)  # of figures that were measured with the terms

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from connector.mrr.pricing import units_billed
 from connector.stripe_api.decoding import ref
-from connector.stripe_api.invoices import Invoice, InvoiceLine, ItemParent
+from connector.stripe_api.invoices import Invoice, InvoiceLine, ItemParent, units_of
 from connector.stripe_api.objects import Price
 
 
@@ -72,7 +72,7 @@ class BilledPeriod(NamedTuple):
         return sum(rates, Fraction(0))
 
     def units(self, price: Price) -> Decimal:
-        quantities = [_quantity(line) for line in self.lines]
+        quantities = [units_of(line) for line in self.lines]
         if len(quantities) == 1:
             return quantities[0]
         currency = self.lines[0].currency or self.invoice.currency
@@ -111,7 +111,7 @@ def _period(invoice: Invoice, line: InvoiceLine) -> BilledPeriod | None:
         return None
     priced = line.pricing.price_details if line.pricing else None
     return BilledPeriod(
-        subscription=ref(details.subscription) or subscription_of(invoice),
+        subscription=ref(details.subscription) or invoice.subscription,
         item=ref(details.subscription_item),
         price=ref(priced.price) if priced is not None else "",
         start_s=line.period.start,
@@ -126,15 +126,3 @@ def _corrects(details: ItemParent) -> bool:
     """Whether the line changes what was billed before: a proration, or a credit."""
     of = details.proration_details
     return details.proration or (of is not None and of.credited_items is not None)
-
-
-def _quantity(line: InvoiceLine) -> Decimal:
-    if line.quantity_decimal is not None:
-        return line.quantity_decimal
-    return Decimal(1 if line.quantity is None else line.quantity)
-
-
-def subscription_of(invoice: Invoice) -> str:
-    """The subscription that an invoice bills; "" for none."""
-    details = invoice.parent.subscription_details if invoice.parent else None
-    return ref(details.subscription) if details is not None else ""

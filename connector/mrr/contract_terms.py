@@ -10,23 +10,21 @@ from datetime import date, tzinfo
 from itertools import groupby
 
 from connector.core.dates import local_day
-from connector.core.model import ContractTerm, MainPrice, MrrStep, Tariff
+from connector.core.model import ContractTerm, MainPrice, MrrStep
 from connector.mrr.evidence.line_items import LineItem
+from connector.mrr.pricing import interval_text
 
+NO_KEY = 0  # the ledger's keys are known to the ledger
 MrrAtDayEnd = tuple[date, int]  # in minor units, until the next one's day
 
 
 def contract_terms(
-    customer: int,
     line_items: Mapping[str, Sequence[LineItem]],
     steps: Sequence[MrrStep],
     zone: tzinfo,
     until_s: int,
 ) -> list[ContractTerm]:
-    """Every term that ended up to ``until_s``, by day; one a subscription and day.
-
-    ``customer`` is the ledger's key.
-    """
+    """Every term that ended up to ``until_s``, by day; one a subscription and day."""
     found = []
     ordered = sorted(steps, key=lambda step: step.subscription)
     for subscription, group in groupby(ordered, key=lambda step: step.subscription):
@@ -41,7 +39,7 @@ def contract_terms(
             before_minor = amounts_minor[bisect_left(changed_on, day)]
             after_minor = amounts_minor[bisect_right(changed_on, day)]
             if before_minor:
-                whose = (own[0].currency, customer, subscription)
+                whose = (own[0].currency, NO_KEY, subscription)
                 found.append(ContractTerm(day, *whose, before_minor, after_minor))
     return sorted(found)
 
@@ -110,13 +108,8 @@ def _price_with_most_mrr(steps: Iterable[MrrStep]) -> tuple[str, str]:
         if step.pricing is not None and step.mrr_minor:
             tariff = step.pricing.tariff
             by_price[tariff.price] = by_price.get(tariff.price, 0) + step.mrr_minor
-            intervals[tariff.price] = _interval_text(tariff)
+            intervals[tariff.price] = interval_text(tariff)
     if not by_price:
         return "", ""
     price = min(by_price, key=lambda each: (-by_price[each], each))
     return price, intervals[price]
-
-
-def _interval_text(tariff: Tariff) -> str:
-    count = tariff.interval_count
-    return tariff.interval if count == 1 else f"{count} {tariff.interval}s"

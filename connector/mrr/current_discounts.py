@@ -7,28 +7,19 @@ what the objects show at one instant, in the order in which they list it.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import NamedTuple
 
 from connector.core.errors import Unvalued
 from connector.core.policy import Policy
 from connector.mrr.billed_periods import BilledPeriod
+from connector.mrr.pricing import amount_off_minor
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.invoices import Invoice
 from connector.stripe_api.objects import Coupon, Discount, Subscription
 
-
-class CurrentDiscount(NamedTuple):
-    """``item`` is "" for the whole subscription, None for the customer's own."""
-
-    coupon: Coupon
-    item: str | None
-
-
-class _Listed(NamedTuple):
-    """As an object lists it, in full or only by its id; ``item`` as above."""
-
-    discount: str | Discount
-    item: str | None
+# What a discount is on: an item, "" for the whole subscription, None for the customer's.
+Place = str | None
+CurrentDiscount = tuple[Coupon, Place]
+_Listed = tuple[str | Discount, Place]  # as an object lists it, in full or by its id
 
 
 def current_discounts(
@@ -57,12 +48,14 @@ def current_discounts(
             named = ref(discount.named_coupon) or None
             unknown.append(Unvalued(discount.id, "source.coupon", named))
             coupon = _coupon_as_billed(discount, billed)
-        if coupon is None or not _is_subtracted(coupon, policy):
+        if coupon is None or not policy.subtracts(coupon.duration):
             continue
         end_s = until.get(discount.id) if coupon.duration == "once" else discount.end
         if discount.start <= at_s and (end_s is None or at_s < end_s):
-            found.append(CurrentDiscount(coupon, item))
-    return _without_the_customers(found), unknown
+            found.append((coupon, item))
+    if any(item == "" for _, item in found):  # then the customer's own do not count
+        found = [(coupon, item) for coupon, item in found if item is not None]
+    return found, unknown
 
 
 def _listed(
@@ -72,30 +65,15 @@ def _listed(
     until: Mapping[str, int],
     at_s: int,
 ) -> list[_Listed]:
-    """The items' before all others; of what is not on the subscription, each once."""
-    found = [*_on_subscription(now)]
-    more = [each for each in once if until.get(ref(each.discount), 0) > at_s]
+    """Each once, the items' before all others."""
+    listed: list[_Listed] = [*now.listed_discounts]
+    listed += [(each, item) for each, item in once if until.get(ref(each), 0) > at_s]
     if customers is not None and not customers.subscription:
-        more.append(_Listed(customers, None))
-    known = {ref(each.discount) for each in found}
-    for each in more:
-        if ref(each.discount) not in known:
-            known.add(ref(each.discount))
-            found.append(each)
-    return sorted(found, key=lambda each: not each.item)
-
-
-def _without_the_customers(found: list[CurrentDiscount]) -> list[CurrentDiscount]:
-    """The customer's own counts only where the subscription has none."""
-    if all(each.item != "" for each in found):
-        return found
-    return [each for each in found if each.item is not None]
-
-
-def _is_subtracted(coupon: Coupon, policy: Policy) -> bool:
-    if coupon.duration == "once":
-        return policy.once_subtracted
-    return coupon.duration != "repeating" or policy.repeating_subtracted
+        listed.append((customers, None))
+    found: dict[str, _Listed] = {}
+    for each, item in listed:
+        found.setdefault(ref(each), (each, item))
+    return sorted(found.values(), key=lambda each: not each[1])
 
 
 def _reduced_until(billed: Iterable[BilledPeriod]) -> dict[str, int]:
@@ -105,12 +83,6 @@ def _reduced_until(billed: Iterable[BilledPeriod]) -> dict[str, int]:
         for key in period.discounts if period.is_regular else ():
             until[key] = max(period.end_s, until.get(key, 0))
     return until
-
-
-def _on_subscription(now: Subscription) -> Iterator[_Listed]:
-    for item in now.items.data:
-        yield from (_Listed(each, item.id) for each in item.discounts or ())
-    yield from (_Listed(each, "") for each in now.all_discounts)
 
 
 def _once_on(
@@ -130,7 +102,7 @@ def _once_on(
             recurs = each.subscription or each.subscription_item
             if recurs or not (each.invoice or each.invoice_item):
                 whole = "" if each.subscription else None
-                yield _Listed(each, each.subscription_item or whole)
+                yield each, each.subscription_item or whole
 
 
 def _is_once(discount: Discount, coupons: Mapping[str, Coupon]) -> bool:
@@ -201,14 +173,5 @@ def after_discounts(
 def _share_off(coupon: Coupon, currency: str, total_minor: Fraction) -> Fraction:
     if coupon.percent_off is not None:
         return min(Fraction(coupon.percent_off) / 100, Fraction(1))
-    off_minor = coupon.amount_off or 0
-    if (coupon.currency or currency) != currency:
-        option = (coupon.currency_options or {}).get(currency)
-        if option is None:
-            raise Unvalued(coupon.id, "currency_options", currency)
-        off_minor = option.amount_off
-    return (
-        min(Fraction(off_minor) / total_minor, Fraction(1))
-        if total_minor
-        else Fraction(0)
-    )
+    off_minor = Fraction(amount_off_minor(coupon, currency))
+    return min(off_minor / total_minor, Fraction(1)) if total_minor else Fraction(0)

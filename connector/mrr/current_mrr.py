@@ -7,9 +7,10 @@ status, quantities, discounts and taxes by itself, from the live objects, and no
 invoice lines show; ``billed_periods`` reads those.
 
 Shared with the derivation is the arithmetic of ``pricing``: what a price costs (tiers,
-packages, currency options), how many units several lines bill, which period is a whole
-one, the months factor; and with it the rounding, once per item. Not shared is how
-discounts are found, ordered and taken off, and which tax is inside a price.
+packages, currency options) and a coupon takes off, how many units several lines bill,
+which period is a whole one, the months factor; and with it the rounding, once per item.
+Not shared is how discounts are found, ordered and taken off, and which tax is inside a
+price.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +22,7 @@ from connector.core.errors import Unvalued
 from connector.core.model import Tariff
 from connector.core.money import round_minor
 from connector.core.policy import Policy
-from connector.mrr.billed_periods import BilledPeriod, billed_periods, subscription_of
+from connector.mrr.billed_periods import BilledPeriod
 from connector.mrr.current_discounts import after_discounts, current_discounts
 from connector.mrr.history import History
 from connector.mrr.pricing import (
@@ -32,7 +33,7 @@ from connector.mrr.pricing import (
     tariff,
 )
 from connector.stripe_api.decoding import ref
-from connector.stripe_api.invoices import Invoice
+from connector.stripe_api.invoices import Invoice, units_of
 from connector.stripe_api.objects import Discount, Price, Subscription, SubscriptionItem
 
 COUNTED = ("active", "past_due")  # under Stripe's definition, and under every policy
@@ -53,12 +54,6 @@ class ValuationInputs(NamedTuple):
     at_s: int
 
 
-def valuation_inputs(
-    history: History, discounts: Mapping[str, Discount], at_s: int
-) -> ValuationInputs:
-    return ValuationInputs(history, billed_periods(history.invoices), discounts, at_s)
-
-
 class CurrentMrr(NamedTuple):
     """``refused`` is what could not be valued, and is missing from ``mrr_minor``."""
 
@@ -68,11 +63,11 @@ class CurrentMrr(NamedTuple):
 
 
 class _Counted(NamedTuple):
-    """An item that counts, its price, and how much of that: one interval's ``rate``."""
+    """An item that counts: its price, how that reads, and its cost for one interval."""
 
     price: Price
     rate: Tariff
-    quantity: Decimal
+    gross_minor: Fraction
 
 
 def current_mrr(
@@ -81,7 +76,7 @@ def current_mrr(
     """Value a subscription's items as they are, each rounded once."""
     first = next((i.price for i in now.items.data if i.price is not None), None)
     currency = now.currency or (first.currency if first is not None else "")
-    invoices = [i for i in inputs.history.invoices if subscription_of(i) == now.id]
+    invoices = [i for i in inputs.history.invoices if i.subscription == now.id]
     if not _counts(now, invoices, policy, inputs.at_s):
         return CurrentMrr(currency, 0)
     billed = inputs.billed.get(now.id, ())
@@ -95,25 +90,19 @@ def current_mrr(
         policy,
         inputs.at_s,
     )
-    gross = {
-        key: interval_minor(own.rate, own.quantity) for key, own in counted.items()
-    }
+    gross = {key: own.gross_minor for key, own in counted.items()}
     products = {key: ref(own.price.product) for key, own in counted.items()}
     try:
         net = after_discounts(discounts, gross, currency, products)
     except Unvalued as error:
         net, unknown = gross, [*unknown, error]
     taxes = _inclusive_taxes(now, billed, inputs.at_s)
-    mrr_minor = sum(
-        _monthly_minor(net[key], own.rate, _tax_inside(own.price, key, taxes))
-        for key, own in counted.items()
-    )
+    mrr_minor = 0
+    for key, (price, rate, _) in counted.items():
+        factor = months_factor(rate.interval, rate.interval_count)
+        untaxed_minor = net[key] / (1 + _tax_inside(price, key, taxes))
+        mrr_minor += round_minor(untaxed_minor * factor)
     return CurrentMrr(currency, mrr_minor, (*refused, *unknown))
-
-
-def _monthly_minor(amount_minor: Fraction, rate: Tariff, tax: Fraction) -> int:
-    factor = months_factor(rate.interval, rate.interval_count)
-    return round_minor(amount_minor / (1 + tax) * factor)
 
 
 def _counts(
@@ -170,7 +159,8 @@ def _counted(
         except Unvalued as error:
             refused.append(error)
         else:
-            counted[item.id] = _Counted(price, rate, quantity)
+            gross_minor = interval_minor(rate, quantity)
+            counted[item.id] = _Counted(price, rate, gross_minor)
     return counted, refused
 
 
@@ -187,9 +177,7 @@ def _quantity(
         return None
     if is_metered(price):
         return _last_usage(price, billed, at_s) if policy.metered_invoiced else None
-    if item.quantity_decimal is not None:
-        return item.quantity_decimal
-    return Decimal(1 if item.quantity is None else item.quantity)
+    return units_of(item)
 
 
 def _last_usage(

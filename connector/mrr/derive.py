@@ -14,8 +14,6 @@ from connector.mrr.history import History
 from connector.mrr.movements import movements
 from connector.mrr.timeline import timeline
 
-NO_KEY = 0  # the ledger's keys are known to the ledger
-
 
 class Derived(NamedTuple):
     """``label`` and ``country`` are as the mirror has them.
@@ -47,9 +45,7 @@ def _derived(history: History, rules: Rules, until_s: int) -> Derived:
         label=None if profile is None else profile.label,
         country=None if profile is None else profile.country,
         movements=movements(history.customer, known.steps, zone),
-        contract_terms=contract_terms(
-            NO_KEY, known.line_items, known.steps, zone, until_s
-        ),
+        contract_terms=contract_terms(known.line_items, known.steps, zone, until_s),
         main_prices=main_prices(known.steps, zone),
         refusals=known.refusals,
         next_s=known.next_s,

@@ -5,17 +5,17 @@ currency. A customer's movements add up to its MRR on every day.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, tzinfo
+from datetime import tzinfo
 from itertools import groupby
+
+from msgspec.structs import replace
 
 from connector.core.dates import local_day
 from connector.core.model import (
     Cause,
     Component,
     Evidence,
-    ItemPricing,
     Movement,
-    MovementKind,
     MrrStep,
     classify,
 )
@@ -60,32 +60,18 @@ def _in_currency(
             components = _components(
                 before, latest, evidence, before_minor, after_minor
             )
-            yield _movement(
-                customer, currency, day, kind, before_minor, after_minor, components
+            yield Movement(
+                customer=customer,
+                currency=currency,
+                day=day,
+                kind=kind,
+                amount_minor=after_minor - before_minor,
+                before_minor=before_minor,
+                after_minor=after_minor,
+                components=components,
             )
             has_paid = True
         before_minor = after_minor
-
-
-def _movement(
-    customer: str,
-    currency: str,
-    day: date,
-    kind: MovementKind,
-    before_minor: int,
-    after_minor: int,
-    components: tuple[Component, ...],
-) -> Movement:
-    return Movement(
-        customer=customer,
-        currency=currency,
-        day=day,
-        kind=kind,
-        amount_minor=after_minor - before_minor,
-        before_minor=before_minor,
-        after_minor=after_minor,
-        components=components,
-    )
 
 
 def _components(
@@ -98,18 +84,31 @@ def _components(
     """One for each touched item and cause, items in order of their ids."""
     came = [k for k in evidence if not _mrr_minor(before, k) and _mrr_minor(after, k)]
     went = [k for k in evidence if _mrr_minor(before, k) and not _mrr_minor(after, k)]
+    named: dict[Cause, Cause] = {}  # of an item that comes or goes beside what is paid
+    if before_minor:
+        named[Cause.START] = Cause.PLAN if went else Cause.ADD_ON
+    if after_minor:
+        named[Cause.END] = Cause.PLAN if came else Cause.REMOVAL
     found: list[Component] = []
     for key in sorted(evidence):
-        old, new = before.get(key), after[key]
+        old_step, new_step = before.get(key), after[key]
+        old, new = old_step.pricing if old_step is not None else None, new_step.pricing
         proof = tuple(dict.fromkeys(evidence[key]))
-        for cause, amount_minor in _causes(old, new):
-            named = cause
-            if cause is Cause.START and before_minor:
-                named = Cause.PLAN if went else Cause.ADD_ON
-            elif cause is Cause.END and after_minor:
-                named = Cause.PLAN if came else Cause.REMOVAL
-            if amount_minor:
-                found.append(_component(named, amount_minor, key, old, new, proof))
+        for cause, amount_minor in _causes(old_step, new_step):
+            pricing = new or old
+            if amount_minor and pricing is not None:
+                found.append(
+                    Component(
+                        cause=named.get(cause, cause),
+                        amount_minor=amount_minor,
+                        subscription=new_step.subscription,
+                        item=new_step.item,
+                        price=pricing.tariff.price,
+                        before=arithmetic(old) if old is not None else "",
+                        after=arithmetic(new) if new is not None else "",
+                        evidence=proof,
+                    )
+                )
     return tuple(found)
 
 
@@ -134,44 +133,11 @@ def _causes(old_step: MrrStep | None, new_step: MrrStep) -> list[tuple[Cause, in
     same_price = old.tariff.price == new.tariff.price
     tariff_cause = Cause.PRICE if same_price else Cause.PLAN
     amount_cause = Cause.USAGE if new.tariff.metered else Cause.QUANTITY
-    repriced_minor = monthly_minor(_replaced(old, tariff_of=new))
-    resized_minor = monthly_minor(_replaced(old, tariff_of=new, quantity_of=new))
+    repriced = replace(old, tariff=new.tariff, inclusive_tax=new.inclusive_tax)
+    repriced_minor = monthly_minor(repriced)
+    resized_minor = monthly_minor(replace(repriced, quantity=new.quantity))
     return [
         (tariff_cause, repriced_minor - old_step.mrr_minor),
         (amount_cause, resized_minor - repriced_minor),
         (Cause.DISCOUNT, new_step.mrr_minor - resized_minor),
     ]
-
-
-def _replaced(
-    old: ItemPricing, *, tariff_of: ItemPricing, quantity_of: ItemPricing | None = None
-) -> ItemPricing:
-    return ItemPricing(
-        tariff=tariff_of.tariff,
-        quantity=(quantity_of or old).quantity,
-        discounts=old.discounts,
-        inclusive_tax=tariff_of.inclusive_tax,
-    )
-
-
-def _component(
-    cause: Cause,
-    amount_minor: int,
-    key: ItemKey,
-    old: MrrStep | None,
-    new: MrrStep,
-    evidence: tuple[Evidence, ...],
-) -> Component:
-    before, after = old.pricing if old is not None else None, new.pricing
-    pricing = after or before
-    assert pricing is not None
-    return Component(
-        cause=cause,
-        amount_minor=amount_minor,
-        subscription=key[0],
-        item=key[1],
-        price=pricing.tariff.price,
-        before=arithmetic(before) if before is not None else "",
-        after=arithmetic(after) if after is not None else "",
-        evidence=evidence,
-    )

@@ -14,7 +14,7 @@ from functools import lru_cache
 from connector.core.errors import Unvalued
 from connector.core.model import ItemDiscount, ItemPricing, Tariff, Tier
 from connector.core.money import format_minor, format_ratio, round_minor
-from connector.stripe_api.objects import CurrencyOption, Price, PriceTier
+from connector.stripe_api.objects import Coupon, CurrencyOption, Price
 
 # Months of revenue in one interval's amount: a year's is spread over 12 months, a week's
 # comes 52 times a year, a day's 365 times. Source: docs/definitions.md, MRR.
@@ -114,12 +114,8 @@ def _tiers(price: Price, currency: str) -> tuple[Tier, ...]:
             unit_amount_minor=_decimal(tier.unit_amount_decimal, tier.unit_amount),
             flat_amount_minor=_decimal(tier.flat_amount_decimal, tier.flat_amount),
         )
-        for tier in _ascending(offered)
+        for tier in sorted(offered, key=lambda t: (t.up_to is None, t.up_to or 0))
     )
-
-
-def _ascending(tiers: Iterable[PriceTier]) -> list[PriceTier]:
-    return sorted(tiers, key=lambda tier: (tier.up_to is None, tier.up_to or 0))
 
 
 def _decimal(exact: Decimal | None, whole: int | None) -> Decimal:
@@ -215,6 +211,16 @@ def discounted(amount_minor: Fraction, discounts: Iterable[ItemDiscount]) -> Fra
     return amount_minor
 
 
+def amount_off_minor(coupon: Coupon, currency: str) -> int:
+    """What a coupon without a percentage takes off; ``Unvalued`` in other currencies."""
+    if (coupon.currency or currency) == currency:
+        return coupon.amount_off or 0
+    option = (coupon.currency_options or {}).get(currency)
+    if option is None:
+        raise Unvalued(coupon.id, "currency_options", currency)
+    return option.amount_off
+
+
 @lru_cache(maxsize=256)  # there are four intervals and few counts of them
 def months_factor(interval: str, count: int) -> Fraction:
     return MONTHS_FACTOR[interval] / count
@@ -246,7 +252,7 @@ def arithmetic(pricing: ItemPricing) -> str:
             text += f" − {discount.percent.normalize():f}%"
         else:
             share = format_minor(round_minor(discount.amount_minor), rate.currency)
-            text += f" − {share} per {_interval_text(rate)}"
+            text += f" − {share} per {interval_text(rate)}"
     if pricing.inclusive_tax:
         text += f" − tax of {format_ratio(pricing.inclusive_tax, 2)}"
     return f"{text} = {format_minor(monthly_minor(pricing), rate.currency)}"
@@ -268,15 +274,15 @@ def _amount_text(rate: Tariff, quantity: Decimal) -> str:
     return f"{count} × {price}"
 
 
-def _interval_text(rate: Tariff) -> str:
+def interval_text(rate: Tariff) -> str:
+    """``month``, ``3 months``."""
     count = rate.interval_count
     return rate.interval if count == 1 else f"{count} {rate.interval}s"
 
 
 @lru_cache(maxsize=256)
 def _factor_text(interval: str, count: int) -> str:
-    per_year = {"month": 12, "year": 1, "week": 52, "day": 365}[interval]
-    factor = Fraction(per_year, 12 * count)
     if interval in ("week", "day"):
-        return f"{per_year}/{12 * count} {interval}"
+        return f"{MONTHS_FACTOR[interval] * 12}/{12 * count} {interval}"
+    factor = months_factor(interval, count)
     return f"{factor.numerator}/{factor.denominator} {interval}"

@@ -20,13 +20,9 @@ from msgspec.structs import replace
 
 from connector.core.errors import Unvalued
 from connector.core.model import Refusal
-from connector.core.policy import Policy
-from connector.mrr.current_mrr import (
-    CurrentMrr,
-    ValuationInputs,
-    current_mrr,
-    valuation_inputs,
-)
+from connector.core.policy import POLICY_RULES, Policy
+from connector.mrr.billed_periods import billed_periods
+from connector.mrr.current_mrr import CurrentMrr, ValuationInputs, current_mrr
 from connector.mrr.history import History
 from connector.stripe_api.objects import Discount, Subscription
 
@@ -99,7 +95,8 @@ def reconcile(
     ``live`` are Stripe's subscriptions at ``at_s``, those that count at the least;
     ``discounts`` are the customers' own, by customer.
     """
-    inputs = valuation_inputs(history, discounts, at_s)
+    billed = billed_periods(history.invoices)
+    inputs = ValuationInputs(history, billed, discounts, at_s)
     at_stripe = {each.id: each for each in live}
     mirrored = {key: own[-1].subscription for key, own in history.versions.items()}
     sums: dict[str, _CurrencySum] = defaultdict(_CurrencySum)
@@ -174,12 +171,11 @@ def _add_by_policy(
 def _on_the_way_to(policy: Policy) -> Iterator[tuple[str, Policy]]:
     """From Stripe's definition to the policy, one key after the other."""
     reached = STRIPES
-    same_order = zip(Policy.__struct_fields__, policy.settings(), strict=True)
-    for switch, key in same_order:
+    for switch, rule in POLICY_RULES.items():
         wanted = getattr(policy, switch)
         if wanted != getattr(reached, switch):
             reached = replace(reached, **{switch: wanted})
-            yield key, reached
+            yield rule.key, reached
 
 
 def _parts(found: _CurrencySum, booked: CustomerInLedger) -> Iterator[GapPart]:
@@ -192,10 +188,9 @@ def _parts(found: _CurrencySum, booked: CustomerInLedger) -> Iterator[GapPart]:
     if left_minor and booked.is_waiting:
         yield GapPart(GapReason.WAITING, "", left_minor)
         left_minor = 0
-    names = [f"{r.object_id} {r.field} is {r.value}" for r in found.refused]
-    if left_minor and not names:
-        names = [f"{r.object_id} {r.field} is {r.value}" for r in booked.refusals]
-    if names:
+    refused = found.refused or (booked.refusals if left_minor else ())
+    if refused:
+        names = [f"{r.object_id} {r.field} is {r.value}" for r in refused]
         yield GapPart(GapReason.REFUSED, ", ".join(dict.fromkeys(names)), left_minor)
 
 

@@ -14,7 +14,6 @@ import msgspec
 
 from connector.core.dates import local_day
 from connector.core.model import Flow
-from connector.mrr.evidence.active_periods import is_invoice_of
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.history import History, SubscriptionVersion
 from connector.stripe_api.invoices import Invoice
@@ -113,7 +112,7 @@ def _due_since(
     """Since when the oldest open invoice of a subscription has been due."""
     due = []
     for invoice in invoices:
-        if invoice.status == "open" and is_invoice_of(invoice, subscription):
+        if invoice.status == "open" and invoice.subscription == subscription:
             moments = invoice.status_transitions
             finalized_s = moments.finalized_at if moments is not None else None
             due.append(invoice.due_date or finalized_s or invoice.created)

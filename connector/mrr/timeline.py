@@ -7,7 +7,6 @@ For each subscription three things are found independently: what its items were
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from fractions import Fraction
 from typing import NamedTuple
 
 from connector.core.errors import Unvalued
@@ -20,7 +19,7 @@ from connector.core.model import (
     Tariff,
 )
 from connector.core.policy import Policy
-from connector.mrr.evidence.active_periods import active_periods, is_invoice_of
+from connector.mrr.evidence.active_periods import active_periods
 from connector.mrr.evidence.discount_scopes import unresolved
 from connector.mrr.evidence.discounts import applied_discounts, item_discounts
 from connector.mrr.evidence.inclusive_tax import inclusive_taxes, tax_at
@@ -103,7 +102,7 @@ class _SubscriptionTimeline:
         now = versions[-1].subscription
         events = [e for e in history.events if _is_about(e, now.id)]
         known = [line for line in line_items if line.item]
-        invoices = [i for i in history.invoices if is_invoice_of(i, now.id)]
+        invoices = [i for i in history.invoices if i.subscription == now.id]
         self.refused = [
             Unvalued(line.id, "subscription_item", None)
             for line in line_items
@@ -178,12 +177,13 @@ class _SubscriptionTimeline:
             if counted is not None:
                 rates[item] = counted
         discounts = self._discounts_at(at_s, rates) if self.discounts else {}
+        prices = self.catalogue.prices
         return {
             item: ItemPricing(
                 tariff=rate,
                 quantity=quantity,
                 discounts=discounts.get(item, ()),
-                inclusive_tax=self._tax(item, rate, at_s),
+                inclusive_tax=tax_at(self.taxes, item, prices[rate.price], at_s),
             )
             for item, (rate, quantity) in rates.items()
         }
@@ -211,17 +211,14 @@ class _SubscriptionTimeline:
         """Read once: the items keep theirs over most instants."""
         key = (price.id, unit_amount_minor)
         if key not in self.tariffs:
+            product = self.catalogue.products.get(ref(price.product))
             self.tariffs[key] = tariff(
                 price,
                 self.currency or price.currency,
                 unit_amount_minor=unit_amount_minor,
-                unit_label=self._unit_label(ref(price.product)),
+                unit_label=(product.unit_label or "") if product is not None else "",
             )
         return self.tariffs[key]
-
-    def _unit_label(self, product: str) -> str:
-        known = self.catalogue.products.get(product)
-        return (known.unit_label or "") if known is not None else ""
 
     def _discounts_at(
         self, at_s: int, rates: Mapping[str, tuple[Tariff, Decimal]]
@@ -236,10 +233,6 @@ class _SubscriptionTimeline:
         except Unvalued as error:
             self.refused.append(error)
             return {}
-
-    def _tax(self, item: str, rate: Tariff, at_s: int) -> Fraction:
-        behavior = self.catalogue.prices[rate.price].tax_behavior
-        return tax_at(self.taxes, item, behavior, at_s)
 
     def _evidence(self, item: str, at_s: int) -> tuple[Evidence, ...]:
         """Whatever shows a change of this item at this instant, each once."""

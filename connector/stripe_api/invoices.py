@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
-from connector.stripe_api.decoding import Base, ListOf, Ref
-from connector.stripe_api.objects import Discount, Price
+from connector.stripe_api.decoding import Base, ListOf, Ref, ref
+from connector.stripe_api.objects import Discount, Price, SubscriptionItem
 
 # Invoices
 
@@ -96,6 +96,12 @@ class Invoice(Base, frozen=True, kw_only=True):
     discounts: list[str | Discount] | None = None
     lines: ListOf[InvoiceLine] = ListOf()
 
+    @property
+    def subscription(self) -> str:
+        """The one it bills; "" for none."""
+        details = self.parent.subscription_details if self.parent else None
+        return ref(details.subscription) if details is not None else ""
+
 
 class InvoiceItem(Base, frozen=True, kw_only=True):
     """``invoice`` None is pending: it waits for the next invoice."""
@@ -113,3 +119,10 @@ class InvoiceItem(Base, frozen=True, kw_only=True):
     pricing: Pricing | None = None
     proration_details: ProrationDetails | None = None
     invoice: str | None = None
+
+
+def units_of(thing: SubscriptionItem | InvoiceLine | InvoiceItem) -> Decimal:
+    """Its quantity, which is one where it says none."""
+    if thing.quantity_decimal is not None:
+        return thing.quantity_decimal
+    return Decimal(1 if thing.quantity is None else thing.quantity)

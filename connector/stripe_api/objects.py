@@ -203,6 +203,14 @@ class Subscription(Base, frozen=True, kw_only=True):
         return [] if self.discount is None else [self.discount]
 
     @property
+    def listed_discounts(self) -> list[tuple[str | Discount, str]]:
+        """All in the order they apply, each with the item that it is on, or ""."""
+        on_items = [
+            (d, item.id) for item in self.items.data for d in item.discounts or ()
+        ]
+        return [*on_items, *((each, "") for each in self.all_discounts)]
+
+    @property
     def what_counts(self) -> tuple[object, ...]:
         """All that MRR depends on; while this is the same, nothing has happened."""
         return (
@@ -219,8 +227,7 @@ class Subscription(Base, frozen=True, kw_only=True):
                 for i in self.items.data
             ],
             [i.current_trial for i in self.items.data],
-            [ref(d) for d in self.all_discounts],
-            [[ref(d) for d in i.discounts or ()] for i in self.items.data],
+            [(ref(discount), item) for discount, item in self.listed_discounts],
         )
 
 

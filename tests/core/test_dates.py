@@ -16,8 +16,7 @@ from connector.core.dates import (
     months,
     parse_moment,
     parse_month,
-    quarter_start,
-    year_start,
+    period_start,
 )
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -146,13 +145,15 @@ def test_no_months_where_the_end_comes_first() -> None:
      ("2026-04-01", "2026-04-01"), ("2026-12-31", "2026-10-01")],
 )  # fmt: skip
 def test_a_quarter_starts(day: str, quarter: str) -> None:
-    assert quarter_start(date.fromisoformat(day)) == date.fromisoformat(quarter)
+    assert period_start(date.fromisoformat(day), 3) == date.fromisoformat(quarter)
 
 
 @given(days)
 def test_a_day_lies_in_its_quarter_and_its_quarter_in_its_year(day: date) -> None:
-    assert year_start(day) <= quarter_start(day) <= day
-    assert day < add_months(quarter_start(day), 3) <= add_months(year_start(day), 12)
+    year, quarter = period_start(day, 12), period_start(day, 3)
+    assert year == date(day.year, 1, 1)
+    assert year <= quarter <= day
+    assert day < add_months(quarter, 3) <= add_months(year, 12)
 
 
 def test_a_month_is_read() -> None:

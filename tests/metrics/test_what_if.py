@@ -7,7 +7,14 @@ import pytest
 
 from connector import config
 from connector.core.dates import day_end_s, local_day, parse_day
-from connector.core.policy import VALUES, Policy, PolicySwitch, Rules, policy_of
+from connector.core.policy import (
+    POLICY_RULES,
+    VALUES,
+    Policy,
+    PolicySwitch,
+    Rules,
+    policy_of,
+)
 from connector.metrics.what_if import Choice, changed, choices, closes, explained
 from connector.mrr.timeline import timeline
 from connector.reports.compare import mrr_under
@@ -23,6 +30,7 @@ TOKYO = PolicySwitch("timezone", "Asia/Tokyo")
 
 
 def test_every_switch_of_the_policy_can_be_turned() -> None:
+    assert tuple(POLICY_RULES) == Policy.__struct_fields__
     assert VALUES.keys() == BERLIN.keys()
     for rule, values in VALUES.items():
         if rule != "timezone":

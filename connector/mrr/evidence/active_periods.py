@@ -13,7 +13,6 @@ from connector.mrr.evidence.intervals import Interval, without
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.evidence.trials import trials
 from connector.mrr.history import SubscriptionVersion, versions_without_event
-from connector.stripe_api.decoding import ref
 from connector.stripe_api.events import Event
 from connector.stripe_api.invoices import Invoice
 from connector.stripe_api.objects import Price, Subscription
@@ -203,13 +202,12 @@ def _bills_a_period(invoice: Invoice) -> bool:
     return any(each is not None and not each.proration for each in details)
 
 
-def _overdue(invoices: Iterable[Invoice], grace_s: int) -> list[Interval]:
+def _overdue(bills: Sequence[Invoice], grace_s: int) -> list[Interval]:
     """From ``grace_s`` after an invoice was due until it was settled or given up.
 
     Only the newest invoice makes a subscription past due: paying it settles the older.
     """
     gaps = []
-    bills = list(invoices)
     for invoice in bills:
         moments = invoice.status_transitions
         due_s = invoice.due_date or (moments.finalized_at if moments else None)
@@ -228,9 +226,3 @@ def _overdue(invoices: Iterable[Invoice], grace_s: int) -> list[Interval]:
             ended = (Evidence("invoice", invoice.id, paid_s, "paid"),) if paid_s else ()
             gaps.append(Interval(late_s, paid_s, began, ended))
     return gaps
-
-
-def is_invoice_of(invoice: Invoice, subscription: str) -> bool:
-    """Whether the invoice bills the subscription."""
-    details = invoice.parent.subscription_details if invoice.parent else None
-    return details is not None and ref(details.subscription) == subscription

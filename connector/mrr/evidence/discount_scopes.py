@@ -19,23 +19,15 @@ from connector.stripe_api.objects import Coupon, Discount, Subscription
 class DiscountScope(NamedTuple):
     """Where a discount was seen, and when last: on an item, the subscription or customer.
 
-    ``item`` is "" where it is on none. ``order`` is its place among those that apply.
-    ``is_current``: the newest version or the customer itself shows it.
+    ``item`` is "" where it is on none. ``is_current``: the newest version or the customer
+    itself shows it.
     """
 
     discount: Discount
-    item: str
-    is_customers: bool
-    order: int
     last_seen_s: int
-    is_current: bool
-
-
-class _SeenDiscount(NamedTuple):
-    discount: Discount
-    at_s: int
     item: str = ""
     is_customers: bool = False
+    is_current: bool = False
 
 
 def discount_scopes(
@@ -44,41 +36,42 @@ def discount_scopes(
     line_items: Sequence[LineItem],
     events: Sequence[Event],
     items: Container[str],
+    ordered: Container[str],
 ) -> dict[str, DiscountScope]:
     """The scope of every discount that is or was on this subscription, by id.
 
-    ``items`` are the ids of all that ever belonged to it.
+    ``items`` are the ids of all that ever belonged to it, ``ordered`` of the discounts
+    whose order is known.
     """
     scopes: dict[str, DiscountScope] = {}
-    ordered = _ids_in_order(versions, events)
-
-    def add(seen: _SeenDiscount, *, is_current: bool = False) -> None:
-        discount, at_s, item, is_customers = seen
-        key = discount.id
-        order = scopes[key].order if key in scopes else len(ordered) + len(scopes)
-        if key in ordered:
-            order = ordered.index(key)
-        scopes[key] = DiscountScope(
-            discount, item, is_customers, order, at_s, is_current
-        )
-
     now = versions[-1]
     for seen in (*_on_invoices(history), *_on_events(events)):
         if _may_be_on(seen.discount, now.subscription.id, items):
-            add(seen)
+            scopes[seen.discount.id] = seen
     own = history.discount
     if own is not None and not own.subscription:
-        add(_SeenDiscount(own, now.seen_s, is_customers=True), is_current=True)
+        scopes[own.id] = DiscountScope(
+            own, now.seen_s, is_customers=True, is_current=True
+        )
     for version in versions:
         for seen in _on_subscription(*version):
-            add(seen, is_current=version is now)
-    for key, starts in _starts_billed(line_items).items():
-        if key not in scopes and (key in ordered or len(starts) > 1):  # else maybe once
-            add(_SeenDiscount(Discount(id=key, start=min(starts)), max(starts)))
-    return _seen_by_id_too(scopes, versions, events)
+            scopes[seen.discount.id] = seen._replace(is_current=version is now)
+    for seen in _on_lines(line_items, ordered):
+        scopes.setdefault(seen.discount.id, seen)
+    # A version that shows no more than a discount's id counts too.
+    for version in (*versions_in(events), *versions):
+        for discount, item in version.subscription.listed_discounts:
+            if (key := ref(discount)) in scopes:
+                scopes[key] = scopes[key]._replace(
+                    item=item,
+                    is_customers=False,
+                    last_seen_s=max(scopes[key].last_seen_s, version.seen_s),
+                    is_current=version is now,
+                )
+    return scopes
 
 
-def _ids_in_order(
+def ids_in_order(
     versions: Sequence[SubscriptionVersion], events: Iterable[Event]
 ) -> list[str]:
     """The discounts' ids in the order they apply, as the newest versions show it.
@@ -89,7 +82,7 @@ def _ids_in_order(
     shown.sort(key=lambda version: version.seen_s, reverse=True)
     order: list[str] = []
     for version in shown:
-        ids = [key for key, _ in discount_ids_on(version.subscription)]
+        ids = [ref(each) for each, _ in version.subscription.listed_discounts]
         for position, key in enumerate(ids):
             if key not in order:
                 after = [order.index(k) for k in ids[position + 1 :] if k in order]
@@ -97,45 +90,21 @@ def _ids_in_order(
     return order
 
 
-def _seen_by_id_too(
-    scopes: Mapping[str, DiscountScope],
-    versions: Sequence[SubscriptionVersion],
-    events: Iterable[Event],
-) -> dict[str, DiscountScope]:
-    """The same, where a version that shows no more than a discount's id counts too."""
-    found = dict(scopes)
-    for version in (*versions_in(events), *versions):
-        for key, item in discount_ids_on(version.subscription):
-            if key in found:
-                found[key] = found[key]._replace(
-                    item=item,
-                    is_customers=False,
-                    last_seen_s=max(found[key].last_seen_s, version.seen_s),
-                    is_current=version is versions[-1],
-                )
-    return found
-
-
-def _starts_billed(line_items: Iterable[LineItem]) -> dict[str, set[int]]:
-    """Each discount's id with the starts of the periods that regular lines name it for."""
-    found: dict[str, set[int]] = {}
+def _on_lines(
+    line_items: Iterable[LineItem], ordered: Container[str]
+) -> Iterator[DiscountScope]:
+    """Those that regular lines name, but for what may have been taken off once."""
+    starts: dict[str, set[int]] = {}
     for line in line_items:
         if line.discounts and line.is_regular:
             for key in line.discounts:
-                found.setdefault(key, set()).add(line.start_s)
-    return found
+                starts.setdefault(key, set()).add(line.start_s)
+    for key, own in starts.items():
+        if key in ordered or len(own) > 1:
+            yield DiscountScope(Discount(id=key, start=min(own)), max(own))
 
 
-def discount_ids_on(subscription: Subscription) -> Iterator[tuple[str, str]]:
-    """Each discount's id with the item that it is on, in the order they apply."""
-    for item in subscription.items.data:
-        for each in item.discounts or ():
-            yield ref(each), item.id
-    for each in subscription.all_discounts:
-        yield ref(each), ""
-
-
-def _on_invoices(history: History) -> Iterator[_SeenDiscount]:
+def _on_invoices(history: History) -> Iterator[DiscountScope]:
     for invoice in history.invoices:
         for line in invoice.lines.data:
             if line.discounts:
@@ -144,7 +113,7 @@ def _on_invoices(history: History) -> Iterator[_SeenDiscount]:
             yield from _shown_in_full(invoice.discounts, invoice.created)
 
 
-def _on_events(events: Iterable[Event]) -> Iterator[_SeenDiscount]:
+def _on_events(events: Iterable[Event]) -> Iterator[DiscountScope]:
     for event in events:
         yield from _shown_in_full(event.previous.discounts, event.created - 1)
         if event.subscription is not None:
@@ -153,23 +122,21 @@ def _on_events(events: Iterable[Event]) -> Iterator[_SeenDiscount]:
             yield from _shown_in_full([event.discount], event.created)
 
 
-def _on_subscription(at_s: int, subscription: Subscription) -> Iterator[_SeenDiscount]:
-    for item in subscription.items.data:
-        for seen in _shown_in_full(item.discounts, at_s):
-            yield seen._replace(item=item.id, is_customers=False)
-    for seen in _shown_in_full(subscription.all_discounts, at_s):
-        yield seen._replace(item="", is_customers=False)
+def _on_subscription(at_s: int, subscription: Subscription) -> Iterator[DiscountScope]:
+    for each, item in subscription.listed_discounts:
+        if isinstance(each, Discount):
+            yield DiscountScope(each, at_s, item)
 
 
 def _shown_in_full(
     discounts: Iterable[str | Discount] | None, at_s: int
-) -> Iterator[_SeenDiscount]:
+) -> Iterator[DiscountScope]:
     for each in discounts or ():
         if isinstance(each, Discount):
             of_nothing_else = not (each.subscription or each.subscription_item)
             of_one_invoice = each.invoice or each.invoice_item
             is_customers = of_nothing_else and not of_one_invoice
-            yield _SeenDiscount(each, at_s, each.subscription_item or "", is_customers)
+            yield DiscountScope(each, at_s, each.subscription_item or "", is_customers)
 
 
 def _may_be_on(discount: Discount, subscription: str, items: Container[str]) -> bool:

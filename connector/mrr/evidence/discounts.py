@@ -15,8 +15,8 @@ from connector.mrr.evidence.discount_scopes import (
     DiscountScope,
     as_billed,
     coupon_of,
-    discount_ids_on,
     discount_scopes,
+    ids_in_order,
 )
 from connector.mrr.evidence.intervals import Interval
 from connector.mrr.evidence.item_states import SAME_REQUEST_S
@@ -27,6 +27,7 @@ from connector.mrr.history import (
     versions_in,
     versions_without_event,
 )
+from connector.mrr.pricing import amount_off_minor, discounted
 from connector.stripe_api.decoding import ListOf, ref
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import (
@@ -69,8 +70,11 @@ def applied_discounts(
     shown = [each.subscription for each in (*versions, *versions_in(events))]
     items = {item.id for each in shown for item in each.items.data}
     items |= {line.item for line in line_items}
-    scopes = discount_scopes(history, versions, line_items, events, items)
-    for scope in sorted(scopes.values(), key=lambda each: (not each.item, each.order)):
+    ids = ids_in_order(versions, events)
+    scopes = discount_scopes(history, versions, line_items, events, items, ids)
+    keys = dict.fromkeys((*ids, *scopes))
+    ordered = [scopes[key] for key in keys if key in scopes]
+    for scope in sorted(ordered, key=lambda each: not each.item):
         try:
             coupon = coupon_of(scope.discount, history.catalogue.coupons)
         except Unvalued as error:
@@ -79,7 +83,7 @@ def applied_discounts(
             if billed is None:
                 continue
             coupon = billed
-        if _is_subtracted(coupon, policy):
+        if policy.subtracts(coupon.duration):
             others = scopes.values()
             end_s, proof = _end(scope, others, coupon, versions, line_items, events)
             start_s = _start(scope, versions[-1].subscription)
@@ -97,14 +101,6 @@ def _start(scope: DiscountScope, now: Subscription) -> int:
     start_s = scope.discount.start
     is_given_with_it = abs(start_s - now.created) <= SAME_REQUEST_S
     return min(start_s, now.started_at) if is_given_with_it else start_s
-
-
-def _is_subtracted(coupon: Coupon, policy: Policy) -> bool:
-    if coupon.duration == "once":
-        return policy.once_subtracted
-    if coupon.duration == "repeating":
-        return policy.repeating_subtracted
-    return True
 
 
 def _end(
@@ -148,17 +144,18 @@ def _shown_removed(
     discount = scope.discount.id
     found: list[End] = []
     for event in events:
-        if event.type == "customer.discount.deleted" and event.touched == discount:
-            proof = Evidence("event", event.id, event.created, event.type)
-            found.append((event.created, (proof,)))
+        is_gone = (
+            event.type == "customer.discount.deleted" and event.touched == discount
+        )
         before = event.previous.items or ListOf[SubscriptionItem]()
         ids_before = [ref(d) for d in event.previous.discounts or ()]
         ids_before += [ref(d) for item in before.data for d in item.discounts or ()]
         if discount in ids_before and event.subscription is not None:
-            ids_now = [key for key, _ in discount_ids_on(event.subscription)]
-            if discount not in ids_now:
-                proof = Evidence("event", event.id, event.created, event.type)
-                found.append((event.created, (proof,)))
+            listed = event.subscription.listed_discounts
+            is_gone |= all(ref(each) != discount for each, _ in listed)
+        if is_gone:
+            proof = Evidence("event", event.id, event.created, event.type)
+            found.append((event.created, (proof,)))
     if not scope.is_current:
         for seen_s, shown in versions_without_event(versions, events):
             if seen_s > scope.last_seen_s and shown.ended_at is None:
@@ -228,7 +225,7 @@ def item_discounts(
         total_minor = sum((left_minor[item] for item in items), Fraction(0))
         for item in items:
             own = _item_discount(each, currency, left_minor[item], total_minor)
-            left_minor[item] = _discounted(left_minor[item], own)
+            left_minor[item] = discounted(left_minor[item], [own])
             found[item] += (own,)
     return found
 
@@ -250,21 +247,6 @@ def _item_discount(
     coupon, discount = applied.coupon, applied.discount
     if coupon.percent_off is not None:
         return ItemDiscount(discount=discount, percent=coupon.percent_off)
-    whole_minor = min(Fraction(_amount_off_minor(coupon, currency)), total_minor)
+    whole_minor = min(Fraction(amount_off_minor(coupon, currency)), total_minor)
     share = amount_minor / total_minor if total_minor else Fraction(0)
     return ItemDiscount(discount=discount, amount_minor=whole_minor * share)
-
-
-def _amount_off_minor(coupon: Coupon, currency: str) -> int:
-    if (coupon.currency or currency) == currency:
-        return coupon.amount_off or 0
-    option = (coupon.currency_options or {}).get(currency)
-    if option is None:
-        raise Unvalued(coupon.id, "currency_options", currency)
-    return option.amount_off
-
-
-def _discounted(amount_minor: Fraction, discount: ItemDiscount) -> Fraction:
-    if discount.percent is not None:
-        return amount_minor * (1 - Fraction(discount.percent) / 100)
-    return amount_minor - discount.amount_minor

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.history import SubscriptionVersion
+from connector.stripe_api.objects import Price
 
 # Each item's rates, and since when; oldest first.
 ItemTaxRates = Mapping[str, Sequence[tuple[int, Fraction]]]
@@ -41,16 +42,16 @@ def inclusive_taxes(
     return {item: known for item, known in found.items() if known}
 
 
-def tax_at(taxes: ItemTaxRates, item: str, behavior: str | None, at_s: int) -> Fraction:
+def tax_at(taxes: ItemTaxRates, item: str, price: Price, at_s: int) -> Fraction:
     """The rate inside an item's price at an instant; 0 where its price is exclusive.
 
     A price that says it is inclusive, of an item that no line shows yet, takes the rate
     of the others.
     """
-    if behavior == "exclusive" or not taxes:
+    if price.tax_behavior == "exclusive" or not taxes:
         return NO_TAX
     known = taxes.get(item, ())
-    if not known and behavior == "inclusive":
+    if not known and price.tax_behavior == "inclusive":
         known = [each for rates in taxes.values() for each in rates]
     begun = [rate for since_s, rate in known if since_s <= at_s]
     first = [rate for _, rate in known[:1]]

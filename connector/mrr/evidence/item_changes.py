@@ -24,6 +24,7 @@ from connector.mrr.evidence.item_states import (
     ItemFact,
     ItemFacts,
     ItemState,
+    is_same_state,
     item_facts,
     without_unmade_changes,
 )
@@ -120,14 +121,12 @@ def _changes_of(
     first = _first_change(subscription, item, known, facts, line_items)
     if first is None:
         return
-    first = first._replace(
-        state=_with_unit_amount(first.state, first.at_s, facts, None)
-    )
-    yield first
+    state = _with_unit_amount(first.state, first.at_s, facts, None)
+    yield first._replace(state=state)
     left_at: dict[int, list[ItemFact]] = {}
     for fact in known.facts_before:
         left_at.setdefault(fact.at_s, []).append(fact)
-    current, previous, changed_known_s = first.state, None, first.at_s
+    current, previous, changed_known_s = state, None, first.at_s
     for at_s, group in groupby(facts, key=attrgetter("at_s")):
         of_instant, left = list(group), left_at.get(at_s, ())
         if len(of_instant) == 1 and of_instant[0].state == current and not left:
@@ -139,10 +138,10 @@ def _changes_of(
         if not of_instant or at_s < first.at_s:
             continue
         fact = _strongest(of_instant, current, left)
-        if _is_same_state(fact.state, current):
+        if is_same_state(fact.state, current):
             continue
         is_backdated = fact.rank >= VERSION and changed_known_s > at_s
-        if is_backdated and _is_same_state(fact.state, previous):
+        if is_backdated and is_same_state(fact.state, previous):
             continue  # it was seen before the change now dated earlier was made
         state = _with_unit_amount(fact.state, at_s, facts, current)
         previous, current, changed_known_s = current, state, fact.known_s
@@ -160,15 +159,15 @@ def _strongest(
     of these, the one that says something new.
     """
     best = [fact for fact in facts if fact.rank == facts[-1].rank]
-    gone = [fact.state for fact in left if not _is_same_state(fact.state, current)]
+    gone = [fact.state for fact in left if not is_same_state(fact.state, current)]
     stayed = [
         fact
         for fact in best
-        if not any(_is_same_state(fact.state, state) for state in gone)
+        if not any(is_same_state(fact.state, state) for state in gone)
     ]
     if gone and stayed:
         return stayed[-1]
-    new = [fact for fact in best if not _is_same_state(fact.state, current)]
+    new = [fact for fact in best if not is_same_state(fact.state, current)]
     return (new or best)[-1]
 
 
@@ -183,18 +182,11 @@ def _with_unit_amount(
         return state
     later = (f.state for f in facts if f.at_s >= at_s and f.state is not None)
     for other in (current, *later):
-        amount_minor = other.unit_amount_minor if other is not None else None
-        if (
-            other is not None
-            and other.price == state.price
-            and amount_minor is not None
-        ):
-            return msgspec.structs.replace(state, unit_amount_minor=amount_minor)
+        if other is not None and other.price == state.price:
+            amount_minor = other.unit_amount_minor
+            if amount_minor is not None:
+                return msgspec.structs.replace(state, unit_amount_minor=amount_minor)
     return state
-
-
-def _is_same_state(one: ItemState | None, other: ItemState | None) -> bool:
-    return other is None if one is None else one.same_as(other)
 
 
 def _first_change(

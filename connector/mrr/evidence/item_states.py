@@ -4,6 +4,7 @@ An item fact says what a subscription item was at one instant. Which of them cha
 anything, ``item_changes`` finds out.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -21,6 +22,7 @@ from connector.mrr.history import (
 from connector.mrr.pricing import interval_minor, tariff
 from connector.stripe_api.decoding import ListOf
 from connector.stripe_api.events import Event
+from connector.stripe_api.invoices import units_of
 from connector.stripe_api.objects import Price, Subscription, SubscriptionItem
 
 # Objects of one request carry neighbouring seconds: the recordings show one.
@@ -43,13 +45,15 @@ class ItemState(msgspec.Struct, frozen=True, gc=False):
     quantity: Decimal
     unit_amount_minor: Decimal | None = None
 
-    def same_as(self, other: "ItemState | None") -> bool:
-        if other is None:
-            return False
-        amounts = (self.unit_amount_minor, other.unit_amount_minor)
-        return (self.price, self.quantity) == (other.price, other.quantity) and (
-            None in amounts or amounts[0] == amounts[1]
-        )
+
+def is_same_state(one: ItemState | None, other: ItemState | None) -> bool:
+    """Whether nothing says that they differ: an amount that is not told does not."""
+    if one is None or other is None:
+        return one is other
+    amounts = (one.unit_amount_minor, other.unit_amount_minor)
+    return (one.price, one.quantity) == (other.price, other.quantity) and (
+        None in amounts or amounts[0] == amounts[1]
+    )
 
 
 class ItemFact(msgspec.Struct, frozen=True, gc=False):
@@ -84,6 +88,9 @@ class ItemFacts:
     is_current: bool = False
 
 
+_Items = defaultdict[str, ItemFacts]
+
+
 def item_facts(
     versions: Sequence[SubscriptionVersion],
     line_items: Sequence[LineItem],
@@ -95,12 +102,14 @@ def item_facts(
     ``versions`` are its own, oldest first; ``line_items`` and ``events`` those that name
     it, line items of metered prices excluded.
     """
-    items: dict[str, ItemFacts] = {}
+    items: _Items = defaultdict(ItemFacts)
     _add_from_line_items(items, line_items, prices)
     _add_from_events(items, events)
-    _add_from_versions(items, versions_without_event(versions, events))
+    for seen_s, subscription in versions_without_event(versions, events):
+        proof = Evidence("observed", subscription.id, seen_s)
+        _add_all_items(items, subscription, seen_s, VERSION, proof)
     for item in versions[-1].subscription.items.data:
-        items.setdefault(item.id, ItemFacts()).is_current = True
+        items[item.id].is_current = True
     return items
 
 
@@ -108,10 +117,7 @@ def item_state_of(item: SubscriptionItem) -> ItemState | None:
     """None for an item without a price (deleted from an event's old shape)."""
     if item.price is None:
         return None
-    quantity = item.quantity_decimal
-    if quantity is None:
-        quantity = Decimal(1 if item.quantity is None else item.quantity)
-    return ItemState(item.price.id, quantity)
+    return ItemState(item.price.id, units_of(item))
 
 
 def without_unmade_changes(
@@ -192,7 +198,7 @@ def _unit_amount(line: LineItem, price: Price | None) -> Decimal | None:
 
 
 def _add_from_line_items(
-    items: dict[str, ItemFacts],
+    items: _Items,
     line_items: Sequence[LineItem],
     prices: Mapping[str, Price],
 ) -> None:
@@ -200,9 +206,7 @@ def _add_from_line_items(
     if any(line.credit for line in line_items):
         billed_anew = {(n.item, n.start_s) for n in line_items if not n.credit}
     for line in line_items:
-        known = items.get(line.item)
-        if known is None:
-            known = items[line.item] = ItemFacts()
+        known = items[line.item]
         unit_minor = _unit_amount(line, prices.get(line.price))
         state = ItemState(line.price, line.quantity, unit_minor)
         rank = DEBIT if line.proration else REGULAR
@@ -218,7 +222,7 @@ def _add_from_line_items(
             known.facts.append(fact)
 
 
-def _add_from_events(items: dict[str, ItemFacts], events: Iterable[Event]) -> None:
+def _add_from_events(items: _Items, events: Iterable[Event]) -> None:
     for event in events:
         if event.subscription is None:
             continue
@@ -226,7 +230,7 @@ def _add_from_events(items: dict[str, ItemFacts], events: Iterable[Event]) -> No
         at_s = event.created
         before = event.previous.items or ListOf[SubscriptionItem]()
         for item in before.data:
-            known = items.setdefault(item.id, ItemFacts())
+            known = items[item.id]
             known.created_s = known.created_s or item.created or None
             state = item_state_of(item)
             if state is not None:
@@ -235,16 +239,8 @@ def _add_from_events(items: dict[str, ItemFacts], events: Iterable[Event]) -> No
             _add_all_items(items, event.subscription, at_s, EVENT, proof)
 
 
-def _add_from_versions(
-    items: dict[str, ItemFacts], versions: Sequence[SubscriptionVersion]
-) -> None:
-    for seen_s, subscription in versions:
-        proof = Evidence("observed", subscription.id, seen_s)
-        _add_all_items(items, subscription, seen_s, VERSION, proof)
-
-
 def _add_all_items(
-    items: dict[str, ItemFacts],
+    items: _Items,
     subscription: Subscription,
     at_s: int,
     rank: int,
@@ -254,7 +250,7 @@ def _add_all_items(
     ended = subscription.ended_at is not None and subscription.ended_at <= at_s
     present = set()
     for item in subscription.items.data:
-        known = items.setdefault(item.id, ItemFacts())
+        known = items[item.id]
         known.created_s = known.created_s or item.created or None
         present.add(item.id)
         # An ended subscription shows its last state, but not since when.

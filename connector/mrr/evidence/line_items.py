@@ -24,9 +24,9 @@ from connector.stripe_api.invoices import (
     Invoice,
     InvoiceItem,
     InvoiceLine,
-    ItemParent,
     Pricing,
     ProrationDetails,
+    units_of,
 )
 from connector.stripe_api.objects import Price
 
@@ -76,9 +76,8 @@ class LineItem(msgspec.Struct, frozen=True, gc=False):
     def _summary(self) -> str:
         start, end = utc_day(self.start_s), utc_day(self.end_s)
         amount = format_minor(self.amount_minor, self.currency)
-        nature = (
-            "credit" if self.credit else "proration" if self.proration else "period"
-        )
+        nature = "proration" if self.proration else "period"
+        nature = "credit" if self.credit else nature
         quantity = f"{self.quantity.normalize():f}"
         return f"{nature} {start} to {end}: {quantity} × {self.price}, {amount}"
 
@@ -185,17 +184,20 @@ def _from_invoice_line(invoice: Invoice, line: InvoiceLine) -> LineItem | None:
         return None
     proration = parent.proration
     credit = _is_credit(line.amount, parent.proration_details)
-    amounts = _discount_amounts(line) if line.discount_amounts else ()
+    taken = line.discount_amounts
+    amounts = (
+        tuple((ref(each.discount), each.amount) for each in taken) if taken else ()
+    )
     return LineItem(
         "invoice_line",
         line.id,
         invoice.id,
         invoice.created,
-        ref(parent.subscription) or _subscription_of(invoice),
+        ref(parent.subscription) or invoice.subscription,
         ref(parent.subscription_item),
         _price_of(line.pricing),
-        _quantity(line),
-        _unit_amount(line.pricing),
+        units_of(line),
+        line.pricing.unit_amount_decimal if line.pricing is not None else None,
         line.amount,
         line.currency or invoice.currency,
         line.period.start,
@@ -209,10 +211,6 @@ def _from_invoice_line(invoice: Invoice, line: InvoiceLine) -> LineItem | None:
         invoice.status or "",
         amounts,
     )
-
-
-def _discount_amounts(line: InvoiceLine) -> tuple[tuple[str, int], ...]:
-    return tuple((ref(a.discount), a.amount) for a in line.discount_amounts or ())
 
 
 def _discount_ids(
@@ -238,7 +236,7 @@ def _from_pending_item(item: InvoiceItem) -> LineItem | None:
         subscription=ref(parent.subscription),
         item=ref(parent.subscription_item),
         price=_price_of(item.pricing),
-        quantity=_quantity(item),
+        quantity=units_of(item),
         unit_amount_minor=None,
         amount_minor=item.amount,
         currency=item.currency,
@@ -250,26 +248,9 @@ def _from_pending_item(item: InvoiceItem) -> LineItem | None:
     )
 
 
-def _subscription_of(invoice: Invoice) -> str:
-    details: ItemParent | None = None
-    if invoice.parent is not None:
-        details = invoice.parent.subscription_details
-    return ref(details.subscription) if details is not None else ""
-
-
 def _price_of(pricing: Pricing | None) -> str:
     details = pricing.price_details if pricing is not None else None
     return ref(details.price) if details is not None else ""
-
-
-def _unit_amount(pricing: Pricing | None) -> Decimal | None:
-    return pricing.unit_amount_decimal if pricing is not None else None
-
-
-def _quantity(thing: InvoiceLine | InvoiceItem) -> Decimal:
-    if thing.quantity_decimal is not None:
-        return thing.quantity_decimal
-    return Decimal(1 if thing.quantity is None else thing.quantity)
 
 
 def _is_credit(amount_minor: int, details: ProrationDetails | None) -> bool:

@@ -28,30 +28,31 @@ def trials(
     now = last.subscription
     if now.trial_end is None and now.status != "trialing":
         return []
-    periods: list[tuple[int, int | None]] = []
+    if now.trial_end is None:
+        return [_trial(now, now.started_at, None)]
+    is_trialing = now.status == "trialing"
     paid = sorted(n.start_s for n in line_items if n.is_regular and n.amount_minor > 0)
-    if now.trial_end is not None:
-        start_s = now.started_at if now.trial_start is None else now.trial_start
-        between = [p for p in paid if start_s <= p < now.trial_end]
-        is_running = now.status == "trialing"
-        until_s = None if is_running else now.trial_end
-        periods.append((start_s, between[0] if between else until_s))
-    else:
-        periods.append((now.started_at, None))
+    start_s = now.started_at if now.trial_start is None else now.trial_start
+    between = [p for p in paid if start_s <= p < now.trial_end]
+    until_s = None if is_trialing else now.trial_end
+    found = [_trial(now, start_s, between[0] if between else until_s)]
     for line in line_items:
-        if now.trial_end is not None and _is_trial_line(line, prices):
+        if _is_trial_line(line, prices):
             cut = [p for p in paid if line.start_s < p < line.end_s]
             end_s = min([line.end_s, *cut])
             if line.start_s <= now.trial_end < end_s:
                 end_s = now.trial_end  # ended early
-            is_running = now.status == "trialing" and end_s > last.seen_s
-            periods.append((line.start_s, None if is_running else end_s))
-    return [
-        Interval(
-            start, end, _shown(now, start, "trial"), _shown(now, end, "trial ended")
-        )
-        for start, end in periods
-    ]
+            is_running = is_trialing and end_s > last.seen_s
+            found.append(_trial(now, line.start_s, None if is_running else end_s))
+    return found
+
+
+def _trial(now: Subscription, start_s: int, end_s: int | None) -> Interval:
+    began = (Evidence("subscription", now.id, start_s, "trial"),)
+    if end_s is None:
+        return Interval(start_s, None, began, ())
+    ended = (Evidence("subscription", now.id, end_s, "trial ended"),)
+    return Interval(start_s, end_s, began, ended)
 
 
 def _is_trial_line(line: LineItem, prices: Mapping[str, Price]) -> bool:
@@ -103,11 +104,3 @@ def item_trials(
         ended = (Evidence("subscription_item", item, until_s, "trial ended"),)
         found.setdefault(item, []).append(Interval(start_s, until_s, began, ended))
     return found
-
-
-def _shown(
-    subscription: Subscription, at_s: int | None, summary: str
-) -> tuple[Evidence, ...]:
-    if at_s is None:
-        return ()
-    return (Evidence("subscription", subscription.id, at_s, summary),)

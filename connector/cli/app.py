@@ -5,7 +5,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -110,14 +110,6 @@ class Shell:
         return open_database(self.config.database)
 
     @contextmanager
-    def writing(self) -> "Iterator[Ledger]":
-        """The existing ledger, for commands that write to it as well."""
-        from connector.reports.ledger import Ledger
-
-        with closing(self.ledger()) as connection:
-            yield Ledger(connection, self.config, self.now())
-
-    @contextmanager
     def reading(self) -> "Iterator[Ledger]":
         """The existing ledger as it is now; says where it was derived otherwise.
 
@@ -126,12 +118,7 @@ class Shell:
         from connector.reports.ledger import open_ledger
 
         with open_ledger(self.config, self.now()) as ledger, _uncollected():
-            if ledger.has_other_rules:
-                warn(
-                    "the configuration asks for another policy or time zone than the "
-                    "ledger has",
-                    "run `stripe-nrr recompute`; until then the ledger's own are shown",
-                )
+            warn_of_other_rules(ledger)
             yield ledger
 
 
@@ -142,6 +129,15 @@ def _uncollected() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+def warn_of_other_rules(ledger: "Ledger") -> None:
+    """Say where the configuration asks for others than the ledger is derived by."""
+    if ledger.has_other_rules:
+        warn(
+            "the configuration asks for another policy or time zone than the ledger has",
+            "run `stripe-nrr recompute`; until then the ledger's own are shown",
+        )
 
 
 def warn(problem: str, fix: str) -> None:

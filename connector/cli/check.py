@@ -1,12 +1,15 @@
 """`stripe-nrr check`: the invariants, over the whole ledger; on demand beside Stripe."""
 
 import os
+import sqlite3
+from contextlib import closing
 
 import click
 
 from connector.cli.app import Shell
 from connector.cli.options import format_option
 from connector.cli.output import Progress, emit, progress_shown
+from connector.config import Config
 from connector.pipeline.bundled_account import bundled_folder, load_account
 from connector.reports.check import (
     StripeComparison,
@@ -67,19 +70,22 @@ def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
 def _beside_stripe(shell: Shell) -> StripeComparison:
     """Fetch the live subscriptions, and compare them with the ledger as it is then."""
     shell.log_to_stderr()
-    with shell.writing() as ledger, progress_shown() as progress:
-        live, requests = _live(ledger, progress)
-        with snapshot(ledger.connection):
+    with closing(shell.ledger()) as connection, progress_shown() as progress:
+        live, requests = _live(connection, shell.config, progress)
+        with snapshot(connection):
+            ledger = Ledger(connection, shell.config, shell.now())
             rows = compare_with_stripe(ledger, live, progress)
         return StripeComparison(rows, len(live), requests)
 
 
-def _live(ledger: Ledger, progress: Progress) -> tuple[list[Subscription], int]:
+def _live(
+    connection: sqlite3.Connection, config: Config, progress: Progress
+) -> tuple[list[Subscription], int]:
     """Those of the account that the ledger is of, and how many requests it took."""
-    if setting(ledger.connection, "account") == "demo":
+    if setting(connection, "account") == "demo":
         account = load_account(bundled_folder())
         return live_subscriptions(account, progress), account.requests
     from connector.stripe_api.client import StripeApi
 
-    with StripeApi(stripe_key(os.environ), ledger.config.api_base) as api:
+    with StripeApi(stripe_key(os.environ), config.api_base) as api:
         return live_subscriptions(api, progress), api.reads.requests

@@ -1,13 +1,15 @@
 """`stripe-nrr close`: a month's figures, recorded as reported."""
 
+from contextlib import closing
 from datetime import date
 
 import click
 
-from connector.cli.app import Shell, warn
+from connector.cli.app import Shell, warn, warn_of_other_rules
 from connector.cli.options import MONTH, format_option
 from connector.cli.output import emit
 from connector.reports.closed_months import close_month
+from connector.reports.ledger import Ledger
 from connector.store.database import make_durable, transaction
 
 
@@ -30,9 +32,11 @@ def close(shell: Shell, month: date, form: str) -> None:
     """  # noqa: D301
     from connector.render import closing as forms
 
-    with shell.writing() as ledger:
-        make_durable(ledger.connection)
-        with transaction(ledger.connection):
+    with closing(shell.ledger()) as connection:
+        make_durable(connection)
+        with transaction(connection):  # first: what is booked before it counts
+            ledger = Ledger(connection, shell.config, shell.now())
+            warn_of_other_rules(ledger)
             closed = close_month(ledger, month)
     if closed.waiting:
         warn(

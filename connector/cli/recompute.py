@@ -1,5 +1,7 @@
 """`stripe-nrr recompute`: the ledger derived anew from what was fetched."""
 
+from contextlib import closing
+
 import click
 from msgspec.structs import asdict
 
@@ -11,7 +13,7 @@ from connector.core.errors import NothingFound
 from connector.pipeline.policy_change import adopt
 from connector.pipeline.quarantine import failed_lines, underivable
 from connector.pipeline.recompute import recompute as derive
-from connector.store.database import put_setting, transaction
+from connector.store.database import moment, put_setting, transaction
 from connector.store.ledger import rollups, unvalued
 from connector.store.mirror import dirty_customers
 
@@ -30,8 +32,7 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
     """
     shell.log_to_stderr()
     rules = rules_of(shell.config)
-    with shell.writing() as ledger:
-        connection = ledger.connection
+    with closing(shell.ledger()) as connection:
         changed = adopt(connection, rules)
         is_policy = changed is not None and changed.startswith("policy")
         if changed is not None:
@@ -50,7 +51,7 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
                 connection,
                 rules,
                 cause="policy change" if is_policy else "manual",
-                now=ledger.moment,
+                now=moment(connection, shell.now()),
                 progress=lambda done, whole: progress("deriving", done, whole),
                 workers=None,
             )

@@ -123,11 +123,6 @@ class SyncJob:
             self.progress() as progress,
             ThreadPool[Any](self.config.workers) as threads,
         ):
-            if (
-                self.api.clock.skew_us is None
-                and freshness.sold_price(connection) is None
-            ):
-                self.api.probe()  # else the first moments kept would be by our clock
             ingest = Ingest(
                 connection=connection,
                 source=self.api,
@@ -144,6 +139,9 @@ class SyncJob:
     ) -> SyncSummary:
         connection, rules = ingest.connection, rules_of(self.config)
         began_s, before = time.monotonic(), dataclasses.replace(self.api.reads)
+        is_first = freshness.sold_price(connection) is None
+        if is_first and self.api.clock.skew_us is None:
+            self.api.probe()  # else the first moments kept would be by our clock
         try:
             derived = bring_up_to_date(ingest, rules, full=full, announce=self.announce)
         finally:

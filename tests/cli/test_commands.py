@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from connector.pipeline.bundled_account import bundled_folder
+from connector.store.database import open_database
 from tests.billing.account import Account
 from tests.billing.calendar_ import instant
 from tests.billing.catalogue import Coupon, Price
@@ -81,6 +82,17 @@ def test_a_page_is_written_as_a_whole(workdir: Workdir) -> None:
     page = (workdir.folder / "report.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
     assert page.endswith("</html>\n")
+
+
+def test_every_request_of_a_sync_is_counted(
+    empty_workdir: Workdir, stripe: Served
+) -> None:
+    """Also the one that asks what time it is, where a first sync had stopped at once."""
+    with closing(open_database(empty_workdir.ledger, create=True)):
+        before = len(stripe.requests)
+        synced = empty_workdir.run("sync", "--format", "json")
+    assert synced.json["requests"] == len(stripe.requests) - before
+    assert synced.json["requests_in_30_days"] == synced.json["requests"]
 
 
 def test_sync_then_report_over_http(empty_workdir: Workdir) -> None:
@@ -178,6 +190,7 @@ def test_another_policy_is_a_run_of_its_own_and_the_past_stays(
     workdir.configure('timezone = "Europe/Berlin"\n[policy]\nchurn = "requested"\n')
     warned = workdir.run("report")
     assert "run `stripe-nrr recompute`" in warned.err
+    assert "another policy" in workdir.run("close", "2040-01").err
     changed = workdir.run("recompute")
     assert "policy change: churn ended → requested" in changed.err
     assert churn_days(workdir) == ["2026-03-20"]

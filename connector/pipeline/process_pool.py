@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -40,6 +41,8 @@ UNAVAILABLE = (
     *(AssertionError, pickle.PicklingError),
 )
 ENDING_S = 5.0  # for the batch in hand
+AHEAD = 2  # batches that a worker has been asked for
+MOST_BYTES = 3_500  # of a batch: as many fit into the smallest pipe twice
 
 Ids = Mapping[str, Sequence[str]]  # customers, each with all its ids
 # What came of each batch, in their order; None, or an early end: derive it yourself.
@@ -100,34 +103,35 @@ def _start(spawn: "SpawnContext", task: DerivationTask) -> _Worker:
 def _in_order(
     workers: Sequence[_Worker], batches: Iterable[Ids]
 ) -> Iterator[list[Derived] | None]:
-    """What came of each batch; meanwhile every worker has the next one of its own.
+    """What came of each batch; meanwhile every worker has the next ones of its own.
 
-    A worker is asked only while it waits: else both sides could wait to be heard.
+    What a worker is asked fits into its pipe, also while it waits to be heard itself:
+    else both sides could wait for each other. A larger batch is left to whoever asked.
     """
-    # Idle ones, then those at work, who was asked first leading.
-    waiting = deque(workers)
-    asked = 0
+    turns = cycle(workers)
+    asked: deque[_Worker | None] = deque()
     try:
         for batch in batches:
-            found = b""
-            is_full = asked == len(workers)
-            if is_full:
-                found = waiting[0].pipe.recv_bytes()
-            waiting[0].pipe.send_bytes(msgspec.msgpack.encode(batch))
-            waiting.rotate(-1)
+            packed = msgspec.msgpack.encode(batch)
+            worker = next(turns) if len(packed) <= MOST_BYTES else None
+            is_full = len(asked) == AHEAD * len(workers)
+            found = _received(asked.popleft()) if is_full else None
+            if worker is not None:
+                worker.pipe.send_bytes(packed)
+            asked.append(worker)
             if is_full:
                 yield _unpacked(found)
-            else:
-                asked += 1
-        waiting.rotate(asked)
         while asked:
-            asked -= 1
-            yield _unpacked(waiting.popleft().pipe.recv_bytes())
+            yield _unpacked(_received(asked.popleft()))
     except UNAVAILABLE as error:
         log.warning("processes.lost going on without: %r", error)
 
 
-def _unpacked(found: bytes) -> list[Derived] | None:
+def _received(worker: _Worker | None) -> bytes | None:
+    return None if worker is None else worker.pipe.recv_bytes()
+
+
+def _unpacked(found: bytes | None) -> list[Derived] | None:
     return msgspec.msgpack.decode(found, type=list[Derived]) if found else None
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from msgspec.structs import replace
 from connector.core.dates import instant, local_day
 from connector.core.model import Movement
 from connector.core.policy import Policy, Rules
+from connector.pipeline import process_pool
 from connector.pipeline.policy_change import adopt
 from connector.pipeline.recompute import BATCH, Recomputed, recompute
 from connector.store.database import put_setting, transaction
@@ -172,6 +174,18 @@ def test_it_does_not_matter_how_many_processes_derive(tmp_path: Path) -> None:
     alone = outcome(1, tmp_path / "1")
     assert outcome(2, tmp_path / "2") == alone
     assert outcome(3, tmp_path / "3") == alone
+
+
+def test_what_is_too_much_to_ask_a_process_is_derived_by_who_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else both could wait for the other to listen: of a customer with many old ids."""
+    ids = tuple(f"cus_{number:020}" for number in range(500))
+    merged = {customer: [customer, *ids] for customer in EVERYBODY[:1]}
+    assert len(msgspec.msgpack.encode(merged)) > process_pool.MOST_BYTES
+    alone = outcome(1, tmp_path / "1")
+    monkeypatch.setattr(process_pool, "MOST_BYTES", 1_100)  # of most batches too little
+    assert outcome(2, tmp_path / "2") == alone
 
 
 def test_processes_that_are_killed_are_done_without(tmp_path: Path) -> None:

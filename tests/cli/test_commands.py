@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,7 +17,7 @@ from tests.billing.account import Account
 from tests.billing.calendar_ import instant
 from tests.billing.catalogue import Coupon, Price
 from tests.support.commands import Workdir
-from tests.support.loopback import Served, delayed, on, serving
+from tests.support.loopback import Served, delayed, held_until, on, serving
 from tests.support.simulator import SimulatedAccount
 
 NOW = instant("2026-11-10T12:00:00Z")
@@ -286,13 +287,15 @@ def wait_until_asked(
 
 def test_one_sync_at_a_time(workdir: Workdir, stripe: Served) -> None:
     """The second one says so and exits 75; reports go on."""
-    stripe.spoil(on("/v1/invoices", delayed(3)))
+    goes_on = threading.Event()
+    stripe.spoil(on("/v1/invoices", held_until(goes_on)))
     first = workdir.start("sync", "--full")
     wait_until_asked(stripe, "/v1/invoices", first)
     second = workdir.run("sync")
     assert second.code == 75
     assert f"another sync (process {first.pid} on " in second.err
     assert workdir.run("report").code == 0
+    goes_on.set()
     first.communicate(timeout=60)
     assert first.returncode == 0
 

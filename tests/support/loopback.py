@@ -141,6 +141,16 @@ def delayed(delay_s: float) -> Fault:
     return lambda true, _: replace(true, delay_s=delay_s)
 
 
+def held_until(goes_on: threading.Event) -> Fault:
+    """No answer before, but for a minute at most."""
+
+    def held(true: Reply, _: Reply | None) -> Reply:
+        goes_on.wait(60)
+        return true
+
+    return held
+
+
 def same_page_again() -> Fault:
     """The page that the same path gave last, whatever the cursor says."""
     return lambda true, before: before or true

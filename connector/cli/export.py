@@ -1,12 +1,11 @@
 """`stripe-nrr export`: the ledger as a CSV or Parquet file."""
 
-import csv
 import sys
 from collections.abc import Iterator
 from datetime import date
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
@@ -14,6 +13,7 @@ from connector.cli.app import Shell
 from connector.cli.options import out_option
 from connector.cli.output import draft_of
 from connector.core.errors import MissingExtra, UsageFault
+from connector.render.table import write_csv
 from connector.store.ledger.exports import EXPORTS, Export, Row
 
 BATCH = 50_000  # rows of Parquet at a time
@@ -57,16 +57,10 @@ def export(shell: Shell, what: str, form: str, output: Path | None) -> None:
                 )
             _write_parquet(chosen, rows, output)
         elif output is None:
-            _write_csv(chosen, rows, sys.stdout)
+            write_csv(sys.stdout, chosen.columns, rows)
         else:
             with draft_of(output) as draft, draft.open("w", newline="") as file:
-                _write_csv(chosen, rows, file)
-
-
-def _write_csv(chosen: Export, rows: Iterator[Row], file: IO[str]) -> None:
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(chosen.columns)
-    writer.writerows(rows)
+                write_csv(file, chosen.columns, rows)
 
 
 def _write_parquet(chosen: Export, rows: Iterator[Row], output: Path) -> None:

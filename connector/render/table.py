@@ -13,7 +13,7 @@ import io
 from collections.abc import Iterable, Sequence
 from datetime import date
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 from unicodedata import east_asian_width
 
 from connector.core.money import (
@@ -160,7 +160,14 @@ def _safe(text: str) -> str:
 def csv_text(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Comma-separated, a row a line, each cell exact; None is an empty cell."""
     out = io.StringIO()
+    write_csv(out, heads, ([exact(cell) for cell in row] for row in rows))
+    return out.getvalue()
+
+
+def write_csv(
+    out: TextIO, heads: Iterable[str], rows: Iterable[Sequence[object]]
+) -> None:
+    """The same of plain cells, row by row, however many there are."""
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(heads)
-    writer.writerows([exact(cell) for cell in row] for row in rows)
-    return out.getvalue()
+    writer.writerows(rows)

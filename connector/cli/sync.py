@@ -160,6 +160,12 @@ def summary_text(done: SyncSummary) -> str:
         lines.append(
             f"Could not read {len(unreadable)} events of another API version: {names}."
         )
+    if done.not_fetched:
+        lines.append(
+            f"Set aside, as they were before ({len(done.not_fetched)}); `stripe-nrr sync "
+            "--full` reads them from their lists:"
+        )
+        lines += [f"  {name}: {why}" for name, why in done.not_fetched.items()]
     if done.refused:
         lines.append(
             f"Not valued, and missing from every figure ({len(done.refused)}):"

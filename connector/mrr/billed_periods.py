@@ -7,7 +7,6 @@ be edited. Manual items are not recurring.
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from fractions import Fraction
 from typing import NamedTuple
 
 from connector.mrr.pricing import units_billed
@@ -62,14 +61,27 @@ class BilledPeriod(NamedTuple):
         return named | {key for key, minor in taken if minor}
 
     @property
-    def inclusive_tax(self) -> Fraction:
-        """The rate hidden in the amount, from the taxes that Stripe computed."""
-        rates = [
-            Fraction(tax.amount, tax.taxable_amount)
-            for tax in self.lines[0].taxes or ()
-            if tax.tax_behavior == "inclusive" and tax.taxable_amount
+    def net_minor(self) -> int:
+        """What was charged, tax inside it included."""
+        return self.amount_minor - sum(self.discount_amounts_minor.values())
+
+    @property
+    def inclusive_taxes_minor(self) -> list[int]:
+        """The taxes inside the amount, each rounded by itself, of all of its lines."""
+        return [
+            tax.amount
+            for line in self.lines
+            for tax in line.taxes or ()
+            if tax.tax_behavior == "inclusive"
         ]
-        return sum(rates, Fraction(0))
+
+    @property
+    def is_credit(self) -> bool:
+        return self.amount_minor < 0 or any(map(_credits, self.lines))
+
+    @property
+    def names_taxes(self) -> bool:
+        return any(line.taxes for line in self.lines)
 
     def units(self, price: Price) -> Decimal:
         quantities = [units_of(line) for line in self.lines]
@@ -126,3 +138,9 @@ def _corrects(details: ItemParent) -> bool:
     """Whether the line changes what was billed before: a proration, or a credit."""
     of = details.proration_details
     return details.proration or (of is not None and of.credited_items is not None)
+
+
+def _credits(line: InvoiceLine) -> bool:
+    details = line.parent.subscription_item_details if line.parent else None
+    of = details.proration_details if details is not None else None
+    return of is not None and of.credited_items is not None

@@ -7,6 +7,7 @@ For each subscription three things are found independently: what its items were
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from fractions import Fraction
 from typing import NamedTuple
 
 from connector.core.errors import Unvalued
@@ -28,7 +29,15 @@ from connector.mrr.evidence.item_states import ItemState
 from connector.mrr.evidence.line_items import LineItem, line_items, usage_lines
 from connector.mrr.evidence.trials import item_trials
 from connector.mrr.history import History, SubscriptionVersion, versions_in
-from connector.mrr.pricing import interval_minor, is_metered, monthly_minor, tariff
+from connector.mrr.pricing import (
+    interval_minor,
+    is_metered,
+    is_whole_period,
+    lacks_option_tiers,
+    monthly_minor,
+    tariff,
+    tariff_as_billed,
+)
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import Price
@@ -128,8 +137,17 @@ class _SubscriptionTimeline:
             self.refused += unresolved(history, versions, known)
         self.regular = {(n.item, n.start_s): n for n in licensed if n.is_regular}
         self.usage = usage_lines(known, prices) if policy.metered_invoiced else {}
-        self.taxes = inclusive_taxes(versions, known)
+        self.taxes = inclusive_taxes(versions, known, prices)
         self.tariffs: dict[tuple[str, Decimal | None], Tariff] = {}
+        self.billed_whole = {
+            (line.price, line.quantity): line.amount_minor
+            for line in known
+            if line.is_regular
+            and line.amount_minor
+            and line.price in prices
+            and lacks_option_tiers(prices[line.price], line.currency)
+            and is_whole_period(prices[line.price], line.start_s, line.end_s)
+        }
 
     def steps(self) -> Iterator[MrrStep]:
         """Every item's steps, in order of time; equal neighbours are left out."""
@@ -153,7 +171,7 @@ class _SubscriptionTimeline:
 
     def _instants(self) -> list[int]:
         instants = {each.at_s for own in self.changes.values() for each in own}
-        instants |= {at_s for taxes in self.taxes.values() for at_s, _ in taxes}
+        instants |= {tax.since_s for own in self.taxes.values() for tax in own}
         instants |= {line.end_s for lines in self.usage.values() for line in lines}
         trials = [trial for own in self.trials.values() for trial in own]
         discounted = [each.interval for each in self.discounts]
@@ -177,16 +195,19 @@ class _SubscriptionTimeline:
             if counted is not None:
                 rates[item] = counted
         discounts = self._discounts_at(at_s, rates) if self.discounts else {}
-        prices = self.catalogue.prices
         return {
             item: ItemPricing(
                 tariff=rate,
                 quantity=quantity,
                 discounts=discounts.get(item, ()),
-                inclusive_tax=tax_at(self.taxes, item, prices[rate.price], at_s),
+                inclusive_tax=self._tax_at(item, rate, at_s),
             )
             for item, (rate, quantity) in rates.items()
         }
+
+    def _tax_at(self, item: str, rate: Tariff, at_s: int) -> Fraction:
+        price = self.catalogue.prices[rate.price]
+        return tax_at(self.taxes, item, price, rate.currency, at_s)
 
     def _tariff_and_quantity(
         self, item: str, state: ItemState, at_s: int
@@ -202,19 +223,26 @@ class _SubscriptionTimeline:
         try:
             if price is None:
                 raise Unvalued(item, "price", state.price or None)  # noqa: TRY301
-            return self._tariff(price, state.unit_amount_minor), quantity
+            return self._tariff(price, quantity, state.unit_amount_minor), quantity
         except Unvalued as error:
             self.refused.append(error)
             return None
 
-    def _tariff(self, price: Price, unit_amount_minor: Decimal | None) -> Tariff:
+    def _tariff(
+        self, price: Price, quantity: Decimal, unit_amount_minor: Decimal | None
+    ) -> Tariff:
         """Read once: the items keep theirs over most instants."""
+        currency = self.currency or price.currency
+        if lacks_option_tiers(price, currency):
+            billed = self.billed_whole.get((price.id, quantity))
+            if billed is not None:
+                return tariff_as_billed(price, currency, billed)
         key = (price.id, unit_amount_minor)
         if key not in self.tariffs:
             product = self.catalogue.products.get(ref(price.product))
             self.tariffs[key] = tariff(
                 price,
-                self.currency or price.currency,
+                currency,
                 unit_amount_minor=unit_amount_minor,
                 unit_label=(product.unit_label or "") if product is not None else "",
             )

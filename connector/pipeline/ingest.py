@@ -18,7 +18,12 @@ import msgspec
 from msgspec import Struct, field
 
 from connector.config import Config
-from connector.core.errors import Stopped, StripeRefused, UnknownStripeShape
+from connector.core.errors import (
+    IdNotInUrl,
+    Stopped,
+    StripeRefused,
+    UnknownStripeShape,
+)
 from connector.pipeline.thread_pool import FinishedTask, ThreadPool
 from connector.store.database import transaction
 from connector.store.mirror import freshness, objects, walks
@@ -70,7 +75,8 @@ class ObjectSource(Protocol):
 class SyncResult(Struct):
     """What a run met. ``mode`` is ``full`` or ``events``; ``why``, if it was not asked.
 
-    ``unreadable_events`` names events that could not be read.
+    ``unreadable_events`` names events that could not be read, ``not_fetched`` objects that
+    could not be asked for by themselves, and says why.
     """
 
     mode: str = "full"
@@ -79,6 +85,7 @@ class SyncResult(Struct):
     changed: int = 0
     resumed: bool = False
     unreadable_events: list[str] = field(default_factory=list)
+    not_fetched: dict[str, str] = field(default_factory=dict)
 
 
 # Told a kind, how many objects of it were seen, and about how many there are.
@@ -118,14 +125,19 @@ class Ingest(Struct, kw_only=True):
         """Fetch each object and keep it; return those that are there.
 
         One that is gone keeps its last copy, as evidence; but a pending invoice item
-        that is gone, or is on an invoice by now, is pending no more.
+        that is gone, or is on an invoice by now, is pending no more. One that cannot be
+        asked for keeps it too, and is named.
         """
-        jobs = ((name, partial(self.source.one, *name)) for name in names)
+        jobs = ((name, partial(_one, self.source, name)) for name in names)
         there: list[Any] = []
 
         def store(ended: Sequence[FinishedTask[NamedObject]]) -> None:
             with transaction(self.connection):
                 for name, found, _ in ended:
+                    if isinstance(found, IdNotInUrl):
+                        log.warning("ingest.not_fetched %s", found.problem)
+                        self.met.not_fetched[f"{name.kind} {name.id!r}"] = found.problem
+                        continue
                     thing, asked_us = found or (None, 0)
                     waits = getattr(thing, "invoice", None) is None
                     if name.kind == "invoice items" and not (thing and waits):
@@ -251,6 +263,13 @@ class _Reading:
             own = [each for each in self.ranges if each.kind == kind]
             left = sum(each.left(*self.limits[kind]) for each in own)
             ingest.progress(kind, seen[kind], seen[kind] + int(left))
+
+
+def _one(source: ObjectSource, name: NamedObject) -> Found | IdNotInUrl:
+    try:
+        return source.one(*name)
+    except IdNotInUrl as error:
+        return error
 
 
 def _page(

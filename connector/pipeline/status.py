@@ -34,6 +34,7 @@ class SyncSummary(Struct, frozen=True, kw_only=True):
     known_until: datetime | None
     seconds: float
     failed: dict[str, str] = field(default_factory=dict)
+    not_fetched: dict[str, str] = field(default_factory=dict)
 
 
 class JobStatus(Struct, frozen=True, kw_only=True):

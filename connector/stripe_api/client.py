@@ -5,7 +5,7 @@ and when they were asked for. Nothing here knows a database.
 """
 
 import logging
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -13,10 +13,14 @@ import msgspec
 
 from connector.core.errors import StripeRefused, StripeUnavailable
 from connector.stripe_api.decoding import Base, ListAnswer, ListOf, StripeAccount, ref
-from connector.stripe_api.http import Params, StripeHttp
+from connector.stripe_api.http import Params, StripeHttp, object_path
 from connector.stripe_api.invoices import Invoice, InvoiceLine
-from connector.stripe_api.lists import LISTINGS, Listing
-from connector.stripe_api.objects import Subscription, SubscriptionItem
+from connector.stripe_api.lists import (
+    LISTINGS,
+    Listing,
+    option_tiers_expands,
+)
+from connector.stripe_api.objects import Price, Subscription, SubscriptionItem
 from connector.stripe_api.paging import (
     EVERYTHING,
     PAGE,
@@ -78,7 +82,12 @@ class StripeApi(StripeHttp):
         given = {name for name, _ in extra}
         usual = [param for param in listing.params if param[0] not in given]
         params = (*usual, *span.params, *extra)
-        page = self._read(listing.path, params, listing.type, listing.needs, place)
+        read = partial(self._read, listing.path)
+        page = read(params, listing.type, listing.needs, place)
+        if listing.type is Price:
+            more = option_tiers_expands(page.data, "data.")
+            again = partial(read, (*params, *more), Price, listing.needs, place)
+            page = _with_more(page, more, again)
         data = [
             thing if ref(thing) in whole else self._completed(thing)
             for thing in page.data
@@ -90,7 +99,10 @@ class StripeApi(StripeHttp):
         return page_by_page(lambda place: self.page(kind, place=place, extra=extra))
 
     def one(self, kind: str, key: str) -> tuple[Any, int] | None:
-        """One object, complete, and when it was asked for; None where it is gone."""
+        """One object, complete, and when it was asked for; None where it is gone.
+
+        Raises ``IdNotInUrl`` where it cannot be asked for by itself.
+        """
         listing = LISTINGS[kind]
         expands = [
             (name, value.removeprefix("data."))
@@ -98,9 +110,13 @@ class StripeApi(StripeHttp):
             if name == "expand[]"
         ]
         began_us = self.now_us()
-        path = f"{listing.path}/{key}"
+        path = object_path(listing.path, key)
         try:
             thing = self.get(path, expands, listing.type, listing.needs)
+            if isinstance(thing, Price):
+                more = option_tiers_expands([thing], "")
+                asked = (path, (*expands, *more), Price, listing.needs)
+                thing = _with_more(thing, more, partial(self.get, *asked))
         except StripeRefused as error:
             if error.status == 404:
                 return None
@@ -111,7 +127,7 @@ class StripeApi(StripeHttp):
         """The object with its nested list whole: Stripe cuts it at 10 or 20."""
         if isinstance(thing, Invoice) and thing.lines.has_more:
             expand = [("expand[]", "data.discounts")]
-            path = f"/v1/invoices/{thing.id}/lines"
+            path = f"{object_path('/v1/invoices', thing.id)}/lines"
             lines = self._all(path, expand, InvoiceLine, LISTINGS["invoices"])
             return msgspec.structs.replace(thing, lines=ListOf[InvoiceLine](data=lines))
         if isinstance(thing, Subscription) and thing.items.has_more:
@@ -165,3 +181,19 @@ class StripeApi(StripeHttp):
         return ListPage(
             answer.data, answer.has_more, asked_us, beyond(answer.data, place)
         )
+
+
+def _with_more(shown: Any, more: Params, ask_again: Callable[[], Any]) -> Any:
+    """An answer with the tiers of its prices' other currencies, where it lacks ``more``.
+
+    Where Stripe does not show them, what was shown at first is all there is.
+    """
+    if not more:
+        return shown
+    try:
+        return ask_again()
+    except StripeRefused as error:
+        if error.status != 400:
+            raise
+        log.warning("stripe_api.option_tiers %s", error.problem)
+        return shown

@@ -13,12 +13,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 import msgspec
 
 from connector.core.errors import (
     ConfigError,
+    IdNotInUrl,
     StripeRefused,
     StripeUnavailable,
     UnknownStripeShape,
@@ -88,6 +90,24 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+LONGEST_QUOTED = 4_000  # characters of a path that servers and proxies surely take
+
+
+def object_path(path: str, key: str) -> str:
+    """Where one object of a list is: its id quoted, as people choose many of them.
+
+    Raises ``IdNotInUrl``: an empty id means the list, and a dot or two of them mean other
+    paths, quoted or not (RFC 3986, 5.2.4 and 6.2.2).
+    """
+    try:
+        quoted = quote(key, safe="")
+    except UnicodeEncodeError as error:  # half a character
+        raise IdNotInUrl(path, key) from error
+    if quoted in ("", ".", "..") or len(quoted) > LONGEST_QUOTED:
+        raise IdNotInUrl(path, key)
+    return f"{path}/{quoted}"
 
 
 @dataclass(slots=True)

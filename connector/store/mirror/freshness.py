@@ -102,9 +102,12 @@ def pending_read_us(connection: sqlite3.Connection) -> dict[str, int]:
 
 
 def sold_price(connection: sqlite3.Connection) -> str | None:
-    """A price that some subscription names: one that its account can never delete."""
+    """A price that some subscription names: one that its account can never delete.
+
+    One that can be asked for: some ids cannot be part of a URL.
+    """
     row = connection.execute(
         "SELECT CAST(body AS TEXT) ->> '$.items.data[0].price.id' AS price"
-        " FROM stripe_subscriptions WHERE price IS NOT NULL LIMIT 1"
+        " FROM stripe_subscriptions WHERE price NOT IN ('', '.', '..') LIMIT 1"
     ).fetchone()
     return None if row is None else str(row[0])

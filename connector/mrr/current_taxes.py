@@ -1,0 +1,156 @@
+"""One subscription as Stripe shows it → the tax inside each item's price now.
+
+Part of ``current_mrr``, and apart from ``evidence`` as all of that is: here the tax is what
+the last bills in full say, read from their amounts in whole minor units. The law is one
+(docs/definitions.md, Tax inside a price), the reading its own.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
+
+from connector.mrr.billed_periods import BilledPeriod
+from connector.mrr.pricing import tax_behavior
+from connector.stripe_api.objects import Price, Subscription
+
+
+class TaxedAmount(NamedTuple):
+    """So much was charged with so much tax in it, in ``parts``; each is rounded."""
+
+    net_minor: int
+    tax_minor: int
+    parts: int
+
+    def misses_by(self, percent: Fraction) -> Fraction:
+        """How far its tax is from what the percentage makes it, in minor units."""
+        owed_minor = self.net_minor - self.net_minor / (1 + percent / 100)
+        return abs(owed_minor - self.tax_minor)
+
+    def agrees(self, percent: Fraction) -> bool:
+        return self.misses_by(percent) < self.parts
+
+    @property
+    def percent(self) -> Fraction:
+        """The plainest percentage that makes it: 19 before 18.99."""
+        charged = Fraction(self.net_minor, self.net_minor - self.tax_minor)
+        exact = 100 * (charged - 1)
+        plainer = (round(exact, decimals) for decimals in range(5))
+        half = Fraction(self.parts, 2)
+        return next((each for each in plainer if self.misses_by(each) <= half), exact)
+
+
+class CurrentTax(NamedTuple):
+    """The percentage inside an item's ``price``, since when, and the most that shows it.
+
+    Nothing charged shows what only tax rates say.
+    """
+
+    since_s: int
+    percent: Fraction
+    price: str
+    most: TaxedAmount = TaxedAmount(0, 0, 0)
+
+
+def current_taxes(
+    now: Subscription,
+    billed: Sequence[BilledPeriod],
+    prices: Mapping[str, Price],
+    at_s: int,
+) -> dict[str, CurrentTax]:
+    """What was last billed for each item, else what the tax rates on it say.
+
+    The tax rates are exact, and win where the bills say the same; where these are newer,
+    or from Stripe's own tax, they differ.
+    """
+    by_item: dict[str, list[BilledPeriod]] = {}
+    for period in billed:
+        if period.start_s <= at_s:
+            by_item.setdefault(period.item, []).append(period)
+    stated = {item: found for item, found in _stated(now) if found.percent}
+    telling = {each.item for each in billed if each.names_taxes}
+    taxes: dict[str, CurrentTax] = {}
+    for item, own in by_item.items():
+        found = _last_billed(own, prices)
+        if found is not None and (item in telling or item not in stated):
+            taxes[item] = found
+    for item, exact in stated.items():
+        found = taxes.setdefault(item, exact)
+        if found.most.agrees(exact.percent):
+            taxes[item] = found._replace(percent=exact.percent)
+    return taxes
+
+
+def _stated(now: Subscription) -> Iterable[tuple[str, CurrentTax]]:
+    for item in now.items.data:
+        rates = item.tax_rates or now.default_tax_rates or ()
+        percent = sum((each.percentage for each in rates if each.inclusive), Decimal(0))
+        yield item.id, CurrentTax(now.started_at, Fraction(percent), "")
+
+
+def _last_billed(
+    periods: Iterable[BilledPeriod], prices: Mapping[str, Price]
+) -> CurrentTax | None:
+    """Bills in full tell the rate; before any at its price, what was charged on the way."""
+    known: CurrentTax | None = None
+    full: set[str] = set()
+    for period, amount in _amounts(periods):
+        behavior = tax_behavior(prices.get(period.price), _currency(period))
+        if behavior == "exclusive" and not amount.tax_minor:
+            continue
+        if not period.is_regular and period.price in full:
+            continue
+        full.add(period.price)
+        known = _after(known, period, amount)
+    return known
+
+
+def _amounts(
+    periods: Iterable[BilledPeriod],
+) -> Iterable[tuple[BilledPeriod, TaxedAmount]]:
+    """What each bill charged and its tax; the tiers of one proration together."""
+    bills: dict[tuple[object, ...], list[BilledPeriod]] = {}
+    for each in periods:
+        if each.is_credit or (each.invoice.status == "draft" and not each.is_regular):
+            continue
+        key = (each.invoice.id, each.price, each.start_s, each.end_s, each.is_regular)
+        bills.setdefault(key, []).append(each)
+    for bill in bills.values():
+        taxes = [minor for each in bill for minor in each.inclusive_taxes_minor]
+        net_minor = sum(each.net_minor for each in bill)
+        if net_minor > 0:
+            yield bill[0], TaxedAmount(net_minor, sum(taxes), max(len(taxes), 1))
+
+
+def _currency(period: BilledPeriod) -> str:
+    return period.lines[0].currency or period.invoice.currency
+
+
+def _after(
+    known: CurrentTax | None, period: BilledPeriod, amount: TaxedAmount
+) -> CurrentTax:
+    """What is known once this was billed: the same, said more exactly, or another."""
+    fresh = CurrentTax(period.start_s, amount.percent, period.price, amount)
+    if known is None:
+        return fresh
+    most = max(known.most, amount, key=lambda each: each.net_minor)
+    if amount.agrees(known.percent):
+        if known.price == period.price:
+            return known._replace(most=most)
+        return known._replace(since_s=period.start_s, price=period.price)
+    if known.price == period.price and known.most.agrees(fresh.percent):
+        return fresh._replace(since_s=known.since_s, most=most)
+    return fresh
+
+
+def tax_inside(
+    taxes: Mapping[str, CurrentTax], item: str, price: Price, currency: str
+) -> Fraction:
+    """The item's own; where its price says inclusive and nothing shows it, the others'."""
+    own, behavior = taxes.get(item), tax_behavior(price, currency)
+    if behavior == "exclusive":
+        own = own if own is not None and own.price == price.id else None
+    elif behavior == "inclusive" and own is None:
+        newest = sorted((each.since_s, each.percent) for each in taxes.values())
+        return newest[-1][1] / 100 if newest else Fraction(0)
+    return own.percent / 100 if own is not None else Fraction(0)

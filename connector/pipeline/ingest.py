@@ -136,7 +136,7 @@ class Ingest(Struct, kw_only=True):
                 for name, found, _ in ended:
                     if isinstance(found, IdNotInUrl):
                         log.warning("ingest.not_fetched %s", found.problem)
-                        self.met.not_fetched[f"{name.kind} {name.id!r}"] = found.problem
+                        self.met.not_fetched[name.shown] = found.problem
                         continue
                     thing, asked_us = found or (None, 0)
                     waits = getattr(thing, "invoice", None) is None

@@ -111,6 +111,10 @@ class NamedObject(NamedTuple):
     kind: str
     id: str
 
+    @property
+    def shown(self) -> str:
+        return f"{self.kind} {self.id!r}"
+
 
 class EventNoun(NamedTuple):
     """What events are about: the kind they leave out of date, and what is told of it."""

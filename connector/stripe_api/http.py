@@ -101,10 +101,7 @@ def object_path(path: str, key: str) -> str:
     Raises ``IdNotInUrl``: an empty id means the list, and a dot or two of them mean other
     paths, quoted or not (RFC 3986, 5.2.4 and 6.2.2).
     """
-    try:
-        quoted = quote(key, safe="")
-    except UnicodeEncodeError as error:  # half a character
-        raise IdNotInUrl(path, key) from error
+    quoted = quote(key.encode("utf-8", "surrogatepass"), safe="")
     if quoted in ("", ".", "..") or len(quoted) > LONGEST_QUOTED:
         raise IdNotInUrl(path, key)
     return f"{path}/{quoted}"

@@ -108,7 +108,7 @@ def _fetched(
     names = list(dict.fromkeys(name for event in events for name in event.names))
     met = _Found()
     try:
-        met.owners |= _refreshed(ingest, names)
+        met.owners |= _refreshed(ingest, names, met)
     except Stopped:
         return met
     except UNFORESEEN as error:
@@ -117,7 +117,7 @@ def _fetched(
         return met
     for name in names:
         try:
-            met.owners |= _refreshed(ingest, [name])
+            met.owners |= _refreshed(ingest, [name], met)
         except Stopped:
             break
         except StripeUnavailable as error:
@@ -134,7 +134,7 @@ def _fetched(
 
 
 def _refreshed(
-    ingest: Ingest, names: Sequence[NamedObject]
+    ingest: Ingest, names: Sequence[NamedObject], met: _Found
 ) -> dict[NamedObject, set[str]]:
     """Bring these objects up to date; return the customers each concerns, or concerned."""
     connection = ingest.connection
@@ -146,6 +146,9 @@ def _refreshed(
 
     before = concerned()
     refresh(ingest, names)
+    for name in names:
+        if why := ingest.met.not_fetched.get(name.shown):
+            met.wrong[name] = why
     return {
         name: was | now
         for name, was, now in zip(names, before, concerned(), strict=True)

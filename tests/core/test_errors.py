@@ -34,6 +34,7 @@ from connector.store.ledger import queries
 from connector.store.lock import exclusive_sync
 from connector.stripe_api import credentials
 from connector.stripe_api.client import StripeApi
+from connector.stripe_api.http import object_path
 from connector.stripe_api.rate_limit import Limiter
 from connector.webhooks import server
 from tests.pipeline.test_recompute import EVERYBODY, TOO_EARLY_S, poison
@@ -295,6 +296,7 @@ EXHIBITS: Mapping[str, Provoked] = {
     "a list that repeats itself": lambda: answered(
         200, {"data": [{"id": "prod_1"}], "has_more": True}
     ),
+    "an id that no URL can hold": lambda: object_path("/v1/prices", ".."),
     "asked to stop": stopped,
     "asked to stop between two pages": lambda: synced_and_then(
         Wire(shop(), SEEN), stopping=True

@@ -14,6 +14,8 @@ from connector.mrr.billed_periods import BilledPeriod
 from connector.mrr.pricing import tax_behavior
 from connector.stripe_api.objects import Price, Subscription
 
+AT_ONCE_S = 60  # objects of one request carry neighbouring seconds
+
 
 class TaxedAmount(NamedTuple):
     """So much was charged with so much tax in it, in ``parts``; each is rounded."""
@@ -63,17 +65,10 @@ def current_taxes(
     The tax rates are exact, and win where the bills say the same; where these are newer,
     or from Stripe's own tax, they differ.
     """
-    by_item: dict[str, list[BilledPeriod]] = {}
-    for period in billed:
-        if period.start_s <= at_s:
-            by_item.setdefault(period.item, []).append(period)
     stated = {item: found for item, found in _stated(now) if found.percent}
-    telling = {each.item for each in billed if each.names_taxes}
-    taxes: dict[str, CurrentTax] = {}
-    for item, own in by_item.items():
-        found = _last_billed(own, prices)
-        if found is not None and (item in telling or item not in stated):
-            taxes[item] = found
+    silent = stated.keys() - {each.item for each in billed if each.names_taxes}
+    told = [each for each in billed if each.start_s <= at_s and each.item not in silent]
+    taxes = _last_billed(told, prices)
     for item, exact in stated.items():
         found = taxes.setdefault(item, exact)
         if found.most.agrees(exact.percent):
@@ -90,19 +85,40 @@ def _stated(now: Subscription) -> Iterable[tuple[str, CurrentTax]]:
 
 def _last_billed(
     periods: Iterable[BilledPeriod], prices: Mapping[str, Price]
-) -> CurrentTax | None:
-    """Bills in full tell the rate; before any at its price, what was charged on the way."""
-    known: CurrentTax | None = None
-    full: set[str] = set()
+) -> dict[str, CurrentTax]:
+    """By item: what bills in full tell; before any, what was charged on the way there.
+
+    A proration that waited for its invoice has the tax of that day, not of its own.
+    """
+    taxes: dict[str, CurrentTax] = {}
+    billed: set[tuple[str, str]] = set()  # items, and the prices that they had
     for period, amount in _amounts(periods):
+        known, at_price = taxes.get(period.item), (period.item, period.price)
         behavior = tax_behavior(prices.get(period.price), _currency(period))
         if behavior == "exclusive" and not amount.tax_minor:
             continue
-        if not period.is_regular and period.price in full:
+        waited = period.invoice.created - period.start_s > AT_ONCE_S
+        if not period.is_regular and (at_price in billed or (known and waited)):
             continue
-        full.add(period.price)
-        known = _after(known, period, amount)
-    return known
+        billed.add(at_price)
+        taxes[period.item] = _after(
+            known or _like(taxes, period, amount), period, amount
+        )
+    return taxes
+
+
+def _like(
+    taxes: Mapping[str, CurrentTax], period: BilledPeriod, amount: TaxedAmount
+) -> CurrentTax | None:
+    """What the others have, where a first bill may be too small to tell it by itself."""
+    newest = max(taxes.values(), key=_age, default=None)
+    if newest is None or not amount.agrees(newest.percent):
+        return None
+    return CurrentTax(period.start_s, newest.percent, period.price, amount)
+
+
+def _age(tax: CurrentTax) -> tuple[int, Fraction]:
+    return tax.since_s, tax.percent
 
 
 def _amounts(
@@ -113,7 +129,8 @@ def _amounts(
     for each in periods:
         if each.is_credit or (each.invoice.status == "draft" and not each.is_regular):
             continue
-        key = (each.invoice.id, each.price, each.start_s, each.end_s, each.is_regular)
+        of = (each.invoice.id, each.item, each.price, each.is_regular)
+        key = (*of, each.start_s, each.end_s)
         bills.setdefault(key, []).append(each)
     for bill in bills.values():
         taxes = [minor for each in bill for minor in each.inclusive_taxes_minor]
@@ -151,6 +168,5 @@ def tax_inside(
     if behavior == "exclusive":
         own = own if own is not None and own.price == price.id else None
     elif behavior == "inclusive" and own is None:
-        newest = sorted((each.since_s, each.percent) for each in taxes.values())
-        return newest[-1][1] / 100 if newest else Fraction(0)
+        own = max(taxes.values(), key=_age, default=None)
     return own.percent / 100 if own is not None else Fraction(0)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from fractions import Fraction
 
+from tests.billing import taxes
 from tests.billing.calendar_ import HOUR, period_at, written
 from tests.billing.catalogue import Piece, half_up
 from tests.billing.render_catalogue import decimal
@@ -151,6 +152,9 @@ class Invoicing(Store):
         sub.latest_invoice = made.id
         self._discount(made)
         for line in lines:
+            if line.item is not None:
+                line.taxes = taxes.charged(line.net, line.price, sub.customer.tax)
+        for line in lines:
             line.id, line.invoice = self.new_id("il"), made.id
             if line.item is not None and line.amount >= 0:
                 line.item.last_line = line
@@ -248,6 +252,9 @@ class Invoicing(Store):
             mine = [x for x in invoice.lines if x.item is item and not x.proration]
             item.billed_net = sum(x.net for x in mine if x.start == item.period_start)
             self.see(item, invoice.id)
+        if invoice.auto_advance:  # a draft that stays one shows nothing
+            taxes.note(invoice.lines, self.now)
+        self.book(invoice.subscription)
 
     def renew_later(self, sub: Subscription, at: int) -> None:
         self.at(at, RENEWS, lambda: self._renew(sub))

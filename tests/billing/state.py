@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.billing.catalogue import Coupon, Price
+from tests.billing.taxes import LineTax, TaxShown, TaxStatus
 
 Json = dict[str, Any]
 COUNTS = frozenset({"active", "past_due"})
@@ -37,6 +38,7 @@ class Customer:
     pays: bool = True
     delinquent: bool = False
     invoices_numbered: int = 0
+    tax: TaxStatus = field(default_factory=TaxStatus)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,6 +83,7 @@ class Item:
     last_line: "Line | None" = None
     changes: list[Change] = field(default_factory=list)
     sightings: list[Sighting] = field(default_factory=list)
+    tax: TaxShown = field(default_factory=TaxShown)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -139,6 +142,7 @@ class Line:
     discountable: bool = True
     credits: "Line | None" = None
     discounted: list[tuple[Discount, int]] = field(default_factory=list)
+    taxes: list[LineTax] = field(default_factory=list)
 
     @property
     def net(self) -> int:

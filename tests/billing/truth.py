@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
+from tests.billing import taxes
 from tests.billing.catalogue import Coupon
 from tests.billing.state import COUNTS, Item
 
@@ -61,9 +62,11 @@ def recurring_net(item: Item, at: int) -> Fraction:
 
 
 def item_mrr_minor(item: Item, at: int) -> int:
+    peers = [i for i in item.subscription.all_items if i is not item]
     if item.removed or item.price.metered or item.subscription.status not in COUNTS:
         return 0
-    return round(item.price.monthly(recurring_net(item, at)))
+    inside = taxes.inside(item.price, item.tax, [i.tax for i in peers])
+    return round(item.price.monthly(recurring_net(item, at)) / (1 + inside))
 
 
 def true_steps(item: Item) -> list[Step]:

@@ -1,8 +1,9 @@
 """Line items and tax rates → the tax inside each item's price, which is never MRR.
 
 A full-price regular line shows its period's rate, 0 included: not a credit, a proration, a
-trial or what a coupon made free. Only where an item has no such line at its price yet, the
-proration that brought it there does. A rate is read as the percentage with the fewest
+trial or what a coupon made free. A proration does where its item has no such line at its
+price yet, if it was billed at once, as tax is of the day of the invoice, or if there is
+nothing else. A rate is read as the percentage with the fewest
 decimals that gives the line's tax, as taxes on lines are rounded; while that gives the
 next lines' taxes too, give or take a minor unit, nothing has changed.
 """
@@ -10,8 +11,10 @@ next lines' taxes too, give or take a minor unit, nothing has changed.
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from math import inf
 from typing import NamedTuple
 
+from connector.mrr.evidence.item_states import SAME_REQUEST_S
 from connector.mrr.evidence.line_items import InclusiveTax, LineItem
 from connector.mrr.history import SubscriptionVersion
 from connector.mrr.pricing import tax_behavior
@@ -55,7 +58,7 @@ def inclusive_taxes(
         known = found.setdefault(line.item, [])
         is_silent = line.item in declared and line.item not in named
         if not is_silent and _shows_rate(line, known, prices.get(line.price)):
-            _add(known, line)
+            _add(known, line, _newest(found))
     for item, rates in declared.items():
         known = found.setdefault(item, [])
         if not known:
@@ -93,16 +96,30 @@ def _shows_rate(
     is_invoiced = line.kind == "invoice_line" and line.status != "draft"
     if line.credit or not is_invoiced or _net_minor(line) <= 0:
         return False
-    if line.proration and any(rate.price == line.price for rate in known):
-        return False
+    if line.proration and known:
+        is_late = line.known_s - line.start_s > SAME_REQUEST_S
+        if is_late or any(rate.price == line.price for rate in known):
+            return False
     is_outside = tax_behavior(price, line.currency) == "exclusive"
     return not is_outside or _tax(line).amount_minor != 0
 
 
-def _add(known: list[ItemTaxRate], line: LineItem) -> None:
-    """Add what the line shows to what the lines before it showed."""
+def _newest(taxes: ItemTaxRates, until_s: float = inf) -> ItemTaxRate | None:
+    """What was shown last, of whatever item."""
+    rates = (rate for own in taxes.values() for rate in own if rate.since_s <= until_s)
+    return max(rates, key=lambda rate: (rate.since_s, rate.rate), default=None)
+
+
+def _add(known: list[ItemTaxRate], line: LineItem, newest: ItemTaxRate | None) -> None:
+    """Add what the line shows to what the lines before it showed.
+
+    An item's first may be too small to tell: it has the ``newest`` rate of the others, if
+    that gives its tax.
+    """
     shown = ItemTaxRate(line.start_s, line.price, _rate(line), line)
     last = known[-1] if known else None
+    if last is None and newest is not None and _gives(newest.rate, line):
+        shown = shown._replace(rate=newest.rate)
     if last is None or last.shown_by is None:
         known.append(shown)
         return
@@ -162,7 +179,6 @@ def tax_at(
     if behavior == "exclusive":
         begun = [each for each in begun if each.price == price.id]
     elif behavior == "inclusive" and not begun:
-        others = (each for rates in taxes.values() for each in rates)
-        begun = [each for each in others if each.since_s <= at_s]
-        begun.sort(key=lambda each: (each.since_s, each.rate))
+        newest = _newest(taxes, at_s)
+        begun = [] if newest is None else [newest]
     return begun[-1].rate if begun else NO_TAX

@@ -77,7 +77,7 @@ HOMES = {
     "uvicorn": {"webhooks.server"},
     "prometheus_client": {"webhooks.prometheus"},
     "sqlite_utils": {"store.database"},
-    "babel": {"core.money"},
+    "babel": {"core.money", "core.numbers"},
     "zoneinfo": {"config", "core.policy", "reports", "pipeline"},
     "jinja2": {"render.page"},
     "markupsafe": {"render.page"},

@@ -6,7 +6,6 @@ Derived in memory by the same pure functions as the ledger; nothing is written.
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
-from decimal import Decimal
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -16,6 +15,7 @@ from connector.core.dates import day_end_s
 from connector.core.errors import UsageFault
 from connector.core.model import MrrStep
 from connector.core.money import exponent
+from connector.core.numbers import Unreadable, WrittenNumber, amount_of
 from connector.core.policy import Policy, PolicySwitch, Rules, policy_of
 from connector.metrics.what_if import Choice, ExplainedGap, choices, explained, policies
 from connector.mrr.history import History
@@ -110,12 +110,12 @@ class PolicyComparison(NamedTuple):
 
 def compare_policies(
     ledger: Ledger,
-    amount: Decimal,
+    amount: WrittenNumber,
     day: date,
     asked: str | None = None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> PolicyComparison:
-    """Our MRR of a day and another tool's ``amount``, in whole units of the currency.
+    """Our MRR of a day and another tool's ``amount``, as written, in whole units.
 
     Without a currency it is the ledger's main one. ``progress`` is told customers.
     """
@@ -158,11 +158,13 @@ def compare_policies(
     )
 
 
-def _minor(amount: Decimal, currency: str) -> int:
-    minor = amount.scaleb(exponent(currency))
-    if minor != int(minor):
+def _minor(amount: WrittenNumber, currency: str) -> int:
+    decimals = exponent(currency)
+    try:
+        return int(amount_of(amount, currency, decimals).scaleb(decimals))
+    except Unreadable as error:
         raise UsageFault(
-            f"--mrr {amount} has more decimals than {currency.upper()}",
-            fix=f"give at most {exponent(currency)}",
-        )
-    return int(minor)
+            f"--mrr {error}",
+            fix=f"write it without marks between thousands, as 1234.50: at most "
+            f"{decimals} decimals",
+        ) from error

@@ -222,11 +222,20 @@ def parse(
         if key.name in given
     }
     faults += [_unknown(key, given[key]) for key in sorted(given.keys() - KEYS.keys())]
+    if chosen.get("reporting_currency") and not chosen.get("rates"):
+        faults.append(_WITHOUT_RATES)
     if faults:
         raise ConfigError(faults, source=name)
     if base := environ.get("STRIPE_API_BASE"):
         chosen["api_base"] = base
     return _config(chosen, source)
+
+
+_WITHOUT_RATES = (
+    "reporting.currency needs reporting.rates, what other currencies are worth: name "
+    "the European Central Bank's historical file (eurofxref-hist.csv) or lines of "
+    "date,currency,rate"
+)
 
 
 def _config(chosen: Mapping[str, Any], source: Path | None) -> Config:

@@ -100,7 +100,7 @@ def show_report(figures: "Report", form: str, locale: str, output: Path | None) 
 
         width = console().width if output is None else PIPE_WIDTH
         rendered(report_view(figures, locale, width), output)
-        if not figures.currencies:
+        if not figures.parts:
             click.echo("There is no recurring revenue in this ledger.")
     else:
         from connector.render.report_tables import to_csv, to_markdown

@@ -14,6 +14,7 @@ from msgspec.structs import asdict
 from connector.core.figures import WindowFigures
 from connector.core.money import format_minor, ratio_number
 from connector.mrr.risks import Risk, RiskReason
+from connector.render.report_json import currency_json
 from connector.render.table import (
     Cell,
     Money,
@@ -25,6 +26,7 @@ from connector.render.table import (
     figures,
 )
 from connector.reports.at_risk import AtRiskReport
+from connector.reports.model import code_of, title_of
 
 
 def risk_table(outlook: AtRiskReport) -> Table:
@@ -79,7 +81,8 @@ def scheduled_table(outlook: AtRiskReport, labels: Mapping[str, str]) -> Table:
 
 def title(outlook: AtRiskReport, locale: str) -> str:
     mrr = format_minor(outlook.mrr_minor, outlook.currency, locale)
-    return f"At risk, {outlook.currency.upper()}: of {mrr} on {outlook.today:%d %b %Y}"
+    whose = title_of(outlook.currency, is_total=outlook.is_total)
+    return f"At risk, {whose}: of {mrr} on {outlook.today:%d %b %Y}"
 
 
 NOTE = (
@@ -108,7 +111,8 @@ def to_csv(outlooks: Sequence[AtRiskReport]) -> str:
     heads = ("currency", "reason", "customer", "subscription", "mrr", "day")
     rows = (
         (
-            *(risk.currency, risk.reason, risk.customer, risk.subscription),
+            code_of(risk.currency, is_total=outlook.is_total),
+            *(risk.reason, risk.customer, risk.subscription),
             *(Money(risk.mrr_minor, risk.currency), risk.day),
         )
         for outlook in outlooks
@@ -127,7 +131,7 @@ def _outlook_json(outlook: AtRiskReport) -> dict[str, Any]:
     for risk in outlook.risks:
         worth[risk.reason] += risk.mrr_minor
     return {
-        "currency": outlook.currency,
+        **currency_json(outlook.currency, is_total=outlook.is_total),
         "today": outlook.today.isoformat(),
         "mrr_minor": outlook.mrr_minor,
         "at_risk_minor": outlook.at_risk_minor,

@@ -26,8 +26,9 @@ from connector.mrr.reconciliation import (
     reconcile,
 )
 from connector.pipeline.ingest import ObjectSource, Progress
-from connector.reports.closed_months import measured_again
+from connector.reports.closed_months import measured_again, totals_again
 from connector.reports.ledger import Ledger
+from connector.reports.model import code_of
 from connector.store.ledger import contract_terms, queries, rollups, unvalued
 from connector.store.ledger import customers as ledger_customers
 from connector.store.mirror import dirty_customers, objects
@@ -62,6 +63,10 @@ def check_ledger(ledger: Ledger) -> CheckedLedger:
         kept = figures_of(rollups.deltas(connection, currency, asked), asked)
         findings += sums_are_kept(currency, counted, kept)
     findings += restated_findings(measured_again(connection))
+    findings += restated_findings(
+        (code_of(was.currency, is_total=True), was.measured, now)
+        for _, was, now in totals_again(ledger)
+    )
     findings += refusal_findings(unvalued.known(connection))
     return CheckedLedger(
         movements=len(movements),

@@ -5,8 +5,9 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from connector.core.dates import add_months
-from connector.metrics.cohorts import Cohort, CohortPeriod, cohorts
-from connector.reports.ledger import Ledger
+from connector.core.windows import Window, WindowKind
+from connector.metrics.cohorts import Cohort, CohortPeriod, cohorts, in_minor_of
+from connector.reports.ledger import Ledger, is_total
 from connector.store.ledger import queries
 
 
@@ -16,6 +17,7 @@ class CohortReport(NamedTuple):
     currency: str
     period: CohortPeriod
     cohorts: Sequence[Cohort]
+    is_total: bool = False
 
 
 MANY_MONTHS = 24  # of history: from here on, cohorts are quarters
@@ -28,6 +30,8 @@ def cohort_reports(
     as_of: datetime | None = None,
 ) -> list[CohortReport]:
     """Of each currency. Without a period by month, of a long history by quarter."""
+    if is_total(currency):
+        return [_of_total(ledger, period or CohortPeriod.QUARTER, as_of)]
     today = ledger.state(as_of).today
     found = []
     for code in ledger.currencies(currency, as_of):
@@ -35,6 +39,20 @@ def cohort_reports(
         moved = queries.changes(ledger.connection, code, as_of)
         found.append(CohortReport(code, size, cohorts(moved, size, today)))
     return found
+
+
+def _of_total(
+    ledger: Ledger, period: CohortPeriod, as_of: datetime | None
+) -> CohortReport:
+    """All currencies in one, at the rates of the last known day."""
+    from connector.reports.currency_total import CurrencyTotal
+
+    total = CurrencyTotal(ledger, as_of)
+    flows, (_, scale) = total.flows(Window(WindowKind.YEAR, date.min, date.max))
+    moved = ((flow.customer, str(flow.day), flow.amount_minor) for flow in flows)
+    found = cohorts(moved, period, total.today, numbers=list)
+    rounded = [in_minor_of(cohort, scale) for cohort in found]
+    return CohortReport(total.currency, period, rounded, is_total=True)
 
 
 def _period_of_page(

@@ -8,9 +8,15 @@ from connector.core.dates import local_day
 from connector.core.figures import Retention
 from connector.core.model import CustomerName, Movement, Refusal
 from connector.core.windows import Window
-from connector.metrics.contributions import Contribution, Ratio, contributions
+from connector.metrics.contributions import (
+    Contribution,
+    Ratio,
+    contributions,
+    in_minor_of,
+)
+from connector.metrics.currency_total import retention_in_minor
 from connector.metrics.retention import measure
-from connector.reports.ledger import Ledger
+from connector.reports.ledger import Ledger, is_total
 from connector.reports.movements import find_one
 from connector.store.ledger import customers, queries, unvalued
 from connector.store.ledger.queries import Wanted
@@ -29,6 +35,7 @@ class WindowExplanation(NamedTuple):
     kept: Retention
     moved: list[tuple[CustomerName, Contribution]]
     is_over: bool
+    is_total: bool = False
 
     @property
     def numerator_minor(self) -> int:
@@ -45,6 +52,8 @@ def explain_window(
     as_of: datetime | None = None,
 ) -> list[WindowExplanation]:
     """Of each currency: its opening's customers, and everyone who moved the ratio."""
+    if is_total(currency):
+        return [_explained_total(ledger, window, ratio, as_of)]
     named = customers.accounts(ledger.connection)
     is_over = window.end <= ledger.state(as_of).today
     found = []
@@ -57,6 +66,30 @@ def explain_window(
         kept = measured.retention
         found.append(WindowExplanation(code, window, ratio, kept, moved, is_over))
     return found
+
+
+def _explained_total(
+    ledger: Ledger, window: Window, ratio: Ratio, as_of: datetime | None
+) -> WindowExplanation:
+    """All currencies in one: a customer is one, whatever it pays in."""
+    from connector.reports.currency_total import CurrencyTotal
+
+    total = CurrencyTotal(ledger, as_of)
+    flows, (_, scale) = total.flows(window)
+    [measured] = measure(flows, [window])
+    named = customers.accounts(ledger.connection)
+    moved = in_minor_of(
+        contributions(flows, window, ratio), measured.retention.opening_minor, scale
+    )
+    return WindowExplanation(
+        total.currency,
+        window,
+        ratio,
+        retention_in_minor(measured.retention, scale),
+        [(named[each.customer], each) for each in moved],
+        window.end <= total.today,
+        is_total=True,
+    )
 
 
 class CustomerExplanation(NamedTuple):

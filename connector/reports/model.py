@@ -25,6 +25,7 @@ from connector.core.windows import WindowKind, name_of
 from connector.metrics.benchmarks import Assessment
 from connector.metrics.causes import Causes, Share
 from connector.metrics.ratios import WindowMetrics, metrics
+from connector.metrics.retention import is_same
 
 
 class Segment(NamedTuple):
@@ -48,6 +49,24 @@ class WindowRow(Struct, frozen=True, kw_only=True):
     causes: Causes | None = None
 
 
+def title_of(currency: str, *, is_total: bool) -> str:
+    """As a heading has it: ``EUR``, or ``all currencies in EUR``."""
+    code = currency.upper()
+    return f"all currencies in {code}" if is_total else code
+
+
+def code_of(currency: str, *, is_total: bool) -> str:
+    """As a table for programs has it: ``eur``, or ``total eur``."""
+    return f"total {currency}" if is_total else currency
+
+
+def restated(
+    now: WindowFigures, reported: WindowFigures | None
+) -> WindowFigures | None:
+    """What a window was closed with, where that is not what it is now."""
+    return None if reported is None or is_same(now, reported) else reported
+
+
 class CurrencyReport(Struct, frozen=True, kw_only=True):
     """``is_total`` adds up all currencies in ``currency``.
 
@@ -61,8 +80,7 @@ class CurrencyReport(Struct, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        code = self.currency.upper()
-        return f"all currencies in {code}" if self.is_total else code
+        return title_of(self.currency, is_total=self.is_total)
 
 
 class Report(Struct, frozen=True, kw_only=True):

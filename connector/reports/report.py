@@ -5,19 +5,25 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
-from connector.config import Config
 from connector.core.dates import add_months
 from connector.core.errors import UsageFault
 from connector.core.figures import WindowFigures
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.causes import Causes, causes
-from connector.metrics.retention import is_same, measure, opened
+from connector.metrics.retention import measure, opened
 from connector.metrics.rollups import figures_of
 from connector.metrics.segments import CurrencyBook, by_segment
 from connector.reports.benchmarks import assessed, benchmarks
-from connector.reports.ledger import Ledger
-from connector.reports.model import CurrencyReport, Report, Segment, WindowRow, annual
+from connector.reports.ledger import Ledger, is_total
+from connector.reports.model import (
+    CurrencyReport,
+    Report,
+    Segment,
+    WindowRow,
+    annual,
+    restated,
+)
 from connector.store.ledger import (
     balances,
     closings,
@@ -63,9 +69,10 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
     connection, known = ledger.connection, ledger.state(as_of)
     wanted = _windows(asked, known.today)
     published = benchmarks(ledger.config)
-    parts = []
+    parts, alone = [], is_total(asked.currency)
+    own = asked._replace(by=None, causes=False) if alone else asked
     for each in ledger.currencies(asked.currency, as_of):
-        rows = _rows(ledger, each, wanted, asked, known.today)
+        rows = _rows(ledger, each, wanted, own, known.today)
         judged = assessed(rows, published)
         parts.append(CurrencyReport(currency=each, rows=rows, assessments=judged))
     report = Report(
@@ -75,8 +82,8 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         today=known.today,
         timezone=known.timezone,
         policy=known.policy,
-        currencies=tuple(parts),
-        total=_total(ledger.config, parts, known.today, published, asked),
+        currencies=() if alone else tuple(parts),
+        total=_total(ledger, parts, published, asked),
         refusals=tuple(unvalued.known(connection)),
         waiting=dirty_customers.behind(connection) if as_of is None else 0,
         by=asked.by,
@@ -86,18 +93,20 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
 
 
 def _total(
-    config: Config,
+    ledger: Ledger,
     parts: Sequence[CurrencyReport],
-    today: date,
     published: Benchmarks,
     asked: ReportRequest,
 ) -> CurrencyReport | None:
-    """All currencies in one, where that is configured and not one alone is asked for."""
-    if asked.currency or config.reporting_currency is None:
+    """All currencies in one, where that is asked for, or configured and no other is."""
+    is_configured = ledger.config.reporting_currency is not None
+    wanted = is_total(asked.currency) or (asked.currency is None and is_configured)
+    if not (wanted and parts):
         return None
-    from connector.reports.currency_total import total_of
+    from connector.reports.currency_total import CurrencyTotal, total_report
 
-    return total_of(config, parts, today, published)
+    total = CurrencyTotal(ledger, asked.as_of)
+    return total_report(total, parts, asked.by, published)
 
 
 def _names(connection: sqlite3.Connection) -> dict[int, tuple[str, str]]:
@@ -164,7 +173,7 @@ def _rows(
         WindowRow(
             measured=each,
             complete=each.window.end <= today,
-            reported=_restated(each, closed.get(each.window)),
+            reported=restated(each, closed.get(each.window)),
             segments=tuple(Segment(*pair) for pair in named.items()),
             causes=why.get(each.window),
         )
@@ -188,13 +197,6 @@ def _causes(
         window: causes(standing, inside)
         for window, standing, inside in opened(opening, parts, wanted)
     }
-
-
-def _restated(
-    now: WindowFigures, reported: WindowFigures | None
-) -> WindowFigures | None:
-    """What a window was closed with, where that is not what it is now."""
-    return None if reported is None or is_same(now, reported) else reported
 
 
 def read_book(

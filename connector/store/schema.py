@@ -423,3 +423,17 @@ MIGRATIONS["m008_runs_in_index"] = (
     SELECT * FROM movements WHERE id NOT IN (SELECT movement FROM retractions)
     """,
 )
+
+# At which rates the total of a reporting currency was closed: a file of rates changes.
+MIGRATIONS["m009_closed_rates"] = (
+    """
+    CREATE TABLE closed_rates (
+        month    TEXT NOT NULL REFERENCES closings (month),
+        currency TEXT NOT NULL,
+        day      TEXT NOT NULL,
+        rate     TEXT NOT NULL,  -- minor units of the total for one of this: 11/10
+        PRIMARY KEY (month, currency, day)
+    ) STRICT, WITHOUT ROWID
+    """,
+    *_append_only("closed_rates", "month", "currency", "day"),
+)

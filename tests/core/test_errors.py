@@ -326,6 +326,15 @@ EXHIBITS: Mapping[str, Provoked] = {
     ),
     # exchange rates
     "rates that are not there": converted,
+    "a reporting currency without rates": lambda: config.parse(
+        '[reporting]\ncurrency = "eur"', {}
+    ),
+    "a total without a reporting currency": lambda: with_ledger(
+        "report", "--currency", "total"
+    ),
+    "an amount that is two": lambda: with_ledger(
+        "compare", "--mrr", "1.234", "--on", "2024-02-01"
+    ),
     "a file of no rates": lambda: converted("colour,size"),
     "a line without a rate": lambda: converted(*RATES, "soon"),
     "a day without a rate": lambda: converted(*RATES),

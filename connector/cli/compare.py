@@ -26,7 +26,8 @@ from connector.reports import compare_policies
 @click.option(
     "--currency",
     metavar="CODE",
-    help="The currency it is in. Default: the ledger's main one.",
+    help="The currency it is in; total is all in the reporting currency. Default: the "
+    "ledger's main one.",
 )
 @format_option
 @click.pass_obj

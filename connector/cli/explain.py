@@ -37,7 +37,11 @@ from connector.reports.explain import CustomerExplanation, WindowExplanation
     show_default=True,
     help="The ratio to take apart, with --window.",
 )
-@click.option("--currency", metavar="CODE", help="Only this currency, with --window.")
+@click.option(
+    "--currency",
+    metavar="CODE",
+    help="Only this currency, with --window; total is all in the reporting currency.",
+)
 @click.option(
     "--as-of",
     metavar="TIMESTAMP",

@@ -171,7 +171,9 @@ out_option = click.option(
 
 
 currency_option = click.option(
-    "--currency", metavar="CODE", help="Only this currency, such as usd."
+    "--currency",
+    metavar="CODE",
+    help="Only this currency, such as usd, or total: all in the reporting currency.",
 )
 
 

@@ -8,10 +8,11 @@ it, as weekends do.
 
 import csv
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -64,6 +65,27 @@ class ExchangeRates(Struct, frozen=True, kw_only=True):
                 fix="add the day, or name a newer file as `rates` under [reporting]",
             )
         return Fraction(quoted[1])
+
+
+class Rates(Protocol):
+    """What a minor unit of a currency is worth in the ``reporting`` one on a day."""
+
+    @property
+    def reporting(self) -> str: ...
+
+    def factor(self, currency: str, day: date, /) -> Fraction: ...
+
+
+class KeptRates(NamedTuple):
+    """Those that a month was closed with; ``others`` are asked for what came later."""
+
+    reporting: str
+    kept: Mapping[tuple[str, date], Fraction]
+    others: Callable[[], Rates]
+
+    def factor(self, currency: str, day: date, /) -> Fraction:
+        kept = self.kept.get((currency, day))
+        return self.others().factor(currency, day) if kept is None else kept
 
 
 def parse_rates(lines: Iterable[str], reporting: str, source: str) -> ExchangeRates:

@@ -18,6 +18,8 @@ from math import lcm
 from operator import itemgetter
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from connector.core.figures import (
     LOSSES,
     Renewals,
@@ -26,7 +28,7 @@ from connector.core.figures import (
     WindowFigures,
     names_of,
 )
-from connector.core.model import Flow, classify
+from connector.core.model import Flow, Movement, classify
 from connector.core.money import round_minor
 from connector.core.windows import Window
 
@@ -77,6 +79,49 @@ def flows_in_one(
 def _converted(flows: Iterable[Flow], unit: int) -> Iterator[tuple[int, date, int]]:
     for customer, day, _, amount_minor in flows:
         yield customer, day, amount_minor * unit
+
+
+def with_balance(flows: Iterable[Flow]) -> Iterator[tuple[Flow, int]]:
+    """Each flow with what its customer paid before; by customer, then day."""
+    for _, own in groupby(flows, _customer):
+        paid = 0
+        for flow in own:
+            yield flow, paid
+            paid += flow.amount_minor
+
+
+def movement_in_one(
+    currency: str,
+    flow: Flow,
+    before: int,
+    booked: Sequence[Movement],
+    found: Conversion,
+) -> Movement | None:
+    """A movement of the total with the components of all that was booked that day.
+
+    ``flow`` and ``before`` are in units. Rounded so that the components add up; None
+    where less than half a minor unit is left.
+    """
+    parts = [(m.currency, part) for m in booked for part in m.components]
+    units = [part.amount_minor * found.units.get(code, 0) for code, part in parts]
+    amounts = list(levels_in_minor(before, units, found.scale))
+    before_minor, after_minor = found.minor(before), found.minor(before + sum(units))
+    if before_minor == after_minor:
+        return None
+    return Movement(
+        customer=booked[0].customer,
+        currency=currency,
+        day=flow.day,
+        kind=flow.kind,
+        amount_minor=after_minor - before_minor,
+        before_minor=before_minor,
+        after_minor=after_minor,
+        components=tuple(
+            replace(part, amount_minor=amount_minor)
+            for (_, part), amount_minor in zip(parts, amounts, strict=True)
+            if amount_minor
+        ),
+    )
 
 
 class ConvertedWindow(NamedTuple):

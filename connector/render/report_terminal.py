@@ -27,7 +27,13 @@ from connector.render.report_tables import (
 )
 from connector.render.table import figures
 from connector.render.terminal import COLOURS, table
-from connector.reports.model import CurrencyReport, Report, WindowRow, shown
+from connector.reports.model import (
+    CurrencyReport,
+    Report,
+    WindowRow,
+    opening_note,
+    shown,
+)
 
 BAR = 34  # characters of the waterfall's widest bar
 
@@ -76,11 +82,12 @@ def _cards(
     def money(amount_minor: int) -> str:
         return format_minor(amount_minor, currency, locale, whole=True)
 
+    opening = money(kept.opening_minor) + opening_note(row.measured)
     closing = money(flow.closing_minor)
     annual = money(flow.closing_minor * 12)
     monthly = money(round(flow.closing_minor / 12))
     told = [
-        ("NRR", format_ratio(kept.nrr), f"of {money(kept.opening_minor)}, {span}"),
+        ("NRR", format_ratio(kept.nrr), f"of {opening}, {span}"),
         ("GRR", format_ratio(kept.grr), "the same without growth"),
         ("CRR", format_ratio(kept.crr), f"{kept.kept} of {kept.customers} customers"),
         ("ARR at close", closing, f"MRR {monthly}")

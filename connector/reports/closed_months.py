@@ -8,12 +8,14 @@ to its opening's.
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from connector import __version__
 from connector.core.dates import add_months, day_end_s, instant
 from connector.core.errors import NothingFound, NotOverYet
+from connector.core.exchange_rates import KeptRates
 from connector.core.figures import WindowFigures
 from connector.core.model import Movement
 from connector.core.windows import ending_with
@@ -119,11 +121,12 @@ def totals_again(
     closed_at = {each.month: each.closed_at for each in closings.known(connection)}
     found = [pair for pair in closings.figures(connection) if pair[1].is_total]
     for month, of_month in groupby(found, lambda pair: pair[0]):
-        from connector.reports.currency_total import CurrencyTotal, RatesOfClosing
+        from connector.reports.currency_total import CurrencyTotal, configured_rates
 
         reported = [each for _, each in of_month]
         kept = closings.rates(connection, month)
-        rates = RatesOfClosing(reported[0].currency, kept, ledger.config)
+        others = partial(configured_rates, ledger.config)
+        rates = KeptRates(reported[0].currency, kept, others)
         total = CurrencyTotal(ledger, closed_at[month] if as_of else None, rates)
         windows = [each.measured.window for each in reported]
         each = {code: measure(own, windows) for code, own in total.books.items()}

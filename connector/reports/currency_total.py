@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from msgspec.structs import asdict
 
 from connector.config import Config
 from connector.core.errors import ConfigError, UsageFault
-from connector.core.exchange_rates import ExchangeRates, parse_rates
+from connector.core.exchange_rates import ExchangeRates, Rates, parse_rates
 from connector.core.figures import WindowFigures
 from connector.core.model import ContractTerm, Flow
 from connector.core.windows import Window
@@ -28,12 +28,20 @@ from connector.metrics.currency_total import (
 from connector.metrics.retention import Balances, measure
 from connector.metrics.retention import balances as standing_at
 from connector.metrics.segment_totals import SegmentOf
-from connector.metrics.segments import CurrencyBook, by_segment
+from connector.metrics.segments import (
+    CurrencyBook,
+    by_segment,
+)
 from connector.reports.benchmarks import assessed
 from connector.reports.ledger import Ledger
 from connector.reports.model import CurrencyReport, Segment, WindowRow, restated
 from connector.reports.segments import segment_of_total
-from connector.store.ledger import balances, closings, contract_terms, queries
+from connector.store.ledger import (
+    balances,
+    closings,
+    contract_terms,
+    queries,
+)
 
 NOTHING: Mapping[str, Sequence[Flow]] = {}
 Parts = Mapping[str, WindowFigures]  # one window's figures of each currency
@@ -44,29 +52,6 @@ class ConvertedFlows(NamedTuple):
 
     flows: list[Flow]
     conversion: Conversion
-
-
-class Rates(Protocol):
-    """What a minor unit of a currency is worth in the ``reporting`` one on a day."""
-
-    @property
-    def reporting(self) -> str: ...
-
-    def factor(self, currency: str, day: date, /) -> Fraction: ...
-
-
-class RatesOfClosing(NamedTuple):
-    """Those that a month was closed with; for what came later, the configured ones."""
-
-    reporting: str
-    kept: Mapping[tuple[str, date], Fraction]
-    config: Config
-
-    def factor(self, currency: str, day: date, /) -> Fraction:
-        kept = self.kept.get((currency, day))
-        if kept is not None:
-            return kept
-        return configured_rates(self.config).factor(currency, day)
 
 
 def configured_rates(config: Config) -> ExchangeRates:

@@ -49,6 +49,12 @@ class WindowRow(Struct, frozen=True, kw_only=True):
     causes: Causes | None = None
 
 
+def opening_note(measured: WindowFigures) -> str:
+    """Why the opening that ratios are of is not the waterfall's; "" where it is."""
+    same = measured.retention.opening_minor == measured.waterfall.opening_minor
+    return "" if same else " at the closing's rates"
+
+
 def title_of(currency: str, *, is_total: bool) -> str:
     """As a heading has it: ``EUR``, or ``all currencies in EUR``."""
     code = currency.upper()

@@ -107,6 +107,59 @@ def test_the_total_is_a_currency_to_ask_for(
     assert rows or words[0] == "at-risk"
 
 
+def test_a_page_of_the_total_alone(moved: Workdir) -> None:
+    page = moved.call(*("report", "--format", "html", "--currency", "total"))
+    assert page.code == 0
+    assert 'id="total-eur"' in page.out
+    assert 'id="usd"' not in page.out
+
+
+def test_the_movements_of_the_total_are_each_customers_in_all(moved: Workdir) -> None:
+    """At the rate of the last day asked for, with what was booked in either currency."""
+    asked = ("movements", "--currency", "total", "--to", "2025-03-31")
+    [came, grew] = moved.call(*asked, "--format", "json").json["movements"]
+    assert (came["kind"], came["currency"], came["amount_minor"]) == (
+        "new",
+        "eur",
+        2000,
+    )
+    assert (grew["kind"], grew["before_minor"], grew["after_minor"]) == (
+        ("expansion", 2000, 2024)
+    )
+    amounts = [(part["cause"], part["amount_minor"]) for part in grew["components"]]
+    assert sorted(amounts) == [("end", -2000), ("start", 2024)]
+    sums = moved.call(*asked, "--by", "currency", "--format", "json").json["segments"]
+    assert [(each["segment"], each["movements"]) for each in sums] == [("EUR", 2)]
+    churned = moved.call(*asked, "--kind", "churn", "--format", "json").json
+    assert churned["movements"] == []
+
+
+@pytest.mark.parametrize(
+    "amount",
+    [
+        pytest.param("20.24", id="in the locale of the report"),
+        pytest.param("20,24 €", id="with a comma and a sign"),
+        pytest.param("EUR 20.24", id="with a code"),
+    ],
+)
+def test_another_tools_total_is_compared(moved: Workdir, amount: str) -> None:
+    asked = ("--on", "2025-03-31", "--currency", "total", "--format", "json")
+    told = moved.call("compare", "--mrr", amount, *asked).json
+    assert (told["currency"], told["ours_minor"], told["theirs_minor"]) == (
+        ("eur", 2024, 2024)
+    )
+
+
+def test_the_opening_of_the_card_says_at_which_rates(moved: Workdir) -> None:
+    """In April the dollars of the opening are worth less: €19.80 instead of €20.24."""
+    window = ("--from", "2025-04", "--to", "2025-04", "--currency", "total")
+    told = moved.call("report", *window, "--format", "json").json["total"]
+    [april] = [w for w in told["windows"] if w["window"] == "month"]
+    flow, kept = april["waterfall"], april["retention"]
+    assert (flow["opening_minor"], flow["fx_minor"]) == (2024, -44)
+    assert (kept["opening_minor"], kept["nrr"]) == (1980, 1)
+
+
 def test_a_month_is_closed_with_its_total(moved: Workdir) -> None:
     closed = moved.call("close", "2025-03", "--format", "json").json
     told = {

@@ -24,8 +24,8 @@ class PageContents(Struct, frozen=True, kw_only=True):
     """What a page shows beside the report's figures, by currency where there is any.
 
     The report's rows have trailing-12 windows and others; the ``largest`` movements are
-    those of the last period that is over, and of the headline's twelve months. ``labels`` are what
-    customers are called, by id; ``failed`` are left out of what is at risk, and why.
+    those of the last period that is over, and of the headline's twelve months.
+    ``labels`` are what customers are called, by id; ``failed`` are left out of what is at risk, and why.
     """
 
     report: Report

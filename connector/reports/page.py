@@ -25,7 +25,8 @@ class PageContents(Struct, frozen=True, kw_only=True):
 
     The report's rows have trailing-12 windows and others; the ``largest`` movements are
     those of the last period that is over, and of the headline's twelve months.
-    ``labels`` are what customers are called, by id; ``failed`` are left out of what is at risk, and why.
+    ``labels`` are what customers are called, by id; ``failed`` are left out of what is at
+    risk, and why.
     """
 
     report: Report

@@ -108,7 +108,7 @@ class NumberParam(click.ParamType[T]):
         if not isinstance(value, str):
             return cast("T", value)
         try:
-            written = written_number(value, ctx.obj.config.locale)
+            written = written_number(value, _locale(ctx))
         except Unreadable:
             said = f"{value!r} is not {self.wanted}; write it as {self.example}"
             self.fail(said, param, ctx)
@@ -116,6 +116,10 @@ class NumberParam(click.ParamType[T]):
             return self.read(written)
         except Unreadable as error:
             self.fail(f"{error}; write it as {self.example}", param, ctx)
+
+
+def _locale(ctx: Any) -> str:
+    return str(ctx.obj.config.locale) if ctx is not None else Config().locale
 
 
 def _amount(written: WrittenNumber) -> WrittenNumber:

@@ -204,7 +204,7 @@ def ratio_of(written: WrittenNumber) -> Fraction:
             return Fraction(small[0].value)
     found = _chosen(written, lambda each: abs(each.value) < MOST_RATIO * whole)
     if found is None:
-        raise Unreadable(f"{written.text!r} is too much for a ratio")
+        raise Unreadable(f"{written.text!r} is not a ratio, but 1,000% or more")
     return Fraction(found) / whole
 
 

@@ -125,11 +125,7 @@ def compare_policies(
     Without a currency it is the ledger's main one. ``progress`` is told customers.
     """
     connection, known = ledger.connection, ledger.state()
-    if day > known.today:
-        raise UsageFault(
-            f"--on {day} is after {known.today}, the ledger's last day",
-            fix="give a day that the last sync has seen, or run `stripe-nrr sync`",
-        )
+    ledger.require_known(day, f"--on {day}")
     currency, worth = _worth(ledger, asked, day)
     theirs_minor = _minor(amount, currency)
     rules = Rules(

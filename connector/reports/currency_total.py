@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 from connector.config import Config
 from connector.core.errors import ConfigError, UsageFault
 from connector.core.exchange_rates import ExchangeRates, Rates, parse_rates
-from connector.core.figures import WindowFigures
+from connector.core.figures import Retention, WindowFigures
 from connector.core.model import ContractTerm, Flow
 from connector.core.windows import Window
 from connector.metrics.benchmarks import Benchmarks
@@ -24,6 +24,7 @@ from connector.metrics.currency_total import (
     conversion,
     flows_in_one,
     in_one_currency,
+    retention_in_minor,
 )
 from connector.metrics.retention import Balances, measure
 from connector.metrics.retention import balances as standing_at
@@ -171,6 +172,10 @@ class CurrencyTotal:
         found = conversion(self.closing_factors(window, parts))
         return ConvertedFlows(list(flows_in_one(books, found.units)), found)
 
+    def retention(self, window: Window) -> Retention:
+        flows, (_, scale) = self.flows(window)
+        return retention_in_minor(measure(flows, [window])[0].retention, scale)
+
     def segments(self, window: Window, by: str) -> tuple[Segment, ...]:
         """The total of some customers each; they add up to that of the window."""
         flows, (units, scale) = self.flows(window)
@@ -238,6 +243,7 @@ def total_report(
     rows = [
         WindowRow(
             measured=measured,
+            is_over=row.is_over,
             complete=row.complete,
             reported=restated(measured, closed.get(measured.window)),
             segments=total.segments(measured.window, by) if by is not None else (),

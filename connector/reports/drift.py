@@ -20,6 +20,7 @@ class WindowFormulas(NamedTuple):
     currency: str
     window: Window
     kept: Retention
+    is_over: bool
     results: list[FormulaResult]
     is_total: bool = False
 
@@ -31,7 +32,10 @@ def formula_drift(
     last: date | None = None,
     currency: str | None = None,
 ) -> list[WindowFormulas]:
-    """Of the windows of some months; without them, to the last whole month."""
+    """Of the windows of some months; without them, to the last whole month.
+
+    Raises ``UsageFault`` for months that the ledger cannot know.
+    """
     end = last or add_months(ledger.state().today, -1)
     start = first or (end if kind is WindowKind.TRAILING_12 else None)
     report = make_report(ledger, ReportRequest(kind, start, end, currency))
@@ -44,7 +48,9 @@ def formula_drift(
             window = row.measured.window
             inputs = window_inputs(part.currency, flows, window)
             results = side_by_side(inputs)
-            found.append(WindowFormulas(part.currency, window, inputs.kept, results))
+            found.append(
+                WindowFormulas(part.currency, window, inputs.kept, row.is_over, results)
+            )
     return found
 
 
@@ -57,6 +63,7 @@ def _of_total(ledger: Ledger, part: CurrencyReport) -> list[WindowFormulas]:
         window = row.measured.window
         flows, (_, scale) = total.flows(window)
         inputs = in_minor_of(window_inputs(part.currency, flows, window), window, scale)
-        one = WindowFormulas(part.currency, window, inputs.kept, side_by_side(inputs))
+        results = side_by_side(inputs)
+        one = WindowFormulas(part.currency, window, inputs.kept, row.is_over, results)
         found.append(one._replace(is_total=True))
     return found

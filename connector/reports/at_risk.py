@@ -67,15 +67,21 @@ AHEAD = 12  # months: the openings of these windows are known
 DAY_S = 86_400
 
 
-def at_risk_reports(ledger: Ledger, currency: str | None = None) -> AtRiskReports:
-    """What is at risk and what is set in each currency, as far as the ledger knows."""
+def at_risk_reports(
+    ledger: Ledger, currency: str | None = None, *, with_total: bool = False
+) -> AtRiskReports:
+    """What is at risk and what is set in each currency, as far as the ledger knows.
+
+    ``with_total``: first of all in one, as where that alone is asked for.
+    """
     known, codes = ledger.state(), ledger.currencies(currency)
     connection, rules = ledger.connection, rules_of(ledger.config)
     future = _future(connection, rules, int(known.at.timestamp()), known.today)
-    if is_total(currency):
-        books = [_in_one(ledger, known.today, future)]
-    else:
-        books = [_book(connection, code, known.today, future) for code in codes]
+    books = []
+    if with_total or is_total(currency):
+        books.append(_in_one(ledger, known.today, future))
+    if not is_total(currency):
+        books += [_book(connection, code, known.today, future) for code in codes]
     return AtRiskReports(
         currencies=tuple(
             _at_risk_report(connection, book, known.today) for book in books

@@ -78,6 +78,11 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         ledger.require_known(asked.last, f"--to {asked.last:%Y-%m}", as_of)
     wanted = _windows(asked, known.today)
     published = benchmarks(ledger.config)
+    if is_total(asked.currency) and asked.causes:
+        raise UsageFault(
+            "causes are told of each currency, not of all in one",
+            fix="leave out --causes, or give another --currency",
+        )
     missing = ledger.missing() if as_of is None else NOTHING_MISSING
     parts, alone = [], is_total(asked.currency)
     own = asked._replace(by=None, causes=False) if alone else asked

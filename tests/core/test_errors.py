@@ -332,6 +332,9 @@ EXHIBITS: Mapping[str, Provoked] = {
     "a total without a reporting currency": lambda: with_ledger(
         "report", "--currency", "total"
     ),
+    "causes of a total": lambda: with_ledger(
+        "report", "--currency", "total", "--causes"
+    ),
     "an amount that is two": lambda: with_ledger(
         "compare", "--mrr", "1.234", "--on", "2024-02-01"
     ),

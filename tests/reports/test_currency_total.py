@@ -38,6 +38,7 @@ from tests.support.books import lived, post
 from tests.support.commands import Workdir
 from tests.support.ledgers import empty_ledger
 from tests.support.loopback import serving
+from tests.support.pages import parsed
 from tests.support.simulator import SimulatedAccount
 from tests.support.told import LISTS
 
@@ -112,6 +113,16 @@ def test_a_page_of_the_total_alone(moved: Workdir) -> None:
     assert page.code == 0
     assert 'id="total-eur"' in page.out
     assert 'id="usd"' not in page.out
+    both = moved.call("report", "--format", "html")
+    for shown in (page.out, both.out):
+        [total] = [
+            part
+            for part in parsed(shown).all("section")
+            if part.attributes.get("id") == "total-eur"
+        ]
+        headings = [heading.text for heading in total.all("h3")]
+        assert "At risk on 20 Apr 2025" in headings
+        assert "How cohorts stayed and grew" in headings
 
 
 def test_the_movements_of_the_total_are_each_customers_in_all(moved: Workdir) -> None:

@@ -88,6 +88,7 @@ class CurrencyTotal:
         self._rates = rates or configured_rates(ledger.config)
         self.currency = self._rates.reporting
         self.asked: dict[tuple[str, date], Fraction] = {}
+        self._closing: dict[Window, Factors] = {}  # of windows that were measured
 
     def factor(self, code: str, day: date) -> Fraction:
         """Of a day, or of the last known one, if that is earlier."""
@@ -140,7 +141,7 @@ class CurrencyTotal:
         return total
 
     def _in_one(self, window: Window, parts: Parts, shared: Parts) -> WindowFigures:
-        closing = self.closing_factors(window, parts)
+        closing = self._closing[window] = self.closing_factors(window, parts)
         opened = {c: m for c, m in parts.items() if m.waterfall.opening_minor}
         opening = self.factors(window.start - timedelta(days=1), opened)
         converted = [
@@ -168,8 +169,11 @@ class CurrencyTotal:
                 code: sorted([*self.books.get(code, ()), *ahead.get(code, ())])
                 for code in dict.fromkeys([*self.books, *ahead])
             }
-        parts = {code: measure(own, [window])[0] for code, own in books.items()}
-        found = conversion(self.closing_factors(window, parts))
+        factors = None if ahead else self._closing.get(window)
+        if factors is None:
+            parts = {code: measure(own, [window])[0] for code, own in books.items()}
+            factors = self.closing_factors(window, parts)
+        found = conversion(factors)
         return ConvertedFlows(list(flows_in_one(books, found.units)), found)
 
     def retention(self, window: Window) -> Retention:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from connector.core.figures import Retention
 from connector.core.model import MovementKind
-from connector.core.money import format_minor, format_ratio
+from connector.core.money import format_count, format_minor, format_ratio
 from connector.render.footnotes import asides, banner, footnotes
 from connector.render.report_tables import (
     MORE_HEADINGS,
@@ -91,7 +91,11 @@ def _cards(
     told = [
         ("NRR", format_ratio(kept.nrr), f"of {money(kept.opening_minor)}, {span}"),
         ("GRR", format_ratio(kept.grr), "the same without growth"),
-        ("CRR", format_ratio(kept.crr), f"{kept.kept} of {kept.customers} customers"),
+        (
+            "CRR",
+            format_ratio(kept.crr),
+            f"{kept.kept:,} of {format_count(kept.customers, 'customer')}",
+        ),
         ("ARR at close", closing, f"MRR {monthly}")
         if report.is_annual
         else ("MRR at close", closing, f"ARR {annual}"),

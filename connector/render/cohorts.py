@@ -58,10 +58,14 @@ def title(report: CohortReport, metric: str) -> str:
 def note(report: CohortReport) -> str:
     """What a reader must know of the columns."""
     rates = " All at the rates of the last known day." if report.is_total else ""
-    return (
+    said = (
         f"Against the MRR at the end of the first-paid {report.period}, column 0; each "
         f"column is one {report.period} later.{rates}"
     )
+    finer = (
+        " `--by month` shows months." if report.period is CohortPeriod.QUARTER else ""
+    )
+    return said + finer
 
 
 def parts(reports: Iterable[CohortReport], metric: str) -> Iterator[Part]:

@@ -258,5 +258,5 @@ def total_report(
         currency=total.currency,
         rows=tuple(rows),
         is_total=True,
-        assessments=assessed(rows, published),
+        assessments=assessed(rows, published, total.currency),
     )

@@ -423,3 +423,19 @@ MIGRATIONS["m008_runs_in_index"] = (
     SELECT * FROM movements WHERE id NOT IN (SELECT movement FROM retractions)
     """,
 )
+
+# Objects as Stripe shows them that do not fit: the current state, by name.
+MIGRATIONS["m009_set_aside"] = (
+    """
+    CREATE TABLE set_aside (
+        kind         TEXT    NOT NULL,  -- the mirror's table that it would be in
+        id           TEXT    NOT NULL,
+        customer     TEXT    NOT NULL,  -- '' where it names none
+        subscription TEXT    NOT NULL,  -- likewise
+        field        TEXT    NOT NULL,
+        value        TEXT    NOT NULL,  -- fit to be shown
+        fetched_us   INTEGER NOT NULL,
+        PRIMARY KEY (kind, id)
+    ) STRICT, WITHOUT ROWID
+    """,
+)

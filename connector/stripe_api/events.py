@@ -40,6 +40,7 @@ class EventObject(Base, frozen=True, kw_only=True):
     id: str | None = None
     object: str | None = None
     customer: str | Ref | None = None
+    customer_account: str | Ref | None = None
     subscription: str | Ref | None = None
 
 
@@ -96,11 +97,12 @@ def hint(event: StripeEvent) -> Event:
     """Whom an event touches: what is kept of one whose state cannot be read."""
     touched = decode(event.data.object, EventObject)
     is_customer = touched.object == "customer"
+    owner = touched.customer or touched.customer_account
     return Event(
         id=event.id,
         type=event.type,
         created=event.created,
-        customer=touched.id if is_customer else touched.customer,
+        customer=touched.id if is_customer else owner,
         touched=touched.id,
     )
 

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from connector.core.model import Refusal
+from connector.store.mirror import unfit_objects
 
 
 def put(
@@ -18,6 +19,13 @@ def put(
 
 
 def known(connection: sqlite3.Connection) -> list[Refusal]:
-    """All of them, by the object's id."""
+    """All of them, by the object's id; also the objects that are set aside."""
     rows = connection.execute("SELECT * FROM refusals ORDER BY object_id, field")
-    return [Refusal(customer=c, object_id=o, field=f, value=v) for c, o, f, v in rows]
+    derived = [
+        Refusal(customer=c, object_id=o, field=f, value=v) for c, o, f, v in rows
+    ]
+    return sorted([*derived, *unfit_objects.refusals(connection)], key=_by_object)
+
+
+def _by_object(refusal: Refusal) -> tuple[str, str]:
+    return refusal.object_id, refusal.field

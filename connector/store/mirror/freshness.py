@@ -9,10 +9,9 @@ from collections.abc import Collection, Iterator
 
 from connector.stripe_api.decoding import decode
 from connector.stripe_api.events import Event
+from connector.stripe_api.paging import STRIPE_BEGAN_S
 
-# Bounds for lists of which nothing is known yet: Stripe's first year, and how far back
-# it shows events.
-STRIPE_BEGAN_S = 1_262_304_000
+# How far back Stripe shows events.
 EVENTS_KEPT_S = 30 * 86_400
 # A paid or void invoice does not change; so much later, not even by a late correction.
 SETTLED_S = 90 * 86_400

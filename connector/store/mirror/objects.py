@@ -12,7 +12,7 @@ import msgspec
 
 from connector.mrr.history import Catalogue, History
 from connector.store.database import placeholders, put_setting, setting
-from connector.store.mirror import dirty_customers, histories
+from connector.store.mirror import dirty_customers, histories, unfit_objects
 from connector.store.mirror.histories import rows_of
 from connector.stripe_api.decoding import Base, body, created_at, decode, ref
 from connector.stripe_api.invoices import Invoice
@@ -78,6 +78,7 @@ def put(
         if old is not None and old.customer and old.customer != customer:
             dirty.append(old.customer)
     _write(connection, kind, rows, untouched)
+    unfit_objects.fits(connection, kind, list(offered), fetched_us)
     dirty_customers.mark(connection, dirty)
     if kind in dirty_customers.SHARED and rows:
         users = dirty_customers.users(connection, [row.id for row in rows])
@@ -259,10 +260,13 @@ def drop_unseen_pending(
         {"since": since_us, "customer": customer},
     ).fetchall()
     dirty_customers.mark(connection, [each for (each,) in gone if each])
+    of = None if customer is None else [customer]
+    unfit_objects.forget_unseen(connection, since_us, ["invoice_items"], of)
 
 
-def drop_pending(connection: sqlite3.Connection, key: str) -> None:
+def drop_pending(connection: sqlite3.Connection, key: str, now_us: int) -> None:
     """Forget one pending invoice item that was deleted, or is on an invoice by now."""
+    unfit_objects.fits(connection, "invoice_items", [key], now_us)
     gone = connection.execute(
         "DELETE FROM stripe_invoice_items WHERE id = ? RETURNING customer", [key]
     ).fetchall()

@@ -19,6 +19,7 @@ from msgspec import Struct, field
 
 from connector.config import Config
 from connector.core.errors import Stopped, StripeRefused, UnknownStripeShape
+from connector.mrr.pricing import no_value
 from connector.pipeline.thread_pool import FinishedTask, ThreadPool
 from connector.store.database import transaction
 from connector.store.mirror import freshness, objects, unfit_objects, walks
@@ -26,7 +27,7 @@ from connector.store.mirror.objects import TABLES
 from connector.store.mirror.walks import Walk
 from connector.stripe_api.decoding import Base
 from connector.stripe_api.events import NamedObject, StripeEvent, hint, trimmed
-from connector.stripe_api.objects import Customer, labelled
+from connector.stripe_api.objects import Customer, Price, labelled
 from connector.stripe_api.paging import (
     EVERYTHING,
     TOP,
@@ -40,6 +41,7 @@ from connector.stripe_api.unfit import (
     by_customer,
     out_of_time,
     unfit,
+    unfit_for,
     why_not,
 )
 
@@ -116,7 +118,7 @@ class Ingest(Struct, kw_only=True):
     def keep(self, kind: str, things: Iterable[Any], asked_us: int) -> None:
         """Store objects as they may be kept; runs inside the caller's transaction."""
         table, met = TABLES[kind], self.met
-        shown = [_fitting(thing) for thing in things]
+        shown = [self._fitting(thing) for thing in things]
         stored = list(_stored(shown, self.config, met))
         met.changed += objects.put(self.connection, table, stored, asked_us)
         for thing in shown:
@@ -129,6 +131,22 @@ class Ingest(Struct, kw_only=True):
                 met.changed += unfit_objects.put(
                     self.connection, table, thing, asked_us
                 )
+
+    def _fitting(self, thing: Any) -> Any:
+        """An object by its customer, or why it does not fit.
+
+        Nor does a price that has no value where the last copy had one: its past would
+        lose it too.
+        """
+        if isinstance(thing, UnfitObject):
+            return thing
+        owned = by_customer(thing)
+        why = no_value(owned) if isinstance(owned, Price) else None
+        if why is not None:
+            before = objects.stored_price(self.connection, owned.id)
+            had_value = before is not None and no_value(before) is None
+            return unfit_for(owned, why.field, why.value) if had_value else owned
+        return unfit(owned) or owned
 
     def read(self, ranges: list[Partition], walk: Walk | None = None) -> int:
         """Read lists to their end; return when the first of these requests began.
@@ -296,14 +314,6 @@ def _page(
             raise
         log.warning("ingest.cursor_gone kind=%s after=%s", kind, place.after)
         return source.page(kind, *place.by_time(span), whole=whole)
-
-
-def _fitting(thing: Any) -> Any:
-    """An object by its customer, or why it does not fit."""
-    if isinstance(thing, UnfitObject):
-        return thing
-    owned = by_customer(thing)
-    return unfit(owned) or owned
 
 
 def _stored(things: Iterable[Any], config: Config, met: SyncResult) -> Iterator[Base]:

@@ -53,10 +53,11 @@ def footnotes(report: Report) -> list[str]:
     if report.total is not None:
         notes.append(FX)
     if report.refusals:
-        customers = len({refusal.customer for refusal in report.refusals})
+        customers = len({refusal.customer for refusal in report.refusals} - {""})
         notes.append(
             f"Not valued: {len(report.refusals)} objects of {customers} customers are "
-            "missing from these figures; `stripe-nrr check` names them."
+            "missing from these figures, or stand in them as they were before; "
+            "`stripe-nrr check` names them."
         )
     if report.waiting:
         notes.append(

@@ -34,6 +34,7 @@ from connector.store.mirror import dirty_customers, objects
 from connector.store.mirror.histories import histories, in_batches, profile
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.objects import Subscription
+from connector.stripe_api.unfit import UnfitObject, by_customer
 
 
 class CheckedLedger(NamedTuple):
@@ -86,13 +87,19 @@ def live_subscriptions(
 
     Asked for by status, because an account's ended ones would cost most of the requests.
     The past due, a page or two, are asked for before and after the active: who falls
-    behind or catches up in between is met.
+    behind or catches up in between is met. One that does not fit is left out: the sync
+    names it.
     """
     found: dict[str, Subscription] = {}
     active, past_due = COUNTED
     for status in (past_due, active, past_due):
         for page in source.pages("subscriptions", extra=[("status", status)]):
-            found |= {each.id: each for each in page.data}
+            shown = [
+                by_customer(each)
+                for each in page.data
+                if not isinstance(each, UnfitObject)
+            ]
+            found |= {each.id: each for each in shown}
             progress("live subscriptions", len(found), None)
     return list(found.values())
 

@@ -438,4 +438,23 @@ MIGRATIONS["m009_set_aside"] = (
         PRIMARY KEY (kind, id)
     ) STRICT, WITHOUT ROWID
     """,
+    # Whose it is: as it says, else as its last good copy, else as its subscription.
+    """
+    CREATE VIEW set_aside_by_customer AS
+    SELECT kind, id, coalesce(
+        nullif(customer, ''),
+        CASE kind
+        WHEN 'subscriptions' THEN
+            (SELECT s.customer FROM stripe_subscriptions AS s WHERE s.id = set_aside.id)
+        WHEN 'invoices' THEN
+            (SELECT i.customer FROM stripe_invoices AS i WHERE i.id = set_aside.id)
+        WHEN 'invoice_items' THEN
+            (SELECT i.customer FROM stripe_invoice_items AS i WHERE i.id = set_aside.id)
+        END,
+        (SELECT s.customer FROM stripe_subscriptions AS s
+         WHERE s.id = set_aside.subscription),
+        ''
+    ) AS customer, field, value
+    FROM set_aside
+    """,
 )

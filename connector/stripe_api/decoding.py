@@ -76,10 +76,12 @@ class ObjectHead(Base, frozen=True, kw_only=True):
     """What can be told of an object of which some field does not fit."""
 
     id: Any = None
+    object: Any = None
     created: Any = None
     date: Any = None
     customer: Any = None
     customer_account: Any = None
+    subscription: Any = None
     parent: Any = None
     items: Any = None
     lines: Any = None
@@ -152,3 +154,16 @@ def created_at(thing: object) -> int:
     An invoice item says ``date``. It is what the filter ``created`` goes by.
     """
     return int(getattr(thing, "created", 0) or getattr(thing, "date", 0))
+
+
+def read_as(shape: Any, thing: object) -> Any:
+    """A part of an object as ``shape``; None where it does not fit."""
+    try:
+        return msgspec.convert(thing, shape)
+    except msgspec.ValidationError:
+        return None
+
+
+def id_in(thing: object) -> str:
+    """The id that a part of an object is, or has; "" for none."""
+    return ref(read_as(str | Ref | None, thing))

@@ -5,7 +5,17 @@ from typing import NamedTuple
 
 import msgspec
 
-from connector.stripe_api.decoding import Base, ListOf, Ref, decode, ref
+from connector.core.errors import UnknownStripeShape
+from connector.stripe_api.decoding import (
+    Base,
+    ListOf,
+    ObjectHead,
+    Ref,
+    decode,
+    id_in,
+    read_as,
+    ref,
+)
 from connector.stripe_api.objects import Discount, Subscription, SubscriptionItem
 
 # Events
@@ -45,7 +55,7 @@ class EventObject(Base, frozen=True, kw_only=True):
 
 
 class WebhookData(Base, frozen=True, kw_only=True):
-    object: EventObject = EventObject()
+    object: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class RelatedObject(Base, frozen=True, kw_only=True):
@@ -95,7 +105,7 @@ def trimmed(event: StripeEvent) -> Event:
 
 def hint(event: StripeEvent) -> Event:
     """Whom an event touches: what is kept of one whose state cannot be read."""
-    touched = decode(event.data.object, EventObject)
+    touched = shown_in(event.data.object)
     is_customer = touched.object == "customer"
     owner = touched.customer or touched.customer_account
     return Event(
@@ -105,6 +115,20 @@ def hint(event: StripeEvent) -> Event:
         customer=touched.id if is_customer else owner,
         touched=touched.id,
     )
+
+
+def shown_in(raw: msgspec.Raw) -> EventObject:
+    """The object that an event shows, with as much of it as fits."""
+    try:
+        return decode(raw, EventObject)
+    except UnknownStripeShape:
+        head = decode(raw, ObjectHead)
+        return EventObject(
+            id=id_in(head.id) or None,
+            object=read_as(str, head.object),
+            customer=id_in(head.customer) or id_in(head.customer_account) or None,
+            subscription=id_in(head.subscription) or None,
+        )
 
 
 class NamedObject(NamedTuple):

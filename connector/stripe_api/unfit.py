@@ -22,9 +22,10 @@ from connector.stripe_api.decoding import (
     Instant,
     ListAnswer,
     ObjectHead,
-    Ref,
     created_at,
     decode,
+    id_in,
+    read_as,
     ref,
 )
 from connector.stripe_api.events import StripeEvent
@@ -49,6 +50,7 @@ T = TypeVar("T", bound=Base)
 _PERSONAL = frozenset({"name", "address", "metadata", "email", "phone", "description"})
 _PLAIN = re.compile(r"[\w.+-]{1,32}", re.ASCII)
 _MOST_DIGITS = 24
+WHOLE = "the object"  # in place of a field's name
 NAMELESS = "without an id"  # part of the name of an object that has no id of its own
 
 
@@ -127,10 +129,17 @@ def unfit_by(thing: Base, part: UnfitObject) -> UnfitObject:
         id=str(getattr(thing, "id", "")),
         created=created_at(thing),
         customer=ref(getattr(thing, "customer", None)),
-        subscription=thing.subscription if isinstance(thing, Invoice) else "",
+        subscription=_billed_by(thing),
         field=f"{part.id} {part.field}".strip(),
         value=part.value,
     )
+
+
+def _billed_by(thing: Base) -> str:
+    """The subscription that it says to be of; "" for none."""
+    if isinstance(thing, InvoiceItem):
+        return _subscription(msgspec.to_builtins(thing.parent))
+    return thing.subscription if isinstance(thing, Invoice) else ""
 
 
 def is_hollow(thing: Base) -> bool:
@@ -166,11 +175,11 @@ def unfit_object(
     fields = tree if isinstance(tree, dict) else {}
     head = msgspec.convert(fields, ObjectHead)
     is_customer = shape is Customer
-    owner = _id_of(head.customer) or _id_of(head.customer_account)
+    owner = id_in(head.customer) or id_in(head.customer_account)
     return UnfitObject(
-        id=_id_of(head.id) or _nameless(tree, shape),
+        id=id_in(head.id) or _nameless(tree, shape),
         created=_time_of(head.created) or _time_of(head.date),
-        customer=_id_of(head.id) if is_customer else owner,
+        customer=id_in(head.id) if is_customer else owner,
         subscription=_subscription(head.parent),
         field=field,
         value=shown(_at(tree, field), field) if value is None else value,
@@ -180,31 +189,19 @@ def unfit_object(
 def _nameless(tree: object, shape: type[Base]) -> str:
     """A name for an object without one, the same whenever it is met again."""
     text = json.dumps(tree, sort_keys=True).encode()
-    return f"{shape.__name__.lower()} {NAMELESS} ({sha256(text).hexdigest()[:8]})"
-
-
-def _id_of(thing: object) -> str:
-    """The id that it is, or has; "" for none."""
-    return ref(_read_as(str | Ref | None, thing))
+    noun = shape.__name__.removeprefix("Stripe").lower()
+    return f"{noun} {NAMELESS} ({sha256(text).hexdigest()[:8]})"
 
 
 def _time_of(moment: object) -> int:
-    return _read_as(Instant, moment) or 0
+    return read_as(Instant, moment) or 0
 
 
 def _subscription(parent: object) -> str:
     """The one that an invoice says to be of."""
-    read = _read_as(InvoiceParent | None, parent)
+    read = read_as(InvoiceParent | None, parent)
     details = None if read is None else read.subscription_details
     return "" if details is None else ref(details.subscription)
-
-
-def _read_as(shape: Any, thing: object) -> Any:
-    """A part that fits; None for one that does not either."""
-    try:
-        return msgspec.convert(thing, shape)
-    except msgspec.ValidationError:
-        return None
 
 
 # What msgspec says: "… - at `$.items.data[0].status`", a missing field by its name, and
@@ -220,13 +217,15 @@ def _what(error: UnknownStripeShape) -> tuple[str, str | None]:
     where = "" if place is None else place[1]
     named = _NAMED.search(said)
     if named is None:
-        return where or "object", None
+        return where or WHOLE, None
     field = named[1] or named[2]
     return f"{where}.{field}".strip("."), "missing" if named[1] else None
 
 
 def _at(tree: object, path: str) -> object:
     """What stands there; an ellipsis where the path does not say."""
+    if path == WHOLE:
+        return tree
     for name, number in re.findall(r"(\w+)|\[(\d+)\]", path):
         if isinstance(tree, dict) and name:
             tree = tree.get(name)
@@ -284,9 +283,11 @@ def by_customer(thing: T) -> T:
 def unfit(thing: Base) -> UnfitObject | None:
     """Why an object that decodes does not fit all the same; None where it does."""
     found = next(_faults(thing), None)
-    if found is None:
-        return None
-    field, value = found
+    return None if found is None else unfit_for(thing, *found)
+
+
+def unfit_for(thing: Base, field: str, value: object) -> UnfitObject:
+    """An object that decodes, and has a field that does not fit."""
     part = UnfitObject(id="", field=field, value=shown(value, field))
     return unfit_by(thing, part)
 

@@ -4,7 +4,6 @@ import sqlite3
 from collections.abc import Iterable
 
 from connector.core.model import Refusal
-from connector.store.mirror import unfit_objects
 
 
 def put(
@@ -20,12 +19,8 @@ def put(
 
 def known(connection: sqlite3.Connection) -> list[Refusal]:
     """All of them, by the object's id; also the objects that are set aside."""
-    rows = connection.execute("SELECT * FROM refusals ORDER BY object_id, field")
-    derived = [
-        Refusal(customer=c, object_id=o, field=f, value=v) for c, o, f, v in rows
-    ]
-    return sorted([*derived, *unfit_objects.refusals(connection)], key=_by_object)
-
-
-def _by_object(refusal: Refusal) -> tuple[str, str]:
-    return refusal.object_id, refusal.field
+    rows = connection.execute(
+        "SELECT customer, object_id, field, value FROM refusals UNION"
+        " SELECT customer, id, field, value FROM set_aside_by_customer ORDER BY 2, 3"
+    )
+    return [Refusal(customer=c, object_id=o, field=f, value=v) for c, o, f, v in rows]

@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from connector.core.model import Refusal
 from connector.store.mirror import dirty_customers
 from connector.stripe_api.unfit import NAMELESS, UnfitObject
 
@@ -27,36 +26,10 @@ class AsideObject(NamedTuple):
     value: str
 
 
-# Whose an object is: as it says, else as its last good copy, else as its subscription.
-_OWNERS = f"""
-    SELECT kind, id, coalesce(
-        nullif(customer, ''),
-        CASE kind {
-    " ".join(
-        f"WHEN '{kind}' THEN (SELECT customer FROM stripe_{kind} AS own"
-        " WHERE own.id = set_aside.id)"
-        for kind in OWNED
-    )
-} END,
-        (SELECT customer FROM stripe_subscriptions AS own
-         WHERE own.id = set_aside.subscription),
-        ''
-    ), field, value
-    FROM set_aside ORDER BY kind, id
-"""  # noqa: S608
-
-
 def known(connection: sqlite3.Connection) -> list[AsideObject]:
     """All of them, each with the customer whose it is, as far as anybody knows."""
-    return [AsideObject(*row) for row in connection.execute(_OWNERS)]
-
-
-def refusals(connection: sqlite3.Connection) -> list[Refusal]:
-    """All of them, as what could not be valued is named."""
-    return [
-        Refusal(customer=it.customer, object_id=it.id, field=it.field, value=it.value)
-        for it in known(connection)
-    ]
+    rows = connection.execute("SELECT * FROM set_aside_by_customer ORDER BY kind, id")
+    return [AsideObject(*row) for row in rows]
 
 
 def held(connection: sqlite3.Connection) -> set[str]:
@@ -140,3 +113,13 @@ def to_ask_again(connection: sqlite3.Connection, most: int) -> list[tuple[str, s
         [NAMELESS, most],
     )
     return [(kind, key) for kind, key in rows]
+
+
+def why(connection: sqlite3.Connection, kind: str, key: str) -> str | None:
+    """What does not fit, in words; None where the object is not set aside."""
+    row = connection.execute(
+        "SELECT id || ': ' || field || ' is ' || value FROM set_aside"
+        " WHERE kind = ? AND id = ?",
+        [kind, key],
+    ).fetchone()
+    return None if row is None else str(row[0])

@@ -105,6 +105,17 @@ def _pattern(locale: str, decimals: int) -> tuple[Any, Any]:
     return pattern, spoken
 
 
+def is_locale(text: str) -> bool:
+    """Whether numbers can be written as they are there."""
+    from babel import Locale, UnknownLocaleError  # noqa: PLC0415
+
+    try:
+        Locale.parse(text)
+    except UnknownLocaleError:
+        return False
+    return True
+
+
 def format_short(
     amount_minor: int | Fraction, currency: str, locale: str = "en_US"
 ) -> str:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from connector.config import rules_of
 from connector.core.dates import local_day
+from connector.core.errors import LedgerUnusable
 from connector.core.model import Refusal
 from connector.metrics.invariants import (
     Finding,
@@ -49,7 +50,12 @@ class CheckedLedger(NamedTuple):
 def check_ledger(ledger: Ledger) -> CheckedLedger:
     """Every invariant, checked on all that the ledger holds."""
     connection = ledger.connection
-    movements = list(queries.movements(connection))
+    try:
+        movements = list(queries.movements(connection))
+    except LedgerUnusable as error:  # then nothing else of it can be proved
+        found_first = Finding("movements can be read", "the ledger", error.problem)
+        labels = ledger_customers.labels(connection)
+        return CheckedLedger(0, [found_first], [], labels)
     found = {
         currency: list(queries.flows(connection, currency))
         for currency in queries.currencies(connection)

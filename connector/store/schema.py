@@ -424,8 +424,30 @@ MIGRATIONS["m008_runs_in_index"] = (
     """,
 )
 
+# A month that is not over, or of which something is missing, says so here too.
+_COMPLETE_RETENTION_VIEW = _RETENTION_VIEW.replace(
+    "AS crr\n",
+    """AS crr,
+           date(month, '+1 month') <= coalesce(
+               (SELECT value FROM settings WHERE name = 'known_until'), '')
+           AND NOT EXISTS (SELECT 1 FROM dirty_customers)
+           AND NOT EXISTS (SELECT 1 FROM refusals) AS complete
+""",
+)
+
+MIGRATIONS["m009_complete_windows"] = (
+    "DROP VIEW nrr_by_month",
+    "DROP VIEW nrr_trailing_12",
+    _COMPLETE_RETENTION_VIEW.format(name="nrr_by_month", back="+0 months"),
+    _COMPLETE_RETENTION_VIEW.format(name="nrr_trailing_12", back="-11 months"),
+)
+
+_WHOLE_RETENTION_VIEW = _COMPLETE_RETENTION_VIEW.replace(
+    "SELECT 1 FROM refusals)", "SELECT 1 FROM refusals UNION SELECT 1 FROM set_aside)"
+)
+
 # Objects as Stripe shows them that do not fit: the current state, by name.
-MIGRATIONS["m009_set_aside"] = (
+MIGRATIONS["m010_set_aside"] = (
     """
     CREATE TABLE set_aside (
         kind         TEXT    NOT NULL,  -- the mirror's table that it would be in
@@ -457,4 +479,8 @@ MIGRATIONS["m009_set_aside"] = (
     ) AS customer, field, value
     FROM set_aside
     """,
+    # Where one is set aside, something is missing.
+    *(f"DROP VIEW {name}" for name in ("nrr_by_month", "nrr_trailing_12")),
+    _WHOLE_RETENTION_VIEW.format(name="nrr_by_month", back="+0 months"),
+    _WHOLE_RETENTION_VIEW.format(name="nrr_trailing_12", back="-11 months"),
 )

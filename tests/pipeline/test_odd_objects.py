@@ -359,7 +359,7 @@ def test_the_command_names_it_and_ends_with_3_until_it_is_well_formed(
     assert line in ran.out.splitlines()
     assert again.json["refused"][0]["object_id"] == key
     assert f"{key}" in check.out
-    assert "Not valued: 1 objects of 1 customers" in report.out
+    assert "Not complete: 1 object of 1 customer could not be valued" in report.out
     assert f"not valued: {key}: status is frozen" in explained.out
     with closing(open_database(workdir.ledger)) as connection:
         assert unvalued.known(connection) == []

@@ -8,8 +8,10 @@ import msgspec
 from connector.core.errors import UnknownStripeShape
 from connector.stripe_api.decoding import (
     Base,
+    Instant,
     ListOf,
     ObjectHead,
+    ObjectId,
     Ref,
     decode,
     id_in,
@@ -29,9 +31,9 @@ class EventData(Base, frozen=True, kw_only=True):
 class StripeEvent(Base, frozen=True, kw_only=True):
     """An event as it arrives; ``Event`` is what is kept of it."""
 
-    id: str
+    id: ObjectId
     type: str
-    created: int
+    created: Instant
     data: EventData = EventData()
 
 
@@ -118,11 +120,13 @@ def hint(event: StripeEvent) -> Event:
 
 
 def shown_in(raw: msgspec.Raw) -> EventObject:
-    """The object that an event shows, with as much of it as fits."""
+    """The object that an event shows, with as much of it as fits: at least its id."""
     try:
         return decode(raw, EventObject)
     except UnknownStripeShape:
         head = decode(raw, ObjectHead)
+        if not id_in(head.id):
+            raise
         return EventObject(
             id=id_in(head.id) or None,
             object=read_as(str, head.object),

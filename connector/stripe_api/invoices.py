@@ -21,6 +21,7 @@ from connector.stripe_api.objects import (
     TaxBehavior,
 )
 
+_NOTHING = Decimal(0)
 InvoiceStatus = Literal["draft", "open", "paid", "uncollectible", "void"]
 
 # Invoices
@@ -96,7 +97,7 @@ class InvoiceLine(Base, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.quantity_decimal is not None:
-            check_decimals(self, None, "quantity_decimal")
+            check_decimals(self, _NOTHING, "quantity_decimal")
 
 
 class StatusTransitions(Base, frozen=True, kw_only=True):
@@ -148,7 +149,7 @@ class InvoiceItem(Base, frozen=True, kw_only=True):
     invoice: str | None = None
 
     def __post_init__(self) -> None:
-        check_decimals(self, None, "quantity_decimal")
+        check_decimals(self, _NOTHING, "quantity_decimal")
 
 
 def units_of(thing: SubscriptionItem | InvoiceLine | InvoiceItem) -> Decimal:

@@ -298,14 +298,34 @@ def _faults(thing: Base) -> Iterator[tuple[str, object]]:
             yield "customer", None
         if not is_known_currency(thing.currency):
             yield "currency", thing.currency or None
-    if isinstance(thing, Invoice) and thing.status is None:
-        yield "status", None
+    if isinstance(thing, Invoice):
+        yield from _faults_of_invoice(thing)
+    if isinstance(thing, InvoiceItem) and thing.proration:
+        yield from _faults_of_line(thing)
     if isinstance(thing, Subscription):
-        if out_of_time(thing) is not None:
-            yield "start_date", thing.start_date
-        yield from _faults_of_items(thing)
+        yield from _faults_of_subscription(thing)
     if isinstance(thing, Coupon) and not _takes_something_off(thing):
         yield "percent_off", None
+
+
+def _faults_of_invoice(invoice: Invoice) -> Iterator[tuple[str, object]]:
+    if invoice.status is None:
+        yield "status", None
+    for number, line in enumerate(invoice.lines.data):
+        for field, value in _faults_of_line(line):
+            yield f"lines.data[{number}].{field}", value
+
+
+def _faults_of_line(line: InvoiceLine | InvoiceItem) -> Iterator[tuple[str, object]]:
+    """What bills an item has its price, and a period that does not run backwards."""
+    if line.period.end < line.period.start:
+        yield "period.end", line.period.end
+    parent = line.parent
+    is_manual = parent is None or parent.subscription_item_details is None
+    details = None if line.pricing is None else line.pricing.price_details
+    has_price = details is not None and bool(ref(details.price))
+    if not has_price and (isinstance(line, InvoiceItem) or not is_manual):
+        yield "pricing", None
 
 
 def out_of_time(subscription: Subscription) -> str | None:
@@ -314,7 +334,11 @@ def out_of_time(subscription: Subscription) -> str | None:
     return None if 0 <= start_s <= LAST_S else f"start_date is {start_s}"
 
 
-def _faults_of_items(subscription: Subscription) -> Iterator[tuple[str, object]]:
+def _faults_of_subscription(
+    subscription: Subscription,
+) -> Iterator[tuple[str, object]]:
+    if out_of_time(subscription) is not None:
+        yield "start_date", subscription.start_date
     if not subscription.items.data and subscription.ended_at is None:
         yield "items.data", "empty"
     for number, item in enumerate(subscription.items.data):

@@ -6,12 +6,11 @@ what it set aside is named; and whoever is not concerned has the movements of th
 as it is. Shown well-formed again, all is as if nothing had been.
 """
 
-import json
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.billing.calendar_ import HOUR
@@ -24,6 +23,9 @@ from tests.support.synced import Wire, sync
 
 LIVES = 6
 OWNED = ("subscriptions", "invoices", "invoiceitems", "customers")
+# Without these nobody knows what it says: null there is always named.
+NEEDED = ("id", "customer", "status", "items", "lines", "period", "amount", "currency")
+NEEDING = ("subscriptions", "invoices", "invoiceitems")
 ABSURD: list[Any] = [
     *(None, MISSING, "frozen", "", 7, -1, 0, 10**12, -(10**15), 10**30, 1.5, True),
     *([], [None], {}, {"id": 7}, "1e999", "NaN"),
@@ -75,24 +77,20 @@ def test_one_odd_field_concerns_nobody_else(data: st.DataObject) -> None:
     thing = data.draw(st.sampled_from(list(account.objects[kind])))
     path = data.draw(st.sampled_from(list(paths(thing))))
     value = data.draw(st.sampled_from(ABSURD))
+    assume(not (kind == "events" and "discounts." in path))  # shown as ids
     odd = spoiled(account, thing["id"], path, value)
     with empty_ledger() as connection:
-        met, known = sync(connection, Wire(odd, now_s))
+        _, known = sync(connection, Wire(odd, now_s))
         again = sync(connection, Wire(odd, now_s + HOUR), full=True)[1]
         healed = sync(connection, Wire(account, now_s + 2 * HOUR), full=True)[1]
     assert again == known
+    if value is None and path in NEEDED and kind in NEEDING:
+        assert known.refusals
     if kind not in OWNED:
         return  # what everybody shares concerns everybody: it came to its end
     gone = {owner_of(kind, thing)}
     gone |= {str(value)} if path == "customer" else set()
     assert not wrong(known, quiet, gone), (thing["id"], path, value)
-    if json.dumps(known.movements, default=str) != json.dumps(
-        quiet.movements, default=str
-    ):
-        named = {r.object_id for r in known.refusals}
-        is_named = thing["id"] in named or any("without an id" in it for it in named)
-        may_mean_something = not known.refusals and not met.unreadable
-        assert is_named or may_mean_something or known.refusals
     assert healed.refusals == quiet.refusals
 
 

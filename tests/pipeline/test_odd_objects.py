@@ -78,6 +78,8 @@ INVOICES = [
         *("invoices", "lines.data.0.amount", HUGE),
         ("lines.data[0].amount", "100000… (a long number)"),
     ),
+    Odd("invoices", "lines.data.0.pricing", None, ("lines.data[0].pricing", "None")),
+    Odd("invoices", "lines.data.0.period.end", 5, ("lines.data[0].period.end", "5")),
     Odd("invoices", "lines.data.0.period", None, ("lines.data[0].period", "None")),
     Odd(
         *("invoices", "lines.data.0.pricing", {"unit_amount_decimal": "NaN"}),

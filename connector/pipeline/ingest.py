@@ -27,6 +27,7 @@ from connector.store.mirror.objects import TABLES
 from connector.store.mirror.walks import Walk
 from connector.stripe_api.decoding import Base
 from connector.stripe_api.events import NamedObject, StripeEvent, hint, trimmed
+from connector.stripe_api.faults import by_customer, out_of_time, unfit, unfit_for
 from connector.stripe_api.objects import Customer, Price, labelled
 from connector.stripe_api.paging import (
     EVERYTHING,
@@ -36,14 +37,7 @@ from connector.stripe_api.paging import (
     PageCursor,
 )
 from connector.stripe_api.partitions import Partition, worth_cutting
-from connector.stripe_api.unfit import (
-    UnfitObject,
-    by_customer,
-    out_of_time,
-    unfit,
-    unfit_for,
-    why_not,
-)
+from connector.stripe_api.unfit import UnfitObject, why_not
 
 log = logging.getLogger(__name__)
 

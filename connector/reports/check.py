@@ -34,8 +34,9 @@ from connector.store.ledger import customers as ledger_customers
 from connector.store.mirror import dirty_customers, objects
 from connector.store.mirror.histories import histories, in_batches, profile
 from connector.stripe_api.decoding import ref
+from connector.stripe_api.faults import by_customer
 from connector.stripe_api.objects import Subscription
-from connector.stripe_api.unfit import UnfitObject, by_customer
+from connector.stripe_api.unfit import UnfitObject
 
 
 class CheckedLedger(NamedTuple):

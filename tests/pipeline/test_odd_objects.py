@@ -17,6 +17,7 @@ from connector.store.database import open_database
 from connector.store.ledger import queries, unvalued
 from connector.store.mirror import dirty_customers
 from connector.store.schema import MIRRORED
+from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, HOUR
 from tests.support.commands import Workdir
 from tests.support.ledgers import Known, empty_ledger, settle
@@ -403,3 +404,33 @@ def test_the_figures_of_a_new_policy_leave_who_is_held_as_it_was(
         m for m in after.movements if m.customer == held
     ]
     assert dirty_customers.dirty(db) == []
+
+
+# --- what contradicts itself ---
+
+
+@pytest.mark.parametrize("is_billed", [False, True])
+def test_a_quantity_that_was_never_billed_is_a_note_and_what_was_billed_counts(
+    tmp_path: Path, *, is_billed: bool
+) -> None:
+    """A pending change, dropped by the cancellation, stands on the ended subscription."""
+    acc = Account(OPENED)
+    plan = acc.add_price(acc.add_product("Plan"), 1_000)
+    sub = acc.subscribe(acc.add_customer("Ada"), plan, quantity=3)
+    acc.advance(OPENED + DAY)
+    if is_billed:
+        acc.change_quantity(sub.items[0], 5, proration="always_invoice")
+    acc.cancel_now(sub)
+    acc.advance(OPENED + 2 * DAY)
+    odd = spoiled(SimulatedAccount(acc.snapshot()), sub.id, "items.data.0.quantity", 5)
+    with serving(odd) as stripe:
+        workdir = Workdir(tmp_path, stripe.url).configure("")
+        ran, check = workdir.run("sync", "-q"), workdir.run("check")
+        explained = workdir.run("explain", sub.customer.id)
+        moved = workdir.run("movements", "--format", "json").json["movements"]
+    assert (ran.code, check.code) == (0, 0)
+    before = 5_000 if is_billed else 3_000
+    assert moved[-1]["before_minor"] == before
+    assert ("note: " in explained.out) is not is_billed
+    if not is_billed:
+        assert f"{sub.id} ended with quantity 5 of {sub.items[0].id}" in explained.out

@@ -420,8 +420,9 @@ def test_a_quantity_that_was_never_billed_is_a_note_and_what_was_billed_counts(
     acc.advance(OPENED + DAY)
     if is_billed:
         acc.change_quantity(sub.items[0], 5, proration="always_invoice")
-    acc.cancel_now(sub)
     acc.advance(OPENED + 2 * DAY)
+    acc.cancel_now(sub)
+    acc.advance(OPENED + 3 * DAY)
     odd = spoiled(SimulatedAccount(acc.snapshot()), sub.id, "items.data.0.quantity", 5)
     with serving(odd) as stripe:
         workdir = Workdir(tmp_path, stripe.url).configure("")

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from connector.core.errors import Unvalued
-from connector.mrr.evidence.line_items import LineItem
+from connector.mrr.evidence.line_items import LineItem, is_credit_item, is_credit_line
 from connector.mrr.history import History, SubscriptionVersion, versions_in
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.events import Event
@@ -45,9 +45,12 @@ def discount_scopes(
     """
     scopes: dict[str, DiscountScope] = {}
     now = versions[-1]
-    for seen in (*_on_invoices(history), *_on_events(events)):
+    for seen in (*_on_invoices(history), *_on_pending(history), *_on_events(events)):
+        key = seen.discount.id
         if _may_be_on(seen.discount, now.subscription.id, items):
-            scopes[seen.discount.id] = seen
+            known = scopes.get(key, seen)
+            seen_s = max(known.last_seen_s, seen.last_seen_s)
+            scopes[key] = seen._replace(last_seen_s=seen_s)
     own = history.discount
     if own is not None and not own.subscription:
         scopes[own.id] = DiscountScope(
@@ -71,25 +74,6 @@ def discount_scopes(
     return scopes
 
 
-def ids_in_order(
-    versions: Sequence[SubscriptionVersion], events: Iterable[Event]
-) -> list[str]:
-    """The discounts' ids in the order they apply, as the newest versions show it.
-
-    One that only older versions show stands before what it stood before there.
-    """
-    shown = [*versions_in(events), *versions]
-    shown.sort(key=lambda version: version.seen_s, reverse=True)
-    order: list[str] = []
-    for version in shown:
-        ids = [ref(each) for each, _ in version.subscription.listed_discounts]
-        for position, key in enumerate(ids):
-            if key not in order:
-                after = [order.index(k) for k in ids[position + 1 :] if k in order]
-                order.insert(min(after, default=len(order)), key)
-    return order
-
-
 def _on_lines(
     line_items: Iterable[LineItem], ordered: Container[str]
 ) -> Iterator[DiscountScope]:
@@ -105,12 +89,21 @@ def _on_lines(
 
 
 def _on_invoices(history: History) -> Iterator[DiscountScope]:
+    """A credit shows the state before it: that there was a discount, and no more."""
     for invoice in history.invoices:
         for line in invoice.lines.data:
             if line.discounts:
-                yield from _shown_in_full(line.discounts, line.period.start)
+                at_s = None if is_credit_line(line) else line.period.start
+                yield from _shown_in_full(line.discounts, at_s)
         if invoice.discounts:
             yield from _shown_in_full(invoice.discounts, invoice.created)
+
+
+def _on_pending(history: History) -> Iterator[DiscountScope]:
+    for item in history.pending:
+        if item.discounts:
+            at_s = None if is_credit_item(item) else item.period.start
+            yield from _shown_in_full(item.discounts, at_s)
 
 
 def _on_events(events: Iterable[Event]) -> Iterator[DiscountScope]:
@@ -129,14 +122,17 @@ def _on_subscription(at_s: int, subscription: Subscription) -> Iterator[Discount
 
 
 def _shown_in_full(
-    discounts: Iterable[str | Discount] | None, at_s: int
+    discounts: Iterable[str | Discount] | None, at_s: int | None
 ) -> Iterator[DiscountScope]:
+    """``at_s`` None: seen at no time after its start."""
     for each in discounts or ():
         if isinstance(each, Discount):
             of_nothing_else = not (each.subscription or each.subscription_item)
             of_one_invoice = each.invoice or each.invoice_item
             is_customers = of_nothing_else and not of_one_invoice
-            yield DiscountScope(each, at_s, each.subscription_item or "", is_customers)
+            seen_s = each.start if at_s is None else at_s
+            where = (each.subscription_item or "", is_customers)
+            yield DiscountScope(each, seen_s, *where)
 
 
 def _may_be_on(discount: Discount, subscription: str, items: Container[str]) -> bool:
@@ -167,7 +163,8 @@ def unresolved(
     named += [(line.id, key) for line in regular for key in line.discounts]
     if not named:
         return []
-    seen = [*_on_invoices(history), *_on_events(history.events)]
+    seen = [*_on_invoices(history), *_on_pending(history)]
+    seen += _on_events(history.events)
     for version in versions:
         seen += _on_subscription(*version)
     known = {each.discount.id for each in seen}

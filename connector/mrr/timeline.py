@@ -146,15 +146,12 @@ class _SubscriptionTimeline:
         last: Mapping[str, ItemPricing] = {}
         for at_s in self._instants():
             now = self._pricing_at(at_s)
-            before, changed = (
-                last,
-                [
-                    item
-                    for item in sorted(now.keys() | last.keys())
-                    if now.get(item) != last.get(item)
-                ],
-            )
-            last = now
+            before, last = last, now
+            changed = [
+                item
+                for item in sorted(now.keys() | before.keys())
+                if now.get(item) != before.get(item)
+            ]
             for item in changed:
                 pricing = now.get(item)
                 shares = changed if _is_shared_anew(before.get(item), pricing) else ()
@@ -263,11 +260,9 @@ class _SubscriptionTimeline:
 
         Where a discount is shared anew, that is what changed those that it is shared with.
         """
-        proof = [
-            each
-            for own in (item, *shares)
-            for each in self._evidence_of_ends(own, at_s)
-        ]
+        proof = list(self._evidence_of_ends(item, at_s))
+        for other in shares:
+            proof += self._evidence_of_ends(other, at_s)
         line = self.regular.get((item, at_s))  # of a period that begins then
         if line is not None and all(line.id != each.id for each in proof):
             proof += line.evidence()

@@ -35,17 +35,17 @@ def discount_scopes(
     versions: Sequence[SubscriptionVersion],
     line_items: Sequence[LineItem],
     events: Sequence[Event],
-    items: Container[str],
     ordered: Container[str],
 ) -> dict[str, DiscountScope]:
     """The scope of every discount that is or was on this subscription, by id.
 
-    ``items`` are the ids of all that ever belonged to it, ``ordered`` of the discounts
-    whose order is known.
+    ``ordered`` are the ids of the discounts whose order is known.
     """
     scopes: dict[str, DiscountScope] = {}
     now = versions[-1]
-    for seen in (*_on_invoices(history), *_on_pending(history), *_on_events(events)):
+    elsewhere = [*_on_invoices(history), *_on_pending(history), *_on_events(events)]
+    items = _items(versions, line_items, events) if elsewhere else set()
+    for seen in elsewhere:
         key = seen.discount.id
         if _may_be_on(seen.discount, now.subscription.id, items):
             known = scopes.get(key, seen)
@@ -72,6 +72,17 @@ def discount_scopes(
                     is_current=version is now,
                 )
     return scopes
+
+
+def _items(
+    versions: Iterable[SubscriptionVersion],
+    line_items: Iterable[LineItem],
+    events: Iterable[Event],
+) -> set[str]:
+    """The ids of all that ever belonged to the subscription."""
+    shown = (each.subscription for each in (*versions, *versions_in(events)))
+    items = {item.id for each in shown for item in each.items.data}
+    return items | {line.item for line in line_items}
 
 
 def _on_lines(

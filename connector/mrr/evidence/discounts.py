@@ -34,7 +34,6 @@ from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.history import (
     History,
     SubscriptionVersion,
-    versions_in,
     versions_without_event,
 )
 from connector.mrr.pricing import amount_off_minor, discounted
@@ -95,11 +94,8 @@ def applied_discounts(
 
     Items' discounts come before the subscription's; each in its own order.
     """
-    shown = [each.subscription for each in (*versions, *versions_in(events))]
-    items = {item.id for each in shown for item in each.items.data}
-    items |= {line.item for line in line_items}
     order = listed_in_order(versions, events)
-    scopes = discount_scopes(history, versions, line_items, events, items, order)
+    scopes = discount_scopes(history, versions, line_items, events, order)
     if not scopes:
         return [], []
     coupons, unknown = _coupons(scopes, history, line_items)

@@ -18,6 +18,8 @@ from connector.stripe_api.decoding import ref
 from connector.stripe_api.invoices import Invoice, InvoiceItem, units_of
 from connector.stripe_api.objects import Discount, Price, Subscription
 
+_LONGEST_DAYS = {"day": 1, "week": 7, "month": 31, "year": 366}
+
 
 class Charge(NamedTuple):
     """What an item was charged from ``start_s`` on; credits are none.
@@ -33,6 +35,17 @@ class Charge(NamedTuple):
     amount_minor: int
     full_minor: Fraction | None
     named: Mapping[str, int]
+
+    @property
+    def paid_share(self) -> Fraction | None:
+        """What is left of the full amount after discounts."""
+        if self.is_regular:
+            taken_minor = sum(self.named.values())
+            paid_minor = self.amount_minor - taken_minor
+            return (
+                Fraction(paid_minor, self.amount_minor) if self.amount_minor else None
+            )
+        return self.amount_minor / self.full_minor if self.full_minor else None
 
 
 class _Rest(NamedTuple):
@@ -114,8 +127,13 @@ def _cycle(price: Price | None) -> str:
 
 
 def _full_minor(rest: _Rest, whole: Mapping[tuple[int, str], int]) -> Fraction | None:
-    start_s = whole.get((rest.end_s, _cycle(rest.price)))
-    if rest.price is None or start_s is None or start_s > rest.start_s:
+    if rest.price is None or rest.price.recurring is None:
+        return None
+    recurring = rest.price.recurring
+    days = _LONGEST_DAYS.get(recurring.interval, 0) * recurring.interval_count
+    at_most_s = rest.end_s - days * 86_400
+    start_s = whole.get((rest.end_s, _cycle(rest.price)), at_most_s)
+    if start_s > rest.start_s or start_s == rest.end_s:
         return None
     try:
         rate = tariff(rest.price, rest.currency)
@@ -131,27 +149,34 @@ def still_reduced(
     """The items whose charge for the time at ``at_s`` it reduced, though it is over."""
     if not is_once and (discount.end is None or discount.end > at_s):
         return frozenset()
-    reduced: dict[str, int] = {}  # until when each item is
+    reduced: dict[str, Charge] = {}  # the last of each item, where it reduced that
     for charge in own:
         if charge.start_s > at_s:
             break
-        if _reduces(discount, charge, is_reduced=charge.item in reduced):
-            reduced[charge.item] = charge.end_s
+        if _reduces(discount, charge, reduced.get(charge.item)):
+            reduced[charge.item] = charge
         elif charge.amount_minor:
             reduced.pop(charge.item, None)
-    return frozenset(item for item, end_s in reduced.items() if at_s < end_s)
+    return frozenset(item for item, own in reduced.items() if at_s < own.end_s)
 
 
-def _reduces(discount: Discount, charge: Charge, *, is_reduced: bool) -> bool:
+def _reduces(discount: Discount, charge: Charge, before: Charge | None) -> bool:
+    """``before`` is the item's charge before this one, if that was reduced."""
     if charge.is_regular:
         return charge.named.get(discount.id, 0) > 0
     if charge.named:
         return discount.id in charge.named
-    if charge.full_minor is None:
-        return is_reduced
     # It is net of what ran then, and names nothing.
-    ran = discount.end is not None and discount.start <= charge.start_s < discount.end
-    return (is_reduced or ran) and charge.amount_minor + 2 < charge.full_minor
+    share = charge.paid_share
+    if share is None:
+        return before is not None
+    if discount.end is not None and discount.start <= charge.start_s < discount.end:
+        return (
+            charge.full_minor is not None
+            and charge.amount_minor + 2 < charge.full_minor
+        )
+    was = before.paid_share if before is not None else None
+    return was is not None and share <= was + Fraction(1, 100)
 
 
 def was_taken_away(

@@ -18,6 +18,9 @@ from connector.stripe_api.objects import Price
 
 # An amount is rounded once; what differs by more was discounted.
 ROUNDING_MINOR = 1
+# By so much more of its full amount is billed where a discount is gone.
+LARGER_SHARE = Fraction(1, 100)
+LONGEST_DAYS = {"day": 1, "week": 7, "month": 31, "year": 366}
 
 
 class ReducedPeriod(NamedTuple):
@@ -32,15 +35,24 @@ class ReducedPeriod(NamedTuple):
 class ChangeWithout(NamedTuple):
     """A change of ``item`` whose credits took back what ``discounts`` had reduced.
 
-    What was billed from ``at_s`` on, it bills without them. None: without any.
+    What was billed from ``at_s`` on, it bills without them. None: no line names any, and
+    the amounts show that fewer are left; ``is_in_full``, that none is.
     """
 
     at_s: int
     item: str
     discounts: frozenset[str] | None
+    is_in_full: bool
     billed: tuple[LineItem, ...]
 
     def is_without(self, discount: str) -> bool:
+        """Whether it ends one that goes on."""
+        if self.discounts is None:
+            return self.is_in_full
+        return discount in self.discounts
+
+    def is_without_old(self, discount: str) -> bool:
+        """Whether it ends one that is over, and lasts for a period only."""
         return self.discounts is None or discount in self.discounts
 
     def evidence(self) -> tuple[Evidence, ...]:
@@ -60,22 +72,44 @@ class FullAmounts:
         self.line_items = line_items
 
     def is_in_full(self, line: LineItem) -> bool:
-        full_minor = self._of(line)
+        price = self.prices.get(line.price)
+        full_minor = self._of(line, self._starts_s.get((line.end_s, _cycle(price))))
         if full_minor is None:
             return False
         return abs(abs(line.amount_minor) - full_minor) <= ROUNDING_MINOR
 
     def is_reduced(self, line: LineItem) -> bool:
-        full_minor = self._of(line)
+        """Also where no line shows the whole period, which then is as long as can be."""
+        full_minor = self._of(line, self._start_of(line))
         if full_minor is None:
             return False
         return abs(line.amount_minor) < full_minor - 2 * ROUNDING_MINOR
 
-    def _of(self, line: LineItem) -> Fraction | None:
-        """None where the price or its whole period is not known."""
+    def paid_share(self, lines: Iterable[LineItem]) -> Fraction | None:
+        """What is left of the full amounts; None where they are not known."""
+        paid_minor, whole_minor = 0, Fraction(0)
+        for line in lines:
+            full_minor = self._of(line, self._start_of(line))
+            if full_minor is None:
+                return None
+            paid_minor += abs(line.amount_minor) - line.discounted_minor
+            whole_minor += full_minor
+        return paid_minor / whole_minor if whole_minor else None
+
+    def _start_of(self, line: LineItem) -> int | None:
         price = self.prices.get(line.price)
         start_s = self._starts_s.get((line.end_s, _cycle(price)))
+        if start_s is not None or price is None or price.recurring is None:
+            return start_s
+        days = LONGEST_DAYS.get(price.recurring.interval, 0)
+        return line.end_s - days * price.recurring.interval_count * 86_400
+
+    def _of(self, line: LineItem, start_s: int | None) -> Fraction | None:
+        """None where the price or its whole period is not known."""
+        price = self.prices.get(line.price)
         if price is None or start_s is None or start_s > line.start_s:
+            return None
+        if start_s == line.end_s:
             return None
         try:
             rate = tariff(price, line.currency)
@@ -122,26 +156,30 @@ def changes_without(
         into.setdefault((line.item, line.start_s), []).append(line)
     for (item, at_s), own in credits_at.items():
         billed = [n for n in billed_at.get((item, at_s), ()) if n.amount_minor > 0]
-        if billed:
-            found, gone = _billed_without(own, billed, full)
-            if found:
-                yield ChangeWithout(at_s, item, gone, (*billed, *own))
+        if not billed:
+            continue
+        before = {key for line in own for key in line.discounts}
+        after = {key for line in billed for key in line.discounts}
+        if before - after:
+            gone = frozenset(before - after)
+            yield ChangeWithout(
+                at_s, item, gone, is_in_full=False, billed=(*billed, *own)
+            )
+        elif not before and not after and _is_reduced_less(own, billed, full):
+            in_full = all(line.is_regular or full.is_in_full(line) for line in billed)
+            yield ChangeWithout(at_s, item, None, in_full, (*billed, *own))
 
 
-def _billed_without(
+def _is_reduced_less(
     own_credits: Sequence[LineItem], billed: Sequence[LineItem], full: FullAmounts
-) -> tuple[bool, frozenset[str] | None]:
-    """Whether discounts are gone, and which; by the amounts, where no line names any."""
-    before = {key for line in own_credits for key in line.discounts}
-    after = {key for line in billed for key in line.discounts}
-    if before:
-        return bool(before - after), frozenset(before - after)
-    is_gone = (
-        not after
-        and all(line.is_regular or full.is_in_full(line) for line in billed)
-        and all(full.is_reduced(line) for line in own_credits)
-    )
-    return is_gone, None
+) -> bool:
+    """Whether the amounts show it, where no line names a discount."""
+    if not all(full.is_reduced(line) for line in own_credits):
+        return False
+    if all(line.is_regular or full.is_in_full(line) for line in billed):
+        return True
+    was, now = full.paid_share(own_credits), full.paid_share(billed)
+    return was is not None and now is not None and now > was + LARGER_SHARE
 
 
 def reduced_periods(
@@ -158,7 +196,9 @@ def reduced_periods(
     by_item: dict[str, list[LineItem]] = {}
     for line in lines:
         by_item.setdefault(line.item, []).append(line)
-    cuts = [(n.item, n.at_s, n.evidence()) for n in changes if n.is_without(discount)]
+    cuts = [
+        (n.item, n.at_s, n.evidence()) for n in changes if n.is_without_old(discount)
+    ]
     cuts += [
         (line.item, line.start_s, line.evidence())
         for line in regular

@@ -283,12 +283,17 @@ class Invoicing(Store):
             item.billed_net = sum(x.net for x in own)
             item.billed_taken = [(d, Fraction(n)) for x in own for d, n in x.discounted]
             if invoice.auto_advance and any(x.amount for x in own):
-                note_reduced(item, own)
-                for each, end in item.reduced:
-                    self._book_at(item.subscription, end)
-                    if each.coupon.duration == "once":
-                        replaced_by(item.subscription, each)
+                self._note_reduced(item, own)
             self.see(item, invoice.id)
+
+    def _note_reduced(self, item: Item, lines: list[Line]) -> None:
+        note_reduced(item, lines)
+        for made, end in item.reduced:
+            self._book_at(item.subscription, end)
+            if made.coupon.duration == "once":
+                replaced_by(item.subscription, made)
+        if self.once_counts:  # they begin with what they reduce
+            self.book(item.subscription)
 
     def renew_later(self, sub: Subscription, at: int) -> None:
         self.at(at, RENEWS, lambda: self._renew(sub))

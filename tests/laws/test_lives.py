@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector.core.dates import local_day
+from connector.core.policy import Policy
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY
 from tests.billing.truth import Step
@@ -31,9 +32,10 @@ def trial(request: pytest.FixtureRequest) -> settings:
     )
 
 
-def lived(life: Life, *, is_watched: bool = False) -> Lived:
+def lived(life: Life, *, is_watched: bool = False, once_counts: bool = False) -> Lived:
     """The life, and 40 quiet days after it, so that events alone prove little."""
-    played = Lived(life.mode, is_watched=is_watched)
+    account = Account(BORN, once_counts=once_counts)
+    played = Lived(life.mode, is_watched=is_watched, account=account)
     for act in life.acts:
         played.do(act)
     played.account.advance(played.account.now + 40 * DAY)
@@ -139,6 +141,19 @@ def test_whoever_kept_every_event_knows_the_truth(trial: settings) -> None:
     holds()
 
 
+def test_once_coupons_that_count_do_so_for_what_they_reduced(trial: settings) -> None:
+    @trial
+    @given(life=lives, zone=ZONES)
+    def holds(life: Life, zone: str) -> None:
+        account = lived(life, is_watched=True, once_counts=True).account
+        kept: dict[str, Any] = {"events": [event for _, event in account.events]}
+        seen = account.snapshot() | kept
+        known = seen_once(seen, account.now, zone, Policy(once_subtracted=True))
+        assert closings(known) == by_day(the_only(account.true_mrr()), zone)
+
+    holds()
+
+
 class PlanChange(NamedTuple):
     """After ``wait_s``, another price and other coupons, or none, in one request.
 
@@ -149,6 +164,7 @@ class PlanChange(NamedTuple):
     price: int | None
     coupons: tuple[int, ...]
     of_item: bool
+    proration: str
 
 
 plan_changes = st.builds(
@@ -157,6 +173,7 @@ plan_changes = st.builds(
     st.sampled_from([None, 0, 1, 2]),
     st.lists(st.integers(0, 4), max_size=2, unique=True).map(tuple),
     st.booleans(),
+    st.sampled_from(["always_invoice", "create_prorations"]),
 )
 
 
@@ -196,14 +213,20 @@ def plan_changed(
             account.advance(account.now + 600)
         is_seen = sub.latest_invoice != unseen_since
         given = [coupons[n] for n in change.coupons]
-        of_item = item if change.of_item else None
+        # No classic proration names a discount, but an invoice does a subscription's.
+        of_item = item if change.of_item and is_flexible else None
+        proration = change.proration if is_flexible else "always_invoice"
         is_new = change.price is not None and prices[change.price] != item.price
         if is_new and change.price is not None and not is_seen:
-            account.change_price(item, prices[change.price], proration="always_invoice")
+            account.change_price(item, prices[change.price], proration=proration)
             unseen_since = ""
         elif is_new and change.price is not None:
             account.change_price_and_discounts(
-                item, prices[change.price], given, of_item=change.of_item
+                item,
+                prices[change.price],
+                given,
+                of_item=of_item is not None,
+                proration=proration,
             )
         elif given and is_seen and all(each.duration == "forever" for each in given):
             account.swap_discounts(sub, given, of_item)
@@ -217,7 +240,7 @@ def test_discounts_that_change_with_a_plan_need_no_event(trial: settings) -> Non
 
     @trial
     @given(
-        mode=st.sampled_from(["included", "itemized"]),
+        mode=st.sampled_from(["classic", "included", "itemized"]),
         interval=st.sampled_from(["month", "year"]),
         first=st.one_of(st.none(), st.integers(0, 4)),
         changes=st.lists(plan_changes, min_size=1, max_size=4),

@@ -21,11 +21,8 @@ from connector.core.model import (
 from connector.core.policy import Policy
 from connector.mrr.evidence.active_periods import active_periods
 from connector.mrr.evidence.discount_scopes import unresolved
-from connector.mrr.evidence.discounts import (
-    DiscountedItem,
-    applied_discounts,
-    item_discounts,
-)
+from connector.mrr.evidence.discount_shares import DiscountedItem, item_discounts
+from connector.mrr.evidence.discounts import applied_discounts
 from connector.mrr.evidence.inclusive_tax import inclusive_taxes, tax_at
 from connector.mrr.evidence.item_changes import item_changes, state_at
 from connector.mrr.evidence.item_states import ItemState

@@ -71,6 +71,11 @@ def discount_scopes(
                     last_seen_s=max(scopes[key].last_seen_s, version.seen_s),
                     is_current=version is now,
                 )
+    for line in line_items:
+        for key in line.discounts if not line.credit else ():
+            if (known := scopes.get(key)) is not None:
+                seen_s = max(known.last_seen_s, min(line.start_s, line.known_s))
+                scopes[key] = known._replace(last_seen_s=seen_s)
     return scopes
 
 

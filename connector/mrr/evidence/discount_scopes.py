@@ -61,7 +61,17 @@ def discount_scopes(
             scopes[seen.discount.id] = seen._replace(is_current=version is now)
     for seen in _on_lines(line_items, ordered):
         scopes.setdefault(seen.discount.id, seen)
-    # A version that shows no more than a discount's id counts too.
+    _see_by_id(scopes, versions, line_items, events)
+    return scopes
+
+
+def _see_by_id(
+    scopes: dict[str, DiscountScope],
+    versions: Sequence[SubscriptionVersion],
+    line_items: Iterable[LineItem],
+    events: Iterable[Event],
+) -> None:
+    """What shows no more than a discount's id counts too, but credits never do."""
     for version in (*versions_in(events), *versions):
         for discount, item in version.subscription.listed_discounts:
             if (key := ref(discount)) in scopes:
@@ -69,14 +79,14 @@ def discount_scopes(
                     item=item,
                     is_customers=False,
                     last_seen_s=max(scopes[key].last_seen_s, version.seen_s),
-                    is_current=version is now,
+                    is_current=version is versions[-1],
                 )
-    for line in line_items:
+    for line in line_items if scopes else ():
         for key in line.discounts if not line.credit else ():
-            if (known := scopes.get(key)) is not None:
-                seen_s = max(known.last_seen_s, min(line.start_s, line.known_s))
-                scopes[key] = known._replace(last_seen_s=seen_s)
-    return scopes
+            if key in scopes:
+                seen_s = min(line.start_s, line.known_s)
+                seen_s = max(scopes[key].last_seen_s, seen_s)
+                scopes[key] = scopes[key]._replace(last_seen_s=seen_s)
 
 
 def _items(

@@ -4,7 +4,6 @@
       ConfigError            config.toml or the environment is wrong; names every fault
       StripeRefused          Stripe understood the request and said no
       StripeUnavailable      Stripe did not answer, after every retry
-      IdNotInUrl             an object's id cannot be part of a URL, to ask for it alone
       UnknownStripeShape     Stripe sent something that stripe_api.objects cannot read
       LedgerUnusable         the ledger file cannot be opened, read or written
       LedgerConflict         a movement is offered where another one already stands
@@ -82,20 +81,15 @@ class StripeUnavailable(ConnectorError):
     """No usable answer after every retry: network, rate limit or Stripe itself."""
 
 
-class IdNotInUrl(ConnectorError):
-    """An object that can be read from its list only: no URL can hold its id."""
-
-    def __init__(self, path: str, key: str) -> None:
-        shown = key if len(key) <= 60 else f"{key[:60]}…"
-        super().__init__(
-            f"no URL can hold the id {shown!r} of an object in {path}",
-            fix="`stripe-nrr sync --full` reads it from its list; a new object with "
-            "another id spares you that",
-        )
-
-
 class UnknownStripeShape(ConnectorError):
-    """An answer of Stripe's does not have the shape of the pinned API version."""
+    """An answer of Stripe's does not have the shape of the pinned API version.
+
+    ``what`` says which field, and why.
+    """
+
+    def __init__(self, problem: str, *, fix: str, what: str = "") -> None:
+        super().__init__(problem, fix=fix)
+        self.what = what
 
 
 class LedgerUnusable(ConnectorError):

@@ -36,6 +36,15 @@ class BilledPeriod(NamedTuple):
         return sum(line.amount for line in self.lines)
 
     @property
+    def is_credit(self) -> bool:
+        """Whether it takes back what was billed before: it shows the state before it."""
+        parent = self.lines[0].parent
+        details = parent.subscription_item_details if parent is not None else None
+        of = details.proration_details if details is not None else None
+        names_credited = of is not None and of.credited_items is not None
+        return self.amount_minor < 0 or names_credited
+
+    @property
     def unit_amount_minor(self) -> Decimal | None:
         """The amount a unit; None where it takes several lines to say what was billed."""
         pricing = self.lines[0].pricing
@@ -54,13 +63,6 @@ class BilledPeriod(NamedTuple):
         return taken
 
     @property
-    def discounts(self) -> set[str]:
-        """The ids of those that reduced it, or that its lines name."""
-        named = {ref(each) for line in self.lines for each in line.discounts or ()}
-        taken = self.discount_amounts_minor.items()
-        return named | {key for key, minor in taken if minor}
-
-    @property
     def net_minor(self) -> int:
         """What was charged, tax inside it included."""
         return self.amount_minor - sum(self.discount_amounts_minor.values())
@@ -74,10 +76,6 @@ class BilledPeriod(NamedTuple):
             for tax in line.taxes or ()
             if tax.tax_behavior == "inclusive"
         ]
-
-    @property
-    def is_credit(self) -> bool:
-        return self.amount_minor < 0 or any(map(_credits, self.lines))
 
     @property
     def names_taxes(self) -> bool:
@@ -138,9 +136,3 @@ def _corrects(details: ItemParent) -> bool:
     """Whether the line changes what was billed before: a proration, or a credit."""
     of = details.proration_details
     return details.proration or (of is not None and of.credited_items is not None)
-
-
-def _credits(line: InvoiceLine) -> bool:
-    details = line.parent.subscription_item_details if line.parent else None
-    of = details.proration_details if details is not None else None
-    return of is not None and of.credited_items is not None

@@ -32,6 +32,12 @@ from connector.stripe_api.paging import (
     leads_on,
     page_by_page,
 )
+from connector.stripe_api.unfit import (
+    PartDoesNotFit,
+    UnfitObject,
+    in_no_url,
+    unfit_by,
+)
 
 T = TypeVar("T", bound=Base)
 log = logging.getLogger(__name__)
@@ -89,8 +95,7 @@ class StripeApi(StripeHttp):
             again = partial(read, (*params, *more), Price, listing.needs, place)
             page = _with_more(page, more, again)
         data = [
-            thing if ref(thing) in whole else self._completed(thing)
-            for thing in page.data
+            thing if ref(thing) in whole else self._whole(thing) for thing in page.data
         ]
         return page._replace(data=data)
 
@@ -101,7 +106,7 @@ class StripeApi(StripeHttp):
     def one(self, kind: str, key: str) -> tuple[Any, int] | None:
         """One object, complete, and when it was asked for; None where it is gone.
 
-        Raises ``IdNotInUrl`` where it cannot be asked for by itself.
+        An ``UnfitObject`` where it is there, but does not fit, or cannot be asked for.
         """
         listing = LISTINGS[kind]
         expands = [
@@ -111,6 +116,8 @@ class StripeApi(StripeHttp):
         ]
         began_us = self.now_us()
         path = object_path(listing.path, key)
+        if path is None:
+            return in_no_url(key), self.clock.by_stripe(began_us)
         try:
             thing = self.get(path, expands, listing.type, listing.needs)
             if isinstance(thing, Price):
@@ -121,14 +128,25 @@ class StripeApi(StripeHttp):
             if error.status == 404:
                 return None
             raise
-        return self._completed(thing), self.clock.by_stripe(began_us)
+        return self._whole(thing), self.clock.by_stripe(began_us)
+
+    def _whole(self, thing: Base) -> Base | UnfitObject:
+        """The object complete; an unfit one where its nested list does not fit."""
+        try:
+            return self._completed(thing)
+        except PartDoesNotFit as error:
+            return unfit_by(thing, error.part)
 
     def _completed(self, thing: T) -> T:
         """The object with its nested list whole: Stripe cuts it at 10 or 20."""
         if isinstance(thing, Invoice) and thing.lines.has_more:
             expand = [("expand[]", "data.discounts")]
-            path = f"{object_path('/v1/invoices', thing.id)}/lines"
-            lines = self._all(path, expand, InvoiceLine, LISTINGS["invoices"])
+            path = object_path("/v1/invoices", thing.id)
+            if path is None:
+                raise PartDoesNotFit(in_no_url(thing.id))
+            lines = self._all(
+                f"{path}/lines", expand, InvoiceLine, LISTINGS["invoices"]
+            )
             return msgspec.structs.replace(thing, lines=ListOf[InvoiceLine](data=lines))
         if isinstance(thing, Subscription) and thing.items.has_more:
             asked = [("subscription", thing.id), ("expand[]", "data.discounts")]
@@ -139,8 +157,13 @@ class StripeApi(StripeHttp):
         return thing
 
     def _all(self, path: str, params: Params, shape: type[T], of: Listing) -> list[T]:
+        """A nested list to its end; the first part that does not fit is raised."""
         pages = page_by_page(partial(self._read, path, params, shape, of.needs))
-        return [thing for page in pages for thing in page.data]
+        things = [thing for page in pages for thing in page.data]
+        for thing in things:
+            if isinstance(thing, UnfitObject):
+                raise PartDoesNotFit(thing)
+        return things
 
     def _read(
         self,

@@ -20,7 +20,6 @@ import msgspec
 
 from connector.core.errors import (
     ConfigError,
-    IdNotInUrl,
     StripeRefused,
     StripeUnavailable,
     UnknownStripeShape,
@@ -35,6 +34,7 @@ from connector.stripe_api.retries import (
     retry_after,
     retrying,
 )
+from connector.stripe_api.unfit import read_answer
 
 log = logging.getLogger(__name__)
 
@@ -95,15 +95,15 @@ def _is_loopback(host: str) -> bool:
 LONGEST_QUOTED = 4_000  # characters of a path that servers and proxies surely take
 
 
-def object_path(path: str, key: str) -> str:
+def object_path(path: str, key: str) -> str | None:
     """Where one object of a list is: its id quoted, as people choose many of them.
 
-    Raises ``IdNotInUrl``: an empty id means the list, and a dot or two of them mean other
-    paths, quoted or not (RFC 3986, 5.2.4 and 6.2.2).
+    None where no URL can hold it: an empty id means the list, and a dot or two of them
+    mean other paths, quoted or not (RFC 3986, 5.2.4 and 6.2.2).
     """
     quoted = quote(key.encode("utf-8", "surrogatepass"), safe="")
     if quoted in ("", ".", "..") or len(quoted) > LONGEST_QUOTED:
-        raise IdNotInUrl(path, key)
+        return None
     return f"{path}/{quoted}"
 
 
@@ -226,7 +226,7 @@ class StripeHttp:
         if response.status_code != 200:
             raise self._refusal(response, path, needs)
         try:
-            return decode(response.content, shape)
+            return read_answer(response.content, shape)
         except msgspec.DecodeError as error:  # a cut-off 200, not a shape we don't know
             raise TryAgain(f"an answer that is not JSON ({error})") from error
 

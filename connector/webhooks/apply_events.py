@@ -24,7 +24,7 @@ from connector.pipeline.refresh import refresh
 from connector.store import inbox
 from connector.store.database import transaction
 from connector.store.inbox import WaitingEvent
-from connector.store.mirror import dirty_customers, event_feed
+from connector.store.mirror import dirty_customers, event_feed, unfit_objects
 from connector.store.mirror.objects import TABLES
 from connector.stripe_api.events import NamedObject
 
@@ -86,6 +86,7 @@ def apply_events(connection: sqlite3.Connection, rules: Rules, work: EventBatch)
     if not events:
         return 0
     met = _fetched(connection, events, work)
+    met.wrong |= _set_aside(connection, met.owners)
     began_s = time.monotonic()
     owners = set().union(*met.owners.values())
     underivable = _derived(connection, rules, owners, work)
@@ -108,7 +109,7 @@ def _fetched(
     names = list(dict.fromkeys(name for event in events for name in event.names))
     met = _Found()
     try:
-        met.owners |= _refreshed(ingest, names, met)
+        met.owners |= _refreshed(ingest, names)
     except Stopped:
         return met
     except UNFORESEEN as error:
@@ -117,7 +118,7 @@ def _fetched(
         return met
     for name in names:
         try:
-            met.owners |= _refreshed(ingest, [name], met)
+            met.owners |= _refreshed(ingest, [name])
         except Stopped:
             break
         except StripeUnavailable as error:
@@ -133,8 +134,16 @@ def _fetched(
     return met
 
 
+def _set_aside(
+    connection: sqlite3.Connection, names: Iterable[NamedObject]
+) -> dict[NamedObject, str]:
+    """Which of these do not fit, and why: they are asked for again, as they may by then."""
+    whys = {n: unfit_objects.why(connection, TABLES[n.kind], n.id) for n in names}
+    return {name: why for name, why in whys.items() if why is not None}
+
+
 def _refreshed(
-    ingest: Ingest, names: Sequence[NamedObject], met: _Found
+    ingest: Ingest, names: Sequence[NamedObject]
 ) -> dict[NamedObject, set[str]]:
     """Bring these objects up to date; return the customers each concerns, or concerned."""
     connection = ingest.connection
@@ -146,9 +155,6 @@ def _refreshed(
 
     before = concerned()
     refresh(ingest, names)
-    for name in names:
-        if why := ingest.met.not_fetched.get(name.shown):
-            met.wrong[name] = why
     return {
         name: was | now
         for name, was, now in zip(names, before, concerned(), strict=True)

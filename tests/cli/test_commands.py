@@ -7,7 +7,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -21,6 +23,7 @@ from tests.support.loopback import Served, delayed, held_until, on, serving
 from tests.support.simulator import SimulatedAccount
 
 NOW = instant("2026-11-10T12:00:00Z")
+BERLIN = ZoneInfo("Europe/Berlin")
 
 
 def small_business() -> Account:
@@ -162,9 +165,12 @@ def test_movements_name_their_evidence(workdir: Workdir) -> None:
 
 
 def test_explain_shows_the_sum(workdir: Workdir) -> None:
-    told = workdir.run("explain", "Grows", "--on", "2026-12-31")
+    told = workdir.run("explain", "Grows")
     assert told.code == 0, told.err
-    assert "MRR on 31 Dec 2026: $45.00" in told.out
+    late = workdir.call("explain", "Grows", "--on", "2030-08-31")
+    assert late.code == 2
+    assert "the last day that the ledger knows" in late.err
+    assert f"MRR on {datetime.now(BERLIN):%d %b %Y}: $45.00" in told.out
     assert "was  4 seats × $15.00 × 1/1 month − 50% = $30.00" in told.out
     assert "is   6 seats × $15.00 × 1/1 month − 50% = $45.00" in told.out
     before = workdir.run("explain", "Grows", "--on", "2026-03-19", "--format", "json")
@@ -372,6 +378,29 @@ def test_bad_input_is_answered_in_two_lines(
     assert "wrongwrong" not in ran.err
     assert len(ran.err.splitlines()) == 2
     assert workdir.ledger.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["", " ", "."])
+def test_a_file_needs_a_name(workdir: Workdir, name: str) -> None:
+    for words in (["report"], ["movements", "--format", "csv"]):
+        ran = workdir.run(*words, "-o", name)
+        assert ran.code == 2
+        assert "Traceback" not in ran.err
+
+
+def test_a_movement_that_does_not_add_up_is_a_finding(workdir: Workdir) -> None:
+    with closing(sqlite3.connect(workdir.ledger)) as changed:
+        changed.execute("PRAGMA ignore_check_constraints = ON")
+        changed.execute("DROP TRIGGER movements_are_never_edited")
+        changed.execute(
+            "UPDATE movements SET after_minor = after_minor + 5 WHERE id = 1"
+        )
+        changed.commit()
+    check, listed = workdir.run("check"), workdir.run("movements", "--format", "csv")
+    assert (check.code, listed.code) == (3, 1)
+    assert "movement 1 (" in check.out
+    assert listed.err.startswith("error: movement 1 (")
+    assert "Traceback" not in check.err + listed.err
 
 
 def test_a_key_that_may_not_read_names_the_permission(

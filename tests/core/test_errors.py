@@ -34,7 +34,6 @@ from connector.store.ledger import queries
 from connector.store.lock import exclusive_sync
 from connector.stripe_api import credentials
 from connector.stripe_api.client import StripeApi
-from connector.stripe_api.http import object_path
 from connector.stripe_api.rate_limit import Limiter
 from connector.webhooks import server
 from tests.pipeline.test_recompute import EVERYBODY, TOO_EARLY_S, poison
@@ -296,12 +295,11 @@ EXHIBITS: Mapping[str, Provoked] = {
     "a list that repeats itself": lambda: answered(
         200, {"data": [{"id": "prod_1"}], "has_more": True}
     ),
-    "an id that no URL can hold": lambda: object_path("/v1/prices", ".."),
     "asked to stop": stopped,
     "asked to stop between two pages": lambda: synced_and_then(
         Wire(shop(), SEEN), stopping=True
     ),
-    "an unknown shape": lambda: answered(200, {"data": [{"id": 7}]}),
+    "an unknown shape": lambda: answered(200, {"data": 7}),
     # the ledger's file
     "a ledger of another account": lambda: synced_and_then(
         Wire(SimulatedAccount({}), SEEN)
@@ -328,6 +326,18 @@ EXHIBITS: Mapping[str, Provoked] = {
     ),
     # exchange rates
     "rates that are not there": converted,
+    "a reporting currency without rates": lambda: config.parse(
+        '[reporting]\ncurrency = "eur"', {}
+    ),
+    "a total without a reporting currency": lambda: with_ledger(
+        "report", "--currency", "total"
+    ),
+    "causes of a total": lambda: with_ledger(
+        "report", "--currency", "total", "--causes"
+    ),
+    "an amount that is two": lambda: with_ledger(
+        "compare", "--mrr", "1.234", "--on", "2024-02-01"
+    ),
     "a file of no rates": lambda: converted("colour,size"),
     "a line without a rate": lambda: converted(*RATES, "soon"),
     "a day without a rate": lambda: converted(*RATES),

@@ -48,8 +48,9 @@ class TaxedLived(Lived):
 
     def __init__(self, mode: str, *, is_watched: bool = False) -> None:
         super().__init__(mode, is_watched=is_watched)
-        off = self.account.add_coupon("OFF3EUR", amount_off=300, currency="eur")
-        self.coupons[-1] = off
+        for coupon in self.coupons:
+            if coupon.amount_off is not None:
+                coupon.currency = "eur"
         self.customer.tax = STATUSES[0]
 
     def _prices(self) -> list[Price]:

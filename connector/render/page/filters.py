@@ -14,6 +14,7 @@ from connector.core.money import format_minor, format_ratio, format_short, round
 from connector.metrics.benchmarks import Band, Typical
 from connector.render.at_risk import committed_table, risk_table, scheduled_table
 from connector.render.cohorts import name_of
+from connector.render.footnotes import asides, banner
 from connector.render.page.figures import segment_rows, window_rows
 from connector.render.report_tables import (
     CAUSE_WORDS,
@@ -23,7 +24,7 @@ from connector.render.report_tables import (
     headings,
 )
 from connector.render.table import Table, shown
-from connector.reports.model import label, metrics_of
+from connector.reports.model import label, metrics_of, opening_note
 
 # A cohort's shade: how far from 100 % it is, in so many steps either way.
 SHADES = [Fraction(permille, 1000) for permille in (5, 50, 100, 200, 350)]
@@ -41,6 +42,8 @@ def filters(locale: str) -> dict[str, Callable[..., Any]]:
         "day": day,
         "moment": moment,
         "label": label,
+        "banner": banner,
+        "asides": asides,
         "cohort_name": name_of,
         "band_range": band_range,
         "reached": reached,
@@ -57,6 +60,7 @@ def filters(locale: str) -> dict[str, Callable[..., Any]]:
         "risk_table": risk_table,
         "scheduled_table": scheduled_table,
         "committed_table": committed_table,
+        "opening_note": opening_note,
         "texts": partial(Table.texts, locale=locale),
         "shown": partial(shown, locale=locale),
     }

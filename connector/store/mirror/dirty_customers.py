@@ -52,8 +52,9 @@ def concerned(connection: sqlite3.Connection, kind: str, key: str) -> set[str]:
     if kind in SHARED:
         return users(connection, [key])
     rows = connection.execute(
-        f"SELECT customer FROM stripe_{kind} WHERE id = ?",  # noqa: S608
-        [key],
+        f"SELECT customer FROM stripe_{kind} WHERE id = :id UNION"  # noqa: S608
+        " SELECT customer FROM set_aside WHERE kind = :kind AND id = :id",
+        {"kind": kind, "id": key},
     )
     return {customer for (customer,) in rows if customer}
 
@@ -125,6 +126,15 @@ def dirty(connection: sqlite3.Connection) -> list[str]:
 def behind(connection: sqlite3.Connection) -> int:
     """How many customers' figures are behind what was fetched of them."""
     row = connection.execute("SELECT count(*) FROM dirty_customers").fetchone()
+    return int(row[0])
+
+
+def never_derived(connection: sqlite3.Connection) -> int:
+    """How many of those who are behind have no figures at all yet."""
+    row = connection.execute(
+        "SELECT count(*) FROM dirty_customers"
+        " WHERE customer NOT IN (SELECT id FROM customers)"
+    ).fetchone()
     return int(row[0])
 
 

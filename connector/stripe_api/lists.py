@@ -93,15 +93,15 @@ LISTINGS: Mapping[str, Listing] = {
 }
 
 
-def option_tiers_expands(prices: Iterable[Price], prefix: str) -> list[tuple[str, str]]:
+def option_tiers_expands(shown: Iterable[object], prefix: str) -> list[tuple[str, str]]:
     """What to expand as well, as these prices came without the tiers of some currency.
 
     Which currencies a price has is known once it was seen: a tiered one is asked for twice.
     """
     lacking = {
         currency
-        for price in prices
-        if price.billing_scheme == "tiered"
+        for price in shown
+        if isinstance(price, Price) and price.billing_scheme == "tiered"
         for currency, option in (price.currency_options or {}).items()
         if currency != price.currency and option.tiers is None
     }

@@ -1,7 +1,9 @@
 """What a reader must know to trust a report's figures, in sentences."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from connector.core.invoiced import OutsideMrr, alarming
+from connector.core.money import format_minor
 from connector.core.policy import POLICY_RULES
 from connector.reports.model import Report
 
@@ -38,9 +40,27 @@ CAUSES = (
 )
 
 
-def footnotes(report: Report) -> list[str]:
-    """What a reader must know to trust the figures."""
-    notes = []
+def outside_sentence(outside: Iterable[OutsideMrr], locale: str) -> str | None:
+    """What recurs and is neither counted nor accepted; None where nothing is."""
+    sums = alarming(outside)
+    if not sums:
+        return None
+    said = [format_minor(minor, code, locale) for code, minor in sums.items()]
+    return (
+        f"{' and '.join(said)} a month is invoiced outside Stripe subscriptions and is "
+        "not in these figures"
+    )
+
+
+def outside_note(outside: Iterable[OutsideMrr], locale: str) -> str | None:
+    sentence = outside_sentence(outside, locale)
+    return None if sentence is None else f"{sentence}; `stripe-nrr coverage` names it."
+
+
+def footnotes(report: Report, locale: str = "en_US") -> list[str]:
+    """What a reader must know to trust the figures; first, what is missing in them."""
+    outside = outside_note(report.outside, locale)
+    notes = [] if outside is None else [outside]
     if any(not row.complete for part in report.parts for row in part.rows):
         notes.append(f"* not over yet: figures up to {report.today:%d %b %Y}.")
     if any(row.reported for part in report.parts for row in part.rows):

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from connector.core.figures import BASE, RATIOS, Waterfall, WindowFigures, names_of
+from connector.core.invoiced import alarming
 from connector.core.model import Cause
 from connector.core.money import round_minor
 from connector.core.windows import name_of
@@ -155,7 +156,7 @@ def to_markdown(report: Report, locale: str) -> str:
             for title, causes in cause_tables(row, part, report):
                 parts += [f"### {title}\n", table(causes.heads, causes.rows)]
         parts += [f"- {each.sentence}\n" for each in part.assessments]
-    parts += [f"{note}  " for note in footnotes(report)]
+    parts += [f"{note}  " for note in footnotes(report, locale)]
     return "\n".join(parts) + "\n"
 
 
@@ -187,6 +188,8 @@ def to_csv(report: Report) -> str:
 
     A window that was closed with other figures has a row of these, whose currency says
     ``as reported``.
+    Of recurring money that is in no figure, one row a currency, ``recurring, not counted``,
+    has the amount a month as its closing.
     Amounts in whole units of the currency, ratios as numbers, empty where there is none.
     Columns of the waterfall are everybody's, ``base_*`` those of the opening customers.
     """
@@ -202,6 +205,10 @@ def _csv_rows(report: Report) -> Iterator[list[object]]:
             if row.reported is not None:
                 currency, *others = _csv_row(part, row, report, row.reported, "")
                 yield [f"{currency} as reported", *others]
+    for currency, amount_minor in alarming(report.outside).items():
+        told = {"closing": Money(amount_minor, currency)}
+        said = {"currency": f"{currency} recurring, not counted", **told}
+        yield [said.get(name, "") for name in CSV_HEAD]
 
 
 # A window's columns, and where ``figures_json`` has them.

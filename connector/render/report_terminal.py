@@ -15,7 +15,7 @@ from connector.core.figures import Retention
 from connector.core.model import MovementKind
 from connector.core.money import format_minor, format_ratio
 from connector.core.windows import WindowKind, name_of
-from connector.render.footnotes import footnotes
+from connector.render.footnotes import footnotes, outside_note
 from connector.render.report_tables import (
     MORE_HEADINGS,
     cause_tables,
@@ -46,7 +46,9 @@ def report_view(report: Report, locale: str, width: int) -> RenderableType:
         parts += _tables(report, part, (headlines, rows), locale, width)
         parts += _whys(report, part, locale)
         parts += [Text(f"{each.sentence}", style="italic") for each in part.assessments]
-    parts += [Text(note, style="dim") for note in footnotes(report)]
+    outside = outside_note(report.outside, locale)
+    for note in footnotes(report, locale):
+        parts.append(Text(note, style="bold" if note == outside else "dim"))
     parts.append(Text(_source(report), style="dim"))
     return Group(*parts)
 

@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 from connector.config import Config, rules_of
 from connector.core.dates import instant, local_day
 from connector.core.errors import NothingFound
+from connector.core.invoiced import OutsideMrr
 from connector.store.database import moment, open_database, setting, snapshot
-from connector.store.ledger import queries, rollups
+from connector.store.ledger import coverage, queries, rollups
 from connector.store.mirror import event_feed
 
 
@@ -77,6 +78,12 @@ class Ledger:
         timezone = rules.pop("timezone")
         today = local_day(int(known_at.timestamp()), ZoneInfo(timezone))
         return LedgerState(known_at, today, synced_at, timezone, rules)
+
+    def outside(self, currency: str | None = None) -> tuple[OutsideMrr, ...]:
+        """Recurring money that is in no figure, by customer, the largest first."""
+        found = coverage.outside_mrr(self.connection, self.config.accepted)
+        asked = (currency or "").lower()
+        return tuple(each for each in found if each.currency == asked or not asked)
 
     def currencies(
         self, asked: str | None = None, as_of: datetime | None = None

@@ -20,6 +20,7 @@ from msgspec import Struct, field
 from msgspec.structs import asdict, replace
 
 from connector.core.figures import WindowFigures
+from connector.core.invoiced import OutsideMrr
 from connector.core.model import Refusal
 from connector.core.windows import WindowKind, name_of
 from connector.metrics.benchmarks import Assessment
@@ -70,7 +71,8 @@ class Report(Struct, frozen=True, kw_only=True):
 
     ``by`` names what ``WindowRow.segments`` are, None where there are none. ``is_annual``:
     amounts are ARR, twelve times MRR. ``names`` are the ids and labels of the customers
-    behind causes, by the ledger's key. ``waiting`` customers are not yet derived, or
+    behind causes, by the ledger's key. ``outside`` is recurring money that is in no figure,
+    known only as of now. ``waiting`` customers are not yet derived, or
     could not be: their figures are what they were.
     """
 
@@ -87,6 +89,7 @@ class Report(Struct, frozen=True, kw_only=True):
     is_annual: bool = False
     names: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     waiting: int = 0
+    outside: tuple[OutsideMrr, ...] = ()
 
     @property
     def parts(self) -> tuple[CurrencyReport, ...]:

@@ -1,17 +1,29 @@
-"""Movements added up by segment, and one movement found."""
+"""Movements, one or added up by segment, and what customers are told apart by."""
 
 import sqlite3
 from collections.abc import Mapping
 from datetime import date
+from functools import cache
 from typing import NamedTuple
 
+from connector.config import Config
 from connector.core.errors import NothingFound
-from connector.core.model import CustomerName, Flow, Movement
-from connector.metrics.segments import CurrencyBook, SegmentMovements, moved_by_segment
+from connector.core.model import METADATA, CustomerName, Flow, Movement
+from connector.core.money import exponent
+from connector.metrics.segment_totals import SegmentOf
+from connector.metrics.segments import (
+    CurrencyBook,
+    SegmentMovements,
+    Traits,
+    by_band,
+    by_trait,
+    by_value,
+    moved_by_segment,
+)
 from connector.reports.ledger import Ledger
-from connector.reports.segments import segment_of
-from connector.store.ledger import balances, customers, queries
+from connector.store.ledger import balances, contract_terms, customers, queries
 from connector.store.ledger.queries import EVERYTHING, Wanted
+from connector.store.mirror import objects
 
 
 class MovementList(NamedTuple):
@@ -74,3 +86,50 @@ def find_one(connection: sqlite3.Connection, text: str) -> CustomerName:
     raise NothingFound(
         f"several customers are called like {text!r}", fix=f"give an id: {several}"
     )
+
+
+# What customers are told apart by
+
+
+def segment_of(
+    connection: sqlite3.Connection, config: Config, by: str, currency: str
+) -> SegmentOf:
+    """How to tell a customer's segment; ``by`` is one of ``SEGMENTS`` or ``metadata:KEY``.
+
+    Plan, product and interval are those of the price with most of the MRR. They and
+    country and metadata are read as they are known now, whatever the report is as of.
+    """
+    if by == "band":
+        return by_band(config.bands, 10 ** exponent(currency))
+    if by == "currency":
+        return lambda _customer, days, _minor: [currency.upper()] * len(days)
+    if by == "cohort":
+        return by_value(balances.first_months(connection, currency))
+    if by == "country":
+        return by_value(balances.countries(connection))
+    if by.startswith(METADATA):
+        key = by.removeprefix(METADATA)
+        return by_value(objects.metadata(connection, key))
+    return by_trait(_of_plans(connection, by, currency))
+
+
+def _of_plans(connection: sqlite3.Connection, by: str, currency: str) -> Traits:
+    sold = objects.price_names(connection)
+
+    @cache  # many customers have the same plan
+    def value(price: str, interval: str) -> str:
+        product = sold.get(price, price)
+        named = {
+            "plan": f"{product}, {interval} ({price})",
+            "product": product,
+            "interval": interval,
+        }
+        return named[by]
+
+    traits: dict[int, list[tuple[date, str]]] = {}
+    for customer, day, price, interval in contract_terms.main_prices(
+        connection, currency
+    ):
+        if price:
+            traits.setdefault(customer, []).append((day, value(price, interval)))
+    return traits

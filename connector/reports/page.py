@@ -61,7 +61,7 @@ def make_page(ledger: Ledger, asked: ReportRequest) -> PageContents:
         largest=largest,
         outlooks={each.currency: each for each in at_risk.currencies},
         benchmarks=benchmarks(ledger.config),
-        labels=_labels(ledger.connection, largest.values(), at_risk.currencies),
+        labels=_labels(ledger.connection, report, largest.values(), at_risk.currencies),
         locale=ledger.config.locale,
         version=__version__,
         failed=at_risk.failed,
@@ -81,6 +81,7 @@ def _largest(
 
 def _labels(
     connection: sqlite3.Connection,
+    report: Report,
     found: Iterable[Sequence[NamedMovements]],
     outlooks: Iterable[AtRiskReport],
 ) -> dict[str, str]:
@@ -89,5 +90,6 @@ def _labels(
     for outlook in outlooks:
         named |= {risk.customer for risk in outlook.risks}
         named |= {each.customer for each in outlook.scheduled}
+    named |= {each.customer for each in report.outside}
     labels = customers.labels(connection)
     return {customer: labels[customer] for customer in named if customer in labels}

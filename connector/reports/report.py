@@ -81,6 +81,7 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         waiting=dirty_customers.behind(connection) if as_of is None else 0,
         by=asked.by,
         names=_names(connection) if asked.causes else {},
+        outside=ledger.outside(asked.currency) if as_of is None else (),
     )
     return annual(report) if asked.arr else report
 
@@ -153,7 +154,7 @@ def _rows(
         book = read_book(connection, currency, wanted, asked.as_of)
         measured = measure(book.flows, wanted, book.opening, book.terms)
     if asked.by is not None:
-        from connector.reports.segments import segment_of
+        from connector.reports.movements import segment_of
 
         of = segment_of(connection, ledger.config, asked.by, currency)
         book = read_book(connection, currency, wanted, asked.as_of)

@@ -1,6 +1,10 @@
 """Invoices, their lines and pending invoice items, with only the fields that MRR needs."""
 
+import re
 from decimal import Decimal
+from hashlib import blake2b
+
+from msgspec.structs import force_setattr
 
 from connector.stripe_api.decoding import Base, ListOf, Ref, ref
 from connector.stripe_api.objects import Discount, Price, SubscriptionItem
@@ -34,6 +38,9 @@ class ItemParent(Base, frozen=True, kw_only=True):
 
 
 class LineParent(Base, frozen=True, kw_only=True):
+    """``type`` is kept where it is another than that of nearly every line."""
+
+    type: str | None = "subscription_item_details"
     subscription_item_details: ItemParent | None = None
     invoice_item_details: ItemParent | None = None
     subscription_details: ItemParent | None = None
@@ -45,6 +52,7 @@ class PriceDetails(Base, frozen=True, kw_only=True):
 
 
 class Pricing(Base, frozen=True, kw_only=True):
+    type: str | None = "price_details"
     price_details: PriceDetails | None = None
     unit_amount_decimal: Decimal | None = None
 
@@ -61,6 +69,11 @@ class Tax(Base, frozen=True, kw_only=True):
 
 
 class InvoiceLine(Base, frozen=True, kw_only=True):
+    """``text_hash`` tells lines with another description apart, of no subscription item.
+
+    The description itself is free text: no line holds it, and none is stored.
+    """
+
     id: str
     amount: int
     period: Period
@@ -72,6 +85,35 @@ class InvoiceLine(Base, frozen=True, kw_only=True):
     discounts: list[str | Discount] | None = None
     discount_amounts: list[DiscountAmount] | None = None
     taxes: list[Tax] | None = None
+    text_hash: str | None = None
+    description: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.description is None:
+            return
+        parent = self.parent
+        if parent is None or parent.subscription_item_details is None:
+            force_setattr(self, "text_hash", _hashed(self.description))
+        force_setattr(self, "description", None)
+
+
+# What changes from one month's line to the next, and does not make it another.
+_OF_A_MONTH = re.compile(
+    r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec"
+    r"|january|february|march|april|june|july|august|september|october|november"
+    r"|december)\b|[\W\d_]+",
+    re.IGNORECASE,
+)
+
+
+def _hashed(text: str) -> str | None:
+    """The same for the same words, dates and numbers left out; None where none are left.
+
+    Four bytes of a hash: enough to tell one customer's lines apart, and too few to say
+    which of all texts it was.
+    """
+    words = _OF_A_MONTH.sub(" ", text).strip().lower()
+    return blake2b(words.encode(), digest_size=4).hexdigest() if words else None
 
 
 class StatusTransitions(Base, frozen=True, kw_only=True):
@@ -81,6 +123,7 @@ class StatusTransitions(Base, frozen=True, kw_only=True):
 
 
 class InvoiceParent(Base, frozen=True, kw_only=True):
+    type: str | None = "subscription_details"
     subscription_details: ItemParent | None = None
 
 

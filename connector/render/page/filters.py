@@ -15,6 +15,7 @@ from connector.metrics.benchmarks import Band, Typical
 from connector.render.at_risk import committed_table, risk_table, scheduled_table
 from connector.render.cohorts import name_of
 from connector.render.coverage import outside_table
+from connector.render.footnotes import asides, banner
 from connector.render.page.figures import segment_rows, window_rows
 from connector.render.report_tables import (
     CAUSE_WORDS,
@@ -42,6 +43,8 @@ def filters(locale: str) -> dict[str, Callable[..., Any]]:
         "day": day,
         "moment": moment,
         "label": label,
+        "banner": partial(banner, locale=locale),
+        "asides": asides,
         "cohort_name": name_of,
         "band_range": band_range,
         "reached": reached,

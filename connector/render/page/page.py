@@ -22,7 +22,6 @@ from connector.render.footnotes import (
     RESTATED,
     SEGMENTS,
     footnotes,
-    outside_sentence,
     policy_sentence,
 )
 from connector.render.page.figures import panels
@@ -47,7 +46,6 @@ def to_html(page: PageContents) -> str:
             policy=policy_sentence(report.policy).split("; "),
             notes=[n for n in footnotes(report) if n in (SEGMENTS, CAUSES, FX)],
             at_risk_note=NOTE,
-            outside=outside_sentence(report.outside, page.locale),
             outside_to_do=TO_DO,
             restated_note=RESTATED,
             ratios=RATIOS,

@@ -97,12 +97,15 @@ class InvoiceLine(Base, frozen=True, kw_only=True):
         force_setattr(self, "description", None)
 
 
-# What changes from one month's line to the next, and does not make it another.
-_OF_A_MONTH = re.compile(
-    r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec"
-    r"|january|february|march|april|june|july|august|september|october|november"
-    r"|december)\b|[\W\d_]+",
-    re.IGNORECASE,
+# Words that change from one month's line to the next, and do not make it another:
+# English, German, French and Spanish months.
+_MONTHS = frozenset(
+    "january february march april may june july august september october november"
+    " december jan feb mar apr jun jul aug sep sept oct nov dec"
+    " januar jänner februar märz mai juni juli oktober dezember"
+    " janvier février mars avril juin juillet août septembre octobre novembre décembre"
+    " enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre"
+    " diciembre".split()
 )
 
 
@@ -112,8 +115,10 @@ def _hashed(text: str) -> str | None:
     Four bytes of a hash: enough to tell one customer's lines apart, and too few to say
     which of all texts it was.
     """
-    words = _OF_A_MONTH.sub(" ", text).strip().lower()
-    return blake2b(words.encode(), digest_size=4).hexdigest() if words else None
+    words = [w for w in re.findall(r"[^\W\d_]+", text.lower()) if w not in _MONTHS]
+    if not words:
+        return None
+    return blake2b(" ".join(words).encode(), digest_size=4).hexdigest()
 
 
 class StatusTransitions(Base, frozen=True, kw_only=True):

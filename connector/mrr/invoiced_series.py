@@ -6,9 +6,10 @@ recurs by itself. A manual line looks recurring where its like were billed at le
 times: for a week, a month, a quarter or a year each, or so far apart from each other.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from fractions import Fraction
+from operator import attrgetter
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -118,65 +119,89 @@ class InvoicedSeries(NamedTuple):
 
 def invoiced_series(lines: Iterable[OutsideLine]) -> list[InvoicedSeries]:
     """Every series of a customer, by reason, then product or description."""
-    manual: dict[tuple[str, str], list[OutsideLine]] = {}
-    others: dict[tuple[str, str, str], list[OutsideLine]] = {}
+    apart: dict[tuple[NotCountedReason, str], list[OutsideLine]] = {}
     for line in lines:
-        if line.reason is NotCountedReason.MANUAL:
-            manual.setdefault((line.currency, line.text), []).append(line)
-        else:
-            named = line.product or line.text
-            others.setdefault((line.reason, line.currency, named), []).append(line)
-    found = [each for own in others.values() for each in _known(own)]
-    found += _looking_recurring(manual)
+        apart.setdefault((line.reason, line.currency), []).append(line)
+    found: list[InvoicedSeries] = []
+    for (reason, _), own in apart.items():
+        of_kind = _manual if reason is NotCountedReason.MANUAL else _known
+        found += of_kind(own)
     return sorted(found, key=lambda each: (each.reason, each.currency, each.item))
 
 
 def _known(lines: Sequence[OutsideLine]) -> Iterator[InvoicedSeries]:
-    """Of lines that recur by what they are: one series an interval."""
-    apart = _by_interval(lines)
-    instants = apart.pop(None, [])
-    for interval, own in apart.items():
-        yield _series(own[0].product or own[0].text, interval, own)
-    spaced = list(_by_distance(instants))
-    for interval, own in spaced:
-        yield _series(own[0].product or own[0].text, interval, own)
-    seen = {line.id for _, own in spaced for line in own}
-    left = [line for line in instants if line.id not in seen]
-    if left:
-        yield _series(left[0].product or left[0].text, None, left)
+    """Of lines that recur by what they are."""
+    for named, own in _alike(lines).items():
+        for interval, of_interval in _by_interval(own).items():
+            if interval is not None:
+                yield _series(named, interval, of_interval)
+                continue
+            spaced = _by_distance(of_interval)
+            for distance, run in spaced.items():
+                yield _series(f"{named} every", distance, run)
+            left = _without(of_interval, spaced.values())
+            if left:
+                yield _series(named, None, left)
 
 
-def _looking_recurring(
-    by_text: dict[tuple[str, str], list[OutsideLine]],
-) -> Iterator[InvoicedSeries]:
-    """Of the same description; then, of what is left, of the same product."""
-    by_product: dict[tuple[str, str], list[OutsideLine]] = {}
-    for (currency, text), lines in by_text.items():
-        taken: set[str] = set()
-        for interval, own in _recurring(lines) if text else ():
-            taken |= {line.id for line in own}
-            yield _series(text, interval, own)
-        for line in lines:
-            if line.id not in taken and line.product:
-                by_product.setdefault((currency, line.product), []).append(line)
-    for (_, product), lines in by_product.items():
-        for interval, own in _recurring(lines):
-            yield _series(product, interval, own)
+def _manual(lines: Sequence[OutsideLine]) -> Iterator[InvoicedSeries]:
+    """Of lines that look recurring: by their periods, else by their distance.
+
+    Without periods only the same description tells what is the same, then, of what is
+    left, the same product: else another line in between would hide the distance.
+    """
+    left: list[OutsideLine] = []
+    for named, own in _alike(lines).items():
+        for interval, of_interval in _by_interval(own).items():
+            starts = {line.start_s // DAY_S for line in of_interval}
+            if interval in _ABOUT and len(starts) >= LEAST and named:
+                yield _series(named, interval, of_interval)
+            else:
+                left += of_interval
+    for name_of in (_text_of, _product_of):
+        for named, own in _named(left, name_of).items():
+            spaced = _by_distance(own) if named else {}
+            for distance, run in spaced.items():
+                yield _series(f"{named} every", distance, run)
+            left = _without(left, spaced.values())
 
 
-def _recurring(
-    lines: Sequence[OutsideLine],
-) -> Iterator[tuple[BillingInterval, list[OutsideLine]]]:
-    if len(lines) < LEAST:
-        return
-    left = []
-    for interval, own in _by_interval(lines).items():
-        starts = {line.start_s // DAY_S for line in own}
-        if interval in _ABOUT and len(starts) >= LEAST:
-            yield interval, own
-        else:
-            left += own
-    yield from _by_distance(left)
+_text_of, _product_of = attrgetter("text"), attrgetter("product")
+
+
+def _named(
+    lines: Iterable[OutsideLine], name_of: Callable[[OutsideLine], str]
+) -> dict[str, list[OutsideLine]]:
+    found: dict[str, list[OutsideLine]] = {}
+    for line in lines:
+        found.setdefault(name_of(line), []).append(line)
+    return found
+
+
+def _without(
+    lines: Sequence[OutsideLine], taken: Iterable[Iterable[OutsideLine]]
+) -> list[OutsideLine]:
+    ids = {line.id for own in taken for line in own}
+    return [line for line in lines if line.id not in ids]
+
+
+def _alike(lines: Iterable[OutsideLine]) -> dict[str, list[OutsideLine]]:
+    """Lines that have a description or a product in common, directly or by others.
+
+    By one of these; "" has neither.
+    """
+    name_of: dict[str, str] = {}  # each description's and product's
+    found: dict[str, list[OutsideLine]] = {}
+    for line in lines:
+        words = [word for word in (line.text, line.product) if word]
+        known = list(dict.fromkeys(name_of[w] for w in words if w in name_of))
+        name = known[0] if known else next(iter(words), "")
+        for other in known[1:]:
+            found[name] += found.pop(other)
+            name_of = {w: name if n == other else n for w, n in name_of.items()}
+        name_of |= dict.fromkeys(words, name)
+        found.setdefault(name, []).append(line)
+    return found
 
 
 def _by_interval(
@@ -189,23 +214,30 @@ def _by_interval(
 
 
 def _by_distance(
-    lines: Sequence[OutsideLine],
-) -> Iterator[tuple[BillingInterval, list[OutsideLine]]]:
-    """Runs of at least three days that are a week, a month … apart from each other."""
+    lines: Iterable[OutsideLine],
+) -> dict[BillingInterval, list[OutsideLine]]:
+    """Those of at least three days that are a week, a month … apart from each other."""
     days: dict[int, list[OutsideLine]] = {}
     for line in sorted(lines, key=lambda each: each.billed_s):
         days.setdefault(line.billed_s // DAY_S, []).append(line)
-    dates = list(days)
+    found: dict[BillingInterval, list[OutsideLine]] = {}
     for interval, (least, most) in _ABOUT.items():
-        run: list[int] = []
-        for day in [*dates, None]:
-            if run and (day is None or not least <= day - run[-1] <= most):
-                if len(run) >= LEAST:
-                    yield interval, [line for each in run for line in days.pop(each)]
-                run = []
-            if day is not None and day in days:
-                run.append(day)
-        dates = list(days)
+        for run in _runs(list(days), least, most):
+            if len(run) >= LEAST:
+                own = [line for day in run for line in days.pop(day)]
+                found.setdefault(interval, []).extend(own)
+    return found
+
+
+def _runs(days: Iterable[int], least: int, most: int) -> Iterator[list[int]]:
+    """Days in their order, cut where two are not so far apart."""
+    run: list[int] = []
+    for day in days:
+        if run and not least <= day - run[-1] <= most:
+            yield run
+            run = []
+        run.append(day)
+    yield run
 
 
 def _series(

@@ -99,14 +99,15 @@ class InvoiceLine(Base, frozen=True, kw_only=True):
 
 # Words that change from one month's line to the next, and do not make it another:
 # English, German, French and Spanish months.
-_MONTHS = frozenset(
+_MONTH_NAMES = (
     "january february march april may june july august september october november"
     " december jan feb mar apr jun jul aug sep sept oct nov dec"
     " januar jänner februar märz mai juni juli oktober dezember"
     " janvier février mars avril juin juillet août septembre octobre novembre décembre"
     " enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre"
-    " diciembre".split()
+    " diciembre"
 )
+_MONTHS = frozenset(_MONTH_NAMES.split())
 
 
 def _hashed(text: str) -> str | None:

@@ -7,6 +7,7 @@ known because it is this module that makes the money recur.
 """
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, HOUR, add_months
@@ -52,13 +53,24 @@ class OutsideInvoice:
 
 @dataclass(slots=True, kw_only=True)
 class Series:
-    """Bills again and again; ``ages_s`` is one and a half of its intervals."""
+    """Bills again and again. ``times`` were due, the last one from and to when."""
 
     number: int
-    manual: bool
-    ages_s: int
-    times: int = 0  # that were due
+    every: str
+    amount: int
+    times: int = 0
     last: int = 0
+    last_ends: int = 0
+
+    def monthly(self) -> Fraction:
+        """What it bills a month."""
+        if self.every == "week":
+            return Fraction(self.amount * 52, 12)
+        return Fraction(self.amount, MONTHS[self.every])
+
+    def pays(self, at: int) -> bool:
+        """By period: to the end of the last one and five days more."""
+        return self.times > 0 and at < self.last_ends + 5 * DAY
 
 
 @dataclass(slots=True)
@@ -98,41 +110,34 @@ class Outside:
         every: str = "month",
         until: int | None = None,
         with_period: bool = True,
+        void_every: int = 0,
         **more: object,
     ) -> Series:
-        """The same every week, month, quarter or year, up to now (or ``until``)."""
+        """The same every week, month, quarter or year, up to now (or ``until``).
+
+        Every so manieth invoice is void; 0 is none.
+        """
         number = len(self.series) + 1
-        manual = bool(more.get("manual", True))
-        ages_s = (
-            3
-            * (7 * DAY if every == "week" else add_months(since, MONTHS[every]) - since)
-            // 2
-        )
-        made = self.series[number] = Series(number=number, manual=manual, ages_s=ages_s)
-        named = f"Retainer {_letters(number)}"
+        made = self.series[number] = Series(number=number, every=every, amount=amount)
         at, count = since, 0
         while at <= min(self.account.now, until or self.account.now):
             count += 1
-            step = since + count * 7 * DAY
-            following = (
-                step if every == "week" else add_months(since, count * MONTHS[every])
-            )
-            bill = self.once(
+            following = _after(since, every, count)
+            is_void = void_every and count % void_every == 0
+            self.once(
                 customer,
                 amount,
                 at,
                 end=following if with_period else at,
-                description=f"{named}, {count}",
+                description=f"Retainer {_letters(number)}, {count}",
                 series=number,
+                status="void" if is_void else "paid",
                 **more,
             )
-            self._note(made, bill)
+            if not is_void:
+                made.times, made.last, made.last_ends = made.times + 1, at, following
             at = following
         return made
-
-    def _note(self, made: Series, bill: OutsideInvoice) -> None:
-        if bill.status not in ("draft", "void"):
-            made.times, made.last = made.times + 1, bill.created
 
     def truth(self, bill: OutsideInvoice) -> str:
         """The class of its line, as a look now sees it."""
@@ -143,8 +148,9 @@ class Outside:
         own = self.series.get(bill.series)
         if own is None or bill.net <= 0:
             return "one_off"
-        ages = own.last + HOUR + own.ages_s >= self.account.now
-        return "recurring_not_counted" if own.times >= 3 and ages else "one_off"
+        fades = own.last + HOUR + 3 * (own.last_ends - own.last) // 2
+        recurs = own.times >= 3 and self.account.now <= fades
+        return "recurring_not_counted" if recurs else "one_off"
 
     def snapshot(self) -> dict[str, list[Json]]:
         """The account's lists, with these invoices among its own."""
@@ -153,6 +159,12 @@ class Outside:
         every = [*lists["invoices"], *made]
         every.sort(key=lambda each: -each["created"])
         return {**lists, "invoices": every}
+
+
+def _after(since: int, every: str, count: int) -> int:
+    if every == "week":
+        return since + count * 7 * DAY
+    return add_months(since, count * MONTHS[every])
 
 
 def _letters(number: int) -> str:

@@ -61,8 +61,8 @@ def _table(results: list[FormulaResult]) -> Table:
         (
             each.formula.metric,
             f"{each.formula.name}, ours" if each.is_ours else each.formula.name,
-            Percent(each.ratio),
-            None if each.is_ours else Points(each.points),
+            Percent(each.ratio) if each.formula.is_ratio else "not a ratio",
+            None if each.points is None or each.is_ours else Points(each.points),
         )
         for each in results
     ]
@@ -98,7 +98,9 @@ def to_json(found: list[WindowFormulas], against: Fraction | None) -> dict[str, 
             {
                 "metric": result.formula.metric.value,
                 "formula": result.formula.name,
-                "ratio": ratio_number(result.ratio),
+                "ratio": ratio_number(result.ratio)
+                if result.formula.is_ratio
+                else None,
                 "points": ratio_number(result.points),
                 "reported": result.is_ours,
                 "near": result in close,
@@ -129,7 +131,7 @@ def to_csv(found: list[WindowFormulas]) -> str:
             str(each.is_over).lower(),
             result.formula.metric,
             result.formula.name,
-            Percent(result.ratio),
+            Percent(result.ratio if result.formula.is_ratio else None),
             Points(result.points),
         )
         for each in found

@@ -52,7 +52,7 @@ def total_of(
                 ),
             )
         )
-    judged = assessed(rows, published)
+    judged = assessed(rows, published, currency)
     return CurrencyReport(
         currency=currency, rows=tuple(rows), is_total=True, assessments=judged
     )

@@ -84,7 +84,7 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
             CurrencyReport(
                 currency=each,
                 rows=rows,
-                assessments=assessed(rows, published),
+                assessments=assessed(rows, published, each),
                 first_year=_first_year(ledger, each, rows, as_of),
             )
         )

@@ -93,6 +93,9 @@ def view(
 ) -> View:
     trailing, periods = split(rows)
     headline = last_over(trailing) or trailing[-1]
+    typical = [each for judged in part.assessments for each in judged.typical]
+    if not part.assessments:
+        typical = [each for each in published.typical if each.contract is None]
     return View(
         segment=segment,
         trailing=trailing,
@@ -101,7 +104,9 @@ def view(
         steps=steps(headline, revenue, has_fx=part.is_total),
         bars=bars(periods),
         marks=marks([x.measured for x in trailing]),
-        trends=[trend(name, trailing, published) for name in ("nrr", "grr")],
+        trends=[
+            trend(name, trailing, published.bands, typical) for name in ("nrr", "grr")
+        ],
     )
 
 

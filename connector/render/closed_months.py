@@ -11,7 +11,7 @@ from connector.core.policy import differences
 from connector.core.windows import name_of
 from connector.render.footnotes import policy_sentence
 from connector.render.movements import as_json, causes_text
-from connector.render.report_json import measured_json, span_json, utc
+from connector.render.report_json import currency_json, measured_json, span_json, utc
 from connector.render.table import Cell, Money, Percent, Table, csv_text, text_table
 from connector.reports.closed_months import (
     ClosedMonth,
@@ -19,6 +19,7 @@ from connector.reports.closed_months import (
     RestatementLine,
     Restatements,
 )
+from connector.reports.model import title_of
 
 
 def closing_text(closed: ClosedMonth, locale: str) -> str:
@@ -28,7 +29,7 @@ def closing_text(closed: ClosedMonth, locale: str) -> str:
     rows: list[Sequence[Cell]] = [
         (
             name_of(each.measured.window),
-            each.currency.upper(),
+            title_of(each.currency, is_total=each.is_total),
             Money(each.measured.waterfall.opening_minor, each.currency),
             Money(each.measured.waterfall.closing_minor, each.currency),
             *map(Percent, each.measured.retention.ratios.values()),
@@ -57,7 +58,7 @@ def closing_json(closed: ClosedMonth) -> dict[str, Any]:
         "policy": dict(closing.policy),
         "figures": [
             {
-                "currency": each.currency,
+                **currency_json(each.currency, is_total=each.is_total),
                 **span_json(each.measured.window),
                 **measured_json(each.measured),
             }
@@ -87,7 +88,7 @@ def restated_text(found: Restatements, since: date | None, locale: str) -> str:
         rows.append(
             (
                 name_of(each.now.window),
-                each.reported.currency.upper(),
+                title_of(code, is_total=each.reported.is_total),
                 f"{each.closing.closed_at:%d %b %Y}",
                 *(Money(side.waterfall.closing_minor, code) for side in sides),
                 *(Percent(side.retention.nrr, 2) for side in sides),
@@ -154,7 +155,7 @@ def _window_json(each: RestatedWindow) -> dict[str, Any]:
     return {
         "month": f"{each.closing.month:%Y-%m}",
         "closed_at": utc(each.closing.closed_at),
-        "currency": each.reported.currency,
+        **currency_json(each.reported.currency, is_total=each.reported.is_total),
         **span_json(each.now.window),
         "reported": measured_json(each.reported.measured),
         "restated": measured_json(each.now),
@@ -194,6 +195,7 @@ def restated_csv(found: Restatements) -> str:
             *(utc(line.run.started_at), line.run.cause, _because(line)),
         )
         for each in found.windows
+        if not each.reported.is_total  # its lines are those of the currencies
         for line in each.lines
     ]
     return csv_text(heads, rows)

@@ -17,6 +17,12 @@ from connector.store.database import moment, open_database, setting, snapshot
 from connector.store.ledger import coverage, queries, rollups, unvalued
 from connector.store.mirror import dirty_customers, event_feed
 
+TOTAL = "total"  # what all currencies in the reporting one are asked for by
+
+
+def is_total(currency: str | None) -> bool:
+    return currency is not None and currency.lower() == TOTAL
+
 
 class LedgerState(NamedTuple):
     """Until when the ledger knows anything, and under which rules.
@@ -102,8 +108,8 @@ class Ledger:
     def outside(self, currency: str | None = None) -> tuple[OutsideMrr, ...]:
         """Recurring money that is in no figure, by customer, the largest first."""
         found = coverage.outside_mrr(self.connection, self.config.accepted)
-        asked = (currency or "").lower()
-        return tuple(each for each in found if each.currency == asked or not asked)
+        asked = None if currency is None or is_total(currency) else currency.lower()
+        return tuple(x for x in found if asked in (None, x.currency))
 
     def missing(self) -> Missing:
         """What the figures lack now; of a past moment only what was refused is known."""
@@ -115,7 +121,7 @@ class Ledger:
             customers=never,
             behind=behind - never,
             refused=len(refused),
-            refused_customers=len({refusal.customer for refusal in refused}),
+            refused_customers=len({refusal.customer for refusal in refused} - {""}),
         )
 
     def require_known(
@@ -132,7 +138,7 @@ class Ledger:
     def currencies(
         self, asked: str | None = None, as_of: datetime | None = None
     ) -> list[str]:
-        """The one asked for, else all, the largest first.
+        """The one asked for, else (or of the total) all, the largest first.
 
         Raises ``NothingFound`` where the one asked for is not there, or no sync has
         finished.
@@ -146,7 +152,7 @@ class Ledger:
                 "the ledger is empty: no sync has finished yet",
                 fix="run `stripe-nrr sync`",
             )
-        if asked is None:
+        if asked is None or is_total(asked):
             return found
         if asked.lower() not in found:
             known = ", ".join(found) or "none"

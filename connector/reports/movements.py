@@ -1,29 +1,24 @@
-"""Movements, one or added up by segment, and what customers are told apart by."""
+"""Movements added up by segment, and one movement found."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from datetime import date
-from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from connector.config import Config
 from connector.core.errors import NothingFound
-from connector.core.model import METADATA, CustomerName, Flow, Movement
-from connector.core.money import exponent
-from connector.metrics.segment_totals import SegmentOf
-from connector.metrics.segments import (
-    CurrencyBook,
-    SegmentMovements,
-    Traits,
-    by_band,
-    by_trait,
-    by_value,
-    moved_by_segment,
-)
-from connector.reports.ledger import Ledger
-from connector.store.ledger import balances, contract_terms, customers, queries
+from connector.core.model import CustomerName, Flow, Movement
+from connector.core.windows import Window, WindowKind
+from connector.metrics.currency_total import Conversion, movement_in_one, with_balance
+from connector.metrics.retention import balances as standing_at
+from connector.metrics.segments import CurrencyBook, SegmentMovements, moved_by_segment
+from connector.reports.ledger import Ledger, is_total
+from connector.reports.segments import segment_of, segment_of_total
+from connector.store.ledger import balances, customers, queries
 from connector.store.ledger.queries import EVERYTHING, Wanted
-from connector.store.mirror import objects
+
+if TYPE_CHECKING:
+    from connector.reports.currency_total import CurrencyTotal
 
 
 class MovementList(NamedTuple):
@@ -35,6 +30,10 @@ class MovementList(NamedTuple):
 
 def list_movements(ledger: Ledger, wanted: Wanted = EVERYTHING) -> MovementList:
     """The movements wanted, in order of days."""
+    if is_total(wanted.currency):
+        from connector.reports.currency_total import CurrencyTotal
+
+        return _list_total(CurrencyTotal(ledger, wanted.as_of), wanted)
     _check_currency(ledger, wanted)
     return MovementList(
         movements=list(queries.movements(ledger.connection, wanted)),
@@ -61,6 +60,10 @@ def sum_movements(ledger: Ledger, by: str, wanted: Wanted) -> list[SegmentMoveme
         )
 
     chosen = is_wanted if wanted.kind or wanted.customer else None
+    if is_total(wanted.currency):
+        from connector.reports.currency_total import CurrencyTotal
+
+        return _sum_total(CurrencyTotal(ledger), by, _span(start, end), chosen)
     for currency in queries.currencies(connection):
         if wanted.currency not in (None, currency):
             continue
@@ -70,6 +73,53 @@ def sum_movements(ledger: Ledger, by: str, wanted: Wanted) -> list[SegmentMoveme
         book = CurrencyBook(opening, flows)
         found += moved_by_segment(currency, book, start, of, chosen)
     return found
+
+
+def _span(start: date | None, end: date | None) -> Window:
+    """Any days; the rates of the last one count."""
+    return Window(WindowKind.YEAR, start or date.min, end or date.max)
+
+
+def _list_total(total: "CurrencyTotal", wanted: Wanted) -> MovementList:
+    """Each customer's net change a day, in whatever currencies."""
+    connection = total.ledger.connection
+    flows, found = total.flows(_span(wanted.start, wanted.end))
+    ids = customers.ids(connection)
+    booked: dict[tuple[str, date], list[Movement]] = defaultdict(list)
+    each = wanted._replace(currency=None, kind=None)
+    for movement in queries.movements(connection, each):
+        booked[movement.customer, movement.day].append(movement)
+    converted = (
+        movement_in_one(total.currency, flow, before, booked[place], found)
+        for flow, before in with_balance(flows)
+        for place in [(ids[flow.customer], flow.day)]
+        if place in booked and wanted.kind in (None, flow.kind)
+    )
+    moved = (movement for movement in converted if movement is not None)
+    return MovementList(
+        movements=sorted(moved, key=lambda movement: (movement.day, movement.customer)),
+        labels=customers.labels(connection),
+    )
+
+
+def _sum_total(
+    total: "CurrencyTotal",
+    by: str,
+    window: Window,
+    is_wanted: Callable[[Flow], bool] | None,
+) -> list[SegmentMovements]:
+    flows, (units, scale) = total.flows(window)
+    [opening] = standing_at(flows, [window.start])
+    inside = [flow for flow in flows if window.start <= flow.day < window.end]
+    of = segment_of_total(total.ledger, by, total.books, units, scale)
+    book, minor = CurrencyBook(opening, inside), Conversion(units, scale).minor
+    found = moved_by_segment(total.currency, book, window.start, of, is_wanted)
+    return [
+        each._replace(
+            amounts_minor={k: minor(n) for k, n in each.amounts_minor.items()}
+        )
+        for each in found
+    ]
 
 
 def find_one(connection: sqlite3.Connection, text: str) -> CustomerName:
@@ -86,50 +136,3 @@ def find_one(connection: sqlite3.Connection, text: str) -> CustomerName:
     raise NothingFound(
         f"several customers are called like {text!r}", fix=f"give an id: {several}"
     )
-
-
-# What customers are told apart by
-
-
-def segment_of(
-    connection: sqlite3.Connection, config: Config, by: str, currency: str
-) -> SegmentOf:
-    """How to tell a customer's segment; ``by`` is one of ``SEGMENTS`` or ``metadata:KEY``.
-
-    Plan, product and interval are those of the price with most of the MRR. They and
-    country and metadata are read as they are known now, whatever the report is as of.
-    """
-    if by == "band":
-        return by_band(config.bands, 10 ** exponent(currency))
-    if by == "currency":
-        return lambda _customer, days, _minor: [currency.upper()] * len(days)
-    if by == "cohort":
-        return by_value(balances.first_months(connection, currency))
-    if by == "country":
-        return by_value(balances.countries(connection))
-    if by.startswith(METADATA):
-        key = by.removeprefix(METADATA)
-        return by_value(objects.metadata(connection, key))
-    return by_trait(_of_plans(connection, by, currency))
-
-
-def _of_plans(connection: sqlite3.Connection, by: str, currency: str) -> Traits:
-    sold = objects.price_names(connection)
-
-    @cache  # many customers have the same plan
-    def value(price: str, interval: str) -> str:
-        product = sold.get(price, price)
-        named = {
-            "plan": f"{product}, {interval} ({price})",
-            "product": product,
-            "interval": interval,
-        }
-        return named[by]
-
-    traits: dict[int, list[tuple[date, str]]] = {}
-    for customer, day, price, interval in contract_terms.main_prices(
-        connection, currency
-    ):
-        if price:
-            traits.setdefault(customer, []).append((day, value(price, interval)))
-    return traits

@@ -3,18 +3,37 @@
 import re
 from decimal import Decimal
 from hashlib import blake2b
+from typing import Any, Literal
 
 from msgspec.structs import force_setattr
 
-from connector.stripe_api.decoding import Base, ListOf, Ref, ref
-from connector.stripe_api.objects import Discount, Price, SubscriptionItem
+from connector.stripe_api.decoding import (
+    Base,
+    Instant,
+    ListOf,
+    Minor,
+    ObjectId,
+    Ref,
+    Units,
+    check_decimals,
+    ref,
+)
+from connector.stripe_api.objects import (
+    Discount,
+    Price,
+    SubscriptionItem,
+    TaxBehavior,
+)
+
+_NOTHING = Decimal(0)
+InvoiceStatus = Literal["draft", "open", "paid", "uncollectible", "void"]
 
 # Invoices
 
 
 class Period(Base, frozen=True, kw_only=True):
-    start: int
-    end: int
+    start: Instant
+    end: Instant
 
 
 class CreditedItems(Base, frozen=True, kw_only=True):
@@ -56,16 +75,19 @@ class Pricing(Base, frozen=True, kw_only=True):
     price_details: PriceDetails | None = None
     unit_amount_decimal: Decimal | None = None
 
+    def __post_init__(self) -> None:
+        check_decimals(self, None, "unit_amount_decimal")
+
 
 class DiscountAmount(Base, frozen=True, kw_only=True):
-    amount: int
+    amount: Minor
     discount: str | Discount | None = None
 
 
 class Tax(Base, frozen=True, kw_only=True):
-    amount: int
-    tax_behavior: str | None = None
-    taxable_amount: int | None = None
+    amount: Minor
+    tax_behavior: TaxBehavior | None = None
+    taxable_amount: Minor | None = None
 
 
 class InvoiceLine(Base, frozen=True, kw_only=True):
@@ -74,11 +96,11 @@ class InvoiceLine(Base, frozen=True, kw_only=True):
     The description itself is free text: no line holds it, and none is stored.
     """
 
-    id: str
-    amount: int
+    id: ObjectId
+    amount: Minor
     period: Period
     currency: str = ""
-    quantity: int | None = None
+    quantity: Units | None = None
     quantity_decimal: Decimal | None = None
     parent: LineParent | None = None
     pricing: Pricing | None = None
@@ -86,9 +108,11 @@ class InvoiceLine(Base, frozen=True, kw_only=True):
     discount_amounts: list[DiscountAmount] | None = None
     taxes: list[Tax] | None = None
     text_hash: str | None = None
-    description: str | None = None
+    description: Any = None
 
     def __post_init__(self) -> None:
+        if self.quantity_decimal is not None:
+            check_decimals(self, _NOTHING, "quantity_decimal")
         if self.description is None:
             return
         parent = self.parent
@@ -110,22 +134,22 @@ _MONTH_NAMES = (
 _MONTHS = frozenset(_MONTH_NAMES.split())
 
 
-def _hashed(text: str) -> str | None:
+def _hashed(text: object) -> str | None:
     """The same for the same words, dates and numbers left out; None where none are left.
 
     Four bytes of a hash: enough to tell one customer's lines apart, and too few to say
     which of all texts it was.
     """
-    words = [w for w in re.findall(r"[^\W\d_]+", text.lower()) if w not in _MONTHS]
+    words = [w for w in re.findall(r"[^\W\d_]+", str(text).lower()) if w not in _MONTHS]
     if not words:
         return None
     return blake2b(" ".join(words).encode(), digest_size=4).hexdigest()
 
 
 class StatusTransitions(Base, frozen=True, kw_only=True):
-    finalized_at: int | None = None
-    paid_at: int | None = None
-    marked_uncollectible_at: int | None = None
+    finalized_at: Instant | None = None
+    paid_at: Instant | None = None
+    marked_uncollectible_at: Instant | None = None
 
 
 class InvoiceParent(Base, frozen=True, kw_only=True):
@@ -134,12 +158,13 @@ class InvoiceParent(Base, frozen=True, kw_only=True):
 
 
 class Invoice(Base, frozen=True, kw_only=True):
-    id: str
+    id: ObjectId
     customer: str | Ref | None = None
-    created: int = 0
+    customer_account: str | Ref | None = None
+    created: Instant = 0
     currency: str = ""
-    status: str | None = None
-    due_date: int | None = None
+    status: InvoiceStatus | None = None
+    due_date: Instant | None = None
     parent: InvoiceParent | None = None
     status_transitions: StatusTransitions | None = None
     discounts: list[str | Discount] | None = None
@@ -155,19 +180,23 @@ class Invoice(Base, frozen=True, kw_only=True):
 class InvoiceItem(Base, frozen=True, kw_only=True):
     """``invoice`` None is pending: it waits for the next invoice."""
 
-    id: str
-    amount: int
-    date: int
+    id: ObjectId
+    amount: Minor
+    date: Instant
     period: Period
     customer: str | Ref | None = None
+    customer_account: str | Ref | None = None
     currency: str = ""
     proration: bool = False
-    quantity: int | None = None
+    quantity: Units | None = None
     quantity_decimal: Decimal | None = None
     parent: LineParent | None = None
     pricing: Pricing | None = None
     proration_details: ProrationDetails | None = None
     invoice: str | None = None
+
+    def __post_init__(self) -> None:
+        check_decimals(self, _NOTHING, "quantity_decimal")
 
 
 def units_of(thing: SubscriptionItem | InvoiceLine | InvoiceItem) -> Decimal:

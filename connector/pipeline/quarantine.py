@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from connector.core.errors import ConnectorError, RulesDiffer, Underivable
+from connector.core.text import printable
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ def failed_lines(failed: Mapping[str, str]) -> list[str]:
     """Each of them, for somebody who reads."""
     return [
         f"Not derived, and as they were before in every figure ({len(failed)}):",
-        *(f"  {customer}: {why}" for customer, why in failed.items()),
+        *(printable(f"  {customer}: {why}") for customer, why in failed.items()),
     ]
 
 

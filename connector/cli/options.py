@@ -14,6 +14,7 @@ from connector.core.dates import parse_day, parse_moment, parse_month
 from connector.core.errors import UsageFault
 from connector.core.model import METADATA, SEGMENTS
 from connector.core.windows import Window, WindowKind, windows
+from connector.store.files import side_files
 
 
 def moment_asked(text: str | None, config: Config) -> datetime | None:
@@ -132,11 +133,35 @@ WINDOW = ReadParam(
 )
 
 
+def _harmless(ctx: Any, _param: Any, output: Path | None) -> Path | None:
+    """An output that is none of the ledger's own files."""
+    if output is not None:
+        refuse_own_files(output, ctx.obj.config)
+    return output
+
+
+def refuse_own_files(output: Path, config: Config) -> None:
+    """``UsageFault`` where writing there would destroy what this program keeps."""
+    own = [
+        config.database,
+        *side_files(config.database),
+        *(each for each in (config.status_file, config.source) if each is not None),
+    ]
+    for each in own:
+        is_there = output.exists() and each.exists()
+        if output.resolve() == each.resolve() or (is_there and output.samefile(each)):
+            raise UsageFault(
+                f"writing to {output} would destroy {each.name}, which is in use here",
+                fix="write to a file of its own",
+            )
+
+
 out_option = click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
+    callback=_harmless,
     help="Write to FILE instead of the terminal; it is replaced as a whole.",
 )
 

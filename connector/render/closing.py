@@ -11,7 +11,7 @@ from connector.reports.closed_months import ClosedMonth
 
 
 def to_text(closed: ClosedMonth, locale: str) -> str:
-    closing, kept, was_closed, _ = closed
+    closing, kept, was_closed, _, seal = closed
     name = f"{closing.month:%b %Y}"
     verb = "was already closed, and stays as it is" if was_closed else "is closed"
     rows: list[Sequence[Cell]] = [
@@ -30,6 +30,7 @@ def to_text(closed: ClosedMonth, locale: str) -> str:
     return (
         f"{name} {verb}.\n\n{table}\n"
         f"What counted: {policy_sentence(closing.policy)}.\n"
+        f"{f'Sealed: {seal}' if seal else 'Not sealed yet: the next closing does it'}\n"
         f"The same again, whatever is corrected later:\n"
         f"  stripe-nrr report --from {closing.month:%Y-%m} --to {closing.month:%Y-%m} "
         f"--as-of {utc(closing.closed_at)}"
@@ -37,13 +38,14 @@ def to_text(closed: ClosedMonth, locale: str) -> str:
 
 
 def to_json(closed: ClosedMonth) -> dict[str, Any]:
-    closing, kept, was_closed, _ = closed
+    closing, kept, was_closed, _, seal = closed
     return {
         "month": f"{closing.month:%Y-%m}",
         "closed_at": utc(closing.closed_at),
         "was_closed": was_closed,
         "code_version": closing.code_version,
         "policy": dict(closing.policy),
+        "seal": seal,
         "figures": [
             {
                 "currency": each.currency,

@@ -1,7 +1,8 @@
 """The ledger held against its own invariants, and against Stripe's live objects."""
 
+import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import NamedTuple
 
@@ -28,21 +29,28 @@ from connector.mrr.reconciliation import (
 from connector.pipeline.ingest import ObjectSource, Progress
 from connector.reports.closed_months import measured_again
 from connector.reports.ledger import Ledger
-from connector.store.ledger import contract_terms, queries, rollups, unvalued
+from connector.store.ledger import contract_terms, queries, rollups, seals, unvalued
 from connector.store.ledger import customers as ledger_customers
-from connector.store.mirror import dirty_customers, objects
+from connector.store.mirror import checksums, dirty_customers, objects
+from connector.store.mirror.checksums import ExaminedObjects
 from connector.store.mirror.histories import histories, in_batches, profile
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.objects import Subscription
 
 
 class CheckedLedger(NamedTuple):
-    """What breaks an invariant, who waits to be derived, and what customers are called."""
+    """What breaks an invariant, who waits to be derived, and what customers are called.
+
+    ``seal`` is the hash of the newest closing, "" of none; ``notes`` say what could not
+    be checked.
+    """
 
     movements: int
     findings: list[Finding]
     waiting: list[str]
     labels: Mapping[str, str]
+    seal: str
+    notes: list[str]
 
 
 def check_ledger(ledger: Ledger) -> CheckedLedger:
@@ -62,13 +70,43 @@ def check_ledger(ledger: Ledger) -> CheckedLedger:
         kept = figures_of(rollups.deltas(connection, currency, asked), asked)
         findings += sums_are_kept(currency, counted, kept)
     findings += restated_findings(measured_again(connection))
+    stored = checksums.examined(connection)
+    findings += _changed_from_outside(connection, stored)
     findings += refusal_findings(unvalued.known(connection))
     return CheckedLedger(
         movements=len(movements),
         findings=findings,
         waiting=dirty_customers.dirty(connection),
         labels=ledger_customers.labels(connection),
+        seal=newest.hash if (newest := seals.newest(connection)) else "",
+        notes=list(_unchecked(connection, stored)),
     )
+
+
+def _changed_from_outside(
+    connection: sqlite3.Connection, stored: ExaminedObjects
+) -> Iterator[Finding]:
+    """What is not as this program wrote it."""
+    for each in seals.broken(connection):
+        yield Finding("as it was sealed", each.month, each.what)
+    for kind, key in stored.changed:
+        what = "is not what was stored; `stripe-nrr sync --full` brings it again"
+        yield Finding("as it was stored", f"{kind} {key}", what)
+
+
+def _unchecked(
+    connection: sqlite3.Connection, stored: ExaminedObjects
+) -> Iterator[str]:
+    if count := seals.unsealed(connection):
+        yield (
+            f"{count} months were closed before there were seals: the next closing "
+            "seals them as they are"
+        )
+    if stored.unknown:
+        yield (
+            f"{stored.unknown} objects were stored before there were checksums: "
+            "`stripe-nrr sync --full` adds them"
+        )
 
 
 class StripeComparison(NamedTuple):

@@ -423,3 +423,38 @@ MIGRATIONS["m008_runs_in_index"] = (
     SELECT * FROM movements WHERE id NOT IN (SELECT movement FROM retractions)
     """,
 )
+
+# What shows that the books were changed from outside, and which backup they are from.
+MIGRATIONS["m009_seals"] = (
+    # A hash for each closing, chained; see ``ledger.seals`` for what it covers. Months
+    # closed before are sealed by the next closing.
+    """
+    CREATE TABLE seals (
+        position  INTEGER PRIMARY KEY,  -- 1, 2, 3 …: in the order of closing
+        month     TEXT NOT NULL UNIQUE REFERENCES closings (month),
+        sealed_at TEXT NOT NULL,
+        previous  TEXT NOT NULL,        -- the hash before; '' of the first
+        hash      TEXT NOT NULL CHECK (length(hash) = 64)
+    ) STRICT
+    """,
+    *_append_only("seals", "position"),
+    # Of the bytes as they were written; NULL where that was before this column.
+    *(
+        f"ALTER TABLE {table} ADD COLUMN checksum INTEGER"
+        for table in (
+            *(f"stripe_{kind}" for kind in MIRRORED),
+            "subscription_versions",
+        )
+    ),
+    # Each time this ledger was put back from a backup.
+    """
+    CREATE TABLE restores (
+        id          INTEGER PRIMARY KEY,
+        restored_at TEXT NOT NULL,
+        backup      TEXT NOT NULL,  -- the file it came from
+        objections  TEXT NOT NULL CHECK (json_valid(objections)),
+        despite     TEXT NOT NULL   -- why it was done all the same; '' without objections
+    ) STRICT
+    """,
+    *_append_only("restores", "id"),
+)

@@ -22,6 +22,7 @@ from connector.core.figures import (
 )
 from connector.core.model import Movement
 from connector.core.windows import Window, WindowKind
+from connector.store.ledger import seals
 from connector.store.ledger.queries import (
     TOGETHER,
     components_of,
@@ -84,7 +85,7 @@ def close(
     code_version: str,
     now: datetime,
 ) -> Closing:
-    """Close a month for ever, with the figures of every window that ends with it.
+    """Close and seal a month, with the figures of every window that ends with it.
 
     Runs inside the transaction in which the caller read them, so that nothing is booked
     between reading and recording them.
@@ -106,6 +107,7 @@ def close(
         ],
     )
     connection.executemany(_RECORD, [_row(month, each) for each in figures])
+    seals.seal(connection, closing.closed_at)
     return closing
 
 

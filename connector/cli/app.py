@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -205,9 +206,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that has no "–"
-    before = signal.signal(signal.SIGTERM, _end)
     try:
-        code = stripe_nrr.main(prog_name="stripe-nrr", standalone_mode=False)
+        with _ended_by_sigterm():
+            code = stripe_nrr.main(prog_name="stripe-nrr", standalone_mode=False)
     except ConnectorError as error:
         code = _say(error.problem, error.fix, error.exit_code)
     except click.UsageError as error:
@@ -225,14 +226,24 @@ def main() -> None:
         code = _say(f"the ledger cannot be used: {error}", fix, 1)
     except OSError as error:
         code = _say(str(error), "check the path and the disk", 1)
-    finally:
-        signal.signal(signal.SIGTERM, before)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _end(number: int, _frame: object) -> None:
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
     """End as the signal would have it, but leave no draft behind."""
-    sys.exit(128 + number)
+
+    def end(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # of a program that runs commands itself
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _say(problem: str, fix: str, code: int) -> int:

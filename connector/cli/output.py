@@ -37,7 +37,8 @@ def json_text(value: Any) -> str:
     return json.dumps(value, indent=2)
 
 
-THROUGH = (Path("/dev"), Path("/proc"))  # where a name may stand for an open file
+# Where a name stands for an open file: what it holds already is not ours to replace.
+THROUGH = {Path("/dev/stdout"), Path("/dev/stderr"), Path("/dev/fd"), Path("/proc")}
 
 
 @contextmanager
@@ -47,7 +48,8 @@ def place_of(output: Path) -> Iterator[Path]:
     A file beside it that takes its place when it is whole; what is no regular file (a
     device, a pipe, ``>(…)``) is written through.
     """
-    is_through = any(each in output.absolute().parents for each in THROUGH)
+    absolute = output.absolute()
+    is_through = not THROUGH.isdisjoint({absolute, *absolute.parents})
     if is_through or (output.exists() and not output.is_file()):
         yield output
         return
@@ -120,10 +122,8 @@ def show_report(figures: "Report", form: str, locale: str, output: Path | None) 
         write(json_text(to_json(figures)), output)
     elif form == "text":
         from connector.render.report_terminal import report_view
-        from connector.render.terminal import PIPE_WIDTH, console
 
-        width = console().width if output is None else PIPE_WIDTH
-        rendered(report_view(figures, locale, width), output)
+        rendered(report_view(figures, locale), output)
         if not figures.currencies:
             echo("There is no recurring revenue in this ledger.")
     else:

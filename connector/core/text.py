@@ -20,6 +20,7 @@ _CONTROL = re.compile(f"[{_OBEYED}]")
 _CONTROL_IN_LINES = re.compile(f"(?![\n\t])[{_OBEYED}]")
 # As Excel, LibreOffice and Google Sheets begin one; the wide ones in Japanese.
 _FORMULA = re.compile(r"[\s']*[=+\-@＝＋－＠]")
+_IN_A_CELL = re.compile(f"^{_FORMULA.pattern}|[{_OBEYED}]")  # either: mostly neither
 # Where it would be markup: `*` alone, `_` inside a word, `&` before none of HTML's names
 # and `$` before a digit are not. "www." and "://" alone make a link.
 _MARKUP = re.compile(
@@ -44,6 +45,8 @@ def printable_lines(text: str) -> str:
 
 def spreadsheet(text: str) -> str:
     """What a spreadsheet shows as it is; ``'`` stands before what would be a formula."""
+    if not _IN_A_CELL.search(text):
+        return text
     plain = printable(text)
     return f"'{plain}" if _FORMULA.match(text) else plain
 

@@ -177,4 +177,6 @@ def write_csv(
     """The same, row by row, however many there are."""
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(heads)
-    writer.writerows(map(exact, row) for row in rows)
+    writer.writerows(
+        [cell if type(cell) is int else exact(cell) for cell in row] for row in rows
+    )

@@ -456,14 +456,15 @@ MIGRATIONS["m010_seals"] = (
     ) STRICT
     """,
     *_append_only("seals", "position"),
-    # Of the bytes as they were written; NULL where that was before this column.
-    *(
-        f"ALTER TABLE {table} ADD COLUMN checksum INTEGER"
-        for table in (
-            *(f"stripe_{kind}" for kind in MIRRORED),
-            "subscription_versions",
-        )
-    ),
+    # Of each stored object as it was written; none where that was before this table.
+    """
+    CREATE TABLE checksums (
+        kind     TEXT    NOT NULL,  -- the object's table, without its prefix
+        id       TEXT    NOT NULL,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (kind, id)
+    ) STRICT, WITHOUT ROWID
+    """,
     # Each time this ledger was put back from a backup.
     """
     CREATE TABLE restores (

@@ -12,8 +12,7 @@ import msgspec
 
 from connector.mrr.history import Catalogue, History
 from connector.store.database import placeholders, put_setting, setting
-from connector.store.mirror import dirty_customers, histories
-from connector.store.mirror.checksums import checksum
+from connector.store.mirror import checksums, dirty_customers, histories
 from connector.store.mirror.histories import rows_of
 from connector.stripe_api.decoding import Base, body, created_at, decode, ref
 from connector.stripe_api.invoices import Invoice
@@ -48,7 +47,6 @@ class StoredObject(NamedTuple):
     fetched_us: int
     seen_s: int
     body: bytes
-    checksum: int | None
 
 
 def put(
@@ -69,15 +67,12 @@ def put(
         thing = _with_what_is_kept(shown, old)
         text = body(thing)
         if old is not None and old.body == text:
-            untouched.append((fetched_us, _checksum(old), key))
+            untouched.append(old._replace(fetched_us=fetched_us))
             continue
         customer = _customer(kind, thing)
         seen_s = _seen_since(connection, kind, thing, old, fetched_us)
         created_s = created_at(thing)
-        checked = checksum(key, customer, created_s, seen_s, text)
-        rows.append(
-            StoredObject(key, customer, created_s, fetched_us, seen_s, text, checked)
-        )
+        rows.append(StoredObject(key, customer, created_s, fetched_us, seen_s, text))
         if customer:
             dirty.append(customer)
         if old is not None and old.customer and old.customer != customer:
@@ -112,27 +107,22 @@ def _write(
     connection: sqlite3.Connection,
     kind: str,
     rows: Iterable[StoredObject],
-    untouched: Iterable[tuple[int, int, str]],
+    untouched: Iterable[StoredObject],
 ) -> None:
+    """New and changed rows; of those untouched, that they were seen again."""
     connection.executemany(
-        f"INSERT INTO stripe_{kind} VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+        f"INSERT INTO stripe_{kind} VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608
         " ON CONFLICT (id) DO UPDATE SET customer = excluded.customer,"
         " created_s = excluded.created_s, fetched_us = excluded.fetched_us,"
-        " seen_s = excluded.seen_s, body = excluded.body,"
-        " checksum = excluded.checksum",
+        " seen_s = excluded.seen_s, body = excluded.body",
         rows,
     )
     connection.executemany(
-        f"UPDATE stripe_{kind} SET fetched_us = ?, checksum = ? WHERE id = ?",  # noqa: S608
-        untouched,
+        f"UPDATE stripe_{kind} SET fetched_us = ? WHERE id = ?",  # noqa: S608
+        [(each.fetched_us, each.id) for each in untouched],
     )
-
-
-def _checksum(old: StoredObject) -> int:
-    """As it was written; what was stored before there were any gets its first one."""
-    if old.checksum is not None:
-        return old.checksum
-    return checksum(old.id, old.customer, old.created_s, old.seen_s, old.body)
+    checksums.keep(connection, kind, rows)
+    checksums.keep_first(connection, kind, untouched)
 
 
 def _customer(kind: str, thing: Base) -> str | None:
@@ -170,12 +160,10 @@ def _seen_since(
     if before.what_counts == thing.what_counts:
         return old.seen_s
     connection.execute(
-        "INSERT OR REPLACE INTO subscription_versions VALUES (?, ?, ?, ?)",
-        [
-            *(thing.id, old.seen_s, old.body),
-            checksum(thing.id, None, 0, old.seen_s, old.body),
-        ],
+        "INSERT OR REPLACE INTO subscription_versions VALUES (?, ?, ?)",
+        [thing.id, old.seen_s, old.body],
     )
+    checksums.keep_version(connection, thing.id, old.seen_s, old.body)
     return max(now_s, old.seen_s + 1)
 
 

@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Of what they may import of Stripe's API, these take the values alone.
 VALUES = {
     *("decoding", "objects", "invoices", "events"),
-    *("lists", "paging", "partitions"),
+    *("lists", "paging", "partitions", "unfit", "faults"),
 }
 TAKE_VALUES = {"mrr", "store"}
 
@@ -77,7 +77,7 @@ HOMES = {
     "uvicorn": {"webhooks.server"},
     "prometheus_client": {"webhooks.prometheus"},
     "sqlite_utils": {"store.database"},
-    "babel": {"core.money"},
+    "babel": {"core.money", "core.numbers"},
     "zoneinfo": {"config", "core.policy", "reports", "pipeline"},
     "jinja2": {"render.page"},
     "markupsafe": {"render.page"},

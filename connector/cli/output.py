@@ -124,7 +124,7 @@ def show_report(figures: "Report", form: str, locale: str, output: Path | None) 
         from connector.render.report_terminal import report_view
 
         rendered(report_view(figures, locale), output)
-        if not figures.currencies:
+        if not figures.parts:
             echo("There is no recurring revenue in this ledger.")
     else:
         from connector.render.report_tables import to_csv, to_markdown

@@ -15,6 +15,7 @@ from connector.core.dates import add_months
 from connector.core.figures import WindowFigures
 from connector.core.money import format_minor, ratio_number
 from connector.mrr.risks import Risk, RiskReason
+from connector.render.report_json import currency_json
 from connector.render.table import (
     Cell,
     Money,
@@ -26,6 +27,7 @@ from connector.render.table import (
     figures,
 )
 from connector.reports.at_risk import AtRiskReport
+from connector.reports.model import code_of, title_of
 
 
 def risk_table(outlook: AtRiskReport) -> Table:
@@ -85,7 +87,8 @@ def scheduled_table(outlook: AtRiskReport, labels: Mapping[str, str]) -> Table:
 
 def title(outlook: AtRiskReport, locale: str) -> str:
     mrr = format_minor(outlook.mrr_minor, outlook.currency, locale)
-    return f"At risk, {outlook.currency.upper()}: of {mrr} on {outlook.today:%d %b %Y}"
+    whose = title_of(outlook.currency, is_total=outlook.is_total)
+    return f"At risk, {whose}: of {mrr} on {outlook.today:%d %b %Y}"
 
 
 COMMITTED = "Committed, if nothing else changes"
@@ -124,7 +127,8 @@ def to_csv(outlooks: Sequence[AtRiskReport], labels: Mapping[str, str]) -> str:
     )
     rows = (
         (
-            *(risk.currency, risk.reason, risk.customer),
+            code_of(risk.currency, is_total=outlook.is_total),
+            *(risk.reason, risk.customer),
             *(labels.get(risk.customer, ""), risk.subscription),
             *(Money(risk.mrr_minor, risk.currency), *_days(risk).values()),
         )
@@ -158,7 +162,7 @@ def _outlook_json(outlook: AtRiskReport) -> dict[str, Any]:
     for risk in outlook.risks:
         worth[risk.reason] += risk.mrr_minor
     return {
-        "currency": outlook.currency,
+        **currency_json(outlook.currency, is_total=outlook.is_total),
         "today": outlook.today.isoformat(),
         "mrr_minor": outlook.mrr_minor,
         "at_risk_minor": outlook.at_risk_minor,

@@ -6,7 +6,7 @@ from typing import Any
 from connector.core.money import format_minor, format_ratio, ratio_number
 from connector.core.windows import name_of
 from connector.metrics.published_formulas import FORMULAS, FormulaResult, near
-from connector.render.report_json import span_json
+from connector.render.report_json import currency_json, span_json
 from connector.render.table import (
     Percent,
     Points,
@@ -16,6 +16,7 @@ from connector.render.table import (
     text_table,
 )
 from connector.reports.drift import WindowFormulas
+from connector.reports.model import code_of, title_of
 
 
 def to_text(
@@ -30,10 +31,8 @@ def to_text(
     for each in found:
         opening = format_minor(each.kept.opening_minor, each.currency, locale)
         so_far = "" if each.is_over else " (so far, not over)"
-        title = (
-            f"{name_of(each.window)}{so_far} · {each.currency.upper()}, "
-            f"opening MRR {opening}"
-        )
+        whose = title_of(each.currency, is_total=each.is_total)
+        title = f"{name_of(each.window)}{so_far} · {whose}, opening MRR {opening}"
         parts.append(f"## {title}\n" if is_markdown else f"{title}\n")
         parts.append(drawn(_table(each.results), locale))
         if against is not None:
@@ -111,7 +110,7 @@ def to_json(found: list[WindowFormulas], against: Fraction | None) -> dict[str, 
         ]
         windows.append(
             {
-                "currency": each.currency,
+                **currency_json(each.currency, is_total=each.is_total),
                 **span_json(each.window),
                 "complete": each.is_over,
                 "opening_minor": each.kept.opening_minor,
@@ -124,7 +123,7 @@ def to_json(found: list[WindowFormulas], against: Fraction | None) -> dict[str, 
 def to_csv(found: list[WindowFormulas]) -> str:
     rows = [
         (
-            each.currency,
+            code_of(each.currency, is_total=each.is_total),
             each.window.kind,
             each.window.start,
             each.window.end,

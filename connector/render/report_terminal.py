@@ -32,6 +32,7 @@ from connector.reports.model import (
     WindowRow,
     is_trailing,
     label,
+    opening_note,
     shown,
 )
 
@@ -85,11 +86,12 @@ def _cards(
     def money(amount_minor: int) -> str:
         return format_minor(amount_minor, currency, locale, whole=True)
 
+    opening = money(kept.opening_minor) + opening_note(row.measured)
     closing = money(flow.closing_minor)
     annual = money(flow.closing_minor * 12)
     monthly = money(round(flow.closing_minor / 12))
     told = [
-        ("NRR", format_ratio(kept.nrr), f"of {money(kept.opening_minor)}, {span}"),
+        ("NRR", format_ratio(kept.nrr), f"of {opening}, {span}"),
         ("GRR", format_ratio(kept.grr), "the same without growth"),
         (
             "CRR",

@@ -17,6 +17,12 @@ from connector.store.ledger import queries, rollups, unvalued
 from connector.store.mirror import dirty_customers, event_feed
 from connector.store.read_only import check_unchanged, open_to_read
 
+TOTAL = "total"  # what all currencies in the reporting one are asked for by
+
+
+def is_total(currency: str | None) -> bool:
+    return currency is not None and currency.lower() == TOTAL
+
 
 class LedgerState(NamedTuple):
     """Until when the ledger knows anything, and under which rules.
@@ -109,7 +115,7 @@ class Ledger:
             customers=never,
             behind=behind - never,
             refused=len(refused),
-            refused_customers=len({refusal.customer for refusal in refused}),
+            refused_customers=len({refusal.customer for refusal in refused} - {""}),
         )
 
     def require_known(
@@ -126,7 +132,7 @@ class Ledger:
     def currencies(
         self, asked: str | None = None, as_of: datetime | None = None
     ) -> list[str]:
-        """The one asked for, else all, the largest first.
+        """The one asked for, else (or of the total) all, the largest first.
 
         Raises ``NothingFound`` where the one asked for is not there, or no sync has
         finished.
@@ -140,7 +146,7 @@ class Ledger:
                 "the ledger is empty: no sync has finished yet",
                 fix="run `stripe-nrr sync`",
             )
-        if asked is None:
+        if asked is None or is_total(asked):
             return found
         if asked.lower() not in found:
             known = ", ".join(found) or "none"

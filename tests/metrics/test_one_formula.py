@@ -416,6 +416,6 @@ def test_four_rooms_make_what_the_ratios_are_taken_of() -> None:
     The fourth reads back what was reported of a closed month.
     """
     makers = {m for m in modules() if "Retention" in calls(m)}
-    assert makers == {"metrics.retention", "metrics.exchange_rates", "core.figures"}
+    assert makers == {"metrics.retention", "metrics.currency_total", "core.figures"}
     from_names = {m for m in modules() if "window_figures" in calls(m)}
     assert from_names == {"metrics.rollups", "store.ledger.closings"}

@@ -31,6 +31,7 @@ from connector.reports.model import (
     AS_REPORTED,
     CurrencyReport,
     WindowRow,
+    code_of,
     label,
     last_over,
     shown,
@@ -133,7 +134,7 @@ def panels(page: PageContents, part: CurrencyReport, revenue: str) -> CurrencyPa
         view(part, _of_segment(part.rows, name), published, revenue, name)
         for name in _segments(whole)[:MOST_SEGMENTS]
     )
-    own = "" if part.is_total else code
+    own = code_of(code, is_total=part.is_total)
     return CurrencyPanels(
         key=f"total-{code}" if part.is_total else code,
         figures=part,

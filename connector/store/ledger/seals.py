@@ -44,6 +44,9 @@ _BEHIND = {
                base_expansion_minor, base_contraction_minor, base_churn_minor,
                base_closing_minor, paying
         FROM closed_figures WHERE month = :month ORDER BY currency, kind""",
+    "rate": """
+        SELECT currency, day, rate
+        FROM closed_rates WHERE month = :month ORDER BY currency, day""",
     "run": """
         SELECT id, started_at, cause, code_version, policy
         FROM runs WHERE id > :after AND id <= :run ORDER BY id""",

@@ -151,6 +151,7 @@ class EventNoun(NamedTuple):
 
 _ALWAYS = ("created", "updated", "deleted")
 DISCOUNT = "customer.discount"  # lives inside its owners, and cannot be fetched
+DISCOUNT_DELETED = f"{DISCOUNT}.deleted"
 _NOUNS: Mapping[str, EventNoun] = {
     "customer.subscription": EventNoun(
         "subscriptions", (*_ALWAYS, "paused", "resumed", "pending_update_applied")

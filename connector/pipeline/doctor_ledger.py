@@ -14,6 +14,7 @@ from connector.pipeline.installation import (
     value_of,
 )
 from connector.store.database import check_sqlite, moment, setting
+from connector.store.lock import LockState
 from connector.store.mirror import dirty_customers, event_feed, walks
 
 LEAST_FREE_BYTES = 200 * MB
@@ -82,10 +83,16 @@ def integrity(at: Installation) -> Verdict:
 
 
 def lock(at: Installation) -> Verdict:
-    held_by = value_of(value_of(at.ledger, "ledger").held_by)
+    held_by, left_by = value_of(value_of(at.ledger, "ledger").lock)
     if held_by is not None:
         return ok(f"{held_by} is at work; a second one would exit with 75")
+    if left_by is not None:
+        return ok(f"no sync holds the ledger; {left_by} was killed, and holds nothing")
     return ok("no sync holds the ledger")
+
+
+def _is_at_work(file: LedgerFile) -> bool:
+    return isinstance(file.lock, LockState) and file.lock.held_by is not None
 
 
 # --- how far syncs have come ---
@@ -123,7 +130,7 @@ def unfinished_sync(at: Installation) -> Verdict:
     if walk is None:
         return ok("no sync was interrupted")
     begun = f"one began {lasting(_ago_us(at, file, walk.started_us))} ago"
-    if isinstance(file.held_by, str):
+    if _is_at_work(file):
         return ok(f"{begun}, and is at work right now")
     fix = "run `stripe-nrr sync`: it goes on where that one stopped"
     return hint(f"{begun}, and was interrupted", fix)
@@ -135,6 +142,6 @@ def customers_waiting(at: Installation) -> Verdict:
     if not waiting:
         return ok("no customer waits to be derived")
     said = f"{waiting:,} to be derived"
-    if isinstance(file.held_by, str):
+    if _is_at_work(file):
         return ok(f"{said} by the sync that is at work")
     return hint(said, "run `stripe-nrr recompute`; the next sync does it too")

@@ -1,11 +1,8 @@
 """The ledger of a real account, held for one sync alone."""
 
-import os
-import platform
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from connector.core.errors import LedgerUnusable
@@ -17,9 +14,7 @@ from connector.store.lock import exclusive_sync
 def held_ledger(path: Path) -> Iterator[sqlite3.Connection]:
     """The ledger, created if need be, held against other syncs."""
     check_folder(path)
-    where = f"process {os.getpid()} on {platform.node()}"
-    who = f"another sync ({where}, since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC)"
-    with exclusive_sync(path, who), closing(own_ledger(path)) as connection:
+    with exclusive_sync(path), closing(own_ledger(path)) as connection:
         yield connection
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeVar
 from connector.config import Config
 from connector.core.errors import ConnectorError, StripeRefused, StripeUnavailable
 from connector.store import database
-from connector.store.lock import sync_at_work
+from connector.store.lock import LockState, lock_state
 from connector.stripe_api.credentials import stripe_key
 from connector.stripe_api.lists import LISTINGS
 
@@ -114,12 +114,12 @@ class DiskSpace(NamedTuple):
 
 
 class LedgerFile(NamedTuple):
-    """An open ledger: the migrations it lacks, what is damaged, and which sync is on."""
+    """An open ledger: the migrations it lacks, what is damaged, and whose it is."""
 
     connection: sqlite3.Connection
     pending: list[str]
     damage: list[str]
-    held_by: Opened[str | None]
+    lock: Opened[LockState]
 
 
 class Installation(NamedTuple):
@@ -209,5 +209,5 @@ def _ledger(
         connection,
         damage=database.damage(connection),
         pending=database.pending_migrations(connection),
-        held_by=tried(lambda: sync_at_work(path)),
+        lock=tried(lambda: lock_state(path)),
     )

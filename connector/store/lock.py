@@ -1,68 +1,119 @@
 """One sync at a time: the lock beside the ledger file, and who holds it."""
 
-import sqlite3
+import fcntl
+import os
+import platform
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
-from connector.core.errors import LedgerBusy
-from connector.store.database import unusable
+from connector.core.errors import LedgerBusy, LedgerUnusable
+
+# The system frees it however we end. A look at it takes it for a moment, too: who wants
+# to hold it asks again for so long.
+PATIENCE_S = 0.1
+AGAIN_S = 0.01
+OURS = b"held by "
+FORMER = b"SQLite format 3\0"  # as it once began
+MOST_BYTES = 1_000
+
+
+class LockState(NamedTuple):
+    """Who holds the lock, None: nobody; and who ended without letting go of it."""
+
+    held_by: str | None = None
+    left_by: str | None = None
 
 
 @contextmanager
-def exclusive_sync(path: Path, who: str = "another sync") -> Iterator[None]:
+def exclusive_sync(path: Path, who: str | None = None) -> Iterator[None]:
     """Hold ``<ledger>.lock`` while a sync runs; ``LedgerBusy`` where somebody else does.
 
-    The lock is SQLite's own on that file, so the system frees it however we end. Who
-    comes too late reads in it ``who`` it was.
+    Who comes too late reads in it ``who`` it was; by itself, this process.
     """
-    lock_path = Path(f"{path}.lock")
-    try:
-        lock = sqlite3.connect(lock_path, isolation_level=None, timeout=0)
-    except sqlite3.Error as error:
-        raise unusable(lock_path, error) from error
-    with closing(lock):
-        try:
-            lock.execute("BEGIN IMMEDIATE")
-            lock.execute("CREATE TABLE IF NOT EXISTS holders (who TEXT NOT NULL)")
-            lock.execute("DELETE FROM holders")
-            lock.execute("INSERT INTO holders VALUES (?)", [who])
-            lock.execute("COMMIT")
-            lock.execute("BEGIN IMMEDIATE")  # readers may look; nobody else may write
-        except sqlite3.Error as error:
-            if "locked" not in str(error):
-                raise unusable(lock_path, error) from error
+    with _opened(path, os.O_RDWR | os.O_CREAT) as lock:
+        if not _taken(lock, fcntl.LOCK_EX):
             raise LedgerBusy(
-                f"{_holder(lock)} holds {path}",
+                f"{_named(lock) or 'another sync'} holds {path}",
                 fix="wait until it has finished; reports can be made meanwhile",
-            ) from error
-        yield
+            )
+        _name(lock, who or this_process())
+        try:
+            yield
+        finally:
+            _name(lock, "")
 
 
-def _holder(lock: sqlite3.Connection) -> str:
-    try:
-        row = lock.execute("SELECT who FROM holders").fetchone()
-    except sqlite3.Error:  # not written yet
-        row = None
-    return "another sync" if row is None else str(row[0])
+def this_process() -> str:
+    where = f"process {os.getpid()} on {platform.node()}"
+    return f"another sync ({where}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC)"
 
 
-def sync_at_work(path: Path) -> str | None:
-    """Who holds ``<ledger>.lock`` at this moment; None where nobody does."""
+def lock_state(path: Path) -> LockState:
+    """Who holds ``<ledger>.lock`` at this moment, or was killed while holding it."""
+    with suppress(FileNotFoundError), _opened(path, os.O_RDONLY) as lock:
+        if not _taken(lock, fcntl.LOCK_SH):  # which no other look stands in the way of
+            return LockState(held_by=_named(lock) or "another sync")
+        return LockState(left_by=_named(lock) or None)
+    return LockState()
+
+
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    """The lock's file; ``LedgerUnusable`` where it cannot be opened, or is no lock."""
     lock_path = Path(f"{path}.lock")
-    if not lock_path.exists():
-        return None
     try:
-        with closing(
-            sqlite3.connect(lock_path, isolation_level=None, timeout=0)
-        ) as lock:
-            try:
-                lock.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error):
-                    raise
-                return _holder(lock)
-            lock.execute("ROLLBACK")
-    except sqlite3.Error as error:
-        raise unusable(lock_path, error) from error
-    return None
+        lock = os.open(lock_path, flags | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+    except FileNotFoundError:
+        if not flags & os.O_CREAT:
+            raise
+        raise _unusable(lock_path) from None
+    except OSError as error:
+        raise _unusable(lock_path) from error
+    try:
+        start = os.pread(lock, MOST_BYTES, 0)
+        if start and not start.startswith((OURS, FORMER)):
+            raise LedgerUnusable(
+                f"{lock_path} is not a lock of this program",
+                fix="move it away, or set `database` in config.toml to another place",
+            )
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _unusable(lock_path: Path) -> LedgerUnusable:
+    return LedgerUnusable(
+        f"{lock_path} cannot be opened",
+        fix="make it and its folder writable for this user, "
+        "or set `database` in config.toml to another place",
+    )
+
+
+def _taken(lock: int, how: int) -> bool:
+    until_s = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(lock, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until_s:
+                return False
+            time.sleep(AGAIN_S)
+        else:
+            return True
+
+
+def _named(lock: int) -> str:
+    said = os.pread(lock, MOST_BYTES, 0)
+    is_ours = said.startswith(OURS)
+    return said.removeprefix(OURS).decode(errors="replace").strip() if is_ours else ""
+
+
+def _name(lock: int, who: str) -> None:
+    """In one write; "" where nobody holds it any more. A full disk is met elsewhere."""
+    with suppress(OSError):
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, OURS + f"{who}\n".encode(errors="replace") if who else b"", 0)

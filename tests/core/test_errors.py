@@ -100,7 +100,8 @@ NEWER = """
 
 
 def locked_twice() -> None:
-    with exclusive_sync(Path("ledger.db")), exclusive_sync(Path("ledger.db")):
+    path, who = Path("ledger.db"), "another sync (process 7 on nrr, since today)"
+    with exclusive_sync(path, who), exclusive_sync(path):
         pass
 
 

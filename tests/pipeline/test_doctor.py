@@ -40,7 +40,7 @@ from connector.store.database import (
     put_setting,
     transaction,
 )
-from connector.store.lock import exclusive_sync
+from connector.store.lock import LockState, exclusive_sync
 from connector.store.mirror import dirty_customers, event_feed, walks
 from connector.store.schema import MIGRATIONS
 from connector.stripe_api.client import StripeApi
@@ -120,7 +120,7 @@ WELL = Installation(
     key="rk_live_51Loopbackabcd",
     stripe=StripeReads(Answers().api, missing=(), refusal=None),
     disk=DiskSpace(Path("/srv"), 10**9, is_writable=True, ledger_bytes=4_000_000),
-    ledger=LedgerFile(ledger(), pending=[], damage=[], held_by=None),
+    ledger=LedgerFile(ledger(), pending=[], damage=[], lock=LockState()),
 )
 NAMES = list(examine(WELL))
 
@@ -158,7 +158,7 @@ def stripe_says(**changes: Any) -> Installation:
 
 
 def ledger_says(held_by: str | None = None, **changes: Any) -> Installation:
-    return but("ledger", connection=ledger(**changes), held_by=held_by)
+    return but("ledger", connection=ledger(**changes), lock=LockState(held_by))
 
 
 MAY_NOT = StripeRefused("it may not", fix="let it", status=403)
@@ -383,12 +383,18 @@ CASES = [
     ),
     Case(WELL, "lock", "ok", "no sync"),
     Case(
-        but("ledger", held_by=AT_WORK),
+        but("ledger", lock=LockState(held_by=AT_WORK)),
         "lock",
         "ok",
         "process 7) is at work",
     ),
-    Case(but("ledger", held_by=TROUBLE), "lock", "fault", "the earth shook", "wait"),
+    Case(
+        but("ledger", lock=LockState(left_by=AT_WORK)),
+        "lock",
+        "ok",
+        "no sync holds the ledger; another sync (process 7) was killed",
+    ),
+    Case(but("ledger", lock=TROUBLE), "lock", "fault", "the earth shook", "wait"),
     Case(WELL, "last sync", "ok", "until 60 minutes ago"),
     Case(ledger_says(synced=48), "last sync", "ok", "2 days"),
     Case(

@@ -38,7 +38,7 @@ class ErrorDetail(Base, frozen=True, kw_only=True):
 
 
 class ErrorAnswer(Base, frozen=True, kw_only=True):
-    error: ErrorDetail = ErrorDetail()
+    error: ErrorDetail
 
 
 class Ref(Base, frozen=True, kw_only=True):

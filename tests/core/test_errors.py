@@ -116,10 +116,16 @@ def locked_nowhere() -> None:
         pass
 
 
-def answered(status: int, body: object, base: str = "https://api.stripe.com") -> None:
+def answered(
+    status: int,
+    body: object,
+    base: str = "https://api.stripe.com",
+    kind: str = "application/json",
+) -> None:
     """Ask for customers; Stripe answers always the same."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    asked(lambda _: httpx.Response(status, content=content), base)
+    headers = {"Content-Type": kind}
+    asked(lambda _: httpx.Response(status, content=content, headers=headers), base)
 
 
 def said(status: int, message: str) -> None:
@@ -289,7 +295,9 @@ EXHIBITS: Mapping[str, Provoked] = {
     "a key nobody knows": lambda: said(401, "Invalid API Key provided."),
     "a missing permission": lambda: said(403, "No."),
     "a request Stripe does not take": lambda: said(400, "Received unknown parameter."),
-    "a no without a word": lambda: answered(404, b"<html>"),
+    "a no of something else": lambda: answered(404, b"<html>"),
+    "a proxy's page": lambda: answered(403, b"<html>", kind="text/html"),
+    "a login page": lambda: answered(200, b"<html>", kind="text/html"),
     "Stripe is down": lambda: said(503, "Try later."),
     "no network": lambda: asked(unreachable, "https://api.stripe.com"),
     "half an answer": lambda: answered(200, b'{"data": [{"id'),

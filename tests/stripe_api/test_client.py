@@ -550,12 +550,6 @@ def test_each_retry_is_logged(client: Client, caplog: pytest.LogCaptureFixture) 
             "see the message",
             id="400 repeats what Stripe says",
         ),
-        pytest.param(
-            httpx.Response(404, text="not here"),
-            "Stripe refused /v1/products (HTTP 404)",
-            "see the message",
-            id="a no that is not JSON",
-        ),
     ],
 )
 @respx.mock

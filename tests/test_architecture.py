@@ -85,11 +85,10 @@ HOMES = {
     "click": {"cli"},
     "pyarrow": {"cli.export"},
 }
-HANDS_ON = {
-    "pipeline.thread_pool",
-    "stripe_api.answer",
-    "cli.sync",
-}  # an error, to who asked
+HANDS_ON = {  # an error, to who asked, or to whose it is
+    *("pipeline.thread_pool", "stripe_api.answer", "cli.sync"),
+    *("webhooks.apply_events", "webhooks.worker"),
+}
 
 SQL = re.compile(
     r"\b(SELECT\b.+\bFROM|INSERT (OR \w+ )?INTO|UPDATE \w+ SET|DELETE FROM"

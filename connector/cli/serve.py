@@ -51,13 +51,14 @@ def serve(shell: Shell) -> None:
     config.toml is read at the start: restart it after a change. Only [policy], timezone
     and [customers] merge it takes over by itself, once a sync has applied them.
     """
-    from connector.webhooks import endpoint, health, prometheus, server
+    from connector.webhooks import admin_access, endpoint, health, prometheus, server
     from connector.webhooks.group_commit import GroupCommit
     from connector.webhooks.worker import Worker
 
     shell.log_to_stderr()
     config = shell.config
     secrets = webhook_secrets(os.environ)
+    token = admin_access.admin_token(config.admin_token_file, config.admin_bind)
     check_folder(config.database)
     own_ledger(config.database).close()
     counted = prometheus.ServerMetrics()
@@ -86,7 +87,9 @@ def serve(shell: Shell) -> None:
             ),
             content_type=prometheus.CONTENT_TYPE,
         )
-        listening = [(endpoint.endpoint_app(receiving), public), (admin, private)]
+        inner = admin_access.guarded(admin, config.admin_bind, token)
+        outer: Any = endpoint.endpoint_app(receiving)
+        listening = [(outer, public), (inner, private)]
 
         def ready() -> None:
             at, admin_at = public.getsockname(), private.getsockname()
@@ -149,6 +152,8 @@ def _health(
             yield "a thread of the server has died"
         if commits.failure is not None:
             yield f"the last event could not be kept: {commits.failure}"
+        if worker.failure is not None:
+            yield f"events cannot be applied: {worker.failure}"
         if worker.hindered is not None:
             yield worker.hindered
 

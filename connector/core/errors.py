@@ -4,6 +4,7 @@
       ConfigError            config.toml or the environment is wrong; names every fault
       StripeRefused          Stripe understood the request and said no
       StripeUnavailable      Stripe did not answer, after every retry
+        NotStripe            something on the way refused in its place
       UnknownStripeShape     Stripe sent something that stripe_api.objects cannot read
       LedgerUnusable         the ledger file cannot be opened, read or written
       LedgerConflict         a movement is offered where another one already stands
@@ -79,6 +80,10 @@ class StripeRefused(ConnectorError):
 
 class StripeUnavailable(ConnectorError):
     """No usable answer after every retry: network, rate limit or Stripe itself."""
+
+
+class NotStripe(StripeUnavailable):
+    """A refusal that is not worded as Stripe's are: a proxy's or a firewall's."""
 
 
 class UnknownStripeShape(ConnectorError):

@@ -19,6 +19,7 @@ import msgspec
 
 from connector.core.errors import (
     ConfigError,
+    NotStripe,
     StripeRefused,
     StripeUnavailable,
     UnknownStripeShape,
@@ -244,7 +245,7 @@ class StripeHttp:
     def _refusal(self, answer: Answer, path: str, needs: str) -> Exception:
         """``TryAgain`` where a retry may help, else ``StripeRefused`` with the fix.
 
-        ``StripeUnavailable`` where the refusal is not worded as Stripe's are.
+        ``NotStripe`` where the refusal is not worded as Stripe's are.
         """
         status, headers = answer.status, answer.headers
         detail = _detail(answer)
@@ -256,7 +257,7 @@ class StripeHttp:
             why = headers.get("Stripe-Rate-Limited-Reason") or said
             return TryAgain(f"HTTP {status} {why}".strip(), retry_after(headers))
         if detail is None:
-            return StripeUnavailable(
+            return NotStripe(
                 f"{path} was not answered by Stripe itself (HTTP {status}{said})",
                 fix="see what stands between here and "
                 f"{self.base}: a proxy, a firewall, a login page; it has to let this pass",

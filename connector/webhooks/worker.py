@@ -16,6 +16,7 @@ from typing import Self
 
 from connector.core.errors import ConfigError, RulesDiffer
 from connector.core.policy import Rules
+from connector.pipeline.quarantine import in_words
 from connector.store import inbox
 from connector.store.database import checkpoint, open_database, transaction
 from connector.webhooks.apply_events import BATCH, EventBatch, apply_events, hindrance
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 GATHER_S = 0.02  # an upgrade is several events within a moment
 LOOK_S = 1.0  # for what no commit of ours announces: a pause that ends, a retry by hand
 PRUNE_S = 3_600.0
+FAILED_S = 10.0
 FINISHING_S = 5.0  # for the batch in hand, once the process is to end
 
 
@@ -33,12 +35,14 @@ class Worker:
     """The running thread. Use it as a context manager: leaving it ends the batch first.
 
     ``rules`` reads the configuration anew; it is asked where the ledger's rules have
-    changed. ``hindered`` says why nothing is done, or is None.
+    changed. ``hindered`` says why nothing is done, ``failure`` what nobody foresaw and
+    is tried again, or is None.
     """
 
     path: Path
     rules: Callable[[], Rules]
     hindered: str | None = None
+    failure: str | None = None
     _stop: Event = field(init=False, default_factory=Event)
     _wake: Event = field(init=False, default_factory=Event)
     _thread: Thread = field(init=False)
@@ -89,10 +93,16 @@ class Worker:
                         pruned_s = time.monotonic()
                         with transaction(connection):
                             inbox.prune(connection, work.now_us())
+                    self.failure = None
                 except RulesDiffer:
                     continue  # which `_cleared` explains
                 except sqlite3.OperationalError as error:
                     log.warning("worker.database %s", error)
+                except Exception as error:
+                    # To end would be to end again at the next start: events stay.
+                    log.exception("worker.failed")
+                    self.failure = in_words(error)
+                    self._stop.wait(FAILED_S)
                 if taken < BATCH and self._wake.wait(LOOK_S):
                     self._stop.wait(GATHER_S)
 

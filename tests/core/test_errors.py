@@ -35,7 +35,7 @@ from connector.store.lock import exclusive_sync
 from connector.stripe_api import credentials
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.rate_limit import Limiter
-from connector.webhooks import server
+from connector.webhooks import admin_access, server
 from tests.pipeline.test_recompute import EVERYBODY, TOO_EARLY_S, poison
 from tests.support.books import key_of, lived, post
 from tests.support.ledgers import empty_ledger
@@ -179,6 +179,14 @@ def loaded(facts: str) -> None:
 
 def keyed(**environ: str) -> None:
     credentials.stripe_key(environ)
+
+
+def let_in(name: str | None, content: str = "", mode: int = 0) -> None:
+    path = Path(name) if name is not None else None
+    if path is not None and content:
+        path.write_text(content)
+        path.chmod(mode)
+    admin_access.admin_token(path, config.ListenAddress("0.0.0.0", 8481))  # noqa: S104
 
 
 def keyed_from(content: str) -> None:
@@ -328,6 +336,10 @@ EXHIBITS: Mapping[str, Provoked] = {
     "two processes with different rules": rules_changed,
     # the server
     "an address of another machine": lambda: server.listen("192.0.2.1", 8480),
+    "an operator's port for everybody": lambda: let_in(None),
+    "a token that is not there": lambda: let_in("admin-token"),
+    "a token for everybody": lambda: let_in("admin-token", "of-the-tests", 0o644),
+    "a token of two words": lambda: let_in("admin-token", "of the tests", 0o600),
     # the ledger's rows
     "a movement the tables refuse": lambda: posted("?"),
     "a row changed from outside": lambda: read_after(

@@ -7,6 +7,7 @@
         NotStripe            something on the way refused in its place
       UnknownStripeShape     Stripe sent something that stripe_api.objects cannot read
       LedgerUnusable         the ledger file cannot be opened, read or written
+        OtherAccount         the key is not of the account that the ledger is of
       LedgerConflict         a movement is offered where another one already stands
       LedgerBusy             another sync holds the ledger: try again later
       Stopped                the process was asked to end, and did
@@ -92,6 +93,10 @@ class UnknownStripeShape(ConnectorError):
 
 class LedgerUnusable(ConnectorError):
     """The ledger file is missing, foreign, newer than this program, or read-only."""
+
+
+class OtherAccount(LedgerUnusable):
+    """A ledger belongs to one Stripe account, in one of its modes."""
 
 
 class LedgerConflict(ConnectorError):

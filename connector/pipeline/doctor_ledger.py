@@ -1,5 +1,6 @@
 """The checks of the disk, of SQLite, of the ledger, and of how far its syncs have come."""
 
+from connector.core.account import StripeIdentity
 from connector.pipeline.installation import (
     MB,
     Installation,
@@ -13,6 +14,7 @@ from connector.pipeline.installation import (
     sized,
     value_of,
 )
+from connector.store.account import ledger_account
 from connector.store.database import check_sqlite, moment, setting
 from connector.store.lock import LockState
 from connector.store.mirror import dirty_customers, event_feed, walks
@@ -61,7 +63,16 @@ def ledger(at: Installation) -> Verdict:
             f"{path} holds the demo's account, which no sync may touch",
             "set `database` in config.toml to a file of its own",
         )
-    return ok(f"{path} opens")
+    whose = account_of(at)
+    return ok(f"{path} opens" + (f", and is of {whose.shown}" if whose else ""))
+
+
+def account_of(at: Installation) -> StripeIdentity | None:
+    """Whose the ledger is, as far as that can be read."""
+    file = at.ledger
+    if not isinstance(file, LedgerFile) or file.pending or file.damage:
+        return None
+    return ledger_account(file.connection)
 
 
 def schema(at: Installation) -> Verdict:

@@ -23,6 +23,7 @@ from connector.stripe_api.lists import LISTINGS
 
 if TYPE_CHECKING:
     from connector.stripe_api.client import StripeApi
+    from connector.stripe_api.decoding import StripeAccount
 
 T = TypeVar("T")
 
@@ -96,12 +97,14 @@ def value_of(thing: Opened[T], told_by: str = "") -> T:
 class StripeReads(NamedTuple):
     """A connection over which each list was read once.
 
-    ``missing`` are the permissions the key lacks, ``refusal`` a no for another reason.
+    ``missing`` are the permissions the key lacks, ``refusal`` a no for another reason,
+    ``account`` what Stripe shows of the account, where the key may read it.
     """
 
     api: "StripeApi"
     missing: tuple[str, ...]
     refusal: ConnectorError | None
+    account: "Opened[StripeAccount]"
 
 
 class DiskSpace(NamedTuple):
@@ -181,7 +184,8 @@ def _reads(api: "StripeApi") -> StripeReads:
             refusal = refusal or error
             if status == 401 or isinstance(error, StripeUnavailable):
                 break
-    return StripeReads(api, tuple(missing), refusal)
+    account = after("Stripe") if refusal is not None else tried(api.account)
+    return StripeReads(api, tuple(missing), refusal, account)
 
 
 def _disk(path: Path) -> DiskSpace:

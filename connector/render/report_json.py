@@ -35,6 +35,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "generated_at": utc(report.generated_at),
         "as_of": utc(report.as_of),
         "synced_at": utc(report.synced_at),
+        "account": None if report.account is None else asdict(report.account),
         "timezone": report.timezone,
         "policy": dict(report.policy),
         "amounts": "arr" if report.is_annual else "mrr",

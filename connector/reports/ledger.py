@@ -10,21 +10,24 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from connector.config import Config, rules_of
+from connector.core.account import StripeIdentity
 from connector.core.dates import instant, local_day
 from connector.core.errors import NothingFound
+from connector.store.account import ledger_account
 from connector.store.database import moment, open_database, setting, snapshot
 from connector.store.ledger import queries, rollups
 from connector.store.mirror import event_feed
 
 
 class LedgerState(NamedTuple):
-    """Until when the ledger knows anything, and under which rules."""
+    """Until when the ledger knows anything, under which rules, and of whom."""
 
     at: datetime
     today: date
     synced_at: datetime | None
     timezone: str
     policy: dict[str, str]
+    account: StripeIdentity | None
 
     @property
     def rules(self) -> dict[str, str]:
@@ -76,7 +79,8 @@ class Ledger:
         known_at = min(t for t in (self.now, as_of, synced_at) if t is not None)
         timezone = rules.pop("timezone")
         today = local_day(int(known_at.timestamp()), ZoneInfo(timezone))
-        return LedgerState(known_at, today, synced_at, timezone, rules)
+        account = ledger_account(self.connection)
+        return LedgerState(known_at, today, synced_at, timezone, rules, account)
 
     def currencies(
         self, asked: str | None = None, as_of: datetime | None = None

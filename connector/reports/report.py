@@ -72,6 +72,7 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         generated_at=ledger.now,
         as_of=as_of,
         synced_at=known.synced_at,
+        account=known.account,
         today=known.today,
         timezone=known.timezone,
         policy=known.policy,

@@ -51,6 +51,7 @@ class Ref(Base, frozen=True, kw_only=True):
 
 
 class Dashboard(Base, frozen=True, kw_only=True):
+    display_name: str | None = None
     timezone: str | None = None
 
 
@@ -58,8 +59,28 @@ class AccountSettings(Base, frozen=True, kw_only=True):
     dashboard: Dashboard | None = None
 
 
+class BusinessProfile(Base, frozen=True, kw_only=True):
+    name: str | None = None
+
+
+class ModeShown(Base, frozen=True, kw_only=True):
+    """Any object: each says in which mode it lives."""
+
+    livemode: bool | None = None
+
+
 class StripeAccount(Base, frozen=True, kw_only=True):
+    id: str | None = None
+    business_profile: BusinessProfile | None = None
     settings: AccountSettings | None = None
+
+    @property
+    def name(self) -> str | None:
+        """What the business is called, as it says itself."""
+        dashboard = self.settings.dashboard if self.settings else None
+        profile = self.business_profile
+        shown = dashboard.display_name if dashboard else None
+        return shown or (profile.name if profile else None)
 
     @property
     def timezone(self) -> str | None:

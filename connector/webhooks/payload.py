@@ -6,6 +6,7 @@ names is fetched, and what it shows is thrown away.
 
 import msgspec
 
+from connector.core.account import StripeIdentity
 from connector.store.inbox import ReceivedEvent
 from connector.stripe_api.events import (
     CATALOGUE_EVENT_TYPES,
@@ -29,7 +30,13 @@ def read_payload(body: bytes) -> ReceivedEvent | None:
         return None
     if not told.id or not told.type:
         return None
-    return ReceivedEvent(told.id, told.type, _names(told))
+    return ReceivedEvent(told.id, told.type, _names(told), _origin(told))
+
+
+def _origin(told: WebhookBody) -> StripeIdentity:
+    context = told.context or ""
+    whose = told.account or (context if context.startswith("acct_") else None)
+    return StripeIdentity(id=whose, livemode=told.livemode)
 
 
 def _names(told: WebhookBody) -> tuple[NamedObject, ...]:

@@ -14,11 +14,14 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Self
 
+from connector.core.account import NOBODY
 from connector.core.errors import ConfigError, RulesDiffer
 from connector.core.policy import Rules
 from connector.pipeline.quarantine import in_words
 from connector.store import inbox
+from connector.store.account import ledger_account
 from connector.store.database import checkpoint, open_database, transaction
+from connector.webhooks.account_guard import AccountGuard
 from connector.webhooks.apply_events import BATCH, EventBatch, apply_events, hindrance
 
 log = logging.getLogger(__name__)
@@ -35,12 +38,13 @@ class Worker:
     """The running thread. Use it as a context manager: leaving it ends the batch first.
 
     ``rules`` reads the configuration anew; it is asked where the ledger's rules have
-    changed. ``hindered`` says why nothing is done, ``failure`` what nobody foresaw and
-    is tried again, or is None.
+    changed. ``guard`` is told whose the ledger is. ``hindered`` says why nothing is done,
+    ``failure`` what nobody foresaw and is tried again; else they are None.
     """
 
     path: Path
     rules: Callable[[], Rules]
+    guard: AccountGuard = field(default_factory=AccountGuard)
     hindered: str | None = None
     failure: str | None = None
     _stop: Event = field(init=False, default_factory=Event)
@@ -108,6 +112,7 @@ class Worker:
 
     def _cleared(self, connection: sqlite3.Connection, rules: Rules) -> Rules:
         """The rules to derive by; ``hindered`` says whether that may be done."""
+        self.guard.ledger = ledger_account(connection) or NOBODY
         why = hindrance(connection, rules)
         if why is not None:
             try:
@@ -115,6 +120,7 @@ class Worker:
                 why = hindrance(connection, rules)
             except ConfigError as error:
                 why = error.problem
+        why = why or self.guard.hindrance()
         if why is not None and why != self.hindered:
             log.warning("worker.hindered %s", why)
         self.hindered = why

@@ -23,12 +23,14 @@ import connector
 from connector import config
 from connector.cli.app import stripe_nrr
 from connector.core import errors
+from connector.core.account import StripeIdentity
 from connector.core.dates import instant
 from connector.core.errors import ConnectorError, Unvalued
 from connector.core.policy import Policy, Rules
 from connector.pipeline import bundled_account
 from connector.pipeline.policy_change import adopt
 from connector.pipeline.recompute import recompute
+from connector.store.account import belong_to
 from connector.store.database import open_database, put_setting
 from connector.store.ledger import queries
 from connector.store.lock import exclusive_sync
@@ -254,6 +256,14 @@ def syncing(*, into: str = "stripe-nrr.db", of: str = "") -> None:
         with_ledger("sync", "-q", walked=False, account=of)
 
 
+def synced_before(account: str, *, livemode: bool) -> None:
+    """``sync`` into a ledger of that account, with a test key of another."""
+    with closing(open_database(Path("stripe-nrr.db"), create=True)) as connection:
+        whose = StripeIdentity(id=account, name="Acme", livemode=livemode)
+        belong_to(connection, whose)
+    syncing()
+
+
 def synced_and_then(wire: Wire, *, stopping: bool = False) -> None:
     """A second sync, of a ledger that knows the shop."""
     with empty_ledger() as connection:
@@ -321,6 +331,8 @@ EXHIBITS: Mapping[str, Provoked] = {
     "a ledger of another account": lambda: synced_and_then(
         Wire(SimulatedAccount({}), SEEN)
     ),
+    "a key of another mode": lambda: synced_before("acct_simulated", livemode=True),
+    "a key of another account": lambda: synced_before("acct_9", livemode=False),
     "a SQLite that is too old": opened_with_an_old_sqlite,
     "no ledger": lambda: opened(None),
     "not a database": lambda: opened(b"Dear diary, " * 100),

@@ -130,6 +130,7 @@ def test_json_says_what_it_was_made_from() -> None:
         "generated_at": "2024-03-20T06:30:00Z",
         "as_of": None,
         "synced_at": "2024-03-20T06:00:00Z",
+        "account": None,
         "timezone": "Europe/Berlin",
         "policy": {
             "past_due": "counts",

@@ -5,7 +5,7 @@ import random
 import signal
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -24,6 +24,7 @@ from connector.pipeline.status import SyncSummary, as_json
 
 log = logging.getLogger(__name__)
 
+Failed = Callable[[str, str], None]  # told what failed, and what to do about it
 GRANTED = 10_000  # reads in 30 days that everybody has; more come with each sale
 
 
@@ -78,8 +79,10 @@ def sync(
             _run(job, form, full=full)
             return
         failures = 0
+        failed = _logged if shell.log_format == "json" else _said
         while not stop.is_set():
-            failures = 0 if _survives(job, form, full=full) else failures + 1
+            is_well = _survives(job, form, failed, full=full)
+            failures = 0 if is_well else failures + 1
             full = full and failures > 0
             stop.wait(pause_s(every_s, failures, random.random()))  # noqa: S311
 
@@ -93,30 +96,35 @@ def _run(job: SyncJob, form: str, *, full: bool) -> None:
         raise left
 
 
-def _survives(job: SyncJob, form: str, *, full: bool) -> bool:
+def _survives(job: SyncJob, form: str, failed: Failed, *, full: bool) -> bool:
     """Sync; say what failed, and whether nothing did."""
     try:
         _run(job, form, full=full)
     except Stopped:
         return True
     except Underivable as error:
-        _failed(error.problem, error.fix)
+        failed(error.problem, error.fix)
         return True  # for all others: nobody waits for a longer pause
     except ConnectorError as error:
-        return _failed(error.problem, error.fix)
+        failed(error.problem, error.fix)
     except (sqlite3.Error, OSError) as error:
-        return _failed(str(error), "check the disk and the ledger's file")
+        failed(str(error), "check the disk and the ledger's file")
     except Exception as error:
         log.exception("sync.unforeseen")
         said = f"{type(error).__name__}: {error}"
-        return _failed(said, "report this with the lines above; sync goes on")
-    return True
+        failed(said, "report this with the lines above; sync goes on")
+    else:
+        return True
+    return False
 
 
-def _failed(problem: str, fix: str) -> bool:
+def _said(problem: str, fix: str) -> None:
     at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     click.echo(f"{at} error: {problem}\n  fix: {fix}", err=True)
-    return False
+
+
+def _logged(problem: str, fix: str) -> None:
+    log.error("sync.failed fix=%s %s", fix, problem)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from connector.cli.connect import connected
 from connector.cli.options import DURATION, format_option
 from connector.cli.output import progress_shown, write
 from connector.core.errors import ConnectorError, Stopped, Underivable
+from connector.core.money import format_count
 from connector.pipeline.job import SyncJob, pause_s
 from connector.pipeline.quarantine import failed_lines, underivable
 from connector.pipeline.status import SyncSummary, as_json
@@ -146,17 +147,18 @@ def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
 def summary_text(done: SyncSummary) -> str:
     """What a sync did, in a few lines."""
     seen = ", ".join(f"{n:,} {kind}" for kind, n in done.seen.items() if n)
-    moved = f"{done.movements:,} movements posted, {done.retractions:,} retracted"
+    posted = format_count(done.movements, "movement")
+    moved = f"{posted} posted, {done.retractions:,} retracted"
     cost = (
-        f"{done.requests:,} requests ({done.retries:,} tried again, {done.limited:,} "
-        f"refused as too fast) in {done.seconds:,} s"
+        f"{format_count(done.requests, 'request')} ({done.retries:,} tried again, "
+        f"{done.limited:,} refused as too fast) in {done.seconds:,} s"
     )
     month = (
         f"{done.requests_in_30_days:,} of the {GRANTED:,} or more that Stripe grants"
     )
     lines = [
         f"Seen: {seen or 'nothing new'}.",
-        f"Ledger: {done.customers:,} customers changed, {moved}.",
+        f"Ledger: {format_count(done.customers, 'customer')} changed, {moved}.",
         f"Cost: {cost}; in 30 days {month}.",
     ]
     if done.resumed:
@@ -166,7 +168,8 @@ def summary_text(done: SyncSummary) -> str:
     if unreadable := done.unreadable_events:
         names = ", ".join(unreadable[:5])
         lines.append(
-            f"Could not read {len(unreadable)} events of another API version: {names}."
+            f"Could not read {format_count(len(unreadable), 'event')} of another API "
+            f"version: {names}."
         )
     if done.refused:
         lines.append(

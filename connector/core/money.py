@@ -99,6 +99,11 @@ def format_short(
     return f"−{text}" if value < 0 else text
 
 
+def format_count(number: int, noun: str) -> str:
+    """``1 customer``, ``1,207 customers``; of nouns that take an s."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def format_ratio(ratio: Fraction | None, decimals: int = 1) -> str:
     """A ratio in per cent, ``103.0%``; ``–`` where it has no value."""
     if ratio is None:

@@ -54,10 +54,14 @@ def title(report: CohortReport, metric: str) -> str:
 
 def note(report: CohortReport) -> str:
     """What a reader must know of the columns."""
-    return (
+    said = (
         f"Against the MRR at the end of the first-paid {report.period}, column 0; each "
         f"column is one {report.period} later."
     )
+    finer = (
+        " `--by month` shows months." if report.period is CohortPeriod.QUARTER else ""
+    )
+    return said + finer
 
 
 def parts(reports: Iterable[CohortReport], metric: str) -> Iterator[Part]:

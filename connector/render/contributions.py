@@ -6,7 +6,7 @@ from typing import Any
 
 from connector.core.figures import Retention
 from connector.core.model import CustomerName
-from connector.core.money import format_ratio, ratio_number
+from connector.core.money import format_count, format_ratio, ratio_number
 from connector.core.windows import name_of
 from connector.metrics.contributions import Contribution, Ratio
 from connector.render.report_json import span_json
@@ -47,7 +47,14 @@ def _as_text(taken: WindowExplanation, locale: str) -> str:
     same = kept.customers - len(rows)
     counted = "" if taken.ratio is Ratio.NRR else ", growth left out"
     rows = [
-        (f"Opening: {kept.customers} customers", "", opening, "", "", ""),
+        (
+            f"Opening: {format_count(kept.customers, 'customer')}",
+            "",
+            opening,
+            "",
+            "",
+            "",
+        ),
         *rows,
         (f"{same} others, unmoved", "", "", "", "–", "") if same else ("",) * 6,
         (f"What they pay at the closing{counted}", "", "", reached, "", ""),

@@ -29,8 +29,10 @@ def to_text(
     parts = []
     for each in found:
         opening = format_minor(each.kept.opening_minor, each.currency, locale)
+        so_far = "" if each.is_over else " (so far, not over)"
         title = (
-            f"{name_of(each.window)} · {each.currency.upper()}, opening MRR {opening}"
+            f"{name_of(each.window)}{so_far} · {each.currency.upper()}, "
+            f"opening MRR {opening}"
         )
         parts.append(f"## {title}\n" if is_markdown else f"{title}\n")
         parts.append(drawn(_table(each.results), locale))
@@ -58,9 +60,9 @@ def _table(results: list[FormulaResult]) -> Table:
     rows = [
         (
             each.formula.metric,
-            f"{each.formula.name}, as reported" if each.is_ours else each.formula.name,
-            Percent(each.ratio),
-            None if each.is_ours else Points(each.points),
+            f"{each.formula.name}, ours" if each.is_ours else each.formula.name,
+            Percent(each.ratio) if each.formula.is_ratio else "not a ratio",
+            None if each.points is None or each.is_ours else Points(each.points),
         )
         for each in results
     ]
@@ -96,7 +98,9 @@ def to_json(found: list[WindowFormulas], against: Fraction | None) -> dict[str, 
             {
                 "metric": result.formula.metric.value,
                 "formula": result.formula.name,
-                "ratio": ratio_number(result.ratio),
+                "ratio": ratio_number(result.ratio)
+                if result.formula.is_ratio
+                else None,
                 "points": ratio_number(result.points),
                 "reported": result.is_ours,
                 "near": result in close,
@@ -109,6 +113,7 @@ def to_json(found: list[WindowFormulas], against: Fraction | None) -> dict[str, 
             {
                 "currency": each.currency,
                 **span_json(each.window),
+                "complete": each.is_over,
                 "opening_minor": each.kept.opening_minor,
                 "formulas": formulas,
             }
@@ -123,13 +128,17 @@ def to_csv(found: list[WindowFormulas]) -> str:
             each.window.kind,
             each.window.start,
             each.window.end,
+            str(each.is_over).lower(),
             result.formula.metric,
             result.formula.name,
-            Percent(result.ratio),
+            Percent(result.ratio if result.formula.is_ratio else None),
             Points(result.points),
         )
         for each in found
         for result in each.results
     ]
-    heads = ("currency", "window", "from", "to", "metric", "formula", "ratio", "points")
+    heads = (
+        *("currency", "window", "from", "to", "complete"),
+        *("metric", "formula", "ratio", "points"),
+    )
     return csv_text(heads, rows)

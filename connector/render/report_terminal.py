@@ -13,9 +13,8 @@ from rich.text import Text
 
 from connector.core.figures import Retention
 from connector.core.model import MovementKind
-from connector.core.money import format_minor, format_ratio
-from connector.core.windows import WindowKind, name_of
-from connector.render.footnotes import footnotes
+from connector.core.money import format_count, format_minor, format_ratio
+from connector.render.footnotes import asides, banner, footnotes
 from connector.render.report_tables import (
     MORE_HEADINGS,
     cause_tables,
@@ -26,15 +25,24 @@ from connector.render.report_tables import (
     named_rows,
 )
 from connector.render.table import figures
-from connector.render.terminal import COLOURS, table
-from connector.reports.model import CurrencyReport, Report, WindowRow, shown
+from connector.render.terminal import COLOURS, FittedTable
+from connector.reports.model import (
+    CurrencyReport,
+    Report,
+    WindowRow,
+    is_trailing,
+    label,
+    shown,
+)
 
 BAR = 34  # characters of the waterfall's widest bar
 
 
-def report_view(report: Report, locale: str, width: int) -> RenderableType:
+def report_view(report: Report, locale: str) -> RenderableType:
     """The headline (where a trailing window is asked for) and the table, a currency."""
-    parts: list[RenderableType] = []
+    parts: list[RenderableType] = [
+        Text(line, style="bold yellow") for line in banner(report)
+    ]
     for part in report.parts:
         headlines, rows = _split(part)
         parts.append(Text(f"\n{kind_of(report)} · {part.title}", style="bold"))
@@ -43,7 +51,8 @@ def report_view(report: Report, locale: str, width: int) -> RenderableType:
             if row.reported is not None:
                 parts.append(_reported(row.reported.retention))
             parts.append(_waterfall(row, part.currency, locale))
-        parts += _tables(report, part, (headlines, rows), locale, width)
+            parts += [Text(f"{line}\n") for line in asides(part, report)]
+        parts += _tables(report, part, (headlines, rows), locale)
         parts += _whys(report, part, locale)
         parts += [Text(f"{each.sentence}", style="italic") for each in part.assessments]
     parts += [Text(note, style="dim") for note in footnotes(report)]
@@ -52,12 +61,12 @@ def report_view(report: Report, locale: str, width: int) -> RenderableType:
 
 
 def _split(part: CurrencyReport) -> tuple[Sequence[WindowRow], Sequence[WindowRow]]:
-    """One trailing window beside others is the headline; all alike are a table."""
-    trailing = [
-        x for x in part.rows if x.measured.window.kind is WindowKind.TRAILING_12
-    ]
-    others = [x for x in part.rows if x not in trailing]
-    return (trailing, others) if len(trailing) == 1 else ([], part.rows)
+    """The headline, and what is beside it; windows that are all alike are a table."""
+    others = [row for row in part.rows if not is_trailing(row)]
+    trailing = [row for row in part.rows if is_trailing(row)]
+    if part.headline is None or not (others or len(trailing) == 1):
+        return [], part.rows
+    return [part.headline], others
 
 
 def _source(report: Report) -> str:
@@ -74,7 +83,7 @@ def _cards(
     row: WindowRow, currency: str, locale: str, report: Report
 ) -> RenderableType:
     kept, flow = row.measured.retention, row.measured.waterfall
-    span = name_of(row.measured.window) + ("" if row.complete else " *")
+    span = label(row)
 
     def money(amount_minor: int) -> str:
         return format_minor(amount_minor, currency, locale, whole=True)
@@ -85,7 +94,11 @@ def _cards(
     told = [
         ("NRR", format_ratio(kept.nrr), f"of {money(kept.opening_minor)}, {span}"),
         ("GRR", format_ratio(kept.grr), "the same without growth"),
-        ("CRR", format_ratio(kept.crr), f"{kept.kept} of {kept.customers} customers"),
+        (
+            "CRR",
+            format_ratio(kept.crr),
+            f"{kept.kept:,} of {format_count(kept.customers, 'customer')}",
+        ),
         ("ARR at close", closing, f"MRR {monthly}")
         if report.is_annual
         else ("MRR at close", closing, f"ARR {annual}"),
@@ -151,7 +164,6 @@ def _tables(
     part: CurrencyReport,
     split: tuple[Sequence[WindowRow], Sequence[WindowRow]],
     locale: str,
-    width: int,
 ) -> Iterator[RenderableType]:
     """What moved, then the other metrics: of all windows, or by segment of each.
 
@@ -166,15 +178,15 @@ def _tables(
             yield Text(f"\n{title}", style="bold")
         rows = [[name, *cells(m, part, whole=True)] for name, m in named]
         if rows:
-            narrow = ("CRR", "Opening")
+            # An opening is the closing of the row above.
             moved = figures(["", *headings(part)], rows)
-            yield table(moved, locale, spare=narrow, width=width)
+            yield FittedTable(moved, locale, spare=("Opening",))
         everyone = [*before, *named]
         more = [[name, *more_cells(m, part, report)] for name, m in everyone]
         # What can be read off the table above.
         spare = ("Gross churn", "Net churn", "Paying")
         others = figures(["", *MORE_HEADINGS], more)
-        yield table(others, locale, spare=spare, width=width)
+        yield FittedTable(others, locale, spare=spare)
 
 
 def _whys(
@@ -183,4 +195,4 @@ def _whys(
     for row in part.rows:
         for title, causes in cause_tables(row, part, report):
             yield Text(f"\n{title}", style="bold")
-            yield table(causes, locale)
+            yield FittedTable(causes, locale)

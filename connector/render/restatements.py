@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from connector.core.model import Movement
-from connector.core.money import format_minor
+from connector.core.money import format_count, format_minor
 from connector.core.policy import differences
 from connector.core.windows import name_of
 from connector.render.movements import as_json, causes_text
@@ -23,7 +23,13 @@ def to_text(found: Restatements, since: date | None, locale: str) -> str:
     windows, labels, closed = found
     if not windows:
         then = f" since {since}" if since is not None else ""
-        return f"{closed} months are closed, and none of them has changed{then}."
+        if not closed:
+            return "No month is closed yet: `stripe-nrr close 2026-03` closes one."
+        are = "is" if closed == 1 else "are"
+        them = "it has not" if closed == 1 else "none of them has"
+        return (
+            f"{format_count(closed, 'month')} {are} closed, and {them} changed{then}."
+        )
     rows: list[Sequence[Cell]] = []
     for each in windows:
         sides = (each.reported.measured, each.now)

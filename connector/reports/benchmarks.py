@@ -1,18 +1,20 @@
 """What is published, from the configured file or the package's, beside a report's rows."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 from connector.config import Config
 from connector.core.errors import ConfigError
-from connector.core.windows import WindowKind
+from connector.core.money import exponent
 from connector.metrics.benchmarks import (
     Assessment,
     Benchmarks,
+    ContractValue,
     assess,
     parse_benchmarks,
 )
-from connector.reports.model import WindowRow
+from connector.reports.model import WindowRow, last_over
 
 PUBLISHED = Path(__file__).with_name("benchmarks.toml")
 
@@ -29,10 +31,15 @@ def benchmarks(config: Config) -> Benchmarks:
 
 
 def assessed(
-    rows: Sequence[WindowRow], published: Benchmarks
+    rows: Sequence[WindowRow], published: Benchmarks, currency: str
 ) -> tuple[Assessment, ...]:
-    """The last year's ratios beside what is published; of shorter windows nothing is."""
-    for row in reversed(rows):
-        if row.measured.window.kind is WindowKind.TRAILING_12:
-            return assess(row.measured.retention.ratios, published)
-    return ()
+    """The headline's ratios beside what is published; of shorter windows nothing is."""
+    headline = last_over(rows)
+    if headline is None:
+        return ()
+    measured = headline.measured
+    contract = None
+    if measured.paying:
+        year_minor = Fraction(measured.waterfall.closing_minor * 12, measured.paying)
+        contract = ContractValue(currency, year_minor / 10 ** exponent(currency))
+    return assess(measured.retention.ratios, published, contract)

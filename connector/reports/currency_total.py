@@ -44,6 +44,7 @@ def total_of(
         rows.append(
             WindowRow(
                 measured=_in_one(whole, rates, today),
+                is_over=several[0].is_over,
                 complete=several[0].complete,
                 segments=tuple(
                     Segment(name, _in_one(_of_segment(named, name), rates, today))
@@ -51,7 +52,7 @@ def total_of(
                 ),
             )
         )
-    judged = assessed(rows, published)
+    judged = assessed(rows, published, currency)
     return CurrencyReport(
         currency=currency, rows=tuple(rows), is_total=True, assessments=judged
     )

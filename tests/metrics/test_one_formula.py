@@ -148,7 +148,7 @@ def in_text(db: sqlite3.Connection, span: Span) -> Told:
         currency = ""
         out = console(width=220)
         with out.capture() as captured:
-            out.print(report_view(report, "en_US", 220))
+            out.print(report_view(report, "en_US"))
         names = [name_of(window) for window in asked(span) if window.kind is kind]
         for line in captured.get().splitlines():
             currency = _title(line) or currency

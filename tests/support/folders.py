@@ -20,6 +20,7 @@ from tests.support.ledgers import Known, empty_ledger, look, settle
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "fixtures"
 CASES = FIXTURES / "cases"
+REPORTED = CASES / "reported"  # accounts as others told them: no builder makes these
 Look = Mapping[str, Any]
 Case = Callable[[], object]
 See = Callable[[sqlite3.Connection, Look, int], object]
@@ -84,15 +85,20 @@ def looks(folder: Path) -> list[Look]:
     return [json.loads(p.read_text()) for p in (*earlier, folder / "stripe.json")]
 
 
-def settings(seen: Look) -> Config:
-    """The configuration that a look names, every default where it names none."""
+def config_text(seen: Look) -> str:
+    """The ``config.toml`` that a look names."""
     toml = [f"timezone = {json.dumps(seen.get('timezone', 'UTC'))}", "[policy]"]
     policy: Mapping[str, str] = seen.get("policy", {})
     toml += [f"{key} = {json.dumps(value)}" for key, value in policy.items()]
     merge: Mapping[str, str] = seen.get("merge", {})
     pairs = ", ".join(f"{old} = {json.dumps(new)}" for old, new in merge.items())
     toml += ["[customers]", f"merge = {{{pairs}}}"]
-    return parse("\n".join(toml), {})
+    return "\n".join(toml)
+
+
+def settings(seen: Look) -> Config:
+    """The configuration that a look names, every default where it names none."""
+    return parse(config_text(seen), {})
 
 
 def known(seen_in_order: list[Look], see: See = look) -> Known:

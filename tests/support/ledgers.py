@@ -107,6 +107,10 @@ def settle(
     )
     adopt(connection, rules)
     recompute(connection, rules, cause="sync", now=instant(at_s))
+    return known_in(connection)
+
+
+def known_in(connection: sqlite3.Connection) -> Known:
     return Known(list(queries.movements(connection)), unvalued.known(connection))
 
 

@@ -40,7 +40,7 @@ class AccountGuard:
             return None
         theirs = StripeIdentity(id=origin.id or own.id, livemode=origin.livemode)
         why = f"the ledger is of {own.shown}, and the event of {theirs.shown}"
-        log.warning("account_guard.refused event=%s %s", event, why)
+        log.warning("account_guard.refused stripe_event=%s %s", event, why)
         self._refused, self._refused_s = why, time.monotonic()
         return why
 

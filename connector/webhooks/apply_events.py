@@ -247,4 +247,4 @@ def _settled(
         if said:
             work.count(event.type, said)
         if error:
-            log.warning("apply_events.%s event=%s %s", said, event.event, error)
+            log.warning("apply_events.%s stripe_event=%s %s", said, event.event, error)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from connector.cli.logs import FieldFormatter
 from tests.support.commands import Workdir
+from tests.support.folders import ROOT
 from tests.support.loopback import failing, on, serving
 from tests.support.served import until
 from tests.support.synced import shop
@@ -83,6 +84,20 @@ def test_a_traceback_is_a_field() -> None:
     assert len(told.splitlines()) == 1
     assert 'traceback="Traceback' in told
     assert secret not in told
+
+
+def test_no_field_takes_the_place_of_what_every_record_has() -> None:
+    """Each template of the package, as it stands in the source."""
+    templates = [
+        found
+        for path in (ROOT / "connector").rglob("*.py")
+        for found in re.findall(
+            r'"([a-z_]+\.[a-z_%]+(?: [^"]*)?)"', path.read_text("utf-8")
+        )
+    ]
+    names = {name for each in templates for name in re.findall(r" (\w+)=%", each)}
+    assert {"attempt", "path", "stripe_event"} <= names
+    assert not names & {"time", "level", "event", "why", "traceback"}
 
 
 @given(

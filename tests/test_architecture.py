@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Of what they may import of Stripe's API, these take the values alone.
 VALUES = {
     *("decoding", "objects", "invoices", "events"),
-    *("lists", "paging", "partitions"),
+    *("lists", "paging", "partitions", "unfit", "faults"),
 }
 TAKE_VALUES = {"mrr", "store"}
 

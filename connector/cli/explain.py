@@ -122,3 +122,5 @@ def _show_customer(
         click.echo(
             f"not valued: {refusal.object_id}: {refusal.field} is {refusal.value}"
         )
+    for note in explained.notes if form == "text" else ():
+        click.echo(f"note: {note}")

@@ -132,10 +132,24 @@ WINDOW = ReadParam(
 )
 
 
+class _OutputFile(click.Path):
+    """A file to write to: it has a name, and is no folder."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        if not str(value).strip() or "\0" in str(value):
+            self.fail("the name of a file is missing", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 out_option = click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=_OutputFile(),
     metavar="FILE",
     help="Write to FILE instead of the terminal; it is replaced as a whole.",
 )

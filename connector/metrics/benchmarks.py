@@ -3,7 +3,7 @@
 The file is TOML: ``[[band]]`` with ``metric``, an optional ``from`` (in) and ``to`` (out)
 as ratios, ``says``, ``source``, ``year``; and ``[[typical]]`` with ``metric``, ``who``,
 ``low`` and ``high`` (the same for a median), and for some contracts alone
-``contract_from``, ``contract_to`` and their ``currency``. Every one names its source and
+``contract_from``, ``contract_to`` and ``contract_currency``. Every one names its source and
 year.
 """
 
@@ -182,7 +182,7 @@ def _contract(entry: Mapping[str, Any]) -> ContractRange | None:
     )
     if low is None and high is None:
         return None
-    return ContractRange(str(entry["currency"]).lower(), low, high)
+    return ContractRange(str(entry["contract_currency"]).lower(), low, high)
 
 
 def _metric(entry: Mapping[str, Any]) -> str:

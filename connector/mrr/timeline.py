@@ -33,6 +33,8 @@ from connector.stripe_api.decoding import ref
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import Price
 
+LARGEST_MRR_MINOR = 10**15  # nobody pays so much, and no ledger can add up much more
+
 
 class Timeline(NamedTuple):
     """``steps`` are in order of time. ``next_s`` is the first step still to come.
@@ -140,6 +142,10 @@ class _SubscriptionTimeline:
                 pricing = now.get(item)
                 if pricing == last.get(item):
                     continue
+                mrr_minor = 0 if pricing is None else monthly_minor(pricing)
+                if mrr_minor > LARGEST_MRR_MINOR:
+                    self.refused.append(Unvalued(item, "monthly amount", mrr_minor))
+                    pricing, mrr_minor = None, 0
                 last[item] = pricing
                 yield MrrStep(
                     at_s=at_s,
@@ -147,7 +153,7 @@ class _SubscriptionTimeline:
                     item=item,
                     currency=self.currency,
                     pricing=pricing,
-                    mrr_minor=0 if pricing is None else monthly_minor(pricing),
+                    mrr_minor=mrr_minor,
                     evidence=self._evidence(item, at_s),
                 )
 

@@ -81,7 +81,8 @@ def what_is_missing(missing: Missing) -> list[str]:
         found.append(
             f"Not complete: {format_count(missing.refused, 'object')} of "
             f"{format_count(missing.refused_customers, 'customer')} could not be valued "
-            f"and {_are(missing.refused)} in no figure. `stripe-nrr check` names "
+            f"and {_are(missing.refused)} in no figure, or as before. "
+            "`stripe-nrr check` names "
             f"{'it' if missing.refused == 1 else 'them'}."
         )
     return found

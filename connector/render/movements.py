@@ -170,6 +170,7 @@ def explanation_json(explained: "CustomerExplanation") -> dict[str, Any]:
         "on": explained.on.isoformat(),
         "mrr": [{"currency": c, "amount_minor": minor} for c, minor in mrr.items()],
         "movements": [_with_arithmetic(each) for each in explained.movements],
+        "notes": list(explained.notes),
     }
 
 

@@ -1,14 +1,16 @@
 """A figure taken apart: a window's ratio by customer, a customer's MRR by movement."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
+from connector.config import rules_of
 from connector.core.figures import Retention
 from connector.core.model import CustomerName, Movement, Refusal
 from connector.core.windows import Window
 from connector.metrics.contributions import Contribution, Ratio, contributions
 from connector.metrics.retention import measure
+from connector.mrr.ended_otherwise import unbilled_quantities
 from connector.reports.ledger import Ledger
 from connector.reports.movements import find_one
 from connector.store.ledger import customers, queries, unvalued
@@ -65,7 +67,8 @@ def explain_window(
 class CustomerExplanation(NamedTuple):
     """A customer's movements to the end of a day, and what could not be valued.
 
-    ``labels`` are what customers are called by id, ``prices`` what prices are.
+    ``labels`` are what customers are called by id, ``prices`` what prices are. ``notes``
+    are sentences on what contradicts itself.
     """
 
     customer: CustomerName
@@ -74,6 +77,7 @@ class CustomerExplanation(NamedTuple):
     refusals: list[Refusal]
     labels: Mapping[str, str]
     prices: Mapping[str, str]
+    notes: Sequence[str] = ()
 
 
 def explain_customer(
@@ -98,4 +102,13 @@ def explain_customer(
         refusals=[r for r in unvalued.known(connection) if r.customer == found.id],
         labels=customers.labels(connection),
         prices=objects.price_names(connection),
+        notes=_notes(ledger, found.id),
     )
+
+
+def _notes(ledger: Ledger, customer: str) -> list[str]:
+    """What its objects contradict each other in, without harm to the figures."""
+    former = rules_of(ledger.config).also(customer)
+    shared = objects.catalogue(ledger.connection)
+    known = objects.history(ledger.connection, customer, shared, former)
+    return [each.sentence for each in unbilled_quantities(known)]

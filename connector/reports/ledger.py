@@ -112,7 +112,7 @@ class Ledger:
             customers=never,
             behind=behind - never,
             refused=len(refused),
-            refused_customers=len({refusal.customer for refusal in refused}),
+            refused_customers=len({refusal.customer for refusal in refused} - {""}),
         )
 
     def require_known(

@@ -35,6 +35,7 @@ from connector.stripe_api.retries import (
     retry_after,
     retrying,
 )
+from connector.stripe_api.unfit import read_answer
 
 log = logging.getLogger(__name__)
 
@@ -215,7 +216,7 @@ class StripeHttp:
             problem = f"an answer of type {answer.media_type}, not JSON: not Stripe's"
             raise TryAgain(problem, tries=CONNECT_ATTEMPTS)
         try:
-            return decode(answer.content, shape)
+            return read_answer(answer.content, shape)
         except msgspec.DecodeError as error:  # a cut-off 200, not a shape we don't know
             raise TryAgain(f"an answer that is not JSON ({error})") from error
 

@@ -326,7 +326,7 @@ EXHIBITS: Mapping[str, Provoked] = {
     "asked to stop between two pages": lambda: synced_and_then(
         Wire(shop(), SEEN), stopping=True
     ),
-    "an unknown shape": lambda: answered(200, {"data": [{"id": 7}]}),
+    "an unknown shape": lambda: answered(200, {"data": 7}),
     # the ledger's file
     "a ledger of another account": lambda: synced_and_then(
         Wire(SimulatedAccount({}), SEEN)

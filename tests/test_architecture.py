@@ -71,7 +71,7 @@ CLOCK = {"now", "today", "utcnow", "time", "time_ns", "monotonic"}
 # Which package, or which module alone, may import a library.
 HOMES = {
     "httpx": {"stripe_api.http", "stripe_api.client", "stripe_api.answer"},
-    "tenacity": {"stripe_api.retries"},
+    "tenacity": {"stripe_api.answer"},
     "stripe": {"stripe_api.http", "webhooks.endpoint"},
     "starlette": {"webhooks"},
     "uvicorn": {"webhooks.server"},

@@ -24,17 +24,19 @@ from connector.core.errors import (
     StripeUnavailable,
     UnknownStripeShape,
 )
-from connector.stripe_api.answer import DEADLINE_S, Answer, answer_in_time
-from connector.stripe_api.clock import StripeClock
-from connector.stripe_api.decoding import ErrorAnswer, ErrorDetail, decode
-from connector.stripe_api.rate_limit import AT_ONCE, Limiter, Turn, endpoint_of
-from connector.stripe_api.retries import (
+from connector.stripe_api.answer import (
     CONNECT_ATTEMPTS,
+    DEADLINE_S,
+    Answer,
     TryAgain,
+    answer_in_time,
     may_retry,
     retry_after,
     retrying,
 )
+from connector.stripe_api.clock import StripeClock
+from connector.stripe_api.decoding import ErrorAnswer, ErrorDetail, decode
+from connector.stripe_api.rate_limit import AT_ONCE, Limiter, Turn, endpoint_of
 from connector.stripe_api.unfit import read_answer
 
 log = logging.getLogger(__name__)

@@ -23,13 +23,13 @@ from connector.core.errors import (
     StripeUnavailable,
     UnknownStripeShape,
 )
+from connector.stripe_api.answer import ATTEMPTS, CONNECT_ATTEMPTS
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.http import checked_base, shown
 from connector.stripe_api.lists import LISTINGS
 from connector.stripe_api.paging import TOP, going_on, page_by_page
 from connector.stripe_api.rate_limit import Limiter
-from connector.stripe_api.retries import ATTEMPTS, CONNECT_ATTEMPTS
 from tests.support.clocks import Clock
 
 BASE = "https://api.stripe.com"

@@ -194,6 +194,10 @@ class Config(Struct, frozen=True, kw_only=True):
         ListenAddress,
         Key("serve.admin_bind", _address, 'an address such as "127.0.0.1:8481"'),
     ] = ListenAddress("127.0.0.1", 8481)
+    admin_token_file: Annotated[
+        Path | None,
+        Key("serve.admin_token_file", _file, 'the path of a file, or "" for none'),
+    ] = None
     source: Path | None = None
 
 

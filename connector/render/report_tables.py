@@ -160,6 +160,9 @@ def to_markdown(report: Report, locale: str) -> str:
                 parts += [f"### {markdown(title)}\n", table(causes.heads, causes.rows)]
         parts += [f"- {each.sentence}\n" for each in part.assessments]
     parts += [f"{note}  " for note in footnotes(report)]
+    if report.account is not None:
+        whose = report.account.shown.replace("`", "'")  # nothing is markup in code
+        parts.append(f"Ledger of `{whose}`.  ")
     return "\n".join(parts) + "\n"
 
 

@@ -83,6 +83,7 @@ def movements(
             emit(
                 form,
                 output,
+                facts=shell.facts,
                 text=lambda: forms.sums_view(sums, locale),
                 json=lambda: {"segments": [forms.sum_json(each) for each in sums]},
                 csv=lambda: forms.sums_csv(sums),
@@ -92,6 +93,7 @@ def movements(
     emit(
         form,
         output,
+        facts=shell.facts,
         text=lambda: forms.movements_view(found, labels, locale),
         json=lambda: {"movements": [forms.as_json(each) for each in found]},
         csv=lambda: forms.movements_csv(found),

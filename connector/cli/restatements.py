@@ -42,6 +42,7 @@ def restatements(
     emit(
         form,
         output,
+        facts=shell.facts,
         text=lambda: forms.to_text(found, day, shell.config.locale),
         json=lambda: forms.to_json(found),
         csv=lambda: forms.to_csv(found),

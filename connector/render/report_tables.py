@@ -145,7 +145,7 @@ def to_markdown(report: Report, locale: str) -> str:
     def table(heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
         return markdown_table(figures(heads, rows), locale)
 
-    parts = [f"**{line}**\n" for line in banner(report)]
+    parts = [f"**{line}**\n" for line in banner(report.facts)]
     for part in report.parts:
         parts.append(f"## {kind_of(report)}, {part.title}\n")
         for title, rows in named_rows(part, report):

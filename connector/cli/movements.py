@@ -94,7 +94,11 @@ def movements(
         form,
         output,
         facts=shell.facts,
-        text=lambda: forms.movements_view(found, labels, locale),
+        text=lambda: (
+            forms.movements_view(found, labels, locale)
+            if found
+            else "There is no such movement."
+        ),
         json=lambda: {"movements": [forms.as_json(each) for each in found]},
-        csv=lambda: forms.movements_csv(found),
+        csv=lambda: forms.movements_csv(found, labels),
     )

@@ -22,19 +22,17 @@ from connector.core.errors import Unvalued
 from connector.core.model import Tariff
 from connector.core.money import round_minor
 from connector.core.policy import Policy
-from connector.mrr.billed_periods import BilledPeriod
+from connector.mrr.billed_periods import BilledPeriod, current_taxes, tax_inside
 from connector.mrr.current_discounts import (
     CurrentItem,
     after_discounts,
     current_discounts,
 )
-from connector.mrr.current_taxes import current_taxes, tax_inside
 from connector.mrr.history import History
 from connector.mrr.pricing import (
     interval_minor,
     is_metered,
     is_whole_period,
-    lacks_option_tiers,
     months_factor,
     tariff,
     tariff_as_billed,
@@ -182,7 +180,7 @@ def _tariff(
     billed: Iterable[BilledPeriod],
 ) -> Tariff:
     """As the price says; as last billed where its tiers are not shown in the currency."""
-    if lacks_option_tiers(price, currency):
+    if price.lacks_tiers_in(currency):
         for period in reversed([*billed]):
             is_same = period.is_regular and period.price == price.id
             is_whole = is_whole_period(price, period.start_s, period.end_s)

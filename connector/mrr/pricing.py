@@ -109,17 +109,6 @@ def is_metered(price: Price | None) -> bool:
     return recurring is not None and recurring.usage_type == "metered"
 
 
-def tax_behavior(price: Price | None, currency: str) -> str | None:
-    """Whether the amount in this currency holds its tax: each option says it for itself.
-
-    ``inclusive``, ``exclusive``, or neither where nobody said.
-    """
-    if price is None or price.currency == currency:
-        return price.tax_behavior if price is not None else None
-    option = (price.currency_options or {}).get(currency)
-    return option.tax_behavior if option is not None else None
-
-
 def _in_currency(price: Price, currency: str) -> Price | CurrencyOption:
     if price.currency == currency:
         return price
@@ -138,13 +127,6 @@ def _unit_amount(price: Price, currency: str) -> Decimal:
     return Decimal(offer.unit_amount)
 
 
-def lacks_option_tiers(price: Price, currency: str) -> bool:
-    """Whether a listed tiered price came without its tiers in this other currency."""
-    option = (price.currency_options or {}).get(currency)
-    is_other = bool(price.tiers) and price.currency != currency
-    return is_other and option is not None and not option.tiers
-
-
 def tariff_as_billed(price: Price, currency: str, amount_minor: int) -> Tariff:
     """The tariff of a price that lacks this currency's tiers, for one quantity alone.
 
@@ -157,7 +139,7 @@ def tariff_as_billed(price: Price, currency: str, amount_minor: int) -> Tariff:
 
 
 def _tiers(price: Price, currency: str) -> tuple[Tier, ...]:
-    if lacks_option_tiers(price, currency):
+    if price.lacks_tiers_in(currency):
         raise Unvalued(price.id, f"currency_options.{currency}.tiers", TIERS_NOT_SHOWN)
     offered = _in_currency(price, currency).tiers
     if not offered or price.tiers_mode not in ("graduated", "volume"):

@@ -37,7 +37,6 @@ from connector.mrr.pricing import (
     interval_minor,
     is_metered,
     is_whole_period,
-    lacks_option_tiers,
     monthly_minor,
     months_factor,
     tariff,
@@ -162,7 +161,7 @@ class _SubscriptionTimeline:
             if line.is_regular
             and line.amount_minor
             and line.price in prices
-            and lacks_option_tiers(prices[line.price], line.currency)
+            and prices[line.price].lacks_tiers_in(line.currency)
             and is_whole_period(prices[line.price], line.start_s, line.end_s)
         }
 
@@ -258,7 +257,7 @@ class _SubscriptionTimeline:
     ) -> Tariff:
         """Read once: the items keep theirs over most instants."""
         currency = self.currency or price.currency
-        if lacks_option_tiers(price, currency):
+        if price.lacks_tiers_in(currency):
             billed = self.billed_whole.get((price.id, quantity))
             if billed is not None:
                 return tariff_as_billed(price, currency, billed)

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Container, Iterator
 from functools import partial
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -22,7 +23,7 @@ from connector.stripe_api.decoding import (
     StripeAccount,
     ref,
 )
-from connector.stripe_api.http import Params, StripeHttp, object_path
+from connector.stripe_api.http import Params, StripeHttp
 from connector.stripe_api.invoices import Invoice, InvoiceLine
 from connector.stripe_api.lists import (
     LISTINGS,
@@ -54,6 +55,21 @@ log = logging.getLogger(__name__)
 # A list that does not move on is asked again so often, so far apart.
 STUCK_TRIES = 3
 STUCK_WAIT_S = 1.0
+
+
+LONGEST_QUOTED = 4_000  # characters of a path that servers and proxies surely take
+
+
+def object_path(path: str, key: str) -> str | None:
+    """Where one object of a list is: its id quoted, as people choose many of them.
+
+    None where no URL can hold it: an empty id means the list, and a dot or two of them
+    mean other paths, quoted or not (RFC 3986, 5.2.4 and 6.2.2).
+    """
+    quoted = quote(key.encode("utf-8", "surrogatepass"), safe="")
+    if quoted in ("", ".", "..") or len(quoted) > LONGEST_QUOTED:
+        return None
+    return f"{path}/{quoted}"
 
 
 class StripeApi(StripeHttp):

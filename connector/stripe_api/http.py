@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Self
-from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -93,21 +92,6 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-LONGEST_QUOTED = 4_000  # characters of a path that servers and proxies surely take
-
-
-def object_path(path: str, key: str) -> str | None:
-    """Where one object of a list is: its id quoted, as people choose many of them.
-
-    None where no URL can hold it: an empty id means the list, and a dot or two of them
-    mean other paths, quoted or not (RFC 3986, 5.2.4 and 6.2.2).
-    """
-    quoted = quote(key.encode("utf-8", "surrogatepass"), safe="")
-    if quoted in ("", ".", "..") or len(quoted) > LONGEST_QUOTED:
-        return None
-    return f"{path}/{quoted}"
 
 
 @dataclass(slots=True)

@@ -17,7 +17,6 @@ from typing import NamedTuple
 from connector.mrr.evidence.item_states import SAME_REQUEST_S
 from connector.mrr.evidence.line_items import InclusiveTax, LineItem
 from connector.mrr.history import SubscriptionVersion
-from connector.mrr.pricing import tax_behavior
 from connector.stripe_api.objects import Price, Subscription, SubscriptionItem
 
 NO_TAX = Fraction(0)
@@ -100,8 +99,8 @@ def _shows_rate(
         is_late = line.known_s - line.start_s > SAME_REQUEST_S
         if is_late or any(rate.price == line.price for rate in known):
             return False
-    is_outside = tax_behavior(price, line.currency) == "exclusive"
-    return not is_outside or _tax(line).amount_minor != 0
+    behavior = price.tax_behavior_in(line.currency) if price is not None else None
+    return behavior != "exclusive" or _tax(line).amount_minor != 0
 
 
 def _newest(taxes: ItemTaxRates, until_s: float = inf) -> ItemTaxRate | None:
@@ -174,7 +173,7 @@ def tax_at(
     """
     if not taxes:
         return NO_TAX
-    behavior = tax_behavior(price, currency)
+    behavior = price.tax_behavior_in(currency)
     begun = [each for each in taxes.get(item, ()) if each.since_s <= at_s]
     if behavior == "exclusive":
         begun = [each for each in begun if each.price == price.id]

@@ -82,6 +82,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     once_subtracted: bool = False
     metered_invoiced: bool = False
     churn_when_requested: bool = False
+    active_from_payment: bool = False
+    trial_after_paying_counts: bool = False
 
     def subtracts(self, duration: str | None) -> bool:
         """Whether a coupon of this duration is taken off."""
@@ -133,6 +135,18 @@ POLICY_RULES: Mapping[str, PolicyRule] = {
             "ended": "the subscription ends",
             "requested": "the subscription is cancelled",
         },
+    ),
+    "active_from_payment": PolicyRule(
+        "active_from",
+        "counts from",
+        {"start": False, "first_payment": True},
+        said={"start": "the start", "first_payment": "the first paid invoice"},
+    ),
+    "trial_after_paying_counts": PolicyRule(
+        "trial_after_paying",
+        "a trial after paying",
+        {"zero": False, "counts": True},
+        said={"zero": "counts 0", "counts": "counts what was paid"},
     ),
 }
 # Of the many time zones, the ends of the business day: a tool in its own zone counts up

@@ -23,10 +23,11 @@ from connector.mrr.evidence.active_periods import active_periods
 from connector.mrr.evidence.discount_scopes import unresolved
 from connector.mrr.evidence.discounts import applied_discounts, item_discounts
 from connector.mrr.evidence.inclusive_tax import inclusive_taxes, tax_at
+from connector.mrr.evidence.intervals import Interval
 from connector.mrr.evidence.item_changes import item_changes, state_at
 from connector.mrr.evidence.item_states import ItemState
 from connector.mrr.evidence.line_items import LineItem, line_items, usage_lines
-from connector.mrr.evidence.trials import item_trials
+from connector.mrr.evidence.trials import item_trials, trials_after_paying
 from connector.mrr.history import History, SubscriptionVersion, versions_in
 from connector.mrr.pricing import interval_minor, is_metered, monthly_minor, tariff
 from connector.stripe_api.decoding import ref
@@ -119,12 +120,12 @@ class _SubscriptionTimeline:
         licensed = [line for line in known if line.price not in metered]
         self.changes = item_changes(versions, licensed, events, prices)
         self.active = active_periods(versions, events, known, invoices, prices, policy)
-        self.trials = item_trials(versions, events, known, prices)
+        self.trials = _item_trials(versions, events, known, prices, policy)
         self.discounts, unknown = applied_discounts(
             history, versions, known, events, policy
         )
         self.refused += unknown
-        if self.active:
+        if self.active.periods:
             self.refused += unresolved(history, versions, known)
         self.regular = {(n.item, n.start_s): n for n in licensed if n.is_regular}
         self.usage = usage_lines(known, prices) if policy.metered_invoiced else {}
@@ -149,6 +150,7 @@ class _SubscriptionTimeline:
                     pricing=pricing,
                     mrr_minor=0 if pricing is None else monthly_minor(pricing),
                     evidence=self._evidence(item, at_s),
+                    is_paused=pricing is None and self.active.is_paused(at_s),
                 )
 
     def _instants(self) -> list[int]:
@@ -157,7 +159,8 @@ class _SubscriptionTimeline:
         instants |= {line.end_s for lines in self.usage.values() for line in lines}
         trials = [trial for own in self.trials.values() for trial in own]
         discounted = [each.interval for each in self.discounts]
-        for interval in (*self.active, *trials, *discounted):
+        lasting = (*self.active.periods, *self.active.paid_trials)
+        for interval in (*lasting, *trials, *discounted):
             instants.add(interval.start_s)
             if interval.end_s is not None:
                 instants.add(interval.end_s)
@@ -165,8 +168,9 @@ class _SubscriptionTimeline:
 
     def _pricing_at(self, at_s: int) -> dict[str, ItemPricing]:
         """What each item that counts at ``at_s`` costs, discounts included."""
-        if not any(period.covers(at_s) for period in self.active):
+        if not any(period.covers(at_s) for period in self.active.periods):
             return {}
+        at_s = self.active.paid_as_of(at_s)
         rates: dict[str, tuple[Tariff, Decimal]] = {}
         for item, changes in self.changes.items():
             state = state_at(changes, at_s)
@@ -250,10 +254,29 @@ class _SubscriptionTimeline:
             if change.at_s == at_s:
                 yield from change.evidence
         discounts = (d.interval for d in self.discounts if d.item in ("", item))
-        for interval in (*self.active, *self.trials.get(item, ()), *discounts):
+        lasting = (*self.active.periods, *self.active.paid_trials)
+        for interval in (*lasting, *self.trials.get(item, ()), *discounts):
             if at_s in (interval.start_s, interval.end_s):
                 is_start = at_s == interval.start_s
                 yield from interval.began if is_start else interval.ended
+
+
+def _item_trials(
+    versions: Sequence[SubscriptionVersion],
+    events: Sequence[Event],
+    line_items: Sequence[LineItem],
+    prices: Mapping[str, Price],
+    policy: Policy,
+) -> dict[str, list[Interval]]:
+    """The trials of single items in which these count for nothing."""
+    found = item_trials(versions, events, line_items, prices)
+    if not policy.trial_after_paying_counts:
+        return found
+    for item, tried in found.items():
+        own = [line for line in line_items if line.item == item]
+        paid = trials_after_paying(tried, own)
+        found[item] = [trial for trial in tried if trial not in paid]
+    return found
 
 
 def _is_about(event: Event, subscription: str) -> bool:

@@ -84,8 +84,8 @@ def _live(
     """Those of the account that the ledger is of, and how many requests it took."""
     if setting(connection, "account") == "demo":
         account = load_account(bundled_folder())
-        return live_subscriptions(account, progress), account.requests
+        return live_subscriptions(account, progress, config.policy), account.requests
     from connector.stripe_api.client import StripeApi
 
     with StripeApi(stripe_key(os.environ), config.api_base) as api:
-        return live_subscriptions(api, progress), api.reads.requests
+        return live_subscriptions(api, progress, config.policy), api.reads.requests

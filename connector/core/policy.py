@@ -99,6 +99,8 @@ class Policy(Struct, frozen=True, kw_only=True):
         }
 
 
+_ACTIVE_FROM = {"start": "their start", "first_payment": "their first payment"}
+_AFTER_PAYING = {"zero": "do not count", "counts": "count as what was paid"}
 # Each switch by its name above: how the configuration and the reports write it.
 POLICY_RULES: Mapping[str, PolicyRule] = {
     "past_due_days": PolicyRule(
@@ -138,15 +140,17 @@ POLICY_RULES: Mapping[str, PolicyRule] = {
     ),
     "active_from_payment": PolicyRule(
         "active_from",
-        "counts from",
+        "subscriptions count from",
         {"start": False, "first_payment": True},
-        said={"start": "the start", "first_payment": "the first paid invoice"},
+        said=_ACTIVE_FROM,
+        tried=_ACTIVE_FROM,
     ),
     "trial_after_paying_counts": PolicyRule(
         "trial_after_paying",
-        "a trial after paying",
+        "trials after paying",
         {"zero": False, "counts": True},
-        said={"zero": "counts 0", "counts": "counts what was paid"},
+        said=_AFTER_PAYING,
+        tried=_AFTER_PAYING,
     ),
 }
 # Of the many time zones, the ends of the business day: a tool in its own zone counts up

@@ -66,7 +66,10 @@ def footnotes(report: Report) -> list[str]:
     return notes
 
 
+_NEVER = "other trials, taxes, one-off items and refunds never count"
+
+
 def policy_sentence(policy: Mapping[str, str]) -> str:
     """What counts, in words a reader of the report can check."""
     said = [rule.sentence(rule.of(policy)) for rule in POLICY_RULES.values()]
-    return "; ".join([*said, "trials, taxes, one-off items and refunds never count"])
+    return "; ".join([*said, _NEVER])

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from connector.config import rules_of
 from connector.core.dates import local_day
 from connector.core.model import Refusal
+from connector.core.policy import Policy
 from connector.metrics.invariants import (
     Finding,
     every_window,
@@ -18,7 +19,7 @@ from connector.metrics.invariants import (
 )
 from connector.metrics.retention import measure
 from connector.metrics.rollups import figures_of
-from connector.mrr.current_mrr import COUNTED
+from connector.mrr.current_mrr import counted_statuses
 from connector.mrr.reconciliation import (
     CustomerComparison,
     CustomerInLedger,
@@ -80,17 +81,19 @@ class StripeComparison(NamedTuple):
 
 
 def live_subscriptions(
-    source: ObjectSource, progress: Progress = lambda _what, _done, _all: None
+    source: ObjectSource,
+    progress: Progress = lambda _what, _done, _all: None,
+    policy: Policy | None = None,
 ) -> list[Subscription]:
-    """The subscriptions that count, as Stripe shows them now.
+    """The subscriptions that may count under the policy, as Stripe shows them now.
 
     Asked for by status, because an account's ended ones would cost most of the requests.
     The past due, a page or two, are asked for before and after the active: who falls
     behind or catches up in between is met.
     """
     found: dict[str, Subscription] = {}
-    active, past_due = COUNTED
-    for status in (past_due, active, past_due):
+    *before, past_due = counted_statuses(policy or Policy())
+    for status in (past_due, *before, past_due):
         for page in source.pages("subscriptions", extra=[("status", status)]):
             found |= {each.id: each for each in page.data}
             progress("live subscriptions", len(found), None)

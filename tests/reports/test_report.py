@@ -138,6 +138,8 @@ def test_json_says_what_it_was_made_from() -> None:
             "once_coupon": "ignored",
             "metered": "excluded",
             "churn": "ended",
+            "active_from": "start",
+            "trial_after_paying": "zero",
         },
         "amounts": "mrr",
         "by": None,
@@ -378,7 +380,8 @@ def test_footnotes_give_the_formula_and_what_counts() -> None:
     assert counts == (
         "What counts: past due counts; paused collection counts; repeating coupons "
         "subtracted; once coupons ignored; metered prices excluded; churn when the "
-        "subscription ends; trials, taxes, one-off items and refunds never count."
+        "subscription ends; subscriptions count from their start; trials after paying "
+        "do not count; other trials, taxes, one-off items and refunds never count."
     )
 
 
@@ -397,12 +400,15 @@ def test_the_policy_in_words_names_every_switch() -> None:
         once_subtracted=True,
         metered_invoiced=True,
         churn_when_requested=True,
+        active_from_payment=True,
+        trial_after_paying_counts=True,
     )
     assert policy_sentence(other.settings()) == (
         "past due counts for 30 days; paused collection does not count; repeating "
         "coupons ignored; once coupons subtracted; metered prices invoiced; churn when "
-        "the subscription is cancelled; trials, taxes, one-off items and refunds never "
-        "count"
+        "the subscription is cancelled; subscriptions count from their first payment; "
+        "trials after paying count as what was paid; other trials, taxes, one-off items "
+        "and refunds never count"
     )
 
 

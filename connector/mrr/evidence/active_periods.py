@@ -74,7 +74,8 @@ def active_periods(
     dated = dated_versions(versions, events, line_items)
     tried = trials(versions[-1], line_items, prices)
     pauses = seen_pauses(dated, line_items)
-    pauses += unbilled_pauses(dated, line_items, invoices, tried, prices, end_s)
+    over_s = end_s if end_s is not None and end_s <= versions[-1].seen_s else None
+    pauses += unbilled_pauses(dated, line_items, invoices, tried, prices, over_s)
     if not policy.pause_collection_counts:
         pauses += stopped_collections(dated)
     pauses = [p for p in (_until(pause, end_s) for pause in pauses) if p is not None]

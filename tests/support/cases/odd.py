@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 
 from tests.support import folders
-from tests.support.cases import odd_bills, odd_customers, odd_prices
+from tests.support.cases import odd_bills, odd_customers, odd_prices, odd_times
 from tests.support.folders import MrrFrom
 from tests.support.told import Told
 
@@ -23,6 +23,7 @@ CASES: Mapping[Case, str] = {
     **odd_bills.CASES,
     **odd_prices.CASES,
     **odd_customers.CASES,
+    **odd_times.CASES,
 }
 
 

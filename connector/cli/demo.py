@@ -13,7 +13,6 @@ import click
 from connector.cli.app import Shell
 from connector.cli.output import progress_shown, rendered, show_report
 from connector.config import Config, parse, rules_of
-from connector.core.dates import add_months, local_day
 from connector.core.errors import LedgerUnusable
 from connector.core.model import MovementKind
 from connector.pipeline.bundled_account import bundled_folder, load_account
@@ -21,7 +20,7 @@ from connector.pipeline.ingest import Ingest
 from connector.pipeline.job import bring_up_to_date
 from connector.pipeline.thread_pool import ThreadPool
 from connector.reports.ledger import Ledger
-from connector.reports.report import ReportRequest, make_report
+from connector.reports.report import make_report
 from connector.store.database import open_database, put_setting, setting, transaction
 from connector.store.ledger import customers, queries
 from connector.store.ledger.queries import Wanted
@@ -95,9 +94,7 @@ def _run_demo(folder: Path) -> None:
             f"{account.requests} requests, and posted {derived.movements:,} movements, "
             f"in {seconds:.1f} s."
         )
-        today = local_day(int(frozen_at.timestamp()), config.zone)
-        asked = ReportRequest(last=add_months(today, -1))
-        figures = make_report(Ledger(connection, config, frozen_at), asked)
+        figures = make_report(Ledger(connection, config, frozen_at))
         show_report(figures, "text", config.locale, None)
         _show_one(connection, config)
 

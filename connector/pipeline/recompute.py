@@ -18,6 +18,7 @@ from itertools import takewhile
 from types import MappingProxyType
 from typing import NamedTuple
 
+from connector.core.dates import local_day
 from connector.core.model import ContractTerm, Flow, Movement
 from connector.core.policy import Rules
 from connector.metrics.rollups import CustomerBooks, differences
@@ -36,7 +37,7 @@ from connector.store.database import (
 from connector.store.ledger import balances, contract_terms, posting, rollups, unvalued
 from connector.store.ledger.customers import CustomerDisplay, ids, keys_of
 from connector.store.ledger.posting import LedgerRun, PostedCounts
-from connector.store.mirror import dirty_customers, objects
+from connector.store.mirror import dirty_customers, event_feed, objects
 from connector.store.mirror.histories import histories, rows_of
 
 # Customers a transaction: a commit costs as much as deriving a few, and a webhook that
@@ -49,6 +50,7 @@ MUCH = 2_000
 MOST = 4
 # Between transactions: without it nobody else would ever get to write.
 GIVE_WAY_S = 0.002
+KNOWN_UNTIL = "known_until"
 
 
 class Recomputed(NamedTuple):
@@ -98,7 +100,19 @@ def recompute(
             progress(done, len(waiting))
     if only is None:
         adopted(connection)
+        _keep_known_until(connection, rules)
     return Recomputed(done - len(failed), *work.posted, failed)
+
+
+def _keep_known_until(connection: sqlite3.Connection, rules: Rules) -> None:
+    """For the SQL views, which know no time zones: the last day that is known."""
+    known_us = event_feed.last_synced_us(connection)
+    if known_us is None:
+        return
+    day = str(local_day(known_us // 1_000_000, rules.zone))
+    if setting(connection, KNOWN_UNTIL) != day:
+        with transaction(connection):
+            put_setting(connection, KNOWN_UNTIL, day)
 
 
 @dataclass(slots=True)

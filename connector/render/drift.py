@@ -29,8 +29,10 @@ def to_text(
     parts = []
     for each in found:
         opening = format_minor(each.kept.opening_minor, each.currency, locale)
+        so_far = "" if each.is_over else " (so far, not over)"
         title = (
-            f"{name_of(each.window)} · {each.currency.upper()}, opening MRR {opening}"
+            f"{name_of(each.window)}{so_far} · {each.currency.upper()}, "
+            f"opening MRR {opening}"
         )
         parts.append(f"## {title}\n" if is_markdown else f"{title}\n")
         parts.append(drawn(_table(each.results), locale))
@@ -58,7 +60,7 @@ def _table(results: list[FormulaResult]) -> Table:
     rows = [
         (
             each.formula.metric,
-            f"{each.formula.name}, as reported" if each.is_ours else each.formula.name,
+            f"{each.formula.name}, ours" if each.is_ours else each.formula.name,
             Percent(each.ratio),
             None if each.is_ours else Points(each.points),
         )
@@ -109,6 +111,7 @@ def to_json(found: list[WindowFormulas], against: Fraction | None) -> dict[str, 
             {
                 "currency": each.currency,
                 **span_json(each.window),
+                "complete": each.is_over,
                 "opening_minor": each.kept.opening_minor,
                 "formulas": formulas,
             }
@@ -123,6 +126,7 @@ def to_csv(found: list[WindowFormulas]) -> str:
             each.window.kind,
             each.window.start,
             each.window.end,
+            str(each.is_over).lower(),
             result.formula.metric,
             result.formula.name,
             Percent(result.ratio),
@@ -131,5 +135,8 @@ def to_csv(found: list[WindowFormulas]) -> str:
         for each in found
         for result in each.results
     ]
-    heads = ("currency", "window", "from", "to", "metric", "formula", "ratio", "points")
+    heads = (
+        *("currency", "window", "from", "to", "complete"),
+        *("metric", "formula", "ratio", "points"),
+    )
     return csv_text(heads, rows)

@@ -1,9 +1,12 @@
 """What a reader must know to trust a report's figures, in sentences."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
+from connector.core.money import format_ratio
 from connector.core.policy import POLICY_RULES
-from connector.reports.model import Report
+from connector.reports.ledger import Missing
+from connector.reports.model import CurrencyReport, Report
 
 FORMULA = (
     "NRR = what the customers of the opening pay at the closing ÷ what they paid at the "
@@ -38,11 +41,69 @@ CAUSES = (
 )
 
 
+STALE = timedelta(hours=48)
+
+
+def banner(report: Report) -> list[str]:
+    """What stands above every figure: why they may not be what they seem."""
+    found = what_is_missing(report.missing)
+    if report.as_of is None and report.synced_at is not None:
+        age = report.moment - report.synced_at
+        if age > STALE:
+            found.append(
+                f"The last sync was {age.days} days ago: nothing after "
+                f"{report.today:%d %b %Y} is in these figures. Run `stripe-nrr sync`."
+            )
+    return found
+
+
+def what_is_missing(missing: Missing) -> list[str]:
+    """A sentence a reason, with what to do about it."""
+    found = []
+    if missing.is_first_sync:
+        found.append(
+            "Not complete: the first sync has not finished, so customers are missing. "
+            "Run `stripe-nrr sync`."
+        )
+    if missing.customers:
+        found.append(
+            f"Not complete: {counted(missing.customers, 'customer')} "
+            f"{are(missing.customers)} missing altogether, as nothing was derived of "
+            "them yet. Run `stripe-nrr recompute`; `stripe-nrr check` names them."
+        )
+    if missing.behind:
+        found.append(
+            f"Not up to date: {counted(missing.behind, 'customer')} "
+            f"{'stands' if missing.behind == 1 else 'stand'} here as before their last "
+            "change. Run `stripe-nrr recompute`; `stripe-nrr check` names them."
+        )
+    if missing.refused:
+        found.append(
+            f"Not complete: {counted(missing.refused, 'object')} of "
+            f"{counted(missing.refused_customers, 'customer')} could not be valued and "
+            f"{are(missing.refused)} in no figure. `stripe-nrr check` names "
+            f"{'it' if missing.refused == 1 else 'them'}."
+        )
+    return found
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 customer``, ``1,207 customers``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def are(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
 def footnotes(report: Report) -> list[str]:
     """What a reader must know to trust the figures."""
     notes = []
-    if any(not row.complete for part in report.parts for row in part.rows):
-        notes.append(f"* not over yet: figures up to {report.today:%d %b %Y}.")
+    if any(not row.is_over for part in report.parts for row in part.rows):
+        notes.append(
+            f"* not over: so far, to {report.today:%d %b %Y}; not to be compared with "
+            "whole windows."
+        )
     if any(row.reported for part in report.parts for row in part.rows):
         notes.append(RESTATED)
     notes += [FORMULA, f"What counts: {policy_sentence(report.policy)}.", MORE]
@@ -52,18 +113,41 @@ def footnotes(report: Report) -> list[str]:
         notes.append(CAUSES)
     if report.total is not None:
         notes.append(FX)
-    if report.refusals:
-        customers = len({refusal.customer for refusal in report.refusals})
-        notes.append(
-            f"Not valued: {len(report.refusals)} objects of {customers} customers are "
-            "missing from these figures; `stripe-nrr check` names them."
-        )
-    if report.waiting:
-        notes.append(
-            f"Not derived: {report.waiting} customers stand here as they were before "
-            "their last change; `stripe-nrr check` names them."
-        )
     return notes
+
+
+def asides(part: CurrencyReport, report: Report) -> list[str]:
+    """What is told beside a headline: when a first year is over, and what is running."""
+    told = (_first_year_sentence(part), _so_far_sentence(part, report))
+    return [line for line in told if line]
+
+
+def _so_far_sentence(part: CurrencyReport, report: Report) -> str:
+    """The running trailing window, as what it is; "" where it is not told."""
+    if part.so_far is None:
+        return ""
+    kept = part.so_far.measured.retention
+    told = ", ".join(f"{n.upper()} {format_ratio(r)}" for n, r in kept.ratios.items())
+    end = part.so_far.measured.window.end - timedelta(days=1)
+    return (
+        f"So far, in the 12 months to {end:%b %Y} (known to {report.today:%d %b %Y}): "
+        f"{told}. Not over, so not to be compared."
+    )
+
+
+def _first_year_sentence(part: CurrencyReport) -> str:
+    """When the first twelve months end, and what is kept since; "" after them."""
+    young = part.first_year
+    if young is None:
+        return ""
+    when = f"The first twelve months end on {young.ends_on:%d %b %Y}."
+    if young.kept is None or young.kept.nrr is None:
+        return when
+    told = ", ".join(
+        f"{n.upper()} {format_ratio(r)}" for n, r in young.kept.ratios.items()
+    )
+    span = counted(young.months, "month")
+    return f"{when} In the {span} since {young.since:%b %Y} (not annual): {told}."
 
 
 _NEVER = "other trials, taxes, one-off items and refunds never count"

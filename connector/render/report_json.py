@@ -15,7 +15,15 @@ from connector.core.windows import Window
 from connector.metrics.benchmarks import Assessment
 from connector.metrics.causes import Share
 from connector.metrics.ratios import WindowMetrics
-from connector.reports.model import CurrencyReport, Report, WindowRow, metrics_of
+from connector.render.footnotes import what_is_missing
+from connector.reports.ledger import Missing
+from connector.reports.model import (
+    CurrencyReport,
+    FirstYear,
+    Report,
+    WindowRow,
+    metrics_of,
+)
 
 # What is told of the opening's customers, and of a window beside that.
 BASE_FIGURES = tuple(name for name in names_of(Retention) if name != "kept")
@@ -35,6 +43,9 @@ def to_json(report: Report) -> dict[str, Any]:
         "generated_at": utc(report.generated_at),
         "as_of": utc(report.as_of),
         "synced_at": utc(report.synced_at),
+        "known_until": report.today.isoformat(),
+        "complete": report.complete,
+        "missing": missing_json(report.missing),
         "timezone": report.timezone,
         "policy": dict(report.policy),
         "amounts": "arr" if report.is_annual else "mrr",
@@ -42,13 +53,29 @@ def to_json(report: Report) -> dict[str, Any]:
         "currencies": parts,
         "total": None if report.total is None else _part_json(report.total, report),
         "refused": [asdict(refusal) for refusal in report.refusals],
-        "waiting": report.waiting,
+        "waiting": report.missing.customers + report.missing.behind,
+    }
+
+
+def missing_json(missing: Missing) -> dict[str, Any]:
+    """What figures lack, by reason, and the same in sentences."""
+    return {
+        "first_sync_unfinished": missing.is_first_sync,
+        "customers_not_derived": missing.customers,
+        "customers_behind": missing.behind,
+        "objects_refused": missing.refused,
+        "customers_refused": missing.refused_customers,
+        "reasons": what_is_missing(missing),
     }
 
 
 def _part_json(part: CurrencyReport, report: Report) -> dict[str, Any]:
+    headline = part.headline
+    first_year = part.first_year
     return {
         "currency": part.currency,
+        "headline": None if headline is None else span_json(headline.measured.window),
+        "first_year": None if first_year is None else _first_year_json(first_year),
         "windows": [_window_json(row, report) for row in part.rows],
         "benchmarks": [_assessment_json(each) for each in part.assessments],
     }
@@ -71,8 +98,18 @@ def _window_json(row: WindowRow, report: Report) -> dict[str, Any]:
     return told
 
 
+def _first_year_json(found: FirstYear) -> dict[str, Any]:
+    kept = {} if found.kept is None else found.kept.ratios
+    return {
+        "since": found.since.isoformat(),
+        "months": found.months,
+        "ends_on": found.ends_on.isoformat(),
+        **{name: ratio_number(kept.get(name)) for name in RATIOS},
+    }
+
+
 def row_json(row: WindowRow) -> dict[str, Any]:
-    """Which window it is, and whether it is over."""
+    """Which window it is, and whether it is over and nothing of it is missing."""
     return {**span_json(row.measured.window), "complete": row.complete}
 
 

@@ -12,7 +12,7 @@ from connector.core.model import Cause
 from connector.core.money import round_minor
 from connector.core.windows import name_of
 from connector.metrics.causes import RETURN
-from connector.render.footnotes import footnotes
+from connector.render.footnotes import asides, banner, footnotes
 from connector.render.report_json import (
     BASE_FIGURES,
     MORE_AMOUNTS,
@@ -144,7 +144,7 @@ def to_markdown(report: Report, locale: str) -> str:
     def table(heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
         return markdown_table(figures(heads, rows), locale)
 
-    parts = []
+    parts = [f"**{line}**\n" for line in banner(report)]
     for part in report.parts:
         parts.append(f"## {kind_of(report)}, {part.title}\n")
         for title, rows in named_rows(part, report):
@@ -153,6 +153,7 @@ def to_markdown(report: Report, locale: str) -> str:
             more = [[name, *more_cells(each, part, report)] for name, each in rows]
             parts.append(table(["", *headings(part)], moved))
             parts.append(table(["", *MORE_HEADINGS], more))
+        parts += [f"{line}\n" for line in asides(part, report)]
         for row in part.rows:
             for title, causes in cause_tables(row, part, report):
                 parts += [f"### {title}\n", table(causes.heads, causes.rows)]

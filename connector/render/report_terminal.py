@@ -14,8 +14,7 @@ from rich.text import Text
 from connector.core.figures import Retention
 from connector.core.model import MovementKind
 from connector.core.money import format_minor, format_ratio
-from connector.core.windows import WindowKind, name_of
-from connector.render.footnotes import footnotes
+from connector.render.footnotes import asides, banner, footnotes
 from connector.render.report_tables import (
     MORE_HEADINGS,
     cause_tables,
@@ -27,14 +26,23 @@ from connector.render.report_tables import (
 )
 from connector.render.table import figures
 from connector.render.terminal import COLOURS, table
-from connector.reports.model import CurrencyReport, Report, WindowRow, shown
+from connector.reports.model import (
+    CurrencyReport,
+    Report,
+    WindowRow,
+    is_trailing,
+    label,
+    shown,
+)
 
 BAR = 34  # characters of the waterfall's widest bar
 
 
 def report_view(report: Report, locale: str, width: int) -> RenderableType:
     """The headline (where a trailing window is asked for) and the table, a currency."""
-    parts: list[RenderableType] = []
+    parts: list[RenderableType] = [
+        Text(line, style="bold yellow") for line in banner(report)
+    ]
     for part in report.parts:
         headlines, rows = _split(part)
         parts.append(Text(f"\n{kind_of(report)} · {part.title}", style="bold"))
@@ -43,6 +51,7 @@ def report_view(report: Report, locale: str, width: int) -> RenderableType:
             if row.reported is not None:
                 parts.append(_reported(row.reported.retention))
             parts.append(_waterfall(row, part.currency, locale))
+            parts += [Text(f"{line}\n") for line in asides(part, report)]
         parts += _tables(report, part, (headlines, rows), locale, width)
         parts += _whys(report, part, locale)
         parts += [Text(f"{each.sentence}", style="italic") for each in part.assessments]
@@ -52,12 +61,12 @@ def report_view(report: Report, locale: str, width: int) -> RenderableType:
 
 
 def _split(part: CurrencyReport) -> tuple[Sequence[WindowRow], Sequence[WindowRow]]:
-    """One trailing window beside others is the headline; all alike are a table."""
-    trailing = [
-        x for x in part.rows if x.measured.window.kind is WindowKind.TRAILING_12
-    ]
-    others = [x for x in part.rows if x not in trailing]
-    return (trailing, others) if len(trailing) == 1 else ([], part.rows)
+    """The headline, and what is beside it; windows that are all alike are a table."""
+    others = [row for row in part.rows if not is_trailing(row)]
+    trailing = [row for row in part.rows if is_trailing(row)]
+    if part.headline is None or not (others or len(trailing) == 1):
+        return [], part.rows
+    return [part.headline], others
 
 
 def _source(report: Report) -> str:
@@ -71,7 +80,7 @@ def _cards(
     row: WindowRow, currency: str, locale: str, report: Report
 ) -> RenderableType:
     kept, flow = row.measured.retention, row.measured.waterfall
-    span = name_of(row.measured.window) + ("" if row.complete else " *")
+    span = label(row)
 
     def money(amount_minor: int) -> str:
         return format_minor(amount_minor, currency, locale, whole=True)

@@ -5,14 +5,13 @@ from pathlib import Path
 
 from connector.config import Config
 from connector.core.errors import ConfigError
-from connector.core.windows import WindowKind
 from connector.metrics.benchmarks import (
     Assessment,
     Benchmarks,
     assess,
     parse_benchmarks,
 )
-from connector.reports.model import WindowRow
+from connector.reports.model import WindowRow, last_over
 
 PUBLISHED = Path(__file__).with_name("benchmarks.toml")
 
@@ -31,8 +30,8 @@ def benchmarks(config: Config) -> Benchmarks:
 def assessed(
     rows: Sequence[WindowRow], published: Benchmarks
 ) -> tuple[Assessment, ...]:
-    """The last year's ratios beside what is published; of shorter windows nothing is."""
-    for row in reversed(rows):
-        if row.measured.window.kind is WindowKind.TRAILING_12:
-            return assess(row.measured.retention.ratios, published)
-    return ()
+    """The headline's ratios beside what is published; of shorter windows nothing is."""
+    headline = last_over(rows)
+    if headline is None:
+        return ()
+    return assess(headline.measured.retention.ratios, published)

@@ -120,11 +120,7 @@ def compare_policies(
     Without a currency it is the ledger's main one. ``progress`` is told customers.
     """
     connection, known = ledger.connection, ledger.state()
-    if day > known.today:
-        raise UsageFault(
-            f"--on {day} is after {known.today}, the ledger's last day",
-            fix="give a day that the last sync has seen, or run `stripe-nrr sync`",
-        )
+    ledger.require_known(day, f"--on {day}")
     found = ledger.currencies(asked)
     currency = found[0] if found else (asked or "usd").lower()
     theirs_minor = _minor(amount, currency)

@@ -44,6 +44,7 @@ def total_of(
         rows.append(
             WindowRow(
                 measured=_in_one(whole, rates, today),
+                is_over=several[0].is_over,
                 complete=several[0].complete,
                 segments=tuple(
                     Segment(name, _in_one(_of_segment(named, name), rates, today))

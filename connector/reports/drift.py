@@ -19,6 +19,7 @@ class WindowFormulas(NamedTuple):
     currency: str
     window: Window
     kept: Retention
+    is_over: bool
     results: list[FormulaResult]
 
 
@@ -29,7 +30,10 @@ def formula_drift(
     last: date | None = None,
     currency: str | None = None,
 ) -> list[WindowFormulas]:
-    """Of the windows of some months; without them, to the last whole month."""
+    """Of the windows of some months; without them, to the last whole month.
+
+    Raises ``UsageFault`` for months that the ledger cannot know.
+    """
     end = last or add_months(ledger.state().today, -1)
     start = first or (end if kind is WindowKind.TRAILING_12 else None)
     report = make_report(ledger, ReportRequest(kind, start, end, currency))
@@ -40,5 +44,7 @@ def formula_drift(
             window = row.measured.window
             inputs = window_inputs(part.currency, flows, window)
             results = side_by_side(inputs)
-            found.append(WindowFormulas(part.currency, window, inputs.kept, results))
+            found.append(
+                WindowFormulas(part.currency, window, inputs.kept, row.is_over, results)
+            )
     return found

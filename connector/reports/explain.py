@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from connector.core.dates import local_day
 from connector.core.figures import Retention
 from connector.core.model import CustomerName, Movement, Refusal
 from connector.core.windows import Window
@@ -44,7 +43,11 @@ def explain_window(
     currency: str | None = None,
     as_of: datetime | None = None,
 ) -> list[WindowExplanation]:
-    """Of each currency: its opening's customers, and everyone who moved the ratio."""
+    """Of each currency: its opening's customers, and everyone who moved the ratio.
+
+    Raises ``UsageFault`` for a window that begins after the last day that is known.
+    """
+    ledger.require_known(window.start, f"--window from {window.start}", as_of)
     named = customers.accounts(ledger.connection)
     is_over = window.end <= ledger.state(as_of).today
     found = []
@@ -79,11 +82,14 @@ def explain_customer(
     day: date | None = None,
     as_of: datetime | None = None,
 ) -> CustomerExplanation:
-    """A customer by id or part of its name; without a day, as of today."""
+    """A customer by id or part of its name; without a day, on the last known one.
+
+    Raises ``UsageFault`` for a day after it.
+    """
     connection = ledger.connection
     found = find_one(connection, customer)
-    moment = as_of or ledger.now
-    on = day or local_day(int(moment.timestamp()), ledger.zone)
+    on = day or ledger.state(as_of).today
+    ledger.require_known(on, f"--on {on}", as_of)
     wanted = Wanted(customer=found.id, end=on + timedelta(days=1), as_of=as_of)
     return CustomerExplanation(
         customer=found,

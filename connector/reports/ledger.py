@@ -11,14 +11,17 @@ from zoneinfo import ZoneInfo
 
 from connector.config import Config, rules_of
 from connector.core.dates import instant, local_day
-from connector.core.errors import NothingFound
+from connector.core.errors import NothingFound, UsageFault
 from connector.store.database import moment, open_database, setting, snapshot
-from connector.store.ledger import queries, rollups
-from connector.store.mirror import event_feed
+from connector.store.ledger import queries, rollups, unvalued
+from connector.store.mirror import dirty_customers, event_feed
 
 
 class LedgerState(NamedTuple):
-    """Until when the ledger knows anything, and under which rules."""
+    """Until when the ledger knows anything, and under which rules.
+
+    ``today`` is the last day that it knows, and may not know to its end.
+    """
 
     at: datetime
     today: date
@@ -30,6 +33,23 @@ class LedgerState(NamedTuple):
     def rules(self) -> dict[str, str]:
         """The policy and the time zone, as the ledger's settings have them."""
         return {**self.policy, "timezone": self.timezone}
+
+
+class Missing(NamedTuple):
+    """What a ledger's figures lack; nothing where all of it is zero.
+
+    ``customers`` have no figures yet, those of ``behind`` are what they were before
+    their last change; ``refused`` objects of ``refused_customers`` could not be valued.
+    """
+
+    is_first_sync: bool = False
+    customers: int = 0
+    behind: int = 0
+    refused: int = 0
+    refused_customers: int = 0
+
+
+NOTHING_MISSING = Missing()
 
 
 class Ledger:
@@ -73,10 +93,34 @@ class Ledger:
         rules = json.loads(past) if past else dict(self.rules_in_force)
         synced_us = event_feed.last_synced_us(self.connection)
         synced_at = instant(synced_us // 1_000_000) if synced_us is not None else None
-        known_at = min(t for t in (self.now, as_of, synced_at) if t is not None)
+        known_at = min(t for t in (self.moment, as_of, synced_at) if t is not None)
         timezone = rules.pop("timezone")
         today = local_day(int(known_at.timestamp()), ZoneInfo(timezone))
         return LedgerState(known_at, today, synced_at, timezone, rules)
+
+    def missing(self) -> Missing:
+        """What the figures lack now; of a past moment only what was refused is known."""
+        behind = dirty_customers.behind(self.connection)
+        never = dirty_customers.never_derived(self.connection) if behind else 0
+        refused = unvalued.known(self.connection)
+        return Missing(
+            is_first_sync=event_feed.is_first_sync_unfinished(self.connection),
+            customers=never,
+            behind=behind - never,
+            refused=len(refused),
+            refused_customers=len({refusal.customer for refusal in refused}),
+        )
+
+    def require_known(
+        self, day: date, asked: str, as_of: datetime | None = None
+    ) -> None:
+        """Raise ``UsageFault`` where ``asked`` is of a day that the ledger cannot know."""
+        today = self.state(as_of).today
+        if day > today:
+            raise UsageFault(
+                f"{asked} is after {today}, the last day that the ledger knows",
+                fix="give an earlier one, or run `stripe-nrr sync`",
+            )
 
     def currencies(
         self, asked: str | None = None, as_of: datetime | None = None

@@ -19,12 +19,13 @@ from typing import Any, NamedTuple
 from msgspec import Struct, field
 from msgspec.structs import asdict, replace
 
-from connector.core.figures import WindowFigures
+from connector.core.figures import Retention, WindowFigures
 from connector.core.model import Refusal
 from connector.core.windows import WindowKind, name_of
 from connector.metrics.benchmarks import Assessment
 from connector.metrics.causes import Causes, Share
 from connector.metrics.ratios import WindowMetrics, metrics
+from connector.reports.ledger import NOTHING_MISSING, Missing
 
 
 class Segment(NamedTuple):
@@ -35,29 +36,60 @@ class Segment(NamedTuple):
 
 
 class WindowRow(Struct, frozen=True, kw_only=True):
-    """One window's figures. ``complete`` is False while the ledger has not seen its end.
+    """One window's figures.
+
+    ``is_over`` is False while the ledger has not seen the window's end: what is told of
+    it is so far, and beside no other window. ``complete`` asks for more: that everything
+    of it is derived and valued.
 
     ``reported`` are those its month was closed with, where they are others by now.
     ``segments`` is empty and ``causes`` None where they were not asked for.
     """
 
     measured: WindowFigures
+    is_over: bool
     complete: bool
     reported: WindowFigures | None = None
     segments: tuple[Segment, ...] = ()
     causes: Causes | None = None
 
 
+class FirstYear(NamedTuple):
+    """A currency of which no twelve months with an opening are over.
+
+    ``kept`` compares what the customers of ``since`` pay ``months`` later: not annual,
+    and None before a whole month. The first twelve months end on ``ends_on``.
+    """
+
+    since: date
+    months: int
+    kept: Retention | None
+    ends_on: date
+
+
 class CurrencyReport(Struct, frozen=True, kw_only=True):
     """``is_total`` adds up all currencies in ``currency``.
 
-    ``assessments`` judge the last trailing-12 row, if there is one.
+    ``assessments`` judge the headline, if there is one. ``first_year`` is set where the
+    headline can have no ratio yet.
     """
 
     currency: str
     rows: tuple[WindowRow, ...]
     is_total: bool = False
     assessments: tuple[Assessment, ...] = ()
+    first_year: FirstYear | None = None
+
+    @property
+    def headline(self) -> WindowRow | None:
+        """The last trailing-12 window that is over."""
+        return last_over(self.rows)
+
+    @property
+    def so_far(self) -> WindowRow | None:
+        """The trailing-12 window that is running, if it is told."""
+        running = (row for row in self.rows if is_trailing(row) and not row.is_over)
+        return next(running, None)
 
     @property
     def title(self) -> str:
@@ -66,15 +98,17 @@ class CurrencyReport(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """``as_of`` None reads the ledger as it is now. ``today`` is its last known day.
+    """``as_of`` None reads the ledger as it is now, which to it is ``moment``.
+
+    ``today`` is its last known day.
 
     ``by`` names what ``WindowRow.segments`` are, None where there are none. ``is_annual``:
     amounts are ARR, twelve times MRR. ``names`` are the ids and labels of the customers
-    behind causes, by the ledger's key. ``waiting`` customers are not yet derived, or
-    could not be: their figures are what they were.
+    behind causes, by the ledger's key. ``missing`` is what all figures lack.
     """
 
     generated_at: datetime
+    moment: datetime
     as_of: datetime | None
     synced_at: datetime | None
     today: date
@@ -86,7 +120,12 @@ class Report(Struct, frozen=True, kw_only=True):
     by: str | None = None
     is_annual: bool = False
     names: Mapping[int, tuple[str, str]] = field(default_factory=dict)
-    waiting: int = 0
+    missing: Missing = NOTHING_MISSING
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was fetched is derived and valued."""
+        return not any(self.missing)
 
     @property
     def parts(self) -> tuple[CurrencyReport, ...]:
@@ -94,8 +133,18 @@ class Report(Struct, frozen=True, kw_only=True):
         return (*((self.total,) if self.total is not None else ()), *self.currencies)
 
 
+def is_trailing(row: WindowRow) -> bool:
+    return row.measured.window.kind is WindowKind.TRAILING_12
+
+
+def last_over(rows: Sequence[WindowRow]) -> WindowRow | None:
+    """Of trailing-12 windows, the last that is over: the one that is judged."""
+    over = (row for row in reversed(rows) if is_trailing(row) and row.is_over)
+    return next(over, None)
+
+
 def label(row: WindowRow) -> str:
-    return name_of(row.measured.window) + ("" if row.complete else " *")
+    return name_of(row.measured.window) + ("" if row.is_over else " *")
 
 
 AS_REPORTED = "  as reported"
@@ -152,8 +201,8 @@ def metrics_of(measured: WindowFigures, report: Report) -> WindowMetrics:
 
 def split(rows: Sequence[WindowRow]) -> tuple[list[WindowRow], list[WindowRow]]:
     """The trailing-12 rows and the others, without those before the first customer."""
-    trailing = [x for x in rows if x.measured.window.kind is WindowKind.TRAILING_12]
-    others = [x for x in rows if x.measured.window.kind is not WindowKind.TRAILING_12]
+    trailing = [x for x in rows if is_trailing(x)]
+    others = [x for x in rows if not is_trailing(x)]
     return _since_first(trailing), _since_first(others)
 
 

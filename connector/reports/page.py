@@ -24,8 +24,9 @@ class PageContents(Struct, frozen=True, kw_only=True):
     """What a page shows beside the report's figures, by currency where there is any.
 
     The report's rows have trailing-12 windows and others; the ``largest`` movements are
-    those of the last period, and of the trailing twelve months. ``labels`` are what
-    customers are called, by id; ``failed`` are left out of what is at risk, and why.
+    those of the last period that is over, and of the headline's twelve months.
+    ``labels`` are what customers are called, by id; ``failed`` are left out of what is at
+    risk, and why.
     """
 
     report: Report
@@ -71,7 +72,8 @@ def make_page(ledger: Ledger, asked: ReportRequest) -> PageContents:
 def _largest(
     connection: sqlite3.Connection, part: CurrencyReport, as_of: datetime | None
 ) -> list[NamedMovements]:
-    trailing, periods = split(part.rows)
+    both = [[row for row in rows if row.is_over] or rows for rows in split(part.rows)]
+    trailing, periods = both
     return [
         (label(row), queries.largest(connection, part.currency, window, MOST, as_of))
         for row in (periods[-1], trailing[-1])

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from connector.config import Config
@@ -16,8 +16,16 @@ from connector.metrics.retention import is_same, measure, opened
 from connector.metrics.rollups import figures_of
 from connector.metrics.segments import CurrencyBook, by_segment
 from connector.reports.benchmarks import assessed, benchmarks
-from connector.reports.ledger import Ledger
-from connector.reports.model import CurrencyReport, Report, Segment, WindowRow, annual
+from connector.reports.ledger import NOTHING_MISSING, Ledger, Missing
+from connector.reports.model import (
+    CurrencyReport,
+    FirstYear,
+    Report,
+    Segment,
+    WindowRow,
+    annual,
+    last_over,
+)
 from connector.store.ledger import (
     balances,
     closings,
@@ -27,7 +35,6 @@ from connector.store.ledger import (
     rollups,
     unvalued,
 )
-from connector.store.mirror import dirty_customers
 
 
 class ReportRequest(NamedTuple):
@@ -52,24 +59,38 @@ DEFAULT = ReportRequest()
 
 # How many a report covers where it was not told; of shorter windows a year's or two.
 MONTHS = {WindowKind.QUARTER: 24, WindowKind.YEAR: 60}
+TRAILING_MONTHS = 12
 
 
 def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
     """Measure what was asked for.
 
-    Without a kind: a trailing headline and months; by segment or cause the headline alone.
+    Without a kind: the last trailing-12 window that is over and months, then what is
+    running; by segment or cause the former alone. Raises ``UsageFault`` for months that
+    the ledger cannot know.
     """
     as_of = asked.as_of
     connection, known = ledger.connection, ledger.state(as_of)
+    codes = ledger.currencies(asked.currency, as_of)
+    if asked.last is not None and codes:
+        ledger.require_known(asked.last, f"--to {asked.last:%Y-%m}", as_of)
     wanted = _windows(asked, known.today)
     published = benchmarks(ledger.config)
+    missing = ledger.missing() if as_of is None else NOTHING_MISSING
     parts = []
-    for each in ledger.currencies(asked.currency, as_of):
-        rows = _rows(ledger, each, wanted, asked, known.today)
-        judged = assessed(rows, published)
-        parts.append(CurrencyReport(currency=each, rows=rows, assessments=judged))
+    for each in codes:
+        rows = _rows(ledger, each, wanted, asked, known.today, missing)
+        parts.append(
+            CurrencyReport(
+                currency=each,
+                rows=rows,
+                assessments=assessed(rows, published),
+                first_year=_first_year(ledger, each, rows, as_of),
+            )
+        )
     report = Report(
         generated_at=ledger.now,
+        moment=ledger.moment,
         as_of=as_of,
         synced_at=known.synced_at,
         today=known.today,
@@ -78,7 +99,7 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         currencies=tuple(parts),
         total=_total(ledger.config, parts, known.today, published, asked),
         refusals=tuple(unvalued.known(connection)),
-        waiting=dirty_customers.behind(connection) if as_of is None else 0,
+        missing=missing,
         by=asked.by,
         names=_names(connection) if asked.causes else {},
     )
@@ -109,27 +130,35 @@ def _names(connection: sqlite3.Connection) -> dict[int, tuple[str, str]]:
 def _windows(asked: ReportRequest, today: date) -> list[Window]:
     kind = asked.kind
     span = MONTHS.get(kind or WindowKind.MONTH, 24 if asked.trend else 12)
-    last = asked.last or today.replace(day=1)
-    first = asked.first or add_months(last, 1 - span)
+    running = today.replace(day=1)
+    last = asked.last or running
+    over = min(last, add_months(running, -1))  # what is judged ends with a whole month
+    first = asked.first or add_months(over, 1 - span)
     if first > last:
         raise UsageFault(
             f"--from {first:%Y-%m} is after --to {last:%Y-%m}",
             fix="give the earlier month with --from; both are included",
         )
     if asked.trend:
-        return _trend(kind, first, last)
-    headline = windows(WindowKind.TRAILING_12, last, last) if kind is None else []
-    if (asked.by or asked.causes) and headline and asked.first is None:
+        return _trend(kind, first, over, last)
+    if kind is not None:
+        return windows(kind, first, last)
+    headline = windows(WindowKind.TRAILING_12, over, over)
+    if (asked.by or asked.causes) and asked.first is None:
         return headline
-    return [*headline, *windows(kind or WindowKind.MONTH, first, last)]
+    so_far = windows(WindowKind.TRAILING_12, running, last)
+    return [*headline, *so_far, *windows(WindowKind.MONTH, first, last)]
 
 
-def _trend(kind: WindowKind | None, first: date, last: date) -> list[Window]:
+def _trend(
+    kind: WindowKind | None, first: date, over: date, last: date
+) -> list[Window]:
     """Of the kind (months, if of none), and the last thirteen trailing-12 windows.
 
-    The first of these ends a year before the last, so that they can be compared.
+    The first of these ends a year before the last that is over, so that they can be
+    compared.
     """
-    since = max(first, add_months(last, -12))
+    since = min(max(first, add_months(over, -12)), over)
     trailing = windows(WindowKind.TRAILING_12, since, last)
     if kind is None or kind is WindowKind.TRAILING_12:
         kind = WindowKind.MONTH
@@ -142,6 +171,7 @@ def _rows(
     wanted: Sequence[Window],
     asked: ReportRequest,
     today: date,
+    missing: Missing,
 ) -> tuple[WindowRow, ...]:
     """A row a window, with its segments and causes where they are asked for."""
     connection = ledger.connection
@@ -159,11 +189,12 @@ def _rows(
         book = read_book(connection, currency, wanted, asked.as_of)
         segments = by_segment(book, wanted, of)
     closed = closings.reported(connection, currency, asked.as_of)
-    why = _causes(connection, currency, wanted, asked) if asked.causes else {}
+    why = _causes(connection, currency, wanted, asked, today) if asked.causes else {}
     return tuple(
         WindowRow(
             measured=each,
-            complete=each.window.end <= today,
+            is_over=each.window.end <= today,
+            complete=each.window.end <= today and not any(missing),
             reported=_restated(each, closed.get(each.window)),
             segments=tuple(Segment(*pair) for pair in named.items()),
             causes=why.get(each.window),
@@ -177,10 +208,12 @@ def _causes(
     currency: str,
     wanted: Sequence[Window],
     asked: ReportRequest,
+    today: date,
 ) -> dict[Window, Causes]:
     """Of each window, or with a trend of the headline alone."""
     if asked.trend:
-        wanted = [w for w in wanted if w.kind is WindowKind.TRAILING_12][-1:]
+        trailing = [w for w in wanted if w.kind is WindowKind.TRAILING_12]
+        wanted = [w for w in trailing if w.end <= today][-1:] or trailing[-1:]
     start, end = _span(wanted)
     opening = balances.balances(connection, currency, start, asked.as_of)
     parts = balances.parts(connection, currency, start, end, asked.as_of)
@@ -188,6 +221,30 @@ def _causes(
         window: causes(standing, inside)
         for window, standing, inside in opened(opening, parts, wanted)
     }
+
+
+def _first_year(
+    ledger: Ledger, currency: str, rows: Sequence[WindowRow], as_of: datetime | None
+) -> FirstYear | None:
+    """Where the headline opens before anybody paid; by its first whole month."""
+    headline = last_over(rows)
+    if headline is None or headline.measured.retention.opening_minor:
+        return None
+    first = queries.first_day(ledger.connection, currency, as_of)
+    end = headline.measured.window.end
+    if first is None or first >= end:
+        return None
+    since = add_months(first.replace(day=1), 1)
+    months = (end.year - since.year) * 12 + end.month - since.month
+    if months >= TRAILING_MONTHS:  # everybody of then has left since
+        return None
+    kept = None
+    if months:
+        window = Window(WindowKind.TRAILING_12, since, end)
+        flows = queries.flows(ledger.connection, currency, as_of, until=end)
+        kept = measure(flows, [window])[0].retention
+    ends_on = add_months(since, TRAILING_MONTHS) - timedelta(days=1)
+    return FirstYear(since, months, kept, ends_on)
 
 
 def _restated(

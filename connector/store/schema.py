@@ -424,8 +424,26 @@ MIGRATIONS["m008_runs_in_index"] = (
     """,
 )
 
+# A month that is not over, or of which something is missing, says so here too.
+_COMPLETE_RETENTION_VIEW = _RETENTION_VIEW.replace(
+    "AS crr\n",
+    """AS crr,
+           date(month, '+1 month') <= coalesce(
+               (SELECT value FROM settings WHERE name = 'known_until'), '')
+           AND NOT EXISTS (SELECT 1 FROM dirty_customers)
+           AND NOT EXISTS (SELECT 1 FROM refusals) AS complete
+""",
+)
+
+MIGRATIONS["m009_complete_windows"] = (
+    "DROP VIEW nrr_by_month",
+    "DROP VIEW nrr_trailing_12",
+    _COMPLETE_RETENTION_VIEW.format(name="nrr_by_month", back="+0 months"),
+    _COMPLETE_RETENTION_VIEW.format(name="nrr_trailing_12", back="-11 months"),
+)
+
 # Two more causes, pause and resume: a check cannot be altered, so the table is made anew.
-MIGRATIONS["m009_pauses"] = (
+MIGRATIONS["m010_pauses"] = (
     "ALTER TABLE components RENAME TO components_before",
     """
     CREATE TABLE components (

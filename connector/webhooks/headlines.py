@@ -16,7 +16,7 @@ from connector.config import Config
 from connector.core.errors import ConnectorError
 from connector.core.windows import WindowKind
 from connector.reports import Ledger, ReportRequest, make_report
-from connector.reports.model import Report
+from connector.reports.model import CurrencyReport, Report
 from connector.store.database import open_database
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ FIGURES_S = 5.0  # how long figures are good for
 
 
 class HeadlineFigures(NamedTuple):
-    """A currency's headline: MRR now, and the trailing twelve months; None is no ratio."""
+    """A currency's MRR now, and its headline's ratios; None is no ratio."""
 
     currency: str
     mrr_minor: int
@@ -41,16 +41,19 @@ def headline_figures(config: Config, now: datetime) -> list[HeadlineFigures]:
 
 
 def headlines(report: Report) -> list[HeadlineFigures]:
-    """The last window of each currency, as `report` shows it."""
-    return [
-        HeadlineFigures(
-            currency=part.currency,
-            mrr_minor=part.rows[-1].measured.waterfall.closing_minor,
-            nrr=part.rows[-1].measured.retention.nrr,
-            grr=part.rows[-1].measured.retention.grr,
-        )
-        for part in report.currencies
-    ]
+    """The ratios of the last window of each currency that is over, as `report` shows it."""
+    return [_headline(part) for part in report.currencies]
+
+
+def _headline(part: CurrencyReport) -> HeadlineFigures:
+    now, headline = part.rows[-1].measured.waterfall, part.headline
+    kept = None if headline is None else headline.measured.retention
+    return HeadlineFigures(
+        currency=part.currency,
+        mrr_minor=now.closing_minor,
+        nrr=None if kept is None else kept.nrr,
+        grr=None if kept is None else kept.grr,
+    )
 
 
 def remembered(

@@ -53,8 +53,16 @@ class ServerMetrics:
                     [],
                 ),
                 ("mrr_minor", "MRR, in minor units a month.", ["currency"]),
-                ("trailing_12_nrr_ratio", "Net revenue retention.", ["currency"]),
-                ("trailing_12_grr_ratio", "Gross revenue retention.", ["currency"]),
+                (
+                    "trailing_12_nrr_ratio",
+                    "Net revenue retention of the last twelve months that are over.",
+                    ["currency"],
+                ),
+                (
+                    "trailing_12_grr_ratio",
+                    "Gross revenue retention of the last twelve months that are over.",
+                    ["currency"],
+                ),
             )
         }
 

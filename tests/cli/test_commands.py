@@ -7,7 +7,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -21,6 +23,7 @@ from tests.support.loopback import Served, delayed, held_until, on, serving
 from tests.support.simulator import SimulatedAccount
 
 NOW = instant("2026-11-10T12:00:00Z")
+BERLIN = ZoneInfo("Europe/Berlin")
 
 
 def small_business() -> Account:
@@ -162,9 +165,12 @@ def test_movements_name_their_evidence(workdir: Workdir) -> None:
 
 
 def test_explain_shows_the_sum(workdir: Workdir) -> None:
-    told = workdir.run("explain", "Grows", "--on", "2026-12-31")
+    told = workdir.run("explain", "Grows")
     assert told.code == 0, told.err
-    assert "MRR on 31 Dec 2026: $45.00" in told.out
+    late = workdir.call("explain", "Grows", "--on", "2030-08-31")
+    assert late.code == 2
+    assert "the last day that the ledger knows" in late.err
+    assert f"MRR on {datetime.now(BERLIN):%d %b %Y}: $45.00" in told.out
     assert "was  4 seats × $15.00 × 1/1 month − 50% = $30.00" in told.out
     assert "is   6 seats × $15.00 × 1/1 month − 50% = $45.00" in told.out
     before = workdir.run("explain", "Grows", "--on", "2026-03-19", "--format", "json")

@@ -21,6 +21,7 @@ ALL = ("text", "csv", "markdown", "json")
 # What is asked, and in which forms; days are fixed, as the demo ends on 2 November 2026.
 REPORTS = {
     "report": ("report --to 2026-10", ALL),
+    "report-so-far": ("report", ALL),
     "report-quarters": ("report --window quarter", ALL),
     "report-years-arr": ("report --window year --arr", ALL),
     "report-by-plan": ("report --to 2026-10 --by plan", ALL),

@@ -15,10 +15,11 @@ from connector.core.windows import WindowKind
 from connector.metrics.benchmarks import Benchmarks
 from connector.render.footnotes import RESTATED
 from connector.render.page.page import to_html
-from connector.reports.ledger import Ledger
+from connector.reports.ledger import Ledger, Missing
 from connector.reports.model import CurrencyReport, Report, WindowRow
 from connector.reports.page import PageContents, make_page
 from connector.reports.report import ReportRequest
+from connector.store.mirror.walks import begin_walk, finish_walk
 from tests.support.books import close, lived, post
 from tests.support.ledgers import empty_ledger
 from tests.support.pages import (
@@ -281,7 +282,9 @@ def test_a_closed_month_that_came_to_nothing_is_still_told() -> None:
         post(connection, [*lived("cus_1", "50"), *lived("cus_2", ". . . 70")])
         close(connection, january, {})
         post(connection, [], customers=["cus_1"])
-        connection.execute("INSERT INTO walks (started_us, finished_us) VALUES (1, 2)")
+        walked_us = int(NOW.timestamp()) * 1_000_000
+        walk = begin_walk(connection, walked_us)
+        finish_walk(connection, walk, walked_us)
         asked = ReportRequest(first=january, last=april, trend=True)
         root = parsed(to_html(make_page(Ledger(connection, SETTINGS, NOW), asked)))
     _, first, reported, *_ = table_after(root, "The numbers behind this chart")
@@ -311,19 +314,33 @@ def test_what_is_at_risk_is_only_known_of_now() -> None:
 
 def test_what_is_missing_is_said_at_the_top_and_named_below() -> None:
     refused = Refusal(customer="cus_1", object_id="si_9", field="price", value="None")
-    page = _page(replace(demo_report(), refusals=(refused,) * 25))
+    missing = Missing(refused=25, refused_customers=1)
+    page = _page(replace(demo_report(), refusals=(refused,) * 25, missing=missing))
     root = parsed(page)
     assert root.all("p", class_="warn")[0].text.startswith(
-        "Not complete: 25 Stripe objects"
+        "Not complete: 25 objects of 1 customer could not be valued"
     )
     assert page.count("<code>si_9</code>") == 20
     assert "And 5 more" in page
 
 
-def test_a_month_that_is_not_over_says_so() -> None:
+def test_what_is_not_over_is_told_apart_from_the_headline() -> None:
     page = parsed(demo_page(ReportRequest(trend=True)))
-    assert page.all("h1")[0].text == "Recurring revenue, Nov 2026 *"
-    assert "* not over yet: figures up to 02 Nov 2026." in page.text
+    assert page.all("h1")[0].text == "Recurring revenue, Oct 2026"
+    assert "So far, in the 12 months to Nov 2026 (known to 02 Nov 2026): " in page.text
+    for trend in page.all("figure", class_="trend"):
+        dots = [d for d in trend.all("circle") if d.attributes["cx"].endswith("%")]
+        [open_] = [d for d in dots if d.attributes.get("class") == "open"]
+        largest = max(dots, key=lambda d: int(d.attributes["r"]))
+        assert float(largest.attributes["cx"][:-1]) < float(open_.attributes["cx"][:-1])
+    assert page.all("path", class_="running")
+
+
+def test_of_a_running_window_alone_the_page_says_that_it_is_not_over() -> None:
+    asked = ReportRequest(first=date(2026, 11, 1), last=date(2026, 11, 1), trend=True)
+    page = parsed(demo_page(asked))
+    assert page.all("h1")[0].text == "Recurring revenue, Oct 2026"
+    assert "Churn in Nov 2026 *" in page.text
 
 
 def test_a_ledger_without_revenue_has_a_page() -> None:

@@ -85,10 +85,10 @@ def boxes(path: str) -> list[tuple[float, float, float, float]]:
 def test_bars_are_as_high_as_what_they_stand_for(
     columns: list[tuple[int, int, int]],
 ) -> None:
-    series = [list(values) for values in zip(*columns, strict=True)]
-    ruler, paths = stacks(series, 300)
+    ruler, outlines = stacks(columns, 300)
     span = ruler.high - ruler.low
-    for values, path in zip(series, paths, strict=True):
+    for values, own in zip(columns, outlines, strict=True):
+        path = "".join(own)
         moved = [value for value in values if value]
         assert len(boxes(path)) == len(moved)
         for value, (x, width, y, end_y) in zip(moved, boxes(path), strict=True):
@@ -99,7 +99,7 @@ def test_bars_are_as_high_as_what_they_stand_for(
 
 
 def test_gains_pile_up_and_losses_hang_down() -> None:
-    _, (gained, more, lost) = stacks([[10], [20], [-30]], 60)
+    _, [(gained, more, lost)] = stacks([[10, 20, -30]], 60)
     [(_, _, zero, top)], [(_, _, start, _)] = boxes(gained), boxes(more)
     [(_, _, below, bottom)] = boxes(lost)
     assert start == top < zero == below < bottom == 60

@@ -21,10 +21,13 @@ from connector.core.money import ratio_number
 from connector.core.policy import Policy
 from connector.core.windows import Window, WindowKind, name_of, windows
 from connector.metrics.retention import measure
-from connector.render.footnotes import footnotes, policy_sentence
+from connector.render.footnotes import banner, footnotes, policy_sentence
 from connector.render.report_json import to_json
 from connector.render.report_tables import cells, to_csv, to_markdown
+from connector.render.report_terminal import report_view
 from connector.render.table import Money, shown
+from connector.render.terminal import console
+from connector.reports.ledger import Missing
 from connector.reports.model import CurrencyReport, Report, WindowRow, label
 from tests.support.books import lived
 
@@ -51,13 +54,16 @@ def lines(
     measured = measure(flows(movements), windows(kind, first, last))
     today = date(2024, 3, 20)
     return tuple(
-        WindowRow(measured=m, complete=m.window.end <= today) for m in measured
+        WindowRow(measured=m, is_over=over, complete=over)
+        for m in measured
+        for over in [m.window.end <= today]
     )
 
 
 def report(*currencies: CurrencyReport, refusals: tuple[Refusal, ...] = ()) -> Report:
     return Report(
         generated_at=datetime(2024, 3, 20, 6, 30, tzinfo=UTC),
+        moment=datetime(2024, 3, 20, 6, 30, tzinfo=UTC),
         as_of=None,
         synced_at=datetime(2024, 3, 20, 6, tzinfo=UTC),
         today=date(2024, 3, 20),
@@ -130,6 +136,16 @@ def test_json_says_what_it_was_made_from() -> None:
         "generated_at": "2024-03-20T06:30:00Z",
         "as_of": None,
         "synced_at": "2024-03-20T06:00:00Z",
+        "known_until": "2024-03-20",
+        "complete": True,
+        "missing": {
+            "first_sync_unfinished": False,
+            "customers_not_derived": 0,
+            "customers_behind": 0,
+            "objects_refused": 0,
+            "customers_refused": 0,
+            "reasons": [],
+        },
         "timezone": "Europe/Berlin",
         "policy": {
             "past_due": "counts",
@@ -386,10 +402,13 @@ def test_footnotes_give_the_formula_and_what_counts() -> None:
 
 
 def test_footnotes_warn_of_what_is_not_over_and_of_what_is_missing() -> None:
-    partial = replace(months(), refusals=(REFUSAL, replace(REFUSAL, field="quantity")))
-    star, *_, missing = footnotes(partial)
-    assert star == "* not over yet: figures up to 20 Mar 2024."
-    assert missing.startswith("Not valued: 2 objects of 1 customers are missing")
+    partial = replace(months(), missing=Missing(refused=2, refused_customers=1))
+    star, *_ = footnotes(partial)
+    assert star.startswith("* not over: so far, to 20 Mar 2024;")
+    [missing] = banner(partial)
+    assert missing.startswith(
+        "Not complete: 2 objects of 1 customer could not be valued"
+    )
 
 
 def test_the_policy_in_words_names_every_switch() -> None:
@@ -434,18 +453,50 @@ def test_a_measured_window_is_what_is_printed() -> None:
     flow = replace(line.measured.waterfall, new_minor=99)
     doctored = WindowRow(
         measured=WindowFigures(line.measured.window, flow, line.measured.retention),
+        is_over=True,
         complete=True,
     )
     assert cells(doctored.measured, part(doctored))[1] == Money(99, "usd")
 
 
-def test_a_footnote_names_how_many_are_not_derived() -> None:
-    behind = replace(months(), waiting=2)
-    assert to_json(behind)["waiting"] == 2
-    assert footnotes(behind)[-1] == (
-        "Not derived: 2 customers stand here as they were before their last change; "
-        "`stripe-nrr check` names them."
-    )
+@pytest.mark.parametrize(
+    ("missing", "begins"),
+    [
+        (Missing(), ""),
+        (Missing(is_first_sync=True), "Not complete: the first sync has not finished"),
+        (Missing(customers=207), "Not complete: 207 customers are missing altogether"),
+        (Missing(customers=1), "Not complete: 1 customer is missing altogether"),
+        (Missing(behind=2), "Not up to date: 2 customers stand here as before their"),
+        (
+            Missing(refused=1, refused_customers=1),
+            "Not complete: 1 object of 1 customer",
+        ),
+    ],
+)
+def test_every_form_says_first_what_is_missing(missing: Missing, begins: str) -> None:
+    whole = replace(months(), missing=missing)
+    assert "".join(banner(whole)).startswith(begins)
+    assert to_markdown(whole, "en_US").startswith(f"**{begins}" if begins else "##")
+    out = console(width=200)
+    with out.capture() as captured:
+        out.print(report_view(whole, "en_US", 200))
+    text = captured.get().lstrip()
+    assert text.startswith(begins or "Recurring revenue")
+    told = to_json(whole)
+    assert told["complete"] is not any(missing)
+    assert told["waiting"] == missing.customers + missing.behind
+    assert "".join(told["missing"]["reasons"]).startswith(begins)
+
+
+def test_a_report_says_first_that_the_last_sync_is_long_ago() -> None:
+    late = replace(months(), moment=datetime(2024, 4, 13, 8, tzinfo=UTC))
+    assert banner(late) == [
+        (
+            "The last sync was 24 days ago: nothing after 20 Mar 2024 is in these "
+            "figures. Run `stripe-nrr sync`."
+        )
+    ]
+    assert banner(replace(late, as_of=datetime(2024, 3, 1, tzinfo=UTC))) == []
 
 
 @pytest.mark.parametrize(

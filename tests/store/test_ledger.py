@@ -16,6 +16,7 @@ from connector.core.figures import WindowFigures
 from connector.core.model import CustomerName, Movement, MovementKind
 from connector.core.windows import WindowKind, windows
 from connector.metrics.retention import measure
+from connector.store.database import put_setting, transaction
 from connector.store.ledger import customers, queries
 from connector.store.ledger.posting import PostedCounts
 from connector.store.ledger.queries import Wanted
@@ -460,22 +461,25 @@ def _view(db: sqlite3.Connection, name: str) -> dict[tuple[str, str], int]:
         pytest.param("nrr_trailing_12", WindowKind.TRAILING_12, id="of twelve months"),
     ],
 )
-@given(old=books, new=books)
+@given(old=books, new=books, known_until=st.dates(date(2023, 12, 1), date(2024, 7, 1)))
 def test_the_views_of_retention_agree_with_the_code(
-    view: str, kind: WindowKind, old: Books, new: Books
+    view: str, kind: WindowKind, old: Books, new: Books, known_until: date
 ) -> None:
     with empty_ledger() as db:
         post(db, written(old))
         post(db, written(new), customers=["cus_1", "cus_2", "cus_3"])
         expected = {}
         last = max((m.day for m in written(new)), default=date.min)
+        with transaction(db):
+            put_setting(db, "known_until", str(known_until))
         for currency in ("usd", "eur"):
             flows = list(queries.flows(db, currency))
             if flows:
                 asked = windows(kind, min(flow.day for flow in flows), last)
                 for measured in measure(flows, asked):
                     row = _row(measured)
-                    expected[currency, row[0]] = row[1:]
+                    is_over = measured.window.end <= known_until
+                    expected[currency, row[0]] = (*row[1:], is_over)
         rows = db.execute(f"SELECT * FROM {view}").fetchall()  # noqa: S608
         assert {(row[0], row[1]): tuple(row[2:]) for row in rows} == expected
 

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from email.utils import formatdate
 from functools import cache
 from typing import Any
@@ -19,6 +20,7 @@ from connector.pipeline.bundled_account import bundled_folder
 from connector.pipeline.ingest import Ingest, Progress, SyncResult
 from connector.pipeline.sync import sync as bring_in
 from connector.pipeline.thread_pool import ThreadPool
+from connector.store.database import put_setting, transaction
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.rate_limit import Limiter
 from tests.billing.account import Account
@@ -165,16 +167,22 @@ def synced_shop() -> Known:
         return sync(connection, Wire(shop(), SEEN))[1]
 
 
-def demo_now_s() -> int:
+def demo_now() -> datetime:
     now = demo().now
     assert now is not None
-    return int(now.timestamp())
+    return now
+
+
+def demo_now_s() -> int:
+    return int(demo_now().timestamp())
 
 
 @cache
 def _walked_demo() -> bytes:
     with empty_ledger() as connection:
         walk(connection, Wire(demo(), demo_now_s()))
+        with transaction(connection):  # as `stripe-nrr demo` does
+            put_setting(connection, "demo_now", demo_now().isoformat())
         return connection.serialize()
 
 

@@ -21,7 +21,7 @@ from connector.render.page.svg import (
     stacks,
     waterfall,
 )
-from connector.reports.model import WindowRow
+from connector.reports.model import WindowRow, last_over
 
 STACKED = (
     MovementKind.NEW,
@@ -61,9 +61,17 @@ class Mark(NamedTuple):
 
 
 class Bars(NamedTuple):
+    """``paths`` are the outlines of all bars of a kind, ``running`` those not over."""
+
     scale: Scale
-    paths: Sequence[tuple[MovementKind, str]]  # with the outline of all its bars
+    paths: Sequence[tuple[MovementKind, str]]
+    running: Sequence[tuple[MovementKind, str]]
     marks: Sequence[Mark]
+
+    @property
+    def kinds(self) -> Sequence[MovementKind]:
+        drawn = {kind for kind, _ in (*self.paths, *self.running)}
+        return [kind for kind in STACKED if kind in drawn]
 
 
 class Zone(NamedTuple):
@@ -78,14 +86,17 @@ class Zone(NamedTuple):
 class Trend(NamedTuple):
     """A ratio over time; ``reported`` are those that closed windows had before.
 
-    ``norms`` are what others reach, with ``y`` where a line can show it.
+    ``value`` and the last of ``points`` are the headline's; what is ``running`` is drawn
+    beside them, and judged by nothing. ``norms`` are what others reach, with ``y`` where
+    a line can show it.
     """
 
     metric: str
-    value: Fraction | None  # the last one
+    value: Fraction | None
     scale: Scale
     decimals: int  # of the scale's ticks, in per cent
     points: Sequence[Dot]
+    running: Sequence[Dot]
     reported: Sequence[Dot]
     path: str
     zones: Sequence[Zone]
@@ -136,11 +147,17 @@ def _step_amounts(flow: Waterfall, *, has_fx: bool) -> list[int]:
     return [flow.opening_minor, *moved, flow.closing_minor]
 
 
-def bars(measured: Sequence[WindowFigures]) -> Bars:
-    series = list(zip(*(_flows(each.waterfall) for each in measured), strict=True))
-    ruler, outlines = stacks(series, BARS_HEIGHT)
-    paths = [(k, path) for k, path in zip(STACKED, outlines, strict=True) if path]
-    return Bars(ruler, paths, marks(measured))
+def bars(rows: Sequence[WindowRow]) -> Bars:
+    columns = [_flows(each.measured.waterfall) for each in rows]
+    ruler, outlines = stacks(columns, BARS_HEIGHT)
+    paths: dict[bool, list[tuple[MovementKind, str]]] = {True: [], False: []}
+    for is_over, named in paths.items():
+        for place, kind in enumerate(STACKED):
+            drawn = zip(rows, outlines, strict=True)
+            path = "".join(own[place] for row, own in drawn if row.is_over is is_over)
+            if path:
+                named.append((kind, path))
+    return Bars(ruler, paths[True], paths[False], marks([x.measured for x in rows]))
 
 
 def marks(measured: Sequence[WindowFigures]) -> list[Mark]:
@@ -165,6 +182,10 @@ def marks(measured: Sequence[WindowFigures]) -> list[Mark]:
 
 def trend(metric: str, trailing: Sequence[WindowRow], published: Benchmarks) -> Trend:
     values = [getattr(x.measured.retention, metric) for x in trailing]
+    over = [v if x.is_over else None for v, x in zip(values, trailing, strict=True)]
+    running = [None if x.is_over else v for v, x in zip(values, trailing, strict=True)]
+    headline = last_over(trailing)
+    value = None if headline is None else getattr(headline.measured.retention, metric)
     before = [
         None if x.reported is None else getattr(x.reported.retention, metric)
         for x in trailing
@@ -174,17 +195,18 @@ def trend(metric: str, trailing: Sequence[WindowRow], published: Benchmarks) -> 
     medians = [each.low for each in norms if each.low == each.high]
     seen = [*known, *(medians if known else ()), Fraction(1)]
     ruler = scale(min(seen), max(seen), TREND_HEIGHT, 5)
-    points = dots(values, ruler)
+    points = dots(over, ruler)
     return Trend(
         metric=metric,
-        value=values[-1],
+        value=value,
         scale=ruler,
         decimals=0 if all((at * 100).denominator == 1 for at in ruler.ticks) else 1,
         points=points,
+        running=dots(running, ruler),
         reported=dots(before, ruler),
         path=line(points),
         zones=[
-            _zone(band, ruler, values[-1])
+            _zone(band, ruler, value)
             for band in published.bands
             if band.metric == metric
         ],

@@ -32,6 +32,7 @@ from connector.reports.model import (
     CurrencyReport,
     WindowRow,
     label,
+    last_over,
     shown,
     split,
 )
@@ -57,11 +58,14 @@ class View(Struct, frozen=True, kw_only=True):
 
     @property
     def headline(self) -> WindowRow:
-        return self.trailing[-1]
+        """The last that is over; else the running one."""
+        return last_over(self.trailing) or self.trailing[-1]
 
     @property
     def recent(self) -> WindowRow:
-        return self.periods[-1]
+        """The last period that is over; else the running one."""
+        over = [row for row in self.periods if row.is_over]
+        return (over or self.periods)[-1]
 
     @property
     def month(self) -> str:
@@ -75,9 +79,9 @@ class View(Struct, frozen=True, kw_only=True):
 
     @property
     def year_before(self) -> Retention | None:
-        first, last = self.trailing[0].measured, self.headline.measured
-        is_year = add_months(first.window.end, 12) == last.window.end
-        return first.retention if is_year else None
+        end = add_months(self.headline.measured.window.end, -12)
+        found = (x.measured for x in self.trailing if x.measured.window.end == end)
+        return next((each.retention for each in found), None)
 
 
 def view(
@@ -88,14 +92,14 @@ def view(
     segment: str = "",
 ) -> View:
     trailing, periods = split(rows)
-    measured = [x.measured for x in periods]
+    headline = last_over(trailing) or trailing[-1]
     return View(
         segment=segment,
         trailing=trailing,
         periods=periods,
-        spark=spark([x.waterfall.closing_minor for x in measured]),
-        steps=steps(trailing[-1], revenue, has_fx=part.is_total),
-        bars=bars(measured),
+        spark=spark([x.measured.waterfall.closing_minor for x in periods]),
+        steps=steps(headline, revenue, has_fx=part.is_total),
+        bars=bars(periods),
         marks=marks([x.measured for x in trailing]),
         trends=[trend(name, trailing, published) for name in ("nrr", "grr")],
     )
@@ -150,7 +154,8 @@ def _of_segment(rows: Sequence[WindowRow], name: str) -> list[WindowRow]:
     for each in rows:
         own = {s.name: s.measured for s in each.segments}
         measured = own.get(name) or measure((), [each.measured.window])[0]
-        found.append(WindowRow(measured=measured, complete=each.complete))
+        row = WindowRow(measured=measured, is_over=each.is_over, complete=each.complete)
+        found.append(row)
     return found
 
 

@@ -14,6 +14,7 @@ from connector.core.money import format_minor, format_ratio, format_short, round
 from connector.metrics.benchmarks import Band, Typical
 from connector.render.at_risk import committed_table, risk_table, scheduled_table
 from connector.render.cohorts import name_of
+from connector.render.footnotes import asides, banner
 from connector.render.page.figures import segment_rows, window_rows
 from connector.render.report_tables import (
     CAUSE_WORDS,
@@ -41,6 +42,8 @@ def filters(locale: str) -> dict[str, Callable[..., Any]]:
         "day": day,
         "moment": moment,
         "label": label,
+        "banner": banner,
+        "asides": asides,
         "cohort_name": name_of,
         "band_range": band_range,
         "reached": reached,

@@ -79,25 +79,28 @@ def waterfall(levels: Sequence[tuple[int, int]]) -> list[WaterfallBar]:
 # Movements: a column a period, gains piled up from zero, losses down from it
 
 
-def stacks(series: Sequence[Sequence[int]], height: int) -> tuple[Scale, list[str]]:
-    """``series[s][c]`` is the signed amount of series ``s`` in column ``c``.
+def stacks(
+    columns: Sequence[Sequence[int]], height: int
+) -> tuple[Scale, list[list[str]]]:
+    """``columns[c][s]`` is the signed amount of series ``s`` in column ``c``.
 
-    With the path of each series: the outline of all its bars.
+    With the outline of each bar, in the same order; "" where there is none.
     """
-    columns = list(zip(*series, strict=True))
     highest = max((sum(v for v in column if v > 0) for column in columns), default=0)
     lowest = min((sum(v for v in column if v < 0) for column in columns), default=0)
     ruler = scale(lowest, highest, height, 8)
-    paths: list[list[str]] = [[] for _ in series]
+    outlines: list[list[str]] = []
     for place, column in enumerate(columns):
         x, width = _column(place, len(columns))
         reached = {True: 0, False: 0}
-        for path, value in zip(paths, column, strict=True):
-            if value:
-                start = reached[value > 0]
-                reached[value > 0] = end = start + value
-                path.append(_box(x, width, ruler.y(start), ruler.y(end)))
-    return ruler, ["".join(path) for path in paths]
+        boxes = []
+        for value in column:
+            start = reached[value > 0]
+            reached[value > 0] = end = start + value
+            box = _box(x, width, ruler.y(start), ruler.y(end)) if value else ""
+            boxes.append(box)
+        outlines.append(boxes)
+    return ruler, outlines
 
 
 def _column(place: int, of: int) -> tuple[float, float]:

@@ -128,6 +128,15 @@ def behind(connection: sqlite3.Connection) -> int:
     return int(row[0])
 
 
+def never_derived(connection: sqlite3.Connection) -> int:
+    """How many of those who are behind have no figures at all yet."""
+    row = connection.execute(
+        "SELECT count(*) FROM dirty_customers"
+        " WHERE customer NOT IN (SELECT id FROM customers)"
+    ).fetchone()
+    return int(row[0])
+
+
 def waiting(connection: sqlite3.Connection, now_s: int) -> set[str]:
     """The customers that the next derivation takes up: dirty, or due by now."""
     rows = connection.execute(

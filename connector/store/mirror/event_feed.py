@@ -14,6 +14,14 @@ def last_synced_us(connection: sqlite3.Connection) -> int | None:
     return None if row[0] is None else int(row[0])
 
 
+def is_first_sync_unfinished(connection: sqlite3.Connection) -> bool:
+    """Whether a first walk has begun, and none has ever come to its end."""
+    row = connection.execute(
+        "SELECT count(*) > 0 AND count(finished_us) = 0 FROM walks"
+    ).fetchone()
+    return bool(row[0])
+
+
 def events_read_until_us(connection: sqlite3.Connection) -> int | None:
     """Until when events were read and followed; None before the first walk's end."""
     row = connection.execute("SELECT read_until_us FROM event_feed").fetchone()

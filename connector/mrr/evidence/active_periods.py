@@ -122,7 +122,7 @@ def _gaps_by_status(
 ) -> list[Interval]:
     """Unpaid, and what else does not count under the policy; ``status`` is today's."""
     bills = [invoice for invoice in invoices if _bills_a_period(invoice)]
-    gaps = unpaid_times(dated, bills)
+    gaps = unpaid_times(dated, bills, invoices)
     if policy.churn_when_requested:
         gaps += _withdrawn_cancellations(dated)
     if policy.past_due_days is not None:

@@ -35,6 +35,7 @@ class BilledTime(NamedTuple):
 
     start_s: int
     end_s: int
+    item: str
     cycle: tuple[str, int] | None
     evidence: tuple[Evidence, ...]
     is_regular: bool = False  # and not shortened by a credit
@@ -63,8 +64,9 @@ def unbilled_pauses(
 ) -> list[Interval]:
     """The pauses that only what was billed shows; ``end_s`` is the subscription's end.
 
-    Where a version shows it to be active meanwhile, it was: a change without prorations
-    may leave time unbilled. Most subscriptions have none, and cost one look at each line.
+    Where a version or a credit shows it in force meanwhile, it was: a change without
+    prorations may leave time unbilled. Most subscriptions have none, and cost one look
+    at each line.
     """
     if _is_billed_throughout(line_items, trials, end_s):
         return []
@@ -76,7 +78,18 @@ def unbilled_pauses(
     ]
     if end_s is not None and dated and billed:
         found += _before_the_end(billed, dated[-1].subscription, end_s)
-    return [gap for gap in found if not is_contradicted(gap, dated)]
+    credited = [line.start_s for line in line_items if line.credit]
+    return [
+        gap
+        for gap in found
+        if not is_contradicted(gap, dated)
+        and not any(gap.start_s < at_s and _is_by(at_s, gap) for at_s in credited)
+    ]
+
+
+def _is_by(at_s: int, gap: Interval) -> bool:
+    """What is credited was in force just before, so also where the gap ends."""
+    return gap.end_s is None or at_s <= gap.end_s
 
 
 def _is_billed_throughout(
@@ -102,7 +115,7 @@ def _billed_time(
     credits_ = [line for line in line_items if line.credit]
     gone = [c for c in credits_ if not any(_bills_anew(d, c) for d in debits)]
     found = [
-        BilledTime(each.start_s, _end_of(each), None, each.ended) for each in trials
+        BilledTime(each.start_s, _end_of(each), "", None, each.ended) for each in trials
     ]
     for line in debits:
         taken = [c.start_s for c in gone if _takes_back(c, line)]
@@ -127,6 +140,7 @@ def _billed(line: LineItem, end_s: int, prices: Prices) -> BilledTime:
     return BilledTime(
         line.start_s,
         end_s,
+        line.item,
         None if is_trial_line(line, prices) else _cycle(price),
         line.evidence(),
         is_regular=line.is_regular and end_s == line.end_s,
@@ -226,9 +240,11 @@ def _before_the_end(
     """
     covered_s = max(each.end_s for each in billed)
     before = [each for each in billed if each.end_s == covered_s]
-    licensed = [i.price for i in last.items.data if not is_metered(i.price)]
-    known = {each.cycle for each in before}
-    is_same = None in known or all(_cycle(price) in known for price in licensed)
+    licensed = [item for item in last.items.data if not is_metered(item.price)]
+    known = {each.item: each.cycle for each in billed}
+    is_same = any(each.cycle is None for each in before) or all(
+        known.get(item.id) in (None, _cycle(item.price)) for item in licensed
+    )
     whole_end_s = max(each.whole_end_s for each in before)
     if licensed and is_same and end_s > max(covered_s + DAY_S, whole_end_s):
         yield Interval(covered_s, end_s, _ends(before), ())

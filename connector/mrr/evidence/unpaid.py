@@ -23,13 +23,19 @@ LEFT_DRAFT_S = 3 * 86_400
 
 
 def unpaid_times(
-    dated: Sequence[DatedVersion], bills: Sequence[Invoice]
+    dated: Sequence[DatedVersion],
+    bills: Sequence[Invoice],
+    invoices: Sequence[Invoice],
 ) -> list[Interval]:
-    """As versions and events show it, and as the bills do; ``bills`` as they came."""
+    """As versions and events show it, and as the bills do.
+
+    ``bills`` are those of the subscription's ``invoices``, oldest first, that bill a
+    period.
+    """
     seen = gaps_while(dated, lambda s: s.status == "unpaid")
     found = [_until_paid(_since_first_draft(gap, dated, bills), bills) for gap in seen]
     if any(_is_left_draft(bill) for bill in bills):
-        left = _between_bills(bills)
+        left = _between_bills(bills, invoices)
         found += [gap for gap in left if not is_contradicted(gap, dated)]
     return found
 
@@ -43,16 +49,14 @@ def _is_left_draft(bill: Invoice) -> bool:
     return finalized_s is not None and finalized_s - bill.created > LEFT_DRAFT_S
 
 
-def _runs_of_drafts(
-    bills: Sequence[Invoice],
-) -> Iterator[tuple[Invoice | None, Invoice]]:
-    """The first of each run of drafts, and the bill before it."""
-    before: Invoice | None = None
+def _first_drafts(bills: Sequence[Invoice]) -> Iterator[Invoice]:
+    """Of each run of drafts the first."""
+    is_run = False
     for bill in bills:
-        is_first = before is None or not _is_left_draft(before)
-        if is_first and _is_left_draft(bill):
-            yield before, bill
-        before = bill
+        is_draft = _is_left_draft(bill)
+        if is_draft and not is_run:
+            yield bill
+        is_run = is_draft
 
 
 def _since_first_draft(
@@ -60,7 +64,7 @@ def _since_first_draft(
 ) -> Interval:
     """Unless an event tells when it became unpaid, or it was seen to count since."""
     is_told = any(v.at_s == gap.start_s and v.is_change for v in dated)
-    drafts = [b for _, b in _runs_of_drafts(bills) if b.created < gap.start_s]
+    drafts = [b for b in _first_drafts(bills) if b.created < gap.start_s]
     if is_told or not drafts:
         return gap
     first = drafts[-1]
@@ -86,14 +90,18 @@ def _ended_by(gap: Interval, paid_s: int, bill: Invoice) -> Interval:
     return gap._replace(end_s=paid_s, ended=(proof,))
 
 
-def _between_bills(bills: Sequence[Invoice]) -> Iterator[Interval]:
-    """From the first draft after a bill that was due and not paid, to a payment."""
-    for before, first in _runs_of_drafts(bills):
-        if before is None or not _is_unpaid_at(before, first.created):
+def _between_bills(
+    bills: Sequence[Invoice], invoices: Sequence[Invoice]
+) -> Iterator[Interval]:
+    """From the first draft after what was due and not paid, to a payment."""
+    for first in _first_drafts(bills):
+        sent = [i for i in invoices if i.created < first.created]
+        sent = [i for i in sent if not _is_left_draft(i)]
+        if not sent or not _is_unpaid_at(sent[-1], first.created):
             continue
         gap = Interval(first.created, None, _left_draft(first), ())
-        later = [b for b in bills if b.created >= before.created]
-        paid = [(at_s, b) for b in later if (at_s := b.paid_at) and gap.holds(at_s)]
+        later = [i for i in invoices if i.created >= sent[-1].created]
+        paid = [(at_s, i) for i in later if (at_s := i.paid_at) and gap.holds(at_s)]
         yield _ended_by(gap, *min(paid, key=lambda each: each[0])) if paid else gap
 
 

@@ -77,13 +77,7 @@ class Pauses(Changes):
                     and c.item is line.item
                     and c.date >= line.date
                     and line.start <= c.start < line.end
-                    and not any(
-                        x.amount >= 0
-                        and x.item is c.item
-                        and x.start == c.start
-                        and x.date >= c.date
-                        for x in own
-                    )
+                    and (line.date, line.start) < (c.date, c.start)
                 ]
                 ends.append(min([line.end, *back]))
         return max(ends)

@@ -13,6 +13,7 @@ from connector.core.dates import instant, later
 from connector.core.model import Evidence
 from connector.mrr.evidence.dated_versions import DAY_S, DatedVersion, is_contradicted
 from connector.mrr.evidence.intervals import Interval
+from connector.mrr.evidence.item_states import SAME_REQUEST_S
 from connector.mrr.evidence.line_items import LineItem, draft_lines
 from connector.mrr.evidence.trials import is_trial_line
 from connector.mrr.pricing import MONTHS_FACTOR, is_metered
@@ -71,10 +72,11 @@ def unbilled_pauses(
     if _is_billed_throughout(line_items, trials, end_s):
         return []
     billed = _billed_time([*line_items, *draft_lines(invoices)], trials, prices)
+    added = {i.id: i.created for v in dated for i in v.subscription.items.data}
     found = [
         _between(before, after)
         for before, after in _neighbours(billed)
-        if _is_pause(before, after)
+        if _is_pause(before, after) and not _waited(before, after, billed, added)
     ]
     if end_s is not None and dated and billed:
         found += _before_the_end(billed, dated[-1].subscription, end_s)
@@ -110,29 +112,24 @@ def _end_of(trial: Interval) -> int:
 def _billed_time(
     line_items: Sequence[LineItem], trials: Iterable[Interval], prices: Prices
 ) -> list[BilledTime]:
-    """In order of time; what was taken back, and not billed anew, is left out."""
-    debits = [line for line in line_items if not line.credit]
+    """In order of time; what was taken back is left out."""
     credits_ = [line for line in line_items if line.credit]
-    gone = [c for c in credits_ if not any(_bills_anew(d, c) for d in debits)]
     found = [
         BilledTime(each.start_s, _end_of(each), "", None, each.ended) for each in trials
     ]
-    for line in debits:
-        taken = [c.start_s for c in gone if _takes_back(c, line)]
+    for line in line_items:
+        taken = [c.start_s for c in credits_ if _takes_back(c, line)]
         end_s = min([line.end_s, *taken])
-        if end_s > line.start_s:
+        if end_s > line.start_s and not line.credit:
             found.append(_billed(line, end_s, prices))
     return sorted(found, key=lambda each: each[:2])
 
 
-def _bills_anew(debit: LineItem, credit: LineItem) -> bool:
-    is_same = (debit.item, debit.start_s) == (credit.item, credit.start_s)
-    return is_same and debit.known_s >= credit.known_s
-
-
 def _takes_back(credit: LineItem, line: LineItem) -> bool:
-    is_of_it = credit.item == line.item and credit.known_s >= line.known_s
-    return is_of_it and line.start_s <= credit.start_s < line.end_s
+    """Not what is billed anew from the same instant on."""
+    is_later = (line.known_s, line.start_s) < (credit.known_s, credit.start_s)
+    is_inside = line.start_s <= credit.start_s < line.end_s
+    return is_later and is_inside and credit.item == line.item
 
 
 def _billed(line: LineItem, end_s: int, prices: Prices) -> BilledTime:
@@ -193,6 +190,19 @@ def _is_pause(before: Sequence[BilledTime], after: Sequence[BilledTime]) -> bool
     known = {each.cycle for each in before}
     moved = [each for each in licensed if each.cycle not in known]
     return None in known or not any(_went_on(before, each) for each in moved)
+
+
+def _waited(
+    before: Sequence[BilledTime],
+    after: Sequence[BilledTime],
+    billed: Iterable[BilledTime],
+    added: Mapping[str, int],
+) -> bool:
+    """Whether an item had been added without prorations, and waited for its first bill."""
+    start_s, end_s = before[0].end_s, after[0].start_s
+    known = {each.item for each in billed if each.start_s < end_s}
+    new = [each.item for each in after if each.item not in known]
+    return any(added.get(item, start_s) <= start_s + SAME_REQUEST_S for item in new)
 
 
 def _went_on(before: Sequence[BilledTime], after: BilledTime) -> bool:

@@ -253,7 +253,7 @@ def _before_the_end(
     licensed = [item for item in last.items.data if not is_metered(item.price)]
     known = {each.item: each.cycle for each in billed}
     is_same = any(each.cycle is None for each in before) or all(
-        known.get(item.id) in (None, _cycle(item.price)) for item in licensed
+        known.get(item.id, ("", 0)) in (None, _cycle(item.price)) for item in licensed
     )
     whole_end_s = max(each.whole_end_s for each in before)
     if licensed and is_same and end_s > max(covered_s + DAY_S, whole_end_s):

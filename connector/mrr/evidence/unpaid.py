@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 
 from connector.core.model import Evidence
 from connector.mrr.evidence.dated_versions import (
+    COUNTED,
     DatedVersion,
     gaps_while,
-    is_contradicted,
     is_seen_late,
     last_counted_s,
 )
@@ -36,8 +36,17 @@ def unpaid_times(
     found = [_until_paid(_since_first_draft(gap, dated, bills), bills) for gap in seen]
     if any(_is_left_draft(bill) for bill in bills):
         left = _between_bills(bills, invoices)
-        found += [gap for gap in left if not is_contradicted(gap, dated)]
+        found += [gap for gap in left if not _is_otherwise(gap, dated)]
     return found
+
+
+def _is_otherwise(gap: Interval, dated: Sequence[DatedVersion]) -> bool:
+    """Seen to count, or to have its drafts left by ``pause_collection``."""
+    before = [each.subscription for each in dated if each.at_s <= gap.start_s]
+    paused = before[-1].pause_collection if before else None
+    return paused is not None or any(
+        gap.covers(each.at_s) and each.subscription.status in COUNTED for each in dated
+    )
 
 
 def _is_left_draft(bill: Invoice) -> bool:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from connector import __version__
 from connector.core.errors import SECRET, ConfigError, masked
+from connector.core.money import is_locale
 from connector.core.policy import POLICY_RULES, Policy, Rules
 
 
@@ -67,8 +68,16 @@ def _like(value: Any, pattern: str) -> str:
     return str(value)
 
 
+DEFAULT_LOCALE = "en_US"
 _label = partial(_like, pattern=r"name|id|metadata:.+")
-_locale = partial(_like, pattern=r"[a-z]{2,3}(_[A-Z][A-Za-z]{3})?(_[A-Z]{2})?")
+
+
+def _locale(value: Any) -> str:
+    """One that numbers can be written in."""
+    text = _like(value, r"[a-z]{2,3}(_[A-Z][A-Za-z]{3})?(_[A-Z]{2})?")
+    if text != DEFAULT_LOCALE and not is_locale(text):
+        raise ValueError
+    return text
 
 
 def _currency(value: Any) -> str | None:
@@ -176,7 +185,7 @@ class Config(Struct, frozen=True, kw_only=True):
     ] = None
     locale: Annotated[
         str, Key("reporting.locale", _locale, 'a locale such as "en_US" or "de_DE"')
-    ] = "en_US"
+    ] = DEFAULT_LOCALE
     bind: Annotated[
         ListenAddress,
         Key("serve.bind", _address, 'an address such as "127.0.0.1:8480"'),
@@ -222,11 +231,20 @@ def parse(
         if key.name in given
     }
     faults += [_unknown(key, given[key]) for key in sorted(given.keys() - KEYS.keys())]
+    if chosen.get("reporting_currency") and not chosen.get("rates"):
+        faults.append(_WITHOUT_RATES)
     if faults:
         raise ConfigError(faults, source=name)
     if base := environ.get("STRIPE_API_BASE"):
         chosen["api_base"] = base
     return _config(chosen, source)
+
+
+_WITHOUT_RATES = (
+    "reporting.currency needs reporting.rates, what other currencies are worth: name "
+    "the European Central Bank's historical file (eurofxref-hist.csv) or lines of "
+    "date,currency,rate"
+)
 
 
 def _config(chosen: Mapping[str, Any], source: Path | None) -> Config:

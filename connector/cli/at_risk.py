@@ -46,6 +46,6 @@ def at_risk(shell: Shell, currency: str | None, form: str, output: Path | None) 
         output,
         text=lambda: drawn(parts, locale),
         json=lambda: forms.to_json(each),
-        csv=lambda: forms.to_csv(each),
+        csv=lambda: forms.to_csv(each, found.labels),
         markdown=lambda: to_markdown(parts, locale),
     )

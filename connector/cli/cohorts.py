@@ -24,9 +24,8 @@ from connector.reports import cohort_reports
     "--by",
     "period",
     type=click.Choice([period.value for period in CohortPeriod]),
-    default="month",
-    show_default=True,
-    help="How long a cohort's period is.",
+    help="How long a cohort's period is. Default: month; of more than two years text and "
+    "Markdown show quarters.",
 )
 @currency_option
 @formats_option(*FORMATS)
@@ -35,7 +34,7 @@ from connector.reports import cohort_reports
 def cohorts(
     shell: Shell,
     metric: str,
-    period: str,
+    period: str | None,
     currency: str | None,
     form: str,
     output: Path | None,
@@ -54,8 +53,10 @@ def cohorts(
     from connector.render import cohorts as forms
     from connector.render.table import to_markdown
 
+    is_read = form in ("text", "markdown")  # where many months would have no room
+    size = None if period is None and is_read else CohortPeriod(period or "month")
     with shell.reading() as ledger:
-        found = cohort_reports(ledger, CohortPeriod(period), currency)
+        found = cohort_reports(ledger, size, currency)
     parts, locale = forms.parts(found, metric), shell.config.locale
     emit(
         form,

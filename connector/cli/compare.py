@@ -1,29 +1,15 @@
 """`stripe-nrr compare`: which policy explains another tool's MRR."""
 
 from datetime import date
-from decimal import Decimal, InvalidOperation
 from functools import partial
 
 import click
 
 from connector.cli.app import Shell
-from connector.cli.options import DAY, ReadParam, format_option
+from connector.cli.options import AMOUNT, DAY, format_option
 from connector.cli.output import emit, progress_shown
+from connector.core.numbers import WrittenNumber
 from connector.reports import compare_policies
-
-
-def _amount(text: str) -> Decimal:
-    """Raises ``ValueError`` for what is no amount, or below 0."""
-    try:
-        amount = Decimal(text.replace(",", ""))
-    except InvalidOperation:
-        raise ValueError(text) from None
-    if not amount.is_finite() or amount < 0:
-        raise ValueError(text)
-    return amount
-
-
-AMOUNT = ReadParam("AMOUNT", _amount, "an amount; write it as 47002.50")
 
 
 @click.command()
@@ -40,12 +26,13 @@ AMOUNT = ReadParam("AMOUNT", _amount, "an amount; write it as 47002.50")
 @click.option(
     "--currency",
     metavar="CODE",
-    help="The currency it is in. Default: the ledger's main one.",
+    help="The currency it is in; total is all in the reporting currency. Default: the "
+    "ledger's main one.",
 )
 @format_option
 @click.pass_obj
 def compare(
-    shell: Shell, amount: Decimal, day: date, currency: str | None, form: str
+    shell: Shell, amount: WrittenNumber, day: date, currency: str | None, form: str
 ) -> None:
     """Find the policy that explains another tool's MRR.
 

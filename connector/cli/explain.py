@@ -37,7 +37,11 @@ from connector.reports.explain import CustomerExplanation, WindowExplanation
     show_default=True,
     help="The ratio to take apart, with --window.",
 )
-@click.option("--currency", metavar="CODE", help="Only this currency, with --window.")
+@click.option(
+    "--currency",
+    metavar="CODE",
+    help="Only this currency, with --window; total is all in the reporting currency.",
+)
 @click.option(
     "--as-of",
     metavar="TIMESTAMP",
@@ -122,3 +126,5 @@ def _show_customer(
         click.echo(
             f"not valued: {refusal.object_id}: {refusal.field} is {refusal.value}"
         )
+    for note in explained.notes if form == "text" else ():
+        click.echo(f"note: {note}")

@@ -9,6 +9,7 @@ from connector.cli.options import format_option
 from connector.cli.output import emit, write
 from connector.core.dates import iso
 from connector.core.errors import NothingFound
+from connector.core.money import format_count
 from connector.store import inbox as events
 from connector.store.database import snapshot, transaction
 from connector.store.inbox import InboxDepth, TroubledEvent
@@ -62,7 +63,7 @@ def retry(shell: Shell, event_ids: tuple[str, ...]) -> None:
                 f"there is no dead event {unknown[0]!r} in the inbox",
                 fix="see `stripe-nrr inbox`; without ids, all dead events are tried again",
             )
-    write(f"{len(chosen):,} events will be tried again.")
+    write(f"{format_count(len(chosen), 'event')} will be tried again.")
 
 
 def _next_try_at(event: TroubledEvent) -> str | None:
@@ -84,14 +85,16 @@ def _as_json(event: TroubledEvent) -> dict[str, object]:
 
 def _as_text(depth: InboxDepth, troubled: list[TroubledEvent]) -> str:
     failing, dead = depth.failing, depth.dead
-    lines = [f"{depth.waiting:,} events wait, {failing:,} failing; {dead:,} are dead."]
+    waiting = format_count(depth.waiting, "event")
+    lines = [f"Waiting: {waiting}, {failing:,} of them failing. Dead: {dead:,}."]
     for each in troubled:
         names = ", ".join(key for _, key in each.names)
         next_at = _next_try_at(each)
         again = f"again at {next_at}" if next_at else "dead"
+        tries = "1 try" if each.tries == 1 else f"{each.tries} tries"
         lines += [
             f"{each.event}  {each.type}  {names}",
-            f"  {each.tries} tries, {again}: {each.error}",
+            f"  {tries}, {again}: {each.error}",
         ]
     if dead:
         lines.append("Once the reason is gone: stripe-nrr inbox retry")

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -13,6 +12,12 @@ from connector.config import Config
 from connector.core.dates import parse_day, parse_moment, parse_month
 from connector.core.errors import UsageFault
 from connector.core.model import METADATA, SEGMENTS
+from connector.core.numbers import (
+    Unreadable,
+    WrittenNumber,
+    ratio_of,
+    written_number,
+)
 from connector.core.windows import Window, WindowKind, windows
 
 
@@ -87,18 +92,46 @@ def _duration_s(text: str) -> float:
 DURATION = ReadParam("DURATION", _duration_s, "a duration; write it as 15m")
 
 
-def _ratio(text: str) -> Fraction:
-    """1.07, 107%, 107 % or −3.5%; nothing beyond 1,000 %, where per cent are meant."""
-    written = re.fullmatch(r"([-−]?)(\d{1,6}(?:\.\d{1,6})?) ?(%?)", text.strip())
-    if written is None:
-        raise ValueError(text)
-    ratio = Fraction(written[2]) / (100 if written[3] else 1)
-    if ratio >= 10:
-        raise ValueError(text)
-    return -ratio if written[1] else ratio
+class NumberParam(click.ParamType[T]):
+    """A number as people write it in the report's locale, made a value by ``read``.
+
+    ``wanted`` is what it must be, ``example`` how that is written.
+    """
+
+    def __init__(
+        self, name: str, read: Callable[[WrittenNumber], T], wanted: str, example: str
+    ) -> None:
+        self.name, self.read = name, read
+        self.wanted, self.example = wanted, example
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> T:
+        if not isinstance(value, str):
+            return cast("T", value)
+        try:
+            written = written_number(value, _locale(ctx))
+        except Unreadable:
+            said = f"{value!r} is not {self.wanted}; write it as {self.example}"
+            self.fail(said, param, ctx)
+        try:
+            return self.read(written)
+        except Unreadable as error:
+            self.fail(f"{error}; write it as {self.example}", param, ctx)
 
 
-RATIO = ReadParam("RATIO", _ratio, "a ratio; write it as 1.07 or 107%")
+def _locale(ctx: Any) -> str:
+    return str(ctx.obj.config.locale) if ctx is not None else Config().locale
+
+
+def _amount(written: WrittenNumber) -> WrittenNumber:
+    """Which of its readings counts follows from the currency."""
+    readings = [each for each in (written.own, *written.others) if each is not None]
+    if written.is_percent or any(each.value < 0 for each in readings):
+        raise Unreadable(f"{written.text!r} is no amount")
+    return written
+
+
+RATIO = NumberParam("RATIO", ratio_of, "a ratio", "1.07 or 107%")
+AMOUNT = NumberParam("AMOUNT", _amount, "an amount", "47002.50")
 
 
 def _window(text: str) -> Window:
@@ -132,17 +165,33 @@ WINDOW = ReadParam(
 )
 
 
+class _OutputFile(click.Path):
+    """A file to write to: it has a name, and is no folder."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        if not str(value).strip() or "\0" in str(value):
+            self.fail("the name of a file is missing", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 out_option = click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=_OutputFile(),
     metavar="FILE",
     help="Write to FILE instead of the terminal; it is replaced as a whole.",
 )
 
 
 currency_option = click.option(
-    "--currency", metavar="CODE", help="Only this currency, such as usd."
+    "--currency",
+    metavar="CODE",
+    help="Only this currency, such as usd, or total: all in the reporting currency.",
 )
 
 

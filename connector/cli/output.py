@@ -96,11 +96,9 @@ def show_report(figures: "Report", form: str, locale: str, output: Path | None) 
         write(json_text(to_json(figures)), output)
     elif form == "text":
         from connector.render.report_terminal import report_view
-        from connector.render.terminal import PIPE_WIDTH, console
 
-        width = console().width if output is None else PIPE_WIDTH
-        rendered(report_view(figures, locale, width), output)
-        if not figures.currencies:
+        rendered(report_view(figures, locale), output)
+        if not figures.parts:
             click.echo("There is no recurring revenue in this ledger.")
     else:
         from connector.render.report_tables import to_csv, to_markdown

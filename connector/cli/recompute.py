@@ -10,6 +10,7 @@ from connector.cli.options import format_option
 from connector.cli.output import json_text, progress_shown, write
 from connector.config import rules_of
 from connector.core.errors import NothingFound
+from connector.core.money import format_count
 from connector.pipeline.policy_change import adopt
 from connector.pipeline.quarantine import failed_lines, underivable
 from connector.pipeline.recompute import recompute as derive
@@ -64,8 +65,10 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
         "failed": dict(derived.failed),
     }
     text = (
-        f"{derived.customers:,} customers derived, {derived.movements:,} movements posted, "
-        f"{derived.retractions:,} retracted, {len(refused):,} objects not valued."
+        f"{format_count(derived.customers, 'customer')} derived, "
+        f"{format_count(derived.movements, 'movement')} posted, "
+        f"{derived.retractions:,} retracted, "
+        f"{format_count(len(refused), 'object')} not valued."
     )
     if derived.failed:
         text = "\n".join([text, *failed_lines(derived.failed)])

@@ -18,6 +18,7 @@ from connector.cli.connect import connected
 from connector.cli.options import DURATION, format_option
 from connector.cli.output import progress_shown, write
 from connector.core.errors import ConnectorError, Stopped, Underivable
+from connector.core.money import format_count
 from connector.pipeline.job import SyncJob, pause_s
 from connector.pipeline.quarantine import failed_lines, underivable
 from connector.pipeline.status import SyncSummary, as_json
@@ -42,9 +43,9 @@ GRANTED = 10_000  # reads in 30 days that everybody has; more come with each sal
 )
 @format_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress, only the summary.")
-@click.pass_obj
+@click.pass_context
 def sync(
-    shell: Shell, every_s: float | None, form: str, *, full: bool, quiet: bool
+    ctx: click.Context, every_s: float | None, form: str, *, full: bool, quiet: bool
 ) -> None:
     """Copy the Stripe account's history and bring the ledger up to date.
 
@@ -55,11 +56,15 @@ def sync(
     run goes on from there. Needs STRIPE_API_KEY (or STRIPE_API_KEY_FILE): a restricted
     key with read permissions is enough; `stripe-nrr doctor` checks it.
 
-    What cannot be valued is named in the summary and left out of the figures. A customer
-    whose history breaks the derivation is named and stays as it was; all others are
-    brought up to date, and the exit code is 1. Exit 75: another sync holds the ledger, or
-    this one was asked to stop.
+    What cannot be valued is named in the summary and left out of the figures. An object
+    that does not fit (an unknown status, a field that is null or of another type) is
+    named and set aside; its customer stays as it was, or is left out where it is new,
+    until Stripe shows the object well-formed. All others are brought up to date, and the
+    exit code is 3. A customer whose history breaks the derivation is named and stays as
+    it was; the exit code is 1. Exit 75: another sync holds the ledger, or this one was
+    asked to stop.
     """
+    shell: Shell = ctx.obj
     shell.log_to_stderr()
     stop = threading.Event()
     with (
@@ -75,8 +80,8 @@ def sync(
             announce=partial(click.echo, err=True),
         )
         if every_s is None:
-            _run(job, form, full=full)
-            return
+            done = _run(job, form, full=full)
+            ctx.exit(0 if done.is_all_there else 3)
         failures = 0
         while not stop.is_set():
             failures = 0 if _survives(job, form, full=full) else failures + 1
@@ -84,13 +89,14 @@ def sync(
             stop.wait(pause_s(every_s, failures, random.random()))  # noqa: S311
 
 
-def _run(job: SyncJob, form: str, *, full: bool) -> None:
+def _run(job: SyncJob, form: str, *, full: bool) -> SyncSummary:
     """One sync: what it did is printed, then who was left behind raised."""
     done = job.run(full=full)
     write(summary_text(done) if form == "text" else as_json(done).decode())
     left = underivable(done.failed)
     if left is not None:
         raise left
+    return done
 
 
 def _survives(job: SyncJob, form: str, *, full: bool) -> bool:
@@ -138,17 +144,18 @@ def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
 def summary_text(done: SyncSummary) -> str:
     """What a sync did, in a few lines."""
     seen = ", ".join(f"{n:,} {kind}" for kind, n in done.seen.items() if n)
-    moved = f"{done.movements:,} movements posted, {done.retractions:,} retracted"
+    posted = format_count(done.movements, "movement")
+    moved = f"{posted} posted, {done.retractions:,} retracted"
     cost = (
-        f"{done.requests:,} requests ({done.retries:,} tried again, {done.limited:,} "
-        f"refused as too fast) in {done.seconds:,} s"
+        f"{format_count(done.requests, 'request')} ({done.retries:,} tried again, "
+        f"{done.limited:,} refused as too fast) in {done.seconds:,} s"
     )
     month = (
         f"{done.requests_in_30_days:,} of the {GRANTED:,} or more that Stripe grants"
     )
     lines = [
         f"Seen: {seen or 'nothing new'}.",
-        f"Ledger: {done.customers:,} customers changed, {moved}.",
+        f"Ledger: {format_count(done.customers, 'customer')} changed, {moved}.",
         f"Cost: {cost}; in 30 days {month}.",
     ]
     if done.resumed:
@@ -156,18 +163,14 @@ def summary_text(done: SyncSummary) -> str:
     if done.why:
         lines.insert(0, f"Everything was read again: {done.why}.")
     if unreadable := done.unreadable_events:
-        names = ", ".join(unreadable[:5])
-        lines.append(
-            f"Could not read {len(unreadable)} events of another API version: {names}."
-        )
+        lines.append(f"Could not read {format_count(len(unreadable), 'event')}:")
+        lines += [f"  {it}: {done.unreadable.get(it, '')}" for it in unreadable[:5]]
     if done.refused:
         lines.append(
-            f"Not valued, and missing from every figure ({len(done.refused)}):"
+            f"Not valued: missing from every figure, or there as before "
+            f"({len(done.refused)}):"
         )
-        lines += [
-            f"  {r.object_id} of {r.customer}: {r.field} is {r.value}"
-            for r in done.refused
-        ]
+        lines += [f"  {refusal.sentence}" for refusal in done.refused]
     if done.failed:
         lines += failed_lines(done.failed)
     return "\n".join(lines)

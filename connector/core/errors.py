@@ -82,7 +82,14 @@ class StripeUnavailable(ConnectorError):
 
 
 class UnknownStripeShape(ConnectorError):
-    """An answer of Stripe's does not have the shape of the pinned API version."""
+    """An answer of Stripe's does not have the shape of the pinned API version.
+
+    ``what`` says which field, and why.
+    """
+
+    def __init__(self, problem: str, *, fix: str, what: str = "") -> None:
+        super().__init__(problem, fix=fix)
+        self.what = what
 
 
 class LedgerUnusable(ConnectorError):

@@ -238,12 +238,20 @@ class ContractTerm(NamedTuple):
 
 
 class Refusal(Struct, frozen=True, kw_only=True, order=True):
-    """``object_id``'s ``field`` is ``value``, which cannot be valued."""
+    """``object_id``'s ``field`` is ``value``, which cannot be valued.
+
+    ``customer`` is "" where nobody knows whose object it is, or everybody uses it.
+    """
 
     customer: str
     object_id: str
     field: str
     value: str
+
+    @property
+    def sentence(self) -> str:
+        owner = f" of {self.customer}" if self.customer else ""
+        return f"{self.object_id}{owner}: {self.field} is {self.value}"
 
 
 def classify(

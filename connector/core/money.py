@@ -19,6 +19,25 @@ _EXPONENTS = {
     **dict.fromkeys(_THREE_DECIMALS.split(), 3),
 }
 
+# Whatever ISO 4217 lists, or did while Stripe billed it: of any other code nobody knows
+# how many decimals its amounts have.
+_TWO_DECIMALS = """
+    aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bmd bnd bob bov brl bsd btn
+    bwp byn byr bzd cad cdf che chf chw clf cny cop cou crc cuc cup cve czk dkk dop dzd
+    eek egp ern etb eur fjd fkp gbp gel ghs gip gmd gtq gyd hkd hnl hrk htg huf idr ils
+    inr irr isk jmd kes kgs khr kpw kyd kzt lak lbp lkr lrd lsl ltl lvl lyd mad mdl mkd
+    mmk mnt mop mro mru mur mvr mwk mxn mxv myr mzn nad ngn nio nok npr nzd pab pen pgk
+    php pkr pln qar ron rsd rub sar sbd scr sdg sek sgd shp sle sll sos srd ssp std stn
+    svc syp szl thb tjs tmt top try ttd twd tzs uah ugx usd usn uyi uyu uzs vef ves wst
+    xcd xcg yer zar zmk zmw zwg zwl iqd
+"""
+_KNOWN = frozenset({*_EXPONENTS, *_TWO_DECIMALS.split()})
+
+
+def is_known_currency(currency: str) -> bool:
+    """Whether it is known what ``currency``'s minor unit stands for."""
+    return currency in _KNOWN
+
 
 def exponent(currency: str) -> int:
     """How many decimals Stripe's minor unit of ``currency`` stands for."""
@@ -86,6 +105,17 @@ def _pattern(locale: str, decimals: int) -> tuple[Any, Any]:
     return pattern, spoken
 
 
+def is_locale(text: str) -> bool:
+    """Whether numbers can be written as they are there."""
+    from babel import Locale, UnknownLocaleError  # noqa: PLC0415
+
+    try:
+        Locale.parse(text)
+    except UnknownLocaleError:
+        return False
+    return True
+
+
 def format_short(
     amount_minor: int | Fraction, currency: str, locale: str = "en_US"
 ) -> str:
@@ -97,6 +127,11 @@ def format_short(
         abs(value), currency.upper(), locale=locale, fraction_digits=2
     )
     return f"−{text}" if value < 0 else text
+
+
+def format_count(number: int, noun: str) -> str:
+    """``1 customer``, ``1,207 customers``; of nouns that take an s."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def format_ratio(ratio: Fraction | None, decimals: int = 1) -> str:

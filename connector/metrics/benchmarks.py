@@ -2,7 +2,9 @@
 
 The file is TOML: ``[[band]]`` with ``metric``, an optional ``from`` (in) and ``to`` (out)
 as ratios, ``says``, ``source``, ``year``; and ``[[typical]]`` with ``metric``, ``who``,
-``low`` and ``high`` (the same for a median). Every one names its source and year.
+``low`` and ``high`` (the same for a median), and for some contracts alone
+``contract_from``, ``contract_to`` and ``contract_currency``. Every one names its source and
+year.
 """
 
 import tomllib
@@ -35,7 +37,10 @@ class Band(NamedTuple):
 
 
 class Typical(NamedTuple):
-    """What ``who`` reach: from ``low`` to ``high``, or the median where they are one."""
+    """What ``who`` reach: from ``low`` to ``high``, or the median where they are one.
+
+    With a ``contract`` it is only for who sells at such a value a year.
+    """
 
     metric: str
     who: str
@@ -43,6 +48,31 @@ class Typical(NamedTuple):
     high: Fraction
     source: str
     year: int
+    contract: "ContractRange | None" = None
+
+    def fits(self, contract: "ContractValue | None") -> bool:
+        return self.contract is None or self.contract.holds(contract)
+
+
+class ContractValue(NamedTuple):
+    """What a customer pays a year, on average; in whole units of a currency."""
+
+    currency: str
+    amount: Fraction
+
+
+class ContractRange(NamedTuple):
+    """Values a year, ``low`` in and ``high`` out; None has no end."""
+
+    currency: str
+    low: Fraction | None
+    high: Fraction | None
+
+    def holds(self, value: ContractValue | None) -> bool:
+        if value is None or value.currency != self.currency:
+            return False
+        above = self.low is None or self.low <= value.amount
+        return above and (self.high is None or value.amount < self.high)
 
 
 class Benchmarks(NamedTuple):
@@ -75,7 +105,9 @@ def _words(typical: Typical) -> str:
 
 
 def assess(
-    ratios: Mapping[str, Fraction | None], published: Benchmarks
+    ratios: Mapping[str, Fraction | None],
+    published: Benchmarks,
+    contract: ContractValue | None = None,
 ) -> tuple[Assessment, ...]:
     """NRR, GRR and CRR, those that have a value and something to compare with."""
     found = []
@@ -84,7 +116,9 @@ def assess(
         if ratio is None:
             continue
         bands = [b for b in published.bands if b.metric == metric and b.holds(ratio)]
-        typical = tuple(t for t in published.typical if t.metric == metric)
+        typical = tuple(
+            t for t in published.typical if t.metric == metric and t.fits(contract)
+        )
         if bands or typical:
             band = bands[0] if bands else None
             found.append(
@@ -136,7 +170,19 @@ def _band(entry: Mapping[str, Any]) -> Band:
 
 def _typical(entry: Mapping[str, Any]) -> Typical:
     metric, low, high = _metric(entry), _ratio(entry["low"]), _ratio(entry["high"])
-    return Typical(metric, str(entry["who"]), low, high, *_origin(entry))
+    return Typical(
+        metric, str(entry["who"]), low, high, *_origin(entry), _contract(entry)
+    )
+
+
+def _contract(entry: Mapping[str, Any]) -> ContractRange | None:
+    low, high = (
+        _ratio(entry[name]) if name in entry else None
+        for name in ("contract_from", "contract_to")
+    )
+    if low is None and high is None:
+        return None
+    return ContractRange(str(entry["contract_currency"]).lower(), low, high)
 
 
 def _metric(entry: Mapping[str, Any]) -> str:

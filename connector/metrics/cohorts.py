@@ -4,24 +4,27 @@ The same NRR, GRR and CRR as everywhere, against the MRR at the end of the perio
 the cohort first paid (period 0). Who came and left within that period is nobody's base.
 """
 
-from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from fractions import Fraction
 from itertools import compress
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from connector.core.dates import add_months, period_start
 from connector.core.figures import Retention
+from connector.core.money import round_minor
+from connector.metrics.currency_total import retention_in_minor
 from connector.metrics.retention import compared
+from connector.metrics.segment_totals import NewNumbers, Numbers, packed
 
 # Of a cohort, in each period: who moved, by its place among them, and by how much. Two
 # numbers a movement, as a ledger has many.
-_Moves = dict[date, tuple["array[int]", "array[int]"]]
+_Moves = dict[date, tuple[Numbers, Numbers]]
 
 
 class CohortPeriod(StrEnum):
@@ -56,14 +59,22 @@ class Cohort(Struct, frozen=True, kw_only=True):
 
 
 def cohorts(
-    changes: Iterable[tuple[int, str, int]], period: CohortPeriod, today: date
+    changes: Iterable[tuple[int, str, int]],
+    period: CohortPeriod,
+    today: date,
+    numbers: NewNumbers = packed,
 ) -> list[Cohort]:
     """Every cohort that somebody joined, oldest first, over the periods that have ended.
 
     ``changes`` are one currency's live movements by customer, then day: the customer's
-    key, the day as the ledger writes it, and the signed amount.
+    key, the day as the ledger writes it, and the signed amount. ``numbers`` makes what
+    keeps these: a list, where 64 bits are too few for them.
     """
-    growing: dict[date, _Growing] = defaultdict(_Growing)
+
+    def empty() -> _Growing:
+        return _Growing(defaultdict(lambda: (numbers(), numbers())))
+
+    growing: dict[date, _Growing] = defaultdict(empty)
     start_of: dict[str, date] = {}  # few days, many rows
     before, place = -1, 0
     moves: _Moves = {}
@@ -93,16 +104,12 @@ def _ended(period: CohortPeriod, first: date, today: date) -> Iterator[date]:
         start = end
 
 
-def _moves() -> "_Moves":
-    return defaultdict(lambda: (array("q"), array("q")))
-
-
 @dataclass(slots=True)
 class _Growing:
     """Who joined in one period."""
 
+    moves: _Moves
     joined: int = 0
-    moves: _Moves = field(default_factory=_moves)
 
 
 def _grown(start: date, own: _Growing, periods: Sequence[date]) -> Cohort:
@@ -125,4 +132,14 @@ def _grown(start: date, own: _Growing, periods: Sequence[date]) -> Cohort:
         opening_minor=ages[0].opening_minor if ages else 0,
         ages=tuple(ages),
         mrr_minor=tuple(mrr_minor),
+    )
+
+
+def in_minor_of(cohort: Cohort, scale: int) -> Cohort:
+    """One of the total, measured in units of ``scale``, in whole minor units."""
+    return replace(
+        cohort,
+        opening_minor=round_minor(Fraction(cohort.opening_minor, scale)),
+        ages=tuple(retention_in_minor(age, scale) for age in cohort.ages),
+        mrr_minor=tuple(round_minor(Fraction(u, scale)) for u in cohort.mrr_minor),
     )

@@ -4,12 +4,13 @@ Comes in: a currency's flows and a window. Goes out: who moved the ratio, larges
 their amounts add up exactly to the ratio's numerator less its denominator.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
 from connector.core.model import Flow, MovementKind, classify
 from connector.core.windows import Window
+from connector.metrics.currency_total import Conversion, levels_in_minor
 from connector.metrics.retention import balances
 
 
@@ -50,3 +51,24 @@ def contributions(
                 Contribution(customer, start_minor, end_minor, amount_minor, kind)
             )
     return sorted(found, key=lambda each: (-abs(each.amount_minor), each.customer))
+
+
+def in_minor_of(
+    found: Sequence[Contribution], opening_units: int, scale: int
+) -> list[Contribution]:
+    """Those of the total, measured in units of ``scale``, in whole minor units.
+
+    Rounded so that they add up to the ratio's numerator less its denominator.
+    """
+    minor = Conversion({}, scale).minor
+    amounts = (each.amount_minor for each in found)
+    rounded = zip(found, levels_in_minor(opening_units, amounts, scale), strict=True)
+    return [
+        each._replace(
+            opening_minor=minor(each.opening_minor),
+            closing_minor=minor(each.closing_minor),
+            amount_minor=amount_minor,
+        )
+        for each, amount_minor in rounded
+        if amount_minor
+    ]

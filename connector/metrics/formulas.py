@@ -10,11 +10,13 @@ from fractions import Fraction
 from math import prod
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from connector.core.figures import Retention, Waterfall
+from connector.core.figures import Retention, Waterfall, WindowFigures
 from connector.core.model import Flow
-from connector.core.money import major
+from connector.core.money import major, round_minor
 from connector.core.windows import Window, WindowKind, windows
+from connector.metrics.currency_total import in_minor
 from connector.metrics.retention import balances, measure
 
 
@@ -54,6 +56,17 @@ def window_inputs(currency: str, flows: Sequence[Flow], window: Window) -> Windo
         won=len(won),
         churned=len((opening.keys() | won) - closing.keys()),
         paying_at_close=len(closing),
+    )
+
+
+def in_minor_of(inputs: WindowInputs, window: Window, scale: int) -> WindowInputs:
+    """Those of the total, measured in units of ``scale``, in whole minor units."""
+    measured = in_minor(WindowFigures(window, inputs.moved, inputs.kept), scale)
+    return replace(
+        inputs,
+        kept=measured.retention,
+        moved=measured.waterfall,
+        fallen_minor=round_minor(Fraction(inputs.fallen_minor, scale)),
     )
 
 

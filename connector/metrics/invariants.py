@@ -150,7 +150,11 @@ def sums_are_kept(
 def refusal_findings(refusals: Sequence[Refusal]) -> list[Finding]:
     """What could not be valued is missing from every figure."""
     return [
-        Finding("not valued", f"{r.customer} {r.object_id}", f"{r.field} is {r.value}")
+        Finding(
+            "not valued",
+            f"{r.customer} {r.object_id}".strip(),
+            f"{r.field} is {r.value}",
+        )
         for r in refusals
     ]
 

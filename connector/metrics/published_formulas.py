@@ -34,13 +34,17 @@ class FormulaMetric(StrEnum):
 
 
 class Formula(NamedTuple):
-    """A formula: ``why`` says what it does otherwise, ``printed`` where it stands."""
+    """A formula: ``why`` says what it does otherwise, ``printed`` where it stands.
+
+    ``is_ratio`` is False where what it gives is none, so that nothing is near it.
+    """
 
     name: str
     metric: FormulaMetric
     ratio_of: Callable[[WindowInputs], Fraction | None]
     why: str = ""
     printed: str = "this program's reports"
+    is_ratio: bool = True
 
 
 # The start-MRR formula comes first of each metric; the others are measured against it.
@@ -59,6 +63,7 @@ FORMULAS: Sequence[Formula] = (
         unbracketed,
         "divides only the downgrades by the opening: a sum of money, not a ratio",
         "articles that set the formula on one line, without brackets",
+        is_ratio=False,
     ),
     Formula(
         "all_movements",
@@ -127,7 +132,7 @@ FORMULAS: Sequence[Formula] = (
 class FormulaResult(NamedTuple):
     """What a formula says of a window, and how far that is from the reported ratio.
 
-    ``points`` are percentage points; None where either ratio has no value.
+    ``points`` are percentage points; None where either has no value or is no ratio.
     """
 
     formula: Formula
@@ -146,7 +151,9 @@ def side_by_side(on: WindowInputs) -> list[FormulaResult]:
     for formula in FORMULAS:
         ratio = formula.ratio_of(on)
         base = ours.setdefault(formula.metric, ratio)
-        points = None if ratio is None or base is None else (ratio - base) * 100
+        points = None
+        if formula.is_ratio and ratio is not None and base is not None:
+            points = (ratio - base) * 100
         told.append(FormulaResult(formula, ratio, points))
     return told
 
@@ -156,5 +163,7 @@ def near(told: Sequence[FormulaResult], other: Fraction) -> list[FormulaResult]:
     return [
         each
         for each in told
-        if each.ratio is not None and abs(each.ratio - other) <= CLOSE
+        if each.formula.is_ratio
+        and each.ratio is not None
+        and abs(each.ratio - other) <= CLOSE
     ]

@@ -6,7 +6,7 @@ there are.
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -29,7 +29,11 @@ class CustomerActivity(NamedTuple):
     terms: Sequence[ContractTerm]
 
 
-def _amounts() -> "array[int]":
+Numbers = MutableSequence[int]
+NewNumbers = Callable[[], Numbers]
+
+
+def packed() -> Numbers:
     return array("q")
 
 
@@ -41,14 +45,14 @@ def no_amounts() -> dict[MovementKind, int]:
 class SegmentTotal:
     """A segment in a window: its opening, and before and after of all that changed."""
 
+    start_minor: Numbers
+    end_minor: Numbers
+    before_minor: Numbers
+    after_minor: Numbers
     customers: int = 0
     opening_minor: int = 0
     gained_customers: int = 0
     amounts_minor: dict[MovementKind, int] = field(default_factory=no_amounts)
-    start_minor: "array[int]" = field(default_factory=_amounts)
-    end_minor: "array[int]" = field(default_factory=_amounts)
-    before_minor: "array[int]" = field(default_factory=_amounts)
-    after_minor: "array[int]" = field(default_factory=_amounts)
 
     def measured(self, window: Window, *, has_terms: bool) -> WindowFigures:
         pairs = zip(self.start_minor, self.end_minor, strict=True)
@@ -65,10 +69,11 @@ class SegmentTotal:
 class SegmentTotals:
     """Of each window by segment, what has been counted until now."""
 
-    def __init__(self, windows: Iterable[Window]) -> None:
+    def __init__(self, windows: Iterable[Window], new: NewNumbers = packed) -> None:
         ordered = sorted(set(windows), key=lambda window: window.start)
         self.by_window: dict[Window, dict[str, SegmentTotal]] = {
-            window: defaultdict(SegmentTotal) for window in ordered
+            window: defaultdict(lambda: SegmentTotal(new(), new(), new(), new()))
+            for window in ordered
         }
         self._by_name = list(self.by_window.values())
         self._eves = [eve(window.start) for window in ordered]

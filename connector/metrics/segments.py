@@ -20,10 +20,12 @@ from connector.core.windows import Window
 from connector.metrics.retention import Balances
 from connector.metrics.segment_totals import (
     CustomerActivity,
+    NewNumbers,
     SegmentOf,
     SegmentTotals,
     eve,
     no_amounts,
+    packed,
 )
 
 NONE = "(none)"
@@ -42,10 +44,16 @@ class CurrencyBook(NamedTuple):
 
 
 def by_segment(
-    book: CurrencyBook, windows: Sequence[Window], segment_of: SegmentOf
+    book: CurrencyBook,
+    windows: Sequence[Window],
+    segment_of: SegmentOf,
+    numbers: NewNumbers = packed,
 ) -> list[dict[str, WindowFigures]]:
-    """Each window's figures by segment, in order of the segments' names."""
-    counted = SegmentTotals(windows)
+    """Each window's figures by segment, in order of the segments' names.
+
+    ``numbers`` makes what keeps amounts: a list, where 64 bits are too few for them.
+    """
+    counted = SegmentTotals(windows, numbers)
     for account in _accounts(book):
         counted.count(account, segment_of)
     return [
@@ -166,6 +174,46 @@ def by_value(values: Mapping[int, str]) -> SegmentOf:
 
     def names(customer: int, days: Sequence[date], _minor: Sequence[int]) -> list[str]:
         return [values.get(customer) or NONE] * len(days)
+
+    return names
+
+
+def main_currencies(
+    books: Mapping[str, Iterable[Flow]], units: Mapping[str, int]
+) -> Traits:
+    """Each customer's currency with most of its MRR, from day to day.
+
+    ``units`` is what a minor unit of each is worth, 0 where that is not known. Who pays
+    nothing any more has the last one that it had.
+    """
+    moves: dict[int, list[tuple[date, str, int]]] = defaultdict(list)
+    for code, flows in books.items():
+        for customer, day, _, amount_minor in flows:
+            moves[customer].append((day, code, amount_minor * units.get(code, 0)))
+    return {customer: list(_largest(sorted(own))) for customer, own in moves.items()}
+
+
+def _largest(moves: Iterable[tuple[date, str, int]]) -> Iterator[tuple[date, str]]:
+    paid: dict[str, int] = defaultdict(int)
+    for day, of_day in groupby(moves, key=itemgetter(0)):
+        for _, code, change in of_day:
+            paid[code] += change
+        if any(paid.values()):
+            yield day, max(sorted(paid), key=paid.__getitem__)
+
+
+def by_main_currency(main: Traits, by_currency: Mapping[str, SegmentOf]) -> SegmentOf:
+    """What a customer was in the currency with most of its MRR then."""
+    currency_of = by_trait(main)
+
+    def names(customer: int, days: Sequence[date], minor: Sequence[int]) -> list[str]:
+        codes = currency_of(customer, days, minor)
+        return [
+            by_currency[code](customer, [day], [each])[0]
+            if code in by_currency
+            else NONE
+            for code, day, each in zip(codes, days, minor, strict=True)
+        ]
 
     return names
 

@@ -25,6 +25,8 @@ MONTHS_FACTOR = {
     "day": Fraction(365, 12),
 }
 
+MOST_INTERVALS = 1_200  # Stripe's own limit is three years
+
 
 def tariff(
     price: Price,
@@ -41,9 +43,12 @@ def tariff(
     recurring = price.recurring
     if recurring is None:
         raise Unvalued(price.id, "recurring", None)
-    if recurring.interval not in MONTHS_FACTOR or recurring.interval_count < 1:
+    is_count = 1 <= recurring.interval_count <= MOST_INTERVALS
+    if recurring.interval not in MONTHS_FACTOR or not is_count:
         interval = f"{recurring.interval_count} {recurring.interval}"
         raise Unvalued(price.id, "recurring.interval", interval)
+    if recurring.usage_type not in ("licensed", "metered", None):
+        raise Unvalued(price.id, "recurring.usage_type", recurring.usage_type)
     metered = recurring.usage_type == "metered"
     tiers: tuple[Tier, ...] = ()
     if price.billing_scheme == "tiered":
@@ -67,6 +72,15 @@ def tariff(
         metered=metered,
         unit_label=unit_label,
     )
+
+
+def no_value(price: Price) -> Unvalued | None:
+    """Why a price has no value in its own currency; None where it has one."""
+    try:
+        tariff(price, price.currency)
+    except Unvalued as error:
+        return error
+    return None
 
 
 # The days of the shortest full period: February's, for a month.
@@ -214,7 +228,9 @@ def discounted(amount_minor: Fraction, discounts: Iterable[ItemDiscount]) -> Fra
 def amount_off_minor(coupon: Coupon, currency: str) -> int:
     """What a coupon without a percentage takes off; ``Unvalued`` in other currencies."""
     if (coupon.currency or currency) == currency:
-        return coupon.amount_off or 0
+        if coupon.amount_off is None:
+            raise Unvalued(coupon.id, "amount_off", None)
+        return coupon.amount_off
     option = (coupon.currency_options or {}).get(currency)
     if option is None:
         raise Unvalued(coupon.id, "currency_options", currency)

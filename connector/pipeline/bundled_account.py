@@ -8,15 +8,17 @@ from datetime import datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from connector.core.errors import ConnectorError
 from connector.pipeline.ingest import Found, Param
 from connector.stripe_api import paging
-from connector.stripe_api.decoding import Base, created_at, ref
+from connector.stripe_api.decoding import created_at, ref
 from connector.stripe_api.lists import LISTINGS
 from connector.stripe_api.paging import PAGE, CreatedRange, ListPage, PageCursor
+from connector.stripe_api.unfit import NAMELESS, UnfitObject, one_of
 
 # A file for each, newest first. Of the other ``LISTINGS`` the account has nothing: no
 # price is archived, and no event tells of the catalogue.
@@ -41,7 +43,7 @@ class BundledAccount:
     """
 
     facts: AccountFacts
-    lists: Mapping[str, Sequence[Base]]
+    lists: Mapping[str, Sequence[Any]]
     requests: int = 0
 
     def now_us(self) -> int:
@@ -68,7 +70,7 @@ class BundledAccount:
         return None if found is None else (found, self.now_us())
 
     def _page(
-        self, kind: str, place: PageCursor, fits: Callable[[Base], bool]
+        self, kind: str, place: PageCursor, fits: Callable[[object], bool]
     ) -> ListPage:
         self.requests += 1
         things = self.lists.get(kind, ())
@@ -79,13 +81,13 @@ class BundledAccount:
         return ListPage(data, has_more, self.now_us(), paging.beyond(data, place))
 
 
-def _is_within(span: CreatedRange, thing: Base) -> bool:
+def _is_within(span: CreatedRange, thing: object) -> bool:
     at_s = created_at(thing)
     return span.from_s <= at_s and (span.to_s is None or at_s < span.to_s)
 
 
-def _has(fields: Sequence[Param], thing: Base) -> bool:
-    return all(ref(getattr(thing, name)) == value for name, value in fields)
+def _has(fields: Sequence[Param], thing: object) -> bool:
+    return all(ref(getattr(thing, name, None)) == value for name, value in fields)
 
 
 def bundled_folder() -> Path:
@@ -112,7 +114,14 @@ def load_account(folder: Path) -> BundledAccount:
         ) from error
 
 
-def _read(folder: Path, kind: str) -> list[Base]:
+def _read(folder: Path, kind: str) -> list[Any]:
     file = folder / f"{kind.replace(' ', '')}.jsonl.gz"
-    lines = msgspec.json.Decoder(LISTINGS[kind].type)
-    return lines.decode_lines(gzip.decompress(file.read_bytes()))
+    text = gzip.decompress(file.read_bytes())
+    listing = LISTINGS[kind]
+    try:
+        return msgspec.json.Decoder(listing.type).decode_lines(text)
+    except msgspec.ValidationError:  # one by one, as one of them does not fit
+        found = [one_of(line, listing.type) for line in text.splitlines()]
+        if any(NAMELESS in each.id for each in found if isinstance(each, UnfitObject)):
+            raise  # that is no object of Stripe's at all
+        return found

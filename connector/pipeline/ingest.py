@@ -19,14 +19,16 @@ from msgspec import Struct, field
 
 from connector.config import Config
 from connector.core.errors import Stopped, StripeRefused, UnknownStripeShape
+from connector.mrr.pricing import no_value
 from connector.pipeline.thread_pool import FinishedTask, ThreadPool
 from connector.store.database import transaction
-from connector.store.mirror import freshness, objects, walks
+from connector.store.mirror import freshness, objects, unfit_objects, walks
 from connector.store.mirror.objects import TABLES
 from connector.store.mirror.walks import Walk
 from connector.stripe_api.decoding import Base
 from connector.stripe_api.events import NamedObject, StripeEvent, hint, trimmed
-from connector.stripe_api.objects import Customer, labelled
+from connector.stripe_api.faults import by_customer, out_of_time, unfit, unfit_for
+from connector.stripe_api.objects import Customer, Price, labelled
 from connector.stripe_api.paging import (
     EVERYTHING,
     TOP,
@@ -35,6 +37,7 @@ from connector.stripe_api.paging import (
     PageCursor,
 )
 from connector.stripe_api.partitions import Partition, worth_cutting
+from connector.stripe_api.unfit import UnfitObject, why_not
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +73,7 @@ class ObjectSource(Protocol):
 class SyncResult(Struct):
     """What a run met. ``mode`` is ``full`` or ``events``; ``why``, if it was not asked.
 
-    ``unreadable_events`` names events that could not be read.
+    ``unreadable_events`` names events that could not be read, ``unreadable`` says why.
     """
 
     mode: str = "full"
@@ -79,6 +82,12 @@ class SyncResult(Struct):
     changed: int = 0
     resumed: bool = False
     unreadable_events: list[str] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+    def cannot_read(self, event: str, why: str) -> None:
+        if event not in self.unreadable_events:
+            self.unreadable_events.append(event)
+            self.unreadable[event] = why
 
 
 # Told a kind, how many objects of it were seen, and about how many there are.
@@ -102,8 +111,36 @@ class Ingest(Struct, kw_only=True):
 
     def keep(self, kind: str, things: Iterable[Any], asked_us: int) -> None:
         """Store objects as they may be kept; runs inside the caller's transaction."""
-        stored = list(_stored(things, self.config, self.met))
-        self.met.changed += objects.put(self.connection, TABLES[kind], stored, asked_us)
+        table, met = TABLES[kind], self.met
+        shown = [self._fitting(thing) for thing in things]
+        stored = list(_stored(shown, self.config, met))
+        met.changed += objects.put(self.connection, table, stored, asked_us)
+        for thing in shown:
+            if not isinstance(thing, UnfitObject):
+                continue
+            if table == "events":
+                met.cannot_read(thing.id, f"{thing.field} is {thing.value}")
+            else:
+                log.warning("ingest.set_aside id=%s field=%s", thing.id, thing.field)
+                met.changed += unfit_objects.put(
+                    self.connection, table, thing, asked_us
+                )
+
+    def _fitting(self, thing: Any) -> Any:
+        """An object by its customer, or why it does not fit.
+
+        Nor does a price that has no value where the last copy had one: its past would
+        lose it too.
+        """
+        if isinstance(thing, UnfitObject):
+            return thing
+        owned = by_customer(thing)
+        why = no_value(owned) if isinstance(owned, Price) else None
+        if why is not None:
+            before = objects.stored_price(self.connection, owned.id)
+            had_value = before is not None and no_value(before) is None
+            return unfit_for(owned, why.field, why.value) if had_value else owned
+        return unfit(owned) or owned
 
     def read(self, ranges: list[Partition], walk: Walk | None = None) -> int:
         """Read lists to their end; return when the first of these requests began.
@@ -129,10 +166,13 @@ class Ingest(Struct, kw_only=True):
                     thing, asked_us = found or (None, 0)
                     waits = getattr(thing, "invoice", None) is None
                     if name.kind == "invoice items" and not (thing and waits):
-                        objects.drop_pending(self.connection, name.id)
+                        objects.drop_pending(self.connection, name.id, self.now_us())
                     elif thing is not None:
                         self.keep(name.kind, [thing], asked_us)
                         there.append(thing)
+                    else:
+                        table, now_us = TABLES[name.kind], self.now_us()
+                        unfit_objects.fits(self.connection, table, [name.id], now_us)
             seen = self.met.seen
             seen[OF_EVENTS] = seen.get(OF_EVENTS, 0) + len(ended)
 
@@ -276,12 +316,23 @@ def _stored(things: Iterable[Any], config: Config, met: SyncResult) -> Iterator[
         if isinstance(thing, Customer):
             yield labelled(thing, config.label, config.metadata_keys)
         elif isinstance(thing, StripeEvent):
-            try:
-                yield trimmed(thing)
-            except (UnknownStripeShape, msgspec.DecodeError):
-                if thing.id not in met.unreadable_events:
-                    met.unreadable_events.append(thing.id)
-                with suppress(UnknownStripeShape, msgspec.DecodeError):
-                    yield hint(thing)  # what it names is fetched all the same
-        else:
+            yield from _event(thing, met)
+        elif not isinstance(thing, UnfitObject):
             yield thing
+
+
+def _event(shown: StripeEvent, met: SyncResult) -> Iterator[Base]:
+    """What is kept of an event: what it names, where what it shows does not fit."""
+    try:
+        kept = trimmed(shown)
+    except (UnknownStripeShape, msgspec.DecodeError) as error:
+        why: str | None = why_not(shown.data.object, error)
+    else:
+        state = kept.subscription
+        why = None if state is None else out_of_time(state)
+        if why is None:
+            yield kept
+            return
+    met.cannot_read(shown.id, why or "")
+    with suppress(UnknownStripeShape, msgspec.DecodeError):
+        yield hint(shown)  # what it names is fetched all the same

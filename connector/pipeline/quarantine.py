@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from connector.core.errors import ConnectorError, RulesDiffer, Underivable
+from connector.core.money import format_count
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ def underivable(failed: Mapping[str, str]) -> Underivable | None:
     named = ", ".join(list(failed)[:NAMED])
     more = f" and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
     return Underivable(
-        f"{len(failed)} customers could not be derived: {named}{more}",
+        f"{format_count(len(failed), 'customer')} could not be derived: {named}{more}",
         fix="report it as a bug, with what `stripe-nrr --verbose recompute --customer "
         f"{next(iter(failed))}` prints; they stand as they were, everybody else is right",
     )

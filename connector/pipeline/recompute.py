@@ -37,8 +37,13 @@ from connector.store.database import (
 from connector.store.ledger import balances, contract_terms, posting, rollups, unvalued
 from connector.store.ledger.customers import CustomerDisplay, ids, keys_of
 from connector.store.ledger.posting import LedgerRun, PostedCounts
-from connector.store.mirror import dirty_customers, event_feed, objects
-from connector.store.mirror.histories import histories, rows_of
+from connector.store.mirror import (
+    dirty_customers,
+    event_feed,
+    objects,
+    unfit_objects,
+)
+from connector.store.mirror.histories import histories, profile, rows_of
 
 # Customers a transaction: a commit costs as much as deriving a few, and a webhook that
 # comes meanwhile waits for the end of it.
@@ -139,11 +144,13 @@ class _Recompute:
         run = copy(self.run)  # one that begins in a transaction that fails never began
         with transaction(connection):
             check_rules(connection, self.rules)
-            ours = _not_yet_derived(connection, self.rules, names)
+            waiting = _not_yet_derived(connection, self.rules, names)
+            ours = _whole(connection, self.rules, waiting)
             if derived is None or self.version != commits_of_others(connection):
                 derived = self._derived(ours)
             still = [each for each in derived if each.customer in ours]
             posted = _settle(connection, run, still)
+            _hold(connection, sorted({*waiting} - {*ours}))
         self.run = run
         self.posted = PostedCounts(*map(sum, zip(self.posted, posted, strict=True)))
 
@@ -238,6 +245,37 @@ def _not_yet_derived(
     """
     marked = dirty_customers.still_dirty(connection, customers)
     return [each for each in customers if each in marked or rules.also(each)]
+
+
+def _whole(
+    connection: sqlite3.Connection, rules: Rules, customers: Sequence[str]
+) -> list[str]:
+    """Those of whose objects none is set aside."""
+    held = unfit_objects.held(connection)
+    if not held:
+        return list(customers)
+    ids = _ids(rules, customers)
+    return [each for each in customers if held.isdisjoint(ids[each])]
+
+
+def _hold(connection: sqlite3.Connection, customers: Sequence[str]) -> None:
+    """Leave these as they were until what is set aside of them fits, which marks them.
+
+    Who is new is known by name from now on, so that it can be asked about.
+    """
+    if not customers:
+        return
+    rows = rows_of(connection, dict.fromkeys(customers, ()))
+    shown = {customer: profile(rows, customer) for customer in customers}
+    keys_of(
+        connection,
+        {
+            c: CustomerDisplay(p.label, p.country) if p else CustomerDisplay()
+            for c, p in shown.items()
+        },
+    )
+    for customer in customers:
+        dirty_customers.clear(connection, customer, None)
 
 
 def make_whole(connection: sqlite3.Connection) -> None:

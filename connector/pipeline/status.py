@@ -14,7 +14,8 @@ class SyncSummary(Struct, frozen=True, kw_only=True):
 
     ``seen`` counts objects by kind. ``requests`` are those of this run; Stripe grants a
     number of them in 30 days. Until ``known_until`` the ledger knows all that Stripe told,
-    but for the customers in ``failed``, who could not be derived, and why.
+    but for the customers in ``failed``, who could not be derived, and why. ``unreadable``
+    says why of each event in ``unreadable_events``.
     """
 
     mode: str
@@ -34,6 +35,12 @@ class SyncSummary(Struct, frozen=True, kw_only=True):
     known_until: datetime | None
     seconds: float
     failed: dict[str, str] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_all_there(self) -> bool:
+        """Whether nothing of the account is missing from what is known."""
+        return not (self.refused or self.unreadable_events)
 
 
 class JobStatus(Struct, frozen=True, kw_only=True):

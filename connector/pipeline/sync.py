@@ -8,10 +8,12 @@ import logging
 
 from connector.core.errors import LedgerUnusable
 from connector.pipeline.ingest import Ingest
-from connector.pipeline.refresh import follow_events
+from connector.pipeline.refresh import follow_events, refresh
 from connector.store.database import transaction
-from connector.store.mirror import event_feed, freshness, objects, walks
+from connector.store.mirror import event_feed, freshness, objects, unfit_objects, walks
+from connector.store.mirror.objects import TABLES
 from connector.store.mirror.walks import Walk
+from connector.store.schema import MIRRORED
 from connector.stripe_api.events import NamedObject
 from connector.stripe_api.partitions import Partition
 
@@ -24,6 +26,7 @@ UNSETTLED_S = 10
 # Stripe keeps events for 30 days. Whoever comes later could not learn what has changed;
 # a day is left for the run itself.
 RESUMABLE_US = 29 * 86_400 * 1_000_000
+ASKED_AGAIN = 50  # objects that did not fit, in each replay
 # In the order of a walk: what others refer to comes first.
 STAGES = (
     ("products", "prices", "archived prices", "coupons"),
@@ -82,6 +85,7 @@ def full_walk(ingest: Ingest, walk: Walk) -> None:
     ingest.fetch(NamedObject("customers", each) for each in unseen)
     with transaction(connection):
         objects.drop_unseen_pending(connection, since_s * 1_000_000)
+        unfit_objects.forget_unseen(connection, since_s * 1_000_000, MIRRORED)
         walks.finish_walk(connection, walk, ingest.now_us())
         event_feed.events_were_read(connection, read_until_us - UNSETTLED_S * 1_000_000)
 
@@ -101,8 +105,16 @@ def replay(ingest: Ingest, read_until_us: int) -> None:
     to_s = until_us // 1_000_000
     ingest.read([Partition(kind, since_s, to_s) for kind in _EVENTS])
     follow_events(ingest, since_s)
+    refresh(ingest, _set_aside(ingest))
     with transaction(ingest.connection):
         event_feed.events_were_read(ingest.connection, max(until_us, read_until_us))
+
+
+def _set_aside(ingest: Ingest) -> list[NamedObject]:
+    """What did not fit when it was last seen: Stripe need not tell that it does now."""
+    kinds = {table: kind for kind, table in reversed([*TABLES.items()])}
+    again = unfit_objects.to_ask_again(ingest.connection, ASKED_AGAIN)
+    return [NamedObject(kinds[table], key) for table, key in again]
 
 
 def _same_account(ingest: Ingest) -> None:

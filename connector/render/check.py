@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from connector.core.money import format_minor
+from connector.core.money import format_count, format_minor
 from connector.mrr.reconciliation import (
     CurrencyComparison,
     GapReason,
@@ -25,15 +25,18 @@ def to_text(
     lines += [f"{each.rule}: {each.subject} {each.what}" for each in checked.findings]
     if checked.waiting:
         lines.append(_waiting_line(checked.waiting))
-    counted = f"{checked.movements:,} movements checked"
-    return "\n".join([*lines, f"{counted}, {len(checked.findings):,} findings."])
+    counted = f"{format_count(checked.movements, 'movement')} checked"
+    findings = format_count(len(checked.findings), "finding")
+    return "\n".join([*lines, f"{counted}, {findings}."])
 
 
 def _waiting_line(waiting: Sequence[str]) -> str:
     """Who waits to be derived, by name; those that could not be are among them."""
     first = ", ".join(waiting[:NAMED])
     more = f" and {len(waiting) - NAMED} more" if len(waiting) > NAMED else ""
-    return f"{len(waiting)} customers wait: {first}{more}; run `stripe-nrr recompute`"
+    who = format_count(len(waiting), "customer")
+    waits = "waits" if len(waiting) == 1 else "wait"
+    return f"{who} {waits}: {first}{more}; run `stripe-nrr recompute`"
 
 
 def to_json(
@@ -86,7 +89,8 @@ def _comparison_lines(
     compared: StripeComparison, labels: Mapping[str, str], locale: str
 ) -> Iterator[str]:
     """The sums, then each customer that differs, the largest difference first."""
-    counted = f"{compared.live:,} live subscriptions in {compared.requests:,} requests"
+    live = format_count(compared.live, "live subscription")
+    counted = f"{live} in {format_count(compared.requests, 'request')}"
     yield f"MRR now, by Stripe's own definition and in the ledger ({counted}):"
     for total in totals(compared.rows):
         reasons = [(reason.value, minor) for reason, minor in total.explained.items()]

@@ -5,9 +5,10 @@ from typing import Any
 
 from connector.core.windows import name_of
 from connector.render.footnotes import policy_sentence
-from connector.render.report_json import measured_json, span_json, utc
+from connector.render.report_json import currency_json, measured_json, span_json, utc
 from connector.render.table import Cell, Money, Percent, Table, text_table
 from connector.reports.closed_months import ClosedMonth
+from connector.reports.model import title_of
 
 
 def to_text(closed: ClosedMonth, locale: str) -> str:
@@ -17,7 +18,7 @@ def to_text(closed: ClosedMonth, locale: str) -> str:
     rows: list[Sequence[Cell]] = [
         (
             name_of(each.measured.window),
-            each.currency.upper(),
+            title_of(each.currency, is_total=each.is_total),
             Money(each.measured.waterfall.opening_minor, each.currency),
             Money(each.measured.waterfall.closing_minor, each.currency),
             *map(Percent, each.measured.retention.ratios.values()),
@@ -46,7 +47,7 @@ def to_json(closed: ClosedMonth) -> dict[str, Any]:
         "policy": dict(closing.policy),
         "figures": [
             {
-                "currency": each.currency,
+                **currency_json(each.currency, is_total=each.is_total),
                 **span_json(each.measured.window),
                 **measured_json(each.measured),
             }

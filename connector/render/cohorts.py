@@ -6,6 +6,7 @@ from typing import Any
 from connector.core.figures import RATIOS
 from connector.core.money import ratio_number
 from connector.metrics.cohorts import Cohort, CohortPeriod
+from connector.render.report_json import currency_json
 from connector.render.table import (
     Cell,
     Money,
@@ -17,6 +18,7 @@ from connector.render.table import (
     figures,
 )
 from connector.reports.cohorts import CohortReport
+from connector.reports.model import code_of, title_of
 
 
 def name_of(cohort: Cohort, period: CohortPeriod) -> str:
@@ -49,15 +51,21 @@ def triangle(report: CohortReport, metric: str) -> Table:
 
 
 def title(report: CohortReport, metric: str) -> str:
-    return f"{metric.upper()} by first-paid {report.period}, {report.currency.upper()}"
+    whose = title_of(report.currency, is_total=report.is_total)
+    return f"{metric.upper()} by first-paid {report.period}, {whose}"
 
 
 def note(report: CohortReport) -> str:
     """What a reader must know of the columns."""
-    return (
+    rates = " All at the rates of the last known day." if report.is_total else ""
+    said = (
         f"Against the MRR at the end of the first-paid {report.period}, column 0; each "
-        f"column is one {report.period} later."
+        f"column is one {report.period} later.{rates}"
     )
+    finer = (
+        " `--by month` shows months." if report.period is CohortPeriod.QUARTER else ""
+    )
+    return said + finer
 
 
 def parts(reports: Iterable[CohortReport], metric: str) -> Iterator[Part]:
@@ -76,13 +84,14 @@ def to_csv(reports: Sequence[CohortReport]) -> str:
     )
     rows = (
         (
-            *(currency, cohort.start, period.value, age, cohort.joined),
+            code_of(currency, is_total=is_total),
+            *(cohort.start, period.value, age, cohort.joined),
             *(cohort.customers, Money(cohort.opening_minor, currency), found.kept),
             Money(found.closing_minor, currency),
             *map(Percent, found.ratios.values()),
             Money(cohort.mrr_minor[age], currency),
         )
-        for currency, period, cohorts in reports
+        for currency, period, cohorts, is_total in reports
         for cohort in cohorts
         for age, found in enumerate(cohort.ages)
     )
@@ -94,7 +103,7 @@ def to_json(reports: Sequence[CohortReport]) -> dict[str, Any]:
     return {
         "currencies": [
             {
-                "currency": report.currency,
+                **currency_json(report.currency, is_total=report.is_total),
                 "by": report.period.value,
                 "cohorts": [_cohort_json(cohort) for cohort in report.cohorts],
             }

@@ -6,10 +6,10 @@ from typing import Any
 
 from connector.core.figures import Retention
 from connector.core.model import CustomerName
-from connector.core.money import format_ratio, ratio_number
+from connector.core.money import format_count, format_ratio, ratio_number
 from connector.core.windows import name_of
 from connector.metrics.contributions import Contribution, Ratio
-from connector.render.report_json import span_json
+from connector.render.report_json import currency_json, span_json
 from connector.render.table import (
     Cell,
     Money,
@@ -20,6 +20,7 @@ from connector.render.table import (
     text_table,
 )
 from connector.reports.explain import WindowExplanation
+from connector.reports.model import code_of, title_of
 
 
 def to_text(found: list[WindowExplanation], locale: str) -> str:
@@ -47,7 +48,14 @@ def _as_text(taken: WindowExplanation, locale: str) -> str:
     same = kept.customers - len(rows)
     counted = "" if taken.ratio is Ratio.NRR else ", growth left out"
     rows = [
-        (f"Opening: {kept.customers} customers", "", opening, "", "", ""),
+        (
+            f"Opening: {format_count(kept.customers, 'customer')}",
+            "",
+            opening,
+            "",
+            "",
+            "",
+        ),
         *rows,
         (f"{same} others, unmoved", "", "", "", "–", "") if same else ("",) * 6,
         (f"What they pay at the closing{counted}", "", "", reached, "", ""),
@@ -55,7 +63,8 @@ def _as_text(taken: WindowExplanation, locale: str) -> str:
     heads = ("Customer", "", "Was", "Is", "Change", "Points")
     table = Table(heads, [row for row in rows if any(row)], frozenset([2, 3, 4, 5]))
     ratio = format_ratio(kept.ratios[taken.ratio])
-    title = f"{taken.ratio.upper()} of {span} · {code.upper()}: {ratio}"
+    whose = title_of(code, is_total=taken.is_total)
+    title = f"{taken.ratio.upper()} of {span} · {whose}: {ratio}"
     parts = f"{shown(reached, locale)} ÷ {shown(opening, locale)}"
     return f"{title} = {parts}\n\n{text_table(table, locale)}"
 
@@ -72,7 +81,7 @@ def _points(kept: Retention, each: Contribution) -> Fraction | None:
 def to_json(taken: WindowExplanation) -> dict[str, Any]:
     kept = taken.kept
     return {
-        "currency": taken.currency,
+        **currency_json(taken.currency, is_total=taken.is_total),
         **span_json(taken.window),
         "metric": taken.ratio.value,
         "ratio": ratio_number(kept.ratios[taken.ratio]),
@@ -100,7 +109,8 @@ def to_csv(found: list[WindowExplanation]) -> str:
     )
     rows = [
         (
-            *(taken.currency, taken.window.kind, taken.window.start, taken.window.end),
+            code_of(taken.currency, is_total=taken.is_total),
+            *(taken.window.kind, taken.window.start, taken.window.end),
             *(taken.ratio, account.id, each.kind),
             *(
                 Money(minor, taken.currency)

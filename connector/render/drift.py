@@ -6,7 +6,7 @@ from typing import Any
 from connector.core.money import format_minor, format_ratio, ratio_number
 from connector.core.windows import name_of
 from connector.metrics.published_formulas import FORMULAS, FormulaResult, near
-from connector.render.report_json import span_json
+from connector.render.report_json import currency_json, span_json
 from connector.render.table import (
     Percent,
     Points,
@@ -16,6 +16,7 @@ from connector.render.table import (
     text_table,
 )
 from connector.reports.drift import WindowFormulas
+from connector.reports.model import code_of, title_of
 
 
 def to_text(
@@ -30,10 +31,8 @@ def to_text(
     for each in found:
         opening = format_minor(each.kept.opening_minor, each.currency, locale)
         so_far = "" if each.is_over else " (so far, not over)"
-        title = (
-            f"{name_of(each.window)}{so_far} · {each.currency.upper()}, "
-            f"opening MRR {opening}"
-        )
+        whose = title_of(each.currency, is_total=each.is_total)
+        title = f"{name_of(each.window)}{so_far} · {whose}, opening MRR {opening}"
         parts.append(f"## {title}\n" if is_markdown else f"{title}\n")
         parts.append(drawn(_table(each.results), locale))
         if against is not None:
@@ -61,8 +60,8 @@ def _table(results: list[FormulaResult]) -> Table:
         (
             each.formula.metric,
             f"{each.formula.name}, ours" if each.is_ours else each.formula.name,
-            Percent(each.ratio),
-            None if each.is_ours else Points(each.points),
+            Percent(each.ratio) if each.formula.is_ratio else "not a ratio",
+            None if each.points is None or each.is_ours else Points(each.points),
         )
         for each in results
     ]
@@ -98,7 +97,9 @@ def to_json(found: list[WindowFormulas], against: Fraction | None) -> dict[str, 
             {
                 "metric": result.formula.metric.value,
                 "formula": result.formula.name,
-                "ratio": ratio_number(result.ratio),
+                "ratio": ratio_number(result.ratio)
+                if result.formula.is_ratio
+                else None,
                 "points": ratio_number(result.points),
                 "reported": result.is_ours,
                 "near": result in close,
@@ -109,7 +110,7 @@ def to_json(found: list[WindowFormulas], against: Fraction | None) -> dict[str, 
         ]
         windows.append(
             {
-                "currency": each.currency,
+                **currency_json(each.currency, is_total=each.is_total),
                 **span_json(each.window),
                 "complete": each.is_over,
                 "opening_minor": each.kept.opening_minor,
@@ -122,14 +123,14 @@ def to_json(found: list[WindowFormulas], against: Fraction | None) -> dict[str, 
 def to_csv(found: list[WindowFormulas]) -> str:
     rows = [
         (
-            each.currency,
+            code_of(each.currency, is_total=each.is_total),
             each.window.kind,
             each.window.start,
             each.window.end,
             str(each.is_over).lower(),
             result.formula.metric,
             result.formula.name,
-            Percent(result.ratio),
+            Percent(result.ratio if result.formula.is_ratio else None),
             Points(result.points),
         )
         for each in found

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
-from connector.core.money import format_ratio
+from connector.core.money import format_count, format_ratio
 from connector.core.policy import POLICY_RULES
 from connector.reports.ledger import Missing
 from connector.reports.model import CurrencyReport, Report
@@ -67,32 +67,28 @@ def what_is_missing(missing: Missing) -> list[str]:
         )
     if missing.customers:
         found.append(
-            f"Not complete: {counted(missing.customers, 'customer')} "
-            f"{are(missing.customers)} missing altogether, as nothing was derived of "
+            f"Not complete: {format_count(missing.customers, 'customer')} "
+            f"{_are(missing.customers)} missing altogether, as nothing was derived of "
             "them yet. Run `stripe-nrr recompute`; `stripe-nrr check` names them."
         )
     if missing.behind:
         found.append(
-            f"Not up to date: {counted(missing.behind, 'customer')} "
+            f"Not up to date: {format_count(missing.behind, 'customer')} "
             f"{'stands' if missing.behind == 1 else 'stand'} here as before their last "
             "change. Run `stripe-nrr recompute`; `stripe-nrr check` names them."
         )
     if missing.refused:
         found.append(
-            f"Not complete: {counted(missing.refused, 'object')} of "
-            f"{counted(missing.refused_customers, 'customer')} could not be valued and "
-            f"{are(missing.refused)} in no figure. `stripe-nrr check` names "
+            f"Not complete: {format_count(missing.refused, 'object')} of "
+            f"{format_count(missing.refused_customers, 'customer')} could not be valued "
+            f"and {_are(missing.refused)} in no figure, or as before. "
+            "`stripe-nrr check` names "
             f"{'it' if missing.refused == 1 else 'them'}."
         )
     return found
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 customer``, ``1,207 customers``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def are(number: int) -> str:
+def _are(number: int) -> str:
     return "is" if number == 1 else "are"
 
 
@@ -146,7 +142,7 @@ def _first_year_sentence(part: CurrencyReport) -> str:
     told = ", ".join(
         f"{n.upper()} {format_ratio(r)}" for n, r in young.kept.ratios.items()
     )
-    span = counted(young.months, "month")
+    span = format_count(young.months, "month")
     return f"{when} In the {span} since {young.since:%b %Y} (not annual): {told}."
 
 

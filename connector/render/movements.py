@@ -86,7 +86,7 @@ def movements_view(
     movements: Iterable[Movement], labels: Mapping[str, str], locale: str
 ) -> "RenderableType":
     """A row a movement, with the causes that explain it."""
-    from connector.render.terminal import table
+    from connector.render.terminal import FittedTable
 
     rows = [
         (
@@ -101,8 +101,11 @@ def movements_view(
         for each in movements
     ]
     heads = ("Day", "Customer", "Movement", "Before", "After", "Change", "Because of")
-    return table(
-        Table(heads, rows, frozenset([3, 4, 5])), locale, unwrapped=(0, 3, 4, 5)
+    return FittedTable(
+        Table(heads, rows, frozenset([3, 4, 5])),
+        locale,
+        unwrapped=(0, 2),
+        spare=("Before", "Because of"),
     )
 
 
@@ -116,7 +119,7 @@ def _hyphened(cause: Cause) -> str:
 
 def sums_view(sums: Iterable[SegmentMovements], locale: str) -> "RenderableType":
     """A row a segment, with the sum of each kind of movement."""
-    from connector.render.terminal import table
+    from connector.render.terminal import FittedTable
 
     rows = [
         (
@@ -132,7 +135,7 @@ def sums_view(sums: Iterable[SegmentMovements], locale: str) -> "RenderableType"
     ]
     kinds = [kind.capitalize() for kind in MovementKind]
     heads = ("Segment", "Currency", "Movements", *kinds)
-    return table(figures(heads, rows), locale, unwrapped=range(1, len(heads)))
+    return FittedTable(figures(heads, rows), locale)
 
 
 def named(customer: str, labels: Mapping[str, str]) -> str:
@@ -167,6 +170,7 @@ def explanation_json(explained: "CustomerExplanation") -> dict[str, Any]:
         "on": explained.on.isoformat(),
         "mrr": [{"currency": c, "amount_minor": minor} for c, minor in mrr.items()],
         "movements": [_with_arithmetic(each) for each in explained.movements],
+        "notes": list(explained.notes),
     }
 
 

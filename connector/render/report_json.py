@@ -113,6 +113,11 @@ def row_json(row: WindowRow) -> dict[str, Any]:
     return {**span_json(row.measured.window), "complete": row.complete}
 
 
+def currency_json(currency: str, *, is_total: bool) -> dict[str, Any]:
+    """Which currency; of all of them in one, that it is so."""
+    return {"currency": currency, **({"is_total": True} if is_total else {})}
+
+
 def span_json(window: Window) -> dict[str, str]:
     return {
         "window": window.kind.value,

@@ -34,6 +34,7 @@ from connector.reports.model import (
     CurrencyReport,
     Report,
     WindowRow,
+    code_of,
     label,
     metrics_of,
     shown,
@@ -231,7 +232,7 @@ def _csv_row(
 ) -> list[object]:
     figures = figures_json(measured, report)
     return [
-        f"total {part.currency}" if part.is_total else part.currency,
+        code_of(part.currency, is_total=part.is_total),
         *(str(value).lower() for value in row_json(row).values()),
         *(
             _cell(name, figures[group][name], part.currency)

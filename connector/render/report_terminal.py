@@ -13,7 +13,7 @@ from rich.text import Text
 
 from connector.core.figures import Retention
 from connector.core.model import MovementKind
-from connector.core.money import format_minor, format_ratio
+from connector.core.money import format_count, format_minor, format_ratio
 from connector.render.footnotes import asides, banner, footnotes
 from connector.render.report_tables import (
     MORE_HEADINGS,
@@ -25,20 +25,21 @@ from connector.render.report_tables import (
     named_rows,
 )
 from connector.render.table import figures
-from connector.render.terminal import COLOURS, table
+from connector.render.terminal import COLOURS, FittedTable
 from connector.reports.model import (
     CurrencyReport,
     Report,
     WindowRow,
     is_trailing,
     label,
+    opening_note,
     shown,
 )
 
 BAR = 34  # characters of the waterfall's widest bar
 
 
-def report_view(report: Report, locale: str, width: int) -> RenderableType:
+def report_view(report: Report, locale: str) -> RenderableType:
     """The headline (where a trailing window is asked for) and the table, a currency."""
     parts: list[RenderableType] = [
         Text(line, style="bold yellow") for line in banner(report)
@@ -52,7 +53,7 @@ def report_view(report: Report, locale: str, width: int) -> RenderableType:
                 parts.append(_reported(row.reported.retention))
             parts.append(_waterfall(row, part.currency, locale))
             parts += [Text(f"{line}\n") for line in asides(part, report)]
-        parts += _tables(report, part, (headlines, rows), locale, width)
+        parts += _tables(report, part, (headlines, rows), locale)
         parts += _whys(report, part, locale)
         parts += [Text(f"{each.sentence}", style="italic") for each in part.assessments]
     parts += [Text(note, style="dim") for note in footnotes(report)]
@@ -85,13 +86,18 @@ def _cards(
     def money(amount_minor: int) -> str:
         return format_minor(amount_minor, currency, locale, whole=True)
 
+    opening = money(kept.opening_minor) + opening_note(row.measured)
     closing = money(flow.closing_minor)
     annual = money(flow.closing_minor * 12)
     monthly = money(round(flow.closing_minor / 12))
     told = [
-        ("NRR", format_ratio(kept.nrr), f"of {money(kept.opening_minor)}, {span}"),
+        ("NRR", format_ratio(kept.nrr), f"of {opening}, {span}"),
         ("GRR", format_ratio(kept.grr), "the same without growth"),
-        ("CRR", format_ratio(kept.crr), f"{kept.kept} of {kept.customers} customers"),
+        (
+            "CRR",
+            format_ratio(kept.crr),
+            f"{kept.kept:,} of {format_count(kept.customers, 'customer')}",
+        ),
         ("ARR at close", closing, f"MRR {monthly}")
         if report.is_annual
         else ("MRR at close", closing, f"ARR {annual}"),
@@ -157,7 +163,6 @@ def _tables(
     part: CurrencyReport,
     split: tuple[Sequence[WindowRow], Sequence[WindowRow]],
     locale: str,
-    width: int,
 ) -> Iterator[RenderableType]:
     """What moved, then the other metrics: of all windows, or by segment of each.
 
@@ -172,15 +177,15 @@ def _tables(
             yield Text(f"\n{title}", style="bold")
         rows = [[name, *cells(m, part, whole=True)] for name, m in named]
         if rows:
-            narrow = ("CRR", "Opening")
+            # An opening is the closing of the row above.
             moved = figures(["", *headings(part)], rows)
-            yield table(moved, locale, spare=narrow, width=width)
+            yield FittedTable(moved, locale, spare=("Opening",))
         everyone = [*before, *named]
         more = [[name, *more_cells(m, part, report)] for name, m in everyone]
         # What can be read off the table above.
         spare = ("Gross churn", "Net churn", "Paying")
         others = figures(["", *MORE_HEADINGS], more)
-        yield table(others, locale, spare=spare, width=width)
+        yield FittedTable(others, locale, spare=spare)
 
 
 def _whys(
@@ -189,4 +194,4 @@ def _whys(
     for row in part.rows:
         for title, causes in cause_tables(row, part, report):
             yield Text(f"\n{title}", style="bold")
-            yield table(causes, locale)
+            yield FittedTable(causes, locale)

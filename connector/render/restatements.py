@@ -6,24 +6,31 @@ from itertools import groupby
 from typing import Any
 
 from connector.core.model import Movement
-from connector.core.money import format_minor
+from connector.core.money import format_count, format_minor
 from connector.core.policy import differences
 from connector.core.windows import name_of
 from connector.render.movements import as_json, causes_text
-from connector.render.report_json import measured_json, span_json, utc
+from connector.render.report_json import currency_json, measured_json, span_json, utc
 from connector.render.table import Cell, Money, Percent, Table, csv_text, text_table
 from connector.reports.closed_months import (
     RestatedWindow,
     RestatementLine,
     Restatements,
 )
+from connector.reports.model import title_of
 
 
 def to_text(found: Restatements, since: date | None, locale: str) -> str:
     windows, labels, closed = found
     if not windows:
         then = f" since {since}" if since is not None else ""
-        return f"{closed} months are closed, and none of them has changed{then}."
+        if not closed:
+            return "No month is closed yet: `stripe-nrr close 2026-03` closes one."
+        are = "is" if closed == 1 else "are"
+        them = "it has not" if closed == 1 else "none of them has"
+        return (
+            f"{format_count(closed, 'month')} {are} closed, and {them} changed{then}."
+        )
     rows: list[Sequence[Cell]] = []
     for each in windows:
         sides = (each.reported.measured, each.now)
@@ -31,7 +38,7 @@ def to_text(found: Restatements, since: date | None, locale: str) -> str:
         rows.append(
             (
                 name_of(each.now.window),
-                each.reported.currency.upper(),
+                title_of(code, is_total=each.reported.is_total),
                 f"{each.closing.closed_at:%d %b %Y}",
                 *(Money(side.waterfall.closing_minor, code) for side in sides),
                 *(Percent(side.retention.nrr, 2) for side in sides),
@@ -98,7 +105,7 @@ def _window_json(each: RestatedWindow) -> dict[str, Any]:
     return {
         "month": f"{each.closing.month:%Y-%m}",
         "closed_at": utc(each.closing.closed_at),
-        "currency": each.reported.currency,
+        **currency_json(each.reported.currency, is_total=each.reported.is_total),
         **span_json(each.now.window),
         "reported": measured_json(each.reported.measured),
         "restated": measured_json(each.now),
@@ -138,6 +145,7 @@ def to_csv(found: Restatements) -> str:
             *(utc(line.run.started_at), line.run.cause, _because(line)),
         )
         for each in found.windows
+        if not each.reported.is_total  # its lines are those of the currencies
         for line in each.lines
     ]
     return csv_text(heads, rows)

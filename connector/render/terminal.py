@@ -3,11 +3,14 @@
 Nothing is worked out here: every figure comes from the values it is given.
 """
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from math import ceil
+from typing import NamedTuple
 
 from rich import box
 from rich import table as rich
-from rich.console import Console, Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.text import Text
 
 from connector.core.model import MovementKind
@@ -15,6 +18,7 @@ from connector.render.table import Cell, Part, Table, Title
 from connector.reports.model import AS_REPORTED
 
 PIPE_WIDTH = 140
+LEAST_WORDS = 16  # characters that a column of words is given before it has to go below
 COLOURS = {
     MovementKind.NEW: "blue",
     MovementKind.REACTIVATION: "cyan",
@@ -32,45 +36,85 @@ def console(*, width: int | None = None) -> Console:
     return out
 
 
-def table(
-    found: Table,
-    locale: str,
-    *,
-    unwrapped: Container[int] = (),
-    spare: Iterable[str] = (),
-    width: int = 0,
-) -> RenderableType:
-    """Rows under their heads; without the columns to spare where ``width`` is too small.
+class FittedTable(NamedTuple):
+    """Rows under their heads, as wide as the console: no figure and no id is cut.
 
-    A row with a star is dim, and one as reported; a kind of movement has its colour.
+    Where it is too wide, columns of ``spare`` go in their order, which is said, if it fits
+    without them; else all columns stand in blocks below each other, each with the first
+    column. A row with a star is dim, and one as reported; a kind of movement has its
+    colour.
     """
-    heads, rows = found.heads, found.texts(locale)
-    kept = list(range(len(heads)))
-    for name in spare:
-        if name in heads and _width([heads, *rows], kept) > width:
-            kept.remove(heads.index(name))
-    drawn = rich.Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in kept:
-        drawn.add_column(
-            heads[column],
-            justify="right" if column in found.right else "left",
-            no_wrap=column in unwrapped,
-        )
-    for cells, texts in zip(found.rows, rows, strict=True):
-        style = "dim" if texts[0].endswith("*") or texts[0] == AS_REPORTED else ""
-        drawn.add_row(*(_drawn(cells[c], texts[c]) for c in kept), style=style)
-    return drawn
+
+    table: Table
+    locale: str
+    unwrapped: Container[int] = ()
+    spare: Sequence[str] = ()
+
+    def __rich_console__(
+        self, _console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        texts = self.table.texts(self.locale)
+        widths = self._widths(texts)
+        every, room = range(len(widths)), options.max_width
+        for number in range(len(self.spare) + 1):
+            left_out = self.spare[:number]
+            kept = [n for n in every if self.table.heads[n] not in left_out]
+            if _width(widths, kept) <= room:
+                yield self._drawn(texts, kept)
+                if left_out:
+                    yield Text(_LEFT_OUT.format(", ".join(left_out)), style="dim")
+                return
+        for block in _blocks(widths, room):
+            yield self._drawn(texts, block)
+
+    def _widths(self, texts: Sequence[Sequence[str]]) -> list[int]:
+        """What each column takes at least; words may be wrapped, figures may not."""
+        widths = []
+        for column, cells in enumerate(zip(self.table.heads, *texts, strict=True)):
+            width = max(map(cell_len, cells))
+            is_fixed = column in self.table.right or column in self.unwrapped
+            widths.append(width if is_fixed else min(width, LEAST_WORDS))
+        return widths
+
+    def _drawn(self, texts: Sequence[Sequence[str]], kept: Sequence[int]) -> rich.Table:
+        drawn = rich.Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        for column in kept:
+            is_figure = column in self.table.right
+            drawn.add_column(
+                self.table.heads[column],
+                justify="right" if is_figure else "left",
+                no_wrap=is_figure or column in self.unwrapped,
+                overflow="fold",
+            )
+        for cells, row in zip(self.table.rows, texts, strict=True):
+            style = "dim" if row[0].endswith("*") or row[0] == AS_REPORTED else ""
+            drawn.add_row(*(_drawn(cells[c], row[c]) for c in kept), style=style)
+        return drawn
+
+
+_LEFT_OUT = (
+    "Left out, as there is no room: {}. A wider window shows it, and --format csv does."
+)
+
+
+def _blocks(widths: Sequence[int], room: int) -> list[list[int]]:
+    """The columns of each block, about as many in each; all have the first one."""
+    others = range(1, len(widths))
+    for number in others:
+        size = ceil(len(others) / number)
+        blocks = [[0, *others[at : at + size]] for at in range(0, len(others), size)]
+        if all(_width(widths, block) <= room for block in blocks):
+            return blocks
+    return [[0, column] for column in others] or [[0]]
 
 
 def view(parts: Iterable[Part], locale: str) -> RenderableType:
-    """A narrow terminal wraps its tables, a pipe gets whole lines."""
-
     def drawn(part: Part) -> RenderableType:
         match part:
             case Title(text):
                 return Text(f"\n{text}", style="bold")
             case Table():
-                return table(part, locale)
+                return FittedTable(part, locale)
             case note:
                 return Text(note, style="dim")
 
@@ -81,6 +125,6 @@ def _drawn(cell: Cell, text: str) -> str | Text:
     return Text(text, COLOURS[cell]) if isinstance(cell, MovementKind) else text
 
 
-def _width(texts: Sequence[Sequence[str]], kept: Iterable[int]) -> int:
-    """What the columns take, each with its space, and the frame."""
-    return sum(2 + max(len(row[column]) for row in texts) for column in kept)
+def _width(widths: Sequence[int], kept: Sequence[int]) -> int:
+    """What columns take, each with its space, and the frame."""
+    return sum(2 + widths[column] for column in kept)

@@ -12,13 +12,14 @@ from connector.core.dates import add_months
 from connector.core.figures import WindowFigures
 from connector.core.model import Flow, Movement, MovementKind
 from connector.core.policy import Rules
-from connector.core.windows import WindowKind, windows
-from connector.metrics.retention import measure, standing
+from connector.core.windows import Window, WindowKind, windows
+from connector.metrics.currency_total import Conversion, in_minor
+from connector.metrics.retention import Balances, measure, standing
 from connector.mrr import timeline as histories
 from connector.mrr.movements import movements
 from connector.mrr.risks import Risk, as_scheduled, at_risk_minor, contracted, risks
 from connector.pipeline.quarantine import set_aside
-from connector.reports.ledger import Ledger
+from connector.reports.ledger import Ledger, is_total
 from connector.store.ledger import balances as ledger_balances
 from connector.store.ledger import customers, queries
 from connector.store.mirror import objects
@@ -43,6 +44,7 @@ class AtRiskReport(Struct, frozen=True, kw_only=True):
     scheduled: tuple[ScheduledMovement, ...]
     so_far: WindowFigures
     committed: tuple[WindowFigures, ...]
+    is_total: bool = False
 
     @property
     def at_risk_minor(self) -> int:
@@ -65,14 +67,24 @@ AHEAD = 12  # months: the openings of these windows are known
 DAY_S = 86_400
 
 
-def at_risk_reports(ledger: Ledger, currency: str | None = None) -> AtRiskReports:
-    """What is at risk and what is set in each currency, as far as the ledger knows."""
+def at_risk_reports(
+    ledger: Ledger, currency: str | None = None, *, with_total: bool = False
+) -> AtRiskReports:
+    """What is at risk and what is set in each currency, as far as the ledger knows.
+
+    ``with_total``: first of all in one, as where that alone is asked for.
+    """
     known, codes = ledger.state(), ledger.currencies(currency)
     connection, rules = ledger.connection, rules_of(ledger.config)
     future = _future(connection, rules, int(known.at.timestamp()), known.today)
+    books = []
+    if with_total or is_total(currency):
+        books.append(_in_one(ledger, known.today, future))
+    if not is_total(currency):
+        books += [_book(connection, code, known.today, future) for code in codes]
     return AtRiskReports(
         currencies=tuple(
-            _at_risk_report(connection, code, known.today, future) for code in codes
+            _at_risk_report(connection, book, known.today) for book in books
         ),
         labels=customers.labels(connection),
         failed=future.failed,
@@ -120,39 +132,115 @@ def _future(
     return _Future(found, coming, failed)
 
 
-def _at_risk_report(
+class _Book(NamedTuple):
+    """A currency's ledger and what is ahead of it, in units of ``scale``.
+
+    ``flows`` are by customer, then day; of the total, from the first on.
+    """
+
+    currency: str
+    opening: Balances
+    flows: Sequence[Flow]
+    ahead: Sequence[Flow]
+    risks: Sequence[Risk]
+    scale: int = 1
+    is_total: bool = False
+
+
+def _book(
     connection: sqlite3.Connection, currency: str, today: date, future: _Future
-) -> AtRiskReport:
+) -> _Book:
+    start = _wanted(today)[0].start
+    ids = customers.ids(connection)
+    return _Book(
+        currency=currency,
+        opening=ledger_balances.balances(connection, currency, start),
+        flows=list(queries.flows(connection, currency, None, start)),
+        ahead=_flows([m for m in future.movements if m.currency == currency], ids),
+        risks=[risk for risk in future.risks if risk.currency == currency],
+    )
+
+
+def _in_one(ledger: Ledger, today: date, future: _Future) -> _Book:
+    """All currencies, at the rates of the last known day: none later are known."""
+    from connector.reports.currency_total import CurrencyTotal
+
+    total, wanted = CurrencyTotal(ledger), _wanted(today)
+    ids = customers.ids(ledger.connection)
+    codes = dict.fromkeys(m.currency for m in future.movements)
+    ahead = {
+        code: _flows([m for m in future.movements if m.currency == code], ids)
+        for code in codes
+    }
+    span = Window(WindowKind.TRAILING_12, wanted[0].start, wanted[-1].end)
+    flows, found = total.flows(span, ahead)
+    risks = [
+        risk._replace(
+            currency=total.currency,
+            mrr_minor=found.minor(risk.mrr_minor * found.units.get(risk.currency, 0)),
+        )
+        for risk in future.risks
+    ]
+    return _Book(
+        currency=total.currency,
+        opening={},
+        flows=[flow for flow in flows if flow.day <= today],
+        ahead=[flow for flow in flows if flow.day > today],
+        risks=risks,
+        scale=found.scale,
+        is_total=True,
+    )
+
+
+def _wanted(today: date) -> list[Window]:
+    """The running trailing-12 window, and those to come."""
     this_month = today.replace(day=1)
     last = add_months(this_month, AHEAD - 1)
-    wanted = windows(WindowKind.TRAILING_12, this_month, last)
-    opening = ledger_balances.balances(connection, currency, wanted[0].start)
-    flows = list(queries.flows(connection, currency, None, wanted[0].start))
-    ids = customers.ids(connection)
-    coming = [m for m in future.movements if m.currency == currency]
+    return windows(WindowKind.TRAILING_12, this_month, last)
+
+
+def _at_risk_report(
+    connection: sqlite3.Connection, book: _Book, today: date
+) -> AtRiskReport:
+    ids, minor = customers.ids(connection), Conversion({}, book.scale).minor
     lately = today - timedelta(days=LATELY_DAYS)
-    shrunk = [f for f in flows if f.kind is MovementKind.CONTRACTION and f.day > lately]
-    found = [risk for risk in future.risks if risk.currency == currency]
-    balances = standing(opening, flows)
-    found += contracted(shrunk, balances, ids, currency)
-    [so_far] = measure(flows, wanted[:1], opening)
+    shrunk = [
+        flow
+        for flow in book.flows
+        if flow.kind is MovementKind.CONTRACTION and flow.day > lately
+    ]
+    balances = standing(book.opening, book.flows)
+    lately_contracted = (
+        risk._replace(mrr_minor=minor(risk.mrr_minor))
+        for risk in contracted(shrunk, balances, ids, book.currency)
+    )
+    found = [*book.risks, *lately_contracted]
+    ahead = sorted(book.ahead, key=lambda flow: (flow.day, ids[flow.customer]))
+    wanted = _wanted(today)
+    [so_far] = measure(book.flows, wanted[:1], book.opening)
+    committed = measure([*book.flows, *book.ahead], wanted, book.opening)
     return AtRiskReport(
-        currency=currency,
+        currency=book.currency,
         today=today,
-        mrr_minor=sum(balances.values()),
+        mrr_minor=minor(sum(balances.values())),
         risks=tuple(sorted(found, key=lambda r: (-r.mrr_minor, r.customer, r.reason))),
         scheduled=tuple(
             ScheduledMovement(
-                day=m.day, customer=m.customer, kind=m.kind, amount_minor=m.amount_minor
+                day=flow.day,
+                customer=ids[flow.customer],
+                kind=flow.kind,
+                amount_minor=minor(flow.amount_minor),
             )
-            for m in sorted(coming, key=lambda m: (m.day, m.customer))
+            for flow in ahead
         ),
-        so_far=so_far,
-        committed=tuple(measure([*flows, *_flows(coming, ids)], wanted, opening)),
+        so_far=in_minor(so_far, book.scale),
+        committed=tuple(in_minor(each, book.scale) for each in committed),
+        is_total=book.is_total,
     )
 
 
 def _flows(coming: Sequence[Movement], ids: Mapping[int, str]) -> list[Flow]:
+    """By customer, then day."""
     named = {movement.customer for movement in coming}
     keys = {customer: key for key, customer in ids.items() if customer in named}
-    return [Flow(keys[m.customer], m.day, m.kind, m.amount_minor) for m in coming]
+    return sorted(Flow(keys[m.customer], m.day, m.kind, m.amount_minor) for m in coming)

@@ -1,13 +1,16 @@
 """What is published, from the configured file or the package's, beside a report's rows."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 from connector.config import Config
 from connector.core.errors import ConfigError
+from connector.core.money import exponent
 from connector.metrics.benchmarks import (
     Assessment,
     Benchmarks,
+    ContractValue,
     assess,
     parse_benchmarks,
 )
@@ -28,10 +31,15 @@ def benchmarks(config: Config) -> Benchmarks:
 
 
 def assessed(
-    rows: Sequence[WindowRow], published: Benchmarks
+    rows: Sequence[WindowRow], published: Benchmarks, currency: str
 ) -> tuple[Assessment, ...]:
     """The headline's ratios beside what is published; of shorter windows nothing is."""
     headline = last_over(rows)
     if headline is None:
         return ()
-    return assess(headline.measured.retention.ratios, published)
+    measured = headline.measured
+    contract = None
+    if measured.paying:
+        year_minor = Fraction(measured.waterfall.closing_minor * 12, measured.paying)
+        contract = ContractValue(currency, year_minor / 10 ** exponent(currency))
+    return assess(measured.retention.ratios, published, contract)

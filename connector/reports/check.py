@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from connector.config import rules_of
 from connector.core.dates import local_day
+from connector.core.errors import LedgerUnusable
 from connector.core.model import Refusal
 from connector.core.policy import Policy
 from connector.metrics.invariants import (
@@ -27,14 +28,17 @@ from connector.mrr.reconciliation import (
     reconcile,
 )
 from connector.pipeline.ingest import ObjectSource, Progress
-from connector.reports.closed_months import measured_again
+from connector.reports.closed_months import measured_again, totals_again
 from connector.reports.ledger import Ledger
+from connector.reports.model import code_of
 from connector.store.ledger import contract_terms, queries, rollups, unvalued
 from connector.store.ledger import customers as ledger_customers
 from connector.store.mirror import dirty_customers, objects
 from connector.store.mirror.histories import histories, in_batches, profile
 from connector.stripe_api.decoding import ref
+from connector.stripe_api.faults import by_customer
 from connector.stripe_api.objects import Subscription
+from connector.stripe_api.unfit import UnfitObject
 
 
 class CheckedLedger(NamedTuple):
@@ -49,7 +53,12 @@ class CheckedLedger(NamedTuple):
 def check_ledger(ledger: Ledger) -> CheckedLedger:
     """Every invariant, checked on all that the ledger holds."""
     connection = ledger.connection
-    movements = list(queries.movements(connection))
+    try:
+        movements = list(queries.movements(connection))
+    except LedgerUnusable as error:  # then nothing else of it can be proved
+        found_first = Finding("movements can be read", "the ledger", error.problem)
+        labels = ledger_customers.labels(connection)
+        return CheckedLedger(0, [found_first], [], labels)
     found = {
         currency: list(queries.flows(connection, currency))
         for currency in queries.currencies(connection)
@@ -63,6 +72,10 @@ def check_ledger(ledger: Ledger) -> CheckedLedger:
         kept = figures_of(rollups.deltas(connection, currency, asked), asked)
         findings += sums_are_kept(currency, counted, kept)
     findings += restated_findings(measured_again(connection))
+    findings += restated_findings(
+        (code_of(was.currency, is_total=True), was.measured, now)
+        for _, was, now in totals_again(ledger)
+    )
     findings += refusal_findings(unvalued.known(connection))
     return CheckedLedger(
         movements=len(movements),
@@ -89,13 +102,19 @@ def live_subscriptions(
 
     Asked for by status, because an account's ended ones would cost most of the requests.
     The past due, a page or two, are asked for before and after the active: who falls
-    behind or catches up in between is met.
+    behind or catches up in between is met. One that does not fit is left out: the sync
+    names it.
     """
     found: dict[str, Subscription] = {}
     *before, past_due = counted_statuses(policy or Policy())
     for status in (past_due, *before, past_due):
         for page in source.pages("subscriptions", extra=[("status", status)]):
-            found |= {each.id: each for each in page.data}
+            shown = [
+                by_customer(each)
+                for each in page.data
+                if not isinstance(each, UnfitObject)
+            ]
+            found |= {each.id: each for each in shown}
             progress("live subscriptions", len(found), None)
     return list(found.values())
 

@@ -8,12 +8,14 @@ to its opening's.
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from itertools import groupby
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from connector import __version__
 from connector.core.dates import add_months, day_end_s, instant
 from connector.core.errors import NothingFound, NotOverYet
+from connector.core.exchange_rates import KeptRates
 from connector.core.figures import WindowFigures
 from connector.core.model import Movement
 from connector.core.windows import ending_with
@@ -27,6 +29,9 @@ from connector.store.ledger.closings import (
     ReportedFigures,
 )
 from connector.store.mirror import dirty_customers
+
+if TYPE_CHECKING:
+    from connector.reports.currency_total import CurrencyTotal
 
 
 class ClosedMonth(NamedTuple):
@@ -65,10 +70,19 @@ def _close(ledger: Ledger, month: date) -> Closing:
             f"{month:%Y-%m} is not over: the ledger knows the days to {known.today}",
             fix=f"run `stripe-nrr sync` on {end} or later, then close it",
         )
+    figures = list(figures_to_close(ledger.connection, month))
+    rates: closings.Rates = {}
+    if figures and ledger.config.reporting_currency is not None:
+        from connector.reports.currency_total import CurrencyTotal
+
+        total = CurrencyTotal(ledger)
+        figures += _in_one(total, figures)
+        rates = total.asked
     return closings.close(
         ledger.connection,
         month,
-        figures_to_close(ledger.connection, month),
+        figures,
+        rates=rates,
         policy=known.rules,
         code_version=__version__,
         now=ledger.moment,
@@ -85,12 +99,47 @@ def figures_to_close(
             yield ReportedFigures(currency, measured)
 
 
+def _in_one(
+    total: "CurrencyTotal", figures: Iterable[ReportedFigures]
+) -> list[ReportedFigures]:
+    """The same windows of all currencies in one."""
+    each: dict[str, list[WindowFigures]] = {}
+    for own in figures:
+        each.setdefault(own.currency, []).append(own.measured)
+    measured = total.measured(each)
+    return [ReportedFigures(total.currency, one, is_total=True) for one in measured]
+
+
+def totals_again(
+    ledger: Ledger, *, as_of: bool = True
+) -> Iterator[tuple[date, ReportedFigures, WindowFigures]]:
+    """Each closed window of a total as it was reported, and as it is at the same rates.
+
+    As the ledger was at its closing, or else as it is now.
+    """
+    connection = ledger.connection
+    closed_at = {each.month: each.closed_at for each in closings.known(connection)}
+    found = [pair for pair in closings.figures(connection) if pair[1].is_total]
+    for month, of_month in groupby(found, lambda pair: pair[0]):
+        from connector.reports.currency_total import CurrencyTotal, configured_rates
+
+        reported = [each for _, each in of_month]
+        kept = closings.rates(connection, month)
+        others = partial(configured_rates, ledger.config)
+        rates = KeptRates(reported[0].currency, kept, others)
+        total = CurrencyTotal(ledger, closed_at[month] if as_of else None, rates)
+        windows = [each.measured.window for each in reported]
+        each = {code: measure(own, windows) for code, own in total.books.items()}
+        for was, now in zip(reported, total.measured(each), strict=True):
+            yield month, was, now
+
+
 def measured_again(
     connection: sqlite3.Connection,
 ) -> Iterator[tuple[str, WindowFigures, WindowFigures]]:
-    """Each closed window as it was reported, and as the ledger gives it as of then."""
+    """Each closed window of a currency as reported, and as the ledger gives it then."""
     closed_at = {each.month: each.closed_at for each in closings.known(connection)}
-    figures = closings.figures(connection)
+    figures = (pair for pair in closings.figures(connection) if not pair[1].is_total)
     for (month, currency), of_both in groupby(
         figures, lambda it: (it[0], it[1].currency)
     ):
@@ -155,14 +204,17 @@ def _figures_of(movement: Movement | None) -> object:
 
 
 def since(
-    found: Sequence[RestatementLine], moment: datetime, currency: str, before: date
+    found: Sequence[RestatementLine],
+    moment: datetime,
+    currency: str | None,
+    before: date,
 ) -> list[RestatementLine]:
-    """The lines booked after a moment, of one currency, of the days before a day."""
+    """The lines booked after a moment, of one currency or all, of the days before a day."""
     return [
         line
         for line in found
         if line.run.started_at > moment
-        and line.currency == currency
+        and currency in (None, line.currency)
         and line.day < before
     ]
 
@@ -173,7 +225,8 @@ class RestatedWindow(NamedTuple):
     closing: Closing
     reported: ReportedFigures
     now: WindowFigures
-    lines: list[RestatementLine]  # they add up to the change of its closing MRR
+    lines: list[RestatementLine]  # they add up to the change of its closing MRR; of a
+    # total each is in its own currency
 
 
 class Restatements(NamedTuple):
@@ -194,16 +247,15 @@ def restated_windows(ledger: Ledger, day: date | None = None) -> Restatements:
         after = instant(day_end_s(day - timedelta(days=1), ledger.zone))
         after -= timedelta(microseconds=1)
     return Restatements(
-        windows=list(_restated(ledger.connection, after)),
+        windows=list(_restated(ledger, after)),
         labels=customers.labels(ledger.connection),
         closed=len(closings.known(ledger.connection)),
     )
 
 
-def _restated(
-    connection: sqlite3.Connection, after: datetime
-) -> Iterator[RestatedWindow]:
+def _restated(ledger: Ledger, after: datetime) -> Iterator[RestatedWindow]:
     """Every closed window in which something was booked since it was closed."""
+    connection = ledger.connection
     closed = {each.month: each for each in closings.known(connection)}
     if not closed:
         return
@@ -211,7 +263,7 @@ def _restated(
     end = max(add_months(month, 1) for month in closed)
     found = lines(closings.changes(connection, max(first, after), end))
     flows = {c: list(queries.flows(connection, c)) for c in {x.currency for x in found}}
-    reported = list(closings.figures(connection))
+    reported = [pair for pair in closings.figures(connection) if not pair[1].is_total]
     told = {(month, figures.currency) for month, figures in reported}
     for month in closed:
         for currency in sorted(flows):
@@ -228,3 +280,8 @@ def _restated(
         [now] = measure(flows[currency], [window])
         if not is_same(now, figures.measured):
             yield RestatedWindow(closing_of, figures, now, own)
+    for month, figures, now in totals_again(ledger, as_of=False) if found else ():
+        moment = max(closed[month].closed_at, after)
+        own = since(found, moment, None, now.window.end)
+        if own and not is_same(now, figures.measured):
+            yield RestatedWindow(closed[month], figures, now, own)

@@ -5,8 +5,9 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from connector.core.dates import add_months
-from connector.metrics.cohorts import Cohort, CohortPeriod, cohorts
-from connector.reports.ledger import Ledger
+from connector.core.windows import Window, WindowKind
+from connector.metrics.cohorts import Cohort, CohortPeriod, cohorts, in_minor_of
+from connector.reports.ledger import Ledger, is_total
 from connector.store.ledger import queries
 
 
@@ -16,6 +17,7 @@ class CohortReport(NamedTuple):
     currency: str
     period: CohortPeriod
     cohorts: Sequence[Cohort]
+    is_total: bool = False
 
 
 MANY_MONTHS = 24  # of history: from here on, cohorts are quarters
@@ -28,19 +30,35 @@ def cohort_reports(
     as_of: datetime | None = None,
 ) -> list[CohortReport]:
     """Of each currency. Without a period by month, of a long history by quarter."""
+    if is_total(currency):
+        return [_of_total(ledger, period, as_of)]
     today = ledger.state(as_of).today
     found = []
     for code in ledger.currencies(currency, as_of):
-        size = period or _period_of_page(ledger, code, today, as_of)
+        first = queries.first_day(ledger.connection, code, as_of)
+        size = period or _period_of_page(first, today)
         moved = queries.changes(ledger.connection, code, as_of)
         found.append(CohortReport(code, size, cohorts(moved, size, today)))
     return found
 
 
-def _period_of_page(
-    ledger: Ledger, currency: str, today: date, as_of: datetime | None
-) -> CohortPeriod:
+def _of_total(
+    ledger: Ledger, period: CohortPeriod | None, as_of: datetime | None
+) -> CohortReport:
+    """All currencies in one, at the rates of the last known day."""
+    from connector.reports.currency_total import CurrencyTotal
+
+    total = CurrencyTotal(ledger, as_of)
+    flows, (_, scale) = total.flows(Window(WindowKind.YEAR, date.min, date.max))
+    first = min((flow.day for flow in flows), default=None)
+    size = period or _period_of_page(first, total.today)
+    moved = ((flow.customer, str(flow.day), flow.amount_minor) for flow in flows)
+    found = cohorts(moved, size, total.today, numbers=list)
+    rounded = [in_minor_of(cohort, scale) for cohort in found]
+    return CohortReport(total.currency, size, rounded, is_total=True)
+
+
+def _period_of_page(first: date | None, today: date) -> CohortPeriod:
     """So long that a page has room for all of them."""
-    first = queries.first_day(ledger.connection, currency, as_of) or today
-    long = add_months(first, MANY_MONTHS) < today
+    long = add_months(first or today, MANY_MONTHS) < today
     return CohortPeriod.QUARTER if long else CohortPeriod.MONTH

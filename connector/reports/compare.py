@@ -5,8 +5,8 @@ Derived in memory by the same pure functions as the ledger; nothing is written.
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
-from decimal import Decimal
+from datetime import date, timedelta
+from fractions import Fraction
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -15,12 +15,13 @@ from connector.config import rules_of
 from connector.core.dates import day_end_s
 from connector.core.errors import UsageFault
 from connector.core.model import MrrStep
-from connector.core.money import exponent
+from connector.core.money import exponent, round_minor
+from connector.core.numbers import Unreadable, WrittenNumber, amount_of
 from connector.core.policy import Policy, PolicySwitch, Rules, policy_of
 from connector.metrics.what_if import Choice, ExplainedGap, choices, explained, policies
 from connector.mrr.history import History
 from connector.mrr.timeline import timeline
-from connector.reports.ledger import Ledger
+from connector.reports.ledger import Ledger, is_total
 from connector.store.ledger import queries
 from connector.store.mirror import dirty_customers, objects
 from connector.store.mirror.histories import histories, in_batches
@@ -34,17 +35,18 @@ def mrr_under(
     wanted: Sequence[Choice],
     ends_s: Mapping[str, int],
     *,
-    currency: str,
+    worth: Mapping[str, Fraction],
     now_s: int,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> dict[Choice, int]:
     """MRR in minor units under ``rules``, as the choice ``()``, and each wanted choice.
 
-    ``ends_s`` is the first second after the day, in each time zone.
+    ``worth`` is what a minor unit of each currency that counts is counted as, ``ends_s``
+    the first second after the day, in each time zone.
     """
     in_force = rules.settings()
     different = dict(policies(in_force, wanted))
-    total = dict.fromkeys([(), *wanted], 0)
+    total = dict.fromkeys([(), *wanted], Fraction(0))
     everybody = [
         c for c in dirty_customers.everybody(connection) if c not in rules.merge
     ]
@@ -57,9 +59,9 @@ def mrr_under(
             zones = [s.value for s in choice if s.rule == "timezone"]
             end_s = ends_s[zones[0] if zones else in_force["timezone"]]
             policy = tuple(s for s in choice if s.rule != "timezone")
-            total[choice] += _mrr_minor(steps[policy], end_s, currency)
+            total[choice] += _mrr_minor(steps[policy], end_s, worth)
         progress(done, len(everybody))
-    return total
+    return {choice: round_minor(amount) for choice, amount in total.items()}
 
 
 def _steps(
@@ -83,13 +85,16 @@ def _steps(
     return found
 
 
-def _mrr_minor(steps: Iterable[MrrStep], end_s: int, currency: str) -> int:
+def _mrr_minor(
+    steps: Iterable[MrrStep], end_s: int, worth: Mapping[str, Fraction]
+) -> Fraction:
     """What the items are worth at the end of the day."""
-    worth: dict[tuple[str, str], int] = {}
+    last: dict[tuple[str, str, str], int] = {}
     for step in steps:
-        if step.at_s < end_s and step.currency == currency:
-            worth[step.subscription, step.item] = step.mrr_minor
-    return sum(worth.values())
+        if step.at_s < end_s and step.currency in worth:
+            last[step.currency, step.subscription, step.item] = step.mrr_minor
+    amounts = (minor * worth[code] for (code, _, _), minor in last.items())
+    return sum(amounts, Fraction(0))
 
 
 class PolicyComparison(NamedTuple):
@@ -110,19 +115,18 @@ class PolicyComparison(NamedTuple):
 
 def compare_policies(
     ledger: Ledger,
-    amount: Decimal,
+    amount: WrittenNumber,
     day: date,
     asked: str | None = None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> PolicyComparison:
-    """Our MRR of a day and another tool's ``amount``, in whole units of the currency.
+    """Our MRR of a day and another tool's ``amount``, as written, in whole units.
 
     Without a currency it is the ledger's main one. ``progress`` is told customers.
     """
     connection, known = ledger.connection, ledger.state()
     ledger.require_known(day, f"--on {day}")
-    found = ledger.currencies(asked)
-    currency = found[0] if found else (asked or "usd").lower()
+    currency, worth = _worth(ledger, asked, day)
     theirs_minor = _minor(amount, currency)
     rules = Rules(
         policy=policy_of(known.rules),
@@ -137,28 +141,48 @@ def compare_policies(
         rules,
         wanted,
         {key: day_end_s(day, ZoneInfo(key)) for key in {*zones, known.timezone}},
-        currency=currency,
+        worth=worth,
         now_s=int(ledger.moment.timestamp()),
         progress=progress,
     )
     ours_minor = mrr_minor.pop(())
-    flows = queries.flows(connection, currency)
+    booked = (
+        flow.amount_minor * unit
+        for code, unit in worth.items()
+        for flow in queries.flows(connection, code, until=day + timedelta(days=1))
+    )
     return PolicyComparison(
         currency=currency,
         on=day,
         timezone=known.timezone,
         ours_minor=ours_minor,
         theirs_minor=theirs_minor,
-        booked_minor=sum(flow.amount_minor for flow in flows if flow.day <= day),
+        booked_minor=round_minor(sum(booked, Fraction(0))),
         found=explained(ours_minor, theirs_minor, mrr_minor),
     )
 
 
-def _minor(amount: Decimal, currency: str) -> int:
-    minor = amount.scaleb(exponent(currency))
-    if minor != int(minor):
+def _worth(
+    ledger: Ledger, asked: str | None, day: date
+) -> tuple[str, Mapping[str, Fraction]]:
+    """The currency to compare in, and what a minor unit of each that counts is in it."""
+    found = ledger.currencies(asked)
+    if is_total(asked):
+        from connector.reports.currency_total import CurrencyTotal
+
+        total = CurrencyTotal(ledger)
+        return total.currency, {code: total.factor(code, day) for code in found}
+    currency = found[0] if found else (asked or "usd").lower()
+    return currency, {currency: Fraction(1)}
+
+
+def _minor(amount: WrittenNumber, currency: str) -> int:
+    decimals = exponent(currency)
+    try:
+        return int(amount_of(amount, currency, decimals).scaleb(decimals))
+    except Unreadable as error:
         raise UsageFault(
-            f"--mrr {amount} has more decimals than {currency.upper()}",
-            fix=f"give at most {exponent(currency)}",
-        )
-    return int(minor)
+            f"--mrr {error}",
+            fix=f"write it without marks between thousands, as 1234.50: at most "
+            f"{decimals} decimals",
+        ) from error

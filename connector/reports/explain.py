@@ -1,15 +1,23 @@
 """A figure taken apart: a window's ratio by customer, a customer's MRR by movement."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
+from connector.config import rules_of
 from connector.core.figures import Retention
 from connector.core.model import CustomerName, Movement, Refusal
 from connector.core.windows import Window
-from connector.metrics.contributions import Contribution, Ratio, contributions
+from connector.metrics.contributions import (
+    Contribution,
+    Ratio,
+    contributions,
+    in_minor_of,
+)
+from connector.metrics.currency_total import retention_in_minor
 from connector.metrics.retention import measure
-from connector.reports.ledger import Ledger
+from connector.mrr.ended_otherwise import unbilled_quantities
+from connector.reports.ledger import Ledger, is_total
 from connector.reports.movements import find_one
 from connector.store.ledger import customers, queries, unvalued
 from connector.store.ledger.queries import Wanted
@@ -28,6 +36,7 @@ class WindowExplanation(NamedTuple):
     kept: Retention
     moved: list[tuple[CustomerName, Contribution]]
     is_over: bool
+    is_total: bool = False
 
     @property
     def numerator_minor(self) -> int:
@@ -48,6 +57,8 @@ def explain_window(
     Raises ``UsageFault`` for a window that begins after the last day that is known.
     """
     ledger.require_known(window.start, f"--window from {window.start}", as_of)
+    if is_total(currency):
+        return [_explained_total(ledger, window, ratio, as_of)]
     named = customers.accounts(ledger.connection)
     is_over = window.end <= ledger.state(as_of).today
     found = []
@@ -62,10 +73,35 @@ def explain_window(
     return found
 
 
+def _explained_total(
+    ledger: Ledger, window: Window, ratio: Ratio, as_of: datetime | None
+) -> WindowExplanation:
+    """All currencies in one: a customer is one, whatever it pays in."""
+    from connector.reports.currency_total import CurrencyTotal
+
+    total = CurrencyTotal(ledger, as_of)
+    flows, (_, scale) = total.flows(window)
+    [measured] = measure(flows, [window])
+    named = customers.accounts(ledger.connection)
+    moved = in_minor_of(
+        contributions(flows, window, ratio), measured.retention.opening_minor, scale
+    )
+    return WindowExplanation(
+        total.currency,
+        window,
+        ratio,
+        retention_in_minor(measured.retention, scale),
+        [(named[each.customer], each) for each in moved],
+        window.end <= total.today,
+        is_total=True,
+    )
+
+
 class CustomerExplanation(NamedTuple):
     """A customer's movements to the end of a day, and what could not be valued.
 
-    ``labels`` are what customers are called by id, ``prices`` what prices are.
+    ``labels`` are what customers are called by id, ``prices`` what prices are. ``notes``
+    are sentences on what contradicts itself.
     """
 
     customer: CustomerName
@@ -74,6 +110,7 @@ class CustomerExplanation(NamedTuple):
     refusals: list[Refusal]
     labels: Mapping[str, str]
     prices: Mapping[str, str]
+    notes: Sequence[str] = ()
 
 
 def explain_customer(
@@ -98,4 +135,13 @@ def explain_customer(
         refusals=[r for r in unvalued.known(connection) if r.customer == found.id],
         labels=customers.labels(connection),
         prices=objects.price_names(connection),
+        notes=_notes(ledger, found.id),
     )
+
+
+def _notes(ledger: Ledger, customer: str) -> list[str]:
+    """What its objects contradict each other in, without harm to the figures."""
+    former = rules_of(ledger.config).also(customer)
+    shared = objects.catalogue(ledger.connection)
+    known = objects.history(ledger.connection, customer, shared, former)
+    return [each.sentence for each in unbilled_quantities(known)]

@@ -16,6 +16,12 @@ from connector.store.database import moment, open_database, setting, snapshot
 from connector.store.ledger import queries, rollups, unvalued
 from connector.store.mirror import dirty_customers, event_feed
 
+TOTAL = "total"  # what all currencies in the reporting one are asked for by
+
+
+def is_total(currency: str | None) -> bool:
+    return currency is not None and currency.lower() == TOTAL
+
 
 class LedgerState(NamedTuple):
     """Until when the ledger knows anything, and under which rules.
@@ -108,7 +114,7 @@ class Ledger:
             customers=never,
             behind=behind - never,
             refused=len(refused),
-            refused_customers=len({refusal.customer for refusal in refused}),
+            refused_customers=len({refusal.customer for refusal in refused} - {""}),
         )
 
     def require_known(
@@ -125,7 +131,7 @@ class Ledger:
     def currencies(
         self, asked: str | None = None, as_of: datetime | None = None
     ) -> list[str]:
-        """The one asked for, else all, the largest first.
+        """The one asked for, else (or of the total) all, the largest first.
 
         Raises ``NothingFound`` where the one asked for is not there, or no sync has
         finished.
@@ -139,7 +145,7 @@ class Ledger:
                 "the ledger is empty: no sync has finished yet",
                 fix="run `stripe-nrr sync`",
             )
-        if asked is None:
+        if asked is None or is_total(asked):
             return found
         if asked.lower() not in found:
             known = ", ".join(found) or "none"

@@ -25,6 +25,7 @@ from connector.core.windows import WindowKind, name_of
 from connector.metrics.benchmarks import Assessment
 from connector.metrics.causes import Causes, Share
 from connector.metrics.ratios import WindowMetrics, metrics
+from connector.metrics.retention import is_same
 from connector.reports.ledger import NOTHING_MISSING, Missing
 
 
@@ -52,6 +53,30 @@ class WindowRow(Struct, frozen=True, kw_only=True):
     reported: WindowFigures | None = None
     segments: tuple[Segment, ...] = ()
     causes: Causes | None = None
+
+
+def opening_note(measured: WindowFigures) -> str:
+    """Why the opening that ratios are of is not the waterfall's; "" where it is."""
+    same = measured.retention.opening_minor == measured.waterfall.opening_minor
+    return "" if same else " at the closing's rates"
+
+
+def title_of(currency: str, *, is_total: bool) -> str:
+    """As a heading has it: ``EUR``, or ``all currencies in EUR``."""
+    code = currency.upper()
+    return f"all currencies in {code}" if is_total else code
+
+
+def code_of(currency: str, *, is_total: bool) -> str:
+    """As a table for programs has it: ``eur``, or ``total eur``."""
+    return f"total {currency}" if is_total else currency
+
+
+def restated(
+    now: WindowFigures, reported: WindowFigures | None
+) -> WindowFigures | None:
+    """What a window was closed with, where that is not what it is now."""
+    return None if reported is None or is_same(now, reported) else reported
 
 
 class FirstYear(NamedTuple):
@@ -93,8 +118,7 @@ class CurrencyReport(Struct, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        code = self.currency.upper()
-        return f"all currencies in {code}" if self.is_total else code
+        return title_of(self.currency, is_total=self.is_total)
 
 
 class Report(Struct, frozen=True, kw_only=True):

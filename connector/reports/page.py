@@ -2,18 +2,20 @@
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from msgspec import Struct
 
 from connector import __version__
+from connector.core.exchange_rates import MissingRate
 from connector.core.model import Movement
 from connector.metrics.benchmarks import Benchmarks
 from connector.reports.at_risk import AtRiskReport, AtRiskReports, at_risk_reports
 from connector.reports.benchmarks import benchmarks
 from connector.reports.cohorts import CohortReport, cohort_reports
-from connector.reports.ledger import Ledger
-from connector.reports.model import CurrencyReport, Report, label, split
+from connector.reports.ledger import TOTAL, Ledger
+from connector.reports.model import CurrencyReport, Report, code_of, label, split
 from connector.reports.report import ReportRequest, make_report
 from connector.store.ledger import customers, queries
 
@@ -22,6 +24,8 @@ NamedMovements = tuple[str, list[Movement]]  # the name of their window, and the
 
 class PageContents(Struct, frozen=True, kw_only=True):
     """What a page shows beside the report's figures, by currency where there is any.
+
+    What is of all in one is by ``total eur``.
 
     The report's rows have trailing-12 windows and others; the ``largest`` movements are
     those of the last period that is over, and of the headline's twelve months.
@@ -47,20 +51,27 @@ MOST = 10  # movements that are listed by name
 def make_page(ledger: Ledger, asked: ReportRequest) -> PageContents:
     """All that the page shows; what is at risk only as of now, as it is not kept."""
     report = make_report(ledger, asked)
-    codes = [part.currency for part in report.currencies]
-    cohorts = cohort_reports(ledger, None, asked.currency, asked.as_of) if codes else []
+    cohorts = []
+    if report.currencies:
+        cohorts += cohort_reports(ledger, None, asked.currency, asked.as_of)
+    if report.total is not None:
+        with suppress(MissingRate):  # of a currency that is no more: the others stand
+            cohorts += cohort_reports(ledger, None, TOTAL, asked.as_of)
     at_risk = NOBODY
-    if asked.as_of is None and codes:
-        at_risk = at_risk_reports(ledger, asked.currency)
+    if asked.as_of is None and report.parts:
+        has_total = report.total is not None
+        at_risk = at_risk_reports(ledger, asked.currency, with_total=has_total)
     largest = {
         part.currency: _largest(ledger.connection, part, asked.as_of)
         for part in report.currencies
     }
     return PageContents(
         report=report,
-        cohorts={each.currency: each for each in cohorts},
+        cohorts={code_of(x.currency, is_total=x.is_total): x for x in cohorts},
         largest=largest,
-        outlooks={each.currency: each for each in at_risk.currencies},
+        outlooks={
+            code_of(x.currency, is_total=x.is_total): x for x in at_risk.currencies
+        },
         benchmarks=benchmarks(ledger.config),
         labels=_labels(ledger.connection, largest.values(), at_risk.currencies),
         locale=ledger.config.locale,

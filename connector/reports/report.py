@@ -1,22 +1,23 @@
 """What a report is asked for, the configuration and the ledger → its figures."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from connector.config import Config
+from msgspec.structs import replace
+
 from connector.core.dates import add_months
 from connector.core.errors import UsageFault
-from connector.core.figures import WindowFigures
+from connector.core.figures import Retention, WindowFigures
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.causes import Causes, causes
-from connector.metrics.retention import is_same, measure, opened
+from connector.metrics.retention import measure, opened
 from connector.metrics.rollups import figures_of
 from connector.metrics.segments import CurrencyBook, by_segment
 from connector.reports.benchmarks import assessed, benchmarks
-from connector.reports.ledger import NOTHING_MISSING, Ledger, Missing
+from connector.reports.ledger import NOTHING_MISSING, Ledger, Missing, is_total
 from connector.reports.model import (
     CurrencyReport,
     FirstYear,
@@ -25,6 +26,7 @@ from connector.reports.model import (
     WindowRow,
     annual,
     last_over,
+    restated,
 )
 from connector.store.ledger import (
     balances,
@@ -76,16 +78,22 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         ledger.require_known(asked.last, f"--to {asked.last:%Y-%m}", as_of)
     wanted = _windows(asked, known.today)
     published = benchmarks(ledger.config)
+    if is_total(asked.currency) and asked.causes:
+        raise UsageFault(
+            "causes are told of each currency, not of all in one",
+            fix="leave out --causes, or give another --currency",
+        )
     missing = ledger.missing() if as_of is None else NOTHING_MISSING
-    parts = []
+    parts, alone = [], is_total(asked.currency)
+    own = asked._replace(by=None, causes=False) if alone else asked
     for each in codes:
-        rows = _rows(ledger, each, wanted, asked, known.today, missing)
+        rows = _rows(ledger, each, wanted, own, known.today, missing)
         parts.append(
             CurrencyReport(
                 currency=each,
                 rows=rows,
-                assessments=assessed(rows, published),
-                first_year=_first_year(ledger, each, rows, as_of),
+                assessments=assessed(rows, published, each),
+                first_year=_first_year_of(ledger, each, rows, as_of),
             )
         )
     report = Report(
@@ -96,8 +104,8 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         today=known.today,
         timezone=known.timezone,
         policy=known.policy,
-        currencies=tuple(parts),
-        total=_total(ledger.config, parts, known.today, published, asked),
+        currencies=() if alone else tuple(parts),
+        total=_total(ledger, parts, published, asked),
         refusals=tuple(unvalued.known(connection)),
         missing=missing,
         by=asked.by,
@@ -107,18 +115,25 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
 
 
 def _total(
-    config: Config,
+    ledger: Ledger,
     parts: Sequence[CurrencyReport],
-    today: date,
     published: Benchmarks,
     asked: ReportRequest,
 ) -> CurrencyReport | None:
-    """All currencies in one, where that is configured and not one alone is asked for."""
-    if asked.currency or config.reporting_currency is None:
+    """All currencies in one, where that is asked for, or configured and no other is."""
+    is_configured = ledger.config.reporting_currency is not None
+    wanted = is_total(asked.currency) or (asked.currency is None and is_configured)
+    if not (wanted and parts):
         return None
-    from connector.reports.currency_total import total_of
+    from connector.reports.currency_total import CurrencyTotal, total_report
 
-    return total_of(config, parts, today, published)
+    total = CurrencyTotal(ledger, asked.as_of)
+    report = total_report(total, parts, asked.by, published)
+    days = (
+        queries.first_day(ledger.connection, code, asked.as_of) for code in total.codes
+    )
+    first = min((day for day in days if day is not None), default=None)
+    return replace(report, first_year=_first_year(report.rows, first, total.retention))
 
 
 def _names(connection: sqlite3.Connection) -> dict[int, tuple[str, str]]:
@@ -195,7 +210,7 @@ def _rows(
             measured=each,
             is_over=each.window.end <= today,
             complete=each.window.end <= today and not any(missing),
-            reported=_restated(each, closed.get(each.window)),
+            reported=restated(each, closed.get(each.window)),
             segments=tuple(Segment(*pair) for pair in named.items()),
             causes=why.get(each.window),
         )
@@ -223,14 +238,26 @@ def _causes(
     }
 
 
-def _first_year(
+def _first_year_of(
     ledger: Ledger, currency: str, rows: Sequence[WindowRow], as_of: datetime | None
+) -> FirstYear | None:
+    def kept(window: Window) -> Retention:
+        flows = queries.flows(ledger.connection, currency, as_of, until=window.end)
+        return measure(flows, [window])[0].retention
+
+    first = queries.first_day(ledger.connection, currency, as_of)
+    return _first_year(rows, first, kept)
+
+
+def _first_year(
+    rows: Sequence[WindowRow],
+    first: date | None,
+    kept_in: Callable[[Window], Retention],
 ) -> FirstYear | None:
     """Where the headline opens before anybody paid; by its first whole month."""
     headline = last_over(rows)
     if headline is None or headline.measured.retention.opening_minor:
         return None
-    first = queries.first_day(ledger.connection, currency, as_of)
     end = headline.measured.window.end
     if first is None or first >= end:
         return None
@@ -238,20 +265,9 @@ def _first_year(
     months = (end.year - since.year) * 12 + end.month - since.month
     if months >= TRAILING_MONTHS:  # everybody of then has left since
         return None
-    kept = None
-    if months:
-        window = Window(WindowKind.TRAILING_12, since, end)
-        flows = queries.flows(ledger.connection, currency, as_of, until=end)
-        kept = measure(flows, [window])[0].retention
+    kept = kept_in(Window(WindowKind.TRAILING_12, since, end)) if months else None
     ends_on = add_months(since, TRAILING_MONTHS) - timedelta(days=1)
     return FirstYear(since, months, kept, ends_on)
-
-
-def _restated(
-    now: WindowFigures, reported: WindowFigures | None
-) -> WindowFigures | None:
-    """What a window was closed with, where that is not what it is now."""
-    return None if reported is None or is_same(now, reported) else reported
 
 
 def read_book(

@@ -1,14 +1,23 @@
 """What customers are told apart by: where the values of ``--by`` are read."""
 
 import sqlite3
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cache
 
 from connector.config import Config
-from connector.core.model import METADATA
+from connector.core.model import METADATA, Flow
 from connector.core.money import exponent
 from connector.metrics.segment_totals import SegmentOf
-from connector.metrics.segments import Traits, by_band, by_trait, by_value
+from connector.metrics.segments import (
+    Traits,
+    by_band,
+    by_main_currency,
+    by_trait,
+    by_value,
+    main_currencies,
+)
+from connector.reports.ledger import Ledger
 from connector.store.ledger import balances, contract_terms
 from connector.store.mirror import objects
 
@@ -33,6 +42,32 @@ def segment_of(
         key = by.removeprefix(METADATA)
         return by_value(objects.metadata(connection, key))
     return by_trait(_of_plans(connection, by, currency))
+
+
+def segment_of_total(
+    ledger: Ledger,
+    by: str,
+    books: Mapping[str, Sequence[Flow]],
+    units: Mapping[str, int],
+    unit_minor: int,
+) -> SegmentOf:
+    """How to tell a customer's segment in the total of all currencies.
+
+    Plan, product, interval and currency are those of the currency with most of its MRR.
+    ``books`` are each currency's flows, ``units`` what its minor unit is worth;
+    ``unit_minor`` of these make a minor unit of the reporting currency.
+    """
+    connection, config = ledger.connection, ledger.config
+    if by == "band":
+        assert config.reporting_currency is not None
+        to_units = 10 ** exponent(config.reporting_currency) * unit_minor
+        return by_band(config.bands, to_units)
+    if by == "cohort":
+        return by_value(balances.first_months(connection))
+    if by == "country" or by.startswith(METADATA):
+        return segment_of(connection, config, by, "")
+    own = {code: segment_of(connection, config, by, code) for code in books}
+    return by_main_currency(main_currencies(books, units), own)
 
 
 def _of_plans(connection: sqlite3.Connection, by: str, currency: str) -> Traits:

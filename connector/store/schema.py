@@ -442,8 +442,65 @@ MIGRATIONS["m009_complete_windows"] = (
     _COMPLETE_RETENTION_VIEW.format(name="nrr_trailing_12", back="-11 months"),
 )
 
+_WHOLE_RETENTION_VIEW = _COMPLETE_RETENTION_VIEW.replace(
+    "SELECT 1 FROM refusals)", "SELECT 1 FROM refusals UNION SELECT 1 FROM set_aside)"
+)
+
+# Objects as Stripe shows them that do not fit: the current state, by name.
+MIGRATIONS["m010_set_aside"] = (
+    """
+    CREATE TABLE set_aside (
+        kind         TEXT    NOT NULL,  -- the mirror's table that it would be in
+        id           TEXT    NOT NULL,
+        customer     TEXT    NOT NULL,  -- '' where it names none
+        subscription TEXT    NOT NULL,  -- likewise
+        field        TEXT    NOT NULL,
+        value        TEXT    NOT NULL,  -- fit to be shown
+        fetched_us   INTEGER NOT NULL,
+        PRIMARY KEY (kind, id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    # Whose it is: as it says, else as its last good copy, else as its subscription.
+    """
+    CREATE VIEW set_aside_by_customer AS
+    SELECT kind, id, coalesce(
+        nullif(customer, ''),
+        CASE kind
+        WHEN 'subscriptions' THEN
+            (SELECT s.customer FROM stripe_subscriptions AS s WHERE s.id = set_aside.id)
+        WHEN 'invoices' THEN
+            (SELECT i.customer FROM stripe_invoices AS i WHERE i.id = set_aside.id)
+        WHEN 'invoice_items' THEN
+            (SELECT i.customer FROM stripe_invoice_items AS i WHERE i.id = set_aside.id)
+        END,
+        (SELECT s.customer FROM stripe_subscriptions AS s
+         WHERE s.id = set_aside.subscription),
+        ''
+    ) AS customer, field, value
+    FROM set_aside
+    """,
+    # Where one is set aside, something is missing.
+    *(f"DROP VIEW {name}" for name in ("nrr_by_month", "nrr_trailing_12")),
+    _WHOLE_RETENTION_VIEW.format(name="nrr_by_month", back="+0 months"),
+    _WHOLE_RETENTION_VIEW.format(name="nrr_trailing_12", back="-11 months"),
+)
+
+# At which rates the total of a reporting currency was closed: a file of rates changes.
+MIGRATIONS["m011_closed_rates"] = (
+    """
+    CREATE TABLE closed_rates (
+        month    TEXT NOT NULL REFERENCES closings (month),
+        currency TEXT NOT NULL,
+        day      TEXT NOT NULL,
+        rate     TEXT NOT NULL,  -- minor units of the total for one of this: 11/10
+        PRIMARY KEY (month, currency, day)
+    ) STRICT, WITHOUT ROWID
+    """,
+    *_append_only("closed_rates", "month", "currency", "day"),
+)
+
 # Two more causes, pause and resume: a check cannot be altered, so the table is made anew.
-MIGRATIONS["m010_pauses"] = (
+MIGRATIONS["m012_pauses"] = (
     "ALTER TABLE components RENAME TO components_before",
     """
     CREATE TABLE components (

@@ -28,6 +28,7 @@ from connector.stripe_api.paging import (
     leads_on,
     page_by_page,
 )
+from connector.stripe_api.unfit import PartDoesNotFit, UnfitObject, unfit_by
 
 T = TypeVar("T", bound=Base)
 log = logging.getLogger(__name__)
@@ -80,8 +81,7 @@ class StripeApi(StripeHttp):
         params = (*usual, *span.params, *extra)
         page = self._read(listing.path, params, listing.type, listing.needs, place)
         data = [
-            thing if ref(thing) in whole else self._completed(thing)
-            for thing in page.data
+            thing if ref(thing) in whole else self._whole(thing) for thing in page.data
         ]
         return page._replace(data=data)
 
@@ -90,7 +90,10 @@ class StripeApi(StripeHttp):
         return page_by_page(lambda place: self.page(kind, place=place, extra=extra))
 
     def one(self, kind: str, key: str) -> tuple[Any, int] | None:
-        """One object, complete, and when it was asked for; None where it is gone."""
+        """One object, complete, and when it was asked for; None where it is gone.
+
+        An ``UnfitObject`` where it is there, but does not fit.
+        """
         listing = LISTINGS[kind]
         expands = [
             (name, value.removeprefix("data."))
@@ -105,7 +108,14 @@ class StripeApi(StripeHttp):
             if error.status == 404:
                 return None
             raise
-        return self._completed(thing), self.clock.by_stripe(began_us)
+        return self._whole(thing), self.clock.by_stripe(began_us)
+
+    def _whole(self, thing: Base) -> Base | UnfitObject:
+        """The object complete; an unfit one where its nested list does not fit."""
+        try:
+            return self._completed(thing)
+        except PartDoesNotFit as error:
+            return unfit_by(thing, error.part)
 
     def _completed(self, thing: T) -> T:
         """The object with its nested list whole: Stripe cuts it at 10 or 20."""
@@ -123,8 +133,13 @@ class StripeApi(StripeHttp):
         return thing
 
     def _all(self, path: str, params: Params, shape: type[T], of: Listing) -> list[T]:
+        """A nested list to its end; the first part that does not fit is raised."""
         pages = page_by_page(partial(self._read, path, params, shape, of.needs))
-        return [thing for page in pages for thing in page.data]
+        things = [thing for page in pages for thing in page.data]
+        for thing in things:
+            if isinstance(thing, UnfitObject):
+                raise PartDoesNotFit(thing)
+        return things
 
     def _read(
         self,

@@ -4,13 +4,38 @@ What is not a field of a ``Base`` (email, address, card, free text) is never sto
 """
 
 import threading
-from typing import Any, Generic, TypeVar, get_args
+from decimal import Decimal
+from typing import Annotated, Any, Generic, TypeVar, get_args
 
 import msgspec
+from msgspec import Meta
 
 from connector.core.errors import UnknownStripeShape
 
 T = TypeVar("T")
+
+
+# What a number may be, and still be meant: anything else is no price, no seat, no date.
+_LARGEST_MINOR = 10**15
+_MOST_UNITS = 10**12
+LAST_S = 32_503_680_000  # the year 3000
+Instant = Annotated[int, Meta(ge=0, le=LAST_S)]  # unix seconds
+Minor = Annotated[int, Meta(ge=-_LARGEST_MINOR, le=_LARGEST_MINOR)]
+Charge = Annotated[int, Meta(ge=0, le=_LARGEST_MINOR)]  # minor units
+Units = Annotated[int, Meta(ge=0, le=_MOST_UNITS)]
+ObjectId = Annotated[str, Meta(min_length=1)]
+
+
+def check_decimals(thing: object, least: Decimal | None, *fields: str) -> None:
+    """Raise ``ValueError`` naming a field whose decimal is none, too large or below."""
+    for name in fields:
+        value = getattr(thing, name)
+        if value is None:
+            continue
+        if not value.is_finite() or abs(value) > _LARGEST_MINOR:
+            raise ValueError(f"`{name}` is out of range")
+        if least is not None and value < least:
+            raise ValueError(f"`{name}` is out of range")
 
 
 class Base(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -44,7 +69,22 @@ class ErrorAnswer(Base, frozen=True, kw_only=True):
 class Ref(Base, frozen=True, kw_only=True):
     """An expanded object of which only the id matters."""
 
-    id: str
+    id: ObjectId
+
+
+class ObjectHead(Base, frozen=True, kw_only=True):
+    """What can be told of an object of which some field does not fit."""
+
+    id: Any = None
+    object: Any = None
+    created: Any = None
+    date: Any = None
+    customer: Any = None
+    customer_account: Any = None
+    subscription: Any = None
+    parent: Any = None
+    items: Any = None
+    lines: Any = None
 
 
 # The account
@@ -92,6 +132,7 @@ def decode(raw: bytes | msgspec.Raw, shape: type[T]) -> T:
             f"Stripe's answer does not look like a {name}: {error}",
             fix="upgrade stripe-nrr, or report this with the field's name; nothing of "
             "this answer was stored",
+            what=str(error),
         ) from error
 
 
@@ -113,3 +154,16 @@ def created_at(thing: object) -> int:
     An invoice item says ``date``. It is what the filter ``created`` goes by.
     """
     return int(getattr(thing, "created", 0) or getattr(thing, "date", 0))
+
+
+def read_as(shape: Any, thing: object) -> Any:
+    """A part of an object as ``shape``; None where it does not fit."""
+    try:
+        return msgspec.convert(thing, shape)
+    except msgspec.ValidationError:
+        return None
+
+
+def id_in(thing: object) -> str:
+    """The id that a part of an object is, or has; "" for none."""
+    return ref(read_as(str | Ref | None, thing))

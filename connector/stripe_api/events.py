@@ -5,7 +5,19 @@ from typing import NamedTuple
 
 import msgspec
 
-from connector.stripe_api.decoding import Base, ListOf, Ref, decode, ref
+from connector.core.errors import UnknownStripeShape
+from connector.stripe_api.decoding import (
+    Base,
+    Instant,
+    ListOf,
+    ObjectHead,
+    ObjectId,
+    Ref,
+    decode,
+    id_in,
+    read_as,
+    ref,
+)
 from connector.stripe_api.objects import Discount, Subscription, SubscriptionItem
 
 # Events
@@ -19,9 +31,9 @@ class EventData(Base, frozen=True, kw_only=True):
 class StripeEvent(Base, frozen=True, kw_only=True):
     """An event as it arrives; ``Event`` is what is kept of it."""
 
-    id: str
+    id: ObjectId
     type: str
-    created: int
+    created: Instant
     data: EventData = EventData()
 
 
@@ -40,11 +52,12 @@ class EventObject(Base, frozen=True, kw_only=True):
     id: str | None = None
     object: str | None = None
     customer: str | Ref | None = None
+    customer_account: str | Ref | None = None
     subscription: str | Ref | None = None
 
 
 class WebhookData(Base, frozen=True, kw_only=True):
-    object: EventObject = EventObject()
+    object: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class RelatedObject(Base, frozen=True, kw_only=True):
@@ -94,15 +107,32 @@ def trimmed(event: StripeEvent) -> Event:
 
 def hint(event: StripeEvent) -> Event:
     """Whom an event touches: what is kept of one whose state cannot be read."""
-    touched = decode(event.data.object, EventObject)
+    touched = shown_in(event.data.object)
     is_customer = touched.object == "customer"
+    owner = touched.customer or touched.customer_account
     return Event(
         id=event.id,
         type=event.type,
         created=event.created,
-        customer=touched.id if is_customer else touched.customer,
+        customer=touched.id if is_customer else owner,
         touched=touched.id,
     )
+
+
+def shown_in(raw: msgspec.Raw) -> EventObject:
+    """The object that an event shows, with as much of it as fits: at least its id."""
+    try:
+        return decode(raw, EventObject)
+    except UnknownStripeShape:
+        head = decode(raw, ObjectHead)
+        if not id_in(head.id):
+            raise
+        return EventObject(
+            id=id_in(head.id) or None,
+            object=read_as(str, head.object),
+            customer=id_in(head.customer) or id_in(head.customer_account) or None,
+            subscription=id_in(head.subscription) or None,
+        )
 
 
 class NamedObject(NamedTuple):
@@ -121,6 +151,7 @@ class EventNoun(NamedTuple):
 
 _ALWAYS = ("created", "updated", "deleted")
 DISCOUNT = "customer.discount"  # lives inside its owners, and cannot be fetched
+DISCOUNT_DELETED = f"{DISCOUNT}.deleted"
 _NOUNS: Mapping[str, EventNoun] = {
     "customer.subscription": EventNoun(
         "subscriptions", (*_ALWAYS, "paused", "resumed", "pending_update_applied")

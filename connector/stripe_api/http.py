@@ -33,6 +33,7 @@ from connector.stripe_api.retries import (
     retry_after,
     retrying,
 )
+from connector.stripe_api.unfit import read_answer
 
 log = logging.getLogger(__name__)
 
@@ -209,7 +210,7 @@ class StripeHttp:
         if response.status_code != 200:
             raise self._refusal(response, path, needs)
         try:
-            return decode(response.content, shape)
+            return read_answer(response.content, shape)
         except msgspec.DecodeError as error:  # a cut-off 200, not a shape we don't know
             raise TryAgain(f"an answer that is not JSON ({error})") from error
 

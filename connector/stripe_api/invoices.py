@@ -1,26 +1,54 @@
 """Invoices, their lines and pending invoice items, with only the fields that MRR needs."""
 
 from decimal import Decimal
+from typing import Literal
 
-from connector.stripe_api.decoding import Base, ListOf, Ref, ref
-from connector.stripe_api.objects import Discount, Price, SubscriptionItem
+from connector.stripe_api.decoding import (
+    Base,
+    Instant,
+    ListOf,
+    Minor,
+    ObjectId,
+    Ref,
+    Units,
+    check_decimals,
+    ref,
+)
+from connector.stripe_api.objects import (
+    Discount,
+    Price,
+    SubscriptionItem,
+    TaxBehavior,
+)
+
+_NOTHING = Decimal(0)
+InvoiceStatus = Literal["draft", "open", "paid", "uncollectible", "void"]
 
 # Invoices
 
 
 class Period(Base, frozen=True, kw_only=True):
-    start: int
-    end: int
+    start: Instant
+    end: Instant
 
 
 class CreditedItems(Base, frozen=True, kw_only=True):
     invoice: str | None = None
 
 
+class DiscountAmount(Base, frozen=True, kw_only=True):
+    amount: Minor
+    discount: str | Discount | None = None
+
+
 class ProrationDetails(Base, frozen=True, kw_only=True):
-    """``credited_items`` names what a credit takes back; None on a debit."""
+    """``credited_items`` names what a credit takes back; None on a debit.
+
+    ``discount_amounts`` are a pending item's.
+    """
 
     credited_items: CreditedItems | None = None
+    discount_amounts: list[DiscountAmount] | None = None
 
 
 class ItemParent(Base, frozen=True, kw_only=True):
@@ -48,24 +76,22 @@ class Pricing(Base, frozen=True, kw_only=True):
     price_details: PriceDetails | None = None
     unit_amount_decimal: Decimal | None = None
 
-
-class DiscountAmount(Base, frozen=True, kw_only=True):
-    amount: int
-    discount: str | Discount | None = None
+    def __post_init__(self) -> None:
+        check_decimals(self, None, "unit_amount_decimal")
 
 
 class Tax(Base, frozen=True, kw_only=True):
-    amount: int
-    tax_behavior: str | None = None
-    taxable_amount: int | None = None
+    amount: Minor
+    tax_behavior: TaxBehavior | None = None
+    taxable_amount: Minor | None = None
 
 
 class InvoiceLine(Base, frozen=True, kw_only=True):
-    id: str
-    amount: int
+    id: ObjectId
+    amount: Minor
     period: Period
     currency: str = ""
-    quantity: int | None = None
+    quantity: Units | None = None
     quantity_decimal: Decimal | None = None
     parent: LineParent | None = None
     pricing: Pricing | None = None
@@ -73,11 +99,15 @@ class InvoiceLine(Base, frozen=True, kw_only=True):
     discount_amounts: list[DiscountAmount] | None = None
     taxes: list[Tax] | None = None
 
+    def __post_init__(self) -> None:
+        if self.quantity_decimal is not None:
+            check_decimals(self, _NOTHING, "quantity_decimal")
+
 
 class StatusTransitions(Base, frozen=True, kw_only=True):
-    finalized_at: int | None = None
-    paid_at: int | None = None
-    marked_uncollectible_at: int | None = None
+    finalized_at: Instant | None = None
+    paid_at: Instant | None = None
+    marked_uncollectible_at: Instant | None = None
 
 
 class InvoiceParent(Base, frozen=True, kw_only=True):
@@ -85,12 +115,13 @@ class InvoiceParent(Base, frozen=True, kw_only=True):
 
 
 class Invoice(Base, frozen=True, kw_only=True):
-    id: str
+    id: ObjectId
     customer: str | Ref | None = None
-    created: int = 0
+    customer_account: str | Ref | None = None
+    created: Instant = 0
     currency: str = ""
-    status: str | None = None
-    due_date: int | None = None
+    status: InvoiceStatus | None = None
+    due_date: Instant | None = None
     parent: InvoiceParent | None = None
     status_transitions: StatusTransitions | None = None
     discounts: list[str | Discount] | None = None
@@ -110,19 +141,24 @@ class Invoice(Base, frozen=True, kw_only=True):
 class InvoiceItem(Base, frozen=True, kw_only=True):
     """``invoice`` None is pending: it waits for the next invoice."""
 
-    id: str
-    amount: int
-    date: int
+    id: ObjectId
+    amount: Minor
+    date: Instant
     period: Period
     customer: str | Ref | None = None
+    customer_account: str | Ref | None = None
     currency: str = ""
     proration: bool = False
-    quantity: int | None = None
+    quantity: Units | None = None
     quantity_decimal: Decimal | None = None
     parent: LineParent | None = None
     pricing: Pricing | None = None
     proration_details: ProrationDetails | None = None
+    discounts: list[str | Discount] | None = None
     invoice: str | None = None
+
+    def __post_init__(self) -> None:
+        check_decimals(self, _NOTHING, "quantity_decimal")
 
 
 def units_of(thing: SubscriptionItem | InvoiceLine | InvoiceItem) -> Decimal:

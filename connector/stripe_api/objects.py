@@ -8,10 +8,36 @@ in ``source`` since clover, directly before; an event shows the shape of its own
 """
 
 from decimal import Decimal
+from typing import Annotated, Literal
 
+from msgspec import Meta
 from msgspec.structs import replace
 
-from connector.stripe_api.decoding import Base, ListOf, Ref, ref
+from connector.stripe_api.decoding import (
+    Base,
+    Charge,
+    Instant,
+    ListOf,
+    ObjectId,
+    Ref,
+    Units,
+    check_decimals,
+    ref,
+)
+
+SubscriptionStatus = Literal[
+    "active",
+    "past_due",
+    "trialing",
+    "unpaid",
+    "paused",
+    "canceled",
+    "incomplete",
+    "incomplete_expired",
+]
+TaxBehavior = Literal["inclusive", "exclusive", "unspecified"]
+_NOTHING = Decimal(0)
+_ALL = Decimal(100)  # per cent
 
 # Catalogue
 
@@ -23,50 +49,59 @@ class Recurring(Base, frozen=True, kw_only=True):
 
 
 class PriceTier(Base, frozen=True, kw_only=True):
-    up_to: int | None = None
-    unit_amount: int | None = None
+    up_to: Units | None = None
+    unit_amount: Charge | None = None
     unit_amount_decimal: Decimal | None = None
-    flat_amount: int | None = None
+    flat_amount: Charge | None = None
     flat_amount_decimal: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        check_decimals(self, _NOTHING, "unit_amount_decimal", "flat_amount_decimal")
 
 
 class TransformQuantity(Base, frozen=True, kw_only=True):
-    divide_by: int
-    round: str
+    divide_by: Annotated[int, Meta(ge=1)]
+    round: Literal["up", "down"]
 
 
 class CurrencyOption(Base, frozen=True, kw_only=True):
-    unit_amount: int | None = None
+    unit_amount: Charge | None = None
     unit_amount_decimal: Decimal | None = None
     tiers: list[PriceTier] | None = None
-    tax_behavior: str | None = None
+    tax_behavior: TaxBehavior | None = None
+
+    def __post_init__(self) -> None:
+        check_decimals(self, _NOTHING, "unit_amount_decimal")
 
 
 class Price(Base, frozen=True, kw_only=True):
-    id: str
-    created: int = 0
+    id: ObjectId
+    created: Instant = 0
     currency: str = ""
     product: "str | Ref | None" = None
     billing_scheme: str | None = "per_unit"
-    unit_amount: int | None = None
+    unit_amount: Charge | None = None
     unit_amount_decimal: Decimal | None = None
     recurring: Recurring | None = None
     tiers_mode: str | None = None
     tiers: list[PriceTier] | None = None
     transform_quantity: TransformQuantity | None = None
-    tax_behavior: str | None = None
+    tax_behavior: TaxBehavior | None = None
     currency_options: dict[str, CurrencyOption] | None = None
+
+    def __post_init__(self) -> None:
+        check_decimals(self, _NOTHING, "unit_amount_decimal")
 
 
 class Product(Base, frozen=True, kw_only=True):
-    id: str
-    created: int = 0
+    id: ObjectId
+    created: Instant = 0
     name: str | None = None
     unit_label: str | None = None
 
 
 class CouponAmount(Base, frozen=True, kw_only=True):
-    amount_off: int
+    amount_off: Charge
 
 
 class AppliesTo(Base, frozen=True, kw_only=True):
@@ -74,14 +109,19 @@ class AppliesTo(Base, frozen=True, kw_only=True):
 
 
 class Coupon(Base, frozen=True, kw_only=True):
-    id: str
-    created: int = 0
-    duration: str | None = None
+    id: ObjectId
+    created: Instant = 0
+    duration: Literal["forever", "once", "repeating"] | None = None
     percent_off: Decimal | None = None
-    amount_off: int | None = None
+    amount_off: Charge | None = None
     currency: str | None = None
     currency_options: dict[str, CouponAmount] | None = None
     applies_to: AppliesTo | None = None
+
+    def __post_init__(self) -> None:
+        check_decimals(self, _NOTHING, "percent_off")
+        if self.percent_off is not None and self.percent_off > _ALL:
+            raise ValueError("`percent_off` is out of range")
 
 
 class CouponSource(Base, frozen=True, kw_only=True):
@@ -91,9 +131,9 @@ class CouponSource(Base, frozen=True, kw_only=True):
 class Discount(Base, frozen=True, kw_only=True):
     """``end`` None is open-ended. ``invoice`` is set on a discount of one invoice."""
 
-    id: str
-    start: int = 0
-    end: int | None = None
+    id: ObjectId
+    start: Instant = 0
+    end: Instant | None = None
     source: CouponSource | None = None
     coupon: str | Coupon | None = None
     customer: str | Ref | None = None
@@ -117,8 +157,8 @@ class CustomerAddress(Base, frozen=True, kw_only=True):
 class Customer(Base, frozen=True, kw_only=True):
     """``name`` and ``address`` are read to make ``label`` and ``country``, not kept."""
 
-    id: str
-    created: int = 0
+    id: ObjectId
+    created: Instant = 0
     deleted: bool = False
     discount: Discount | None = None
     label: str | None = None
@@ -132,32 +172,38 @@ class TaxRate(Base, frozen=True, kw_only=True):
     inclusive: bool = False
     percentage: Decimal = Decimal(0)
 
+    def __post_init__(self) -> None:
+        check_decimals(self, _NOTHING, "percentage")
+
 
 class ItemTrial(Base, frozen=True, kw_only=True):
-    start_date: int
-    end_date: int
+    start_date: Instant
+    end_date: Instant
 
 
 class SubscriptionItem(Base, frozen=True, kw_only=True):
-    id: str
+    id: ObjectId
     current_trial: ItemTrial | None = None
     price: Price | None = None
-    quantity: int | None = None
+    quantity: Units | None = None
     quantity_decimal: Decimal | None = None
-    created: int = 0
+    created: Instant = 0
     discounts: list[str | Discount] | None = None
     tax_rates: list[TaxRate] | None = None
+
+    def __post_init__(self) -> None:
+        check_decimals(self, _NOTHING, "quantity_decimal")
 
 
 class PauseCollection(Base, frozen=True, kw_only=True):
     """``resumes_at`` None is open-ended."""
 
     behavior: str | None = None
-    resumes_at: int | None = None
+    resumes_at: Instant | None = None
 
 
 class PausedDetails(Base, frozen=True, kw_only=True):
-    transitioned_at: int | None = None
+    transitioned_at: Instant | None = None
 
 
 class StatusDetails(Base, frozen=True, kw_only=True):
@@ -167,22 +213,23 @@ class StatusDetails(Base, frozen=True, kw_only=True):
 class PendingUpdate(Base, frozen=True, kw_only=True):
     """A change that waits for its payment until then."""
 
-    expires_at: int = 0
+    expires_at: Instant = 0
 
 
 class Subscription(Base, frozen=True, kw_only=True):
-    id: str
-    customer: str | Ref
-    status: str
-    created: int = 0
+    id: ObjectId
+    customer: str | Ref | None = None
+    customer_account: str | Ref | None = None
+    status: SubscriptionStatus
+    created: Instant = 0
     currency: str = ""
     start_date: int | None = None
-    ended_at: int | None = None
-    canceled_at: int | None = None
-    cancel_at: int | None = None
+    ended_at: Instant | None = None
+    canceled_at: Instant | None = None
+    cancel_at: Instant | None = None
     cancel_at_period_end: bool | None = False
-    trial_start: int | None = None
-    trial_end: int | None = None
+    trial_start: Instant | None = None
+    trial_end: Instant | None = None
     items: ListOf[SubscriptionItem] = ListOf()
     discounts: list[str | Discount] | None = None
     discount: Discount | None = None

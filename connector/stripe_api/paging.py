@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from connector.stripe_api.decoding import Base, created_at, ref
+from connector.stripe_api.unfit import NAMELESS
 
+STRIPE_BEGAN_S = 1_262_304_000  # nothing at Stripe was created before 2010
 PAGE = 100  # the most Stripe gives, and what its read allowance counts on
 
 
@@ -71,10 +73,12 @@ def beyond(things: Sequence[Base], place: PageCursor) -> PageCursor:
     if not things:
         return TOP
     ids = frozenset(map(ref, things))
-    oldest_s = min(map(created_at, things))
-    stays = place.oldest_s is not None and oldest_s >= place.oldest_s
+    oldest_s = min(times_of(things), default=place.oldest_s)
+    before_s = place.oldest_s
+    stays = before_s is not None and oldest_s is not None and oldest_s >= before_s
+    named = [key for key in map(ref, things) if NAMELESS not in key]
     return PageCursor(
-        after=ref(things[-1]),
+        after=named[-1] if named else place.after,
         met=ids | place.met if stays or place.oldest_s is None else ids,
         oldest_s=place.oldest_s if stays else oldest_s,
     )
@@ -95,4 +99,10 @@ def leads_on(page: ListPage, place: PageCursor) -> bool:
         return False
     if place.oldest_s is None:
         return True
-    return min(map(created_at, page.data)) <= place.oldest_s
+    times = times_of(page.data)
+    return not times or min(times) <= place.oldest_s
+
+
+def times_of(things: Sequence[Base]) -> list[int]:
+    """When they were created, but for those that cannot have been then."""
+    return [at_s for at_s in map(created_at, things) if at_s >= STRIPE_BEGAN_S]

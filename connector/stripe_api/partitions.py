@@ -8,8 +8,13 @@ left in it, as far as its newer end tells.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from connector.stripe_api.decoding import created_at
-from connector.stripe_api.paging import TOP, CreatedRange, ListPage, PageCursor
+from connector.stripe_api.paging import (
+    TOP,
+    CreatedRange,
+    ListPage,
+    PageCursor,
+    times_of,
+)
 
 # Below so many objects a range is read to its end by the one who has begun it.
 WORTH_CUTTING = 200
@@ -39,12 +44,13 @@ class Partition:
 
     def went_on(self, page: ListPage) -> None:
         """Count a page in, and know the density of what was read."""
-        times = [created_at(thing) for thing in page.data]
+        times = times_of(page.data)
+        if page.data:
+            self.place = page.place
         if times:
             self.top_s = max(times) if self.top_s is None else self.top_s
             self.seen += len(times)
             self.per_s = self.seen / max(self.top_s - min(times), 1)
-            self.place = page.place
         self.done = not page.has_more or self._is_past_its_end
 
     @property

@@ -24,7 +24,7 @@ from connector.pipeline.refresh import refresh
 from connector.store import inbox
 from connector.store.database import transaction
 from connector.store.inbox import WaitingEvent
-from connector.store.mirror import dirty_customers, event_feed
+from connector.store.mirror import dirty_customers, event_feed, unfit_objects
 from connector.store.mirror.objects import TABLES
 from connector.stripe_api.events import NamedObject
 
@@ -86,6 +86,7 @@ def apply_events(connection: sqlite3.Connection, rules: Rules, work: EventBatch)
     if not events:
         return 0
     met = _fetched(connection, events, work)
+    met.wrong |= _set_aside(connection, met.owners)
     began_s = time.monotonic()
     owners = set().union(*met.owners.values())
     underivable = _derived(connection, rules, owners, work)
@@ -131,6 +132,14 @@ def _fetched(
                 break
             met.wrong[name] = in_words(error)
     return met
+
+
+def _set_aside(
+    connection: sqlite3.Connection, names: Iterable[NamedObject]
+) -> dict[NamedObject, str]:
+    """Which of these do not fit, and why: they are asked for again, as they may by then."""
+    whys = {n: unfit_objects.why(connection, TABLES[n.kind], n.id) for n in names}
+    return {name: why for name, why in whys.items() if why is not None}
 
 
 def _refreshed(

@@ -6,14 +6,17 @@ names is fetched, and what it shows is thrown away.
 
 import msgspec
 
+from connector.core.errors import UnknownStripeShape
 from connector.store.inbox import ReceivedEvent
 from connector.stripe_api.events import (
     CATALOGUE_EVENT_TYPES,
     EVENT_TYPES,
+    EventObject,
     NamedObject,
     WebhookBody,
     named_as,
     named_in,
+    shown_in,
 )
 
 # What an endpoint has to send, and all that is kept of what it sends.
@@ -25,11 +28,11 @@ def read_payload(body: bytes) -> ReceivedEvent | None:
     """What an event names; None where the body is no event."""
     try:
         told = msgspec.json.decode(body, type=WebhookBody)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        if told.id and told.type:
+            return ReceivedEvent(told.id, told.type, _names(told))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if not told.id or not told.type:
-        return None
-    return ReceivedEvent(told.id, told.type, _names(told))
+    return None
 
 
 def _names(told: WebhookBody) -> tuple[NamedObject, ...]:
@@ -42,7 +45,14 @@ def _names(told: WebhookBody) -> tuple[NamedObject, ...]:
         return tuple(named_as(related)) if related is not None else ()
     if told.type not in WANTED_TYPES:
         return ()
-    changed = tuple(named_in(told.type, told.data.object))
+    changed = tuple(named_in(told.type, _shown(told)))
     if not changed or told.type in CATALOGUE_EVENT_TYPES:
         return changed
     return (*changed, NamedObject("events", told.id))
+
+
+def _shown(told: WebhookBody) -> EventObject:
+    try:
+        return shown_in(told.data.object)
+    except UnknownStripeShape:
+        return EventObject()

@@ -380,6 +380,29 @@ def test_bad_input_is_answered_in_two_lines(
     assert workdir.ledger.read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["", " ", "."])
+def test_a_file_needs_a_name(workdir: Workdir, name: str) -> None:
+    for words in (["report"], ["movements", "--format", "csv"]):
+        ran = workdir.run(*words, "-o", name)
+        assert ran.code == 2
+        assert "Traceback" not in ran.err
+
+
+def test_a_movement_that_does_not_add_up_is_a_finding(workdir: Workdir) -> None:
+    with closing(sqlite3.connect(workdir.ledger)) as changed:
+        changed.execute("PRAGMA ignore_check_constraints = ON")
+        changed.execute("DROP TRIGGER movements_are_never_edited")
+        changed.execute(
+            "UPDATE movements SET after_minor = after_minor + 5 WHERE id = 1"
+        )
+        changed.commit()
+    check, listed = workdir.run("check"), workdir.run("movements", "--format", "csv")
+    assert (check.code, listed.code) == (3, 1)
+    assert "movement 1 (" in check.out
+    assert listed.err.startswith("error: movement 1 (")
+    assert "Traceback" not in check.err + listed.err
+
+
 def test_a_key_that_may_not_read_names_the_permission(
     workdir: Workdir, stripe: Served
 ) -> None:

@@ -176,6 +176,11 @@ def test_every_fault_is_named_at_once() -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
+        pytest.param(
+            '[reporting]\nlocale = "xx"',
+            'reporting.locale is \'xx\': give a locale such as "en_US" or "de_DE"',
+            id="a locale nobody speaks",
+        ),
         pytest.param("database = 5", "database is 5: give a path", id="a number"),
         pytest.param('database = " "', "database is ' ': give a path", id="a blank"),
         pytest.param(

@@ -299,7 +299,7 @@ EXHIBITS: Mapping[str, Provoked] = {
     "asked to stop between two pages": lambda: synced_and_then(
         Wire(shop(), SEEN), stopping=True
     ),
-    "an unknown shape": lambda: answered(200, {"data": [{"id": 7}]}),
+    "an unknown shape": lambda: answered(200, {"data": 7}),
     # the ledger's file
     "a ledger of another account": lambda: synced_and_then(
         Wire(SimulatedAccount({}), SEEN)
@@ -326,6 +326,18 @@ EXHIBITS: Mapping[str, Provoked] = {
     ),
     # exchange rates
     "rates that are not there": converted,
+    "a reporting currency without rates": lambda: config.parse(
+        '[reporting]\ncurrency = "eur"', {}
+    ),
+    "a total without a reporting currency": lambda: with_ledger(
+        "report", "--currency", "total"
+    ),
+    "causes of a total": lambda: with_ledger(
+        "report", "--currency", "total", "--causes"
+    ),
+    "an amount that is two": lambda: with_ledger(
+        "compare", "--mrr", "1.234", "--on", "2024-02-01"
+    ),
     "a file of no rates": lambda: converted("colour,size"),
     "a line without a rate": lambda: converted(*RATES, "soon"),
     "a day without a rate": lambda: converted(*RATES),

@@ -1,13 +1,18 @@
 """What is published, as data: which band holds a ratio, and what is said of it."""
 
-from collections import Counter
 from fractions import Fraction
 from importlib.resources import files
 
 import pytest
 
 from connector.core.errors import ConfigError
-from connector.metrics.benchmarks import METRICS, Benchmarks, assess, parse_benchmarks
+from connector.metrics.benchmarks import (
+    METRICS,
+    Benchmarks,
+    ContractValue,
+    assess,
+    parse_benchmarks,
+)
 
 TEXT = files("connector.reports").joinpath("benchmarks.toml").read_text("utf-8")
 PUBLISHED = parse_benchmarks(TEXT, "benchmarks.toml")
@@ -53,7 +58,32 @@ def test_every_figure_has_a_source_and_a_year() -> None:
     for source, year in origins:
         assert source
         assert 2010 < year < 2030
-    assert Counter(t.metric for t in PUBLISHED.typical).keys() == set(METRICS)
+    assert {each.metric for each in PUBLISHED.typical} == {"nrr", "grr"}
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "nrr", "grr"),
+    [
+        ("usd", "11999.99", "100%", "90%"),
+        ("usd", "12000", "102%", "90%"),
+        ("usd", "60000", "105%", "93%"),
+        ("usd", "250000", "110%", "93%"),
+    ],
+)
+def test_the_median_of_the_own_contract_value_is_told(
+    currency: str, amount: str, nrr: str, grr: str
+) -> None:
+    ratios = {"nrr": Fraction(1), "grr": Fraction(1)}
+    value = ContractValue(currency, Fraction(amount))
+    net, gross = assess(ratios, PUBLISHED, value)
+    assert f" a year the median is {nrr} (SaaS Capital, 2023)." in net.sentence
+    assert f" a year the median is {grr} (SaaS Capital, 2023)." in gross.sentence
+
+
+def test_of_another_currency_no_contract_value_is_compared() -> None:
+    for value in (None, ContractValue("eur", Fraction(60_000))):
+        [net] = assess({"nrr": Fraction(1)}, PUBLISHED, value)
+        assert "contracts" not in net.sentence
 
 
 def test_what_has_no_value_is_not_judged() -> None:

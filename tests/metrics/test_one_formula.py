@@ -148,7 +148,7 @@ def in_text(db: sqlite3.Connection, span: Span) -> Told:
         currency = ""
         out = console(width=220)
         with out.capture() as captured:
-            out.print(report_view(report, "en_US", 220))
+            out.print(report_view(report, "en_US"))
         names = [name_of(window) for window in asked(span) if window.kind is kind]
         for line in captured.get().splitlines():
             currency = _title(line) or currency
@@ -416,6 +416,6 @@ def test_four_rooms_make_what_the_ratios_are_taken_of() -> None:
     The fourth reads back what was reported of a closed month.
     """
     makers = {m for m in modules() if "Retention" in calls(m)}
-    assert makers == {"metrics.retention", "metrics.exchange_rates", "core.figures"}
+    assert makers == {"metrics.retention", "metrics.currency_total", "core.figures"}
     from_names = {m for m in modules() if "window_figures" in calls(m)}
     assert from_names == {"metrics.rollups", "store.ledger.closings"}

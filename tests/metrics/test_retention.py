@@ -14,7 +14,7 @@ from connector.core.figures import Retention, WindowFigures
 from connector.core.model import Flow, classify
 from connector.core.money import format_ratio
 from connector.core.windows import Window, WindowKind, windows
-from connector.metrics.exchange_rates import ConvertedWindow, in_one_currency
+from connector.metrics.currency_total import ConvertedWindow, in_one_currency
 from connector.metrics.retention import measure, retention
 
 START, END = date(2026, 1, 1), date(2027, 1, 1)

@@ -1,6 +1,7 @@
 """The policy switches, and what they explain of another tool's MRR."""
 
 from collections.abc import Mapping
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -111,7 +112,9 @@ def under() -> Mapping[Choice, int]:
         wanted = choices(BERLIN)
         zones = {s.value for c in wanted for s in c if s.rule == "timezone"}
         ends_s = {z: day_end_s(DAY, ZoneInfo(z)) for z in {*zones, "Europe/Berlin"}}
-        return mrr_under(db, RULES, wanted, ends_s, currency="usd", now_s=demo_now_s())
+        return mrr_under(
+            db, RULES, wanted, ends_s, worth={"usd": Fraction(1)}, now_s=demo_now_s()
+        )
 
 
 RULES = Rules(policy=Policy(), zone=ZoneInfo("Europe/Berlin"), code_version="test")
@@ -157,5 +160,7 @@ def test_a_comparison_writes_nothing() -> None:
     with walked_demo() as db:
         before = db.serialize()
         ends_s = {"Europe/Berlin": day_end_s(DAY, RULES.zone)}
-        mrr_under(db, RULES, [(ONCE,)], ends_s, currency="usd", now_s=demo_now_s())
+        mrr_under(
+            db, RULES, [(ONCE,)], ends_s, worth={"usd": Fraction(1)}, now_s=demo_now_s()
+        )
         assert db.serialize() == before

@@ -228,13 +228,13 @@ def test_a_history_that_nobody_foresaw_is_named_and_all_others_are_brought_up_to
     assert f"  {bad}: ValueError: " in told.out
     assert "5 customers changed" in told.out
     for ran in (told, as_json, again):
-        assert f"error: 1 customers could not be derived: {bad}\n  fix: " in ran.err
+        assert f"error: 1 customer could not be derived: {bad}\n  fix: " in ran.err
         assert f"stripe-nrr --verbose recompute --customer {bad}" in ran.err
         assert "Traceback" not in ran.err
     for ran in (as_json, again):
         assert ran.json["failed"].keys() == {bad}
-    assert f"1 customers wait: {bad}; run" in check.out
-    assert "Not derived: 1 customers" in report.out
+    assert f"1 customer waits: {bad}; run" in check.out
+    assert "Not up to date: 1 customer stands" in report.out
     status = read_status(workdir.folder / "status.json")
     assert (status.ok, status.failures) == (True, 0)
 

@@ -233,4 +233,4 @@ def test_a_history_that_nobody_foresaw_holds_up_no_other(
         )
     [found] = asked(tmp_path, "at-risk")["currencies"]
     assert [each["reason"] for each in found["risks"]] == ["cancels"]
-    assert f"1 customers could not be derived: {steady}" in capsys.readouterr().err
+    assert f"1 customer could not be derived: {steady}" in capsys.readouterr().err

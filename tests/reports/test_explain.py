@@ -337,7 +337,7 @@ def test_a_currency_that_came_later_is_a_restatement_too(tmp_path: Path) -> None
         pytest.param("107.5 %", Fraction(215, 200), id="with a space"),
         pytest.param("−3.5%", Fraction(-7, 200), id="below nothing"),
         pytest.param("107", None, id="per cent without the sign"),
-        pytest.param("1,07", None, id="a comma"),
+        pytest.param("1,07", Fraction(107, 100), id="a comma"),
         pytest.param("a lot", None, id="no number"),
     ],
 )

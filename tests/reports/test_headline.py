@@ -130,7 +130,7 @@ def test_no_ratio_of_a_window_that_is_not_over_is_without_its_mark(
     running = f"{today:%b %Y}"
     out = console(width=220)
     with out.capture() as captured:
-        out.print(report_view(report, "en_US", 220))
+        out.print(report_view(report, "en_US"))
     for form in (captured.get(), to_markdown(report, "en_US")):
         found = [m for line in form.splitlines() if (m := STAR.match(line))]
         assert {m[1].removeprefix("12 months to ") for m in found if m[2]} <= {running}

@@ -479,7 +479,7 @@ def test_every_form_says_first_what_is_missing(missing: Missing, begins: str) ->
     assert to_markdown(whole, "en_US").startswith(f"**{begins}" if begins else "##")
     out = console(width=200)
     with out.capture() as captured:
-        out.print(report_view(whole, "en_US", 200))
+        out.print(report_view(whole, "en_US"))
     text = captured.get().lstrip()
     assert text.startswith(begins or "Recurring revenue")
     told = to_json(whole)

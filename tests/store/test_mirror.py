@@ -28,6 +28,7 @@ from connector.stripe_api.events import Event, StripeEvent, trimmed
 from connector.stripe_api.invoices import (
     Invoice,
     InvoiceItem,
+    InvoiceStatus,
     Period,
     PriceDetails,
     Pricing,
@@ -395,7 +396,8 @@ def test_a_risk_is_seen_whatever_the_coupon_is_called(
 
 
 def test_an_open_invoice_and_what_is_due_may_be_a_risk(db: sqlite3.Connection) -> None:
-    for n, status in enumerate(["open", "paid", "draft", None]):
+    statuses: list[InvoiceStatus | None] = ["open", "paid", "draft", None]
+    for n, status in enumerate(statuses):
         due = Invoice(id=f"in_{n}", customer=f"cus_{n}", created=n, status=status)
         put(db, "invoices", [due], 1 * S)
     old = Invoice(id="in_9", customer="cus_9", created=-1, status="open")

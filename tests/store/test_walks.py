@@ -15,7 +15,13 @@ from connector.store.mirror import (
     walks,
 )
 from connector.stripe_api.decoding import Base, ListOf
-from connector.stripe_api.invoices import Invoice, InvoiceItem, InvoiceLine, Period
+from connector.stripe_api.invoices import (
+    Invoice,
+    InvoiceItem,
+    InvoiceLine,
+    InvoiceStatus,
+    Period,
+)
 from connector.stripe_api.objects import (
     Customer,
     Price,
@@ -23,7 +29,7 @@ from connector.stripe_api.objects import (
     Subscription,
     SubscriptionItem,
 )
-from connector.stripe_api.paging import PageCursor
+from connector.stripe_api.paging import STRIPE_BEGAN_S, PageCursor
 from connector.stripe_api.partitions import Partition
 from tests.support.ledgers import empty_ledger
 
@@ -116,7 +122,7 @@ def test_reads_add_up_by_day(db: sqlite3.Connection) -> None:
 
 
 def long_invoice(
-    key: str, *, status: str = "paid", age_days: int = 91, lines: int = 11
+    key: str, *, status: InvoiceStatus = "paid", age_days: int = 91, lines: int = 11
 ) -> Invoice:
     each = [
         InvoiceLine(id=f"il_{n}", amount=1, period=Period(start=1, end=2))
@@ -155,7 +161,7 @@ def test_the_first_lines_of_an_invoice_do_not_replace_all_of_them(
 
 
 def test_the_oldest_is_guessed_by_the_catalogue(db: sqlite3.Connection) -> None:
-    assert freshness.oldest_s(db, "invoices", NOW_S) == freshness.STRIPE_BEGAN_S
+    assert freshness.oldest_s(db, "invoices", NOW_S) == STRIPE_BEGAN_S
     put(db, "products", Product(id="prod_1", created=700))
     put(db, "prices", Price(id="price_1"))  # does not say when
     assert freshness.oldest_s(db, "invoices", NOW_S) == 700

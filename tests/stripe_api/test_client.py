@@ -592,8 +592,8 @@ def test_a_refusal_carries_stripe_s_code(client: Client) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        pytest.param({"data": [{"object": "product"}]}, id="an object without an id"),
-        pytest.param({"data": [{"id": 7}]}, id="an id that is no text"),
+        pytest.param({"data": {"id": "prod_1"}}, id="an object for a list"),
+        pytest.param({"data": [], "has_more": "yes"}, id="an end that nobody knows"),
         pytest.param({"data": None}, id="a list without data"),
         pytest.param({"object": "list"}, id="a list that leaves its data out"),
         pytest.param([], id="no list object at all"),
@@ -620,7 +620,7 @@ def test_an_answer_of_unknown_shape_is_named_and_not_asked_again(
         pytest.param(saying(403, f"{KEY} may not"), id="in a missing permission"),
         pytest.param(saying(503, f"{KEY} is busy"), id="in what is retried"),
         pytest.param(
-            httpx.Response(200, json={"data": [{"id": 1, "name": KEY}]}),
+            httpx.Response(200, json={"data": {"id": 1, "name": KEY}}),
             id="in an unknown shape",
         ),
     ],

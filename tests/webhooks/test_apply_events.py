@@ -34,7 +34,7 @@ from connector.webhooks.payload import read_payload
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY
 from tests.billing.state import Json
-from tests.pipeline.test_recompute import IGNORING, RULES, TOO_EARLY_S
+from tests.pipeline.test_recompute import IGNORING, RULES, TOO_EARLY_S, poison
 from tests.support.ledgers import empty_ledger, profile, settle
 from tests.support.living import Telling
 from tests.support.served import thin
@@ -338,16 +338,19 @@ def test_an_object_stripe_cannot_give_holds_up_no_other(shop: Shop) -> None:
     assert shop.mrr(1) == 4_000
 
 
-def test_a_history_that_breaks_the_derivation_holds_up_no_other(shop: Shop) -> None:
+def test_an_object_that_does_not_fit_holds_up_no_other(shop: Shop) -> None:
     bad, good = shop.grow(0, 3), shop.grow(1, 4)
     path = f"/v1/subscriptions/{shop.subs[0].id}"
     whole = shop.account.answer(path, [])[1]
-    whole["items"]["data"][0]["quantity"] = 10**17  # more than a row can hold
+    whole["items"]["data"][0]["quantity"] = 10**17  # more than anybody has
     shop.odd[path] = whole
     shop.send(bad, good)
     shop.work()
     assert shop.mrr(1) == 4_000
     assert shop.states == {bad["id"]: "waiting", good["id"]: "done"}
+    [trouble] = inbox.troubled(shop.db)
+    assert "items.data[0].quantity is 100000000000000000" in trouble.error
+    assert shop.mrr(0) == 1_000
     shop.odd.clear()
     shop.late_s += 60
     shop.work()
@@ -363,8 +366,7 @@ def test_an_event_fails_with_the_history_that_its_customer_is_merged_into(
     adopt(shop.db, merged)
     recompute(shop.db, merged, cause="sync", now=instant(shop.acc.now))
     event = shop.grow(0, 3)
-    path = f"/v1/subscriptions/{shop.subs[0].id}"
-    shop.odd[path] = {**shop.account.answer(path, [])[1], "start_date": TOO_EARLY_S}
+    poison(shop.db, [new], TOO_EARLY_S)  # not what the event names: that would not fit
     shop.send(event)
     shop.work(merged)
     [trouble] = inbox.troubled(shop.db)

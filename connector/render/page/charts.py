@@ -9,7 +9,7 @@ from typing import NamedTuple
 from connector.core.figures import Waterfall, WindowFigures
 from connector.core.model import MovementKind
 from connector.core.windows import name_of
-from connector.metrics.benchmarks import Band, Benchmarks, Typical
+from connector.metrics.benchmarks import Band, Typical
 from connector.render.page.svg import (
     Dot,
     Scale,
@@ -180,7 +180,12 @@ def marks(measured: Sequence[WindowFigures]) -> list[Mark]:
     return found
 
 
-def trend(metric: str, trailing: Sequence[WindowRow], published: Benchmarks) -> Trend:
+def trend(
+    metric: str,
+    trailing: Sequence[WindowRow],
+    bands: Sequence[Band],
+    typical: Sequence[Typical],
+) -> Trend:
     values = [getattr(x.measured.retention, metric) for x in trailing]
     over = [v if x.is_over else None for v, x in zip(values, trailing, strict=True)]
     running = [None if x.is_over else v for v, x in zip(values, trailing, strict=True)]
@@ -191,7 +196,7 @@ def trend(metric: str, trailing: Sequence[WindowRow], published: Benchmarks) -> 
         for x in trailing
     ]
     known = [value for value in (*values, *before) if value is not None]
-    norms = [each for each in published.typical if each.metric == metric]
+    norms = [each for each in typical if each.metric == metric]
     medians = [each.low for each in norms if each.low == each.high]
     seen = [*known, *(medians if known else ()), Fraction(1)]
     ruler = scale(min(seen), max(seen), TREND_HEIGHT, 5)
@@ -205,11 +210,7 @@ def trend(metric: str, trailing: Sequence[WindowRow], published: Benchmarks) -> 
         running=dots(running, ruler),
         reported=dots(before, ruler),
         path=line(points),
-        zones=[
-            _zone(band, ruler, value)
-            for band in published.bands
-            if band.metric == metric
-        ],
+        zones=[_zone(band, ruler, value) for band in bands if band.metric == metric],
         norms=[(each, _norm_y(each, ruler)) for each in norms],
     )
 

@@ -31,6 +31,7 @@ from connector.reports.model import (
     AS_REPORTED,
     CurrencyReport,
     WindowRow,
+    code_of,
     label,
     last_over,
     shown,
@@ -93,6 +94,9 @@ def view(
 ) -> View:
     trailing, periods = split(rows)
     headline = last_over(trailing) or trailing[-1]
+    typical = [each for judged in part.assessments for each in judged.typical]
+    if not part.assessments:
+        typical = [each for each in published.typical if each.contract is None]
     return View(
         segment=segment,
         trailing=trailing,
@@ -101,7 +105,9 @@ def view(
         steps=steps(headline, revenue, has_fx=part.is_total),
         bars=bars(periods),
         marks=marks([x.measured for x in trailing]),
-        trends=[trend(name, trailing, published) for name in ("nrr", "grr")],
+        trends=[
+            trend(name, trailing, published.bands, typical) for name in ("nrr", "grr")
+        ],
     )
 
 
@@ -128,7 +134,7 @@ def panels(page: PageContents, part: CurrencyReport, revenue: str) -> CurrencyPa
         view(part, _of_segment(part.rows, name), published, revenue, name)
         for name in _segments(whole)[:MOST_SEGMENTS]
     )
-    own = "" if part.is_total else code
+    own = code_of(code, is_total=part.is_total)
     return CurrencyPanels(
         key=f"total-{code}" if part.is_total else code,
         figures=part,

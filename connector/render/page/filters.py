@@ -24,7 +24,7 @@ from connector.render.report_tables import (
     headings,
 )
 from connector.render.table import Table, shown
-from connector.reports.model import label, metrics_of
+from connector.reports.model import label, metrics_of, opening_note
 
 # A cohort's shade: how far from 100 % it is, in so many steps either way.
 SHADES = [Fraction(permille, 1000) for permille in (5, 50, 100, 200, 350)]
@@ -60,6 +60,7 @@ def filters(locale: str) -> dict[str, Callable[..., Any]]:
         "risk_table": risk_table,
         "scheduled_table": scheduled_table,
         "committed_table": committed_table,
+        "opening_note": opening_note,
         "texts": partial(Table.texts, locale=locale),
         "shown": partial(shown, locale=locale),
     }

@@ -88,11 +88,38 @@ def countries(connection: sqlite3.Connection) -> dict[int, str]:
     return dict(rows.fetchall())
 
 
-def first_months(connection: sqlite3.Connection, currency: str) -> dict[int, str]:
+def first_months(
+    connection: sqlite3.Connection, currency: str | None = None
+) -> dict[int, str]:
     """The month (``2026-03``) in which each customer first paid, by key."""
     rows = connection.execute(
         "SELECT customer, substr(min(day), 1, 7) FROM live_movements"
-        " WHERE currency = ? GROUP BY customer",
-        [currency],
+        " WHERE currency = :currency OR :currency IS NULL GROUP BY customer",
+        {"currency": currency},
     )
     return dict(rows.fetchall())
+
+
+_OF_SEVERAL_CURRENCIES = """
+    SELECT currency, customer, day, kind, amount_minor FROM movements
+    WHERE {which} AND customer IN (
+        SELECT customer FROM movements WHERE {which}
+        GROUP BY customer HAVING min(currency) < max(currency))
+    ORDER BY currency, customer, day
+"""
+
+
+def flows_of_several_currencies(
+    connection: sqlite3.Connection, as_of: datetime | None = None
+) -> dict[str, list[Flow]]:
+    """By currency, all flows of those who have paid in more than one.
+
+    By customer, then day.
+    """
+    found: dict[str, list[Flow]] = {}
+    for currency, customer, day, kind, amount_minor in rows_as_of(
+        connection, _OF_SEVERAL_CURRENCIES, as_of
+    ):
+        flow = Flow(customer, date.fromisoformat(day), KINDS[kind], amount_minor)
+        found.setdefault(currency, []).append(flow)
+    return found

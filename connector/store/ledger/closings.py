@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
+from fractions import Fraction
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -59,10 +60,11 @@ class Closing(Struct, frozen=True, kw_only=True):
 
 
 class ReportedFigures(NamedTuple):
-    """One window of one currency, as it was reported."""
+    """One window of one currency, or of all in one, as it was reported."""
 
     currency: str
     measured: WindowFigures
+    is_total: bool = False
 
 
 # Renewals are not recorded: which terms had ended is known only as of now.
@@ -73,6 +75,10 @@ _RECORD = f"""
     VALUES (?, ?, ?, ?, ?, {", ".join("?" * len(_CLOSED))})
 """  # noqa: S608
 _amounts_of = reading(_CLOSED)
+# What a minor unit of a currency was worth in the total, by currency and day.
+Rates = Mapping[tuple[str, date], Fraction]
+NO_RATES: Rates = {}
+TOTAL = "total "  # before the currency, of all in one
 
 
 def close(
@@ -80,12 +86,14 @@ def close(
     month: date,
     figures: Iterable[ReportedFigures],
     *,
+    rates: Rates = NO_RATES,
     policy: Mapping[str, str],
     code_version: str,
     now: datetime,
 ) -> Closing:
     """Close a month for ever, with the figures of every window that ends with it.
 
+    ``rates`` are those that a total of all currencies was made with.
     Runs inside the transaction in which the caller read them, so that nothing is booked
     between reading and recording them.
     """
@@ -106,6 +114,13 @@ def close(
         ],
     )
     connection.executemany(_RECORD, [_row(month, each) for each in figures])
+    connection.executemany(
+        "INSERT INTO closed_rates VALUES (?, ?, ?, ?)",
+        [
+            (f"{month:%Y-%m}", code, str(day), str(r))
+            for (code, day), r in rates.items()
+        ],
+    )
     return closing
 
 
@@ -122,7 +137,7 @@ def _row(month: date, figures: ReportedFigures) -> list[object]:
     window = figures.measured.window
     return [
         f"{month:%Y-%m}",
-        figures.currency,
+        TOTAL + figures.currency if figures.is_total else figures.currency,
         window.kind.value,
         window.start.isoformat(),
         window.end.isoformat(),
@@ -162,17 +177,32 @@ def figures(
         days = (date.fromisoformat(first), date.fromisoformat(end))
         told = dict(zip(_CLOSED, amounts, strict=True))
         measured = window_figures(Window(WindowKind(kind), *days), told)
-        yield parse_month(month), ReportedFigures(currency, measured)
+        code = currency.removeprefix(TOTAL)
+        figures = ReportedFigures(code, measured, is_total=code != currency)
+        yield parse_month(month), figures
+
+
+def rates(connection: sqlite3.Connection, month: date) -> Rates:
+    """Those that the total of a closed month was made with."""
+    rows = connection.execute(
+        "SELECT currency, day, rate FROM closed_rates WHERE month = ?",
+        [f"{month:%Y-%m}"],
+    )
+    return {(c, date.fromisoformat(day)): Fraction(rate) for c, day, rate in rows}
 
 
 def reported(
-    connection: sqlite3.Connection, currency: str, as_of: datetime | None = None
+    connection: sqlite3.Connection,
+    currency: str,
+    as_of: datetime | None = None,
+    *,
+    is_total: bool = False,
 ) -> dict[Window, WindowFigures]:
     """Each window of a currency that was closed by then, as it was reported."""
     return {
         each.measured.window: each.measured
         for _, each in figures(connection, as_of)
-        if each.currency == currency
+        if (each.currency, each.is_total) == (currency, is_total)
     }
 
 

@@ -148,14 +148,21 @@ def components_of(
 def movement_of(row: MovementRow, parts: Sequence[_Part]) -> Movement:
     """A row of ``movements`` as a value.
 
-    Raises ``LedgerUnusable`` where its components do not add up to it.
+    Raises ``LedgerUnusable`` where it is none, or its components do not add up to it.
     """
     movement_id, customer, currency, day, kind, amount, before, after = row
     explained = sum(part[1] for part in parts)
+    wrong = None
     if explained != amount:
+        wrong = f"is {amount}, but its components add up to {explained}"
+    elif before + amount != after or not amount:
+        wrong = f"is {amount}, but goes from {before} to {after}"
+    elif (amount < 0) is not (kind in (MovementKind.CHURN, MovementKind.CONTRACTION)):
+        wrong = f"is {amount}, and booked as {kind}"
+    if wrong is not None:
         raise LedgerUnusable(
-            f"movement {movement_id} ({customer} {day} {currency}) is {amount}, but its "
-            f"components add up to {explained}: the file was changed from outside",
+            f"movement {movement_id} ({customer} {day} {currency}) {wrong}: the file was "
+            "changed from outside",
             fix="restore a copy of it, or make a new one with `stripe-nrr sync`",
         )
     return Movement(

@@ -18,6 +18,9 @@ def put(
 
 
 def known(connection: sqlite3.Connection) -> list[Refusal]:
-    """All of them, by the object's id."""
-    rows = connection.execute("SELECT * FROM refusals ORDER BY object_id, field")
+    """All of them, by the object's id; also the objects that are set aside."""
+    rows = connection.execute(
+        "SELECT customer, object_id, field, value FROM refusals UNION"
+        " SELECT customer, id, field, value FROM set_aside_by_customer ORDER BY 2, 3"
+    )
     return [Refusal(customer=c, object_id=o, field=f, value=v) for c, o, f, v in rows]

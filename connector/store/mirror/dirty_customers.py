@@ -52,8 +52,9 @@ def concerned(connection: sqlite3.Connection, kind: str, key: str) -> set[str]:
     if kind in SHARED:
         return users(connection, [key])
     rows = connection.execute(
-        f"SELECT customer FROM stripe_{kind} WHERE id = ?",  # noqa: S608
-        [key],
+        f"SELECT customer FROM stripe_{kind} WHERE id = :id UNION"  # noqa: S608
+        " SELECT customer FROM set_aside WHERE kind = :kind AND id = :id",
+        {"kind": kind, "id": key},
     )
     return {customer for (customer,) in rows if customer}
 

@@ -6,13 +6,14 @@ A sync asks this to fetch no more than it must.
 import json
 import sqlite3
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 
+from connector.core.errors import UnknownStripeShape
 from connector.stripe_api.decoding import decode
 from connector.stripe_api.events import Event
+from connector.stripe_api.paging import STRIPE_BEGAN_S
 
-# Bounds for lists of which nothing is known yet: Stripe's first year, and how far back
-# it shows events.
-STRIPE_BEGAN_S = 1_262_304_000
+# How far back Stripe shows events.
 EVENTS_KEPT_S = 30 * 86_400
 # A paid or void invoice does not change; so much later, not even by a late correction.
 SETTLED_S = 90 * 86_400
@@ -40,7 +41,8 @@ def events_since(connection: sqlite3.Connection, since_s: int) -> Iterator[Event
         [since_s],
     ).fetchall()
     for (text,) in rows:
-        yield decode(text, Event)
+        with suppress(UnknownStripeShape):  # an older version took more for an event
+            yield decode(text, Event)
 
 
 def oldest_s(connection: sqlite3.Connection, kind: str, now_s: int) -> int:

@@ -1,0 +1,125 @@
+"""Objects that Stripe shows and that do not fit: by name, until they do.
+
+The mirror keeps the last copy that fitted. Whose object is set aside is not derived: what
+is known of the customer is not all there is.
+"""
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+from connector.store.mirror import dirty_customers
+from connector.stripe_api.unfit import NAMELESS, UnfitObject
+
+# Of these a customer's figures are made.
+OWNED = ("customers", "subscriptions", "invoices", "invoice_items")
+
+
+class AsideObject(NamedTuple):
+    """``kind`` is a table of the mirror's; ``customer`` is "" where nobody knows."""
+
+    kind: str
+    id: str
+    customer: str
+    field: str
+    value: str
+
+
+def known(connection: sqlite3.Connection) -> list[AsideObject]:
+    """All of them, each with the customer whose it is, as far as anybody knows."""
+    rows = connection.execute("SELECT * FROM set_aside_by_customer ORDER BY kind, id")
+    return [AsideObject(*row) for row in rows]
+
+
+def held(connection: sqlite3.Connection) -> set[str]:
+    """Whose figures stay as they were, because an object of theirs is set aside."""
+    return {it.customer for it in known(connection) if it.kind in OWNED} - {""}
+
+
+def put(
+    connection: sqlite3.Connection, kind: str, thing: UnfitObject, fetched_us: int
+) -> bool:
+    """Set one aside; return whether that is news.
+
+    It loses against a copy, good or not, whose request began later.
+    """
+    key = {"kind": kind, "id": thing.id, "now": fetched_us}
+    later = connection.execute(
+        f"SELECT EXISTS (SELECT 1 FROM stripe_{kind}"  # noqa: S608
+        " WHERE id = :id AND fetched_us > :now)"
+        " OR EXISTS (SELECT 1 FROM set_aside"
+        " WHERE kind = :kind AND id = :id AND fetched_us > :now)",
+        key,
+    ).fetchone()
+    if later[0]:
+        return False
+    before = set(known(connection))
+    said = (thing.customer, thing.subscription, thing.field, thing.value)
+    connection.execute(
+        "INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [kind, thing.id, *said, fetched_us],
+    )
+    news = set(known(connection)) - before
+    dirty_customers.mark(connection, {it.customer for it in news} - {""})
+    return bool(news)
+
+
+def fits(
+    connection: sqlite3.Connection, kind: str, ids: Collection[str], fetched_us: int
+) -> None:
+    """These fit, as of a request that began then, or are there no more.
+
+    Their customers are derived again, from all that is known.
+    """
+    values = [kind, fetched_us, json.dumps(list(ids))]
+    gone = {
+        (kind, key) for (key,) in connection.execute(f"SELECT id {_FITTING}", values)
+    }
+    if not gone:
+        return
+    owners = {it.customer for it in known(connection) if it[:2] in gone}
+    connection.execute(f"DELETE {_FITTING}", values)
+    dirty_customers.mark(connection, owners - {""})
+
+
+_FITTING = """
+    FROM set_aside WHERE kind = ? AND fetched_us <= ?
+    AND id IN (SELECT value FROM json_each(?))
+"""
+
+
+def forget_unseen(
+    connection: sqlite3.Connection,
+    since_us: int,
+    kinds: Iterable[str],
+    customers: Collection[str] | None = None,
+) -> None:
+    """Forget those that a complete reading of their lists no longer met.
+
+    ``customers`` are whose lists were read; None: everybody's.
+    """
+    for kind in kinds:
+        names = [it for it in known(connection) if it.kind == kind]
+        ids = [it.id for it in names if customers is None or it.customer in customers]
+        fits(connection, kind, ids, since_us - 1)
+
+
+def to_ask_again(connection: sqlite3.Connection, most: int) -> list[tuple[str, str]]:
+    """Kinds and ids of those that Stripe may show well-formed by now, the oldest first."""
+    rows = connection.execute(
+        "SELECT kind, id FROM set_aside WHERE instr(id, ?) = 0"
+        " ORDER BY fetched_us, kind, id LIMIT ?",
+        [NAMELESS, most],
+    )
+    return [(kind, key) for kind, key in rows]
+
+
+def why(connection: sqlite3.Connection, kind: str, key: str) -> str | None:
+    """What does not fit, in words; None where the object is not set aside."""
+    row = connection.execute(
+        "SELECT id || ': ' || field || ' is ' || value FROM set_aside"
+        " WHERE kind = ? AND id = ?",
+        [kind, key],
+    ).fetchone()
+    return None if row is None else str(row[0])

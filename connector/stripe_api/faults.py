@@ -1,0 +1,117 @@
+"""Decoded objects that say too little to be counted, or what nobody knows.
+
+Comes in: an object as it was decoded. Goes out: the object by its customer, or an
+``UnfitObject`` that names the field. What a type can say is said by the types themselves.
+"""
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+import msgspec
+
+from connector.core.money import is_known_currency
+from connector.stripe_api.decoding import LAST_S, Base, ref
+from connector.stripe_api.invoices import Invoice, InvoiceItem, InvoiceLine
+from connector.stripe_api.objects import Coupon, Price, Subscription, SubscriptionItem
+from connector.stripe_api.unfit import UnfitObject, shown, unfit_by
+
+T = TypeVar("T", bound=Base)
+
+# Accounts as customers
+
+
+def by_customer(thing: T) -> T:
+    """The object with an Account that is its customer in the customer's place.
+
+    Where both are given the customer's id goes on to be its name, so that one history
+    stays one.
+    """
+    account = getattr(thing, "customer_account", None)
+    if account is None:
+        return thing
+    customer = getattr(thing, "customer", None) or account
+    return msgspec.structs.replace(thing, customer=customer, customer_account=None)
+
+
+# A decoded object that says too little, or what nobody knows
+
+
+def unfit(thing: Base) -> UnfitObject | None:
+    """Why an object that decodes does not fit all the same; None where it does."""
+    found = next(_faults(thing), None)
+    return None if found is None else unfit_for(thing, *found)
+
+
+def unfit_for(thing: Base, field: str, value: object) -> UnfitObject:
+    """An object that decodes, and has a field that does not fit."""
+    part = UnfitObject(id="", field=field, value=shown(value, field))
+    return unfit_by(thing, part)
+
+
+def _faults(thing: Base) -> Iterator[tuple[str, object]]:
+    if isinstance(thing, Subscription | Invoice | InvoiceItem):
+        if not ref(thing.customer):
+            yield "customer", None
+        if not is_known_currency(thing.currency):
+            yield "currency", thing.currency or None
+    if isinstance(thing, Invoice):
+        yield from _faults_of_invoice(thing)
+    if isinstance(thing, InvoiceItem) and thing.proration:
+        yield from _faults_of_line(thing)
+    if isinstance(thing, Subscription):
+        yield from _faults_of_subscription(thing)
+    if isinstance(thing, Coupon) and not _takes_something_off(thing):
+        yield "percent_off", None
+
+
+def _faults_of_invoice(invoice: Invoice) -> Iterator[tuple[str, object]]:
+    if invoice.status is None:
+        yield "status", None
+    for number, line in enumerate(invoice.lines.data):
+        for field, value in _faults_of_line(line):
+            yield f"lines.data[{number}].{field}", value
+
+
+def _faults_of_line(line: InvoiceLine | InvoiceItem) -> Iterator[tuple[str, object]]:
+    """What bills an item has its price, and a period that does not run backwards."""
+    if line.period.end < line.period.start:
+        yield "period.end", line.period.end
+    parent = line.parent
+    is_manual = parent is None or parent.subscription_item_details is None
+    details = None if line.pricing is None else line.pricing.price_details
+    has_price = details is not None and bool(ref(details.price))
+    if not has_price and (isinstance(line, InvoiceItem) or not is_manual):
+        yield "pricing", None
+
+
+def out_of_time(subscription: Subscription) -> str | None:
+    """Why no calendar has its start, in words; None where one has."""
+    start_s = subscription.started_at
+    return None if 0 <= start_s <= LAST_S else f"start_date is {start_s}"
+
+
+def _faults_of_subscription(
+    subscription: Subscription,
+) -> Iterator[tuple[str, object]]:
+    if out_of_time(subscription) is not None:
+        yield "start_date", subscription.start_date
+    if not subscription.items.data and subscription.ended_at is None:
+        yield "items.data", "empty"
+    for number, item in enumerate(subscription.items.data):
+        at = f"items.data[{number}]"
+        if item.price is None:
+            yield f"{at}.price", None
+        elif _is_licensed(item.price) and not _says_how_many(item):
+            yield f"{at}.quantity", None
+
+
+def _is_licensed(price: Price) -> bool:
+    return price.recurring is not None and price.recurring.usage_type == "licensed"
+
+
+def _says_how_many(item: SubscriptionItem) -> bool:
+    return item.quantity is not None or item.quantity_decimal is not None
+
+
+def _takes_something_off(coupon: Coupon) -> bool:
+    return coupon.percent_off is not None or coupon.amount_off is not None

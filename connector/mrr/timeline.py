@@ -24,12 +24,12 @@ from connector.mrr.evidence.discount_scopes import unresolved
 from connector.mrr.evidence.discount_shares import DiscountedItem, item_discounts
 from connector.mrr.evidence.discounts import applied_discounts
 from connector.mrr.evidence.inclusive_tax import inclusive_taxes, tax_at
-from connector.mrr.evidence.intervals import Interval
 from connector.mrr.evidence.item_changes import item_changes, state_at
 from connector.mrr.evidence.item_states import ItemState
 from connector.mrr.evidence.line_items import LineItem, line_items, usage_lines
 from connector.mrr.evidence.trials import item_trials, trials_after_paying
 from connector.mrr.history import History, SubscriptionVersion, versions_in
+from connector.mrr.intervals import Interval
 from connector.mrr.pricing import (
     interval_minor,
     is_metered,

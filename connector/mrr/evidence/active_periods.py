@@ -10,13 +10,16 @@ from typing import NamedTuple
 from connector.core.model import Evidence
 from connector.core.policy import Policy
 from connector.mrr.evidence.dated_versions import DAY_S, DatedVersion, dated_versions
-from connector.mrr.evidence.intervals import Interval, without
 from connector.mrr.evidence.line_items import LineItem
-from connector.mrr.evidence.pauses import seen_pauses, stopped_collections
+from connector.mrr.evidence.status_gaps import (
+    seen_pauses,
+    stopped_collections,
+    unpaid_times,
+)
 from connector.mrr.evidence.trials import trials, trials_after_paying
 from connector.mrr.evidence.unbilled import unbilled_pauses
-from connector.mrr.evidence.unpaid import unpaid_times
 from connector.mrr.history import SubscriptionVersion
+from connector.mrr.intervals import Interval, without
 from connector.stripe_api.events import Event
 from connector.stripe_api.invoices import Invoice
 from connector.stripe_api.objects import Price

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from connector.core.errors import Unvalued
 from connector.core.model import Evidence
-from connector.mrr.evidence.intervals import Interval
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.history import SubscriptionVersion, versions_in
+from connector.mrr.intervals import Interval
 from connector.mrr.pricing import interval_minor, tariff
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import Price, Subscription

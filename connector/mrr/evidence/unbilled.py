@@ -12,10 +12,10 @@ from typing import NamedTuple
 from connector.core.dates import instant, later
 from connector.core.model import Evidence
 from connector.mrr.evidence.dated_versions import DAY_S, DatedVersion, is_contradicted
-from connector.mrr.evidence.intervals import Interval
 from connector.mrr.evidence.item_states import SAME_REQUEST_S
 from connector.mrr.evidence.line_items import LineItem, draft_lines
 from connector.mrr.evidence.trials import is_trial_line
+from connector.mrr.intervals import Interval
 from connector.mrr.pricing import MONTHS_FACTOR, is_metered
 from connector.stripe_api.invoices import Invoice
 from connector.stripe_api.objects import Price, Subscription

@@ -12,6 +12,7 @@ from connector.core.policy import Policy
 from connector.mrr.evidence.dated_versions import DAY_S, DatedVersion, dated_versions
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.evidence.status_gaps import (
+    bills_a_period,
     seen_pauses,
     stopped_collections,
     unpaid_times,
@@ -124,11 +125,11 @@ def _gaps_by_status(
     status: str,
 ) -> list[Interval]:
     """Unpaid, and what else does not count under the policy; ``status`` is today's."""
-    bills = [invoice for invoice in invoices if _bills_a_period(invoice)]
-    gaps = unpaid_times(dated, bills, invoices)
+    gaps = unpaid_times(dated, invoices)
     if policy.churn_when_requested:
         gaps += _withdrawn_cancellations(dated)
     if policy.past_due_days is not None:
+        bills = [invoice for invoice in invoices if bills_a_period(invoice)]
         late = _overdue(bills, policy.past_due_days * DAY_S)
         is_active = status == "active"  # then nothing open makes it past due
         gaps += [gap for gap in late if gap.end_s is not None or not is_active]
@@ -165,13 +166,6 @@ def _withdrawn_cancellations(versions: Iterable[DatedVersion]) -> list[Interval]
             gaps.append(Interval(asked_s, version.at_s, (began,), (version.evidence,)))
             asked_s = None
     return gaps
-
-
-def _bills_a_period(invoice: Invoice) -> bool:
-    """Not only one-off items, or a change: those do not make its subscription past due."""
-    parents = [line.parent for line in invoice.lines.data if line.parent is not None]
-    details = [parent.subscription_item_details for parent in parents]
-    return any(each is not None and not each.proration for each in details)
 
 
 def _overdue(bills: Sequence[Invoice], grace_s: int) -> list[Interval]:

@@ -66,7 +66,7 @@ def _paused_at(now: Subscription, seen_s: int, line_items: Iterable[LineItem]) -
     trial_end = now.trial_end
     if trial_end is None or not trial_end <= at_s:
         return at_s
-    paid = (n.start_s for n in line_items if n.is_regular and n.amount_minor > 0)
+    paid = (n.start_s for n in line_items if not n.credit and n.amount_minor > 0)
     return at_s if any(trial_end <= paid_s < at_s for paid_s in paid) else trial_end
 
 

@@ -94,22 +94,22 @@ def _until_resumed(gap: Interval, dated: Iterable[DatedVersion]) -> Interval:
 # Unpaid
 
 
-def unpaid_times(
-    dated: Sequence[DatedVersion],
-    bills: Sequence[Invoice],
-    invoices: Sequence[Invoice],
-) -> list[Interval]:
-    """As versions and events show it, and as the bills do.
+def bills_a_period(invoice: Invoice) -> bool:
+    """Not only one-off items, or a change: those do not make its subscription past due."""
+    parents = [line.parent for line in invoice.lines.data if line.parent is not None]
+    details = [parent.subscription_item_details for parent in parents]
+    return any(each is not None and not each.proration for each in details)
 
-    ``bills`` are those of the subscription's ``invoices``, oldest first, that bill a
-    period.
-    """
-    seen = gaps_while(dated, lambda s: s.status == "unpaid")
-    found = [_until_paid(_since_first_draft(gap, dated, bills), bills) for gap in seen]
-    if any(_is_left_draft(bill) for bill in bills):
-        left = _between_bills(bills, invoices)
-        found += [gap for gap in left if not _is_otherwise(gap, dated)]
-    return found
+
+def unpaid_times(
+    dated: Sequence[DatedVersion], invoices: Sequence[Invoice]
+) -> list[Interval]:
+    """As versions and events show it, and as drafts do; ``invoices`` oldest first."""
+    gaps = gaps_while(dated, lambda s: s.status == "unpaid")
+    drafts = list(_first_drafts(invoices))
+    found = [_until_paid(_since_draft(gap, dated, drafts), invoices) for gap in gaps]
+    left = _between_bills(drafts, invoices)
+    return found + [gap for gap in left if not _is_otherwise(gap, dated)]
 
 
 def _is_otherwise(gap: Interval, dated: Sequence[DatedVersion]) -> bool:
@@ -130,25 +130,27 @@ def _is_left_draft(bill: Invoice) -> bool:
     return finalized_s is not None and finalized_s - bill.created > LEFT_DRAFT_S
 
 
-def _first_drafts(bills: Sequence[Invoice]) -> Iterator[Invoice]:
-    """Of each run of drafts the first."""
+def _first_drafts(invoices: Sequence[Invoice]) -> Iterator[Invoice]:
+    """Of each run of renewals that were left drafts the first."""
+    if not any(_is_left_draft(invoice) for invoice in invoices):
+        return  # as of nearly every subscription
     is_run = False
-    for bill in bills:
+    for bill in filter(bills_a_period, invoices):
         is_draft = _is_left_draft(bill)
         if is_draft and not is_run:
             yield bill
         is_run = is_draft
 
 
-def _since_first_draft(
-    gap: Interval, dated: Sequence[DatedVersion], bills: Sequence[Invoice]
+def _since_draft(
+    gap: Interval, dated: Sequence[DatedVersion], drafts: Sequence[Invoice]
 ) -> Interval:
     """Unless an event tells when it became unpaid, or it was seen to count since."""
     is_told = any(v.at_s == gap.start_s and v.is_change for v in dated)
-    drafts = [b for b in _first_drafts(bills) if b.created < gap.start_s]
-    if is_told or not drafts:
+    before = [each for each in drafts if each.created < gap.start_s]
+    if is_told or not before:
         return gap
-    first = drafts[-1]
+    first = before[-1]
     if first.created < last_counted_s(dated, gap.start_s):
         return gap
     return gap._replace(start_s=first.created, began=_left_draft(first))
@@ -172,10 +174,10 @@ def _ended_by(gap: Interval, paid_s: int, bill: Invoice) -> Interval:
 
 
 def _between_bills(
-    bills: Sequence[Invoice], invoices: Sequence[Invoice]
+    drafts: Iterable[Invoice], invoices: Sequence[Invoice]
 ) -> Iterator[Interval]:
     """From the first draft after what was due and not paid, to a payment."""
-    for first in _first_drafts(bills):
+    for first in drafts:
         sent = [i for i in invoices if i.created < first.created]
         sent = [i for i in sent if not _is_left_draft(i)]
         if not sent or not _is_unpaid_at(sent[-1], first.created):

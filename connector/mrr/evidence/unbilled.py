@@ -246,13 +246,13 @@ def _before_the_end(
 ) -> Iterator[Interval]:
     """From the last billed time to the end, where it would have been billed again.
 
-    Not where its items are of another interval by now, whose time was not over.
+    Not where all items are of another interval by now, whose time was not over.
     """
     covered_s = max(each.end_s for each in billed)
     before = [each for each in billed if each.end_s == covered_s]
     licensed = [item for item in last.items.data if not is_metered(item.price)]
     known = {each.item: each.cycle for each in billed}
-    is_same = any(each.cycle is None for each in before) or all(
+    is_same = any(each.cycle is None for each in before) or any(
         known.get(item.id, ("", 0)) in (None, _cycle(item.price)) for item in licensed
     )
     whole_end_s = max(each.whole_end_s for each in before)

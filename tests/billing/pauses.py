@@ -99,7 +99,7 @@ class Pauses(Changes):
             made = self.invoice(
                 sub, "subscription_update", lines, period_start=self.now
             )
-        for item in sub.items:
+        for item in sub.all_items:
             item.billed_net = 0
             self.see(item, made.id)
         self.finalize(made)
@@ -128,12 +128,15 @@ class Pauses(Changes):
 
     def with_trials(self, item: Item, steps: list[Step]) -> list[Step]:
         """The steps, where a trial of who pays goes on at what was paid."""
-        for start, end in item.subscription.paid_trials:
-            over = item.subscription.ended_at
-            steps = [s for s in steps if not start <= s.at < end]
-            if over is not None and start <= over < end:
-                steps.append(Step(over, 0))
-        return sorted(steps, key=lambda step: step.at)
+        over = item.subscription.ended_at
+        for start, planned in item.subscription.paid_trials:
+            end = min(planned, over or planned)
+            until = [step for step in steps if step.at <= end]
+            steps = [step for step in steps if step.at < start or step.at > end]
+            if until and end <= self.now:
+                steps.append(Step(end, until[-1].mrr_minor))
+                steps.sort(key=lambda step: step.at)
+        return steps
 
     def from_payment(self, item: Item, steps: list[Step]) -> list[Step]:
         """The steps, from the first payment on."""

@@ -66,8 +66,9 @@ def _paused_at(now: Subscription, seen_s: int, line_items: Iterable[LineItem]) -
     trial_end = now.trial_end
     if trial_end is None or not trial_end <= at_s:
         return at_s
-    paid = (n.start_s for n in line_items if not n.credit and n.amount_minor > 0)
-    return at_s if any(trial_end <= paid_s < at_s for paid_s in paid) else trial_end
+    billed = (n for n in line_items if not n.credit and n.status != "void")
+    went_on = any(trial_end <= line.start_s < at_s for line in billed)
+    return at_s if went_on else trial_end
 
 
 def gaps_while(

@@ -158,7 +158,9 @@ class Lived:
             deed(sub, act)
 
     def _renewals(self) -> set[int]:
-        return {item.period_start for sub in self.subs for item in sub.items}
+        """The starts of the periods; of one that paused, the end of its last too."""
+        items = [item for sub in self.subs for item in sub.items]
+        return {at for item in items for at in (item.period_start, item.period_end)}
 
     def come_back(self, act: Act) -> None:
         if len([s for s in self.subs if s.ended_at is None]) == 2:
@@ -256,6 +258,8 @@ class Lived:
 
     def try_again(self, sub: Subscription, act: Act) -> None:
         is_leaving = sub.cancel_at is not None
+        if not self.is_watched and sub.removed_items:
+            return  # whether they went before nothing shows, where they were paid beyond
         if sub.status == "active" and not is_leaving and self.account.has_paid(sub):
             self.account.try_again(sub, 10 + act.one)
 

@@ -84,6 +84,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     churn_when_requested: bool = False
     active_from_payment: bool = False
     trial_after_paying_counts: bool = False
+    invoiced_by_period: bool = False
 
     def subtracts(self, duration: str | None) -> bool:
         """Whether a coupon of this duration is taken off."""
@@ -151,6 +152,13 @@ POLICY_RULES: Mapping[str, PolicyRule] = {
         {"zero": False, "counts": True},
         said=_AFTER_PAYING,
         tried=_AFTER_PAYING,
+    ),
+    "invoiced_by_period": PolicyRule(
+        "invoiced_recurring",
+        "recurring money invoiced without a subscription",
+        {"not_counted": False, "by_period": True},
+        said={"not_counted": "not counted", "by_period": "counted by period"},
+        tried={"not_counted": "not counted", "by_period": "counted by period"},
     ),
 }
 # Of the many time zones, the ends of the business day: a tool in its own zone counts up

@@ -499,8 +499,81 @@ MIGRATIONS["m011_closed_rates"] = (
     *_append_only("closed_rates", "month", "currency", "day"),
 )
 
+# What shows that the books were changed from outside, and which backup they are from.
+MIGRATIONS["m012_seals"] = (
+    # A hash for each closing, chained; see ``ledger.seals`` for what it covers. Months
+    # closed before are sealed by the next closing.
+    """
+    CREATE TABLE seals (
+        position  INTEGER PRIMARY KEY,  -- 1, 2, 3 …: in the order of closing
+        month     TEXT NOT NULL UNIQUE REFERENCES closings (month),
+        sealed_at TEXT NOT NULL,
+        previous  TEXT NOT NULL,        -- the hash before; '' of the first
+        hash      TEXT NOT NULL CHECK (length(hash) = 64)
+    ) STRICT
+    """,
+    *_append_only("seals", "position"),
+    # Of each stored object as it was written; none where that was before this table.
+    """
+    CREATE TABLE checksums (
+        kind     TEXT    NOT NULL,  -- the object's table, without its prefix
+        id       TEXT    NOT NULL,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (kind, id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    # Each time this ledger was put back from a backup.
+    """
+    CREATE TABLE restores (
+        id          INTEGER PRIMARY KEY,
+        restored_at TEXT NOT NULL,
+        backup      TEXT NOT NULL,  -- the file it came from
+        objections  TEXT NOT NULL CHECK (json_valid(objections)),
+        despite     TEXT NOT NULL   -- why it was done all the same; '' without objections
+    ) STRICT
+    """,
+    *_append_only("restores", "id"),
+)
+
+# Where every invoiced amount belongs: the current state, replaced with each derivation.
+MIGRATIONS["m013_coverage"] = (
+    # One row a customer, as it was derived: {currency: {month: {class: minor units}}}.
+    # A row a class and month would cost more than all movements do.
+    """
+    CREATE TABLE invoiced (
+        customer INTEGER PRIMARY KEY REFERENCES customers (key),
+        sums     TEXT NOT NULL CHECK (json_valid(sums))
+    ) STRICT
+    """,
+    # What reports read: everybody's rows added up, kept in the same transaction. `check`
+    # adds them up again.
+    """
+    CREATE TABLE invoiced_sums (
+        currency     TEXT    NOT NULL,
+        month        TEXT    NOT NULL,  -- 2026-03, of the invoice's finalization
+        class        TEXT    NOT NULL,
+        amount_minor INTEGER NOT NULL,
+        PRIMARY KEY (currency, month, class)
+    ) STRICT, WITHOUT ROWID
+    """,
+    # Recurring money that is no MRR, by customer and reason.
+    """
+    CREATE TABLE not_counted (
+        customer      INTEGER NOT NULL REFERENCES customers (key),
+        currency      TEXT    NOT NULL,
+        reason        TEXT    NOT NULL,
+        item          TEXT    NOT NULL,  -- what tells it from others of this reason
+        product       TEXT    NOT NULL,  -- '' where none is named
+        monthly_minor INTEGER NOT NULL,  -- 0 once it has ceased
+        since         TEXT    NOT NULL,
+        last_invoice  TEXT    NOT NULL,
+        PRIMARY KEY (customer, currency, item)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
 # Two more causes, pause and resume: a check cannot be altered, so the table is made anew.
-MIGRATIONS["m012_pauses"] = (
+MIGRATIONS["m014_pauses"] = (
     "ALTER TABLE components RENAME TO components_before",
     """
     CREATE TABLE components (

@@ -15,6 +15,7 @@ from connector.core.windows import Window
 from connector.metrics.benchmarks import Assessment
 from connector.metrics.causes import Share
 from connector.metrics.ratios import WindowMetrics
+from connector.render.churn import reasons_json
 from connector.render.footnotes import what_is_missing
 from connector.reports.ledger import Missing
 from connector.reports.model import (
@@ -95,6 +96,8 @@ def _window_json(row: WindowRow, report: Report) -> dict[str, Any]:
             name: [_share_json(share, report) for share in shares]
             for name, shares in row.causes._asdict().items()
         }
+    if row.losses is not None:
+        told["losses"] = reasons_json(row.losses)
     return told
 
 

@@ -12,6 +12,7 @@ from connector.core.model import Cause
 from connector.core.money import round_minor
 from connector.core.windows import name_of
 from connector.metrics.causes import RETURN
+from connector.render.churn import reason_table
 from connector.render.footnotes import asides, banner, footnotes
 from connector.render.report_json import (
     BASE_FIGURES,
@@ -110,13 +111,14 @@ CAUSE_WORDS = {
     RETURN: "left and came back",
 }
 CAUSE_HEADINGS = ("", "Change", "Customers", "Mostly")
+LOST = "Churn and contraction by reason, of all customers"
 MOST = 3  # customers named beside a cause
 
 
 def cause_tables(
     row: WindowRow, part: CurrencyReport, report: Report
 ) -> Iterator[tuple[str, Table]]:
-    """Expansion and contraction of a row by cause, each with its title.
+    """Expansion and contraction of a row by cause, and all losses by reason, with titles.
 
     What a cause came to, of how many customers, and the largest of them by name.
     """
@@ -132,6 +134,9 @@ def cause_tables(
         ]
         title = f"{name.capitalize()} by cause, {name_of(row.measured.window)}"
         yield title, Table(CAUSE_HEADINGS, rows, frozenset([1, 2]))
+    if row.losses is not None:
+        title = f"{LOST}, {name_of(row.measured.window)}"
+        yield title, reason_table(row.losses, part.currency)
 
 
 # Markdown

@@ -6,6 +6,7 @@
           WindowFigures  waterfall, retention, renewals (core.figures)
           Segment      the same for some of the customers; segments add up to the row
           Causes       why the opening customers pay more or less (causes)
+          LossSums     why MRR was lost, of everybody (churn)
         Assessment     a headline ratio beside what is published (benchmarks)
 
 ``render`` only writes it down; nothing is worked out twice.
@@ -24,6 +25,7 @@ from connector.core.model import Refusal
 from connector.core.windows import WindowKind, name_of
 from connector.metrics.benchmarks import Assessment
 from connector.metrics.causes import Causes, Share
+from connector.metrics.churn import LossSums
 from connector.metrics.ratios import WindowMetrics, metrics
 from connector.metrics.retention import is_same
 from connector.reports.ledger import NOTHING_MISSING, Missing
@@ -44,7 +46,7 @@ class WindowRow(Struct, frozen=True, kw_only=True):
     of it is derived and valued.
 
     ``reported`` are those its month was closed with, where they are others by now.
-    ``segments`` is empty and ``causes`` None where they were not asked for.
+    ``segments`` is empty, ``causes`` and ``losses`` None where they were not asked for.
     """
 
     measured: WindowFigures
@@ -53,6 +55,7 @@ class WindowRow(Struct, frozen=True, kw_only=True):
     reported: WindowFigures | None = None
     segments: tuple[Segment, ...] = ()
     causes: Causes | None = None
+    losses: LossSums | None = None
 
 
 def opening_note(measured: WindowFigures) -> str:

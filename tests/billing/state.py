@@ -103,6 +103,7 @@ class Subscription:
     canceled_at: int | None = None
     ended_at: int | None = None
     cancel_reason: str | None = None
+    cancel_feedback: str | None = None
     pause: Json | None = None
     latest_invoice: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)

@@ -194,6 +194,10 @@ class Config(Struct, frozen=True, kw_only=True):
         ListenAddress,
         Key("serve.admin_bind", _address, 'an address such as "127.0.0.1:8481"'),
     ] = ListenAddress("127.0.0.1", 8481)
+    admin_token_file: Annotated[
+        Path | None,
+        Key("serve.admin_token_file", _file, 'the path of a file, or "" for none'),
+    ] = None
     source: Path | None = None
 
 
@@ -237,7 +241,11 @@ def parse(
         raise ConfigError(faults, source=name)
     if base := environ.get("STRIPE_API_BASE"):
         chosen["api_base"] = base
-    return _config(chosen, source)
+    config = _config(chosen, source)
+    if config.status_file == config.database:
+        fault = "sync.status_file is the ledger: give it a file of its own"
+        raise ConfigError([fault], source=name)
+    return config
 
 
 _WITHOUT_RATES = (

@@ -2,8 +2,10 @@
 
 import gc
 import os
+import signal
 import sqlite3
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,7 +16,9 @@ from typing import TYPE_CHECKING
 import click
 
 from connector import __version__
+from connector.cli.output import echo
 from connector.core.errors import ConnectorError
+from connector.core.text import printable
 
 if TYPE_CHECKING:
     from connector.config import Config
@@ -36,6 +40,8 @@ COMMANDS = {
     "close": "Record a month's figures as reported, for ever.",
     "restatements": "What has changed in closed months since, by customer and cause.",
     "recompute": "Derive the ledger anew from what was fetched; no network.",
+    "backup": "Copy the ledger while it is in use, whole and checked.",
+    "restore": "Put a backup in the ledger's place; what was there is kept.",
     "check": "Prove the ledger's invariants; exit 3 with what breaks them.",
     "export": "Write the ledger as a CSV or Parquet file for other tools.",
     "doctor": "See whether all is in place for a sync, and what to do where not.",
@@ -74,9 +80,12 @@ class LazyGroup(click.Group):
 class Shell:
     """What every command shares: the configuration, the clock, the ledger's file."""
 
-    def __init__(self, config_path: Path | None, verbosity: int) -> None:
+    def __init__(
+        self, config_path: Path | None, verbosity: int, log_format: str = "text"
+    ) -> None:
         self._config_path = config_path
         self._verbosity = verbosity
+        self.log_format = log_format
 
     @cached_property
     def config(self) -> "Config":
@@ -91,15 +100,9 @@ class Shell:
 
     def log_to_stderr(self) -> None:
         """For commands that do something worth following; reading ones say it all."""
-        import logging
+        from connector.cli.logs import log_to_stderr
 
-        levels = (logging.WARNING, logging.INFO, logging.DEBUG)
-        level = levels[min(self._verbosity, 2)]
-        logging.basicConfig(
-            stream=sys.stderr, level=level, format="%(levelname)s %(message)s"
-        )
-        for library in ("httpx", "httpcore", "stripe"):  # what they log is not ours
-            logging.getLogger(library).setLevel(logging.WARNING)
+        log_to_stderr(self._verbosity, self.log_format)
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -141,9 +144,14 @@ def warn_of_other_rules(ledger: "Ledger") -> None:
         )
 
 
+def fail(problem: str, fix: str, at: str = "") -> None:
+    """Say to stderr what went wrong, and when; what runs goes on."""
+    echo(f"{at}error: {printable(problem)}\n  fix: {printable(fix)}", err=True)
+
+
 def warn(problem: str, fix: str) -> None:
     """Say to stderr what a reader of the result should know."""
-    click.echo(f"warning: {problem}\n  fix: {fix}", err=True)
+    echo(f"warning: {printable(problem)}\n  fix: {printable(fix)}", err=True)
 
 
 @click.group(
@@ -165,9 +173,18 @@ def warn(problem: str, fix: str) -> None:
 @click.option(
     "-v", "--verbose", count=True, help="Log what happens to stderr; twice: each page."
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(("text", "json")),
+    default="text",
+    show_default=True,
+    help="How each line of the log is written: key=value fields, or a JSON object.",
+)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_context
-def stripe_nrr(ctx: click.Context, config_path: Path | None, verbose: int) -> None:
+def stripe_nrr(
+    ctx: click.Context, config_path: Path | None, verbose: int, log_format: str
+) -> None:
     """Net and gross revenue retention from your Stripe history, explained to the line.
 
     `stripe-nrr demo` shows it on bundled data. On your own account: set STRIPE_API_KEY
@@ -177,7 +194,7 @@ def stripe_nrr(ctx: click.Context, config_path: Path | None, verbose: int) -> No
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 findings, 75 another sync holds the
     ledger (try later).
     """
-    ctx.obj = Shell(config_path, verbose)
+    ctx.obj = Shell(config_path, verbose, log_format)
 
 
 def main() -> None:
@@ -186,7 +203,8 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that has no "–"
     try:
-        code = stripe_nrr.main(prog_name="stripe-nrr", standalone_mode=False)
+        with _ended_by_sigterm():
+            code = stripe_nrr.main(prog_name="stripe-nrr", standalone_mode=False)
     except ConnectorError as error:
         code = _say(error.problem, error.fix, error.exit_code)
     except click.UsageError as error:
@@ -207,6 +225,23 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """End as the signal would have it, but leave no draft behind."""
+
+    def end(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # of a program that runs commands itself
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _say(problem: str, fix: str, code: int) -> int:
-    click.echo(f"error: {problem}\n  fix: {fix}", err=True)
+    fail(problem, fix)
     return code

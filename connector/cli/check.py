@@ -10,6 +10,7 @@ from connector.cli.app import Shell
 from connector.cli.options import format_option
 from connector.cli.output import Progress, emit, progress_shown
 from connector.config import Config
+from connector.core.account import NOBODY, check_same
 from connector.pipeline.bundled_account import bundled_folder, load_account
 from connector.reports.check import (
     StripeComparison,
@@ -19,7 +20,9 @@ from connector.reports.check import (
     unexplained,
 )
 from connector.reports.ledger import Ledger
+from connector.store.account import ledger_account
 from connector.store.database import setting, snapshot
+from connector.store.read_only import open_to_read
 from connector.stripe_api.credentials import stripe_key
 from connector.stripe_api.objects import Subscription
 
@@ -70,7 +73,10 @@ def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
 def _beside_stripe(shell: Shell) -> StripeComparison:
     """Fetch the live subscriptions, and compare them with the ledger as it is then."""
     shell.log_to_stderr()
-    with closing(shell.ledger()) as connection, progress_shown() as progress:
+    with (
+        closing(open_to_read(shell.config.database)) as connection,
+        progress_shown() as progress,
+    ):
         live, requests = _live(connection, shell.config, progress)
         with snapshot(connection):
             ledger = Ledger(connection, shell.config, shell.now())
@@ -88,4 +94,5 @@ def _live(
     from connector.stripe_api.client import StripeApi
 
     with StripeApi(stripe_key(os.environ), config.api_base) as api:
+        check_same(ledger_account(connection) or NOBODY, api.identity())
         return live_subscriptions(api, progress), api.reads.requests

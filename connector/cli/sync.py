@@ -5,7 +5,7 @@ import random
 import signal
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -13,18 +13,20 @@ from typing import Any
 
 import click
 
-from connector.cli.app import Shell
+from connector.cli.app import Shell, fail
 from connector.cli.connect import connected
 from connector.cli.options import DURATION, format_option
-from connector.cli.output import progress_shown, write
+from connector.cli.output import echo, progress_shown, write
 from connector.core.errors import ConnectorError, Stopped, Underivable
 from connector.core.money import format_count
+from connector.core.text import printable
 from connector.pipeline.job import SyncJob, pause_s
 from connector.pipeline.quarantine import failed_lines, underivable
 from connector.pipeline.status import SyncSummary, as_json
 
 log = logging.getLogger(__name__)
 
+Failed = Callable[[str, str], None]  # told what failed, and what to do about it
 GRANTED = 10_000  # reads in 30 days that everybody has; more come with each sale
 
 
@@ -77,14 +79,16 @@ def sync(
             stopping=stop.is_set,
             now=shell.now,
             progress=partial(progress_shown, quiet=quiet),
-            announce=partial(click.echo, err=True),
+            announce=partial(echo, err=True),
         )
         if every_s is None:
             done = _run(job, form, full=full)
             ctx.exit(0 if done.is_all_there else 3)
         failures = 0
+        failed = _logged if shell.log_format == "json" else _said
         while not stop.is_set():
-            failures = 0 if _survives(job, form, full=full) else failures + 1
+            is_well = _survives(job, form, failed, full=full)
+            failures = 0 if is_well else failures + 1
             full = full and failures > 0
             stop.wait(pause_s(every_s, failures, random.random()))  # noqa: S311
 
@@ -99,30 +103,34 @@ def _run(job: SyncJob, form: str, *, full: bool) -> SyncSummary:
     return done
 
 
-def _survives(job: SyncJob, form: str, *, full: bool) -> bool:
+def _survives(job: SyncJob, form: str, failed: Failed, *, full: bool) -> bool:
     """Sync; say what failed, and whether nothing did."""
     try:
         _run(job, form, full=full)
     except Stopped:
         return True
     except Underivable as error:
-        _failed(error.problem, error.fix)
+        failed(error.problem, error.fix)
         return True  # for all others: nobody waits for a longer pause
     except ConnectorError as error:
-        return _failed(error.problem, error.fix)
+        failed(error.problem, error.fix)
     except (sqlite3.Error, OSError) as error:
-        return _failed(str(error), "check the disk and the ledger's file")
+        failed(str(error), "check the disk and the ledger's file")
     except Exception as error:
         log.exception("sync.unforeseen")
         said = f"{type(error).__name__}: {error}"
-        return _failed(said, "report this with the lines above; sync goes on")
-    return True
-
-
-def _failed(problem: str, fix: str) -> bool:
-    at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    click.echo(f"{at} error: {problem}\n  fix: {fix}", err=True)
+        failed(said, "report this with the lines above; sync goes on")
+    else:
+        return True
     return False
+
+
+def _said(problem: str, fix: str) -> None:
+    fail(problem, fix, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} ")
+
+
+def _logged(problem: str, fix: str) -> None:
+    log.error("sync.failed fix=%s %s", fix, problem)
 
 
 @contextmanager
@@ -170,7 +178,7 @@ def summary_text(done: SyncSummary) -> str:
             f"Not valued: missing from every figure, or there as before "
             f"({len(done.refused)}):"
         )
-        lines += [f"  {refusal.sentence}" for refusal in done.refused]
+        lines += [printable(f"  {refusal.sentence}") for refusal in done.refused]
     if done.failed:
         lines += failed_lines(done.failed)
     return "\n".join(lines)

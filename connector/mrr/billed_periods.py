@@ -37,6 +37,15 @@ class BilledPeriod(NamedTuple):
         return sum(line.amount for line in self.lines)
 
     @property
+    def is_credit(self) -> bool:
+        """Whether it takes back what was billed before: it shows the state before it."""
+        parent = self.lines[0].parent
+        details = parent.subscription_item_details if parent is not None else None
+        of = details.proration_details if details is not None else None
+        names_credited = of is not None and of.credited_items is not None
+        return self.amount_minor < 0 or names_credited
+
+    @property
     def unit_amount_minor(self) -> Decimal | None:
         """The amount a unit; None where it takes several lines to say what was billed."""
         pricing = self.lines[0].pricing
@@ -53,13 +62,6 @@ class BilledPeriod(NamedTuple):
                 key = ref(each.discount)
                 taken[key] = taken.get(key, 0) + each.amount
         return taken
-
-    @property
-    def discounts(self) -> set[str]:
-        """The ids of those that reduced it, or that its lines name."""
-        named = {ref(each) for line in self.lines for each in line.discounts or ()}
-        taken = self.discount_amounts_minor.items()
-        return named | {key for key, minor in taken if minor}
 
     @property
     def inclusive_tax(self) -> Fraction:

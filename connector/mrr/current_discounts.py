@@ -4,110 +4,168 @@ Part of ``current_mrr``, and apart from ``evidence`` as all of that is: here a d
 what the objects show at one instant, in the order in which they list it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from typing import NamedTuple
 
 from connector.core.errors import Unvalued
 from connector.core.policy import Policy
 from connector.mrr.billed_periods import BilledPeriod
+from connector.mrr.history import History, versions_in
+from connector.mrr.lasting_discounts import (
+    Charge,
+    charges,
+    order_as_billed,
+    still_reduced,
+    was_taken_away,
+)
 from connector.mrr.pricing import amount_off_minor
 from connector.stripe_api.decoding import ref
-from connector.stripe_api.invoices import Invoice
+from connector.stripe_api.invoices import Invoice, InvoiceItem
 from connector.stripe_api.objects import Coupon, Discount, Subscription
 
 # What a discount is on: an item, "" for the whole subscription, None for the customer's.
 Place = str | None
-CurrentDiscount = tuple[Coupon, Place]
 _Listed = tuple[str | Discount, Place]  # as an object lists it, in full or by its id
+
+
+class CurrentDiscount(NamedTuple):
+    """``items``: those that a discount which is over still reduces; None: it is not."""
+
+    coupon: Coupon
+    place: Place
+    items: frozenset[str] | None
+
+    def reduces(self, item: str) -> bool:
+        is_at_its_place = not self.place or item == self.place
+        return is_at_its_place and (self.items is None or item in self.items)
+
+
+class CurrentItem(NamedTuple):
+    """What discounts are taken off. ``months_factor`` is largest for short intervals."""
+
+    gross_minor: Fraction
+    months_factor: Fraction
+    product: str
 
 
 def current_discounts(
     now: Subscription,
     customers: Discount | None,
-    coupons: Mapping[str, Coupon],
-    invoices: Sequence[Invoice],
+    history: History,
     billed: Sequence[BilledPeriod],
     policy: Policy,
     at_s: int,
 ) -> tuple[list[CurrentDiscount], list[Unvalued]]:
     """Those in force at ``at_s``, in the order they apply; and those without a value.
 
-    ``customers`` is the customer's own; ``invoices`` and ``billed`` are the subscription's.
+    ``customers`` is the customer's own; ``billed`` are the subscription's periods.
     """
-    until = _reduced_until(billed)
+    invoices = [each for each in history.invoices if each.subscription == now.id]
+    listed = _listed(now, customers)
+    own = charges(now, billed, history)
+    every = {**_on_bills(invoices, history.pending), **listed}
+    over = _Over(now, every, own, history, at_s)
+    order = order_as_billed([*listed], invoices, own)
     found: list[CurrentDiscount] = []
     unknown: list[Unvalued] = []
-    listed = _listed(now, customers, _once_on(invoices, coupons), until, at_s)
-    for discount, item in listed:
-        if not isinstance(discount, Discount):
-            unknown.append(Unvalued(now.id, "discounts", discount))
+    for key in sorted(dict.fromkeys((*order, *every)), key=lambda k: not _on(every, k)):
+        if key not in every:
             continue
-        coupon = _coupon(discount, coupons)
-        if coupon is None:
+        discount, place = every[key]
+        if not isinstance(discount, Discount):
+            if key in listed:
+                unknown.append(Unvalued(now.id, "discounts", discount))
+            continue
+        coupon = _coupon(discount, history.catalogue.coupons)
+        if coupon is None and key in listed:
             named = ref(discount.named_coupon) or None
             unknown.append(Unvalued(discount.id, "source.coupon", named))
             coupon = _coupon_as_billed(discount, billed)
         if coupon is None or not policy.subtracts(coupon.duration):
             continue
-        end_s = until.get(discount.id) if coupon.duration == "once" else discount.end
-        if discount.start <= at_s and (end_s is None or at_s < end_s):
-            found.append((coupon, item))
-    if any(item == "" for _, item in found):  # then the customer's own do not count
-        found = [(coupon, item) for coupon, item in found if item is not None]
+        runs = (
+            key in listed
+            and coupon.duration != "once"
+            and discount.start <= at_s
+            and (discount.end is None or at_s < discount.end)
+        )
+        items = None if runs else over.items(discount, place, coupon)
+        if items is None or items:
+            found.append(CurrentDiscount(coupon, place, items))
     return found, unknown
 
 
-def _listed(
-    now: Subscription,
-    customers: Discount | None,
-    once: Iterable[_Listed],
-    until: Mapping[str, int],
-    at_s: int,
-) -> list[_Listed]:
-    """Each once, the items' before all others."""
+def _on(every: Mapping[str, _Listed], key: str) -> Place:
+    return every[key][1] if key in every else None
+
+
+def _listed(now: Subscription, customers: Discount | None) -> dict[str, _Listed]:
+    """What the objects list now, by id."""
     listed: list[_Listed] = [*now.listed_discounts]
-    listed += [(each, item) for each, item in once if until.get(ref(each), 0) > at_s]
     if customers is not None and not customers.subscription:
         listed.append((customers, None))
     found: dict[str, _Listed] = {}
     for each, item in listed:
         found.setdefault(ref(each), (each, item))
-    return sorted(found.values(), key=lambda each: not each[1])
+    return found
 
 
-def _reduced_until(billed: Iterable[BilledPeriod]) -> dict[str, int]:
-    """Until when the periods that a discount reduced last: a once coupon's end."""
-    until: dict[str, int] = {}
-    for period in billed:
-        for key in period.discounts if period.is_regular else ():
-            until[key] = max(period.end_s, until.get(key, 0))
-    return until
-
-
-def _once_on(
-    invoices: Iterable[Invoice], coupons: Mapping[str, Coupon]
-) -> Iterator[_Listed]:
-    """The once coupons on invoices, without what is given for a single invoice.
-
-    Stripe takes a once coupon off the subscription with the first invoice, but it lasts
-    as long as the period which that invoice bills.
-    """
+def _on_bills(
+    invoices: Iterable[Invoice], pending: Iterable[InvoiceItem]
+) -> dict[str, _Listed]:
+    """Those on invoices and pending items, without what is given for one invoice."""
+    named = [each for item in pending for each in item.discounts or ()]
     for invoice in invoices:
-        named = [*(invoice.discounts or ())]
+        named += invoice.discounts or ()
         named += [each for line in invoice.lines.data for each in line.discounts or ()]
-        for each in named:
-            if not isinstance(each, Discount) or not _is_once(each, coupons):
-                continue
+    found: dict[str, _Listed] = {}
+    for each in named:
+        if isinstance(each, Discount):
             recurs = each.subscription or each.subscription_item
             if recurs or not (each.invoice or each.invoice_item):
                 whole = "" if each.subscription else None
-                yield each, each.subscription_item or whole
+                found[each.id] = (each, each.subscription_item or whole)
+    return found
 
 
-def _is_once(discount: Discount, coupons: Mapping[str, Coupon]) -> bool:
-    coupon = _coupon(discount, coupons)
-    return coupon is not None and coupon.duration == "once"
+class _Over:
+    """Which items a discount still reduces that the subscription has no more."""
+
+    def __init__(
+        self,
+        now: Subscription,
+        every: Mapping[str, _Listed],
+        own: Sequence[Charge],
+        history: History,
+        at_s: int,
+    ) -> None:
+        self.every, self.own, self.at_s = every, own, at_s
+        self.coupons = history.catalogue.coupons
+        seen = [*history.versions.get(now.id, ()), *versions_in(history.events)]
+        self.versions = [each for each in seen if each.subscription.id == now.id]
+
+    def items(self, discount: Discount, place: Place, coupon: Coupon) -> frozenset[str]:
+        is_once = coupon.duration == "once"
+        items = still_reduced(discount, is_once=is_once, own=self.own, at_s=self.at_s)
+        others_s = [
+            start_s
+            for other, where in self.every.values()
+            if isinstance(other, Discount) and where == place
+            if (start_s := self._begins(other)) is not None and start_s <= self.at_s
+        ]
+        if items and was_taken_away(discount, others_s, self.own, self.versions):
+            return frozenset()
+        return items
+
+    def _begins(self, discount: Discount) -> int | None:
+        """A once coupon begins with the first charge that it reduced."""
+        coupon = _coupon(discount, self.coupons)
+        if coupon is None or coupon.duration != "once":
+            return discount.start
+        naming = [each.start_s for each in self.own if discount.id in each.named]
+        return min(naming, default=None)
 
 
 def _coupon(discount: Discount, coupons: Mapping[str, Coupon]) -> Coupon | None:
@@ -143,30 +201,33 @@ def _coupon_as_billed(
 
 
 def after_discounts(
-    discounts: Iterable[CurrentDiscount],
-    gross_minor: Mapping[str, Fraction],
+    discounts: Sequence[CurrentDiscount],
+    items: Mapping[str, CurrentItem],
     currency: str,
-    products: Mapping[str, str],
 ) -> dict[str, Fraction]:
     """What each item costs for its interval after the discounts, one after the other.
 
     Each takes the same share off all that it reduces: a percentage is that share, an
-    amount is one of what they cost together. ``products`` is each item's product.
+    amount is one of what those cost together that every invoice bills.
     """
-    left_minor = dict(gross_minor)
-    for coupon, item in discounts:
-        limited = coupon.applies_to
+    left_minor = {key: item.gross_minor for key, item in items.items()}
+    own = [each for each in discounts if each.place == ""]
+    for each in discounts:
+        limited = each.coupon.applies_to
         reduced = [
             key
-            for key in left_minor
-            if (not item or key == item)
-            and (limited is None or products.get(key) in limited.products)
+            for key, item in items.items()
+            if each.reduces(key)
+            and (limited is None or item.product in limited.products)
+            and not (each.place is None and any(one.reduces(key) for one in own))
         ]
-        if reduced:
-            total_minor = sum((left_minor[key] for key in reduced), Fraction(0))
-            share = _share_off(coupon, currency, total_minor)
-            for key in reduced:
-                left_minor[key] *= 1 - share
+        if reduced and each.coupon.percent_off is None:
+            often = max(items[key].months_factor for key in reduced)
+            reduced = [key for key in reduced if items[key].months_factor == often]
+        total_minor = sum((left_minor[key] for key in reduced), Fraction(0))
+        share = _share_off(each.coupon, currency, total_minor) if reduced else 0
+        for key in reduced:
+            left_minor[key] *= 1 - share
     return left_minor
 
 

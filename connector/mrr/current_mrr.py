@@ -23,7 +23,11 @@ from connector.core.model import Tariff
 from connector.core.money import round_minor
 from connector.core.policy import Policy
 from connector.mrr.billed_periods import BilledPeriod
-from connector.mrr.current_discounts import after_discounts, current_discounts
+from connector.mrr.current_discounts import (
+    CurrentItem,
+    after_discounts,
+    current_discounts,
+)
 from connector.mrr.history import History
 from connector.mrr.pricing import (
     interval_minor,
@@ -84,18 +88,17 @@ def current_mrr(
     discounts, unknown = current_discounts(
         now,
         inputs.discounts.get(ref(now.customer)),
-        inputs.history.catalogue.coupons,
-        invoices,
+        inputs.history,
         billed,
         policy,
         inputs.at_s,
     )
-    gross = {key: own.gross_minor for key, own in counted.items()}
-    products = {key: ref(own.price.product) for key, own in counted.items()}
+    items = {key: _before_discounts(own) for key, own in counted.items()}
     try:
-        net = after_discounts(discounts, gross, currency, products)
+        net = after_discounts(discounts, items, currency)
     except Unvalued as error:
-        net, unknown = gross, [*unknown, error]
+        net = {key: own.gross_minor for key, own in counted.items()}
+        unknown = [*unknown, error]
     taxes = _inclusive_taxes(now, billed, inputs.at_s)
     mrr_minor = 0
     for key, (price, rate, _) in counted.items():
@@ -103,6 +106,11 @@ def current_mrr(
         untaxed_minor = net[key] / (1 + _tax_inside(price, key, taxes))
         mrr_minor += round_minor(untaxed_minor * factor)
     return CurrentMrr(currency, mrr_minor, (*refused, *unknown))
+
+
+def _before_discounts(own: _Counted) -> CurrentItem:
+    factor = months_factor(own.rate.interval, own.rate.interval_count)
+    return CurrentItem(own.gross_minor, factor, ref(own.price.product))
 
 
 def _counts(

@@ -5,7 +5,7 @@ For each subscription three things are found independently: what its items were
 (``discounts``). Wherever one of them changes, the items are valued anew (``pricing``).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -21,14 +21,21 @@ from connector.core.model import (
 from connector.core.policy import Policy
 from connector.mrr.evidence.active_periods import active_periods
 from connector.mrr.evidence.discount_scopes import unresolved
-from connector.mrr.evidence.discounts import applied_discounts, item_discounts
+from connector.mrr.evidence.discount_shares import DiscountedItem, item_discounts
+from connector.mrr.evidence.discounts import applied_discounts
 from connector.mrr.evidence.inclusive_tax import inclusive_taxes, tax_at
 from connector.mrr.evidence.item_changes import item_changes, state_at
 from connector.mrr.evidence.item_states import ItemState
 from connector.mrr.evidence.line_items import LineItem, line_items, usage_lines
 from connector.mrr.evidence.trials import item_trials
 from connector.mrr.history import History, SubscriptionVersion, versions_in
-from connector.mrr.pricing import interval_minor, is_metered, monthly_minor, tariff
+from connector.mrr.pricing import (
+    interval_minor,
+    is_metered,
+    monthly_minor,
+    months_factor,
+    tariff,
+)
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import Price
@@ -123,7 +130,7 @@ class _SubscriptionTimeline:
         self.active = active_periods(versions, events, known, invoices, prices, policy)
         self.trials = item_trials(versions, events, known, prices)
         self.discounts, unknown = applied_discounts(
-            history, versions, known, events, policy
+            history, versions, known, events, prices, policy
         )
         self.refused += unknown
         if self.active:
@@ -135,18 +142,22 @@ class _SubscriptionTimeline:
 
     def steps(self) -> Iterator[MrrStep]:
         """Every item's steps, in order of time; equal neighbours are left out."""
-        last: dict[str, ItemPricing | None] = {}
+        last: Mapping[str, ItemPricing] = {}
         for at_s in self._instants():
             now = self._pricing_at(at_s)
-            for item in sorted(now.keys() | last.keys()):
+            before, last = last, now
+            changed = [
+                item
+                for item in sorted(now.keys() | before.keys())
+                if now.get(item) != before.get(item)
+            ]
+            for item in changed:
                 pricing = now.get(item)
-                if pricing == last.get(item):
-                    continue
+                shares = changed if _is_shared_anew(before.get(item), pricing) else ()
                 mrr_minor = 0 if pricing is None else monthly_minor(pricing)
                 if mrr_minor > LARGEST_MRR_MINOR:
                     self.refused.append(Unvalued(item, "monthly amount", mrr_minor))
                     pricing, mrr_minor = None, 0
-                last[item] = pricing
                 yield MrrStep(
                     at_s=at_s,
                     subscription=self.subscription.id,
@@ -154,7 +165,7 @@ class _SubscriptionTimeline:
                     currency=self.currency,
                     pricing=pricing,
                     mrr_minor=mrr_minor,
-                    evidence=self._evidence(item, at_s),
+                    evidence=self._evidence(item, at_s, shares),
                 )
 
     def _instants(self) -> list[int]:
@@ -162,7 +173,7 @@ class _SubscriptionTimeline:
         instants |= {at_s for taxes in self.taxes.values() for at_s, _ in taxes}
         instants |= {line.end_s for lines in self.usage.values() for line in lines}
         trials = [trial for own in self.trials.values() for trial in own]
-        discounted = [each.interval for each in self.discounts]
+        discounted = [span for each in self.discounts for span in each.intervals]
         for interval in (*self.active, *trials, *discounted):
             instants.add(interval.start_s)
             if interval.end_s is not None:
@@ -230,19 +241,31 @@ class _SubscriptionTimeline:
         self, at_s: int, rates: Mapping[str, tuple[Tariff, Decimal]]
     ) -> dict[str, tuple[ItemDiscount, ...]]:
         """Each item's discounts; none at all where one of them has no value here."""
-        gross = {item: interval_minor(*rate) for item, rate in rates.items()}
         prices = self.catalogue.prices
-        products = {i: ref(prices[r.price].product) for i, (r, _) in rates.items()}
-        currency = self.currency
+        items = {
+            item: DiscountedItem(
+                interval_minor(rate, quantity),
+                months_factor(rate.interval, rate.interval_count),
+                ref(prices[rate.price].product),
+            )
+            for item, (rate, quantity) in rates.items()
+        }
         try:
-            return item_discounts(self.discounts, at_s, gross, currency, products)
+            return item_discounts(self.discounts, at_s, items, self.currency)
         except Unvalued as error:
             self.refused.append(error)
             return {}
 
-    def _evidence(self, item: str, at_s: int) -> tuple[Evidence, ...]:
-        """Whatever shows a change of this item at this instant, each once."""
+    def _evidence(
+        self, item: str, at_s: int, shares: Iterable[str]
+    ) -> tuple[Evidence, ...]:
+        """Whatever shows a change of this item at this instant, each once.
+
+        Where a discount is shared anew, that is what changed those that it is shared with.
+        """
         proof = list(self._evidence_of_ends(item, at_s))
+        for other in shares:
+            proof += self._evidence_of_ends(other, at_s)
         line = self.regular.get((item, at_s))  # of a period that begins then
         if line is not None and all(line.id != each.id for each in proof):
             proof += line.evidence()
@@ -255,11 +278,21 @@ class _SubscriptionTimeline:
         for change in self.changes.get(item, ()):
             if change.at_s == at_s:
                 yield from change.evidence
-        discounts = (d.interval for d in self.discounts if d.item in ("", item))
-        for interval in (*self.active, *self.trials.get(item, ()), *discounts):
+        discounts = (each.interval_of(item) for each in self.discounts)
+        intervals = (*self.active, *self.trials.get(item, ()), *discounts)
+        for interval in intervals:
+            if interval is None:
+                continue
             if at_s in (interval.start_s, interval.end_s):
                 is_start = at_s == interval.start_s
                 yield from interval.began if is_start else interval.ended
+
+
+def _is_shared_anew(before: ItemPricing | None, after: ItemPricing | None) -> bool:
+    """Whether an item's share of an amount off is another, as another item changed."""
+    if before is None or after is None or before.discounts == after.discounts:
+        return False
+    return any(each.percent is None for each in (*before.discounts, *after.discounts))
 
 
 def _is_about(event: Event, subscription: str) -> bool:

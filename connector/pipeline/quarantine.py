@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from connector.core.errors import ConnectorError, RulesDiffer, Underivable
+from connector.core.errors import ConnectorError, RulesDiffer, Stopped, Underivable
 from connector.core.money import format_count
+from connector.core.text import printable
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ UNFORESEEN = (
     ValueError,
     sqlite3.IntegrityError,
 )
+# What is nobody's own: the disk's, another process's, or a wish to end.
+EVERYBODYS = (sqlite3.OperationalError, OSError, MemoryError, RulesDiffer, Stopped)
 NAMED = 5  # in one sentence
 
 
@@ -65,7 +68,7 @@ def failed_lines(failed: Mapping[str, str]) -> list[str]:
     """Each of them, for somebody who reads."""
     return [
         f"Not derived, and as they were before in every figure ({len(failed)}):",
-        *(f"  {customer}: {why}" for customer, why in failed.items()),
+        *(printable(f"  {customer}: {why}") for customer, why in failed.items()),
     ]
 
 

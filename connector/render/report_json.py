@@ -47,6 +47,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "known_until": report.today.isoformat(),
         "complete": report.complete,
         "missing": missing_json(report.missing),
+        "account": None if report.account is None else asdict(report.account),
         "timezone": report.timezone,
         "policy": dict(report.policy),
         "amounts": "arr" if report.is_annual else "mrr",

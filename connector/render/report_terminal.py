@@ -71,10 +71,13 @@ def _split(part: CurrencyReport) -> tuple[Sequence[WindowRow], Sequence[WindowRo
 
 
 def _source(report: Report) -> str:
+    whose = report.account.shown if report.account else ""
     read = f"ledger as of {report.as_of:%d %b %Y %H:%M} UTC" if report.as_of else ""
     synced = report.synced_at
     known = f"synced {synced:%d %b %Y %H:%M} UTC" if synced else "never synced"
-    return " · ".join(t for t in (read, known, f"days in {report.timezone}") if t)
+    return " · ".join(
+        t for t in (whose, read, known, f"days in {report.timezone}") if t
+    )
 
 
 def _cards(

@@ -10,11 +10,14 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from connector.config import Config, rules_of
+from connector.core.account import StripeIdentity
 from connector.core.dates import instant, local_day
 from connector.core.errors import NothingFound, UsageFault
-from connector.store.database import moment, open_database, setting, snapshot
+from connector.store.account import ledger_account
+from connector.store.database import moment, setting, snapshot
 from connector.store.ledger import queries, rollups, unvalued
 from connector.store.mirror import dirty_customers, event_feed
+from connector.store.read_only import check_unchanged, open_to_read
 
 TOTAL = "total"  # what all currencies in the reporting one are asked for by
 
@@ -24,7 +27,7 @@ def is_total(currency: str | None) -> bool:
 
 
 class LedgerState(NamedTuple):
-    """Until when the ledger knows anything, and under which rules.
+    """Until when the ledger knows anything, under which rules, and of whom.
 
     ``today`` is the last day that it knows, and may not know to its end.
     """
@@ -34,6 +37,7 @@ class LedgerState(NamedTuple):
     synced_at: datetime | None
     timezone: str
     policy: dict[str, str]
+    account: StripeIdentity | None
 
     @property
     def rules(self) -> dict[str, str]:
@@ -102,7 +106,8 @@ class Ledger:
         known_at = min(t for t in (self.moment, as_of, synced_at) if t is not None)
         timezone = rules.pop("timezone")
         today = local_day(int(known_at.timestamp()), ZoneInfo(timezone))
-        return LedgerState(known_at, today, synced_at, timezone, rules)
+        account = ledger_account(self.connection)
+        return LedgerState(known_at, today, synced_at, timezone, rules, account)
 
     def missing(self) -> Missing:
         """What the figures lack now; of a past moment only what was refused is known."""
@@ -159,5 +164,6 @@ class Ledger:
 @contextmanager
 def open_ledger(config: Config, now: datetime) -> Iterator[Ledger]:
     """The configured ledger as it is now, whatever is committed meanwhile."""
-    with closing(open_database(config.database)) as connection, snapshot(connection):
+    with closing(open_to_read(config.database)) as connection, snapshot(connection):
         yield Ledger(connection, config, now)
+        check_unchanged(connection)

@@ -102,6 +102,7 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         moment=ledger.moment,
         as_of=as_of,
         synced_at=known.synced_at,
+        account=known.account,
         today=known.today,
         timezone=known.timezone,
         policy=known.policy,

@@ -1,68 +1,129 @@
 """One sync at a time: the lock beside the ledger file, and who holds it."""
 
-import sqlite3
+import fcntl
+import os
+import platform
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
-from connector.core.errors import LedgerBusy
-from connector.store.database import unusable
+from connector.core.errors import LedgerBusy, LedgerUnusable
+from connector.store.database import unwritable
+from connector.store.files import is_same, open_private
+
+# The system frees it however we end. A look at it takes it for a moment, too: who wants
+# to hold it asks again for so long.
+PATIENCE_S = 0.1
+AGAIN_S = 0.01
+OURS = b"held by "
+FORMER = b"SQLite format 3\0"  # as it once began
+MOST_BYTES = 1_000
+
+
+class LockState(NamedTuple):
+    """Who holds the lock, None: nobody; and who ended without letting go of it."""
+
+    held_by: str | None = None
+    left_by: str | None = None
 
 
 @contextmanager
-def exclusive_sync(path: Path, who: str = "another sync") -> Iterator[None]:
+def exclusive_sync(path: Path, who: str | None = None) -> Iterator[None]:
     """Hold ``<ledger>.lock`` while a sync runs; ``LedgerBusy`` where somebody else does.
 
-    The lock is SQLite's own on that file, so the system frees it however we end. Who
-    comes too late reads in it ``who`` it was.
+    Who comes too late reads in it ``who`` it was; by itself, this process. Only who may
+    write the file can open it, so nobody who may only read stops a sync.
     """
-    lock_path = Path(f"{path}.lock")
+    lock = _held(path)
     try:
-        lock = sqlite3.connect(lock_path, isolation_level=None, timeout=0)
-    except sqlite3.Error as error:
-        raise unusable(lock_path, error) from error
-    with closing(lock):
-        try:
-            lock.execute("BEGIN IMMEDIATE")
-            lock.execute("CREATE TABLE IF NOT EXISTS holders (who TEXT NOT NULL)")
-            lock.execute("DELETE FROM holders")
-            lock.execute("INSERT INTO holders VALUES (?)", [who])
-            lock.execute("COMMIT")
-            lock.execute("BEGIN IMMEDIATE")  # readers may look; nobody else may write
-        except sqlite3.Error as error:
-            if "locked" not in str(error):
-                raise unusable(lock_path, error) from error
-            raise LedgerBusy(
-                f"{_holder(lock)} holds {path}",
-                fix="wait until it has finished; reports can be made meanwhile",
-            ) from error
+        _name(lock, who or this_process())
         yield
+    finally:
+        _name(lock, "")
+        os.close(lock)
 
 
-def _holder(lock: sqlite3.Connection) -> str:
+def _held(path: Path) -> int:
+    lock_path, until_s = lock_of(path), time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            lock = _checked(open_private(lock_path), lock_path)
+        except OSError as error:
+            raise unwritable(lock_path) from error
+        if _taken(lock, fcntl.LOCK_EX) and is_same(lock, lock_path):
+            return lock
+        holder = _named(lock)
+        os.close(lock)
+        if time.monotonic() > until_s:
+            raise LedgerBusy(
+                f"{holder or 'another sync'} holds {path}",
+                fix="wait until it has finished; reports can be made meanwhile",
+            )
+        time.sleep(AGAIN_S)
+
+
+def lock_of(path: Path) -> Path:
+    """One for each ledger, by whatever links it is reached."""
+    return Path(f"{path.resolve() if os.path.islink(path) else path}.lock")  # noqa: PTH114
+
+
+def this_process() -> str:
+    where = f"process {os.getpid()} on {platform.node()}"
+    return f"another sync ({where}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC)"
+
+
+def lock_state(path: Path) -> LockState:
+    """Who holds ``<ledger>.lock`` at this moment, or was killed while holding it."""
+    lock_path = lock_of(path)
     try:
-        row = lock.execute("SELECT who FROM holders").fetchone()
-    except sqlite3.Error:  # not written yet
-        row = None
-    return "another sync" if row is None else str(row[0])
-
-
-def sync_at_work(path: Path) -> str | None:
-    """Who holds ``<ledger>.lock`` at this moment; None where nobody does."""
-    lock_path = Path(f"{path}.lock")
-    if not lock_path.exists():
-        return None
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+        lock = _checked(os.open(lock_path, flags), lock_path)
+    except FileNotFoundError:
+        return LockState()
+    except OSError as error:
+        raise LedgerUnusable(
+            f"{lock_path} cannot be read",
+            fix="ask as the user who syncs: it is the only one who may",
+        ) from error
     try:
-        with closing(
-            sqlite3.connect(lock_path, isolation_level=None, timeout=0)
-        ) as lock:
-            try:
-                lock.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error):
-                    raise
-                return _holder(lock)
-            lock.execute("ROLLBACK")
-    except sqlite3.Error as error:
-        raise unusable(lock_path, error) from error
-    return None
+        if not _taken(lock, fcntl.LOCK_SH):  # which no other look stands in the way of
+            return LockState(held_by=_named(lock) or "another sync")
+        return LockState(left_by=_named(lock) or None)
+    finally:
+        os.close(lock)
+
+
+def _checked(lock: int, lock_path: Path) -> int:
+    """The open file; closed, and ``LedgerUnusable``, where it is no lock of ours."""
+    start = os.pread(lock, MOST_BYTES, 0)
+    if start and not start.startswith((OURS, FORMER)):
+        os.close(lock)
+        raise LedgerUnusable(
+            f"{lock_path} is no lock of stripe-nrr's",
+            fix="move it away, or set `database` in config.toml to another place",
+        )
+    return lock
+
+
+def _taken(lock: int, how: int) -> bool:
+    try:
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _named(lock: int) -> str:
+    said = os.pread(lock, MOST_BYTES, 0)
+    is_ours = said.startswith(OURS)
+    return said.removeprefix(OURS).decode(errors="replace").strip() if is_ours else ""
+
+
+def _name(lock: int, who: str) -> None:
+    """In one write; "" where nobody holds it any more. A full disk is met elsewhere."""
+    with suppress(OSError):
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, OURS + f"{who}\n".encode(errors="replace") if who else b"", 0)

@@ -36,10 +36,19 @@ class CreditedItems(Base, frozen=True, kw_only=True):
     invoice: str | None = None
 
 
+class DiscountAmount(Base, frozen=True, kw_only=True):
+    amount: Minor
+    discount: str | Discount | None = None
+
+
 class ProrationDetails(Base, frozen=True, kw_only=True):
-    """``credited_items`` names what a credit takes back; None on a debit."""
+    """``credited_items`` names what a credit takes back; None on a debit.
+
+    ``discount_amounts`` are a pending item's.
+    """
 
     credited_items: CreditedItems | None = None
+    discount_amounts: list[DiscountAmount] | None = None
 
 
 class ItemParent(Base, frozen=True, kw_only=True):
@@ -69,11 +78,6 @@ class Pricing(Base, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         check_decimals(self, None, "unit_amount_decimal")
-
-
-class DiscountAmount(Base, frozen=True, kw_only=True):
-    amount: Minor
-    discount: str | Discount | None = None
 
 
 class Tax(Base, frozen=True, kw_only=True):
@@ -146,6 +150,7 @@ class InvoiceItem(Base, frozen=True, kw_only=True):
     parent: LineParent | None = None
     pricing: Pricing | None = None
     proration_details: ProrationDetails | None = None
+    discounts: list[str | Discount] | None = None
     invoice: str | None = None
 
     def __post_init__(self) -> None:

@@ -74,7 +74,7 @@ LISTINGS: Mapping[str, Listing] = {
     ),
     "invoice items": Listing(
         path="/v1/invoiceitems",
-        params=(("pending", "true"),),
+        params=(("pending", "true"), ("expand[]", "data.discounts")),
         type=InvoiceItem,
         needs="Invoice Items: read",
     ),

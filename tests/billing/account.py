@@ -30,6 +30,7 @@ class Account(Changes):
         trial_days: int = 0,
         coupon: Coupon | None = None,
         mode: str = "flexible",
+        prorations: str = "net",
         metadata: dict[str, str] | None = None,
     ) -> Subscription:
         """Start now; the first invoice is due now, or is free while the trial runs."""
@@ -41,6 +42,7 @@ class Account(Changes):
             currency=bought[0][0].currency,
             anchor=self.now + trial_days * DAY,
             mode=mode,
+            prorations=prorations,
             metadata=metadata or {},
         )
         customer.currency = sub.currency

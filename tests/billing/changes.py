@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from tests.billing.calendar_ import add_months, period_at
 from tests.billing.catalogue import Coupon, Price, half_up
+from tests.billing.discounting import no_longer, replaced_by
 from tests.billing.invoicing import Invoicing
 from tests.billing.state import COUNTS, Discount, Invoice, Item, Subscription
 
@@ -115,8 +116,44 @@ class Changes(Invoicing):
 
     def remove_discount(self, sub: Subscription, made: Discount) -> None:
         with self.change(sub):
-            for holder in sub.holders:
-                holder.discounts = [d for d in holder.discounts if d is not made]
+            self._take_away(sub, made)
+
+    def _take_away(self, sub: Subscription, made: Discount) -> None:
+        for holder in sub.holders:
+            holder.discounts = [d for d in holder.discounts if d is not made]
+        no_longer(sub, [made])
+
+    def swap_discounts(
+        self, sub: Subscription, coupons: list[Coupon], item: Item | None = None
+    ) -> None:
+        """All at one place replaced by new ones, in one request."""
+        with self.change(sub):
+            self._give(sub, coupons, item)
+
+    def _give(
+        self, sub: Subscription, coupons: list[Coupon], item: Item | None
+    ) -> None:
+        for made in list((item or sub).discounts):
+            self._take_away(sub, made)
+        for coupon in coupons:
+            self.lapse_later(sub, self.new_discount(sub, coupon, item))
+
+    def change_price_and_discounts(
+        self,
+        item: Item,
+        price: Price,
+        coupons: list[Coupon],
+        *,
+        of_item: bool = False,
+        proration: str = ALWAYS,
+    ) -> None:
+        """Another price of the same interval, and other discounts, in one request."""
+        with self._request(item.subscription, proration):
+            self._take_back(item, proration)
+            self._give(item.subscription, coupons, item if of_item else None)
+            item.price, item.quantity = price, 1
+            if self._prorates(item, proration):
+                item.subscription.pending.append(self.debit(item))
 
     def charge_once(
         self, sub: Subscription, price: Price, description: str | None = None
@@ -167,6 +204,9 @@ class Changes(Invoicing):
         )
         coupon.times_redeemed += 1
         (item or sub).discounts.append(made)
+        sub.given.append(made)
+        if coupon.duration != "once":  # which begins with what it reduces
+            replaced_by(sub, made)
         return made
 
     def invoice_pending(self, sub: Subscription) -> Invoice | None:

@@ -5,10 +5,10 @@ from fractions import Fraction
 
 from tests.billing.calendar_ import HOUR, period_at, written
 from tests.billing.catalogue import Piece, half_up
+from tests.billing.discounting import note_reduced, replaced_by, taken_from
 from tests.billing.render_catalogue import decimal
 from tests.billing.state import Discount, Invoice, Item, Line, Subscription
 from tests.billing.store import FINALIZES, LAPSES, RENEWS, Store
-from tests.billing.truth import recurring_net
 
 
 def units(item: Item, quantity: int) -> str:
@@ -113,19 +113,52 @@ class Invoicing(Store):
 
     def credit(self, item: Item) -> Line:
         """Call it before the item changes; sees the item."""
-        made = self.proration(item, item.billed_net, credit=True)
+        made = self._less(item, item.billed_net, item.billed_taken, credit=True)
         assert made.invoice_item
         self.see(item, made.invoice_item)
         return made
 
     def debit(self, item: Item) -> Line:
         """Call it after the item changed; sees the item."""
-        net = recurring_net(item, self.now)
-        made = self.proration(item, net, credit=False)
-        item.billed_net = half_up(net)
+        taken = taken_from(item, self.now)
+        net = item.price.amount(item.quantity) - sum(part for _, part in taken)
+        made = self._less(item, net, taken, credit=False)
+        item.billed_net, item.billed_taken = half_up(net), taken
+        item.reduced = [(made, item.period_end) for made, part in taken if part]
+        for _, end in item.reduced:
+            self._book_at(item.subscription, end)
         assert made.invoice_item
         self.see(item, made.invoice_item)
         return made
+
+    def _less(
+        self,
+        item: Item,
+        net: Fraction | int,
+        taken: list[tuple[Discount, Fraction]],
+        *,
+        credit: bool,
+    ) -> Line:
+        """Classic: net, and no more is said; included: named; itemized: with amounts."""
+        sub, sign = item.subscription, -1 if credit else 1
+        itemizes = sub.prorations == "itemized"
+        gross = net + sum(part for _, part in taken) if itemizes else net
+        made = self.proration(item, gross, credit=credit)
+        if sub.prorations != "net":
+            made.named = [each for each, _ in taken]
+        if itemizes:
+            left = Fraction(
+                item.period_end - self.now, item.period_end - item.period_start
+            )
+            made.discounted = [(d, sign * half_up(part * left)) for d, part in taken]
+        return made
+
+    def _book_at(self, sub: Subscription, at: int) -> None:
+        def book() -> None:
+            if sub.ended_at is None:
+                self.book(sub)
+
+        self.at(at, RENEWS, book)
 
     def invoice(
         self,
@@ -246,8 +279,21 @@ class Invoicing(Store):
         """Remember what the regular lines cost, and that they show the items."""
         for item in items:
             mine = [x for x in invoice.lines if x.item is item and not x.proration]
-            item.billed_net = sum(x.net for x in mine if x.start == item.period_start)
+            own = [x for x in mine if x.start == item.period_start]
+            item.billed_net = sum(x.net for x in own)
+            item.billed_taken = [(d, Fraction(n)) for x in own for d, n in x.discounted]
+            if invoice.auto_advance and any(x.amount for x in own):
+                self._note_reduced(item, own)
             self.see(item, invoice.id)
+
+    def _note_reduced(self, item: Item, lines: list[Line]) -> None:
+        note_reduced(item, lines)
+        for made, end in item.reduced:
+            self._book_at(item.subscription, end)
+            if made.coupon.duration == "once":
+                replaced_by(item.subscription, made)
+        if self.once_counts:  # they begin with what they reduce
+            self.book(item.subscription)
 
     def renew_later(self, sub: Subscription, at: int) -> None:
         self.at(at, RENEWS, lambda: self._renew(sub))

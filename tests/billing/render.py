@@ -58,7 +58,11 @@ def _billing_mode(sub: Subscription) -> Json:
     if sub.mode == "classic":
         return {"flexible": None, "type": "classic"}
     return {
-        "flexible": {"proration_discounts": "included"},
+        "flexible": {
+            "proration_discounts": "itemized"
+            if sub.prorations == "itemized"
+            else "included"
+        },
         "type": "flexible",
         "updated_at": sub.created,
     }

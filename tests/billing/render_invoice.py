@@ -51,13 +51,17 @@ def _pricing(line: Line) -> Json:
 
 def invoice_line(line: Line) -> Json:
     own = [d for d, _ in line.discounted if d.subscription_item is not None]
+    taken = line.discounted
+    if line.proration:  # included in the amount, they are named with an amount of 0
+        own = line.named
+        taken = line.discounted or [(d, 0) for d in line.named]
     return {
         "id": line.id,
         "object": "line_item",
         "amount": line.amount,
         "currency": line.price.currency,
         "description": line.description,
-        "discount_amounts": _discount_amounts(line.discounted),
+        "discount_amounts": _discount_amounts(taken),
         "discountable": line.discountable,
         "discounts": [discount(d) for d in own],
         "invoice": line.invoice,
@@ -80,7 +84,7 @@ def invoice_item(line: Line) -> Json:
         item = line.item.id if line.item else None
         details = {"subscription": line.subscription.id, "subscription_item": item}
         parent = {"subscription_details": details, "type": "subscription_details"}
-    return {
+    drawn: Json = {
         "id": line.invoice_item,
         "object": "invoiceitem",
         "amount": line.amount,
@@ -90,11 +94,11 @@ def invoice_item(line: Line) -> Json:
         "date": line.date,
         "description": line.description,
         "discountable": line.discountable,
-        "discounts": [],
+        "discounts": [discount(d) for d in line.named],
         "invoice": None,
         "livemode": False,
         "metadata": {},
-        "net_amount": line.amount,
+        "net_amount": line.net,
         "parent": parent,
         "period": {"end": line.end, "start": line.start},
         "pricing": _pricing(line),
@@ -104,6 +108,10 @@ def invoice_item(line: Line) -> Json:
         "tax_rates": [],
         "test_clock": None,
     }
+    if line.discounted:
+        taken = _discount_amounts(line.discounted)
+        drawn["proration_details"] = {"discount_amounts": taken}
+    return drawn
 
 
 def _amounts(invoice: Invoice) -> Json:

@@ -12,6 +12,7 @@ Instants are unix seconds; amounts are minor units.
 """
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from tests.billing.catalogue import Coupon, Price
@@ -78,6 +79,9 @@ class Item:
     removed: bool = False
     usage: int = 0
     billed_net: int = 0  # what the whole current period costs as last billed
+    billed_taken: "list[tuple[Discount, Fraction]]" = field(default_factory=list)
+    # The discounts that reduced the paid period, and until when it lasts.
+    reduced: "list[tuple[Discount, int]]" = field(default_factory=list)
     last_line: "Line | None" = None
     changes: list[Change] = field(default_factory=list)
     sightings: list[Sighting] = field(default_factory=list)
@@ -91,6 +95,9 @@ class Subscription:
     currency: str
     anchor: int
     mode: str  # classic | flexible
+    # Flexible prorations: net and silent, net and naming discounts, or itemized.
+    prorations: str = "net"  # net | included | itemized
+    given: "list[Discount]" = field(default_factory=list)  # all ever, as they apply
     status: str = "active"
     items: list[Item] = field(default_factory=list)
     removed_items: list[Item] = field(default_factory=list)
@@ -140,6 +147,7 @@ class Line:
     discountable: bool = True
     credits: "Line | None" = None
     discounted: list[tuple[Discount, int]] = field(default_factory=list)
+    named: list[Discount] = field(default_factory=list)  # a proration's
 
     @property
     def net(self) -> int:

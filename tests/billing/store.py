@@ -27,8 +27,16 @@ ENDS, LAPSES, RENEWS, FINALIZES = range(4)
 class Store:
     """``events_from``: events older than this are not rendered (to be fast)."""
 
-    def __init__(self, now: int, *, seed: int = 1, events_from: int = 0) -> None:
+    def __init__(
+        self,
+        now: int,
+        *,
+        seed: int = 1,
+        events_from: int = 0,
+        once_counts: bool = False,
+    ) -> None:
         self.now = now
+        self.once_counts = once_counts
         self.ids = Ids(seed)
         self.events_from = events_from
         self.products: list[Product] = []
@@ -168,7 +176,7 @@ class Store:
     def book(self, sub: Subscription) -> None:
         """Write down what each item's MRR is from now on."""
         for item in sub.all_items:
-            mrr_minor = item_mrr_minor(item, self.now)
+            mrr_minor = item_mrr_minor(item, self.now, once=self.once_counts)
             if item.changes and mrr_minor == item.changes[-1].mrr_minor:
                 continue
             if item.changes and item.changes[-1].at == self.now:

@@ -9,9 +9,8 @@ showed it is not seen at all; one that only the subscription as it is today show
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 
-from tests.billing.catalogue import Coupon
+from tests.billing.discounting import counted_nets
 from tests.billing.state import COUNTS, Item
 
 
@@ -24,46 +23,12 @@ class Step:
     observed: bool = False
 
 
-def off(coupon: Coupon, amount: Fraction) -> Fraction:
-    """What the coupon takes from ``amount``."""
-    if coupon.percent_off is not None:
-        return amount * Fraction(coupon.percent_off) / 100
-    assert coupon.amount_off is not None
-    return min(Fraction(coupon.amount_off), amount)
-
-
-def _own_net(item: Item, at: int) -> Fraction:
-    amount = item.price.amount(item.quantity)
-    for made in item.discounts:
-        if made.coupon.duration != "once" and made.runs(at):
-            amount -= off(made.coupon, amount)
-    return amount
-
-
-def recurring_net(item: Item, at: int) -> Fraction:
-    """One period's amount less the discounts that recur.
-
-    An amount off the whole subscription is shared by the items of the same interval,
-    in proportion to what they cost.
-    """
-    sub = item.subscription
-    peers = [i for i in sub.items if not i.price.metered]
-    total = sum(
-        (_own_net(i, at) for i in peers if i.price.cycle == item.price.cycle),
-        Fraction(0),
-    )
-    mine = _own_net(item, at)
-    for made in sub.discounts:
-        if made.coupon.duration != "once" and made.runs(at) and total:
-            left = total - off(made.coupon, total)
-            mine, total = mine * left / total, left
-    return mine
-
-
-def item_mrr_minor(item: Item, at: int) -> int:
+def item_mrr_minor(item: Item, at: int, *, once: bool = False) -> int:
+    """``once``: once coupons count, for the periods that they reduced."""
     if item.removed or item.price.metered or item.subscription.status not in COUNTS:
         return 0
-    return round(item.price.monthly(recurring_net(item, at)))
+    nets = counted_nets(item.subscription, at, once=once)
+    return round(item.price.monthly(nets[item]))
 
 
 def true_steps(item: Item) -> list[Step]:

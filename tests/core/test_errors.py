@@ -23,19 +23,30 @@ import connector
 from connector import config
 from connector.cli.app import stripe_nrr
 from connector.core import errors
+from connector.core.account import StripeIdentity
 from connector.core.dates import instant
 from connector.core.errors import ConnectorError, Unvalued
 from connector.core.policy import Policy, Rules
 from connector.pipeline import bundled_account
 from connector.pipeline.policy_change import adopt
 from connector.pipeline.recompute import recompute
-from connector.store.database import open_database, put_setting
+from connector.store.account import belong_to
+from connector.store.backups import back_up, restore
+from connector.store.database import (
+    open_database,
+    put_setting,
+    setting,
+    snapshot,
+    transaction,
+)
 from connector.store.ledger import queries
-from connector.store.lock import exclusive_sync
+from connector.store.lock import exclusive_sync, lock_state
+from connector.store.read_only import check_unchanged, open_to_read
+from connector.store.schema import MIGRATIONS
 from connector.stripe_api import credentials
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.rate_limit import Limiter
-from connector.webhooks import server
+from connector.webhooks import admin_access, server
 from tests.pipeline.test_recompute import EVERYBODY, TOO_EARLY_S, poison
 from tests.support.books import key_of, lived, post
 from tests.support.ledgers import empty_ledger
@@ -100,7 +111,8 @@ NEWER = """
 
 
 def locked_twice() -> None:
-    with exclusive_sync(Path("ledger.db")), exclusive_sync(Path("ledger.db")):
+    path, who = Path("ledger.db"), "another sync (process 7 on nrr, since today)"
+    with exclusive_sync(path, who), exclusive_sync(path):
         pass
 
 
@@ -115,10 +127,16 @@ def locked_nowhere() -> None:
         pass
 
 
-def answered(status: int, body: object, base: str = "https://api.stripe.com") -> None:
+def answered(
+    status: int,
+    body: object,
+    base: str = "https://api.stripe.com",
+    kind: str = "application/json",
+) -> None:
     """Ask for customers; Stripe answers always the same."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    asked(lambda _: httpx.Response(status, content=content), base)
+    headers = {"Content-Type": kind}
+    asked(lambda _: httpx.Response(status, content=content, headers=headers), base)
 
 
 def said(status: int, message: str) -> None:
@@ -172,6 +190,14 @@ def loaded(facts: str) -> None:
 
 def keyed(**environ: str) -> None:
     credentials.stripe_key(environ)
+
+
+def let_in(name: str | None, content: str = "", mode: int = 0) -> None:
+    path = Path(name) if name is not None else None
+    if path is not None and content:
+        path.write_text(content)
+        path.chmod(mode)
+    admin_access.admin_token(path, config.ListenAddress("0.0.0.0", 8481))  # noqa: S104
 
 
 def keyed_from(content: str) -> None:
@@ -239,6 +265,14 @@ def syncing(*, into: str = "stripe-nrr.db", of: str = "") -> None:
         with_ledger("sync", "-q", walked=False, account=of)
 
 
+def synced_before(account: str, *, livemode: bool) -> None:
+    """``sync`` into a ledger of that account, with a test key of another."""
+    with closing(open_database(Path("stripe-nrr.db"), create=True)) as connection:
+        whose = StripeIdentity(id=account, name="Acme", livemode=livemode)
+        belong_to(connection, whose)
+    syncing()
+
+
 def synced_and_then(wire: Wire, *, stopping: bool = False) -> None:
     """A second sync, of a ledger that knows the shop."""
     with empty_ledger() as connection:
@@ -259,6 +293,65 @@ RULES = Rules(policy=Policy(), zone=ZoneInfo("UTC"), code_version="of the tests"
 RATES = ["date,currency,rate", "2024-01-02,usd,0.90"]
 
 
+def read_only(allowed: int, content: bytes) -> sqlite3.Connection:
+    """A ledger of which this user may only do what is allowed."""
+    path = Path("ledger.db")
+    path.write_bytes(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "access", lambda _path, what, **_: what == allowed)
+        return open_to_read(path)
+
+
+OLDER = f"DELETE FROM _sqlite_migrations WHERE name = '{[*MIGRATIONS][-1]}'"  # noqa: S608
+
+
+def locked_by_a_loop() -> None:
+    Path("ledger.db.lock").symlink_to("ledger.db.lock")
+    lock_state(Path("ledger.db"))
+
+
+def written_while_read() -> None:
+    with closing(read_only(os.R_OK, database(""))) as connection:
+        os.utime("ledger.db", (1, 1))
+        check_unchanged(connection)
+
+
+def backed_up(script: str, before: bytes = b"") -> None:
+    Path("ledger.db").write_bytes(database(script))
+    if before:
+        Path("backup.db").write_bytes(before)
+    back_up(Path("ledger.db"), Path("backup.db"))
+
+
+CLOSED = """
+    INSERT INTO closings VALUES ('2026-03', '2026-04-01', NULL, NULL, '1.0', '{}')
+"""
+
+
+def restored(script: str) -> None:
+    backed_up("")
+    Path("ledger.db").write_bytes(database(script))
+    restore(Path("backup.db"), Path("ledger.db"), instant(SEEN))
+
+
+def restored_while_read() -> None:
+    backed_up("")
+    with closing(open_database("ledger.db")) as writer, transaction(writer):
+        restore(Path("backup.db"), Path("ledger.db"), instant(SEEN))
+
+
+def restored_beside_a_reader() -> None:
+    backed_up("")
+    with (
+        closing(open_database("ledger.db")) as writer,
+        closing(open_database("ledger.db")) as reader,
+        snapshot(reader),
+    ):
+        setting(reader, "rules")
+        put_setting(writer, "rules", "{}")
+        restore(Path("backup.db"), Path("ledger.db"), instant(SEEN))
+
+
 def unforeseen() -> None:
     """A history that breaks the derivation, among others."""
     path = Path("stripe-nrr.db")
@@ -275,6 +368,9 @@ EXHIBITS: Mapping[str, Provoked] = {
         'timezone = "Europe/Atlantis"\n[policy]\nchrun = "ended"', "report"
     ),
     "a key in the file": lambda: configured(f'[stripe]\nkey = "{KEY}"', "report"),
+    "a status file over the ledger": lambda: configured(
+        '[sync]\nstatus_file = "stripe-nrr.db"', "report"
+    ),
     "a file that is not there": lambda: config.load(Path("my.toml"), {}, Path()),
     "an API base over plain http": lambda: answered(200, {}, "http://example.com"),
     "no key": keyed,
@@ -288,7 +384,9 @@ EXHIBITS: Mapping[str, Provoked] = {
     "a key nobody knows": lambda: said(401, "Invalid API Key provided."),
     "a missing permission": lambda: said(403, "No."),
     "a request Stripe does not take": lambda: said(400, "Received unknown parameter."),
-    "a no without a word": lambda: answered(404, b"<html>"),
+    "a no of something else": lambda: answered(404, b"<html>"),
+    "a proxy's page": lambda: answered(403, b"<html>", kind="text/html"),
+    "a login page": lambda: answered(200, b"<html>", kind="text/html"),
     "Stripe is down": lambda: said(503, "Try later."),
     "no network": lambda: asked(unreachable, "https://api.stripe.com"),
     "half an answer": lambda: answered(200, b'{"data": [{"id'),
@@ -304,11 +402,30 @@ EXHIBITS: Mapping[str, Provoked] = {
     "a ledger of another account": lambda: synced_and_then(
         Wire(SimulatedAccount({}), SEEN)
     ),
+    "a key of another mode": lambda: synced_before("acct_simulated", livemode=True),
+    "a key of another account": lambda: synced_before("acct_9", livemode=False),
     "a SQLite that is too old": opened_with_an_old_sqlite,
     "no ledger": lambda: opened(None),
     "not a database": lambda: opened(b"Dear diary, " * 100),
     "somebody else's database": lambda: opened(foreign()),
     "a newer ledger": lambda: opened(database(NEWER)),
+    "an empty file": lambda: opened(b""),
+    "an older ledger that may only be read": lambda: read_only(
+        os.R_OK, database(OLDER)
+    ),
+    "a ledger that may not be read": lambda: read_only(os.F_OK, database("")),
+    "a copy that somebody writes": written_while_read,
+    "a lock that cannot be looked at": locked_by_a_loop,
+    "a damaged ledger is not backed up": lambda: backed_up(
+        "PRAGMA ignore_check_constraints = ON;" + CLOSED.replace("2026-03", "March")
+    ),
+    "a backup over something else": lambda: backed_up("", b"Dear diary"),
+    "a backup that is not there": lambda: restore(
+        Path("backup.db"), Path("ledger.db"), instant(SEEN)
+    ),
+    "a backup older than a closing": lambda: restored(CLOSED),
+    "a restore while somebody writes": restored_while_read,
+    "a restore while somebody reads": restored_beside_a_reader,
     "a damaged ledger": lambda: opened(damaged()),
     "a place that cannot be written": lambda: open_database(
         "missing/ledger.db", create=True
@@ -319,6 +436,10 @@ EXHIBITS: Mapping[str, Provoked] = {
     "two processes with different rules": rules_changed,
     # the server
     "an address of another machine": lambda: server.listen("192.0.2.1", 8480),
+    "an operator's port for everybody": lambda: let_in(None),
+    "a token that is not there": lambda: let_in("admin-token"),
+    "a token for everybody": lambda: let_in("admin-token", "of-the-tests", 0o644),
+    "a token of two words": lambda: let_in("admin-token", "of the tests", 0o600),
     # the ledger's rows
     "a movement the tables refuse": lambda: posted("?"),
     "a row changed from outside": lambda: read_after(
@@ -355,6 +476,7 @@ EXHIBITS: Mapping[str, Provoked] = {
 COMMANDS: Mapping[str, Provoked] = {
     "Parquet on a terminal": lambda: with_ledger(*PARQUET),
     "Parquet without its library": without_pyarrow,
+    "a report over the ledger": lambda: with_ledger("report", "-o", "stripe-nrr.db"),
     "report of nothing": lambda: with_ledger("report", walked=False),
     "report backwards": lambda: with_ledger(
         "report", "--from", "2024-05", "--to", "2024-02"

@@ -5,7 +5,7 @@
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector.core.dates import local_day
+from connector.core.policy import Policy
+from tests.billing.account import Account
 from tests.billing.calendar_ import DAY
 from tests.billing.truth import Step
 from tests.support.ledgers import Known, seen_once
-from tests.support.lives import Act, Life, Lived, lives
+from tests.support.lives import BORN, Act, Life, Lived, lives, waits
 
 USUAL_LIVES = 250  # of each law: together some seven seconds
 ZONES = st.sampled_from(["Europe/Berlin", "America/New_York", "Pacific/Auckland"])
@@ -30,9 +32,10 @@ def trial(request: pytest.FixtureRequest) -> settings:
     )
 
 
-def lived(life: Life, *, is_watched: bool = False) -> Lived:
+def lived(life: Life, *, is_watched: bool = False, once_counts: bool = False) -> Lived:
     """The life, and 40 quiet days after it, so that events alone prove little."""
-    played = Lived(life.mode, is_watched=is_watched)
+    account = Account(BORN, once_counts=once_counts)
+    played = Lived(life.mode, is_watched=is_watched, account=account)
     for act in life.acts:
         played.do(act)
     played.account.advance(played.account.now + 40 * DAY)
@@ -134,5 +137,120 @@ def test_whoever_kept_every_event_knows_the_truth(trial: settings) -> None:
         kept: dict[str, Any] = {"events": [event for _, event in account.events]}
         known = seen_once(account.snapshot() | kept, account.now, zone)
         assert closings(known) == by_day(the_only(account.true_mrr()), zone)
+
+    holds()
+
+
+def test_once_coupons_that_count_do_so_for_what_they_reduced(trial: settings) -> None:
+    @trial
+    @given(life=lives, zone=ZONES)
+    def holds(life: Life, zone: str) -> None:
+        account = lived(life, is_watched=True, once_counts=True).account
+        kept: dict[str, Any] = {"events": [event for _, event in account.events]}
+        seen = account.snapshot() | kept
+        known = seen_once(seen, account.now, zone, Policy(once_subtracted=True))
+        assert closings(known) == by_day(the_only(account.true_mrr()), zone)
+
+    holds()
+
+
+class PlanChange(NamedTuple):
+    """After ``wait_s``, another price and other coupons, or none, in one request.
+
+    ``price`` None: only the coupons are replaced, by at least one.
+    """
+
+    wait_s: int
+    price: int | None
+    coupons: tuple[int, ...]
+    of_item: bool
+    proration: str
+
+
+plan_changes = st.builds(
+    PlanChange,
+    waits,
+    st.sampled_from([None, 0, 1, 2]),
+    st.lists(st.integers(0, 4), max_size=2, unique=True).map(tuple),
+    st.booleans(),
+    st.sampled_from(["always_invoice", "create_prorations"]),
+)
+
+
+def plan_changed(
+    mode: str, interval: str, first: int | None, changes: Iterable[PlanChange]
+) -> Account:
+    """A customer whose discounts change with what invoices show, and 40 days more.
+
+    What came and went between two invoices nothing shows: such changes are left out.
+    """
+    account = Account(BORN)
+    product = account.add_product("Plan")
+    amounts = (10_000, 20_000, 35_000)
+    prices = [account.add_price(product, n, interval=interval) for n in amounts]
+    coupons = [
+        account.add_coupon("FIFTH", percent_off=20),
+        account.add_coupon("HALF", percent_off=50, duration="repeating", months=2),
+        account.add_coupon("THIRTY", percent_off=30),
+        account.add_coupon("OFF7", amount_off=700, currency="usd"),
+        account.add_coupon(
+            "OFF9", amount_off=900, currency="usd", duration="repeating", months=5
+        ),
+    ]
+    is_flexible = mode != "classic"
+    sub = account.subscribe(
+        account.add_customer(),
+        prices[0],
+        coupon=None if first is None else coupons[first],
+        mode="flexible" if is_flexible else mode,
+        prorations=mode if is_flexible else "net",
+    )
+    unseen_since: str | None = ""  # the last invoice before discounts that none shows
+    for change in changes:
+        account.advance(account.now + change.wait_s)
+        [item] = sub.items
+        if account.now == item.period_start:
+            account.advance(account.now + 600)
+        is_seen = sub.latest_invoice != unseen_since
+        given = [coupons[n] for n in change.coupons]
+        # No classic proration names a discount, but an invoice does a subscription's.
+        of_item = item if change.of_item and is_flexible else None
+        proration = change.proration if is_flexible else "always_invoice"
+        is_new = change.price is not None and prices[change.price] != item.price
+        if is_new and change.price is not None and not is_seen:
+            account.change_price(item, prices[change.price], proration=proration)
+            unseen_since = ""
+        elif is_new and change.price is not None:
+            account.change_price_and_discounts(
+                item,
+                prices[change.price],
+                given,
+                of_item=of_item is not None,
+                proration=proration,
+            )
+        elif given and is_seen and all(each.duration == "forever" for each in given):
+            account.swap_discounts(sub, given, of_item)
+            unseen_since = sub.latest_invoice
+    account.advance(account.now + 40 * DAY)
+    return account
+
+
+def test_discounts_that_change_with_a_plan_need_no_event(trial: settings) -> None:
+    """Credits, debits and the discounts given since tell what was replaced and dropped."""
+
+    @trial
+    @given(
+        mode=st.sampled_from(["classic", "included", "itemized"]),
+        interval=st.sampled_from(["month", "year"]),
+        first=st.one_of(st.none(), st.integers(0, 4)),
+        changes=st.lists(plan_changes, min_size=1, max_size=4),
+    )
+    def holds(
+        mode: str, interval: str, first: int | None, changes: list[PlanChange]
+    ) -> None:
+        account = plan_changed(mode, interval, first, changes)
+        known = seen_once(account.snapshot(), account.now, "Europe/Berlin")
+        true = the_only(account.true_mrr())
+        assert closings(known) == by_day(true, "Europe/Berlin")
 
     holds()

@@ -146,6 +146,7 @@ def test_json_says_what_it_was_made_from() -> None:
             "customers_refused": 0,
             "reasons": [],
         },
+        "account": None,
         "timezone": "Europe/Berlin",
         "policy": {
             "past_due": "counts",

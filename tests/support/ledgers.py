@@ -114,8 +114,10 @@ def known_in(connection: sqlite3.Connection) -> Known:
     return Known(list(queries.movements(connection)), unvalued.known(connection))
 
 
-def seen_once(account: Snapshot, at_s: int, zone: str = "UTC") -> Known:
+def seen_once(
+    account: Snapshot, at_s: int, zone: str = "UTC", policy: Policy | None = None
+) -> Known:
     """What one look at the whole account tells."""
     with empty_ledger() as connection:
         look(connection, account, at_s)
-        return settle(connection, at_s, zone)
+        return settle(connection, at_s, zone, policy or Policy())

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, HOUR, instant
-from tests.billing.catalogue import Price, Tier
+from tests.billing.catalogue import Coupon, Price, Tier
 from tests.billing.state import Item, Subscription
 
 BORN = instant("2023-01-30T17:20:00")
+MODES = ("flexible", "classic", "included", "itemized")
 PRORATIONS = ("create_prorations", "always_invoice", "none")
 
 
@@ -53,6 +54,8 @@ EVENTFUL = (
     "stay",
     "discount",
     "undiscount",
+    "swap",
+    "change_plan",
     "stop_paying",
     "pay_again",
     "give_up",
@@ -61,7 +64,7 @@ EVENTFUL = (
     "come_back",
 )
 # The engine dates what an unwatched account shows item by item, not discount by discount.
-ONLY_WATCHED = frozenset({"discount", "undiscount"})
+ONLY_WATCHED = frozenset({"discount", "undiscount", "swap", "change_plan"})
 # Twice as often as the rest: they are what most lives are made of.
 USUAL = ("reprice", "resize", "add", "come_back")
 acts = st.builds(
@@ -70,7 +73,7 @@ acts = st.builds(
 beginnings = st.builds(Act, waits, st.just("come_back"), numbers, numbers, numbers)
 lives = st.builds(
     lambda mode, first, rest: Life(mode, [first, *rest]),
-    st.sampled_from(["flexible", "classic"]),
+    st.sampled_from(MODES),
     beginnings,
     st.lists(acts, min_size=1, max_size=9),
 )
@@ -83,7 +86,8 @@ class Lived:
         self, mode: str, *, is_watched: bool = False, account: Account | None = None
     ) -> None:
         self.account = account or Account(BORN)
-        self.mode = mode
+        self.mode = "classic" if mode == "classic" else "flexible"
+        self.prorations = mode if mode in ("included", "itemized") else "net"
         self.is_watched = is_watched
         self.customer = self.account.add_customer()
         self.subs: list[Subscription] = []
@@ -94,9 +98,9 @@ class Lived:
             add("TENTH", percent_off=10, duration="repeating", months=3),
             add("ONCE", percent_off=20, duration="once"),
             add("FREE", percent_off=100, duration="repeating", months=2),
-            # On single items only: the engine dates each item by itself, but an amount
-            # off a whole subscription moves items that nothing has happened to.
+            # Off a whole subscription, it moves items that nothing has happened to.
             add("OFF3", amount_off=300, currency="usd"),
+            add("SOME", amount_off=450, currency="usd", duration="repeating", months=4),
         ]
 
     def neighbour(self) -> "Lived":
@@ -163,6 +167,7 @@ class Lived:
             trial_days=14 if act.one == 11 else 0,
             coupon=coupon,
             mode=self.mode,
+            prorations=self.prorations,
         )
         self.subs.append(made)
 
@@ -225,15 +230,37 @@ class Lived:
         self.account.undo_cancel(sub)
 
     def discount(self, sub: Subscription, act: Act) -> None:
-        if not sub.discounts:
-            coupon = self.coupons[act.one % len(self.coupons)]
-            of_item = act.two % 3 == 2 or coupon.amount_off is not None
-            item = self._item(sub, act) if of_item else None
-            self.account.add_discount(sub, coupon, item=item)
+        if len(sub.discounts) < 3:
+            item = self._item(sub, act) if act.two % 3 == 2 else None
+            self.account.add_discount(sub, self._coupon(act.one), item=item)
 
-    def undiscount(self, sub: Subscription, _act: Act) -> None:
-        for made in sub.discounts[:1]:
+    def undiscount(self, sub: Subscription, act: Act) -> None:
+        if sub.discounts:
+            made = sub.discounts[act.one % len(sub.discounts)]
             self.account.remove_discount(sub, made)
+
+    def _coupon(self, n: int) -> Coupon:
+        return self.coupons[n % len(self.coupons)]
+
+    def swap(self, sub: Subscription, act: Act) -> None:
+        coupons = [self._coupon(n) for n in (act.one, act.two)[: 1 + act.three % 2]]
+        item = self._item(sub, act) if act.two % 4 == 3 else None
+        self.account.swap_discounts(sub, coupons, item)
+
+    def change_plan(self, sub: Subscription, act: Act) -> None:
+        """Another price of the interval and other coupons, or none, in one request."""
+        item = self._item(sub, act)
+        if sub.status not in ("active", "past_due") or item.price.metered:
+            return
+        same = [p for p in self.prices if p.cycle == item.price.cycle]
+        coupons = [self._coupon(act.three)] if act.three < len(self.coupons) else []
+        self.account.change_price_and_discounts(
+            item,
+            same[act.two % len(same)],
+            coupons,
+            of_item=act.two % 5 == 4,
+            proration=PRORATIONS[act.one % 3],
+        )
 
     def give_up(self, sub: Subscription, act: Act) -> None:
         if sub.status in ("past_due", "unpaid"):

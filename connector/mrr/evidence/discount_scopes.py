@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from connector.core.errors import Unvalued
-from connector.mrr.evidence.line_items import LineItem
+from connector.mrr.evidence.line_items import LineItem, is_credit_item, is_credit_line
 from connector.mrr.history import History, SubscriptionVersion, versions_in
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.events import Event
@@ -35,19 +35,22 @@ def discount_scopes(
     versions: Sequence[SubscriptionVersion],
     line_items: Sequence[LineItem],
     events: Sequence[Event],
-    items: Container[str],
     ordered: Container[str],
 ) -> dict[str, DiscountScope]:
     """The scope of every discount that is or was on this subscription, by id.
 
-    ``items`` are the ids of all that ever belonged to it, ``ordered`` of the discounts
-    whose order is known.
+    ``ordered`` are the ids of the discounts whose order is known.
     """
     scopes: dict[str, DiscountScope] = {}
     now = versions[-1]
-    for seen in (*_on_invoices(history), *_on_events(events)):
+    elsewhere = [*_on_invoices(history), *_on_pending(history), *_on_events(events)]
+    items = _items(versions, line_items, events) if elsewhere else set()
+    for seen in elsewhere:
+        key = seen.discount.id
         if _may_be_on(seen.discount, now.subscription.id, items):
-            scopes[seen.discount.id] = seen
+            known = scopes.get(key, seen)
+            seen_s = max(known.last_seen_s, seen.last_seen_s)
+            scopes[key] = seen._replace(last_seen_s=seen_s)
     own = history.discount
     if own is not None and not own.subscription:
         scopes[own.id] = DiscountScope(
@@ -58,7 +61,17 @@ def discount_scopes(
             scopes[seen.discount.id] = seen._replace(is_current=version is now)
     for seen in _on_lines(line_items, ordered):
         scopes.setdefault(seen.discount.id, seen)
-    # A version that shows no more than a discount's id counts too.
+    _see_by_id(scopes, versions, line_items, events)
+    return scopes
+
+
+def _see_by_id(
+    scopes: dict[str, DiscountScope],
+    versions: Sequence[SubscriptionVersion],
+    line_items: Iterable[LineItem],
+    events: Iterable[Event],
+) -> None:
+    """What shows no more than a discount's id counts too, but credits never do."""
     for version in (*versions_in(events), *versions):
         for discount, item in version.subscription.listed_discounts:
             if (key := ref(discount)) in scopes:
@@ -66,28 +79,25 @@ def discount_scopes(
                     item=item,
                     is_customers=False,
                     last_seen_s=max(scopes[key].last_seen_s, version.seen_s),
-                    is_current=version is now,
+                    is_current=version is versions[-1],
                 )
-    return scopes
+    for line in line_items if scopes else ():
+        for key in line.discounts if not line.credit else ():
+            if key in scopes:
+                seen_s = min(line.start_s, line.known_s)
+                seen_s = max(scopes[key].last_seen_s, seen_s)
+                scopes[key] = scopes[key]._replace(last_seen_s=seen_s)
 
 
-def ids_in_order(
-    versions: Sequence[SubscriptionVersion], events: Iterable[Event]
-) -> list[str]:
-    """The discounts' ids in the order they apply, as the newest versions show it.
-
-    One that only older versions show stands before what it stood before there.
-    """
-    shown = [*versions_in(events), *versions]
-    shown.sort(key=lambda version: version.seen_s, reverse=True)
-    order: list[str] = []
-    for version in shown:
-        ids = [ref(each) for each, _ in version.subscription.listed_discounts]
-        for position, key in enumerate(ids):
-            if key not in order:
-                after = [order.index(k) for k in ids[position + 1 :] if k in order]
-                order.insert(min(after, default=len(order)), key)
-    return order
+def _items(
+    versions: Iterable[SubscriptionVersion],
+    line_items: Iterable[LineItem],
+    events: Iterable[Event],
+) -> set[str]:
+    """The ids of all that ever belonged to the subscription."""
+    shown = (each.subscription for each in (*versions, *versions_in(events)))
+    items = {item.id for each in shown for item in each.items.data}
+    return items | {line.item for line in line_items}
 
 
 def _on_lines(
@@ -105,12 +115,21 @@ def _on_lines(
 
 
 def _on_invoices(history: History) -> Iterator[DiscountScope]:
+    """A credit shows the state before it: that there was a discount, and no more."""
     for invoice in history.invoices:
         for line in invoice.lines.data:
             if line.discounts:
-                yield from _shown_in_full(line.discounts, line.period.start)
+                at_s = None if is_credit_line(line) else line.period.start
+                yield from _shown_in_full(line.discounts, at_s)
         if invoice.discounts:
             yield from _shown_in_full(invoice.discounts, invoice.created)
+
+
+def _on_pending(history: History) -> Iterator[DiscountScope]:
+    for item in history.pending:
+        if item.discounts:
+            at_s = None if is_credit_item(item) else item.period.start
+            yield from _shown_in_full(item.discounts, at_s)
 
 
 def _on_events(events: Iterable[Event]) -> Iterator[DiscountScope]:
@@ -129,14 +148,17 @@ def _on_subscription(at_s: int, subscription: Subscription) -> Iterator[Discount
 
 
 def _shown_in_full(
-    discounts: Iterable[str | Discount] | None, at_s: int
+    discounts: Iterable[str | Discount] | None, at_s: int | None
 ) -> Iterator[DiscountScope]:
+    """``at_s`` None: seen at no time after its start."""
     for each in discounts or ():
         if isinstance(each, Discount):
             of_nothing_else = not (each.subscription or each.subscription_item)
             of_one_invoice = each.invoice or each.invoice_item
             is_customers = of_nothing_else and not of_one_invoice
-            yield DiscountScope(each, at_s, each.subscription_item or "", is_customers)
+            seen_s = each.start if at_s is None else at_s
+            where = (each.subscription_item or "", is_customers)
+            yield DiscountScope(each, seen_s, *where)
 
 
 def _may_be_on(discount: Discount, subscription: str, items: Container[str]) -> bool:
@@ -167,7 +189,8 @@ def unresolved(
     named += [(line.id, key) for line in regular for key in line.discounts]
     if not named:
         return []
-    seen = [*_on_invoices(history), *_on_events(history.events)]
+    seen = [*_on_invoices(history), *_on_pending(history)]
+    seen += _on_events(history.events)
     for version in versions:
         seen += _on_subscription(*version)
     known = {each.discount.id for each in seen}

@@ -21,6 +21,7 @@ from connector.mrr.history import History
 from connector.mrr.pricing import is_metered, is_whole_period, units_billed
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.invoices import (
+    DiscountAmount,
     Invoice,
     InvoiceItem,
     InvoiceLine,
@@ -28,7 +29,7 @@ from connector.stripe_api.invoices import (
     ProrationDetails,
     units_of,
 )
-from connector.stripe_api.objects import Price
+from connector.stripe_api.objects import Discount, Price
 
 
 class LineItem(msgspec.Struct, frozen=True, gc=False):
@@ -163,7 +164,17 @@ def _merged(lines: list[LineItem], price: Price | None) -> LineItem:
         amount_minor=amount_minor,
         discounts=tuple(dict.fromkeys(d for line in lines for d in line.discounts)),
         discounted_minor=sum(line.discounted_minor for line in lines),
+        discount_amounts=_added_up(lines),
     )
+
+
+def _added_up(lines: Iterable[LineItem]) -> tuple[tuple[str, int], ...]:
+    """What each discount took off all of them, in the order in which they applied."""
+    taken_minor: dict[str, int] = {}
+    for line in lines:
+        for key, minor in line.discount_amounts:
+            taken_minor[key] = taken_minor.get(key, 0) + minor
+    return tuple(taken_minor.items())
 
 
 def _billed_units(
@@ -184,10 +195,7 @@ def _from_invoice_line(invoice: Invoice, line: InvoiceLine) -> LineItem | None:
         return None
     proration = parent.proration
     credit = _is_credit(line.amount, parent.proration_details)
-    taken = line.discount_amounts
-    amounts = (
-        tuple((ref(each.discount), each.amount) for each in taken) if taken else ()
-    )
+    amounts = _amounts(line.discount_amounts) if line.discount_amounts else ()
     return LineItem(
         "invoice_line",
         line.id,
@@ -205,7 +213,7 @@ def _from_invoice_line(invoice: Invoice, line: InvoiceLine) -> LineItem | None:
         proration,
         credit,
         not proration and not credit,
-        _discount_ids(line, amounts) if amounts or line.discounts else (),
+        _discount_ids(line.discounts, amounts) if amounts or line.discounts else (),
         sum(minor for _, minor in amounts) if amounts else 0,
         _inclusive_tax(line) if line.taxes else None,
         invoice.status or "",
@@ -213,12 +221,16 @@ def _from_invoice_line(invoice: Invoice, line: InvoiceLine) -> LineItem | None:
     )
 
 
+def _amounts(taken: Iterable[DiscountAmount] | None) -> tuple[tuple[str, int], ...]:
+    return tuple((ref(each.discount), each.amount) for each in taken or ())
+
+
 def _discount_ids(
-    line: InvoiceLine, amounts: tuple[tuple[str, int], ...]
+    listed: Iterable[str | Discount] | None, amounts: tuple[tuple[str, int], ...]
 ) -> tuple[str, ...]:
-    """The discounts that the line names, each once."""
+    """The discounts that a line names, each once."""
     named = [discount for discount, minor in amounts if minor]
-    named += [ref(each) for each in line.discounts or ()]
+    named += [ref(each) for each in listed or ()]
     return tuple(dict.fromkeys(named))
 
 
@@ -227,7 +239,9 @@ def _from_pending_item(item: InvoiceItem) -> LineItem | None:
     is_recurring = parent is not None and parent.subscription_item and item.proration
     if parent is None or not is_recurring or item.invoice is not None:
         return None
-    credit = _is_credit(item.amount, item.proration_details)
+    details = item.proration_details
+    taken = details.discount_amounts if details is not None else None
+    amounts = _amounts(taken)
     return LineItem(
         kind="invoice_item",
         id=item.id,
@@ -243,14 +257,27 @@ def _from_pending_item(item: InvoiceItem) -> LineItem | None:
         start_s=item.period.start,
         end_s=item.period.end,
         proration=True,
-        credit=credit,
+        credit=is_credit_item(item),
         is_regular=False,
+        discounts=_discount_ids(item.discounts, amounts),
+        discounted_minor=sum(minor for _, minor in amounts),
+        discount_amounts=amounts,
     )
 
 
 def _price_of(pricing: Pricing | None) -> str:
     details = pricing.price_details if pricing is not None else None
     return ref(details.price) if details is not None else ""
+
+
+def is_credit_line(line: InvoiceLine) -> bool:
+    """Whether it takes back what was billed for a subscription item before."""
+    parent = line.parent.subscription_item_details if line.parent else None
+    return parent is not None and _is_credit(line.amount, parent.proration_details)
+
+
+def is_credit_item(item: InvoiceItem) -> bool:
+    return _is_credit(item.amount, item.proration_details)
 
 
 def _is_credit(amount_minor: int, details: ProrationDetails | None) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 
 from tests.support import folders
-from tests.support.cases import odd_bills, odd_customers, odd_prices
+from tests.support.cases import odd_bills, odd_customers, odd_discounts, odd_prices
 from tests.support.folders import MrrFrom
 from tests.support.told import Told
 
@@ -22,6 +22,7 @@ Case = Callable[[], Told]
 CASES: Mapping[Case, str] = {
     **odd_bills.CASES,
     **odd_prices.CASES,
+    **odd_discounts.CASES,
     **odd_customers.CASES,
 }
 

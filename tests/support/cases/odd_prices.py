@@ -589,16 +589,19 @@ def repeating_coupon_ignored() -> Told:
 def yearly_inside_repeating_window() -> Told:
     """$1,200 a year with 50 % off for three months; the invoice is discounted whole.
 
-    "Subtracted while it runs", by the letter: 50.00 until the discount's ``end``, then 100.
+    A year billed at half price is half price for that year: 50.00 until the renewal.
     """
     ends = discount("di_start", REPEATS, MONTH[0], MONTH[3])
     whole = line(YEARLY, YEAR[0], YEAR[1], taken=[("di_start", 60_000)])
     return Told(
-        seen_at="2025-05-20",
+        seen_at="2026-05-20",
         prices=[YEARLY],
         coupons=[REPEATS],
         subscriptions=[one(YEARLY)],
-        invoices=[invoice(YEAR[0], [whole], discounts=[ends])],
+        invoices=[
+            invoice(YEAR[0], [whole], discounts=[ends]),
+            invoice(YEAR[1], [line(YEARLY, YEAR[1], YEAR[2])]),
+        ],
     )
 
 
@@ -706,7 +709,7 @@ def hundred_percent_off_ends() -> Told:
 def two_discounts_of_hundred_percent() -> Told:
     """The item is free until 11 February, the subscription until the 21st.
 
-    Nothing falls below 0; new on the day that the last of the two ends.
+    Nothing falls below 0; new on 1 March, when the period ends that was billed for nothing.
     """
     free = coupon("FREE", 100, duration="repeating", duration_in_months=1)
     first, second = moment("2025-02-11T10:00"), moment("2025-02-21T10:00")
@@ -1025,7 +1028,7 @@ CASES: Mapping[Callable[[], Told], str] = {
     promotion_code: "2025-01-01 800",
     repeating_percent_ends: "2025-01-01 500, 2025-04-01 1000",
     repeating_coupon_ignored: "2025-01-01 1000",
-    yearly_inside_repeating_window: "2025-01-01 5000, 2025-04-01 10000",
+    yearly_inside_repeating_window: "2025-01-01 5000, 2026-01-01 10000",
     once_coupon_subtracted: "2025-01-01 8000, 2026-01-01 10000",
     once_coupon_monthly: "2025-01-01 1000",
     stacked_discounts: "2025-01-01 350",
@@ -1033,7 +1036,7 @@ CASES: Mapping[Callable[[], Told], str] = {
     stacked_percent_then_amount: "2025-01-01 200",
     discount_larger_than_the_price: "",
     hundred_percent_off_ends: "2025-04-01 1000",
-    two_discounts_of_hundred_percent: "2025-02-21 1000",
+    two_discounts_of_hundred_percent: "2025-03-01 1000",
     hundred_percent_off_given: "2025-01-01 1000, 2025-02-15 0",
     coupon_deleted: "2025-01-01 500",
     coupon_deleted_and_made_again: "2025-01-01 500",

@@ -1,0 +1,237 @@
+"""Line items → the periods that a discount reduced, and the changes billed without it.
+
+A regular line says what each discount took off. A proration's amount is net of discounts
+but where they are itemized: then it names them, else its amount alone shows whether
+anything was taken off. A credit shows the state before it, and never one still in force.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from functools import cached_property
+from typing import NamedTuple
+
+from connector.core.errors import Unvalued
+from connector.core.model import Evidence
+from connector.mrr.evidence.line_items import LineItem
+from connector.mrr.pricing import interval_minor, tariff
+from connector.stripe_api.objects import Price
+
+# An amount is rounded once; what differs by more was discounted.
+ROUNDING_MINOR = 1
+# By so much more of its full amount is billed where a discount is gone.
+LARGER_SHARE = Fraction(1, 100)
+LONGEST_DAYS = {"day": 1, "week": 7, "month": 31, "year": 366}
+
+
+class ReducedPeriod(NamedTuple):
+    """From the first line of an item that a discount reduced to the end of the last."""
+
+    start_s: int
+    end_s: int
+    began: tuple[Evidence, ...]
+    ended: tuple[Evidence, ...]
+
+
+class ChangeWithout(NamedTuple):
+    """A change of ``item`` whose credits took back what ``discounts`` had reduced.
+
+    What was billed from ``at_s`` on, it bills without them. None: no line names any, and
+    the amounts show that fewer are left; ``is_in_full``, that none is.
+    """
+
+    at_s: int
+    item: str
+    discounts: frozenset[str] | None
+    is_in_full: bool
+    billed: tuple[LineItem, ...]
+
+    def is_without(self, discount: str) -> bool:
+        """Whether it ends one that goes on."""
+        if self.discounts is None:
+            return self.is_in_full
+        return discount in self.discounts
+
+    def is_without_old(self, discount: str) -> bool:
+        """Whether it ends one that is over, and lasts for a period only."""
+        return self.discounts is None or discount in self.discounts
+
+    def evidence(self) -> tuple[Evidence, ...]:
+        return tuple(each for line in self.billed for each in line.evidence())
+
+
+class FullAmounts:
+    """What prorations would cost without discounts: the rest of a period that was billed.
+
+    Read off the prices, and only where asked for.
+    """
+
+    def __init__(
+        self, line_items: Sequence[LineItem], prices: Mapping[str, Price]
+    ) -> None:
+        self.prices = prices
+        self.line_items = line_items
+
+    def is_in_full(self, line: LineItem) -> bool:
+        price = self.prices.get(line.price)
+        full_minor = self._of(line, self._starts_s.get((line.end_s, _cycle(price))))
+        if full_minor is None:
+            return False
+        return abs(abs(line.amount_minor) - full_minor) <= ROUNDING_MINOR
+
+    def is_reduced(self, line: LineItem) -> bool:
+        """Also where no line shows the whole period, which then is as long as can be."""
+        full_minor = self._of(line, self._start_of(line))
+        if full_minor is None:
+            return False
+        return abs(line.amount_minor) < full_minor - 2 * ROUNDING_MINOR
+
+    def paid_share(self, lines: Iterable[LineItem]) -> Fraction | None:
+        """What is left of the full amounts; None where they are not known."""
+        paid_minor, whole_minor = 0, Fraction(0)
+        for line in lines:
+            full_minor = self._of(line, self._start_of(line))
+            if full_minor is None:
+                return None
+            paid_minor += abs(line.amount_minor) - line.discounted_minor
+            whole_minor += full_minor
+        return paid_minor / whole_minor if whole_minor else None
+
+    def _start_of(self, line: LineItem) -> int | None:
+        price = self.prices.get(line.price)
+        start_s = self._starts_s.get((line.end_s, _cycle(price)))
+        if start_s is not None or price is None or price.recurring is None:
+            return start_s
+        days = LONGEST_DAYS.get(price.recurring.interval, 0)
+        return line.end_s - days * price.recurring.interval_count * 86_400
+
+    def _of(self, line: LineItem, start_s: int | None) -> Fraction | None:
+        """None where the price or its whole period is not known."""
+        price = self.prices.get(line.price)
+        if price is None or start_s is None or start_s > line.start_s:
+            return None
+        if start_s == line.end_s:
+            return None
+        try:
+            rate = tariff(price, line.currency)
+        except Unvalued:
+            return None
+        share = Fraction(line.end_s - line.start_s, line.end_s - start_s)
+        return interval_minor(rate, line.quantity) * share
+
+    @cached_property
+    def _starts_s(self) -> dict[tuple[int, str], int]:
+        """When the periods began that regular lines show, by their end and interval."""
+        return {
+            (line.end_s, _cycle(self.prices.get(line.price))): line.start_s
+            for line in self.line_items
+            if line.is_regular
+        }
+
+
+def _cycle(price: Price | None) -> str:
+    recurring = price.recurring if price is not None else None
+    if recurring is None:
+        return ""
+    return f"{recurring.interval_count} {recurring.interval}"
+
+
+def naming_lines(line_items: Iterable[LineItem]) -> dict[str, list[LineItem]]:
+    """By discount, the lines that name it as in force: credits never do."""
+    found: dict[str, list[LineItem]] = {}
+    for line in line_items:
+        if line.discounts and not line.credit:
+            for key in line.discounts:
+                found.setdefault(key, []).append(line)
+    return found
+
+
+def changes_without(
+    line_items: Iterable[LineItem], full: FullAmounts
+) -> Iterator[ChangeWithout]:
+    """The changes that are billed without what their own credits take back."""
+    credits_at: dict[tuple[str, int], list[LineItem]] = {}
+    billed_at: dict[tuple[str, int], list[LineItem]] = {}
+    for line in line_items:
+        into = credits_at if line.credit else billed_at
+        into.setdefault((line.item, line.start_s), []).append(line)
+    for (item, at_s), own in credits_at.items():
+        billed = [n for n in billed_at.get((item, at_s), ()) if n.amount_minor > 0]
+        if not billed:
+            continue
+        before = {key for line in own for key in line.discounts}
+        after = {key for line in billed for key in line.discounts}
+        if before - after:
+            gone = frozenset(before - after)
+            yield ChangeWithout(
+                at_s, item, gone, is_in_full=False, billed=(*billed, *own)
+            )
+        elif not before and not after and _is_reduced_less(own, billed, full):
+            in_full = all(line.is_regular or full.is_in_full(line) for line in billed)
+            yield ChangeWithout(at_s, item, None, in_full, (*billed, *own))
+
+
+def _is_reduced_less(
+    own_credits: Sequence[LineItem], billed: Sequence[LineItem], full: FullAmounts
+) -> bool:
+    """Whether the amounts show it, where no line names a discount."""
+    if not all(full.is_reduced(line) for line in own_credits):
+        return False
+    if all(line.is_regular or full.is_in_full(line) for line in billed):
+        return True
+    was, now = full.paid_share(own_credits), full.paid_share(billed)
+    return was is not None and now is not None and now > was + LARGER_SHARE
+
+
+def reduced_periods(
+    discount: str,
+    lines: Iterable[LineItem],
+    changes: Iterable[ChangeWithout],
+    regular: Iterable[LineItem],
+) -> dict[str, ReducedPeriod]:
+    """By item, how long the last period lasts that the discount reduced.
+
+    ``lines`` are those that it reduced, ``regular`` the subscription's regular ones. A
+    period is over early, where the item was billed anew without the discount.
+    """
+    by_item: dict[str, list[LineItem]] = {}
+    for line in lines:
+        by_item.setdefault(line.item, []).append(line)
+    cuts = [
+        (n.item, n.at_s, n.evidence()) for n in changes if n.is_without_old(discount)
+    ]
+    cuts += [
+        (line.item, line.start_s, line.evidence())
+        for line in regular
+        if line.item in by_item
+        and line.amount_minor > line.discounted_minor
+        and discount not in line.discounts
+    ]
+    return {item: _reduced(item, own, cuts) for item, own in by_item.items()}
+
+
+def _reduced(
+    item: str,
+    lines: Sequence[LineItem],
+    cuts: Iterable[tuple[str, int, tuple[Evidence, ...]]],
+) -> ReducedPeriod:
+    first = min(lines, key=lambda line: line.start_s)
+    last = max(lines, key=lambda line: (line.start_s, line.end_s))
+    end_s, proof = last.end_s, last.evidence()
+    for of_item, at_s, shown in cuts:
+        if of_item == item and last.start_s < at_s < end_s:
+            end_s, proof = at_s, shown
+    return ReducedPeriod(first.start_s, end_s, first.evidence(), proof)
+
+
+def is_reduced_by(line: LineItem, discount: str) -> bool:
+    """Whether a line says that the discount reduced it.
+
+    Where prorations include their discounts, they name them with an amount of 0.
+    """
+    if discount not in line.discounts or line.credit:
+        return False
+    if not line.is_regular:
+        return True
+    if not line.discount_amounts:
+        return line.amount_minor > 0
+    return any(key == discount and minor for key, minor in line.discount_amounts)

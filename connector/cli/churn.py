@@ -49,8 +49,8 @@ def churn(
     shows it, what was stated, since when it had paid and whether it came back.
 
     Without --from and --to: the last twelve months that are over. --by a segment goes by
-    what a customer had the evening before. CSV without --by lists every loss, a row each
-    reason; JSON carries everything.
+    what a customer had the evening before. CSV without --by lists every loss, also of who
+    pays less, a row each reason; JSON has all sums, and who left.
 
     \b
     Examples:
@@ -61,7 +61,8 @@ def churn(
     from connector.render import churn as forms
     from connector.render.table import to_markdown
 
-    asked = ChurnRequest(first=first, last=last, currency=currency, by=by)
+    by_name = form == "csv" and by is None
+    asked = ChurnRequest(first, last, currency, by, contractions=by_name)
     with shell.reading() as ledger:
         found = churn_reports(ledger, asked)
     locale = shell.config.locale

@@ -11,8 +11,6 @@ from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
 
-from msgspec import Struct
-
 from connector.core.model import Cause, Evidence, MovementKind
 
 
@@ -65,7 +63,7 @@ class LossShare(NamedTuple):
     amount_minor: int
 
 
-class Loss(Struct, frozen=True, kw_only=True):
+class Loss(NamedTuple):
     """A churn or contraction; ``customer`` is the ledger's key, the amount negative.
 
     ``shares`` are the largest first. ``part`` is the component that took most.

@@ -20,9 +20,7 @@ from connector.core.losses import (
 from connector.core.model import Cause, MovementKind
 
 # What an item loses while it goes on.
-_LESS = frozenset(
-    {Cause.PLAN, Cause.QUANTITY, Cause.PRICE, Cause.USAGE, Cause.ADD_ON, Cause.REMOVAL}
-)
+_LESS = frozenset({Cause.PLAN, Cause.QUANTITY, Cause.PRICE, Cause.USAGE, Cause.ADD_ON})
 # What the proof of an end or of a gap says (``mrr.evidence``).
 _ENDED = frozenset({"ended", "cancellation requested", "canceled"})
 _FAILED = frozenset({"unpaid", "past due", "left a draft"})
@@ -32,13 +30,13 @@ _PAYMENT_REASONS = frozenset({"payment_failed", "payment_disputed"})
 
 def reason_of(part: LostPart) -> LossReason:
     """Why a component lost, by its cause; why a subscription ended, by what Stripe says."""
+    if part.cause in _LESS:
+        return LossReason.REDUCED
     if part.cause is Cause.DISCOUNT:
         return LossReason.DISCOUNT
     if part.cause is Cause.PAUSE:
         is_failed = part.is_failed_pause
         return LossReason.FAILED_PAYMENT if is_failed else LossReason.PAUSED
-    if part.cause in _LESS - {Cause.REMOVAL}:
-        return LossReason.REDUCED
     return _reason_of_end(part)
 
 
@@ -73,11 +71,13 @@ def _reason_stated(cancellation: Cancellation | None) -> LossReason:
     return LossReason.VOLUNTARY if is_asked else LossReason.UNKNOWN
 
 
-def shares_of(parts: Iterable[LostPart]) -> tuple[LossShare, ...]:
+def shares_of(parts: Sequence[LostPart]) -> tuple[LossShare, ...]:
     """A loss by reason, the largest first; what grew beside it is set off.
 
     Against the reason that took most, then the next, so that no share is above 0.
     """
+    if len(parts) == 1:  # as most have
+        return (LossShare(reason_of(parts[0]), parts[0].amount_minor),)
     amounts: dict[LossReason, int] = defaultdict(int)
     grown_minor = 0
     for part in parts:
@@ -103,6 +103,8 @@ def _size(share: tuple[LossReason, int]) -> tuple[int, int]:
 
 def main_part(parts: Sequence[LostPart], reason: LossReason) -> LostPart:
     """Of the components with that reason, the one that took most."""
+    if len(parts) == 1:
+        return parts[0]
     own = [each for each in parts if each.amount_minor < 0]
     own = [each for each in own if reason_of(each) is reason]
     return min(own, key=lambda each: each.amount_minor)

@@ -1,6 +1,6 @@
 """Churn and contraction by reason, and who left, as text, JSON, CSV and Markdown."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -9,9 +9,11 @@ from connector.core.losses import LossReason
 from connector.core.model import Cause
 from connector.core.money import format_count, format_minor
 from connector.core.windows import Window
-from connector.metrics.churn import LossSums, ReasonSum
+from connector.metrics.churn import LossSums
 from connector.render.footnotes import what_is_missing
-from connector.render.table import Cell, Money, Part, Table, Title, csv_text, figures
+from connector.render.report_json import reasons_json
+from connector.render.report_tables import REASON_WORDS, reason_table, taken
+from connector.render.table import Money, Part, Table, Title, csv_text, figures
 from connector.reports.churn import (
     MONTH,
     REASON,
@@ -20,14 +22,7 @@ from connector.reports.churn import (
     LostMrr,
 )
 
-REASON_WORDS: Mapping[LossReason, str] = {
-    LossReason.VOLUNTARY: "voluntary",
-    LossReason.FAILED_PAYMENT: "failed payment",
-    LossReason.PAUSED: "paused",
-    LossReason.REDUCED: "price or quantity reduced",
-    LossReason.DISCOUNT: "discount",
-    LossReason.UNKNOWN: "unknown",
-}
+MOST_LEFT = 100  # that are listed by name
 NOTE = (
     "Voluntary: a cancellation was asked for. Failed payment (involuntary): Stripe ended "
     "it for a payment that failed or was disputed, it is unpaid, or a failed payment "
@@ -37,32 +32,6 @@ NOTE = (
 
 
 # Tables
-
-
-def reason_table(everyone: LossSums, currency: str) -> Table:
-    """A row a reason that took something, then all of them."""
-    rows = [
-        _sum_row(REASON_WORDS[each.reason], each, currency)
-        for each in everyone.reasons
-        if each.lost_minor
-    ]
-    total = _sum_row("all", everyone, currency)
-    heads = ("", "Churn", "Left", "Contraction", "Paid less")
-    return figures(heads, [*rows, total])
-
-
-def _sum_row(name: str, of: ReasonSum | LossSums, currency: str) -> Sequence[Cell]:
-    return (
-        name,
-        _taken(of.churn_minor, currency),
-        of.departures or "–",
-        _taken(of.contraction_minor, currency),
-        of.contractions or "–",
-    )
-
-
-def _taken(amount_minor: int, currency: str) -> Cell:
-    return Money(-amount_minor, currency) if amount_minor else "–"
 
 
 def sums_table(
@@ -77,10 +46,10 @@ def sums_table(
     rows = [
         (
             title,
-            *(_taken(each.of(reason).lost_minor, currency) for reason in shown),
-            _taken(each.churn_minor, currency),
+            *(taken(each.of(reason).lost_minor, currency) for reason in shown),
+            taken(each.churn_minor, currency),
             each.departures or "–",
-            _taken(each.contraction_minor, currency),
+            taken(each.contraction_minor, currency),
         )
         for title, each in [*((each.name, each) for each in sums), ("all", everyone)]
     ]
@@ -104,7 +73,7 @@ def feedback_table(found: ChurnReport) -> Table:
     rows = [
         (
             words(each.feedback) if each.feedback else "nothing",
-            _taken(each.churn_minor, found.currency),
+            taken(each.churn_minor, found.currency),
             each.departures,
         )
         for each in found.feedback
@@ -113,7 +82,7 @@ def feedback_table(found: ChurnReport) -> Table:
 
 
 def departures_table(found: ChurnReport) -> Table:
-    """Who left, the latest first."""
+    """Who left, the latest first; no more than are read."""
     rows = [
         (
             each.label,
@@ -125,7 +94,7 @@ def departures_table(found: ChurnReport) -> Table:
             each.paid_since,
             each.returned_on or "–",
         )
-        for each in found.departures
+        for each in found.departures[:MOST_LEFT]
     ]
     heads = (
         *("Customer", "MRR", "Left", "Reason", "Stated"),
@@ -253,7 +222,7 @@ def parts(reports: ChurnReports, locale: str) -> Iterator[Part]:
         yield "There is no recurring revenue in this ledger."
 
 
-def _tables(found: ChurnReport, by: str | None) -> Iterator[Table]:
+def _tables(found: ChurnReport, by: str | None) -> Iterator[Part]:
     if by in (None, REASON):
         yield totals_table(found)
         if any(each.feedback for each in found.feedback):
@@ -265,10 +234,13 @@ def _tables(found: ChurnReport, by: str | None) -> Iterator[Table]:
         yield sums_table(found.segments, found.everyone, found.currency, name)
     if by is None and found.departures:
         yield departures_table(found)
+        more = len(found.departures) - MOST_LEFT
+        if more > 0:
+            yield f"And {more:,} more; `--format csv` lists them all."
 
 
 def to_json(reports: ChurnReports) -> dict[str, Any]:
-    """Amounts in minor units: sums are what was taken away, losses are negative."""
+    """Amounts in minor units: sums are what was taken away, of losses they are negative."""
     return {
         "known_until": reports.today.isoformat(),
         "missing": what_is_missing(reports.missing),
@@ -287,7 +259,7 @@ def _report_json(found: ChurnReport, by: str | None) -> dict[str, Any]:
         "months": [{"month": m.name, **_sums_json(m)} for m in found.months],
         "feedback": [each._asdict() for each in found.feedback],
         "not_read": found.unread,
-        "losses": [_lost_json(each) for each in found.losses],
+        "left": [_lost_json(each) for each in found.departures],
         "nrr": _nrr_json(found.measured),
     }
     if by not in (None, REASON, MONTH):
@@ -307,11 +279,6 @@ def _sums_json(sums: LossSums) -> dict[str, Any]:
         "involuntary_minor": sums.of(LossReason.FAILED_PAYMENT).lost_minor,
         "reasons": reasons_json(sums),
     }
-
-
-def reasons_json(sums: LossSums) -> list[dict[str, Any]]:
-    """Every reason, also those that took nothing."""
-    return [{**each._asdict(), "reason": each.reason.value} for each in sums.reasons]
 
 
 def _nrr_json(measured: WindowFigures) -> dict[str, Any]:

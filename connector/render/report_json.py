@@ -14,8 +14,8 @@ from connector.core.money import ratio_number, round_minor
 from connector.core.windows import Window
 from connector.metrics.benchmarks import Assessment
 from connector.metrics.causes import Share
+from connector.metrics.churn import LossSums
 from connector.metrics.ratios import WindowMetrics
-from connector.render.churn import reasons_json
 from connector.render.footnotes import what_is_missing
 from connector.reports.ledger import Missing
 from connector.reports.model import (
@@ -172,6 +172,11 @@ def _share_json(share: Share, report: Report) -> dict[str, Any]:
             for key, amount_minor in share.customers
         ],
     }
+
+
+def reasons_json(sums: LossSums) -> list[dict[str, Any]]:
+    """Every reason, also those that took nothing."""
+    return [{**each._asdict(), "reason": each.reason.value} for each in sums.reasons]
 
 
 def _assessment_json(found: Assessment) -> dict[str, Any]:

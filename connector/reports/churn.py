@@ -6,7 +6,7 @@ as it is now, whatever the report is as of.
 """
 
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -49,6 +49,7 @@ from connector.store.mirror import cancellations as mirror
 
 REASON, MONTH = "reason", "month"  # what --by takes beside the segments
 MONTHS = 12  # that are told without --from
+NOTHING_SAID = Cancellation()
 SAME_PAUSE_S = 86_400
 TOLD_BY_PROOF = frozenset({Cause.END, Cause.REMOVAL, Cause.PAUSE})
 
@@ -87,8 +88,9 @@ class LostMrr(Struct, frozen=True, kw_only=True):
 
 
 class ChurnReport(Struct, frozen=True, kw_only=True):
-    """One currency's losses in a window, the latest first.
+    """One currency's losses in a window.
 
+    ``losses`` are the latest first: who left, and where it is asked for who pays less.
     ``segments`` are what they are asked by, empty where they are not. ``measured`` are
     the same window's figures: its waterfall adds up to ``everyone``, its retention counts
     the opening customers alone. ``unread`` ends are older than what the mirror keeps of
@@ -122,19 +124,23 @@ class ChurnReports(Struct, frozen=True, kw_only=True):
 
 
 class ChurnRequest(NamedTuple):
-    """What is wanted; months are both included. ``by``: reason, month or a segment."""
+    """What is wanted; months are both included. ``by``: reason, month or a segment.
+
+    ``contractions``: tell by name who pays less too, and not only who left.
+    """
 
     first: date | None = None
     last: date | None = None
     currency: str | None = None
     by: str | None = None
     as_of: datetime | None = None
+    contractions: bool = False
 
 
-EVERYTHING = ChurnRequest()
+DEFAULT = ChurnRequest()
 
 
-def churn_reports(ledger: Ledger, asked: ChurnRequest = EVERYTHING) -> ChurnReports:
+def churn_reports(ledger: Ledger, asked: ChurnRequest = DEFAULT) -> ChurnReports:
     """Churn and contraction by reason; without months, of the last twelve that are over.
 
     Raises ``UsageFault`` for months that the ledger cannot know, and for all currencies
@@ -176,14 +182,19 @@ def _window(ledger: Ledger, asked: ChurnRequest, today: date) -> Window:
 
 
 def churn_report(
-    ledger: Ledger, currency: str, window: Window, asked: ChurnRequest = EVERYTHING
+    ledger: Ledger, currency: str, window: Window, asked: ChurnRequest = DEFAULT
 ) -> ChurnReport:
     """One currency's; of ``asked`` only what to cut it by, and as of when."""
     connection, as_of = ledger.connection, asked.as_of
     found = losses(connection, currency, window.start, window.end, as_of)
     found.sort(key=lambda loss: (loss.day, loss.customer), reverse=True)
     segments = _segments(ledger, currency, asked.by, found)
-    told = _told(ledger, currency, found, segments, as_of)
+    named = [
+        (loss, segments[place] if segments else "")
+        for place, loss in enumerate(found)
+        if asked.contractions or loss.kind is MovementKind.CHURN
+    ]
+    told = _told(ledger, currency, named, as_of)
     ends = [loss.part.cancellation for loss in found]
     return ChurnReport(
         currency=currency,
@@ -219,20 +230,21 @@ def _by_segment(found: Sequence[Loss], names: Sequence[str]) -> tuple[LossSums, 
 def _told(
     ledger: Ledger,
     currency: str,
-    found: Sequence[Loss],
-    segments: Sequence[str],
+    named: Sequence[tuple[Loss, str]],
     as_of: datetime | None,
-) -> Iterable[LostMrr]:
+) -> Iterator[LostMrr]:
+    """Losses, each with its segment, by name."""
     connection, zone = ledger.connection, ledger.zone
     accounts = customers.accounts(connection)
-    losers = {loss.customer for loss in found}
-    left = {loss.customer for loss in found if loss.is_departure}
+    losers = {loss.customer for loss, _ in named}
     since = ledger_losses.first_days(connection, currency, losers, as_of)
-    back = returned(found, ledger_losses.returns(connection, currency, left, as_of))
-    for place, loss in enumerate(found):
-        account, end = accounts[loss.customer], loss.part.cancellation
+    left = [loss for loss, _ in named if loss.is_departure]
+    returns = ledger_losses.returns(connection, currency, losers, as_of)
+    back = returned(left, returns)
+    for loss, segment in named:
+        account, part = accounts[loss.customer], loss.part
+        end = part.cancellation or NOTHING_SAID
         returned_on, returned_minor = back.get((loss.customer, loss.day), (None, 0))
-        asked_s = None if end is None else end.asked_s
         yield LostMrr(
             customer=account.id,
             label=account.shown,
@@ -241,16 +253,16 @@ def _told(
             amount_minor=loss.amount_minor,
             before_minor=loss.before_minor,
             shares=loss.shares,
-            subscription=loss.part.subscription,
-            cause=loss.part.cause,
-            proof=next(iter(loss.part.evidence), None),
-            stated=None if end is None else end.stated,
-            feedback=None if end is None else end.feedback,
-            asked_on=None if asked_s is None else local_day(asked_s, zone),
+            subscription=part.subscription,
+            cause=part.cause,
+            proof=next(iter(part.evidence), None),
+            stated=end.stated,
+            feedback=end.feedback,
+            asked_on=None if end.asked_s is None else local_day(end.asked_s, zone),
             paid_since=since[loss.customer],
             returned_on=returned_on,
             returned_minor=returned_minor,
-            segment=segments[place] if segments else "",
+            segment=segment,
         )
 
 
@@ -324,18 +336,12 @@ def _is_pause(part: LostComponent) -> bool:
 def _loss(moved: LostMovement, shown: _Shown) -> Loss:
     parts = [_part(each, shown) for each in moved.components]
     shares = shares_of(parts)
-    return Loss(
-        customer=moved.customer,
-        day=moved.day,
-        kind=moved.kind,
-        amount_minor=moved.amount_minor,
-        before_minor=moved.before_minor,
-        shares=shares,
-        part=main_part(parts, shares[0].reason),
-    )
+    return Loss(*moved[:5], shares, main_part(parts, shares[0].reason))
 
 
 def _part(component: LostComponent, shown: _Shown) -> LostPart:
+    if component.cause not in TOLD_BY_PROOF:
+        return LostPart(*component)
     proofs = component.evidence
     statuses = (shown.statuses[p.id] for p in proofs if p.id in shown.statuses)
     seen = shown.pauses.get(component.subscription, ()) if _is_pause(component) else ()

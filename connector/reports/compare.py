@@ -1,6 +1,6 @@
-"""Why another tool differs: everybody's MRR under other policies, and other formulas.
+"""What other tools may show: another policy's MRR on a day, other formulas' ratios.
 
-Derived in memory by the same pure functions as the ledger; nothing is written.
+MRR is derived in memory by the same pure functions as the ledger's; nothing is written.
 """
 
 import sqlite3
@@ -194,7 +194,7 @@ def _minor(amount: WrittenNumber, currency: str) -> int:
         ) from error
 
 
-# Other formulas
+# The same windows under every published formula
 
 
 class WindowFormulas(NamedTuple):

@@ -14,17 +14,29 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from fractions import Fraction
 from itertools import dropwhile
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from msgspec import Struct, field
 from msgspec.structs import asdict, replace
 
+from connector.config import Config
 from connector.core.account import StripeIdentity
+from connector.core.errors import ConfigError
 from connector.core.figures import Retention, WindowFigures
+from connector.core.invoiced import OutsideMrr
 from connector.core.model import Refusal
+from connector.core.money import exponent
 from connector.core.windows import WindowKind, name_of
-from connector.metrics.benchmarks import Assessment
+from connector.metrics.benchmarks import (
+    Assessment,
+    Benchmarks,
+    ContractValue,
+    assess,
+    parse_benchmarks,
+)
 from connector.metrics.causes import Causes, Share
 from connector.metrics.churn import LossSums
 from connector.metrics.ratios import WindowMetrics, metrics
@@ -132,7 +144,8 @@ class Report(Struct, frozen=True, kw_only=True):
 
     ``by`` names what ``WindowRow.segments`` are, None where there are none. ``is_annual``:
     amounts are ARR, twelve times MRR. ``names`` are the ids and labels of the customers
-    behind causes, by the ledger's key. ``missing`` is what all figures lack. ``account``
+    behind causes, by the ledger's key. ``missing`` is what all figures lack, ``outside``
+    the recurring money that is in none of them, known only as of now. ``account``
     is whose ledger it is, None where no sync of a real account has said so.
     """
 
@@ -150,6 +163,7 @@ class Report(Struct, frozen=True, kw_only=True):
     is_annual: bool = False
     names: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     missing: Missing = NOTHING_MISSING
+    outside: tuple[OutsideMrr, ...] = ()
     account: StripeIdentity | None = None
 
     @property
@@ -242,3 +256,34 @@ def _since_first(rows: list[WindowRow]) -> list[WindowRow]:
         return row.reported is None and not (flow.opening_minor or flow.closing_minor)
 
     return [*dropwhile(is_empty, rows)] or rows[-1:]
+
+
+# What is published beside it
+
+PUBLISHED = Path(__file__).with_name("benchmarks.toml")
+
+
+def benchmarks(config: Config) -> Benchmarks:
+    """Those of the configuration, else the package's."""
+    path = config.benchmarks or PUBLISHED
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        fault = f"reporting.benchmarks {path} cannot be read: {error}"
+        raise ConfigError([fault], source="reporting.benchmarks") from error
+    return parse_benchmarks(text, str(config.benchmarks or PUBLISHED.name))
+
+
+def assessed(
+    rows: Sequence[WindowRow], published: Benchmarks, currency: str
+) -> tuple[Assessment, ...]:
+    """The headline's ratios beside what is published; of shorter windows nothing is."""
+    headline = last_over(rows)
+    if headline is None:
+        return ()
+    measured = headline.measured
+    contract = None
+    if measured.paying:
+        year_minor = Fraction(measured.waterfall.closing_minor * 12, measured.paying)
+        contract = ContractValue(currency, year_minor / 10 ** exponent(currency))
+    return assess(measured.retention.ratios, published, contract)

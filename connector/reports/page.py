@@ -12,13 +12,13 @@ from connector.core.exchange_rates import MissingRate
 from connector.core.model import Movement
 from connector.metrics.benchmarks import Benchmarks
 from connector.reports.at_risk import AtRiskReport, AtRiskReports, at_risk_reports
-from connector.reports.benchmarks import benchmarks
 from connector.reports.churn import ChurnReport, ChurnRequest, churn_report
 from connector.reports.cohorts import CohortReport, cohort_reports
 from connector.reports.ledger import TOTAL, Ledger
 from connector.reports.model import (
     CurrencyReport,
     Report,
+    benchmarks,
     code_of,
     label,
     last_over,
@@ -87,7 +87,7 @@ def make_page(ledger: Ledger, asked: ReportRequest) -> PageContents:
             code_of(x.currency, is_total=x.is_total): x for x in at_risk.currencies
         },
         benchmarks=benchmarks(ledger.config),
-        labels=_labels(ledger.connection, largest.values(), at_risk.currencies),
+        labels=_labels(ledger.connection, report, largest.values(), at_risk.currencies),
         locale=ledger.config.locale,
         version=__version__,
         failed=at_risk.failed,
@@ -115,6 +115,7 @@ def _largest(
 
 def _labels(
     connection: sqlite3.Connection,
+    report: Report,
     found: Iterable[Sequence[NamedMovements]],
     outlooks: Iterable[AtRiskReport],
 ) -> dict[str, str]:
@@ -123,5 +124,6 @@ def _labels(
     for outlook in outlooks:
         named |= {risk.customer for risk in outlook.risks}
         named |= {each.customer for each in outlook.scheduled}
+    named |= {each.customer for each in report.outside}
     labels = customers.labels(connection)
     return {customer: labels[customer] for customer in named if customer in labels}

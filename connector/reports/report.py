@@ -17,7 +17,6 @@ from connector.metrics.churn import LossSums
 from connector.metrics.retention import measure, opened
 from connector.metrics.rollups import figures_of
 from connector.metrics.segments import CurrencyBook, by_segment
-from connector.reports.benchmarks import assessed, benchmarks
 from connector.reports.ledger import NOTHING_MISSING, Ledger, Missing, is_total
 from connector.reports.model import (
     CurrencyReport,
@@ -26,6 +25,8 @@ from connector.reports.model import (
     Segment,
     WindowRow,
     annual,
+    assessed,
+    benchmarks,
     last_over,
     restated,
 )
@@ -112,6 +113,7 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         missing=missing,
         by=asked.by,
         names=_names(connection) if asked.causes else {},
+        outside=ledger.outside(asked.currency) if as_of is None else (),
     )
     return annual(report) if asked.arr else report
 

@@ -22,6 +22,7 @@ from connector.render.at_risk import (
     why,
 )
 from connector.render.cohorts import name_of
+from connector.render.coverage import outside_table
 from connector.render.footnotes import asides, banner
 from connector.render.page.figures import segment_rows, window_rows
 from connector.render.report_tables import (
@@ -51,7 +52,7 @@ def filters(locale: str) -> dict[str, Callable[..., Any]]:
         "day": day,
         "moment": moment,
         "label": label,
-        "banner": banner,
+        "banner": partial(banner, locale=locale),
         "asides": asides,
         "cohort_name": name_of,
         "band_range": band_range,
@@ -82,6 +83,7 @@ def filters(locale: str) -> dict[str, Callable[..., Any]]:
         "last_moved": partial(last_moved, locale=locale),
         "renewal": renewal,
         "why": why,
+        "outside_table": outside_table,
         "opening_note": opening_note,
         "texts": partial(Table.texts, locale=locale),
         "shown": partial(shown, locale=locale),

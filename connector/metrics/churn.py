@@ -22,7 +22,8 @@ from connector.core.model import Cause, MovementKind
 # What an item loses while it goes on.
 _LESS = frozenset({Cause.PLAN, Cause.QUANTITY, Cause.PRICE, Cause.USAGE, Cause.ADD_ON})
 # What the proof of an end or of a gap says (``mrr.evidence``).
-_ENDED = frozenset({"ended", "cancellation requested", "canceled"})
+REQUESTED = "cancellation requested"
+_ENDED = frozenset({"ended", REQUESTED, "canceled"})
 _FAILED = frozenset({"unpaid", "past due", "left a draft"})
 _PAUSED = frozenset({"trial", "paused", "trialing"})
 _PAYMENT_REASONS = frozenset({"payment_failed", "payment_disputed"})
@@ -42,9 +43,13 @@ def reason_of(part: LostPart) -> LossReason:
 
 def _reason_of_end(part: LostPart) -> LossReason:
     """Of an item that is gone: with its subscription, in a gap of it, or by itself."""
+    if not part.subscription:  # what was invoiced by hand is no more
+        return LossReason.UNKNOWN
     said = {proof.summary for proof in part.evidence} | part.statuses
     if said & _FAILED or part.is_failed_pause:
         return LossReason.FAILED_PAYMENT
+    if REQUESTED in said and part.cancellation is None:  # and taken back since
+        return LossReason.VOLUNTARY
     if said & _ENDED:
         return _reason_stated(part.cancellation)
     if said & _PAUSED:

@@ -120,7 +120,7 @@ def how_shown(lost: LostMrr) -> str:
     if lost.reason is LossReason.PAUSED:
         return "on trial" if said == "trial" else "paused"
     if lost.cause in (Cause.END, Cause.REMOVAL) and lost.reason is LossReason.UNKNOWN:
-        return "ended at once"
+        return "ended at once" if lost.subscription else "invoiced no more"
     return _BY_CAUSE.get(lost.cause, "")
 
 

@@ -61,6 +61,13 @@ UNPAID = frozenset({"unpaid"})
         pytest.param(ended(None, feedback="unused"), VOLUNTARY, id="feedback alone"),
         pytest.param(ended(None), UNKNOWN, id="at once, nothing stated"),
         pytest.param(part(Cause.END, said="ended"), UNKNOWN, id="not in the mirror"),
+        pytest.param(
+            part(Cause.END, said="cancellation requested"), VOLUNTARY,
+            id="asked for and taken back, where asking counts",
+        ),
+        pytest.param(
+            LostPart(Cause.END, -1, "", ENDED), UNKNOWN, id="invoiced by hand, no more"
+        ),
         pytest.param(part(Cause.END, said="unpaid"), FAILED, id="seen unpaid"),
         pytest.param(part(Cause.END, said="left a draft"), FAILED, id="unpaid by drafts"),
         pytest.param(part(Cause.END, said="past due"), FAILED, id="past due too long"),

@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from datetime import date
+from datetime import date, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, instant
 from tests.billing.catalogue import Price
 from tests.billing.state import Subscription
+from tests.support import folders
 from tests.support.commands import Workdir
 from tests.support.ledgers import empty_ledger, look, settle
 from tests.support.shapes import event, invoice, line, months, price, subscription
@@ -227,6 +228,29 @@ def test_a_pause_is_a_failed_payment_where_that_made_it(
 # Laws
 
 MONTHS = [date(year, month, 1) for year in range(2023, 2027) for month in range(1, 13)]
+
+
+def test_the_reasons_of_every_case_add_up_to_its_movements() -> None:
+    """Whatever happens in fixtures/cases, and under whichever policy."""
+    for path in folders.CASES.glob("*/*/stripe.json"):
+        with empty_ledger() as connection:
+            moved = []
+            for shown in folders.looks(path.parent):
+                at_s = int(datetime.fromisoformat(shown["seen_at"]).timestamp())
+                rules = folders.settings(shown)
+                look(connection, shown, at_s)
+                zone, merge = rules.zone.key, rules.merge
+                moved = settle(connection, at_s, zone, rules.policy, merge).movements
+            for currency in queries.currencies(connection):
+                lost = {
+                    (x.day, x.amount_minor, sum(minor for _, minor in x.shares))
+                    for x in losses(connection, currency, date.min, date.max)
+                }
+                assert lost == {
+                    (x.day, x.amount_minor, x.amount_minor)
+                    for x in moved
+                    if x.currency == currency and x.amount_minor < 0
+                }, path
 
 
 def test_the_reasons_add_up_to_the_waterfall_of_every_month() -> None:

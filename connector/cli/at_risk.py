@@ -57,6 +57,7 @@ def at_risk(
     emit(
         form,
         output,
+        facts=shell.facts,
         text=lambda: drawn(parts, locale),
         json=lambda: forms.to_json(found),
         csv=lambda: forms.to_csv(found),

@@ -70,6 +70,7 @@ def churn(
     emit(
         form,
         output,
+        facts=shell.facts,
         text=lambda: drawn(parts, locale),
         json=lambda: forms.to_json(found),
         csv=lambda: forms.to_csv(found),

@@ -75,6 +75,7 @@ def drift(
     emit(
         form,
         output,
+        facts=shell.facts,
         text=lambda: forms.formulas_text(found, against, locale, is_markdown=False),
         json=lambda: forms.formulas_json(found, against),
         csv=lambda: forms.formulas_csv(found),

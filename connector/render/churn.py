@@ -10,7 +10,6 @@ from connector.core.model import Cause
 from connector.core.money import format_count, format_minor
 from connector.core.windows import Window
 from connector.metrics.churn import LossSums
-from connector.render.footnotes import what_is_missing
 from connector.render.report_json import reasons_json
 from connector.render.report_tables import REASON_WORDS, reason_table, taken
 from connector.render.table import Money, Part, Table, Title, csv_text, figures
@@ -208,7 +207,6 @@ def unread(found: ChurnReport) -> str:
 
 def parts(reports: ChurnReports, locale: str) -> Iterator[Part]:
     """By reason, by month, who left; with ``by`` that alone, and the sentences."""
-    yield from what_is_missing(reports.missing)
     for found in reports.currencies:
         yield Title(title(found))
         yield lead(found, locale)
@@ -242,8 +240,6 @@ def _tables(found: ChurnReport, by: str | None) -> Iterator[Part]:
 def to_json(reports: ChurnReports) -> dict[str, Any]:
     """Amounts in minor units: sums are what was taken away, of losses they are negative."""
     return {
-        "known_until": reports.today.isoformat(),
-        "missing": what_is_missing(reports.missing),
         "by": reports.by,
         "currencies": [_report_json(each, reports.by) for each in reports.currencies],
     }

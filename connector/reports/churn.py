@@ -40,7 +40,7 @@ from connector.metrics.churn import (
 from connector.metrics.retention import measure
 from connector.metrics.rollups import figures_of
 from connector.metrics.segment_totals import eve
-from connector.reports.ledger import Ledger, Missing, is_total
+from connector.reports.ledger import Ledger, is_total
 from connector.reports.segments import segment_of
 from connector.store.ledger import customers, queries, rollups
 from connector.store.ledger import losses as ledger_losses
@@ -115,12 +115,10 @@ class ChurnReport(Struct, frozen=True, kw_only=True):
 
 
 class ChurnReports(Struct, frozen=True, kw_only=True):
-    """One a currency. ``by`` is what was asked for; ``missing`` what the figures lack."""
+    """One a currency; ``by`` is what was asked for."""
 
     currencies: tuple[ChurnReport, ...]
     by: str | None
-    today: date
-    missing: Missing
 
 
 class ChurnRequest(NamedTuple):
@@ -152,13 +150,10 @@ def churn_reports(ledger: Ledger, asked: ChurnRequest = DEFAULT) -> ChurnReports
             fix="give another --currency",
         )
     codes = ledger.currencies(asked.currency, asked.as_of)
-    today = ledger.state(asked.as_of).today
-    window = _window(ledger, asked, today)
+    window = _window(ledger, asked, ledger.state(asked.as_of).today)
     return ChurnReports(
         currencies=tuple(churn_report(ledger, code, window, asked) for code in codes),
         by=asked.by,
-        today=today,
-        missing=ledger.missing() if asked.as_of is None else Missing(),
     )
 
 

@@ -181,15 +181,16 @@ def churn_report(
 ) -> ChurnReport:
     """One currency's; of ``asked`` only what to cut it by, and as of when."""
     connection, as_of = ledger.connection, asked.as_of
-    found = losses(connection, currency, window.start, window.end, as_of)
+    start, end, named = window.start, window.end, asked.contractions
+    found = losses(connection, currency, start, end, as_of, proofs=named)
     found.sort(key=lambda loss: (loss.day, loss.customer), reverse=True)
     segments = _segments(ledger, currency, asked.by, found)
-    named = [
+    listed = [
         (loss, segments[place] if segments else "")
         for place, loss in enumerate(found)
-        if asked.contractions or loss.kind is MovementKind.CHURN
+        if named or loss.kind is MovementKind.CHURN
     ]
-    told = _told(ledger, currency, named, as_of)
+    told = _told(ledger, currency, listed, as_of)
     ends = [loss.part.cancellation for loss in found]
     return ChurnReport(
         currency=currency,
@@ -284,7 +285,9 @@ def losses_in(
 ) -> dict[Window, LossSums]:
     """Each window's losses by reason; they are read once."""
     days = boundaries_of(wanted)
-    found = cut(losses(connection, currency, days[0], days[-1], as_of), days)
+    found = cut(
+        losses(connection, currency, days[0], days[-1], as_of, proofs=False), days
+    )
     return {window: by_reason(inside(found, days, window)) for window in wanted}
 
 
@@ -294,9 +297,15 @@ def losses(
     start: date,
     end: date,
     as_of: datetime | None = None,
+    *,
+    proofs: bool = True,
 ) -> list[Loss]:
-    """The churn and contraction from ``start`` (in) to ``end`` (out), by reason."""
-    found = list(ledger_losses.lost(connection, currency, start, end, as_of))
+    """The churn and contraction from ``start`` (in) to ``end`` (out), by reason.
+
+    Without ``proofs`` no more of them are read than tell a reason.
+    """
+    moved = ledger_losses.lost(connection, currency, start, end, as_of, proofs=proofs)
+    found = list(moved)
     shown = _shown(connection, [part for each in found for part in each.components])
     return [_loss(each, shown) for each in found]
 

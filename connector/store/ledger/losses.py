@@ -40,7 +40,9 @@ class LostMovement(NamedTuple):
 
 _LOST = """
     SELECT movements.id, customer, day, kind, movements.amount_minor, before_minor, cause,
-           components.amount_minor, subscription, evidence
+           components.amount_minor, subscription,
+           CASE WHEN :proofs OR cause IN ('end', 'removal', 'pause')
+                THEN evidence END
     FROM movements JOIN components ON components.movement = movements.id
     WHERE currency = :currency AND day >= :since AND day < :until
       AND kind IN ('churn', 'contraction') AND {which}
@@ -54,12 +56,17 @@ def lost(
     since: date,
     until: date,
     as_of: datetime | None = None,
+    *,
+    proofs: bool = True,
 ) -> Iterator[LostMovement]:
-    """The live ones from ``since`` (in) to ``until`` (out), in the order of posting."""
+    """The live ones from ``since`` (in) to ``until`` (out), in the order of posting.
+
+    Without ``proofs`` those alone of what ended or paused: the others tell no reason.
+    """
     asked = {"currency": currency, "since": str(since), "until": str(until)}
-    rows = rows_as_of(connection, _LOST, as_of, **asked)
+    rows = rows_as_of(connection, _LOST, as_of, **asked, proofs=proofs)
     causes = {cause.value: cause for cause in Cause}
-    proofs = msgspec.json.Decoder(tuple[Evidence, ...])
+    decoder = msgspec.json.Decoder(tuple[Evidence, ...])
     day_of = Days()
     for _, group in groupby(rows, key=lambda row: row[0]):
         own = list(group)
@@ -69,7 +76,7 @@ def lost(
                 causes[cause],
                 part_minor,
                 subscription,
-                proofs.decode(evidence),
+                () if evidence is None else decoder.decode(evidence),
             )
             for *_, cause, part_minor, subscription, evidence in own
         )

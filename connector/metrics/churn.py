@@ -139,11 +139,13 @@ class ReasonSum(NamedTuple):
 class LossSums(NamedTuple):
     """Every reason, in the order of ``LossReason``; also those that took nothing.
 
-    ``name`` is a month (``2026-03``) or a segment; "" is everybody's.
+    ``name`` is a month (``2026-03``) or a segment; "" is everybody's. Of ``unread``
+    subscriptions' ends the mirror is older than what it keeps of Stripe's reason.
     """
 
     name: str
     reasons: tuple[ReasonSum, ...]
+    unread: int = 0
 
     @property
     def churn_minor(self) -> int:
@@ -168,14 +170,16 @@ class LossSums(NamedTuple):
 def by_reason(losses: Iterable[Loss], name: str = "") -> LossSums:
     """All of them added up."""
     sums = {reason: [0, 0, 0, 0] for reason in LossReason}
+    unread = 0
     for loss in losses:
+        end = loss.part.cancellation
+        unread += end is not None and not end.is_read
         at = 0 if loss.kind is MovementKind.CHURN else 2
         for reason, amount_minor in loss.shares:
             sums[reason][at] -= amount_minor
         sums[loss.shares[0].reason][at + 1] += 1
-    return LossSums(
-        name, tuple(ReasonSum(reason, *own) for reason, own in sums.items())
-    )
+    reasons = tuple(ReasonSum(reason, *own) for reason, own in sums.items())
+    return LossSums(name, reasons, unread)
 
 
 def by_month(losses: Iterable[Loss], start: date, end: date) -> tuple[LossSums, ...]:

@@ -10,6 +10,7 @@ from connector.core.model import Cause
 from connector.core.money import format_count, format_minor
 from connector.core.windows import Window
 from connector.metrics.churn import LossSums
+from connector.render.footnotes import unread
 from connector.render.report_json import reasons_json
 from connector.render.report_tables import REASON_WORDS, reason_table, taken
 from connector.render.table import Money, Part, Table, Title, csv_text, figures
@@ -191,17 +192,6 @@ def not_nrr(found: ChurnReport, locale: str) -> str:
     )
 
 
-def unread(found: ChurnReport) -> str:
-    """Where the mirror is older than what Stripe says of an end; "" where it is not."""
-    if not found.unread:
-        return ""
-    those = format_count(found.unread, "end")
-    return (
-        f"Of {those} the reason was not read yet, as what was synced is older than this "
-        "version's reports of it. `stripe-nrr sync --full` reads them."
-    )
-
-
 # Forms
 
 
@@ -212,8 +202,8 @@ def parts(reports: ChurnReports, locale: str) -> Iterator[Part]:
         yield lead(found, locale)
         yield from _tables(found, reports.by)
         yield not_nrr(found, locale)
-        if note := unread(found):
-            yield note
+        if found.everyone.unread:
+            yield unread(found.everyone.unread)
     if reports.currencies:
         yield NOTE
     else:
@@ -254,7 +244,7 @@ def _report_json(found: ChurnReport, by: str | None) -> dict[str, Any]:
         **_sums_json(found.everyone),
         "months": [{"month": m.name, **_sums_json(m)} for m in found.months],
         "feedback": [each._asdict() for each in found.feedback],
-        "not_read": found.unread,
+        "not_read": found.everyone.unread,
         "left": [_lost_json(each) for each in found.departures],
         "nrr": _nrr_json(found.measured),
     }

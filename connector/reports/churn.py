@@ -93,8 +93,7 @@ class ChurnReport(Struct, frozen=True, kw_only=True):
     ``losses`` are the latest first: who left, and where it is asked for who pays less.
     ``segments`` are what they are asked by, empty where they are not. ``measured`` are
     the same window's figures: its waterfall adds up to ``everyone``, its retention counts
-    the opening customers alone. ``unread`` ends are older than what the mirror keeps of
-    Stripe's reason.
+    the opening customers alone.
     """
 
     currency: str
@@ -106,7 +105,6 @@ class ChurnReport(Struct, frozen=True, kw_only=True):
     feedback: tuple[FeedbackSum, ...]
     losses: tuple[LostMrr, ...]
     measured: WindowFigures
-    unread: int
 
     @property
     def departures(self) -> tuple[LostMrr, ...]:
@@ -191,7 +189,6 @@ def churn_report(
         if named or loss.kind is MovementKind.CHURN
     ]
     told = _told(ledger, currency, listed, as_of)
-    ends = [loss.part.cancellation for loss in found]
     return ChurnReport(
         currency=currency,
         window=window,
@@ -202,7 +199,6 @@ def churn_report(
         feedback=by_feedback(found),
         losses=tuple(told),
         measured=_measured(ledger, currency, window, as_of),
-        unread=sum(each is not None and not each.is_read for each in ends),
     )
 
 

@@ -379,6 +379,8 @@ def test_a_mirror_from_before_says_that_it_never_read_the_reason(
     done = folder.call("churn", *SPAN)
     assert "Of 1 end the reason was not read yet" in done.out
     assert "stripe-nrr sync --full" in done.out
+    words = ("report", "--causes", "--window", "month", *SPAN)
+    assert "Of 1 end the reason was not read yet" in folder.call(*words).out
     [found] = folder.call("churn", *SPAN, "--format", "json").json["currencies"]
     assert [each["reason"] for each in found["left"]] == ["unknown"]
     assert found["not_read"] == 1

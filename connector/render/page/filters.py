@@ -23,7 +23,7 @@ from connector.render.at_risk import (
 )
 from connector.render.cohorts import name_of
 from connector.render.coverage import outside_table
-from connector.render.footnotes import asides, banner
+from connector.render.footnotes import asides, banner, unread
 from connector.render.page.figures import segment_rows, window_rows
 from connector.render.report_tables import (
     CAUSE_WORDS,
@@ -72,7 +72,7 @@ def filters(locale: str) -> dict[str, Callable[..., Any]]:
         "churn_reasons": churn.totals_table,
         "churn_feedback": churn.feedback_table,
         "not_nrr": partial(churn.not_nrr, locale=locale),
-        "unread": churn.unread,
+        "unread": unread,
         "how_shown": churn.how_shown,
         "reason_words": REASON_WORDS.__getitem__,
         "words": churn.words,

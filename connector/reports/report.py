@@ -206,6 +206,7 @@ def _rows(
         book = read_book(connection, currency, wanted, asked.as_of)
         segments = by_segment(book, wanted, of)
     closed = closings.reported(connection, currency, asked.as_of)
+    despite = closings.despite(connection, asked.as_of)
     why = _causes(connection, currency, wanted, asked, today) if asked.causes else {}
     return tuple(
         WindowRow(
@@ -213,6 +214,7 @@ def _rows(
             is_over=each.window.end <= today,
             complete=each.window.end <= today and not any(missing),
             reported=restated(each, closed.get(each.window)),
+            closed_despite=despite.get(each.window.end),
             segments=tuple(Segment(*pair) for pair in named.items()),
             causes=why.get(each.window),
         )

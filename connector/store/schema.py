@@ -571,6 +571,31 @@ MIGRATIONS["m013_coverage"] = (
     """,
 )
 
+# Two more causes, pause and resume: a check cannot be altered, so the table is made anew.
+MIGRATIONS["m014_pauses"] = (
+    "ALTER TABLE components RENAME TO components_before",
+    """
+    CREATE TABLE components (
+        movement     INTEGER NOT NULL REFERENCES movements (id),
+        position     INTEGER NOT NULL,
+        cause        TEXT    NOT NULL CHECK (cause IN
+                     ('plan', 'quantity', 'add_on', 'removal', 'price', 'discount',
+                      'usage', 'start', 'end', 'pause', 'resume')),
+        amount_minor INTEGER NOT NULL CHECK (amount_minor <> 0),
+        subscription TEXT    NOT NULL,
+        item         TEXT    NOT NULL,
+        price        TEXT    NOT NULL,
+        before       TEXT    NOT NULL,  -- the item's arithmetic on either side
+        after        TEXT    NOT NULL,
+        evidence     TEXT    NOT NULL CHECK (json_valid(evidence)),
+        PRIMARY KEY (movement, position)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "INSERT INTO components SELECT * FROM components_before",
+    "DROP TABLE components_before",  # and its triggers
+    *_append_only("components", "movement", "position"),
+)
+
 # A month that was closed by mistake can be closed again; what was lacking is kept.
 _BEFORE_WITHDRAWALS = ("closings", "closed_figures", "closed_rates", "seals")
 _CLOSED_FIGURES = (
@@ -579,7 +604,7 @@ _CLOSED_FIGURES = (
     " base_customers, base_kept, base_opening_minor, base_expansion_minor,"
     " base_contraction_minor, base_churn_minor, base_closing_minor, paying"
 )
-MIGRATIONS["m014_withdrawals"] = (
+MIGRATIONS["m015_withdrawals"] = (
     *(f"DROP TRIGGER {x}_come_after_closings" for x in ("movements", "retractions")),
     *(f"ALTER TABLE {x} RENAME TO former_{x}" for x in _BEFORE_WITHDRAWALS),
     # ``despite`` is why a month was closed although ``lacked`` (sentences) was missing.

@@ -121,7 +121,7 @@ def test_seals_from_before_withdrawals_hold(tmp_path: Path) -> None:
     first = chained("", february, run)
     second = chained(first, january, usd, rate)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        _take_back(connection, names[names.index("m014_withdrawals") :])
+        _take_back(connection, names[names.index("m015_withdrawals") :])
         connection.executescript(BEFORE_WITHDRAWALS)
         rows = [(1, "2024-02", "", first), (2, "2024-01", first, second)]
         sealed = "INSERT INTO seals VALUES (?, ?, '2024-03-09', ?, ?)"

@@ -221,11 +221,19 @@ class Ledger:
         )
 
     def _outside(self, month: date) -> Lack | None:
-        outside = [x for x in self.outside() if x.since < add_months(month, 1)]
-        sums = alarming(outside)
+        begun = [x for x in self.outside() if x.since < add_months(month, 1)]
+        outside = [x for x in begun if not x.accepted]
+        if not outside:
+            return None
+        running = {(x.customer, x.currency) for x in outside if x.monthly_minor}
+        ceased = {(x.customer, x.currency) for x in outside} - running
+        then = coverage.not_counted_in(self.connection, month) if ceased else {}
+        whose = {x for x, _ in running | (ceased & then.keys())}
+        sums = Counter(alarming(outside))
+        for customer, currency in ceased & then.keys():
+            sums[currency] += then[customer, currency]
         if not sums:
             return None
-        whose = {x.customer for x in outside if x.monthly_minor and not x.accepted}
         return Lack(
             f"{self._amounts(sums)} a month of {format_count(len(whose), 'customer')} "
             f"({some_of(whose)}) is invoiced outside Stripe subscriptions, and is in no "

@@ -177,6 +177,15 @@ def test_what_recurs_and_is_not_counted(
         assert "`stripe-nrr coverage`" in ran.err
 
 
+def test_what_recurred_then_and_has_ceased_since(outside: Workdir) -> None:
+    """By December both have: a licence fee stays what it was, invoices by hand do not."""
+    with closing(open_database(outside.ledger)) as connection:
+        settle(connection, instant("2026-12-01T09:00:00Z"))
+    told = refused(outside.call("close", "2026-06"))
+    assert "is not closed: $490.00 a month of 1 customer (" in told
+    assert outside.call("close", "2025-12").code == 0
+
+
 # --- when ---
 
 

@@ -144,7 +144,8 @@ def despite_notes(rows: Iterable[WindowRow]) -> list[str]:
 def despite_sentence(closing: Closing) -> str:
     return (
         f"{closing.month:%b %Y} was closed on {closing.closed_at:%d %b %Y} although "
-        f"{'; '.join(closing.lacked)}. Why it was closed: {closing.despite}"
+        f"something was missing: {'; '.join(closing.lacked)}. The reason given: "
+        f"{closing.despite}"
     )
 
 

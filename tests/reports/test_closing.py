@@ -276,11 +276,11 @@ def closed_despite(workdir: Workdir) -> str:
     return ran.out
 
 
-SENTENCE = "although 1 customer waits to be derived"
+SENTENCE = "although something was missing: 1 customer waits to be derived"
 
 
 def test_a_reason_overrules_and_is_kept(workdir: Workdir) -> None:
-    assert f"Why it was closed: {WHY}" in closed_despite(workdir)
+    assert f"The reason given: {WHY}" in closed_despite(workdir)
     [kept] = closings(workdir)
     assert kept["closed_despite"]["reason"] == WHY
     [lacked] = kept["closed_despite"]["lacked"]

@@ -84,6 +84,8 @@ class Item:
     reduced: "list[tuple[Discount, int]]" = field(default_factory=list)
     last_line: "Line | None" = None
     changes: list[Change] = field(default_factory=list)
+    # The same where repeating and once coupons are subtracted or not, if asked for.
+    changes_under: dict[tuple[bool, bool], list[Change]] = field(default_factory=dict)
     sightings: list[Sighting] = field(default_factory=list)
 
 
@@ -110,6 +112,7 @@ class Subscription:
     canceled_at: int | None = None
     ended_at: int | None = None
     cancel_reason: str | None = None
+    asked: list[tuple[int, int | None]] = field(default_factory=list)  # to cancel: till
     pause: Json | None = None
     latest_invoice: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,53 @@
+"""Accounts of some hundred customers over three years, every event kept.
+
+The lives are the demo's; what Stripe makes of them is ``tests.billing.stripe_mrr``.
+"""
+
+import heapq
+import random
+from collections.abc import Iterator
+from functools import cache
+
+from tests.billing.account import Account
+from tests.billing.calendar_ import DAY, instant
+from tests.billing.demo_life import Life
+from tests.billing.demo_shop import Shop, open_shop
+from tests.billing.state import Json
+from tests.billing.stripe_mrr import COUPON_SETTINGS
+
+OPENED = instant("2023-11-02T09:00:00")
+ENDS = instant("2026-11-02T06:00:00")
+
+
+@cache
+def big_account(customers: int, seed: int = 7, ends: int = ENDS) -> Account:
+    """So many customers who come over the years; one in seven pays in euro."""
+    account = Account(OPENED, seed=seed, coupon_settings=COUPON_SETTINGS)
+    shop = open_shop(account)
+    rng = random.Random(f"{seed} arrivals")
+    arrivals = sorted(
+        rng.randrange(OPENED + DAY, ENDS - 3 * DAY) for _ in range(customers)
+    )
+    waiting = [(at, n, _life(account, shop, n, seed)) for n, at in enumerate(arrivals)]
+    while waiting:
+        at, n, life = heapq.heappop(waiting)
+        if at > ends:
+            break
+        account.advance(at)
+        wakes = next(life, None)
+        if wakes is not None:
+            heapq.heappush(waiting, (max(wakes, at), n, life))
+    account.advance(ends)
+    return account
+
+
+def _life(account: Account, shop: Shop, n: int, seed: int) -> Iterator[int]:
+    customer = account.add_customer(f"Customer {n}")
+    rng = random.Random(f"{seed} {n}")
+    return Life(account, shop, customer, rng).live("eur" if n % 7 == 3 else "usd")
+
+
+def every_event(account: Account) -> dict[str, list[Json]]:
+    """The account's lists, and all events there ever were."""
+    events = [event for _, event in account.events]
+    return account.snapshot() | {"events": events[::-1]}

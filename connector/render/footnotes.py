@@ -1,9 +1,10 @@
 """What a reader must know to trust a report's figures, in sentences."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
-from connector.core.money import format_count, format_ratio
+from connector.core.invoiced import OutsideMrr, alarming
+from connector.core.money import format_count, format_minor, format_ratio
 from connector.core.policy import POLICY_RULES
 from connector.reports.ledger import Missing
 from connector.reports.model import CurrencyReport, Report
@@ -41,10 +42,27 @@ CAUSES = (
 )
 
 
+def outside_sentence(outside: Iterable[OutsideMrr], locale: str) -> str | None:
+    """What recurs and is neither counted nor accepted; None where nothing is."""
+    sums = alarming(outside)
+    if not sums:
+        return None
+    said = [format_minor(minor, code, locale) for code, minor in sums.items()]
+    return (
+        f"{' and '.join(said)} a month is invoiced outside Stripe subscriptions and is "
+        "not in these figures"
+    )
+
+
+def outside_note(outside: Iterable[OutsideMrr], locale: str) -> str | None:
+    sentence = outside_sentence(outside, locale)
+    return None if sentence is None else f"{sentence}; `stripe-nrr coverage` names it."
+
+
 STALE = timedelta(hours=48)
 
 
-def banner(report: Report) -> list[str]:
+def banner(report: Report, locale: str = "en_US") -> list[str]:
     """What stands above every figure: why they may not be what they seem."""
     found = what_is_missing(report.missing)
     if report.as_of is None and report.synced_at is not None:
@@ -54,7 +72,8 @@ def banner(report: Report) -> list[str]:
                 f"The last sync was {age.days} days ago: nothing after "
                 f"{report.today:%d %b %Y} is in these figures. Run `stripe-nrr sync`."
             )
-    return found
+    outside = outside_note(report.outside, locale)
+    return found if outside is None else [*found, outside]
 
 
 def what_is_missing(missing: Missing) -> list[str]:

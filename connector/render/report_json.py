@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import asdict
 
 from connector.core.figures import RATIOS, Retention, WindowFigures, names_of
+from connector.core.invoiced import alarming
 from connector.core.money import ratio_number, round_minor
 from connector.core.windows import Window
 from connector.metrics.benchmarks import Assessment
@@ -46,6 +47,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "known_until": report.today.isoformat(),
         "complete": report.complete,
         "missing": missing_json(report.missing),
+        "account": None if report.account is None else asdict(report.account),
         "timezone": report.timezone,
         "policy": dict(report.policy),
         "amounts": "arr" if report.is_annual else "mrr",
@@ -54,6 +56,10 @@ def to_json(report: Report) -> dict[str, Any]:
         "total": None if report.total is None else _part_json(report.total, report),
         "refused": [asdict(refusal) for refusal in report.refusals],
         "waiting": report.missing.customers + report.missing.behind,
+        "recurring_not_counted": [
+            {"currency": code, "monthly_minor": minor}
+            for code, minor in alarming(report.outside).items()
+        ],
     }
 
 

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from connector.core.figures import BASE, RATIOS, Waterfall, WindowFigures, names_of
+from connector.core.invoiced import alarming
 from connector.core.model import Cause
 from connector.core.money import round_minor
 from connector.core.text import markdown
@@ -145,7 +146,7 @@ def to_markdown(report: Report, locale: str) -> str:
     def table(heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
         return markdown_table(figures(heads, rows), locale)
 
-    parts = [f"**{line}**\n" for line in banner(report)]
+    parts = [f"**{line}**\n" for line in banner(report, locale)]
     for part in report.parts:
         parts.append(f"## {kind_of(report)}, {part.title}\n")
         for title, rows in named_rows(part, report):
@@ -160,6 +161,9 @@ def to_markdown(report: Report, locale: str) -> str:
                 parts += [f"### {markdown(title)}\n", table(causes.heads, causes.rows)]
         parts += [f"- {each.sentence}\n" for each in part.assessments]
     parts += [f"{note}  " for note in footnotes(report)]
+    if report.account is not None:
+        whose = report.account.shown.replace("`", "'")  # nothing is markup in code
+        parts.append(f"Ledger of `{whose}`.  ")
     return "\n".join(parts) + "\n"
 
 
@@ -191,6 +195,8 @@ def to_csv(report: Report) -> str:
 
     A window that was closed with other figures has a row of these, whose currency says
     ``as reported``.
+    Of recurring money that is in no figure, one row a currency, ``recurring, not counted``,
+    has the amount a month as its closing.
     Amounts in whole units of the currency, ratios as numbers, empty where there is none.
     Columns of the waterfall are everybody's, ``base_*`` those of the opening customers.
     """
@@ -206,6 +212,10 @@ def _csv_rows(report: Report) -> Iterator[list[object]]:
             if row.reported is not None:
                 currency, *others = _csv_row(part, row, report, row.reported, "")
                 yield [f"{currency} as reported", *others]
+    for currency, amount_minor in alarming(report.outside).items():
+        told = {"closing": Money(amount_minor, currency)}
+        said = {"currency": f"{currency} recurring, not counted", **told}
+        yield [said.get(name, "") for name in CSV_HEAD]
 
 
 # A window's columns, and where ``figures_json`` has them.

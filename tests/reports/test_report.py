@@ -146,6 +146,7 @@ def test_json_says_what_it_was_made_from() -> None:
             "customers_refused": 0,
             "reasons": [],
         },
+        "account": None,
         "timezone": "Europe/Berlin",
         "policy": {
             "past_due": "counts",
@@ -154,6 +155,7 @@ def test_json_says_what_it_was_made_from() -> None:
             "once_coupon": "ignored",
             "metered": "excluded",
             "churn": "ended",
+            "invoiced_recurring": "not_counted",
         },
         "amounts": "mrr",
         "by": None,
@@ -168,6 +170,7 @@ def test_json_says_what_it_was_made_from() -> None:
             }
         ],
         "waiting": 0,
+        "recurring_not_counted": [],
     }
 
 
@@ -394,7 +397,8 @@ def test_footnotes_give_the_formula_and_what_counts() -> None:
     assert counts == (
         "What counts: past due counts; paused collection counts; repeating coupons "
         "subtracted; once coupons ignored; metered prices excluded; churn when the "
-        "subscription ends; trials, taxes, one-off items and refunds never count."
+        "subscription ends; recurring money invoiced without a subscription not "
+        "counted; trials, taxes, one-off items and refunds never count."
     )
 
 
@@ -416,12 +420,13 @@ def test_the_policy_in_words_names_every_switch() -> None:
         once_subtracted=True,
         metered_invoiced=True,
         churn_when_requested=True,
+        invoiced_by_period=True,
     )
     assert policy_sentence(other.settings()) == (
         "past due counts for 30 days; paused collection does not count; repeating "
         "coupons ignored; once coupons subtracted; metered prices invoiced; churn when "
-        "the subscription is cancelled; trials, taxes, one-off items and refunds never "
-        "count"
+        "the subscription is cancelled; recurring money invoiced without a subscription "
+        "counted by period; trials, taxes, one-off items and refunds never count"
     )
 
 

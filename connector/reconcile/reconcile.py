@@ -29,7 +29,7 @@ from connector.reconcile.model import (
     SourceFile,
 )
 from connector.reconcile.sides import Asked, Beside, Sides, sides_of
-from connector.reconcile.sources import ReadFile, opened_by_kind, read_files
+from connector.reconcile.sources import ReadFile, opened_together, read_files
 from connector.reports.ledger import Ledger
 from connector.store.external_figures import external_figures
 from connector.store.ledger import mrr_changes, queries, unvalued
@@ -56,17 +56,17 @@ def reconcile_files(
     asked: Asked = EVERYTHING,
     progress: Progress = _silent,
 ) -> list[Reconciliation]:
-    """One value for each kind of file there is among them; nothing is written.
+    """One value for all files that are parts of one; nothing is written.
 
     Raises ``UsageFault`` for a file that is not understood, and ``NothingFound`` where
     none of its customers are in the ledger.
     """
     found = []
     merge = rules_of(ledger.config).merge
-    for kind, files in sorted(opened_by_kind(paths).items()):
+    for files in opened_together(paths):
         with external_figures() as figures:
             read = read_files(files, figures, merge, ledger.config.locale, progress)
-            sides, notes = sides_of(ledger, kind, read, figures, asked)
+            sides, notes = sides_of(ledger, read, figures, asked)
             found.append(_Reconciling(sides, asked, progress).done(notes))
     return found
 

@@ -76,12 +76,12 @@ class Sides(NamedTuple):
 
 def sides_of(
     ledger: Ledger,
-    kind: FileKind,
     files: Sequence[ReadFile],
     figures: ExternalFigures,
     asked: Asked,
 ) -> tuple[Sides, list[str]]:
     """The sides, their amounts in minor units; and what a reader should know of them."""
+    kind = files[0].opened.kind
     grain, notes = _grain(ledger, kind, files, asked)
     main = (ledger.currencies() or ["usd"])[0]
     raw = CellReading(kind, [], _ages(files), main)

@@ -46,13 +46,19 @@ class TheirCells(NamedTuple):
 NOTHING_THERE = TheirCells({}, {}, {})
 
 
-def opened_by_kind(paths: Iterable[Path]) -> dict[FileKind, list[OpenedFile]]:
-    """The same whatever the order in which they are named."""
-    found: dict[FileKind, list[OpenedFile]] = {}
+def opened_together(paths: Iterable[Path]) -> list[list[OpenedFile]]:
+    """Files that are parts of one, in an order that is not that of their naming.
+
+    Of months all are; of changes those with the same columns: of a customer's and of an
+    item's changes one tells the other again.
+    """
+    found: dict[tuple[FileKind, tuple[str, ...]], list[OpenedFile]] = {}
     for path in sorted(set(paths)):
         opened = open_file(path)
-        found.setdefault(opened.kind, []).append(opened)
-    return found
+        is_of_months = opened.kind == FileKind.MONTHS
+        heads = () if is_of_months else tuple(sorted(opened.heads))
+        found.setdefault((opened.kind, heads), []).append(opened)
+    return [found[each] for each in sorted(found)]
 
 
 def read_files(

@@ -6,14 +6,21 @@ The lives are the demo's; what Stripe makes of them is ``tests.billing.stripe_mr
 import heapq
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
 
+from connector.config import Config
+from connector.core.dates import instant as instant_of
+from connector.reports.ledger import Ledger
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, instant
 from tests.billing.demo_life import Life
 from tests.billing.demo_shop import Shop, open_shop
 from tests.billing.state import Json
 from tests.billing.stripe_mrr import COUPON_SETTINGS
+from tests.support.ledgers import empty_ledger, look, settle
 
 OPENED = instant("2023-11-02T09:00:00")
 ENDS = instant("2026-11-02T06:00:00")
@@ -51,3 +58,25 @@ def every_event(account: Account) -> dict[str, list[Json]]:
     """The account's lists, and all events there ever were."""
     events = [event for _, event in account.events]
     return account.snapshot() | {"events": events[::-1]}
+
+
+ZONE = "Europe/Berlin"
+
+
+@cache
+def _settled(customers: int) -> bytes:
+    account = big_account(customers)
+    with empty_ledger() as connection:
+        look(connection, every_event(account), account.now)
+        settle(connection, account.now, ZONE)
+        return connection.serialize()
+
+
+@contextmanager
+def big_ledger(customers: int, **config: Any) -> Iterator[Ledger]:
+    """The account's ledger, derived from every event by the default policy."""
+    with empty_ledger() as connection:
+        connection.deserialize(_settled(customers))
+        yield Ledger(
+            connection, Config(zone=ZoneInfo(ZONE), **config), instant_of(ENDS)
+        )

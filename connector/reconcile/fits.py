@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from zlib import crc32
 
-from connector.core.policy import PolicySwitch, Rules
-from connector.core.presets import PRESETS, preset_texts
-from connector.metrics.what_if import policies
+from connector.core.policy import Rules
+from connector.core.presets import PRESETS
+from connector.metrics.what_if import policies, preset_switches
 from connector.mrr.history import History
 from connector.reconcile.cells import Grain, day_changes, differing, in_grain
 from connector.reconcile.model import PresetFit
@@ -13,15 +13,6 @@ from connector.reconcile.sides import Beside
 from connector.reports.compare import steps_under
 
 MOST_DIFFERING, MOST_SAME = 100, 40
-
-
-def switches_of(in_force: Mapping[str, str], preset: str) -> tuple[PolicySwitch, ...]:
-    """What a preset sets otherwise than the rules in force."""
-    return tuple(
-        PolicySwitch(rule, value)
-        for rule, value in preset_texts(preset).items()
-        if in_force.get(rule) != value
-    )
 
 
 class Sample:
@@ -68,7 +59,7 @@ def preset_fits(
     Of those that fit alike, the one with fewest switches set otherwise than ours.
     """
     in_force = rules.settings()
-    choices = {name: switches_of(in_force, name) for name in PRESETS}
+    choices = {name: preset_switches(in_force, name) for name in PRESETS}
     different = dict(policies(in_force, list(choices.values())))
     count = dict.fromkeys(PRESETS, 0)
     for history in histories:

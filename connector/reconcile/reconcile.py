@@ -13,12 +13,13 @@ from zoneinfo import ZoneInfo
 from connector import __version__
 from connector.config import rules_of
 from connector.core.policy import PolicySwitch, Rules, policy_of
+from connector.metrics.what_if import preset_switches
 from connector.mrr.history import History
 from connector.reconcile.alternatives import CustomerUnderRules, state_of
 from connector.reconcile.bridges import Tally
 from connector.reconcile.cells import Amounts, in_grain
 from connector.reconcile.customers import Case, Examined, cells_of, examined
-from connector.reconcile.fits import Sample, preset_fits, switches_of
+from connector.reconcile.fits import Sample, preset_fits
 from connector.reconcile.leftovers import explained, moved
 from connector.reconcile.model import (
     CellPart,
@@ -93,7 +94,7 @@ class _Reconciling:
     def done(self, notes: Sequence[str]) -> Reconciliation:
         tried = self._tried()
         preset = self.asked.preset or (tried[0].name if tried else None)
-        switches = switches_of(self.in_force, preset) if preset else ()
+        switches = preset_switches(self.in_force, preset) if preset else ()
         self._explain(switches)
         cells = self.tally.cells()
         return Reconciliation(

@@ -9,7 +9,7 @@ import pytest
 from connector.core.errors import NothingFound, UsageFault
 from connector.core.policy import POLICY_RULES, Policy
 from connector.core.presets import PRESETS, preset_of
-from connector.reconcile.fits import switches_of
+from connector.metrics.what_if import preset_switches
 from connector.reconcile.model import GapCause, Reconciliation
 from connector.reconcile.reconcile import reconcile_files
 from connector.reconcile.sides import Asked
@@ -25,7 +25,7 @@ from tests.support.big_account import ZONE, big_account, big_ledger
 
 CUSTOMERS = 120
 OURS = StripeSettings(repeating_subtracted=True)
-HERE = [s for s in EVERY_SETTING if set(s._asdict()) <= POLICY_RULES.keys() or not s[3]]
+HERE = [s for s in EVERY_SETTING if not s[3] or "active_from_payment" in POLICY_RULES]
 FILES = (
     "subscription_item_change_events.csv",
     "customer_mrr_changes.csv",
@@ -61,11 +61,8 @@ def adds_up(done: Reconciliation) -> None:
 
 
 def named(settings: StripeSettings) -> str:
-    fields = {k: v for k, v in settings._asdict().items() if k in POLICY_RULES_FIELDS}
+    fields = {k: v for k, v in settings._asdict().items() if k in POLICY_RULES}
     return preset_of(Policy(**fields))
-
-
-POLICY_RULES_FIELDS = set(POLICY_RULES)
 
 
 @pytest.mark.parametrize("settings", HERE, ids=str)
@@ -83,7 +80,7 @@ def test_the_preset_is_found_and_explains_every_cell(
         assert done.preset == named(settings)
         assert done.differing
         assert done.tried[0].differing == 0
-        switches = switches_of(done.rules, named(settings))
+        switches = preset_switches(done.rules, named(settings))
         told = {(p.cause, p.detail) for cell in done.cells for p in cell.parts}
         assert told <= {(GapCause.POLICY, switch.in_words) for switch in switches}
 

@@ -22,7 +22,7 @@ from connector.core.text import printable
 
 if TYPE_CHECKING:
     from connector.config import Config
-    from connector.reports.ledger import Ledger
+    from connector.reports.ledger import Ledger, LedgerFacts
 
 
 # A command is the function of its name in the module of its name, imported when asked for.
@@ -84,6 +84,7 @@ class Shell:
     def __init__(
         self, config_path: Path | None, verbosity: int, log_format: str = "text"
     ) -> None:
+        self.facts: LedgerFacts | None = None  # of the ledger that was read last
         self._config_path = config_path
         self._verbosity = verbosity
         self.log_format = log_format
@@ -125,6 +126,7 @@ class Shell:
 
         with open_ledger(self.config, self.now()) as ledger, _uncollected():
             warn_of_other_rules(ledger)
+            self.facts = ledger.facts()
             if tells_outside:
                 _warn_of_outside(ledger)
             yield ledger

@@ -42,6 +42,7 @@ def restatements(
     emit(
         form,
         output,
+        facts=shell.facts,
         text=lambda: forms.restated_text(found, day, shell.config.locale),
         json=lambda: forms.restated_json(found),
         csv=lambda: forms.restated_csv(found),

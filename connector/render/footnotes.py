@@ -6,7 +6,7 @@ from datetime import timedelta
 from connector.core.invoiced import OutsideMrr, alarming
 from connector.core.money import format_count, format_minor, format_ratio
 from connector.core.policy import POLICY_RULES
-from connector.reports.ledger import Missing
+from connector.reports.ledger import LedgerFacts, Missing
 from connector.reports.model import CurrencyReport, Report
 
 FORMULA = (
@@ -62,18 +62,20 @@ def outside_note(outside: Iterable[OutsideMrr], locale: str) -> str | None:
 STALE = timedelta(hours=48)
 
 
-def banner(report: Report, locale: str = "en_US") -> list[str]:
+def banner(
+    facts: LedgerFacts, outside: Iterable[OutsideMrr] = (), locale: str = "en_US"
+) -> list[str]:
     """What stands above every figure: why they may not be what they seem."""
-    found = what_is_missing(report.missing)
-    if report.as_of is None and report.synced_at is not None:
-        age = report.moment - report.synced_at
+    found = what_is_missing(facts.missing)
+    if facts.synced_at is not None:
+        age = facts.moment - facts.synced_at
         if age > STALE:
             found.append(
                 f"The last sync was {age.days} days ago: nothing after "
-                f"{report.today:%d %b %Y} is in these figures. Run `stripe-nrr sync`."
+                f"{facts.today:%d %b %Y} is in these figures. Run `stripe-nrr sync`."
             )
-    outside = outside_note(report.outside, locale)
-    return found if outside is None else [*found, outside]
+    note = outside_note(outside, locale)
+    return found if note is None else [*found, note]
 
 
 def what_is_missing(missing: Missing) -> list[str]:

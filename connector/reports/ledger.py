@@ -63,6 +63,18 @@ class Missing(NamedTuple):
 NOTHING_MISSING = Missing()
 
 
+class LedgerFacts(NamedTuple):
+    """What stands beside every figure: until when it is known, and what it lacks.
+
+    ``moment`` is now; ``synced_at`` None: never, or of no concern to a past state.
+    """
+
+    moment: datetime
+    synced_at: datetime | None
+    today: date
+    missing: Missing
+
+
 class Ledger:
     """A ledger to read from: its file, the configuration, and the moment it is."""
 
@@ -128,6 +140,13 @@ class Ledger:
             refused=len(refused),
             refused_customers=len({refusal.customer for refusal in refused} - {""}),
         )
+
+    def facts(self, as_of: datetime | None = None) -> LedgerFacts:
+        """As it is now; of a past moment, what was missing then is not known."""
+        state = self.state(as_of)
+        if as_of is not None:
+            return LedgerFacts(self.moment, None, state.today, NOTHING_MISSING)
+        return LedgerFacts(self.moment, state.synced_at, state.today, self.missing())
 
     def require_known(
         self, day: date, asked: str, as_of: datetime | None = None

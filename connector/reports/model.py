@@ -28,7 +28,7 @@ from connector.metrics.benchmarks import Assessment
 from connector.metrics.causes import Causes, Share
 from connector.metrics.ratios import WindowMetrics, metrics
 from connector.metrics.retention import is_same
-from connector.reports.ledger import NOTHING_MISSING, Missing
+from connector.reports.ledger import NOTHING_MISSING, LedgerFacts, Missing
 
 
 class Segment(NamedTuple):
@@ -151,6 +151,11 @@ class Report(Struct, frozen=True, kw_only=True):
     missing: Missing = NOTHING_MISSING
     outside: tuple[OutsideMrr, ...] = ()
     account: StripeIdentity | None = None
+
+    @property
+    def facts(self) -> LedgerFacts:
+        synced_at = self.synced_at if self.as_of is None else None
+        return LedgerFacts(self.moment, synced_at, self.today, self.missing)
 
     @property
     def complete(self) -> bool:

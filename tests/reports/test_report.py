@@ -406,7 +406,7 @@ def test_footnotes_warn_of_what_is_not_over_and_of_what_is_missing() -> None:
     partial = replace(months(), missing=Missing(refused=2, refused_customers=1))
     star, *_ = footnotes(partial)
     assert star.startswith("* not over: so far, to 20 Mar 2024;")
-    [missing] = banner(partial)
+    [missing] = banner(partial.facts)
     assert missing.startswith(
         "Not complete: 2 objects of 1 customer could not be valued"
     )
@@ -474,7 +474,7 @@ def test_a_measured_window_is_what_is_printed() -> None:
 )
 def test_every_form_says_first_what_is_missing(missing: Missing, begins: str) -> None:
     whole = replace(months(), missing=missing)
-    assert "".join(banner(whole)).startswith(begins)
+    assert "".join(banner(whole.facts)).startswith(begins)
     assert to_markdown(whole, "en_US").startswith(f"**{begins}" if begins else "##")
     out = console(width=200)
     with out.capture() as captured:
@@ -489,13 +489,13 @@ def test_every_form_says_first_what_is_missing(missing: Missing, begins: str) ->
 
 def test_a_report_says_first_that_the_last_sync_is_long_ago() -> None:
     late = replace(months(), moment=datetime(2024, 4, 13, 8, tzinfo=UTC))
-    assert banner(late) == [
+    assert banner(late.facts) == [
         (
             "The last sync was 24 days ago: nothing after 20 Mar 2024 is in these "
             "figures. Run `stripe-nrr sync`."
         )
     ]
-    assert banner(replace(late, as_of=datetime(2024, 3, 1, tzinfo=UTC))) == []
+    assert banner(replace(late, as_of=datetime(2024, 3, 1, tzinfo=UTC)).facts) == []
 
 
 @pytest.mark.parametrize(

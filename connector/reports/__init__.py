@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # ``as`` itself: a type checker takes it for this package's o
     from connector.reports.explain import explain_window as explain_window
     from connector.reports.ledger import Ledger as Ledger
     from connector.reports.ledger import open_ledger as open_ledger
+    from connector.reports.ledger import under_preset as under_preset
     from connector.reports.movements import list_movements as list_movements
     from connector.reports.movements import sum_movements as sum_movements
     from connector.reports.page import make_page as make_page
@@ -49,6 +50,7 @@ _HOMES = {
     "open_ledger": "ledger",
     "restated_windows": "closed_months",
     "sum_movements": "movements",
+    "under_preset": "ledger",
 }
 __all__ = tuple(_HOMES)
 

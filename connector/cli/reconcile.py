@@ -72,6 +72,7 @@ def reconcile(
     emit(
         form,
         output,
+        facts=shell.facts,
         text=lambda: terminal.to_text(found, shell.config.locale),
         json=lambda: data.to_json(found),
         csv=lambda: data.to_csv(found),

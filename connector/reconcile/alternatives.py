@@ -20,6 +20,7 @@ from connector.reconcile.cells import Cell, Grain, day_changes, grain_of, in_gra
 from connector.reconcile.headers import FileKind
 from connector.reconcile.model import GapCause
 from connector.stripe_api.events import Event
+from connector.stripe_api.invoices import Invoice
 from connector.stripe_api.objects import Subscription
 
 # Where a tool's days may begin, likeliest first: its own zone, or its owner's.
@@ -151,6 +152,7 @@ def with_trials_paid(history: History) -> History:
             for key, versions in history.versions.items()
         },
         events=tuple(map(_event_without_trial, history.events)),
+        invoices=tuple(map(_invoice_without_trial, history.invoices)),
     )
 
 
@@ -162,6 +164,17 @@ def _event_without_trial(event: Event) -> Event:
     if event.subscription is None:
         return event
     return replace(event, subscription=_without_trial(event.subscription))
+
+
+def _invoice_without_trial(invoice: Invoice) -> Invoice:
+    """Its lines that were free say what there was, and no longer that it was free."""
+    lines = [
+        replace(line, pricing=replace(line.pricing, unit_amount_decimal=None))
+        if line.amount == 0 and line.pricing is not None
+        else line
+        for line in invoice.lines.data
+    ]
+    return replace(invoice, lines=replace(invoice.lines, data=lines))
 
 
 def _without_trial(shown: Subscription) -> Subscription:

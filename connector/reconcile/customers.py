@@ -14,7 +14,7 @@ from connector.core.policy import PolicySwitch
 from connector.mrr.history import History
 from connector.reconcile.alternatives import Alternative, CustomerUnderRules, State
 from connector.reconcile.cells import Amounts, Cell, differing, gaps
-from connector.reconcile.leftovers import Leftover
+from connector.reconcile.leftovers import Leftover, is_by_evidence, is_by_ratio
 from connector.reconcile.model import CellPart, DifferingCell, GapCause
 from connector.reconcile.sources import TheirCells
 
@@ -48,52 +48,71 @@ class Examined(NamedTuple):
     left: Leftover
 
 
+class WholeFile(NamedTuple):
+    """What the whole file does otherwise: a preset's switches, and its days' zone."""
+
+    switches: Sequence[PolicySwitch]
+    zone: str
+
+
 def examined(
-    case: Case,
-    under: CustomerUnderRules,
-    base: State,
-    preset: Sequence[PolicySwitch],
+    case: Case, under: CustomerUnderRules, base: State, whole: WholeFile
 ) -> Examined:
     """What its history under other rules explains, and what is left."""
-    parts: Parts = {}
     theirs = case.theirs.amounts
     for past in case.past:
         if past == theirs:
+            parts: Parts = {}
             _note(parts, case.ours, past, CellPart(GapCause.RESTATED_HERE, 0))
             return _rest(case, parts, past, past)
-    now: Amounts = under.cells(base)
-    _note(parts, case.ours, now, CellPart(GapCause.NOT_DERIVED, 0))
-    state, now = _preset(under, base, preset, now, theirs, parts)
-    for _ in range(MOST_STEPS if case.is_there else 0):
+    parts = {}
+    derived: Amounts = under.cells(base)
+    _note(parts, case.ours, derived, CellPart(GapCause.NOT_DERIVED, 0))
+    plain = _rest(case, parts, derived, derived, under.history)
+    if is_by_evidence(plain.left):
+        return plain
+    on_way = {cell: [*own] for cell, own in parts.items()}
+    state, now = _followed(under, base, whole, derived, theirs, on_way)
+    rest = _rest(case, on_way, now, now, under.history)
+    if not case.is_there or is_by_evidence(rest.left):
+        return rest
+    by_ratio = is_by_ratio(rest.left)
+    if not by_ratio and is_by_ratio(plain.left):
+        return plain
+    for _ in range(MOST_STEPS):
         best = _best(under, state, now, theirs)
-        if best is None:
+        if best is None or (by_ratio and best[1] != theirs):
             break
         step, after = best
         part = CellPart(step.cause, 0, step.detail, step.note)
-        _note(parts, now, after, part)
+        _note(on_way, now, after, part)
         state, now = step.state, after
     around = under.around(state) if now != theirs else now
-    return _rest(case, parts, now, around, under.history)
+    return _rest(case, on_way, now, around, under.history)
 
 
-def _preset(
+def _followed(
     under: CustomerUnderRules,
     base: State,
-    preset: Sequence[PolicySwitch],
+    whole: WholeFile,
     now: Amounts,
     theirs: Amounts,
     parts: Parts,
 ) -> tuple[State, Amounts]:
-    """All its switches, or none where that would leave more cells than before."""
-    state, stages = base, [now]
-    for switch in preset:
-        state = state.with_switch(switch)
-        stages.append(under.cells(state))
+    """All of it, or nothing where that would leave more cells than before."""
+    states, told = [base], []
+    for switch in whole.switches:
+        states.append(states[-1].with_switch(switch))
+        told.append(CellPart(GapCause.POLICY, 0, switch.in_words))
+    if whole.zone != base.zone:
+        states.append(states[-1]._replace(zone=whole.zone))
+        told.append(CellPart(GapCause.ZONE, 0, f"days in {whole.zone}"))
+    stages = [now, *(under.cells(state) for state in states[1:])]
     if len(differing(stages[-1], theirs)) > len(differing(now, theirs)):
         return base, now
-    for switch, before, after in zip(preset, stages, stages[1:], strict=False):
-        _note(parts, before, after, CellPart(GapCause.POLICY, 0, switch.in_words))
-    return state, stages[-1]
+    for part, before, after in zip(told, stages, stages[1:], strict=False):
+        _note(parts, before, after, part)
+    return states[-1], stages[-1]
 
 
 def _best(

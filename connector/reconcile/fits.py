@@ -2,17 +2,21 @@
 
 from collections.abc import Iterable, Mapping
 from zlib import crc32
+from zoneinfo import ZoneInfo
 
-from connector.core.policy import Rules
+from connector.core.policy import Policy, Rules
 from connector.core.presets import PRESETS
 from connector.metrics.what_if import policies, preset_switches
 from connector.mrr.history import History
+from connector.mrr.timeline import timeline
+from connector.reconcile.alternatives import ZONES
 from connector.reconcile.cells import Grain, day_changes, differing, in_grain
 from connector.reconcile.model import PresetFit
 from connector.reconcile.sides import Beside
 from connector.reports.compare import steps_under
 
 MOST_DIFFERING, MOST_SAME = 100, 40
+LEAST_ZONED = 3  # cells that another zone must explain, and a tenth of all
 
 
 class Sample:
@@ -70,3 +74,24 @@ def preset_fits(
             count[name] += len(differing(ours, beside.theirs.amounts))
     fits = [PresetFit(name, count[name]) for name in PRESETS]
     return sorted(fits, key=lambda each: (each.differing, len(choices[each.name])))
+
+
+def zone_that_fits(
+    histories: Iterable[History],
+    sample: Mapping[str, Beside],
+    policy: Policy,
+    own: str,
+    grain: Grain,
+    now_s: int,
+) -> str:
+    """In which zone's days most of the sample's cells are theirs; ours, unless clearly."""
+    count = dict.fromkeys((own, *ZONES), 0)
+    for history in histories:
+        theirs = sample[history.customer].theirs.amounts
+        steps = timeline(history, policy, now_s).steps
+        for zone in count:
+            ours = in_grain(day_changes(steps, ZoneInfo(zone)), grain)
+            count[zone] += len(differing(ours, theirs))
+    best = min(count, key=count.__getitem__)
+    is_clear = count[own] - count[best] >= max(LEAST_ZONED, count[own] // 10)
+    return best if is_clear else own

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date
 from fractions import Fraction
+from functools import partial
 from typing import NamedTuple
 
 from connector.core.dates import add_months
@@ -49,14 +50,14 @@ Found = dict[Cell, CellPart]
 
 def explained(left: Leftover, grain: Grain) -> Found:
     """A part for each gap; the rules in order, each for what those before it left."""
-    rules: Sequence[Callable[[Leftover, Amounts, Grain], Found]] = (
+    rules: Sequence[Callable[[Leftover, Amounts], Found]] = (
         _absent,
         _repeated,
         _restated_there,
         _converted,
         _taxed,
         _refused,
-        _dated,
+        partial(_dated, grain=grain),
         _as_if_taxed,
         _rounded,
     )
@@ -65,12 +66,24 @@ def explained(left: Leftover, grain: Grain) -> Found:
         open_gaps = {c: n for c, n in left.gaps.items() if c not in found}
         if not open_gaps:
             break
-        found |= rule(left, open_gaps, grain)
+        found |= rule(left, open_gaps)
     rest = {c: n for c, n in left.gaps.items() if c not in found}
     return found | {c: CellPart(GapCause.UNEXPLAINED, n) for c, n in rest.items()}
 
 
-def _absent(left: Leftover, gaps: Amounts, _grain: Grain) -> Found:
+def is_by_evidence(left: Leftover) -> bool:
+    """Whether the files themselves show why: lines that are twice, an older figure."""
+    found = _repeated(left, left.gaps) | _restated_there(left, left.gaps)
+    return found.keys() == left.gaps.keys()
+
+
+def is_by_ratio(left: Leftover) -> bool:
+    """Whether all gaps are of one ratio: a conversion, or tax."""
+    rules = (_converted, _taxed, _as_if_taxed)
+    return bool(left.gaps) and any(rule(left, left.gaps) for rule in rules)
+
+
+def _absent(left: Leftover, gaps: Amounts) -> Found:
     if not left.is_there:
         return _all(gaps, GapCause.MISSING_THERE, "a customer is not there")
     if not left.is_here and left.is_refused:
@@ -84,19 +97,19 @@ def _all(gaps: Amounts, cause: GapCause, detail: str = "", note: str = "") -> Fo
     return {cell: CellPart(cause, n, detail, note) for cell, n in gaps.items()}
 
 
-def _repeated(left: Leftover, gaps: Amounts, _grain: Grain) -> Found:
+def _repeated(left: Leftover, gaps: Amounts) -> Found:
     twice = {c: n for c, n in gaps.items() if left.repeated.get(c, 0) == n}
     return _all(twice, GapCause.REPEATED)
 
 
-def _restated_there(left: Leftover, gaps: Amounts, _grain: Grain) -> Found:
+def _restated_there(left: Leftover, gaps: Amounts) -> Found:
     older = {c: n for c, n in gaps.items() if left.older.get(c) == left.ours.get(c, 0)}
     return _all(
         {c: n for c, n in older.items() if c in left.older}, GapCause.RESTATED_THERE
     )
 
 
-def _converted(left: Leftover, gaps: Amounts, _grain: Grain) -> Found:
+def _converted(left: Leftover, gaps: Amounts) -> Found:
     """Into another currency, at rates that hardly differ from day to day."""
     currencies = {currency for currency, _ in gaps}
     if len(currencies) == 2:
@@ -145,12 +158,12 @@ def _rates(ratios: Sequence[Fraction]) -> str:
     return f"at {low:.4f}" if low == high else f"at {low:.4f} to {high:.4f}"
 
 
-def _taxed(left: Leftover, gaps: Amounts, _grain: Grain) -> Found:
+def _taxed(left: Leftover, gaps: Amounts) -> Found:
     """All amounts are higher by one and the same rate of tax, which invoices show."""
     return _at_a_rate(left, gaps, left.tax_rates, "tax counts")
 
 
-def _as_if_taxed(left: Leftover, gaps: Amounts, _grain: Grain) -> Found:
+def _as_if_taxed(left: Leftover, gaps: Amounts) -> Found:
     """The same of a rate that nothing shows, where it fits many cells."""
     if len(gaps) < LEAST_TAXED:
         return {}
@@ -168,7 +181,7 @@ def _at_a_rate(
     return {}
 
 
-def _refused(left: Leftover, gaps: Amounts, _grain: Grain) -> Found:
+def _refused(left: Leftover, gaps: Amounts) -> Found:
     more = {c: n for c, n in gaps.items() if left.is_refused and n > 0}
     return _all(more, GapCause.SET_ASIDE)
 
@@ -252,7 +265,7 @@ def _month(first: int, count: int) -> int:
     return add_months(date.fromordinal(first), count).toordinal()
 
 
-def _rounded(_left: Leftover, gaps: Amounts, _grain: Grain) -> Found:
+def _rounded(_left: Leftover, gaps: Amounts) -> Found:
     return _all({c: n for c, n in gaps.items() if abs(n) == 1}, GapCause.ROUNDING)
 
 

@@ -112,6 +112,7 @@ class Reconciliation(NamedTuple):
     start: date
     end: date
     timezone: str
+    their_timezone: str
     rules: Mapping[str, str]
     preset: str | None
     is_asked: bool

@@ -12,14 +12,15 @@ from zoneinfo import ZoneInfo
 
 from connector import __version__
 from connector.config import rules_of
-from connector.core.policy import PolicySwitch, Rules, policy_of
+from connector.core.policy import Rules, policy_of
+from connector.core.presets import preset_texts
 from connector.metrics.what_if import preset_switches
 from connector.mrr.history import History
 from connector.reconcile.alternatives import CustomerUnderRules, state_of
 from connector.reconcile.bridges import Tally
 from connector.reconcile.cells import Amounts, in_grain
-from connector.reconcile.customers import Case, Examined, cells_of, examined
-from connector.reconcile.fits import Sample, preset_fits
+from connector.reconcile.customers import Case, Examined, WholeFile, cells_of, examined
+from connector.reconcile.fits import Sample, preset_fits, zone_that_fits
 from connector.reconcile.leftovers import explained, moved
 from connector.reconcile.model import (
     CellPart,
@@ -92,10 +93,10 @@ class _Reconciling:
         self.tally = Tally()
 
     def done(self, notes: Sequence[str]) -> Reconciliation:
-        tried = self._tried()
+        tried, zone = self._fitted()
         preset = self.asked.preset or (tried[0].name if tried else None)
         switches = preset_switches(self.in_force, preset) if preset else ()
-        self._explain(switches)
+        self._explain(WholeFile(switches, zone))
         cells = self.tally.cells()
         return Reconciliation(
             kind=self.grain.kind,
@@ -108,6 +109,7 @@ class _Reconciling:
             start=self.grain.start,
             end=self.grain.end,
             timezone=self.in_force["timezone"],
+            their_timezone=zone,
             rules=self.in_force,
             preset=preset,
             is_asked=self.asked.preset is not None,
@@ -123,29 +125,37 @@ class _Reconciling:
             statements=self._statements(cells),
         )
 
-    def _tried(self) -> list[PresetFit]:
-        """The presets, the best first; none where all is the same or one is asked for."""
-        if self.asked.preset is not None:
-            return []
+    def _fitted(self) -> tuple[list[PresetFit], str]:
+        """The presets, the best first, and the zone of their days.
+
+        No preset where all is the same, or one is asked for.
+        """
         sample = Sample()
         for beside in self.sides.everybody():
             sample.see(beside)
-        chosen = sample.chosen()
+        chosen, own = sample.chosen(), self.in_force["timezone"]
         if all(each.ours == each.theirs.amounts for each in chosen.values()):
-            return []
-        known = self._histories(sorted(chosen))
-        return preset_fits(known, chosen, self.rules, self.grain, self.now_s)
+            return [], own
+        customers, tried = sorted(chosen), []
+        if self.asked.preset is None:
+            known = self._histories(customers)
+            tried = preset_fits(known, chosen, self.rules, self.grain, self.now_s)
+        name = tried[0].name if tried else self.asked.preset or ""
+        policy = policy_of({**self.in_force, **preset_texts(name)})
+        known = self._histories(customers)
+        zone = zone_that_fits(known, chosen, policy, own, self.grain, self.now_s)
+        return tried, zone
 
     def _histories(self, customers: Iterable[str]) -> Iterator[History]:
         wanted = {each: (each, *self.rules.also(each)) for each in customers}
         for rows in in_batches(self.ledger.connection, wanted):
             yield from histories(rows, self.catalogue)
 
-    def _explain(self, preset: Sequence[PolicySwitch]) -> None:
+    def _explain(self, whole: WholeFile) -> None:
         held: list[Examined] = []
         size = 0
         for seen, some in enumerate(_together(self._differing(), TOGETHER)):
-            for case in self._examined(some, preset):
+            for case in self._examined(some, whole):
                 held.append(case)
                 size += len(case.left.gaps)
             if size > MOST_HELD:
@@ -160,14 +170,12 @@ class _Reconciling:
             if beside.ours != beside.theirs.amounts:
                 yield beside
 
-    def _examined(
-        self, some: Sequence[Beside], preset: Sequence[PolicySwitch]
-    ) -> Iterator[Examined]:
+    def _examined(self, some: Sequence[Beside], whole: WholeFile) -> Iterator[Examined]:
         known = self._histories(each.customer.id for each in some)
         base = state_of(self.in_force)
         for beside, history in zip(some, known, strict=True):
             under = CustomerUnderRules(history, self.now_s, self.grain)
-            yield examined(self._case(beside), under, base, preset)
+            yield examined(self._case(beside), under, base, whole)
 
     def _case(self, beside: Beside) -> Case:
         customer = beside.customer

@@ -28,6 +28,7 @@ def _reconciliation(done: Reconciliation) -> dict[str, Any]:
         "from": done.start.isoformat(),
         "to": done.end.isoformat(),
         "timezone": done.timezone,
+        "their_timezone": done.their_timezone,
         "rules": dict(done.rules),
         "preset": done.preset,
         "tried": [each._asdict() for each in done.tried],

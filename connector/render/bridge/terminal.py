@@ -63,6 +63,8 @@ def _verdict(done: Reconciliation) -> str:
             f"Fits best: {done.preset}, of {len(done.tried)} presets ({best.differing:,} "
             f"cells of a sample left{nearest if others else ''})."
         )
+    if done.their_timezone != done.timezone:
+        lines.append(f"Their days are those of {done.their_timezone}.")
     return "".join(f"{line}\n" for line in lines)
 
 

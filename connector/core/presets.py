@@ -48,15 +48,18 @@ def _presets() -> dict[str, Mapping[str, Any]]:
 PRESETS: Mapping[str, Mapping[str, Any]] = _presets()
 
 
-def preset_fields(name: str) -> Mapping[str, Any]:
-    """What a name sets, its words in any order; ``ValueError`` for any other text."""
-    words = name.removeprefix(PREFIX).split("+")
+def preset_name(text: str) -> str:
+    """The name, its words in any order; ``ValueError`` for any other text."""
+    words = text.removeprefix(PREFIX).split("+")
     known = [each.word for each in _HERE if each.word in words]
-    told = PREFIX + ("+".join(known) or "default")
-    is_whole = sorted(words) == sorted(known or ["default"])
-    if not name.startswith(PREFIX) or not is_whole:
-        raise ValueError(name)
-    return PRESETS[told]
+    if not text.startswith(PREFIX) or sorted(words) != sorted(known or ["default"]):
+        raise ValueError(text)
+    return PREFIX + ("+".join(known) or "default")
+
+
+def preset_fields(name: str) -> Mapping[str, Any]:
+    """What a name sets; ``ValueError`` where it is none."""
+    return PRESETS[preset_name(name)]
 
 
 def preset_texts(name: str) -> dict[str, str]:

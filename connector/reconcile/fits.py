@@ -1,14 +1,14 @@
 """Which preset of another tool's makes our cells most like theirs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
-from connector.core.policy import Policy, Rules
+from connector.core.policy import Rules
 from connector.core.presets import PRESETS
 from connector.metrics.what_if import policies, preset_switches
 from connector.mrr.history import History
-from connector.mrr.timeline import timeline
 from connector.reconcile.alternatives import ZONES
 from connector.reconcile.cells import Grain, day_changes, differing, in_grain
 from connector.reconcile.model import PresetFit
@@ -51,47 +51,49 @@ class Sample:
         return {each.customer.id: each for each in both}
 
 
-def preset_fits(
+class FileFit(NamedTuple):
+    """``presets``, the best first, and in which zone's days they fit so."""
+
+    presets: Sequence[PresetFit]
+    zone: str
+
+
+def fit(
     histories: Iterable[History],
     sample: Mapping[str, Beside],
     rules: Rules,
+    names: Collection[str],
     grain: Grain,
     now_s: int,
-) -> list[PresetFit]:
-    """How many cells of the sample differ under each preset, the best first.
+) -> FileFit:
+    """How many of the sample's cells differ under each preset, in each zone's days.
 
-    Of those that fit alike, the one with fewest switches set otherwise than ours.
+    The zone is ours, unless another one fits clearly better. Of presets that fit alike,
+    the first has fewest switches set otherwise than ours.
     """
-    in_force = rules.settings()
+    in_force, own = rules.settings(), rules.zone.key
     choices = {name: preset_switches(in_force, name) for name in PRESETS}
     different = dict(policies(in_force, list(choices.values())))
-    count = dict.fromkeys(PRESETS, 0)
-    for history in histories:
-        beside = sample[history.customer]
-        found = steps_under(history, rules.policy, different, now_s)
-        for name, switches in choices.items():
-            ours = in_grain(day_changes(found[switches], rules.zone), grain)
-            count[name] += len(differing(ours, beside.theirs.amounts))
-    fits = [PresetFit(name, count[name]) for name in PRESETS]
-    return sorted(fits, key=lambda each: (each.differing, len(choices[each.name])))
-
-
-def zone_that_fits(
-    histories: Iterable[History],
-    sample: Mapping[str, Beside],
-    policy: Policy,
-    own: str,
-    grain: Grain,
-    now_s: int,
-) -> str:
-    """In which zone's days most of the sample's cells are theirs; ours, unless clearly."""
-    count = dict.fromkeys((own, *ZONES), 0)
+    zones = tuple(dict.fromkeys((own, *ZONES)))
+    count = {(name, zone): 0 for name in names for zone in zones}
     for history in histories:
         theirs = sample[history.customer].theirs.amounts
-        steps = timeline(history, policy, now_s).steps
-        for zone in count:
-            ours = in_grain(day_changes(steps, ZoneInfo(zone)), grain)
-            count[zone] += len(differing(ours, theirs))
-    best = min(count, key=count.__getitem__)
-    is_clear = count[own] - count[best] >= max(LEAST_ZONED, count[own] // 10)
-    return best if is_clear else own
+        found = steps_under(history, rules.policy, different, now_s)
+        by_steps: dict[tuple[int, str], int] = {}  # most presets end in the same steps
+        for name, zone in count:
+            steps = found[choices[name]]
+            place = id(steps), zone
+            if place not in by_steps:
+                ours = in_grain(day_changes(steps, ZoneInfo(zone)), grain)
+                by_steps[place] = len(differing(ours, theirs))
+            count[name, zone] += by_steps[place]
+    zone = _zone({z: min(count[name, z] for name in names) for z in zones}, own)
+    fits = [PresetFit(name, count[name, zone]) for name in names]
+    ranked = sorted(fits, key=lambda each: (each.differing, len(choices[each.name])))
+    return FileFit(ranked, zone)
+
+
+def _zone(least: Mapping[str, int], own: str) -> str:
+    best = min(least, key=least.__getitem__)
+    gained = least[own] - least[best]
+    return best if gained >= max(LEAST_ZONED, least[own] // 10) else own

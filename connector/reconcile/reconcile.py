@@ -13,20 +13,19 @@ from zoneinfo import ZoneInfo
 from connector import __version__
 from connector.config import rules_of
 from connector.core.policy import Rules, policy_of
-from connector.core.presets import preset_texts
+from connector.core.presets import PRESETS, preset_name
 from connector.metrics.what_if import preset_switches
 from connector.mrr.history import History
 from connector.reconcile.alternatives import CustomerUnderRules, state_of
 from connector.reconcile.bridges import Tally
 from connector.reconcile.cells import Amounts, in_grain
 from connector.reconcile.customers import Case, Examined, WholeFile, cells_of, examined
-from connector.reconcile.fits import Sample, preset_fits, zone_that_fits
+from connector.reconcile.fits import FileFit, Sample, fit
 from connector.reconcile.leftovers import explained, moved
 from connector.reconcile.model import (
     CellPart,
     DifferingCell,
     GapCause,
-    PresetFit,
     Reconciliation,
     SourceFile,
 )
@@ -113,7 +112,7 @@ class _Reconciling:
             rules=self.in_force,
             preset=preset,
             is_asked=self.asked.preset is not None,
-            tried=tried,
+            tried=[] if self.asked.preset else tried,
             customers=self.tally.customers,
             compared=self.tally.compared,
             differing=self.tally.differing,
@@ -125,26 +124,18 @@ class _Reconciling:
             statements=self._statements(cells),
         )
 
-    def _fitted(self) -> tuple[list[PresetFit], str]:
-        """The presets, the best first, and the zone of their days.
-
-        No preset where all is the same, or one is asked for.
-        """
+    def _fitted(self) -> FileFit:
+        """The presets, or the one asked for, and the zone; none where all is the same."""
         sample = Sample()
         for beside in self.sides.everybody():
             sample.see(beside)
-        chosen, own = sample.chosen(), self.in_force["timezone"]
+        chosen = sample.chosen()
+        preset = self.asked.preset
+        names = [preset_name(preset)] if preset else [*PRESETS]
         if all(each.ours == each.theirs.amounts for each in chosen.values()):
-            return [], own
-        customers, tried = sorted(chosen), []
-        if self.asked.preset is None:
-            known = self._histories(customers)
-            tried = preset_fits(known, chosen, self.rules, self.grain, self.now_s)
-        name = tried[0].name if tried else self.asked.preset or ""
-        policy = policy_of({**self.in_force, **preset_texts(name)})
-        known = self._histories(customers)
-        zone = zone_that_fits(known, chosen, policy, own, self.grain, self.now_s)
-        return tried, zone
+            return FileFit([], self.in_force["timezone"])
+        known = self._histories(sorted(chosen))
+        return fit(known, chosen, self.rules, names, self.grain, self.now_s)
 
     def _histories(self, customers: Iterable[str]) -> Iterator[History]:
         wanted = {each: (each, *self.rules.also(each)) for each in customers}

@@ -30,6 +30,9 @@ ZONES = (
 )
 
 
+LEAST_MOVED = 3  # cells
+
+
 class State(NamedTuple):
     """How cells are made: under which rules, and what is done otherwise."""
 
@@ -93,8 +96,11 @@ class CustomerUnderRules:
             self._trialing = with_trials_paid(self.history)
         return self._trialing
 
-    def alternatives(self, state: State) -> Iterator[Alternative]:
-        """Every single step from a state, likeliest first."""
+    def alternatives(self, state: State, count: int) -> Iterator[Alternative]:
+        """Every single step from a state, likeliest first; for so many cells.
+
+        All days or months are not moved for the sake of one or two.
+        """
         rules = dict(state.rules)
         for rule, values in VALUES.items():
             for value in values if rule != "timezone" else ():
@@ -106,7 +112,9 @@ class CustomerUnderRules:
         if not state.trials_count and has_trials(self.history):
             after = state._replace(trials_count=True)
             yield Alternative(GapCause.TRIAL, "trials count", "", after)
-        yield from self._dated_otherwise(state)
+        yield from self._in_other_zones(state)
+        if count >= LEAST_MOVED:
+            yield from self._moved(state)
         subscriptions = self.history.versions.keys()
         if not state.without and len(subscriptions) > 1:
             for each in subscriptions:
@@ -114,11 +122,13 @@ class CustomerUnderRules:
                 words = "a subscription is not there"
                 yield Alternative(GapCause.MISSING_THERE, words, each, after)
 
-    def _dated_otherwise(self, state: State) -> Iterator[Alternative]:
+    def _in_other_zones(self, state: State) -> Iterator[Alternative]:
         for zone in ZONES:
             if zone != state.zone:
                 after = state._replace(zone=zone)
                 yield Alternative(GapCause.ZONE, f"days in {zone}", "", after)
+
+    def _moved(self, state: State) -> Iterator[Alternative]:
         is_of_months = self.grain.kind == FileKind.MONTHS
         if is_of_months and not state.shift_months:
             for shift, words in _MONTHS_SHIFTED.items():
@@ -130,7 +140,7 @@ class CustomerUnderRules:
                 yield Alternative(GapCause.DATE, words, "", after)
 
 
-_DAYS_SHIFTED = {1: "a day later", -1: "a day earlier"}
+_DAYS_SHIFTED = {1: "counted a day later", -1: "counted a day earlier"}
 _MONTHS_SHIFTED = {-1: "months end a month earlier", 1: "months end a month later"}
 
 

@@ -120,7 +120,7 @@ def _best(
 ) -> tuple[Alternative, Amounts] | None:
     """The first of those that leave the fewest cells, if it is fewer than now."""
     least, found = len(differing(now, theirs)), None
-    for each in under.alternatives(state) if least else ():
+    for each in under.alternatives(state, least) if least else ():
         after = under.cells(each.state)
         count = len(differing(after, theirs))
         if count < least:

@@ -213,7 +213,7 @@ def _on_another_day(left: Leftover, gaps: Amounts, grain: Grain) -> Found:
             used |= {one, other}
             note = f"{apart} days apart" if apart != 1 else "a day apart"
             for cell in {one, other} & gaps.keys():
-                words = "on another day"
+                words = "counted on another day"
                 found[cell] = CellPart(GapCause.DATE, gaps[cell], words, note)
     return found
 
@@ -229,9 +229,13 @@ def _in_another_month(left: Leftover, gaps: Amounts, grain: Grain) -> Found:
         if len(run) > LONGEST_SHIFT:
             continue
         if values == {before} or _is_shifted(left, run, -1):
-            found |= _all({c: gaps[c] for c in run}, GapCause.DATE, "later there")
+            found |= _all(
+                {c: gaps[c] for c in run}, GapCause.DATE, "counted later there"
+            )
         elif values == {after} or _is_shifted(left, run, 1):
-            found |= _all({c: gaps[c] for c in run}, GapCause.DATE, "earlier there")
+            found |= _all(
+                {c: gaps[c] for c in run}, GapCause.DATE, "counted earlier there"
+            )
     return found
 
 

@@ -10,7 +10,7 @@ _WORDS = {
     GapCause.TAX: "",
     GapCause.CURRENCY: "",
     GapCause.ZONE: "",
-    GapCause.DATE: "counted",
+    GapCause.DATE: "",
     GapCause.MISSING_THERE: "missing there",
     GapCause.MISSING_HERE: "missing here",
     GapCause.MOVED: "",
@@ -26,8 +26,6 @@ _WORDS = {
 def words(cause: GapCause, detail: str) -> str:
     """``repeating coupons ignored``, ``missing there: a customer is not there``."""
     named = _WORDS[cause]
-    if cause == GapCause.DATE:
-        return f"{named} {detail}"
     return f"{named}: {detail}" if named and detail else named or detail
 
 

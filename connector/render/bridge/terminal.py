@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from connector.core.money import format_count, format_minor
+from connector.metrics.what_if import preset_switches
 from connector.reconcile.headers import FileKind
 from connector.reconcile.model import (
     DifferingCell,
@@ -53,19 +54,27 @@ def _verdict(done: Reconciliation) -> str:
     gap = f"{done.differing:,} differ, {done.unexplained:,} of them unexplained."
     lines = [f"{done.compared:,} {cells} of {who}: {gap}"]
     if done.preset is None:
-        lines.append("Theirs is as this ledger counts.")
-    elif done.is_asked:
-        lines.append(f"Held to {done.preset}, as asked for.")
+        lines.append("Theirs counts as this ledger does.")
     else:
-        best, *others = done.tried
-        nearest = f"; next best {others[0].name} ({others[0].differing:,})"
-        lines.append(
-            f"Fits best: {done.preset}, of {len(done.tried)} presets ({best.differing:,} "
-            f"cells of a sample left{nearest if others else ''})."
-        )
+        lines += _preset(done, done.preset)
     if done.their_timezone != done.timezone:
         lines.append(f"Their days are those of {done.their_timezone}.")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _preset(done: Reconciliation, preset: str) -> Iterator[str]:
+    others = preset_switches(done.rules, preset)
+    said = " and ".join(each.in_words for each in others) or "as this ledger"
+    if done.is_asked:
+        yield f"Held to {preset}, as asked for: {said}."
+        return
+    yield f"Theirs counts most like {preset}: {said}."
+    best, *rest = done.tried
+    if rest:
+        yield (
+            f"Of {len(done.tried)} presets it leaves fewest cells of a sample to other "
+            f"causes: {best.differing:,}; the next one {rest[0].differing:,}."
+        )
 
 
 def _day(done: Reconciliation, cell: DifferingCell) -> str:

@@ -18,6 +18,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from connector.core.errors import Unvalued
 from connector.core.model import Tariff
 from connector.core.money import round_minor
@@ -41,9 +43,15 @@ from connector.stripe_api.invoices import Invoice, units_of
 from connector.stripe_api.objects import Discount, Price, Subscription, SubscriptionItem
 
 COUNTED = ("active", "past_due")  # under Stripe's definition, and under every policy
+TRIALING = "trialing"  # counts under a policy, for what was paid before
 DAY_S = 86_400
 # Taxes on lines are rounded: a rate that moved by less has not changed.
 SAME_RATE = Fraction(1, 200)
+
+
+def counted_statuses(policy: Policy) -> tuple[str, ...]:
+    """Those in which a subscription may count."""
+    return (TRIALING, *COUNTED) if policy.trial_after_paying_counts else COUNTED
 
 
 class ValuationInputs(NamedTuple):
@@ -81,9 +89,11 @@ def current_mrr(
     first = next((i.price for i in now.items.data if i.price is not None), None)
     currency = now.currency or (first.currency if first is not None else "")
     invoices = [i for i in inputs.history.invoices if i.subscription == now.id]
+    billed = inputs.billed.get(now.id, ())
     if not _counts(now, invoices, policy, inputs.at_s):
         return CurrentMrr(currency, 0)
-    billed = inputs.billed.get(now.id, ())
+    if now.status == TRIALING:
+        now = _as_paid(now, billed, inputs)
     counted, refused = _counted(now, currency, billed, inputs, policy)
     discounts, unknown = current_discounts(
         now,
@@ -116,7 +126,9 @@ def _before_discounts(own: _Counted) -> CurrentItem:
 def _counts(
     now: Subscription, invoices: Iterable[Invoice], policy: Policy, at_s: int
 ) -> bool:
-    if now.status not in COUNTED:
+    if now.status not in counted_statuses(policy):
+        return False
+    if policy.active_from_payment and not any(map(_is_payment, invoices)):
         return False
     if policy.churn_when_requested and now.canceled_at is not None:
         return False
@@ -125,6 +137,52 @@ def _counts(
     if policy.past_due_days is None or now.status != "past_due":
         return True
     return not _is_overdue(invoices, at_s - policy.past_due_days * DAY_S)
+
+
+def _is_payment(invoice: Invoice) -> bool:
+    """Paid, and more than nothing for the subscription's items."""
+    taken_minor = billed_minor = 0
+    for line in invoice.lines.data:
+        if line.parent is not None and line.parent.subscription_item_details:
+            billed_minor += line.amount
+            taken_minor += sum(each.amount for each in line.discount_amounts or ())
+    return invoice.status == "paid" and billed_minor > taken_minor
+
+
+def _as_paid(
+    now: Subscription, billed: Sequence[BilledPeriod], inputs: ValuationInputs
+) -> Subscription:
+    """As it was when its trial began: with the items that were paid for until then."""
+    prices = inputs.history.catalogue.prices
+    items = []
+    for item in now.items.data:
+        until = _paid_until_trial([b for b in billed if b.item == item.id], now)
+        price = prices.get(until.price, item.price) if until is not None else None
+        if until is not None and price is not None:
+            units = until.units(price)
+            paid = replace(item, price=price, quantity=None, quantity_decimal=units)
+            items.append(paid)
+    return replace(now, items=replace(now.items, data=items))
+
+
+def _paid_until_trial(
+    billed: Sequence[BilledPeriod], now: Subscription
+) -> BilledPeriod | None:
+    """What was paid last for an item, where its trial took the place of that."""
+    paid = [
+        period
+        for period in billed
+        if period.invoice.status == "paid"
+        and period.amount_minor > sum(period.discount_amounts_minor.values())
+    ]
+    if not paid:
+        return None
+    last = paid[-1]
+    tried = [
+        p.start_s for p in billed if not p.amount_minor and p.start_s > last.start_s
+    ]
+    begun_s = min(tried, default=now.trial_start or now.started_at)
+    return last if last.start_s < begun_s <= last.end_s else None
 
 
 def _is_overdue(invoices: Iterable[Invoice], since_s: int) -> bool:
@@ -175,14 +233,20 @@ def _counted(
 def _quantity(
     item: SubscriptionItem,
     price: Price,
-    billed: Iterable[BilledPeriod],
+    billed: Sequence[BilledPeriod],
     policy: Policy,
     at_s: int,
 ) -> Decimal | None:
     """How many units count; None for an item that does not (on trial, metered)."""
     trial = item.current_trial
     if trial is not None and trial.start_date <= at_s < trial.end_date:
-        return None
+        periods = [each for each in billed if each.start_s < trial.start_date]
+        is_paid = any(
+            each.invoice.status == "paid" and each.end_s >= trial.start_date
+            for each in periods
+        )
+        if not (policy.trial_after_paying_counts and is_paid):
+            return None
     if is_metered(price):
         return _last_usage(price, billed, at_s) if policy.metered_invoiced else None
     return units_of(item)

@@ -29,8 +29,9 @@ from connector.mrr.evidence.item_changes import item_changes, state_at
 from connector.mrr.evidence.item_states import ItemState
 from connector.mrr.evidence.line_items import LineItem, line_items, usage_lines
 from connector.mrr.evidence.outside_lines import outside_lines
-from connector.mrr.evidence.trials import item_trials
+from connector.mrr.evidence.trials import item_trials, trials_after_paying
 from connector.mrr.history import History, SubscriptionVersion, versions_in
+from connector.mrr.intervals import Interval
 from connector.mrr.invoiced_steps import series_steps
 from connector.mrr.pricing import (
     interval_minor,
@@ -141,12 +142,12 @@ class _SubscriptionTimeline:
         licensed = [line for line in known if line.price not in metered]
         self.changes = item_changes(versions, licensed, events, prices)
         self.active = active_periods(versions, events, known, invoices, prices, policy)
-        self.trials = item_trials(versions, events, known, prices)
+        self.trials = _item_trials(versions, events, known, prices, policy)
         self.discounts, unknown = applied_discounts(
             history, versions, known, events, prices, policy
         )
         self.refused += unknown
-        if self.active:
+        if self.active.periods:
             self.refused += unresolved(history, versions, known)
         self.regular = {(n.item, n.start_s): n for n in licensed if n.is_regular}
         self.usage = usage_lines(known, prices) if policy.metered_invoiced else {}
@@ -179,6 +180,7 @@ class _SubscriptionTimeline:
                     pricing=pricing,
                     mrr_minor=mrr_minor,
                     evidence=self._evidence(item, at_s, shares),
+                    is_paused=pricing is None and self.active.is_paused(at_s),
                 )
 
     def _instants(self) -> list[int]:
@@ -187,7 +189,8 @@ class _SubscriptionTimeline:
         instants |= {line.end_s for lines in self.usage.values() for line in lines}
         trials = [trial for own in self.trials.values() for trial in own]
         discounted = [span for each in self.discounts for span in each.intervals]
-        for interval in (*self.active, *trials, *discounted):
+        lasting = (*self.active.periods, *self.active.paid_trials)
+        for interval in (*lasting, *trials, *discounted):
             instants.add(interval.start_s)
             if interval.end_s is not None:
                 instants.add(interval.end_s)
@@ -195,8 +198,9 @@ class _SubscriptionTimeline:
 
     def _pricing_at(self, at_s: int) -> dict[str, ItemPricing]:
         """What each item that counts at ``at_s`` costs, discounts included."""
-        if not any(period.covers(at_s) for period in self.active):
+        if not any(period.covers(at_s) for period in self.active.periods):
             return {}
+        at_s = self.active.paid_as_of(at_s)
         rates: dict[str, tuple[Tariff, Decimal]] = {}
         for item, changes in self.changes.items():
             state = state_at(changes, at_s)
@@ -292,13 +296,31 @@ class _SubscriptionTimeline:
             if change.at_s == at_s:
                 yield from change.evidence
         discounts = (each.interval_of(item) for each in self.discounts)
-        intervals = (*self.active, *self.trials.get(item, ()), *discounts)
-        for interval in intervals:
+        lasting = (*self.active.periods, *self.active.paid_trials)
+        for interval in (*lasting, *self.trials.get(item, ()), *discounts):
             if interval is None:
                 continue
             if at_s in (interval.start_s, interval.end_s):
                 is_start = at_s == interval.start_s
                 yield from interval.began if is_start else interval.ended
+
+
+def _item_trials(
+    versions: Sequence[SubscriptionVersion],
+    events: Sequence[Event],
+    line_items: Sequence[LineItem],
+    prices: Mapping[str, Price],
+    policy: Policy,
+) -> dict[str, list[Interval]]:
+    """The trials of single items in which these count for nothing."""
+    found = item_trials(versions, events, line_items, prices)
+    if not policy.trial_after_paying_counts:
+        return found
+    for item, tried in found.items():
+        own = [line for line in line_items if line.item == item]
+        paid = trials_after_paying(tried, own)
+        found[item] = [trial for trial in tried if trial not in paid]
+    return found
 
 
 def _is_shared_anew(before: ItemPricing | None, after: ItemPricing | None) -> bool:

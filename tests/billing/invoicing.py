@@ -241,6 +241,8 @@ class Invoicing(Store):
         customer.balance = invoice.ending_balance = min(0, due)
         if due <= 0:
             invoice.status, invoice.paid_at = "paid", self.now
+        elif sub.is_sent:
+            invoice.status = "open"
         elif customer.pays:
             invoice.attempts += 1
             invoice.status, invoice.paid_at = "paid", self.now
@@ -315,7 +317,13 @@ class Invoicing(Store):
 
     def _renew(self, sub: Subscription) -> None:
         due = [item for item in sub.items if item.period_end == self.now]
-        if not due or sub.ended_at is not None or sub.status == "incomplete":
+        if not due or sub.ended_at is not None:
+            return
+        if sub.status in ("incomplete", "paused"):
+            return
+        if sub.status == "trialing" and sub.needs_card:
+            with self.change(sub):
+                sub.status, sub.paused_at = "paused", self.now
             return
         before = min(item.period_start for item in due)
         with self.change(sub):
@@ -329,6 +337,9 @@ class Invoicing(Store):
             made = self.invoice(sub, "subscription_cycle", lines, period_start=before)
             held = sub.pause is not None and sub.pause["behavior"] == "keep_as_draft"
             made.auto_advance = not held and sub.status != "unpaid"
+            if sub.status == "unpaid":
+                for item in sub.all_items:
+                    self.see(item, "left a draft")
         self.finalize_later(made)
         missed = [i for i in sub.removed_items if i.period_end <= self.now]
         self.note_regular(made, [*due, *missed])

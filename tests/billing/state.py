@@ -114,6 +114,11 @@ class Subscription:
     cancel_reason: str | None = None
     asked: list[tuple[int, int | None]] = field(default_factory=list)  # to cancel: till
     pause: Json | None = None
+    paused_at: int | None = None
+    stops: set[int] = field(default_factory=set)  # paused or unpaid since then
+    needs_card: bool = False  # its trial ends paused
+    is_sent: bool = False  # an invoice waits to be paid by hand
+    paid_trials: list[tuple[int, int]] = field(default_factory=list)
     latest_invoice: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
 

@@ -93,6 +93,14 @@ def line_items(history: History) -> dict[str, list[LineItem]]:
     return by_subscription
 
 
+def draft_lines(invoices: Iterable[Invoice]) -> Iterator[LineItem]:
+    """The regular lines of drafts: proof that a renewal came, not of what it bills."""
+    for invoice in invoices:
+        if invoice.status == "draft":
+            read = [_from_invoice_line(invoice, line) for line in invoice.lines.data]
+            yield from (line for line in read if line is not None and line.is_regular)
+
+
 def usage_lines(
     line_items: Iterable[LineItem], prices: Mapping[str, Price]
 ) -> dict[str, list[LineItem]]:

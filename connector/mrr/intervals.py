@@ -18,6 +18,10 @@ class Interval(NamedTuple):
     def covers(self, at_s: int) -> bool:
         return self.start_s <= at_s and (self.end_s is None or at_s < self.end_s)
 
+    def holds(self, at_s: int) -> bool:
+        """Whether it has begun before, and goes on after."""
+        return self.start_s < at_s and self.covers(at_s)
+
 
 def without(whole: Interval, gaps: Iterable[Interval]) -> list[Interval]:
     """What is left of ``whole`` beside the gaps; where a gap ends, a part begins."""

@@ -30,16 +30,15 @@ _SETTINGS = (
     _Setting("churn_when_requested", default=False, word="churn-on-request"),
     _Setting("active_from_payment", default=False, word="from-first-payment"),
 )
-_HERE = tuple(each for each in _SETTINGS if each.field in POLICY_RULES)
 
 
 def _presets() -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
-    for count in range(len(_HERE) + 1):
-        for changed in combinations(_HERE, count):
+    for count in range(len(_SETTINGS) + 1):
+        for changed in combinations(_SETTINGS, count):
             name = PREFIX + ("+".join(each.word for each in changed) or "default")
             found[name] = {
-                each.field: each.default is not (each in changed) for each in _HERE
+                each.field: each.default is not (each in changed) for each in _SETTINGS
             }
     return found
 
@@ -51,7 +50,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = _presets()
 def preset_name(text: str) -> str:
     """The name, its words in any order; ``ValueError`` for any other text."""
     words = text.removeprefix(PREFIX).split("+")
-    known = [each.word for each in _HERE if each.word in words]
+    known = [each.word for each in _SETTINGS if each.word in words]
     if not text.startswith(PREFIX) or sorted(words) != sorted(known or ["default"]):
         raise ValueError(text)
     return PREFIX + ("+".join(known) or "default")

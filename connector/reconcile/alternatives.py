@@ -17,7 +17,6 @@ from connector.core.policy import VALUES, PolicySwitch, policy_of
 from connector.mrr.history import History, SubscriptionVersion
 from connector.mrr.timeline import timeline
 from connector.reconcile.cells import Cell, Grain, day_changes, grain_of, in_grain
-from connector.reconcile.headers import FileKind
 from connector.reconcile.model import GapCause
 from connector.stripe_api.events import Event
 from connector.stripe_api.invoices import Invoice
@@ -30,16 +29,11 @@ ZONES = (
 )
 
 
-LEAST_MOVED = 3  # cells
-
-
 class State(NamedTuple):
     """How cells are made: under which rules, and what is done otherwise."""
 
     rules: tuple[tuple[str, str], ...]  # every rule as text, in order of the keys
     zone: str
-    shift_days: int = 0
-    shift_months: int = 0
     trials_count: bool = False
     without: str = ""  # a subscription
 
@@ -66,7 +60,7 @@ class CustomerUnderRules:
         self._trialing: History | None = None
 
     def cells(self, state: State) -> dict[Cell, int]:
-        return in_grain(self._changes(state), self.grain, state.shift_months)
+        return in_grain(self._changes(state), self.grain)
 
     def around(self, state: State) -> dict[Cell, int]:
         """The same with a year before and after, as far as it is known."""
@@ -75,13 +69,10 @@ class CustomerUnderRules:
         return in_grain(
             self._changes(state),
             grain_of(self.grain.kind, start, end, every),
-            state.shift_months,
         )
 
     def _changes(self, state: State) -> dict[Cell, int]:
-        return day_changes(
-            self._derived(state), ZoneInfo(state.zone), state.shift_days, state.without
-        )
+        return day_changes(self._derived(state), ZoneInfo(state.zone), state.without)
 
     def _derived(self, state: State) -> Sequence[MrrStep]:
         key = state.rules, state.trials_count
@@ -96,11 +87,8 @@ class CustomerUnderRules:
             self._trialing = with_trials_paid(self.history)
         return self._trialing
 
-    def alternatives(self, state: State, count: int) -> Iterator[Alternative]:
-        """Every single step from a state, likeliest first; for so many cells.
-
-        All days or months are not moved for the sake of one or two.
-        """
+    def alternatives(self, state: State) -> Iterator[Alternative]:
+        """Every single step from a state, likeliest first."""
         rules = dict(state.rules)
         for rule, values in VALUES.items():
             for value in values if rule != "timezone" else ():
@@ -113,8 +101,6 @@ class CustomerUnderRules:
             after = state._replace(trials_count=True)
             yield Alternative(GapCause.TRIAL, "trials count", "", after)
         yield from self._in_other_zones(state)
-        if count >= LEAST_MOVED:
-            yield from self._moved(state)
         subscriptions = self.history.versions.keys()
         if not state.without and len(subscriptions) > 1:
             for each in subscriptions:
@@ -127,21 +113,6 @@ class CustomerUnderRules:
             if zone != state.zone:
                 after = state._replace(zone=zone)
                 yield Alternative(GapCause.ZONE, f"days in {zone}", "", after)
-
-    def _moved(self, state: State) -> Iterator[Alternative]:
-        is_of_months = self.grain.kind == FileKind.MONTHS
-        if is_of_months and not state.shift_months:
-            for shift, words in _MONTHS_SHIFTED.items():
-                after = state._replace(shift_months=shift)
-                yield Alternative(GapCause.DATE, words, "", after)
-        if not state.shift_days:
-            for shift, words in _DAYS_SHIFTED.items():
-                after = state._replace(shift_days=shift)
-                yield Alternative(GapCause.DATE, words, "", after)
-
-
-_DAYS_SHIFTED = {1: "counted a day later", -1: "counted a day earlier"}
-_MONTHS_SHIFTED = {-1: "months end a month earlier", 1: "months end a month later"}
 
 
 def has_trials(history: History) -> bool:

@@ -35,24 +35,24 @@ def grain_of(kind: FileKind, start: date, end: date, told: Container[date]) -> G
 
 
 def day_changes(
-    steps: Iterable[MrrStep], zone: tzinfo, shift_days: int = 0, without: str = ""
+    steps: Iterable[MrrStep], zone: tzinfo, without: str = ""
 ) -> dict[Cell, int]:
-    """What changed on each local day, or so many days later; without a subscription."""
+    """What changed on each local day; without a subscription, if one is named."""
     last: dict[tuple[str, str, str], int] = {}
     found: dict[Cell, int] = {}
     for step in steps:
         if step.subscription == without:
             continue
         item = step.currency, step.subscription, step.item
-        day = local_day(step.at_s, zone).toordinal() + shift_days
+        day = local_day(step.at_s, zone).toordinal()
         cell = step.currency, day
         found[cell] = found.get(cell, 0) + step.mrr_minor - last.get(item, 0)
         last[item] = step.mrr_minor
     return {cell: minor for cell, minor in found.items() if minor}
 
 
-def in_grain(changes: Amounts, grain: Grain, shift_months: int = 0) -> dict[Cell, int]:
-    """The cells that these days' changes make; months may be named by another one."""
+def in_grain(changes: Amounts, grain: Grain) -> dict[Cell, int]:
+    """The cells that these days' changes make."""
     if grain.kind == FileKind.CHANGES:
         first, end = grain.start.toordinal(), grain.end.toordinal()
         return {cell: n for cell, n in changes.items() if first <= cell[1] < end}
@@ -61,17 +61,12 @@ def in_grain(changes: Amounts, grain: Grain, shift_months: int = 0) -> dict[Cell
         left = sorted((d, n) for (c, d), n in changes.items() if c == currency)
         place, minor = 0, 0
         for first, end in grain.months:
-            until = end if not shift_months else _shifted(first, 1 + shift_months)
-            while place < len(left) and left[place][0] < until:
+            while place < len(left) and left[place][0] < end:
                 minor += left[place][1]
                 place += 1
             if minor:
                 found[currency, first] = minor
     return found
-
-
-def _shifted(first: int, count: int) -> int:
-    return add_months(date.fromordinal(first), count).toordinal()
 
 
 def differing(ours: Amounts, theirs: Amounts) -> list[Cell]:

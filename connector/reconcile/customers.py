@@ -74,14 +74,16 @@ def examined(
     on_way = {cell: [*own] for cell, own in parts.items()}
     state, now = _followed(under, base, whole, derived, theirs, on_way)
     rest = _rest(case, on_way, now, now, under.history)
-    if not case.is_there or is_by_evidence(rest.left):
+    if is_by_evidence(rest.left):
         return rest
     by_ratio = is_by_ratio(rest.left)
     if not by_ratio and is_by_ratio(plain.left):
         return plain
     for _ in range(MOST_STEPS):
         best = _best(under, state, now, theirs)
-        if best is None or (by_ratio and best[1] != theirs):
+        # Who is absent there is so for one reason, or for none that we have.
+        needs_all = by_ratio or not case.is_there
+        if best is None or (needs_all and best[1] != theirs):
             break
         step, after = best
         part = CellPart(step.cause, 0, step.detail, step.note)
@@ -120,7 +122,7 @@ def _best(
 ) -> tuple[Alternative, Amounts] | None:
     """The first of those that leave the fewest cells, if it is fewer than now."""
     least, found = len(differing(now, theirs)), None
-    for each in under.alternatives(state, least) if least else ():
+    for each in under.alternatives(state) if least else ():
         after = under.cells(each.state)
         count = len(differing(after, theirs))
         if count < least:

@@ -41,7 +41,7 @@ class Leftover(NamedTuple):
     is_there: bool
     is_here: bool
     is_refused: bool
-    is_foreign: bool  # it pays in another currency than most
+    is_foreign: bool  # it pays in another currency than most, and the files name none
     tax_rates: Sequence[Fraction] = ()
 
 

@@ -94,7 +94,7 @@ class SourceFile(NamedTuple):
 
 
 class PresetFit(NamedTuple):
-    """How many cells differ under a preset, of the customers that were tried."""
+    """How many cells differ under a preset, as a sample of the customers has it."""
 
     name: str
     differing: int

@@ -132,7 +132,8 @@ class _Reconciling:
         chosen = sample.chosen()
         preset = self.asked.preset
         names = [preset_name(preset)] if preset else [*PRESETS]
-        if all(each.ours == each.theirs.amounts for each in chosen.values()):
+        both = [each.beside for each in chosen.values()]
+        if all(each.ours == each.theirs.amounts for each in both):
             return FileFit([], self.in_force["timezone"])
         known = self._histories(sorted(chosen))
         return fit(known, chosen, self.rules, names, self.grain, self.now_s)
@@ -177,7 +178,8 @@ class _Reconciling:
             is_here=beside.is_here,
             is_there=beside.is_there,
             is_refused=customer.id in self.refused,
-            is_foreign=beside.own not in (None, self.sides.reading.main),
+            is_foreign=beside.is_unnamed
+            and beside.own not in (None, self.sides.reading.main),
             past=[
                 self._as_of(customer.id, moment)
                 for moment in self.restated.get(customer.id, ())

@@ -38,7 +38,10 @@ class Asked(NamedTuple):
 
 
 class Beside(NamedTuple):
-    """A customer on both sides; ``own`` is the currency of most of its movements."""
+    """A customer on both sides; ``own`` is the currency of most of its movements.
+
+    ``is_unnamed``: the files do not say in which currency they have it.
+    """
 
     customer: CustomerName
     ours: Amounts
@@ -46,6 +49,7 @@ class Beside(NamedTuple):
     is_here: bool
     is_there: bool
     own: str | None
+    is_unnamed: bool
 
 
 class Sides(NamedTuple):
@@ -71,7 +75,8 @@ class Sides(NamedTuple):
             there = self.reading.cells(said, own, self.grain)
             if here or there.amounts:
                 is_here, is_there = changes is not None, bool(said)
-                yield Beside(customer, here, there, is_here, is_there, own)
+                unnamed = any(not each.currency for each in said)
+                yield Beside(customer, here, there, is_here, is_there, own, unnamed)
 
 
 def sides_of(

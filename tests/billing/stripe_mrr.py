@@ -15,7 +15,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from tests.billing.account import Account
-from tests.billing.state import Item, Subscription
+from tests.billing.state import Item
 from tests.billing.truth import Step, added_up
 
 COUPON_SETTINGS = ((False, False), (False, True), (True, False), (True, True))
@@ -51,7 +51,7 @@ def item_steps(account: Account, item: Item, settings: StripeSettings) -> list[S
     ]
     sub, begins = item.subscription, 0
     if settings.active_from_payment:
-        paid = first_paid(account, sub)
+        paid = account.first_payment(sub)
         if paid is None:
             return []
         begins = paid
@@ -67,18 +67,6 @@ def item_steps(account: Account, item: Item, settings: StripeSettings) -> list[S
             steps.append(Step(at, now))
         before = now
     return steps
-
-
-def first_paid(account: Account, sub: Subscription) -> int | None:
-    """When the first invoice that billed its items for money was paid."""
-    paid = [
-        invoice.paid_at
-        for invoice in account.invoices.values()
-        if invoice.subscription is sub
-        and invoice.paid_at is not None
-        and sum(line.net for line in invoice.lines if line.item is not None) > 0
-    ]
-    return min(paid, default=None)
 
 
 def stripe_mrr(account: Account, settings: StripeSettings) -> dict[Grain, list[Step]]:

@@ -60,6 +60,7 @@ def test_so_does_another_account(name: str, tmp_path: Path) -> None:
         settle(connection, SEEN, "UTC")
         connection.execute("VACUUM INTO ?", [str(tmp_path / "stripe-nrr.db")])
     workdir = Workdir(tmp_path).configure('timezone = "UTC"\n')
+    schemas.with_theirs(workdir)
     asked = {"close 2026-06": "close 2025-02"}
     customer = workdir.call("movements", "--format", "json").json["movements"][0]
     for line in schemas.ASKED[name]:

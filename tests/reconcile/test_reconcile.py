@@ -1,13 +1,12 @@
 """Stripe's own MRR, as the billing engine works it out, beside the ledger."""
 
-import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from connector.core.errors import NothingFound, UsageFault
-from connector.core.policy import POLICY_RULES, Policy
+from connector.core.policy import Policy
 from connector.core.presets import PRESETS, preset_of
 from connector.metrics.what_if import preset_switches
 from connector.reconcile.model import GapCause, Reconciliation
@@ -25,7 +24,6 @@ from tests.support.big_account import ZONE, big_account, big_ledger
 
 CUSTOMERS = 120
 OURS = StripeSettings(repeating_subtracted=True)
-HERE = [s for s in EVERY_SETTING if not s[3] or "active_from_payment" in POLICY_RULES]
 FILES = (
     "subscription_item_change_events.csv",
     "customer_mrr_changes.csv",
@@ -61,11 +59,10 @@ def adds_up(done: Reconciliation) -> None:
 
 
 def named(settings: StripeSettings) -> str:
-    fields = {k: v for k, v in settings._asdict().items() if k in POLICY_RULES}
-    return preset_of(Policy(**fields))
+    return preset_of(Policy(**settings._asdict()))
 
 
-@pytest.mark.parametrize("settings", HERE, ids=str)
+@pytest.mark.parametrize("settings", EVERY_SETTING, ids=str)
 def test_the_preset_is_found_and_explains_every_cell(
     ledger: Ledger, tmp_path: Path, settings: StripeSettings
 ) -> None:
@@ -85,7 +82,7 @@ def test_the_preset_is_found_and_explains_every_cell(
         assert told <= {(GapCause.POLICY, switch.in_words) for switch in switches}
 
 
-@pytest.mark.parametrize("settings", HERE[::3], ids=str)
+@pytest.mark.parametrize("settings", EVERY_SETTING[::9], ids=str)
 def test_another_preset_leaves_what_its_switches_explain(
     ledger: Ledger, tmp_path: Path, settings: StripeSettings
 ) -> None:
@@ -112,7 +109,7 @@ def test_swapping_the_order_of_files_changes_nothing(
     ledger: Ledger, tmp_path: Path
 ) -> None:
     paths = stripes(tmp_path, StripeSettings(churn_when_requested=True))
-    told = [reconcile_files(ledger, each) for each in itertools.permutations(paths)]
+    told = [reconcile_files(ledger, each) for each in (paths, paths[::-1])]
     assert all(each == told[0] for each in told)
     assert [done.kind.name for done in told[0]] == ["MONTHS", "CHANGES", "CHANGES"]
 

@@ -18,7 +18,8 @@ from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, instant
 from tests.billing.demo_life import Life
 from tests.billing.demo_shop import Shop, open_shop
-from tests.billing.state import Json
+from tests.billing.state import Customer, Json, Subscription
+from tests.billing.store import ENDS as ENDS_FIRST
 from tests.billing.stripe_mrr import COUPON_SETTINGS
 from tests.support.ledgers import empty_ledger, look, settle
 
@@ -26,10 +27,22 @@ OPENED = instant("2023-11-02T09:00:00")
 ENDS = instant("2026-11-02T06:00:00")
 
 
+class PartlySent(Account):
+    """Of every five new customers one is sent invoices; of these, a fifth never pays."""
+
+    def subscribe(self, customer: Customer, *bought: Any, **how: Any) -> Subscription:
+        n = self.customers.index(customer)
+        is_sent = n % 5 == 2 and not how.get("trial_days")
+        sub = super().subscribe(customer, *bought, **how, is_sent=is_sent)
+        for days in (23, 200) if is_sent and n % 25 != 2 else ():
+            self.at(self.now + days * DAY, ENDS_FIRST, lambda: self.recover(customer))
+        return sub
+
+
 @cache
 def big_account(customers: int, seed: int = 7, ends: int = ENDS) -> Account:
     """So many customers who come over the years; one in seven pays in euro."""
-    account = Account(OPENED, seed=seed, coupon_settings=COUPON_SETTINGS)
+    account = PartlySent(OPENED, seed=seed, coupon_settings=COUPON_SETTINGS)
     shop = open_shop(account)
     rng = random.Random(f"{seed} arrivals")
     arrivals = sorted(

@@ -72,8 +72,8 @@ def _preset(done: Reconciliation, preset: str) -> Iterator[str]:
     best, *rest = done.tried
     if rest:
         yield (
-            f"Of {len(done.tried)} presets it leaves fewest cells of a sample to other "
-            f"causes: {best.differing:,}; the next one {rest[0].differing:,}."
+            f"Of {len(done.tried)} presets it leaves fewest cells to other causes: about "
+            f"{best.differing:,}; {rest[0].name} {rest[0].differing:,}."
         )
 
 

@@ -121,7 +121,9 @@ class Ingest(Struct, kw_only=True):
             if table == "events":
                 met.cannot_read(thing.id, f"{thing.field} is {thing.value}")
             else:
-                log.warning("ingest.set_aside id=%s field=%s", thing.id, thing.field)
+                log.warning(
+                    "ingest.set_aside id=%s field=%s", thing.id[:60], thing.field
+                )
                 met.changed += unfit_objects.put(
                     self.connection, table, thing, asked_us
                 )
@@ -315,7 +317,7 @@ def _stored(things: Iterable[Any], config: Config, met: SyncResult) -> Iterator[
     """The objects as the mirror keeps them."""
     for thing in things:
         if isinstance(thing, Customer):
-            yield labelled(thing, config.label, config.metadata_keys)
+            yield labelled(thing, config.label, config.kept_metadata)
         elif isinstance(thing, StripeEvent):
             yield from _event(thing, met)
         elif not isinstance(thing, UnfitObject):

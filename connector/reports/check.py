@@ -23,13 +23,6 @@ from connector.metrics.invariants import (
 )
 from connector.metrics.retention import measure
 from connector.metrics.rollups import figures_of
-from connector.mrr.current_mrr import counted_statuses
-from connector.mrr.reconciliation import (
-    CustomerComparison,
-    CustomerInLedger,
-    differing,
-    reconcile,
-)
 from connector.pipeline.ingest import ObjectSource, Progress
 from connector.reports.closed_months import measured_again, totals_again
 from connector.reports.ledger import Ledger
@@ -51,6 +44,13 @@ from connector.stripe_api.decoding import ref
 from connector.stripe_api.faults import by_customer
 from connector.stripe_api.objects import Subscription
 from connector.stripe_api.unfit import UnfitObject
+from connector.valuation.current_mrr import counted_statuses
+from connector.valuation.reconciliation import (
+    CustomerComparison,
+    CustomerInLedger,
+    differing,
+    reconcile,
+)
 
 
 class CheckedLedger(NamedTuple):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from fractions import Fraction
 
+from tests.billing import taxes
 from tests.billing.calendar_ import HOUR, period_at, written
 from tests.billing.catalogue import Piece, half_up
 from tests.billing.discounting import note_reduced, replaced_by, taken_from
@@ -184,6 +185,9 @@ class Invoicing(Store):
         sub.latest_invoice = made.id
         self._discount(made)
         for line in lines:
+            if line.item is not None:
+                line.taxes = taxes.charged(line.net, line.price, sub.customer.tax)
+        for line in lines:
             line.id, line.invoice = self.new_id("il"), made.id
             if line.item is not None and line.amount >= 0:
                 line.item.last_line = line
@@ -287,6 +291,9 @@ class Invoicing(Store):
             if invoice.auto_advance and any(x.amount for x in own):
                 self._note_reduced(item, own)
             self.see(item, invoice.id)
+        if invoice.auto_advance:  # a draft that stays one shows nothing
+            taxes.note(invoice.lines, self.now)
+        self.book(invoice.subscription)
 
     def _note_reduced(self, item: Item, lines: list[Line]) -> None:
         note_reduced(item, lines)

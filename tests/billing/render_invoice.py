@@ -75,7 +75,7 @@ def invoice_line(line: Line) -> Json:
         "quantity": line.quantity,
         "quantity_decimal": str(line.quantity),
         "subtotal": line.amount,
-        "taxes": [],
+        "taxes": [tax.shown() for tax in line.taxes],
     }
 
 

@@ -16,6 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 from tests.billing.catalogue import Coupon, Price
+from tests.billing.taxes import LineTax, TaxShown, TaxStatus
 
 Json = dict[str, Any]
 COUNTS = frozenset({"active", "past_due"})
@@ -38,6 +39,7 @@ class Customer:
     pays: bool = True
     delinquent: bool = False
     invoices_numbered: int = 0
+    tax: TaxStatus = field(default_factory=TaxStatus)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,6 +89,7 @@ class Item:
     # The same where repeating and once coupons are subtracted or not, if asked for.
     changes_under: dict[tuple[bool, bool], list[Change]] = field(default_factory=dict)
     sightings: list[Sighting] = field(default_factory=list)
+    tax: TaxShown = field(default_factory=TaxShown)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -113,6 +116,7 @@ class Subscription:
     ended_at: int | None = None
     cancel_reason: str | None = None
     asked: list[tuple[int, int | None]] = field(default_factory=list)  # to cancel: till
+    cancel_feedback: str | None = None
     pause: Json | None = None
     paused_at: int | None = None
     stops: set[int] = field(default_factory=set)  # paused or unpaid since then
@@ -154,6 +158,7 @@ class Line:
     discountable: bool = True
     credits: "Line | None" = None
     discounted: list[tuple[Discount, int]] = field(default_factory=list)
+    taxes: list[LineTax] = field(default_factory=list)
     named: list[Discount] = field(default_factory=list)  # a proration's
 
     @property

@@ -10,6 +10,7 @@ showed it is not seen at all; one that only the subscription as it is today show
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from tests.billing import taxes
 from tests.billing.discounting import counted_nets
 from tests.billing.state import COUNTS, Item
 
@@ -30,7 +31,9 @@ def item_mrr_minor(
     if item.removed or item.price.metered or item.subscription.status not in COUNTS:
         return 0
     nets = counted_nets(item.subscription, at, once=once, repeating=repeating)
-    return round(item.price.monthly(nets[item]))
+    others = [i.tax for i in item.subscription.all_items if i is not item]
+    inside = taxes.inside(item.price, item.tax, others)
+    return round(item.price.monthly(nets[item]) / (1 + inside))
 
 
 def true_steps(item: Item) -> list[Step]:

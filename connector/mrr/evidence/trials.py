@@ -31,7 +31,7 @@ def trials(
     if now.trial_end is None:
         return [_trial(now, now.started_at, None)]
     is_trialing = now.status == "trialing"
-    paid = sorted(n.start_s for n in line_items if n.is_regular and n.amount_minor > 0)
+    paid = sorted(n.start_s for n in line_items if n.amount_minor > 0 and not n.credit)
     start_s = now.started_at if now.trial_start is None else now.trial_start
     between = [p for p in paid if start_s <= p < now.trial_end]
     until_s = None if is_trialing else now.trial_end

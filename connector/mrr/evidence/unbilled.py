@@ -52,7 +52,11 @@ class BilledTime(NamedTuple):
         """Where its period ends, had no end that was set for a while shortened it."""
         if not self.is_regular or self.cycle is None:
             return self.end_s
-        return max(self.end_s, later(self.start_s, *self.cycle))
+        end_s = later(self.start_s, *self.cycle)
+        is_clipped = self.in_months and instant(self.start_s + DAY_S).day == 1
+        if is_clipped:  # at a month's end: its anchor may be any day up to the 31st
+            end_s += (31 - instant(self.start_s).day) * DAY_S
+        return max(self.end_s, end_s)
 
 
 def unbilled_pauses(

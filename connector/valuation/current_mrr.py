@@ -24,12 +24,6 @@ from connector.core.errors import Unvalued
 from connector.core.model import Tariff
 from connector.core.money import round_minor
 from connector.core.policy import Policy
-from connector.mrr.billed_periods import BilledPeriod
-from connector.mrr.current_discounts import (
-    CurrentItem,
-    after_discounts,
-    current_discounts,
-)
 from connector.mrr.history import History
 from connector.mrr.pricing import (
     interval_minor,
@@ -37,16 +31,21 @@ from connector.mrr.pricing import (
     is_whole_period,
     months_factor,
     tariff,
+    tariff_as_billed,
 )
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.invoices import Invoice, units_of
 from connector.stripe_api.objects import Discount, Price, Subscription, SubscriptionItem
+from connector.valuation.billed_periods import BilledPeriod, current_taxes, tax_inside
+from connector.valuation.current_discounts import (
+    CurrentItem,
+    after_discounts,
+    current_discounts,
+)
 
 COUNTED = ("active", "past_due")  # under Stripe's definition, and under every policy
 TRIALING = "trialing"  # counts under a policy, for what was paid before
 DAY_S = 86_400
-# Taxes on lines are rounded: a rate that moved by less has not changed.
-SAME_RATE = Fraction(1, 200)
 
 
 def counted_statuses(policy: Policy) -> tuple[str, ...]:
@@ -109,11 +108,12 @@ def current_mrr(
     except Unvalued as error:
         net = {key: own.gross_minor for key, own in counted.items()}
         unknown = [*unknown, error]
-    taxes = _inclusive_taxes(now, billed, inputs.at_s)
+    taxes = current_taxes(now, billed, inputs.history.catalogue.prices, inputs.at_s)
     mrr_minor = 0
     for key, (price, rate, _) in counted.items():
         factor = months_factor(rate.interval, rate.interval_count)
-        untaxed_minor = net[key] / (1 + _tax_inside(price, key, taxes))
+        tax = tax_inside(taxes, key, price, currency)
+        untaxed_minor = net[key] / (1 + tax)
         mrr_minor += round_minor(untaxed_minor * factor)
     return CurrentMrr(currency, mrr_minor, (*refused, *unknown))
 
@@ -221,13 +221,31 @@ def _counted(
             continue
         unit_minor = _billed_unit_amount(price, currency, own)
         try:
-            rate = tariff(price, currency, unit_amount_minor=unit_minor)
+            rate = _tariff(price, currency, unit_minor, quantity, billed)
         except Unvalued as error:
             refused.append(error)
         else:
             gross_minor = interval_minor(rate, quantity)
             counted[item.id] = _Counted(price, rate, gross_minor)
     return counted, refused
+
+
+def _tariff(
+    price: Price,
+    currency: str,
+    unit_minor: Decimal | None,
+    quantity: Decimal,
+    billed: Iterable[BilledPeriod],
+) -> Tariff:
+    """As the price says; as last billed where its tiers are not shown in the currency."""
+    if price.lacks_tiers_in(currency):
+        for period in reversed([*billed]):
+            is_same = period.is_regular and period.price == price.id
+            is_whole = is_whole_period(price, period.start_s, period.end_s)
+            units = sum(map(units_of, period.lines), Decimal(0))
+            if is_same and is_whole and units == quantity and period.amount_minor:
+                return tariff_as_billed(price, currency, period.amount_minor)
+    return tariff(price, currency, unit_amount_minor=unit_minor)
 
 
 def _quantity(
@@ -277,39 +295,3 @@ def _billed_unit_amount(
         return None
     own = [each for each in billed if each.price == price.id and each.amount_minor]
     return own[-1].unit_amount_minor if own else None
-
-
-def _inclusive_taxes(
-    now: Subscription, billed: Iterable[BilledPeriod], at_s: int
-) -> dict[str, Fraction]:
-    """The tax inside each item's price: as its invoices show, or its tax rates say.
-
-    The tax rates are exact; an invoice's taxes are rounded, but may be newer or Stripe's
-    own (automatic tax), so the tax rates win only where both mean the same.
-    """
-    taxes: dict[str, Fraction] = {}
-    for period in billed:
-        tax, known = period.inclusive_tax, taxes.get(period.item)
-        if tax and (known is None or (_moved(known, tax) and period.start_s <= at_s)):
-            taxes[period.item] = tax
-    for item in now.items.data:
-        declared = item.tax_rates or now.default_tax_rates or ()
-        percent = sum(
-            (each.percentage for each in declared if each.inclusive), Decimal(0)
-        )
-        exact = Fraction(percent) / 100
-        if exact and not _moved(taxes.get(item.id, exact), exact):
-            taxes[item.id] = exact
-    return taxes
-
-
-def _moved(known: Fraction, tax: Fraction) -> bool:
-    return abs(known - tax) > SAME_RATE
-
-
-def _tax_inside(price: Price, item: str, taxes: Mapping[str, Fraction]) -> Fraction:
-    """The item's own; where its price says inclusive and nothing shows it, the others'."""
-    if price.tax_behavior == "exclusive":
-        return Fraction(0)
-    others = list(taxes.values()) if price.tax_behavior == "inclusive" else []
-    return taxes.get(item, others[-1] if others else Fraction(0))

@@ -1,7 +1,7 @@
 """What a reader must know to trust a report's figures, in sentences."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
 from connector.core.money import format_count, format_ratio
 from connector.core.policy import POLICY_RULES
@@ -46,14 +46,20 @@ STALE = timedelta(hours=48)
 
 def banner(report: Report) -> list[str]:
     """What stands above every figure: why they may not be what they seem."""
-    found = what_is_missing(report.missing)
-    if report.as_of is None and report.synced_at is not None:
-        age = report.moment - report.synced_at
-        if age > STALE:
-            found.append(
-                f"The last sync was {age.days} days ago: nothing after "
-                f"{report.today:%d %b %Y} is in these figures. Run `stripe-nrr sync`."
-            )
+    synced_at = report.synced_at if report.as_of is None else None
+    return warnings(report.missing, synced_at, report.moment, report.today)
+
+
+def warnings(
+    missing: Missing, synced_at: datetime | None, moment: datetime, today: date
+) -> list[str]:
+    """What figures lack, and how old they are where that is long."""
+    found = what_is_missing(missing)
+    if synced_at is not None and moment - synced_at > STALE:
+        found.append(
+            f"The last sync was {(moment - synced_at).days} days ago: nothing after "
+            f"{today:%d %b %Y} is in these figures. Run `stripe-nrr sync`."
+        )
     return found
 
 

@@ -47,9 +47,7 @@ def rows_as_of(
 
 TOGETHER = 1_000  # movements whose components are read with one query
 
-_MOVEMENTS = f"""
-    SELECT movements.id, customers.id, currency, day, kind, amount_minor, before_minor,
-           after_minor
+_WANTED = f"""
     FROM movements JOIN customers ON customers.key = movements.customer
     WHERE {_AS_OF}
       AND (:customer IS NULL OR movements.customer =
@@ -58,8 +56,16 @@ _MOVEMENTS = f"""
       AND (:to IS NULL OR day < :to)
       AND (:kind IS NULL OR kind = :kind)
       AND (:currency IS NULL OR currency = :currency)
-    ORDER BY day, customers.id, currency
-"""  # noqa: S608
+"""
+_ROW = """
+    SELECT movements.id, customers.id, currency, day, kind, amount_minor, before_minor,
+           after_minor
+"""
+_MOVEMENTS = f"{_ROW} {_WANTED} ORDER BY day, customers.id, currency"
+_NEWEST = f"""
+    {_ROW} {_WANTED} ORDER BY day DESC, customers.id, currency LIMIT :count OFFSET :skipped
+"""
+_COUNTED = f"SELECT kind, count(*), sum(amount_minor) {_WANTED} GROUP BY kind"  # noqa: S608
 
 
 class Wanted(NamedTuple):
@@ -73,6 +79,13 @@ class Wanted(NamedTuple):
     as_of: datetime | None = None
 
 
+class Slice(NamedTuple):
+    """``count`` of them after the first ``skipped``, the newest day first."""
+
+    skipped: int
+    count: int
+
+
 EVERYTHING = Wanted()
 # A row of ``movements``: its id, the customer's id, and the rest.
 MovementRow = tuple[int, str, str, str, str, int, int, int]
@@ -82,7 +95,13 @@ def movements(
     connection: sqlite3.Connection, wanted: Wanted = EVERYTHING
 ) -> Iterator[Movement]:
     """The live movements with their components, by day, then customer."""
-    parameters = {
+    rows = connection.execute(_MOVEMENTS, _parameters(wanted))
+    while some := rows.fetchmany(TOGETHER):
+        yield from _movements_of(connection, some)
+
+
+def _parameters(wanted: Wanted) -> dict[str, object]:
+    return {
         "as_of": as_of_text(wanted.as_of),
         "customer": wanted.customer,
         "from": wanted.start and wanted.start.isoformat(),
@@ -90,9 +109,28 @@ def movements(
         "kind": wanted.kind,
         "currency": wanted.currency,
     }
-    rows = connection.execute(_MOVEMENTS, parameters)
-    while some := rows.fetchmany(TOGETHER):
-        yield from _movements_of(connection, some)
+
+
+def newest_movements(
+    connection: sqlite3.Connection, wanted: Wanted, which: Slice
+) -> list[Movement]:
+    """Some of the live movements, the newest day first."""
+    asked = {**_parameters(wanted), **which._asdict()}
+    return list(_movements_of(connection, connection.execute(_NEWEST, asked).fetchall()))
+
+
+def counted(
+    connection: sqlite3.Connection, wanted: Wanted
+) -> dict[MovementKind, tuple[int, int]]:
+    """Of each kind that there is: how many live movements, and their signed sum."""
+    rows = connection.execute(_COUNTED, _parameters(wanted))
+    return {KINDS[kind]: (number, minor) for kind, number, minor in rows}
+
+
+def newest_run(connection: sqlite3.Connection) -> int:
+    """The number of the last run; 0 before the first."""
+    [number] = connection.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()
+    return int(number)
 
 
 def _movements_of(

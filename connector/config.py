@@ -237,7 +237,11 @@ def parse(
         raise ConfigError(faults, source=name)
     if base := environ.get("STRIPE_API_BASE"):
         chosen["api_base"] = base
-    return _config(chosen, source)
+    config = _config(chosen, source)
+    if config.status_file == config.database:
+        fault = "sync.status_file is the ledger: give it a file of its own"
+        raise ConfigError([fault], source=name)
+    return config
 
 
 _WITHOUT_RATES = (

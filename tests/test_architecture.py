@@ -195,6 +195,17 @@ def test_only_commands_print() -> None:
     assert wrong == set()
 
 
+def test_what_is_printed_passes_one_place() -> None:
+    """Where control characters that came with a name are made visible."""
+    printing = {
+        module
+        for module in modules()
+        for node in ast.walk(modules()[module])
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == "click.echo"
+    }
+    assert printing == {"cli.output"}
+
+
 def test_reports_switch_nothing_of_the_process() -> None:
     switches = {"disable", "enable", "setswitchinterval", "setrecursionlimit", "freeze"}
     assert {

@@ -2,8 +2,10 @@
 
 import gc
 import os
+import signal
 import sqlite3
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,7 +16,9 @@ from typing import TYPE_CHECKING
 import click
 
 from connector import __version__
+from connector.cli.output import echo
 from connector.core.errors import ConnectorError
+from connector.core.text import printable, printable_lines
 
 if TYPE_CHECKING:
     from connector.config import Config
@@ -35,6 +39,8 @@ COMMANDS = {
     "close": "Record a month's figures as reported, for ever.",
     "restatements": "What has changed in closed months since, by customer and cause.",
     "recompute": "Derive the ledger anew from what was fetched; no network.",
+    "backup": "Copy the ledger while it is in use, whole and checked.",
+    "restore": "Put a backup in the ledger's place; what was there is kept.",
     "check": "Prove the ledger's invariants; exit 3 with what breaks them.",
     "export": "Write the ledger as a CSV or Parquet file for other tools.",
     "doctor": "See whether all is in place for a sync, and what to do where not.",
@@ -94,9 +100,20 @@ class Shell:
 
         levels = (logging.WARNING, logging.INFO, logging.DEBUG)
         level = levels[min(self._verbosity, 2)]
-        logging.basicConfig(
-            stream=sys.stderr, level=level, format="%(levelname)s %(message)s"
-        )
+
+        class OneLine(logging.Formatter):
+            """A message is a line, whatever is quoted in it; a traceback has its own."""
+
+            def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+                record.message = printable(record.message)
+                return super().formatMessage(record)
+
+            def format(self, record: logging.LogRecord) -> str:
+                return printable_lines(super().format(record))
+
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(OneLine("%(levelname)s %(message)s"))
+        logging.basicConfig(handlers=[handler], level=level)
         for library in ("httpx", "httpcore", "stripe"):  # what they log is not ours
             logging.getLogger(library).setLevel(logging.WARNING)
 
@@ -140,9 +157,14 @@ def warn_of_other_rules(ledger: "Ledger") -> None:
         )
 
 
+def fail(problem: str, fix: str, at: str = "") -> None:
+    """Say to stderr what went wrong, and when; what runs goes on."""
+    echo(f"{at}error: {printable(problem)}\n  fix: {printable(fix)}", err=True)
+
+
 def warn(problem: str, fix: str) -> None:
     """Say to stderr what a reader of the result should know."""
-    click.echo(f"warning: {problem}\n  fix: {fix}", err=True)
+    echo(f"warning: {printable(problem)}\n  fix: {printable(fix)}", err=True)
 
 
 @click.group(
@@ -185,7 +207,8 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that has no "–"
     try:
-        code = stripe_nrr.main(prog_name="stripe-nrr", standalone_mode=False)
+        with _ended_by_sigterm():
+            code = stripe_nrr.main(prog_name="stripe-nrr", standalone_mode=False)
     except ConnectorError as error:
         code = _say(error.problem, error.fix, error.exit_code)
     except click.UsageError as error:
@@ -206,6 +229,23 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """End as the signal would have it, but leave no draft behind."""
+
+    def end(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # of a program that runs commands itself
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _say(problem: str, fix: str, code: int) -> int:
-    click.echo(f"error: {problem}\n  fix: {fix}", err=True)
+    fail(problem, fix)
     return code

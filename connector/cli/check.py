@@ -20,6 +20,7 @@ from connector.reports.check import (
 )
 from connector.reports.ledger import Ledger
 from connector.store.database import setting, snapshot
+from connector.store.read_only import open_to_read
 from connector.stripe_api.credentials import stripe_key
 from connector.stripe_api.objects import Subscription
 
@@ -70,7 +71,10 @@ def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
 def _beside_stripe(shell: Shell) -> StripeComparison:
     """Fetch the live subscriptions, and compare them with the ledger as it is then."""
     shell.log_to_stderr()
-    with closing(shell.ledger()) as connection, progress_shown() as progress:
+    with (
+        closing(open_to_read(shell.config.database)) as connection,
+        progress_shown() as progress,
+    ):
         live, requests = _live(connection, shell.config, progress)
         with snapshot(connection):
             ledger = Ledger(connection, shell.config, shell.now())

@@ -11,10 +11,11 @@ from typing import Any
 import click
 
 from connector.cli.app import Shell
-from connector.cli.output import progress_shown, rendered, show_report
+from connector.cli.output import echo, progress_shown, rendered, show_report
 from connector.config import Config, parse, rules_of
 from connector.core.errors import LedgerUnusable
 from connector.core.model import MovementKind
+from connector.core.text import printable
 from connector.pipeline.bundled_account import bundled_folder, load_account
 from connector.pipeline.ingest import Ingest
 from connector.pipeline.job import bring_up_to_date
@@ -22,6 +23,7 @@ from connector.pipeline.thread_pool import ThreadPool
 from connector.reports.ledger import Ledger
 from connector.reports.report import make_report
 from connector.store.database import open_database, put_setting, setting, transaction
+from connector.store.files import make_folder
 from connector.store.ledger import customers, queries
 from connector.store.ledger.queries import Wanted
 from connector.store.lock import exclusive_sync
@@ -52,7 +54,7 @@ def demo(shell: Shell, keep: Path | None) -> None:
     shell.log_to_stderr()
     with tempfile.TemporaryDirectory(prefix="stripe-nrr-demo-") as temporary:
         folder = keep or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         _run_demo(folder)
     _say_what_next(keep)
 
@@ -88,7 +90,7 @@ def _run_demo(folder: Path) -> None:
         seen = ingest.met.seen
         config_path.write_text(text, encoding="utf-8")
         seconds = time.monotonic() - began_s
-        click.echo(
+        echo(
             f"Synced {seen['subscriptions']:,} subscriptions and "
             f"{seen['invoices']:,} invoices of a bundled Stripe account in "
             f"{account.requests} requests, and posted {derived.movements:,} movements, "
@@ -128,20 +130,22 @@ def _show_one(connection: sqlite3.Connection, config: Config) -> None:
         return
     example = explained[-1]
     name = customers.labels(connection)[example.customer]
-    click.echo(f"\nEvery figure can be taken apart. The latest expansion, {name}:\n")
+    echo(
+        f"\nEvery figure can be taken apart. The latest expansion, {printable(name)}:\n"
+    )
     prices = objects.price_names(connection)
     rendered(movement_view(example, prices, config.locale), None)
 
 
 def _say_what_next(keep: Path | None) -> None:
     if keep is not None:
-        click.echo(
+        echo(
             f"\nKept in {keep}. Try, for example:\n"
             f"  stripe-nrr --config {keep}/config.toml movements --kind churn\n"
             f"  stripe-nrr --config {keep}/config.toml report --window quarter\n"
             f"  stripe-nrr --config {keep}/config.toml report --format html -o report.html"
         )
-    click.echo(
+    echo(
         "\nOn your own account (nothing is ever written to Stripe):\n"
         "  1. In Stripe's Dashboard make a restricted key with read permissions for\n"
         "     Customers, Products, Prices, Coupons, Subscriptions, Invoices, Invoice\n"

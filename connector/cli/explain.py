@@ -13,8 +13,9 @@ from connector.cli.options import (
     moment_asked,
     out_option,
 )
-from connector.cli.output import emit
+from connector.cli.output import echo, emit
 from connector.core.errors import UsageFault
+from connector.core.text import printable
 from connector.core.windows import Window
 from connector.metrics.contributions import Ratio
 from connector.reports import explain_customer, explain_window
@@ -123,8 +124,10 @@ def _show_customer(
         json=lambda: forms.explanation_json(explained),
     )
     for refusal in explained.refusals if form == "text" else ():
-        click.echo(
-            f"not valued: {refusal.object_id}: {refusal.field} is {refusal.value}"
+        echo(
+            printable(
+                f"not valued: {refusal.object_id}: {refusal.field} is {refusal.value}"
+            )
         )
     for note in explained.notes if form == "text" else ():
-        click.echo(f"note: {note}")
+        echo(printable(f"note: {note}"))

@@ -11,7 +11,7 @@ import click
 
 from connector.cli.app import Shell
 from connector.cli.options import out_option
-from connector.cli.output import draft_of
+from connector.cli.output import place_of
 from connector.core.errors import MissingExtra, UsageFault
 from connector.render.table import write_csv
 from connector.store.ledger.exports import EXPORTS, Export, Row
@@ -59,7 +59,7 @@ def export(shell: Shell, what: str, form: str, output: Path | None) -> None:
         elif output is None:
             write_csv(sys.stdout, chosen.columns, rows)
         else:
-            with draft_of(output) as draft, draft.open("w", newline="") as file:
+            with place_of(output) as place, place.open("a", newline="") as file:
                 write_csv(file, chosen.columns, rows)
 
 
@@ -78,7 +78,11 @@ def _write_parquet(chosen: Export, rows: Iterator[Row], output: Path) -> None:
         date: pa.date32(),
     }
     schema = pa.schema([(name, types[of]) for name, of in chosen.columns.items()])
-    with draft_of(output) as draft, parquet.ParquetWriter(draft, schema) as writer:
+    with (
+        place_of(output) as place,
+        place.open("ab") as file,
+        parquet.ParquetWriter(file, schema) as writer,
+    ):
         while batch := list(islice(rows, BATCH)):
             columns = [list(column) for column in zip(*batch, strict=True)]
             writer.write_table(pa.table(columns, schema=schema))

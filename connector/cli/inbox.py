@@ -10,8 +10,9 @@ from connector.cli.output import emit, write
 from connector.core.dates import iso
 from connector.core.errors import NothingFound
 from connector.core.money import format_count
+from connector.core.text import printable
 from connector.store import inbox as events
-from connector.store.database import snapshot, transaction
+from connector.store.database import transaction
 from connector.store.inbox import InboxDepth, TroubledEvent
 
 
@@ -29,9 +30,9 @@ def inbox(ctx: click.Context, form: str) -> None:
     if ctx.invoked_subcommand is not None:
         return
     shell: Shell = ctx.obj
-    with closing(shell.ledger()) as connection, snapshot(connection):
-        depth = events.depth(connection)
-        troubled = events.troubled(connection)
+    with shell.reading() as ledger:
+        depth = events.depth(ledger.connection)
+        troubled = events.troubled(ledger.connection)
     emit(
         form,
         text=lambda: _as_text(depth, troubled),
@@ -93,8 +94,8 @@ def _as_text(depth: InboxDepth, troubled: list[TroubledEvent]) -> str:
         again = f"again at {next_at}" if next_at else "dead"
         tries = "1 try" if each.tries == 1 else f"{each.tries} tries"
         lines += [
-            f"{each.event}  {each.type}  {names}",
-            f"  {tries}, {again}: {each.error}",
+            printable(f"{each.event}  {each.type}  {names}"),
+            printable(f"  {tries}, {again}: {each.error}"),
         ]
     if dead:
         lines.append("Once the reason is gone: stripe-nrr inbox retry")

@@ -18,7 +18,12 @@ from connector.core.numbers import (
     ratio_of,
     written_number,
 )
+<<<<<<< HEAD
 from connector.core.windows import parse_window
+=======
+from connector.core.windows import Window, WindowKind, windows
+from connector.store.files import side_files
+>>>>>>> main
 
 
 def moment_asked(text: str | None, config: Config) -> datetime | None:
@@ -142,6 +147,29 @@ WINDOW = ReadParam(
 )
 
 
+def _harmless(ctx: Any, _param: Any, output: Path | None) -> Path | None:
+    """An output that is none of the ledger's own files."""
+    if output is not None:
+        refuse_own_files(output, ctx.obj.config)
+    return output
+
+
+def refuse_own_files(output: Path, config: Config) -> None:
+    """``UsageFault`` where writing there would destroy what this program keeps."""
+    own = [
+        config.database,
+        *side_files(config.database),
+        *(each for each in (config.status_file, config.source) if each is not None),
+    ]
+    for each in own:
+        is_there = output.exists() and each.exists()
+        if output.resolve() == each.resolve() or (is_there and output.samefile(each)):
+            raise UsageFault(
+                f"writing to {output} would destroy {each.name}, which is in use here",
+                fix="write to a file of its own",
+            )
+
+
 class _OutputFile(click.Path):
     """A file to write to: it has a name, and is no folder."""
 
@@ -161,6 +189,7 @@ out_option = click.option(
     "--output",
     type=_OutputFile(),
     metavar="FILE",
+    callback=_harmless,
     help="Write to FILE instead of the terminal; it is replaced as a whole.",
 )
 

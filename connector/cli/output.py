@@ -1,6 +1,7 @@
 """How commands write results out, and show progress."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -10,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
+
+from connector.core.text import printable_lines
+from connector.store.files import draft_of
 
 if TYPE_CHECKING:
     from connector.render.table import Part
@@ -33,24 +37,46 @@ def json_text(value: Any) -> str:
     return json.dumps(value, indent=2)
 
 
+# Where a name stands for an open file: what it holds already is not ours to replace.
+THROUGH = {Path("/dev/stdout"), Path("/dev/stderr"), Path("/dev/fd"), Path("/proc")}
+
+
 @contextmanager
-def draft_of(output: Path) -> Iterator[Path]:
-    """A file beside the one asked for that takes its place when it is whole."""
-    draft = output.with_name(f".{output.name}.draft")
-    try:
+def place_of(output: Path) -> Iterator[Path]:
+    """Where to write what is to stand in the file, by appending.
+
+    A file beside it that takes its place when it is whole; what is no regular file (a
+    device, a pipe, ``>(…)``) is written through.
+    """
+    absolute = output.absolute()
+    is_through = not THROUGH.isdisjoint({absolute, *absolute.parents})
+    if is_through or (output.exists() and not output.is_file()):
+        yield output
+        return
+    with draft_of(output, mode=0o666 & ~_umask()) as draft:
         yield draft
-        draft.replace(output)
-    finally:
-        draft.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """Which rights new files lack; it can only be asked by setting it."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask
+
+
+def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print lines in which no character commands the terminal."""
+    click.echo(printable_lines(text), nl=nl, err=err)
 
 
 def write(text: str, output: Path | None = None) -> None:
     """Print, or replace the file in one step, so that nobody reads half a report."""
     if output is None:
-        click.echo(text, nl=not text.endswith("\n"))
+        echo(text, nl=not text.endswith("\n"))
         return
-    with draft_of(output) as draft:
-        draft.write_text(text if text.endswith("\n") else f"{text}\n", encoding="utf-8")
+    whole = text if text.endswith("\n") else f"{text}\n"
+    with place_of(output) as place, place.open("a", encoding="utf-8") as file:
+        file.write(printable_lines(whole))
 
 
 def drawn(parts: "Iterable[Part]", locale: str) -> Any:
@@ -62,11 +88,11 @@ def drawn(parts: "Iterable[Part]", locale: str) -> Any:
 
 def rendered(view: Any, output: Path | None) -> None:
     """Print a rich renderable; into a file or a pipe as plain text."""
-    from connector.render.terminal import PIPE_WIDTH, console
+    from connector.render.terminal import PIPE_WIDTH, Harmless, console
 
     if output is None:
         out = console()
-        out.print(view, soft_wrap=not out.is_terminal)
+        out.print(Harmless(view), soft_wrap=not out.is_terminal)
         return
     plain = console(width=PIPE_WIDTH)
     with plain.capture() as captured:
@@ -99,7 +125,7 @@ def show_report(figures: "Report", form: str, locale: str, output: Path | None) 
 
         rendered(report_view(figures, locale), output)
         if not figures.parts:
-            click.echo("There is no recurring revenue in this ledger.")
+            echo("There is no recurring revenue in this ledger.")
     else:
         from connector.render.report_tables import to_csv, to_markdown
 
@@ -127,9 +153,7 @@ def progress_shown(*, quiet: bool = False) -> Iterator[Progress]:
             if now_s - said_s >= QUIET_S:
                 said_s = now_s
                 of = f" of about {whole:,}" if whole else ""
-                click.echo(
-                    f"{what}: {done:,}{of} after {now_s - began_s:.0f} s", err=True
-                )
+                echo(f"{what}: {done:,}{of} after {now_s - began_s:.0f} s", err=True)
 
         yield tell
 

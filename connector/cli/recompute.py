@@ -7,7 +7,7 @@ from msgspec.structs import asdict
 
 from connector.cli.app import Shell
 from connector.cli.options import format_option
-from connector.cli.output import json_text, progress_shown, write
+from connector.cli.output import echo, json_text, progress_shown, write
 from connector.config import rules_of
 from connector.core.errors import NothingFound
 from connector.core.money import format_count
@@ -37,7 +37,7 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
         changed = adopt(connection, rules)
         is_policy = changed is not None and changed.startswith("policy")
         if changed is not None:
-            click.echo(changed, err=True)
+            echo(changed, err=True)
         with transaction(connection):
             if customer is None:
                 dirty_customers.mark_all(connection)

@@ -13,6 +13,7 @@ import click
 
 from connector.cli.app import Shell
 from connector.cli.connect import connected
+from connector.cli.output import echo
 from connector.config import Config, rules_of
 from connector.core.errors import LedgerUnusable
 from connector.pipeline.held_ledger import check_folder, own_ledger
@@ -90,8 +91,8 @@ def serve(shell: Shell) -> None:
 
         def ready() -> None:
             at, admin_at = public.getsockname(), private.getsockname()
-            click.echo(f"webhooks: http://{at[0]}:{at[1]}{endpoint.PATH}", err=True)
-            click.echo(f"admin:    http://{admin_at[0]}:{admin_at[1]}/readyz", err=True)
+            echo(f"webhooks: http://{at[0]}:{at[1]}{endpoint.PATH}", err=True)
+            echo(f"admin:    http://{admin_at[0]}:{admin_at[1]}/readyz", err=True)
 
         sys.setswitchinterval(SWITCH_S)
         was_asked = asyncio.run(server.run(listening, is_alive=is_alive, ready=ready))

@@ -13,12 +13,13 @@ from typing import Any
 
 import click
 
-from connector.cli.app import Shell
+from connector.cli.app import Shell, fail
 from connector.cli.connect import connected
 from connector.cli.options import DURATION, format_option
-from connector.cli.output import progress_shown, write
+from connector.cli.output import echo, progress_shown, write
 from connector.core.errors import ConnectorError, Stopped, Underivable
 from connector.core.money import format_count
+from connector.core.text import printable
 from connector.pipeline.job import SyncJob, pause_s
 from connector.pipeline.quarantine import failed_lines, underivable
 from connector.pipeline.status import SyncSummary, as_json
@@ -77,7 +78,7 @@ def sync(
             stopping=stop.is_set,
             now=shell.now,
             progress=partial(progress_shown, quiet=quiet),
-            announce=partial(click.echo, err=True),
+            announce=partial(echo, err=True),
         )
         if every_s is None:
             done = _run(job, form, full=full)
@@ -120,8 +121,7 @@ def _survives(job: SyncJob, form: str, *, full: bool) -> bool:
 
 
 def _failed(problem: str, fix: str) -> bool:
-    at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    click.echo(f"{at} error: {problem}\n  fix: {fix}", err=True)
+    fail(problem, fix, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} ")
     return False
 
 
@@ -170,7 +170,7 @@ def summary_text(done: SyncSummary) -> str:
             f"Not valued: missing from every figure, or there as before "
             f"({len(done.refused)}):"
         )
-        lines += [f"  {refusal.sentence}" for refusal in done.refused]
+        lines += [printable(f"  {refusal.sentence}") for refusal in done.refused]
     if done.failed:
         lines += failed_lines(done.failed)
     return "\n".join(lines)

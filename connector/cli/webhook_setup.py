@@ -5,6 +5,7 @@ import shlex
 
 import click
 
+from connector.cli.output import echo
 from connector.core.errors import UsageFault
 from connector.webhooks.payload import WANTED_TYPES
 
@@ -31,11 +32,11 @@ def webhook_setup(url: str) -> None:
     words = ["stripe webhook_endpoints create --live", f"--url {shlex.quote(url)}"]
     words += [f"-d {shlex.quote(f'enabled_events[]={kind}')}" for kind in WANTED_TYPES]
     words.append(f"-d {shlex.quote(f'api_version={version}')}")
-    click.echo("With Stripe's CLI (without --live in your sandbox):\n")
-    click.echo(" \\\n  ".join(words))
-    click.echo(_DASHBOARD.format(url=url, version=version, count=len(WANTED_TYPES)))
-    click.echo("\n".join(f"     {kind}" for kind in WANTED_TYPES))
-    click.echo(_THEN)
+    echo("With Stripe's CLI (without --live in your sandbox):\n")
+    echo(" \\\n  ".join(words))
+    echo(_DASHBOARD.format(url=url, version=version, count=len(WANTED_TYPES)))
+    echo("\n".join(f"     {kind}" for kind in WANTED_TYPES))
+    echo(_THEN)
 
 
 _DASHBOARD = """

@@ -18,12 +18,11 @@ from typing import Any, TypeVar, cast
 from connector.config import Config
 from connector.core.errors import LedgerUnusable
 from connector.reports.ledger import Ledger
-from connector.store.database import (
-    commits_of_others,
+from connector.store.database import commits_of_others, setting, snapshot
+from connector.store.read_only import (
+    check_unchanged,
     open_as_it_is,
     pending_migrations,
-    setting,
-    snapshot,
 )
 
 T = TypeVar("T")
@@ -129,6 +128,7 @@ class LedgerReader:
                 key = None if state is None else (*state, f"{now:%Y-%m-%d %H}")
                 ledger = Ledger(connection, self.config, now)
                 yield LedgerReading(ledger, key, self._kept.of(key))
+                check_unchanged(connection)
 
     @contextmanager
     def _snapshot(

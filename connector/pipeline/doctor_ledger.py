@@ -1,5 +1,8 @@
 """The checks of the disk, of SQLite, of the ledger, and of how far its syncs have come."""
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from connector.pipeline.installation import (
     MB,
     Installation,
@@ -14,11 +17,15 @@ from connector.pipeline.installation import (
     value_of,
 )
 from connector.store.database import check_sqlite, moment, setting
+from connector.store.files import side_files, wider_than_private
+from connector.store.ledger import seals
+from connector.store.lock import ended_unsaid, lock_of
 from connector.store.mirror import dirty_customers, event_feed, walks
 
 LEAST_FREE_BYTES = 200 * MB
 SECOND_US = 1_000_000
 STALE_US = 2 * 86_400 * SECOND_US  # who syncs every night has missed one
+OTHERS_WRITE = 0o022
 ELSEWHERE = "set `database` in config.toml to another place"
 
 
@@ -60,7 +67,28 @@ def ledger(at: Installation) -> Verdict:
             f"{path} holds the demo's account, which no sync may touch",
             "set `database` in config.toml to a file of its own",
         )
-    return ok(f"{path} opens")
+    kept = [path, *side_files(path, with_lock=False)]
+    status = value_of(at.config, "configuration").status_file
+    return _private([*kept, status] if status else kept) or ok(f"{path} opens")
+
+
+def _private(files: Iterable[Path]) -> Verdict | None:
+    """What to say where others may open what names every customer and what it pays."""
+    modes = {file: wider_than_private(file) for file in files}
+    wider = [f"{file.name} ({mode:04o})" for file, mode in modes.items() if mode]
+    if wider:
+        return hint(
+            f"others than their owner may open {', '.join(wider)}",
+            "run `chmod 600` on them, unless that is what you want",
+        )
+    folders = {file.parent for file in modes}
+    for folder, mode in zip(folders, map(wider_than_private, folders), strict=True):
+        if mode and mode & OTHERS_WRITE:
+            return hint(
+                f"others may put another file in its place: {folder} is {mode:04o}",
+                f"run `chmod go-w {folder}`",
+            )
+    return None
 
 
 def schema(at: Installation) -> Verdict:
@@ -78,13 +106,24 @@ def integrity(at: Installation) -> Verdict:
             "restore the file from a backup; or move it away and sync anew, which makes "
             "the figures again, but not what was reported before",
         )
-    return ok("SQLite finds the file whole")
+    sealed = seals.newest(file.connection) if not file.pending else None
+    if sealed is None:
+        return ok("SQLite finds the file whole")
+    return ok(
+        f"SQLite finds the file whole; months sealed: {sealed.position}, the last "
+        f"{sealed.month}: {sealed.hash}"
+    )
 
 
 def lock(at: Installation) -> Verdict:
     held_by = value_of(value_of(at.ledger, "ledger").held_by)
     if held_by is not None:
         return ok(f"{held_by} is at work; a second one would exit with 75")
+    path = value_of(at.config, "configuration").database
+    if (wide := _private([lock_of(path)])) is not None:
+        return wide
+    if (who := ended_unsaid(path)) is not None:
+        return ok(f"no sync holds the ledger; {who} was killed, and holds nothing")
     return ok("no sync holds the ledger")
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeVar
 
 from connector.config import Config
 from connector.core.errors import ConnectorError, StripeRefused, StripeUnavailable
-from connector.store import database
+from connector.store import database, read_only
 from connector.store.lock import sync_at_work
 from connector.stripe_api.credentials import stripe_key
 from connector.stripe_api.lists import LISTINGS
@@ -204,10 +204,10 @@ def _ledger(
     if not path.exists():
         raise NotChecked(f"there is no ledger at {path} yet", "run `stripe-nrr sync`")
     value_of(tried(database.check_sqlite), "SQLite")
-    connection = stack.enter_context(closing(database.open_as_it_is(path)))
+    connection = stack.enter_context(closing(read_only.open_as_it_is(path)))
     return LedgerFile(
         connection,
-        damage=database.damage(connection),
-        pending=database.pending_migrations(connection),
+        damage=read_only.damage(connection),
+        pending=read_only.pending_migrations(connection),
         held_by=tried(lambda: sync_at_work(path)),
     )

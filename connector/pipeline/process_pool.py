@@ -24,8 +24,8 @@ from connector.core.policy import Rules
 from connector.mrr.derive import Derived, derive
 from connector.mrr.history import Catalogue
 from connector.pipeline.quarantine import UNFORESEEN
-from connector.store.database import open_as_it_is
 from connector.store.mirror.histories import histories, rows_of
+from connector.store.read_only import open_as_it_is
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

@@ -11,6 +11,7 @@ import msgspec
 
 from connector.core.errors import ConnectorError, RulesDiffer, Underivable
 from connector.core.money import format_count
+from connector.core.text import printable
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ def failed_lines(failed: Mapping[str, str]) -> list[str]:
     """Each of them, for somebody who reads."""
     return [
         f"Not derived, and as they were before in every figure ({len(failed)}):",
-        *(f"  {customer}: {why}" for customer, why in failed.items()),
+        *(printable(f"  {customer}: {why}") for customer, why in failed.items()),
     ]
 
 

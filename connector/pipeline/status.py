@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct, field
 
 from connector.core.model import Refusal
+from connector.store.files import draft_of
 
 
 class SyncSummary(Struct, frozen=True, kw_only=True):
@@ -96,10 +97,9 @@ def read_status(path: Path) -> JobStatus:
 
 
 def write_status(path: Path, status: JobStatus) -> None:
-    """Replaced in one step: who reads it never sees half."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_bytes(as_json(status))
-    draft.replace(path)
+    """Replaced in one step: who reads it never sees half. A new one is its owner's."""
+    with draft_of(path) as draft:
+        draft.write_bytes(as_json(status))
 
 
 def as_json(value: SyncSummary | JobStatus) -> bytes:

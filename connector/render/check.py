@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from connector.core.money import format_count, format_minor
+from connector.core.text import printable
 from connector.mrr.reconciliation import (
     CurrencyComparison,
     GapReason,
@@ -22,9 +23,15 @@ def to_text(
     lines: list[str] = []
     if compared is not None:
         lines += _comparison_lines(compared, checked.labels, locale)
-    lines += [f"{each.rule}: {each.subject} {each.what}" for each in checked.findings]
+    lines += [
+        printable(f"{each.rule}: {each.subject} {each.what}")
+        for each in checked.findings
+    ]
     if checked.waiting:
         lines.append(_waiting_line(checked.waiting))
+    lines += [f"not checked: {each}" for each in checked.notes]
+    if checked.seal:
+        lines.append(f"Newest seal: {checked.seal}")
     counted = f"{format_count(checked.movements, 'movement')} checked"
     findings = format_count(len(checked.findings), "finding")
     return "\n".join([*lines, f"{counted}, {findings}."])
@@ -32,7 +39,7 @@ def to_text(
 
 def _waiting_line(waiting: Sequence[str]) -> str:
     """Who waits to be derived, by name; those that could not be are among them."""
-    first = ", ".join(waiting[:NAMED])
+    first = printable(", ".join(waiting[:NAMED]))
     more = f" and {len(waiting) - NAMED} more" if len(waiting) > NAMED else ""
     who = format_count(len(waiting), "customer")
     waits = "waits" if len(waiting) == 1 else "wait"
@@ -46,6 +53,8 @@ def to_json(
         "movements": checked.movements,
         "waiting": checked.waiting,
         "findings": [finding._asdict() for finding in checked.findings],
+        "seal": checked.seal,
+        "not_checked": checked.notes,
     }
     if compared is None:
         return figures
@@ -98,7 +107,10 @@ def _comparison_lines(
         code = total.currency
         yield f"  {code.upper()}: {_bridge(code, sides, reasons, locale)}"
     for row in differing(compared.rows):
-        reasons = [(f"{p.reason} {p.what}".strip(), p.amount_minor) for p in row.parts]
+        reasons = [
+            (printable(f"{p.reason} {p.what}".strip()), p.amount_minor)
+            for p in row.parts
+        ]
         sides = (row.stripe_minor, row.ledger_minor, row.remainder_minor)
         who = named(row.customer, labels)
         yield f"{who}: {_bridge(row.currency, sides, reasons, locale)}"

@@ -12,7 +12,7 @@ from connector.reports.model import title_of
 
 
 def to_text(closed: ClosedMonth, locale: str) -> str:
-    closing, kept, was_closed, _ = closed
+    closing, kept, was_closed, _, seal = closed
     name = f"{closing.month:%b %Y}"
     verb = "was already closed, and stays as it is" if was_closed else "is closed"
     rows: list[Sequence[Cell]] = [
@@ -31,6 +31,7 @@ def to_text(closed: ClosedMonth, locale: str) -> str:
     return (
         f"{name} {verb}.\n\n{table}\n"
         f"What counted: {policy_sentence(closing.policy)}.\n"
+        f"{f'Sealed: {seal}' if seal else 'Not sealed yet: the next closing does it'}\n"
         f"The same again, whatever is corrected later:\n"
         f"  stripe-nrr report --from {closing.month:%Y-%m} --to {closing.month:%Y-%m} "
         f"--as-of {utc(closing.closed_at)}"
@@ -38,13 +39,14 @@ def to_text(closed: ClosedMonth, locale: str) -> str:
 
 
 def to_json(closed: ClosedMonth) -> dict[str, Any]:
-    closing, kept, was_closed, _ = closed
+    closing, kept, was_closed, _, seal = closed
     return {
         "month": f"{closing.month:%Y-%m}",
         "closed_at": utc(closing.closed_at),
         "was_closed": was_closed,
         "code_version": closing.code_version,
         "policy": dict(closing.policy),
+        "seal": seal,
         "figures": [
             {
                 **currency_json(each.currency, is_total=each.is_total),

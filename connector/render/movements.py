@@ -8,6 +8,7 @@ from msgspec.structs import asdict
 from connector.core.dates import iso
 from connector.core.model import Cause, Component, Movement, MovementKind
 from connector.core.money import format_minor
+from connector.core.text import printable
 from connector.metrics.segments import SegmentMovements
 from connector.render.table import Money, Table, csv_text, figures
 
@@ -139,8 +140,8 @@ def sums_view(sums: Iterable[SegmentMovements], locale: str) -> "RenderableType"
 
 
 def named(customer: str, labels: Mapping[str, str]) -> str:
-    name = labels.get(customer, customer)
-    return customer if name == customer else f"{name} ({customer})"
+    name, own = printable(labels.get(customer, customer)), printable(customer)
+    return own if name == own else f"{name} ({own})"
 
 
 def explanation(explained: "CustomerExplanation", locale: str) -> "RenderableType":
@@ -220,13 +221,13 @@ def _component_lines(
     change = format_minor(part.amount_minor, currency, locale, signed=True)
     cause = _hyphened(part.cause)
     lines = [Text(f"  {cause} {change}   {named(part.price, prices)}")]
-    lines[0].append(f"   {part.subscription}", style="dim")
+    lines[0].append(f"   {printable(part.subscription)}", style="dim")
     if part.before:
-        lines.append(Text(f"    was  {part.before}"))
+        lines.append(Text(f"    was  {printable(part.before)}"))
     if part.after:
-        lines.append(Text(f"    is   {part.after}"))
+        lines.append(Text(f"    is   {printable(part.after)}"))
     for proof in part.evidence:
         said = f"  {proof.summary}" if proof.summary else ""
         text = f"    by   {proof.kind} {proof.id} at {iso(proof.at_s)}{said}"
-        lines.append(Text(text, style="dim"))
+        lines.append(Text(printable(text), style="dim"))
     return lines

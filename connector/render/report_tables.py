@@ -4,12 +4,14 @@ Nothing is worked out here: every figure comes from the ``Report``.
 """
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from connector.core.figures import BASE, RATIOS, Waterfall, WindowFigures, names_of
 from connector.core.model import Cause
 from connector.core.money import round_minor
+from connector.core.text import markdown
 from connector.core.windows import name_of
 from connector.metrics.causes import RETURN
 from connector.render.footnotes import asides, banner, footnotes
@@ -147,7 +149,7 @@ def to_markdown(report: Report, locale: str) -> str:
     for part in report.parts:
         parts.append(f"## {kind_of(report)}, {part.title}\n")
         for title, rows in named_rows(part, report):
-            parts += [f"### {title}\n"] if title else []
+            parts += [f"### {markdown(title)}\n"] if title else []
             moved = [[name, *cells(each, part)] for name, each in rows]
             more = [[name, *more_cells(each, part, report)] for name, each in rows]
             parts.append(table(["", *headings(part)], moved))
@@ -155,7 +157,7 @@ def to_markdown(report: Report, locale: str) -> str:
         parts += [f"{line}\n" for line in asides(part, report)]
         for row in part.rows:
             for title, causes in cause_tables(row, part, report):
-                parts += [f"### {title}\n", table(causes.heads, causes.rows)]
+                parts += [f"### {markdown(title)}\n", table(causes.heads, causes.rows)]
         parts += [f"- {each.sentence}\n" for each in part.assessments]
     parts += [f"{note}  " for note in footnotes(report)]
     return "\n".join(parts) + "\n"
@@ -242,6 +244,6 @@ def _csv_row(
 
 def _cell(name: str, value: Any, currency: str) -> object:
     if isinstance(value, float):
-        return f"{value:.6f}"
+        return Decimal(f"{value:.6f}")
     is_amount = value is not None and name.endswith("_minor")
     return Money(value, currency) if is_amount else value

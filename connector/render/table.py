@@ -23,6 +23,7 @@ from connector.core.money import (
     major,
     ratio_number,
 )
+from connector.core.text import markdown, printable, spreadsheet
 
 GAP = "  "
 
@@ -66,12 +67,17 @@ def shown(cell: Cell, locale: str) -> str:
         case int():
             return f"{cell:,}"
         case _:
-            return str(cell)
+            return printable(str(cell))
 
 
 def exact(cell: object) -> object:
-    """As a program reads it: whole units of the currency, ratios with six decimals."""
+    """As a program reads it: whole units of the currency, ratios with six decimals.
+
+    A text is no formula, whoever chose it; a figure stays one, also below 0.
+    """
     match cell:
+        case str():
+            return spreadsheet(cell)
         case None | Percent(None) | Points(None):
             return ""
         case Money(minor, currency):
@@ -120,8 +126,13 @@ def markdown_table(table: Table, locale: str) -> str:
     rule = [
         "---:" if column in table.right else "---" for column in range(len(table.heads))
     ]
-    lines = [table.heads, rule, *table.texts(locale)]
-    return "".join(f"| {' | '.join(map(_safe, line))} |\n" for line in lines)
+    rows = [[_in_markdown(cell, locale) for cell in row] for row in table.rows]
+    lines = [table.heads, rule, *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _in_markdown(cell: Cell, locale: str) -> str:
+    return markdown(cell) if isinstance(cell, str) else shown(cell, locale)
 
 
 def figures(heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Table:
@@ -144,7 +155,7 @@ def to_markdown(parts: Iterable[Part], locale: str) -> str:
     def written(part: Part) -> str:
         match part:
             case Title(text):
-                return f"## {text}\n"
+                return f"## {markdown(text)}\n"
             case Table(heads, rows):
                 return markdown_table(figures(heads, rows), locale)
             case note:
@@ -153,21 +164,19 @@ def to_markdown(parts: Iterable[Part], locale: str) -> str:
     return "\n".join(map(written, parts))
 
 
-def _safe(text: str) -> str:
-    return text.replace("|", "\\|")
-
-
 def csv_text(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Comma-separated, a row a line, each cell exact; None is an empty cell."""
     out = io.StringIO()
-    write_csv(out, heads, ([exact(cell) for cell in row] for row in rows))
+    write_csv(out, heads, rows)
     return out.getvalue()
 
 
 def write_csv(
     out: TextIO, heads: Iterable[str], rows: Iterable[Sequence[object]]
 ) -> None:
-    """The same of plain cells, row by row, however many there are."""
+    """The same, row by row, however many there are."""
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(heads)
-    writer.writerows(rows)
+    writer.writerows(
+        [cell if type(cell) is int else exact(cell) for cell in row] for row in rows
+    )

@@ -11,9 +11,11 @@ from rich import box
 from rich import table as rich
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 from connector.core.model import MovementKind
+from connector.core.text import printable_lines
 from connector.render.table import Cell, Part, Table, Title
 from connector.reports.model import AS_REPORTED
 
@@ -30,10 +32,31 @@ COLOURS = {
 
 def console(*, width: int | None = None) -> Console:
     """A console on stdout: as wide as the terminal, or wide enough for a pipe."""
-    out = Console(width=width, highlight=False, soft_wrap=False)
+    out = _console(width)
     if not out.is_terminal and width is None:
-        return Console(width=PIPE_WIDTH, highlight=False, no_color=True)
+        return _console(PIPE_WIDTH, no_color=True)
     return out
+
+
+def _console(width: int | None, *, no_color: bool | None = None) -> Console:
+    return Console(
+        width=width, no_color=no_color, highlight=False, markup=False, emoji=False
+    )
+
+
+class Harmless(NamedTuple):
+    """A view with its own colours, and nobody else's commands to the terminal.
+
+    Whatever was not made ``printable`` on its way into the view is caught here.
+    """
+
+    view: RenderableType
+
+    def __rich_console__(
+        self, out: Console, options: ConsoleOptions
+    ) -> Iterator[Segment]:
+        for text, style, control in out.render(self.view, options):
+            yield Segment(text if control else printable_lines(text), style, control)
 
 
 class FittedTable(NamedTuple):
@@ -121,8 +144,8 @@ def view(parts: Iterable[Part], locale: str) -> RenderableType:
     return Group(*map(drawn, parts))
 
 
-def _drawn(cell: Cell, text: str) -> str | Text:
-    return Text(text, COLOURS[cell]) if isinstance(cell, MovementKind) else text
+def _drawn(cell: Cell, text: str) -> Text:
+    return Text(text, COLOURS[cell] if isinstance(cell, MovementKind) else "")
 
 
 def _width(widths: Sequence[int], kept: Sequence[int]) -> int:

@@ -1,7 +1,8 @@
 """The ledger held against its own invariants, and against Stripe's live objects."""
 
+import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -30,9 +31,10 @@ from connector.pipeline.ingest import ObjectSource, Progress
 from connector.reports.closed_months import measured_again, totals_again
 from connector.reports.ledger import Ledger
 from connector.reports.model import code_of
-from connector.store.ledger import contract_terms, queries, rollups, unvalued
+from connector.store.ledger import contract_terms, queries, rollups, seals, unvalued
 from connector.store.ledger import customers as ledger_customers
-from connector.store.mirror import dirty_customers, objects
+from connector.store.mirror import checksums, dirty_customers, objects
+from connector.store.mirror.checksums import ExaminedObjects
 from connector.store.mirror.histories import histories, in_batches, profile
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.faults import by_customer
@@ -41,12 +43,18 @@ from connector.stripe_api.unfit import UnfitObject
 
 
 class CheckedLedger(NamedTuple):
-    """What breaks an invariant, who waits to be derived, and what customers are called."""
+    """What breaks an invariant, who waits to be derived, and what customers are called.
+
+    ``seal`` is the hash of the newest closing, "" of none; ``notes`` say what could not
+    be checked.
+    """
 
     movements: int
     findings: list[Finding]
     waiting: list[str]
     labels: Mapping[str, str]
+    seal: str = ""
+    notes: Sequence[str] = ()
 
 
 def check_ledger(ledger: Ledger) -> CheckedLedger:
@@ -57,7 +65,8 @@ def check_ledger(ledger: Ledger) -> CheckedLedger:
     except LedgerUnusable as error:  # then nothing else of it can be proved
         found_first = Finding("movements can be read", "the ledger", error.problem)
         labels = ledger_customers.labels(connection)
-        return CheckedLedger(0, [found_first], [], labels)
+        changed = _changed_from_outside(connection, checksums.examined(connection))
+        return CheckedLedger(0, [found_first, *changed], [], labels)
     found = {
         currency: list(queries.flows(connection, currency))
         for currency in queries.currencies(connection)
@@ -75,13 +84,43 @@ def check_ledger(ledger: Ledger) -> CheckedLedger:
         (code_of(was.currency, is_total=True), was.measured, now)
         for _, was, now in totals_again(ledger)
     )
+    stored = checksums.examined(connection)
+    findings += _changed_from_outside(connection, stored)
     findings += refusal_findings(unvalued.known(connection))
     return CheckedLedger(
         movements=len(movements),
         findings=findings,
         waiting=dirty_customers.dirty(connection),
         labels=ledger_customers.labels(connection),
+        seal=newest.hash if (newest := seals.newest(connection)) else "",
+        notes=list(_unchecked(connection, stored)),
     )
+
+
+def _changed_from_outside(
+    connection: sqlite3.Connection, stored: ExaminedObjects
+) -> Iterator[Finding]:
+    """What is not as this program wrote it."""
+    for each in seals.broken(connection):
+        yield Finding("as it was sealed", each.month, each.what)
+    for kind, key in stored.changed:
+        what = "is not what was stored; `stripe-nrr sync --full` brings it again"
+        yield Finding("as it was stored", f"{kind} {key}", what)
+
+
+def _unchecked(
+    connection: sqlite3.Connection, stored: ExaminedObjects
+) -> Iterator[str]:
+    if count := seals.unsealed(connection):
+        yield (
+            f"{count} months were closed before there were seals: the next closing "
+            "seals them as they are"
+        )
+    if stored.unknown:
+        yield (
+            f"{stored.unknown} objects were stored before there were checksums: "
+            "`stripe-nrr sync --full` adds them"
+        )
 
 
 class StripeComparison(NamedTuple):

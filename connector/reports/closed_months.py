@@ -21,7 +21,7 @@ from connector.core.model import Movement
 from connector.core.windows import ending_with
 from connector.metrics.retention import is_same, measure
 from connector.reports.ledger import Ledger
-from connector.store.ledger import closings, customers, queries
+from connector.store.ledger import closings, customers, queries, seals
 from connector.store.ledger.closings import (
     ChangingRun,
     Closing,
@@ -35,12 +35,16 @@ if TYPE_CHECKING:
 
 
 class ClosedMonth(NamedTuple):
-    """A closed month. ``waiting`` customers were not yet derived when it was closed."""
+    """A closed month. ``waiting`` customers were not yet derived when it was closed.
+
+    ``seal`` is its hash; "" of one that was closed before there were seals.
+    """
 
     closing: Closing
     figures: list[ReportedFigures]
     was_closed: bool
     waiting: int = 0
+    seal: str = ""
 
 
 def close_month(ledger: Ledger, month: date) -> ClosedMonth:
@@ -55,7 +59,9 @@ def close_month(ledger: Ledger, month: date) -> ClosedMonth:
         closed[month] = _close(ledger, month)
         waiting = dirty_customers.behind(connection)
     kept = [each for of, each in closings.figures(connection) if of == month]
-    return ClosedMonth(closed[month], kept, was_closed, waiting)
+    sealed = seals.of_month(connection, f"{month:%Y-%m}")
+    seal = sealed.hash if sealed is not None else ""
+    return ClosedMonth(closed[month], kept, was_closed, waiting, seal)
 
 
 def _close(ledger: Ledger, month: date) -> Closing:

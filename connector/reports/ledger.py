@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 from connector.config import Config, rules_of
 from connector.core.dates import instant, local_day
 from connector.core.errors import NothingFound, UsageFault
-from connector.store.database import moment, open_database, setting, snapshot
+from connector.store.database import moment, setting, snapshot
 from connector.store.ledger import queries, rollups, unvalued
 from connector.store.mirror import dirty_customers, event_feed
+from connector.store.read_only import check_unchanged, open_to_read
 
 TOTAL = "total"  # what all currencies in the reporting one are asked for by
 
@@ -159,5 +160,6 @@ class Ledger:
 @contextmanager
 def open_ledger(config: Config, now: datetime) -> Iterator[Ledger]:
     """The configured ledger as it is now, whatever is committed meanwhile."""
-    with closing(open_database(config.database)) as connection, snapshot(connection):
+    with closing(open_to_read(config.database)) as connection, snapshot(connection):
         yield Ledger(connection, config, now)
+        check_unchanged(connection)

@@ -1,14 +1,15 @@
 """The one SQLite file: how it is opened, brought up to date, written and locked."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connector.core.errors import LedgerUnusable
+from connector.store.files import held_draft, put_in_place
 from connector.store.schema import MIGRATIONS
 
 if TYPE_CHECKING:
@@ -45,30 +46,84 @@ def check_sqlite() -> str:
     return version
 
 
+class LedgerConnection(sqlite3.Connection):
+    """A connection that knows which file it has open, whatever stands there later.
+
+    ``copied_at`` is set where the file is read as one that nobody writes.
+    """
+
+    opened_file: os.stat_result | None = None
+    copied_at: os.stat_result | None = None
+
+
+class LedgerReplaced(sqlite3.OperationalError):
+    """Another file stands where the ledger was, or none: what is written is lost."""
+
+
 def open_database(path: Path | str, *, create: bool = False) -> sqlite3.Connection:
     """Open the file in WAL mode and bring its schema up to date.
 
     Raises ``LedgerUnusable`` where it does not exist (unless ``create``), is not a
     ledger, was written by a newer version, or cannot be written; and where SQLite is too
-    old for it.
+    old for it. A new one is its owner's alone, and there as a whole or not at all.
     """
     check_sqlite()
-    if not create and str(path) != ":memory:" and not Path(path).is_file():
+    if str(path) == ":memory:":
+        return opened(path, path, _brought_up_to_date)
+    if create and not Path(path).exists():
+        _make(Path(path))
+    elif create and not Path(path).is_file():
+        raise unwritable(path)
+    check_there(Path(path))
+    return opened(path, path, _brought_up_to_date)
+
+
+def check_there(path: Path) -> None:
+    if not path.is_file():
         raise LedgerUnusable(
             f"there is no ledger at {path}",
             fix="run `stripe-nrr sync` to make one, or set `database` in config.toml",
         )
-    return _opened(path, partial(sqlite3.connect, path), _brought_up_to_date)
+    if path.stat().st_size == 0:
+        raise LedgerUnusable(
+            f"{path} is empty: 0 bytes are no ledger",
+            fix="run `stripe-nrr restore` with a backup of it; where it never was one, "
+            "remove it and run `stripe-nrr sync`",
+        )
 
 
-def _opened(
+def _make(path: Path) -> None:
+    """Lay out a new ledger, unless another process is sooner."""
+    try:
+        with held_draft(path.resolve()) as (file, draft):
+            if not path.exists():
+                with (
+                    closing(open_database(":memory:")) as empty,
+                    closing(sqlite3.connect(draft, isolation_level=None)) as laid_out,
+                ):
+                    empty.backup(laid_out)
+                    laid_out.execute("PRAGMA journal_mode = WAL").fetchone()
+                put_in_place(file, draft, path.resolve())
+    except (OSError, sqlite3.OperationalError) as error:
+        raise unwritable(path) from error
+
+
+def opened(
     path: Path | str,
-    connect: Callable[..., sqlite3.Connection],
+    target: Path | str,
     prepare: Callable[[sqlite3.Connection, Path | str], None],
 ) -> sqlite3.Connection:
+    """Connect to a target, which is the path or its URI, and get it ready for use."""
     try:
-        connection = connect(isolation_level=None)
+        connection = sqlite3.connect(
+            target,
+            isolation_level=None,
+            factory=LedgerConnection,
+            uri=str(target).startswith("file:"),
+        )
         try:
+            if str(path) != ":memory:":
+                connection.opened_file = Path(path).stat()
             prepare(connection, path)
         except BaseException:
             connection.close()
@@ -84,67 +139,44 @@ def _brought_up_to_date(connection: sqlite3.Connection, path: Path | str) -> Non
     # A commit survives the end of the process; after a loss of power the file is what it
     # was some commits ago, whole, and whatever is missing is fetched and derived again.
     connection.execute("PRAGMA synchronous = NORMAL")
-    if _recognised(connection, path) == MIGRATIONS.keys():
+    known = recognised(connection, path)
+    if connection.execute("PRAGMA journal_mode").fetchone() == ("delete",):
+        connection.execute("PRAGMA journal_mode = WAL").fetchone()  # it was a backup
+    if known == MIGRATIONS.keys():
         return
-    connection.execute("PRAGMA journal_mode = WAL")
     from sqlite_utils import Database  # noqa: PLC0415
 
     _migrations().apply(Database(connection, execute_plugins=False))
 
 
-def _recognised(connection: sqlite3.Connection, path: Path | str) -> set[str]:
+def recognised(connection: sqlite3.Connection, path: Path | str) -> set[str]:
     """The migrations it has; ``LedgerUnusable`` where it is not for us to touch."""
-    applied = _applied(connection)
-    newer = applied - MIGRATIONS.keys()
+    found = applied(connection)
+    newer = found - MIGRATIONS.keys()
     if newer:
         raise LedgerUnusable(
             f"{path} was written by a newer stripe-nrr (its schema has "
             f"{', '.join(sorted(newer))})",
             fix="upgrade with `pip install --upgrade stripe-nrr`",
         )
-    if not applied and _tables(connection):
+    if not found and _tables(connection):
         raise LedgerUnusable(
             f"{path} is a SQLite database of something else",
             fix="set `database` in config.toml to a file of its own",
         )
-    return applied
+    return found
 
 
-def open_as_it_is(path: Path) -> sqlite3.Connection:
-    """Open an existing ledger to be looked at: nothing is migrated, nothing written.
-
-    Raises ``LedgerUnusable`` where it cannot be read or is none of ours, and where
-    SQLite is too old for it.
-    """
-    check_sqlite()
-    target = f"{path.resolve().as_uri()}?mode=rw"
-    return _opened(path, partial(sqlite3.connect, target, uri=True), _left_as_it_is)
-
-
-def _left_as_it_is(connection: sqlite3.Connection, path: Path | str) -> None:
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    connection.execute("PRAGMA query_only = ON")
-    _recognised(connection, path)
-
-
-def pending_migrations(connection: sqlite3.Connection) -> list[str]:
-    """What the next command that opens the ledger will do to its schema."""
-    applied = _applied(connection)
-    return [name for name in MIGRATIONS if name not in applied]
-
-
-def damage(connection: sqlite3.Connection) -> list[str]:
-    """What SQLite's own checks find, a few of each; reads the whole file."""
-    try:
-        said = [text for (text,) in connection.execute("PRAGMA quick_check(5)")]
-        loose = connection.execute("PRAGMA foreign_key_check").fetchmany(5)
-    except sqlite3.DatabaseError as error:
-        return [str(error)]
-    found = [] if said == ["ok"] else said
-    return found + [
-        f"row {row} of {table} names one of {parent} that is not there"
-        for table, row, parent, _ in loose
-    ]
+def replaced(connection: sqlite3.Connection) -> str | None:
+    """Where another file stands by now, or none: a sentence that says so."""
+    if not isinstance(connection, LedgerConnection) or connection.opened_file is None:
+        return None
+    path = file_of(connection)
+    assert path is not None
+    with suppress(OSError):
+        if os.path.samestat(path.stat(), connection.opened_file):
+            return None
+    return f"{path.name} was replaced or removed while it was in use: start anew"
 
 
 def _tables(connection: sqlite3.Connection) -> set[str]:
@@ -152,13 +184,21 @@ def _tables(connection: sqlite3.Connection) -> set[str]:
     return {name for (name,) in rows}
 
 
-def _applied(connection: sqlite3.Connection) -> set[str]:
+def applied(connection: sqlite3.Connection) -> set[str]:
     if "_sqlite_migrations" not in _tables(connection):
         return set()
     rows = connection.execute(
         "SELECT name FROM _sqlite_migrations WHERE migration_set = ?", [SET_NAME]
     )
     return {name for (name,) in rows}
+
+
+def unwritable(path: Path | str) -> LedgerUnusable:
+    return LedgerUnusable(
+        f"{path} cannot be written",
+        fix="make its folder writable for this user, "
+        "or set `database` in config.toml to another place",
+    )
 
 
 def unusable(path: Path | str, error: sqlite3.Error) -> LedgerUnusable:
@@ -168,11 +208,7 @@ def unusable(path: Path | str, error: sqlite3.Error) -> LedgerUnusable:
             fix="set `database` in config.toml to a file of its own",
         )
     if "readonly" in str(error) or "unable to open" in str(error):
-        return LedgerUnusable(
-            f"{path} cannot be written",
-            fix="make its folder writable for this user, "
-            "or set `database` in config.toml to another place",
-        )
+        return unwritable(path)
     return LedgerUnusable(
         f"{path} cannot be used: {error}", fix="check the file and the disk"
     )
@@ -180,14 +216,24 @@ def unusable(path: Path | str, error: sqlite3.Error) -> LedgerUnusable:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing; takes the write lock at once, so that what is read stays true."""
+    """All or nothing; takes the write lock at once, so that what is read stays true.
+
+    Raises ``LedgerReplaced`` where it would be written to a file that is not there.
+    """
     try:
         connection.execute("BEGIN IMMEDIATE")
         yield
+        _check_in_place(connection)
         connection.commit()
     except BaseException:
         connection.rollback()  # also where a full disk stopped the commit
         raise
+
+
+def _check_in_place(connection: sqlite3.Connection) -> None:
+    why = replaced(connection)
+    if why is not None:
+        raise LedgerReplaced(why)
 
 
 def file_of(connection: sqlite3.Connection) -> Path | None:

@@ -22,7 +22,7 @@ from connector.pipeline.quarantine import UNFORESEEN, in_words
 from connector.pipeline.recompute import SharedCatalogue, recompute
 from connector.pipeline.refresh import refresh
 from connector.store import inbox
-from connector.store.database import transaction
+from connector.store.database import replaced, transaction
 from connector.store.inbox import WaitingEvent
 from connector.store.mirror import dirty_customers, event_feed, unfit_objects
 from connector.store.mirror.objects import TABLES
@@ -64,8 +64,10 @@ def hindrance(connection: sqlite3.Connection, rules: Rules) -> str | None:
     """Why events must wait, in words; None where nothing is in the way.
 
     Before the first complete walk every history is half a history. Under other rules
-    than the ledger's nobody may derive.
+    than the ledger's nobody may derive. A ledger that was replaced is another's.
     """
+    if (why := replaced(connection)) is not None:
+        return why
     if event_feed.last_synced_us(connection) is None:
         return "no sync has finished yet: run `stripe-nrr sync`"
     try:

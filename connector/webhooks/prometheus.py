@@ -12,6 +12,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from connector.core.text import printable
 from connector.webhooks.headlines import HeadlineFigures
 from connector.webhooks.health import Health
 
@@ -67,7 +68,7 @@ class ServerMetrics:
         }
 
     def count(self, event_type: str, outcome: str) -> None:
-        self._events.labels(event_type, outcome).inc()
+        self._events.labels(printable(event_type), outcome).inc()
 
     def timed(self, seconds: float) -> None:
         self._recompute.observe(seconds)

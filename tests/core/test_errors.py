@@ -29,9 +29,18 @@ from connector.core.policy import Policy, Rules
 from connector.pipeline import bundled_account
 from connector.pipeline.policy_change import adopt
 from connector.pipeline.recompute import recompute
-from connector.store.database import open_database, put_setting
+from connector.store.backups import back_up, restore
+from connector.store.database import (
+    open_database,
+    put_setting,
+    setting,
+    snapshot,
+    transaction,
+)
 from connector.store.ledger import queries
-from connector.store.lock import exclusive_sync
+from connector.store.lock import exclusive_sync, sync_at_work
+from connector.store.read_only import check_unchanged, open_to_read
+from connector.store.schema import MIGRATIONS
 from connector.stripe_api import credentials
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.rate_limit import Limiter
@@ -259,6 +268,65 @@ RULES = Rules(policy=Policy(), zone=ZoneInfo("UTC"), code_version="of the tests"
 RATES = ["date,currency,rate", "2024-01-02,usd,0.90"]
 
 
+def read_only(allowed: int, content: bytes) -> sqlite3.Connection:
+    """A ledger of which this user may only do what is allowed."""
+    path = Path("ledger.db")
+    path.write_bytes(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "access", lambda _path, what, **_: what == allowed)
+        return open_to_read(path)
+
+
+OLDER = f"DELETE FROM _sqlite_migrations WHERE name = '{[*MIGRATIONS][-1]}'"  # noqa: S608
+
+
+def locked_by_a_loop() -> None:
+    Path("ledger.db.lock").symlink_to("ledger.db.lock")
+    sync_at_work(Path("ledger.db"))
+
+
+def written_while_read() -> None:
+    with closing(read_only(os.R_OK, database(""))) as connection:
+        os.utime("ledger.db", (1, 1))
+        check_unchanged(connection)
+
+
+def backed_up(script: str, before: bytes = b"") -> None:
+    Path("ledger.db").write_bytes(database(script))
+    if before:
+        Path("backup.db").write_bytes(before)
+    back_up(Path("ledger.db"), Path("backup.db"))
+
+
+CLOSED = """
+    INSERT INTO closings VALUES ('2026-03', '2026-04-01', NULL, NULL, '1.0', '{}')
+"""
+
+
+def restored(script: str) -> None:
+    backed_up("")
+    Path("ledger.db").write_bytes(database(script))
+    restore(Path("backup.db"), Path("ledger.db"), instant(SEEN))
+
+
+def restored_while_read() -> None:
+    backed_up("")
+    with closing(open_database("ledger.db")) as writer, transaction(writer):
+        restore(Path("backup.db"), Path("ledger.db"), instant(SEEN))
+
+
+def restored_beside_a_reader() -> None:
+    backed_up("")
+    with (
+        closing(open_database("ledger.db")) as writer,
+        closing(open_database("ledger.db")) as reader,
+        snapshot(reader),
+    ):
+        setting(reader, "rules")
+        put_setting(writer, "rules", "{}")
+        restore(Path("backup.db"), Path("ledger.db"), instant(SEEN))
+
+
 def unforeseen() -> None:
     """A history that breaks the derivation, among others."""
     path = Path("stripe-nrr.db")
@@ -275,6 +343,9 @@ EXHIBITS: Mapping[str, Provoked] = {
         'timezone = "Europe/Atlantis"\n[policy]\nchrun = "ended"', "report"
     ),
     "a key in the file": lambda: configured(f'[stripe]\nkey = "{KEY}"', "report"),
+    "a status file over the ledger": lambda: configured(
+        '[sync]\nstatus_file = "stripe-nrr.db"', "report"
+    ),
     "a file that is not there": lambda: config.load(Path("my.toml"), {}, Path()),
     "an API base over plain http": lambda: answered(200, {}, "http://example.com"),
     "no key": keyed,
@@ -309,6 +380,23 @@ EXHIBITS: Mapping[str, Provoked] = {
     "not a database": lambda: opened(b"Dear diary, " * 100),
     "somebody else's database": lambda: opened(foreign()),
     "a newer ledger": lambda: opened(database(NEWER)),
+    "an empty file": lambda: opened(b""),
+    "an older ledger that may only be read": lambda: read_only(
+        os.R_OK, database(OLDER)
+    ),
+    "a ledger that may not be read": lambda: read_only(os.F_OK, database("")),
+    "a copy that somebody writes": written_while_read,
+    "a lock that cannot be looked at": locked_by_a_loop,
+    "a damaged ledger is not backed up": lambda: backed_up(
+        "PRAGMA ignore_check_constraints = ON;" + CLOSED.replace("2026-03", "March")
+    ),
+    "a backup over something else": lambda: backed_up("", b"Dear diary"),
+    "a backup that is not there": lambda: restore(
+        Path("backup.db"), Path("ledger.db"), instant(SEEN)
+    ),
+    "a backup older than a closing": lambda: restored(CLOSED),
+    "a restore while somebody writes": restored_while_read,
+    "a restore while somebody reads": restored_beside_a_reader,
     "a damaged ledger": lambda: opened(damaged()),
     "a place that cannot be written": lambda: open_database(
         "missing/ledger.db", create=True
@@ -355,6 +443,7 @@ EXHIBITS: Mapping[str, Provoked] = {
 COMMANDS: Mapping[str, Provoked] = {
     "Parquet on a terminal": lambda: with_ledger(*PARQUET),
     "Parquet without its library": without_pyarrow,
+    "a report over the ledger": lambda: with_ledger("report", "-o", "stripe-nrr.db"),
     "report of nothing": lambda: with_ledger("report", walked=False),
     "report backwards": lambda: with_ledger(
         "report", "--from", "2024-05", "--to", "2024-02"

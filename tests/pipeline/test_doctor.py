@@ -34,14 +34,13 @@ from connector.pipeline.installation import (
 )
 from connector.store import database
 from connector.store.database import (
-    damage,
-    open_as_it_is,
     open_database,
     put_setting,
     transaction,
 )
 from connector.store.lock import exclusive_sync
 from connector.store.mirror import dirty_customers, event_feed, walks
+from connector.store.read_only import damage, open_as_it_is
 from connector.store.schema import MIGRATIONS
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.http import api_version

@@ -73,12 +73,15 @@ def corrected(kept: Workdir, tmp_path_factory: pytest.TempPathFactory) -> Workdi
     return workdir
 
 
+SEAL = re.compile(r"Sealed: [0-9a-f]{64}\b")
+
+
 def printed(kept: Workdir, corrected: Workdir, words: Sequence[str]) -> str:
     workdir = corrected if words[0] in ("restatements", "close") else kept
     ran = workdir.call(*words)
     assert ran.code == 0, ran.err
     assert ran.err == ""
-    return ran.out
+    return SEAL.sub("Sealed: (64 digits)", ran.out)  # of all that the demo books
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from connector.core.text import printable_lines
 from connector.render.page.filters import filters
 
 
@@ -39,9 +40,15 @@ def environment(
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_plain,
     )
     found.filters |= filters(locale)
     return found
+
+
+def _plain(value: object) -> object:
+    """Before it is escaped: no character in it turns the text around it."""
+    return printable_lines(value) if type(value) is str else value
 
 
 @cache

@@ -23,6 +23,7 @@ from connector.core.figures import (
 )
 from connector.core.model import Movement
 from connector.core.windows import Window, WindowKind
+from connector.store.ledger import seals
 from connector.store.ledger.queries import (
     TOGETHER,
     components_of,
@@ -91,7 +92,7 @@ def close(
     code_version: str,
     now: datetime,
 ) -> Closing:
-    """Close a month for ever, with the figures of every window that ends with it.
+    """Close and seal a month, with the figures of every window that ends with it.
 
     ``rates`` are those that a total of all currencies was made with.
     Runs inside the transaction in which the caller read them, so that nothing is booked
@@ -121,6 +122,7 @@ def close(
             for (code, day), r in rates.items()
         ],
     )
+    seals.seal(connection, closing.closed_at)
     return closing
 
 

@@ -14,7 +14,12 @@ import msgspec
 from connector.core.errors import UnknownStripeShape
 from connector.mrr.history import Catalogue, History
 from connector.store.database import placeholders, put_setting, setting
-from connector.store.mirror import dirty_customers, histories, unfit_objects
+from connector.store.mirror import (
+    checksums,
+    dirty_customers,
+    histories,
+    unfit_objects,
+)
 from connector.store.mirror.histories import rows_of
 from connector.stripe_api.decoding import Base, body, created_at, decode, ref
 from connector.stripe_api.invoices import Invoice
@@ -69,7 +74,7 @@ def put(
         thing = _with_what_is_kept(shown, old)
         text = body(thing)
         if old is not None and old.body == text:
-            untouched.append((fetched_us, key))
+            untouched.append(old._replace(fetched_us=fetched_us))
             continue
         customer = _customer(kind, thing)
         seen_s = _seen_since(connection, kind, thing, old, fetched_us)
@@ -119,8 +124,9 @@ def _write(
     connection: sqlite3.Connection,
     kind: str,
     rows: Iterable[StoredObject],
-    untouched: Iterable[tuple[int, str]],
+    untouched: Iterable[StoredObject],
 ) -> None:
+    """New and changed rows; of those untouched, that they were seen again."""
     connection.executemany(
         f"INSERT INTO stripe_{kind} VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608
         " ON CONFLICT (id) DO UPDATE SET customer = excluded.customer,"
@@ -130,8 +136,10 @@ def _write(
     )
     connection.executemany(
         f"UPDATE stripe_{kind} SET fetched_us = ? WHERE id = ?",  # noqa: S608
-        untouched,
+        [(each.fetched_us, each.id) for each in untouched],
     )
+    checksums.keep(connection, kind, rows)
+    checksums.keep_first(connection, kind, untouched)
 
 
 def _customer(kind: str, thing: Base) -> str | None:
@@ -174,6 +182,7 @@ def _seen_since(
         "INSERT OR REPLACE INTO subscription_versions VALUES (?, ?, ?)",
         [thing.id, old.seen_s, old.body],
     )
+    checksums.keep_version(connection, thing.id, old.seen_s, old.body)
     return max(now_s, old.seen_s + 1)
 
 

@@ -1,0 +1,100 @@
+"""`stripe-nrr backup`: the ledger copied while it is in use, once or on a schedule."""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from connector.cli.app import Shell, fail
+from connector.cli.options import DURATION, format_option, refuse_own_files
+from connector.cli.output import emit
+from connector.core.errors import ConnectorError
+from connector.store.backups import Backup, back_up
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--every",
+    "every_s",
+    type=DURATION,
+    metavar="DURATION",
+    help="Stay, and do it again and again, for example every 1d. SIGTERM ends it.",
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="How many to keep: FILE and those before it, each with its moment in its name.",
+)
+@format_option
+@click.pass_obj
+def backup(
+    shell: Shell, file: Path, every_s: float | None, keep: int, form: str
+) -> None:
+    """Copy the ledger to FILE as it is at one moment, whoever writes it meanwhile.
+
+    FILE is one file that needs no other beside it and that only you may open. It is read
+    again as a whole by SQLite's own check before it takes the place of the one before;
+    a full disk or an end half-way leaves that one as it was. Copying the ledger with cp
+    instead loses what was committed last, such as a closing: it stands in the file
+    beside it, which ends in -wal.
+
+    \b
+    Examples:
+      stripe-nrr backup /backups/stripe-nrr.db
+      stripe-nrr backup /backups/stripe-nrr.db --every 1d --keep 30
+    """  # noqa: D301
+    shell.log_to_stderr()
+    refuse_own_files(file, shell.config)
+
+    def run() -> None:
+        made = back_up(shell.config.database, file, keep)
+        emit(form, text=lambda: _as_text(made), json=lambda: _as_json(made))
+
+    if every_s is None:
+        run()
+        return
+    while True:
+        _survives(run)
+        time.sleep(every_s)
+
+
+def _survives(run: Callable[[], None]) -> None:
+    """The next one may do what this one could not."""
+    at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} "
+    try:
+        run()
+    except ConnectorError as error:
+        fail(error.problem, error.fix, at)
+    except (sqlite3.Error, OSError) as error:
+        fail(str(error), "check the disk and the ledger's file", at)
+
+
+def _as_text(made: Backup) -> str:
+    path, file_bytes, found = made
+    last = f", the last {max(found.closed)}" if found.closed else ""
+    said = (
+        f"Backed up to {path}: {file_bytes:,} bytes, {found.movements:,} movements, "
+        f"{len(found.closed)} closed months{last}; SQLite finds it whole."
+    )
+    lines = [said]
+    if found.seal:
+        lines.append(f"Newest seal: {found.seal}")
+    return "\n".join(lines)
+
+
+def _as_json(made: Backup) -> dict[str, Any]:
+    path, file_bytes, found = made
+    return {
+        "file": str(path),
+        "bytes": file_bytes,
+        "movements": found.movements,
+        "closed_months": sorted(found.closed),
+        "seal": found.seal,
+    }

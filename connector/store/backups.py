@@ -1,0 +1,311 @@
+"""A ledger copied while it is in use, and put back: whole, checked and private."""
+
+import json
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from connector.core.errors import LedgerBusy, LedgerUnusable, NothingFound
+from connector.store.database import open_database, setting, snapshot, transaction
+from connector.store.files import (
+    held_draft,
+    put_in_place,
+    side_files,
+    sync_folder,
+)
+from connector.store.ledger import seals
+from connector.store.read_only import open_as_it_is
+
+SQLITE = b"SQLite format 3\0"
+PAGES = 4_096  # copied at a time: between them a signal is heard
+WAIT_S = 2.0  # for who writes at this moment
+ATTEMPTS, AGAIN_S = 20, 0.1  # to find a moment in which nobody reads an older state
+
+
+class LedgerContents(NamedTuple):
+    """What a ledger's file holds. ``closed`` are moments of closing, by month.
+
+    ``owner`` is whose it is, as far as it says: the account, and its mode.
+    """
+
+    movements: int
+    closed: dict[str, str]
+    seal: str
+    owner: dict[str, str]
+
+
+class Backup(NamedTuple):
+    file: Path
+    file_bytes: int
+    contents: LedgerContents
+
+
+class Restored(NamedTuple):
+    """``kept`` is the file that was replaced; None where there was none."""
+
+    contents: LedgerContents
+    kept: Path | None
+    objections: list[str]
+
+
+OWNER = ("account", "livemode")
+
+
+def contents(connection: sqlite3.Connection) -> LedgerContents:
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+    closed = "SELECT month, closed_at FROM closings ORDER BY month"
+    newest = seals.newest(connection) if "seals" in tables else None
+    [movements] = connection.execute("SELECT count(*) FROM movements").fetchone()
+    owner = {name: setting(connection, name) for name in OWNER}
+    return LedgerContents(
+        movements=movements,
+        closed=dict(connection.execute(closed)) if "closings" in tables else {},
+        seal="" if newest is None else newest.hash,
+        owner={name: value for name, value in owner.items() if value is not None},
+    )
+
+
+# --- backing up ---
+
+
+def back_up(ledger: Path, target: Path, keep: int = 1) -> Backup:
+    """Copy the ledger as it is at one moment, whoever writes it meanwhile.
+
+    The target is replaced once the copy is whole and SQLite finds nothing wrong with it.
+    With ``keep`` above 1 the copies before it stay beside it, so many in all. Raises
+    ``LedgerUnusable`` where there is no ledger, or it is damaged, or the target is
+    something else.
+    """
+    target = target.resolve()
+    _check_replaceable(target)
+    with (
+        closing(open_as_it_is(ledger)) as source,
+        held_draft(target) as (file, draft),
+    ):
+        with snapshot(source):
+            found = contents(source)
+            _copy(source, draft)
+        _check_copy(draft, found, ledger)
+        size = os.fstat(file).st_size
+        if keep > 1:
+            _keep_former(target)
+        put_in_place(file, draft, target)
+    if keep > 1:
+        _forget_oldest(target, keep - 1)
+    return Backup(target, size, found)
+
+
+def _copy(source: sqlite3.Connection, draft: Path) -> None:
+    """As one file that needs no other beside it, so that it can be read anywhere."""
+    with closing(sqlite3.connect(draft, isolation_level=None)) as target:
+        target.execute("PRAGMA synchronous = OFF")  # it is synced as a whole
+        source.backup(target, pages=PAGES)
+        target.execute("PRAGMA journal_mode = DELETE").fetchone()
+
+
+def _check_copy(draft: Path, expected: LedgerContents, ledger: Path) -> None:
+    with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
+        said = [text for (text,) in copy.execute("PRAGMA integrity_check(5)")]
+        if said != ["ok"]:
+            raise LedgerUnusable(
+                f"{ledger} is damaged, and was not backed up: {'; '.join(said)}",
+                fix="restore the last good backup; `stripe-nrr doctor` tells more",
+            )
+        assert contents(copy) == expected
+
+
+def _check_replaceable(target: Path) -> None:
+    if not target.exists():
+        return
+    if target.is_file():
+        with target.open("rb") as file:
+            if file.read(len(SQLITE)) in {SQLITE, b""}:
+                return
+    raise LedgerUnusable(
+        f"{target} is no backup, and is not replaced by one",
+        fix="name a file that is not there yet, or an older backup",
+    )
+
+
+def _dated(target: Path, moment: datetime) -> Path:
+    return target.with_name(f"{target.name}.{moment:%Y-%m-%dT%H%M%SZ}")
+
+
+def _keep_former(target: Path) -> None:
+    """Give the newest copy so far its moment as a second name."""
+    if target.exists():
+        made_at = datetime.fromtimestamp(target.stat().st_mtime, tz=UTC)
+        with suppress(FileExistsError):
+            os.link(target, _dated(target, made_at))
+
+
+def _forget_oldest(target: Path, kept: int) -> None:
+    name = re.compile(re.escape(target.name) + r"\.\d{4}-\d\d-\d\dT\d{6}Z")
+    former = [each for each in target.parent.iterdir() if name.fullmatch(each.name)]
+    for each in sorted(former)[:-kept]:
+        each.unlink(missing_ok=True)
+
+
+# --- restoring ---
+
+
+def objections(backup: LedgerContents, ledger: LedgerContents) -> list[str]:
+    """What would be lost, or mixed up, if the one took the other's place."""
+    found = [
+        f"it is of another {name}: {backup.owner[name]}, not {ledger.owner[name]}"
+        for name in OWNER
+        if name in backup.owner
+        and name in ledger.owner
+        and backup.owner[name] != ledger.owner[name]
+    ]
+    lost = [
+        month for month, at in ledger.closed.items() if backup.closed.get(month) != at
+    ]
+    if lost:
+        found.append(f"it is older than the closing of {', '.join(lost)}")
+    return found
+
+
+def restore(
+    backup: Path, ledger: Path, now: datetime, *, despite: str = ""
+) -> Restored:
+    """Put a backup in the ledger's place, in one step; what was there stays beside it.
+
+    The caller holds the ledger's lock. Raises ``LedgerUnusable`` where the backup is no
+    ledger, damaged, of a newer version, or where there are objections and no reason
+    ``despite`` them.
+    """
+    ledger = ledger.resolve()
+    if not backup.is_file():
+        raise NothingFound(
+            f"there is no backup at {backup}",
+            fix="name a file that `stripe-nrr backup` wrote",
+        )
+    with (
+        closing(open_as_it_is(backup)) as source,
+        held_draft(ledger) as (file, draft),
+    ):
+        with snapshot(source):
+            found = contents(source)
+            against = _objections(found, ledger)
+            if against and not despite:
+                raise LedgerUnusable(
+                    f"{backup} is not restored: {'; '.join(against)}",
+                    fix="choose a newer backup of this account, or say why it is right "
+                    "with --despite REASON",
+                )
+            _copy(source, draft)
+        _check_copy(draft, found, backup)
+        _record(draft, backup, now, against, despite)
+        kept = _swap(file, draft, ledger, now)
+    return Restored(found, kept, against)
+
+
+def _objections(backup: LedgerContents, ledger: Path) -> list[str]:
+    """None where the ledger to be replaced cannot be read any more, or is not there."""
+    try:
+        with closing(open_as_it_is(ledger)) as connection:
+            return objections(backup, contents(connection))
+    except sqlite3.Error as error:
+        if "locked" in str(error):
+            raise _busy(ledger) from error
+        return []
+    except LedgerUnusable:
+        return []
+
+
+def _record(
+    draft: Path, backup: Path, now: datetime, against: Sequence[str], despite: str
+) -> None:
+    """Write down, in the ledger itself, that it was restored; its schema is the newest."""
+    with closing(open_database(draft)) as connection:
+        with transaction(connection):
+            connection.execute(
+                "INSERT INTO restores (restored_at, backup, objections, despite)"
+                " VALUES (?, ?, ?, ?)",
+                [now.isoformat(), str(backup), json.dumps(list(against)), despite],
+            )
+        assert not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+
+
+def _swap(file: int, draft: Path, ledger: Path, now: datetime) -> Path | None:
+    """At any instant one whole ledger stands there: the former, or the restored one."""
+    log, index, journal, _ = side_files(ledger)
+    kept = _free(ledger.with_name(f"{ledger.name}.replaced-{now:%Y-%m-%dT%H%M%SZ}"))
+    if not ledger.exists():
+        _put_aside(kept, log, index, journal)
+        put_in_place(file, draft, ledger)
+        return None
+    with _nobody_writes(ledger) as is_whole:
+        os.link(ledger, kept)
+        if is_whole:  # all of its log is in the file
+            log.unlink(missing_ok=True)
+            index.unlink(missing_ok=True)
+        else:
+            _put_aside(kept, log, index, journal)
+        sync_folder(ledger.parent)
+        put_in_place(file, draft, ledger)
+    return kept
+
+
+def _put_aside(kept: Path, *beside: Path) -> None:
+    """SQLite would take them for the restored ledger's."""
+    for each in beside:
+        with suppress(FileNotFoundError):
+            ending = each.name.rpartition("-")[2]
+            each.replace(kept.with_name(f"{kept.name}-{ending}"))
+
+
+def _free(wanted: Path) -> Path:
+    path, number = wanted, 1
+    while path.exists():
+        number += 1
+        path = wanted.with_name(f"{wanted.name}-{number}")
+    return path
+
+
+@contextmanager
+def _nobody_writes(ledger: Path) -> Iterator[bool]:
+    """All that is committed is in the file, and nobody can add to it; False if damaged.
+
+    Raises ``LedgerBusy`` where somebody goes on reading or writing it.
+    """
+    with (
+        closing(sqlite3.connect(ledger, WAIT_S, isolation_level=None)) as writer,
+        closing(sqlite3.connect(ledger, WAIT_S, isolation_level=None)) as other,
+    ):
+        try:
+            writer.execute("BEGIN IMMEDIATE")
+            is_moved = _log_is_moved(other)
+        except sqlite3.DatabaseError as error:
+            if "locked" in str(error):
+                raise _busy(ledger) from error
+            yield False
+            return
+        if not is_moved:
+            raise _busy(ledger)
+        yield True
+
+
+def _log_is_moved(connection: sqlite3.Connection) -> bool:
+    """Move what is committed from the log into the file, once nobody reads it there."""
+    for _ in range(ATTEMPTS):
+        row = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        busy, frames, moved = row
+        if not busy and frames == moved:
+            return True
+        time.sleep(AGAIN_S)
+    return False
+
+
+def _busy(ledger: Path) -> LedgerBusy:
+    return LedgerBusy(
+        f"somebody reads or writes {ledger}",
+        fix="end what uses it, such as `stripe-nrr serve`, then restore",
+    )

@@ -1,0 +1,196 @@
+"""``-o FILE`` never harms: not the ledger, not a link, not a device, not the old file."""
+
+import os
+import shlex
+import stat
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import Workdir
+from tests.support.small_ledger import lay_out
+
+REPOSITORY = Path(__file__).parents[2]
+CSV = ("report", "--window", "month", "--format", "csv")
+EXPORT = ("export", "--what", "movements")
+WRITERS: Sequence[Sequence[str]] = [
+    CSV,
+    ("report", "--format", "html"),
+    ("report",),
+    ("movements", "--format", "json"),
+    EXPORT,
+    ("export", "--what", "mrr", "--format", "parquet"),
+    ("at-risk", "--format", "markdown"),
+]
+
+
+@pytest.fixture
+def workdir(tmp_path: Path) -> Iterator[Workdir]:
+    """Whatever is written here, no draft is left beside it."""
+    made = lay_out(tmp_path)
+    yield made
+    assert [path for path in tmp_path.rglob("*") if path.name.endswith("draft")] == []
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("words", WRITERS, ids=" ".join)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("stripe-nrr.db", "stripe-nrr.db-wal", "stripe-nrr.db-shm"),
+        *("stripe-nrr.db.lock", "config.toml", "./stripe-nrr.db", "link", "hard"),
+        *("status.json", "../{folder}/stripe-nrr.db"),
+    ],
+)
+def test_what_is_kept_here_is_never_written_over(
+    workdir: Workdir, words: Sequence[str], name: str
+) -> None:
+    workdir.configure('[sync]\nstatus_file = "status.json"\n')
+    (workdir.folder / "link").symlink_to("stripe-nrr.db")
+    os.link(workdir.ledger, workdir.folder / "hard")
+    before = {path: path.read_bytes() for path in workdir.folder.iterdir()}
+    output = name.format(folder=workdir.folder.name)
+    ran = workdir.call(*words, "-o", output)
+    assert ran.code == 2
+    assert "would destroy" in ran.err
+    assert {path: path.read_bytes() for path in workdir.folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("words", WRITERS, ids=" ".join)
+def test_a_link_and_a_mode_stay(workdir: Workdir, words: Sequence[str]) -> None:
+    folder = workdir.folder / "elsewhere"
+    folder.mkdir()
+    target = folder / "figures"
+    target.write_text("of last month")
+    target.chmod(0o604)
+    link = workdir.folder / "figures"
+    link.symlink_to("elsewhere/figures")
+    ran = workdir.call(*words, "-o", "figures")
+    assert (ran.code, ran.err) == (0, "")
+    assert link.is_symlink()
+    assert mode(target) == 0o604
+    assert target.stat().st_size > 100
+    assert [path.name for path in folder.iterdir()] == ["figures"]
+
+
+def test_a_link_that_leads_nowhere_yet(workdir: Workdir) -> None:
+    link = workdir.folder / "figures"
+    link.symlink_to("made")
+    assert workdir.call(*CSV, "-o", "figures").code == 0
+    assert link.is_symlink()
+    assert (workdir.folder / "made").read_text().startswith("currency,")
+
+
+def test_a_new_file_has_the_mode_that_files_here_have(workdir: Workdir) -> None:
+    before = os.umask(0o027)
+    try:
+        assert workdir.call(*CSV, "-o", "figures").code == 0
+    finally:
+        os.umask(before)
+    assert mode(workdir.folder / "figures") == 0o640
+
+
+@pytest.mark.parametrize("words", WRITERS, ids=" ".join)
+def test_a_pipe_is_written_through(workdir: Workdir, words: Sequence[str]) -> None:
+    pipe = workdir.folder / "pipe"
+    os.mkfifo(pipe)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    ran = workdir.run(*words, "-o", "pipe")
+    reader.join(30)
+    assert ran.code == 0, ran.err
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+    assert workdir.call(*words, "-o", "file").code == 0
+    assert read == [(workdir.folder / "file").read_bytes()]
+
+
+def shell(workdir: Workdir, script: str) -> "subprocess.CompletedProcess[str]":
+    """A line of bash in which ``nrr`` is the command."""
+    command = " ".join(workdir.command())
+    return subprocess.run(
+        ["/bin/bash", "-c", script.replace("nrr ", f"{command} ")],
+        cwd=workdir.folder,
+        env={**workdir.environment(), "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("nrr export --what mrr -o >(cat > seen); sleep 1; head -c8 seen", "customer"),
+        ("nrr export --what mrr -o /dev/stdout | head -c8", "customer"),
+        ("nrr export --what mrr -o /dev/fd/1 | head -c8", "customer"),
+        (
+            "echo old > log; nrr export --what mrr -o /dev/stdout >> log; head -1 log",
+            "old",
+        ),
+        ("nrr report -o /dev/null && ls -l /dev/null | cut -c1", "c"),
+    ],
+    ids=["process substitution", "stdout", "a descriptor", "appended", "null"],
+)
+def test_what_is_no_regular_file(workdir: Workdir, script: str, expected: str) -> None:
+    ran = shell(workdir, script)
+    assert ran.stdout.strip() == expected, ran.stderr
+
+
+@pytest.mark.parametrize("words", WRITERS, ids=" ".join)
+def test_a_full_device_is_an_error(workdir: Workdir, words: Sequence[str]) -> None:
+    ran = workdir.run(*words, "-o", "/dev/full")
+    assert ran.code == 1
+    assert "No space left" in ran.err
+    assert "Traceback" not in ran.err
+    assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
+
+
+@pytest.mark.parametrize("words", WRITERS, ids=" ".join)
+def test_a_write_that_fails_leaves_what_was_there(
+    workdir: Workdir, words: Sequence[str]
+) -> None:
+    """No file may grow here at all, as where a quota has ended."""
+    old = workdir.folder / "figures"
+    old.write_text("of last month")
+    done = subprocess.run(
+        [
+            "/bin/bash",
+            "-c",
+            f"ulimit -f 0; {shlex.join(workdir.command(*words))} -o figures",
+        ],
+        cwd=workdir.folder,
+        env={**workdir.environment(), "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert old.read_text() == "of last month"
+
+
+def test_an_end_by_signal_leaves_no_draft(workdir: Workdir) -> None:
+    """It waits for the reader of a pipe that stands in for a slow disk."""
+    os.mkfifo(workdir.folder / "pipe")
+    script = "nrr report -o pipe & sleep 1.5; kill -TERM $!; wait $!; echo $?"
+    ran = shell(workdir, script)
+    assert ran.stdout.strip() == "143", ran.stderr
+
+
+def test_two_at_once_leave_one_whole_file(workdir: Workdir) -> None:
+    running = [workdir.start(*EXPORT, "-o", "figures") for _ in range(4)]
+    for each in running:
+        _, err = each.communicate(timeout=60)
+        assert (each.returncode, err) == (0, "")
+    assert workdir.call(*EXPORT, "-o", "alone").code == 0
+    written = (workdir.folder / "figures").read_bytes()
+    assert written == (workdir.folder / "alone").read_bytes()

@@ -1,0 +1,129 @@
+"""Killed at any instant, on a full disk: nothing is lost, nothing is torn."""
+
+import random
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from connector.store.database import open_database
+from connector.store.read_only import damage, open_as_it_is
+from tests.support.commands import Workdir
+from tests.support.small_ledger import lay_out
+
+KILLS = 6  # of each command
+COMMANDS: Sequence[Sequence[str]] = [
+    ("close", "2026-09"),
+    ("recompute",),
+    ("export", "--what", "movements", "-o", "figures"),
+    ("report", "--format", "html", "-o", "figures"),
+    ("backup", "copy.db"),
+    ("backup", "copy.db", "--keep", "3"),
+    ("restore", "good.db"),
+]
+MOUNT, UMOUNT = shutil.which("mount") or "mount", shutil.which("umount") or "umount"
+
+
+def prepared(folder: Path) -> Workdir:
+    """A closed month, an older export, a good backup and an older one."""
+    workdir = lay_out(folder)
+    assert workdir.call("close", "2026-03").code == 0
+    for name in ("good.db", "copy.db"):
+        assert workdir.call("backup", name).code == 0
+    (folder / "figures").write_text("of last month")
+    return workdir
+
+
+def booked(workdir: Workdir) -> str:
+    return workdir.call("export", "--what", "movements").out
+
+
+def whole(path: Path) -> bool:
+    with closing(open_as_it_is(path)) as connection:
+        return damage(connection) == []
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_command_killed_at_any_instant(tmp_path: Path, words: Sequence[str]) -> None:
+    workdir = prepared(tmp_path)
+    before = booked(workdir)
+    began_s = time.monotonic()
+    assert workdir.run(*words).code == 0
+    took_s = time.monotonic() - began_s
+    finished = {(tmp_path / "figures").read_bytes(), b"of last month"}
+    instants = random.Random(" ".join(words))
+    for _ in range(KILLS):
+        (tmp_path / "figures").write_text("of last month")
+        with subprocess.Popen(
+            workdir.command(*words),
+            cwd=tmp_path,
+            env=workdir.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            time.sleep(instants.uniform(0.5, 1.05) * took_s)
+            process.kill()
+        checked = workdir.call("check")
+        if words[0] == "recompute" and checked.code == 3:  # who waits is told, and kept
+            assert ", 0 findings" in checked.out
+            assert workdir.call("recompute").code == 0
+            checked = workdir.call("check")
+        assert checked.code == 0, checked.out
+        assert booked(workdir) == before
+        left = (tmp_path / "figures").read_bytes()
+        assert left in finished or (
+            words[0] == "report" and left.endswith(b"</html>\n")
+        )
+        for path in (tmp_path / "copy.db", *tmp_path.glob("*.replaced-*Z")):
+            assert whole(path)
+    assert workdir.run(*words).code == 0
+    assert not list(tmp_path.glob(".*.draft")), "the next one takes what was left"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of 6 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounting = [MOUNT, "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(place)]
+    if subprocess.run(mounting, check=False, capture_output=True).returncode:
+        pytest.skip("nothing may be mounted here")
+    try:
+        yield place
+    finally:
+        subprocess.run([UMOUNT, str(place)], check=True)
+
+
+@pytest.mark.parametrize("room", [0, 10_000, 100_000])
+def test_a_full_disk(small_disk: Path, room: int) -> None:
+    """With some room left, it is full at another step of each command."""
+    workdir = prepared(small_disk)
+    before = booked(workdir)
+    files = {p.name: p.read_bytes() for p in (small_disk / "figures",)}
+    open_database(workdir.ledger).close()
+    filler = small_disk / "filler"
+    fill(filler, room)
+    for words in COMMANDS:
+        ran = workdir.run(*words)
+        assert "Traceback" not in ran.err, (words, ran.err)
+        assert ran.code in {0, 1}, (words, ran.err)
+        assert (ran.code == 0) or "fix:" in ran.err
+        if ran.code:
+            assert not list(small_disk.glob(".*.draft")), words
+        if ran.code and "figures" in words:
+            assert (small_disk / "figures").read_bytes() == files["figures"]
+    filler.unlink()
+    assert workdir.call("check").code == 0
+    assert booked(workdir) == before
+    assert whole(small_disk / "copy.db")
+    assert workdir.call("close", "2026-10").code == 0
+
+
+def fill(path: Path, room: int) -> None:
+    free = shutil.disk_usage(path.parent).free
+    with path.open("wb") as file:
+        file.write(b"\0" * max(free - room, 0))

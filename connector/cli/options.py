@@ -18,12 +18,8 @@ from connector.core.numbers import (
     ratio_of,
     written_number,
 )
-<<<<<<< HEAD
 from connector.core.windows import parse_window
-=======
-from connector.core.windows import Window, WindowKind, windows
 from connector.store.files import side_files
->>>>>>> main
 
 
 def moment_asked(text: str | None, config: Config) -> datetime | None:

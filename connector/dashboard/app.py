@@ -7,6 +7,7 @@ alone. Whatever is wrong has a page of its own that names it; nothing else is to
 import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -18,7 +19,6 @@ from connector.core.errors import (
     ConnectorError,
     LedgerUnusable,
     NothingFound,
-    UsageFault,
 )
 from connector.dashboard import (
     at_risk,
@@ -65,6 +65,9 @@ PAGES: Mapping[str, PageRoute] = {
     "counts": PageRoute(tables.counts_answer, tables.COUNTS_KNOWN),
 }
 FORMS = ("json", "csv")
+UNREADABLE = LedgerUnusable(
+    "the ledger cannot be read now", fix="nothing is lost; it is tried again by itself"
+)
 LONGEST_QUERY = 4_000
 MOST_FORM_BYTES = 4_096
 
@@ -143,9 +146,7 @@ class Dashboard:
         except ConnectorError as error:
             return self._problem(error, form, frame.bare_frame())
         except (sqlite3.Error, OSError):
-            fix = "nothing is lost; the page tries again by itself"
-            error = LedgerUnusable("the ledger cannot be read now", fix=fix)
-            return self._problem(error, form, frame.bare_frame())
+            return self._problem(UNREADABLE, form, frame.bare_frame())
 
     def _asked(self, page: PageRoute, request: Request, reading: Any) -> Asked:
         query = query_of(
@@ -223,8 +224,6 @@ class Dashboard:
 
 async def _form_field(request: Request, name: str) -> str | None:
     """One field of a small form; None where it is not there, or it is not small."""
-    from urllib.parse import parse_qs
-
     body = b""
     async for part in request.stream():
         body += part
@@ -251,6 +250,3 @@ def _formed(name: str, form: str, answer: Answer, asked: Asked) -> Response:
 
 def dashboard_app(reader: LedgerReader, access: Access) -> ASGIApp:
     return Dashboard(reader, access)
-
-
-__all__ = ("UsageFault", "dashboard_app")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from connector.config import DEFAULT_LOCALE
 from connector.dashboard.answer import Answer, Asked
-from connector.dashboard.links import href
+from connector.dashboard.filters import href
 from connector.render.footnotes import policy_sentence, warnings
 from connector.reports.ledger import Ledger
 from connector.store.database import setting

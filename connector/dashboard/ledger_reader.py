@@ -53,7 +53,11 @@ class KeptResults:
         return self
 
     def get(
-        self, state: Hashable, asked: Hashable, make: Callable[[], T], rows: int
+        self,
+        state: Hashable,
+        asked: Hashable,
+        make: Callable[[], T],
+        rows_of: Callable[[T], int],
     ) -> T:
         place = (state, asked)
         with self._lock:
@@ -67,7 +71,7 @@ class KeptResults:
                     return cast("T", self._found[place][0])
             try:
                 made = make()
-                self._keep(place, made, rows)
+                self._keep(place, made, rows_of(made))
             finally:
                 with self._lock:
                     self._making.pop(place, None)
@@ -92,11 +96,16 @@ class LedgerReading:
         self.ledger = ledger
         self._state, self._kept = state, kept
 
-    def keep(self, asked: Hashable, make: Callable[[], T], rows: int = 100) -> T:
-        """What ``make`` gives, or gave before; about so many rows of it."""
+    def keep(
+        self,
+        asked: Hashable,
+        make: Callable[[], T],
+        rows_of: Callable[[T], int] = lambda _made: 100,
+    ) -> T:
+        """What ``make`` gives, or gave before; ``rows_of`` is about how large that is."""
         if self._state is None:
             return make()
-        return self._kept.get(self._state, asked, make, rows)
+        return self._kept.get(self._state, asked, make, rows_of)
 
 
 class LedgerReader:
@@ -105,7 +114,9 @@ class LedgerReader:
     def __init__(self, config: Config, now: Callable[[], datetime]) -> None:
         self.config, self._now = config, now
         self._kept = KeptResults()
-        self._watch = ThreadPoolExecutor(1, "ledger-watch")  # a connection has one thread
+        self._watch = ThreadPoolExecutor(
+            1, "ledger-watch"
+        )  # a connection has one thread
         self._watched: tuple[tuple[int, int], sqlite3.Connection] | None = None
         self._opened = 0
 

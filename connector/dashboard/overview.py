@@ -6,15 +6,16 @@ from fractions import Fraction
 from typing import Any
 
 from connector.core.dates import add_months
-from connector.core.errors import NothingFound, UsageFault
+from connector.core.errors import NothingFound
 from connector.core.model import METADATA, SEGMENTS
 from connector.core.windows import WindowKind, written
 from connector.dashboard.answer import Answer, Asked, words
 from connector.dashboard.query import WrongParameter
 from connector.render.page.figures import View, of_segment, view
 from connector.render.page.levels import band_scale, levels, retention_steps
+from connector.render.report_json import to_json
+from connector.render.report_tables import to_csv
 from connector.reports.benchmarks import benchmarks
-from connector.reports.ledger import is_total
 from connector.reports.model import CurrencyReport, Report, metrics_of
 from connector.reports.report import ReportRequest, make_report
 from connector.store.ledger import closings, customers, queries
@@ -31,9 +32,7 @@ LARGEST = 8
 
 def answer(asked: Asked) -> Answer:
     request = _request(asked)
-    report = asked.reading.keep(
-        ("report", request), lambda: make_report(asked.ledger, request), rows=2_000
-    )
+    report = _report(asked, request)
     if not report.parts:
         raise NothingFound(
             "There is no recurring revenue in this ledger",
@@ -66,7 +65,9 @@ def _request(asked: Asked) -> ReportRequest:
     last, today = query.month("to"), asked.state.today
     by = query.read("by", lambda text: _by(text, asked), _by_wanted(asked), None)
     if query.text("segment") and by is None:
-        raise WrongParameter("segment", query.text("segment"), "told by anything: add by=")
+        raise WrongParameter(
+            "segment", query.text("segment"), "told by anything: add by="
+        )
     return ReportRequest(
         kind=None if kind in ("month", "trailing-12") else WindowKind(kind),
         first=_first(asked, min(last or today, add_months(today, -1))),
@@ -122,19 +123,15 @@ def _options(request: ReportRequest) -> list[str]:
 
 def _report(asked: Asked, request: ReportRequest) -> Report:
     return asked.reading.keep(
-        ("report", request), lambda: make_report(asked.ledger, request), rows=2_000
+        ("report", request), lambda: make_report(asked.ledger, request)
     )
 
 
 def _json(asked: Asked, request: ReportRequest) -> Any:
-    from connector.render.report_json import to_json
-
     return to_json(_report(asked, request))
 
 
 def _csv(asked: Asked, request: ReportRequest) -> str:
-    from connector.render.report_tables import to_csv
-
     return to_csv(_report(asked, request))
 
 
@@ -223,6 +220,3 @@ def _largest(asked: Asked, part: CurrencyReport, shown: View) -> Any:
     )
     named = customers.labels_of(connection, {each.customer for each in found})
     return [(each, named.get(each.customer, each.customer)) for each in found]
-
-
-__all__ = ("KNOWN", "UsageFault", "answer", "is_total")

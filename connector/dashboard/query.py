@@ -4,13 +4,14 @@ Parameters have the names of the command line's options. What a page does not kn
 fault too: a typo must not become a default.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from connector.core.dates import parse_day, parse_moment, parse_month
 from connector.core.errors import UsageFault, masked
+from connector.core.model import CustomerName
 from connector.core.windows import Window, parse_window
 
 T = TypeVar("T")
@@ -37,9 +38,7 @@ class Query(NamedTuple):
     def text(self, name: str, default: str = "") -> str:
         return self.given.get(name, default)
 
-    def read(
-        self, name: str, read: Callable[[str], T], wanted: str, default: T
-    ) -> T:
+    def read(self, name: str, read: Callable[[str], T], wanted: str, default: T) -> T:
         """Its value; ``WrongParameter`` where ``read`` raises ``ValueError``."""
         if name not in self.given:
             return default
@@ -93,7 +92,9 @@ def query_of(
     for name, value in pairs:
         if name not in known:
             names = ", ".join(sorted(known)) or "none"
-            raise WrongParameter(name, value, f"asked of this page, which knows {names}")
+            raise WrongParameter(
+                name, value, f"asked of this page, which knows {names}"
+            )
         if name in given:
             raise WrongParameter(name, value, "the only one: it is given twice")
         if len(value) > LONGEST or not value.isprintable():
@@ -102,3 +103,54 @@ def query_of(
         if value:  # an empty field of a form asks for nothing
             given[name] = value
     return Query(given, zone)
+
+
+# A long list is shown a page at a time
+
+ROWS = 100
+
+
+class ListPage(NamedTuple, Generic[T]):
+    """``rows`` of ``found``; pages count from 1."""
+
+    rows: Sequence[T]
+    found: int
+    page: int
+    page_count: int
+
+
+def page_count_of(count: int) -> int:
+    return max(1, -(-count // ROWS))
+
+
+def page_asked(query: Query, count: int) -> int:
+    """Raises ``WrongParameter`` beyond the last page."""
+    page, last = query.number("page", 1), page_count_of(count)
+    if page > last:
+        raise WrongParameter("page", str(page), f"there: the last page is {last}")
+    return page
+
+
+def one_page(found: Sequence[T], query: Query) -> ListPage[T]:
+    page = page_asked(query, len(found))
+    rows = found[(page - 1) * ROWS : page * ROWS]
+    return ListPage(rows, len(found), page, page_count_of(len(found)))
+
+
+def ordered(
+    found: Sequence[T], sort: str, keys: Mapping[str, Callable[[T], Any]]
+) -> list[T]:
+    """By the key that ``sort`` names, the largest first where a minus stands before it."""
+    key = keys[sort.removeprefix("-")]
+    return sorted(found, key=key, reverse=sort.startswith("-"))
+
+
+def sort_asked(query: Query, names: Sequence[str], default: str) -> str:
+    choices = [*names, *(f"-{name}" for name in names)]
+    return query.choice("sort", choices, default)
+
+
+def is_called(name: CustomerName, text: str) -> bool:
+    """Whether an id or a label has this text in it, in whatever case."""
+    wanted = text.casefold()
+    return wanted in name.id.casefold() or wanted in (name.label or "").casefold()

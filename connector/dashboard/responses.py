@@ -15,6 +15,7 @@ from connector.core.errors import (
     NothingFound,
     UsageFault,
 )
+from connector.dashboard.filters import filters
 from connector.render.page.templating import (
     Inlined,
     environment,
@@ -67,11 +68,15 @@ def policy() -> str:
 def html(
     name: str, locale: str, values: Mapping[str, Any], status: int = 200
 ) -> Response:
-    shown = _environment(locale).get_template(name).render(
-        **values,
-        version=__version__,
-        style=_style().text,
-        script=_script().text,
+    shown = (
+        _environment(locale)
+        .get_template(name)
+        .render(
+            **values,
+            version=__version__,
+            style=_style().text,
+            script=_script().text,
+        )
     )
     headers = {**HEADERS, "Content-Security-Policy": policy()}
     if status == 503:
@@ -81,8 +86,6 @@ def html(
 
 @cache
 def _environment(locale: str) -> Any:
-    from connector.dashboard.filters import filters
-
     found = environment(locale, _template)
     found.filters |= filters(locale)
     return found

@@ -174,9 +174,19 @@ def retention_steps(kept: Retention) -> list[WaterfallRow]:
     rows = (
         ("opening", "whole", opening, (0, opening)),
         ("churn", "churn", -kept.churn_minor, (opening, after_churn)),
-        ("contraction", "contraction", -kept.contraction_minor, (after_churn, grr_minor)),
+        (
+            "contraction",
+            "contraction",
+            -kept.contraction_minor,
+            (after_churn, grr_minor),
+        ),
         ("kept", "whole", grr_minor, (0, grr_minor)),
-        ("expansion", "expansion", kept.expansion_minor, (grr_minor, kept.closing_minor)),
+        (
+            "expansion",
+            "expansion",
+            kept.expansion_minor,
+            (grr_minor, kept.closing_minor),
+        ),
         ("closing", "whole", kept.closing_minor, (0, kept.closing_minor)),
     )
     placed = waterfall([each for *_, each in rows])

@@ -65,9 +65,7 @@ def labels(connection: sqlite3.Connection) -> dict[str, str]:
     return dict(rows.fetchall())
 
 
-def labels_of(
-    connection: sqlite3.Connection, named: Collection[str]
-) -> dict[str, str]:
+def labels_of(connection: sqlite3.Connection, named: Collection[str]) -> dict[str, str]:
     """The same of some alone."""
     rows = connection.execute(
         "SELECT id, coalesce(label, id) FROM customers"

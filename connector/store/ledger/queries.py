@@ -56,16 +56,16 @@ _WANTED = f"""
       AND (:to IS NULL OR day < :to)
       AND (:kind IS NULL OR kind = :kind)
       AND (:currency IS NULL OR currency = :currency)
-"""
+"""  # noqa: S608
 _ROW = """
     SELECT movements.id, customers.id, currency, day, kind, amount_minor, before_minor,
            after_minor
 """
 _MOVEMENTS = f"{_ROW} {_WANTED} ORDER BY day, customers.id, currency"
 _NEWEST = f"""
-    {_ROW} {_WANTED} ORDER BY day DESC, customers.id, currency LIMIT :count OFFSET :skipped
+    {_ROW} {_WANTED} ORDER BY day DESC, customers.id, currency LIMIT :most OFFSET :skipped
 """
-_COUNTED = f"SELECT kind, count(*), sum(amount_minor) {_WANTED} GROUP BY kind"  # noqa: S608
+_COUNTED = f"SELECT kind, count(*), sum(amount_minor) {_WANTED} GROUP BY kind"
 
 
 class Wanted(NamedTuple):
@@ -80,10 +80,10 @@ class Wanted(NamedTuple):
 
 
 class Slice(NamedTuple):
-    """``count`` of them after the first ``skipped``, the newest day first."""
+    """At most so many of them after the first ``skipped``."""
 
     skipped: int
-    count: int
+    most: int
 
 
 EVERYTHING = Wanted()
@@ -116,7 +116,9 @@ def newest_movements(
 ) -> list[Movement]:
     """Some of the live movements, the newest day first."""
     asked = {**_parameters(wanted), **which._asdict()}
-    return list(_movements_of(connection, connection.execute(_NEWEST, asked).fetchall()))
+    return list(
+        _movements_of(connection, connection.execute(_NEWEST, asked).fetchall())
+    )
 
 
 def counted(

@@ -1,0 +1,147 @@
+"""Pages that are tables: cohorts, restatements and closings, and what counts."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from connector.core.figures import RATIOS
+from connector.core.policy import POLICY_RULES, differences
+from connector.dashboard import frame
+from connector.dashboard.answer import Answer, Asked, words
+from connector.metrics.cohorts import CohortPeriod
+from connector.render import cohorts as cohort_forms
+from connector.render import restatements as restatement_forms
+from connector.reports.closed_months import (
+    RestatementLine,
+    Restatements,
+    restated_windows,
+)
+from connector.reports.cohorts import cohort_reports
+from connector.store.ledger import closings, unvalued
+
+COHORTS_KNOWN = frozenset(("currency", "metric", "by", "as-of"))
+MOST_COHORTS = 60
+
+
+def cohorts_answer(asked: Asked) -> Answer:
+    currency = asked.currency()
+    metric = asked.query.choice("metric", RATIOS, "nrr")
+    by = asked.query.choice("by", [each.value for each in CohortPeriod], "")
+    size = CohortPeriod(by) if by else None
+    known = asked.reading.keep(
+        ("cohorts", currency, size, asked.as_of),
+        lambda: cohort_reports(asked.ledger, size, currency, asked.as_of),
+        lambda made: sum(len(c.ages) for each in made for c in each.cohorts),
+    )
+    found = known[0] if known else None
+    return Answer(
+        template="cohorts.html.j2",
+        title="Cohorts",
+        values={
+            "found": found,
+            "shown": found.cohorts[-MOST_COHORTS:] if found is not None else (),
+            "metric": metric,
+            "own_currency": currency,
+            "currencies": asked.currencies(),
+        },
+        json=lambda: cohort_forms.to_json(known),
+        csv=lambda: cohort_forms.to_csv(known),
+        command=[
+            "cohorts",
+            *words(by=found.period if found is not None else None, currency=currency),
+        ],
+    )
+
+
+RESTATEMENTS_KNOWN = frozenset(("since",))
+MOST_LINES = 500
+
+
+class BookedRun(NamedTuple):
+    """What one run changed of closed months; ``changed`` are the rules it changed."""
+
+    lines: Sequence[RestatementLine]
+    changed: Sequence[str]
+
+    @property
+    def run(self) -> Any:
+        return self.lines[0].run
+
+
+def restatements_answer(asked: Asked) -> Answer:
+    day = asked.query.day("since")
+    found = asked.reading.keep(
+        ("restatements", day),
+        lambda: restated_windows(asked.ledger, day),
+        lambda made: len(made.labels),
+    )
+    return Answer(
+        template="restatements.html.j2",
+        title="Restatements",
+        values={
+            "found": found,
+            "runs": _runs(found),
+            "closings": closings.known(asked.ledger.connection),
+            "since": day,
+            "most": MOST_LINES,
+        },
+        json=lambda: restatement_forms.to_json(found),
+        csv=lambda: restatement_forms.to_csv(found),
+        command=["restatements", *words(since=day)],
+    )
+
+
+def _runs(found: Restatements) -> list[BookedRun]:
+    """Each line once, though several windows hold it; the newest run first."""
+    booked = {id(line): line for each in found.windows for line in each.lines}
+    lines = sorted(booked.values(), key=lambda x: (-x.run.id, x.customer, x.day))
+    runs = (list(of_run) for _, of_run in groupby(lines, key=lambda x: x.run.id))
+    return [
+        BookedRun(own, differences(own[0].run.policy_before, own[0].run.policy))
+        for own in runs
+    ]
+
+
+COUNTS_KNOWN = frozenset[str]()
+
+
+class CountingRule(NamedTuple):
+    key: str
+    value: str
+    sentence: str
+    others: Sequence[str]
+
+
+def counts_answer(asked: Asked) -> Answer:
+    known = asked.state
+    rules = [
+        CountingRule(
+            key=rule.key,
+            value=rule.of(known.policy),
+            sentence=rule.sentence(rule.of(known.policy)),
+            others=[each for each in rule.values if each != rule.of(known.policy)],
+        )
+        for rule in POLICY_RULES.values()
+    ]
+    refusals = unvalued.known(asked.ledger.connection)
+    return Answer(
+        template="counts.html.j2",
+        title="What counts",
+        values={
+            "rules": rules,
+            "refusals": refusals,
+            "most": MOST_LINES,
+            "livemode": frame.livemode(asked.ledger),
+            "has_other_rules": asked.ledger.has_other_rules,
+        },
+        json=lambda: {
+            "policy": dict(known.policy),
+            "timezone": known.timezone,
+            "refused": [
+                {"customer": r.customer, "object_id": r.object_id}
+                | {"field": r.field, "value": r.value}
+                for r in refusals
+            ],
+        },
+        command=["check"],
+    )

@@ -44,9 +44,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "render": {"core", "mrr", "metrics", "reports"},
     "webhooks": {"core", "config", "stripe_api", "store", "pipeline", "reports"},
+    "dashboard": {
+        *("", "core", "config", "mrr", "metrics", "store", "reports", "render"),
+    },
     "cli": {
         *("", "core", "config", "stripe_api", "metrics", "store", "pipeline"),
-        *("reports", "render", "webhooks"),
+        *("reports", "render", "webhooks", "dashboard"),
     },
     "__main__": {"cli"},
 }
@@ -73,7 +76,7 @@ HOMES = {
     "httpx": {"stripe_api.http", "stripe_api.client"},
     "tenacity": {"stripe_api.retries"},
     "stripe": {"stripe_api.http", "webhooks.endpoint"},
-    "starlette": {"webhooks"},
+    "starlette": {"webhooks", "dashboard"},
     "uvicorn": {"webhooks.server"},
     "prometheus_client": {"webhooks.prometheus"},
     "sqlite_utils": {"store.database"},

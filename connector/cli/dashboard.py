@@ -10,6 +10,7 @@ import click
 from connector.cli.app import Shell
 from connector.cli.options import ReadParam
 from connector.config import ListenAddress, listen_address
+from connector.store.read_only import open_to_read
 
 
 def _address(text: str) -> ListenAddress:
@@ -58,6 +59,8 @@ def serve_dashboard(shell: Shell, bind: ListenAddress, *, opens: bool) -> None:
     from connector.webhooks import server
 
     config = shell.config
+    if config.database.is_file():
+        open_to_read(config.database).close()  # as every command, brings it up to date
     access = Access(bind, read_token(config.token_file, bind))
     reader = LedgerReader(config, shell.now)
     app: Any = dashboard_app(reader, access)

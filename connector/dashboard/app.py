@@ -112,6 +112,9 @@ class Dashboard:
         except HTTPException as error:  # a method that a route has not
             told = bare(f"{error.detail}\n", error.status_code)
             await told(scope, receive, send)
+        except Exception:
+            await bare("Something went wrong here.\n", 500)(scope, receive, send)
+            raise  # to the log, which alone tells what
 
     def _refusal(self, request: Request) -> Response | None:
         if self._access.is_foreign(request):

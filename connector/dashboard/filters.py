@@ -5,12 +5,13 @@ URLs are of pages, with what they ask, and of Stripe's Dashboard, in the right m
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from connector.core.dates import add_months, instant
-from connector.core.money import format_count, format_points
+from connector.core.money import format_count, format_points, format_ratio
 from connector.core.windows import Window, WindowKind, name_of, written
 from connector.metrics.cohorts import Cohort, CohortPeriod
 from connector.render.table import Table, shown
@@ -26,6 +27,7 @@ def filters(locale: str) -> Mapping[str, Callable[..., Any]]:
         "last_day": last_day,
         "away": away,
         "points": format_points,
+        "fine_points": fine_points,
         "counted": format_count,
         "href": href,
         "customer_href": customer_href,
@@ -74,6 +76,14 @@ def away(day: date, today: date) -> str:
 def cohort_end(cohort: Cohort, period: CohortPeriod) -> date:
     """The last day on which somebody could join it."""
     return add_months(cohort.start, period.length) - timedelta(days=1)
+
+
+def fine_points(points: Fraction | None) -> str:
+    """With two decimals, as many customers move a ratio by less than a tenth."""
+    if points is None:
+        return "–"
+    text = format_ratio(points / 100, 2).removesuffix("%")
+    return f"+{text}" if points > 0 and text != "0.00" else text
 
 
 def rows(table: Table, locale: str) -> list[list[str]]:

@@ -27,8 +27,8 @@ NAVIGATION = {
     "Movements": ("/movements", ("movements",)),
     "Cohorts": ("/cohorts", ("cohorts",)),
     "At risk": ("/at-risk", ("at-risk",)),
-    "Restatements": ("/restatements", ("restatements",)),
-    "Why others differ": ("/differences", ("differences",)),
+    "Restated": ("/restatements", ("restatements",)),
+    "Differences": ("/differences", ("differences",)),
 }
 
 

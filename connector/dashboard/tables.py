@@ -143,5 +143,4 @@ def counts_answer(asked: Asked) -> Answer:
                 for r in refusals
             ],
         },
-        command=["check"],
     )

@@ -166,6 +166,10 @@ class Config(Struct, frozen=True, kw_only=True):
         Mapping[str, str],
         Key("customers.merge", _merge, 'a table {cus_old = "cus_new"} without circles'),
     ] = {}
+    accepted: Annotated[
+        tuple[str, ...],
+        Key("coverage.accepted", _texts, "a list of ids of customers and products"),
+    ] = ()
     reporting_currency: Annotated[
         str | None,
         Key(
@@ -194,6 +198,10 @@ class Config(Struct, frozen=True, kw_only=True):
         ListenAddress,
         Key("serve.admin_bind", listen_address, 'an address such as "127.0.0.1:8481"'),
     ] = ListenAddress("127.0.0.1", 8481)
+    admin_token_file: Annotated[
+        Path | None,
+        Key("serve.admin_token_file", _file, 'the path of a file, or "" for none'),
+    ] = None
     dashboard_bind: Annotated[
         ListenAddress,
         Key("dashboard.bind", listen_address, 'an address such as "127.0.0.1:8481"'),

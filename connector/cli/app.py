@@ -18,11 +18,11 @@ import click
 from connector import __version__
 from connector.cli.output import echo
 from connector.core.errors import ConnectorError
-from connector.core.text import printable, printable_lines
+from connector.core.text import printable
 
 if TYPE_CHECKING:
     from connector.config import Config
-    from connector.reports.ledger import Ledger
+    from connector.reports.ledger import Ledger, LedgerFacts
 
 
 # A command is the function of its name in the module of its name, imported when asked for.
@@ -33,6 +33,7 @@ COMMANDS = {
     "dashboard": "Look at it all in a browser, down to the invoice line; read-only.",
     "cohorts": "How the customers who first paid in each month stayed and grew.",
     "at-risk": "MRR that may go, and the NRR that is already committed.",
+    "coverage": "Where every invoiced amount belongs, and what recurs and is not counted.",
     "movements": "List what changed each customer's MRR, and when.",
     "explain": "Take a window's NRR apart by customer, or a customer's MRR by line.",
     "drift": "What other published formulas would say of the same windows.",
@@ -80,9 +81,13 @@ class LazyGroup(click.Group):
 class Shell:
     """What every command shares: the configuration, the clock, the ledger's file."""
 
-    def __init__(self, config_path: Path | None, verbosity: int) -> None:
+    def __init__(
+        self, config_path: Path | None, verbosity: int, log_format: str = "text"
+    ) -> None:
+        self.facts: LedgerFacts | None = None  # of the ledger that was read last
         self._config_path = config_path
         self._verbosity = verbosity
+        self.log_format = log_format
 
     @cached_property
     def config(self) -> "Config":
@@ -97,26 +102,9 @@ class Shell:
 
     def log_to_stderr(self) -> None:
         """For commands that do something worth following; reading ones say it all."""
-        import logging
+        from connector.cli.logs import log_to_stderr
 
-        levels = (logging.WARNING, logging.INFO, logging.DEBUG)
-        level = levels[min(self._verbosity, 2)]
-
-        class OneLine(logging.Formatter):
-            """A message is a line, whatever is quoted in it; a traceback has its own."""
-
-            def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-                record.message = printable(record.message)
-                return super().formatMessage(record)
-
-            def format(self, record: logging.LogRecord) -> str:
-                return printable_lines(super().format(record))
-
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(OneLine("%(levelname)s %(message)s"))
-        logging.basicConfig(handlers=[handler], level=level)
-        for library in ("httpx", "httpcore", "stripe"):  # what they log is not ours
-            logging.getLogger(library).setLevel(logging.WARNING)
+        log_to_stderr(self._verbosity, self.log_format)
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -128,15 +116,19 @@ class Shell:
         return open_database(self.config.database)
 
     @contextmanager
-    def reading(self) -> "Iterator[Ledger]":
+    def reading(self, *, tells_outside: bool = True) -> "Iterator[Ledger]":
         """The existing ledger as it is now; says where it was derived otherwise.
 
+        And, unless the command tells of it itself, what recurs and is in no figure.
         Without looking for cycles, of which a million rows have none: a tenth faster.
         """
         from connector.reports.ledger import open_ledger
 
         with open_ledger(self.config, self.now()) as ledger, _uncollected():
             warn_of_other_rules(ledger)
+            self.facts = ledger.facts()
+            if tells_outside:
+                _warn_of_outside(ledger)
             yield ledger
 
 
@@ -156,6 +148,16 @@ def warn_of_other_rules(ledger: "Ledger") -> None:
             "the configuration asks for another policy or time zone than the ledger has",
             "run `stripe-nrr recompute`; until then the ledger's own are shown",
         )
+
+
+def _warn_of_outside(ledger: "Ledger") -> None:
+    outside = ledger.outside()
+    if outside:
+        from connector.render.footnotes import outside_sentence
+
+        sentence = outside_sentence(outside, ledger.config.locale)
+        if sentence is not None:
+            warn(sentence, "`stripe-nrr coverage` names it, and says what can be done")
 
 
 def fail(problem: str, fix: str, at: str = "") -> None:
@@ -187,9 +189,18 @@ def warn(problem: str, fix: str) -> None:
 @click.option(
     "-v", "--verbose", count=True, help="Log what happens to stderr; twice: each page."
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(("text", "json")),
+    default="text",
+    show_default=True,
+    help="How each line of the log is written: key=value fields, or a JSON object.",
+)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_context
-def stripe_nrr(ctx: click.Context, config_path: Path | None, verbose: int) -> None:
+def stripe_nrr(
+    ctx: click.Context, config_path: Path | None, verbose: int, log_format: str
+) -> None:
     """Net and gross revenue retention from your Stripe history, explained to the line.
 
     `stripe-nrr demo` shows it on bundled data. On your own account: set STRIPE_API_KEY
@@ -199,7 +210,7 @@ def stripe_nrr(ctx: click.Context, config_path: Path | None, verbose: int) -> No
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 findings, 75 another sync holds the
     ledger (try later).
     """
-    ctx.obj = Shell(config_path, verbose)
+    ctx.obj = Shell(config_path, verbose, log_format)
 
 
 def main() -> None:

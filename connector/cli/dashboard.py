@@ -9,6 +9,7 @@ import click
 
 from connector.cli.app import Shell
 from connector.cli.options import ReadParam
+from connector.cli.output import echo
 from connector.config import ListenAddress, listen_address
 from connector.store.read_only import open_to_read
 
@@ -53,15 +54,17 @@ def dashboard(shell: Shell, bind: ListenAddress | None, *, opens: bool) -> None:
 
 def serve_dashboard(shell: Shell, bind: ListenAddress, *, opens: bool) -> None:
     """Until a signal ends it; its address is printed once it answers."""
-    from connector.dashboard.access import Access, read_token
+    from connector.dashboard.access import BOUND_BY, KEY, Access
     from connector.dashboard.app import dashboard_app
     from connector.dashboard.ledger_reader import LedgerReader
-    from connector.webhooks import server
+    from connector.webhooks import admin_access, server
 
     config = shell.config
     if config.database.is_file():
         open_to_read(config.database).close()  # as every command, brings it up to date
-    access = Access(bind, read_token(config.token_file, bind))
+    access = Access(
+        bind, admin_access.read_token(config.token_file, bind, KEY, BOUND_BY)
+    )
     reader = LedgerReader(config, shell.now)
     app: Any = dashboard_app(reader, access)
     with server.listen(*bind, fix="give another --bind") as listening:
@@ -75,9 +78,9 @@ def _ready(at: Any, code: str, *, opens: bool) -> Callable[[], None]:
     address = f"http://{host}:{at[1]}"
 
     def ready() -> None:
-        click.echo(address)
+        echo(address)
         if code:
-            click.echo(f"{address}/enter/{code}  lets one browser in, once")
+            echo(f"{address}/enter/{code}  lets one browser in, once")
         if opens:
             webbrowser.open(f"{address}/enter/{code}" if code else address)
 

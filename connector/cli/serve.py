@@ -6,6 +6,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,19 @@ from connector.cli.app import Shell
 from connector.cli.connect import connected
 from connector.cli.output import echo
 from connector.config import Config, rules_of
-from connector.core.errors import LedgerUnusable
+from connector.core.account import NOBODY, StripeIdentity, check_same
+from connector.core.errors import (
+    LedgerUnusable,
+    Stopped,
+    StripeRefused,
+    StripeUnavailable,
+)
 from connector.pipeline.held_ledger import check_folder, own_ledger
 from connector.pipeline.ingest import Ingest
 from connector.pipeline.thread_pool import ThreadPool
+from connector.store.account import ledger_account
 from connector.stripe_api.credentials import webhook_secrets
+from connector.webhooks.account_guard import AccountGuard
 from connector.webhooks.headlines import headline_figures, remembered
 
 if TYPE_CHECKING:
@@ -34,6 +43,7 @@ if TYPE_CHECKING:
 # Every request hands the interpreter over several times; each time a derivation may keep
 # it for so long. Python's own 5 ms let acknowledgements wait for a tenth of a second.
 SWITCH_S = 0.0001
+AT_ONCE_S = 2.0
 
 
 @click.command()
@@ -52,17 +62,22 @@ def serve(shell: Shell) -> None:
     config.toml is read at the start: restart it after a change. Only [policy], timezone
     and [customers] merge it takes over by itself, once a sync has applied them.
     """
-    from connector.webhooks import endpoint, health, prometheus, server
+    from connector.webhooks import admin_access, endpoint, health, prometheus, server
     from connector.webhooks.group_commit import GroupCommit
     from connector.webhooks.worker import Worker
 
     shell.log_to_stderr()
     config = shell.config
     secrets = webhook_secrets(os.environ)
+    token = admin_access.admin_token(config.admin_token_file, config.admin_bind)
     check_folder(config.database)
-    own_ledger(config.database).close()
+    with closing(own_ledger(config.database)) as ledger:
+        whose = ledger_account(ledger) or NOBODY
+    guard = AccountGuard(ledger=whose, key=_identified(config))
+    if guard.key is not None:
+        check_same(whose, guard.key)
     counted = prometheus.ServerMetrics()
-    worker = Worker(config.database, lambda: rules_of(shell.read_config()))
+    worker = Worker(config.database, lambda: rules_of(shell.read_config()), guard)
     with (
         server.listen(*config.bind) as public,
         server.listen(*config.admin_bind) as private,
@@ -72,7 +87,10 @@ def serve(shell: Shell) -> None:
         worker.start(_batch(config, api, threads, worker, counted)),
     ):
         receiving = endpoint.EndpointSettings(
-            secrets=secrets, keep=commits.keep, count=counted.count
+            secrets=secrets,
+            keep=commits.keep,
+            count=counted.count,
+            foreign=guard.refusal,
         )
 
         def is_alive() -> bool:
@@ -87,7 +105,9 @@ def serve(shell: Shell) -> None:
             ),
             content_type=prometheus.CONTENT_TYPE,
         )
-        listening = [(endpoint.endpoint_app(receiving), public), (admin, private)]
+        inner = admin_access.guarded(admin, config.admin_bind, token)
+        outer: Any = endpoint.endpoint_app(receiving)
+        listening = [(outer, public), (inner, private)]
 
         def ready() -> None:
             at, admin_at = public.getsockname(), private.getsockname()
@@ -100,6 +120,20 @@ def serve(shell: Shell) -> None:
         sys.exit(1)
 
 
+def _identified(config: Config) -> StripeIdentity | None:
+    """Whose the key is; None where Stripe does not tell at once: events must not wait."""
+    until_s = time.monotonic() + AT_ONCE_S
+    try:
+        with connected(
+            config,
+            lambda s: time.sleep(min(s, 0.1)),
+            lambda: time.monotonic() > until_s,
+        ) as api:
+            return api.identity()
+    except (StripeUnavailable, StripeRefused, Stopped):
+        return None
+
+
 def _batch(
     config: Config,
     api: "StripeApi",
@@ -110,6 +144,7 @@ def _batch(
     """What the worker takes its events off the inbox with."""
     from connector.webhooks.apply_events import EventBatch
 
+    worker.guard.identify = api.identity
     return EventBatch(
         ingest=lambda connection: Ingest(
             connection=connection,
@@ -150,12 +185,16 @@ def _health(
             yield "a thread of the server has died"
         if commits.failure is not None:
             yield f"the last event could not be kept: {commits.failure}"
+        if worker.failure is not None:
+            yield f"events cannot be applied: {worker.failure}"
         if worker.hindered is not None:
             yield worker.hindered
 
     def read_health() -> "Health":
         try:
-            return health.read_health(database, time.time_ns() // 1_000, hindrances)
+            now_us = time.time_ns() // 1_000
+            warnings = worker.guard.warnings
+            return health.read_health(database, now_us, hindrances, warnings)
         except (sqlite3.Error, LedgerUnusable) as error:
             return health.unreadable(error)
 

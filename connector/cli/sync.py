@@ -5,7 +5,7 @@ import random
 import signal
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -26,6 +26,7 @@ from connector.pipeline.status import SyncSummary, as_json
 
 log = logging.getLogger(__name__)
 
+Failed = Callable[[str, str], None]  # told what failed, and what to do about it
 GRANTED = 10_000  # reads in 30 days that everybody has; more come with each sale
 
 
@@ -84,8 +85,10 @@ def sync(
             done = _run(job, form, full=full)
             ctx.exit(0 if done.is_all_there else 3)
         failures = 0
+        failed = _logged if shell.log_format == "json" else _said
         while not stop.is_set():
-            failures = 0 if _survives(job, form, full=full) else failures + 1
+            is_well = _survives(job, form, failed, full=full)
+            failures = 0 if is_well else failures + 1
             full = full and failures > 0
             stop.wait(pause_s(every_s, failures, random.random()))  # noqa: S311
 
@@ -100,29 +103,34 @@ def _run(job: SyncJob, form: str, *, full: bool) -> SyncSummary:
     return done
 
 
-def _survives(job: SyncJob, form: str, *, full: bool) -> bool:
+def _survives(job: SyncJob, form: str, failed: Failed, *, full: bool) -> bool:
     """Sync; say what failed, and whether nothing did."""
     try:
         _run(job, form, full=full)
     except Stopped:
         return True
     except Underivable as error:
-        _failed(error.problem, error.fix)
+        failed(error.problem, error.fix)
         return True  # for all others: nobody waits for a longer pause
     except ConnectorError as error:
-        return _failed(error.problem, error.fix)
+        failed(error.problem, error.fix)
     except (sqlite3.Error, OSError) as error:
-        return _failed(str(error), "check the disk and the ledger's file")
+        failed(str(error), "check the disk and the ledger's file")
     except Exception as error:
         log.exception("sync.unforeseen")
         said = f"{type(error).__name__}: {error}"
-        return _failed(said, "report this with the lines above; sync goes on")
-    return True
-
-
-def _failed(problem: str, fix: str) -> bool:
-    fail(problem, fix, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} ")
+        failed(said, "report this with the lines above; sync goes on")
+    else:
+        return True
     return False
+
+
+def _said(problem: str, fix: str) -> None:
+    fail(problem, fix, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} ")
+
+
+def _logged(problem: str, fix: str) -> None:
+    log.error("sync.failed fix=%s %s", fix, problem)
 
 
 @contextmanager

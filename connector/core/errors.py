@@ -4,8 +4,10 @@
       ConfigError            config.toml or the environment is wrong; names every fault
       StripeRefused          Stripe understood the request and said no
       StripeUnavailable      Stripe did not answer, after every retry
+        NotStripe            something on the way refused in its place
       UnknownStripeShape     Stripe sent something that stripe_api.objects cannot read
       LedgerUnusable         the ledger file cannot be opened, read or written
+        OtherAccount         the key is not of the account that the ledger is of
       LedgerConflict         a movement is offered where another one already stands
       LedgerBusy             another sync holds the ledger: try again later
       Stopped                the process was asked to end, and did
@@ -81,6 +83,10 @@ class StripeUnavailable(ConnectorError):
     """No usable answer after every retry: network, rate limit or Stripe itself."""
 
 
+class NotStripe(StripeUnavailable):
+    """A refusal that is not worded as Stripe's are: a proxy's or a firewall's."""
+
+
 class UnknownStripeShape(ConnectorError):
     """An answer of Stripe's does not have the shape of the pinned API version.
 
@@ -94,6 +100,10 @@ class UnknownStripeShape(ConnectorError):
 
 class LedgerUnusable(ConnectorError):
     """The ledger file is missing, foreign, newer than this program, or read-only."""
+
+
+class OtherAccount(LedgerUnusable):
+    """A ledger belongs to one Stripe account, in one of its modes."""
 
 
 class LedgerConflict(ConnectorError):

@@ -28,6 +28,10 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+# The version of all JSON that is written: a change of meaning raises it, a new key does
+# not. ``docs/schema`` has it key by key.
+JSON_SCHEMA = 1
+
 
 class MovementKind(StrEnum):
     """How a customer's MRR changed over a day (docs/definitions.md)."""

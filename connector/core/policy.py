@@ -82,6 +82,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     once_subtracted: bool = False
     metered_invoiced: bool = False
     churn_when_requested: bool = False
+    invoiced_by_period: bool = False
 
     def subtracts(self, duration: str | None) -> bool:
         """Whether a coupon of this duration is taken off."""
@@ -133,6 +134,13 @@ POLICY_RULES: Mapping[str, PolicyRule] = {
             "ended": "the subscription ends",
             "requested": "the subscription is cancelled",
         },
+    ),
+    "invoiced_by_period": PolicyRule(
+        "invoiced_recurring",
+        "recurring money invoiced without a subscription",
+        {"not_counted": False, "by_period": True},
+        said={"not_counted": "not counted", "by_period": "counted by period"},
+        tried={"not_counted": "not counted", "by_period": "counted by period"},
     ),
 }
 # Of the many time zones, the ends of the business day: a tool in its own zone counts up

@@ -7,52 +7,17 @@ as a cookie that a one-time URL or a form sets, or as ``Authorization: Bearer``.
 
 import hashlib
 import hmac
-import re
 import secrets
 import threading
-from ipaddress import ip_address
-from pathlib import Path
 
 from starlette.requests import Request
 
 from connector.config import ListenAddress
-from connector.core.errors import ConfigError
+from connector.webhooks.admin_access import has_token, is_loopback, is_named_here
 
-KEY = "[dashboard] token_file"
+KEY, BOUND_BY = "[dashboard] token_file", "[dashboard] bind"
 COOKIE = "stripe_nrr_dashboard"
 COOKIE_S = 30 * 86_400
-SHORTEST = 16  # characters: what is shorter can be guessed
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
-def read_token(path: Path | None, bind: ListenAddress) -> str | None:
-    """What the file holds; None without one, which only loopback may be."""
-    if path is None:
-        if is_loopback(bind.host):
-            return None
-        fault = f"the dashboard would be open to whoever reaches {bind.host}: no {KEY}"
-        fix = "bind it to 127.0.0.1, or make a token: "
-        fix += "`(umask 077; openssl rand -hex 32 > dashboard-token)`"
-        raise ConfigError([fault], fix=fix)
-    try:
-        mode = path.stat().st_mode & 0o777
-        token = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise ConfigError([f"{path} cannot be read: {why}"], source=KEY) from error
-    if mode & 0o077:
-        fault = f"{path} may be opened by others than its owner (mode {mode:04o})"
-        raise ConfigError([fault], fix=f"run `chmod 600 {path}`, and make a new token")
-    if not re.fullmatch(rf"[\x21-\x7e]{{{SHORTEST},}}", token):
-        fault = f"the token in {path} is shorter than {SHORTEST} letters, or no ASCII"
-        raise ConfigError([fault], fix="make one with `openssl rand -hex 32`")
-    return token
 
 
 class Access:
@@ -76,19 +41,13 @@ class Access:
         """Whether the request comes under another machine's name."""
         if not is_loopback(self._bind.host):
             return False
-        given = request.headers.get("host", "")
-        named = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:]+)(:\d{1,5})?", given)
-        return named is None or not (
-            is_loopback(named[1]) or named[1].lower() == self._bind.host.lower()
-        )
+        return not is_named_here(request, self._bind.host)
 
     def is_let_in(self, request: Request) -> bool:
         if self._token is None:
             return True
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        by_header = _same(given.strip(), self._token) and scheme.lower() == "bearer"
         by_cookie = _same(request.cookies.get(COOKIE, ""), self.cookie_value)
-        return by_header or by_cookie
+        return has_token(request, self._token) or by_cookie
 
     def enters_by_code(self, code: str) -> bool:
         """Whether it is the one-time code, which it then is no more."""

@@ -69,6 +69,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     json: Callable[[], Any]
     csv: Callable[[], str] | None = None
     command: Sequence[str] = ()
+    tells_facts: bool = True  # False: the JSON has what is missing by itself
 
     @property
     def command_line(self) -> str:

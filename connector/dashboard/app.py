@@ -20,6 +20,7 @@ from connector.core.errors import (
     LedgerUnusable,
     NothingFound,
 )
+from connector.core.model import JSON_SCHEMA
 from connector.dashboard import (
     at_risk,
     customer,
@@ -42,6 +43,7 @@ from connector.dashboard.responses import (
     json_text,
     status_of,
 )
+from connector.render.report_json import facts_json
 
 
 class PageRoute(NamedTuple):
@@ -72,7 +74,7 @@ LONGEST_QUERY = 4_000
 MOST_FORM_BYTES = 4_096
 
 
-class Dashboard:
+class DashboardApp:
     """The app for one ledger and one address."""
 
     def __init__(self, reader: LedgerReader, access: Access) -> None:
@@ -238,7 +240,11 @@ async def _form_field(request: Request, name: str) -> str | None:
 
 def _formed(name: str, form: str, answer: Answer, asked: Asked) -> Response:
     if form == "json":
-        return file(json_text(answer.json()), "application/json", f"{name}.json")
+        facts = (
+            facts_json(asked.ledger.facts(asked.as_of)) if answer.tells_facts else {}
+        )
+        text = json_text({"schema": JSON_SCHEMA, **facts, **answer.json()})
+        return file(text, "application/json", f"{name}.json")
     if form == "csv":
         if answer.csv is None:
             raise WrongParameter("csv", name, "a form of this page")
@@ -252,4 +258,4 @@ def _formed(name: str, form: str, answer: Answer, asked: Asked) -> Response:
 
 
 def dashboard_app(reader: LedgerReader, access: Access) -> ASGIApp:
-    return Dashboard(reader, access)
+    return DashboardApp(reader, access)

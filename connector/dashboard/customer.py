@@ -58,7 +58,7 @@ def answer(asked: Asked) -> Answer:
         title=explained.customer.shown,
         values=_values(asked, explained, codes),
         json=lambda: forms.explanation_json(explained),
-        csv=lambda: forms.movements_csv(explained.movements),
+        csv=lambda: forms.movements_csv(explained.movements, explained.labels),
         command=[
             "explain",
             explained.customer.id,

@@ -14,8 +14,12 @@ from connector.metrics.published_formulas import FORMULAS, near
 from connector.metrics.what_if import ExplainedGap, closes
 from connector.render import compare as compare_forms
 from connector.render import drift as drift_forms
-from connector.reports.compare import PolicyComparison, compare_policies
-from connector.reports.drift import WindowFormulas, formula_drift
+from connector.reports.compare import (
+    PolicyComparison,
+    WindowFormulas,
+    compare_policies,
+    formula_drift,
+)
 
 KNOWN = frozenset(("currency", "window", "to", "against", "mrr", "on"))
 CLOSEST = 12

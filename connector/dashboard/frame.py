@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from connector.config import DEFAULT_LOCALE
+from connector.core.account import MODES, NOBODY
 from connector.dashboard.answer import Answer, Asked
 from connector.dashboard.filters import href
-from connector.render.footnotes import policy_sentence, warnings
+from connector.render.footnotes import banner, policy_sentence
 from connector.reports.ledger import Ledger
 from connector.store.database import setting
 from connector.store.ledger import queries
@@ -55,9 +56,7 @@ def of_ledger(ledger: Ledger, page: str) -> Mapping[str, Any]:
         "known": known,
         "known_at": known.at.astimezone(ledger.zone),
         "navigation": _navigation(page),
-        "banner": warnings(
-            ledger.missing(), known.synced_at, ledger.moment, known.today
-        ),
+        "banner": banner(ledger.facts(), ledger.outside(), ledger.config.locale),
         "state_tag": state_tag(ledger),
         "policy": policy_sentence(known.policy),
         "locale": ledger.config.locale,
@@ -84,12 +83,18 @@ def of_answer(answer: Answer, asked: Asked, page: str) -> Mapping[str, Any]:
 
 def account_of(ledger: Ledger) -> tuple[str, str]:
     """What the account is called, and its mode in words; "" where that is not known."""
-    name = setting(ledger.connection, "account") or "Stripe account"
-    return ("Bundled demo account", "demo") if name == "demo" else (name, "")
+    if setting(ledger.connection, "account") == "demo":
+        return "Bundled demo account", "test mode"
+    account = ledger.state().account or NOBODY
+    called = " · ".join(each for each in (account.id, MODES[account.livemode]) if each)
+    return account.name or account.id or "Stripe account", called
 
 
 def livemode(ledger: Ledger) -> bool | None:
-    return False if account_of(ledger)[1] == "demo" else None
+    """None where nobody knows; Stripe's Dashboard then asks."""
+    if setting(ledger.connection, "account") == "demo":
+        return False
+    return (ledger.state().account or NOBODY).livemode
 
 
 def state_tag(ledger: Ledger) -> str:

@@ -10,7 +10,7 @@ from connector.core.model import Movement, MovementKind
 from connector.dashboard.answer import Answer, Asked, words
 from connector.dashboard.query import (
     ROWS,
-    ListPage,
+    ShownPage,
     WrongParameter,
     one_page,
     page_asked,
@@ -65,7 +65,7 @@ def answer(asked: Asked) -> Answer:
         json=lambda: {
             "movements": [forms.as_json(m) for m in _all(asked, wanted, sums)]
         },
-        csv=lambda: forms.movements_csv(_all(asked, wanted, sums)),
+        csv=lambda: _csv(asked, wanted, sums),
         command=[
             "movements",
             *words(**{"from": first, "to": last}, kind=wanted.kind),
@@ -129,7 +129,7 @@ def _page(asked: Asked, wanted: Wanted, sums: Sequence[ShownKind]) -> Any:
     page = page_asked(asked.query, count)
     which = Slice((page - 1) * ROWS, ROWS)
     rows = queries.newest_movements(asked.ledger.connection, wanted, which)
-    return ListPage(rows, count, page, page_count_of(count))
+    return ShownPage(rows, count, page, page_count_of(count))
 
 
 def _all(asked: Asked, wanted: Wanted, sums: Sequence[ShownKind]) -> Sequence[Movement]:
@@ -140,3 +140,11 @@ def _all(asked: Asked, wanted: Wanted, sums: Sequence[ShownKind]) -> Sequence[Mo
             fix="ask for fewer days, or run the command that the page shows",
         )
     return list_movements(asked.ledger, wanted).movements
+
+
+def _csv(asked: Asked, wanted: Wanted, sums: Sequence[ShownKind]) -> str:
+    found = _all(asked, wanted, sums)
+    named = {each.customer for each in found}
+    return forms.movements_csv(
+        found, customers.labels_of(asked.ledger.connection, named)
+    )

@@ -56,6 +56,7 @@ def answer(asked: Asked) -> Answer:
         json=lambda: _json(asked, plain),
         csv=lambda: _csv(asked, plain),
         command=["report", *_options(plain)],
+        tells_facts=False,
     )
 
 

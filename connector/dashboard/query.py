@@ -5,9 +5,8 @@ fault too: a typo must not become a default.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from typing import Any, Generic, NamedTuple, TypeVar
-from zoneinfo import ZoneInfo
 
 from connector.core.dates import parse_day, parse_moment, parse_month
 from connector.core.errors import UsageFault, masked
@@ -33,7 +32,7 @@ class Query(NamedTuple):
     """``given`` is each parameter's text; none is there twice, and none is empty."""
 
     given: Mapping[str, str]
-    zone: ZoneInfo
+    zone: tzinfo
 
     def text(self, name: str, default: str = "") -> str:
         return self.given.get(name, default)
@@ -85,7 +84,7 @@ class Query(NamedTuple):
 
 
 def query_of(
-    pairs: Iterable[tuple[str, str]], known: Collection[str], zone: ZoneInfo
+    pairs: Iterable[tuple[str, str]], known: Collection[str], zone: tzinfo
 ) -> Query:
     """Raises ``WrongParameter`` for one that is unknown, given twice or too long."""
     given: dict[str, str] = {}
@@ -110,7 +109,7 @@ def query_of(
 ROWS = 100
 
 
-class ListPage(NamedTuple, Generic[T]):
+class ShownPage(NamedTuple, Generic[T]):
     """``rows`` of ``found``; pages count from 1."""
 
     rows: Sequence[T]
@@ -131,10 +130,10 @@ def page_asked(query: Query, count: int) -> int:
     return page
 
 
-def one_page(found: Sequence[T], query: Query) -> ListPage[T]:
+def one_page(found: Sequence[T], query: Query) -> ShownPage[T]:
     page = page_asked(query, len(found))
     rows = found[(page - 1) * ROWS : page * ROWS]
-    return ListPage(rows, len(found), page, page_count_of(len(found)))
+    return ShownPage(rows, len(found), page, page_count_of(len(found)))
 
 
 def ordered(

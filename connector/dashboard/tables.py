@@ -9,8 +9,8 @@ from connector.core.policy import POLICY_RULES, differences
 from connector.dashboard import frame
 from connector.dashboard.answer import Answer, Asked, words
 from connector.metrics.cohorts import CohortPeriod
+from connector.render import closed_months as closed_forms
 from connector.render import cohorts as cohort_forms
-from connector.render import restatements as restatement_forms
 from connector.reports.closed_months import (
     RestatementLine,
     Restatements,
@@ -85,8 +85,8 @@ def restatements_answer(asked: Asked) -> Answer:
             "since": day,
             "most": MOST_LINES,
         },
-        json=lambda: restatement_forms.to_json(found),
-        csv=lambda: restatement_forms.to_csv(found),
+        json=lambda: closed_forms.restated_json(found),
+        csv=lambda: closed_forms.restated_csv(found),
         command=["restatements", *words(since=day)],
     )
 

@@ -89,7 +89,7 @@ def answer(asked: Asked) -> Answer:
         template="window.html.j2",
         title=f"{metric.upper()} by customer",
         values=_values(asked, taken, whose, kept, shown, why),
-        json=lambda: [forms.to_json(taken)],
+        json=lambda: {"windows": [forms.to_json(taken)]},
         csv=lambda: forms.to_csv([taken._replace(moved=shown)]),
         command=command,
     )

@@ -24,11 +24,14 @@ from connector.mrr.evidence.discount_scopes import unresolved
 from connector.mrr.evidence.discount_shares import DiscountedItem, item_discounts
 from connector.mrr.evidence.discounts import applied_discounts
 from connector.mrr.evidence.inclusive_tax import inclusive_taxes, tax_at
+from connector.mrr.evidence.invoiced_series import invoiced_series
 from connector.mrr.evidence.item_changes import item_changes, state_at
 from connector.mrr.evidence.item_states import ItemState
 from connector.mrr.evidence.line_items import LineItem, line_items, usage_lines
+from connector.mrr.evidence.outside_lines import outside_lines
 from connector.mrr.evidence.trials import item_trials
 from connector.mrr.history import History, SubscriptionVersion, versions_in
+from connector.mrr.invoiced_steps import series_steps
 from connector.mrr.pricing import (
     interval_minor,
     is_metered,
@@ -57,10 +60,13 @@ class Timeline(NamedTuple):
     line_items: Mapping[str, Sequence[LineItem]]
 
 
-def timeline(history: History, policy: Policy, until_s: int) -> Timeline:
+def timeline(
+    history: History, policy: Policy, until_s: int, *, goes_on_at_s: int | None = None
+) -> Timeline:
     """Derive a customer's steps up to ``until_s``; what cannot be valued is refused.
 
-    What has been seen has happened, also where it is stamped a second later.
+    What has been seen has happened, also where it is stamped a second later. Of what is
+    invoiced by period, that which covers ``goes_on_at_s`` is taken to go on.
     """
     until_s = max([until_s, *(own[-1].seen_s for own in history.versions.values())])
     steps: list[MrrStep] = []
@@ -77,6 +83,13 @@ def timeline(history: History, policy: Policy, until_s: int) -> Timeline:
             else:
                 later.append(step.at_s)
         refused += own.refused
+    if policy.invoiced_by_period:
+        series = invoiced_series(outside_lines(history.invoices))
+        for step in series_steps(series, goes_on_at_s):
+            if step.at_s <= until_s:
+                steps.append(step)
+            else:
+                later.append(step.at_s)
     for subscription in by_subscription.keys() - history.versions.keys():
         orphan = by_subscription[subscription][0]
         refused.append(Unvalued(orphan.id, "subscription", subscription or None))

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from connector.core.account import USE_ITS_OWN
 from connector.core.errors import ConnectorError, StripeRefused
 from connector.pipeline import doctor_ledger
 from connector.pipeline.installation import (
@@ -136,7 +137,7 @@ def stripe(at: Installation) -> Verdict:
 
 
 def permissions(at: Installation) -> Verdict:
-    _, missing, refusal = value_of(at.stripe, "Stripe")
+    _, missing, refusal, _ = value_of(at.stripe, "Stripe")
     if missing:
         lacking = f"{len(missing)} of {len(KINDS)} read permissions"
         return fault(
@@ -179,20 +180,41 @@ def version(at: Installation) -> Verdict:
     return ok(f"{pinned}, as asked for")
 
 
+def _is_hidden(account: object) -> bool:
+    return isinstance(account, StripeRefused) and account.status in (403, 404)
+
+
+def account(at: Installation) -> Verdict:
+    """Whose the key is, and whether the ledger is the same one's."""
+    reads = value_of(at.stripe, "Stripe")
+    hidden = _is_hidden(reads.account)
+    if not hidden and isinstance(reads.account, ConnectorError):
+        raise NotChecked(reads.account.problem, reads.account.fix)
+    from connector.stripe_api.decoding import StripeAccount
+
+    found = StripeAccount() if hidden else value_of(reads.account)
+    key = reads.api.identity_of(found)
+    said = f"the key is of {key.shown}"
+    ledger = doctor_ledger.account_of(at)
+    if ledger is None:
+        return ok(f"{said}; the ledger does not say yet whose it is")
+    if key.is_other(ledger):
+        return fault(f"{said}, and the ledger of {ledger.shown}", USE_ITS_OWN)
+    if key.id is None or ledger.id is None:
+        return ok(f"{said}; the mode alone is compared, and is the ledger's")
+    return ok(f"{said}, and so is the ledger")
+
+
 def time_zone(at: Installation) -> Verdict:
-    api, _, refusal = value_of(at.stripe, "Stripe")
-    if refusal is not None:
-        raise after("Stripe") from refusal
     zone = value_of(at.config, "configuration").zone
     by_hand = f"compare it by hand: `timezone` is {zone.key}, the account's stands in "
     by_hand += "the settings of Stripe's Dashboard"
-    try:
-        shown = api.account_timezone()
-    except ConnectorError as error:
-        if isinstance(error, StripeRefused) and error.status == 403:
-            why = "the key may not read the account, and need not"
-            raise NotChecked(why, by_hand) from error
-        raise NotChecked(error.problem, error.fix) from error
+    account = value_of(at.stripe, "Stripe").account
+    if _is_hidden(account):
+        raise NotChecked("the key may not read the account, and need not", by_hand)
+    if isinstance(account, ConnectorError):
+        raise NotChecked(account.problem, account.fix) from account
+    shown = value_of(account).timezone
     if shown is None:
         return hint("Stripe does not show the account's", by_hand)
     if not _agree(shown, zone):
@@ -232,6 +254,7 @@ CHECKS: Mapping[str, Callable[[Installation], Verdict]] = {
     "permissions": permissions,
     "clock": clock,
     "API version": version,
+    "account": account,
     "time zone": time_zone,
     "folder": doctor_ledger.folder,
     "disk": doctor_ledger.disk,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from connector.core.account import StripeIdentity
 from connector.pipeline.installation import (
     MB,
     Installation,
@@ -16,10 +17,11 @@ from connector.pipeline.installation import (
     sized,
     value_of,
 )
+from connector.store.account import ledger_account
 from connector.store.database import check_sqlite, moment, setting
 from connector.store.files import side_files, wider_than_private
 from connector.store.ledger import seals
-from connector.store.lock import ended_unsaid, lock_of
+from connector.store.lock import LockState, lock_of
 from connector.store.mirror import dirty_customers, event_feed, walks
 
 LEAST_FREE_BYTES = 200 * MB
@@ -69,7 +71,9 @@ def ledger(at: Installation) -> Verdict:
         )
     kept = [path, *side_files(path, with_lock=False)]
     status = value_of(at.config, "configuration").status_file
-    return _private([*kept, status] if status else kept) or ok(f"{path} opens")
+    whose = account_of(at)
+    opens = ok(f"{path} opens" + (f", and is of {whose.shown}" if whose else ""))
+    return _private([*kept, status] if status else kept) or opens
 
 
 def _private(files: Iterable[Path]) -> Verdict | None:
@@ -89,6 +93,14 @@ def _private(files: Iterable[Path]) -> Verdict | None:
                 f"run `chmod go-w {folder}`",
             )
     return None
+
+
+def account_of(at: Installation) -> StripeIdentity | None:
+    """Whose the ledger is, as far as that can be read."""
+    file = at.ledger
+    if not isinstance(file, LedgerFile) or file.pending or file.damage:
+        return None
+    return ledger_account(file.connection)
 
 
 def schema(at: Installation) -> Verdict:
@@ -116,15 +128,19 @@ def integrity(at: Installation) -> Verdict:
 
 
 def lock(at: Installation) -> Verdict:
-    held_by = value_of(value_of(at.ledger, "ledger").held_by)
+    held_by, left_by = value_of(value_of(at.ledger, "ledger").lock)
     if held_by is not None:
         return ok(f"{held_by} is at work; a second one would exit with 75")
     path = value_of(at.config, "configuration").database
     if (wide := _private([lock_of(path)])) is not None:
         return wide
-    if (who := ended_unsaid(path)) is not None:
-        return ok(f"no sync holds the ledger; {who} was killed, and holds nothing")
+    if left_by is not None:
+        return ok(f"no sync holds the ledger; {left_by} was killed, and holds nothing")
     return ok("no sync holds the ledger")
+
+
+def _is_at_work(file: LedgerFile) -> bool:
+    return isinstance(file.lock, LockState) and file.lock.held_by is not None
 
 
 # --- how far syncs have come ---
@@ -162,7 +178,7 @@ def unfinished_sync(at: Installation) -> Verdict:
     if walk is None:
         return ok("no sync was interrupted")
     begun = f"one began {lasting(_ago_us(at, file, walk.started_us))} ago"
-    if isinstance(file.held_by, str):
+    if _is_at_work(file):
         return ok(f"{begun}, and is at work right now")
     fix = "run `stripe-nrr sync`: it goes on where that one stopped"
     return hint(f"{begun}, and was interrupted", fix)
@@ -174,6 +190,6 @@ def customers_waiting(at: Installation) -> Verdict:
     if not waiting:
         return ok("no customer waits to be derived")
     said = f"{waiting:,} to be derived"
-    if isinstance(file.held_by, str):
+    if _is_at_work(file):
         return ok(f"{said} by the sync that is at work")
     return hint(said, "run `stripe-nrr recompute`; the next sync does it too")

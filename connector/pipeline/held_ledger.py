@@ -1,25 +1,29 @@
-"""The ledger of a real account, held for one sync alone."""
+"""The ledger of a real account, held for one sync alone, and by no other account's key.
 
-import os
-import platform
+Where both are known by the account's id, that decides; else the objects that the ledger
+knows have to be there.
+"""
+
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
-from connector.core.errors import LedgerUnusable
-from connector.store.database import open_database, setting
+from connector.core.account import NOBODY, USE_ITS_OWN, StripeIdentity, check_same
+from connector.core.errors import LedgerUnusable, OtherAccount
+from connector.pipeline.ingest import Found
+from connector.store.account import belong_to, ledger_account
+from connector.store.database import open_database, setting, transaction
 from connector.store.lock import exclusive_sync
+from connector.store.mirror import freshness
 
 
 @contextmanager
 def held_ledger(path: Path) -> Iterator[sqlite3.Connection]:
     """The ledger, created if need be, held against other syncs."""
     check_folder(path)
-    where = f"process {os.getpid()} on {platform.node()}"
-    who = f"another sync ({where}, since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC)"
-    with exclusive_sync(path, who), closing(own_ledger(path)) as connection:
+    with exclusive_sync(path), closing(own_ledger(path)) as connection:
         yield connection
 
 
@@ -41,3 +45,36 @@ def own_ledger(path: Path) -> sqlite3.Connection:
         f"{path} holds the demo's account",
         fix="set `database` in config.toml to a file of its own",
     )
+
+
+class ObjectLookup(Protocol):
+    """Where one object can be asked for."""
+
+    def one(self, kind: str, key: str) -> Found: ...
+
+
+def claim(
+    connection: sqlite3.Connection, source: ObjectLookup, key: StripeIdentity
+) -> None:
+    """Let the ledger belong to the key's account, from the first sync on.
+
+    ``OtherAccount`` where it belongs to another, or knows objects that are not there: a
+    ledger of a version that did not take its account down is adopted by its own alone.
+    """
+    known = ledger_account(connection) or NOBODY
+    check_same(known, key)
+    if known.id is None or key.id is None:
+        check_objects(connection, source)
+    with transaction(connection):
+        belong_to(connection, key)
+
+
+def check_objects(connection: sqlite3.Connection, source: ObjectLookup) -> None:
+    """``OtherAccount`` where of what the ledger knows nothing is there."""
+    known = freshness.known_subscriptions(connection)
+    if known and not any(source.one("subscriptions", each) for each in known):
+        raise OtherAccount(
+            "the key is of another Stripe account, or of another mode, than this ledger: "
+            f"{', '.join(known)}, which the ledger knows, are not there",
+            fix=USE_ITS_OWN,
+        )

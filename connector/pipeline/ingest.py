@@ -252,7 +252,8 @@ class _Reading:
             for kind in {each.kind for each in ranges}
         }
         self.whole: Container[str] = ()
-        if walk is not None and "invoices" in self.limits:
+        is_kept = walk is not None and walks.lines_are_whole(ingest.connection)
+        if is_kept and "invoices" in self.limits:
             self.whole = freshness.settled_long_invoices(ingest.connection, now_s)
 
     def more(self) -> tuple[Partition, Callable[[], ListPage]] | None:

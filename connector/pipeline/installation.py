@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeVar
 from connector.config import Config
 from connector.core.errors import ConnectorError, StripeRefused, StripeUnavailable
 from connector.store import database, read_only
-from connector.store.lock import sync_at_work
+from connector.store.lock import LockState, lock_state
 from connector.stripe_api.credentials import stripe_key
 from connector.stripe_api.lists import LISTINGS
 
 if TYPE_CHECKING:
     from connector.stripe_api.client import StripeApi
+    from connector.stripe_api.decoding import StripeAccount
 
 T = TypeVar("T")
 
@@ -96,12 +97,14 @@ def value_of(thing: Opened[T], told_by: str = "") -> T:
 class StripeReads(NamedTuple):
     """A connection over which each list was read once.
 
-    ``missing`` are the permissions the key lacks, ``refusal`` a no for another reason.
+    ``missing`` are the permissions the key lacks, ``refusal`` a no for another reason,
+    ``account`` what Stripe shows of the account, where the key may read it.
     """
 
     api: "StripeApi"
     missing: tuple[str, ...]
     refusal: ConnectorError | None
+    account: "Opened[StripeAccount]"
 
 
 class DiskSpace(NamedTuple):
@@ -114,12 +117,12 @@ class DiskSpace(NamedTuple):
 
 
 class LedgerFile(NamedTuple):
-    """An open ledger: the migrations it lacks, what is damaged, and which sync is on."""
+    """An open ledger: the migrations it lacks, what is damaged, and whose it is."""
 
     connection: sqlite3.Connection
     pending: list[str]
     damage: list[str]
-    held_by: Opened[str | None]
+    lock: Opened[LockState]
 
 
 class Installation(NamedTuple):
@@ -181,7 +184,8 @@ def _reads(api: "StripeApi") -> StripeReads:
             refusal = refusal or error
             if status == 401 or isinstance(error, StripeUnavailable):
                 break
-    return StripeReads(api, tuple(missing), refusal)
+    account = after("Stripe") if refusal is not None else tried(api.account)
+    return StripeReads(api, tuple(missing), refusal, account)
 
 
 def _disk(path: Path) -> DiskSpace:
@@ -209,5 +213,5 @@ def _ledger(
         connection,
         damage=read_only.damage(connection),
         pending=read_only.pending_migrations(connection),
-        held_by=tried(lambda: sync_at_work(path)),
+        lock=tried(lambda: lock_state(path)),
     )

@@ -15,7 +15,7 @@ from connector.config import Config, rules_of
 from connector.core.dates import instant
 from connector.core.errors import Stopped
 from connector.core.policy import Rules
-from connector.pipeline.held_ledger import held_ledger
+from connector.pipeline.held_ledger import claim, held_ledger
 from connector.pipeline.ingest import Ingest, Progress
 from connector.pipeline.policy_change import adopt
 from connector.pipeline.quarantine import underivable
@@ -139,10 +139,11 @@ class SyncJob:
     ) -> SyncSummary:
         connection, rules = ingest.connection, rules_of(self.config)
         began_s, before = time.monotonic(), dataclasses.replace(self.api.reads)
-        is_first = freshness.sold_price(connection) is None
-        if is_first and self.api.clock.skew_us is None:
-            self.api.probe()  # else the first moments kept would be by our clock
+        is_first = not freshness.known_subscriptions(connection)
         try:
+            claim(connection, self.api, self.api.identity())
+            if is_first and self.api.clock.skew_us is None:
+                self.api.probe()  # else the first moments kept would be by our clock
             derived = bring_up_to_date(ingest, rules, full=full, announce=self.announce)
         finally:
             spent = self.api.reads.since(before)

@@ -9,6 +9,7 @@ pipe of its own, which ends with it: nobody waits for what a killed one left hal
 import logging
 import pickle
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -40,7 +41,7 @@ UNAVAILABLE = (
     *(ImportError, NotImplementedError, OSError, RuntimeError, EOFError),
     *(AssertionError, pickle.PicklingError),
 )
-ENDING_S = 5.0  # for the batch in hand
+ENDING_S = 5.0  # for the batches in hand
 AHEAD = 2  # batches that a worker has been asked for
 MOST_BYTES = 3_500  # of a batch: as many fit into the smallest pipe twice
 
@@ -83,8 +84,9 @@ def deriving(task: DerivationTask, workers: int) -> Iterator[DeriveAll]:
     finally:
         for worker in started:
             worker.pipe.close()
+        until_s = time.monotonic() + ENDING_S
         for worker in started:
-            worker.process.join(ENDING_S)
+            worker.process.join(max(0.0, until_s - time.monotonic()))
             worker.process.kill()
 
 

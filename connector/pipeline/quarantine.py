@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from connector.core.errors import ConnectorError, RulesDiffer, Underivable
+from connector.core.errors import ConnectorError, RulesDiffer, Stopped, Underivable
 from connector.core.money import format_count
 from connector.core.text import printable
 
@@ -28,6 +28,8 @@ UNFORESEEN = (
     ValueError,
     sqlite3.IntegrityError,
 )
+# What is nobody's own: the disk's, another process's, or a wish to end.
+EVERYBODYS = (sqlite3.OperationalError, OSError, MemoryError, RulesDiffer, Stopped)
 NAMED = 5  # in one sentence
 
 

@@ -6,9 +6,10 @@ anywhere, the next run goes on, and all ways end in the same mirror.
 
 import logging
 
-from connector.core.errors import LedgerUnusable
+from connector.pipeline.held_ledger import check_objects
 from connector.pipeline.ingest import Ingest
 from connector.pipeline.refresh import follow_events, refresh
+from connector.store.account import ledger_account
 from connector.store.database import transaction
 from connector.store.mirror import event_feed, freshness, objects, unfit_objects, walks
 from connector.store.mirror.objects import TABLES
@@ -43,7 +44,8 @@ def sync(ingest: Ingest, *, full: bool = False) -> None:
     ``full`` walks everything even where following the events would do. Raises
     ``Stopped``, and whatever Stripe refuses; what was fetched until then is kept.
     """
-    _same_account(ingest)
+    if ledger_account(ingest.connection) is None:  # else whoever connected compared it
+        check_objects(ingest.connection, ingest.source)
     walk = walks.unfinished_walk(ingest.connection)
     if walk is not None and ingest.now_us() - walk.started_us > RESUMABLE_US:
         log.warning("sync.walk_too_old started_us=%d", walk.started_us)
@@ -115,15 +117,3 @@ def _set_aside(ingest: Ingest) -> list[NamedObject]:
     kinds = {table: kind for kind, table in reversed([*TABLES.items()])}
     again = unfit_objects.to_ask_again(ingest.connection, ASKED_AGAIN)
     return [NamedObject(kinds[table], key) for table, key in again]
-
-
-def _same_account(ingest: Ingest) -> None:
-    """Refuse a key of another account: its objects would be mixed into this ledger."""
-    price = freshness.sold_price(ingest.connection)
-    if price is None or ingest.source.one("prices", price) is not None:
-        return
-    raise LedgerUnusable(
-        f"the key is of another Stripe account, or of another mode, than this ledger: "
-        f"{price}, which the ledger knows, is not there",
-        fix="use that account's key, or set `database` in config.toml to a file of its own",
-    )

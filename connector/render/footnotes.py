@@ -1,11 +1,12 @@
 """What a reader must know to trust a report's figures, in sentences."""
 
-from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 
-from connector.core.money import format_count, format_ratio
+from connector.core.invoiced import OutsideMrr, alarming
+from connector.core.money import format_count, format_minor, format_ratio
 from connector.core.policy import POLICY_RULES
-from connector.reports.ledger import Missing
+from connector.reports.ledger import LedgerFacts, Missing
 from connector.reports.model import CurrencyReport, Report
 
 FORMULA = (
@@ -41,26 +42,40 @@ CAUSES = (
 )
 
 
+def outside_sentence(outside: Iterable[OutsideMrr], locale: str) -> str | None:
+    """What recurs and is neither counted nor accepted; None where nothing is."""
+    sums = alarming(outside)
+    if not sums:
+        return None
+    said = [format_minor(minor, code, locale) for code, minor in sums.items()]
+    return (
+        f"{' and '.join(said)} a month is invoiced outside Stripe subscriptions and is "
+        "not in these figures"
+    )
+
+
+def outside_note(outside: Iterable[OutsideMrr], locale: str) -> str | None:
+    sentence = outside_sentence(outside, locale)
+    return None if sentence is None else f"{sentence}; `stripe-nrr coverage` names it."
+
+
 STALE = timedelta(hours=48)
 
 
-def banner(report: Report) -> list[str]:
-    """What stands above every figure: why they may not be what they seem."""
-    synced_at = report.synced_at if report.as_of is None else None
-    return warnings(report.missing, synced_at, report.moment, report.today)
-
-
-def warnings(
-    missing: Missing, synced_at: datetime | None, moment: datetime, today: date
+def banner(
+    facts: LedgerFacts, outside: Iterable[OutsideMrr] = (), locale: str = "en_US"
 ) -> list[str]:
-    """What figures lack, and how old they are where that is long."""
-    found = what_is_missing(missing)
-    if synced_at is not None and moment - synced_at > STALE:
-        found.append(
-            f"The last sync was {(moment - synced_at).days} days ago: nothing after "
-            f"{today:%d %b %Y} is in these figures. Run `stripe-nrr sync`."
-        )
-    return found
+    """What stands above every figure: why they may not be what they seem."""
+    found = what_is_missing(facts.missing)
+    if facts.synced_at is not None:
+        age = facts.moment - facts.synced_at
+        if age > STALE:
+            found.append(
+                f"The last sync was {age.days} days ago: nothing after "
+                f"{facts.today:%d %b %Y} is in these figures. Run `stripe-nrr sync`."
+            )
+    note = outside_note(outside, locale)
+    return found if note is None else [*found, note]
 
 
 def what_is_missing(missing: Missing) -> list[str]:

@@ -42,7 +42,8 @@ BAR = 34  # characters of the waterfall's widest bar
 def report_view(report: Report, locale: str) -> RenderableType:
     """The headline (where a trailing window is asked for) and the table, a currency."""
     parts: list[RenderableType] = [
-        Text(line, style="bold yellow") for line in banner(report)
+        Text(line, style="bold yellow")
+        for line in banner(report.facts, report.outside, locale)
     ]
     for part in report.parts:
         headlines, rows = _split(part)
@@ -71,10 +72,13 @@ def _split(part: CurrencyReport) -> tuple[Sequence[WindowRow], Sequence[WindowRo
 
 
 def _source(report: Report) -> str:
+    whose = report.account.shown if report.account else ""
     read = f"ledger as of {report.as_of:%d %b %Y %H:%M} UTC" if report.as_of else ""
     synced = report.synced_at
     known = f"synced {synced:%d %b %Y %H:%M} UTC" if synced else "never synced"
-    return " · ".join(t for t in (read, known, f"days in {report.timezone}") if t)
+    return " · ".join(
+        t for t in (whose, read, known, f"days in {report.timezone}") if t
+    )
 
 
 def _cards(

@@ -12,7 +12,9 @@ from connector.core.errors import LedgerUnusable
 from connector.core.model import Refusal
 from connector.metrics.invariants import (
     Finding,
+    coverage_is_kept,
     every_window,
+    outside_findings,
     refusal_findings,
     restated_findings,
     run_checks,
@@ -31,7 +33,15 @@ from connector.pipeline.ingest import ObjectSource, Progress
 from connector.reports.closed_months import measured_again, totals_again
 from connector.reports.ledger import Ledger
 from connector.reports.model import code_of
-from connector.store.ledger import contract_terms, queries, rollups, seals, unvalued
+from connector.store.ledger import (
+    balances,
+    contract_terms,
+    coverage,
+    queries,
+    rollups,
+    seals,
+    unvalued,
+)
 from connector.store.ledger import customers as ledger_customers
 from connector.store.mirror import checksums, dirty_customers, objects
 from connector.store.mirror.checksums import ExaminedObjects
@@ -87,6 +97,10 @@ def check_ledger(ledger: Ledger) -> CheckedLedger:
     stored = checksums.examined(connection)
     findings += _changed_from_outside(connection, stored)
     findings += refusal_findings(unvalued.known(connection))
+    findings += coverage_is_kept(
+        coverage.sums(connection), coverage.counted_again(connection)
+    )
+    findings += outside_findings(ledger.outside())
     return CheckedLedger(
         movements=len(movements),
         findings=findings,
@@ -198,13 +212,18 @@ def _books(ledger: Ledger, now_s: int) -> dict[str, CustomerInLedger]:
     refused: dict[str, list[Refusal]] = defaultdict(list)
     for refusal in unvalued.known(connection):
         refused[refusal.customer].append(refusal)
-    mrr = queries.mrr_on(connection, local_day(now_s, rules.zone))
+    today = local_day(now_s, rules.zone)
+    mrr = queries.mrr_on(connection, today)
+    outside: Mapping[str, Mapping[str, int]] = {}
+    if rules.policy.invoiced_by_period:
+        outside = balances.invoiced_by_period(connection, today)
     waiting = set(rules.affected(dirty_customers.waiting(connection, now_s)))
     everybody_waits = ledger.has_other_rules
     books: dict[str, CustomerInLedger] = {}
     for customer in mrr.keys() | refused.keys() | waiting:
         books[customer] = CustomerInLedger(
             mrr_minor=mrr.get(customer, {}),
+            outside_minor=outside.get(customer, {}),
             is_waiting=everybody_waits or customer in waiting,
             refusals=refused[customer],
         )

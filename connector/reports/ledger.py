@@ -10,10 +10,13 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from connector.config import Config, rules_of
+from connector.core.account import StripeIdentity
 from connector.core.dates import instant, local_day
 from connector.core.errors import NothingFound, UsageFault
+from connector.core.invoiced import OutsideMrr
+from connector.store.account import ledger_account
 from connector.store.database import moment, setting, snapshot
-from connector.store.ledger import queries, rollups, unvalued
+from connector.store.ledger import coverage, queries, rollups, unvalued
 from connector.store.mirror import dirty_customers, event_feed
 from connector.store.read_only import check_unchanged, open_to_read
 
@@ -25,7 +28,7 @@ def is_total(currency: str | None) -> bool:
 
 
 class LedgerState(NamedTuple):
-    """Until when the ledger knows anything, and under which rules.
+    """Until when the ledger knows anything, under which rules, and of whom.
 
     ``today`` is the last day that it knows, and may not know to its end.
     """
@@ -35,6 +38,7 @@ class LedgerState(NamedTuple):
     synced_at: datetime | None
     timezone: str
     policy: dict[str, str]
+    account: StripeIdentity | None
 
     @property
     def rules(self) -> dict[str, str]:
@@ -57,6 +61,18 @@ class Missing(NamedTuple):
 
 
 NOTHING_MISSING = Missing()
+
+
+class LedgerFacts(NamedTuple):
+    """What stands beside every figure: until when it is known, and what it lacks.
+
+    ``moment`` is now; ``synced_at`` None: never, or of no concern to a past state.
+    """
+
+    moment: datetime
+    synced_at: datetime | None
+    today: date
+    missing: Missing
 
 
 class Ledger:
@@ -103,7 +119,14 @@ class Ledger:
         known_at = min(t for t in (self.moment, as_of, synced_at) if t is not None)
         timezone = rules.pop("timezone")
         today = local_day(int(known_at.timestamp()), ZoneInfo(timezone))
-        return LedgerState(known_at, today, synced_at, timezone, rules)
+        account = ledger_account(self.connection)
+        return LedgerState(known_at, today, synced_at, timezone, rules, account)
+
+    def outside(self, currency: str | None = None) -> tuple[OutsideMrr, ...]:
+        """Recurring money that is in no figure, by customer, the largest first."""
+        found = coverage.outside_mrr(self.connection, self.config.accepted)
+        asked = None if currency is None or is_total(currency) else currency.lower()
+        return tuple(x for x in found if asked in (None, x.currency))
 
     def missing(self) -> Missing:
         """What the figures lack now; of a past moment only what was refused is known."""
@@ -117,6 +140,13 @@ class Ledger:
             refused=len(refused),
             refused_customers=len({refusal.customer for refusal in refused} - {""}),
         )
+
+    def facts(self, as_of: datetime | None = None) -> LedgerFacts:
+        """As it is now; of a past moment, what was missing then is not known."""
+        state = self.state(as_of)
+        if as_of is not None:
+            return LedgerFacts(self.moment, None, state.today, NOTHING_MISSING)
+        return LedgerFacts(self.moment, state.synced_at, state.today, self.missing())
 
     def require_known(
         self, day: date, asked: str, as_of: datetime | None = None

@@ -101,6 +101,7 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         moment=ledger.moment,
         as_of=as_of,
         synced_at=known.synced_at,
+        account=known.account,
         today=known.today,
         timezone=known.timezone,
         policy=known.policy,
@@ -110,6 +111,7 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         missing=missing,
         by=asked.by,
         names=_names(connection) if asked.causes else {},
+        outside=ledger.outside(asked.currency) if as_of is None else (),
     )
     return annual(report) if asked.arr else report
 

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from connector.core.account import NOBODY, StripeIdentity
 from connector.store.database import make_durable
 from connector.stripe_api.events import NamedObject
 
@@ -23,11 +24,15 @@ KEPT_US = 35 * 86_400 * SECOND_US
 
 
 class ReceivedEvent(NamedTuple):
-    """An event, and what it names; no ``names`` where it is of no use here."""
+    """An event, and what it names; no ``names`` where it is of no use here.
+
+    ``origin`` is whose it is, as far as it says; it is not kept.
+    """
 
     event: str
     type: str
     names: tuple[NamedObject, ...]
+    origin: StripeIdentity = NOBODY
 
 
 class WaitingEvent(NamedTuple):

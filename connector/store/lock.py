@@ -2,36 +2,67 @@
 
 import fcntl
 import os
+import platform
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from connector.core.errors import LedgerBusy, LedgerUnusable
 from connector.store.database import unwritable
 from connector.store.files import is_same, open_private
 
-OURS = b"stripe-nrr: "
-FORMER = b"SQLite format 3\0"  # as versions before this one left it
-LOOKS, LOOK_AGAIN_S = 10, 0.01  # who only looks whether it is held, holds it a moment
-WHO_BYTES = 500
+# The system frees it however we end. A look at it takes it for a moment, too: who wants
+# to hold it asks again for so long.
+PATIENCE_S = 0.1
+AGAIN_S = 0.01
+OURS = b"held by "
+FORMER = b"SQLite format 3\0"  # as it once began
+MOST_BYTES = 1_000
+
+
+class LockState(NamedTuple):
+    """Who holds the lock, None: nobody; and who ended without letting go of it."""
+
+    held_by: str | None = None
+    left_by: str | None = None
 
 
 @contextmanager
-def exclusive_sync(path: Path, who: str = "another sync") -> Iterator[None]:
+def exclusive_sync(path: Path, who: str | None = None) -> Iterator[None]:
     """Hold ``<ledger>.lock`` while a sync runs; ``LedgerBusy`` where somebody else does.
 
-    The system frees it however we end. Who comes too late reads in it ``who`` it was.
-    Only who may write the file can open it, so nobody who may only read stops a sync.
+    Who comes too late reads in it ``who`` it was; by itself, this process. Only who may
+    write the file can open it, so nobody who may only read stops a sync.
     """
-    lock_path = lock_of(path)
-    file = _held(lock_path, path)
+    lock = _held(path)
     try:
-        _say(file, who)
+        _name(lock, who or this_process())
         yield
     finally:
-        _say(file, "")
-        os.close(file)
+        _name(lock, "")
+        os.close(lock)
+
+
+def _held(path: Path) -> int:
+    lock_path, until_s = lock_of(path), time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            lock = _checked(open_private(lock_path), lock_path)
+        except OSError as error:
+            raise unwritable(lock_path) from error
+        if _taken(lock, fcntl.LOCK_EX) and is_same(lock, lock_path):
+            return lock
+        holder = _named(lock)
+        os.close(lock)
+        if time.monotonic() > until_s:
+            raise LedgerBusy(
+                f"{holder or 'another sync'} holds {path}",
+                fix="wait until it has finished; reports can be made meanwhile",
+            )
+        time.sleep(AGAIN_S)
 
 
 def lock_of(path: Path) -> Path:
@@ -39,86 +70,60 @@ def lock_of(path: Path) -> Path:
     return Path(f"{path.resolve() if os.path.islink(path) else path}.lock")  # noqa: PTH114
 
 
-def _held(lock_path: Path, path: Path) -> int:
-    who = ""
-    for _ in range(LOOKS):
-        try:
-            file = open_private(lock_path)
-        except OSError as error:
-            raise unwritable(lock_path) from error
-        if not _is_ours(file):
-            os.close(file)
-            raise _another_s(lock_path)
-        if _taken(file, fcntl.LOCK_EX) and is_same(file, lock_path):
-            return file
-        who = _who(file)
-        os.close(file)
-        time.sleep(LOOK_AGAIN_S)
-    raise LedgerBusy(
-        f"{who or 'another sync'} holds {path}",
-        fix="wait until it has finished; reports can be made meanwhile",
-    )
+def this_process() -> str:
+    where = f"process {os.getpid()} on {platform.node()}"
+    return f"another sync ({where}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC)"
 
 
-def _is_ours(file: int) -> bool:
-    content = os.pread(file, WHO_BYTES, 0)
-    return not content or content.startswith((OURS, FORMER))
-
-
-def _another_s(lock_path: Path) -> LedgerUnusable:
-    return LedgerUnusable(
-        f"{lock_path} is no lock of stripe-nrr's",
-        fix="move it away, or set `database` in config.toml to another place",
-    )
-
-
-def _taken(file: int, how: int) -> bool:
-    try:
-        fcntl.flock(file, how | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _say(file: int, who: str) -> None:
-    """In one write, so that nobody reads the half of it."""
-    os.pwrite(file, (OURS + who.encode(errors="replace")).ljust(WHO_BYTES), 0)
-    os.ftruncate(file, WHO_BYTES)
-
-
-def _who(file: int) -> str:
-    content = os.pread(file, WHO_BYTES, 0)
-    if not content.startswith(OURS):
-        return ""
-    return content.removeprefix(OURS).decode(errors="replace").strip()
-
-
-def sync_at_work(path: Path) -> str | None:
-    """Who holds ``<ledger>.lock`` at this moment; None where nobody does."""
-    return _looked_at(path)[0]
-
-
-def ended_unsaid(path: Path) -> str | None:
-    """Who held it last, where that one ended without a word: it was killed."""
-    return _looked_at(path)[1]
-
-
-def _looked_at(path: Path) -> tuple[str | None, str | None]:
+def lock_state(path: Path) -> LockState:
+    """Who holds ``<ledger>.lock`` at this moment, or was killed while holding it."""
     lock_path = lock_of(path)
     try:
-        file = os.open(lock_path, os.O_RDONLY | os.O_CLOEXEC)
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+        lock = _checked(os.open(lock_path, flags), lock_path)
     except FileNotFoundError:
-        return None, None
+        return LockState()
     except OSError as error:
         raise LedgerUnusable(
             f"{lock_path} cannot be read",
             fix="ask as the user who syncs: it is the only one who may",
         ) from error
     try:
-        if not _is_ours(file):
-            raise _another_s(lock_path)
-        is_free = _taken(file, fcntl.LOCK_SH)
-        who = _who(file)
+        if not _taken(lock, fcntl.LOCK_SH):  # which no other look stands in the way of
+            return LockState(held_by=_named(lock) or "another sync")
+        return LockState(left_by=_named(lock) or None)
     finally:
-        os.close(file)
-    return (None, who or None) if is_free else (who or "another sync", None)
+        os.close(lock)
+
+
+def _checked(lock: int, lock_path: Path) -> int:
+    """The open file; closed, and ``LedgerUnusable``, where it is no lock of ours."""
+    start = os.pread(lock, MOST_BYTES, 0)
+    if start and not start.startswith((OURS, FORMER)):
+        os.close(lock)
+        raise LedgerUnusable(
+            f"{lock_path} is no lock of stripe-nrr's",
+            fix="move it away, or set `database` in config.toml to another place",
+        )
+    return lock
+
+
+def _taken(lock: int, how: int) -> bool:
+    try:
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _named(lock: int) -> str:
+    said = os.pread(lock, MOST_BYTES, 0)
+    is_ours = said.startswith(OURS)
+    return said.removeprefix(OURS).decode(errors="replace").strip() if is_ours else ""
+
+
+def _name(lock: int, who: str) -> None:
+    """In one write; "" where nobody holds it any more. A full disk is met elsewhere."""
+    with suppress(OSError):
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, OURS + f"{who}\n".encode(errors="replace") if who else b"", 0)

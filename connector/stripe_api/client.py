@@ -11,8 +11,17 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from connector.core.account import StripeIdentity
 from connector.core.errors import StripeRefused, StripeUnavailable
-from connector.stripe_api.decoding import Base, ListAnswer, ListOf, StripeAccount, ref
+from connector.stripe_api.credentials import key_livemode
+from connector.stripe_api.decoding import (
+    Base,
+    ListAnswer,
+    ListOf,
+    ModeShown,
+    StripeAccount,
+    ref,
+)
 from connector.stripe_api.http import Params, StripeHttp
 from connector.stripe_api.invoices import Invoice, InvoiceLine
 from connector.stripe_api.lists import LISTINGS, Listing
@@ -53,11 +62,36 @@ class StripeApi(StripeHttp):
         shape = ListAnswer[listing.type]  # type: ignore[name-defined]
         self.get(listing.path, [("limit", "1")], shape, listing.needs)
 
-    def account_timezone(self) -> str | None:
-        """The zone of the account's days; None where Stripe does not show it."""
+    def account(self) -> StripeAccount:
+        """What Stripe shows of the account; a restricted key need not be allowed to."""
         path, needs = "/v1/account", "Accounts: read"
         account: StripeAccount = self.get(path, [], StripeAccount, needs)
-        return account.timezone
+        return account
+
+    def identity(self) -> StripeIdentity:
+        """Whose the key is: the account where it may be read, the mode as far as shown."""
+        try:
+            found = self.account()
+        except StripeRefused as error:
+            if error.status not in (403, 404):
+                raise
+            found = StripeAccount()
+        return self.identity_of(found)
+
+    def identity_of(self, account: StripeAccount) -> StripeIdentity:
+        mode = key_livemode(self.key)
+        if mode is None:
+            mode = self._livemode_shown()
+        return StripeIdentity(id=account.id, name=account.name, livemode=mode)
+
+    def _livemode_shown(self) -> bool | None:
+        """By an object, where the key does not say it."""
+        path, needs = LISTINGS["prices"].path, LISTINGS["prices"].needs
+        asked = [("limit", "1")]
+        shown: ListAnswer[ModeShown] = self.get(
+            path, asked, ListAnswer[ModeShown], needs
+        )
+        return next((each.livemode for each in shown.data), None)
 
     def page(
         self,

@@ -25,6 +25,12 @@ def stripe_key(environ: Mapping[str, str]) -> str:
     return key
 
 
+def key_livemode(key: str) -> bool | None:
+    """The mode that a key is for; None where it does not say."""
+    mode = re.match(r"(?:sk|rk|pk)_(live|test)_", key)
+    return None if mode is None else mode[1] == "live"
+
+
 def webhook_secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
     """The signing secrets from STRIPE_WEBHOOK_SECRET or STRIPE_WEBHOOK_SECRET_FILE.
 

@@ -63,7 +63,7 @@ class ErrorDetail(Base, frozen=True, kw_only=True):
 
 
 class ErrorAnswer(Base, frozen=True, kw_only=True):
-    error: ErrorDetail = ErrorDetail()
+    error: ErrorDetail
 
 
 class Ref(Base, frozen=True, kw_only=True):
@@ -91,6 +91,7 @@ class ObjectHead(Base, frozen=True, kw_only=True):
 
 
 class Dashboard(Base, frozen=True, kw_only=True):
+    display_name: str | None = None
     timezone: str | None = None
 
 
@@ -98,8 +99,28 @@ class AccountSettings(Base, frozen=True, kw_only=True):
     dashboard: Dashboard | None = None
 
 
+class BusinessProfile(Base, frozen=True, kw_only=True):
+    name: str | None = None
+
+
+class ModeShown(Base, frozen=True, kw_only=True):
+    """Any object: each says in which mode it lives."""
+
+    livemode: bool | None = None
+
+
 class StripeAccount(Base, frozen=True, kw_only=True):
+    id: str | None = None
+    business_profile: BusinessProfile | None = None
     settings: AccountSettings | None = None
+
+    @property
+    def name(self) -> str | None:
+        """What the business is called, as it says itself."""
+        dashboard = self.settings.dashboard if self.settings else None
+        profile = self.business_profile
+        shown = dashboard.display_name if dashboard else None
+        return shown or (profile.name if profile else None)
 
     @property
     def timezone(self) -> str | None:

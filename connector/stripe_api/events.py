@@ -68,11 +68,17 @@ class RelatedObject(Base, frozen=True, kw_only=True):
 
 
 class WebhookBody(Base, frozen=True, kw_only=True):
-    """An event as a webhook's body has it, in whatever version; none of it is kept."""
+    """An event as a webhook's body has it, in whatever version; none of it is kept.
+
+    ``account`` is a connected one's, ``context`` whose a thin event is; None: one's own.
+    """
 
     id: str
     type: str
     object: str = ""
+    livemode: bool | None = None
+    account: str | None = None
+    context: str | None = None
     data: WebhookData = WebhookData()
     related_object: RelatedObject | None = None
 

@@ -19,20 +19,24 @@ import msgspec
 
 from connector.core.errors import (
     ConfigError,
+    NotStripe,
     StripeRefused,
     StripeUnavailable,
     UnknownStripeShape,
 )
-from connector.stripe_api.clock import StripeClock
-from connector.stripe_api.decoding import ErrorAnswer, ErrorDetail, decode
-from connector.stripe_api.rate_limit import AT_ONCE, Limiter, Turn, endpoint_of
-from connector.stripe_api.retries import (
+from connector.stripe_api.answer import (
     CONNECT_ATTEMPTS,
+    DEADLINE_S,
+    Answer,
     TryAgain,
+    answer_in_time,
     may_retry,
     retry_after,
     retrying,
 )
+from connector.stripe_api.clock import StripeClock
+from connector.stripe_api.decoding import ErrorAnswer, ErrorDetail, decode
+from connector.stripe_api.rate_limit import AT_ONCE, Limiter, Turn, endpoint_of
 from connector.stripe_api.unfit import read_answer
 
 log = logging.getLogger(__name__)
@@ -40,7 +44,6 @@ log = logging.getLogger(__name__)
 DEFAULT_BASE = "https://api.stripe.com"
 
 
-TIMEOUT_S = 80.0  # Stripe's own client waits as long
 CONNECT_TIMEOUT_S = 10.0
 LIMITS = httpx.Limits(
     max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=30.0
@@ -113,8 +116,8 @@ class StripeHttp:
     """A connection to one account, for any number of threads.
 
     Close it, or use it as a context manager. ``now_us`` and ``sleep`` are the clock and
-    the wait of the shell around it, ``reads`` what it has cost so far.
-    ``answered_version`` is the API version that its last answer names.
+    the wait of the shell around it, ``reads`` what it has cost so far, ``deadline_s`` for
+    a whole request. ``answered_version`` is the API version that its last answer names.
     """
 
     key: str = field(repr=False)
@@ -125,6 +128,7 @@ class StripeHttp:
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000
     stopping: Callable[[], bool] = lambda: False
     reads: RequestCounts = field(default_factory=RequestCounts)
+    deadline_s: float = DEADLINE_S
     answered_version: str | None = field(init=False, default=None)
     clock: StripeClock = field(init=False, repr=False)
     _lock: threading.Lock = field(
@@ -142,12 +146,13 @@ class StripeHttp:
             base_url=base,
             transport=self.transport,
             trust_env=not _is_loopback(httpx.URL(base).host),  # no proxy to ourselves
-            timeout=httpx.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+            timeout=httpx.Timeout(DEADLINE_S, connect=CONNECT_TIMEOUT_S),
             limits=LIMITS,
             headers={
                 "Authorization": f"Bearer {self.key}",
                 "Stripe-Version": api_version(),
                 "User-Agent": "stripe-nrr",
+                "Accept-Encoding": "gzip",
             },
         )
 
@@ -200,46 +205,65 @@ class StripeHttp:
     def _once(self, path: str, params: Params, shape: type[Any], needs: str) -> Any:
         try:
             with self.limiter.turn(endpoint_of(path), stopping=self.stopping) as turn:
-                response = self._answer(path, params, turn)
+                answer = self._answer(path, params, turn)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise TryAgain(
                 f"no connection ({error})", tries=CONNECT_ATTEMPTS
             ) from error
         except httpx.RequestError as error:
             raise TryAgain(f"{type(error).__name__}: {error}") from error
-        if response.status_code != 200:
-            raise self._refusal(response, path, needs)
+        if answer.status != 200:
+            raise self._refusal(answer, path, needs)
+        if not answer.claims_json:
+            problem = f"an answer of type {answer.media_type}, not JSON: not Stripe's"
+            raise TryAgain(problem, tries=CONNECT_ATTEMPTS)
         try:
-            return read_answer(response.content, shape)
+            return read_answer(answer.content, shape)
         except msgspec.DecodeError as error:  # a cut-off 200, not a shape we don't know
             raise TryAgain(f"an answer that is not JSON ({error})") from error
 
-    def _answer(self, path: str, params: Params, turn: Turn) -> httpx.Response:
+    def _answer(self, path: str, params: Params, turn: Turn) -> Answer:
         """Whatever Stripe answers, after telling limiter and clock what its headers say."""
         with self._lock:
             self.reads.requests += 1
         began_us = self.now_us()
-        response = self._client.get(path, params=list(params))
-        headers = response.headers
-        if response.status_code == 429:
+        answer = answer_in_time(
+            self._client,
+            path,
+            params,
+            deadline_s=self.deadline_s,
+            stopping=self.stopping,
+        )
+        headers = answer.headers
+        if answer.status == 429:
             reason = headers.get("Stripe-Rate-Limited-Reason")
             self.limiter.limited(turn, reason, retry_after(headers))
         with self._lock:
-            self.reads.limited += response.status_code == 429
+            self.reads.limited += answer.status == 429
             self.answered_version = headers.get("Stripe-Version", self.answered_version)
-        if response.status_code == 200:
+        if answer.status == 200:
             self.clock.compare(headers.get("Date", ""), began_us)
-        return response
+        return answer
 
-    def _refusal(self, response: httpx.Response, path: str, needs: str) -> Exception:
-        """``TryAgain`` where a retry may help, else ``StripeRefused`` with the fix."""
-        status = response.status_code
-        detail = _detail(response.content)
-        said = detail.message.replace(self.key, shown(self.key))
-        if may_retry(status, response.headers):
-            why = response.headers.get("Stripe-Rate-Limited-Reason") or said
-            return TryAgain(
-                f"HTTP {status} {why}".strip(), retry_after(response.headers)
+    def _refusal(self, answer: Answer, path: str, needs: str) -> Exception:
+        """``TryAgain`` where a retry may help, else ``StripeRefused`` with the fix.
+
+        ``NotStripe`` where the refusal is not worded as Stripe's are.
+        """
+        status, headers = answer.status, answer.headers
+        detail = _detail(answer)
+        if detail is None:
+            said = f", of type {answer.media_type}" if answer.media_type else ""
+        else:
+            said = detail.message.replace(self.key, shown(self.key))
+        if may_retry(status, headers):
+            why = headers.get("Stripe-Rate-Limited-Reason") or said
+            return TryAgain(f"HTTP {status} {why}".strip(), retry_after(headers))
+        if detail is None:
+            return NotStripe(
+                f"{path} was not answered by Stripe itself (HTTP {status}{said})",
+                fix="see what stands between here and "
+                f"{self.base}: a proxy, a firewall, a login page; it has to let this pass",
             )
         problem = f"Stripe refused {path} (HTTP {status})"
         fix = "see the message; nothing of this answer was stored"
@@ -272,8 +296,11 @@ def _instead_of_expands(
     return instead
 
 
-def _detail(content: bytes) -> ErrorDetail:
+def _detail(answer: Answer) -> ErrorDetail | None:
+    """What Stripe says of its refusal; None where these are not Stripe's words."""
+    if not answer.claims_json:
+        return None
     try:
-        return decode(content, ErrorAnswer).error
+        return decode(answer.content, ErrorAnswer).error
     except (UnknownStripeShape, msgspec.DecodeError):
-        return ErrorDetail()
+        return None

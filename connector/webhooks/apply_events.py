@@ -10,15 +10,22 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from connector.core.errors import RulesDiffer, Stopped, StripeRefused, StripeUnavailable
+from connector.core.errors import (
+    NotStripe,
+    RulesDiffer,
+    Stopped,
+    StripeRefused,
+    StripeUnavailable,
+)
 from connector.core.policy import Rules
 from connector.pipeline.ingest import Ingest
 from connector.pipeline.policy_change import check_rules, is_adopting
-from connector.pipeline.quarantine import UNFORESEEN, in_words
+from connector.pipeline.quarantine import EVERYBODYS, in_words
 from connector.pipeline.recompute import SharedCatalogue, recompute
 from connector.pipeline.refresh import refresh
 from connector.store import inbox
@@ -114,7 +121,9 @@ def _fetched(
         met.owners |= _refreshed(ingest, names)
     except Stopped:
         return met
-    except UNFORESEEN as error:
+    except EVERYBODYS:
+        raise
+    except Exception as error:  # noqa: BLE001 - told of whom it is, below
         log.warning("apply_events.one_by_one names=%d %s", len(names), error)
     else:
         return met
@@ -123,17 +132,25 @@ def _fetched(
             met.owners |= _refreshed(ingest, [name])
         except Stopped:
             break
-        except StripeUnavailable as error:
-            is_away = bool(met.absent)  # a second one: it is Stripe, not the object
-            met.absent[name] = error.problem
-            if is_away:
+        except EVERYBODYS:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is the event's, and told of it
+            if not _goes_on(met, name, error):
                 break
-        except UNFORESEEN as error:
-            if isinstance(error, StripeRefused) and error.status == 401:
-                met.absent[name] = error.problem  # the key's fault, not the event's
-                break
-            met.wrong[name] = in_words(error)
     return met
+
+
+def _goes_on(met: _Found, name: NamedObject, error: Exception) -> bool:
+    """Note why this one could not be had; whether others may be asked for."""
+    if isinstance(error, StripeUnavailable):
+        is_away = bool(met.absent)  # a second one: it is Stripe, not the object
+        met.absent[name] = error.problem
+        return not is_away or isinstance(error, NotStripe)  # which may dislike a name
+    if isinstance(error, StripeRefused) and error.status == 401:
+        met.absent[name] = error.problem  # the key's fault, not the event's
+        return False
+    met.wrong[name] = in_words(error)
+    return True
 
 
 def _set_aside(
@@ -166,12 +183,24 @@ def _refreshed(
 def _derived(
     connection: sqlite3.Connection, rules: Rules, customers: set[str], work: EventBatch
 ) -> Mapping[str, str]:
-    """Derive who is marked of them; return who could not be, and why."""
+    """Derive who is marked of them; return who could not be, and why.
+
+    All together, or where that fails in a way that nobody foresaw, one by one.
+    """
     now = _utc(work.now_us())
-    derived = recompute(
-        connection, rules, cause="webhook", now=now, only=customers, shared=work.shared
+    derive = partial(
+        recompute, connection, rules, cause="webhook", now=now, shared=work.shared
     )
-    failed = derived.failed
+    try:
+        failed = derive(only=customers).failed
+    except EVERYBODYS:
+        raise
+    except Exception as error:
+        log.exception("apply_events.underivable customers=%d", len(customers))
+        if len(customers) == 1:
+            return dict.fromkeys(customers, in_words(error))
+        each_alone = [_derived(connection, rules, {one}, work) for one in customers]
+        return {who: why for failed in each_alone for who, why in failed.items()}
     return {
         customer: f"{each}: {failed[each]}"
         for customer in customers
@@ -229,4 +258,4 @@ def _settled(
         if said:
             work.count(event.type, said)
         if error:
-            log.warning("apply_events.%s event=%s %s", said, event.event, error)
+            log.warning("apply_events.%s stripe_event=%s %s", said, event.event, error)

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from stripe import SignatureVerificationError, WebhookSignature
 
+from connector.core.account import StripeIdentity
 from connector.store.inbox import ReceivedEvent
 from connector.webhooks.payload import read_payload
 
@@ -59,12 +60,14 @@ READING_S = 10.0  # for the whole body: a slow sender may not hold a place forev
 class EndpointSettings(Struct, frozen=True, kw_only=True):
     """What answering needs. ``keep`` returns once an event is durable: whether it is new.
 
-    ``count`` is told the outcome: kept, duplicate, ignored, refused or failed.
+    ``count`` is told the outcome: kept, duplicate, ignored, refused, foreign or failed.
+    ``foreign`` says why an event of this id is not this ledger's, or None.
     """
 
     secrets: Sequence[str]
     keep: Callable[[ReceivedEvent], Awaitable[bool]]
     count: Callable[[str, str], None]
+    foreign: Callable[[str, StripeIdentity], str | None] = lambda _event, _origin: None
     now_s: Callable[[], float] = time.time
 
 
@@ -120,6 +123,9 @@ async def _kept(body: bytes, settings: EndpointSettings) -> int:
     event = read_payload(body)
     if event is None:
         return 400
+    if settings.foreign(event.event, event.origin) is not None:
+        settings.count("", "foreign")
+        return 403
     if not event.names:
         settings.count("other", "ignored")
         return 200

@@ -1,6 +1,6 @@
 """How a running server is, and the operator port that tells it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -23,10 +23,12 @@ LAG_S = 300
 class Health(Struct, frozen=True, kw_only=True):
     """``problems`` are in words; without any, the server is ready.
 
-    Until ``synced_us`` the last sync knew all that Stripe told, ``sync_age_s`` ago.
+    ``warnings`` are no reason to send events elsewhere. Until ``synced_us`` the last
+    sync knew all that Stripe told, ``sync_age_s`` ago.
     """
 
     problems: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
     depth: InboxDepth = InboxDepth(0, 0, 0, None)
     lag_s: int = 0  # how long the oldest untried event has waited
     synced_us: int | None = None
@@ -34,9 +36,12 @@ class Health(Struct, frozen=True, kw_only=True):
 
 
 def read_health(
-    path: Path, now_us: int, hindrances: Callable[[], Iterator[str]]
+    path: Path,
+    now_us: int,
+    hindrances: Callable[[], Iterator[str]],
+    warnings: Callable[[], Iterable[str]] = tuple,
 ) -> Health:
-    """Look at the ledger. ``hindrances`` are what the server's threads report."""
+    """Look at the ledger. The others are what the server's threads report."""
     with closing(open_database(path)) as connection:
         depth = inbox.depth(connection)
         synced_us = event_feed.last_synced_us(connection)
@@ -54,6 +59,7 @@ def read_health(
         problems.append(f"an event has waited for {lag_s // 60} minutes")
     return Health(
         problems=tuple(problems),
+        warnings=tuple(warnings()),
         depth=depth,
         lag_s=lag_s,
         synced_us=synced_us,
@@ -86,6 +92,7 @@ def admin_app(
         state = {
             "ready": not health.problems,
             "problems": health.problems,
+            "warnings": health.warnings,
             "last_sync_age_s": health.sync_age_s,
             "inbox": {
                 "waiting": health.depth.waiting,

@@ -6,6 +6,7 @@ names is fetched, and what it shows is thrown away.
 
 import msgspec
 
+from connector.core.account import StripeIdentity
 from connector.core.errors import UnknownStripeShape
 from connector.store.inbox import ReceivedEvent
 from connector.stripe_api.events import (
@@ -29,10 +30,16 @@ def read_payload(body: bytes) -> ReceivedEvent | None:
     try:
         told = msgspec.json.decode(body, type=WebhookBody)
         if told.id and told.type:
-            return ReceivedEvent(told.id, told.type, _names(told))
+            return ReceivedEvent(told.id, told.type, _names(told), _origin(told))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return None
+
+
+def _origin(told: WebhookBody) -> StripeIdentity:
+    context = told.context or ""
+    whose = told.account or (context if context.startswith("acct_") else None)
+    return StripeIdentity(id=whose, livemode=told.livemode)
 
 
 def _names(told: WebhookBody) -> tuple[NamedObject, ...]:

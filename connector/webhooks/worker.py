@@ -14,10 +14,14 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Self
 
+from connector.core.account import NOBODY
 from connector.core.errors import ConfigError, RulesDiffer
 from connector.core.policy import Rules
+from connector.pipeline.quarantine import in_words
 from connector.store import inbox
+from connector.store.account import ledger_account
 from connector.store.database import checkpoint, open_database, transaction
+from connector.webhooks.account_guard import AccountGuard
 from connector.webhooks.apply_events import BATCH, EventBatch, apply_events, hindrance
 
 log = logging.getLogger(__name__)
@@ -25,6 +29,7 @@ log = logging.getLogger(__name__)
 GATHER_S = 0.02  # an upgrade is several events within a moment
 LOOK_S = 1.0  # for what no commit of ours announces: a pause that ends, a retry by hand
 PRUNE_S = 3_600.0
+FAILED_S = 10.0
 FINISHING_S = 5.0  # for the batch in hand, once the process is to end
 
 
@@ -33,12 +38,15 @@ class Worker:
     """The running thread. Use it as a context manager: leaving it ends the batch first.
 
     ``rules`` reads the configuration anew; it is asked where the ledger's rules have
-    changed. ``hindered`` says why nothing is done, or is None.
+    changed. ``guard`` is told whose the ledger is. ``hindered`` says why nothing is done,
+    ``failure`` what nobody foresaw and is tried again; else they are None.
     """
 
     path: Path
     rules: Callable[[], Rules]
+    guard: AccountGuard = field(default_factory=AccountGuard)
     hindered: str | None = None
+    failure: str | None = None
     _stop: Event = field(init=False, default_factory=Event)
     _wake: Event = field(init=False, default_factory=Event)
     _thread: Thread = field(init=False)
@@ -89,15 +97,22 @@ class Worker:
                         pruned_s = time.monotonic()
                         with transaction(connection):
                             inbox.prune(connection, work.now_us())
+                    self.failure = None
                 except RulesDiffer:
                     continue  # which `_cleared` explains
                 except sqlite3.OperationalError as error:
                     log.warning("worker.database %s", error)
+                except Exception as error:
+                    # To end would be to end again at the next start: events stay.
+                    log.exception("worker.failed")
+                    self.failure = in_words(error)
+                    self._stop.wait(FAILED_S)
                 if taken < BATCH and self._wake.wait(LOOK_S):
                     self._stop.wait(GATHER_S)
 
     def _cleared(self, connection: sqlite3.Connection, rules: Rules) -> Rules:
         """The rules to derive by; ``hindered`` says whether that may be done."""
+        self.guard.ledger = ledger_account(connection) or NOBODY
         why = hindrance(connection, rules)
         if why is not None:
             try:
@@ -105,6 +120,7 @@ class Worker:
                 why = hindrance(connection, rules)
             except ConfigError as error:
                 why = error.problem
+        why = why or self.guard.hindrance()
         if why is not None and why != self.hindered:
             log.warning("worker.hindered %s", why)
         self.hindered = why

@@ -23,12 +23,14 @@ import connector
 from connector import config
 from connector.cli.app import stripe_nrr
 from connector.core import errors
+from connector.core.account import StripeIdentity
 from connector.core.dates import instant
 from connector.core.errors import ConnectorError, Unvalued
 from connector.core.policy import Policy, Rules
 from connector.pipeline import bundled_account
 from connector.pipeline.policy_change import adopt
 from connector.pipeline.recompute import recompute
+from connector.store.account import belong_to
 from connector.store.backups import back_up, restore
 from connector.store.database import (
     open_database,
@@ -38,13 +40,13 @@ from connector.store.database import (
     transaction,
 )
 from connector.store.ledger import queries
-from connector.store.lock import exclusive_sync, sync_at_work
+from connector.store.lock import exclusive_sync, lock_state
 from connector.store.read_only import check_unchanged, open_to_read
 from connector.store.schema import MIGRATIONS
 from connector.stripe_api import credentials
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.rate_limit import Limiter
-from connector.webhooks import server
+from connector.webhooks import admin_access, server
 from tests.pipeline.test_recompute import EVERYBODY, TOO_EARLY_S, poison
 from tests.support.books import key_of, lived, post
 from tests.support.ledgers import empty_ledger
@@ -109,7 +111,8 @@ NEWER = """
 
 
 def locked_twice() -> None:
-    with exclusive_sync(Path("ledger.db")), exclusive_sync(Path("ledger.db")):
+    path, who = Path("ledger.db"), "another sync (process 7 on nrr, since today)"
+    with exclusive_sync(path, who), exclusive_sync(path):
         pass
 
 
@@ -124,10 +127,16 @@ def locked_nowhere() -> None:
         pass
 
 
-def answered(status: int, body: object, base: str = "https://api.stripe.com") -> None:
+def answered(
+    status: int,
+    body: object,
+    base: str = "https://api.stripe.com",
+    kind: str = "application/json",
+) -> None:
     """Ask for customers; Stripe answers always the same."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    asked(lambda _: httpx.Response(status, content=content), base)
+    headers = {"Content-Type": kind}
+    asked(lambda _: httpx.Response(status, content=content, headers=headers), base)
 
 
 def said(status: int, message: str) -> None:
@@ -181,6 +190,14 @@ def loaded(facts: str) -> None:
 
 def keyed(**environ: str) -> None:
     credentials.stripe_key(environ)
+
+
+def let_in(name: str | None, content: str = "", mode: int = 0) -> None:
+    path = Path(name) if name is not None else None
+    if path is not None and content:
+        path.write_text(content)
+        path.chmod(mode)
+    admin_access.admin_token(path, config.ListenAddress("0.0.0.0", 8481))  # noqa: S104
 
 
 def keyed_from(content: str) -> None:
@@ -248,6 +265,14 @@ def syncing(*, into: str = "stripe-nrr.db", of: str = "") -> None:
         with_ledger("sync", "-q", walked=False, account=of)
 
 
+def synced_before(account: str, *, livemode: bool) -> None:
+    """``sync`` into a ledger of that account, with a test key of another."""
+    with closing(open_database(Path("stripe-nrr.db"), create=True)) as connection:
+        whose = StripeIdentity(id=account, name="Acme", livemode=livemode)
+        belong_to(connection, whose)
+    syncing()
+
+
 def synced_and_then(wire: Wire, *, stopping: bool = False) -> None:
     """A second sync, of a ledger that knows the shop."""
     with empty_ledger() as connection:
@@ -282,7 +307,7 @@ OLDER = f"DELETE FROM _sqlite_migrations WHERE name = '{[*MIGRATIONS][-1]}'"  # 
 
 def locked_by_a_loop() -> None:
     Path("ledger.db.lock").symlink_to("ledger.db.lock")
-    sync_at_work(Path("ledger.db"))
+    lock_state(Path("ledger.db"))
 
 
 def written_while_read() -> None:
@@ -336,6 +361,13 @@ def unforeseen() -> None:
     command("recompute")
 
 
+def of_former_version(*words: str) -> None:
+    """A command on a ledger that was derived by other rules of derivation."""
+    with closing(open_database(Path("stripe-nrr.db"), create=True)) as connection:
+        put_setting(connection, "derivation", "1")
+    command(*words)
+
+
 EXHIBITS: Mapping[str, Provoked] = {
     # the configuration
     "config.toml is not TOML": lambda: configured("database = nowhere", "report"),
@@ -359,7 +391,9 @@ EXHIBITS: Mapping[str, Provoked] = {
     "a key nobody knows": lambda: said(401, "Invalid API Key provided."),
     "a missing permission": lambda: said(403, "No."),
     "a request Stripe does not take": lambda: said(400, "Received unknown parameter."),
-    "a no without a word": lambda: answered(404, b"<html>"),
+    "a no of something else": lambda: answered(404, b"<html>"),
+    "a proxy's page": lambda: answered(403, b"<html>", kind="text/html"),
+    "a login page": lambda: answered(200, b"<html>", kind="text/html"),
     "Stripe is down": lambda: said(503, "Try later."),
     "no network": lambda: asked(unreachable, "https://api.stripe.com"),
     "half an answer": lambda: answered(200, b'{"data": [{"id'),
@@ -375,6 +409,8 @@ EXHIBITS: Mapping[str, Provoked] = {
     "a ledger of another account": lambda: synced_and_then(
         Wire(SimulatedAccount({}), SEEN)
     ),
+    "a key of another mode": lambda: synced_before("acct_simulated", livemode=True),
+    "a key of another account": lambda: synced_before("acct_9", livemode=False),
     "a SQLite that is too old": opened_with_an_old_sqlite,
     "no ledger": lambda: opened(None),
     "not a database": lambda: opened(b"Dear diary, " * 100),
@@ -407,6 +443,10 @@ EXHIBITS: Mapping[str, Provoked] = {
     "two processes with different rules": rules_changed,
     # the server
     "an address of another machine": lambda: server.listen("192.0.2.1", 8480),
+    "an operator's port for everybody": lambda: let_in(None),
+    "a token that is not there": lambda: let_in("admin-token"),
+    "a token for everybody": lambda: let_in("admin-token", "of-the-tests", 0o644),
+    "a token of two words": lambda: let_in("admin-token", "of the tests", 0o600),
     # the ledger's rows
     "a movement the tables refuse": lambda: posted("?"),
     "a row changed from outside": lambda: read_after(
@@ -450,6 +490,11 @@ COMMANDS: Mapping[str, Provoked] = {
     ),
     "report as of some time": lambda: with_ledger("report", "--as-of", "lately"),
     "report in another currency": lambda: with_ledger("report", "--currency", "sek"),
+    "coverage of nothing": lambda: with_ledger("coverage", walked=False),
+    "coverage in another currency": lambda: with_ledger(
+        "coverage", "--currency", "sek"
+    ),
+    "coverage of a former version's ledger": lambda: of_former_version("coverage"),
     "movements backwards": lambda: with_ledger(
         "movements", "--from", "2024-05-01", "--to", "2024-02-01"
     ),

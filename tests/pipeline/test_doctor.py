@@ -17,8 +17,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from connector.config import Config, parse
+from connector.core.account import StripeIdentity
 from connector.core.errors import ConnectorError, LedgerUnusable, StripeRefused
 from connector.pipeline.doctor import examine, same_days
 from connector.pipeline.installation import (
@@ -33,16 +35,18 @@ from connector.pipeline.installation import (
     sized,
 )
 from connector.store import database
+from connector.store.account import belong_to
 from connector.store.database import (
     open_database,
     put_setting,
     transaction,
 )
-from connector.store.lock import exclusive_sync
+from connector.store.lock import LockState, exclusive_sync
 from connector.store.mirror import dirty_customers, event_feed, walks
 from connector.store.read_only import damage, open_as_it_is
 from connector.store.schema import MIGRATIONS
 from connector.stripe_api.client import StripeApi
+from connector.stripe_api.decoding import AccountSettings, Dashboard, StripeAccount
 from connector.stripe_api.http import api_version
 from tests.billing.account import Account
 from tests.billing.calendar_ import instant
@@ -74,12 +78,10 @@ class Answers:
 
     skew_us: int | None = 0
     answered_version: str | None = api_version()
-    zone: str | ConnectorError | None = "Europe/Berlin"
+    livemode: bool | None = True
 
-    def account_timezone(self) -> str | None:
-        if isinstance(self.zone, ConnectorError):
-            raise self.zone
-        return self.zone
+    def identity_of(self, account: StripeAccount) -> StripeIdentity:
+        return StripeIdentity(id=account.id, name=account.name, livemode=self.livemode)
 
     @property
     def clock(self) -> "Answers":
@@ -90,8 +92,22 @@ class Answers:
         return cast("StripeApi", self)
 
 
+def shown(zone: str | None = "Europe/Berlin") -> StripeAccount:
+    """The account as Stripe shows it."""
+    dashboard = Dashboard(timezone=zone, display_name="Acme")
+    return StripeAccount(id="acct_1", settings=AccountSettings(dashboard=dashboard))
+
+
+OURS = StripeIdentity(id="acct_1", name="Acme", livemode=True)
+
+
 def ledger(
-    *, account: str = "", synced: int = 1, walking: int = 0, waiting: int = 0
+    *,
+    account: str = "",
+    of: StripeIdentity | None = OURS,
+    synced: int = 1,
+    walking: int = 0,
+    waiting: int = 0,
 ) -> sqlite3.Connection:
     """A ledger in memory, synced and walked so many hours ago; 0: it was not."""
     connection = open_database(":memory:")
@@ -99,6 +115,8 @@ def ledger(
     now_us = round(NOW.timestamp()) * SECOND_US
     if account:
         put_setting(connection, "account", account)
+    if of is not None:
+        belong_to(connection, of)
     if synced:
         event_feed.events_were_read(connection, now_us - synced * HOUR_US)
     if walking:
@@ -117,9 +135,9 @@ WELL = Installation(
     now=NOW,
     config=configured(BERLIN),
     key="rk_live_51Loopbackabcd",
-    stripe=StripeReads(Answers().api, missing=(), refusal=None),
+    stripe=StripeReads(Answers().api, (), None, account=shown()),
     disk=DiskSpace(Path("/srv"), 10**9, is_writable=True, ledger_bytes=4_000_000),
-    ledger=LedgerFile(ledger(), pending=[], damage=[], held_by=None),
+    ledger=LedgerFile(ledger(), pending=[], damage=[], lock=LockState()),
 )
 NAMES = list(examine(WELL))
 
@@ -156,8 +174,17 @@ def stripe_says(**changes: Any) -> Installation:
     return but("stripe", api=Answers(**changes).api)
 
 
+def account_says(
+    account: StripeAccount | ConnectorError, of: StripeIdentity | None = OURS
+) -> Installation:
+    """What Stripe shows of the key's account, beside a ledger of another or the same."""
+    return but("stripe", account=account)._replace(
+        ledger=but("ledger", connection=ledger(of=of)).ledger
+    )
+
+
 def ledger_says(held_by: str | None = None, **changes: Any) -> Installation:
-    return but("ledger", connection=ledger(**changes), held_by=held_by)
+    return but("ledger", connection=ledger(**changes), lock=LockState(held_by))
 
 
 MAY_NOT = StripeRefused("it may not", fix="let it", status=403)
@@ -271,35 +298,60 @@ CASES = [
         "Stripe-Version",
     ),
     Case(WELL, "time zone", "ok", "is Europe/Berlin"),
+    Case(WELL, "account", "ok", "of Acme (acct_1), live mode, and so is the ledger"),
     Case(
-        stripe_says(zone="Europe/Vienna"),
+        account_says(shown(), of=None), "account", "ok", "does not say yet whose it is"
+    ),
+    Case(
+        account_says(MAY_NOT),
+        "account",
+        "ok",
+        "of an account that the key may not read, live mode; the mode alone is compared",
+    ),
+    Case(account_says(DOWN), "account", "hint", "it is down", "wait for it"),
+    Case(
+        account_says(shown(), of=replace(OURS, id="acct_2", name="Other")),
+        "account",
+        "fault",
+        "of Acme (acct_1), live mode, and the ledger of Other (acct_2), live mode",
+        "that account's key",
+    ),
+    Case(
+        account_says(MAY_NOT, of=replace(OURS, livemode=False)),
+        "account",
+        "fault",
+        "live mode, and the ledger of Acme (acct_1), test mode",
+        "that account's key",
+    ),
+    Case(
+        account_says(shown("Europe/Vienna")),
         "time zone",
         "ok",
         "Europe/Vienna, whose days are those of Europe/Berlin",
     ),
     Case(
-        stripe_says(zone="Asia/Tokyo"),
+        account_says(shown("Asia/Tokyo")),
         "time zone",
         "fault",
         "the account's is Asia/Tokyo, but `timezone` is Europe/Berlin",
         'timezone = "Asia/Tokyo"',
     ),
     Case(
-        stripe_says(zone=None),
+        account_says(shown(None)),
         "time zone",
         "hint",
         "does not show",
         "by hand: `timezone` is Europe/Berlin",
     ),
     Case(
-        stripe_says(zone=MAY_NOT),
+        account_says(MAY_NOT),
         "time zone",
         "hint",
         "not checked: the key may not read the account",
         "by hand: `timezone` is Europe/Berlin",
     ),
     Case(
-        stripe_says(zone=DOWN),
+        account_says(DOWN),
         "time zone",
         "hint",
         "not checked: it is down",
@@ -382,12 +434,18 @@ CASES = [
     ),
     Case(WELL, "lock", "ok", "no sync"),
     Case(
-        but("ledger", held_by=AT_WORK),
+        but("ledger", lock=LockState(held_by=AT_WORK)),
         "lock",
         "ok",
         "process 7) is at work",
     ),
-    Case(but("ledger", held_by=TROUBLE), "lock", "fault", "the earth shook", "wait"),
+    Case(
+        but("ledger", lock=LockState(left_by=AT_WORK)),
+        "lock",
+        "ok",
+        "no sync holds the ledger; another sync (process 7) was killed",
+    ),
+    Case(but("ledger", lock=TROUBLE), "lock", "fault", "the earth shook", "wait"),
     Case(WELL, "last sync", "ok", "until 60 minutes ago"),
     Case(ledger_says(synced=48), "last sync", "ok", "2 days"),
     Case(
@@ -576,7 +634,8 @@ def business() -> SimulatedAccount:
     team = account.add_price(account.add_product("Team"), 1500)
     account.subscribe(account.add_customer("Stays"), [(team, 4)])
     account.advance(instant("2026-03-01T12:00:00Z"))
-    return SimulatedAccount(account.snapshot(), AccountFacts(timezone="Europe/Berlin"))
+    facts = AccountFacts(timezone="Europe/Berlin", label="Acme")
+    return SimulatedAccount(account.snapshot(), facts)
 
 
 @pytest.fixture
@@ -657,7 +716,7 @@ def test_a_line_a_check_and_what_to_do_below(workdir: Workdir, stripe: Served) -
     assert lines[at + 1].startswith("       → edit the key in Stripe's Dashboard")
     checks = [line for line in lines if not line.startswith(" ")]
     assert [line[7:].partition(":")[0] for line in checks[:-1]] == NAMES
-    assert checks[-1] == "20 checks; faults: 1, hints: 1."
+    assert checks[-1] == "21 checks; faults: 1, hints: 1."
 
 
 def test_every_missing_permission_is_named_at_once(
@@ -686,6 +745,7 @@ def test_a_key_nobody_knows(workdir: Workdir) -> None:
         "Stripe": "fault",
         "permissions": "hint",
         "clock": "hint",
+        "account": "hint",
         "time zone": "hint",
     }
     assert "sk_live_…sOne" in said(ran, "Stripe")
@@ -693,7 +753,7 @@ def test_a_key_nobody_knows(workdir: Workdir) -> None:
 
 def test_nobody_at_the_other_end(workdir: Workdir) -> None:
     ran = examined(dataclasses.replace(workdir, stripe="http://127.0.0.1:9"))
-    of_stripe = ("permissions", "clock", "API version", "time zone")
+    of_stripe = ("permissions", "clock", "API version", "account", "time zone")
     assert amiss(ran) == {"Stripe": "fault", **dict.fromkeys(of_stripe, "hint")}
     assert "no connection" in said(ran, "Stripe")
 
@@ -701,7 +761,8 @@ def test_nobody_at_the_other_end(workdir: Workdir) -> None:
 def test_a_test_key_is_pointed_out(workdir: Workdir, stripe: Served) -> None:
     stripe.key = "rk_test_51Sandbox00Castle"
     ran = examined(dataclasses.replace(workdir, key=stripe.key))
-    assert amiss(ran) == {"key mode": "hint"}
+    assert amiss(ran) == {"key mode": "hint", "account": "fault"}
+    assert "(acct_simulated), test mode, and the ledger of" in said(ran, "account")
 
 
 def test_no_key(workdir: Workdir, stripe: Served) -> None:
@@ -910,6 +971,6 @@ def test_a_fault_in_the_configuration(workdir: Workdir, stripe: Served) -> None:
 
 def test_offline_asks_nobody(workdir: Workdir, stripe: Served) -> None:
     ran = examined(workdir, "--offline")
-    of_stripe = ("Stripe", "permissions", "clock", "API version", "time zone")
-    assert amiss(ran) == dict.fromkeys(of_stripe, "hint")
+    of_stripe = ["permissions", "clock", "API version", "account", "time zone"]
+    assert amiss(ran) == dict.fromkeys(["Stripe", *of_stripe], "hint")
     assert stripe.requests == []

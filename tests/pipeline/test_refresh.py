@@ -138,10 +138,11 @@ def amounts(db: sqlite3.Connection) -> list[int]:
 def test_an_account_that_did_not_change_costs_three_requests(
     db: sqlite3.Connection, shop: Shop
 ) -> None:
-    """One price, to know the account by, and the two lists of events."""
+    """One subscription, to know the account by, and the two lists of events."""
     wire = Wire(shop.after(HOUR).account(), shop.now_s)
     synced = walk(db, wire, full=False)
-    assert wire.asked == [f"/v1/prices/{shop.yearly.id}", "/v1/events", "/v1/events"]
+    known = f"/v1/subscriptions/{shop.sub.id}"
+    assert wire.asked == [known, "/v1/events", "/v1/events"]
     assert (synced.mode, synced.changed, synced.why) == ("events", 0, "")
 
 
@@ -182,7 +183,8 @@ def test_each_object_is_fetched_once_however_often_it_changed(
     for quantity in range(2, 9):
         shop.after(60).grow(quantity)
     wire = caught_up(db, shop.after(60), shop.account())
-    assert wire.asked.count(f"/v1/subscriptions/{shop.sub.id}") == 1
+    _by_which_it_is_known, *asked = wire.asked
+    assert asked.count(f"/v1/subscriptions/{shop.sub.id}") == 1
     again = Wire(shop.after(60).account(), shop.now_s)
     walk(db, again, full=False)
     assert len(again.asked) == 3  # the overlap shows them again, but our copy is newer

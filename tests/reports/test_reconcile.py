@@ -717,14 +717,15 @@ def test_what_the_policy_explains_is_no_finding(
     customer_id = saves["movements"][0]["customer"]
     told = f"Saves ({customer_id}): Stripe $30.00; policy repeating_coupon −$6.00"
     head, *lines = ran.out.splitlines()
-    assert "(3 live subscriptions in 3 requests)" in head
+    assert "(3 live subscriptions in 4 requests)" in head
     assert lines == [
         "  USD: Stripe $105.00; policy −$6.00; ledger $99.00",
         f"{told}; ledger $24.00",
         "3 movements checked, 0 findings.",
     ]
     assert workdir.ledger.read_bytes() == before
-    assert {request.path for request in stripe.requests} == {"/v1/subscriptions"}
+    paths = {request.path for request in stripe.requests}
+    assert paths == {"/v1/account", "/v1/subscriptions"}
 
 
 def test_what_is_not_synced_is_listed_until_the_next_sync(
@@ -745,7 +746,7 @@ def test_the_comparison_as_json(workdir: Workdir, stripe: Served) -> None:
     found = workdir.call("check", "--stripe", "--format", "json").json
     assert found["findings"] == []
     stripes = found["stripe"]
-    assert (stripes["subscriptions"], stripes["requests"]) == (3, 3)
+    assert (stripes["subscriptions"], stripes["requests"]) == (3, 4)
     assert stripes["sums"] == [
         {
             "currency": "usd",

@@ -146,6 +146,7 @@ def test_json_says_what_it_was_made_from() -> None:
             "customers_refused": 0,
             "reasons": [],
         },
+        "account": None,
         "timezone": "Europe/Berlin",
         "policy": {
             "past_due": "counts",
@@ -154,6 +155,7 @@ def test_json_says_what_it_was_made_from() -> None:
             "once_coupon": "ignored",
             "metered": "excluded",
             "churn": "ended",
+            "invoiced_recurring": "not_counted",
         },
         "amounts": "mrr",
         "by": None,
@@ -168,6 +170,7 @@ def test_json_says_what_it_was_made_from() -> None:
             }
         ],
         "waiting": 0,
+        "recurring_not_counted": [],
     }
 
 
@@ -394,7 +397,8 @@ def test_footnotes_give_the_formula_and_what_counts() -> None:
     assert counts == (
         "What counts: past due counts; paused collection counts; repeating coupons "
         "subtracted; once coupons ignored; metered prices excluded; churn when the "
-        "subscription ends; trials, taxes, one-off items and refunds never count."
+        "subscription ends; recurring money invoiced without a subscription not "
+        "counted; trials, taxes, one-off items and refunds never count."
     )
 
 
@@ -402,7 +406,7 @@ def test_footnotes_warn_of_what_is_not_over_and_of_what_is_missing() -> None:
     partial = replace(months(), missing=Missing(refused=2, refused_customers=1))
     star, *_ = footnotes(partial)
     assert star.startswith("* not over: so far, to 20 Mar 2024;")
-    [missing] = banner(partial)
+    [missing] = banner(partial.facts)
     assert missing.startswith(
         "Not complete: 2 objects of 1 customer could not be valued"
     )
@@ -416,12 +420,13 @@ def test_the_policy_in_words_names_every_switch() -> None:
         once_subtracted=True,
         metered_invoiced=True,
         churn_when_requested=True,
+        invoiced_by_period=True,
     )
     assert policy_sentence(other.settings()) == (
         "past due counts for 30 days; paused collection does not count; repeating "
         "coupons ignored; once coupons subtracted; metered prices invoiced; churn when "
-        "the subscription is cancelled; trials, taxes, one-off items and refunds never "
-        "count"
+        "the subscription is cancelled; recurring money invoiced without a subscription "
+        "counted by period; trials, taxes, one-off items and refunds never count"
     )
 
 
@@ -469,7 +474,7 @@ def test_a_measured_window_is_what_is_printed() -> None:
 )
 def test_every_form_says_first_what_is_missing(missing: Missing, begins: str) -> None:
     whole = replace(months(), missing=missing)
-    assert "".join(banner(whole)).startswith(begins)
+    assert "".join(banner(whole.facts)).startswith(begins)
     assert to_markdown(whole, "en_US").startswith(f"**{begins}" if begins else "##")
     out = console(width=200)
     with out.capture() as captured:
@@ -484,13 +489,13 @@ def test_every_form_says_first_what_is_missing(missing: Missing, begins: str) ->
 
 def test_a_report_says_first_that_the_last_sync_is_long_ago() -> None:
     late = replace(months(), moment=datetime(2024, 4, 13, 8, tzinfo=UTC))
-    assert banner(late) == [
+    assert banner(late.facts) == [
         (
             "The last sync was 24 days ago: nothing after 20 Mar 2024 is in these "
             "figures. Run `stripe-nrr sync`."
         )
     ]
-    assert banner(replace(late, as_of=datetime(2024, 3, 1, tzinfo=UTC))) == []
+    assert banner(replace(late, as_of=datetime(2024, 3, 1, tzinfo=UTC)).facts) == []
 
 
 @pytest.mark.parametrize(

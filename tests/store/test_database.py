@@ -1,10 +1,7 @@
-"""The one file: what opens, what does not and why; one sync at a time."""
+"""The one file: what opens, what does not and why."""
 
 import os
-import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import chdir, closing, contextmanager, suppress
@@ -13,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from connector.cli.app import Shell
-from connector.core.errors import LedgerBusy, LedgerUnusable
+from connector.core.errors import LedgerUnusable
 from connector.store.database import open_database, put_setting, setting, transaction
-from connector.store.lock import exclusive_sync
 from connector.store.schema import MIGRATIONS
 
 REPOSITORY = Path(__file__).parents[2]
@@ -250,78 +246,6 @@ def test_a_setting_is_replaced(path: Path) -> None:
         put_setting(connection, "colour", "red")
         assert setting(connection, "colour") == "red"
         assert setting(connection, "size") is None
-
-
-# --- one sync at a time ---
-
-HOLD = """
-import sys
-from pathlib import Path
-from connector.store.lock import exclusive_sync
-with exclusive_sync(Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-@contextmanager
-def holder(path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Another process that holds the lock until its stdin closes."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=REPOSITORY,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"held\n"
-        yield process
-
-
-def test_a_second_sync_is_told_to_try_later(path: Path) -> None:
-    with holder(path), pytest.raises(LedgerBusy) as raised, exclusive_sync(path):
-        pass
-    assert raised.value.exit_code == 75
-    assert str(path) in raised.value.problem
-    with exclusive_sync(path):  # the other has ended
-        pass
-
-
-def test_a_sync_that_was_killed_holds_nothing(path: Path) -> None:
-    with holder(path) as process:
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-        with exclusive_sync(path):
-            pass
-
-
-def test_a_sync_that_failed_holds_nothing(path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), exclusive_sync(path):
-        _ = 1 / 0
-    with exclusive_sync(path):
-        pass
-
-
-def test_reports_are_read_while_a_sync_runs(path: Path) -> None:
-    make(path)
-    with holder(path), closing(open_database(path)) as connection:
-        assert connection.execute("SELECT count(*) FROM movements").fetchone() == (0,)
-
-
-@pytest.mark.parametrize(
-    ("place", "problem"),
-    [
-        pytest.param("missing/ledger.db", "cannot be written", id="without a folder"),
-        pytest.param("taken.db", "is no lock", id="on another's file"),
-    ],
-)
-def test_where_no_lock_can_be_held(tmp_path: Path, place: str, problem: str) -> None:
-    (tmp_path / "taken.db.lock").write_text("Dear diary, " * 100)
-    with (
-        pytest.raises(LedgerUnusable, match=problem),
-        exclusive_sync(tmp_path / place),
-    ):
-        pass
 
 
 def test_migrations_are_numbered_in_order() -> None:

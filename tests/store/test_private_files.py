@@ -15,7 +15,7 @@ import pytest
 from connector.core.errors import LedgerBusy
 from connector.store.database import open_database, put_setting
 from connector.store.files import draft_of
-from connector.store.lock import exclusive_sync, sync_at_work
+from connector.store.lock import exclusive_sync, lock_state
 from tests.support.commands import Workdir
 from tests.support.loopback import serving
 from tests.support.simulator import SimulatedAccount
@@ -230,11 +230,11 @@ def test_who_holds_the_lock_is_named_and_who_was_killed_holds_nothing(
 ) -> None:
     workdir = lay_out(tmp_path)
     with held_by_another_process(workdir.ledger) as process:
-        assert sync_at_work(workdir.ledger) == f"sync {process.pid}"
+        assert lock_state(workdir.ledger).held_by == f"sync {process.pid}"
         with pytest.raises(LedgerBusy, match=f"sync {process.pid} holds"):
             exclusive_sync(workdir.ledger).__enter__()
         process.kill()
-    assert sync_at_work(workdir.ledger) is None
+    assert lock_state(workdir.ledger).held_by is None
     told_of = workdir.call("doctor", "--offline").out
     assert f"no sync holds the ledger; sync {process.pid} was killed" in told_of
     with exclusive_sync(workdir.ledger):
@@ -269,14 +269,14 @@ def test_who_only_looks_holds_up_no_sync(tmp_path: Path) -> None:
         process.wait()
         os.close(file)
         with exclusive_sync(path):
-            assert sync_at_work(path) is not None
+            assert lock_state(path).held_by is not None
 
 
 TRY = """
 import sys
 from pathlib import Path
 from connector.core.errors import LedgerBusy
-from connector.store.lock import exclusive_sync
+from connector.store.lock import exclusive_sync, lock_state
 print("ready", flush=True)
 for line in sys.stdin:
     try:

@@ -27,7 +27,6 @@ from connector.stripe_api.objects import (
     Price,
     Product,
     Subscription,
-    SubscriptionItem,
 )
 from connector.stripe_api.paging import STRIPE_BEGAN_S, PageCursor
 from connector.stripe_api.partitions import Partition
@@ -189,16 +188,15 @@ def test_customers_that_a_walk_did_not_meet_are_asked_for_once(
     assert freshness.unseen_customers(db, 6 * S) == ["cus_1"]
 
 
-def test_an_account_is_known_again_by_a_price_that_was_sold(
+def test_an_account_is_known_again_by_its_newest_subscriptions(
     db: sqlite3.Connection,
 ) -> None:
-    put(db, "prices", Price(id="price_unsold"))
-    assert freshness.sold_price(db) is None
-    item = SubscriptionItem(id="si_1", price=Price(id="price_sold"))
-    items = ListOf[SubscriptionItem](data=[item])
-    put(
-        db,
-        "subscriptions",
-        Subscription(id="sub_1", customer="cus_1", status="active", items=items),
-    )
-    assert freshness.sold_price(db) == "price_sold"
+    """Their ids are Stripe's own; a plan's is chosen by people, and the same elsewhere."""
+    assert freshness.known_subscriptions(db) == []
+    for key, at_s in (("sub_1", 5), ("sub_2", 3), ("sub_3", 7), ("sub_4", 7)):
+        put(
+            db,
+            "subscriptions",
+            Subscription(id=key, customer="cus_1", status="active", created=at_s),
+        )
+    assert freshness.known_subscriptions(db) == ["sub_3", "sub_4", "sub_1"]

@@ -23,13 +23,13 @@ from connector.core.errors import (
     StripeUnavailable,
     UnknownStripeShape,
 )
+from connector.stripe_api.answer import ATTEMPTS, CONNECT_ATTEMPTS
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.http import checked_base, shown
 from connector.stripe_api.lists import LISTINGS
 from connector.stripe_api.paging import TOP, going_on, page_by_page
 from connector.stripe_api.rate_limit import Limiter
-from connector.stripe_api.retries import ATTEMPTS, CONNECT_ATTEMPTS
 from tests.support.clocks import Clock
 
 BASE = "https://api.stripe.com"
@@ -549,12 +549,6 @@ def test_each_retry_is_logged(client: Client, caplog: pytest.LogCaptureFixture) 
             "Stripe refused /v1/products (HTTP 400): Received unknown parameter: created",
             "see the message",
             id="400 repeats what Stripe says",
-        ),
-        pytest.param(
-            httpx.Response(404, text="not here"),
-            "Stripe refused /v1/products (HTTP 404)",
-            "see the message",
-            id="a no that is not JSON",
         ),
     ],
 )

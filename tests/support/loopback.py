@@ -11,6 +11,7 @@ By hand: ``python -m tests.support.loopback FOLDER``.
 """
 
 import argparse
+import gzip
 import itertools
 import random
 import socket
@@ -59,15 +60,16 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What goes over the wire; the last three are ways in which it goes wrong."""
+    """What goes over the wire; the last ones are ways in which it goes wrong."""
 
     status: int
-    body: Any
+    body: Any  # bytes as they are, all else as JSON
     headers: Mapping[str, str] = field(default_factory=dict)
     delay_s: float = 0
     keep: float = 1  # the part of the body that is sent
     claims_all: bool = False  # Content-Length is the whole body's, whatever is sent
     hangs_up: bool = False
+    pace_s: float = 0  # between two bytes, of the headers on
 
 
 # From the true reply, and the true reply before it to the same path, the spoiled one.
@@ -139,6 +141,37 @@ def truncated(keep: float = 0.5, *, claims_all: bool = False) -> Fault:
 
 def delayed(delay_s: float) -> Fault:
     return lambda true, _: replace(true, delay_s=delay_s)
+
+
+def trickling(pace_s: float = 0.5) -> Fault:
+    """Byte by byte, so that no read of a socket ever waits for long."""
+    return lambda true, _: replace(true, pace_s=pace_s)
+
+
+def trickling_body(pace_s: float = 0.5) -> Fault:
+    """The headers at once, and then byte by byte."""
+    return lambda true, _: replace(true, pace_s=pace_s, headers={"X-Pace": "body"})
+
+
+def told_by_a_proxy(status: int, media_type: str = "text/html") -> Fault:
+    """What stands in between answers in Stripe's place."""
+    body = b"<html><body>Access denied by policy.</body></html>"
+    return lambda *_: Reply(
+        status=status, body=body, headers={"Content-Type": media_type}
+    )
+
+
+def compressed(times: int = 1, zeros: int = 0) -> Fault:
+    """By gzip, so many times over, with so many blanks before the JSON's end."""
+
+    def spoiled(true: Reply, _: Reply | None) -> Reply:
+        content = msgspec.json.encode(true.body) + b" " * zeros
+        for _n in range(times):
+            content = gzip.compress(content, mtime=0)
+        encoding = ", ".join(["gzip"] * times)
+        return replace(true, body=content, headers={"Content-Encoding": encoding})
+
+    return spoiled
 
 
 def held_until(goes_on: threading.Event) -> Fault:
@@ -313,6 +346,7 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1  # headers and body in one segment: else Nagle waits 40 ms
     disable_nagle_algorithm = True
     server: _Server
+    _headers_buffer: list[bytes]
 
     def __init__(self, *connection: Any, served: Served) -> None:
         self.served = served
@@ -338,16 +372,34 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.hangs_up:
             self.close_connection = True
             return
-        whole = msgspec.json.encode(reply.body)
+        body = reply.body
+        whole = body if isinstance(body, bytes) else msgspec.json.encode(body)
         sent = whole[: round(len(whole) * reply.keep)]
         self.send_response_only(reply.status)
         for name, value in (self._headers(request) | dict(reply.headers)).items():
             self.send_header(name, value)
         length = len(whole if reply.claims_all else sent)
         self.send_header("Content-Length", str(length))
+        if reply.pace_s:
+            self._trickle(sent, reply)
+            return
         self.end_headers()
         self.wfile.write(sent)
         self.close_connection |= length != len(sent)
+
+    def _trickle(self, sent: bytes, reply: Reply) -> None:
+        self.close_connection = True
+        head = b"".join([*self._headers_buffer, b"\r\n"])
+        self._headers_buffer.clear()
+        if "X-Pace" in reply.headers:
+            self.wfile.write(head)
+            self.wfile.flush()
+            head = b""
+        for byte in head + sent:
+            if self.server.stopping.wait(reply.pace_s):
+                return
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
 
     def _headers(self, request: Request) -> dict[str, str]:
         return {

@@ -43,12 +43,13 @@ class AccountFacts(msgspec.Struct, frozen=True):
     now: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     timezone: str | None = None
     label: str | None = None
+    id: str = "acct_simulated"
 
     def shown(self) -> Thing:
         """The account as Stripe shows it to its owner, the part that we read."""
         dashboard = {"display_name": self.label, "timezone": self.timezone}
         settings = {"dashboard": dashboard}
-        return {"id": "acct_simulated", "object": "account", "settings": settings}
+        return {"id": self.id, "object": "account", "settings": settings}
 
 
 NO_FACTS = AccountFacts()

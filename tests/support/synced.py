@@ -33,8 +33,8 @@ KEY = "rk_test_synced"
 DEFAULTS = Config()
 
 
-class Unplugged(Exception):
-    """The process dies here."""
+class Unplugged(BaseException):
+    """The process dies here: nothing that goes on after an error goes on after it."""
 
 
 @dataclass

@@ -7,7 +7,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from connector.store.ledger import queries
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.rate_limit import Limiter
 from connector.webhooks.endpoint import MOST_BYTES, PATH
+from connector.webhooks.server import REQUEST_S
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY
 from tests.billing.state import Json
@@ -289,6 +290,152 @@ def test_strangers_do_no_harm(synced: Company, server: Server) -> None:
     assert server.ready()["inbox"]["waiting"] == 0
     [event] = synced.grow(0, 2)
     assert server.send(event) == 200
+
+
+def opened(server: Server, sent: bytes = b"") -> socket.socket:
+    place = urlsplit(server.url)
+    line = socket.create_connection((place.hostname, place.port or 0), timeout=30)
+    line.sendall(sent)
+    return line
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(
+            f"POST {PATH} HTTP/1.1\r\nHost: x\r\nA: ".encode(), id="half a head"
+        ),
+        pytest.param(b"body", id="half a body"),
+    ],
+)
+def test_who_is_silent_keeps_nobody_out(
+    synced: Company, server: Server, sent: bytes
+) -> None:
+    """Four hundred who never say a whole request; each newcomer's is answered at once."""
+    if sent == b"body":  # whoever reads the clock gets so far
+        head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        stamp = f"Stripe-Signature: t={int(time.time())},v1=0\r\n"
+        sent = f"{head}{stamp}Content-Length: 999\r\n\r\n{{".encode()
+    with ExitStack() as silent:
+        for number in range(400):
+            silent.enter_context(opened(server, sent))
+            if number % 100 == 99:
+                [event] = synced.grow(0, 2 + number)
+                began_s = time.monotonic()
+                with httpx.Client() as stripe:
+                    body = json.dumps(event).encode()
+                    posted = stripe.post(
+                        server.url, content=body, headers=headers(body)
+                    )
+                assert posted.status_code == 200
+                assert time.monotonic() - began_s < 2
+    server.settle()
+    assert synced.mrr(0) == 401_000
+
+
+def test_a_request_has_its_time(server: Server) -> None:
+    """Byte by byte is no way to stay; who has said a whole request may stay idle."""
+    with opened(server) as silent, opened(server, b"POST ") as slow:
+        began_s = time.monotonic()
+        whole = f"GET {PATH} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        with opened(server, whole) as idle, suppress(OSError):
+            assert idle.recv(64).startswith(b"HTTP/1.1 405")
+            while time.monotonic() - began_s < REQUEST_S + 10:
+                time.sleep(0.5)
+                slow.sendall(b"x")
+        assert REQUEST_S - 1 < time.monotonic() - began_s < REQUEST_S + 3
+        with suppress(ConnectionResetError):
+            assert silent.recv(1) == b""
+
+
+@pytest.mark.parametrize(
+    "object_id", ["sub_\n", "sub_\0", "sub_" + "x" * 100_000, "../../v1/prices", "🙈"]
+)
+def test_an_event_that_cannot_be_applied_is_told_and_holds_up_nobody(
+    synced: Company, object_id: str
+) -> None:
+    """Nor does it end the server, now or at the next start."""
+    thing = {"id": object_id, "object": "subscription", "customer": "cus_1"}
+    poison = webhook("customer.subscription.updated", thing, "evt_poison")
+    with serve(synced.workdir) as server:
+        assert server.send(poison) == 200
+        [event] = synced.grow(0, 3)
+        assert server.send(event) == 200
+        until(lambda: synced.mrr(0) == 3_000)
+        assert server.stop() == 0
+    with closing(sqlite3.connect(synced.workdir.ledger)) as connection:
+        connection.execute("UPDATE inbox SET tries = 7, due_us = 0")  # two hours later
+        connection.commit()
+    with serve(synced.workdir) as again:
+        again.settle()
+        [event] = synced.grow(1, 4)
+        assert again.send(event) == 200
+        until(lambda: synced.mrr(1) == 4_000)
+        assert again.ready()["ready"]
+        assert again.process.poll() is None
+        for each in synced.workdir.run("inbox", "--format", "json").json["events"]:
+            assert (each["event"], each["state"]) == ("evt_poison", "dead")
+            assert each["error"]
+
+
+# --- the operator's port ---
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8481", 200),
+        ("localhost", 200),
+        ("[::1]:80", 200),
+        ("127.0.0.1.evil.example", 403),
+        ("evil.example:8481", 403),
+        ("192.0.2.1", 403),
+        ("", 403),
+    ],
+)
+def test_the_operator_s_port_answers_to_its_own_name(
+    server: Server, host: str, status: int
+) -> None:
+    """A web page of elsewhere whose name leads here reads nothing."""
+    for path in ("/healthz", "/readyz", "/metrics"):
+        url = f"{server.admin}{path}"
+        assert server.client.get(url, headers={"Host": host}).status_code == status
+
+
+def test_beyond_this_machine_it_needs_a_token(synced: Company) -> None:
+    token, file = "of-the-tests", synced.workdir.folder / "admin-token"
+    ports = '[serve]\nbind = "127.0.0.1:0"\nadmin_bind = "0.0.0.0:0"\n'
+    ran = synced.workdir.configure(ports).run("serve")
+    assert ran.code == 1
+    assert "admin_token_file" in ran.err
+    synced.workdir.configure(f'{ports}admin_token_file = "admin-token"\n')
+    for content, mode, said in (
+        (None, 0, "No such file"),
+        (token, 0o644, "chmod 600"),
+        (" \n", 0o600, "is empty"),
+        ("two words", 0o600, "has characters"),
+    ):
+        if content is not None:
+            file.write_text(content)
+            file.chmod(mode)
+        ran = synced.workdir.run("serve")
+        assert ran.code == 1
+        assert said in ran.err
+        assert token not in ran.err
+    file.write_text(f"{token}\n")
+    with serve(synced.workdir) as server:
+        at = server.admin.replace("0.0.0.0", "127.0.0.1")  # noqa: S104
+        for given, status in (
+            (None, 401),
+            (f"Basic {token}", 401),
+            (f"Bearer {token}x", 401),
+            ("Bearer \xe4", 401),
+            (f"Bearer {token}", 200),
+        ):
+            head = {} if given is None else {b"Authorization": given.encode("latin-1")}
+            for path in ("/healthz", "/readyz", "/metrics"):
+                assert server.client.get(at + path, headers=head).status_code == status
 
 
 def test_two_secrets_are_both_good(synced: Company) -> None:

@@ -11,6 +11,7 @@ from jinja2 import Environment
 
 from connector.core.figures import RATIOS
 from connector.render.at_risk import NOTE
+from connector.render.coverage import TO_DO
 from connector.render.footnotes import (
     CAUSES,
     FX,
@@ -41,6 +42,7 @@ def to_html(page: PageContents) -> str:
             policy=policy_sentence(report.policy).split("; "),
             notes=[n for n in footnotes(report) if n in (SEGMENTS, CAUSES, FX)],
             at_risk_note=NOTE,
+            outside_to_do=TO_DO,
             restated_note=RESTATED,
             ratios=RATIOS,
             style=style.text,

@@ -1,4 +1,4 @@
-"""What has changed in closed months, as text, JSON and CSV."""
+"""A closed month, and what has changed in closed months, as text, JSON and CSV."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -9,10 +9,12 @@ from connector.core.model import Movement
 from connector.core.money import format_count, format_minor
 from connector.core.policy import differences
 from connector.core.windows import name_of
+from connector.render.footnotes import policy_sentence
 from connector.render.movements import as_json, causes_text
 from connector.render.report_json import currency_json, measured_json, span_json, utc
 from connector.render.table import Cell, Money, Percent, Table, csv_text, text_table
 from connector.reports.closed_months import (
+    ClosedMonth,
     RestatedWindow,
     RestatementLine,
     Restatements,
@@ -20,7 +22,57 @@ from connector.reports.closed_months import (
 from connector.reports.model import title_of
 
 
-def to_text(found: Restatements, since: date | None, locale: str) -> str:
+def closing_text(closed: ClosedMonth, locale: str) -> str:
+    closing, kept, was_closed, _, seal = closed
+    name = f"{closing.month:%b %Y}"
+    verb = "was already closed, and stays as it is" if was_closed else "is closed"
+    rows: list[Sequence[Cell]] = [
+        (
+            name_of(each.measured.window),
+            title_of(each.currency, is_total=each.is_total),
+            Money(each.measured.waterfall.opening_minor, each.currency),
+            Money(each.measured.waterfall.closing_minor, each.currency),
+            *map(Percent, each.measured.retention.ratios.values()),
+        )
+        for each in kept
+    ]
+    heads = ("As reported", "", "Opening", "Closing", "NRR", "GRR", "CRR")
+    right = frozenset(range(2, 7))
+    table = text_table(Table(heads, rows, right), locale) if rows else ""
+    return (
+        f"{name} {verb}.\n\n{table}\n"
+        f"What counted: {policy_sentence(closing.policy)}.\n"
+        f"{f'Sealed: {seal}' if seal else 'Not sealed yet: the next closing does it'}\n"
+        f"The same again, whatever is corrected later:\n"
+        f"  stripe-nrr report --from {closing.month:%Y-%m} --to {closing.month:%Y-%m} "
+        f"--as-of {utc(closing.closed_at)}"
+    )
+
+
+def closing_json(closed: ClosedMonth) -> dict[str, Any]:
+    closing, kept, was_closed, _, seal = closed
+    return {
+        "month": f"{closing.month:%Y-%m}",
+        "closed_at": utc(closing.closed_at),
+        "was_closed": was_closed,
+        "code_version": closing.code_version,
+        "policy": dict(closing.policy),
+        "seal": seal,
+        "figures": [
+            {
+                **currency_json(each.currency, is_total=each.is_total),
+                **span_json(each.measured.window),
+                **measured_json(each.measured),
+            }
+            for each in kept
+        ],
+    }
+
+
+# What has changed since
+
+
+def restated_text(found: Restatements, since: date | None, locale: str) -> str:
     windows, labels, closed = found
     if not windows:
         then = f" since {since}" if since is not None else ""
@@ -97,7 +149,7 @@ def _because(line: RestatementLine) -> str:
     return f"{causes_text(line.now)}{shown}"
 
 
-def to_json(found: Restatements) -> dict[str, Any]:
+def restated_json(found: Restatements) -> dict[str, Any]:
     return {"restated": [_window_json(each) for each in found.windows]}
 
 
@@ -127,7 +179,7 @@ def _window_json(each: RestatedWindow) -> dict[str, Any]:
     }
 
 
-def to_csv(found: Restatements) -> str:
+def restated_csv(found: Restatements) -> str:
     heads = (
         *("month", "window", "currency", "customer", "day", "was", "now", "change"),
         *("booked_at", "cause", "because"),

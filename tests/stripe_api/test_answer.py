@@ -1,0 +1,155 @@
+"""Answers that come too slowly, too large, or from something else than Stripe."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import pytest
+
+from connector.core.errors import Stopped, StripeRefused, StripeUnavailable
+from connector.stripe_api.answer import GRACE_S, MOST_BYTES
+from connector.stripe_api.client import StripeApi
+from connector.stripe_api.rate_limit import Limiter
+from tests.support.loopback import (
+    KEY,
+    Fault,
+    Reply,
+    Served,
+    compressed,
+    delayed,
+    failing,
+    serving,
+    told_by_a_proxy,
+    trickling,
+    trickling_body,
+)
+from tests.support.simulator import SimulatedAccount
+
+PRODUCT = {"id": "prod_1", "object": "product", "created": 1, "name": "Plan"}
+
+
+@pytest.fixture
+def stripe() -> Iterator[Served]:
+    with serving(SimulatedAccount({"products": [PRODUCT]})) as served:
+        yield served
+
+
+def asking(stripe: Served, deadline_s: float = 80.0, stops_after_s: float = 1e9) -> int:
+    """How many products a page has; nobody waits between tries."""
+    began_s = time.monotonic()
+    with StripeApi(
+        KEY,
+        stripe.url,
+        sleep=lambda _: None,
+        limiter=Limiter.free(),
+        deadline_s=deadline_s,
+        stopping=lambda: time.monotonic() - began_s > stops_after_s,
+    ) as api:
+        return len(api.page("products").data)
+
+
+SLOW = [
+    pytest.param(trickling(0.05), id="byte by byte"),
+    pytest.param(trickling_body(0.05), id="the headers at once"),
+    pytest.param(delayed(60), id="not at all"),
+]
+
+
+@pytest.mark.parametrize("fault", SLOW)
+def test_a_whole_request_has_a_deadline(stripe: Served, fault: Fault) -> None:
+    """However little time passes between two bytes; then it is tried again."""
+    stripe.spoil([fault, None])
+    began_s = time.monotonic()
+    assert asking(stripe, deadline_s=0.3) == 1
+    assert time.monotonic() - began_s < 2
+    assert len(stripe.requests) == 2
+
+
+@pytest.mark.parametrize("fault", SLOW)
+def test_who_is_asked_to_end_waits_no_longer(stripe: Served, fault: Fault) -> None:
+    stripe.spoil(lambda _: fault)
+    began_s = time.monotonic()
+    with pytest.raises(Stopped):
+        asking(stripe, stops_after_s=0)
+    assert time.monotonic() - began_s < GRACE_S + 1
+
+
+def test_what_is_under_way_may_still_come(stripe: Served) -> None:
+    stripe.spoil([delayed(0.6)])
+    assert asking(stripe, stops_after_s=0.1) == 1
+
+
+# --- too large ---
+
+
+def test_a_compressed_answer_is_read(stripe: Served) -> None:
+    stripe.spoil([compressed(zeros=100_000)])
+    assert asking(stripe) == 1
+
+
+def cut_off(true: Reply, before: Reply | None) -> Reply:
+    whole = compressed()(true, before)
+    return replace(whole, keep=0.5)
+
+
+class Bomb(NamedTuple):
+    fault: Fault
+    said: str
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        pytest.param(
+            Bomb(compressed(zeros=4 * MOST_BYTES), "more than 64 MiB"), id="of blanks"
+        ),
+        pytest.param(
+            Bomb(compressed(2, zeros=MOST_BYTES), "compressed as 'gzip, gzip'"),
+            id="in a bomb",
+        ),
+        pytest.param(
+            Bomb(cut_off, "cut off, or too large"),
+            id="cut off",
+        ),
+    ],
+)
+def test_an_answer_has_a_largest_size(stripe: Served, bomb: Bomb) -> None:
+    stripe.spoil(lambda _: bomb.fault)
+    with pytest.raises(StripeUnavailable, match=bomb.said):
+        asking(stripe)
+
+
+# --- not Stripe ---
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 407])
+@pytest.mark.parametrize("media_type", ["text/html", "application/json", "text/plain"])
+def test_a_proxy_s_no_is_no_word_of_stripe_s(
+    stripe: Served, status: int, media_type: str
+) -> None:
+    """Neither a missing permission, nor a wrong key, nor an object that is gone."""
+    stripe.spoil([told_by_a_proxy(status, media_type)])
+    with pytest.raises(StripeUnavailable) as raised:
+        asking(stripe)
+    assert f"(HTTP {status}, of type {media_type})" in raised.value.problem
+    assert "proxy" in raised.value.fix
+    assert "permission" not in raised.value.problem + raised.value.fix
+
+
+@pytest.mark.parametrize("media_type", ["text/html", "text/plain"])
+def test_a_login_page_is_named(stripe: Served, media_type: str) -> None:
+    stripe.spoil(lambda _: told_by_a_proxy(200, media_type))
+    with pytest.raises(StripeUnavailable, match=f"an answer of type {media_type}"):
+        asking(stripe)
+
+
+def test_a_gateway_s_bad_moment_is_outwaited(stripe: Served) -> None:
+    stripe.spoil([told_by_a_proxy(502), told_by_a_proxy(200), failing(503)])
+    assert asking(stripe) == 1
+
+
+def test_stripe_s_own_no_stays_one(stripe: Served) -> None:
+    stripe.forbidden = ["products"]
+    with pytest.raises(StripeRefused, match="may not read"):
+        asking(stripe)

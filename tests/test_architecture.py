@@ -46,6 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "webhooks": {"core", "config", "stripe_api", "store", "pipeline", "reports"},
     "dashboard": {
         *("", "core", "config", "mrr", "metrics", "store", "reports", "render"),
+        "webhooks",
     },
     "cli": {
         *("", "core", "config", "stripe_api", "metrics", "store", "pipeline"),

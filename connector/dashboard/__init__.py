@@ -3,5 +3,5 @@
 Comes in: HTTP requests, and the ledger as it is at each. Goes out: pages, and the same
 figures as CSV and JSON. Read ``app`` first: it finds a page's module by its path;
 ``query`` reads what a URL asks, ``ledger_reader`` opens the ledger, and each page is a
-module that makes an ``Answer``.
+module that makes an ``PageAnswer``.
 """

@@ -56,7 +56,7 @@ class Asked(Struct, frozen=True, kw_only=True):
         return [*(["total"] if has_total else []), *found]
 
 
-class Answer(Struct, frozen=True, kw_only=True):
+class PageAnswer(Struct, frozen=True, kw_only=True):
     """``values`` are the template's; ``json`` and ``csv`` are made when asked for.
 
     ``command`` are the words that give the same figures on the command line, without

@@ -32,7 +32,7 @@ from connector.dashboard import (
     window,
 )
 from connector.dashboard.access import COOKIE, COOKIE_S, Access
-from connector.dashboard.answer import Answer, Asked
+from connector.dashboard.answer import PageAnswer, Asked
 from connector.dashboard.ledger_reader import LedgerReader
 from connector.dashboard.query import WrongParameter, query_of
 from connector.dashboard.responses import (
@@ -49,7 +49,7 @@ from connector.render.report_json import facts_json
 class PageRoute(NamedTuple):
     """``known`` are the parameters it reads; ``has_key`` that its path names a thing."""
 
-    answer: Callable[[Asked], Answer]
+    answer: Callable[[Asked], PageAnswer]
     known: frozenset[str]
     has_key: bool = False
 
@@ -85,7 +85,7 @@ class DashboardApp:
                 *self._routes(),
                 Route("/state", self._state),
                 Route("/enter", self._enter, methods=["GET", "POST"]),
-                Route("/enter/{code}", self._enter_by_code),
+                Route("/enter/{once}", self._enter_by_code),
             ],
             redirect_slashes=False,
             default=self._no_page,
@@ -102,8 +102,6 @@ class DashboardApp:
         return found
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
         request = Request(scope, receive)
         refused = self._refusal(request)
         if refused is not None:
@@ -210,7 +208,7 @@ class DashboardApp:
     def _enter_by_code(self, request: Request) -> Response:
         if not self._access.needs_token:
             return RedirectResponse("/", 303, HEADERS)
-        if not self._access.enters_by_code(str(request.path_params["code"])):
+        if not self._access.enters_by_code(str(request.path_params["once"])):
             return html("enter.html.j2", "en_US", {"is_wrong": True}, 401)
         return self._let_in(request)
 
@@ -238,7 +236,7 @@ async def _form_field(request: Request, name: str) -> str | None:
     return found.get(name, [None])[0]
 
 
-def _formed(name: str, form: str, answer: Answer, asked: Asked) -> Response:
+def _formed(name: str, form: str, answer: PageAnswer, asked: Asked) -> Response:
     if form == "json":
         facts = (
             facts_json(asked.ledger.facts(asked.as_of)) if answer.tells_facts else {}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from connector.core.errors import NothingFound
 from connector.core.model import CustomerName
-from connector.dashboard.answer import Answer, Asked, words
+from connector.dashboard.answer import PageAnswer, Asked, words
 from connector.dashboard.query import is_called, one_page, ordered, sort_asked
 from connector.mrr.risks import Risk, RiskReason, at_risk_minor
 from connector.render import at_risk as forms
@@ -32,7 +32,7 @@ class ReasonSum(NamedTuple):
     mrr_minor: int
 
 
-def answer(asked: Asked) -> Answer:
+def answer(asked: Asked) -> PageAnswer:
     currency = asked.currency()
     found = asked.reading.keep(
         ("at risk", currency),
@@ -48,7 +48,7 @@ def answer(asked: Asked) -> Answer:
     )
     called = _called(asked, outlook, found, chosen)
     page = one_page(called, asked.query)
-    return Answer(
+    return PageAnswer(
         template="at-risk.html.j2",
         title="At risk",
         values={

@@ -8,7 +8,7 @@ from connector.core.errors import NothingFound
 from connector.core.model import Component, CustomerName, Evidence, Movement
 from connector.core.windows import Window, WindowKind
 from connector.dashboard import frame
-from connector.dashboard.answer import Answer, Asked, words
+from connector.dashboard.answer import PageAnswer, Asked, words
 from connector.dashboard.query import (
     is_called,
     one_page,
@@ -48,12 +48,12 @@ class ShownMovement(NamedTuple):
     parts: Sequence[ShownComponent]
 
 
-def answer(asked: Asked) -> Answer:
+def answer(asked: Asked) -> PageAnswer:
     _require(asked)
     day = asked.query.day("on")
     explained = explain_customer(asked.ledger, asked.key, day, asked.as_of)
     codes = list(dict.fromkeys(m.currency for m in reversed(explained.movements)))
-    return Answer(
+    return PageAnswer(
         template="customer.html.j2",
         title=explained.customer.shown,
         values=_values(asked, explained, codes),
@@ -168,7 +168,7 @@ class ListedCustomer(NamedTuple):
     mrr_minor: int
 
 
-def list_answer(asked: Asked) -> Answer:
+def list_answer(asked: Asked) -> PageAnswer:
     currency, code = asked.currency(), asked.currency()
     if is_total(currency):
         code = asked.config.reporting_currency or code
@@ -177,7 +177,7 @@ def list_answer(asked: Asked) -> Answer:
     )
     found = _found(asked, everybody)
     page = one_page(found, asked.query)
-    return Answer(
+    return PageAnswer(
         template="customers.html.j2",
         title="Customers",
         values={

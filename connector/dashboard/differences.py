@@ -8,7 +8,7 @@ from typing import Any
 from connector.core.dates import add_months
 from connector.core.numbers import Unreadable, WrittenNumber, ratio_of, written_number
 from connector.core.windows import WindowKind
-from connector.dashboard.answer import Answer, Asked, words
+from connector.dashboard.answer import PageAnswer, Asked, words
 from connector.dashboard.query import WrongParameter
 from connector.metrics.published_formulas import FORMULAS, near
 from connector.metrics.what_if import ExplainedGap, closes
@@ -25,14 +25,14 @@ KNOWN = frozenset(("currency", "window", "to", "against", "mrr", "on"))
 CLOSEST = 12
 
 
-def answer(asked: Asked) -> Answer:
+def answer(asked: Asked) -> PageAnswer:
     currency = asked.currency()
     kind = asked.query.choice("window", [k.value for k in WindowKind], "trailing-12")
     last = asked.query.month("to")
     against = asked.query.read("against", _ratio(asked), "a ratio such as 107%", None)
     found = _drift(asked, WindowKind(kind), last, currency)
     compared = _compared(asked, currency)
-    return Answer(
+    return PageAnswer(
         template="differences.html.j2",
         title="Why another tool differs",
         values={

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from connector.core.dates import add_months
 from connector.core.errors import ConnectorError
 from connector.core.model import Movement, MovementKind
-from connector.dashboard.answer import Answer, Asked, words
+from connector.dashboard.answer import PageAnswer, Asked, words
 from connector.dashboard.query import (
     ROWS,
     ShownPage,
@@ -36,7 +36,7 @@ class ShownKind(NamedTuple):
     amount_minor: int
 
 
-def answer(asked: Asked) -> Answer:
+def answer(asked: Asked) -> PageAnswer:
     wanted = _wanted(asked)
     sums = asked.reading.keep(("counted", wanted), lambda: _sums(asked, wanted))
     page = _page(asked, wanted, sums)
@@ -45,7 +45,7 @@ def answer(asked: Asked) -> Answer:
     )
     first, last = wanted.start, wanted.end and wanted.end - timedelta(days=1)
     is_all = is_total(wanted.currency)
-    return Answer(
+    return PageAnswer(
         template="movements.html.j2",
         title="Movements",
         values={

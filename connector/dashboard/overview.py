@@ -9,7 +9,7 @@ from connector.core.dates import add_months
 from connector.core.errors import NothingFound
 from connector.core.model import METADATA, SEGMENTS
 from connector.core.windows import WindowKind, written
-from connector.dashboard.answer import Answer, Asked, words
+from connector.dashboard.answer import PageAnswer, Asked, words
 from connector.dashboard.query import WrongParameter
 from connector.render.page.figures import View, of_segment, view
 from connector.render.page.levels import band_scale, levels, retention_steps
@@ -30,7 +30,7 @@ FEW = 10  # customers, below which a ratio is judged by nothing
 LARGEST = 8
 
 
-def answer(asked: Asked) -> Answer:
+def answer(asked: Asked) -> PageAnswer:
     request = _request(asked)
     report = _report(asked, request)
     if not report.parts:
@@ -42,7 +42,7 @@ def answer(asked: Asked) -> Answer:
     segment = asked.query.text("segment")
     shown = _view(asked, part, segment)
     plain = request._replace(trend=False)
-    return Answer(
+    return PageAnswer(
         template="overview.html.j2",
         title="Overview",
         values={

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from connector.core.figures import RATIOS
 from connector.core.policy import POLICY_RULES, differences
 from connector.dashboard import frame
-from connector.dashboard.answer import Answer, Asked, words
+from connector.dashboard.answer import PageAnswer, Asked, words
 from connector.metrics.cohorts import CohortPeriod
 from connector.render import closed_months as closed_forms
 from connector.render import cohorts as cohort_forms
@@ -23,7 +23,7 @@ COHORTS_KNOWN = frozenset(("currency", "metric", "by", "as-of"))
 MOST_COHORTS = 60
 
 
-def cohorts_answer(asked: Asked) -> Answer:
+def cohorts_answer(asked: Asked) -> PageAnswer:
     currency = asked.currency()
     metric = asked.query.choice("metric", RATIOS, "nrr")
     by = asked.query.choice("by", [each.value for each in CohortPeriod], "")
@@ -34,7 +34,7 @@ def cohorts_answer(asked: Asked) -> Answer:
         lambda made: sum(len(c.ages) for each in made for c in each.cohorts),
     )
     found = known[0] if known else None
-    return Answer(
+    return PageAnswer(
         template="cohorts.html.j2",
         title="Cohorts",
         values={
@@ -68,14 +68,14 @@ class BookedRun(NamedTuple):
         return self.lines[0].run
 
 
-def restatements_answer(asked: Asked) -> Answer:
+def restatements_answer(asked: Asked) -> PageAnswer:
     day = asked.query.day("since")
     found = asked.reading.keep(
         ("restatements", day),
         lambda: restated_windows(asked.ledger, day),
         lambda made: len(made.labels),
     )
-    return Answer(
+    return PageAnswer(
         template="restatements.html.j2",
         title="Restatements",
         values={
@@ -112,7 +112,7 @@ class CountingRule(NamedTuple):
     others: Sequence[str]
 
 
-def counts_answer(asked: Asked) -> Answer:
+def counts_answer(asked: Asked) -> PageAnswer:
     known = asked.state
     rules = [
         CountingRule(
@@ -124,7 +124,7 @@ def counts_answer(asked: Asked) -> Answer:
         for rule in POLICY_RULES.values()
     ]
     refusals = unvalued.known(asked.ledger.connection)
-    return Answer(
+    return PageAnswer(
         template="counts.html.j2",
         title="What counts",
         values={

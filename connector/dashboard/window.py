@@ -10,7 +10,7 @@ from connector.core.errors import NothingFound
 from connector.core.figures import Retention
 from connector.core.model import METADATA, SEGMENTS, CustomerName, MovementKind
 from connector.core.windows import Window, WindowKind, windows, written
-from connector.dashboard.answer import Answer, Asked, words
+from connector.dashboard.answer import PageAnswer, Asked, words
 from connector.dashboard.query import (
     WrongParameter,
     is_called,
@@ -62,7 +62,7 @@ class CauseSum(NamedTuple):
     amount_minor: int
 
 
-def answer(asked: Asked) -> Answer:
+def answer(asked: Asked) -> PageAnswer:
     query = asked.query
     window = query.window("window") or _last_over(asked)
     metric = Ratio(query.choice("metric", [r.value for r in Ratio], "nrr"))
@@ -85,7 +85,7 @@ def answer(asked: Asked) -> Answer:
         *words(window=written(window), metric=metric, currency=currency),
         *words(as_of=None if as_of is None else f"{as_of:%Y-%m-%dT%H:%M:%SZ}"),
     ]
-    return Answer(
+    return PageAnswer(
         template="window.html.j2",
         title=f"{metric.upper()} by customer",
         values=_values(asked, taken, whose, kept, shown, why),

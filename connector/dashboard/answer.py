@@ -37,6 +37,11 @@ class Asked(Struct, frozen=True, kw_only=True):
         return self.query.moment("as-of")
 
     @property
+    def given_as_of(self) -> str | None:
+        """As the URL has it."""
+        return self.query.text("as-of") or None
+
+    @property
     def state(self) -> LedgerState:
         return self.ledger.state(self.as_of)
 

@@ -32,7 +32,7 @@ from connector.dashboard import (
     window,
 )
 from connector.dashboard.access import COOKIE, COOKIE_S, Access
-from connector.dashboard.answer import PageAnswer, Asked
+from connector.dashboard.answer import Asked, PageAnswer
 from connector.dashboard.ledger_reader import LedgerReader
 from connector.dashboard.query import WrongParameter, query_of
 from connector.dashboard.responses import (
@@ -42,6 +42,7 @@ from connector.dashboard.responses import (
     html,
     json_text,
     status_of,
+    without_folders,
 )
 from connector.render.report_json import facts_json
 
@@ -62,6 +63,7 @@ PAGES: Mapping[str, PageRoute] = {
     "movements": PageRoute(movements.answer, movements.KNOWN),
     "cohorts": PageRoute(tables.cohorts_answer, tables.COHORTS_KNOWN),
     "at-risk": PageRoute(at_risk.answer, at_risk.KNOWN),
+    "coverage": PageRoute(tables.coverage_answer, tables.COVERAGE_KNOWN),
     "restatements": PageRoute(tables.restatements_answer, tables.RESTATEMENTS_KNOWN),
     "differences": PageRoute(differences.answer, differences.KNOWN),
     "counts": PageRoute(tables.counts_answer, tables.COUNTS_KNOWN),
@@ -165,12 +167,14 @@ class DashboardApp:
         is_empty = isinstance(error, NothingFound) and "is empty" in error.problem
         if is_empty:
             status = 503
+        problem, fix = map(without_folders, (error.problem, error.fix))
         if form != "html":
-            return bare(f"{error.problem}\n{error.fix}\n", status)
+            return bare(f"{problem}\n{fix}\n", status)
         values = {
             **shown,
-            "title": "Nothing has been synced" if is_empty else error.problem,
-            "error": error,
+            "title": "Nothing has been synced" if is_empty else problem,
+            "problem": problem,
+            "fix": fix,
             "status": status,
             "parameter": getattr(error, "parameter", None),
         }

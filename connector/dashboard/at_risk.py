@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from connector.core.errors import NothingFound
 from connector.core.model import CustomerName
-from connector.dashboard.answer import PageAnswer, Asked, words
+from connector.dashboard.answer import Asked, PageAnswer, words
 from connector.dashboard.query import is_called, one_page, ordered, sort_asked
 from connector.mrr.risks import Risk, RiskReason, at_risk_minor
 from connector.render import at_risk as forms

@@ -8,7 +8,7 @@ from connector.core.errors import NothingFound
 from connector.core.model import Component, CustomerName, Evidence, Movement
 from connector.core.windows import Window, WindowKind
 from connector.dashboard import frame
-from connector.dashboard.answer import PageAnswer, Asked, words
+from connector.dashboard.answer import Asked, PageAnswer, words
 from connector.dashboard.query import (
     is_called,
     one_page,
@@ -63,7 +63,7 @@ def answer(asked: Asked) -> PageAnswer:
             "explain",
             explained.customer.id,
             *words(on=day),
-            *words(as_of=asked.query.text("as-of") or None),
+            *words(as_of=asked.given_as_of),
         ],
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from connector.core.dates import add_months
 from connector.core.numbers import Unreadable, WrittenNumber, ratio_of, written_number
 from connector.core.windows import WindowKind
-from connector.dashboard.answer import PageAnswer, Asked, words
+from connector.dashboard.answer import Asked, PageAnswer, words
 from connector.dashboard.query import WrongParameter
 from connector.metrics.published_formulas import FORMULAS, near
 from connector.metrics.what_if import ExplainedGap, closes

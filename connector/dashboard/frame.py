@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from connector.config import DEFAULT_LOCALE
 from connector.core.account import MODES, NOBODY
-from connector.dashboard.answer import PageAnswer, Asked
+from connector.dashboard.answer import Asked, PageAnswer
 from connector.dashboard.filters import href
 from connector.render.footnotes import banner, policy_sentence
 from connector.reports.ledger import Ledger
@@ -28,6 +28,7 @@ NAVIGATION = {
     "Movements": ("/movements", ("movements",)),
     "Cohorts": ("/cohorts", ("cohorts",)),
     "At risk": ("/at-risk", ("at-risk",)),
+    "Coverage": ("/coverage", ("coverage",)),
     "Restated": ("/restatements", ("restatements",)),
     "Differences": ("/differences", ("differences",)),
 }

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from connector.core.dates import add_months
 from connector.core.errors import ConnectorError
 from connector.core.model import Movement, MovementKind
-from connector.dashboard.answer import PageAnswer, Asked, words
+from connector.dashboard.answer import Asked, PageAnswer, words
 from connector.dashboard.query import (
     ROWS,
     ShownPage,

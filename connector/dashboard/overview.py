@@ -9,7 +9,7 @@ from connector.core.dates import add_months
 from connector.core.errors import NothingFound
 from connector.core.model import METADATA, SEGMENTS
 from connector.core.windows import WindowKind, written
-from connector.dashboard.answer import PageAnswer, Asked, words
+from connector.dashboard.answer import Asked, PageAnswer, words
 from connector.dashboard.query import WrongParameter
 from connector.render.page.figures import View, of_segment, view
 from connector.render.page.levels import band_scale, levels, retention_steps
@@ -55,7 +55,7 @@ def answer(asked: Asked) -> PageAnswer:
         },
         json=lambda: _json(asked, plain),
         csv=lambda: _csv(asked, plain),
-        command=["report", *_options(plain)],
+        command=["report", *_options(plain), *words(as_of=asked.given_as_of)],
         tells_facts=False,
     )
 
@@ -118,7 +118,6 @@ def _options(request: ReportRequest) -> list[str]:
         **{"from": month(request.first), "to": month(request.last)},
         currency=request.currency,
         by=request.by,
-        as_of=None if request.as_of is None else f"{request.as_of:%Y-%m-%dT%H:%M:%SZ}",
     )
 
 

@@ -1,5 +1,6 @@
 """Values → HTTP answers: pages and files, with headers that let nothing else happen."""
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -120,3 +121,11 @@ def status_of(error: ConnectorError) -> int:
     if isinstance(error, (LedgerUnusable, LedgerBusy)):
         return 503
     return 409  # the configuration and the ledger do not go together
+
+
+_FOLDERS = re.compile(r"(?<![\w:/<.])(?:/[^\s/`\"']+)+/([^\s/`\"']+)")
+
+
+def without_folders(text: str) -> str:
+    """An error's text, in which a file goes by its own name alone."""
+    return _FOLDERS.sub(r"\1", text)

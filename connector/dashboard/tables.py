@@ -1,22 +1,27 @@
-"""Pages that are tables: cohorts, restatements and closings, and what counts."""
+"""Pages that are tables: cohorts, coverage, restatements and closings, what counts."""
 
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from connector.core.figures import RATIOS
+from connector.core.invoiced import alarming
 from connector.core.policy import POLICY_RULES, differences
+from connector.core.windows import WindowKind
 from connector.dashboard import frame
-from connector.dashboard.answer import PageAnswer, Asked, words
+from connector.dashboard.answer import Asked, PageAnswer, words
 from connector.metrics.cohorts import CohortPeriod
 from connector.render import closed_months as closed_forms
 from connector.render import cohorts as cohort_forms
+from connector.render import coverage as coverage_forms
 from connector.reports.closed_months import (
     RestatementLine,
     Restatements,
     restated_windows,
 )
 from connector.reports.cohorts import cohort_reports
+from connector.reports.coverage import coverage_report
+from connector.reports.ledger import is_total
 from connector.store.ledger import closings, unvalued
 
 COHORTS_KNOWN = frozenset(("currency", "metric", "by", "as-of"))
@@ -50,6 +55,45 @@ def cohorts_answer(asked: Asked) -> PageAnswer:
             "cohorts",
             *words(by=found.period if found is not None else None, currency=currency),
         ],
+    )
+
+
+COVERAGE_KNOWN = frozenset(("currency", "window"))
+
+
+def coverage_answer(asked: Asked) -> PageAnswer:
+    kind = asked.query.choice("window", [each.value for each in WindowKind], "")
+    currency = asked.query.text("currency").lower() or None
+    code = (
+        None if is_total(currency) else currency
+    )  # of the total it is told by currency
+    found = asked.reading.keep(
+        ("coverage", kind, code),
+        lambda: coverage_report(asked.ledger, WindowKind(kind) if kind else None, code),
+        lambda made: len(made.labels),
+    )
+    return PageAnswer(
+        template="coverage.html.j2",
+        title="Coverage",
+        values={
+            "found": found,
+            "own_currency": code or "",
+            "currencies": [c for c in asked.currencies() if not is_total(c)],
+            "kind": kind,
+            "note": coverage_forms.CLASSES_NOTE,
+            "to_do": coverage_forms.TO_DO,
+            "lacks_texts": coverage_forms.LACKS_TEXTS,
+            "reasons": coverage_forms.REASON_WORDS,
+            "shares": coverage_forms.shares,
+            "class_words": coverage_forms.CLASS_WORDS,
+            "windows_table": coverage_forms.windows_table,
+            "alarming": alarming,
+            "livemode": frame.livemode(asked.ledger),
+        },
+        json=lambda: coverage_forms.to_json(found),
+        csv=lambda: coverage_forms.to_csv(found),
+        command=["coverage", *words(window=kind or None, currency=code)],
+        tells_facts=False,
     )
 
 

@@ -10,7 +10,7 @@ from connector.core.errors import NothingFound
 from connector.core.figures import Retention
 from connector.core.model import METADATA, SEGMENTS, CustomerName, MovementKind
 from connector.core.windows import Window, WindowKind, windows, written
-from connector.dashboard.answer import PageAnswer, Asked, words
+from connector.dashboard.answer import Asked, PageAnswer, words
 from connector.dashboard.query import (
     WrongParameter,
     is_called,
@@ -83,7 +83,7 @@ def answer(asked: Asked) -> PageAnswer:
     command = [
         "explain",
         *words(window=written(window), metric=metric, currency=currency),
-        *words(as_of=None if as_of is None else f"{as_of:%Y-%m-%dT%H:%M:%SZ}"),
+        *words(as_of=asked.given_as_of),
     ]
     return PageAnswer(
         template="window.html.j2",

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from connector.config import Config
+from connector.core.errors import NothingFound
 from connector.dashboard.ledger_reader import LedgerReading
 from connector.dashboard.query import Query
 from connector.reports.ledger import Ledger, LedgerState
@@ -49,15 +50,19 @@ class Asked(Struct, frozen=True, kw_only=True):
         """The one asked for, in the ledger's letters; else the largest, or the total."""
         given = self.query.text("currency").lower()
         if not given:
-            has_total = self.config.reporting_currency is not None
-            return "total" if has_total else self.ledger.currencies(None, self.as_of)[0]
+            return self.currencies()[0]
         self.ledger.currencies(given, self.as_of)  # NothingFound where it is not there
         return given
 
     def currencies(self) -> list[str]:
-        """All that can be chosen, the total first."""
+        """All that can be chosen, the total first; ``NothingFound`` where none can."""
         has_total = self.config.reporting_currency is not None
         found = self.ledger.currencies(None, self.as_of)
+        if not found:
+            raise NothingFound(
+                "there is no recurring revenue in this ledger",
+                fix="once a subscription is paid, it is here after the next sync",
+            )
         return [*(["total"] if has_total else []), *found]
 
 
@@ -72,7 +77,7 @@ class PageAnswer(Struct, frozen=True, kw_only=True):
     title: str
     values: Mapping[str, Any]
     json: Callable[[], Any]
-    csv: Callable[[], str] | None = None
+    csv: Callable[[], str]
     command: Sequence[str] = ()
     tells_facts: bool = True  # False: the JSON has what is missing by itself
 

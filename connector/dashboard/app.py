@@ -34,7 +34,7 @@ from connector.dashboard import (
 from connector.dashboard.access import COOKIE, COOKIE_S, Access
 from connector.dashboard.answer import Asked, PageAnswer
 from connector.dashboard.ledger_reader import LedgerReader
-from connector.dashboard.query import WrongParameter, query_of
+from connector.dashboard.query import query_of
 from connector.dashboard.responses import (
     HEADERS,
     bare,
@@ -69,9 +69,6 @@ PAGES: Mapping[str, PageRoute] = {
     "counts": PageRoute(tables.counts_answer, tables.COUNTS_KNOWN),
 }
 FORMS = ("json", "csv")
-UNREADABLE = LedgerUnusable(
-    "the ledger cannot be read now", fix="nothing is lost; it is tried again by itself"
-)
 LONGEST_QUERY = 4_000
 MOST_FORM_BYTES = 4_096
 
@@ -151,7 +148,7 @@ class DashboardApp:
         except ConnectorError as error:
             return self._problem(error, form, frame.bare_frame())
         except (sqlite3.Error, OSError):
-            return self._problem(UNREADABLE, form, frame.bare_frame())
+            return self._problem(unreadable(), form, frame.bare_frame())
 
     def _asked(self, page: PageRoute, request: Request, reading: Any) -> Asked:
         query = query_of(
@@ -181,8 +178,7 @@ class DashboardApp:
         return html("problem.html.j2", str(shown["locale"]), values, status)
 
     def _no_page(self, scope: Scope, receive: Receive, send: Send) -> Any:
-        error = NothingFound("There is no such page", fix="choose one above")
-        response = self._problem(error, "html", frame.bare_frame())
+        response = self._problem(no_page(), "html", frame.bare_frame())
         return response(scope, receive, send)
 
     # A page that is open asks whether there is something newer
@@ -229,6 +225,17 @@ class DashboardApp:
         return response
 
 
+def unreadable() -> LedgerUnusable:
+    return LedgerUnusable(
+        "the ledger cannot be read now",
+        fix="nothing is lost; it is tried again by itself",
+    )
+
+
+def no_page() -> NothingFound:
+    return NothingFound("there is no such page", fix="choose one of those above")
+
+
 async def _form_field(request: Request, name: str) -> str | None:
     """One field of a small form; None where it is not there, or it is not small."""
     body = b""
@@ -248,8 +255,6 @@ def _formed(name: str, form: str, answer: PageAnswer, asked: Asked) -> Response:
         text = json_text({"schema": JSON_SCHEMA, **facts, **answer.json()})
         return file(text, "application/json", f"{name}.json")
     if form == "csv":
-        if answer.csv is None:
-            raise WrongParameter("csv", name, "a form of this page")
         return file(answer.csv(), "text/csv", f"{name}.csv")
     values = {
         **frame.of_ledger(asked.ledger, name),

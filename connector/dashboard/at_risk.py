@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 
-from connector.core.errors import NothingFound
 from connector.core.model import CustomerName
 from connector.dashboard.answer import Asked, PageAnswer, words
 from connector.dashboard.query import is_called, one_page, ordered, sort_asked
@@ -39,8 +38,6 @@ def answer(asked: Asked) -> PageAnswer:
         lambda: at_risk_reports(asked.ledger, currency),
         lambda made: len(made.labels),
     )
-    if not found.currencies:
-        raise NothingFound("There is no recurring revenue", fix="choose a currency")
     [outlook] = found.currencies
     reasons = [each for each in RiskReason if any(_is(r, each) for r in outlook.risks)]
     chosen = asked.query.choice(

@@ -77,7 +77,7 @@ def _require(asked: Asked) -> None:
     if found:
         several = ", ".join(f"{each.shown} ({each.id})" for each in found)
         fix = f"called like that are: {several}"
-    raise NothingFound(f"No customer {asked.key[:80]} in this ledger", fix=fix)
+    raise NothingFound(f"no customer {asked.key[:80]} in this ledger", fix=fix)
 
 
 def _values(

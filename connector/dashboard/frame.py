@@ -74,7 +74,7 @@ def of_answer(answer: PageAnswer, asked: Asked, page: str) -> Mapping[str, Any]:
         "given": given,
         "as_of": asked.as_of,
         "json_href": href(f"{path}.json", given),
-        "csv_href": None if answer.csv is None else href(f"{path}.csv", given),
+        "csv_href": href(f"{path}.csv", given),
         "fixed_href": href(
             asked.path, given, as_of=f"{asked.ledger.moment:%Y-%m-%dT%H:%M:%SZ}"
         ),

@@ -33,11 +33,6 @@ LARGEST = 8
 def answer(asked: Asked) -> PageAnswer:
     request = _request(asked)
     report = _report(asked, request)
-    if not report.parts:
-        raise NothingFound(
-            "There is no recurring revenue in this ledger",
-            fix="once a subscription is paid, it is here after the next sync",
-        )
     part = report.parts[0]
     segment = asked.query.text("segment")
     shown = _view(asked, part, segment)
@@ -141,7 +136,7 @@ def _view(asked: Asked, part: CurrencyReport, segment: str) -> View:
         return view(part, part.rows, published, "MRR")
     if not any(segment == each.name for row in part.rows for each in row.segments):
         raise NothingFound(
-            f"Nobody is in the segment {segment}", fix="choose one of those listed"
+            f"nobody is in the segment {segment}", fix="choose one of those listed"
         )
     return view(part, of_segment(part.rows, segment), published, "MRR", segment)
 

@@ -14,6 +14,7 @@ from connector.metrics.cohorts import CohortPeriod
 from connector.render import closed_months as closed_forms
 from connector.render import cohorts as cohort_forms
 from connector.render import coverage as coverage_forms
+from connector.render.table import csv_text
 from connector.reports.closed_months import (
     RestatementLine,
     Restatements,
@@ -187,4 +188,7 @@ def counts_answer(asked: Asked) -> PageAnswer:
                 for r in refusals
             ],
         },
+        csv=lambda: csv_text(
+            ("setting", "in force"), ((rule.key, rule.value) for rule in rules)
+        ),
     )

@@ -67,15 +67,12 @@ def answer(asked: Asked) -> PageAnswer:
     window = query.window("window") or _last_over(asked)
     metric = Ratio(query.choice("metric", [r.value for r in Ratio], "nrr"))
     currency, as_of = asked.currency(), asked.as_of
+    _check_segment(asked, currency)
     found = asked.reading.keep(
         ("explain", window, metric, currency, as_of),
         lambda: explain_window(asked.ledger, window, metric, currency, as_of),
         lambda made: sum(len(each.moved) for each in made),
     )
-    if not found:
-        raise NothingFound(
-            "There is no recurring revenue in this ledger", fix="choose another moment"
-        )
     [taken] = found
     whose, kept = _of_segment(asked, taken)
     why = None if is_total(currency) else _causes(asked, window, currency)
@@ -113,21 +110,23 @@ def _causes(asked: Asked, window: Window, currency: str) -> Causes | None:
     return report.currencies[0].rows[0].causes
 
 
+def _check_segment(asked: Asked, currency: str) -> None:
+    segment = asked.query.text("segment")
+    kept_keys = [f"{METADATA}{key}" for key in asked.config.metadata_keys]
+    by = asked.query.choice("by", (*SEGMENTS, *kept_keys), "")
+    if segment and not by:
+        raise WrongParameter("segment", segment, "told by anything: add by=")
+    if segment and is_total(currency):
+        raise WrongParameter("segment", segment, "told of the total: choose a currency")
+
+
 def _of_segment(
     asked: Asked, taken: WindowExplanation
 ) -> tuple[list[Moved], Retention]:
     """Who moved, and what was kept: of everybody, or of the segment asked for."""
     by, segment = asked.query.text("by"), asked.query.text("segment")
-    if not segment and not by:
-        return taken.moved, taken.kept
-    kept_keys = [f"{METADATA}{key}" for key in asked.config.metadata_keys]
-    asked.query.choice("by", (*SEGMENTS, *kept_keys), "plan")
     if not segment:
         return taken.moved, taken.kept
-    if not by:
-        raise WrongParameter("segment", segment, "told by anything: add by=")
-    if taken.is_total:
-        raise WrongParameter("segment", segment, "told of the total: choose a currency")
     last = add_months(taken.window.end, -1)
     request = ReportRequest(
         taken.window.kind, last, last, taken.currency, asked.as_of, by=by
@@ -138,7 +137,7 @@ def _of_segment(
     parts = {s.name: s.measured for s in report.currencies[0].rows[0].segments}
     if segment not in parts:
         raise NothingFound(
-            f"Nobody is in the segment {segment}", fix="choose one on the overview"
+            f"nobody is in the segment {segment}", fix="choose one on the overview"
         )
     own = asked.reading.keep(
         ("members", by, segment, taken.currency, taken.window.start, asked.as_of),

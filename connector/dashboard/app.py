@@ -4,6 +4,7 @@ Every request is answered from one moment of the ledger, which is opened to be r
 alone. Whatever is wrong has a page of its own that names it; nothing else is told.
 """
 
+import logging
 import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -68,6 +69,7 @@ PAGES: Mapping[str, PageRoute] = {
     "differences": PageRoute(differences.answer, differences.KNOWN),
     "counts": PageRoute(tables.counts_answer, tables.COUNTS_KNOWN),
 }
+log = logging.getLogger(__name__)
 FORMS = ("json", "csv")
 LONGEST_QUERY = 4_000
 MOST_FORM_BYTES = 4_096
@@ -147,7 +149,8 @@ class DashboardApp:
                     return self._problem(error, form, shown)
         except ConnectorError as error:
             return self._problem(error, form, frame.bare_frame())
-        except (sqlite3.Error, OSError):
+        except (sqlite3.Error, OSError) as error:
+            log.warning("dashboard.unreadable page=%s %s", name, error)
             return self._problem(unreadable(), form, frame.bare_frame())
 
     def _asked(self, page: PageRoute, request: Request, reading: Any) -> Asked:

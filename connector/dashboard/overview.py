@@ -93,15 +93,21 @@ def _span_asked(asked: Asked) -> str:
 def _first(asked: Asked, over: date) -> date:
     """The first month of the span; not before anybody paid."""
     span = _span_asked(asked)
-    codes = asked.ledger.currencies(None, asked.as_of)
-    days = (
-        queries.first_day(asked.ledger.connection, code, asked.as_of) for code in codes
-    )
-    since = min((day for day in days if day is not None), default=over)
+    days = asked.reading.keep(("first days", asked.as_of), lambda: _first_days(asked))
+    since = min(days, default=over)
     longest = MOST_MONTHS if span == "all" else int(span)
     return min(max(since.replace(day=1), add_months(over, 1 - longest)), over).replace(
         day=1
     )
+
+
+def _first_days(asked: Asked) -> list[date]:
+    """On which each currency was first paid in."""
+    codes = asked.ledger.currencies(None, asked.as_of)
+    found = (
+        queries.first_day(asked.ledger.connection, code, asked.as_of) for code in codes
+    )
+    return [day for day in found if day is not None]
 
 
 def _options(request: ReportRequest) -> list[str]:

@@ -52,6 +52,7 @@ class KindSum(NamedTuple):
     kind: MovementKind
     customers: int
     amount_minor: int
+    largest_minor: int  # of one customer, either way
 
 
 class CauseSum(NamedTuple):
@@ -161,13 +162,18 @@ def _chosen(asked: Asked, moved: Sequence[Moved], why: Causes | None) -> list[Mo
     cause, text = query.choice("cause", [*CAUSE_WORDS, ""], ""), query.text("q")
     sort = sort_asked(query, SORTS, "-size")
     own = _caused_by(why, kind, cause) if cause else None
-    found = [
-        (name, each)
-        for name, each in moved
-        if kind in ("", each.kind)
-        and (own is None or each.customer in own)
-        and (not text or is_called(name, text))
-    ]
+    is_all = not (kind or cause or text)
+    found = (
+        list(moved)
+        if is_all
+        else [
+            (name, each)
+            for name, each in moved
+            if kind in ("", each.kind)
+            and (own is None or each.customer in own)
+            and (not text or is_called(name, text))
+        ]
+    )
     if sort == "-size":
         return found
     return ordered(
@@ -204,9 +210,15 @@ def _values(
     why: Causes | None,
 ) -> dict[str, Any]:
     page = one_page(shown, asked.query)
-    largest = max((abs(each.amount_minor) for _, each in moved), default=0) or 1
+    asked_of = ("sums", taken.window, taken.ratio, taken.currency, asked.as_of)
+    segment = asked.query.text("segment")
+    sums = asked.reading.keep(
+        (*asked_of, asked.query.text("by") if segment else "", segment),
+        lambda: _kind_sums(moved),
+    )
+    largest = max((each.largest_minor for each in sums), default=1)
     reasons = _reasons(why, {each.customer for _, each in page.rows})
-    gained_minor = sum(each.amount_minor for _, each in moved)
+    gained_minor = sum(each.amount_minor for each in sums)
     return {
         "taken": taken,
         "kept": kept,
@@ -214,9 +226,11 @@ def _values(
         "numerator_minor": kept.opening_minor + gained_minor,
         "rows": [_row(pair, kept, reasons, largest) for pair in page.rows],
         "page": page,
-        "chosen_minor": sum(each.amount_minor for _, each in shown),
+        "chosen_minor": gained_minor
+        if len(shown) == len(moved)
+        else sum(each.amount_minor for _, each in shown),
         "moved_minor": gained_minor,
-        "kinds": _kind_sums(moved),
+        "kinds": sums,
         "causes": _cause_sums(why) if not asked.query.text("segment") else [],
         "moved_count": len(moved),
         "bridge": retention_steps(kept),
@@ -268,7 +282,7 @@ def _kind_sums(moved: Sequence[Moved]) -> list[KindSum]:
     for kind in KINDS:
         own = [each.amount_minor for _, each in moved if each.kind is kind]
         if own:
-            found.append(KindSum(kind, len(own), sum(own)))
+            found.append(KindSum(kind, len(own), sum(own), max(map(abs, own))))
     return found
 
 

@@ -90,9 +90,10 @@ def _live(
     """Those of the account that the ledger is of, and how many requests it took."""
     if setting(connection, "account") == "demo":
         account = load_account(bundled_folder())
-        return live_subscriptions(account, progress), account.requests
+        return live_subscriptions(account, progress, config.policy), account.requests
     from connector.stripe_api.client import StripeApi
 
     with StripeApi(stripe_key(os.environ), config.api_base) as api:
         check_same(ledger_account(connection) or NOBODY, api.identity())
-        return live_subscriptions(api, progress), api.reads.requests
+        found = live_subscriptions(api, progress, config.policy)
+        return found, api.reads.requests

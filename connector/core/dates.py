@@ -89,6 +89,22 @@ def add_months(first: date, count: int) -> date:
     return date(index // 12, index % 12 + 1, 1)
 
 
+def later(at_s: int, interval: str, count: int) -> int:
+    """Where a billing period from an instant on ends, as Stripe counts it (in UTC).
+
+    ``count`` intervals of a day, week, month or year, before it where negative; a month
+    that is too short for the day ends it.
+    """
+    days = {"day": 1, "week": 7}.get(interval)
+    if days is not None:
+        return at_s + days * count * 86_400
+    at = instant(at_s)
+    month = add_months(at.date(), count * {"month": 1, "year": 12}[interval])
+    last = (add_months(month, 1) - timedelta(days=1)).day
+    day = min(at.day, last)
+    return int(at.replace(year=month.year, month=month.month, day=day).timestamp())
+
+
 def months(first: date, end: date) -> Iterator[date]:
     """The first days of the months from ``first``'s (in) to ``end``'s (out)."""
     month, stop = month_start(first), month_start(end)

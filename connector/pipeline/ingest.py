@@ -121,7 +121,9 @@ class Ingest(Struct, kw_only=True):
             if table == "events":
                 met.cannot_read(thing.id, f"{thing.field} is {thing.value}")
             else:
-                log.warning("ingest.set_aside id=%s field=%s", thing.id, thing.field)
+                log.warning(
+                    "ingest.set_aside id=%s field=%s", thing.id[:60], thing.field
+                )
                 met.changed += unfit_objects.put(
                     self.connection, table, thing, asked_us
                 )

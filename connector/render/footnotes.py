@@ -167,7 +167,10 @@ def _first_year_sentence(part: CurrencyReport) -> str:
     return f"{when} In the {span} since {young.since:%b %Y} (not annual): {told}."
 
 
+_NEVER = "other trials, taxes, one-off items and refunds never count"
+
+
 def policy_sentence(policy: Mapping[str, str]) -> str:
     """What counts, in words a reader of the report can check."""
     said = [rule.sentence(rule.of(policy)) for rule in POLICY_RULES.values()]
-    return "; ".join([*said, "trials, taxes, one-off items and refunds never count"])
+    return "; ".join([*said, _NEVER])

@@ -110,6 +110,8 @@ CAUSE_WORDS = {
     Cause.PRICE.value: "price changes",
     Cause.DISCOUNT.value: "discounts",
     Cause.USAGE.value: "usage",
+    Cause.PAUSE.value: "paused",
+    Cause.RESUME.value: "resumed after a pause",
     RETURN: "left and came back",
 }
 CAUSE_HEADINGS = ("", "Change", "Customers", "Mostly")

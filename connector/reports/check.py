@@ -10,6 +10,7 @@ from connector.config import rules_of
 from connector.core.dates import local_day
 from connector.core.errors import LedgerUnusable
 from connector.core.model import Refusal
+from connector.core.policy import Policy
 from connector.metrics.invariants import (
     Finding,
     coverage_is_kept,
@@ -22,13 +23,6 @@ from connector.metrics.invariants import (
 )
 from connector.metrics.retention import measure
 from connector.metrics.rollups import figures_of
-from connector.mrr.current_mrr import COUNTED
-from connector.mrr.reconciliation import (
-    CustomerComparison,
-    CustomerInLedger,
-    differing,
-    reconcile,
-)
 from connector.pipeline.ingest import ObjectSource, Progress
 from connector.reports.closed_months import measured_again, totals_again
 from connector.reports.ledger import Ledger
@@ -50,6 +44,13 @@ from connector.stripe_api.decoding import ref
 from connector.stripe_api.faults import by_customer
 from connector.stripe_api.objects import Subscription
 from connector.stripe_api.unfit import UnfitObject
+from connector.valuation.current_mrr import counted_statuses
+from connector.valuation.reconciliation import (
+    CustomerComparison,
+    CustomerInLedger,
+    differing,
+    reconcile,
+)
 
 
 class CheckedLedger(NamedTuple):
@@ -146,9 +147,11 @@ class StripeComparison(NamedTuple):
 
 
 def live_subscriptions(
-    source: ObjectSource, progress: Progress = lambda _what, _done, _all: None
+    source: ObjectSource,
+    progress: Progress = lambda _what, _done, _all: None,
+    policy: Policy | None = None,
 ) -> list[Subscription]:
-    """The subscriptions that count, as Stripe shows them now.
+    """The subscriptions that may count under the policy, as Stripe shows them now.
 
     Asked for by status, because an account's ended ones would cost most of the requests.
     The past due, a page or two, are asked for before and after the active: who falls
@@ -156,8 +159,8 @@ def live_subscriptions(
     names it.
     """
     found: dict[str, Subscription] = {}
-    active, past_due = COUNTED
-    for status in (past_due, active, past_due):
+    *before, past_due = counted_statuses(policy or Policy())
+    for status in (past_due, *before, past_due):
         for page in source.pages("subscriptions", extra=[("status", status)]):
             shown = [
                 by_customer(each)

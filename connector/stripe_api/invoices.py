@@ -180,6 +180,10 @@ class Invoice(Base, frozen=True, kw_only=True):
         details = self.parent.subscription_details if self.parent else None
         return ref(details.subscription) if details is not None else ""
 
+    @property
+    def paid_at(self) -> int | None:
+        return self.status_transitions.paid_at if self.status_transitions else None
+
 
 class InvoiceItem(Base, frozen=True, kw_only=True):
     """``invoice`` None is pending: it waits for the next invoice."""

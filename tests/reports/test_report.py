@@ -155,6 +155,8 @@ def test_json_says_what_it_was_made_from() -> None:
             "once_coupon": "ignored",
             "metered": "excluded",
             "churn": "ended",
+            "active_from": "start",
+            "trial_after_paying": "zero",
             "invoiced_recurring": "not_counted",
         },
         "amounts": "mrr",
@@ -397,8 +399,9 @@ def test_footnotes_give_the_formula_and_what_counts() -> None:
     assert counts == (
         "What counts: past due counts; paused collection counts; repeating coupons "
         "subtracted; once coupons ignored; metered prices excluded; churn when the "
-        "subscription ends; recurring money invoiced without a subscription not "
-        "counted; trials, taxes, one-off items and refunds never count."
+        "subscription ends; subscriptions count from their start; trials after paying "
+        "do not count; recurring money invoiced without a subscription not counted; "
+        "other trials, taxes, one-off items and refunds never count."
     )
 
 
@@ -420,13 +423,17 @@ def test_the_policy_in_words_names_every_switch() -> None:
         once_subtracted=True,
         metered_invoiced=True,
         churn_when_requested=True,
+        active_from_payment=True,
+        trial_after_paying_counts=True,
         invoiced_by_period=True,
     )
     assert policy_sentence(other.settings()) == (
         "past due counts for 30 days; paused collection does not count; repeating "
         "coupons ignored; once coupons subtracted; metered prices invoiced; churn when "
-        "the subscription is cancelled; recurring money invoiced without a subscription "
-        "counted by period; trials, taxes, one-off items and refunds never count"
+        "the subscription is cancelled; subscriptions count from their first payment; "
+        "trials after paying count as what was paid; recurring money invoiced without a "
+        "subscription counted by period; other trials, taxes, one-off items and refunds "
+        "never count"
     )
 
 

@@ -1,0 +1,155 @@
+"""A subscription's discount scopes → when each discount applied, and in which order.
+
+A discount lasts until its own end or, for an item, until the end of the last period that
+it reduced: a year billed at half price is half price for that year. It ends at once where
+it was taken away or replaced, or where a change took back what it had reduced.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from connector.core.errors import Unvalued
+from connector.core.model import Evidence
+from connector.core.policy import Policy
+from connector.mrr.discounts.ends import (
+    DiscountEvidence,
+    End,
+    end_of,
+    replaced_later,
+)
+from connector.mrr.discounts.order import billed_in_order, listed_in_order
+from connector.mrr.discounts.reduced_periods import (
+    ReducedPeriod,
+    is_reduced_by,
+    reduced_periods,
+)
+from connector.mrr.discounts.scopes import (
+    DiscountScope,
+    as_billed,
+    coupon_of,
+    discount_scopes,
+)
+from connector.mrr.discounts.shares import AppliedDiscount
+from connector.mrr.evidence.item_states import SAME_REQUEST_S
+from connector.mrr.evidence.line_items import LineItem
+from connector.mrr.history import History, SubscriptionVersion
+from connector.mrr.intervals import Interval
+from connector.stripe_api.events import Event
+from connector.stripe_api.objects import Coupon, Price, Subscription
+
+
+def applied_discounts(
+    history: History,
+    versions: Sequence[SubscriptionVersion],
+    line_items: Sequence[LineItem],
+    events: Sequence[Event],
+    prices: Mapping[str, Price],
+    policy: Policy,
+) -> tuple[list[AppliedDiscount], list[Unvalued]]:
+    """The subscription's discounts in the order Stripe applies them, and what is unknown.
+
+    Items' discounts come before the subscription's; each in its own order.
+    """
+    order = listed_in_order(versions, events)
+    scopes = discount_scopes(history, versions, line_items, events, order)
+    if not scopes:
+        return [], []
+    coupons, unknown = _coupons(scopes, history, line_items)
+    if len(scopes) > 1:
+        subscription = versions[-1].subscription.id
+        invoices = [i for i in history.invoices if i.subscription == subscription]
+        order = billed_in_order(order, invoices, line_items, coupons)
+    shown_by = DiscountEvidence(versions, line_items, events, prices, scopes, coupons)
+    keys = [key for key in dict.fromkeys((*order, *scopes)) if key in coupons]
+    found = [
+        _applied(scopes[key], coupons[key], shown_by)
+        for key in sorted(keys, key=lambda key: not scopes[key].item)
+        if policy.subtracts(coupons[key].duration)
+    ]
+    return [each for each in found if any(each.intervals)], unknown
+
+
+def _coupons(
+    scopes: Mapping[str, DiscountScope],
+    history: History,
+    line_items: Sequence[LineItem],
+) -> tuple[dict[str, Coupon], list[Unvalued]]:
+    """Each discount's coupon, as its lines show it where nothing else does."""
+    found, unknown = {}, []
+    for key, scope in scopes.items():
+        try:
+            found[key] = coupon_of(scope.discount, history.catalogue.coupons)
+        except Unvalued as error:
+            unknown.append(error)
+            billed = as_billed(scope.discount, line_items)
+            if billed is not None:
+                found[key] = billed
+    return found, unknown
+
+
+def _applied(
+    scope: DiscountScope, coupon: Coupon, shown: DiscountEvidence
+) -> AppliedDiscount:
+    start_s = _start(scope, shown.versions[-1].subscription)
+    began = (Evidence("discount", scope.discount.id, start_s, coupon.id),)
+    periods = _reduced_periods(scope, coupon, start_s, shown)
+    whole: Interval | None = None
+    if coupon.duration == "once":
+        by_item = {
+            item: _cut_short(
+                Interval(period.start_s, period.end_s, period.began, period.ended),
+                replaced_later(scope, shown),
+            )
+            for item, period in periods.items()
+        }
+    else:
+        end_s, proof = end_of(scope, coupon, shown)
+        whole = Interval(start_s, end_s, began, proof)
+        by_item = {}
+        if end_s is not None and end_s == scope.discount.end:
+            by_item = {
+                item: _cut_short(
+                    Interval(start_s, period.end_s, began, period.ended),
+                    replaced_later(scope, shown),
+                )
+                for item, period in periods.items()
+                if period.end_s > end_s
+            }
+        if end_s is not None and end_s <= start_s:
+            whole = None
+    where = (scope.item, scope.is_customers)
+    return AppliedDiscount(scope.discount.id, coupon, *where, whole, by_item)
+
+
+def _start(scope: DiscountScope, now: Subscription) -> int:
+    """Given together with the subscription, it is there from the start, also backdated."""
+    start_s = scope.discount.start
+    is_given_with_it = abs(start_s - now.created) <= SAME_REQUEST_S
+    return min(start_s, now.started_at) if is_given_with_it else start_s
+
+
+def _reduced_periods(
+    scope: DiscountScope, coupon: Coupon, start_s: int, shown: DiscountEvidence
+) -> dict[str, ReducedPeriod]:
+    """By item; none for one without an end of its own, which needs no other."""
+    key, end_s = scope.discount.id, scope.discount.end
+    if end_s is None and coupon.duration != "once":
+        return {}
+    lines = [n for n in shown.naming.get(key, ()) if is_reduced_by(n, key)]
+    if end_s is not None:
+        lines += [
+            line
+            for line in shown.prorated
+            if not line.discounts
+            and scope.item in ("", line.item)
+            and start_s <= line.start_s < end_s < line.end_s
+            and shown.is_eligible(line, coupon)
+            and shown.full.is_reduced(line)
+        ]
+    return reduced_periods(key, lines, shown.changes, shown.regular)
+
+
+def _cut_short(interval: Interval, ends: Iterable[End]) -> Interval:
+    for end_s, proof in ends:
+        if end_s is not None and interval.covers(end_s):
+            interval = interval._replace(end_s=end_s, ended=proof)
+    return interval

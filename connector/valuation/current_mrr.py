@@ -1,0 +1,297 @@
+"""One subscription as Stripe shows it → its MRR under a policy, at one instant.
+
+The other valuation: it holds the derivation to account (``reconciliation``), so it reads
+status, quantities, discounts and taxes by itself, from the live objects, and nothing of
+``evidence`` and ``timeline``. The past is asked only for what a policy makes depend on it
+(last usage, overdue invoices, once coupons), and for amounts, taxes and coupons that only
+invoice lines show; ``billed_periods`` reads those.
+
+Shared with the derivation is the arithmetic of ``pricing``: what a price costs (tiers,
+packages, currency options) and a coupon takes off, how many units several lines bill,
+which period is a whole one, the months factor; and with it the rounding, once per item.
+Not shared is how discounts are found, ordered and taken off, and which tax is inside a
+price.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from connector.core.errors import Unvalued
+from connector.core.model import Tariff
+from connector.core.money import round_minor
+from connector.core.policy import Policy
+from connector.mrr.history import History
+from connector.mrr.pricing import (
+    interval_minor,
+    is_metered,
+    is_whole_period,
+    months_factor,
+    tariff,
+    tariff_as_billed,
+)
+from connector.stripe_api.decoding import ref
+from connector.stripe_api.invoices import Invoice, units_of
+from connector.stripe_api.objects import Discount, Price, Subscription, SubscriptionItem
+from connector.valuation.billed_periods import BilledPeriod, current_taxes, tax_inside
+from connector.valuation.current_discounts import (
+    CurrentItem,
+    after_discounts,
+    current_discounts,
+)
+
+COUNTED = ("active", "past_due")  # under Stripe's definition, and under every policy
+TRIALING = "trialing"  # counts under a policy, for what was paid before
+DAY_S = 86_400
+
+
+def counted_statuses(policy: Policy) -> tuple[str, ...]:
+    """Those in which a subscription may count."""
+    return (TRIALING, *COUNTED) if policy.trial_after_paying_counts else COUNTED
+
+
+class ValuationInputs(NamedTuple):
+    """What valuing a customer's subscriptions at ``at_s`` takes besides themselves.
+
+    ``billed`` are the periods by subscription, ``discounts`` the customers' own.
+    """
+
+    history: History
+    billed: Mapping[str, Sequence[BilledPeriod]]
+    discounts: Mapping[str, Discount]
+    at_s: int
+
+
+class CurrentMrr(NamedTuple):
+    """``refused`` is what could not be valued, and is missing from ``mrr_minor``."""
+
+    currency: str
+    mrr_minor: int
+    refused: tuple[Unvalued, ...] = ()
+
+
+class _Counted(NamedTuple):
+    """An item that counts: its price, how that reads, and its cost for one interval."""
+
+    price: Price
+    rate: Tariff
+    gross_minor: Fraction
+
+
+def current_mrr(
+    now: Subscription, inputs: ValuationInputs, policy: Policy
+) -> CurrentMrr:
+    """Value a subscription's items as they are, each rounded once."""
+    first = next((i.price for i in now.items.data if i.price is not None), None)
+    currency = now.currency or (first.currency if first is not None else "")
+    invoices = [i for i in inputs.history.invoices if i.subscription == now.id]
+    billed = inputs.billed.get(now.id, ())
+    if not _counts(now, invoices, policy, inputs.at_s):
+        return CurrentMrr(currency, 0)
+    if now.status == TRIALING:
+        now = _as_paid(now, billed, inputs)
+    counted, refused = _counted(now, currency, billed, inputs, policy)
+    discounts, unknown = current_discounts(
+        now,
+        inputs.discounts.get(ref(now.customer)),
+        inputs.history,
+        billed,
+        policy,
+        inputs.at_s,
+    )
+    items = {key: _before_discounts(own) for key, own in counted.items()}
+    try:
+        net = after_discounts(discounts, items, currency)
+    except Unvalued as error:
+        net = {key: own.gross_minor for key, own in counted.items()}
+        unknown = [*unknown, error]
+    taxes = current_taxes(now, billed, inputs.history.catalogue.prices, inputs.at_s)
+    mrr_minor = 0
+    for key, (price, rate, _) in counted.items():
+        factor = months_factor(rate.interval, rate.interval_count)
+        tax = tax_inside(taxes, key, price, currency)
+        untaxed_minor = net[key] / (1 + tax)
+        mrr_minor += round_minor(untaxed_minor * factor)
+    return CurrentMrr(currency, mrr_minor, (*refused, *unknown))
+
+
+def _before_discounts(own: _Counted) -> CurrentItem:
+    factor = months_factor(own.rate.interval, own.rate.interval_count)
+    return CurrentItem(own.gross_minor, factor, ref(own.price.product))
+
+
+def _counts(
+    now: Subscription, invoices: Iterable[Invoice], policy: Policy, at_s: int
+) -> bool:
+    if now.status not in counted_statuses(policy):
+        return False
+    if policy.active_from_payment and not any(map(_is_payment, invoices)):
+        return False
+    if policy.churn_when_requested and now.canceled_at is not None:
+        return False
+    if not policy.pause_collection_counts and now.pause_collection is not None:
+        return False
+    if policy.past_due_days is None or now.status != "past_due":
+        return True
+    return not _is_overdue(invoices, at_s - policy.past_due_days * DAY_S)
+
+
+def _is_payment(invoice: Invoice) -> bool:
+    """Paid, and more than nothing for the subscription's items."""
+    taken_minor = billed_minor = 0
+    for line in invoice.lines.data:
+        if line.parent is not None and line.parent.subscription_item_details:
+            billed_minor += line.amount
+            taken_minor += sum(each.amount for each in line.discount_amounts or ())
+    return invoice.status == "paid" and billed_minor > taken_minor
+
+
+def _as_paid(
+    now: Subscription, billed: Sequence[BilledPeriod], inputs: ValuationInputs
+) -> Subscription:
+    """As it was when its trial began: with the items that were paid for until then."""
+    prices = inputs.history.catalogue.prices
+    items = []
+    for item in now.items.data:
+        until = _paid_until_trial([b for b in billed if b.item == item.id], now)
+        price = prices.get(until.price, item.price) if until is not None else None
+        if until is not None and price is not None:
+            units = until.units(price)
+            paid = replace(item, price=price, quantity=None, quantity_decimal=units)
+            items.append(paid)
+    return replace(now, items=replace(now.items, data=items))
+
+
+def _paid_until_trial(
+    billed: Sequence[BilledPeriod], now: Subscription
+) -> BilledPeriod | None:
+    """What was paid last for an item, where its trial took the place of that."""
+    paid = [
+        period
+        for period in billed
+        if period.invoice.status == "paid"
+        and period.amount_minor > sum(period.discount_amounts_minor.values())
+    ]
+    if not paid:
+        return None
+    last = paid[-1]
+    tried = [
+        p.start_s for p in billed if not p.amount_minor and p.start_s > last.start_s
+    ]
+    begun_s = min(tried, default=now.trial_start or now.started_at)
+    return last if last.start_s < begun_s <= last.end_s else None
+
+
+def _is_overdue(invoices: Iterable[Invoice], since_s: int) -> bool:
+    """Whether an invoice that was due by then is still open; one paid later settles it."""
+    settled_s, unpaid = 0, []
+    for invoice in invoices:
+        moments = invoice.status_transitions
+        if invoice.status == "open" and moments is not None:
+            unpaid.append((invoice.created, invoice.due_date or moments.finalized_at))
+        elif moments is not None and moments.paid_at is not None:
+            settled_s = max(settled_s, invoice.created)
+    return any(
+        due_s is not None and due_s <= since_s and created_s >= settled_s
+        for created_s, due_s in unpaid
+    )
+
+
+def _counted(
+    now: Subscription,
+    currency: str,
+    billed: Sequence[BilledPeriod],
+    inputs: ValuationInputs,
+    policy: Policy,
+) -> tuple[dict[str, _Counted], list[Unvalued]]:
+    """The items that count, by id; and those whose price has no value."""
+    listed = inputs.history.catalogue.prices  # with tiers and currency options
+    counted: dict[str, _Counted] = {}
+    refused: list[Unvalued] = []
+    for item in now.items.data:
+        if item.price is None:
+            continue
+        price = listed.get(item.price.id, item.price)
+        own = [each for each in billed if each.is_regular and each.item == item.id]
+        quantity = _quantity(item, price, own, policy, inputs.at_s)
+        if quantity is None:
+            continue
+        unit_minor = _billed_unit_amount(price, currency, own)
+        try:
+            rate = _tariff(price, currency, unit_minor, quantity, billed)
+        except Unvalued as error:
+            refused.append(error)
+        else:
+            gross_minor = interval_minor(rate, quantity)
+            counted[item.id] = _Counted(price, rate, gross_minor)
+    return counted, refused
+
+
+def _tariff(
+    price: Price,
+    currency: str,
+    unit_minor: Decimal | None,
+    quantity: Decimal,
+    billed: Iterable[BilledPeriod],
+) -> Tariff:
+    """As the price says; as last billed where its tiers are not shown in the currency."""
+    if price.lacks_tiers_in(currency):
+        for period in reversed([*billed]):
+            is_same = period.is_regular and period.price == price.id
+            is_whole = is_whole_period(price, period.start_s, period.end_s)
+            units = sum(map(units_of, period.lines), Decimal(0))
+            if is_same and is_whole and units == quantity and period.amount_minor:
+                return tariff_as_billed(price, currency, period.amount_minor)
+    return tariff(price, currency, unit_amount_minor=unit_minor)
+
+
+def _quantity(
+    item: SubscriptionItem,
+    price: Price,
+    billed: Sequence[BilledPeriod],
+    policy: Policy,
+    at_s: int,
+) -> Decimal | None:
+    """How many units count; None for an item that does not (on trial, metered)."""
+    trial = item.current_trial
+    if trial is not None and trial.start_date <= at_s < trial.end_date:
+        periods = [each for each in billed if each.start_s < trial.start_date]
+        is_paid = any(
+            each.invoice.status == "paid" and each.end_s >= trial.start_date
+            for each in periods
+        )
+        if not (policy.trial_after_paying_counts and is_paid):
+            return None
+    if is_metered(price):
+        return _last_usage(price, billed, at_s) if policy.metered_invoiced else None
+    return units_of(item)
+
+
+def _last_usage(
+    price: Price, billed: Iterable[BilledPeriod], at_s: int
+) -> Decimal | None:
+    """The units of the last whole period that is over."""
+    whole = [
+        period
+        for period in billed
+        if period.end_s <= at_s and is_whole_period(price, period.start_s, period.end_s)
+    ]
+    return max(whole, key=lambda each: each.end_s).units(price) if whole else None
+
+
+def _billed_unit_amount(
+    price: Price, currency: str, billed: Iterable[BilledPeriod]
+) -> Decimal | None:
+    """The unit amount last billed, where the price's own may be another by now.
+
+    A currency option can be edited, and a new amount is due with the next invoice; what a
+    customer chose to pay is on the invoice only. None: as the price says.
+    """
+    is_fixed = price.currency == currency and price.unit_amount_decimal is not None
+    if is_fixed or price.billing_scheme != "per_unit":
+        return None
+    own = [each for each in billed if each.price == price.id and each.amount_minor]
+    return own[-1].unit_amount_minor if own else None

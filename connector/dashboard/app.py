@@ -6,7 +6,7 @@ alone. Whatever is wrong has a page of its own that names it; nothing else is to
 
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -269,3 +269,13 @@ def _formed(name: str, form: str, answer: PageAnswer, asked: Asked) -> Response:
 
 def dashboard_app(reader: LedgerReader, access: Access) -> ASGIApp:
     return DashboardApp(reader, access)
+
+
+def beside(dashboard: ASGIApp, other: ASGIApp, paths: Collection[str]) -> ASGIApp:
+    """Both on one port: ``other`` has its paths, the dashboard all the rest."""
+
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        app = other if Request(scope).url.path in paths else dashboard
+        await app(scope, receive, send)
+
+    return asked

@@ -126,3 +126,21 @@ def test_an_address_that_is_taken_is_named(copied: Workdir, tmp_path: Path) -> N
     ran = copied.call("dashboard", "--bind", "nowhere")
     assert ran.code == 2
     assert "127.0.0.1:8481" in ran.err
+
+
+def test_the_demo_ends_in_the_dashboard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROWSER", "true")
+    process = Workdir(tmp_path).start("demo", "--open")
+    try:
+        assert process.stdout is not None
+        said = (line.strip() for line in process.stdout)
+        address = next(line for line in said if line.startswith("http://127.0.0.1:"))
+        assert "Bundled demo account" in httpx.get(address, timeout=PATIENCE_S).text
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(ENDS_S) == 0
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        process.kill()
+        process.communicate()

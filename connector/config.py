@@ -70,6 +70,7 @@ def _like(value: Any, pattern: str) -> str:
 
 DEFAULT_LOCALE = "en_US"
 _label = partial(_like, pattern=r"name|id|metadata:.+")
+_owner = partial(_like, pattern=r"(metadata:.+)?")
 
 
 def _locale(value: Any) -> str:
@@ -162,6 +163,9 @@ class Config(Struct, frozen=True, kw_only=True):
     metadata_keys: Annotated[
         tuple[str, ...], Key("customers.metadata", _texts, "a list of metadata keys")
     ] = ()
+    owner: Annotated[
+        str, Key("customers.owner", _owner, '"metadata:KEY", or "" for none')
+    ] = ""
     merge: Annotated[
         Mapping[str, str],
         Key("customers.merge", _merge, 'a table {cus_old = "cus_new"} without circles'),
@@ -211,6 +215,17 @@ class Config(Struct, frozen=True, kw_only=True):
         Key("dashboard.token_file", _file, 'the path of a file, or "" for none'),
     ] = None
     source: Path | None = None
+
+    @property
+    def owner_key(self) -> str | None:
+        """The key of customers' metadata that says whose they are."""
+        return self.owner.partition(":")[2] or None
+
+    @property
+    def kept_metadata(self) -> tuple[str, ...]:
+        """The keys of customers' metadata that the mirror keeps."""
+        owner = [] if self.owner_key is None else [self.owner_key]
+        return tuple(dict.fromkeys([*self.metadata_keys, *owner]))
 
 
 def _keys() -> Iterator[tuple[str, Key]]:

@@ -60,14 +60,20 @@ DAY = ReadParam("YYYY-MM-DD", parse_day, "a day; write it as 2026-03-31")
 
 
 class ByParam(click.ParamType[str]):
-    """One of ``SEGMENTS``, or ``metadata:KEY`` with a key that the configuration keeps."""
+    """One of ``SEGMENTS``, or ``metadata:KEY`` with a key that the configuration keeps.
+
+    Or one of those ``beside`` them.
+    """
 
     name = "WHAT"
 
+    def __init__(self, *beside: str) -> None:
+        self.beside = beside
+
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         kept = [f"{METADATA}{key}" for key in ctx.obj.config.metadata_keys]
-        if value not in (*SEGMENTS, *kept):
-            known = ", ".join((*SEGMENTS, *kept))
+        if value not in (*self.beside, *SEGMENTS, *kept):
+            known = ", ".join((*self.beside, *SEGMENTS, *kept))
             hint = "" if kept else " (keep a key as `metadata` under [customers])"
             self.fail(f"{value!r} is none of {known}{hint}", param, ctx)
         return str(value)

@@ -64,6 +64,7 @@ PAGES: Mapping[str, PageRoute] = {
     "movements": PageRoute(movements.answer, movements.KNOWN),
     "cohorts": PageRoute(tables.cohorts_answer, tables.COHORTS_KNOWN),
     "at-risk": PageRoute(at_risk.answer, at_risk.KNOWN),
+    "churn": PageRoute(tables.churn_answer, tables.CHURN_KNOWN),
     "coverage": PageRoute(tables.coverage_answer, tables.COVERAGE_KNOWN),
     "restatements": PageRoute(tables.restatements_answer, tables.RESTATEMENTS_KNOWN),
     "differences": PageRoute(differences.answer, differences.KNOWN),

@@ -1,27 +1,22 @@
 """At risk: whom to call, what is scheduled, and what follows if nothing else happens."""
 
-from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 
 from connector.core.model import CustomerName
 from connector.dashboard.answer import Asked, PageAnswer, words
 from connector.dashboard.query import is_called, one_page, ordered, sort_asked
-from connector.mrr.risks import Risk, RiskReason, at_risk_minor
+from connector.mrr.risks import Risk, RiskReason
 from connector.render import at_risk as forms
-from connector.reports.at_risk import AtRiskReport, AtRiskReports, at_risk_reports
+from connector.reports.at_risk import (
+    AtRiskReport,
+    AtRiskReports,
+    CustomerAtRisk,
+    at_risk_reports,
+)
 
-KNOWN = frozenset(("currency", "reason", "q", "sort", "page"))
-SORTS = ("mrr", "day", "name")
-
-
-class CustomerAtRisk(NamedTuple):
-    """``mrr_minor`` counts once what has several reasons; ``day`` is the first of them."""
-
-    name: CustomerName
-    mrr_minor: int
-    risks: Sequence[Risk]
-    day: date | None
+KNOWN = frozenset(("currency", "owner", "reason", "q", "sort", "page"))
+SORTS = ("mrr", "day", "renews", "name")
 
 
 class ReasonSum(NamedTuple):
@@ -32,10 +27,10 @@ class ReasonSum(NamedTuple):
 
 
 def answer(asked: Asked) -> PageAnswer:
-    currency = asked.currency()
+    currency, owner = asked.currency(), asked.query.text("owner") or None
     found = asked.reading.keep(
-        ("at risk", currency),
-        lambda: at_risk_reports(asked.ledger, currency),
+        ("at risk", currency, owner),
+        lambda: at_risk_reports(asked.ledger, currency, owner=owner),
         lambda made: len(made.labels),
     )
     [outlook] = found.currencies
@@ -51,7 +46,7 @@ def answer(asked: Asked) -> PageAnswer:
         values={
             "outlook": outlook,
             "page": page,
-            "customers": len({risk.customer for risk in outlook.risks}),
+            "customers": len(outlook.customers),
             "reasons": [_sum(outlook, each) for each in reasons],
             "absent": [str(each) for each in RiskReason if each not in reasons],
             "reason": chosen,
@@ -63,10 +58,13 @@ def answer(asked: Asked) -> PageAnswer:
             "sort": sort_asked(asked.query, SORTS, "-mrr"),
             "q": asked.query.text("q"),
             "note": forms.NOTE,
+            "why": forms.why,
+            "has_owners": found.has_owners,
+            "owner": owner,
         },
-        json=lambda: forms.to_json(found.currencies),
-        csv=lambda: forms.to_csv(found.currencies, found.labels),
-        command=["at-risk", *words(currency=currency)],
+        json=lambda: forms.to_json(found),
+        csv=lambda: forms.to_csv(found),
+        command=["at-risk", *words(currency=currency, owner=owner)],
     )
 
 
@@ -84,27 +82,29 @@ def _sum(outlook: AtRiskReport, reason: RiskReason) -> ReasonSum:
 def _called(
     asked: Asked, outlook: AtRiskReport, found: AtRiskReports, chosen: str
 ) -> list[CustomerAtRisk]:
-    own: dict[str, list[Risk]] = {}
-    for risk in outlook.risks:
-        own.setdefault(risk.customer, []).append(risk)
+    """Those that reason and name ask for, in the order asked for."""
     text, sort = asked.query.text("q"), sort_asked(asked.query, SORTS, "-mrr")
-    listed = [
-        CustomerAtRisk(
-            CustomerName(key, found.labels.get(key)),
-            at_risk_minor(risks),
-            risks,
-            min((risk.day for risk in risks if risk.day is not None), default=None),
+    kept = [
+        each
+        for each in outlook.customers
+        if (not chosen or any(r.reason.name.lower() == chosen for r in each.risks))
+        and (
+            not text
+            or is_called(
+                CustomerName(each.customer, found.labels.get(each.customer)), text
+            )
         )
-        for key, risks in own.items()
-        if not chosen or any(risk.reason.name.lower() == chosen for risk in risks)
     ]
-    kept = [each for each in listed if not text or is_called(each.name, text)]
     return ordered(
-        sorted(kept, key=lambda each: each.name.id),
+        kept,
         sort,
         {
             "mrr": lambda each: each.mrr_minor,
-            "day": lambda each: each.day or date.max,
-            "name": lambda each: each.name.shown.casefold(),
+            "day": lambda each: min(
+                (risk.day for risk in each.risks if risk.day is not None),
+                default=date.max,
+            ),
+            "renews": lambda each: each.renews_on or date.max,
+            "name": lambda each: found.labels.get(each.customer, "").casefold(),
         },
     )

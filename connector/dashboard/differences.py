@@ -13,7 +13,6 @@ from connector.dashboard.query import WrongParameter
 from connector.metrics.published_formulas import FORMULAS, near
 from connector.metrics.what_if import ExplainedGap, closes
 from connector.render import compare as compare_forms
-from connector.render import drift as drift_forms
 from connector.reports.compare import (
     PolicyComparison,
     WindowFormulas,
@@ -52,7 +51,7 @@ def answer(asked: Asked) -> PageAnswer:
             "to": last or add_months(asked.state.today, -1),
         },
         json=lambda: _json(found, against, compared),
-        csv=lambda: drift_forms.to_csv(found),
+        csv=lambda: compare_forms.formulas_csv(found),
         command=_command(asked, kind, last, currency),
     )
 
@@ -121,7 +120,7 @@ def _json(
     against: Fraction | None,
     compared: PolicyComparison | None,
 ) -> Any:
-    told: Any = drift_forms.to_json(found, against)
+    told: Any = compare_forms.formulas_json(found, against)
     if compared is None:
         return told
     return {"drift": told, "compare": compare_forms.to_json(compared)}

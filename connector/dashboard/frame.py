@@ -28,6 +28,7 @@ NAVIGATION = {
     "Movements": ("/movements", ("movements",)),
     "Cohorts": ("/cohorts", ("cohorts",)),
     "At risk": ("/at-risk", ("at-risk",)),
+    "Churn": ("/churn", ("churn",)),
     "Coverage": ("/coverage", ("coverage",)),
     "Restated": ("/restatements", ("restatements",)),
     "Differences": ("/differences", ("differences",)),

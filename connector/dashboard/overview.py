@@ -15,8 +15,7 @@ from connector.render.page.figures import View, of_segment, view
 from connector.render.page.levels import band_scale, levels, retention_steps
 from connector.render.report_json import to_json
 from connector.render.report_tables import to_csv
-from connector.reports.benchmarks import benchmarks
-from connector.reports.model import CurrencyReport, Report, metrics_of
+from connector.reports.model import CurrencyReport, Report, benchmarks, metrics_of
 from connector.reports.report import ReportRequest, make_report
 from connector.store.ledger import closings, customers, queries
 

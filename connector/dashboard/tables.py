@@ -1,20 +1,25 @@
-"""Pages that are tables: cohorts, coverage, restatements and closings, what counts."""
+"""Pages that are tables: cohorts, churn, coverage, restatements, what counts."""
 
 from collections.abc import Sequence
+from datetime import date
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from connector.core.figures import RATIOS
 from connector.core.invoiced import alarming
+from connector.core.losses import LossReason
 from connector.core.policy import POLICY_RULES, differences
 from connector.core.windows import WindowKind
 from connector.dashboard import frame
 from connector.dashboard.answer import Asked, PageAnswer, words
 from connector.metrics.cohorts import CohortPeriod
+from connector.render import churn as churn_forms
 from connector.render import closed_months as closed_forms
 from connector.render import cohorts as cohort_forms
 from connector.render import coverage as coverage_forms
+from connector.render.report_tables import REASON_WORDS
 from connector.render.table import csv_text
+from connector.reports.churn import ChurnRequest, churn_reports
 from connector.reports.closed_months import (
     RestatementLine,
     Restatements,
@@ -55,6 +60,64 @@ def cohorts_answer(asked: Asked) -> PageAnswer:
         command=[
             "cohorts",
             *words(by=found.period if found is not None else None, currency=currency),
+        ],
+    )
+
+
+CHURN_KNOWN = frozenset(("currency", "from", "to", "reason", "as-of"))
+
+
+def churn_answer(asked: Asked) -> PageAnswer:
+    """Who left and why; of the total each reason is told by currency alone."""
+    codes = [code for code in asked.currencies() if not is_total(code)]
+    currency = asked.currency()
+    code = codes[0] if is_total(currency) else currency
+    query = asked.query
+    wanted = ChurnRequest(
+        first=query.month("from"),
+        last=query.month("to"),
+        currency=code,
+        as_of=asked.as_of,
+        contractions=True,  # as CSV lists them
+    )
+    reports = asked.reading.keep(
+        ("churn", wanted),
+        lambda: churn_reports(asked.ledger, wanted),
+        lambda made: sum(len(each.losses) for each in made.currencies),
+    )
+    [found] = reports.currencies
+    reason = query.choice("reason", [each.value for each in LossReason], "")
+    left = [each for each in found.departures if reason in ("", each.reason)]
+
+    def month(day: date | None) -> str | None:
+        return None if day is None else f"{day:%Y-%m}"
+
+    return PageAnswer(
+        template="churn.html.j2",
+        title="Churn",
+        values={
+            "found": found,
+            "left": left,
+            "reason": reason,
+            "own_currency": code,
+            "currencies": codes,
+            "reason_words": REASON_WORDS,
+            "month_table": churn_forms.month_table(found),
+            "feedback_table": churn_forms.feedback_table(found),
+            "how_shown": churn_forms.how_shown,
+            "stated": churn_forms.words,
+            "lead": churn_forms.lead(found, asked.config.locale),
+            "not_nrr": churn_forms.not_nrr(found, asked.config.locale),
+            "span": churn_forms.span_text(found.window),
+            "most": MOST_LINES,
+            "livemode": frame.livemode(asked.ledger),
+        },
+        json=lambda: churn_forms.to_json(reports),
+        csv=lambda: churn_forms.to_csv(reports),
+        command=[
+            "churn",
+            *words(**{"from": month(wanted.first), "to": month(wanted.last)}),
+            *words(currency=code),
         ],
     )
 

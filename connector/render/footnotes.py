@@ -128,6 +128,11 @@ def footnotes(report: Report) -> list[str]:
         notes.append(SEGMENTS)
     if any(row.causes for part in report.parts for row in part.rows):
         notes.append(CAUSES)
+    ends = [
+        row.losses.unread for part in report.parts for row in part.rows if row.losses
+    ]
+    if any(ends):
+        notes.append(unread(max(ends)))
     if report.total is not None:
         notes.append(FX)
     return notes
@@ -174,3 +179,11 @@ def policy_sentence(policy: Mapping[str, str]) -> str:
     """What counts, in words a reader of the report can check."""
     said = [rule.sentence(rule.of(policy)) for rule in POLICY_RULES.values()]
     return "; ".join([*said, _NEVER])
+
+
+def unread(ends: int) -> str:
+    """Of so many ends the mirror is older than what it keeps of Stripe's reason."""
+    return (
+        f"Of {format_count(ends, 'end')} the reason was not read yet, as what was synced "
+        "is older than this version's reports of it. `stripe-nrr sync --full` reads them."
+    )

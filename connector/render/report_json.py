@@ -15,6 +15,7 @@ from connector.core.money import ratio_number, round_minor
 from connector.core.windows import Window
 from connector.metrics.benchmarks import Assessment
 from connector.metrics.causes import Share
+from connector.metrics.churn import LossSums
 from connector.metrics.ratios import WindowMetrics
 from connector.render.footnotes import what_is_missing
 from connector.reports.ledger import LedgerFacts, Missing
@@ -108,6 +109,8 @@ def _window_json(row: WindowRow, report: Report) -> dict[str, Any]:
             name: [_share_json(share, report) for share in shares]
             for name, shares in row.causes._asdict().items()
         }
+    if row.losses is not None:
+        told["losses"] = reasons_json(row.losses)
     return told
 
 
@@ -181,6 +184,11 @@ def _share_json(share: Share, report: Report) -> dict[str, Any]:
             for key, amount_minor in share.customers
         ],
     }
+
+
+def reasons_json(sums: LossSums) -> list[dict[str, Any]]:
+    """Every reason, also those that took nothing."""
+    return [{**each._asdict(), "reason": each.reason.value} for each in sums.reasons]
 
 
 def _assessment_json(found: Assessment) -> dict[str, Any]:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:  # ``as`` itself: a type checker takes it for this package's o
     from connector.reports.check import check_ledger as check_ledger
     from connector.reports.check import compare_with_stripe as compare_with_stripe
     from connector.reports.check import live_subscriptions as live_subscriptions
+    from connector.reports.churn import ChurnRequest as ChurnRequest
+    from connector.reports.churn import churn_reports as churn_reports
     from connector.reports.closed_months import close_month as close_month
     from connector.reports.closed_months import restated_windows as restated_windows
     from connector.reports.cohorts import cohort_reports as cohort_reports
@@ -30,10 +32,12 @@ if TYPE_CHECKING:  # ``as`` itself: a type checker takes it for this package's o
 
 # Where each lives. One that is asked for imports what it needs, and nothing else does.
 _HOMES = {
+    "ChurnRequest": "churn",
     "Ledger": "ledger",
     "ReportRequest": "report",
     "at_risk_reports": "at_risk",
     "check_ledger": "check",
+    "churn_reports": "churn",
     "close_month": "closed_months",
     "cohort_reports": "cohorts",
     "compare_policies": "compare",

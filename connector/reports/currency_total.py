@@ -33,9 +33,14 @@ from connector.metrics.segments import (
     CurrencyBook,
     by_segment,
 )
-from connector.reports.benchmarks import assessed
 from connector.reports.ledger import Ledger
-from connector.reports.model import CurrencyReport, Segment, WindowRow, restated
+from connector.reports.model import (
+    CurrencyReport,
+    Segment,
+    WindowRow,
+    assessed,
+    restated,
+)
 from connector.reports.segments import segment_of_total
 from connector.store.ledger import (
     balances,

@@ -113,6 +113,7 @@ class Subscription:
     canceled_at: int | None = None
     ended_at: int | None = None
     cancel_reason: str | None = None
+    cancel_feedback: str | None = None
     pause: Json | None = None
     paused_at: int | None = None
     stops: set[int] = field(default_factory=set)  # paused or unpaid since then

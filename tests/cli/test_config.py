@@ -66,6 +66,7 @@ def test_every_key_is_read() -> None:
         [customers]
         label = "metadata:company"
         metadata = ["segment", "region"]
+        owner = "metadata:csm"
         merge = { cus_old = "cus_new" }
         [reporting]
         locale = "de_DE"
@@ -93,6 +94,7 @@ def test_every_key_is_read() -> None:
         ),
         label="metadata:company",
         metadata_keys=("segment", "region"),
+        owner="metadata:csm",
         merge={"cus_old": "cus_new"},
         locale="de_DE",
         reporting_currency="eur",

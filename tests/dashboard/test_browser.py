@@ -20,7 +20,14 @@ pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 CUSTOMER = "cus_1rI7CieY3u8myG"
 PAGES = [
     *("/", "/?by=plan", "/?months=12&currency=eur", "/window", "/customers"),
-    *(f"/customer/{CUSTOMER}", "/movements", "/cohorts", "/at-risk", "/coverage"),
+    *(
+        f"/customer/{CUSTOMER}",
+        "/movements",
+        "/cohorts",
+        "/at-risk",
+        "/coverage",
+        "/churn",
+    ),
     *("/restatements", "/differences", "/counts", "/nosuch", "/?to=2026-13"),
 ]
 WIDTHS = (390, 820, 1280)

@@ -27,6 +27,7 @@ ASKED: Mapping[str, Sequence[str]] = {
     "report": ("report", "report --by plan --causes", "report --window year --arr"),
     "cohorts": ("cohorts", "cohorts --by quarter"),
     "at-risk": ("at-risk",),
+    "churn": ("churn", "churn --by plan"),
     "movements": ("movements",),
     "movements-by": ("movements --by plan",),
     "explain-window": ("explain --window 2026-06", "explain --window ..2026-06"),

@@ -26,6 +26,7 @@ from connector.render.page.charts import (
 )
 from connector.render.report_tables import by_segment
 from connector.reports.at_risk import AtRiskReport
+from connector.reports.churn import ChurnReport
 from connector.reports.cohorts import CohortReport
 from connector.reports.model import (
     AS_REPORTED,
@@ -123,6 +124,7 @@ class CurrencyPanels(Struct, frozen=True, kw_only=True):
     views: Sequence[View]
     cohorts: CohortReport | None
     largest: Sequence[NamedMovements]
+    churn: ChurnReport | None
     outlook: AtRiskReport | None
 
 
@@ -141,6 +143,7 @@ def panels(page: PageContents, part: CurrencyReport, revenue: str) -> CurrencyPa
         views=[whole, *segments],
         cohorts=page.cohorts.get(own),
         largest=page.largest.get(own, ()),
+        churn=page.churn.get(own),
         outlook=page.outlooks.get(own),
     )
 

@@ -19,7 +19,7 @@ KNOWN = frozenset(("currency", "owner", "reason", "q", "sort", "page"))
 SORTS = ("mrr", "day", "renews", "name")
 
 
-class ReasonSum(NamedTuple):
+class RiskSum(NamedTuple):
     reason: RiskReason
     name: str
     customers: int
@@ -72,11 +72,11 @@ def _is(risk: Risk, reason: RiskReason) -> bool:
     return risk.reason is reason
 
 
-def _sum(outlook: AtRiskReport, reason: RiskReason) -> ReasonSum:
+def _sum(outlook: AtRiskReport, reason: RiskReason) -> RiskSum:
     own = [risk for risk in outlook.risks if risk.reason is reason]
     worth_minor = sum(risk.mrr_minor for risk in own)
     customers = len({risk.customer for risk in own})
-    return ReasonSum(reason, reason.name.lower(), customers, worth_minor)
+    return RiskSum(reason, reason.name.lower(), customers, worth_minor)
 
 
 def _called(

@@ -1,6 +1,5 @@
 """The options that commands share, and how days, windows and ratios are written in."""
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path

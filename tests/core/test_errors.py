@@ -273,6 +273,11 @@ def page(url: str, *, is_empty: bool = False) -> None:
         answer.json()
 
 
+def of_an_owner(*words: str) -> None:
+    Path("config.toml").write_text('[customers]\nowner = "metadata:csm"\n')
+    with_ledger(*words)
+
+
 def in_total_by_page() -> None:
     rates = "date,currency,rate\n2024-02-01,usd,1.1\n"
     Path("rates.csv").write_text(rates, encoding="utf-8")
@@ -592,6 +597,14 @@ COMMANDS: Mapping[str, Provoked] = {
     "an endpoint over plain http": lambda: command("webhook-setup", "http://a.b/"),
     "sync into the demo's ledger": lambda: syncing(of="demo"),
     "sync into a folder that is not there": lambda: syncing(into="missing/nrr.db"),
+    "an owner where none are configured": lambda: with_ledger(
+        "at-risk", "--owner", "Ada"
+    ),
+    "an owner who owns nobody": lambda: of_an_owner("at-risk", "--owner", "Ada"),
+    "churn of the total": lambda: with_ledger("churn", "--currency", "total"),
+    "churn backwards": lambda: with_ledger(
+        "churn", "--from", "2024-03", "--to", "2024-02"
+    ),
     "a page of no ledger": lambda: read_by_page(None),
     "a page of an older ledger": lambda: read_by_page(older()),
     "a page while the ledger cannot be read": lambda: raised(unreadable()),

@@ -117,7 +117,7 @@ def _merge(value: Any) -> dict[str, str]:
     return merged
 
 
-def _address(value: Any) -> ListenAddress:
+def listen_address(value: Any) -> ListenAddress:
     match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+)):(\d{1,5})", value)
     if match is None or int(match[3]) > 65_535:
         raise ValueError
@@ -206,15 +206,23 @@ class Config(Struct, frozen=True, kw_only=True):
     ] = 86_400.0
     bind: Annotated[
         ListenAddress,
-        Key("serve.bind", _address, 'an address such as "127.0.0.1:8480"'),
+        Key("serve.bind", listen_address, 'an address such as "127.0.0.1:8480"'),
     ] = ListenAddress("127.0.0.1", 8480)
     admin_bind: Annotated[
         ListenAddress,
-        Key("serve.admin_bind", _address, 'an address such as "127.0.0.1:8481"'),
+        Key("serve.admin_bind", listen_address, 'an address such as "127.0.0.1:8481"'),
     ] = ListenAddress("127.0.0.1", 8481)
     admin_token_file: Annotated[
         Path | None,
         Key("serve.admin_token_file", _file, 'the path of a file, or "" for none'),
+    ] = None
+    dashboard_bind: Annotated[
+        ListenAddress,
+        Key("dashboard.bind", listen_address, 'an address such as "127.0.0.1:8481"'),
+    ] = ListenAddress("127.0.0.1", 8481)
+    token_file: Annotated[
+        Path | None,
+        Key("dashboard.token_file", _file, 'the path of a file, or "" for none'),
     ] = None
     source: Path | None = None
 

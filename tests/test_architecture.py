@@ -49,9 +49,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "render": {"core", "mrr", "valuation", "metrics", "reports", "reconcile"},
     "webhooks": {"core", "config", "stripe_api", "store", "pipeline", "reports"},
+    "dashboard": {
+        *("", "core", "config", "mrr", "metrics", "store", "reports", "render"),
+        "webhooks",
+    },
     "cli": {
         *("", "core", "config", "stripe_api", "metrics", "store", "pipeline"),
-        *("reports", "reconcile", "render", "webhooks"),
+        *("reports", "reconcile", "render", "webhooks", "dashboard"),
     },
     "__main__": {"cli"},
 }
@@ -82,7 +86,7 @@ HOMES = {
     "httpx": {"stripe_api.http", "stripe_api.client", "stripe_api.answer"},
     "tenacity": {"stripe_api.answer"},
     "stripe": {"stripe_api.http", "webhooks.endpoint"},
-    "starlette": {"webhooks"},
+    "starlette": {"webhooks", "dashboard"},
     "uvicorn": {"webhooks.server"},
     "prometheus_client": {"webhooks.prometheus"},
     "sqlite_utils": {"store.database"},

@@ -12,7 +12,7 @@ import click
 
 from connector.cli.app import Shell
 from connector.cli.output import echo, progress_shown, rendered, show_report
-from connector.config import Config, parse, rules_of
+from connector.config import Config, ListenAddress, parse, rules_of
 from connector.core.errors import LedgerUnusable
 from connector.core.model import MovementKind
 from connector.core.text import printable
@@ -44,19 +44,38 @@ timezone = "{{timezone}}"
     metavar="DIR",
     help="Keep the ledger and its config.toml there, to try other commands on them.",
 )
-@click.pass_obj
-def demo(shell: Shell, keep: Path | None) -> None:
+@click.option(
+    "--open",
+    "opens",
+    is_flag=True,
+    help="Then look at it in your browser: a dashboard.",
+)
+@click.pass_context
+def demo(ctx: click.Context, keep: Path | None, *, opens: bool) -> None:
     """See it all on a bundled account: no key, no network, nothing left behind.
 
     The bundled objects are read page by page into a ledger in a temporary folder (or
-    DIR), derived and reported, exactly as your own account's would be.
+    DIR), derived and reported, exactly as your own account's would be. With --open it
+    ends in `stripe-nrr dashboard` on them, until Ctrl-C.
     """
-    shell.log_to_stderr()
+    ctx.obj.log_to_stderr()
     with tempfile.TemporaryDirectory(prefix="stripe-nrr-demo-") as temporary:
         folder = keep or Path(temporary)
         make_folder(folder)
         _run_demo(folder)
-    _say_what_next(keep)
+        _say_what_next(keep)
+        if opens:
+            _open_dashboard(ctx, folder)
+
+
+def _open_dashboard(ctx: click.Context, folder: Path) -> None:
+    """As `stripe-nrr --config FOLDER/config.toml dashboard --open` would, on any port."""
+    group = ctx.find_root().command
+    assert isinstance(group, click.Group)
+    dashboard = group.get_command(ctx, "dashboard")
+    assert dashboard is not None
+    ctx.obj = Shell(folder / "config.toml", 0)
+    ctx.invoke(dashboard, bind=ListenAddress("127.0.0.1", 0), opens=True)
 
 
 def _run_demo(folder: Path) -> None:

@@ -1,7 +1,6 @@
 """The options that commands share, and how days, windows and ratios are written in."""
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -24,7 +23,7 @@ from connector.core.numbers import (
     written_number,
 )
 from connector.core.presets import PRESETS, preset_name
-from connector.core.windows import Window, WindowKind, windows
+from connector.core.windows import parse_window
 from connector.store.files import side_files
 
 
@@ -152,32 +151,9 @@ RATIO = NumberParam("RATIO", ratio_of, "a ratio", "1.07 or 107%")
 AMOUNT = NumberParam("AMOUNT", _amount, "an amount", "47002.50")
 
 
-def _window(text: str) -> Window:
-    text = text.strip()
-    for kind, shape, month in _WINDOWS:
-        found = re.fullmatch(shape, text)
-        if found is not None:
-            day = parse_month(month(found))
-            return windows(kind, day, day)[0]
-    raise ValueError(text)
-
-
-# How each kind of window is written, and the month that names it.
-_WINDOWS: Sequence[tuple[WindowKind, str, Callable[[re.Match[str]], str]]] = (
-    (WindowKind.MONTH, r"\d{4}-\d{2}", lambda found: found[0]),
-    (
-        WindowKind.QUARTER,
-        r"(\d{4})-[Qq]([1-4])",
-        lambda found: f"{found[1]}-{int(found[2]) * 3:02}",
-    ),
-    (WindowKind.YEAR, r"\d{4}", lambda found: f"{found[0]}-01"),
-    (WindowKind.TRAILING_12, r"\.\.(\d{4}-\d{2})", lambda found: found[1]),
-)
-
-
 WINDOW = ReadParam(
     "WINDOW",
-    _window,
+    parse_window,
     "a window; write a month 2026-03, a quarter 2026-Q1, a year 2026, or ..2026-03 for "
     "the twelve months to March",
 )

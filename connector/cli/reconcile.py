@@ -61,12 +61,12 @@ def reconcile(
       stripe-nrr reconcile chartmogul.csv --from 2026-01 --format csv -o gaps.csv
     """  # noqa: D301
     from connector.reconcile.reconcile import reconcile_files
-    from connector.reconcile.sides import Asked
+    from connector.reconcile.sides import ReconcileRequest
     from connector.render.bridge import data, terminal
 
     shell: Shell = ctx.obj
     end = None if last is None else add_months(last, 1)
-    asked = Asked(first, end, customer, preset)
+    asked = ReconcileRequest(first, end, customer, preset)
     with shell.reading() as ledger, progress_shown(quiet=form == "json") as progress:
         found = reconcile_files(ledger, files, asked, progress)
     emit(

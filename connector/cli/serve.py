@@ -52,9 +52,9 @@ def serve(shell: Shell) -> None:
     """Receive Stripe's webhooks and keep the ledger up to date within seconds.
 
     Answers POST /webhooks/stripe on [serve] bind once an event is durable, then fetches
-    what it names and derives the customers concerned. /healthz, /readyz and /metrics are
-    on [serve] admin_bind. Needs STRIPE_API_KEY and STRIPE_WEBHOOK_SECRET (or the same
-    with _FILE; several secrets with commas in between).
+    what it names and derives the customers concerned. /healthz, /readyz, /metrics and the
+    dashboard are on [serve] admin_bind. Needs STRIPE_API_KEY and STRIPE_WEBHOOK_SECRET (or
+    the same with _FILE; several secrets with commas in between).
 
     Run `stripe-nrr sync` on a schedule all the same: it finds what a lost webhook would
     have told. SIGTERM ends it, with exit code 0, after the batch in hand.
@@ -62,6 +62,9 @@ def serve(shell: Shell) -> None:
     config.toml is read at the start: restart it after a change. Only [policy], timezone
     and [customers] merge it takes over by itself, once a sync has applied them.
     """
+    from connector.dashboard.access import Access
+    from connector.dashboard.app import beside, dashboard_app
+    from connector.dashboard.ledger_reader import LedgerReader
     from connector.webhooks import admin_access, endpoint, health, prometheus, server
     from connector.webhooks.group_commit import GroupCommit
     from connector.webhooks.worker import Worker
@@ -85,6 +88,7 @@ def serve(shell: Shell) -> None:
         ThreadPool[Any](config.workers) as threads,
         GroupCommit(config.database, api.now_us, worker.wake) as commits,
         worker.start(_batch(config, api, threads, worker, counted)),
+        closing(LedgerReader(config, shell.now)) as reader,
     ):
         receiving = endpoint.EndpointSettings(
             secrets=secrets,
@@ -105,14 +109,22 @@ def serve(shell: Shell) -> None:
             ),
             content_type=prometheus.CONTENT_TYPE,
         )
-        inner = admin_access.guarded(admin, config.admin_bind, token)
+        access = Access(config.admin_bind, token)
+        inner = beside(
+            dashboard_app(reader, access),
+            admin_access.guarded(admin, config.admin_bind, token),
+            health.PATHS,
+        )
         outer: Any = endpoint.endpoint_app(receiving)
         listening = [(outer, public), (inner, private)]
 
         def ready() -> None:
             at, admin_at = public.getsockname(), private.getsockname()
             echo(f"webhooks: http://{at[0]}:{at[1]}{endpoint.PATH}", err=True)
-            echo(f"admin:    http://{admin_at[0]}:{admin_at[1]}/readyz", err=True)
+            inside = f"http://{admin_at[0]}:{admin_at[1]}"
+            echo(f"admin:    {inside}/readyz", err=True)
+            entry = f"/enter/{access.entry_code}" if access.needs_token else "/"
+            echo(f"look at:  {inside}{entry}", err=True)
 
         sys.setswitchinterval(SWITCH_S)
         was_asked = asyncio.run(server.run(listening, is_alive=is_alive, ready=ready))

@@ -1,13 +1,14 @@
 """The standard windows: of which months, what they are called, what is cut there."""
 
+import re
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
 from itertools import chain
 from typing import NamedTuple, Protocol, TypeVar
 
-from connector.core.dates import add_months, months, period_start
+from connector.core.dates import add_months, months, parse_month, period_start
 
 
 class WindowKind(StrEnum):
@@ -106,3 +107,40 @@ def name_of(window: Window) -> str:
             return str(window.start.year)
         case WindowKind.TRAILING_12:
             return f"12 months to {last:%b %Y}"
+
+
+# How each kind of window is written, and the month that names it.
+_SHAPES: Sequence[tuple[WindowKind, str, Callable[[re.Match[str]], str]]] = (
+    (WindowKind.MONTH, r"\d{4}-\d{2}", lambda found: found[0]),
+    (
+        WindowKind.QUARTER,
+        r"(\d{4})-[Qq]([1-4])",
+        lambda found: f"{found[1]}-{int(found[2]) * 3:02}",
+    ),
+    (WindowKind.YEAR, r"\d{4}", lambda found: f"{found[0]}-01"),
+    (WindowKind.TRAILING_12, r"\.\.(\d{4}-\d{2})", lambda found: found[1]),
+)
+
+
+def parse_window(text: str) -> Window:
+    """``2026-03``, ``2026-Q1``, ``2026`` or ``..2026-03``; ``ValueError`` for others."""
+    for kind, shape, month in _SHAPES:
+        found = re.fullmatch(shape, text.strip())
+        if found is not None:
+            day = parse_month(month(found))
+            return windows(kind, day, day)[0]
+    raise ValueError(text)
+
+
+def written(window: Window) -> str:
+    """As ``parse_window`` reads it."""
+    last = window.end - timedelta(days=1)
+    match window.kind:
+        case WindowKind.MONTH:
+            return f"{last:%Y-%m}"
+        case WindowKind.QUARTER:
+            return f"{last:%Y}-Q{last.month // 3}"
+        case WindowKind.YEAR:
+            return f"{last:%Y}"
+        case WindowKind.TRAILING_12:
+            return f"..{last:%Y-%m}"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from connector.core.model import Flow, MovementKind, classify
 from connector.core.windows import Window
 from connector.metrics.currency_total import Conversion, levels_in_minor
-from connector.metrics.retention import balances
+from connector.metrics.retention import Balances, balances
 
 
 class Ratio(StrEnum):
@@ -35,11 +35,16 @@ class Contribution(NamedTuple):
 def contributions(
     flows: Iterable[Flow], window: Window, ratio: Ratio
 ) -> list[Contribution]:
+    """Of a window's movements; see ``between``."""
+    opening, closing = balances(flows, [window.start, window.end])
+    return between(opening, closing, ratio)
+
+
+def between(opening: Balances, closing: Balances, ratio: Ratio) -> list[Contribution]:
     """Every customer of the opening who moved the ratio, the largest amount first.
 
     Σ amounts = Σe − Σs for NRR and Σ min(s, e) − Σs for GRR.
     """
-    opening, closing = balances(flows, [window.start, window.end])
     found = []
     for customer, start_minor in opening.items():
         end_minor = closing.get(customer, 0)

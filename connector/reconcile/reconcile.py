@@ -29,7 +29,7 @@ from connector.reconcile.model import (
     Reconciliation,
     SourceFile,
 )
-from connector.reconcile.sides import Asked, Beside, Sides, sides_of
+from connector.reconcile.sides import Beside, ReconcileRequest, Sides, sides_of
 from connector.reconcile.sources import ReadFile, opened_together, read_files
 from connector.reports.ledger import Ledger
 from connector.store.external_figures import external_figures
@@ -44,7 +44,7 @@ TOGETHER = 50  # customers whose histories are read at a time
 MOST_HELD = 100_000  # cells kept back to be matched with another customer's
 STATED = 50  # customers with unexplained cells of whom it is told what ours says
 
-EVERYTHING = Asked()
+EVERYTHING = ReconcileRequest()
 
 
 def _silent(_what: str, _done: int, _all: int | None) -> None:
@@ -54,7 +54,7 @@ def _silent(_what: str, _done: int, _all: int | None) -> None:
 def reconcile_files(
     ledger: Ledger,
     paths: Iterable[Path],
-    asked: Asked = EVERYTHING,
+    asked: ReconcileRequest = EVERYTHING,
     progress: Progress = _silent,
 ) -> list[Reconciliation]:
     """One value for all files that are parts of one; nothing is written.
@@ -75,7 +75,9 @@ def reconcile_files(
 class _Reconciling:
     """What all steps of one reconciliation share."""
 
-    def __init__(self, sides: Sides, asked: Asked, progress: Progress) -> None:
+    def __init__(
+        self, sides: Sides, asked: ReconcileRequest, progress: Progress
+    ) -> None:
         self.sides, self.asked, self.progress = sides, asked, progress
         self.ledger, self.grain = sides.ledger, sides.grain
         self.in_force = self.ledger.state().rules

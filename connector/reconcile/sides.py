@@ -25,7 +25,7 @@ from connector.store.external_figures import ExternalFigures
 from connector.store.ledger import mrr_changes
 
 
-class Asked(NamedTuple):
+class ReconcileRequest(NamedTuple):
     """``start`` and ``end`` (out) are first days of months; None is all.
 
     ``preset`` is a name of ``core.presets``; None looks for the one that fits best.
@@ -83,7 +83,7 @@ def sides_of(
     ledger: Ledger,
     files: Sequence[ReadFile],
     figures: ExternalFigures,
-    asked: Asked,
+    asked: ReconcileRequest,
 ) -> tuple[Sides, list[str]]:
     """The sides, their amounts in minor units; and what a reader should know of them."""
     kind = files[0].opened.kind
@@ -96,7 +96,7 @@ def sides_of(
 
 
 def _grain(
-    ledger: Ledger, kind: FileKind, files: Sequence[ReadFile], asked: Asked
+    ledger: Ledger, kind: FileKind, files: Sequence[ReadFile], asked: ReconcileRequest
 ) -> tuple[Grain, list[str]]:
     """What the files cover, as far as it is asked for and over in the ledger."""
     start, end = span_of(files, kind)

@@ -130,10 +130,13 @@ def at_risk_reports(
     ``NothingFound`` for one who has none.
     """
     known, codes = ledger.state(), ledger.currencies(currency)
-    connection, rules = ledger.connection, rules_of(ledger.config)
+    connection, now_s = ledger.connection, int(known.at.timestamp())
+    rules, until_s = rules_of(ledger.config), _until_s(now_s)
+    since_s = now_s - 2 * LATELY_DAYS * DAY_S
+    waiting = rules.affected(objects.at_risk_candidates(connection, since_s, until_s))
     owners = _owners(ledger)
     own = None if owner is None else _customers_of(owner, owners)
-    future = _future(connection, rules, int(known.at.timestamp()), known.today)
+    future = _future(connection, rules, now_s, known.today, waiting)
     books = []
     if with_total or is_total(currency):
         books.append(_in_one(ledger, known.today, future))
@@ -172,8 +175,19 @@ def _customers_of(owner: str, owners: Mapping[int, str] | None) -> set[int]:
     return found
 
 
-class _Future(NamedTuple):
-    """What Stripe's objects show of all customers: risks, and movements to come."""
+def customer_future(ledger: Ledger, customer: str) -> "CustomerFuture":
+    """What Stripe's objects show of one customer's risks and movements to come."""
+    known = ledger.state()
+    now_s, rules = int(known.at.timestamp()), rules_of(ledger.config)
+    return _future(ledger.connection, rules, now_s, known.today, [customer])
+
+
+def _until_s(now_s: int) -> int:
+    return now_s + (AHEAD + 1) * 31 * DAY_S
+
+
+class CustomerFuture(NamedTuple):
+    """What Stripe's objects show of customers: risks, and movements to come."""
 
     risks: Sequence[Risk]
     movements: Sequence[Movement]
@@ -181,16 +195,17 @@ class _Future(NamedTuple):
 
 
 def _future(
-    connection: sqlite3.Connection, rules: Rules, now_s: int, today: date
-) -> _Future:
+    connection: sqlite3.Connection,
+    rules: Rules,
+    now_s: int,
+    today: date,
+    waiting: Sequence[str],
+) -> CustomerFuture:
     """Derive whoever has something ahead once more, as it will be in a year.
 
     Without those whose history cannot be derived.
     """
-    until_s = now_s + (AHEAD + 1) * 31 * DAY_S
-    waiting = objects.at_risk_candidates(
-        connection, now_s - 2 * LATELY_DAYS * DAY_S, until_s
-    )
+    until_s = _until_s(now_s)
     shared = objects.catalogue(connection)
     found: list[Risk] = []
     coming: list[Movement] = []
@@ -209,10 +224,10 @@ def _future(
         coming.extend(movement for movement in derived if movement.day > today)
 
     failed: dict[str, str] = {}
-    for customer in rules.affected(waiting):
+    for customer in waiting:
         if customer not in rules.merge:
             failed |= set_aside([customer], look)
-    return _Future(found, coming, failed)
+    return CustomerFuture(found, coming, failed)
 
 
 class _Book(NamedTuple):
@@ -231,7 +246,7 @@ class _Book(NamedTuple):
 
 
 def _book(
-    connection: sqlite3.Connection, currency: str, today: date, future: _Future
+    connection: sqlite3.Connection, currency: str, today: date, future: CustomerFuture
 ) -> _Book:
     start = _wanted(today)[0].start
     ids = customers.ids(connection)
@@ -244,7 +259,7 @@ def _book(
     )
 
 
-def _in_one(ledger: Ledger, today: date, future: _Future) -> _Book:
+def _in_one(ledger: Ledger, today: date, future: CustomerFuture) -> _Book:
     """All currencies, at the rates of the last known day: none later are known."""
     from connector.reports.currency_total import CurrencyTotal
 

@@ -11,15 +11,16 @@ from connector.core.windows import Window
 from connector.metrics.contributions import (
     Contribution,
     Ratio,
+    between,
     contributions,
     in_minor_of,
 )
 from connector.metrics.currency_total import retention_in_minor
-from connector.metrics.retention import measure
+from connector.metrics.retention import measure, retention
 from connector.mrr.ended_otherwise import unbilled_quantities
 from connector.reports.ledger import Ledger, is_total
 from connector.reports.movements import find_one
-from connector.store.ledger import customers, queries, unvalued
+from connector.store.ledger import balances, customers, queries, unvalued
 from connector.store.ledger.queries import Wanted
 from connector.store.mirror import objects
 
@@ -63,12 +64,14 @@ def explain_window(
     is_over = window.end <= ledger.state(as_of).today
     found = []
     for code in ledger.currencies(currency, as_of):
-        flows = list(queries.flows(ledger.connection, code, as_of))
-        [measured] = measure(flows, [window])
+        ends = (window.start, window.end)
+        opening, closing = (
+            balances.balances(ledger.connection, code, day, as_of) for day in ends
+        )
+        kept = retention(opening, closing)
         moved = [
-            (named[each.customer], each) for each in contributions(flows, window, ratio)
+            (named[each.customer], each) for each in between(opening, closing, ratio)
         ]
-        kept = measured.retention
         found.append(WindowExplanation(code, window, ratio, kept, moved, is_over))
     return found
 
@@ -133,7 +136,7 @@ def explain_customer(
         on=on,
         movements=list(queries.movements(connection, wanted)),
         refusals=[r for r in unvalued.known(connection) if r.customer == found.id],
-        labels=customers.labels(connection),
+        labels={found.id: found.shown},
         prices=objects.price_names(connection),
         notes=_notes(ledger, found.id),
     )

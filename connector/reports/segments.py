@@ -2,13 +2,13 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 
 from connector.config import Config
 from connector.core.model import METADATA, Flow
 from connector.core.money import exponent
-from connector.metrics.segment_totals import SegmentOf
+from connector.metrics.segment_totals import SegmentOf, eve
 from connector.metrics.segments import (
     Traits,
     by_band,
@@ -42,6 +42,27 @@ def segment_of(
         key = by.removeprefix(METADATA)
         return by_value(objects.metadata(connection, key))
     return by_trait(_of_plans(connection, by, currency))
+
+
+def members(
+    ledger: Ledger,
+    segment: tuple[str, str],
+    currency: str,
+    day: date,
+    as_of: datetime | None = None,
+) -> frozenset[int]:
+    """Who paid at the very beginning of ``day`` and then had what ``segment`` says.
+
+    The customers' keys; ``segment`` is what they are told apart by, and its value.
+    """
+    connection, (by, value) = ledger.connection, segment
+    of = segment_of(connection, ledger.config, by, currency)
+    paid = balances.balances(connection, currency, day, as_of)
+    return frozenset(
+        customer
+        for customer, minor in paid.items()
+        if of(customer, [eve(day)], [minor]) == [value]
+    )
 
 
 def segment_of_total(

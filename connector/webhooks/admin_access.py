@@ -27,17 +27,23 @@ def is_loopback(host: str) -> bool:
 
 
 def admin_token(path: Path | None, bind: ListenAddress) -> str | None:
+    """What the file of ``KEY`` holds; see ``read_token``."""
+    return read_token(path, bind, KEY, "[serve] admin_bind")
+
+
+def read_token(
+    path: Path | None, bind: ListenAddress, key: str, bound_by: str
+) -> str | None:
     """What the file holds; None without one, which only loopback may be.
 
-    Raises ``ConfigError`` where others than its owner may open it.
+    ``key`` and ``bound_by`` are what sets them. Raises ``ConfigError`` where others than
+    its owner may open it.
     """
     if path is None:
         if is_loopback(bind.host):
             return None
-        fault = (
-            f"[serve] admin_bind is {bind.host}, where others than this machine may "
-        )
-        fault += f"look at your MRR, and there is no {KEY}"
+        fault = f"{bound_by} is {bind.host}, where others than this machine may "
+        fault += f"look at your MRR, and there is no {key}"
         fix = "bind it to 127.0.0.1, or make a token: "
         fix += "`(umask 077; openssl rand -hex 32 > admin-token)`"
         raise ConfigError([fault], fix=fix)
@@ -46,7 +52,7 @@ def admin_token(path: Path | None, bind: ListenAddress) -> str | None:
         token = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise ConfigError([f"{path} cannot be read: {why}"], source=KEY) from error
+        raise ConfigError([f"{path} cannot be read: {why}"], source=key) from error
     if mode & 0o077:
         fault = f"{path} may be opened by others than its owner (mode {mode:04o})"
         raise ConfigError([fault], fix=f"run `chmod 600 {path}`, and make a new token")
@@ -69,16 +75,16 @@ def guarded(app: ASGIApp, bind: ListenAddress, token: str | None) -> ASGIApp:
 def _refusal(
     request: Request, bind: ListenAddress, token: str | None
 ) -> Response | None:
-    if is_loopback(bind.host) and not _is_named_here(request, bind.host):
+    if is_loopback(bind.host) and not is_named_here(request, bind.host):
         return PlainTextResponse("This is another host's name.\n", 403)
-    if token is not None and not _has(request, token):
+    if token is not None and not has_token(request, token):
         return PlainTextResponse(
             "A token is needed.\n", 401, {"WWW-Authenticate": "Bearer"}
         )
     return None
 
 
-def _is_named_here(request: Request, bound: str) -> bool:
+def is_named_here(request: Request, bound: str) -> bool:
     named = re.fullmatch(
         r"(\[[0-9a-fA-F:.]+\]|[^:]+)(:\d{1,5})?", request.headers.get("host", "")
     )
@@ -87,7 +93,7 @@ def _is_named_here(request: Request, bound: str) -> bool:
     )
 
 
-def _has(request: Request, token: str) -> bool:
+def has_token(request: Request, token: str) -> bool:
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     is_it = hmac.compare_digest(given.strip().encode(), token.encode())
     return is_it and scheme.lower() == "bearer"

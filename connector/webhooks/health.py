@@ -14,6 +14,7 @@ from connector.store.database import is_writable, open_database
 from connector.store.inbox import InboxDepth
 from connector.store.mirror import event_feed
 
+PATHS = ("/healthz", "/readyz", "/metrics")
 # A daily sync, and two hours for it.
 SYNC_AGE_S = 26 * 3_600
 # An event that nobody has tried for so long means that nothing gets through.

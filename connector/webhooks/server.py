@@ -87,7 +87,13 @@ def _make_room(connections: Iterable[Any]) -> None:
         longest.transport.abort()
 
 
-def listen(host: str, port: int) -> socket.socket:
+FREE_ADDRESSES = (
+    "set `bind` and `admin_bind` under [serve] to addresses of this machine that are "
+    "free"
+)
+
+
+def listen(host: str, port: int, fix: str = FREE_ADDRESSES) -> socket.socket:
     """A listening socket; ``CannotListen`` where somebody else has the address."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -95,9 +101,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         why = (error.strerror or str(error)).partition(" (")[0]
         raise CannotListen(
-            f"cannot listen on {host} port {port}: {why}",
-            fix="set `bind` and `admin_bind` under [serve] to addresses of this machine "
-            "that are free",
+            f"cannot listen on {host} port {port}: {why}", fix=fix
         ) from error
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.benchmarks.account import INVOICES_EACH, Account
+from tests.benchmarks.dashboard import PAGES
 from tests.benchmarks.report import REPORTS
 from tests.benchmarks.server import Shelf, answer, shelves
 from tests.benchmarks.sync import SUBSCRIPTIONS
@@ -179,6 +180,16 @@ def test_filters_choose_among_lists() -> None:
     assert count("/v1/prices?active=false") == 3
     assert count("/v1/events?types[]=price.created") == 0
     assert count("/v1/events?types[]=invoice.paid") > 0
+
+
+def test_the_benchmark_of_the_dashboard_names_every_page(tmp_path: Path) -> None:
+    command = ["-m", "tests.benchmarks.dashboard", "--small", "--keep", str(tmp_path)]
+    ran = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, capture_output=True, check=True, text=True
+    )
+    assert not ran.stderr
+    rows = [re.split(r"\s{2,}", line) for line in ran.stdout.splitlines()]
+    assert [row[0] for row in rows if row[0] in PAGES] == list(PAGES)
 
 
 def test_the_benchmark_of_reports_names_every_report(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import chdir, closing, contextmanager
+from contextlib import chdir, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -25,8 +26,12 @@ from connector.cli.app import stripe_nrr
 from connector.core import errors
 from connector.core.account import StripeIdentity
 from connector.core.dates import instant
-from connector.core.errors import ConnectorError, Unvalued
+from connector.core.errors import ConnectorError, NothingFound, Unvalued
 from connector.core.policy import Policy, Rules
+from connector.dashboard.answer import Asked
+from connector.dashboard.app import PAGES, no_page, unreadable
+from connector.dashboard.ledger_reader import LedgerReader
+from connector.dashboard.query import query_of
 from connector.pipeline import bundled_account
 from connector.pipeline.policy_change import adopt
 from connector.pipeline.recompute import recompute
@@ -41,6 +46,7 @@ from connector.store.database import (
 )
 from connector.store.ledger import queries
 from connector.store.lock import exclusive_sync, lock_state
+from connector.store.mirror.event_feed import events_were_read
 from connector.store.read_only import check_unchanged, open_to_read
 from connector.store.schema import MIGRATIONS
 from connector.stripe_api import credentials
@@ -242,6 +248,70 @@ def with_ledger(*words: str, walked: bool = True, account: str = "") -> None:
         if account:
             put_setting(connection, "account", account)
     command(*words)
+
+
+def page(url: str, *, is_empty: bool = False) -> None:
+    """A page of the dashboard on that ledger, or on one in which nobody ever paid."""
+    with suppress(NothingFound):  # of an empty one there are no movements
+        with_ledger("movements", "--format", "csv", walked=not is_empty)
+    with closing(open_database(Path("stripe-nrr.db"))) as connection:
+        events_were_read(connection, SEEN * 1_000_000)
+    file = Path("config.toml")
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    known = config.parse(text, {})
+    asked = urlsplit(url)
+    name, _, key = asked.path.strip("/").partition("/")
+    with (
+        closing(LedgerReader(known, lambda: instant(SEEN))) as reader,
+        reader.reading() as reading,
+    ):
+        found = PAGES[name or "overview"]
+        query = query_of(parse_qsl(asked.query), found.known, reading.ledger.zone)
+        answer = found.answer(
+            Asked(reading=reading, query=query, path=asked.path, key=key)
+        )
+        answer.json()
+
+
+def of_an_owner(*words: str) -> None:
+    Path("config.toml").write_text('[customers]\nowner = "metadata:csm"\n')
+    with_ledger(*words)
+
+
+def in_total_by_page() -> None:
+    rates = "date,currency,rate\n2024-02-01,usd,1.1\n"
+    Path("rates.csv").write_text(rates, encoding="utf-8")
+    text = '[reporting]\ncurrency = "eur"\nrates = "rates.csv"\n'
+    Path("config.toml").write_text(text, encoding="utf-8")
+    page("/window?window=2024-02&currency=total&by=country&segment=US")
+
+
+def older() -> bytes:
+    """Without its last migration."""
+    return database(
+        "DELETE FROM _sqlite_migrations"
+        " WHERE id = (SELECT max(id) FROM _sqlite_migrations)"
+    )
+
+
+def page_of_many(url: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("connector.dashboard.movements.MOST_EXPORTED", 0)
+        page(url)
+
+
+def read_by_page(content: bytes | None) -> None:
+    if content is not None:
+        Path("stripe-nrr.db").write_bytes(content)
+    with (
+        closing(LedgerReader(config.parse("", {}), lambda: instant(SEEN))) as reader,
+        reader.reading(),
+    ):
+        pass
+
+
+def raised(error: ConnectorError) -> None:
+    raise error
 
 
 @contextmanager
@@ -527,6 +597,38 @@ COMMANDS: Mapping[str, Provoked] = {
     "an endpoint over plain http": lambda: command("webhook-setup", "http://a.b/"),
     "sync into the demo's ledger": lambda: syncing(of="demo"),
     "sync into a folder that is not there": lambda: syncing(into="missing/nrr.db"),
+    "an owner where none are configured": lambda: with_ledger(
+        "at-risk", "--owner", "Ada"
+    ),
+    "an owner who owns nobody": lambda: of_an_owner("at-risk", "--owner", "Ada"),
+    "churn of the total": lambda: with_ledger("churn", "--currency", "total"),
+    "churn backwards": lambda: with_ledger(
+        "churn", "--from", "2024-03", "--to", "2024-02"
+    ),
+    "a page of no ledger": lambda: read_by_page(None),
+    "a page of an older ledger": lambda: read_by_page(older()),
+    "a page while the ledger cannot be read": lambda: raised(unreadable()),
+    "a page that is not there": lambda: raised(no_page()),
+    "a page of a ledger without revenue": lambda: page("/window", is_empty=True),
+    "a page with a parameter that it has not": lambda: page("/?colour=red"),
+    "a page with a parameter twice": lambda: page("/?to=2024-01&to=2024-02"),
+    "a page with a long parameter": lambda: page(f"/window?q={'a' * 201}"),
+    "a page with a month that is none": lambda: page("/?to=2026-13"),
+    "a page beyond the last": lambda: page("/window?page=2"),
+    "a segment of nothing": lambda: page("/?segment=US"),
+    "a segment that nobody is in": lambda: page("/?by=country&segment=US"),
+    "a window's segment of nothing": lambda: page("/window?segment=US"),
+    "a window's segment that nobody is in": lambda: page(
+        "/window?window=2024-02&by=country&segment=US"
+    ),
+    "a window's segment of the total": in_total_by_page,
+    "a page's movements backwards": lambda: page(
+        "/movements?from=2024-02-01&to=2024-01-01"
+    ),
+    "movements without end": lambda: page_of_many("/movements?from=2024-01-01"),
+    "a customer that is not there": lambda: page("/customer/cus_9"),
+    "a customer by a part of its name": lambda: page("/customer/Ada"),
+    "another tool's MRR that is none": lambda: page("/differences?mrr=lots"),
     "the demo over a configuration": lambda: configured("", "demo", "--keep", "."),
     "the demo into a real ledger": lambda: with_ledger("demo", "--keep", "."),
 }

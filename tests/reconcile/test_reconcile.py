@@ -11,7 +11,7 @@ from connector.core.presets import PRESETS, preset_of
 from connector.metrics.what_if import preset_switches
 from connector.reconcile.model import GapCause, Reconciliation
 from connector.reconcile.reconcile import reconcile_files
-from connector.reconcile.sides import Asked
+from connector.reconcile.sides import ReconcileRequest
 from connector.reports.ledger import Ledger
 from tests.billing.stripe_mrr import (
     EVERY_SETTING,
@@ -86,10 +86,10 @@ def test_the_preset_is_found_and_explains_every_cell(
 def test_another_preset_leaves_what_its_switches_explain(
     ledger: Ledger, tmp_path: Path, settings: StripeSettings
 ) -> None:
-    """Asked for by name, whatever fits: all is told by switches all the same."""
+    """ReconcileRequest for by name, whatever fits: all is told by switches all the same."""
     path = stripes(tmp_path, settings)[2]
     for name in PRESETS:
-        [done] = reconcile_files(ledger, [path], Asked(preset=name))
+        [done] = reconcile_files(ledger, [path], ReconcileRequest(preset=name))
         adds_up(done)
         assert done.unexplained == 0
         causes = {part.cause for cell in done.cells for part in cell.parts}
@@ -133,7 +133,7 @@ def test_a_window_and_a_customer(ledger: Ledger, tmp_path: Path) -> None:
     [whole] = reconcile_files(ledger, paths[2:])
     one = whole.cells[0].customer.id
     first = min(cell.day for cell in whole.cells if cell.customer.id == one)
-    asked = Asked(start=first, customer=one)
+    asked = ReconcileRequest(start=first, customer=one)
     [done] = reconcile_files(ledger, paths[2:], asked)
     assert {cell.customer.id for cell in done.cells} == {one}
     assert done.cells == [c for c in whole.cells if c.customer.id == one]

@@ -1,11 +1,14 @@
 """The pictures of the page, of the demo: ``python -m tests.support.pictures``."""
 
 import sys
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from tests.support.browser import Browser, browser, missing
+from tests.support.commands import Workdir
 from tests.support.pages import demo_page, written
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "docs" / "pictures"
@@ -29,6 +32,33 @@ SIGHTS = (
 )
 
 
+# Of the dashboard, by the path of the page.
+DASHBOARD = {
+    "/": Sight("dashboard", 1180, 900),
+    "/window": Sight("dashboard-window", 1180, 720),
+    "/customer/cus_1rI7CieY3u8myG": Sight("dashboard-customer", 1180, 760),
+    "/at-risk": Sight("dashboard-at-risk", 1180, 760, dark=True),
+    "/churn": Sight("dashboard-phone", 390, 844),
+}
+
+
+def of_dashboard(tab: Browser, folder: Path) -> Iterator[tuple[Sight, bytes]]:
+    """From the command, on the bundled account."""
+    workdir = Workdir(folder)
+    assert workdir.run("demo", "--keep", ".").code == 0
+    process = workdir.start("dashboard", "--bind", "127.0.0.1:0")
+    assert process.stdout is not None
+    try:
+        port = process.stdout.readline().strip().rpartition(":")[2]
+        for path, sight in DASHBOARD.items():
+            tab.size(sight.width, sight.height).dark(on=sight.dark)
+            tab.driver.get(f"http://localhost:{port}{path}")
+            yield sight, tab.picture()
+    finally:
+        process.terminate()
+        process.communicate()
+
+
 def taken(tab: Browser, sight: Sight, page: Path) -> bytes:
     tab.size(sight.width, sight.height).dark(on=sight.dark).open(page)
     if sight.first:
@@ -49,8 +79,10 @@ def main() -> int:
     FOLDER.mkdir(exist_ok=True)
     with TemporaryDirectory() as folder, browser() as tab:
         page = written(demo_page(), Path(folder))
-        for sight in SIGHTS:
-            picture = taken(tab, sight, page)
+        pictures = ((sight, taken(tab, sight, page)) for sight in SIGHTS)
+        demo = Path(folder) / "demo"
+        demo.mkdir()
+        for sight, picture in chain(pictures, of_dashboard(tab, demo)):
             assert len(picture) <= LARGEST, f"{sight.name}: {len(picture):,} bytes"
             (FOLDER / f"{sight.name}.png").write_bytes(picture)
             print(f"{sight.name}.png: {len(picture):,} bytes")

@@ -215,6 +215,7 @@ def test_only_the_webhook_is_behind_the_public_door(server: Server) -> None:
     assert server.client.post(server.admin + PATH).status_code == 404
     for path in ("/healthz", "/readyz", "/metrics"):
         assert server.client.get(server.admin + path).status_code == 200
+    assert "Read from the ledger alone" in server.client.get(f"{server.admin}/").text
     answer = server.client.get(server.url)
     assert answer.status_code == 405
     assert "server" not in answer.headers
@@ -434,7 +435,7 @@ def test_beyond_this_machine_it_needs_a_token(synced: Company) -> None:
             (f"Bearer {token}", 200),
         ):
             head = {} if given is None else {b"Authorization": given.encode("latin-1")}
-            for path in ("/healthz", "/readyz", "/metrics"):
+            for path in ("/healthz", "/readyz", "/metrics", "/counts"):
                 assert server.client.get(at + path, headers=head).status_code == status
 
 

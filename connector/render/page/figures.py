@@ -139,7 +139,7 @@ def panels(page: PageContents, part: CurrencyReport, revenue: str) -> CurrencyPa
     published = page.benchmarks
     whole = view(part, part.rows, published, revenue)
     segments = (
-        view(part, _of_segment(part.rows, name), published, revenue, name)
+        view(part, of_segment(part.rows, name), published, revenue, name)
         for name in _segments(whole)[:MOST_SEGMENTS]
     )
     own = code_of(code, is_total=part.is_total)
@@ -163,7 +163,7 @@ def _segments(whole: View) -> list[str]:
     return [each.name for each in found]
 
 
-def _of_segment(rows: Sequence[WindowRow], name: str) -> list[WindowRow]:
+def of_segment(rows: Sequence[WindowRow], name: str) -> list[WindowRow]:
     """The same rows of one segment; all zero where it had nobody."""
     found = []
     for each in rows:

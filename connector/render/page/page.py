@@ -5,16 +5,11 @@ the script shows a chart's numbers where the pointer is, and one currency or seg
 time. Everything that comes from Stripe is escaped, and the page may load nothing at all.
 """
 
-import base64
-import hashlib
 from functools import cache
-from importlib.resources import files
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 
 from connector.core.figures import RATIOS
-from connector.core.text import printable_lines
 from connector.render.at_risk import NOTE
 from connector.render.coverage import TO_DO
 from connector.render.footnotes import (
@@ -26,13 +21,13 @@ from connector.render.footnotes import (
     policy_sentence,
 )
 from connector.render.page.figures import panels
-from connector.render.page.filters import filters
+from connector.render.page.templating import environment, inlined, template
 from connector.render.report_tables import kind_of
 from connector.reports.page import PageContents
 
 
 def to_html(page: PageContents) -> str:
-    style, script = _template("page.css"), _template("page.js")
+    style, script = inlined(template("page.css")), inlined(template("page.js"))
     report = page.report
     revenue = "ARR" if report.is_annual else "MRR"
     return (
@@ -50,39 +45,14 @@ def to_html(page: PageContents) -> str:
             outside_to_do=TO_DO,
             restated_note=RESTATED,
             ratios=RATIOS,
-            style=Markup(style),  # noqa: S704  # ours, and its hash is in the policy
-            script=Markup(script),  # noqa: S704
-            style_hash=_hash(style),
-            script_hash=_hash(script),
+            style=style.text,
+            script=script.text,
+            style_hash=style.hash,
+            script_hash=script.hash,
         )
     )
 
 
 @cache
 def _environment(locale: str) -> Environment:
-    found = Environment(
-        loader=FunctionLoader(_template),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_plain,
-    )
-    found.filters |= filters(locale)
-    return found
-
-
-def _plain(value: object) -> object:
-    """Before it is escaped: no character in it turns the text around it."""
-    return printable_lines(value) if type(value) is str else value
-
-
-@cache
-def _template(name: str) -> str:
-    folder = files(__package__).joinpath("templates")
-    return folder.joinpath(name).read_text("utf-8").rstrip("\n")
-
-
-def _hash(text: str) -> str:
-    """As a Content-Security-Policy names what may run: nothing else does."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+    return environment(locale)

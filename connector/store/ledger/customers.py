@@ -1,7 +1,8 @@
 """The ledger's customers: their keys, and how they are shown."""
 
+import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from connector.core.model import CustomerName
@@ -61,6 +62,16 @@ _BY_LABEL = """
 def labels(connection: sqlite3.Connection) -> dict[str, str]:
     """Each customer's display label; the id where there is none."""
     rows = connection.execute("SELECT id, coalesce(label, id) FROM customers")
+    return dict(rows.fetchall())
+
+
+def labels_of(connection: sqlite3.Connection, named: Collection[str]) -> dict[str, str]:
+    """The same of some alone."""
+    rows = connection.execute(
+        "SELECT id, coalesce(label, id) FROM customers"
+        " WHERE id IN (SELECT value FROM json_each(?))",
+        [json.dumps(sorted(named))],
+    )
     return dict(rows.fetchall())
 
 

@@ -6,7 +6,7 @@ started by then retracted it.
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
@@ -47,19 +47,22 @@ def rows_as_of(
 
 TOGETHER = 1_000  # movements whose components are read with one query
 
-_MOVEMENTS = f"""
+# What restricts, by the parameter that it needs: of what is not asked SQLite need not
+# think, and an index serves the rest.
+_CONDITIONS = {
+    "customer": "movements.customer = (SELECT key FROM customers WHERE id = :customer)",
+    "from": "day >= :from",
+    "to": "day < :to",
+    "kind": "kind = :kind",
+    "currency": "currency = :currency",
+}
+_ROW = """
     SELECT movements.id, customers.id, currency, day, kind, amount_minor, before_minor,
            after_minor
-    FROM movements JOIN customers ON customers.key = movements.customer
-    WHERE {_AS_OF}
-      AND (:customer IS NULL OR movements.customer =
-           (SELECT key FROM customers WHERE id = :customer))
-      AND (:from IS NULL OR day >= :from)
-      AND (:to IS NULL OR day < :to)
-      AND (:kind IS NULL OR kind = :kind)
-      AND (:currency IS NULL OR currency = :currency)
-    ORDER BY day, customers.id, currency
-"""  # noqa: S608
+"""
+_IN_ORDER = "ORDER BY day, customers.id, currency"
+_NEWEST = "ORDER BY day DESC, customers.id, currency LIMIT :most OFFSET :skipped"
+_COUNTED = "SELECT kind, count(*), sum(amount_minor)"
 
 
 class Wanted(NamedTuple):
@@ -73,6 +76,13 @@ class Wanted(NamedTuple):
     as_of: datetime | None = None
 
 
+class Slice(NamedTuple):
+    """At most so many of them after the first ``skipped``."""
+
+    skipped: int
+    most: int
+
+
 EVERYTHING = Wanted()
 # A row of ``movements``: its id, the customer's id, and the rest.
 MovementRow = tuple[int, str, str, str, str, int, int, int]
@@ -82,7 +92,26 @@ def movements(
     connection: sqlite3.Connection, wanted: Wanted = EVERYTHING
 ) -> Iterator[Movement]:
     """The live movements with their components, by day, then customer."""
-    parameters = {
+    parameters = _parameters(wanted)
+    rows = connection.execute(
+        f"{_ROW} {_wanted_of(parameters)} {_IN_ORDER}", parameters
+    )
+    while some := rows.fetchmany(TOGETHER):
+        yield from _movements_of(connection, some)
+
+
+def _wanted_of(parameters: Mapping[str, object]) -> str:
+    """The live movements that the parameters ask for, after a SELECT."""
+    asked = [sql for name, sql in _CONDITIONS.items() if parameters[name] is not None]
+    which = _LIVE if parameters["as_of"] == _NOW else _AS_OF
+    return (
+        "FROM movements JOIN customers ON customers.key = movements.customer"
+        f" WHERE {' AND '.join([which, *asked])}"
+    )
+
+
+def _parameters(wanted: Wanted) -> dict[str, object]:
+    return {
         "as_of": as_of_text(wanted.as_of),
         "customer": wanted.customer,
         "from": wanted.start and wanted.start.isoformat(),
@@ -90,9 +119,32 @@ def movements(
         "kind": wanted.kind,
         "currency": wanted.currency,
     }
-    rows = connection.execute(_MOVEMENTS, parameters)
-    while some := rows.fetchmany(TOGETHER):
-        yield from _movements_of(connection, some)
+
+
+def newest_movements(
+    connection: sqlite3.Connection, wanted: Wanted, which: Slice
+) -> list[Movement]:
+    """Some of the live movements, the newest day first."""
+    parameters = _parameters(wanted)
+    query = f"{_ROW} {_wanted_of(parameters)} {_NEWEST}"
+    rows = connection.execute(query, {**parameters, **which._asdict()}).fetchall()
+    return list(_movements_of(connection, rows))
+
+
+def counted(
+    connection: sqlite3.Connection, wanted: Wanted
+) -> dict[MovementKind, tuple[int, int]]:
+    """Of each kind that there is: how many live movements, and their signed sum."""
+    parameters = _parameters(wanted)
+    query = f"{_COUNTED} {_wanted_of(parameters)} GROUP BY kind"
+    rows = connection.execute(query, parameters)
+    return {KINDS[kind]: (number, minor) for kind, number, minor in rows}
+
+
+def newest_run(connection: sqlite3.Connection) -> int:
+    """The number of the last run; 0 before the first."""
+    [number] = connection.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()
+    return int(number)
 
 
 def _movements_of(

@@ -1,0 +1,96 @@
+"""What a page's module gives: the page, and the same figures in other forms."""
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from connector.config import Config
+from connector.core.errors import NothingFound
+from connector.dashboard.ledger_reader import LedgerReading
+from connector.dashboard.query import Query
+from connector.reports.ledger import Ledger, LedgerState
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """What one request asks, of the ledger as it is at it.
+
+    ``key`` is what the path names beside the page, "" where it names nothing.
+    """
+
+    reading: LedgerReading
+    query: Query
+    path: str
+    key: str = ""
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.reading.ledger
+
+    @property
+    def config(self) -> Config:
+        return self.ledger.config
+
+    @property
+    def as_of(self) -> datetime | None:
+        return self.query.moment("as-of")
+
+    @property
+    def given_as_of(self) -> str | None:
+        """As the URL has it."""
+        return self.query.text("as-of") or None
+
+    @property
+    def state(self) -> LedgerState:
+        return self.ledger.state(self.as_of)
+
+    def currency(self) -> str:
+        """The one asked for, in the ledger's letters; else the largest, or the total."""
+        given = self.query.text("currency").lower()
+        if not given:
+            return self.currencies()[0]
+        self.ledger.currencies(given, self.as_of)  # NothingFound where it is not there
+        return given
+
+    def currencies(self) -> list[str]:
+        """All that can be chosen, the total first; ``NothingFound`` where none can."""
+        has_total = self.config.reporting_currency is not None
+        found = self.ledger.currencies(None, self.as_of)
+        if not found:
+            raise NothingFound(
+                "there is no recurring revenue in this ledger",
+                fix="once a subscription is paid, it is here after the next sync",
+            )
+        return [*(["total"] if has_total else []), *found]
+
+
+class PageAnswer(Struct, frozen=True, kw_only=True):
+    """``values`` are the template's; ``json`` and ``csv`` are made when asked for.
+
+    ``command`` are the words that give the same figures on the command line, without
+    the form; empty where there is no such command.
+    """
+
+    template: str
+    title: str
+    values: Mapping[str, Any]
+    json: Callable[[], Any]
+    csv: Callable[[], str]
+    command: Sequence[str] = ()
+    tells_facts: bool = True  # False: the JSON has what is missing by itself
+
+    @property
+    def command_line(self) -> str:
+        return shlex.join(["stripe-nrr", *self.command]) if self.command else ""
+
+
+def words(**options: object) -> list[str]:
+    """Options of a command, without those that are None: ``as_of`` is ``--as-of``."""
+    return [
+        word
+        for name, value in options.items()
+        if value is not None
+        for word in (f"--{name.replace('_', '-')}", str(value))
+    ]

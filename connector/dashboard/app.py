@@ -1,0 +1,282 @@
+"""The app: who may ask, which page a path is, and what is said where there is none.
+
+Every request is answered from one moment of the ledger, which is opened to be read
+alone. Whatever is wrong has a page of its own that names it; nothing else is told.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from connector.core.errors import (
+    ConnectorError,
+    LedgerUnusable,
+    NothingFound,
+)
+from connector.core.model import JSON_SCHEMA
+from connector.dashboard import (
+    at_risk,
+    customer,
+    differences,
+    frame,
+    movements,
+    overview,
+    tables,
+    window,
+)
+from connector.dashboard.access import COOKIE, COOKIE_S, Access
+from connector.dashboard.answer import Asked, PageAnswer
+from connector.dashboard.ledger_reader import LedgerReader
+from connector.dashboard.query import query_of
+from connector.dashboard.responses import (
+    HEADERS,
+    bare,
+    file,
+    html,
+    json_text,
+    status_of,
+    without_folders,
+)
+from connector.render.report_json import facts_json
+
+
+class PageRoute(NamedTuple):
+    """``known`` are the parameters it reads; ``has_key`` that its path names a thing."""
+
+    answer: Callable[[Asked], PageAnswer]
+    known: frozenset[str]
+    has_key: bool = False
+
+
+PAGES: Mapping[str, PageRoute] = {
+    "overview": PageRoute(overview.answer, overview.KNOWN),
+    "window": PageRoute(window.answer, window.KNOWN),
+    "customers": PageRoute(customer.list_answer, customer.LIST_KNOWN),
+    "customer": PageRoute(customer.answer, customer.KNOWN, has_key=True),
+    "movements": PageRoute(movements.answer, movements.KNOWN),
+    "cohorts": PageRoute(tables.cohorts_answer, tables.COHORTS_KNOWN),
+    "at-risk": PageRoute(at_risk.answer, at_risk.KNOWN),
+    "churn": PageRoute(tables.churn_answer, tables.CHURN_KNOWN),
+    "coverage": PageRoute(tables.coverage_answer, tables.COVERAGE_KNOWN),
+    "restatements": PageRoute(tables.restatements_answer, tables.RESTATEMENTS_KNOWN),
+    "differences": PageRoute(differences.answer, differences.KNOWN),
+    "counts": PageRoute(tables.counts_answer, tables.COUNTS_KNOWN),
+}
+log = logging.getLogger(__name__)
+FORMS = ("json", "csv")
+LONGEST_QUERY = 4_000
+MOST_FORM_BYTES = 4_096
+
+
+class DashboardApp:
+    """The app for one ledger and one address."""
+
+    def __init__(self, reader: LedgerReader, access: Access) -> None:
+        self._reader, self._access = reader, access
+        self._router = Router(
+            [
+                Route("/", self._page("overview", "html")),
+                *self._routes(),
+                Route("/state", self._state),
+                Route("/enter", self._enter, methods=["GET", "POST"]),
+                Route("/enter/{once}", self._enter_by_code),
+            ],
+            redirect_slashes=False,
+            default=self._no_page,
+        )
+
+    def _routes(self) -> list[Route]:
+        found = []
+        for name, page in PAGES.items():
+            key = "/{key:path}" if page.has_key else ""
+            found += [
+                Route(f"/{name}{key}.{form}", self._page(name, form)) for form in FORMS
+            ]
+            found.append(Route(f"/{name}{key}", self._page(name, "html")))
+        return found
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        refused = self._refusal(request)
+        if refused is not None:
+            await refused(scope, receive, send)
+            return
+        try:
+            await self._router(scope, receive, send)
+        except HTTPException as error:  # a method that a route has not
+            told = bare(f"{error.detail}\n", error.status_code)
+            await told(scope, receive, send)
+        except Exception:
+            await bare("Something went wrong here.\n", 500)(scope, receive, send)
+            raise  # to the log, which alone tells what
+
+    def _refusal(self, request: Request) -> Response | None:
+        if self._access.is_foreign(request):
+            return bare("This is another host's name.\n", 403)
+        if len(request.url.query) > LONGEST_QUERY:
+            return bare("The query is too long.\n", 414)
+        is_entrance = request.url.path.startswith("/enter")
+        if is_entrance or self._access.is_let_in(request):
+            return None
+        if request.url.path.rpartition(".")[2] in FORMS or request.url.path == "/state":
+            return bare("A token is needed.\n", 401, WWW_Authenticate="Bearer")
+        return html("enter.html.j2", "en_US", {"is_wrong": False}, 401)
+
+    # Pages
+
+    def _page(self, name: str, form: str) -> Callable[[Request], Response]:
+        def endpoint(request: Request) -> Response:
+            return self._told(name, form, request)
+
+        return endpoint
+
+    def _told(self, name: str, form: str, request: Request) -> Response:
+        try:
+            with self._reader.reading() as reading:
+                try:
+                    asked = self._asked(PAGES[name], request, reading)
+                    reading.ledger.currencies()  # NothingFound before the first sync
+                    return _formed(name, form, PAGES[name].answer(asked), asked)
+                except ConnectorError as error:
+                    shown = frame.of_ledger(reading.ledger, name)
+                    return self._problem(error, form, shown)
+        except ConnectorError as error:
+            return self._problem(error, form, frame.bare_frame())
+        except (sqlite3.Error, OSError) as error:
+            log.warning("dashboard.unreadable page=%s %s", name, error)
+            return self._problem(unreadable(), form, frame.bare_frame())
+
+    def _asked(self, page: PageRoute, request: Request, reading: Any) -> Asked:
+        query = query_of(
+            request.query_params.multi_items(), page.known, reading.ledger.zone
+        )
+        key = str(request.path_params.get("key", ""))
+        return Asked(reading=reading, query=query, path=request.url.path, key=key)
+
+    def _problem(
+        self, error: ConnectorError, form: str, shown: Mapping[str, Any]
+    ) -> Response:
+        status = status_of(error)
+        is_empty = isinstance(error, NothingFound) and "is empty" in error.problem
+        if is_empty:
+            status = 503
+        problem, fix = map(without_folders, (error.problem, error.fix))
+        if form != "html":
+            return bare(f"{problem}\n{fix}\n", status)
+        values = {
+            **shown,
+            "title": "Nothing has been synced" if is_empty else problem,
+            "problem": problem,
+            "fix": fix,
+            "status": status,
+            "parameter": getattr(error, "parameter", None),
+        }
+        return html("problem.html.j2", str(shown["locale"]), values, status)
+
+    def _no_page(self, scope: Scope, receive: Receive, send: Send) -> Any:
+        response = self._problem(no_page(), "html", frame.bare_frame())
+        return response(scope, receive, send)
+
+    # A page that is open asks whether there is something newer
+
+    def _state(self, request: Request) -> Response:
+        try:
+            with self._reader.reading() as reading:
+                tag = f'"{frame.state_tag(reading.ledger)}"'
+        except (ConnectorError, sqlite3.Error, OSError):
+            return bare("", 503, Retry_After="5")
+        if request.headers.get("if-none-match") == tag:
+            return Response(None, 304, {**HEADERS, "ETag": tag})
+        return bare(f"{tag}\n", 200, ETag=tag)
+
+    # Whoever is not on this machine shows the token once
+
+    async def _enter(self, request: Request) -> Response:
+        if not self._access.needs_token:
+            return RedirectResponse("/", 303, HEADERS)
+        if request.method == "GET":
+            return html("enter.html.j2", "en_US", {"is_wrong": False})
+        given = await _form_field(request, "token")
+        if given is None or not self._access.enters_by_token(given):
+            return html("enter.html.j2", "en_US", {"is_wrong": True}, 401)
+        return self._let_in(request)
+
+    def _enter_by_code(self, request: Request) -> Response:
+        if not self._access.needs_token:
+            return RedirectResponse("/", 303, HEADERS)
+        if not self._access.enters_by_code(str(request.path_params["once"])):
+            return html("enter.html.j2", "en_US", {"is_wrong": True}, 401)
+        return self._let_in(request)
+
+    def _let_in(self, request: Request) -> Response:
+        response = RedirectResponse("/", 303, HEADERS)
+        response.set_cookie(
+            COOKIE,
+            self._access.cookie_value,
+            max_age=COOKIE_S,
+            secure=request.url.scheme == "https",
+            httponly=True,
+            samesite="strict",
+        )
+        return response
+
+
+def unreadable() -> LedgerUnusable:
+    return LedgerUnusable(
+        "the ledger cannot be read now",
+        fix="nothing is lost; it is tried again by itself",
+    )
+
+
+def no_page() -> NothingFound:
+    return NothingFound("there is no such page", fix="choose one of those above")
+
+
+async def _form_field(request: Request, name: str) -> str | None:
+    """One field of a small form; None where it is not there, or it is not small."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_FORM_BYTES:
+            return None
+    found = parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
+    return found.get(name, [None])[0]
+
+
+def _formed(name: str, form: str, answer: PageAnswer, asked: Asked) -> Response:
+    if form == "json":
+        facts = (
+            facts_json(asked.ledger.facts(asked.as_of)) if answer.tells_facts else {}
+        )
+        text = json_text({"schema": JSON_SCHEMA, **facts, **answer.json()})
+        return file(text, "application/json", f"{name}.json")
+    if form == "csv":
+        return file(answer.csv(), "text/csv", f"{name}.csv")
+    values = {
+        **frame.of_ledger(asked.ledger, name),
+        **frame.of_answer(answer, asked, name),
+        **answer.values,
+    }
+    return html(answer.template, asked.config.locale, values)
+
+
+def dashboard_app(reader: LedgerReader, access: Access) -> ASGIApp:
+    return DashboardApp(reader, access)
+
+
+def beside(dashboard: ASGIApp, other: ASGIApp, paths: Collection[str]) -> ASGIApp:
+    """Both on one port: ``other`` has its paths, the dashboard all the rest."""
+
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        app = other if Request(scope).url.path in paths else dashboard
+        await app(scope, receive, send)
+
+    return asked

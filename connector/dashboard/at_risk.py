@@ -1,0 +1,110 @@
+"""At risk: whom to call, what is scheduled, and what follows if nothing else happens."""
+
+from datetime import date
+from typing import NamedTuple
+
+from connector.core.model import CustomerName
+from connector.dashboard.answer import Asked, PageAnswer, words
+from connector.dashboard.query import is_called, one_page, ordered, sort_asked
+from connector.mrr.risks import Risk, RiskReason
+from connector.render import at_risk as forms
+from connector.reports.at_risk import (
+    AtRiskReport,
+    AtRiskReports,
+    CustomerAtRisk,
+    at_risk_reports,
+)
+
+KNOWN = frozenset(("currency", "owner", "reason", "q", "sort", "page"))
+SORTS = ("mrr", "day", "renews", "name")
+
+
+class RiskSum(NamedTuple):
+    reason: RiskReason
+    name: str
+    customers: int
+    mrr_minor: int
+
+
+def answer(asked: Asked) -> PageAnswer:
+    currency, owner = asked.currency(), asked.query.text("owner") or None
+    found = asked.reading.keep(
+        ("at risk", currency, owner),
+        lambda: at_risk_reports(asked.ledger, currency, owner=owner),
+        lambda made: len(made.labels),
+    )
+    [outlook] = found.currencies
+    reasons = [each for each in RiskReason if any(_is(r, each) for r in outlook.risks)]
+    chosen = asked.query.choice(
+        "reason", [each.name.lower() for each in RiskReason], ""
+    )
+    called = _called(asked, outlook, found, chosen)
+    page = one_page(called, asked.query)
+    return PageAnswer(
+        template="at-risk.html.j2",
+        title="At risk",
+        values={
+            "outlook": outlook,
+            "page": page,
+            "customers": len(outlook.customers),
+            "reasons": [_sum(outlook, each) for each in reasons],
+            "absent": [str(each) for each in RiskReason if each not in reasons],
+            "reason": chosen,
+            "labels": found.labels,
+            "failed": found.failed,
+            "soonest": min(outlook.scheduled, key=lambda s: s.day, default=None),
+            "own_currency": currency,
+            "currencies": asked.currencies(),
+            "sort": sort_asked(asked.query, SORTS, "-mrr"),
+            "q": asked.query.text("q"),
+            "note": forms.NOTE,
+            "why": forms.why,
+            "has_owners": found.has_owners,
+            "owner": owner,
+        },
+        json=lambda: forms.to_json(found),
+        csv=lambda: forms.to_csv(found),
+        command=["at-risk", *words(currency=currency, owner=owner)],
+    )
+
+
+def _is(risk: Risk, reason: RiskReason) -> bool:
+    return risk.reason is reason
+
+
+def _sum(outlook: AtRiskReport, reason: RiskReason) -> RiskSum:
+    own = [risk for risk in outlook.risks if risk.reason is reason]
+    worth_minor = sum(risk.mrr_minor for risk in own)
+    customers = len({risk.customer for risk in own})
+    return RiskSum(reason, reason.name.lower(), customers, worth_minor)
+
+
+def _called(
+    asked: Asked, outlook: AtRiskReport, found: AtRiskReports, chosen: str
+) -> list[CustomerAtRisk]:
+    """Those that reason and name ask for, in the order asked for."""
+    text, sort = asked.query.text("q"), sort_asked(asked.query, SORTS, "-mrr")
+    kept = [
+        each
+        for each in outlook.customers
+        if (not chosen or any(r.reason.name.lower() == chosen for r in each.risks))
+        and (
+            not text
+            or is_called(
+                CustomerName(each.customer, found.labels.get(each.customer)), text
+            )
+        )
+    ]
+    return ordered(
+        kept,
+        sort,
+        {
+            "mrr": lambda each: each.mrr_minor,
+            "day": lambda each: min(
+                (risk.day for risk in each.risks if risk.day is not None),
+                default=date.max,
+            ),
+            "renews": lambda each: each.renews_on or date.max,
+            "name": lambda each: found.labels.get(each.customer, "").casefold(),
+        },
+    )

@@ -1,0 +1,265 @@
+"""One customer's MRR over time, each step with its sum and evidence; and all of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+from connector.core.errors import NothingFound
+from connector.core.model import Component, CustomerName, Evidence, Movement
+from connector.core.windows import Window, WindowKind
+from connector.dashboard import frame
+from connector.dashboard.answer import Asked, PageAnswer, words
+from connector.dashboard.query import (
+    is_called,
+    one_page,
+    ordered,
+    sort_asked,
+)
+from connector.metrics.retention import standing
+from connector.mrr.risks import Risk, RiskReason
+from connector.render import movements as forms
+from connector.render.page.levels import step_chart
+from connector.render.table import Money, csv_text
+from connector.reports.at_risk import LATELY_DAYS, customer_future
+from connector.reports.currency_total import CurrencyTotal
+from connector.reports.explain import CustomerExplanation, explain_customer
+from connector.reports.ledger import is_total
+from connector.store.ledger import balances, customers
+
+KNOWN = frozenset(("currency", "on", "as-of"))
+CHART_HEIGHT = 220
+
+
+class ShownEvidence(NamedTuple):
+    """``invoice`` is the one that a line is on, where the component names it."""
+
+    proof: Evidence
+    invoice: str | None
+
+
+class ShownComponent(NamedTuple):
+    part: Component
+    name: str
+    evidence: Sequence[ShownEvidence]
+
+
+class ShownMovement(NamedTuple):
+    movement: Movement
+    parts: Sequence[ShownComponent]
+
+
+def answer(asked: Asked) -> PageAnswer:
+    _require(asked)
+    day = asked.query.day("on")
+    explained = explain_customer(asked.ledger, asked.key, day, asked.as_of)
+    codes = list(dict.fromkeys(m.currency for m in reversed(explained.movements)))
+    return PageAnswer(
+        template="customer.html.j2",
+        title=explained.customer.shown,
+        values=_values(asked, explained, codes),
+        json=lambda: forms.explanation_json(explained),
+        csv=lambda: forms.movements_csv(explained.movements, explained.labels),
+        command=[
+            "explain",
+            explained.customer.id,
+            *words(on=day),
+            *words(as_of=asked.given_as_of),
+        ],
+    )
+
+
+def _require(asked: Asked) -> None:
+    """Only whole ids lead to a customer; who has a part of one is shown whom it fits."""
+    found = customers.find_customer(asked.ledger.connection, asked.key)
+    if [each.id for each in found] == [asked.key]:
+        return
+    fix = "ids begin with cus_, as Stripe shows them"
+    if found:
+        several = ", ".join(f"{each.shown} ({each.id})" for each in found)
+        fix = f"called like that are: {several}"
+    raise NothingFound(f"no customer {asked.key[:80]} in this ledger", fix=fix)
+
+
+def _values(
+    asked: Asked, explained: CustomerExplanation, codes: Sequence[str]
+) -> dict[str, Any]:
+    code = asked.query.text("currency").lower() or (codes[0] if codes else "")
+    if code == "total":
+        code = codes[0] if codes else ""
+    if codes and code not in codes:
+        code = codes[0]  # links carry on what the page before was of
+    own = [each for each in explained.movements if each.currency == code]
+    is_now = asked.as_of is None and asked.query.day("on") is None
+    risks, ahead = _future(asked, code, own) if is_now else ([], [])
+    return {
+        "explained": explained,
+        "code": code,
+        "codes": codes,
+        "shown": [_shown(each, explained.prices) for each in reversed(own)],
+        "own": own,
+        "mrr_minor": own[-1].after_minor if own else 0,
+        "highest_minor": max((each.after_minor for each in own), default=0),
+        "risks": risks,
+        "ahead": ahead,
+        "chart": _chart(own, ahead, explained.on) if own else None,
+        "plans": _plans(own, explained.prices),
+        "livemode": frame.livemode(asked.ledger),
+        "today": explained.on,
+    }
+
+
+def _future(
+    asked: Asked, code: str, own: Sequence[Movement]
+) -> tuple[list[Risk], list[Movement]]:
+    """What may go, and what is scheduled, in the currency shown."""
+    future = customer_future(asked.ledger, asked.key)
+    risks = [risk for risk in future.risks if risk.currency == code]
+    since = asked.state.today - timedelta(days=LATELY_DAYS)
+    shrunk = [m for m in own if m.kind == "contraction" and m.day > since]
+    if shrunk and own[-1].after_minor:
+        worth_minor = own[-1].after_minor
+        last = shrunk[-1]
+        risks.append(
+            Risk(RiskReason.CONTRACTED, last.customer, code, "", worth_minor, last.day)
+        )
+    return risks, [each for each in future.movements if each.currency == code]
+
+
+def _shown(movement: Movement, prices: Mapping[str, str]) -> ShownMovement:
+    parts = []
+    for part in movement.components:
+        invoice = next((p.id for p in part.evidence if p.kind == "invoice"), None)
+        evidence = [
+            ShownEvidence(p, invoice if p.kind == "invoice_line" else None)
+            for p in part.evidence
+        ]
+        name = prices.get(part.price, part.price)
+        parts.append(ShownComponent(part, name, evidence))
+    return ShownMovement(movement, parts)
+
+
+def _chart(own: Sequence[Movement], ahead: Sequence[Movement], today: date) -> Any:
+    return step_chart(
+        [(each.day, each.after_minor) for each in own],
+        [(each.day, each.after_minor) for each in ahead],
+        today,
+        CHART_HEIGHT,
+    )
+
+
+def _plans(own: Sequence[Movement], prices: Mapping[str, str]) -> str:
+    """What it pays for by now, as far as the movements show: the last of each item."""
+    items: dict[str, str] = {}
+    for movement in own:
+        for part in movement.components:
+            name = prices.get(part.price, part.price)
+            items[part.item] = name if part.after else ""
+    return ", ".join(dict.fromkeys(name for name in items.values() if name))
+
+
+# All of them
+
+LIST_KNOWN = frozenset(("currency", "q", "status", "sort", "page", "as-of"))
+STATUSES = ("paying", "gone", "all")
+
+
+class ListedCustomer(NamedTuple):
+    name: CustomerName
+    mrr_minor: int
+
+
+def list_answer(asked: Asked) -> PageAnswer:
+    currency, code = asked.currency(), asked.currency()
+    if is_total(currency):
+        code = asked.config.reporting_currency or code
+    everybody = asked.reading.keep(
+        ("customers", currency, asked.as_of), lambda: _everybody(asked, currency), len
+    )
+    found = _found(asked, everybody)
+    page = one_page(found, asked.query)
+    return PageAnswer(
+        template="customers.html.j2",
+        title="Customers",
+        values={
+            "code": code,
+            "own_currency": currency,
+            "currencies": asked.currencies(),
+            "page": page,
+            "mrr_minor": sum(each.mrr_minor for each in found),
+            "all_minor": sum(each.mrr_minor for each in everybody),
+            "paying": sum(each.mrr_minor > 0 for each in everybody),
+            "status": asked.query.text("status", "paying"),
+            "sort": sort_asked(asked.query, ("mrr", "name"), "-mrr"),
+            "q": asked.query.text("q"),
+            "on": asked.state.today,
+        },
+        json=lambda: _list_json(found, currency, code),
+        csv=lambda: csv_text(
+            ("customer", "label", "currency", "mrr"),
+            (
+                (each.name.id, each.name.label, code, Money(each.mrr_minor, code))
+                for each in found
+            ),
+        ),
+    )
+
+
+def _everybody(asked: Asked, currency: str) -> list[ListedCustomer]:
+    """Whoever has ever paid in the currency, and what each pays at the last known day."""
+    ledger, end = asked.ledger, asked.state.today + timedelta(days=1)
+    named = customers.accounts(ledger.connection)
+    if is_total(currency):
+        paid = _paid_in_total(asked)
+    else:
+        paid = balances.balances(ledger.connection, currency, end, asked.as_of)
+    first = balances.first_months(
+        ledger.connection, None if is_total(currency) else currency
+    )
+    return [
+        ListedCustomer(name, paid.get(key, 0))
+        for key, name in named.items()
+        if key in first
+    ]
+
+
+def _paid_in_total(asked: Asked) -> dict[int, int]:
+    total = CurrencyTotal(asked.ledger, asked.as_of)
+    flows, converted = total.flows(
+        Window(WindowKind.YEAR, date.min, total.today + timedelta(days=1))
+    )
+    paid = standing({}, flows)
+    return {key: converted.minor(units) for key, units in paid.items()}
+
+
+def _found(asked: Asked, everybody: Iterable[ListedCustomer]) -> list[ListedCustomer]:
+    status = asked.query.choice("status", STATUSES, "paying")
+    sort, text = (
+        sort_asked(asked.query, ("mrr", "name"), "-mrr"),
+        asked.query.text("q"),
+    )
+    found = [
+        each
+        for each in everybody
+        if (status == "all" or (each.mrr_minor > 0) == (status == "paying"))
+        and (not text or is_called(each.name, text))
+    ]
+    by_name = sorted(found, key=lambda each: (each.name.shown.casefold(), each.name.id))
+    return ordered(
+        by_name,
+        sort,
+        {
+            "mrr": lambda each: each.mrr_minor,
+            "name": lambda each: each.name.shown.casefold(),
+        },
+    )
+
+
+def _list_json(found: Sequence[ListedCustomer], currency: str, code: str) -> Any:
+    return {
+        "currency": code,
+        **({"is_total": True} if is_total(currency) else {}),
+        "customers": [
+            {"customer": e.name.id, "label": e.name.label, "mrr_minor": e.mrr_minor}
+            for e in found
+        ],
+    }

@@ -1,0 +1,132 @@
+"""A value → the text or the URL that a template writes of it, beside the page's own.
+
+URLs are of pages, with what they ask, and of Stripe's Dashboard, in the right mode.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+from functools import partial
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from connector.core.dates import add_months, instant
+from connector.core.money import format_count, format_points, format_ratio
+from connector.core.windows import Window, WindowKind, name_of, written
+from connector.metrics.cohorts import Cohort, CohortPeriod
+from connector.render.table import Table, shown
+
+
+def filters(locale: str) -> Mapping[str, Callable[..., Any]]:
+    return {
+        "date": date_text,
+        "clock": clock,
+        "spoken": spoken,
+        "heading": heading,
+        "written": written,
+        "last_day": last_day,
+        "away": away,
+        "points": format_points,
+        "fine_points": fine_points,
+        "counted": format_count,
+        "href": href,
+        "customer_href": customer_href,
+        "stripe_href": lambda key, livemode: stripe_href(key, livemode=livemode),
+        "cohort_end": cohort_end,
+        "rows": partial(rows, locale=locale),
+        "utc_text": lambda at_s: f"{instant(at_s):%Y-%m-%d %H:%M} UTC",
+    }
+
+
+def date_text(day: date | None) -> str:
+    return "–" if day is None else f"{day.day} {day:%b %Y}"
+
+
+def clock(at: datetime) -> str:
+    return f"{at.day} {at:%b %Y, %H:%M}"
+
+
+def spoken(window: Window) -> str:
+    """``the twelve months to October 2026``, ``October 2026``, ``Q1 2026``, ``2026``."""
+    last = last_day(window)
+    if window.kind is WindowKind.TRAILING_12:
+        return f"the twelve months to {last:%B %Y}"
+    return f"{last:%B %Y}" if window.kind is WindowKind.MONTH else name_of(window)
+
+
+def heading(window: Window) -> str:
+    """The same where a sentence begins with it."""
+    text = spoken(window).removeprefix("the ")
+    return text[0].upper() + text[1:]
+
+
+def last_day(window: Window) -> date:
+    return window.end - timedelta(days=1)
+
+
+def away(day: date, today: date) -> str:
+    """``in 11 days``, ``today``, ``3 days ago``."""
+    days = (day - today).days
+    if not days:
+        return "today"
+    counted = format_count(abs(days), "day")
+    return f"in {counted}" if days > 0 else f"{counted} ago"
+
+
+def cohort_end(cohort: Cohort, period: CohortPeriod) -> date:
+    """The last day on which somebody could join it."""
+    return add_months(cohort.start, period.length) - timedelta(days=1)
+
+
+def fine_points(points: Fraction | None) -> str:
+    """With two decimals, as many customers move a ratio by less than a tenth."""
+    if points is None:
+        return "–"
+    text = format_ratio(points / 100, 2).removesuffix("%")
+    return f"+{text}" if points > 0 and text != "0.00" else text
+
+
+def rows(table: Table, locale: str) -> list[list[str]]:
+    return [[shown(cell, locale) for cell in row] for row in table.rows]
+
+
+# URLs
+
+STRIPE = "https://dashboard.stripe.com"
+
+# What Stripe's Dashboard calls the page of an object, by the beginning of its id.
+_PLACES = {
+    "cus_": "customers",
+    "sub_": "subscriptions",
+    "in_": "invoices",
+    "price_": "prices",
+    "prod_": "products",
+    "evt_": "events",
+}
+_SAFE = "_-"
+
+
+def href(path: str, asked: Mapping[str, object] | None = None, **more: object) -> str:
+    """A path with its query; what is None or "" is left out, ``as_of`` is ``as-of``."""
+    named = {name.replace("_", "-"): value for name, value in more.items()}
+    values = {
+        name: str(value)
+        for name, value in {**(asked or {}), **named}.items()
+        if value not in (None, "")
+    }
+    return f"{path}?{urlencode(values)}" if values else path
+
+
+def customer_href(
+    key: str, asked: Mapping[str, object] | None = None, **more: object
+) -> str:
+    return href(f"/customer/{quote(key, safe=_SAFE)}", asked, **more)
+
+
+def stripe_href(key: str, *, livemode: bool | None) -> str | None:
+    """Where Stripe shows an object; None where it has no page of its own."""
+    place = next((at for start, at in _PLACES.items() if key.startswith(start)), None)
+    if place is None:
+        return None
+    mode = "/test" if livemode is False else ""
+    return f"{STRIPE}{mode}/{place}/{quote(key, safe=_SAFE)}"

@@ -1,0 +1,114 @@
+"""What stands around every page: whose ledger, known until when, what is missing."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from connector.config import DEFAULT_LOCALE
+from connector.core.account import MODES, NOBODY
+from connector.dashboard.answer import Asked, PageAnswer
+from connector.dashboard.filters import href
+from connector.render.footnotes import banner, policy_sentence
+from connector.reports.ledger import Ledger
+from connector.store.database import setting
+from connector.store.ledger import queries
+
+
+class NavigationEntry(NamedTuple):
+    name: str
+    href: str
+    is_here: bool
+
+
+# In the navigation, by the pages that count as being there.
+NAVIGATION = {
+    "Overview": ("/", ("overview",)),
+    "Retention": ("/window", ("window",)),
+    "Customers": ("/customers", ("customers", "customer")),
+    "Movements": ("/movements", ("movements",)),
+    "Cohorts": ("/cohorts", ("cohorts",)),
+    "At risk": ("/at-risk", ("at-risk",)),
+    "Churn": ("/churn", ("churn",)),
+    "Coverage": ("/coverage", ("coverage",)),
+    "Restated": ("/restatements", ("restatements",)),
+    "Differences": ("/differences", ("differences",)),
+}
+
+
+def bare_frame() -> Mapping[str, Any]:
+    """Where there is no ledger to read."""
+    return {
+        "account": "stripe-nrr",
+        "mode": "",
+        "known": None,
+        "navigation": _navigation(""),
+        "banner": [],
+        "state_tag": "",
+        "policy": "",
+        "locale": DEFAULT_LOCALE,
+    }
+
+
+def of_ledger(ledger: Ledger, page: str) -> Mapping[str, Any]:
+    known = ledger.state()
+    account, mode = account_of(ledger)
+    return {
+        "account": account,
+        "mode": mode,
+        "known": known,
+        "known_at": known.at.astimezone(ledger.zone),
+        "navigation": _navigation(page),
+        "banner": banner(ledger.facts(), ledger.outside(), ledger.config.locale),
+        "state_tag": state_tag(ledger),
+        "policy": policy_sentence(known.policy),
+        "locale": ledger.config.locale,
+        "reporting_currency": ledger.config.reporting_currency,
+    }
+
+
+def of_answer(answer: PageAnswer, asked: Asked, page: str) -> Mapping[str, Any]:
+    given = dict(asked.query.given)
+    path = asked.path if asked.path != "/" else f"/{page}"
+    return {
+        "title": answer.title,
+        "path": asked.path,
+        "given": given,
+        "as_of": asked.as_of,
+        "json_href": href(f"{path}.json", given),
+        "csv_href": href(f"{path}.csv", given),
+        "fixed_href": href(
+            asked.path, given, as_of=f"{asked.ledger.moment:%Y-%m-%dT%H:%M:%SZ}"
+        ),
+        "command_line": answer.command_line,
+    }
+
+
+def account_of(ledger: Ledger) -> tuple[str, str]:
+    """What the account is called, and its mode in words; "" where that is not known."""
+    if setting(ledger.connection, "account") == "demo":
+        return "Bundled demo account", "test mode"
+    account = ledger.state().account or NOBODY
+    called = " · ".join(each for each in (account.id, MODES[account.livemode]) if each)
+    return account.name or account.id or "Stripe account", called
+
+
+def livemode(ledger: Ledger) -> bool | None:
+    """None where nobody knows; Stripe's Dashboard then asks."""
+    if setting(ledger.connection, "account") == "demo":
+        return False
+    return (ledger.state().account or NOBODY).livemode
+
+
+def state_tag(ledger: Ledger) -> str:
+    """Another text whenever a page may show something else."""
+    known, missing = ledger.state(), ledger.missing()
+    run = queries.newest_run(ledger.connection)
+    told = f"{run} {known.synced_at} {missing}"
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _navigation(page: str) -> list[NavigationEntry]:
+    return [
+        NavigationEntry(name, at, page in pages)
+        for name, (at, pages) in NAVIGATION.items()
+    ]

@@ -1,0 +1,222 @@
+"""The overview: the last whole twelve months, what moved MRR, and every month a link."""
+
+from collections.abc import Sequence
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+from connector.core.dates import add_months
+from connector.core.errors import NothingFound
+from connector.core.model import METADATA, SEGMENTS
+from connector.core.windows import WindowKind, written
+from connector.dashboard.answer import Asked, PageAnswer, words
+from connector.dashboard.query import WrongParameter
+from connector.render.page.figures import View, of_segment, view
+from connector.render.page.levels import band_scale, levels, retention_steps
+from connector.render.report_json import to_json
+from connector.render.report_tables import to_csv
+from connector.reports.model import CurrencyReport, Report, benchmarks, metrics_of
+from connector.reports.report import ReportRequest, make_report
+from connector.store.ledger import closings, customers, queries
+
+KNOWN = frozenset(
+    ("currency", "window", "months", "to", "by", "segment", "as-of"),
+)
+SPANS = ("12", "24", "36", "60", "all")
+PERIODS = ("month", "quarter", "year")
+MOST_MONTHS = 600  # fifty years: what "all" may be of a broken ledger
+FEW = 10  # customers, below which a ratio is judged by nothing
+LARGEST = 8
+
+
+def answer(asked: Asked) -> PageAnswer:
+    request = _request(asked)
+    report = _report(asked, request)
+    part = report.parts[0]
+    segment = asked.query.text("segment")
+    shown = _view(asked, part, segment)
+    plain = request._replace(trend=False)
+    return PageAnswer(
+        template="overview.html.j2",
+        title="Overview",
+        values={
+            **_values(asked, report, part, shown),
+            "segments": _segments(part, report),
+            "segment": segment,
+            "by": request.by,
+            "month_count": _span_asked(asked),
+            "period": str(request.kind or "month"),
+        },
+        json=lambda: _json(asked, plain),
+        csv=lambda: _csv(asked, plain),
+        command=["report", *_options(plain), *words(as_of=asked.given_as_of)],
+        tells_facts=False,
+    )
+
+
+def _request(asked: Asked) -> ReportRequest:
+    query = asked.query
+    kind = query.choice("window", (*PERIODS, "trailing-12"), "month")
+    last, today = query.month("to"), asked.state.today
+    by = query.read("by", lambda text: _by(text, asked), _by_wanted(asked), None)
+    if query.text("segment") and by is None:
+        raise WrongParameter(
+            "segment", query.text("segment"), "told by anything: add by="
+        )
+    return ReportRequest(
+        kind=None if kind in ("month", "trailing-12") else WindowKind(kind),
+        first=_first(asked, min(last or today, add_months(today, -1))),
+        last=last,
+        currency=asked.currency(),
+        as_of=asked.as_of,
+        by=by,
+        trend=True,
+    )
+
+
+def _by_wanted(asked: Asked) -> str:
+    kept = [f"{METADATA}{key}" for key in asked.config.metadata_keys]
+    return f"one of: {', '.join((*SEGMENTS, *kept))}"
+
+
+def _by(text: str, asked: Asked) -> str:
+    if text not in (*SEGMENTS, *(f"{METADATA}{k}" for k in asked.config.metadata_keys)):
+        raise ValueError(text)
+    return text
+
+
+def _span_asked(asked: Asked) -> str:
+    return asked.query.choice("months", SPANS, "36")
+
+
+def _first(asked: Asked, over: date) -> date:
+    """The first month of the span; not before anybody paid."""
+    span = _span_asked(asked)
+    days = asked.reading.keep(("first days", asked.as_of), lambda: _first_days(asked))
+    since = min(days, default=over)
+    longest = MOST_MONTHS if span == "all" else int(span)
+    return min(max(since.replace(day=1), add_months(over, 1 - longest)), over).replace(
+        day=1
+    )
+
+
+def _first_days(asked: Asked) -> list[date]:
+    """On which each currency was first paid in."""
+    codes = asked.ledger.currencies(None, asked.as_of)
+    found = (
+        queries.first_day(asked.ledger.connection, code, asked.as_of) for code in codes
+    )
+    return [day for day in found if day is not None]
+
+
+def _options(request: ReportRequest) -> list[str]:
+    def month(day: date | None) -> str | None:
+        return None if day is None else f"{day:%Y-%m}"
+
+    return words(
+        window=request.kind,
+        **{"from": month(request.first), "to": month(request.last)},
+        currency=request.currency,
+        by=request.by,
+    )
+
+
+def _report(asked: Asked, request: ReportRequest) -> Report:
+    return asked.reading.keep(
+        ("report", request), lambda: make_report(asked.ledger, request)
+    )
+
+
+def _json(asked: Asked, request: ReportRequest) -> Any:
+    return to_json(_report(asked, request))
+
+
+def _csv(asked: Asked, request: ReportRequest) -> str:
+    return to_csv(_report(asked, request))
+
+
+def _view(asked: Asked, part: CurrencyReport, segment: str) -> View:
+    published = benchmarks(asked.config)
+    if not segment:
+        return view(part, part.rows, published, "MRR")
+    if not any(segment == each.name for row in part.rows for each in row.segments):
+        raise NothingFound(
+            f"nobody is in the segment {segment}", fix="choose one of those listed"
+        )
+    return view(part, of_segment(part.rows, segment), published, "MRR", segment)
+
+
+def _segments(part: CurrencyReport, report: Report) -> Sequence[tuple[str, int]]:
+    """Those of the headline, with their opening customers; the largest first."""
+    headline = part.headline
+    if report.by is None or headline is None:
+        return ()
+    found = [(s.name, s.measured.retention.customers) for s in headline.segments]
+    return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+
+
+def _values(
+    asked: Asked, report: Report, part: CurrencyReport, shown: View
+) -> dict[str, Any]:
+    headline, recent = shown.headline.measured, shown.recent.measured
+    periods = [row.measured for row in shown.periods]
+    is_over = [row.is_over for row in shown.periods]
+    kept = headline.retention
+    return {
+        "report": report,
+        "part": part,
+        "view": shown,
+        "kept": kept,
+        "is_few": kept.customers < FEW,
+        "own_currency": "total" if part.is_total else part.currency,
+        "currencies": asked.currencies(),
+        "scales": {} if kept.customers < FEW else _scales(asked, part, shown),
+        "assessed": {each.metric: each for each in part.assessments},
+        "bridge": retention_steps(kept),
+        "mrr": levels([m.waterfall.closing_minor for m in periods], is_over, 280),
+        "paying": levels([m.paying for m in periods], is_over, 90),
+        "arpa": levels([_arpa(m, report) for m in periods], is_over, 90),
+        "largest": _largest(asked, part, shown),
+        "closed": [each.month for each in closings.known(asked.ledger.connection)],
+        "before": _year_before_minor(shown),
+        "headline_window": written(headline.window),
+        "recent_window": written(recent.window),
+        "kinds": SEGMENTS,
+    }
+
+
+def _arpa(measured: Any, report: Report) -> Fraction | None:
+    return metrics_of(measured, report).arpa_minor
+
+
+def _scales(asked: Asked, part: CurrencyReport, shown: View) -> dict[str, Any]:
+    published = benchmarks(asked.config)
+    typical = [each for judged in part.assessments for each in judged.typical]
+    found = {}
+    for name, value in shown.headline.measured.retention.ratios.items():
+        if value is not None:
+            bands = [band for band in published.bands if band.metric == name]
+            norms = [each for each in typical if each.metric == name]
+            found[name] = band_scale(value, bands, norms)
+    return found
+
+
+def _year_before_minor(shown: View) -> int:
+    """What MRR gained in the headline's twelve months."""
+    flow = shown.headline.measured.waterfall
+    return flow.closing_minor - flow.opening_minor
+
+
+def _largest(asked: Asked, part: CurrencyReport, shown: View) -> Any:
+    """The largest movements of the last whole period, with their customers' names."""
+    if part.is_total or shown.segment:
+        return ()
+    connection, window = asked.ledger.connection, shown.recent.measured.window
+    found = asked.reading.keep(
+        ("largest", part.currency, window, asked.as_of),
+        lambda: queries.largest(
+            connection, part.currency, window, LARGEST, asked.as_of
+        ),
+    )
+    named = customers.labels_of(connection, {each.customer for each in found})
+    return [(each, named.get(each.customer, each.customer)) for each in found]

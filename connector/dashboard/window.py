@@ -1,0 +1,319 @@
+"""A window's NRR or GRR by customer: who moved it, why, and how it adds up."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from connector.core.dates import add_months
+from connector.core.errors import NothingFound
+from connector.core.figures import Retention
+from connector.core.model import METADATA, SEGMENTS, CustomerName, MovementKind
+from connector.core.windows import Window, WindowKind, windows, written
+from connector.dashboard.answer import Asked, PageAnswer, words
+from connector.dashboard.query import (
+    WrongParameter,
+    is_called,
+    one_page,
+    ordered,
+    sort_asked,
+)
+from connector.metrics.causes import Causes
+from connector.metrics.contributions import Contribution, Ratio
+from connector.render import contributions as forms
+from connector.render.page.levels import retention_steps
+from connector.render.report_tables import CAUSE_WORDS
+from connector.reports.explain import WindowExplanation, explain_window
+from connector.reports.ledger import is_total
+from connector.reports.report import ReportRequest, make_report
+from connector.reports.segments import members
+
+KNOWN = frozenset(
+    ("currency", "window", "metric", "kind", "cause", "by", "segment", "q", "sort")
+) | {"page", "as-of"}
+KINDS = (MovementKind.CHURN, MovementKind.CONTRACTION, MovementKind.EXPANSION)
+SORTS = ("size", "change", "was", "is", "name")
+
+Moved = tuple[CustomerName, Contribution]
+
+
+class MovedCustomer(NamedTuple):
+    """``why`` in words; ``x`` and ``width`` place its bar, in per cent."""
+
+    name: CustomerName
+    moved: Contribution
+    why: str
+    points: Fraction | None
+    x: float
+    width: float
+
+
+class KindSum(NamedTuple):
+    kind: MovementKind
+    customers: int
+    amount_minor: int
+    largest_minor: int  # of one customer, either way
+
+
+class CauseSum(NamedTuple):
+    kind: str
+    cause: str
+    words: str
+    customers: int
+    amount_minor: int
+
+
+def answer(asked: Asked) -> PageAnswer:
+    query = asked.query
+    window = query.window("window") or _last_over(asked)
+    metric = Ratio(query.choice("metric", [r.value for r in Ratio], "nrr"))
+    currency, as_of = asked.currency(), asked.as_of
+    _check_segment(asked, currency)
+    found = asked.reading.keep(
+        ("explain", window, metric, currency, as_of),
+        lambda: explain_window(asked.ledger, window, metric, currency, as_of),
+        lambda made: sum(len(each.moved) for each in made),
+    )
+    [taken] = found
+    whose, kept = _of_segment(asked, taken)
+    why = None if is_total(currency) else _causes(asked, window, currency)
+    shown = _chosen(asked, whose, why)
+    command = [
+        "explain",
+        *words(window=written(window), metric=metric, currency=currency),
+        *words(as_of=asked.given_as_of),
+    ]
+    return PageAnswer(
+        template="window.html.j2",
+        title=f"{metric.upper()} by customer",
+        values=_values(asked, taken, whose, kept, shown, why),
+        json=lambda: {"windows": [forms.to_json(taken)]},
+        csv=lambda: forms.to_csv([taken._replace(moved=shown)]),
+        command=command,
+    )
+
+
+def _last_over(asked: Asked) -> Window:
+    """The last trailing-12 window that is over."""
+    month = add_months(asked.state.today, -1)
+    return windows(WindowKind.TRAILING_12, month, month)[0]
+
+
+def _causes(asked: Asked, window: Window, currency: str) -> Causes | None:
+    last = add_months(window.end, -1)
+    request = ReportRequest(window.kind, last, last, currency, asked.as_of, causes=True)
+    asked.ledger.require_known(last, f"window={written(window)}", asked.as_of)
+    report = asked.reading.keep(
+        ("report", request),
+        lambda: make_report(asked.ledger, request),
+        lambda made: len(made.names),
+    )
+    return report.currencies[0].rows[0].causes
+
+
+def _check_segment(asked: Asked, currency: str) -> None:
+    segment = asked.query.text("segment")
+    kept_keys = [f"{METADATA}{key}" for key in asked.config.metadata_keys]
+    by = asked.query.choice("by", (*SEGMENTS, *kept_keys), "")
+    if segment and not by:
+        raise WrongParameter("segment", segment, "told by anything: add by=")
+    if segment and is_total(currency):
+        raise WrongParameter("segment", segment, "told of the total: choose a currency")
+
+
+def _of_segment(
+    asked: Asked, taken: WindowExplanation
+) -> tuple[list[Moved], Retention]:
+    """Who moved, and what was kept: of everybody, or of the segment asked for."""
+    by, segment = asked.query.text("by"), asked.query.text("segment")
+    if not segment:
+        return taken.moved, taken.kept
+    last = add_months(taken.window.end, -1)
+    request = ReportRequest(
+        taken.window.kind, last, last, taken.currency, asked.as_of, by=by
+    )
+    report = asked.reading.keep(
+        ("report", request), lambda: make_report(asked.ledger, request)
+    )
+    parts = {s.name: s.measured for s in report.currencies[0].rows[0].segments}
+    if segment not in parts:
+        raise NothingFound(
+            f"nobody is in the segment {segment}", fix="choose one on the overview"
+        )
+    own = asked.reading.keep(
+        ("members", by, segment, taken.currency, taken.window.start, asked.as_of),
+        lambda: members(
+            asked.ledger,
+            (by, segment),
+            taken.currency,
+            taken.window.start,
+            asked.as_of,
+        ),
+        len,
+    )
+    moved = [pair for pair in taken.moved if pair[1].customer in own]
+    return moved, parts[segment].retention
+
+
+def _chosen(asked: Asked, moved: Sequence[Moved], why: Causes | None) -> list[Moved]:
+    """Those that kind, cause and name ask for, in the order asked for."""
+    query = asked.query
+    kind = query.choice("kind", [each.value for each in KINDS], "")
+    cause, text = query.choice("cause", [*CAUSE_WORDS, ""], ""), query.text("q")
+    sort = sort_asked(query, SORTS, "-size")
+    own = _caused_by(why, kind, cause) if cause else None
+    is_all = not (kind or cause or text)
+    found = (
+        list(moved)
+        if is_all
+        else [
+            (name, each)
+            for name, each in moved
+            if kind in ("", each.kind)
+            and (own is None or each.customer in own)
+            and (not text or is_called(name, text))
+        ]
+    )
+    if sort == "-size":
+        return found
+    return ordered(
+        found,
+        sort,
+        {
+            "size": lambda pair: abs(pair[1].amount_minor),
+            "change": lambda pair: pair[1].amount_minor,
+            "was": lambda pair: pair[1].opening_minor,
+            "is": lambda pair: pair[1].closing_minor,
+            "name": lambda pair: pair[0].shown.casefold(),
+        },
+    )
+
+
+def _caused_by(why: Causes | None, kind: str, cause: str) -> set[int]:
+    if why is None:
+        return set()
+    shares = [
+        share
+        for name, of_kind in why._asdict().items()
+        for share in of_kind
+        if share.cause == cause and kind in ("", name)
+    ]
+    return {key for share in shares for key, _ in share.customers}
+
+
+def _values(
+    asked: Asked,
+    taken: WindowExplanation,
+    moved: Sequence[Moved],
+    kept: Retention,
+    shown: Sequence[Moved],
+    why: Causes | None,
+) -> dict[str, Any]:
+    page = one_page(shown, asked.query)
+    asked_of = ("sums", taken.window, taken.ratio, taken.currency, asked.as_of)
+    segment = asked.query.text("segment")
+    sums = asked.reading.keep(
+        (*asked_of, asked.query.text("by") if segment else "", segment),
+        lambda: _kind_sums(moved),
+    )
+    largest = max((each.largest_minor for each in sums), default=1)
+    reasons = _reasons(why, {each.customer for _, each in page.rows})
+    gained_minor = sum(each.amount_minor for each in sums)
+    return {
+        "taken": taken,
+        "kept": kept,
+        "ratio": kept.ratios[taken.ratio],
+        "numerator_minor": kept.opening_minor + gained_minor,
+        "rows": [_row(pair, kept, reasons, largest) for pair in page.rows],
+        "page": page,
+        "chosen_minor": gained_minor
+        if len(shown) == len(moved)
+        else sum(each.amount_minor for _, each in shown),
+        "moved_minor": gained_minor,
+        "kinds": sums,
+        "causes": _cause_sums(why) if not asked.query.text("segment") else [],
+        "moved_count": len(moved),
+        "bridge": retention_steps(kept),
+        "base_x": _base_x(kept),
+        "sort": sort_asked(asked.query, SORTS, "-size"),
+        "own_currency": "total" if taken.is_total else taken.currency,
+        "currencies": asked.currencies(),
+        "neighbours": _neighbours(asked, taken.window),
+        "kind": asked.query.text("kind"),
+        "cause": asked.query.text("cause"),
+        "q": asked.query.text("q"),
+        "segment": asked.query.text("segment"),
+        "by": asked.query.text("by"),
+    }
+
+
+def _row(
+    pair: Moved,
+    kept: Retention,
+    reasons: Mapping[int, Sequence[str]],
+    largest_minor: int,
+) -> MovedCustomer:
+    name, each = pair
+    width = round(abs(each.amount_minor) * 50 / largest_minor, 2)
+    share = kept.of_opening(each.amount_minor)
+    why = ", ".join(reasons.get(each.customer, ()))
+    return MovedCustomer(
+        name=name,
+        moved=each,
+        why=why or ("left" if each.kind is MovementKind.CHURN else ""),
+        points=None if share is None else share * 100,
+        x=50 if each.amount_minor > 0 else 50 - width,
+        width=width,
+    )
+
+
+def _reasons(why: Causes | None, customers: set[int]) -> dict[int, list[str]]:
+    """Of each of these the causes in words, the largest of all first."""
+    found: dict[int, list[str]] = {}
+    for share in (*why.expansion, *why.contraction) if why is not None else ():
+        for key, _ in share.customers:
+            if key in customers:
+                found.setdefault(key, []).append(CAUSE_WORDS[share.cause])
+    return found
+
+
+def _kind_sums(moved: Sequence[Moved]) -> list[KindSum]:
+    found = []
+    for kind in KINDS:
+        own = [each.amount_minor for _, each in moved if each.kind is kind]
+        if own:
+            found.append(KindSum(kind, len(own), sum(own), max(map(abs, own))))
+    return found
+
+
+def _cause_sums(why: Causes | None) -> list[CauseSum]:
+    return [
+        CauseSum(
+            kind=kind,
+            cause=share.cause,
+            words=CAUSE_WORDS[share.cause],
+            customers=len(share.customers),
+            amount_minor=share.amount_minor,
+        )
+        for kind, shares in (why._asdict().items() if why is not None else ())
+        for share in shares
+    ]
+
+
+def _base_x(kept: Retention) -> float:
+    """Where 100 % is, in per cent of the bars' width."""
+    highest = max(kept.opening_minor, kept.closing_minor) or 1
+    return round(kept.opening_minor * 100 / highest, 2)
+
+
+def _neighbours(asked: Asked, window: Window) -> list[tuple[str, str, bool]]:
+    """The window before and the one after, as far as the ledger knows any."""
+    step = {WindowKind.QUARTER: 3, WindowKind.YEAR: 12}.get(window.kind, 1)
+    last, today = add_months(window.end, -1), asked.state.today
+    months: list[date] = [add_months(last, -step), last, add_months(last, step)]
+    found = [windows(window.kind, month, month)[0] for month in months]
+    return [
+        (each.end.isoformat(), written(each), each.end > today)
+        for each in found
+        if add_months(each.end, -1) <= today or each.start <= today
+    ]

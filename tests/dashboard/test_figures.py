@@ -1,0 +1,212 @@
+"""Every page tells what the command it names tells, and its text says those numbers."""
+
+import shlex
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connector.core.money import format_minor, format_ratio
+from tests.support.commands import Workdir
+from tests.support.site import Page, Site, site_of
+
+CUSTOMER = "cus_1rI7CieY3u8myG"
+PAGES = [
+    "/",
+    "/?currency=eur&months=12&window=quarter",
+    "/?months=24&to=2026-03&as-of=2026-11-02",
+    "/?by=plan",
+    "/?by=country&window=year&months=60",
+    "/window",
+    "/window?window=2026-Q1&metric=grr&currency=eur",
+    "/window?window=..2026-11",
+    "/window?window=2025&as-of=2026-11-02T07:00:00Z",
+    f"/customer/{CUSTOMER}",
+    f"/customer/{CUSTOMER}?on=2026-01-31",
+    "/movements",
+    "/movements?from=2025-11-01&to=2026-10-31&kind=churn&currency=eur",
+    "/cohorts",
+    "/cohorts?by=month&metric=crr&currency=eur",
+    "/at-risk",
+    "/at-risk?currency=eur&reason=contracted",
+    "/at-risk?sort=renews",
+    "/churn",
+    "/churn?from=2026-01&to=2026-10&currency=eur&reason=voluntary",
+    "/coverage",
+    "/coverage?currency=eur&window=quarter",
+    "/restatements",
+    "/differences?to=2026-06&window=quarter",
+    "/differences?against=107%25",
+]
+TOTALS = [
+    "/",
+    "/window?metric=grr",
+    "/movements?kind=contraction",
+    "/cohorts?metric=grr",
+    "/at-risk",
+    "/differences",
+]
+OF_THE_MOMENT = {"generated_at"}
+
+
+def form(path: str, ending: str) -> str:
+    place, _, query = path.partition("?")
+    return f"{place if place != '/' else '/overview'}.{ending}?{query}"
+
+
+def told(demo: Workdir, page: Page, *words: str) -> Any:
+    name, *command = shlex.split(page.command)
+    assert name == "stripe-nrr"
+    return demo.call(*command, *words)
+
+
+def without_moment(found: Any) -> Any:
+    return {name: each for name, each in found.items() if name not in OF_THE_MOMENT}
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_json_is_the_commands(site: Site, demo: Workdir, path: str) -> None:
+    page = site.page(path)
+    found = site.get(form(path, "json")).json()
+    by_command = told(demo, page, "--format", "json").json
+    assert without_moment(found) == without_moment(by_command)
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if "/customer" not in p])
+def test_csv_is_the_commands(site: Site, demo: Workdir, path: str) -> None:
+    page = site.page(path)
+    assert site.get(form(path, "csv")).text == told(demo, page, "--format", "csv").out
+
+
+@pytest.mark.parametrize("path", TOTALS)
+def test_the_total_of_all_currencies_is_the_commands(
+    total_folder: Path, path: str
+) -> None:
+    with site_of(total_folder) as site:
+        page, found = site.page(path), site.get(form(path, "json")).json()
+    by_command = told(Workdir(total_folder), page, "--format", "json").json
+    assert without_moment(found) == without_moment(by_command)
+
+
+def money(minor: int, currency: str = "usd", **how: bool) -> str:
+    return format_minor(minor, currency, **how)
+
+
+def ratio(value: float) -> str:
+    return format_ratio(Fraction(str(value)))
+
+
+def test_the_overview_shows_the_headline_of_the_report(
+    site: Site, demo: Workdir
+) -> None:
+    page = site.page("/")
+    part = told(demo, page, "--format", "json").json["currencies"][0]
+    [headline, *_] = (w for w in part["windows"] if w["to"] == "2026-11-01")
+    kept = headline["retention"]
+    for name in ("nrr", "grr", "crr"):
+        assert f"{name.upper()}" in page.text
+        assert ratio(kept[name]) in page.text
+    assert f"Twelve months to October 2026: NRR {ratio(kept['nrr'])}" in page.text
+    for minor in headline["waterfall"].values():
+        assert money(abs(minor), whole=True) in page.text
+    months = [w for w in part["windows"] if w["window"] == "month"]
+    assert len(months) == 37
+    for each in months:
+        assert money(each["waterfall"]["closing_minor"]) in page.text
+
+
+def test_a_window_lists_everybody_who_moved_it_and_adds_up(
+    site: Site, demo: Workdir
+) -> None:
+    page = site.page("/window")
+    [taken] = told(demo, page, "--format", "json").json["windows"]
+    rows = taken["contributions"]
+    assert len(rows) == 98
+    for each in rows:
+        assert f"/customer/{each['customer']}?currency=usd" in page.to("/customer/")
+        for name in ("opening_minor", "closing_minor"):
+            assert money(each[name]) in page.text
+        assert money(each["amount_minor"], signed=True) in page.text
+    whole = money(taken["numerator_minor"]), money(taken["denominator_minor"])
+    assert f"{whole[0]} ÷ {whole[1]} = 106.63%" in page.text
+
+
+@pytest.mark.parametrize("kind", ["churn", "contraction", "expansion"])
+def test_kinds_and_causes_part_a_window(site: Site, kind: str) -> None:
+    whole = site.get("/window.csv").text.splitlines()[1:]
+    own = site.get(f"/window.csv?kind={kind}").text.splitlines()[1:]
+    assert own == [row for row in whole if f",{kind}," in row]
+    found = site.get(f"/window.csv?kind={kind}&cause=quantity").text.splitlines()[1:]
+    assert set(found) <= set(own)
+
+
+def test_segments_of_a_window_add_up_to_it(site: Site) -> None:
+    whole = site.get("/window.csv").text.splitlines()[1:]
+    links = {
+        href for href in site.page("/?by=plan").to("/window?") if "segment=" in href
+    }
+    parts = [site.get(href.replace("/window?", "/window.csv?")) for href in links]
+    rows = [row for each in parts for row in each.text.splitlines()[1:]]
+    assert len(links) > 3
+    assert sorted(rows) == sorted(whole)
+
+
+def test_a_customer_shows_each_movement_with_its_sum_and_evidence(
+    site: Site, demo: Workdir
+) -> None:
+    page = site.page(f"/customer/{CUSTOMER}")
+    found = told(demo, page, "--format", "json").json
+    assert found["label"] in page.text
+    for each in found["movements"]:
+        assert f"m-{each['day']}" in page.ids
+        assert money(each["amount_minor"], signed=True) in page.text
+        for part in each["components"]:
+            assert part["before"] in page.text
+            assert part["after"] in page.text
+            for proof in part["evidence"]:
+                assert proof["id"] in page.text
+                assert proof["said"] in page.text
+
+
+def test_customers_add_up_to_the_mrr_of_the_day(site: Site) -> None:
+    everybody = site.get("/customers.json?status=all").json()["customers"]
+    month = site.get("/overview.json").json()["currencies"][0]["windows"][-1]
+    mrr_minor = month["waterfall"]["closing_minor"]
+    assert sum(each["mrr_minor"] for each in everybody) == mrr_minor
+    assert money(mrr_minor) in site.page("/customers").text
+
+
+def test_movements_are_shown_a_hundred_at_a_time_and_all_of_them(site: Site) -> None:
+    days = "from=2023-01-01&to=2026-11-02"
+    found = site.get(f"/movements.json?{days}").json()["movements"]
+    pages = -(-len(found) // 100)
+    seen = [
+        href
+        for n in range(1, pages + 1)
+        for href in site.page(f"/movements?{days}&page={n}").to("/customer/")
+    ]
+    assert pages > 3
+    wanted = [f"/customer/{m['customer']}?currency=usd#m-{m['day']}" for m in found]
+    assert sorted(seen) == sorted(wanted)
+    assert site.get(f"/movements?{days}&page={pages + 1}").status_code == 400
+
+
+def test_what_is_at_risk_is_listed_by_customer(site: Site, demo: Workdir) -> None:
+    page = site.page("/at-risk")
+    [outlook] = told(demo, page, "--format", "json").json["currencies"]
+    assert f"{money(outlook['at_risk_minor'])} of MRR may go" in page.text
+    for risk in outlook["risks"]:
+        assert f"/customer/{risk['customer']}?currency=usd" in page.to("/customer/")
+    for each in outlook["scheduled"]:
+        assert money(each["amount_minor"], signed=True) in page.text
+
+
+def test_a_gap_to_another_tool_is_explained_as_by_the_command(
+    site: Site, demo: Workdir
+) -> None:
+    path = "/differences?mrr=52000&on=2026-10-31"
+    found = site.get(form(path, "json")).json()["compare"]
+    by_command = told(demo, site.page(path), "--format", "json").json
+    assert found == {name: by_command[name] for name in found}
+    assert money(found["gap_minor"], signed=True) in site.page(path).text

@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from connector import __version__
+from connector.core.dates import parse_duration_s
 from connector.core.errors import SECRET, ConfigError, masked
 from connector.core.money import is_locale
 from connector.core.policy import POLICY_RULES, Policy, Rules
@@ -123,6 +124,10 @@ def _address(value: Any) -> ListenAddress:
     return ListenAddress(match[1] or match[2], int(match[3]))
 
 
+def _duration(value: Any) -> float:
+    return parse_duration_s(_text(value))
+
+
 class Key(NamedTuple):
     """A key of the file, how its value is read, and what to give (shown in a fault).
 
@@ -195,6 +200,10 @@ class Config(Struct, frozen=True, kw_only=True):
     locale: Annotated[
         str, Key("reporting.locale", _locale, 'a locale such as "en_US" or "de_DE"')
     ] = DEFAULT_LOCALE
+    close_after_s: Annotated[
+        float,
+        Key("reporting.close_after", _duration, 'a duration such as "24h"'),
+    ] = 86_400.0
     bind: Annotated[
         ListenAddress,
         Key("serve.bind", _address, 'an address such as "127.0.0.1:8480"'),

@@ -9,7 +9,12 @@ from typing import Any, TypeVar, cast
 import click
 
 from connector.config import Config
-from connector.core.dates import parse_day, parse_moment, parse_month
+from connector.core.dates import (
+    parse_day,
+    parse_duration_s,
+    parse_moment,
+    parse_month,
+)
 from connector.core.errors import UsageFault
 from connector.core.model import METADATA, SEGMENTS
 from connector.core.numbers import (
@@ -95,14 +100,11 @@ by_option = click.option(
 )
 
 
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
 def _duration_s(text: str) -> float:
-    match = re.fullmatch(r"(\d{1,6})([smhd])", text)
-    if match is None or match[1].strip("0") == "":
+    wait_s = parse_duration_s(text)
+    if not wait_s:
         raise ValueError(text)
-    return float(int(match[1]) * _UNITS_S[match[2]])
+    return wait_s
 
 
 DURATION = ReadParam("DURATION", _duration_s, "a duration; write it as 15m")

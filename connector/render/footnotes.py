@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from connector.core.invoiced import OutsideMrr, alarming
+from connector.core.model import Closing
 from connector.core.money import format_count, format_minor, format_ratio
 from connector.core.policy import POLICY_RULES
 from connector.reports.ledger import LedgerFacts, Missing
-from connector.reports.model import CurrencyReport, Report
+from connector.reports.model import DESPITE, CurrencyReport, Report, WindowRow
 
 FORMULA = (
     "NRR = what the customers of the opening pay at the closing ÷ what they paid at the "
@@ -123,6 +124,7 @@ def footnotes(report: Report) -> list[str]:
         )
     if any(row.reported for part in report.parts for row in part.rows):
         notes.append(RESTATED)
+    notes += despite_notes([row for part in report.parts for row in part.rows])
     notes += [FORMULA, f"What counts: {policy_sentence(report.policy)}.", MORE]
     if report.by is not None:
         notes.append(SEGMENTS)
@@ -136,6 +138,20 @@ def footnotes(report: Report) -> list[str]:
     if report.total is not None:
         notes.append(FX)
     return notes
+
+
+def despite_notes(rows: Iterable[WindowRow]) -> list[str]:
+    """Of each month among them that was closed although something lacked, and why."""
+    found = {x.id: x for row in rows if (x := row.closed_despite) is not None}
+    return [f"{DESPITE.strip()} {despite_sentence(each)}" for each in found.values()]
+
+
+def despite_sentence(closing: Closing) -> str:
+    return (
+        f"{closing.month:%b %Y} was closed on {closing.closed_at:%d %b %Y} although "
+        f"something was missing: {'; '.join(closing.lacked)}. The reason given: "
+        f"{closing.despite}"
+    )
 
 
 def asides(part: CurrencyReport, report: Report) -> list[str]:

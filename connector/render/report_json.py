@@ -11,6 +11,7 @@ from msgspec.structs import asdict
 
 from connector.core.figures import RATIOS, Retention, WindowFigures, names_of
 from connector.core.invoiced import alarming
+from connector.core.model import Closing
 from connector.core.money import ratio_number, round_minor
 from connector.core.windows import Window
 from connector.metrics.benchmarks import Assessment
@@ -99,6 +100,8 @@ def _window_json(row: WindowRow, report: Report) -> dict[str, Any]:
     told = {**row_json(row), **figures_json(row.measured, report)}
     if row.reported is not None:
         told["as_reported"] = figures_json(row.reported, report)
+    if row.closed_despite is not None:
+        told["closed_despite"] = despite_json(row.closed_despite)
     if report.by is not None:
         told["segments"] = [
             {"segment": each.name, **figures_json(each.measured, report)}
@@ -112,6 +115,15 @@ def _window_json(row: WindowRow, report: Report) -> dict[str, Any]:
     if row.losses is not None:
         told["losses"] = reasons_json(row.losses)
     return told
+
+
+def despite_json(closing: Closing) -> dict[str, Any]:
+    """Why a month was closed although something lacked."""
+    return {
+        "closed_at": utc(closing.closed_at),
+        "lacked": list(closing.lacked),
+        "reason": closing.despite,
+    }
 
 
 def _first_year_json(found: FirstYear) -> dict[str, Any]:

@@ -35,10 +35,10 @@ from connector.render.table import (
     markdown_table,
 )
 from connector.reports.model import (
-    AS_REPORTED,
     CurrencyReport,
     Report,
     WindowRow,
+    as_reported_label,
     code_of,
     label,
     metrics_of,
@@ -227,7 +227,7 @@ def named_rows(
 def by_segment(row: WindowRow) -> list[tuple[str, WindowFigures]]:
     """A row's segments, then all of them together, and as reported if that differs."""
     named = [(each.name, each.measured) for each in row.segments]
-    before = [] if row.reported is None else [(AS_REPORTED, row.reported)]
+    before = [] if row.reported is None else [(as_reported_label(row), row.reported)]
     return [*named, ("total", row.measured), *before]
 
 
@@ -238,7 +238,7 @@ def to_csv(report: Report) -> str:
     """A row a window; by segment, a row a window and segment, and one without segment.
 
     A window that was closed with other figures has a row of these, whose currency says
-    ``as reported``.
+    ``as reported``, and why where its month was closed although something lacked.
     Of recurring money that is in no figure, one row a currency, ``recurring, not counted``,
     has the amount a month as its closing.
     Amounts in whole units of the currency, ratios as numbers, empty where there is none.
@@ -270,7 +270,9 @@ def _csv_rows(report: Report) -> Iterator[list[object]]:
             yield _csv_row(part, row, report, row.measured, "")
             if row.reported is not None:
                 currency, *others = _csv_row(part, row, report, row.reported, "")
-                yield [f"{currency} as reported", *others]
+                why = row.closed_despite
+                despite = "" if why is None else f" despite: {why.despite}"
+                yield [f"{currency} as reported{despite}", *others]
     closing, months = ("closing_arr", 12) if report.is_annual else ("closing", 1)
     for currency, amount_minor in alarming(report.outside).items():
         told = {closing: Money(amount_minor * months, currency)}

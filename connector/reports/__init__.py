@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # ``as`` itself: a type checker takes it for this package's o
     from connector.reports.churn import churn_reports as churn_reports
     from connector.reports.closed_months import close_month as close_month
     from connector.reports.closed_months import restated_windows as restated_windows
+    from connector.reports.closed_months import withdraw_month as withdraw_month
     from connector.reports.cohorts import cohort_reports as cohort_reports
     from connector.reports.compare import compare_policies as compare_policies
     from connector.reports.compare import formula_drift as formula_drift
@@ -55,6 +56,7 @@ _HOMES = {
     "restated_windows": "closed_months",
     "sum_movements": "movements",
     "under_preset": "ledger",
+    "withdraw_month": "closed_months",
 }
 __all__ = tuple(_HOMES)
 

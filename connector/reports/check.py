@@ -29,6 +29,7 @@ from connector.reports.ledger import Ledger
 from connector.reports.model import code_of
 from connector.store.ledger import (
     balances,
+    closings,
     contract_terms,
     coverage,
     queries,
@@ -93,7 +94,7 @@ def check_ledger(ledger: Ledger) -> CheckedLedger:
     findings += restated_findings(measured_again(connection))
     findings += restated_findings(
         (code_of(was.currency, is_total=True), was.measured, now)
-        for _, was, now in totals_again(ledger)
+        for _, was, now in totals_again(ledger, closings.ever(connection))
     )
     stored = checksums.examined(connection)
     findings += _changed_from_outside(connection, stored)
@@ -107,7 +108,7 @@ def check_ledger(ledger: Ledger) -> CheckedLedger:
         findings=findings,
         waiting=dirty_customers.dirty(connection),
         labels=ledger_customers.labels(connection),
-        seal=newest.hash if (newest := seals.newest(connection)) else "",
+        seal=seals.newest_hash(connection),
         notes=list(_unchecked(connection, stored)),
     )
 

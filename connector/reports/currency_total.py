@@ -255,6 +255,7 @@ def total_report(
             is_over=row.is_over,
             complete=row.complete,
             reported=restated(measured, closed.get(measured.window)),
+            closed_despite=row.closed_despite,
             segments=total.segments(measured.window, by) if by is not None else (),
         )
         for measured, row in zip(total.measured(each), parts[0].rows, strict=True)

@@ -27,7 +27,7 @@ from connector.core.account import StripeIdentity
 from connector.core.errors import ConfigError
 from connector.core.figures import Retention, WindowFigures
 from connector.core.invoiced import OutsideMrr
-from connector.core.model import Refusal
+from connector.core.model import Closing, Refusal
 from connector.core.money import exponent
 from connector.core.windows import WindowKind, name_of
 from connector.metrics.benchmarks import (
@@ -58,7 +58,8 @@ class WindowRow(Struct, frozen=True, kw_only=True):
     it is so far, and beside no other window. ``complete`` asks for more: that everything
     of it is derived and valued.
 
-    ``reported`` are those its month was closed with, where they are others by now.
+    ``reported`` are those its month was closed with, where they are others by now;
+    ``closed_despite`` that closing, where it was made although something lacked.
     ``segments`` is empty, ``causes`` and ``losses`` None where they were not asked for.
     """
 
@@ -66,6 +67,7 @@ class WindowRow(Struct, frozen=True, kw_only=True):
     is_over: bool
     complete: bool
     reported: WindowFigures | None = None
+    closed_despite: Closing | None = None
     segments: tuple[Segment, ...] = ()
     causes: Causes | None = None
     losses: LossSums | None = None
@@ -192,11 +194,20 @@ def last_over(rows: Sequence[WindowRow]) -> WindowRow | None:
     return next(over, None)
 
 
+DESPITE = " †"  # of figures that were closed although something lacked
+
+
 def label(row: WindowRow) -> str:
-    return name_of(row.measured.window) + ("" if row.is_over else " *")
+    is_marked = row.closed_despite is not None and row.reported is None
+    marks = ("" if row.is_over else " *") + (DESPITE if is_marked else "")
+    return name_of(row.measured.window) + marks
 
 
 AS_REPORTED = "  as reported"
+
+
+def as_reported_label(row: WindowRow) -> str:
+    return AS_REPORTED + ("" if row.closed_despite is None else DESPITE)
 
 
 def shown(rows: Sequence[WindowRow]) -> list[tuple[str, WindowFigures]]:
@@ -205,7 +216,7 @@ def shown(rows: Sequence[WindowRow]) -> list[tuple[str, WindowFigures]]:
     for row in rows:
         found.append((label(row), row.measured))
         if row.reported is not None:
-            found.append((AS_REPORTED, row.reported))
+            found.append((as_reported_label(row), row.reported))
     return found
 
 

@@ -208,6 +208,7 @@ def _rows(
         book = read_book(connection, currency, wanted, asked.as_of)
         segments = by_segment(book, wanted, of)
     closed = closings.reported(connection, currency, asked.as_of)
+    despite = closings.despite(connection, asked.as_of)
     why: dict[Window, Causes] = {}
     lost: dict[Window, LossSums] = {}
     if asked.causes:
@@ -222,6 +223,7 @@ def _rows(
             is_over=each.window.end <= today,
             complete=each.window.end <= today and not any(missing),
             reported=restated(each, closed.get(each.window)),
+            closed_despite=despite.get(each.window.end),
             segments=tuple(Segment(*pair) for pair in named.items()),
             causes=why.get(each.window),
             losses=lost.get(each.window),

@@ -259,8 +259,8 @@ def test_a_command_reads_one_moment(tmp_path: Path) -> None:
     path = tmp_path / "stripe-nrr.db"
     with closing(open_database(path, create=True)) as writer, chdir(tmp_path):
         with Shell(None, 0).reading() as reader:
-            assert setting(reader.connection, "rules") is None
-            put_setting(writer, "rules", "{}")
-            assert setting(reader.connection, "rules") is None
+            assert setting(reader.connection, "size") is None
+            put_setting(writer, "size", "2")
+            assert setting(reader.connection, "size") is None
         with Shell(None, 0).reading() as reader:
-            assert setting(reader.connection, "rules") == "{}"
+            assert setting(reader.connection, "size") == "2"

@@ -12,6 +12,7 @@ from connector.core.dates import add_months
 from connector.core.figures import Retention, WindowFigures
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.retention import measure
+from connector.render.footnotes import despite_notes
 from connector.render.page.charts import (
     TRAILING,
     Bars,
@@ -78,6 +79,11 @@ class View(Struct, frozen=True, kw_only=True):
     def restated(self) -> int:
         """How many windows were closed with other figures than they have now."""
         return sum(x.reported is not None for x in (*self.trailing, *self.periods))
+
+    @property
+    def despite(self) -> list[str]:
+        """Of each month that was closed although something lacked."""
+        return despite_notes([*self.trailing, *self.periods])
 
     @property
     def year_before(self) -> Retention | None:
@@ -174,7 +180,7 @@ def _of_segment(rows: Sequence[WindowRow], name: str) -> list[WindowRow]:
 def window_rows(rows: Sequence[WindowRow]) -> Iterator[tuple[str, WindowFigures, str]]:
     """Below each window that was closed with other figures stand these."""
     for name, measured in shown(rows):
-        kind = "was" if name == AS_REPORTED else ""
+        kind = "was" if name.startswith(AS_REPORTED) else ""
         yield name.strip().removeprefix(TRAILING), measured, kind
 
 

@@ -60,13 +60,14 @@ def explained(
 ) -> list[ExplainedGap]:
     """Every choice that moves MRR, the one that leaves the least of the gap first.
 
-    A pair of which one switch changes nothing says no more than the other one alone, and
-    is left out.
+    One of which a switch changes nothing says no more than the others without it, and is
+    left out.
     """
     found = []
     for choice, minor in mrr_minor.items():
-        alone = [mrr_minor[switch,] for switch in choice] if len(choice) > 1 else []
-        if minor == ours_minor or minor in alone:
+        parts = [tuple(s for s in choice if s != switch) for switch in choice]
+        fewer = [mrr_minor[part] for part in parts if part in mrr_minor]
+        if minor == ours_minor or minor in fewer:
             continue
         left_minor = theirs_minor - minor
         found.append(ExplainedGap(choice, minor, minor - ours_minor, left_minor))

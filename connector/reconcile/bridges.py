@@ -8,7 +8,7 @@ from connector.core.dates import month_start
 from connector.reconcile.model import DifferingCell, GapCause, MonthBridge
 from connector.reconcile.sides import Beside
 
-MOST_KEPT = 50_000  # cells, whatever a wrong file makes differ
+MOST_KEPT = 20_000  # cells, whatever a wrong file makes differ
 
 _Rank = tuple[bool, int, int]  # unexplained first, then the largest
 

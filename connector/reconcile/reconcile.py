@@ -41,7 +41,7 @@ from connector.store.mirror.histories import histories, in_batches
 Progress = Callable[[str, int, int | None], None]
 
 TOGETHER = 50  # customers whose histories are read at a time
-MOST_HELD = 100_000  # cells kept back to be matched with another customer's
+MOST_HELD = 50_000  # cells kept back to be matched with another customer's
 STATED = 50  # customers with unexplained cells of whom it is told what ours says
 
 EVERYTHING = ReconcileRequest()

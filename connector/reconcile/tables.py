@@ -187,6 +187,7 @@ def amount_of_text(text: str, *, locale: str, is_comma: bool = False) -> int:
         written = written_number(inner.removeprefix("+"), locale)
         value = amount_of(written, written.code.lower(), 2)
     except Unreadable as error:
-        raise ValueError(f"{text!r} is not an amount ({error})") from None
+        why = str(error) if str(error) != inner else f"{text!r} is not an amount"
+        raise ValueError(why) from None
     amount = round(value.scaleb(DECIMALS))
     return -amount if bracketed is not None else amount

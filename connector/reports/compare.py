@@ -1,14 +1,17 @@
-"""What other tools may show: another policy's MRR on a day, other formulas' ratios.
+"""What other tools may show: another policy's MRR or ledger, other formulas' ratios.
 
-MRR is derived in memory by the same pure functions as the ledger's; nothing is written.
+MRR is derived beside the ledger by the same functions as its own; nothing is written.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, timedelta
 from fractions import Fraction
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from connector import __version__
 from connector.config import rules_of
@@ -19,6 +22,7 @@ from connector.core.model import MrrStep
 from connector.core.money import exponent, round_minor
 from connector.core.numbers import Unreadable, WrittenNumber, amount_of
 from connector.core.policy import Policy, PolicySwitch, Rules, policy_of
+from connector.core.presets import preset_texts
 from connector.core.windows import Window, WindowKind
 from connector.metrics.formulas import in_minor_of, window_inputs
 from connector.metrics.published_formulas import FormulaResult, side_by_side
@@ -31,6 +35,7 @@ from connector.reports.report import ReportRequest, make_report
 from connector.store.ledger import queries
 from connector.store.mirror import dirty_customers, objects
 from connector.store.mirror.histories import histories, in_batches
+from connector.store.read_only import scratch_copy
 
 Steps = Sequence[MrrStep]
 
@@ -250,3 +255,27 @@ def _of_total(ledger: Ledger, part: CurrencyReport) -> list[WindowFormulas]:
         one = WindowFormulas(part.currency, window, inputs.kept, row.is_over, results)
         found.append(one._replace(is_total=True))
     return found
+
+
+@contextmanager
+def under_preset(
+    ledger: Ledger,
+    preset: str,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Iterator[Ledger]:
+    """The ledger as it would be if it counted as a preset does; itself it stays as it is.
+
+    ``progress`` is told customers, as all whom a switch concerns are derived anew.
+    """
+    from connector.pipeline.policy_change import adopt
+    from connector.pipeline.recompute import recompute
+
+    texts = {**ledger.rules_in_force, **preset_texts(preset)}
+    config = replace(ledger.config, policy=policy_of(texts), zone=ledger.zone)
+    rules = rules_of(config)
+    with scratch_copy(ledger.connection) as copy:
+        adopt(copy, rules)
+        recompute(
+            copy, rules, cause="policy change", now=ledger.moment, progress=progress
+        )
+        yield Ledger(copy, config, ledger.now)

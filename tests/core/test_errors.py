@@ -223,6 +223,13 @@ def converted(*rates: str) -> None:
 PARQUET = ("export", "--what", "mrr", "--format", "parquet")
 
 
+def reconciled(content: bytes | None) -> None:
+    """Another tool's file, held to that ledger."""
+    if content is not None:
+        Path("theirs.csv").write_bytes(content)
+    with_ledger("reconcile", "theirs.csv")
+
+
 def without_pyarrow() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "pyarrow", None)
@@ -580,6 +587,19 @@ COMMANDS: Mapping[str, Provoked] = {
     ),
     "compare too many decimals": lambda: with_ledger(
         "compare", "--mrr", "0.501", "--on", "2024-02-01"
+    ),
+    "reconcile a file that is not there": lambda: reconciled(None),
+    "reconcile what is no text": lambda: reconciled(b"customer,month,mrr\n\xc3("),
+    "reconcile another kind of file": lambda: reconciled(b"Invoice,Total\nin_1,5\n"),
+    "reconcile a file of nothing": lambda: reconciled(b"customer,month,mrr\n"),
+    "reconcile no amount": lambda: reconciled(
+        b"customer,month,mrr\ncus_1,2024-01,many\n"
+    ),
+    "reconcile months to come": lambda: reconciled(
+        b"customer,month,mrr\ncus_1,2125-01,5\n"
+    ),
+    "reconcile another account's file": lambda: reconciled(
+        b"customer,month,mrr\nada@example.com,2024-01,5\n"
     ),
     "close a month to come": lambda: with_ledger("close", "2125-01"),
     "close an empty ledger": lambda: with_ledger("close", "2024-01", walked=False),

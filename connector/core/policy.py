@@ -143,6 +143,11 @@ _BY_KEY = {rule.key: rule for rule in (*POLICY_RULES.values(), _DAYS)}
 VALUES = {key: tuple(rule.others) for key, rule in _BY_KEY.items()}
 
 
+def zone_in(stored: str | None) -> ZoneInfo | None:
+    """The zone of rules as a ledger stores them; None before its first sync."""
+    return None if stored is None else ZoneInfo(json.loads(stored)["timezone"])
+
+
 def policy_of(rules: Mapping[str, str]) -> Policy:
     """The policy that these texts stand for: ``Policy.settings`` the other way round."""
     return Policy(

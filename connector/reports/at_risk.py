@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from connector.config import rules_of
 from connector.core.dates import add_months
 from connector.core.figures import WindowFigures
 from connector.core.model import Flow, Movement, MovementKind
@@ -75,8 +74,8 @@ def at_risk_reports(
     ``with_total``: first of all in one, as where that alone is asked for.
     """
     known, codes = ledger.state(), ledger.currencies(currency)
-    connection, rules = ledger.connection, rules_of(ledger.config)
-    future = _future(connection, rules, int(known.at.timestamp()), known.today)
+    connection = ledger.connection
+    future = _future(connection, ledger.rules, int(known.at.timestamp()), known.today)
     books = []
     if with_total or is_total(currency):
         books.append(_in_one(ledger, known.today, future))

@@ -10,14 +10,12 @@ from fractions import Fraction
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from connector import __version__
-from connector.config import rules_of
 from connector.core.dates import day_end_s
 from connector.core.errors import UsageFault
 from connector.core.model import MrrStep
 from connector.core.money import exponent, round_minor
 from connector.core.numbers import Unreadable, WrittenNumber, amount_of
-from connector.core.policy import Policy, PolicySwitch, Rules, policy_of
+from connector.core.policy import Policy, PolicySwitch, Rules
 from connector.metrics.what_if import Choice, ExplainedGap, choices, explained, policies
 from connector.mrr.history import History
 from connector.mrr.timeline import timeline
@@ -128,17 +126,11 @@ def compare_policies(
     ledger.require_known(day, f"--on {day}")
     currency, worth = _worth(ledger, asked, day)
     theirs_minor = _minor(amount, currency)
-    rules = Rules(
-        policy=policy_of(known.rules),
-        zone=ZoneInfo(known.timezone),
-        code_version=__version__,
-        merge=rules_of(ledger.config).merge,
-    )
     wanted = choices(known.rules)
     zones = {s.value for choice in wanted for s in choice if s.rule == "timezone"}
     mrr_minor = mrr_under(
         connection,
-        rules,
+        ledger.rules,
         wanted,
         {key: day_end_s(day, ZoneInfo(key)) for key in {*zones, known.timezone}},
         worth=worth,

@@ -167,6 +167,10 @@ class Config(Struct, frozen=True, kw_only=True):
         Mapping[str, str],
         Key("customers.merge", _merge, 'a table {cus_old = "cus_new"} without circles'),
     ] = {}
+    accepted: Annotated[
+        tuple[str, ...],
+        Key("coverage.accepted", _texts, "a list of ids of customers and products"),
+    ] = ()
     reporting_currency: Annotated[
         str | None,
         Key(

@@ -44,6 +44,7 @@ def at_risk(shell: Shell, currency: str | None, form: str, output: Path | None) 
     emit(
         form,
         output,
+        facts=shell.facts,
         text=lambda: drawn(parts, locale),
         json=lambda: forms.to_json(each),
         csv=lambda: forms.to_csv(each, found.labels),

@@ -30,7 +30,7 @@ def close(shell: Shell, month: date, form: str) -> None:
     Example:
       stripe-nrr close 2026-03 && stripe-nrr report --to 2026-03
     """  # noqa: D301
-    from connector.render import closing as forms
+    from connector.render import closed_months as forms
 
     with closing(shell.ledger()) as connection:
         make_durable(connection)
@@ -46,6 +46,6 @@ def close(shell: Shell, month: date, form: str) -> None:
         )
     emit(
         form,
-        text=lambda: forms.to_text(closed, shell.config.locale),
-        json=lambda: forms.to_json(closed),
+        text=lambda: forms.closing_text(closed, shell.config.locale),
+        json=lambda: forms.closing_json(closed),
     )

@@ -61,6 +61,7 @@ def cohorts(
     emit(
         form,
         output,
+        facts=shell.facts,
         text=lambda: drawn(parts, locale),
         json=lambda: forms.to_json(found),
         csv=lambda: forms.to_csv(found),

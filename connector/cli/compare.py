@@ -53,6 +53,7 @@ def compare(
         )
     emit(
         form,
+        facts=shell.facts,
         text=lambda: forms.to_text(compared, shell.config.locale),
         json=lambda: forms.to_json(compared),
     )

@@ -75,6 +75,7 @@ def drift(
     emit(
         form,
         output,
+        facts=shell.facts,
         text=lambda: forms.to_text(found, against, locale, is_markdown=False),
         json=lambda: forms.to_json(found, against),
         csv=lambda: forms.to_csv(found),

@@ -20,6 +20,7 @@ from connector.core.windows import Window
 from connector.metrics.contributions import Ratio
 from connector.reports import explain_customer, explain_window
 from connector.reports.explain import CustomerExplanation, WindowExplanation
+from connector.reports.ledger import LedgerFacts
 
 
 @click.command()
@@ -92,34 +93,45 @@ def explain(
         moment = moment_asked(as_of, ledger.zone)
         if window is not None:
             taken = explain_window(ledger, window, Ratio(metric), currency, moment)
-            _show_window(taken, form, shell.config.locale, output)
+            _show_window(taken, ledger.facts(moment), form, shell.config.locale, output)
         elif customer is not None:
             explained = explain_customer(ledger, customer, day, moment)
-            _show_customer(explained, form, shell.config.locale, output)
+            facts = ledger.facts(moment)
+            _show_customer(explained, facts, form, shell.config.locale, output)
 
 
 def _show_window(
-    taken: list[WindowExplanation], form: str, locale: str, output: Path | None
+    taken: list[WindowExplanation],
+    facts: LedgerFacts,
+    form: str,
+    locale: str,
+    output: Path | None,
 ) -> None:
     from connector.render import contributions as forms
 
     emit(
         form,
         output,
+        facts,
         text=lambda: forms.to_text(taken, locale),
-        json=lambda: [forms.to_json(each) for each in taken],
+        json=lambda: {"windows": [forms.to_json(each) for each in taken]},
         csv=lambda: forms.to_csv(taken),
     )
 
 
 def _show_customer(
-    explained: CustomerExplanation, form: str, locale: str, output: Path | None
+    explained: CustomerExplanation,
+    facts: LedgerFacts,
+    form: str,
+    locale: str,
+    output: Path | None,
 ) -> None:
     from connector.render import movements as forms
 
     emit(
         form,
         output,
+        facts,
         text=lambda: forms.explanation(explained, locale),
         json=lambda: forms.explanation_json(explained),
     )

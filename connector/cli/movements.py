@@ -83,6 +83,7 @@ def movements(
             emit(
                 form,
                 output,
+                facts=shell.facts,
                 text=lambda: forms.sums_view(sums, locale),
                 json=lambda: {"segments": [forms.sum_json(each) for each in sums]},
                 csv=lambda: forms.sums_csv(sums),
@@ -92,7 +93,12 @@ def movements(
     emit(
         form,
         output,
-        text=lambda: forms.movements_view(found, labels, locale),
+        facts=shell.facts,
+        text=lambda: (
+            forms.movements_view(found, labels, locale)
+            if found
+            else "There is no such movement."
+        ),
         json=lambda: {"movements": [forms.as_json(each) for each in found]},
-        csv=lambda: forms.movements_csv(found),
+        csv=lambda: forms.movements_csv(found, labels),
     )

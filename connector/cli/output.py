@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from connector.core.model import JSON_SCHEMA
 from connector.core.text import printable_lines
 from connector.store.files import draft_of
 
 if TYPE_CHECKING:
     from connector.render.table import Part
+    from connector.reports.ledger import LedgerFacts
     from connector.reports.model import Report
 
+FINDINGS = 3  # the exit code of what is not as it should be
 QUIET_S = 10  # one line of progress at most so often where there is no terminal
 
 
@@ -100,18 +103,51 @@ def rendered(view: Any, output: Path | None) -> None:
     write(captured.get(), output)
 
 
-def emit(form: str, output: Path | None = None, **forms: Callable[[], Any]) -> None:
+def emit(
+    form: str,
+    output: Path | None = None,
+    facts: "LedgerFacts | None" = None,
+    **forms: Callable[[], Any],
+) -> None:
     """Write a result in the form asked for; only that one is made, and what it imports.
 
-    ``json`` gives plain values, ``text`` a text or a rich renderable, any other a text.
+    ``json`` gives a dict of plain values, ``text`` a text or a rich renderable, any other
+    a text. With the ``facts`` of the ledger that was read, every form says what is
+    missing; a CSV has no room for it, so the command ends with 3.
     """
-    made = forms[form]()
+    made, told = forms[form](), _told(facts)
     if form == "json":
-        write(json_text(made), output)
-    elif isinstance(made, str):
+        write(json_text({"schema": JSON_SCHEMA, **_known(facts), **made}), output)
+    elif form == "csv":
         write(made, output)
+        for line in told:
+            echo(f"warning: {line}", err=True)
+        if facts is not None and any(facts.missing):
+            raise click.exceptions.Exit(FINDINGS)
+    elif isinstance(made, str):
+        emphasis = "**" if form == "markdown" else ""
+        write("\n".join([*(f"{emphasis}{n}{emphasis}\n" for n in told), made]), output)
     else:
-        rendered(made, output)
+        from rich.console import Group
+        from rich.text import Text
+
+        rendered(Group(*(Text(n, style="bold yellow") for n in told), made), output)
+
+
+def _told(facts: "LedgerFacts | None") -> list[str]:
+    if facts is None:
+        return []
+    from connector.render.footnotes import banner
+
+    return banner(facts)
+
+
+def _known(facts: "LedgerFacts | None") -> dict[str, Any]:
+    if facts is None:
+        return {}
+    from connector.render.report_json import facts_json
+
+    return facts_json(facts)
 
 
 def show_report(figures: "Report", form: str, locale: str, output: Path | None) -> None:
@@ -119,7 +155,7 @@ def show_report(figures: "Report", form: str, locale: str, output: Path | None) 
     if form == "json":
         from connector.render.report_json import to_json
 
-        write(json_text(to_json(figures)), output)
+        write(json_text({"schema": JSON_SCHEMA, **to_json(figures)}), output)
     elif form == "text":
         from connector.render.report_terminal import report_view
 

@@ -7,7 +7,7 @@ from msgspec.structs import asdict
 
 from connector.cli.app import Shell
 from connector.cli.options import format_option
-from connector.cli.output import echo, json_text, progress_shown, write
+from connector.cli.output import echo, emit, progress_shown
 from connector.core.errors import NothingFound
 from connector.core.money import format_count
 from connector.pipeline.policy_change import adopt, configured_rules
@@ -71,6 +71,6 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
     )
     if derived.failed:
         text = "\n".join([text, *failed_lines(derived.failed)])
-    write(json_text(figures) if form == "json" else text)
+    emit(form, text=lambda: text, json=lambda: figures)
     if (error := underivable(derived.failed)) is not None:
         raise error

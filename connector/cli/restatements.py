@@ -35,14 +35,15 @@ def restatements(
       stripe-nrr restatements
       stripe-nrr restatements --since 2026-04-01 --format csv -o restated.csv
     """  # noqa: D301
-    from connector.render import restatements as forms
+    from connector.render import closed_months as forms
 
     with shell.reading() as ledger:
         found = restated_windows(ledger, day)
     emit(
         form,
         output,
-        text=lambda: forms.to_text(found, day, shell.config.locale),
-        json=lambda: forms.to_json(found),
-        csv=lambda: forms.to_csv(found),
+        facts=shell.facts,
+        text=lambda: forms.restated_text(found, day, shell.config.locale),
+        json=lambda: forms.restated_json(found),
+        csv=lambda: forms.restated_csv(found),
     )

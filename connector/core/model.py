@@ -28,6 +28,10 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+# The version of all JSON that is written: a change of meaning raises it, a new key does
+# not. ``docs/schema`` has it key by key.
+JSON_SCHEMA = 1
+
 
 class MovementKind(StrEnum):
     """How a customer's MRR changed over a day (docs/definitions.md)."""
@@ -51,6 +55,8 @@ class Cause(StrEnum):
     USAGE = "usage"
     START = "start"
     END = "end"
+    PAUSE = "pause"
+    RESUME = "resume"
 
 
 # What customers are told apart by, beside METADATA and a key of their metadata.
@@ -127,7 +133,7 @@ class MrrStep(Struct, frozen=True, kw_only=True):
     """From ``at_s`` on, an item's MRR is ``mrr_minor``, until its next step.
 
     ``pricing`` is None where the item is not there or does not count (trial, unpaid,
-    ended).
+    ended); ``is_paused``: as its subscription, or the collection for it, is paused.
     """
 
     at_s: int
@@ -137,6 +143,7 @@ class MrrStep(Struct, frozen=True, kw_only=True):
     pricing: ItemPricing | None
     mrr_minor: int
     evidence: tuple[Evidence, ...]
+    is_paused: bool = False
 
 
 class Component(Struct, frozen=True, kw_only=True):

@@ -82,6 +82,9 @@ class Policy(Struct, frozen=True, kw_only=True):
     once_subtracted: bool = False
     metered_invoiced: bool = False
     churn_when_requested: bool = False
+    active_from_payment: bool = False
+    trial_after_paying_counts: bool = False
+    invoiced_by_period: bool = False
 
     def subtracts(self, duration: str | None) -> bool:
         """Whether a coupon of this duration is taken off."""
@@ -97,6 +100,8 @@ class Policy(Struct, frozen=True, kw_only=True):
         }
 
 
+_ACTIVE_FROM = {"start": "their start", "first_payment": "their first payment"}
+_AFTER_PAYING = {"zero": "do not count", "counts": "count as what was paid"}
 # Each switch by its name above: how the configuration and the reports write it.
 POLICY_RULES: Mapping[str, PolicyRule] = {
     "past_due_days": PolicyRule(
@@ -133,6 +138,27 @@ POLICY_RULES: Mapping[str, PolicyRule] = {
             "ended": "the subscription ends",
             "requested": "the subscription is cancelled",
         },
+    ),
+    "active_from_payment": PolicyRule(
+        "active_from",
+        "subscriptions count from",
+        {"start": False, "first_payment": True},
+        said=_ACTIVE_FROM,
+        tried=_ACTIVE_FROM,
+    ),
+    "trial_after_paying_counts": PolicyRule(
+        "trial_after_paying",
+        "trials after paying",
+        {"zero": False, "counts": True},
+        said=_AFTER_PAYING,
+        tried=_AFTER_PAYING,
+    ),
+    "invoiced_by_period": PolicyRule(
+        "invoiced_recurring",
+        "recurring money invoiced without a subscription",
+        {"not_counted": False, "by_period": True},
+        said={"not_counted": "not counted", "by_period": "counted by period"},
+        tried={"not_counted": "not counted", "by_period": "counted by period"},
     ),
 }
 # Of the many time zones, the ends of the business day: a tool in its own zone counts up

@@ -12,8 +12,14 @@ from typing import NamedTuple
 from connector.core.model import Cause, CauseAmount
 from connector.metrics.retention import Balances
 
-# One that left and came back in the window has ended and started again: that is one cause.
+# One that left and came back in the window has ended and started again: that is one
+# cause. So is a pause with its end; it is called by what is left of the two.
 RETURN = "return"
+_BY_CAUSE = {
+    Cause.START: RETURN,
+    Cause.END: RETURN,
+    Cause.RESUME: Cause.PAUSE.value,
+}
 
 
 class Share(NamedTuple):
@@ -39,9 +45,7 @@ def causes(opening: Balances, parts: Iterable[CauseAmount]) -> Causes:
     own: dict[int, dict[str, int]] = {}
     for part in parts:
         if part.customer in opening:
-            name = (
-                RETURN if part.cause in (Cause.START, Cause.END) else part.cause.value
-            )
+            name = _BY_CAUSE.get(part.cause, part.cause.value)
             amounts = own.setdefault(part.customer, {})
             amounts[name] = amounts.get(name, 0) + part.amount_minor
     grown: dict[str, list[tuple[int, int]]] = {}
@@ -53,8 +57,14 @@ def causes(opening: Balances, parts: Iterable[CauseAmount]) -> Causes:
         shares = grown if net_minor > 0 else shrunk
         for name, amount_minor in amounts.items():
             if amount_minor:
-                shares.setdefault(name, []).append((customer, amount_minor))
+                told = _name(name, amount_minor)
+                shares.setdefault(told, []).append((customer, amount_minor))
     return Causes(_shares(grown), _shares(shrunk))
+
+
+def _name(name: str, amount_minor: int) -> str:
+    is_resumed = name == Cause.PAUSE and amount_minor > 0
+    return Cause.RESUME.value if is_resumed else name
 
 
 def _shares(by_cause: dict[str, list[tuple[int, int]]]) -> tuple[Share, ...]:

@@ -4,7 +4,7 @@ Comes in: the live movements by day, and figures measured from them. An empty li
 findings is what every ledger should give.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
 from itertools import groupby
@@ -12,7 +12,9 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from connector.core.figures import WindowFigures
+from connector.core.invoiced import OutsideMrr
 from connector.core.model import Flow, Movement, Refusal, classify
+from connector.core.money import format_minor
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.retention import is_same, measure
 
@@ -156,6 +158,33 @@ def refusal_findings(refusals: Sequence[Refusal]) -> list[Finding]:
             f"{r.field} is {r.value}",
         )
         for r in refusals
+    ]
+
+
+def outside_findings(outside: Iterable[OutsideMrr]) -> list[Finding]:
+    """What recurs and is in no figure, until it is counted or accepted."""
+    return [
+        Finding(
+            "recurring, not counted",
+            f"{each.customer} {each.currency}",
+            f"is invoiced {format_minor(each.monthly_minor, each.currency)} a month "
+            f"without a subscription ({each.reason.replace('_', ' ')}, "
+            f"{each.last_invoice}); `stripe-nrr coverage` says what to do",
+        )
+        for each in outside
+        if each.monthly_minor and not each.accepted
+    ]
+
+
+def coverage_is_kept(
+    kept: Mapping[tuple[str, str, str], int],
+    counted: Mapping[tuple[str, str, str], int],
+) -> list[Finding]:
+    """What `coverage` reads, by currency, month and class, is what customers add up to."""
+    return [
+        Finding("coverage", " ".join(key), "is kept otherwise: recompute the ledger")
+        for key in sorted(kept.keys() | counted.keys())
+        if kept.get(key, 0) != counted.get(key, 0)
     ]
 
 

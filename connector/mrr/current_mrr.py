@@ -18,11 +18,13 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from connector.core.errors import Unvalued
 from connector.core.model import Tariff
 from connector.core.money import round_minor
 from connector.core.policy import Policy
-from connector.mrr.billed_periods import BilledPeriod
+from connector.mrr.billed_periods import BilledPeriod, current_taxes, tax_inside
 from connector.mrr.current_discounts import (
     CurrentItem,
     after_discounts,
@@ -35,15 +37,20 @@ from connector.mrr.pricing import (
     is_whole_period,
     months_factor,
     tariff,
+    tariff_as_billed,
 )
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.invoices import Invoice, units_of
 from connector.stripe_api.objects import Discount, Price, Subscription, SubscriptionItem
 
 COUNTED = ("active", "past_due")  # under Stripe's definition, and under every policy
+TRIALING = "trialing"  # counts under a policy, for what was paid before
 DAY_S = 86_400
-# Taxes on lines are rounded: a rate that moved by less has not changed.
-SAME_RATE = Fraction(1, 200)
+
+
+def counted_statuses(policy: Policy) -> tuple[str, ...]:
+    """Those in which a subscription may count."""
+    return (TRIALING, *COUNTED) if policy.trial_after_paying_counts else COUNTED
 
 
 class ValuationInputs(NamedTuple):
@@ -81,9 +88,11 @@ def current_mrr(
     first = next((i.price for i in now.items.data if i.price is not None), None)
     currency = now.currency or (first.currency if first is not None else "")
     invoices = [i for i in inputs.history.invoices if i.subscription == now.id]
+    billed = inputs.billed.get(now.id, ())
     if not _counts(now, invoices, policy, inputs.at_s):
         return CurrentMrr(currency, 0)
-    billed = inputs.billed.get(now.id, ())
+    if now.status == TRIALING:
+        now = _as_paid(now, billed, inputs)
     counted, refused = _counted(now, currency, billed, inputs, policy)
     discounts, unknown = current_discounts(
         now,
@@ -99,11 +108,12 @@ def current_mrr(
     except Unvalued as error:
         net = {key: own.gross_minor for key, own in counted.items()}
         unknown = [*unknown, error]
-    taxes = _inclusive_taxes(now, billed, inputs.at_s)
+    taxes = current_taxes(now, billed, inputs.history.catalogue.prices, inputs.at_s)
     mrr_minor = 0
     for key, (price, rate, _) in counted.items():
         factor = months_factor(rate.interval, rate.interval_count)
-        untaxed_minor = net[key] / (1 + _tax_inside(price, key, taxes))
+        tax = tax_inside(taxes, key, price, currency)
+        untaxed_minor = net[key] / (1 + tax)
         mrr_minor += round_minor(untaxed_minor * factor)
     return CurrentMrr(currency, mrr_minor, (*refused, *unknown))
 
@@ -116,7 +126,9 @@ def _before_discounts(own: _Counted) -> CurrentItem:
 def _counts(
     now: Subscription, invoices: Iterable[Invoice], policy: Policy, at_s: int
 ) -> bool:
-    if now.status not in COUNTED:
+    if now.status not in counted_statuses(policy):
+        return False
+    if policy.active_from_payment and not any(map(_is_payment, invoices)):
         return False
     if policy.churn_when_requested and now.canceled_at is not None:
         return False
@@ -125,6 +137,52 @@ def _counts(
     if policy.past_due_days is None or now.status != "past_due":
         return True
     return not _is_overdue(invoices, at_s - policy.past_due_days * DAY_S)
+
+
+def _is_payment(invoice: Invoice) -> bool:
+    """Paid, and more than nothing for the subscription's items."""
+    taken_minor = billed_minor = 0
+    for line in invoice.lines.data:
+        if line.parent is not None and line.parent.subscription_item_details:
+            billed_minor += line.amount
+            taken_minor += sum(each.amount for each in line.discount_amounts or ())
+    return invoice.status == "paid" and billed_minor > taken_minor
+
+
+def _as_paid(
+    now: Subscription, billed: Sequence[BilledPeriod], inputs: ValuationInputs
+) -> Subscription:
+    """As it was when its trial began: with the items that were paid for until then."""
+    prices = inputs.history.catalogue.prices
+    items = []
+    for item in now.items.data:
+        until = _paid_until_trial([b for b in billed if b.item == item.id], now)
+        price = prices.get(until.price, item.price) if until is not None else None
+        if until is not None and price is not None:
+            units = until.units(price)
+            paid = replace(item, price=price, quantity=None, quantity_decimal=units)
+            items.append(paid)
+    return replace(now, items=replace(now.items, data=items))
+
+
+def _paid_until_trial(
+    billed: Sequence[BilledPeriod], now: Subscription
+) -> BilledPeriod | None:
+    """What was paid last for an item, where its trial took the place of that."""
+    paid = [
+        period
+        for period in billed
+        if period.invoice.status == "paid"
+        and period.amount_minor > sum(period.discount_amounts_minor.values())
+    ]
+    if not paid:
+        return None
+    last = paid[-1]
+    tried = [
+        p.start_s for p in billed if not p.amount_minor and p.start_s > last.start_s
+    ]
+    begun_s = min(tried, default=now.trial_start or now.started_at)
+    return last if last.start_s < begun_s <= last.end_s else None
 
 
 def _is_overdue(invoices: Iterable[Invoice], since_s: int) -> bool:
@@ -163,7 +221,7 @@ def _counted(
             continue
         unit_minor = _billed_unit_amount(price, currency, own)
         try:
-            rate = tariff(price, currency, unit_amount_minor=unit_minor)
+            rate = _tariff(price, currency, unit_minor, quantity, billed)
         except Unvalued as error:
             refused.append(error)
         else:
@@ -172,17 +230,41 @@ def _counted(
     return counted, refused
 
 
+def _tariff(
+    price: Price,
+    currency: str,
+    unit_minor: Decimal | None,
+    quantity: Decimal,
+    billed: Iterable[BilledPeriod],
+) -> Tariff:
+    """As the price says; as last billed where its tiers are not shown in the currency."""
+    if price.lacks_tiers_in(currency):
+        for period in reversed([*billed]):
+            is_same = period.is_regular and period.price == price.id
+            is_whole = is_whole_period(price, period.start_s, period.end_s)
+            units = sum(map(units_of, period.lines), Decimal(0))
+            if is_same and is_whole and units == quantity and period.amount_minor:
+                return tariff_as_billed(price, currency, period.amount_minor)
+    return tariff(price, currency, unit_amount_minor=unit_minor)
+
+
 def _quantity(
     item: SubscriptionItem,
     price: Price,
-    billed: Iterable[BilledPeriod],
+    billed: Sequence[BilledPeriod],
     policy: Policy,
     at_s: int,
 ) -> Decimal | None:
     """How many units count; None for an item that does not (on trial, metered)."""
     trial = item.current_trial
     if trial is not None and trial.start_date <= at_s < trial.end_date:
-        return None
+        periods = [each for each in billed if each.start_s < trial.start_date]
+        is_paid = any(
+            each.invoice.status == "paid" and each.end_s >= trial.start_date
+            for each in periods
+        )
+        if not (policy.trial_after_paying_counts and is_paid):
+            return None
     if is_metered(price):
         return _last_usage(price, billed, at_s) if policy.metered_invoiced else None
     return units_of(item)
@@ -213,39 +295,3 @@ def _billed_unit_amount(
         return None
     own = [each for each in billed if each.price == price.id and each.amount_minor]
     return own[-1].unit_amount_minor if own else None
-
-
-def _inclusive_taxes(
-    now: Subscription, billed: Iterable[BilledPeriod], at_s: int
-) -> dict[str, Fraction]:
-    """The tax inside each item's price: as its invoices show, or its tax rates say.
-
-    The tax rates are exact; an invoice's taxes are rounded, but may be newer or Stripe's
-    own (automatic tax), so the tax rates win only where both mean the same.
-    """
-    taxes: dict[str, Fraction] = {}
-    for period in billed:
-        tax, known = period.inclusive_tax, taxes.get(period.item)
-        if tax and (known is None or (_moved(known, tax) and period.start_s <= at_s)):
-            taxes[period.item] = tax
-    for item in now.items.data:
-        declared = item.tax_rates or now.default_tax_rates or ()
-        percent = sum(
-            (each.percentage for each in declared if each.inclusive), Decimal(0)
-        )
-        exact = Fraction(percent) / 100
-        if exact and not _moved(taxes.get(item.id, exact), exact):
-            taxes[item.id] = exact
-    return taxes
-
-
-def _moved(known: Fraction, tax: Fraction) -> bool:
-    return abs(known - tax) > SAME_RATE
-
-
-def _tax_inside(price: Price, item: str, taxes: Mapping[str, Fraction]) -> Fraction:
-    """The item's own; where its price says inclusive and nothing shows it, the others'."""
-    if price.tax_behavior == "exclusive":
-        return Fraction(0)
-    others = list(taxes.values()) if price.tax_behavior == "inclusive" else []
-    return taxes.get(item, others[-1] if others else Fraction(0))

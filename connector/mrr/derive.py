@@ -1,4 +1,4 @@
-"""Customers' billing histories → their movements, contract terms and main prices.
+"""Customers' billing histories → their movements, contract terms, main prices, coverage.
 
 The derivation from end to end: the timeline, then all that follows from its steps. Pure,
 so that it can be done anywhere and in any order.
@@ -7,9 +7,11 @@ so that it can be done anywhere and in any order.
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from connector.core.invoiced import CustomerCoverage
 from connector.core.model import ContractTerm, MainPrice, Movement, Refusal
 from connector.core.policy import Rules
 from connector.mrr.contract_terms import contract_terms, main_prices
+from connector.mrr.coverage import coverage
 from connector.mrr.history import History
 from connector.mrr.movements import movements
 from connector.mrr.timeline import timeline
@@ -30,6 +32,7 @@ class Derived(NamedTuple):
     main_prices: list[MainPrice]
     refusals: tuple[Refusal, ...]
     next_s: int | None
+    coverage: CustomerCoverage
 
 
 def derive(histories: Iterable[History], rules: Rules, until_s: int) -> list[Derived]:
@@ -40,6 +43,8 @@ def derive(histories: Iterable[History], rules: Rules, until_s: int) -> list[Der
 def _derived(history: History, rules: Rules, until_s: int) -> Derived:
     known = timeline(history, rules.policy, until_s)
     zone, profile = rules.zone, history.profile
+    covered = coverage(history, known, rules.policy, zone, until_s)
+    next_s = [at_s for at_s in (known.next_s, covered.next_s) if at_s is not None]
     return Derived(
         customer=history.customer,
         label=None if profile is None else profile.label,
@@ -48,5 +53,6 @@ def _derived(history: History, rules: Rules, until_s: int) -> Derived:
         contract_terms=contract_terms(known.line_items, known.steps, zone, until_s),
         main_prices=main_prices(known.steps, zone),
         refusals=known.refusals,
-        next_s=known.next_s,
+        next_s=min(next_s, default=None),
+        coverage=covered,
     )

@@ -82,8 +82,8 @@ def _components(
     after_minor: int,
 ) -> tuple[Component, ...]:
     """One for each touched item and cause, items in order of their ids."""
-    came = [k for k in evidence if not _mrr_minor(before, k) and _mrr_minor(after, k)]
-    went = [k for k in evidence if _mrr_minor(before, k) and not _mrr_minor(after, k)]
+    came = [k for k in evidence if _comes(before, after, k)]
+    went = [k for k in evidence if _comes(after, before, k)]
     named: dict[Cause, Cause] = {}  # of an item that comes or goes beside what is paid
     if before_minor:
         named[Cause.START] = Cause.PLAN if went else Cause.ADD_ON
@@ -112,6 +112,14 @@ def _components(
     return tuple(found)
 
 
+def _comes(
+    before: dict[ItemKey, MrrStep], after: dict[ItemKey, MrrStep], key: ItemKey
+) -> bool:
+    """From nothing to MRR, and not out of a pause; the other way round, it goes."""
+    is_paused = key in before and before[key].is_paused
+    return not is_paused and not _mrr_minor(before, key) and _mrr_minor(after, key) > 0
+
+
 def _mrr_minor(steps: dict[ItemKey, MrrStep], key: ItemKey) -> int:
     return steps[key].mrr_minor if key in steps else 0
 
@@ -126,10 +134,12 @@ def _causes(old_step: MrrStep | None, new_step: MrrStep) -> list[tuple[Cause, in
     if old_step is None or old is None:
         if new is None:
             return []
+        is_paused = old_step is not None and old_step.is_paused
         cause = Cause.USAGE if new.tariff.metered else Cause.START
-        return [(cause, new_step.mrr_minor)]
+        return [(Cause.RESUME if is_paused else cause, new_step.mrr_minor)]
     if new is None:
-        return [(Cause.END, -old_step.mrr_minor)]
+        cause = Cause.PAUSE if new_step.is_paused else Cause.END
+        return [(cause, -old_step.mrr_minor)]
     same_price = old.tariff.price == new.tariff.price
     tariff_cause = Cause.PRICE if same_price else Cause.PLAN
     amount_cause = Cause.USAGE if new.tariff.metered else Cause.QUANTITY

@@ -11,10 +11,12 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 
+from msgspec.structs import replace
+
 from connector.core.errors import Unvalued
 from connector.core.model import ItemDiscount, ItemPricing, Tariff, Tier
 from connector.core.money import format_minor, format_ratio, round_minor
-from connector.stripe_api.objects import Coupon, CurrencyOption, Price
+from connector.stripe_api.objects import Coupon, CurrencyOption, Price, PriceTier
 
 # Months of revenue in one interval's amount: a year's is spread over 12 months, a week's
 # comes 52 times a year, a day's 365 times. Source: docs/definitions.md, MRR.
@@ -26,6 +28,13 @@ MONTHS_FACTOR = {
 }
 
 MOST_INTERVALS = 1_200  # Stripe's own limit is three years
+
+
+# What the operator can do about it: a price cannot be changed, so it is sold anew.
+TIERS_NOT_SHOWN = (
+    "not shown by Stripe, which was asked for them: sync once more, or sell it at a price "
+    "of that currency's own"
+)
 
 
 def tariff(
@@ -118,7 +127,20 @@ def _unit_amount(price: Price, currency: str) -> Decimal:
     return Decimal(offer.unit_amount)
 
 
+def tariff_as_billed(price: Price, currency: str, amount_minor: int) -> Tariff:
+    """The tariff of a price that lacks this currency's tiers, for one quantity alone.
+
+    A whole period's line says what the quantity costs; what any other does, it does not.
+    """
+    whole = PriceTier(flat_amount=amount_minor)
+    option = CurrencyOption(tiers=[whole])
+    known = replace(price, currency_options={currency: option})
+    return tariff(known, currency)
+
+
 def _tiers(price: Price, currency: str) -> tuple[Tier, ...]:
+    if price.lacks_tiers_in(currency):
+        raise Unvalued(price.id, f"currency_options.{currency}.tiers", TIERS_NOT_SHOWN)
     offered = _in_currency(price, currency).tiers
     if not offered or price.tiers_mode not in ("graduated", "volume"):
         raise Unvalued(price.id, "tiers", price.tiers_mode)

@@ -32,6 +32,11 @@ from connector.stripe_api.objects import Discount, Subscription
 STRIPES = Policy(repeating_subtracted=False)
 
 
+# The key of the policy by which money without a subscription counts, which Stripe's own
+# definition never does.
+OUTSIDE = POLICY_RULES["invoiced_by_period"].key
+
+
 class GapReason(StrEnum):
     POLICY = "policy"  # [policy] counts otherwise than Stripe
     NOT_SYNCED = "not yet synced"  # Stripe's object is not the mirror's copy
@@ -74,10 +79,12 @@ class CustomerComparison(Struct, frozen=True, kw_only=True):
 class CustomerInLedger(Struct, frozen=True, kw_only=True):
     """What the ledger says of a customer: its MRR by currency, and what stands out.
 
+    ``outside_minor`` is what of it is invoiced without a subscription, by currency.
     ``is_waiting``: it has not been derived from all that the mirror holds.
     """
 
     mrr_minor: Mapping[str, int] = field(default_factory=dict)
+    outside_minor: Mapping[str, int] = field(default_factory=dict)
     is_waiting: bool = False
     refusals: Sequence[Refusal] = ()
 
@@ -104,6 +111,9 @@ def reconcile(
         _add(sums, key, at_stripe.get(key), mirrored.get(key), inputs, policy)
     for currency, mrr_minor in booked.mrr_minor.items():
         sums[currency].ledger_minor = mrr_minor
+        outside_minor = booked.outside_minor.get(currency, 0)
+        sums[currency].by_policy_key[OUTSIDE] += outside_minor
+        sums[currency].mirrored_minor += outside_minor
     rows = [
         CustomerComparison(
             customer=history.customer,

@@ -7,6 +7,7 @@ For each subscription three things are found independently: what its items were
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from fractions import Fraction
 from typing import NamedTuple
 
 from connector.core.errors import Unvalued
@@ -24,17 +25,23 @@ from connector.mrr.evidence.discount_scopes import unresolved
 from connector.mrr.evidence.discount_shares import DiscountedItem, item_discounts
 from connector.mrr.evidence.discounts import applied_discounts
 from connector.mrr.evidence.inclusive_tax import inclusive_taxes, tax_at
+from connector.mrr.evidence.invoiced_series import invoiced_series
 from connector.mrr.evidence.item_changes import item_changes, state_at
 from connector.mrr.evidence.item_states import ItemState
 from connector.mrr.evidence.line_items import LineItem, line_items, usage_lines
-from connector.mrr.evidence.trials import item_trials
+from connector.mrr.evidence.outside_lines import outside_lines
+from connector.mrr.evidence.trials import item_trials, trials_after_paying
 from connector.mrr.history import History, SubscriptionVersion, versions_in
+from connector.mrr.intervals import Interval
+from connector.mrr.invoiced_steps import series_steps
 from connector.mrr.pricing import (
     interval_minor,
     is_metered,
+    is_whole_period,
     monthly_minor,
     months_factor,
     tariff,
+    tariff_as_billed,
 )
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.events import Event
@@ -57,10 +64,13 @@ class Timeline(NamedTuple):
     line_items: Mapping[str, Sequence[LineItem]]
 
 
-def timeline(history: History, policy: Policy, until_s: int) -> Timeline:
+def timeline(
+    history: History, policy: Policy, until_s: int, *, goes_on_at_s: int | None = None
+) -> Timeline:
     """Derive a customer's steps up to ``until_s``; what cannot be valued is refused.
 
-    What has been seen has happened, also where it is stamped a second later.
+    What has been seen has happened, also where it is stamped a second later. Of what is
+    invoiced by period, that which covers ``goes_on_at_s`` is taken to go on.
     """
     until_s = max([until_s, *(own[-1].seen_s for own in history.versions.values())])
     steps: list[MrrStep] = []
@@ -77,6 +87,13 @@ def timeline(history: History, policy: Policy, until_s: int) -> Timeline:
             else:
                 later.append(step.at_s)
         refused += own.refused
+    if policy.invoiced_by_period:
+        series = invoiced_series(outside_lines(history.invoices))
+        for step in series_steps(series, goes_on_at_s):
+            if step.at_s <= until_s:
+                steps.append(step)
+            else:
+                later.append(step.at_s)
     for subscription in by_subscription.keys() - history.versions.keys():
         orphan = by_subscription[subscription][0]
         refused.append(Unvalued(orphan.id, "subscription", subscription or None))
@@ -128,17 +145,26 @@ class _SubscriptionTimeline:
         licensed = [line for line in known if line.price not in metered]
         self.changes = item_changes(versions, licensed, events, prices)
         self.active = active_periods(versions, events, known, invoices, prices, policy)
-        self.trials = item_trials(versions, events, known, prices)
+        self.trials = _item_trials(versions, events, known, prices, policy)
         self.discounts, unknown = applied_discounts(
             history, versions, known, events, prices, policy
         )
         self.refused += unknown
-        if self.active:
+        if self.active.periods:
             self.refused += unresolved(history, versions, known)
         self.regular = {(n.item, n.start_s): n for n in licensed if n.is_regular}
         self.usage = usage_lines(known, prices) if policy.metered_invoiced else {}
-        self.taxes = inclusive_taxes(versions, known)
+        self.taxes = inclusive_taxes(versions, known, prices)
         self.tariffs: dict[tuple[str, Decimal | None], Tariff] = {}
+        self.billed_whole = {
+            (line.price, line.quantity): line.amount_minor
+            for line in known
+            if line.is_regular
+            and line.amount_minor
+            and line.price in prices
+            and prices[line.price].lacks_tiers_in(line.currency)
+            and is_whole_period(prices[line.price], line.start_s, line.end_s)
+        }
 
     def steps(self) -> Iterator[MrrStep]:
         """Every item's steps, in order of time; equal neighbours are left out."""
@@ -166,15 +192,17 @@ class _SubscriptionTimeline:
                     pricing=pricing,
                     mrr_minor=mrr_minor,
                     evidence=self._evidence(item, at_s, shares),
+                    is_paused=pricing is None and self.active.is_paused(at_s),
                 )
 
     def _instants(self) -> list[int]:
         instants = {each.at_s for own in self.changes.values() for each in own}
-        instants |= {at_s for taxes in self.taxes.values() for at_s, _ in taxes}
+        instants |= {tax.since_s for own in self.taxes.values() for tax in own}
         instants |= {line.end_s for lines in self.usage.values() for line in lines}
         trials = [trial for own in self.trials.values() for trial in own]
         discounted = [span for each in self.discounts for span in each.intervals]
-        for interval in (*self.active, *trials, *discounted):
+        lasting = (*self.active.periods, *self.active.paid_trials)
+        for interval in (*lasting, *trials, *discounted):
             instants.add(interval.start_s)
             if interval.end_s is not None:
                 instants.add(interval.end_s)
@@ -182,8 +210,9 @@ class _SubscriptionTimeline:
 
     def _pricing_at(self, at_s: int) -> dict[str, ItemPricing]:
         """What each item that counts at ``at_s`` costs, discounts included."""
-        if not any(period.covers(at_s) for period in self.active):
+        if not any(period.covers(at_s) for period in self.active.periods):
             return {}
+        at_s = self.active.paid_as_of(at_s)
         rates: dict[str, tuple[Tariff, Decimal]] = {}
         for item, changes in self.changes.items():
             state = state_at(changes, at_s)
@@ -194,16 +223,19 @@ class _SubscriptionTimeline:
             if counted is not None:
                 rates[item] = counted
         discounts = self._discounts_at(at_s, rates) if self.discounts else {}
-        prices = self.catalogue.prices
         return {
             item: ItemPricing(
                 tariff=rate,
                 quantity=quantity,
                 discounts=discounts.get(item, ()),
-                inclusive_tax=tax_at(self.taxes, item, prices[rate.price], at_s),
+                inclusive_tax=self._tax_at(item, rate, at_s),
             )
             for item, (rate, quantity) in rates.items()
         }
+
+    def _tax_at(self, item: str, rate: Tariff, at_s: int) -> Fraction:
+        price = self.catalogue.prices[rate.price]
+        return tax_at(self.taxes, item, price, rate.currency, at_s)
 
     def _tariff_and_quantity(
         self, item: str, state: ItemState, at_s: int
@@ -219,19 +251,26 @@ class _SubscriptionTimeline:
         try:
             if price is None:
                 raise Unvalued(item, "price", state.price or None)  # noqa: TRY301
-            return self._tariff(price, state.unit_amount_minor), quantity
+            return self._tariff(price, quantity, state.unit_amount_minor), quantity
         except Unvalued as error:
             self.refused.append(error)
             return None
 
-    def _tariff(self, price: Price, unit_amount_minor: Decimal | None) -> Tariff:
+    def _tariff(
+        self, price: Price, quantity: Decimal, unit_amount_minor: Decimal | None
+    ) -> Tariff:
         """Read once: the items keep theirs over most instants."""
+        currency = self.currency or price.currency
+        if price.lacks_tiers_in(currency):
+            billed = self.billed_whole.get((price.id, quantity))
+            if billed is not None:
+                return tariff_as_billed(price, currency, billed)
         key = (price.id, unit_amount_minor)
         if key not in self.tariffs:
             product = self.catalogue.products.get(ref(price.product))
             self.tariffs[key] = tariff(
                 price,
-                self.currency or price.currency,
+                currency,
                 unit_amount_minor=unit_amount_minor,
                 unit_label=(product.unit_label or "") if product is not None else "",
             )
@@ -279,13 +318,31 @@ class _SubscriptionTimeline:
             if change.at_s == at_s:
                 yield from change.evidence
         discounts = (each.interval_of(item) for each in self.discounts)
-        intervals = (*self.active, *self.trials.get(item, ()), *discounts)
-        for interval in intervals:
+        lasting = (*self.active.periods, *self.active.paid_trials)
+        for interval in (*lasting, *self.trials.get(item, ()), *discounts):
             if interval is None:
                 continue
             if at_s in (interval.start_s, interval.end_s):
                 is_start = at_s == interval.start_s
                 yield from interval.began if is_start else interval.ended
+
+
+def _item_trials(
+    versions: Sequence[SubscriptionVersion],
+    events: Sequence[Event],
+    line_items: Sequence[LineItem],
+    prices: Mapping[str, Price],
+    policy: Policy,
+) -> dict[str, list[Interval]]:
+    """The trials of single items in which these count for nothing."""
+    found = item_trials(versions, events, line_items, prices)
+    if not policy.trial_after_paying_counts:
+        return found
+    for item, tried in found.items():
+        own = [line for line in line_items if line.item == item]
+        paid = trials_after_paying(tried, own)
+        found[item] = [trial for trial in tried if trial not in paid]
+    return found
 
 
 def _is_shared_anew(before: ItemPricing | None, after: ItemPricing | None) -> bool:

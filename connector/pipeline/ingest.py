@@ -136,7 +136,9 @@ class Ingest(Struct, kw_only=True):
             if table == "events":
                 met.cannot_read(thing.id, f"{thing.field} is {thing.value}")
             else:
-                log.warning("ingest.set_aside id=%s field=%s", thing.id, thing.field)
+                log.warning(
+                    "ingest.set_aside id=%s field=%s", thing.id[:60], thing.field
+                )
                 met.changed += unfit_objects.put(
                     self.connection, table, thing, asked_us
                 )
@@ -269,7 +271,8 @@ class _Reading:
             for kind in {each.kind for each in ranges}
         }
         self.whole: Container[str] = ()
-        if walk is not None and "invoices" in self.limits:
+        is_kept = walk is not None and walks.lines_are_whole(ingest.connection)
+        if is_kept and "invoices" in self.limits:
             self.whole = freshness.settled_long_invoices(ingest.connection, now_s)
 
     def more(self) -> tuple[Partition, Callable[[], ListPage]] | None:

@@ -20,7 +20,7 @@ from connector.stripe_api.decoding import StripeAccount
 # The setting that tells which change of the rules is not derived for everybody yet.
 ADOPTING = "adopting"
 # Raise it when a rule of the derivation changes: every ledger is then derived anew.
-DERIVATION = "1"
+DERIVATION = "2"
 EXAMPLES = ("Europe/Berlin", "America/New_York", "UTC")
 
 
@@ -58,6 +58,12 @@ def _in_words(before: str | None, wanted: str) -> str:
 def is_adopting(connection: sqlite3.Connection) -> bool:
     """Whether a change of the rules is not derived for everybody yet."""
     return bool(setting(connection, ADOPTING))
+
+
+def is_current(connection: sqlite3.Connection) -> bool:
+    """Whether everybody was derived by this version's rules, as far as synced."""
+    derived = setting(connection, "derivation")
+    return derived in (None, DERIVATION) and not is_adopting(connection)
 
 
 def _as_settings(rules: Rules) -> dict[str, str]:

@@ -34,7 +34,14 @@ from connector.store.database import (
     setting,
     transaction,
 )
-from connector.store.ledger import balances, contract_terms, posting, rollups, unvalued
+from connector.store.ledger import (
+    balances,
+    contract_terms,
+    coverage,
+    posting,
+    rollups,
+    unvalued,
+)
 from connector.store.ledger.customers import CustomerDisplay, ids, keys_of
 from connector.store.ledger.posting import LedgerRun, PostedCounts
 from connector.store.mirror import (
@@ -330,6 +337,7 @@ def _settle(
         dirty_customers.clear(connection, each.customer, each.next_s)
         if before != after:
             changed.append((before, after))
+    coverage.put(connection, {keys[each.customer]: each.coverage for each in derived})
     rollups.add(
         connection, differences([b for b, _ in changed], [a for _, a in changed])
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
-from connector.core.model import Refusal
+from connector.core.model import JSON_SCHEMA, Refusal
 from connector.store.files import draft_of
 
 
@@ -105,4 +105,5 @@ def write_status(path: Path, status: JobStatus) -> None:
 
 
 def as_json(value: SyncSummary | JobStatus) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2)
+    told = {"schema": JSON_SCHEMA, **msgspec.to_builtins(value)}
+    return msgspec.json.format(msgspec.json.encode(told), indent=2)

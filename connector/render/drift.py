@@ -15,7 +15,7 @@ from connector.render.table import (
     markdown_table,
     text_table,
 )
-from connector.reports.drift import WindowFormulas
+from connector.reports.compare import WindowFormulas
 from connector.reports.model import code_of, title_of
 
 

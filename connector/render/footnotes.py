@@ -1,11 +1,12 @@
 """What a reader must know to trust a report's figures, in sentences."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
-from connector.core.money import format_count, format_ratio
+from connector.core.invoiced import OutsideMrr, alarming
+from connector.core.money import format_count, format_minor, format_ratio
 from connector.core.policy import POLICY_RULES
-from connector.reports.ledger import Missing
+from connector.reports.ledger import LedgerFacts, Missing
 from connector.reports.model import CurrencyReport, Report
 
 FORMULA = (
@@ -41,20 +42,40 @@ CAUSES = (
 )
 
 
+def outside_sentence(outside: Iterable[OutsideMrr], locale: str) -> str | None:
+    """What recurs and is neither counted nor accepted; None where nothing is."""
+    sums = alarming(outside)
+    if not sums:
+        return None
+    said = [format_minor(minor, code, locale) for code, minor in sums.items()]
+    return (
+        f"{' and '.join(said)} a month is invoiced outside Stripe subscriptions and is "
+        "not in these figures"
+    )
+
+
+def outside_note(outside: Iterable[OutsideMrr], locale: str) -> str | None:
+    sentence = outside_sentence(outside, locale)
+    return None if sentence is None else f"{sentence}; `stripe-nrr coverage` names it."
+
+
 STALE = timedelta(hours=48)
 
 
-def banner(report: Report) -> list[str]:
+def banner(
+    facts: LedgerFacts, outside: Iterable[OutsideMrr] = (), locale: str = "en_US"
+) -> list[str]:
     """What stands above every figure: why they may not be what they seem."""
-    found = what_is_missing(report.missing)
-    if report.as_of is None and report.synced_at is not None:
-        age = report.moment - report.synced_at
+    found = what_is_missing(facts.missing)
+    if facts.synced_at is not None:
+        age = facts.moment - facts.synced_at
         if age > STALE:
             found.append(
                 f"The last sync was {age.days} days ago: nothing after "
-                f"{report.today:%d %b %Y} is in these figures. Run `stripe-nrr sync`."
+                f"{facts.today:%d %b %Y} is in these figures. Run `stripe-nrr sync`."
             )
-    return found
+    note = outside_note(outside, locale)
+    return found if note is None else [*found, note]
 
 
 def what_is_missing(missing: Missing) -> list[str]:
@@ -146,7 +167,10 @@ def _first_year_sentence(part: CurrencyReport) -> str:
     return f"{when} In the {span} since {young.since:%b %Y} (not annual): {told}."
 
 
+_NEVER = "other trials, taxes, one-off items and refunds never count"
+
+
 def policy_sentence(policy: Mapping[str, str]) -> str:
     """What counts, in words a reader of the report can check."""
     said = [rule.sentence(rule.of(policy)) for rule in POLICY_RULES.values()]
-    return "; ".join([*said, "trials, taxes, one-off items and refunds never count"])
+    return "; ".join([*said, _NEVER])

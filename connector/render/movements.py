@@ -41,15 +41,16 @@ def as_json(movement: Movement) -> dict[str, Any]:
     }
 
 
-def movements_csv(found: Iterable[Movement]) -> str:
+def movements_csv(found: Iterable[Movement], labels: Mapping[str, str]) -> str:
     """A row a movement; amounts in whole units of the currency, signed."""
     heads = (
-        *("day", "customer", "currency", "kind"),
+        *("day", "customer", "label", "currency", "kind"),
         *("amount", "before", "after", "causes"),
     )
     rows = (
         (
-            *(each.day, each.customer, each.currency, each.kind),
+            *(each.day, each.customer, labels.get(each.customer, "")),
+            *(each.currency, each.kind),
             *(
                 Money(minor, each.currency)
                 for minor in (each.amount_minor, each.before_minor, each.after_minor)

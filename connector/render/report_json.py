@@ -10,13 +10,14 @@ from typing import Any
 from msgspec.structs import asdict
 
 from connector.core.figures import RATIOS, Retention, WindowFigures, names_of
+from connector.core.invoiced import alarming
 from connector.core.money import ratio_number, round_minor
 from connector.core.windows import Window
 from connector.metrics.benchmarks import Assessment
 from connector.metrics.causes import Share
 from connector.metrics.ratios import WindowMetrics
 from connector.render.footnotes import what_is_missing
-from connector.reports.ledger import Missing
+from connector.reports.ledger import LedgerFacts, Missing
 from connector.reports.model import (
     CurrencyReport,
     FirstYear,
@@ -43,9 +44,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "generated_at": utc(report.generated_at),
         "as_of": utc(report.as_of),
         "synced_at": utc(report.synced_at),
-        "known_until": report.today.isoformat(),
-        "complete": report.complete,
-        "missing": missing_json(report.missing),
+        **facts_json(report.facts),
         "account": None if report.account is None else asdict(report.account),
         "timezone": report.timezone,
         "policy": dict(report.policy),
@@ -55,11 +54,24 @@ def to_json(report: Report) -> dict[str, Any]:
         "total": None if report.total is None else _part_json(report.total, report),
         "refused": [asdict(refusal) for refusal in report.refusals],
         "waiting": report.missing.customers + report.missing.behind,
+        "recurring_not_counted": [
+            {"currency": code, "monthly_minor": minor}
+            for code, minor in alarming(report.outside).items()
+        ],
     }
 
 
-def missing_json(missing: Missing) -> dict[str, Any]:
-    """What figures lack, by reason, and the same in sentences."""
+def facts_json(facts: LedgerFacts) -> dict[str, Any]:
+    """Until when figures are known, and what they lack."""
+    return {
+        "known_until": facts.today.isoformat(),
+        "complete": not any(facts.missing),
+        "missing": _missing_json(facts.missing),
+    }
+
+
+def _missing_json(missing: Missing) -> dict[str, Any]:
+    """By reason, and the same in sentences."""
     return {
         "first_sync_unfinished": missing.is_first_sync,
         "customers_not_derived": missing.customers,

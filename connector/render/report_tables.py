@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from connector.core.figures import BASE, RATIOS, Waterfall, WindowFigures, names_of
+from connector.core.invoiced import alarming
 from connector.core.model import Cause
 from connector.core.money import round_minor
 from connector.core.text import markdown
@@ -109,6 +110,8 @@ CAUSE_WORDS = {
     Cause.PRICE.value: "price changes",
     Cause.DISCOUNT.value: "discounts",
     Cause.USAGE.value: "usage",
+    Cause.PAUSE.value: "paused",
+    Cause.RESUME.value: "resumed after a pause",
     RETURN: "left and came back",
 }
 CAUSE_HEADINGS = ("", "Change", "Customers", "Mostly")
@@ -145,7 +148,7 @@ def to_markdown(report: Report, locale: str) -> str:
     def table(heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
         return markdown_table(figures(heads, rows), locale)
 
-    parts = [f"**{line}**\n" for line in banner(report)]
+    parts = [f"**{line}**\n" for line in banner(report.facts, report.outside, locale)]
     for part in report.parts:
         parts.append(f"## {kind_of(report)}, {part.title}\n")
         for title, rows in named_rows(part, report):
@@ -194,10 +197,27 @@ def to_csv(report: Report) -> str:
 
     A window that was closed with other figures has a row of these, whose currency says
     ``as reported``.
+    Of recurring money that is in no figure, one row a currency, ``recurring, not counted``,
+    has the amount a month as its closing.
     Amounts in whole units of the currency, ratios as numbers, empty where there is none.
     Columns of the waterfall are everybody's, ``base_*`` those of the opening customers.
     """
-    return csv_text(CSV_HEAD, _csv_rows(report))
+    return csv_text(csv_heads(report), _csv_rows(report))
+
+
+def csv_heads(report: Report) -> list[str]:
+    """The columns; amounts a year are called so, ``opening_arr``."""
+    a_year = "_arr" if report.is_annual else ""
+    amounts = [
+        column.removesuffix("_minor") + (a_year if is_amount(column) else "")
+        for column, _, _ in _COLUMNS
+    ]
+    return ["currency", "window", "from", "to", "complete", *amounts, "segment"]
+
+
+def is_amount(column: str) -> bool:
+    """Whether it is money a month, or a year; an LTV is a sum in either case."""
+    return column.endswith("_minor") and column != "ltv_minor"
 
 
 def _csv_rows(report: Report) -> Iterator[list[object]]:
@@ -209,6 +229,11 @@ def _csv_rows(report: Report) -> Iterator[list[object]]:
             if row.reported is not None:
                 currency, *others = _csv_row(part, row, report, row.reported, "")
                 yield [f"{currency} as reported", *others]
+    closing, months = ("closing_arr", 12) if report.is_annual else ("closing", 1)
+    for currency, amount_minor in alarming(report.outside).items():
+        told = {closing: Money(amount_minor * months, currency)}
+        said = {"currency": f"{currency} recurring, not counted", **told}
+        yield [said.get(name, "") for name in csv_heads(report)]
 
 
 # A window's columns, and where ``figures_json`` has them.
@@ -218,11 +243,6 @@ _COLUMNS = (
     *((name, "retention", name) for name in RATIOS),
     *((name, "metrics", name) for name in MORE_RATIOS),
     *((name, "metrics", name) for name in ("paying_customers", *MORE_AMOUNTS)),
-)
-CSV_HEAD = (
-    *("currency", "window", "from", "to", "complete"),
-    *(column.removesuffix("_minor") for column, _, _ in _COLUMNS),
-    "segment",
 )
 
 

@@ -42,7 +42,8 @@ BAR = 34  # characters of the waterfall's widest bar
 def report_view(report: Report, locale: str) -> RenderableType:
     """The headline (where a trailing window is asked for) and the table, a currency."""
     parts: list[RenderableType] = [
-        Text(line, style="bold yellow") for line in banner(report)
+        Text(line, style="bold yellow")
+        for line in banner(report.facts, report.outside, locale)
     ]
     for part in report.parts:
         headlines, rows = _split(part)

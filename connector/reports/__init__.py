@@ -16,7 +16,8 @@ if TYPE_CHECKING:  # ``as`` itself: a type checker takes it for this package's o
     from connector.reports.closed_months import restated_windows as restated_windows
     from connector.reports.cohorts import cohort_reports as cohort_reports
     from connector.reports.compare import compare_policies as compare_policies
-    from connector.reports.drift import formula_drift as formula_drift
+    from connector.reports.compare import formula_drift as formula_drift
+    from connector.reports.coverage import coverage_report as coverage_report
     from connector.reports.explain import explain_customer as explain_customer
     from connector.reports.explain import explain_window as explain_window
     from connector.reports.ledger import Ledger as Ledger
@@ -37,9 +38,10 @@ _HOMES = {
     "cohort_reports": "cohorts",
     "compare_policies": "compare",
     "compare_with_stripe": "check",
+    "coverage_report": "coverage",
     "explain_customer": "explain",
     "explain_window": "explain",
-    "formula_drift": "drift",
+    "formula_drift": "compare",
     "list_movements": "movements",
     "live_subscriptions": "check",
     "make_page": "page",

@@ -118,7 +118,9 @@ def _future(
         history = objects.history(connection, customer, shared, rules.also(customer))
         charged = histories.timeline(history, rules.policy, now_s).line_items
         scheduled = as_scheduled(history, charged, now_s)
-        steps = histories.timeline(scheduled, rules.policy, until_s).steps
+        steps = histories.timeline(
+            scheduled, rules.policy, until_s, goes_on_at_s=now_s
+        ).steps
         derived = movements(customer, steps, rules.zone)
         worth = ledger_balances.worth(connection, customer)
         found.extend(list(risks(history, worth, charged, now_s, rules.zone)))

@@ -9,9 +9,12 @@ from typing import NamedTuple
 from connector.core.dates import local_day
 from connector.core.errors import LedgerUnusable
 from connector.core.model import Refusal
+from connector.core.policy import Policy
 from connector.metrics.invariants import (
     Finding,
+    coverage_is_kept,
     every_window,
+    outside_findings,
     refusal_findings,
     restated_findings,
     run_checks,
@@ -19,7 +22,7 @@ from connector.metrics.invariants import (
 )
 from connector.metrics.retention import measure
 from connector.metrics.rollups import figures_of
-from connector.mrr.current_mrr import COUNTED
+from connector.mrr.current_mrr import counted_statuses
 from connector.mrr.reconciliation import (
     CustomerComparison,
     CustomerInLedger,
@@ -30,7 +33,15 @@ from connector.pipeline.ingest import ObjectSource, Progress
 from connector.reports.closed_months import measured_again, totals_again
 from connector.reports.ledger import Ledger
 from connector.reports.model import code_of
-from connector.store.ledger import contract_terms, queries, rollups, seals, unvalued
+from connector.store.ledger import (
+    balances,
+    contract_terms,
+    coverage,
+    queries,
+    rollups,
+    seals,
+    unvalued,
+)
 from connector.store.ledger import customers as ledger_customers
 from connector.store.mirror import checksums, dirty_customers, objects
 from connector.store.mirror.checksums import ExaminedObjects
@@ -86,6 +97,10 @@ def check_ledger(ledger: Ledger) -> CheckedLedger:
     stored = checksums.examined(connection)
     findings += _changed_from_outside(connection, stored)
     findings += refusal_findings(unvalued.known(connection))
+    findings += coverage_is_kept(
+        coverage.sums(connection), coverage.counted_again(connection)
+    )
+    findings += outside_findings(ledger.outside())
     return CheckedLedger(
         movements=len(movements),
         findings=findings,
@@ -131,9 +146,11 @@ class StripeComparison(NamedTuple):
 
 
 def live_subscriptions(
-    source: ObjectSource, progress: Progress = lambda _what, _done, _all: None
+    source: ObjectSource,
+    progress: Progress = lambda _what, _done, _all: None,
+    policy: Policy | None = None,
 ) -> list[Subscription]:
-    """The subscriptions that count, as Stripe shows them now.
+    """The subscriptions that may count under the policy, as Stripe shows them now.
 
     Asked for by status, because an account's ended ones would cost most of the requests.
     The past due, a page or two, are asked for before and after the active: who falls
@@ -141,8 +158,8 @@ def live_subscriptions(
     names it.
     """
     found: dict[str, Subscription] = {}
-    active, past_due = COUNTED
-    for status in (past_due, active, past_due):
+    *before, past_due = counted_statuses(policy or Policy())
+    for status in (past_due, *before, past_due):
         for page in source.pages("subscriptions", extra=[("status", status)]):
             shown = [
                 by_customer(each)
@@ -198,13 +215,18 @@ def _books(ledger: Ledger, now_s: int) -> dict[str, CustomerInLedger]:
     refused: dict[str, list[Refusal]] = defaultdict(list)
     for refusal in unvalued.known(connection):
         refused[refusal.customer].append(refusal)
-    mrr = queries.mrr_on(connection, local_day(now_s, ledger.zone))
+    today = local_day(now_s, ledger.zone)
+    mrr = queries.mrr_on(connection, today)
+    outside: Mapping[str, Mapping[str, int]] = {}
+    if rules.policy.invoiced_by_period:
+        outside = balances.invoiced_by_period(connection, today)
     waiting = set(rules.affected(dirty_customers.waiting(connection, now_s)))
     everybody_waits = ledger.has_other_rules
     books: dict[str, CustomerInLedger] = {}
     for customer in mrr.keys() | refused.keys() | waiting:
         books[customer] = CustomerInLedger(
             mrr_minor=mrr.get(customer, {}),
+            outside_minor=outside.get(customer, {}),
             is_waiting=everybody_waits or customer in waiting,
             refusals=refused[customer],
         )

@@ -14,10 +14,11 @@ from connector.config import Config, rules_of
 from connector.core.account import StripeIdentity
 from connector.core.dates import instant, local_day
 from connector.core.errors import NothingFound, UsageFault
+from connector.core.invoiced import OutsideMrr
 from connector.core.policy import Rules, policy_of, zone_in
 from connector.store.account import ledger_account
 from connector.store.database import moment, setting, snapshot
-from connector.store.ledger import queries, rollups, unvalued
+from connector.store.ledger import coverage, queries, rollups, unvalued
 from connector.store.mirror import dirty_customers, event_feed
 from connector.store.read_only import check_unchanged, open_to_read
 
@@ -62,6 +63,18 @@ class Missing(NamedTuple):
 
 
 NOTHING_MISSING = Missing()
+
+
+class LedgerFacts(NamedTuple):
+    """What stands beside every figure: until when it is known, and what it lacks.
+
+    ``moment`` is now; ``synced_at`` None: never, or of no concern to a past state.
+    """
+
+    moment: datetime
+    synced_at: datetime | None
+    today: date
+    missing: Missing
 
 
 class Ledger:
@@ -126,6 +139,12 @@ class Ledger:
         account = ledger_account(self.connection)
         return LedgerState(known_at, today, synced_at, timezone, rules, account)
 
+    def outside(self, currency: str | None = None) -> tuple[OutsideMrr, ...]:
+        """Recurring money that is in no figure, by customer, the largest first."""
+        found = coverage.outside_mrr(self.connection, self.config.accepted)
+        asked = None if currency is None or is_total(currency) else currency.lower()
+        return tuple(x for x in found if asked in (None, x.currency))
+
     def missing(self) -> Missing:
         """What the figures lack now; of a past moment only what was refused is known."""
         behind = dirty_customers.behind(self.connection)
@@ -138,6 +157,13 @@ class Ledger:
             refused=len(refused),
             refused_customers=len({refusal.customer for refusal in refused} - {""}),
         )
+
+    def facts(self, as_of: datetime | None = None) -> LedgerFacts:
+        """As it is now; of a past moment, what was missing then is not known."""
+        state = self.state(as_of)
+        if as_of is not None:
+            return LedgerFacts(self.moment, None, state.today, NOTHING_MISSING)
+        return LedgerFacts(self.moment, state.synced_at, state.today, self.missing())
 
     def require_known(
         self, day: date, asked: str, as_of: datetime | None = None

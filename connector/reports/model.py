@@ -21,13 +21,14 @@ from msgspec.structs import asdict, replace
 
 from connector.core.account import StripeIdentity
 from connector.core.figures import Retention, WindowFigures
+from connector.core.invoiced import OutsideMrr
 from connector.core.model import Refusal
 from connector.core.windows import WindowKind, name_of
 from connector.metrics.benchmarks import Assessment
 from connector.metrics.causes import Causes, Share
 from connector.metrics.ratios import WindowMetrics, metrics
 from connector.metrics.retention import is_same
-from connector.reports.ledger import NOTHING_MISSING, Missing
+from connector.reports.ledger import NOTHING_MISSING, LedgerFacts, Missing
 
 
 class Segment(NamedTuple):
@@ -129,7 +130,8 @@ class Report(Struct, frozen=True, kw_only=True):
 
     ``by`` names what ``WindowRow.segments`` are, None where there are none. ``is_annual``:
     amounts are ARR, twelve times MRR. ``names`` are the ids and labels of the customers
-    behind causes, by the ledger's key. ``missing`` is what all figures lack. ``account``
+    behind causes, by the ledger's key. ``missing`` is what all figures lack, ``outside``
+    the recurring money that is in none of them, known only as of now. ``account``
     is whose ledger it is, None where no sync of a real account has said so.
     """
 
@@ -147,7 +149,13 @@ class Report(Struct, frozen=True, kw_only=True):
     is_annual: bool = False
     names: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     missing: Missing = NOTHING_MISSING
+    outside: tuple[OutsideMrr, ...] = ()
     account: StripeIdentity | None = None
+
+    @property
+    def facts(self) -> LedgerFacts:
+        synced_at = self.synced_at if self.as_of is None else None
+        return LedgerFacts(self.moment, synced_at, self.today, self.missing)
 
     @property
     def complete(self) -> bool:

@@ -73,7 +73,7 @@ def make_page(ledger: Ledger, asked: ReportRequest) -> PageContents:
             code_of(x.currency, is_total=x.is_total): x for x in at_risk.currencies
         },
         benchmarks=benchmarks(ledger.config),
-        labels=_labels(ledger.connection, largest.values(), at_risk.currencies),
+        labels=_labels(ledger.connection, report, largest.values(), at_risk.currencies),
         locale=ledger.config.locale,
         version=__version__,
         failed=at_risk.failed,
@@ -94,6 +94,7 @@ def _largest(
 
 def _labels(
     connection: sqlite3.Connection,
+    report: Report,
     found: Iterable[Sequence[NamedMovements]],
     outlooks: Iterable[AtRiskReport],
 ) -> dict[str, str]:
@@ -102,5 +103,6 @@ def _labels(
     for outlook in outlooks:
         named |= {risk.customer for risk in outlook.risks}
         named |= {each.customer for each in outlook.scheduled}
+    named |= {each.customer for each in report.outside}
     labels = customers.labels(connection)
     return {customer: labels[customer] for customer in named if customer in labels}

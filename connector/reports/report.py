@@ -111,6 +111,7 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         missing=missing,
         by=asked.by,
         names=_names(connection) if asked.causes else {},
+        outside=ledger.outside(asked.currency) if as_of is None else (),
     )
     return annual(report) if asked.arr else report
 

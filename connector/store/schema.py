@@ -534,3 +534,65 @@ MIGRATIONS["m012_seals"] = (
     """,
     *_append_only("restores", "id"),
 )
+
+# Where every invoiced amount belongs: the current state, replaced with each derivation.
+MIGRATIONS["m013_coverage"] = (
+    # One row a customer, as it was derived: {currency: {month: {class: minor units}}}.
+    # A row a class and month would cost more than all movements do.
+    """
+    CREATE TABLE invoiced (
+        customer INTEGER PRIMARY KEY REFERENCES customers (key),
+        sums     TEXT NOT NULL CHECK (json_valid(sums))
+    ) STRICT
+    """,
+    # What reports read: everybody's rows added up, kept in the same transaction. `check`
+    # adds them up again.
+    """
+    CREATE TABLE invoiced_sums (
+        currency     TEXT    NOT NULL,
+        month        TEXT    NOT NULL,  -- 2026-03, of the invoice's finalization
+        class        TEXT    NOT NULL,
+        amount_minor INTEGER NOT NULL,
+        PRIMARY KEY (currency, month, class)
+    ) STRICT, WITHOUT ROWID
+    """,
+    # Recurring money that is no MRR, by customer and reason.
+    """
+    CREATE TABLE not_counted (
+        customer      INTEGER NOT NULL REFERENCES customers (key),
+        currency      TEXT    NOT NULL,
+        reason        TEXT    NOT NULL,
+        item          TEXT    NOT NULL,  -- what tells it from others of this reason
+        product       TEXT    NOT NULL,  -- '' where none is named
+        monthly_minor INTEGER NOT NULL,  -- 0 once it has ceased
+        since         TEXT    NOT NULL,
+        last_invoice  TEXT    NOT NULL,
+        PRIMARY KEY (customer, currency, item)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+# Two more causes, pause and resume: a check cannot be altered, so the table is made anew.
+MIGRATIONS["m014_pauses"] = (
+    "ALTER TABLE components RENAME TO components_before",
+    """
+    CREATE TABLE components (
+        movement     INTEGER NOT NULL REFERENCES movements (id),
+        position     INTEGER NOT NULL,
+        cause        TEXT    NOT NULL CHECK (cause IN
+                     ('plan', 'quantity', 'add_on', 'removal', 'price', 'discount',
+                      'usage', 'start', 'end', 'pause', 'resume')),
+        amount_minor INTEGER NOT NULL CHECK (amount_minor <> 0),
+        subscription TEXT    NOT NULL,
+        item         TEXT    NOT NULL,
+        price        TEXT    NOT NULL,
+        before       TEXT    NOT NULL,  -- the item's arithmetic on either side
+        after        TEXT    NOT NULL,
+        evidence     TEXT    NOT NULL CHECK (json_valid(evidence)),
+        PRIMARY KEY (movement, position)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "INSERT INTO components SELECT * FROM components_before",
+    "DROP TABLE components_before",  # and its triggers
+    *_append_only("components", "movement", "position"),
+)

@@ -5,9 +5,10 @@ and when they were asked for. Nothing here knows a database.
 """
 
 import logging
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from functools import partial
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -24,8 +25,12 @@ from connector.stripe_api.decoding import (
 )
 from connector.stripe_api.http import Params, StripeHttp
 from connector.stripe_api.invoices import Invoice, InvoiceLine
-from connector.stripe_api.lists import LISTINGS, Listing
-from connector.stripe_api.objects import Subscription, SubscriptionItem
+from connector.stripe_api.lists import (
+    LISTINGS,
+    Listing,
+    option_tiers_expands,
+)
+from connector.stripe_api.objects import Price, Subscription, SubscriptionItem
 from connector.stripe_api.paging import (
     EVERYTHING,
     PAGE,
@@ -37,7 +42,12 @@ from connector.stripe_api.paging import (
     leads_on,
     page_by_page,
 )
-from connector.stripe_api.unfit import PartDoesNotFit, UnfitObject, unfit_by
+from connector.stripe_api.unfit import (
+    PartDoesNotFit,
+    UnfitObject,
+    in_no_url,
+    unfit_by,
+)
 
 T = TypeVar("T", bound=Base)
 log = logging.getLogger(__name__)
@@ -45,6 +55,21 @@ log = logging.getLogger(__name__)
 # A list that does not move on is asked again so often, so far apart.
 STUCK_TRIES = 3
 STUCK_WAIT_S = 1.0
+
+
+LONGEST_QUOTED = 4_000  # characters of a path that servers and proxies surely take
+
+
+def object_path(path: str, key: str) -> str | None:
+    """Where one object of a list is: its id quoted, as people choose many of them.
+
+    None where no URL can hold it: an empty id means the list, and a dot or two of them
+    mean other paths, quoted or not (RFC 3986, 5.2.4 and 6.2.2).
+    """
+    quoted = quote(key.encode("utf-8", "surrogatepass"), safe="")
+    if quoted in ("", ".", "..") or len(quoted) > LONGEST_QUOTED:
+        return None
+    return f"{path}/{quoted}"
 
 
 class StripeApi(StripeHttp):
@@ -116,7 +141,12 @@ class StripeApi(StripeHttp):
         given = {name for name, _ in extra}
         usual = [param for param in listing.params if param[0] not in given]
         params = (*usual, *span.params, *extra)
-        page = self._read(listing.path, params, listing.type, listing.needs, place)
+        read = partial(self._read, listing.path)
+        page = read(params, listing.type, listing.needs, place)
+        if listing.type is Price:
+            more = option_tiers_expands(page.data, "data.")
+            again = partial(read, (*params, *more), Price, listing.needs, place)
+            page = _with_more(page, more, again)
         data = [
             thing if ref(thing) in whole else self._whole(thing) for thing in page.data
         ]
@@ -129,7 +159,7 @@ class StripeApi(StripeHttp):
     def one(self, kind: str, key: str) -> tuple[Any, int] | None:
         """One object, complete, and when it was asked for; None where it is gone.
 
-        An ``UnfitObject`` where it is there, but does not fit.
+        An ``UnfitObject`` where it is there, but does not fit, or cannot be asked for.
         """
         listing = LISTINGS[kind]
         expands = [
@@ -138,9 +168,15 @@ class StripeApi(StripeHttp):
             if name == "expand[]"
         ]
         began_us = self.now_us()
-        path = f"{listing.path}/{key}"
+        path = object_path(listing.path, key)
+        if path is None:
+            return in_no_url(key), self.clock.by_stripe(began_us)
         try:
             thing = self.get(path, expands, listing.type, listing.needs)
+            if isinstance(thing, Price):
+                more = option_tiers_expands([thing], "")
+                asked = (path, (*expands, *more), Price, listing.needs)
+                thing = _with_more(thing, more, partial(self.get, *asked))
         except StripeRefused as error:
             if error.status == 404:
                 return None
@@ -158,8 +194,12 @@ class StripeApi(StripeHttp):
         """The object with its nested list whole: Stripe cuts it at 10 or 20."""
         if isinstance(thing, Invoice) and thing.lines.has_more:
             expand = [("expand[]", "data.discounts")]
-            path = f"/v1/invoices/{thing.id}/lines"
-            lines = self._all(path, expand, InvoiceLine, LISTINGS["invoices"])
+            path = object_path("/v1/invoices", thing.id)
+            if path is None:
+                raise PartDoesNotFit(in_no_url(thing.id))
+            lines = self._all(
+                f"{path}/lines", expand, InvoiceLine, LISTINGS["invoices"]
+            )
             return msgspec.structs.replace(thing, lines=ListOf[InvoiceLine](data=lines))
         if isinstance(thing, Subscription) and thing.items.has_more:
             asked = [("subscription", thing.id), ("expand[]", "data.discounts")]
@@ -217,3 +257,19 @@ class StripeApi(StripeHttp):
         return ListPage(
             answer.data, answer.has_more, asked_us, beyond(answer.data, place)
         )
+
+
+def _with_more(shown: Any, more: Params, ask_again: Callable[[], Any]) -> Any:
+    """An answer with the tiers of its prices' other currencies, where it lacks ``more``.
+
+    Where Stripe does not show them, what was shown at first is all there is.
+    """
+    if not more:
+        return shown
+    try:
+        return ask_again()
+    except StripeRefused as error:
+        if error.status != 400:
+            raise
+        log.warning("stripe_api.option_tiers %s", error.problem)
+        return shown

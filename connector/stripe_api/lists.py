@@ -6,7 +6,7 @@ most, ``data`` counted; what cannot be expanded in a list (a price's tiers, a di
 coupon) comes from the catalogue.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -91,3 +91,19 @@ LISTINGS: Mapping[str, Listing] = {
         needs="Events: read",
     ),
 }
+
+
+def option_tiers_expands(shown: Iterable[object], prefix: str) -> list[tuple[str, str]]:
+    """What to expand as well, as these prices came without the tiers of some currency.
+
+    Which currencies a price has is known once it was seen: a tiered one is asked for twice.
+    """
+    lacking = {
+        currency
+        for price in shown
+        if isinstance(price, Price) and price.billing_scheme == "tiered"
+        for currency, option in (price.currency_options or {}).items()
+        if currency != price.currency and option.tiers is None
+    }
+    path = f"{prefix}currency_options.{{}}.tiers"
+    return [("expand[]", path.format(currency)) for currency in sorted(lacking)]

@@ -89,6 +89,22 @@ class Price(Base, frozen=True, kw_only=True):
     tax_behavior: TaxBehavior | None = None
     currency_options: dict[str, CurrencyOption] | None = None
 
+    def tax_behavior_in(self, currency: str) -> str | None:
+        """Whether the amount in a currency holds its tax: each option says it for itself.
+
+        ``inclusive``, ``exclusive``, or neither where nobody said.
+        """
+        if self.currency == currency:
+            return self.tax_behavior
+        option = (self.currency_options or {}).get(currency)
+        return option.tax_behavior if option is not None else None
+
+    def lacks_tiers_in(self, currency: str) -> bool:
+        """Whether the price shows its own tiers, and another currency without them."""
+        option = (self.currency_options or {}).get(currency)
+        is_other = bool(self.tiers) and self.currency != currency
+        return is_other and option is not None and not option.tiers
+
     def __post_init__(self) -> None:
         check_decimals(self, _NOTHING, "unit_amount_decimal")
 

@@ -66,6 +66,14 @@ class UnfitObject(msgspec.Struct, frozen=True, kw_only=True):
     value: str
 
 
+def in_no_url(key: str) -> UnfitObject:
+    """An object that only its list shows, as no URL can hold its id."""
+    value = (
+        f"{shown(key, '')}, which no URL can hold: `stripe-nrr sync --full` reads it"
+    )
+    return UnfitObject(id=key, field="id", value=value)
+
+
 class PartDoesNotFit(Exception):
     """A part of an object, from a further page of its nested list, does not fit."""
 

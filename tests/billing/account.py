@@ -3,7 +3,7 @@
 from tests.billing import render, render_catalogue, render_invoice
 from tests.billing.calendar_ import DAY, HOUR
 from tests.billing.catalogue import Coupon, Price
-from tests.billing.changes import Changes
+from tests.billing.pauses import Pauses
 from tests.billing.state import (
     PROOF,
     Change,
@@ -20,7 +20,7 @@ EVENTS_KEPT = 30 * DAY
 RETRIED = frozenset({"open"})
 
 
-class Account(Changes):
+class Account(Pauses):
     def subscribe(
         self,
         customer: Customer,
@@ -32,6 +32,8 @@ class Account(Changes):
         mode: str = "flexible",
         prorations: str = "net",
         metadata: dict[str, str] | None = None,
+        needs_card: bool = False,
+        is_sent: bool = False,
     ) -> Subscription:
         """Start now; the first invoice is due now, or is free while the trial runs."""
         bought = items if isinstance(items, list) else [(items, quantity)]
@@ -44,6 +46,8 @@ class Account(Changes):
             mode=mode,
             prorations=prorations,
             metadata=metadata or {},
+            needs_card=needs_card,
+            is_sent=is_sent,
         )
         customer.currency = sub.currency
         self.subscriptions.append(sub)
@@ -55,7 +59,7 @@ class Account(Changes):
             self.lapse_later(sub, self.new_discount(sub, coupon))
         made = self._first_invoice(sub, trial_days)
         self.finalize(made)
-        if made.status == "open":
+        if made.status == "open" and not is_sent:
             sub.status = "incomplete"
             self.at(self.now + 23 * HOUR, ENDS, lambda: self._expire(sub, made))
         self._opened(sub)
@@ -115,6 +119,7 @@ class Account(Changes):
             item.sightings = [s for s in item.sightings if s.source not in gone]
 
     def _end(self, sub: Subscription, reason: str | None) -> None:
+        self.pause_over(sub)
         sub.status, sub.ended_at = "canceled", self.now
         sub.cancel_reason = reason
         for item in sub.all_items:
@@ -169,11 +174,14 @@ class Account(Changes):
         for sub in self.subscriptions:
             late = sub.status in ("past_due", "unpaid", "incomplete")
             if sub.customer is customer and late:
-                has_begun = sub.status != "incomplete"
+                has_begun, was_unpaid = (
+                    sub.status != "incomplete",
+                    sub.status == "unpaid",
+                )
                 with self.change(sub):
                     sub.status = "active"
                 for item in sub.items:
-                    self.see(item, "event")
+                    self.see(item, "paid" if was_unpaid else "event")
                     if not has_begun:  # paid within a day: it counts from its start
                         mrr_minor = item.changes[-1].mrr_minor
                         item.changes[:] = [Change(sub.created, mrr_minor)]
@@ -187,6 +195,7 @@ class Account(Changes):
         with self.change(sub):
             if into == "unpaid":
                 sub.status = "unpaid"
+                sub.stops.add(self.now)
                 return
             self._drop_prorations(sub)
             sub.canceled_at = self.now
@@ -211,6 +220,18 @@ class Account(Changes):
         return {
             grain: added_up(items, true_steps) for grain, items in self._items().items()
         }
+
+    def true_mrr_under(
+        self, *, from_payment: bool = False, trials_count: bool = False
+    ) -> dict[tuple[str, str], list[Step]]:
+        """The same under other policies: ``active_from``, ``trial_after_paying``."""
+
+        def steps(item: Item) -> list[Step]:
+            found = true_steps(item)
+            found = self.with_trials(item, found) if trials_count else found
+            return self.from_payment(item, found) if from_payment else found
+
+        return {grain: added_up(items, steps) for grain, items in self._items().items()}
 
     def evidenced_mrr(self) -> dict[tuple[str, str], list[Step]]:
         """The same, dated by what a snapshot taken now shows."""
@@ -247,6 +268,9 @@ class Account(Changes):
             return source in live or any(self._stands(item, i) for i in shown)
         if source == "item":
             return not item.removed
+        if source.startswith("paused "):
+            is_paused = item.subscription.status == "paused"
+            return is_paused and source == f"paused {item.subscription.paused_at}"
         return source != "event"
 
     def _kept_events(self) -> list[tuple[str, Json]]:

@@ -3,7 +3,7 @@
 Money is exact (``Fraction`` of minor units) until a line or an MRR is rounded.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -47,7 +47,19 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """What a price costs in another currency, with or without tax inside it."""
+
+    currency: str
+    unit_amount: Decimal | None = None
+    tiers: tuple[Tier, ...] = ()
+    tax_behavior: str = "unspecified"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
+    """``sold_as`` is the price itself, where this is one of its options."""
+
     id: str
     product: Product
     currency: str
@@ -61,6 +73,23 @@ class Price:
     divide_by: int | None = None  # transform_quantity
     divide_round: str = "up"
     nickname: str | None = None
+    tax_behavior: str = "unspecified"
+    options: tuple[Option, ...] = ()
+    sold_as: "Price | None" = None
+
+    def offered(self, currency: str) -> "Price":
+        """The price as who pays in this currency buys it."""
+        if currency == self.currency:
+            return self
+        [option] = [each for each in self.options if each.currency == currency]
+        return replace(
+            self,
+            currency=currency,
+            unit_amount=option.unit_amount,
+            tiers=option.tiers,
+            tax_behavior=option.tax_behavior,
+            sold_as=self,
+        )
 
     @property
     def cycle(self) -> tuple[str, int]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.billing import taxes
 from tests.billing.calendar_ import add_months, period_at
 from tests.billing.catalogue import Coupon, Price, half_up
 from tests.billing.discounting import no_longer, replaced_by
@@ -215,7 +216,9 @@ class Changes(Invoicing):
             return None
         lines, sub.pending = sub.pending, []
         start = min(item.period_start for item in sub.items)
-        return self.invoice(sub, "subscription_update", lines, period_start=start)
+        made = self.invoice(sub, "subscription_update", lines, period_start=start)
+        taxes.note(made.lines, self.now)
+        return made
 
     def _prorates(self, item: Item, proration: str) -> bool:
         billed = item.subscription.status in COUNTS

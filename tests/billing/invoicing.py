@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from fractions import Fraction
 
+from tests.billing import taxes
 from tests.billing.calendar_ import HOUR, period_at, written
 from tests.billing.catalogue import Piece, half_up
 from tests.billing.discounting import note_reduced, replaced_by, taken_from
@@ -184,6 +185,9 @@ class Invoicing(Store):
         sub.latest_invoice = made.id
         self._discount(made)
         for line in lines:
+            if line.item is not None:
+                line.taxes = taxes.charged(line.net, line.price, sub.customer.tax)
+        for line in lines:
             line.id, line.invoice = self.new_id("il"), made.id
             if line.item is not None and line.amount >= 0:
                 line.item.last_line = line
@@ -241,6 +245,8 @@ class Invoicing(Store):
         customer.balance = invoice.ending_balance = min(0, due)
         if due <= 0:
             invoice.status, invoice.paid_at = "paid", self.now
+        elif sub.is_sent:
+            invoice.status = "open"
         elif customer.pays:
             invoice.attempts += 1
             invoice.status, invoice.paid_at = "paid", self.now
@@ -285,6 +291,9 @@ class Invoicing(Store):
             if invoice.auto_advance and any(x.amount for x in own):
                 self._note_reduced(item, own)
             self.see(item, invoice.id)
+        if invoice.auto_advance:  # a draft that stays one shows nothing
+            taxes.note(invoice.lines, self.now)
+        self.book(invoice.subscription)
 
     def _note_reduced(self, item: Item, lines: list[Line]) -> None:
         note_reduced(item, lines)
@@ -315,7 +324,13 @@ class Invoicing(Store):
 
     def _renew(self, sub: Subscription) -> None:
         due = [item for item in sub.items if item.period_end == self.now]
-        if not due or sub.ended_at is not None or sub.status == "incomplete":
+        if not due or sub.ended_at is not None:
+            return
+        if sub.status in ("incomplete", "paused"):
+            return
+        if sub.status == "trialing" and sub.needs_card:
+            with self.change(sub):
+                sub.status, sub.paused_at = "paused", self.now
             return
         before = min(item.period_start for item in due)
         with self.change(sub):
@@ -329,6 +344,9 @@ class Invoicing(Store):
             made = self.invoice(sub, "subscription_cycle", lines, period_start=before)
             held = sub.pause is not None and sub.pause["behavior"] == "keep_as_draft"
             made.auto_advance = not held and sub.status != "unpaid"
+            if sub.status == "unpaid":
+                for item in sub.all_items:
+                    self.see(item, "left a draft")
         self.finalize_later(made)
         missed = [i for i in sub.removed_items if i.period_end <= self.now]
         self.note_regular(made, [*due, *missed])

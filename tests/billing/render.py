@@ -87,49 +87,67 @@ def _dates(sub: Subscription) -> Json:
 def subscription(sub: Subscription) -> Json:
     url = f"/v1/subscription_items?subscription={sub.id}"
     alone = sub.items[0] if len(sub.items) == 1 else None
-    return {
-        "id": sub.id,
-        "object": "subscription",
-        "application": None,
-        "application_fee_percent": None,
-        "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
-        "billing_cycle_anchor_config": None,
-        "billing_mode": _billing_mode(sub),
-        "billing_schedules": [],
-        "billing_thresholds": None,
-        "collection_method": "charge_automatically",
-        "currency": sub.currency,
-        "customer": sub.customer.id,
-        "customer_account": None,
-        "days_until_due": None,
-        "default_payment_method": None,
-        "default_source": None,
-        "default_tax_rates": [],
-        "description": None,
-        "discounts": [discount(d) for d in sub.discounts],
-        "invoice_settings": {"account_tax_ids": None, "issuer": {"type": "self"}},
-        "items": listing([subscription_item(item) for item in sub.items], url),
-        "latest_invoice": sub.latest_invoice,
-        "livemode": False,
-        "metadata": dict(sub.metadata),
-        "next_pending_invoice_item_invoice": None,
-        "on_behalf_of": None,
-        "pause_collection": sub.pause,
-        "payment_settings": {
-            "payment_method_options": None,
-            "payment_method_types": None,
-            "save_default_payment_method": "off",
-        },
-        "pending_invoice_item_interval": None,
-        "pending_setup_intent": None,
-        "pending_update": None,
-        "plan": plan(alone.price) if alone else None,
-        "quantity": alone.quantity if alone else None,
-        "schedule": None,
-        "status": sub.status,
-        "test_clock": None,
-        "transfer_data": None,
-        "trial_settings": {
-            "end_behavior": {"missing_payment_method": "create_invoice"}
-        },
-    } | _dates(sub)
+    return (
+        {
+            "id": sub.id,
+            "object": "subscription",
+            "application": None,
+            "application_fee_percent": None,
+            "automatic_tax": {
+                "disabled_reason": None,
+                "enabled": False,
+                "liability": None,
+            },
+            "billing_cycle_anchor_config": None,
+            "billing_mode": _billing_mode(sub),
+            "billing_schedules": [],
+            "billing_thresholds": None,
+            "collection_method": "charge_automatically",
+            "currency": sub.currency,
+            "customer": sub.customer.id,
+            "customer_account": None,
+            "days_until_due": None,
+            "default_payment_method": None,
+            "default_source": None,
+            "default_tax_rates": [],
+            "description": None,
+            "discounts": [discount(d) for d in sub.discounts],
+            "invoice_settings": {"account_tax_ids": None, "issuer": {"type": "self"}},
+            "items": listing([subscription_item(item) for item in sub.items], url),
+            "latest_invoice": sub.latest_invoice,
+            "livemode": False,
+            "metadata": dict(sub.metadata),
+            "next_pending_invoice_item_invoice": None,
+            "on_behalf_of": None,
+            "pause_collection": sub.pause,
+            "payment_settings": {
+                "payment_method_options": None,
+                "payment_method_types": None,
+                "save_default_payment_method": "off",
+            },
+            "pending_invoice_item_interval": None,
+            "pending_setup_intent": None,
+            "pending_update": None,
+            "plan": plan(alone.price) if alone else None,
+            "quantity": alone.quantity if alone else None,
+            "schedule": None,
+            "status": sub.status,
+            "test_clock": None,
+            "transfer_data": None,
+            "trial_settings": {
+                "end_behavior": {"missing_payment_method": "create_invoice"}
+            },
+        }
+        | _dates(sub)
+        | _unusual(sub)
+    )
+
+
+def _unusual(sub: Subscription) -> Json:
+    """What only some subscriptions show otherwise."""
+    drawn: Json = {}
+    if sub.paused_at is not None and sub.status == "paused":
+        drawn["status_details"] = {"paused": {"transitioned_at": sub.paused_at}}
+    if sub.is_sent:
+        drawn |= {"collection_method": "send_invoice", "days_until_due": 30}
+    return drawn

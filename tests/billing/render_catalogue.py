@@ -61,6 +61,7 @@ def _recurring(made: Price) -> Json | None:
 
 def price(made: Price, *, tiers: bool = False) -> Json:
     """As on a subscription item; with ``tiers``, as the list of prices expands it."""
+    made = made.sold_as or made
     transform = None
     if made.divide_by is not None:
         transform = {"divide_by": made.divide_by, "round": made.divide_round}
@@ -78,7 +79,7 @@ def price(made: Price, *, tiers: bool = False) -> Json:
         "nickname": made.nickname,
         "product": made.product.id,
         "recurring": _recurring(made),
-        "tax_behavior": "unspecified",
+        "tax_behavior": made.tax_behavior,
         "tiers_mode": made.tiers_mode,
         "transform_quantity": transform,
         "type": "one_time" if made.interval is None else "recurring",
@@ -86,7 +87,8 @@ def price(made: Price, *, tiers: bool = False) -> Json:
         "unit_amount_decimal": decimal(made.unit_amount),
     }
     if tiers:
-        drawn["currency_options"] = {made.currency: _currency_option(made)}
+        offers = [made, *(made.offered(each.currency) for each in made.options)]
+        drawn["currency_options"] = {it.currency: _currency_option(it) for it in offers}
         if made.tiers:
             drawn["tiers"] = _tiers(made)
     return drawn
@@ -108,7 +110,7 @@ def _tiers(made: Price) -> list[Json]:
 def _currency_option(made: Price) -> Json:
     drawn: Json = {
         "custom_unit_amount": None,
-        "tax_behavior": "unspecified",
+        "tax_behavior": made.tax_behavior,
         "unit_amount": whole(made.unit_amount),
         "unit_amount_decimal": decimal(made.unit_amount),
     }
@@ -118,6 +120,7 @@ def _currency_option(made: Price) -> Json:
 
 
 def plan(made: Price) -> Json:
+    made = made.sold_as or made
     return {
         "id": made.id,
         "object": "plan",

@@ -1,5 +1,6 @@
 """The engine's invoices, lines, pending invoice items, events → Stripe's JSON."""
 
+from tests.billing.calendar_ import DAY
 from tests.billing.render import discount, listing
 from tests.billing.render_catalogue import API_VERSION
 from tests.billing.state import Discount, Invoice, Json, Line
@@ -74,7 +75,7 @@ def invoice_line(line: Line) -> Json:
         "quantity": line.quantity,
         "quantity_decimal": str(line.quantity),
         "subtotal": line.amount,
-        "taxes": [],
+        "taxes": [tax.shown() for tax in line.taxes],
     }
 
 
@@ -185,6 +186,7 @@ def invoice_json(invoice: Invoice) -> Json:
     """With all its lines: whoever serves it cuts the list at 10, as Stripe does."""
     details = {"metadata": {}, "subscription": invoice.subscription.id}
     lines = [invoice_line(line) for line in invoice.lines]
+    sent = invoice.subscription.is_sent
     return (
         {
             "id": invoice.id,
@@ -201,7 +203,7 @@ def invoice_json(invoice: Invoice) -> Json:
                 "status": None,
             },
             "billing_reason": invoice.reason,
-            "collection_method": "charge_automatically",
+            "collection_method": "send_invoice" if sent else "charge_automatically",
             "created": invoice.created,
             "currency": invoice.subscription.currency,
             "custom_fields": None,
@@ -210,7 +212,7 @@ def invoice_json(invoice: Invoice) -> Json:
             "default_tax_rates": [],
             "description": None,
             "discounts": [discount(d) for d in invoice.discounts],
-            "due_date": None,
+            "due_date": invoice.created + 30 * DAY if sent else None,
             "footer": None,
             "from_invoice": None,
             "issuer": {"type": "self"},

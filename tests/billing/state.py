@@ -16,6 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 from tests.billing.catalogue import Coupon, Price
+from tests.billing.taxes import LineTax, TaxShown, TaxStatus
 
 Json = dict[str, Any]
 COUNTS = frozenset({"active", "past_due"})
@@ -38,6 +39,7 @@ class Customer:
     pays: bool = True
     delinquent: bool = False
     invoices_numbered: int = 0
+    tax: TaxStatus = field(default_factory=TaxStatus)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,6 +87,7 @@ class Item:
     last_line: "Line | None" = None
     changes: list[Change] = field(default_factory=list)
     sightings: list[Sighting] = field(default_factory=list)
+    tax: TaxShown = field(default_factory=TaxShown)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -111,6 +114,11 @@ class Subscription:
     ended_at: int | None = None
     cancel_reason: str | None = None
     pause: Json | None = None
+    paused_at: int | None = None
+    stops: set[int] = field(default_factory=set)  # paused or unpaid since then
+    needs_card: bool = False  # its trial ends paused
+    is_sent: bool = False  # an invoice waits to be paid by hand
+    paid_trials: list[tuple[int, int]] = field(default_factory=list)
     latest_invoice: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
 
@@ -146,6 +154,7 @@ class Line:
     discountable: bool = True
     credits: "Line | None" = None
     discounted: list[tuple[Discount, int]] = field(default_factory=list)
+    taxes: list[LineTax] = field(default_factory=list)
     named: list[Discount] = field(default_factory=list)  # a proration's
 
     @property

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 
 from tests.billing import render, render_invoice
-from tests.billing.catalogue import Coupon, Price, Product, Tier
+from tests.billing.catalogue import Coupon, Option, Price, Product, Tier
 from tests.billing.ids import Ids
 from tests.billing.state import (
     Change,
@@ -88,6 +88,8 @@ class Store:
         divide_by: int | None = None,
         divide_round: str = "up",
         nickname: str | None = None,
+        tax_behavior: str = "unspecified",
+        options: tuple[Option, ...] = (),
     ) -> Price:
         """``unit_amount`` in minor units; a string may hold fractions of a cent."""
         made = Price(
@@ -104,6 +106,8 @@ class Store:
             divide_by=divide_by,
             divide_round=divide_round,
             nickname=nickname,
+            tax_behavior=tax_behavior,
+            options=options,
         )
         self.prices.append(made)
         return made

@@ -10,6 +10,7 @@ showed it is not seen at all; one that only the subscription as it is today show
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from tests.billing import taxes
 from tests.billing.discounting import counted_nets
 from tests.billing.state import COUNTS, Item
 
@@ -28,7 +29,9 @@ def item_mrr_minor(item: Item, at: int, *, once: bool = False) -> int:
     if item.removed or item.price.metered or item.subscription.status not in COUNTS:
         return 0
     nets = counted_nets(item.subscription, at, once=once)
-    return round(item.price.monthly(nets[item]))
+    others = [i.tax for i in item.subscription.all_items if i is not item]
+    inside = taxes.inside(item.price, item.tax, others)
+    return round(item.price.monthly(nets[item]) / (1 + inside))
 
 
 def true_steps(item: Item) -> list[Step]:
@@ -54,14 +57,18 @@ def seen_steps(item: Item, sightings: Iterable[int], now: int) -> list[Step]:
 def since_birth(item: Item, seen: list[Step]) -> list[Step]:
     """An item says when it was added, not as what: the first state that is seen counts.
 
-    Of an item that is only seen to end, its subscription still shows the last state.
+    Of an item that is only seen to end or to stop, its subscription shows the last state.
     """
     if not seen:
         return []
-    ended_at = item.subscription.ended_at
-    if seen[0].at == ended_at:
-        last = [change for change in item.changes if change.at < ended_at][-1]
-        return [Step(item.created, last.mrr_minor), *seen]
+    shown = [change.at for change in item.changes if change.at <= seen[0].at][-1]
+    over = (
+        item.subscription.ended_at if seen[0].at == item.subscription.ended_at else None
+    )
+    stopped = shown if shown in item.subscription.stops else over
+    before = [c for c in item.changes if stopped is not None and c.at < stopped]
+    if before:
+        return [Step(item.created, before[-1].mrr_minor), *seen]
     return [Step(item.created, seen[0].mrr_minor), *seen[1:]]
 
 

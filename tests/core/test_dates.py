@@ -12,6 +12,7 @@ from connector.core.dates import (
     day_end_s,
     instant,
     iso,
+    later,
     local_day,
     months,
     parse_moment,
@@ -194,6 +195,23 @@ def test_a_moment_is_read_as_in_berlin(text: str, moment: str) -> None:
 def test_anything_else_is_no_moment(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_moment(text, BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("start", "interval", "count", "end"),
+    [
+        pytest.param("2026-01-15", "month", 1, "2026-02-15", id="a month"),
+        pytest.param("2026-01-31", "month", 1, "2026-02-28", id="a short month"),
+        pytest.param("2026-03-31", "month", -1, "2026-02-28", id="back"),
+        pytest.param("2024-02-29", "year", 1, "2025-02-28", id="a leap day"),
+        pytest.param("2026-01-15", "week", 2, "2026-01-29", id="two weeks"),
+        pytest.param("2026-01-15", "day", 3, "2026-01-18", id="three days"),
+    ],
+)
+def test_a_billing_period_ends(start: str, interval: str, count: int, end: str) -> None:
+    first = datetime.fromisoformat(f"{start}T10:30:00+00:00")
+    found = later(int(first.timestamp()), interval, count)
+    assert iso(found) == f"{end}T10:30:00Z"
 
 
 @pytest.mark.parametrize(

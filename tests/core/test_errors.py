@@ -367,6 +367,13 @@ def unforeseen() -> None:
     command("recompute")
 
 
+def of_former_version(*words: str) -> None:
+    """A command on a ledger that was derived by other rules of derivation."""
+    with closing(open_database(Path("stripe-nrr.db"), create=True)) as connection:
+        put_setting(connection, "derivation", "1")
+    command(*words)
+
+
 EXHIBITS: Mapping[str, Provoked] = {
     # the configuration
     "config.toml is not TOML": lambda: configured("database = nowhere", "report"),
@@ -495,6 +502,11 @@ COMMANDS: Mapping[str, Provoked] = {
     ),
     "report as of some time": lambda: with_ledger("report", "--as-of", "lately"),
     "report in another currency": lambda: with_ledger("report", "--currency", "sek"),
+    "coverage of nothing": lambda: with_ledger("coverage", walked=False),
+    "coverage in another currency": lambda: with_ledger(
+        "coverage", "--currency", "sek"
+    ),
+    "coverage of a former version's ledger": lambda: of_former_version("coverage"),
     "movements backwards": lambda: with_ledger(
         "movements", "--from", "2024-05-01", "--to", "2024-02-01"
     ),

@@ -47,6 +47,15 @@ def drawn(shares: tuple[Share, ...]) -> str:
         pytest.param(
             parts(quantity={1: 30}, plan={1: -30}), "", "", id="no net change is neither"
         ),
+        pytest.param(parts(pause={1: -30}), "", "pause-30", id="one of two paused"),
+        pytest.param(
+            parts(pause={1: -100}, resume={1: 120}), "resume+20", "",
+            id="paused, and resumed for more",
+        ),
+        pytest.param(
+            parts(pause={1: -100, 2: -20}, resume={1: 90}), "", "pause-30",
+            id="paused, and resumed for less",
+        ),
         pytest.param(parts(start={9: 50}), "", "", id="who came later does not count"),
     ],
 )  # fmt: skip

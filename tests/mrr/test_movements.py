@@ -2,7 +2,7 @@
 
 A history is a cell a day, and a cell what happens on it, in order: ``a=2x10`` is item a
 with two seats of 10 a month, ``a=10!b`` another price of the same amount, ``a=10-5`` less
-5 a month, ``a=0`` its end, a dot a quiet day.
+5 a month, ``a=0`` its end, ``a=p`` a pause, a dot a quiet day.
 """
 
 import re
@@ -29,7 +29,7 @@ from connector.mrr.movements import movements
 from connector.mrr.pricing import monthly_minor
 
 FIRST = datetime(2026, 1, 1, 8, tzinfo=UTC)
-CHANGE = re.compile(r"(?P<item>\w)=(?:(\d+)x)?(\d+)(?:!(\w))?(?:-(\d+))?")
+CHANGE = re.compile(r"(?P<item>\w)=(?:(\d+)x)?(\d+|p)(?:!(\w))?(?:-(\d+))?")
 
 
 def pricing_of(
@@ -50,8 +50,9 @@ def step(at: datetime, change: str, currency: str = "usd") -> MrrStep:
     read = CHANGE.fullmatch(change)
     assert read, change
     item, quantity, amount, price, off = read.groups(default="")
-    is_there = amount != "0"
-    pricing = pricing_of(quantity or "1", amount, price or "a", off, currency)
+    is_there = amount not in ("0", "p")
+    full = amount if is_there else "0"
+    pricing = pricing_of(quantity or "1", full, price or "a", off, currency)
     at_s = int(at.timestamp())
     return MrrStep(
         at_s=at_s,
@@ -61,6 +62,7 @@ def step(at: datetime, change: str, currency: str = "usd") -> MrrStep:
         pricing=pricing if is_there else None,
         mrr_minor=monthly_minor(pricing) if is_there else 0,
         evidence=(Evidence("event", f"evt_{item}", at_s, change),),
+        is_paused=amount == "p",
     )
 
 
@@ -160,6 +162,21 @@ def drawn(booked: list[Movement], width: int) -> str:
             "a=10 a=10-10",
             "new+10:start+10 churn-10:discount-10",
             id="going to 0 by a discount is churn",
+        ),
+        pytest.param(
+            "a=10 a=p . a=12",
+            "new+10:start+10 churn-10:pause-10 . reactivation+12:resume+12",
+            id="a pause is churn and reactivation, and says so",
+        ),
+        pytest.param(
+            "a=10,b=5 b=p b=5",
+            "new+15:start+10,start+5 contraction-5:pause-5 expansion+5:resume+5",
+            id="one of two is paused",
+        ),
+        pytest.param(
+            "a=10 a=p,b=8",
+            "new+10:start+10 contraction-2:pause-10,add_on+8",
+            id="what comes on the day of a pause does not take its place",
         ),
     ],
 )  # fmt: skip

@@ -234,7 +234,7 @@ def test_where_there_can_be_no_processes_it_derives_alone(tmp_path: Path) -> Non
 
 def test_a_coupon_that_runs_out_is_posted_when_its_time_has_come() -> None:
     acc = Account(OPENED)
-    price = acc.add_price(acc.add_product("Plan"), 12_000, interval="year")
+    price = acc.add_price(acc.add_product("Plan"), 1_000)
     spring = acc.add_coupon("SPRING", percent_off=50, duration="repeating", months=3)
     acc.subscribe(acc.add_customer(), price, coupon=spring)
     acc.advance(OPENED + DAY)

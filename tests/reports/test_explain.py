@@ -151,7 +151,7 @@ def test_a_window_taken_apart_adds_up_to_the_report(
     kept: Workdir, window: str, metric: str
 ) -> None:
     asked = ("explain", "--window", window, "--metric", metric)
-    [told] = kept.call(*asked, *USD).json
+    [told] = kept.call(*asked, *USD).json["windows"]
     amounts = [each["amount_minor"] for each in told["contributions"]]
     assert told["denominator_minor"] + sum(amounts) == told["numerator_minor"]
     month = "2026-03"  # of each of these windows
@@ -280,7 +280,9 @@ def _windows(report: Any) -> Any:
 def test_what_was_reported_can_still_be_taken_apart(corrected: Workdir) -> None:
     closed = corrected.call("close", "2026-09", "--format", "json").json
     then = ("--as-of", closed["closed_at"])
-    [told] = corrected.call("explain", "--window", "2026-09", *then, *USD).json
+    [told] = corrected.call("explain", "--window", "2026-09", *then, *USD).json[
+        "windows"
+    ]
     assert told["ratio"] == next(
         each["retention"]["nrr"]
         for each in closed["figures"]

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from connector.config import Config, parse
 from connector.core.dates import instant
 from connector.core.policy import Policy
-from connector.mrr.current_mrr import COUNTED
+from connector.mrr.current_mrr import COUNTED, counted_statuses
 from connector.mrr.reconciliation import (
     CurrencyComparison,
     CustomerComparison,
@@ -106,8 +106,9 @@ def beside(
 ) -> list[CustomerComparison]:
     """The ledger beside what Stripe shows in ``live``."""
     shown = [read("subscriptions", thing) for thing in live["subscriptions"]]
-    counted = [each for each in shown if each.status in COUNTED]  # type: ignore[attr-defined]
     config = config or folders.settings(live)
+    statuses = counted_statuses(config.policy)
+    counted = [each for each in shown if each.status in statuses]  # type: ignore[attr-defined]
     ledger = Ledger(connection, config, instant(at(live)))
     return compare_with_stripe(ledger, counted)  # type: ignore[arg-type]
 
@@ -538,6 +539,8 @@ OTHERWISE = Policy(
     once_subtracted=True,
     metered_invoiced=True,
     churn_when_requested=True,
+    active_from_payment=True,
+    trial_after_paying_counts=True,
 )
 
 

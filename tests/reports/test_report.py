@@ -155,6 +155,9 @@ def test_json_says_what_it_was_made_from() -> None:
             "once_coupon": "ignored",
             "metered": "excluded",
             "churn": "ended",
+            "active_from": "start",
+            "trial_after_paying": "zero",
+            "invoiced_recurring": "not_counted",
         },
         "amounts": "mrr",
         "by": None,
@@ -169,6 +172,7 @@ def test_json_says_what_it_was_made_from() -> None:
             }
         ],
         "waiting": 0,
+        "recurring_not_counted": [],
     }
 
 
@@ -395,7 +399,9 @@ def test_footnotes_give_the_formula_and_what_counts() -> None:
     assert counts == (
         "What counts: past due counts; paused collection counts; repeating coupons "
         "subtracted; once coupons ignored; metered prices excluded; churn when the "
-        "subscription ends; trials, taxes, one-off items and refunds never count."
+        "subscription ends; subscriptions count from their start; trials after paying "
+        "do not count; recurring money invoiced without a subscription not counted; "
+        "other trials, taxes, one-off items and refunds never count."
     )
 
 
@@ -403,7 +409,7 @@ def test_footnotes_warn_of_what_is_not_over_and_of_what_is_missing() -> None:
     partial = replace(months(), missing=Missing(refused=2, refused_customers=1))
     star, *_ = footnotes(partial)
     assert star.startswith("* not over: so far, to 20 Mar 2024;")
-    [missing] = banner(partial)
+    [missing] = banner(partial.facts)
     assert missing.startswith(
         "Not complete: 2 objects of 1 customer could not be valued"
     )
@@ -417,12 +423,17 @@ def test_the_policy_in_words_names_every_switch() -> None:
         once_subtracted=True,
         metered_invoiced=True,
         churn_when_requested=True,
+        active_from_payment=True,
+        trial_after_paying_counts=True,
+        invoiced_by_period=True,
     )
     assert policy_sentence(other.settings()) == (
         "past due counts for 30 days; paused collection does not count; repeating "
         "coupons ignored; once coupons subtracted; metered prices invoiced; churn when "
-        "the subscription is cancelled; trials, taxes, one-off items and refunds never "
-        "count"
+        "the subscription is cancelled; subscriptions count from their first payment; "
+        "trials after paying count as what was paid; recurring money invoiced without a "
+        "subscription counted by period; other trials, taxes, one-off items and refunds "
+        "never count"
     )
 
 
@@ -470,7 +481,7 @@ def test_a_measured_window_is_what_is_printed() -> None:
 )
 def test_every_form_says_first_what_is_missing(missing: Missing, begins: str) -> None:
     whole = replace(months(), missing=missing)
-    assert "".join(banner(whole)).startswith(begins)
+    assert "".join(banner(whole.facts)).startswith(begins)
     assert to_markdown(whole, "en_US").startswith(f"**{begins}" if begins else "##")
     out = console(width=200)
     with out.capture() as captured:
@@ -485,13 +496,13 @@ def test_every_form_says_first_what_is_missing(missing: Missing, begins: str) ->
 
 def test_a_report_says_first_that_the_last_sync_is_long_ago() -> None:
     late = replace(months(), moment=datetime(2024, 4, 13, 8, tzinfo=UTC))
-    assert banner(late) == [
+    assert banner(late.facts) == [
         (
             "The last sync was 24 days ago: nothing after 20 Mar 2024 is in these "
             "figures. Run `stripe-nrr sync`."
         )
     ]
-    assert banner(replace(late, as_of=datetime(2024, 3, 1, tzinfo=UTC))) == []
+    assert banner(replace(late, as_of=datetime(2024, 3, 1, tzinfo=UTC)).facts) == []
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, HOUR, instant
 from tests.billing.catalogue import Coupon, Price, Tier
-from tests.billing.state import Item, Subscription
+from tests.billing.state import COUNTS, Item, Subscription
 
 BORN = instant("2023-01-30T17:20:00")
 MODES = ("flexible", "classic", "included", "itemized")
@@ -61,8 +61,14 @@ EVENTFUL = (
     "give_up",
     "pause",
     "resume",
+    "halt",
+    "carry_on",
+    "try_again",
     "come_back",
 )
+# All that may be done to who is paused.
+WHILE_PAUSED = frozenset({"carry_on", "cancel_now", "cancel_on_a_day", "stay"})
+CHANGES = frozenset({"reprice", "resize", "add", "remove", "change_plan"})
 # The engine dates what an unwatched account shows item by item, not discount by discount.
 ONLY_WATCHED = frozenset({"discount", "undiscount", "swap", "change_plan"})
 # Twice as often as the rest: they are what most lives are made of.
@@ -143,11 +149,18 @@ class Lived:
         elif sub is not None and sub.ended_at is None and sub.status != "incomplete":
             if act.what in ONLY_WATCHED and not self.is_watched:
                 return
+            if sub.status == "paused" and act.what not in WHILE_PAUSED:
+                return
+            # What is unpaid is billed by drafts alone, which are no proof.
+            if sub.status == "unpaid" and act.what in CHANGES and not self.is_watched:
+                return
             deed: Callable[[Subscription, Act], None] = getattr(self, act.what)
             deed(sub, act)
 
     def _renewals(self) -> set[int]:
-        return {item.period_start for sub in self.subs for item in sub.items}
+        """The starts of the periods; of one that paused, the end of its last too."""
+        items = [item for sub in self.subs for item in sub.items]
+        return {at for item in items for at in (item.period_start, item.period_end)}
 
     def come_back(self, act: Act) -> None:
         if len([s for s in self.subs if s.ended_at is None]) == 2:
@@ -167,6 +180,8 @@ class Lived:
             trial_days=14 if act.one == 11 else 0,
             coupon=coupon,
             mode=self.mode,
+            needs_card=act.one == 11 and act.two % 2 == 0,
+            is_sent=act.three == 11,
             prorations=self.prorations,
         )
         self.subs.append(made)
@@ -191,8 +206,12 @@ class Lived:
             price = self._like(item.price, act.two)
         if sub.status in ("trialing", "unpaid") and price.cycle != item.price.cycle:
             return  # the engine does not play it
+        proration = PRORATIONS[act.one % 3]
+        if not self.is_watched and self.account.billed_until(sub) < item.period_end:
+            # To and fro without a bill leaves time unbilled, as a pause does.
+            proration = "always_invoice"
         self.account.change_price(
-            item, price, quantity=1 + act.three % 3, proration=PRORATIONS[act.one % 3]
+            item, price, quantity=1 + act.three % 3, proration=proration
         )
 
     def resize(self, sub: Subscription, act: Act) -> None:
@@ -215,7 +234,38 @@ class Lived:
         if len(sub.items) > 1:
             self.account.remove_item(self._item(sub, act), proration=proration)
 
+    def halt(self, sub: Subscription, act: Act) -> None:
+        until = max(item.period_end for item in sub.items)
+        is_billed = self.account.billed_until(sub) >= until
+        # Where time before it was not billed either, nothing tells the two apart.
+        if sub.status in COUNTS and (is_billed or self.is_watched):
+            self.account.pause(sub, credit=act.two % 3 == 2)
+
+    def carry_on(self, sub: Subscription, act: Act) -> None:
+        if sub.status == "paused" and self.customer.pays and not self._is_soon(sub):
+            ways = (
+                ("now", "unchanged", "none")
+                if self.is_watched
+                else ("now", "unchanged")
+            )
+            self.account.resume(sub, anchor=ways[act.one % len(ways)])
+
+    def _is_soon(self, sub: Subscription) -> bool:
+        """Within a day after a trial nothing shows that it ended paused."""
+        covered = self.account.billed_until(sub)
+        is_tried = sub.status == "paused" and covered == sub.trial_end
+        return is_tried and not self.is_watched and self.account.now <= covered + DAY
+
+    def try_again(self, sub: Subscription, act: Act) -> None:
+        is_leaving = sub.cancel_at is not None
+        if not self.is_watched and sub.removed_items:
+            return  # whether they went before nothing shows, where they were paid beyond
+        if sub.status == "active" and not is_leaving and self.account.has_paid(sub):
+            self.account.try_again(sub, 10 + act.one)
+
     def cancel_now(self, sub: Subscription, act: Act) -> None:
+        if self._is_soon(sub):
+            return
         self.account.cancel_now(
             sub, prorate=act.one % 2 == 1, invoice_now=act.two % 2 == 1
         )
@@ -264,9 +314,12 @@ class Lived:
 
     def give_up(self, sub: Subscription, act: Act) -> None:
         if sub.status in ("past_due", "unpaid"):
-            # Since when a subscription was unpaid, nothing shows in the end.
-            is_unpaid = act.one % 2 and sub.status == "past_due" and self.is_watched
-            self.account.give_up(sub, into="unpaid" if is_unpaid else "canceled")
+            if sub.status == "past_due" and act.one % 4 == 1:
+                self.account.give_up(sub, into="unpaid")
+            elif sub.status == "past_due" and act.one % 4 == 2:
+                self.halt(sub, act)
+            else:
+                self.account.give_up(sub, into="canceled")
 
     def pause(self, sub: Subscription, act: Act) -> None:
         behaviors = ["void", "mark_uncollectible"]

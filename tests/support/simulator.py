@@ -16,6 +16,7 @@ from email.utils import format_datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import unquote
 
 import httpx
 import msgspec
@@ -133,9 +134,9 @@ class SimulatedAccount:
     def answer(
         self, path: str, params: Params, *, method: str = "GET"
     ) -> tuple[int, Thing]:
-        """The status and body with which Stripe would answer."""
+        """The status and body with which Stripe would answer; ``path`` is quoted."""
         try:
-            match [method, *path.strip("/").split("/")]:
+            match [method, *map(unquote, path.strip("/").split("/"))]:
                 case ["GET", "v1", "account"]:
                     return 200, self.facts.shown()
                 case ["GET", "v1", "subscription_items"]:
@@ -196,9 +197,21 @@ class SimulatedAccount:
             if field.shown is rules.Shown.EXTRA:
                 if name not in wanted:
                     shown.pop(name, None)
+                elif field.noun == rules.CURRENCIES and thing.get(name):
+                    shown[name] = self._options(thing[name], wanted[name])
             elif thing.get(name):
                 shown[name] = self._held(thing, name, field, wanted.get(name))
         return shown
+
+    def _options(
+        self, options: Mapping[str, Thing], wanted: rules.Wanted
+    ) -> dict[str, Thing]:
+        """By currency; the tiers of one only where they were asked for."""
+        noun = rules.CURRENCIES.removesuffix("s")
+        return {
+            currency: self._shown(option, noun, wanted.get(currency, {}))
+            for currency, option in options.items()
+        }
 
     def _held(
         self, thing: Thing, name: str, field: rules.Field, wanted: rules.Wanted | None
@@ -292,7 +305,9 @@ class AccountTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         status, body = self.account.answer(
-            request.url.path, request.url.params.multi_items(), method=request.method
+            request.url.raw_path.decode().partition("?")[0],
+            request.url.params.multi_items(),
+            method=request.method,
         )
         headers = {
             "Content-Type": "application/json",

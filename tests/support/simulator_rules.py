@@ -51,11 +51,14 @@ _extra = partial(fields, Shown.EXTRA)
 _cut = partial(fields, Shown.CUT)
 _buyer = _as_id(customer="customer", discounts="discount")
 
+CURRENCIES = "currency options"  # by currency, each a noun without its last letter
+
 # By noun, the fields that can be shown in more than one way, or that lead to some.
 OBJECTS: dict[str, dict[str, Field]] = {
     "customer": _whole(discount="discount"),
     "product": _as_id(default_price="price"),
-    "price": _as_id(product="product") | _extra(tiers="", currency_options=""),
+    "price": _as_id(product="product") | _extra(tiers="", currency_options=CURRENCIES),
+    "currency option": _extra(tiers=""),
     "coupon": _extra(applies_to="", currency_options=""),
     "discount": _as_id(customer="customer") | _whole(source="source"),
     "source": _as_id(coupon="coupon"),
@@ -179,6 +182,9 @@ def _check_expandable(noun: str, path: str) -> None:
     if noun.endswith(" list") and names[0] != "data":
         message += f" You may want to try expanding 'data.{path}' instead."
     for name in names:
+        if noun == CURRENCIES:
+            noun = CURRENCIES.removesuffix("s")
+            continue
         if name not in FIELDS.get(noun, {}):
             raise Refused(400, message, param="expand")
         noun = FIELDS[noun][name].noun

@@ -498,3 +498,16 @@ def shown(movements: list[Movement]) -> list[tuple[object, ...]]:
         (m.customer, m.currency, m.day, m.kind, m.before_minor, m.after_minor)
         for m in movements
     ]
+
+
+def test_an_id_that_no_url_can_hold_fails_by_name_and_holds_up_nobody(
+    shop: Shop,
+) -> None:
+    grown = shop.grow(0, 3)
+    odd = grown | {"id": "evt_odd", "type": "price.updated"}
+    shop.send(odd | {"data": {"object": {"id": "..", "object": "price"}}}, grown)
+    shop.work()
+    assert sorted(shop.counted) == [
+        ("customer.subscription.updated", "done"),
+        ("price.updated", "failed"),
+    ]

@@ -4,21 +4,50 @@ In them its status makes it recurring revenue under the policy: from its start (
 of its trial) to its end, without pauses and the like. Each has the evidence of both ends.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from connector.core.model import Evidence
 from connector.core.policy import Policy
-from connector.mrr.evidence.intervals import Interval, without
+from connector.mrr.evidence.dated_versions import DAY_S, DatedVersion, dated_versions
 from connector.mrr.evidence.line_items import LineItem
-from connector.mrr.evidence.trials import trials
-from connector.mrr.history import SubscriptionVersion, versions_without_event
+from connector.mrr.evidence.status_gaps import (
+    bills_a_period,
+    seen_pauses,
+    stopped_collections,
+    unpaid_times,
+)
+from connector.mrr.evidence.trials import trials, trials_after_paying
+from connector.mrr.evidence.unbilled import unbilled_pauses
+from connector.mrr.history import SubscriptionVersion
+from connector.mrr.intervals import Interval, without
 from connector.stripe_api.events import Event
 from connector.stripe_api.invoices import Invoice
-from connector.stripe_api.objects import Price, Subscription
+from connector.stripe_api.objects import Price
 
-DAY_S = 86_400
 _NEVER_BEGAN = frozenset({"incomplete", "incomplete_expired"})
+
+
+class ActivePeriods(NamedTuple):
+    """``periods`` are oldest first, without overlaps.
+
+    ``pauses`` are the gaps between them that are pauses; ``paid_trials`` lie inside of
+    periods, oldest first: in them, what was paid before counts on.
+    """
+
+    periods: Sequence[Interval] = ()
+    pauses: Sequence[Interval] = ()
+    paid_trials: Sequence[Interval] = ()
+
+    def is_paused(self, at_s: int) -> bool:
+        return any(pause.covers(at_s) for pause in self.pauses)
+
+    def paid_as_of(self, at_s: int) -> int:
+        """The instant that says what is paid: in a trial, the last one before it."""
+        for trial in reversed(self.paid_trials):
+            if trial.covers(at_s):
+                at_s = trial.start_s - 1
+        return at_s
 
 
 def active_periods(
@@ -28,34 +57,83 @@ def active_periods(
     invoices: Sequence[Invoice],
     prices: Mapping[str, Price],
     policy: Policy,
-) -> list[Interval]:
-    """The time in which the subscription counts, oldest first, without overlaps."""
+) -> ActivePeriods:
+    """The time in which the subscription counts."""
     current = versions[-1].subscription
     if current.status in _NEVER_BEGAN:
-        return []
-    end_s, ended = _subscription_end(versions[-1], policy)
+        return ActivePeriods()
     start_s = current.started_at
+    proof = Evidence("subscription", current.id, start_s, "started")
+    if policy.active_from_payment:
+        paid = _first_payment(invoices)
+        if paid is None:
+            return ActivePeriods()
+        if paid.at_s > start_s:
+            start_s, proof = paid.at_s, paid
+    end_s, ended = _subscription_end(versions[-1], policy)
     if end_s is not None and end_s <= start_s:
-        return []
-    began = (Evidence("subscription", current.id, start_s, "started"),)
-    whole = Interval(start_s, end_s, began, ended)
+        return ActivePeriods()
+    whole = Interval(start_s, end_s, (proof,), ended)
     # Active and past due count as a whole: all else is a gap.
-    gaps = trials(versions[-1], line_items, prices)
-    dated = _dated_versions(versions, events, line_items)
-    gaps += _gaps_while(dated, lambda s: s.status == "unpaid")
-    paused = _gaps_while(dated, _pause_of)
-    gaps += [_until_billed(gap, line_items) for gap in paused]
+    dated = dated_versions(versions, events, line_items)
+    tried = trials(versions[-1], line_items, prices)
+    pauses = seen_pauses(dated, line_items)
+    over_s = end_s if end_s is not None and end_s <= versions[-1].seen_s else None
+    pauses += unbilled_pauses(dated, line_items, invoices, tried, prices, over_s)
+    if not policy.pause_collection_counts:
+        pauses += stopped_collections(dated)
+    pauses = [p for p in (_until(pause, end_s) for pause in pauses) if p is not None]
+    paid_trials: list[Interval] = []
+    if policy.trial_after_paying_counts:
+        paid_trials = trials_after_paying(tried, line_items)
+    gaps = [trial for trial in tried if trial not in paid_trials]
+    gaps += pauses
+    gaps += _gaps_by_status(dated, invoices, policy, current.status)
+    return ActivePeriods(without(whole, gaps), pauses, paid_trials)
+
+
+def _first_payment(invoices: Iterable[Invoice]) -> Evidence | None:
+    """The first paid invoice that billed a subscription item, not for nothing."""
+    paid = [
+        Evidence("invoice", invoice.id, invoice.paid_at or invoice.created, "paid")
+        for invoice in invoices
+        if invoice.status == "paid" and _bills_an_item(invoice)
+    ]
+    return min(paid, key=lambda proof: proof.at_s, default=None)
+
+
+def _bills_an_item(invoice: Invoice) -> bool:
+    billed_minor = 0
+    for line in invoice.lines.data:
+        if line.parent is not None and line.parent.subscription_item_details:
+            taken = sum(each.amount for each in line.discount_amounts or ())
+            billed_minor += line.amount - taken
+    return billed_minor > 0
+
+
+def _until(pause: Interval, end_s: int | None) -> Interval | None:
+    """As much of it as lies before the subscription's end."""
+    if end_s is None or (pause.end_s is not None and pause.end_s <= end_s):
+        return pause
+    return pause._replace(end_s=end_s) if pause.start_s < end_s else None
+
+
+def _gaps_by_status(
+    dated: Sequence[DatedVersion],
+    invoices: Sequence[Invoice],
+    policy: Policy,
+    status: str,
+) -> list[Interval]:
+    """Unpaid, and what else does not count under the policy; ``status`` is today's."""
+    gaps = unpaid_times(dated, invoices)
     if policy.churn_when_requested:
         gaps += _withdrawn_cancellations(dated)
-    if not policy.pause_collection_counts:
-        stopped = _gaps_while(dated, lambda s: s.pause_collection is not None)
-        gaps += [_until_resumed(gap, dated) for gap in stopped]
     if policy.past_due_days is not None:
-        bills = [invoice for invoice in invoices if _bills_a_period(invoice)]
+        bills = [invoice for invoice in invoices if bills_a_period(invoice)]
         late = _overdue(bills, policy.past_due_days * DAY_S)
-        is_active = current.status == "active"  # then nothing open makes it past due
+        is_active = status == "active"  # then nothing open makes it past due
         gaps += [gap for gap in late if gap.end_s is not None or not is_active]
-    return without(whole, gaps)
+    return gaps
 
 
 def _subscription_end(
@@ -75,112 +153,7 @@ def _subscription_end(
     return end_s, (Evidence("subscription", now.id, end_s, summary),)
 
 
-class _DatedVersion(NamedTuple):
-    """A subscription as it was from ``at_s`` on, and what shows it."""
-
-    at_s: int
-    subscription: Subscription
-    evidence: Evidence
-
-
-def _dated_versions(
-    versions: Iterable[SubscriptionVersion],
-    events: Sequence[Event],
-    line_items: Sequence[LineItem],
-) -> list[_DatedVersion]:
-    """The versions that lists and events show, oldest first.
-
-    In one second an event is the last word.
-    """
-    dated = []
-    for seen_s, subscription in versions_without_event(versions, events):
-        at_s = _paused_at(subscription, seen_s, line_items)
-        kind = "observed" if at_s == seen_s else "subscription"
-        proof = Evidence(kind, subscription.id, at_s, subscription.status)
-        dated.append(_DatedVersion(at_s, subscription, proof))
-    for event in events:
-        if event.subscription is not None:
-            proof = Evidence("event", event.id, event.created, event.type)
-            at_s = _paused_at(event.subscription, event.created, line_items)
-            dated.append(_DatedVersion(at_s, event.subscription, proof))
-    return sorted(dated, key=lambda version: version.at_s)
-
-
-def _paused_at(now: Subscription, seen_s: int, line_items: Iterable[LineItem]) -> int:
-    """Since when it has been as it is shown: paused at ``transitioned_at``.
-
-    A trial that ends without a way to pay pauses it at that very moment.
-    """
-    if now.status != "paused":
-        return seen_s
-    details = now.status_details.paused if now.status_details is not None else None
-    at_s = (details.transitioned_at if details is not None else None) or seen_s
-    trial_end = now.trial_end
-    if trial_end is None or not trial_end <= at_s:
-        return at_s
-    paid = (n.start_s for n in line_items if n.is_regular and n.amount_minor > 0)
-    return at_s if any(trial_end <= paid_s < at_s for paid_s in paid) else trial_end
-
-
-def _gaps_while(
-    versions: Iterable[_DatedVersion], reason_of: Callable[[Subscription], object]
-) -> list[Interval]:
-    """From each version with a reason not to count to the next one without it.
-
-    With another reason than before, another gap begins.
-    """
-    gaps: list[Interval] = []
-    since: _DatedVersion | None = None
-    for version in versions:
-        if version.subscription.ended_at is not None:
-            continue
-        reason = reason_of(version.subscription)
-        if since is not None and reason != reason_of(since.subscription):
-            began, ended = (since.evidence,), (version.evidence,)
-            gaps.append(Interval(since.at_s, version.at_s, began, ended))
-            since = None
-        if reason:
-            since = since or version
-    if since is not None:
-        gaps.append(Interval(since.at_s, None, (since.evidence,), ()))
-    return gaps
-
-
-def _pause_of(subscription: Subscription) -> object:
-    """Which pause it is in: the one that began then; False where it is not paused."""
-    details = subscription.status_details
-    return subscription.status == "paused" and (details or True)
-
-
-def _until_billed(gap: Interval, line_items: Iterable[LineItem]) -> Interval:
-    """A pause that only a version shows to be over ends with the first line since.
-
-    While a subscription is paused nothing new is billed to it.
-    """
-    for line in line_items:
-        is_paid = line.status == "paid" and line.amount_minor > 0
-        if is_paid and _could_end_at(gap, line.start_s):
-            return gap._replace(end_s=line.start_s, ended=line.evidence())
-    return gap
-
-
-def _until_resumed(gap: Interval, versions: Iterable[_DatedVersion]) -> Interval:
-    """The same for paused collection: it ends at the last ``resumes_at`` shown."""
-    inside = [each.subscription for each in versions if gap.covers(each.at_s)]
-    resumes = [s.pause_collection.resumes_at for s in inside if s.pause_collection]
-    at_s = resumes[-1] if resumes else None
-    if at_s is None or not _could_end_at(gap, at_s):
-        return gap
-    proof = Evidence("subscription", inside[-1].id, at_s, "collection resumes")
-    return gap._replace(end_s=at_s, ended=(proof,))
-
-
-def _could_end_at(gap: Interval, at_s: int) -> bool:
-    is_seen_late = all(proof.kind != "event" for proof in gap.ended)
-    return is_seen_late and gap.end_s is not None and gap.start_s < at_s < gap.end_s
-
-
-def _withdrawn_cancellations(versions: Iterable[_DatedVersion]) -> list[Interval]:
+def _withdrawn_cancellations(versions: Iterable[DatedVersion]) -> list[Interval]:
     """From each request to cancel to the version that shows that it was withdrawn."""
     gaps: list[Interval] = []
     asked_s: int | None = None
@@ -193,13 +166,6 @@ def _withdrawn_cancellations(versions: Iterable[_DatedVersion]) -> list[Interval
             gaps.append(Interval(asked_s, version.at_s, (began,), (version.evidence,)))
             asked_s = None
     return gaps
-
-
-def _bills_a_period(invoice: Invoice) -> bool:
-    """Not only one-off items, or a change: those do not make its subscription past due."""
-    parents = [line.parent for line in invoice.lines.data if line.parent is not None]
-    details = [parent.subscription_item_details for parent in parents]
-    return any(each is not None and not each.proration for each in details)
 
 
 def _overdue(bills: Sequence[Invoice], grace_s: int) -> list[Interval]:

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from connector.core.model import ItemDiscount
-from connector.mrr.evidence.intervals import Interval
+from connector.mrr.intervals import Interval
 from connector.mrr.pricing import amount_off_minor, discounted
 from connector.stripe_api.objects import Coupon
 

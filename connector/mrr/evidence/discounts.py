@@ -29,10 +29,10 @@ from connector.mrr.evidence.discounted_periods import (
     is_reduced_by,
     reduced_periods,
 )
-from connector.mrr.evidence.intervals import Interval
 from connector.mrr.evidence.item_states import SAME_REQUEST_S
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.history import History, SubscriptionVersion
+from connector.mrr.intervals import Interval
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import Coupon, Price, Subscription
 

@@ -1,58 +1,183 @@
-"""Line items and tax rates → the tax inside each item's price, which is never MRR."""
+"""Line items and tax rates → the tax inside each item's price, which is never MRR.
+
+A full-price regular line shows its period's rate, 0 included: not a credit, a proration, a
+trial or what a coupon made free. A proration does where its item has no such line at its
+price yet, if it was billed at once, as tax is of the day of the invoice, or if there is
+nothing else. A rate is read as the percentage with the fewest
+decimals that gives the line's tax, as taxes on lines are rounded; while that gives the
+next lines' taxes too, give or take a minor unit, nothing has changed.
+"""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from math import inf
+from typing import NamedTuple
 
-from connector.mrr.evidence.line_items import LineItem
+from connector.mrr.evidence.item_states import SAME_REQUEST_S
+from connector.mrr.evidence.line_items import InclusiveTax, LineItem
 from connector.mrr.history import SubscriptionVersion
-from connector.stripe_api.objects import Price
+from connector.stripe_api.objects import Price, Subscription, SubscriptionItem
 
-# Each item's rates, and since when; oldest first.
-ItemTaxRates = Mapping[str, Sequence[tuple[int, Fraction]]]
-
-# Taxes on lines are rounded: a rate that moved by less has not changed.
-_SAME_RATE = Fraction(1, 200)
 NO_TAX = Fraction(0)
+PERCENTAGE_DECIMALS = 4  # of a Stripe tax rate
+
+
+class ItemTaxRate(NamedTuple):
+    """From ``since_s`` on, an item at ``price`` has ``rate`` inside (19 % is 0.19).
+
+    ``shown_by`` is the largest amount that shows it; None: the tax rates do.
+    """
+
+    since_s: int
+    price: str
+    rate: Fraction
+    shown_by: LineItem | None
+
+
+# Each item's rates, oldest first.
+ItemTaxRates = Mapping[str, Sequence[ItemTaxRate]]
 
 
 def inclusive_taxes(
-    versions: Sequence[SubscriptionVersion], line_items: Sequence[LineItem]
-) -> dict[str, list[tuple[int, Fraction]]]:
-    """Each item's tax inside its price, and since when: as lines show, or its rates say."""
-    found: dict[str, list[tuple[int, Fraction]]] = {n.item: [] for n in line_items}
+    versions: Sequence[SubscriptionVersion],
+    line_items: Sequence[LineItem],
+    prices: Mapping[str, Price],
+) -> dict[str, list[ItemTaxRate]]:
+    """Each item's rates, as lines show them, or its tax rates say; {} where none has any.
+
+    ``line_items`` are one subscription's, in order of time.
+    """
+    declared = _declared(versions)
+    named = {n.item for n in line_items if n.inclusive_tax is not None}
+    if not declared and not any(_tax(n).amount_minor for n in line_items):
+        return {}
+    found: dict[str, list[ItemTaxRate]] = {}
     for line in line_items:
-        rate = line.inclusive_tax
-        if not rate:
+        known = found.setdefault(line.item, [])
+        is_silent = line.item in declared and line.item not in named
+        if not is_silent and _shows_rate(line, known, prices.get(line.price)):
+            _add(known, line, _newest(found))
+    for item, rates in declared.items():
+        known = found.setdefault(item, [])
+        if not known:
+            known += rates
             continue
-        known = found[line.item]
-        if not known or abs(known[-1][1] - rate) > _SAME_RATE:
-            known.append((line.start_s, rate))
-    for seen_s, subscription in versions:
-        for item in subscription.items.data:
-            rates = item.tax_rates or subscription.default_tax_rates or ()
-            percent = sum((r.percentage for r in rates if r.inclusive), Decimal(0))
-            if not percent:
-                continue
-            exact, known = Fraction(percent) / 100, found.setdefault(item.id, [])
-            if not known:
-                known.append((seen_s, exact))
-            elif abs(known[-1][1] - exact) <= _SAME_RATE:
-                known[-1] = (known[-1][0], exact)
+        last, exact = known[-1], rates[-1].rate
+        if last.shown_by is not None and _gives(exact, last.shown_by):
+            known[-1] = last._replace(rate=exact)
     return {item: known for item, known in found.items() if known}
 
 
-def tax_at(taxes: ItemTaxRates, item: str, price: Price, at_s: int) -> Fraction:
-    """The rate inside an item's price at an instant; 0 where its price is exclusive.
+def _declared(versions: Sequence[SubscriptionVersion]) -> dict[str, list[ItemTaxRate]]:
+    """What tax rates on items and subscriptions say, the first from the start on."""
+    found: dict[str, list[ItemTaxRate]] = {}
+    for seen_s, subscription in versions:
+        for item in subscription.items.data:
+            rate, known = _declared_rate(item, subscription), found.get(item.id)
+            if known is None and rate:
+                since_s = min(seen_s, subscription.started_at)
+                found[item.id] = [ItemTaxRate(since_s, "", rate, None)]
+            elif known is not None and rate not in (NO_TAX, known[-1].rate):
+                known.append(ItemTaxRate(seen_s, "", rate, None))
+    return found
+
+
+def _declared_rate(item: SubscriptionItem, subscription: Subscription) -> Fraction:
+    rates = item.tax_rates or subscription.default_tax_rates or ()
+    percent = sum((rate.percentage for rate in rates if rate.inclusive), Decimal(0))
+    return Fraction(percent) / 100
+
+
+def _shows_rate(
+    line: LineItem, known: Sequence[ItemTaxRate], price: Price | None
+) -> bool:
+    is_invoiced = line.kind == "invoice_line" and line.status != "draft"
+    if line.credit or not is_invoiced or _net_minor(line) <= 0:
+        return False
+    if line.proration and known:
+        is_late = line.known_s - line.start_s > SAME_REQUEST_S
+        if is_late or any(rate.price == line.price for rate in known):
+            return False
+    behavior = price.tax_behavior_in(line.currency) if price is not None else None
+    return behavior != "exclusive" or _tax(line).amount_minor != 0
+
+
+def _newest(taxes: ItemTaxRates, until_s: float = inf) -> ItemTaxRate | None:
+    """What was shown last, of whatever item."""
+    rates = (rate for own in taxes.values() for rate in own if rate.since_s <= until_s)
+    return max(rates, key=lambda rate: (rate.since_s, rate.rate), default=None)
+
+
+def _add(known: list[ItemTaxRate], line: LineItem, newest: ItemTaxRate | None) -> None:
+    """Add what the line shows to what the lines before it showed.
+
+    An item's first may be too small to tell: it has the ``newest`` rate of the others, if
+    that gives its tax.
+    """
+    shown = ItemTaxRate(line.start_s, line.price, _rate(line), line)
+    last = known[-1] if known else None
+    if last is None and newest is not None and _gives(newest.rate, line):
+        shown = shown._replace(rate=newest.rate)
+    if last is None or last.shown_by is None:
+        known.append(shown)
+        return
+    is_same_price, largest = last.price == line.price, last.shown_by
+    if _gives(last.rate, line):
+        if not is_same_price:
+            known.append(last._replace(since_s=line.start_s, price=line.price))
+        elif _net_minor(line) > _net_minor(largest):
+            known[-1] = last._replace(shown_by=line)
+    elif is_same_price and _gives(shown.rate, largest):  # less exact, being smaller
+        largest = max(largest, line, key=_net_minor)
+        known[-1] = shown._replace(since_s=last.since_s, shown_by=largest)
+    else:
+        known.append(shown)
+
+
+def _rate(line: LineItem) -> Fraction:
+    tax = _tax(line)
+    percent = Fraction(100 * tax.amount_minor, _net_minor(line) - tax.amount_minor)
+    for decimals in range(PERCENTAGE_DECIMALS + 1):
+        rate = round(percent, decimals) / 100
+        if _off_by(rate, line) <= Fraction(tax.parts, 2):
+            return rate
+    return percent / 100
+
+
+def _gives(rate: Fraction, line: LineItem) -> bool:
+    """Whether the line's tax is what the rate gives, but for rounding."""
+    return _off_by(rate, line) < _tax(line).parts
+
+
+def _off_by(rate: Fraction, line: LineItem) -> Fraction:
+    inside_minor = _net_minor(line) * rate / (1 + rate)
+    return abs(_tax(line).amount_minor - inside_minor)
+
+
+def _tax(line: LineItem) -> InclusiveTax:
+    return line.inclusive_tax or InclusiveTax(0, 1)
+
+
+def _net_minor(line: LineItem) -> int:
+    return line.amount_minor - line.discounted_minor
+
+
+def tax_at(
+    taxes: ItemTaxRates, item: str, price: Price, currency: str, at_s: int
+) -> Fraction:
+    """The rate inside an item's price at an instant; 0 before anything shows one.
 
     A price that says it is inclusive, of an item that no line shows yet, takes the rate
-    of the others.
+    of the others. Of one that says it is exclusive only its own lines know better.
     """
-    if price.tax_behavior == "exclusive" or not taxes:
+    if not taxes:
         return NO_TAX
-    known = taxes.get(item, ())
-    if not known and price.tax_behavior == "inclusive":
-        known = [each for rates in taxes.values() for each in rates]
-    begun = [rate for since_s, rate in known if since_s <= at_s]
-    first = [rate for _, rate in known[:1]]
-    return (begun or first or [NO_TAX])[-1]
+    behavior = price.tax_behavior_in(currency)
+    begun = [each for each in taxes.get(item, ()) if each.since_s <= at_s]
+    if behavior == "exclusive":
+        begun = [each for each in begun if each.price == price.id]
+    elif behavior == "inclusive" and not begun:
+        newest = _newest(taxes, at_s)
+        begun = [] if newest is None else [newest]
+    return begun[-1].rate if begun else NO_TAX

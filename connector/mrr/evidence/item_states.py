@@ -202,9 +202,10 @@ def _add_from_line_items(
     line_items: Sequence[LineItem],
     prices: Mapping[str, Price],
 ) -> None:
-    billed_anew: set[tuple[str, int]] = set()
+    billed_anew: dict[tuple[str, int], int] = {}  # until when
     if any(line.credit for line in line_items):
-        billed_anew = {(n.item, n.start_s) for n in line_items if not n.credit}
+        debits = (line for line in line_items if not line.credit)
+        billed_anew = {(n.item, n.start_s): n.end_s for n in debits}
     for line in line_items:
         known = items[line.item]
         unit_minor = _unit_amount(line, prices.get(line.price))
@@ -213,6 +214,9 @@ def _add_from_line_items(
         fact = ItemFact(line.start_s, rank, state, line.known_s, line)
         if line.credit:
             known.facts_before.append(fact)
+            anew_s = billed_anew.get((line.item, line.start_s), 0)
+            taken_s = min(known.covered_until_s, line.start_s)
+            known.covered_until_s = max(taken_s, anew_s)
             if (line.item, line.start_s) not in billed_anew:
                 gone = msgspec.structs.replace(fact, rank=CREDIT, state=None)
                 known.facts.append(gone)

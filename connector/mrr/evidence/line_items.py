@@ -9,8 +9,8 @@ the subscription was what they say.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from fractions import Fraction
 from operator import attrgetter
+from typing import NamedTuple
 
 import msgspec
 
@@ -32,13 +32,21 @@ from connector.stripe_api.invoices import (
 from connector.stripe_api.objects import Discount, Price
 
 
+class InclusiveTax(NamedTuple):
+    """The tax inside a line's amount, of so many ``parts``, each rounded by itself."""
+
+    amount_minor: int
+    parts: int
+
+
 class LineItem(msgspec.Struct, frozen=True, gc=False):
     """One amount for one subscription item and period.
 
     ``credit`` takes back what was billed before; it shows the item as it was just before
     ``start_s``. ``is_regular``: a line for a whole period in advance, neither a proration
     nor a credit. ``known_s`` is when Stripe wrote it down. ``discounts`` are the ids that
-    reduced it. ``unit_amount_minor`` is None on prorations.
+    reduced it. ``unit_amount_minor`` is None on prorations, ``inclusive_tax`` where no
+    tax is named.
 
     There is one for every line, hence a struct: it is read twice as fast as a tuple with
     names, costs the garbage collector nothing, and is made ten times as fast where its
@@ -63,7 +71,7 @@ class LineItem(msgspec.Struct, frozen=True, gc=False):
     is_regular: bool
     discounts: tuple[str, ...] = ()
     discounted_minor: int = 0
-    inclusive_tax: Fraction | None = None
+    inclusive_tax: InclusiveTax | None = None
     status: str = ""  # its invoice's
     discount_amounts: tuple[tuple[str, int], ...] = ()  # by discount
 
@@ -91,6 +99,14 @@ def line_items(history: History) -> dict[str, list[LineItem]]:
     for found in by_subscription.values():
         found.sort(key=attrgetter("start_s", "known_s"))
     return by_subscription
+
+
+def draft_lines(invoices: Iterable[Invoice]) -> Iterator[LineItem]:
+    """The regular lines of drafts: proof that a renewal came, not of what it bills."""
+    for invoice in invoices:
+        if invoice.status == "draft":
+            read = [_from_invoice_line(invoice, line) for line in invoice.lines.data]
+            yield from (line for line in read if line is not None and line.is_regular)
 
 
 def usage_lines(
@@ -164,6 +180,7 @@ def _merged(lines: list[LineItem], price: Price | None) -> LineItem:
         amount_minor=amount_minor,
         discounts=tuple(dict.fromkeys(d for line in lines for d in line.discounts)),
         discounted_minor=sum(line.discounted_minor for line in lines),
+        inclusive_tax=_merged_tax(lines),
         discount_amounts=_added_up(lines),
     )
 
@@ -175,6 +192,14 @@ def _added_up(lines: Iterable[LineItem]) -> tuple[tuple[str, int], ...]:
         for key, minor in line.discount_amounts:
             taken_minor[key] = taken_minor.get(key, 0) + minor
     return tuple(taken_minor.items())
+
+
+def _merged_tax(lines: Sequence[LineItem]) -> InclusiveTax | None:
+    taxes = [line.inclusive_tax for line in lines if line.inclusive_tax is not None]
+    if not taxes:
+        return None
+    amount_minor = sum(tax.amount_minor for tax in taxes)
+    return InclusiveTax(amount_minor, sum(tax.parts for tax in taxes))
 
 
 def _billed_units(
@@ -285,10 +310,8 @@ def _is_credit(amount_minor: int, details: ProrationDetails | None) -> bool:
     return amount_minor < 0 or names_credited
 
 
-def _inclusive_tax(line: InvoiceLine) -> Fraction:
-    """The tax rate hidden in the line's amount, from the taxes Stripe computed."""
-    rate = Fraction(0)
-    for tax in line.taxes or ():
-        if tax.tax_behavior == "inclusive" and tax.taxable_amount:
-            rate += Fraction(tax.amount, tax.taxable_amount)
-    return rate
+def _inclusive_tax(line: InvoiceLine) -> InclusiveTax:
+    """The tax hidden in the line's amount, as Stripe computed it; 0 for none."""
+    inside = [tax for tax in line.taxes or () if tax.tax_behavior == "inclusive"]
+    amount_minor = sum(tax.amount for tax in inside)
+    return InclusiveTax(amount_minor, max(len(inside), 1))

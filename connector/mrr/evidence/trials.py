@@ -3,13 +3,13 @@
 Those of a whole subscription, and those of single items.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from connector.core.errors import Unvalued
 from connector.core.model import Evidence
-from connector.mrr.evidence.intervals import Interval
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.history import SubscriptionVersion, versions_in
+from connector.mrr.intervals import Interval
 from connector.mrr.pricing import interval_minor, tariff
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import Price, Subscription
@@ -31,19 +31,38 @@ def trials(
     if now.trial_end is None:
         return [_trial(now, now.started_at, None)]
     is_trialing = now.status == "trialing"
-    paid = sorted(n.start_s for n in line_items if n.is_regular and n.amount_minor > 0)
+    paid = sorted(n.start_s for n in line_items if n.amount_minor > 0 and not n.credit)
     start_s = now.started_at if now.trial_start is None else now.trial_start
     between = [p for p in paid if start_s <= p < now.trial_end]
     until_s = None if is_trialing else now.trial_end
     found = [_trial(now, start_s, between[0] if between else until_s)]
     for line in line_items:
-        if _is_trial_line(line, prices):
+        if is_trial_line(line, prices):
             cut = [p for p in paid if line.start_s < p < line.end_s]
             end_s = min([line.end_s, *cut])
             if line.start_s <= now.trial_end < end_s:
                 end_s = now.trial_end  # ended early
             is_running = is_trialing and end_s > last.seen_s
             found.append(_trial(now, line.start_s, None if is_running else end_s))
+    return found
+
+
+def trials_after_paying(
+    tried: Iterable[Interval], line_items: Sequence[LineItem]
+) -> list[Interval]:
+    """Those trials until which was paid: for the time up to them, or on to them."""
+    paid = [
+        (line.start_s, line.end_s)
+        for line in line_items
+        if line.status == "paid" and line.amount_minor > line.discounted_minor
+    ]
+    found: list[Interval] = []
+    for trial in sorted(tried, key=lambda each: each.start_s):
+        earlier = ((each.start_s, each.end_s or trial.start_s) for each in found)
+        if any(begun_s < trial.start_s <= end_s for begun_s, end_s in paid) or any(
+            begun_s <= trial.start_s <= end_s for begun_s, end_s in earlier
+        ):
+            found.append(trial)
     return found
 
 
@@ -55,7 +74,7 @@ def _trial(now: Subscription, start_s: int, end_s: int | None) -> Interval:
     return Interval(start_s, end_s, began, ended)
 
 
-def _is_trial_line(line: LineItem, prices: Mapping[str, Price]) -> bool:
+def is_trial_line(line: LineItem, prices: Mapping[str, Price]) -> bool:
     """A whole period for 0, although the price and the quantity are not 0."""
     if line.amount_minor != 0 or not line.is_regular:
         return False
@@ -88,7 +107,7 @@ def item_trials(
         periods |= {
             (line.item, line.start_s, line.end_s)
             for line in line_items
-            if _is_trial_line(line, prices) and line.unit_amount_minor == 0
+            if is_trial_line(line, prices) and line.unit_amount_minor == 0
         }
     found: dict[str, list[Interval]] = {}
     for item, start_s, end_s in sorted(periods):

@@ -14,6 +14,7 @@ from connector.core.money import format_minor, format_ratio, format_short, round
 from connector.metrics.benchmarks import Band, Typical
 from connector.render.at_risk import committed_table, risk_table, scheduled_table
 from connector.render.cohorts import name_of
+from connector.render.coverage import outside_table
 from connector.render.footnotes import asides, banner
 from connector.render.page.figures import segment_rows, window_rows
 from connector.render.report_tables import (
@@ -42,7 +43,7 @@ def filters(locale: str) -> dict[str, Callable[..., Any]]:
         "day": day,
         "moment": moment,
         "label": label,
-        "banner": banner,
+        "banner": partial(banner, locale=locale),
         "asides": asides,
         "cohort_name": name_of,
         "band_range": band_range,
@@ -60,6 +61,7 @@ def filters(locale: str) -> dict[str, Callable[..., Any]]:
         "risk_table": risk_table,
         "scheduled_table": scheduled_table,
         "committed_table": committed_table,
+        "outside_table": outside_table,
         "opening_note": opening_note,
         "texts": partial(Table.texts, locale=locale),
         "shown": partial(shown, locale=locale),

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from connector.core.figures import RATIOS
 from connector.core.text import printable_lines
 from connector.render.at_risk import NOTE
+from connector.render.coverage import TO_DO
 from connector.render.footnotes import (
     CAUSES,
     FX,
@@ -46,6 +47,7 @@ def to_html(page: PageContents) -> str:
             policy=policy_sentence(report.policy).split("; "),
             notes=[n for n in footnotes(report) if n in (SEGMENTS, CAUSES, FX)],
             at_risk_note=NOTE,
+            outside_to_do=TO_DO,
             restated_note=RESTATED,
             ratios=RATIOS,
             style=Markup(style),  # noqa: S704  # ours, and its hash is in the policy

@@ -80,6 +80,25 @@ def worth(connection: sqlite3.Connection, customer: str) -> dict[str, tuple[str,
     return {subscription: (currency, minor) for currency, subscription, minor in rows}
 
 
+_OUTSIDE = """
+    SELECT customers.id, currency, sum(components.amount_minor)
+    FROM live_movements JOIN components ON components.movement = live_movements.id
+    JOIN customers ON customers.key = live_movements.customer
+    WHERE subscription = '' AND day <= ?
+    GROUP BY customers.id, currency
+"""
+
+
+def invoiced_by_period(
+    connection: sqlite3.Connection, on: date
+) -> dict[str, dict[str, int]]:
+    """What of each customer's MRR on a day is of no subscription, by currency."""
+    found: dict[str, dict[str, int]] = {}
+    for customer, currency, minor in connection.execute(_OUTSIDE, [str(on)]):
+        found.setdefault(customer, {})[currency] = minor
+    return found
+
+
 def countries(connection: sqlite3.Connection) -> dict[int, str]:
     """Each customer's country, by key; those without one are absent."""
     rows = connection.execute(

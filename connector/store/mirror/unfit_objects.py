@@ -118,7 +118,7 @@ def to_ask_again(connection: sqlite3.Connection, most: int) -> list[tuple[str, s
 def why(connection: sqlite3.Connection, kind: str, key: str) -> str | None:
     """What does not fit, in words; None where the object is not set aside."""
     row = connection.execute(
-        "SELECT id || ': ' || field || ' is ' || value FROM set_aside"
+        "SELECT substr(id, 1, 60) || ': ' || field || ' is ' || value FROM set_aside"
         " WHERE kind = ? AND id = ?",
         [kind, key],
     ).fetchone()

@@ -7,8 +7,13 @@ import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from connector.store.database import put_setting, setting
 from connector.stripe_api.paging import going_on
 from connector.stripe_api.partitions import Partition
+
+# The setting that tells that every invoice line was fetched with all that is kept of it
+# today. Raise it when more is kept: then the next walk fetches long invoices anew, too.
+LINES, FORMAT = "invoice_lines", "2"
 
 
 class Walk(NamedTuple):
@@ -28,6 +33,8 @@ def unfinished_walk(connection: sqlite3.Connection) -> Walk | None:
 def begin_walk(connection: sqlite3.Connection, now_us: int) -> Walk:
     inserted = connection.execute("INSERT INTO walks (started_us) VALUES (?)", [now_us])
     assert inserted.lastrowid is not None
+    if inserted.lastrowid == 1:  # nothing was fetched before it
+        put_setting(connection, LINES, FORMAT)
     return Walk(inserted.lastrowid, now_us)
 
 
@@ -42,6 +49,12 @@ def finish_walk(connection: sqlite3.Connection, walk: Walk, now_us: int) -> None
         "UPDATE walks SET finished_us = ? WHERE id = ?", [now_us, walk.id]
     )
     connection.execute("DELETE FROM ranges WHERE walk = ?", [walk.id])
+    put_setting(connection, LINES, FORMAT)
+
+
+def lines_are_whole(connection: sqlite3.Connection) -> bool:
+    """Whether no invoice line is left of a version that kept less of it."""
+    return setting(connection, LINES) == FORMAT
 
 
 def ranges(connection: sqlite3.Connection, walk: Walk, kind: str) -> list[Partition]:

@@ -14,7 +14,13 @@ from collections.abc import Callable, Mapping
 from datetime import date
 
 from tests.support import folders
-from tests.support.cases import odd_bills, odd_customers, odd_discounts, odd_prices
+from tests.support.cases import (
+    odd_bills,
+    odd_customers,
+    odd_discounts,
+    odd_prices,
+    odd_times,
+)
 from tests.support.folders import MrrFrom
 from tests.support.told import Told
 
@@ -24,6 +30,7 @@ CASES: Mapping[Case, str] = {
     **odd_prices.CASES,
     **odd_discounts.CASES,
     **odd_customers.CASES,
+    **odd_times.CASES,
 }
 
 

@@ -1,0 +1,119 @@
+"""A subscription's versions and events → since when it was in which state.
+
+Where nothing dates a pause, the time that was billed does: nothing new is billed to a
+paused subscription.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from connector.core.model import Evidence
+from connector.mrr.evidence.line_items import LineItem
+from connector.mrr.history import SubscriptionVersion, versions_without_event
+from connector.mrr.intervals import Interval
+from connector.stripe_api.events import Event
+from connector.stripe_api.objects import Subscription
+
+DAY_S = 86_400
+COUNTED = frozenset({"active", "past_due"})
+
+
+class DatedVersion(NamedTuple):
+    """A subscription as it was from ``at_s`` on, and what shows it.
+
+    ``is_change``: an event tells that its status became so at that very instant.
+    """
+
+    at_s: int
+    subscription: Subscription
+    evidence: Evidence
+    is_change: bool = False
+
+
+def dated_versions(
+    versions: Iterable[SubscriptionVersion],
+    events: Sequence[Event],
+    line_items: Sequence[LineItem],
+) -> list[DatedVersion]:
+    """The versions that lists and events show, oldest first.
+
+    In one second an event is the last word.
+    """
+    dated = []
+    for seen_s, subscription in versions_without_event(versions, events):
+        at_s = _paused_at(subscription, seen_s, line_items)
+        kind = "observed" if at_s == seen_s else "subscription"
+        proof = Evidence(kind, subscription.id, at_s, subscription.status)
+        dated.append(DatedVersion(at_s, subscription, proof))
+    for event in events:
+        if event.subscription is not None:
+            proof = Evidence("event", event.id, event.created, event.type)
+            at_s = _paused_at(event.subscription, event.created, line_items)
+            is_change = event.previous.status is not None
+            dated.append(DatedVersion(at_s, event.subscription, proof, is_change))
+    return sorted(dated, key=lambda version: version.at_s)
+
+
+def _paused_at(now: Subscription, seen_s: int, line_items: Iterable[LineItem]) -> int:
+    """Since when it has been as it is shown: paused at ``transitioned_at``.
+
+    A trial that ends without a way to pay pauses it at that very moment.
+    """
+    if now.status != "paused":
+        return seen_s
+    details = now.status_details.paused if now.status_details is not None else None
+    at_s = (details.transitioned_at if details is not None else None) or seen_s
+    trial_end = now.trial_end
+    if trial_end is None or not trial_end <= at_s:
+        return at_s
+    billed = (n for n in line_items if not n.credit and n.status != "void")
+    went_on = any(trial_end <= line.start_s < at_s for line in billed)
+    return at_s if went_on else trial_end
+
+
+def gaps_while(
+    versions: Iterable[DatedVersion], reason_of: Callable[[Subscription], object]
+) -> list[Interval]:
+    """From each version with a reason not to count to the next one without it.
+
+    With another reason than before, another gap begins.
+    """
+    gaps: list[Interval] = []
+    since: DatedVersion | None = None
+    for version in versions:
+        if version.subscription.ended_at is not None:
+            continue
+        reason = reason_of(version.subscription)
+        if since is not None and reason != reason_of(since.subscription):
+            began, ended = (since.evidence,), (version.evidence,)
+            gaps.append(Interval(since.at_s, version.at_s, began, ended))
+            since = None
+        if reason:
+            since = since or version
+    if since is not None:
+        gaps.append(Interval(since.at_s, None, (since.evidence,), ()))
+    return gaps
+
+
+def last_counted_s(versions: Iterable[DatedVersion], before_s: int) -> int:
+    """When it was last shown to count, before an instant; 0 for never."""
+    shown = [
+        version.at_s
+        for version in versions
+        if version.at_s < before_s and version.subscription.status in COUNTED
+    ]
+    return max(shown, default=0)
+
+
+def is_contradicted(gap: Interval, versions: Iterable[DatedVersion]) -> bool:
+    """Whether a version inside the gap shows that the subscription counted then."""
+    return any(
+        gap.holds(version.at_s)
+        for version in versions
+        if version.subscription.status in COUNTED
+    )
+
+
+def is_seen_late(gap: Interval) -> bool:
+    """Whether no event tells when the gap was over."""
+    return gap.end_s is not None and all(proof.kind != "event" for proof in gap.ended)

@@ -1,0 +1,264 @@
+"""What a subscription was billed for → the pauses that nobody watched.
+
+All items were billed for no time, for more than a day, between the end of one period (or
+of a trial) and the start of the next: then nothing was owed, and it counted 0. An active
+subscription would have been billed, be it by a draft or a void invoice
+(docs/definitions.md, How it dates a change).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from connector.core.dates import instant, later
+from connector.core.model import Evidence
+from connector.mrr.evidence.dated_versions import DAY_S, DatedVersion, is_contradicted
+from connector.mrr.evidence.item_states import SAME_REQUEST_S
+from connector.mrr.evidence.line_items import LineItem, draft_lines
+from connector.mrr.evidence.trials import is_trial_line
+from connector.mrr.intervals import Interval
+from connector.mrr.pricing import MONTHS_FACTOR, is_metered
+from connector.stripe_api.invoices import Invoice
+from connector.stripe_api.objects import Price, Subscription
+
+Prices = Mapping[str, Price]
+_ENDLESS_S = 1 << 40
+# Bills that may never have been due: they show that what was billed before went on, but
+# where nothing follows them, they begin nothing.
+_NOT_DUE = frozenset({"void", "draft"})
+
+
+class BilledTime(NamedTuple):
+    """The time that a line bills, or a trial takes, which ``evidence`` shows.
+
+    ``cycle`` is the price's interval and count: ("month", 3); None for a trial, also one
+    that a free line bills.
+    """
+
+    start_s: int
+    end_s: int
+    item: str
+    cycle: tuple[str, int] | None
+    evidence: tuple[Evidence, ...]
+    is_regular: bool = False  # and not shortened by a credit
+    is_due: bool = True
+    is_metered: bool = False
+
+    @property
+    def in_months(self) -> bool:
+        return self.cycle is not None and self.cycle[0] in ("month", "year")
+
+    @property
+    def whole_end_s(self) -> int:
+        """Where its period ends, had no end that was set for a while shortened it."""
+        if not self.is_regular or self.cycle is None:
+            return self.end_s
+        end_s = later(self.start_s, *self.cycle)
+        is_clipped = self.in_months and instant(self.start_s + DAY_S).day == 1
+        if is_clipped:  # at a month's end: its anchor may be any day up to the 31st
+            end_s += (31 - instant(self.start_s).day) * DAY_S
+        return max(self.end_s, end_s)
+
+
+def unbilled_pauses(
+    dated: Sequence[DatedVersion],
+    line_items: Sequence[LineItem],
+    invoices: Iterable[Invoice],
+    trials: Sequence[Interval],
+    prices: Prices,
+    end_s: int | None,
+) -> list[Interval]:
+    """The pauses that only what was billed shows; ``end_s`` is the subscription's end.
+
+    Where a version or a credit shows it in force meanwhile, it was: a change without
+    prorations may leave time unbilled. Most subscriptions have none, and cost one look
+    at each line.
+    """
+    if _is_billed_throughout(line_items, trials, end_s):
+        return []
+    billed = _billed_time([*line_items, *draft_lines(invoices)], trials, prices)
+    added = {i.id: i.created for v in dated for i in v.subscription.items.data}
+    found = [
+        _between(before, after)
+        for before, after in _neighbours(billed)
+        if _is_pause(before, after) and not _waited(before, after, billed, added)
+    ]
+    if end_s is not None and dated and billed:
+        found += _before_the_end(billed, dated[-1].subscription, end_s)
+    credited = [line.start_s for line in line_items if line.credit]
+    return [
+        gap
+        for gap in found
+        if not is_contradicted(gap, dated)
+        and not any(gap.start_s < at_s and _is_by(at_s, gap) for at_s in credited)
+    ]
+
+
+def _is_by(at_s: int, gap: Interval) -> bool:
+    """What is credited was in force just before, so also where the gap ends."""
+    return gap.end_s is None or at_s <= gap.end_s
+
+
+def _is_billed_throughout(
+    line_items: Iterable[LineItem], trials: Iterable[Interval], end_s: int | None
+) -> bool:
+    covered_s = max((_end_of(trial) for trial in trials), default=0)
+    for line in line_items:
+        if line.credit or (line.start_s > covered_s + DAY_S and covered_s):
+            return False
+        covered_s = max(covered_s, line.end_s)
+    return end_s is None or end_s <= covered_s + DAY_S
+
+
+def _end_of(trial: Interval) -> int:
+    return _ENDLESS_S if trial.end_s is None else trial.end_s
+
+
+def _billed_time(
+    line_items: Sequence[LineItem], trials: Iterable[Interval], prices: Prices
+) -> list[BilledTime]:
+    """In order of time; what was taken back is left out."""
+    credits_ = [line for line in line_items if line.credit]
+    found = [
+        BilledTime(each.start_s, _end_of(each), "", None, each.ended) for each in trials
+    ]
+    for line in line_items:
+        taken = [c.start_s for c in credits_ if _takes_back(c, line)]
+        end_s = min([line.end_s, *taken])
+        if end_s > line.start_s and not line.credit:
+            found.append(_billed(line, end_s, prices))
+    return sorted(found, key=lambda each: each[:2])
+
+
+def _takes_back(credit: LineItem, line: LineItem) -> bool:
+    """Not what is billed anew from the same instant on."""
+    is_later = (line.known_s, line.start_s) < (credit.known_s, credit.start_s)
+    is_inside = line.start_s <= credit.start_s < line.end_s
+    return is_later and is_inside and credit.item == line.item
+
+
+def _billed(line: LineItem, end_s: int, prices: Prices) -> BilledTime:
+    price = prices.get(line.price)
+    return BilledTime(
+        line.start_s,
+        end_s,
+        line.item,
+        None if is_trial_line(line, prices) else _cycle(price),
+        line.evidence(),
+        is_regular=line.is_regular and end_s == line.end_s,
+        is_due=line.status not in _NOT_DUE,
+        is_metered=is_metered(price),
+    )
+
+
+def _cycle(price: Price | None) -> tuple[str, int]:
+    """A price that cannot be read recurs at no time."""
+    recurring = price.recurring if price is not None else None
+    if recurring is None or recurring.interval not in MONTHS_FACTOR:
+        return "day", 0
+    return recurring.interval, recurring.interval_count
+
+
+def _neighbours(
+    billed: Sequence[BilledTime],
+) -> Iterator[tuple[list[BilledTime], list[BilledTime]]]:
+    """What ends where unbilled time begins, and what begins where that ends."""
+    last: list[BilledTime] = []
+    for index, each in enumerate(billed):
+        covered_s = last[0].end_s if last else each.start_s
+        if each.start_s > covered_s + DAY_S:
+            rest = billed[index:]
+            if _begins_nothing(each, rest):
+                continue
+            yield last, [other for other in rest if other.start_s == each.start_s]
+        if not last or each.end_s > covered_s:
+            last = [each]
+        elif each.end_s == covered_s:
+            last.append(each)
+
+
+def _begins_nothing(each: BilledTime, rest: Iterable[BilledTime]) -> bool:
+    """Never due, and no next period: nobody paid to go on."""
+    following = [b for b in rest if b.is_due and b.start_s > each.start_s]
+    next_s = min((b.start_s for b in following), default=None)
+    return not each.is_due and (next_s is None or next_s < each.end_s)
+
+
+def _is_pause(before: Sequence[BilledTime], after: Sequence[BilledTime]) -> bool:
+    """Not where a trial begins, nor what a change without prorations left unbilled."""
+    start_s = after[0].start_s
+    licensed = [each for each in after if not each.is_metered]
+    if not licensed or any(each.cycle is None for each in after):
+        return False
+    if start_s <= max(each.whole_end_s for each in before):
+        return False
+    known = {each.cycle for each in before}
+    moved = [each for each in licensed if each.cycle not in known]
+    return None in known or not any(_went_on(before, each) for each in moved)
+
+
+def _waited(
+    before: Sequence[BilledTime],
+    after: Sequence[BilledTime],
+    billed: Iterable[BilledTime],
+    added: Mapping[str, int],
+) -> bool:
+    """Whether an item had been added without prorations, and waited for its first bill."""
+    start_s, end_s = before[0].end_s, after[0].start_s
+    known = {each.item for each in billed if each.start_s < end_s}
+    new = [each.item for each in after if each.item not in known]
+    return any(added.get(item, start_s) <= start_s + SAME_REQUEST_S for item in new)
+
+
+def _went_on(before: Sequence[BilledTime], after: BilledTime) -> bool:
+    """Whether it may have been moved to another interval without being billed for it.
+
+    Its first billed period begins where that interval's current one ended, counted from
+    the same anchor, which a pause moves to its end.
+    """
+    assert after.cycle is not None
+    interval, count = after.cycle
+    is_current = later(after.start_s, interval, -count) <= before[0].end_s
+    return is_current and any(
+        _is_aligned(at_s, after.start_s, in_months=each.in_months and after.in_months)
+        for each in before
+        for at_s in (each.start_s, each.end_s)
+    )
+
+
+def _is_aligned(early_s: int, late_s: int, *, in_months: bool) -> bool:
+    """Whether both may begin a period of one anchor: the time, and the day of the month."""
+    if not in_months:
+        return early_s % DAY_S == late_s % DAY_S
+    early, late = instant(early_s), instant(late_s)
+    count = (late.year - early.year) * 12 + late.month - early.month
+    is_later = later(early_s, "month", count) == late_s
+    return is_later or later(late_s, "month", -count) == early_s
+
+
+def _between(before: Sequence[BilledTime], after: Sequence[BilledTime]) -> Interval:
+    proof = [evidence for each in after for evidence in each.evidence]
+    ended = tuple(dict.fromkeys(proof))
+    return Interval(before[0].end_s, after[0].start_s, _ends(before), ended)
+
+
+def _ends(before: Iterable[BilledTime]) -> tuple[Evidence, ...]:
+    return tuple(dict.fromkeys(proof for each in before for proof in each.evidence))
+
+
+def _before_the_end(
+    billed: Sequence[BilledTime], last: Subscription, end_s: int
+) -> Iterator[Interval]:
+    """From the last billed time to the end, where it would have been billed again.
+
+    Not where all items are of another interval by now, whose time was not over.
+    """
+    covered_s = max(each.end_s for each in billed)
+    before = [each for each in billed if each.end_s == covered_s]
+    licensed = [item for item in last.items.data if not is_metered(item.price)]
+    known = {each.item: each.cycle for each in billed}
+    is_same = any(each.cycle is None for each in before) or any(
+        known.get(item.id, ("", 0)) in (None, _cycle(item.price)) for item in licensed
+    )
+    whole_end_s = max(each.whole_end_s for each in before)
+    if licensed and is_same and end_s > max(covered_s + DAY_S, whole_end_s):
+        yield Interval(covered_s, end_s, _ends(before), ())

@@ -1,0 +1,203 @@
+"""A closed month, and what has changed in closed months, as text, JSON and CSV."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from itertools import groupby
+from typing import Any
+
+from connector.core.model import Movement
+from connector.core.money import format_count, format_minor
+from connector.core.policy import differences
+from connector.core.windows import name_of
+from connector.render.footnotes import policy_sentence
+from connector.render.movements import as_json, causes_text
+from connector.render.report_json import currency_json, measured_json, span_json, utc
+from connector.render.table import Cell, Money, Percent, Table, csv_text, text_table
+from connector.reports.closed_months import (
+    ClosedMonth,
+    RestatedWindow,
+    RestatementLine,
+    Restatements,
+)
+from connector.reports.model import title_of
+
+
+def closing_text(closed: ClosedMonth, locale: str) -> str:
+    closing, kept, was_closed, _, seal = closed
+    name = f"{closing.month:%b %Y}"
+    verb = "was already closed, and stays as it is" if was_closed else "is closed"
+    rows: list[Sequence[Cell]] = [
+        (
+            name_of(each.measured.window),
+            title_of(each.currency, is_total=each.is_total),
+            Money(each.measured.waterfall.opening_minor, each.currency),
+            Money(each.measured.waterfall.closing_minor, each.currency),
+            *map(Percent, each.measured.retention.ratios.values()),
+        )
+        for each in kept
+    ]
+    heads = ("As reported", "", "Opening", "Closing", "NRR", "GRR", "CRR")
+    right = frozenset(range(2, 7))
+    table = text_table(Table(heads, rows, right), locale) if rows else ""
+    return (
+        f"{name} {verb}.\n\n{table}\n"
+        f"What counted: {policy_sentence(closing.policy)}.\n"
+        f"{f'Sealed: {seal}' if seal else 'Not sealed yet: the next closing does it'}\n"
+        f"The same again, whatever is corrected later:\n"
+        f"  stripe-nrr report --from {closing.month:%Y-%m} --to {closing.month:%Y-%m} "
+        f"--as-of {utc(closing.closed_at)}"
+    )
+
+
+def closing_json(closed: ClosedMonth) -> dict[str, Any]:
+    closing, kept, was_closed, _, seal = closed
+    return {
+        "month": f"{closing.month:%Y-%m}",
+        "closed_at": utc(closing.closed_at),
+        "was_closed": was_closed,
+        "code_version": closing.code_version,
+        "policy": dict(closing.policy),
+        "seal": seal,
+        "figures": [
+            {
+                **currency_json(each.currency, is_total=each.is_total),
+                **span_json(each.measured.window),
+                **measured_json(each.measured),
+            }
+            for each in kept
+        ],
+    }
+
+
+# What has changed since
+
+
+def restated_text(found: Restatements, since: date | None, locale: str) -> str:
+    windows, labels, closed = found
+    if not windows:
+        then = f" since {since}" if since is not None else ""
+        if not closed:
+            return "No month is closed yet: `stripe-nrr close 2026-03` closes one."
+        are = "is" if closed == 1 else "are"
+        them = "it has not" if closed == 1 else "none of them has"
+        return (
+            f"{format_count(closed, 'month')} {are} closed, and {them} changed{then}."
+        )
+    rows: list[Sequence[Cell]] = []
+    for each in windows:
+        sides = (each.reported.measured, each.now)
+        code = each.reported.currency
+        rows.append(
+            (
+                name_of(each.now.window),
+                title_of(code, is_total=each.reported.is_total),
+                f"{each.closing.closed_at:%d %b %Y}",
+                *(Money(side.waterfall.closing_minor, code) for side in sides),
+                *(Percent(side.retention.nrr, 2) for side in sides),
+                *(Percent(side.retention.grr, 2) for side in sides),
+            )
+        )
+    heads = (
+        *("Closed window", "", "Closed on", "MRR reported", "MRR now"),
+        *("NRR reported", "NRR now", "GRR reported", "GRR now"),
+    )
+    parts = [text_table(Table(heads, rows, frozenset(range(3, 9))), locale)]
+    booked = {id(line): line for each in windows for line in each.lines}
+    ordered = sorted(booked.values(), key=lambda x: (x.run.id, x.customer, x.day))
+    for _, of_run in groupby(ordered, key=lambda line: line.run.id):
+        parts.append(_run_text(list(of_run), labels, locale))
+    return "\n".join(parts)
+
+
+def _run_text(
+    booked: list[RestatementLine], labels: Mapping[str, str], locale: str
+) -> str:
+    """What one run changed, a row a customer and day."""
+    run = booked[0].run
+    changed = ", ".join(differences(run.policy_before, run.policy))
+    cause = f"{run.cause}: {changed}" if changed else run.cause
+    rows = [
+        (
+            labels[line.customer],
+            line.day,
+            _side(line.was, locale),
+            _side(line.now, locale),
+            Money(line.amount_minor, line.currency, signed=True),
+            _because(line),
+        )
+        for line in booked
+    ]
+    heads = ("Customer", "Day", "Was booked", "Is booked", "Change", "Because of")
+    table = text_table(Table(heads, rows, frozenset([2, 3, 4])), locale)
+    return f"Booked on {run.started_at:%d %b %Y %H:%M} UTC, {cause}\n\n{table}"
+
+
+def _side(movement: Movement | None, locale: str) -> str:
+    if movement is None:
+        return "–"
+    currency = movement.currency
+    amount = format_minor(movement.amount_minor, currency, locale, signed=True)
+    return f"{movement.kind} {amount}"
+
+
+def _because(line: RestatementLine) -> str:
+    """The components' causes and what shows them; of what is gone, why."""
+    if line.now is None:
+        return line.reason
+    proof = line.now.components[0].evidence[:1]
+    shown = "".join(f" ({each.kind} {each.id})" for each in proof)
+    return f"{causes_text(line.now)}{shown}"
+
+
+def restated_json(found: Restatements) -> dict[str, Any]:
+    return {"restated": [_window_json(each) for each in found.windows]}
+
+
+def _window_json(each: RestatedWindow) -> dict[str, Any]:
+    return {
+        "month": f"{each.closing.month:%Y-%m}",
+        "closed_at": utc(each.closing.closed_at),
+        **currency_json(each.reported.currency, is_total=each.reported.is_total),
+        **span_json(each.now.window),
+        "reported": measured_json(each.reported.measured),
+        "restated": measured_json(each.now),
+        "changes": [
+            {
+                "customer": line.customer,
+                "day": line.day.isoformat(),
+                "amount_minor": line.amount_minor,
+                "was": as_json(line.was) if line.was is not None else None,
+                "now": as_json(line.now) if line.now is not None else None,
+                "reason": line.reason,
+                "run": line.run.id,
+                "booked_at": utc(line.run.started_at),
+                "cause": line.run.cause,
+                "rules": differences(line.run.policy_before, line.run.policy),
+            }
+            for line in each.lines
+        ],
+    }
+
+
+def restated_csv(found: Restatements) -> str:
+    heads = (
+        *("month", "window", "currency", "customer", "day", "was", "now", "change"),
+        *("booked_at", "cause", "because"),
+    )
+    rows = [
+        (
+            f"{each.closing.month:%Y-%m}",
+            each.now.window.kind,
+            *(line.currency, line.customer, line.day),
+            *(
+                None if side is None else Money(side.amount_minor, line.currency)
+                for side in (line.was, line.now)
+            ),
+            Money(line.amount_minor, line.currency),
+            *(utc(line.run.started_at), line.run.cause, _because(line)),
+        )
+        for each in found.windows
+        if not each.reported.is_total  # its lines are those of the currencies
+        for line in each.lines
+    ]
+    return csv_text(heads, rows)

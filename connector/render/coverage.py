@@ -1,0 +1,197 @@
+"""Where invoiced money belongs, and what of it recurs and is not counted, in every form."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from connector.core.invoiced import (
+    InvoiceClass,
+    NotCountedReason,
+    OutsideMrr,
+    alarming,
+)
+from connector.core.windows import name_of
+from connector.render.footnotes import outside_note
+from connector.render.report_json import span_json
+from connector.render.table import (
+    Cell,
+    Money,
+    Part,
+    Percent,
+    Table,
+    Title,
+    csv_text,
+    figures,
+)
+from connector.reports.coverage import (
+    CoverageReport,
+    CoveredCurrency,
+    CoveredWindow,
+)
+
+CLASS_WORDS = {
+    InvoiceClass.COUNTED: "Counted",
+    InvoiceClass.BY_POLICY: "By policy",
+    InvoiceClass.ADJUSTMENT: "Adjustment",
+    InvoiceClass.ONE_OFF: "One-off",
+    InvoiceClass.NOT_COUNTED: "Recurring, not counted",
+    InvoiceClass.NOT_DUE: "Not due",
+    InvoiceClass.REFUSED: "Refused",
+}
+REASON_WORDS = {
+    NotCountedReason.PRICING_PLAN: "pricing plan",
+    NotCountedReason.LICENCE_FEE: "licence fee",
+    NotCountedReason.RATE_CARD: "rate card",
+    NotCountedReason.CONTRACT: "contract",
+    NotCountedReason.SCHEDULE: "schedule",
+    NotCountedReason.BILLING_CADENCE: "billing cadence",
+    NotCountedReason.UNKNOWN_PARENT: "of no known kind",
+    NotCountedReason.UNKNOWN_PRICING: "of no known pricing",
+    NotCountedReason.MANUAL: "manual lines that recur",
+}
+CLASSES_NOTE = (
+    "Without tax, after discounts, in the month in which the invoice was finalized. "
+    "Counted: shows an item that is in MRR. By policy: of an item that does not count "
+    "(metered, on trial). Adjustment: a proration, or what takes one back. One-off: a "
+    "manual line that does not recur. Not due: of a draft or a void invoice. Refused: "
+    "could not be valued; `stripe-nrr check` names it."
+)
+TO_DO = (
+    'What to do: have it counted, with [policy] invoiced_recurring = "by_period"; or, '
+    "where it is no recurring revenue, name the customer or product under [coverage] "
+    "accepted. Until then `stripe-nrr check` exits with 3."
+)
+LACKS_TEXTS = (
+    "Invoices that a former version fetched lack what tells manual lines apart: run "
+    "`stripe-nrr sync --full` once."
+)
+
+
+def parts(found: CoverageReport, locale: str) -> Iterator[Part]:
+    """The classes as shares, by window, then what is not counted, by customer."""
+    for each in found.currencies:
+        yield Title(f"Coverage, {each.currency.upper()}")
+        yield shares_table(each.windows[0], each.currency)
+        yield windows_table(each)
+        if each.not_counted:
+            note = outside_note(each.not_counted, locale)
+            yield from [note] if note is not None else []
+            yield outside_table(each.not_counted, found.labels)
+    if not found.currencies:
+        yield "Nothing was invoiced yet."
+    yield CLASSES_NOTE
+    if alarming(x for each in found.currencies for x in each.not_counted):
+        yield TO_DO
+    if found.lacks_texts:
+        yield LACKS_TEXTS
+
+
+def shares_table(window: CoveredWindow, currency: str) -> Table:
+    """One window's classes and their shares, which add up to 100.00%."""
+    invoiced_minor = window.invoiced_minor
+    rows: list[Sequence[Cell]] = [
+        (CLASS_WORDS[name], Money(window.classes[name], currency), Percent(share, 2))
+        for name, share in shares(window).items()
+    ]
+    whole = Fraction(1) if invoiced_minor else None
+    rows.append(("invoiced", Money(invoiced_minor, currency), Percent(whole, 2)))
+    return figures((name_of(window.window), "Amount", "Share"), rows)
+
+
+def shares(window: CoveredWindow) -> dict[InvoiceClass, Fraction | None]:
+    """Each class's share in hundredths of a per cent, which add up to the whole.
+
+    Rounded down, and what is missing given to those that lost most by it. None where
+    nothing was invoiced.
+    """
+    whole = window.invoiced_minor
+    if not whole:
+        return dict.fromkeys(window.classes)
+    exact = {name: Fraction(n * 10_000, whole) for name, n in window.classes.items()}
+    down = {name: share.numerator // share.denominator for name, share in exact.items()}
+    missing = 10_000 - sum(down.values())
+    for name in sorted(exact, key=lambda x: down[x] - exact[x])[:missing]:
+        down[name] += 1
+    return {name: Fraction(share, 10_000) for name, share in down.items()}
+
+
+def windows_table(covered: CoveredCurrency) -> Table:
+    rows: list[Sequence[Cell]] = [
+        (
+            name_of(each.window),
+            Money(each.invoiced_minor, covered.currency),
+            *(_amount(minor, covered.currency) for minor in each.classes.values()),
+        )
+        for each in covered.windows
+    ]
+    return figures(("", "Invoiced", *CLASS_WORDS.values()), rows)
+
+
+def _amount(amount_minor: int, currency: str) -> Cell:
+    return Money(amount_minor, currency) if amount_minor else "–"
+
+
+def outside_table(found: Iterable[OutsideMrr], labels: Mapping[str, str]) -> Table:
+    """A row a customer and reason; what has ceased bills nothing a month."""
+    rows = [
+        (
+            labels.get(each.customer, each.customer),
+            REASON_WORDS[each.reason],
+            _amount(each.monthly_minor, each.currency),
+            each.since,
+            each.last_invoice,
+            "accepted" if each.accepted else "" if each.monthly_minor else "has ceased",
+        )
+        for each in found
+    ]
+    heads = ("Customer", "Not counted", "A month", "Since", "Last invoice", "")
+    return Table(heads, rows, frozenset([2]))
+
+
+def to_csv(found: CoverageReport) -> str:
+    """A row a window and class; amounts in whole units of the currency."""
+    rows = (
+        (
+            *(covered.currency, *span_json(each.window).values()),
+            *(name.value, Money(minor, covered.currency)),
+        )
+        for covered in found.currencies
+        for each in covered.windows
+        for name, minor in each.classes.items()
+    )
+    return csv_text(("currency", "window", "from", "to", "class", "invoiced"), rows)
+
+
+def to_json(found: CoverageReport) -> dict[str, Any]:
+    """Amounts in minor units; a window's classes add up to what was invoiced."""
+    return {
+        "schema": 1,
+        "currencies": [
+            {
+                "currency": covered.currency,
+                "windows": [_window_json(each) for each in covered.windows],
+                "not_counted": [outside_json(each) for each in covered.not_counted],
+            }
+            for covered in found.currencies
+        ],
+    }
+
+
+def _window_json(covered: CoveredWindow) -> dict[str, Any]:
+    return {
+        **span_json(covered.window),
+        "invoiced_minor": covered.invoiced_minor,
+        "classes": {name.value: minor for name, minor in covered.classes.items()},
+    }
+
+
+def outside_json(each: OutsideMrr) -> dict[str, Any]:
+    """``accepted`` is there only where it is."""
+    told: dict[str, Any] = {
+        "customer": each.customer,
+        "reason": each.reason.value,
+        "monthly_minor": each.monthly_minor,
+        "since": each.since.isoformat(),
+        "last_invoice": each.last_invoice,
+    }
+    return {**told, "accepted": True} if each.accepted else told

@@ -1,0 +1,137 @@
+"""Where every invoiced amount belongs: by customer, and added up for reports.
+
+The current state, replaced with each derivation; the ledger knows customers by key.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import msgspec
+
+from connector.core.invoiced import (
+    CustomerCoverage,
+    InvoicedSums,
+    NotCountedReason,
+    OutsideMrr,
+)
+from connector.store.database import placeholders
+
+# What is kept of a customer: its sums as JSON, and whether anything is not counted.
+Kept = tuple[bytes, bool]
+# By currency, month and class.
+SumKey = tuple[str, str, str]
+
+_KEPT = """
+    SELECT customer, CAST(sums AS BLOB),
+           EXISTS (SELECT 1 FROM not_counted WHERE customer = invoiced.customer)
+    FROM invoiced WHERE customer IN {keys}
+"""
+
+
+def kept(connection: sqlite3.Connection, keys: Sequence[int]) -> dict[int, Kept]:
+    """What is kept of each of these, where anything is."""
+    rows = connection.execute(_KEPT.format(keys=placeholders(len(keys))), keys)
+    return {key: (sums, bool(some)) for key, sums, some in rows}
+
+
+def put(
+    connection: sqlite3.Connection,
+    derived: Mapping[int, CustomerCoverage],
+) -> None:
+    """Replace these customers', and what they add up to; in the caller's transaction."""
+    before = kept(connection, list(derived))
+    changes: Counter[SumKey] = Counter()
+    rows = []
+    for key, found in derived.items():
+        was, had_some = before.get(key, (b"", False))
+        sums = msgspec.json.encode(found.sums, order="sorted")
+        if sums != was:
+            rows.append((key, sums.decode()))
+            _add(changes, decoded(was) if was else {}, -1)
+            _add(changes, found.sums, 1)
+        if found.not_counted or had_some:
+            _put_not_counted(connection, key, found)
+    connection.executemany("INSERT OR REPLACE INTO invoiced VALUES (?, ?)", rows)
+    connection.executemany(
+        "INSERT INTO invoiced_sums VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET amount_minor = amount_minor + excluded.amount_minor",
+        [(*key, minor) for key, minor in changes.items() if minor],
+    )
+
+
+def decoded(sums: bytes) -> InvoicedSums:
+    return msgspec.json.decode(sums, type=InvoicedSums)
+
+
+def _add(changes: Counter[SumKey], sums: InvoicedSums, sign: int) -> None:
+    for currency, months in sums.items():
+        for month, classes in months.items():
+            for name, minor in classes.items():
+                changes[currency, month, name] += sign * minor
+
+
+def _put_not_counted(
+    connection: sqlite3.Connection, key: int, found: CustomerCoverage
+) -> None:
+    connection.execute("DELETE FROM not_counted WHERE customer = ?", [key])
+    connection.executemany(
+        "INSERT INTO not_counted VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                *(key, each.currency, each.reason, each.item, each.product),
+                *(each.monthly_minor, str(each.since), each.last_invoice),
+            )
+            for each in found.not_counted
+        ],
+    )
+
+
+def sums(connection: sqlite3.Connection) -> dict[SumKey, int]:
+    """What reports read: minor units by currency, month (2026-03) and class."""
+    rows = connection.execute(
+        "SELECT currency, month, class, amount_minor FROM invoiced_sums"
+        " WHERE amount_minor <> 0 ORDER BY currency, month, class"
+    )
+    return {(code, month, name): minor for code, month, name, minor in rows}
+
+
+def counted_again(connection: sqlite3.Connection) -> Counter[SumKey]:
+    """The same, added up from the customers' own."""
+    found: Counter[SumKey] = Counter()
+    for (text,) in connection.execute("SELECT CAST(sums AS BLOB) FROM invoiced"):
+        _add(found, decoded(text), 1)
+    return found
+
+
+_OUTSIDE = """
+    SELECT customers.id, currency, reason, product, monthly_minor, since, last_invoice
+    FROM not_counted JOIN customers ON customers.key = not_counted.customer
+    ORDER BY customers.id, currency, reason, since
+"""
+
+
+def outside_mrr(
+    connection: sqlite3.Connection, accepted: Sequence[str]
+) -> list[OutsideMrr]:
+    """What is not counted, by customer and reason, the largest first.
+
+    ``accepted`` are the customers and products that the configuration knows of.
+    """
+    found: dict[tuple[str, str, str, bool], OutsideMrr] = {}
+    rows = connection.execute(_OUTSIDE)
+    for customer, currency, reason, product, minor, since, invoice in rows:
+        is_accepted = customer in accepted or product in accepted
+        key = (customer, currency, reason, is_accepted)
+        same = found.get(key)
+        found[key] = OutsideMrr(
+            customer=customer,
+            currency=currency,
+            reason=NotCountedReason(reason),
+            monthly_minor=minor + (same.monthly_minor if same is not None else 0),
+            since=same.since if same is not None else date.fromisoformat(since),
+            last_invoice=invoice,
+            accepted=is_accepted,
+        )
+    return sorted(found.values(), key=lambda x: (-x.monthly_minor, x.customer))

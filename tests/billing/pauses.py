@@ -1,0 +1,148 @@
+"""Pauses and their ends, trials of who pays; what of them is seen when all is over."""
+
+from tests.billing.calendar_ import DAY, period_at
+from tests.billing.changes import Changes
+from tests.billing.state import Invoice, Item, Sighting, Subscription
+from tests.billing.truth import Step
+
+
+class Pauses(Changes):
+    def pause(self, sub: Subscription, *, credit: bool = False) -> None:
+        """Nothing is billed from now on; with ``credit``, the rest is taken back."""
+        assert sub.status in ("active", "past_due"), sub.status
+        made = None
+        with self.change(sub):
+            if credit:
+                billed = [i for i in sub.items if i.last_line or i.billed_net]
+                sub.pending += [self.credit(item) for item in billed]
+                made = self.invoice_pending(sub)
+            sub.status, sub.paused_at = "paused", self.now
+            sub.stops.add(self.now)
+            for invoice in self.invoices.values():
+                if invoice.subscription is sub and invoice.status == "open":
+                    invoice.next_attempt, invoice.auto_advance = None, False
+        if made is not None:
+            self.finalize(made)
+        for item in sub.all_items:  # it says itself since when it is paused
+            self.see(item, f"paused {self.now}")
+
+    def resume(self, sub: Subscription, *, anchor: str = "now") -> None:
+        """``now``: new periods; ``unchanged``: the rest of the period; ``none``: free."""
+        assert sub.status == "paused", sub.status
+        self.pause_over(sub)
+        with self.change(sub):
+            sub.status, sub.paused_at = "active", None
+            if anchor == "now":
+                sub.anchor = self.now
+            for item in sub.items:
+                item.period_start, item.period_end = period_at(
+                    sub.anchor, *item.price.cycle, self.now
+                )
+                item.billed_net, item.last_line = 0, None
+            made = self._first_after(sub, anchor)
+        if made is not None:
+            self.finalize(made)
+        for end in {item.period_end for item in sub.items}:
+            self.renew_later(sub, end)
+
+    def _first_after(self, sub: Subscription, anchor: str) -> Invoice | None:
+        if anchor == "now":
+            return self.bill(sub, sub.items, "subscription_update")
+        if anchor == "none":
+            return None
+        sub.pending += [self.debit(item) for item in sub.items]
+        return self.invoice_pending(sub)
+
+    def pause_over(self, sub: Subscription) -> None:
+        """Resumed, or ended: what shows the pause is that nothing was billed."""
+        covered = self.billed_until(sub)
+        if sub.status == "paused" and self.now > covered + DAY:
+            for item in sub.all_items:
+                item.sightings.append(Sighting(covered, "unbilled"))
+
+    def billed_until(self, sub: Subscription) -> int:
+        """The end of what was billed, or tried, and not taken back."""
+        lines = [
+            *(x for i in self.invoices.values() for x in i.lines),
+            *sub.pending,
+        ]
+        own = [x for x in lines if x.subscription is sub and x.item is not None]
+        ends = [sub.created, sub.trial_end or 0]
+        for line in own:
+            if line.credits is None and line.amount >= 0:
+                back = [
+                    c.start
+                    for c in own
+                    if c.amount < 0
+                    and c.item is line.item
+                    and c.date >= line.date
+                    and line.start <= c.start < line.end
+                    and (line.date, line.start) < (c.date, c.start)
+                ]
+                ends.append(min([line.end, *back]))
+        return max(ends)
+
+    def try_again(self, sub: Subscription, days: int) -> None:
+        """Who pays is given a trial; what was paid for the rest is credited."""
+        assert sub.status == "active", sub.status
+        with self.change(sub):
+            sub.pending += [self.credit(item) for item in sub.items]
+            lines, sub.pending = sub.pending, []
+            sub.status, sub.anchor = "trialing", self.now + days * DAY
+            if sub.trial_start is None or sub.mode == "flexible":
+                sub.trial_start = self.now
+            sub.trial_end = sub.anchor
+            sub.paid_trials.append((self.now, sub.anchor))
+            for item in sub.items:
+                item.period_start, item.period_end = self.now, sub.anchor
+                lines.append(self.trial_line(item))
+            made = self.invoice(
+                sub, "subscription_update", lines, period_start=self.now
+            )
+        for item in sub.all_items:
+            item.billed_net = 0
+            self.see(item, made.id)
+        self.finalize(made)
+        self.renew_later(sub, sub.anchor)
+
+    def has_paid(self, sub: Subscription) -> bool:
+        """Whether each item was paid for, up to now at least."""
+        return all(
+            line is not None
+            and line.invoice is not None
+            and self.invoices[line.invoice].status == "paid"
+            and line.net > 0
+            and line.start < self.now <= line.end
+            for line in (item.last_line for item in sub.items)
+        )
+
+    def first_payment(self, sub: Subscription) -> int | None:
+        paid = [
+            invoice.paid_at
+            for invoice in self.invoices.values()
+            if invoice.subscription is sub
+            and invoice.paid_at is not None
+            and sum(x.net for x in invoice.lines if x.item is not None) > 0
+        ]
+        return min(paid, default=None)
+
+    def with_trials(self, item: Item, steps: list[Step]) -> list[Step]:
+        """The steps, where a trial of who pays goes on at what was paid."""
+        over = item.subscription.ended_at
+        for start, planned in item.subscription.paid_trials:
+            end = min(planned, over or planned)
+            until = [step for step in steps if step.at <= end]
+            steps = [step for step in steps if step.at < start or step.at > end]
+            if until and end <= self.now:
+                steps.append(Step(end, until[-1].mrr_minor))
+                steps.sort(key=lambda step: step.at)
+        return steps
+
+    def from_payment(self, item: Item, steps: list[Step]) -> list[Step]:
+        """The steps, from the first payment on."""
+        at = self.first_payment(item.subscription)
+        if at is None:
+            return []
+        before = [step for step in steps if step.at <= at]
+        begun = [Step(at, before[-1].mrr_minor)] if before else []
+        return begun + [step for step in steps if step.at > at]

@@ -1,0 +1,164 @@
+"""The JSON that the commands write → JSON Schema files, as ``docs/schema`` holds them.
+
+``python -m tests.support.schemas`` writes them anew, from what every command says of
+several ledgers. Each key has a type in every one of them; new keys are always allowed.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from connector.core.model import JSON_SCHEMA
+from tests.support.commands import Workdir
+from tests.support.folders import ROOT
+from tests.support.ledgers import empty_ledger, look, settle
+from tests.support.outside import SEEN, agency
+from tests.support.synced import settled_demo
+
+FOLDER = ROOT / "docs" / "schema"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+JSON_FORM = ["--format", "json"]
+
+# What each file tells of: the command lines of its command.
+ASKED: Mapping[str, Sequence[str]] = {
+    "report": ("report", "report --by plan --causes", "report --window year --arr"),
+    "cohorts": ("cohorts", "cohorts --by quarter"),
+    "at-risk": ("at-risk",),
+    "movements": ("movements",),
+    "movements-by": ("movements --by plan",),
+    "explain-window": ("explain --window 2026-06", "explain --window ..2026-06"),
+    "explain-customer": ("explain {customer}",),
+    "drift": ("drift --to 2026-06", "drift --to 2026-06 --against 1.07"),
+    "compare": ("compare --mrr 500 --on 2026-06-30",),
+    "coverage": ("coverage",),
+    "close": ("close 2026-06", "close 2026-06"),
+    "restatements": ("restatements",),
+    "check": ("check",),
+    "doctor": ("doctor --offline",),
+    "inbox": ("inbox",),
+    "recompute": ("recompute",),
+}
+# Objects whose keys are data: what stands under each of them is alike.
+MAPS = {"policy", "failed", "reasons", "counts"}
+MEANINGS = {
+    "schema": "the version of all JSON: a change of meaning raises it",
+    "known_until": "the last day that the ledger knows anything of",
+    "complete": "over, and nothing of it is missing",
+    "missing": "what all figures lack",
+    "from": "the first day, in",
+    "to": "the first day after, out",
+    "nrr": "net revenue retention with six decimals; null: nobody paid at the opening",
+    "grr": "gross revenue retention with six decimals; null as NRR",
+    "crr": "customer retention with six decimals; null as NRR",
+    "currency": "an ISO code in small letters",
+}
+
+
+def ledgers(folder: Path) -> Iterator[Workdir]:
+    """The demo's, and one with money outside subscriptions."""
+    with settled_demo() as connection:
+        yield _kept(connection, folder / "demo", 'timezone = "Europe/Berlin"\n')
+    with empty_ledger() as connection:
+        look(connection, agency(), SEEN)
+        settle(connection, SEEN, "UTC")
+        yield _kept(connection, folder / "agency", 'timezone = "UTC"\n')
+
+
+def _kept(connection: Any, folder: Path, config: str) -> Workdir:
+    folder.mkdir()
+    connection.execute("VACUUM INTO ?", [str(folder / "stripe-nrr.db")])
+    return Workdir(folder).configure(config)
+
+
+def said(workdir: Workdir, name: str) -> list[Any]:
+    """What a command says of a ledger, asked in each of its ways."""
+    customer = workdir.call("movements", *JSON_FORM).json["movements"][-1]["customer"]
+    lines = [line.format(customer=customer).split() for line in ASKED[name]]
+    return [workdir.call(*words, *JSON_FORM).json for words in lines]
+
+
+def schema_of(name: str, values: Sequence[Any]) -> dict[str, Any]:
+    return {
+        "$schema": DIALECT,
+        "title": f"stripe-nrr {name}, version {JSON_SCHEMA}",
+        **shape(values, ""),
+    }
+
+
+def shape(values: Sequence[Any], key: str) -> dict[str, Any]:
+    """What all of these are, as far as they are alike."""
+    told: dict[str, Any] = {"description": MEANINGS[key]} if key in MEANINGS else {}
+    if not told and key.endswith("_minor"):
+        told = {"description": "whole minor units of the currency"}
+    if key == "schema":
+        return {**told, "const": JSON_SCHEMA}
+    kinds = sorted({_kind(value) for value in values})
+    if "number" in kinds:  # a ratio: 1 without decimals, null where it has no value
+        kinds = sorted({"null", *kinds} - {"integer"})
+    if kinds and kinds != ["null"]:  # of what is always null here nothing is known
+        told["type"] = kinds[0] if len(kinds) == 1 else kinds
+    if "object" in kinds:
+        told |= _object([value for value in values if isinstance(value, dict)], key)
+    if "array" in kinds:
+        items = [item for value in values if isinstance(value, list) for item in value]
+        if items:
+            told["items"] = shape(items, key.removesuffix("s"))
+    return told
+
+
+def _object(values: Sequence[dict[str, Any]], key: str) -> dict[str, Any]:
+    keys = dict.fromkeys(name for value in values for name in value)
+    if key in MAPS:
+        every = [each for value in values for each in value.values()]
+        return {"additionalProperties": shape(every, "")} if every else {}
+    return {
+        "properties": {
+            name: shape([value[name] for value in values if name in value], name)
+            for name in keys
+        },
+        "required": [name for name in keys if all(name in value for value in values)],
+    }
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+    return "object"
+
+
+def made() -> dict[str, str]:
+    """Each file and its text."""
+    found: dict[str, list[Any]] = {name: [] for name in ASKED}
+    with tempfile.TemporaryDirectory() as folder:
+        for workdir in ledgers(Path(folder)):
+            for name in ASKED:
+                found[name] += said(workdir, name)
+    return {
+        f"{name}.json": json.dumps(schema_of(name, values), indent=1) + "\n"
+        for name, values in found.items()
+    }
+
+
+def main() -> None:
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir()
+    for name, text in made().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

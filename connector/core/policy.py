@@ -218,6 +218,11 @@ class Rules(Struct, frozen=True, kw_only=True):
         named = list(customers)
         return sorted({*named, *(self.merge[c] for c in named if c in self.merge)})
 
+    def same_as(self, customers: Iterable[str]) -> list[str]:
+        """These, in all of their ids: what they were merged into, and its former ones."""
+        last = {self.merge.get(customer, customer) for customer in customers}
+        return sorted({each for one in last for each in (one, *self.also(one))})
+
     def also(self, customer: str) -> list[str]:
         """The former ids of a customer."""
         return sorted(old for old, new in self.merge.items() if new == customer)

@@ -130,7 +130,8 @@ def _append_only(table: str, *key: str) -> tuple[str, ...]:
 
 
 MIGRATIONS["m002_ledger"] = (
-    # Why the ledger changed. A run without a movement or retraction leaves no row.
+    # Why the ledger changed. A run without a movement, a retraction or an erasure leaves
+    # no row.
     """
     CREATE TABLE runs (
         id           INTEGER PRIMARY KEY,
@@ -595,4 +596,15 @@ MIGRATIONS["m014_pauses"] = (
     "INSERT INTO components SELECT * FROM components_before",
     "DROP TABLE components_before",  # and its triggers
     *_append_only("components", "movement", "position"),
+)
+
+# Whose name and metadata were erased: no sync stores them again.
+MIGRATIONS["m015_forgotten"] = (
+    """
+    CREATE TABLE forgotten (
+        customer TEXT PRIMARY KEY,  -- Stripe's cus_...
+        run      INTEGER NOT NULL REFERENCES runs (id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    *_append_only("forgotten", "customer"),
 )

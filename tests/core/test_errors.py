@@ -525,6 +525,7 @@ COMMANDS: Mapping[str, Provoked] = {
     "close a month to come": lambda: with_ledger("close", "2125-01"),
     "close an empty ledger": lambda: with_ledger("close", "2024-01", walked=False),
     "recompute a history that nobody foresaw": unforeseen,
+    "forget nobody": lambda: with_ledger("forget", "cus_9"),
     "recompute nobody": lambda: with_ledger("recompute", "--customer", "cus_9"),
     "retry nothing": lambda: with_ledger("inbox", "retry", "evt_9", walked=False),
     "an endpoint over plain http": lambda: command("webhook-setup", "http://a.b/"),

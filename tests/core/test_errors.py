@@ -370,6 +370,7 @@ def unforeseen() -> None:
 def of_former_version(*words: str) -> None:
     """A command on a ledger that was derived by other rules of derivation."""
     with closing(open_database(Path("stripe-nrr.db"), create=True)) as connection:
+        adopt(connection, RULES)
         put_setting(connection, "derivation", "1")
     command(*words)
 

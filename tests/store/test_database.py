@@ -258,9 +258,10 @@ def test_a_command_reads_one_moment(tmp_path: Path) -> None:
     """Else a webhook between two queries would make figures that do not add up."""
     path = tmp_path / "stripe-nrr.db"
     with closing(open_database(path, create=True)) as writer, chdir(tmp_path):
+        put_setting(writer, "rules", '{"timezone": "UTC"}')
         with Shell(None, 0).reading() as reader:
-            assert setting(reader.connection, "rules") is None
-            put_setting(writer, "rules", "{}")
-            assert setting(reader.connection, "rules") is None
+            assert setting(reader.connection, "demo_now") is None
+            put_setting(writer, "demo_now", "2026-01-01")
+            assert setting(reader.connection, "demo_now") is None
         with Shell(None, 0).reading() as reader:
-            assert setting(reader.connection, "rules") == "{}"
+            assert setting(reader.connection, "demo_now") == "2026-01-01"

@@ -16,9 +16,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from connector import __version__
+from connector.core.dates import parse_duration_s
 from connector.core.errors import SECRET, ConfigError, NothingFound, masked
 from connector.core.money import is_locale
 from connector.core.policy import POLICY_RULES, Policy, Rules
+from connector.core.presets import DEFAULT, preset_fields
 from connector.core.toml_faults import toml_fault
 
 
@@ -71,6 +73,7 @@ def _like(value: Any, pattern: str) -> str:
 
 DEFAULT_LOCALE = "en_US"
 _label = partial(_like, pattern=r"name|id|metadata:.+")
+_owner = partial(_like, pattern=r"(metadata:.+)?")
 
 
 def _locale(value: Any) -> str:
@@ -122,6 +125,10 @@ def _address(value: Any) -> ListenAddress:
     return ListenAddress(match[1] or match[2], int(match[3]))
 
 
+def _duration(value: Any) -> float:
+    return parse_duration_s(_text(value))
+
+
 class Key(NamedTuple):
     """A key of the file, how its value is read, and what to give (shown in a fault).
 
@@ -163,6 +170,9 @@ class Config(Struct, frozen=True, kw_only=True):
     metadata_keys: Annotated[
         tuple[str, ...], Key("customers.metadata", _texts, "a list of metadata keys")
     ] = ()
+    owner: Annotated[
+        str, Key("customers.owner", _owner, '"metadata:KEY", or "" for none')
+    ] = ""
     merge: Annotated[
         Mapping[str, str],
         Key("customers.merge", _merge, 'a table {cus_old = "cus_new"} without circles'),
@@ -191,6 +201,10 @@ class Config(Struct, frozen=True, kw_only=True):
     locale: Annotated[
         str, Key("reporting.locale", _locale, 'a locale such as "en_US" or "de_DE"')
     ] = DEFAULT_LOCALE
+    close_after_s: Annotated[
+        float,
+        Key("reporting.close_after", _duration, 'a duration such as "24h"'),
+    ] = 86_400.0
     bind: Annotated[
         ListenAddress,
         Key("serve.bind", _address, 'an address such as "127.0.0.1:8480"'),
@@ -205,11 +219,35 @@ class Config(Struct, frozen=True, kw_only=True):
     ] = None
     source: Path | None = None
 
+    @property
+    def owner_key(self) -> str | None:
+        """The key of customers' metadata that says whose they are."""
+        return self.owner.partition(":")[2] or None
+
+    @property
+    def kept_metadata(self) -> tuple[str, ...]:
+        """The keys of customers' metadata that the mirror keeps."""
+        owner = [] if self.owner_key is None else [self.owner_key]
+        return tuple(dict.fromkeys([*self.metadata_keys, *owner]))
+
+
+LIKE = "like"  # what stands for several switches of the policy at once
+
+
+def _preset(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, str):
+        raise TypeError
+    return preset_fields(value) if value else {}
+
 
 def _keys() -> Iterator[tuple[str, Key]]:
     """Each field, of ``Config`` or of its ``policy``, with how it is set."""
     for name, kind in get_type_hints(Config, include_extras=True).items():
         if name == "policy":
+            yield (
+                LIKE,
+                Key("policy.like", _preset, f'a preset such as "{DEFAULT}", or ""'),
+            )
             for field, rule in POLICY_RULES.items():
                 yield field, Key(f"policy.{rule.key}", rule.read, rule.wanted)
         elif name != "source":
@@ -243,6 +281,7 @@ def parse(
     faults += [_unknown(key, given[key]) for key in sorted(given.keys() - KEYS.keys())]
     if chosen.get("reporting_currency") and not chosen.get("rates"):
         faults.append(_WITHOUT_RATES)
+    faults += _contradictions(chosen)
     if faults:
         raise ConfigError(faults, source=name)
     if base := environ.get("STRIPE_API_BASE"):
@@ -261,10 +300,23 @@ _WITHOUT_RATES = (
 )
 
 
+def _contradictions(chosen: Mapping[str, Any]) -> Iterator[str]:
+    """Switches that a preset sets, and the file sets otherwise beside it."""
+    for field, value in (chosen.get(LIKE) or {}).items():
+        rule = POLICY_RULES[field]
+        if chosen.get(field, value) != value:
+            own = rule.written(chosen[field])
+            yield (
+                f'policy.like means {rule.key} = "{rule.written(value)}", and '
+                f'policy.{rule.key} is "{own}": leave one of them out'
+            )
+
+
 def _config(chosen: Mapping[str, Any], source: Path | None) -> Config:
     """What was chosen, and the defaults; paths are relative to the file's folder."""
     own = {name: chosen[name] for name in Config.__struct_fields__ if name in chosen}
-    policy = {name: chosen[name] for name in POLICY_RULES if name in chosen}
+    named = {name: chosen[name] for name in POLICY_RULES if name in chosen}
+    policy = {**(chosen.get(LIKE) or {}), **named}
     config = Config(**own, policy=Policy(**policy))
     folder = source.parent if source is not None else Path()
     values = ((name, getattr(config, name)) for name in Config.__struct_fields__)

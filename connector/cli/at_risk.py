@@ -13,40 +13,53 @@ from connector.reports import at_risk_reports
 
 @click.command("at-risk")
 @currency_option
+@click.option(
+    "--owner", metavar="NAME", help="Only customers of this owner ([customers] owner)."
+)
 @formats_option(*FORMATS)
 @out_option
 @click.pass_obj
-def at_risk(shell: Shell, currency: str | None, form: str, output: Path | None) -> None:
+def at_risk(
+    shell: Shell,
+    currency: str | None,
+    owner: str | None,
+    form: str,
+    output: Path | None,
+) -> None:
     """MRR that may go, and what NRR and GRR will be when what is scheduled happens.
 
     From what was synced, without asking Stripe: subscriptions that are set to cancel,
     past due, with an unpaid invoice, a change that awaits its payment or a paused
     collection, trials that will not convert, and customers who contracted in the last 90
-    days. Committed are the twelve trailing-12 windows from the running one on, with
-    ends that are set and discounts that run out, and nothing else.
+    days. Each customer is listed by name, who pays most first: every reason, since or when,
+    what moved last, when it renews, and with `[customers] owner` whose it is. --owner tells
+    all of it of one owner's customers alone. Committed are the twelve trailing-12 windows
+    from the running one on, with ends that are set and discounts that run out, and
+    nothing else.
 
-    CSV lists the risks alone; JSON carries everything.
+    CSV lists the risks alone, a row a customer and reason; JSON carries everything.
 
     \b
     Examples:
       stripe-nrr at-risk
       stripe-nrr at-risk --currency usd --format csv -o at-risk.csv
+      stripe-nrr at-risk --owner "Ada Byron"
     """  # noqa: D301
     from connector.render import at_risk as forms
     from connector.render.table import to_markdown
 
     with shell.reading() as ledger:
-        found = at_risk_reports(ledger, currency)
+        found = at_risk_reports(ledger, currency, owner=owner)
     if (error := underivable(found.failed)) is not None:
         warn(error.problem, error.fix)
-    each, locale = found.currencies, shell.config.locale
-    parts = forms.parts(each, found.labels, locale)
+    locale = shell.config.locale
+    parts = forms.parts(found, locale)
     emit(
         form,
         output,
         facts=shell.facts,
         text=lambda: drawn(parts, locale),
-        json=lambda: forms.to_json(each),
-        csv=lambda: forms.to_csv(each, found.labels),
+        json=lambda: forms.to_json(found),
+        csv=lambda: forms.to_csv(found),
         markdown=lambda: to_markdown(parts, locale),
     )

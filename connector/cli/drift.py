@@ -67,7 +67,7 @@ def drift(
       stripe-nrr drift --to 2026-03 --against 107%
       stripe-nrr drift --window quarter --from 2026-01 --to 2026-06 --format csv
     """  # noqa: D301
-    from connector.render import drift as forms
+    from connector.render import compare as forms
 
     with shell.reading() as ledger:
         found = formula_drift(ledger, WindowKind(window), first, last, currency)
@@ -76,8 +76,8 @@ def drift(
         form,
         output,
         facts=shell.facts,
-        text=lambda: forms.to_text(found, against, locale, is_markdown=False),
-        json=lambda: forms.to_json(found, against),
-        csv=lambda: forms.to_csv(found),
-        markdown=lambda: forms.to_text(found, against, locale, is_markdown=True),
+        text=lambda: forms.formulas_text(found, against, locale, is_markdown=False),
+        json=lambda: forms.formulas_json(found, against),
+        csv=lambda: forms.formulas_csv(found),
+        markdown=lambda: forms.formulas_text(found, against, locale, is_markdown=True),
     )

@@ -9,7 +9,12 @@ from typing import Any, TypeVar, cast
 import click
 
 from connector.config import Config
-from connector.core.dates import parse_day, parse_moment, parse_month
+from connector.core.dates import (
+    parse_day,
+    parse_duration_s,
+    parse_moment,
+    parse_month,
+)
 from connector.core.errors import UsageFault
 from connector.core.model import METADATA, SEGMENTS
 from connector.core.numbers import (
@@ -18,6 +23,7 @@ from connector.core.numbers import (
     ratio_of,
     written_number,
 )
+from connector.core.presets import PRESETS, preset_name
 from connector.core.windows import Window, WindowKind, windows
 from connector.store.files import side_files
 
@@ -59,15 +65,29 @@ MONTH = ReadParam("YYYY-MM", parse_month, "a month; write it as 2026-03")
 DAY = ReadParam("YYYY-MM-DD", parse_day, "a day; write it as 2026-03-31")
 
 
+PRESET = ReadParam(
+    "PRESET",
+    preset_name,
+    "a preset; write stripe:default, or join what Stripe is set to otherwise, such as "
+    f"{max(PRESETS, key=len)}",
+)
+
+
 class ByParam(click.ParamType[str]):
-    """One of ``SEGMENTS``, or ``metadata:KEY`` with a key that the configuration keeps."""
+    """One of ``SEGMENTS``, or ``metadata:KEY`` with a key that the configuration keeps.
+
+    Or one of those ``beside`` them.
+    """
 
     name = "WHAT"
 
+    def __init__(self, *beside: str) -> None:
+        self.beside = beside
+
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         kept = [f"{METADATA}{key}" for key in ctx.obj.config.metadata_keys]
-        if value not in (*SEGMENTS, *kept):
-            known = ", ".join((*SEGMENTS, *kept))
+        if value not in (*self.beside, *SEGMENTS, *kept):
+            known = ", ".join((*self.beside, *SEGMENTS, *kept))
             hint = "" if kept else " (keep a key as `metadata` under [customers])"
             self.fail(f"{value!r} is none of {known}{hint}", param, ctx)
         return str(value)
@@ -80,14 +100,11 @@ by_option = click.option(
 )
 
 
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
 def _duration_s(text: str) -> float:
-    match = re.fullmatch(r"(\d{1,6})([smhd])", text)
-    if match is None or match[1].strip("0") == "":
+    wait_s = parse_duration_s(text)
+    if not wait_s:
         raise ValueError(text)
-    return float(int(match[1]) * _UNITS_S[match[2]])
+    return wait_s
 
 
 DURATION = ReadParam("DURATION", _duration_s, "a duration; write it as 15m")

@@ -1,6 +1,7 @@
 """`stripe-nrr report`: windows asked for → figures → text, JSON, CSV, Markdown, HTML."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -13,13 +14,14 @@ from connector.cli.app import Shell, warn
 from connector.cli.options import (
     FORMATS,
     MONTH,
+    PRESET,
     by_option,
     currency_option,
     formats_option,
     moment_asked,
     out_option,
 )
-from connector.cli.output import show_report, write
+from connector.cli.output import progress_shown, show_report, write
 from connector.core.windows import WindowKind
 
 if TYPE_CHECKING:
@@ -45,6 +47,13 @@ if TYPE_CHECKING:
 @click.option(
     "--causes", is_flag=True, help="Why the opening customers pay more or less."
 )
+@click.option(
+    "--policy",
+    "preset",
+    type=PRESET,
+    help="As it would be under a preset, such as stripe:default: in memory, the ledger "
+    "stays as it is.",
+)
 @click.option("--arr", is_flag=True, help="Amounts a year (ARR) instead of a month.")
 @formats_option(*FORMATS, "html")
 @out_option
@@ -57,6 +66,7 @@ def report(
     currency: str | None,
     as_of: str | None,
     by: str | None,
+    preset: str | None,
     form: str,
     output: Path | None,
     *,
@@ -74,6 +84,9 @@ def report(
     contraction came from seats, plans, add-ons, prices, discounts and usage. Both show
     the trailing twelve months, unless told another --window or --from.
 
+    --policy shows what NRR and GRR would be if MRR counted as Stripe's billing overview
+    does, under any of its settings: everybody is derived anew, beside the ledger.
+
     HTML is one page with charts, cohorts, the largest movements and what is at risk: a
     file that needs nothing else. Without --from it covers 24 months; with --by it can
     show each segment by itself.
@@ -86,7 +99,7 @@ def report(
       stripe-nrr report --by plan --causes
       stripe-nrr report --to 2026-03 --as-of 2026-04-02 --format csv -o march.csv
     """  # noqa: D301
-    with shell.reading() as ledger:
+    with _ledger(shell, preset) as ledger:
         asked = reports.ReportRequest(
             kind=WindowKind(window) if window else None,
             first=first,
@@ -100,6 +113,20 @@ def report(
         )
         show = _shown(ledger, asked, form, shell.config.locale)
     show(output)
+
+
+@contextmanager
+def _ledger(shell: Shell, preset: str | None) -> Iterator[reports.Ledger]:
+    """The ledger, or what it would be under a preset."""
+    with shell.reading() as ledger:
+        if preset is None:
+            yield ledger
+            return
+        with (
+            progress_shown() as progress,
+            reports.under_preset(ledger, preset, partial(progress, preset)) as other,
+        ):
+            yield other
 
 
 def _shown(

@@ -79,6 +79,17 @@ def day_end_s(day: date, zone: tzinfo) -> int:
     return int(midnight.timestamp())
 
 
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def parse_duration_s(text: str) -> float:
+    """``15m`` in seconds; raises ``ValueError`` for what is no duration."""
+    match = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if match is None:
+        raise ValueError(text)
+    return float(int(match[1]) * _UNITS_S[match[2]])
+
+
 def month_start(day: date) -> date:
     return day.replace(day=1)
 

@@ -18,6 +18,7 @@
       NothingFound           what was asked for is not in the ledger
       MissingExtra           an optional library is needed and not installed
       NotOverYet             a month cannot be closed before its end is known
+      NotWhole               a month cannot be closed while something of it is missing
       UsageFault             the options of a command contradict each other
 
     Unvalued                 one object cannot be valued yet; caught by the timeline,
@@ -157,6 +158,16 @@ class MissingExtra(ConnectorError):
 
 class NotOverYet(ConnectorError):
     """The ledger has not seen the end of the month that is to be closed."""
+
+
+class NotWhole(ConnectorError):
+    """Something of the month that is to be closed is missing; ``lacked`` says what."""
+
+    exit_code = 3
+
+    def __init__(self, problem: str, *, fix: str, lacked: Sequence[str]) -> None:
+        super().__init__(problem, fix=fix)
+        self.lacked = list(lacked)
 
 
 class Unvalued(Exception):

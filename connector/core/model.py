@@ -13,6 +13,8 @@
     MainPrice        what a customer mainly pays for, from a day on
     ContractTerm     a period that a subscription was billed for in advance has ended
     Refusal          an object that could not be valued, by name
+    Closing          a month whose figures were recorded as reported
+      Withdrawal     when and why that turned out to be a mistake
 
 All are frozen: a stage returns new values and never edits those it was given. Money is
 ``*_minor``: whole minor units (cents, yen), or ``Fraction`` and ``Decimal`` of them where
@@ -20,7 +22,8 @@ the name stands for a price or an intermediate result. ``*_s`` is an instant in 
 seconds, ``day`` a date in the reporting zone.
 """
 
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -239,6 +242,30 @@ class ContractTerm(NamedTuple):
     subscription: str
     before_minor: int
     after_minor: int
+
+
+class Withdrawal(NamedTuple):
+    """When a closing was found to be a mistake, and why."""
+
+    at: datetime
+    reason: str
+
+
+class Closing(Struct, frozen=True, kw_only=True):
+    """A month that was closed. ``month`` is its first day; ``policy`` the rules then.
+
+    ``despite`` is why it was closed although ``lacked`` (sentences) was missing; both
+    are empty where it was whole.
+    """
+
+    id: int
+    month: date
+    closed_at: datetime
+    code_version: str
+    policy: Mapping[str, str]
+    despite: str = ""
+    lacked: Sequence[str] = ()
+    withdrawn: Withdrawal | None = None
 
 
 class Refusal(Struct, frozen=True, kw_only=True, order=True):

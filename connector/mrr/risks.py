@@ -150,6 +150,17 @@ def contracted(
             yield Risk(reason, ids[customer], currency, "", mrr_minor, day)
 
 
+def by_customer(risks: Sequence[Risk]) -> dict[str, list[Risk]]:
+    """Each customer's, the surest reason first, then the largest."""
+    own: dict[str, list[Risk]] = {}
+    for risk in sorted(risks, key=lambda r: (_ORDER[r.reason], -r.mrr_minor)):
+        own.setdefault(risk.customer, []).append(risk)
+    return own
+
+
+_ORDER = {reason: place for place, reason in enumerate(RiskReason)}
+
+
 def at_risk_minor(risks: Sequence[Risk]) -> int:
     """What may go in all: MRR with several reasons counts once."""
     by_customer: dict[str, dict[str, int]] = {}

@@ -20,10 +20,10 @@ from connector.core.model import (
     Tariff,
 )
 from connector.core.policy import Policy
+from connector.mrr.discounts.in_force import applied_discounts
+from connector.mrr.discounts.scopes import unresolved
+from connector.mrr.discounts.shares import DiscountedItem, item_discounts
 from connector.mrr.evidence.active_periods import active_periods
-from connector.mrr.evidence.discount_scopes import unresolved
-from connector.mrr.evidence.discount_shares import DiscountedItem, item_discounts
-from connector.mrr.evidence.discounts import applied_discounts
 from connector.mrr.evidence.inclusive_tax import inclusive_taxes, tax_at
 from connector.mrr.evidence.invoiced_series import invoiced_series
 from connector.mrr.evidence.item_changes import item_changes, state_at

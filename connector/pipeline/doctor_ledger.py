@@ -129,12 +129,12 @@ def integrity(at: Installation) -> Verdict:
             "restore the file from a backup; or move it away and sync anew, which makes "
             "the figures again, but not what was reported before",
         )
-    sealed = seals.newest(file.connection) if not file.pending else None
-    if sealed is None:
+    months = [] if file.pending else seals.sealed_months(file.connection)
+    if not months:
         return ok("SQLite finds the file whole")
     return ok(
-        f"SQLite finds the file whole; months sealed: {sealed.position}, the last "
-        f"{sealed.month}: {sealed.hash}"
+        f"SQLite finds the file whole; months sealed: {len(months)}, the last "
+        f"{months[-1]}; newest seal: {seals.newest_hash(file.connection)}"
     )
 
 

@@ -335,7 +335,7 @@ def _stored(things: Iterable[Any], config: Config, met: SyncResult) -> Iterator[
     """The objects as the mirror keeps them."""
     for thing in things:
         if isinstance(thing, Customer):
-            yield labelled(thing, config.label, config.metadata_keys)
+            yield labelled(thing, config.label, config.kept_metadata)
         elif isinstance(thing, StripeEvent):
             yield from _event(thing, met)
         elif not isinstance(thing, UnfitObject):

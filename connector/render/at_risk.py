@@ -5,7 +5,7 @@ known; its closing is what is paid then if what is scheduled happens and nothing
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -26,7 +26,7 @@ from connector.render.table import (
     csv_text,
     figures,
 )
-from connector.reports.at_risk import AtRiskReport
+from connector.reports.at_risk import AtRiskReport, AtRiskReports, CustomerAtRisk
 from connector.reports.model import code_of, title_of
 
 
@@ -49,6 +49,56 @@ def _risk_row(
     customers = {risk.customer for risk in found}
     worth = Money(worth_minor, outlook.currency)
     return (name, worth, len(subscriptions) or "–", len(customers))
+
+
+def call_table(found: AtRiskReport, reports: AtRiskReports, locale: str) -> Table:
+    """Whom to call: a row a customer, who pays most first; no more than are read."""
+    rows: list[Sequence[Cell]] = [
+        (
+            reports.labels.get(each.customer, each.customer),
+            Money(each.mrr_minor, found.currency),
+            "; ".join(map(why, each.risks)),
+            last_moved(each, found.currency, locale),
+            renewal(each),
+            *([each.owner or "–"] if reports.has_owners else []),
+        )
+        for each in found.customers[:MOST_CALLED]
+    ]
+    owner = ["Owner"] if reports.has_owners else []
+    heads = ("Customer", "MRR", "Why", "Last movement", "Renews", *owner)
+    return Table(heads, rows, frozenset([1]))
+
+
+MOST_CALLED = 100  # that are listed by name
+_SINCE = {
+    RiskReason.CANCELS: "on",
+    RiskReason.PAST_DUE: "since",
+    RiskReason.OPEN_INVOICE: "due since",
+    RiskReason.PENDING_UPDATE: "until",
+    RiskReason.PAUSED: "until",
+    RiskReason.TRIAL: "on",
+    RiskReason.CONTRACTED: "on",
+}
+
+
+def why(risk: Risk) -> str:
+    """The reason, and since or when; ``past due since 2026-10-28``."""
+    when = "" if risk.day is None else f" {_SINCE[risk.reason]} {risk.day}"
+    return f"{risk.reason}{when}"
+
+
+def last_moved(each: CustomerAtRisk, currency: str, locale: str) -> str:
+    if each.last is None:
+        return "–"
+    change = format_minor(each.last.amount_minor, currency, locale, signed=True)
+    return f"{change} {each.last.kind}, {each.last.day}"
+
+
+def renewal(each: CustomerAtRisk) -> str:
+    """The day on which it is billed next, or ends."""
+    if each.renews_on is None:
+        return "–"
+    return f"{each.renews_on}{', ends' if each.ends_then else ''}"
 
 
 def committed_table(outlook: AtRiskReport) -> Table:
@@ -85,10 +135,11 @@ def scheduled_table(outlook: AtRiskReport, labels: Mapping[str, str]) -> Table:
     return Table(heads, rows, frozenset([1]))
 
 
-def title(outlook: AtRiskReport, locale: str) -> str:
+def title(outlook: AtRiskReport, reports: AtRiskReports, locale: str) -> str:
     mrr = format_minor(outlook.mrr_minor, outlook.currency, locale)
     whose = title_of(outlook.currency, is_total=outlook.is_total)
-    return f"At risk, {whose}: of {mrr} on {outlook.today:%d %b %Y}"
+    owner = "" if reports.owner is None else f", customers of {reports.owner}"
+    return f"At risk, {whose}{owner}: of {mrr} on {outlook.today:%d %b %Y}"
 
 
 COMMITTED = "Committed, if nothing else changes"
@@ -102,40 +153,54 @@ NOTE = (
 )
 
 
-def parts(
-    outlooks: Iterable[AtRiskReport], labels: Mapping[str, str], locale: str
-) -> Iterator[Part]:
-    """What may go, what is scheduled, and the ratios that follow from it."""
-    for outlook in outlooks:
-        yield Title(title(outlook, locale))
+def parts(reports: AtRiskReports, locale: str) -> Iterator[Part]:
+    """What may go, whom to call, what is scheduled, and the ratios that follow from it."""
+    for outlook in reports.currencies:
+        yield Title(title(outlook, reports, locale))
         yield risk_table(outlook) if outlook.risks else "Nothing is at risk."
+        if outlook.customers:
+            yield call_table(outlook, reports, locale)
+        more = len(outlook.customers) - MOST_CALLED
+        if more > 0:
+            yield f"And {more:,} more; `--format csv` lists them all."
         if outlook.scheduled:
-            yield scheduled_table(outlook, labels)
+            yield scheduled_table(outlook, reports.labels)
         yield Title(f"{COMMITTED}, {outlook.currency.upper()}")
         yield committed_table(outlook)
     yield NOTE
 
 
-def to_csv(outlooks: Sequence[AtRiskReport], labels: Mapping[str, str]) -> str:
-    """A row a risk; amounts in whole units of the currency.
+def to_csv(reports: AtRiskReports) -> str:
+    """A row a customer and reason; amounts in whole units of the currency.
 
-    Of the days one is told: when it ends, since when it is due, or when it shrank.
+    Of the days one is told: when it ends, since when it is due, or when it shrank. What
+    follows is the customer's: all that it pays, and the rest of the call list.
     """
     heads = (
         *("currency", "reason", "customer", "label", "subscription", "mrr"),
         *DAYS,
+        *("customer_mrr", "owner", "country", "paid_since", "renews_on"),
+        *("last_movement_on", "last_movement", "last_change"),
     )
-    rows = (
-        (
-            code_of(risk.currency, is_total=outlook.is_total),
-            *(risk.reason, risk.customer),
-            *(labels.get(risk.customer, ""), risk.subscription),
-            *(Money(risk.mrr_minor, risk.currency), *_days(risk).values()),
-        )
-        for outlook in outlooks
-        for risk in outlook.risks
-    )
-    return csv_text(heads, rows)
+    return csv_text(heads, _csv_rows(reports))
+
+
+def _csv_rows(reports: AtRiskReports) -> Iterator[Sequence[object]]:
+    for outlook in reports.currencies:
+        called = {each.customer: each for each in outlook.customers}
+        for risk in outlook.risks:
+            each = called[risk.customer]
+            last = each.last
+            yield (
+                code_of(risk.currency, is_total=outlook.is_total),
+                *(risk.reason, risk.customer),
+                *(reports.labels.get(risk.customer, ""), risk.subscription),
+                *(Money(risk.mrr_minor, risk.currency), *_days(risk).values()),
+                Money(each.mrr_minor, risk.currency),
+                *(each.owner, each.country, each.paid_since, each.renews_on),
+                *((None, None) if last is None else (last.day, last.kind)),
+                None if last is None else Money(last.amount_minor, risk.currency),
+            )
 
 
 DAYS = ("ends_on", "due_since", "shrank_on")
@@ -152,12 +217,15 @@ def _days(risk: Risk) -> dict[str, date | None]:
     return {name: risk.day if name == of else None for name in DAYS}
 
 
-def to_json(outlooks: Sequence[AtRiskReport]) -> dict[str, Any]:
+def to_json(reports: AtRiskReports) -> dict[str, Any]:
     """Amounts in minor units a month; scheduled ones are signed."""
-    return {"currencies": [_outlook_json(each) for each in outlooks]}
+    return {
+        "owner": reports.owner,
+        "currencies": [_outlook_json(each, reports) for each in reports.currencies],
+    }
 
 
-def _outlook_json(outlook: AtRiskReport) -> dict[str, Any]:
+def _outlook_json(outlook: AtRiskReport, reports: AtRiskReports) -> dict[str, Any]:
     worth: Counter[str] = Counter()
     for risk in outlook.risks:
         worth[risk.reason] += risk.mrr_minor
@@ -168,21 +236,47 @@ def _outlook_json(outlook: AtRiskReport) -> dict[str, Any]:
         "at_risk_minor": outlook.at_risk_minor,
         "reasons": {reason.name.lower(): worth[reason] for reason in RiskReason},
         "risks": [
-            {
-                "reason": risk.reason.name.lower(),
-                "customer": risk.customer,
-                "subscription": risk.subscription or None,
-                "mrr_minor": risk.mrr_minor,
-                "day": risk.day and risk.day.isoformat(),
-                **{k: day and day.isoformat() for k, day in _days(risk).items()},
-            }
-            for risk in outlook.risks
+            {"customer": risk.customer, **_risk_json(risk)} for risk in outlook.risks
         ],
+        "customers": [_customer_json(each, reports) for each in outlook.customers],
         "scheduled": [
             {**asdict(each), "day": each.day.isoformat()} for each in outlook.scheduled
         ],
         "so_far": _window_json(outlook.so_far),
         "committed": [_window_json(each) for each in outlook.committed],
+    }
+
+
+def _risk_json(risk: Risk) -> dict[str, Any]:
+    return {
+        "reason": risk.reason.name.lower(),
+        "subscription": risk.subscription or None,
+        "mrr_minor": risk.mrr_minor,
+        "day": risk.day and risk.day.isoformat(),
+        **{k: day and day.isoformat() for k, day in _days(risk).items()},
+    }
+
+
+def _customer_json(each: CustomerAtRisk, reports: AtRiskReports) -> dict[str, Any]:
+    last = each.last
+    return {
+        "customer": each.customer,
+        "label": reports.labels.get(each.customer, each.customer),
+        "owner": each.owner,
+        "country": each.country,
+        "mrr_minor": each.mrr_minor,
+        "at_risk_minor": each.at_risk_minor,
+        "reasons": [_risk_json(risk) for risk in each.risks],
+        "paid_since": each.paid_since and each.paid_since.isoformat(),
+        "last_movement": last
+        and {
+            "day": last.day.isoformat(),
+            "kind": last.kind.value,
+            "amount_minor": last.amount_minor,
+            "cause": last.cause.value,
+        },
+        "renews_on": each.renews_on and each.renews_on.isoformat(),
+        "ends_then": each.ends_then,
     }
 
 

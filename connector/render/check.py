@@ -5,14 +5,14 @@ from typing import Any
 
 from connector.core.money import format_count, format_minor
 from connector.core.text import printable
-from connector.mrr.reconciliation import (
+from connector.render.movements import named
+from connector.reports.check import CheckedLedger, StripeComparison
+from connector.valuation.reconciliation import (
     CurrencyComparison,
     GapReason,
     differing,
     totals,
 )
-from connector.render.movements import named
-from connector.reports.check import CheckedLedger, StripeComparison
 
 NAMED = 20  # of those that wait, in text
 

@@ -5,13 +5,19 @@ from datetime import date
 from itertools import groupby
 from typing import Any
 
-from connector.core.model import Movement
+from connector.core.model import Closing, Movement
 from connector.core.money import format_count, format_minor
 from connector.core.policy import differences
 from connector.core.windows import name_of
-from connector.render.footnotes import policy_sentence
+from connector.render.footnotes import despite_sentence, policy_sentence
 from connector.render.movements import as_json, causes_text
-from connector.render.report_json import currency_json, measured_json, span_json, utc
+from connector.render.report_json import (
+    currency_json,
+    despite_json,
+    measured_json,
+    span_json,
+    utc,
+)
 from connector.render.table import Cell, Money, Percent, Table, csv_text, text_table
 from connector.reports.closed_months import (
     ClosedMonth,
@@ -23,9 +29,15 @@ from connector.reports.model import title_of
 
 
 def closing_text(closed: ClosedMonth, locale: str) -> str:
-    closing, kept, was_closed, _, seal = closed
+    closing, kept, was_closed, seal = closed
     name = f"{closing.month:%b %Y}"
     verb = "was already closed, and stays as it is" if was_closed else "is closed"
+    if closing.withdrawn is not None:
+        return (
+            f"{_withdrawn_sentence(closing)}\n"
+            f"It is shown as reported no longer, and can be closed again; `stripe-nrr "
+            f"restatements` still tells of it.\nSealed: {seal}"
+        )
     rows: list[Sequence[Cell]] = [
         (
             name_of(each.measured.window),
@@ -39,8 +51,10 @@ def closing_text(closed: ClosedMonth, locale: str) -> str:
     heads = ("As reported", "", "Opening", "Closing", "NRR", "GRR", "CRR")
     right = frozenset(range(2, 7))
     table = text_table(Table(heads, rows, right), locale) if rows else ""
+    despite = f"{despite_sentence(closing)}\n" if closing.despite else ""
     return (
         f"{name} {verb}.\n\n{table}\n"
+        f"{despite}"
         f"What counted: {policy_sentence(closing.policy)}.\n"
         f"{f'Sealed: {seal}' if seal else 'Not sealed yet: the next closing does it'}\n"
         f"The same again, whatever is corrected later:\n"
@@ -50,11 +64,12 @@ def closing_text(closed: ClosedMonth, locale: str) -> str:
 
 
 def closing_json(closed: ClosedMonth) -> dict[str, Any]:
-    closing, kept, was_closed, _, seal = closed
+    closing, kept, was_closed, seal = closed
     return {
         "month": f"{closing.month:%Y-%m}",
         "closed_at": utc(closing.closed_at),
         "was_closed": was_closed,
+        **_how_it_stands(closing),
         "code_version": closing.code_version,
         "policy": dict(closing.policy),
         "seal": seal,
@@ -69,11 +84,38 @@ def closing_json(closed: ClosedMonth) -> dict[str, Any]:
     }
 
 
+def _how_it_stands(closing: Closing) -> dict[str, Any]:
+    """Despite what it was closed, and why it was withdrawn; None where neither."""
+    gone = closing.withdrawn
+    return {
+        "closed_despite": despite_json(closing) if closing.despite else None,
+        "withdrawn": None
+        if gone is None
+        else {"at": utc(gone.at), "reason": gone.reason},
+    }
+
+
+def _withdrawn_sentence(closing: Closing) -> str:
+    gone = closing.withdrawn
+    assert gone is not None
+    return (
+        f"{closing.month:%b %Y}, closed on {closing.closed_at:%d %b %Y}, was withdrawn on "
+        f"{gone.at:%d %b %Y}: {gone.reason}"
+    )
+
+
 # What has changed since
 
 
 def restated_text(found: Restatements, since: date | None, locale: str) -> str:
-    windows, labels, closed = found
+    told = [_restated_windows(found, since, locale)]
+    told += [despite_sentence(x) for x in found.standing if x.despite]
+    told += [_withdrawn_sentence(x) for x in found.closings if x.withdrawn is not None]
+    return "\n".join(told)
+
+
+def _restated_windows(found: Restatements, since: date | None, locale: str) -> str:
+    windows, labels, closed = found.windows, found.labels, len(found.standing)
     if not windows:
         then = f" since {since}" if since is not None else ""
         if not closed:
@@ -150,7 +192,17 @@ def _because(line: RestatementLine) -> str:
 
 
 def restated_json(found: Restatements) -> dict[str, Any]:
-    return {"restated": [_window_json(each) for each in found.windows]}
+    return {
+        "restated": [_window_json(each) for each in found.windows],
+        "closings": [
+            {
+                "month": f"{each.month:%Y-%m}",
+                "closed_at": utc(each.closed_at),
+                **_how_it_stands(each),
+            }
+            for each in found.closings
+        ],
+    }
 
 
 def _window_json(each: RestatedWindow) -> dict[str, Any]:
@@ -159,6 +211,7 @@ def _window_json(each: RestatedWindow) -> dict[str, Any]:
         "closed_at": utc(each.closing.closed_at),
         **currency_json(each.reported.currency, is_total=each.reported.is_total),
         **span_json(each.now.window),
+        **_how_it_stands(each.closing),
         "reported": measured_json(each.reported.measured),
         "restated": measured_json(each.now),
         "changes": [
@@ -182,7 +235,7 @@ def _window_json(each: RestatedWindow) -> dict[str, Any]:
 def restated_csv(found: Restatements) -> str:
     heads = (
         *("month", "window", "currency", "customer", "day", "was", "now", "change"),
-        *("booked_at", "cause", "because"),
+        *("booked_at", "cause", "because", "closed_despite"),
     )
     rows = [
         (
@@ -195,6 +248,7 @@ def restated_csv(found: Restatements) -> str:
             ),
             Money(line.amount_minor, line.currency),
             *(utc(line.run.started_at), line.run.cause, _because(line)),
+            each.closing.despite,
         )
         for each in found.windows
         if not each.reported.is_total  # its lines are those of the currencies

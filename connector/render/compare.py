@@ -1,11 +1,25 @@
-"""Which policy explains a gap, as text and JSON."""
+"""Which policy explains a gap, and other formulas beside ours, in every form."""
 
+from fractions import Fraction
 from typing import Any
 
-from connector.core.money import format_minor
+from connector.core.money import format_minor, format_ratio, ratio_number
+from connector.core.windows import name_of
+from connector.metrics.published_formulas import FORMULAS, FormulaResult, near
 from connector.metrics.what_if import ExplainedGap, closes
-from connector.render.table import Money, figures, text_table
-from connector.reports.compare import PolicyComparison
+from connector.render.report_json import currency_json, span_json
+from connector.render.table import (
+    Money,
+    Percent,
+    Points,
+    Table,
+    csv_text,
+    figures,
+    markdown_table,
+    text_table,
+)
+from connector.reports.compare import PolicyComparison, WindowFormulas
+from connector.reports.model import code_of, title_of
 
 CLOSEST = 5  # pairs shown that do not explain the gap, but most of it
 
@@ -88,3 +102,132 @@ def to_json(compared: PolicyComparison) -> dict[str, Any]:
             for each in compared.found
         ],
     }
+
+
+# Other formulas
+
+
+def formulas_text(
+    found: list[WindowFormulas],
+    against: Fraction | None,
+    locale: str,
+    *,
+    is_markdown: bool,
+) -> str:
+    drawn = markdown_table if is_markdown else text_table
+    parts = []
+    for each in found:
+        opening = format_minor(each.kept.opening_minor, each.currency, locale)
+        so_far = "" if each.is_over else " (so far, not over)"
+        whose = title_of(each.currency, is_total=each.is_total)
+        title = f"{name_of(each.window)}{so_far} · {whose}, opening MRR {opening}"
+        parts.append(f"## {title}\n" if is_markdown else f"{title}\n")
+        parts.append(drawn(_formula_table(each.results), locale))
+        if against is not None:
+            parts += [f"{line}\n" for line in _verdict(each, against)]
+    if not found:
+        return "There is no recurring revenue in this ledger."
+    parts.append(_legend(locale, is_markdown=is_markdown))
+    return "\n".join(parts)
+
+
+def _legend(locale: str, *, is_markdown: bool) -> str:
+    others = [variant for variant in FORMULAS if variant.why]
+    if is_markdown:
+        rows = [(variant.name, variant.why, variant.printed) for variant in others]
+        heads = ("Formula", "What it does otherwise", "Printed by")
+        return markdown_table(Table(heads, rows), locale)
+    return "".join(
+        f"{variant.name} {variant.why}.\n    Printed by {variant.printed}.\n"
+        for variant in others
+    )
+
+
+def _formula_table(results: list[FormulaResult]) -> Table:
+    rows = [
+        (
+            each.formula.metric,
+            f"{each.formula.name}, ours" if each.is_ours else each.formula.name,
+            Percent(each.ratio) if each.formula.is_ratio else "not a ratio",
+            None if each.points is None or each.is_ours else Points(each.points),
+        )
+        for each in results
+    ]
+    return Table(("", "Formula", "Says", "Points"), rows, frozenset([2, 3]))
+
+
+def _verdict(each: WindowFormulas, against: Fraction) -> list[str]:
+    """Who may have said it, in sentences."""
+    given = format_ratio(against, 2)
+    found = near(each.results, against)
+    if not found:
+        said = (
+            f"{given}: none of these formulas comes within 0.2 points. The gap is in "
+        )
+        return [said + "the MRR itself: see `stripe-nrr compare`."]
+    lines = []
+    for result in found:
+        said = f"{given}: {result.formula.metric} by {result.formula.name} is "
+        said += f"{format_ratio(result.ratio, 2)}."
+        if result.is_ours:
+            said += " That is this program's formula."
+        else:
+            said += f" Your other tool probably {result.formula.why}."
+        lines.append(said)
+    return lines
+
+
+def formulas_json(
+    found: list[WindowFormulas], against: Fraction | None
+) -> dict[str, Any]:
+    windows = []
+    for each in found:
+        close = near(each.results, against) if against is not None else []
+        formulas = [
+            {
+                "metric": result.formula.metric.value,
+                "formula": result.formula.name,
+                "ratio": ratio_number(result.ratio)
+                if result.formula.is_ratio
+                else None,
+                "points": ratio_number(result.points),
+                "reported": result.is_ours,
+                "near": result in close,
+                "why": result.formula.why,
+                "printed": result.formula.printed,
+            }
+            for result in each.results
+        ]
+        windows.append(
+            {
+                **currency_json(each.currency, is_total=each.is_total),
+                **span_json(each.window),
+                "complete": each.is_over,
+                "opening_minor": each.kept.opening_minor,
+                "formulas": formulas,
+            }
+        )
+    return {"against": ratio_number(against), "windows": windows}
+
+
+def formulas_csv(found: list[WindowFormulas]) -> str:
+    rows = [
+        (
+            code_of(each.currency, is_total=each.is_total),
+            each.window.kind,
+            each.window.start,
+            each.window.end,
+            str(each.is_over).lower(),
+            result.formula.metric,
+            result.formula.name,
+            Percent(result.ratio if result.formula.is_ratio else None),
+            Points(result.points),
+        )
+        for each in found
+        for result in each.results
+    ]
+    heads = (
+        *("currency", "window", "from", "to", "complete"),
+        *("metric", "formula", "ratio", "points"),
+    )
+    return csv_text(heads, rows)

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from connector.core.invoiced import OutsideMrr, alarming
+from connector.core.model import Closing
 from connector.core.money import format_count, format_minor, format_ratio
 from connector.core.policy import POLICY_RULES
 from connector.reports.ledger import LedgerFacts, Missing
-from connector.reports.model import CurrencyReport, Report
+from connector.reports.model import DESPITE, CurrencyReport, Report, WindowRow
 
 FORMULA = (
     "NRR = what the customers of the opening pay at the closing ÷ what they paid at the "
@@ -123,14 +124,34 @@ def footnotes(report: Report) -> list[str]:
         )
     if any(row.reported for part in report.parts for row in part.rows):
         notes.append(RESTATED)
+    notes += despite_notes([row for part in report.parts for row in part.rows])
     notes += [FORMULA, f"What counts: {policy_sentence(report.policy)}.", MORE]
     if report.by is not None:
         notes.append(SEGMENTS)
     if any(row.causes for part in report.parts for row in part.rows):
         notes.append(CAUSES)
+    ends = [
+        row.losses.unread for part in report.parts for row in part.rows if row.losses
+    ]
+    if any(ends):
+        notes.append(unread(max(ends)))
     if report.total is not None:
         notes.append(FX)
     return notes
+
+
+def despite_notes(rows: Iterable[WindowRow]) -> list[str]:
+    """Of each month among them that was closed although something lacked, and why."""
+    found = {x.id: x for row in rows if (x := row.closed_despite) is not None}
+    return [f"{DESPITE.strip()} {despite_sentence(each)}" for each in found.values()]
+
+
+def despite_sentence(closing: Closing) -> str:
+    return (
+        f"{closing.month:%b %Y} was closed on {closing.closed_at:%d %b %Y} although "
+        f"something was missing: {'; '.join(closing.lacked)}. The reason given: "
+        f"{closing.despite}"
+    )
 
 
 def asides(part: CurrencyReport, report: Report) -> list[str]:
@@ -174,3 +195,11 @@ def policy_sentence(policy: Mapping[str, str]) -> str:
     """What counts, in words a reader of the report can check."""
     said = [rule.sentence(rule.of(policy)) for rule in POLICY_RULES.values()]
     return "; ".join([*said, _NEVER])
+
+
+def unread(ends: int) -> str:
+    """Of so many ends the mirror is older than what it keeps of Stripe's reason."""
+    return (
+        f"Of {format_count(ends, 'end')} the reason was not read yet, as what was synced "
+        "is older than this version's reports of it. `stripe-nrr sync --full` reads them."
+    )

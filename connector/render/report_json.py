@@ -11,10 +11,12 @@ from msgspec.structs import asdict
 
 from connector.core.figures import RATIOS, Retention, WindowFigures, names_of
 from connector.core.invoiced import alarming
+from connector.core.model import Closing
 from connector.core.money import ratio_number, round_minor
 from connector.core.windows import Window
 from connector.metrics.benchmarks import Assessment
 from connector.metrics.causes import Share
+from connector.metrics.churn import LossSums
 from connector.metrics.ratios import WindowMetrics
 from connector.render.footnotes import what_is_missing
 from connector.reports.ledger import LedgerFacts, Missing
@@ -98,6 +100,8 @@ def _window_json(row: WindowRow, report: Report) -> dict[str, Any]:
     told = {**row_json(row), **figures_json(row.measured, report)}
     if row.reported is not None:
         told["as_reported"] = figures_json(row.reported, report)
+    if row.closed_despite is not None:
+        told["closed_despite"] = despite_json(row.closed_despite)
     if report.by is not None:
         told["segments"] = [
             {"segment": each.name, **figures_json(each.measured, report)}
@@ -108,7 +112,18 @@ def _window_json(row: WindowRow, report: Report) -> dict[str, Any]:
             name: [_share_json(share, report) for share in shares]
             for name, shares in row.causes._asdict().items()
         }
+    if row.losses is not None:
+        told["losses"] = reasons_json(row.losses)
     return told
+
+
+def despite_json(closing: Closing) -> dict[str, Any]:
+    """Why a month was closed although something lacked."""
+    return {
+        "closed_at": utc(closing.closed_at),
+        "lacked": list(closing.lacked),
+        "reason": closing.despite,
+    }
 
 
 def _first_year_json(found: FirstYear) -> dict[str, Any]:
@@ -181,6 +196,11 @@ def _share_json(share: Share, report: Report) -> dict[str, Any]:
             for key, amount_minor in share.customers
         ],
     }
+
+
+def reasons_json(sums: LossSums) -> list[dict[str, Any]]:
+    """Every reason, also those that took nothing."""
+    return [{**each._asdict(), "reason": each.reason.value} for each in sums.reasons]
 
 
 def _assessment_json(found: Assessment) -> dict[str, Any]:

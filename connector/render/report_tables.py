@@ -3,18 +3,20 @@
 Nothing is worked out here: every figure comes from the ``Report``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from connector.core.figures import BASE, RATIOS, Waterfall, WindowFigures, names_of
 from connector.core.invoiced import alarming
+from connector.core.losses import LossReason
 from connector.core.model import Cause
 from connector.core.money import round_minor
 from connector.core.text import markdown
 from connector.core.windows import name_of
 from connector.metrics.causes import RETURN
+from connector.metrics.churn import LossSums, ReasonSum
 from connector.render.footnotes import asides, banner, footnotes
 from connector.render.report_json import (
     BASE_FIGURES,
@@ -33,10 +35,10 @@ from connector.render.table import (
     markdown_table,
 )
 from connector.reports.model import (
-    AS_REPORTED,
     CurrencyReport,
     Report,
     WindowRow,
+    as_reported_label,
     code_of,
     label,
     metrics_of,
@@ -115,13 +117,14 @@ CAUSE_WORDS = {
     RETURN: "left and came back",
 }
 CAUSE_HEADINGS = ("", "Change", "Customers", "Mostly")
+LOST = "Churn and contraction by reason, of all customers"
 MOST = 3  # customers named beside a cause
 
 
 def cause_tables(
     row: WindowRow, part: CurrencyReport, report: Report
 ) -> Iterator[tuple[str, Table]]:
-    """Expansion and contraction of a row by cause, each with its title.
+    """Expansion and contraction of a row by cause, and all losses by reason, with titles.
 
     What a cause came to, of how many customers, and the largest of them by name.
     """
@@ -137,6 +140,45 @@ def cause_tables(
         ]
         title = f"{name.capitalize()} by cause, {name_of(row.measured.window)}"
         yield title, Table(CAUSE_HEADINGS, rows, frozenset([1, 2]))
+    if row.losses is not None:
+        title = f"{LOST}, {name_of(row.measured.window)}"
+        yield title, reason_table(row.losses, part.currency)
+
+
+REASON_WORDS: Mapping[LossReason, str] = {
+    LossReason.VOLUNTARY: "voluntary",
+    LossReason.FAILED_PAYMENT: "failed payment",
+    LossReason.PAUSED: "paused",
+    LossReason.REDUCED: "price or quantity reduced",
+    LossReason.DISCOUNT: "discount",
+    LossReason.UNKNOWN: "unknown",
+}
+
+
+def reason_table(everyone: LossSums, currency: str) -> Table:
+    """A row a reason that took something, then all of them."""
+    rows = [
+        _sum_row(REASON_WORDS[each.reason], each, currency)
+        for each in everyone.reasons
+        if each.lost_minor
+    ]
+    total = _sum_row("all", everyone, currency)
+    heads = ("", "Churn", "Left", "Contraction", "Paid less")
+    return figures(heads, [*rows, total])
+
+
+def _sum_row(name: str, of: ReasonSum | LossSums, currency: str) -> Sequence[Cell]:
+    return (
+        name,
+        taken(of.churn_minor, currency),
+        of.departures or "–",
+        taken(of.contraction_minor, currency),
+        of.contractions or "–",
+    )
+
+
+def taken(amount_minor: int, currency: str) -> Cell:
+    return Money(-amount_minor, currency) if amount_minor else "–"
 
 
 # Markdown
@@ -185,7 +227,7 @@ def named_rows(
 def by_segment(row: WindowRow) -> list[tuple[str, WindowFigures]]:
     """A row's segments, then all of them together, and as reported if that differs."""
     named = [(each.name, each.measured) for each in row.segments]
-    before = [] if row.reported is None else [(AS_REPORTED, row.reported)]
+    before = [] if row.reported is None else [(as_reported_label(row), row.reported)]
     return [*named, ("total", row.measured), *before]
 
 
@@ -196,7 +238,7 @@ def to_csv(report: Report) -> str:
     """A row a window; by segment, a row a window and segment, and one without segment.
 
     A window that was closed with other figures has a row of these, whose currency says
-    ``as reported``.
+    ``as reported``, and why where its month was closed although something lacked.
     Of recurring money that is in no figure, one row a currency, ``recurring, not counted``,
     has the amount a month as its closing.
     Amounts in whole units of the currency, ratios as numbers, empty where there is none.
@@ -228,7 +270,9 @@ def _csv_rows(report: Report) -> Iterator[list[object]]:
             yield _csv_row(part, row, report, row.measured, "")
             if row.reported is not None:
                 currency, *others = _csv_row(part, row, report, row.reported, "")
-                yield [f"{currency} as reported", *others]
+                why = row.closed_despite
+                despite = "" if why is None else f" despite: {why.despite}"
+                yield [f"{currency} as reported{despite}", *others]
     closing, months = ("closing_arr", 12) if report.is_annual else ("closing", 1)
     for currency, amount_minor in alarming(report.outside).items():
         told = {closing: Money(amount_minor * months, currency)}

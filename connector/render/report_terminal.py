@@ -30,6 +30,7 @@ from connector.reports.model import (
     CurrencyReport,
     Report,
     WindowRow,
+    as_reported_label,
     is_trailing,
     label,
     opening_note,
@@ -51,7 +52,8 @@ def report_view(report: Report, locale: str) -> RenderableType:
         for row in headlines:
             parts += [_cards(row, part.currency, locale, report), Text()]
             if row.reported is not None:
-                parts.append(_reported(row.reported.retention))
+                name = as_reported_label(row).strip()
+                parts.append(_reported(name, row.reported.retention))
             parts.append(_waterfall(row, part.currency, locale))
             parts += [Text(f"{line}\n") for line in asides(part, report)]
         parts += _tables(report, part, (headlines, rows), locale)
@@ -120,10 +122,10 @@ def _cards(
     return grid
 
 
-def _reported(kept: Retention) -> Text:
+def _reported(name: str, kept: Retention) -> Text:
     ratios = kept.ratios.items()
     told = ", ".join(f"{name.upper()} {format_ratio(ratio)}" for name, ratio in ratios)
-    return Text(f"  as reported: {told}\n", style="dim")
+    return Text(f"  {name}: {told}\n", style="dim")
 
 
 def _waterfall(row: WindowRow, currency: str, locale: str) -> RenderableType:

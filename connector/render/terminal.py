@@ -110,7 +110,9 @@ class FittedTable(NamedTuple):
                 overflow="fold",
             )
         for cells, row in zip(self.table.rows, texts, strict=True):
-            style = "dim" if row[0].endswith("*") or row[0] == AS_REPORTED else ""
+            style = (
+                "dim" if row[0].endswith("*") or row[0].startswith(AS_REPORTED) else ""
+            )
             drawn.add_row(*(_drawn(cells[c], row[c]) for c in kept), style=style)
         return drawn
 

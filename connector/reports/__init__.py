@@ -12,8 +12,11 @@ if TYPE_CHECKING:  # ``as`` itself: a type checker takes it for this package's o
     from connector.reports.check import check_ledger as check_ledger
     from connector.reports.check import compare_with_stripe as compare_with_stripe
     from connector.reports.check import live_subscriptions as live_subscriptions
+    from connector.reports.churn import ChurnRequest as ChurnRequest
+    from connector.reports.churn import churn_reports as churn_reports
     from connector.reports.closed_months import close_month as close_month
     from connector.reports.closed_months import restated_windows as restated_windows
+    from connector.reports.closed_months import withdraw_month as withdraw_month
     from connector.reports.cohorts import cohort_reports as cohort_reports
     from connector.reports.compare import compare_policies as compare_policies
     from connector.reports.compare import formula_drift as formula_drift
@@ -22,6 +25,7 @@ if TYPE_CHECKING:  # ``as`` itself: a type checker takes it for this package's o
     from connector.reports.explain import explain_window as explain_window
     from connector.reports.ledger import Ledger as Ledger
     from connector.reports.ledger import open_ledger as open_ledger
+    from connector.reports.ledger import under_preset as under_preset
     from connector.reports.movements import list_movements as list_movements
     from connector.reports.movements import sum_movements as sum_movements
     from connector.reports.page import make_page as make_page
@@ -30,10 +34,12 @@ if TYPE_CHECKING:  # ``as`` itself: a type checker takes it for this package's o
 
 # Where each lives. One that is asked for imports what it needs, and nothing else does.
 _HOMES = {
+    "ChurnRequest": "churn",
     "Ledger": "ledger",
     "ReportRequest": "report",
     "at_risk_reports": "at_risk",
     "check_ledger": "check",
+    "churn_reports": "churn",
     "close_month": "closed_months",
     "cohort_reports": "cohorts",
     "compare_policies": "compare",
@@ -49,6 +55,8 @@ _HOMES = {
     "open_ledger": "ledger",
     "restated_windows": "closed_months",
     "sum_movements": "movements",
+    "under_preset": "ledger",
+    "withdraw_month": "closed_months",
 }
 __all__ = tuple(_HOMES)
 

@@ -1,13 +1,14 @@
 """At risk: MRR that may go, and the NRR that is already committed."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
 from msgspec import Struct
 
-from connector.core.dates import add_months
+from connector.core.dates import add_months, local_day
+from connector.core.errors import NothingFound, UsageFault
 from connector.core.figures import WindowFigures
 from connector.core.model import Flow, Movement, MovementKind
 from connector.core.policy import Rules
@@ -16,12 +17,23 @@ from connector.metrics.currency_total import Conversion, in_minor
 from connector.metrics.retention import Balances, measure, standing
 from connector.mrr import timeline as histories
 from connector.mrr.movements import movements
-from connector.mrr.risks import Risk, as_scheduled, at_risk_minor, contracted, risks
+from connector.mrr.risks import (
+    Risk,
+    RiskReason,
+    as_scheduled,
+    at_risk_minor,
+    by_customer,
+    contracted,
+    risks,
+)
 from connector.pipeline.quarantine import set_aside
 from connector.reports.ledger import Ledger, is_total
 from connector.store.ledger import balances as ledger_balances
 from connector.store.ledger import customers, queries
+from connector.store.ledger import losses as ledger_losses
+from connector.store.ledger.losses import LastMovement
 from connector.store.mirror import objects
+from connector.store.mirror.renewals import next_renewals
 
 
 class ScheduledMovement(Struct, frozen=True, kw_only=True):
@@ -33,13 +45,43 @@ class ScheduledMovement(Struct, frozen=True, kw_only=True):
     amount_minor: int
 
 
+class CustomerAtRisk(Struct, frozen=True, kw_only=True):
+    """Whom to call: all that a customer pays, and why it may go.
+
+    ``risks`` are the surest reason first. ``paid_since`` is the first day on which it
+    paid, None of a trial. ``last`` is what moved last, None in the total of all
+    currencies. ``renews_on`` is when it is billed next, as far as an invoice tells;
+    ``ends_then`` where an end is set for that day. ``owner`` is what the configured key
+    of its metadata says.
+    """
+
+    customer: str
+    mrr_minor: int
+    at_risk_minor: int
+    risks: tuple[Risk, ...]
+    country: str | None = None
+    owner: str | None = None
+    paid_since: date | None = None
+    last: LastMovement | None = None
+    renews_on: date | None = None
+
+    @property
+    def ends_then(self) -> bool:
+        ends = (risk.day for risk in self.risks if risk.reason in ENDS)
+        return self.renews_on is not None and self.renews_on in ends
+
+
 class AtRiskReport(Struct, frozen=True, kw_only=True):
-    """``so_far`` is the running trailing-12 window with nothing more happening."""
+    """``so_far`` is the running trailing-12 window with nothing more happening.
+
+    ``customers`` are those at risk, who pays most first.
+    """
 
     currency: str
     today: date
     mrr_minor: int
     risks: tuple[Risk, ...]
+    customers: tuple[CustomerAtRisk, ...]
     scheduled: tuple[ScheduledMovement, ...]
     so_far: WindowFigures
     committed: tuple[WindowFigures, ...]
@@ -54,11 +96,18 @@ class AtRiskReports(Struct, frozen=True, kw_only=True):
     """One a currency. ``labels`` are what customers are called, by id.
 
     ``failed`` are those whose history cannot be derived, and why: they are left out.
+    ``has_owners``: the configuration says what tells a customer's owner. ``owner``: whose
+    customers alone all of it is about.
     """
 
     currencies: tuple[AtRiskReport, ...]
     labels: Mapping[str, str]
     failed: Mapping[str, str]
+    has_owners: bool = False
+    owner: str | None = None
+
+
+ENDS = (RiskReason.CANCELS, RiskReason.TRIAL)
 
 
 LATELY_DAYS = 90
@@ -67,27 +116,59 @@ DAY_S = 86_400
 
 
 def at_risk_reports(
-    ledger: Ledger, currency: str | None = None, *, with_total: bool = False
+    ledger: Ledger,
+    currency: str | None = None,
+    *,
+    with_total: bool = False,
+    owner: str | None = None,
 ) -> AtRiskReports:
     """What is at risk and what is set in each currency, as far as the ledger knows.
 
-    ``with_total``: first of all in one, as where that alone is asked for.
+    ``with_total``: first of all in one, as where that alone is asked for. ``owner``: of
+    whose customers alone; raises ``UsageFault`` where no owners are configured, and
+    ``NothingFound`` for one who has none.
     """
     known, codes = ledger.state(), ledger.currencies(currency)
-    connection = ledger.connection
-    future = _future(connection, ledger.rules, int(known.at.timestamp()), known.today)
+    connection, rules = ledger.connection, ledger.rules
+    owners = _owners(ledger)
+    own = None if owner is None else _customers_of(owner, owners)
+    future = _future(connection, rules, int(known.at.timestamp()), known.today)
     books = []
     if with_total or is_total(currency):
         books.append(_in_one(ledger, known.today, future))
     if not is_total(currency):
         books += [_book(connection, code, known.today, future) for code in codes]
+    if own is not None:
+        books = [_only(book, own, customers.ids(connection)) for book in books]
     return AtRiskReports(
         currencies=tuple(
-            _at_risk_report(connection, book, known.today) for book in books
+            _at_risk_report(ledger, book, known.today, owners or {}) for book in books
         ),
         labels=customers.labels(connection),
         failed=future.failed,
+        has_owners=owners is not None,
+        owner=owner,
     )
+
+
+def _owners(ledger: Ledger) -> dict[int, str] | None:
+    """Each customer's owner by the ledger's key; None where none are configured."""
+    key = ledger.config.owner_key
+    return None if key is None else objects.metadata(ledger.connection, key)
+
+
+def _customers_of(owner: str, owners: Mapping[int, str] | None) -> set[int]:
+    if owners is None:
+        raise UsageFault(
+            f"--owner {owner}: nothing says whose a customer is",
+            fix='set owner = "metadata:KEY" under [customers], then `stripe-nrr sync '
+            "--full`",
+        )
+    found = {key for key, name in owners.items() if name.casefold() == owner.casefold()}
+    if not found:
+        known = ", ".join(sorted(set(owners.values()))) or "none was read yet"
+        raise NothingFound(f"nobody's owner is {owner!r}", fix=f"known are: {known}")
+    return found
 
 
 class _Future(NamedTuple):
@@ -193,6 +274,17 @@ def _in_one(ledger: Ledger, today: date, future: _Future) -> _Book:
     )
 
 
+def _only(book: _Book, own: Collection[int], ids: Mapping[int, str]) -> _Book:
+    """Of these customers alone."""
+    names = {ids[key] for key in own}
+    return book._replace(
+        opening={key: minor for key, minor in book.opening.items() if key in own},
+        flows=[flow for flow in book.flows if flow.customer in own],
+        ahead=[flow for flow in book.ahead if flow.customer in own],
+        risks=[risk for risk in book.risks if risk.customer in names],
+    )
+
+
 def _wanted(today: date) -> list[Window]:
     """The running trailing-12 window, and those to come."""
     this_month = today.replace(day=1)
@@ -201,9 +293,9 @@ def _wanted(today: date) -> list[Window]:
 
 
 def _at_risk_report(
-    connection: sqlite3.Connection, book: _Book, today: date
+    ledger: Ledger, book: _Book, today: date, owners: Mapping[int, str]
 ) -> AtRiskReport:
-    ids, minor = customers.ids(connection), Conversion({}, book.scale).minor
+    ids, minor = customers.ids(ledger.connection), Conversion({}, book.scale).minor
     lately = today - timedelta(days=LATELY_DAYS)
     shrunk = [
         flow
@@ -216,6 +308,8 @@ def _at_risk_report(
         for risk in contracted(shrunk, balances, ids, book.currency)
     )
     found = [*book.risks, *lately_contracted]
+    found.sort(key=lambda r: (-r.mrr_minor, r.customer, r.reason))
+    pays = {ids[key]: minor(units) for key, units in balances.items()}
     ahead = sorted(book.ahead, key=lambda flow: (flow.day, ids[flow.customer]))
     wanted = _wanted(today)
     [so_far] = measure(book.flows, wanted[:1], book.opening)
@@ -224,7 +318,8 @@ def _at_risk_report(
         currency=book.currency,
         today=today,
         mrr_minor=minor(sum(balances.values())),
-        risks=tuple(sorted(found, key=lambda r: (-r.mrr_minor, r.customer, r.reason))),
+        risks=tuple(found),
+        customers=tuple(_call_list(ledger, book, found, pays, owners)),
         scheduled=tuple(
             ScheduledMovement(
                 day=flow.day,
@@ -238,6 +333,50 @@ def _at_risk_report(
         committed=tuple(in_minor(each, book.scale) for each in committed),
         is_total=book.is_total,
     )
+
+
+def _call_list(
+    ledger: Ledger,
+    book: _Book,
+    found: Sequence[Risk],
+    pays: Mapping[str, int],
+    owners: Mapping[int, str],
+) -> list[CustomerAtRisk]:
+    """Everybody who is named by a risk, who pays most first."""
+    connection, rules = ledger.connection, ledger.rules
+    own = by_customer(found)
+    keys = {name: key for key, name in customers.ids(connection).items() if name in own}
+    codes = [book.currency] if not book.is_total else ledger.currencies()
+    since: dict[int, date] = {}
+    last: dict[int, LastMovement] = {}
+    for code in codes:
+        for key, day in ledger_losses.first_days(
+            connection, code, keys.values()
+        ).items():
+            since[key] = min(since.get(key, day), day)
+    if not book.is_total:
+        last = ledger_losses.last_movements(connection, book.currency, keys.values())
+    countries = ledger_balances.countries(connection)
+    now_s = int(ledger.state().at.timestamp())
+    listed = []
+    for name, risks_of in own.items():
+        key = keys.get(name, -1)
+        renewals = next_renewals(connection, [name, *rules.also(name)], now_s)
+        bills = [at_s for code, at_s in renewals.items() if code in codes]
+        listed.append(
+            CustomerAtRisk(
+                customer=name,
+                mrr_minor=pays.get(name, 0),
+                at_risk_minor=at_risk_minor(risks_of),
+                risks=tuple(risks_of),
+                country=countries.get(key),
+                owner=owners.get(key),
+                paid_since=since.get(key),
+                last=last.get(key),
+                renews_on=local_day(min(bills), ledger.zone) if bills else None,
+            )
+        )
+    return sorted(listed, key=lambda each: (-each.mrr_minor, each.customer))
 
 
 def _flows(coming: Sequence[Movement], ids: Mapping[int, str]) -> list[Flow]:

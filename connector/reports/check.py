@@ -22,19 +22,13 @@ from connector.metrics.invariants import (
 )
 from connector.metrics.retention import measure
 from connector.metrics.rollups import figures_of
-from connector.mrr.current_mrr import counted_statuses
-from connector.mrr.reconciliation import (
-    CustomerComparison,
-    CustomerInLedger,
-    differing,
-    reconcile,
-)
 from connector.pipeline.ingest import ObjectSource, Progress
 from connector.reports.closed_months import measured_again, totals_again
 from connector.reports.ledger import Ledger
 from connector.reports.model import code_of
 from connector.store.ledger import (
     balances,
+    closings,
     contract_terms,
     coverage,
     queries,
@@ -50,6 +44,13 @@ from connector.stripe_api.decoding import ref
 from connector.stripe_api.faults import by_customer
 from connector.stripe_api.objects import Subscription
 from connector.stripe_api.unfit import UnfitObject
+from connector.valuation.current_mrr import counted_statuses
+from connector.valuation.reconciliation import (
+    CustomerComparison,
+    CustomerInLedger,
+    differing,
+    reconcile,
+)
 
 
 class CheckedLedger(NamedTuple):
@@ -92,7 +93,7 @@ def check_ledger(ledger: Ledger) -> CheckedLedger:
     findings += restated_findings(measured_again(connection))
     findings += restated_findings(
         (code_of(was.currency, is_total=True), was.measured, now)
-        for _, was, now in totals_again(ledger)
+        for _, was, now in totals_again(ledger, closings.ever(connection))
     )
     stored = checksums.examined(connection)
     findings += _changed_from_outside(connection, stored)
@@ -106,7 +107,7 @@ def check_ledger(ledger: Ledger) -> CheckedLedger:
         findings=findings,
         waiting=dirty_customers.dirty(connection),
         labels=ledger_customers.labels(connection),
-        seal=newest.hash if (newest := seals.newest(connection)) else "",
+        seal=seals.newest_hash(connection),
         notes=list(_unchecked(connection, stored)),
     )
 

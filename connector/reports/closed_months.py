@@ -13,68 +13,96 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from connector import __version__
-from connector.core.dates import add_months, day_end_s, instant
-from connector.core.errors import NothingFound, NotOverYet
+from connector.core.dates import add_months, day_end_s, instant, local_day
+from connector.core.errors import NothingFound, NotOverYet, NotWhole
 from connector.core.exchange_rates import KeptRates
 from connector.core.figures import WindowFigures
-from connector.core.model import Movement
+from connector.core.model import Closing, Movement
 from connector.core.windows import ending_with
 from connector.metrics.retention import is_same, measure
-from connector.reports.ledger import Ledger
+from connector.reports.ledger import FIRST_SYNC, Ledger
 from connector.store.ledger import closings, customers, queries, seals
 from connector.store.ledger.closings import (
     ChangingRun,
-    Closing,
     LedgerChange,
     ReportedFigures,
 )
-from connector.store.mirror import dirty_customers
 
 if TYPE_CHECKING:
     from connector.reports.currency_total import CurrencyTotal
 
 
 class ClosedMonth(NamedTuple):
-    """A closed month. ``waiting`` customers were not yet derived when it was closed.
+    """A closed month. ``was_closed``: it already was, before it was asked for.
 
-    ``seal`` is its hash; "" of one that was closed before there were seals.
+    ``seal`` is its hash, of a withdrawn one that of the withdrawal; "" of one that was
+    closed before there were seals.
     """
 
     closing: Closing
     figures: list[ReportedFigures]
     was_closed: bool
-    waiting: int = 0
     seal: str = ""
 
 
-def close_month(ledger: Ledger, month: date) -> ClosedMonth:
+def close_month(ledger: Ledger, month: date, despite: str = "") -> ClosedMonth:
     """Record what is reported of a month; one that is closed stays as it is.
 
-    Writes, inside the caller's transaction. Raises ``NotOverYet`` or ``NothingFound``.
+    Writes, inside the caller's transaction. Raises ``NotOverYet``, and ``NotWhole`` where
+    something of it is missing and there is no reason ``despite`` that.
     """
-    connection = ledger.connection
-    closed = {each.month: each for each in closings.known(connection)}
-    was_closed, waiting = month in closed, 0
-    if not was_closed:
-        closed[month] = _close(ledger, month)
-        waiting = dirty_customers.behind(connection)
-    kept = [each for of, each in closings.figures(connection) if of == month]
-    sealed = seals.of_month(connection, f"{month:%Y-%m}")
-    seal = sealed.hash if sealed is not None else ""
-    return ClosedMonth(closed[month], kept, was_closed, waiting, seal)
+    standing = _standing(ledger, month)
+    closing = standing or _close(ledger, month, despite)
+    return _told(ledger, closing, was_closed=standing is not None)
 
 
-def _close(ledger: Ledger, month: date) -> Closing:
-    known, end = ledger.state(), add_months(month, 1)
-    if known.synced_at is None:
+def withdraw_month(ledger: Ledger, month: date, reason: str) -> ClosedMonth:
+    """Mark a month's closing as a mistake: it stays, and the month can be closed again.
+
+    Writes, inside the caller's transaction. Raises ``NothingFound``.
+    """
+    closing = _standing(ledger, month)
+    if closing is None:
         raise NothingFound(
-            "the ledger is empty: there is nothing to close",
-            fix="run `stripe-nrr sync`",
+            f"{month:%Y-%m} is not closed: there is nothing to withdraw",
+            fix="see `stripe-nrr restatements` for what is closed",
         )
-    if known.today < end:
-        raise NotOverYet(
-            f"{month:%Y-%m} is not over: the ledger knows the days to {known.today}",
-            fix=f"run `stripe-nrr sync` on {end} or later, then close it",
+    withdrawn = closings.withdraw(ledger.connection, closing, reason, ledger.moment)
+    return _told(ledger, withdrawn, was_closed=True)
+
+
+def last_month(ledger: Ledger) -> date:
+    """The last month that is over by the clock, whatever the ledger knows of it."""
+    today = local_day(int(ledger.moment.timestamp()), ledger.zone)
+    return add_months(today, -1)
+
+
+def _standing(ledger: Ledger, month: date) -> Closing | None:
+    known = closings.known(ledger.connection)
+    return next((each for each in known if each.month == month), None)
+
+
+def _told(ledger: Ledger, closing: Closing, *, was_closed: bool) -> ClosedMonth:
+    connection, gone = ledger.connection, closing.withdrawn is not None
+    return ClosedMonth(
+        closing=closing,
+        figures=list(closings.figures_of(connection, closing)),
+        was_closed=was_closed,
+        seal=seals.hash_of(connection, closing.id, is_withdrawal=gone),
+    )
+
+
+def _close(ledger: Ledger, month: date, despite: str) -> Closing:
+    known = ledger.state()
+    _require_end(ledger, month)
+    lacked = ledger.lacking(month)
+    if lacked and not despite:
+        raise NotWhole(
+            f"{month:%Y-%m} is not closed: {'; '.join(x.what for x in lacked)}",
+            fix="; ".join(dict.fromkeys(x.fix for x in lacked))
+            + "; or close it all the same with --despite REASON, which is kept and "
+            "shown with its figures",
+            lacked=[x.what for x in lacked],
         )
     figures = list(figures_to_close(ledger.connection, month))
     rates: closings.Rates = {}
@@ -92,7 +120,32 @@ def _close(ledger: Ledger, month: date) -> Closing:
         policy=known.rules,
         code_version=__version__,
         now=ledger.moment,
+        despite=despite if lacked else "",
+        lacked=[x.what for x in lacked],
     )
+
+
+def _require_end(ledger: Ledger, month: date) -> None:
+    """Raise where the ledger does not know a month's end and what settles after it."""
+    synced_at = ledger.state().synced_at
+    if synced_at is None:
+        raise NotWhole(
+            f"{month:%Y-%m} is not closed: no sync has finished yet, so customers are "
+            "missing",
+            fix="run `stripe-nrr sync`",
+            lacked=[FIRST_SYNC.what],
+        )
+    due_at = datetime.fromtimestamp(
+        ledger.end_s(month) + ledger.config.close_after_s, ledger.zone
+    )
+    known_until = min(synced_at, ledger.moment)
+    if known_until < due_at:
+        raise NotOverYet(
+            f"{month:%Y-%m} cannot be closed before {due_at:%Y-%m-%d %H:%M} "
+            f"({ledger.zone.key}), when it is over and has settled: the ledger knows all "
+            f"until {known_until.astimezone(ledger.zone):%Y-%m-%d %H:%M}",
+            fix="run `stripe-nrr sync` then or later, and close it",
+        )
 
 
 def figures_to_close(
@@ -117,44 +170,47 @@ def _in_one(
 
 
 def totals_again(
-    ledger: Ledger, *, as_of: bool = True
-) -> Iterator[tuple[date, ReportedFigures, WindowFigures]]:
+    ledger: Ledger, closed: Iterable[Closing], *, as_of: bool = True
+) -> Iterator[tuple[Closing, ReportedFigures, WindowFigures]]:
     """Each closed window of a total as it was reported, and as it is at the same rates.
 
     As the ledger was at its closing, or else as it is now.
     """
     connection = ledger.connection
-    closed_at = {each.month: each.closed_at for each in closings.known(connection)}
-    found = [pair for pair in closings.figures(connection) if pair[1].is_total]
-    for month, of_month in groupby(found, lambda pair: pair[0]):
+    for closing in closed:
+        found = closings.figures_of(connection, closing)
+        reported = [each for each in found if each.is_total]
+        if not reported:
+            continue
         from connector.reports.currency_total import CurrencyTotal, configured_rates
 
-        reported = [each for _, each in of_month]
-        kept = closings.rates(connection, month)
+        kept = closings.rates(connection, closing)
         others = partial(configured_rates, ledger.config)
         rates = KeptRates(reported[0].currency, kept, others)
-        total = CurrencyTotal(ledger, closed_at[month] if as_of else None, rates)
+        total = CurrencyTotal(ledger, closing.closed_at if as_of else None, rates)
         windows = [each.measured.window for each in reported]
         each = {code: measure(own, windows) for code, own in total.books.items()}
         for was, now in zip(reported, total.measured(each), strict=True):
-            yield month, was, now
+            yield closing, was, now
 
 
 def measured_again(
     connection: sqlite3.Connection,
 ) -> Iterator[tuple[str, WindowFigures, WindowFigures]]:
-    """Each closed window of a currency as reported, and as the ledger gives it then."""
-    closed_at = {each.month: each.closed_at for each in closings.known(connection)}
-    figures = (pair for pair in closings.figures(connection) if not pair[1].is_total)
-    for (month, currency), of_both in groupby(
-        figures, lambda it: (it[0], it[1].currency)
-    ):
-        reported = [each.measured for _, each in of_both]
-        end = add_months(month, 1)
-        flows = queries.flows(connection, currency, closed_at[month], until=end)
-        found = measure(flows, [each.window for each in reported])
-        for was, now in zip(reported, found, strict=True):
-            yield currency, was, now
+    """Each closed window of a currency as reported, and as the ledger gives it then.
+
+    Also of closings that were withdrawn: they stay what they were.
+    """
+    for closing in closings.ever(connection):
+        found = closings.figures_of(connection, closing)
+        own = (each for each in found if not each.is_total)
+        for currency, of_both in groupby(own, lambda each: each.currency):
+            reported = [each.measured for each in of_both]
+            end = add_months(closing.month, 1)
+            flows = queries.flows(connection, currency, closing.closed_at, until=end)
+            again = measure(flows, [each.window for each in reported])
+            for was, now in zip(reported, again, strict=True):
+                yield currency, was, now
 
 
 class RestatementLine(NamedTuple):
@@ -236,11 +292,18 @@ class RestatedWindow(NamedTuple):
 
 
 class Restatements(NamedTuple):
-    """The closed windows that have changed, of ``closed`` months; labels by id."""
+    """The closed windows that have changed, of all ``closings``; labels by id.
+
+    Those that were withdrawn are among the closings, and have no windows.
+    """
 
     windows: list[RestatedWindow]
     labels: Mapping[str, str]
-    closed: int
+    closings: list[Closing]
+
+    @property
+    def standing(self) -> list[Closing]:
+        return [each for each in self.closings if each.withdrawn is None]
 
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -255,7 +318,7 @@ def restated_windows(ledger: Ledger, day: date | None = None) -> Restatements:
     return Restatements(
         windows=list(_restated(ledger, after)),
         labels=customers.labels(ledger.connection),
-        closed=len(closings.known(ledger.connection)),
+        closings=closings.ever(ledger.connection),
     )
 
 
@@ -286,8 +349,9 @@ def _restated(ledger: Ledger, after: datetime) -> Iterator[RestatedWindow]:
         [now] = measure(flows[currency], [window])
         if not is_same(now, figures.measured):
             yield RestatedWindow(closing_of, figures, now, own)
-    for month, figures, now in totals_again(ledger, as_of=False) if found else ():
-        moment = max(closed[month].closed_at, after)
+    standing = closed.values() if found else ()
+    for closing_of, figures, now in totals_again(ledger, standing, as_of=False):
+        moment = max(closing_of.closed_at, after)
         own = since(found, moment, None, now.window.end)
         if own and not is_same(now, figures.measured):
-            yield RestatedWindow(closed[month], figures, now, own)
+            yield RestatedWindow(closing_of, figures, now, own)

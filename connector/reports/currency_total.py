@@ -33,9 +33,14 @@ from connector.metrics.segments import (
     CurrencyBook,
     by_segment,
 )
-from connector.reports.benchmarks import assessed
 from connector.reports.ledger import Ledger
-from connector.reports.model import CurrencyReport, Segment, WindowRow, restated
+from connector.reports.model import (
+    CurrencyReport,
+    Segment,
+    WindowRow,
+    assessed,
+    restated,
+)
 from connector.reports.segments import segment_of_total
 from connector.store.ledger import (
     balances,
@@ -250,6 +255,7 @@ def total_report(
             is_over=row.is_over,
             complete=row.complete,
             reported=restated(measured, closed.get(measured.window)),
+            closed_despite=row.closed_despite,
             segments=total.segments(measured.window, by) if by is not None else (),
         )
         for measured, row in zip(total.measured(each), parts[0].rows, strict=True)

@@ -2,25 +2,30 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
+
 from connector import __version__
 from connector.config import Config, rules_of
 from connector.core.account import StripeIdentity
-from connector.core.dates import instant, local_day
+from connector.core.dates import add_months, day_end_s, instant, local_day
 from connector.core.errors import NothingFound, UsageFault
-from connector.core.invoiced import OutsideMrr
+from connector.core.invoiced import OutsideMrr, alarming
+from connector.core.money import format_count, format_minor
 from connector.core.policy import Rules, policy_of, zone_in
+from connector.core.presets import preset_texts
 from connector.store.account import ledger_account
 from connector.store.database import moment, setting, snapshot
 from connector.store.ledger import coverage, queries, rollups, unvalued
 from connector.store.mirror import dirty_customers, event_feed
-from connector.store.read_only import check_unchanged, open_to_read
+from connector.store.read_only import check_unchanged, open_to_read, scratch_copy
 
 TOTAL = "total"  # what all currencies in the reporting one are asked for by
 
@@ -63,6 +68,13 @@ class Missing(NamedTuple):
 
 
 NOTHING_MISSING = Missing()
+
+
+class Lack(NamedTuple):
+    """Something that a month lacks, for how much as far as known, and what to run."""
+
+    what: str
+    fix: str
 
 
 class LedgerFacts(NamedTuple):
@@ -158,6 +170,117 @@ class Ledger:
             refused_customers=len({refusal.customer for refusal in refused} - {""}),
         )
 
+    def lacking(self, month: date) -> list[Lack]:
+        """What a month must not be closed without; empty where it is whole."""
+        found = [
+            FIRST_SYNC
+            if event_feed.is_first_sync_unfinished(self.connection)
+            else None,
+            self._other_rules(),
+            self._waiting(month),
+            self._refused(month),
+            self._outside(month),
+        ]
+        lacks = [each for each in found if each is not None]
+        if not lacks:  # else nobody knows who paid first
+            first = self._before_first_customer(month)
+            lacks += [first] if first is not None else []
+        return lacks
+
+    def _before_first_customer(self, month: date) -> Lack | None:
+        codes = queries.currencies(self.connection)
+        days = (queries.first_day(self.connection, code) for code in codes)
+        first = min((day for day in days if day is not None), default=None)
+        if first is not None and first < add_months(month, 1):
+            return None
+        if first is None:
+            return Lack("nobody has paid yet", "close a month in which somebody did")
+        return Lack(
+            f"nobody had paid by its end: the first customer came on {first}",
+            f"close {first:%Y-%m} or a later month",
+        )
+
+    def _other_rules(self) -> Lack | None:
+        from connector.pipeline.policy_change import is_current
+
+        if not self.has_other_rules and is_current(self.connection):
+            return None
+        return Lack(
+            "everybody waits to be derived under the rules of the configuration and of "
+            "this version",
+            "run `stripe-nrr recompute`",
+        )
+
+    def _waiting(self, month: date) -> Lack | None:
+        end_s = self.end_s(month)
+        marked = dirty_customers.waiting(self.connection, end_s - 1)
+        waiting = dirty_customers.begun_before(self.connection, marked, end_s)
+        if not waiting:
+            return None
+        paid = self._paid(month, waiting)
+        return Lack(
+            f"{format_count(len(waiting), 'customer')} "
+            f"{'waits' if len(waiting) == 1 else 'wait'} to be derived "
+            f"({some_of(waiting)}); {paid} of theirs is in the figures, as before",
+            "run `stripe-nrr recompute`",
+        )
+
+    def _refused(self, month: date) -> Lack | None:
+        known = unvalued.known(self.connection)
+        named = {refusal.customer for refusal in known} - {""}
+        of_it = dirty_customers.begun_before(self.connection, named, self.end_s(month))
+        refused = [x for x in known if x.customer in {*of_it, ""}]
+        if not refused:
+            return None
+        shown = {f"{x.object_id} ({x.field})" for x in refused}
+        return Lack(
+            f"{format_count(len(refused), 'object')} could not be valued "
+            f"({some_of(shown)}); {self._paid(month, of_it)} of "
+            f"{format_count(len(of_it), 'such customer')} is in the figures",
+            "see `stripe-nrr check`",
+        )
+
+    def _outside(self, month: date) -> Lack | None:
+        begun = [x for x in self.outside() if x.since < add_months(month, 1)]
+        outside = [x for x in begun if not x.accepted]
+        if not outside:
+            return None
+        running = {(x.customer, x.currency) for x in outside if x.monthly_minor}
+        ceased = {(x.customer, x.currency) for x in outside} - running
+        then = coverage.not_counted_in(self.connection, month) if ceased else {}
+        whose = {x for x, _ in running | (ceased & then.keys())}
+        sums = Counter(alarming(outside))
+        for customer, currency in ceased & then.keys():
+            sums[currency] += then[customer, currency]
+        if not sums:
+            return None
+        return Lack(
+            f"{self._amounts(sums)} a month of {format_count(len(whose), 'customer')} "
+            f"({some_of(whose)}) is invoiced outside Stripe subscriptions, and is in no "
+            "figure",
+            "see `stripe-nrr coverage`: have it counted, or accept it in the "
+            "configuration",
+        )
+
+    def _paid(self, month: date, customers: Iterable[str]) -> str:
+        """What the ledger has these pay at a month's end."""
+        last = add_months(month, 1) - timedelta(days=1)
+        mrr = queries.mrr_on(self.connection, last)
+        sums: Counter[str] = Counter()
+        for customer in {self.config.merge.get(each, each) for each in customers}:
+            sums.update(mrr.get(customer, {}))
+        return f"{self._amounts(sums)} a month" if sums else "nothing"
+
+    def _amounts(self, sums: Mapping[str, int]) -> str:
+        locale = self.config.locale
+        return " and ".join(
+            format_minor(sums[code], code, locale) for code in sorted(sums)
+        )
+
+    def end_s(self, month: date) -> int:
+        """The first second after a month, in the reporting zone."""
+        return day_end_s(add_months(month, 1) - timedelta(days=1), self.zone)
+
     def facts(self, as_of: datetime | None = None) -> LedgerFacts:
         """As it is now; of a past moment, what was missing then is not known."""
         state = self.state(as_of)
@@ -204,9 +327,46 @@ class Ledger:
         return [asked.lower()]
 
 
+FIRST_SYNC = Lack(
+    "the first sync has not finished, so customers are missing", "run `stripe-nrr sync`"
+)
+NAMED = 3
+
+
+def some_of(names: Collection[str]) -> str:
+    """The first of them by name, and how many more."""
+    shown = sorted(names)[:NAMED]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
 @contextmanager
 def open_ledger(config: Config, now: datetime) -> Iterator[Ledger]:
     """The configured ledger as it is now, whatever is committed meanwhile."""
     with closing(open_to_read(config.database)) as connection, snapshot(connection):
         yield Ledger(connection, config, now)
         check_unchanged(connection)
+
+
+@contextmanager
+def under_preset(
+    ledger: Ledger,
+    preset: str,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Iterator[Ledger]:
+    """The ledger as it would be if it counted as a preset does; itself it stays as it is.
+
+    ``progress`` is told customers, as all whom a switch concerns are derived anew.
+    """
+    from connector.pipeline.policy_change import adopt
+    from connector.pipeline.recompute import recompute
+
+    texts = {**ledger.rules_in_force, **preset_texts(preset)}
+    config = replace(ledger.config, policy=policy_of(texts), zone=ledger.zone)
+    rules = rules_of(config, ledger.zone)
+    with scratch_copy(ledger.connection) as copy:
+        adopt(copy, rules)
+        recompute(
+            copy, rules, cause="policy change", now=ledger.moment, progress=progress
+        )
+        yield Ledger(copy, config, ledger.now)

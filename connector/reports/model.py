@@ -6,6 +6,7 @@
           WindowFigures  waterfall, retention, renewals (core.figures)
           Segment      the same for some of the customers; segments add up to the row
           Causes       why the opening customers pay more or less (causes)
+          LossSums     why MRR was lost, of everybody (churn)
         Assessment     a headline ratio beside what is published (benchmarks)
 
 ``render`` only writes it down; nothing is worked out twice.
@@ -13,19 +14,31 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from fractions import Fraction
 from itertools import dropwhile
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from msgspec import Struct, field
 from msgspec.structs import asdict, replace
 
+from connector.config import Config
 from connector.core.account import StripeIdentity
+from connector.core.errors import ConfigError
 from connector.core.figures import Retention, WindowFigures
 from connector.core.invoiced import OutsideMrr
-from connector.core.model import Refusal
+from connector.core.model import Closing, Refusal
+from connector.core.money import exponent
 from connector.core.windows import WindowKind, name_of
-from connector.metrics.benchmarks import Assessment
+from connector.metrics.benchmarks import (
+    Assessment,
+    Benchmarks,
+    ContractValue,
+    assess,
+    parse_benchmarks,
+)
 from connector.metrics.causes import Causes, Share
+from connector.metrics.churn import LossSums
 from connector.metrics.ratios import WindowMetrics, metrics
 from connector.metrics.retention import is_same
 from connector.reports.ledger import NOTHING_MISSING, LedgerFacts, Missing
@@ -45,16 +58,19 @@ class WindowRow(Struct, frozen=True, kw_only=True):
     it is so far, and beside no other window. ``complete`` asks for more: that everything
     of it is derived and valued.
 
-    ``reported`` are those its month was closed with, where they are others by now.
-    ``segments`` is empty and ``causes`` None where they were not asked for.
+    ``reported`` are those its month was closed with, where they are others by now;
+    ``closed_despite`` that closing, where it was made although something lacked.
+    ``segments`` is empty, ``causes`` and ``losses`` None where they were not asked for.
     """
 
     measured: WindowFigures
     is_over: bool
     complete: bool
     reported: WindowFigures | None = None
+    closed_despite: Closing | None = None
     segments: tuple[Segment, ...] = ()
     causes: Causes | None = None
+    losses: LossSums | None = None
 
 
 def opening_note(measured: WindowFigures) -> str:
@@ -178,11 +194,20 @@ def last_over(rows: Sequence[WindowRow]) -> WindowRow | None:
     return next(over, None)
 
 
+DESPITE = " †"  # of figures that were closed although something lacked
+
+
 def label(row: WindowRow) -> str:
-    return name_of(row.measured.window) + ("" if row.is_over else " *")
+    is_marked = row.closed_despite is not None and row.reported is None
+    marks = ("" if row.is_over else " *") + (DESPITE if is_marked else "")
+    return name_of(row.measured.window) + marks
 
 
 AS_REPORTED = "  as reported"
+
+
+def as_reported_label(row: WindowRow) -> str:
+    return AS_REPORTED + ("" if row.closed_despite is None else DESPITE)
 
 
 def shown(rows: Sequence[WindowRow]) -> list[tuple[str, WindowFigures]]:
@@ -191,7 +216,7 @@ def shown(rows: Sequence[WindowRow]) -> list[tuple[str, WindowFigures]]:
     for row in rows:
         found.append((label(row), row.measured))
         if row.reported is not None:
-            found.append((AS_REPORTED, row.reported))
+            found.append((as_reported_label(row), row.reported))
     return found
 
 
@@ -247,3 +272,34 @@ def _since_first(rows: list[WindowRow]) -> list[WindowRow]:
         return row.reported is None and not (flow.opening_minor or flow.closing_minor)
 
     return [*dropwhile(is_empty, rows)] or rows[-1:]
+
+
+# What is published beside it
+
+PUBLISHED = Path(__file__).with_name("benchmarks.toml")
+
+
+def benchmarks(config: Config) -> Benchmarks:
+    """Those of the configuration, else the package's."""
+    path = config.benchmarks or PUBLISHED
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        fault = f"reporting.benchmarks {path} cannot be read: {error}"
+        raise ConfigError([fault], source="reporting.benchmarks") from error
+    return parse_benchmarks(text, str(config.benchmarks or PUBLISHED.name))
+
+
+def assessed(
+    rows: Sequence[WindowRow], published: Benchmarks, currency: str
+) -> tuple[Assessment, ...]:
+    """The headline's ratios beside what is published; of shorter windows nothing is."""
+    headline = last_over(rows)
+    if headline is None:
+        return ()
+    measured = headline.measured
+    contract = None
+    if measured.paying:
+        year_minor = Fraction(measured.waterfall.closing_minor * 12, measured.paying)
+        contract = ContractValue(currency, year_minor / 10 ** exponent(currency))
+    return assess(measured.retention.ratios, published, contract)

@@ -12,10 +12,18 @@ from connector.core.exchange_rates import MissingRate
 from connector.core.model import Movement
 from connector.metrics.benchmarks import Benchmarks
 from connector.reports.at_risk import AtRiskReport, AtRiskReports, at_risk_reports
-from connector.reports.benchmarks import benchmarks
+from connector.reports.churn import ChurnReport, ChurnRequest, churn_report
 from connector.reports.cohorts import CohortReport, cohort_reports
 from connector.reports.ledger import TOTAL, Ledger
-from connector.reports.model import CurrencyReport, Report, code_of, label, split
+from connector.reports.model import (
+    CurrencyReport,
+    Report,
+    benchmarks,
+    code_of,
+    label,
+    last_over,
+    split,
+)
 from connector.reports.report import ReportRequest, make_report
 from connector.store.ledger import customers, queries
 
@@ -28,7 +36,8 @@ class PageContents(Struct, frozen=True, kw_only=True):
     What is of all in one is by ``total eur``.
 
     The report's rows have trailing-12 windows and others; the ``largest`` movements are
-    those of the last period that is over, and of the headline's twelve months.
+    those of the last period that is over, and of the headline's twelve months, whose
+    losses ``churn`` tells by reason.
     ``labels`` are what customers are called, by id; ``failed`` are left out of what is at
     risk, and why.
     """
@@ -36,6 +45,7 @@ class PageContents(Struct, frozen=True, kw_only=True):
     report: Report
     cohorts: Mapping[str, CohortReport]
     largest: Mapping[str, Sequence[NamedMovements]]
+    churn: Mapping[str, ChurnReport]
     outlooks: Mapping[str, AtRiskReport]
     benchmarks: Benchmarks
     labels: Mapping[str, str]
@@ -69,6 +79,10 @@ def make_page(ledger: Ledger, asked: ReportRequest) -> PageContents:
         report=report,
         cohorts={code_of(x.currency, is_total=x.is_total): x for x in cohorts},
         largest=largest,
+        churn={
+            part.currency: _churn(ledger, part, asked.as_of)
+            for part in report.currencies
+        },
         outlooks={
             code_of(x.currency, is_total=x.is_total): x for x in at_risk.currencies
         },
@@ -78,6 +92,13 @@ def make_page(ledger: Ledger, asked: ReportRequest) -> PageContents:
         version=__version__,
         failed=at_risk.failed,
     )
+
+
+def _churn(ledger: Ledger, part: CurrencyReport, as_of: datetime | None) -> ChurnReport:
+    """Of the headline's twelve months."""
+    trailing, _ = split(part.rows)
+    window = (last_over(trailing) or trailing[-1]).measured.window
+    return churn_report(ledger, part.currency, window, ChurnRequest(as_of=as_of))
 
 
 def _largest(

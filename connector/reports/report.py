@@ -13,10 +13,10 @@ from connector.core.figures import Retention, WindowFigures
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.causes import Causes, causes
+from connector.metrics.churn import LossSums
 from connector.metrics.retention import measure, opened
 from connector.metrics.rollups import figures_of
 from connector.metrics.segments import CurrencyBook, by_segment
-from connector.reports.benchmarks import assessed, benchmarks
 from connector.reports.ledger import NOTHING_MISSING, Ledger, Missing, is_total
 from connector.reports.model import (
     CurrencyReport,
@@ -25,6 +25,8 @@ from connector.reports.model import (
     Segment,
     WindowRow,
     annual,
+    assessed,
+    benchmarks,
     last_over,
     restated,
 )
@@ -206,34 +208,49 @@ def _rows(
         book = read_book(connection, currency, wanted, asked.as_of)
         segments = by_segment(book, wanted, of)
     closed = closings.reported(connection, currency, asked.as_of)
-    why = _causes(connection, currency, wanted, asked, today) if asked.causes else {}
+    despite = closings.despite(connection, asked.as_of)
+    why: dict[Window, Causes] = {}
+    lost: dict[Window, LossSums] = {}
+    if asked.causes:
+        from connector.reports.churn import losses_in
+
+        told = _told_windows(wanted, asked, today)
+        why = _causes(connection, currency, told, asked.as_of)
+        lost = losses_in(connection, currency, told, asked.as_of)
     return tuple(
         WindowRow(
             measured=each,
             is_over=each.window.end <= today,
             complete=each.window.end <= today and not any(missing),
             reported=restated(each, closed.get(each.window)),
+            closed_despite=despite.get(each.window.end),
             segments=tuple(Segment(*pair) for pair in named.items()),
             causes=why.get(each.window),
+            losses=lost.get(each.window),
         )
         for each, named in zip(measured, segments, strict=True)
     )
+
+
+def _told_windows(
+    wanted: Sequence[Window], asked: ReportRequest, today: date
+) -> Sequence[Window]:
+    """Of which causes are told: of each, or with a trend of the headline alone."""
+    if not asked.trend:
+        return wanted
+    trailing = [w for w in wanted if w.kind is WindowKind.TRAILING_12]
+    return [w for w in trailing if w.end <= today][-1:] or trailing[-1:]
 
 
 def _causes(
     connection: sqlite3.Connection,
     currency: str,
     wanted: Sequence[Window],
-    asked: ReportRequest,
-    today: date,
+    as_of: datetime | None,
 ) -> dict[Window, Causes]:
-    """Of each window, or with a trend of the headline alone."""
-    if asked.trend:
-        trailing = [w for w in wanted if w.kind is WindowKind.TRAILING_12]
-        wanted = [w for w in trailing if w.end <= today][-1:] or trailing[-1:]
     start, end = _span(wanted)
-    opening = balances.balances(connection, currency, start, asked.as_of)
-    parts = balances.parts(connection, currency, start, end, asked.as_of)
+    opening = balances.balances(connection, currency, start, as_of)
+    parts = balances.parts(connection, currency, start, end, as_of)
     return {
         window: causes(standing, inside)
         for window, standing, inside in opened(opening, parts, wanted)

@@ -34,6 +34,7 @@ ATTEMPTS, AGAIN_S = 20, 0.1  # to find a moment in which nobody reads an older s
 class LedgerContents(NamedTuple):
     """What a ledger's file holds. ``closed`` are moments of closing, by month.
 
+    Of those that stand; ``withdrawn`` are moments of the last withdrawal, by month.
     ``owner`` is whose it is, as far as it says: the account, and its mode.
     """
 
@@ -41,6 +42,7 @@ class LedgerContents(NamedTuple):
     closed: dict[str, str]
     seal: str
     owner: dict[str, str]
+    withdrawn: dict[str, str]
 
 
 class Backup(NamedTuple):
@@ -62,16 +64,26 @@ OWNER = ("account", "livemode")
 
 def contents(connection: sqlite3.Connection) -> LedgerContents:
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
-    closed = "SELECT month, closed_at FROM closings ORDER BY month"
-    newest = seals.newest(connection) if "seals" in tables else None
+    closed = "SELECT month, closed_at FROM closings"
+    withdrawn = {}
+    if "withdrawals" in tables:
+        closed += " WHERE id NOT IN (SELECT closing FROM withdrawals)"
+        withdrawn = dict(connection.execute(_WITHDRAWN))
     [movements] = connection.execute("SELECT count(*) FROM movements").fetchone()
     owner = {name: setting(connection, name) for name in OWNER}
     return LedgerContents(
         movements=movements,
         closed=dict(connection.execute(closed)) if "closings" in tables else {},
-        seal="" if newest is None else newest.hash,
+        seal=seals.newest_hash(connection) if "seals" in tables else "",
         owner={name: value for name, value in owner.items() if value is not None},
+        withdrawn=withdrawn,
     )
+
+
+_WITHDRAWN = """
+    SELECT month, max(withdrawn_at) FROM withdrawals JOIN closings ON id = closing
+    GROUP BY month
+"""
 
 
 # --- backing up ---
@@ -172,6 +184,13 @@ def objections(backup: LedgerContents, ledger: LedgerContents) -> list[str]:
     ]
     if lost:
         found.append(f"it is older than the closing of {', '.join(lost)}")
+    back = [
+        month
+        for month, at in ledger.withdrawn.items()
+        if backup.withdrawn.get(month) != at
+    ]
+    if back:
+        found.append(f"it is older than the withdrawal of {', '.join(back)}")
     return found
 
 

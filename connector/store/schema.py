@@ -353,6 +353,13 @@ MIGRATIONS["m006_window_sums"] = (
     """,
 )
 
+_COMES_AFTER_CLOSINGS = """
+    CREATE TRIGGER {table}_come_after_closings BEFORE INSERT ON {table}
+    WHEN (SELECT started_at FROM runs WHERE id = NEW.run)
+         <= (SELECT max(closed_at) FROM closings)
+    BEGIN SELECT RAISE(ABORT, 'a month was closed since this run began'); END
+"""
+
 # A month's figures as they were reported; see closings for how they are read again.
 MIGRATIONS["m007_closings"] = (
     """
@@ -399,15 +406,7 @@ MIGRATIONS["m007_closings"] = (
     *_append_only("closed_figures", "month", "currency", "kind"),
     # What is read as of a closing stays as it was: whatever is posted later belongs to a
     # run that began later, whatever the clock says.
-    *(
-        f"""
-        CREATE TRIGGER {table}_come_after_closings BEFORE INSERT ON {table}
-        WHEN (SELECT started_at FROM runs WHERE id = NEW.run)
-             <= (SELECT max(closed_at) FROM closings)
-        BEGIN SELECT RAISE(ABORT, 'a month was closed since this run began'); END
-        """  # noqa: S608
-        for table in ("movements", "retractions")
-    ),
+    *(_COMES_AFTER_CLOSINGS.format(table=x) for x in ("movements", "retractions")),
 )
 
 # As of a past moment, too, figures are read from the index alone: it asks for runs.
@@ -598,8 +597,126 @@ MIGRATIONS["m014_pauses"] = (
     *_append_only("components", "movement", "position"),
 )
 
+# A month that was closed by mistake can be closed again; what was lacking is kept.
+_BEFORE_WITHDRAWALS = ("closings", "closed_figures", "closed_rates", "seals")
+_CLOSED_FIGURES = (
+    "currency, kind, first_day, end_day, opening_minor, new_minor, reactivation_minor,"
+    " expansion_minor, contraction_minor, churn_minor, fx_minor, closing_minor,"
+    " base_customers, base_kept, base_opening_minor, base_expansion_minor,"
+    " base_contraction_minor, base_churn_minor, base_closing_minor, paying"
+)
+MIGRATIONS["m015_withdrawals"] = (
+    *(f"DROP TRIGGER {x}_come_after_closings" for x in ("movements", "retractions")),
+    *(f"ALTER TABLE {x} RENAME TO former_{x}" for x in _BEFORE_WITHDRAWALS),
+    # ``despite`` is why a month was closed although ``lacked`` (sentences) was missing.
+    """
+    CREATE TABLE closings (
+        id           INTEGER PRIMARY KEY,
+        month        TEXT    NOT NULL
+                     CHECK (month GLOB '[0-9][0-9][0-9][0-9]-[01][0-9]'),
+        closed_at    TEXT    NOT NULL,  -- report --as-of this moment gives the figures
+        run          INTEGER REFERENCES runs (id),       -- the newest by then
+        movement     INTEGER REFERENCES movements (id),  -- likewise
+        code_version TEXT    NOT NULL,
+        policy       TEXT    NOT NULL CHECK (json_valid(policy)),
+        despite      TEXT    NOT NULL DEFAULT '',
+        lacked       TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(lacked))
+    ) STRICT
+    """,
+    """
+    INSERT INTO closings (month, closed_at, run, movement, code_version, policy)
+    SELECT month, closed_at, run, movement, code_version, policy
+    FROM former_closings ORDER BY closed_at, rowid
+    """,
+    # A closing that does not stand any more, and why.
+    """
+    CREATE TABLE withdrawals (
+        closing      INTEGER PRIMARY KEY REFERENCES closings (id),
+        withdrawn_at TEXT NOT NULL,
+        reason       TEXT NOT NULL CHECK (reason <> '')
+    ) STRICT
+    """,
+    # Every window that ends with the month. base_* are the opening's customers alone.
+    """
+    CREATE TABLE closed_figures (
+        closing                INTEGER NOT NULL REFERENCES closings (id),
+        currency               TEXT    NOT NULL,
+        kind                   TEXT    NOT NULL CHECK (kind IN
+                               ('month', 'quarter', 'year', 'trailing-12')),
+        first_day              TEXT    NOT NULL,  -- in
+        end_day                TEXT    NOT NULL,  -- out
+        opening_minor          INTEGER NOT NULL,
+        new_minor              INTEGER NOT NULL,
+        reactivation_minor     INTEGER NOT NULL,
+        expansion_minor        INTEGER NOT NULL,
+        contraction_minor      INTEGER NOT NULL,
+        churn_minor            INTEGER NOT NULL,
+        fx_minor               INTEGER NOT NULL,
+        closing_minor          INTEGER NOT NULL,
+        base_customers         INTEGER NOT NULL,
+        base_kept              INTEGER NOT NULL,
+        base_opening_minor     INTEGER NOT NULL,
+        base_expansion_minor   INTEGER NOT NULL,
+        base_contraction_minor INTEGER NOT NULL,
+        base_churn_minor       INTEGER NOT NULL,
+        base_closing_minor     INTEGER NOT NULL,
+        paying                 INTEGER NOT NULL,  -- customers at the closing
+        PRIMARY KEY (closing, currency, kind)
+    ) STRICT, WITHOUT ROWID
+    """,
+    f"""
+    INSERT INTO closed_figures (closing, {_CLOSED_FIGURES})
+    SELECT id, {_CLOSED_FIGURES} FROM former_closed_figures JOIN closings USING (month)
+    """,  # noqa: S608
+    """
+    CREATE TABLE closed_rates (
+        closing  INTEGER NOT NULL REFERENCES closings (id),
+        currency TEXT    NOT NULL,
+        day      TEXT    NOT NULL,
+        rate     TEXT    NOT NULL,  -- minor units of the total for one of this: 11/10
+        PRIMARY KEY (closing, currency, day)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    INSERT INTO closed_rates
+    SELECT id, currency, day, rate FROM former_closed_rates JOIN closings USING (month)
+    """,
+    # A hash for each closing and each withdrawal, chained.
+    """
+    CREATE TABLE seals (
+        position      INTEGER PRIMARY KEY,  -- 1, 2, 3 …: in the order of sealing
+        closing       INTEGER NOT NULL REFERENCES closings (id),
+        is_withdrawal INTEGER NOT NULL CHECK (is_withdrawal IN (0, 1)),
+        sealed_at     TEXT    NOT NULL,
+        previous      TEXT    NOT NULL,     -- the hash before; '' of the first
+        hash          TEXT    NOT NULL CHECK (length(hash) = 64),
+        UNIQUE (closing, is_withdrawal)
+    ) STRICT
+    """,
+    """
+    INSERT INTO seals
+    SELECT position, id, 0, sealed_at, previous, hash
+    FROM former_seals JOIN closings USING (month)
+    """,
+    *(f"DROP TABLE former_{x}" for x in reversed(_BEFORE_WITHDRAWALS)),
+    "CREATE INDEX closings_by_moment ON closings (closed_at)",
+    *_append_only("closings", "id"),
+    *_append_only("withdrawals", "closing"),
+    *_append_only("closed_figures", "closing", "currency", "kind"),
+    *_append_only("closed_rates", "closing", "currency", "day"),
+    *_append_only("seals", "position"),
+    """
+    CREATE TRIGGER closings_stand_alone BEFORE INSERT ON closings
+    WHEN EXISTS (SELECT 1 FROM closings WHERE month = NEW.month AND id IS NOT NEW.id
+                 AND id NOT IN (SELECT closing FROM withdrawals))
+    BEGIN SELECT RAISE(ABORT, 'the month is closed; withdraw that closing first'); END
+    """,
+    # What is read as of a closing stays as it was: see m007_closings.
+    *(_COMES_AFTER_CLOSINGS.format(table=x) for x in ("movements", "retractions")),
+)
+
 # Whose name and metadata were erased: no sync stores them again.
-MIGRATIONS["m015_forgotten"] = (
+MIGRATIONS["m016_forgotten"] = (
     """
     CREATE TABLE forgotten (
         customer TEXT PRIMARY KEY,  -- Stripe's cus_...

@@ -10,7 +10,7 @@ in ``source`` since clover, directly before; an event shows the shape of its own
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
 from connector.stripe_api.decoding import (
@@ -218,12 +218,32 @@ class PauseCollection(Base, frozen=True, kw_only=True):
     resumes_at: Instant | None = None
 
 
+class PauseKind(Base, frozen=True, kw_only=True):
+    type: str | None = None
+
+
 class PausedDetails(Base, frozen=True, kw_only=True):
+    """``subscription`` says what paused it, such as ``final_payment_failure``."""
+
     transitioned_at: Instant | None = None
+    type: str | None = None
+    subscription: PauseKind | None = None
+
+    @property
+    def is_failed_payment(self) -> bool:
+        own = self.subscription.type if self.subscription is not None else None
+        return any("payment_fail" in (kind or "") for kind in (self.type, own))
 
 
 class StatusDetails(Base, frozen=True, kw_only=True):
     paused: PausedDetails | None = None
+
+
+class CancellationDetails(Base, frozen=True, kw_only=True):
+    """Why it was cancelled, in Stripe's words; the comment beside them is never read."""
+
+    reason: str | None = None
+    feedback: str | None = None
 
 
 class PendingUpdate(Base, frozen=True, kw_only=True):
@@ -252,11 +272,20 @@ class Subscription(Base, frozen=True, kw_only=True):
     pause_collection: PauseCollection | None = None
     pending_update: PendingUpdate | None = None
     status_details: StatusDetails | None = None
+    # Not set in a copy that was stored before this was read.
+    cancellation_details: CancellationDetails | UnsetType | None = UNSET
     default_tax_rates: list[TaxRate] | None = None
 
     @property
     def started_at(self) -> int:
         return self.created if self.start_date is None else self.start_date
+
+    @property
+    def paused_since(self) -> int | None:
+        """Where Stripe says it: the instant at which it became paused."""
+        details = self.status_details
+        paused = details.paused if details is not None else None
+        return paused.transitioned_at if paused is not None else None
 
     @property
     def all_discounts(self) -> list[str | Discount]:
@@ -284,7 +313,7 @@ class Subscription(Base, frozen=True, kw_only=True):
             self.trial_start,
             self.trial_end,
             self.pause_collection,
-            self.status_details,
+            self.paused_since,
             [
                 (i.id, ref(i.price), i.quantity, i.quantity_decimal)
                 for i in self.items.data

@@ -27,6 +27,8 @@ REPORTS = {
     "by cause": "report --causes",
     "a past moment": "report --as-of 2026-01-02",
     "by band, each of 12 months": "report --window month --by band",
+    "a year's losses by reason": "churn",
+    "losses by plan": "churn --by plan",
     "movements by plan": "movements --by plan",
     "cohorts by month": "cohorts",
     "cohorts by quarter": "cohorts --by quarter",

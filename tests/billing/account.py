@@ -97,7 +97,12 @@ class Account(Pauses):
         item.usage += quantity
 
     def cancel_now(
-        self, sub: Subscription, *, prorate: bool = False, invoice_now: bool = False
+        self,
+        sub: Subscription,
+        *,
+        prorate: bool = False,
+        invoice_now: bool = False,
+        feedback: str | None = None,
     ) -> None:
         """No line and no pending proration is left; with ``prorate``, credits."""
         with self.change(sub):
@@ -107,7 +112,7 @@ class Account(Pauses):
                     if not item.price.metered:
                         sub.pending.append(self.credit(item))
             made = self.invoice_pending(sub) if invoice_now else None
-            sub.canceled_at = self.now
+            sub.canceled_at, sub.cancel_feedback = self.now, feedback
             self._end(sub, "cancellation_requested")
         if made is not None:
             self.finalize(made)
@@ -125,9 +130,12 @@ class Account(Pauses):
         for item in sub.all_items:
             self.see(item, "subscription")
 
-    def cancel_at_period_end(self, sub: Subscription, *, flag: bool = True) -> None:
+    def cancel_at_period_end(
+        self, sub: Subscription, *, flag: bool = True, feedback: str | None = None
+    ) -> None:
         """``flag=False``: as the customer portal does it in flexible mode."""
         with self.change(sub):
+            sub.cancel_feedback = feedback
             sub.cancel_at_period_end = flag
             self._leave_at(sub, max(item.period_end for item in sub.items))
 
@@ -156,7 +164,8 @@ class Account(Pauses):
     def undo_cancel(self, sub: Subscription) -> None:
         assert sub.ended_at is None, f"{sub.id} has ended"
         with self.change(sub):
-            sub.cancel_at = sub.canceled_at = sub.cancel_reason = None
+            sub.cancel_at = sub.canceled_at = None
+            sub.cancel_reason = sub.cancel_feedback = None
             sub.cancel_at_period_end = False
 
     def fail_payments(self, customer: Customer) -> None:
@@ -183,8 +192,8 @@ class Account(Pauses):
                 for item in sub.items:
                     self.see(item, "paid" if was_unpaid else "event")
                     if not has_begun:  # paid within a day: it counts from its start
-                        mrr_minor = item.changes[-1].mrr_minor
-                        item.changes[:] = [Change(sub.created, mrr_minor)]
+                        for own in (item.changes, *item.changes_under.values()):
+                            own[:] = [Change(sub.created, own[-1].mrr_minor)]
 
     def give_up(self, sub: Subscription, *, into: str = "canceled") -> None:
         """Every retry failed: ``canceled`` or ``unpaid``."""

@@ -17,6 +17,17 @@ from tests.billing.state import Customer, Item, Subscription
 
 # So that the last day finds some on their way out and some late with paying.
 LAST_WEEKS = 1_792_108_800  # 2026-10-16
+# Stripe's words for what may be ticked, as often as they are; None says nothing.
+FEEDBACK: dict[str | None, float] = {
+    None: 5,
+    "too_expensive": 4,
+    "missing_features": 2.5,
+    "switched_service": 2,
+    "unused": 2,
+    "too_complex": 1,
+    "customer_service": 0.5,
+    "other": 1,
+}
 FLEXIBLE_SINCE = 1_759_190_400  # 2025-09-30, clover: the default became flexible
 
 
@@ -132,15 +143,21 @@ class Life:
             return
         yield from getattr(self, choice)(sub)
 
+    def feedback(self, sub: Subscription) -> str | None:
+        """What was ticked in the portal, by dice of its own: nothing else moves."""
+        return weighted(random.Random(f"feedback {sub.id}"), FEEDBACK)
+
     def leave(self, sub: Subscription) -> Iterator[int]:
         flag = sub.mode == "classic" or self.chance(0.5)
-        self.account.cancel_at_period_end(sub, flag=flag)
+        said = self.feedback(sub)
+        self.account.cancel_at_period_end(sub, flag=flag, feedback=said)
         assert sub.cancel_at is not None
         yield sub.cancel_at + DAY
 
     def cancel_now(self, sub: Subscription) -> Iterator[int]:
         if not sub.pending:
-            self.account.cancel_now(sub, prorate=self.chance(0.4))
+            said = self.feedback(sub)
+            self.account.cancel_now(sub, prorate=self.chance(0.4), feedback=said)
         yield from ()
 
     def waver(self, sub: Subscription) -> Iterator[int]:

@@ -69,7 +69,11 @@ def _billing_mode(sub: Subscription) -> Json:
 
 
 def _dates(sub: Subscription) -> Json:
-    details = {"comment": None, "feedback": None, "reason": sub.cancel_reason}
+    details = {
+        "comment": None,
+        "feedback": sub.cancel_feedback,
+        "reason": sub.cancel_reason,
+    }
     return {
         "billing_cycle_anchor": sub.anchor,
         "cancel_at": sub.cancel_at,

@@ -329,7 +329,8 @@ def backed_up(script: str, before: bytes = b"") -> None:
 
 
 CLOSED = """
-    INSERT INTO closings VALUES ('2026-03', '2026-04-01', NULL, NULL, '1.0', '{}')
+    INSERT INTO closings (month, closed_at, code_version, policy)
+    VALUES ('2026-03', '2026-04-01', '1.0', '{}')
 """
 
 
@@ -525,6 +526,14 @@ COMMANDS: Mapping[str, Provoked] = {
     ),
     "close a month to come": lambda: with_ledger("close", "2125-01"),
     "close an empty ledger": lambda: with_ledger("close", "2024-01", walked=False),
+    "close before the first customer": lambda: with_ledger("close", "2019-01"),
+    "close despite nothing": lambda: with_ledger("close", "2024-01", "--despite", " "),
+    "close and withdraw": lambda: with_ledger(
+        "close", "2024-01", "--despite", "so", "--withdraw", "not so"
+    ),
+    "withdraw what is not closed": lambda: with_ledger(
+        "close", "2024-01", "--withdraw", "closed too early"
+    ),
     "recompute a history that nobody foresaw": unforeseen,
     "forget nobody": lambda: with_ledger("forget", "cus_9"),
     "recompute nobody": lambda: with_ledger("recompute", "--customer", "cus_9"),

@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from connector.store.database import open_database
 from connector.store.read_only import damage, open_as_it_is
 from tests.support.commands import Workdir
 from tests.support.small_ledger import lay_out
+from tests.support.synced import walked_demo
 
 KILLS = 6  # of each command
 COMMANDS: Sequence[Sequence[str]] = [
@@ -82,6 +84,43 @@ def test_a_command_killed_at_any_instant(tmp_path: Path, words: Sequence[str]) -
             assert whole(path)
     assert workdir.run(*words).code == 0
     assert not list(tmp_path.glob(".*.draft")), "the next one takes what was left"
+
+
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.8, 0.9, 1.0])
+def test_a_month_is_closed_only_once_everybody_is_derived(
+    tmp_path: Path, part: float
+) -> None:
+    """Killed while it derives the demo's customers, of whom the first batch stands."""
+    workdir = Workdir(tmp_path).configure('timezone = "Europe/Berlin"\n')
+    with (
+        walked_demo() as memory,
+        closing(sqlite3.connect(workdir.ledger)) as file,
+    ):
+        memory.backup(file)
+    shutil.copy(workdir.ledger, tmp_path / "kept.db")
+    began_s = time.monotonic()
+    assert workdir.run("recompute").code == 0
+    took_s = time.monotonic() - began_s
+    figures = workdir.call("close", "2026-08", "--format", "json").json["figures"]
+    (tmp_path / "kept.db").replace(workdir.ledger)
+    for beside in ("-wal", "-shm"):
+        (tmp_path / f"{workdir.ledger.name}{beside}").unlink(missing_ok=True)
+    with subprocess.Popen(
+        workdir.command("recompute"),
+        cwd=tmp_path,
+        env=workdir.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        time.sleep(part * took_s)
+        process.kill()
+    ran = workdir.call("close", "2026-08", "--format", "json")
+    if ran.code:
+        assert ran.code == 3
+        assert "to be derived" in ran.err
+        assert workdir.call("recompute").code == 0
+        ran = workdir.call("close", "2026-08", "--format", "json")
+    assert ran.json["figures"] == figures
 
 
 @pytest.fixture

@@ -31,6 +31,12 @@ REPORTS = {
     "cohorts": ("cohorts --by quarter", ALL),
     "cohorts-crr": ("cohorts --metric crr --currency eur", ("text", "markdown")),
     "at-risk": ("at-risk", ALL),
+    "churn": ("churn --to 2026-10", ALL),
+    "churn-by-month": ("churn --by month --currency usd --to 2026-10", ("csv",)),
+    "churn-by-plan": (
+        "churn --by plan --from 2026-01 --to 2026-10",
+        ("text", "csv", "markdown"),
+    ),
     "movements": (
         "movements --from 2026-10-01 --to 2026-10-31",
         ("text", "csv", "json"),

@@ -363,6 +363,7 @@ def _page(report: Report) -> str:
             report=report,
             cohorts={},
             largest={},
+            churn={},
             outlooks={},
             failed={},
             benchmarks=Benchmarks((), ()),

@@ -1,5 +1,7 @@
 """What may go and what is committed, from accounts whose future is known."""
 
+import csv
+import io
 import json
 import sqlite3
 from collections.abc import Callable
@@ -10,13 +12,17 @@ from typing import Any
 import pytest
 
 from connector.cli.app import stripe_nrr
+from connector.config import Config
 from connector.mrr.risks import Risk, RiskReason, at_risk_minor
 from connector.store.database import open_database
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, instant
 from tests.billing.catalogue import Price
 from tests.billing.state import Subscription
+from tests.support.commands import Workdir
 from tests.support.ledgers import look, settle
+from tests.support.simulator import SimulatedAccount
+from tests.support.synced import Wire, walk
 
 BEGAN = instant("2024-01-10T09:00:00Z")
 SEEN = instant("2025-03-20T12:00:00Z")
@@ -234,3 +240,132 @@ def test_a_history_that_nobody_foresaw_holds_up_no_other(
     [found] = asked(tmp_path, "at-risk")["currencies"]
     assert [each["reason"] for each in found["risks"]] == ["cancels"]
     assert f"1 customer could not be derived: {steady}" in capsys.readouterr().err
+
+
+# --- the call list ---
+
+
+def several(folder: Path, owners: dict[str, str]) -> Path:
+    """Ada leaves and Bea is late, with one subscription each; Cleo pays for fewer seats.
+
+    ``owners`` are by name; the account keeps them as metadata, the mirror as configured.
+    """
+    account = Account(BEGAN)
+    product = account.add_product("Plan")
+    monthly, yearly = (
+        account.add_price(product, 1_000),
+        account.add_price(product, 9_600, interval="year"),
+    )
+    account.advance(instant("2024-03-20T09:00:00Z"))
+    own = {}
+    for name in ("Ada", "Bea", "Cleo"):
+        metadata = {"csm": owners[name]} if name in owners else {}
+        own[name] = account.add_customer(name, metadata=metadata)
+    ada = account.subscribe(own["Ada"], monthly, quantity=4)
+    account.subscribe(own["Bea"], monthly, quantity=6)
+    cleo = account.subscribe(own["Cleo"], yearly, quantity=2)
+    account.advance(instant("2025-04-15T12:00:00Z"))
+    account.change_quantity(cleo.items[0], 1)
+    account.fail_payments(own["Bea"])
+    account.advance(instant("2025-04-25T12:00:00Z"))
+    account.change_quantity(ada.items[0], 5)
+    account.cancel_at_period_end(ada)
+    with closing(open_database(folder / "stripe-nrr.db", create=True)) as connection:
+        wire = Wire(SimulatedAccount(account.snapshot()), account.now)
+        walk(connection, wire, Config(owner="metadata:csm"))
+        assert not settle(connection, account.now).refusals
+    return folder
+
+
+def test_the_call_list_has_who_pays_most_first(tmp_path: Path) -> None:
+    [found] = asked(several(tmp_path, {}), "at-risk")["currencies"]
+    told = [
+        (
+            each["label"],
+            each["mrr_minor"],
+            [f"{risk['reason']} {risk['day']}" for risk in each["reasons"]],
+            each["paid_since"],
+            each["last_movement"]["day"],
+            each["last_movement"]["amount_minor"],
+            (each["renews_on"], each["ends_then"]),
+        )
+        for each in found["customers"]
+    ]
+    assert told == [
+        (
+            *("Bea", 6_000, ["past_due 2025-04-20"], "2024-03-20"),
+            *("2024-03-20", 6_000, ("2025-05-20", False)),
+        ),
+        (
+            *("Ada", 5_000, ["cancels 2025-05-20"], "2024-03-20"),
+            *("2025-04-25", 1_000, ("2025-05-20", True)),
+        ),
+        (
+            *("Cleo", 800, ["contracted 2025-04-15"], "2024-03-20"),
+            *("2025-04-15", -800, ("2026-03-20", False)),
+        ),
+    ]
+    assert found["at_risk_minor"] == 11_800
+
+
+OWNED = '[customers]\nowner = "metadata:csm"\n'
+
+
+def test_an_owner_s_list_is_of_these_customers_alone(tmp_path: Path) -> None:
+    several(tmp_path, {"Ada": "Grace Hopper", "Cleo": "Grace Hopper", "Bea": "Alan"})
+    (tmp_path / "config.toml").write_text(OWNED)
+    [every] = asked(tmp_path, "at-risk")["currencies"]
+    assert [each["owner"] for each in every["customers"]] == [
+        "Alan",
+        "Grace Hopper",
+        "Grace Hopper",
+    ]
+    [own] = asked(tmp_path, "at-risk", "--owner", "grace hopper")["currencies"]
+    assert [each["label"] for each in own["customers"]] == ["Ada", "Cleo"]
+    assert {each["customer"] for each in own["scheduled"]} == {
+        own["customers"][0]["customer"]
+    }
+    assert (own["mrr_minor"], own["at_risk_minor"]) == (5_800, 5_800)
+    assert own["so_far"]["closing_minor"] == 5_800  # of Ada and Cleo alone
+
+
+@pytest.mark.parametrize(
+    ("config", "owner", "said"),
+    [
+        pytest.param(
+            "", "Alan", "nothing says whose a customer is", id="none configured"
+        ),
+        pytest.param(OWNED, "Bob", "nobody's owner is 'Bob'", id="nobody"),
+    ],
+)
+def test_an_owner_that_is_not_there_is_said(
+    tmp_path: Path, config: str, owner: str, said: str
+) -> None:
+    several(tmp_path, {"Ada": "Alan"})
+    done = Workdir(tmp_path).configure(config).call("at-risk", "--owner", owner)
+    assert done.code != 0
+    assert said in done.err
+
+
+def test_a_row_a_customer_and_reason_keeps_its_columns(tmp_path: Path) -> None:
+    folder = Workdir(several(tmp_path, {"Bea": "Alan"})).configure(OWNED)
+    rows = [*csv.reader(io.StringIO(folder.call("at-risk", "--format", "csv").out))]
+    assert rows[0] == [
+        *("currency", "reason", "customer", "label", "subscription", "mrr"),
+        *("ends_on", "due_since", "shrank_on"),
+        *("customer_mrr", "owner", "country", "paid_since", "renews_on"),
+        *("last_movement_on", "last_movement", "last_change"),
+    ]
+    assert [row[1] for row in rows[1:]] == [
+        "past due",
+        "set to cancel",
+        "contracted lately",
+    ]
+    assert rows[1][9:15] == [
+        "60.00",
+        "Alan",
+        "",
+        "2024-03-20",
+        "2025-05-20",
+        "2024-03-20",
+    ]

@@ -213,19 +213,6 @@ def test_closing_twice_changes_nothing(corrected: Workdir) -> None:
     assert content(corrected) == before
 
 
-def test_closing_warns_where_the_ledger_is_behind(
-    kept: Workdir, tmp_path: Path
-) -> None:
-    shutil.copytree(kept.folder, tmp_path, dirs_exist_ok=True)
-    workdir = Workdir(tmp_path, key=None)
-    with closing(sqlite3.connect(workdir.ledger, isolation_level=None)) as connection:
-        connection.execute("INSERT INTO dirty_customers VALUES ('cus_1swLN379etlc4T')")
-    ran = workdir.call("close", "2026-09")
-    assert ran.code == 0
-    assert ran.err.startswith("warning: 1 customers wait to be derived")
-    assert workdir.call("close", "2026-09").err == "", "it is closed by now"
-
-
 def test_a_report_shows_both_where_a_closed_month_has_changed(
     corrected: Workdir,
 ) -> None:

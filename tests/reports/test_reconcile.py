@@ -16,14 +16,6 @@ from msgspec.structs import replace
 from connector.config import Config, parse
 from connector.core.dates import instant
 from connector.core.policy import Policy
-from connector.mrr.current_mrr import COUNTED, counted_statuses
-from connector.mrr.reconciliation import (
-    CurrencyComparison,
-    CustomerComparison,
-    GapReason,
-    differing,
-    totals,
-)
 from connector.reports.check import (
     StripeComparison,
     compare_with_stripe,
@@ -34,6 +26,14 @@ from connector.reports.ledger import Ledger
 from connector.store.database import open_database, snapshot
 from connector.store.lock import exclusive_sync
 from connector.stripe_api.client import StripeApi
+from connector.valuation.current_mrr import COUNTED, counted_statuses
+from connector.valuation.reconciliation import (
+    CurrencyComparison,
+    CustomerComparison,
+    GapReason,
+    differing,
+    totals,
+)
 from tests.billing.account import Account
 from tests.billing.calendar_ import instant as instant_of
 from tests.support import folders

@@ -290,6 +290,12 @@ def without_triggers(table: str) -> list[str]:
         ),
         ("closings", "UPDATE closings SET policy = '{}'"),
         ("closings", "UPDATE closings SET code_version = '9.9'"),
+        ("closings", "UPDATE closings SET despite = 'nobody asked'"),
+        ("closings", "UPDATE closings SET lacked = '[\"nothing\"]'"),
+        ("withdrawals", "UPDATE withdrawals SET reason = 'nobody asked'"),
+        ("withdrawals", "UPDATE withdrawals SET withdrawn_at = '2026-12-01'"),
+        ("withdrawals", "DELETE FROM withdrawals"),
+        ("withdrawals", "INSERT INTO withdrawals VALUES (1, '2026-12-01', 'forged')"),
         ("runs", "UPDATE runs SET cause = 'manual'"),
         ("movements", "UPDATE movements SET day = date(day, '+1 day')"),
         (
@@ -307,11 +313,23 @@ def test_a_change_behind_a_closed_month_is_found(
     workdir: Workdir, table: str, statement: str
 ) -> None:
     assert workdir.call("close", "2026-04").code == 0
+    assert workdir.call("close", "2026-04", "--withdraw", "too early").code == 0
+    assert workdir.call("close", "2026-04").code == 0
     assert check(workdir).code == 0
     change(workdir.ledger, *without_triggers(table), statement)
     found = check(workdir)
     assert found.code == 3
     assert "as it was sealed" in rules(found)
+
+
+def test_an_older_backup_brings_no_withdrawn_closing_back(workdir: Workdir) -> None:
+    assert workdir.call("backup", "copy.db").code == 0
+    assert workdir.call("close", "2026-03", "--withdraw", "too early").code == 0
+    ran = workdir.call("restore", "copy.db")
+    assert ran.code == 1
+    assert "it is older than the withdrawal of 2026-03" in ran.err
+    assert workdir.call("backup", "copy.db").code == 0
+    assert workdir.call("restore", "copy.db").code == 0
 
 
 def test_later_bookings_break_no_seal(workdir: Workdir) -> None:
@@ -323,15 +341,24 @@ def test_later_bookings_break_no_seal(workdir: Workdir) -> None:
     assert "as it was sealed" not in rules(check(workdir))
 
 
+SEALED = """
+    SELECT month, previous, hash FROM seals JOIN closings ON closings.id = closing
+    ORDER BY position
+"""
+
+
 def test_each_seal_goes_on_from_the_one_before(workdir: Workdir) -> None:
     closed = workdir.call("close", "2026-01", "--format", "json").json
     with closing(open_database(workdir.ledger)) as connection:
-        rows = connection.execute("SELECT month, previous, hash FROM seals").fetchall()
+        rows = connection.execute(SEALED).fetchall()
     (march, none, first), (january, previous, second) = rows
     assert (march, january) == ("2026-03", "2026-01")
     assert (none, previous) == ("", first)
     assert second == closed["seal"] != first
-    assert f"the last 2026-01: {second}" in workdir.call("doctor", "--offline").out
+    assert (
+        f"the last 2026-01; newest seal: {second}"
+        in workdir.call("doctor", "--offline").out
+    )
 
 
 def test_a_month_closed_before_there_were_seals_is_sealed_by_the_next(
@@ -343,8 +370,8 @@ def test_a_month_closed_before_there_were_seals_is_sealed_by_the_next(
     assert "not checked: 1 months were closed before there were seals" in told.out
     assert workdir.call("close", "2026-04").code == 0
     with closing(open_database(workdir.ledger)) as connection:
-        rows = connection.execute("SELECT month FROM seals").fetchall()
-    assert rows == [("2026-03",), ("2026-04",)]
+        rows = connection.execute(SEALED).fetchall()
+    assert [month for month, _, _ in rows] == ["2026-03", "2026-04"]
     assert "not checked" not in workdir.call("check").out
 
 

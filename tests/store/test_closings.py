@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.core.figures import Retention, Waterfall, WindowFigures
+from connector.core.model import Closing
 from connector.core.windows import WindowKind
 from connector.metrics.invariants import restated_findings
 from connector.metrics.retention import measure
 from connector.reports.closed_months import lines, measured_again, since
 from connector.store.database import transaction
 from connector.store.ledger import closings, queries
-from connector.store.ledger.closings import Closing, ReportedFigures
+from connector.store.ledger.closings import ReportedFigures
 from connector.store.ledger.posting import LedgerRun
 from tests.support import books
 from tests.support.books import NOON, lived, moved, post, settle_one
@@ -67,7 +68,7 @@ def test_a_closing_says_what_it_was_made_from(db: sqlite3.Connection) -> None:
     close(db, FEB, NOON + HOUR)
     [closed] = closings.known(db)
     assert closed == Closing(
-        month=FEB, closed_at=NOON + HOUR, code_version="test", policy=POLICY
+        id=1, month=FEB, closed_at=NOON + HOUR, code_version="test", policy=POLICY
     )
     [position] = db.execute("SELECT run, movement FROM closings")
     assert position == (1, 2)
@@ -82,22 +83,27 @@ def test_as_of_a_closing_its_own_policy_was_in_force(db: sqlite3.Connection) -> 
     assert queries.policy_as_of(db, NOON) == '{"churn": "ended"}'
 
 
-@pytest.mark.parametrize("table", ["closings", "closed_figures"])
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("closings", "month"), ("closed_figures", "currency"), ("withdrawals", "reason")],
+)
 @pytest.mark.parametrize(
     "statement",
     [
-        pytest.param("UPDATE {0} SET month = '2024-09'", id="editing"),
+        pytest.param("UPDATE {0} SET {1} = '2024-09'", id="editing"),
         pytest.param("DELETE FROM {0}", id="deleting"),
         pytest.param("REPLACE INTO {0} SELECT * FROM {0}", id="closing again"),
     ],
 )
 def test_what_was_reported_is_never_changed(
-    db: sqlite3.Connection, table: str, statement: str
+    db: sqlite3.Connection, table: str, column: str, statement: str
 ) -> None:
     post(db, lived("cus_1", "50 90"))
-    close(db, FEB)
+    closed = close(db, FEB)
+    with transaction(db):
+        closings.withdraw(db, closed, "of another account", NOON + HOUR)
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-        db.execute(statement.format(table))
+        db.execute(statement.format(table, column))
 
 
 def test_a_run_that_outlives_a_closing_goes_on_as_another(

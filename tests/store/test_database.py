@@ -260,8 +260,8 @@ def test_a_command_reads_one_moment(tmp_path: Path) -> None:
     with closing(open_database(path, create=True)) as writer, chdir(tmp_path):
         put_setting(writer, "rules", '{"timezone": "UTC"}')
         with Shell(None, 0).reading() as reader:
-            assert setting(reader.connection, "demo_now") is None
-            put_setting(writer, "demo_now", "2026-01-01")
-            assert setting(reader.connection, "demo_now") is None
+            assert setting(reader.connection, "size") is None
+            put_setting(writer, "size", "2")
+            assert setting(reader.connection, "size") is None
         with Shell(None, 0).reading() as reader:
-            assert setting(reader.connection, "demo_now") == "2026-01-01"
+            assert setting(reader.connection, "size") == "2"

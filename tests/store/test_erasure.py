@@ -144,14 +144,14 @@ def older(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(
             "DROP TABLE forgotten;"
-            "DELETE FROM _sqlite_migrations WHERE name = 'm015_forgotten'"
+            "DELETE FROM _sqlite_migrations WHERE name = 'm016_forgotten'"
         )
 
 
 def test_the_ledger_is_kept_once_as_it_was_before_its_schema_changes(
     workdir: Workdir,
 ) -> None:
-    kept = workdir.folder / "stripe-nrr.db.before-m015_forgotten"
+    kept = workdir.folder / "stripe-nrr.db.before-m016_forgotten"
     assert not kept.exists(), "a new ledger has nothing to go back to"
     before = figures(workdir)
     older(workdir.ledger)
@@ -163,7 +163,7 @@ def test_the_ledger_is_kept_once_as_it_was_before_its_schema_changes(
     assert kept.read_bytes() == first
     with closing(sqlite3.connect(kept)) as connection:
         rows = connection.execute("SELECT name FROM _sqlite_migrations").fetchall()
-    assert {name for (name,) in rows} == MIGRATIONS.keys() - {"m015_forgotten"}
+    assert {name for (name,) in rows} == MIGRATIONS.keys() - {"m016_forgotten"}
     done(workdir.run("restore", kept.name))
     assert figures(workdir) == before
 

@@ -11,6 +11,7 @@ from itertools import groupby
 from connector.core.dates import add_months
 from connector.core.model import (
     Cause,
+    Closing,
     Component,
     Evidence,
     Movement,
@@ -20,7 +21,6 @@ from connector.core.model import (
 from connector.reports.closed_months import figures_to_close
 from connector.store.database import put_setting, transaction
 from connector.store.ledger import closings, posting, rollups
-from connector.store.ledger.closings import Closing
 from connector.store.ledger.customers import CustomerDisplay, keys_of
 from connector.store.ledger.posting import LedgerRun, PostedCounts
 

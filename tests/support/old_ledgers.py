@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from connector import __version__, config
+from connector.core.model import Closing
 from connector.core.policy import Policy
 from connector.core.windows import WindowKind
 from connector.render.report_json import to_json
@@ -22,7 +23,6 @@ from connector.reports.ledger import Ledger
 from connector.reports.report import ReportRequest, make_report
 from connector.store.database import open_database
 from connector.store.ledger import closings
-from connector.store.ledger.closings import Closing
 from tests.support import books
 from tests.support.folders import FIXTURES
 from tests.support.ledgers import settle

@@ -42,8 +42,7 @@ def seen_pauses(
 
 def _pause_of(subscription: Subscription) -> object:
     """Which pause it is in: the one that began then; False where it is not paused."""
-    details = subscription.status_details
-    return subscription.status == "paused" and (details or True)
+    return subscription.status == "paused" and (subscription.paused_since or True)
 
 
 def _since_billed(

@@ -12,6 +12,7 @@ from connector.core.dates import add_months
 from connector.core.figures import Retention, WindowFigures
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.retention import measure
+from connector.render.footnotes import despite_notes
 from connector.render.page.charts import (
     TRAILING,
     Bars,
@@ -26,6 +27,7 @@ from connector.render.page.charts import (
 )
 from connector.render.report_tables import by_segment
 from connector.reports.at_risk import AtRiskReport
+from connector.reports.churn import ChurnReport
 from connector.reports.cohorts import CohortReport
 from connector.reports.model import (
     AS_REPORTED,
@@ -79,6 +81,11 @@ class View(Struct, frozen=True, kw_only=True):
         return sum(x.reported is not None for x in (*self.trailing, *self.periods))
 
     @property
+    def despite(self) -> list[str]:
+        """Of each month that was closed although something lacked."""
+        return despite_notes([*self.trailing, *self.periods])
+
+    @property
     def year_before(self) -> Retention | None:
         end = add_months(self.headline.measured.window.end, -12)
         found = (x.measured for x in self.trailing if x.measured.window.end == end)
@@ -123,6 +130,7 @@ class CurrencyPanels(Struct, frozen=True, kw_only=True):
     views: Sequence[View]
     cohorts: CohortReport | None
     largest: Sequence[NamedMovements]
+    churn: ChurnReport | None
     outlook: AtRiskReport | None
 
 
@@ -141,6 +149,7 @@ def panels(page: PageContents, part: CurrencyReport, revenue: str) -> CurrencyPa
         views=[whole, *segments],
         cohorts=page.cohorts.get(own),
         largest=page.largest.get(own, ()),
+        churn=page.churn.get(own),
         outlook=page.outlooks.get(own),
     )
 
@@ -171,7 +180,7 @@ def _of_segment(rows: Sequence[WindowRow], name: str) -> list[WindowRow]:
 def window_rows(rows: Sequence[WindowRow]) -> Iterator[tuple[str, WindowFigures, str]]:
     """Below each window that was closed with other figures stand these."""
     for name, measured in shown(rows):
-        kind = "was" if name == AS_REPORTED else ""
+        kind = "was" if name.startswith(AS_REPORTED) else ""
         yield name.strip().removeprefix(TRAILING), measured, kind
 
 

@@ -12,13 +12,22 @@ from typing import Any
 from connector.core.model import Evidence, Movement
 from connector.core.money import format_minor, format_ratio, format_short, round_minor
 from connector.metrics.benchmarks import Band, Typical
-from connector.render.at_risk import committed_table, risk_table, scheduled_table
+from connector.render import churn
+from connector.render.at_risk import (
+    committed_table,
+    last_moved,
+    renewal,
+    risk_table,
+    scheduled_table,
+    why,
+)
 from connector.render.cohorts import name_of
 from connector.render.coverage import outside_table
-from connector.render.footnotes import asides, banner
+from connector.render.footnotes import asides, banner, unread
 from connector.render.page.figures import segment_rows, window_rows
 from connector.render.report_tables import (
     CAUSE_WORDS,
+    REASON_WORDS,
     cause_tables,
     cells,
     format_times,
@@ -58,9 +67,22 @@ def filters(locale: str) -> dict[str, Callable[..., Any]]:
         "segment_rows": segment_rows,
         "cells": cells,
         "cause_tables": cause_tables,
+        "churn_lead": partial(churn.lead, locale=locale),
+        "churn_months": churn.month_table,
+        "churn_reasons": churn.totals_table,
+        "churn_feedback": churn.feedback_table,
+        "not_nrr": partial(churn.not_nrr, locale=locale),
+        "unread": unread,
+        "how_shown": churn.how_shown,
+        "reason_words": REASON_WORDS.__getitem__,
+        "words": churn.words,
+        "span_text": churn.span_text,
         "risk_table": risk_table,
         "scheduled_table": scheduled_table,
         "committed_table": committed_table,
+        "last_moved": partial(last_moved, locale=locale),
+        "renewal": renewal,
+        "why": why,
         "outside_table": outside_table,
         "opening_note": opening_note,
         "texts": partial(Table.texts, locale=locale),

@@ -1,19 +1,21 @@
 """Closed months: their figures as reported, and what was booked in them since.
 
 Append-only, as the ledger is. A closing records a moment; the ledger as of that moment
-gives the same figures again, and they are stored beside it as well.
+gives the same figures again, and they are stored beside it as well. One that was made by
+mistake is withdrawn: it stays, but does not stand, and its month can be closed again.
 """
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from fractions import Fraction
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from connector.core.dates import parse_month
+from connector.core.dates import add_months, parse_month
 from connector.core.figures import (
     FIGURES,
     TERMS,
@@ -21,9 +23,10 @@ from connector.core.figures import (
     reading,
     window_figures,
 )
-from connector.core.model import Movement
+from connector.core.model import Closing, Movement, Withdrawal
 from connector.core.windows import Window, WindowKind
 from connector.store.ledger import seals
+from connector.store.ledger.posting import ONE_TICK
 from connector.store.ledger.queries import (
     TOGETHER,
     components_of,
@@ -51,15 +54,6 @@ class LedgerChange(Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class Closing(Struct, frozen=True, kw_only=True):
-    """A month that was closed. ``month`` is its first day; ``policy`` the rules then."""
-
-    month: date
-    closed_at: datetime
-    code_version: str
-    policy: Mapping[str, str]
-
-
 class ReportedFigures(NamedTuple):
     """One window of one currency, or of all in one, as it was reported."""
 
@@ -70,7 +64,7 @@ class ReportedFigures(NamedTuple):
 
 # Renewals are not recorded: which terms had ended is known only as of now.
 _CLOSED = tuple(name for name in FIGURES if not name.startswith(TERMS))
-_COLUMNS = ", ".join(("month", "currency", "kind", "first_day", "end_day", *_CLOSED))
+_COLUMNS = ", ".join(("closing", "currency", "kind", "first_day", "end_day", *_CLOSED))
 _RECORD = f"""
     INSERT INTO closed_figures ({_COLUMNS})
     VALUES (?, ?, ?, ?, ?, {", ".join("?" * len(_CLOSED))})
@@ -91,6 +85,8 @@ def close(
     policy: Mapping[str, str],
     code_version: str,
     now: datetime,
+    despite: str = "",
+    lacked: Sequence[str] = (),
 ) -> Closing:
     """Close and seal a month, with the figures of every window that ends with it.
 
@@ -98,47 +94,72 @@ def close(
     Runs inside the transaction in which the caller read them, so that nothing is booked
     between reading and recording them.
     """
-    closing = Closing(
-        month=month,
-        closed_at=_moment(connection, now),
-        code_version=code_version,
-        policy=policy,
-    )
-    connection.execute(
-        "INSERT INTO closings VALUES (?, ?, (SELECT max(id) FROM runs),"
-        " (SELECT max(id) FROM movements), ?, ?)",
+    closed_at = _moment(connection, now)
+    [key] = connection.execute(
+        _CLOSE,
         [
             f"{month:%Y-%m}",
-            stamp(closing.closed_at),
+            stamp(closed_at),
             code_version,
             json.dumps(dict(policy), ensure_ascii=False),
+            despite,
+            json.dumps(list(lacked), ensure_ascii=False),
         ],
-    )
-    connection.executemany(_RECORD, [_row(month, each) for each in figures])
+    ).fetchone()
+    connection.executemany(_RECORD, [_row(key, each) for each in figures])
     connection.executemany(
         "INSERT INTO closed_rates VALUES (?, ?, ?, ?)",
-        [
-            (f"{month:%Y-%m}", code, str(day), str(r))
-            for (code, day), r in rates.items()
-        ],
+        [(key, code, str(day), str(rate)) for (code, day), rate in rates.items()],
     )
-    seals.seal(connection, closing.closed_at)
-    return closing
+    seals.seal(connection, closed_at)
+    return Closing(
+        id=key,
+        month=month,
+        closed_at=closed_at,
+        code_version=code_version,
+        policy=policy,
+        despite=despite,
+        lacked=tuple(lacked),
+    )
+
+
+_CLOSE = """
+    INSERT INTO closings
+        (month, closed_at, run, movement, code_version, policy, despite, lacked)
+    VALUES (?, ?, (SELECT max(id) FROM runs), (SELECT max(id) FROM movements), ?, ?, ?, ?)
+    RETURNING id
+"""
+
+
+def withdraw(
+    connection: sqlite3.Connection, closing: Closing, reason: str, now: datetime
+) -> Closing:
+    """Mark a closing as a mistake, and seal that; in the caller's transaction."""
+    at = max(_moment(connection, now), closing.closed_at + ONE_TICK)
+    connection.execute(
+        "INSERT INTO withdrawals VALUES (?, ?, ?)", [closing.id, stamp(at), reason]
+    )
+    seals.seal(connection, at)
+    return replace(closing, withdrawn=Withdrawal(at, reason))
 
 
 def _moment(connection: sqlite3.Connection, now: datetime) -> datetime:
     """The moment to close at: now, or that of the newest run if it is later.
 
-    So that whatever has been posted counts, also where a clock went back.
+    So that whatever has been posted counts, also where a clock went back. Neither is it
+    before the last withdrawal.
     """
     [begun] = connection.execute("SELECT max(started_at) FROM runs").fetchone()
-    return datetime.fromisoformat(max(stamp(now), begun or ""))
+    [withdrawn] = connection.execute(
+        "SELECT max(withdrawn_at) FROM withdrawals"
+    ).fetchone()
+    return datetime.fromisoformat(max(stamp(now), begun or "", withdrawn or ""))
 
 
-def _row(month: date, figures: ReportedFigures) -> list[object]:
+def _row(closing: int, figures: ReportedFigures) -> list[object]:
     window = figures.measured.window
     return [
-        f"{month:%Y-%m}",
+        closing,
         TOTAL + figures.currency if figures.is_total else figures.currency,
         window.kind.value,
         window.start.isoformat(),
@@ -147,50 +168,93 @@ def _row(month: date, figures: ReportedFigures) -> list[object]:
     ]
 
 
-def known(connection: sqlite3.Connection) -> list[Closing]:
-    """Every closed month, the earliest first."""
-    rows = connection.execute(
-        "SELECT month, closed_at, code_version, policy FROM closings ORDER BY month"
-    )
+_KNOWN = """
+    SELECT id, month, closed_at, code_version, policy, despite, lacked, withdrawn_at,
+           reason
+    FROM closings LEFT JOIN withdrawals ON closing = id
+    ORDER BY month, id
+"""
+
+
+def ever(connection: sqlite3.Connection) -> list[Closing]:
+    """Every closing, also those that were withdrawn: by month, then as they were made."""
     return [
         Closing(
+            id=key,
             month=parse_month(month),
             closed_at=datetime.fromisoformat(closed_at),
             code_version=version,
             policy=json.loads(policy),
+            despite=despite,
+            lacked=tuple(json.loads(lacked)),
+            withdrawn=None
+            if at is None
+            else Withdrawal(datetime.fromisoformat(at), reason),
         )
-        for month, closed_at, version, policy in rows
+        for key, month, closed_at, version, policy, despite, lacked, at, reason in (
+            connection.execute(_KNOWN)
+        )
     ]
 
 
+def known(
+    connection: sqlite3.Connection, as_of: datetime | None = None
+) -> list[Closing]:
+    """Every closing that stands, or stood then, the earliest month first."""
+    return [each for each in ever(connection) if _stands(each, as_of)]
+
+
+def _stands(closing: Closing, as_of: datetime | None) -> bool:
+    gone = closing.withdrawn
+    if as_of is None:
+        return gone is None
+    return closing.closed_at <= as_of and (gone is None or gone.at > as_of)
+
+
 _FIGURES = f"""
-    SELECT {_COLUMNS} FROM closed_figures JOIN closings USING (month)
-    WHERE closed_at <= :as_of ORDER BY month, currency, kind
+    SELECT {_COLUMNS} FROM closed_figures WHERE closing = ? ORDER BY currency, kind
 """  # noqa: S608
+
+
+def figures_of(
+    connection: sqlite3.Connection, closing: Closing
+) -> Iterator[ReportedFigures]:
+    """What was reported of one closed month."""
+    for row in connection.execute(_FIGURES, [closing.id]):
+        _, currency, kind, first, end, *amounts = row
+        days = (date.fromisoformat(first), date.fromisoformat(end))
+        told = dict(zip(_CLOSED, amounts, strict=True))
+        measured = window_figures(Window(WindowKind(kind), *days), told)
+        code = currency.removeprefix(TOTAL)
+        yield ReportedFigures(code, measured, is_total=code != currency)
 
 
 def figures(
     connection: sqlite3.Connection, as_of: datetime | None = None
 ) -> Iterator[tuple[date, ReportedFigures]]:
     """What was reported of every closed month, by then: the month and a window."""
-    by_then = {"as_of": "9999" if as_of is None else stamp(as_of)}
-    for row in connection.execute(_FIGURES, by_then):
-        month, currency, kind, first, end, *amounts = row
-        days = (date.fromisoformat(first), date.fromisoformat(end))
-        told = dict(zip(_CLOSED, amounts, strict=True))
-        measured = window_figures(Window(WindowKind(kind), *days), told)
-        code = currency.removeprefix(TOTAL)
-        figures = ReportedFigures(code, measured, is_total=code != currency)
-        yield parse_month(month), figures
+    for closing in known(connection, as_of):
+        for each in figures_of(connection, closing):
+            yield closing.month, each
 
 
-def rates(connection: sqlite3.Connection, month: date) -> Rates:
+def rates(connection: sqlite3.Connection, closing: Closing) -> Rates:
     """Those that the total of a closed month was made with."""
     rows = connection.execute(
-        "SELECT currency, day, rate FROM closed_rates WHERE month = ?",
-        [f"{month:%Y-%m}"],
+        "SELECT currency, day, rate FROM closed_rates WHERE closing = ?", [closing.id]
     )
     return {(c, date.fromisoformat(day)): Fraction(rate) for c, day, rate in rows}
+
+
+def despite(
+    connection: sqlite3.Connection, as_of: datetime | None = None
+) -> dict[date, Closing]:
+    """What stood then and was closed although something lacked, by the day after it."""
+    return {
+        add_months(each.month, 1): each
+        for each in known(connection, as_of)
+        if each.despite
+    }
 
 
 def reported(

@@ -12,6 +12,7 @@ import msgspec
 
 from connector.core.invoiced import (
     CustomerCoverage,
+    InvoiceClass,
     InvoicedSums,
     NotCountedReason,
     OutsideMrr,
@@ -102,6 +103,26 @@ def counted_again(connection: sqlite3.Connection) -> Counter[SumKey]:
     found: Counter[SumKey] = Counter()
     for (text,) in connection.execute("SELECT CAST(sums AS BLOB) FROM invoiced"):
         _add(found, decoded(text), 1)
+    return found
+
+
+_OF_CUSTOMERS = """
+    SELECT customers.id, CAST(sums AS BLOB)
+    FROM invoiced JOIN customers ON customers.key = invoiced.customer
+    WHERE customers.key IN (SELECT customer FROM not_counted)
+"""
+
+
+def not_counted_in(
+    connection: sqlite3.Connection, month: date
+) -> dict[tuple[str, str], int]:
+    """What recurs and was invoiced in a month, by customer and currency; minor units."""
+    found = {}
+    for customer, sums in connection.execute(_OF_CUSTOMERS):
+        for currency, months in decoded(sums).items():
+            minor = months.get(f"{month:%Y-%m}", {}).get(InvoiceClass.NOT_COUNTED, 0)
+            if minor:
+                found[customer, currency] = minor
     return found
 
 

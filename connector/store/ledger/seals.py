@@ -2,12 +2,13 @@
 
 A seal covers the closing, its figures, and every run, movement, component and retraction
 booked since the one sealed before it, whose hash it begins with. So the newest one
-vouches for all that the ledger held when its month was closed. Whoever can rewrite the
-file can seal it anew: compare with a hash that was written down elsewhere.
+vouches for all that the ledger held when its month was closed. A withdrawal has a seal of
+its own in the same chain. Whoever can rewrite the file can seal it anew: compare with a
+hash that was written down elsewhere.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple
@@ -18,10 +19,11 @@ from connector.store.ledger.queries import TOGETHER, stamp
 
 
 class Seal(NamedTuple):
-    """``month`` is ``YYYY-MM``; ``previous`` the hash of the seal before, "" of none."""
+    """``closing`` is its id; ``previous`` the hash of the seal before, "" of none."""
 
     position: int
-    month: str
+    closing: int
+    is_withdrawal: bool
     sealed_at: str
     previous: str
     hash: str
@@ -32,21 +34,25 @@ class BrokenSeal(NamedTuple):
     what: str
 
 
-# What a seal covers: of the runs after the one before, up to the closing's own.
+# What a seal covers: of the runs after the one before, up to the closing's own. A month
+# that was whole has no row of reasons: seals older than these stay as they are.
 _BEHIND = {
     "closing": """
         SELECT month, closed_at, run, movement, code_version, policy
-        FROM closings WHERE month = :month""",
+        FROM closings WHERE id = :closing""",
+    "despite": """
+        SELECT despite, lacked
+        FROM closings WHERE id = :closing AND (despite <> '' OR lacked <> '[]')""",
     "figures": """
         SELECT currency, kind, first_day, end_day, opening_minor, new_minor,
                reactivation_minor, expansion_minor, contraction_minor, churn_minor,
                fx_minor, closing_minor, base_customers, base_kept, base_opening_minor,
                base_expansion_minor, base_contraction_minor, base_churn_minor,
                base_closing_minor, paying
-        FROM closed_figures WHERE month = :month ORDER BY currency, kind""",
+        FROM closed_figures WHERE closing = :closing ORDER BY currency, kind""",
     "rate": """
         SELECT currency, day, rate
-        FROM closed_rates WHERE month = :month ORDER BY currency, day""",
+        FROM closed_rates WHERE closing = :closing ORDER BY currency, day""",
     "run": """
         SELECT id, started_at, cause, code_version, policy
         FROM runs WHERE id > :after AND id <= :run ORDER BY id""",
@@ -68,6 +74,14 @@ _BEHIND = {
 }
 
 
+_WITHDRAWN = {
+    "withdrawal": """
+        SELECT month, closed_at, withdrawn_at, reason
+        FROM withdrawals JOIN closings ON closings.id = closing
+        WHERE closing = :closing""",
+}
+
+
 class _Reach(NamedTuple):
     """How far a closing reaches: its newest run and movement, 0 where none."""
 
@@ -75,85 +89,129 @@ class _Reach(NamedTuple):
     movement: int = 0
 
 
+_NOWHERE = _Reach()
+
+# Those that are not sealed yet, in the order in which they were made.
+_UNSEALED = """
+    SELECT id, 0, closed_at AS at FROM closings
+    WHERE id NOT IN (SELECT closing FROM seals WHERE NOT is_withdrawal)
+    UNION ALL SELECT closing, 1, withdrawn_at FROM withdrawals
+    WHERE closing NOT IN (SELECT closing FROM seals WHERE is_withdrawal)
+    ORDER BY at, 1, 2
+"""
+
+
 def seal(connection: sqlite3.Connection, now: datetime) -> None:
-    """Seal every closing that is not yet, in the order in which they were made.
+    """Seal each closing and withdrawal that is not yet, in the order they were made in.
 
-    In the caller's transaction: the one just closed, and those older than seals are.
+    In the caller's transaction: the one just made, and those older than seals are.
     """
-    last = newest(connection)
-    rows = connection.execute(
-        "SELECT month FROM closings WHERE month NOT IN (SELECT month FROM seals)"
-        " ORDER BY closed_at, rowid"
-    ).fetchall()
-    for (month,) in rows:
-        position, before, former = (
-            (last.position, last.hash, last.month) if last else (0, "", None)
-        )
-        found = _hash(connection, month, before, _reach(connection, former))
-        last = Seal(position + 1, month, stamp(now), before, found)
-        connection.execute("INSERT INTO seals VALUES (?, ?, ?, ?, ?)", last)
+    known = list(_known(connection))
+    last = known[-1] if known else None
+    reach = _reached(connection, known)
+    for closing, is_withdrawal, _ in connection.execute(_UNSEALED).fetchall():
+        position, before = (last.position, last.hash) if last else (0, "")
+        last = Seal(position + 1, closing, bool(is_withdrawal), stamp(now), before, "")
+        last = last._replace(hash=_hash(connection, last, reach))
+        connection.execute("INSERT INTO seals VALUES (?, ?, ?, ?, ?, ?)", last)
+        reach = _reached(connection, [last], reach)
 
 
-def newest(connection: sqlite3.Connection) -> Seal | None:
+def _known(connection: sqlite3.Connection) -> Iterator[Seal]:
+    for row in connection.execute("SELECT * FROM seals ORDER BY position"):
+        each = Seal._make(row)
+        yield each._replace(is_withdrawal=bool(each.is_withdrawal))
+
+
+def newest_hash(connection: sqlite3.Connection) -> str:
+    """The hash of the last seal, "" of none; also in a file of a former version."""
     row = connection.execute(
-        "SELECT * FROM seals ORDER BY position DESC LIMIT 1"
+        "SELECT hash FROM seals ORDER BY position DESC LIMIT 1"
     ).fetchone()
-    return None if row is None else Seal(*row)
+    return "" if row is None else str(row[0])
 
 
-def of_month(connection: sqlite3.Connection, month: str) -> Seal | None:
-    row = connection.execute("SELECT * FROM seals WHERE month = ?", [month]).fetchone()
-    return None if row is None else Seal(*row)
+def sealed_months(connection: sqlite3.Connection) -> list[str]:
+    """The months (``YYYY-MM``) of the sealed closings, in the order of sealing."""
+    rows = connection.execute(
+        "SELECT month FROM seals JOIN closings ON closings.id = closing"
+        " WHERE NOT is_withdrawal ORDER BY position"
+    )
+    return [month for (month,) in rows]
+
+
+def hash_of(
+    connection: sqlite3.Connection, closing: int, *, is_withdrawal: bool = False
+) -> str:
+    """The hash of the seal of a closing, or of its withdrawal; "" of none."""
+    row = connection.execute(
+        "SELECT hash FROM seals WHERE closing = ? AND is_withdrawal = ?",
+        [closing, is_withdrawal],
+    ).fetchone()
+    return "" if row is None else str(row[0])
 
 
 def unsealed(connection: sqlite3.Connection) -> int:
     """How many months were closed before there were seals; the next closing seals them."""
-    [count] = connection.execute(
-        "SELECT count(*) FROM closings WHERE month NOT IN (SELECT month FROM seals)"
-    ).fetchone()
-    return int(count)
+    return sum(not row[1] for row in connection.execute(_UNSEALED))
 
 
 def broken(connection: sqlite3.Connection) -> Iterator[BrokenSeal]:
-    """Each closed month whose seal does not fit what the ledger holds now."""
-    position, before, reach = 0, "", _Reach()
-    for each in map(
-        Seal._make, connection.execute("SELECT * FROM seals ORDER BY position")
-    ):
+    """Each closing and withdrawal whose seal does not fit what the ledger holds now."""
+    months = dict(connection.execute("SELECT id, month FROM closings"))
+    position, before, reach = 0, "", _NOWHERE
+    for each in _known(connection):
+        month = str(months.get(each.closing, f"closing {each.closing}"))
         position += 1
         if (each.position, each.previous) != (position, before):
-            yield BrokenSeal(each.month, "does not follow the one sealed before it")
-        elif _hash(connection, each.month, before, reach) != each.hash:
-            yield BrokenSeal(
-                each.month, "has other figures, or other movements, than were sealed"
-            )
+            yield BrokenSeal(month, "does not follow the one sealed before it")
+        elif _hash(connection, each, reach) != each.hash:
+            yield BrokenSeal(month, _OTHERS[each.is_withdrawal])
         position, before = each.position, each.hash
-        reach = _reach(connection, each.month)
+        reach = _reached(connection, [each], reach)
+    for closing, is_withdrawal, _ in connection.execute(_UNSEALED):
+        if is_withdrawal:  # there never was one without a seal
+            yield BrokenSeal(months[closing], "is withdrawn, which was never sealed")
 
 
-def _reach(connection: sqlite3.Connection, month: str | None) -> _Reach:
+_OTHERS = {
+    False: "has other figures, or other movements, than were sealed",
+    True: "was withdrawn otherwise than was sealed",
+}
+
+
+def _reached(
+    connection: sqlite3.Connection, sealed: Iterable[Seal], before: _Reach = _NOWHERE
+) -> _Reach:
+    """How far the last closing among them reaches; a withdrawal seals no movements."""
+    last = None
+    for each in sealed:
+        last = last if each.is_withdrawal else each.closing
+    return before if last is None else _reach(connection, last)
+
+
+def _reach(connection: sqlite3.Connection, closing: int) -> _Reach:
     row = connection.execute(
-        "SELECT coalesce(run, 0), coalesce(movement, 0) FROM closings WHERE month = ?",
-        [month],
+        "SELECT coalesce(run, 0), coalesce(movement, 0) FROM closings WHERE id = ?",
+        [closing],
     ).fetchone()
-    return _Reach(*row) if row is not None else _Reach()
+    return _Reach(*row) if row is not None else _NOWHERE
 
 
-def _hash(
-    connection: sqlite3.Connection, month: str, before: str, after: _Reach
-) -> str:
+def _hash(connection: sqlite3.Connection, sealed: Seal, after: _Reach) -> str:
     """SHA-256, in hexadecimal, over lines of JSON: the hash before, then each row."""
-    reached = _reach(connection, month)
+    reached = _reach(connection, sealed.closing)
     asked = {
-        "month": month,
+        "closing": sealed.closing,
         "run": reached.run,
         "movement": reached.movement,
         "after": after.run,
         "after_movement": after.movement,
     }
     lines = msgspec.json.Encoder()
-    digest = sha256(lines.encode_lines([("sealed before", before)]))
-    for name, query in _BEHIND.items():
+    digest = sha256(lines.encode_lines([("sealed before", sealed.previous)]))
+    covered = _WITHDRAWN if sealed.is_withdrawal else _BEHIND
+    for name, query in covered.items():
         rows = connection.execute(query, asked)
         while some := rows.fetchmany(TOGETHER):
             digest.update(lines.encode_lines([(name, *row) for row in some]))

@@ -148,6 +148,29 @@ def waiting(connection: sqlite3.Connection, now_s: int) -> set[str]:
     return {customer for (customer,) in rows}
 
 
+_BEGUN_BEFORE = """
+    SELECT value FROM json_each(:customers)
+    WHERE EXISTS (
+        SELECT 1 FROM stripe_subscriptions WHERE customer = value
+        AND min(created_s, coalesce(CAST(body AS TEXT) ->> '$.start_date', created_s))
+            < :before_s)
+    OR EXISTS (
+        SELECT 1 FROM stripe_invoices WHERE customer = value AND created_s < :before_s)
+    OR NOT EXISTS (
+        SELECT 1 FROM stripe_subscriptions WHERE customer = value
+        UNION ALL SELECT 1 FROM stripe_invoices WHERE customer = value)
+    OR value IN (SELECT customer FROM set_aside_by_customer)
+"""
+
+
+def begun_before(
+    connection: sqlite3.Connection, customers: Iterable[str], before_s: int
+) -> set[str]:
+    """Those whose history may begin before an instant: all but who surely came later."""
+    asked = {"customers": json.dumps(sorted(customers)), "before_s": before_s}
+    return {each for (each,) in connection.execute(_BEGUN_BEFORE, asked)}
+
+
 def clear(connection: sqlite3.Connection, customer: str, due_s: int | None) -> None:
     """The customer has been derived; look again at ``due_s``, if ever."""
     connection.execute("DELETE FROM dirty_customers WHERE customer = ?", [customer])

@@ -11,12 +11,12 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from connector.core.errors import Unvalued
-from connector.mrr.billed_periods import BilledPeriod
 from connector.mrr.history import History, SubscriptionVersion
 from connector.mrr.pricing import interval_minor, tariff
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.invoices import Invoice, InvoiceItem, units_of
 from connector.stripe_api.objects import Discount, Price, Subscription
+from connector.valuation.billed_periods import BilledPeriod
 
 _LONGEST_DAYS = {"day": 1, "week": 7, "month": 31, "year": 366}
 

@@ -24,12 +24,6 @@ from connector.core.errors import Unvalued
 from connector.core.model import Tariff
 from connector.core.money import round_minor
 from connector.core.policy import Policy
-from connector.mrr.billed_periods import BilledPeriod, current_taxes, tax_inside
-from connector.mrr.current_discounts import (
-    CurrentItem,
-    after_discounts,
-    current_discounts,
-)
 from connector.mrr.history import History
 from connector.mrr.pricing import (
     interval_minor,
@@ -42,6 +36,12 @@ from connector.mrr.pricing import (
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.invoices import Invoice, units_of
 from connector.stripe_api.objects import Discount, Price, Subscription, SubscriptionItem
+from connector.valuation.billed_periods import BilledPeriod, current_taxes, tax_inside
+from connector.valuation.current_discounts import (
+    CurrentItem,
+    after_discounts,
+    current_discounts,
+)
 
 COUNTED = ("active", "past_due")  # under Stripe's definition, and under every policy
 TRIALING = "trialing"  # counts under a policy, for what was paid before

@@ -10,25 +10,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from connector.core.errors import Unvalued
 from connector.core.model import Evidence
 from connector.core.policy import Policy
-from connector.mrr.evidence.discount_ends import (
+from connector.mrr.discounts.ends import (
     DiscountEvidence,
     End,
     end_of,
     replaced_later,
 )
-from connector.mrr.evidence.discount_order import billed_in_order, listed_in_order
-from connector.mrr.evidence.discount_scopes import (
+from connector.mrr.discounts.order import billed_in_order, listed_in_order
+from connector.mrr.discounts.reduced_periods import (
+    ReducedPeriod,
+    is_reduced_by,
+    reduced_periods,
+)
+from connector.mrr.discounts.scopes import (
     DiscountScope,
     as_billed,
     coupon_of,
     discount_scopes,
 )
-from connector.mrr.evidence.discount_shares import AppliedDiscount
-from connector.mrr.evidence.discounted_periods import (
-    ReducedPeriod,
-    is_reduced_by,
-    reduced_periods,
-)
+from connector.mrr.discounts.shares import AppliedDiscount
 from connector.mrr.evidence.item_states import SAME_REQUEST_S
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.history import History, SubscriptionVersion

@@ -6,14 +6,14 @@ Credits show the state before a change: none of them is a sign that it was still
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from connector.core.model import Evidence
-from connector.mrr.evidence.discount_scopes import DiscountScope
-from connector.mrr.evidence.discounted_periods import (
+from connector.mrr.discounts.reduced_periods import (
     ChangeWithout,
     FullAmounts,
     changes_without,
     is_reduced_by,
     naming_lines,
 )
+from connector.mrr.discounts.scopes import DiscountScope
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.history import SubscriptionVersion, versions_without_event
 from connector.stripe_api.decoding import ListOf, ref

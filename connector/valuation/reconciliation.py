@@ -21,10 +21,10 @@ from msgspec.structs import replace
 from connector.core.errors import Unvalued
 from connector.core.model import Refusal
 from connector.core.policy import POLICY_RULES, Policy
-from connector.mrr.billed_periods import billed_periods
-from connector.mrr.current_mrr import CurrentMrr, ValuationInputs, current_mrr
 from connector.mrr.history import History
 from connector.stripe_api.objects import Discount, Subscription
+from connector.valuation.billed_periods import billed_periods
+from connector.valuation.current_mrr import CurrentMrr, ValuationInputs, current_mrr
 
 # "The sum of the monthly-normalized value of all active and past_due subscriptions",
 # without trials, taxes, free plans and metered prices; forever discounts are subtracted,

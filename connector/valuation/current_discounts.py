@@ -11,19 +11,19 @@ from typing import NamedTuple
 
 from connector.core.errors import Unvalued
 from connector.core.policy import Policy
-from connector.mrr.billed_periods import BilledPeriod
 from connector.mrr.history import History, versions_in
-from connector.mrr.lasting_discounts import (
+from connector.mrr.pricing import amount_off_minor
+from connector.stripe_api.decoding import ref
+from connector.stripe_api.invoices import Invoice, InvoiceItem
+from connector.stripe_api.objects import Coupon, Discount, Subscription
+from connector.valuation.billed_periods import BilledPeriod
+from connector.valuation.lasting_discounts import (
     Charge,
     charges,
     order_as_billed,
     still_reduced,
     was_taken_away,
 )
-from connector.mrr.pricing import amount_off_minor
-from connector.stripe_api.decoding import ref
-from connector.stripe_api.invoices import Invoice, InvoiceItem
-from connector.stripe_api.objects import Coupon, Discount, Subscription
 
 # What a discount is on: an item, "" for the whole subscription, None for the customer's.
 Place = str | None

@@ -1,0 +1,355 @@
+"""Churn and contraction by reason, and who left, as text, JSON, CSV and Markdown."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from connector.core.figures import WindowFigures
+from connector.core.losses import LossReason
+from connector.core.model import Cause
+from connector.core.money import format_count, format_minor
+from connector.core.windows import Window
+from connector.metrics.churn import LossSums
+from connector.render.footnotes import unread
+from connector.render.report_json import reasons_json
+from connector.render.report_tables import REASON_WORDS, reason_table, taken
+from connector.render.table import Money, Part, Table, Title, csv_text, figures
+from connector.reports.churn import (
+    MONTH,
+    REASON,
+    ChurnReport,
+    ChurnReports,
+    LostMrr,
+)
+
+MOST_LEFT = 100  # that are listed by name
+NOTE = (
+    "Voluntary: a cancellation was asked for. Failed payment (involuntary): Stripe ended "
+    "it for a payment that failed or was disputed, it is unpaid, or a failed payment "
+    "paused it. Unknown: Stripe shows no reason. What has several reasons counts once, "
+    "with the one that took most; the amounts are each reason's own."
+)
+
+
+# Tables
+
+
+def sums_table(
+    sums: Sequence[LossSums], everyone: LossSums, currency: str, name: str
+) -> Table:
+    """A row a month or segment: what each reason took in all, then churn and contraction.
+
+    Reasons that took nothing have no column, but voluntary and failed payment.
+    """
+    always = (LossReason.VOLUNTARY, LossReason.FAILED_PAYMENT)
+    shown = [r.reason for r in everyone.reasons if r.lost_minor or r.reason in always]
+    rows = [
+        (
+            title,
+            *(taken(each.of(reason).lost_minor, currency) for reason in shown),
+            taken(each.churn_minor, currency),
+            each.departures or "–",
+            taken(each.contraction_minor, currency),
+        )
+        for title, each in [*((each.name, each) for each in sums), ("all", everyone)]
+    ]
+    heads = (name, *(REASON_WORDS[r].capitalize() for r in shown), *_SUM_HEADS)
+    return figures(heads, rows)
+
+
+_SUM_HEADS = ("Churn", "Left", "Contraction")
+
+
+def month_table(found: ChurnReport) -> Table:
+    return sums_table(found.months, found.everyone, found.currency, "Month")
+
+
+def totals_table(found: ChurnReport) -> Table:
+    return reason_table(found.everyone, found.currency)
+
+
+def feedback_table(found: ChurnReport) -> Table:
+    """What those who cancelled said, in Stripe's words for it."""
+    rows = [
+        (
+            words(each.feedback) if each.feedback else "nothing",
+            taken(each.churn_minor, found.currency),
+            each.departures,
+        )
+        for each in found.feedback
+    ]
+    return figures(("Who cancelled said", "Churn", "Left"), rows)
+
+
+def departures_table(found: ChurnReport) -> Table:
+    """Who left, the latest first; no more than are read."""
+    rows = [
+        (
+            each.label,
+            Money(each.amount_minor, found.currency),
+            each.day,
+            REASON_WORDS[each.reason],
+            words(each.feedback) if each.feedback else "–",
+            how_shown(each),
+            each.paid_since,
+            each.returned_on or "–",
+        )
+        for each in found.departures[:MOST_LEFT]
+    ]
+    heads = (
+        *("Customer", "MRR", "Left", "Reason", "Stated"),
+        *("How Stripe shows it", "Paid since", "Came back"),
+    )
+    return Table(heads, rows, frozenset([1]))
+
+
+def words(code: str) -> str:
+    """Stripe's ``too_expensive`` as a reader expects it."""
+    return code.replace("_", " ")
+
+
+def how_shown(lost: LostMrr) -> str:
+    """What Stripe's objects show of the largest part of a loss, in a few words."""
+    said = "" if lost.proof is None else lost.proof.summary
+    if lost.asked_on is not None:
+        return f"cancelled on {lost.asked_on:%d %b %Y}{_before(lost)}"
+    if lost.stated is not None:
+        return _STATED.get(lost.stated, f"ended: {words(lost.stated)}")
+    if lost.reason is LossReason.FAILED_PAYMENT:
+        return _FAILED.get(said, "unpaid")
+    if lost.reason is LossReason.PAUSED:
+        return "on trial" if said == "trial" else "paused"
+    if lost.cause in (Cause.END, Cause.REMOVAL) and lost.reason is LossReason.UNKNOWN:
+        return "ended at once" if lost.subscription else "invoiced no more"
+    return _BY_CAUSE.get(lost.cause, "")
+
+
+_STATED = {
+    "payment_failed": "ended, as payments failed",
+    "payment_disputed": "ended, as a payment was disputed",
+    "cancellation_requested": "cancelled at once",
+}
+_FAILED = {
+    "left a draft": "unpaid: its renewal was left a draft",
+    "past due": "past due for too long",
+    "paused": "paused after a failed payment",
+}
+_BY_CAUSE = {
+    Cause.PLAN: "another plan",
+    Cause.QUANTITY: "fewer seats",
+    Cause.PRICE: "a lower price",
+    Cause.USAGE: "less usage",
+    Cause.DISCOUNT: "a discount",
+    Cause.REMOVAL: "an item was removed",
+    Cause.END: "all items were removed",
+}
+
+
+def _before(lost: LostMrr) -> str:
+    assert lost.asked_on is not None
+    days = (lost.day - lost.asked_on).days
+    return f", {format_count(days, 'day')} before" if days > 0 else ""
+
+
+# Sentences
+
+
+def title(found: ChurnReport) -> str:
+    so_far = "" if found.is_over else ", so far"
+    span = span_text(found.window)
+    return f"Churn and contraction, {found.currency.upper()}, {span}{so_far}"
+
+
+def span_text(window: Window) -> str:
+    last = window.end - timedelta(days=1)
+    first = f"{window.start:%b %Y}"
+    return first if first == f"{last:%b %Y}" else f"{first} to {last:%b %Y}"
+
+
+def lead(found: ChurnReport, locale: str) -> str:
+    """How many left, with how much, and how many of them are back."""
+    everyone, departures = found.everyone, found.departures
+    if not departures:
+        return "Nobody left."
+    customers = {each.customer for each in departures}
+    lost = format_minor(everyone.churn_minor, found.currency, locale)
+    back = len({each.customer for each in departures if each.returned_on})
+    came = f" {format_count(back, 'customer')} came back since." if back else ""
+    times = len(departures) - len(customers)
+    again = f" ({times} of them twice or more)" if times else ""
+    return f"{format_count(len(customers), 'customer')} left{again}, with {lost}.{came}"
+
+
+def not_nrr(found: ChurnReport, locale: str) -> str:
+    """Why this is not the churn behind NRR, and what that is."""
+    kept, opening = found.measured.retention, found.window.start
+    gone = format_count(kept.customers - kept.kept, "customer")
+    lost = format_minor(kept.churn_minor, found.currency, locale)
+    return (
+        "Not the churn behind NRR: here is every departure, at what was paid on the day; "
+        f"NRR counts only the {kept.customers:,} who paid when {opening:%d %b %Y} began, "
+        f"at what they paid then, and not who came back: {gone}, {lost}."
+    )
+
+
+# Forms
+
+
+def parts(reports: ChurnReports, locale: str) -> Iterator[Part]:
+    """By reason, by month, who left; with ``by`` that alone, and the sentences."""
+    for found in reports.currencies:
+        yield Title(title(found))
+        yield lead(found, locale)
+        yield from _tables(found, reports.by)
+        yield not_nrr(found, locale)
+        if found.everyone.unread:
+            yield unread(found.everyone.unread)
+    if reports.currencies:
+        yield NOTE
+    else:
+        yield "There is no recurring revenue in this ledger."
+
+
+def _tables(found: ChurnReport, by: str | None) -> Iterator[Part]:
+    if by in (None, REASON):
+        yield totals_table(found)
+        if any(each.feedback for each in found.feedback):
+            yield feedback_table(found)
+    if by in (None, MONTH):
+        yield month_table(found)
+    if by not in (None, REASON, MONTH):
+        name = by.capitalize()
+        yield sums_table(found.segments, found.everyone, found.currency, name)
+    if by is None and found.departures:
+        yield departures_table(found)
+        more = len(found.departures) - MOST_LEFT
+        if more > 0:
+            yield f"And {more:,} more; `--format csv` lists them all."
+
+
+def to_json(reports: ChurnReports) -> dict[str, Any]:
+    """Amounts in minor units: sums are what was taken away, of losses they are negative."""
+    return {
+        "by": reports.by,
+        "currencies": [_report_json(each, reports.by) for each in reports.currencies],
+    }
+
+
+def _report_json(found: ChurnReport, by: str | None) -> dict[str, Any]:
+    told = {
+        "currency": found.currency,
+        "from": found.window.start.isoformat(),
+        "to": found.window.end.isoformat(),
+        "over": found.is_over,
+        **_sums_json(found.everyone),
+        "months": [{"month": m.name, **_sums_json(m)} for m in found.months],
+        "feedback": [each._asdict() for each in found.feedback],
+        "not_read": found.everyone.unread,
+        "left": [_lost_json(each) for each in found.departures],
+        "nrr": _nrr_json(found.measured),
+    }
+    if by not in (None, REASON, MONTH):
+        told["segments"] = [
+            {"segment": s.name, **_sums_json(s)} for s in found.segments
+        ]
+    return told
+
+
+def _sums_json(sums: LossSums) -> dict[str, Any]:
+    return {
+        "churn_minor": sums.churn_minor,
+        "departures": sums.departures,
+        "contraction_minor": sums.contraction_minor,
+        "contractions": sums.contractions,
+        "voluntary_minor": sums.of(LossReason.VOLUNTARY).lost_minor,
+        "involuntary_minor": sums.of(LossReason.FAILED_PAYMENT).lost_minor,
+        "reasons": reasons_json(sums),
+    }
+
+
+def _nrr_json(measured: WindowFigures) -> dict[str, Any]:
+    """What the same window's NRR counts: the opening customers alone."""
+    kept = measured.retention
+    return {
+        "opening_customers": kept.customers,
+        "churned_customers": kept.customers - kept.kept,
+        "churn_minor": kept.churn_minor,
+        "contraction_minor": kept.contraction_minor,
+    }
+
+
+def _lost_json(lost: LostMrr) -> dict[str, Any]:
+    return {
+        "customer": lost.customer,
+        "label": lost.label,
+        "day": lost.day.isoformat(),
+        "kind": lost.kind.value,
+        "amount_minor": lost.amount_minor,
+        "reason": lost.reason.value,
+        "reasons": [
+            {"reason": share.reason.value, "amount_minor": share.amount_minor}
+            for share in lost.shares
+        ],
+        "stated": lost.stated,
+        "feedback": lost.feedback,
+        "shown_as": how_shown(lost),
+        "subscription": lost.subscription,
+        "proof": None if lost.proof is None else lost.proof.id,
+        "cancellation_asked_on": _iso(lost.asked_on),
+        "paid_since": lost.paid_since.isoformat(),
+        "returned_on": _iso(lost.returned_on),
+        "returned_minor": lost.returned_minor if lost.returned_on else None,
+    }
+
+
+def _iso(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
+
+
+def to_csv(reports: ChurnReports) -> str:
+    """A row a loss and reason; with ``by``, a row a month or segment, and reason.
+
+    Amounts in whole units of the currency: of losses negative, of sums what was taken.
+    """
+    if reports.by is None:
+        return csv_text(_LOSS_HEADS, _loss_rows(reports.currencies))
+    group = [] if reports.by == REASON else [reports.by]
+    return csv_text(["currency", *group, "reason", *_SUM_COLUMNS], _sum_rows(reports))
+
+
+_LOSS_HEADS = (
+    *("currency", "day", "customer", "label", "kind", "reason", "amount"),
+    *("stated", "feedback", "shown_as", "subscription", "proof"),
+    *("cancellation_asked_on", "paid_since", "returned_on", "returned"),
+)
+_SUM_COLUMNS = ("churn", "departures", "contraction", "contractions")
+
+
+def _loss_rows(currencies: Iterable[ChurnReport]) -> Iterator[list[object]]:
+    for found in currencies:
+        for lost in found.losses:
+            back = Money(lost.returned_minor, found.currency)
+            for share in lost.shares:
+                yield [
+                    *(found.currency, lost.day, lost.customer, lost.label),
+                    *(lost.kind, share.reason),
+                    Money(share.amount_minor, found.currency),
+                    *(lost.stated, lost.feedback, how_shown(lost), lost.subscription),
+                    "" if lost.proof is None else lost.proof.id,
+                    *(lost.asked_on, lost.paid_since, lost.returned_on),
+                    back if lost.returned_on else None,
+                ]
+
+
+def _sum_rows(reports: ChurnReports) -> Iterator[list[object]]:
+    for found in reports.currencies:
+        sums = found.months if reports.by == MONTH else found.segments
+        groups = [("", found.everyone)] if reports.by == REASON else []
+        groups = groups or [(each.name, each) for each in sums]
+        for name, each in groups:
+            for of in each.reasons:
+                yield [
+                    *(found.currency, *([name] if name else []), of.reason),
+                    *(Money(of.churn_minor, found.currency), of.departures),
+                    *(Money(of.contraction_minor, found.currency), of.contractions),
+                ]

@@ -1,0 +1,122 @@
+"""What the mirrored subscriptions and events say of ends and pauses.
+
+Stripe's reason and feedback; never the free-text comment, which is not mirrored.
+"""
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from typing import NamedTuple, TypeVar
+
+from msgspec import UnsetType
+
+from connector.core.errors import UnknownStripeShape
+from connector.core.losses import Cancellation
+from connector.stripe_api.decoding import Base, decode
+from connector.stripe_api.events import Event
+from connector.stripe_api.objects import Subscription
+
+T = TypeVar("T", bound=Base)
+# Cancelled at once: Stripe takes both moments in one go.
+AT_ONCE_S = 60
+
+_SUBSCRIPTIONS = """
+    SELECT id, body FROM stripe_subscriptions
+    WHERE id IN (SELECT value FROM json_each(?))
+"""
+_EVENTS = """
+    SELECT id, body FROM stripe_events WHERE id IN (SELECT value FROM json_each(?))
+"""
+
+
+def cancellations(
+    connection: sqlite3.Connection, subscriptions: Collection[str]
+) -> dict[str, Cancellation]:
+    """Of those that have ended, or are to end; others are absent."""
+    found = connection.execute(_SUBSCRIPTIONS, [json.dumps(sorted(subscriptions))])
+    return {
+        key: _cancellation(now)
+        for key, now in _read(found, Subscription)
+        if now.ended_at is not None or now.canceled_at or now.status == "canceled"
+    }
+
+
+def _cancellation(now: Subscription) -> Cancellation:
+    details = now.cancellation_details
+    asked_s = now.canceled_at
+    ended_s = now.ended_at
+    if asked_s is not None and ended_s is not None and ended_s - asked_s < AT_ONCE_S:
+        asked_s = None
+    if isinstance(details, UnsetType):
+        return Cancellation(asked_s=asked_s, is_read=False)
+    if details is None:
+        return Cancellation(asked_s=asked_s)
+    return Cancellation(details.reason or None, details.feedback or None, asked_s)
+
+
+def event_statuses(
+    connection: sqlite3.Connection, events: Collection[str]
+) -> dict[str, str]:
+    """In which status those of the events that show a subscription show it."""
+    rows = connection.execute(_EVENTS, [json.dumps(sorted(events))])
+    return {
+        key: event.subscription.status
+        for key, event in _read(rows, Event)
+        if event.subscription is not None
+    }
+
+
+class PauseSeen(NamedTuple):
+    """A subscription shown as paused; ``since_s`` is None where Stripe does not say it."""
+
+    seen_s: int
+    since_s: int | None
+    is_failed_payment: bool
+
+
+_VERSIONS = """
+    SELECT id, seen_s, body FROM stripe_subscriptions
+    WHERE id IN (SELECT value FROM json_each(:ids))
+    UNION ALL SELECT subscription, seen_s, body FROM subscription_versions
+    WHERE subscription IN (SELECT value FROM json_each(:ids))
+"""
+_EVENTS_OF = """
+    SELECT id, body FROM stripe_events WHERE customer IN (
+        SELECT customer FROM stripe_subscriptions
+        WHERE id IN (SELECT value FROM json_each(?)))
+"""
+
+
+def pauses_seen(
+    connection: sqlite3.Connection, subscriptions: Collection[str]
+) -> dict[str, list[PauseSeen]]:
+    """How each of them was seen paused, by looks and events, oldest first."""
+    wanted = json.dumps(sorted(subscriptions))
+    found: dict[str, list[PauseSeen]] = {key: [] for key in subscriptions}
+    for key, seen_s, body in connection.execute(_VERSIONS, {"ids": wanted}):
+        for _, now in _read([(key, body)], Subscription):
+            if now.status == "paused":
+                found[key].append(PauseSeen(seen_s, now.paused_since, _is_failed(now)))
+    for _, event in _read(connection.execute(_EVENTS_OF, [wanted]), Event):
+        shown = event.subscription
+        if shown is not None and shown.status == "paused" and shown.id in found:
+            is_failed = _is_failed(shown) or event.previous.status in _UNPAID
+            since_s = shown.paused_since
+            found[shown.id].append(PauseSeen(event.created, since_s, is_failed))
+    return {key: sorted(own) for key, own in found.items()}
+
+
+_UNPAID = frozenset({"past_due", "unpaid"})
+
+
+def _is_failed(now: Subscription) -> bool:
+    paused = now.status_details.paused if now.status_details is not None else None
+    return paused is not None and paused.is_failed_payment
+
+
+def _read(rows: Iterable[tuple[str, bytes]], shape: type[T]) -> Iterator[tuple[str, T]]:
+    """Without those that an older version kept and that do not fit any more."""
+    for key, body in rows:
+        with suppress(UnknownStripeShape):
+            yield key, decode(body, shape)

@@ -1,0 +1,58 @@
+"""When customers' subscriptions renew next, by the invoices that the mirror holds."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from connector.core.errors import UnknownStripeShape
+from connector.stripe_api.decoding import decode, ref
+from connector.stripe_api.invoices import Invoice, InvoiceLine
+
+_LIVE = """
+    SELECT id FROM stripe_subscriptions WHERE customer = ?
+    AND CAST(body AS TEXT) ->> '$.status' IN ('active', 'past_due', 'trialing')
+"""
+_NEWEST_FIRST = """
+    SELECT body FROM stripe_invoices WHERE customer = ? ORDER BY created_s DESC
+"""
+
+
+def next_renewals(
+    connection: sqlite3.Connection, ids: Sequence[str], now_s: int
+) -> dict[str, int]:
+    """Of one customer, given with all its ids: by currency, when it is billed next.
+
+    That is the earliest end of a period that a live subscription was billed for and that
+    is not over; a trial's end is its first bill.
+    """
+    found: dict[str, int] = {}
+    for customer in ids:
+        live = {key for (key,) in connection.execute(_LIVE, [customer])}
+        for currency, end_s in _periods(connection, customer, live, now_s):
+            found[currency] = min(found.get(currency, end_s), end_s)
+    return found
+
+
+def _periods(
+    connection: sqlite3.Connection, customer: str, waiting: set[str], now_s: int
+) -> Iterator[tuple[str, int]]:
+    """Of each subscription the last billed period's end; no more is read than it takes."""
+    rows = connection.execute(_NEWEST_FIRST, [customer]) if waiting else ()
+    for (body,) in rows:
+        with suppress(UnknownStripeShape):  # an older version took more for an invoice
+            invoice = decode(body, Invoice)
+            ends: dict[str, int] = {}
+            for line in invoice.lines.data:
+                key = _subscription(line) or invoice.subscription
+                if key in waiting and line.amount >= 0 and line.period.end > now_s:
+                    ends[key] = max(ends.get(key, 0), line.period.end)
+            for end_s in ends.values():
+                yield invoice.currency, end_s
+            waiting -= ends.keys()
+        if not waiting:
+            return
+
+
+def _subscription(line: InvoiceLine) -> str:
+    details = line.parent.subscription_item_details if line.parent else None
+    return ref(details.subscription) if details is not None else ""

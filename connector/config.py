@@ -17,10 +17,11 @@ from msgspec.structs import replace
 
 from connector import __version__
 from connector.core.dates import parse_duration_s
-from connector.core.errors import SECRET, ConfigError, masked
+from connector.core.errors import SECRET, ConfigError, NothingFound, masked
 from connector.core.money import is_locale
 from connector.core.policy import POLICY_RULES, Policy, Rules
 from connector.core.presets import DEFAULT, preset_fields
+from connector.core.toml_faults import toml_fault
 
 
 class ListenAddress(NamedTuple):
@@ -144,8 +145,8 @@ class Config(Struct, frozen=True, kw_only=True):
 
     database: Annotated[Path, Key("database", _path, "a path")] = Path("stripe-nrr.db")
     zone: Annotated[
-        ZoneInfo, Key("timezone", _zone, 'a zone such as "Europe/Berlin"')
-    ] = ZoneInfo("UTC")
+        ZoneInfo | None, Key("timezone", _zone, 'a zone such as "Europe/Berlin"')
+    ] = None  # the ledger's own, which its first sync takes from the account
     api_base: Annotated[str, Key("stripe.api_base", _text, "an https URL")] = (
         "https://api.stripe.com"
     )
@@ -276,7 +277,8 @@ def parse(
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError([f"{name} is not TOML: {error}"], source=name) from error
+        fault = f"{name} is not TOML: {toml_fault(text, error)}"
+        raise ConfigError([fault], source=name) from error
     faults: list[str] = []
     given = _flat(table, faults)
     chosen = {
@@ -380,7 +382,20 @@ def load(path: Path | None, environ: Mapping[str, str], user_folder: Path) -> Co
     return parse(text, environ, source=path)
 
 
-def rules_of(config: Config) -> Rules:
-    """The rules that the configuration asks for, under this version."""
-    policy, zone, merge = config.policy, config.zone, config.merge
-    return Rules(policy=policy, zone=zone, code_version=__version__, merge=merge)
+def rules_of(config: Config, kept: ZoneInfo | None) -> Rules:
+    """The rules that the configuration asks for, under this version.
+
+    Where it names no zone the ledger's own is ``kept``; ``NothingFound`` where that has
+    none either: then nothing is derived yet.
+    """
+    zone = config.zone or kept
+    if zone is None:
+        raise NothingFound(
+            "the ledger is empty: no sync has finished yet", fix="run `stripe-nrr sync`"
+        )
+    return Rules(
+        policy=config.policy,
+        zone=zone,
+        code_version=__version__,
+        merge=config.merge,
+    )

@@ -45,6 +45,7 @@ COMMANDS = {
     "recompute": "Derive the ledger anew from what was fetched; no network.",
     "backup": "Copy the ledger while it is in use, whole and checked.",
     "restore": "Put a backup in the ledger's place; what was there is kept.",
+    "forget": "Remove a customer's name and metadata for ever; figures stay.",
     "check": "Prove the ledger's invariants; exit 3 with what breaks them.",
     "export": "Write the ledger as a CSV or Parquet file for other tools.",
     "doctor": "See whether all is in place for a sync, and what to do where not.",

@@ -12,13 +12,14 @@ import click
 
 from connector.cli.app import Shell
 from connector.cli.output import echo, progress_shown, rendered, show_report
-from connector.config import Config, ListenAddress, parse, rules_of
+from connector.config import Config, ListenAddress, parse
 from connector.core.errors import LedgerUnusable
 from connector.core.model import MovementKind
 from connector.core.text import printable
 from connector.pipeline.bundled_account import bundled_folder, load_account
 from connector.pipeline.ingest import Ingest
 from connector.pipeline.job import bring_up_to_date
+from connector.pipeline.policy_change import configured_rules
 from connector.pipeline.thread_pool import ThreadPool
 from connector.reports.ledger import Ledger
 from connector.reports.report import make_report
@@ -104,7 +105,9 @@ def _run_demo(folder: Path) -> None:
             now_us=account.now_us,
             progress=progress,
         )
-        derived = bring_up_to_date(ingest, rules_of(config), full=True)
+        derived = bring_up_to_date(
+            ingest, configured_rules(connection, config), full=True
+        )
         assert not derived.failed, derived.failed
         seen = ingest.met.seen
         config_path.write_text(text, encoding="utf-8")
@@ -170,5 +173,8 @@ def _say_what_next(keep: Path | None) -> None:
         "     Customers, Products, Prices, Coupons, Subscriptions, Invoices, Invoice\n"
         "     Items and Events.\n"
         "  2. export STRIPE_API_KEY=rk_live_…\n"
-        "  3. stripe-nrr sync && stripe-nrr report"
+        "  3. stripe-nrr doctor       # is all in place? permissions, time zone, disk\n"
+        "  4. stripe-nrr sync && stripe-nrr report\n"
+        "Days are those of your account's own time zone: let the key read the account,\n"
+        'or write it into config.toml, such as timezone = "Europe/Berlin".'
     )

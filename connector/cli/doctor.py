@@ -24,7 +24,8 @@ def doctor(ctx: click.Context, form: str, *, offline: bool) -> None:
     the ledger, which is read as a whole for SQLite's own checks. Changes nothing.
 
     Each check ends in ok, in a hint (it works, but look at it) or in a FAULT, with what
-    to do about it. Exit 3 where there is a fault. No secret is shown.
+    to do about it. What cannot be looked at yet is for later, and counts as nothing.
+    Exit 3 where there is a fault. No secret is shown.
     """
     shell: Shell = ctx.obj
     shell.log_to_stderr()
@@ -33,7 +34,9 @@ def doctor(ctx: click.Context, form: str, *, offline: bool) -> None:
     marks = [verdict.mark for verdict in checks.values()]
     faults, hints = marks.count("fault"), marks.count("hint")
     rows = [{"check": name, **verdict._asdict()} for name, verdict in checks.items()]
-    count = f"{len(checks)} checks; faults: {faults}, hints: {hints}."
+    made, whole = len(checks) - marks.count("later"), len(checks)
+    count = f"{whole} checks" if made == whole else f"{made} of {whole} checks made"
+    count += f"; faults: {faults}, hints: {hints}."
     emit(
         form,
         text=lambda: "\n".join([*_lines(checks), count]),
@@ -44,10 +47,19 @@ def doctor(ctx: click.Context, form: str, *, offline: bool) -> None:
 
 
 def _lines(checks: Mapping[str, Verdict]) -> Iterable[str]:
-    """A line a check, what to do below it, and that only once in a row."""
+    """A line a check, what to do below it, and that only once in a row.
+
+    What is for later for the same reason is one line.
+    """
     told = ""
-    for name, (mark, said, fix) in checks.items():
-        yield f"{'FAULT' if mark == 'fault' else mark:<6} {name}: {said}"
+    for name, verdict in checks.items():
+        mark, said, fix = verdict
+        names = [name]
+        if mark == "later":
+            names = [other for other, its in checks.items() if its == verdict]
+        if name != names[0]:
+            continue
+        yield f"{'FAULT' if mark == 'fault' else mark:<6} {', '.join(names)}: {said}"
         if fix and fix != told:
             yield f"       → {fix}"
         told = fix

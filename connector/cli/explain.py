@@ -89,8 +89,8 @@ def explain(
             "a customer is explained as text or JSON",
             fix="`stripe-nrr movements --customer ID --format csv` is a table of it",
         )
-    moment = moment_asked(as_of, shell.config)
     with shell.reading() as ledger:
+        moment = moment_asked(as_of, ledger.zone)
         if window is not None:
             taken = explain_window(ledger, window, Ratio(metric), currency, moment)
             _show_window(taken, ledger.facts(moment), form, shell.config.locale, output)

@@ -1,7 +1,7 @@
 """The options that commands share, and how days, windows and ratios are written in."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -27,11 +27,11 @@ from connector.core.windows import parse_window
 from connector.store.files import side_files
 
 
-def moment_asked(text: str | None, config: Config) -> datetime | None:
+def moment_asked(text: str | None, zone: tzinfo) -> datetime | None:
     if text is None:
         return None
     try:
-        return parse_moment(text, config.zone).astimezone(UTC)
+        return parse_moment(text, zone).astimezone(UTC)
     except ValueError:
         raise UsageFault(
             f"--as-of {text!r} is not a moment",

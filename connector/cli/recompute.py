@@ -8,10 +8,9 @@ from msgspec.structs import asdict
 from connector.cli.app import Shell
 from connector.cli.options import format_option
 from connector.cli.output import echo, emit, progress_shown
-from connector.config import rules_of
 from connector.core.errors import NothingFound
 from connector.core.money import format_count
-from connector.pipeline.policy_change import adopt
+from connector.pipeline.policy_change import adopt, configured_rules
 from connector.pipeline.quarantine import failed_lines, underivable
 from connector.pipeline.recompute import recompute as derive
 from connector.store.database import moment, put_setting, transaction
@@ -32,8 +31,8 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
     derived, and the exit code is 1.
     """
     shell.log_to_stderr()
-    rules = rules_of(shell.config)
     with closing(shell.ledger()) as connection:
+        rules = configured_rules(connection, shell.config)
         changed = adopt(connection, rules)
         is_policy = changed is not None and changed.startswith("policy")
         if changed is not None:

@@ -1,10 +1,11 @@
 """`stripe-nrr report`: windows asked for → figures → text, JSON, CSV, Markdown, HTML."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,6 +23,9 @@ from connector.cli.options import (
 )
 from connector.cli.output import progress_shown, show_report, write
 from connector.core.windows import WindowKind
+
+if TYPE_CHECKING:
+    from connector.reports.page import PageContents
 
 
 @click.command()
@@ -95,23 +99,20 @@ def report(
       stripe-nrr report --by plan --causes
       stripe-nrr report --to 2026-03 --as-of 2026-04-02 --format csv -o march.csv
     """  # noqa: D301
-    asked = reports.ReportRequest(
-        kind=WindowKind(window) if window else None,
-        first=first,
-        last=last,
-        currency=currency,
-        as_of=moment_asked(as_of, shell.config),
-        by=by,
-        causes=causes,
-        arr=arr,
-        trend=form == "html",
-    )
-    if form == "html":
-        _write_page(shell, asked, preset, output)
-        return
     with _ledger(shell, preset) as ledger:
-        figures = reports.make_report(ledger, asked)
-    show_report(figures, form, shell.config.locale, output)
+        asked = reports.ReportRequest(
+            kind=WindowKind(window) if window else None,
+            first=first,
+            last=last,
+            currency=currency,
+            as_of=moment_asked(as_of, ledger.zone),
+            by=by,
+            causes=causes,
+            arr=arr,
+            trend=form == "html",
+        )
+        show = _shown(ledger, asked, form, shell.config.locale)
+    show(output)
 
 
 @contextmanager
@@ -128,14 +129,19 @@ def _ledger(shell: Shell, preset: str | None) -> Iterator[reports.Ledger]:
             yield other
 
 
-def _write_page(
-    shell: Shell, asked: reports.ReportRequest, preset: str | None, output: Path | None
-) -> None:
+def _shown(
+    ledger: reports.Ledger, asked: reports.ReportRequest, form: str, locale: str
+) -> Callable[[Path | None], None]:
+    """What writes the report down, once the ledger is no longer needed."""
+    if form == "html":
+        return partial(_write_page, reports.make_page(ledger, asked))
+    return partial(show_report, reports.make_report(ledger, asked), form, locale)
+
+
+def _write_page(page: "PageContents", output: Path | None) -> None:
     from connector.pipeline.quarantine import underivable
     from connector.render.page.page import to_html
 
-    with _ledger(shell, preset) as ledger:
-        page = reports.make_page(ledger, asked)
     if (error := underivable(page.failed)) is not None:
         warn(error.problem, error.fix)
     write(to_html(page), output)

@@ -15,7 +15,7 @@ import click
 from connector.cli.app import Shell
 from connector.cli.connect import connected
 from connector.cli.output import echo
-from connector.config import Config, rules_of
+from connector.config import Config
 from connector.core.account import NOBODY, StripeIdentity, check_same
 from connector.core.errors import (
     LedgerUnusable,
@@ -24,7 +24,8 @@ from connector.core.errors import (
     StripeUnavailable,
 )
 from connector.pipeline.held_ledger import check_folder, own_ledger
-from connector.pipeline.ingest import Ingest
+from connector.pipeline.ingest import Ingest, since_last
+from connector.pipeline.policy_change import configured_rules
 from connector.pipeline.thread_pool import ThreadPool
 from connector.store.account import ledger_account
 from connector.stripe_api.credentials import webhook_secrets
@@ -80,7 +81,11 @@ def serve(shell: Shell) -> None:
     if guard.key is not None:
         check_same(whose, guard.key)
     counted = prometheus.ServerMetrics()
-    worker = Worker(config.database, lambda: rules_of(shell.read_config()), guard)
+    worker = Worker(
+        config.database,
+        lambda ledger: configured_rules(ledger, shell.read_config()),
+        guard,
+    )
     with (
         server.listen(*config.bind) as public,
         server.listen(*config.admin_bind) as private,
@@ -169,21 +174,8 @@ def _batch(
         now_us=api.now_us,
         count=counted.count,
         timed=counted.timed,
-        spent=_since_last(lambda: api.reads.requests),
+        spent=since_last(lambda: api.reads.requests),
     )
-
-
-def _since_last(total: Callable[[], int]) -> Callable[[], int]:
-    """What was added to a total since it was last asked for, by one thread."""
-    before = total()
-
-    def added() -> int:
-        nonlocal before
-        now = total()
-        more, before = now - before, now
-        return more
-
-    return added
 
 
 def _health(

@@ -17,7 +17,7 @@ from connector.cli.app import Shell, fail
 from connector.cli.connect import connected
 from connector.cli.options import DURATION, format_option
 from connector.cli.output import echo, progress_shown, write
-from connector.core.errors import ConnectorError, Stopped, Underivable
+from connector.core.errors import ConnectorError, NoTimeZone, Stopped, Underivable
 from connector.core.money import format_count
 from connector.core.text import printable
 from connector.pipeline.job import SyncJob, pause_s
@@ -109,6 +109,8 @@ def _survives(job: SyncJob, form: str, failed: Failed, *, full: bool) -> bool:
         _run(job, form, full=full)
     except Stopped:
         return True
+    except NoTimeZone:
+        raise  # which only the file that was read at the start could tell
     except Underivable as error:
         failed(error.problem, error.fix)
         return True  # for all others: nobody waits for a longer pause
@@ -166,6 +168,11 @@ def summary_text(done: SyncSummary) -> str:
         f"Ledger: {format_count(done.customers, 'customer')} changed, {moved}.",
         f"Cost: {cost}; in 30 days {month}.",
     ]
+    if done.zone_taken:
+        lines.append(
+            f"Days are those of {done.zone_taken}, the account's own time zone, and the "
+            "ledger keeps to it; `timezone` in config.toml can name another."
+        )
     if done.resumed:
         lines.insert(0, "Went on where the last sync had stopped.")
     if done.why:

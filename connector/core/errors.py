@@ -2,6 +2,7 @@
 
     ConnectorError           catch this one at the edge
       ConfigError            config.toml or the environment is wrong; names every fault
+        NoTimeZone           nobody said yet which zone a new ledger's days are in
       StripeRefused          Stripe understood the request and said no
       StripeUnavailable      Stripe did not answer, after every retry
         NotStripe            something on the way refused in its place
@@ -64,6 +65,12 @@ class ConfigError(ConnectorError):
             explained += "; config.example.toml explains every key"
         super().__init__("; ".join(faults), fix=fix or explained)
         self.faults = list(faults)
+
+
+class NoTimeZone(ConfigError):
+    """The first sync needs a time zone that is not configured, and nowhere to be read."""
+
+    exit_code = 2
 
 
 class StripeRefused(ConnectorError):

@@ -169,6 +169,11 @@ _BY_KEY = {rule.key: rule for rule in (*POLICY_RULES.values(), _DAYS)}
 VALUES = {key: tuple(rule.others) for key, rule in _BY_KEY.items()}
 
 
+def zone_in(stored: str | None) -> ZoneInfo | None:
+    """The zone of rules as a ledger stores them; None before its first sync."""
+    return None if stored is None else ZoneInfo(json.loads(stored)["timezone"])
+
+
 def policy_of(rules: Mapping[str, str]) -> Policy:
     """The policy that these texts stand for: ``Policy.settings`` the other way round."""
     return Policy(
@@ -212,6 +217,11 @@ class Rules(Struct, frozen=True, kw_only=True):
         """These, and those they are merged into, in order of their ids."""
         named = list(customers)
         return sorted({*named, *(self.merge[c] for c in named if c in self.merge)})
+
+    def same_as(self, customers: Iterable[str]) -> list[str]:
+        """These, in all of their ids: what they were merged into, and its former ones."""
+        last = {self.merge.get(customer, customer) for customer in customers}
+        return sorted({each for one in last for each in (one, *self.also(one))})
 
     def also(self, customer: str) -> list[str]:
         """The former ids of a customer."""

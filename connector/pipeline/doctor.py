@@ -1,8 +1,8 @@
 """What may stand in the way of a sync: a check each, and what to do about it.
 
 A check looks at the installation and judges what it sees. What could not be learned
-because something else failed says so, and counts as a hint. No secret is told: a key is
-its kind and its last characters.
+because something else failed, or before the first sync, is for later, and counts as
+nothing. No secret is told: a key is its kind and its last characters.
 """
 
 import re
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from connector.core.account import USE_ITS_OWN
 from connector.core.errors import ConnectorError, StripeRefused
-from connector.pipeline import doctor_ledger
+from connector.pipeline import doctor_ledger, policy_change
 from connector.pipeline.installation import (
     KINDS,
     Installation,
@@ -50,7 +50,7 @@ def _verdict(check: Callable[[Installation], Verdict], at: Installation) -> Verd
     try:
         return check(at)
     except NotChecked as reason:
-        return hint(f"not checked: {reason.why}", reason.fix)
+        return Verdict("later", f"not checked: {reason.why}", reason.fix)
     except ConnectorError as error:
         return fault(error.problem, error.fix)
 
@@ -189,7 +189,7 @@ def account(at: Installation) -> Verdict:
     reads = value_of(at.stripe, "Stripe")
     hidden = _is_hidden(reads.account)
     if not hidden and isinstance(reads.account, ConnectorError):
-        raise NotChecked(reads.account.problem, reads.account.fix)
+        return hint(f"not checked: {reads.account.problem}", reads.account.fix)
     from connector.stripe_api.decoding import StripeAccount
 
     found = StripeAccount() if hidden else value_of(reads.account)
@@ -206,20 +206,36 @@ def account(at: Installation) -> Verdict:
 
 
 def time_zone(at: Installation) -> Verdict:
-    zone = value_of(at.config, "configuration").zone
-    by_hand = f"compare it by hand: `timezone` is {zone.key}, the account's stands in "
-    by_hand += "the settings of Stripe's Dashboard"
+    named = value_of(at.config, "configuration").zone
     account = value_of(at.stripe, "Stripe").account
-    if _is_hidden(account):
-        raise NotChecked("the key may not read the account, and need not", by_hand)
-    if isinstance(account, ConnectorError):
-        raise NotChecked(account.problem, account.fix) from account
-    shown = value_of(account).timezone
+    is_hidden = _is_hidden(account)
+    if isinstance(account, ConnectorError) and not is_hidden:
+        raise after("account") from account
+    from connector.stripe_api.decoding import StripeAccount
+
+    found = StripeAccount() if is_hidden else value_of(account)
+    zone = named or doctor_ledger.zone_of(at)
+    if zone is None:
+        own = policy_change.zone_of(found).key
+        return ok(f"none is configured; the first sync takes the account's own, {own}")
+    whose = "`timezone`" if named else "the ledger's"
+    ours = f"{whose} is {zone.key}"
+    return _compared(found.timezone, zone, ours, is_hidden=is_hidden)
+
+
+def _compared(
+    shown: str | None, zone: ZoneInfo, ours: str, *, is_hidden: bool
+) -> Verdict:
+    """The account's zone and ours, as a sentence names it."""
     if shown is None:
-        return hint("Stripe does not show the account's", by_hand)
+        why = "Stripe does not show the account's"
+        if is_hidden:
+            why = "not compared: the key may not read the account, and need not"
+        place = "the account's stands in the settings of Stripe's Dashboard"
+        return hint(why, f"compare it by hand: {ours}, {place}")
     if not _agree(shown, zone):
         return fault(
-            f"the account's is {shown}, but `timezone` is {zone.key}",
+            f"the account's is {shown}, but {ours}",
             f'set timezone = "{shown}" in config.toml, then run `stripe-nrr recompute` '
             "if there is a ledger",
         )

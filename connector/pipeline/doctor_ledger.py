@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeGuard
+from zoneinfo import ZoneInfo
 
 from connector.core.account import StripeIdentity
 from connector.pipeline.installation import (
     MB,
     Installation,
     LedgerFile,
+    Opened,
     Verdict,
     after,
     fault,
@@ -17,6 +20,7 @@ from connector.pipeline.installation import (
     sized,
     value_of,
 )
+from connector.pipeline.policy_change import zone_in_force
 from connector.store.account import ledger_account
 from connector.store.database import check_sqlite, moment, setting
 from connector.store.files import side_files, wider_than_private
@@ -63,8 +67,7 @@ def sqlite(_: Installation) -> Verdict:
 def ledger(at: Installation) -> Verdict:
     file = value_of(at.ledger)
     path = value_of(at.config, "configuration").database
-    is_readable = not file.pending and not file.damage
-    if is_readable and setting(file.connection, "account") == "demo":
+    if _is_readable(file) and setting(file.connection, "account") == "demo":
         return hint(
             f"{path} holds the demo's account, which no sync may touch",
             "set `database` in config.toml to a file of its own",
@@ -98,9 +101,17 @@ def _private(files: Iterable[Path]) -> Verdict | None:
 def account_of(at: Installation) -> StripeIdentity | None:
     """Whose the ledger is, as far as that can be read."""
     file = at.ledger
-    if not isinstance(file, LedgerFile) or file.pending or file.damage:
-        return None
-    return ledger_account(file.connection)
+    return ledger_account(file.connection) if _is_readable(file) else None
+
+
+def zone_of(at: Installation) -> ZoneInfo | None:
+    """The zone that the ledger keeps to, as far as that can be read."""
+    file = at.ledger
+    return zone_in_force(file.connection) if _is_readable(file) else None
+
+
+def _is_readable(file: Opened[LedgerFile]) -> TypeGuard[LedgerFile]:
+    return isinstance(file, LedgerFile) and not file.pending and not file.damage
 
 
 def schema(at: Installation) -> Verdict:
@@ -163,6 +174,8 @@ def _ago_us(at: Installation, file: LedgerFile, then_us: int) -> int:
 def last_sync(at: Installation) -> Verdict:
     file = _readable(at)
     synced_us = event_feed.last_synced_us(file.connection)
+    if event_feed.is_first_sync_unfinished(file.connection):
+        raise after("unfinished sync")
     if synced_us is None:
         return hint("none has come to its end yet", "run `stripe-nrr sync`")
     ago_us = _ago_us(at, file, synced_us)
@@ -186,6 +199,8 @@ def unfinished_sync(at: Installation) -> Verdict:
 
 def customers_waiting(at: Installation) -> Verdict:
     file = _readable(at)
+    if event_feed.is_first_sync_unfinished(file.connection):
+        raise after("unfinished sync")
     waiting = dirty_customers.behind(file.connection)
     if not waiting:
         return ok("no customer waits to be derived")

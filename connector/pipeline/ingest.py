@@ -94,10 +94,24 @@ class SyncResult(Struct):
 Progress = Callable[[str, int, int | None], None]
 
 
+def since_last(total: Callable[[], int]) -> Callable[[], int]:
+    """What was added to a total since it was last asked for, by one thread."""
+    before = total()
+
+    def added() -> int:
+        nonlocal before
+        now = total()
+        more, before = now - before, now
+        return more
+
+    return added
+
+
 class Ingest(Struct, kw_only=True):
     """One run: where answers come from, where they go, and what was met.
 
-    ``config`` says what may be stored of a customer.
+    ``config`` says what may be stored of a customer. ``count_reads`` takes down what was
+    asked for since it was last called, in the transaction that stores the answers.
     """
 
     connection: sqlite3.Connection
@@ -108,6 +122,7 @@ class Ingest(Struct, kw_only=True):
     met: SyncResult = field(default_factory=SyncResult)
     progress: Progress = lambda _kind, _seen, _whole: None
     stopping: Callable[[], bool] = lambda: False
+    count_reads: Callable[[], None] = lambda: None
 
     def keep(self, kind: str, things: Iterable[Any], asked_us: int) -> None:
         """Store objects as they may be kept; runs inside the caller's transaction."""
@@ -164,6 +179,7 @@ class Ingest(Struct, kw_only=True):
 
         def store(ended: Sequence[FinishedTask[NamedObject]]) -> None:
             with transaction(self.connection):
+                self.count_reads()
                 for name, found, _ in ended:
                     thing, asked_us = found or (None, 0)
                     waits = getattr(thing, "invoice", None) is None
@@ -192,6 +208,7 @@ class Ingest(Struct, kw_only=True):
 
         def store(ended: Sequence[FinishedTask[str]]) -> None:
             with transaction(self.connection):
+                self.count_reads()
                 for customer, pages, _ in ended:
                     for page in pages:
                         self.keep("invoice items", page.data, page.asked_us)
@@ -282,6 +299,7 @@ class _Reading:
         ingest = self.ingest
         seen = ingest.met.seen
         with transaction(ingest.connection):
+            ingest.count_reads()
             for each, page, _ in ended:
                 ingest.keep(each.kind, page.data, page.asked_us)
                 seen[each.kind] += len(page.data)

@@ -33,9 +33,9 @@ KINDS = {listing.needs: kind for kind, listing in LISTINGS.items()}
 
 
 class Verdict(NamedTuple):
-    """``fix`` is empty where all is well, and only there."""
+    """``fix`` is empty where all is well, and only there; ``later`` counts as nothing."""
 
-    mark: Literal["ok", "hint", "fault"]
+    mark: Literal["ok", "hint", "fault", "later"]
     said: str
     fix: str = ""
 
@@ -62,7 +62,7 @@ def sized(count_bytes: int) -> str:
 
 
 class NotChecked(Exception):
-    """Why something was not looked at, and what would change that; told as a hint."""
+    """Why something is not to be looked at yet, and what would change that."""
 
     def __init__(self, why: str, fix: str) -> None:
         super().__init__(why)
@@ -206,7 +206,8 @@ def _ledger(
     value_of(disk, "folder")
     path = value_of(config, "configuration").database
     if not path.exists():
-        raise NotChecked(f"there is no ledger at {path} yet", "run `stripe-nrr sync`")
+        why = f"after the first sync; there is no ledger at {path} yet"
+        raise NotChecked(why, "run `stripe-nrr sync`")
     value_of(tried(database.check_sqlite), "SQLite")
     connection = stack.enter_context(closing(read_only.open_as_it_is(path)))
     return LedgerFile(

@@ -1,6 +1,8 @@
 """The scheduled job: one sync after the other, the ledger settled after each."""
 
 import dataclasses
+import logging
+import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -16,8 +18,12 @@ from connector.core.dates import instant
 from connector.core.errors import Stopped
 from connector.core.policy import Rules
 from connector.pipeline.held_ledger import claim, held_ledger
-from connector.pipeline.ingest import Ingest, Progress
-from connector.pipeline.policy_change import adopt
+from connector.pipeline.ingest import Ingest, Progress, since_last
+from connector.pipeline.policy_change import (
+    adopt,
+    zone_in_force,
+    zone_of,
+)
 from connector.pipeline.quarantine import underivable
 from connector.pipeline.recompute import Recomputed, recompute
 from connector.pipeline.status import SyncSummary, read_status, write_status
@@ -26,10 +32,13 @@ from connector.pipeline.thread_pool import ThreadPool
 from connector.store.database import transaction
 from connector.store.ledger import unvalued
 from connector.store.mirror import event_feed, freshness
+from connector.stripe_api.decoding import StripeAccount
 
 if TYPE_CHECKING:
     from connector.stripe_api.client import StripeApi
 
+
+log = logging.getLogger(__name__)
 
 LONGEST_BACK_OFF = 8  # times the usual pause
 SPREAD = 0.1  # either way, so that many installations do not ask in the same second
@@ -117,12 +126,16 @@ class SyncJob:
 
     def _synced(self, began_at: datetime, *, full: bool) -> SyncSummary:
         if not self.config.database.exists():
-            self.api.probe()  # a wrong key leaves no ledger behind
+            self.api.probe()  # a wrong key leaves no ledger behind,
+            if self.config.zone is None:
+                zone_of(self.api.shown_account())  # and neither does one without a zone
         with (
             held_ledger(self.config.database) as connection,
             self.progress() as progress,
             ThreadPool[Any](self.config.workers) as threads,
         ):
+            spent = since_last(lambda: self.api.reads.requests)
+            day = began_at.date()
             ingest = Ingest(
                 connection=connection,
                 source=self.api,
@@ -131,32 +144,46 @@ class SyncJob:
                 now_us=self.api.stripe_us,
                 progress=progress,
                 stopping=self.stopping,
+                count_reads=lambda: event_feed.count_reads(connection, day, spent()),
             )
             return self._summed_up(ingest, began_at, full=full)
+
+    def _rules(self, connection: sqlite3.Connection, account: StripeAccount) -> Rules:
+        """What to derive by; a new ledger takes the account's own zone."""
+        kept = zone_in_force(connection)
+        if self.config.zone is None and kept is None:
+            kept = zone_of(account)
+            log.info("sync.zone_taken zone=%s", kept.key)
+        return rules_of(self.config, kept)
 
     def _summed_up(
         self, ingest: Ingest, began_at: datetime, *, full: bool
     ) -> SyncSummary:
-        connection, rules = ingest.connection, rules_of(self.config)
+        connection = ingest.connection
         began_s, before = time.monotonic(), dataclasses.replace(self.api.reads)
         is_first = not freshness.known_subscriptions(connection)
+        takes_zone = (
+            self.config.zone is None and event_feed.last_synced_us(connection) is None
+        )
         try:
-            claim(connection, self.api, self.api.identity())
+            account = self.api.shown_account()
+            claim(connection, self.api, self.api.identity_of(account))
+            rules = self._rules(connection, account)
             if is_first and self.api.clock.skew_us is None:
                 self.api.probe()  # else the first moments kept would be by our clock
             derived = bring_up_to_date(ingest, rules, full=full, announce=self.announce)
         finally:
-            spent = self.api.reads.since(before)
-            day = began_at.date()
             if ingest.met.seen:  # else the key was refused, and nothing was read
                 with transaction(connection):
-                    event_feed.count_reads(connection, day, spent.requests)
+                    ingest.count_reads()
+        day, spent = began_at.date(), self.api.reads.since(before)
         month = event_feed.reads_since(connection, day - timedelta(days=29))
         known_us = event_feed.last_synced_us(connection)
         return SyncSummary(
             **asdict(ingest.met),
             **derived._asdict() | {"failed": dict(derived.failed)},
             refused=unvalued.known(connection),
+            zone_taken=rules.zone.key if takes_zone else "",
             **dataclasses.asdict(spent),
             requests_in_30_days=month,
             known_until=None if known_us is None else instant(known_us // 1_000_000),

@@ -1,20 +1,27 @@
 """Which rules a ledger is derived under, and how others come into force.
 
 A change of rules is everybody's: all are marked, and derived under one run of its own.
+The time zone is one of them: the ledger's own, unless the configuration names another.
 """
 
 import json
 import sqlite3
+from importlib.resources import files
+from itertools import islice
+from zoneinfo import ZoneInfo
 
-from connector.core.errors import RulesDiffer
-from connector.core.policy import Rules, differences
+from connector.config import Config, rules_of
+from connector.core.errors import NoTimeZone, RulesDiffer
+from connector.core.policy import Rules, differences, zone_in
 from connector.store.database import put_setting, setting, transaction
 from connector.store.mirror import dirty_customers
+from connector.stripe_api.decoding import StripeAccount
 
 # The setting that tells which change of the rules is not derived for everybody yet.
 ADOPTING = "adopting"
 # Raise it when a rule of the derivation changes: every ledger is then derived anew.
 DERIVATION = "2"
+EXAMPLES = ("Europe/Berlin", "America/New_York", "UTC")
 
 
 def adopt(connection: sqlite3.Connection, rules: Rules) -> str | None:
@@ -65,6 +72,41 @@ def _as_settings(rules: Rules) -> dict[str, str]:
 
 def _in_force(connection: sqlite3.Connection) -> dict[str, str | None]:
     return {name: setting(connection, name) for name in ("rules", "derivation")}
+
+
+def zone_in_force(connection: sqlite3.Connection) -> ZoneInfo | None:
+    """The zone that the ledger's days are in; None before its first sync."""
+    return zone_in(setting(connection, "rules"))
+
+
+def configured_rules(connection: sqlite3.Connection, config: Config) -> Rules:
+    """What the configuration asks for; in the ledger's zone, where it names none."""
+    return rules_of(config, zone_in_force(connection))
+
+
+def zone_of(account: StripeAccount) -> ZoneInfo:
+    """The account's own, as Stripe shows it; ``NoTimeZone`` where it does not."""
+    try:
+        return ZoneInfo(account.timezone or "")
+    except (ValueError, KeyError, OSError) as error:  # what ZoneInfo does not know
+        why = "the key may not read the account's own"
+        if account.timezone is not None:
+            why = f"the account's own, {account.timezone!r}, is not known here"
+        elif account.id is not None:
+            why = "Stripe does not show the account's own"
+        examples = ", ".join(_zones_in(account.country) or EXAMPLES)
+        raise NoTimeZone(
+            [f"no time zone is configured, and {why}"],
+            fix='write timezone = "…" into config.toml, as the settings of Stripe\'s '
+            f"Dashboard show it: {examples} or another",
+        ) from error
+
+
+def _zones_in(country: str | None) -> list[str]:
+    """Some zones of a country, the largest first; by the time zone database."""
+    table = (files("tzdata.zoneinfo") / "zone.tab").read_text(encoding="utf-8")
+    rows = (line.split("\t") for line in table.splitlines())
+    return list(islice((row[2] for row in rows if row[0] == country), 5))
 
 
 def check_rules(connection: sqlite3.Connection, rules: Rules) -> None:

@@ -16,7 +16,8 @@ class SyncSummary(Struct, frozen=True, kw_only=True):
     ``seen`` counts objects by kind. ``requests`` are those of this run; Stripe grants a
     number of them in 30 days. Until ``known_until`` the ledger knows all that Stripe told,
     but for the customers in ``failed``, who could not be derived, and why. ``unreadable``
-    says why of each event in ``unreadable_events``.
+    says why of each event in ``unreadable_events``. ``zone_taken`` is the account's own
+    time zone, where a new ledger took it; else "".
     """
 
     mode: str
@@ -37,6 +38,7 @@ class SyncSummary(Struct, frozen=True, kw_only=True):
     seconds: float
     failed: dict[str, str] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
+    zone_taken: str = ""
 
     @property
     def is_all_there(self) -> bool:

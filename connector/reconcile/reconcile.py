@@ -8,11 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
-from connector import __version__
-from connector.config import rules_of
-from connector.core.policy import Rules, policy_of
 from connector.core.presets import PRESETS, preset_name
 from connector.metrics.what_if import preset_switches
 from connector.mrr.history import History
@@ -63,7 +59,7 @@ def reconcile_files(
     none of its customers are in the ledger.
     """
     found = []
-    merge = rules_of(ledger.config).merge
+    merge = ledger.config.merge
     for files in opened_together(paths):
         with external_figures() as figures:
             read = read_files(files, figures, merge, ledger.config.locale, progress)
@@ -81,12 +77,7 @@ class _Reconciling:
         self.sides, self.asked, self.progress = sides, asked, progress
         self.ledger, self.grain = sides.ledger, sides.grain
         self.in_force = self.ledger.state().rules
-        self.rules = Rules(
-            policy=policy_of(self.in_force),
-            zone=ZoneInfo(self.in_force["timezone"]),
-            code_version=__version__,
-            merge=rules_of(self.ledger.config).merge,
-        )
+        self.rules = self.ledger.rules
         self.now_s = int(self.ledger.moment.timestamp())
         self.catalogue = objects.catalogue(self.ledger.connection)
         self.refused = {r.customer for r in unvalued.known(self.ledger.connection)}

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from connector.config import rules_of
 from connector.core.dates import add_months, local_day
 from connector.core.errors import NothingFound, UsageFault
 from connector.core.figures import WindowFigures
@@ -131,7 +130,7 @@ def at_risk_reports(
     """
     known, codes = ledger.state(), ledger.currencies(currency)
     connection, now_s = ledger.connection, int(known.at.timestamp())
-    rules, until_s = rules_of(ledger.config), _until_s(now_s)
+    rules, until_s = ledger.rules, _until_s(now_s)
     since_s = now_s - 2 * LATELY_DAYS * DAY_S
     waiting = rules.affected(objects.at_risk_candidates(connection, since_s, until_s))
     owners = _owners(ledger)
@@ -178,7 +177,7 @@ def _customers_of(owner: str, owners: Mapping[int, str] | None) -> set[int]:
 def customer_future(ledger: Ledger, customer: str) -> "CustomerFuture":
     """What Stripe's objects show of one customer's risks and movements to come."""
     known = ledger.state()
-    now_s, rules = int(known.at.timestamp()), rules_of(ledger.config)
+    now_s, rules = int(known.at.timestamp()), ledger.rules
     return _future(ledger.connection, rules, now_s, known.today, [customer])
 
 
@@ -359,7 +358,7 @@ def _call_list(
     owners: Mapping[int, str],
 ) -> list[CustomerAtRisk]:
     """Everybody who is named by a risk, who pays most first."""
-    connection, rules = ledger.connection, rules_of(ledger.config)
+    connection, rules = ledger.connection, ledger.rules
     own = by_customer(found)
     keys = {name: key for key, name in customers.ids(connection).items() if name in own}
     codes = [book.currency] if not book.is_total else ledger.currencies()

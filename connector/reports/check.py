@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from connector.config import rules_of
 from connector.core.dates import local_day
 from connector.core.errors import LedgerUnusable
 from connector.core.model import Refusal
@@ -83,7 +82,7 @@ def check_ledger(ledger: Ledger) -> CheckedLedger:
         currency: list(queries.flows(connection, currency))
         for currency in queries.currencies(connection)
     }
-    today = local_day(int(ledger.moment.timestamp()), ledger.config.zone)
+    today = local_day(int(ledger.moment.timestamp()), ledger.zone)
     findings = run_checks(movements, found, today)
     for currency, flows in found.items() if ledger.is_whole else ():
         asked = every_window(flows, today)
@@ -183,7 +182,7 @@ def compare_with_stripe(
     Former ids are compared as the customer that they were merged into.
     """
     connection, now_s = ledger.connection, int(ledger.moment.timestamp())
-    rules = rules_of(ledger.config)
+    rules = ledger.rules_asked_for
     by_customer: dict[str, list[Subscription]] = defaultdict(list)
     for each in live:
         customer = ref(each.customer)
@@ -212,11 +211,12 @@ def compare_with_stripe(
 
 def _books(ledger: Ledger, now_s: int) -> dict[str, CustomerInLedger]:
     """What the ledger says of each customer that pays; of any other it says nothing."""
-    connection, rules = ledger.connection, rules_of(ledger.config)
+    connection = ledger.connection
+    rules = ledger.rules_asked_for
     refused: dict[str, list[Refusal]] = defaultdict(list)
     for refusal in unvalued.known(connection):
         refused[refusal.customer].append(refusal)
-    today = local_day(now_s, rules.zone)
+    today = local_day(now_s, ledger.zone)
     mrr = queries.mrr_on(connection, today)
     outside: Mapping[str, Mapping[str, int]] = {}
     if rules.policy.invoiced_by_period:

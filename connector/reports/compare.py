@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from connector import __version__
 from connector.config import rules_of
 from connector.core.dates import add_months, day_end_s
 from connector.core.errors import UsageFault
@@ -139,17 +138,11 @@ def compare_policies(
     ledger.require_known(day, f"--on {day}")
     currency, worth = _worth(ledger, asked, day)
     theirs_minor = _minor(amount, currency)
-    rules = Rules(
-        policy=policy_of(known.rules),
-        zone=ZoneInfo(known.timezone),
-        code_version=__version__,
-        merge=rules_of(ledger.config).merge,
-    )
     wanted = choices(known.rules)
     zones = {s.value for choice in wanted for s in choice if s.rule == "timezone"}
     mrr_minor = mrr_under(
         connection,
-        rules,
+        ledger.rules,
         wanted,
         {key: day_end_s(day, ZoneInfo(key)) for key in {*zones, known.timezone}},
         worth=worth,
@@ -272,7 +265,7 @@ def under_preset(
 
     texts = {**ledger.rules_in_force, **preset_texts(preset)}
     config = replace(ledger.config, policy=policy_of(texts), zone=ledger.zone)
-    rules = rules_of(config)
+    rules = rules_of(config, ledger.zone)
     with scratch_copy(ledger.connection) as copy:
         adopt(copy, rules)
         recompute(

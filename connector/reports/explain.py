@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from connector.config import rules_of
 from connector.core.figures import Retention
 from connector.core.model import CustomerName, Movement, Refusal
 from connector.core.windows import Window
@@ -144,7 +143,7 @@ def explain_customer(
 
 def _notes(ledger: Ledger, customer: str) -> list[str]:
     """What its objects contradict each other in, without harm to the figures."""
-    former = rules_of(ledger.config).also(customer)
+    former = ledger.rules.also(customer)
     shared = objects.catalogue(ledger.connection)
     known = objects.history(ledger.connection, customer, shared, former)
     return [each.sentence for each in unbilled_quantities(known)]

@@ -10,12 +10,14 @@ from functools import cached_property
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from connector import __version__
 from connector.config import Config, rules_of
 from connector.core.account import StripeIdentity
 from connector.core.dates import add_months, day_end_s, instant, local_day
 from connector.core.errors import NothingFound, UsageFault
 from connector.core.invoiced import OutsideMrr, alarming
 from connector.core.money import format_count, format_minor
+from connector.core.policy import Rules, policy_of, zone_in
 from connector.store.account import ledger_account
 from connector.store.database import moment, setting, snapshot
 from connector.store.ledger import coverage, queries, rollups, unvalued
@@ -106,18 +108,33 @@ class Ledger:
         """The policy and zone that the ledger was derived with."""
         stored = setting(self.connection, "rules")
         if stored is None:
-            return rules_of(self.config).settings()
+            return self.rules_asked_for.settings()
         rules: dict[str, str] = json.loads(stored)
         return rules
 
     @property
+    def rules_asked_for(self) -> Rules:
+        """The configuration's, in the ledger's zone where it names none."""
+        return rules_of(self.config, zone_in(setting(self.connection, "rules")))
+
+    @property
     def has_other_rules(self) -> bool:
         """Whether the configuration asks for others than the ledger's."""
-        return self.rules_in_force != rules_of(self.config).settings()
+        return self.rules_in_force != self.rules_asked_for.settings()
 
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.rules_in_force["timezone"])
+
+    @property
+    def rules(self) -> Rules:
+        """Policy and zone in force, with the customers that the configuration merges."""
+        return Rules(
+            policy=policy_of(self.rules_in_force),
+            zone=self.zone,
+            code_version=__version__,
+            merge=self.config.merge,
+        )
 
     def state(self, as_of: datetime | None = None) -> LedgerState:
         """Its last known day is that of the last sync, or of ``as_of`` before it."""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from connector.core.errors import LedgerBusy, LedgerUnusable, NothingFound
 from connector.store.database import open_database, setting, snapshot, transaction
+from connector.store.erasure import erase_again, overwrite
 from connector.store.files import (
     held_draft,
     put_in_place,
@@ -20,6 +21,8 @@ from connector.store.files import (
     sync_folder,
 )
 from connector.store.ledger import seals
+from connector.store.ledger.posting import LedgerRun
+from connector.store.mirror import forgotten
 from connector.store.read_only import open_as_it_is
 
 SQLITE = b"SQLite format 3\0"
@@ -222,6 +225,7 @@ def restore(
             _copy(source, draft)
         _check_copy(draft, found, backup)
         _record(draft, backup, now, against, despite)
+        _forget_again(draft, ledger, now)
         kept = _swap(file, draft, ledger, now)
     return Restored(found, kept, against)
 
@@ -243,7 +247,7 @@ def _record(
     draft: Path, backup: Path, now: datetime, against: Sequence[str], despite: str
 ) -> None:
     """Write down, in the ledger itself, that it was restored; its schema is the newest."""
-    with closing(open_database(draft)) as connection:
+    with closing(open_database(draft, is_copy=True)) as connection:
         with transaction(connection):
             connection.execute(
                 "INSERT INTO restores (restored_at, backup, objections, despite)"
@@ -251,6 +255,19 @@ def _record(
                 [now.isoformat(), str(backup), json.dumps(list(against)), despite],
             )
         assert not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+
+
+def _forget_again(draft: Path, ledger: Path, now: datetime) -> None:
+    """Who was forgotten since the backup was made stays forgotten."""
+    known: list[str] = []
+    with suppress(sqlite3.Error, LedgerUnusable), closing(open_as_it_is(ledger)) as it:
+        known = forgotten.everybody(it)
+    if not known:
+        return
+    with closing(open_database(draft, is_copy=True)) as connection:
+        rules = setting(connection, "rules") or "{}"
+        erase_again(connection, LedgerRun(connection, now, "manual", "", rules), known)
+        overwrite(connection)
 
 
 def _swap(file: int, draft: Path, ledger: Path, now: datetime) -> Path | None:

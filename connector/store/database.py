@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,12 +61,16 @@ class LedgerReplaced(sqlite3.OperationalError):
     """Another file stands where the ledger was, or none: what is written is lost."""
 
 
-def open_database(path: Path | str, *, create: bool = False) -> sqlite3.Connection:
+def open_database(
+    path: Path | str, *, create: bool = False, is_copy: bool = False
+) -> sqlite3.Connection:
     """Open the file in WAL mode and bring its schema up to date.
 
     Raises ``LedgerUnusable`` where it does not exist (unless ``create``), is not a
     ledger, was written by a newer version, or cannot be written; and where SQLite is too
-    old for it. A new one is its owner's alone, and there as a whole or not at all.
+    old for it. A new one is its owner's alone, and there as a whole or not at all. Before
+    an older schema changes, the file as it was is kept beside it, once; not where it
+    ``is_copy`` already.
     """
     check_sqlite()
     if str(path) == ":memory:":
@@ -75,7 +80,7 @@ def open_database(path: Path | str, *, create: bool = False) -> sqlite3.Connecti
     elif create and not Path(path).is_file():
         raise unwritable(path)
     check_there(Path(path))
-    return opened(path, path, _brought_up_to_date)
+    return opened(path, path, partial(_brought_up_to_date, is_copy=is_copy))
 
 
 def check_there(path: Path) -> None:
@@ -133,7 +138,9 @@ def opened(
     return connection
 
 
-def _brought_up_to_date(connection: sqlite3.Connection, path: Path | str) -> None:
+def _brought_up_to_date(
+    connection: sqlite3.Connection, path: Path | str, *, is_copy: bool = False
+) -> None:
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     connection.execute("PRAGMA foreign_keys = ON")
     # A commit survives the end of the process; after a loss of power the file is what it
@@ -144,9 +151,24 @@ def _brought_up_to_date(connection: sqlite3.Connection, path: Path | str) -> Non
         connection.execute("PRAGMA journal_mode = WAL").fetchone()  # it was a backup
     if known == MIGRATIONS.keys():
         return
+    if known and not is_copy:
+        _keep_as_it_was(connection, known)
     from sqlite_utils import Database  # noqa: PLC0415
 
     _migrations().apply(Database(connection, execute_plugins=False))
+
+
+def _keep_as_it_was(connection: sqlite3.Connection, known: set[str]) -> None:
+    """Copy a ledger of an older version beside it: the way back to that version."""
+    path = file_of(connection)
+    missing = next(name for name in MIGRATIONS if name not in known)
+    if path is None or (kept := Path(f"{path}.before-{missing}")).exists():
+        return
+    with held_draft(kept) as (file, draft):
+        with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
+            connection.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE").fetchone()
+        put_in_place(file, draft, kept)
 
 
 def recognised(connection: sqlite3.Connection, path: Path | str) -> set[str]:

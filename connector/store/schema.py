@@ -130,7 +130,8 @@ def _append_only(table: str, *key: str) -> tuple[str, ...]:
 
 
 MIGRATIONS["m002_ledger"] = (
-    # Why the ledger changed. A run without a movement or retraction leaves no row.
+    # Why the ledger changed. A run without a movement, a retraction or an erasure leaves
+    # no row.
     """
     CREATE TABLE runs (
         id           INTEGER PRIMARY KEY,
@@ -712,4 +713,15 @@ MIGRATIONS["m015_withdrawals"] = (
     """,
     # What is read as of a closing stays as it was: see m007_closings.
     *(_COMES_AFTER_CLOSINGS.format(table=x) for x in ("movements", "retractions")),
+)
+
+# Whose name and metadata were erased: no sync stores them again.
+MIGRATIONS["m016_forgotten"] = (
+    """
+    CREATE TABLE forgotten (
+        customer TEXT PRIMARY KEY,  -- Stripe's cus_...
+        run      INTEGER NOT NULL REFERENCES runs (id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    *_append_only("forgotten", "customer"),
 )

@@ -93,15 +93,18 @@ class StripeApi(StripeHttp):
         account: StripeAccount = self.get(path, [], StripeAccount, needs)
         return account
 
-    def identity(self) -> StripeIdentity:
-        """Whose the key is: the account where it may be read, the mode as far as shown."""
+    def shown_account(self) -> StripeAccount:
+        """The same; one of which nothing is known where the key may not read it."""
         try:
-            found = self.account()
+            return self.account()
         except StripeRefused as error:
             if error.status not in (403, 404):
                 raise
-            found = StripeAccount()
-        return self.identity_of(found)
+            return StripeAccount()
+
+    def identity(self) -> StripeIdentity:
+        """Whose the key is: the account where it may be read, the mode as far as shown."""
+        return self.identity_of(self.shown_account())
 
     def identity_of(self, account: StripeAccount) -> StripeIdentity:
         mode = key_livemode(self.key)

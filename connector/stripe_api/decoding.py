@@ -110,7 +110,10 @@ class ModeShown(Base, frozen=True, kw_only=True):
 
 
 class StripeAccount(Base, frozen=True, kw_only=True):
+    """``id`` is None where the key may not read it."""
+
     id: str | None = None
+    country: str | None = None
     business_profile: BusinessProfile | None = None
     settings: AccountSettings | None = None
 

@@ -15,7 +15,7 @@ from threading import Event, Thread
 from typing import Self
 
 from connector.core.account import NOBODY
-from connector.core.errors import ConfigError, RulesDiffer
+from connector.core.errors import ConfigError, NothingFound, RulesDiffer
 from connector.core.policy import Rules
 from connector.pipeline.quarantine import in_words
 from connector.store import inbox
@@ -43,7 +43,7 @@ class Worker:
     """
 
     path: Path
-    rules: Callable[[], Rules]
+    rules: Callable[[sqlite3.Connection], Rules]
     guard: AccountGuard = field(default_factory=AccountGuard)
     hindered: str | None = None
     failure: str | None = None
@@ -82,7 +82,7 @@ class Worker:
         self._stop.wait(wait_s)
 
     def _run(self, work: EventBatch) -> None:
-        rules = self.rules()
+        rules: Rules | None = None
         pruned_s = 0.0
         with closing(open_database(self.path)) as connection:
             while not self._stop.is_set():
@@ -90,7 +90,7 @@ class Worker:
                 taken = 0
                 try:
                     rules = self._cleared(connection, rules)
-                    if self.hindered is None:
+                    if rules is not None and self.hindered is None:
                         taken = apply_events(connection, rules, work)
                     checkpoint(connection)
                     if time.monotonic() - pruned_s > PRUNE_S:
@@ -110,16 +110,18 @@ class Worker:
                 if taken < BATCH and self._wake.wait(LOOK_S):
                     self._stop.wait(GATHER_S)
 
-    def _cleared(self, connection: sqlite3.Connection, rules: Rules) -> Rules:
+    def _cleared(
+        self, connection: sqlite3.Connection, rules: Rules | None
+    ) -> Rules | None:
         """The rules to derive by; ``hindered`` says whether that may be done."""
         self.guard.ledger = ledger_account(connection) or NOBODY
-        why = hindrance(connection, rules)
-        if why is not None:
+        why = None if rules is None else hindrance(connection, rules)
+        if rules is None or why is not None:
             try:
-                rules = self.rules()
+                rules = self.rules(connection)
                 why = hindrance(connection, rules)
-            except ConfigError as error:
-                why = error.problem
+            except (ConfigError, NothingFound) as error:
+                why = f"{error.problem}: {error.fix}"
         why = why or self.guard.hindrance()
         if why is not None and why != self.hindered:
             log.warning("worker.hindered %s", why)

@@ -13,6 +13,7 @@ from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from connector.config import parse, rules_of
 from connector.core.model import MovementKind, classify
@@ -57,7 +58,7 @@ def life(chance: random.Random) -> Iterator[Move]:
 def make(path: Path, customers: int) -> None:
     """A ledger of so many customers at ``path``."""
     chance = random.Random(7)
-    rules = rules_of(parse("", {})).as_json()
+    rules = rules_of(parse("", {}), ZoneInfo("UTC")).as_json()
     with closing(open_database(path, create=True)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         with transaction(connection):

@@ -274,9 +274,13 @@ def test_a_killed_sync_goes_on_and_ends_the_same(
         wait_until_asked(stripe, "/v1/invoices", process)
         process.kill()
         process.communicate()
+        with closing(sqlite3.connect(workdir.ledger)) as connection:
+            [(before,)] = connection.execute("SELECT total(requests) FROM reads")
+        assert before > 0, "what the killed one had stored, it had counted"
         again = workdir.run("sync", "--format", "json")
         assert again.code == 0, again.err
         assert again.json["resumed"] is True
+        assert again.json["requests_in_30_days"] == before + again.json["requests"]
         assert workdir.run("movements", "--format", "json").out == expected
 
 

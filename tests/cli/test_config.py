@@ -34,7 +34,7 @@ def faults(text: str) -> list[str]:
 def test_no_file_at_all_is_a_configuration() -> None:
     assert parse("", {}) == Config(
         database=Path("stripe-nrr.db"),
-        zone=ZoneInfo("UTC"),
+        zone=None,
         api_base="https://api.stripe.com",
         workers=8,
         requests_per_second=20.0,
@@ -297,6 +297,62 @@ def test_a_preset_and_a_switch_that_contradicts_it_are_refused() -> None:
 )
 def test_a_fault(text: str, fault: str) -> None:
     assert faults(text) == [fault]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param(
+            "\ufefftimezone = 'UTC'",
+            "line 1 begins with a byte order mark (BOM)",
+            id="a BOM",
+        ),
+        pytest.param(
+            "\ntimezone = Europe/Berlin  # ours",
+            'line 2 needs quotes: write `timezone = "Europe/Berlin"`',
+            id="no quotes",
+        ),
+        pytest.param(
+            'timezone = "Europe/Berlin\n[policy]\nchurn = "ended"',
+            'line 1 lacks a quote: write `timezone = "Europe/Berlin"`',
+            id="no quote at the end",
+        ),
+        pytest.param(
+            '[policy]\r\nchurn = "ended"\r\nmetered = excluded"\r\n',
+            'line 3 lacks a quote: write `metered = "excluded"`',
+            id="no quote at the beginning",
+        ),
+        pytest.param(
+            "[policy]\nchurn = 'ended\nmetered = 'excluded'",
+            'line 2 lacks a quote: write `churn = "ended"`',
+            id="no single quote",
+        ),
+        pytest.param(
+            "timezone = “Europe/Berlin”",
+            "line 1 has quotes that are not straight ones",
+            id="quotes of a word processor",
+        ),
+        pytest.param(
+            "key = sk_live_51Secret",
+            'write `key = "sk_…"`',
+            id="a secret is not repeated",
+        ),
+        pytest.param("[policy", "(at end of document)", id="anything else"),
+        pytest.param("timezone =", "(at end of document)", id="nothing at all"),
+        pytest.param(
+            "[customers]\nmetadata = [size, 'x']",
+            "(at line 2, column 13)",
+            id="within a list",
+        ),
+    ],
+)
+def test_what_editors_do_to_a_file_is_named_with_line_and_fix(
+    text: str, said: str
+) -> None:
+    (fault,) = faults(text)
+    assert fault.startswith("config.toml is not TOML: ")
+    assert said in fault
+    assert "51Secret" not in fault
 
 
 def test_what_is_not_toml_is_named_with_its_place(tmp_path: Path) -> None:

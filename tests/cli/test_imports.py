@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with empty_ledger() as connection:
         post(connection, lived("cus_1", "50 90"))
         connection.execute("VACUUM INTO ?", [str(place / "stripe-nrr.db")])
-    (place / "config.toml").write_text("")
+    (place / "config.toml").write_text('timezone = "UTC"')
     return place
 
 

@@ -33,7 +33,7 @@ from connector.dashboard.app import PAGES, no_page, unreadable
 from connector.dashboard.ledger_reader import LedgerReader
 from connector.dashboard.query import query_of
 from connector.pipeline import bundled_account
-from connector.pipeline.policy_change import adopt
+from connector.pipeline.policy_change import adopt, zone_of
 from connector.pipeline.recompute import recompute
 from connector.store.account import belong_to
 from connector.store.backups import back_up, restore
@@ -51,6 +51,7 @@ from connector.store.read_only import check_unchanged, open_to_read
 from connector.store.schema import MIGRATIONS
 from connector.stripe_api import credentials
 from connector.stripe_api.client import StripeApi
+from connector.stripe_api.decoding import StripeAccount
 from connector.stripe_api.rate_limit import Limiter
 from connector.webhooks import admin_access, server
 from tests.pipeline.test_recompute import EVERYBODY, TOO_EARLY_S, poison
@@ -244,9 +245,13 @@ def compared(text: str | None) -> None:
     with_ledger("report", "--to", "2024-03")
 
 
-def with_ledger(*words: str, walked: bool = True, account: str = "") -> None:
+def with_ledger(
+    *words: str, walked: bool = True, account: str = "", zoned: bool = True
+) -> None:
     """A command on a ledger that holds two customers of one name."""
     with closing(open_database(Path("stripe-nrr.db"), create=True)) as connection:
+        if zoned:
+            adopt(connection, RULES)
         if walked:
             walk(connection, Wire(shop(), SEEN))
             post(connection, [*lived("cus_1", "50"), *lived("cus_2", "60")])
@@ -434,6 +439,7 @@ def unforeseen() -> None:
     """A history that breaks the derivation, among others."""
     path = Path("stripe-nrr.db")
     with closing(open_database(path, create=True)) as connection:
+        adopt(connection, RULES)
         walk(connection, Wire(shop(), SEEN))
         poison(connection, EVERYBODY[:1], TOO_EARLY_S)
     command("recompute")
@@ -442,6 +448,7 @@ def unforeseen() -> None:
 def of_former_version(*words: str) -> None:
     """A command on a ledger that was derived by other rules of derivation."""
     with closing(open_database(Path("stripe-nrr.db"), create=True)) as connection:
+        adopt(connection, RULES)
         put_setting(connection, "derivation", "1")
     command(*words)
 
@@ -458,6 +465,9 @@ EXHIBITS: Mapping[str, Provoked] = {
     ),
     "a file that is not there": lambda: config.load(Path("my.toml"), {}, Path()),
     "an API base over plain http": lambda: answered(200, {}, "http://example.com"),
+    "no time zone, and the account's own is not shown": lambda: zone_of(
+        StripeAccount(id="acct_1", country="AT")
+    ),
     "no key": keyed,
     "a key file that is not there": lambda: keyed(STRIPE_API_KEY_FILE="key"),
     "a key with a blank inside": lambda: keyed_from("rk_live_ 51AbCd"),
@@ -563,6 +573,9 @@ COMMANDS: Mapping[str, Provoked] = {
     "Parquet without its library": without_pyarrow,
     "a report over the ledger": lambda: with_ledger("report", "-o", "stripe-nrr.db"),
     "report of nothing": lambda: with_ledger("report", walked=False),
+    "report of a ledger that has no time zone yet": lambda: with_ledger(
+        "report", walked=False, zoned=False
+    ),
     "report backwards": lambda: with_ledger(
         "report", "--from", "2024-05", "--to", "2024-02"
     ),
@@ -612,6 +625,7 @@ COMMANDS: Mapping[str, Provoked] = {
         "close", "2024-01", "--withdraw", "closed too early"
     ),
     "recompute a history that nobody foresaw": unforeseen,
+    "forget nobody": lambda: with_ledger("forget", "cus_9"),
     "recompute nobody": lambda: with_ledger("recompute", "--customer", "cus_9"),
     "retry nothing": lambda: with_ledger("inbox", "retry", "evt_9", walked=False),
     "an endpoint over plain http": lambda: command("webhook-setup", "http://a.b/"),

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from connector.config import Config, parse
 from connector.core.account import StripeIdentity
 from connector.core.errors import ConnectorError, LedgerUnusable, StripeRefused
+from connector.core.policy import Policy, Rules
 from connector.pipeline.doctor import examine, same_days
 from connector.pipeline.installation import (
     DiskSpace,
@@ -34,6 +35,7 @@ from connector.pipeline.installation import (
     opened,
     sized,
 )
+from connector.pipeline.policy_change import adopt
 from connector.store import database
 from connector.store.account import belong_to
 from connector.store.database import (
@@ -187,6 +189,15 @@ def ledger_says(held_by: str | None = None, **changes: Any) -> Installation:
     return but("ledger", connection=ledger(**changes), lock=LockState(held_by))
 
 
+def in_zone(zone: str) -> LedgerFile:
+    """A ledger that keeps to a zone."""
+    connection = ledger()
+    adopt(connection, Rules(policy=Policy(), zone=ZoneInfo(zone), code_version="1"))
+    found = but("ledger", connection=connection).ledger
+    assert isinstance(found, LedgerFile)
+    return found
+
+
 MAY_NOT = StripeRefused("it may not", fix="let it", status=403)
 DOWN = StripeRefused("it is down", fix="wait for it", status=500)
 AT_WORK = "another sync (process 7)"
@@ -235,7 +246,7 @@ CASES = [
     Case(
         WELL._replace(key=TROUBLE),
         "key mode",
-        "hint",
+        "later",
         "not checked: see “key”",
         "“key”",
     ),
@@ -257,7 +268,11 @@ CASES = [
         "edit the key",
     ),
     Case(
-        but("stripe", refusal=TROUBLE), "permissions", "hint", "not checked", "“Stripe”"
+        but("stripe", refusal=TROUBLE),
+        "permissions",
+        "later",
+        "not checked",
+        "“Stripe”",
     ),
     Case(WELL, "clock", "ok", "agrees"),
     Case(
@@ -281,7 +296,7 @@ CASES = [
         "5 minutes behind",
         "clock",
     ),
-    Case(stripe_says(skew_us=None), "clock", "hint", "not checked", "“Stripe”"),
+    Case(stripe_says(skew_us=None), "clock", "later", "not checked", "“Stripe”"),
     Case(WELL, "API version", "ok", f"{api_version()}, as asked for"),
     Case(
         stripe_says(answered_version="2020-08-27"),
@@ -347,15 +362,46 @@ CASES = [
         account_says(MAY_NOT),
         "time zone",
         "hint",
-        "not checked: the key may not read the account",
+        "not compared: the key may not read the account",
         "by hand: `timezone` is Europe/Berlin",
     ),
     Case(
         account_says(DOWN),
         "time zone",
-        "hint",
-        "not checked: it is down",
-        "wait for it",
+        "later",
+        "not checked: see “account”",
+        "“account”",
+    ),
+    Case(
+        account_says(shown())._replace(config=configured("")),
+        "time zone",
+        "ok",
+        "the first sync takes the account's own, Europe/Berlin",
+    ),
+    Case(
+        account_says(shown("Asia/Tokyo"))._replace(
+            config=configured(""), ledger=in_zone("Europe/Berlin")
+        ),
+        "time zone",
+        "fault",
+        "the account's is Asia/Tokyo, but the ledger's is Europe/Berlin",
+        'timezone = "Asia/Tokyo"',
+    ),
+    Case(
+        account_says(MAY_NOT)._replace(config=configured("")),
+        "time zone",
+        "fault",
+        "no time zone is configured, and the key may not read the account's own",
+        "Europe/Berlin, America/New_York, UTC or another",
+    ),
+    Case(
+        account_says(replace(shown("Mars/Olympus"), country="AT"))._replace(
+            config=configured("")
+        ),
+        "time zone",
+        "fault",
+        "the account's own, 'Mars/Olympus', is not known here",
+        "Europe/Vienna or another",
     ),
     Case(WELL, "folder", "ok", "/srv can be written"),
     Case(
@@ -398,7 +444,7 @@ CASES = [
     Case(
         but("disk", free_bytes=None),
         "disk",
-        "hint",
+        "later",
         "not checked: see “folder”",
         "“folder”",
     ),
@@ -414,7 +460,7 @@ CASES = [
     Case(
         WELL._replace(ledger=TROUBLE),
         "integrity",
-        "hint",
+        "later",
         "not checked: see “ledger”",
         "“ledger”",
     ),
@@ -461,6 +507,20 @@ CASES = [
         "hint",
         "none",
         "`stripe-nrr sync`",
+    ),
+    Case(
+        ledger_says(synced=0, walking=1, waiting=3),
+        "last sync",
+        "later",
+        "see “unfinished sync”",
+        "“unfinished sync”",
+    ),
+    Case(
+        ledger_says(synced=0, walking=1, waiting=3),
+        "customers waiting",
+        "later",
+        "see “unfinished sync”",
+        "“unfinished sync”",
     ),
     Case(
         ledger_says(walking=1),
@@ -549,11 +609,11 @@ def test_a_trouble_is_told_as_one_fault_and_what_hangs_on_it_as_none(
     found = examine(at)
     if at.key is TROUBLE:
         assert found["key"] == Verdict("fault", "the earth shook", "wait")
-        assert {found[n].mark for n in ("key mode", "key file")} == {"hint"}
+        assert {found[n].mark for n in ("key mode", "key file")} == {"later"}
     if at.ledger is TROUBLE:
         assert found["ledger"] == Verdict("fault", "the earth shook", "wait")
         hanging = NAMES[NAMES.index("ledger") + 1 :]
-        assert {found[n].mark for n in hanging} == {"hint"}
+        assert {found[n].mark for n in hanging} == {"later"}
 
 
 def test_a_sqlite_that_is_too_old_is_one_fault(
@@ -743,10 +803,10 @@ def test_a_key_nobody_knows(workdir: Workdir) -> None:
     assert amiss(ran) == {
         "key": "hint",
         "Stripe": "fault",
-        "permissions": "hint",
-        "clock": "hint",
-        "account": "hint",
-        "time zone": "hint",
+        "permissions": "later",
+        "clock": "later",
+        "account": "later",
+        "time zone": "later",
     }
     assert "sk_live_…sOne" in said(ran, "Stripe")
 
@@ -754,7 +814,7 @@ def test_a_key_nobody_knows(workdir: Workdir) -> None:
 def test_nobody_at_the_other_end(workdir: Workdir) -> None:
     ran = examined(dataclasses.replace(workdir, stripe="http://127.0.0.1:9"))
     of_stripe = ("permissions", "clock", "API version", "account", "time zone")
-    assert amiss(ran) == {"Stripe": "fault", **dict.fromkeys(of_stripe, "hint")}
+    assert amiss(ran) == {"Stripe": "fault", **dict.fromkeys(of_stripe, "later")}
     assert "no connection" in said(ran, "Stripe")
 
 
@@ -863,10 +923,28 @@ def test_the_zone_against_the_account_s(
 
 def test_before_the_first_sync(tmp_path: Path, stripe: Served) -> None:
     ran = examined(Workdir(tmp_path, stripe.url, LIVE_KEY).configure(CONFIG))
-    hints = NAMES[NAMES.index("ledger") :]
-    assert amiss(ran) == dict.fromkeys(hints, "hint")
+    later = NAMES[NAMES.index("ledger") :]
+    assert amiss(ran) == dict.fromkeys(later, "later")
     assert "there is no ledger at stripe-nrr.db yet" in said(ran, "ledger")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.toml"]
+
+
+def test_before_anything_a_line_for_what_is_wrong_now(tmp_path: Path) -> None:
+    ran = Workdir(tmp_path, key=None).call("doctor")
+    begun = [line for line in ran.out.splitlines() if not line.startswith(" ")]
+    fault, count = (it for it in begun if it[:6] not in ("ok    ", "later "))
+    assert fault.startswith("FAULT  key: no Stripe key: set STRIPE_API_KEY")
+    assert count == "6 of 21 checks made; faults: 1, hints: 0."
+    of_key, of_sync = (line for line in begun if line.startswith("later"))
+    assert of_key == (
+        "later  key mode, key file, Stripe, permissions, clock, API version, account, "
+        "time zone: not checked: see “key”"
+    )
+    assert of_sync == (
+        "later  ledger, schema, integrity, lock, last sync, unfinished sync, customers "
+        "waiting: not checked: after the first sync; there is no ledger at "
+        "stripe-nrr.db yet"
+    )
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path, stripe: Served) -> None:
@@ -874,7 +952,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path, stripe: Served) -> None:
     ran = examined(workdir.configure(f'{CONFIG}database = "away/nrr.db"\n'))
     assert verdicts(ran)["folder"] == "fault"
     assert "away does not exist" in said(ran, "folder")
-    assert verdicts(ran)["disk"] == "hint"
+    assert verdicts(ran)["disk"] == "later"
 
 
 def test_a_path_that_no_system_takes(tmp_path: Path, stripe: Served) -> None:
@@ -972,5 +1050,5 @@ def test_a_fault_in_the_configuration(workdir: Workdir, stripe: Served) -> None:
 def test_offline_asks_nobody(workdir: Workdir, stripe: Served) -> None:
     ran = examined(workdir, "--offline")
     of_stripe = ["permissions", "clock", "API version", "account", "time zone"]
-    assert amiss(ran) == dict.fromkeys(["Stripe", *of_stripe], "hint")
+    assert amiss(ran) == dict.fromkeys(["Stripe", *of_stripe], "later")
     assert stripe.requests == []

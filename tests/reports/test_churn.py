@@ -239,7 +239,7 @@ def test_the_reasons_of_every_case_add_up_to_its_movements() -> None:
                 at_s = int(datetime.fromisoformat(shown["seen_at"]).timestamp())
                 rules = folders.settings(shown)
                 look(connection, shown, at_s)
-                zone, merge = rules.zone.key, rules.merge
+                zone, merge = folders.zone_of(shown), rules.merge
                 moved = settle(connection, at_s, zone, rules.policy, merge).movements
             for currency in queries.currencies(connection):
                 lost = {

@@ -234,7 +234,8 @@ def constant(tmp_path_factory: pytest.TempPathFactory) -> Config:
     days = [date.fromordinal(first.toordinal() + 7 * week) for week in range(160)]
     lines = [f"{day},usd,1.5" for day in days]
     (folder / "rates.csv").write_text("\n".join(["date,currency,rate", *lines]))
-    text = '[reporting]\ncurrency = "eur"\nrates = "rates.csv"\nbands = [1]'
+    text = 'timezone = "UTC"\n[reporting]\ncurrency = "eur"\n'
+    text += 'rates = "rates.csv"\nbands = [1]'
     return config.parse(text, {}, source=folder / "config.toml")
 
 

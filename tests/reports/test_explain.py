@@ -307,7 +307,7 @@ def test_restatements_since_a_day(corrected: Workdir) -> None:
 
 
 def test_a_currency_that_came_later_is_a_restatement_too(tmp_path: Path) -> None:
-    workdir = Workdir(tmp_path, key=None)
+    workdir = Workdir(tmp_path, key=None).configure('timezone = "UTC"')
     month = date(2024, 2, 1)
     with closing(open_database(workdir.ledger, create=True)) as connection:
         post(connection, lived("cus_1", "50 90"), at=NOON)

@@ -93,7 +93,8 @@ def booked(seen_in_order: Iterable[Look]) -> Iterator[sqlite3.Connection]:
 def see(connection: sqlite3.Connection, seen: Look) -> None:
     config, at_s = folders.settings(seen), at(seen)
     look(connection, seen, at_s)
-    settle(connection, at_s, config.zone.key, config.policy, config.merge)
+    zone = folders.zone_of(seen)
+    settle(connection, at_s, zone, config.policy, config.merge)
 
 
 def at(seen: Look) -> int:
@@ -554,7 +555,7 @@ def test_nothing_is_unexplained(
             config = folders.settings(seen)
             config = replace(config, policy=policy or config.policy)
             look(connection, seen, at(seen))
-            zone = config.zone.key
+            zone = folders.zone_of(seen)
             settle(connection, at(seen), zone, config.policy, config.merge)
             rows = beside(connection, seen, config)
             assert [told([row]) for row in rows if row.remainder_minor] == []

@@ -258,6 +258,7 @@ def test_a_command_reads_one_moment(tmp_path: Path) -> None:
     """Else a webhook between two queries would make figures that do not add up."""
     path = tmp_path / "stripe-nrr.db"
     with closing(open_database(path, create=True)) as writer, chdir(tmp_path):
+        put_setting(writer, "rules", '{"timezone": "UTC"}')
         with Shell(None, 0).reading() as reader:
             assert setting(reader.connection, "size") is None
             put_setting(writer, "size", "2")

@@ -85,9 +85,14 @@ def looks(folder: Path) -> list[Look]:
     return [json.loads(p.read_text()) for p in (*earlier, folder / "stripe.json")]
 
 
+def zone_of(seen: Look) -> str:
+    """The zone that a look names; UTC where it names none."""
+    return str(seen.get("timezone", "UTC"))
+
+
 def config_text(seen: Look) -> str:
     """The ``config.toml`` that a look names."""
-    toml = [f"timezone = {json.dumps(seen.get('timezone', 'UTC'))}", "[policy]"]
+    toml = [f"timezone = {json.dumps(zone_of(seen))}", "[policy]"]
     policy: Mapping[str, str] = seen.get("policy", {})
     toml += [f"{key} = {json.dumps(value)}" for key, value in policy.items()]
     merge: Mapping[str, str] = seen.get("merge", {})
@@ -109,8 +114,8 @@ def known(seen_in_order: list[Look], see: See = look) -> Known:
             at_s = int(datetime.fromisoformat(seen["seen_at"]).timestamp())
             see(connection, seen, at_s)
             config = settings(seen)
-            zone, policy, merge = config.zone.key, config.policy, config.merge
-            found = settle(connection, at_s, zone, policy, merge)
+            policy, merge = config.policy, config.merge
+            found = settle(connection, at_s, zone_of(seen), policy, merge)
     return found
 
 

@@ -42,7 +42,7 @@ class AccountFacts(msgspec.Struct, frozen=True):
     """``account.json``: what the objects do not say of their account."""
 
     now: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
-    timezone: str | None = None
+    timezone: str | None = "UTC"  # every account has one
     label: str | None = None
     id: str = "acct_simulated"
 

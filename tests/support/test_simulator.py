@@ -497,7 +497,7 @@ def test_an_account_is_read_from_lines(tmp_path: Path) -> None:
     (tmp_path / "invoices.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
     account = SimulatedAccount.load(tmp_path)
     assert listed(ask("invoices", account)[1]) == "13 12b 12 11 10"
-    assert (account.now, account.timezone, account.label) == (None, None, None)
+    assert (account.now, account.timezone, account.label) == (None, "UTC", None)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -125,7 +126,7 @@ def sync_into(path: Path, company: Company) -> None:
             config=Config(),
             now_us=api.stripe_us,
         )
-        bring_up_to_date(ingest, rules_of(parse("", {})), full=True)
+        bring_up_to_date(ingest, rules_of(parse("", {}), ZoneInfo("UTC")), full=True)
 
 
 @pytest.fixture
@@ -607,7 +608,9 @@ def test_another_configuration_than_the_ledger_s_waits(
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     other = Workdir(elsewhere, synced.stripe.url)
-    other.configure(f'database = "{synced.workdir.ledger}"\ntimezone = "Asia/Tokyo"\n')
+    other.configure(
+        f'database = "{synced.workdir.ledger}"\n[policy]\nchurn = "requested"\n'
+    )
     assert other.run("sync", "-q").code == 0
     [event] = synced.grow(0, 3)
     assert server.send(event) == 200

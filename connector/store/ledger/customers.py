@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from connector.core.model import CustomerName
 from connector.store.database import placeholders
+from connector.store.mirror import forgotten
 
 
 class CustomerDisplay(NamedTuple):
@@ -19,7 +20,15 @@ class CustomerDisplay(NamedTuple):
 def keys_of(
     connection: sqlite3.Connection, customers: Mapping[str, CustomerDisplay]
 ) -> dict[str, int]:
-    """Each customer's key in the ledger; labels and countries are brought up to date."""
+    """Each customer's key in the ledger; labels and countries are brought up to date.
+
+    Who is forgotten gets no label, also from what was read before.
+    """
+    gone = forgotten.among(connection, customers)
+    customers = {
+        customer: shown._replace(label=None) if customer in gone else shown
+        for customer, shown in customers.items()
+    }
     rows = connection.execute(
         "SELECT id, key, label, country FROM customers"  # noqa: S608
         f" WHERE id IN {placeholders(len(customers))}",

@@ -17,6 +17,7 @@ from connector.store.database import placeholders, put_setting, setting
 from connector.store.mirror import (
     checksums,
     dirty_customers,
+    forgotten,
     histories,
     unfit_objects,
 )
@@ -65,6 +66,8 @@ def put(
     transaction, so that a page, its cursor and its dirty customers land together.
     """
     offered = {ref(thing): thing for thing in things}
+    if kind == "customers":
+        offered = _without_names(connection, offered)
     stored = _stored(connection, kind, list(offered))
     rows, untouched, dirty = [], [], []
     for key, shown in sorted(offered.items()):
@@ -111,6 +114,33 @@ def _with_what_is_kept(thing: Base, old: StoredObject | None) -> Base:
         known = _read(old, Customer) or thing
         return msgspec.structs.replace(known, deleted=True, label=None)
     return thing
+
+
+def _without_names(
+    connection: sqlite3.Connection, customers: Mapping[str, Base]
+) -> dict[str, Base]:
+    """The same; of those who are forgotten neither a label nor metadata."""
+    gone = forgotten.among(connection, customers)
+    return {key: _nameless(it) if key in gone else it for key, it in customers.items()}
+
+
+def _nameless(customer: Base) -> Base:
+    return msgspec.structs.replace(customer, label=None, metadata=None)
+
+
+def strip_customer(connection: sqlite3.Connection, key: str) -> bool:
+    """Take label and metadata off a stored customer; whether it had any.
+
+    Runs inside the caller's transaction. A body of an older version that does not fit
+    any more goes as a whole, but for the id: the next full sync brings it again.
+    """
+    old = _stored(connection, "customers", [key]).get(key)
+    if old is None:
+        return False
+    known = _read(old, Customer) or Customer(id=key, created=old.created_s)
+    row = old._replace(body=body(_nameless(known)))
+    _write(connection, "customers", [row], [])
+    return row.body != old.body
 
 
 def _read(old: StoredObject | None, shape: type[T]) -> T | None:

@@ -1,0 +1,30 @@
+"""Whose name and metadata were asked to be erased, and are never stored again."""
+
+import sqlite3
+from collections.abc import Collection
+
+from connector.store.database import placeholders
+
+
+def among(connection: sqlite3.Connection, customers: Collection[str]) -> set[str]:
+    """Those of these customers who are forgotten."""
+    rows = connection.execute(
+        "SELECT customer FROM forgotten"  # noqa: S608
+        f" WHERE customer IN {placeholders(len(customers))}",
+        list(customers),
+    )
+    return {customer for (customer,) in rows}
+
+
+def everybody(connection: sqlite3.Connection) -> list[str]:
+    rows = connection.execute("SELECT customer FROM forgotten ORDER BY customer")
+    return [customer for (customer,) in rows]
+
+
+def remember(connection: sqlite3.Connection, customer: str, run: int) -> None:
+    """That it is forgotten, and by which run; the first one counts."""
+    connection.execute(
+        "INSERT INTO forgotten (customer, run) SELECT ?1, ?2"
+        " WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE customer = ?1)",
+        [customer, run],
+    )

@@ -1,0 +1,173 @@
+"""A customer who asked to be erased: no byte of its name is left, and no figure moves."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connector.store.database import open_database
+from connector.store.schema import MIGRATIONS
+from tests.billing.account import Account
+from tests.billing.calendar_ import instant
+from tests.support.commands import Ran, Workdir
+from tests.support.loopback import Served, serving
+from tests.support.simulator import SimulatedAccount
+
+NAME, SECTOR, OTHER = "Ottilie Unvergessen", "Beekeeping and Honey", "Plain Works"
+CONFIG = """
+timezone = "UTC"
+[customers]
+metadata = ["sector"]
+"""
+
+
+def shop(name: str = NAME) -> tuple[SimulatedAccount, str]:
+    """Two customers, the first of them named so; and its id."""
+    account = Account(instant("2026-01-10T09:00:00Z"), seed=5)
+    team = account.add_price(account.add_product("Team"), 1500)
+    asked, stays = account.add_customer(name), account.add_customer(OTHER)
+    for customer in (asked, stays):
+        account.subscribe(customer, [(team, 4)])
+    account.advance(instant("2026-03-05T12:00:00Z"))
+    objects: dict[str, Any] = dict(account.snapshot())
+    objects["customers"] = [_told(each, asked.id) for each in objects["customers"]]
+    return SimulatedAccount(objects), asked.id
+
+
+def _told(customer: Mapping[str, Any], asked: str) -> dict[str, Any]:
+    is_asked = customer["id"] == asked
+    return {**customer, "metadata": {"sector": SECTOR if is_asked else "Steel"}}
+
+
+@pytest.fixture
+def stripe() -> Iterator[Served]:
+    with serving(shop()[0]) as served:
+        yield served
+
+
+@pytest.fixture
+def workdir(tmp_path: Path, stripe: Served) -> Workdir:
+    workdir = Workdir(tmp_path, stripe.url).configure(CONFIG)
+    done(workdir.run("sync"))
+    return workdir
+
+
+def done(ran: Ran) -> Ran:
+    assert ran.code == 0, ran.err
+    return ran
+
+
+def holding(folder: Path, *texts: str) -> list[str]:
+    """The files in which any of these stands, however it is stored."""
+    return [
+        each.name
+        for each in sorted(folder.iterdir())
+        if any(text.encode() in each.read_bytes() for text in texts)
+    ]
+
+
+def figures(workdir: Workdir) -> Any:
+    return done(workdir.call("report", "--format", "json")).json["currencies"]
+
+
+def test_nothing_is_left_and_no_figure_moves(workdir: Workdir) -> None:
+    asked = shop()[1]
+    before = figures(workdir)
+    assert holding(workdir.folder, NAME, SECTOR) == ["stripe-nrr.db"]
+    ran = done(workdir.run("forget", asked, "--format", "json"))
+    assert (ran.json["customers"], ran.json["named"]) == ([asked], 1)
+    assert holding(workdir.folder, NAME, SECTOR) == []
+    assert figures(workdir) == before
+    assert OTHER in done(workdir.call("movements")).out
+    assert asked in done(workdir.call("movements")).out
+    done(workdir.call("check"))
+
+
+def test_it_is_a_run_of_its_own(workdir: Workdir) -> None:
+    asked = shop()[1]
+    number = done(workdir.run("forget", asked, "--format", "json")).json["run"]
+    with closing(sqlite3.connect(workdir.ledger)) as connection:
+        runs = connection.execute("SELECT id, cause FROM runs ORDER BY id").fetchall()
+        kept = connection.execute("SELECT customer, run FROM forgotten").fetchall()
+    assert runs[-1] == (number, "manual")
+    assert kept == [(asked, number)]
+
+
+@pytest.mark.parametrize("words", [["--full"], []])
+def test_it_stays_forgotten_whatever_stripe_shows(
+    workdir: Workdir, stripe: Served, words: list[str]
+) -> None:
+    asked = shop()[1]
+    done(workdir.run("forget", asked))
+    stripe.account = shop("Ottilie Wiedergefunden")[0]
+    synced = done(workdir.run("sync", *words, "--format", "json"))
+    assert synced.json["movements"] == synced.json["retractions"] == 0
+    assert holding(workdir.folder, NAME, SECTOR, "Wiedergefunden") == []
+    done(workdir.run("recompute"))
+    done(workdir.call("check"))
+    again = done(workdir.run("forget", asked, "--format", "json"))
+    assert again.json["named"] == 0
+
+
+def test_a_backup_that_is_put_back_brings_it_no_more(workdir: Workdir) -> None:
+    asked = shop()[1]
+    done(workdir.run("backup", "copy.db"))
+    done(workdir.run("forget", asked))
+    done(workdir.run("restore", "copy.db"))
+    (workdir.folder / "copy.db").unlink()
+    assert holding(workdir.folder, NAME, SECTOR) == []
+    done(workdir.call("check"))
+
+
+def test_all_ids_of_a_customer_are_forgotten(workdir: Workdir) -> None:
+    asked = shop()[1]
+    workdir.configure(f'{CONFIG}merge = {{{asked} = "cus_new"}}\n')
+    done(workdir.run("recompute"))
+    done(workdir.run("forget", "cus_new"))
+    assert holding(workdir.folder, NAME, SECTOR) == []
+
+
+def test_who_was_never_seen_is_named(workdir: Workdir) -> None:
+    ran = workdir.run("forget", "cus_nobody")
+    assert ran.code == 1
+    assert "nothing was ever stored of customer 'cus_nobody'" in ran.err
+
+
+# --- an upgrade, and the way back ---
+
+
+def older(path: Path) -> None:
+    """The ledger as a version without the newest table left it."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "DROP TABLE forgotten;"
+            "DELETE FROM _sqlite_migrations WHERE name = 'm016_forgotten'"
+        )
+
+
+def test_the_ledger_is_kept_once_as_it_was_before_its_schema_changes(
+    workdir: Workdir,
+) -> None:
+    kept = workdir.folder / "stripe-nrr.db.before-m016_forgotten"
+    assert not kept.exists(), "a new ledger has nothing to go back to"
+    before = figures(workdir)
+    older(workdir.ledger)
+    done(workdir.run("recompute"))
+    assert kept.stat().st_mode & 0o777 == 0o600
+    first = kept.read_bytes()
+    older(workdir.ledger)
+    done(workdir.run("recompute"))
+    assert kept.read_bytes() == first
+    with closing(sqlite3.connect(kept)) as connection:
+        rows = connection.execute("SELECT name FROM _sqlite_migrations").fetchall()
+    assert {name for (name,) in rows} == MIGRATIONS.keys() - {"m016_forgotten"}
+    done(workdir.run("restore", kept.name))
+    assert figures(workdir) == before
+
+
+def test_a_ledger_of_today_is_not_copied(workdir: Workdir) -> None:
+    open_database(workdir.ledger).close()
+    assert [each.name for each in workdir.folder.glob("*.before-*")] == []

@@ -28,7 +28,7 @@ from connector.reports.closed_months import (
 from connector.reports.cohorts import cohort_reports
 from connector.reports.coverage import coverage_report
 from connector.reports.ledger import is_total
-from connector.store.ledger import closings, unvalued
+from connector.store.ledger import unvalued
 
 COHORTS_KNOWN = frozenset(("currency", "metric", "by", "as-of"))
 MOST_COHORTS = 60
@@ -189,7 +189,6 @@ def restatements_answer(asked: Asked) -> PageAnswer:
         values={
             "found": found,
             "runs": _runs(found),
-            "closings": closings.known(asked.ledger.connection),
             "since": day,
             "most": MOST_LINES,
         },

@@ -20,6 +20,7 @@ from connector.core.dates import parse_duration_s
 from connector.core.errors import SECRET, ConfigError, masked
 from connector.core.money import is_locale
 from connector.core.policy import POLICY_RULES, Policy, Rules
+from connector.core.presets import DEFAULT, preset_fields
 
 
 class ListenAddress(NamedTuple):
@@ -237,10 +238,23 @@ class Config(Struct, frozen=True, kw_only=True):
         return tuple(dict.fromkeys([*self.metadata_keys, *owner]))
 
 
+LIKE = "like"  # what stands for several switches of the policy at once
+
+
+def _preset(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, str):
+        raise TypeError
+    return preset_fields(value) if value else {}
+
+
 def _keys() -> Iterator[tuple[str, Key]]:
     """Each field, of ``Config`` or of its ``policy``, with how it is set."""
     for name, kind in get_type_hints(Config, include_extras=True).items():
         if name == "policy":
+            yield (
+                LIKE,
+                Key("policy.like", _preset, f'a preset such as "{DEFAULT}", or ""'),
+            )
             for field, rule in POLICY_RULES.items():
                 yield field, Key(f"policy.{rule.key}", rule.read, rule.wanted)
         elif name != "source":
@@ -273,6 +287,7 @@ def parse(
     faults += [_unknown(key, given[key]) for key in sorted(given.keys() - KEYS.keys())]
     if chosen.get("reporting_currency") and not chosen.get("rates"):
         faults.append(_WITHOUT_RATES)
+    faults += _contradictions(chosen)
     if faults:
         raise ConfigError(faults, source=name)
     if base := environ.get("STRIPE_API_BASE"):
@@ -291,10 +306,23 @@ _WITHOUT_RATES = (
 )
 
 
+def _contradictions(chosen: Mapping[str, Any]) -> Iterator[str]:
+    """Switches that a preset sets, and the file sets otherwise beside it."""
+    for field, value in (chosen.get(LIKE) or {}).items():
+        rule = POLICY_RULES[field]
+        if chosen.get(field, value) != value:
+            own = rule.written(chosen[field])
+            yield (
+                f'policy.like means {rule.key} = "{rule.written(value)}", and '
+                f'policy.{rule.key} is "{own}": leave one of them out'
+            )
+
+
 def _config(chosen: Mapping[str, Any], source: Path | None) -> Config:
     """What was chosen, and the defaults; paths are relative to the file's folder."""
     own = {name: chosen[name] for name in Config.__struct_fields__ if name in chosen}
-    policy = {name: chosen[name] for name in POLICY_RULES if name in chosen}
+    named = {name: chosen[name] for name in POLICY_RULES if name in chosen}
+    policy = {**(chosen.get(LIKE) or {}), **named}
     config = Config(**own, policy=Policy(**policy))
     folder = source.parent if source is not None else Path()
     values = ((name, getattr(config, name)) for name in Config.__struct_fields__)

@@ -39,6 +39,7 @@ COMMANDS = {
     "explain": "Take a window's NRR apart by customer, or a customer's MRR by line.",
     "drift": "What other published formulas would say of the same windows.",
     "compare": "Find the policy that explains another tool's MRR.",
+    "reconcile": "Why MRR is not what Stripe shows: every cell's causes.",
     "close": "Record a month's figures as reported, for ever.",
     "restatements": "What has changed in closed months since, by customer and cause.",
     "recompute": "Derive the ledger anew from what was fetched; no network.",

@@ -22,6 +22,7 @@ from connector.core.numbers import (
     ratio_of,
     written_number,
 )
+from connector.core.presets import PRESETS, preset_name
 from connector.core.windows import parse_window
 from connector.store.files import side_files
 
@@ -61,6 +62,14 @@ class ReadParam(click.ParamType[T]):
 
 MONTH = ReadParam("YYYY-MM", parse_month, "a month; write it as 2026-03")
 DAY = ReadParam("YYYY-MM-DD", parse_day, "a day; write it as 2026-03-31")
+
+
+PRESET = ReadParam(
+    "PRESET",
+    preset_name,
+    "a preset; write stripe:default, or join what Stripe is set to otherwise, such as "
+    f"{max(PRESETS, key=len)}",
+)
 
 
 class ByParam(click.ParamType[str]):

@@ -1,6 +1,9 @@
 """`stripe-nrr report`: windows asked for → figures → text, JSON, CSV, Markdown, HTML."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import click
@@ -10,13 +13,14 @@ from connector.cli.app import Shell, warn
 from connector.cli.options import (
     FORMATS,
     MONTH,
+    PRESET,
     by_option,
     currency_option,
     formats_option,
     moment_asked,
     out_option,
 )
-from connector.cli.output import show_report, write
+from connector.cli.output import progress_shown, show_report, write
 from connector.core.windows import WindowKind
 
 
@@ -39,6 +43,13 @@ from connector.core.windows import WindowKind
 @click.option(
     "--causes", is_flag=True, help="Why the opening customers pay more or less."
 )
+@click.option(
+    "--policy",
+    "preset",
+    type=PRESET,
+    help="As it would be under a preset, such as stripe:default: in memory, the ledger "
+    "stays as it is.",
+)
 @click.option("--arr", is_flag=True, help="Amounts a year (ARR) instead of a month.")
 @formats_option(*FORMATS, "html")
 @out_option
@@ -51,6 +62,7 @@ def report(
     currency: str | None,
     as_of: str | None,
     by: str | None,
+    preset: str | None,
     form: str,
     output: Path | None,
     *,
@@ -67,6 +79,9 @@ def report(
     that segments add up to the total; --causes tells how much of expansion and
     contraction came from seats, plans, add-ons, prices, discounts and usage. Both show
     the trailing twelve months, unless told another --window or --from.
+
+    --policy shows what NRR and GRR would be if MRR counted as Stripe's billing overview
+    does, under any of its settings: everybody is derived anew, beside the ledger.
 
     HTML is one page with charts, cohorts, the largest movements and what is at risk: a
     file that needs nothing else. Without --from it covers 24 months; with --by it can
@@ -92,20 +107,34 @@ def report(
         trend=form == "html",
     )
     if form == "html":
-        _write_page(shell, asked, output)
+        _write_page(shell, asked, preset, output)
         return
-    with shell.reading() as ledger:
+    with _ledger(shell, preset) as ledger:
         figures = reports.make_report(ledger, asked)
     show_report(figures, form, shell.config.locale, output)
 
 
+@contextmanager
+def _ledger(shell: Shell, preset: str | None) -> Iterator[reports.Ledger]:
+    """The ledger, or what it would be under a preset."""
+    with shell.reading() as ledger:
+        if preset is None:
+            yield ledger
+            return
+        with (
+            progress_shown() as progress,
+            reports.under_preset(ledger, preset, partial(progress, preset)) as other,
+        ):
+            yield other
+
+
 def _write_page(
-    shell: Shell, asked: reports.ReportRequest, output: Path | None
+    shell: Shell, asked: reports.ReportRequest, preset: str | None, output: Path | None
 ) -> None:
     from connector.pipeline.quarantine import underivable
     from connector.render.page.page import to_html
 
-    with shell.reading() as ledger:
+    with _ledger(shell, preset) as ledger:
         page = reports.make_page(ledger, asked)
     if (error := underivable(page.failed)) is not None:
         warn(error.problem, error.fix)

@@ -1,7 +1,7 @@
 """The switches of the rules: what another tool may have set otherwise.
 
 Comes in: the rules in force, as texts. Goes out: each other value of each switch, alone
-and two at a time.
+and two at a time, and the presets of tools that are known.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,12 +9,16 @@ from itertools import combinations
 from typing import NamedTuple
 
 from connector.core.policy import VALUES, Policy, PolicySwitch, policy_of
+from connector.core.presets import PRESETS, preset_texts
 
 Choice = tuple[PolicySwitch, ...]  # what is set otherwise; empty: the rules in force
 
 
 def choices(in_force: Mapping[str, str]) -> list[Choice]:
-    """Every switch on its own, then every two of different rules."""
+    """Every switch on its own, every two of different rules, and every preset.
+
+    What a preset sets otherwise, less any of it, is among them too.
+    """
     alone = [
         PolicySwitch(rule, value)
         for rule, values in VALUES.items()
@@ -22,7 +26,19 @@ def choices(in_force: Mapping[str, str]) -> list[Choice]:
         if value != in_force.get(rule, values[0])
     ]
     pairs = [pair for pair in combinations(alone, 2) if pair[0].rule != pair[1].rule]
-    return [*((switch,) for switch in alone), *pairs]
+    presets = [preset_switches(in_force, name) for name in PRESETS]
+    more = sorted((each for each in presets if len(each) > 2), key=len)
+    return [*((switch,) for switch in alone), *pairs, *more]
+
+
+def preset_switches(in_force: Mapping[str, str], preset: str) -> Choice:
+    """What a preset sets otherwise than the rules in force."""
+    wanted = preset_texts(preset)
+    return tuple(
+        PolicySwitch(rule, wanted[rule])
+        for rule, values in VALUES.items()
+        if rule in wanted and wanted[rule] != in_force.get(rule, values[0])
+    )
 
 
 def changed(in_force: Mapping[str, str], choice: Choice) -> dict[str, str]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # ``as`` itself: a type checker takes it for this package's o
     from connector.reports.explain import explain_window as explain_window
     from connector.reports.ledger import Ledger as Ledger
     from connector.reports.ledger import open_ledger as open_ledger
+    from connector.reports.ledger import under_preset as under_preset
     from connector.reports.movements import list_movements as list_movements
     from connector.reports.movements import sum_movements as sum_movements
     from connector.reports.page import make_page as make_page
@@ -54,6 +55,7 @@ _HOMES = {
     "open_ledger": "ledger",
     "restated_windows": "closed_months",
     "sum_movements": "movements",
+    "under_preset": "ledger",
     "withdraw_month": "closed_months",
 }
 __all__ = tuple(_HOMES)

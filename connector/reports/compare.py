@@ -60,7 +60,7 @@ def mrr_under(
     batches = in_batches(connection, {c: (c, *rules.also(c)) for c in everybody})
     known = (each for rows in batches for each in histories(rows, shared))
     for done, history in enumerate(known, 1):
-        steps = _steps(history, rules.policy, different, now_s)
+        steps = steps_under(history, rules.policy, different, now_s)
         for choice in total:
             zones = [s.value for s in choice if s.rule == "timezone"]
             end_s = ends_s[zones[0] if zones else in_force["timezone"]]
@@ -70,7 +70,7 @@ def mrr_under(
     return {choice: round_minor(amount) for choice, amount in total.items()}
 
 
-def _steps(
+def steps_under(
     history: History, policy: Policy, different: Mapping[Choice, Policy], now_s: int
 ) -> dict[Choice, Steps]:
     """One customer's steps under each policy.

@@ -3,12 +3,14 @@
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from connector.config import Config, rules_of
 from connector.core.account import StripeIdentity
@@ -16,11 +18,13 @@ from connector.core.dates import add_months, day_end_s, instant, local_day
 from connector.core.errors import NothingFound, UsageFault
 from connector.core.invoiced import OutsideMrr, alarming
 from connector.core.money import format_count, format_minor
+from connector.core.policy import policy_of
+from connector.core.presets import preset_texts
 from connector.store.account import ledger_account
 from connector.store.database import moment, setting, snapshot
 from connector.store.ledger import coverage, queries, rollups, unvalued
 from connector.store.mirror import dirty_customers, event_feed
-from connector.store.read_only import check_unchanged, open_to_read
+from connector.store.read_only import check_unchanged, open_to_read, scratch_copy
 
 TOTAL = "total"  # what all currencies in the reporting one are asked for by
 
@@ -326,3 +330,27 @@ def open_ledger(config: Config, now: datetime) -> Iterator[Ledger]:
     with closing(open_to_read(config.database)) as connection, snapshot(connection):
         yield Ledger(connection, config, now)
         check_unchanged(connection)
+
+
+@contextmanager
+def under_preset(
+    ledger: Ledger,
+    preset: str,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Iterator[Ledger]:
+    """The ledger as it would be if it counted as a preset does; itself it stays as it is.
+
+    ``progress`` is told customers, as all whom a switch concerns are derived anew.
+    """
+    from connector.pipeline.policy_change import adopt
+    from connector.pipeline.recompute import recompute
+
+    texts = {**ledger.rules_in_force, **preset_texts(preset)}
+    config = replace(ledger.config, policy=policy_of(texts), zone=ledger.zone)
+    rules = rules_of(config)
+    with scratch_copy(ledger.connection) as copy:
+        adopt(copy, rules)
+        recompute(
+            copy, rules, cause="policy change", now=ledger.moment, progress=progress
+        )
+        yield Ledger(copy, config, ledger.now)

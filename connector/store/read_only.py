@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from connector.core.errors import LedgerUnusable
@@ -131,3 +133,14 @@ def damage(connection: sqlite3.Connection) -> list[str]:
         f"row {row} of {table} names one of {parent} that is not there"
         for table, row, parent, _ in loose
     ]
+
+
+@contextmanager
+def scratch_copy(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """A copy to write in, on disk but without a name, that is gone afterwards."""
+    with closing(sqlite3.connect("", isolation_level=None)) as copy:
+        connection.backup(copy)
+        copy.execute("PRAGMA journal_mode = MEMORY").fetchone()
+        copy.execute("PRAGMA synchronous = OFF")
+        copy.execute("PRAGMA foreign_keys = ON")
+        yield copy

@@ -192,8 +192,8 @@ class Account(Pauses):
                 for item in sub.items:
                     self.see(item, "paid" if was_unpaid else "event")
                     if not has_begun:  # paid within a day: it counts from its start
-                        mrr_minor = item.changes[-1].mrr_minor
-                        item.changes[:] = [Change(sub.created, mrr_minor)]
+                        for own in (item.changes, *item.changes_under.values()):
+                            own[:] = [Change(sub.created, own[-1].mrr_minor)]
 
     def give_up(self, sub: Subscription, *, into: str = "canceled") -> None:
         """Every retry failed: ``canceled`` or ``unpaid``."""

@@ -22,6 +22,7 @@ from tests.billing.demo_life import Life
 from tests.billing.demo_names import company
 from tests.billing.demo_shop import Shop, open_shop
 from tests.billing.state import Json
+from tests.billing.stripe_mrr import COUPON_SETTINGS
 from tests.billing.truth import Step
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "demo"
@@ -70,7 +71,12 @@ def one_life(account: Account, shop: Shop, n: int, taken: set[str]) -> Iterator[
 def played() -> Account:
     """The whole business, from its first day to now."""
     end = instant(NOW)
-    account = Account(instant(OPENED), seed=SEED, events_from=end - 30 * DAY)
+    account = Account(
+        instant(OPENED),
+        seed=SEED,
+        events_from=end - 30 * DAY,
+        coupon_settings=COUPON_SETTINGS,
+    )
     shop = open_shop(account)
     taken: set[str] = set()
     waiting = [

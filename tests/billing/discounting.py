@@ -53,7 +53,9 @@ def _take(
     return taken
 
 
-def counted_nets(sub: Subscription, at: int, *, once: bool) -> dict[Item, Fraction]:
+def counted_nets(
+    sub: Subscription, at: int, *, once: bool, repeating: bool = True
+) -> dict[Item, Fraction]:
     """Each item's amount for its interval, less all discounts that count.
 
     An amount off is on every invoice: the items of the shortest interval share it.
@@ -61,6 +63,8 @@ def counted_nets(sub: Subscription, at: int, *, once: bool) -> dict[Item, Fracti
     items = [item for item in sub.items if not item.price.metered]
     left = {item: item.price.amount(item.quantity) for item in items}
     for made in sorted(sub.given, key=lambda made: made.subscription_item is None):
+        if made.coupon.duration == "repeating" and not repeating:
+            continue
         reduced = [item for item in items if _counts(made, item, at, once=once)]
         if reduced and made.coupon.percent_off is None:
             often = max(item.price.monthly(Fraction(1)) for item in reduced)

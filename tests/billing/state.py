@@ -86,6 +86,8 @@ class Item:
     reduced: "list[tuple[Discount, int]]" = field(default_factory=list)
     last_line: "Line | None" = None
     changes: list[Change] = field(default_factory=list)
+    # The same where repeating and once coupons are subtracted or not, if asked for.
+    changes_under: dict[tuple[bool, bool], list[Change]] = field(default_factory=dict)
     sightings: list[Sighting] = field(default_factory=list)
     tax: TaxShown = field(default_factory=TaxShown)
 
@@ -113,6 +115,7 @@ class Subscription:
     canceled_at: int | None = None
     ended_at: int | None = None
     cancel_reason: str | None = None
+    asked: list[tuple[int, int | None]] = field(default_factory=list)  # to cancel: till
     cancel_feedback: str | None = None
     pause: Json | None = None
     paused_at: int | None = None

@@ -1,7 +1,7 @@
 """Everything an account holds, its clock, and the booking of each change."""
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
@@ -34,8 +34,11 @@ class Store:
         seed: int = 1,
         events_from: int = 0,
         once_counts: bool = False,
+        coupon_settings: Iterable[tuple[bool, bool]] = (),
     ) -> None:
+        """``coupon_settings``: (repeating, once) subtracted, booked beside the truth."""
         self.now = now
+        self.coupon_settings = tuple(coupon_settings)
         self.once_counts = once_counts
         self.ids = Ids(seed)
         self.events_from = events_from
@@ -179,13 +182,31 @@ class Store:
 
     def book(self, sub: Subscription) -> None:
         """Write down what each item's MRR is from now on."""
+        self._note_request(sub)
         for item in sub.all_items:
             mrr_minor = item_mrr_minor(item, self.now, once=self.once_counts)
-            if item.changes and mrr_minor == item.changes[-1].mrr_minor:
-                continue
-            if item.changes and item.changes[-1].at == self.now:
-                item.changes.pop()
-            item.changes.append(Change(self.now, mrr_minor))
+            self._book(item.changes, mrr_minor)
+            for repeating, once in self.coupon_settings:
+                own = item.changes_under.setdefault((repeating, once), [])
+                mrr_minor = item_mrr_minor(
+                    item, self.now, once=once, repeating=repeating
+                )
+                self._book(own, mrr_minor)
+
+    def _book(self, changes: list[Change], mrr_minor: int) -> None:
+        if changes and mrr_minor == changes[-1].mrr_minor:
+            return
+        if changes and changes[-1].at == self.now:
+            changes.pop()
+        changes.append(Change(self.now, mrr_minor))
+
+    def _note_request(self, sub: Subscription) -> None:
+        """Since when leaving was asked for, and until when that stood."""
+        is_open = bool(sub.asked) and sub.asked[-1][1] is None
+        if sub.canceled_at is not None and not is_open:
+            sub.asked.append((self.now, None))
+        elif sub.canceled_at is None and is_open:
+            sub.asked[-1] = (sub.asked[-1][0], self.now)
 
     def see(self, item: Item, source: str) -> None:
         """Stripe's objects show, from now on, what the item has become now."""

@@ -24,11 +24,13 @@ class Step:
     observed: bool = False
 
 
-def item_mrr_minor(item: Item, at: int, *, once: bool = False) -> int:
+def item_mrr_minor(
+    item: Item, at: int, *, once: bool = False, repeating: bool = True
+) -> int:
     """``once``: once coupons count, for the periods that they reduced."""
     if item.removed or item.price.metered or item.subscription.status not in COUNTS:
         return 0
-    nets = counted_nets(item.subscription, at, once=once)
+    nets = counted_nets(item.subscription, at, once=once, repeating=repeating)
     others = [i.tax for i in item.subscription.all_items if i is not item]
     inside = taxes.inside(item.price, item.tax, others)
     return round(item.price.monthly(nets[item]) / (1 + inside))

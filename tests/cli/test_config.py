@@ -16,6 +16,7 @@ from connector.config import (
 )
 from connector.core.errors import ConfigError
 from connector.core.policy import Policy
+from connector.core.presets import PRESETS, preset_of
 from connector.stripe_api.credentials import stripe_key, webhook_secrets
 
 KEY = "rk_live_51AbCdEfGhIjKlMnOpQrStUv"
@@ -172,6 +173,30 @@ def test_every_fault_is_named_at_once() -> None:
         'reporting.locale is \'Klingon\': give a locale such as "en_US" or "de_DE"',
         "customers.lable is not a setting of this program; did you mean customers.label?",
         "time_zone is not a setting of this program; did you mean timezone?",
+    ]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_sets_the_switches_that_stripe_has(name: str) -> None:
+    policy = parse(f'[policy]\nlike = "{name}"\npast_due = "after_days:3"', {}).policy
+    assert preset_of(policy) == name
+    assert policy == Policy(past_due_days=3, **PRESETS[name])
+
+
+def test_words_of_a_preset_may_stand_in_any_order() -> None:
+    words = [*max(PRESETS, key=len).removeprefix("stripe:").split("+")][::-1]
+    policy = parse(f'[policy]\nlike = "stripe:{"+".join(words)}"', {}).policy
+    assert preset_of(policy) == max(PRESETS, key=len)
+
+
+def test_a_preset_and_a_switch_that_contradicts_it_are_refused() -> None:
+    text = '[policy]\nlike = "stripe:default"\nrepeating_coupon = "subtracted"'
+    said = (
+        'policy.like means repeating_coupon = "ignored", and policy.repeating_coupon '
+    )
+    assert faults(text) == [f'{said}is "subtracted": leave one of them out']
+    assert faults('[policy]\nlike = "stripe:churn"') == [
+        'policy.like is \'stripe:churn\': give a preset such as "stripe:default", or ""'
     ]
 
 

@@ -60,6 +60,7 @@ def test_so_does_another_account(name: str, tmp_path: Path) -> None:
         settle(connection, SEEN, "UTC")
         connection.execute("VACUUM INTO ?", [str(tmp_path / "stripe-nrr.db")])
     workdir = Workdir(tmp_path).configure('timezone = "UTC"\n')
+    schemas.with_theirs(workdir)
     customer = workdir.call("movements", "--format", "json").json["movements"][0]
     for line in schemas.ASKED[name]:
         words = line.replace("2026-06", "2024-12").split()

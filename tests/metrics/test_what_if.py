@@ -59,6 +59,10 @@ def test_each_switch_alone_and_each_two_of_different_rules() -> None:
     assert len(alone) == sum(len(v) - 1 for v in VALUES.values()) + 1  # three zones
     assert (ONCE, CHURN) in found
     assert not any(len({s.rule for s in choice}) < len(choice) for choice in found)
+    for parts in (
+        each for each in found if len(each) > 1
+    ):  # of which each is tried too
+        assert all(tuple(s for s in parts if s != one) in found for one in parts)
     assert len(set(found)) == len(found)
     assert all((PolicySwitch(rule, BERLIN[rule]),) not in found for rule in BERLIN)
 

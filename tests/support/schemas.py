@@ -39,6 +39,7 @@ ASKED: Mapping[str, Sequence[str]] = {
     "explain-customer": ("explain {customer}",),
     "drift": ("drift --to 2026-06", "drift --to 2026-06 --against 1.07"),
     "compare": ("compare --mrr 500 --on 2026-06-30",),
+    "reconcile": ("reconcile theirs.csv",),
     "coverage": ("coverage",),
     "restatements": ("restatements",),
     "check": ("check",),
@@ -47,7 +48,7 @@ ASKED: Mapping[str, Sequence[str]] = {
     "recompute": ("recompute",),
 }
 # Objects whose keys are data: what stands under each of them is alike.
-MAPS = {"policy", "failed", "reasons", "counts"}
+MAPS = {"policy", "rules", "failed", "reasons", "counts"}
 MEANINGS = {
     "schema": "the version of all JSON: a change of meaning raises it",
     "known_until": "the last day that the ledger knows anything of",
@@ -75,7 +76,18 @@ def ledgers(folder: Path) -> Iterator[Workdir]:
 def _kept(connection: Any, folder: Path, config: str) -> Workdir:
     folder.mkdir()
     connection.execute("VACUUM INTO ?", [str(folder / "stripe-nrr.db")])
-    return Workdir(folder).configure(config)
+    return with_theirs(Workdir(folder).configure(config))
+
+
+def with_theirs(workdir: Workdir) -> Workdir:
+    """With another tool's MRR in theirs.csv: ours, but for two figures and a customer."""
+    head, first, second, *rest = workdir.call(
+        "export", "--what", "mrr"
+    ).out.splitlines()
+    odd = [f"{first}00", f"{second}1", "cus_unknown,usd,2026-05,500"]
+    text = "\n".join([head, *odd, *rest])
+    (workdir.folder / "theirs.csv").write_text(text, encoding="utf-8")
+    return workdir
 
 
 def said(workdir: Workdir, name: str) -> list[Any]:

@@ -1,0 +1,247 @@
+"""Files of another tool's MRR beside a ledger: every cell that differs, and why.
+
+All lines go into a database of their own, by customer. Both sides are then walked three
+times: to find how amounts are written, whom to try presets on, and what differs.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from connector import __version__
+from connector.config import rules_of
+from connector.core.policy import Rules, policy_of
+from connector.core.presets import PRESETS, preset_name
+from connector.metrics.what_if import preset_switches
+from connector.mrr.history import History
+from connector.reconcile.alternatives import CustomerUnderRules, state_of
+from connector.reconcile.bridges import Tally
+from connector.reconcile.cells import Amounts, in_grain
+from connector.reconcile.customers import Case, Examined, WholeFile, cells_of, examined
+from connector.reconcile.fits import FileFit, Sample, fit
+from connector.reconcile.leftovers import explained, moved
+from connector.reconcile.model import (
+    CellPart,
+    DifferingCell,
+    GapCause,
+    Reconciliation,
+    SourceFile,
+)
+from connector.reconcile.sides import Asked, Beside, Sides, sides_of
+from connector.reconcile.sources import ReadFile, opened_together, read_files
+from connector.reports.ledger import Ledger
+from connector.store.external_figures import external_figures
+from connector.store.ledger import mrr_changes, queries, unvalued
+from connector.store.ledger.queries import Wanted
+from connector.store.mirror import objects
+from connector.store.mirror.histories import histories, in_batches
+
+Progress = Callable[[str, int, int | None], None]
+
+TOGETHER = 50  # customers whose histories are read at a time
+MOST_HELD = 100_000  # cells kept back to be matched with another customer's
+STATED = 50  # customers with unexplained cells of whom it is told what ours says
+
+EVERYTHING = Asked()
+
+
+def _silent(_what: str, _done: int, _all: int | None) -> None:
+    pass
+
+
+def reconcile_files(
+    ledger: Ledger,
+    paths: Iterable[Path],
+    asked: Asked = EVERYTHING,
+    progress: Progress = _silent,
+) -> list[Reconciliation]:
+    """One value for all files that are parts of one; nothing is written.
+
+    Raises ``UsageFault`` for a file that is not understood, and ``NothingFound`` where
+    none of its customers are in the ledger.
+    """
+    found = []
+    merge = rules_of(ledger.config).merge
+    for files in opened_together(paths):
+        with external_figures() as figures:
+            read = read_files(files, figures, merge, ledger.config.locale, progress)
+            sides, notes = sides_of(ledger, read, figures, asked)
+            found.append(_Reconciling(sides, asked, progress).done(notes))
+    return found
+
+
+class _Reconciling:
+    """What all steps of one reconciliation share."""
+
+    def __init__(self, sides: Sides, asked: Asked, progress: Progress) -> None:
+        self.sides, self.asked, self.progress = sides, asked, progress
+        self.ledger, self.grain = sides.ledger, sides.grain
+        self.in_force = self.ledger.state().rules
+        self.rules = Rules(
+            policy=policy_of(self.in_force),
+            zone=ZoneInfo(self.in_force["timezone"]),
+            code_version=__version__,
+            merge=rules_of(self.ledger.config).merge,
+        )
+        self.now_s = int(self.ledger.moment.timestamp())
+        self.catalogue = objects.catalogue(self.ledger.connection)
+        self.refused = {r.customer for r in unvalued.known(self.ledger.connection)}
+        self.restated = mrr_changes.restated(self.ledger.connection)
+        self.tally = Tally()
+
+    def done(self, notes: Sequence[str]) -> Reconciliation:
+        tried, zone = self._fitted()
+        preset = self.asked.preset or (tried[0].name if tried else None)
+        switches = preset_switches(self.in_force, preset) if preset else ()
+        self._explain(WholeFile(switches, zone))
+        cells = self.tally.cells()
+        return Reconciliation(
+            kind=self.grain.kind,
+            files=[
+                _source(each, scale.is_minor, scale.because)
+                for each, scale in zip(
+                    self.sides.files, self.sides.reading.scales, strict=True
+                )
+            ],
+            start=self.grain.start,
+            end=self.grain.end,
+            timezone=self.in_force["timezone"],
+            their_timezone=zone,
+            rules=self.in_force,
+            preset=preset,
+            is_asked=self.asked.preset is not None,
+            tried=[] if self.asked.preset else tried,
+            customers=self.tally.customers,
+            compared=self.tally.compared,
+            differing=self.tally.differing,
+            unexplained=self.tally.unexplained,
+            months=self.tally.months(),
+            cells=cells,
+            left_out=self.tally.left_out,
+            notes=notes,
+            statements=self._statements(cells),
+        )
+
+    def _fitted(self) -> FileFit:
+        """The presets, or the one asked for, and the zone; none where all is the same."""
+        sample = Sample()
+        for beside in self.sides.everybody():
+            sample.see(beside)
+        chosen = sample.chosen()
+        preset = self.asked.preset
+        names = [preset_name(preset)] if preset else [*PRESETS]
+        both = [each.beside for each in chosen.values()]
+        if all(each.ours == each.theirs.amounts for each in both):
+            return FileFit([], self.in_force["timezone"])
+        known = self._histories(sorted(chosen))
+        return fit(known, chosen, self.rules, names, self.grain, self.now_s)
+
+    def _histories(self, customers: Iterable[str]) -> Iterator[History]:
+        wanted = {each: (each, *self.rules.also(each)) for each in customers}
+        for rows in in_batches(self.ledger.connection, wanted):
+            yield from histories(rows, self.catalogue)
+
+    def _explain(self, whole: WholeFile) -> None:
+        held: list[Examined] = []
+        size = 0
+        for seen, some in enumerate(_together(self._differing(), TOGETHER)):
+            for case in self._examined(some, whole):
+                held.append(case)
+                size += len(case.left.gaps)
+            if size > MOST_HELD:
+                self._settle(held)
+                held, size = [], 0
+            self.progress("explaining", seen * TOGETHER, None)
+        self._settle(held)
+
+    def _differing(self) -> Iterator[Beside]:
+        for beside in self.sides.everybody():
+            self.tally.see(beside)
+            if beside.ours != beside.theirs.amounts:
+                yield beside
+
+    def _examined(self, some: Sequence[Beside], whole: WholeFile) -> Iterator[Examined]:
+        known = self._histories(each.customer.id for each in some)
+        base = state_of(self.in_force)
+        for beside, history in zip(some, known, strict=True):
+            under = CustomerUnderRules(history, self.now_s, self.grain)
+            yield examined(self._case(beside), under, base, whole)
+
+    def _case(self, beside: Beside) -> Case:
+        customer = beside.customer
+        return Case(
+            customer=customer,
+            ours=beside.ours,
+            theirs=beside.theirs,
+            is_here=beside.is_here,
+            is_there=beside.is_there,
+            is_refused=customer.id in self.refused,
+            is_foreign=beside.is_unnamed
+            and beside.own not in (None, self.sides.reading.main),
+            past=[
+                self._as_of(customer.id, moment)
+                for moment in self.restated.get(customer.id, ())
+            ],
+        )
+
+    def _as_of(self, customer: str, moment: datetime) -> Amounts:
+        changes = mrr_changes.as_of(self.ledger.connection, customer, moment)
+        return in_grain(changes, self.grain)
+
+    def _settle(self, held: Sequence[Examined]) -> None:
+        """Match customers with one another, then let the cells themselves speak."""
+        open_gaps = {
+            each.case.customer.id: each.left.gaps for each in held if each.left.gaps
+        }
+        absent = {
+            each.case.customer.id
+            for each in held
+            if not (each.left.is_here and each.left.is_there)
+        }
+        whose = moved(open_gaps, absent)
+        for each in held:
+            other = whose.get(each.case.customer.id)
+            if other is None:
+                found = explained(each.left, self.grain)
+            else:
+                words = "another customer id"
+                found = {
+                    cell: CellPart(GapCause.MOVED, minor, words, other)
+                    for cell, minor in each.left.gaps.items()
+                }
+            for cell in cells_of(each, found):
+                self.tally.add(cell)
+
+    def _statements(self, cells: Iterable[DifferingCell]) -> dict[str, str]:
+        """What ours says of the first customers with unexplained cells, on their days."""
+        said: dict[str, str] = {}
+        for cell in cells:
+            if not cell.is_unexplained or len(said) >= STATED:
+                break
+            if cell.customer.id not in said:
+                said[cell.customer.id] = self._statement(cell)
+        return said
+
+    def _statement(self, cell: DifferingCell) -> str:
+        wanted = Wanted(customer=cell.customer.id, currency=cell.currency)
+        booked = list(queries.movements(self.ledger.connection, wanted))
+        if not booked:
+            return "no MRR here, ever"
+        before = [each for each in booked if each.day <= cell.day] or booked[:1]
+        last = before[-1]
+        sums = "; ".join(part.after for part in last.components if part.after)
+        return f"{last.kind} on {last.day}{f': {sums}' if sums else ''}"
+
+
+def _source(read: ReadFile, is_minor: bool, because: str) -> SourceFile:  # noqa: FBT001
+    opened = read.opened
+    name, ignored = opened.path.name, opened.layout.ignored
+    return SourceFile(name, read.lines, is_minor, because, ignored)
+
+
+def _together(things: Iterable[Beside], count: int) -> Iterator[list[Beside]]:
+    left = iter(things)
+    while some := list(islice(left, count)):
+        yield some

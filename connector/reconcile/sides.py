@@ -1,0 +1,159 @@
+"""Both sides of a comparison, customer by customer: the files' cells and the ledger's."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import NamedTuple
+
+from connector.core.dates import month_start
+from connector.core.errors import NothingFound, UsageFault
+from connector.core.model import CustomerName
+from connector.reconcile.cells import Amounts, Grain, grain_of, in_grain
+from connector.reconcile.headers import FileKind
+from connector.reconcile.sources import (
+    AmountUnit,
+    CellReading,
+    ReadFile,
+    Sums,
+    TheirCells,
+    joined,
+    own_currency,
+    scale_of,
+    span_of,
+)
+from connector.reports.ledger import Ledger
+from connector.store.external_figures import ExternalFigures
+from connector.store.ledger import mrr_changes
+
+
+class Asked(NamedTuple):
+    """``start`` and ``end`` (out) are first days of months; None is all.
+
+    ``preset`` is a name of ``core.presets``; None looks for the one that fits best.
+    """
+
+    start: date | None = None
+    end: date | None = None
+    customer: str | None = None
+    preset: str | None = None
+
+
+class Beside(NamedTuple):
+    """A customer on both sides; ``own`` is the currency of most of its movements.
+
+    ``is_unnamed``: the files do not say in which currency they have it.
+    """
+
+    customer: CustomerName
+    ours: Amounts
+    theirs: TheirCells
+    is_here: bool
+    is_there: bool
+    own: str | None
+    is_unnamed: bool
+
+
+class Sides(NamedTuple):
+    """Files of one kind, read, and the ledger that they are held to."""
+
+    ledger: Ledger
+    files: Sequence[ReadFile]
+    figures: ExternalFigures
+    grain: Grain
+    reading: CellReading
+    customer: str | None
+
+    def everybody(self) -> Iterator[Beside]:
+        """Whoever has a figure on either side, in order of the ids."""
+        as_parts = self.grain.kind == FileKind.CHANGES
+        theirs = self.figures.by_customer(as_parts=as_parts)
+        ours = mrr_changes.by_customer(self.ledger.connection)
+        for customer, said, changes in joined(theirs, ours):
+            if self.customer not in (None, customer.id):
+                continue
+            own = own_currency(changes)
+            here = in_grain(changes or {}, self.grain)
+            there = self.reading.cells(said, own, self.grain)
+            if here or there.amounts:
+                is_here, is_there = changes is not None, bool(said)
+                unnamed = any(not each.currency for each in said)
+                yield Beside(customer, here, there, is_here, is_there, own, unnamed)
+
+
+def sides_of(
+    ledger: Ledger,
+    files: Sequence[ReadFile],
+    figures: ExternalFigures,
+    asked: Asked,
+) -> tuple[Sides, list[str]]:
+    """The sides, their amounts in minor units; and what a reader should know of them."""
+    kind = files[0].opened.kind
+    grain, notes = _grain(ledger, kind, files, asked)
+    main = (ledger.currencies() or ["usd"])[0]
+    raw = CellReading(kind, [], _ages(files), main)
+    unscaled = Sides(ledger, files, figures, grain, raw, asked.customer)
+    reading = raw._replace(scales=_scales(unscaled))
+    return unscaled._replace(reading=reading), notes
+
+
+def _grain(
+    ledger: Ledger, kind: FileKind, files: Sequence[ReadFile], asked: Asked
+) -> tuple[Grain, list[str]]:
+    """What the files cover, as far as it is asked for and over in the ledger."""
+    start, end = span_of(files, kind)
+    start, end = max(start, asked.start or start), min(end, asked.end or end)
+    today = ledger.state().today
+    over = month_start(today) if kind == FileKind.MONTHS else today
+    notes = []
+    if end > over:
+        notes.append(
+            f"What is from {over} on is left out: it was not over at the sync."
+        )
+        end = over
+    if start >= end:
+        raise UsageFault(
+            f"no month of {files[0].opened.path} is left to compare",
+            fix="give months that are over, and that the ledger knows",
+        )
+    told = {day for each in files for day in each.days}
+    if kind == FileKind.CHANGES:
+        told = {month_start(day) for day in told}
+    return grain_of(kind, start, end, told), notes
+
+
+def _ages(files: Sequence[ReadFile]) -> list[int]:
+    """By file: the larger the newer, by its last day."""
+    newest = sorted(
+        range(len(files)), key=lambda n: (max(files[n].days, default=date.min), n)
+    )
+    return [newest.index(n) for n in range(len(files))]
+
+
+def _scales(sides: Sides) -> list[AmountUnit]:
+    """How each file writes its amounts; parts of one another write alike."""
+    as_parts = sides.grain.kind == FileKind.CHANGES
+    sums = [Sums() for _ in sides.files]
+    in_both = 0
+    theirs = sides.figures.by_customer(as_parts=as_parts)
+    ours = mrr_changes.by_customer(sides.ledger.connection)
+    for _, said, changes in joined(theirs, ours):
+        in_both += bool(said) and changes is not None
+        if said and changes:
+            own = own_currency(changes) or sides.reading.main
+            here = in_grain(changes, sides.grain)
+            for each in said:
+                cell = each.currency or own, each.day.toordinal()
+                sums[each.file].add(cell[0], each.amount, here.get(cell, 0))
+    if not in_both:
+        _nobody_known(sides)
+    if as_parts:
+        whole = all(each.whole for each in sides.files)
+        return [scale_of(sides.files[0]._replace(whole=whole), sums[0])] * len(sums)
+    return [scale_of(each, own) for each, own in zip(sides.files, sums, strict=True)]
+
+
+def _nobody_known(sides: Sides) -> None:
+    named = ", ".join(str(each.opened.path) for each in sides.files)
+    raise NothingFound(
+        f"none of the customers of {named} is in the ledger",
+        fix="give a file that names customers by Stripe's ids (cus_…), of this account",
+    )

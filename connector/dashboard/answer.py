@@ -14,7 +14,7 @@ from connector.dashboard.query import Query
 from connector.reports.ledger import Ledger, LedgerState
 
 
-class Asked(Struct, frozen=True, kw_only=True):
+class PageRequest(Struct, frozen=True, kw_only=True):
     """What one request asks, of the ledger as it is at it.
 
     ``key`` is what the path names beside the page, "" where it names nothing.

@@ -33,7 +33,7 @@ from connector.dashboard import (
     window,
 )
 from connector.dashboard.access import COOKIE, COOKIE_S, Access
-from connector.dashboard.answer import Asked, PageAnswer
+from connector.dashboard.answer import PageAnswer, PageRequest
 from connector.dashboard.ledger_reader import LedgerReader
 from connector.dashboard.query import query_of
 from connector.dashboard.responses import (
@@ -51,7 +51,7 @@ from connector.render.report_json import facts_json
 class PageRoute(NamedTuple):
     """``known`` are the parameters it reads; ``has_key`` that its path names a thing."""
 
-    answer: Callable[[Asked], PageAnswer]
+    answer: Callable[[PageRequest], PageAnswer]
     known: frozenset[str]
     has_key: bool = False
 
@@ -154,12 +154,12 @@ class DashboardApp:
             log.warning("dashboard.unreadable page=%s %s", name, error)
             return self._problem(unreadable(), form, frame.bare_frame())
 
-    def _asked(self, page: PageRoute, request: Request, reading: Any) -> Asked:
+    def _asked(self, page: PageRoute, request: Request, reading: Any) -> PageRequest:
         query = query_of(
             request.query_params.multi_items(), page.known, reading.ledger.zone
         )
         key = str(request.path_params.get("key", ""))
-        return Asked(reading=reading, query=query, path=request.url.path, key=key)
+        return PageRequest(reading=reading, query=query, path=request.url.path, key=key)
 
     def _problem(
         self, error: ConnectorError, form: str, shown: Mapping[str, Any]
@@ -251,7 +251,7 @@ async def _form_field(request: Request, name: str) -> str | None:
     return found.get(name, [None])[0]
 
 
-def _formed(name: str, form: str, answer: PageAnswer, asked: Asked) -> Response:
+def _formed(name: str, form: str, answer: PageAnswer, asked: PageRequest) -> Response:
     if form == "json":
         facts = (
             facts_json(asked.ledger.facts(asked.as_of)) if answer.tells_facts else {}

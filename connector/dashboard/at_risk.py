@@ -4,7 +4,7 @@ from datetime import date
 from typing import NamedTuple
 
 from connector.core.model import CustomerName
-from connector.dashboard.answer import Asked, PageAnswer, words
+from connector.dashboard.answer import PageAnswer, PageRequest, words
 from connector.dashboard.query import is_called, one_page, ordered, sort_asked
 from connector.mrr.risks import Risk, RiskReason
 from connector.render import at_risk as forms
@@ -26,7 +26,7 @@ class RiskSum(NamedTuple):
     mrr_minor: int
 
 
-def answer(asked: Asked) -> PageAnswer:
+def answer(asked: PageRequest) -> PageAnswer:
     currency, owner = asked.currency(), asked.query.text("owner") or None
     found = asked.reading.keep(
         ("at risk", currency, owner),
@@ -80,7 +80,7 @@ def _sum(outlook: AtRiskReport, reason: RiskReason) -> RiskSum:
 
 
 def _called(
-    asked: Asked, outlook: AtRiskReport, found: AtRiskReports, chosen: str
+    asked: PageRequest, outlook: AtRiskReport, found: AtRiskReports, chosen: str
 ) -> list[CustomerAtRisk]:
     """Those that reason and name ask for, in the order asked for."""
     text, sort = asked.query.text("q"), sort_asked(asked.query, SORTS, "-mrr")

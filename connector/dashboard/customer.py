@@ -8,7 +8,7 @@ from connector.core.errors import NothingFound
 from connector.core.model import Component, CustomerName, Evidence, Movement
 from connector.core.windows import Window, WindowKind
 from connector.dashboard import frame
-from connector.dashboard.answer import Asked, PageAnswer, words
+from connector.dashboard.answer import PageAnswer, PageRequest, words
 from connector.dashboard.query import (
     is_called,
     one_page,
@@ -48,7 +48,7 @@ class ShownMovement(NamedTuple):
     parts: Sequence[ShownComponent]
 
 
-def answer(asked: Asked) -> PageAnswer:
+def answer(asked: PageRequest) -> PageAnswer:
     _require(asked)
     day = asked.query.day("on")
     explained = explain_customer(asked.ledger, asked.key, day, asked.as_of)
@@ -68,7 +68,7 @@ def answer(asked: Asked) -> PageAnswer:
     )
 
 
-def _require(asked: Asked) -> None:
+def _require(asked: PageRequest) -> None:
     """Only whole ids lead to a customer; who has a part of one is shown whom it fits."""
     found = customers.find_customer(asked.ledger.connection, asked.key)
     if [each.id for each in found] == [asked.key]:
@@ -81,7 +81,7 @@ def _require(asked: Asked) -> None:
 
 
 def _values(
-    asked: Asked, explained: CustomerExplanation, codes: Sequence[str]
+    asked: PageRequest, explained: CustomerExplanation, codes: Sequence[str]
 ) -> dict[str, Any]:
     code = asked.query.text("currency").lower() or (codes[0] if codes else "")
     if code == "total":
@@ -109,7 +109,7 @@ def _values(
 
 
 def _future(
-    asked: Asked, code: str, own: Sequence[Movement]
+    asked: PageRequest, code: str, own: Sequence[Movement]
 ) -> tuple[list[Risk], list[Movement]]:
     """What may go, and what is scheduled, in the currency shown."""
     future = customer_future(asked.ledger, asked.key)
@@ -168,7 +168,7 @@ class ListedCustomer(NamedTuple):
     mrr_minor: int
 
 
-def list_answer(asked: Asked) -> PageAnswer:
+def list_answer(asked: PageRequest) -> PageAnswer:
     currency, code = asked.currency(), asked.currency()
     if is_total(currency):
         code = asked.config.reporting_currency or code
@@ -204,7 +204,7 @@ def list_answer(asked: Asked) -> PageAnswer:
     )
 
 
-def _everybody(asked: Asked, currency: str) -> list[ListedCustomer]:
+def _everybody(asked: PageRequest, currency: str) -> list[ListedCustomer]:
     """Whoever has ever paid in the currency, and what each pays at the last known day."""
     ledger, end = asked.ledger, asked.state.today + timedelta(days=1)
     named = customers.accounts(ledger.connection)
@@ -222,7 +222,7 @@ def _everybody(asked: Asked, currency: str) -> list[ListedCustomer]:
     ]
 
 
-def _paid_in_total(asked: Asked) -> dict[int, int]:
+def _paid_in_total(asked: PageRequest) -> dict[int, int]:
     total = CurrencyTotal(asked.ledger, asked.as_of)
     flows, converted = total.flows(
         Window(WindowKind.YEAR, date.min, total.today + timedelta(days=1))
@@ -231,7 +231,9 @@ def _paid_in_total(asked: Asked) -> dict[int, int]:
     return {key: converted.minor(units) for key, units in paid.items()}
 
 
-def _found(asked: Asked, everybody: Iterable[ListedCustomer]) -> list[ListedCustomer]:
+def _found(
+    asked: PageRequest, everybody: Iterable[ListedCustomer]
+) -> list[ListedCustomer]:
     status = asked.query.choice("status", STATUSES, "paying")
     sort, text = (
         sort_asked(asked.query, ("mrr", "name"), "-mrr"),

@@ -8,7 +8,7 @@ from typing import Any
 from connector.core.dates import add_months
 from connector.core.numbers import Unreadable, WrittenNumber, ratio_of, written_number
 from connector.core.windows import WindowKind
-from connector.dashboard.answer import Asked, PageAnswer, words
+from connector.dashboard.answer import PageAnswer, PageRequest, words
 from connector.dashboard.query import WrongParameter
 from connector.metrics.published_formulas import FORMULAS, near
 from connector.metrics.what_if import ExplainedGap, closes
@@ -24,7 +24,7 @@ KNOWN = frozenset(("currency", "window", "to", "against", "mrr", "on"))
 CLOSEST = 12
 
 
-def answer(asked: Asked) -> PageAnswer:
+def answer(asked: PageRequest) -> PageAnswer:
     currency = asked.currency()
     kind = asked.query.choice("window", [k.value for k in WindowKind], "trailing-12")
     last = asked.query.month("to")
@@ -57,7 +57,7 @@ def answer(asked: Asked) -> PageAnswer:
 
 
 def _drift(
-    asked: Asked, kind: WindowKind, last: date | None, currency: str
+    asked: PageRequest, kind: WindowKind, last: date | None, currency: str
 ) -> list[WindowFormulas]:
     """Of one window: the one that is over by the month asked for."""
     end = last or add_months(asked.state.today, -1)
@@ -67,7 +67,7 @@ def _drift(
     )
 
 
-def _ratio(asked: Asked) -> Any:
+def _ratio(asked: PageRequest) -> Any:
     def read(text: str) -> Fraction:
         try:
             return ratio_of(written_number(text, asked.config.locale))
@@ -83,7 +83,7 @@ def _near(each: WindowFormulas, against: Fraction | None) -> Sequence[str]:
     return [result.formula.name for result in near(each.results, against)]
 
 
-def _amount(asked: Asked) -> WrittenNumber | None:
+def _amount(asked: PageRequest) -> WrittenNumber | None:
     text = asked.query.text("mrr")
     if not text:
         return None
@@ -94,11 +94,11 @@ def _amount(asked: Asked) -> WrittenNumber | None:
         raise WrongParameter("mrr", text, wanted) from None
 
 
-def _month_end(asked: Asked) -> date:
+def _month_end(asked: PageRequest) -> date:
     return asked.state.today.replace(day=1) - timedelta(days=1)
 
 
-def _compared(asked: Asked, currency: str) -> PolicyComparison | None:
+def _compared(asked: PageRequest, currency: str) -> PolicyComparison | None:
     amount = _amount(asked)
     if amount is None:
         return None
@@ -127,7 +127,7 @@ def _json(
 
 
 def _command(
-    asked: Asked, kind: str, last: date | None, currency: str
+    asked: PageRequest, kind: str, last: date | None, currency: str
 ) -> Sequence[str]:
     query = asked.query
     if query.text("mrr"):

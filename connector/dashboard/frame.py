@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from connector.config import DEFAULT_LOCALE
 from connector.core.account import MODES, NOBODY
-from connector.dashboard.answer import Asked, PageAnswer
+from connector.dashboard.answer import PageAnswer, PageRequest
 from connector.dashboard.filters import href
 from connector.render.footnotes import banner, policy_sentence
 from connector.reports.ledger import Ledger
@@ -66,7 +66,7 @@ def of_ledger(ledger: Ledger, page: str) -> Mapping[str, Any]:
     }
 
 
-def of_answer(answer: PageAnswer, asked: Asked, page: str) -> Mapping[str, Any]:
+def of_answer(answer: PageAnswer, asked: PageRequest, page: str) -> Mapping[str, Any]:
     given = dict(asked.query.given)
     path = asked.path if asked.path != "/" else f"/{page}"
     return {

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from connector.core.dates import add_months
 from connector.core.errors import ConnectorError
 from connector.core.model import Movement, MovementKind
-from connector.dashboard.answer import Asked, PageAnswer, words
+from connector.dashboard.answer import PageAnswer, PageRequest, words
 from connector.dashboard.query import (
     ROWS,
     ShownPage,
@@ -36,7 +36,7 @@ class ShownKind(NamedTuple):
     amount_minor: int
 
 
-def answer(asked: Asked) -> PageAnswer:
+def answer(asked: PageRequest) -> PageAnswer:
     wanted = _wanted(asked)
     sums = asked.reading.keep(("counted", wanted), lambda: _sums(asked, wanted))
     page = _page(asked, wanted, sums)
@@ -74,7 +74,7 @@ def answer(asked: Asked) -> PageAnswer:
     )
 
 
-def _wanted(asked: Asked) -> Wanted:
+def _wanted(asked: PageRequest) -> Wanted:
     """Without days the last whole month; of one customer all that there are."""
     query = asked.query
     first, last = query.day("from"), query.day("to")
@@ -95,7 +95,7 @@ def _wanted(asked: Asked) -> Wanted:
     )
 
 
-def _sums(asked: Asked, wanted: Wanted) -> list[ShownKind]:
+def _sums(asked: PageRequest, wanted: Wanted) -> list[ShownKind]:
     """Of every kind, also of those that are not shown."""
     every = wanted._replace(kind=None)
     if is_total(wanted.currency):
@@ -112,7 +112,7 @@ def _of_kind(sums: Sequence[ShownKind], kind: MovementKind | None) -> list[Shown
     return [each for each in sums if kind in (None, each.kind)]
 
 
-def _listed(asked: Asked, wanted: Wanted) -> list[Movement]:
+def _listed(asked: PageRequest, wanted: Wanted) -> list[Movement]:
     return asked.reading.keep(
         ("movements", wanted),
         lambda: list_movements(asked.ledger, wanted).movements,
@@ -120,7 +120,7 @@ def _listed(asked: Asked, wanted: Wanted) -> list[Movement]:
     )
 
 
-def _page(asked: Asked, wanted: Wanted, sums: Sequence[ShownKind]) -> Any:
+def _page(asked: PageRequest, wanted: Wanted, sums: Sequence[ShownKind]) -> Any:
     if is_total(wanted.currency):
         return one_page(_listed(asked, wanted)[::-1], asked.query)
     count = sum(each.number for each in _of_kind(sums, wanted.kind))
@@ -130,7 +130,9 @@ def _page(asked: Asked, wanted: Wanted, sums: Sequence[ShownKind]) -> Any:
     return ShownPage(rows, count, page, page_count_of(count))
 
 
-def _all(asked: Asked, wanted: Wanted, sums: Sequence[ShownKind]) -> Sequence[Movement]:
+def _all(
+    asked: PageRequest, wanted: Wanted, sums: Sequence[ShownKind]
+) -> Sequence[Movement]:
     count = sum(each.number for each in _of_kind(sums, wanted.kind))
     if count > MOST_EXPORTED:
         raise TooMany(
@@ -140,7 +142,7 @@ def _all(asked: Asked, wanted: Wanted, sums: Sequence[ShownKind]) -> Sequence[Mo
     return list_movements(asked.ledger, wanted).movements
 
 
-def _csv(asked: Asked, wanted: Wanted, sums: Sequence[ShownKind]) -> str:
+def _csv(asked: PageRequest, wanted: Wanted, sums: Sequence[ShownKind]) -> str:
     found = _all(asked, wanted, sums)
     named = {each.customer for each in found}
     return forms.movements_csv(

@@ -9,7 +9,7 @@ from connector.core.dates import add_months
 from connector.core.errors import NothingFound
 from connector.core.model import METADATA, SEGMENTS
 from connector.core.windows import WindowKind, written
-from connector.dashboard.answer import Asked, PageAnswer, words
+from connector.dashboard.answer import PageAnswer, PageRequest, words
 from connector.dashboard.query import WrongParameter
 from connector.render.page.figures import View, of_segment, view
 from connector.render.page.levels import band_scale, levels, retention_steps
@@ -29,7 +29,7 @@ FEW = 10  # customers, below which a ratio is judged by nothing
 LARGEST = 8
 
 
-def answer(asked: Asked) -> PageAnswer:
+def answer(asked: PageRequest) -> PageAnswer:
     request = _request(asked)
     report = _report(asked, request)
     part = report.parts[0]
@@ -54,7 +54,7 @@ def answer(asked: Asked) -> PageAnswer:
     )
 
 
-def _request(asked: Asked) -> ReportRequest:
+def _request(asked: PageRequest) -> ReportRequest:
     query = asked.query
     kind = query.choice("window", (*PERIODS, "trailing-12"), "month")
     last, today = query.month("to"), asked.state.today
@@ -74,22 +74,22 @@ def _request(asked: Asked) -> ReportRequest:
     )
 
 
-def _by_wanted(asked: Asked) -> str:
+def _by_wanted(asked: PageRequest) -> str:
     kept = [f"{METADATA}{key}" for key in asked.config.metadata_keys]
     return f"one of: {', '.join((*SEGMENTS, *kept))}"
 
 
-def _by(text: str, asked: Asked) -> str:
+def _by(text: str, asked: PageRequest) -> str:
     if text not in (*SEGMENTS, *(f"{METADATA}{k}" for k in asked.config.metadata_keys)):
         raise ValueError(text)
     return text
 
 
-def _span_asked(asked: Asked) -> str:
+def _span_asked(asked: PageRequest) -> str:
     return asked.query.choice("months", SPANS, "36")
 
 
-def _first(asked: Asked, over: date) -> date:
+def _first(asked: PageRequest, over: date) -> date:
     """The first month of the span; not before anybody paid."""
     span = _span_asked(asked)
     days = asked.reading.keep(("first days", asked.as_of), lambda: _first_days(asked))
@@ -100,7 +100,7 @@ def _first(asked: Asked, over: date) -> date:
     )
 
 
-def _first_days(asked: Asked) -> list[date]:
+def _first_days(asked: PageRequest) -> list[date]:
     """On which each currency was first paid in."""
     codes = asked.ledger.currencies(None, asked.as_of)
     found = (
@@ -121,21 +121,21 @@ def _options(request: ReportRequest) -> list[str]:
     )
 
 
-def _report(asked: Asked, request: ReportRequest) -> Report:
+def _report(asked: PageRequest, request: ReportRequest) -> Report:
     return asked.reading.keep(
         ("report", request), lambda: make_report(asked.ledger, request)
     )
 
 
-def _json(asked: Asked, request: ReportRequest) -> Any:
+def _json(asked: PageRequest, request: ReportRequest) -> Any:
     return to_json(_report(asked, request))
 
 
-def _csv(asked: Asked, request: ReportRequest) -> str:
+def _csv(asked: PageRequest, request: ReportRequest) -> str:
     return to_csv(_report(asked, request))
 
 
-def _view(asked: Asked, part: CurrencyReport, segment: str) -> View:
+def _view(asked: PageRequest, part: CurrencyReport, segment: str) -> View:
     published = benchmarks(asked.config)
     if not segment:
         return view(part, part.rows, published, "MRR")
@@ -156,7 +156,7 @@ def _segments(part: CurrencyReport, report: Report) -> Sequence[tuple[str, int]]
 
 
 def _values(
-    asked: Asked, report: Report, part: CurrencyReport, shown: View
+    asked: PageRequest, report: Report, part: CurrencyReport, shown: View
 ) -> dict[str, Any]:
     headline, recent = shown.headline.measured, shown.recent.measured
     periods = [row.measured for row in shown.periods]
@@ -189,7 +189,7 @@ def _arpa(measured: Any, report: Report) -> Fraction | None:
     return metrics_of(measured, report).arpa_minor
 
 
-def _scales(asked: Asked, part: CurrencyReport, shown: View) -> dict[str, Any]:
+def _scales(asked: PageRequest, part: CurrencyReport, shown: View) -> dict[str, Any]:
     published = benchmarks(asked.config)
     typical = [each for judged in part.assessments for each in judged.typical]
     found = {}
@@ -207,7 +207,7 @@ def _year_before_minor(shown: View) -> int:
     return flow.closing_minor - flow.opening_minor
 
 
-def _largest(asked: Asked, part: CurrencyReport, shown: View) -> Any:
+def _largest(asked: PageRequest, part: CurrencyReport, shown: View) -> Any:
     """The largest movements of the last whole period, with their customers' names."""
     if part.is_total or shown.segment:
         return ()

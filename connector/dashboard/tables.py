@@ -11,7 +11,7 @@ from connector.core.losses import LossReason
 from connector.core.policy import POLICY_RULES, differences
 from connector.core.windows import WindowKind
 from connector.dashboard import frame
-from connector.dashboard.answer import Asked, PageAnswer, words
+from connector.dashboard.answer import PageAnswer, PageRequest, words
 from connector.metrics.cohorts import CohortPeriod
 from connector.render import churn as churn_forms
 from connector.render import closed_months as closed_forms
@@ -34,7 +34,7 @@ COHORTS_KNOWN = frozenset(("currency", "metric", "by", "as-of"))
 MOST_COHORTS = 60
 
 
-def cohorts_answer(asked: Asked) -> PageAnswer:
+def cohorts_answer(asked: PageRequest) -> PageAnswer:
     currency = asked.currency()
     metric = asked.query.choice("metric", RATIOS, "nrr")
     by = asked.query.choice("by", [each.value for each in CohortPeriod], "")
@@ -67,7 +67,7 @@ def cohorts_answer(asked: Asked) -> PageAnswer:
 CHURN_KNOWN = frozenset(("currency", "from", "to", "reason", "as-of"))
 
 
-def churn_answer(asked: Asked) -> PageAnswer:
+def churn_answer(asked: PageRequest) -> PageAnswer:
     """Who left and why; of the total each reason is told by currency alone."""
     codes = [code for code in asked.currencies() if not is_total(code)]
     currency = asked.currency()
@@ -125,7 +125,7 @@ def churn_answer(asked: Asked) -> PageAnswer:
 COVERAGE_KNOWN = frozenset(("currency", "window"))
 
 
-def coverage_answer(asked: Asked) -> PageAnswer:
+def coverage_answer(asked: PageRequest) -> PageAnswer:
     kind = asked.query.choice("window", [each.value for each in WindowKind], "")
     currency = asked.query.text("currency").lower() or None
     code = (
@@ -176,7 +176,7 @@ class BookedRun(NamedTuple):
         return self.lines[0].run
 
 
-def restatements_answer(asked: Asked) -> PageAnswer:
+def restatements_answer(asked: PageRequest) -> PageAnswer:
     day = asked.query.day("since")
     found = asked.reading.keep(
         ("restatements", day),
@@ -219,7 +219,7 @@ class CountingRule(NamedTuple):
     others: Sequence[str]
 
 
-def counts_answer(asked: Asked) -> PageAnswer:
+def counts_answer(asked: PageRequest) -> PageAnswer:
     known = asked.state
     rules = [
         CountingRule(

@@ -10,7 +10,7 @@ from connector.core.errors import NothingFound
 from connector.core.figures import Retention
 from connector.core.model import METADATA, SEGMENTS, CustomerName, MovementKind
 from connector.core.windows import Window, WindowKind, windows, written
-from connector.dashboard.answer import Asked, PageAnswer, words
+from connector.dashboard.answer import PageAnswer, PageRequest, words
 from connector.dashboard.query import (
     WrongParameter,
     is_called,
@@ -63,7 +63,7 @@ class CauseSum(NamedTuple):
     amount_minor: int
 
 
-def answer(asked: Asked) -> PageAnswer:
+def answer(asked: PageRequest) -> PageAnswer:
     query = asked.query
     window = query.window("window") or _last_over(asked)
     metric = Ratio(query.choice("metric", [r.value for r in Ratio], "nrr"))
@@ -93,13 +93,13 @@ def answer(asked: Asked) -> PageAnswer:
     )
 
 
-def _last_over(asked: Asked) -> Window:
+def _last_over(asked: PageRequest) -> Window:
     """The last trailing-12 window that is over."""
     month = add_months(asked.state.today, -1)
     return windows(WindowKind.TRAILING_12, month, month)[0]
 
 
-def _causes(asked: Asked, window: Window, currency: str) -> Causes | None:
+def _causes(asked: PageRequest, window: Window, currency: str) -> Causes | None:
     last = add_months(window.end, -1)
     request = ReportRequest(window.kind, last, last, currency, asked.as_of, causes=True)
     asked.ledger.require_known(last, f"window={written(window)}", asked.as_of)
@@ -111,7 +111,7 @@ def _causes(asked: Asked, window: Window, currency: str) -> Causes | None:
     return report.currencies[0].rows[0].causes
 
 
-def _check_segment(asked: Asked, currency: str) -> None:
+def _check_segment(asked: PageRequest, currency: str) -> None:
     segment = asked.query.text("segment")
     kept_keys = [f"{METADATA}{key}" for key in asked.config.metadata_keys]
     by = asked.query.choice("by", (*SEGMENTS, *kept_keys), "")
@@ -122,7 +122,7 @@ def _check_segment(asked: Asked, currency: str) -> None:
 
 
 def _of_segment(
-    asked: Asked, taken: WindowExplanation
+    asked: PageRequest, taken: WindowExplanation
 ) -> tuple[list[Moved], Retention]:
     """Who moved, and what was kept: of everybody, or of the segment asked for."""
     by, segment = asked.query.text("by"), asked.query.text("segment")
@@ -155,7 +155,9 @@ def _of_segment(
     return moved, parts[segment].retention
 
 
-def _chosen(asked: Asked, moved: Sequence[Moved], why: Causes | None) -> list[Moved]:
+def _chosen(
+    asked: PageRequest, moved: Sequence[Moved], why: Causes | None
+) -> list[Moved]:
     """Those that kind, cause and name ask for, in the order asked for."""
     query = asked.query
     kind = query.choice("kind", [each.value for each in KINDS], "")
@@ -202,7 +204,7 @@ def _caused_by(why: Causes | None, kind: str, cause: str) -> set[int]:
 
 
 def _values(
-    asked: Asked,
+    asked: PageRequest,
     taken: WindowExplanation,
     moved: Sequence[Moved],
     kept: Retention,
@@ -306,7 +308,7 @@ def _base_x(kept: Retention) -> float:
     return round(kept.opening_minor * 100 / highest, 2)
 
 
-def _neighbours(asked: Asked, window: Window) -> list[tuple[str, str, bool]]:
+def _neighbours(asked: PageRequest, window: Window) -> list[tuple[str, str, bool]]:
     """The window before and the one after, as far as the ledger knows any."""
     step = {WindowKind.QUARTER: 3, WindowKind.YEAR: 12}.get(window.kind, 1)
     last, today = add_months(window.end, -1), asked.state.today

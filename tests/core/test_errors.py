@@ -28,7 +28,7 @@ from connector.core.account import StripeIdentity
 from connector.core.dates import instant
 from connector.core.errors import ConnectorError, NothingFound, Unvalued
 from connector.core.policy import Policy, Rules
-from connector.dashboard.answer import Asked
+from connector.dashboard.answer import PageRequest
 from connector.dashboard.app import PAGES, no_page, unreadable
 from connector.dashboard.ledger_reader import LedgerReader
 from connector.dashboard.query import query_of
@@ -280,7 +280,7 @@ def page(url: str, *, is_empty: bool = False) -> None:
         found = PAGES[name or "overview"]
         query = query_of(parse_qsl(asked.query), found.known, reading.ledger.zone)
         answer = found.answer(
-            Asked(reading=reading, query=query, path=asked.path, key=key)
+            PageRequest(reading=reading, query=query, path=asked.path, key=key)
         )
         answer.json()
 

@@ -28,6 +28,9 @@ def test_a_closing_is_seen_without_a_restart(copied: Workdir) -> None:
         assert copied.call("close", "2026-09").code == 0
         assert "1 month closed" in site.page("/").text
         assert "September 2026" in site.page("/restatements").text
+        assert copied.call("close", "2026-09", "--withdraw", "a typo").code == 0
+        assert "No month is closed yet" in site.page("/restatements").text
+        assert "a typo" in site.page("/restatements").text
 
 
 def test_another_file_in_its_place_is_read_from_then_on(

@@ -95,9 +95,15 @@ def no_longer(sub: Subscription, gone: Iterable[Discount]) -> None:
         item.reduced = [e for e in item.reduced if not any(e[0] is g for g in gone)]
 
 
-def replaced_by(sub: Subscription, made: Discount) -> None:
-    """Of what is over, nothing counts on where the next discount is given in its place."""
+def replaced_by(
+    sub: Subscription, made: Discount, beside: Iterable[Discount] = ()
+) -> None:
+    """Of what is over, nothing counts on where the next discount is given in its place.
+
+    Those ``beside`` it reduced the same line.
+    """
     held = [d for holder in sub.holders for d in holder.discounts]
+    held += beside
     where = made.subscription_item
     no_longer(
         sub,

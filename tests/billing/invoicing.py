@@ -300,7 +300,8 @@ class Invoicing(Store):
         for made, end in item.reduced:
             self._book_at(item.subscription, end)
             if made.coupon.duration == "once":
-                replaced_by(item.subscription, made)
+                beside = [each for each, _ in item.reduced]
+                replaced_by(item.subscription, made, beside)
         if self.once_counts:  # they begin with what they reduce
             self.book(item.subscription)
 

@@ -39,19 +39,22 @@ def dated_versions(
 
     In one second an event is the last word.
     """
-    dated = []
-    for seen_s, subscription in versions_without_event(versions, events):
-        at_s = _paused_at(subscription, seen_s, line_items)
-        kind = "observed" if at_s == seen_s else "subscription"
-        proof = Evidence(kind, subscription.id, at_s, subscription.status)
-        dated.append(DatedVersion(at_s, subscription, proof))
+    dated, told = [], set()
     for event in events:
         if event.subscription is not None:
             proof = Evidence("event", event.id, event.created, event.type)
             at_s = _paused_at(event.subscription, event.created, line_items)
             is_change = event.previous.status is not None
             dated.append(DatedVersion(at_s, event.subscription, proof, is_change))
-    return sorted(dated, key=lambda version: version.at_s)
+            told.add((at_s, event.subscription.status))
+    looks = []
+    for seen_s, subscription in versions_without_event(versions, events):
+        at_s = _paused_at(subscription, seen_s, line_items)
+        if (at_s, subscription.status) not in told:  # else the event proves it
+            kind = "observed" if at_s == seen_s else "subscription"
+            proof = Evidence(kind, subscription.id, at_s, subscription.status)
+            looks.append(DatedVersion(at_s, subscription, proof))
+    return sorted([*looks, *dated], key=lambda version: version.at_s)
 
 
 def _paused_at(now: Subscription, seen_s: int, line_items: Iterable[LineItem]) -> int:

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Sequence
 from textwrap import dedent
 from typing import NamedTuple
 
+import click
+
+from connector.cli.app import Shell, stripe_nrr
 from tests.support.folders import ROOT
 
 PATHS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -67,15 +70,27 @@ def rows(table: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
+def parse(words: Sequence[str]) -> None:
+    """As the command line does, without doing what it says."""
+    shell = Shell(ROOT / "config.example.toml", 0)
+    outer = click.Context(stripe_nrr, info_name="stripe-nrr", obj=shell)
+    with outer:
+        _, [name, *rest], _ = stripe_nrr.make_parser(outer).parse_args(list(words))
+        found = stripe_nrr.get_command(outer, name)
+        assert found is not None, f"{name} is no command"
+        found.make_context(name, rest, parent=outer).close()
+
+
 def commands(page: str) -> Iterator[Sequence[str]]:
     """What follows `stripe-nrr` in its blocks of code, however it is started there."""
     for language, text in code_blocks(page):
-        if language in ("sh", "cron", "ini", "yaml"):
+        if language in ("sh", "cron"):
             for line in text.splitlines():
-                yield from _started(line)
+                yield from started(line)
 
 
-def _started(line: str) -> Iterator[Sequence[str]]:
+def started(line: str) -> Iterator[Sequence[str]]:
+    """What follows `stripe-nrr` in a line of a shell, of cron, systemd or Kubernetes."""
     if "stripe-nrr" not in line:
         return
     listed = re.fullmatch(r"\s*command: \[(.*)\]", line)

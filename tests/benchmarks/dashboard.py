@@ -72,7 +72,7 @@ def show(customers: int, folder: Path, repeats: int) -> None:
     path = folder / "stripe-nrr.db"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.toml").write_text("")
+        (folder / "config.toml").write_text('timezone = "UTC"\n')
         measured(f"tests.benchmarks.ledgers {path} {customers}".split(), "", folder)
     print(f"\n{customers:,} customers")
     print(f"{'':28}  first s  median s      MB  most MB")

@@ -57,7 +57,7 @@ def show(customers: int, folder: Path, repeats: int) -> None:
     path = folder / "stripe-nrr.db"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.toml").write_text("")
+        (folder / "config.toml").write_text('timezone = "UTC"\n')
         made = f"tests.benchmarks.ledgers {path} {customers}"
         measured(made.split(), "", folder)  # a child's memory is at least its parent's
     (folder / "nothing.py").write_text("pass\n")

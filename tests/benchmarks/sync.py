@@ -46,7 +46,7 @@ class Bench:
         """The command itself; in the folder of an earlier one, that ledger's next."""
         place = self.folder / name
         if not place.exists():
-            text = ours.config(WORKERS, UNLIMITED)
+            text = f'timezone = "UTC"\n{ours.config(WORKERS, UNLIMITED)}'
             (self._fresh(name) / "config.toml").write_text(text)
         words = ["connector", "sync", "--quiet", "--format", "json"]
         return measured(words, self.served.url, place)

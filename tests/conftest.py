@@ -2,6 +2,7 @@
 
 import pytest
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
 
 # How long an example takes is the machine's business.
 settings.register_profile("unhurried", deadline=None)
@@ -26,3 +27,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="sync through N new schedules of faults, instead of the usual ones",
     )
+
+
+# Hypothesis draws numbers that stand in the modules imported so far, too: then a test
+# without chance tries other examples whenever others run before it.
+vars(providers)["_get_local_constants"] = providers.Constants

@@ -83,7 +83,29 @@ class FullAmounts:
         full_minor = self._of(line, self._start_of(line))
         if full_minor is None:
             return False
-        return abs(line.amount_minor) < full_minor - 2 * ROUNDING_MINOR
+        if abs(line.amount_minor) < full_minor - 2 * ROUNDING_MINOR:
+            return True
+        return line.credit and self._takes_back_reduced(line)
+
+    def _takes_back_reduced(self, credit: LineItem) -> bool:
+        """Whether it gives back the rest of a period that was billed with a discount.
+
+        Of another quantity than the one it names, where that was changed without
+        proration.
+        """
+        for billed in self.line_items:
+            if (
+                billed.is_regular
+                and billed.discounted_minor
+                and billed.item == credit.item
+                and billed.end_s == credit.end_s
+                and billed.start_s <= credit.start_s
+            ):
+                length_s = billed.end_s - billed.start_s
+                share = Fraction(credit.end_s - credit.start_s, length_s)
+                net_minor = (billed.amount_minor - billed.discounted_minor) * share
+                return abs(abs(credit.amount_minor) - net_minor) <= ROUNDING_MINOR
+        return False
 
     def paid_share(self, lines: Iterable[LineItem]) -> Fraction | None:
         """What is left of the full amounts; None where they are not known."""

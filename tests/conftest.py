@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import settings
 from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 # How long an example takes is the machine's business.
 settings.register_profile("unhurried", deadline=None)
@@ -31,4 +32,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 # Hypothesis draws numbers that stand in the modules imported so far, too: then a test
 # without chance tries other examples whenever others run before it.
-vars(providers)["_get_local_constants"] = providers.Constants
+vars(providers)["_get_local_constants"] = Constants

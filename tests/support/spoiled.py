@@ -25,6 +25,8 @@ def with_field(path: str, value: object) -> Change:
         *above, last = (int(k) if k.isdecimal() else k for k in path.split("."))
         holder: Any = spoiled
         for key in above:
+            if isinstance(holder, dict) and key not in holder:
+                return thing  # shown without it, as it was not asked for
             holder = holder[key]
         if value is MISSING:
             del holder[last]

@@ -14,7 +14,7 @@ from connector.core.windows import WindowKind
 @click.option(
     "--window",
     type=click.Choice([kind.value for kind in WindowKind]),
-    help="Only windows of this kind. Default: the running trailing twelve months, then "
+    help="Only windows of this kind. Default: the last trailing twelve months, then "
     "each month since the first invoice.",
 )
 @currency_option

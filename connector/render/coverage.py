@@ -71,7 +71,7 @@ def parts(found: CoverageReport, locale: str) -> Iterator[Part]:
     """The classes as shares, by window, then what is not counted, by customer."""
     for each in found.currencies:
         yield Title(f"Coverage, {each.currency.upper()}")
-        yield shares_table(each.windows[0], each.currency)
+        yield shares_table(each.headline, each.currency)
         yield windows_table(each)
         if each.not_counted:
             note = outside_note(each.not_counted, locale)
@@ -79,6 +79,8 @@ def parts(found: CoverageReport, locale: str) -> Iterator[Part]:
             yield outside_table(each.not_counted, found.labels)
     if not found.currencies:
         yield "Nothing was invoiced yet."
+    if any(not x.is_over for each in found.currencies for x in each.windows):
+        yield "* not over: so far; not to be compared with whole windows."
     yield CLASSES_NOTE
     if alarming(x for each in found.currencies for x in each.not_counted):
         yield TO_DO
@@ -95,7 +97,11 @@ def shares_table(window: CoveredWindow, currency: str) -> Table:
     ]
     whole = Fraction(1) if invoiced_minor else None
     rows.append(("invoiced", Money(invoiced_minor, currency), Percent(whole, 2)))
-    return figures((name_of(window.window), "Amount", "Share"), rows)
+    return figures((label(window), "Amount", "Share"), rows)
+
+
+def label(window: CoveredWindow) -> str:
+    return name_of(window.window) + ("" if window.is_over else " *")
 
 
 def shares(window: CoveredWindow) -> dict[InvoiceClass, Fraction | None]:
@@ -118,7 +124,7 @@ def shares(window: CoveredWindow) -> dict[InvoiceClass, Fraction | None]:
 def windows_table(covered: CoveredCurrency) -> Table:
     rows: list[Sequence[Cell]] = [
         (
-            name_of(each.window),
+            label(each),
             Money(each.invoiced_minor, covered.currency),
             *(_amount(minor, covered.currency) for minor in each.classes.values()),
         )
@@ -153,13 +159,15 @@ def to_csv(found: CoverageReport) -> str:
     rows = (
         (
             *(covered.currency, *span_json(each.window).values()),
+            str(each.is_over).lower(),
             *(name.value, Money(minor, covered.currency)),
         )
         for covered in found.currencies
         for each in covered.windows
         for name, minor in each.classes.items()
     )
-    return csv_text(("currency", "window", "from", "to", "class", "invoiced"), rows)
+    heads = ("currency", "window", "from", "to", "complete", "class", "invoiced")
+    return csv_text(heads, rows)
 
 
 def to_json(found: CoverageReport) -> dict[str, Any]:
@@ -180,6 +188,7 @@ def to_json(found: CoverageReport) -> dict[str, Any]:
 def _window_json(covered: CoveredWindow) -> dict[str, Any]:
     return {
         **span_json(covered.window),
+        "complete": covered.is_over,
         "invoiced_minor": covered.invoiced_minor,
         "classes": {name.value: minor for name, minor in covered.classes.items()},
     }

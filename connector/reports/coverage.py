@@ -16,9 +16,13 @@ from connector.store.mirror import event_feed, walks
 
 
 class CoveredWindow(NamedTuple):
-    """``classes`` has every class, in minor units; they add up to what was invoiced."""
+    """``classes`` has every class, in minor units; they add up to what was invoiced.
+
+    ``is_over`` is False while the ledger has not seen the window's end.
+    """
 
     window: Window
+    is_over: bool
     classes: Mapping[InvoiceClass, int]
 
     @property
@@ -32,6 +36,13 @@ class CoveredCurrency(NamedTuple):
     currency: str
     windows: Sequence[CoveredWindow]
     not_counted: Sequence[OutsideMrr]
+
+    @property
+    def headline(self) -> CoveredWindow:
+        """The last trailing twelve months that are over; of other windows, the last one."""
+        over = [each for each in self.windows if each.is_over] or self.windows
+        years = [x for x in over if x.window.kind is WindowKind.TRAILING_12]
+        return (years or over)[-1]
 
 
 class CoverageReport(NamedTuple):
@@ -51,7 +62,7 @@ def coverage_report(
 ) -> CoverageReport:
     """Every window of a kind since the first invoice.
 
-    Without a kind: the running trailing twelve months, then every month. Raises
+    Without a kind: the last trailing twelve months that are over, then every month. Raises
     ``NothingFound`` where a currency asked for was never invoiced, and where not
     everything has been derived by this version.
     """
@@ -106,15 +117,19 @@ def _covered(
     first, last = min(months), max(today.replace(day=1), *months)
     asked = windows(kind or WindowKind.MONTH, first, last)
     if kind is None:
-        asked = [*windows(WindowKind.TRAILING_12, last, last), *asked]
-    return [_added(window, months) for window in asked]
+        whole = add_months(today.replace(day=1), -1)
+        asked = [*windows(WindowKind.TRAILING_12, whole, whole), *asked]
+    return [_added(window, months, today) for window in asked]
 
 
-def _added(window: Window, months: Mapping[date, Counter[str]]) -> CoveredWindow:
+def _added(
+    window: Window, months: Mapping[date, Counter[str]], today: date
+) -> CoveredWindow:
     found: Counter[str] = Counter()
     month = window.start
     while month < window.end:
         for name, minor in months.get(month, {}).items():
             found[name] += minor
         month = add_months(month, 1)
-    return CoveredWindow(window, {each: found[each] for each in InvoiceClass})
+    classes = {each: found[each] for each in InvoiceClass}
+    return CoveredWindow(window, window.end <= today, classes)

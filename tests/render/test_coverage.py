@@ -137,7 +137,9 @@ def test_the_json_is_a_contract(workdirs: dict[str, Workdir]) -> None:
     [usd] = found["currencies"]
     assert list(usd) == ["currency", "windows", "not_counted"]
     for window in usd["windows"]:
-        assert list(window) == ["window", "from", "to", "invoiced_minor", "classes"]
+        keys = ["window", "from", "to", "complete", "invoiced_minor", "classes"]
+        assert list(window) == keys
+        assert window["complete"] is (window["to"] <= "2026-07-20")
         assert sum(window["classes"].values()) == window["invoiced_minor"]
     keys = ["customer", "reason", "monthly_minor", "since", "last_invoice"]
     assert [list(each) for each in usd["not_counted"]] == [keys, keys]

@@ -142,10 +142,12 @@ def is_harmless(cell: str) -> bool:
 @settings(
     max_examples=8,
     deadline=None,
+    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(name=names)
 @example("X [/sales]")
+@example("0\t")
 @example("\x1b]0;owned\x07\n=1+1")
 @example("-2+3 | <script> `x` [a](b)")
 def test_a_name_is_text_in_every_command_and_form(name: str) -> None:

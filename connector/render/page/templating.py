@@ -14,7 +14,7 @@ from typing import NamedTuple
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from connector.core.text import printable_lines
+from connector.core.text import printable
 from connector.render.page.filters import filters
 
 
@@ -47,8 +47,8 @@ def environment(
 
 
 def _plain(value: object) -> object:
-    """Before it is escaped: no character in it turns the text around it."""
-    return printable_lines(value) if type(value) is str else value
+    """Before it is escaped: one line, in which no character turns the text around it."""
+    return printable(value) if type(value) is str else value
 
 
 @cache

@@ -16,23 +16,28 @@ from connector.core.model import CustomerName
 from connector.core.money import exponent
 from connector.reconcile.cells import Amounts, Cell, Grain
 from connector.reconcile.headers import FileKind
-from connector.reconcile.tables import DECIMALS, OpenedFile, lines_of, open_file
+from connector.reconcile.month_ends import months_read
+from connector.reconcile.tables import TEN, OpenedFile, lines_of, open_file
 from connector.store.external_figures import (
     ExternalFigure,
     ExternalFigures,
     ExternalLine,
 )
 
-TEN = 10**DECIMALS
-
 
 class ReadFile(NamedTuple):
-    """A file that is read; ``whole`` is whether all its amounts are whole numbers."""
+    """A file that is read; ``whole`` is whether all its amounts are whole numbers.
+
+    ``days`` are those it is about, of months their first; ``is_named`` whether customers
+    are named otherwise than by Stripe's ids.
+    """
 
     opened: OpenedFile
     lines: int
     days: frozenset[date]
     whole: bool
+    is_named: bool
+    notes: Sequence[str]
 
 
 class TheirCells(NamedTuple):
@@ -73,9 +78,13 @@ def read_files(
     for number, opened in enumerate(files):
         seen = _Seen()
         into.add(_lines(opened, number, merge, locale, seen, progress))
-        days = {month for _, month in opened.layout.months} | seen.days
-        read = ReadFile(opened, seen.lines, frozenset(days), seen.whole)
-        found.append(read)
+        written = {month for _, month in opened.layout.months} | seen.on_days
+        days, notes = frozenset(written), list[str]()
+        if opened.kind == FileKind.MONTHS:
+            days, notes = months_read(opened.path, number, into, written)
+        found.append(
+            ReadFile(opened, seen.lines, days, seen.whole, seen.is_named, notes)
+        )
     if not any(each.days for each in found):
         names = ", ".join(str(each.opened.path) for each in found)
         raise UsageFault(f"{names} has no lines", fix="give files with figures in them")
@@ -86,8 +95,8 @@ class _Seen:
     """What a file turned out to hold, while its lines pass by."""
 
     def __init__(self) -> None:
-        self.lines, self.whole = 0, True
-        self.days: set[date] = set()
+        self.lines, self.whole, self.is_named = 0, True, False
+        self.on_days: set[date] = set()
 
 
 def _lines(
@@ -100,7 +109,7 @@ def _lines(
 ) -> Iterator[ExternalLine]:
     for line in lines_of(opened, locale):
         seen.lines += 1
-        seen.days.add(line.day)
+        seen.on_days.add(line.on)
         if not line.amount:
             continue
         if line.amount % TEN:
@@ -108,8 +117,11 @@ def _lines(
         if seen.lines % 100_000 == 0:
             progress("reading", seen.lines, None)
         customer = merge.get(line.customer, line.customer)
-        day = line.day.toordinal()
-        yield ExternalLine(customer, line.currency, day, number, line.mark, line.amount)
+        seen.is_named = seen.is_named or not customer.startswith("cus_")
+        day, on = line.day.toordinal(), line.on.toordinal()
+        yield ExternalLine(
+            customer, line.currency, day, on, number, line.mark, line.amount
+        )
 
 
 def span_of(files: Sequence[ReadFile], kind: FileKind) -> tuple[date, date]:

@@ -10,15 +10,17 @@ and 150 MB.
 
 import argparse
 import csv
+import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from datetime import date
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from connector.core.dates import add_months, months
 from tests.benchmarks.measure import machine, measured
@@ -49,35 +51,37 @@ def _at(moved: Sequence[tuple[int, str, int]], end: str) -> int:
     return past[-1] if past else 0
 
 
-Lines = Iterator[Sequence[object]]
+def written(ledger: Path, folder: Path) -> None:
+    """The three files, in one walk; that by month is put together of one a month."""
+    heads = ["customer", "month", "mrr", "currency"]
+    names = [f"{month:%Y-%m}" for month in MONTHS]
+    parts = [folder / f"{name}.part" for name in names]
+    with ExitStack() as opened:
 
+        def writer(path: Path) -> Any:
+            return csv.writer(opened.enter_context(path.open("w", newline="")))
 
-def by_customer(ledger: Path) -> Lines:
-    yield "customer", "month", "mrr", "currency"
-    for customer, own in rows(ledger):
-        for month, minor in zip(MONTHS, own, strict=True):
-            yield customer, f"{month:%Y-%m}", f"{minor / 100:.2f}", "usd"
-
-
-def by_month(ledger: Path) -> Lines:
-    """The same lines, no two of one customer beside each other."""
-    yield "customer", "month", "mrr", "currency"
-    for place, month in enumerate(MONTHS):
+        by_customer, pivoted = (writer(folder / FORMS[n]) for n in (CUSTOMER, COLUMN))
+        by_month = [writer(part) for part in parts]
+        by_customer.writerow(heads)
+        by_month[0].writerow(heads)
+        pivoted.writerow(["customer", "currency", *names])
         for customer, own in rows(ledger):
-            yield customer, f"{month:%Y-%m}", f"{own[place] / 100:.2f}", "usd"
+            amounts = [f"{minor / 100:.2f}" for minor in own]
+            pivoted.writerow([customer, "usd", *amounts])
+            for name, amount, part in zip(names, amounts, by_month, strict=True):
+                by_customer.writerow([customer, name, amount, "usd"])
+                part.writerow([customer, name, amount, "usd"])
+    with (folder / FORMS[MONTH]).open("wb") as whole:
+        for path in parts:
+            with path.open("rb") as part:
+                shutil.copyfileobj(part, whole)
+            path.unlink()
 
 
-def pivoted(ledger: Path) -> Lines:
-    yield "customer", "currency", *(f"{month:%Y-%m}" for month in MONTHS)
-    for customer, own in rows(ledger):
-        yield customer, "usd", *(f"{minor / 100:.2f}" for minor in own)
-
-
-FORMS: dict[str, Callable[[Path], Lines]] = {
-    "a line a month, by customer": by_customer,
-    "a line a month, by month": by_month,
-    "a column a month": pivoted,
-}
+CUSTOMER, MONTH = "a line a month, by customer", "a line a month, by month"
+COLUMN = "a column a month"
+FORMS = {CUSTOMER: "0.csv", MONTH: "1.csv", COLUMN: "2.csv"}
 
 
 def made(size: int, folder: Path) -> Path:
@@ -88,19 +92,15 @@ def made(size: int, folder: Path) -> Path:
         path = folder / "stripe-nrr.db"
         customers = size // len(MONTHS) * 100 // 99
         measured(f"tests.benchmarks.ledgers {path} {customers}".split(), "", folder)
-        for number, lines_of in enumerate(FORMS.values()):
-            with (folder / f"{number}.csv").open("w", newline="") as file:
-                csv.writer(file).writerows(lines_of(path))
+        written(path, folder)
     return folder
 
 
 def show_size(folder: Path) -> float:
     """The largest peak of its rows."""
     peaks = []
-    for number, form in enumerate(FORMS):
-        took = measured(
-            f"connector reconcile {number}.csv --format json".split(), "", folder
-        )
+    for form, name in FORMS.items():
+        took = measured(f"connector reconcile {name} --format json".split(), "", folder)
         [told] = took.said["reconciliations"]
         assert told["differing"]
         assert not told["unexplained"]

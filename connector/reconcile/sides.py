@@ -76,7 +76,8 @@ class Sides(NamedTuple):
             here = in_grain(changes or {}, self.grain)
             there = self.reading.cells(said, own, self.grain)
             if here or there.amounts:
-                is_here, is_there = changes is not None, bool(said)
+                is_here = changes is not None
+                is_there = any(each.amount for each in said)
                 unnamed = any(not each.currency for each in said)
                 yield Beside(customer, here, there, is_here, is_there, own, unnamed)
 

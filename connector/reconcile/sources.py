@@ -73,10 +73,14 @@ def read_files(
     locale: str,
     progress: Callable[[str, int, int | None], None],
 ) -> list[ReadFile]:
-    """Every line of the files, the customers called as they are now."""
+    """Every line of the files, the customers called as they are now.
+
+    A 0 counts beside another file alone, which may have had more there.
+    """
     found = []
+    has_others = len(files) > 1 and files[0].kind == FileKind.MONTHS
     for number, opened in enumerate(files):
-        seen = _Seen()
+        seen = _Seen(zeros_count=has_others)
         into.add(_lines(opened, number, merge, locale, seen, progress))
         written = {month for _, month in opened.layout.months} | seen.on_days
         days, notes = frozenset(written), list[str]()
@@ -94,7 +98,8 @@ def read_files(
 class _Seen:
     """What a file turned out to hold, while its lines pass by."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, zeros_count: bool) -> None:
+        self.zeros_count = zeros_count
         self.lines, self.whole, self.is_named = 0, True, False
         self.on_days: set[date] = set()
 
@@ -110,7 +115,7 @@ def _lines(
     for line in lines_of(opened, locale):
         seen.lines += 1
         seen.on_days.add(line.on)
-        if not line.amount:
+        if not line.amount and not seen.zeros_count:
             continue
         if line.amount % TEN:
             seen.whole = False

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from connector.core.errors import NothingFound, UsageFault
-from connector.reconcile.model import Reconciliation
+from connector.reconcile.model import GapCause, Reconciliation
 from connector.reconcile.reconcile import reconcile_files
 from connector.reports.ledger import Ledger
 from tests.billing.stripe_mrr import StripeSettings, by_month, stripe_mrr
@@ -354,3 +354,27 @@ def test_where_most_are_not_known_it_is_said_first(
     )
     done = read(ledger, tmp_path, text)
     assert "are not in this ledger" in done.notes[0]
+
+
+# --- several files ---
+
+
+def test_a_newer_files_0_is_what_it_says_now(ledger: Ledger, tmp_path: Path) -> None:
+    """Not the amount of the older one, which had it before it was restated."""
+    rows = [each for each in figures() if each.month in ("2026-04", "2026-05")]
+    whom = next(each.customer for each in rows if each.month == "2026-04")
+    head = "customer,month,mrr,currency"
+    older = [each for each in rows if each.month == "2026-04"]
+    newer = [
+        e._replace(minor=0) if e in older and e.customer == whom else e for e in rows
+    ]
+    paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for path, said in zip(paths, (older, newer), strict=True):
+        text = lines(
+            head, lambda f: f"{f.customer},{f.month},{f.major},{f.currency}", said
+        )
+        path.write_text(text, encoding="utf-8")
+    [done] = reconcile_files(ledger, paths)
+    [cell] = done.cells
+    assert (cell.customer.id, cell.theirs_minor) == (whom, 0)
+    assert [part.cause for part in cell.parts] == [GapCause.RESTATED_THERE]

@@ -218,11 +218,11 @@ def reduced_periods(
     by_item: dict[str, list[LineItem]] = {}
     for line in lines:
         by_item.setdefault(line.item, []).append(line)
-    cuts = [
-        (n.item, n.at_s, n.evidence()) for n in changes if n.is_without_old(discount)
+    cuts: list[tuple[str, int, ChangeWithout | LineItem]] = [
+        (n.item, n.at_s, n) for n in changes if n.is_without_old(discount)
     ]
     cuts += [
-        (line.item, line.start_s, line.evidence())
+        (line.item, line.start_s, line)
         for line in regular
         if line.item in by_item
         and line.amount_minor > line.discounted_minor
@@ -234,15 +234,16 @@ def reduced_periods(
 def _reduced(
     item: str,
     lines: Sequence[LineItem],
-    cuts: Iterable[tuple[str, int, tuple[Evidence, ...]]],
+    cuts: Iterable[tuple[str, int, ChangeWithout | LineItem]],
 ) -> ReducedPeriod:
     first = min(lines, key=lambda line: line.start_s)
     last = max(lines, key=lambda line: (line.start_s, line.end_s))
-    end_s, proof = last.end_s, last.evidence()
+    end_s: int = last.end_s
+    shown_by: ChangeWithout | LineItem = last
     for of_item, at_s, shown in cuts:
         if of_item == item and last.start_s < at_s < end_s:
-            end_s, proof = at_s, shown
-    return ReducedPeriod(first.start_s, end_s, first.evidence(), proof)
+            end_s, shown_by = at_s, shown
+    return ReducedPeriod(first.start_s, end_s, first.evidence(), shown_by.evidence())
 
 
 def is_reduced_by(line: LineItem, discount: str) -> bool:

@@ -78,7 +78,7 @@ def unbilled_pauses(
     prorations may leave time unbilled. Most subscriptions have none, and cost one look
     at each line.
     """
-    if _is_covered(_billed_until(line_items), trials, end_s):
+    if _is_covered(line_items, trials, end_s):
         return []
     billed = _billed_time([*line_items, *draft_lines(invoices)], trials, prices)
     added = {i.id: i.created for v in dated for i in v.subscription.items.data}
@@ -104,18 +104,22 @@ def _is_by(at_s: int, gap: Interval) -> bool:
 
 
 def _is_covered(
-    billed: Iterable[tuple[LineItem, int]],
-    trials: Iterable[Interval],
-    end_s: int | None,
+    line_items: Sequence[LineItem], trials: Iterable[Interval], end_s: int | None
 ) -> bool:
     """Whether bills and trials leave no time between them, nor before the end."""
-    spans = [(line.start_s, until_s) for line, until_s in billed]
+    spans = [
+        (line.start_s, until_s)
+        for line, until_s in zip(line_items, _billed_until(line_items), strict=True)
+        if until_s > line.start_s
+    ]
     spans += [(trial.start_s, _end_of(trial)) for trial in trials]
     covered_s = 0
     for start_s, until_s in sorted(spans):
-        if start_s > covered_s + DAY_S and covered_s:
+        if until_s <= covered_s:
+            continue
+        if covered_s and start_s > covered_s + DAY_S:
             return False
-        covered_s = max(covered_s, until_s)
+        covered_s = until_s
     return end_s is None or end_s <= covered_s + DAY_S
 
 
@@ -128,22 +132,25 @@ def _billed_time(
 ) -> list[BilledTime]:
     """In order of time."""
     found = [BilledTime(each.start_s, _end_of(each), "", None, each) for each in trials]
-    found += [_billed(line, end_s, prices) for line, end_s in _billed_until(line_items)]
+    found += [
+        _billed(line, until_s, prices)
+        for line, until_s in zip(line_items, _billed_until(line_items), strict=True)
+        if until_s > line.start_s
+    ]
     return sorted(found, key=lambda each: each[:2])
 
 
-def _billed_until(line_items: Sequence[LineItem]) -> list[tuple[LineItem, int]]:
-    """Each line, and until when it bills; what was taken back is left out."""
+def _billed_until(line_items: Sequence[LineItem]) -> list[int]:
+    """Until when each line bills, without what was taken back; a credit bills nothing."""
     credits_ = [line for line in line_items if line.credit]
     if not credits_:
-        return [(line, line.end_s) for line in line_items if line.end_s > line.start_s]
-    found = []
-    for line in line_items:
-        taken = [c.start_s for c in credits_ if _takes_back(c, line)]
-        end_s = min([line.end_s, *taken])
-        if end_s > line.start_s and not line.credit:
-            found.append((line, end_s))
-    return found
+        return [line.end_s for line in line_items]
+    return [
+        line.start_s
+        if line.credit
+        else min([line.end_s, *(c.start_s for c in credits_ if _takes_back(c, line))])
+        for line in line_items
+    ]
 
 
 def _takes_back(credit: LineItem, line: LineItem) -> bool:

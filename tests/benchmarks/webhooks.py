@@ -290,7 +290,7 @@ def beside_a_recompute(folder: Path) -> None:
         finally:
             is_over.set()
             writer.join()
-    cuts = statistics.quantiles(waited_s, n=100)
+    cuts = statistics.quantiles(waited_s, n=100, method="inclusive")
     print(
         f"{f'{len(waited_s)} writes beside a recompute of all wait':<48}"
         f" p50 {cuts[49] * 1e3:.1f}, p99 {cuts[98] * 1e3:.1f},"

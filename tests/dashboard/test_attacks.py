@@ -49,11 +49,14 @@ WRONG = {
     "/?window=week": "window",
     "/?by=shoe-size": "by",
     "/?segment=x": "segment",
+    "/?segment=shoe=9": "segment",
+    "/?segment=country=DE&segment=country=US": "segment",
+    "/window?segment=country": "segment",
     "/?as-of=soon": "as-of",
     "/window?window=2026-Q5": "window",
     "/window?window=0001": "window",
     "/window?window=..9999-12": "window",
-    "/window?metric=crr": "metric",
+    "/window?metric=logo": "metric",
     "/window?kind=new": "kind",
     "/window?cause=weather": "cause",
     "/window?sort=shoe": "sort",
@@ -99,6 +102,9 @@ NOWHERE = [
     "/overview.xml",
     "/window?currency=zzz",
     "/?by=plan&segment=nobody",
+    "/?segment=plan=nobody",
+    "/?segment=country=US&segment=plan=nobody&by=product",
+    "/window?segment=country=US&segment=plan=nobody",
 ]
 
 

@@ -99,6 +99,22 @@ def test_the_total_of_all_currencies_is_the_commands(
     assert without_moment(found) == without_moment(by_command)
 
 
+def test_a_segment_alone_is_told_as_among_the_others(total_folder: Path) -> None:
+    """Of each currency and of their total, in each window."""
+    asked = ("--format", "json", "--window", "quarter", "--from", "2026-01")
+    workdir = Workdir(total_folder)
+    among = workdir.call("report", "--by", "interval", *asked).json
+    alone = workdir.call("report", "--segment", "interval=year", *asked).json
+    for one, other in zip(parts(alone), parts(among), strict=True):
+        for window, whole in zip(one["windows"], other["windows"], strict=True):
+            [own] = (s for s in whole["segments"] if s.pop("segment") == "year")
+            assert {name: window[name] for name in own} == own
+
+
+def parts(report: Any) -> list[Any]:
+    return [report["total"], *report["currencies"]]
+
+
 def money(minor: int, currency: str = "usd", **how: bool) -> str:
     return format_minor(minor, currency, **how)
 

@@ -68,6 +68,8 @@ def serving(workdir: Workdir) -> Iterator[str]:
 
 def check(tab: Browser, address: str, path: str) -> None:
     """It fits, asks for nothing elsewhere, and breaks no rule of its own."""
+    tab.requests()  # those of the pages before, as their complaints
+    tab.complaints()
     tab.driver.get(address + path)
     wide = "return document.documentElement.scrollWidth - innerWidth"
     assert tab.run(wide) <= 0, path

@@ -43,6 +43,8 @@ COMMANDS = {
     "compare": "Find the policy that explains another tool's MRR.",
     "reconcile": "Why MRR is not what Stripe shows: every cell's causes.",
     "close": "Record a month's figures as reported, for ever.",
+    "note": "Note something at a month: shown beside its figures.",
+    "notes": "List all notes, also those that were withdrawn.",
     "restatements": "What has changed in closed months since, by customer and cause.",
     "recompute": "Derive the ledger anew from what was fetched; no network.",
     "backup": "Copy the ledger while it is in use, whole and checked.",

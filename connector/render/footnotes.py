@@ -2,13 +2,21 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from fractions import Fraction
 
 from connector.core.invoiced import OutsideMrr, alarming
-from connector.core.model import Closing
+from connector.core.model import Closing, Note
 from connector.core.money import format_count, format_minor, format_ratio
 from connector.core.policy import POLICY_RULES
 from connector.reports.ledger import LedgerFacts, Missing
-from connector.reports.model import DESPITE, CurrencyReport, Report, WindowRow
+from connector.reports.model import (
+    DESPITE,
+    CurrencyReport,
+    JudgedGoal,
+    Report,
+    WindowRow,
+    judged_goals,
+)
 
 FORMULA = (
     "NRR = what the customers of the opening pay at the closing ÷ what they paid at the "
@@ -157,7 +165,27 @@ def despite_sentence(closing: Closing) -> str:
 def asides(part: CurrencyReport, report: Report) -> list[str]:
     """What is told beside a headline: when a first year is over, and what is running."""
     told = (_first_year_sentence(part), _so_far_sentence(part, report))
-    return [line for line in told if line]
+    return [*filter(None, told), *goal_sentences(part, report.goals)]
+
+
+def goal_sentences(part: CurrencyReport, goals: Mapping[str, Fraction]) -> list[str]:
+    """A headline's ratios beside their goals; none of what is running or incomplete."""
+    return [_goal_sentence(each) for each in judged_goals(part, goals)]
+
+
+def _goal_sentence(judged: JudgedGoal) -> str:
+    name, goal = judged.metric.upper(), format_ratio(judged.goal)
+    if judged.ratio == judged.goal:
+        return f"{name} {format_ratio(judged.ratio)} is the goal of {goal}."
+    word = "above" if judged.is_reached else "below"
+    return f"{name} {format_ratio(judged.ratio)} is {word} the goal of {goal}."
+
+
+def note_line(note: Note) -> str:
+    """What was noted, at its month."""
+    whose = f" ({note.customer})" if note.customer else ""
+    link = f" {note.url}" if note.url else ""
+    return f"{note.month:%b %Y}{whose}: {note.text}{link}"
 
 
 def _so_far_sentence(part: CurrencyReport, report: Report) -> str:

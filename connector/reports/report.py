@@ -11,6 +11,7 @@ from msgspec.structs import asdict, replace
 from connector.core.dates import add_months
 from connector.core.errors import UsageFault
 from connector.core.figures import Retention, WindowFigures
+from connector.core.model import Note
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.causes import Causes, causes
@@ -41,6 +42,7 @@ from connector.store.ledger import (
     closings,
     contract_terms,
     customers,
+    notes,
     queries,
     rollups,
     unvalued,
@@ -125,12 +127,25 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         only=asked.only,
         names=_names(connection) if asked.causes else {},
         outside=ledger.outside(asked.currency) if as_of is None else (),
+        notes=_notes(connection, wanted, as_of),
+        goals={} if asked.only else ledger.config.goals,
     )
     if asked.only and parts and not any(map(_has_any, report.parts)):
         from connector.reports.segments import nobody_in
 
         raise nobody_in(asked.only)
     return annual(report) if asked.arr else report
+
+
+def _notes(
+    connection: sqlite3.Connection, wanted: Sequence[Window], as_of: datetime | None
+) -> tuple[Note, ...]:
+    """Those of months that any of the windows has."""
+    if not wanted:
+        return ()
+    start, end = _span(wanted)
+    found = notes.standing(connection, as_of)
+    return tuple(each for each in found if start <= each.month < end)
 
 
 def _has_any(part: CurrencyReport) -> bool:

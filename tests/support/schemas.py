@@ -29,6 +29,12 @@ ASKED: Mapping[str, Sequence[str]] = {
         "close 2026-06 --withdraw mistaken",
         "close 2026-06 --despite haste",
     ),
+    "note": (
+        "note 2026-06 raised --url https://example.com/why",
+        "note 2026-06 mistaken",
+        "note --withdraw 2",
+    ),
+    "notes": ("notes",),
     "report": (
         "report",
         "report --by plan --causes",

@@ -35,6 +35,7 @@ COMMANDS = {
     "dashboard": "Look at it all in a browser, down to the invoice line; read-only.",
     "cohorts": "How the customers who first paid in each month stayed and grew.",
     "at-risk": "MRR that may go, and the NRR that is already committed.",
+    "digest": "What is new since the last time, for a mail or a message.",
     "churn": "Why MRR was lost: churn and contraction by reason, and who left.",
     "coverage": "Where every invoiced amount belongs, and what recurs and is not counted.",
     "movements": "List what changed each customer's MRR, and when.",

@@ -35,6 +35,7 @@ ASKED: Mapping[str, Sequence[str]] = {
         "note --withdraw 2",
     ),
     "notes": ("notes",),
+    "digest": ("digest --peek", "digest --since 2026-06-01", "digest", "digest"),
     "report": (
         "report",
         "report --by plan --causes",

@@ -36,17 +36,6 @@ class Charge(NamedTuple):
     full_minor: Fraction | None
     named: Mapping[str, int]
 
-    @property
-    def paid_share(self) -> Fraction | None:
-        """What is left of the full amount after discounts."""
-        if self.is_regular:
-            taken_minor = sum(self.named.values())
-            paid_minor = self.amount_minor - taken_minor
-            return (
-                Fraction(paid_minor, self.amount_minor) if self.amount_minor else None
-            )
-        return self.amount_minor / self.full_minor if self.full_minor else None
-
 
 class _Rest(NamedTuple):
     """The rest of a period that a proration is for, at a price."""
@@ -153,30 +142,25 @@ def still_reduced(
     for charge in own:
         if charge.start_s > at_s:
             break
-        if _reduces(discount, charge, reduced.get(charge.item)):
+        if _reduces(discount, charge):
             reduced[charge.item] = charge
-        elif charge.amount_minor:
+        elif charge.amount_minor or not charge.is_regular:
             reduced.pop(charge.item, None)
     return frozenset(item for item, own in reduced.items() if at_s < own.end_s)
 
 
-def _reduces(discount: Discount, charge: Charge, before: Charge | None) -> bool:
-    """``before`` is the item's charge before this one, if that was reduced."""
+def _reduces(discount: Discount, charge: Charge) -> bool:
+    """A proration that names nothing is net of what ran then, and of nothing else."""
     if charge.is_regular:
         return charge.named.get(discount.id, 0) > 0
     if charge.named:
         return discount.id in charge.named
-    # It is net of what ran then, and names nothing.
-    share = charge.paid_share
-    if share is None:
-        return before is not None
-    if discount.end is not None and discount.start <= charge.start_s < discount.end:
-        return (
-            charge.full_minor is not None
-            and charge.amount_minor + 2 < charge.full_minor
-        )
-    was = before.paid_share if before is not None else None
-    return was is not None and share <= was + Fraction(1, 100)
+    return (
+        discount.end is not None
+        and discount.start <= charge.start_s < discount.end
+        and charge.full_minor is not None
+        and charge.amount_minor + 2 < charge.full_minor
+    )
 
 
 def was_taken_away(
@@ -210,12 +194,16 @@ def was_taken_away(
     )
 
 
-def order_as_billed(
-    listed: Sequence[str], invoices: Sequence[Invoice], own: Iterable[Charge]
+def order_as_shown(
+    listed: Sequence[str],
+    versions: Iterable[SubscriptionVersion],
+    invoices: Sequence[Invoice],
+    own: Iterable[Charge],
 ) -> list[str]:
-    """The listed ones, and among them those that only invoices show beside them."""
+    """The listed ones, and among them those that were only shown beside them once."""
     order = list(listed)
-    sequences = [list(each.named) for each in own if len(each.named) > 1]
+    sequences = [[ref(d) for d, _ in now.listed_discounts] for _, now in versions]
+    sequences += [list(each.named) for each in own if len(each.named) > 1]
     sequences += [[ref(d) for d in invoice.discounts or ()] for invoice in invoices]
     for ids in reversed(sequences):
         for position, key in enumerate(ids):

@@ -6,8 +6,10 @@ from tests.laws.test_lives import (
     act,
     is_told_by_events,
     is_told_by_one_look,
+    is_told_with_once_coupons,
 )
 from tests.laws.test_policies_of_lives import is_known
+from tests.laws.test_taxed_lives import all_events_agree, one_look_agrees
 from tests.support.lives import Act, Life
 
 BERLIN, AUCKLAND = "Europe/Berlin", "Pacific/Auckland"
@@ -36,6 +38,27 @@ ONE_LOOK = {
     ],
 }
 
+TAXED_ONE_LOOK = {
+    "an item added a month after another interval took the first one's bill": Life(
+        "flexible",
+        [
+            act("come_back"),
+            act("reprice", wait_s=11_616_295),
+            act("reprice", 2, 2),
+            act("add", wait_s=1_516_386),
+        ],
+    ),
+    "a month cut short by an end that was put off, begun in an unpaid week": Life(
+        "classic",
+        [
+            act("come_back", 3),
+            act("cancel_on_a_day"),
+            act("reprice", 2),
+            act("cancel_on_a_day", 1),
+        ],
+    ),
+}
+
 EVENTS = {
     "a pause right at a renewal that another interval left out": [
         act("come_back"),
@@ -52,6 +75,43 @@ EVENTS = {
         act("come_back", 11, 1),
         act("pause"),
         act("halt", wait_s=2_187_990),
+    ],
+}
+
+ONCE_COUPONS = {
+    "a free price, and back to the one that the coupon reduced": [
+        act("come_back", 0, 0, 2),
+        act("reprice", 0, 8),
+        act("reprice"),
+    ],
+    "paused without a credit, and billed in full for the rest": [
+        act("come_back", 0, 0, 2),
+        act("halt"),
+        act("carry_on", 1),
+    ],
+    "free for a year, and resized as the coupon runs out": [
+        act("come_back", 11, 1),
+        act("swap", 3, 1, wait_s=360),
+        act("resize", wait_s=5_097_600),
+    ],
+}
+
+TAXED_EVENTS = {
+    "a year that a coupon reduced, changed after that had run out": [
+        act("come_back", 2, 0, 1),
+        act("discount", 0, 2, wait_s=7_570_252),
+        act("change_plan", 0, 0, 2, wait_s=476_858),
+    ],
+    "an amount off, and one of two months changed after it had run out": [
+        act("come_back", 0, 7),
+        act("swap", 5),
+        act("reprice", 0, 3, wait_s=10_688_434),
+    ],
+    "a coupon that no bill names, and only events show": [
+        act("come_back", 2),
+        act("discount", 1),
+        act("resize", 0, 1, wait_s=240),
+        act("resize", wait_s=4_319_760),
     ],
 }
 
@@ -81,3 +141,19 @@ def test_events_tell_them(acts: list[Act], zone: str) -> None:
 def test_events_tell_them_from_the_first_payment(acts: list[Act]) -> None:
     life = Life("flexible", acts)
     assert is_known(life, BERLIN, from_payment=True, trials_count=False)
+
+
+@pytest.mark.parametrize("zone", [BERLIN, AUCKLAND])
+@pytest.mark.parametrize("acts", ONCE_COUPONS.values(), ids=ONCE_COUPONS.keys())
+def test_events_tell_them_where_once_coupons_count(acts: list[Act], zone: str) -> None:
+    assert is_told_with_once_coupons(Life("flexible", acts), zone)
+
+
+@pytest.mark.parametrize("life", TAXED_ONE_LOOK.values(), ids=TAXED_ONE_LOOK.keys())
+def test_one_look_agrees_about_those_with_tax(life: Life) -> None:
+    one_look_agrees(life, BERLIN)
+
+
+@pytest.mark.parametrize("acts", TAXED_EVENTS.values(), ids=TAXED_EVENTS.keys())
+def test_events_agree_about_those_with_tax(acts: list[Act]) -> None:
+    all_events_agree(Life("flexible", acts), BERLIN)

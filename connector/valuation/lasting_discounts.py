@@ -90,6 +90,8 @@ def _pending(
     whole: Mapping[tuple[int, str], int],
     prices: Mapping[str, Price],
 ) -> Iterator[Charge]:
+    """What was free is credited with 0, and never said to be a credit."""
+    found = []
     for item in items:
         of = item.parent.subscription_details if item.parent else None
         if of is None or ref(of.subscription) != subscription or item.amount < 0:
@@ -99,7 +101,7 @@ def _pending(
         start_s, end_s = item.period.start, item.period.end
         rest = _Rest(price, item.currency, units_of(item), start_s, end_s)
         if of.subscription_item and item.proration:
-            yield Charge(
+            made = Charge(
                 item=ref(of.subscription_item),
                 start_s=start_s,
                 end_s=end_s,
@@ -108,6 +110,11 @@ def _pending(
                 full_minor=_full_minor(rest, whole),
                 named={ref(each): 0 for each in item.discounts or ()},
             )
+            found.append(made)
+    billed = {(each.item, each.start_s) for each in found if each.amount_minor}
+    for each in found:
+        if each.amount_minor or (each.item, each.start_s) not in billed:
+            yield each
 
 
 def _cycle(price: Price | None) -> str:
@@ -167,7 +174,7 @@ def was_taken_away(
     discount: Discount,
     others_since_s: Iterable[int],
     own: Sequence[Charge],
-    versions: Iterable[SubscriptionVersion],
+    versions: Sequence[SubscriptionVersion],
 ) -> bool:
     """Whether it was removed before its end, or another was given in its place since.
 
@@ -175,6 +182,7 @@ def was_taken_away(
     in looks and events.
     """
     naming = [each.start_s for each in own if discount.id in each.named]
+    naming += [seen_s for seen_s, shown in versions if _lists(shown, discount.id)]
     since_s = max(naming, default=discount.start)
     end_s = discount.end
     if any(other_s > since_s for other_s in others_since_s):
@@ -188,10 +196,13 @@ def was_taken_away(
         for each in own
     )
     return is_billed_without or any(
-        since_s < seen_s < end_s
-        and all(ref(each) != discount.id for each, _ in shown.listed_discounts)
+        since_s < seen_s < end_s and not _lists(shown, discount.id)
         for seen_s, shown in versions
     )
+
+
+def _lists(shown: Subscription, discount: str) -> bool:
+    return any(ref(each) == discount for each, _ in shown.listed_discounts)
 
 
 def order_as_shown(

@@ -10,7 +10,7 @@ from tests.laws.test_lives import (
 )
 from tests.laws.test_policies_of_lives import is_known
 from tests.laws.test_taxed_lives import all_events_agree, one_look_agrees
-from tests.support.lives import Act, Life
+from tests.support.lives import MODES, Act, Life
 
 BERLIN, AUCKLAND = "Europe/Berlin", "Pacific/Auckland"
 
@@ -39,24 +39,18 @@ ONE_LOOK = {
 }
 
 TAXED_ONE_LOOK = {
-    "an item added a month after another interval took the first one's bill": Life(
-        "flexible",
-        [
-            act("come_back"),
-            act("reprice", wait_s=11_616_295),
-            act("reprice", 2, 2),
-            act("add", wait_s=1_516_386),
-        ],
-    ),
-    "a month cut short by an end that was put off, begun in an unpaid week": Life(
-        "classic",
-        [
-            act("come_back", 3),
-            act("cancel_on_a_day"),
-            act("reprice", 2),
-            act("cancel_on_a_day", 1),
-        ],
-    ),
+    "an item added a month after another interval took the first one's bill": [
+        act("come_back"),
+        act("reprice", wait_s=11_616_295),
+        act("reprice", 2, 2),
+        act("add", wait_s=1_516_386),
+    ],
+    "a month cut short by an end that was put off, begun in an unpaid week": [
+        act("come_back", 3),
+        act("cancel_on_a_day"),
+        act("reprice", 2),
+        act("cancel_on_a_day", 1),
+    ],
 }
 
 EVENTS = {
@@ -94,6 +88,10 @@ ONCE_COUPONS = {
         act("swap", 3, 1, wait_s=360),
         act("resize", wait_s=5_097_600),
     ],
+    "free for a year, and moved to another price after the coupon ran out": [
+        act("come_back", 2, 0, 3),
+        act("reprice", 0, 3, wait_s=5_270_400),
+    ],
 }
 
 TAXED_EVENTS = {
@@ -106,6 +104,10 @@ TAXED_EVENTS = {
         act("come_back", 0, 7),
         act("swap", 5),
         act("reprice", 0, 3, wait_s=10_688_434),
+    ],
+    "another coupon given beside one that runs out": [
+        act("come_back", 2, 0, 1),
+        act("discount", wait_s=4_737_695),
     ],
     "a coupon that no bill names, and only events show": [
         act("come_back", 2),
@@ -126,34 +128,48 @@ PAID = {
 }
 
 
-@pytest.mark.parametrize("acts", ONE_LOOK.values(), ids=ONE_LOOK.keys())
-def test_one_look_tells_them(acts: list[Act]) -> None:
-    assert is_told_by_one_look(Life("flexible", acts), BERLIN)
+def table(found: dict[str, list[Act]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("acts", found.values(), ids=found.keys())
 
 
-@pytest.mark.parametrize("zone", [BERLIN, AUCKLAND])
-@pytest.mark.parametrize("acts", EVENTS.values(), ids=EVENTS.keys())
-def test_events_tell_them(acts: list[Act], zone: str) -> None:
-    assert is_told_by_events(Life("flexible", acts), zone)
+# The laws hold in every mode, in whichever one a life was found.
+in_all_modes = pytest.mark.parametrize("mode", MODES)
+in_taxed_modes = pytest.mark.parametrize("mode", ["flexible", "classic"])
 
 
-@pytest.mark.parametrize("acts", PAID.values(), ids=PAID.keys())
-def test_events_tell_them_from_the_first_payment(acts: list[Act]) -> None:
-    life = Life("flexible", acts)
+@in_all_modes
+@table(ONE_LOOK)
+def test_one_look_tells_them(acts: list[Act], mode: str) -> None:
+    assert is_told_by_one_look(Life(mode, acts), BERLIN)
+
+
+@in_all_modes
+@table(EVENTS)
+def test_events_tell_them(acts: list[Act], mode: str) -> None:
+    assert is_told_by_events(Life(mode, acts), BERLIN)
+    assert is_told_by_events(Life(mode, acts), AUCKLAND)
+
+
+@in_all_modes
+@table(ONCE_COUPONS)
+def test_events_tell_them_where_once_coupons_count(acts: list[Act], mode: str) -> None:
+    assert is_told_with_once_coupons(Life(mode, acts), BERLIN)
+
+
+@in_all_modes
+@table(PAID)
+def test_events_tell_them_from_the_first_payment(acts: list[Act], mode: str) -> None:
+    life = Life(mode, acts)
     assert is_known(life, BERLIN, from_payment=True, trials_count=False)
 
 
-@pytest.mark.parametrize("zone", [BERLIN, AUCKLAND])
-@pytest.mark.parametrize("acts", ONCE_COUPONS.values(), ids=ONCE_COUPONS.keys())
-def test_events_tell_them_where_once_coupons_count(acts: list[Act], zone: str) -> None:
-    assert is_told_with_once_coupons(Life("flexible", acts), zone)
+@in_taxed_modes
+@table(TAXED_ONE_LOOK)
+def test_one_look_agrees_about_those_with_tax(acts: list[Act], mode: str) -> None:
+    one_look_agrees(Life(mode, acts), BERLIN)
 
 
-@pytest.mark.parametrize("life", TAXED_ONE_LOOK.values(), ids=TAXED_ONE_LOOK.keys())
-def test_one_look_agrees_about_those_with_tax(life: Life) -> None:
-    one_look_agrees(life, BERLIN)
-
-
-@pytest.mark.parametrize("acts", TAXED_EVENTS.values(), ids=TAXED_EVENTS.keys())
-def test_events_agree_about_those_with_tax(acts: list[Act]) -> None:
-    all_events_agree(Life("flexible", acts), BERLIN)
+@in_taxed_modes
+@table(TAXED_EVENTS)
+def test_events_agree_about_those_with_tax(acts: list[Act], mode: str) -> None:
+    all_events_agree(Life(mode, acts), BERLIN)

@@ -135,7 +135,28 @@ def _all_line_items(history: History) -> Iterator[LineItem]:
         yield from _with_tiers_merged(lines, prices)
     waiting = [_from_pending_item(item) for item in history.pending]
     pending = [line for line in waiting if line is not None]
-    yield from _with_tiers_merged(pending, prices)
+    yield from _with_tiers_merged([*_with_free_credits(pending, prices)], prices)
+
+
+def _with_free_credits(
+    pending: Sequence[LineItem], prices: Mapping[str, Price]
+) -> Iterator[LineItem]:
+    """What was free is credited with 0, which no pending item says to be a credit.
+
+    It is one where the item is billed from the same instant on, and nothing taken back;
+    but not where it may be a free tier of what is billed.
+    """
+    billed = {(n.item, n.start_s): n for n in pending if n.amount_minor > 0}
+    taken = {(n.item, n.start_s) for n in pending if n.credit}
+    for line in pending:
+        key = (line.item, line.start_s)
+        if line.amount_minor or key in taken or key not in billed:
+            yield line
+            continue
+        price = prices.get(line.price)
+        is_tiered = price is not None and price.billing_scheme == "tiered"
+        is_tier = is_tiered and billed[key].price == line.price
+        yield line if is_tier else msgspec.structs.replace(line, credit=True)
 
 
 def _with_tiers_merged(

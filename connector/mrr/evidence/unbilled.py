@@ -83,8 +83,7 @@ def unbilled_pauses(
         for before, after in _neighbours(billed)
         if _is_pause(before, after)
         and not _is_unfinished(before[0].end_s, after[0].start_s, billed)
-        and not _waited(before, after, billed, added)
-        and not _is_beside(after, billed, current)
+        and not _is_of_new_items(before, after, billed, added, current)
     ]
     if end_s is not None and dated and billed:
         found += _before_the_end(billed, dated[-1].subscription, end_s)
@@ -202,26 +201,25 @@ def _is_unfinished(start_s: int, end_s: int, billed: Iterable[BilledTime]) -> bo
     return any(each.start_s < start_s and end_s <= each.whole_end_s for each in billed)
 
 
-def _is_beside(
-    after: Iterable[BilledTime], billed: Sequence[BilledTime], current: Container[str]
-) -> bool:
-    """Whether only new items begin, beside those that a resumption would have billed."""
-    after_s = {each.item: each.start_s for each in after}
-    known = {b.item for b in billed if b.start_s < min(after_s.values())}
-    return known.isdisjoint(after_s) and any(item in current for item in known)
-
-
-def _waited(
+def _is_of_new_items(
     before: Sequence[BilledTime],
     after: Sequence[BilledTime],
     billed: Iterable[BilledTime],
     added: Mapping[str, int],
+    current: Container[str],
 ) -> bool:
-    """Whether an item had been added without prorations, and waited for its first bill."""
+    """Whether only new items begin, as no resumption would have it.
+
+    One was added without prorations and waited for its first bill, or an older item is
+    there yet: that would have been billed, too.
+    """
     start_s, end_s = before[0].end_s, after[0].start_s
     known = {each.item for each in billed if each.start_s < end_s}
-    new = [each.item for each in after if each.item not in known]
-    return any(added.get(item, start_s) <= start_s + SAME_REQUEST_S for item in new)
+    new = {each.item for each in after}
+    if not known.isdisjoint(new):
+        return False
+    waited = (added.get(item, start_s) <= start_s + SAME_REQUEST_S for item in new)
+    return any(waited) or any(item in current for item in known)
 
 
 def _went_on(before: Sequence[BilledTime], after: BilledTime) -> bool:

@@ -124,6 +124,9 @@ class Invoicing(Store):
         taken = taken_from(item, self.now)
         net = item.price.amount(item.quantity) - sum(part for _, part in taken)
         made = self._less(item, net, taken, credit=False)
+        for each in item.subscription.all_items:
+            if each.if_dropped is None:
+                each.if_dropped = (list(each.changes), list(each.reduced))
         item.billed_net, item.billed_taken = half_up(net), taken
         item.reduced = [(made, item.period_end) for made, part in taken if part]
         for _, end in item.reduced:
@@ -183,6 +186,8 @@ class Invoicing(Store):
         )
         self.invoices[made.id] = made
         sub.latest_invoice = made.id
+        for item in sub.all_items:
+            item.if_dropped = None  # nothing waits any more
         self._discount(made)
         for line in lines:
             if line.item is not None:

@@ -36,6 +36,12 @@ ONE_LOOK = {
         act("pause"),
         act("halt", wait_s=2_187_990),
     ],
+    "paused with a credit, an item added without prorations beside it": [
+        act("come_back"),
+        act("add", 0, 0, 2),
+        act("halt", 0, 2),
+        act("carry_on", wait_s=506_440),
+    ],
 }
 
 TAXED_ONE_LOOK = {
@@ -69,6 +75,16 @@ EVENTS = {
         act("come_back", 11, 1),
         act("pause"),
         act("halt", wait_s=2_187_990),
+    ],
+    "moved for a day from a year that a coupon made free": [
+        act("come_back", 2, 0, 3),
+        act("reprice", wait_s=6_370_695),
+        act("cancel_now", wait_s=86_400),
+    ],
+    "cancelled before the change was billed that a coupon reduced": [
+        act("come_back", 0, 0, 1),
+        act("reprice", 0, 2, wait_s=1_544_226),
+        act("cancel_now", wait_s=6_369_906),
     ],
 }
 

@@ -125,6 +125,11 @@ TAXED_EVENTS = {
         act("come_back", 2, 0, 1),
         act("discount", wait_s=4_737_695),
     ],
+    "a coupon's last bill seen in its first hour, still a draft": [
+        act("come_back"),
+        act("discount", 1),
+        act("reprice", wait_s=4_320_000),
+    ],
     "a coupon that no bill names, and only events show": [
         act("come_back", 2),
         act("discount", 1),

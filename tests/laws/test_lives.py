@@ -105,13 +105,16 @@ def test_one_look_tells_all_that_stripe_still_shows(trial: settings) -> None:
 
 
 def test_discounts_apply_in_the_order_in_which_they_stood() -> None:
-    """10% and then $3.00, of which the first has run out by the last look."""
+    """10% and then $3.00, of which the first has run out by the last look.
+
+    Its last reduced bill is the one of 30 April, two minutes before its own end.
+    """
     acts = [
         act("come_back"),
         act("undiscount"),
         act("discount", 1, 2),
         act("reprice", wait_s=1_900_800),
-        act("discount", 4, wait_s=2_419_200),
+        act("discount", 4, wait_s=5_011_200),
     ]
     account = lived(Life("flexible", acts), is_watched=True).account
     kept: dict[str, Any] = {"events": [event for _, event in account.events]}

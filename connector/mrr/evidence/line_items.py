@@ -1,14 +1,16 @@
 """A customer's invoices and pending invoice items → line items, by subscription.
 
 A line item is evidence of what a subscription item was at ``start_s``; its amount is
-never turned into MRR. Regular lines of drafts are left out (they can still be edited);
-their prorations stay, being the pending items of a moment ago. Manual items are not
+never turned into MRR. Regular lines of drafts are left out (they can still be edited), but
+for those of a renewal in its first hour; their prorations stay, being the pending items of
+a moment ago. Manual items are not
 recurring. Lines of void and uncollectible invoices stay: nothing may have been owed, but
 the subscription was what they say.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -127,7 +129,7 @@ def usage_lines(
 
 def _all_line_items(history: History) -> Iterator[LineItem]:
     prices = history.catalogue.prices
-    for invoice in history.invoices:
+    for invoice in map(partial(_as_finalized, history), history.invoices):
         read = [_from_invoice_line(invoice, line) for line in invoice.lines.data]
         lines = [line for line in read if line is not None]
         if invoice.status == "draft":
@@ -136,6 +138,14 @@ def _all_line_items(history: History) -> Iterator[LineItem]:
     waiting = [_from_pending_item(item) for item in history.pending]
     pending = [line for line in waiting if line is not None]
     yield from _with_tiers_merged([*_with_free_credits(pending, prices)], prices)
+
+
+def _as_finalized(history: History, invoice: Invoice) -> Invoice:
+    """A draft that is finalized within the hour, as it will be then."""
+    if invoice.status != "draft" or invoice.subscription not in history.versions:
+        return invoice
+    is_due = history.versions[invoice.subscription][-1].finalizes(invoice)
+    return msgspec.structs.replace(invoice, status="open") if is_due else invoice
 
 
 def _with_free_credits(

@@ -8,7 +8,7 @@ recurring. Lines of void and uncollectible invoices stay: nothing may have been 
 the subscription was what they say.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from operator import attrgetter
@@ -137,7 +137,13 @@ def _all_line_items(history: History) -> Iterator[LineItem]:
         yield from _with_tiers_merged(lines, prices)
     waiting = [_from_pending_item(item) for item in history.pending]
     pending = [line for line in waiting if line is not None]
-    yield from _with_tiers_merged([*_with_free_credits(pending, prices)], prices)
+    current = {
+        item.id
+        for own in history.versions.values()
+        for item in own[-1].subscription.items.data
+    }
+    told = _with_free_credits(pending, current, prices) if pending else ()
+    yield from _with_tiers_merged([*told], prices)
 
 
 def _as_finalized(history: History, invoice: Invoice) -> Invoice:
@@ -149,24 +155,34 @@ def _as_finalized(history: History, invoice: Invoice) -> Invoice:
 
 
 def _with_free_credits(
-    pending: Sequence[LineItem], prices: Mapping[str, Price]
+    pending: Sequence[LineItem], current: Container[str], prices: Mapping[str, Price]
 ) -> Iterator[LineItem]:
     """What was free is credited with 0, which no pending item says to be a credit.
 
-    It is one where the item is billed from the same instant on, and nothing taken back;
-    but not where it may be a free tier of what is billed.
+    It is one where nothing else takes the item back, and it is billed from the same instant
+    on, or is not ``current`` and nothing came later.
     """
     billed = {(n.item, n.start_s): n for n in pending if n.amount_minor > 0}
     taken = {(n.item, n.start_s) for n in pending if n.credit}
+    last_s = {n.item: n.start_s for n in sorted(pending, key=attrgetter("start_s"))}
     for line in pending:
-        key = (line.item, line.start_s)
-        if line.amount_minor or key in taken or key not in billed:
-            yield line
-            continue
-        price = prices.get(line.price)
-        is_tiered = price is not None and price.billing_scheme == "tiered"
-        is_tier = is_tiered and billed[key].price == line.price
-        yield line if is_tier else msgspec.structs.replace(line, credit=True)
+        debit = billed.get((line.item, line.start_s))
+        if line.amount_minor or (line.item, line.start_s) in taken:
+            is_credit = line.credit
+        elif debit is None:
+            is_credit = line.item not in current and line.start_s == last_s[line.item]
+        else:
+            is_credit = not _is_tier_beside(line, debit, prices)
+        yield msgspec.structs.replace(line, credit=True) if is_credit else line
+
+
+def _is_tier_beside(
+    line: LineItem, debit: LineItem, prices: Mapping[str, Price]
+) -> bool:
+    """Whether it may be a free tier of what the debit bills."""
+    price = prices.get(line.price)
+    is_tiered = price is not None and price.billing_scheme == "tiered"
+    return is_tiered and debit.price == line.price
 
 
 def _with_tiers_merged(

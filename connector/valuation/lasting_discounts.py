@@ -214,9 +214,9 @@ def order_as_shown(
     """The listed ones, and among them those that were only shown beside them once."""
     order = list(listed)
     sequences = [[ref(d) for d, _ in now.listed_discounts] for _, now in versions]
-    sequences += [list(each.named) for each in own if len(each.named) > 1]
+    sequences += [list(each.named) for each in own]
     sequences += [[ref(d) for d in invoice.discounts or ()] for invoice in invoices]
-    for ids in reversed(sequences):
+    for ids in reversed([each for each in sequences if len(each) > 1]):
         for position, key in enumerate(ids):
             if key not in order:
                 behind = [n for n, k in enumerate(order) if k in ids[position + 1 :]]

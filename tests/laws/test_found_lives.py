@@ -36,6 +36,10 @@ ONE_LOOK = {
         act("pause"),
         act("halt", wait_s=2_187_990),
     ],
+    "less than half a cent credited for an item that is gone": [
+        act("come_back", 2, 7),
+        act("remove", 1, wait_s=5_060_052),
+    ],
     "paused with a credit, an item added without prorations beside it": [
         act("come_back"),
         act("add", 0, 0, 2),
@@ -50,6 +54,12 @@ TAXED_ONE_LOOK = {
         act("reprice", wait_s=11_616_295),
         act("reprice", 2, 2),
         act("add", wait_s=1_516_386),
+    ],
+    "removed with a credit a day after a renewal that did not bill it": [
+        act("come_back"),
+        act("reprice", 2, 2),
+        act("add", wait_s=864_000),
+        act("remove", wait_s=1_773_356),
     ],
     "a month cut short by an end that was put off, begun in an unpaid week": [
         act("come_back", 3),
@@ -120,6 +130,10 @@ TAXED_EVENTS = {
         act("come_back", 0, 7),
         act("swap", 5),
         act("reprice", 0, 3, wait_s=10_688_434),
+    ],
+    "an amount off given beside a percentage that runs out": [
+        act("come_back", 2, 0, 1),
+        act("discount", 4, wait_s=6_016_850),
     ],
     "another coupon given beside one that runs out": [
         act("come_back", 2, 0, 1),

@@ -29,6 +29,11 @@ def _described(item: Item, piece: Piece) -> str:
     return f"{units(item, piece.quantity)}{piece.note} (at {shown} / {every})"
 
 
+def _billed_until(item: Item) -> int:
+    """As it was last billed: an interval that no line shows is not known."""
+    return item.period_end if item.last_line is None else item.last_line.end
+
+
 class Invoicing(Store):
     def line(
         self,
@@ -354,7 +359,7 @@ class Invoicing(Store):
                 for item in sub.all_items:
                     self.see(item, "left a draft")
         self.finalize_later(made)
-        missed = [i for i in sub.removed_items if i.period_end <= self.now]
+        missed = [i for i in sub.removed_items if _billed_until(i) <= self.now]
         self.note_regular(made, [*due, *missed])
         for end in {item.period_end for item in due}:
             self.renew_later(sub, end)

@@ -40,6 +40,13 @@ ONE_LOOK = {
         act("come_back", 2, 7),
         act("remove", 1, wait_s=5_060_052),
     ],
+    "cancelled while paused, and with it a move to a yearly price that waited": [
+        act("come_back"),
+        act("try_again", wait_s=360),
+        act("reprice", 0, 2, wait_s=8_530_798),
+        act("halt"),
+        act("cancel_now", wait_s=109_083),
+    ],
     "paused with a credit, an item added without prorations beside it": [
         act("come_back"),
         act("add", 0, 0, 2),
@@ -60,6 +67,12 @@ TAXED_ONE_LOOK = {
         act("reprice", 2, 2),
         act("add", wait_s=864_000),
         act("remove", wait_s=1_773_356),
+    ],
+    "an item that left at an interval which no bill shows": [
+        act("come_back", 0, 3),
+        act("reprice", 5, 2),
+        act("remove", 1, 2),
+        act("remove", wait_s=2_592_000),
     ],
     "a month cut short by an end that was put off, begun in an unpaid week": [
         act("come_back", 3),

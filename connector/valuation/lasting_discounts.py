@@ -161,7 +161,8 @@ def _reduces(discount: Discount, charge: Charge) -> bool:
     if charge.is_regular:
         return charge.named.get(discount.id, 0) > 0
     if charge.named:
-        return discount.id in charge.named
+        is_free = not charge.amount_minor and charge.full_minor == 0
+        return discount.id in charge.named and not is_free
     return (
         discount.end is not None
         and discount.start <= charge.start_s < discount.end

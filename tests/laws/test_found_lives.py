@@ -99,6 +99,13 @@ EVENTS = {
         act("pause"),
         act("halt", wait_s=2_187_990),
     ],
+    "an amount off that ran out, named on a free monthly seat beside a year": [
+        act("come_back"),
+        act("add", 0, 8, wait_s=7_646),
+        act("change_plan", 0, 0, 5),
+        act("reprice", 0, 2, wait_s=10_360_114),
+        act("resize", 1, 1),
+    ],
     "moved for a day from a year that a coupon made free": [
         act("come_back", 2, 0, 3),
         act("reprice", wait_s=6_370_695),

@@ -134,7 +134,11 @@ def _reduced_periods(
     key, end_s = scope.discount.id, scope.discount.end
     if end_s is None and coupon.duration != "once":
         return {}
-    lines = [n for n in shown.naming.get(key, ()) if is_reduced_by(n, key)]
+    lines = [
+        line
+        for line in shown.naming.get(key, ())
+        if is_reduced_by(line, key) and not shown.full.is_free(line)
+    ]
     if end_s is not None:
         lines += [
             line

@@ -77,6 +77,10 @@ class FullAmounts:
             return True
         return line.credit and self._takes_back_reduced(line)
 
+    def is_free(self, line: LineItem) -> bool:
+        """Whether its price is 0, so that no discount takes anything off it."""
+        return not line.amount_minor and self._of(line, self._start_of(line)) == 0
+
     def _takes_back_reduced(self, credit: LineItem) -> bool:
         """Whether it gives back the rest of a period that was billed with a discount.
 

@@ -221,6 +221,18 @@ def plan_changed(
     return account
 
 
+def test_a_waiting_proration_tells_the_order_of_what_it_includes() -> None:
+    """50% for two months, then $7.00: 43.00 for the year, not 46.50."""
+    changes = [
+        PlanChange(120, 1, (), of_item=False, proration="always_invoice"),
+        PlanChange(120, 0, (1, 3), of_item=False, proration="create_prorations"),
+        PlanChange(1_641_600, None, (), of_item=False, proration="always_invoice"),
+    ]
+    account = plan_changed("included", "year", None, changes)
+    known = seen_once(account.snapshot(), account.now, "Europe/Berlin")
+    assert [m.after_minor for m in known.movements] == [358]
+
+
 def test_discounts_that_change_with_a_plan_need_no_event(trial: settings) -> None:
     """Credits, debits and the discounts given since tell what was replaced and dropped."""
 

@@ -5,6 +5,7 @@ but where they are itemized: then it names them, else its amount alone shows whe
 anything was taken off. A credit shows the state before it, and never one still in force.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
@@ -151,16 +152,22 @@ def naming_lines(line_items: Iterable[LineItem]) -> dict[str, list[LineItem]]:
 
 
 def changes_without(
-    line_items: Iterable[LineItem], full: FullAmounts
+    line_items: Sequence[LineItem], full: FullAmounts
 ) -> Iterator[ChangeWithout]:
     """The changes that are billed without what their own credits take back."""
-    credits_at: dict[tuple[str, int], list[LineItem]] = {}
-    billed_at: dict[tuple[str, int], list[LineItem]] = {}
+    credits_at: defaultdict[tuple[str, int], list[LineItem]] = defaultdict(list)
     for line in line_items:
-        into = credits_at if line.credit else billed_at
-        into.setdefault((line.item, line.start_s), []).append(line)
+        if line.credit:
+            credits_at[line.item, line.start_s].append(line)
     for (item, at_s), own in credits_at.items():
-        billed = [n for n in billed_at.get((item, at_s), ()) if n.amount_minor > 0]
+        billed = [
+            line
+            for line in line_items
+            if line.start_s == at_s
+            and line.item == item
+            and line.amount_minor > 0
+            and not line.credit
+        ]
         if not billed:
             continue
         before = {key for line in own for key in line.discounts}
@@ -201,11 +208,11 @@ def reduced_periods(
 def _reduced(lines: Sequence[LineItem], anew: Iterable[LineItem]) -> ReducedPeriod:
     first = min(lines, key=lambda line: line.start_s)
     last = max(lines, key=lambda line: (line.start_s, line.end_s))
-    end_s, proof = last.end_s, last.evidence()
+    end_s, shown_by = last.end_s, last
     for line in anew:
         if last.start_s < line.start_s < end_s:
-            end_s, proof = line.start_s, line.evidence()
-    return ReducedPeriod(first.start_s, end_s, first.evidence(), proof)
+            end_s, shown_by = line.start_s, line
+    return ReducedPeriod(first.start_s, end_s, first.evidence(), shown_by.evidence())
 
 
 def is_reduced_by(line: LineItem, discount: str) -> bool:

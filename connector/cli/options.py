@@ -1,6 +1,6 @@
 """The options that commands share, and how days, windows and ratios are written in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -84,12 +84,20 @@ class ByParam(click.ParamType[str]):
         self.beside = beside
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        kept = [f"{METADATA}{key}" for key in ctx.obj.config.metadata_keys]
+        kept = [f"{METADATA}{key}" for key in ctx.obj.config.kept_metadata]
         if value not in (*self.beside, *SEGMENTS, *kept):
+            if value.startswith(METADATA):
+                self.fail(_not_kept(value.removeprefix(METADATA), kept), param, ctx)
             known = ", ".join((*self.beside, *SEGMENTS, *kept))
-            hint = "" if kept else " (keep a key as `metadata` under [customers])"
-            self.fail(f"{value!r} is none of {known}{hint}", param, ctx)
+            self.fail(f"{value!r} is none of {known}", param, ctx)
         return str(value)
+
+
+def _not_kept(key: str, kept: Sequence[str]) -> str:
+    return (
+        f"metadata {key!r} is not kept: add the key to `metadata` under [customers], and "
+        f"run `stripe-nrr sync --full`; kept are: {', '.join(kept) or 'none'}"
+    )
 
 
 by_option = click.option(

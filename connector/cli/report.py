@@ -81,7 +81,7 @@ def report(
 
     --by tells customers apart by what they had at a window's opening (or came with), so
     that segments add up to the total; --causes tells how much of expansion and
-    contraction came from seats, plans, add-ons, prices, discounts and usage. Both show
+    contraction came from quantity, plans, add-ons, prices, discounts and usage. Both show
     the trailing twelve months, unless told another --window or --from.
 
     --policy shows what NRR and GRR would be if MRR counted as Stripe's billing overview

@@ -75,12 +75,12 @@ def _request(asked: PageRequest) -> ReportRequest:
 
 
 def _by_wanted(asked: PageRequest) -> str:
-    kept = [f"{METADATA}{key}" for key in asked.config.metadata_keys]
+    kept = [f"{METADATA}{key}" for key in asked.config.kept_metadata]
     return f"one of: {', '.join((*SEGMENTS, *kept))}"
 
 
 def _by(text: str, asked: PageRequest) -> str:
-    if text not in (*SEGMENTS, *(f"{METADATA}{k}" for k in asked.config.metadata_keys)):
+    if text not in (*SEGMENTS, *(f"{METADATA}{k}" for k in asked.config.kept_metadata)):
         raise ValueError(text)
     return text
 

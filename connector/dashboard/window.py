@@ -113,7 +113,7 @@ def _causes(asked: PageRequest, window: Window, currency: str) -> Causes | None:
 
 def _check_segment(asked: PageRequest, currency: str) -> None:
     segment = asked.query.text("segment")
-    kept_keys = [f"{METADATA}{key}" for key in asked.config.metadata_keys]
+    kept_keys = [f"{METADATA}{key}" for key in asked.config.kept_metadata]
     by = asked.query.choice("by", (*SEGMENTS, *kept_keys), "")
     if segment and not by:
         raise WrongParameter("segment", segment, "told by anything: add by=")

@@ -114,7 +114,9 @@ def committed_table(outlook: AtRiskReport) -> Table:
         set_minor = scheduled_minor[end]
         change = Money(set_minor, outlook.currency, signed=True) if set_minor else "–"
         rows.append((f"{end - timedelta(days=1):%b %Y}", change, *_ratios(window)))
-    return figures(("12 months to", "Set in the month", "NRR", "GRR", "CRR"), rows)
+    return figures(
+        ("12 months to", "Scheduled in the month", "NRR", "GRR", "CRR"), rows
+    )
 
 
 def _ratios(measured: WindowFigures) -> Iterator[Cell]:
@@ -145,11 +147,17 @@ def title(outlook: AtRiskReport, reports: AtRiskReports, locale: str) -> str:
 COMMITTED = "Committed, if nothing else changes"
 NOTE = (
     "Committed is no forecast: what NRR, GRR and CRR of the 12 months to each month are if "
-    "what Stripe's objects already say happens (ends that are set, discounts running out) "
-    "and nothing else changes. Expansion to come would raise NRR, and a customer that "
+    "what Stripe's objects already say happens (subscriptions set to cancel, discounts "
+    "running out) and nothing else changes. Expansion to come would raise NRR, and a customer that "
     "leaves and returns inside a window even GRR; trials count once they have converted. "
     "MRR with several reasons counts once in what is at risk; contracted lately is the "
     "last 90 days."
+)
+
+
+NO_OWNERS = (
+    "Of none of these customers an owner was read: if Stripe shows the metadata key of "
+    "`owner`, run `stripe-nrr sync --full`."
 )
 
 
@@ -160,6 +168,8 @@ def parts(reports: AtRiskReports, locale: str) -> Iterator[Part]:
         yield risk_table(outlook) if outlook.risks else "Nothing is at risk."
         if outlook.customers:
             yield call_table(outlook, reports, locale)
+            if reports.has_owners and not any(x.owner for x in outlook.customers):
+                yield NO_OWNERS
         more = len(outlook.customers) - MOST_CALLED
         if more > 0:
             yield f"And {more:,} more; `--format csv` lists them all."

@@ -136,7 +136,7 @@ _FAILED = {
 }
 _BY_CAUSE = {
     Cause.PLAN: "another plan",
-    Cause.QUANTITY: "fewer seats",
+    Cause.QUANTITY: "a lower quantity",
     Cause.PRICE: "a lower price",
     Cause.USAGE: "less usage",
     Cause.DISCOUNT: "a discount",
@@ -314,7 +314,9 @@ def to_csv(reports: ChurnReports) -> str:
     if reports.by is None:
         return csv_text(_LOSS_HEADS, _loss_rows(reports.currencies))
     group = [] if reports.by == REASON else [reports.by]
-    return csv_text(["currency", *group, "reason", *_SUM_COLUMNS], _sum_rows(reports))
+    mark = _MARK if reports.by == MONTH else ()
+    heads = ["currency", *group, "reason", *_SUM_COLUMNS, *mark]
+    return csv_text(heads, _sum_rows(reports))
 
 
 _LOSS_HEADS = (
@@ -323,6 +325,7 @@ _LOSS_HEADS = (
     *("cancellation_asked_on", "paid_since", "returned_on", "returned"),
 )
 _SUM_COLUMNS = ("churn", "departures", "contraction", "contractions")
+_MARK = ("complete",)  # of months: whether it is over
 
 
 def _loss_rows(currencies: Iterable[ChurnReport]) -> Iterator[list[object]]:
@@ -346,10 +349,17 @@ def _sum_rows(reports: ChurnReports) -> Iterator[list[object]]:
         sums = found.months if reports.by == MONTH else found.segments
         groups = [("", found.everyone)] if reports.by == REASON else []
         groups = groups or [(each.name, each) for each in sums]
+        running = (
+            None if found.is_over else f"{found.window.end - timedelta(days=1):%Y-%m}"
+        )
         for name, each in groups:
+            mark = (
+                ["false" if name == running else "true"] if reports.by == MONTH else []
+            )
             for of in each.reasons:
                 yield [
                     *(found.currency, *([name] if name else []), of.reason),
                     *(Money(of.churn_minor, found.currency), of.departures),
                     *(Money(of.contraction_minor, found.currency), of.contractions),
+                    *mark,
                 ]

@@ -17,7 +17,7 @@ FORMULA = (
 
 FX = (
     "All currencies: one rate, of a window's last day, converts both of its ends; what "
-    "the opening was worth at its own day's rate, and is not any more, is fx."
+    "the opening was worth at its own day's rate, and is not any more, is FX."
 )
 
 RESTATED = (

@@ -101,12 +101,42 @@ def format_times(ratio: Fraction | None) -> str:
     return f"{whole:,}.{rest}×"
 
 
+def overview_table(report: Report) -> Table | None:
+    """A row a currency, the total first: its headline, else the last window that is over.
+
+    None where there is one currency alone.
+    """
+    if len(report.parts) < 2:
+        return None
+    chosen = [(part, _last(part)) for part in report.parts if part.rows]
+    rows: list[Sequence[Cell]] = [
+        (
+            part.title,
+            label(row).strip(),
+            Money(row.measured.waterfall.closing_minor, part.currency),
+            *map(Percent, row.measured.retention.ratios.values()),
+            row.measured.paying,
+        )
+        for part, row in chosen
+    ]
+    closing = "ARR at close" if report.is_annual else "MRR at close"
+    ratios = [name.upper() for name in RATIOS]
+    heads = ("Currency", "Window", closing, *ratios, "Paying")
+    return Table(heads, rows, frozenset(range(2, len(heads))))
+
+
+def _last(part: CurrencyReport) -> WindowRow:
+    """What a currency is known by in one line."""
+    over = [row for row in part.rows if row.is_over]
+    return part.headline or (over or part.rows)[-1]
+
+
 # Why
 
 
 CAUSE_WORDS = {
     Cause.PLAN.value: "another plan",
-    Cause.QUANTITY.value: "seats",
+    Cause.QUANTITY.value: "quantity",
     Cause.ADD_ON.value: "add-ons",
     Cause.REMOVAL.value: "items removed",
     Cause.PRICE.value: "price changes",
@@ -191,6 +221,8 @@ def to_markdown(report: Report, locale: str) -> str:
         return markdown_table(figures(heads, rows), locale)
 
     parts = [f"**{line}**\n" for line in banner(report.facts, report.outside, locale)]
+    if (every := overview_table(report)) is not None:
+        parts.append(markdown_table(every, locale))
     for part in report.parts:
         parts.append(f"## {kind_of(report)}, {part.title}\n")
         for title, rows in named_rows(part, report):

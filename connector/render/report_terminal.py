@@ -23,6 +23,7 @@ from connector.render.report_tables import (
     kind_of,
     more_cells,
     named_rows,
+    overview_table,
 )
 from connector.render.table import figures
 from connector.render.terminal import COLOURS, FittedTable
@@ -46,6 +47,8 @@ def report_view(report: Report, locale: str) -> RenderableType:
         Text(line, style="bold yellow")
         for line in banner(report.facts, report.outside, locale)
     ]
+    if (every := overview_table(report)) is not None:
+        parts.append(FittedTable(every, locale, spare=("Paying", "CRR")))
     for part in report.parts:
         headlines, rows = _split(part)
         parts.append(Text(f"\n{kind_of(report)} · {part.title}", style="bold"))
@@ -134,7 +137,7 @@ def _waterfall(row: WindowRow, currency: str, locale: str) -> RenderableType:
     moved = {kind: flow.signed[f"{kind}_minor"] for kind in MovementKind}
     steps = [(kind.capitalize(), n, COLOURS[kind]) for kind, n in moved.items()]
     if flow.fx_minor:
-        steps.append(("Exchange rates", flow.fx_minor, "magenta"))
+        steps.append(("FX", flow.fx_minor, "magenta"))
     gained_minor = sum(minor for minor in moved.values() if minor > 0)
     peak = max(flow.opening_minor, flow.closing_minor, gained_minor)
     table = Table.grid(padding=(0, 2))

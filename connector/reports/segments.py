@@ -6,6 +6,7 @@ from datetime import date, datetime
 from functools import cache
 
 from connector.config import Config
+from connector.core.errors import NothingFound
 from connector.core.model import METADATA, Flow
 from connector.core.money import exponent
 from connector.metrics.segment_totals import SegmentOf, eve
@@ -40,8 +41,18 @@ def segment_of(
         return by_value(balances.countries(connection))
     if by.startswith(METADATA):
         key = by.removeprefix(METADATA)
-        return by_value(objects.metadata(connection, key))
+        return by_value(_metadata(connection, key))
     return by_trait(_of_plans(connection, by, currency))
+
+
+def _metadata(connection: sqlite3.Connection, key: str) -> Mapping[int, str]:
+    found = objects.metadata(connection, key)
+    if not found:
+        raise NothingFound(
+            f"no customer in this ledger has metadata {key!r}",
+            fix="if Stripe shows it, run `stripe-nrr sync --full`, which reads it of all",
+        )
+    return found
 
 
 def members(

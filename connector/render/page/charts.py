@@ -120,7 +120,7 @@ def steps(row: WindowRow, revenue: str, *, has_fx: bool) -> list[WaterfallRow]:
     names = [
         (f"{revenue} {_month_before(window.start)}", "whole"),
         *((kind.capitalize(), kind.value) for kind in STACKED),
-        *([("Exchange rates", "fx")] if has_fx else ()),
+        *([("FX", "fx")] if has_fx else ()),
         (f"{revenue} {_month_before(window.end)}", "whole"),
     ]
     now, reported = (

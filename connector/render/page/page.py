@@ -22,7 +22,7 @@ from connector.render.footnotes import (
 )
 from connector.render.page.figures import panels
 from connector.render.page.templating import environment, inlined, template
-from connector.render.report_tables import kind_of
+from connector.render.report_tables import kind_of, overview_table
 from connector.reports.page import PageContents
 
 
@@ -38,6 +38,7 @@ def to_html(page: PageContents) -> str:
             report=report,
             revenue=revenue,
             title=kind_of(report),
+            overview=overview_table(report),
             parts=[panels(page, part, revenue) for part in report.parts],
             policy=policy_sentence(report.policy).split("; "),
             notes=[n for n in footnotes(report) if n in (SEGMENTS, CAUSES, FX)],

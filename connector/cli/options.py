@@ -231,7 +231,18 @@ def formats_option(*forms: str) -> Option:
         type=click.Choice(forms),
         default="text",
         show_default=True,
+        is_eager=True,
+        callback=_in_english,
     )
+
+
+FOR_PROGRAMS = {"json", "csv", "parquet"}
+
+
+def _in_english(ctx: Any, _param: Any, form: str) -> str:
+    """What programs read is in no language but that of its keys, whatever is configured."""
+    ctx.obj.is_for_programs = form in FOR_PROGRAMS
+    return form
 
 
 format_option = formats_option("text", "json")

@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from connector.core.figures import Retention
+from connector.core.language import _, grouped, ngettext
 from connector.core.model import CustomerName
 from connector.core.money import format_count, format_ratio, ratio_number
 from connector.core.windows import name_of
@@ -25,7 +26,7 @@ from connector.reports.model import code_of, title_of
 
 def to_text(found: list[WindowExplanation], locale: str) -> str:
     if not found:
-        return "There is no recurring revenue in this ledger."
+        return _("There is no recurring revenue in this ledger.")
     return "\n".join(_as_text(each, locale) for each in found)
 
 
@@ -33,11 +34,11 @@ def _as_text(taken: WindowExplanation, locale: str) -> str:
     kept, code = taken.kept, taken.currency
     opening = Money(kept.opening_minor, code)
     reached = Money(taken.numerator_minor, code)
-    span = name_of(taken.window) + ("" if taken.is_over else " (not over yet)")
+    span = name_of(taken.window) + ("" if taken.is_over else _(" (not over yet)"))
     rows: list[Sequence[Cell]] = [
         (
             _name(account),
-            each.kind.value,
+            each.kind,
             Money(each.opening_minor, code),
             Money(each.closing_minor, code) if each.closing_minor else "–",
             Money(each.amount_minor, code, signed=True),
@@ -46,10 +47,12 @@ def _as_text(taken: WindowExplanation, locale: str) -> str:
         for account, each in taken.moved
     ]
     same = kept.customers - len(rows)
-    counted = "" if taken.ratio is Ratio.NRR else ", growth left out"
+    counted = "" if taken.ratio is Ratio.NRR else _(", growth left out")
     rows = [
         (
-            f"Opening: {format_count(kept.customers, 'customer')}",
+            _("Opening: {customers}").format(
+                customers=format_count(kept.customers, "customer")
+            ),
             "",
             opening,
             "",
@@ -57,14 +60,34 @@ def _as_text(taken: WindowExplanation, locale: str) -> str:
             "",
         ),
         *rows,
-        (f"{same} others, unmoved", "", "", "", "–", "") if same else ("",) * 6,
-        (f"What they pay at the closing{counted}", "", "", reached, "", ""),
+        (
+            ngettext("{same} other, unmoved", "{same} others, unmoved", same).format(
+                same=grouped(same)
+            ),
+            "",
+            "",
+            "",
+            "–",
+            "",
+        )
+        if same
+        else ("",) * 6,
+        (
+            _("What they pay at the closing{counted}").format(counted=counted),
+            "",
+            "",
+            reached,
+            "",
+            "",
+        ),
     ]
-    heads = ("Customer", "", "Was", "Is", "Change", "Points")
+    heads = (_("Customer"), "", _("Was"), _("Is"), _("Change"), _("Points"))
     table = Table(heads, [row for row in rows if any(row)], frozenset([2, 3, 4, 5]))
     ratio = format_ratio(kept.ratios[taken.ratio])
     whose = title_of(code, is_total=taken.is_total)
-    title = f"{taken.ratio.upper()} of {span} · {whose}: {ratio}"
+    title = _("{metric} of {span} · {whose}: {ratio}").format(
+        metric=taken.ratio.upper(), span=span, whose=whose, ratio=ratio
+    )
     parts = f"{shown(reached, locale)} ÷ {shown(opening, locale)}"
     return f"{title} = {parts}\n\n{text_table(table, locale)}"
 

@@ -12,10 +12,12 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from datetime import date
+from enum import StrEnum
 from fractions import Fraction
 from typing import NamedTuple, TextIO
 from unicodedata import east_asian_width
 
+from connector.core.language import _, grouped, table_day
 from connector.core.money import (
     format_minor,
     format_points,
@@ -65,9 +67,19 @@ def shown(cell: Cell, locale: str) -> str:
         case Points(points):
             return format_points(points)
         case int():
-            return f"{cell:,}"
+            return grouped(cell)
         case _:
-            return printable(str(cell))
+            return printable(_text(cell))
+
+
+def _text(cell: date | str) -> str:
+    match cell:
+        case date():
+            return table_day(cell)
+        case StrEnum():
+            return _(cell.value)
+        case str():
+            return cell
 
 
 def exact(cell: object) -> object:
@@ -132,7 +144,8 @@ def markdown_table(table: Table, locale: str) -> str:
 
 
 def _in_markdown(cell: Cell, locale: str) -> str:
-    return markdown(cell) if isinstance(cell, str) else shown(cell, locale)
+    is_text = isinstance(cell, str) and not isinstance(cell, StrEnum)
+    return markdown(str(cell)) if is_text else shown(cell, locale)
 
 
 def figures(heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Table:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
+from connector.core.language import _, grouped, month_text, table_day
 from connector.core.money import format_count, format_minor
 from connector.metrics.what_if import preset_switches
 from connector.reconcile.headers import FileKind
@@ -13,6 +14,7 @@ from connector.reconcile.model import (
     Reconciliation,
 )
 from connector.render.bridge.causes import part_words, words
+from connector.render.footnotes import listed
 from connector.render.table import Cell, Money, Table, text_table
 
 SHOWN = 20  # cells of each kind
@@ -42,38 +44,65 @@ def _parts(done: Reconciliation, locale: str) -> Iterator[str]:
 def _title(done: Reconciliation) -> str:
     names = ", ".join(each.name for each in done.files)
     last = done.end - timedelta(days=1)
-    return (
-        f"{done.kind} · {names}\n"
-        f"{done.start} to {last}, days in {done.timezone}; gaps are theirs minus ours\n"
+    return _(
+        "{kind} · {names}\n{start} to {last}, days in {timezone}; gaps are "
+        "theirs minus ours\n"
+    ).format(
+        kind=_(done.kind.value),
+        names=names,
+        start=table_day(done.start),
+        last=table_day(last),
+        timezone=done.timezone,
     )
 
 
 def _verdict(done: Reconciliation) -> str:
-    cells = "cells" if done.kind == FileKind.MONTHS else "days of changes"
+    cells = _("cells") if done.kind == FileKind.MONTHS else _("days of changes")
     who = format_count(done.customers, "customer")
-    gap = f"{done.differing:,} differ, {done.unexplained:,} of them unexplained."
-    lines = [f"{done.compared:,} {cells} of {who}: {gap}"]
+    gap = _("{differing} differ, {unexplained} of them unexplained.").format(
+        differing=grouped(done.differing), unexplained=grouped(done.unexplained)
+    )
+    lines = [
+        _("{compared} {cells} of {who}: {gap}").format(
+            compared=grouped(done.compared), cells=cells, who=who, gap=gap
+        )
+    ]
     if done.preset is None:
-        lines.append("Theirs counts as this ledger does.")
+        lines.append(_("Theirs counts as this ledger does."))
     else:
         lines += _preset(done, done.preset)
     if done.their_timezone != done.timezone:
-        lines.append(f"Their days are those of {done.their_timezone}.")
+        lines.append(
+            _("Their days are those of {their_timezone}.").format(
+                their_timezone=done.their_timezone
+            )
+        )
     return "".join(f"{line}\n" for line in lines)
 
 
 def _preset(done: Reconciliation, preset: str) -> Iterator[str]:
     others = preset_switches(done.rules, preset)
-    said = " and ".join(each.in_words for each in others) or "as this ledger"
+    said = listed([each.in_words for each in others]) or _("as this ledger")
     if done.is_asked:
-        yield f"Held to {preset}, as asked for: {said}."
+        yield _("Held to {preset}, as asked for: {said}.").format(
+            preset=preset, said=said
+        )
         return
-    yield f"Theirs counts most like {preset}: {said}."
+    yield _("Theirs counts most like {preset}: {said}.").format(
+        preset=preset, said=said
+    )
     best, *rest = done.tried
     if rest:
         yield (
-            f"Of {len(done.tried)} presets it leaves fewest cells to other causes: about "
-            f"{best.differing:,}; {rest[0].name} {rest[0].differing:,}."
+            _(
+                "Of {tried} presets it leaves fewest cells to other causes: about "
+                "{differing}; {name} {differing_2}."
+            ).format(
+                tried=len(done.tried),
+                differing=grouped(best.differing),
+                name=rest[0].name,
+                differing_2=grouped(rest[0].differing),
+            )
         )
 
 
@@ -95,25 +124,40 @@ def _unexplained(
         )
         for cell in cells[:SHOWN]
     ]
-    heads = ("Unexplained", "", "Ours", "Theirs", "Unexplained", "What ours says")
+    heads = (
+        _("Unexplained"),
+        "",
+        _("Ours"),
+        _("Theirs"),
+        _("Unexplained"),
+        _("What ours says"),
+    )
     table = text_table(Table(heads, rows, frozenset((2, 3, 4))), locale)
     more = len(cells) - len(rows)
-    rest = f"  and {format_count(more, 'cell')} more\n" if more else ""
+    rest = (
+        _("  and {more} more\n").format(more=format_count(more, "cell")) if more else ""
+    )
     first = cells[0].customer.id
-    return f"{table}{rest}  fix: see `stripe-nrr explain {first}`\n"
+    return (
+        table
+        + rest
+        + _("  fix: see `stripe-nrr explain {first}`\n").format(first=first)
+    )
 
 
 def _bridge(done: Reconciliation, currency: str, locale: str) -> str:
     months = [each for each in done.months if each.currency == currency]
     causes = _largest(months)
     is_small = any(each.parts.keys() - set(causes) for each in months)
-    heads = ["Ours → theirs", "Ours", *(words(*each) for each in causes)]
-    heads += ["all else"] if is_small else []
+    heads = [_("Ours → theirs"), _("Ours"), *(words(*each) for each in causes)]
+    heads += [_("all else")] if is_small else []
     rows = [_bridge_row(each, causes, is_small=is_small) for each in months]
     right = frozenset(range(1, len(heads) + 1))
-    what = "MRR" if done.kind == FileKind.MONTHS else "net change of MRR"
-    title = f"{currency.upper()}, {what} by month\n"
-    return title + text_table(Table([*heads, "Theirs"], rows, right), locale)
+    what = "MRR" if done.kind == FileKind.MONTHS else _("net change of MRR")
+    title = _("{currency}, {what} by month\n").format(
+        currency=currency.upper(), what=what
+    )
+    return title + text_table(Table([*heads, _("Theirs")], rows, right), locale)
 
 
 def _largest(months: Sequence[MonthBridge]) -> list[Named]:
@@ -138,7 +182,7 @@ def _bridge_row(
     other = sum(n for named, n in month.parts.items() if named not in causes)
     rest = [gap(other)] if is_small else []
     return [
-        f"{month.month:%b %Y}",
+        month_text(month.month),
         Money(month.ours_minor, code),
         *shown,
         *rest,
@@ -165,19 +209,27 @@ def _explained(
                 said,
             )
         )
-    heads = ("Explained, the largest", "", "Ours", "Theirs", "Why")
+    heads = (_("Explained, the largest"), "", _("Ours"), _("Theirs"), _("Why"))
     more = len(cells) - len(rows)
-    rest = f"  and {format_count(more, 'cell')} more: --format csv has them\n"
+    rest = _("  and {more} more: --format csv has them\n").format(
+        more=format_count(more, "cell")
+    )
     table = text_table(Table(heads, rows, frozenset((2, 3))), locale)
     return table + (rest if more else "")
 
 
 def _notes(done: Reconciliation) -> Iterator[str]:
     for each in done.files:
-        unit = "minor units (cents)" if each.is_minor else "whole units"
-        yield f"{each.name}: {each.lines:,} lines, amounts in {unit}, {each.because}."
+        unit = _("minor units (cents)") if each.is_minor else _("whole units")
+        yield _("{name}: {lines} lines, amounts in {unit}, {because}.").format(
+            name=each.name, lines=grouped(each.lines), unit=unit, because=each.because
+        )
         if each.ignored:
-            yield f"  Columns left alone: {', '.join(each.ignored)}."
+            yield _("  Columns left alone: {what}.").format(
+                what=", ".join(each.ignored)
+            )
     yield from done.notes
     if done.left_out:
-        yield f"{done.left_out:,} smaller cells that differ are in the sums alone."
+        yield _("{left_out} smaller cells that differ are in the sums alone.").format(
+            left_out=grouped(done.left_out)
+        )

@@ -2,7 +2,7 @@
 
 ``python -m tests.support.catalogues`` finds every text in the package, brings each
 language's ``.po`` up to date (a new text is there without its translation, what is used no
-more is gone), and writes the ``.mo`` beside it, which the package reads. Both are committed.
+more is gone), and writes the ``.mo`` beside it, which the package reads. Both are kept.
 """
 
 import io

@@ -24,6 +24,7 @@ from connector.core.numbers import (
 )
 from connector.core.presets import PRESETS, preset_name
 from connector.core.windows import parse_window
+from connector.render.csv_dialects import DIALECTS, STANDARD, write_as
 from connector.store.files import side_files
 
 
@@ -225,6 +226,31 @@ Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def formats_option(*forms: str) -> Option:
+    """``--format``, and with CSV among the forms ``--dialect``."""
+    chosen = _format_option(forms)
+    if "csv" not in forms:
+        return chosen
+    return lambda command: chosen(dialect_option(command))
+
+
+def _dialect(_ctx: Any, _param: Any, name: str) -> None:
+    if name != STANDARD:
+        write_as(name)
+
+
+dialect_option = click.option(
+    "--dialect",
+    type=click.Choice(list(DIALECTS)),
+    default=STANDARD,
+    show_default=True,
+    expose_value=False,
+    callback=_dialect,
+    help="How CSV is written: excel-de has semicolons, decimal commas and a byte order "
+    "mark.",
+)
+
+
+def _format_option(forms: Sequence[str]) -> Option:
     return click.option(
         "--format",
         "form",

@@ -72,14 +72,18 @@ def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     click.echo(printable_lines(text), nl=nl, err=err)
 
 
-def write(text: str, output: Path | None = None) -> None:
-    """Print, or replace the file in one step, so that nobody reads half a report."""
+def write(text: str, output: Path | None = None, mark: str = "") -> None:
+    """Print, or replace the file in one step, so that nobody reads half a report.
+
+    ``mark`` is a byte order mark, or nothing, before it all.
+    """
     if output is None:
+        click.echo(mark, nl=False)
         echo(text, nl=not text.endswith("\n"))
         return
     whole = text if text.endswith("\n") else f"{text}\n"
     with place_of(output) as place, place.open("a", encoding="utf-8") as file:
-        file.write(printable_lines(whole))
+        file.write(mark + printable_lines(whole))
 
 
 def drawn(parts: "Iterable[Part]", locale: str) -> Any:
@@ -119,7 +123,7 @@ def emit(
     if form == "json":
         write(json_text({"schema": JSON_SCHEMA, **_known(facts), **made}), output)
     elif form == "csv":
-        write(made, output)
+        write_csv_text(made, output)
         for line in told:
             echo(f"warning: {line}", err=True)
         if facts is not None and any(facts.missing):
@@ -165,8 +169,16 @@ def show_report(figures: "Report", form: str, locale: str, output: Path | None) 
     else:
         from connector.render.report_tables import to_csv, to_markdown
 
-        is_csv = form == "csv"
-        write(to_csv(figures) if is_csv else to_markdown(figures, locale), output)
+        if form == "csv":
+            write_csv_text(to_csv(figures), output)
+        else:
+            write(to_markdown(figures, locale), output)
+
+
+def write_csv_text(text: str, output: Path | None) -> None:
+    from connector.render.csv_dialects import dialect
+
+    write(text, output, dialect().mark)
 
 
 @contextmanager

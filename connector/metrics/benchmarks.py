@@ -94,7 +94,7 @@ class Assessment(Struct, frozen=True, kw_only=True):
         """The verdict, then the medians; ranges of some companies are left to JSON."""
         text = f"{self.metric.upper()} {format_ratio(self.ratio)}"
         if self.band is not None:
-            text += f": {_(self.band.says)} ({self.band.source}, {self.band.year})"
+            text += f": {_(self.band.says)} ({_(self.band.source)}, {self.band.year})"
         others = [_words(each) for each in self.typical if each.low == each.high]
         return f"{'; '.join([text, *others])}."
 

@@ -13,7 +13,9 @@ import io
 from collections.abc import Iterable, Sequence
 from datetime import date
 from enum import StrEnum
+from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from typing import NamedTuple, TextIO
 from unicodedata import east_asian_width
 
@@ -26,6 +28,7 @@ from connector.core.money import (
     ratio_number,
 )
 from connector.core.text import markdown, printable, spreadsheet
+from connector.render.csv_dialects import dialect
 
 GAP = "  "
 
@@ -178,7 +181,7 @@ def to_markdown(parts: Iterable[Part], locale: str) -> str:
 
 
 def csv_text(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Comma-separated, a row a line, each cell exact; None is an empty cell."""
+    """A row a line in the dialect chosen, each cell exact; None is an empty cell."""
     out = io.StringIO()
     write_csv(out, heads, rows)
     return out.getvalue()
@@ -188,8 +191,17 @@ def write_csv(
     out: TextIO, heads: Iterable[str], rows: Iterable[Sequence[object]]
 ) -> None:
     """The same, row by row, however many there are."""
-    writer = csv.writer(out, lineterminator="\n")
+    chosen = dialect()
+    written = exact if chosen.point == "." else partial(_with_point, chosen.point)
+    writer = csv.writer(out, delimiter=chosen.delimiter, lineterminator="\n")
     writer.writerow(heads)
     writer.writerows(
-        [cell if type(cell) is int else exact(cell) for cell in row] for row in rows
+        [cell if type(cell) is int else written(cell) for cell in row] for row in rows
     )
+
+
+def _with_point(point: str, cell: object) -> object:
+    """A figure with the decimal point of a dialect; of texts and days it has none."""
+    found = exact(cell)
+    is_figure = isinstance(cell, Money | Percent | Points | Decimal | float)
+    return str(found).replace(".", point) if is_figure else found

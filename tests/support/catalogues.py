@@ -129,6 +129,7 @@ def _of_tables() -> Iterator[Message]:
     published = parse_benchmarks(PUBLISHED.read_text("utf-8"), PUBLISHED.name)
     for band in published.bands:
         yield Message(band.says, "benchmarks")
+        yield Message(band.source, "benchmarks")
     for typical in published.typical:
         yield Message(typical.who, "benchmarks")
 

@@ -170,7 +170,7 @@ def reached(typical: Typical) -> str:
 
 
 def origin(published: Band | Typical) -> str:
-    return f"{published.source}, {published.year}"
+    return f"{_(published.source)}, {published.year}"
 
 
 def shade(ratio: Fraction | None) -> str:

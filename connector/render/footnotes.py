@@ -173,7 +173,7 @@ def footnotes(report: Report) -> list[str]:
         _("What counts: {policy}.").format(policy=policy_sentence(report.policy)),
         _(MORE),
     ]
-    if report.by is not None:
+    if report.by is not None or report.only:
         notes.append(_(SEGMENTS))
     if any(row.causes for part in report.parts for row in part.rows):
         notes.append(_(CAUSES))

@@ -4,7 +4,7 @@ Nothing is worked out here: every figure comes from the ``Report``.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -19,8 +19,8 @@ from connector.core.text import markdown
 from connector.core.windows import name_of
 from connector.metrics.causes import RETURN
 from connector.metrics.churn import LossSums, ReasonSum
-from connector.metrics.segments import NONE
-from connector.render.footnotes import asides, banner, footnotes
+from connector.metrics.segments import NONE, SegmentValue
+from connector.render.footnotes import asides, banner, footnotes, listed
 from connector.render.report_json import (
     BASE_FIGURES,
     MORE_AMOUNTS,
@@ -265,7 +265,14 @@ def to_markdown(report: Report, locale: str) -> str:
 
 
 def kind_of(report: Report) -> str:
-    return _("Annual recurring revenue") if report.is_annual else _("Recurring revenue")
+    kind = _("Annual recurring revenue") if report.is_annual else _("Recurring revenue")
+    return f"{kind}, {only_words(report.only)}" if report.only else kind
+
+
+def only_words(only: Iterable[SegmentValue]) -> str:
+    """``only plan Team and country DE``."""
+    said = listed([f"{_(by)} {segment_name(value)}" for by, value in only])
+    return _("only {segments}").format(segments=said)
 
 
 def named_rows(
@@ -315,6 +322,7 @@ def to_csv(report: Report) -> str:
     has the amount a month as its closing.
     Amounts in whole units of the currency, ratios as numbers, empty where there is none.
     Columns of the waterfall are everybody's, ``base_*`` those of the opening customers.
+    Of some customers alone, the segments they have in common stand in ``segment``.
     """
     return csv_text(csv_heads(report), _csv_rows(report))
 
@@ -377,7 +385,7 @@ def _csv_row(
             _cell(name, figures[group][name], part.currency)
             for _, group, name in _COLUMNS
         ),
-        segment,
+        " and ".join(filter(None, (*map(str, report.only), segment))),
     ]
 
 

@@ -12,8 +12,8 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from datetime import date
-from enum import StrEnum
 from decimal import Decimal
+from enum import StrEnum
 from fractions import Fraction
 from functools import partial
 from typing import NamedTuple, TextIO

@@ -4,7 +4,6 @@ import re
 import shutil
 import string
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,6 @@ from tests.support.commands import Workdir
 from tests.support.synced import settled_demo
 
 OTHERS = catalogues.OTHERS
-SHARED = {"NRR", "GRR", "CRR"}
 
 
 def lay_out(folder: Path, language: str) -> Workdir:
@@ -28,10 +26,10 @@ def lay_out(folder: Path, language: str) -> Workdir:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workdir, Workdir]]:
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workdir, Workdir]:
     """The same ledger, told in English and in German."""
     english = lay_out(tmp_path_factory.mktemp("en"), "en")
-    yield english, lay_out(tmp_path_factory.mktemp("de"), "de")
+    return english, lay_out(tmp_path_factory.mktemp("de"), "de")
 
 
 # The catalogues
@@ -66,7 +64,9 @@ def test_every_text_is_translated(code: str) -> None:
 
 
 def placeholders(text: str) -> list[str]:
-    named = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
+    named = [
+        name for _, name, _, _ in string.Formatter().parse(text) if name is not None
+    ]
     return sorted({*named, *re.findall(r"%\((\w+)\)s", text)})
 
 
@@ -120,9 +120,7 @@ def test_both_languages_tell_the_same_figures(
     both: tuple[Workdir, Workdir], name: str, form: str
 ) -> None:
     words, _forms = REPORTS[name]
-    english, german = (
-        each.call(*words.split(), "--format", form) for each in both
-    )
+    english, german = (each.call(*words.split(), "--format", form) for each in both)
     assert (english.code, german.code) == (0, 0)
     if form in ("json", "csv"):  # for programs: in no language
         moment = r'"generated_at": ".*?"'
@@ -133,7 +131,8 @@ def test_both_languages_tell_the_same_figures(
 
 
 ENGLISH = re.compile(
-    r"\b(the|and|customers?|opening|closing|churn|renewed|since|months?|of)\b", re.I
+    r"\b(the|and|customers?|opening|closing|churn|renewed|since|months?|of)\b",
+    re.IGNORECASE,
 )
 
 
@@ -187,8 +186,18 @@ def test_excel_opens_numbers_as_numbers(
     german = "CSV:59,34,76,1,,1031,false,true"
     subprocess.run(
         [
-            *(soffice, "--headless", f"-env:UserInstallation=file://{tmp_path}/profile"),
-            *(f"--infilter={german}", "--convert-to", "fods", "--outdir", str(tmp_path)),
+            *(
+                soffice,
+                "--headless",
+                f"-env:UserInstallation=file://{tmp_path}/profile",
+            ),
+            *(
+                f"--infilter={german}",
+                "--convert-to",
+                "fods",
+                "--outdir",
+                str(tmp_path),
+            ),
             str(made),
         ],
         check=True,
@@ -202,7 +211,9 @@ def test_excel_opens_numbers_as_numbers(
 
 
 @pytest.mark.parametrize("what", ["mrr", "movements", "customers"])
-def test_an_export_has_the_dialect_too(both: tuple[Workdir, Workdir], what: str) -> None:
+def test_an_export_has_the_dialect_too(
+    both: tuple[Workdir, Workdir], what: str
+) -> None:
     out = both[1].call("export", "--what", what, "--dialect", "excel-de").out
     plain = both[1].call("export", "--what", what).out
     assert out[0] == "\ufeff"

@@ -287,10 +287,19 @@ def named_rows(
     ]
 
 
+# How often a price is billed, as Stripe says it.
+INTERVALS = (marked("day"), marked("week"), marked("month"), marked("year"))
+
+
 def segment_name(name: str) -> str:
     """As a reader knows it: a band's words are ours, all else is what others chose."""
     if name == NONE:
         return _(NONE)
+    if name in INTERVALS:
+        return _(name)
+    plan = re.fullmatch(r"(.*), (\w+) (\(price_\w+\))", name)
+    if plan is not None and plan[2] in INTERVALS:
+        return f"{plan[1]}, {_(plan[2])} {plan[3]}"
     found = re.fullmatch(r"(\d+: )(under |)([\d,]+)(?: to ([\d,]+)| and more|)", name)
     if found is None:
         return name

@@ -143,6 +143,12 @@ def month_name(day: date) -> str:
     return months[day.month - 1] if months else f"{day:%b}"
 
 
+def long_month_text(day: date) -> str:
+    """``November 2026``, where there is room."""
+    is_short = bool(LANGUAGES[_spoken.get()].months)
+    return month_text(day) if is_short else f"{day:%B %Y}"
+
+
 def month_text(day: date) -> str:
     """``Nov 2026``."""
     return f"{month_name(day)} {day.year}"

@@ -300,6 +300,11 @@ def segment_name(name: str) -> str:
     plan = re.fullmatch(r"(.*), (\w+) (\(price_\w+\))", name)
     if plan is not None and plan[2] in INTERVALS:
         return f"{plan[1]}, {_(plan[2])} {plan[3]}"
+    return _band(name)
+
+
+def _band(name: str) -> str:
+    """``2: 10.000 bis 100.000``; a name that is no band's as it is."""
     found = re.fullmatch(r"(\d+: )(under |)([\d,]+)(?: to ([\d,]+)| and more|)", name)
     if found is None:
         return name

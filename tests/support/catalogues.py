@@ -82,7 +82,9 @@ def _of_module(path: Path) -> Iterator[Message]:
 
 def _of_template(path: Path) -> Iterator[Message]:
     place = str(path.relative_to(PACKAGE))
-    options = {"trim_blocks": "true", "lstrip_blocks": "true"}
+    options = dict.fromkeys(
+        ("trim_blocks", "lstrip_blocks", "newstyle_gettext"), "true"
+    )
     with path.open("rb") as source:
         names = ["_", "ngettext", "gettext", "counted"]
         for _, name, found, _ in babel_extract(source, names, [], options):
@@ -118,10 +120,13 @@ def _of_tables() -> Iterator[Message]:
         *(kind.value for kind in FileKind),
         *(words.capitalize() for words in REASON_WORDS.values()),
         *_FEEDBACK,
+        *("invoice line", "subscription version", "subscription", "event", "invoice"),
         *("logo churn", "month", "quarter", "year", "reason", "(none)"),
     ]
     for text in values:
         yield Message(text, "values")
+    for noun in ("month", "quarter", "year"):
+        yield Message((f"{{number}} {noun}", f"{{number}} {noun}s"), "values")
     for formula in FORMULAS:
         for text in (formula.why, formula.printed):
             if text:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from connector.core.language import _, grouped
 from connector.core.model import JSON_SCHEMA
 from connector.core.text import printable_lines
 from connector.store.files import draft_of
@@ -125,7 +126,7 @@ def emit(
     elif form == "csv":
         write_csv_text(made, output)
         for line in told:
-            echo(f"warning: {line}", err=True)
+            echo(f"{_('warning')}: {line}", err=True)
         if facts is not None and any(facts.missing):
             raise click.exceptions.Exit(FINDINGS)
     elif isinstance(made, str):
@@ -165,7 +166,7 @@ def show_report(figures: "Report", form: str, locale: str, output: Path | None) 
 
         rendered(report_view(figures, locale), output)
         if not figures.parts:
-            echo("There is no recurring revenue in this ledger.")
+            echo(_("There is no recurring revenue in this ledger."))
     else:
         from connector.render.report_tables import to_csv, to_markdown
 
@@ -200,7 +201,9 @@ def progress_shown(*, quiet: bool = False) -> Iterator[Progress]:
             now_s = time.monotonic()
             if now_s - said_s >= QUIET_S:
                 said_s = now_s
-                of = f" of about {whole:,}" if whole else ""
+                of = (
+                    _(" of about {whole}").format(whole=grouped(whole)) if whole else ""
+                )
                 echo(f"{what}: {done:,}{of} after {now_s - began_s:.0f} s", err=True)
 
         yield tell

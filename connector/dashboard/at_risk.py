@@ -58,7 +58,7 @@ def answer(asked: PageRequest) -> PageAnswer:
             "currencies": asked.currencies(),
             "sort": sort_asked(asked.query, SORTS, "-mrr"),
             "q": asked.query.text("q"),
-            "note": forms.NOTE,
+            "note": _(forms.NOTE),
             "why": forms.why,
             "has_owners": found.has_owners,
             "owner": owner,

@@ -100,7 +100,9 @@ def account_of(ledger: Ledger) -> tuple[str, str]:
     if setting(ledger.connection, "account") == "demo":
         return _("Bundled demo account"), _("test mode")
     account = ledger.state().account or NOBODY
-    called = " · ".join(each for each in (account.id, MODES[account.livemode]) if each)
+    called = " · ".join(
+        each for each in (account.id, _(MODES[account.livemode])) if each
+    )
     return account.name or account.id or _("Stripe account"), called
 
 

@@ -145,7 +145,7 @@ def coverage_answer(asked: PageRequest) -> PageAnswer:
             "own_currency": code or "",
             "currencies": [c for c in asked.currencies() if not is_total(c)],
             "kind": kind,
-            "note": coverage_forms.CLASSES_NOTE,
+            "note": _(coverage_forms.CLASSES_NOTE),
             "to_do": coverage_forms.TO_DO,
             "lacks_texts": coverage_forms.LACKS_TEXTS,
             "reasons": coverage_forms.REASON_WORDS,

@@ -21,7 +21,7 @@ from connector.metrics.causes import Causes
 from connector.metrics.contributions import Contribution, Ratio
 from connector.render import contributions as forms
 from connector.render.page.levels import retention_steps
-from connector.render.report_tables import cause_words, only_words
+from connector.render.report_tables import CAUSE_WORDS, cause_words, only_words
 from connector.reports.explain import WindowExplanation, explain_window
 from connector.reports.ledger import is_total
 from connector.reports.report import ReportRequest, make_report
@@ -116,7 +116,7 @@ def _chosen(
     """Those that kind, cause and name ask for, in the order asked for."""
     query = asked.query
     kind = query.choice("kind", [each.value for each in KINDS], "")
-    cause, text = query.choice("cause", [*cause_words, ""], ""), query.text("q")
+    cause, text = query.choice("cause", [*CAUSE_WORDS, ""], ""), query.text("q")
     sort = sort_asked(query, SORTS, "-size")
     own = _caused_by(why, kind, cause) if cause else None
     is_all = not (kind or cause or text)
@@ -244,7 +244,7 @@ def _cause_sums(why: Causes | None) -> list[CauseSum]:
         CauseSum(
             kind=kind,
             cause=share.cause,
-            words=cause_words[share.cause],
+            words=cause_words(share.cause),
             customers=len(share.customers),
             amount_minor=share.amount_minor,
         )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from connector.core.dates import add_months, months
 from connector.core.figures import Retention
-from connector.core.language import _, month_name
+from connector.core.language import month_name
 from connector.metrics.benchmarks import Band, Typical
 from connector.render.page.charts import Mark, WaterfallRow
 from connector.render.page.svg import Dot, Scale, dots, line, scale, waterfall
@@ -173,22 +173,22 @@ def retention_steps(kept: Retention) -> list[WaterfallRow]:
     after_churn = opening - kept.churn_minor
     grr_minor = opening - lost
     rows = (
-        (_("opening"), "whole", opening, (0, opening)),
-        (_("churn"), "churn", -kept.churn_minor, (opening, after_churn)),
+        ("opening", "whole", opening, (0, opening)),
+        ("churn", "churn", -kept.churn_minor, (opening, after_churn)),
         (
-            _("contraction"),
+            "contraction",
             "contraction",
             -kept.contraction_minor,
             (after_churn, grr_minor),
         ),
-        (_("kept"), "whole", grr_minor, (0, grr_minor)),
+        ("kept", "whole", grr_minor, (0, grr_minor)),
         (
-            _("expansion"),
+            "expansion",
             "expansion",
             kept.expansion_minor,
             (grr_minor, kept.closing_minor),
         ),
-        (_("closing"), "whole", kept.closing_minor, (0, kept.closing_minor)),
+        ("closing", "whole", kept.closing_minor, (0, kept.closing_minor)),
     )
     placed = waterfall([each for *_, each in rows])
     return [

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from connector import __version__
 from connector.cli.output import echo
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 # A command is the function of its name in the module of its name, imported when asked for.
 COMMANDS = {
     "demo": "See it all on a bundled account: no key, no network.",
+    "config": "Begin a configuration file, with every key explained.",
     "sync": "Copy the Stripe account's history and bring the ledger up to date.",
     "report": "NRR, GRR and what moved MRR, by month, quarter, year or trailing 12.",
     "dashboard": "Look at it all in a browser, down to the invoice line; read-only.",
@@ -82,6 +84,17 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[CompletionItem]:
+        """Their names, and this group's options, without importing any of them."""
+        named = [
+            CompletionItem(name, help=said)
+            for name, said in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*named, *click.Command.shell_complete(self, ctx, incomplete)]
+
 
 class Shell:
     """What every command shares: the configuration, the clock, the ledger's file."""
@@ -91,7 +104,7 @@ class Shell:
     ) -> None:
         self.is_for_programs = False  # what is asked for: then it is in English
         self.facts: LedgerFacts | None = None  # of the ledger that was read last
-        self._config_path = config_path
+        self.config_path = config_path
         self._verbosity = verbosity
         self.log_format = log_format
 
@@ -104,7 +117,7 @@ class Shell:
         from connector.config import load
 
         user_folder = Path(click.get_app_dir("stripe-nrr"))
-        config = load(self._config_path, os.environ, user_folder)
+        config = load(self.config_path, os.environ, user_folder)
         speak(DEFAULT if self.is_for_programs else config.language)
         return config
 

@@ -213,7 +213,7 @@ def _row(
     return MovedCustomer(
         name=name,
         moved=each,
-        why=why or ("left" if each.kind is MovementKind.CHURN else ""),
+        why=why or (_("left") if each.kind is MovementKind.CHURN else ""),
         points=None if share is None else share * 100,
         x=50 if each.amount_minor > 0 else 50 - width,
         width=width,

@@ -17,13 +17,12 @@ from msgspec.structs import replace
 
 from connector import __version__
 from connector.core.dates import parse_duration_s
-from connector.core.errors import SECRET, ConfigError, NothingFound, masked
+from connector.core.errors import SECRET, ConfigError, NothingFound, masked, toml_fault
 from connector.core.language import DEFAULT as DEFAULT_LANGUAGE
 from connector.core.language import LANGUAGES
 from connector.core.money import is_locale
 from connector.core.policy import POLICY_RULES, Policy, Rules
 from connector.core.presets import DEFAULT, preset_fields
-from connector.core.toml_faults import toml_fault
 
 
 class ListenAddress(NamedTuple):

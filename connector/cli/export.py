@@ -13,8 +13,7 @@ from connector.cli.app import Shell
 from connector.cli.options import dialect_option, out_option
 from connector.cli.output import place_of
 from connector.core.errors import MissingExtra, UsageFault
-from connector.render.csv_dialects import dialect
-from connector.render.table import write_csv
+from connector.render.table import dialect, write_csv
 from connector.store.ledger.exports import EXPORTS, Export, Row
 
 BATCH = 50_000  # rows of Parquet at a time

@@ -25,7 +25,7 @@ from connector.core.numbers import (
 from connector.core.presets import PRESETS, preset_name
 from connector.core.windows import parse_window
 from connector.metrics.segments import SegmentValue, segment_value
-from connector.render.csv_dialects import DIALECTS, STANDARD, write_as
+from connector.render.table import DIALECTS, STANDARD, written_as
 from connector.store.files import side_files
 
 
@@ -260,9 +260,9 @@ def formats_option(*forms: str) -> Option:
     return lambda command: chosen(dialect_option(command))
 
 
-def _dialect(_ctx: Any, _param: Any, name: str) -> None:
+def _dialect(ctx: Any, _param: Any, name: str) -> None:
     if name != STANDARD:
-        write_as(name)
+        ctx.with_resource(written_as(name))
 
 
 dialect_option = click.option(

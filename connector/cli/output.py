@@ -177,7 +177,7 @@ def show_report(figures: "Report", form: str, locale: str, output: Path | None) 
 
 
 def write_csv_text(text: str, output: Path | None) -> None:
-    from connector.render.csv_dialects import dialect
+    from connector.render.table import dialect
 
     write(text, output, dialect().mark)
 

@@ -10,7 +10,9 @@ A report says once what stands in a cell; ``shown`` writes it as a reader expect
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -28,7 +30,6 @@ from connector.core.money import (
     ratio_number,
 )
 from connector.core.text import markdown, printable, spreadsheet
-from connector.render.csv_dialects import dialect
 
 GAP = "  "
 
@@ -178,6 +179,38 @@ def to_markdown(parts: Iterable[Part], locale: str) -> str:
                 return f"{note}\n"
 
     return "\n".join(map(written, parts))
+
+
+# How CSV is written: for programs, or as a spreadsheet opens it by a double click
+
+
+class CsvDialect(NamedTuple):
+    """``mark`` stands before everything: by it, Excel knows UTF-8."""
+
+    delimiter: str
+    point: str
+    mark: str
+
+
+STANDARD = "standard"
+DIALECTS = {
+    STANDARD: CsvDialect(",", ".", ""),
+    "excel-de": CsvDialect(";", ",", "\N{ZERO WIDTH NO-BREAK SPACE}"),
+}
+_chosen = ContextVar("csv_dialect", default=DIALECTS[STANDARD])
+
+
+def dialect() -> CsvDialect:
+    return _chosen.get()
+
+
+@contextmanager
+def written_as(name: str) -> Iterator[None]:
+    before = _chosen.set(DIALECTS[name])
+    try:
+        yield
+    finally:
+        _chosen.reset(before)
 
 
 def csv_text(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

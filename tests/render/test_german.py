@@ -43,7 +43,7 @@ def forms(message: Message) -> list[tuple[str, str]]:
     """Each English form with its translation."""
     ids = [message.id] if isinstance(message.id, str) else list(message.id)
     texts = [message.string] if isinstance(message.string, str) else message.string
-    return list(zip(ids, texts, strict=True))
+    return list(zip(ids, texts or [""] * len(ids), strict=True))
 
 
 @pytest.mark.parametrize("code", OTHERS)

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_python
@@ -34,11 +34,10 @@ PACKAGE = Path(__file__).parents[2] / "connector"
 LOCALES = PACKAGE / "locale"
 OTHERS = [code for code in LANGUAGES if code != "en"]
 WIDTH = 88
-KEYWORDS = {
+KEYWORDS: dict[str, tuple[int | tuple[int, int] | tuple[int, str], ...] | None] = {
     "_": None,
     "marked": None,
     "ngettext": (1, 2),
-    "pgettext": ((1, "c"), 2),
     "format_count": (2,),
 }
 
@@ -66,15 +65,15 @@ def messages() -> Iterator[Message]:
 def _of_module(path: Path) -> Iterator[Message]:
     place = str(path.relative_to(PACKAGE))
     source = io.BytesIO(path.read_bytes())
-    for _, name, found, _ in extract_python(source, list(KEYWORDS), [], {}):
-        match name, found:
-            case "format_count", (_, str(noun)):
+    every: Iterator[Any] = extract_python(source, KEYWORDS, [], {})
+    for _, name, found, _ in every:
+        texts = [found] if isinstance(found, str) else list(found or ())
+        match name, texts:
+            case "format_count", [_, str(noun), *_]:
                 yield Message((f"{{number}} {noun}", f"{{number}} {noun}s"), place)
-            case "ngettext", (str(one), str(many), *_):
+            case "ngettext", [str(one), str(many), *_]:
                 yield Message((one, many), place)
-            case (("_" | "marked"), str(text)):
-                yield Message(text, place)
-            case (("_" | "marked"), (str(text), *_)):
+            case (("_" | "marked"), [str(text), *_]):
                 yield Message(text, place)
             case _:
                 pass  # a call with what is found elsewhere

@@ -30,7 +30,7 @@ def span(done: Reconciliation) -> str:
 
 
 def what_of(done: Reconciliation) -> str:
-    return _("MRR") if done.kind == FileKind.MONTHS else _("net change of MRR")
+    return "MRR" if done.kind == FileKind.MONTHS else _("net change of MRR")
 
 
 def day_of(done: Reconciliation, cell: DifferingCell) -> str:

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from click.shell_completion import CompletionItem
 from connector import __version__
 from connector.cli.output import echo
 from connector.core.errors import ConnectorError
+from connector.core.language import DEFAULT, _, speak
 from connector.core.text import printable
 
 if TYPE_CHECKING:
@@ -100,6 +102,7 @@ class Shell:
     def __init__(
         self, config_path: Path | None, verbosity: int, log_format: str = "text"
     ) -> None:
+        self.is_for_programs = False  # what is asked for: then it is in English
         self.facts: LedgerFacts | None = None  # of the ledger that was read last
         self.config_path = config_path
         self._verbosity = verbosity
@@ -114,7 +117,9 @@ class Shell:
         from connector.config import load
 
         user_folder = Path(click.get_app_dir("stripe-nrr"))
-        return load(self.config_path, os.environ, user_folder)
+        config = load(self.config_path, os.environ, user_folder)
+        speak(DEFAULT if self.is_for_programs else config.language)
+        return config
 
     def log_to_stderr(self) -> None:
         """For commands that do something worth following; reading ones say it all."""
@@ -178,12 +183,14 @@ def _warn_of_outside(ledger: "Ledger") -> None:
 
 def fail(problem: str, fix: str, at: str = "") -> None:
     """Say to stderr what went wrong, and when; what runs goes on."""
-    echo(f"{at}error: {printable(problem)}\n  fix: {printable(fix)}", err=True)
+    error, how = _("error"), _("fix")
+    echo(f"{at}{error}: {printable(problem)}\n  {how}: {printable(fix)}", err=True)
 
 
 def warn(problem: str, fix: str) -> None:
     """Say to stderr what a reader of the result should know."""
-    echo(f"warning: {printable(problem)}\n  fix: {printable(fix)}", err=True)
+    warning, how = _("warning"), _("fix")
+    echo(f"{warning}: {printable(problem)}\n  {how}: {printable(fix)}", err=True)
 
 
 @click.group(
@@ -230,6 +237,11 @@ def stripe_nrr(
 
 
 def main() -> None:
+    """Run a command; the language that it speaks is its own."""
+    copy_context().run(_main)
+
+
+def _main() -> None:
     """Run a command; say what failed and what to do about it, without a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

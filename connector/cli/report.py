@@ -86,7 +86,7 @@ def report(
 
     --by tells customers apart by what they had at a window's opening (or came with), so
     that segments add up to the total; --causes tells how much of expansion and
-    contraction came from seats, plans, add-ons, prices, discounts and usage. Both show
+    contraction came from quantity, plans, add-ons, prices, discounts and usage. Both show
     the trailing twelve months, unless told another --window or --from. --segment leaves
     out all other customers; months are closed with everybody's figures, so nothing is
     marked as reported there, and losses by reason are told by `stripe-nrr churn --by`.

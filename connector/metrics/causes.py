@@ -3,7 +3,7 @@
 Of each customer who still pays at the closing, the net change of every cause over the
 window. So the causes of expansion add up to the expansion behind NRR, and those of
 contraction to the contraction; inside one of them a cause may have worked the other way
-(a customer who got more seats and a discount expands by the difference).
+(a customer who got a higher quantity and a discount expands by the difference).
 """
 
 from collections.abc import Iterable

@@ -46,13 +46,23 @@ def segment_of(
         return by_value(balances.countries(connection))
     if by.startswith(METADATA):
         key = by.removeprefix(METADATA)
-        return by_value(objects.metadata(connection, key))
+        return by_value(_metadata(connection, key))
     return by_trait(_of_plans(connection, by, currency))
+
+
+def _metadata(connection: sqlite3.Connection, key: str) -> Mapping[int, str]:
+    found = objects.metadata(connection, key)
+    if not found:
+        raise NothingFound(
+            f"no customer in this ledger has metadata {key!r}",
+            fix="if Stripe shows it, run `stripe-nrr sync --full`, which reads it of all",
+        )
+    return found
 
 
 def segment_kinds(config: Config) -> tuple[str, ...]:
     """All that customers can be told apart by."""
-    return (*SEGMENTS, *(f"{METADATA}{key}" for key in config.metadata_keys))
+    return (*SEGMENTS, *(f"{METADATA}{key}" for key in config.kept_metadata))
 
 
 def cut_of(

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 import click
 
 from connector import __version__
-from connector.cli.output import echo
+from connector.cli.stderr import STDERR, fail, prepare, unforeseen, warn
 from connector.core.errors import ConnectorError
-from connector.core.text import printable
 
 if TYPE_CHECKING:
     from connector.config import Config
@@ -163,16 +162,6 @@ def _warn_of_outside(ledger: "Ledger") -> None:
             warn(sentence, "`stripe-nrr coverage` names it, and says what can be done")
 
 
-def fail(problem: str, fix: str, at: str = "") -> None:
-    """Say to stderr what went wrong, and when; what runs goes on."""
-    echo(f"{at}error: {printable(problem)}\n  fix: {printable(fix)}", err=True)
-
-
-def warn(problem: str, fix: str) -> None:
-    """Say to stderr what a reader of the result should know."""
-    echo(f"warning: {printable(problem)}\n  fix: {printable(fix)}", err=True)
-
-
 @click.group(
     cls=LazyGroup,
     context_settings={
@@ -197,7 +186,8 @@ def warn(problem: str, fix: str) -> None:
     type=click.Choice(("text", "json")),
     default="text",
     show_default=True,
-    help="How each line of the log is written: key=value fields, or a JSON object.",
+    help="How each line of the log is written: key=value fields, or a JSON object; as "
+    "JSON all that is said to stderr is, errors too.",
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_context
@@ -216,14 +206,19 @@ def stripe_nrr(
     ctx.obj = Shell(config_path, verbose, log_format)
 
 
+# ``main`` says what to do about these; any other is a fault of this program.
+EXPECTED = (ConnectorError, click.ClickException, click.Abort, sqlite3.Error, OSError)
+
+
 def main() -> None:
     """Run a command; say what failed and what to do about it, without a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that has no "–"
+    prepare(sys.argv[1:], COMMANDS)
     try:
         with _ended_by_sigterm():
-            code = stripe_nrr.main(prog_name="stripe-nrr", standalone_mode=False)
+            code = _run()
     except ConnectorError as error:
         code = _say(error.problem, error.fix, error.exit_code)
     except click.UsageError as error:
@@ -242,6 +237,18 @@ def main() -> None:
     except OSError as error:
         code = _say(str(error), "check the path and the disk", 1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _run() -> object:
+    try:
+        return stripe_nrr.main(prog_name="stripe-nrr", standalone_mode=False)
+    except EXPECTED:
+        raise
+    except Exception as error:
+        if STDERR.form == "json":
+            unforeseen(error)
+            sys.exit(1)
+        raise
 
 
 @contextmanager

@@ -119,9 +119,11 @@ def emit(
     if form == "json":
         write(json_text({"schema": JSON_SCHEMA, **_known(facts), **made}), output)
     elif form == "csv":
+        from connector.cli.stderr import warn
+
         write(made, output)
         for line in told:
-            echo(f"warning: {line}", err=True)
+            warn(line)
         if facts is not None and any(facts.missing):
             raise click.exceptions.Exit(FINDINGS)
     elif isinstance(made, str):
@@ -181,6 +183,8 @@ def progress_shown(*, quiet: bool = False) -> Iterator[Progress]:
         with _bars() as show:
             yield show
     else:
+        from connector.cli.stderr import note
+
         began_s = said_s = time.monotonic()
 
         def tell(what: str, done: int, whole: int | None) -> None:
@@ -189,7 +193,7 @@ def progress_shown(*, quiet: bool = False) -> Iterator[Progress]:
             if now_s - said_s >= QUIET_S:
                 said_s = now_s
                 of = f" of about {whole:,}" if whole else ""
-                echo(f"{what}: {done:,}{of} after {now_s - began_s:.0f} s", err=True)
+                note(f"{what}: {done:,}{of} after {now_s - began_s:.0f} s")
 
         yield tell
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from connector import reports
-from connector.cli.app import Shell, warn
+from connector.cli.app import Shell
 from connector.cli.options import (
     FORMATS,
     MONTH,
@@ -22,6 +22,7 @@ from connector.cli.options import (
     out_option,
 )
 from connector.cli.output import progress_shown, show_report, write
+from connector.cli.stderr import warn
 from connector.core.windows import WindowKind
 
 if TYPE_CHECKING:

@@ -160,6 +160,7 @@ ENDS: Mapping[str, Sequence[str]] = {
     "restore": ("copy.db",),
     "forget": ("cus_1",),
     "export": ("--what", "mrr"),
+    "config": ("--nope",),
 }
 NOT_WITHOUT = {  # what needs no ledger, or goes on
     *("demo", "dashboard", "doctor"),

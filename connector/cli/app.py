@@ -18,10 +18,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from connector import __version__
-from connector.cli.output import echo
+from connector.cli.stderr import STDERR, fail, prepare, unforeseen, warn
 from connector.core.errors import ConnectorError
-from connector.core.language import DEFAULT, _, speak
-from connector.core.text import printable
+from connector.core.language import DEFAULT, speak
 
 if TYPE_CHECKING:
     from connector.config import Config
@@ -181,18 +180,6 @@ def _warn_of_outside(ledger: "Ledger") -> None:
             warn(sentence, "`stripe-nrr coverage` names it, and says what can be done")
 
 
-def fail(problem: str, fix: str, at: str = "") -> None:
-    """Say to stderr what went wrong, and when; what runs goes on."""
-    error, how = _("error"), _("fix")
-    echo(f"{at}{error}: {printable(problem)}\n  {how}: {printable(fix)}", err=True)
-
-
-def warn(problem: str, fix: str) -> None:
-    """Say to stderr what a reader of the result should know."""
-    warning, how = _("warning"), _("fix")
-    echo(f"{warning}: {printable(problem)}\n  {how}: {printable(fix)}", err=True)
-
-
 @click.group(
     cls=LazyGroup,
     context_settings={
@@ -217,7 +204,8 @@ def warn(problem: str, fix: str) -> None:
     type=click.Choice(("text", "json")),
     default="text",
     show_default=True,
-    help="How each line of the log is written: key=value fields, or a JSON object.",
+    help="How each line of the log is written: key=value fields, or a JSON object; as "
+    "JSON all that is said to stderr is, errors too.",
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_context
@@ -236,6 +224,10 @@ def stripe_nrr(
     ctx.obj = Shell(config_path, verbose, log_format)
 
 
+# ``main`` says what to do about these; any other is a fault of this program.
+EXPECTED = (ConnectorError, click.ClickException, click.Abort, sqlite3.Error, OSError)
+
+
 def main() -> None:
     """Run a command; the language that it speaks is its own."""
     copy_context().run(_main)
@@ -246,9 +238,10 @@ def _main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that has no "–"
+    prepare(sys.argv[1:], COMMANDS)
     try:
         with _ended_by_sigterm():
-            code = stripe_nrr.main(prog_name="stripe-nrr", standalone_mode=False)
+            code = _run()
     except ConnectorError as error:
         code = _say(error.problem, error.fix, error.exit_code)
     except click.UsageError as error:
@@ -267,6 +260,18 @@ def _main() -> None:
     except OSError as error:
         code = _say(str(error), "check the path and the disk", 1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _run() -> object:
+    try:
+        return stripe_nrr.main(prog_name="stripe-nrr", standalone_mode=False)
+    except EXPECTED:
+        raise
+    except Exception as error:
+        if STDERR.form == "json":
+            unforeseen(error)
+            sys.exit(1)
+        raise
 
 
 @contextmanager

@@ -3,15 +3,15 @@
 import sqlite3
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from connector.cli.app import Shell, fail
+from connector.cli.app import Shell
 from connector.cli.options import DURATION, format_option, refuse_own_files
 from connector.cli.output import emit
+from connector.cli.stderr import fail
 from connector.core.errors import ConnectorError
 from connector.core.language import _, grouped
 from connector.store.backups import Backup, back_up
@@ -68,13 +68,12 @@ def backup(
 
 def _survives(run: Callable[[], None]) -> None:
     """The next one may do what this one could not."""
-    at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} "
     try:
         run()
     except ConnectorError as error:
-        fail(error.problem, error.fix, at)
+        fail(error.problem, error.fix, again=True)
     except (sqlite3.Error, OSError) as error:
-        fail(str(error), _("check the disk and the ledger's file"), at)
+        fail(str(error), _("check the disk and the ledger's file"), again=True)
 
 
 def _as_text(made: Backup) -> str:

@@ -124,9 +124,11 @@ def emit(
     if form == "json":
         write(json_text({"schema": JSON_SCHEMA, **_known(facts), **made}), output)
     elif form == "csv":
+        from connector.cli.stderr import warn
+
         write_csv_text(made, output)
         for line in told:
-            echo(f"{_('warning')}: {line}", err=True)
+            warn(line)
         if facts is not None and any(facts.missing):
             raise click.exceptions.Exit(FINDINGS)
     elif isinstance(made, str):
@@ -194,6 +196,8 @@ def progress_shown(*, quiet: bool = False) -> Iterator[Progress]:
         with _bars() as show:
             yield show
     else:
+        from connector.cli.stderr import note
+
         began_s = said_s = time.monotonic()
 
         def tell(what: str, done: int, whole: int | None) -> None:
@@ -204,7 +208,7 @@ def progress_shown(*, quiet: bool = False) -> Iterator[Progress]:
                 of = (
                     _(" of about {whole}").format(whole=grouped(whole)) if whole else ""
                 )
-                echo(f"{what}: {done:,}{of} after {now_s - began_s:.0f} s", err=True)
+                note(f"{what}: {done:,}{of} after {now_s - began_s:.0f} s")
 
         yield tell
 

@@ -7,7 +7,8 @@ from msgspec.structs import asdict
 
 from connector.cli.app import Shell
 from connector.cli.options import format_option
-from connector.cli.output import echo, emit, progress_shown
+from connector.cli.output import emit, progress_shown
+from connector.cli.stderr import note
 from connector.core.errors import NothingFound
 from connector.core.language import _, grouped
 from connector.core.money import format_count
@@ -37,7 +38,7 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
         changed = adopt(connection, rules)
         is_policy = changed is not None and changed.startswith("policy")
         if changed is not None:
-            echo(changed, err=True)
+            note(changed)
         with transaction(connection):
             if customer is None:
                 dirty_customers.mark_all(connection)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from connector import reports
-from connector.cli.app import Shell, warn
+from connector.cli.app import Shell
 from connector.cli.options import (
     FORMATS,
     MONTH,
@@ -23,6 +23,7 @@ from connector.cli.options import (
     out_option,
 )
 from connector.cli.output import progress_shown, show_report, write
+from connector.cli.stderr import warn
 from connector.core.errors import UsageFault
 from connector.core.windows import WindowKind
 from connector.metrics.segments import SegmentValue

@@ -5,18 +5,18 @@ import random
 import signal
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import click
 
-from connector.cli.app import Shell, fail
+from connector.cli.app import Shell
 from connector.cli.connect import connected
 from connector.cli.options import DURATION, format_option
-from connector.cli.output import echo, progress_shown, write
+from connector.cli.output import progress_shown, write
+from connector.cli.stderr import fail, note
 from connector.core.errors import ConnectorError, NoTimeZone, Stopped, Underivable
 from connector.core.language import _, grouped
 from connector.core.money import format_count
@@ -27,7 +27,6 @@ from connector.pipeline.status import SyncSummary, as_json
 
 log = logging.getLogger(__name__)
 
-Failed = Callable[[str, str], None]  # told what failed, and what to do about it
 GRANTED = 10_000  # reads in 30 days that everybody has; more come with each sale
 
 
@@ -80,15 +79,14 @@ def sync(
             stopping=stop.is_set,
             now=shell.now,
             progress=partial(progress_shown, quiet=quiet),
-            announce=partial(echo, err=True),
+            announce=note,
         )
         if every_s is None:
             done = _run(job, form, full=full)
             ctx.exit(0 if done.is_all_there else 3)
         failures = 0
-        failed = _logged if shell.log_format == "json" else _said
         while not stop.is_set():
-            is_well = _survives(job, form, failed, full=full)
+            is_well = _survives(job, form, full=full)
             failures = 0 if is_well else failures + 1
             full = full and failures > 0
             stop.wait(pause_s(every_s, failures, random.random()))  # noqa: S311
@@ -104,7 +102,7 @@ def _run(job: SyncJob, form: str, *, full: bool) -> SyncSummary:
     return done
 
 
-def _survives(job: SyncJob, form: str, failed: Failed, *, full: bool) -> bool:
+def _survives(job: SyncJob, form: str, *, full: bool) -> bool:
     """Sync; say what failed, and whether nothing did."""
     try:
         _run(job, form, full=full)
@@ -113,27 +111,19 @@ def _survives(job: SyncJob, form: str, failed: Failed, *, full: bool) -> bool:
     except NoTimeZone:
         raise  # which only the file that was read at the start could tell
     except Underivable as error:
-        failed(error.problem, error.fix)
+        fail(error.problem, error.fix, again=True)
         return True  # for all others: nobody waits for a longer pause
     except ConnectorError as error:
-        failed(error.problem, error.fix)
+        fail(error.problem, error.fix, again=True)
     except (sqlite3.Error, OSError) as error:
-        failed(str(error), _("check the disk and the ledger's file"))
+        fail(str(error), _("check the disk and the ledger's file"), again=True)
     except Exception as error:
         log.exception("sync.unforeseen")
         said = f"{type(error).__name__}: {error}"
-        failed(said, _("report this with the lines above; sync goes on"))
+        fail(said, _("report this with the lines above; sync goes on"), again=True)
     else:
         return True
     return False
-
-
-def _said(problem: str, fix: str) -> None:
-    fail(problem, fix, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} ")
-
-
-def _logged(problem: str, fix: str) -> None:
-    log.error("sync.failed fix=%s %s", fix, problem)
 
 
 @contextmanager

@@ -2,17 +2,16 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import click
 
 from connector.cli.app import Shell
-from connector.cli.options import out_option
-from connector.cli.output import echo, place_of
+from connector.cli.options import file_or_folder_option
+from connector.cli.output import echo, parquet_needed, place_of
 from connector.core.account import NOBODY
-from connector.core.errors import MissingExtra, NothingFound, UsageFault
+from connector.core.errors import NothingFound, UsageFault
 from connector.core.money import format_count
 from connector.render.table import write_csv
 from connector.store.ledger.exports import EXPORTS, Export, Row
@@ -36,7 +35,7 @@ MIRROR = "mirror"
     default="csv",
     show_default=True,
 )
-@out_option
+@file_or_folder_option
 @click.pass_obj
 def export(shell: Shell, what: str, form: str, output: Path | None) -> None:
     """Write the ledger as a flat table for a spreadsheet, a warehouse or a BI tool.
@@ -58,6 +57,10 @@ def export(shell: Shell, what: str, form: str, output: Path | None) -> None:
     if what == MIRROR:
         _export_mirror(shell, output)
         return
+    if output is not None and output.is_dir():
+        raise click.BadParameter(
+            f"File {str(output)!r} is a directory.", param_hint="'-o' / '--output'"
+        )
     chosen = EXPORTS[what]
     with shell.reading() as ledger:
         rows = chosen.rows(ledger.connection, ledger.state().today)
@@ -75,27 +78,16 @@ def export(shell: Shell, what: str, form: str, output: Path | None) -> None:
 
 
 def _write_parquet(chosen: Export, rows: Iterator[Row], output: Path) -> None:
-    with _parquet_needed(", or use --format csv"):
+    with parquet_needed(", or use --format csv"):
         from connector.lake import parquet
     with place_of(output) as place, place.open("ab") as file:
         parquet.write(file, chosen.columns, rows)
 
 
-@contextmanager
-def _parquet_needed(instead: str) -> Iterator[None]:
-    try:
-        yield
-    except ImportError as error:
-        raise MissingExtra(
-            "Parquet needs pyarrow, which is not installed",
-            fix=f"pip install 'stripe-nrr[parquet]'{instead}",
-        ) from error
-
-
 def _export_mirror(shell: Shell, output: Path | None) -> None:
     if output is None:
         raise UsageFault("the mirror is a folder", fix="name one with -o DIR")
-    with _parquet_needed(""):
+    with parquet_needed():
         from connector.lake.source import SCHEMA, Manifest, write_mirror
     with shell.reading() as ledger:
         state = ledger.state()

@@ -12,13 +12,14 @@ from connector.cli.app import Shell
 from connector.cli.options import format_option
 from connector.cli.output import emit
 from connector.config import rules_of
-from connector.core.errors import MissingExtra
+from connector.core.errors import MissingExtra, Underivable
 from connector.core.money import format_count
-from connector.pipeline.quarantine import failed_lines, underivable
+from connector.core.text import printable
 
 if TYPE_CHECKING:
     from connector.lake.run import Prepared
 
+NAMED = 5  # in one sentence
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -84,11 +85,16 @@ def lake(
         f"{format_count(run.rows['refusals'], 'object')} not valued; written to {place}."
     )
     if failed:
-        text = "\n".join([text, *failed_lines(failed)])
+        named = (printable(f"  {who}: {why}") for who, why in failed.items())
+        text = "\n".join([text, f"In no figure ({len(failed)}):", *named])
     told = {"run": str(place), **msgspec.to_builtins(run), "failed": failed}
     emit(form, text=lambda: text, json=lambda: told)
-    if (error_ := underivable(failed)) is not None:
-        raise error_
+    if failed:
+        raise Underivable(
+            f"{format_count(len(failed), 'customer')} could not be derived: "
+            f"{', '.join(list(failed)[:NAMED])}",
+            fix="report it as a bug, with its row of refusals/; all others are right",
+        )
 
 
 def _engine(engine: str, processes: int) -> "Callable[[Prepared, Path], None]":

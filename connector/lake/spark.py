@@ -43,7 +43,7 @@ def fill_with_configured(given: Prepared, draft: Path) -> None:
     Its workers run this Python, unless PYSPARK_PYTHON names another.
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    with _in_words():
+    with in_words():
         session = SparkSession.builder.appName("stripe-nrr lake").getOrCreate()
     try:
         fill(session, given, draft)
@@ -54,7 +54,7 @@ def fill_with_configured(given: Prepared, draft: Path) -> None:
 def fill(session: SparkSession, given: Prepared, draft: Path) -> None:
     """Write every table of a run; both folders must be where every worker sees them."""
     staged = draft.absolute() / "staged"
-    with _in_words(), _package_sent(session):
+    with in_words(), _package_sent(session):
         found = derived_frame(_rows(session, given), given.task)
         found.write.parquet(str(staged))
         for table, columns in DERIVED.items():
@@ -139,7 +139,7 @@ def _package_sent(session: SparkSession) -> Iterator[None]:
 
 
 @contextmanager
-def _in_words() -> Iterator[None]:
+def in_words() -> Iterator[None]:
     """What a worker or Spark says, in one line; its own log has the rest."""
     try:
         yield
@@ -149,5 +149,6 @@ def _in_words() -> Iterator[None]:
         said = found[1] if found is not None else next(iter(text.splitlines()), "")
         raise LakeUnusable(
             f"Spark could not derive it: {said}",
-            fix="Spark's own log says more; nothing of this run was kept",
+            fix="what Spark has logged says more, such as that it found no Java 17 or "
+            "newer; nothing of this run was kept",
         ) from error

@@ -242,6 +242,11 @@ def without(library: str, *words: str) -> None:
         with_ledger(*words)
 
 
+def lake_of_broken() -> None:
+    broken_lakes.lay_out_broken_history()
+    command("lake", "mirror", "lake")
+
+
 def compared(text: str | None) -> None:
     """A report beside this file of benchmarks."""
     Path("config.toml").write_text('[reporting]\nbenchmarks = "benchmarks.toml"')
@@ -586,7 +591,14 @@ COMMANDS: Mapping[str, Provoked] = {
         "export", "--what", "mirror", "-o", "mirror", walked=False
     ),
     "a lake without its library": lambda: without("duckdb", "lake", "mirror", "lake"),
+    "a lake's figures by plan": lambda: command(
+        "report", "--lake", "x", "--by", "plan"
+    ),
+    "a lake's figures without its library": lambda: without(
+        "pyarrow", "report", "--lake", "lake"
+    ),
     **broken_lakes.EXHIBITS,
+    "a history that breaks the derivation in a lake": lake_of_broken,
     "a report over the ledger": lambda: with_ledger("report", "-o", "stripe-nrr.db"),
     "report of nothing": lambda: with_ledger("report", walked=False),
     "report of a ledger that has no time zone yet": lambda: with_ledger(

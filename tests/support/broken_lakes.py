@@ -86,6 +86,29 @@ def broken_run() -> None:
     newest(Path("lake"))
 
 
+def failing_in_spark() -> None:
+    """As Spark hands on what one of its workers raised."""
+    from pyspark.errors import PySparkException  # noqa: PLC0415
+
+    from connector.lake.spark import in_words  # noqa: PLC0415
+
+    said = "connector.core.errors.LakeUnusable: rows of 'cus_1' come after those of 'cus_2'"
+    with in_words():
+        raise PySparkException(f"Job aborted due to stage failure:\n{said}\n  at …")
+
+
+def lay_out_broken_history() -> None:
+    """A customer whose subscription began before any calendar."""
+    folder = lay_out(TOLD.replace("}", ', "timezone": "UTC"}'))
+    body = """{"id": "sub_1", "customer": "cus_1", "status": "active",
+        "currency": "usd", "start_date": -1000000000000000,
+        "items": {"data": [{"id": "si_1", "quantity": 1, "price": {"id": "price_1",
+            "currency": "usd", "unit_amount": 900, "recurring": {"interval": "month"}
+        }}]}}"""
+    place = folder / "subscriptions" / "part-0.parquet"
+    parquet.write(place, COLUMNS, [("sub_1", "cus_1", 0, body)])
+
+
 EXHIBITS: Mapping[str, Callable[[], object]] = {
     "a folder without a manifest": lambda: sources_in(lay_out(None)),
     "a manifest that says too little": lambda: sources_in(lay_out("{}")),
@@ -99,6 +122,7 @@ EXHIBITS: Mapping[str, Callable[[], object]] = {
     "a file of the catalogue that is no Parquet": lambda: broken_file("prices"),
     "a file of invoices that is no Parquet": lambda: broken_file("invoices"),
     "a process that was killed": killed,
+    "a worker of Spark that fails": failing_in_spark,
     "rows that are not sorted": unsorted,
     "a folder that is somebody else's": over_something_else,
     "no run": lambda: newest(Path("lake")),

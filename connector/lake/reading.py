@@ -4,9 +4,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from connector.core.account import NOBODY
-from connector.core.figures import RollupDelta
+from connector.core.figures import KeptSums, RollupDelta
 from connector.core.invoiced import NotCounted, NotCountedReason
-from connector.core.kept_sums import KeptSums
 from connector.core.model import Refusal
 from connector.lake import parquet, windows
 from connector.lake.run import newest

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from zipfile import ZipFile, ZipInfo
 
+from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.utils import is_remote
@@ -143,7 +144,7 @@ def in_words() -> Iterator[None]:
     """What a worker or Spark says, in one line; its own log has the rest."""
     try:
         yield
-    except PySparkException as error:
+    except (PySparkException, Py4JError) as error:
         text = str(error)
         found = _SAID.search(text)
         said = found[1] if found is not None else next(iter(text.splitlines()), "")

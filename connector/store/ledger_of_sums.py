@@ -7,8 +7,8 @@ from contextlib import closing, contextmanager
 from itertools import groupby, islice
 from operator import attrgetter
 
+from connector.core.figures import KeptSums
 from connector.core.invoiced import CustomerCoverage
-from connector.core.kept_sums import KeptSums
 from connector.store.account import belong_to
 from connector.store.database import open_database, put_setting, transaction
 from connector.store.ledger import coverage, rollups, unvalued

@@ -1,7 +1,6 @@
 """The commands of docs/lake.md and docs/scale.md on the demo, as a user runs them."""
 
 import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ OF_NOW = {"generated_at", "moment"}
 
 
 @pytest.fixture(scope="module")
-def workdir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workdir]:
+def workdir(tmp_path_factory: pytest.TempPathFactory) -> Workdir:
     """The demo's ledger, and what the commands of the pages have made beside it."""
     folder = tmp_path_factory.mktemp("lake")
     with settled_demo() as connection:

@@ -109,6 +109,8 @@ def _read(rows: Iterable[LakeRow], shape: str) -> tuple[Things, list[Refusal]]:
             aside.append(_refusal(row.customer, row.id, told.field, told.value))
             continue
         thing = READERS[shape](row.kind, row.body)
+        if thing is None:
+            continue
         if not isinstance(thing, UnfitObject):
             things.setdefault(row.kind, []).append((row, thing))
         elif row.kind != "events":  # what one shows is but evidence more

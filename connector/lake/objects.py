@@ -27,8 +27,8 @@ SHAPES: Mapping[str, type[Base]] = {
     "invoice_items": InvoiceItem,
     "events": Event,
 }
-# A kind and a body; what does not fit is told, not raised.
-ObjectReader = Callable[[str, bytes], Base | UnfitObject]
+# A kind and a body; what does not fit is told, not raised. None: of no history.
+ObjectReader = Callable[[str, bytes], Base | UnfitObject | None]
 
 
 class AsideBody(msgspec.Struct, frozen=True):
@@ -43,8 +43,11 @@ def mirrored(kind: str, body: bytes) -> Base:
     return decode(body, SHAPES[kind])
 
 
-def whole(kind: str, body: bytes) -> Base | UnfitObject:
-    """An object as Stripe shows it; an event is kept as far as it can be read."""
+def whole(kind: str, body: bytes) -> Base | UnfitObject | None:
+    """An object as Stripe shows it; an event is kept as far as it can be read.
+
+    An invoice item that is on an invoice is told by the invoice's line.
+    """
     shape = StripeEvent if kind == "events" else SHAPES[kind]
     try:
         found: Base | UnfitObject = one_of(body, shape)
@@ -55,11 +58,18 @@ def whole(kind: str, body: bytes) -> Base | UnfitObject:
     if isinstance(found, UnfitObject):
         return found
     owned = by_customer(found)
-    if isinstance(owned, Invoice) and owned.lines.has_more:
-        return unfit_for(owned, "lines.has_more", value=True)
-    if isinstance(owned, Subscription) and owned.items.has_more:
-        return unfit_for(owned, "items.has_more", value=True)
-    return unfit(owned) or owned
+    if isinstance(owned, InvoiceItem) and owned.invoice:
+        return None
+    return _cut_off(owned) or unfit(owned) or owned
+
+
+def _cut_off(thing: Base) -> UnfitObject | None:
+    """Of a long list inside an object Stripe shows the first ten; a sync asks for all."""
+    if isinstance(thing, Invoice) and thing.lines.has_more:
+        return unfit_for(thing, "lines.has_more", value=True)
+    if isinstance(thing, Subscription) and thing.items.has_more:
+        return unfit_for(thing, "items.has_more", value=True)
+    return None
 
 
 def _event(shown: StripeEvent) -> Event:

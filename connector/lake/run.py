@@ -87,7 +87,7 @@ def _catalogue(source: LakeSource, refusals: list[Refusal]) -> Catalogue:
             if isinstance(thing, UnfitObject):
                 told = {"field": thing.field, "value": thing.value}
                 refusals.append(Refusal(customer="", object_id=thing.id, **told))
-            else:
+            elif thing is not None:
                 things[ref(thing)] = thing
     return Catalogue(**found)
 

@@ -26,6 +26,7 @@ from tests.billing.calendar_ import DAY
 from tests.support.lakes import (
     ZONE,
     Rows,
+    Told,
     booked,
     export,
     mirrored,
@@ -33,6 +34,7 @@ from tests.support.lakes import (
     rows_of,
     told_by_fixtures,
     told_by_lives,
+    write_whole,
 )
 
 LIVES = 40
@@ -81,6 +83,35 @@ def both(
     rules = Rules(policy=policy, zone=ZoneInfo(ZONE), code_version="t", merge=merge)
     in_order = {table: sorted(rows, key=repr) for table, rows in found.items()}
     return Both(in_order, folder, rules)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Both:
+    """Accounts as they are seen once, as whole objects."""
+    folder = tmp_path_factory.mktemp("whole")
+    told = [*told_by_fixtures(), *told_by_lives(LIVES)]
+    until_s = max(at_s for each in told for _, at_s in each.looks) + 40 * DAY
+    once = [Told([(each.looks[-1][0], until_s)], {}) for each in told]
+    found: dict[str, list[parquet.Row]] = {}
+    for each in once:
+        with booked(each, until_s, Policy()) as connection:
+            for table, rows in rows_in(connection).items():
+                found.setdefault(table, []).extend(rows)
+    write_whole(once, folder, until_s)
+    rules = Rules(policy=Policy(), zone=ZoneInfo(ZONE), code_version="t")
+    in_order = {table: sorted(rows, key=repr) for table, rows in found.items()}
+    return Both(in_order, folder, rules)
+
+
+def test_whole_objects_give_what_a_first_sync_of_them_does(
+    whole: Both, tmp_path: Path
+) -> None:
+    place = run(whole, tmp_path, processes=2)
+    found = rows_of(place)
+    for table, rows in whole.rows.items():
+        assert found[table] == rows, table
+    shapes = {shape for (shape,) in parquet.read(place / "windows", ["source_shape"])}
+    assert shapes == {"objects"}
 
 
 def run(both: Both, out: Path, processes: int = 1) -> Path:

@@ -3,7 +3,7 @@
 import json
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from functools import partial
@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from connector.core.dates import instant
 from connector.core.policy import Policy
 from connector.lake import parquet
-from connector.lake.source import SCHEMA, Manifest, write_mirror
+from connector.lake.source import MANIFEST, SCHEMA, Manifest, write_mirror
 from connector.lake.tables import DERIVED
 from connector.store.ledger import unvalued
 from connector.store.mirror import exports
 from tests.support import folders
-from tests.support.ledgers import empty_ledger, look, settle
+from tests.support.ledgers import KINDS, empty_ledger, look, settle
 from tests.support.lives import Life, lives
 
 Rows = Mapping[str, list[tuple[Any, ...]]]
@@ -103,6 +103,33 @@ def told_by_lives(count: int) -> list[Told]:
 
     collect()
     return found
+
+
+WHOLE = '{"schema": 1, "shape": "objects", "body": "_raw_data", "known_until": "UNTIL"}'
+
+
+def write_whole(told: Iterable[Told], folder: Path, until_s: int) -> None:
+    """What the accounts show at last, whole objects in a column, as a pipeline has them.
+
+    Of each kind that there is some of; invoice items that were invoiced are there too.
+    """
+    bodies: dict[str, list[str]] = {}
+    for each in told:
+        seen, _ = each.looks[-1]
+        for kind, (table, _) in KINDS.items():
+            bodies.setdefault(table, []).extend(map(json.dumps, seen.get(kind, ())))
+        for item in seen.get("invoiceitems", ())[:1]:
+            billed = json.dumps(
+                {**item, "id": f"{item['id']}_billed", "invoice": "in_0"}
+            )
+            bodies["invoice_items"].append(billed)
+    for table, own in bodies.items():
+        (folder / table).mkdir(parents=True)
+        rows = [(body, n) for n, body in enumerate(own)]
+        columns: parquet.Columns = {"_raw_data": str, "_last_synced_at": int}
+        parquet.write(folder / table / "part-0.parquet", columns, rows)
+    manifest = WHOLE.replace("UNTIL", instant(until_s).isoformat())
+    (folder / MANIFEST).write_text(manifest, encoding="utf-8")
 
 
 @contextmanager

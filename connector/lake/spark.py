@@ -56,8 +56,11 @@ def fill(session: SparkSession, given: Prepared, draft: Path) -> None:
     """Write every table of a run; both folders must be where every worker sees them."""
     staged = draft.absolute() / "staged"
     with in_words(), _package_sent(session):
-        found = derived_frame(_rows(session, given), given.task)
-        found.write.parquet(str(staged))
+        merged = list(given.task.rules.merge.items())
+        pairs = session.createDataFrame(merged, "former string, survivor string")
+        with _called(merged=pairs):
+            found = derived_frame(session.sql(_rows(given)), given.task)
+            found.write.parquet(str(staged))
         for table, columns in DERIVED.items():
             own = session.read.parquet(str(staged)).where(f"`table` = '{table}'")
             own.select(*columns).write.parquet(str(draft.absolute() / table))
@@ -75,17 +78,14 @@ def derived_frame(rows: DataFrame, task: LakeTask) -> DataFrame:
     return by_owner.mapInArrow(work, _ddl(WIDE))
 
 
-def _rows(session: SparkSession, given: Prepared) -> DataFrame:
+def _rows(given: Prepared) -> str:
     def named(account: int, kind: str) -> str:
         escaped = str(given.sources[account].folder.absolute() / kind).replace(
             "`", "``"
         )
         return f"parquet.`{escaped}`"
 
-    merged = list(given.task.rules.merge.items())
-    frame = session.createDataFrame(merged, "former string, survivor string")
-    with _called(merged=frame):
-        return session.sql(rows_query(given.sources, named))
+    return rows_query(given.sources, named)
 
 
 def _windows(
@@ -101,7 +101,10 @@ def _windows(
 
 @contextmanager
 def _called(**frames: DataFrame) -> Iterator[None]:
-    """While a query is made, frames go by these names."""
+    """While a query is made and run, frames go by these names.
+
+    Connect looks at a query when it runs it.
+    """
     for name, frame in frames.items():
         frame.createOrReplaceTempView(name)
     try:

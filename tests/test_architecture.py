@@ -289,6 +289,7 @@ def test_only_four_modules_say_what_stripe_calls_its_fields() -> None:
     assert shapes == {
         f"stripe_api.{name}" for name in ("decoding", "objects", "invoices", "events")
     }
+    shapes.add("lake.flat")  # builds objects of tables, whose columns are called alike
     found = (
         each
         for module in (decoding, objects, invoices, events)

@@ -9,7 +9,8 @@ from typing import Self
 import pyarrow as pa
 from pyarrow import parquet as pq
 
-from connector.lake.derive import LakeDerived, LakeRow
+from connector.lake.derive import LakeDerived
+from connector.lake.objects import LakeRow
 from connector.lake.parquet import Columns, Row, batch_of, schema_of
 from connector.lake.tables import DERIVED, rows_of
 

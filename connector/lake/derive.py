@@ -14,23 +14,12 @@ import msgspec
 from connector.core.errors import ConnectorError, LakeUnusable
 from connector.core.model import Refusal
 from connector.core.policy import Rules
-from connector.lake.objects import READERS, AsideBody
+from connector.lake.flat import FLAT, put_together
+from connector.lake.objects import READERS, AsideBody, LakeRow
 from connector.mrr.derive import UNFORESEEN, Derived, derive
 from connector.mrr.history import Catalogue, History, SubscriptionVersion
 from connector.stripe_api.decoding import created_at
 from connector.stripe_api.unfit import UnfitObject
-
-
-class LakeRow(NamedTuple):
-    """``at_s`` is when a version of a subscription was first seen so."""
-
-    owner: str
-    account: str
-    kind: str
-    id: str
-    customer: str
-    at_s: int
-    body: bytes
 
 
 class LakeAccount(NamedTuple):
@@ -103,7 +92,8 @@ def _read(rows: Iterable[LakeRow], shape: str) -> tuple[Things, list[Refusal]]:
     """The objects by kind, each with its row, and those that do not fit."""
     things: dict[str, list[tuple[LakeRow, Any]]] = {}
     aside = []
-    for row in rows:
+    shown = put_together(rows) if shape == FLAT else rows
+    for row in shown:
         if row.kind == "set_aside":
             told = msgspec.json.decode(row.body, type=AsideBody)
             aside.append(_refusal(row.customer, row.id, told.field, told.value))

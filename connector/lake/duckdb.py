@@ -19,7 +19,8 @@ import duckdb
 from connector.core.errors import ConnectorError, LakeUnusable
 from connector.lake import windows
 from connector.lake.arrow import TableFiles, lake_rows
-from connector.lake.derive import LakeRow, derived
+from connector.lake.derive import derived
+from connector.lake.objects import LakeRow
 from connector.lake.parquet import unreadable
 from connector.lake.queries import rows_query, windows_query
 from connector.lake.run import Prepared, write_windows
@@ -82,8 +83,9 @@ def _rows(given: Prepared, share: _Share) -> Iterator[LakeRow]:
         def named(account: int, kind: str) -> str:
             return _parquet(given.sources[account].files(kind))
 
+        rows = rows_query(given.sources, named, "CAST(to_json(it) AS VARCHAR)")
         query = (
-            f"SELECT * FROM ({rows_query(given.sources, named)})"  # noqa: S608
+            f"SELECT * FROM ({rows})"  # noqa: S608
             f" WHERE hash(owner) % {share.of} = {share.number} ORDER BY owner"
         )
         yield from lake_rows(connection.sql(query).to_arrow_reader(BATCH))

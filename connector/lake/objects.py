@@ -5,6 +5,7 @@ at here as a sync looks at it: its types, then what they cannot say.
 """
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -29,6 +30,18 @@ SHAPES: Mapping[str, type[Base]] = {
 }
 # A kind and a body; what does not fit is told, not raised. None: of no history.
 ObjectReader = Callable[[str, bytes], Base | UnfitObject | None]
+
+
+class LakeRow(NamedTuple):
+    """``at_s`` is when a version of a subscription was first seen so."""
+
+    owner: str
+    account: str
+    kind: str
+    id: str
+    customer: str
+    at_s: int
+    body: bytes
 
 
 class AsideBody(msgspec.Struct, frozen=True):
@@ -81,4 +94,9 @@ def _event(shown: StripeEvent) -> Event:
     return kept if state is None or out_of_time(state) is None else hint(shown)
 
 
-READERS: Mapping[str, ObjectReader] = {"mirror": mirrored, "objects": whole}
+# By the shape of a source; what is flat has been put together before.
+READERS: Mapping[str, ObjectReader] = {
+    "mirror": mirrored,
+    "objects": whole,
+    "flat": whole,
+}

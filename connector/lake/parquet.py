@@ -62,6 +62,15 @@ def read(folder: Path, names: Iterable[str]) -> Iterator[Row]:
             raise unreadable(path, error) from error
 
 
+def read_named(folder: Path) -> Iterator[dict[str, Any]]:
+    """All columns of every file, each row by their names."""
+    for path in sorted(folder.glob("*.parquet")):
+        try:
+            yield from parquet.read_table(path).to_pylist()
+        except (pa.ArrowException, OSError) as error:
+            raise unreadable(path, error) from error
+
+
 def unreadable(place: Path | str, error: Exception) -> LakeUnusable:
     """What an engine says of a file, in one line."""
     said = next(iter(str(error).splitlines()), type(error).__name__)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 
-from connector.lake.source import OWNED, LakeSource
+from connector.lake.flat import PARTS
+from connector.lake.source import CATALOGUE, LakeSource
 
 # Of a kind of an account: what it is called where it can be read.
 Named = Callable[[int, str], str]
@@ -31,6 +32,14 @@ _WHOLE = """
            {body} AS body
     FROM {named}
 """
+# A row of a table as JSON; one that is part of another table's object is its customer's.
+_FLAT = """
+    SELECT '{account}' AS account, '{kind}' AS kind, it.id,
+           coalesce({whose}.customer_id, '') AS customer, CAST({at_s} AS BIGINT) AS at_s,
+           {as_json} AS body
+    FROM {named} AS it
+"""
+_OF = "JOIN {parent} AS whole ON whole.id = it.{column}"
 # Where a whole object says whose it is; an expanded object has the id inside.
 _OWNERS = {
     "customers": ("$.id",),
@@ -43,23 +52,33 @@ _TOUCHED = """
 """
 
 
-def rows_query(sources: Sequence[LakeSource], named: Named) -> str:
-    """Every customer's objects, each with its owner; in no order."""
-    return _ROWS.format(parts=" UNION ALL ".join(_parts(sources, named)))
+def rows_query(sources: Sequence[LakeSource], named: Named, as_json: str) -> str:
+    """Every customer's objects, each with its owner; in no order.
+
+    ``as_json`` is how an engine writes a row that is called ``it``.
+    """
+    return _ROWS.format(parts=" UNION ALL ".join(_parts(sources, named, as_json)))
 
 
-def _parts(sources: Sequence[LakeSource], named: Named) -> Iterator[str]:
+def _parts(sources: Sequence[LakeSource], named: Named, as_json: str) -> Iterator[str]:
     for n, source in enumerate(sources):
         body = source.manifest.body
         for kind in source.kinds:
-            if kind not in OWNED:
+            if kind in CATALOGUE:
                 continue
             asked = {"account": n, "kind": kind, "named": named(n, kind), "body": body}
+            at_s = source.known_until_s
             if source.manifest.shape == "mirror":
                 yield _MIRRORED.format(**asked)
-            else:
-                at_s, owners = source.known_until_s, _owners(kind, body)
+            elif source.manifest.shape == "objects":
+                owners = _owners(kind, body)
                 yield _WHOLE.format(**asked, at_s=at_s, owners=owners)
+            elif kind in PARTS:
+                of, column = PARTS[kind]
+                table = _FLAT.format(**asked, at_s=at_s, whose="whole", as_json=as_json)
+                yield table + _OF.format(parent=named(n, of), column=column)
+            else:
+                yield _FLAT.format(**asked, at_s=at_s, whose="it", as_json=as_json)
 
 
 def _owners(kind: str, body: str) -> str:

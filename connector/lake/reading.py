@@ -8,6 +8,7 @@ from connector.core.figures import KeptSums, RollupDelta
 from connector.core.invoiced import NotCounted, NotCountedReason
 from connector.core.model import Refusal
 from connector.lake import parquet, windows
+from connector.lake.flat import FLAT
 from connector.lake.run import newest
 from connector.lake.tables import DERIVED
 
@@ -16,8 +17,9 @@ def read_sums(out: Path) -> KeptSums:
     """Of a run, or of the newest in a folder of runs; none of its movements is read."""
     place, run = newest(out)
     [account, *others] = run.accounts
+    is_flat = FLAT in run.source_shape
     return KeptSums(
-        rules=run.policy,
+        rules={**run.policy, "source_shape": FLAT} if is_flat else run.policy,
         known_until=run.known_until,
         account=None if others or account == NOBODY else account,
         deltas=_deltas(place / "windows"),

@@ -1,6 +1,7 @@
 """A run: a folder of its own with the tables, and ``run.json``, which tells of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from connector.core.model import Refusal
 from connector.core.policy import Rules
 from connector.lake import parquet
 from connector.lake.derive import LakeAccount, LakeTask
+from connector.lake.flat import FLAT, flat_object
 from connector.lake.folders import folder_draft
 from connector.lake.objects import READERS
 from connector.lake.source import CATALOGUE, SCHEMA, LakeSource
@@ -79,9 +81,9 @@ def _catalogue(source: LakeSource, refusals: list[Refusal]) -> Catalogue:
     found: dict[str, dict[str, Any]] = {}
     for kind in CATALOGUE:
         things = found[kind] = {}
-        for (body,) in parquet.read(source.folder / kind, [source.manifest.body]):
+        for body in _bodies(source, kind):
             try:
-                thing = read(kind, str(body).encode())
+                thing = read(kind, body)
             except UnknownStripeShape:
                 continue  # as the ledger has it: missing, and who uses it is named
             if isinstance(thing, UnfitObject):
@@ -90,6 +92,16 @@ def _catalogue(source: LakeSource, refusals: list[Refusal]) -> Catalogue:
             elif thing is not None:
                 things[ref(thing)] = thing
     return Catalogue(**found)
+
+
+def _bodies(source: LakeSource, kind: str) -> Iterator[bytes]:
+    if source.manifest.shape != FLAT:
+        for (body,) in parquet.read(source.folder / kind, [source.manifest.body]):
+            yield str(body).encode()
+        return
+    for row in parquet.read_named(source.folder / kind):
+        plain = {name: it for name, it in row.items() if not isinstance(it, datetime)}
+        yield json.dumps(flat_object(kind, plain), default=str).encode()
 
 
 def write_run(

@@ -5,6 +5,7 @@ such folders is several accounts. ``shape`` is how much a body says:
 
     mirror    what `export --what mirror` writes: the fields that MRR needs, and versions
     objects   whole Stripe objects, as a pipeline keeps them in a column of raw JSON
+    flat      tables of today's state, a column a field; the past is lost (``flat``)
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -31,6 +32,7 @@ OWNED = (
     *("events", "set_aside"),
 )
 NEEDED = ("prices", "subscriptions", "invoices")
+OF_TABLES = ("subscriptions", "subscription_items", "invoices", "invoice_line_items")
 COLUMNS: parquet.Columns = {"id": str, "customer": str, "at": int, "body": str}
 TOGETHER = 5_000  # bodies that are held at a time
 
@@ -39,7 +41,7 @@ class Manifest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``body`` is the column that holds the objects; ``rows``: how many of each kind."""
 
     schema: int
-    shape: Literal["mirror", "objects"]
+    shape: Literal["mirror", "objects", "flat"]
     known_until: Annotated[datetime, Meta(tz=True)]
     timezone: str | None = None
     account: StripeIdentity = NOBODY
@@ -105,13 +107,14 @@ def sources_in(folder: Path) -> list[LakeSource]:
 
 def _source(folder: Path) -> LakeSource:
     manifest = _manifest(folder / MANIFEST)
-    kinds = [k for k in (*CATALOGUE, *OWNED) if any((folder / k).glob("*.parquet"))]
-    lacking = [kind for kind in NEEDED if kind not in kinds]
+    is_flat = manifest.shape == "flat"
+    owned, needed = (OF_TABLES, (*NEEDED, *OF_TABLES)) if is_flat else (OWNED, NEEDED)
+    kinds = [k for k in (*CATALOGUE, *owned) if any((folder / k).glob("*.parquet"))]
+    lacking = [kind for kind in dict.fromkeys(needed) if kind not in kinds]
     if lacking:
         raise LakeUnusable(
             f"{folder} has no Parquet of {', '.join(lacking)}",
-            fix="MRR is made of prices, subscriptions and invoices: write a folder of "
-            "each, with a file at least",
+            fix="MRR is made of these: write a folder of each, with a file at least",
         )
     return LakeSource(folder=folder, manifest=manifest, kinds=tuple(kinds))
 

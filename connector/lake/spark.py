@@ -85,7 +85,7 @@ def _rows(given: Prepared) -> str:
         )
         return f"parquet.`{escaped}`"
 
-    return rows_query(given.sources, named)
+    return rows_query(given.sources, named, "to_json(struct(it.*))")
 
 
 def _windows(

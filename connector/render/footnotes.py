@@ -194,7 +194,14 @@ _NEVER = "other trials, taxes, one-off items and refunds never count"
 def policy_sentence(policy: Mapping[str, str]) -> str:
     """What counts, in words a reader of the report can check."""
     said = [rule.sentence(rule.of(policy)) for rule in POLICY_RULES.values()]
-    return "; ".join([*said, _NEVER])
+    shape = [_FLAT] if policy.get("source_shape") == "flat" else []
+    return "; ".join([*said, _NEVER, *shape])
+
+
+_FLAT = (
+    "read from flat tables of today's state, in which discounts, taxes and pauses of the "
+    "past are missing"
+)
 
 
 def unread(ends: int) -> str:

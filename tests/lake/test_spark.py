@@ -18,12 +18,13 @@ import pytest
 from connector.core.dates import instant
 from connector.core.errors import LakeUnusable
 from connector.core.policy import Rules
-from connector.lake import parquet, windows
+from connector.lake import duckdb, parquet, windows
 from connector.lake.run import newest, prepared, write_run
 from connector.lake.source import COLUMNS, sources_in
+from tests.lake import test_flat
 from tests.lake.test_conformance import Both, both, made
 from tests.support.broken_lakes import RULES, lay_out
-from tests.support.lakes import rows_of
+from tests.support.lakes import rows_of, told_by_lives, write_whole
 
 pyspark = pytest.importorskip("pyspark.sql")
 from pyspark.sql import SparkSession  # noqa: E402
@@ -93,6 +94,24 @@ def test_spark_derives_what_sqlite_and_duckdb_do(
     _, told = newest(tmp_path)
     assert (told.engine, told.rows["movements"]) == ("spark", len(found["movements"]))
     assert session.catalog.listTables() == []
+
+
+def test_spark_reads_whole_objects_and_flat_tables_as_duckdb_does(
+    session: SparkSession, tmp_path: Path
+) -> None:
+    """Two accounts in one job."""
+    test_flat.lay_out(tmp_path / "both" / "flat")
+    told = told_by_lives(10)
+    until_s = max(at_s for each in told for _, at_s in each.looks)
+    write_whole(told, tmp_path / "both" / "whole", until_s)
+    given = prepared(sources_in(tmp_path / "both"), RULES)
+    on_duckdb = partial(duckdb.fill, given, 1)
+    other = write_run(tmp_path / "duckdb", given, "duckdb", instant(0), on_duckdb)
+    place = run(session, tmp_path / "both", tmp_path / "spark")
+    assert rows_of(place) == rows_of(other)
+    customers = {who for (who,) in parquet.read(place / "movements", ["customer"])}
+    assert "cus_1" in customers
+    assert len(customers) > 5
 
 
 def test_a_file_that_is_no_parquet_fails_the_run_and_leaves_nothing(

@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 from connector.core.dates import instant
 from connector.core.policy import Policy, Rules
 from connector.lake import duckdb, parquet
-from connector.lake.derive import LakeAccount, LakeRow, LakeTask, derived
+from connector.lake.derive import LakeAccount, LakeTask, derived
 from connector.lake.folders import folder_draft
+from connector.lake.objects import LakeRow
 from connector.lake.run import RUN, newest, prepared, write_run
 from connector.lake.source import COLUMNS, MANIFEST, NEEDED, sources_in
 from connector.mrr.history import Catalogue

@@ -4,8 +4,8 @@ The same customers as a SQLite ledger, derived by `recompute`, and as a folder o
 derived by `lake` on DuckDB with one process and with two, and on Spark where there is a
 Java runtime. CPU is that of a whole process and all that it has started; memory the
 largest sum of what all of them held at one time. The hash is of all movements with their
-components and evidence: each engine must give the same. ``--skewed`` adds a customer with
-so many invoice lines.
+components and evidence: each engine must give the same. ``--skewed LINES`` has so many of
+the lines be one customer's.
 """
 
 import argparse
@@ -100,42 +100,32 @@ def _proportional_mb(place: Path) -> float:
     return int((place / "statm").read_text().split()[1]) * PAGE_MB
 
 
+_LINES = "sum(json_array_length(CAST(body AS TEXT), '$.lines.data'))"
+
+
 def lay_out(folder: Path, customers: int, skewed: int) -> int:
-    """A ledger that waits to be derived; returns its invoice lines."""
-    (folder / "config.toml").write_text('timezone = "Europe/Berlin"\n')
+    """A ledger that waits to be derived; returns its invoice lines.
+
+    So many of them, about, become one customer's: by merging others into it.
+    """
     with closing(open_database(folder / "stripe-nrr.db", create=True)) as connection:
         fill(connection, customers)
         with transaction(connection):
-            if skewed:
-                _skew(connection, skewed)
             events_were_read(connection, NOW_S * 1_000_000)
             put_setting(connection, "demo_now", iso(NOW_S))
-        [lines] = connection.execute(
-            "SELECT sum(json_array_length(CAST(body AS TEXT), '$.lines.data'))"
-            " FROM stripe_invoices"
-        ).fetchone()
-    return int(lines)
-
-
-def _skew(connection: sqlite3.Connection, lines: int) -> None:
-    """Tell one customer's invoices again and again, as its own."""
-    [customer, count] = connection.execute(
-        "SELECT customer, sum(json_array_length(CAST(body AS TEXT), '$.lines.data')) AS n"
-        " FROM stripe_invoices GROUP BY customer ORDER BY n DESC LIMIT 1"
-    ).fetchone()
-    own = connection.execute(
-        "SELECT id, created_s, fetched_us, seen_s, CAST(body AS TEXT)"
-        " FROM stripe_invoices WHERE customer = ?",
-        [customer],
-    ).fetchall()
-    connection.executemany(
-        "INSERT INTO stripe_invoices VALUES (?, ?, ?, ?, ?, CAST(? AS BLOB))",
-        (
-            (f"{key}_{n}", customer, *times, text.replace(key, f"{key}_{n}"))
-            for n in range(lines // count)
-            for key, *times, text in own
-        ),
+        by_customer = connection.execute(
+            f"SELECT customer, {_LINES} FROM stripe_invoices GROUP BY 1 ORDER BY 1"  # noqa: S608
+        ).fetchall()
+    (last, _), *others = by_customer
+    taken, merged = 0, []
+    for customer, lines in others:
+        if taken < skewed:
+            merged.append(f'{customer} = "{last}"')
+            taken += lines
+    (folder / "config.toml").write_text(
+        f'timezone = "Europe/Berlin"\n[customers]\nmerge = {{{", ".join(merged)}}}\n'
     )
+    return int(sum(lines for _, lines in by_customer))
 
 
 def hashed(tables: Iterable[Iterable[tuple[Any, ...]]]) -> str:
@@ -172,13 +162,15 @@ def main() -> None:
     parser.add_argument("--customers", type=int, default=20_000)
     parser.add_argument("--skewed", type=int, default=0, metavar="LINES")
     parser.add_argument("--small", action="store_true", help="200 customers: it works")
+    parser.add_argument("--without-spark", action="store_true")
     options = parser.parse_args()
     customers = 200 if options.small else options.customers
     with tempfile.TemporaryDirectory() as temporary:
-        measure(Path(temporary), customers, options.skewed)
+        has_spark = shutil.which("java") is not None and not options.without_spark
+        measure(Path(temporary), customers, options.skewed, has_spark=has_spark)
 
 
-def measure(folder: Path, customers: int, skewed: int) -> None:
+def measure(folder: Path, customers: int, skewed: int, *, has_spark: bool) -> None:
     lines = lay_out(folder, customers, skewed)
     print(machine())
     print(f"{customers:,} customers, {lines:,} invoice lines")
@@ -199,7 +191,7 @@ def measure(folder: Path, customers: int, skewed: int) -> None:
         "the same, two processes": "lake mirror two --processes 2",
         "lake on Spark, local[2]": "lake mirror spark --engine spark",
     }
-    if shutil.which("java") is None:
+    if not has_spark:
         del engines["lake on Spark, local[2]"]
     digests = set()
     for name, words in engines.items():

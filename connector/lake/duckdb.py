@@ -66,15 +66,15 @@ def _derive(given: Prepared, draft: Path, share: _Share) -> tuple[str, str] | No
     """One share's rows of every table; a fault as text, as an error could not travel."""
     try:
         with TableFiles(draft, f"part-{share.number}") as files:
-            for each in derived(_rows(given, share), given.task):
+            for each in derived(_rows(given, draft, share), given.task):
                 files.put(each)
     except ConnectorError as error:
         return error.problem, error.fix
     return None
 
 
-def _rows(given: Prepared, share: _Share) -> Iterator[LakeRow]:
-    with _connected() as connection:
+def _rows(given: Prepared, draft: Path, share: _Share) -> Iterator[LakeRow]:
+    with _connected(draft) as connection:
         connection.execute(_WITH_JSON)
         connection.execute("CREATE TABLE merged (former VARCHAR, survivor VARCHAR)")
         for pair in given.task.rules.merge.items():
@@ -92,7 +92,7 @@ def _rows(given: Prepared, share: _Share) -> Iterator[LakeRow]:
 
 
 def _windows(given: Prepared, draft: Path) -> list[tuple[object, ...]]:
-    with _connected() as connection:
+    with _connected(draft) as connection:
         for table in ("movements", "terms"):
             files = _parquet(f"{draft / table}/*.parquet")
             connection.execute(f"CREATE VIEW {table} AS SELECT * FROM {files}")  # noqa: S608
@@ -107,8 +107,9 @@ def _windows(given: Prepared, draft: Path) -> list[tuple[object, ...]]:
 
 
 @contextmanager
-def _connected() -> Iterator[duckdb.DuckDBPyConnection]:
-    with TemporaryDirectory(prefix="stripe-nrr-lake-") as spill:
+def _connected(draft: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """What does not fit into memory is kept beside what is written, and then gone."""
+    with TemporaryDirectory(prefix="spill-", dir=draft) as spill:
         settings: dict[str, str | bool | int | float | list[str]] = {
             "threads": "1",
             "memory_limit": MEMORY,

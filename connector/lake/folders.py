@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import mkdtemp
+from secrets import token_hex
 
 from connector.core.errors import LakeUnusable
 
@@ -24,10 +24,10 @@ def folder_draft(target: Path, marker: str) -> Iterator[Path]:
         )
     place = target.absolute()
     place.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(mkdtemp(prefix=f".{place.name}.", suffix=".draft", dir=place.parent))
+    draft = place.with_name(f".{place.name}.{token_hex(4)}.draft")
+    draft.mkdir()
     try:
         yield draft
-        draft.chmod(0o755)
         _put_in_place(draft, place)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

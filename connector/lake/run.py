@@ -112,7 +112,7 @@ def write_run(
     fill: Callable[[Path], None],
 ) -> Path:
     """Have ``fill`` write every table into a folder, and keep it once it is whole."""
-    place = out / f"run-{now:%Y%m%dT%H%M%SZ}"
+    place = _unused(out / f"run-{now:%Y%m%dT%H%M%SZ}")
     with folder_draft(place, RUN) as draft:
         fill(draft)
         _own_refusals(draft, given.refusals)
@@ -131,6 +131,12 @@ def write_run(
         text = msgspec.json.format(msgspec.json.encode(run), indent=2)
         (draft / RUN).write_bytes(text + b"\n")
     return place
+
+
+def _unused(place: Path) -> Path:
+    """Of two runs in one second the later is named so that it is read as the newest."""
+    names = (place.with_name(f"{place.name}-{n}") for n in range(2, 1_000))
+    return next(each for each in (place, *names) if not each.exists())
 
 
 def _own_refusals(draft: Path, refusals: Sequence[Refusal]) -> None:

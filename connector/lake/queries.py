@@ -22,14 +22,14 @@ _ROWS = """
 _MIRRORED = """
     SELECT '{account}' AS account, '{kind}' AS kind, it.id,
            coalesce(it.customer, '') AS customer, CAST(it.at AS BIGINT) AS at_s,
-           it.{body} AS body
+           CAST(it.{body} AS STRING) AS body
     FROM {named} AS it
 """
 _WHOLE = """
     SELECT '{account}' AS account, '{kind}' AS kind,
            coalesce(get_json_object({body}, '$.id'), '') AS id,
            coalesce({owners}, '') AS customer, CAST({at_s} AS BIGINT) AS at_s,
-           {body} AS body
+           CAST({body} AS STRING) AS body
     FROM {named}
 """
 # A row of a table as JSON; one that is part of another table's object is its customer's.

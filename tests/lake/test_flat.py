@@ -1,11 +1,13 @@
 """Tables of today's state: what can be told from them is told, and labelled."""
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import duckdb as engine
 import pyarrow as pa
 import pytest
 from pyarrow import parquet as pq
@@ -17,6 +19,8 @@ from connector.lake.run import prepared, write_run
 from connector.lake.source import MANIFEST, sources_in
 from connector.render.footnotes import policy_sentence
 from tests.support.broken_lakes import RULES
+from tests.support.documents import code_blocks
+from tests.support.lakes import rows_of, told_by_lives, write_whole
 
 BORN = datetime(2025, 1, 10, 9, tzinfo=UTC)
 MANIFEST_TEXT = '{"schema": 1, "shape": "flat", "known_until": "2025-06-20T00:00:00Z"}'
@@ -152,3 +156,32 @@ def test_a_table_that_is_missing_is_named(tmp_path: Path) -> None:
     some = {name: rows for name, rows in TABLES.items() if name != "invoice_line_items"}
     with pytest.raises(Exception, match="no Parquet of invoice_line_items"):
         run(lay_out(tmp_path / "flat", some), tmp_path / "out")
+
+
+def test_objects_that_were_spread_over_columns_are_put_together_as_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Airbyte has them: a column a field, what is nested as JSON in a text."""
+    monkeypatch.chdir(tmp_path)
+    [reshape] = [it.text for it in code_blocks("docs/lake.md") if it.language == "sql"]
+    told = told_by_lives(3)
+    until_s = max(at_s for each in told for _, at_s in each.looks)
+    write_whole(told, Path("stripe"), until_s)
+    before = run(Path("stripe"), Path("before"))
+    bodies = [json.loads(it) for (it,) in parquet.read(INVOICES, ["_raw_data"])]
+    spread = [
+        {
+            k: json.dumps(it) if isinstance(it, dict | list) else it
+            for k, it in x.items()
+        }
+        for x in bodies
+    ]
+    Path("airbyte/invoices").mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(spread), "airbyte/invoices/a.parquet")
+    (INVOICES / "part-0.parquet").unlink()
+    with engine.connect() as connection:
+        connection.execute(reshape)
+    assert rows_of(run(Path("stripe"), Path("after"))) == rows_of(before)
+
+
+INVOICES = Path("stripe/invoices")

@@ -1,7 +1,7 @@
-"""A window's NRR or GRR taken apart: what each opening customer added or took.
+"""A window's NRR, GRR or CRR taken apart: what each opening customer added or took.
 
 Comes in: a currency's flows and a window. Goes out: who moved the ratio, largest first;
-their amounts add up exactly to the ratio's numerator less its denominator.
+their amounts (for CRR their number) add up exactly to its numerator less its denominator.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,12 +17,14 @@ from connector.metrics.retention import Balances, balances
 class Ratio(StrEnum):
     NRR = "nrr"
     GRR = "grr"
+    CRR = "crr"
 
 
 class Contribution(NamedTuple):
     """``amount_minor`` is signed and never 0; for GRR it is never above 0.
 
-    ``customer`` is the ledger's key; ``kind`` is the net change over the window.
+    For CRR each is one who left, and its amount what it paid. ``customer`` is the
+    ledger's key; ``kind`` is the net change over the window.
     """
 
     customer: int
@@ -30,6 +32,11 @@ class Contribution(NamedTuple):
     closing_minor: int
     amount_minor: int
     kind: MovementKind
+
+    @property
+    def customers(self) -> int:
+        """What it takes from the customers who stayed: -1, or 0."""
+        return -1 if self.kind is MovementKind.CHURN else 0
 
 
 def contributions(
@@ -43,12 +50,15 @@ def contributions(
 def between(opening: Balances, closing: Balances, ratio: Ratio) -> list[Contribution]:
     """Every customer of the opening who moved the ratio, the largest amount first.
 
-    Σ amounts = Σe − Σs for NRR and Σ min(s, e) − Σs for GRR.
+    Σ amounts = Σe − Σs for NRR and Σ min(s, e) − Σs for GRR; the number of those for CRR
+    is that of the customers who stayed less that of the opening's, without the minus.
     """
     found = []
     for customer, start_minor in opening.items():
         end_minor = closing.get(customer, 0)
         kind = classify(start_minor, end_minor, has_paid=True)
+        if ratio is Ratio.CRR and end_minor:
+            continue
         counted_minor = end_minor if ratio is Ratio.NRR else min(start_minor, end_minor)
         amount_minor = counted_minor - start_minor
         if kind is not None and amount_minor:
@@ -59,11 +69,12 @@ def between(opening: Balances, closing: Balances, ratio: Ratio) -> list[Contribu
 
 
 def in_minor_of(
-    found: Sequence[Contribution], opening_units: int, scale: int
+    found: Sequence[Contribution], opening_units: int, scale: int, ratio: Ratio
 ) -> list[Contribution]:
     """Those of the total, measured in units of ``scale``, in whole minor units.
 
-    Rounded so that they add up to the ratio's numerator less its denominator.
+    Rounded so that they add up to the ratio's numerator less its denominator; who rounds
+    to nothing moved no amount, but is a customer.
     """
     minor = Conversion({}, scale).minor
     amounts = (each.amount_minor for each in found)
@@ -75,5 +86,5 @@ def in_minor_of(
             amount_minor=amount_minor,
         )
         for each, amount_minor in rounded
-        if amount_minor
+        if amount_minor or ratio is Ratio.CRR
     ]

@@ -29,6 +29,26 @@ from connector.metrics.segment_totals import (
 )
 
 NONE = "(none)"
+EVERYBODY = "all"
+OUTSIDE = ""  # no segment is called so
+
+
+class SegmentValue(NamedTuple):
+    """What customers are told apart by, and what those wanted have: ``plan=Team``."""
+
+    by: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.by}={self.value}"
+
+
+def segment_value(text: str, kinds: Iterable[str]) -> SegmentValue:
+    """``plan=Team`` read; raises ``ValueError`` where it begins with none of the kinds."""
+    for by in sorted(kinds, key=len, reverse=True):
+        if text.startswith(f"{by}=") and len(text) > len(by) + 1:
+            return SegmentValue(by, text[len(by) + 1 :])
+    raise ValueError(text)
 
 
 class CurrencyBook(NamedTuple):
@@ -51,7 +71,8 @@ def by_segment(
 ) -> list[dict[str, WindowFigures]]:
     """Each window's figures by segment, in order of the segments' names.
 
-    ``numbers`` makes what keeps amounts: a list, where 64 bits are too few for them.
+    Of those who are ``OUTSIDE`` nothing is told. ``numbers`` makes what keeps amounts: a
+    list, where 64 bits are too few for them.
     """
     counted = SegmentTotals(windows, numbers)
     for account in _accounts(book):
@@ -60,6 +81,7 @@ def by_segment(
         {
             name: tally.measured(window, has_terms=book.terms is not None)
             for name, tally in sorted(counted.by_window[window].items())
+            if name != OUTSIDE
         }
         for window in windows
     ]
@@ -144,6 +166,27 @@ def moved_by_segment(
         SegmentMovements(currency, name, counts[name], sums[name])
         for name in sorted(sums)
     ]
+
+
+def everybody(_customer: int, days: Sequence[date], _minor: Sequence[int]) -> list[str]:
+    """Tells nobody apart."""
+    return [EVERYBODY] * len(days)
+
+
+def within(wanted: Sequence[tuple[SegmentOf, str]], of: SegmentOf) -> SegmentOf:
+    """The segments of those alone who have every value wanted; others are outside."""
+
+    def names(customer: int, days: Sequence[date], minor: Sequence[int]) -> list[str]:
+        found = of(customer, days, minor)
+        for told, value in wanted:
+            has = [own == value for own in told(customer, days, minor)]
+            found = [
+                name if is_in else OUTSIDE
+                for name, is_in in zip(found, has, strict=True)
+            ]
+        return found
+
+    return names
 
 
 # What a customer is, from certain days on; the last one of these counts.

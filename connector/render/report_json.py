@@ -3,6 +3,7 @@
 Amounts are whole minor units, ratios have six decimals, None is a ratio without a value.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -18,6 +19,7 @@ from connector.metrics.benchmarks import Assessment
 from connector.metrics.causes import Share
 from connector.metrics.churn import LossSums
 from connector.metrics.ratios import WindowMetrics
+from connector.metrics.segments import SegmentValue
 from connector.render.footnotes import what_is_missing
 from connector.reports.ledger import LedgerFacts, Missing
 from connector.reports.model import (
@@ -52,6 +54,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "policy": dict(report.policy),
         "amounts": "arr" if report.is_annual else "mrr",
         "by": report.by,
+        "only": only_json(report.only),
         "currencies": parts,
         "total": None if report.total is None else _part_json(report.total, report),
         "refused": [asdict(refusal) for refusal in report.refusals],
@@ -61,6 +64,11 @@ def to_json(report: Report) -> dict[str, Any]:
             for code, minor in alarming(report.outside).items()
         ],
     }
+
+
+def only_json(only: Iterable[SegmentValue]) -> list[dict[str, str]]:
+    """The segments whose customers alone figures are of; none: of everybody."""
+    return [each._asdict() for each in only]
 
 
 def facts_json(facts: LedgerFacts) -> dict[str, Any]:

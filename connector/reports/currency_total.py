@@ -31,6 +31,7 @@ from connector.metrics.retention import balances as standing_at
 from connector.metrics.segment_totals import SegmentOf
 from connector.metrics.segments import (
     CurrencyBook,
+    SegmentValue,
     by_segment,
 )
 from connector.reports.ledger import Ledger
@@ -41,7 +42,7 @@ from connector.reports.model import (
     assessed,
     restated,
 )
-from connector.reports.segments import segment_of_total
+from connector.reports.segments import cut_of, segment_of_total
 from connector.store.ledger import (
     balances,
     closings,
@@ -185,12 +186,17 @@ class CurrencyTotal:
         flows, (_, scale) = self.flows(window)
         return retention_in_minor(measure(flows, [window])[0].retention, scale)
 
-    def segments(self, window: Window, by: str) -> tuple[Segment, ...]:
-        """The total of some customers each; they add up to that of the window."""
+    def segments(
+        self, window: Window, by: str | None, only: Sequence[SegmentValue] = ()
+    ) -> tuple[Segment, ...]:
+        """The total of some customers each; they add up to that of the window.
+
+        With ``only``, of those alone whom all of these segments have; without ``by`` one.
+        """
         flows, (units, scale) = self.flows(window)
         [opening] = standing_at(flows, [window.start])
         inside = [flow for flow in flows if window.start <= flow.day < window.end]
-        of = segment_of_total(self.ledger, by, self.books, units, scale)
+        of = self.cut(by, only, units, scale)
         book = CurrencyBook(opening, inside, self._terms(window, units))
         [named] = by_segment(book, [window], of, numbers=list)
         opened = self._opened(window, opening, of)
@@ -198,6 +204,18 @@ class CurrencyTotal:
             Segment(name, _worth(measured, opened.get(name, Fraction(0)), scale))
             for name, measured in named.items()
         )
+
+    def cut(
+        self,
+        by: str | None,
+        only: Sequence[SegmentValue],
+        units: Mapping[str, int],
+        scale: int,
+    ) -> SegmentOf:
+        def tells(kind: str) -> SegmentOf:
+            return segment_of_total(self.ledger, kind, self.books, units, scale)
+
+        return cut_of(tells, by, only)
 
     def _terms(
         self, window: Window, units: Mapping[str, int]
@@ -243,8 +261,11 @@ def total_report(
     parts: Sequence[CurrencyReport],
     by: str | None,
     published: Benchmarks,
+    only: Sequence[SegmentValue] = (),
 ) -> CurrencyReport:
     """All currencies' rows in the reporting currency."""
+    if only:
+        return _total_of(total, parts[0].rows, by, only)
     each = {part.currency: [row.measured for row in part.rows] for part in parts}
     closed = closings.reported(
         total.ledger.connection, total.currency, total.as_of, is_total=True
@@ -266,3 +287,25 @@ def total_report(
         is_total=True,
         assessments=assessed(rows, published, total.currency),
     )
+
+
+def _total_of(
+    total: CurrencyTotal,
+    rows: Sequence[WindowRow],
+    by: str | None,
+    only: Sequence[SegmentValue],
+) -> CurrencyReport:
+    """Of some customers alone; ``rows`` are a currency's for the same windows."""
+    found = []
+    for row in rows:
+        window = row.measured.window
+        own = total.segments(window, None, only)
+        found.append(
+            WindowRow(
+                measured=own[0].measured if own else measure((), [window])[0],
+                is_over=row.is_over,
+                complete=row.complete,
+                segments=() if by is None else total.segments(window, by, only),
+            )
+        )
+    return CurrencyReport(currency=total.currency, rows=tuple(found), is_total=True)

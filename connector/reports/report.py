@@ -3,9 +3,10 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from connector.core.dates import add_months
 from connector.core.errors import UsageFault
@@ -14,9 +15,14 @@ from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.causes import Causes, causes
 from connector.metrics.churn import LossSums
-from connector.metrics.retention import measure, opened
+from connector.metrics.retention import Balances, measure, opened
 from connector.metrics.rollups import figures_of
-from connector.metrics.segments import CurrencyBook, by_segment
+from connector.metrics.segments import (
+    EVERYBODY,
+    CurrencyBook,
+    SegmentValue,
+    by_segment,
+)
 from connector.reports.ledger import NOTHING_MISSING, Ledger, Missing, is_total
 from connector.reports.model import (
     CurrencyReport,
@@ -44,7 +50,8 @@ from connector.store.ledger import (
 class ReportRequest(NamedTuple):
     """What a report is wanted of; None leaves it to the defaults.
 
-    ``by`` is what to cut the figures by (see ``segment_of``). ``trend`` wants the
+    ``by`` is what to cut the figures by (see ``segment_of``), ``only`` the segments whose
+    customers alone they are of: those who have all of them. ``trend`` wants the
     trailing-12 windows of a year beside the others, and causes of the last alone.
     """
 
@@ -57,6 +64,7 @@ class ReportRequest(NamedTuple):
     causes: bool = False
     arr: bool = False
     trend: bool = False
+    only: tuple[SegmentValue, ...] = ()
 
 
 DEFAULT = ReportRequest()
@@ -87,15 +95,17 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         )
     missing = ledger.missing() if as_of is None else NOTHING_MISSING
     parts, alone = [], is_total(asked.currency)
-    own = asked._replace(by=None, causes=False) if alone else asked
+    own = asked._replace(by=None, causes=False, only=()) if alone else asked
     for each in codes:
         rows = _rows(ledger, each, wanted, own, known.today, missing)
         parts.append(
             CurrencyReport(
                 currency=each,
                 rows=rows,
-                assessments=assessed(rows, published, each),
-                first_year=_first_year_of(ledger, each, rows, as_of),
+                assessments=() if asked.only else assessed(rows, published, each),
+                first_year=None
+                if asked.only
+                else _first_year_of(ledger, each, rows, as_of),
             )
         )
     report = Report(
@@ -112,10 +122,20 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         refusals=tuple(unvalued.known(connection)),
         missing=missing,
         by=asked.by,
+        only=asked.only,
         names=_names(connection) if asked.causes else {},
         outside=ledger.outside(asked.currency) if as_of is None else (),
     )
+    if asked.only and parts and not any(map(_has_any, report.parts)):
+        from connector.reports.segments import nobody_in
+
+        raise nobody_in(asked.only)
     return annual(report) if asked.arr else report
+
+
+def _has_any(part: CurrencyReport) -> bool:
+    flows = (asdict(row.measured.waterfall) for row in part.rows)
+    return any(any(each.values()) for each in flows)
 
 
 def _total(
@@ -132,7 +152,9 @@ def _total(
     from connector.reports.currency_total import CurrencyTotal, total_report
 
     total = CurrencyTotal(ledger, asked.as_of)
-    report = total_report(total, parts, asked.by, published)
+    report = total_report(total, parts, asked.by, published, asked.only)
+    if asked.only:
+        return report
     days = (
         queries.first_day(ledger.connection, code, asked.as_of) for code in total.codes
     )
@@ -201,22 +223,27 @@ def _rows(
     else:
         book = read_book(connection, currency, wanted, asked.as_of)
         measured = measure(book.flows, wanted, book.opening, book.terms)
-    if asked.by is not None:
-        from connector.reports.segments import segment_of
-
-        of = segment_of(connection, ledger.config, asked.by, currency)
-        book = read_book(connection, currency, wanted, asked.as_of)
-        segments = by_segment(book, wanted, of)
-    closed = closings.reported(connection, currency, asked.as_of)
-    despite = closings.despite(connection, asked.as_of)
+    if asked.by is not None or asked.only:
+        cut = partial(_cut, ledger, currency, wanted, asked)
+        if asked.only:
+            measured = [
+                named.get(EVERYBODY) or measure((), [window])[0]
+                for named, window in zip(cut(None), wanted, strict=True)
+            ]
+        if asked.by is not None:
+            segments = cut(asked.by)
+    is_whole = not asked.only  # months are closed with everybody's figures
+    closed = closings.reported(connection, currency, asked.as_of) if is_whole else {}
+    despite = closings.despite(connection, asked.as_of) if is_whole else {}
     why: dict[Window, Causes] = {}
     lost: dict[Window, LossSums] = {}
     if asked.causes:
         from connector.reports.churn import losses_in
 
         told = _told_windows(wanted, asked, today)
-        why = _causes(connection, currency, told, asked.as_of)
-        lost = losses_in(connection, currency, told, asked.as_of)
+        why = _causes(ledger, currency, told, asked)
+        if is_whole:
+            lost = losses_in(connection, currency, told, asked.as_of)
     return tuple(
         WindowRow(
             measured=each,
@@ -232,6 +259,20 @@ def _rows(
     )
 
 
+def _cut(
+    ledger: Ledger,
+    currency: str,
+    wanted: Sequence[Window],
+    asked: ReportRequest,
+    by: str | None,
+) -> list[dict[str, WindowFigures]]:
+    """Each window's figures by segment, of the customers asked for."""
+    from connector.reports.segments import cut_in
+
+    book = read_book(ledger.connection, currency, wanted, asked.as_of)
+    return by_segment(book, wanted, cut_in(ledger, currency, by, asked.only))
+
+
 def _told_windows(
     wanted: Sequence[Window], asked: ReportRequest, today: date
 ) -> Sequence[Window]:
@@ -243,18 +284,32 @@ def _told_windows(
 
 
 def _causes(
-    connection: sqlite3.Connection,
+    ledger: Ledger,
     currency: str,
     wanted: Sequence[Window],
-    as_of: datetime | None,
+    asked: ReportRequest,
 ) -> dict[Window, Causes]:
     start, end = _span(wanted)
+    connection, as_of = ledger.connection, asked.as_of
     opening = balances.balances(connection, currency, start, as_of)
     parts = balances.parts(connection, currency, start, end, as_of)
+    own = _members(ledger, currency, asked)
     return {
-        window: causes(standing, inside)
+        window: causes(own(standing, window.start), inside)
         for window, standing, inside in opened(opening, parts, wanted)
     }
+
+
+def _members(
+    ledger: Ledger, currency: str, asked: ReportRequest
+) -> Callable[[Balances, date], Balances]:
+    """What finds those asked for among an opening's."""
+    if not asked.only:
+        return lambda standing, _: standing
+    from connector.reports.segments import cut_in, members
+
+    of = cut_in(ledger, currency, None, asked.only)
+    return partial(members, of=of)
 
 
 def _first_year_of(

@@ -1,21 +1,27 @@
 """What customers are told apart by: where the values of ``--by`` are read."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from functools import cache
 
 from connector.config import Config
-from connector.core.model import METADATA, Flow
+from connector.core.errors import NothingFound
+from connector.core.model import METADATA, SEGMENTS, Flow
 from connector.core.money import exponent
+from connector.metrics.retention import Balances
 from connector.metrics.segment_totals import SegmentOf, eve
 from connector.metrics.segments import (
+    OUTSIDE,
+    SegmentValue,
     Traits,
     by_band,
     by_main_currency,
     by_trait,
     by_value,
+    everybody,
     main_currencies,
+    within,
 )
 from connector.reports.ledger import Ledger
 from connector.store.ledger import balances, contract_terms
@@ -44,24 +50,48 @@ def segment_of(
     return by_trait(_of_plans(connection, by, currency))
 
 
-def members(
-    ledger: Ledger,
-    segment: tuple[str, str],
-    currency: str,
-    day: date,
-    as_of: datetime | None = None,
-) -> frozenset[int]:
-    """Who paid at the very beginning of ``day`` and then had what ``segment`` says.
+def segment_kinds(config: Config) -> tuple[str, ...]:
+    """All that customers can be told apart by."""
+    return (*SEGMENTS, *(f"{METADATA}{key}" for key in config.metadata_keys))
 
-    The customers' keys; ``segment`` is what they are told apart by, and its value.
+
+def cut_of(
+    tells: Callable[[str], SegmentOf],
+    by: str | None,
+    only: Sequence[SegmentValue] = (),
+) -> SegmentOf:
+    """The segments by ``by`` of those who have all of ``only``; None: all in one.
+
+    ``tells`` says how customers are told apart by each kind.
     """
-    connection, (by, value) = ledger.connection, segment
-    of = segment_of(connection, ledger.config, by, currency)
-    paid = balances.balances(connection, currency, day, as_of)
-    return frozenset(
-        customer
-        for customer, minor in paid.items()
-        if of(customer, [eve(day)], [minor]) == [value]
+    whole = everybody if by is None else tells(by)
+    return within([(tells(each.by), each.value) for each in only], whole)
+
+
+def cut_in(
+    ledger: Ledger, currency: str, by: str | None, only: Sequence[SegmentValue]
+) -> SegmentOf:
+    """The same in one currency."""
+
+    def tells(kind: str) -> SegmentOf:
+        return segment_of(ledger.connection, ledger.config, kind, currency)
+
+    return cut_of(tells, by, only)
+
+
+def members(opening: Balances, day: date, of: SegmentOf) -> dict[int, int]:
+    """Those of an opening who are in a cut at the very beginning of ``day``."""
+    return {
+        customer: minor
+        for customer, minor in opening.items()
+        if of(customer, [eve(day)], [minor]) != [OUTSIDE]
+    }
+
+
+def nobody_in(only: Sequence[SegmentValue]) -> NothingFound:
+    return NothingFound(
+        f"nobody is in the segment {' and '.join(map(str, only))}",
+        fix="`stripe-nrr report --by` names the segments that there are",
     )
 
 

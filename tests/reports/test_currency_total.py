@@ -315,7 +315,10 @@ def _explained(
     """The opening's customers and both ratios, from who moved them."""
     [nrr] = explain_window(ledger, window, Ratio.NRR, "total")
     [grr] = explain_window(ledger, window, Ratio.GRR, "total")
+    [crr] = explain_window(ledger, window, Ratio.CRR, "total")
     base = nrr.kept
+    left = sum(each.customers for _, each in crr.moved)
+    assert (crr.kept, base.customers + left) == (base, base.kept)
     of_nrr, of_grr = (base.of_opening(each.numerator_minor) for each in (nrr, grr))
     return base, of_nrr, of_grr
 

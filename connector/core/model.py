@@ -244,6 +244,37 @@ class ContractTerm(NamedTuple):
     after_minor: int
 
 
+# Movements and terms as columns: a ledger has many more of them than there is room for
+# as Python's objects. Each column is bytes of little-endian integers, so that it can be
+# kept as it is.
+
+# A movement's kind as a number, in the order of ``MovementKind``.
+KINDS = tuple(MovementKind)
+KIND_NUMBERS = {kind.value: number for number, kind in enumerate(KINDS)}
+
+# How wide each column of ``Block`` is, as ``array`` writes it: 32 bits for keys and days
+# (ordinals of ``date``), 8 for kinds, 64 for money.
+WIDTHS = "iibq" + "iiiqq"
+
+
+class Block(NamedTuple):
+    """One currency's live movements of some customers, and their terms.
+
+    Movements are by customer, then day; terms by customer, subscription, day.
+    ``term_subscription`` is a number that differs between neighbours alone.
+    """
+
+    customer: bytes = b""
+    day: bytes = b""
+    kind: bytes = b""
+    amount_minor: bytes = b""
+    term_customer: bytes = b""
+    term_subscription: bytes = b""
+    term_day: bytes = b""
+    term_before_minor: bytes = b""
+    term_after_minor: bytes = b""
+
+
 class Withdrawal(NamedTuple):
     """When a closing was found to be a mistake, and why."""
 

@@ -18,15 +18,14 @@ from connector.dashboard.query import (
     ordered,
     sort_asked,
 )
-from connector.metrics.causes import Causes
-from connector.metrics.contributions import Contribution, Ratio
+from connector.metrics.contributions import Causes, Contribution, Ratio
 from connector.render import contributions as forms
 from connector.render.page.levels import retention_steps
 from connector.render.report_tables import CAUSE_WORDS
 from connector.reports.explain import WindowExplanation, explain_window
+from connector.reports.figures import members
 from connector.reports.ledger import is_total
 from connector.reports.report import ReportRequest, make_report
-from connector.reports.segments import members
 
 KNOWN = frozenset(
     ("currency", "window", "metric", "kind", "cause", "by", "segment", "q", "sort")

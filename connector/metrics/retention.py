@@ -57,6 +57,19 @@ def compared(
             expansion_minor += end_minor - start_minor
         else:
             contraction_minor += start_minor - end_minor
+    moved_minor = expansion_minor, contraction_minor, churn_minor
+    return retained(customers, left, opening_minor, *moved_minor)
+
+
+def retained(
+    customers: int,
+    left: int,
+    opening_minor: int,
+    expansion_minor: int,
+    contraction_minor: int,
+    churn_minor: int,
+) -> Retention:
+    """Of the opening's customers, of whom some left, and what they changed."""
     lost_minor = contraction_minor + churn_minor
     return Retention(
         customers=customers,

@@ -9,8 +9,8 @@ from connector.core.dates import iso
 from connector.core.model import Cause, Component, Movement, MovementKind
 from connector.core.money import format_minor
 from connector.core.text import printable
-from connector.metrics.segments import SegmentMovements
 from connector.render.table import Money, Table, csv_text, figures
+from connector.reports.movements import SegmentMovements
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -15,8 +15,8 @@ from connector.core.model import Cause
 from connector.core.money import round_minor
 from connector.core.text import markdown
 from connector.core.windows import name_of
-from connector.metrics.causes import RETURN
 from connector.metrics.churn import LossSums, ReasonSum
+from connector.metrics.contributions import RETURN
 from connector.render.footnotes import asides, banner, footnotes
 from connector.render.report_json import (
     BASE_FIGURES,

@@ -37,12 +37,9 @@ from connector.metrics.churn import (
     returned,
     shares_of,
 )
-from connector.metrics.retention import measure
-from connector.metrics.rollups import figures_of
-from connector.metrics.segment_totals import eve
+from connector.reports.figures import eve, figures, segment_of
 from connector.reports.ledger import Ledger, is_total
-from connector.reports.segments import segment_of
-from connector.store.ledger import customers, queries, rollups
+from connector.store.ledger import customers
 from connector.store.ledger import losses as ledger_losses
 from connector.store.ledger.losses import LostComponent, LostMovement
 from connector.store.mirror import cancellations as mirror
@@ -198,7 +195,7 @@ def churn_report(
         segments=_by_segment(found, segments),
         feedback=by_feedback(found),
         losses=tuple(told),
-        measured=_measured(ledger, currency, window, as_of),
+        measured=figures(ledger, currency, [window], as_of)[0],
     )
 
 
@@ -209,7 +206,11 @@ def _segments(
     if by is None or by in (REASON, MONTH):
         return []
     of = segment_of(ledger.connection, ledger.config, by, currency)
-    return [of(x.customer, [eve(x.day)], [x.before_minor])[0] for x in found]
+    return of.named(
+        [x.customer for x in found],
+        [eve(x.day) for x in found],
+        [x.before_minor for x in found],
+    )
 
 
 def _by_segment(found: Sequence[Loss], names: Sequence[str]) -> tuple[LossSums, ...]:
@@ -256,18 +257,6 @@ def _told(
             returned_minor=returned_minor,
             segment=segment,
         )
-
-
-def _measured(
-    ledger: Ledger, currency: str, window: Window, as_of: datetime | None
-) -> WindowFigures:
-    """From the sums that are kept where they are; else by adding movements up."""
-    is_kept = window in ending_with(add_months(window.end, -1))
-    if is_kept and as_of is None and ledger.is_whole:
-        deltas = rollups.deltas(ledger.connection, currency, [window])
-        return figures_of(deltas, [window])[0]
-    flows = queries.flows(ledger.connection, currency, as_of, until=window.end)
-    return measure(flows, [window])[0]
 
 
 # Losses

@@ -37,8 +37,8 @@ from connector.metrics.benchmarks import (
     assess,
     parse_benchmarks,
 )
-from connector.metrics.causes import Causes, Share
 from connector.metrics.churn import LossSums
+from connector.metrics.contributions import Causes, Share
 from connector.metrics.ratios import WindowMetrics, metrics
 from connector.metrics.retention import is_same
 from connector.reports.ledger import NOTHING_MISSING, LedgerFacts, Missing

@@ -12,11 +12,10 @@ from connector.core.errors import UsageFault
 from connector.core.figures import Retention, WindowFigures
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
-from connector.metrics.causes import Causes, causes
 from connector.metrics.churn import LossSums
-from connector.metrics.retention import measure, opened
-from connector.metrics.rollups import figures_of
-from connector.metrics.segments import CurrencyBook, by_segment
+from connector.metrics.contributions import Causes, causes
+from connector.metrics.retention import opened
+from connector.reports.figures import figures, figures_by_segment
 from connector.reports.ledger import NOTHING_MISSING, Ledger, Missing, is_total
 from connector.reports.model import (
     CurrencyReport,
@@ -33,10 +32,8 @@ from connector.reports.model import (
 from connector.store.ledger import (
     balances,
     closings,
-    contract_terms,
     customers,
     queries,
-    rollups,
     unvalued,
 )
 
@@ -133,10 +130,12 @@ def _total(
 
     total = CurrencyTotal(ledger, asked.as_of)
     report = total_report(total, parts, asked.by, published)
-    days = (
-        queries.first_day(ledger.connection, code, asked.as_of) for code in total.codes
-    )
-    first = min((day for day in days if day is not None), default=None)
+
+    def first() -> date | None:
+        connection, as_of = ledger.connection, asked.as_of
+        days = (queries.first_day(connection, code, as_of) for code in total.codes)
+        return min((day for day in days if day is not None), default=None)
+
     return replace(report, first_year=_first_year(report.rows, first, total.retention))
 
 
@@ -195,18 +194,9 @@ def _rows(
     """A row a window, with its segments and causes where they are asked for."""
     connection = ledger.connection
     segments: list[dict[str, WindowFigures]] = [{} for _ in wanted]
-    if asked.as_of is None and ledger.is_whole:
-        deltas = rollups.deltas(connection, currency, wanted)
-        measured = figures_of(deltas, wanted)
-    else:
-        book = read_book(connection, currency, wanted, asked.as_of)
-        measured = measure(book.flows, wanted, book.opening, book.terms)
+    measured = figures(ledger, currency, wanted, asked.as_of)
     if asked.by is not None:
-        from connector.reports.segments import segment_of
-
-        of = segment_of(connection, ledger.config, asked.by, currency)
-        book = read_book(connection, currency, wanted, asked.as_of)
-        segments = by_segment(book, wanted, of)
+        segments = figures_by_segment(ledger, currency, wanted, asked.by, asked.as_of)
     closed = closings.reported(connection, currency, asked.as_of)
     despite = closings.despite(connection, asked.as_of)
     why: dict[Window, Causes] = {}
@@ -260,24 +250,23 @@ def _causes(
 def _first_year_of(
     ledger: Ledger, currency: str, rows: Sequence[WindowRow], as_of: datetime | None
 ) -> FirstYear | None:
-    def kept(window: Window) -> Retention:
-        flows = queries.flows(ledger.connection, currency, as_of, until=window.end)
-        return measure(flows, [window])[0].retention
-
-    first = queries.first_day(ledger.connection, currency, as_of)
-    return _first_year(rows, first, kept)
+    return _first_year(
+        rows,
+        lambda: queries.first_day(ledger.connection, currency, as_of),
+        lambda window: figures(ledger, currency, [window], as_of)[0].retention,
+    )
 
 
 def _first_year(
     rows: Sequence[WindowRow],
-    first: date | None,
+    first_day: Callable[[], date | None],
     kept_in: Callable[[Window], Retention],
 ) -> FirstYear | None:
     """Where the headline opens before anybody paid; by its first whole month."""
     headline = last_over(rows)
     if headline is None or headline.measured.retention.opening_minor:
         return None
-    end = headline.measured.window.end
+    first, end = first_day(), headline.measured.window.end
     if first is None or first >= end:
         return None
     since = add_months(first.replace(day=1), 1)
@@ -287,25 +276,6 @@ def _first_year(
     kept = kept_in(Window(WindowKind.TRAILING_12, since, end)) if months else None
     ends_on = add_months(since, TRAILING_MONTHS) - timedelta(days=1)
     return FirstYear(since, months, kept, ends_on)
-
-
-def read_book(
-    connection: sqlite3.Connection,
-    currency: str,
-    wanted: Sequence[Window],
-    as_of: datetime | None,
-) -> CurrencyBook:
-    """All that the figures of these windows need; terms are known only as of now.
-
-    It can be read once.
-    """
-    start, end = _span(wanted)
-    opening = balances.balances(connection, currency, start, as_of)
-    flows = queries.flows(connection, currency, as_of, start, end)
-    if as_of is not None:
-        return CurrencyBook(opening, flows)
-    terms = contract_terms.last_terms if len(wanted) == 1 else contract_terms.terms
-    return CurrencyBook(opening, flows, terms(connection, currency, start, end))
 
 
 def _span(windows: Sequence[Window]) -> tuple[date, date]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from connector.core.model import Cause, CauseAmount
 from connector.core.windows import WindowKind, windows
-from connector.metrics.causes import Share, causes
+from connector.metrics.contributions import Share, causes
 from connector.metrics.retention import measure, retention
 from connector.store.ledger import balances, queries
 from tests.support.synced import settled_demo

@@ -209,11 +209,13 @@ class Flow(NamedTuple):
 
 
 class CauseAmount(NamedTuple):
-    """What one cause changed for one customer on a day; signed."""
+    """What one cause changed for one customer over some time; signed.
+
+    ``cause`` is written as the ledger has it: a value of ``Cause``.
+    """
 
     customer: int
-    day: date
-    cause: Cause
+    cause: str
     amount_minor: int
 
 

@@ -10,6 +10,8 @@ more seats and a discount expands by the difference).
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from connector.core.model import Cause, CauseAmount, Flow, MovementKind, classify
@@ -89,9 +91,9 @@ def in_minor_of(
 # cause. So is a pause with its end; it is called by what is left of the two.
 RETURN = "return"
 _BY_CAUSE = {
-    Cause.START: RETURN,
-    Cause.END: RETURN,
-    Cause.RESUME: Cause.PAUSE.value,
+    Cause.START.value: RETURN,
+    Cause.END.value: RETURN,
+    Cause.RESUME.value: Cause.PAUSE.value,
 }
 
 
@@ -113,19 +115,23 @@ class Causes(NamedTuple):
     contraction: tuple[Share, ...]
 
 
-def causes(opening: Balances, parts: Iterable[CauseAmount]) -> Causes:
-    """``parts`` are those of the window; of customers who came later they do not count."""
-    own: dict[int, dict[str, int]] = {}
-    for part in parts:
-        if part.customer in opening:
-            name = _BY_CAUSE.get(part.cause, part.cause.value)
-            amounts = own.setdefault(part.customer, {})
-            amounts[name] = amounts.get(name, 0) + part.amount_minor
+def causes(opening: Balances, sums: Iterable[CauseAmount]) -> Causes:
+    """``sums`` are of the window, each customer's together, one a cause.
+
+    Of customers who came later they do not count.
+    """
     grown: dict[str, list[tuple[int, int]]] = {}
     shrunk: dict[str, list[tuple[int, int]]] = {}
-    for customer, amounts in own.items():
+    for customer, own in groupby(sums, key=itemgetter(0)):
+        opening_minor = opening.get(customer)
+        if not opening_minor:
+            continue
+        amounts: dict[str, int] = {}
+        for _, cause, amount_minor in own:
+            name = _BY_CAUSE.get(cause, cause)
+            amounts[name] = amounts.get(name, 0) + amount_minor
         net_minor = sum(amounts.values())
-        if not net_minor or opening[customer] + net_minor == 0:
+        if not net_minor or opening_minor + net_minor == 0:
             continue
         shares = grown if net_minor > 0 else shrunk
         for name, amount_minor in amounts.items():

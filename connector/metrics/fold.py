@@ -183,6 +183,30 @@ def added(places: Ints, minor: Ints, size: int) -> Ints:
     return sums
 
 
+def standing(
+    parts: Iterable[Columns], days: Sequence[date]
+) -> tuple[list[int], list[list[int]]]:
+    """Everybody, and what each paid at the very beginning of each day, which are in order.
+
+    Customers in the order of their keys; who never paid is absent.
+    """
+    bounds = np.array([day.toordinal() for day in days])
+    who, paid = [np.zeros(0, np.int64)], [np.zeros((0, len(days)), np.int64)]
+    for moves, _ in parts:
+        places = np.searchsorted(bounds, moves.day, side="right")
+        who.append(moves.who)
+        paid.append(_levels(moves, places, len(days)))
+    return np.concatenate(who).tolist(), np.concatenate(paid).T.tolist()
+
+
+def _levels(moves: Moves, places: Ints, days: int) -> Ints:
+    """By customer, what it pays before each of so many days; movements by place."""
+    cells = len(moves.who) * (days + 1)
+    by_level = added(moves.own * (days + 1) + places, moves.amount_minor, cells)
+    levels: Ints = by_level.reshape(-1, days + 1)[:, :days].cumsum(axis=1)
+    return levels
+
+
 class Calendar:
     """Windows, the days at which they begin and end, and which windows a day is in."""
 
@@ -384,11 +408,8 @@ def moved_by_segment(
 
 def _balances(moves: Moves, places: Ints, calendar: Calendar) -> tuple[Ints, Ints]:
     """What each customer pays at each window's opening and at its closing."""
-    levels = len(calendar.days) + 1
-    cells = len(moves.who) * levels
-    by_level = added(moves.own * levels + places, moves.amount_minor, cells)
-    standing = by_level.reshape(-1, levels).cumsum(axis=1)
-    return standing[:, calendar.opens], standing[:, calendar.closes]
+    levels = _levels(moves, places, len(calendar.days))
+    return levels[:, calendar.opens], levels[:, calendar.closes]
 
 
 def _renewed(

@@ -6,10 +6,9 @@ a window's opening, ``s`` is what each paid then and ``e`` what it pays at the c
 NRR = Σe ÷ Σs, GRR = Σ min(s, e) ÷ Σs. Who came later does not count.
 """
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from itertools import chain, repeat
+from itertools import repeat
 from typing import NamedTuple
 
 from connector.core.figures import (
@@ -19,7 +18,7 @@ from connector.core.figures import (
     Waterfall,
     WindowFigures,
 )
-from connector.core.model import CauseAmount, ContractTerm, Flow, MovementKind
+from connector.core.model import ContractTerm, Flow, MovementKind
 from connector.core.windows import Window, boundaries_of, cut, inside
 
 # Customer → MRR in minor units; who pays nothing is absent.
@@ -124,26 +123,6 @@ def _measured(window: Window, opening: "_State", closing: "_State") -> WindowFig
         retention(opening.balances, closing.balances),
         len(closing.balances),
     )
-
-
-def opened(
-    opening: Balances, moves: Iterable[CauseAmount], windows: Sequence[Window]
-) -> Iterator[tuple[Window, Balances, Sequence[CauseAmount]]]:
-    """Each window once, by start, with what stood at its opening, and its moves.
-
-    ``opening`` is what stood before all of the moves. What is given as balances is true
-    until the next window is asked for.
-    """
-    days = boundaries_of(windows)
-    parts = cut(moves, days)
-    standing = dict(opening)
-    behind = 0
-    for window in sorted(set(windows), key=lambda each: each.start):
-        ahead = bisect_right(days, window.start)
-        for each in chain.from_iterable(parts[behind:ahead]):
-            _move(standing, each.customer, each.amount_minor)
-        behind = ahead
-        yield window, standing, inside(parts, days, window)
 
 
 def _move(balances: dict[int, int], customer: int, amount_minor: int) -> None:

@@ -17,9 +17,10 @@ from connector.metrics.contributions import (
 from connector.metrics.currency_total import retention_in_minor
 from connector.metrics.retention import measure, retention
 from connector.mrr.ended_otherwise import unbilled_quantities
+from connector.reports.figures import standing
 from connector.reports.ledger import Ledger, is_total
 from connector.reports.movements import find_one
-from connector.store.ledger import balances, customers, queries, unvalued
+from connector.store.ledger import customers, queries, unvalued
 from connector.store.ledger.queries import Wanted
 from connector.store.mirror import objects
 
@@ -64,9 +65,7 @@ def explain_window(
     found = []
     for code in ledger.currencies(currency, as_of):
         ends = (window.start, window.end)
-        opening, closing = (
-            balances.balances(ledger.connection, code, day, as_of) for day in ends
-        )
+        opening, closing = standing(ledger.connection, code, ends, as_of)
         kept = retention(opening, closing)
         moved = [
             (named[each.customer], each) for each in between(opening, closing, ratio)

@@ -82,6 +82,23 @@ def _is_standard(window: Window) -> bool:
     return last.year in YEARS and window in ending_with(last)
 
 
+def standing(
+    connection: sqlite3.Connection,
+    currency: str,
+    days: Sequence[date],
+    as_of: datetime | None = None,
+) -> list[dict[int, int]]:
+    """What each paying customer paid at the very beginning of each of some days."""
+    from connector.metrics import fold
+
+    parts = map(fold.columns_of, columns.blocks(connection, currency, as_of))
+    keys, paid = fold.standing(parts, days)
+    return [
+        {key: minor for key, minor in zip(keys, own, strict=True) if minor}
+        for own in paid
+    ]
+
+
 def figures_by_segment(
     ledger: Ledger,
     currency: str,
@@ -141,7 +158,7 @@ def members(
     """
     connection, (by, value) = ledger.connection, segment
     of = segment_of(connection, ledger.config, by, currency)
-    paid = balances.balances(connection, currency, day, as_of)
+    [paid] = standing(connection, currency, [day], as_of)
     days = [eve(day)] * len(paid)
     names = of.named(list(paid), days, list(paid.values()))
     return frozenset(

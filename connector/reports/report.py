@@ -14,8 +14,7 @@ from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.churn import LossSums
 from connector.metrics.contributions import Causes, causes
-from connector.metrics.retention import opened
-from connector.reports.figures import figures, figures_by_segment
+from connector.reports.figures import figures, figures_by_segment, standing
 from connector.reports.ledger import NOTHING_MISSING, Ledger, Missing, is_total
 from connector.reports.model import (
     CurrencyReport,
@@ -205,7 +204,7 @@ def _rows(
         from connector.reports.churn import losses_in
 
         told = _told_windows(wanted, asked, today)
-        why = _causes(connection, currency, told, asked.as_of)
+        why = {w: causes_in(connection, currency, w, asked.as_of) for w in told}
         lost = losses_in(connection, currency, told, asked.as_of)
     return tuple(
         WindowRow(
@@ -232,19 +231,16 @@ def _told_windows(
     return [w for w in trailing if w.end <= today][-1:] or trailing[-1:]
 
 
-def _causes(
+def causes_in(
     connection: sqlite3.Connection,
     currency: str,
-    wanted: Sequence[Window],
-    as_of: datetime | None,
-) -> dict[Window, Causes]:
-    start, end = _span(wanted)
-    opening = balances.balances(connection, currency, start, as_of)
-    parts = balances.parts(connection, currency, start, end, as_of)
-    return {
-        window: causes(standing, inside)
-        for window, standing, inside in opened(opening, parts, wanted)
-    }
+    window: Window,
+    as_of: datetime | None = None,
+) -> Causes:
+    """Why the window's opening customers pay more, or less."""
+    [opening] = standing(connection, currency, [window.start], as_of)
+    start, end = window.start, window.end
+    return causes(opening, balances.causes(connection, currency, start, end, as_of))
 
 
 def _first_year_of(
@@ -276,8 +272,3 @@ def _first_year(
     kept = kept_in(Window(WindowKind.TRAILING_12, since, end)) if months else None
     ends_on = add_months(since, TRAILING_MONTHS) - timedelta(days=1)
     return FirstYear(since, months, kept, ends_on)
-
-
-def _span(windows: Sequence[Window]) -> tuple[date, date]:
-    """Their first day, and the one after their last."""
-    return min(each.start for each in windows), max(each.end for each in windows)

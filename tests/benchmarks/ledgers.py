@@ -21,6 +21,7 @@ from connector.config import parse, rules_of
 from connector.core.model import MovementKind, classify
 from connector.pipeline.recompute import make_whole
 from connector.store.database import open_database, put_setting, transaction
+from connector.store.ledger import columns
 
 FIRST, LAST = date(2021, 1, 1), date(2025, 12, 31)
 DAYS = (LAST - FIRST).days
@@ -82,6 +83,7 @@ def make(path: Path, customers: int) -> None:
                     own = {"keys": copied, "moved": copied // LIVES * moved}
                     connection.execute(statement, {**own, "last": last})
         make_whole(connection)
+        columns.pack(connection)
 
 
 def _us(day: date) -> int:

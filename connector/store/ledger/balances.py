@@ -11,7 +11,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from connector.core.dates import Days
-from connector.core.model import Cause, CauseAmount, Flow
+from connector.core.model import CauseAmount, Flow
 from connector.store.ledger.queries import KINDS, rows_as_of
 
 _FLOWS_OF_SOME = """
@@ -57,14 +57,31 @@ def balances(
     return dict(rows_as_of(connection, _BALANCES, as_of, **asked).fetchall())
 
 
-_PARTS = """
-    SELECT customer, day, cause, components.amount_minor
-    FROM movements JOIN components ON components.movement = movements.id
-    WHERE currency = :currency AND day >= :since AND day < :until AND {which}
+_PAYS = """
+    SELECT customers.id, sum(amount_minor)
+    FROM live_movements JOIN customers ON customers.key = live_movements.customer
+    WHERE customers.id IN (SELECT value FROM json_each(?)) AND currency = ?
+    GROUP BY customers.key HAVING sum(amount_minor) > 0
 """
 
 
-def parts(
+def paid_now(
+    connection: sqlite3.Connection, currency: str, customers: Collection[str]
+) -> dict[str, int]:
+    """What each of these pays after all movements, by id; who pays nothing is absent."""
+    asked = [json.dumps(sorted(customers)), currency]
+    return dict(connection.execute(_PAYS, asked).fetchall())
+
+
+_CAUSES = """
+    SELECT customer, cause, sum(components.amount_minor)
+    FROM movements JOIN components ON components.movement = movements.id
+    WHERE currency = :currency AND day >= :since AND day < :until AND {which}
+    GROUP BY customer, cause
+"""
+
+
+def causes(
     connection: sqlite3.Connection,
     currency: str,
     since: date,
@@ -73,11 +90,7 @@ def parts(
 ) -> Iterator[CauseAmount]:
     """What each cause changed for each customer from ``since`` (in) to ``until`` (out)."""
     asked = {"currency": currency, "since": str(since), "until": str(until)}
-    rows = rows_as_of(connection, _PARTS, as_of, **asked)
-    day_of, new = Days(), tuple.__new__  # CauseAmount's own one is written in Python
-    causes = {cause.value: cause for cause in Cause}
-    for customer, day, cause, amount_minor in rows:
-        yield new(CauseAmount, (customer, day_of[day], causes[cause], amount_minor))
+    return map(CauseAmount._make, rows_as_of(connection, _CAUSES, as_of, **asked))
 
 
 _WORTH = """

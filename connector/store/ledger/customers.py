@@ -93,3 +93,14 @@ def accounts(connection: sqlite3.Connection) -> dict[int, CustomerName]:
 def ids(connection: sqlite3.Connection) -> dict[int, str]:
     """Each customer's id at Stripe, by key."""
     return dict(connection.execute("SELECT key, id FROM customers").fetchall())
+
+
+def keys_among(
+    connection: sqlite3.Connection, named: Collection[str]
+) -> dict[str, int]:
+    """The keys of some, by id."""
+    rows = connection.execute(
+        "SELECT id, key FROM customers WHERE id IN (SELECT value FROM json_each(?))",
+        [json.dumps(sorted(named))],
+    )
+    return dict(rows.fetchall())

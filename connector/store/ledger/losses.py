@@ -103,6 +103,23 @@ def first_days(
     return {customer: date.fromisoformat(day) for customer, day in rows}
 
 
+_CONTRACTED = """
+    SELECT customers.id, max(day)
+    FROM live_movements JOIN customers ON customers.key = live_movements.customer
+    WHERE currency = ? AND kind = 'contraction' AND day > ?
+    GROUP BY customers.key ORDER BY customers.key
+"""
+
+
+def contracted_since(
+    connection: sqlite3.Connection, currency: str, day: date
+) -> dict[str, date]:
+    """Who paid less after a day, by id, and on which day last."""
+    day_of = Days()
+    rows = connection.execute(_CONTRACTED, [currency, str(day)])
+    return {customer: day_of[last] for customer, last in rows}
+
+
 _RETURNS = """
     SELECT customer, day, amount_minor FROM movements
     WHERE customer IN (SELECT value FROM json_each(:customers)) AND currency = :currency

@@ -60,16 +60,13 @@ def explain_window(
     ledger.require_known(window.start, f"--window from {window.start}", as_of)
     if is_total(currency):
         return [_explained_total(ledger, window, ratio, as_of)]
-    named = customers.accounts(ledger.connection)
     is_over = window.end <= ledger.state(as_of).today
     found = []
     for code in ledger.currencies(currency, as_of):
         ends = (window.start, window.end)
         opening, closing = standing(ledger.connection, code, ends, as_of)
         kept = retention(opening, closing)
-        moved = [
-            (named[each.customer], each) for each in between(opening, closing, ratio)
-        ]
+        moved = _named(ledger, between(opening, closing, ratio))
         found.append(WindowExplanation(code, window, ratio, kept, moved, is_over))
     return found
 
@@ -83,7 +80,6 @@ def _explained_total(
     total = CurrencyTotal(ledger, as_of)
     flows, (_, scale) = total.flows(window)
     [measured] = measure(flows, [window])
-    named = customers.accounts(ledger.connection)
     moved = in_minor_of(
         contributions(flows, window, ratio), measured.retention.opening_minor, scale
     )
@@ -92,10 +88,18 @@ def _explained_total(
         window,
         ratio,
         retention_in_minor(measured.retention, scale),
-        [(named[each.customer], each) for each in moved],
+        _named(ledger, moved),
         window.end <= total.today,
         is_total=True,
     )
+
+
+def _named(
+    ledger: Ledger, moved: Sequence[Contribution]
+) -> list[tuple[CustomerName, Contribution]]:
+    keys = [each.customer for each in moved]
+    named = customers.accounts_of(ledger.connection, keys)
+    return [(named[each.customer], each) for each in moved]
 
 
 class CustomerExplanation(NamedTuple):

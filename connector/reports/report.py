@@ -108,7 +108,7 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         refusals=tuple(unvalued.known(connection)),
         missing=missing,
         by=asked.by,
-        names=_names(connection) if asked.causes else {},
+        names=_names(connection, parts),
         outside=ledger.outside(asked.currency) if as_of is None else (),
     )
     return annual(report) if asked.arr else report
@@ -138,9 +138,14 @@ def _total(
     return replace(report, first_year=_first_year(report.rows, first, total.retention))
 
 
-def _names(connection: sqlite3.Connection) -> dict[int, tuple[str, str]]:
-    """The ids and labels of all customers, by the ledger's key."""
-    accounts = customers.accounts(connection)
+def _names(
+    connection: sqlite3.Connection, parts: Sequence[CurrencyReport]
+) -> dict[int, tuple[str, str]]:
+    """The ids and labels of those whom causes name, by the ledger's key."""
+    told = (row.causes for part in parts for row in part.rows)
+    shares = (share for why in told if why is not None for own in why for share in own)
+    keys = {key for share in shares for key, _ in share.customers}
+    accounts = customers.accounts_of(connection, keys)
     return {key: (each.id, each.shown) for key, each in accounts.items()}
 
 

@@ -90,6 +90,18 @@ def accounts(connection: sqlite3.Connection) -> dict[int, CustomerName]:
     return {key: CustomerName(customer, label) for key, customer, label in rows}
 
 
+def accounts_of(
+    connection: sqlite3.Connection, keys: Collection[int]
+) -> dict[int, CustomerName]:
+    """The same of some alone."""
+    rows = connection.execute(
+        "SELECT key, id, label FROM customers"
+        " WHERE key IN (SELECT value FROM json_each(?))",
+        [json.dumps(sorted(keys))],
+    )
+    return {key: CustomerName(customer, label) for key, customer, label in rows}
+
+
 def ids(connection: sqlite3.Connection) -> dict[int, str]:
     """Each customer's id at Stripe, by key."""
     return dict(connection.execute("SELECT key, id FROM customers").fetchall())

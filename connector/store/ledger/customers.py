@@ -99,7 +99,8 @@ def accounts_of(
         " WHERE key IN (SELECT value FROM json_each(?))",
         [json.dumps(sorted(keys))],
     )
-    return {key: CustomerName(customer, label) for key, customer, label in rows}
+    new = tuple.__new__  # CustomerName's own one is written in Python
+    return {key: new(CustomerName, named) for key, *named in rows}
 
 
 def ids(connection: sqlite3.Connection) -> dict[int, str]:

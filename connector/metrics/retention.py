@@ -1,9 +1,10 @@
 """Opening and closing MRR by customer → NRR, GRR, CRR and the waterfall of a window.
 
-The start-MRR formula, and the only place that works out what goes into it; the one
-division is ``core.figures.Retention.of_opening``. For the customers who pay at
-a window's opening, ``s`` is what each paid then and ``e`` what it pays at the closing:
-NRR = Σe ÷ Σs, GRR = Σ min(s, e) ÷ Σs. Who came later does not count.
+The start-MRR formula for some customers, as a derivation asks for it; ``fold`` counts the
+same over everybody, and properties hold both to one definition. The one division is
+``core.figures.Retention.of_opening``. For the customers who pay at a window's opening,
+``s`` is what each paid then and ``e`` what it pays at the closing: NRR = Σe ÷ Σs, GRR =
+Σ min(s, e) ÷ Σs. Who came later does not count.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

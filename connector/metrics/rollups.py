@@ -136,7 +136,7 @@ def changes(figures: Iterable[WindowFigures]) -> Iterator[RollupDelta]:
         before[kind] = now
 
 
-def every_window(first: date, last: date) -> list[Window]:
+def windows_touched(first: date, last: date) -> list[Window]:
     """All in which movements from one day to another matter, by kind, then start."""
     end = add_months(last, REACH_MONTHS)
     return [w for kind in WindowKind for w in windows(kind, first, end)]

@@ -25,7 +25,7 @@ from connector.metrics.rollups import (
     CustomerBooks,
     changes,
     differences,
-    every_window,
+    windows_touched,
 )
 from connector.mrr.derive import Derived, derive
 from connector.mrr.history import Catalogue
@@ -291,16 +291,20 @@ def _hold(connection: sqlite3.Connection, customers: Sequence[str]) -> None:
 
 
 def make_whole(connection: sqlite3.Connection) -> None:
-    """Count the standard windows' sums, where they were not kept from the beginning."""
+    """Count the standard windows' sums, where they were not kept from the beginning.
+
+    From the tables: what is packed of them is no longer trusted either.
+    """
     if setting(connection, rollups.WHOLE) == rollups.FORMAT:
         return
     from connector.metrics.fold import columns_of, measured
 
     with transaction(connection):
         rollups.clear(connection)
+        columns.clear(connection)
         for currency, first, last in rollups.spans(connection):
             parts = map(columns_of, columns.blocks(connection, currency))
-            found = measured(parts, every_window(first, last))
+            found = measured(parts, windows_touched(first, last))
             rollups.add(connection, {currency: changes(found)})
         put_setting(connection, rollups.WHOLE, rollups.FORMAT)
 

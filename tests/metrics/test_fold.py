@@ -27,6 +27,7 @@ from connector.metrics.fold import (
     in_units,
     measured,
 )
+from connector.metrics.invariants import columns_are_kept
 from connector.pipeline.recompute import make_whole
 from connector.reports.figures import figures, figures_by_segment, segment_of
 from connector.reports.ledger import Ledger
@@ -373,6 +374,19 @@ def test_terms_that_change_are_packed_no_more() -> None:
         contract_terms.put_terms(db, KEYS[3], [term])
         assert KEYS[3] >> CHUNK_BITS not in packed(db)
         assert KEYS[2] >> CHUNK_BITS in packed(db)
+
+
+def test_what_is_packed_otherwise_is_found() -> None:
+    with empty_ledger() as db:
+        introduce(db)
+        first = {date(2024, 1, 1): 5}
+        post_state(db, State({(1, "usd"): first, (2, "eur"): first}, [], {}), NOON)
+        pack_all(db)
+        assert list(columns.stale(db)) == []
+        db.execute("UPDATE packed_columns SET day = x'' WHERE currency = 'eur'")
+        assert list(columns.stale(db)) == [[name_of(2)]]
+        [finding] = columns_are_kept(columns.stale(db))
+        assert (finding.rule, finding.subject) == ("columns", "cus_2 and others")
 
 
 def test_little_is_not_packed() -> None:

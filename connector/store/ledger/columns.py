@@ -69,6 +69,11 @@ def pack(connection: sqlite3.Connection) -> None:
                 _pack(connection, chunk)
 
 
+def clear(connection: sqlite3.Connection) -> None:
+    """From now on the tables are read, until everything is packed anew."""
+    connection.execute("DELETE FROM packed_columns")
+
+
 _PUT = f"""
     INSERT OR REPLACE INTO packed_columns VALUES (?, ?, {", ".join("?" * len(WIDTHS))})
 """  # noqa: S608
@@ -76,14 +81,40 @@ _PUT = f"""
 
 def _pack(connection: sqlite3.Connection, chunk: int) -> None:
     """Each currency that there is, and a row without any that says that it was done."""
-    first, last = _span(chunk)
-    codes = connection.execute(
-        "SELECT DISTINCT currency FROM movements WHERE customer >= ? AND customer < ?"
-        " UNION SELECT currency FROM terms WHERE customer >= ? AND customer < ?",
-        [first, last] * 2,
-    ).fetchall()
-    rows = [(chunk, code, *_read(connection, code, chunk, None)) for (code,) in codes]
+    codes = _codes(connection, chunk)
+    rows = [(chunk, code, *_read(connection, code, chunk, None)) for code in codes]
     connection.executemany(_PUT, [(chunk, "", *_NOBODY), *rows])
+
+
+def _codes(connection: sqlite3.Connection, chunk: int) -> list[str]:
+    """The currencies of a chunk's movements, terms and packed columns."""
+    rows = connection.execute(
+        "SELECT DISTINCT currency FROM movements WHERE customer >= ? AND customer < ?"
+        " UNION SELECT currency FROM terms WHERE customer >= ? AND customer < ?"
+        " UNION SELECT currency FROM packed_columns WHERE chunk = ? AND currency <> ''",
+        [*_span(chunk) * 2, chunk],
+    )
+    return [code for (code,) in rows]
+
+
+def stale(connection: sqlite3.Connection) -> Iterator[list[str]]:
+    """The customers, by id, whose columns are packed otherwise than the tables say.
+
+    As triggers see to it there are none, unless the file was changed from outside.
+    """
+    for chunk in sorted(_packed(connection)):
+        own = range(chunk, chunk + 1)
+        rows = {
+            code: _kept(connection, code, own) for code in _codes(connection, chunk)
+        }
+        if any(
+            kept.get(chunk, _NOBODY) != _read(connection, code, chunk, None)
+            for code, kept in rows.items()
+        ):
+            yield [name for (name,) in connection.execute(_NAMES, _span(chunk))]
+
+
+_NAMES = "SELECT id FROM customers WHERE key >= ? AND key < ? ORDER BY key"
 
 
 def _packed(connection: sqlite3.Connection) -> frozenset[int]:

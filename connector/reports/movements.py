@@ -12,7 +12,7 @@ from connector.core.windows import Window, WindowKind
 from connector.metrics.currency_total import movement_in_one, with_balance
 from connector.reports.figures import segment_of
 from connector.reports.ledger import Ledger, is_total
-from connector.store.ledger import columns, customers, queries
+from connector.store.ledger import columns, customers, queries, rollups
 from connector.store.ledger.queries import EVERYTHING, Wanted
 
 if TYPE_CHECKING:
@@ -67,7 +67,9 @@ def sum_movements(ledger: Ledger, by: str, wanted: Wanted) -> list[SegmentMoveme
         moved = total.moved_by_segment(span, by, only)
         return _sums_of(total.currency, moved, wanted)
     found = []
-    for currency in queries.currencies(connection):
+    kept = rollups.currencies(connection) if ledger.is_whole else []
+    codes = kept if len(kept) == 1 else queries.currencies(connection)
+    for currency in codes:
         if wanted.currency in (None, currency):
             of = segment_of(connection, ledger.config, by, currency)
             parts = map(columns_of, columns.blocks(connection, currency))

@@ -61,22 +61,6 @@ def main_prices_of(connection: sqlite3.Connection, customer: int) -> list[MainPr
     return [MainPrice(date.fromisoformat(day), *rest) for day, *rest in rows]
 
 
-_TERMS = """
-    SELECT day, currency, customer, subscription, before_minor, after_minor FROM terms
-    WHERE currency = ? AND day >= ? AND day < ? ORDER BY customer, subscription, day
-"""  # the order in which they lie, which costs nothing
-
-
-def terms(
-    connection: sqlite3.Connection, currency: str, start: date, end: date
-) -> Iterator[ContractTerm]:
-    """Everybody's terms of a currency from ``start`` (in) to ``end`` (out).
-
-    Subscription by subscription, each one's by day.
-    """
-    return _as_terms(connection.execute(_TERMS, [currency, str(start), str(end)]))
-
-
 _TERMS_AMONG = """
     SELECT day, currency, customer, subscription, before_minor, after_minor FROM terms
     WHERE currency = ? AND customer IN (SELECT value FROM json_each(?))

@@ -298,22 +298,6 @@ def flows(
         yield new(Flow, (customer, day_of[day], KINDS[kind], amount_minor))
 
 
-_CHANGES = """
-    SELECT customer, day, amount_minor FROM movements
-    WHERE currency = :currency AND {which} ORDER BY customer, day
-"""
-
-
-def changes(
-    connection: sqlite3.Connection, currency: str, as_of: datetime | None = None
-) -> Iterator[tuple[int, str, int]]:
-    """All live movements of a currency by customer, then day, as barely as can be.
-
-    The customer's key, the day as text, and the signed amount.
-    """
-    return rows_as_of(connection, _CHANGES, as_of, currency=currency)
-
-
 _FIRST_DAY = "SELECT min(day) FROM movements WHERE currency = :currency AND {which}"
 
 

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.config import parse
+from connector.core.dates import instant
 from connector.core.figures import FIGURES, WindowFigures, reading
 from connector.core.model import ContractTerm, Flow, MainPrice, MovementKind, classify
 from connector.core.windows import Window, WindowKind, windows
@@ -29,13 +30,14 @@ from connector.metrics.fold import (
 )
 from connector.metrics.invariants import columns_are_kept
 from connector.pipeline.recompute import make_whole
-from connector.reports.figures import figures, figures_by_segment, segment_of
+from connector.reports.figures import counted, figures, figures_by_segment, segment_of
 from connector.reports.ledger import Ledger
 from connector.store.database import transaction
 from connector.store.ledger import columns, contract_terms, queries
 from connector.store.schema import CHUNK_BITS
 from tests.support.books import NOON, key_of, moved, post
-from tests.support.ledgers import empty_ledger
+from tests.support.ledgers import empty_ledger, settle
+from tests.support.synced import demo_now_s, walked_demo
 
 HOUR = timedelta(hours=1)
 CONFIG = parse('timezone = "UTC"\n[reporting]\nbands = [1, 3]', {})
@@ -387,6 +389,19 @@ def test_what_is_packed_otherwise_is_found() -> None:
         assert list(columns.stale(db)) == [[name_of(2)]]
         [finding] = columns_are_kept(columns.stale(db))
         assert (finding.rule, finding.subject) == ("columns", "cus_2 and others")
+
+
+def test_a_recompute_packs_what_it_posted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo's, however few; a second one finds all of it as it is booked."""
+    monkeypatch.setattr(columns, "MUCH", 0)
+    with walked_demo() as db:
+        settle(db, demo_now_s(), "Europe/Berlin")
+        assert packed(db)
+        assert list(columns.stale(db)) == []
+        ledger = Ledger(db, CONFIG, instant(demo_now_s()))
+        for currency in queries.currencies(db):
+            kept = figures(ledger, currency, ASKED)
+            assert kept == counted(db, currency, ASKED)
 
 
 def test_little_is_not_packed() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from connector import __version__
 from connector.cli.output import echo
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 # A command is the function of its name in the module of its name, imported when asked for.
 COMMANDS = {
     "demo": "See it all on a bundled account: no key, no network.",
+    "config": "Begin a configuration file, with every key explained.",
     "sync": "Copy the Stripe account's history and bring the ledger up to date.",
     "report": "NRR, GRR and what moved MRR, by month, quarter, year or trailing 12.",
     "dashboard": "Look at it all in a browser, down to the invoice line; read-only.",
@@ -80,6 +82,17 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[CompletionItem]:
+        """Their names, and this group's options, without importing any of them."""
+        named = [
+            CompletionItem(name, help=said)
+            for name, said in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*named, *click.Command.shell_complete(self, ctx, incomplete)]
+
 
 class Shell:
     """What every command shares: the configuration, the clock, the ledger's file."""
@@ -88,7 +101,7 @@ class Shell:
         self, config_path: Path | None, verbosity: int, log_format: str = "text"
     ) -> None:
         self.facts: LedgerFacts | None = None  # of the ledger that was read last
-        self._config_path = config_path
+        self.config_path = config_path
         self._verbosity = verbosity
         self.log_format = log_format
 
@@ -101,7 +114,7 @@ class Shell:
         from connector.config import load
 
         user_folder = Path(click.get_app_dir("stripe-nrr"))
-        return load(self._config_path, os.environ, user_folder)
+        return load(self.config_path, os.environ, user_folder)
 
     def log_to_stderr(self) -> None:
         """For commands that do something worth following; reading ones say it all."""

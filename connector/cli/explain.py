@@ -11,10 +11,12 @@ from connector.cli.options import (
     WINDOW,
     formats_option,
     moment_asked,
+    only_option,
     out_option,
 )
 from connector.cli.output import echo, emit
 from connector.core.errors import UsageFault
+from connector.core.model import SegmentValue
 from connector.core.text import printable
 from connector.core.windows import Window
 from connector.metrics.contributions import Ratio
@@ -44,6 +46,7 @@ from connector.reports.ledger import LedgerFacts
     metavar="CODE",
     help="Only this currency, with --window; total is all in the reporting currency.",
 )
+@only_option
 @click.option(
     "--as-of",
     metavar="TIMESTAMP",
@@ -59,14 +62,15 @@ def explain(
     window: Window | None,
     metric: str,
     currency: str | None,
+    only: tuple[SegmentValue, ...],
     as_of: str | None,
     form: str,
     output: Path | None,
 ) -> None:
-    """Take a figure apart: a window's NRR or GRR by customer, or a customer's MRR by line.
+    """Take a figure apart: a window's NRR, GRR or CRR, or a customer's MRR by line.
 
     With --window: the opening's customers, and everyone who moved the ratio, largest
-    first; they add up to its numerator exactly.
+    first; they add up to its numerator exactly. Of CRR each of them is one who left.
 
     With CUSTOMER, an id (cus_…) or a part of the display name: each movement with its
     sum. "was" and "is" are the arithmetic of one subscription item on either side of the
@@ -84,6 +88,11 @@ def explain(
             "explain takes a customer or a --window, and one of them only",
             fix="write `stripe-nrr explain --window 2026-03`, then explain a customer",
         )
+    if customer is not None and only:
+        raise UsageFault(
+            "--segment is of a --window, not of one customer",
+            fix="leave it out, or give a --window instead of the customer",
+        )
     if customer is not None and form == "csv":
         raise UsageFault(
             "a customer is explained as text or JSON",
@@ -92,7 +101,9 @@ def explain(
     with shell.reading() as ledger:
         moment = moment_asked(as_of, ledger.zone)
         if window is not None:
-            taken = explain_window(ledger, window, Ratio(metric), currency, moment)
+            taken = explain_window(
+                ledger, window, Ratio(metric), currency, moment, only
+            )
             _show_window(taken, ledger.facts(moment), form, shell.config.locale, output)
         elif customer is not None:
             explained = explain_customer(ledger, customer, day, moment)

@@ -15,7 +15,7 @@ from connector.core.dates import (
     parse_month,
 )
 from connector.core.errors import UsageFault
-from connector.core.model import METADATA, SEGMENTS
+from connector.core.model import METADATA, SEGMENTS, SegmentValue, segment_value
 from connector.core.numbers import (
     Unreadable,
     WrittenNumber,
@@ -96,6 +96,32 @@ by_option = click.option(
     "--by",
     type=ByParam(),
     help=f"Figures for each {', '.join(SEGMENTS)}, or metadata:KEY.",
+)
+
+
+class SegmentParam(click.ParamType[SegmentValue]):
+    """``plan=Team``: what customers are told apart by, and what those wanted have."""
+
+    name = "KIND=VALUE"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> SegmentValue:
+        if not isinstance(value, str):
+            return cast("SegmentValue", value)
+        kept = [f"{METADATA}{key}" for key in ctx.obj.config.metadata_keys]
+        try:
+            return segment_value(value, (*SEGMENTS, *kept))
+        except ValueError:
+            known = ", ".join((*SEGMENTS, *kept))
+            self.fail(f"{value!r} is not one of {known}, = and a value", param, ctx)
+
+
+only_option = click.option(
+    "--segment",
+    "only",
+    type=SegmentParam(),
+    multiple=True,
+    help="Only customers with this at a window's opening, as --by names it, such as "
+    "country=DE; given twice, those with both.",
 )
 
 

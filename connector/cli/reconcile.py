@@ -7,7 +7,7 @@ import click
 
 from connector.cli.app import Shell
 from connector.cli.options import MONTH, PRESET, formats_option, out_option
-from connector.cli.output import emit, progress_shown
+from connector.cli.output import emit, progress_shown, write
 from connector.core.dates import add_months
 
 
@@ -29,7 +29,7 @@ from connector.core.dates import add_months
 @click.option("--from", "first", type=MONTH, help="The first month.")
 @click.option("--to", "last", type=MONTH, help="The last month, included.")
 @click.option("--customer", metavar="ID", help="Only this customer, by Stripe's id.")
-@formats_option("text", "json", "csv")
+@formats_option("text", "json", "csv", "html")
 @out_option
 @click.pass_context
 def reconcile(
@@ -57,6 +57,7 @@ def reconcile(
     \b
     Examples:
       stripe-nrr reconcile mrr_per_subscriber.csv
+      stripe-nrr reconcile mrr_per_subscriber.csv --format html -o bridge.html
       stripe-nrr reconcile events.csv --policy stripe:churn-on-request
       stripe-nrr reconcile chartmogul.csv --from 2026-01 --format csv -o gaps.csv
     """  # noqa: D301
@@ -69,13 +70,19 @@ def reconcile(
     asked = ReconcileRequest(first, end, customer, preset)
     with shell.reading() as ledger, progress_shown(quiet=form == "json") as progress:
         found = reconcile_files(ledger, files, asked, progress)
-    emit(
-        form,
-        output,
-        facts=shell.facts,
-        text=lambda: terminal.to_text(found, shell.config.locale),
-        json=lambda: data.to_json(found),
-        csv=lambda: data.to_csv(found),
-    )
+    if form == "html":
+        from connector.render.bridge.page import to_html
+
+        assert shell.facts is not None
+        write(to_html(found, shell.facts, shell.config.locale), output)
+    else:
+        emit(
+            form,
+            output,
+            facts=shell.facts,
+            text=lambda: terminal.to_text(found, shell.config.locale),
+            json=lambda: data.to_json(found),
+            csv=lambda: data.to_csv(found),
+        )
     if any(each.unexplained for each in found):
         ctx.exit(3)

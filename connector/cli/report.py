@@ -19,9 +19,12 @@ from connector.cli.options import (
     currency_option,
     formats_option,
     moment_asked,
+    only_option,
     out_option,
 )
 from connector.cli.output import progress_shown, show_report, write
+from connector.core.errors import UsageFault
+from connector.core.model import SegmentValue
 from connector.core.windows import WindowKind
 
 if TYPE_CHECKING:
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     "without an offset, or a day (its end).",
 )
 @by_option
+@only_option
 @click.option(
     "--causes", is_flag=True, help="Why the opening customers pay more or less."
 )
@@ -66,6 +70,7 @@ def report(
     currency: str | None,
     as_of: str | None,
     by: str | None,
+    only: tuple[SegmentValue, ...],
     preset: str | None,
     form: str,
     output: Path | None,
@@ -82,7 +87,9 @@ def report(
     --by tells customers apart by what they had at a window's opening (or came with), so
     that segments add up to the total; --causes tells how much of expansion and
     contraction came from seats, plans, add-ons, prices, discounts and usage. Both show
-    the trailing twelve months, unless told another --window or --from.
+    the trailing twelve months, unless told another --window or --from. --segment leaves
+    out all other customers; months are closed with everybody's figures, so nothing is
+    marked as reported there, and losses by reason are told by `stripe-nrr churn --by`.
 
     --policy shows what NRR and GRR would be if MRR counted as Stripe's billing overview
     does, under any of its settings: everybody is derived anew, beside the ledger.
@@ -97,8 +104,15 @@ def report(
       stripe-nrr report --format html -o report.html
       stripe-nrr report --window quarter --from 2025-01 --to 2026-03
       stripe-nrr report --by plan --causes
+      stripe-nrr report --segment country=DE --segment interval=year --by plan
       stripe-nrr report --to 2026-03 --as-of 2026-04-02 --format csv -o march.csv
     """  # noqa: D301
+    if only and form == "html":
+        raise UsageFault(
+            "the page is of all customers",
+            fix="leave out --segment: with --by it can show each segment by itself, and "
+            "`stripe-nrr dashboard` shows some customers alone",
+        )
     with _ledger(shell, preset) as ledger:
         asked = reports.ReportRequest(
             kind=WindowKind(window) if window else None,
@@ -110,6 +124,7 @@ def report(
             causes=causes,
             arr=arr,
             trend=form == "html",
+            only=only,
         )
         show = _shown(ledger, asked, form, shell.config.locale)
     show(output)

@@ -22,7 +22,7 @@ the name stands for a price or an intermediate result. ``*_s`` is an instant in 
 seconds, ``day`` a date in the reporting zone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -275,6 +275,28 @@ class Block(NamedTuple):
     term_day: bytes = b""
     term_before_minor: bytes = b""
     term_after_minor: bytes = b""
+
+
+class SegmentValue(NamedTuple):
+    """What customers are told apart by, and what those wanted have: ``plan=Team``."""
+
+    by: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.by}={self.value}"
+
+
+def segment_value(text: str, kinds: Iterable[str]) -> SegmentValue:
+    """``plan=Team`` read; raises ``ValueError`` where it begins with none of the kinds."""
+    for by in sorted(kinds, key=len, reverse=True):
+        if text.startswith(f"{by}=") and len(text) > len(by) + 1:
+            return SegmentValue(by, text[len(by) + 1 :])
+    raise ValueError(text)
+
+
+NONE = "(none)"  # the segment of those of whom it is not known
+EVERYBODY = "all"  # that of everybody, where nothing tells them apart
 
 
 class Withdrawal(NamedTuple):

@@ -9,8 +9,10 @@ from msgspec import Struct
 
 from connector.config import Config
 from connector.core.errors import NothingFound
+from connector.core.model import SegmentValue, segment_value
 from connector.dashboard.ledger_reader import LedgerReading
-from connector.dashboard.query import Query
+from connector.dashboard.query import REPEATED, Query, WrongParameter
+from connector.reports.figures import segment_kinds
 from connector.reports.ledger import Ledger, LedgerState
 
 
@@ -45,6 +47,35 @@ class PageRequest(Struct, frozen=True, kw_only=True):
     @property
     def state(self) -> LedgerState:
         return self.ledger.state(self.as_of)
+
+    @property
+    def by(self) -> str | None:
+        """What customers are to be told apart by."""
+        return self.query.choice("by", segment_kinds(self.config), "") or None
+
+    @property
+    def only(self) -> tuple[SegmentValue, ...]:
+        """The segments whose customers alone are asked for, each of another kind.
+
+        ``segment=plan=Team``; with ``by=plan`` the value alone will do.
+        """
+        found = tuple(map(self._segment, self.query.segments))
+        kinds = [each.by for each in found]
+        for each, text in zip(found, self.query.segments, strict=True):
+            if kinds.count(each.by) > 1:
+                wanted = f"the only {each.by}: a customer has one at a time"
+                raise WrongParameter(REPEATED, text, wanted)
+        return found
+
+    def _segment(self, text: str) -> SegmentValue:
+        kinds = segment_kinds(self.config)
+        try:
+            return segment_value(text, kinds)
+        except ValueError:
+            if self.by is not None:
+                return SegmentValue(self.by, text)
+        wanted = f"one of {', '.join(kinds)}, = and a value"
+        raise WrongParameter(REPEATED, text, wanted) from None
 
     def currency(self) -> str:
         """The one asked for, in the ledger's letters; else the largest, or the total."""
@@ -87,10 +118,14 @@ class PageAnswer(Struct, frozen=True, kw_only=True):
 
 
 def words(**options: object) -> list[str]:
-    """Options of a command, without those that are None: ``as_of`` is ``--as-of``."""
+    """Options of a command, without those that are None: ``as_of`` is ``--as-of``.
+
+    A list is an option that is given once for each of its values.
+    """
     return [
         word
         for name, value in options.items()
-        if value is not None
-        for word in (f"--{name.replace('_', '-')}", str(value))
+        for each in (value if isinstance(value, list) else [value])
+        if each is not None
+        for word in (f"--{name.replace('_', '-')}", str(each))
     ]

@@ -3,7 +3,7 @@
 URLs are of pages, with what they ask, and of Stripe's Dashboard, in the right mode.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import partial
@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from connector.core.dates import add_months, instant
+from connector.core.model import SegmentValue
 from connector.core.money import format_count, format_points, format_ratio
 from connector.core.windows import Window, WindowKind, name_of, written
 from connector.metrics.cohorts import Cohort, CohortPeriod
@@ -32,6 +33,7 @@ def filters(locale: str) -> Mapping[str, Callable[..., Any]]:
         "href": href,
         "customer_href": customer_href,
         "stripe_href": lambda key, livemode: stripe_href(key, livemode=livemode),
+        "without": without,
         "cohort_end": cohort_end,
         "rows": partial(rows, locale=locale),
         "utc_text": lambda at_s: f"{instant(at_s):%Y-%m-%d %H:%M} UTC",
@@ -90,6 +92,11 @@ def rows(table: Table, locale: str) -> list[list[str]]:
     return [[shown(cell, locale) for cell in row] for row in table.rows]
 
 
+def without(only: Sequence[SegmentValue], one: SegmentValue) -> tuple[str, ...]:
+    """The other segments, as a URL has them."""
+    return tuple(str(each) for each in only if each != one)
+
+
 # URLs
 
 STRIPE = "https://dashboard.stripe.com"
@@ -107,13 +114,17 @@ _SAFE = "_-"
 
 
 def href(path: str, asked: Mapping[str, object] | None = None, **more: object) -> str:
-    """A path with its query; what is None or "" is left out, ``as_of`` is ``as-of``."""
+    """A path with its query; what is None or "" is left out, ``as_of`` is ``as-of``.
+
+    A tuple is given once for each of its values.
+    """
     named = {name.replace("_", "-"): value for name, value in more.items()}
-    values = {
-        name: str(value)
+    values = [
+        (name, str(each))
         for name, value in {**(asked or {}), **named}.items()
-        if value not in (None, "")
-    }
+        for each in (value if isinstance(value, tuple) else (value,))
+        if each not in (None, "")
+    ]
     return f"{path}?{urlencode(values)}" if values else path
 
 

@@ -67,7 +67,7 @@ def of_ledger(ledger: Ledger, page: str) -> Mapping[str, Any]:
 
 
 def of_answer(answer: PageAnswer, asked: PageRequest, page: str) -> Mapping[str, Any]:
-    given = dict(asked.query.given)
+    given = dict(asked.query.all)
     path = asked.path if asked.path != "/" else f"/{page}"
     return {
         "title": answer.title,

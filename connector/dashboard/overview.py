@@ -6,15 +6,14 @@ from fractions import Fraction
 from typing import Any
 
 from connector.core.dates import add_months
-from connector.core.errors import NothingFound
-from connector.core.model import METADATA, SEGMENTS
+from connector.core.model import SegmentValue
 from connector.core.windows import WindowKind, written
 from connector.dashboard.answer import PageAnswer, PageRequest, words
-from connector.dashboard.query import WrongParameter
 from connector.render.page.figures import View, of_segment, view
 from connector.render.page.levels import band_scale, levels, retention_steps
 from connector.render.report_json import to_json
-from connector.render.report_tables import to_csv
+from connector.render.report_tables import only_words, to_csv
+from connector.reports.figures import nobody_in, segment_kinds
 from connector.reports.model import CurrencyReport, Report, benchmarks, metrics_of
 from connector.reports.report import ReportRequest, make_report
 from connector.store.ledger import closings, customers, queries
@@ -30,20 +29,22 @@ LARGEST = 8
 
 
 def answer(asked: PageRequest) -> PageAnswer:
-    request = _request(asked)
+    only, by = asked.only, asked.by
+    own = next((each for each in only if each.by == by), None)
+    request = _request(asked, tuple(each for each in only if each != own))
     report = _report(asked, request)
     part = report.parts[0]
-    segment = asked.query.text("segment")
-    shown = _view(asked, part, segment)
-    plain = request._replace(trend=False)
+    shown = _view(asked, part, own)
+    plain = request._replace(trend=False, only=only, by=None if own else by)
     return PageAnswer(
         template="overview.html.j2",
         title="Overview",
         values={
             **_values(asked, report, part, shown),
             "segments": _segments(part, report),
-            "segment": segment,
-            "by": request.by,
+            "own": own,
+            "only": only,
+            "by": by,
             "month_count": _span_asked(asked),
             "period": str(request.kind or "month"),
         },
@@ -54,35 +55,21 @@ def answer(asked: PageRequest) -> PageAnswer:
     )
 
 
-def _request(asked: PageRequest) -> ReportRequest:
+def _request(asked: PageRequest, only: tuple[SegmentValue, ...]) -> ReportRequest:
+    """``only`` without the segment of the kind that the report is cut by, if any."""
     query = asked.query
     kind = query.choice("window", (*PERIODS, "trailing-12"), "month")
     last, today = query.month("to"), asked.state.today
-    by = query.read("by", lambda text: _by(text, asked), _by_wanted(asked), None)
-    if query.text("segment") and by is None:
-        raise WrongParameter(
-            "segment", query.text("segment"), "told by anything: add by="
-        )
     return ReportRequest(
         kind=None if kind in ("month", "trailing-12") else WindowKind(kind),
         first=_first(asked, min(last or today, add_months(today, -1))),
         last=last,
         currency=asked.currency(),
         as_of=asked.as_of,
-        by=by,
+        by=asked.by,
         trend=True,
+        only=only,
     )
-
-
-def _by_wanted(asked: PageRequest) -> str:
-    kept = [f"{METADATA}{key}" for key in asked.config.metadata_keys]
-    return f"one of: {', '.join((*SEGMENTS, *kept))}"
-
-
-def _by(text: str, asked: PageRequest) -> str:
-    if text not in (*SEGMENTS, *(f"{METADATA}{k}" for k in asked.config.metadata_keys)):
-        raise ValueError(text)
-    return text
 
 
 def _span_asked(asked: PageRequest) -> str:
@@ -118,6 +105,7 @@ def _options(request: ReportRequest) -> list[str]:
         **{"from": month(request.first), "to": month(request.last)},
         currency=request.currency,
         by=request.by,
+        segment=list(request.only),
     )
 
 
@@ -135,15 +123,16 @@ def _csv(asked: PageRequest, request: ReportRequest) -> str:
     return to_csv(_report(asked, request))
 
 
-def _view(asked: PageRequest, part: CurrencyReport, segment: str) -> View:
+def _view(asked: PageRequest, part: CurrencyReport, own: SegmentValue | None) -> View:
+    """Of all that the report tells of, or of one of its segments."""
     published = benchmarks(asked.config)
-    if not segment:
-        return view(part, part.rows, published, "MRR")
-    if not any(segment == each.name for row in part.rows for each in row.segments):
-        raise NothingFound(
-            f"nobody is in the segment {segment}", fix="choose one of those listed"
-        )
-    return view(part, of_segment(part.rows, segment), published, "MRR", segment)
+    only = only_words(asked.only) if asked.only else ""
+    if own is None:
+        return view(part, part.rows, published, "MRR", only)
+    named = {each.name for row in part.rows for each in row.segments}
+    if own.value not in named:
+        raise nobody_in(asked.only)
+    return view(part, of_segment(part.rows, own.value), published, "MRR", only)
 
 
 def _segments(part: CurrencyReport, report: Report) -> Sequence[tuple[str, int]]:
@@ -181,7 +170,12 @@ def _values(
         "before": _year_before_minor(shown),
         "headline_window": written(headline.window),
         "recent_window": written(recent.window),
-        "kinds": SEGMENTS,
+        "kinds": [
+            kind
+            for kind in segment_kinds(asked.config)
+            if kind not in {each.by for each in asked.only}
+        ],
+        "segments_asked": tuple(map(str, asked.only)),
     }
 
 

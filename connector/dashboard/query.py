@@ -15,6 +15,7 @@ from connector.core.windows import Window, parse_window
 
 T = TypeVar("T")
 
+REPEATED = "segment"  # alone can be given more than once
 LONGEST = 200  # characters of one value
 MOST_PAGES = 1_000_000
 
@@ -29,10 +30,20 @@ class WrongParameter(UsageFault):
 
 
 class Query(NamedTuple):
-    """``given`` is each parameter's text; none is there twice, and none is empty."""
+    """``given`` is each parameter's text; none is there twice, and none is empty.
+
+    ``segments`` are the texts of the one that can be.
+    """
 
     given: Mapping[str, str]
     zone: tzinfo
+    segments: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> Mapping[str, str | tuple[str, ...]]:
+        """Everything given, as a link carries it on."""
+        told = {REPEATED: self.segments} if self.segments else {}
+        return {**self.given, **told}
 
     def text(self, name: str, default: str = "") -> str:
         return self.given.get(name, default)
@@ -88,6 +99,7 @@ def query_of(
 ) -> Query:
     """Raises ``WrongParameter`` for one that is unknown, given twice or too long."""
     given: dict[str, str] = {}
+    segments: list[str] = []
     for name, value in pairs:
         if name not in known:
             names = ", ".join(sorted(known)) or "none"
@@ -99,9 +111,11 @@ def query_of(
         if len(value) > LONGEST or not value.isprintable():
             wanted = f"a text of at most {LONGEST} characters"
             raise WrongParameter(name, ascii(value[:20]), wanted)
-        if value:  # an empty field of a form asks for nothing
+        if value and name == REPEATED:
+            segments.append(value)
+        elif value:  # an empty field of a form asks for nothing
             given[name] = value
-    return Query(given, zone)
+    return Query(given, zone, tuple(dict.fromkeys(segments)))
 
 
 # A long list is shown a page at a time

@@ -1,4 +1,4 @@
-"""A window's NRR or GRR by customer: who moved it, why, and how it adds up."""
+"""A window's NRR, GRR or CRR by customer: who moved it, why, and how it adds up."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -6,13 +6,11 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from connector.core.dates import add_months
-from connector.core.errors import NothingFound
 from connector.core.figures import Retention
-from connector.core.model import METADATA, SEGMENTS, CustomerName, MovementKind
+from connector.core.model import CustomerName, MovementKind
 from connector.core.windows import Window, WindowKind, windows, written
 from connector.dashboard.answer import PageAnswer, PageRequest, words
 from connector.dashboard.query import (
-    WrongParameter,
     is_called,
     one_page,
     ordered,
@@ -21,11 +19,10 @@ from connector.dashboard.query import (
 from connector.metrics.contributions import Causes, Contribution, Ratio
 from connector.render import contributions as forms
 from connector.render.page.levels import retention_steps
-from connector.render.report_tables import CAUSE_WORDS
+from connector.render.report_tables import CAUSE_WORDS, only_words
 from connector.reports.explain import WindowExplanation, explain_window
-from connector.reports.figures import members
 from connector.reports.ledger import is_total
-from connector.reports.report import ReportRequest, causes_in, make_report
+from connector.reports.report import causes_in
 
 KNOWN = frozenset(
     ("currency", "window", "metric", "kind", "cause", "by", "segment", "q", "sort")
@@ -67,25 +64,24 @@ def answer(asked: PageRequest) -> PageAnswer:
     window = query.window("window") or _last_over(asked)
     metric = Ratio(query.choice("metric", [r.value for r in Ratio], "nrr"))
     currency, as_of = asked.currency(), asked.as_of
-    _check_segment(asked, currency)
+    only = asked.only
     found = asked.reading.keep(
-        ("explain", window, metric, currency, as_of),
-        lambda: explain_window(asked.ledger, window, metric, currency, as_of),
+        ("explain", window, metric, currency, as_of, only),
+        lambda: explain_window(asked.ledger, window, metric, currency, as_of, only),
         lambda made: sum(len(each.moved) for each in made),
     )
     [taken] = found
-    whose, kept = _of_segment(asked, taken)
     why = None if is_total(currency) else _causes(asked, window, currency)
-    shown = _chosen(asked, whose, why)
+    shown = _chosen(asked, taken.moved, why)
     command = [
         "explain",
         *words(window=written(window), metric=metric, currency=currency),
-        *words(as_of=asked.given_as_of),
+        *words(segment=list(only), as_of=asked.given_as_of),
     ]
     return PageAnswer(
         template="window.html.j2",
         title=f"{metric.upper()} by customer",
-        values=_values(asked, taken, whose, kept, shown, why),
+        values=_values(asked, taken, shown, why),
         json=lambda: {"windows": [forms.to_json(taken)]},
         csv=lambda: forms.to_csv([taken._replace(moved=shown)]),
         command=command,
@@ -102,54 +98,10 @@ def _causes(asked: PageRequest, window: Window, currency: str) -> Causes | None:
     last = add_months(window.end, -1)
     asked.ledger.require_known(last, f"window={written(window)}", asked.as_of)
     return asked.reading.keep(
-        ("causes", window, currency, asked.as_of),
-        lambda: causes_in(asked.ledger.connection, currency, window, asked.as_of),
+        ("causes", window, currency, asked.as_of, asked.only),
+        lambda: causes_in(asked.ledger, currency, window, asked.as_of, asked.only),
         lambda made: sum(len(x.customers) for own in made for x in own),
     )
-
-
-def _check_segment(asked: PageRequest, currency: str) -> None:
-    segment = asked.query.text("segment")
-    kept_keys = [f"{METADATA}{key}" for key in asked.config.metadata_keys]
-    by = asked.query.choice("by", (*SEGMENTS, *kept_keys), "")
-    if segment and not by:
-        raise WrongParameter("segment", segment, "told by anything: add by=")
-    if segment and is_total(currency):
-        raise WrongParameter("segment", segment, "told of the total: choose a currency")
-
-
-def _of_segment(
-    asked: PageRequest, taken: WindowExplanation
-) -> tuple[list[Moved], Retention]:
-    """Who moved, and what was kept: of everybody, or of the segment asked for."""
-    by, segment = asked.query.text("by"), asked.query.text("segment")
-    if not segment:
-        return taken.moved, taken.kept
-    last = add_months(taken.window.end, -1)
-    request = ReportRequest(
-        taken.window.kind, last, last, taken.currency, asked.as_of, by=by
-    )
-    report = asked.reading.keep(
-        ("report", request), lambda: make_report(asked.ledger, request)
-    )
-    parts = {s.name: s.measured for s in report.currencies[0].rows[0].segments}
-    if segment not in parts:
-        raise NothingFound(
-            f"nobody is in the segment {segment}", fix="choose one on the overview"
-        )
-    own = asked.reading.keep(
-        ("members", by, segment, taken.currency, taken.window.start, asked.as_of),
-        lambda: members(
-            asked.ledger,
-            (by, segment),
-            taken.currency,
-            taken.window.start,
-            asked.as_of,
-        ),
-        len,
-    )
-    moved = [pair for pair in taken.moved if pair[1].customer in own]
-    return moved, parts[segment].retention
 
 
 def _chosen(
@@ -203,18 +155,13 @@ def _caused_by(why: Causes | None, kind: str, cause: str) -> set[int]:
 def _values(
     asked: PageRequest,
     taken: WindowExplanation,
-    moved: Sequence[Moved],
-    kept: Retention,
     shown: Sequence[Moved],
     why: Causes | None,
 ) -> dict[str, Any]:
+    moved, kept = taken.moved, taken.kept
     page = one_page(shown, asked.query)
-    asked_of = ("sums", taken.window, taken.ratio, taken.currency, asked.as_of)
-    segment = asked.query.text("segment")
-    sums = asked.reading.keep(
-        (*asked_of, asked.query.text("by") if segment else "", segment),
-        lambda: _kind_sums(moved),
-    )
+    asked_of = (taken.window, taken.ratio, taken.currency, asked.as_of, taken.only)
+    sums = asked.reading.keep(("sums", *asked_of), lambda: _kind_sums(moved))
     largest = max((each.largest_minor for each in sums), default=1)
     reasons = _reasons(why, {each.customer for _, each in page.rows})
     gained_minor = sum(each.amount_minor for each in sums)
@@ -223,16 +170,17 @@ def _values(
         "kept": kept,
         "ratio": kept.ratios[taken.ratio],
         "numerator_minor": kept.opening_minor + gained_minor,
-        "rows": [_row(pair, kept, reasons, largest) for pair in page.rows],
+        "rows": [_row(pair, taken, reasons, largest) for pair in page.rows],
         "page": page,
         "chosen_minor": gained_minor
         if len(shown) == len(moved)
         else sum(each.amount_minor for _, each in shown),
         "moved_minor": gained_minor,
         "kinds": sums,
-        "causes": _cause_sums(why) if not asked.query.text("segment") else [],
+        "causes": _cause_sums(why),
         "moved_count": len(moved),
         "bridge": retention_steps(kept),
+        "kept_x": round(kept.kept * 100 / max(kept.customers, 1), 2),
         "base_x": _base_x(kept),
         "sort": sort_asked(asked.query, SORTS, "-size"),
         "own_currency": "total" if taken.is_total else taken.currency,
@@ -241,20 +189,20 @@ def _values(
         "kind": asked.query.text("kind"),
         "cause": asked.query.text("cause"),
         "q": asked.query.text("q"),
-        "segment": asked.query.text("segment"),
-        "by": asked.query.text("by"),
+        "only": taken.only,
+        "only_words": only_words(taken.only) if taken.only else "",
     }
 
 
 def _row(
     pair: Moved,
-    kept: Retention,
+    taken: WindowExplanation,
     reasons: Mapping[int, Sequence[str]],
     largest_minor: int,
 ) -> MovedCustomer:
     name, each = pair
     width = round(abs(each.amount_minor) * 50 / largest_minor, 2)
-    share = kept.of_opening(each.amount_minor)
+    share = taken.share(each)
     why = ", ".join(reasons.get(each.customer, ()))
     return MovedCustomer(
         name=name,

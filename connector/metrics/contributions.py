@@ -1,11 +1,11 @@
-"""A window's NRR or GRR taken apart: by customer, and by cause.
+"""A window's NRR, GRR or CRR taken apart: by customer, and by cause.
 
-Who moved the ratio, largest first; their amounts add up exactly to the ratio's numerator
-less its denominator. And why the opening customers pay more, or less: of each who still
-pays at the closing, the net change of every cause over the window. So the causes of
-expansion add up to the expansion behind NRR, and those of contraction to the
+Who moved the ratio, largest first; their amounts (for CRR their number) add up exactly to
+its numerator less its denominator. And why the opening customers pay more, or less: of
+each who still pays at the closing, the net change of every cause over the window. So the
+causes of expansion add up to the expansion behind NRR, and those of contraction to the
 contraction; inside one of them a cause may have worked the other way (a customer who got
-more seats and a discount expands by the difference).
+a higher quantity and a discount expands by the difference).
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,12 +23,14 @@ from connector.metrics.retention import Balances, balances
 class Ratio(StrEnum):
     NRR = "nrr"
     GRR = "grr"
+    CRR = "crr"
 
 
 class Contribution(NamedTuple):
     """``amount_minor`` is signed and never 0; for GRR it is never above 0.
 
-    ``customer`` is the ledger's key; ``kind`` is the net change over the window.
+    For CRR each is one who left, and its amount what it paid. ``customer`` is the
+    ledger's key; ``kind`` is the net change over the window.
     """
 
     customer: int
@@ -36,6 +38,11 @@ class Contribution(NamedTuple):
     closing_minor: int
     amount_minor: int
     kind: MovementKind
+
+    @property
+    def customers(self) -> int:
+        """What it takes from the customers who stayed: -1, or 0."""
+        return -1 if self.kind is MovementKind.CHURN else 0
 
 
 def contributions(
@@ -49,12 +56,15 @@ def contributions(
 def between(opening: Balances, closing: Balances, ratio: Ratio) -> list[Contribution]:
     """Every customer of the opening who moved the ratio, the largest amount first.
 
-    Σ amounts = Σe − Σs for NRR and Σ min(s, e) − Σs for GRR.
+    Σ amounts = Σe − Σs for NRR and Σ min(s, e) − Σs for GRR; the number of those for CRR
+    is that of the customers who stayed less that of the opening's, without the minus.
     """
     found = []
     for customer, start_minor in opening.items():
         end_minor = closing.get(customer, 0)
         kind = classify(start_minor, end_minor, has_paid=True)
+        if ratio is Ratio.CRR and end_minor:
+            continue
         counted_minor = end_minor if ratio is Ratio.NRR else min(start_minor, end_minor)
         amount_minor = counted_minor - start_minor
         if kind is not None and amount_minor:
@@ -65,11 +75,12 @@ def between(opening: Balances, closing: Balances, ratio: Ratio) -> list[Contribu
 
 
 def in_minor_of(
-    found: Sequence[Contribution], opening_units: int, scale: int
+    found: Sequence[Contribution], opening_units: int, scale: int, ratio: Ratio
 ) -> list[Contribution]:
     """Those of the total, measured in units of ``scale``, in whole minor units.
 
-    Rounded so that they add up to the ratio's numerator less its denominator.
+    Rounded so that they add up to the ratio's numerator less its denominator; who rounds
+    to nothing moved no amount, but is a customer.
     """
     minor = Conversion({}, scale).minor
     amounts = (each.amount_minor for each in found)
@@ -81,7 +92,7 @@ def in_minor_of(
             amount_minor=amount_minor,
         )
         for each, amount_minor in rounded
-        if amount_minor
+        if amount_minor or ratio is Ratio.CRR
     ]
 
 

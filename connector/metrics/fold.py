@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from connector.core.figures import SUMMED, WindowFigures
 from connector.core.model import (
+    EVERYBODY,
     KINDS,
     WIDTHS,
     Block,
@@ -245,7 +246,8 @@ def everyone(who: Ints, days: Ints, _minor: Ints) -> Ints:
     return np.zeros(np.broadcast_shapes(who.shape, days.shape), np.int64)
 
 
-WHOLE = Segmentation(("",), everyone)
+WHOLE = Segmentation((EVERYBODY,), everyone)
+OUTSIDE = ""  # no segment is called so
 
 
 def measured(
@@ -253,7 +255,7 @@ def measured(
 ) -> list[WindowFigures]:
     """Every window's figures, of everybody in all parts."""
     found = by_segment(parts, windows, WHOLE, has_terms=has_terms, is_cut=False)
-    return [named[""] for named in found]
+    return [named[EVERYBODY] for named in found]
 
 
 def by_segment(
@@ -267,7 +269,8 @@ def by_segment(
     """Each window's figures by segment, in order of the segments' names.
 
     A customer belongs to the segment that it had at a window's opening; who did not pay
-    then, to the one with which it came in the window. Terms count with the customers who
+    then, to the one with which it came in the window. Of those who are ``OUTSIDE`` nothing
+    is told. Terms count with the customers who
     paid or moved in the window; where nothing ``is_cut``, all of them do.
     """
     calendar = Calendar(windows)
@@ -281,7 +284,7 @@ def by_segment(
         {
             segments.names[n]: summed_figures(window, own[n][:-1], has_terms=has_terms)
             for n in order
-            if own[n][-1] or not is_cut
+            if (own[n][-1] or not is_cut) and segments.names[n] != OUTSIDE
         }
         for window, own in zip(windows, told, strict=True)
     ]

@@ -16,10 +16,9 @@ from operator import itemgetter
 
 import numpy as np
 
-from connector.core.model import Flow
-from connector.metrics.fold import Ints, Segmentation
+from connector.core.model import EVERYBODY, NONE, Flow
+from connector.metrics.fold import OUTSIDE, Ints, Segmentation
 
-NONE = "(none)"
 _MOST = 2**63 - 1
 _DAY_BITS = 22  # enough for the ordinal of any day
 
@@ -27,6 +26,21 @@ _DAY_BITS = 22  # enough for the ordinal of any day
 def by_one(name: str) -> Segmentation:
     """All of them in one."""
     return by_value({}, name)
+
+
+def within(
+    wanted: Sequence[tuple[Segmentation, str]], of: Segmentation
+) -> Segmentation:
+    """The segments of those alone who have every value wanted; others are outside."""
+
+    def codes_of(who: Ints, until: Ints, minor: Ints) -> Ints:
+        found = of.codes_of(who, until, minor) + 1
+        for told, value in wanted:
+            place = told.names.index(value) if value in told.names else -1
+            found = np.where(told.codes_of(who, until, minor) == place, found, 0)
+        return found
+
+    return Segmentation((OUTSIDE, *of.names), codes_of)
 
 
 def by_value(keys: Mapping[str, Iterable[int]], other: str = NONE) -> Segmentation:
@@ -43,6 +57,9 @@ def by_value(keys: Mapping[str, Iterable[int]], other: str = NONE) -> Segmentati
         return np.broadcast_to(found, np.broadcast_shapes(who.shape, until.shape))
 
     return Segmentation(names, codes_of)
+
+
+everybody = by_one(EVERYBODY)  # tells nobody apart
 
 
 # What customers are from certain days on, by value: their keys, and those days.

@@ -5,6 +5,7 @@ the subscription where that ends first. Time that costs nothing (a trial) is no 
 """
 
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, tzinfo
 from itertools import groupby
@@ -60,10 +61,10 @@ def _period_ends(line_items: Iterable[LineItem]) -> Iterator[int]:
     A change of interval bills the new period before the old one has ended; a change of
     quantity bills the rest of it, up to the same end.
     """
-    periods: dict[str, set[tuple[int, int]]] = {}
+    periods: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
     for line in line_items:
         if not line.credit:
-            periods.setdefault(line.item, set()).add((line.start_s, line.end_s))
+            periods[line.item].add((line.start_s, line.end_s))
     for of_item in periods.values():
         ordered = sorted(of_item)
         for index, (_, end_s) in enumerate(ordered, start=1):

@@ -36,6 +36,7 @@ from connector.stripe_api.invoices import Invoice, InvoiceLine, ItemParent
 Spans = list[tuple[int, int]]  # from when to when an item counted
 _OPEN_S = 2**62  # it still does
 _NEVER = (_OPEN_S, 0)
+_COUNTED = InvoiceClass.COUNTED.value
 
 
 def coverage(
@@ -77,8 +78,7 @@ def coverage(
                 found = _class_of_credit(line)
             place[found] = place.get(found, 0) + net_minor
         if counted_minor:
-            counted = InvoiceClass.COUNTED.value
-            place[counted] = place.get(counted, 0) + counted_minor
+            place[_COUNTED] = place.get(_COUNTED, 0) + counted_minor
     series = invoiced_series(line for _, line in outside) if outside else []
     recurring = dict(_classes(series, policy, until_s))
     for place, other in outside:

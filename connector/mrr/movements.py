@@ -104,12 +104,19 @@ def _components(
                         subscription=new_step.subscription,
                         item=new_step.item,
                         price=pricing.tariff.price,
-                        before=arithmetic(old) if old is not None else "",
-                        after=arithmetic(new) if new is not None else "",
+                        before=_arithmetic(old_step),
+                        after=_arithmetic(new_step),
                         evidence=proof,
                     )
                 )
     return tuple(found)
+
+
+def _arithmetic(step: MrrStep | None) -> str:
+    """How an item's MRR comes about; empty where it had none."""
+    if step is None or step.pricing is None:
+        return ""
+    return arithmetic(step.pricing, step.mrr_minor)
 
 
 def _comes(

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from connector.core.errors import Unvalued
 from connector.core.model import ItemDiscount, ItemPricing, Tariff, Tier
-from connector.core.money import format_minor, format_ratio, round_minor
+from connector.core.money import format_minor, format_ratio, round_minor, round_ratio
 from connector.stripe_api.objects import Coupon, CurrencyOption, Price, PriceTier
 
 # Months of revenue in one interval's amount: a year's is spread over 12 months, a week's
@@ -270,13 +270,13 @@ def monthly_minor(pricing: ItemPricing) -> int:
     factor = months_factor(rate.interval, rate.interval_count)
     if not pricing.discounts and not pricing.inclusive_tax:
         whole_minor = _whole_minor(rate, pricing.quantity)
-        if whole_minor is not None:  # most items, and most of these by the month
-            return whole_minor if factor == 1 else round_minor(whole_minor * factor)
+        if whole_minor is not None:  # most items
+            return round_ratio(whole_minor * factor.numerator, factor.denominator)
     amount_minor = discounted(interval_minor(rate, pricing.quantity), pricing.discounts)
     return round_minor(amount_minor / (1 + pricing.inclusive_tax) * factor)
 
 
-def arithmetic(pricing: ItemPricing) -> str:
+def arithmetic(pricing: ItemPricing, mrr_minor: int) -> str:
     """The sum in a person's words: ``12 seats × $15.00 × 1/1 month − 50% = $90.00``.
 
     The factor reads "so many intervals make a month": 1/12 year, 52/12 week.
@@ -293,7 +293,7 @@ def arithmetic(pricing: ItemPricing) -> str:
             text += f" − {share} per {interval_text(rate)}"
     if pricing.inclusive_tax:
         text += f" − tax of {format_ratio(pricing.inclusive_tax, 2)}"
-    return f"{text} = {format_minor(monthly_minor(pricing), rate.currency)}"
+    return f"{text} = {format_minor(mrr_minor, rate.currency)}"
 
 
 def _amount_text(rate: Tariff, quantity: Decimal) -> str:

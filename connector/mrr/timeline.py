@@ -156,14 +156,17 @@ class _SubscriptionTimeline:
         self.usage = usage_lines(known, prices) if policy.metered_invoiced else {}
         self.taxes = inclusive_taxes(versions, known, prices)
         self.tariffs: dict[tuple[str, Decimal | None], Tariff] = {}
+        tiered = {
+            key: prices[key] for key in ids if key in prices and prices[key].tiers
+        }
         self.billed_whole = {
             (line.price, line.quantity): line.amount_minor
-            for line in known
+            for line in (known if tiered else ())
             if line.is_regular
             and line.amount_minor
-            and line.price in prices
-            and prices[line.price].lacks_tiers_in(line.currency)
-            and is_whole_period(prices[line.price], line.start_s, line.end_s)
+            and line.price in tiered
+            and tiered[line.price].lacks_tiers_in(line.currency)
+            and is_whole_period(tiered[line.price], line.start_s, line.end_s)
         }
 
     def steps(self) -> Iterator[MrrStep]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import takewhile
+from math import ceil
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -57,9 +58,11 @@ from connector.store.mirror import (
 )
 from connector.store.mirror.histories import histories, profile, rows_of
 
-# Customers a transaction: a commit costs as much as deriving a few, and a webhook that
-# comes meanwhile waits for the end of it.
-BATCH = 25
+# Customers at a time: a commit, and the windows' sums, cost as much as deriving a few. As
+# many are derived in one transaction as this is thought to take: a webhook that comes
+# meanwhile waits for the end of it.
+BATCH = 50
+HOLD_S = 0.04
 # Customers from which on processes of their own derive faster than they take to start,
 # and how many of these help: more would wait for the one that settles.
 MUCH = 2_000
@@ -109,11 +112,13 @@ def recompute(
     batches = [waiting[n : n + BATCH] for n in range(0, len(waiting), BATCH)]
     with _derived_ahead(work, batches, workers) as ahead:
         for batch in batches:
-            failed |= set_aside(batch, partial(work.settle, derived=next(ahead, None)))
-            done += len(batch)
-            if done < len(waiting):
-                time.sleep(GIVE_WAY_S)
-            progress(done, len(waiting))
+            derived = work.if_unchanged(next(ahead, None))
+            for part in [batch] if derived is not None else work.parts(batch):
+                failed |= set_aside(part, partial(work.settle, derived=derived))
+                done += len(part)
+                if done < len(waiting):
+                    time.sleep(GIVE_WAY_S)
+                progress(done, len(waiting))
     if only is None:
         adopted(connection)
         _keep_known_until(connection, rules)
@@ -137,6 +142,7 @@ class _Recompute:
     """A recompute under way: what it works with, and what it has posted.
 
     ``version`` (``commits_of_others``) is that of the state that is derived ahead.
+    ``pace_s`` is what a customer took who was derived in a transaction, the last time.
     """
 
     connection: sqlite3.Connection
@@ -146,6 +152,20 @@ class _Recompute:
     run: LedgerRun
     posted: PostedCounts = field(default_factory=PostedCounts)
     version: int | None = None
+    pace_s: float = 0.001
+
+    def if_unchanged(self, derived: list[Derived] | None) -> list[Derived] | None:
+        """What was derived ahead, unless somebody else has committed since."""
+        is_unchanged = self.version == commits_of_others(self.connection)
+        return derived if is_unchanged else None
+
+    def parts(self, batch: Sequence[str]) -> Iterator[Sequence[str]]:
+        """A transaction's customers each, about as many as take ``HOLD_S``."""
+        while batch:
+            count = max(1, ceil(len(batch) * self.pace_s / HOLD_S))
+            size = ceil(len(batch) / count)
+            yield batch[:size]
+            batch = batch[size:]
 
     def settle(self, names: Sequence[str], derived: list[Derived] | None) -> None:
         """Derive and settle those who are still marked, in one transaction.
@@ -155,14 +175,17 @@ class _Recompute:
         connection = self.connection
         run = copy(self.run)  # one that begins in a transaction that fails never began
         with transaction(connection):
+            began_s = time.monotonic()
             check_rules(connection, self.rules)
             waiting = _not_yet_derived(connection, self.rules, names)
             ours = _whole(connection, self.rules, waiting)
-            if derived is None or self.version != commits_of_others(connection):
-                derived = self._derived(ours)
-            still = [each for each in derived if each.customer in ours]
+            ahead = self.if_unchanged(derived)
+            found = self._derived(ours) if ahead is None else ahead
+            still = [each for each in found if each.customer in ours]
             posted = _settle(connection, run, still)
             _hold(connection, sorted({*waiting} - {*ours}))
+        if ahead is None:
+            self.pace_s = (time.monotonic() - began_s) / len(names)
         self.run = run
         self.posted = PostedCounts(*map(sum, zip(self.posted, posted, strict=True)))
 

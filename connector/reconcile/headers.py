@@ -2,6 +2,7 @@
 
 Stripe's column names are not documented for every download, and other tools have their
 own: columns are found by what they are called, in any order, and others are left alone.
+Who a line is of is in the column whose texts are Stripe's ids, where there is one.
 """
 
 import re
@@ -20,21 +21,25 @@ class FileKind(StrEnum):
     CHANGES = "MRR changes"  # a customer's, or an item's, MRR changed on a day
 
 
-# What each column may be called: lower case, letters and digits alone.
+# What each column may be called, the likeliest first: lower case, letters and digits.
 _NAMES: Mapping[str, str] = {
-    "whose": "customerid customer stripecustomerid customerexternalid externalid"
-    " subscriberid subscriber custid customers subscribers clientid accountid",
+    "whose": "stripecustomerid customerid customerexternalid externalid subscriberid"
+    " custid customer subscriber customers subscribers clientid accountid stripeid"
+    " customername subscribername customeremail subscriberemail email",
     "money": "currency currencycode mrrcurrency customercurrency",
     "month": "month period monthend monthstart monthending",
     "day": "date day eventtimestamp timestamp eventdate changedate effectivedate"
     " datetime occurredat eventtime",
     "local_day": "localeventtimestamp localdate localeventdate localtimestamp",
     "change": "mrrchange change mrrdelta netmrrchange changeinmrr mrrmovement"
-    " activitymrrmovement mrrchangeminor changeminor mrrimpact",
-    "mrr": "mrr mrrminor monthlyrecurringrevenue currentmrr mrramount amount value"
-    " closingmrr activitymrr endingmrr totalmrr",
+    " activitymrrmovement mrrimpact",
+    "mrr": "mrr monthlyrecurringrevenue currentmrr mrramount closingmrr endingmrr"
+    " totalmrr activitymrr amount value",
 }
 _ROLE_OF = {name: role for role, names in _NAMES.items() for name in names.split()}
+_RANK_OF = {
+    name: rank for names in _NAMES.values() for rank, name in enumerate(names.split())
+}
 _MONTH_NAMES = (
     *("jan", "feb", "mar", "apr", "may", "jun"),
     *("jul", "aug", "sep", "oct", "nov", "dec"),
@@ -57,37 +62,90 @@ class Layout(NamedTuple):
     ignored: Sequence[str] = ()
 
 
-def layout_of(heads: Sequence[str], source: str) -> Layout:
-    """Raises ``UsageFault`` that names what was found and what is needed."""
-    found: dict[str, int] = {}
-    months, ignored = [], []
-    for place, head in enumerate(heads):
-        role, named = _ROLE_OF.get(_plain(head)), month_of(head)
-        if named is not None:
-            months.append((place, named))
-        elif role is not None and role not in found:
-            found[role] = place
-        elif head.strip():
-            ignored.append(head.strip())
-    customer, mrr = found.get("whose"), found.get("mrr")
-    change = found.get("change")
+def layout_of(
+    heads: Sequence[str], source: str, lines: Sequence[Sequence[str]] = ()
+) -> Layout:
+    """``lines`` are some of those below.
+
+    Raises ``UsageFault`` that names what was found and what is needed.
+    """
+    months = [(n, named) for n, head in enumerate(heads) if (named := month_of(head))]
+    found = _columns(heads, source)
+    by_ids = _of_ids(lines)
+    customer = found.get("whose")
+    customer = by_ids[0] if by_ids and customer not in by_ids else customer
+    mrr, change = found.get("mrr"), found.get("change")
     day = found.get("local_day", found.get("day"))
     month = found.get("month", day)
     if customer is not None and day is not None and change is not None:
         kind, when, amount, months = FileKind.CHANGES, day, change, []
     elif customer is not None and months:
         kind, when, amount = FileKind.MONTHS, None, None
+        _once(heads, [named for _, named in months], [n for n, _ in months], source)
     elif customer is not None and month is not None and mrr is not None:
         kind, when, amount = FileKind.MONTHS, month, mrr
     else:
         raise _not_understood(heads, found, source)
     currency = found.get("money")
-    return Layout(kind, customer, currency, when, amount, months, ignored)
+    used = {customer, currency, when, amount, *(n for n, _ in months)}
+    left = [h.strip() for n, h in enumerate(heads) if n not in used and h.strip()]
+    return Layout(kind, customer, currency, when, amount, months, left)
+
+
+def _columns(heads: Sequence[str], source: str) -> dict[str, int]:
+    """By what is needed: the column whose name is likeliest to be it."""
+    by_role: dict[str, list[int]] = {}
+    for place, head in enumerate(heads):
+        role = _ROLE_OF.get(_plain(head))
+        if role is not None:
+            by_role.setdefault(role, []).append(place)
+    found = {}
+    for role, places in by_role.items():
+        ranks = [_RANK_OF[_plain(heads[place])] for place in places]
+        best = [p for p, r in zip(places, ranks, strict=True) if r == min(ranks)]
+        if role != "whose":  # a second column of these would be another figure
+            _once(heads, [role] * len(best), best, source)
+        found[role] = best[0]
+    return found
+
+
+def _once(
+    heads: Sequence[str], said: Sequence[object], places: Sequence[int], source: str
+) -> None:
+    """Raises ``UsageFault`` where two columns say of themselves to be the same."""
+    first: dict[object, int] = {}
+    for what, place in zip(said, places, strict=True):
+        other = first.setdefault(what, place)
+        if other != place:
+            raise UsageFault(
+                f"{source} has the columns {heads[other].strip()} and "
+                f"{heads[place].strip()}, numbers {other + 1} and {place + 1}: which "
+                "one counts cannot be known",
+                fix="leave one of them out, or give it another name",
+            )
+
+
+def _of_ids(lines: Sequence[Sequence[str]]) -> list[int]:
+    """The columns that have nothing but Stripe's ids of customers."""
+    found = []
+    for place in range(max(map(len, lines), default=0)):
+        texts = {line[place].strip() for line in lines if place < len(line)} - {""}
+        if texts and all(text.startswith("cus_") for text in texts):
+            found.append(place)
+    return found
+
+
+_UNITS = re.compile(r"\b(?:in\s+)?(?:cents?|minor(?:\s+units?)?)\b")
 
 
 def _plain(head: str) -> str:
-    """``MRR change (minor units)`` as ``mrrchange``: without case, marks and brackets."""
-    return re.sub(r"[^a-z0-9]", "", re.sub(r"\(.*?\)", "", head.lower()))
+    """``MRR change (USD)`` as ``mrrchange``, and so ``mrr_change_minor``.
+
+    Without case and marks, what stands in brackets, and the unit of its amounts.
+    """
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", re.sub(r"\(.*?\)|\[.*?\]", "", head))
+    spaced = re.sub(r"[^a-z0-9]+", " ", words.lower())
+    return _UNITS.sub("", spaced).replace(" ", "")
 
 
 def is_minor(head: str) -> bool:
@@ -99,6 +157,7 @@ def month_of(text: str) -> date | None:
     """``2026-03``, ``2026-03-31``, ``03/2026``, ``Mar 2026``, ``March-26``; else None."""
     text = text.strip()
     found = re.fullmatch(r"(\d{4})[-/.](\d{1,2})(?:[-/.]\d{1,2}([T ].*)?)?", text)
+    found = found or re.fullmatch(r"(20\d{2})(\d{2})", text)
     if found is not None:
         return _first(int(found[1]), int(found[2]))
     found = re.fullmatch(r"(\d{1,2})[-/.](\d{4})", text)

@@ -14,7 +14,7 @@ from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
 
-from connector.core.model import CustomerName
+from connector.core.model import CustomerName, Movement
 from connector.reconcile.headers import FileKind
 
 
@@ -126,3 +126,4 @@ class Reconciliation(NamedTuple):
     left_out: int
     notes: Sequence[str]
     statements: Mapping[str, str]  # of customers with unexplained cells: ours, in words
+    explained: Mapping[str, Sequence[Movement]]  # the same, in full

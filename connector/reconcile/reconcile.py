@@ -5,10 +5,12 @@ times: to find how amounts are written, whom to try presets on, and what differs
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
+from connector.core.dates import add_months
+from connector.core.model import Movement
 from connector.core.presets import PRESETS, preset_name
 from connector.metrics.what_if import preset_switches
 from connector.mrr.history import History
@@ -17,6 +19,7 @@ from connector.reconcile.bridges import Tally
 from connector.reconcile.cells import Amounts, in_grain
 from connector.reconcile.customers import Case, Examined, WholeFile, cells_of, examined
 from connector.reconcile.fits import FileFit, Sample, fit
+from connector.reconcile.headers import FileKind
 from connector.reconcile.leftovers import explained, moved
 from connector.reconcile.model import (
     CellPart,
@@ -90,6 +93,7 @@ class _Reconciling:
         switches = preset_switches(self.in_force, preset) if preset else ()
         self._explain(WholeFile(switches, zone))
         cells = self.tally.cells()
+        booked = self._booked(cells)
         return Reconciliation(
             kind=self.grain.kind,
             files=[
@@ -114,7 +118,11 @@ class _Reconciling:
             cells=cells,
             left_out=self.tally.left_out,
             notes=notes,
-            statements=self._statements(cells),
+            statements={
+                customer: _statement(movements, self._last_day(cell))
+                for customer, (cell, movements) in booked.items()
+            },
+            explained={customer: own for customer, (_, own) in booked.items()},
         )
 
     def _fitted(self) -> FileFit:
@@ -207,25 +215,38 @@ class _Reconciling:
             for cell in cells_of(each, found):
                 self.tally.add(cell)
 
-    def _statements(self, cells: Iterable[DifferingCell]) -> dict[str, str]:
-        """What ours says of the first customers with unexplained cells, on their days."""
-        said: dict[str, str] = {}
-        for cell in cells:
-            if not cell.is_unexplained or len(said) >= STATED:
-                break
-            if cell.customer.id not in said:
-                said[cell.customer.id] = self._statement(cell)
-        return said
+    def _last_day(self, cell: DifferingCell) -> date:
+        is_of_months = self.grain.kind == FileKind.MONTHS
+        return (add_months(cell.day, 1) if is_of_months else cell.day) - timedelta(
+            days=int(is_of_months)
+        )
 
-    def _statement(self, cell: DifferingCell) -> str:
-        wanted = Wanted(customer=cell.customer.id, currency=cell.currency)
-        booked = list(queries.movements(self.ledger.connection, wanted))
-        if not booked:
-            return "no MRR here, ever"
-        before = [each for each in booked if each.day <= cell.day] or booked[:1]
-        last = before[-1]
-        sums = "; ".join(part.after for part in last.components if part.after)
-        return f"{last.kind} on {last.day}{f': {sums}' if sums else ''}"
+    def _booked(
+        self, cells: Iterable[DifferingCell]
+    ) -> dict[str, tuple[DifferingCell, Sequence[Movement]]]:
+        """By the first customers with unexplained cells: the largest, and all of ours."""
+        found: dict[str, tuple[DifferingCell, Sequence[Movement]]] = {}
+        for cell in cells:
+            customer = cell.customer.id
+            if not cell.is_unexplained or len(found) >= STATED:
+                break
+            if customer not in found:
+                wanted = Wanted(customer=customer, end=self.grain.end)
+                booked = queries.movements(self.ledger.connection, wanted)
+                found[customer] = (
+                    cell,
+                    [m for m in booked if m.currency == cell.currency],
+                )
+        return found
+
+
+def _statement(booked: Sequence[Movement], day: date) -> str:
+    """The last movement until the end of the day; else the first."""
+    if not booked:
+        return "no MRR here, ever"
+    last = ([each for each in booked if each.day <= day] or booked[:1])[-1]
+    sums = "; ".join(part.after for part in last.components if part.after)
+    return f"{last.kind} on {last.day}{f': {sums}' if sums else ''}"
 
 
 def _source(read: ReadFile, is_minor: bool, because: str) -> SourceFile:  # noqa: FBT001

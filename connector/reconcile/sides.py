@@ -5,10 +5,11 @@ from datetime import date
 from typing import NamedTuple
 
 from connector.core.dates import month_start
-from connector.core.errors import NothingFound, UsageFault
+from connector.core.errors import UsageFault
 from connector.core.model import CustomerName
 from connector.reconcile.cells import Amounts, Grain, grain_of, in_grain
 from connector.reconcile.headers import FileKind
+from connector.reconcile.named import called_by_id, nobody_known, unknown_note
 from connector.reconcile.sources import (
     AmountUnit,
     CellReading,
@@ -23,6 +24,8 @@ from connector.reconcile.sources import (
 from connector.reports.ledger import Ledger
 from connector.store.external_figures import ExternalFigures
 from connector.store.ledger import mrr_changes
+
+MOST_NAMES = 20  # of customers whom nobody knows here that are looked at
 
 
 class ReconcileRequest(NamedTuple):
@@ -64,8 +67,7 @@ class Sides(NamedTuple):
 
     def everybody(self) -> Iterator[Beside]:
         """Whoever has a figure on either side, in order of the ids."""
-        as_parts = self.grain.kind == FileKind.CHANGES
-        theirs = self.figures.by_customer(as_parts=as_parts)
+        theirs = self.figures.by_customer()
         ours = mrr_changes.by_customer(self.ledger.connection)
         for customer, said, changes in joined(theirs, ours):
             if self.customer not in (None, customer.id):
@@ -74,7 +76,8 @@ class Sides(NamedTuple):
             here = in_grain(changes or {}, self.grain)
             there = self.reading.cells(said, own, self.grain)
             if here or there.amounts:
-                is_here, is_there = changes is not None, bool(said)
+                is_here = changes is not None
+                is_there = any(each.amount for each in said)
                 unnamed = any(not each.currency for each in said)
                 yield Beside(customer, here, there, is_here, is_there, own, unnamed)
 
@@ -91,8 +94,13 @@ def sides_of(
     main = (ledger.currencies() or ["usd"])[0]
     raw = CellReading(kind, [], _ages(files), main)
     unscaled = Sides(ledger, files, figures, grain, raw, asked.customer)
-    reading = raw._replace(scales=_scales(unscaled))
-    return unscaled._replace(reading=reading), notes
+    notes += [note for each in files for note in each.notes]
+    if any(each.is_named for each in files):
+        notes += called_by_id(ledger, figures)
+    figures.put_in_order(as_parts=kind == FileKind.CHANGES)
+    scales, unknown = _scales(unscaled)
+    notes = [unknown, *notes] if unknown else notes
+    return unscaled._replace(reading=raw._replace(scales=scales)), notes
 
 
 def _grain(
@@ -128,32 +136,39 @@ def _ages(files: Sequence[ReadFile]) -> list[int]:
     return [newest.index(n) for n in range(len(files))]
 
 
-def _scales(sides: Sides) -> list[AmountUnit]:
-    """How each file writes its amounts; parts of one another write alike."""
+def _scales(sides: Sides) -> tuple[list[AmountUnit], str | None]:
+    """How each file writes its amounts; parts of one another write alike.
+
+    And what is to be said of customers whom nobody knows here.
+    """
     as_parts = sides.grain.kind == FileKind.CHANGES
     sums = [Sums() for _ in sides.files]
-    in_both = 0
-    theirs = sides.figures.by_customer(as_parts=as_parts)
+    there, unknown = 0, 0
+    names: list[str] = []
+    theirs = sides.figures.by_customer()
     ours = mrr_changes.by_customer(sides.ledger.connection)
-    for _, said, changes in joined(theirs, ours):
-        in_both += bool(said) and changes is not None
+    for customer, said, changes in joined(theirs, ours):
+        there += bool(said)
+        if said and changes is None:
+            unknown += 1
+            names += [customer.id][: MOST_NAMES - len(names)]
         if said and changes:
             own = own_currency(changes) or sides.reading.main
             here = in_grain(changes, sides.grain)
             for each in said:
                 cell = each.currency or own, each.day.toordinal()
                 sums[each.file].add(cell[0], each.amount, here.get(cell, 0))
-    if not in_both:
-        _nobody_known(sides)
-    if as_parts:
-        whole = all(each.whole for each in sides.files)
-        return [scale_of(sides.files[0]._replace(whole=whole), sums[0])] * len(sums)
-    return [scale_of(each, own) for each, own in zip(sides.files, sums, strict=True)]
-
-
-def _nobody_known(sides: Sides) -> None:
-    named = ", ".join(str(each.opened.path) for each in sides.files)
-    raise NothingFound(
-        f"none of the customers of {named} is in the ledger",
-        fix="give a file that names customers by Stripe's ids (cus_…), of this account",
+    if unknown == there:
+        raise nobody_known([each.opened.path for each in sides.files], names)
+    return _units(sides.files, sums, as_parts=as_parts), unknown_note(
+        there, unknown, names
     )
+
+
+def _units(
+    files: Sequence[ReadFile], sums: Sequence[Sums], *, as_parts: bool
+) -> list[AmountUnit]:
+    if as_parts:
+        whole = all(each.whole for each in files)
+        return [scale_of(files[0]._replace(whole=whole), sums[0])] * len(sums)
+    return [scale_of(each, own) for each, own in zip(files, sums, strict=True)]

@@ -16,23 +16,28 @@ from connector.core.model import CustomerName
 from connector.core.money import exponent
 from connector.reconcile.cells import Amounts, Cell, Grain
 from connector.reconcile.headers import FileKind
-from connector.reconcile.tables import DECIMALS, OpenedFile, lines_of, open_file
+from connector.reconcile.month_ends import months_read
+from connector.reconcile.tables import TEN, OpenedFile, lines_of, open_file
 from connector.store.external_figures import (
     ExternalFigure,
     ExternalFigures,
     ExternalLine,
 )
 
-TEN = 10**DECIMALS
-
 
 class ReadFile(NamedTuple):
-    """A file that is read; ``whole`` is whether all its amounts are whole numbers."""
+    """A file that is read; ``whole`` is whether all its amounts are whole numbers.
+
+    ``days`` are those it is about, of months their first; ``is_named`` whether customers
+    are named otherwise than by Stripe's ids.
+    """
 
     opened: OpenedFile
     lines: int
     days: frozenset[date]
     whole: bool
+    is_named: bool
+    notes: Sequence[str]
 
 
 class TheirCells(NamedTuple):
@@ -68,14 +73,22 @@ def read_files(
     locale: str,
     progress: Callable[[str, int, int | None], None],
 ) -> list[ReadFile]:
-    """Every line of the files, the customers called as they are now."""
+    """Every line of the files, the customers called as they are now.
+
+    A 0 counts beside another file alone, which may have had more there.
+    """
     found = []
+    has_others = len(files) > 1 and files[0].kind == FileKind.MONTHS
     for number, opened in enumerate(files):
-        seen = _Seen()
+        seen = _Seen(zeros_count=has_others)
         into.add(_lines(opened, number, merge, locale, seen, progress))
-        days = {month for _, month in opened.layout.months} | seen.days
-        read = ReadFile(opened, seen.lines, frozenset(days), seen.whole)
-        found.append(read)
+        written = {month for _, month in opened.layout.months} | seen.on_days
+        days, notes = frozenset(written), list[str]()
+        if opened.kind == FileKind.MONTHS:
+            days, notes = months_read(opened.path, number, into, written)
+        found.append(
+            ReadFile(opened, seen.lines, days, seen.whole, seen.is_named, notes)
+        )
     if not any(each.days for each in found):
         names = ", ".join(str(each.opened.path) for each in found)
         raise UsageFault(f"{names} has no lines", fix="give files with figures in them")
@@ -85,9 +98,10 @@ def read_files(
 class _Seen:
     """What a file turned out to hold, while its lines pass by."""
 
-    def __init__(self) -> None:
-        self.lines, self.whole = 0, True
-        self.days: set[date] = set()
+    def __init__(self, *, zeros_count: bool) -> None:
+        self.zeros_count = zeros_count
+        self.lines, self.whole, self.is_named = 0, True, False
+        self.on_days: set[date] = set()
 
 
 def _lines(
@@ -100,16 +114,19 @@ def _lines(
 ) -> Iterator[ExternalLine]:
     for line in lines_of(opened, locale):
         seen.lines += 1
-        seen.days.add(line.day)
-        if not line.amount:
+        seen.on_days.add(line.on)
+        if not line.amount and not seen.zeros_count:
             continue
         if line.amount % TEN:
             seen.whole = False
         if seen.lines % 100_000 == 0:
             progress("reading", seen.lines, None)
         customer = merge.get(line.customer, line.customer)
-        day = line.day.toordinal()
-        yield ExternalLine(customer, line.currency, day, number, line.mark, line.amount)
+        seen.is_named = seen.is_named or not customer.startswith("cus_")
+        day, on = line.day.toordinal(), line.on.toordinal()
+        yield ExternalLine(
+            customer, line.currency, day, on, number, line.mark, line.amount
+        )
 
 
 def span_of(files: Sequence[ReadFile], kind: FileKind) -> tuple[date, date]:

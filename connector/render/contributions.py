@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from connector.core.figures import Retention
 from connector.core.model import CustomerName
 from connector.core.money import format_count, format_ratio, ratio_number
 from connector.core.windows import name_of
 from connector.metrics.contributions import Contribution, Ratio
-from connector.render.report_json import currency_json, span_json
+from connector.render.report_json import currency_json, only_json, span_json
+from connector.render.report_tables import only_words
 from connector.render.table import (
     Cell,
     Money,
@@ -40,13 +40,22 @@ def _as_text(taken: WindowExplanation, locale: str) -> str:
             each.kind.value,
             Money(each.opening_minor, code),
             Money(each.closing_minor, code) if each.closing_minor else "–",
-            Money(each.amount_minor, code, signed=True),
-            Points(_points(kept, each)),
+            f"−{-each.customers}"
+            if taken.counts_customers
+            else Money(each.amount_minor, code, signed=True),
+            Points(_points(taken, each)),
         )
         for account, each in taken.moved
     ]
     same = kept.customers - len(rows)
-    counted = "" if taken.ratio is Ratio.NRR else ", growth left out"
+    unmoved = "who stayed" if taken.counts_customers else "unmoved"
+    counted = ", growth left out" if taken.ratio is Ratio.GRR else ""
+    last: Sequence[Cell] = (
+        f"What they pay at the closing{counted}",
+        *("", "", reached, "", ""),
+    )
+    if taken.counts_customers:
+        last = (f"Who pay at the closing: {kept.kept:,}", "", "", "", "", "")
     rows = [
         (
             f"Opening: {format_count(kept.customers, 'customer')}",
@@ -57,15 +66,18 @@ def _as_text(taken: WindowExplanation, locale: str) -> str:
             "",
         ),
         *rows,
-        (f"{same} others, unmoved", "", "", "", "–", "") if same else ("",) * 6,
-        (f"What they pay at the closing{counted}", "", "", reached, "", ""),
+        (f"{same} others, {unmoved}", "", "", "", "–", "") if same else ("",) * 6,
+        last,
     ]
     heads = ("Customer", "", "Was", "Is", "Change", "Points")
     table = Table(heads, [row for row in rows if any(row)], frozenset([2, 3, 4, 5]))
     ratio = format_ratio(kept.ratios[taken.ratio])
     whose = title_of(code, is_total=taken.is_total)
-    title = f"{taken.ratio.upper()} of {span} · {whose}: {ratio}"
+    only = f", {only_words(taken.only)}" if taken.only else ""
+    title = f"{taken.ratio.upper()} of {span} · {whose}{only}: {ratio}"
     parts = f"{shown(reached, locale)} ÷ {shown(opening, locale)}"
+    if taken.counts_customers:
+        parts = f"{kept.kept:,} ÷ {format_count(kept.customers, 'customer')}"
     return f"{title} = {parts}\n\n{text_table(table, locale)}"
 
 
@@ -73,21 +85,24 @@ def _name(account: CustomerName) -> str:
     return f"{account.label} ({account.id})" if account.label else account.id
 
 
-def _points(kept: Retention, each: Contribution) -> Fraction | None:
-    share = kept.of_opening(each.amount_minor)
+def _points(taken: WindowExplanation, each: Contribution) -> Fraction | None:
+    share = taken.share(each)
     return None if share is None else share * 100
 
 
 def to_json(taken: WindowExplanation) -> dict[str, Any]:
-    kept = taken.kept
+    """CRR has no numerator and denominator in money: they are numbers of customers."""
+    kept, is_money = taken.kept, not taken.counts_customers
     return {
         **currency_json(taken.currency, is_total=taken.is_total),
         **span_json(taken.window),
+        "only": only_json(taken.only),
         "metric": taken.ratio.value,
         "ratio": ratio_number(kept.ratios[taken.ratio]),
         "customers": kept.customers,
-        "denominator_minor": kept.opening_minor,
-        "numerator_minor": taken.numerator_minor,
+        "customers_kept": kept.kept,
+        "denominator_minor": kept.opening_minor if is_money else None,
+        "numerator_minor": taken.numerator_minor if is_money else None,
         "contributions": [
             {
                 "customer": account.id,
@@ -96,6 +111,7 @@ def to_json(taken: WindowExplanation) -> dict[str, Any]:
                 "opening_minor": each.opening_minor,
                 "closing_minor": each.closing_minor,
                 "amount_minor": each.amount_minor,
+                "customers": each.customers,
             }
             for account, each in taken.moved
         ],
@@ -112,10 +128,11 @@ def to_csv(found: list[WindowExplanation]) -> str:
             code_of(taken.currency, is_total=taken.is_total),
             *(taken.window.kind, taken.window.start, taken.window.end),
             *(taken.ratio, account.id, each.kind),
-            *(
-                Money(minor, taken.currency)
-                for minor in (each.opening_minor, each.closing_minor, each.amount_minor)
-            ),
+            Money(each.opening_minor, taken.currency),
+            Money(each.closing_minor, taken.currency),
+            each.customers
+            if taken.counts_customers
+            else Money(each.amount_minor, taken.currency),
         )
         for taken in found
         for account, each in taken.moved

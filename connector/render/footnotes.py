@@ -126,7 +126,7 @@ def footnotes(report: Report) -> list[str]:
         notes.append(RESTATED)
     notes += despite_notes([row for part in report.parts for row in part.rows])
     notes += [FORMULA, f"What counts: {policy_sentence(report.policy)}.", MORE]
-    if report.by is not None:
+    if report.by is not None or report.only:
         notes.append(SEGMENTS)
     if any(row.causes for part in report.parts for row in part.rows):
         notes.append(CAUSES)

@@ -3,6 +3,7 @@
 Amounts are whole minor units, ratios have six decimals, None is a ratio without a value.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -11,7 +12,7 @@ from msgspec.structs import asdict
 
 from connector.core.figures import RATIOS, Retention, WindowFigures, names_of
 from connector.core.invoiced import alarming
-from connector.core.model import Closing
+from connector.core.model import Closing, SegmentValue
 from connector.core.money import ratio_number, round_minor
 from connector.core.windows import Window
 from connector.metrics.benchmarks import Assessment
@@ -52,6 +53,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "policy": dict(report.policy),
         "amounts": "arr" if report.is_annual else "mrr",
         "by": report.by,
+        "only": only_json(report.only),
         "currencies": parts,
         "total": None if report.total is None else _part_json(report.total, report),
         "refused": [asdict(refusal) for refusal in report.refusals],
@@ -61,6 +63,11 @@ def to_json(report: Report) -> dict[str, Any]:
             for code, minor in alarming(report.outside).items()
         ],
     }
+
+
+def only_json(only: Iterable[SegmentValue]) -> list[dict[str, str]]:
+    """The segments whose customers alone figures are of; none: of everybody."""
+    return [each._asdict() for each in only]
 
 
 def facts_json(facts: LedgerFacts) -> dict[str, Any]:

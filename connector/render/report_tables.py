@@ -3,7 +3,7 @@
 Nothing is worked out here: every figure comes from the ``Report``.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from connector.core.figures import BASE, RATIOS, Waterfall, WindowFigures, names_of
 from connector.core.invoiced import alarming
 from connector.core.losses import LossReason
-from connector.core.model import Cause
+from connector.core.model import Cause, SegmentValue
 from connector.core.money import round_minor
 from connector.core.text import markdown
 from connector.core.windows import name_of
@@ -212,7 +212,13 @@ def to_markdown(report: Report, locale: str) -> str:
 
 
 def kind_of(report: Report) -> str:
-    return "Annual recurring revenue" if report.is_annual else "Recurring revenue"
+    kind = "Annual recurring revenue" if report.is_annual else "Recurring revenue"
+    return f"{kind}, {only_words(report.only)}" if report.only else kind
+
+
+def only_words(only: Iterable[SegmentValue]) -> str:
+    """``only plan Team and country DE``."""
+    return f"only {' and '.join(f'{by} {value}' for by, value in only)}"
 
 
 def named_rows(
@@ -243,6 +249,7 @@ def to_csv(report: Report) -> str:
     has the amount a month as its closing.
     Amounts in whole units of the currency, ratios as numbers, empty where there is none.
     Columns of the waterfall are everybody's, ``base_*`` those of the opening customers.
+    Of some customers alone, the segments they have in common stand in ``segment``.
     """
     return csv_text(csv_heads(report), _csv_rows(report))
 
@@ -305,7 +312,7 @@ def _csv_row(
             _cell(name, figures[group][name], part.currency)
             for _, group, name in _COLUMNS
         ),
-        segment,
+        " and ".join(filter(None, (*map(str, report.only), segment))),
     ]
 
 

@@ -14,7 +14,7 @@ from connector.config import Config
 from connector.core.errors import ConfigError, UsageFault
 from connector.core.exchange_rates import ExchangeRates, Rates, parse_rates
 from connector.core.figures import Retention, WindowFigures
-from connector.core.model import Flow, MovementKind
+from connector.core.model import Flow, MovementKind, SegmentValue
 from connector.core.windows import Window
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.currency_total import (
@@ -29,7 +29,13 @@ from connector.metrics.currency_total import (
 )
 from connector.metrics.retention import balances as standing_at
 from connector.metrics.retention import measure
-from connector.reports.figures import figures, segment_of, segment_of_total
+from connector.reports.figures import (
+    cut_of,
+    figures,
+    members,
+    segment_of,
+    segment_of_total,
+)
 from connector.reports.ledger import Ledger
 from connector.reports.model import (
     CurrencyReport,
@@ -236,25 +242,30 @@ class CurrencyTotal:
         [found] = measured(parts, [window], has_terms=False)
         return retention_in_minor(found.retention, scale)
 
-    def segments(self, window: Window, by: str) -> tuple[Segment, ...]:
-        """The total of some customers each; they add up to that of the window."""
+    def segments(
+        self, window: Window, by: str | None, only: Sequence[SegmentValue] = ()
+    ) -> tuple[Segment, ...]:
+        """The total of some customers each; they add up to that of the window.
+
+        With ``only``, of those alone whom all of these segments have; without ``by`` one.
+        """
         from connector.metrics.fold import by_segment
 
         found = self._conversion(window)
         parts: dict[str, list[ConvertedWindow]] = defaultdict(list)
-        opened = self._opened_together(window, by, found)
+        together_of = self._cut_of_several(by, only, found)
+        opened = self._opened_together(window, together_of, found)
         has_terms, eve = self.as_of is None, window.start - timedelta(days=1)
         for code, unit in found.units.items():
             worth = Fraction(unit, found.scale)
-            of = segment_of_total(self.ledger, by, code, worth)
+            of = self._cut_of_one(by, only, code, worth)
             [named] = by_segment(self._of_one(code), [window], of, has_terms=has_terms)
             for name, own in named.items():
                 paid_minor = own.waterfall.opening_minor
                 opened[name] += paid_minor and paid_minor * self.factor(code, eve)
                 parts[name].append(ConvertedWindow(own, Fraction(0), worth))
         together = [self._together(window, found.units)]
-        of = self._segment_of_several(by, found)
-        [named] = by_segment(together, [window], of, has_terms=has_terms)
+        [named] = by_segment(together, [window], together_of, has_terms=has_terms)
         for name, own in named.items():
             part = ConvertedWindow(own, Fraction(0), Fraction(1, found.scale))
             parts[name].append(part)
@@ -262,6 +273,37 @@ class CurrencyTotal:
             Segment(name, in_one_currency(window, parts[name], opening=opened[name]))
             for name in sorted(parts)
         )
+
+    def members(self, window: Window, only: Sequence[SegmentValue]) -> set[int]:
+        """Who paid at a window's opening and had all of these segments then."""
+        from connector.metrics.fold import standing
+
+        found, start = self._conversion(window), window.start
+        own: set[int] = set()
+        for code, unit in found.units.items():
+            keys, [paid] = standing(self._of_one(code), [start])
+            alone = {key: n for key, n in zip(keys, paid, strict=True) if n}
+            of = self._cut_of_one(None, only, code, Fraction(unit, found.scale))
+            own |= members(alone, start, of).keys()
+        [opening] = standing_at(flows_in_one(self._shared, found.units), [start])
+        of = self._cut_of_several(None, only, found)
+        return own | members(opening, start, of).keys()
+
+    def _cut_of_one(
+        self, by: str | None, only: Sequence[SegmentValue], code: str, worth: Fraction
+    ) -> "Segmentation":
+        def tells(kind: str) -> "Segmentation":
+            return segment_of_total(self.ledger, kind, code, worth)
+
+        return cut_of(tells, by, only)
+
+    def _cut_of_several(
+        self, by: str | None, only: Sequence[SegmentValue], found: Conversion
+    ) -> "Segmentation":
+        def tells(kind: str) -> "Segmentation":
+            return self._segment_of_several(kind, found)
+
+        return cut_of(tells, by, only)
 
     def _segment_of_several(self, by: str, found: Conversion) -> "Segmentation":
         """Plan, product, interval and currency are those of the one with most MRR."""
@@ -276,12 +318,12 @@ class CurrencyTotal:
         )
 
     def _opened_together(
-        self, window: Window, by: str, found: Conversion
+        self, window: Window, of: "Segmentation", found: Conversion
     ) -> defaultdict[str, Fraction]:
         """What the openings of those who pay in several were worth at that day's rates."""
         eve, start = window.start - timedelta(days=1), [window.start]
         [opening] = standing_at(flows_in_one(self._shared, found.units), start)
-        of, keys = self._segment_of_several(by, found), list(opening)
+        keys = list(opening)
         names = of.named(keys, [eve] * len(keys), list(opening.values()))
         segments = dict(zip(keys, names, strict=True))
         worth: defaultdict[str, Fraction] = defaultdict(Fraction)
@@ -327,8 +369,11 @@ def total_report(
     parts: Sequence[CurrencyReport],
     by: str | None,
     published: Benchmarks,
+    only: Sequence[SegmentValue] = (),
 ) -> CurrencyReport:
     """All currencies' rows in the reporting currency."""
+    if only:
+        return _total_of(total, parts[0].rows, by, only)
     each = {part.currency: [row.measured for row in part.rows] for part in parts}
     closed = closings.reported(
         total.ledger.connection, total.currency, total.as_of, is_total=True
@@ -350,3 +395,25 @@ def total_report(
         is_total=True,
         assessments=assessed(rows, published, total.currency),
     )
+
+
+def _total_of(
+    total: CurrencyTotal,
+    rows: Sequence[WindowRow],
+    by: str | None,
+    only: Sequence[SegmentValue],
+) -> CurrencyReport:
+    """Of some customers alone; ``rows`` are a currency's for the same windows."""
+    found = []
+    for row in rows:
+        window = row.measured.window
+        own = total.segments(window, None, only)
+        found.append(
+            WindowRow(
+                measured=own[0].measured if own else measure((), [window])[0],
+                is_over=row.is_over,
+                complete=row.complete,
+                segments=() if by is None else total.segments(window, by, only),
+            )
+        )
+    return CurrencyReport(currency=total.currency, rows=tuple(found), is_total=True)

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 from typing import NamedTuple
 
 from connector.core.figures import Retention
-from connector.core.model import CustomerName, Movement, Refusal
+from connector.core.model import CustomerName, Movement, Refusal, SegmentValue
 from connector.core.windows import Window
 from connector.metrics.contributions import (
     Contribution,
@@ -17,7 +18,13 @@ from connector.metrics.contributions import (
 from connector.metrics.currency_total import retention_in_minor
 from connector.metrics.retention import measure, retention
 from connector.mrr.ended_otherwise import unbilled_quantities
-from connector.reports.figures import standing
+from connector.reports.figures import (
+    cut_in,
+    figures_by_segment,
+    members,
+    nobody_in,
+    standing,
+)
 from connector.reports.ledger import Ledger, is_total
 from connector.reports.movements import find_one
 from connector.store.ledger import customers, queries, unvalued
@@ -38,9 +45,22 @@ class WindowExplanation(NamedTuple):
     moved: list[tuple[CustomerName, Contribution]]
     is_over: bool
     is_total: bool = False
+    only: tuple[SegmentValue, ...] = ()
+
+    @property
+    def counts_customers(self) -> bool:
+        """Whether it is a ratio of customers, not of what they pay."""
+        return self.ratio is Ratio.CRR
+
+    def share(self, each: Contribution) -> Fraction | None:
+        """By how much of the ratio it moved it; None where there is none."""
+        if not self.counts_customers:
+            return self.kept.of_opening(each.amount_minor)
+        return Fraction(each.customers, self.kept.customers)
 
     @property
     def numerator_minor(self) -> int:
+        """Of NRR or GRR; of what CRR counts, what those pay who stayed."""
         return self.kept.opening_minor + sum(
             each.amount_minor for _, each in self.moved
         )
@@ -52,36 +72,83 @@ def explain_window(
     ratio: Ratio = Ratio.NRR,
     currency: str | None = None,
     as_of: datetime | None = None,
+    only: tuple[SegmentValue, ...] = (),
 ) -> list[WindowExplanation]:
     """Of each currency: its opening's customers, and everyone who moved the ratio.
 
-    Raises ``UsageFault`` for a window that begins after the last day that is known.
+    With ``only``, of those alone whom all of these segments had at the opening. Raises
+    ``UsageFault`` for a window that begins after the last day that is known.
     """
     ledger.require_known(window.start, f"--window from {window.start}", as_of)
     if is_total(currency):
-        return [_explained_total(ledger, window, ratio, as_of)]
+        return [_explained_total(ledger, window, ratio, as_of, only)]
+    found = _explained(ledger, window, ratio, currency, as_of, only)
+    if only and not any(each.kept.customers for each in found):
+        _require_anybody(ledger, window, [each.currency for each in found], as_of, only)
+    return found
+
+
+def _require_anybody(
+    ledger: Ledger,
+    window: Window,
+    codes: Sequence[str],
+    as_of: datetime | None,
+    only: Sequence[SegmentValue],
+) -> None:
+    """``NothingFound`` where nobody had these segments, or came with them."""
+    for code in codes:
+        if any(figures_by_segment(ledger, code, [window], None, as_of, only)):
+            return
+    raise nobody_in(only)
+
+
+def _explained(
+    ledger: Ledger,
+    window: Window,
+    ratio: Ratio,
+    currency: str | None,
+    as_of: datetime | None,
+    only: tuple[SegmentValue, ...],
+) -> list[WindowExplanation]:
     is_over = window.end <= ledger.state(as_of).today
     found = []
     for code in ledger.currencies(currency, as_of):
         ends = (window.start, window.end)
         opening, closing = standing(ledger.connection, code, ends, as_of)
+        if only:
+            of = cut_in(ledger, code, None, only)
+            opening = members(opening, window.start, of)
         kept = retention(opening, closing)
         moved = _named(ledger, between(opening, closing, ratio))
-        found.append(WindowExplanation(code, window, ratio, kept, moved, is_over))
+        found.append(
+            WindowExplanation(code, window, ratio, kept, moved, is_over, only=only)
+        )
     return found
 
 
 def _explained_total(
-    ledger: Ledger, window: Window, ratio: Ratio, as_of: datetime | None
+    ledger: Ledger,
+    window: Window,
+    ratio: Ratio,
+    as_of: datetime | None,
+    only: tuple[SegmentValue, ...],
 ) -> WindowExplanation:
     """All currencies in one: a customer is one, whatever it pays in."""
     from connector.reports.currency_total import CurrencyTotal
 
     total = CurrencyTotal(ledger, as_of)
     flows, (_, scale) = total.flows(window)
+    if only:
+        own = total.members(window, only)
+        if not own and not total.segments(window, None, only):
+            raise nobody_in(only)
+        flows = [flow for flow in flows if flow.customer in own]
     [measured] = measure(flows, [window])
     moved = in_minor_of(
-        contributions(flows, window, ratio), measured.retention.opening_minor, scale
+        contributions(flows, window, ratio),
+        measured.retention.opening_minor,
+        scale,
+        ratio,
     )
     return WindowExplanation(
         total.currency,
@@ -91,6 +158,7 @@ def _explained_total(
         _named(ledger, moved),
         window.end <= total.today,
         is_total=True,
+        only=only,
     )
 
 

@@ -5,15 +5,16 @@ counted over the columns of everybody. What counts them is imported where it is 
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from connector.config import Config
 from connector.core.dates import YEARS, add_months
+from connector.core.errors import NothingFound
 from connector.core.figures import RollupDelta, WindowFigures
-from connector.core.model import METADATA
+from connector.core.model import METADATA, SEGMENTS, SegmentValue
 from connector.core.money import exponent
 from connector.core.windows import Window, ending_with
 from connector.metrics.rollups import CustomerBooks, differences, figures_of
@@ -103,13 +104,17 @@ def figures_by_segment(
     ledger: Ledger,
     currency: str,
     wanted: Sequence[Window],
-    by: str,
+    by: str | None,
     as_of: datetime | None = None,
+    only: Sequence[SegmentValue] = (),
 ) -> list[dict[str, WindowFigures]]:
-    """Each window's by segment, in order of the segments' names."""
+    """Each window's by segment, in order of the segments' names; None: all in one.
+
+    With ``only``, of those alone whom all of these segments have.
+    """
     from connector.metrics.fold import by_segment, columns_of
 
-    of = segment_of(ledger.connection, ledger.config, by, currency)
+    of = cut_in(ledger, currency, by, only)
     blocks = columns.blocks(ledger.connection, currency, as_of)
     return by_segment(map(columns_of, blocks), wanted, of, has_terms=as_of is None)
 
@@ -134,7 +139,7 @@ def segment_of(
         return by_value(balances.keys_by_country(connection))
     if by.startswith(METADATA):
         key = by.removeprefix(METADATA)
-        return by_value(_turned(objects.metadata(connection, key)))
+        return by_value(_turned(_metadata(connection, key)))
     return by_trait(_of_plans(connection, by, currency))
 
 
@@ -145,24 +150,68 @@ def _turned(values: Mapping[int, str]) -> dict[str, list[int]]:
     return found
 
 
-def members(
-    ledger: Ledger,
-    segment: tuple[str, str],
-    currency: str,
-    day: date,
-    as_of: datetime | None = None,
-) -> frozenset[int]:
-    """Who paid at the very beginning of ``day`` and then had what ``segment`` says.
+def _metadata(connection: sqlite3.Connection, key: str) -> Mapping[int, str]:
+    found = objects.metadata(connection, key)
+    if not found:
+        raise NothingFound(
+            f"no customer in this ledger has metadata {key!r}",
+            fix="if Stripe shows it, run `stripe-nrr sync --full`, which reads it of all",
+        )
+    return found
 
-    The customers' keys; ``segment`` is what they are told apart by, and its value.
+
+def segment_kinds(config: Config) -> tuple[str, ...]:
+    """All that customers can be told apart by."""
+    return (*SEGMENTS, *(f"{METADATA}{key}" for key in config.kept_metadata))
+
+
+def cut_of(
+    tells: "Callable[[str], Segmentation]",
+    by: str | None,
+    only: Sequence[SegmentValue] = (),
+) -> "Segmentation":
+    """The segments by ``by`` of those who have all of ``only``; None: all in one.
+
+    ``tells`` says how customers are told apart by each kind.
     """
-    connection, (by, value) = ledger.connection, segment
-    of = segment_of(connection, ledger.config, by, currency)
-    [paid] = standing(connection, currency, [day], as_of)
-    days = [eve(day)] * len(paid)
-    names = of.named(list(paid), days, list(paid.values()))
-    return frozenset(
-        customer for customer, name in zip(paid, names, strict=True) if name == value
+    from connector.metrics.segments import everybody, within
+
+    whole = everybody if by is None else tells(by)
+    if not only:
+        return whole
+    return within([(tells(each.by), each.value) for each in only], whole)
+
+
+def cut_in(
+    ledger: Ledger, currency: str, by: str | None, only: Sequence[SegmentValue]
+) -> "Segmentation":
+    """The same in one currency."""
+
+    def tells(kind: str) -> "Segmentation":
+        return segment_of(ledger.connection, ledger.config, kind, currency)
+
+    return cut_of(tells, by, only)
+
+
+def members(
+    opening: Mapping[int, int], day: date, of: "Segmentation"
+) -> dict[int, int]:
+    """Those of an opening who are in a cut at the very beginning of ``day``."""
+    from connector.metrics.fold import OUTSIDE
+
+    days = [eve(day)] * len(opening)
+    names = of.named(list(opening), days, list(opening.values()))
+    return {
+        customer: minor
+        for (customer, minor), name in zip(opening.items(), names, strict=True)
+        if name != OUTSIDE
+    }
+
+
+def nobody_in(only: Sequence[SegmentValue]) -> NothingFound:
+    return NothingFound(
+        f"nobody is in the segment {' and '.join(map(str, only))}",
+        fix="`stripe-nrr report --by` names the segments that there are",
     )
 
 

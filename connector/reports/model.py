@@ -27,7 +27,7 @@ from connector.core.account import StripeIdentity
 from connector.core.errors import ConfigError
 from connector.core.figures import Retention, WindowFigures
 from connector.core.invoiced import OutsideMrr
-from connector.core.model import Closing, Refusal
+from connector.core.model import Closing, Refusal, SegmentValue
 from connector.core.money import exponent
 from connector.core.windows import WindowKind, name_of
 from connector.metrics.benchmarks import (
@@ -144,7 +144,8 @@ class Report(Struct, frozen=True, kw_only=True):
 
     ``today`` is its last known day.
 
-    ``by`` names what ``WindowRow.segments`` are, None where there are none. ``is_annual``:
+    ``by`` names what ``WindowRow.segments`` are, None where there are none; ``only`` are
+    the segments whose customers alone all figures are of, () for everybody. ``is_annual``:
     amounts are ARR, twelve times MRR. ``names`` are the ids and labels of the customers
     behind causes, by the ledger's key. ``missing`` is what all figures lack, ``outside``
     the recurring money that is in none of them, known only as of now. ``account``
@@ -162,6 +163,7 @@ class Report(Struct, frozen=True, kw_only=True):
     refusals: tuple[Refusal, ...]
     total: CurrencyReport | None = None  # all of them, in the reporting currency
     by: str | None = None
+    only: tuple[SegmentValue, ...] = ()
     is_annual: bool = False
     names: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     missing: Missing = NOTHING_MISSING

@@ -3,18 +3,28 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from connector.core.dates import add_months
 from connector.core.errors import UsageFault
 from connector.core.figures import Retention, WindowFigures
+from connector.core.model import EVERYBODY, SegmentValue
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.churn import LossSums
 from connector.metrics.contributions import Causes, causes
-from connector.reports.figures import figures, figures_by_segment, standing
+from connector.metrics.retention import measure
+from connector.reports.figures import (
+    cut_in,
+    figures,
+    figures_by_segment,
+    members,
+    nobody_in,
+    standing,
+)
 from connector.reports.ledger import NOTHING_MISSING, Ledger, Missing, is_total
 from connector.reports.model import (
     CurrencyReport,
@@ -40,7 +50,8 @@ from connector.store.ledger import (
 class ReportRequest(NamedTuple):
     """What a report is wanted of; None leaves it to the defaults.
 
-    ``by`` is what to cut the figures by (see ``segment_of``). ``trend`` wants the
+    ``by`` is what to cut the figures by (see ``segment_of``), ``only`` the segments whose
+    customers alone they are of: those who have all of them. ``trend`` wants the
     trailing-12 windows of a year beside the others, and causes of the last alone.
     """
 
@@ -53,6 +64,7 @@ class ReportRequest(NamedTuple):
     causes: bool = False
     arr: bool = False
     trend: bool = False
+    only: tuple[SegmentValue, ...] = ()
 
 
 DEFAULT = ReportRequest()
@@ -83,15 +95,17 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         )
     missing = ledger.missing() if as_of is None else NOTHING_MISSING
     parts, alone = [], is_total(asked.currency)
-    own = asked._replace(by=None, causes=False) if alone else asked
+    own = asked._replace(by=None, causes=False, only=()) if alone else asked
     for each in codes:
         rows = _rows(ledger, each, wanted, own, known.today, missing)
         parts.append(
             CurrencyReport(
                 currency=each,
                 rows=rows,
-                assessments=assessed(rows, published, each),
-                first_year=_first_year_of(ledger, each, rows, as_of),
+                assessments=() if asked.only else assessed(rows, published, each),
+                first_year=None
+                if asked.only
+                else _first_year_of(ledger, each, rows, as_of),
             )
         )
     report = Report(
@@ -108,10 +122,18 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         refusals=tuple(unvalued.known(connection)),
         missing=missing,
         by=asked.by,
+        only=asked.only,
         names=_names(connection, parts),
         outside=ledger.outside(asked.currency) if as_of is None else (),
     )
+    if asked.only and parts and not any(map(_has_any, report.parts)):
+        raise nobody_in(asked.only)
     return annual(report) if asked.arr else report
+
+
+def _has_any(part: CurrencyReport) -> bool:
+    flows = (asdict(row.measured.waterfall) for row in part.rows)
+    return any(any(each.values()) for each in flows)
 
 
 def _total(
@@ -128,7 +150,9 @@ def _total(
     from connector.reports.currency_total import CurrencyTotal, total_report
 
     total = CurrencyTotal(ledger, asked.as_of)
-    report = total_report(total, parts, asked.by, published)
+    report = total_report(total, parts, asked.by, published, asked.only)
+    if asked.only:
+        return report
 
     def first() -> date | None:
         connection, as_of = ledger.connection, asked.as_of
@@ -198,19 +222,33 @@ def _rows(
     """A row a window, with its segments and causes where they are asked for."""
     connection = ledger.connection
     segments: list[dict[str, WindowFigures]] = [{} for _ in wanted]
-    measured = figures(ledger, currency, wanted, asked.as_of)
+    cut = partial(
+        figures_by_segment, ledger, currency, wanted, as_of=asked.as_of, only=asked.only
+    )
+    if asked.only:
+        measured = [
+            named.get(EVERYBODY) or measure((), [window])[0]
+            for named, window in zip(cut(None), wanted, strict=True)
+        ]
+    else:
+        measured = figures(ledger, currency, wanted, asked.as_of)
     if asked.by is not None:
-        segments = figures_by_segment(ledger, currency, wanted, asked.by, asked.as_of)
-    closed = closings.reported(connection, currency, asked.as_of)
-    despite = closings.despite(connection, asked.as_of)
+        segments = cut(asked.by)
+    is_whole = not asked.only  # months are closed with everybody's figures
+    closed = closings.reported(connection, currency, asked.as_of) if is_whole else {}
+    despite = closings.despite(connection, asked.as_of) if is_whole else {}
     why: dict[Window, Causes] = {}
     lost: dict[Window, LossSums] = {}
     if asked.causes:
         from connector.reports.churn import losses_in
 
         told = _told_windows(wanted, asked, today)
-        why = {w: causes_in(connection, currency, w, asked.as_of) for w in told}
-        lost = losses_in(connection, currency, told, asked.as_of)
+        why = {
+            window: causes_in(ledger, currency, window, asked.as_of, asked.only)
+            for window in told
+        }
+        if is_whole:
+            lost = losses_in(connection, currency, told, asked.as_of)
     return tuple(
         WindowRow(
             measured=each,
@@ -237,14 +275,17 @@ def _told_windows(
 
 
 def causes_in(
-    connection: sqlite3.Connection,
+    ledger: Ledger,
     currency: str,
     window: Window,
     as_of: datetime | None = None,
+    only: Sequence[SegmentValue] = (),
 ) -> Causes:
-    """Why the window's opening customers pay more, or less."""
-    [opening] = standing(connection, currency, [window.start], as_of)
-    start, end = window.start, window.end
+    """Why the window's opening customers, or some of them, pay more, or less."""
+    connection, start, end = ledger.connection, window.start, window.end
+    [opening] = standing(connection, currency, [start], as_of)
+    if only:
+        opening = members(opening, start, cut_in(ledger, currency, None, only))
     return causes(opening, balances.causes(connection, currency, start, end, as_of))
 
 

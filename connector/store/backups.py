@@ -313,8 +313,10 @@ def _nobody_writes(ledger: Path) -> Iterator[bool]:
     Raises ``LedgerBusy`` where somebody goes on reading or writing it.
     """
     with (
-        closing(sqlite3.connect(ledger, WAIT_S, isolation_level=None)) as writer,
-        closing(sqlite3.connect(ledger, WAIT_S, isolation_level=None)) as other,
+        closing(
+            sqlite3.connect(ledger, timeout=WAIT_S, isolation_level=None)
+        ) as writer,
+        closing(sqlite3.connect(ledger, timeout=WAIT_S, isolation_level=None)) as other,
     ):
         try:
             writer.execute("BEGIN IMMEDIATE")

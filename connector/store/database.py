@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SET_NAME = "stripe-nrr"
 BUSY_TIMEOUT_MS = 30_000
+ASK_EVERY_MS = 1
 SQLITE_VERSION, LEAST_SQLITE = sqlite3.sqlite_version_info, (3, 38)  # JSON by ``->>``
 
 
@@ -243,13 +245,37 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     Raises ``LedgerReplaced`` where it would be written to a file that is not there.
     """
     try:
-        connection.execute("BEGIN IMMEDIATE")
+        _begin(connection)
         yield
         _check_in_place(connection)
         connection.commit()
     except BaseException:
         connection.rollback()  # also where a full disk stopped the commit
         raise
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Take the write lock in the moment in which it is free.
+
+    SQLite asks for it less and less often, and would miss the milliseconds for which a
+    recompute of many customers gives way.
+    """
+    [wait_ms] = connection.execute("PRAGMA busy_timeout").fetchone()
+    until_s = time.monotonic() + wait_ms / 1_000
+    connection.execute(f"PRAGMA busy_timeout = {min(wait_ms, ASK_EVERY_MS)}")
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+                if time.monotonic() >= until_s:
+                    raise
+            else:
+                return
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {wait_ms}")
 
 
 def _check_in_place(connection: sqlite3.Connection) -> None:

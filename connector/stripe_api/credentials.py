@@ -25,6 +25,11 @@ def stripe_key(environ: Mapping[str, str]) -> str:
     return key
 
 
+def has_key(environ: Mapping[str, str]) -> bool:
+    """Whether one is named at all; it may still be none that Stripe knows."""
+    return any(environ.get(f"STRIPE_API_KEY{end}", "").strip() for end in ("", "_FILE"))
+
+
 def key_livemode(key: str) -> bool | None:
     """The mode that a key is for; None where it does not say."""
     mode = re.match(r"(?:sk|rk|pk)_(live|test)_", key)

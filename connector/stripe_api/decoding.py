@@ -26,16 +26,19 @@ Units = Annotated[int, Meta(ge=0, le=_MOST_UNITS)]
 ObjectId = Annotated[str, Meta(min_length=1)]
 
 
-def check_decimals(thing: object, least: Decimal | None, *fields: str) -> None:
-    """Raise ``ValueError`` naming a field whose decimal is none, too large or below."""
-    for name in fields:
-        value = getattr(thing, name)
-        if value is None:
-            continue
-        if not value.is_finite() or abs(value) > _LARGEST_MINOR:
-            raise ValueError(f"`{name}` is out of range")
-        if least is not None and value < least:
-            raise ValueError(f"`{name}` is out of range")
+_LARGEST = Decimal(_LARGEST_MINOR)
+
+
+def check_decimal(
+    value: Decimal | None,
+    field: str,
+    *,
+    least: Decimal = -_LARGEST,
+    most: Decimal = _LARGEST,
+) -> None:
+    """Raise ``ValueError`` naming a field that is not a number, or out of range."""
+    if value is not None and not (value.is_finite() and least <= value <= most):
+        raise ValueError(f"`{field}` is out of range")
 
 
 class Base(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

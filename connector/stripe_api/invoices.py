@@ -15,7 +15,7 @@ from connector.stripe_api.decoding import (
     ObjectId,
     Ref,
     Units,
-    check_decimals,
+    check_decimal,
     ref,
 )
 from connector.stripe_api.objects import (
@@ -85,7 +85,7 @@ class Pricing(Base, frozen=True, kw_only=True):
     unit_amount_decimal: Decimal | None = None
 
     def __post_init__(self) -> None:
-        check_decimals(self, None, "unit_amount_decimal")
+        check_decimal(self.unit_amount_decimal, "unit_amount_decimal")
 
 
 class Tax(Base, frozen=True, kw_only=True):
@@ -115,8 +115,7 @@ class InvoiceLine(Base, frozen=True, kw_only=True):
     description: Any = None
 
     def __post_init__(self) -> None:
-        if self.quantity_decimal is not None:
-            check_decimals(self, _NOTHING, "quantity_decimal")
+        check_decimal(self.quantity_decimal, "quantity_decimal", least=_NOTHING)
         if self.description is None:
             return
         parent = self.parent
@@ -205,7 +204,7 @@ class InvoiceItem(Base, frozen=True, kw_only=True):
     invoice: str | None = None
 
     def __post_init__(self) -> None:
-        check_decimals(self, _NOTHING, "quantity_decimal")
+        check_decimal(self.quantity_decimal, "quantity_decimal", least=_NOTHING)
 
 
 def units_of(thing: SubscriptionItem | InvoiceLine | InvoiceItem) -> Decimal:

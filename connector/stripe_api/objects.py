@@ -21,7 +21,7 @@ from connector.stripe_api.decoding import (
     ObjectId,
     Ref,
     Units,
-    check_decimals,
+    check_decimal,
     ref,
 )
 
@@ -56,7 +56,8 @@ class PriceTier(Base, frozen=True, kw_only=True):
     flat_amount_decimal: Decimal | None = None
 
     def __post_init__(self) -> None:
-        check_decimals(self, _NOTHING, "unit_amount_decimal", "flat_amount_decimal")
+        check_decimal(self.unit_amount_decimal, "unit_amount_decimal", least=_NOTHING)
+        check_decimal(self.flat_amount_decimal, "flat_amount_decimal", least=_NOTHING)
 
 
 class TransformQuantity(Base, frozen=True, kw_only=True):
@@ -71,7 +72,7 @@ class CurrencyOption(Base, frozen=True, kw_only=True):
     tax_behavior: TaxBehavior | None = None
 
     def __post_init__(self) -> None:
-        check_decimals(self, _NOTHING, "unit_amount_decimal")
+        check_decimal(self.unit_amount_decimal, "unit_amount_decimal", least=_NOTHING)
 
 
 class Price(Base, frozen=True, kw_only=True):
@@ -106,7 +107,7 @@ class Price(Base, frozen=True, kw_only=True):
         return is_other and option is not None and not option.tiers
 
     def __post_init__(self) -> None:
-        check_decimals(self, _NOTHING, "unit_amount_decimal")
+        check_decimal(self.unit_amount_decimal, "unit_amount_decimal", least=_NOTHING)
 
 
 class Product(Base, frozen=True, kw_only=True):
@@ -135,9 +136,7 @@ class Coupon(Base, frozen=True, kw_only=True):
     applies_to: AppliesTo | None = None
 
     def __post_init__(self) -> None:
-        check_decimals(self, _NOTHING, "percent_off")
-        if self.percent_off is not None and self.percent_off > _ALL:
-            raise ValueError("`percent_off` is out of range")
+        check_decimal(self.percent_off, "percent_off", least=_NOTHING, most=_ALL)
 
 
 class CouponSource(Base, frozen=True, kw_only=True):
@@ -189,7 +188,7 @@ class TaxRate(Base, frozen=True, kw_only=True):
     percentage: Decimal = Decimal(0)
 
     def __post_init__(self) -> None:
-        check_decimals(self, _NOTHING, "percentage")
+        check_decimal(self.percentage, "percentage", least=_NOTHING)
 
 
 class ItemTrial(Base, frozen=True, kw_only=True):
@@ -208,7 +207,7 @@ class SubscriptionItem(Base, frozen=True, kw_only=True):
     tax_rates: list[TaxRate] | None = None
 
     def __post_init__(self) -> None:
-        check_decimals(self, _NOTHING, "quantity_decimal")
+        check_decimal(self.quantity_decimal, "quantity_decimal", least=_NOTHING)
 
 
 class PauseCollection(Base, frozen=True, kw_only=True):
@@ -297,10 +296,14 @@ class Subscription(Base, frozen=True, kw_only=True):
     @property
     def listed_discounts(self) -> list[tuple[str | Discount, str]]:
         """All in the order they apply, each with the item that it is on, or ""."""
-        on_items = [
-            (d, item.id) for item in self.items.data for d in item.discounts or ()
+        listed = [
+            (each, item.id)
+            for item in self.items.data
+            if item.discounts
+            for each in item.discounts
         ]
-        return [*on_items, *((each, "") for each in self.all_discounts)]
+        listed += [(each, "") for each in self.all_discounts]
+        return listed
 
     @property
     def what_counts(self) -> tuple[object, ...]:

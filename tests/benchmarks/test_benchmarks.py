@@ -16,6 +16,7 @@ import pytest
 
 from tests.benchmarks.account import INVOICES_EACH, Account
 from tests.benchmarks.dashboard import PAGES
+from tests.benchmarks.reconcile import FORMS
 from tests.benchmarks.report import REPORTS
 from tests.benchmarks.server import Shelf, answer, shelves
 from tests.benchmarks.sync import SUBSCRIPTIONS
@@ -216,3 +217,16 @@ def test_the_benchmark_of_reports_names_every_report(tmp_path: Path) -> None:
     )
     found = {line.partition(":")[0] for line in checked.stdout.splitlines()[:-1]}
     assert found <= {"evidence"}, "made-up movements prove nothing, but add up"
+
+
+def test_the_benchmark_of_reconcile_names_every_form() -> None:
+    """Each row is of a file in which somebody lacks, and none is unexplained."""
+    command = ["-m", "tests.benchmarks.reconcile", "--small"]
+    ran = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, capture_output=True, check=True
+    )
+    told = ran.stdout.decode()
+    assert all(name in told for name in (*FORMS, "the worst of 16 settings"))
+    found = re.search(r"largest peak (\d+) MB, of (\d+) MB", told)
+    assert found is not None
+    assert 0 < int(found[1]) < int(found[2])

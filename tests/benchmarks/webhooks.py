@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -253,32 +254,67 @@ def recomputes(folder: Path) -> None:
     with closing(open_database(path)) as connection:
         everybody = dirty_customers.dirty(connection)
         with (folder / "bare").open("wb", buffering=0) as bare:
-            deriving = Deriving(connection, bare)
-            deriving.show("all movements new", everybody)
+            deriving = Deriving(connection)
+            deriving.show("all movements new", everybody, bare)
             with transaction(connection):
                 dirty_customers.mark_all(connection)
-            deriving.show("nothing new", everybody)
-            deriving.show("one movement new", with_another_seat(connection))
+            deriving.show("nothing new", everybody, bare)
+            deriving.show("one movement new", with_another_seat(connection), bare)
+
+
+def beside_a_recompute(folder: Path) -> None:
+    """How long a write waits while everybody is derived: as a webhook's event does."""
+    path = folder / "demo.db"
+    with walked_demo() as memory, closing(sqlite3.connect(path)) as copy:
+        memory.backup(copy)
+        copy.execute("PRAGMA journal_mode = WAL")
+    waited_s: list[float] = []
+    is_over = threading.Event()
+
+    def write() -> None:
+        with closing(open_database(path)) as other:
+            while not is_over.wait(0.005):
+                began_s = time.perf_counter()
+                with transaction(other):
+                    waited_s.append(time.perf_counter() - began_s)
+
+    with closing(open_database(path)) as connection:
+        deriving = Deriving(connection)
+        deriving.derive(dirty_customers.dirty(connection)[0])  # imports what it needs
+        with transaction(connection):
+            dirty_customers.mark_all(connection)
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            recompute(connection, deriving.rules, cause="manual", now=deriving.now)
+        finally:
+            is_over.set()
+            writer.join()
+    cuts = statistics.quantiles(waited_s, n=100, method="inclusive")
+    print(
+        f"{f'{len(waited_s)} writes beside a recompute of all wait':<48}"
+        f" p50 {cuts[49] * 1e3:.1f}, p99 {cuts[98] * 1e3:.1f},"
+        f" max {max(waited_s) * 1e3:.1f} ms"
+    )
 
 
 class Deriving(NamedTuple):
     connection: sqlite3.Connection
-    bare: FileIO
     rules: Rules = Rules(
         policy=Policy(), zone=ZoneInfo("Europe/Berlin"), code_version="measured"
     )
     now: datetime = datetime.fromtimestamp(demo_now_s() + HOUR_S, tz=UTC)
     shared: SharedCatalogue = SharedCatalogue()
 
-    def show(self, title: str, customers: Sequence[str]) -> None:
+    def show(self, title: str, customers: Sequence[str], bare: FileIO) -> None:
         """Derive each; beside each, in turn, a bare write of a page that is durable."""
         ours_s, bare_s = [], []
         for customer in customers:
             began_s = time.perf_counter()
             self.derive(customer)
             ended_s = time.perf_counter()
-            self.bare.write(b"x" * 4_096)
-            os.fdatasync(self.bare.fileno())
+            bare.write(b"x" * 4_096)
+            os.fdatasync(bare.fileno())
             ours_s.append(ended_s - began_s)
             bare_s.append(time.perf_counter() - ended_s)
         ours, floor = statistics.median(ours_s), statistics.median(bare_s)
@@ -334,7 +370,10 @@ def main() -> None:
     else:
         measures = {
             each.__name__: each
-            for each in (acknowledgements, with_the_worker, recomputes)
+            for each in (
+                *(acknowledgements, with_the_worker),
+                *(recomputes, beside_a_recompute),
+            )
         }
         wanted = measures.values() if asked.role == "all" else [measures[asked.role]]
         with tempfile.TemporaryDirectory() as folder:

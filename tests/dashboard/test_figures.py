@@ -18,9 +18,16 @@ PAGES = [
     "/?months=24&to=2026-03&as-of=2026-11-02",
     "/?by=plan",
     "/?by=country&window=year&months=60",
+    "/?segment=interval=month&segment=country=US",
+    "/?segment=interval=month&by=country&months=12",
+    "/?segment=interval=month&segment=country=AU&by=country&window=quarter",
     "/window",
     "/window?window=2026-Q1&metric=grr&currency=eur",
     "/window?window=..2026-11",
+    "/window?metric=crr",
+    "/window?metric=crr&window=2026-10&currency=eur",
+    "/window?segment=country=US&segment=interval=year&metric=grr",
+    "/window?window=2026-Q2&segment=cohort=2025-11&as-of=2026-11-02T07:00:00Z",
     "/window?window=2025&as-of=2026-11-02T07:00:00Z",
     f"/customer/{CUSTOMER}",
     f"/customer/{CUSTOMER}?on=2026-01-31",
@@ -41,7 +48,10 @@ PAGES = [
 ]
 TOTALS = [
     "/",
+    "/?segment=interval=month&segment=country=DE&months=12",
     "/window?metric=grr",
+    "/window?metric=crr",
+    "/window?segment=interval=month&segment=country=DE",
     "/movements?kind=contraction",
     "/cohorts?metric=grr",
     "/at-risk",
@@ -89,6 +99,22 @@ def test_the_total_of_all_currencies_is_the_commands(
     assert without_moment(found) == without_moment(by_command)
 
 
+def test_a_segment_alone_is_told_as_among_the_others(total_folder: Path) -> None:
+    """Of each currency and of their total, in each window."""
+    asked = ("--format", "json", "--window", "quarter", "--from", "2026-01")
+    workdir = Workdir(total_folder)
+    among = workdir.call("report", "--by", "interval", *asked).json
+    alone = workdir.call("report", "--segment", "interval=year", *asked).json
+    for one, other in zip(parts(alone), parts(among), strict=True):
+        for window, whole in zip(one["windows"], other["windows"], strict=True):
+            [own] = (s for s in whole["segments"] if s.pop("segment") == "year")
+            assert {name: window[name] for name in own} == own
+
+
+def parts(report: Any) -> list[Any]:
+    return [report["total"], *report["currencies"]]
+
+
 def money(minor: int, currency: str = "usd", **how: bool) -> str:
     return format_minor(minor, currency, **how)
 
@@ -132,6 +158,22 @@ def test_a_window_lists_everybody_who_moved_it_and_adds_up(
     assert f"{whole[0]} ÷ {whole[1]} = 106.63%" in page.text
 
 
+def test_crr_lists_everybody_who_left_and_adds_up(site: Site, demo: Workdir) -> None:
+    page = site.page("/window?metric=crr")
+    [taken] = told(demo, page, "--format", "json").json["windows"]
+    rows = taken["contributions"]
+    assert taken["customers"] - len(rows) == taken["customers_kept"]
+    assert all(each["customers"] == -1 and not each["closing_minor"] for each in rows)
+    for each in rows:
+        assert f"/customer/{each['customer']}?currency=usd" in page.to("/customer/")
+    sums = f"{taken['customers_kept']} ÷ {taken['customers']}"
+    assert (
+        f"CRR = {sums} = {format_ratio(Fraction(str(taken['ratio'])), 2)}" in page.text
+    )
+    rows = site.get("/window.csv?metric=crr").text.splitlines()[1:]
+    assert sum(int(row.rpartition(",")[2]) for row in rows) == -len(rows)
+
+
 @pytest.mark.parametrize("kind", ["churn", "contraction", "expansion"])
 def test_kinds_and_causes_part_a_window(site: Site, kind: str) -> None:
     whole = site.get("/window.csv").text.splitlines()[1:]
@@ -150,6 +192,39 @@ def test_segments_of_a_window_add_up_to_it(site: Site) -> None:
     rows = [row for each in parts for row in each.text.splitlines()[1:]]
     assert len(links) > 3
     assert sorted(rows) == sorted(whole)
+
+
+def test_two_segments_at_once_part_a_window_and_its_causes(site: Site) -> None:
+    """Each country within each interval: everybody who moved it, once."""
+    rows, moved_minor = [], 0
+    for interval in ("month", "year"):
+        page = site.page(f"/?by=country&segment=interval={interval}")
+        cells = [h for h in page.to("/window?") if h.count("segment=") == 2]
+        assert len(cells) > 1
+        for href in cells:
+            rows += site.get(href.replace("?", ".csv?")).text.splitlines()[1:]
+            [taken] = site.get(href.replace("?", ".json?")).json()["windows"]
+            assert [each["by"] for each in taken["only"]] == ["interval", "country"]
+            moved_minor += taken["numerator_minor"] - taken["denominator_minor"]
+    whole = site.get("/window.csv").text.splitlines()[1:]
+    [taken] = site.get("/window.json").json()["windows"]
+    assert sorted(rows) == sorted(whole)
+    assert moved_minor == taken["numerator_minor"] - taken["denominator_minor"]
+
+
+def test_the_overview_of_a_segment_leads_to_the_windows_of_it(site: Site) -> None:
+    path = "/?segment=interval=month&segment=country=AU"
+    page = site.page(path)
+    assert "only interval month and country AU" in page.text
+    assert all(h.count("segment=") == 2 for h in page.to("/window?"))
+    [card, *_] = (h for text, h in page.links if text.startswith("NRR"))
+    [taken] = site.get(card.replace("?", ".json?")).json()["windows"]
+    assert f"NRR {ratio(taken['ratio'])}" in page.text
+    assert page.to("/movements?") == [], "which are of everybody"
+    fewer = [h for h in page.to("/?") if h.count("segment=") == 1]
+    assert len(fewer) == 2, "each can be left out"
+    old = "/?by=country&segment=AU"
+    assert site.page(old).command.endswith("--segment country=AU")
 
 
 def test_a_customer_shows_each_movement_with_its_sum_and_evidence(

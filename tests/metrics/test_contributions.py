@@ -31,6 +31,7 @@ BOOKS = History(
         pytest.param(
             Ratio.GRR, "churn 1 −400, contraction 2 −50", id="gross: growth left out"
         ),
+        pytest.param(Ratio.CRR, "churn 1 −400", id="customers: who left"),
     ],
 )
 def test_who_moved_a_ratio_the_largest_first(ratio: Ratio, expected: str) -> None:
@@ -54,7 +55,7 @@ wanted = st.sampled_from(
 def test_contributions_add_up_to_the_numerator(
     lives: list[dict[date, int]], window: Window
 ) -> None:
-    """Σe − Σs for NRR, Σ min(s, e) − Σs for GRR, exactly."""
+    """Σe − Σs for NRR, Σ min(s, e) − Σs for GRR, who left for CRR, exactly."""
     flows = History(*lives).flows
     [measured] = measure(flows, [window])
     kept = measured.retention
@@ -66,6 +67,11 @@ def test_contributions_add_up_to_the_numerator(
     assert net_minor == kept.closing_minor
     assert kept.of_opening(net_minor) == kept.nrr
     assert kept.of_opening(gross_minor) == kept.grr
+    left = contributions(flows, window, Ratio.CRR)
+    assert kept.kept == kept.customers + sum(each.customers for each in left)
+    assert sum(each.amount_minor for each in left) == -kept.churn_minor
+    for found in (net, gross):
+        assert sum(each.customers for each in found) == -len(left)
 
 
 @given(histories, wanted)

@@ -1,5 +1,6 @@
 """Segments: who belongs where, and that they add up to the total in every window."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
@@ -9,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.core.figures import WindowFigures
-from connector.core.model import ContractTerm, Flow, Movement, MovementKind
+from connector.core.model import (
+    EVERYBODY,
+    NONE,
+    ContractTerm,
+    Flow,
+    Movement,
+    MovementKind,
+    segment_value,
+)
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.fold import (
     Columns,
@@ -19,7 +28,7 @@ from connector.metrics.fold import (
     moved_by_segment,
 )
 from connector.metrics.retention import measure
-from connector.metrics.segments import NONE, by_band, by_trait
+from connector.metrics.segments import by_band, by_trait, everybody, within
 from tests.support.books import lived
 
 JAN, MAR = date(2024, 1, 1), date(2024, 3, 1)
@@ -192,6 +201,51 @@ def test_a_segment_is_measured_as_if_its_customers_were_all_there_are(
             flows = [f for f in whole.flows if segments[f.customer] == name]
             own_terms = [t for t in ended if segments.get(t.customer) == name]
             assert [measured] == measure(flows, [window], terms=own_terms)
+
+
+@given(st.lists(life, max_size=5), by, by, st.lists(some_windows, min_size=1))
+def test_who_has_two_segments_at_once_is_measured_as_if_alone(
+    lives: list[str], one: Segmentation, other: Segmentation, asked: list[Window]
+) -> None:
+    """Each value of one within each of the other: nobody twice, and nobody left out."""
+    whole = book(*lives)
+    for window in asked:
+        [outer] = by_segment(whole.parts, [window], one)
+        for name, alone in outer.items():
+            inside = within([(one, name)], other)
+            [cells] = by_segment(whole.parts, [window], inside)
+            [only] = by_segment(whole.parts, [window], within([(one, name)], everybody))
+            assert only == {EVERYBODY: alone}
+            opening_minor = alone.retention.opening_minor
+            assert sum(m.retention.opening_minor for m in cells.values()) == (
+                opening_minor
+            )
+            for second, cell in cells.items():
+                both = within([(other, second), (one, name)], everybody)
+                assert by_segment(whole.parts, [window], both) == [{EVERYBODY: cell}]
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("country=DE", ("country", "DE")),
+        ("plan=Team, month (price_1)", ("plan", "Team, month (price_1)")),
+        ("metadata:a=b=c", ("metadata:a=b", "c")),
+        ("metadata:a=c", ("metadata:a", "c")),
+        ("band=1: under 10,000", ("band", "1: under 10,000")),
+    ],
+)
+def test_a_segment_is_read_as_it_is_written(text: str, read: tuple[str, str]) -> None:
+    kinds = ("country", "plan", "band", "metadata:a", "metadata:a=b")
+    found = segment_value(text, kinds)
+    assert found == read
+    assert str(found) == text
+
+
+@pytest.mark.parametrize("text", ["=", "country", "country=", "shoe=9", "DE"])
+def test_what_is_no_segment_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(text)):
+        segment_value(text, ("country", "plan"))
 
 
 @given(st.lists(life, max_size=5), by)

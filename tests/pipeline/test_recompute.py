@@ -5,6 +5,9 @@ import multiprocessing
 import os
 import resource
 import sqlite3
+import statistics
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -22,8 +25,8 @@ from connector.core.model import Movement
 from connector.core.policy import Policy, Rules
 from connector.pipeline import process_pool
 from connector.pipeline.policy_change import adopt
-from connector.pipeline.recompute import BATCH, Recomputed, recompute
-from connector.store.database import put_setting, transaction
+from connector.pipeline.recompute import BATCH, HOLD_S, Recomputed, recompute
+from connector.store.database import file_of, open_database, put_setting, transaction
 from connector.store.ledger import customers as ledger_customers
 from connector.store.ledger import queries, unvalued
 from connector.store.ledger.queries import Wanted
@@ -394,7 +397,17 @@ def test_a_full_disk_is_nobody_s_own_fault(db: sqlite3.Connection) -> None:
 # --- interruptions ---
 
 
-def test_progress_is_told_after_each_batch_which_then_stands() -> None:
+@pytest.mark.parametrize(
+    ("hold_s", "customers"),
+    [
+        pytest.param(3_600.0, BATCH, id="however many they are"),
+        pytest.param(1e-9, 1, id="none waits for two"),
+    ],
+)
+def test_progress_is_told_after_each_transaction_which_then_stands(
+    monkeypatch: pytest.MonkeyPatch, hold_s: float, customers: int
+) -> None:
+    monkeypatch.setattr("connector.pipeline.recompute.HOLD_S", hold_s)
     told: list[tuple[int, int, int]] = []
 
     with walked_demo() as demo:
@@ -404,15 +417,44 @@ def test_progress_is_told_after_each_batch_which_then_stands() -> None:
             told.append((done, whole, len(dirty_customers.dirty(demo))))
 
         recompute(demo, RULES, cause="sync", now=now, progress=tell)
-    after_each = [*range(BATCH, 340, BATCH), 340]
+    after_each = [*range(customers, 340, customers), 340]
     assert told == [(done, 340, 340 - done) for done in after_each]
+
+
+def test_who_writes_meanwhile_waits_for_one_transaction_only(tmp_path: Path) -> None:
+    """As a webhook does, whose event is kept before it is answered."""
+    waited_s: list[float] = []
+    is_over = threading.Event()
+
+    def write(path: Path) -> None:
+        with closing(open_database(path)) as other:
+            while not is_over.wait(0.02):
+                began_s = time.monotonic()
+                with transaction(other):
+                    waited_s.append(time.monotonic() - began_s)
+
+    with walked_file(tmp_path / "shop") as db:
+        path = file_of(db)
+        assert path is not None
+        writer = threading.Thread(target=write, args=(path,))
+        writer.start()
+        try:
+            derive(db, demo_now_s())
+        finally:
+            is_over.set()
+            writer.join()
+    assert statistics.median(waited_s) < HOLD_S
 
 
 class Stopped(Exception):
     pass
 
 
-def test_a_recompute_that_was_stopped_leaves_whole_customers() -> None:
+def test_a_recompute_that_was_stopped_leaves_whole_customers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("connector.pipeline.recompute.HOLD_S", 3_600.0)
+
     def stop(_done: int, _whole: int) -> None:
         raise Stopped
 

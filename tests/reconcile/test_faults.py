@@ -227,6 +227,9 @@ def confusion(tmp_path_factory: pytest.TempPathFactory) -> Confusion:
                 found[name, cause_of(cell)] += 1
         for cell in of_another_zone(ledger, folder):
             found["a wrong zone", cause_of(cell)] += 1
+        for settings in (OURS, StripeSettings(churn_when_requested=True)):
+            for cell in of_their_past(ledger, folder, settings):
+                found["restated there", cause_of(cell)] += 1
     for cell in of_usage(folder):
         found["usage counted", cause_of(cell)] += 1
     for cell in of_the_past(folder):
@@ -245,6 +248,35 @@ def of_another_zone(ledger: Ledger, folder: Path) -> Sequence[DifferingCell]:
         [done] = reconcile_files(ledger, [path])
         found += done.cells
     return found
+
+
+def of_their_past(
+    ledger: Ledger, folder: Path, settings: StripeSettings
+) -> Sequence[DifferingCell]:
+    """A download of September, and one of October in which some have another past."""
+    rng = random.Random(f"their past {settings}")
+    own = months(settings)
+    whom = rng.sample(sorted(g for g in own if any(own[g].values())), 3 * EACH)
+    names = list(next(iter(own.values())))
+    told = {
+        "september.csv": [name for name in names if name < "2026-10"],
+        "october.csv": [name for name in names if name < "2026-11"],
+    }
+    restated = {
+        (grain, month): own[grain][month] + rng.randrange(150, 9_000)
+        for grain in whom
+        for month in rng.sample(told["september.csv"], 5)
+    }
+    for name, kept in told.items():
+        changed = restated if name == "october.csv" else {}
+        cells = {
+            grain: {m: changed.get((grain, m), by[m]) for m in kept}
+            for grain, by in own.items()
+        }
+        (folder / name).write_text(subscriber_months_csv(cells))
+    [done] = reconcile_files(ledger, [folder / name for name in told])
+    planted = {(g[0], month) for g, month in restated}
+    return [c for c in done.cells if (c.customer.id, f"{c.day:%Y-%m}") in planted]
 
 
 def of_usage(folder: Path) -> Sequence[DifferingCell]:
@@ -320,6 +352,7 @@ EXPECTED: Mapping[str, frozenset[GapCause]] = {
     "a wrong zone": frozenset({GapCause.ZONE}),
     "usage counted": frozenset({GapCause.USAGE}),
     "a restated past": frozenset({GapCause.RESTATED_HERE}),
+    "restated there": frozenset({GapCause.RESTATED_THERE}),
 }
 
 
@@ -335,7 +368,7 @@ def as_table(confusion: Confusion) -> str:
 
 def test_every_kind_of_fault_was_planted(confusion: Confusion) -> None:
     assert {name for name, _ in confusion} == EXPECTED.keys()
-    assert len(EXPECTED) == 12
+    assert len(EXPECTED) == 13
 
 
 @pytest.mark.parametrize("name", EXPECTED)

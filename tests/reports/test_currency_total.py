@@ -13,11 +13,10 @@ from connector import config
 from connector.config import Config
 from connector.core.errors import ConfigError
 from connector.core.figures import Retention
-from connector.core.model import SEGMENTS
+from connector.core.model import NONE, SEGMENTS
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.contributions import Ratio
 from connector.metrics.published_formulas import FormulaMetric
-from connector.metrics.segments import NONE
 from connector.reports import (
     Ledger,
     ReportRequest,
@@ -315,7 +314,10 @@ def _explained(
     """The opening's customers and both ratios, from who moved them."""
     [nrr] = explain_window(ledger, window, Ratio.NRR, "total")
     [grr] = explain_window(ledger, window, Ratio.GRR, "total")
+    [crr] = explain_window(ledger, window, Ratio.CRR, "total")
     base = nrr.kept
+    left = sum(each.customers for _, each in crr.moved)
+    assert (crr.kept, base.customers + left) == (base, base.kept)
     of_nrr, of_grr = (base.of_opening(each.numerator_minor) for each in (nrr, grr))
     return base, of_nrr, of_grr
 

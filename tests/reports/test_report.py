@@ -161,6 +161,7 @@ def test_json_says_what_it_was_made_from() -> None:
         },
         "amounts": "mrr",
         "by": None,
+        "only": [],
         "currencies": [],
         "total": None,
         "refused": [

@@ -98,8 +98,8 @@ def started(line: str) -> Iterator[Sequence[str]]:
         line = listed[1].replace(",", "")
     line = re.sub(r"\$\(.*?\)", "2026-10", line.removeprefix("ExecStart="))
     for part in line.split("&&"):
-        words = shlex.split(part, comments=True)
+        words = shlex.split(part.partition(" > ")[0], comments=True)
         while words and re.match(r"\w+=", words[0]):
             words.pop(0)
-        if words and words[0].rpartition("/")[2] == "stripe-nrr":
+        if words[1:] and words[0].rpartition("/")[2] == "stripe-nrr":
             yield words[1:]

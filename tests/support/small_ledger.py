@@ -57,10 +57,15 @@ def account(name: str) -> Mapping[str, Any]:
 
 def lay_out(folder: Path, name: str = "Plain") -> Workdir:
     """The ledger as one sync leaves it, and a configuration beside it."""
+    return lay_out_of(folder, account(name))
+
+
+def lay_out_of(folder: Path, shown: Mapping[str, Any]) -> Workdir:
+    """The same of any account."""
     workdir = Workdir(folder).configure(CONFIG)
     config = parse(CONFIG, {})
     with closing(open_database(workdir.ledger, create=True)) as connection:
-        wire = Wire(SimulatedAccount(account(name)), NOW)
+        wire = Wire(SimulatedAccount(shown), NOW)
         walk(connection, wire, config)
         settle(connection, NOW)
     return workdir

@@ -5,6 +5,7 @@ but where they are itemized: then it names them, else its amount alone shows whe
 anything was taken off. A credit shows the state before it, and never one still in force.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
@@ -168,16 +169,22 @@ def naming_lines(line_items: Iterable[LineItem]) -> dict[str, list[LineItem]]:
 
 
 def changes_without(
-    line_items: Iterable[LineItem], full: FullAmounts
+    line_items: Sequence[LineItem], full: FullAmounts
 ) -> Iterator[ChangeWithout]:
     """The changes that are billed without what their own credits take back."""
-    credits_at: dict[tuple[str, int], list[LineItem]] = {}
-    billed_at: dict[tuple[str, int], list[LineItem]] = {}
+    credits_at: defaultdict[tuple[str, int], list[LineItem]] = defaultdict(list)
     for line in line_items:
-        into = credits_at if line.credit else billed_at
-        into.setdefault((line.item, line.start_s), []).append(line)
+        if line.credit:
+            credits_at[line.item, line.start_s].append(line)
     for (item, at_s), own in credits_at.items():
-        billed = [n for n in billed_at.get((item, at_s), ()) if n.amount_minor > 0]
+        billed = [
+            line
+            for line in line_items
+            if line.start_s == at_s
+            and line.item == item
+            and line.amount_minor > 0
+            and not line.credit
+        ]
         if not billed:
             continue
         before = {key for line in own for key in line.discounts}
@@ -218,11 +225,11 @@ def reduced_periods(
     by_item: dict[str, list[LineItem]] = {}
     for line in lines:
         by_item.setdefault(line.item, []).append(line)
-    cuts = [
-        (n.item, n.at_s, n.evidence()) for n in changes if n.is_without_old(discount)
+    cuts: list[tuple[str, int, ChangeWithout | LineItem]] = [
+        (n.item, n.at_s, n) for n in changes if n.is_without_old(discount)
     ]
     cuts += [
-        (line.item, line.start_s, line.evidence())
+        (line.item, line.start_s, line)
         for line in regular
         if line.item in by_item
         and line.amount_minor > line.discounted_minor
@@ -234,15 +241,16 @@ def reduced_periods(
 def _reduced(
     item: str,
     lines: Sequence[LineItem],
-    cuts: Iterable[tuple[str, int, tuple[Evidence, ...]]],
+    cuts: Iterable[tuple[str, int, ChangeWithout | LineItem]],
 ) -> ReducedPeriod:
     first = min(lines, key=lambda line: line.start_s)
     last = max(lines, key=lambda line: (line.start_s, line.end_s))
-    end_s, proof = last.end_s, last.evidence()
+    end_s: int = last.end_s
+    shown_by: ChangeWithout | LineItem = last
     for of_item, at_s, shown in cuts:
         if of_item == item and last.start_s < at_s < end_s:
-            end_s, proof = at_s, shown
-    return ReducedPeriod(first.start_s, end_s, first.evidence(), proof)
+            end_s, shown_by = at_s, shown
+    return ReducedPeriod(first.start_s, end_s, first.evidence(), shown_by.evidence())
 
 
 def is_reduced_by(line: LineItem, discount: str) -> bool:

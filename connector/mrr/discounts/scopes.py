@@ -61,7 +61,8 @@ def discount_scopes(
             scopes[seen.discount.id] = seen._replace(is_current=version is now)
     for seen in _on_lines(line_items, ordered):
         scopes.setdefault(seen.discount.id, seen)
-    _see_by_id(scopes, versions, line_items, events)
+    if scopes:
+        _see_by_id(scopes, versions, line_items, events)
     return scopes
 
 
@@ -81,7 +82,7 @@ def _see_by_id(
                     last_seen_s=max(scopes[key].last_seen_s, version.seen_s),
                     is_current=version is versions[-1],
                 )
-    for line in line_items if scopes else ():
+    for line in line_items:
         for key in line.discounts if not line.credit else ():
             if key in scopes:
                 seen_s = min(line.start_s, line.known_s)

@@ -49,9 +49,10 @@ def inclusive_taxes(
     ``line_items`` are one subscription's, in order of time.
     """
     declared = _declared(versions)
-    named = {n.item for n in line_items if n.inclusive_tax is not None}
-    if not declared and not any(_tax(n).amount_minor for n in line_items):
+    naming = [line for line in line_items if line.inclusive_tax is not None]
+    if not declared and not any(_tax(line).amount_minor for line in naming):
         return {}
+    named = {line.item for line in naming}
     found: dict[str, list[ItemTaxRate]] = {}
     for line in line_items:
         known = found.setdefault(line.item, [])
@@ -84,7 +85,9 @@ def _declared(versions: Sequence[SubscriptionVersion]) -> dict[str, list[ItemTax
 
 
 def _declared_rate(item: SubscriptionItem, subscription: Subscription) -> Fraction:
-    rates = item.tax_rates or subscription.default_tax_rates or ()
+    rates = item.tax_rates or subscription.default_tax_rates
+    if not rates:
+        return NO_TAX
     percent = sum((rate.percentage for rate in rates if rate.inclusive), Decimal(0))
     return Fraction(percent) / 100
 

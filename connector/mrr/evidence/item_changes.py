@@ -7,8 +7,8 @@ where nothing of these shows it, the moment a later version of the subscription 
 (``observed``).
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -123,17 +123,15 @@ def _changes_of(
         return
     state = _with_unit_amount(first.state, first.at_s, facts, None)
     yield first._replace(state=state)
-    left_at: dict[int, list[ItemFact]] = {}
-    for fact in known.facts_before:
-        left_at.setdefault(fact.at_s, []).append(fact)
+    left_at = _by_instant(known.facts_before)
     current, previous, changed_known_s = state, None, first.at_s
-    for at_s, group in groupby(facts, key=attrgetter("at_s")):
-        of_instant, left = list(group), left_at.get(at_s, ())
-        if len(of_instant) == 1 and of_instant[0].state == current and not left:
+    for at_s, told in _by_instant(facts).items():
+        left = left_at.get(at_s, ())
+        if not left and len(told) == 1 and told[0].state == current:
             continue  # nearly always: a renewal at the price and quantity before
         # Events have no order within a second; nothing ends in the one it begins in.
         of_instant = [
-            fact for fact in of_instant if fact.state is not None or at_s > first.at_s
+            fact for fact in told if fact.state is not None or at_s > first.at_s
         ]
         if not of_instant or at_s < first.at_s:
             continue
@@ -148,6 +146,14 @@ def _changes_of(
         credited = [before for before in left if before.rank < VERSION]
         proof = [e for each in (fact, *credited) for e in each.evidence]
         yield ItemChange(at_s, state, tuple(dict.fromkeys(proof)))
+
+
+def _by_instant(facts: Iterable[ItemFact]) -> Mapping[int, list[ItemFact]]:
+    """In the order in which they are given."""
+    found: defaultdict[int, list[ItemFact]] = defaultdict(list)
+    for fact in facts:
+        found[fact.at_s].append(fact)
+    return found
 
 
 def _strongest(

@@ -50,9 +50,14 @@ def is_same_state(one: ItemState | None, other: ItemState | None) -> bool:
     """Whether nothing says that they differ: an amount that is not told does not."""
     if one is None or other is None:
         return one is other
-    amounts = (one.unit_amount_minor, other.unit_amount_minor)
-    return (one.price, one.quantity) == (other.price, other.quantity) and (
-        None in amounts or amounts[0] == amounts[1]
+    return (
+        one.price == other.price
+        and one.quantity == other.quantity
+        and (
+            one.unit_amount_minor is None
+            or other.unit_amount_minor is None
+            or one.unit_amount_minor == other.unit_amount_minor
+        )
     )
 
 

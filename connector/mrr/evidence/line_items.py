@@ -7,6 +7,7 @@ recurring. Lines of void and uncollectible invoices stay: nothing may have been 
 the subscription was what they say.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from operator import attrgetter
@@ -25,6 +26,7 @@ from connector.stripe_api.invoices import (
     Invoice,
     InvoiceItem,
     InvoiceLine,
+    ItemParent,
     Pricing,
     ProrationDetails,
     units_of,
@@ -93,20 +95,19 @@ class LineItem(msgspec.Struct, frozen=True, gc=False):
 
 def line_items(history: History) -> dict[str, list[LineItem]]:
     """Each subscription's line items, ordered by the start of their period."""
-    by_subscription: dict[str, list[LineItem]] = {}
+    by_subscription: defaultdict[str, list[LineItem]] = defaultdict(list)
     for line in _all_line_items(history):
-        by_subscription.setdefault(line.subscription, []).append(line)
+        by_subscription[line.subscription].append(line)
     for found in by_subscription.values():
         found.sort(key=attrgetter("start_s", "known_s"))
-    return by_subscription
+    return dict(by_subscription)
 
 
 def draft_lines(invoices: Iterable[Invoice]) -> Iterator[LineItem]:
     """The regular lines of drafts: proof that a renewal came, not of what it bills."""
     for invoice in invoices:
         if invoice.status == "draft":
-            read = [_from_invoice_line(invoice, line) for line in invoice.lines.data]
-            yield from (line for line in read if line is not None and line.is_regular)
+            yield from (line for line in _lines_of(invoice) if line.is_regular)
 
 
 def usage_lines(
@@ -128,8 +129,7 @@ def usage_lines(
 def _all_line_items(history: History) -> Iterator[LineItem]:
     prices = history.catalogue.prices
     for invoice in history.invoices:
-        read = [_from_invoice_line(invoice, line) for line in invoice.lines.data]
-        lines = [line for line in read if line is not None]
+        lines = _lines_of(invoice)
         if invoice.status == "draft":
             lines = [line for line in lines if not line.is_regular]
         yield from _with_tiers_merged(lines, prices)
@@ -145,11 +145,9 @@ def _with_tiers_merged(
 
     Only together do the lines say how many units were billed.
     """
-    if len(line_items) < 2:
-        return line_items
-    has_line_each = len({line.item for line in line_items}) == len(line_items)
-    if has_line_each and all(line.is_regular for line in line_items):
-        return line_items  # as in nearly every invoice
+    regular = {line.item for line in line_items if line.is_regular}
+    if len(regular) == len(line_items):
+        return line_items  # one of each item, as in nearly every invoice
     return _merged_by_period(line_items, prices)
 
 
@@ -214,11 +212,18 @@ def _billed_units(
     return units_billed(price, first.currency, quantities, amount_minor)
 
 
-def _from_invoice_line(invoice: Invoice, line: InvoiceLine) -> LineItem | None:
-    parent = line.parent.subscription_item_details if line.parent else None
-    if parent is None:
-        return None
-    proration = parent.proration
+def _lines_of(invoice: Invoice) -> list[LineItem]:
+    return [
+        _from_invoice_line(invoice, line, line.parent.subscription_item_details)
+        for line in invoice.lines.data
+        if line.parent is not None and line.parent.subscription_item_details is not None
+    ]
+
+
+def _from_invoice_line(
+    invoice: Invoice, line: InvoiceLine, parent: ItemParent
+) -> LineItem:
+    proration, pricing = parent.proration, line.pricing
     credit = _is_credit(line.amount, parent.proration_details)
     amounts = _amounts(line.discount_amounts) if line.discount_amounts else ()
     return LineItem(
@@ -228,9 +233,9 @@ def _from_invoice_line(invoice: Invoice, line: InvoiceLine) -> LineItem | None:
         invoice.created,
         ref(parent.subscription) or invoice.subscription,
         ref(parent.subscription_item),
-        _price_of(line.pricing),
+        _price_of(pricing),
         units_of(line),
-        line.pricing.unit_amount_decimal if line.pricing is not None else None,
+        pricing.unit_amount_decimal if pricing is not None else None,
         line.amount,
         line.currency or invoice.currency,
         line.period.start,

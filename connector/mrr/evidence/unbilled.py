@@ -28,7 +28,7 @@ _NOT_DUE = frozenset({"void", "draft"})
 
 
 class BilledTime(NamedTuple):
-    """The time that a line bills, or a trial takes, which ``evidence`` shows.
+    """The time that a line bills, or a trial takes, which ``shown_by`` shows.
 
     ``cycle`` is the price's interval and count: ("month", 3); None for a trial, also one
     that a free line bills.
@@ -38,10 +38,15 @@ class BilledTime(NamedTuple):
     end_s: int
     item: str
     cycle: tuple[str, int] | None
-    evidence: tuple[Evidence, ...]
+    shown_by: LineItem | Interval
     is_regular: bool = False  # and not shortened by a credit
     is_due: bool = True
     is_metered: bool = False
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        shown = self.shown_by
+        return shown.evidence() if isinstance(shown, LineItem) else shown.ended
 
     @property
     def in_months(self) -> bool:
@@ -73,7 +78,7 @@ def unbilled_pauses(
     prorations may leave time unbilled. Most subscriptions have none, and cost one look
     at each line.
     """
-    if _is_billed_throughout(line_items, trials, end_s):
+    if _is_covered(line_items, trials, end_s):
         return []
     billed = _billed_time([*line_items, *draft_lines(invoices)], trials, prices)
     added = {i.id: i.created for v in dated for i in v.subscription.items.data}
@@ -98,14 +103,23 @@ def _is_by(at_s: int, gap: Interval) -> bool:
     return gap.end_s is None or at_s <= gap.end_s
 
 
-def _is_billed_throughout(
-    line_items: Iterable[LineItem], trials: Iterable[Interval], end_s: int | None
+def _is_covered(
+    line_items: Sequence[LineItem], trials: Iterable[Interval], end_s: int | None
 ) -> bool:
-    covered_s = max((_end_of(trial) for trial in trials), default=0)
-    for line in line_items:
-        if line.credit or (line.start_s > covered_s + DAY_S and covered_s):
+    """Whether bills and trials leave no time between them, nor before the end."""
+    spans = [
+        (line.start_s, until_s)
+        for line, until_s in zip(line_items, _billed_until(line_items), strict=True)
+        if until_s > line.start_s
+    ]
+    spans += [(trial.start_s, _end_of(trial)) for trial in trials]
+    covered_s = 0
+    for start_s, until_s in sorted(spans):
+        if until_s <= covered_s:
+            continue
+        if covered_s and start_s > covered_s + DAY_S:
             return False
-        covered_s = max(covered_s, line.end_s)
+        covered_s = until_s
     return end_s is None or end_s <= covered_s + DAY_S
 
 
@@ -116,24 +130,36 @@ def _end_of(trial: Interval) -> int:
 def _billed_time(
     line_items: Sequence[LineItem], trials: Iterable[Interval], prices: Prices
 ) -> list[BilledTime]:
-    """In order of time; what was taken back is left out."""
-    credits_ = [line for line in line_items if line.credit]
-    found = [
-        BilledTime(each.start_s, _end_of(each), "", None, each.ended) for each in trials
+    """In order of time."""
+    found = [BilledTime(each.start_s, _end_of(each), "", None, each) for each in trials]
+    found += [
+        _billed(line, until_s, prices)
+        for line, until_s in zip(line_items, _billed_until(line_items), strict=True)
+        if until_s > line.start_s
     ]
-    for line in line_items:
-        taken = [c.start_s for c in credits_ if _takes_back(c, line)]
-        end_s = min([line.end_s, *taken])
-        if end_s > line.start_s and not line.credit:
-            found.append(_billed(line, end_s, prices))
     return sorted(found, key=lambda each: each[:2])
+
+
+def _billed_until(line_items: Sequence[LineItem]) -> list[int]:
+    """Until when each line bills, without what was taken back; a credit bills nothing."""
+    credits_ = [line for line in line_items if line.credit]
+    if not credits_:
+        return [line.end_s for line in line_items]
+    return [
+        line.start_s
+        if line.credit
+        else min([line.end_s, *(c.start_s for c in credits_ if _takes_back(c, line))])
+        for line in line_items
+    ]
 
 
 def _takes_back(credit: LineItem, line: LineItem) -> bool:
     """Not what is billed anew from the same instant on."""
-    is_later = (line.known_s, line.start_s) < (credit.known_s, credit.start_s)
-    is_inside = line.start_s <= credit.start_s < line.end_s
-    return is_later and is_inside and credit.item == line.item
+    return (
+        line.start_s <= credit.start_s < line.end_s
+        and credit.item == line.item
+        and (line.known_s, line.start_s) < (credit.known_s, credit.start_s)
+    )
 
 
 def _billed(line: LineItem, end_s: int, prices: Prices) -> BilledTime:
@@ -143,7 +169,7 @@ def _billed(line: LineItem, end_s: int, prices: Prices) -> BilledTime:
         end_s,
         line.item,
         None if is_trial_line(line, prices) else _cycle(price),
-        line.evidence(),
+        line,
         is_regular=line.is_regular and end_s == line.end_s,
         is_due=line.status not in _NOT_DUE,
         is_metered=is_metered(price),

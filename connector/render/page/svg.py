@@ -65,13 +65,17 @@ class WaterfallBar(NamedTuple):
     end_x: float
 
 
-def waterfall(levels: Sequence[tuple[int, int]]) -> list[WaterfallBar]:
-    """A rung for each (before, after); a total goes from 0 to its amount."""
-    peak = max((max(pair) for pair in levels), default=0) or 1
+def waterfall(levels: Sequence[tuple[int, int]], base: int = 0) -> list[WaterfallBar]:
+    """A rung for each (before, after); a total goes from 0 to its amount.
+
+    ``base`` is at the left edge; what of a bar is below it is cut off.
+    """
+    peak = max((max(pair) for pair in levels), default=0)
+    span = (peak - base) if peak > base else 1
     rungs = []
     for before, after in levels:
-        low, high = sorted((Fraction(before, peak), Fraction(after, peak)))
-        end_x = _px(Fraction(after, peak) * 100)
+        low, high = sorted(Fraction(max(at - base, 0), span) for at in (before, after))
+        end_x = _px(Fraction(max(after - base, 0), span) * 100)
         rungs.append(WaterfallBar(_px(low * 100), _px((high - low) * 100), end_x))
     return rungs
 

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from connector.core.model import CustomerName
@@ -72,6 +72,13 @@ def labels(connection: sqlite3.Connection) -> dict[str, str]:
     """Each customer's display label; the id where there is none."""
     rows = connection.execute("SELECT id, coalesce(label, id) FROM customers")
     return dict(rows.fetchall())
+
+
+def with_labels(connection: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    """Label and id of each customer that has a label."""
+    yield from connection.execute(
+        "SELECT label, id FROM customers WHERE label IS NOT NULL"
+    )
 
 
 def labels_of(connection: sqlite3.Connection, named: Collection[str]) -> dict[str, str]:

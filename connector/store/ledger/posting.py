@@ -89,20 +89,23 @@ def settle(
     """
     offered = {(m.currency, m.day): m for m in derived}
     assert len(offered) == len(derived), "two movements on one day"
-    retracted = 0
+    wrong: dict[int, str] = {}
     for movement_id, booked in live:
         place = (booked.currency, booked.day)
         reason = _difference(booked, offered.get(place))
         if reason is None:
             del offered[place]
-            continue
-        connection.execute(
-            "INSERT INTO retractions VALUES (?, ?, ?)", [movement_id, run.id(), reason]
+        else:
+            wrong[movement_id] = reason
+    if wrong or offered:
+        under = run.id()
+        connection.executemany(
+            "INSERT INTO retractions VALUES (?, ?, ?)",
+            [(movement_id, under, reason) for movement_id, reason in wrong.items()],
         )
-        retracted += 1
-    for movement in sorted(offered.values(), key=lambda m: (m.day, m.currency)):
-        _post(connection, run.id(), key, movement)
-    return PostedCounts(len(offered), retracted)
+        for movement in sorted(offered.values(), key=lambda m: (m.day, m.currency)):
+            _post(connection, under, key, movement)
+    return PostedCounts(len(offered), len(wrong))
 
 
 def _difference(booked: Movement, offered: Movement | None) -> str | None:
@@ -129,6 +132,9 @@ def _essence(movement: Movement) -> object:
         for part in movement.components
     ]
     return (movement.kind, movement.before_minor, movement.after_minor, parts)
+
+
+_as_json = json.JSONEncoder(ensure_ascii=False).encode  # made once, not for each
 
 
 def _post(
@@ -167,7 +173,7 @@ def _post(
                 part.price,
                 part.before,
                 part.after,
-                json.dumps(part.evidence, ensure_ascii=False),
+                _as_json(part.evidence),
             )
             for position, part in enumerate(movement.components)
         ],

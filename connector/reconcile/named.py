@@ -1,0 +1,73 @@
+"""Customers as files name them → Stripe's ids, where a label is of one customer alone.
+
+An export that names customers by name or e-mail is no other account's: who it means is
+found where it can be, and who cannot be found is said.
+"""
+
+from collections.abc import Collection, Sequence
+
+from connector.core.errors import NothingFound
+from connector.reports.ledger import Ledger
+from connector.store.external_figures import CalledName, ExternalFigures
+from connector.store.ledger import customers
+
+SHOWN = 3  # names in a sentence
+
+
+def called_by_id(ledger: Ledger, figures: ExternalFigures) -> list[str]:
+    """Give the figures ids for labels; returns what a reader should know of it."""
+    called = figures.call_by_id(customers.with_labels(ledger.connection))
+    found = [each for each in called if each.times == 1]
+    shared = [each.name for each in called if each.times > 1]
+    notes = []
+    if found:
+        notes.append(f"{_count(found)} named by label, and found by it.")
+    if shared:
+        notes.append(
+            f"{_some(shared)}: so several customers here are called, and which of them is "
+            "meant cannot be known. Export with Stripe's ids (cus_…)."
+        )
+    return notes
+
+
+def _count(found: Sequence[CalledName]) -> str:
+    return "1 customer is" if len(found) == 1 else f"{len(found):,} customers are"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def unknown_note(there: int, unknown: int, names: Sequence[str]) -> str | None:
+    """What is said where most of a file's customers are not in the ledger."""
+    if unknown * 2 <= there:
+        return None
+    how = _how_named(names)
+    return (
+        f"{unknown:,} of their {there:,} customers are not in this ledger, such as "
+        f"{_some(names[:SHOWN])}{how and f': they are {how}'}. Export with Stripe's ids "
+        "(cus_…), of this account."
+    )
+
+
+def nobody_known(paths: Collection[object], names: Sequence[str]) -> NothingFound:
+    named = ", ".join(map(str, paths))
+    if not names:
+        return NothingFound(
+            f"{named} has no amount but 0", fix="give a file with figures in it"
+        )
+    how = _how_named(names)
+    return NothingFound(
+        f"none of the customers of {named} is in the ledger"
+        f"{how and f': they are {how}'}, such as {_some(names[:SHOWN])}",
+        fix="give a file that names customers by Stripe's ids (cus_…), of this account",
+    )
+
+
+def _how_named(names: Sequence[str]) -> str:
+    if names and all("@" in name for name in names):
+        return "named by e-mail, which the ledger does not keep"
+    if names and not any(name.startswith("cus_") for name in names):
+        return "not named by Stripe's ids"
+    return ""

@@ -1,0 +1,126 @@
+"""A file → its rows of texts, however a spreadsheet or a database wrote them.
+
+UTF-8 with or without a byte order mark, UTF-16 with one, else as Windows writes it; commas,
+semicolons, tabs or bars; a first line ``sep=;``. What is no such text is refused by what
+it is.
+"""
+
+import csv
+from codecs import getincrementaldecoder
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from connector.core.errors import UsageFault
+
+FIRST = 200  # lines below the heads that tell what columns are
+BLOCK = 1 << 20
+_SEPARATORS = ",;\t|"
+_AS_CSV = "save it as CSV (UTF-8), and give that"
+# How files begin that are no text, and what to do with them.
+_OTHERS = {
+    b"PK\x03\x04": ("a ZIP archive", "unpack it, and give the CSV file that is in it"),
+    b"\x1f\x8b": ("compressed by gzip", "unpack it, and give what is in it"),
+    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", f"open it, {_AS_CSV}"),
+    b"%PDF": ("a PDF", "export CSV in its place"),
+    b"PAR1": ("a Parquet file", "export CSV in its place"),
+    b"SQLite format 3": ("an SQLite database", "export CSV in its place"),
+    b"<": ("a web page or XML", "download the CSV file itself, signed in"),
+    b"{": ("JSON", "export CSV in its place"),
+    b"[": ("JSON", "export CSV in its place"),
+}
+_OF_EXCEL = (b"[Content_Types].xml", b"xl/")  # what such an archive holds
+
+
+class CsvFile(NamedTuple):
+    """How a file is written; ``skipped`` are lines before that of the heads."""
+
+    path: Path
+    encoding: str
+    delimiter: str
+    skipped: int
+
+
+def csv_file(path: Path) -> CsvFile:
+    """Raises ``UsageFault`` for what cannot be read, or is no text."""
+    try:
+        encoding = _encoding(path)
+        with path.open(encoding=encoding, newline="") as file:
+            first = file.readline().strip()
+            is_named = first.lower().startswith("sep=") and len(first) == len("sep=;")
+            heads = file.readline() if is_named else first
+    except (OSError, UnicodeError) as error:
+        raise UsageFault(
+            f"{path} cannot be read: {error}",
+            fix="give the path of a CSV file in UTF-8",
+        ) from error
+    delimiter = first[-1] if is_named else max(_SEPARATORS, key=heads.count)
+    return CsvFile(path, encoding, delimiter, int(is_named))
+
+
+def _encoding(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(BLOCK)
+    if not start.strip():
+        raise UsageFault(
+            f"{path} is empty: it has no columns", fix="give a file with figures in it"
+        )
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    _refuse(path, start)
+    return "utf-8-sig" if _is_utf_8(path) else "cp1252"
+
+
+def _refuse(path: Path, start: bytes) -> None:
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"PK") and any(part in start for part in _OF_EXCEL):
+        raise UsageFault(
+            f"{path} is an Excel workbook, not CSV", fix=f"open it, {_AS_CSV}"
+        )
+    for mark, (what, fix) in _OTHERS.items():
+        if text.startswith(mark):
+            raise UsageFault(f"{path} is {what}, not CSV", fix=fix)
+    if b"\0" in start:
+        raise UsageFault(f"{path} is not a text file", fix="give a CSV file in UTF-8")
+
+
+def _is_utf_8(path: Path) -> bool:
+    decoder = getincrementaldecoder("utf-8")()
+    with path.open("rb") as file:
+        try:
+            while block := file.read(BLOCK):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
+def heads_of(written: CsvFile) -> tuple[list[str], list[list[str]]]:
+    """The heads, which may go over several lines, and some rows below them."""
+    try:
+        rows = _every(written)
+        _, heads = next(rows, (0, []))
+        return heads, [row for _, row in islice(rows, FIRST)]
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise UsageFault(
+            f"{written.path} cannot be read: {error}", fix="give a CSV file in UTF-8"
+        ) from error
+
+
+def rows_of(written: CsvFile) -> Iterator[tuple[int, Sequence[str]]]:
+    """Each row below the heads with the number of its line; blank ones are left out."""
+    rows = _every(written)
+    next(rows, None)
+    return rows
+
+
+def _every(written: CsvFile) -> Iterator[tuple[int, list[str]]]:
+    with written.path.open(encoding=written.encoding, newline="") as file:
+        for _ in range(written.skipped):
+            file.readline()
+        rows = csv.reader(file, delimiter=written.delimiter)
+        for row in rows:
+            if any(cell.strip() for cell in row):
+                yield rows.line_num + written.skipped, row

@@ -1,0 +1,380 @@
+"""Files as spreadsheets, browsers and other tools write them: read rightly, or refused.
+
+Every reading is of the same figures: a refusal names what the file is, and what to do.
+"""
+
+import gzip
+import io
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from connector.core.errors import NothingFound, UsageFault
+from connector.reconcile.model import GapCause, Reconciliation
+from connector.reconcile.reconcile import reconcile_files
+from connector.reports.ledger import Ledger
+from tests.billing.stripe_mrr import StripeSettings, by_month, stripe_mrr
+from tests.support.big_account import ZONE, big_account, big_ledger
+
+CUSTOMERS = 40
+OURS = StripeSettings(repeating_subtracted=True)
+
+
+class Figure(NamedTuple):
+    customer: str
+    currency: str
+    month: str
+    minor: int
+
+    @property
+    def major(self) -> str:
+        return f"{self.minor / 100:.2f}"
+
+
+def figures() -> list[Figure]:
+    account = big_account(CUSTOMERS)
+    months = by_month(stripe_mrr(account, OURS), account.now, ZONE)
+    return [
+        Figure(*grain, month, minor)
+        for grain, own in months.items()
+        for month, minor in own.items()
+        if minor and month < "2026-11"
+    ]
+
+
+@pytest.fixture(scope="module")
+def ledger() -> Iterator[Ledger]:
+    with big_ledger(CUSTOMERS) as found:
+        yield found
+
+
+def read(ledger: Ledger, folder: Path, content: str | bytes) -> Reconciliation:
+    path = folder / "given.csv"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    [done] = reconcile_files(ledger, [path])
+    return done
+
+
+def lines(
+    head: str, line: Callable[[Figure], str], rows: Sequence[Figure] | None = None
+) -> str:
+    every = figures() if rows is None else rows
+    return "".join(f"{each}\n" for each in (head, *map(line, every)))
+
+
+def german(minor: int) -> str:
+    return f"{minor / 100:,.2f}".translate(str.maketrans(",.", ".,"))
+
+
+READ: dict[str, str | bytes] = {
+    "a byte order mark and semicolons": "\ufeff"
+    + lines(
+        "Customer ID;Month;MRR;Currency",
+        lambda f: f"{f.customer};{f.month};{german(f.minor)};{f.currency}",
+    ),
+    "whole thousands beside decimal commas": lines(
+        "Customer ID;Month;MRR;Currency",
+        lambda f: (
+            f"{f.customer};{f.month};{german(f.minor).removesuffix(',00')};{f.currency}"
+        ),
+    ),
+    "a line that names the separator": "sep=;\n"
+    + lines(
+        "customer;month;mrr;currency",
+        lambda f: f"{f.customer};{f.month};{f.major};{f.currency}",
+    ),
+    "line ends in names and in heads": lines(
+        '"Customer\nName","Customer\nID",Month,"MRR\n(in USD)",Currency',
+        lambda f: f'"A, B\n& C",{f.customer},{f.month},{f.major},{f.currency}',
+    ),
+    "names in Windows' own letters": lines(
+        "Customer Name,Customer ID,Month,MRR,Currency",
+        lambda f: f"Müller & Söhne,{f.customer},{f.month},{f.major},{f.currency}",
+    ).encode("cp1252"),
+    "minor units, said by the head": lines(
+        "customer_id,month,mrr_cents,currency",
+        lambda f: f"{f.customer},{f.month},{f.minor},{f.currency}",
+    ),
+    "minor units, said by nothing": lines(
+        "Subscriber ID,Period,Monthly Recurring Revenue,Currency Code",
+        lambda f: (
+            f"{f.customer},{f.month.replace('-', '')},{f.minor},{f.currency.upper()}"
+        ),
+    ),
+    "a name before the id": lines(
+        "Customer,Stripe Customer ID,Month,Amount,MRR,Currency",
+        lambda f: f"Somebody,{f.customer},{f.month},1,{f.major},{f.currency}",
+    ),
+    "ids in a column of another name": lines(
+        "Source,Customer Email,Month,MRR,Currency",
+        lambda f: f"{f.customer},a@example.com,{f.month},{f.major},{f.currency}",
+    ),
+    "amounts with the currency's sign": lines(
+        "CUSTOMER,MONTH,MRR,CURRENCY",
+        lambda f: (
+            f'{f.customer},{f.month},"{"$€"[f.currency == "eur"]}{f.minor / 100:,.2f}",'
+            f"{f.currency}"
+        ),
+    ),
+    "months in words": lines(
+        "customer,month,mrr,currency",
+        lambda f: (
+            f"{f.customer},{date.fromisoformat(f'{f.month}-01'):%b %Y},"
+            f"{f.major},{f.currency}"
+        ),
+    ),
+    "blank lines and a total below": lines(
+        "customer,month,mrr,currency",
+        lambda f: f"\n{f.customer},{f.month},{f.major},{f.currency}",
+    )
+    + "\nTotal,,,\n".replace("Total", "")
+    + ",2026-01,99999.00,usd\n",
+}
+
+
+@pytest.mark.parametrize("form", READ)
+def test_the_same_figures_however_written(
+    ledger: Ledger, tmp_path: Path, form: str
+) -> None:
+    done = read(ledger, tmp_path, READ[form])
+    assert not done.cells
+    assert done.compared > 300
+    assert done.files[0].is_minor is ("minor units" in form)
+
+
+def zipped(name: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(name, "customer,month,mrr\n")
+    return out.getvalue()
+
+
+REFUSED = {
+    "empty": (b"", "is empty"),
+    "blank": (b"\xef\xbb\xbf\r\n \r\n", "is empty|columns"),
+    "a zip": (zipped("mrr.csv"), "ZIP archive.*unpack"),
+    "a workbook": (zipped("xl/workbook.xml"), "Excel workbook.*CSV"),
+    "gzip": (gzip.compress(b"customer,month,mrr\n"), "gzip.*unpack"),
+    "an old workbook": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old Excel"),
+    "a page to sign in": (b"<!doctype html><title>Sign in</title>", "web page"),
+    "JSON": (b'{"data": []}', "JSON"),
+    "no text": (b"a,b\x00\x01\n", "not a text"),
+    "the same month twice": (
+        b"customer,2026-01,2026-02,Jan 2026\ncus_1,1,2,3\n",
+        "2026-01 and Jan 2026",
+    ),
+    "two columns of MRR": (
+        b"customer,month,MRR,mrr\ncus_1,2026-01,1,2\n",
+        "MRR and mrr",
+    ),
+    "no currency": (
+        b"customer,month,mrr,currency\ncus_1,2026-01,1,US dollar\n",
+        "dollar",
+    ),
+    "no amount": (b"customer,month,mrr\ncus_1,2026-01,many\n", "line 2.*'many'"),
+    "a line after a long one": (
+        b'customer,name,month,mrr\ncus_1,"a\nb\nc",2026-01,1\ncus_1,x,soon,1\n',
+        "line 5.*'soon'",
+    ),
+    "no heads": (b"cus_1,2026-01,5.00\n", "columns cus_1, 2026-01, 5.00"),
+}
+
+
+@pytest.mark.parametrize("form", REFUSED)
+def test_what_it_is_and_what_to_do(ledger: Ledger, tmp_path: Path, form: str) -> None:
+    content, said = REFUSED[form]
+    with pytest.raises(UsageFault) as caught:
+        read(ledger, tmp_path, content)
+    fault = caught.value
+    assert re.search(said, f"{fault.problem}; {fault.fix}", re.DOTALL), fault.problem
+    assert fault.fix
+    assert fault.exit_code == 2
+
+
+# --- a line a day ---
+
+
+def days_of(month: str) -> list[date]:
+    first = date.fromisoformat(f"{month}-01")
+    following = (first + timedelta(days=31)).replace(day=1)
+    return [first + timedelta(days=n) for n in range((following - first).days)]
+
+
+def recent() -> list[Figure]:
+    return [each for each in figures() if each.month >= "2026-07"]
+
+
+def daily(except_last: str = "") -> str:
+    """Every day of four months: other amounts until a month's last day."""
+    rows = ["date,customer,currency,mrr"]
+    for each in recent():
+        *before, last = days_of(each.month)
+        rows += [f"{day},{each.customer},{each.currency},1.23" for day in before]
+        if each.month != except_last:
+            rows.append(f"{last},{each.customer},{each.currency},{each.major}")
+    return "\n".join(rows) + "\n"
+
+
+def test_of_a_line_a_day_the_months_last_is_its_end(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    done = read(ledger, tmp_path, daily())
+    assert not done.cells
+    assert any("a line a day" in note for note in done.notes)
+
+
+def test_a_month_without_its_last_day_is_left_out_and_named(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    done = read(ledger, tmp_path, daily(except_last="2026-09"))
+    assert not done.cells
+    assert any(note.endswith("not there: 2026-09.") for note in done.notes)
+    assert {month.month.month for month in done.months} == {7, 8, 10}
+
+
+WEEKLY = "".join(
+    f"cus_1,2026-{month:02d}-{day:02d},5\n"
+    for month in (3, 4)
+    for day in (2, 9, 16, 23)
+)
+CHANGED = "".join(
+    f"cus_{n},2026-03-{n % 29 + 1:02d},5\ncus_{n},2026-03-31,7\n" for n in range(60)
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [pytest.param(WEEKLY, id="weeks"), pytest.param(CHANGED, id="when it changes")],
+)
+def test_days_that_do_not_tell_a_months_end_are_refused(
+    ledger: Ledger, tmp_path: Path, text: str
+) -> None:
+    with pytest.raises(UsageFault, match="several days of 2026-03") as caught:
+        read(ledger, tmp_path, f"customer,date,mrr\n{text}")
+    assert "month's end" in caught.value.fix
+
+
+def test_a_line_a_customer_and_month_may_be_of_any_day(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    text = lines(
+        "customer,date,mrr,currency",
+        lambda f: (
+            f"{f.customer},{f.month}-{len(f.month) + f.minor % 20:02d},"
+            f"{f.major},{f.currency}"
+        ),
+    )
+    done = read(ledger, tmp_path, text)
+    assert not done.cells
+
+
+# --- customers by another name ---
+
+
+@pytest.fixture
+def labels(ledger: Ledger) -> Iterator[dict[str, str]]:
+    """Everybody has a label; two have the same one. By id."""
+    run = ledger.connection.execute
+    run("SAVEPOINT labelled")
+    run("UPDATE customers SET label = 'Customer, ' || key")
+    run("UPDATE customers SET label = 'Twins' WHERE key IN (4, 5)")
+    yield dict(run("SELECT id, label FROM customers").fetchall())
+    run("ROLLBACK TO labelled")
+    run("RELEASE labelled")
+
+
+def by_label(labels: dict[str, str], rows: Sequence[Figure]) -> str:
+    return lines(
+        "Customer,Month,MRR,Currency",
+        lambda f: f'"{labels[f.customer]}",{f.month},{f.major},{f.currency}',
+        rows,
+    )
+
+
+def test_customers_named_by_their_labels_are_found(
+    ledger: Ledger, tmp_path: Path, labels: dict[str, str]
+) -> None:
+    alone = [each for each in figures() if labels[each.customer] != "Twins"]
+    done = read(ledger, tmp_path, by_label(labels, alone))
+    assert {labels[cell.customer.id] for cell in done.cells} == {"Twins"}
+    assert any("named by label" in note for note in done.notes)
+
+
+def test_a_label_of_several_customers_is_none_of_theirs(
+    ledger: Ledger, tmp_path: Path, labels: dict[str, str]
+) -> None:
+    done = read(ledger, tmp_path, by_label(labels, figures()))
+    twins = {customer for customer, label in labels.items() if label == "Twins"}
+    assert {cell.customer.id for cell in done.cells} == {*twins, "Twins"}
+    [note] = [each for each in done.notes if "Twins" in each]
+    assert "cus_" in note
+
+
+def test_a_file_without_any_amount(ledger: Ledger, tmp_path: Path) -> None:
+    with pytest.raises(NothingFound, match="no amount"):
+        read(ledger, tmp_path, "customer,month,mrr\ncus_1,2026-01,0\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        pytest.param("a{n}@example.com", "e-mail", id="e-mail"),
+        pytest.param("Nobody {n}", "not named by Stripe's ids", id="names"),
+        pytest.param(
+            "cus_elsewhere{n}", "such as cus_elsewhere", id="another account's"
+        ),
+    ],
+)
+def test_customers_whom_nobody_knows_are_no_finding_but_an_error(
+    ledger: Ledger, tmp_path: Path, name: str, said: str
+) -> None:
+    text = "".join(f"{name.format(n=n)},2026-01,5\n" for n in range(9))
+    with pytest.raises(NothingFound, match=said) as caught:
+        read(ledger, tmp_path, f"customer,month,mrr\n{text}")
+    assert "cus_" in caught.value.fix
+
+
+def test_where_most_are_not_known_it_is_said_first(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    some = sorted({each.customer for each in figures()})[:5]
+    rows = [each for each in figures() if each.month == "2026-05"]
+    text = lines(
+        "customer,month,mrr,currency",
+        lambda f: (
+            f"{f.customer if f.customer in some else f'{f.customer}@example.com'},"
+            f"{f.month},{f.major},{f.currency}"
+        ),
+        rows,
+    )
+    done = read(ledger, tmp_path, text)
+    assert "are not in this ledger" in done.notes[0]
+
+
+# --- several files ---
+
+
+def test_a_newer_files_0_is_what_it_says_now(ledger: Ledger, tmp_path: Path) -> None:
+    """Not the amount of the older one, which had it before it was restated."""
+    rows = [each for each in figures() if each.month in ("2026-04", "2026-05")]
+    whom = next(each.customer for each in rows if each.month == "2026-04")
+    head = "customer,month,mrr,currency"
+    older = [each for each in rows if each.month == "2026-04"]
+    newer = [
+        e._replace(minor=0) if e in older and e.customer == whom else e for e in rows
+    ]
+    paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for path, said in zip(paths, (older, newer), strict=True):
+        text = lines(
+            head, lambda f: f"{f.customer},{f.month},{f.major},{f.currency}", said
+        )
+        path.write_text(text, encoding="utf-8")
+    [done] = reconcile_files(ledger, paths)
+    [cell] = done.cells
+    assert (cell.customer.id, cell.theirs_minor) == (whom, 0)
+    assert [part.cause for part in cell.parts] == [GapCause.RESTATED_THERE]

@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from connector.cli.app import Shell
-from connector.cli.options import out_option
+from connector.cli.options import dialect_option, out_option
 from connector.cli.output import place_of
 from connector.core.errors import MissingExtra, UsageFault
-from connector.render.table import write_csv
+from connector.render.table import dialect, write_csv
 from connector.store.ledger.exports import EXPORTS, Export, Row
 
 BATCH = 50_000  # rows of Parquet at a time
@@ -33,6 +33,7 @@ BATCH = 50_000  # rows of Parquet at a time
     default="csv",
     show_default=True,
 )
+@dialect_option
 @out_option
 @click.pass_obj
 def export(shell: Shell, what: str, form: str, output: Path | None) -> None:
@@ -57,9 +58,11 @@ def export(shell: Shell, what: str, form: str, output: Path | None) -> None:
                 )
             _write_parquet(chosen, rows, output)
         elif output is None:
+            sys.stdout.write(dialect().mark)
             write_csv(sys.stdout, chosen.columns, rows)
         else:
             with place_of(output) as place, place.open("a", newline="") as file:
+                file.write(dialect().mark)
                 write_csv(file, chosen.columns, rows)
 
 

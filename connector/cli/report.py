@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from connector import reports
-from connector.cli.app import Shell, warn
+from connector.cli.app import Shell
 from connector.cli.options import (
     FORMATS,
     MONTH,
@@ -23,6 +23,7 @@ from connector.cli.options import (
     out_option,
 )
 from connector.cli.output import progress_shown, show_report, write
+from connector.cli.stderr import warn
 from connector.core.errors import UsageFault
 from connector.core.model import SegmentValue
 from connector.core.windows import WindowKind
@@ -86,7 +87,7 @@ def report(
 
     --by tells customers apart by what they had at a window's opening (or came with), so
     that segments add up to the total; --causes tells how much of expansion and
-    contraction came from seats, plans, add-ons, prices, discounts and usage. Both show
+    contraction came from quantity, plans, add-ons, prices, discounts and usage. Both show
     the trailing twelve months, unless told another --window or --from. --segment leaves
     out all other customers; months are closed with everybody's figures, so nothing is
     marked as reported there, and losses by reason are told by `stripe-nrr churn --by`.

@@ -50,7 +50,7 @@ class Cause(StrEnum):
     """Why one item's part of it changed."""
 
     PLAN = "plan"  # another price
-    QUANTITY = "quantity"  # seats
+    QUANTITY = "quantity"  # of the same price: seats, licences
     ADD_ON = "add_on"  # an item or subscription added beside a paying one
     REMOVAL = "removal"
     PRICE = "price"  # the same price object, a new amount

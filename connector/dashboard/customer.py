@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from connector.core.errors import NothingFound
+from connector.core.language import _
 from connector.core.model import Component, CustomerName, Evidence, Movement
 from connector.core.windows import Window, WindowKind
 from connector.dashboard import frame
@@ -179,7 +180,7 @@ def list_answer(asked: PageRequest) -> PageAnswer:
     page = one_page(found, asked.query)
     return PageAnswer(
         template="customers.html.j2",
-        title="Customers",
+        title=_("Customers"),
         values={
             "code": code,
             "own_currency": currency,

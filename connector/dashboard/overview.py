@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from connector.core.dates import add_months
+from connector.core.language import _
 from connector.core.model import SegmentValue
 from connector.core.windows import WindowKind, written
 from connector.dashboard.answer import PageAnswer, PageRequest, words
@@ -38,7 +39,7 @@ def answer(asked: PageRequest) -> PageAnswer:
     plain = request._replace(trend=False, only=only, by=None if own else by)
     return PageAnswer(
         template="overview.html.j2",
-        title="Overview",
+        title=_("Overview"),
         values={
             **_values(asked, report, part, shown),
             "segments": _segments(part, report),

@@ -635,6 +635,9 @@ COMMANDS: Mapping[str, Provoked] = {
         "at-risk", "--owner", "Ada"
     ),
     "an owner who owns nobody": lambda: of_an_owner("at-risk", "--owner", "Ada"),
+    "a metadata key that nobody has": lambda: of_an_owner(
+        "report", "--to", "2024-03", "--by", "metadata:csm"
+    ),
     "churn of the total": lambda: with_ledger("churn", "--currency", "total"),
     "churn backwards": lambda: with_ledger(
         "churn", "--from", "2024-03", "--to", "2024-02"

@@ -102,6 +102,7 @@ HOMES = {
     "pyarrow": {"lake"},
     "duckdb": {"lake.duckdb"},
     "pyspark": {"lake.spark"},
+    "numpy": {"metrics.fold", "metrics.segments", "metrics.cohort_counts"},
 }
 HANDS_ON = {  # an error, to who asked, or to whose it is
     *("pipeline.thread_pool", "stripe_api.answer", "cli.sync"),

@@ -15,7 +15,7 @@ from connector.core.dates import (
     parse_month,
 )
 from connector.core.errors import UsageFault
-from connector.core.model import METADATA, SEGMENTS
+from connector.core.model import METADATA, SEGMENTS, SegmentValue, segment_value
 from connector.core.numbers import (
     Unreadable,
     WrittenNumber,
@@ -24,7 +24,6 @@ from connector.core.numbers import (
 )
 from connector.core.presets import PRESETS, preset_name
 from connector.core.windows import parse_window
-from connector.metrics.segments import SegmentValue, segment_value
 from connector.render.table import DIALECTS, STANDARD, written_as
 from connector.store.files import side_files
 

@@ -26,8 +26,8 @@ from connector.cli.options import (
 from connector.cli.output import parquet_needed, progress_shown, show_report, write
 from connector.cli.stderr import warn
 from connector.core.errors import UsageFault
+from connector.core.model import SegmentValue
 from connector.core.windows import WindowKind
-from connector.metrics.segments import SegmentValue
 from connector.reports.ledger import is_total
 
 if TYPE_CHECKING:

@@ -13,13 +13,12 @@ from connector.core.figures import BASE, RATIOS, Waterfall, WindowFigures, names
 from connector.core.invoiced import alarming
 from connector.core.language import _, grouped, marked, point
 from connector.core.losses import LossReason
-from connector.core.model import Cause
+from connector.core.model import NONE, Cause, SegmentValue
 from connector.core.money import round_minor
 from connector.core.text import markdown
 from connector.core.windows import name_of
-from connector.metrics.causes import RETURN
 from connector.metrics.churn import LossSums, ReasonSum
-from connector.metrics.segments import NONE, SegmentValue
+from connector.metrics.contributions import RETURN
 from connector.render.footnotes import asides, banner, footnotes, listed
 from connector.render.report_json import (
     BASE_FIGURES,

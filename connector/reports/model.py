@@ -28,7 +28,7 @@ from connector.core.errors import ConfigError
 from connector.core.figures import Retention, WindowFigures
 from connector.core.invoiced import OutsideMrr
 from connector.core.language import _
-from connector.core.model import Closing, Refusal
+from connector.core.model import Closing, Refusal, SegmentValue
 from connector.core.money import exponent
 from connector.core.windows import WindowKind, name_of
 from connector.metrics.benchmarks import (
@@ -38,11 +38,10 @@ from connector.metrics.benchmarks import (
     assess,
     parse_benchmarks,
 )
-from connector.metrics.causes import Causes, Share
 from connector.metrics.churn import LossSums
+from connector.metrics.contributions import Causes, Share
 from connector.metrics.ratios import WindowMetrics, metrics
 from connector.metrics.retention import is_same
-from connector.metrics.segments import SegmentValue
 from connector.reports.ledger import NOTHING_MISSING, LedgerFacts, Missing
 
 

@@ -22,6 +22,7 @@ import pytest
 
 import connector
 from connector import config
+from connector.cli import config as config_command
 from connector.cli.app import stripe_nrr
 from connector.core import errors
 from connector.core.account import StripeIdentity
@@ -463,8 +464,24 @@ def of_former_version(*words: str) -> None:
     command(*words)
 
 
+def begun_twice() -> None:
+    command("config", "init", "--timezone", "UTC")
+    command("config", "init")
+
+
+def begun_without_the_example() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config_command, "__file__", Path("connector/cli/config.py"))
+        command("config", "init", "--timezone", "UTC")
+
+
 EXHIBITS: Mapping[str, Provoked] = {
     # the configuration
+    "begin one that is there": begun_twice,
+    "begin one in a zone that is none": lambda: command(
+        "config", "init", "--timezone", "Europe/Atlantis"
+    ),
+    "begin one without the example": begun_without_the_example,
     "config.toml is not TOML": lambda: configured("database = nowhere", "report"),
     "several faults at once": lambda: configured(
         'timezone = "Europe/Atlantis"\n[policy]\nchrun = "ended"', "report"
@@ -620,6 +637,12 @@ COMMANDS: Mapping[str, Provoked] = {
     "explain nobody": lambda: with_ledger("explain", "Babbage"),
     "explain one of several": lambda: with_ledger("explain", "Ada"),
     "explain nothing": lambda: with_ledger("explain"),
+    "explain a customer's segment": lambda: with_ledger(
+        "explain", "cus_1", "--segment", "country=DE"
+    ),
+    "the page of a segment": lambda: with_ledger(
+        "report", "--segment", "country=DE", "--format", "html", "-o", "page.html"
+    ),
     "explain a customer as a table": lambda: with_ledger(
         "explain", "cus_1", "--format", "csv"
     ),
@@ -631,6 +654,21 @@ COMMANDS: Mapping[str, Provoked] = {
     ),
     "reconcile a file that is not there": lambda: reconciled(None),
     "reconcile what is no text": lambda: reconciled(b"customer,month,mrr\n\xc3("),
+    "reconcile an empty file": lambda: reconciled(b" \n"),
+    "reconcile a workbook": lambda: reconciled(b"PK\x03\x04..[Content_Types].xml"),
+    "reconcile an archive": lambda: reconciled(b"PK\x03\x04..mrr.csv"),
+    "reconcile what is no text at all": lambda: reconciled(b"customer\0month"),
+    "reconcile a name without end": lambda: reconciled(b'"' + b"a" * 140_000),
+    "reconcile half a text": lambda: reconciled(b"\xff\xfec"),
+    "reconcile two columns of one name": lambda: reconciled(
+        b"customer,month,mrr,MRR\ncus_1,2024-01,5,6\n"
+    ),
+    "reconcile some days of a month": lambda: reconciled(
+        b"customer,date,mrr\ncus_1,2024-01-05,5\ncus_1,2024-01-12,6\n"
+    ),
+    "reconcile nothing but 0": lambda: reconciled(
+        b"customer,month,mrr\ncus_1,2024-01,0\n"
+    ),
     "reconcile another kind of file": lambda: reconciled(b"Invoice,Total\nin_1,5\n"),
     "reconcile a file of nothing": lambda: reconciled(b"customer,month,mrr\n"),
     "reconcile no amount": lambda: reconciled(
@@ -681,6 +719,7 @@ COMMANDS: Mapping[str, Provoked] = {
     "a page with a month that is none": lambda: page("/?to=2026-13"),
     "a page beyond the last": lambda: page("/window?page=2"),
     "a segment of nothing": lambda: page("/?segment=US"),
+    "two segments of one kind": lambda: page("/?segment=country=US&segment=country=DE"),
     "a segment that nobody is in": lambda: page("/?by=country&segment=US"),
     "a window's segment of nothing": lambda: page("/window?segment=US"),
     "a window's segment that nobody is in": lambda: page(

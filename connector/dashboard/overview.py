@@ -6,17 +6,18 @@ from fractions import Fraction
 from typing import Any
 
 from connector.core.dates import add_months
+from connector.core.language import _
+from connector.core.model import SegmentValue
 from connector.core.windows import WindowKind, written
 from connector.dashboard.answer import PageAnswer, PageRequest, words
-from connector.metrics.segments import SegmentValue
 from connector.render.footnotes import goal_sentences
 from connector.render.page.figures import View, of_segment, view
 from connector.render.page.levels import band_scale, levels, retention_steps
 from connector.render.report_json import to_json
 from connector.render.report_tables import only_words, to_csv
+from connector.reports.figures import nobody_in, segment_kinds
 from connector.reports.model import CurrencyReport, Report, benchmarks, metrics_of
 from connector.reports.report import ReportRequest, make_report
-from connector.reports.segments import nobody_in, segment_kinds
 from connector.store.ledger import closings, customers, queries
 
 KNOWN = frozenset(
@@ -39,7 +40,7 @@ def answer(asked: PageRequest) -> PageAnswer:
     plain = request._replace(trend=False, only=only, by=None if own else by)
     return PageAnswer(
         template="overview.html.j2",
-        title="Overview",
+        title=_("Overview"),
         values={
             **_values(asked, report, part, shown),
             "segments": _segments(part, report),

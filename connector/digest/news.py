@@ -32,7 +32,7 @@ from connector.reports.model import (
 from connector.reports.report import make_report
 from connector.store.ledger import closings, customers
 from connector.store.ledger.closings import LedgerChange
-from connector.store.ledger.position import (
+from connector.store.position import (
     DigestCursor,
     LedgerPosition,
     position,

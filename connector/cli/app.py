@@ -51,6 +51,7 @@ COMMANDS = {
     "forget": "Remove a customer's name and metadata for ever; figures stay.",
     "check": "Prove the ledger's invariants; exit 3 with what breaks them.",
     "export": "Write the ledger as a CSV or Parquet file for other tools.",
+    "lake": "Derive a larger account over Parquet, on DuckDB or Spark.",
     "doctor": "See whether all is in place for a sync, and what to do where not.",
     "serve": "Receive Stripe's webhooks: the ledger is live within seconds.",
     "inbox": "Show the webhook events that wait or have failed; try them again.",

@@ -218,10 +218,10 @@ def refuse_own_files(output: Path, config: Config) -> None:
 
 
 class _OutputFile(click.Path):
-    """A file to write to: it has a name, and is no folder."""
+    """A file to write to: it has a name, and is no folder, unless that may be meant."""
 
-    def __init__(self) -> None:
-        super().__init__(dir_okay=False, path_type=Path)
+    def __init__(self, *, may_be_folder: bool = False) -> None:
+        super().__init__(dir_okay=may_be_folder, path_type=Path)
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -238,6 +238,17 @@ out_option = click.option(
     metavar="FILE",
     callback=_harmless,
     help="Write to FILE instead of the terminal; it is replaced as a whole.",
+)
+
+
+file_or_folder_option = click.option(
+    "-o",
+    "--output",
+    type=_OutputFile(may_be_folder=True),
+    metavar="FILE",
+    callback=_harmless,
+    help="Write to FILE instead of the terminal; it is replaced as a whole. Of the "
+    "mirror, a folder.",
 )
 
 

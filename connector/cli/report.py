@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from connector import reports
 from connector.cli.app import Shell
@@ -22,11 +23,12 @@ from connector.cli.options import (
     only_option,
     out_option,
 )
-from connector.cli.output import progress_shown, show_report, write
+from connector.cli.output import parquet_needed, progress_shown, show_report, write
 from connector.cli.stderr import warn
 from connector.core.errors import UsageFault
 from connector.core.model import SegmentValue
 from connector.core.windows import WindowKind
+from connector.reports.ledger import is_total
 
 if TYPE_CHECKING:
     from connector.reports.page import PageContents
@@ -59,6 +61,12 @@ if TYPE_CHECKING:
     help="As it would be under a preset, such as stripe:default: in memory, the ledger "
     "stays as it is.",
 )
+@click.option(
+    "--lake",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="OUT",
+    help="Read a run of `lake` instead of the ledger: its standard windows.",
+)
 @click.option("--arr", is_flag=True, help="Amounts a year (ARR) instead of a month.")
 @formats_option(*FORMATS, "html")
 @out_option
@@ -73,6 +81,7 @@ def report(
     by: str | None,
     only: tuple[SegmentValue, ...],
     preset: str | None,
+    lake: Path | None,
     form: str,
     output: Path | None,
     *,
@@ -108,13 +117,16 @@ def report(
       stripe-nrr report --segment country=DE --segment interval=year --by plan
       stripe-nrr report --to 2026-03 --as-of 2026-04-02 --format csv -o march.csv
     """  # noqa: D301
+    if lake is not None:
+        named = (by, only, causes, as_of, preset, form == "html", is_total(currency))
+        _refuse_with_lake(*map(bool, named))
     if only and form == "html":
         raise UsageFault(
             "the page is of all customers",
             fix="leave out --segment: with --by it can show each segment by itself, and "
             "`stripe-nrr dashboard` shows some customers alone",
         )
-    with _ledger(shell, preset) as ledger:
+    with _ledger(shell, preset, lake) as ledger:
         asked = reports.ReportRequest(
             kind=WindowKind(window) if window else None,
             first=first,
@@ -132,8 +144,14 @@ def report(
 
 
 @contextmanager
-def _ledger(shell: Shell, preset: str | None) -> Iterator[reports.Ledger]:
-    """The ledger, or what it would be under a preset."""
+def _ledger(
+    shell: Shell, preset: str | None, lake: Path | None
+) -> Iterator[reports.Ledger]:
+    """The ledger, or what it would be under a preset, or a run's sums as one."""
+    if lake is not None:
+        with _ledger_of_run(shell, lake) as ledger:
+            yield ledger
+        return
     with shell.reading() as ledger:
         if preset is None:
             yield ledger
@@ -143,6 +161,40 @@ def _ledger(shell: Shell, preset: str | None) -> Iterator[reports.Ledger]:
             reports.under_preset(ledger, preset, partial(progress, preset)) as other,
         ):
             yield other
+
+
+@contextmanager
+def _ledger_of_run(shell: Shell, out: Path) -> Iterator[reports.Ledger]:
+    with parquet_needed():
+        from connector.lake.reading import read_sums
+    from connector.store.ledger_of_sums import ledger_of_sums
+
+    config = replace(shell.config, reporting_currency=None)  # it takes the movements
+    with ledger_of_sums(read_sums(out)) as connection:
+        yield reports.Ledger(connection, config, shell.now())
+
+
+OF_MOVEMENTS = (
+    "--by",
+    "--segment",
+    "--causes",
+    "--as-of",
+    "--policy",
+    "HTML",
+    "--currency total",
+)
+
+
+def _refuse_with_lake(*asked: bool) -> None:
+    wrong = [
+        name for name, is_asked in zip(OF_MOVEMENTS, asked, strict=True) if is_asked
+    ]
+    if wrong:
+        raise UsageFault(
+            f"{' and '.join(wrong)} needs every customer's movements, and a run is read "
+            "by its windows alone",
+            fix="leave it out, or ask the engine that holds movements/",
+        )
 
 
 def _shown(

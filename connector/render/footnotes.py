@@ -249,7 +249,14 @@ _NEVER = marked("other trials, taxes, one-off items and refunds never count")
 def policy_sentence(policy: Mapping[str, str]) -> str:
     """What counts, in words a reader of the report can check."""
     said = [rule.sentence(rule.of(policy)) for rule in POLICY_RULES.values()]
-    return "; ".join([*said, _(_NEVER)])
+    shape = [_(_FLAT)] if policy.get("source_shape") == "flat" else []
+    return "; ".join([*said, _(_NEVER), *shape])
+
+
+_FLAT = marked(
+    "read from flat tables of today's state, in which discounts, taxes and pauses of the "
+    "past are missing"
+)
 
 
 def unread(ends: int) -> str:

@@ -97,6 +97,7 @@ HOMES = {
     "rich": {"render", "cli.output"},
     "click": {"cli"},
     "pyarrow": {"cli.export"},
+    "xlsxwriter": {"render.workbook"},
 }
 HANDS_ON = {  # an error, to who asked, or to whose it is
     *("pipeline.thread_pool", "stripe_api.answer", "cli.sync"),

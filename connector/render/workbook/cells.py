@@ -1,7 +1,7 @@
 """Typed cells → cells of a sheet: numbers stay numbers, names never become formulas."""
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from datetime import date, datetime
 from fractions import Fraction
 from functools import cache
@@ -15,6 +15,8 @@ ROWS = 1_048_576  # of a sheet, its head included
 MOST_UTF16 = 32_767  # units of UTF-16 in a cell, or Excel repairs the file
 WIDEST = 48  # characters of a column
 HEAD_WIDTH, LINE_POINTS = 13, 15.5  # a longer heading takes two lines
+ALL = range(16_384)  # columns of a sheet
+QUIET = "#666666"
 DAY_FORMAT, MOMENT_FORMAT = "yyyy-mm-dd", "yyyy-mm-dd hh:mm"
 
 
@@ -147,28 +149,33 @@ class SheetWriter:
     def title(self, text: str) -> None:
         self.line(text, bold=True, font_size=13)
 
-    def heads(self, heads: Collection[str], first: int = 0) -> int:
-        """A row of headings; returns it."""
+    def heads(
+        self, heads: Collection[str], first: int = 0, right: Container[int] = ALL
+    ) -> None:
+        """A row of headings, from column ``first`` on; those of figures to the right."""
         for column, head in enumerate(heads, first):
-            self.put(self.row, column, head or " ", **HEAD)
+            side = {"align": "right"} if column in right else {}
+            self.put(self.row, column, head or " ", **HEAD, **side)
             self._widen(column, max(head.split(), key=len, default=""))
         if any(len(head) > HEAD_WIDTH for head in heads):
             self.sheet.set_row(self.row, 2 * LINE_POINTS)
         self.row += 1
-        return self.row - 1
 
-    def rows(self, rows: Iterable[Iterable[SheetCell]], first: int = 0) -> None:
+    def rows(self, rows: Iterable[Iterable[SheetCell]]) -> None:
+        """Texts beside figures stand a little apart from them."""
         for cells in rows:
-            for column, cell in enumerate(cells, first):
-                self.put(self.row, column, cell)
+            for column, cell in enumerate(cells):
+                apart = {"indent": 1} if column and _is_text(cell) else {}
+                self.put(self.row, column, cell, **apart)
                 self._widen(column, cell)
             self.row += 1
 
     def table(self, heads: Sequence[str], rows: Iterable[Iterable[SheetCell]]) -> range:
         """Headings and rows from the first column on; returns where the rows are."""
-        self.heads(heads)
+        found = [tuple(cells) for cells in rows]
+        self.heads(heads, right=_figures(found))
         began = self.row
-        self.rows(rows)
+        self.rows(found)
         return range(began, self.row)
 
     def filtered(
@@ -221,7 +228,22 @@ class SheetWriter:
         self.sheet.hide_gridlines(2)
 
 
-QUIET = "#666666"
+def _is_text(cell: SheetCell) -> bool:
+    now = cell.now if isinstance(cell, Live) else cell
+    return isinstance(now, str) and now not in ("", "–")
+
+
+def _figures(rows: Sequence[Sequence[SheetCell]]) -> set[int]:
+    """The columns that have no text and no day."""
+    others = {
+        column
+        for row in rows
+        for column, cell in enumerate(row)
+        if isinstance(cell, date) or _is_text(cell)
+    }
+    return set(range(max(map(len, rows), default=0))) - others
+
+
 HEAD = {
     "bold": True,
     "bottom": 1,

@@ -34,6 +34,7 @@ COLOURS = {
     "Churn": "#B5473C",
     "FX": "#8A8F98",
 }
+LINE = ("line",)
 WARNING = {"bold": True, "font_color": "#9C2B20"}
 HEADLINE_HEADS = (
     *("", "NRR", "GRR", "CRR", "Opening MRR", "They pay at closing"),
@@ -56,8 +57,11 @@ def write_summary(
         font_color=QUIET,
     )
     _headline(writer, found, sheets)
+    breaks = []
     for part in report.parts:
+        breaks.append(writer.row + 1)
         _part(writer, book, part, report)
+    writer.sheet.set_h_pagebreaks(breaks[1:])  # no chart over two pages
     if not report.parts:
         writer.line("There is no recurring revenue in this ledger.")
     writer.row += 1
@@ -136,7 +140,7 @@ def _part(writer: SheetWriter, book: Any, part: CurrencyReport, report: Report) 
         writer,
         book,
         at=(charts_at, 0),
-        kind={"type": "line"},
+        shape=LINE,
         title=f"Twelve months to each month, {part.title}",
         names=[name.upper() for name in RATIOS],
         first=3 + len(headings(part)) - len(RATIOS),
@@ -149,7 +153,7 @@ def _part(writer: SheetWriter, book: Any, part: CurrencyReport, report: Report) 
         writer,
         book,
         at=(charts_at, 5),
-        kind={"type": "column", "subtype": "stacked"},
+        shape=("column", "stacked"),
         title=f"What moved {'ARR' if report.is_annual else 'MRR'}, {part.title}",
         names=names,
         first=4,
@@ -198,7 +202,7 @@ def _chart(
     book: Any,
     *,
     at: tuple[int, int],
-    kind: dict[str, str],
+    shape: tuple[str, ...],
     title: str,
     names: Sequence[str],
     first: int,
@@ -208,20 +212,20 @@ def _chart(
     """One of Excel's own, of columns side by side; none where nothing is over."""
     if not rows:
         return
-    chart = book.add_chart(kind)
+    chart = book.add_chart(dict(zip(("type", "subtype"), shape, strict=False)))
+    is_line = shape == LINE
     for column, name in enumerate(names, first):
         drawn: dict[str, Any] = {
             "name": [writer.name, rows.start - 1, column],
             "categories": [writer.name, rows.start, 2, rows.stop - 1, 2],
             "values": [writer.name, rows.start, column, rows.stop - 1, column],
         }
-        if kind["type"] == "line":
+        if is_line:
             drawn |= {"line": {"color": COLOURS[name], "width": 2.25}}
-            drawn |= {"marker": {"type": "circle", "size": 4}}
         else:
             drawn |= {"fill": {"color": COLOURS[name]}, "gap": 60}
         chart.add_series(drawn)
-    form: dict[str, Any] = {"num_format": "0%" if kind["type"] == "line" else "#,##0"}
+    form: dict[str, Any] = {"num_format": "0%" if is_line else "#,##0"}
     form |= {} if lowest is None else {"min": lowest}
     chart.set_title({"name": title, "name_font": {"size": 12}, "overlay": False})
     chart.set_x_axis(

@@ -17,11 +17,12 @@ from msgspec.structs import replace
 
 from connector import __version__
 from connector.core.dates import parse_duration_s
-from connector.core.errors import SECRET, ConfigError, NothingFound, masked
+from connector.core.errors import SECRET, ConfigError, NothingFound, masked, toml_fault
+from connector.core.language import DEFAULT as DEFAULT_LANGUAGE
+from connector.core.language import LANGUAGES
 from connector.core.money import is_locale
 from connector.core.policy import POLICY_RULES, Policy, Rules
 from connector.core.presets import DEFAULT, preset_fields
-from connector.core.toml_faults import toml_fault
 
 
 class ListenAddress(NamedTuple):
@@ -125,6 +126,12 @@ def listen_address(value: Any) -> ListenAddress:
     return ListenAddress(match[1] or match[2], int(match[3]))
 
 
+def _language(value: Any) -> str:
+    if value not in LANGUAGES:
+        raise ValueError
+    return str(value)
+
+
 def _duration(value: Any) -> float:
     return parse_duration_s(_text(value))
 
@@ -201,6 +208,9 @@ class Config(Struct, frozen=True, kw_only=True):
     locale: Annotated[
         str, Key("reporting.locale", _locale, 'a locale such as "en_US" or "de_DE"')
     ] = DEFAULT_LOCALE
+    language: Annotated[
+        str, Key("reporting.language", _language, 'a language: "en" or "de"')
+    ] = DEFAULT_LANGUAGE
     close_after_s: Annotated[
         float,
         Key("reporting.close_after", _duration, 'a duration such as "24h"'),
@@ -325,6 +335,8 @@ def _config(chosen: Mapping[str, Any], source: Path | None) -> Config:
     own = {name: chosen[name] for name in Config.__struct_fields__ if name in chosen}
     named = {name: chosen[name] for name in POLICY_RULES if name in chosen}
     policy = {**(chosen.get(LIKE) or {}), **named}
+    if "language" in own:  # whose amounts it writes, unless told otherwise
+        own.setdefault("locale", LANGUAGES[own["language"]].locale)
     config = Config(**own, policy=Policy(**policy))
     folder = source.parent if source is not None else Path()
     values = ((name, getattr(config, name)) for name in Config.__struct_fields__)

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +18,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from connector import __version__
-from connector.cli.output import echo
+from connector.cli.stderr import STDERR, fail, prepare, unforeseen, warn
 from connector.core.errors import ConnectorError
-from connector.core.text import printable
+from connector.core.language import DEFAULT, speak
 
 if TYPE_CHECKING:
     from connector.config import Config
@@ -50,6 +51,7 @@ COMMANDS = {
     "forget": "Remove a customer's name and metadata for ever; figures stay.",
     "check": "Prove the ledger's invariants; exit 3 with what breaks them.",
     "export": "Write the ledger as a CSV or Parquet file for other tools.",
+    "lake": "Derive a larger account over Parquet, on DuckDB or Spark.",
     "doctor": "See whether all is in place for a sync, and what to do where not.",
     "serve": "Receive Stripe's webhooks: the ledger is live within seconds.",
     "inbox": "Show the webhook events that wait or have failed; try them again.",
@@ -100,6 +102,7 @@ class Shell:
     def __init__(
         self, config_path: Path | None, verbosity: int, log_format: str = "text"
     ) -> None:
+        self.is_for_programs = False  # what is asked for: then it is in English
         self.facts: LedgerFacts | None = None  # of the ledger that was read last
         self.config_path = config_path
         self._verbosity = verbosity
@@ -114,7 +117,9 @@ class Shell:
         from connector.config import load
 
         user_folder = Path(click.get_app_dir("stripe-nrr"))
-        return load(self.config_path, os.environ, user_folder)
+        config = load(self.config_path, os.environ, user_folder)
+        speak(DEFAULT if self.is_for_programs else config.language)
+        return config
 
     def log_to_stderr(self) -> None:
         """For commands that do something worth following; reading ones say it all."""
@@ -176,16 +181,6 @@ def _warn_of_outside(ledger: "Ledger") -> None:
             warn(sentence, "`stripe-nrr coverage` names it, and says what can be done")
 
 
-def fail(problem: str, fix: str, at: str = "") -> None:
-    """Say to stderr what went wrong, and when; what runs goes on."""
-    echo(f"{at}error: {printable(problem)}\n  fix: {printable(fix)}", err=True)
-
-
-def warn(problem: str, fix: str) -> None:
-    """Say to stderr what a reader of the result should know."""
-    echo(f"warning: {printable(problem)}\n  fix: {printable(fix)}", err=True)
-
-
 @click.group(
     cls=LazyGroup,
     context_settings={
@@ -210,7 +205,8 @@ def warn(problem: str, fix: str) -> None:
     type=click.Choice(("text", "json")),
     default="text",
     show_default=True,
-    help="How each line of the log is written: key=value fields, or a JSON object.",
+    help="How each line of the log is written: key=value fields, or a JSON object; as "
+    "JSON all that is said to stderr is, errors too.",
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_context
@@ -229,14 +225,24 @@ def stripe_nrr(
     ctx.obj = Shell(config_path, verbose, log_format)
 
 
+# ``main`` says what to do about these; any other is a fault of this program.
+EXPECTED = (ConnectorError, click.ClickException, click.Abort, sqlite3.Error, OSError)
+
+
 def main() -> None:
+    """Run a command; the language that it speaks is its own."""
+    copy_context().run(_main)
+
+
+def _main() -> None:
     """Run a command; say what failed and what to do about it, without a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that has no "–"
+    prepare(sys.argv[1:], COMMANDS)
     try:
         with _ended_by_sigterm():
-            code = stripe_nrr.main(prog_name="stripe-nrr", standalone_mode=False)
+            code = _run()
     except ConnectorError as error:
         code = _say(error.problem, error.fix, error.exit_code)
     except click.UsageError as error:
@@ -255,6 +261,18 @@ def main() -> None:
     except OSError as error:
         code = _say(str(error), "check the path and the disk", 1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _run() -> object:
+    try:
+        return stripe_nrr.main(prog_name="stripe-nrr", standalone_mode=False)
+    except EXPECTED:
+        raise
+    except Exception as error:
+        if STDERR.form == "json":
+            unforeseen(error)
+            sys.exit(1)
+        raise
 
 
 @contextmanager

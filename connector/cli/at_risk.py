@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
-from connector.cli.app import Shell, warn
+from connector.cli.app import Shell
 from connector.cli.options import FORMATS, currency_option, formats_option, out_option
 from connector.cli.output import drawn, emit
+from connector.cli.stderr import warn
 from connector.pipeline.quarantine import underivable
 from connector.reports import at_risk_reports
 

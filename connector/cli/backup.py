@@ -3,16 +3,17 @@
 import sqlite3
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from connector.cli.app import Shell, fail
+from connector.cli.app import Shell
 from connector.cli.options import DURATION, format_option, refuse_own_files
 from connector.cli.output import emit
+from connector.cli.stderr import fail
 from connector.core.errors import ConnectorError
+from connector.core.language import _, grouped
 from connector.store.backups import Backup, back_up
 
 
@@ -67,25 +68,34 @@ def backup(
 
 def _survives(run: Callable[[], None]) -> None:
     """The next one may do what this one could not."""
-    at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} "
     try:
         run()
     except ConnectorError as error:
-        fail(error.problem, error.fix, at)
+        fail(error.problem, error.fix, again=True)
     except (sqlite3.Error, OSError) as error:
-        fail(str(error), "check the disk and the ledger's file", at)
+        fail(str(error), _("check the disk and the ledger's file"), again=True)
 
 
 def _as_text(made: Backup) -> str:
     path, file_bytes, found = made
-    last = f", the last {max(found.closed)}" if found.closed else ""
-    said = (
-        f"Backed up to {path}: {file_bytes:,} bytes, {found.movements:,} movements, "
-        f"{len(found.closed)} closed months{last}; SQLite finds it whole."
+    last = (
+        _(", the last {closed}").format(closed=max(found.closed))
+        if found.closed
+        else ""
+    )
+    said = _(
+        "Backed up to {path}: {file_bytes} bytes, {movements} movements, "
+        "{closed} closed months{last}; SQLite finds it whole."
+    ).format(
+        path=path,
+        file_bytes=grouped(file_bytes),
+        movements=grouped(found.movements),
+        closed=len(found.closed),
+        last=last,
     )
     lines = [said]
     if found.seal:
-        lines.append(f"Newest seal: {found.seal}")
+        lines.append(_("Newest seal: {seal}").format(seal=found.seal))
     return "\n".join(lines)
 
 

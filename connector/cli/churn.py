@@ -44,7 +44,7 @@ def churn(
 
     From what was synced, without asking Stripe: the reason and the feedback that Stripe
     keeps of a cancellation (never its free text), unpaid and paused subscriptions, lower
-    prices, fewer seats, discounts. The reasons add up to the churn and contraction of
+    prices, lower quantities, discounts. The reasons add up to the churn and contraction of
     `stripe-nrr report`, month by month. Who left is listed by name: when, how Stripe
     shows it, what was stated, since when it had paid and whether it came back.
 

@@ -7,6 +7,7 @@ import click
 from connector.cli.app import Shell
 from connector.cli.options import format_option
 from connector.cli.output import emit
+from connector.core.language import _, grouped
 from connector.core.money import format_count
 from connector.pipeline.policy_change import configured_rules
 from connector.store.database import moment
@@ -47,7 +48,8 @@ def forget(shell: Shell, customers: tuple[str, ...], form: str) -> None:
 
 def _as_text(erased: Erased) -> str:
     gone = format_count(len(erased.customers), "customer")
-    return (
-        f"{gone} forgotten, {erased.named:,} of them had a name or metadata here; run "
-        f"{erased.run}. Copies made before may still hold them: backups, exports, pages."
-    )
+    return _(
+        "{gone} forgotten, {named} of them had a name or metadata here; run "
+        "{run}. Copies made before may still hold them: backups, exports, "
+        "pages."
+    ).format(gone=gone, named=grouped(erased.named), run=erased.run)

@@ -9,6 +9,7 @@ from connector.cli.options import format_option
 from connector.cli.output import emit, write
 from connector.core.dates import iso
 from connector.core.errors import NothingFound
+from connector.core.language import _, grouped
 from connector.core.money import format_count
 from connector.core.text import printable
 from connector.store import inbox as events
@@ -61,10 +62,18 @@ def retry(shell: Shell, event_ids: tuple[str, ...]) -> None:
         unknown = [each for each in event_ids if each not in chosen]
         if unknown:
             raise NothingFound(
-                f"there is no dead event {unknown[0]!r} in the inbox",
-                fix="see `stripe-nrr inbox`; without ids, all dead events are tried again",
+                _("there is no dead event {unknown} in the inbox").format(
+                    unknown=repr(unknown[0])
+                ),
+                fix=_(
+                    "see `stripe-nrr inbox`; without ids, all dead events are tried again"
+                ),
             )
-    write(f"{format_count(len(chosen), 'event')} will be tried again.")
+    write(
+        _("{chosen} will be tried again.").format(
+            chosen=format_count(len(chosen), "event")
+        )
+    )
 
 
 def _next_try_at(event: TroubledEvent) -> str | None:
@@ -87,16 +96,20 @@ def _as_json(event: TroubledEvent) -> dict[str, object]:
 def _as_text(depth: InboxDepth, troubled: list[TroubledEvent]) -> str:
     failing, dead = depth.failing, depth.dead
     waiting = format_count(depth.waiting, "event")
-    lines = [f"Waiting: {waiting}, {failing:,} of them failing. Dead: {dead:,}."]
+    lines = [
+        _("Waiting: {waiting}, {failing} of them failing. Dead: {dead}.").format(
+            waiting=waiting, failing=grouped(failing), dead=grouped(dead)
+        )
+    ]
     for each in troubled:
         names = ", ".join(key for _, key in each.names)
         next_at = _next_try_at(each)
-        again = f"again at {next_at}" if next_at else "dead"
+        again = _("again at {next}").format(next=next_at) if next_at else "dead"
         tries = "1 try" if each.tries == 1 else f"{each.tries} tries"
         lines += [
             printable(f"{each.event}  {each.type}  {names}"),
             printable(f"  {tries}, {again}: {each.error}"),
         ]
     if dead:
-        lines.append("Once the reason is gone: stripe-nrr inbox retry")
+        lines.append(_("Once the reason is gone: stripe-nrr inbox retry"))
     return "\n".join(lines)

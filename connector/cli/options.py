@@ -1,6 +1,6 @@
 """The options that commands share, and how days, windows and ratios are written in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -15,7 +15,7 @@ from connector.core.dates import (
     parse_month,
 )
 from connector.core.errors import UsageFault
-from connector.core.model import METADATA, SEGMENTS
+from connector.core.model import METADATA, SEGMENTS, SegmentValue, segment_value
 from connector.core.numbers import (
     Unreadable,
     WrittenNumber,
@@ -24,7 +24,7 @@ from connector.core.numbers import (
 )
 from connector.core.presets import PRESETS, preset_name
 from connector.core.windows import parse_window
-from connector.metrics.segments import SegmentValue, segment_value
+from connector.render.table import DIALECTS, STANDARD, written_as
 from connector.store.files import side_files
 
 
@@ -85,12 +85,20 @@ class ByParam(click.ParamType[str]):
         self.beside = beside
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        kept = [f"{METADATA}{key}" for key in ctx.obj.config.metadata_keys]
+        kept = [f"{METADATA}{key}" for key in ctx.obj.config.kept_metadata]
         if value not in (*self.beside, *SEGMENTS, *kept):
+            if value.startswith(METADATA):
+                self.fail(_not_kept(value.removeprefix(METADATA), kept), param, ctx)
             known = ", ".join((*self.beside, *SEGMENTS, *kept))
-            hint = "" if kept else " (keep a key as `metadata` under [customers])"
-            self.fail(f"{value!r} is none of {known}{hint}", param, ctx)
+            self.fail(f"{value!r} is none of {known}", param, ctx)
         return str(value)
+
+
+def _not_kept(key: str, kept: Sequence[str]) -> str:
+    return (
+        f"metadata {key!r} is not kept: add the key to `metadata` under [customers], and "
+        f"run `stripe-nrr sync --full`; kept are: {', '.join(kept) or 'none'}"
+    )
 
 
 by_option = click.option(
@@ -108,7 +116,7 @@ class SegmentParam(click.ParamType[SegmentValue]):
     def convert(self, value: Any, param: Any, ctx: Any) -> SegmentValue:
         if not isinstance(value, str):
             return cast("SegmentValue", value)
-        kept = [f"{METADATA}{key}" for key in ctx.obj.config.metadata_keys]
+        kept = [f"{METADATA}{key}" for key in ctx.obj.config.kept_metadata]
         try:
             return segment_value(value, (*SEGMENTS, *kept))
         except ValueError:
@@ -210,10 +218,10 @@ def refuse_own_files(output: Path, config: Config) -> None:
 
 
 class _OutputFile(click.Path):
-    """A file to write to: it has a name, and is no folder."""
+    """A file to write to: it has a name, and is no folder, unless that may be meant."""
 
-    def __init__(self) -> None:
-        super().__init__(dir_okay=False, path_type=Path)
+    def __init__(self, *, may_be_folder: bool = False) -> None:
+        super().__init__(dir_okay=may_be_folder, path_type=Path)
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -233,6 +241,17 @@ out_option = click.option(
 )
 
 
+file_or_folder_option = click.option(
+    "-o",
+    "--output",
+    type=_OutputFile(may_be_folder=True),
+    metavar="FILE",
+    callback=_harmless,
+    help="Write to FILE instead of the terminal; it is replaced as a whole. Of the "
+    "mirror, a folder.",
+)
+
+
 currency_option = click.option(
     "--currency",
     metavar="CODE",
@@ -244,13 +263,49 @@ Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def formats_option(*forms: str) -> Option:
+    """``--format``, and with CSV among the forms ``--dialect``."""
+    chosen = _format_option(forms)
+    if "csv" not in forms:
+        return chosen
+    return lambda command: chosen(dialect_option(command))
+
+
+def _dialect(ctx: Any, _param: Any, name: str) -> None:
+    if name != STANDARD:
+        ctx.with_resource(written_as(name))
+
+
+dialect_option = click.option(
+    "--dialect",
+    type=click.Choice(list(DIALECTS)),
+    default=STANDARD,
+    show_default=True,
+    expose_value=False,
+    callback=_dialect,
+    help="How CSV is written: excel-de has semicolons, decimal commas and a byte order "
+    "mark.",
+)
+
+
+def _format_option(forms: Sequence[str]) -> Option:
     return click.option(
         "--format",
         "form",
         type=click.Choice(forms),
         default="text",
         show_default=True,
+        is_eager=True,
+        callback=_in_english,
     )
+
+
+FOR_PROGRAMS = {"json", "csv", "parquet"}
+
+
+def _in_english(ctx: Any, _param: Any, form: str) -> str:
+    """What programs read is in no language but that of its keys, whatever is configured."""
+    ctx.obj.is_for_programs = form in FOR_PROGRAMS
+    return form
 
 
 format_option = formats_option("text", "json")

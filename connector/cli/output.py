@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from connector.core.errors import MissingExtra
+from connector.core.language import _, grouped
 from connector.core.model import JSON_SCHEMA
 from connector.core.text import printable_lines
 from connector.store.files import draft_of
@@ -72,14 +74,18 @@ def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     click.echo(printable_lines(text), nl=nl, err=err)
 
 
-def write(text: str, output: Path | None = None) -> None:
-    """Print, or replace the file in one step, so that nobody reads half a report."""
+def write(text: str, output: Path | None = None, mark: str = "") -> None:
+    """Print, or replace the file in one step, so that nobody reads half a report.
+
+    ``mark`` is a byte order mark, or nothing, before it all.
+    """
     if output is None:
+        click.echo(mark, nl=False)
         echo(text, nl=not text.endswith("\n"))
         return
     whole = text if text.endswith("\n") else f"{text}\n"
     with place_of(output) as place, place.open("a", encoding="utf-8") as file:
-        file.write(printable_lines(whole))
+        file.write(mark + printable_lines(whole))
 
 
 def write_bytes(made: bytes, output: Path) -> None:
@@ -125,9 +131,11 @@ def emit(
     if form == "json":
         write(json_text({"schema": JSON_SCHEMA, **_known(facts), **made}), output)
     elif form == "csv":
-        write(made, output)
+        from connector.cli.stderr import warn
+
+        write_csv_text(made, output)
         for line in told:
-            echo(f"warning: {line}", err=True)
+            warn(line)
         if facts is not None and any(facts.missing):
             raise click.exceptions.Exit(FINDINGS)
     elif isinstance(made, str):
@@ -156,6 +164,18 @@ def _known(facts: "LedgerFacts | None") -> dict[str, Any]:
     return facts_json(facts)
 
 
+@contextmanager
+def parquet_needed(instead: str = "") -> Iterator[None]:
+    """Where what is imported needs pyarrow."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtra(
+            "Parquet needs pyarrow, which is not installed",
+            fix=f"pip install 'stripe-nrr[parquet]'{instead}",
+        ) from error
+
+
 def show_report(figures: "Report", form: str, locale: str, output: Path | None) -> None:
     """A report in any form but HTML; what a form imports is imported with it."""
     if form == "json":
@@ -167,12 +187,20 @@ def show_report(figures: "Report", form: str, locale: str, output: Path | None) 
 
         rendered(report_view(figures, locale), output)
         if not figures.parts:
-            echo("There is no recurring revenue in this ledger.")
+            echo(_("There is no recurring revenue in this ledger."))
     else:
         from connector.render.report_tables import to_csv, to_markdown
 
-        is_csv = form == "csv"
-        write(to_csv(figures) if is_csv else to_markdown(figures, locale), output)
+        if form == "csv":
+            write_csv_text(to_csv(figures), output)
+        else:
+            write(to_markdown(figures, locale), output)
+
+
+def write_csv_text(text: str, output: Path | None) -> None:
+    from connector.render.table import dialect
+
+    write(text, output, dialect().mark)
 
 
 @contextmanager
@@ -187,6 +215,8 @@ def progress_shown(*, quiet: bool = False) -> Iterator[Progress]:
         with _bars() as show:
             yield show
     else:
+        from connector.cli.stderr import note
+
         began_s = said_s = time.monotonic()
 
         def tell(what: str, done: int, whole: int | None) -> None:
@@ -194,8 +224,10 @@ def progress_shown(*, quiet: bool = False) -> Iterator[Progress]:
             now_s = time.monotonic()
             if now_s - said_s >= QUIET_S:
                 said_s = now_s
-                of = f" of about {whole:,}" if whole else ""
-                echo(f"{what}: {done:,}{of} after {now_s - began_s:.0f} s", err=True)
+                of = (
+                    _(" of about {whole}").format(whole=grouped(whole)) if whole else ""
+                )
+                note(f"{what}: {done:,}{of} after {now_s - began_s:.0f} s")
 
         yield tell
 

@@ -7,8 +7,10 @@ from msgspec.structs import asdict
 
 from connector.cli.app import Shell
 from connector.cli.options import format_option
-from connector.cli.output import echo, emit, progress_shown
+from connector.cli.output import emit, progress_shown
+from connector.cli.stderr import note
 from connector.core.errors import NothingFound
+from connector.core.language import _, grouped
 from connector.core.money import format_count
 from connector.pipeline.policy_change import adopt, configured_rules
 from connector.pipeline.quarantine import failed_lines, underivable
@@ -36,15 +38,19 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
         changed = adopt(connection, rules)
         is_policy = changed is not None and changed.startswith("policy")
         if changed is not None:
-            echo(changed, err=True)
+            note(changed)
         with transaction(connection):
             if customer is None:
                 dirty_customers.mark_all(connection)
                 put_setting(connection, rollups.WHOLE, "")  # count them anew, too
             elif not dirty_customers.mark_one(connection, customer):
                 raise NothingFound(
-                    f"nothing was ever fetched of customer {customer!r}",
-                    fix="give an id as Stripe shows it (cus_…), or run `stripe-nrr sync`",
+                    _("nothing was ever fetched of customer {customer}").format(
+                        customer=repr(customer)
+                    ),
+                    fix=_(
+                        "give an id as Stripe shows it (cus_…), or run `stripe-nrr sync`"
+                    ),
                 )
         with progress_shown(quiet=form == "json") as progress:
             derived = derive(
@@ -63,11 +69,14 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
         "refused": [asdict(refusal) for refusal in refused],
         "failed": dict(derived.failed),
     }
-    text = (
-        f"{format_count(derived.customers, 'customer')} derived, "
-        f"{format_count(derived.movements, 'movement')} posted, "
-        f"{derived.retractions:,} retracted, "
-        f"{format_count(len(refused), 'object')} not valued."
+    text = _(
+        "{customers} derived, {movements} posted, {retractions} retracted, "
+        "{refused} not valued."
+    ).format(
+        customers=format_count(derived.customers, "customer"),
+        movements=format_count(derived.movements, "movement"),
+        retractions=grouped(derived.retractions),
+        refused=format_count(len(refused), "object"),
     )
     if derived.failed:
         text = "\n".join([text, *failed_lines(derived.failed)])

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from connector import reports
-from connector.cli.app import Shell, warn
+from connector.cli.app import Shell
 from connector.cli.options import (
     FORMATS,
     MONTH,
@@ -26,14 +27,17 @@ from connector.cli.options import (
 )
 from connector.cli.output import (
     THROUGH,
+    parquet_needed,
     progress_shown,
     show_report,
     write,
     write_bytes,
 )
+from connector.cli.stderr import warn
 from connector.core.errors import UsageFault
+from connector.core.model import SegmentValue
 from connector.core.windows import WindowKind
-from connector.metrics.segments import SegmentValue
+from connector.reports.ledger import is_total
 
 if TYPE_CHECKING:
     from connector.reports.page import PageContents, WorkbookContents
@@ -66,6 +70,12 @@ if TYPE_CHECKING:
     help="As it would be under a preset, such as stripe:default: in memory, the ledger "
     "stays as it is.",
 )
+@click.option(
+    "--lake",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="OUT",
+    help="Read a run of `lake` instead of the ledger: its standard windows.",
+)
 @click.option("--arr", is_flag=True, help="Amounts a year (ARR) instead of a month.")
 @formats_option(*FORMATS, "html", "xlsx")
 @out_option
@@ -80,6 +90,7 @@ def report(
     by: str | None,
     only: tuple[SegmentValue, ...],
     preset: str | None,
+    lake: Path | None,
     form: str,
     output: Path | None,
     *,
@@ -94,7 +105,7 @@ def report(
 
     --by tells customers apart by what they had at a window's opening (or came with), so
     that segments add up to the total; --causes tells how much of expansion and
-    contraction came from seats, plans, add-ons, prices, discounts and usage. Both show
+    contraction came from quantity, plans, add-ons, prices, discounts and usage. Both show
     the trailing twelve months, unless told another --window or --from. --segment leaves
     out all other customers; months are closed with everybody's figures, so nothing is
     marked as reported there, and losses by reason are told by `stripe-nrr churn --by`.
@@ -121,8 +132,12 @@ def report(
       stripe-nrr report --segment country=DE --segment interval=year --by plan
       stripe-nrr report --to 2026-03 --as-of 2026-04-02 --format csv -o march.csv
     """  # noqa: D301
+    if lake is not None:
+        wide = (form == "html", form == "xlsx")
+        named = (by, only, causes, as_of, preset, *wide, is_total(currency))
+        _refuse_with_lake(*map(bool, named))
     _check_form(form, output, only)
-    with _ledger(shell, preset) as ledger:
+    with _ledger(shell, preset, lake) as ledger:
         asked = reports.ReportRequest(
             kind=WindowKind(window) if window else None,
             first=first,
@@ -205,8 +220,14 @@ def _write_workbook(
 
 
 @contextmanager
-def _ledger(shell: Shell, preset: str | None) -> Iterator[reports.Ledger]:
-    """The ledger, or what it would be under a preset."""
+def _ledger(
+    shell: Shell, preset: str | None, lake: Path | None
+) -> Iterator[reports.Ledger]:
+    """The ledger, or what it would be under a preset, or a run's sums as one."""
+    if lake is not None:
+        with _ledger_of_run(shell, lake) as ledger:
+            yield ledger
+        return
     with shell.reading() as ledger:
         if preset is None:
             yield ledger
@@ -216,6 +237,41 @@ def _ledger(shell: Shell, preset: str | None) -> Iterator[reports.Ledger]:
             reports.under_preset(ledger, preset, partial(progress, preset)) as other,
         ):
             yield other
+
+
+@contextmanager
+def _ledger_of_run(shell: Shell, out: Path) -> Iterator[reports.Ledger]:
+    with parquet_needed():
+        from connector.lake.reading import read_sums
+    from connector.store.ledger_of_sums import ledger_of_sums
+
+    config = replace(shell.config, reporting_currency=None)  # it takes the movements
+    with ledger_of_sums(read_sums(out)) as connection:
+        yield reports.Ledger(connection, config, shell.now())
+
+
+OF_MOVEMENTS = (
+    "--by",
+    "--segment",
+    "--causes",
+    "--as-of",
+    "--policy",
+    "HTML",
+    "a workbook",
+    "--currency total",
+)
+
+
+def _refuse_with_lake(*asked: bool) -> None:
+    wrong = [
+        name for name, is_asked in zip(OF_MOVEMENTS, asked, strict=True) if is_asked
+    ]
+    if wrong:
+        raise UsageFault(
+            f"{' and '.join(wrong)} needs every customer's movements, and a run is read "
+            "by its windows alone",
+            fix="leave it out, or ask the engine that holds movements/",
+        )
 
 
 def _shown(

@@ -9,6 +9,7 @@ import click
 from connector.cli.app import Shell
 from connector.cli.options import format_option, refuse_own_files
 from connector.cli.output import emit
+from connector.core.language import _, grouped
 from connector.store.backups import Restored
 from connector.store.backups import restore as put_back
 from connector.store.files import make_folder
@@ -55,16 +56,21 @@ def restore(shell: Shell, file: Path, despite: str, form: str) -> None:
 
 def _as_text(database: Path, done: Restored) -> str:
     found, kept, objections = done
-    said = (
-        f"Restored {database}: {found.movements:,} movements, {len(found.closed)} closed "
-        "months; SQLite finds it whole."
+    said = _(
+        "Restored {database}: {movements} movements, {closed} closed months; "
+        "SQLite finds it whole."
+    ).format(
+        database=database, movements=grouped(found.movements), closed=len(found.closed)
     )
-    lines = [said, *(f"Despite this: {each}." for each in objections)]
+    lines = [
+        said,
+        *(_("Despite this: {each}.").format(each=each) for each in objections),
+    ]
     if kept is not None:
-        lines.append(f"What was there is kept as {kept}.")
+        lines.append(_("What was there is kept as {kept}.").format(kept=kept))
     if found.seal:
-        lines.append(f"Newest seal: {found.seal}")
-    lines.append("Next: stripe-nrr check, then stripe-nrr sync; start serve anew.")
+        lines.append(_("Newest seal: {seal}").format(seal=found.seal))
+    lines.append(_("Next: stripe-nrr check, then stripe-nrr sync; start serve anew."))
     return "\n".join(lines)
 
 

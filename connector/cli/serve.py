@@ -14,7 +14,7 @@ import click
 
 from connector.cli.app import Shell
 from connector.cli.connect import connected
-from connector.cli.output import echo
+from connector.cli.stderr import note
 from connector.config import Config
 from connector.core.account import NOBODY, StripeIdentity, check_same
 from connector.core.errors import (
@@ -125,11 +125,11 @@ def serve(shell: Shell) -> None:
 
         def ready() -> None:
             at, admin_at = public.getsockname(), private.getsockname()
-            echo(f"webhooks: http://{at[0]}:{at[1]}{endpoint.PATH}", err=True)
+            note(f"webhooks: http://{at[0]}:{at[1]}{endpoint.PATH}")
             inside = f"http://{admin_at[0]}:{admin_at[1]}"
-            echo(f"admin:    {inside}/readyz", err=True)
+            note(f"admin:    {inside}/readyz")
             entry = f"/enter/{access.entry_code}" if access.needs_token else "/"
-            echo(f"look at:  {inside}{entry}", err=True)
+            note(f"look at:  {inside}{entry}")
 
         sys.setswitchinterval(SWITCH_S)
         was_asked = asyncio.run(server.run(listening, is_alive=is_alive, ready=ready))

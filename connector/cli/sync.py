@@ -5,19 +5,20 @@ import random
 import signal
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import click
 
-from connector.cli.app import Shell, fail
+from connector.cli.app import Shell
 from connector.cli.connect import connected
 from connector.cli.options import DURATION, format_option
-from connector.cli.output import echo, progress_shown, write
+from connector.cli.output import progress_shown, write
+from connector.cli.stderr import fail, note
 from connector.core.errors import ConnectorError, NoTimeZone, Stopped, Underivable
+from connector.core.language import _, grouped
 from connector.core.money import format_count
 from connector.core.text import printable
 from connector.pipeline.job import SyncJob, pause_s
@@ -26,7 +27,6 @@ from connector.pipeline.status import SyncSummary, as_json
 
 log = logging.getLogger(__name__)
 
-Failed = Callable[[str, str], None]  # told what failed, and what to do about it
 GRANTED = 10_000  # reads in 30 days that everybody has; more come with each sale
 
 
@@ -79,15 +79,14 @@ def sync(
             stopping=stop.is_set,
             now=shell.now,
             progress=partial(progress_shown, quiet=quiet),
-            announce=partial(echo, err=True),
+            announce=note,
         )
         if every_s is None:
             done = _run(job, form, full=full)
             ctx.exit(0 if done.is_all_there else 3)
         failures = 0
-        failed = _logged if shell.log_format == "json" else _said
         while not stop.is_set():
-            is_well = _survives(job, form, failed, full=full)
+            is_well = _survives(job, form, full=full)
             failures = 0 if is_well else failures + 1
             full = full and failures > 0
             stop.wait(pause_s(every_s, failures, random.random()))  # noqa: S311
@@ -103,7 +102,7 @@ def _run(job: SyncJob, form: str, *, full: bool) -> SyncSummary:
     return done
 
 
-def _survives(job: SyncJob, form: str, failed: Failed, *, full: bool) -> bool:
+def _survives(job: SyncJob, form: str, *, full: bool) -> bool:
     """Sync; say what failed, and whether nothing did."""
     try:
         _run(job, form, full=full)
@@ -112,27 +111,19 @@ def _survives(job: SyncJob, form: str, failed: Failed, *, full: bool) -> bool:
     except NoTimeZone:
         raise  # which only the file that was read at the start could tell
     except Underivable as error:
-        failed(error.problem, error.fix)
+        fail(error.problem, error.fix, again=True)
         return True  # for all others: nobody waits for a longer pause
     except ConnectorError as error:
-        failed(error.problem, error.fix)
+        fail(error.problem, error.fix, again=True)
     except (sqlite3.Error, OSError) as error:
-        failed(str(error), "check the disk and the ledger's file")
+        fail(str(error), _("check the disk and the ledger's file"), again=True)
     except Exception as error:
         log.exception("sync.unforeseen")
         said = f"{type(error).__name__}: {error}"
-        failed(said, "report this with the lines above; sync goes on")
+        fail(said, _("report this with the lines above; sync goes on"), again=True)
     else:
         return True
     return False
-
-
-def _said(problem: str, fix: str) -> None:
-    fail(problem, fix, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} ")
-
-
-def _logged(problem: str, fix: str) -> None:
-    log.error("sync.failed fix=%s %s", fix, problem)
 
 
 @contextmanager
@@ -155,35 +146,51 @@ def summary_text(done: SyncSummary) -> str:
     """What a sync did, in a few lines."""
     seen = ", ".join(f"{n:,} {kind}" for kind, n in done.seen.items() if n)
     posted = format_count(done.movements, "movement")
-    moved = f"{posted} posted, {done.retractions:,} retracted"
-    cost = (
-        f"{format_count(done.requests, 'request')} ({done.retries:,} tried again, "
-        f"{done.limited:,} refused as too fast) in {done.seconds:,} s"
+    moved = _("{posted} posted, {retractions} retracted").format(
+        posted=posted, retractions=grouped(done.retractions)
     )
-    month = (
-        f"{done.requests_in_30_days:,} of the {GRANTED:,} or more that Stripe grants"
+    cost = _(
+        "{requests} ({retries} tried again, {limited} refused as too fast) in "
+        "{seconds} s"
+    ).format(
+        requests=format_count(done.requests, "request"),
+        retries=grouped(done.retries),
+        limited=grouped(done.limited),
+        seconds=done.seconds,
+    )
+    month = _("{number} of the {granted} or more that Stripe grants").format(
+        number=grouped(done.requests_in_30_days), granted=grouped(GRANTED)
     )
     lines = [
-        f"Seen: {seen or 'nothing new'}.",
-        f"Ledger: {format_count(done.customers, 'customer')} changed, {moved}.",
-        f"Cost: {cost}; in 30 days {month}.",
+        _("Seen: {what}.").format(what=seen or "nothing new"),
+        _("Ledger: {customers} changed, {moved}.").format(
+            customers=format_count(done.customers, "customer"), moved=moved
+        ),
+        _("Cost: {cost}; in 30 days {month}.").format(cost=cost, month=month),
     ]
     if done.zone_taken:
         lines.append(
-            f"Days are those of {done.zone_taken}, the account's own time zone, and the "
-            "ledger keeps to it; `timezone` in config.toml can name another."
+            _(
+                "Days are those of {zone_taken}, the account's own time zone, and the "
+                "ledger keeps to it; `timezone` in config.toml can name another."
+            ).format(zone_taken=done.zone_taken)
         )
     if done.resumed:
-        lines.insert(0, "Went on where the last sync had stopped.")
+        lines.insert(0, _("Went on where the last sync had stopped."))
     if done.why:
-        lines.insert(0, f"Everything was read again: {done.why}.")
+        lines.insert(0, _("Everything was read again: {why}.").format(why=done.why))
     if unreadable := done.unreadable_events:
-        lines.append(f"Could not read {format_count(len(unreadable), 'event')}:")
+        lines.append(
+            _("Could not read {unreadable}:").format(
+                unreadable=format_count(len(unreadable), "event")
+            )
+        )
         lines += [f"  {it}: {done.unreadable.get(it, '')}" for it in unreadable[:5]]
     if done.refused:
         lines.append(
-            f"Not valued: missing from every figure, or there as before "
-            f"({len(done.refused)}):"
+            _(
+                "Not valued: missing from every figure, or there as before ({refused}):"
+            ).format(refused=len(done.refused))
         )
         lines += [printable(f"  {refusal.sentence}") for refusal in done.refused]
     if done.failed:

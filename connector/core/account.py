@@ -8,8 +8,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from connector.core.errors import OtherAccount
+from connector.core.language import _, marked
 
-MODES = {True: "live mode", False: "test mode", None: "of a mode that is not known"}
+MODES = {
+    True: marked("live mode"),
+    False: marked("test mode"),
+    None: marked("of a mode that is not known"),
+}
 USE_ITS_OWN = (
     "use that account's key, or set `database` in config.toml to a file of its own"
 )
@@ -30,7 +35,7 @@ class StripeIdentity(Struct, frozen=True, kw_only=True):
         """In a line; what no terminal should get of the name stands escaped."""
         known = self.id or "an account that the key may not read"
         name = "".join(map(_printable, self.name or ""))
-        return f"{f'{name} ({known})' if name else known}, {MODES[self.livemode]}"
+        return f"{f'{name} ({known})' if name else known}, {_(MODES[self.livemode])}"
 
     def is_other(self, than: "StripeIdentity") -> bool:
         """Whether both are known, as far as they are, to be of two accounts or modes."""

@@ -17,6 +17,7 @@
       CannotListen           an address to serve on is taken, or not this machine's
       NothingFound           what was asked for is not in the ledger
       MissingExtra           an optional library is needed and not installed
+      LakeUnusable           a folder of Parquet cannot be read, written or derived from
       NotOverYet             a month cannot be closed before its end is known
       NotWhole               a month cannot be closed while something of it is missing
       UsageFault             the options of a command contradict each other
@@ -29,7 +30,8 @@ programmer's mistake is an ``assert``, never one of these.
 """
 
 import re
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Iterator, Sequence
 
 SECRET = re.compile(r"\b(sk|rk|whsec)_\w+")
 
@@ -156,6 +158,10 @@ class MissingExtra(ConnectorError):
     """What was asked for needs a library that only an extra installs."""
 
 
+class LakeUnusable(ConnectorError):
+    """A folder of Parquet, or what is in it, is not as a derivation needs it."""
+
+
 class NotOverYet(ConnectorError):
     """The ledger has not seen the end of the month that is to be closed."""
 
@@ -187,3 +193,59 @@ class UsageFault(ConnectorError):
     """The options contradict each other."""
 
     exit_code = 2
+
+
+# Where a TOML file is none
+
+
+BOM = "\ufeff"
+_PLACE = re.compile(r"at line (\d+), column")
+_SETTING = re.compile(r"\s*([\w.\-]+)\s*=\s*(.*?)\s*(?:\s#.*)?")
+_STRAIGHT = "\"'"
+_CURLY = "“”„‟‘’‚‛«»"  # what word processors make of straight ones
+
+
+def toml_fault(text: str, error: tomllib.TOMLDecodeError) -> str:
+    """``line 3 needs quotes: write `timezone = "Europe/Berlin"```, or what was said."""
+    if text.startswith(BOM):
+        return (
+            "line 1 begins with a byte order mark (BOM), which editors do not show: "
+            "save it as “UTF-8”, not as “UTF-8 with BOM”"
+        )
+    told = (_quotes(line, number) for number, line in _suspects(text, error))
+    return next((each for each in told if each is not None), masked(str(error)))
+
+
+def _suspects(text: str, error: tomllib.TOMLDecodeError) -> Iterator[tuple[int, str]]:
+    """The line that the parser names; where it met the end, those that fail alone."""
+    place = _PLACE.search(str(error))
+    for number, line in enumerate(text.split("\n"), 1):
+        if int(place[1]) == number if place is not None else not _is_toml(line):
+            yield number, line
+
+
+def _quotes(line: str, number: int) -> str | None:
+    """What is wrong with the quotes of a setting; None where that is not it."""
+    found = _SETTING.fullmatch(line)
+    if found is None:
+        return None
+    key, value = found.groups()
+    bare = value.strip(_STRAIGHT + _CURLY)
+    written = f'{key} = "{bare}"'
+    if not bare or bare[0] in "[{" or not _is_toml(written):
+        return None
+    if any(each in value for each in _CURLY):
+        wrong = "has quotes that are not straight ones"
+    elif value == bare:
+        wrong = "needs quotes"
+    else:
+        wrong = "lacks a quote"
+    return f"line {number} {wrong}: write `{masked(written)}`"
+
+
+def _is_toml(text: str) -> bool:
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return False
+    return True

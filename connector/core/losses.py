@@ -20,7 +20,7 @@ class LossReason(StrEnum):
     VOLUNTARY = "voluntary"  # a cancellation was asked for
     FAILED_PAYMENT = "failed_payment"
     PAUSED = "paused"
-    REDUCED = "reduced"  # price, seats, usage or an item
+    REDUCED = "reduced"  # price, quantity, usage or an item
     DISCOUNT = "discount"
     UNKNOWN = "unknown"  # Stripe shows none
 

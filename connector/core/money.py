@@ -9,6 +9,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
+from connector.core.language import grouped, ngettext, percent_sign, point
+
 # Stripe's exponents, not ISO 4217's: Stripe bills UGX and ISK with two decimals although
 # neither has a minor unit, and bills MGA without, although ISO gives it two. Source:
 # https://docs.stripe.com/currencies (zero-decimal, three-decimal and special cases).
@@ -136,8 +138,12 @@ def format_short(
 
 
 def format_count(number: int, noun: str) -> str:
-    """``1 customer``, ``1,207 customers``; of nouns that take an s."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    """``1 customer``, ``1,207 customers``; of nouns that take an s in English.
+
+    The catalogues have them as ``{number} customer`` and ``{number} customers``.
+    """
+    one, many = f"{{number}} {noun}", f"{{number}} {noun}s"
+    return ngettext(one, many, number).format(number=grouped(number))
 
 
 def format_ratio(ratio: Fraction | None, decimals: int = 1) -> str:
@@ -147,15 +153,18 @@ def format_ratio(ratio: Fraction | None, decimals: int = 1) -> str:
     scaled = round(ratio * 100 * 10**decimals)
     sign = "−" if scaled < 0 else ""
     whole, rest = divmod(abs(scaled), 10**decimals)
-    return f"{sign}{whole:,}.{rest:0{decimals}d}%" if decimals else f"{sign}{whole:,}%"
+    text = f"{sign}{grouped(whole)}"
+    return (
+        f"{text}{f'{point()}{rest:0{decimals}d}' if decimals else ''}{percent_sign()}"
+    )
 
 
 def format_points(points: Fraction | None) -> str:
     """Percentage points with their sign, ``+2.4``; ``–`` where there are none to tell."""
     if points is None:
         return "–"
-    text = format_ratio(points / 100).removesuffix("%")
-    return f"+{text}" if points > 0 and text != "0.0" else text
+    text = format_ratio(points / 100).removesuffix(percent_sign())
+    return f"+{text}" if points > 0 and text.strip("0.,") else text
 
 
 SIX_DECIMALS = Decimal("0.000001")

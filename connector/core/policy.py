@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
+from connector.core.language import _
+
 
 class PolicyRule(NamedTuple):
     """What can be set, as texts: the key, whom it is about, and its values.
@@ -60,7 +62,12 @@ class PolicyRule(NamedTuple):
         """``paused collection does not count``, as a report says it."""
         general, number = _without_number(text)
         words = self.said.get(general, general)
-        return f"{self.subject} {words.replace('N', number)}"
+        return _in_words(f"{self.subject} {words}", number)
+
+
+def _in_words(sentence: str, number: str = "") -> str:
+    """A switch's subject and value as the catalogues have them, with the number for N."""
+    return re.sub(r"\bN\b", number, _(sentence))
 
 
 def _without_number(text: str) -> tuple[str, str]:
@@ -191,7 +198,9 @@ class PolicySwitch(NamedTuple):
     def in_words(self) -> str:
         """``repeating coupons ignored``, as a reader of the report would say it."""
         rule = _BY_KEY[self.rule]
-        return f"{rule.subject} {rule.others[self.value]}"
+        if rule is _DAYS:
+            return _("days in {timezone}").format(timezone=self.value)
+        return _in_words(f"{rule.subject} {rule.others[self.value]}")
 
 
 class Rules(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from itertools import chain
 from typing import NamedTuple, Protocol, TypeVar
 
 from connector.core.dates import add_months, months, parse_month, period_start
+from connector.core.language import _, marked, month_text
 
 
 class WindowKind(StrEnum):
@@ -95,18 +96,26 @@ def inside(parts: Sequence[list[D]], days: Sequence[date], window: Window) -> li
     return found[0] if len(found) == 1 else list(chain.from_iterable(found))
 
 
+TRAILING = marked("12 months to {month}")
+
+
+def trailing_prefix() -> str:
+    """What the names of trailing-12 windows have before their month."""
+    return _(TRAILING).partition("{month}")[0]
+
+
 def name_of(window: Window) -> str:
     """``Mar 2026``, ``Q1 2026``, ``2026``, ``12 months to Mar 2026``."""
     last = window.end - timedelta(days=1)
     match window.kind:
         case WindowKind.MONTH:
-            return f"{last:%b %Y}"
+            return month_text(last)
         case WindowKind.QUARTER:
             return f"Q{(window.start.month + 2) // 3} {window.start.year}"
         case WindowKind.YEAR:
             return str(window.start.year)
         case WindowKind.TRAILING_12:
-            return f"12 months to {last:%b %Y}"
+            return _(TRAILING).format(month=month_text(last))
 
 
 # How each kind of window is written, and the month that names it.

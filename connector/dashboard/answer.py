@@ -9,15 +9,15 @@ from msgspec import Struct
 
 from connector.config import Config
 from connector.core.errors import NothingFound
+from connector.core.model import SegmentValue, segment_value
 from connector.core.windows import Window
 from connector.dashboard.ledger_reader import LedgerReading
 from connector.dashboard.query import REPEATED, Query, WrongParameter
-from connector.metrics.segments import SegmentValue, segment_value
 from connector.render.workbook.workbook import to_xlsx
+from connector.reports.figures import segment_kinds
 from connector.reports.ledger import Ledger, LedgerState
 from connector.reports.page import make_workbook
 from connector.reports.report import ReportRequest
-from connector.reports.segments import segment_kinds
 
 
 class PageRequest(Struct, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ from connector.core.errors import (
     LedgerUnusable,
     NothingFound,
 )
+from connector.core.language import DEFAULT, _, speaking
 from connector.core.model import JSON_SCHEMA
 from connector.dashboard import (
     at_risk,
@@ -129,7 +130,7 @@ class DashboardApp:
             return None
         if request.url.path.rpartition(".")[2] in FORMS or request.url.path == "/state":
             return bare("A token is needed.\n", 401, WWW_Authenticate="Bearer")
-        return html("enter.html.j2", "en_US", {"is_wrong": False}, 401)
+        return self._entrance(401)
 
     # Pages
 
@@ -140,6 +141,12 @@ class DashboardApp:
         return endpoint
 
     def _told(self, name: str, form: str, request: Request) -> Response:
+        config = self._reader.config
+        is_told = form == "html"  # to a person; programs get keys alone
+        with speaking(config.language if is_told else DEFAULT):
+            return self._answered(name, form, request)
+
+    def _answered(self, name: str, form: str, request: Request) -> Response:
         try:
             with self._reader.reading() as reading:
                 try:
@@ -174,7 +181,7 @@ class DashboardApp:
             return bare(f"{problem}\n{fix}\n", status)
         values = {
             **shown,
-            "title": "Nothing has been synced" if is_empty else problem,
+            "title": _("Nothing has been synced") if is_empty else problem,
             "problem": problem,
             "fix": fix,
             "status": status,
@@ -200,21 +207,27 @@ class DashboardApp:
 
     # Whoever is not on this machine shows the token once
 
+    def _entrance(self, status: int = 200, *, is_wrong: bool = False) -> Response:
+        config = self._reader.config
+        with speaking(config.language):
+            values = {"is_wrong": is_wrong, "language": config.language}
+            return html("enter.html.j2", config.locale, values, status)
+
     async def _enter(self, request: Request) -> Response:
         if not self._access.needs_token:
             return RedirectResponse("/", 303, HEADERS)
         if request.method == "GET":
-            return html("enter.html.j2", "en_US", {"is_wrong": False})
+            return self._entrance()
         given = await _form_field(request, "token")
         if given is None or not self._access.enters_by_token(given):
-            return html("enter.html.j2", "en_US", {"is_wrong": True}, 401)
+            return self._entrance(401, is_wrong=True)
         return self._let_in(request)
 
     def _enter_by_code(self, request: Request) -> Response:
         if not self._access.needs_token:
             return RedirectResponse("/", 303, HEADERS)
         if not self._access.enters_by_code(str(request.path_params["once"])):
-            return html("enter.html.j2", "en_US", {"is_wrong": True}, 401)
+            return self._entrance(401, is_wrong=True)
         return self._let_in(request)
 
     def _let_in(self, request: Request) -> Response:

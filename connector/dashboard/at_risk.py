@@ -3,6 +3,7 @@
 from datetime import date
 from typing import NamedTuple
 
+from connector.core.language import _
 from connector.core.model import CustomerName
 from connector.dashboard.answer import PageAnswer, PageRequest, words
 from connector.dashboard.query import is_called, one_page, ordered, sort_asked
@@ -42,7 +43,7 @@ def answer(asked: PageRequest) -> PageAnswer:
     page = one_page(called, asked.query)
     return PageAnswer(
         template="at-risk.html.j2",
-        title="At risk",
+        title=_("At risk"),
         values={
             "outlook": outlook,
             "page": page,
@@ -57,7 +58,7 @@ def answer(asked: PageRequest) -> PageAnswer:
             "currencies": asked.currencies(),
             "sort": sort_asked(asked.query, SORTS, "-mrr"),
             "q": asked.query.text("q"),
-            "note": forms.NOTE,
+            "note": _(forms.NOTE),
             "why": forms.why,
             "has_owners": found.has_owners,
             "owner": owner,

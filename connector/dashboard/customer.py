@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from connector.core.errors import NothingFound
+from connector.core.language import _
 from connector.core.model import Component, CustomerName, Evidence, Movement
 from connector.core.windows import Window, WindowKind
 from connector.dashboard import frame
@@ -179,7 +180,7 @@ def list_answer(asked: PageRequest) -> PageAnswer:
     page = one_page(found, asked.query)
     return PageAnswer(
         template="customers.html.j2",
-        title="Customers",
+        title=_("Customers"),
         values={
             "code": code,
             "own_currency": currency,
@@ -212,9 +213,9 @@ def _everybody(asked: PageRequest, currency: str) -> list[ListedCustomer]:
         paid = _paid_in_total(asked)
     else:
         paid = balances.balances(ledger.connection, currency, end, asked.as_of)
-    first = balances.first_months(
-        ledger.connection, None if is_total(currency) else currency
-    )
+    code = None if is_total(currency) else currency
+    months = balances.keys_by_first_month(ledger.connection, code)
+    first = {key for keys in months.values() for key in keys}
     return [
         ListedCustomer(name, paid.get(key, 0))
         for key, name in named.items()

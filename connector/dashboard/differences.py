@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from connector.core.dates import add_months
+from connector.core.language import _
 from connector.core.numbers import Unreadable, WrittenNumber, ratio_of, written_number
 from connector.core.windows import WindowKind
 from connector.dashboard.answer import PageAnswer, PageRequest, words
@@ -33,7 +34,7 @@ def answer(asked: PageRequest) -> PageAnswer:
     compared = _compared(asked, currency)
     return PageAnswer(
         template="differences.html.j2",
-        title="Why another tool differs",
+        title=_("Why another tool differs"),
         values={
             "drift": found,
             "against": against,

@@ -11,10 +11,19 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from connector.core.dates import add_months, instant
+from connector.core.language import (
+    _,
+    day_text,
+    long_month_text,
+    month_text,
+    ngettext,
+    percent_sign,
+    table_day,
+)
+from connector.core.model import SegmentValue
 from connector.core.money import format_count, format_points, format_ratio
 from connector.core.windows import Window, WindowKind, name_of, written
 from connector.metrics.cohorts import Cohort, CohortPeriod
-from connector.metrics.segments import SegmentValue
 from connector.render.table import Table, shown
 
 
@@ -24,6 +33,9 @@ def filters(locale: str) -> Mapping[str, Callable[..., Any]]:
         "clock": clock,
         "spoken": spoken,
         "heading": heading,
+        "long_month": long_month_text,
+        "month": month_text,
+        "sentence": sentence,
         "written": written,
         "last_day": last_day,
         "away": away,
@@ -36,30 +48,37 @@ def filters(locale: str) -> Mapping[str, Callable[..., Any]]:
         "without": without,
         "cohort_end": cohort_end,
         "rows": partial(rows, locale=locale),
-        "utc_text": lambda at_s: f"{instant(at_s):%Y-%m-%d %H:%M} UTC",
+        "utc_text": lambda at_s: (
+            f"{table_day(instant(at_s))} {instant(at_s):%H:%M} UTC"
+        ),
     }
 
 
 def date_text(day: date | None) -> str:
-    return "–" if day is None else f"{day.day} {day:%b %Y}"
+    return "–" if day is None else day_text(day).removeprefix("0")
 
 
 def clock(at: datetime) -> str:
-    return f"{at.day} {at:%b %Y, %H:%M}"
+    return f"{date_text(at.date())}, {at:%H:%M}"
 
 
 def spoken(window: Window) -> str:
     """``the twelve months to October 2026``, ``October 2026``, ``Q1 2026``, ``2026``."""
     last = last_day(window)
     if window.kind is WindowKind.TRAILING_12:
-        return f"the twelve months to {last:%B %Y}"
-    return f"{last:%B %Y}" if window.kind is WindowKind.MONTH else name_of(window)
+        return _("the twelve months to {month}").format(month=long_month_text(last))
+    return long_month_text(last) if window.kind is WindowKind.MONTH else name_of(window)
 
 
 def heading(window: Window) -> str:
     """The same where a sentence begins with it."""
     text = spoken(window).removeprefix("the ")
     return text[0].upper() + text[1:]
+
+
+def sentence(text: str) -> str:
+    """As one begins, with all other letters as they are."""
+    return text[:1].upper() + text[1:]
 
 
 def last_day(window: Window) -> date:
@@ -70,9 +89,11 @@ def away(day: date, today: date) -> str:
     """``in 11 days``, ``today``, ``3 days ago``."""
     days = (day - today).days
     if not days:
-        return "today"
-    counted = format_count(abs(days), "day")
-    return f"in {counted}" if days > 0 else f"{counted} ago"
+        return _("today")
+    if days > 0:
+        return ngettext("in {number} day", "in {number} days", days).format(number=days)
+    ago = ngettext("{number} day ago", "{number} days ago", -days)
+    return ago.format(number=-days)
 
 
 def cohort_end(cohort: Cohort, period: CohortPeriod) -> date:
@@ -84,8 +105,8 @@ def fine_points(points: Fraction | None) -> str:
     """With two decimals, as many customers move a ratio by less than a tenth."""
     if points is None:
         return "–"
-    text = format_ratio(points / 100, 2).removesuffix("%")
-    return f"+{text}" if points > 0 and text != "0.00" else text
+    text = format_ratio(points / 100, 2).removesuffix(percent_sign())
+    return f"+{text}" if points > 0 and text.strip("0.,") else text
 
 
 def rows(table: Table, locale: str) -> list[list[str]]:

@@ -6,9 +6,15 @@ from typing import Any, NamedTuple
 
 from connector.config import DEFAULT_LOCALE
 from connector.core.account import MODES, NOBODY
+from connector.core.language import _, language, marked
 from connector.dashboard.answer import PageAnswer, PageRequest
 from connector.dashboard.filters import href
-from connector.render.footnotes import banner, policy_sentence
+from connector.render.footnotes import (
+    banner,
+    outside_note,
+    policy_sentence,
+    refused_sentence,
+)
 from connector.reports.ledger import Ledger
 from connector.store.database import setting
 from connector.store.ledger import queries
@@ -22,16 +28,16 @@ class NavigationEntry(NamedTuple):
 
 # In the navigation, by the pages that count as being there.
 NAVIGATION = {
-    "Overview": ("/", ("overview",)),
-    "Retention": ("/window", ("window",)),
-    "Customers": ("/customers", ("customers", "customer")),
-    "Movements": ("/movements", ("movements",)),
-    "Cohorts": ("/cohorts", ("cohorts",)),
-    "At risk": ("/at-risk", ("at-risk",)),
-    "Churn": ("/churn", ("churn",)),
-    "Coverage": ("/coverage", ("coverage",)),
-    "Restated": ("/restatements", ("restatements",)),
-    "Differences": ("/differences", ("differences",)),
+    marked("Overview"): ("/", ("overview",)),
+    marked("Retention"): ("/window", ("window",)),
+    marked("Customers"): ("/customers", ("customers", "customer")),
+    marked("Movements"): ("/movements", ("movements",)),
+    marked("Cohorts"): ("/cohorts", ("cohorts",)),
+    marked("At risk"): ("/at-risk", ("at-risk",)),
+    marked("Churn"): ("/churn", ("churn",)),
+    marked("Coverage"): ("/coverage", ("coverage",)),
+    marked("Restated"): ("/restatements", ("restatements",)),
+    marked("Differences"): ("/differences", ("differences",)),
 }
 
 
@@ -46,6 +52,9 @@ def bare_frame() -> Mapping[str, Any]:
         "state_tag": "",
         "policy": "",
         "locale": DEFAULT_LOCALE,
+        "language": language(),
+        "outside_line": None,
+        "refused_line": None,
     }
 
 
@@ -62,6 +71,9 @@ def of_ledger(ledger: Ledger, page: str) -> Mapping[str, Any]:
         "state_tag": state_tag(ledger),
         "policy": policy_sentence(known.policy),
         "locale": ledger.config.locale,
+        "language": language(),
+        "outside_line": outside_note(ledger.outside(), ledger.config.locale),
+        "refused_line": refused_sentence(ledger.missing()),
         "reporting_currency": ledger.config.reporting_currency,
     }
 
@@ -87,10 +99,12 @@ def of_answer(answer: PageAnswer, asked: PageRequest, page: str) -> Mapping[str,
 def account_of(ledger: Ledger) -> tuple[str, str]:
     """What the account is called, and its mode in words; "" where that is not known."""
     if setting(ledger.connection, "account") == "demo":
-        return "Bundled demo account", "test mode"
+        return _("Bundled demo account"), _("test mode")
     account = ledger.state().account or NOBODY
-    called = " · ".join(each for each in (account.id, MODES[account.livemode]) if each)
-    return account.name or account.id or "Stripe account", called
+    called = " · ".join(
+        each for each in (account.id, _(MODES[account.livemode])) if each
+    )
+    return account.name or account.id or _("Stripe account"), called
 
 
 def livemode(ledger: Ledger) -> bool | None:
@@ -110,6 +124,6 @@ def state_tag(ledger: Ledger) -> str:
 
 def _navigation(page: str) -> list[NavigationEntry]:
     return [
-        NavigationEntry(name, at, page in pages)
+        NavigationEntry(_(name), at, page in pages)
         for name, (at, pages) in NAVIGATION.items()
     ]

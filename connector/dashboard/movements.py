@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from connector.core.dates import add_months
 from connector.core.errors import ConnectorError
+from connector.core.language import _
 from connector.core.model import Movement, MovementKind
 from connector.dashboard.answer import PageAnswer, PageRequest, words
 from connector.dashboard.query import (
@@ -47,7 +48,7 @@ def answer(asked: PageRequest) -> PageAnswer:
     is_all = is_total(wanted.currency)
     return PageAnswer(
         template="movements.html.j2",
-        title="Movements",
+        title=_("Movements"),
         values={
             "page": page,
             "named": named,

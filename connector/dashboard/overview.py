@@ -6,16 +6,17 @@ from fractions import Fraction
 from typing import Any
 
 from connector.core.dates import add_months
+from connector.core.language import _
+from connector.core.model import SegmentValue
 from connector.core.windows import WindowKind, written
 from connector.dashboard.answer import PageAnswer, PageRequest, words, workbook
-from connector.metrics.segments import SegmentValue
 from connector.render.page.figures import View, of_segment, view
 from connector.render.page.levels import band_scale, levels, retention_steps
 from connector.render.report_json import to_json
 from connector.render.report_tables import only_words, to_csv
+from connector.reports.figures import nobody_in, segment_kinds
 from connector.reports.model import CurrencyReport, Report, benchmarks, metrics_of
 from connector.reports.report import ReportRequest, make_report
-from connector.reports.segments import nobody_in, segment_kinds
 from connector.store.ledger import closings, customers, queries
 
 KNOWN = frozenset(
@@ -39,7 +40,7 @@ def answer(asked: PageRequest) -> PageAnswer:
     command = ["report", *_options(plain), *words(as_of=asked.given_as_of)]
     return PageAnswer(
         template="overview.html.j2",
-        title="Overview",
+        title=_("Overview"),
         values={
             **_values(asked, report, part, shown),
             "segments": _segments(part, report),

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from connector.core.figures import RATIOS
 from connector.core.invoiced import alarming
+from connector.core.language import _
 from connector.core.losses import LossReason
 from connector.core.policy import POLICY_RULES, differences
 from connector.core.windows import WindowKind
@@ -47,7 +48,7 @@ def cohorts_answer(asked: PageRequest) -> PageAnswer:
     found = known[0] if known else None
     return PageAnswer(
         template="cohorts.html.j2",
-        title="Cohorts",
+        title=_("Cohorts"),
         values={
             "found": found,
             "shown": found.cohorts[-MOST_COHORTS:] if found is not None else (),
@@ -94,7 +95,7 @@ def churn_answer(asked: PageRequest) -> PageAnswer:
 
     return PageAnswer(
         template="churn.html.j2",
-        title="Churn",
+        title=_("Churn"),
         values={
             "found": found,
             "left": left,
@@ -138,13 +139,13 @@ def coverage_answer(asked: PageRequest) -> PageAnswer:
     )
     return PageAnswer(
         template="coverage.html.j2",
-        title="Coverage",
+        title=_("Coverage"),
         values={
             "found": found,
             "own_currency": code or "",
             "currencies": [c for c in asked.currencies() if not is_total(c)],
             "kind": kind,
-            "note": coverage_forms.CLASSES_NOTE,
+            "note": _(coverage_forms.CLASSES_NOTE),
             "to_do": coverage_forms.TO_DO,
             "lacks_texts": coverage_forms.LACKS_TEXTS,
             "reasons": coverage_forms.REASON_WORDS,
@@ -185,7 +186,7 @@ def restatements_answer(asked: PageRequest) -> PageAnswer:
     )
     return PageAnswer(
         template="restatements.html.j2",
-        title="Restatements",
+        title=_("Restatements"),
         values={
             "found": found,
             "runs": _runs(found),
@@ -233,7 +234,7 @@ def counts_answer(asked: PageRequest) -> PageAnswer:
     refusals = unvalued.known(asked.ledger.connection)
     return PageAnswer(
         template="counts.html.j2",
-        title="What counts",
+        title=_("What counts"),
         values={
             "rules": rules,
             "refusals": refusals,

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from connector.core.dates import add_months
 from connector.core.figures import Retention
+from connector.core.language import _
 from connector.core.model import CustomerName, MovementKind
 from connector.core.windows import Window, WindowKind, windows, written
 from connector.dashboard.answer import PageAnswer, PageRequest, words, workbook
@@ -16,14 +17,13 @@ from connector.dashboard.query import (
     ordered,
     sort_asked,
 )
-from connector.metrics.causes import Causes
-from connector.metrics.contributions import Contribution, Ratio
+from connector.metrics.contributions import Causes, Contribution, Ratio
 from connector.render import contributions as forms
 from connector.render.page.levels import retention_steps
-from connector.render.report_tables import CAUSE_WORDS, only_words
+from connector.render.report_tables import CAUSE_WORDS, cause_words, only_words
 from connector.reports.explain import WindowExplanation, explain_window
 from connector.reports.ledger import is_total
-from connector.reports.report import ReportRequest, make_report
+from connector.reports.report import ReportRequest, causes_in
 
 KNOWN = frozenset(
     ("currency", "window", "metric", "kind", "cause", "by", "segment", "q", "sort")
@@ -81,7 +81,7 @@ def answer(asked: PageRequest) -> PageAnswer:
     ]
     return PageAnswer(
         template="window.html.j2",
-        title=f"{metric.upper()} by customer",
+        title=_("{metric} by customer").format(metric=metric.upper()),
         values=_values(asked, taken, shown, why),
         json=lambda: {"windows": [forms.to_json(taken)]},
         csv=lambda: forms.to_csv([taken._replace(moved=shown)]),
@@ -111,16 +111,12 @@ def _last_over(asked: PageRequest) -> Window:
 
 def _causes(asked: PageRequest, window: Window, currency: str) -> Causes | None:
     last = add_months(window.end, -1)
-    request = ReportRequest(
-        window.kind, last, last, currency, asked.as_of, causes=True, only=asked.only
-    )
     asked.ledger.require_known(last, f"window={written(window)}", asked.as_of)
-    report = asked.reading.keep(
-        ("report", request),
-        lambda: make_report(asked.ledger, request),
-        lambda made: len(made.names),
+    return asked.reading.keep(
+        ("causes", window, currency, asked.as_of, asked.only),
+        lambda: causes_in(asked.ledger, currency, window, asked.as_of, asked.only),
+        lambda made: sum(len(x.customers) for own in made for x in own),
     )
-    return report.currencies[0].rows[0].causes
 
 
 def _chosen(
@@ -168,7 +164,7 @@ def _caused_by(why: Causes | None, kind: str, cause: str) -> set[int]:
         for share in of_kind
         if share.cause == cause and kind in ("", name)
     ]
-    return {key for share in shares for key, _ in share.customers}
+    return {key for share in shares for key, _minor in share.customers}
 
 
 def _values(
@@ -226,7 +222,7 @@ def _row(
     return MovedCustomer(
         name=name,
         moved=each,
-        why=why or ("left" if each.kind is MovementKind.CHURN else ""),
+        why=why or (_("left") if each.kind is MovementKind.CHURN else ""),
         points=None if share is None else share * 100,
         x=50 if each.amount_minor > 0 else 50 - width,
         width=width,
@@ -237,9 +233,9 @@ def _reasons(why: Causes | None, customers: set[int]) -> dict[int, list[str]]:
     """Of each of these the causes in words, the largest of all first."""
     found: dict[int, list[str]] = {}
     for share in (*why.expansion, *why.contraction) if why is not None else ():
-        for key, _ in share.customers:
+        for key, _minor in share.customers:
             if key in customers:
-                found.setdefault(key, []).append(CAUSE_WORDS[share.cause])
+                found.setdefault(key, []).append(cause_words(share.cause))
     return found
 
 
@@ -257,7 +253,7 @@ def _cause_sums(why: Causes | None) -> list[CauseSum]:
         CauseSum(
             kind=kind,
             cause=share.cause,
-            words=CAUSE_WORDS[share.cause],
+            words=cause_words(share.cause),
             customers=len(share.customers),
             amount_minor=share.amount_minor,
         )

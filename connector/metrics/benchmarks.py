@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from connector.core.errors import ConfigError
+from connector.core.language import _
 from connector.core.money import format_ratio
 
 METRICS = ("nrr", "grr", "crr")
@@ -93,7 +94,7 @@ class Assessment(Struct, frozen=True, kw_only=True):
         """The verdict, then the medians; ranges of some companies are left to JSON."""
         text = f"{self.metric.upper()} {format_ratio(self.ratio)}"
         if self.band is not None:
-            text += f": {self.band.says} ({self.band.source}, {self.band.year})"
+            text += f": {_(self.band.says)} ({_(self.band.source)}, {self.band.year})"
         others = [_words(each) for each in self.typical if each.low == each.high]
         return f"{'; '.join([text, *others])}."
 
@@ -101,7 +102,7 @@ class Assessment(Struct, frozen=True, kw_only=True):
 def _words(typical: Typical) -> str:
     exact = (typical.low * 100).denominator == 1
     median = format_ratio(typical.low, 0 if exact else 1)
-    return f"{typical.who} {median} ({typical.source}, {typical.year})"
+    return f"{_(typical.who)} {median} ({typical.source}, {typical.year})"
 
 
 def assess(

@@ -20,6 +20,8 @@ from connector.stripe_api.objects import (
     Subscription,
 )
 
+DRAFT_S = 3_600  # so long a renewal's invoice is a draft
+
 
 class SubscriptionVersion(NamedTuple):
     """A subscription as Stripe showed it from ``seen_s`` on, until the next version.
@@ -30,6 +32,12 @@ class SubscriptionVersion(NamedTuple):
 
     seen_s: int
     subscription: Subscription
+
+    def finalizes(self, draft: Invoice) -> bool:
+        """Whether Stripe finalizes the draft by itself, an hour after it made it."""
+        now = self.subscription
+        collects = now.status in ("active", "past_due") and not now.pause_collection
+        return collects and draft.created >= self.seen_s - DRAFT_S
 
 
 class Catalogue(Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from msgspec.structs import asdict
 
 from connector.core.dates import add_months
 from connector.core.figures import WindowFigures
+from connector.core.language import _, day_text, grouped, marked, month_text, table_day
 from connector.core.money import format_minor, ratio_number
 from connector.mrr.risks import Risk, RiskReason
 from connector.render.report_json import currency_json
@@ -37,9 +38,9 @@ def risk_table(outlook: AtRiskReport) -> Table:
         found = [risk for risk in outlook.risks if risk.reason is reason]
         if found:
             worth_minor = sum(risk.mrr_minor for risk in found)
-            rows.append(_risk_row(str(reason), found, worth_minor, outlook))
-    every = _risk_row("at risk", outlook.risks, outlook.at_risk_minor, outlook)
-    return figures(("", "MRR", "Subscriptions", "Customers"), [*rows, every])
+            rows.append(_risk_row(_(str(reason)), found, worth_minor, outlook))
+    every = _risk_row(_("at risk"), outlook.risks, outlook.at_risk_minor, outlook)
+    return figures(("", "MRR", _("Subscriptions"), _("Customers")), [*rows, every])
 
 
 def _risk_row(
@@ -64,41 +65,43 @@ def call_table(found: AtRiskReport, reports: AtRiskReports, locale: str) -> Tabl
         )
         for each in found.customers[:MOST_CALLED]
     ]
-    owner = ["Owner"] if reports.has_owners else []
-    heads = ("Customer", "MRR", "Why", "Last movement", "Renews", *owner)
+    owner = [_("Owner")] if reports.has_owners else []
+    heads = (_("Customer"), "MRR", _("Why"), _("Last movement"), _("Renews"), *owner)
     return Table(heads, rows, frozenset([1]))
 
 
 MOST_CALLED = 100  # that are listed by name
-_SINCE = {
-    RiskReason.CANCELS: "on",
-    RiskReason.PAST_DUE: "since",
-    RiskReason.OPEN_INVOICE: "due since",
-    RiskReason.PENDING_UPDATE: "until",
-    RiskReason.PAUSED: "until",
-    RiskReason.TRIAL: "on",
-    RiskReason.CONTRACTED: "on",
+_ON = {
+    RiskReason.CANCELS: marked("set to cancel on {day}"),
+    RiskReason.PAST_DUE: marked("past due since {day}"),
+    RiskReason.OPEN_INVOICE: marked("unpaid invoice due since {day}"),
+    RiskReason.PENDING_UPDATE: marked("change awaits payment until {day}"),
+    RiskReason.PAUSED: marked("collection paused until {day}"),
+    RiskReason.TRIAL: marked("trial will not convert on {day}"),
+    RiskReason.CONTRACTED: marked("contracted lately on {day}"),
 }
 
 
 def why(risk: Risk) -> str:
     """The reason, and since or when; ``past due since 2026-10-28``."""
-    when = "" if risk.day is None else f" {_SINCE[risk.reason]} {risk.day}"
-    return f"{risk.reason}{when}"
+    if risk.day is None:
+        return _(str(risk.reason))
+    return _(_ON[risk.reason]).format(day=table_day(risk.day))
 
 
 def last_moved(each: CustomerAtRisk, currency: str, locale: str) -> str:
     if each.last is None:
         return "–"
     change = format_minor(each.last.amount_minor, currency, locale, signed=True)
-    return f"{change} {each.last.kind}, {each.last.day}"
+    return f"{change} {_(each.last.kind.value)}, {table_day(each.last.day)}"
 
 
 def renewal(each: CustomerAtRisk) -> str:
     """The day on which it is billed next, or ends."""
     if each.renews_on is None:
         return "–"
-    return f"{each.renews_on}{', ends' if each.ends_then else ''}"
+    day = table_day(each.renews_on)
+    return _("{day}, ends").format(day=day) if each.ends_then else day
 
 
 def committed_table(outlook: AtRiskReport) -> Table:
@@ -107,14 +110,21 @@ def committed_table(outlook: AtRiskReport) -> Table:
     for each in outlook.scheduled:
         scheduled_minor[add_months(each.day.replace(day=1), 1)] += each.amount_minor
     rows: list[Sequence[Cell]] = [
-        (f"{outlook.today:%d %b %Y}, so far", "", *_ratios(outlook.so_far))
+        (
+            _("{today}, so far").format(today=day_text(outlook.today)),
+            "",
+            *_ratios(outlook.so_far),
+        )
     ]
     for window in outlook.committed:
         end = window.window.end
         set_minor = scheduled_minor[end]
         change = Money(set_minor, outlook.currency, signed=True) if set_minor else "–"
-        rows.append((f"{end - timedelta(days=1):%b %Y}", change, *_ratios(window)))
-    return figures(("12 months to", "Set in the month", "NRR", "GRR", "CRR"), rows)
+        rows.append((month_text(end - timedelta(days=1)), change, *_ratios(window)))
+    return figures(
+        (_("12 months to"), _("Scheduled in the month"), "NRR", "GRR", "CRR"),
+        rows,
+    )
 
 
 def _ratios(measured: WindowFigures) -> Iterator[Cell]:
@@ -126,30 +136,43 @@ def scheduled_table(outlook: AtRiskReport, labels: Mapping[str, str]) -> Table:
         (
             each.day,
             Money(each.amount_minor, outlook.currency, signed=True),
-            each.kind.value,
+            each.kind,
             labels.get(each.customer, each.customer),
         )
         for each in outlook.scheduled
     ]
-    heads = ("Scheduled", "Change", "Movement", "Customer")
+    heads = (_("Scheduled"), _("Change"), _("Movement"), _("Customer"))
     return Table(heads, rows, frozenset([1]))
 
 
 def title(outlook: AtRiskReport, reports: AtRiskReports, locale: str) -> str:
     mrr = format_minor(outlook.mrr_minor, outlook.currency, locale)
     whose = title_of(outlook.currency, is_total=outlook.is_total)
-    owner = "" if reports.owner is None else f", customers of {reports.owner}"
-    return f"At risk, {whose}{owner}: of {mrr} on {outlook.today:%d %b %Y}"
+    owner = (
+        ""
+        if reports.owner is None
+        else _(", customers of {owner}").format(owner=reports.owner)
+    )
+    return _("At risk, {whose}{owner}: of {mrr} on {today}").format(
+        whose=whose, owner=owner, mrr=mrr, today=day_text(outlook.today)
+    )
 
 
-COMMITTED = "Committed, if nothing else changes"
-NOTE = (
-    "Committed is no forecast: what NRR, GRR and CRR of the 12 months to each month are if "
-    "what Stripe's objects already say happens (ends that are set, discounts running out) "
-    "and nothing else changes. Expansion to come would raise NRR, and a customer that "
-    "leaves and returns inside a window even GRR; trials count once they have converted. "
-    "MRR with several reasons counts once in what is at risk; contracted lately is the "
-    "last 90 days."
+COMMITTED = marked("Committed, if nothing else changes")
+NOTE = marked(
+    "Committed is no forecast: what NRR, GRR and CRR of the 12 months to "
+    "each month are if what Stripe's objects already say happens "
+    "(subscriptions set to cancel, discounts running out) and nothing else "
+    "changes. Expansion to come would raise NRR, and a customer that "
+    "leaves and returns inside a window even GRR; trials count once they "
+    "have converted. MRR with several reasons counts once in what is at "
+    "risk; contracted lately is the last 90 days."
+)
+
+
+NO_OWNERS = marked(
+    "Of none of these customers an owner was read: if Stripe shows the "
+    "metadata key of `owner`, run `stripe-nrr sync --full`."
 )
 
 
@@ -157,17 +180,21 @@ def parts(reports: AtRiskReports, locale: str) -> Iterator[Part]:
     """What may go, whom to call, what is scheduled, and the ratios that follow from it."""
     for outlook in reports.currencies:
         yield Title(title(outlook, reports, locale))
-        yield risk_table(outlook) if outlook.risks else "Nothing is at risk."
+        yield risk_table(outlook) if outlook.risks else _("Nothing is at risk.")
         if outlook.customers:
             yield call_table(outlook, reports, locale)
+            if reports.has_owners and not any(x.owner for x in outlook.customers):
+                yield _(NO_OWNERS)
         more = len(outlook.customers) - MOST_CALLED
         if more > 0:
-            yield f"And {more:,} more; `--format csv` lists them all."
+            yield _("And {more} more; `--format csv` lists them all.").format(
+                more=grouped(more)
+            )
         if outlook.scheduled:
             yield scheduled_table(outlook, reports.labels)
-        yield Title(f"{COMMITTED}, {outlook.currency.upper()}")
+        yield Title(f"{_(COMMITTED)}, {outlook.currency.upper()}")
         yield committed_table(outlook)
-    yield NOTE
+    yield _(NOTE)
 
 
 def to_csv(reports: AtRiskReports) -> str:

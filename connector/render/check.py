@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from connector.core.language import _, grouped, ngettext
 from connector.core.money import format_count, format_minor
 from connector.core.text import printable
 from connector.render.movements import named
@@ -29,10 +30,12 @@ def to_text(
     ]
     if checked.waiting:
         lines.append(_waiting_line(checked.waiting))
-    lines += [f"not checked: {each}" for each in checked.notes]
+    lines += [_("not checked: {each}").format(each=each) for each in checked.notes]
     if checked.seal:
-        lines.append(f"Newest seal: {checked.seal}")
-    counted = f"{format_count(checked.movements, 'movement')} checked"
+        lines.append(_("Newest seal: {seal}").format(seal=checked.seal))
+    counted = ngettext(
+        "{number} movement checked", "{number} movements checked", checked.movements
+    ).format(number=grouped(checked.movements))
     findings = format_count(len(checked.findings), "finding")
     return "\n".join([*lines, f"{counted}, {findings}."])
 
@@ -40,10 +43,16 @@ def to_text(
 def _waiting_line(waiting: Sequence[str]) -> str:
     """Who waits to be derived, by name; those that could not be are among them."""
     first = printable(", ".join(waiting[:NAMED]))
-    more = f" and {len(waiting) - NAMED} more" if len(waiting) > NAMED else ""
-    who = format_count(len(waiting), "customer")
-    waits = "waits" if len(waiting) == 1 else "wait"
-    return f"{who} {waits}: {first}{more}; run `stripe-nrr recompute`"
+    more = (
+        _(" and {number} more").format(number=len(waiting) - NAMED)
+        if len(waiting) > NAMED
+        else ""
+    )
+    return ngettext(
+        "{number} customer waits: {first}{more}; run `stripe-nrr recompute`",
+        "{number} customers wait: {first}{more}; run `stripe-nrr recompute`",
+        len(waiting),
+    ).format(number=grouped(len(waiting)), first=first, more=more)
 
 
 def to_json(
@@ -99,16 +108,22 @@ def _comparison_lines(
 ) -> Iterator[str]:
     """The sums, then each customer that differs, the largest difference first."""
     live = format_count(compared.live, "live subscription")
-    counted = f"{live} in {format_count(compared.requests, 'request')}"
-    yield f"MRR now, by Stripe's own definition and in the ledger ({counted}):"
+    counted = _("{live} in {requests}").format(
+        live=live, requests=format_count(compared.requests, "request")
+    )
+    yield _(
+        "MRR now, by Stripe's own definition and in the ledger ({counted}):"
+    ).format(counted=counted)
     for total in totals(compared.rows):
-        reasons = [(reason.value, minor) for reason, minor in total.explained.items()]
+        reasons = [
+            (_(reason.value), minor) for reason, minor in total.explained.items()
+        ]
         sides = (total.stripe_minor, total.ledger_minor, total.remainder_minor)
         code = total.currency
         yield f"  {code.upper()}: {_bridge(code, sides, reasons, locale)}"
     for row in differing(compared.rows):
         reasons = [
-            (printable(f"{p.reason} {p.what}".strip()), p.amount_minor)
+            (printable(f"{_(p.reason.value)} {p.what}".strip()), p.amount_minor)
             for p in row.parts
         ]
         sides = (row.stripe_minor, row.ledger_minor, row.remainder_minor)
@@ -116,9 +131,11 @@ def _comparison_lines(
         yield f"{who}: {_bridge(row.currency, sides, reasons, locale)}"
     found = {part.reason for row in compared.rows for part in row.parts}
     if GapReason.WAITING in found:
-        yield "Waiting: run `stripe-nrr recompute`."
+        yield _("Waiting: run `stripe-nrr recompute`.")
     if GapReason.NOT_SYNCED in found:
-        yield "Not yet synced: run `stripe-nrr sync`; what stays, `sync --full` brings."
+        yield _(
+            "Not yet synced: run `stripe-nrr sync`; what stays, `sync --full` brings."
+        )
 
 
 def _bridge(
@@ -131,9 +148,16 @@ def _bridge(
     stripe_minor, ledger_minor, remainder_minor = sides
     steps = [
         f"{name} {format_minor(amount_minor, currency, locale, signed=True)}"
-        for name, amount_minor in (*reasons, ("unexplained", remainder_minor))
-        if amount_minor or name.startswith(f"{GapReason.REFUSED} ")  # names what it is
+        for name, amount_minor in (*reasons, (_("unexplained"), remainder_minor))
+        if amount_minor
+        or name.startswith(f"{_(GapReason.REFUSED.value)} ")  # names what it is
     ]
     stripe = format_minor(stripe_minor, currency, locale)
     booked = format_minor(ledger_minor, currency, locale)
-    return "; ".join((f"Stripe {stripe}", *steps, f"ledger {booked}"))
+    return "; ".join(
+        (
+            _("Stripe {stripe}").format(stripe=stripe),
+            *steps,
+            _("ledger {booked}").format(booked=booked),
+        )
+    )

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from connector.core.figures import WindowFigures
+from connector.core.language import _, day_text, grouped, marked, month_text, ngettext
 from connector.core.losses import LossReason
 from connector.core.model import Cause
 from connector.core.money import format_count, format_minor
@@ -12,7 +13,13 @@ from connector.core.windows import Window
 from connector.metrics.churn import LossSums
 from connector.render.footnotes import unread
 from connector.render.report_json import reasons_json
-from connector.render.report_tables import REASON_WORDS, reason_table, taken
+from connector.render.report_tables import (
+    REASON_WORDS,
+    reason_table,
+    reason_words,
+    segment_name,
+    taken,
+)
 from connector.render.table import Money, Part, Table, Title, csv_text, figures
 from connector.reports.churn import (
     MONTH,
@@ -23,11 +30,12 @@ from connector.reports.churn import (
 )
 
 MOST_LEFT = 100  # that are listed by name
-NOTE = (
-    "Voluntary: a cancellation was asked for. Failed payment (involuntary): Stripe ended "
-    "it for a payment that failed or was disputed, it is unpaid, or a failed payment "
-    "paused it. Unknown: Stripe shows no reason. What has several reasons counts once, "
-    "with the one that took most; the amounts are each reason's own."
+NOTE = marked(
+    "Voluntary: a cancellation was asked for. Failed payment "
+    "(involuntary): Stripe ended it for a payment that failed or was "
+    "disputed, it is unpaid, or a failed payment paused it. Unknown: "
+    "Stripe shows no reason. What has several reasons counts once, with "
+    "the one that took most; the amounts are each reason's own."
 )
 
 
@@ -51,17 +59,24 @@ def sums_table(
             each.departures or "–",
             taken(each.contraction_minor, currency),
         )
-        for title, each in [*((each.name, each) for each in sums), ("all", everyone)]
+        for title, each in [
+            *((segment_name(each.name), each) for each in sums),
+            (_("all"), everyone),
+        ]
     ]
-    heads = (name, *(REASON_WORDS[r].capitalize() for r in shown), *_SUM_HEADS)
+    heads = (
+        name,
+        *(_(REASON_WORDS[r].capitalize()) for r in shown),
+        *map(_, _SUM_HEADS),
+    )
     return figures(heads, rows)
 
 
-_SUM_HEADS = ("Churn", "Left", "Contraction")
+_SUM_HEADS = (marked("Churn"), marked("Left"), marked("Contraction"))
 
 
 def month_table(found: ChurnReport) -> Table:
-    return sums_table(found.months, found.everyone, found.currency, "Month")
+    return sums_table(found.months, found.everyone, found.currency, _("Month"))
 
 
 def totals_table(found: ChurnReport) -> Table:
@@ -72,13 +87,13 @@ def feedback_table(found: ChurnReport) -> Table:
     """What those who cancelled said, in Stripe's words for it."""
     rows = [
         (
-            words(each.feedback) if each.feedback else "nothing",
+            words(each.feedback) if each.feedback else _("nothing"),
             taken(each.churn_minor, found.currency),
             each.departures,
         )
         for each in found.feedback
     ]
-    return figures(("Who cancelled said", "Churn", "Left"), rows)
+    return figures((_("Who cancelled said"), _("Churn"), _("Left")), rows)
 
 
 def departures_table(found: ChurnReport) -> Table:
@@ -88,7 +103,7 @@ def departures_table(found: ChurnReport) -> Table:
             each.label,
             Money(each.amount_minor, found.currency),
             each.day,
-            REASON_WORDS[each.reason],
+            reason_words(each.reason),
             words(each.feedback) if each.feedback else "–",
             how_shown(each),
             each.paid_since,
@@ -97,87 +112,119 @@ def departures_table(found: ChurnReport) -> Table:
         for each in found.departures[:MOST_LEFT]
     ]
     heads = (
-        *("Customer", "MRR", "Left", "Reason", "Stated"),
-        *("How Stripe shows it", "Paid since", "Came back"),
+        *(_("Customer"), "MRR", _("Left"), _("Reason"), _("Stated")),
+        *(_("How Stripe shows it"), _("Paid since"), _("Came back")),
     )
     return Table(heads, rows, frozenset([1]))
 
 
 def words(code: str) -> str:
     """Stripe's ``too_expensive`` as a reader expects it."""
-    return code.replace("_", " ")
+    return _(code.replace("_", " "))
 
 
 def how_shown(lost: LostMrr) -> str:
     """What Stripe's objects show of the largest part of a loss, in a few words."""
     said = "" if lost.proof is None else lost.proof.summary
     if lost.asked_on is not None:
-        return f"cancelled on {lost.asked_on:%d %b %Y}{_before(lost)}"
+        return _("cancelled on {day}{before}").format(
+            day=day_text(lost.asked_on), before=_before(lost)
+        )
     if lost.stated is not None:
-        return _STATED.get(lost.stated, f"ended: {words(lost.stated)}")
+        known = _STATED.get(lost.stated)
+        other = _("ended: {stated}").format(stated=words(lost.stated))
+        return other if known is None else _(known)
     if lost.reason is LossReason.FAILED_PAYMENT:
-        return _FAILED.get(said, "unpaid")
+        return _(_FAILED.get(said, "unpaid"))
     if lost.reason is LossReason.PAUSED:
-        return "on trial" if said == "trial" else "paused"
+        return _("on trial") if said == "trial" else _("paused")
     if lost.cause in (Cause.END, Cause.REMOVAL) and lost.reason is LossReason.UNKNOWN:
-        return "ended at once" if lost.subscription else "invoiced no more"
-    return _BY_CAUSE.get(lost.cause, "")
+        return _("ended at once") if lost.subscription else _("invoiced no more")
+    found = _BY_CAUSE.get(lost.cause)
+    return "" if found is None else _(found)
 
 
 _STATED = {
-    "payment_failed": "ended, as payments failed",
-    "payment_disputed": "ended, as a payment was disputed",
-    "cancellation_requested": "cancelled at once",
+    "payment_failed": marked("ended, as payments failed"),
+    "payment_disputed": marked("ended, as a payment was disputed"),
+    "cancellation_requested": marked("cancelled at once"),
 }
 _FAILED = {
-    "left a draft": "unpaid: its renewal was left a draft",
-    "past due": "past due for too long",
-    "paused": "paused after a failed payment",
+    "left a draft": marked("unpaid: its renewal was left a draft"),
+    "past due": marked("past due for too long"),
+    "paused": marked("paused after a failed payment"),
 }
 _BY_CAUSE = {
-    Cause.PLAN: "another plan",
-    Cause.QUANTITY: "fewer seats",
-    Cause.PRICE: "a lower price",
-    Cause.USAGE: "less usage",
-    Cause.DISCOUNT: "a discount",
-    Cause.REMOVAL: "an item was removed",
-    Cause.END: "all items were removed",
+    Cause.PLAN: marked("another plan"),
+    Cause.QUANTITY: marked("a lower quantity"),
+    Cause.PRICE: marked("a lower price"),
+    Cause.USAGE: marked("less usage"),
+    Cause.DISCOUNT: marked("a discount"),
+    Cause.REMOVAL: marked("an item was removed"),
+    Cause.END: marked("all items were removed"),
 }
 
 
 def _before(lost: LostMrr) -> str:
     assert lost.asked_on is not None
     days = (lost.day - lost.asked_on).days
-    return f", {format_count(days, 'day')} before" if days > 0 else ""
+    return (
+        ngettext(", {days} day before", ", {days} days before", days).format(days=days)
+        if days > 0
+        else ""
+    )
 
 
 # Sentences
 
 
 def title(found: ChurnReport) -> str:
-    so_far = "" if found.is_over else ", so far"
+    so_far = "" if found.is_over else _(", so far")
     span = span_text(found.window)
-    return f"Churn and contraction, {found.currency.upper()}, {span}{so_far}"
+    return _("Churn and contraction, {currency}, {span}{so_far}").format(
+        currency=found.currency.upper(), span=span, so_far=so_far
+    )
 
 
 def span_text(window: Window) -> str:
     last = window.end - timedelta(days=1)
-    first = f"{window.start:%b %Y}"
-    return first if first == f"{last:%b %Y}" else f"{first} to {last:%b %Y}"
+    first = month_text(window.start)
+    return (
+        first
+        if first == month_text(last)
+        else _("{first} to {last}").format(first=first, last=month_text(last))
+    )
 
 
 def lead(found: ChurnReport, locale: str) -> str:
     """How many left, with how much, and how many of them are back."""
     everyone, departures = found.everyone, found.departures
     if not departures:
-        return "Nobody left."
+        return _("Nobody left.")
     customers = {each.customer for each in departures}
     lost = format_minor(everyone.churn_minor, found.currency, locale)
     back = len({each.customer for each in departures if each.returned_on})
-    came = f" {format_count(back, 'customer')} came back since." if back else ""
+    came = (
+        ngettext(
+            " {number} customer came back since.",
+            " {number} customers came back since.",
+            back,
+        ).format(number=grouped(back))
+        if back
+        else ""
+    )
     times = len(departures) - len(customers)
-    again = f" ({times} of them twice or more)" if times else ""
-    return f"{format_count(len(customers), 'customer')} left{again}, with {lost}.{came}"
+    again = _(" ({times} of them twice or more)").format(times=times) if times else ""
+    return ngettext(
+        "{customers} customer left{again}, with {lost}.{came}",
+        "{customers} customers left{again}, with {lost}.{came}",
+        len(customers),
+    ).format(
+        customers=grouped(len(customers)),
+        again=again,
+        lost=lost,
+        came=came,
+    )
 
 
 def not_nrr(found: ChurnReport, locale: str) -> str:
@@ -185,10 +232,15 @@ def not_nrr(found: ChurnReport, locale: str) -> str:
     kept, opening = found.measured.retention, found.window.start
     gone = format_count(kept.customers - kept.kept, "customer")
     lost = format_minor(kept.churn_minor, found.currency, locale)
-    return (
-        "Not the churn behind NRR: here is every departure, at what was paid on the day; "
-        f"NRR counts only the {kept.customers:,} who paid when {opening:%d %b %Y} began, "
-        f"at what they paid then, and not who came back: {gone}, {lost}."
+    return _(
+        "Not the churn behind NRR: here is every departure, at what was paid "
+        "on the day; NRR counts only the {customers} who paid when {opening} "
+        "began, at what they paid then, and not who came back: {gone}, {lost}."
+    ).format(
+        customers=grouped(kept.customers),
+        opening=day_text(opening),
+        gone=gone,
+        lost=lost,
     )
 
 
@@ -205,9 +257,9 @@ def parts(reports: ChurnReports, locale: str) -> Iterator[Part]:
         if found.everyone.unread:
             yield unread(found.everyone.unread)
     if reports.currencies:
-        yield NOTE
+        yield _(NOTE)
     else:
-        yield "There is no recurring revenue in this ledger."
+        yield _("There is no recurring revenue in this ledger.")
 
 
 def _tables(found: ChurnReport, by: str | None) -> Iterator[Part]:
@@ -218,13 +270,15 @@ def _tables(found: ChurnReport, by: str | None) -> Iterator[Part]:
     if by in (None, MONTH):
         yield month_table(found)
     if by not in (None, REASON, MONTH):
-        name = by.capitalize()
+        name = _(by).capitalize()
         yield sums_table(found.segments, found.everyone, found.currency, name)
     if by is None and found.departures:
         yield departures_table(found)
         more = len(found.departures) - MOST_LEFT
         if more > 0:
-            yield f"And {more:,} more; `--format csv` lists them all."
+            yield _("And {more} more; `--format csv` lists them all.").format(
+                more=grouped(more)
+            )
 
 
 def to_json(reports: ChurnReports) -> dict[str, Any]:
@@ -314,7 +368,9 @@ def to_csv(reports: ChurnReports) -> str:
     if reports.by is None:
         return csv_text(_LOSS_HEADS, _loss_rows(reports.currencies))
     group = [] if reports.by == REASON else [reports.by]
-    return csv_text(["currency", *group, "reason", *_SUM_COLUMNS], _sum_rows(reports))
+    mark = _MARK if reports.by == MONTH else ()
+    heads = ["currency", *group, "reason", *_SUM_COLUMNS, *mark]
+    return csv_text(heads, _sum_rows(reports))
 
 
 _LOSS_HEADS = (
@@ -323,6 +379,7 @@ _LOSS_HEADS = (
     *("cancellation_asked_on", "paid_since", "returned_on", "returned"),
 )
 _SUM_COLUMNS = ("churn", "departures", "contraction", "contractions")
+_MARK = ("complete",)  # of months: whether it is over
 
 
 def _loss_rows(currencies: Iterable[ChurnReport]) -> Iterator[list[object]]:
@@ -346,10 +403,17 @@ def _sum_rows(reports: ChurnReports) -> Iterator[list[object]]:
         sums = found.months if reports.by == MONTH else found.segments
         groups = [("", found.everyone)] if reports.by == REASON else []
         groups = groups or [(each.name, each) for each in sums]
+        running = (
+            None if found.is_over else f"{found.window.end - timedelta(days=1):%Y-%m}"
+        )
         for name, each in groups:
+            mark = (
+                ["false" if name == running else "true"] if reports.by == MONTH else []
+            )
             for of in each.reasons:
                 yield [
                     *(found.currency, *([name] if name else []), of.reason),
                     *(Money(of.churn_minor, found.currency), of.departures),
                     *(Money(of.contraction_minor, found.currency), of.contractions),
+                    *mark,
                 ]

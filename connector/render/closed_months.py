@@ -5,8 +5,16 @@ from datetime import date
 from itertools import groupby
 from typing import Any
 
+from connector.core.language import (
+    _,
+    day_text,
+    moment_text,
+    month_text,
+    ngettext,
+    table_day,
+)
 from connector.core.model import Closing, Movement
-from connector.core.money import format_count, format_minor
+from connector.core.money import format_minor
 from connector.core.policy import differences
 from connector.core.windows import name_of
 from connector.render.footnotes import despite_sentence, policy_sentence
@@ -30,14 +38,13 @@ from connector.reports.model import title_of
 
 def closing_text(closed: ClosedMonth, locale: str) -> str:
     closing, kept, was_closed, seal = closed
-    name = f"{closing.month:%b %Y}"
-    verb = "was already closed, and stays as it is" if was_closed else "is closed"
+    name = month_text(closing.month)
+    verb = _("was already closed, and stays as it is") if was_closed else _("is closed")
     if closing.withdrawn is not None:
-        return (
-            f"{_withdrawn_sentence(closing)}\n"
-            f"It is shown as reported no longer, and can be closed again; `stripe-nrr "
-            f"restatements` still tells of it.\nSealed: {seal}"
-        )
+        return _(
+            "{closing}\nIt is shown as reported no longer, and can be closed again; "
+            "`stripe-nrr restatements` still tells of it.\nSealed: {seal}"
+        ).format(closing=_withdrawn_sentence(closing), seal=seal)
     rows: list[Sequence[Cell]] = [
         (
             name_of(each.measured.window),
@@ -48,16 +55,29 @@ def closing_text(closed: ClosedMonth, locale: str) -> str:
         )
         for each in kept
     ]
-    heads = ("As reported", "", "Opening", "Closing", "NRR", "GRR", "CRR")
+    heads = (
+        _("As reported"),
+        "",
+        _("Opening"),
+        _("Closing"),
+        "NRR",
+        "GRR",
+        "CRR",
+    )
     right = frozenset(range(2, 7))
     table = text_table(Table(heads, rows, right), locale) if rows else ""
+    sealed = (
+        _("Sealed: {seal}").format(seal=seal)
+        if seal
+        else _("Not sealed yet: the next closing does it")
+    )
     despite = f"{despite_sentence(closing)}\n" if closing.despite else ""
     return (
         f"{name} {verb}.\n\n{table}\n"
         f"{despite}"
-        f"What counted: {policy_sentence(closing.policy)}.\n"
-        f"{f'Sealed: {seal}' if seal else 'Not sealed yet: the next closing does it'}\n"
-        f"The same again, whatever is corrected later:\n"
+        f"{_('What counted: {policy}.').format(policy=policy_sentence(closing.policy))}\n"
+        f"{sealed}\n"
+        f"{_('The same again, whatever is corrected later:')}\n"
         f"  stripe-nrr report --from {closing.month:%Y-%m} --to {closing.month:%Y-%m} "
         f"--as-of {utc(closing.closed_at)}"
     )
@@ -98,9 +118,11 @@ def _how_it_stands(closing: Closing) -> dict[str, Any]:
 def _withdrawn_sentence(closing: Closing) -> str:
     gone = closing.withdrawn
     assert gone is not None
-    return (
-        f"{closing.month:%b %Y}, closed on {closing.closed_at:%d %b %Y}, was withdrawn on "
-        f"{gone.at:%d %b %Y}: {gone.reason}"
+    return _("{month}, closed on {closed}, was withdrawn on {at}: {reason}").format(
+        month=month_text(closing.month),
+        closed=day_text(closing.closed_at),
+        at=day_text(gone.at),
+        reason=gone.reason,
     )
 
 
@@ -117,14 +139,18 @@ def restated_text(found: Restatements, since: date | None, locale: str) -> str:
 def _restated_windows(found: Restatements, since: date | None, locale: str) -> str:
     windows, labels, closed = found.windows, found.labels, len(found.standing)
     if not windows:
-        then = f" since {since}" if since is not None else ""
-        if not closed:
-            return "No month is closed yet: `stripe-nrr close 2026-03` closes one."
-        are = "is" if closed == 1 else "are"
-        them = "it has not" if closed == 1 else "none of them has"
-        return (
-            f"{format_count(closed, 'month')} {are} closed, and {them} changed{then}."
+        then = (
+            _(" since {since}").format(since=table_day(since))
+            if since is not None
+            else ""
         )
+        if not closed:
+            return _("No month is closed yet: `stripe-nrr close 2026-03` closes one.")
+        return ngettext(
+            "{closed} month is closed, and it has not changed{then}.",
+            "{closed} months are closed, and none of them has changed{then}.",
+            closed,
+        ).format(closed=closed, then=then)
     rows: list[Sequence[Cell]] = []
     for each in windows:
         sides = (each.reported.measured, each.now)
@@ -133,20 +159,20 @@ def _restated_windows(found: Restatements, since: date | None, locale: str) -> s
             (
                 name_of(each.now.window),
                 title_of(code, is_total=each.reported.is_total),
-                f"{each.closing.closed_at:%d %b %Y}",
+                day_text(each.closing.closed_at),
                 *(Money(side.waterfall.closing_minor, code) for side in sides),
                 *(Percent(side.retention.nrr, 2) for side in sides),
                 *(Percent(side.retention.grr, 2) for side in sides),
             )
         )
     heads = (
-        *("Closed window", "", "Closed on", "MRR reported", "MRR now"),
-        *("NRR reported", "NRR now", "GRR reported", "GRR now"),
+        *(_("Closed window"), "", _("Closed on"), _("MRR reported"), _("MRR now")),
+        *(_("NRR reported"), _("NRR now"), _("GRR reported"), _("GRR now")),
     )
     parts = [text_table(Table(heads, rows, frozenset(range(3, 9))), locale)]
     booked = {id(line): line for each in windows for line in each.lines}
     ordered = sorted(booked.values(), key=lambda x: (x.run.id, x.customer, x.day))
-    for _, of_run in groupby(ordered, key=lambda line: line.run.id):
+    for _run, of_run in groupby(ordered, key=lambda line: line.run.id):
         parts.append(_run_text(list(of_run), labels, locale))
     return "\n".join(parts)
 
@@ -169,9 +195,18 @@ def _run_text(
         )
         for line in booked
     ]
-    heads = ("Customer", "Day", "Was booked", "Is booked", "Change", "Because of")
+    heads = (
+        _("Customer"),
+        _("Day"),
+        _("Was booked"),
+        _("Is booked"),
+        _("Change"),
+        _("Because of"),
+    )
     table = text_table(Table(heads, rows, frozenset([2, 3, 4])), locale)
-    return f"Booked on {run.started_at:%d %b %Y %H:%M} UTC, {cause}\n\n{table}"
+    return _("Booked on {started}, {cause}\n\n{table}").format(
+        started=moment_text(run.started_at), cause=cause, table=table
+    )
 
 
 def _side(movement: Movement | None, locale: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from connector.core.figures import RATIOS
+from connector.core.language import _, marked, month_text
 from connector.core.money import ratio_number
 from connector.metrics.cohorts import Cohort, CohortPeriod
 from connector.render.report_json import currency_json
@@ -24,13 +25,13 @@ from connector.reports.model import code_of, title_of
 def name_of(cohort: Cohort, period: CohortPeriod) -> str:
     """``Mar 2026``, ``Q1 2026``."""
     if period is CohortPeriod.MONTH:
-        return f"{cohort.start:%b %Y}"
+        return month_text(cohort.start)
     return f"Q{(cohort.start.month + 2) // 3} {cohort.start.year}"
 
 
 def headings(report: CohortReport) -> list[str]:
     oldest = max((len(cohort.ages) for cohort in report.cohorts), default=0)
-    return ["", "Customers", "MRR", *(str(age) for age in range(oldest))]
+    return ["", _("Customers"), "MRR", *(str(age) for age in range(oldest))]
 
 
 def triangle(report: CohortReport, metric: str) -> Table:
@@ -50,20 +51,35 @@ def triangle(report: CohortReport, metric: str) -> Table:
     return figures(heads, rows)
 
 
+_BY = {
+    CohortPeriod.MONTH: marked("{metric} by first-paid month, {whose}"),
+    CohortPeriod.QUARTER: marked("{metric} by first-paid quarter, {whose}"),
+}
+_NOTES = {
+    CohortPeriod.MONTH: marked(
+        "Against the MRR at the end of the first-paid month, column 0; each column is one "
+        "month later.{rates}"
+    ),
+    CohortPeriod.QUARTER: marked(
+        "Against the MRR at the end of the first-paid quarter, column 0; each column is "
+        "one quarter later.{rates}"
+    ),
+}
+
+
 def title(report: CohortReport, metric: str) -> str:
     whose = title_of(report.currency, is_total=report.is_total)
-    return f"{metric.upper()} by first-paid {report.period}, {whose}"
+    return _(_BY[report.period]).format(metric=metric.upper(), whose=whose)
 
 
 def note(report: CohortReport) -> str:
     """What a reader must know of the columns."""
-    rates = " All at the rates of the last known day." if report.is_total else ""
-    said = (
-        f"Against the MRR at the end of the first-paid {report.period}, column 0; each "
-        f"column is one {report.period} later.{rates}"
-    )
+    rates = _(" All at the rates of the last known day.") if report.is_total else ""
+    said = _(_NOTES[report.period]).format(rates=rates)
     finer = (
-        " `--by month` shows months." if report.period is CohortPeriod.QUARTER else ""
+        _(" `--by month` shows months.")
+        if report.period is CohortPeriod.QUARTER
+        else ""
     )
     return said + finer
 

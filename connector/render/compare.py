@@ -3,10 +3,12 @@
 from fractions import Fraction
 from typing import Any
 
+from connector.core.language import _, day_text, marked
 from connector.core.money import format_minor, format_ratio, ratio_number
 from connector.core.windows import name_of
 from connector.metrics.published_formulas import FORMULAS, FormulaResult, near
 from connector.metrics.what_if import ExplainedGap, closes
+from connector.render.footnotes import listed
 from connector.render.report_json import currency_json, span_json
 from connector.render.table import (
     Money,
@@ -29,42 +31,54 @@ def to_text(compared: PolicyComparison, locale: str) -> str:
         return format_minor(minor, code, locale, signed=signed)
 
     gap, code = compared.gap_minor, compared.currency
-    day = f"{compared.on:%d %b %Y}, end of the day in {compared.timezone}"
+    day = _("{on}, end of the day in {timezone}").format(
+        on=day_text(compared.on), timezone=compared.timezone
+    )
     parts = [
         f"MRR · {compared.currency.upper()} · {day}\n",
-        f"  this ledger     {money(compared.ours_minor):>16}\n",
-        f"  the other tool  {money(compared.theirs_minor):>16}\n",
-        f"  gap             {money(gap, signed=True):>16}\n",
+        *_sides(
+            (_("this ledger"), money(compared.ours_minor)),
+            (_("the other tool"), money(compared.theirs_minor)),
+            (_("gap"), money(gap, signed=True)),
+        ),
     ]
     if compared.booked_minor != compared.ours_minor:
         parts.append(
-            f"The ledger's movements say {money(compared.booked_minor)}: customers wait "
-            "to be derived, see `stripe-nrr recompute`.\n"
+            _(
+                "The ledger's movements say {booked}: customers wait to be derived, "
+                "see `stripe-nrr recompute`.\n"
+            ).format(booked=money(compared.booked_minor))
         )
     if gap == 0:
-        return "".join([*parts, "\nThe same figure: there is nothing to explain.\n"])
+        return "".join([*parts, _("\nThe same figure: there is nothing to explain.\n")])
     for title, shown in _sections(compared.found, gap).items():
         rows = [
             (
-                " and ".join(switch.in_words for switch in each.choice),
+                listed([switch.in_words for switch in each.choice]),
                 Money(each.mrr_minor, code),
                 Money(each.effect_minor, code, signed=True),
                 Money(each.left_minor, code, signed=True) if each.left_minor else "–",
             )
             for each in shown
         ]
-        heads = (title, "MRR", "Effect", "Left of the gap")
+        heads = (_(title), "MRR", _("Effect"), _("Left of the gap"))
         if rows:
             parts.append("\n" + text_table(figures(heads, rows), locale))
     if not any(closes(each, gap) for each in compared.found):
-        parts.append(UNEXPLAINED)
+        parts.append(_(UNEXPLAINED))
     return "".join(parts)
 
 
-UNEXPLAINED = """
-No switch and no two of them explain the gap: it lies in the data (customers, days,
-currencies) or in rules that are no switch here.
-"""
+def _sides(*sides: tuple[str, str]) -> list[str]:
+    """A line each, the amounts below each other."""
+    width = max(14, *(len(name) for name, _amount in sides))
+    return [f"  {name:<{width}}  {amount:>16}\n" for name, amount in sides]
+
+
+UNEXPLAINED = marked(
+    "\nNo switch and no two of them explain the gap: it lies in the data "
+    "(customers, days,\ncurrencies) or in rules that are no switch here.\n"
+)
 
 
 def _sections(
@@ -76,9 +90,9 @@ def _sections(
     nearer = [each for each in others if abs(each.left_minor) < abs(gap_minor)]
     pairs = [each for each in nearer if len(each.choice) > 1]
     return {
-        "Explains the gap": matching,
-        "One switch alone": [each for each in others if len(each.choice) == 1],
-        "Two, the closest": [] if matching else pairs[:CLOSEST],
+        marked("Explains the gap"): matching,
+        marked("One switch alone"): [each for each in others if len(each.choice) == 1],
+        marked("Two, the closest"): [] if matching else pairs[:CLOSEST],
     }
 
 
@@ -118,15 +132,17 @@ def formulas_text(
     parts = []
     for each in found:
         opening = format_minor(each.kept.opening_minor, each.currency, locale)
-        so_far = "" if each.is_over else " (so far, not over)"
+        so_far = "" if each.is_over else _(" (so far, not over)")
         whose = title_of(each.currency, is_total=each.is_total)
-        title = f"{name_of(each.window)}{so_far} · {whose}, opening MRR {opening}"
+        title = _("{window}{so_far} · {whose}, opening MRR {opening}").format(
+            window=name_of(each.window), so_far=so_far, whose=whose, opening=opening
+        )
         parts.append(f"## {title}\n" if is_markdown else f"{title}\n")
         parts.append(drawn(_formula_table(each.results), locale))
         if against is not None:
             parts += [f"{line}\n" for line in _verdict(each, against)]
     if not found:
-        return "There is no recurring revenue in this ledger."
+        return _("There is no recurring revenue in this ledger.")
     parts.append(_legend(locale, is_markdown=is_markdown))
     return "\n".join(parts)
 
@@ -134,11 +150,17 @@ def formulas_text(
 def _legend(locale: str, *, is_markdown: bool) -> str:
     others = [variant for variant in FORMULAS if variant.why]
     if is_markdown:
-        rows = [(variant.name, variant.why, variant.printed) for variant in others]
-        heads = ("Formula", "What it does otherwise", "Printed by")
+        rows = [
+            (variant.name, _(variant.why), _(variant.printed)) for variant in others
+        ]
+        heads = (_("Formula"), _("What it does otherwise"), _("Printed by"))
         return markdown_table(Table(heads, rows), locale)
     return "".join(
-        f"{variant.name} {variant.why}.\n    Printed by {variant.printed}.\n"
+        _("{name} {why}.\n    Printed by {printed}.\n").format(
+            name=variant.name,
+            why=_(variant.why),
+            printed=_(variant.printed),
+        )
         for variant in others
     )
 
@@ -146,14 +168,16 @@ def _legend(locale: str, *, is_markdown: bool) -> str:
 def _formula_table(results: list[FormulaResult]) -> Table:
     rows = [
         (
-            each.formula.metric,
-            f"{each.formula.name}, ours" if each.is_ours else each.formula.name,
-            Percent(each.ratio) if each.formula.is_ratio else "not a ratio",
+            _(each.formula.metric.value),
+            _("{name}, ours").format(name=each.formula.name)
+            if each.is_ours
+            else each.formula.name,
+            Percent(each.ratio) if each.formula.is_ratio else _("not a ratio"),
             None if each.points is None or each.is_ours else Points(each.points),
         )
         for each in results
     ]
-    return Table(("", "Formula", "Says", "Points"), rows, frozenset([2, 3]))
+    return Table(("", _("Formula"), _("Says"), _("Points")), rows, frozenset([2, 3]))
 
 
 def _verdict(each: WindowFormulas, against: Fraction) -> list[str]:
@@ -161,18 +185,24 @@ def _verdict(each: WindowFormulas, against: Fraction) -> list[str]:
     given = format_ratio(against, 2)
     found = near(each.results, against)
     if not found:
-        said = (
-            f"{given}: none of these formulas comes within 0.2 points. The gap is in "
-        )
-        return [said + "the MRR itself: see `stripe-nrr compare`."]
+        return [
+            _(
+                "{given}: none of these formulas comes within 0.2 points. The gap is in "
+                "the MRR itself: see `stripe-nrr compare`."
+            ).format(given=given)
+        ]
     lines = []
     for result in found:
-        said = f"{given}: {result.formula.metric} by {result.formula.name} is "
+        said = _("{given}: {metric} by {name} is ").format(
+            given=given, metric=_(result.formula.metric.value), name=result.formula.name
+        )
         said += f"{format_ratio(result.ratio, 2)}."
         if result.is_ours:
-            said += " That is this program's formula."
+            said += _(" That is this program's formula.")
         else:
-            said += f" Your other tool probably {result.formula.why}."
+            said += _(" Your other tool probably {why}.").format(
+                why=_(result.formula.why)
+            )
         lines.append(said)
     return lines
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from connector.core.language import _, grouped, ngettext
 from connector.core.model import CustomerName
 from connector.core.money import format_count, format_ratio, ratio_number
 from connector.core.windows import name_of
@@ -25,7 +26,7 @@ from connector.reports.model import code_of, title_of
 
 def to_text(found: list[WindowExplanation], locale: str) -> str:
     if not found:
-        return "There is no recurring revenue in this ledger."
+        return _("There is no recurring revenue in this ledger.")
     return "\n".join(_as_text(each, locale) for each in found)
 
 
@@ -33,11 +34,11 @@ def _as_text(taken: WindowExplanation, locale: str) -> str:
     kept, code = taken.kept, taken.currency
     opening = Money(kept.opening_minor, code)
     reached = Money(taken.numerator_minor, code)
-    span = name_of(taken.window) + ("" if taken.is_over else " (not over yet)")
+    span = name_of(taken.window) + ("" if taken.is_over else _(" (not over yet)"))
     rows: list[Sequence[Cell]] = [
         (
             _name(account),
-            each.kind.value,
+            each.kind,
             Money(each.opening_minor, code),
             Money(each.closing_minor, code) if each.closing_minor else "–",
             f"−{-each.customers}"
@@ -48,17 +49,19 @@ def _as_text(taken: WindowExplanation, locale: str) -> str:
         for account, each in taken.moved
     ]
     same = kept.customers - len(rows)
-    unmoved = "who stayed" if taken.counts_customers else "unmoved"
-    counted = ", growth left out" if taken.ratio is Ratio.GRR else ""
+    counted = _(", growth left out") if taken.ratio is Ratio.GRR else ""
     last: Sequence[Cell] = (
-        f"What they pay at the closing{counted}",
+        _("What they pay at the closing{counted}").format(counted=counted),
         *("", "", reached, "", ""),
     )
     if taken.counts_customers:
-        last = (f"Who pay at the closing: {kept.kept:,}", "", "", "", "", "")
+        stayed = _("Who pay at the closing: {number}").format(number=grouped(kept.kept))
+        last = (stayed, "", "", "", "", "")
     rows = [
         (
-            f"Opening: {format_count(kept.customers, 'customer')}",
+            _("Opening: {customers}").format(
+                customers=format_count(kept.customers, "customer")
+            ),
             "",
             opening,
             "",
@@ -66,19 +69,31 @@ def _as_text(taken: WindowExplanation, locale: str) -> str:
             "",
         ),
         *rows,
-        (f"{same} others, {unmoved}", "", "", "", "–", "") if same else ("",) * 6,
+        (_others(same, taken), "", "", "", "–", "") if same else ("",) * 6,
         last,
     ]
-    heads = ("Customer", "", "Was", "Is", "Change", "Points")
+    heads = (_("Customer"), "", _("Was"), _("Is"), _("Change"), _("Points"))
     table = Table(heads, [row for row in rows if any(row)], frozenset([2, 3, 4, 5]))
     ratio = format_ratio(kept.ratios[taken.ratio])
     whose = title_of(code, is_total=taken.is_total)
     only = f", {only_words(taken.only)}" if taken.only else ""
-    title = f"{taken.ratio.upper()} of {span} · {whose}{only}: {ratio}"
+    title = _("{metric} of {span} · {whose}{only}: {ratio}").format(
+        metric=taken.ratio.upper(), span=span, whose=whose, only=only, ratio=ratio
+    )
     parts = f"{shown(reached, locale)} ÷ {shown(opening, locale)}"
     if taken.counts_customers:
-        parts = f"{kept.kept:,} ÷ {format_count(kept.customers, 'customer')}"
+        parts = f"{grouped(kept.kept)} ÷ {format_count(kept.customers, 'customer')}"
     return f"{title} = {parts}\n\n{text_table(table, locale)}"
+
+
+def _others(number: int, taken: WindowExplanation) -> str:
+    """Who is in the base and not in the list."""
+    said = (
+        ngettext("{number} other, who stayed", "{number} others, who stayed", number)
+        if taken.counts_customers
+        else ngettext("{number} other, unmoved", "{number} others, unmoved", number)
+    )
+    return said.format(number=grouped(number))
 
 
 def _name(account: CustomerName) -> str:

@@ -10,6 +10,7 @@ from connector.core.invoiced import (
     OutsideMrr,
     alarming,
 )
+from connector.core.language import _, marked
 from connector.core.windows import name_of
 from connector.render.footnotes import outside_note
 from connector.render.report_json import span_json
@@ -30,47 +31,49 @@ from connector.reports.coverage import (
 )
 
 CLASS_WORDS = {
-    InvoiceClass.COUNTED: "Counted",
-    InvoiceClass.BY_POLICY: "By policy",
-    InvoiceClass.ADJUSTMENT: "Adjustment",
-    InvoiceClass.ONE_OFF: "One-off",
-    InvoiceClass.NOT_COUNTED: "Recurring, not counted",
-    InvoiceClass.NOT_DUE: "Not due",
-    InvoiceClass.REFUSED: "Refused",
+    InvoiceClass.COUNTED: marked("Counted"),
+    InvoiceClass.BY_POLICY: marked("By policy"),
+    InvoiceClass.ADJUSTMENT: marked("Adjustment"),
+    InvoiceClass.ONE_OFF: marked("One-off"),
+    InvoiceClass.NOT_COUNTED: marked("Recurring, not counted"),
+    InvoiceClass.NOT_DUE: marked("Not due"),
+    InvoiceClass.REFUSED: marked("Refused"),
 }
 REASON_WORDS = {
-    NotCountedReason.PRICING_PLAN: "pricing plan",
-    NotCountedReason.LICENCE_FEE: "licence fee",
-    NotCountedReason.RATE_CARD: "rate card",
-    NotCountedReason.CONTRACT: "contract",
-    NotCountedReason.SCHEDULE: "schedule",
-    NotCountedReason.BILLING_CADENCE: "billing cadence",
-    NotCountedReason.UNKNOWN_PARENT: "of no known kind",
-    NotCountedReason.UNKNOWN_PRICING: "of no known pricing",
-    NotCountedReason.MANUAL: "manual lines that recur",
+    NotCountedReason.PRICING_PLAN: marked("pricing plan"),
+    NotCountedReason.LICENCE_FEE: marked("licence fee"),
+    NotCountedReason.RATE_CARD: marked("rate card"),
+    NotCountedReason.CONTRACT: marked("contract"),
+    NotCountedReason.SCHEDULE: marked("schedule"),
+    NotCountedReason.BILLING_CADENCE: marked("billing cadence"),
+    NotCountedReason.UNKNOWN_PARENT: marked("of no known kind"),
+    NotCountedReason.UNKNOWN_PRICING: marked("of no known pricing"),
+    NotCountedReason.MANUAL: marked("manual lines that recur"),
 }
-CLASSES_NOTE = (
-    "Without tax, after discounts, in the month in which the invoice was finalized. "
-    "Counted: shows an item that is in MRR. By policy: of an item that does not count "
-    "(metered, on trial). Adjustment: a proration, or what takes one back. One-off: a "
-    "manual line that does not recur. Not due: of a draft or a void invoice. Refused: "
-    "could not be valued; `stripe-nrr check` names it."
+CLASSES_NOTE = marked(
+    "Without tax, after discounts, in the month in which the invoice was "
+    "finalized. Counted: shows an item that is in MRR. By policy: of an "
+    "item that does not count (metered, on trial). Adjustment: a "
+    "proration, or what takes one back. One-off: a manual line that does "
+    "not recur. Not due: of a draft or a void invoice. Refused: could not "
+    "be valued; `stripe-nrr check` names it."
 )
-TO_DO = (
-    'What to do: have it counted, with [policy] invoiced_recurring = "by_period"; or, '
-    "where it is no recurring revenue, name the customer or product under [coverage] "
-    "accepted. Until then `stripe-nrr check` exits with 3."
+TO_DO = marked(
+    "What to do: have it counted, with [policy] invoiced_recurring = "
+    '"by_period"; or, where it is no recurring revenue, name the customer '
+    "or product under [coverage] accepted. Until then `stripe-nrr check` "
+    "exits with 3."
 )
-LACKS_TEXTS = (
-    "Invoices that a former version fetched lack what tells manual lines apart: run "
-    "`stripe-nrr sync --full` once."
+LACKS_TEXTS = marked(
+    "Invoices that a former version fetched lack what tells manual lines "
+    "apart: run `stripe-nrr sync --full` once."
 )
 
 
 def parts(found: CoverageReport, locale: str) -> Iterator[Part]:
     """The classes as shares, by window, then what is not counted, by customer."""
     for each in found.currencies:
-        yield Title(f"Coverage, {each.currency.upper()}")
+        yield Title(_("Coverage, {currency}").format(currency=each.currency.upper()))
         yield shares_table(each.headline, each.currency)
         yield windows_table(each)
         if each.not_counted:
@@ -78,26 +81,26 @@ def parts(found: CoverageReport, locale: str) -> Iterator[Part]:
             yield from [note] if note is not None else []
             yield outside_table(each.not_counted, found.labels)
     if not found.currencies:
-        yield "Nothing was invoiced yet."
+        yield _("Nothing was invoiced yet.")
     if any(not x.is_over for each in found.currencies for x in each.windows):
-        yield "* not over: so far; not to be compared with whole windows."
-    yield CLASSES_NOTE
+        yield _("* not over: so far; not to be compared with whole windows.")
+    yield _(CLASSES_NOTE)
     if alarming(x for each in found.currencies for x in each.not_counted):
-        yield TO_DO
+        yield _(TO_DO)
     if found.lacks_texts:
-        yield LACKS_TEXTS
+        yield _(LACKS_TEXTS)
 
 
 def shares_table(window: CoveredWindow, currency: str) -> Table:
     """One window's classes and their shares, which add up to 100.00%."""
     invoiced_minor = window.invoiced_minor
     rows: list[Sequence[Cell]] = [
-        (CLASS_WORDS[name], Money(window.classes[name], currency), Percent(share, 2))
+        (_(CLASS_WORDS[name]), Money(window.classes[name], currency), Percent(share, 2))
         for name, share in shares(window).items()
     ]
     whole = Fraction(1) if invoiced_minor else None
-    rows.append(("invoiced", Money(invoiced_minor, currency), Percent(whole, 2)))
-    return figures((label(window), "Amount", "Share"), rows)
+    rows.append((_("invoiced"), Money(invoiced_minor, currency), Percent(whole, 2)))
+    return figures((label(window), _("Amount"), _("Share")), rows)
 
 
 def label(window: CoveredWindow) -> str:
@@ -130,7 +133,7 @@ def windows_table(covered: CoveredCurrency) -> Table:
         )
         for each in covered.windows
     ]
-    return figures(("", "Invoiced", *CLASS_WORDS.values()), rows)
+    return figures(("", _("Invoiced"), *map(_, CLASS_WORDS.values())), rows)
 
 
 def _amount(amount_minor: int, currency: str) -> Cell:
@@ -142,15 +145,26 @@ def outside_table(found: Iterable[OutsideMrr], labels: Mapping[str, str]) -> Tab
     rows = [
         (
             labels.get(each.customer, each.customer),
-            REASON_WORDS[each.reason],
+            _(REASON_WORDS[each.reason]),
             _amount(each.monthly_minor, each.currency),
             each.since,
             each.last_invoice,
-            "accepted" if each.accepted else "" if each.monthly_minor else "has ceased",
+            _("accepted")
+            if each.accepted
+            else ""
+            if each.monthly_minor
+            else _("has ceased"),
         )
         for each in found
     ]
-    heads = ("Customer", "Not counted", "A month", "Since", "Last invoice", "")
+    heads = (
+        _("Customer"),
+        _("Not counted"),
+        _("A month"),
+        _("Since"),
+        _("Last invoice"),
+        "",
+    )
     return Table(heads, rows, frozenset([2]))
 
 

@@ -1,45 +1,57 @@
 """What a reader must know to trust a report's figures, in sentences."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from connector.core.invoiced import OutsideMrr, alarming
+from connector.core.language import (
+    _,
+    day_text,
+    grouped,
+    marked,
+    month_text,
+    ngettext,
+)
 from connector.core.model import Closing
 from connector.core.money import format_count, format_minor, format_ratio
 from connector.core.policy import POLICY_RULES
 from connector.reports.ledger import LedgerFacts, Missing
 from connector.reports.model import DESPITE, CurrencyReport, Report, WindowRow
 
-FORMULA = (
-    "NRR = what the customers of the opening pay at the closing ÷ what they paid at the "
-    "opening; GRR the same with growth left out; CRR their number."
+FORMULA = marked(
+    "NRR = what the customers of the opening pay at the closing ÷ what "
+    "they paid at the opening; GRR the same with growth left out; CRR "
+    "their number."
 )
 
-FX = (
-    "All currencies: one rate, of a window's last day, converts both of its ends; what "
-    "the opening was worth at its own day's rate, and is not any more, is fx."
+FX = marked(
+    "All currencies: one rate, of a window's last day, converts both of "
+    "its ends; what the opening was worth at its own day's rate, and is "
+    "not any more, is FX."
 )
 
-RESTATED = (
-    "As reported: when the month was closed; `stripe-nrr restatements` lists what was "
-    "booked since."
+RESTATED = marked(
+    "As reported: when the month was closed; `stripe-nrr restatements` "
+    "lists what was booked since."
 )
 
-MORE = (
-    "Logo churn = 1 − CRR, gross churn = 1 − GRR, net churn = 1 − NRR; renewed = of the "
-    "subscriptions with a term that ended in the window, those that went on, by number "
-    "and by MRR; quick ratio = what was gained ÷ what was lost; ARPA = closing ÷ paying "
-    "customers; LTV = ARPA over the window ÷ its logo churn."
+MORE = marked(
+    "Logo churn = 1 − CRR, gross churn = 1 − GRR, net churn = 1 − NRR; "
+    "renewed = of the subscriptions with a term that ended in the window, "
+    "those that went on, by number and by MRR; quick ratio = what was "
+    "gained ÷ what was lost; ARPA = closing ÷ paying customers; LTV = ARPA "
+    "over the window ÷ its logo churn."
 )
 
-SEGMENTS = (
-    "A customer belongs to the segment it had at a window's opening, or with which it "
-    "came: moving between two is no churn, and segments add up to the total."
+SEGMENTS = marked(
+    "A customer belongs to the segment it had at a window's opening, or "
+    "with which it came: moving between two is no churn, and segments add "
+    "up to the total."
 )
 
-CAUSES = (
-    "Causes: the net change of each customer of the opening who still pays; they add up "
-    "to the expansion and contraction behind NRR."
+CAUSES = marked(
+    "Causes: the net change of each customer of the opening who still "
+    "pays; they add up to the expansion and contraction behind NRR."
 )
 
 
@@ -49,15 +61,19 @@ def outside_sentence(outside: Iterable[OutsideMrr], locale: str) -> str | None:
     if not sums:
         return None
     said = [format_minor(minor, code, locale) for code, minor in sums.items()]
-    return (
-        f"{' and '.join(said)} a month is invoiced outside Stripe subscriptions and is "
-        "not in these figures"
-    )
+    return _(
+        "{amounts} a month is invoiced outside Stripe subscriptions and is not in "
+        "these figures"
+    ).format(amounts=listed(said))
 
 
 def outside_note(outside: Iterable[OutsideMrr], locale: str) -> str | None:
     sentence = outside_sentence(outside, locale)
-    return None if sentence is None else f"{sentence}; `stripe-nrr coverage` names it."
+    return (
+        None
+        if sentence is None
+        else _("{sentence}; `stripe-nrr coverage` names it.").format(sentence=sentence)
+    )
 
 
 STALE = timedelta(hours=48)
@@ -72,8 +88,13 @@ def banner(
         age = facts.moment - facts.synced_at
         if age > STALE:
             found.append(
-                f"The last sync was {age.days} days ago: nothing after "
-                f"{facts.today:%d %b %Y} is in these figures. Run `stripe-nrr sync`."
+                ngettext(
+                    "The last sync was {days} day ago: nothing after {today} is in these "
+                    "figures. Run `stripe-nrr sync`.",
+                    "The last sync was {days} days ago: nothing after {today} is in these "
+                    "figures. Run `stripe-nrr sync`.",
+                    age.days,
+                ).format(days=age.days, today=day_text(facts.today))
             )
     note = outside_note(outside, locale)
     return found if note is None else [*found, note]
@@ -84,34 +105,55 @@ def what_is_missing(missing: Missing) -> list[str]:
     found = []
     if missing.is_first_sync:
         found.append(
-            "Not complete: the first sync has not finished, so customers are missing. "
-            "Run `stripe-nrr sync`."
+            _(
+                "Not complete: the first sync has not finished, so customers are "
+                "missing. Run `stripe-nrr sync`."
+            )
         )
     if missing.customers:
         found.append(
-            f"Not complete: {format_count(missing.customers, 'customer')} "
-            f"{_are(missing.customers)} missing altogether, as nothing was derived of "
-            "them yet. Run `stripe-nrr recompute`; `stripe-nrr check` names them."
+            ngettext(
+                "Not complete: {number} customer is missing altogether, as nothing was "
+                "derived of them yet. Run `stripe-nrr recompute`; `stripe-nrr check` "
+                "names them.",
+                "Not complete: {number} customers are missing altogether, as nothing was "
+                "derived of them yet. Run `stripe-nrr recompute`; `stripe-nrr check` "
+                "names them.",
+                missing.customers,
+            ).format(number=grouped(missing.customers))
         )
     if missing.behind:
         found.append(
-            f"Not up to date: {format_count(missing.behind, 'customer')} "
-            f"{'stands' if missing.behind == 1 else 'stand'} here as before their last "
-            "change. Run `stripe-nrr recompute`; `stripe-nrr check` names them."
+            ngettext(
+                "Not up to date: {number} customer stands here as before their last "
+                "change. Run `stripe-nrr recompute`; `stripe-nrr check` names them.",
+                "Not up to date: {number} customers stand here as before their last "
+                "change. Run `stripe-nrr recompute`; `stripe-nrr check` names them.",
+                missing.behind,
+            ).format(number=grouped(missing.behind))
         )
-    if missing.refused:
-        found.append(
-            f"Not complete: {format_count(missing.refused, 'object')} of "
-            f"{format_count(missing.refused_customers, 'customer')} could not be valued "
-            f"and {_are(missing.refused)} in no figure, or as before. "
-            "`stripe-nrr check` names "
-            f"{'it' if missing.refused == 1 else 'them'}."
-        )
-    return found
+    refused = refused_sentence(missing)
+    return found if refused is None else [*found, refused]
 
 
-def _are(number: int) -> str:
-    return "is" if number == 1 else "are"
+def refused_sentence(missing: Missing) -> str | None:
+    """Of objects without a value; None where all have one."""
+    if not missing.refused:
+        return None
+    return ngettext(
+        "Not complete: {number} object of {customers} could not be valued and is in no "
+        "figure, or as before. `stripe-nrr check` names it.",
+        "Not complete: {number} objects of {customers} could not be valued and are in no "
+        "figure, or as before. `stripe-nrr check` names them.",
+        missing.refused,
+    ).format(
+        number=grouped(missing.refused),
+        customers=format_count(missing.refused_customers, "customer"),
+    )
+
+
+def listed(texts: Sequence[str]) -> str:
+    return _(" and ").join(texts)
 
 
 def footnotes(report: Report) -> list[str]:
@@ -119,24 +161,29 @@ def footnotes(report: Report) -> list[str]:
     notes = []
     if any(not row.is_over for part in report.parts for row in part.rows):
         notes.append(
-            f"* not over: so far, to {report.today:%d %b %Y}; not to be compared with "
-            "whole windows."
+            _(
+                "* not over: so far, to {today}; not to be compared with whole windows."
+            ).format(today=day_text(report.today))
         )
     if any(row.reported for part in report.parts for row in part.rows):
-        notes.append(RESTATED)
+        notes.append(_(RESTATED))
     notes += despite_notes([row for part in report.parts for row in part.rows])
-    notes += [FORMULA, f"What counts: {policy_sentence(report.policy)}.", MORE]
+    notes += [
+        _(FORMULA),
+        _("What counts: {policy}.").format(policy=policy_sentence(report.policy)),
+        _(MORE),
+    ]
     if report.by is not None or report.only:
-        notes.append(SEGMENTS)
+        notes.append(_(SEGMENTS))
     if any(row.causes for part in report.parts for row in part.rows):
-        notes.append(CAUSES)
+        notes.append(_(CAUSES))
     ends = [
         row.losses.unread for part in report.parts for row in part.rows if row.losses
     ]
     if any(ends):
         notes.append(unread(max(ends)))
     if report.total is not None:
-        notes.append(FX)
+        notes.append(_(FX))
     return notes
 
 
@@ -147,10 +194,14 @@ def despite_notes(rows: Iterable[WindowRow]) -> list[str]:
 
 
 def despite_sentence(closing: Closing) -> str:
-    return (
-        f"{closing.month:%b %Y} was closed on {closing.closed_at:%d %b %Y} although "
-        f"something was missing: {'; '.join(closing.lacked)}. The reason given: "
-        f"{closing.despite}"
+    return _(
+        "{month} was closed on {closed} although something was missing: "
+        "{what}. The reason given: {despite}"
+    ).format(
+        month=month_text(closing.month),
+        closed=day_text(closing.closed_at),
+        what="; ".join(closing.lacked),
+        despite=closing.despite,
     )
 
 
@@ -167,10 +218,10 @@ def _so_far_sentence(part: CurrencyReport, report: Report) -> str:
     kept = part.so_far.measured.retention
     told = ", ".join(f"{n.upper()} {format_ratio(r)}" for n, r in kept.ratios.items())
     end = part.so_far.measured.window.end - timedelta(days=1)
-    return (
-        f"So far, in the 12 months to {end:%b %Y} (known to {report.today:%d %b %Y}): "
-        f"{told}. Not over, so not to be compared."
-    )
+    return _(
+        "So far, in the 12 months to {end} (known to {today}): {told}. Not "
+        "over, so not to be compared."
+    ).format(end=month_text(end), today=day_text(report.today), told=told)
 
 
 def _first_year_sentence(part: CurrencyReport) -> str:
@@ -178,28 +229,42 @@ def _first_year_sentence(part: CurrencyReport) -> str:
     young = part.first_year
     if young is None:
         return ""
-    when = f"The first twelve months end on {young.ends_on:%d %b %Y}."
+    when = _("The first twelve months end on {ends}.").format(
+        ends=day_text(young.ends_on)
+    )
     if young.kept is None or young.kept.nrr is None:
         return when
     told = ", ".join(
         f"{n.upper()} {format_ratio(r)}" for n, r in young.kept.ratios.items()
     )
     span = format_count(young.months, "month")
-    return f"{when} In the {span} since {young.since:%b %Y} (not annual): {told}."
+    return _("{when} In the {span} since {since} (not annual): {told}.").format(
+        when=when, span=span, since=month_text(young.since), told=told
+    )
 
 
-_NEVER = "other trials, taxes, one-off items and refunds never count"
+_NEVER = marked("other trials, taxes, one-off items and refunds never count")
 
 
 def policy_sentence(policy: Mapping[str, str]) -> str:
     """What counts, in words a reader of the report can check."""
     said = [rule.sentence(rule.of(policy)) for rule in POLICY_RULES.values()]
-    return "; ".join([*said, _NEVER])
+    shape = [_(_FLAT)] if policy.get("source_shape") == "flat" else []
+    return "; ".join([*said, _(_NEVER), *shape])
+
+
+_FLAT = marked(
+    "read from flat tables of today's state, in which discounts, taxes and pauses of the "
+    "past are missing"
+)
 
 
 def unread(ends: int) -> str:
     """Of so many ends the mirror is older than what it keeps of Stripe's reason."""
-    return (
-        f"Of {format_count(ends, 'end')} the reason was not read yet, as what was synced "
-        "is older than this version's reports of it. `stripe-nrr sync --full` reads them."
-    )
+    return ngettext(
+        "Of {number} end the reason was not read yet, as what was synced is older than "
+        "this version's reports of it. `stripe-nrr sync --full` reads them.",
+        "Of {number} ends the reason was not read yet, as what was synced is older than "
+        "this version's reports of it. `stripe-nrr sync --full` reads them.",
+        ends,
+    ).format(number=grouped(ends))

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import asdict
 
 from connector.core.dates import iso
+from connector.core.language import _, day_text, table_day
 from connector.core.model import Cause, Component, Movement, MovementKind
 from connector.core.money import format_minor
 from connector.core.text import printable
-from connector.metrics.segments import SegmentMovements
+from connector.render.footnotes import listed
+from connector.render.report_tables import segment_name
 from connector.render.table import Money, Table, csv_text, figures
+from connector.reports.movements import SegmentMovements
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -102,12 +105,20 @@ def movements_view(
         )
         for each in movements
     ]
-    heads = ("Day", "Customer", "Movement", "Before", "After", "Change", "Because of")
+    heads = (
+        _("Day"),
+        _("Customer"),
+        _("Movement"),
+        _("Before"),
+        _("After"),
+        _("Change"),
+        _("Because of"),
+    )
     return FittedTable(
         Table(heads, rows, frozenset([3, 4, 5])),
         locale,
         unwrapped=(0, 2),
-        spare=("Before", "Because of"),
+        spare=(_("Before"), _("Because of")),
     )
 
 
@@ -116,7 +127,7 @@ def causes_text(movement: Movement) -> str:
 
 
 def _hyphened(cause: Cause) -> str:
-    return cause.replace("_", "-")
+    return _(cause.replace("_", "-"))
 
 
 def sums_view(sums: Iterable[SegmentMovements], locale: str) -> "RenderableType":
@@ -125,7 +136,7 @@ def sums_view(sums: Iterable[SegmentMovements], locale: str) -> "RenderableType"
 
     rows = [
         (
-            each.segment,
+            segment_name(each.segment),
             each.currency.upper(),
             each.movements,
             *(
@@ -135,8 +146,8 @@ def sums_view(sums: Iterable[SegmentMovements], locale: str) -> "RenderableType"
         )
         for each in sums
     ]
-    kinds = [kind.capitalize() for kind in MovementKind]
-    heads = ("Segment", "Currency", "Movements", *kinds)
+    kinds = [_(kind.capitalize()) for kind in MovementKind]
+    heads = (_("Segment"), _("Currency"), _("Movements"), *kinds)
     return FittedTable(figures(heads, rows), locale)
 
 
@@ -155,8 +166,11 @@ def explanation(explained: "CustomerExplanation", locale: str) -> "RenderableTyp
         for currency, minor in _mrr_now(explained.movements).items()
     ]
     title = Text(named(explained.customer.id, explained.labels), style="bold")
-    on = f"{explained.on:%d %b %Y}"
-    title.append(f"\nMRR on {on}: {' and '.join(amounts) or '–'}", style="")
+    on = day_text(explained.on)
+    title.append(
+        _("\nMRR on {on}: {what}").format(on=on, what=listed(amounts) or "–"),
+        style="",
+    )
     parts: list[RenderableType] = [title]
     for each in explained.movements:
         parts += [Text(), movement_view(each, explained.prices, locale)]
@@ -205,8 +219,10 @@ def movement_view(
         for minor in (movement.before_minor, movement.after_minor)
     )
     change = format_minor(movement.amount_minor, currency, locale, signed=True)
-    head = Text(f"{movement.day}  ")
-    head.append(f"{movement.kind} {change}", style=f"bold {COLOURS[movement.kind]}")
+    head = Text(f"{table_day(movement.day)}  ")
+    head.append(
+        f"{_(movement.kind.value)} {change}", style=f"bold {COLOURS[movement.kind]}"
+    )
     head.append(f"   {before} → {after}")
     lines = [head]
     for part in movement.components:
@@ -224,11 +240,13 @@ def _component_lines(
     lines = [Text(f"  {cause} {change}   {named(part.price, prices)}")]
     lines[0].append(f"   {printable(part.subscription)}", style="dim")
     if part.before:
-        lines.append(Text(f"    was  {printable(part.before)}"))
+        lines.append(Text(_("    was  {before}").format(before=printable(part.before))))
     if part.after:
-        lines.append(Text(f"    is   {printable(part.after)}"))
+        lines.append(Text(_("    is   {after}").format(after=printable(part.after))))
     for proof in part.evidence:
         said = f"  {proof.summary}" if proof.summary else ""
-        text = f"    by   {proof.kind} {proof.id} at {iso(proof.at_s)}{said}"
+        text = _("    by   {kind} {id} at {at_s}{said}").format(
+            kind=proof.kind, id=proof.id, at_s=iso(proof.at_s), said=said
+        )
         lines.append(Text(printable(text), style="dim"))
     return lines

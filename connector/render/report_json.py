@@ -12,14 +12,13 @@ from msgspec.structs import asdict
 
 from connector.core.figures import RATIOS, Retention, WindowFigures, names_of
 from connector.core.invoiced import alarming
-from connector.core.model import Closing
+from connector.core.model import Closing, SegmentValue
 from connector.core.money import ratio_number, round_minor
 from connector.core.windows import Window
 from connector.metrics.benchmarks import Assessment
-from connector.metrics.causes import Share
 from connector.metrics.churn import LossSums
+from connector.metrics.contributions import Share
 from connector.metrics.ratios import WindowMetrics
-from connector.metrics.segments import SegmentValue
 from connector.render.footnotes import what_is_missing
 from connector.reports.ledger import LedgerFacts, Missing
 from connector.reports.model import (

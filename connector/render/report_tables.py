@@ -3,6 +3,7 @@
 Nothing is worked out here: every figure comes from the ``Report``.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -10,15 +11,15 @@ from typing import Any
 
 from connector.core.figures import BASE, RATIOS, Waterfall, WindowFigures, names_of
 from connector.core.invoiced import alarming
+from connector.core.language import _, grouped, marked, point
 from connector.core.losses import LossReason
-from connector.core.model import Cause
+from connector.core.model import NONE, Cause, SegmentValue
 from connector.core.money import round_minor
 from connector.core.text import markdown
 from connector.core.windows import name_of
-from connector.metrics.causes import RETURN
 from connector.metrics.churn import LossSums, ReasonSum
-from connector.metrics.segments import SegmentValue
-from connector.render.footnotes import asides, banner, footnotes
+from connector.metrics.contributions import RETURN
+from connector.render.footnotes import asides, banner, footnotes, listed
 from connector.render.report_json import (
     BASE_FIGURES,
     MORE_AMOUNTS,
@@ -47,15 +48,21 @@ from connector.reports.model import (
 )
 
 MORE_HEADINGS = (
-    *("Logo churn", "Gross churn", "Net churn", "Renewed", "Renewed MRR"),
-    *("Quick ratio", "Paying", "ARPA", "LTV"),
+    *(
+        marked("Logo churn"),
+        marked("Gross churn"),
+        marked("Net churn"),
+        marked("Renewed"),
+        marked("Renewed MRR"),
+    ),
+    *(marked("Quick ratio"), marked("Paying"), "ARPA", "LTV"),
 )
 
 
 def headings(part: CurrencyReport) -> list[str]:
     """The columns of ``cells``: a single currency has no exchange rates."""
     names = (name.removesuffix("_minor") for name in names_of(Waterfall))
-    moved = ["FX" if name == "fx" else name.capitalize() for name in names]
+    moved = ["FX" if name == "fx" else _(name.capitalize()) for name in names]
     ratios = [name.upper() for name in RATIOS]
     return [name for name in (*moved, *ratios) if part.is_total or name != "FX"]
 
@@ -99,26 +106,62 @@ def format_times(ratio: Fraction | None) -> str:
     if ratio is None:
         return "–"
     whole, rest = divmod(round(ratio * 10), 10)
-    return f"{whole:,}.{rest}×"
+    return f"{grouped(whole)}{point()}{rest}×"
+
+
+def overview_table(report: Report) -> Table | None:
+    """A row a currency, the total first: its headline, else the last window that is over.
+
+    None where there is one currency alone.
+    """
+    if len(report.parts) < 2:
+        return None
+    chosen = [(part, _last(part)) for part in report.parts if part.rows]
+    rows: list[Sequence[Cell]] = [
+        (
+            part.title,
+            label(row).strip(),
+            Money(row.measured.waterfall.closing_minor, part.currency),
+            *map(Percent, row.measured.retention.ratios.values()),
+            row.measured.paying,
+        )
+        for part, row in chosen
+    ]
+    closing = _("ARR at close") if report.is_annual else _("MRR at close")
+    ratios = [name.upper() for name in RATIOS]
+    heads = (_("Currency"), _("Window"), closing, *ratios, _("Paying"))
+    return Table(heads, rows, frozenset(range(2, len(heads))))
+
+
+def _last(part: CurrencyReport) -> WindowRow:
+    """What a currency is known by in one line."""
+    over = [row for row in part.rows if row.is_over]
+    return part.headline or (over or part.rows)[-1]
 
 
 # Why
 
 
 CAUSE_WORDS = {
-    Cause.PLAN.value: "another plan",
-    Cause.QUANTITY.value: "seats",
-    Cause.ADD_ON.value: "add-ons",
-    Cause.REMOVAL.value: "items removed",
-    Cause.PRICE.value: "price changes",
-    Cause.DISCOUNT.value: "discounts",
-    Cause.USAGE.value: "usage",
-    Cause.PAUSE.value: "paused",
-    Cause.RESUME.value: "resumed after a pause",
-    RETURN: "left and came back",
+    Cause.PLAN.value: marked("another plan"),
+    Cause.QUANTITY.value: marked("quantity"),
+    Cause.ADD_ON.value: marked("add-ons"),
+    Cause.REMOVAL.value: marked("items removed"),
+    Cause.PRICE.value: marked("price changes"),
+    Cause.DISCOUNT.value: marked("discounts"),
+    Cause.USAGE.value: marked("usage"),
+    Cause.PAUSE.value: marked("paused"),
+    Cause.RESUME.value: marked("resumed after a pause"),
+    RETURN: marked("left and came back"),
 }
-CAUSE_HEADINGS = ("", "Change", "Customers", "Mostly")
-LOST = "Churn and contraction by reason, of all customers"
+
+
+def cause_words(cause: str) -> str:
+    return _(CAUSE_WORDS[cause])
+
+
+CAUSE_HEADINGS = (marked("Change"), marked("Customers"), marked("Mostly"))
+LOST = marked("Churn and contraction by reason, of all customers")
 MOST = 3  # customers named beside a cause
 
 
@@ -132,39 +175,45 @@ def cause_tables(
     for name, shares in () if row.causes is None else row.causes._asdict().items():
         rows = [
             (
-                CAUSE_WORDS[share.cause],
+                cause_words(share.cause),
                 Money(share.amount_minor, part.currency, signed=True),
                 len(share.customers),
                 ", ".join(report.names[key][1] for key, _ in share.customers[:MOST]),
             )
             for share in shares
         ]
-        title = f"{name.capitalize()} by cause, {name_of(row.measured.window)}"
-        yield title, Table(CAUSE_HEADINGS, rows, frozenset([1, 2]))
+        title = _("{kind} by cause, {window}").format(
+            kind=_(name.capitalize()), window=name_of(row.measured.window)
+        )
+        yield title, Table(["", *map(_, CAUSE_HEADINGS)], rows, frozenset([1, 2]))
     if row.losses is not None:
-        title = f"{LOST}, {name_of(row.measured.window)}"
+        title = f"{_(LOST)}, {name_of(row.measured.window)}"
         yield title, reason_table(row.losses, part.currency)
 
 
 REASON_WORDS: Mapping[LossReason, str] = {
-    LossReason.VOLUNTARY: "voluntary",
-    LossReason.FAILED_PAYMENT: "failed payment",
-    LossReason.PAUSED: "paused",
-    LossReason.REDUCED: "price or quantity reduced",
-    LossReason.DISCOUNT: "discount",
-    LossReason.UNKNOWN: "unknown",
+    LossReason.VOLUNTARY: marked("voluntary"),
+    LossReason.FAILED_PAYMENT: marked("failed payment"),
+    LossReason.PAUSED: marked("paused"),
+    LossReason.REDUCED: marked("price or quantity reduced"),
+    LossReason.DISCOUNT: marked("discount"),
+    LossReason.UNKNOWN: marked("unknown"),
 }
+
+
+def reason_words(reason: LossReason) -> str:
+    return _(REASON_WORDS[reason])
 
 
 def reason_table(everyone: LossSums, currency: str) -> Table:
     """A row a reason that took something, then all of them."""
     rows = [
-        _sum_row(REASON_WORDS[each.reason], each, currency)
+        _sum_row(reason_words(each.reason), each, currency)
         for each in everyone.reasons
         if each.lost_minor
     ]
-    total = _sum_row("all", everyone, currency)
-    heads = ("", "Churn", "Left", "Contraction", "Paid less")
+    total = _sum_row(_("all"), everyone, currency)
+    heads = ("", _("Churn"), _("Left"), _("Contraction"), _("Paid less"))
     return figures(heads, [*rows, total])
 
 
@@ -192,6 +241,8 @@ def to_markdown(report: Report, locale: str) -> str:
         return markdown_table(figures(heads, rows), locale)
 
     parts = [f"**{line}**\n" for line in banner(report.facts, report.outside, locale)]
+    if (every := overview_table(report)) is not None:
+        parts.append(markdown_table(every, locale))
     for part in report.parts:
         parts.append(f"## {kind_of(report)}, {part.title}\n")
         for title, rows in named_rows(part, report):
@@ -199,7 +250,7 @@ def to_markdown(report: Report, locale: str) -> str:
             moved = [[name, *cells(each, part)] for name, each in rows]
             more = [[name, *more_cells(each, part, report)] for name, each in rows]
             parts.append(table(["", *headings(part)], moved))
-            parts.append(table(["", *MORE_HEADINGS], more))
+            parts.append(table(["", *map(_, MORE_HEADINGS)], more))
         parts += [f"{line}\n" for line in asides(part, report)]
         for row in part.rows:
             for title, causes in cause_tables(row, part, report):
@@ -208,18 +259,19 @@ def to_markdown(report: Report, locale: str) -> str:
     parts += [f"{note}  " for note in footnotes(report)]
     if report.account is not None:
         whose = report.account.shown.replace("`", "'")  # nothing is markup in code
-        parts.append(f"Ledger of `{whose}`.  ")
+        parts.append(_("Ledger of `{whose}`.  ").format(whose=whose))
     return "\n".join(parts) + "\n"
 
 
 def kind_of(report: Report) -> str:
-    kind = "Annual recurring revenue" if report.is_annual else "Recurring revenue"
+    kind = _("Annual recurring revenue") if report.is_annual else _("Recurring revenue")
     return f"{kind}, {only_words(report.only)}" if report.only else kind
 
 
 def only_words(only: Iterable[SegmentValue]) -> str:
     """``only plan Team and country DE``."""
-    return f"only {' and '.join(f'{by} {value}' for by, value in only)}"
+    said = listed([f"{_(by)} {segment_name(value)}" for by, value in only])
+    return _("only {segments}").format(segments=said)
 
 
 def named_rows(
@@ -228,14 +280,47 @@ def named_rows(
     """Tables of named rows: all windows in one, or each window by its segments."""
     if report.by is None:
         return [("", shown(part.rows))]
-    return [(f"{label(row)}, by {report.by}", by_segment(row)) for row in part.rows]
+    return [
+        (_("{row}, by {by}").format(row=label(row), by=_(report.by)), by_segment(row))
+        for row in part.rows
+    ]
+
+
+# How often a price is billed, as Stripe says it.
+INTERVALS = (marked("day"), marked("week"), marked("month"), marked("year"))
+
+
+def segment_name(name: str) -> str:
+    """As a reader knows it: a band's words are ours, all else is what others chose."""
+    if name == NONE:
+        return _(NONE)
+    if name in INTERVALS:
+        return _(name)
+    plan = re.fullmatch(r"(.*), (\w+) (\(price_\w+\))", name)
+    if plan is not None and plan[2] in INTERVALS:
+        return f"{plan[1]}, {_(plan[2])} {plan[3]}"
+    return _band(name)
+
+
+def _band(name: str) -> str:
+    """``2: 10.000 bis 100.000``; a name that is no band's as it is."""
+    found = re.fullmatch(r"(\d+: )(under |)([\d,]+)(?: to ([\d,]+)| and more|)", name)
+    if found is None:
+        return name
+    place, under, low, high = found.groups()
+    low, high = (text and grouped(int(text.replace(",", ""))) for text in (low, high))
+    if under:
+        return place + _("under {high}").format(high=low)
+    if high:
+        return place + _("{low} to {high}").format(low=low, high=high)
+    return place + _("{low} and more").format(low=low)
 
 
 def by_segment(row: WindowRow) -> list[tuple[str, WindowFigures]]:
     """A row's segments, then all of them together, and as reported if that differs."""
-    named = [(each.name, each.measured) for each in row.segments]
+    named = [(segment_name(each.name), each.measured) for each in row.segments]
     before = [] if row.reported is None else [(as_reported_label(row), row.reported)]
-    return [*named, ("total", row.measured), *before]
+    return [*named, (_("total"), row.measured), *before]
 
 
 # CSV

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from connector.core.figures import Retention
+from connector.core.language import _, grouped, moment_text
 from connector.core.model import MovementKind
 from connector.core.money import format_count, format_minor, format_ratio
 from connector.render.footnotes import asides, banner, footnotes
@@ -23,6 +24,7 @@ from connector.render.report_tables import (
     kind_of,
     more_cells,
     named_rows,
+    overview_table,
 )
 from connector.render.table import figures
 from connector.render.terminal import COLOURS, FittedTable
@@ -46,6 +48,8 @@ def report_view(report: Report, locale: str) -> RenderableType:
         Text(line, style="bold yellow")
         for line in banner(report.facts, report.outside, locale)
     ]
+    if (every := overview_table(report)) is not None:
+        parts.append(FittedTable(every, locale, spare=(_("Paying"), "CRR")))
     for part in report.parts:
         headlines, rows = _split(part)
         parts.append(Text(f"\n{kind_of(report)} · {part.title}", style="bold"))
@@ -75,11 +79,26 @@ def _split(part: CurrencyReport) -> tuple[Sequence[WindowRow], Sequence[WindowRo
 
 def _source(report: Report) -> str:
     whose = report.account.shown if report.account else ""
-    read = f"ledger as of {report.as_of:%d %b %Y %H:%M} UTC" if report.as_of else ""
+    read = (
+        _("ledger as of {as_of}").format(as_of=moment_text(report.as_of))
+        if report.as_of
+        else ""
+    )
     synced = report.synced_at
-    known = f"synced {synced:%d %b %Y %H:%M} UTC" if synced else "never synced"
+    known = (
+        _("synced {synced}").format(synced=moment_text(synced))
+        if synced
+        else _("never synced")
+    )
     return " · ".join(
-        t for t in (whose, read, known, f"days in {report.timezone}") if t
+        t
+        for t in (
+            whose,
+            read,
+            known,
+            _("days in {timezone}").format(timezone=report.timezone),
+        )
+        if t
     )
 
 
@@ -97,16 +116,23 @@ def _cards(
     annual = money(flow.closing_minor * 12)
     monthly = money(round(flow.closing_minor / 12))
     told = [
-        ("NRR", format_ratio(kept.nrr), f"of {opening}, {span}"),
-        ("GRR", format_ratio(kept.grr), "the same without growth"),
+        (
+            "NRR",
+            format_ratio(kept.nrr),
+            _("of {opening}, {span}").format(opening=opening, span=span),
+        ),
+        ("GRR", format_ratio(kept.grr), _("the same without growth")),
         (
             "CRR",
             format_ratio(kept.crr),
-            f"{kept.kept:,} of {format_count(kept.customers, 'customer')}",
+            _("{kept} of {customers}").format(
+                kept=grouped(kept.kept),
+                customers=format_count(kept.customers, "customer"),
+            ),
         ),
-        ("ARR at close", closing, f"MRR {monthly}")
+        (_("ARR at close"), closing, _("MRR {monthly}").format(monthly=monthly))
         if report.is_annual
-        else ("MRR at close", closing, f"ARR {annual}"),
+        else (_("MRR at close"), closing, _("ARR {annual}").format(annual=annual)),
     ]
     grid = Table.grid(padding=(0, 1))
     grid.add_row(
@@ -132,9 +158,9 @@ def _waterfall(row: WindowRow, currency: str, locale: str) -> RenderableType:
     """What moved MRR, as bars that start where the one before ended."""
     flow = row.measured.waterfall
     moved = {kind: flow.signed[f"{kind}_minor"] for kind in MovementKind}
-    steps = [(kind.capitalize(), n, COLOURS[kind]) for kind, n in moved.items()]
+    steps = [(_(kind.capitalize()), n, COLOURS[kind]) for kind, n in moved.items()]
     if flow.fx_minor:
-        steps.append(("Exchange rates", flow.fx_minor, "magenta"))
+        steps.append(("FX", flow.fx_minor, "magenta"))
     gained_minor = sum(minor for minor in moved.values() if minor > 0)
     peak = max(flow.opening_minor, flow.closing_minor, gained_minor)
     table = Table.grid(padding=(0, 2))
@@ -153,14 +179,14 @@ def _waterfall(row: WindowRow, currency: str, locale: str) -> RenderableType:
         text = format_minor(amount_minor, currency, locale)
         table.add_row(name, text, bar(0, amount_minor, "bright_black"))
 
-    end("Opening MRR", flow.opening_minor)
+    end(_("Opening MRR"), flow.opening_minor)
     reached = flow.opening_minor
     for name, minor, style in steps:
         text = format_minor(minor, currency, locale, signed=True)
         drawn = bar(reached, reached + minor, style)
         table.add_row(name, *((text, drawn) if minor else ("–", "")))
         reached += minor
-    end("Closing MRR", flow.closing_minor)
+    end(_("Closing MRR"), flow.closing_minor)
     return Padding(table, (0, 0, 1, 2))
 
 
@@ -185,12 +211,12 @@ def _tables(
         if rows:
             # An opening is the closing of the row above.
             moved = figures(["", *headings(part)], rows)
-            yield FittedTable(moved, locale, spare=("Opening",))
+            yield FittedTable(moved, locale, spare=(_("Opening"),))
         everyone = [*before, *named]
         more = [[name, *more_cells(m, part, report)] for name, m in everyone]
         # What can be read off the table above.
-        spare = ("Gross churn", "Net churn", "Paying")
-        others = figures(["", *MORE_HEADINGS], more)
+        spare = (_("Gross churn"), _("Net churn"), _("Paying"))
+        others = figures(["", *map(_, MORE_HEADINGS)], more)
         yield FittedTable(others, locale, spare=spare)
 
 

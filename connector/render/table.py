@@ -10,12 +10,18 @@ A report says once what stands in a cell; ``shown`` writes it as a reader expect
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import date
+from decimal import Decimal
+from enum import StrEnum
 from fractions import Fraction
+from functools import partial
 from typing import NamedTuple, TextIO
 from unicodedata import east_asian_width
 
+from connector.core.language import _, grouped, table_day
 from connector.core.money import (
     format_minor,
     format_points,
@@ -65,9 +71,19 @@ def shown(cell: Cell, locale: str) -> str:
         case Points(points):
             return format_points(points)
         case int():
-            return f"{cell:,}"
+            return grouped(cell)
         case _:
-            return printable(str(cell))
+            return printable(_text(cell))
+
+
+def _text(cell: date | str) -> str:
+    match cell:
+        case date():
+            return table_day(cell)
+        case StrEnum():
+            return _(cell.value)
+        case str():
+            return cell
 
 
 def exact(cell: object) -> object:
@@ -132,7 +148,8 @@ def markdown_table(table: Table, locale: str) -> str:
 
 
 def _in_markdown(cell: Cell, locale: str) -> str:
-    return markdown(cell) if isinstance(cell, str) else shown(cell, locale)
+    is_text = isinstance(cell, str) and not isinstance(cell, StrEnum)
+    return markdown(str(cell)) if is_text else shown(cell, locale)
 
 
 def figures(heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Table:
@@ -164,8 +181,40 @@ def to_markdown(parts: Iterable[Part], locale: str) -> str:
     return "\n".join(map(written, parts))
 
 
+# How CSV is written: for programs, or as a spreadsheet opens it by a double click
+
+
+class CsvDialect(NamedTuple):
+    """``mark`` stands before everything: by it, Excel knows UTF-8."""
+
+    delimiter: str
+    point: str
+    mark: str
+
+
+STANDARD = "standard"
+DIALECTS = {
+    STANDARD: CsvDialect(",", ".", ""),
+    "excel-de": CsvDialect(";", ",", "\N{ZERO WIDTH NO-BREAK SPACE}"),
+}
+_chosen = ContextVar("csv_dialect", default=DIALECTS[STANDARD])
+
+
+def dialect() -> CsvDialect:
+    return _chosen.get()
+
+
+@contextmanager
+def written_as(name: str) -> Iterator[None]:
+    before = _chosen.set(DIALECTS[name])
+    try:
+        yield
+    finally:
+        _chosen.reset(before)
+
+
 def csv_text(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Comma-separated, a row a line, each cell exact; None is an empty cell."""
+    """A row a line in the dialect chosen, each cell exact; None is an empty cell."""
     out = io.StringIO()
     write_csv(out, heads, rows)
     return out.getvalue()
@@ -175,8 +224,17 @@ def write_csv(
     out: TextIO, heads: Iterable[str], rows: Iterable[Sequence[object]]
 ) -> None:
     """The same, row by row, however many there are."""
-    writer = csv.writer(out, lineterminator="\n")
+    chosen = dialect()
+    written = exact if chosen.point == "." else partial(_with_point, chosen.point)
+    writer = csv.writer(out, delimiter=chosen.delimiter, lineterminator="\n")
     writer.writerow(heads)
     writer.writerows(
-        [cell if type(cell) is int else exact(cell) for cell in row] for row in rows
+        [cell if type(cell) is int else written(cell) for cell in row] for row in rows
     )
+
+
+def _with_point(point: str, cell: object) -> object:
+    """A figure with the decimal point of a dialect; of texts and days it has none."""
+    found = exact(cell)
+    is_figure = isinstance(cell, Money | Percent | Points | Decimal | float)
+    return str(found).replace(".", point) if is_figure else found

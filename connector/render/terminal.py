@@ -14,10 +14,11 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
+from connector.core.language import _, marked
 from connector.core.model import MovementKind
 from connector.core.text import printable_lines
 from connector.render.table import Cell, Part, Table, Title
-from connector.reports.model import AS_REPORTED
+from connector.reports.model import as_reported
 
 PIPE_WIDTH = 140
 LEAST_WORDS = 16  # characters that a column of words is given before it has to go below
@@ -85,7 +86,7 @@ class FittedTable(NamedTuple):
             if _width(widths, kept) <= room:
                 yield self._drawn(texts, kept)
                 if left_out:
-                    yield Text(_LEFT_OUT.format(", ".join(left_out)), style="dim")
+                    yield Text(_(_LEFT_OUT).format(", ".join(left_out)), style="dim")
                 return
         for block in _blocks(widths, room):
             yield self._drawn(texts, block)
@@ -111,13 +112,15 @@ class FittedTable(NamedTuple):
             )
         for cells, row in zip(self.table.rows, texts, strict=True):
             style = (
-                "dim" if row[0].endswith("*") or row[0].startswith(AS_REPORTED) else ""
+                "dim"
+                if row[0].endswith("*") or row[0].startswith(as_reported())
+                else ""
             )
             drawn.add_row(*(_drawn(cells[c], row[c]) for c in kept), style=style)
         return drawn
 
 
-_LEFT_OUT = (
+_LEFT_OUT = marked(
     "Left out, as there is no room: {}. A wider window shows it, and --format csv does."
 )
 

@@ -9,7 +9,14 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from connector.core.figures import Retention
-from connector.core.model import CustomerName, Flow, Movement, MovementKind, Refusal
+from connector.core.model import (
+    CustomerName,
+    Flow,
+    Movement,
+    MovementKind,
+    Refusal,
+    SegmentValue,
+)
 from connector.core.windows import Window
 from connector.metrics.contributions import (
     Contribution,
@@ -19,15 +26,18 @@ from connector.metrics.contributions import (
     in_minor_of,
 )
 from connector.metrics.currency_total import retention_in_minor
-from connector.metrics.retention import balances as standing_at
 from connector.metrics.retention import measure, retention
-from connector.metrics.segments import SegmentValue, by_segment
 from connector.mrr.ended_otherwise import unbilled_quantities
+from connector.reports.figures import (
+    cut_in,
+    figures_by_segment,
+    members,
+    nobody_in,
+    standing,
+)
 from connector.reports.ledger import Ledger, is_total
 from connector.reports.movements import find_one
-from connector.reports.report import read_book
-from connector.reports.segments import cut_in, members, nobody_in
-from connector.store.ledger import balances, customers, queries, unvalued
+from connector.store.ledger import customers, queries, unvalued
 from connector.store.ledger.queries import Wanted
 from connector.store.mirror import objects
 
@@ -97,8 +107,7 @@ def _require_anybody(
 ) -> None:
     """``NothingFound`` where nobody had these segments, or came with them."""
     for code in codes:
-        book = read_book(ledger.connection, code, [window], as_of)
-        if any(by_segment(book, [window], cut_in(ledger, code, None, only))):
+        if any(figures_by_segment(ledger, code, [window], None, as_of, only)):
             return
     raise nobody_in(only)
 
@@ -111,21 +120,16 @@ def _explained(
     as_of: datetime | None,
     only: tuple[SegmentValue, ...],
 ) -> list[WindowExplanation]:
-    named = customers.accounts(ledger.connection)
     is_over = window.end <= ledger.state(as_of).today
     found = []
     for code in ledger.currencies(currency, as_of):
         ends = (window.start, window.end)
-        opening, closing = (
-            balances.balances(ledger.connection, code, day, as_of) for day in ends
-        )
+        opening, closing = standing(ledger.connection, code, ends, as_of)
         if only:
             of = cut_in(ledger, code, None, only)
             opening = members(opening, window.start, of)
         kept = retention(opening, closing)
-        moved = [
-            (named[each.customer], each) for each in between(opening, closing, ratio)
-        ]
+        moved = _named(ledger, between(opening, closing, ratio))
         found.append(
             WindowExplanation(code, window, ratio, kept, moved, is_over, only=only)
         )
@@ -143,15 +147,13 @@ def _explained_total(
     from connector.reports.currency_total import CurrencyTotal
 
     total = CurrencyTotal(ledger, as_of)
-    flows, (units, scale) = total.flows(window)
+    flows, (_, scale) = total.flows(window)
     if only:
-        [opening] = standing_at(flows, [window.start])
-        own = members(opening, window.start, total.cut(None, only, units, scale))
+        own = total.members(window, only)
         if not own and not total.segments(window, None, only):
             raise nobody_in(only)
         flows = [flow for flow in flows if flow.customer in own]
     [measured] = measure(flows, [window])
-    named = customers.accounts(ledger.connection)
     moved = in_minor_of(
         contributions(flows, window, ratio),
         measured.retention.opening_minor,
@@ -163,11 +165,19 @@ def _explained_total(
         window,
         ratio,
         retention_in_minor(measured.retention, scale),
-        [(named[each.customer], each) for each in moved],
+        _named(ledger, moved),
         window.end <= total.today,
         is_total=True,
         only=only,
     )
+
+
+def _named(
+    ledger: Ledger, moved: Sequence[Contribution]
+) -> list[tuple[CustomerName, Contribution]]:
+    keys = [each.customer for each in moved]
+    named = customers.accounts_of(ledger.connection, keys)
+    return [(named[each.customer], each) for each in moved]
 
 
 class CustomerInWindow(NamedTuple):

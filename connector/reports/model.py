@@ -27,7 +27,8 @@ from connector.core.account import StripeIdentity
 from connector.core.errors import ConfigError
 from connector.core.figures import Retention, WindowFigures
 from connector.core.invoiced import OutsideMrr
-from connector.core.model import Closing, Refusal
+from connector.core.language import _
+from connector.core.model import Closing, Refusal, SegmentValue
 from connector.core.money import exponent
 from connector.core.windows import WindowKind, name_of
 from connector.metrics.benchmarks import (
@@ -37,11 +38,10 @@ from connector.metrics.benchmarks import (
     assess,
     parse_benchmarks,
 )
-from connector.metrics.causes import Causes, Share
 from connector.metrics.churn import LossSums
+from connector.metrics.contributions import Causes, Share
 from connector.metrics.ratios import WindowMetrics, metrics
 from connector.metrics.retention import is_same
-from connector.metrics.segments import SegmentValue
 from connector.reports.ledger import NOTHING_MISSING, LedgerFacts, Missing
 
 
@@ -77,13 +77,13 @@ class WindowRow(Struct, frozen=True, kw_only=True):
 def opening_note(measured: WindowFigures) -> str:
     """Why the opening that ratios are of is not the waterfall's; "" where it is."""
     same = measured.retention.opening_minor == measured.waterfall.opening_minor
-    return "" if same else " at the closing's rates"
+    return "" if same else _(" at the closing's rates")
 
 
 def title_of(currency: str, *, is_total: bool) -> str:
     """As a heading has it: ``EUR``, or ``all currencies in EUR``."""
     code = currency.upper()
-    return f"all currencies in {code}" if is_total else code
+    return _("all currencies in {code}").format(code=code) if is_total else code
 
 
 def code_of(currency: str, *, is_total: bool) -> str:
@@ -206,11 +206,13 @@ def label(row: WindowRow) -> str:
     return name_of(row.measured.window) + marks
 
 
-AS_REPORTED = "  as reported"
+def as_reported() -> str:
+    """What a row below a window begins with: the figures that it was closed with."""
+    return f"  {_('as reported')}"
 
 
 def as_reported_label(row: WindowRow) -> str:
-    return AS_REPORTED + ("" if row.closed_despite is None else DESPITE)
+    return as_reported() + ("" if row.closed_despite is None else DESPITE)
 
 
 def shown(rows: Sequence[WindowRow]) -> list[tuple[str, WindowFigures]]:

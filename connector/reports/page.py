@@ -8,13 +8,12 @@ from datetime import datetime
 from msgspec import Struct
 
 from connector import __version__
-from connector.core.dates import add_months
 from connector.core.errors import NothingFound
 from connector.core.exchange_rates import MissingRate
 from connector.core.model import Movement
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
-from connector.metrics.causes import Causes
+from connector.metrics.contributions import Causes
 from connector.reports.at_risk import AtRiskReport, AtRiskReports, at_risk_reports
 from connector.reports.churn import ChurnReport, ChurnRequest, churn_report
 from connector.reports.cohorts import CohortReport, cohort_reports
@@ -32,7 +31,7 @@ from connector.reports.model import (
     split,
 )
 from connector.reports.movements import MovementList, list_movements
-from connector.reports.report import ReportRequest, make_report
+from connector.reports.report import ReportRequest, causes_in, make_report
 from connector.store.ledger import customers, queries
 from connector.store.ledger.queries import Wanted
 
@@ -179,18 +178,13 @@ def _window_book(
     currency = TOTAL if part.is_total else part.currency
     found = window_customers(ledger, window, currency, asked.as_of)
     [row] = [each for each in part.rows if each.measured.window == window]
-    causes = None
-    if not part.is_total:
-        month = add_months(window.end, -1)
-        own = ReportRequest(
-            window.kind, month, month, currency, asked.as_of, causes=True
-        )
-        causes = make_report(ledger, own).currencies[0].rows[0].causes
     return WindowBook(
         part=part,
         row=row,
         customers=[_a_year(each) for each in found] if report.is_annual else found,
-        causes=causes,
+        causes=None
+        if part.is_total
+        else causes_in(ledger, currency, window, asked.as_of),
     )
 
 

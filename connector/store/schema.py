@@ -725,3 +725,59 @@ MIGRATIONS["m016_forgotten"] = (
     """,
     *_append_only("forgotten", "customer"),
 )
+
+# A month's MRR says, as its retention does, whether that is the end of it.
+MIGRATIONS["m017_running_month"] = (
+    "DROP VIEW mrr_by_month",
+    """
+    CREATE VIEW mrr_by_month AS
+    SELECT currency, substr(day, 1, 7) AS month, sum(sum(amount_minor)) OVER (
+               PARTITION BY currency ORDER BY substr(day, 1, 7)) AS mrr_minor,
+           date(substr(day, 1, 7) || '-01', '+1 month') <= coalesce(
+               (SELECT value FROM settings WHERE name = 'known_until'), '')
+           AND NOT EXISTS (SELECT 1 FROM dirty_customers)
+           AND NOT EXISTS (SELECT 1 FROM refusals UNION SELECT 1 FROM set_aside)
+               AS complete
+    FROM live_movements GROUP BY currency, substr(day, 1, 7)
+    """,
+)
+
+CHUNK_BITS = 8  # how many customers' columns are packed together: 256
+
+_PACKED_NO_MORE = """
+    CREATE TRIGGER packed_no_more_by_{verb}_of_{table} AFTER {verb} ON {table}
+    BEGIN DELETE FROM packed_columns WHERE chunk = {customer} >> 8; END
+"""
+_OF_RETRACTED = "(SELECT customer FROM movements WHERE id = NEW.movement)"
+
+# Wide reports read columns, not rows: see ledger.columns. A cache: what is not here is
+# read from the tables.
+MIGRATIONS["m018_packed_columns"] = (
+    # A row a currency of 256 customers, and one of currency '' that says it was done.
+    """
+    CREATE TABLE packed_columns (
+        chunk             INTEGER NOT NULL,  -- a customer's key / 256
+        currency          TEXT    NOT NULL,
+        customer          BLOB    NOT NULL,  -- live movements by customer, day
+        day               BLOB    NOT NULL,
+        kind              BLOB    NOT NULL,
+        amount_minor      BLOB    NOT NULL,
+        term_customer     BLOB    NOT NULL,  -- terms by customer, subscription, day
+        term_subscription BLOB    NOT NULL,
+        term_day          BLOB    NOT NULL,
+        term_before_minor BLOB    NOT NULL,
+        term_after_minor  BLOB    NOT NULL,
+        PRIMARY KEY (chunk, currency)
+    ) STRICT
+    """,
+    *(
+        _PACKED_NO_MORE.format(verb=verb, table=table, customer=customer)
+        for verb, table, customer in (
+            ("INSERT", "movements", "NEW.customer"),
+            ("INSERT", "retractions", _OF_RETRACTED),
+            ("INSERT", "terms", "NEW.customer"),
+            ("DELETE", "terms", "OLD.customer"),
+            ("UPDATE", "terms", "NEW.customer"),
+        )
+    ),
+)

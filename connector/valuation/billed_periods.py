@@ -2,7 +2,7 @@
 
 A short reading of its own for ``current_mrr``, which checks what ``evidence.line_items``
 reads: it imports nothing of that. Regular lines of drafts are left out, as they can still
-be edited. Manual items are not recurring.
+be edited, unless Stripe finalizes them within the hour. Manual items are not recurring.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,10 +10,14 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from connector.mrr.pricing import units_billed
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.invoices import Invoice, InvoiceLine, ItemParent, units_of
 from connector.stripe_api.objects import Price, Subscription
+
+FRESH_S = 3_600  # so long a draft waits to be finalized
 
 
 class BilledPeriod(NamedTuple):
@@ -90,15 +94,32 @@ class BilledPeriod(NamedTuple):
         return units_billed(price, currency, quantities, self.amount_minor)
 
 
-def billed_periods(invoices: Iterable[Invoice]) -> dict[str, list[BilledPeriod]]:
-    """Each subscription's periods, ordered by their start, then by their invoice's date."""
+def billed_periods(
+    invoices: Iterable[Invoice], subscriptions: Iterable[Subscription], at_s: int
+) -> dict[str, list[BilledPeriod]]:
+    """Each subscription's periods, ordered by their start, then by their invoice's date.
+
+    ``subscriptions`` are as they are at ``at_s``.
+    """
+    going_on = {
+        each.id
+        for each in subscriptions
+        if each.status in ("active", "past_due") and each.pause_collection is None
+    }
     by_subscription: dict[str, list[BilledPeriod]] = {}
     for invoice in invoices:
-        for period in _periods(invoice):
+        is_fresh = at_s - invoice.created <= FRESH_S
+        is_due = is_fresh and invoice.subscription in going_on
+        for period in _periods(_finalized(invoice) if is_due else invoice):
             by_subscription.setdefault(period.subscription, []).append(period)
     for periods in by_subscription.values():
         periods.sort(key=lambda period: (period.start_s, period.invoice.created))
     return by_subscription
+
+
+def _finalized(invoice: Invoice) -> Invoice:
+    is_draft = invoice.status == "draft"
+    return replace(invoice, status="open") if is_draft else invoice
 
 
 def _periods(invoice: Invoice) -> Iterator[BilledPeriod]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from connector.core.errors import Unvalued
 from connector.core.policy import Policy
-from connector.mrr.history import History, versions_in
+from connector.mrr.history import History, SubscriptionVersion, versions_in
 from connector.mrr.pricing import amount_off_minor
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.invoices import Invoice, InvoiceItem
@@ -20,7 +20,7 @@ from connector.valuation.billed_periods import BilledPeriod
 from connector.valuation.lasting_discounts import (
     Charge,
     charges,
-    order_as_billed,
+    order_as_shown,
     still_reduced,
     was_taken_away,
 )
@@ -65,9 +65,12 @@ def current_discounts(
     invoices = [each for each in history.invoices if each.subscription == now.id]
     listed = _listed(now, customers)
     own = charges(now, billed, history)
-    every = {**_on_bills(invoices, history.pending), **listed}
-    over = _Over(now, every, own, history, at_s)
-    order = order_as_billed([*listed], invoices, own)
+    seen = [*history.versions.get(now.id, ()), *versions_in(history.events)]
+    versions = [each for each in seen if each.subscription.id == now.id]
+    on_bills = _on_bills(invoices, history.pending)
+    every = {**on_bills, **_once_listed(versions), **listed}
+    over = _Over(every, own, versions, history.catalogue.coupons, at_s)
+    order = order_as_shown([*listed], versions, invoices, own)
     found: list[CurrentDiscount] = []
     unknown: list[Unvalued] = []
     for key in sorted(dict.fromkeys((*order, *every)), key=lambda k: not _on(every, k)):
@@ -112,6 +115,16 @@ def _listed(now: Subscription, customers: Discount | None) -> dict[str, _Listed]
     return found
 
 
+def _once_listed(versions: Iterable[SubscriptionVersion]) -> dict[str, _Listed]:
+    """What looks and events once showed in full; no bill may ever have named it."""
+    return {
+        each.id: (each, place)
+        for _, shown in versions
+        for each, place in shown.listed_discounts
+        if isinstance(each, Discount)
+    }
+
+
 def _on_bills(
     invoices: Iterable[Invoice], pending: Iterable[InvoiceItem]
 ) -> dict[str, _Listed]:
@@ -135,16 +148,14 @@ class _Over:
 
     def __init__(
         self,
-        now: Subscription,
         every: Mapping[str, _Listed],
         own: Sequence[Charge],
-        history: History,
+        versions: Sequence[SubscriptionVersion],
+        coupons: Mapping[str, Coupon],
         at_s: int,
     ) -> None:
         self.every, self.own, self.at_s = every, own, at_s
-        self.coupons = history.catalogue.coupons
-        seen = [*history.versions.get(now.id, ()), *versions_in(history.events)]
-        self.versions = [each for each in seen if each.subscription.id == now.id]
+        self.versions, self.coupons = versions, coupons
 
     def items(self, discount: Discount, place: Place, coupon: Coupon) -> frozenset[str]:
         is_once = coupon.duration == "once"

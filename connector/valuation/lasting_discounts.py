@@ -36,17 +36,6 @@ class Charge(NamedTuple):
     full_minor: Fraction | None
     named: Mapping[str, int]
 
-    @property
-    def paid_share(self) -> Fraction | None:
-        """What is left of the full amount after discounts."""
-        if self.is_regular:
-            taken_minor = sum(self.named.values())
-            paid_minor = self.amount_minor - taken_minor
-            return (
-                Fraction(paid_minor, self.amount_minor) if self.amount_minor else None
-            )
-        return self.amount_minor / self.full_minor if self.full_minor else None
-
 
 class _Rest(NamedTuple):
     """The rest of a period that a proration is for, at a price."""
@@ -101,6 +90,8 @@ def _pending(
     whole: Mapping[tuple[int, str], int],
     prices: Mapping[str, Price],
 ) -> Iterator[Charge]:
+    """What was free is credited with 0, and never said to be a credit."""
+    found = []
     for item in items:
         of = item.parent.subscription_details if item.parent else None
         if of is None or ref(of.subscription) != subscription or item.amount < 0:
@@ -110,7 +101,7 @@ def _pending(
         start_s, end_s = item.period.start, item.period.end
         rest = _Rest(price, item.currency, units_of(item), start_s, end_s)
         if of.subscription_item and item.proration:
-            yield Charge(
+            made = Charge(
                 item=ref(of.subscription_item),
                 start_s=start_s,
                 end_s=end_s,
@@ -119,6 +110,11 @@ def _pending(
                 full_minor=_full_minor(rest, whole),
                 named={ref(each): 0 for each in item.discounts or ()},
             )
+            found.append(made)
+    billed = {(each.item, each.start_s) for each in found if each.amount_minor}
+    for each in found:
+        if each.amount_minor or (each.item, each.start_s) not in billed:
+            yield each
 
 
 def _cycle(price: Price | None) -> str:
@@ -153,37 +149,33 @@ def still_reduced(
     for charge in own:
         if charge.start_s > at_s:
             break
-        if _reduces(discount, charge, reduced.get(charge.item)):
+        if _reduces(discount, charge):
             reduced[charge.item] = charge
-        elif charge.amount_minor:
+        elif charge.amount_minor or not charge.is_regular:
             reduced.pop(charge.item, None)
     return frozenset(item for item, own in reduced.items() if at_s < own.end_s)
 
 
-def _reduces(discount: Discount, charge: Charge, before: Charge | None) -> bool:
-    """``before`` is the item's charge before this one, if that was reduced."""
+def _reduces(discount: Discount, charge: Charge) -> bool:
+    """A proration that names nothing is net of what ran then, and of nothing else."""
     if charge.is_regular:
         return charge.named.get(discount.id, 0) > 0
     if charge.named:
-        return discount.id in charge.named
-    # It is net of what ran then, and names nothing.
-    share = charge.paid_share
-    if share is None:
-        return before is not None
-    if discount.end is not None and discount.start <= charge.start_s < discount.end:
-        return (
-            charge.full_minor is not None
-            and charge.amount_minor + 2 < charge.full_minor
-        )
-    was = before.paid_share if before is not None else None
-    return was is not None and share <= was + Fraction(1, 100)
+        is_free = not charge.amount_minor and charge.full_minor == 0
+        return discount.id in charge.named and not is_free
+    return (
+        discount.end is not None
+        and discount.start <= charge.start_s < discount.end
+        and charge.full_minor is not None
+        and charge.amount_minor + 2 < charge.full_minor
+    )
 
 
 def was_taken_away(
     discount: Discount,
     others_since_s: Iterable[int],
     own: Sequence[Charge],
-    versions: Iterable[SubscriptionVersion],
+    versions: Sequence[SubscriptionVersion],
 ) -> bool:
     """Whether it was removed before its end, or another was given in its place since.
 
@@ -191,6 +183,7 @@ def was_taken_away(
     in looks and events.
     """
     naming = [each.start_s for each in own if discount.id in each.named]
+    naming += [seen_s for seen_s, shown in versions if _lists(shown, discount.id)]
     since_s = max(naming, default=discount.start)
     end_s = discount.end
     if any(other_s > since_s for other_s in others_since_s):
@@ -204,20 +197,27 @@ def was_taken_away(
         for each in own
     )
     return is_billed_without or any(
-        since_s < seen_s < end_s
-        and all(ref(each) != discount.id for each, _ in shown.listed_discounts)
+        since_s < seen_s < end_s and not _lists(shown, discount.id)
         for seen_s, shown in versions
     )
 
 
-def order_as_billed(
-    listed: Sequence[str], invoices: Sequence[Invoice], own: Iterable[Charge]
+def _lists(shown: Subscription, discount: str) -> bool:
+    return any(ref(each) == discount for each, _ in shown.listed_discounts)
+
+
+def order_as_shown(
+    listed: Sequence[str],
+    versions: Iterable[SubscriptionVersion],
+    invoices: Sequence[Invoice],
+    own: Iterable[Charge],
 ) -> list[str]:
-    """The listed ones, and among them those that only invoices show beside them."""
+    """The listed ones, and among them those that were only shown beside them once."""
     order = list(listed)
-    sequences = [list(each.named) for each in own if len(each.named) > 1]
+    sequences = [[ref(d) for d, _ in now.listed_discounts] for _, now in versions]
+    sequences += [list(each.named) for each in own]
     sequences += [[ref(d) for d in invoice.discounts or ()] for invoice in invoices]
-    for ids in reversed(sequences):
+    for ids in reversed([each for each in sequences if len(each) > 1]):
         for position, key in enumerate(ids):
             if key not in order:
                 behind = [n for n, k in enumerate(order) if k in ids[position + 1 :]]

@@ -102,10 +102,10 @@ def reconcile(
     ``live`` are Stripe's subscriptions at ``at_s``, those that count at the least;
     ``discounts`` are the customers' own, by customer.
     """
-    billed = billed_periods(history.invoices)
-    inputs = ValuationInputs(history, billed, discounts, at_s)
     at_stripe = {each.id: each for each in live}
     mirrored = {key: own[-1].subscription for key, own in history.versions.items()}
+    billed = billed_periods(history.invoices, {**mirrored, **at_stripe}.values(), at_s)
+    inputs = ValuationInputs(history, billed, discounts, at_s)
     sums: dict[str, _CurrencySum] = defaultdict(_CurrencySum)
     for key in sorted(at_stripe.keys() | mirrored.keys()):
         _add(sums, key, at_stripe.get(key), mirrored.get(key), inputs, policy)

@@ -10,6 +10,8 @@ sync      runs them all and prints the tables
 ledgers   made-up ledgers of any size
 report    runs each report on them and prints the tables
 
+And whether a server stays as it is: ``python -m tests.benchmarks.endurance``.
+
 And what deriving costs: ``python -m tests.benchmarks.derive``.
 
 many_customers   a mirror of any number of customers, each with years of billing

@@ -122,6 +122,11 @@ class Account(Pauses):
         sub.pending = [line for line in sub.pending if not line.proration]
         for item in sub.all_items:
             item.sightings = [s for s in item.sightings if s.source not in gone]
+            if (
+                item.if_dropped is not None
+            ):  # what nobody was billed for reduced nothing
+                item.changes, item.reduced = item.if_dropped
+                item.if_dropped = None
 
     def _end(self, sub: Subscription, reason: str | None) -> None:
         self.pause_over(sub)

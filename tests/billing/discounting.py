@@ -54,10 +54,16 @@ def _take(
 
 
 def counted_nets(
-    sub: Subscription, at: int, *, once: bool, repeating: bool = True
+    sub: Subscription,
+    at: int,
+    *,
+    once: bool,
+    repeating: bool = True,
+    if_dropped: bool = False,
 ) -> dict[Item, Fraction]:
     """Each item's amount for its interval, less all discounts that count.
 
+    ``if_dropped``: those that would, were the prorations that wait never billed.
     An amount off is on every invoice: the items of the shortest interval share it.
     """
     items = [item for item in sub.items if not item.price.metered]
@@ -65,7 +71,11 @@ def counted_nets(
     for made in sorted(sub.given, key=lambda made: made.subscription_item is None):
         if made.coupon.duration == "repeating" and not repeating:
             continue
-        reduced = [item for item in items if _counts(made, item, at, once=once)]
+        reduced = [
+            item
+            for item in items
+            if _counts(made, item, at, once=once, if_dropped=if_dropped)
+        ]
         if reduced and made.coupon.percent_off is None:
             often = max(item.price.monthly(Fraction(1)) for item in reduced)
             reduced = [i for i in reduced if i.price.monthly(Fraction(1)) == often]
@@ -73,7 +83,9 @@ def counted_nets(
     return left
 
 
-def _counts(made: Discount, item: Item, at: int, *, once: bool) -> bool:
+def _counts(
+    made: Discount, item: Item, at: int, *, once: bool, if_dropped: bool
+) -> bool:
     if made.coupon.duration != "once" and made.runs(at):
         if any(
             made is each for each in (*item.subscription.discounts, *item.discounts)
@@ -81,7 +93,10 @@ def _counts(made: Discount, item: Item, at: int, *, once: bool) -> bool:
             return True
     elif made.coupon.duration == "once" and not once:
         return False
-    return any(made is each and at < until for each, until in item.reduced)
+    reduced = item.reduced
+    if if_dropped and item.if_dropped is not None:
+        _, reduced = item.if_dropped
+    return any(made is each and at < until for each, until in reduced)
 
 
 def note_reduced(item: Item, lines: Iterable[Line]) -> None:
@@ -92,7 +107,9 @@ def note_reduced(item: Item, lines: Iterable[Line]) -> None:
 
 def no_longer(sub: Subscription, gone: Iterable[Discount]) -> None:
     for item in sub.all_items:
-        item.reduced = [e for e in item.reduced if not any(e[0] is g for g in gone)]
+        kept = [item.reduced, *([item.if_dropped[1]] if item.if_dropped else [])]
+        for reduced in kept:
+            reduced[:] = [e for e in reduced if not any(e[0] is g for g in gone)]
 
 
 def replaced_by(

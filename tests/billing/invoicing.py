@@ -29,6 +29,11 @@ def _described(item: Item, piece: Piece) -> str:
     return f"{units(item, piece.quantity)}{piece.note} (at {shown} / {every})"
 
 
+def _billed_until(item: Item) -> int:
+    """As it was last billed: an interval that no line shows is not known."""
+    return item.period_end if item.last_line is None else item.last_line.end
+
+
 class Invoicing(Store):
     def line(
         self,
@@ -124,6 +129,9 @@ class Invoicing(Store):
         taken = taken_from(item, self.now)
         net = item.price.amount(item.quantity) - sum(part for _, part in taken)
         made = self._less(item, net, taken, credit=False)
+        for each in item.subscription.all_items:
+            if each.if_dropped is None:
+                each.if_dropped = (list(each.changes), list(each.reduced))
         item.billed_net, item.billed_taken = half_up(net), taken
         item.reduced = [(made, item.period_end) for made, part in taken if part]
         for _, end in item.reduced:
@@ -183,6 +191,8 @@ class Invoicing(Store):
         )
         self.invoices[made.id] = made
         sub.latest_invoice = made.id
+        for item in sub.all_items:
+            item.if_dropped = None  # nothing waits any more
         self._discount(made)
         for line in lines:
             if line.item is not None:
@@ -349,7 +359,7 @@ class Invoicing(Store):
                 for item in sub.all_items:
                     self.see(item, "left a draft")
         self.finalize_later(made)
-        missed = [i for i in sub.removed_items if i.period_end <= self.now]
+        missed = [i for i in sub.removed_items if _billed_until(i) <= self.now]
         self.note_regular(made, [*due, *missed])
         for end in {item.period_end for item in due}:
             self.renew_later(sub, end)

@@ -60,12 +60,13 @@ class Pauses(Changes):
             for item in sub.all_items:
                 item.sightings.append(Sighting(covered, "unbilled"))
 
-    def billed_until(self, sub: Subscription) -> int:
-        """The end of what was billed, or tried, and not taken back."""
-        lines = [
-            *(x for i in self.invoices.values() for x in i.lines),
-            *sub.pending,
-        ]
+    def billed_until(self, sub: Subscription, *, waiting: bool = True) -> int:
+        """The end of what was billed, or tried, and not taken back.
+
+        Also by what is ``waiting`` for an invoice.
+        """
+        lines = [x for i in self.invoices.values() for x in i.lines]
+        lines += sub.pending if waiting else []
         own = [x for x in lines if x.subscription is sub and x.item is not None]
         ends = [sub.created, sub.trial_end or 0]
         for line in own:

@@ -84,6 +84,8 @@ class Item:
     billed_taken: "list[tuple[Discount, Fraction]]" = field(default_factory=list)
     # The discounts that reduced the paid period, and until when it lasts.
     reduced: "list[tuple[Discount, int]]" = field(default_factory=list)
+    # What its changes and ``reduced`` are if the prorations that wait are dropped.
+    if_dropped: "tuple[list[Change], list[tuple[Discount, int]]] | None" = None
     last_line: "Line | None" = None
     changes: list[Change] = field(default_factory=list)
     # The same where repeating and once coupons are subtracted or not, if asked for.

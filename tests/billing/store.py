@@ -186,6 +186,12 @@ class Store:
         for item in sub.all_items:
             mrr_minor = item_mrr_minor(item, self.now, once=self.once_counts)
             self._book(item.changes, mrr_minor)
+            if item.if_dropped is not None:
+                own, _ = item.if_dropped
+                mrr_minor = item_mrr_minor(
+                    item, self.now, once=self.once_counts, if_dropped=True
+                )
+                self._book(own, mrr_minor)
             for repeating, once in self.coupon_settings:
                 own = item.changes_under.setdefault((repeating, once), [])
                 mrr_minor = item_mrr_minor(

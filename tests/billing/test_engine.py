@@ -367,6 +367,22 @@ def test_cancelling_now_takes_the_pending_prorations_along() -> None:
     assert acc.snapshot()["invoiceitems"] == []
 
 
+def test_a_year_that_was_never_billed_was_never_reduced() -> None:
+    """10% off for three months; a move to a yearly price, which no invoice ever bills."""
+    acc = account()
+    off = acc.add_coupon("TENTH", percent_off=10, duration="repeating", months=3)
+    sub = acc.subscribe(acc.add_customer(), price(acc, 1_000))
+    acc.add_discount(sub, off)
+    acc.change_price(sub.items[0], price(acc, 12_000, "year"))
+    over = add_months(START, 3)
+    acc.advance(over + 10 * DAY)
+    acc.cancel_now(sub)
+    ended = over + 10 * DAY
+    [true] = acc.true_mrr().values()
+    known = [(step.at, step.mrr_minor) for step in true]
+    assert known == [(START, 900), (over, 1_000), (ended, 0)]
+
+
 def test_a_first_invoice_that_nobody_pays_is_no_customer() -> None:
     acc = account()
     customer = acc.add_customer()

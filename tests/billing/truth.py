@@ -25,12 +25,19 @@ class Step:
 
 
 def item_mrr_minor(
-    item: Item, at: int, *, once: bool = False, repeating: bool = True
+    item: Item,
+    at: int,
+    *,
+    once: bool = False,
+    repeating: bool = True,
+    if_dropped: bool = False,
 ) -> int:
     """``once``: once coupons count, for the periods that they reduced."""
     if item.removed or item.price.metered or item.subscription.status not in COUNTS:
         return 0
-    nets = counted_nets(item.subscription, at, once=once, repeating=repeating)
+    nets = counted_nets(
+        item.subscription, at, once=once, repeating=repeating, if_dropped=if_dropped
+    )
     others = [i.tax for i in item.subscription.all_items if i is not item]
     inside = taxes.inside(item.price, item.tax, others)
     return round(item.price.monthly(nets[item]) / (1 + inside))

@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import signal
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connector.cli.app import COMMANDS, Shell
 from connector.cli.logs import FieldFormatter
-from tests.support.commands import Workdir
+from tests.support.commands import Ran, Workdir
 from tests.support.folders import ROOT
 from tests.support.loopback import failing, on, serving
 from tests.support.served import until
+from tests.support.small_ledger import lay_out
 from tests.support.synced import shop
 
 AT = "2026-11-26T06:30:01.482Z"
@@ -146,3 +149,93 @@ def test_what_fails_again_and_again_is_logged_as_json_too(tmp_path: Path) -> Non
     assert failed
     assert "HTTP 400" in failed[0]["why"]
     assert failed[0]["fix"]
+
+
+# --- what every command says beside its result ---
+
+ENDS: Mapping[str, Sequence[str]] = {
+    "backup": ("copy.db",),
+    "explain": ("cus_1",),
+    "close": ("2026-03",),
+    "restore": ("copy.db",),
+    "forget": ("cus_1",),
+    "export": ("--what", "mrr"),
+    "config": ("--nope",),
+}
+NOT_WITHOUT = {  # what needs no ledger, or goes on
+    *("demo", "dashboard", "doctor"),
+}
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - NOT_WITHOUT))
+def test_what_failed_is_told_as_json_too(tmp_path: Path, command: str) -> None:
+    """Without a key, a secret and a ledger; a person is told the same in lines."""
+    workdir = Workdir(tmp_path, key=None).configure('timezone = "UTC"\n')
+    words = (command, *ENDS.get(command, ()))
+    told = last_record(workdir.call("--log-format", "json", *words))
+    event = f"{command.replace('-', '_')}.failed"
+    assert (told["event"], told["level"]) == (event, "ERROR")
+    said = workdir.call("--log-format", "text", *words).err.splitlines()
+    assert said == [f"error: {told['why']}", f"  fix: {told['fix']}"]
+
+
+@pytest.mark.parametrize(
+    ("words", "event"),
+    [
+        (["--log-format", "json", "report", "--nope"], "report.failed"),
+        (["--log-format=json", "report", "--by", "\x1b]0;x\x07%s"], "report.failed"),
+        (["--log-format", "text", "--log-format", "json", "sync", "x"], "sync.failed"),
+        (["--log-format", "json", "at-risk", "--nope"], "at_risk.failed"),
+        (["--log-format", "json", "re%sport"], "stripe_nrr.failed"),
+        (["--log-format", "json"], "stripe_nrr.failed"),
+        (["--log-format", "json", "--nope"], "stripe_nrr.failed"),
+        (["--config", "report", "--log-format", "json", "close"], "close.failed"),
+        (["--config=no.toml", "--log-format", "json", "report"], "report.failed"),
+    ],
+)
+def test_wrong_usage_is_told_as_json_too(
+    tmp_path: Path, words: list[str], event: str
+) -> None:
+    ran = Workdir(tmp_path).call(*words)
+    assert ran.code in {1, 2}
+    assert last_record(ran)["event"] == event
+
+
+def test_the_last_form_that_is_asked_for_counts(tmp_path: Path) -> None:
+    words = ("--log-format", "json", "--log-format", "text", "report")
+    assert Workdir(tmp_path).call(*words).err.startswith("error: ")
+
+
+def test_warnings_and_notes_are_records_too(tmp_path: Path) -> None:
+    workdir = lay_out(tmp_path)
+    (tmp_path / "config.toml").write_text('timezone = "Europe/Berlin"\n')
+    for words in (("report",), ("recompute",)):
+        ran = workdir.call("--log-format", "json", *words)
+        records = [json.loads(each) for each in ran.err.splitlines()]
+        assert records, words
+        assert {each["event"].rpartition(".")[2] for each in records} <= {
+            "warning",
+            "note",
+        }
+
+
+def test_a_fault_of_the_program_is_a_record_with_its_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_shell: Shell) -> None:
+        raise ZeroDivisionError("of\nno use")
+
+    monkeypatch.setattr(Shell, "ledger", broken)
+    monkeypatch.setattr(Shell, "reading", broken)
+    workdir = Workdir(tmp_path)
+    ran = workdir.call("--log-format", "json", "recompute")
+    assert ran.code == 1
+    assert "ZeroDivisionError" in last_record(ran)["traceback"]
+
+
+def last_record(ran: Ran) -> dict[str, Any]:
+    """All that is on stderr is records; the last of them."""
+    records = [json.loads(each) for each in ran.err.splitlines()]
+    assert all({"time", "level", "event"} <= each.keys() for each in records)
+    told: dict[str, Any] = records[-1]
+    return told

@@ -55,6 +55,7 @@ from connector.stripe_api.decoding import StripeAccount
 from connector.stripe_api.rate_limit import Limiter
 from connector.webhooks import admin_access, server
 from tests.pipeline.test_recompute import EVERYBODY, TOO_EARLY_S, poison
+from tests.support import broken_lakes
 from tests.support.books import key_of, lived, post
 from tests.support.ledgers import empty_ledger
 from tests.support.loopback import serving
@@ -231,10 +232,19 @@ def reconciled(content: bytes | None) -> None:
     with_ledger("reconcile", "theirs.csv")
 
 
-def without_pyarrow() -> None:
+def without(library: str, *words: str) -> None:
+    """A command where a library is not installed, and nothing imported that has it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "pyarrow", None)
-        with_ledger(*PARQUET, "-o", "mrr.parquet")
+        patch.setattr(connector, "lake", None, raising=False)
+        patch.setitem(sys.modules, library, None)
+        for module in [m for m in sys.modules if m.startswith("connector.lake")]:
+            patch.delitem(sys.modules, module)
+        with_ledger(*words)
+
+
+def lake_of_broken() -> None:
+    broken_lakes.lay_out_broken_history()
+    command("lake", "mirror", "lake")
 
 
 def compared(text: str | None) -> None:
@@ -570,7 +580,25 @@ EXHIBITS: Mapping[str, Provoked] = {
 
 COMMANDS: Mapping[str, Provoked] = {
     "Parquet on a terminal": lambda: with_ledger(*PARQUET),
-    "Parquet without its library": without_pyarrow,
+    "Parquet without its library": lambda: without(
+        "pyarrow", *PARQUET, "-o", "mrr.parquet"
+    ),
+    "a mirror without its library": lambda: without(
+        "pyarrow", "export", "--what", "mirror", "-o", "mirror"
+    ),
+    "a mirror on a terminal": lambda: with_ledger("export", "--what", "mirror"),
+    "a mirror of nothing": lambda: with_ledger(
+        "export", "--what", "mirror", "-o", "mirror", walked=False
+    ),
+    "a lake without its library": lambda: without("duckdb", "lake", "mirror", "lake"),
+    "a lake's figures by plan": lambda: command(
+        "report", "--lake", "x", "--by", "plan"
+    ),
+    "a lake's figures without its library": lambda: without(
+        "pyarrow", "report", "--lake", "lake"
+    ),
+    **broken_lakes.EXHIBITS,
+    "a history that breaks the derivation in a lake": lake_of_broken,
     "a report over the ledger": lambda: with_ledger("report", "-o", "stripe-nrr.db"),
     "report of nothing": lambda: with_ledger("report", walked=False),
     "report of a ledger that has no time zone yet": lambda: with_ledger(
@@ -635,6 +663,9 @@ COMMANDS: Mapping[str, Provoked] = {
         "at-risk", "--owner", "Ada"
     ),
     "an owner who owns nobody": lambda: of_an_owner("at-risk", "--owner", "Ada"),
+    "a metadata key that nobody has": lambda: of_an_owner(
+        "report", "--to", "2024-03", "--by", "metadata:csm"
+    ),
     "churn of the total": lambda: with_ledger("churn", "--currency", "total"),
     "churn backwards": lambda: with_ledger(
         "churn", "--from", "2024-03", "--to", "2024-02"

@@ -65,17 +65,29 @@ def the_only(grains: dict[tuple[str, str], list[Step]]) -> list[Step]:
     return steps
 
 
-def test_one_look_tells_all_that_stripe_still_shows(trial: settings) -> None:
+def is_told_by_one_look(life: Life, zone: str) -> bool:
     """No event older than 30 days, no earlier look: lines, pending items and dates."""
+    account = lived(life).account
+    known = seen_once(account.snapshot(), account.now, zone)
+    return closings(known) == by_day(the_only(account.evidenced_mrr()), zone)
 
-    @trial
-    @given(life=lives, zone=ZONES)
-    def holds(life: Life, zone: str) -> None:
-        account = lived(life).account
-        known = seen_once(account.snapshot(), account.now, zone)
-        assert closings(known) == by_day(the_only(account.evidenced_mrr()), zone)
 
-    holds()
+def is_told_by_events(life: Life, zone: str) -> bool:
+    """Every change on the day on which it was made, also where no invoice shows it."""
+    return _is_told_by_events(life, zone, once_counts=False)
+
+
+def is_told_with_once_coupons(life: Life, zone: str) -> bool:
+    """The same, where once coupons are subtracted."""
+    return _is_told_by_events(life, zone, once_counts=True)
+
+
+def _is_told_by_events(life: Life, zone: str, *, once_counts: bool) -> bool:
+    account = lived(life, is_watched=True, once_counts=once_counts).account
+    kept: dict[str, Any] = {"events": [event for _, event in account.events]}
+    policy = Policy(once_subtracted=once_counts)
+    known = seen_once(account.snapshot() | kept, account.now, zone, policy)
+    return closings(known) == by_day(the_only(account.true_mrr()), zone)
 
 
 def act(what: str, *numbers: int, wait_s: int = 120) -> Act:
@@ -83,43 +95,26 @@ def act(what: str, *numbers: int, wait_s: int = 120) -> Act:
     return Act(wait_s=wait_s, what=what, one=one, two=two, three=three)
 
 
-# Lives that once were told wrongly, in as few acts as show it.
-FOUND = {
-    "three tiers, billed for a shortened last period": [
-        act("come_back", 6, 11),
-        act("reprice", 1),
-        act("reprice", 1),
-        act("cancel_on_a_day", 6, wait_s=1_285_715),
-        act("reprice", 1, wait_s=2_947_646),
-    ],
-    "a change that only a void renewal bills": [
-        act("come_back"),
-        act("reprice"),
-        act("reprice"),
-        act("reprice"),
-        act("reprice", 0, 0, 1),
-        act("resize", 0, 0, 2),
-        act("pause"),
-    ],
-}
+def test_one_look_tells_all_that_stripe_still_shows(trial: settings) -> None:
+    @trial
+    @given(life=lives, zone=ZONES)
+    def holds(life: Life, zone: str) -> None:
+        assert is_told_by_one_look(life, zone)
 
-
-@pytest.mark.parametrize("acts", FOUND.values(), ids=FOUND.keys())
-def test_what_random_lives_found_stays_right(acts: list[Act]) -> None:
-    account = lived(Life("flexible", acts)).account
-    known = seen_once(account.snapshot(), account.now, "Europe/Berlin")
-    evidenced = the_only(account.evidenced_mrr())
-    assert closings(known) == by_day(evidenced, "Europe/Berlin")
+    holds()
 
 
 def test_discounts_apply_in_the_order_in_which_they_stood() -> None:
-    """10% and then $3.00, of which the first has run out by the last look."""
+    """10% and then $3.00, of which the first has run out by the last look.
+
+    Its last reduced bill is the one of 30 April, two minutes before its own end.
+    """
     acts = [
         act("come_back"),
         act("undiscount"),
         act("discount", 1, 2),
         act("reprice", wait_s=1_900_800),
-        act("discount", 4, wait_s=2_419_200),
+        act("discount", 4, wait_s=5_011_200),
     ]
     account = lived(Life("flexible", acts), is_watched=True).account
     kept: dict[str, Any] = {"events": [event for _, event in account.events]}
@@ -128,15 +123,10 @@ def test_discounts_apply_in_the_order_in_which_they_stood() -> None:
 
 
 def test_whoever_kept_every_event_knows_the_truth(trial: settings) -> None:
-    """Every change on the day on which it was made, also where no invoice shows it."""
-
     @trial
     @given(life=lives, zone=ZONES)
     def holds(life: Life, zone: str) -> None:
-        account = lived(life, is_watched=True).account
-        kept: dict[str, Any] = {"events": [event for _, event in account.events]}
-        known = seen_once(account.snapshot() | kept, account.now, zone)
-        assert closings(known) == by_day(the_only(account.true_mrr()), zone)
+        assert is_told_by_events(life, zone)
 
     holds()
 
@@ -145,11 +135,7 @@ def test_once_coupons_that_count_do_so_for_what_they_reduced(trial: settings) ->
     @trial
     @given(life=lives, zone=ZONES)
     def holds(life: Life, zone: str) -> None:
-        account = lived(life, is_watched=True, once_counts=True).account
-        kept: dict[str, Any] = {"events": [event for _, event in account.events]}
-        seen = account.snapshot() | kept
-        known = seen_once(seen, account.now, zone, Policy(once_subtracted=True))
-        assert closings(known) == by_day(the_only(account.true_mrr()), zone)
+        assert is_told_with_once_coupons(life, zone)
 
     holds()
 
@@ -233,6 +219,18 @@ def plan_changed(
             unseen_since = sub.latest_invoice
     account.advance(account.now + 40 * DAY)
     return account
+
+
+def test_a_waiting_proration_tells_the_order_of_what_it_includes() -> None:
+    """50% for two months, then $7.00: 43.00 for the year, not 46.50."""
+    changes = [
+        PlanChange(120, 1, (), of_item=False, proration="always_invoice"),
+        PlanChange(120, 0, (1, 3), of_item=False, proration="create_prorations"),
+        PlanChange(1_641_600, None, (), of_item=False, proration="always_invoice"),
+    ]
+    account = plan_changed("included", "year", None, changes)
+    known = seen_once(account.snapshot(), account.now, "Europe/Berlin")
+    assert [m.after_minor for m in known.movements] == [358]
 
 
 def test_discounts_that_change_with_a_plan_need_no_event(trial: settings) -> None:

@@ -4,24 +4,34 @@ An account is drawn, an object of it, a field at any depth, and what is shown th
 nothing, another type, a word nobody knows, an absurd number. The sync comes to its end;
 what it set aside is named; and whoever is not concerned has the movements of the account
 as it is. Shown well-formed again, all is as if nothing had been.
+
+And by the billing engine: of two random customers of one account one has an object that
+does not fit. The other's MRR is what the engine says; so is its own, once it is cured.
+``--lives N`` tries N new accounts.
 """
 
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.billing.calendar_ import HOUR
+from tests.billing.account import Account
+from tests.billing.calendar_ import DAY, HOUR
+from tests.billing.state import Json
+from tests.laws.test_lives import ZONES, by_day
+from tests.pipeline.test_odd_objects import ODD, Odd
 from tests.support.ledgers import Known, empty_ledger
-from tests.support.lives import BORN, EVENTFUL, USUAL, Act, Lived
+from tests.support.lives import BORN, EVENTFUL, USUAL, Act, Life, Lived, lives
 from tests.support.living import Telling
 from tests.support.simulator import SimulatedAccount
 from tests.support.spoiled import MISSING, spoiled
 from tests.support.synced import Wire, sync
 
 LIVES = 6
+USUAL_LIVES = 40  # some ten seconds
 OWNED = ("subscriptions", "invoices", "invoiceitems", "customers")
 # Without these nobody knows what it says: null there is always named.
 NEEDED = ("id", "customer", "status", "items", "lines", "period", "amount", "currency")
@@ -99,3 +109,72 @@ def wrong(known: Known, quiet: Known, gone: set[str]) -> list[object]:
     theirs = [m for m in known.movements if m.customer not in gone]
     expected = [m for m in quiet.movements if m.customer not in gone]
     return [] if theirs == expected else [theirs, expected]
+
+
+def two_customers(one: Life, other: Life) -> tuple[Account, tuple[str, str]]:
+    """Both lives in one account, the other's after the first one's, and a quiet month."""
+    account = Account(BORN)
+    first = Lived(one.mode, account=account)
+    second = first.neighbour()
+    for played, life in ((first, one), (second, other)):
+        for act in life.acts:
+            played.do(act)
+    account.advance(account.now + 40 * DAY)
+    return account, (first.customer.id, second.customer.id)
+
+
+def is_right(known: Known, account: Account, customer: str, zone: str) -> bool:
+    """Whether the customer's MRR was on each day what the engine shows of it."""
+    told = {m.day: m.after_minor for m in known.movements if m.customer == customer}
+    steps = account.evidenced_mrr().get((customer, "usd"), [])
+    return told == by_day(steps, zone)
+
+
+def is_odd_in(odd: Odd, thing: Json) -> bool:
+    """Items may be missing from a subscription that has ended."""
+    return odd.said != ("items.data", "empty") or thing["ended_at"] is None
+
+
+@pytest.fixture
+def trial(request: pytest.FixtureRequest) -> settings:
+    wanted = request.config.getoption("--lives")
+    return settings(
+        max_examples=wanted or USUAL_LIVES, derandomize=not wanted, deadline=None
+    )
+
+
+def test_who_lives_beside_an_odd_object_is_what_the_engine_says(
+    trial: settings,
+) -> None:
+    @trial
+    @given(
+        one=lives,
+        other=lives,
+        odd=st.sampled_from(ODD),
+        which=st.integers(0, 11),
+        zone=ZONES,
+    )
+    def holds(one: Life, other: Life, odd: Odd, which: int, zone: str) -> None:
+        account, (beside, concerned) = two_customers(one, other)
+        shown = SimulatedAccount(account.snapshot())
+        things = [
+            thing
+            for thing in shown.objects[odd.kind]
+            if owner_of(odd.kind, thing) == concerned and is_odd_in(odd, thing)
+        ]
+        assume(things)
+        key = things[which % len(things)]["id"]
+        with empty_ledger() as connection:
+            spoilt = spoiled(shown, key, odd.field, odd.value)
+            _, known = sync(connection, Wire(spoilt, account.now), zone)
+            assert is_right(known, account, beside, zone)
+            assert odd.said in {(each.field, each.value) for each in known.refusals}
+            assert {each.customer for each in known.refusals} <= {concerned, ""}
+            account.advance(account.now + HOUR)
+            cured = Wire(SimulatedAccount(account.snapshot()), account.now)
+            _, known = sync(connection, cured, zone)
+        assert known.refusals == []
+        assert is_right(known, account, beside, zone)
+        assert is_right(known, account, concerned, zone)
+
+    holds()

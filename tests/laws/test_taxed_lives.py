@@ -44,13 +44,24 @@ def agrees(snapshot: Snapshot, at_s: int, zone: str, expected: dict[Any, int]) -
         assert [row for row in beside(connection, seen) if row.remainder_minor] == []
 
 
+def one_look_agrees(life: Life, zone: str) -> None:
+    account = lived(life, is_watched=False).account
+    expected = by_day(the_only(account.evidenced_mrr()), zone)
+    agrees(account.snapshot(), account.now, zone, expected)
+
+
+def all_events_agree(life: Life, zone: str) -> None:
+    account = lived(life, is_watched=True).account
+    kept = {"events": [event for _, event in account.events]}
+    expected = by_day(the_only(account.true_mrr()), zone)
+    agrees(account.snapshot() | kept, account.now, zone, expected)
+
+
 def test_one_look_tells_the_tax_of_each_time(tries: settings) -> None:
     @tries
     @given(life=taxed_lives, zone=ZONES)
     def holds(life: Life, zone: str) -> None:
-        account = lived(life, is_watched=False).account
-        expected = by_day(the_only(account.evidenced_mrr()), zone)
-        agrees(account.snapshot(), account.now, zone, expected)
+        one_look_agrees(life, zone)
 
     holds()
 
@@ -59,9 +70,6 @@ def test_whoever_kept_every_event_knows_it_too(tries: settings) -> None:
     @tries
     @given(life=taxed_lives, zone=ZONES)
     def holds(life: Life, zone: str) -> None:
-        account = lived(life, is_watched=True).account
-        kept = {"events": [event for _, event in account.events]}
-        expected = by_day(the_only(account.true_mrr()), zone)
-        agrees(account.snapshot() | kept, account.now, zone, expected)
+        all_events_agree(life, zone)
 
     holds()

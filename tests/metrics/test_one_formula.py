@@ -136,7 +136,7 @@ def in_markdown(db: sqlite3.Connection, span: Span) -> Told:
         for line in to_markdown(report, "en_US").splitlines():
             currency = _title(line) or currency
             cells = [cell.strip(" *") for cell in line.strip("|").split("|")]
-            if len(cells) > 4 and cells[0] and not cells[0].startswith("-"):
+            if currency and len(cells) > 4 and cells[0] and cells[0][0] != "-":
                 place = (currency, kind, cells[0])
                 found.setdefault(place, (cells[-3], cells[-2]))  # of the first table
     return found

@@ -353,7 +353,7 @@ def test_a_total_shows_exchange_rates_and_no_customers() -> None:
     total = CurrencyReport(currency="usd", rows=part.rows, is_total=True)
     root = part_of(parsed(_page(replace(demo_report(), total=total))), "total-usd")
     falls = root.all("figure", class_="falls")[0].all("table")[0].rows()
-    assert "Exchange rates" in [row[0] for row in falls]
+    assert "FX" in [row[0] for row in falls]
     assert not root.all("table", class_="movers")
 
 

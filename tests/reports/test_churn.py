@@ -125,8 +125,8 @@ def told(row: Mapping[str, str]) -> str:
         ),
         pytest.param(wavers, [], id="a cancellation that was taken back"),
         pytest.param(
-            shrinks, ["2024-05-20 | contraction | -20.00 | reduced | fewer seats"],
-            id="fewer seats",
+            shrinks, ["2024-05-20 | contraction | -20.00 | reduced | a lower quantity"],
+            id="a lower quantity",
         ),
         pytest.param(
             takes_discount, ["2024-05-20 | contraction | -7.50 | discount | a discount"],
@@ -322,6 +322,17 @@ def test_months_that_are_no_window_are_measured(demo: Workdir) -> None:
     assert len(usd["months"]) == 4
 
 
+def test_the_running_month_is_marked_in_csv(demo: Workdir) -> None:
+    words = ("--by", "month", "--from", "2026-10", "--to", "2026-11")
+    found = csv.DictReader(
+        demo.call("churn", *words, "--format", "csv").out.splitlines()
+    )
+    assert {(row["month"], row["complete"]) for row in found} == {
+        ("2026-10", "true"),
+        ("2026-11", "false"),
+    }
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -330,6 +341,9 @@ def test_months_that_are_no_window_are_measured(demo: Workdir) -> None:
         ),
         pytest.param(
             ("--to", "2027-01"), "after 2026-11-02, the last day", id="to come"
+        ),
+        pytest.param(
+            ("--by", "metadata:tier"), "metadata 'tier' is not kept", id="metadata"
         ),
         pytest.param(("--by", "colour"), "'colour' is none of reason, month", id="by"),
         pytest.param(

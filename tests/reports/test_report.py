@@ -345,16 +345,38 @@ def test_the_total_comes_first_and_is_named_in_csv() -> None:
 def test_only_the_total_has_a_column_for_exchange_rates() -> None:
     text = to_markdown(with_total(), "en_US")
     total, dollars = text.split("## Recurring revenue, USD")
-    assert total.startswith("## Recurring revenue, all currencies in EUR")
+    assert "## Recurring revenue, all currencies in EUR" in total
     assert "| FX |" in total
     assert "| −€1.00 |" in total
     assert "| FX |" not in dollars
 
 
+def test_many_currencies_open_with_a_line_each() -> None:
+    opening, *_ = to_markdown(with_total(), "en_US").split("## ")
+    assert opening == (
+        "| Currency | Window | MRR at close | NRR | GRR | CRR | Paying |\n"
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |\n"
+        "| all currencies in EUR | Feb 2024 | €152.33 | 100.0% | 73.3% | 66.7% | 0 |\n"
+        "| USD | Feb 2024 | $153.33 | 100.0% | 73.3% | 66.7% | 3 |\n\n"
+    )
+    out = console(width=140)
+    with out.capture() as captured:
+        out.print(report_view(with_total(), "en_US"))
+    first, second = (
+        next(line.split() for line in captured.get().splitlines() if code in line)
+        for code in ("all currencies", "USD ")
+    )
+    assert (first[-5:], second[-5:]) == (
+        ["€152.33", "100.0%", "73.3%", "66.7%", "0"],
+        ["$153.33", "100.0%", "73.3%", "66.7%", "3"],
+    )
+    assert not to_markdown(months(), "en_US").startswith("|")
+
+
 def test_a_footnote_says_how_currencies_are_added_up() -> None:
-    notes = [note for note in footnotes(with_total()) if "fx" in note]
+    notes = [note for note in footnotes(with_total()) if "FX" in note]
     assert len(notes) == 1
-    assert not [note for note in footnotes(months()) if "fx" in note]
+    assert not [note for note in footnotes(months()) if "FX" in note]
 
 
 # --- names ---

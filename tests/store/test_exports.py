@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyarrow import parquet  # type: ignore[import-untyped]
+from pyarrow import parquet
 
 from connector.cli.app import stripe_nrr
 from connector.store.ledger import balances, queries
@@ -91,7 +91,7 @@ def test_mrr_of_each_month_is_everybody_s() -> None:
             by_month[key] = by_month.get(key, 0) + row["mrr_minor"]
         months = connection.execute("SELECT * FROM mrr_by_month").fetchall()
         assert months
-        for currency, month, mrr_minor in months:
+        for currency, month, mrr_minor, _ in months:
             assert by_month[currency, date.fromisoformat(f"{month}-01")] == mrr_minor
         last = {
             c: m for (c, month), m in by_month.items() if month == TODAY.replace(day=1)
@@ -99,6 +99,23 @@ def test_mrr_of_each_month_is_everybody_s() -> None:
         for currency in queries.currencies(connection):
             paying = balances.balances(connection, currency, date.max)
             assert last[currency] == sum(paying.values())
+
+
+@pytest.mark.parametrize("what", ["movements", "components", "mrr"])
+def test_rows_of_the_running_month_are_marked(what: str) -> None:
+    with settled_demo() as connection:
+        found = rows(connection, what)
+    day = "month" if what == "mrr" else "day"
+    marked = {f"{row[day]:%Y-%m}": row["complete"] for row in found}
+    assert marked.pop("2026-11") == 0
+    assert set(marked.values()) == {1}
+
+
+def test_the_running_month_s_mrr_is_marked_in_its_view() -> None:
+    with settled_demo() as connection:
+        marked = dict(connection.execute("SELECT month, complete FROM mrr_by_month"))
+    assert marked.pop("2026-11") == 0
+    assert set(marked.values()) == {1}
 
 
 def test_csv_is_printed_without_a_file(

@@ -11,7 +11,7 @@ import click
 from connector.cli.app import Shell, stripe_nrr
 from tests.support.folders import ROOT
 
-PATHS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PATHS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md")))
 # Each page's text, by its path below the project's folder.
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")

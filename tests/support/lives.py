@@ -236,8 +236,9 @@ class Lived:
 
     def halt(self, sub: Subscription, act: Act) -> None:
         until = max(item.period_end for item in sub.items)
-        is_billed = self.account.billed_until(sub) >= until
-        # Where time before it was not billed either, nothing tells the two apart.
+        is_billed = self.account.billed_until(sub, waiting=False) >= until
+        # Where time before it was not billed either, nothing tells the two apart; nor
+        # where a cancellation drops what was to bill it.
         if sub.status in COUNTS and (is_billed or self.is_watched):
             self.account.pause(sub, credit=act.two % 3 == 2)
 

@@ -54,9 +54,10 @@ ASKED: Mapping[str, Sequence[str]] = {
     "doctor": ("doctor --offline",),
     "inbox": ("inbox",),
     "recompute": ("recompute",),
+    "lake": ("lake mirror lake",),
 }
 # Objects whose keys are data: what stands under each of them is alike.
-MAPS = {"policy", "rules", "failed", "reasons", "counts"}
+MAPS = {"policy", "rules", "failed", "reasons", "counts", "rows"}
 MEANINGS = {
     "schema": "the version of all JSON: a change of meaning raises it",
     "known_until": "the last day that the ledger knows anything of",
@@ -88,7 +89,11 @@ def _kept(connection: Any, folder: Path, config: str) -> Workdir:
 
 
 def with_theirs(workdir: Workdir) -> Workdir:
-    """With another tool's MRR in theirs.csv: ours, but for two figures and a customer."""
+    """With another tool's MRR in theirs.csv: ours, but for two figures and a customer.
+
+    And with its mirror as Parquet.
+    """
+    workdir.call("export", "--what", "mirror", "-o", "mirror")
     head, first, second, *rest = workdir.call(
         "export", "--what", "mrr"
     ).out.splitlines()

@@ -113,6 +113,11 @@ class TaxedLived(Lived):
         if is_dated and (self.is_watched or proration != "none"):
             super().add(sub, act)
 
+    def carry_on(self, sub: Subscription, act: Act) -> None:
+        """Not for free before a bill has shown a tax: the engine dates it by the bill."""
+        is_shown = any(item.tax.prices for item in sub.items)
+        super().carry_on(sub, act if is_shown else act._replace(one=act.one % 2))
+
     def pause(self, sub: Subscription, act: Act) -> None:
         """Drafts that stay drafts are no evidence of a rate, so none are kept."""
         behavior = ("void", "mark_uncollectible")[act.one % 2]

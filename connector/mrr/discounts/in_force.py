@@ -5,7 +5,7 @@ it reduced: a year billed at half price is half price for that year. It ends at 
 it was taken away or replaced, or where a change took back what it had reduced.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from connector.core.errors import Unvalued
 from connector.core.model import Evidence
@@ -134,7 +134,11 @@ def _reduced_periods(
     key, end_s = scope.discount.id, scope.discount.end
     if end_s is None and coupon.duration != "once":
         return {}
-    lines = [n for n in shown.naming.get(key, ()) if is_reduced_by(n, key)]
+    lines = [
+        line
+        for line in shown.naming.get(key, ())
+        if is_reduced_by(line, key) and not shown.full.is_free(line)
+    ]
     if end_s is not None:
         lines += [
             line
@@ -145,7 +149,23 @@ def _reduced_periods(
             and shown.is_eligible(line, coupon)
             and shown.full.is_reduced(line)
         ]
-    return reduced_periods(key, lines, shown.changes, shown.regular)
+    return reduced_periods(lines, _billed_without(key, end_s, shown))
+
+
+def _billed_without(
+    discount: str, end_s: int | None, shown: DiscountEvidence
+) -> Iterator[LineItem]:
+    """The lines that it did not reduce: what had run out or was used up reduces no debit.
+
+    What others reduced to nothing left it nothing to take off.
+    """
+    for line in shown.regular:
+        if line.amount_minor > line.discounted_minor and discount not in line.discounts:
+            yield line
+    for line in shown.prorated:
+        is_over = end_s is None or line.start_s >= end_s
+        if is_over and discount not in line.discounts:
+            yield line
 
 
 def _cut_short(interval: Interval, ends: Iterable[End]) -> Interval:

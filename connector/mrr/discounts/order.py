@@ -42,11 +42,12 @@ def listed_in_order(
 def billed_in_order(
     listed: Iterable[str],
     invoices: Iterable[Invoice],
-    line_items: Iterable[LineItem],
+    line_items: Sequence[LineItem],
     coupons: Mapping[str, Coupon],
 ) -> list[str]:
     """``listed``, and what only invoices show beside one another, the newest first.
 
+    Last what prorations name that include them, also those that wait for an invoice.
     ``coupons`` are by discount.
     """
     order = list(listed)
@@ -56,6 +57,9 @@ def billed_in_order(
         _add(order, _order_on(line, named.get(line.invoice, []), coupons))
     for ids in reversed(named.values()):
         _add(order, ids)
+    for line in reversed(line_items):
+        if len(line.discounts) > 1 and line.proration and not line.credit:
+            _add(order, line.discounts)
     return order
 
 

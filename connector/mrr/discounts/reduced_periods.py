@@ -19,8 +19,6 @@ from connector.stripe_api.objects import Price
 
 # An amount is rounded once; what differs by more was discounted.
 ROUNDING_MINOR = 1
-# By so much more of its full amount is billed where a discount is gone.
-LARGER_SHARE = Fraction(1, 100)
 LONGEST_DAYS = {"day": 1, "week": 7, "month": 31, "year": 366}
 
 
@@ -37,23 +35,15 @@ class ChangeWithout(NamedTuple):
     """A change of ``item`` whose credits took back what ``discounts`` had reduced.
 
     What was billed from ``at_s`` on, it bills without them. None: no line names any, and
-    the amounts show that fewer are left; ``is_in_full``, that none is.
+    the amounts show that none is left.
     """
 
     at_s: int
     item: str
     discounts: frozenset[str] | None
-    is_in_full: bool
     billed: tuple[LineItem, ...]
 
     def is_without(self, discount: str) -> bool:
-        """Whether it ends one that goes on."""
-        if self.discounts is None:
-            return self.is_in_full
-        return discount in self.discounts
-
-    def is_without_old(self, discount: str) -> bool:
-        """Whether it ends one that is over, and lasts for a period only."""
         return self.discounts is None or discount in self.discounts
 
     def evidence(self) -> tuple[Evidence, ...]:
@@ -88,6 +78,10 @@ class FullAmounts:
             return True
         return line.credit and self._takes_back_reduced(line)
 
+    def is_free(self, line: LineItem) -> bool:
+        """Whether its price is 0, so that no discount takes anything off it."""
+        return not line.amount_minor and self._of(line, self._start_of(line)) == 0
+
     def _takes_back_reduced(self, credit: LineItem) -> bool:
         """Whether it gives back the rest of a period that was billed with a discount.
 
@@ -107,17 +101,6 @@ class FullAmounts:
                 net_minor = (billed.amount_minor - billed.discounted_minor) * share
                 return abs(abs(credit.amount_minor) - net_minor) <= ROUNDING_MINOR
         return False
-
-    def paid_share(self, lines: Iterable[LineItem]) -> Fraction | None:
-        """What is left of the full amounts; None where they are not known."""
-        paid_minor, whole_minor = 0, Fraction(0)
-        for line in lines:
-            full_minor = self._of(line, self._start_of(line))
-            if full_minor is None:
-                return None
-            paid_minor += abs(line.amount_minor) - line.discounted_minor
-            whole_minor += full_minor
-        return paid_minor / whole_minor if whole_minor else None
 
     def _start_of(self, line: LineItem) -> int | None:
         price = self.prices.get(line.price)
@@ -191,65 +174,44 @@ def changes_without(
         after = {key for line in billed for key in line.discounts}
         if before - after:
             gone = frozenset(before - after)
-            yield ChangeWithout(
-                at_s, item, gone, is_in_full=False, billed=(*billed, *own)
-            )
-        elif not before and not after and _is_reduced_less(own, billed, full):
-            in_full = all(line.is_regular or full.is_in_full(line) for line in billed)
-            yield ChangeWithout(at_s, item, None, in_full, (*billed, *own))
+            yield ChangeWithout(at_s, item, gone, (*billed, *own))
+        elif not before and not after and _is_in_full_again(own, billed, full):
+            yield ChangeWithout(at_s, item, None, (*billed, *own))
 
 
-def _is_reduced_less(
-    own_credits: Sequence[LineItem], billed: Sequence[LineItem], full: FullAmounts
+def _is_in_full_again(
+    own_credits: Iterable[LineItem], billed: Iterable[LineItem], full: FullAmounts
 ) -> bool:
     """Whether the amounts show it, where no line names a discount."""
-    if not all(full.is_reduced(line) for line in own_credits):
-        return False
-    if all(line.is_regular or full.is_in_full(line) for line in billed):
-        return True
-    was, now = full.paid_share(own_credits), full.paid_share(billed)
-    return was is not None and now is not None and now > was + LARGER_SHARE
+    is_reduced = all(full.is_reduced(line) for line in own_credits)
+    return is_reduced and all(n.is_regular or full.is_in_full(n) for n in billed)
 
 
 def reduced_periods(
-    discount: str,
-    lines: Iterable[LineItem],
-    changes: Iterable[ChangeWithout],
-    regular: Iterable[LineItem],
+    lines: Iterable[LineItem], billed_anew: Iterable[LineItem]
 ) -> dict[str, ReducedPeriod]:
-    """By item, how long the last period lasts that the discount reduced.
+    """By item, how long the last period lasts that a discount reduced.
 
-    ``lines`` are those that it reduced, ``regular`` the subscription's regular ones. A
-    period is over early, where the item was billed anew without the discount.
+    ``lines`` are those that it reduced. A period is over early where the item was billed
+    anew without the discount.
     """
     by_item: dict[str, list[LineItem]] = {}
     for line in lines:
         by_item.setdefault(line.item, []).append(line)
-    cuts: list[tuple[str, int, ChangeWithout | LineItem]] = [
-        (n.item, n.at_s, n) for n in changes if n.is_without_old(discount)
-    ]
-    cuts += [
-        (line.item, line.start_s, line)
-        for line in regular
-        if line.item in by_item
-        and line.amount_minor > line.discounted_minor
-        and discount not in line.discounts
-    ]
-    return {item: _reduced(item, own, cuts) for item, own in by_item.items()}
+    anew = [line for line in billed_anew if line.item in by_item]
+    return {
+        item: _reduced(own, [line for line in anew if line.item == item])
+        for item, own in by_item.items()
+    }
 
 
-def _reduced(
-    item: str,
-    lines: Sequence[LineItem],
-    cuts: Iterable[tuple[str, int, ChangeWithout | LineItem]],
-) -> ReducedPeriod:
+def _reduced(lines: Sequence[LineItem], anew: Iterable[LineItem]) -> ReducedPeriod:
     first = min(lines, key=lambda line: line.start_s)
     last = max(lines, key=lambda line: (line.start_s, line.end_s))
-    end_s: int = last.end_s
-    shown_by: ChangeWithout | LineItem = last
-    for of_item, at_s, shown in cuts:
-        if of_item == item and last.start_s < at_s < end_s:
-            end_s, shown_by = at_s, shown
+    end_s, shown_by = last.end_s, last
+    for line in anew:
+        if last.start_s < line.start_s < end_s:
+            end_s, shown_by = line.start_s, line
     return ReducedPeriod(first.start_s, end_s, first.evidence(), shown_by.evidence())
 
 

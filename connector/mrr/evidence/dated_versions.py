@@ -9,25 +9,35 @@ from typing import NamedTuple
 
 from connector.core.model import Evidence
 from connector.mrr.evidence.line_items import LineItem
-from connector.mrr.history import SubscriptionVersion, versions_without_event
+from connector.mrr.history import (
+    SubscriptionVersion,
+    versions_in,
+    versions_without_event,
+)
 from connector.mrr.intervals import Interval
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import Subscription
 
 DAY_S = 86_400
 COUNTED = frozenset({"active", "past_due"})
+UPDATED = "customer.subscription.updated"
 
 
 class DatedVersion(NamedTuple):
     """A subscription as it was from ``at_s`` on, and what shows it.
 
-    ``is_change``: an event tells that its status became so at that very instant.
+    ``status_before`` is what an event tells of the instant just before; None: nothing.
     """
 
     at_s: int
     subscription: Subscription
     evidence: Evidence
-    is_change: bool = False
+    status_before: str | None = None
+
+    @property
+    def is_change(self) -> bool:
+        """Whether an event tells that its status became so at that very instant."""
+        return self.status_before not in (None, self.subscription.status)
 
 
 def dated_versions(
@@ -39,17 +49,19 @@ def dated_versions(
 
     In one second an event is the last word.
     """
+    unexplained = versions_without_event(versions, events)
+    shown = [*unexplained, *versions_in(events)]
     dated, told = [], set()
     for event in events:
         if event.subscription is not None:
             proof = Evidence("event", event.id, event.created, event.type)
-            at_s = _paused_at(event.subscription, event.created, line_items)
-            is_change = event.previous.status is not None
-            dated.append(DatedVersion(at_s, event.subscription, proof, is_change))
+            at_s = _paused_at(event.subscription, event.created, shown, line_items)
+            before = _status_before(event, event.subscription)
+            dated.append(DatedVersion(at_s, event.subscription, proof, before))
             told.add((at_s, event.subscription.status))
     looks = []
-    for seen_s, subscription in versions_without_event(versions, events):
-        at_s = _paused_at(subscription, seen_s, line_items)
+    for seen_s, subscription in unexplained:
+        at_s = _paused_at(subscription, seen_s, shown, line_items)
         if (at_s, subscription.status) not in told:  # else the event proves it
             kind = "observed" if at_s == seen_s else "subscription"
             proof = Evidence(kind, subscription.id, at_s, subscription.status)
@@ -57,10 +69,23 @@ def dated_versions(
     return sorted([*looks, *dated], key=lambda version: version.at_s)
 
 
-def _paused_at(now: Subscription, seen_s: int, line_items: Iterable[LineItem]) -> int:
+def _status_before(event: Event, now: Subscription) -> str | None:
+    """An update that names no other status left it as it was."""
+    if event.type != UPDATED:
+        return event.previous.status
+    return event.previous.status or now.status
+
+
+def _paused_at(
+    now: Subscription,
+    seen_s: int,
+    versions: Iterable[SubscriptionVersion],
+    line_items: Iterable[LineItem],
+) -> int:
     """Since when it has been as it is shown: paused at ``transitioned_at``.
 
-    A trial that ends without a way to pay pauses it at that very moment.
+    A trial that ends without a way to pay pauses it at that very moment, unless a version
+    shows that it counted since, or a line that it was billed, be it on a void invoice.
     """
     if now.status != "paused":
         return seen_s
@@ -69,9 +94,9 @@ def _paused_at(now: Subscription, seen_s: int, line_items: Iterable[LineItem]) -
     trial_end = now.trial_end
     if trial_end is None or not trial_end <= at_s:
         return at_s
-    billed = (n for n in line_items if not n.credit and n.status != "void")
-    went_on = any(trial_end <= line.start_s < at_s for line in billed)
-    return at_s if went_on else trial_end
+    counted = [each_s for each_s, shown in versions if shown.status in COUNTED]
+    counted += [line.start_s for line in line_items if not line.credit]
+    return at_s if any(trial_end <= each_s < at_s for each_s in counted) else trial_end
 
 
 def gaps_while(
@@ -109,11 +134,14 @@ def last_counted_s(versions: Iterable[DatedVersion], before_s: int) -> int:
 
 
 def is_contradicted(gap: Interval, versions: Iterable[DatedVersion]) -> bool:
-    """Whether a version inside the gap shows that the subscription counted then."""
+    """Whether a version shows that the subscription counted inside the gap.
+
+    What an event shows of the instant before it, it shows of the gap that ends then, too.
+    """
     return any(
-        gap.holds(version.at_s)
+        (gap.holds(version.at_s) and version.subscription.status in COUNTED)
+        or (gap.holds(version.at_s - 1) and version.status_before in COUNTED)
         for version in versions
-        if version.subscription.status in COUNTED
     )
 
 

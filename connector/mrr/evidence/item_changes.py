@@ -87,8 +87,9 @@ def _end_without_credit(
     Either another item took its place before its paid period was over, or the next
     renewal of the subscription came without it.
     """
-    if not known.facts:
-        return
+    billed = [fact for fact in known.facts if fact.rank < VERSION]
+    if not known.facts or (billed and max(billed, key=_EARLIEST).state is None):
+        return  # nothing, or a credit of its own
     shown = [f for f in (*known.facts, *known.facts_before) if f.state is not None]
     last_s = max((fact.at_s for fact in shown), default=0)
     covered_s = known.covered_until_s

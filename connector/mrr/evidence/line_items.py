@@ -1,15 +1,17 @@
 """A customer's invoices and pending invoice items → line items, by subscription.
 
 A line item is evidence of what a subscription item was at ``start_s``; its amount is
-never turned into MRR. Regular lines of drafts are left out (they can still be edited);
-their prorations stay, being the pending items of a moment ago. Manual items are not
+never turned into MRR. Regular lines of drafts are left out (they can still be edited), but
+for those of a renewal in its first hour; their prorations stay, being the pending items of
+a moment ago. Manual items are not
 recurring. Lines of void and uncollectible invoices stay: nothing may have been owed, but
 the subscription was what they say.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -128,14 +130,59 @@ def usage_lines(
 
 def _all_line_items(history: History) -> Iterator[LineItem]:
     prices = history.catalogue.prices
-    for invoice in history.invoices:
+    for invoice in map(partial(_as_finalized, history), history.invoices):
         lines = _lines_of(invoice)
         if invoice.status == "draft":
             lines = [line for line in lines if not line.is_regular]
         yield from _with_tiers_merged(lines, prices)
     waiting = [_from_pending_item(item) for item in history.pending]
     pending = [line for line in waiting if line is not None]
-    yield from _with_tiers_merged(pending, prices)
+    current = {
+        item.id
+        for own in history.versions.values()
+        for item in own[-1].subscription.items.data
+    }
+    told = _with_free_credits(pending, current, prices) if pending else ()
+    yield from _with_tiers_merged([*told], prices)
+
+
+def _as_finalized(history: History, invoice: Invoice) -> Invoice:
+    """A draft that is finalized within the hour, as it will be then."""
+    if invoice.status != "draft" or invoice.subscription not in history.versions:
+        return invoice
+    is_due = history.versions[invoice.subscription][-1].finalizes(invoice)
+    return msgspec.structs.replace(invoice, status="open") if is_due else invoice
+
+
+def _with_free_credits(
+    pending: Sequence[LineItem], current: Container[str], prices: Mapping[str, Price]
+) -> Iterator[LineItem]:
+    """What was free is credited with 0, which no pending item says to be a credit.
+
+    It is one where nothing else takes the item back, and it is billed from the same instant
+    on, or is not ``current`` and nothing came later.
+    """
+    billed = {(n.item, n.start_s): n for n in pending if n.amount_minor > 0}
+    taken = {(n.item, n.start_s) for n in pending if n.credit}
+    last_s = {n.item: n.start_s for n in sorted(pending, key=attrgetter("start_s"))}
+    for line in pending:
+        debit = billed.get((line.item, line.start_s))
+        if line.amount_minor or (line.item, line.start_s) in taken:
+            is_credit = line.credit
+        elif debit is None:
+            is_credit = line.item not in current and line.start_s == last_s[line.item]
+        else:
+            is_credit = not _is_tier_beside(line, debit, prices)
+        yield msgspec.structs.replace(line, credit=True) if is_credit else line
+
+
+def _is_tier_beside(
+    line: LineItem, debit: LineItem, prices: Mapping[str, Price]
+) -> bool:
+    """Whether it may be a free tier of what the debit bills."""
+    price = prices.get(line.price)
+    is_tiered = price is not None and price.billing_scheme == "tiered"
+    return is_tiered and debit.price == line.price
 
 
 def _with_tiers_merged(

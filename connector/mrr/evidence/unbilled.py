@@ -6,7 +6,7 @@ subscription would have been billed, be it by a draft or a void invoice
 (docs/definitions.md, How it dates a change).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from connector.core.dates import instant, later
@@ -82,10 +82,13 @@ def unbilled_pauses(
         return []
     billed = _billed_time([*line_items, *draft_lines(invoices)], trials, prices)
     added = {i.id: i.created for v in dated for i in v.subscription.items.data}
+    current = {i.id for i in dated[-1].subscription.items.data} if dated else set()
     found = [
         _between(before, after)
         for before, after in _neighbours(billed)
-        if _is_pause(before, after) and not _waited(before, after, billed, added)
+        if _is_pause(before, after)
+        and not _is_unfinished(before[0].end_s, after[0].start_s, billed)
+        and not _is_of_new_items(before, after, billed, added, current)
     ]
     if end_s is not None and dated and billed:
         found += _before_the_end(billed, dated[-1].subscription, end_s)
@@ -211,28 +214,38 @@ def _begins_nothing(each: BilledTime, rest: Iterable[BilledTime]) -> bool:
 
 def _is_pause(before: Sequence[BilledTime], after: Sequence[BilledTime]) -> bool:
     """Not where a trial begins, nor what a change without prorations left unbilled."""
-    start_s = after[0].start_s
     licensed = [each for each in after if not each.is_metered]
     if not licensed or any(each.cycle is None for each in after):
-        return False
-    if start_s <= max(each.whole_end_s for each in before):
         return False
     known = {each.cycle for each in before}
     moved = [each for each in licensed if each.cycle not in known]
     return None in known or not any(_went_on(before, each) for each in moved)
 
 
-def _waited(
+def _is_unfinished(start_s: int, end_s: int, billed: Iterable[BilledTime]) -> bool:
+    """Whether a period that was shortened for a while would have lasted all that time."""
+    return any(each.start_s < start_s and end_s <= each.whole_end_s for each in billed)
+
+
+def _is_of_new_items(
     before: Sequence[BilledTime],
     after: Sequence[BilledTime],
     billed: Iterable[BilledTime],
     added: Mapping[str, int],
+    current: Container[str],
 ) -> bool:
-    """Whether an item had been added without prorations, and waited for its first bill."""
+    """Whether only new items begin, as no resumption would have it.
+
+    One was added without prorations and waited for its first bill, or an older item is
+    there yet: that would have been billed, too.
+    """
     start_s, end_s = before[0].end_s, after[0].start_s
     known = {each.item for each in billed if each.start_s < end_s}
-    new = [each.item for each in after if each.item not in known]
-    return any(added.get(item, start_s) <= start_s + SAME_REQUEST_S for item in new)
+    new = {each.item for each in after}
+    if not known.isdisjoint(new):
+        return False
+    waited = (added.get(item, start_s) <= start_s + SAME_REQUEST_S for item in new)
+    return any(waited) or any(item in current for item in known)
 
 
 def _went_on(before: Sequence[BilledTime], after: BilledTime) -> bool:
@@ -285,6 +298,6 @@ def _before_the_end(
     is_same = any(each.cycle is None for each in before) or any(
         known.get(item.id, ("", 0)) in (None, _cycle(item.price)) for item in licensed
     )
-    whole_end_s = max(each.whole_end_s for each in before)
-    if licensed and is_same and end_s > max(covered_s + DAY_S, whole_end_s):
+    is_over = end_s > covered_s + DAY_S and not _is_unfinished(covered_s, end_s, billed)
+    if licensed and is_same and is_over:
         yield Interval(covered_s, end_s, _ends(before), ())

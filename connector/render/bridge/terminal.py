@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from connector.core.language import _
 from connector.core.money import format_count, format_minor
 from connector.reconcile.model import DifferingCell, Reconciliation
 from connector.render.bridge.causes import part_words
@@ -38,7 +39,7 @@ def _parts(done: Reconciliation, locale: str) -> Iterator[str]:
 
 def _title(done: Reconciliation) -> str:
     names = ", ".join(each.name for each in done.files)
-    return f"{done.kind} · {names}\n{span(done)}\n"
+    return f"{_(done.kind.value)} · {names}\n{span(done)}\n"
 
 
 def _unexplained(
@@ -55,16 +56,31 @@ def _unexplained(
         )
         for cell in cells[:SHOWN]
     ]
-    heads = ("Unexplained", "", "Ours", "Theirs", "Unexplained", "What ours says")
+    heads = (
+        _("Unexplained"),
+        "",
+        _("Ours"),
+        _("Theirs"),
+        _("Unexplained"),
+        _("What ours says"),
+    )
     table = text_table(Table(heads, rows, frozenset((2, 3, 4))), locale)
     more = len(cells) - len(rows)
-    rest = f"  and {format_count(more, 'cell')} more\n" if more else ""
+    rest = (
+        _("  and {more} more\n").format(more=format_count(more, "cell")) if more else ""
+    )
     first = cells[0].customer.id
-    return f"{table}{rest}  fix: see `stripe-nrr explain {first}`\n"
+    return (
+        table
+        + rest
+        + _("  fix: see `stripe-nrr explain {first}`\n").format(first=first)
+    )
 
 
 def _bridge(done: Reconciliation, currency: str, locale: str) -> str:
-    title = f"{currency.upper()}, {what_of(done)} by month\n"
+    title = _("{currency}, {what} by month\n").format(
+        currency=currency.upper(), what=what_of(done)
+    )
     return title + text_table(bridge_table(done, currency), locale)
 
 
@@ -87,8 +103,10 @@ def _explained(
                 said,
             )
         )
-    heads = ("Explained, the largest", "", "Ours", "Theirs", "Why")
+    heads = (_("Explained, the largest"), "", _("Ours"), _("Theirs"), _("Why"))
     more = len(cells) - len(rows)
-    rest = f"  and {format_count(more, 'cell')} more: --format csv has them\n"
+    rest = _("  and {more} more: --format csv has them\n").format(
+        more=format_count(more, "cell")
+    )
     table = text_table(Table(heads, rows, frozenset((2, 3))), locale)
     return table + (rest if more else "")

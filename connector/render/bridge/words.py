@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
+from connector.core.language import _, grouped, month_text, table_day
 from connector.core.money import format_count
 from connector.metrics.what_if import preset_switches
 from connector.reconcile.headers import FileKind
@@ -13,6 +14,7 @@ from connector.reconcile.model import (
     Reconciliation,
 )
 from connector.render.bridge.causes import words
+from connector.render.footnotes import listed
 from connector.render.table import Cell, Money, Table
 
 MOST_CAUSES = 4  # columns of the bridge; what is smaller is one more
@@ -22,13 +24,13 @@ Named = tuple[GapCause, str]
 
 def span(done: Reconciliation) -> str:
     last = done.end - timedelta(days=1)
-    return (
-        f"{done.start} to {last}, days in {done.timezone}; gaps are theirs minus ours"
-    )
+    return _(
+        "{start} to {last}, days in {timezone}; gaps are theirs minus ours"
+    ).format(start=table_day(done.start), last=table_day(last), timezone=done.timezone)
 
 
 def what_of(done: Reconciliation) -> str:
-    return "MRR" if done.kind == FileKind.MONTHS else "net change of MRR"
+    return "MRR" if done.kind == FileKind.MONTHS else _("net change of MRR")
 
 
 def day_of(done: Reconciliation, cell: DifferingCell) -> str:
@@ -37,31 +39,52 @@ def day_of(done: Reconciliation, cell: DifferingCell) -> str:
 
 def verdict(done: Reconciliation) -> list[str]:
     """How many cells differ, and what theirs counts like."""
-    cells = "cells" if done.kind == FileKind.MONTHS else "days of changes"
+    cells = _("cells") if done.kind == FileKind.MONTHS else _("days of changes")
     who = format_count(done.customers, "customer")
-    gap = f"{done.differing:,} differ, {done.unexplained:,} of them unexplained."
-    lines = [f"{done.compared:,} {cells} of {who}: {gap}"]
+    gap = _("{differing} differ, {unexplained} of them unexplained.").format(
+        differing=grouped(done.differing), unexplained=grouped(done.unexplained)
+    )
+    lines = [
+        _("{compared} {cells} of {who}: {gap}").format(
+            compared=grouped(done.compared), cells=cells, who=who, gap=gap
+        )
+    ]
     if done.preset is None:
-        lines.append("Theirs counts as this ledger does.")
+        lines.append(_("Theirs counts as this ledger does."))
     else:
         lines += _preset(done, done.preset)
     if done.their_timezone != done.timezone:
-        lines.append(f"Their days are those of {done.their_timezone}.")
+        lines.append(
+            _("Their days are those of {their_timezone}.").format(
+                their_timezone=done.their_timezone
+            )
+        )
     return lines
 
 
 def _preset(done: Reconciliation, preset: str) -> Iterator[str]:
     others = preset_switches(done.rules, preset)
-    said = " and ".join(each.in_words for each in others) or "as this ledger"
+    said = listed([each.in_words for each in others]) or _("as this ledger")
     if done.is_asked:
-        yield f"Held to {preset}, as asked for: {said}."
+        yield _("Held to {preset}, as asked for: {said}.").format(
+            preset=preset, said=said
+        )
         return
-    yield f"Theirs counts most like {preset}: {said}."
+    yield _("Theirs counts most like {preset}: {said}.").format(
+        preset=preset, said=said
+    )
     best, *rest = done.tried
     if rest:
         yield (
-            f"Of {len(done.tried)} presets it leaves fewest cells to other causes: about "
-            f"{best.differing:,}; {rest[0].name} {rest[0].differing:,}."
+            _(
+                "Of {tried} presets it leaves fewest cells to other causes: about "
+                "{differing}; {name} {differing_2}."
+            ).format(
+                tried=len(done.tried),
+                differing=grouped(best.differing),
+                name=rest[0].name,
+                differing_2=grouped(rest[0].differing),
+            )
         )
 
 
@@ -79,11 +102,11 @@ def bridge_table(done: Reconciliation, currency: str) -> Table:
     months = [each for each in done.months if each.currency == currency]
     causes = largest(months)[:MOST_CAUSES]
     is_small = any(each.parts.keys() - set(causes) for each in months)
-    heads = ["Ours → theirs", "Ours", *(words(*each) for each in causes)]
-    heads += ["all else"] if is_small else []
+    heads = [_("Ours → theirs"), _("Ours"), *(words(*each) for each in causes)]
+    heads += [_("all else")] if is_small else []
     rows = [_bridge_row(each, causes, is_small=is_small) for each in months]
     right = frozenset(range(1, len(heads) + 1))
-    return Table([*heads, "Theirs"], rows, right)
+    return Table([*heads, _("Theirs")], rows, right)
 
 
 def _bridge_row(
@@ -98,7 +121,7 @@ def _bridge_row(
     other = sum(n for named, n in month.parts.items() if named not in causes)
     rest = [gap(other)] if is_small else []
     return [
-        f"{month.month:%b %Y}",
+        month_text(month.month),
         Money(month.ours_minor, code),
         *shown,
         *rest,
@@ -109,10 +132,16 @@ def _bridge_row(
 def notes(done: Reconciliation) -> Iterator[str]:
     """What is said of the files, and of what was left out."""
     for each in done.files:
-        unit = "minor units (cents)" if each.is_minor else "whole units"
-        yield f"{each.name}: {each.lines:,} lines, amounts in {unit}, {each.because}."
+        unit = _("minor units (cents)") if each.is_minor else _("whole units")
+        yield _("{name}: {lines} lines, amounts in {unit}, {because}.").format(
+            name=each.name, lines=grouped(each.lines), unit=unit, because=each.because
+        )
         if each.ignored:
-            yield f"  Columns left alone: {', '.join(each.ignored)}."
+            yield _("  Columns left alone: {what}.").format(
+                what=", ".join(each.ignored)
+            )
     yield from done.notes
     if done.left_out:
-        yield f"{done.left_out:,} smaller cells that differ are in the sums alone."
+        yield _("{left_out} smaller cells that differ are in the sums alone.").format(
+            left_out=grouped(done.left_out)
+        )

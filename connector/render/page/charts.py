@@ -7,8 +7,9 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from connector.core.figures import Waterfall, WindowFigures
+from connector.core.language import _, month_name, month_text
 from connector.core.model import MovementKind
-from connector.core.windows import name_of
+from connector.core.windows import Window, WindowKind
 from connector.metrics.benchmarks import Band, Typical
 from connector.render.page.svg import (
     Dot,
@@ -33,9 +34,7 @@ STACKED = (
 BARS_HEIGHT = 230
 TREND_HEIGHT = 190
 SPARK_HEIGHT = 28
-TRAILING = "12 months to "
-YEAR_STARTS = {"Jan", "Q1"}
-MAJOR = {"Jan", "Apr", "Jul", "Oct", "Q1", "Q3"}
+MAJOR_MONTHS, MAJOR_QUARTERS = {1, 4, 7, 10}, {1, 3}
 
 
 class WaterfallRow(NamedTuple):
@@ -119,8 +118,8 @@ def steps(row: WindowRow, revenue: str, *, has_fx: bool) -> list[WaterfallRow]:
     window = row.measured.window
     names = [
         (f"{revenue} {_month_before(window.start)}", "whole"),
-        *((kind.capitalize(), kind.value) for kind in STACKED),
-        *([("Exchange rates", "fx")] if has_fx else ()),
+        *((_(kind.capitalize()), kind.value) for kind in STACKED),
+        *([("FX", "fx")] if has_fx else ()),
         (f"{revenue} {_month_before(window.end)}", "whole"),
     ]
     now, reported = (
@@ -139,7 +138,7 @@ def steps(row: WindowRow, revenue: str, *, has_fx: bool) -> list[WaterfallRow]:
 
 def _month_before(day: date) -> str:
     """The month whose end the beginning of ``day`` is."""
-    return f"{day - timedelta(days=1):%b %Y}"
+    return month_text(day - timedelta(days=1))
 
 
 def _step_amounts(flow: Waterfall, *, has_fx: bool) -> list[int]:
@@ -162,22 +161,41 @@ def bars(rows: Sequence[WindowRow]) -> Bars:
 
 def marks(measured: Sequence[WindowFigures]) -> list[Mark]:
     """``Jan`` with the year below it; at the first one too, if the next is not near."""
-    names = [name_of(each.window).removeprefix(TRAILING) for each in measured]
-    texts = [name.rpartition(" ")[0] for name in names]
-    new_year = next((i for i, text in enumerate(texts) if text in YEAR_STARTS), 99)
+    columns = [_column(each.window) for each in measured]
+    new_year = next((i for i, each in enumerate(columns) if each.starts_year), 99)
     found = []
-    for place, (text, name) in enumerate(zip(texts, names, strict=True)):
-        starts = text in YEAR_STARTS or (place == 0 and new_year > 2)
-        year = name.rpartition(" ")[2]
+    for place, (text, year, starts_year, is_major) in enumerate(columns):
+        starts = starts_year or (place == 0 and new_year > 2)
         found.append(
             Mark(
-                middle(place, len(names)),
+                middle(place, len(columns)),
                 text or year,
                 year if starts and text else "",
-                minor=bool(text) and text not in MAJOR and not starts,
+                minor=bool(text) and not is_major and not starts,
             )
         )
     return found
+
+
+class _Column(NamedTuple):
+    text: str  # "" of a year
+    year: str
+    starts_year: bool
+    is_major: bool
+
+
+def _column(window: Window) -> _Column:
+    last = window.end - timedelta(days=1)
+    year, quarter = f"{last.year}", (last.month + 2) // 3
+    match window.kind:
+        case WindowKind.YEAR:
+            return _Column("", year, starts_year=False, is_major=False)
+        case WindowKind.QUARTER:
+            is_major = quarter in MAJOR_QUARTERS
+            return _Column(f"Q{quarter}", year, quarter == 1, is_major)
+        case WindowKind.MONTH | WindowKind.TRAILING_12:
+            is_major = last.month in MAJOR_MONTHS
+            return _Column(month_name(last), year, last.month == 1, is_major)
 
 
 def trend(

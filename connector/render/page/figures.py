@@ -10,11 +10,11 @@ from msgspec import Struct
 
 from connector.core.dates import add_months
 from connector.core.figures import Retention, WindowFigures
+from connector.core.windows import trailing_prefix
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.retention import measure
 from connector.render.footnotes import despite_notes
 from connector.render.page.charts import (
-    TRAILING,
     Bars,
     Mark,
     Trend,
@@ -30,9 +30,9 @@ from connector.reports.at_risk import AtRiskReport
 from connector.reports.churn import ChurnReport
 from connector.reports.cohorts import CohortReport
 from connector.reports.model import (
-    AS_REPORTED,
     CurrencyReport,
     WindowRow,
+    as_reported,
     code_of,
     label,
     last_over,
@@ -73,7 +73,7 @@ class View(Struct, frozen=True, kw_only=True):
     @property
     def month(self) -> str:
         """With which the headline ends, with a star while it is not over."""
-        return label(self.headline).removeprefix(TRAILING)
+        return label(self.headline).removeprefix(trailing_prefix())
 
     @property
     def restated(self) -> int:
@@ -180,8 +180,8 @@ def of_segment(rows: Sequence[WindowRow], name: str) -> list[WindowRow]:
 def window_rows(rows: Sequence[WindowRow]) -> Iterator[tuple[str, WindowFigures, str]]:
     """Below each window that was closed with other figures stand these."""
     for name, measured in shown(rows):
-        kind = "was" if name.startswith(AS_REPORTED) else ""
-        yield name.strip().removeprefix(TRAILING), measured, kind
+        kind = "was" if name.startswith(as_reported()) else ""
+        yield name.strip().removeprefix(trailing_prefix()), measured, kind
 
 
 def segment_rows(row: WindowRow) -> Iterator[tuple[str, WindowFigures, str]]:

@@ -9,8 +9,23 @@ from fractions import Fraction
 from functools import partial
 from typing import Any
 
+from connector.core.language import (
+    _,
+    day_text,
+    grouped,
+    moment_text,
+    percent_sign,
+    table_day,
+)
 from connector.core.model import Evidence, Movement
-from connector.core.money import format_minor, format_ratio, format_short, round_minor
+from connector.core.money import (
+    format_count,
+    format_minor,
+    format_ratio,
+    format_short,
+    round_minor,
+)
+from connector.core.text import printable
 from connector.metrics.benchmarks import Band, Typical
 from connector.render import churn
 from connector.render.at_risk import (
@@ -27,11 +42,13 @@ from connector.render.footnotes import asides, banner, unread
 from connector.render.page.figures import segment_rows, window_rows
 from connector.render.report_tables import (
     CAUSE_WORDS,
-    REASON_WORDS,
     cause_tables,
+    cause_words,
     cells,
     format_times,
     headings,
+    reason_words,
+    segment_name,
 )
 from connector.render.table import Table, shown
 from connector.reports.model import label, metrics_of, opening_note
@@ -48,7 +65,7 @@ def filters(locale: str) -> dict[str, Callable[..., Any]]:
         "ratio": format_ratio,
         "share": share,
         "times": format_times,
-        "number": "{:,}".format,
+        "number": grouped,
         "day": day,
         "moment": moment,
         "label": label,
@@ -74,7 +91,7 @@ def filters(locale: str) -> dict[str, Callable[..., Any]]:
         "not_nrr": partial(churn.not_nrr, locale=locale),
         "unread": unread,
         "how_shown": churn.how_shown,
-        "reason_words": REASON_WORDS.__getitem__,
+        "reason_words": reason_words,
         "words": churn.words,
         "span_text": churn.span_text,
         "risk_table": risk_table,
@@ -86,6 +103,13 @@ def filters(locale: str) -> dict[str, Callable[..., Any]]:
         "outside_table": outside_table,
         "opening_note": opening_note,
         "texts": partial(Table.texts, locale=locale),
+        "segment_name": segment_name,
+        "table_day": table_day,
+        "said": _,
+        "printable": printable,
+        "says": says,
+        "bare": bare,
+        "counted": format_count,
         "shown": partial(shown, locale=locale),
     }
 
@@ -109,11 +133,11 @@ def share(amount_minor: int, of_minor: int) -> Fraction:
 
 
 def day(on: date) -> str:
-    return f"{on:%d %b %Y}"
+    return day_text(on)
 
 
 def moment(at: datetime) -> str:
-    return f"{at:%d %b %Y %H:%M} UTC"
+    return moment_text(at)
 
 
 def band_range(band: Band) -> str:
@@ -121,19 +145,32 @@ def band_range(band: Band) -> str:
         None if e is None else format_ratio(e, 0) for e in (band.low, band.high)
     )
     if low is None or high is None:
-        return f"under {high}" if low is None else f"{low} and more"
-    return f"{low} to {high}"
+        return (
+            _("under {high}").format(high=high)
+            if low is None
+            else _("{low} and more").format(low=low)
+        )
+    return _("{low} to {high}").format(low=low, high=high)
+
+
+def bare(text: str) -> str:
+    """Per cent without their sign."""
+    return text.removesuffix(percent_sign())
+
+
+def says(band: Band) -> str:
+    return _(band.says)
 
 
 def reached(typical: Typical) -> str:
     low, high = format_ratio(typical.low, 0), format_ratio(typical.high, 0)
     if typical.low == typical.high:
-        return f"{typical.who} {low}"
-    return f"{typical.who}: {low} to {high}"
+        return f"{_(typical.who)} {low}"
+    return _("{who}: {low} to {high}").format(who=_(typical.who), low=low, high=high)
 
 
 def origin(published: Band | Typical) -> str:
-    return f"{published.source}, {published.year}"
+    return f"{_(published.source)}, {published.year}"
 
 
 def shade(ratio: Fraction | None) -> str:
@@ -147,7 +184,7 @@ def shade(ratio: Fraction | None) -> str:
 def causes(movement: Movement) -> str:
     """In words, but of the beginning and the end, which the kind says already."""
     named = (part.cause.value for part in movement.components)
-    return ", ".join(dict.fromkeys(CAUSE_WORDS[n] for n in named if n in CAUSE_WORDS))
+    return ", ".join(dict.fromkeys(cause_words(n) for n in named if n in CAUSE_WORDS))
 
 
 def proofs(movement: Movement) -> Sequence[str]:

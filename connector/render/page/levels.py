@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from connector.core.dates import add_months, months
 from connector.core.figures import Retention
+from connector.core.language import month_name
 from connector.metrics.benchmarks import Band, Typical
 from connector.render.page.charts import Mark, WaterfallRow
 from connector.render.page.svg import Dot, Scale, dots, line, scale, waterfall
@@ -107,7 +108,7 @@ def step_chart(
 
 def _stairs(reached: Sequence[StepDot], until_x: float, height: int) -> Iterator[str]:
     yield f"M{reached[0].x * 10:g} {height}V{reached[0].y:g}"
-    for _, dot in pairwise(reached):
+    for _before, dot in pairwise(reached):
         yield f"H{dot.x * 10:g}V{dot.y:g}"
     yield f"H{until_x * 10:g}"
 
@@ -120,7 +121,7 @@ def _month_marks(first: date, end: date, x: Callable[[date], float]) -> Iterator
     for place, month in enumerate(named):
         has_year = month.month == 1 or place == 0
         year = f"{month.year}" if has_year else ""
-        yield Mark(x(month), f"{month:%b}", year, minor=place % 2 == 1)
+        yield Mark(x(month), month_name(month), year, minor=place % 2 == 1)
 
 
 # A ratio between published bands

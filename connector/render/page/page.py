@@ -10,6 +10,7 @@ from functools import cache
 from jinja2 import Environment
 
 from connector.core.figures import RATIOS
+from connector.core.language import _, language, percent_sign
 from connector.render.at_risk import NOTE
 from connector.render.coverage import TO_DO
 from connector.render.footnotes import (
@@ -18,11 +19,13 @@ from connector.render.footnotes import (
     RESTATED,
     SEGMENTS,
     footnotes,
+    outside_note,
     policy_sentence,
+    refused_sentence,
 )
 from connector.render.page.figures import panels
 from connector.render.page.templating import environment, inlined, template
-from connector.render.report_tables import kind_of
+from connector.render.report_tables import kind_of, overview_table
 from connector.reports.page import PageContents
 
 
@@ -38,12 +41,21 @@ def to_html(page: PageContents) -> str:
             report=report,
             revenue=revenue,
             title=kind_of(report),
+            overview=overview_table(report),
             parts=[panels(page, part, revenue) for part in report.parts],
             policy=policy_sentence(report.policy).split("; "),
-            notes=[n for n in footnotes(report) if n in (SEGMENTS, CAUSES, FX)],
-            at_risk_note=NOTE,
-            outside_to_do=TO_DO,
-            restated_note=RESTATED,
+            language=language(),
+            percent=percent_sign(),
+            refused_line=refused_sentence(report.missing),
+            outside_line=outside_note(report.outside, page.locale),
+            notes=[
+                n
+                for n in footnotes(report)
+                if n in [_(each) for each in (SEGMENTS, CAUSES, FX)]
+            ],
+            at_risk_note=_(NOTE),
+            outside_to_do=_(TO_DO),
+            restated_note=_(RESTATED),
             ratios=RATIOS,
             style=style.text,
             script=script.text,

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from connector.core.language import _, ngettext, pgettext
 from connector.core.text import printable
 from connector.render.page.filters import filters
 
@@ -36,6 +37,7 @@ def environment(
     """``own`` gives a template by its name before those of this package are looked at."""
     found = Environment(
         loader=FunctionLoader(lambda name: own(name) or template(name)),
+        extensions=["jinja2.ext.i18n"],
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -43,6 +45,8 @@ def environment(
         finalize=_plain,
     )
     found.filters |= filters(locale)
+    install = vars(found)["install_gettext_callables"]  # the extension adds it
+    install(_, ngettext, newstyle=True, pgettext=pgettext)
     return found
 
 

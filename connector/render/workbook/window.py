@@ -18,8 +18,8 @@ from connector.core.errors import UsageFault
 from connector.core.figures import Retention
 from connector.core.model import MovementKind, classify
 from connector.core.windows import name_of
-from connector.metrics.causes import Causes
-from connector.render.report_tables import CAUSE_WORDS
+from connector.metrics.contributions import Causes
+from connector.render.report_tables import cause_words
 from connector.render.table import Cell, Percent, Points
 from connector.render.workbook.cells import (
     ROWS,
@@ -217,5 +217,5 @@ def _reasons(why: Causes | None) -> dict[int, str]:
     found: dict[int, list[str]] = {}
     for share in (*why.expansion, *why.contraction) if why is not None else ():
         for key, _ in share.customers:
-            found.setdefault(key, []).append(CAUSE_WORDS[share.cause])
+            found.setdefault(key, []).append(cause_words(share.cause))
     return {key: ", ".join(words) for key, words in found.items()}

@@ -1,7 +1,8 @@
 """The ledger as flat tables for spreadsheets, warehouses and BI tools, row by row.
 
 Amounts are whole minor units, signed; days are days of the reporting zone. A customer who
-pays in two currencies has rows in both.
+pays in two currencies has rows in both. ``complete`` is 1 where a row's month is over,
+and 0 in the running one.
 """
 
 import sqlite3
@@ -29,17 +30,26 @@ def _days(rows: Iterator[Row], place: int) -> Iterator[Row]:
         yield (*row[:place], date.fromisoformat(str(row[place])), *row[place + 1 :])
 
 
-def _movements(connection: sqlite3.Connection, _today: date) -> Iterator[Row]:
+def _marked(rows: Iterator[Row], place: int, today: date) -> Iterator[Row]:
+    """Rows with, at their end, whether the month of the day in one place is over."""
+    running = month_start(today)
+    for row in rows:
+        day = row[place]
+        assert isinstance(day, date)
+        yield (*row, int(day < running))
+
+
+def _movements(connection: sqlite3.Connection, today: date) -> Iterator[Row]:
     rows = connection.execute(
         "SELECT live_movements.id, customers.id, label, country, currency, day, kind,"
         " amount_minor, before_minor, after_minor"
         " FROM live_movements JOIN customers ON customers.key = live_movements.customer"
         " ORDER BY day, live_movements.id"
     )
-    return _days(rows, 5)
+    return _marked(_days(rows, 5), 5, today)
 
 
-def _components(connection: sqlite3.Connection, _today: date) -> Iterator[Row]:
+def _components(connection: sqlite3.Connection, today: date) -> Iterator[Row]:
     rows = connection.execute(
         "SELECT movement, customers.id, currency, day, kind, cause,"
         " components.amount_minor, subscription, item, price, before, after, evidence"
@@ -47,7 +57,7 @@ def _components(connection: sqlite3.Connection, _today: date) -> Iterator[Row]:
         " JOIN components ON components.movement = live_movements.id"
         " ORDER BY day, movement, position"
     )
-    return _days(rows, 3)
+    return _marked(_days(rows, 3), 3, today)
 
 
 _BY_CUSTOMER = """
@@ -69,7 +79,8 @@ def _mrr(connection: sqlite3.Connection, today: date) -> Iterator[Row]:
         for (since, after_minor), next_month in zip(moved, until, strict=True):
             if after_minor:
                 for month in months(since, next_month):
-                    yield customer, currency, month, after_minor
+                    over = int(add_months(month, 1) <= today)
+                    yield customer, currency, month, after_minor, over
 
 
 _CUSTOMERS = """
@@ -85,7 +96,8 @@ def _customers(connection: sqlite3.Connection, _today: date) -> Iterator[Row]:
     return _days(connection.execute(_CUSTOMERS), 4)
 
 
-_NUMBERS = {"movement", "amount_minor", "before_minor", "after_minor", "mrr_minor"}
+_AMOUNTS = {"amount_minor", "before_minor", "after_minor", "mrr_minor"}
+_NUMBERS = {"movement", "complete", *_AMOUNTS}
 _DAYS = {"day", "month", "first_paid"}
 
 
@@ -101,18 +113,18 @@ EXPORTS: Mapping[str, Export] = {
     "movements": Export(
         _columns(
             "movement customer label country currency day kind"
-            " amount_minor before_minor after_minor"
+            " amount_minor before_minor after_minor complete"
         ),
         _movements,
     ),
     "components": Export(
         _columns(
             "movement customer currency day kind cause amount_minor"
-            " subscription item price before after evidence"
+            " subscription item price before after evidence complete"
         ),
         _components,
     ),
-    "mrr": Export(_columns("customer currency month mrr_minor"), _mrr),
+    "mrr": Export(_columns("customer currency month mrr_minor complete"), _mrr),
     "customers": Export(
         _columns("customer label country currency first_paid mrr_minor price"),
         _customers,

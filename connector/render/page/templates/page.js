@@ -47,7 +47,7 @@
     const before = next && next.matches('.was') ? all('td', next) : [];
     return all('td', line).map((cell, i) => {
       const [now, was] = [cell, before[i] || cell].map(c => c.textContent);
-      return [heads[i].textContent, was === now ? now : `${now} (as reported: ${was})`];
+      return [heads[i].textContent, was === now ? now : `${now} (${document.body.dataset.was} ${was})`];
     });
   };
   for (const chart of all('[data-columns]')) {

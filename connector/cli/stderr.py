@@ -1,0 +1,93 @@
+"""What a command says beside its result, to stderr: what failed, a warning, a note.
+
+To a person as lines of text; under ``--log-format json`` each is one record of the log,
+the last word of a command that failed too.
+"""
+
+from collections.abc import Container, Sequence
+from datetime import UTC, datetime
+
+from connector.cli.output import echo
+from connector.core.language import _
+from connector.core.text import printable
+
+TAKE_A_VALUE = ("--config", "--log-format")  # before the command
+
+
+class Stderr:
+    """How this process writes there; ``main`` sets it once for all threads."""
+
+    form = "text"
+    command = ""
+
+
+STDERR = Stderr()
+
+
+def prepare(words: Sequence[str], commands: Container[str]) -> None:
+    """Take the form from the command line itself, so that wrong usage is told in it too."""
+    STDERR.form, STDERR.command = "text", ""
+    left = iter(words)
+    for word in left:
+        name, _, value = word.partition("=")
+        if name in TAKE_A_VALUE:
+            given = value if "=" in word else next(left, "")
+            STDERR.form = given if name == "--log-format" else STDERR.form
+        elif not word.startswith("-"):
+            STDERR.command = word.replace("-", "_") if word in commands else ""
+            return
+
+
+def fail(problem: str, fix: str, *, again: bool = False) -> None:
+    """Say what went wrong; with the time where what runs goes on, and does it ``again``."""
+    at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} " if again else ""
+    _tell("ERROR", "failed", f"{at}{_('error')}: ", problem, fix)
+
+
+def warn(problem: str, fix: str = "") -> None:
+    """Say what a reader of the result should know."""
+    _tell("WARNING", "warning", f"{_('warning')}: ", problem, fix)
+
+
+def note(text: str) -> None:
+    """Say what happens, or where something is."""
+    _tell("INFO", "note", "", text)
+
+
+def unforeseen(error: Exception) -> None:
+    """A fault of this program under ``--log-format json``, with its traceback."""
+    _record("ERROR", "failed", f"{type(error).__name__}: {error}", "report this", error)
+
+
+def _tell(level: str, what: str, before: str, problem: str, fix: str = "") -> None:
+    if STDERR.form == "json":
+        _record(level, what, problem, fix)
+        return
+    lines = [
+        f"{before}{printable(problem)}",
+        *([f"  {_('fix')}: {printable(fix)}"] if fix else []),
+    ]
+    echo("\n".join(lines), err=True)
+
+
+def _record(
+    level: str, what: str, why: str, fix: str, error: Exception | None = None
+) -> None:
+    """Whatever --verbose asks for: what a person would be told is not left out."""
+    import logging
+
+    from connector.cli.logs import FieldFormatter
+
+    template = f"{STDERR.command or 'stripe_nrr'}.{what}"
+    if fix:
+        template += " fix=%s"
+    record = logging.LogRecord(
+        __name__,
+        logging.getLevelName(level),
+        __file__,
+        0,
+        f"{template} %s",
+        (*([fix] if fix else []), why),
+        None if error is None else (type(error), error, error.__traceback__),
+    )
+    echo(FieldFormatter("json").format(record), err=True)

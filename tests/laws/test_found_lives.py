@@ -1,0 +1,230 @@
+"""Lives that once were told wrongly, in as few acts as show it, by the law they broke."""
+
+import pytest
+
+from tests.laws.test_lives import (
+    act,
+    is_told_by_events,
+    is_told_by_one_look,
+    is_told_with_once_coupons,
+)
+from tests.laws.test_policies_of_lives import is_known
+from tests.laws.test_taxed_lives import all_events_agree, one_look_agrees
+from tests.support.lives import MODES, Act, Life
+
+BERLIN, AUCKLAND = "Europe/Berlin", "Pacific/Auckland"
+
+ONE_LOOK = {
+    "three tiers, billed for a shortened last period": [
+        act("come_back", 6, 11),
+        act("reprice", 1),
+        act("reprice", 1),
+        act("cancel_on_a_day", 6, wait_s=1_285_715),
+        act("reprice", 1, wait_s=2_947_646),
+    ],
+    "a change that only a void renewal bills": [
+        act("come_back"),
+        act("reprice"),
+        act("reprice"),
+        act("reprice"),
+        act("reprice", 0, 0, 1),
+        act("resize", 0, 0, 2),
+        act("pause"),
+    ],
+    "paused days after a trial that ended with a void bill": [
+        act("come_back", 11, 1),
+        act("pause"),
+        act("halt", wait_s=2_187_990),
+    ],
+    "less than half a cent credited for an item that is gone": [
+        act("come_back", 2, 7),
+        act("remove", 1, wait_s=5_060_052),
+    ],
+    "cancelled while paused, and with it a move to a yearly price that waited": [
+        act("come_back"),
+        act("try_again", wait_s=360),
+        act("reprice", 0, 2, wait_s=8_530_798),
+        act("halt"),
+        act("cancel_now", wait_s=109_083),
+    ],
+    "paused with a credit, an item added without prorations beside it": [
+        act("come_back"),
+        act("add", 0, 0, 2),
+        act("halt", 0, 2),
+        act("carry_on", wait_s=506_440),
+    ],
+}
+
+TAXED_ONE_LOOK = {
+    "an item added a month after another interval took the first one's bill": [
+        act("come_back"),
+        act("reprice", wait_s=11_616_295),
+        act("reprice", 2, 2),
+        act("add", wait_s=1_516_386),
+    ],
+    "removed with a credit a day after a renewal that did not bill it": [
+        act("come_back"),
+        act("reprice", 2, 2),
+        act("add", wait_s=864_000),
+        act("remove", wait_s=1_773_356),
+    ],
+    "an item that left at an interval which no bill shows": [
+        act("come_back", 0, 3),
+        act("reprice", 5, 2),
+        act("remove", 1, 2),
+        act("remove", wait_s=2_592_000),
+    ],
+    "a month cut short by an end that was put off, begun in an unpaid week": [
+        act("come_back", 3),
+        act("cancel_on_a_day"),
+        act("reprice", 2),
+        act("cancel_on_a_day", 1),
+    ],
+}
+
+EVENTS = {
+    "a pause right at a renewal that another interval left out": [
+        act("come_back"),
+        act("reprice", 2, 2),
+        act("halt", wait_s=2_591_641),
+        act("carry_on", wait_s=240),
+    ],
+    "an item added a month after another interval took the first one's bill": [
+        act("come_back"),
+        act("reprice", 2, 2),
+        act("add", wait_s=2_592_000),
+    ],
+    "paused days after a trial that ended with a void bill": [
+        act("come_back", 11, 1),
+        act("pause"),
+        act("halt", wait_s=2_187_990),
+    ],
+    "an amount off that ran out, named on a free monthly seat beside a year": [
+        act("come_back"),
+        act("add", 0, 8, wait_s=7_646),
+        act("change_plan", 0, 0, 5),
+        act("reprice", 0, 2, wait_s=10_360_114),
+        act("resize", 1, 1),
+    ],
+    "moved for a day from a year that a coupon made free": [
+        act("come_back", 2, 0, 3),
+        act("reprice", wait_s=6_370_695),
+        act("cancel_now", wait_s=86_400),
+    ],
+    "cancelled before the change was billed that a coupon reduced": [
+        act("come_back", 0, 0, 1),
+        act("reprice", 0, 2, wait_s=1_544_226),
+        act("cancel_now", wait_s=6_369_906),
+    ],
+}
+
+ONCE_COUPONS = {
+    "a free price, and back to the one that the coupon reduced": [
+        act("come_back", 0, 0, 2),
+        act("reprice", 0, 8),
+        act("reprice"),
+    ],
+    "paused without a credit, and billed in full for the rest": [
+        act("come_back", 0, 0, 2),
+        act("halt"),
+        act("carry_on", 1),
+    ],
+    "free for a year, and resized as the coupon runs out": [
+        act("come_back", 11, 1),
+        act("swap", 3, 1, wait_s=360),
+        act("resize", wait_s=5_097_600),
+    ],
+    "free for a year, and moved to another price after the coupon ran out": [
+        act("come_back", 2, 0, 3),
+        act("reprice", 0, 3, wait_s=5_270_400),
+    ],
+}
+
+TAXED_EVENTS = {
+    "a year that a coupon reduced, changed after that had run out": [
+        act("come_back", 2, 0, 1),
+        act("discount", 0, 2, wait_s=7_570_252),
+        act("change_plan", 0, 0, 2, wait_s=476_858),
+    ],
+    "an amount off, and one of two months changed after it had run out": [
+        act("come_back", 0, 7),
+        act("swap", 5),
+        act("reprice", 0, 3, wait_s=10_688_434),
+    ],
+    "an amount off given beside a percentage that runs out": [
+        act("come_back", 2, 0, 1),
+        act("discount", 4, wait_s=6_016_850),
+    ],
+    "another coupon given beside one that runs out": [
+        act("come_back", 2, 0, 1),
+        act("discount", wait_s=4_737_695),
+    ],
+    "a coupon's last bill seen in its first hour, still a draft": [
+        act("come_back"),
+        act("discount", 1),
+        act("reprice", wait_s=4_320_000),
+    ],
+    "a coupon that no bill names, and only events show": [
+        act("come_back", 2),
+        act("discount", 1),
+        act("resize", 0, 1, wait_s=240),
+        act("resize", wait_s=4_319_760),
+    ],
+}
+
+PAID = {
+    "paused hours after a trial of who paid, whose bill was void": [
+        act("come_back"),
+        *[act("reprice")] * 5,
+        act("pause"),
+        act("try_again"),
+        act("halt", wait_s=883_440),
+    ],
+}
+
+
+def table(found: dict[str, list[Act]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("acts", found.values(), ids=found.keys())
+
+
+# The laws hold in every mode, in whichever one a life was found.
+in_all_modes = pytest.mark.parametrize("mode", MODES)
+in_taxed_modes = pytest.mark.parametrize("mode", ["flexible", "classic"])
+
+
+@in_all_modes
+@table(ONE_LOOK)
+def test_one_look_tells_them(acts: list[Act], mode: str) -> None:
+    assert is_told_by_one_look(Life(mode, acts), BERLIN)
+
+
+@in_all_modes
+@table(EVENTS)
+def test_events_tell_them(acts: list[Act], mode: str) -> None:
+    assert is_told_by_events(Life(mode, acts), BERLIN)
+    assert is_told_by_events(Life(mode, acts), AUCKLAND)
+
+
+@in_all_modes
+@table(ONCE_COUPONS)
+def test_events_tell_them_where_once_coupons_count(acts: list[Act], mode: str) -> None:
+    assert is_told_with_once_coupons(Life(mode, acts), BERLIN)
+
+
+@in_all_modes
+@table(PAID)
+def test_events_tell_them_from_the_first_payment(acts: list[Act], mode: str) -> None:
+    life = Life(mode, acts)
+    assert is_known(life, BERLIN, from_payment=True, trials_count=False)
+
+
+@in_taxed_modes
+@table(TAXED_ONE_LOOK)
+def test_one_look_agrees_about_those_with_tax(acts: list[Act], mode: str) -> None:
+    one_look_agrees(Life(mode, acts), BERLIN)
+
+
+@in_taxed_modes
+@table(TAXED_EVENTS)
+def test_events_agree_about_those_with_tax(acts: list[Act], mode: str) -> None:
+    all_events_agree(Life(mode, acts), BERLIN)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Container, Iterable, Sequence
 from datetime import date, datetime
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from connector.core.money import exponent, format_minor, major
@@ -14,6 +14,7 @@ from connector.render.table import Cell, Money, Part, Percent, Points, Table, Ti
 ROWS = 1_048_576  # of a sheet, its head included
 MOST_UTF16 = 32_767  # units of UTF-16 in a cell, or Excel repairs the file
 WIDEST = 48  # characters of a column
+MEASURED = 1_000  # rows by which a column is as wide as it is, and left or right
 HEAD_WIDTH, LINE_POINTS = 13, 15.5  # a longer heading takes two lines
 ALL = range(16_384)  # columns of a sheet
 QUIET = "#666666"
@@ -47,6 +48,12 @@ def fitting(text: str) -> str:
         return plain
     kept = units[: (MOST_UTF16 - 1) * 2].decode("utf-16-le", "ignore")
     return f"{kept}…"
+
+
+@lru_cache(maxsize=65_536)  # ids and names come again in each sheet
+def _plain(text: str) -> tuple[str, bool]:
+    """What a cell holds, and whether it would be a formula for who types it."""
+    return fitting(text), spreadsheet(text) != printable(text)
 
 
 @cache
@@ -117,10 +124,11 @@ class SheetWriter:
                 self.sheet.write_number(row, column, value, shape)
 
     def _text(self, row: int, column: int, text: str, look: dict[str, Any]) -> None:
-        if spreadsheet(text) != printable(text):  # stays a text where it is edited
-            look = {**look, "quote_prefix": True}
+        shown, is_formula = _plain(text)
+        if is_formula:
+            look = {**look, "quote_prefix": True}  # stays a text where it is edited
         shape = self.format(**look) if look else None
-        self.sheet.write_string(row, column, fitting(text), shape)
+        self.sheet.write_string(row, column, shown, shape)
 
     def _number(self, cell: SheetCell) -> tuple[Any, str] | None:
         """A figure, and its format; None where it has no value."""
@@ -165,15 +173,16 @@ class SheetWriter:
         """Texts beside figures stand a little apart from them."""
         for cells in rows:
             for column, cell in enumerate(cells):
-                apart = {"indent": 1} if column and _is_text(cell) else {}
+                apart = APART if column and _is_text(cell) else {}
                 self.put(self.row, column, cell, **apart)
-                self._widen(column, cell)
+                if self.row < MEASURED:
+                    self._widen(column, cell)
             self.row += 1
 
     def table(self, heads: Sequence[str], rows: Iterable[Iterable[SheetCell]]) -> range:
         """Headings and rows from the first column on; returns where the rows are."""
         found = [tuple(cells) for cells in rows]
-        self.heads(heads, right=_figures(found))
+        self.heads(heads, right=_figures(found[:MEASURED]))
         began = self.row
         self.rows(found)
         return range(began, self.row)
@@ -244,6 +253,7 @@ def _figures(rows: Sequence[Sequence[SheetCell]]) -> set[int]:
     return set(range(max(map(len, rows), default=0))) - others
 
 
+APART = {"indent": 1}
 HEAD = {
     "bold": True,
     "bottom": 1,

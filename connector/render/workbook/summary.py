@@ -23,17 +23,8 @@ from connector.reports.page import WindowBook, WorkbookContents
 
 CHART_ROWS = 17  # that a chart covers
 CHART_SIZE = {"width": 600, "height": 320}
-COLOURS = {
-    "NRR": "#1F5FA8",
-    "GRR": "#3D8B6E",
-    "CRR": "#8A8F98",
-    "New": "#1F5FA8",
-    "Reactivation": "#7FB2E5",
-    "Expansion": "#3D8B6E",
-    "Contraction": "#E0A458",
-    "Churn": "#B5473C",
-    "FX": "#8A8F98",
-}
+RATIO_COLOURS = ("#1F5FA8", "#3D8B6E", "#8A8F98")
+MOVED_COLOURS = ("#1F5FA8", "#7FB2E5", "#3D8B6E", "#E0A458", "#B5473C", "#8A8F98")
 LINE = ("line",)
 WARNING = {"bold": True, "font_color": "#9C2B20"}
 HEADLINE_HEADS = (
@@ -142,20 +133,19 @@ def _part(writer: SheetWriter, book: Any, part: CurrencyReport, report: Report) 
         at=(charts_at, 0),
         shape=LINE,
         title=f"Twelve months to each month, {part.title}",
-        names=[name.upper() for name in RATIOS],
+        count=len(RATIOS),
         first=3 + len(headings(part)) - len(RATIOS),
         rows=shown,
         lowest=_lowest(trailing),
     )
     shown = _windows(writer, "By window", periods, part)
-    names = headings(part)[1 : -len(RATIOS) - 1]
     _chart(
         writer,
         book,
         at=(charts_at, 5),
         shape=("column", "stacked"),
         title=f"What moved {'ARR' if report.is_annual else 'MRR'}, {part.title}",
-        names=names,
+        count=len(headings(part)) - len(RATIOS) - 2,
         first=4,
         rows=shown,
     )
@@ -204,7 +194,7 @@ def _chart(
     at: tuple[int, int],
     shape: tuple[str, ...],
     title: str,
-    names: Sequence[str],
+    count: int,
     first: int,
     rows: range,
     lowest: float | None = None,
@@ -214,16 +204,17 @@ def _chart(
         return
     chart = book.add_chart(dict(zip(("type", "subtype"), shape, strict=False)))
     is_line = shape == LINE
-    for column, name in enumerate(names, first):
+    colours = RATIO_COLOURS if is_line else MOVED_COLOURS
+    for column, colour in zip(range(first, first + count), colours, strict=False):
         drawn: dict[str, Any] = {
             "name": [writer.name, rows.start - 1, column],
             "categories": [writer.name, rows.start, 2, rows.stop - 1, 2],
             "values": [writer.name, rows.start, column, rows.stop - 1, column],
         }
         if is_line:
-            drawn |= {"line": {"color": COLOURS[name], "width": 2.25}}
+            drawn |= {"line": {"color": colour, "width": 2.25}}
         else:
-            drawn |= {"fill": {"color": COLOURS[name]}, "gap": 60}
+            drawn |= {"fill": {"color": colour}, "gap": 60}
         chart.add_series(drawn)
     form: dict[str, Any] = {"num_format": "0%" if is_line else "#,##0"}
     form |= {} if lowest is None else {"min": lowest}

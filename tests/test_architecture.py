@@ -103,6 +103,7 @@ HOMES = {
     "duckdb": {"lake.duckdb"},
     "pyspark": {"lake.spark"},
     "numpy": {"metrics.fold", "metrics.segments", "metrics.cohort_counts"},
+    "xlsxwriter": {"render.workbook"},
 }
 HANDS_ON = {  # an error, to who asked, or to whose it is
     *("pipeline.thread_pool", "stripe_api.answer", "cli.sync"),

@@ -53,9 +53,14 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("", "core", "config", "mrr", "metrics", "store", "reports", "render"),
         "webhooks",
     },
+    "assistants": {
+        *("", "core", "metrics", "store", "pipeline", "reports", "render"),
+        "dashboard",
+    },
     "cli": {
         *("", "core", "config", "stripe_api", "metrics", "store", "pipeline"),
         *("reports", "reconcile", "render", "webhooks", "dashboard"),
+        "assistants",
     },
     "__main__": {"cli"},
 }
@@ -96,6 +101,8 @@ HOMES = {
     "markupsafe": {"render.page"},
     "rich": {"render", "cli.output"},
     "click": {"cli"},
+    "mcp": {"assistants.server"},
+    "mcp_types": {"assistants.server"},
     "pyarrow": {"cli.export"},
 }
 HANDS_ON = {  # an error, to who asked, or to whose it is

@@ -55,9 +55,14 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("", "core", "config", "mrr", "metrics", "store", "reports", "render"),
         "webhooks",
     },
+    "assistants": {
+        *("", "core", "metrics", "store", "pipeline", "reports", "render"),
+        "dashboard",
+    },
     "cli": {
         *("", "core", "config", "stripe_api", "metrics", "store", "lake", "pipeline"),
         *("reports", "reconcile", "render", "digest", "webhooks", "dashboard"),
+        "assistants",
     },
     "__main__": {"cli"},
 }
@@ -104,6 +109,9 @@ HOMES = {
     "duckdb": {"lake.duckdb"},
     "pyspark": {"lake.spark"},
     "numpy": {"metrics.fold", "metrics.segments", "metrics.cohort_counts"},
+    "xlsxwriter": {"render.workbook"},
+    "mcp": {"assistants.server"},
+    "mcp_types": {"assistants.server"},
 }
 HANDS_ON = {  # an error, to who asked, or to whose it is
     *("pipeline.thread_pool", "stripe_api.answer", "cli.sync"),

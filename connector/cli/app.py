@@ -34,6 +34,7 @@ COMMANDS = {
     "sync": "Copy the Stripe account's history and bring the ledger up to date.",
     "report": "NRR, GRR and what moved MRR, by month, quarter, year or trailing 12.",
     "dashboard": "Look at it all in a browser, down to the invoice line; read-only.",
+    "mcp": "Let an assistant ask the ledger, read-only (MCP over stdio).",
     "cohorts": "How the customers who first paid in each month stayed and grew.",
     "at-risk": "MRR that may go, and the NRR that is already committed.",
     "digest": "What is new since the last time, for a mail or a message.",

@@ -88,6 +88,12 @@ def write(text: str, output: Path | None = None, mark: str = "") -> None:
         file.write(mark + printable_lines(whole))
 
 
+def write_bytes(made: bytes, output: Path) -> None:
+    """The same for a file that is no text."""
+    with place_of(output) as place, place.open("ab") as file:
+        file.write(made)
+
+
 def drawn(parts: "Iterable[Part]", locale: str) -> Any:
     """A document as a terminal shows it."""
     from connector.render.terminal import view

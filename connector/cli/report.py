@@ -1,5 +1,7 @@
-"""`stripe-nrr report`: windows asked for → figures → text, JSON, CSV, Markdown, HTML."""
+"""`stripe-nrr report`: windows asked for → figures → text, JSON, CSV, HTML, a workbook."""
 
+import shlex
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -23,7 +25,14 @@ from connector.cli.options import (
     only_option,
     out_option,
 )
-from connector.cli.output import parquet_needed, progress_shown, show_report, write
+from connector.cli.output import (
+    THROUGH,
+    parquet_needed,
+    progress_shown,
+    show_report,
+    write,
+    write_bytes,
+)
 from connector.cli.stderr import warn
 from connector.core.errors import UsageFault
 from connector.core.model import SegmentValue
@@ -31,7 +40,7 @@ from connector.core.windows import WindowKind
 from connector.reports.ledger import is_total
 
 if TYPE_CHECKING:
-    from connector.reports.page import PageContents
+    from connector.reports.page import PageContents, WorkbookContents
 
 
 @click.command()
@@ -68,7 +77,7 @@ if TYPE_CHECKING:
     help="Read a run of `lake` instead of the ledger: its standard windows.",
 )
 @click.option("--arr", is_flag=True, help="Amounts a year (ARR) instead of a month.")
-@formats_option(*FORMATS, "html")
+@formats_option(*FORMATS, "html", "xlsx")
 @out_option
 @click.pass_obj
 def report(
@@ -108,24 +117,26 @@ def report(
     file that needs nothing else. Without --from it covers 24 months; with --by it can
     show each segment by itself.
 
+    xlsx is a workbook for Excel and LibreOffice, with a row a customer of the headline's
+    twelve months (of another --window: of the last that is over), over which NRR, GRR, CRR
+    and the waterfall are live formulas: change a cell, and they follow. It needs XlsxWriter
+    (pip install 'stripe-nrr[xlsx]') and a file to be written to.
+
     \b
     Examples:
       stripe-nrr report
       stripe-nrr report --format html -o report.html
+      stripe-nrr report --format xlsx -o nrr.xlsx
       stripe-nrr report --window quarter --from 2025-01 --to 2026-03
       stripe-nrr report --by plan --causes
       stripe-nrr report --segment country=DE --segment interval=year --by plan
       stripe-nrr report --to 2026-03 --as-of 2026-04-02 --format csv -o march.csv
     """  # noqa: D301
     if lake is not None:
-        named = (by, only, causes, as_of, preset, form == "html", is_total(currency))
+        wide = (form == "html", form == "xlsx")
+        named = (by, only, causes, as_of, preset, *wide, is_total(currency))
         _refuse_with_lake(*map(bool, named))
-    if only and form == "html":
-        raise UsageFault(
-            "the page is of all customers",
-            fix="leave out --segment: with --by it can show each segment by itself, and "
-            "`stripe-nrr dashboard` shows some customers alone",
-        )
+    _check_form(form, output, only)
     with _ledger(shell, preset, lake) as ledger:
         asked = reports.ReportRequest(
             kind=WindowKind(window) if window else None,
@@ -139,8 +150,73 @@ def report(
             trend=form == "html",
             only=only,
         )
-        show = _shown(ledger, asked, form, shell.config.locale)
+        show: Callable[[Path | None], None]
+        if form == "xlsx":
+            command = _command(asked, as_of, preset)
+            show = partial(
+                _write_workbook, reports.make_workbook(ledger, asked), command
+            )
+        else:
+            show = _shown(ledger, asked, form, shell.config.locale)
     show(output)
+
+
+def _check_form(form: str, output: Path | None, only: tuple[SegmentValue, ...]) -> None:
+    if only and form in ("html", "xlsx"):
+        raise UsageFault(
+            f"the {'page' if form == 'html' else 'workbook'} is of all customers",
+            fix="leave out --segment: with --by it can show each segment by itself, and "
+            "`stripe-nrr dashboard` shows some customers alone",
+        )
+    is_terminal = output in THROUGH and sys.stdout.isatty()
+    if form == "xlsx" and (output is None or is_terminal):
+        raise UsageFault("a workbook cannot be printed", fix="name a file: -o nrr.xlsx")
+
+
+def _command(
+    asked: reports.ReportRequest, as_of: str | None, preset: str | None
+) -> str:
+    """What gives the same workbook."""
+    given = {
+        "window": asked.kind,
+        "from": asked.first and f"{asked.first:%Y-%m}",
+        "to": asked.last and f"{asked.last:%Y-%m}",
+        "currency": asked.currency,
+        "as-of": as_of,
+        "by": asked.by,
+        "policy": preset,
+    }
+    told = [
+        word
+        for name, value in given.items()
+        if value is not None
+        for word in (f"--{name}", str(value))
+    ]
+    flags = ["--arr"] if asked.arr else []
+    words = [
+        "stripe-nrr",
+        "report",
+        *told,
+        *flags,
+        "--format",
+        "xlsx",
+        "-o",
+        "nrr.xlsx",
+    ]
+    return shlex.join(words)
+
+
+def _write_workbook(
+    found: "WorkbookContents", command: str, output: Path | None
+) -> None:
+    from connector.pipeline.quarantine import underivable
+    from connector.render.workbook.workbook import to_xlsx
+
+    failed = found.at_risk.failed if found.at_risk is not None else {}
+    if (error := underivable(failed)) is not None:
+        warn(error.problem, error.fix)
+    assert output is not None
+    write_bytes(to_xlsx(found, command), output)
 
 
 @contextmanager
@@ -181,6 +257,7 @@ OF_MOVEMENTS = (
     "--as-of",
     "--policy",
     "HTML",
+    "a workbook",
     "--currency total",
 )
 

@@ -9,7 +9,7 @@ from connector.core.dates import add_months
 from connector.core.language import _
 from connector.core.model import SegmentValue
 from connector.core.windows import WindowKind, written
-from connector.dashboard.answer import PageAnswer, PageRequest, words
+from connector.dashboard.answer import PageAnswer, PageRequest, words, workbook
 from connector.render.footnotes import goal_sentences
 from connector.render.page.figures import View, of_segment, view
 from connector.render.page.levels import band_scale, levels, retention_steps
@@ -38,6 +38,7 @@ def answer(asked: PageRequest) -> PageAnswer:
     part = report.parts[0]
     shown = _view(asked, part, own)
     plain = request._replace(trend=False, only=only, by=None if own else by)
+    command = ["report", *_options(plain), *words(as_of=asked.given_as_of)]
     return PageAnswer(
         template="overview.html.j2",
         title=_("Overview"),
@@ -52,8 +53,9 @@ def answer(asked: PageRequest) -> PageAnswer:
         },
         json=lambda: _json(asked, plain),
         csv=lambda: _csv(asked, plain),
-        command=["report", *_options(plain), *words(as_of=asked.given_as_of)],
+        command=command,
         tells_facts=False,
+        xlsx=None if only else lambda: workbook(asked, plain, command),
     )
 
 

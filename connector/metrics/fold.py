@@ -8,6 +8,7 @@ customer's segment. Goes out: figures by window and segment.
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,7 +89,7 @@ def columns_of_flows(
 ) -> Columns:
     """Of few customers, with amounts of any size. The flows are by customer, then day."""
     numbers: dict[tuple[int, str], int] = {}
-    ended = sorted(
+    ended = [
         (
             *(
                 t.customer,
@@ -97,7 +98,8 @@ def columns_of_flows(
             *(t.day.toordinal(), t.before_minor, t.after_minor),
         )
         for t in terms
-    )
+    ]
+    ended.sort(key=itemgetter(0, 1, 2))
     owner, number, ended_on, before, after = _turned(ended, 5)
     kinds = {kind: number for number, kind in enumerate(KINDS)}
     moved = [(who, day.toordinal(), kinds[kind], n) for who, day, kind, n in flows]

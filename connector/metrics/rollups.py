@@ -16,7 +16,9 @@ from typing import NamedTuple
 
 from connector.core.dates import add_months, month_start
 from connector.core.figures import (
+    FIGURES,
     SUMMED,
+    TERMS,
     RollupDelta,
     WindowFigures,
     reading,
@@ -207,3 +209,20 @@ def summed_figures(
     told["base_closing_minor"] = opening_minor + grown_minor - lost_minor
     found = window_figures(window, told)
     return found if has_terms else found._replace(renewals=None)
+
+
+def exchanged(
+    all_of: WindowFigures, without: WindowFigures, with_it: WindowFigures
+) -> WindowFigures:
+    """A window's figures with some customers' exchanged for others; no renewals."""
+    sums = (
+        each - taken + put
+        for each, taken, put in zip(
+            *map(_sums_of_movements, (all_of, without, with_it)), strict=True
+        )
+    )
+    return window_figures(all_of.window, dict(zip(MOVED, sums, strict=True)))
+
+
+MOVED = tuple(name for name in FIGURES if not name.startswith(TERMS))
+_sums_of_movements = reading(MOVED)

@@ -9,18 +9,13 @@ from msgspec import Struct
 
 from connector.core.dates import add_months, local_day
 from connector.core.errors import NothingFound, UsageFault
-from connector.core.figures import (
-    FIGURES,
-    TERMS,
-    WindowFigures,
-    reading,
-    window_figures,
-)
+from connector.core.figures import WindowFigures
 from connector.core.model import Flow, Movement, MovementKind
 from connector.core.policy import Rules
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.currency_total import Conversion, in_minor
 from connector.metrics.retention import measure, standing
+from connector.metrics.rollups import exchanged
 from connector.mrr import timeline as histories
 from connector.mrr.movements import movements
 from connector.mrr.risks import (
@@ -298,7 +293,7 @@ def _book(
         risks=risks,
         so_far=found[0],
         committed=[
-            _exchanged(*each) for each in zip(found, without, with_it, strict=True)
+            exchanged(*each) for each in zip(found, without, with_it, strict=True)
         ],
     )
 
@@ -308,21 +303,6 @@ def _flows_of(
 ) -> list[Flow]:
     found = ledger_balances.flows_of_some(connection, keys)
     return [flow for own in found for code, flow in own if code == currency]
-
-
-def _exchanged(
-    all_of: WindowFigures, without: WindowFigures, with_it: WindowFigures
-) -> WindowFigures:
-    """A window's figures with some customers' exchanged for others."""
-    read = reading(MOVED)
-    sums = (
-        each - taken + put
-        for each, taken, put in zip(*map(read, (all_of, without, with_it)), strict=True)
-    )
-    return window_figures(all_of.window, dict(zip(MOVED, sums, strict=True)))
-
-
-MOVED = tuple(name for name in FIGURES if not name.startswith(TERMS))
 
 
 def _in_one(

@@ -18,7 +18,14 @@ from hypothesis import strategies as st
 from connector.config import parse
 from connector.core.dates import instant
 from connector.core.figures import FIGURES, WindowFigures, reading
-from connector.core.model import ContractTerm, Flow, MainPrice, MovementKind, classify
+from connector.core.model import (
+    EVERYBODY,
+    ContractTerm,
+    Flow,
+    MainPrice,
+    MovementKind,
+    classify,
+)
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.fold import (
     WHOLE,
@@ -333,7 +340,7 @@ def test_sums_beyond_what_a_float_holds_are_exact() -> None:
 @pytest.mark.parametrize("is_cut", [True, False])
 def test_of_nobody_there_is_nothing(is_cut: bool) -> None:  # noqa: FBT001
     [found] = by_segment([], ASKED[:1], WHOLE, is_cut=is_cut)
-    assert list(found) == ([] if is_cut else [""])
+    assert list(found) == ([] if is_cut else [EVERYBODY])
     with empty_ledger() as db:
         assert all(not block.day for block in columns.blocks(db, "usd"))
 

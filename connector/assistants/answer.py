@@ -17,6 +17,7 @@ from connector.render.report_json import facts_json
 from connector.reports.ledger import Ledger, LedgerFacts, LedgerState
 
 NAMES = {"label", "owner"}  # what people are called
+PROOF = "id"  # of each piece of evidence
 IDS = {"customer", "subscription", "item", "last_invoice"}  # Stripe's, beside evidence
 ADDED = ("is_over", "final", "say")  # to every window
 SPAN = {"window", "from", "to"}
@@ -144,7 +145,7 @@ def _ids(value: Any) -> Iterator[str]:
     """Stripe's ids that a result rests on, as it names them."""
     for each in _dicts(value):
         yield from (each[key] for key in IDS if isinstance(each.get(key), str))
-        yield from (proof["id"] for proof in each.get("evidence", ()))
+        yield from (proof[PROOF] for proof in each.get("evidence", ()))
 
 
 def _cut(

@@ -20,7 +20,6 @@ from connector.core.windows import Window, ending_with
 from connector.metrics.rollups import CustomerBooks, differences, figures_of
 from connector.reports.ledger import Ledger
 from connector.store.ledger import balances, columns, contract_terms, queries, rollups
-from connector.store.mirror import objects
 
 if TYPE_CHECKING:
     from connector.metrics.fold import Segmentation
@@ -151,6 +150,8 @@ def _turned(values: Mapping[int, str]) -> dict[str, list[int]]:
 
 
 def _metadata(connection: sqlite3.Connection, key: str) -> Mapping[int, str]:
+    from connector.store.mirror import objects
+
     found = objects.metadata(connection, key)
     if not found:
         raise NothingFound(
@@ -238,6 +239,8 @@ def segment_of_total(
 
 
 def _of_plans(connection: sqlite3.Connection, by: str, currency: str) -> "Traits":
+    from connector.store.mirror import objects
+
     sold = objects.price_names(connection)
     found: dict[str, tuple[list[int], list[date]]] = {}
     for price, interval, customers, days in contract_terms.keys_by_main_price(

@@ -17,8 +17,8 @@ from connector.render.report_json import facts_json
 from connector.reports.ledger import Ledger, LedgerFacts, LedgerState
 
 NAMES = {"label", "owner"}  # what people are called
-PROOF = "id"  # of each piece of evidence
-IDS = {"customer", "subscription", "item", "last_invoice"}  # Stripe's, beside evidence
+# Stripe's ids; ``id`` is that of a proof, and of the account, which is none.
+IDS = ("customer", "subscription", "item", "last_invoice", "id")
 ADDED = ("is_over", "final", "say")  # to every window
 SPAN = {"window", "from", "to"}
 
@@ -144,8 +144,8 @@ def _dicts(value: Any) -> Iterator[dict[str, Any]]:
 def _ids(value: Any) -> Iterator[str]:
     """Stripe's ids that a result rests on, as it names them."""
     for each in _dicts(value):
-        yield from (each[key] for key in IDS if isinstance(each.get(key), str))
-        yield from (proof[PROOF] for proof in each.get("evidence", ()))
+        if "livemode" not in each:
+            yield from (each[key] for key in IDS if isinstance(each.get(key), str))
 
 
 def _cut(

@@ -104,10 +104,21 @@ def with_theirs(workdir: Workdir) -> Workdir:
     head, first, second, *rest = workdir.call(
         "export", "--what", "mrr"
     ).out.splitlines()
-    odd = [f"{first}00", f"{second}1", "cus_unknown,usd,2026-05,500"]
+    amount = head.split(",").index("mrr_minor")
+    odd = [
+        _with_more(first, amount, "00"),
+        _with_more(second, amount, "1"),
+        "cus_unknown,usd,2026-05,500,1",
+    ]
     text = "\n".join([head, *odd, *rest])
     (workdir.folder / "theirs.csv").write_text(text, encoding="utf-8")
     return workdir
+
+
+def _with_more(line: str, place: int, digits: str) -> str:
+    fields = line.split(",")
+    fields[place] += digits
+    return ",".join(fields)
 
 
 def said(workdir: Workdir, name: str) -> list[Any]:

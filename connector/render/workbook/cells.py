@@ -7,6 +7,7 @@ from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
+from connector.core.language import LANGUAGES, language
 from connector.core.money import exponent, format_minor, major
 from connector.core.text import printable, spreadsheet
 from connector.render.table import Cell, Money, Part, Percent, Points, Table, Title
@@ -18,7 +19,6 @@ MEASURED = 1_000  # rows by which a column is as wide as it is, and left or righ
 HEAD_WIDTH, LINE_POINTS = 13, 15.5  # a longer heading takes two lines
 ALL = range(16_384)  # columns of a sheet
 QUIET = "#666666"
-DAY_FORMAT, MOMENT_FORMAT = "yyyy-mm-dd", "yyyy-mm-dd hh:mm"
 
 
 class ExactMoney(NamedTuple):
@@ -73,6 +73,12 @@ def money_format(currency: str, locale: str, *, whole: bool = False) -> str:
     return f'{form};-{form};"–"'
 
 
+def _day_format() -> str:
+    """Of a day in a table, as the language spoken writes it."""
+    form = LANGUAGES[language()].table_day
+    return form.replace("%Y", "yyyy").replace("%m", "mm").replace("%d", "dd")
+
+
 def signed(form: str) -> str:
     """The same with a plus above 0."""
     above, *others = form.split(";")
@@ -110,7 +116,7 @@ class SheetWriter:
             shape = self.format(num_format=form, **look)
             self.sheet.write_formula(row, column, cell.formula, shape, value)
         elif isinstance(cell, date):  # a datetime is one too
-            form = MOMENT_FORMAT if isinstance(cell, datetime) else DAY_FORMAT
+            form = _day_format() + (" hh:mm" if isinstance(cell, datetime) else "")
             shape = self.format(num_format=form, align="left", **look)
             self.sheet.write_datetime(row, column, cell, shape)
         else:

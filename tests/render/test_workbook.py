@@ -127,6 +127,21 @@ def test_ratios_follow_a_cell_that_is_changed(path: Path, cell: str) -> None:
     assert found["K6"].value == 0  # the waterfall still adds up
 
 
+@needs_libreoffice
+def test_in_german_it_calculates_the_same(
+    demo: Workdir, told: dict[str, Any], tmp_path: Path
+) -> None:
+    """Kinds are words of the formulas, so these are translated with the rows."""
+    own = (demo.folder / "config.toml").read_text()
+    (demo.folder / "de.toml").write_text(f'{own}\n[reporting]\nlanguage = "de"\n')
+    found = tmp_path / "nrr.xlsx"
+    asked = ("report", "--format", "xlsx", "-o", str(found))
+    assert demo.call("--config", "de.toml", *asked).code == 0
+    book = calculated(found)
+    german = {name.replace("Window", "Zeitraum"): x for name, x in told.items()}
+    holds(book, german)
+
+
 def test_each_sheet_is_there_and_ready_to_print(path: Path) -> None:
     book = openpyxl.load_workbook(path)
     assert [name for name in book.sheetnames if "Window " not in name] == [

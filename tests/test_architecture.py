@@ -49,6 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("", "core", "config", "stripe_api", "mrr", "metrics", "store", "reports"),
     },
     "render": {"core", "mrr", "valuation", "metrics", "reports", "reconcile"},
+    "digest": {"core", "mrr", "store", "pipeline", "reports", "render"},
     "webhooks": {"core", "config", "stripe_api", "store", "pipeline", "reports"},
     "dashboard": {
         *("", "core", "config", "mrr", "metrics", "store", "reports", "render"),
@@ -60,7 +61,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "cli": {
         *("", "core", "config", "stripe_api", "metrics", "store", "lake", "pipeline"),
-        *("reports", "reconcile", "render", "webhooks", "dashboard"),
+        *("reports", "reconcile", "render", "digest", "webhooks", "dashboard"),
         "assistants",
     },
     "__main__": {"cli"},

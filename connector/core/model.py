@@ -15,6 +15,7 @@
     Refusal          an object that could not be valued, by name
     Closing          a month whose figures were recorded as reported
       Withdrawal     when and why that turned out to be a mistake
+    Note             what people say of a month
 
 All are frozen: a stage returns new values and never edits those it was given. Money is
 ``*_minor``: whole minor units (cents, yen), or ``Fraction`` and ``Decimal`` of them where
@@ -321,6 +322,21 @@ class Closing(Struct, frozen=True, kw_only=True):
     despite: str = ""
     lacked: Sequence[str] = ()
     withdrawn: Withdrawal | None = None
+
+
+class Note(NamedTuple):
+    """``customer`` and ``url`` are "" where there is none.
+
+    ``text`` is "" once its customer is forgotten; ``withdrawn_at`` None while it stands.
+    """
+
+    id: int
+    month: date
+    noted_at: datetime
+    customer: str
+    text: str
+    url: str
+    withdrawn_at: datetime | None = None
 
 
 class Refusal(Struct, frozen=True, kw_only=True, order=True):

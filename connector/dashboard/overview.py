@@ -10,6 +10,7 @@ from connector.core.language import _
 from connector.core.model import SegmentValue
 from connector.core.windows import WindowKind, written
 from connector.dashboard.answer import PageAnswer, PageRequest, words, workbook
+from connector.render.footnotes import goal_sentences
 from connector.render.page.figures import View, of_segment, view
 from connector.render.page.levels import band_scale, levels, retention_steps
 from connector.render.report_json import to_json
@@ -131,7 +132,8 @@ def _view(asked: PageRequest, part: CurrencyReport, own: SegmentValue | None) ->
     published = benchmarks(asked.config)
     only = only_words(asked.only) if asked.only else ""
     if own is None:
-        return view(part, part.rows, published, "MRR", only)
+        goals = {} if only else asked.config.goals
+        return view(part, part.rows, published, "MRR", only, goals)
     named = {each.name for row in part.rows for each in row.segments}
     if own.value not in named:
         raise nobody_in(asked.only)
@@ -164,6 +166,10 @@ def _values(
         "currencies": asked.currencies(),
         "scales": {} if kept.customers < FEW else _scales(asked, part, shown),
         "assessed": {each.metric: each for each in part.assessments},
+        "goal_words": {
+            name: goal_sentences(part, {name: goal})
+            for name, goal in report.goals.items()
+        },
         "bridge": retention_steps(kept),
         "mrr": levels([m.waterfall.closing_minor for m in periods], is_over, 280),
         "paying": levels([m.paying for m in periods], is_over, 90),

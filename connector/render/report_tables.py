@@ -19,7 +19,7 @@ from connector.core.text import markdown
 from connector.core.windows import name_of
 from connector.metrics.churn import LossSums, ReasonSum
 from connector.metrics.contributions import RETURN
-from connector.render.footnotes import asides, banner, footnotes, listed
+from connector.render.footnotes import asides, banner, footnotes, listed, note_line
 from connector.render.report_json import (
     BASE_FIGURES,
     MORE_AMOUNTS,
@@ -256,6 +256,7 @@ def to_markdown(report: Report, locale: str) -> str:
             for title, causes in cause_tables(row, part, report):
                 parts += [f"### {markdown(title)}\n", table(causes.heads, causes.rows)]
         parts += [f"- {each.sentence}\n" for each in part.assessments]
+    parts += [f"- {markdown(note_line(each))}\n" for each in report.notes]
     parts += [f"{note}  " for note in footnotes(report)]
     if report.account is not None:
         whose = report.account.shown.replace("`", "'")  # nothing is markup in code

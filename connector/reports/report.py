@@ -11,7 +11,7 @@ from msgspec.structs import asdict, replace
 from connector.core.dates import add_months
 from connector.core.errors import UsageFault
 from connector.core.figures import Retention, WindowFigures
-from connector.core.model import EVERYBODY, SegmentValue
+from connector.core.model import EVERYBODY, Note, SegmentValue
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.churn import LossSums
@@ -42,6 +42,7 @@ from connector.store.ledger import (
     balances,
     closings,
     customers,
+    notes,
     queries,
     unvalued,
 )
@@ -125,10 +126,23 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         only=asked.only,
         names=_names(connection, parts),
         outside=ledger.outside(asked.currency) if as_of is None else (),
+        notes=_notes(connection, wanted, as_of),
+        goals={} if asked.only else ledger.config.goals,
     )
     if asked.only and parts and not any(map(_has_any, report.parts)):
         raise nobody_in(asked.only)
     return annual(report) if asked.arr else report
+
+
+def _notes(
+    connection: sqlite3.Connection, wanted: Sequence[Window], as_of: datetime | None
+) -> tuple[Note, ...]:
+    """Those of months that any of the windows has."""
+    if not wanted:
+        return ()
+    start, end = min(x.start for x in wanted), max(x.end for x in wanted)
+    found = notes.standing(connection, as_of)
+    return tuple(each for each in found if start <= each.month < end)
 
 
 def _has_any(part: CurrencyReport) -> bool:

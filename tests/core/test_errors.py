@@ -273,6 +273,11 @@ def with_ledger(
     command(*words)
 
 
+def note_forgotten() -> None:
+    with_ledger("forget", "cus_1", "--format", "json")
+    command("note", "2024-01", "so", "--customer", "cus_1")
+
+
 def page(url: str, *, is_empty: bool = False) -> None:
     """A page of the dashboard on that ledger, or on one in which nobody ever paid."""
     with suppress(NothingFound):  # of an empty one there are no movements
@@ -684,6 +689,13 @@ COMMANDS: Mapping[str, Provoked] = {
     "close an empty ledger": lambda: with_ledger("close", "2024-01", walked=False),
     "close before the first customer": lambda: with_ledger("close", "2019-01"),
     "close despite nothing": lambda: with_ledger("close", "2024-01", "--despite", " "),
+    "note nothing": lambda: with_ledger("note"),
+    "note without a text": lambda: with_ledger("note", "2024-01", " "),
+    "note no page": lambda: with_ledger(
+        "note", "2024-01", "so", "--url", "javascript:x"
+    ),
+    "note one who was forgotten": note_forgotten,
+    "withdraw a note that is not there": lambda: with_ledger("note", "--withdraw", "7"),
     "close and withdraw": lambda: with_ledger(
         "close", "2024-01", "--despite", "so", "--withdraw", "not so"
     ),

@@ -29,6 +29,13 @@ ASKED: Mapping[str, Sequence[str]] = {
         "close 2026-06 --withdraw mistaken",
         "close 2026-06 --despite haste",
     ),
+    "note": (
+        "note 2026-06 raised --url https://example.com/why",
+        "note 2026-06 mistaken",
+        "note --withdraw 2",
+    ),
+    "notes": ("notes",),
+    "digest": ("digest --peek", "digest --since 2026-06-01", "digest", "digest"),
     "report": (
         "report",
         "report --by plan --causes",

@@ -5,6 +5,7 @@ from collections.abc import Collection, Container, Iterable, Sequence
 from datetime import date, datetime
 from fractions import Fraction
 from functools import cache, lru_cache
+from textwrap import wrap
 from typing import Any, NamedTuple
 
 from connector.core.language import LANGUAGES, language
@@ -15,6 +16,7 @@ from connector.render.table import Cell, Money, Part, Percent, Points, Table, Ti
 ROWS = 1_048_576  # of a sheet, its head included
 MOST_UTF16 = 32_767  # units of UTF-16 in a cell, or Excel repairs the file
 WIDEST = 48  # characters of a column
+LINE_WIDTH = 130  # characters of a sentence
 MEASURED = 1_000  # rows by which a column is as wide as it is, and left or right
 HEAD_WIDTH, LINE_POINTS = 13, 15.5  # a longer heading takes two lines
 ALL = range(16_384)  # columns of a sheet
@@ -156,9 +158,10 @@ class SheetWriter:
     # Whole lines
 
     def line(self, text: str, **look: Any) -> None:
-        """A sentence, or a title, over as many columns as it takes."""
-        self.put(self.row, 0, text, **look)
-        self.row += 1
+        """A sentence, or a title; a long one in lines that a page has room for."""
+        for part in wrap(text, LINE_WIDTH) or [""]:
+            self.put(self.row, 0, part, **look)
+            self.row += 1
 
     def title(self, text: str) -> None:
         self.line(text, bold=True, font_size=13)

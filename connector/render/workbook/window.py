@@ -85,7 +85,8 @@ def write_window(writer: SheetWriter, book: WindowBook, title: str) -> None:
             fix="use --format csv, or --format html",
         )
     writer.title(f"{title}: {window_name(book.row)}")
-    writer.line(_(NOTE), italic=True)
+    writer.put(writer.row, 0, _(NOTE), italic=True)  # one row: below it all is placed
+    writer.row += 1
     last = FIRST - 1 + max(len(book.customers), 1)
     sums, paying = sums_of(book), sum(1 for x in book.customers if x.closing_minor)
     _ratios(writer, book, sums, paying, last)

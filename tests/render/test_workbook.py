@@ -1,6 +1,7 @@
 """The workbook: its formulas give the report's figures, and follow a change of cells."""
 
 import io
+import sys
 import zipfile
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ import pytest
 
 from connector import reports
 from connector.config import Config
+from connector.core.errors import MissingExtra
 from connector.render.workbook.cells import fitting, money_format, signed
 from connector.render.workbook.window import FIRST
 from connector.render.workbook.workbook import to_xlsx
@@ -272,3 +274,10 @@ def test_it_needs_a_file(demo: Workdir) -> None:
 def test_it_is_of_all_customers(demo: Workdir) -> None:
     asked = ("report", "--format", "xlsx", "-o", "x.xlsx", "--segment", "interval=year")
     assert demo.call(*asked).code == 2
+
+
+def test_without_its_library_the_fix_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xlsxwriter", None)
+    with pytest.raises(MissingExtra) as found:
+        workbook({"A": ("cus_1", "50 " * 18)})
+    assert "stripe-nrr[xlsx]" in found.value.fix

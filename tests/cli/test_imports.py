@@ -12,7 +12,7 @@ from tests.support.ledgers import empty_ledger
 
 HEAVY = (
     *("stripe", "httpx", "tenacity", "asyncio", "sqlite_utils", "rich", "babel"),
-    *("starlette", "uvicorn", "prometheus_client", "jinja2"),
+    *("starlette", "uvicorn", "prometheus_client", "jinja2", "xlsxwriter"),
     *("pyarrow", "duckdb", "pyspark", "pandas"),
 )
 RUN = """

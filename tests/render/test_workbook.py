@@ -1,6 +1,7 @@
 """The workbook: its formulas give the report's figures, and follow a change of cells."""
 
 import io
+import sys
 import zipfile
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ import pytest
 
 from connector import reports
 from connector.config import Config
+from connector.core.errors import MissingExtra
 from connector.render.workbook.cells import fitting, money_format, signed
 from connector.render.workbook.window import FIRST
 from connector.render.workbook.workbook import to_xlsx
@@ -125,6 +127,21 @@ def test_ratios_follow_a_cell_that_is_changed(path: Path, cell: str) -> None:
         assert f"{found[at].value:.6f}" == f"{ratio:.6f}"
     assert found["C4"].value != sheet["C4"].value
     assert found["K6"].value == 0  # the waterfall still adds up
+
+
+@needs_libreoffice
+def test_in_german_it_calculates_the_same(
+    demo: Workdir, told: dict[str, Any], tmp_path: Path
+) -> None:
+    """Kinds are words of the formulas, so these are translated with the rows."""
+    own = (demo.folder / "config.toml").read_text()
+    (demo.folder / "de.toml").write_text(f'{own}\n[reporting]\nlanguage = "de"\n')
+    found = tmp_path / "nrr.xlsx"
+    asked = ("report", "--format", "xlsx", "-o", str(found))
+    assert demo.call("--config", "de.toml", *asked).code == 0
+    book = calculated(found)
+    german = {name.replace("Window", "Zeitraum"): x for name, x in told.items()}
+    holds(book, german)
 
 
 def test_each_sheet_is_there_and_ready_to_print(path: Path) -> None:
@@ -257,3 +274,10 @@ def test_it_needs_a_file(demo: Workdir) -> None:
 def test_it_is_of_all_customers(demo: Workdir) -> None:
     asked = ("report", "--format", "xlsx", "-o", "x.xlsx", "--segment", "interval=year")
     assert demo.call(*asked).code == 2
+
+
+def test_without_its_library_the_fix_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xlsxwriter", None)
+    with pytest.raises(MissingExtra) as found:
+        workbook({"A": ("cus_1", "50 " * 18)})
+    assert "stripe-nrr[xlsx]" in found.value.fix

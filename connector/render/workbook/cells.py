@@ -5,8 +5,10 @@ from collections.abc import Collection, Container, Iterable, Sequence
 from datetime import date, datetime
 from fractions import Fraction
 from functools import cache, lru_cache
+from textwrap import wrap
 from typing import Any, NamedTuple
 
+from connector.core.language import LANGUAGES, language
 from connector.core.money import exponent, format_minor, major
 from connector.core.text import printable, spreadsheet
 from connector.render.table import Cell, Money, Part, Percent, Points, Table, Title
@@ -14,11 +16,11 @@ from connector.render.table import Cell, Money, Part, Percent, Points, Table, Ti
 ROWS = 1_048_576  # of a sheet, its head included
 MOST_UTF16 = 32_767  # units of UTF-16 in a cell, or Excel repairs the file
 WIDEST = 48  # characters of a column
+LINE_WIDTH = 130  # characters of a sentence
 MEASURED = 1_000  # rows by which a column is as wide as it is, and left or right
 HEAD_WIDTH, LINE_POINTS = 13, 15.5  # a longer heading takes two lines
 ALL = range(16_384)  # columns of a sheet
 QUIET = "#666666"
-DAY_FORMAT, MOMENT_FORMAT = "yyyy-mm-dd", "yyyy-mm-dd hh:mm"
 
 
 class ExactMoney(NamedTuple):
@@ -73,6 +75,12 @@ def money_format(currency: str, locale: str, *, whole: bool = False) -> str:
     return f'{form};-{form};"–"'
 
 
+def _day_format() -> str:
+    """Of a day in a table, as the language spoken writes it."""
+    form = LANGUAGES[language()].table_day
+    return form.replace("%Y", "yyyy").replace("%m", "mm").replace("%d", "dd")
+
+
 def signed(form: str) -> str:
     """The same with a plus above 0."""
     above, *others = form.split(";")
@@ -110,7 +118,7 @@ class SheetWriter:
             shape = self.format(num_format=form, **look)
             self.sheet.write_formula(row, column, cell.formula, shape, value)
         elif isinstance(cell, date):  # a datetime is one too
-            form = MOMENT_FORMAT if isinstance(cell, datetime) else DAY_FORMAT
+            form = _day_format() + (" hh:mm" if isinstance(cell, datetime) else "")
             shape = self.format(num_format=form, align="left", **look)
             self.sheet.write_datetime(row, column, cell, shape)
         else:
@@ -150,9 +158,10 @@ class SheetWriter:
     # Whole lines
 
     def line(self, text: str, **look: Any) -> None:
-        """A sentence, or a title, over as many columns as it takes."""
-        self.put(self.row, 0, text, **look)
-        self.row += 1
+        """A sentence, or a title; a long one in lines that a page has room for."""
+        for part in wrap(text, LINE_WIDTH) or [""]:
+            self.put(self.row, 0, part, **look)
+            self.row += 1
 
     def title(self, text: str) -> None:
         self.line(text, bold=True, font_size=13)

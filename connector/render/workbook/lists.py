@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from connector.core.figures import RATIOS
+from connector.core.language import _, grouped, marked
 from connector.core.model import Movement
 from connector.core.windows import Window, name_of
 from connector.mrr.risks import RiskReason
@@ -19,28 +20,36 @@ from connector.reports.model import code_of
 from connector.reports.movements import MovementList
 
 MOVEMENT_HEADS = (
-    *("Day", "Customer", "Id", "Currency", "Movement"),
-    *("Before", "After", "Change", "Because of"),
+    *(marked("Day"), marked("Customer"), marked("Id"), marked("Currency")),
+    *(marked("Movement"), marked("Before"), marked("After"), marked("Change")),
+    marked("Because of"),
 )
 RISK_HEADS = (
-    *("Customer", "Id", "Currency", "MRR", "At risk", "Why", "First of these days"),
-    *("Renews or ends", "Last movement", "Moved", "By", "Paid since", "Country"),
+    *(marked("Customer"), marked("Id"), marked("Currency"), "MRR", marked("At risk")),
+    *(marked("Why"), marked("First of these days"), marked("Renews or ends")),
+    *(marked("Last movement"), marked("Movement"), marked("Change")),
+    *(marked("Paid since"), marked("Country")),
 )
-NOT_KEPT = "Not kept as of a past moment: it is told only as of now."
+NOT_KEPT = marked("Not kept as of a past moment: it is told only as of now.")
 
 
 def write_movements(writer: SheetWriter, found: MovementList, window: Window) -> None:
     """A row a movement, as far as a sheet has rows."""
-    writer.title(f"Movements of {name_of(window)}")
+    writer.title(_("Movements of {window}").format(window=name_of(window)))
     room = ROWS - 4
     if len(found.movements) > room:
         writer.line(
-            f"The first {room:,} of {len(found.movements):,}: a sheet of Excel has no "
-            "more rows. `stripe-nrr movements --format csv` lists them all.",
+            _(
+                "The first {shown} of {all}: a sheet of Excel has no more rows. "
+                "`stripe-nrr movements --format csv` lists them all."
+            ).format(shown=grouped(room), all=grouped(len(found.movements))),
             bold=True,
         )
     shown = found.movements[:room]
-    writer.filtered(MOVEMENT_HEADS, (_movement(each, found.labels) for each in shown))
+    writer.filtered(
+        [_(head) for head in MOVEMENT_HEADS],
+        (_movement(each, found.labels) for each in shown),
+    )
 
 
 def _movement(each: Movement, labels: Mapping[str, str]) -> Sequence[SheetCell]:
@@ -50,7 +59,7 @@ def _movement(each: Movement, labels: Mapping[str, str]) -> Sequence[SheetCell]:
         labels.get(each.customer, each.customer),
         each.customer,
         each.currency.upper(),
-        each.kind.value,
+        _(each.kind.value),
         *(Money(minor, each.currency) for minor in amounts),
         Money(each.amount_minor, each.currency, signed=True),
         causes_text(each),
@@ -69,17 +78,17 @@ def write_cohorts(writer: SheetWriter, found: Sequence[CohortReport]) -> None:
             )
         writer.parts([cohort_forms.note(report)])
     if not any(report.cohorts for report in found):
-        writer.line("Nobody has paid yet.")
+        writer.line(_("Nobody has paid yet."))
     writer.sheet.freeze_panes(0, 1)
 
 
 def write_at_risk(writer: SheetWriter, found: AtRiskReports | None) -> None:
     """Whom to call, who pays most first; then what follows if nothing else changes."""
     if found is None:
-        writer.line(NOT_KEPT)
+        writer.line(_(NOT_KEPT))
         return
-    writer.title("At risk: whom to call")
-    heads = (*RISK_HEADS, *(["Owner"] if found.has_owners else []))
+    writer.title(_("At risk: whom to call"))
+    heads = (*map(_, RISK_HEADS), *([_("Owner")] if found.has_owners else []))
     called = [
         (outlook, each)
         for outlook in found.currencies
@@ -88,17 +97,17 @@ def write_at_risk(writer: SheetWriter, found: AtRiskReports | None) -> None:
     rows = (_called(outlook, each, found) for outlook, each in called)
     writer.filtered(heads, rows)
     if not called:
-        writer.line("Nothing is at risk.")
+        writer.line(_("Nothing is at risk."))
     for outlook in found.currencies:
         writer.parts(
             [
                 Title(risk_forms.title(outlook, found, writer.locale)),
                 risk_forms.risk_table(outlook),
-                Title(f"{risk_forms.COMMITTED}, {outlook.currency.upper()}"),
+                Title(f"{_(risk_forms.COMMITTED)}, {outlook.currency.upper()}"),
                 risk_forms.committed_table(outlook),
             ]
         )
-    writer.parts([risk_forms.NOTE])
+    writer.parts([_(risk_forms.NOTE)])
 
 
 def _called(
@@ -117,7 +126,7 @@ def _called(
     yield from (
         (None, None, None)
         if last is None
-        else (last.day, last.kind.value, Money(last.amount_minor, code, signed=True))
+        else (last.day, _(last.kind.value), Money(last.amount_minor, code, signed=True))
     )
     yield from (each.paid_since, each.country)
     if found.has_owners:
@@ -128,9 +137,11 @@ def write_coverage(writer: SheetWriter, found: CoverageReport | None) -> None:
     """Where every invoiced amount belongs, and what recurs and is not counted."""
     if found is None:
         writer.line(
-            "There is none: as of a past moment it is not kept, else nothing was "
-            "invoiced yet, or a former version derived the ledger (run `stripe-nrr "
-            "recompute`)."
+            _(
+                "There is none: as of a past moment it is not kept, else nothing was "
+                "invoiced yet, or a former version derived the ledger (run "
+                "`stripe-nrr recompute`)."
+            )
         )
         return
     writer.parts(coverage_forms.parts(found, writer.locale))

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from connector.core.figures import RATIOS
-from connector.core.windows import name_of
+from connector.core.language import _, day_text, marked
 from connector.render.footnotes import asides, banner, footnotes
 from connector.render.report_tables import cells, headings, kind_of
 from connector.render.table import Percent
@@ -17,7 +17,12 @@ from connector.render.workbook.cells import (
     SheetCell,
     SheetWriter,
 )
-from connector.render.workbook.window import RATIOS_AT, SUMS_AT, sums_of
+from connector.render.workbook.window import (
+    RATIOS_AT,
+    SUMS_AT,
+    sums_of,
+    window_name,
+)
 from connector.reports.model import CurrencyReport, Report, WindowRow, label, split
 from connector.reports.page import WindowBook, WorkbookContents
 
@@ -28,8 +33,8 @@ MOVED_COLOURS = ("#1F5FA8", "#7FB2E5", "#3D8B6E", "#E0A458", "#B5473C", "#8A8F98
 LINE = ("line",)
 WARNING = {"bold": True, "font_color": "#9C2B20"}
 HEADLINE_HEADS = (
-    *("", "NRR", "GRR", "CRR", "Opening MRR", "They pay at closing"),
-    *("Opening customers", "Still paying"),
+    *("", "NRR", "GRR", "CRR", marked("Opening MRR"), marked("They pay at closing")),
+    *(marked("Opening customers"), marked("Still paying")),
 )
 
 
@@ -39,14 +44,17 @@ def write_summary(
     """``sheets`` are those of the windows, in their order."""
     report = found.report
     whose = "" if report.account is None else f" · {report.account.shown}"
-    writer.title(f"Net revenue retention{whose}")
+    writer.title(_("Net revenue retention") + whose)
     for line in banner(report.facts, report.outside, found.locale):
         writer.line(line, **WARNING)
-    as_of = "" if report.as_of is None else f", as of {report.as_of:%d %b %Y %H:%M %Z}"
-    writer.line(
-        f"{kind_of(report)}, known to {report.today:%d %b %Y} ({report.timezone}){as_of}",
-        font_color=QUIET,
+    known = _("{kind}, known to {day} ({zone})").format(
+        kind=kind_of(report), day=day_text(report.today), zone=report.timezone
     )
+    if report.as_of is not None:
+        known += _(", as of {moment}").format(
+            moment=f"{report.as_of:%Y-%m-%d %H:%M %Z}"
+        )
+    writer.line(known, font_color=QUIET)
     _headline(writer, found, sheets)
     breaks = []
     for part in report.parts:
@@ -54,7 +62,7 @@ def write_summary(
         _part(writer, book, part, report)
     writer.sheet.set_h_pagebreaks(breaks[1:])  # no chart over two pages
     if not report.parts:
-        writer.line("There is no recurring revenue in this ledger.")
+        writer.line(_("There is no recurring revenue in this ledger."))
     writer.row += 1
     for note in footnotes(report):
         writer.line(note, font_color=QUIET)
@@ -73,7 +81,7 @@ def _headline(
         headline = each.part.headline
         if headline is not None and headline != each.row:
             rows.append(_fixed(each.part, headline))
-    writer.table(HEADLINE_HEADS, rows)
+    writer.table([head and _(head) for head in HEADLINE_HEADS], rows)
     for each in found.windows:
         for line in (
             *asides(each.part, found.report),
@@ -83,8 +91,7 @@ def _headline(
 
 
 def _named(part: CurrencyReport, row: WindowRow) -> str:
-    running = "" if row.is_over else ", so far: not over yet"
-    return f"{part.title}, {name_of(row.measured.window)}{running}"
+    return f"{part.title}, {window_name(row)}"
 
 
 def _live(book: WindowBook, sheet: str) -> Sequence[SheetCell]:
@@ -126,25 +133,26 @@ def _part(writer: SheetWriter, book: Any, part: CurrencyReport, report: Report) 
     writer.title(part.title)
     charts_at = writer.row
     writer.row += CHART_ROWS
-    shown = _windows(writer, "Trailing twelve months", trailing, part)
+    shown = _windows(writer, _("Trailing twelve months"), trailing, part)
     _chart(
         writer,
         book,
         at=(charts_at, 0),
         shape=LINE,
-        title=f"Twelve months to each month, {part.title}",
+        title=_("Twelve months to each month, {whose}").format(whose=part.title),
         count=len(RATIOS),
         first=3 + len(headings(part)) - len(RATIOS),
         rows=shown,
         lowest=_lowest(trailing),
     )
-    shown = _windows(writer, "By window", periods, part)
+    shown = _windows(writer, _("By window"), periods, part)
     _chart(
         writer,
         book,
         at=(charts_at, 5),
         shape=("column", "stacked"),
-        title=f"What moved {'ARR' if report.is_annual else 'MRR'}, {part.title}",
+        title=(_("What moved ARR") if report.is_annual else _("What moved MRR"))
+        + f", {part.title}",
         count=len(headings(part)) - len(RATIOS) - 2,
         first=4,
         rows=shown,
@@ -159,7 +167,11 @@ def _windows(
     Where one was closed with other ratios, these stand beside it.
     """
     was = any(row.reported for row in rows)
-    reported = [f"{name.upper()} as reported" for name in RATIOS] if was else []
+    reported = (
+        [_("{ratio} as reported").format(ratio=name.upper()) for name in RATIOS]
+        if was
+        else []
+    )
     table: list[Sequence[SheetCell]] = [
         (
             label(row),
@@ -174,7 +186,7 @@ def _windows(
         )
         for row in rows
     ]
-    found = writer.table([title, "From", "To", *headings(part), *reported], table)
+    found = writer.table([title, _("From"), _("To"), *headings(part), *reported], table)
     writer.row += 1
     over = sum(row.is_over for row in rows)
     return range(found.start, found.start + over)

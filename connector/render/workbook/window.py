@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from connector.core.errors import UsageFault
 from connector.core.figures import Retention
+from connector.core.language import _, marked
 from connector.core.model import MovementKind, classify
 from connector.core.windows import name_of
 from connector.metrics.contributions import Causes
@@ -29,17 +30,15 @@ from connector.render.workbook.cells import (
     SheetWriter,
 )
 from connector.reports.explain import CustomerInWindow
+from connector.reports.model import WindowRow
 from connector.reports.page import WindowBook
 
 KINDS = tuple(MovementKind)
-HEADS = (
-    *("Customer", "Id", "Customer since", "Opening", "Closing", "Change", "Kind"),
-    *("Points", *(f"Beside: {kind}" for kind in KINDS), "Because of"),
-)
+FORMULA_KINDS = ("new", "reactivation", "churn", "expansion", "contraction")
 FIRST = 8  # the first customer's row, as Excel counts
 RATIOS_AT = {"nrr": "C4", "grr": "D4", "crr": "E4"}
 SUMS_AT = {"opening": "F4", "closing": "G4", "customers": "I4", "kept": "J4"}
-NOTE = (
+NOTE = marked(
     "Live: change an opening or a closing, and the change, its kind, the ratios and the "
     "waterfall follow. Beside: where the way from one to the other was more than one "
     "movement, what of the waterfall is of another kind than the net change."
@@ -85,9 +84,9 @@ def write_window(writer: SheetWriter, book: WindowBook, title: str) -> None:
             f"{len(book.customers):,} customers are more than a sheet of Excel has rows",
             fix="use --format csv, or --format html",
         )
-    running = "" if book.row.is_over else ", so far: not over yet"
-    writer.title(f"{title}: {name_of(book.row.measured.window)}{running}")
-    writer.line(NOTE, italic=True)
+    writer.title(f"{title}: {window_name(book.row)}")
+    writer.put(writer.row, 0, _(NOTE), italic=True)  # one row: below it all is placed
+    writer.row += 1
     last = FIRST - 1 + max(len(book.customers), 1)
     sums, paying = sums_of(book), sum(1 for x in book.customers if x.closing_minor)
     _ratios(writer, book, sums, paying, last)
@@ -102,7 +101,7 @@ def write_window(writer: SheetWriter, book: WindowBook, title: str) -> None:
     )
     why = _reasons(book.causes)
     writer.filtered(
-        HEADS,
+        _heads(),
         (
             _row(each, FIRST + place, book, sums, why)
             for place, each in enumerate(ordered)
@@ -121,14 +120,16 @@ def _ratios(
         "NRR": _share("G4", "F4", Percent(kept.nrr, 2)),
         "GRR": _share("H4", "F4", Percent(kept.grr, 2)),
         "CRR": _share("J4", "I4", Percent(kept.crr, 2)),
-        "Opening MRR": Live(f"=SUM({opening})", ExactMoney(sums.opening, code)),
-        "They pay at closing": Live(
+        _("Opening MRR"): Live(f"=SUM({opening})", ExactMoney(sums.opening, code)),
+        _("They pay at closing"): Live(
             f'=SUMIF({opening},">0",{closing})', ExactMoney(sums.closing, code)
         ),
-        "Growth left out": Live(f"=SUMPRODUCT({least})", ExactMoney(sums.kept, code)),
-        "Opening customers": Live(f'=COUNTIF({opening},">0")', kept.customers),
-        "Still paying": Live(f'=COUNTIFS({opening},">0",{closing},">0")', kept.kept),
-        "Paying at closing": Live(f'=COUNTIF({closing},">0")', paying),
+        _("Growth left out"): Live(
+            f"=SUMPRODUCT({least})", ExactMoney(sums.kept, code)
+        ),
+        _("Opening customers"): Live(f'=COUNTIF({opening},">0")', kept.customers),
+        _("Still paying"): Live(f'=COUNTIFS({opening},">0",{closing},">0")', kept.kept),
+        _("Paying at closing"): Live(f'=COUNTIF({closing},">0")', paying),
     }
     writer.heads(told, first=2)
     _values(writer, list(told.values()))
@@ -151,19 +152,19 @@ def _waterfall(
     code = book.part.currency
     kinds, change = f"G{FIRST}:G{last}", f"F{FIRST}:F{last}"
     parts = {
-        kind.capitalize(): Live(
-            f'=SUMIF({kinds},"{kind}",{change})+SUM({column}{FIRST}:{column}{last})',
+        _(kind.value).capitalize(): Live(
+            f'=SUMIF({kinds},"{_(kind.value)}",{change})+SUM({column}{FIRST}:{column}{last})',
             ExactMoney(sums.moved[kind], code),
         )
         for kind, column in zip(KINDS, "IJKLM", strict=True)
     }
     opening = ExactMoney(sums.opening - sums.fx, code)
     told: dict[str, SheetCell] = {
-        "Opening": Live("=F4-I6", opening),
+        _("Opening"): Live("=F4-I6", opening),
         **parts,
         "FX": ExactMoney(sums.fx, code) if book.part.is_total else None,
-        "Closing": Live(f"=SUM(E{FIRST}:E{last})", ExactMoney(sums.everybody, code)),
-        "Not adding up": Live("=ROUND(SUM(C6:I6)-J6,6)", ExactMoney(ZERO, code)),
+        _("Closing"): Live(f"=SUM(E{FIRST}:E{last})", ExactMoney(sums.everybody, code)),
+        _("Not adding up"): Live("=ROUND(SUM(C6:I6)-J6,6)", ExactMoney(ZERO, code)),
     }
     writer.heads(told, first=2)
     _values(writer, list(told.values()))
@@ -183,21 +184,37 @@ def _row(
     yield ExactMoney(each.opening_minor, code)
     yield ExactMoney(each.closing_minor, code)
     yield Live(f"=E{row}-D{row}", ExactMoney(change, code))
-    came = (
-        f'IF(C{row}>=DATE({start.year},{start.month},{start.day}),"new","reactivation")'
-    )
+    new, back, left, more, less = (f'"{_(name)}"' for name in FORMULA_KINDS)
+    came = f"IF(C{row}>=DATE({start.year},{start.month},{start.day}),{new},{back})"
     yield Live(
-        f'=IF(D{row}=E{row},"",IF(D{row}=0,{came},IF(E{row}=0,"churn",'
-        f'IF(E{row}>D{row},"expansion","contraction"))))',
-        kind.value if kind is not None else "",
+        f'=IF(D{row}=E{row},"",IF(D{row}=0,{came},IF(E{row}=0,{left},'
+        f"IF(E{row}>D{row},{more},{less}))))",
+        _(kind.value) if kind is not None else "",
     )
     points = Points(change * 100 / sums.opening) if each.opening_minor else ""
     yield Live(f'=IF(D{row}=0,"",F{row}/$F$4*100)', points)
     for name in KINDS:
         beside = each.moved_minor.get(name, 0) - (change if name is kind else 0)
         yield ExactMoney(Fraction(beside), code) if beside else None
-    left = "left" if kind is MovementKind.CHURN else None
-    yield why.get(each.key, left)
+    gone = _("left") if kind is MovementKind.CHURN else None
+    yield why.get(each.key, gone)
+
+
+def _heads() -> list[str]:
+    return [
+        *(_("Customer"), _("Id"), _("Customer since"), _("Opening"), _("Closing")),
+        *(_("Change"), _("Kind"), _("Points")),
+        *(_("Beside: {kind}").format(kind=_(kind.value)) for kind in KINDS),
+        _("Because of"),
+    ]
+
+
+def window_name(row: WindowRow) -> str:
+    """``12 months to Oct 2026``, and whether that is not over yet."""
+    name = name_of(row.measured.window)
+    return (
+        name if row.is_over else _("{window}, so far: not over yet").format(window=name)
+    )
 
 
 def kind_of(each: CustomerInWindow, start: date) -> MovementKind | None:
@@ -216,6 +233,6 @@ def _reasons(why: Causes | None) -> dict[int, str]:
     """Each customer's causes in words, by the ledger's key; the largest of all first."""
     found: dict[int, list[str]] = {}
     for share in (*why.expansion, *why.contraction) if why is not None else ():
-        for key, _ in share.customers:
+        for key, _minor in share.customers:
             found.setdefault(key, []).append(cause_words(share.cause))
     return {key: ", ".join(words) for key, words in found.items()}

@@ -6,8 +6,9 @@ from io import BytesIO
 from typing import Any
 
 from connector.core.errors import MissingExtra
+from connector.core.language import _
 from connector.core.policy import POLICY_RULES
-from connector.render.footnotes import FORMULA, policy_sentence, what_is_missing
+from connector.render.footnotes import FORMULA, what_is_missing
 from connector.render.report_tables import by_segment, cells, headings
 from connector.render.table import Cell
 from connector.render.workbook.cells import SheetCell, SheetWriter
@@ -35,7 +36,7 @@ def to_xlsx(found: WorkbookContents, command: str) -> bytes:
     file = BytesIO()
     book = xlsxwriter.Workbook(file, {"in_memory": True})
     made_at = found.report.generated_at.astimezone(UTC).replace(tzinfo=None)
-    book.set_properties({"title": "Net revenue retention", "created": made_at})
+    book.set_properties({"title": _("Net revenue retention"), "created": made_at})
     book.set_calc_mode("auto")
     _write(book, found, command)
     book.close()
@@ -50,32 +51,32 @@ def _write(book: Any, found: WorkbookContents, command: str) -> None:
         writers.append(SheetWriter(book, name, found.locale, formats))
         return writers[-1]
 
-    summary, names = sheet("Summary"), window_sheets(found)
+    summary, names = sheet(_("Summary")), window_sheets(found)
     for each, name in zip(found.windows, names, strict=True):
         write_window(sheet(name), each, each.part.title)
     if not names:
-        sheet("Window").line("There is no recurring revenue in this ledger.")
+        sheet(_("Window")).line(_("There is no recurring revenue in this ledger."))
     write_summary(summary, book, found, names)
     if found.report.by is not None:
-        _write_segments(sheet("Segments"), found.report)
-    moved = sheet("Movements")
+        _write_segments(sheet(_("Segments")), found.report)
+    moved = sheet(_("Movements"))
     if found.windows:
         window = found.windows[0].row.measured.window
         write_movements(moved, found.movements, window)
-    write_cohorts(sheet("Cohorts"), found.cohorts)
-    write_at_risk(sheet("At risk"), found.at_risk)
-    write_coverage(sheet("Coverage"), found.coverage)
-    _write_what_counts(sheet("What counts"), found, command)
+    write_cohorts(sheet(_("Cohorts")), found.cohorts)
+    write_at_risk(sheet(_("At risk")), found.at_risk)
+    write_coverage(sheet(_("Coverage")), found.coverage)
+    _write_what_counts(sheet(_("What counts")), found, command)
     for writer in writers:
         writer.close()
 
 
 def window_sheets(found: WorkbookContents) -> list[str]:
     """``Window`` is the first part's, and ``Window EUR`` that of another."""
-    names = ["Window"]
+    names = [_("Window")]
     for each in found.windows[1:]:
-        total = "total " if each.part.is_total else ""
-        names.append(f"Window {total}{each.part.currency.upper()}")
+        total = _("total") + " " if each.part.is_total else ""
+        names.append(f"{_('Window')} {total}{each.part.currency.upper()}")
     return names[: len(found.windows)]
 
 
@@ -88,7 +89,7 @@ def _write_segments(writer: SheetWriter, report: Report) -> None:
             for row in part.rows
             for name, measured in by_segment(row)
         ]
-        heads = ["Window", str(report.by).capitalize(), *headings(part)]
+        heads = [_("Window"), str(report.by).capitalize(), *headings(part)]
         writer.table(heads, rows)
         writer.row += 1
     writer.sheet.freeze_panes(0, 2)
@@ -99,45 +100,50 @@ def _write_what_counts(
 ) -> None:
     """Whose figures, until when, under which rules, and how to get them again."""
     report = found.report
-    writer.title("What counts")
-    writer.filtered(("What", "", "In words"), [*_facts(report, found.version, command)])
+    writer.title(_("What counts"))
+    writer.filtered(
+        (_("What"), "", _("In words")), [*_facts(report, found.version, command)]
+    )
     writer.row += 1
     writer.table(
-        ("Rule", "Setting", "In words"),
+        (_("Rule"), _("Setting"), _("In words")),
         [
             (rule.key, rule.of(report.policy), rule.sentence(rule.of(report.policy)))
             for rule in POLICY_RULES.values()
         ],
     )
     writer.row += 1
-    writer.line(FORMULA)
-    writer.line(f"What counts: {policy_sentence(report.policy)}.")
+    writer.line(_(FORMULA))
 
 
 def _facts(
     report: Report, version: str, command: str
 ) -> list[tuple[str, SheetCell, str]]:
-    known = "until the ledger's last sync"
+    known = _("the last day that the ledger knows, in {zone}")
     whole = what_is_missing(report.missing)
-    synced: SheetCell = _utc(report.synced_at) if report.synced_at else "never"
-    whose = "not known" if report.account is None else report.account.shown
+    synced: SheetCell = _utc(report.synced_at) if report.synced_at else _("never")
+    whose = _("not known") if report.account is None else report.account.shown
     same = f"{command} --as-of {report.moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     has_moment = report.as_of is None
     return [
-        ("Account", whose, ""),
-        ("Known until", report.today, f"{known}, in {report.timezone}"),
-        ("Last sync (UTC)", synced, ""),
-        ("Made at (UTC)", _utc(report.generated_at), ""),
-        *([("As of (UTC)", _utc(report.as_of), "")] if report.as_of else []),
-        ("Complete", "no" if whole else "yes", " ".join(whole)),
-        ("Amounts", "a year (ARR)" if report.is_annual else "a month (MRR)", ""),
-        ("Command", command, "gives the same workbook"),
+        (_("Account"), whose, ""),
+        (_("Known until"), report.today, known.format(zone=report.timezone)),
+        (_("Last sync (UTC)"), synced, ""),
+        (_("Made at (UTC)"), _utc(report.generated_at), ""),
+        *([(_("As of (UTC)"), _utc(report.as_of), "")] if report.as_of else []),
+        (_("Complete"), _("no") if whole else _("yes"), " ".join(whole)),
+        (
+            _("Amounts"),
+            _("a year (ARR)") if report.is_annual else _("a month (MRR)"),
+            "",
+        ),
+        (_("Command"), command, _("gives the same workbook")),
         *(
-            [("Later", same, "gives these figures whatever comes")]
+            [(_("Later"), same, _("gives these figures whatever comes"))]
             if has_moment
             else []
         ),
-        ("Version", f"stripe-nrr {version}", ""),
+        (_("Version"), f"stripe-nrr {version}", ""),
     ]
 
 

@@ -28,6 +28,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="sync through N new schedules of faults, instead of the usual ones",
     )
+    parser.addoption(
+        "--kills",
+        type=int,
+        metavar="N",
+        help="kill commands at N new instants, instead of the usual ones",
+    )
 
 
 # Hypothesis draws numbers that stand in the modules imported so far, too: then a test

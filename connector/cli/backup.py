@@ -9,7 +9,13 @@ from typing import Any
 import click
 
 from connector.cli.app import Shell
-from connector.cli.options import DURATION, format_option, refuse_own_files
+from connector.cli.options import (
+    DURATION,
+    NamedFile,
+    check_folder,
+    format_option,
+    refuse_own_files,
+)
 from connector.cli.output import emit
 from connector.cli.stderr import fail
 from connector.core.errors import ConnectorError
@@ -18,7 +24,7 @@ from connector.store.backups import Backup, back_up
 
 
 @click.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=NamedFile())
 @click.option(
     "--every",
     "every_s",
@@ -53,6 +59,7 @@ def backup(
     """  # noqa: D301
     shell.log_to_stderr()
     refuse_own_files(file, shell.config)
+    check_folder(file)
 
     def run() -> None:
         made = back_up(shell.config.database, file, keep)

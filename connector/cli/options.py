@@ -1,6 +1,7 @@
 """The options that commands share, and how days, windows and ratios are written in."""
 
-from collections.abc import Callable, Sequence
+import errno
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -195,10 +196,20 @@ WINDOW = ReadParam(
 
 
 def _harmless(ctx: Any, _param: Any, output: Path | None) -> Path | None:
-    """An output that is none of the ledger's own files."""
+    """An output that is none of the ledger's own files, in a folder that is there."""
     if output is not None:
         refuse_own_files(output, ctx.obj.config)
+        check_folder(output)
     return output
+
+
+def check_folder(output: Path) -> None:
+    folder = output.resolve().parent
+    if not (output.exists() or folder.is_dir()):
+        raise UsageFault(
+            f"{output} cannot be written: there is no folder {folder}",
+            fix="make the folder, or write elsewhere",
+        )
 
 
 def refuse_own_files(output: Path, config: Config) -> None:
@@ -208,7 +219,11 @@ def refuse_own_files(output: Path, config: Config) -> None:
         *side_files(config.database),
         *(each for each in (config.status_file, config.source) if each is not None),
     ]
-    for each in own:
+    refuse_to_replace(output, own)
+
+
+def refuse_to_replace(output: Path, kept: Iterable[Path]) -> None:
+    for each in kept:
         is_there = output.exists() and each.exists()
         if output.resolve() == each.resolve() or (is_there and output.samefile(each)):
             raise UsageFault(
@@ -217,8 +232,8 @@ def refuse_own_files(output: Path, config: Config) -> None:
             )
 
 
-class _OutputFile(click.Path):
-    """A file to write to: it has a name, and is no folder, unless that may be meant."""
+class NamedFile(click.Path):
+    """A path with a name that can be one: a file's, or a folder's if that may be meant."""
 
     def __init__(self, *, may_be_folder: bool = False) -> None:
         super().__init__(dir_okay=may_be_folder, path_type=Path)
@@ -228,13 +243,18 @@ class _OutputFile(click.Path):
     ) -> Any:
         if not str(value).strip() or "\0" in str(value):
             self.fail("the name of a file is missing", param, ctx)
+        try:
+            Path(value).stat()
+        except OSError as error:
+            if error.errno in {errno.ELOOP, errno.ENAMETOOLONG}:
+                self.fail(f"{str(value)!r}: {error.strerror}", param, ctx)
         return super().convert(value, param, ctx)
 
 
 out_option = click.option(
     "-o",
     "--output",
-    type=_OutputFile(),
+    type=NamedFile(),
     metavar="FILE",
     callback=_harmless,
     help="Write to FILE instead of the terminal; it is replaced as a whole.",
@@ -244,7 +264,7 @@ out_option = click.option(
 file_or_folder_option = click.option(
     "-o",
     "--output",
-    type=_OutputFile(may_be_folder=True),
+    type=NamedFile(may_be_folder=True),
     metavar="FILE",
     callback=_harmless,
     help="Write to FILE instead of the terminal; it is replaced as a whole. Of the "

@@ -6,7 +6,14 @@ from pathlib import Path
 import click
 
 from connector.cli.app import Shell
-from connector.cli.options import MONTH, PRESET, formats_option, out_option
+from connector.cli.options import (
+    MONTH,
+    PRESET,
+    NamedFile,
+    formats_option,
+    out_option,
+    refuse_to_replace,
+)
 from connector.cli.output import emit, progress_shown, write
 from connector.core.dates import add_months
 
@@ -17,7 +24,7 @@ from connector.core.dates import add_months
     nargs=-1,
     required=True,
     metavar="FILE…",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NamedFile(),
 )
 @click.option(
     "--policy",
@@ -66,6 +73,8 @@ def reconcile(
     from connector.render.bridge import data, terminal
 
     shell: Shell = ctx.obj
+    if output is not None:
+        refuse_to_replace(output, files)
     end = None if last is None else add_months(last, 1)
     asked = ReconcileRequest(first, end, customer, preset)
     with shell.reading() as ledger, progress_shown(quiet=form == "json") as progress:

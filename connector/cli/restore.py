@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from connector.cli.app import Shell
-from connector.cli.options import format_option, refuse_own_files
+from connector.cli.options import NamedFile, format_option, refuse_own_files
 from connector.cli.output import emit
 from connector.core.language import _, grouped
 from connector.store.backups import Restored
@@ -17,7 +17,7 @@ from connector.store.lock import exclusive_sync
 
 
 @click.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=NamedFile())
 @click.option(
     "--despite",
     default="",

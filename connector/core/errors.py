@@ -8,6 +8,7 @@
         NotStripe            something on the way refused in its place
       UnknownStripeShape     Stripe sent something that stripe_api.objects cannot read
       LedgerUnusable         the ledger file cannot be opened, read or written
+        LedgerNewer          it is of a newer version of this program
         OtherAccount         the key is not of the account that the ledger is of
       LedgerConflict         a movement is offered where another one already stands
       LedgerBusy             another sync holds the ledger: try again later
@@ -110,6 +111,10 @@ class UnknownStripeShape(ConnectorError):
 
 class LedgerUnusable(ConnectorError):
     """The ledger file is missing, foreign, newer than this program, or read-only."""
+
+
+class LedgerNewer(LedgerUnusable):
+    """The file is of a version of this program that is not this one."""
 
 
 class OtherAccount(LedgerUnusable):

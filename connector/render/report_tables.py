@@ -15,7 +15,7 @@ from connector.core.language import _, grouped, marked, point
 from connector.core.losses import LossReason
 from connector.core.model import NONE, Cause, SegmentValue
 from connector.core.money import round_minor
-from connector.core.text import markdown
+from connector.core.text import markdown, printable
 from connector.core.windows import name_of
 from connector.metrics.churn import LossSums, ReasonSum
 from connector.metrics.contributions import RETURN
@@ -244,7 +244,7 @@ def to_markdown(report: Report, locale: str) -> str:
     if (every := overview_table(report)) is not None:
         parts.append(markdown_table(every, locale))
     for part in report.parts:
-        parts.append(f"## {kind_of(report)}, {part.title}\n")
+        parts.append(f"## {markdown(f'{kind_of(report)}, {part.title}')}\n")
         for title, rows in named_rows(part, report):
             parts += [f"### {markdown(title)}\n"] if title else []
             moved = [[name, *cells(each, part)] for name, each in rows]
@@ -271,7 +271,7 @@ def kind_of(report: Report) -> str:
 
 def only_words(only: Iterable[SegmentValue]) -> str:
     """``only plan Team and country DE``."""
-    said = listed([f"{_(by)} {segment_name(value)}" for by, value in only])
+    said = listed([printable(f"{_(by)} {segment_name(value)}") for by, value in only])
     return _("only {segments}").format(segments=said)
 
 
@@ -282,7 +282,10 @@ def named_rows(
     if report.by is None:
         return [("", shown(part.rows))]
     return [
-        (_("{row}, by {by}").format(row=label(row), by=_(report.by)), by_segment(row))
+        (
+            _("{row}, by {by}").format(row=label(row), by=printable(_(report.by))),
+            by_segment(row),
+        )
         for row in part.rows
     ]
 

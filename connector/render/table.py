@@ -118,7 +118,7 @@ class Table(NamedTuple):
 
 def text_table(table: Table, locale: str) -> str:
     """Aligned columns under their heads, indented by two; no line ends in blanks."""
-    lines = [table.heads, *table.texts(locale)]
+    lines = [list(map(printable, table.heads)), *table.texts(locale)]
     widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
     drawn = [_line(line, widths, table.right) for line in lines]
     rule = "─" * (sum(widths) + len(GAP) * (len(widths) - 1))
@@ -143,7 +143,7 @@ def markdown_table(table: Table, locale: str) -> str:
         "---:" if column in table.right else "---" for column in range(len(table.heads))
     ]
     rows = [[_in_markdown(cell, locale) for cell in row] for row in table.rows]
-    lines = [table.heads, rule, *rows]
+    lines = [list(map(markdown, table.heads)), rule, *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

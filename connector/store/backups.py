@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from connector.core.errors import LedgerBusy, LedgerUnusable, NothingFound
+from connector.core.errors import LedgerBusy, LedgerNewer, LedgerUnusable, NothingFound
 from connector.store.database import open_database, setting, snapshot, transaction
 from connector.store.erasure import erase_again, overwrite
 from connector.store.files import (
@@ -97,8 +97,8 @@ def back_up(ledger: Path, target: Path, keep: int = 1) -> Backup:
     ``LedgerUnusable`` where there is no ledger, or it is damaged, or the target is
     something else.
     """
-    target = target.resolve()
     _check_replaceable(target)
+    target = target.resolve()
     with (
         closing(open_as_it_is(ledger)) as source,
         held_draft(target) as (file, draft),
@@ -210,7 +210,7 @@ def restore(
             fix="name a file that `stripe-nrr backup` wrote",
         )
     with (
-        closing(open_as_it_is(backup)) as source,
+        closing(_opened(backup)) as source,
         held_draft(ledger) as (file, draft),
     ):
         with snapshot(source):
@@ -228,6 +228,16 @@ def restore(
         _forget_again(draft, ledger, now)
         kept = _swap(file, draft, ledger, now)
     return Restored(found, kept, against)
+
+
+def _opened(backup: Path) -> sqlite3.Connection:
+    try:
+        return open_as_it_is(backup)
+    except LedgerNewer:
+        raise
+    except LedgerUnusable as error:
+        fix = "name another file that `stripe-nrr backup` wrote"
+        raise LedgerUnusable(error.problem, fix=fix) from error
 
 
 def _objections(backup: LedgerContents, ledger: Path) -> list[str]:

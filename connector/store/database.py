@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from connector.core.errors import LedgerUnusable
+from connector.core.errors import LedgerNewer, LedgerUnusable
 from connector.store.files import held_draft, put_in_place
 from connector.store.schema import MIGRATIONS
 
@@ -178,7 +178,7 @@ def recognised(connection: sqlite3.Connection, path: Path | str) -> set[str]:
     found = applied(connection)
     newer = found - MIGRATIONS.keys()
     if newer:
-        raise LedgerUnusable(
+        raise LedgerNewer(
             f"{path} was written by a newer stripe-nrr (its schema has "
             f"{', '.join(sorted(newer))})",
             fix="upgrade with `pip install --upgrade stripe-nrr`",

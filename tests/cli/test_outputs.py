@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import Workdir
-from tests.support.small_ledger import lay_out
+from tests.support.small_ledger import GROWS, lay_out
 
 REPOSITORY = Path(__file__).parents[2]
 CSV = ("report", "--window", "month", "--format", "csv")
@@ -142,6 +142,57 @@ def shell(workdir: Workdir, script: str) -> "subprocess.CompletedProcess[str]":
 def test_what_is_no_regular_file(workdir: Workdir, script: str, expected: str) -> None:
     ran = shell(workdir, script)
     assert ran.stdout.strip() == expected, ran.stderr
+
+
+COPY = ("backup",)
+
+
+@pytest.mark.parametrize("words", [*((*w, "-o") for w in WRITERS), COPY], ids=" ".join)
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("missing/figures", "there is no folder"),
+        ("nowhere", "there is no folder"),
+        ("config.toml/figures", "there is no folder"),
+        ("loop", "'loop': Too many levels of symbolic links"),
+        ("x" * 300, "File name too long"),
+        (".", "is a directory"),
+        ("", "the name of a file is missing"),
+    ],
+)
+def test_where_no_file_can_be_is_wrong_usage(
+    workdir: Workdir, words: Sequence[str], name: str, said: str
+) -> None:
+    (workdir.folder / "nowhere").symlink_to("missing/figures")
+    (workdir.folder / "loop").symlink_to("loop")
+    ran = workdir.call(*words, name)
+    assert ran.code == 2, ran.err
+    assert said in ran.err
+    assert "fix: " in ran.err
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/null", "pipe"])
+def test_a_backup_is_a_file(workdir: Workdir, name: str) -> None:
+    os.mkfifo(workdir.folder / "pipe")
+    ran = workdir.run("backup", name)
+    assert ran.code == 1
+    assert f"{name} is no backup" in ran.err.replace(f"{workdir.folder}/", "")
+
+
+@pytest.mark.parametrize("form", ["text", "json", "csv", "html"])
+def test_what_is_held_to_the_ledger_is_not_written_over(
+    workdir: Workdir, form: str
+) -> None:
+    theirs = workdir.folder / "theirs.csv"
+    theirs.write_text(f"customer,month,mrr,currency\n{GROWS},2026-03,12.00,usd\n")
+    before = theirs.read_bytes()
+    (workdir.folder / "link").symlink_to("theirs.csv")
+    words = ("reconcile", "theirs.csv", "--format", form)
+    for name in ("theirs.csv", "link"):
+        ran = workdir.call(*words, "-o", name)
+        assert ran.code == 2
+        assert "would destroy theirs.csv" in ran.err
+    assert theirs.read_bytes() == before
 
 
 @pytest.mark.parametrize("words", WRITERS, ids=" ".join)

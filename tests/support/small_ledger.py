@@ -60,10 +60,10 @@ def lay_out(folder: Path, name: str = "Plain") -> Workdir:
     return lay_out_of(folder, account(name))
 
 
-def lay_out_of(folder: Path, shown: Mapping[str, Any]) -> Workdir:
+def lay_out_of(folder: Path, shown: Mapping[str, Any], text: str = CONFIG) -> Workdir:
     """The same of any account."""
-    workdir = Workdir(folder).configure(CONFIG)
-    config = parse(CONFIG, {})
+    workdir = Workdir(folder).configure(text)
+    config = parse(text, {})
     with closing(open_database(workdir.ledger, create=True)) as connection:
         wire = Wire(SimulatedAccount(shown), NOW)
         walk(connection, wire, config)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from connector.core.language import _
 from connector.core.money import format_count, format_minor
+from connector.core.text import printable
 from connector.reconcile.model import DifferingCell, Reconciliation
 from connector.render.bridge.causes import part_words
 from connector.render.bridge.words import (
@@ -38,7 +39,7 @@ def _parts(done: Reconciliation, locale: str) -> Iterator[str]:
 
 
 def _title(done: Reconciliation) -> str:
-    names = ", ".join(each.name for each in done.files)
+    names = ", ".join(printable(each.name) for each in done.files)
     return f"{_(done.kind.value)} · {names}\n{span(done)}\n"
 
 

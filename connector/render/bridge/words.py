@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from connector.core.language import _, grouped, month_text, table_day
 from connector.core.money import format_count
+from connector.core.text import printable
 from connector.metrics.what_if import preset_switches
 from connector.reconcile.headers import FileKind
 from connector.reconcile.model import (
@@ -134,11 +135,14 @@ def notes(done: Reconciliation) -> Iterator[str]:
     for each in done.files:
         unit = _("minor units (cents)") if each.is_minor else _("whole units")
         yield _("{name}: {lines} lines, amounts in {unit}, {because}.").format(
-            name=each.name, lines=grouped(each.lines), unit=unit, because=each.because
+            name=printable(each.name),
+            lines=grouped(each.lines),
+            unit=unit,
+            because=each.because,
         )
         if each.ignored:
             yield _("  Columns left alone: {what}.").format(
-                what=", ".join(each.ignored)
+                what=", ".join(map(printable, each.ignored))
             )
     yield from done.notes
     if done.left_out:

@@ -7,6 +7,7 @@ is a configuration. A key that nobody knows is a fault: a typo must not become a
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_type_hints
@@ -21,6 +22,7 @@ from connector.core.errors import SECRET, ConfigError, NothingFound, masked, tom
 from connector.core.language import DEFAULT as DEFAULT_LANGUAGE
 from connector.core.language import LANGUAGES
 from connector.core.money import is_locale
+from connector.core.numbers import ratio_of, written_number
 from connector.core.policy import POLICY_RULES, Policy, Rules
 from connector.core.presets import DEFAULT, preset_fields
 
@@ -136,6 +138,20 @@ def _duration(value: Any) -> float:
     return parse_duration_s(_text(value))
 
 
+_GOAL = 'a ratio above 0, such as 1.10 or "110%", or "" for none'
+
+
+def _ratio(value: Any) -> Fraction | None:
+    if value == "":
+        return None
+    if type(value) not in (int, float, str):
+        raise TypeError
+    ratio = ratio_of(written_number(str(value), DEFAULT_LOCALE))
+    if ratio <= 0:
+        raise ValueError
+    return ratio
+
+
 class Key(NamedTuple):
     """A key of the file, how its value is read, and what to give (shown in a fault).
 
@@ -215,6 +231,9 @@ class Config(Struct, frozen=True, kw_only=True):
         float,
         Key("reporting.close_after", _duration, 'a duration such as "24h"'),
     ] = 86_400.0
+    goal_nrr: Annotated[Fraction | None, Key("goals.nrr", _ratio, _GOAL)] = None
+    goal_grr: Annotated[Fraction | None, Key("goals.grr", _ratio, _GOAL)] = None
+    goal_crr: Annotated[Fraction | None, Key("goals.crr", _ratio, _GOAL)] = None
     bind: Annotated[
         ListenAddress,
         Key("serve.bind", listen_address, 'an address such as "127.0.0.1:8480"'),
@@ -236,6 +255,16 @@ class Config(Struct, frozen=True, kw_only=True):
         Key("dashboard.token_file", _file, 'the path of a file, or "" for none'),
     ] = None
     source: Path | None = None
+
+    @property
+    def goals(self) -> dict[str, Fraction]:
+        """What NRR, GRR and CRR of twelve months are to reach, where that is said."""
+        set_ones = (
+            ("nrr", self.goal_nrr),
+            ("grr", self.goal_grr),
+            ("crr", self.goal_crr),
+        )
+        return {name: goal for name, goal in set_ones if goal is not None}
 
     @property
     def owner_key(self) -> str | None:

@@ -16,10 +16,10 @@ from connector.cli.options import (
 )
 from connector.cli.output import echo, emit
 from connector.core.errors import UsageFault
+from connector.core.model import SegmentValue
 from connector.core.text import printable
 from connector.core.windows import Window
 from connector.metrics.contributions import Ratio
-from connector.metrics.segments import SegmentValue
 from connector.reports import explain_customer, explain_window
 from connector.reports.explain import CustomerExplanation, WindowExplanation
 from connector.reports.ledger import LedgerFacts

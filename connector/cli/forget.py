@@ -25,7 +25,8 @@ def forget(shell: Shell, customers: tuple[str, ...], form: str) -> None:
     For who asked to be erased. What it paid stays, under its id and country, so that no
     figure changes, and it is recorded as a run of its own. No later sync or webhook
     stores its name or metadata again, whatever Stripe shows, nor does a backup that is
-    restored bring them back. Ids that were merged with it are forgotten too.
+    restored bring them back. Ids that were merged with it are forgotten too, and what
+    was noted of it (`note --customer`); a name that stands in another note stays there.
 
     The file is written anew, so that no unused page of it holds them: that needs as much
     room again, and waits for who writes. Copies are not touched: backups, exports, pages

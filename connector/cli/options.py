@@ -16,7 +16,7 @@ from connector.core.dates import (
     parse_month,
 )
 from connector.core.errors import UsageFault
-from connector.core.model import METADATA, SEGMENTS
+from connector.core.model import METADATA, SEGMENTS, SegmentValue, segment_value
 from connector.core.numbers import (
     Unreadable,
     WrittenNumber,
@@ -25,7 +25,6 @@ from connector.core.numbers import (
 )
 from connector.core.presets import PRESETS, preset_name
 from connector.core.windows import parse_window
-from connector.metrics.segments import SegmentValue, segment_value
 from connector.render.table import DIALECTS, STANDARD, written_as
 from connector.store.files import side_files
 
@@ -234,10 +233,10 @@ def refuse_to_replace(output: Path, kept: Iterable[Path]) -> None:
 
 
 class NamedFile(click.Path):
-    """A file's path: it has a name that can be one, and is no folder."""
+    """A file's path: it can be a name, and is no folder, unless that may be meant."""
 
-    def __init__(self) -> None:
-        super().__init__(dir_okay=False, path_type=Path)
+    def __init__(self, *, may_be_folder: bool = False) -> None:
+        super().__init__(dir_okay=may_be_folder, path_type=Path)
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -259,6 +258,17 @@ out_option = click.option(
     metavar="FILE",
     callback=_harmless,
     help="Write to FILE instead of the terminal; it is replaced as a whole.",
+)
+
+
+file_or_folder_option = click.option(
+    "-o",
+    "--output",
+    type=NamedFile(may_be_folder=True),
+    metavar="FILE",
+    callback=_harmless,
+    help="Write to FILE instead of the terminal; it is replaced as a whole. Of the "
+    "mirror, a folder.",
 )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from connector.core.errors import MissingExtra
 from connector.core.language import _, grouped
 from connector.core.model import JSON_SCHEMA
 from connector.core.text import printable_lines
@@ -87,6 +88,12 @@ def write(text: str, output: Path | None = None, mark: str = "") -> None:
         file.write(mark + printable_lines(whole))
 
 
+def write_bytes(made: bytes, output: Path) -> None:
+    """The same for a file that is no text."""
+    with place_of(output) as place, place.open("ab") as file:
+        file.write(made)
+
+
 def drawn(parts: "Iterable[Part]", locale: str) -> Any:
     """A document as a terminal shows it."""
     from connector.render.terminal import view
@@ -155,6 +162,18 @@ def _known(facts: "LedgerFacts | None") -> dict[str, Any]:
     from connector.render.report_json import facts_json
 
     return facts_json(facts)
+
+
+@contextmanager
+def parquet_needed(instead: str = "") -> Iterator[None]:
+    """Where what is imported needs pyarrow."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtra(
+            "Parquet needs pyarrow, which is not installed",
+            fix=f"pip install 'stripe-nrr[parquet]'{instead}",
+        ) from error
 
 
 def show_report(figures: "Report", form: str, locale: str, output: Path | None) -> None:

@@ -1,5 +1,7 @@
-"""`stripe-nrr report`: windows asked for → figures → text, JSON, CSV, Markdown, HTML."""
+"""`stripe-nrr report`: windows asked for → figures → text, JSON, CSV, HTML, a workbook."""
 
+import shlex
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from connector import reports
 from connector.cli.app import Shell
@@ -22,14 +25,22 @@ from connector.cli.options import (
     only_option,
     out_option,
 )
-from connector.cli.output import progress_shown, show_report, write
+from connector.cli.output import (
+    THROUGH,
+    parquet_needed,
+    progress_shown,
+    show_report,
+    write,
+    write_bytes,
+)
 from connector.cli.stderr import warn
 from connector.core.errors import UsageFault
+from connector.core.model import SegmentValue
 from connector.core.windows import WindowKind
-from connector.metrics.segments import SegmentValue
+from connector.reports.ledger import is_total
 
 if TYPE_CHECKING:
-    from connector.reports.page import PageContents
+    from connector.reports.page import PageContents, WorkbookContents
 
 
 @click.command()
@@ -59,8 +70,14 @@ if TYPE_CHECKING:
     help="As it would be under a preset, such as stripe:default: in memory, the ledger "
     "stays as it is.",
 )
+@click.option(
+    "--lake",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="OUT",
+    help="Read a run of `lake` instead of the ledger: its standard windows.",
+)
 @click.option("--arr", is_flag=True, help="Amounts a year (ARR) instead of a month.")
-@formats_option(*FORMATS, "html")
+@formats_option(*FORMATS, "html", "xlsx")
 @out_option
 @click.pass_obj
 def report(
@@ -73,6 +90,7 @@ def report(
     by: str | None,
     only: tuple[SegmentValue, ...],
     preset: str | None,
+    lake: Path | None,
     form: str,
     output: Path | None,
     *,
@@ -99,22 +117,27 @@ def report(
     file that needs nothing else. Without --from it covers 24 months; with --by it can
     show each segment by itself.
 
+    xlsx is a workbook for Excel and LibreOffice, with a row a customer of the headline's
+    twelve months (of another --window: of the last that is over), over which NRR, GRR, CRR
+    and the waterfall are live formulas: change a cell, and they follow. It needs XlsxWriter
+    (pip install 'stripe-nrr[xlsx]') and a file to be written to.
+
     \b
     Examples:
       stripe-nrr report
       stripe-nrr report --format html -o report.html
+      stripe-nrr report --format xlsx -o nrr.xlsx
       stripe-nrr report --window quarter --from 2025-01 --to 2026-03
       stripe-nrr report --by plan --causes
       stripe-nrr report --segment country=DE --segment interval=year --by plan
       stripe-nrr report --to 2026-03 --as-of 2026-04-02 --format csv -o march.csv
     """  # noqa: D301
-    if only and form == "html":
-        raise UsageFault(
-            "the page is of all customers",
-            fix="leave out --segment: with --by it can show each segment by itself, and "
-            "`stripe-nrr dashboard` shows some customers alone",
-        )
-    with _ledger(shell, preset) as ledger:
+    if lake is not None:
+        wide = (form == "html", form == "xlsx")
+        named = (by, only, causes, as_of, preset, *wide, is_total(currency))
+        _refuse_with_lake(*map(bool, named))
+    _check_form(form, output, only)
+    with _ledger(shell, preset, lake) as ledger:
         asked = reports.ReportRequest(
             kind=WindowKind(window) if window else None,
             first=first,
@@ -127,13 +150,84 @@ def report(
             trend=form == "html",
             only=only,
         )
-        show = _shown(ledger, asked, form, shell.config.locale)
+        show: Callable[[Path | None], None]
+        if form == "xlsx":
+            command = _command(asked, as_of, preset)
+            show = partial(
+                _write_workbook, reports.make_workbook(ledger, asked), command
+            )
+        else:
+            show = _shown(ledger, asked, form, shell.config.locale)
     show(output)
 
 
+def _check_form(form: str, output: Path | None, only: tuple[SegmentValue, ...]) -> None:
+    if only and form in ("html", "xlsx"):
+        raise UsageFault(
+            f"the {'page' if form == 'html' else 'workbook'} is of all customers",
+            fix="leave out --segment: with --by it can show each segment by itself, and "
+            "`stripe-nrr dashboard` shows some customers alone",
+        )
+    is_terminal = output in THROUGH and sys.stdout.isatty()
+    if form == "xlsx" and (output is None or is_terminal):
+        raise UsageFault("a workbook cannot be printed", fix="name a file: -o nrr.xlsx")
+
+
+def _command(
+    asked: reports.ReportRequest, as_of: str | None, preset: str | None
+) -> str:
+    """What gives the same workbook."""
+    given = {
+        "window": asked.kind,
+        "from": asked.first and f"{asked.first:%Y-%m}",
+        "to": asked.last and f"{asked.last:%Y-%m}",
+        "currency": asked.currency,
+        "as-of": as_of,
+        "by": asked.by,
+        "policy": preset,
+    }
+    told = [
+        word
+        for name, value in given.items()
+        if value is not None
+        for word in (f"--{name}", str(value))
+    ]
+    flags = ["--arr"] if asked.arr else []
+    words = [
+        "stripe-nrr",
+        "report",
+        *told,
+        *flags,
+        "--format",
+        "xlsx",
+        "-o",
+        "nrr.xlsx",
+    ]
+    return shlex.join(words)
+
+
+def _write_workbook(
+    found: "WorkbookContents", command: str, output: Path | None
+) -> None:
+    from connector.pipeline.quarantine import underivable
+    from connector.render.workbook.workbook import to_xlsx
+
+    failed = found.at_risk.failed if found.at_risk is not None else {}
+    if (error := underivable(failed)) is not None:
+        warn(error.problem, error.fix)
+    assert output is not None
+    write_bytes(to_xlsx(found, command), output)
+
+
 @contextmanager
-def _ledger(shell: Shell, preset: str | None) -> Iterator[reports.Ledger]:
-    """The ledger, or what it would be under a preset."""
+def _ledger(
+    shell: Shell, preset: str | None, lake: Path | None
+) -> Iterator[reports.Ledger]:
+    """The ledger, or what it would be under a preset, or a run's sums as one."""
+    if lake is not None:
+        with _ledger_of_run(shell, lake) as ledger:
+            yield ledger
+        return
     with shell.reading() as ledger:
         if preset is None:
             yield ledger
@@ -143,6 +237,41 @@ def _ledger(shell: Shell, preset: str | None) -> Iterator[reports.Ledger]:
             reports.under_preset(ledger, preset, partial(progress, preset)) as other,
         ):
             yield other
+
+
+@contextmanager
+def _ledger_of_run(shell: Shell, out: Path) -> Iterator[reports.Ledger]:
+    with parquet_needed():
+        from connector.lake.reading import read_sums
+    from connector.store.ledger_of_sums import ledger_of_sums
+
+    config = replace(shell.config, reporting_currency=None)  # it takes the movements
+    with ledger_of_sums(read_sums(out)) as connection:
+        yield reports.Ledger(connection, config, shell.now())
+
+
+OF_MOVEMENTS = (
+    "--by",
+    "--segment",
+    "--causes",
+    "--as-of",
+    "--policy",
+    "HTML",
+    "a workbook",
+    "--currency total",
+)
+
+
+def _refuse_with_lake(*asked: bool) -> None:
+    wrong = [
+        name for name, is_asked in zip(OF_MOVEMENTS, asked, strict=True) if is_asked
+    ]
+    if wrong:
+        raise UsageFault(
+            f"{' and '.join(wrong)} needs every customer's movements, and a run is read "
+            "by its windows alone",
+            fix="leave it out, or ask the engine that holds movements/",
+        )
 
 
 def _shown(

@@ -41,12 +41,14 @@ def prepare(words: Sequence[str], commands: Container[str]) -> None:
 def fail(problem: str, fix: str, *, again: bool = False) -> None:
     """Say what went wrong; with the time where what runs goes on, and does it ``again``."""
     at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} " if again else ""
-    _tell("ERROR", "failed", f"{at}{_('error')}: ", problem, fix)
+    error = _("error")
+    _tell("ERROR", "failed", f"{at}{error}: ", problem, fix)
 
 
 def warn(problem: str, fix: str = "") -> None:
     """Say what a reader of the result should know."""
-    _tell("WARNING", "warning", f"{_('warning')}: ", problem, fix)
+    warning = _("warning")
+    _tell("WARNING", "warning", f"{warning}: ", problem, fix)
 
 
 def note(text: str) -> None:
@@ -63,10 +65,9 @@ def _tell(level: str, what: str, before: str, problem: str, fix: str = "") -> No
     if STDERR.form == "json":
         _record(level, what, problem, fix)
         return
-    lines = [
-        f"{before}{printable(problem)}",
-        *([f"  {_('fix')}: {printable(fix)}"] if fix else []),
-    ]
+    lines, how = [f"{before}{printable(problem)}"], _("fix")
+    if fix:
+        lines.append(f"  {how}: {printable(fix)}")
     echo("\n".join(lines), err=True)
 
 

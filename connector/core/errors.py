@@ -18,6 +18,7 @@
       CannotListen           an address to serve on is taken, or not this machine's
       NothingFound           what was asked for is not in the ledger
       MissingExtra           an optional library is needed and not installed
+      LakeUnusable           a folder of Parquet cannot be read, written or derived from
       NotOverYet             a month cannot be closed before its end is known
       NotWhole               a month cannot be closed while something of it is missing
       UsageFault             the options of a command contradict each other
@@ -160,6 +161,10 @@ class NothingFound(ConnectorError):
 
 class MissingExtra(ConnectorError):
     """What was asked for needs a library that only an extra installs."""
+
+
+class LakeUnusable(ConnectorError):
+    """A folder of Parquet, or what is in it, is not as a derivation needs it."""
 
 
 class NotOverYet(ConnectorError):

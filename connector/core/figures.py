@@ -11,6 +11,7 @@ its columns itself.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from fractions import Fraction
 from operator import attrgetter
 from typing import NamedTuple
@@ -18,6 +19,9 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from connector.core.account import StripeIdentity
+from connector.core.invoiced import NotCounted
+from connector.core.model import Refusal
 from connector.core.windows import Window
 
 LOSSES = ("contraction_minor", "churn_minor")  # magnitudes, as all moves are
@@ -166,3 +170,18 @@ class RollupDelta(NamedTuple):
 
     window: Window
     sums: tuple[int, ...]
+
+
+class KeptSums(NamedTuple):
+    """All that a report of standard windows needs, without anybody's movements.
+
+    ``rules`` are those in force, as texts; ``deltas`` are by currency, then start;
+    ``not_counted`` is by customer: recurring money that is no MRR.
+    """
+
+    rules: Mapping[str, str]
+    known_until: datetime
+    account: StripeIdentity | None
+    deltas: Mapping[str, Sequence[RollupDelta]]
+    refusals: Sequence[Refusal]
+    not_counted: Mapping[str, Sequence[NotCounted]]

@@ -15,6 +15,7 @@
     Refusal          an object that could not be valued, by name
     Closing          a month whose figures were recorded as reported
       Withdrawal     when and why that turned out to be a mistake
+    Note             what people say of a month
 
 All are frozen: a stage returns new values and never edits those it was given. Money is
 ``*_minor``: whole minor units (cents, yen), or ``Fraction`` and ``Decimal`` of them where
@@ -22,7 +23,7 @@ the name stands for a price or an intermediate result. ``*_s`` is an instant in 
 seconds, ``day`` a date in the reporting zone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -209,11 +210,13 @@ class Flow(NamedTuple):
 
 
 class CauseAmount(NamedTuple):
-    """What one cause changed for one customer on a day; signed."""
+    """What one cause changed for one customer over some time; signed.
+
+    ``cause`` is written as the ledger has it: a value of ``Cause``.
+    """
 
     customer: int
-    day: date
-    cause: Cause
+    cause: str
     amount_minor: int
 
 
@@ -244,6 +247,59 @@ class ContractTerm(NamedTuple):
     after_minor: int
 
 
+# Movements and terms as columns: a ledger has many more of them than there is room for
+# as Python's objects. Each column is bytes of little-endian integers, so that it can be
+# kept as it is.
+
+# A movement's kind as a number, in the order of ``MovementKind``.
+KINDS = tuple(MovementKind)
+KIND_NUMBERS = {kind.value: number for number, kind in enumerate(KINDS)}
+
+# How wide each column of ``Block`` is, as ``array`` writes it: 32 bits for keys and days
+# (ordinals of ``date``), 8 for kinds, 64 for money.
+WIDTHS = "iibq" + "iiiqq"
+
+
+class Block(NamedTuple):
+    """One currency's live movements of some customers, and their terms.
+
+    Movements are by customer, then day; terms by customer, subscription, day.
+    ``term_subscription`` is a number that differs between neighbours alone.
+    """
+
+    customer: bytes = b""
+    day: bytes = b""
+    kind: bytes = b""
+    amount_minor: bytes = b""
+    term_customer: bytes = b""
+    term_subscription: bytes = b""
+    term_day: bytes = b""
+    term_before_minor: bytes = b""
+    term_after_minor: bytes = b""
+
+
+class SegmentValue(NamedTuple):
+    """What customers are told apart by, and what those wanted have: ``plan=Team``."""
+
+    by: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.by}={self.value}"
+
+
+def segment_value(text: str, kinds: Iterable[str]) -> SegmentValue:
+    """``plan=Team`` read; raises ``ValueError`` where it begins with none of the kinds."""
+    for by in sorted(kinds, key=len, reverse=True):
+        if text.startswith(f"{by}=") and len(text) > len(by) + 1:
+            return SegmentValue(by, text[len(by) + 1 :])
+    raise ValueError(text)
+
+
+NONE = "(none)"  # the segment of those of whom it is not known
+EVERYBODY = "all"  # that of everybody, where nothing tells them apart
+
+
 class Withdrawal(NamedTuple):
     """When a closing was found to be a mistake, and why."""
 
@@ -266,6 +322,21 @@ class Closing(Struct, frozen=True, kw_only=True):
     despite: str = ""
     lacked: Sequence[str] = ()
     withdrawn: Withdrawal | None = None
+
+
+class Note(NamedTuple):
+    """``customer`` and ``url`` are "" where there is none.
+
+    ``text`` is "" once its customer is forgotten; ``withdrawn_at`` None while it stands.
+    """
+
+    id: int
+    month: date
+    noted_at: datetime
+    customer: str
+    text: str
+    url: str
+    withdrawn_at: datetime | None = None
 
 
 class Refusal(Struct, frozen=True, kw_only=True, order=True):

@@ -9,11 +9,15 @@ from msgspec import Struct
 
 from connector.config import Config
 from connector.core.errors import NothingFound
+from connector.core.model import SegmentValue, segment_value
+from connector.core.windows import Window
 from connector.dashboard.ledger_reader import LedgerReading
 from connector.dashboard.query import REPEATED, Query, WrongParameter
-from connector.metrics.segments import SegmentValue, segment_value
+from connector.render.workbook.workbook import to_xlsx
+from connector.reports.figures import segment_kinds
 from connector.reports.ledger import Ledger, LedgerState
-from connector.reports.segments import segment_kinds
+from connector.reports.page import make_workbook
+from connector.reports.report import ReportRequest
 
 
 class PageRequest(Struct, frozen=True, kw_only=True):
@@ -111,6 +115,7 @@ class PageAnswer(Struct, frozen=True, kw_only=True):
     csv: Callable[[], str]
     command: Sequence[str] = ()
     tells_facts: bool = True  # False: the JSON has what is missing by itself
+    xlsx: Callable[[], bytes] | None = None  # None: a whole report is no answer here
 
     @property
     def command_line(self) -> str:
@@ -129,3 +134,19 @@ def words(**options: object) -> list[str]:
         if each is not None
         for word in (f"--{name.replace('_', '-')}", str(each))
     ]
+
+
+def workbook(
+    asked: PageRequest,
+    request: ReportRequest,
+    command: Sequence[str],
+    window: Window | None = None,
+) -> bytes:
+    """A report as a workbook; ``command`` is the one that gives its figures as text."""
+    found = asked.reading.keep(
+        ("workbook", request, window),
+        lambda: make_workbook(asked.ledger, request, window),
+        lambda made: sum(len(each.customers) for each in made.windows),
+    )
+    told = [*command, "--format", "xlsx", "-o", "nrr.xlsx"]
+    return to_xlsx(found, shlex.join(["stripe-nrr", *told]))

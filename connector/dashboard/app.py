@@ -45,6 +45,7 @@ from connector.dashboard.responses import (
     json_text,
     status_of,
     without_folders,
+    workbook_file,
 )
 from connector.render.report_json import facts_json
 
@@ -72,7 +73,7 @@ PAGES: Mapping[str, PageRoute] = {
     "counts": PageRoute(tables.counts_answer, tables.COUNTS_KNOWN),
 }
 log = logging.getLogger(__name__)
-FORMS = ("json", "csv")
+FORMS = ("json", "csv", "xlsx")
 LONGEST_QUERY = 4_000
 MOST_FORM_BYTES = 4_096
 
@@ -271,6 +272,13 @@ def _formed(name: str, form: str, answer: PageAnswer, asked: PageRequest) -> Res
         )
         text = json_text({"schema": JSON_SCHEMA, **facts, **answer.json()})
         return file(text, "application/json", f"{name}.json")
+    if form == "xlsx":
+        if answer.xlsx is None:
+            raise NothingFound(
+                "there is no workbook of this page",
+                fix="take its CSV, or the workbook of the overview of all customers",
+            )
+        return workbook_file(answer.xlsx(), f"{name}.xlsx")
     if form == "csv":
         return file(answer.csv(), "text/csv", f"{name}.csv")
     values = {

@@ -213,9 +213,9 @@ def _everybody(asked: PageRequest, currency: str) -> list[ListedCustomer]:
         paid = _paid_in_total(asked)
     else:
         paid = balances.balances(ledger.connection, currency, end, asked.as_of)
-    first = balances.first_months(
-        ledger.connection, None if is_total(currency) else currency
-    )
+    code = None if is_total(currency) else currency
+    months = balances.keys_by_first_month(ledger.connection, code)
+    first = {key for keys in months.values() for key in keys}
     return [
         ListedCustomer(name, paid.get(key, 0))
         for key, name in named.items()

@@ -20,10 +20,10 @@ from connector.core.language import (
     percent_sign,
     table_day,
 )
+from connector.core.model import SegmentValue
 from connector.core.money import format_count, format_points, format_ratio
 from connector.core.windows import Window, WindowKind, name_of, written
 from connector.metrics.cohorts import Cohort, CohortPeriod
-from connector.metrics.segments import SegmentValue
 from connector.render.table import Table, shown
 
 

@@ -88,6 +88,7 @@ def of_answer(answer: PageAnswer, asked: PageRequest, page: str) -> Mapping[str,
         "as_of": asked.as_of,
         "json_href": href(f"{path}.json", given),
         "csv_href": href(f"{path}.csv", given),
+        "xlsx_href": href(f"{path}.xlsx", given) if answer.xlsx is not None else None,
         "fixed_href": href(
             asked.path, given, as_of=f"{asked.ledger.moment:%Y-%m-%dT%H:%M:%SZ}"
         ),

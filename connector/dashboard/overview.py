@@ -7,16 +7,17 @@ from typing import Any
 
 from connector.core.dates import add_months
 from connector.core.language import _
+from connector.core.model import SegmentValue
 from connector.core.windows import WindowKind, written
-from connector.dashboard.answer import PageAnswer, PageRequest, words
-from connector.metrics.segments import SegmentValue
+from connector.dashboard.answer import PageAnswer, PageRequest, words, workbook
+from connector.render.footnotes import goal_sentences
 from connector.render.page.figures import View, of_segment, view
 from connector.render.page.levels import band_scale, levels, retention_steps
 from connector.render.report_json import to_json
 from connector.render.report_tables import only_words, to_csv
+from connector.reports.figures import nobody_in, segment_kinds
 from connector.reports.model import CurrencyReport, Report, benchmarks, metrics_of
 from connector.reports.report import ReportRequest, make_report
-from connector.reports.segments import nobody_in, segment_kinds
 from connector.store.ledger import closings, customers, queries
 
 KNOWN = frozenset(
@@ -37,6 +38,7 @@ def answer(asked: PageRequest) -> PageAnswer:
     part = report.parts[0]
     shown = _view(asked, part, own)
     plain = request._replace(trend=False, only=only, by=None if own else by)
+    command = ["report", *_options(plain), *words(as_of=asked.given_as_of)]
     return PageAnswer(
         template="overview.html.j2",
         title=_("Overview"),
@@ -51,8 +53,9 @@ def answer(asked: PageRequest) -> PageAnswer:
         },
         json=lambda: _json(asked, plain),
         csv=lambda: _csv(asked, plain),
-        command=["report", *_options(plain), *words(as_of=asked.given_as_of)],
+        command=command,
         tells_facts=False,
+        xlsx=None if only else lambda: workbook(asked, plain, command),
     )
 
 
@@ -129,7 +132,8 @@ def _view(asked: PageRequest, part: CurrencyReport, own: SegmentValue | None) ->
     published = benchmarks(asked.config)
     only = only_words(asked.only) if asked.only else ""
     if own is None:
-        return view(part, part.rows, published, "MRR", only)
+        goals = {} if only else asked.config.goals
+        return view(part, part.rows, published, "MRR", only, goals)
     named = {each.name for row in part.rows for each in row.segments}
     if own.value not in named:
         raise nobody_in(asked.only)
@@ -162,6 +166,10 @@ def _values(
         "currencies": asked.currencies(),
         "scales": {} if kept.customers < FEW else _scales(asked, part, shown),
         "assessed": {each.metric: each for each in part.assessments},
+        "goal_words": {
+            name: goal_sentences(part, {name: goal})
+            for name, goal in report.goals.items()
+        },
         "bridge": retention_steps(kept),
         "mrr": levels([m.waterfall.closing_minor for m in periods], is_over, 280),
         "paying": levels([m.paying for m in periods], is_over, 90),

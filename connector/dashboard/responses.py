@@ -102,6 +102,18 @@ def file(text: str, media_type: str, name: str) -> Response:
     return Response(text, 200, headers, media_type=media_type)
 
 
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+def workbook_file(made: bytes, name: str) -> Response:
+    headers = {
+        **HEADERS,
+        "Content-Security-Policy": NOTHING,
+        "Content-Disposition": f'attachment; filename="{name}"',
+    }
+    return Response(made, 200, headers, media_type=XLSX)
+
+
 def json_text(value: Any) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
 

@@ -10,21 +10,20 @@ from connector.core.figures import Retention
 from connector.core.language import _
 from connector.core.model import CustomerName, MovementKind
 from connector.core.windows import Window, WindowKind, windows, written
-from connector.dashboard.answer import PageAnswer, PageRequest, words
+from connector.dashboard.answer import PageAnswer, PageRequest, words, workbook
 from connector.dashboard.query import (
     is_called,
     one_page,
     ordered,
     sort_asked,
 )
-from connector.metrics.causes import Causes
-from connector.metrics.contributions import Contribution, Ratio
+from connector.metrics.contributions import Causes, Contribution, Ratio
 from connector.render import contributions as forms
 from connector.render.page.levels import retention_steps
 from connector.render.report_tables import CAUSE_WORDS, cause_words, only_words
 from connector.reports.explain import WindowExplanation, explain_window
 from connector.reports.ledger import is_total
-from connector.reports.report import ReportRequest, make_report
+from connector.reports.report import ReportRequest, causes_in
 
 KNOWN = frozenset(
     ("currency", "window", "metric", "kind", "cause", "by", "segment", "q", "sort")
@@ -87,7 +86,21 @@ def answer(asked: PageRequest) -> PageAnswer:
         json=lambda: {"windows": [forms.to_json(taken)]},
         csv=lambda: forms.to_csv([taken._replace(moved=shown)]),
         command=command,
+        xlsx=None if only else lambda: _workbook(asked, window, currency),
     )
+
+
+def _workbook(asked: PageRequest, window: Window, currency: str) -> bytes:
+    """The report that ends with the window, which it has by customer."""
+    last = add_months(window.end, -1)
+    request = ReportRequest(window.kind, None, last, currency, asked.as_of)
+    given = words(
+        window=window.kind,
+        to=f"{last:%Y-%m}",
+        currency=currency,
+        as_of=asked.given_as_of,
+    )
+    return workbook(asked, request, ["report", *given], window)
 
 
 def _last_over(asked: PageRequest) -> Window:
@@ -98,16 +111,12 @@ def _last_over(asked: PageRequest) -> Window:
 
 def _causes(asked: PageRequest, window: Window, currency: str) -> Causes | None:
     last = add_months(window.end, -1)
-    request = ReportRequest(
-        window.kind, last, last, currency, asked.as_of, causes=True, only=asked.only
-    )
     asked.ledger.require_known(last, f"window={written(window)}", asked.as_of)
-    report = asked.reading.keep(
-        ("report", request),
-        lambda: make_report(asked.ledger, request),
-        lambda made: len(made.names),
+    return asked.reading.keep(
+        ("causes", window, currency, asked.as_of, asked.only),
+        lambda: causes_in(asked.ledger, currency, window, asked.as_of, asked.only),
+        lambda made: sum(len(x.customers) for own in made for x in own),
     )
-    return report.currencies[0].rows[0].causes
 
 
 def _chosen(

@@ -20,7 +20,9 @@ from connector.core.losses import (
 from connector.core.model import Cause, MovementKind
 
 # What an item loses while it goes on.
-_LESS = frozenset({Cause.PLAN, Cause.QUANTITY, Cause.PRICE, Cause.USAGE, Cause.ADD_ON})
+REDUCING = frozenset(
+    {Cause.PLAN, Cause.QUANTITY, Cause.PRICE, Cause.USAGE, Cause.ADD_ON}
+)
 # What the proof of an end or of a gap says (``mrr.evidence``).
 REQUESTED = "cancellation requested"
 _ENDED = frozenset({"ended", REQUESTED, "canceled"})
@@ -31,7 +33,7 @@ _PAYMENT_REASONS = frozenset({"payment_failed", "payment_disputed"})
 
 def reason_of(part: LostPart) -> LossReason:
     """Why a component lost, by its cause; why a subscription ended, by what Stripe says."""
-    if part.cause in _LESS:
+    if part.cause in REDUCING:
         return LossReason.REDUCED
     if part.cause is Cause.DISCOUNT:
         return LossReason.DISCOUNT
@@ -167,9 +169,23 @@ class LossSums(NamedTuple):
         return self.reasons[_ORDER[reason]]
 
 
-def by_reason(losses: Iterable[Loss], name: str = "") -> LossSums:
-    """All of them added up."""
+class Reductions(NamedTuple):
+    """Contractions that were added up before: all that took away in them is REDUCING."""
+
+    contractions: int = 0
+    contraction_minor: int = 0
+
+
+NO_REDUCTIONS = Reductions()
+NOTHING_REDUCED: Mapping[str, Reductions] = {}
+
+
+def by_reason(
+    losses: Iterable[Loss], name: str = "", reduced: Reductions = NO_REDUCTIONS
+) -> LossSums:
+    """All of them added up, with those that were before."""
     sums = {reason: [0, 0, 0, 0] for reason in LossReason}
+    sums[LossReason.REDUCED][2:] = reduced.contraction_minor, reduced.contractions
     unread = 0
     for loss in losses:
         end = loss.part.cancellation
@@ -182,8 +198,16 @@ def by_reason(losses: Iterable[Loss], name: str = "") -> LossSums:
     return LossSums(name, reasons, unread)
 
 
-def by_month(losses: Iterable[Loss], start: date, end: date) -> tuple[LossSums, ...]:
-    """Each month of a window, also those in which nobody lost anything."""
+def by_month(
+    losses: Iterable[Loss],
+    start: date,
+    end: date,
+    reduced: Mapping[str, Reductions] = NOTHING_REDUCED,
+) -> tuple[LossSums, ...]:
+    """Each month of a window, also those in which nobody lost anything.
+
+    ``reduced`` were added up by month before.
+    """
     own: dict[str, list[Loss]] = {}
     month = start.replace(day=1)
     while month < end:
@@ -191,7 +215,10 @@ def by_month(losses: Iterable[Loss], start: date, end: date) -> tuple[LossSums, 
         month = add_months(month, 1)
     for loss in losses:
         own[f"{loss.day:%Y-%m}"].append(loss)
-    return tuple(by_reason(of_month, name) for name, of_month in own.items())
+    return tuple(
+        by_reason(of_month, name, reduced.get(name, NO_REDUCTIONS))
+        for name, of_month in own.items()
+    )
 
 
 def by_group(

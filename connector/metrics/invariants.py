@@ -149,6 +149,18 @@ def sums_are_kept(
     ]
 
 
+def columns_are_kept(stale: Iterable[Iterable[str]]) -> list[Finding]:
+    """What wide reports read is what the tables say; each: some customers' ids."""
+    return [
+        Finding(
+            "columns",
+            f"{first} and others",
+            "are packed otherwise than booked: recompute the ledger",
+        )
+        for first, *_ in stale
+    ]
+
+
 def refusal_findings(refusals: Sequence[Refusal]) -> list[Finding]:
     """What could not be valued is missing from every figure."""
     return [

@@ -1,15 +1,15 @@
 """Opening and closing MRR by customer → NRR, GRR, CRR and the waterfall of a window.
 
-The start-MRR formula, and the only place that works out what goes into it; the one
-division is ``core.figures.Retention.of_opening``. For the customers who pay at
-a window's opening, ``s`` is what each paid then and ``e`` what it pays at the closing:
-NRR = Σe ÷ Σs, GRR = Σ min(s, e) ÷ Σs. Who came later does not count.
+The start-MRR formula for some customers, as a derivation asks for it; ``fold`` counts the
+same over everybody, and properties hold both to one definition. The one division is
+``core.figures.Retention.of_opening``. For the customers who pay at a window's opening,
+``s`` is what each paid then and ``e`` what it pays at the closing: NRR = Σe ÷ Σs, GRR =
+Σ min(s, e) ÷ Σs. Who came later does not count.
 """
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from itertools import chain, repeat
+from itertools import repeat
 from typing import NamedTuple
 
 from connector.core.figures import (
@@ -19,7 +19,7 @@ from connector.core.figures import (
     Waterfall,
     WindowFigures,
 )
-from connector.core.model import CauseAmount, ContractTerm, Flow, MovementKind
+from connector.core.model import ContractTerm, Flow, MovementKind
 from connector.core.windows import Window, boundaries_of, cut, inside
 
 # Customer → MRR in minor units; who pays nothing is absent.
@@ -57,6 +57,19 @@ def compared(
             expansion_minor += end_minor - start_minor
         else:
             contraction_minor += start_minor - end_minor
+    moved_minor = expansion_minor, contraction_minor, churn_minor
+    return retained(customers, left, opening_minor, *moved_minor)
+
+
+def retained(
+    customers: int,
+    left: int,
+    opening_minor: int,
+    expansion_minor: int,
+    contraction_minor: int,
+    churn_minor: int,
+) -> Retention:
+    """Of the opening's customers, of whom some left, and what they changed."""
     lost_minor = contraction_minor + churn_minor
     return Retention(
         customers=customers,
@@ -111,26 +124,6 @@ def _measured(window: Window, opening: "_State", closing: "_State") -> WindowFig
         retention(opening.balances, closing.balances),
         len(closing.balances),
     )
-
-
-def opened(
-    opening: Balances, moves: Iterable[CauseAmount], windows: Sequence[Window]
-) -> Iterator[tuple[Window, Balances, Sequence[CauseAmount]]]:
-    """Each window once, by start, with what stood at its opening, and its moves.
-
-    ``opening`` is what stood before all of the moves. What is given as balances is true
-    until the next window is asked for.
-    """
-    days = boundaries_of(windows)
-    parts = cut(moves, days)
-    standing = dict(opening)
-    behind = 0
-    for window in sorted(set(windows), key=lambda each: each.start):
-        ahead = bisect_right(days, window.start)
-        for each in chain.from_iterable(parts[behind:ahead]):
-            _move(standing, each.customer, each.amount_minor)
-        behind = ahead
-        yield window, standing, inside(parts, days, window)
 
 
 def _move(balances: dict[int, int], customer: int, amount_minor: int) -> None:

@@ -16,7 +16,9 @@ from typing import NamedTuple
 
 from connector.core.dates import add_months, month_start
 from connector.core.figures import (
+    FIGURES,
     SUMMED,
+    TERMS,
     RollupDelta,
     WindowFigures,
     reading,
@@ -123,12 +125,23 @@ def _changes(books: _Books, first: date, last: date) -> Iterator[RollupDelta]:
     """
     days = set(books.days)
     wanted = [w for kind in WindowKind for w in _moved_by(days, kind, first, last)]
+    yield from changes(measure(books.flows, wanted, terms=books.terms))
+
+
+def changes(figures: Iterable[WindowFigures]) -> Iterator[RollupDelta]:
+    """Each window that differs from the one of its kind before it, and by how much."""
     before = dict.fromkeys(WindowKind, NOTHING)
-    for measured in measure(books.flows, wanted, terms=books.terms):
+    for measured in figures:
         kind, now = measured.window.kind, _sums_of(measured)
         if now != before[kind]:
             yield RollupDelta(measured.window, tuple(map(sub, now, before[kind])))
         before[kind] = now
+
+
+def windows_touched(first: date, last: date) -> list[Window]:
+    """All in which movements from one day to another matter, by kind, then start."""
+    end = add_months(last, REACH_MONTHS)
+    return [w for kind in WindowKind for w in windows(kind, first, end)]
 
 
 def _moved_by(
@@ -164,7 +177,8 @@ def figures_of(
         reached.setdefault(change.window.kind, []).append(change)
     sums = {kind: _summed(own) for kind, own in reached.items()}
     return [
-        _figures(window, _at(sums.get(window.kind, []), window)) for window in wanted
+        summed_figures(window, _at(sums.get(window.kind, []), window))
+        for window in wanted
     ]
 
 
@@ -183,11 +197,32 @@ def _at(sums: Sequence[RollupDelta], window: Window) -> Sums:
 _sums_of = reading(SUMMED)  # of figures that were measured with the terms
 
 
-def _figures(window: Window, sums: Sums) -> WindowFigures:
+def summed_figures(
+    window: Window, sums: Sequence[int], *, has_terms: bool = True
+) -> WindowFigures:
+    """A window's figures, of what is ``SUMMED``; without terms no renewals are known."""
     told = dict(zip(SUMMED, sums, strict=True))
     opening_minor, grown_minor = told["opening_minor"], told["base_expansion_minor"]
     lost_minor = told["base_contraction_minor"] + told["base_churn_minor"]
     told["fx_minor"] = 0
     told["base_opening_minor"] = opening_minor
     told["base_closing_minor"] = opening_minor + grown_minor - lost_minor
-    return window_figures(window, told)
+    found = window_figures(window, told)
+    return found if has_terms else found._replace(renewals=None)
+
+
+def exchanged(
+    all_of: WindowFigures, without: WindowFigures, with_it: WindowFigures
+) -> WindowFigures:
+    """A window's figures with some customers' exchanged for others; no renewals."""
+    sums = (
+        each - taken + put
+        for each, taken, put in zip(
+            *map(_sums_of_movements, (all_of, without, with_it)), strict=True
+        )
+    )
+    return window_figures(all_of.window, dict(zip(MOVED, sums, strict=True)))
+
+
+MOVED = tuple(name for name in FIGURES if not name.startswith(TERMS))
+_sums_of_movements = reading(MOVED)

@@ -1,224 +1,116 @@
-"""Customers by segment → the same figures for each of them, adding up to the total.
+"""How a customer's segment is told: by its country, its plan from day to day, its MRR.
 
-A customer belongs to the segment that it had at a window's opening; who did not pay then,
-to the one with which it came in the window. So moving between two plans is expansion or
-contraction of the one it had, never churn, and segments add up to the total.
+Each gives the segments' names, and a number of one of them for each of many customers at
+the end of a day, at what it pays then (see ``fold``). Moving between two plans is
+expansion or contraction of the one that a customer had at a window's opening, never
+churn, and segments add up to the total.
 """
 
-from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from functools import cache
+from fractions import Fraction
 from itertools import groupby, pairwise
-from operator import attrgetter, itemgetter
-from typing import NamedTuple
+from math import ceil
+from operator import itemgetter
 
-from connector.core.figures import WindowFigures
-from connector.core.model import ContractTerm, Flow, MovementKind
-from connector.core.windows import Window
-from connector.metrics.retention import Balances
-from connector.metrics.segment_totals import (
-    CustomerActivity,
-    NewNumbers,
-    SegmentOf,
-    SegmentTotals,
-    eve,
-    no_amounts,
-    packed,
-)
+import numpy as np
 
-NONE = "(none)"
-EVERYBODY = "all"
-OUTSIDE = ""  # no segment is called so
+from connector.core.model import EVERYBODY, NONE, Flow
+from connector.metrics.fold import OUTSIDE, Ints, Segmentation
+
+_MOST = 2**63 - 1
+_DAY_BITS = 22  # enough for the ordinal of any day
 
 
-class SegmentValue(NamedTuple):
-    """What customers are told apart by, and what those wanted have: ``plan=Team``."""
-
-    by: str
-    value: str
-
-    def __str__(self) -> str:
-        return f"{self.by}={self.value}"
+def by_one(name: str) -> Segmentation:
+    """All of them in one."""
+    return by_value({}, name)
 
 
-def segment_value(text: str, kinds: Iterable[str]) -> SegmentValue:
-    """``plan=Team`` read; raises ``ValueError`` where it begins with none of the kinds."""
-    for by in sorted(kinds, key=len, reverse=True):
-        if text.startswith(f"{by}=") and len(text) > len(by) + 1:
-            return SegmentValue(by, text[len(by) + 1 :])
-    raise ValueError(text)
-
-
-class CurrencyBook(NamedTuple):
-    """One currency's ledger from some day on: what stood before, and what moved since.
-
-    ``flows`` and ``terms`` are by customer, each one's by day, and read once. ``terms``
-    None: they are not known.
-    """
-
-    opening: Balances
-    flows: Iterable[Flow]
-    terms: Iterable[ContractTerm] | None = None
-
-
-def by_segment(
-    book: CurrencyBook,
-    windows: Sequence[Window],
-    segment_of: SegmentOf,
-    numbers: NewNumbers = packed,
-) -> list[dict[str, WindowFigures]]:
-    """Each window's figures by segment, in order of the segments' names.
-
-    Of those who are ``OUTSIDE`` nothing is told. ``numbers`` makes what keeps amounts: a
-    list, where 64 bits are too few for them.
-    """
-    counted = SegmentTotals(windows, numbers)
-    for account in _accounts(book):
-        counted.count(account, segment_of)
-    return [
-        {
-            name: tally.measured(window, has_terms=book.terms is not None)
-            for name, tally in sorted(counted.by_window[window].items())
-            if name != OUTSIDE
-        }
-        for window in windows
-    ]
-
-
-_NOBODY = (1 << 63, 0)  # comes after every customer
-
-
-def _accounts(book: CurrencyBook) -> Iterator[CustomerActivity]:
-    """Everybody who paid or moved, by customer."""
-    terms = _TermsByCustomer(book.terms or ())
-    standing = iter([*sorted(book.opening.items()), _NOBODY])
-    customer, paid_minor = next(standing)
-    for mover, flows in _by_customer(book.flows):
-        while customer < mover:
-            yield CustomerActivity(customer, paid_minor, (), terms.of(customer))
-            customer, paid_minor = next(standing)
-        if not flows:
-            return
-        if customer == mover:
-            yield CustomerActivity(mover, paid_minor, flows, terms.of(mover))
-            customer, paid_minor = next(standing)
-        else:
-            yield CustomerActivity(mover, 0, flows, terms.of(mover))
-
-
-def _by_customer(flows: Iterable[Flow]) -> Iterator[tuple[int, Sequence[Flow]]]:
-    """Each customer's flows; at last nobody's, after everybody else."""
-    for customer, own in groupby(flows, key=itemgetter(0)):
-        yield customer, list(own)
-    yield _NOBODY[0], ()
-
-
-class _TermsByCustomer:
-    """Terms by customer, asked for in that order; those of others are passed over."""
-
-    def __init__(self, terms: Iterable[ContractTerm]) -> None:
-        self._rest = groupby(terms, key=attrgetter("customer"))
-        self._customer, self._terms = -1, list[ContractTerm]()
-
-    def of(self, customer: int) -> Sequence[ContractTerm]:
-        while self._customer < customer:
-            self._customer, own = next(self._rest, (_NOBODY[0], ()))
-            self._terms = list(own)
-        return self._terms if self._customer == customer else ()
-
-
-class SegmentMovements(NamedTuple):
-    """A segment's movements added up; ``amounts_minor`` has every kind, signed."""
-
-    currency: str
-    segment: str
-    movements: int
-    amounts_minor: Mapping[MovementKind, int]
-
-
-def moved_by_segment(
-    currency: str,
-    book: CurrencyBook,
-    start: date,
-    segment_of: SegmentOf,
-    is_wanted: Callable[[Flow], bool] | None = None,
-) -> list[SegmentMovements]:
-    """The sums of the flows wanted by segment, in order of the segments' names.
-
-    A customer's segment is what it had at the opening of ``start``, or came with.
-    """
-    sums: dict[str, dict[MovementKind, int]] = defaultdict(no_amounts)
-    counts: dict[str, int] = defaultdict(int)
-    for customer, paid_minor, flows, _ in _accounts(book):
-        wanted = flows if is_wanted is None else list(filter(is_wanted, flows))
-        if wanted:
-            day, minor = flows[0].day, flows[0].amount_minor
-            if paid_minor:
-                day, minor = eve(start), paid_minor
-            [name] = segment_of(customer, [day], [minor])
-            amounts_minor = sums[name]
-            for _, _, kind, amount_minor in wanted:
-                amounts_minor[kind] += amount_minor
-            counts[name] += len(wanted)
-    return [
-        SegmentMovements(currency, name, counts[name], sums[name])
-        for name in sorted(sums)
-    ]
-
-
-def everybody(_customer: int, days: Sequence[date], _minor: Sequence[int]) -> list[str]:
-    """Tells nobody apart."""
-    return [EVERYBODY] * len(days)
-
-
-def within(wanted: Sequence[tuple[SegmentOf, str]], of: SegmentOf) -> SegmentOf:
+def within(
+    wanted: Sequence[tuple[Segmentation, str]], of: Segmentation
+) -> Segmentation:
     """The segments of those alone who have every value wanted; others are outside."""
 
-    def names(customer: int, days: Sequence[date], minor: Sequence[int]) -> list[str]:
-        found = of(customer, days, minor)
+    def codes_of(who: Ints, until: Ints, minor: Ints) -> Ints:
+        found = of.codes_of(who, until, minor) + 1
         for told, value in wanted:
-            has = [own == value for own in told(customer, days, minor)]
-            found = [
-                name if is_in else OUTSIDE
-                for name, is_in in zip(found, has, strict=True)
-            ]
+            place = told.names.index(value) if value in told.names else -1
+            found = np.where(told.codes_of(who, until, minor) == place, found, 0)
         return found
 
-    return names
+    return Segmentation((OUTSIDE, *of.names), codes_of)
 
 
-# What a customer is, from certain days on; the last one of these counts.
-Traits = Mapping[int, Sequence[tuple[date, str]]]
+def by_value(keys: Mapping[str, Iterable[int]], other: str = NONE) -> Segmentation:
+    """What customers have always been: the keys of each; ``other`` where it is unknown."""
+    names = list(dict.fromkeys([other, *(name or other for name in keys)]))
+    own = [np.fromiter(each, np.int64) for each in keys.values()]
+    size = 1 + max((int(each.max()) for each in own if len(each)), default=-1)
+    codes = np.zeros(size + 1, np.int32)  # the last one is of everybody beyond
+    for name, each in zip(keys, own, strict=True):
+        codes[each] = names.index(name or other)
+
+    def codes_of(who: Ints, until: Ints, _minor: Ints) -> Ints:
+        found = codes[np.minimum(who, size)]
+        return np.broadcast_to(found, np.broadcast_shapes(who.shape, until.shape))
+
+    return Segmentation(names, codes_of)
 
 
-def by_trait(traits: Traits) -> SegmentOf:
+everybody = by_one(EVERYBODY)  # tells nobody apart
+
+
+# What customers are from certain days on, by value: their keys, and those days.
+Traits = Mapping[str, tuple[Sequence[int], Sequence[date]]]
+
+
+def by_trait(traits: Traits) -> Segmentation:
     """The value a customer had at the end of a day; ``(none)`` before the first."""
+    names = list(dict.fromkeys([NONE, *(value or NONE for value in traits)]))
+    since = [np.zeros(0, np.int64)]
+    codes = [np.zeros(0, np.int64)]
+    for value, (customers, days) in traits.items():
+        ordinals = np.fromiter((day.toordinal() for day in days), np.int64)
+        since.append(_moment(np.asarray(customers, np.int64), ordinals))
+        codes.append(np.full(len(ordinals), names.index(value or NONE)))
+    moments, values = np.concatenate(since), np.concatenate(codes)
+    order = np.argsort(moments)
+    moments = np.concatenate([[-1], moments[order]])  # nobody's, before all others
+    values = np.concatenate([[0], values[order]])
 
-    def names(customer: int, days: Sequence[date], _minor: Sequence[int]) -> list[str]:
-        own = traits.get(customer, ())
-        if own and own[-1][0] <= days[0]:  # days are in order
-            return [own[-1][1] or NONE] * len(days)
-        return [_at(own, day) or NONE for day in days]
+    def codes_of(who: Ints, until: Ints, _minor: Ints) -> Ints:
+        last = np.searchsorted(moments, _moment(who, until), side="right") - 1
+        return np.where(moments[last] >> _DAY_BITS == who, values[last], 0)
 
-    return names
+    return Segmentation(names, codes_of)
 
 
-def _at(own: Sequence[tuple[date, str]], day: date) -> str:
-    for since, value in reversed(own):
-        if since <= day:
-            return value
-    return ""
+def _moment(who: Ints, day: Ints) -> Ints:
+    """A customer's day as one number, in the order of both."""
+    return np.left_shift(who.astype(np.int64), _DAY_BITS) | day
 
 
-def by_value(values: Mapping[int, str]) -> SegmentOf:
-    """What a customer has always been; ``(none)`` where that is not known."""
+def by_main_currency(main: Traits, own: Mapping[str, Segmentation]) -> Segmentation:
+    """What a customer was in the currency with most of its MRR then."""
+    currency_of = by_trait(main)
+    names = list(
+        dict.fromkeys([NONE, *(n for each in own.values() for n in each.names)])
+    )
 
-    def names(customer: int, days: Sequence[date], _minor: Sequence[int]) -> list[str]:
-        return [values.get(customer) or NONE] * len(days)
+    def codes_of(who: Ints, until: Ints, minor: Ints) -> Ints:
+        places = np.broadcast_arrays(who, until, minor)
+        currency = currency_of.codes_of(*places)
+        found = np.zeros(currency.shape, np.int64)
+        for number, code in enumerate(currency_of.names):
+            if code in own:
+                is_it = currency == number
+                told = own[code].codes_of(*(each[is_it] for each in places))
+                found[is_it] = np.array([names.index(n) for n in own[code].names])[told]
+        return found
 
-    return names
+    return Segmentation(names, codes_of)
 
 
 def main_currencies(
@@ -233,7 +125,12 @@ def main_currencies(
     for code, flows in books.items():
         for customer, day, _, amount_minor in flows:
             moves[customer].append((day, code, amount_minor * units.get(code, 0)))
-    return {customer: list(_largest(sorted(own))) for customer, own in moves.items()}
+    found: dict[str, tuple[list[int], list[date]]] = defaultdict(lambda: ([], []))
+    for customer, own in moves.items():
+        for day, code in _largest(sorted(own)):
+            found[code][0].append(customer)
+            found[code][1].append(day)
+    return found
 
 
 def _largest(moves: Iterable[tuple[date, str, int]]) -> Iterator[tuple[date, str]]:
@@ -245,39 +142,20 @@ def _largest(moves: Iterable[tuple[date, str, int]]) -> Iterator[tuple[date, str
             yield day, max(sorted(paid), key=paid.__getitem__)
 
 
-def by_main_currency(main: Traits, by_currency: Mapping[str, SegmentOf]) -> SegmentOf:
-    """What a customer was in the currency with most of its MRR then."""
-    currency_of = by_trait(main)
-
-    def names(customer: int, days: Sequence[date], minor: Sequence[int]) -> list[str]:
-        codes = currency_of(customer, days, minor)
-        return [
-            by_currency[code](customer, [day], [each])[0]
-            if code in by_currency
-            else NONE
-            for code, day, each in zip(codes, days, minor, strict=True)
-        ]
-
-    return names
-
-
-def by_band(edges: Sequence[int], to_minor: int) -> SegmentOf:
+def by_band(edges: Sequence[int], to_minor: int | Fraction) -> Segmentation:
     """The band of its contract value a year, ``edges`` being in whole units.
 
     ``to_minor`` is how many minor units make one: 100 cents, 1 yen. A contract of
     exactly an edge belongs to the band above it.
     """
-    texts = band_names(edges)
-    limits = [edge * to_minor for edge in edges]
+    limits = [ceil(Fraction(edge) * to_minor / 12) for edge in edges]
+    is_small = limits[-1] < _MOST
+    least_minor = np.array(limits, np.int64 if is_small else np.object_)
 
-    @cache  # many customers pay the same
-    def band(mrr_minor: int) -> str:
-        return texts[bisect_right(limits, mrr_minor * 12)]
+    def codes_of(_who: Ints, _until: Ints, minor: Ints) -> Ints:
+        return np.searchsorted(least_minor, minor, side="right")
 
-    def names(_customer: int, _days: Sequence[date], minor: Sequence[int]) -> list[str]:
-        return list(map(band, minor))
-
-    return names
+    return Segmentation(band_names(edges), codes_of)
 
 
 def band_names(edges: Sequence[int]) -> list[str]:

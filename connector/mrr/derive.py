@@ -7,6 +7,9 @@ so that it can be done anywhere and in any order.
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import msgspec
+
+from connector.core.errors import ConnectorError
 from connector.core.invoiced import CustomerCoverage
 from connector.core.model import ContractTerm, MainPrice, Movement, Refusal
 from connector.core.policy import Rules
@@ -15,6 +18,19 @@ from connector.mrr.coverage import coverage
 from connector.mrr.history import History
 from connector.mrr.movements import movements
 from connector.mrr.timeline import timeline
+
+# What an object or a history that nobody foresaw can raise: its customer's own, never
+# a full disk's or another process's.
+UNFORESEEN = (
+    ConnectorError,
+    msgspec.MsgspecError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 
 
 class Derived(NamedTuple):

@@ -13,7 +13,6 @@ from typing import NamedTuple
 import msgspec
 
 from connector.core.dates import local_day
-from connector.core.model import Flow
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.history import History, SubscriptionVersion
 from connector.stripe_api.invoices import Invoice
@@ -136,18 +135,14 @@ def as_scheduled(
 
 
 def contracted(
-    flows: Sequence[Flow],
-    balances: Mapping[int, int],
-    ids: Mapping[int, str],
-    currency: str,
+    last: Mapping[str, date], pays: Mapping[str, int], currency: str
 ) -> Iterator[Risk]:
-    """Who contracted in ``flows`` and still pays: all that it pays may go."""
-    last = {flow.customer: flow.day for flow in flows}
+    """Who contracted on a day and still pays: all that it pays may go."""
     for customer, day in last.items():
-        mrr_minor = balances.get(customer, 0)
+        mrr_minor = pays.get(customer, 0)
         if mrr_minor:
             reason = RiskReason.CONTRACTED
-            yield Risk(reason, ids[customer], currency, "", mrr_minor, day)
+            yield Risk(reason, customer, currency, "", mrr_minor, day)
 
 
 def by_customer(risks: Sequence[Risk]) -> dict[str, list[Risk]]:

@@ -7,27 +7,15 @@ import logging
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 
-import msgspec
-
 from connector.core.errors import ConnectorError, RulesDiffer, Stopped, Underivable
 from connector.core.money import format_count
 from connector.core.text import printable
+from connector.mrr.derive import UNFORESEEN as BREAKING
 
 log = logging.getLogger(__name__)
 
-# What an object or a history that nobody foresaw can raise. Not what a full disk or
-# another process does, which is nobody's own.
-UNFORESEEN = (
-    ConnectorError,
-    msgspec.MsgspecError,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-    sqlite3.IntegrityError,
-)
+# What a history, or settling what it says, can raise.
+UNFORESEEN = (*BREAKING, sqlite3.IntegrityError)
 # What is nobody's own: the disk's, another process's, or a wish to end.
 EVERYBODYS = (sqlite3.OperationalError, OSError, MemoryError, RulesDiffer, Stopped)
 NAMED = 5  # in one sentence

@@ -22,7 +22,12 @@ from typing import NamedTuple
 from connector.core.dates import local_day
 from connector.core.model import ContractTerm, Flow, Movement
 from connector.core.policy import Rules
-from connector.metrics.rollups import CustomerBooks, differences
+from connector.metrics.rollups import (
+    CustomerBooks,
+    changes,
+    differences,
+    windows_touched,
+)
 from connector.mrr.derive import Derived, derive
 from connector.mrr.history import Catalogue
 from connector.pipeline.policy_change import adopted, check_rules
@@ -36,14 +41,14 @@ from connector.store.database import (
     transaction,
 )
 from connector.store.ledger import (
-    balances,
+    columns,
     contract_terms,
     coverage,
     posting,
     rollups,
     unvalued,
 )
-from connector.store.ledger.customers import CustomerDisplay, ids, keys_of
+from connector.store.ledger.customers import CustomerDisplay, keys_of
 from connector.store.ledger.posting import LedgerRun, PostedCounts
 from connector.store.mirror import (
     dirty_customers,
@@ -58,7 +63,6 @@ from connector.store.mirror.histories import histories, profile, rows_of
 # meanwhile waits for the end of it.
 BATCH = 50
 HOLD_S = 0.04
-AT_ONCE = 10_000  # customers whose sums are counted together
 # Customers from which on processes of their own derive faster than they take to start,
 # and how many of these help: more would wait for the one that settles.
 MUCH = 2_000
@@ -118,6 +122,7 @@ def recompute(
     if only is None:
         adopted(connection)
         _keep_known_until(connection, rules)
+        columns.pack(connection)
     return Recomputed(done - len(failed), *work.posted, failed)
 
 
@@ -309,22 +314,22 @@ def _hold(connection: sqlite3.Connection, customers: Sequence[str]) -> None:
 
 
 def make_whole(connection: sqlite3.Connection) -> None:
-    """Count the standard windows' sums, where they were not kept from the beginning."""
+    """Count the standard windows' sums, where they were not kept from the beginning.
+
+    From the tables: what is packed of them is no longer trusted either.
+    """
     if setting(connection, rollups.WHOLE) == rollups.FORMAT:
         return
+    from connector.metrics.fold import columns_of, measured
+
     with transaction(connection):
         rollups.clear(connection)
-        every = list(ids(connection))
-        for first in range(0, len(every), AT_ONCE):  # sums add up, memory does not
-            some = every[first : first + AT_ONCE]
-            accounts = (_booked(connection, key) for key in some)
-            rollups.add(connection, differences([], accounts))
+        columns.clear(connection)
+        for currency, first, last in rollups.spans(connection):
+            parts = map(columns_of, columns.blocks(connection, currency))
+            found = measured(parts, windows_touched(first, last))
+            rollups.add(connection, {currency: changes(found)})
         put_setting(connection, rollups.WHOLE, rollups.FORMAT)
-
-
-def _booked(connection: sqlite3.Connection, key: int) -> CustomerBooks:
-    flows = balances.flows_of(connection, key)
-    return CustomerBooks(tuple(flows), tuple(contract_terms.terms_of(connection, key)))
 
 
 def _ids(rules: Rules, customers: Iterable[str]) -> Ids:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from fractions import Fraction
 
 from connector.core.invoiced import OutsideMrr, alarming
 from connector.core.language import (
@@ -12,11 +13,18 @@ from connector.core.language import (
     month_text,
     ngettext,
 )
-from connector.core.model import Closing
+from connector.core.model import Closing, Note
 from connector.core.money import format_count, format_minor, format_ratio
 from connector.core.policy import POLICY_RULES
 from connector.reports.ledger import LedgerFacts, Missing
-from connector.reports.model import DESPITE, CurrencyReport, Report, WindowRow
+from connector.reports.model import (
+    DESPITE,
+    CurrencyReport,
+    JudgedGoal,
+    Report,
+    WindowRow,
+    judged_goals,
+)
 
 FORMULA = marked(
     "NRR = what the customers of the opening pay at the closing ÷ what "
@@ -208,7 +216,30 @@ def despite_sentence(closing: Closing) -> str:
 def asides(part: CurrencyReport, report: Report) -> list[str]:
     """What is told beside a headline: when a first year is over, and what is running."""
     told = (_first_year_sentence(part), _so_far_sentence(part, report))
-    return [line for line in told if line]
+    return [*filter(None, told), *goal_sentences(part, report.goals)]
+
+
+def goal_sentences(part: CurrencyReport, goals: Mapping[str, Fraction]) -> list[str]:
+    """A headline's ratios beside their goals; none of what is running or incomplete."""
+    return [_goal_sentence(each) for each in judged_goals(part, goals)]
+
+
+def _goal_sentence(judged: JudgedGoal) -> str:
+    if judged.ratio == judged.goal:
+        said = _("{name} {ratio} is the goal of {goal}.")
+    elif judged.is_reached:
+        said = _("{name} {ratio} is above the goal of {goal}.")
+    else:
+        said = _("{name} {ratio} is below the goal of {goal}.")
+    ratio, goal = format_ratio(judged.ratio), format_ratio(judged.goal)
+    return said.format(name=judged.metric.upper(), ratio=ratio, goal=goal)
+
+
+def note_line(note: Note) -> str:
+    """What was noted, at its month."""
+    whose = f" ({note.customer})" if note.customer else ""
+    link = f" {note.url}" if note.url else ""
+    return f"{month_text(note.month)}{whose}: {note.text}{link}"
 
 
 def _so_far_sentence(part: CurrencyReport, report: Report) -> str:
@@ -249,7 +280,14 @@ _NEVER = marked("other trials, taxes, one-off items and refunds never count")
 def policy_sentence(policy: Mapping[str, str]) -> str:
     """What counts, in words a reader of the report can check."""
     said = [rule.sentence(rule.of(policy)) for rule in POLICY_RULES.values()]
-    return "; ".join([*said, _(_NEVER)])
+    shape = [_(_FLAT)] if policy.get("source_shape") == "flat" else []
+    return "; ".join([*said, _(_NEVER), *shape])
+
+
+_FLAT = marked(
+    "read from flat tables of today's state, in which discounts, taxes and pauses of the "
+    "past are missing"
+)
 
 
 def unread(ends: int) -> str:

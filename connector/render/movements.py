@@ -10,10 +10,10 @@ from connector.core.language import _, day_text, table_day
 from connector.core.model import Cause, Component, Movement, MovementKind
 from connector.core.money import format_minor
 from connector.core.text import printable
-from connector.metrics.segments import SegmentMovements
 from connector.render.footnotes import listed
 from connector.render.report_tables import segment_name
 from connector.render.table import Money, Table, csv_text, figures
+from connector.reports.movements import SegmentMovements
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

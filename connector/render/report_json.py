@@ -12,21 +12,22 @@ from msgspec.structs import asdict
 
 from connector.core.figures import RATIOS, Retention, WindowFigures, names_of
 from connector.core.invoiced import alarming
-from connector.core.model import Closing
+from connector.core.model import Closing, Note, SegmentValue
 from connector.core.money import ratio_number, round_minor
 from connector.core.windows import Window
 from connector.metrics.benchmarks import Assessment
-from connector.metrics.causes import Share
 from connector.metrics.churn import LossSums
+from connector.metrics.contributions import Share
 from connector.metrics.ratios import WindowMetrics
-from connector.metrics.segments import SegmentValue
 from connector.render.footnotes import what_is_missing
 from connector.reports.ledger import LedgerFacts, Missing
 from connector.reports.model import (
     CurrencyReport,
     FirstYear,
+    JudgedGoal,
     Report,
     WindowRow,
+    judged_goals,
     metrics_of,
 )
 
@@ -57,6 +58,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "only": only_json(report.only),
         "currencies": parts,
         "total": None if report.total is None else _part_json(report.total, report),
+        "notes": [note_json(each) for each in report.notes],
         "refused": [asdict(refusal) for refusal in report.refusals],
         "waiting": report.missing.customers + report.missing.behind,
         "recurring_not_counted": [
@@ -101,6 +103,7 @@ def _part_json(part: CurrencyReport, report: Report) -> dict[str, Any]:
         "first_year": None if first_year is None else _first_year_json(first_year),
         "windows": [_window_json(row, report) for row in part.rows],
         "benchmarks": [_assessment_json(each) for each in part.assessments],
+        "goals": [_goal_json(each) for each in judged_goals(part, report.goals)],
     }
 
 
@@ -123,6 +126,23 @@ def _window_json(row: WindowRow, report: Report) -> dict[str, Any]:
     if row.losses is not None:
         told["losses"] = reasons_json(row.losses)
     return told
+
+
+def _goal_json(judged: JudgedGoal) -> dict[str, Any]:
+    return {
+        "metric": judged.metric,
+        "goal": ratio_number(judged.goal),
+        "is_reached": judged.is_reached,
+    }
+
+
+def note_json(note: Note) -> dict[str, Any]:
+    return {
+        **note._asdict(),
+        "month": f"{note.month:%Y-%m}",
+        "noted_at": utc(note.noted_at),
+        "withdrawn_at": utc(note.withdrawn_at),
+    }
 
 
 def despite_json(closing: Closing) -> dict[str, Any]:

@@ -13,14 +13,13 @@ from connector.core.figures import BASE, RATIOS, Waterfall, WindowFigures, names
 from connector.core.invoiced import alarming
 from connector.core.language import _, grouped, marked, point
 from connector.core.losses import LossReason
-from connector.core.model import Cause
+from connector.core.model import NONE, Cause, SegmentValue
 from connector.core.money import round_minor
 from connector.core.text import markdown, printable
 from connector.core.windows import name_of
-from connector.metrics.causes import RETURN
 from connector.metrics.churn import LossSums, ReasonSum
-from connector.metrics.segments import NONE, SegmentValue
-from connector.render.footnotes import asides, banner, footnotes, listed
+from connector.metrics.contributions import RETURN
+from connector.render.footnotes import asides, banner, footnotes, listed, note_line
 from connector.render.report_json import (
     BASE_FIGURES,
     MORE_AMOUNTS,
@@ -257,6 +256,7 @@ def to_markdown(report: Report, locale: str) -> str:
             for title, causes in cause_tables(row, part, report):
                 parts += [f"### {markdown(title)}\n", table(causes.heads, causes.rows)]
         parts += [f"- {each.sentence}\n" for each in part.assessments]
+    parts += [f"- {markdown(note_line(each))}\n" for each in report.notes]
     parts += [f"{note}  " for note in footnotes(report)]
     if report.account is not None:
         whose = report.account.shown.replace("`", "'")  # nothing is markup in code

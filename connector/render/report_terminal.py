@@ -15,7 +15,7 @@ from connector.core.figures import Retention
 from connector.core.language import _, grouped, moment_text
 from connector.core.model import MovementKind
 from connector.core.money import format_count, format_minor, format_ratio
-from connector.render.footnotes import asides, banner, footnotes
+from connector.render.footnotes import asides, banner, footnotes, note_line
 from connector.render.report_tables import (
     MORE_HEADINGS,
     cause_tables,
@@ -63,6 +63,7 @@ def report_view(report: Report, locale: str) -> RenderableType:
         parts += _tables(report, part, (headlines, rows), locale)
         parts += _whys(report, part, locale)
         parts += [Text(f"{each.sentence}", style="italic") for each in part.assessments]
+    parts += [Text(note_line(each)) for each in report.notes]
     parts += [Text(note, style="dim") for note in footnotes(report)]
     parts.append(Text(_source(report), style="dim"))
     return Group(*parts)

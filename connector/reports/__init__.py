@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # ``as`` itself: a type checker takes it for this package's o
     from connector.reports.movements import list_movements as list_movements
     from connector.reports.movements import sum_movements as sum_movements
     from connector.reports.page import make_page as make_page
+    from connector.reports.page import make_workbook as make_workbook
     from connector.reports.report import ReportRequest as ReportRequest
     from connector.reports.report import make_report as make_report
 
@@ -52,6 +53,7 @@ _HOMES = {
     "live_subscriptions": "check",
     "make_page": "page",
     "make_report": "report",
+    "make_workbook": "page",
     "open_ledger": "ledger",
     "restated_windows": "closed_months",
     "sum_movements": "movements",

@@ -14,7 +14,8 @@ from connector.core.model import Flow, Movement, MovementKind
 from connector.core.policy import Rules
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.currency_total import Conversion, in_minor
-from connector.metrics.retention import Balances, measure, standing
+from connector.metrics.retention import measure, standing
+from connector.metrics.rollups import exchanged
 from connector.mrr import timeline as histories
 from connector.mrr.movements import movements
 from connector.mrr.risks import (
@@ -27,9 +28,10 @@ from connector.mrr.risks import (
     risks,
 )
 from connector.pipeline.quarantine import set_aside
+from connector.reports.figures import figures
 from connector.reports.ledger import Ledger, is_total
 from connector.store.ledger import balances as ledger_balances
-from connector.store.ledger import customers, queries
+from connector.store.ledger import customers
 from connector.store.ledger import losses as ledger_losses
 from connector.store.ledger.losses import LastMovement
 from connector.store.mirror import objects
@@ -136,18 +138,21 @@ def at_risk_reports(
     owners = _owners(ledger)
     own = None if owner is None else _customers_of(owner, owners)
     future = _future(connection, rules, now_s, known.today, waiting)
+    if own is not None:
+        future = _only(future, {customers.ids(connection)[key] for key in own})
     books = []
     if with_total or is_total(currency):
-        books.append(_in_one(ledger, known.today, future))
+        books.append(_in_one(ledger, known.today, future, own))
     if not is_total(currency):
-        books += [_book(connection, code, known.today, future) for code in codes]
-    if own is not None:
-        books = [_only(book, own, customers.ids(connection)) for book in books]
+        books += [_book(ledger, code, known.today, future, own) for code in codes]
+    found = tuple(
+        _at_risk_report(ledger, book, known.today, owners or {}) for book in books
+    )
+    named = {each.customer for one in found for each in one.customers}
+    named |= {each.customer for one in found for each in one.scheduled}
     return AtRiskReports(
-        currencies=tuple(
-            _at_risk_report(ledger, book, known.today, owners or {}) for book in books
-        ),
-        labels=customers.labels(connection),
+        currencies=found,
+        labels=customers.labels_of(connection, named),
         failed=future.failed,
         has_owners=owners is not None,
         owner=owner,
@@ -229,75 +234,127 @@ def _future(
     return CustomerFuture(found, coming, failed)
 
 
-class _Book(NamedTuple):
-    """A currency's ledger and what is ahead of it, in units of ``scale``.
+def _only(future: CustomerFuture, names: Collection[str]) -> CustomerFuture:
+    """Of these customers alone."""
+    return future._replace(
+        risks=[risk for risk in future.risks if risk.customer in names],
+        movements=[moved for moved in future.movements if moved.customer in names],
+    )
 
-    ``flows`` are by customer, then day; of the total, from the first on.
+
+class _Book(NamedTuple):
+    """A currency's ledger, in units of ``scale``, and what is ahead of it.
+
+    ``pays`` are those who are named by a risk, ``contracted`` are who did so lately and
+    on which day. ``so_far`` is measured without what is ``ahead``, ``committed`` with it.
     """
 
     currency: str
-    opening: Balances
-    flows: Sequence[Flow]
+    mrr: int
+    pays: Mapping[str, int]
+    contracted: Mapping[str, date]
     ahead: Sequence[Flow]
     risks: Sequence[Risk]
+    so_far: WindowFigures
+    committed: Sequence[WindowFigures]
     scale: int = 1
     is_total: bool = False
 
 
 def _book(
-    connection: sqlite3.Connection, currency: str, today: date, future: CustomerFuture
+    ledger: Ledger,
+    currency: str,
+    today: date,
+    future: CustomerFuture,
+    own: Collection[int] | None,
 ) -> _Book:
-    start = _wanted(today)[0].start
-    ids = customers.ids(connection)
+    """From the sums that are kept, with what is ahead; of ``own`` customers, of theirs."""
+    connection, wanted = ledger.connection, _wanted(today)
+    coming = [m for m in future.movements if m.currency == currency]
+    keys = customers.keys_among(connection, {m.customer for m in coming})
+    ahead = _flows(coming, keys)
+    risks = [risk for risk in future.risks if risk.currency == currency]
+    lately = ledger_losses.contracted_since(connection, currency, _lately(today))
+    found = figures(ledger, currency, wanted)
+    if own is not None:
+        flows = _flows_of(connection, currency, own)
+        names = {customers.ids(connection)[key] for key in own}
+        lately = {name: day for name, day in lately.items() if name in names}
+        found = measure(flows, wanted)
+    now = _flows_of(connection, currency, keys.values())
+    without, with_it = measure(now, wanted), measure([*now, *ahead], wanted)
+    named = {*lately, *(risk.customer for risk in risks)}
     return _Book(
         currency=currency,
-        opening=ledger_balances.balances(connection, currency, start),
-        flows=list(queries.flows(connection, currency, None, start)),
-        ahead=_flows([m for m in future.movements if m.currency == currency], ids),
-        risks=[risk for risk in future.risks if risk.currency == currency],
+        mrr=found[0].waterfall.closing_minor,
+        pays=ledger_balances.paid_now(connection, currency, named),
+        contracted=lately,
+        ahead=ahead,
+        risks=risks,
+        so_far=found[0],
+        committed=[
+            exchanged(*each) for each in zip(found, without, with_it, strict=True)
+        ],
     )
 
 
-def _in_one(ledger: Ledger, today: date, future: CustomerFuture) -> _Book:
+def _flows_of(
+    connection: sqlite3.Connection, currency: str, keys: Collection[int]
+) -> list[Flow]:
+    found = ledger_balances.flows_of_some(connection, keys)
+    return [flow for own in found for code, flow in own if code == currency]
+
+
+def _in_one(
+    ledger: Ledger,
+    today: date,
+    future: CustomerFuture,
+    own: Collection[int] | None,
+) -> _Book:
     """All currencies, at the rates of the last known day: none later are known."""
     from connector.reports.currency_total import CurrencyTotal
 
     total, wanted = CurrencyTotal(ledger), _wanted(today)
     ids = customers.ids(ledger.connection)
+    keys = {customer: key for key, customer in ids.items()}
     codes = dict.fromkeys(m.currency for m in future.movements)
-    ahead = {
-        code: _flows([m for m in future.movements if m.currency == code], ids)
+    coming = {
+        code: _flows([m for m in future.movements if m.currency == code], keys)
         for code in codes
     }
     span = Window(WindowKind.TRAILING_12, wanted[0].start, wanted[-1].end)
-    flows, found = total.flows(span, ahead)
-    risks = [
-        risk._replace(
-            currency=total.currency,
-            mrr_minor=found.minor(risk.mrr_minor * found.units.get(risk.currency, 0)),
-        )
-        for risk in future.risks
-    ]
+    everyone, found = total.flows(span, coming)
+    flows = [flow for flow in everyone if own is None or flow.customer in own]
+    now = [flow for flow in flows if flow.day <= today]
+    balances, since = standing({}, now), _lately(today)
     return _Book(
         currency=total.currency,
-        opening={},
-        flows=[flow for flow in flows if flow.day <= today],
+        mrr=sum(balances.values()),
+        pays={ids[key]: units for key, units in balances.items()},
+        contracted={
+            ids[flow.customer]: flow.day
+            for flow in now
+            if flow.kind is MovementKind.CONTRACTION and flow.day > since
+        },
         ahead=[flow for flow in flows if flow.day > today],
-        risks=risks,
+        risks=[
+            risk._replace(
+                currency=total.currency,
+                mrr_minor=found.minor(
+                    risk.mrr_minor * found.units.get(risk.currency, 0)
+                ),
+            )
+            for risk in future.risks
+        ],
+        so_far=measure(now, wanted[:1])[0],
+        committed=measure(flows, wanted),
         scale=found.scale,
         is_total=True,
     )
 
 
-def _only(book: _Book, own: Collection[int], ids: Mapping[int, str]) -> _Book:
-    """Of these customers alone."""
-    names = {ids[key] for key in own}
-    return book._replace(
-        opening={key: minor for key, minor in book.opening.items() if key in own},
-        flows=[flow for flow in book.flows if flow.customer in own],
-        ahead=[flow for flow in book.ahead if flow.customer in own],
-        risks=[risk for risk in book.risks if risk.customer in names],
-    )
+def _lately(today: date) -> date:
+    return today - timedelta(days=LATELY_DAYS)
 
 
 def _wanted(today: date) -> list[Window]:
@@ -310,29 +367,20 @@ def _wanted(today: date) -> list[Window]:
 def _at_risk_report(
     ledger: Ledger, book: _Book, today: date, owners: Mapping[int, str]
 ) -> AtRiskReport:
-    ids, minor = customers.ids(ledger.connection), Conversion({}, book.scale).minor
-    lately = today - timedelta(days=LATELY_DAYS)
-    shrunk = [
-        flow
-        for flow in book.flows
-        if flow.kind is MovementKind.CONTRACTION and flow.day > lately
-    ]
-    balances = standing(book.opening, book.flows)
+    minor = Conversion({}, book.scale).minor
+    pays = {name: minor(units) for name, units in book.pays.items()}
     lately_contracted = (
         risk._replace(mrr_minor=minor(risk.mrr_minor))
-        for risk in contracted(shrunk, balances, ids, book.currency)
+        for risk in contracted(book.contracted, book.pays, book.currency)
     )
     found = [*book.risks, *lately_contracted]
     found.sort(key=lambda r: (-r.mrr_minor, r.customer, r.reason))
-    pays = {ids[key]: minor(units) for key, units in balances.items()}
+    ids = customers.ids(ledger.connection) if book.ahead else {}
     ahead = sorted(book.ahead, key=lambda flow: (flow.day, ids[flow.customer]))
-    wanted = _wanted(today)
-    [so_far] = measure(book.flows, wanted[:1], book.opening)
-    committed = measure([*book.flows, *book.ahead], wanted, book.opening)
     return AtRiskReport(
         currency=book.currency,
         today=today,
-        mrr_minor=minor(sum(balances.values())),
+        mrr_minor=minor(book.mrr),
         risks=tuple(found),
         customers=tuple(_call_list(ledger, book, found, pays, owners)),
         scheduled=tuple(
@@ -344,8 +392,8 @@ def _at_risk_report(
             )
             for flow in ahead
         ),
-        so_far=in_minor(so_far, book.scale),
-        committed=tuple(in_minor(each, book.scale) for each in committed),
+        so_far=in_minor(book.so_far, book.scale),
+        committed=tuple(in_minor(each, book.scale) for each in book.committed),
         is_total=book.is_total,
     )
 
@@ -360,7 +408,7 @@ def _call_list(
     """Everybody who is named by a risk, who pays most first."""
     connection, rules = ledger.connection, ledger.rules
     own = by_customer(found)
-    keys = {name: key for key, name in customers.ids(connection).items() if name in own}
+    keys = customers.keys_among(connection, own)
     codes = [book.currency] if not book.is_total else ledger.currencies()
     since: dict[int, date] = {}
     last: dict[int, LastMovement] = {}
@@ -373,11 +421,13 @@ def _call_list(
         last = ledger_losses.last_movements(connection, book.currency, keys.values())
     countries = ledger_balances.countries(connection)
     now_s = int(ledger.state().at.timestamp())
+    every = {customer: name for name in own for customer in (name, *rules.also(name))}
+    renewals = next_renewals(connection, every, now_s)
     listed = []
     for name, risks_of in own.items():
         key = keys.get(name, -1)
-        renewals = next_renewals(connection, [name, *rules.also(name)], now_s)
-        bills = [at_s for code, at_s in renewals.items() if code in codes]
+        due = renewals.get(name, {})
+        bills = [at_s for code, at_s in due.items() if code in codes]
         listed.append(
             CustomerAtRisk(
                 customer=name,
@@ -394,8 +444,6 @@ def _call_list(
     return sorted(listed, key=lambda each: (-each.mrr_minor, each.customer))
 
 
-def _flows(coming: Sequence[Movement], ids: Mapping[int, str]) -> list[Flow]:
+def _flows(coming: Sequence[Movement], keys: Mapping[str, int]) -> list[Flow]:
     """By customer, then day."""
-    named = {movement.customer for movement in coming}
-    keys = {customer: key for key, customer in ids.items() if customer in named}
     return sorted(Flow(keys[m.customer], m.day, m.kind, m.amount_minor) for m in coming)

@@ -3,7 +3,6 @@
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date
 from typing import NamedTuple
 
 from connector.core.dates import local_day
@@ -12,6 +11,7 @@ from connector.core.model import Refusal
 from connector.core.policy import Policy
 from connector.metrics.invariants import (
     Finding,
+    columns_are_kept,
     coverage_is_kept,
     every_window,
     outside_findings,
@@ -20,16 +20,16 @@ from connector.metrics.invariants import (
     run_checks,
     sums_are_kept,
 )
-from connector.metrics.retention import measure
 from connector.metrics.rollups import figures_of
 from connector.pipeline.ingest import ObjectSource, Progress
 from connector.reports.closed_months import measured_again, totals_again
+from connector.reports.figures import counted
 from connector.reports.ledger import Ledger
 from connector.reports.model import code_of
 from connector.store.ledger import (
     balances,
     closings,
-    contract_terms,
+    columns,
     coverage,
     queries,
     rollups,
@@ -86,10 +86,10 @@ def check_ledger(ledger: Ledger) -> CheckedLedger:
     findings = run_checks(movements, found, today)
     for currency, flows in found.items() if ledger.is_whole else ():
         asked = every_window(flows, today)
-        ended = contract_terms.terms(connection, currency, date.min, date.max)
-        counted = measure(flows, asked, terms=list(ended))
+        again = counted(connection, currency, asked)
         kept = figures_of(rollups.deltas(connection, currency, asked), asked)
-        findings += sums_are_kept(currency, counted, kept)
+        findings += sums_are_kept(currency, again, kept)
+    findings += columns_are_kept(columns.stale(connection))
     findings += restated_findings(measured_again(connection))
     findings += restated_findings(
         (code_of(was.currency, is_total=True), was.measured, now)

@@ -6,7 +6,7 @@ as it is now, whatever the report is as of.
 """
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -26,8 +26,11 @@ from connector.core.windows import (
     inside,
 )
 from connector.metrics.churn import (
+    NO_REDUCTIONS,
+    REDUCING,
     FeedbackSum,
     LossSums,
+    Reductions,
     by_feedback,
     by_group,
     by_month,
@@ -37,12 +40,9 @@ from connector.metrics.churn import (
     returned,
     shares_of,
 )
-from connector.metrics.retention import measure
-from connector.metrics.rollups import figures_of
-from connector.metrics.segment_totals import eve
+from connector.reports.figures import eve, figures, segment_of
 from connector.reports.ledger import Ledger, is_total
-from connector.reports.segments import segment_of
-from connector.store.ledger import customers, queries, rollups
+from connector.store.ledger import customers
 from connector.store.ledger import losses as ledger_losses
 from connector.store.ledger.losses import LostComponent, LostMovement
 from connector.store.mirror import cancellations as mirror
@@ -180,7 +180,9 @@ def churn_report(
     """One currency's; of ``asked`` only what to cut it by, and as of when."""
     connection, as_of = ledger.connection, asked.as_of
     start, end, named = window.start, window.end, asked.contractions
-    found = losses(connection, currency, start, end, as_of, proofs=named)
+    is_cut = named or asked.by not in (None, REASON, MONTH)  # each is asked for by name
+    reduced = {} if is_cut else _reduced(connection, currency, start, end, as_of)
+    found = losses(connection, currency, start, end, as_of, proofs=named, is_all=is_cut)
     found.sort(key=lambda loss: (loss.day, loss.customer), reverse=True)
     segments = _segments(ledger, currency, asked.by, found)
     listed = [
@@ -193,12 +195,12 @@ def churn_report(
         currency=currency,
         window=window,
         is_over=window.end <= ledger.state(as_of).today,
-        everyone=by_reason(found),
-        months=by_month(found, window.start, window.end),
+        everyone=by_reason(found, "", _added(reduced, window)),
+        months=by_month(found, window.start, window.end, reduced),
         segments=_by_segment(found, segments),
         feedback=by_feedback(found),
         losses=tuple(told),
-        measured=_measured(ledger, currency, window, as_of),
+        measured=figures(ledger, currency, [window], as_of)[0],
     )
 
 
@@ -209,7 +211,11 @@ def _segments(
     if by is None or by in (REASON, MONTH):
         return []
     of = segment_of(ledger.connection, ledger.config, by, currency)
-    return [of(x.customer, [eve(x.day)], [x.before_minor])[0] for x in found]
+    return of.named(
+        [x.customer for x in found],
+        [eve(x.day) for x in found],
+        [x.before_minor for x in found],
+    )
 
 
 def _by_segment(found: Sequence[Loss], names: Sequence[str]) -> tuple[LossSums, ...]:
@@ -227,8 +233,8 @@ def _told(
 ) -> Iterator[LostMrr]:
     """Losses, each with its segment, by name."""
     connection, zone = ledger.connection, ledger.zone
-    accounts = customers.accounts(connection)
     losers = {loss.customer for loss, _ in named}
+    accounts = customers.accounts_of(connection, losers)
     since = ledger_losses.first_days(connection, currency, losers, as_of)
     left = [loss for loss, _ in named if loss.is_departure]
     returns = ledger_losses.returns(connection, currency, losers, as_of)
@@ -258,18 +264,6 @@ def _told(
         )
 
 
-def _measured(
-    ledger: Ledger, currency: str, window: Window, as_of: datetime | None
-) -> WindowFigures:
-    """From the sums that are kept where they are; else by adding movements up."""
-    is_kept = window in ending_with(add_months(window.end, -1))
-    if is_kept and as_of is None and ledger.is_whole:
-        deltas = rollups.deltas(ledger.connection, currency, [window])
-        return figures_of(deltas, [window])[0]
-    flows = queries.flows(ledger.connection, currency, as_of, until=window.end)
-    return measure(flows, [window])[0]
-
-
 # Losses
 
 
@@ -281,10 +275,35 @@ def losses_in(
 ) -> dict[Window, LossSums]:
     """Each window's losses by reason; they are read once."""
     days = boundaries_of(wanted)
-    found = cut(
-        losses(connection, currency, days[0], days[-1], as_of, proofs=False), days
+    span = connection, currency, days[0], days[-1], as_of
+    found, reduced = (
+        cut(losses(*span, proofs=False, is_all=False), days),
+        _reduced(*span),
     )
-    return {window: by_reason(inside(found, days, window)) for window in wanted}
+    return {
+        window: by_reason(inside(found, days, window), "", _added(reduced, window))
+        for window in wanted
+    }
+
+
+def _reduced(
+    connection: sqlite3.Connection,
+    currency: str,
+    start: date,
+    end: date,
+    as_of: datetime | None,
+) -> dict[str, Reductions]:
+    """By month, the contractions whose reason their causes tell; most are."""
+    span = currency, start, end, REDUCING, as_of
+    found = ledger_losses.reduced(connection, *span)
+    return {month: Reductions(*own) for month, own in found.items()}
+
+
+def _added(reduced: Mapping[str, Reductions], window: Window) -> Reductions:
+    """Those of a window, which is of whole months."""
+    first, end = f"{window.start:%Y-%m}", f"{window.end:%Y-%m}"
+    own = [each for month, each in reduced.items() if first <= month < end]
+    return Reductions(*map(sum, zip(*own, strict=True))) if own else NO_REDUCTIONS
 
 
 def losses(
@@ -295,12 +314,16 @@ def losses(
     as_of: datetime | None = None,
     *,
     proofs: bool = True,
+    is_all: bool = True,
 ) -> list[Loss]:
     """The churn and contraction from ``start`` (in) to ``end`` (out), by reason.
 
-    Without ``proofs`` no more of them are read than tell a reason.
+    Without ``proofs`` no more of them are read than tell a reason; where it is not
+    ``is_all``, the contractions are left out in which there is REDUCING alone.
     """
-    moved = ledger_losses.lost(connection, currency, start, end, as_of, proofs=proofs)
+    without = () if is_all else REDUCING
+    span = connection, currency, start, end, as_of
+    moved = ledger_losses.lost(*span, proofs=proofs, without=without)
     found = list(moved)
     shown = _shown(connection, [part for each in found for part in each.components])
     return [_loss(each, shown) for each in found]

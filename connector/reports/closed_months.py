@@ -20,6 +20,7 @@ from connector.core.figures import WindowFigures
 from connector.core.model import Closing, Movement
 from connector.core.windows import ending_with
 from connector.metrics.retention import is_same, measure
+from connector.reports.figures import counted
 from connector.reports.ledger import FIRST_SYNC, Ledger
 from connector.store.ledger import closings, customers, queries, seals
 from connector.store.ledger.closings import (
@@ -153,8 +154,7 @@ def figures_to_close(
 ) -> Iterator[ReportedFigures]:
     """Of every currency, those of the windows that end with the month, as they are now."""
     for currency in queries.currencies(connection):
-        flows = queries.flows(connection, currency)
-        for measured in measure(flows, ending_with(month)):
+        for measured in counted(connection, currency, ending_with(month)):
             yield ReportedFigures(currency, measured)
 
 
@@ -189,7 +189,7 @@ def totals_again(
         rates = KeptRates(reported[0].currency, kept, others)
         total = CurrencyTotal(ledger, closing.closed_at if as_of else None, rates)
         windows = [each.measured.window for each in reported]
-        each = {code: measure(own, windows) for code, own in total.books.items()}
+        each = {c: counted(connection, c, windows, total.as_of) for c in total.codes}
         for was, now in zip(reported, total.measured(each), strict=True):
             yield closing, was, now
 
@@ -206,9 +206,8 @@ def measured_again(
         own = (each for each in found if not each.is_total)
         for currency, of_both in groupby(own, lambda each: each.currency):
             reported = [each.measured for each in of_both]
-            end = add_months(closing.month, 1)
-            flows = queries.flows(connection, currency, closing.closed_at, until=end)
-            again = measure(flows, [each.window for each in reported])
+            windows = [each.window for each in reported]
+            again = counted(connection, currency, windows, closing.closed_at)
             for was, now in zip(reported, again, strict=True):
                 yield currency, was, now
 
@@ -331,11 +330,11 @@ def _restated(ledger: Ledger, after: datetime) -> Iterator[RestatedWindow]:
     first = min(each.closed_at for each in closed.values())
     end = max(add_months(month, 1) for month in closed)
     found = lines(closings.changes(connection, max(first, after), end))
-    flows = {c: list(queries.flows(connection, c)) for c in {x.currency for x in found}}
+    currencies = sorted({line.currency for line in found})
     reported = [pair for pair in closings.figures(connection) if not pair[1].is_total]
     told = {(month, figures.currency) for month, figures in reported}
     for month in closed:
-        for currency in sorted(flows):
+        for currency in currencies:
             if (month, currency) not in told:
                 nothing = measure([], ending_with(month))  # nobody had paid in it yet
                 reported += [(month, ReportedFigures(currency, x)) for x in nothing]
@@ -346,7 +345,7 @@ def _restated(ledger: Ledger, after: datetime) -> Iterator[RestatedWindow]:
         own = since(found, moment, currency, window.end)
         if not own:
             continue
-        [now] = measure(flows[currency], [window])
+        [now] = counted(connection, currency, [window])
         if not is_same(now, figures.measured):
             yield RestatedWindow(closing_of, figures, now, own)
     standing = closed.values() if found else ()

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from connector.core.dates import add_months
 from connector.core.windows import Window, WindowKind
-from connector.metrics.cohorts import Cohort, CohortPeriod, cohorts, in_minor_of
+from connector.metrics.cohorts import Cohort, CohortPeriod, in_minor_of
 from connector.reports.ledger import Ledger, is_total
-from connector.store.ledger import queries
+from connector.store.ledger import columns, queries
 
 
 class CohortReport(NamedTuple):
@@ -32,13 +32,17 @@ def cohort_reports(
     """Of each currency. Without a period by month, of a long history by quarter."""
     if is_total(currency):
         return [_of_total(ledger, period, as_of)]
-    today = ledger.state(as_of).today
+    from connector.metrics.cohort_counts import cohorts
+    from connector.metrics.fold import columns_of
+
+    connection, today = ledger.connection, ledger.state(as_of).today
     found = []
     for code in ledger.currencies(currency, as_of):
-        first = queries.first_day(ledger.connection, code, as_of)
-        size = period or _period_of_page(first, today)
-        moved = queries.changes(ledger.connection, code, as_of)
-        found.append(CohortReport(code, size, cohorts(moved, size, today)))
+        size = period or _period_of_page(
+            queries.first_day(connection, code, as_of), today
+        )
+        parts = map(columns_of, columns.blocks(connection, code, as_of))
+        found.append(CohortReport(code, size, cohorts(parts, size, today)))
     return found
 
 
@@ -46,15 +50,15 @@ def _of_total(
     ledger: Ledger, period: CohortPeriod | None, as_of: datetime | None
 ) -> CohortReport:
     """All currencies in one, at the rates of the last known day."""
+    from connector.metrics.cohort_counts import cohorts
     from connector.reports.currency_total import CurrencyTotal
 
     total = CurrencyTotal(ledger, as_of)
-    flows, (_, scale) = total.flows(Window(WindowKind.YEAR, date.min, date.max))
-    first = min((flow.day for flow in flows), default=None)
+    parts, scale = total.columns(Window(WindowKind.YEAR, date.min, date.max))
+    days = (queries.first_day(ledger.connection, code, as_of) for code in total.codes)
+    first = min((day for day in days if day is not None), default=None)
     size = period or _period_of_page(first, total.today)
-    moved = ((flow.customer, str(flow.day), flow.amount_minor) for flow in flows)
-    found = cohorts(moved, size, total.today, numbers=list)
-    rounded = [in_minor_of(cohort, scale) for cohort in found]
+    rounded = [in_minor_of(each, scale) for each in cohorts(parts, size, total.today)]
     return CohortReport(total.currency, size, rounded, is_total=True)
 
 

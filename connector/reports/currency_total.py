@@ -1,11 +1,12 @@
 """All currencies in the reporting one, at the rates of the configured file."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import cached_property
-from typing import NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import asdict
 
@@ -13,7 +14,7 @@ from connector.config import Config
 from connector.core.errors import ConfigError, UsageFault
 from connector.core.exchange_rates import ExchangeRates, Rates, parse_rates
 from connector.core.figures import Retention, WindowFigures
-from connector.core.model import ContractTerm, Flow
+from connector.core.model import Flow, MovementKind, SegmentValue
 from connector.core.windows import Window
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.currency_total import (
@@ -26,13 +27,14 @@ from connector.metrics.currency_total import (
     in_one_currency,
     retention_in_minor,
 )
-from connector.metrics.retention import Balances, measure
 from connector.metrics.retention import balances as standing_at
-from connector.metrics.segment_totals import SegmentOf
-from connector.metrics.segments import (
-    CurrencyBook,
-    SegmentValue,
-    by_segment,
+from connector.metrics.retention import measure
+from connector.reports.figures import (
+    cut_of,
+    figures,
+    members,
+    segment_of,
+    segment_of_total,
 )
 from connector.reports.ledger import Ledger
 from connector.reports.model import (
@@ -42,13 +44,16 @@ from connector.reports.model import (
     assessed,
     restated,
 )
-from connector.reports.segments import cut_of, segment_of_total
 from connector.store.ledger import (
     balances,
     closings,
+    columns,
     contract_terms,
     queries,
 )
+
+if TYPE_CHECKING:
+    from connector.metrics.fold import Columns, Segmentation
 
 NOTHING: Mapping[str, Sequence[Flow]] = {}
 Parts = Mapping[str, WindowFigures]  # one window's figures of each currency
@@ -162,6 +167,17 @@ class CurrencyTotal:
             regrouping = Regrouping(apart, together, scale)
         return in_one_currency(window, converted, regrouping)
 
+    def _conversion(self, window: Window) -> Conversion:
+        """At the rates that convert both of a window's ends."""
+        factors = self._closing.get(window)
+        if factors is None:
+            parts = {
+                code: figures(self.ledger, code, [window], self.as_of)[0]
+                for code in self.codes
+            }
+            factors = self.closing_factors(window, parts)
+        return conversion(factors)
+
     def flows(
         self, window: Window, ahead: Mapping[str, Sequence[Flow]] = NOTHING
     ) -> ConvertedFlows:
@@ -169,22 +185,62 @@ class CurrencyTotal:
 
         ``ahead`` are movements of each currency that are to come.
         """
-        books = self.books
-        if ahead:
-            books = {
-                code: sorted([*self.books.get(code, ()), *ahead.get(code, ())])
-                for code in dict.fromkeys([*self.books, *ahead])
-            }
-        factors = None if ahead else self._closing.get(window)
-        if factors is None:
-            parts = {code: measure(own, [window])[0] for code, own in books.items()}
-            factors = self.closing_factors(window, parts)
-        found = conversion(factors)
+        if not ahead:
+            found = self._conversion(window)
+            return ConvertedFlows(list(flows_in_one(self.books, found.units)), found)
+        books = {
+            code: sorted([*self.books.get(code, ()), *ahead.get(code, ())])
+            for code in dict.fromkeys([*self.books, *ahead])
+        }
+        parts = {code: measure(own, [window])[0] for code, own in books.items()}
+        found = conversion(self.closing_factors(window, parts))
         return ConvertedFlows(list(flows_in_one(books, found.units)), found)
 
+    # Everybody, some thousand customers at a time
+
+    @cached_property
+    def _of_several(self) -> list[int]:
+        """Who has paid in more than one currency."""
+        return list({flow.customer for own in self._shared.values() for flow in own})
+
+    def _of_one(self, code: str, unit: int = 1) -> "Iterator[Columns]":
+        """Who has paid in this currency alone, in parts of its minor unit."""
+        from connector.metrics.fold import columns_of, in_units
+
+        for block in columns.blocks(self.ledger.connection, code, self.as_of):
+            yield in_units(columns_of(block), unit, self._of_several)
+
+    def _together(self, window: Window, units: Mapping[str, int]) -> "Columns":
+        """Who has paid in several, in units."""
+        from connector.metrics.fold import columns_of_flows
+
+        ended = (
+            term._replace(
+                before_minor=term.before_minor * unit,
+                after_minor=term.after_minor * unit,
+            )
+            for code, unit in units.items()
+            for term in contract_terms.terms_among(
+                self.ledger.connection, code, self._of_several, window.start, window.end
+            )
+        )
+        return columns_of_flows(flows_in_one(self._shared, units), ended)
+
+    def columns(self, window: Window) -> "tuple[Iterator[Columns], int]":
+        """All movements of the total, and how many units are one of its minor units.
+
+        At the rates that convert this window's ends.
+        """
+        units, scale = self._conversion(window)
+        alone = chain.from_iterable(self._of_one(*each) for each in units.items())
+        return chain(alone, [self._together(window, units)]), scale
+
     def retention(self, window: Window) -> Retention:
-        flows, (_, scale) = self.flows(window)
-        return retention_in_minor(measure(flows, [window])[0].retention, scale)
+        from connector.metrics.fold import measured
+
+        parts, scale = self.columns(window)
+        [found] = measured(parts, [window], has_terms=False)
+        return retention_in_minor(found.retention, scale)
 
     def segments(
         self, window: Window, by: str | None, only: Sequence[SegmentValue] = ()
@@ -193,67 +249,119 @@ class CurrencyTotal:
 
         With ``only``, of those alone whom all of these segments have; without ``by`` one.
         """
-        flows, (units, scale) = self.flows(window)
-        [opening] = standing_at(flows, [window.start])
-        inside = [flow for flow in flows if window.start <= flow.day < window.end]
-        of = self.cut(by, only, units, scale)
-        book = CurrencyBook(opening, inside, self._terms(window, units))
-        [named] = by_segment(book, [window], of, numbers=list)
-        opened = self._opened(window, opening, of)
+        from connector.metrics.fold import by_segment
+
+        found = self._conversion(window)
+        parts: dict[str, list[ConvertedWindow]] = defaultdict(list)
+        together_of = self._cut_of_several(by, only, found)
+        opened = self._opened_together(window, together_of, found)
+        has_terms, eve = self.as_of is None, window.start - timedelta(days=1)
+        for code, unit in found.units.items():
+            worth = Fraction(unit, found.scale)
+            of = self._cut_of_one(by, only, code, worth)
+            [named] = by_segment(self._of_one(code), [window], of, has_terms=has_terms)
+            for name, own in named.items():
+                paid_minor = own.waterfall.opening_minor
+                opened[name] += paid_minor and paid_minor * self.factor(code, eve)
+                parts[name].append(ConvertedWindow(own, Fraction(0), worth))
+        together = [self._together(window, found.units)]
+        [named] = by_segment(together, [window], together_of, has_terms=has_terms)
+        for name, own in named.items():
+            part = ConvertedWindow(own, Fraction(0), Fraction(1, found.scale))
+            parts[name].append(part)
         return tuple(
-            Segment(name, _worth(measured, opened.get(name, Fraction(0)), scale))
-            for name, measured in named.items()
+            Segment(name, in_one_currency(window, parts[name], opening=opened[name]))
+            for name in sorted(parts)
         )
 
-    def cut(
-        self,
-        by: str | None,
-        only: Sequence[SegmentValue],
-        units: Mapping[str, int],
-        scale: int,
-    ) -> SegmentOf:
-        def tells(kind: str) -> SegmentOf:
-            return segment_of_total(self.ledger, kind, self.books, units, scale)
+    def members(self, window: Window, only: Sequence[SegmentValue]) -> set[int]:
+        """Who paid at a window's opening and had all of these segments then."""
+        from connector.metrics.fold import standing
+
+        found, start = self._conversion(window), window.start
+        own: set[int] = set()
+        for code, unit in found.units.items():
+            keys, [paid] = standing(self._of_one(code), [start])
+            alone = {key: n for key, n in zip(keys, paid, strict=True) if n}
+            of = self._cut_of_one(None, only, code, Fraction(unit, found.scale))
+            own |= members(alone, start, of).keys()
+        [opening] = standing_at(flows_in_one(self._shared, found.units), [start])
+        of = self._cut_of_several(None, only, found)
+        return own | members(opening, start, of).keys()
+
+    def _cut_of_one(
+        self, by: str | None, only: Sequence[SegmentValue], code: str, worth: Fraction
+    ) -> "Segmentation":
+        def tells(kind: str) -> "Segmentation":
+            return segment_of_total(self.ledger, kind, code, worth)
 
         return cut_of(tells, by, only)
 
-    def _terms(
-        self, window: Window, units: Mapping[str, int]
-    ) -> list[ContractTerm] | None:
-        if self.as_of is not None:
-            return None
-        found = (
-            term._replace(
-                before_minor=term.before_minor * unit,
-                after_minor=term.after_minor * unit,
-            )
-            for code, unit in units.items()
-            for term in contract_terms.last_terms(
-                self.ledger.connection, code, window.start, window.end
-            )
-        )
-        return sorted(found, key=lambda term: term.customer)
+    def _cut_of_several(
+        self, by: str | None, only: Sequence[SegmentValue], found: Conversion
+    ) -> "Segmentation":
+        def tells(kind: str) -> "Segmentation":
+            return self._segment_of_several(kind, found)
 
-    def _opened(
-        self, window: Window, opening: Balances, of: SegmentOf
-    ) -> Mapping[str, Fraction]:
-        """What each segment's opening was worth at its own day's rates."""
-        eve = window.start - timedelta(days=1)
-        books = {
-            c: standing_at(own, [window.start])[0] for c, own in self.books.items()
-        }
-        worth: dict[str, Fraction] = defaultdict(Fraction)
-        for code, paid in books.items():
+        return cut_of(tells, by, only)
+
+    def _segment_of_several(self, by: str, found: Conversion) -> "Segmentation":
+        """Plan, product, interval and currency are those of the one with most MRR."""
+        from connector.metrics.segments import by_main_currency, main_currencies
+
+        if by in ("plan", "product", "interval", "currency"):
+            connection, config = self.ledger.connection, self.ledger.config
+            own = {c: segment_of(connection, config, by, c) for c in self._shared}
+            return by_main_currency(main_currencies(self._shared, found.units), own)
+        return segment_of_total(
+            self.ledger, by, self.currency, Fraction(1, found.scale)
+        )
+
+    def _opened_together(
+        self, window: Window, of: "Segmentation", found: Conversion
+    ) -> defaultdict[str, Fraction]:
+        """What the openings of those who pay in several were worth at that day's rates."""
+        eve, start = window.start - timedelta(days=1), [window.start]
+        [opening] = standing_at(flows_in_one(self._shared, found.units), start)
+        keys = list(opening)
+        names = of.named(keys, [eve] * len(keys), list(opening.values()))
+        segments = dict(zip(keys, names, strict=True))
+        worth: defaultdict[str, Fraction] = defaultdict(Fraction)
+        for code, flows in self._shared.items():
+            [paid] = standing_at(flows, start)
             factor = self.factor(code, eve) if paid else Fraction(0)
             for customer, minor in paid.items():
-                [name] = of(customer, [eve], [opening[customer]])
-                worth[name] += minor * factor
+                worth[segments[customer]] += minor * factor
         return worth
 
+    def moved_by_segment(
+        self, span: Window, by: str, only: int | None
+    ) -> dict[str, dict[MovementKind, tuple[int, int]]]:
+        """The movements of a span by segment and kind: how many, and their signed sum."""
+        from connector.metrics.fold import moved_by_segment
 
-def _worth(measured: WindowFigures, opened: Fraction, scale: int) -> WindowFigures:
-    part = ConvertedWindow(measured, Fraction(0), Fraction(1, scale))
-    return in_one_currency(measured.window, [part], opening=opened)
+        found = self._conversion(span)
+        parts: list[tuple[Iterable[Columns], Segmentation]] = [
+            (
+                self._of_one(code, unit),
+                segment_of_total(self.ledger, by, code, Fraction(1, found.scale)),
+            )
+            for code, unit in found.units.items()
+        ]
+        together = [self._together(span, found.units)]
+        parts.append((together, self._segment_of_several(by, found)))
+        sums: dict[str, dict[MovementKind, tuple[int, int]]] = {}
+        for own, of in parts:
+            for name, by_kind in moved_by_segment(own, span, of, only).items():
+                so_far = sums.get(name, dict.fromkeys(by_kind, (0, 0)))
+                sums[name] = {
+                    kind: (so_far[kind][0] + count, so_far[kind][1] + units)
+                    for kind, (count, units) in by_kind.items()
+                }
+        return {
+            name: {k: (count, found.minor(u)) for k, (count, u) in sums[name].items()}
+            for name in sorted(sums)
+        }
 
 
 def total_report(

@@ -1,12 +1,22 @@
 """A figure taken apart: a window's ratio by customer, a customer's MRR by movement."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from connector.core.figures import Retention
-from connector.core.model import CustomerName, Movement, Refusal
+from connector.core.model import (
+    CustomerName,
+    Flow,
+    Movement,
+    MovementKind,
+    Refusal,
+    SegmentValue,
+)
 from connector.core.windows import Window
 from connector.metrics.contributions import (
     Contribution,
@@ -16,15 +26,18 @@ from connector.metrics.contributions import (
     in_minor_of,
 )
 from connector.metrics.currency_total import retention_in_minor
-from connector.metrics.retention import balances as standing_at
 from connector.metrics.retention import measure, retention
-from connector.metrics.segments import SegmentValue, by_segment
 from connector.mrr.ended_otherwise import unbilled_quantities
+from connector.reports.figures import (
+    cut_in,
+    figures_by_segment,
+    members,
+    nobody_in,
+    standing,
+)
 from connector.reports.ledger import Ledger, is_total
 from connector.reports.movements import find_one
-from connector.reports.report import read_book
-from connector.reports.segments import cut_in, members, nobody_in
-from connector.store.ledger import balances, customers, queries, unvalued
+from connector.store.ledger import customers, queries, unvalued
 from connector.store.ledger.queries import Wanted
 from connector.store.mirror import objects
 
@@ -94,8 +107,7 @@ def _require_anybody(
 ) -> None:
     """``NothingFound`` where nobody had these segments, or came with them."""
     for code in codes:
-        book = read_book(ledger.connection, code, [window], as_of)
-        if any(by_segment(book, [window], cut_in(ledger, code, None, only))):
+        if any(figures_by_segment(ledger, code, [window], None, as_of, only)):
             return
     raise nobody_in(only)
 
@@ -108,21 +120,16 @@ def _explained(
     as_of: datetime | None,
     only: tuple[SegmentValue, ...],
 ) -> list[WindowExplanation]:
-    named = customers.accounts(ledger.connection)
     is_over = window.end <= ledger.state(as_of).today
     found = []
     for code in ledger.currencies(currency, as_of):
         ends = (window.start, window.end)
-        opening, closing = (
-            balances.balances(ledger.connection, code, day, as_of) for day in ends
-        )
+        opening, closing = standing(ledger.connection, code, ends, as_of)
         if only:
             of = cut_in(ledger, code, None, only)
             opening = members(opening, window.start, of)
         kept = retention(opening, closing)
-        moved = [
-            (named[each.customer], each) for each in between(opening, closing, ratio)
-        ]
+        moved = _named(ledger, between(opening, closing, ratio))
         found.append(
             WindowExplanation(code, window, ratio, kept, moved, is_over, only=only)
         )
@@ -140,15 +147,13 @@ def _explained_total(
     from connector.reports.currency_total import CurrencyTotal
 
     total = CurrencyTotal(ledger, as_of)
-    flows, (units, scale) = total.flows(window)
+    flows, (_, scale) = total.flows(window)
     if only:
-        [opening] = standing_at(flows, [window.start])
-        own = members(opening, window.start, total.cut(None, only, units, scale))
+        own = total.members(window, only)
         if not own and not total.segments(window, None, only):
             raise nobody_in(only)
         flows = [flow for flow in flows if flow.customer in own]
     [measured] = measure(flows, [window])
-    named = customers.accounts(ledger.connection)
     moved = in_minor_of(
         contributions(flows, window, ratio),
         measured.retention.opening_minor,
@@ -160,10 +165,79 @@ def _explained_total(
         window,
         ratio,
         retention_in_minor(measured.retention, scale),
-        [(named[each.customer], each) for each in moved],
+        _named(ledger, moved),
         window.end <= total.today,
         is_total=True,
         only=only,
+    )
+
+
+def _named(
+    ledger: Ledger, moved: Sequence[Contribution]
+) -> list[tuple[CustomerName, Contribution]]:
+    keys = [each.customer for each in moved]
+    named = customers.accounts_of(ledger.connection, keys)
+    return [(named[each.customer], each) for each in moved]
+
+
+class CustomerInWindow(NamedTuple):
+    """A customer who paid at some time of a window; ``key`` is the ledger's.
+
+    Amounts in minor units, exact: of a total they need not be whole. ``moved_minor`` adds
+    up the window's movements by kind, signed. ``since`` is the day it first paid on.
+    """
+
+    key: int
+    name: CustomerName
+    since: date
+    opening_minor: Fraction
+    closing_minor: Fraction
+    moved_minor: Mapping[MovementKind, Fraction]
+
+
+def window_customers(
+    ledger: Ledger, window: Window, currency: str, as_of: datetime | None = None
+) -> list[CustomerInWindow]:
+    """Everybody who paid at a window's opening or inside it, in the ledger's order.
+
+    Their openings, closings and movements add up to the window's figures.
+    """
+    if is_total(currency):
+        from connector.reports.currency_total import CurrencyTotal
+
+        converted = CurrencyTotal(ledger, as_of).flows(window)
+        flows: Iterable[Flow] = converted.flows
+        scale = converted.conversion.scale
+    else:
+        flows, scale = queries.flows(ledger.connection, currency, as_of), 1
+    named = customers.accounts(ledger.connection)
+    found = []
+    for key, moved in groupby(flows, attrgetter("customer")):
+        own = [flow for flow in moved if flow.day < window.end]
+        if each := _in_window(key, named[key], own, window, scale):
+            found.append(each)
+    return found
+
+
+def _in_window(
+    key: int, name: CustomerName, moved: Sequence[Flow], window: Window, scale: int
+) -> CustomerInWindow | None:
+    """None of who paid neither at the opening nor later."""
+    inside = [flow for flow in moved if flow.day >= window.start]
+    closing = sum(flow.amount_minor for flow in moved)
+    opening = closing - sum(flow.amount_minor for flow in inside)
+    if not (opening or inside):
+        return None
+    by_kind: Counter[MovementKind] = Counter()
+    for flow in inside:
+        by_kind[flow.kind] += flow.amount_minor
+    return CustomerInWindow(
+        key=key,
+        name=name,
+        since=moved[0].day,
+        opening_minor=Fraction(opening, scale),
+        closing_minor=Fraction(closing, scale),
+        moved_minor={kind: Fraction(n, scale) for kind, n in by_kind.items()},
     )
 
 

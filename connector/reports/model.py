@@ -28,7 +28,7 @@ from connector.core.errors import ConfigError
 from connector.core.figures import Retention, WindowFigures
 from connector.core.invoiced import OutsideMrr
 from connector.core.language import _
-from connector.core.model import Closing, Refusal
+from connector.core.model import Closing, Note, Refusal, SegmentValue
 from connector.core.money import exponent
 from connector.core.windows import WindowKind, name_of
 from connector.metrics.benchmarks import (
@@ -38,11 +38,10 @@ from connector.metrics.benchmarks import (
     assess,
     parse_benchmarks,
 )
-from connector.metrics.causes import Causes, Share
 from connector.metrics.churn import LossSums
+from connector.metrics.contributions import Causes, Share
 from connector.metrics.ratios import WindowMetrics, metrics
 from connector.metrics.retention import is_same
-from connector.metrics.segments import SegmentValue
 from connector.reports.ledger import NOTHING_MISSING, LedgerFacts, Missing
 
 
@@ -151,7 +150,8 @@ class Report(Struct, frozen=True, kw_only=True):
     amounts are ARR, twelve times MRR. ``names`` are the ids and labels of the customers
     behind causes, by the ledger's key. ``missing`` is what all figures lack, ``outside``
     the recurring money that is in none of them, known only as of now. ``account``
-    is whose ledger it is, None where no sync of a real account has said so.
+    is whose ledger it is, None where no sync of a real account has said so. ``notes`` are
+    those of its windows' months, ``goals`` what twelve months' ratios are to reach.
     """
 
     generated_at: datetime
@@ -171,6 +171,8 @@ class Report(Struct, frozen=True, kw_only=True):
     missing: Missing = NOTHING_MISSING
     outside: tuple[OutsideMrr, ...] = ()
     account: StripeIdentity | None = None
+    notes: tuple[Note, ...] = ()
+    goals: Mapping[str, Fraction] = field(default_factory=dict)
 
     @property
     def facts(self) -> LedgerFacts:
@@ -186,6 +188,32 @@ class Report(Struct, frozen=True, kw_only=True):
     def parts(self) -> tuple[CurrencyReport, ...]:
         """Everything there is to show: the total first."""
         return (*((self.total,) if self.total is not None else ()), *self.currencies)
+
+
+class JudgedGoal(NamedTuple):
+    """A ratio of a headline beside what it is to reach."""
+
+    metric: str
+    ratio: Fraction
+    goal: Fraction
+
+    @property
+    def is_reached(self) -> bool:
+        return self.ratio >= self.goal
+
+
+def judged_goals(
+    part: CurrencyReport, goals: Mapping[str, Fraction]
+) -> list[JudgedGoal]:
+    """Nothing of a headline that lacks something: only a complete one is judged."""
+    if part.headline is None or not part.headline.complete:
+        return []
+    found = part.headline.measured.retention.ratios
+    return [
+        JudgedGoal(metric, ratio, goal)
+        for metric, goal in goals.items()
+        if (ratio := found[metric]) is not None
+    ]
 
 
 def is_trailing(row: WindowRow) -> bool:

@@ -2,19 +2,17 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
 from connector.core.errors import NothingFound
-from connector.core.model import CustomerName, Flow, Movement
+from connector.core.model import CustomerName, Movement, MovementKind
 from connector.core.windows import Window, WindowKind
-from connector.metrics.currency_total import Conversion, movement_in_one, with_balance
-from connector.metrics.retention import balances as standing_at
-from connector.metrics.segments import CurrencyBook, SegmentMovements, moved_by_segment
+from connector.metrics.currency_total import movement_in_one, with_balance
+from connector.reports.figures import segment_of
 from connector.reports.ledger import Ledger, is_total
-from connector.reports.segments import segment_of, segment_of_total
-from connector.store.ledger import balances, customers, queries
+from connector.store.ledger import columns, customers, queries, rollups
 from connector.store.ledger.queries import EVERYTHING, Wanted
 
 if TYPE_CHECKING:
@@ -46,32 +44,64 @@ def _check_currency(ledger: Ledger, wanted: Wanted) -> None:
         ledger.currencies(wanted.currency)
 
 
+class SegmentMovements(NamedTuple):
+    """A segment's movements added up; ``amounts_minor`` has every kind, signed."""
+
+    currency: str
+    segment: str
+    movements: int
+    amounts_minor: Mapping[MovementKind, int]
+
+
 def sum_movements(ledger: Ledger, by: str, wanted: Wanted) -> list[SegmentMovements]:
     """The sums of the movements wanted, by currency and segment."""
+    from connector.metrics.fold import columns_of, moved_by_segment
+
     _check_currency(ledger, wanted)
-    connection = ledger.connection
-    found = []
-    start, end = wanted.start or date.min, wanted.end or date.max
-    ids = customers.ids(connection) if wanted.customer else {}
-
-    def is_wanted(flow: Flow) -> bool:
-        return wanted.kind in (None, flow.kind) and (
-            not wanted.customer or wanted.customer == ids[flow.customer]
-        )
-
-    chosen = is_wanted if wanted.kind or wanted.customer else None
+    connection, span = ledger.connection, _span(wanted.start, wanted.end)
+    only = _key_of(connection, wanted.customer)
     if is_total(wanted.currency):
         from connector.reports.currency_total import CurrencyTotal
 
-        return _sum_total(CurrencyTotal(ledger), by, _span(start, end), chosen)
-    for currency in queries.currencies(connection):
-        if wanted.currency not in (None, currency):
-            continue
-        opening = balances.balances(connection, currency, start)
-        flows = queries.flows(connection, currency, None, start, end)
-        of = segment_of(connection, ledger.config, by, currency)
-        book = CurrencyBook(opening, flows)
-        found += moved_by_segment(currency, book, start, of, chosen)
+        total = CurrencyTotal(ledger, wanted.as_of)
+        moved = total.moved_by_segment(span, by, only)
+        return _sums_of(total.currency, moved, wanted)
+    found = []
+    kept = rollups.currencies(connection) if ledger.is_whole else []
+    codes = kept if len(kept) == 1 else queries.currencies(connection)
+    for currency in codes:
+        if wanted.currency in (None, currency):
+            of = segment_of(connection, ledger.config, by, currency)
+            parts = map(columns_of, columns.blocks(connection, currency))
+            moved = moved_by_segment(parts, span, of, only)
+            found += _sums_of(currency, moved, wanted)
+    return found
+
+
+def _key_of(connection: sqlite3.Connection, customer: str | None) -> int | None:
+    """The ledger's; that of nobody where the customer is unknown."""
+    if not customer:
+        return None
+    return next(
+        (k for k, name in customers.ids(connection).items() if name == customer), -1
+    )
+
+
+def _sums_of(
+    currency: str,
+    moved: Mapping[str, Mapping[MovementKind, tuple[int, int]]],
+    wanted: Wanted,
+) -> list[SegmentMovements]:
+    """Of every kind, or of the one that is wanted."""
+    found = []
+    for name, by_kind in moved.items():
+        own = {
+            k: it if wanted.kind in (None, k) else (0, 0) for k, it in by_kind.items()
+        }
+        count = sum(number for number, _ in own.values())
+        sums = {kind: minor for kind, (_, minor) in own.items()}
+        if count:
+            found.append(SegmentMovements(currency, name, count, sums))
     return found
 
 
@@ -100,26 +130,6 @@ def _list_total(total: "CurrencyTotal", wanted: Wanted) -> MovementList:
         movements=sorted(moved, key=lambda movement: (movement.day, movement.customer)),
         labels=customers.labels(connection),
     )
-
-
-def _sum_total(
-    total: "CurrencyTotal",
-    by: str,
-    window: Window,
-    is_wanted: Callable[[Flow], bool] | None,
-) -> list[SegmentMovements]:
-    flows, (units, scale) = total.flows(window)
-    [opening] = standing_at(flows, [window.start])
-    inside = [flow for flow in flows if window.start <= flow.day < window.end]
-    of = segment_of_total(total.ledger, by, total.books, units, scale)
-    book, minor = CurrencyBook(opening, inside), Conversion(units, scale).minor
-    found = moved_by_segment(total.currency, book, window.start, of, is_wanted)
-    return [
-        each._replace(
-            amounts_minor={k: minor(n) for k, n in each.amounts_minor.items()}
-        )
-        for each in found
-    ]
 
 
 def find_one(connection: sqlite3.Connection, text: str) -> CustomerName:

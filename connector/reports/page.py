@@ -1,4 +1,4 @@
-"""What the HTML page shows: a report, cohorts, movements and risks."""
+"""What the HTML page and the workbook show: a report, and all that belongs to it."""
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,24 +8,32 @@ from datetime import datetime
 from msgspec import Struct
 
 from connector import __version__
+from connector.core.errors import NothingFound
 from connector.core.exchange_rates import MissingRate
 from connector.core.model import Movement
+from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
+from connector.metrics.contributions import Causes
 from connector.reports.at_risk import AtRiskReport, AtRiskReports, at_risk_reports
 from connector.reports.churn import ChurnReport, ChurnRequest, churn_report
 from connector.reports.cohorts import CohortReport, cohort_reports
-from connector.reports.ledger import TOTAL, Ledger
+from connector.reports.coverage import CoverageReport, coverage_report
+from connector.reports.explain import CustomerInWindow, window_customers
+from connector.reports.ledger import TOTAL, Ledger, is_total
 from connector.reports.model import (
     CurrencyReport,
     Report,
+    WindowRow,
     benchmarks,
     code_of,
     label,
     last_over,
     split,
 )
-from connector.reports.report import ReportRequest, make_report
+from connector.reports.movements import MovementList, list_movements
+from connector.reports.report import ReportRequest, causes_in, make_report
 from connector.store.ledger import customers, queries
+from connector.store.ledger.queries import Wanted
 
 NamedMovements = tuple[str, list[Movement]]  # the name of their window, and they
 
@@ -54,6 +62,35 @@ class PageContents(Struct, frozen=True, kw_only=True):
     failed: Mapping[str, str]
 
 
+class WindowBook(Struct, frozen=True, kw_only=True):
+    """One window of one currency (or of all in one) with everybody who paid in it.
+
+    ``causes`` None: of all in one, causes are not told.
+    """
+
+    part: CurrencyReport
+    row: WindowRow
+    customers: Sequence[CustomerInWindow]
+    causes: Causes | None
+
+
+class WorkbookContents(Struct, frozen=True, kw_only=True):
+    """What a workbook has: ``windows`` are one and the same of each part of the report.
+
+    ``movements`` are those of that window. ``at_risk`` and ``coverage`` are None as of a
+    past moment, of which they are not kept; coverage also where it was not derived.
+    """
+
+    report: Report
+    windows: Sequence[WindowBook]
+    movements: MovementList
+    cohorts: Sequence[CohortReport]
+    at_risk: AtRiskReports | None
+    coverage: CoverageReport | None
+    locale: str
+    version: str
+
+
 NOBODY = AtRiskReports(currencies=(), labels={}, failed={})
 MOST = 10  # movements that are listed by name
 
@@ -61,12 +98,7 @@ MOST = 10  # movements that are listed by name
 def make_page(ledger: Ledger, asked: ReportRequest) -> PageContents:
     """All that the page shows; what is at risk only as of now, as it is not kept."""
     report = make_report(ledger, asked)
-    cohorts = []
-    if report.currencies:
-        cohorts += cohort_reports(ledger, None, asked.currency, asked.as_of)
-    if report.total is not None:
-        with suppress(MissingRate):  # of a currency that is no more: the others stand
-            cohorts += cohort_reports(ledger, None, TOTAL, asked.as_of)
+    cohorts = _cohorts(ledger, report, asked)
     at_risk = NOBODY
     if asked.as_of is None and report.parts:
         has_total = report.total is not None
@@ -92,6 +124,89 @@ def make_page(ledger: Ledger, asked: ReportRequest) -> PageContents:
         version=__version__,
         failed=at_risk.failed,
     )
+
+
+def make_workbook(
+    ledger: Ledger, asked: ReportRequest, window: Window | None = None
+) -> WorkbookContents:
+    """All that a workbook has; by customer the ``window`` given, else the headline.
+
+    Where the report is asked for of a kind of windows, the last of these that is over.
+    """
+    report = make_report(ledger, asked._replace(trend=True, causes=False))
+    chosen = window or _window_of(report, asked.kind)
+    books = [_window_book(ledger, report, part, chosen, asked) for part in report.parts]
+    months = (chosen.start, chosen.end)
+    at_risk = coverage = None
+    if asked.as_of is None and report.parts:
+        has_total = report.total is not None
+        at_risk = at_risk_reports(ledger, asked.currency, with_total=has_total)
+        with suppress(NothingFound):  # nothing invoiced, or not derived by this version
+            own = None if is_total(asked.currency) else asked.currency
+            coverage = coverage_report(ledger, None, own)
+    wanted = Wanted(None, *months, None, asked.currency, asked.as_of)
+    return WorkbookContents(
+        report=report,
+        windows=books,
+        movements=list_movements(ledger, wanted),
+        cohorts=_cohorts(ledger, report, asked),
+        at_risk=at_risk,
+        coverage=coverage,
+        locale=ledger.config.locale,
+        version=__version__,
+    )
+
+
+def _window_of(report: Report, kind: WindowKind | None) -> Window:
+    """The last that is over, of a currency's rows or of none at all."""
+    if not report.parts:
+        month = report.today.replace(day=1)
+        return windows(kind or WindowKind.TRAILING_12, month, month)[0]
+    wanted = kind or WindowKind.TRAILING_12
+    own = [x for x in report.parts[0].rows if x.measured.window.kind is wanted]
+    over = [row for row in own if row.is_over] or own
+    return over[-1].measured.window
+
+
+def _window_book(
+    ledger: Ledger,
+    report: Report,
+    part: CurrencyReport,
+    window: Window,
+    asked: ReportRequest,
+) -> WindowBook:
+    currency = TOTAL if part.is_total else part.currency
+    found = window_customers(ledger, window, currency, asked.as_of)
+    [row] = [each for each in part.rows if each.measured.window == window]
+    return WindowBook(
+        part=part,
+        row=row,
+        customers=[_a_year(each) for each in found] if report.is_annual else found,
+        causes=None
+        if part.is_total
+        else causes_in(ledger, currency, window, asked.as_of),
+    )
+
+
+def _a_year(each: CustomerInWindow) -> CustomerInWindow:
+    return each._replace(
+        opening_minor=each.opening_minor * 12,
+        closing_minor=each.closing_minor * 12,
+        moved_minor={kind: minor * 12 for kind, minor in each.moved_minor.items()},
+    )
+
+
+def _cohorts(
+    ledger: Ledger, report: Report, asked: ReportRequest
+) -> list[CohortReport]:
+    """Those of each part of the report; of a total only where it has all rates."""
+    found = []
+    if report.currencies:
+        found += cohort_reports(ledger, None, asked.currency, asked.as_of)
+    if report.total is not None:
+        with suppress(MissingRate):  # of a currency that is no more: the others stand
+            found += cohort_reports(ledger, None, TOTAL, asked.as_of)
+    return found
 
 
 def _churn(ledger: Ledger, part: CurrencyReport, as_of: datetime | None) -> ChurnReport:

@@ -11,17 +11,19 @@ from msgspec.structs import asdict, replace
 from connector.core.dates import add_months
 from connector.core.errors import UsageFault
 from connector.core.figures import Retention, WindowFigures
+from connector.core.model import EVERYBODY, Note, SegmentValue
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
-from connector.metrics.causes import Causes, causes
 from connector.metrics.churn import LossSums
-from connector.metrics.retention import Balances, measure, opened
-from connector.metrics.rollups import figures_of
-from connector.metrics.segments import (
-    EVERYBODY,
-    CurrencyBook,
-    SegmentValue,
-    by_segment,
+from connector.metrics.contributions import Causes, causes
+from connector.metrics.retention import measure
+from connector.reports.figures import (
+    cut_in,
+    figures,
+    figures_by_segment,
+    members,
+    nobody_in,
+    standing,
 )
 from connector.reports.ledger import NOTHING_MISSING, Ledger, Missing, is_total
 from connector.reports.model import (
@@ -39,10 +41,9 @@ from connector.reports.model import (
 from connector.store.ledger import (
     balances,
     closings,
-    contract_terms,
     customers,
+    notes,
     queries,
-    rollups,
     unvalued,
 )
 
@@ -123,14 +124,25 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         missing=missing,
         by=asked.by,
         only=asked.only,
-        names=_names(connection) if asked.causes else {},
+        names=_names(connection, parts),
         outside=ledger.outside(asked.currency) if as_of is None else (),
+        notes=_notes(connection, wanted, as_of),
+        goals={} if asked.only else ledger.config.goals,
     )
     if asked.only and parts and not any(map(_has_any, report.parts)):
-        from connector.reports.segments import nobody_in
-
         raise nobody_in(asked.only)
     return annual(report) if asked.arr else report
+
+
+def _notes(
+    connection: sqlite3.Connection, wanted: Sequence[Window], as_of: datetime | None
+) -> tuple[Note, ...]:
+    """Those of months that any of the windows has."""
+    if not wanted:
+        return ()
+    start, end = min(x.start for x in wanted), max(x.end for x in wanted)
+    found = notes.standing(connection, as_of)
+    return tuple(each for each in found if start <= each.month < end)
 
 
 def _has_any(part: CurrencyReport) -> bool:
@@ -155,16 +167,23 @@ def _total(
     report = total_report(total, parts, asked.by, published, asked.only)
     if asked.only:
         return report
-    days = (
-        queries.first_day(ledger.connection, code, asked.as_of) for code in total.codes
-    )
-    first = min((day for day in days if day is not None), default=None)
+
+    def first() -> date | None:
+        connection, as_of = ledger.connection, asked.as_of
+        days = (queries.first_day(connection, code, as_of) for code in total.codes)
+        return min((day for day in days if day is not None), default=None)
+
     return replace(report, first_year=_first_year(report.rows, first, total.retention))
 
 
-def _names(connection: sqlite3.Connection) -> dict[int, tuple[str, str]]:
-    """The ids and labels of all customers, by the ledger's key."""
-    accounts = customers.accounts(connection)
+def _names(
+    connection: sqlite3.Connection, parts: Sequence[CurrencyReport]
+) -> dict[int, tuple[str, str]]:
+    """The ids and labels of those whom causes name, by the ledger's key."""
+    told = (row.causes for part in parts for row in part.rows)
+    shares = (share for why in told if why is not None for own in why for share in own)
+    keys = {key for share in shares for key, _ in share.customers}
+    accounts = customers.accounts_of(connection, keys)
     return {key: (each.id, each.shown) for key, each in accounts.items()}
 
 
@@ -217,21 +236,18 @@ def _rows(
     """A row a window, with its segments and causes where they are asked for."""
     connection = ledger.connection
     segments: list[dict[str, WindowFigures]] = [{} for _ in wanted]
-    if asked.as_of is None and ledger.is_whole:
-        deltas = rollups.deltas(connection, currency, wanted)
-        measured = figures_of(deltas, wanted)
+    cut = partial(
+        figures_by_segment, ledger, currency, wanted, as_of=asked.as_of, only=asked.only
+    )
+    if asked.only:
+        measured = [
+            named.get(EVERYBODY) or measure((), [window])[0]
+            for named, window in zip(cut(None), wanted, strict=True)
+        ]
     else:
-        book = read_book(connection, currency, wanted, asked.as_of)
-        measured = measure(book.flows, wanted, book.opening, book.terms)
-    if asked.by is not None or asked.only:
-        cut = partial(_cut, ledger, currency, wanted, asked)
-        if asked.only:
-            measured = [
-                named.get(EVERYBODY) or measure((), [window])[0]
-                for named, window in zip(cut(None), wanted, strict=True)
-            ]
-        if asked.by is not None:
-            segments = cut(asked.by)
+        measured = figures(ledger, currency, wanted, asked.as_of)
+    if asked.by is not None:
+        segments = cut(asked.by)
     is_whole = not asked.only  # months are closed with everybody's figures
     closed = closings.reported(connection, currency, asked.as_of) if is_whole else {}
     despite = closings.despite(connection, asked.as_of) if is_whole else {}
@@ -241,7 +257,10 @@ def _rows(
         from connector.reports.churn import losses_in
 
         told = _told_windows(wanted, asked, today)
-        why = _causes(ledger, currency, told, asked)
+        why = {
+            window: causes_in(ledger, currency, window, asked.as_of, asked.only)
+            for window in told
+        }
         if is_whole:
             lost = losses_in(connection, currency, told, asked.as_of)
     return tuple(
@@ -259,20 +278,6 @@ def _rows(
     )
 
 
-def _cut(
-    ledger: Ledger,
-    currency: str,
-    wanted: Sequence[Window],
-    asked: ReportRequest,
-    by: str | None,
-) -> list[dict[str, WindowFigures]]:
-    """Each window's figures by segment, of the customers asked for."""
-    from connector.reports.segments import cut_in
-
-    book = read_book(ledger.connection, currency, wanted, asked.as_of)
-    return by_segment(book, wanted, cut_in(ledger, currency, by, asked.only))
-
-
 def _told_windows(
     wanted: Sequence[Window], asked: ReportRequest, today: date
 ) -> Sequence[Window]:
@@ -283,56 +288,41 @@ def _told_windows(
     return [w for w in trailing if w.end <= today][-1:] or trailing[-1:]
 
 
-def _causes(
+def causes_in(
     ledger: Ledger,
     currency: str,
-    wanted: Sequence[Window],
-    asked: ReportRequest,
-) -> dict[Window, Causes]:
-    start, end = _span(wanted)
-    connection, as_of = ledger.connection, asked.as_of
-    opening = balances.balances(connection, currency, start, as_of)
-    parts = balances.parts(connection, currency, start, end, as_of)
-    own = _members(ledger, currency, asked)
-    return {
-        window: causes(own(standing, window.start), inside)
-        for window, standing, inside in opened(opening, parts, wanted)
-    }
-
-
-def _members(
-    ledger: Ledger, currency: str, asked: ReportRequest
-) -> Callable[[Balances, date], Balances]:
-    """What finds those asked for among an opening's."""
-    if not asked.only:
-        return lambda standing, _: standing
-    from connector.reports.segments import cut_in, members
-
-    of = cut_in(ledger, currency, None, asked.only)
-    return partial(members, of=of)
+    window: Window,
+    as_of: datetime | None = None,
+    only: Sequence[SegmentValue] = (),
+) -> Causes:
+    """Why the window's opening customers, or some of them, pay more, or less."""
+    connection, start, end = ledger.connection, window.start, window.end
+    [opening] = standing(connection, currency, [start], as_of)
+    if only:
+        opening = members(opening, start, cut_in(ledger, currency, None, only))
+    return causes(opening, balances.causes(connection, currency, start, end, as_of))
 
 
 def _first_year_of(
     ledger: Ledger, currency: str, rows: Sequence[WindowRow], as_of: datetime | None
 ) -> FirstYear | None:
-    def kept(window: Window) -> Retention:
-        flows = queries.flows(ledger.connection, currency, as_of, until=window.end)
-        return measure(flows, [window])[0].retention
-
-    first = queries.first_day(ledger.connection, currency, as_of)
-    return _first_year(rows, first, kept)
+    return _first_year(
+        rows,
+        lambda: queries.first_day(ledger.connection, currency, as_of),
+        lambda window: figures(ledger, currency, [window], as_of)[0].retention,
+    )
 
 
 def _first_year(
     rows: Sequence[WindowRow],
-    first: date | None,
+    first_day: Callable[[], date | None],
     kept_in: Callable[[Window], Retention],
 ) -> FirstYear | None:
     """Where the headline opens before anybody paid; by its first whole month."""
     headline = last_over(rows)
     if headline is None or headline.measured.retention.opening_minor:
         return None
-    end = headline.measured.window.end
+    first, end = first_day(), headline.measured.window.end
     if first is None or first >= end:
         return None
     since = add_months(first.replace(day=1), 1)
@@ -342,27 +332,3 @@ def _first_year(
     kept = kept_in(Window(WindowKind.TRAILING_12, since, end)) if months else None
     ends_on = add_months(since, TRAILING_MONTHS) - timedelta(days=1)
     return FirstYear(since, months, kept, ends_on)
-
-
-def read_book(
-    connection: sqlite3.Connection,
-    currency: str,
-    wanted: Sequence[Window],
-    as_of: datetime | None,
-) -> CurrencyBook:
-    """All that the figures of these windows need; terms are known only as of now.
-
-    It can be read once.
-    """
-    start, end = _span(wanted)
-    opening = balances.balances(connection, currency, start, as_of)
-    flows = queries.flows(connection, currency, as_of, start, end)
-    if as_of is not None:
-        return CurrencyBook(opening, flows)
-    terms = contract_terms.last_terms if len(wanted) == 1 else contract_terms.terms
-    return CurrencyBook(opening, flows, terms(connection, currency, start, end))
-
-
-def _span(windows: Sequence[Window]) -> tuple[date, date]:
-    """Their first day, and the one after their last."""
-    return min(each.start for each in windows), max(each.end for each in windows)

@@ -1,7 +1,8 @@
 """A customer's name and metadata removed from the file; what it paid stays.
 
-Comes in: customers' ids. The figures stay under those ids, which say nothing of a person
-without Stripe; the country stays as well, as figures are told apart by it.
+Comes in: customers' ids. What was noted of them goes too. The figures stay under those
+ids, which say nothing of a person without Stripe; the country stays as well, as figures
+are told apart by it.
 """
 
 import sqlite3
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 from connector.core.errors import NothingFound
 from connector.store.database import transaction
+from connector.store.ledger import notes
 from connector.store.ledger.posting import LedgerRun
 from connector.store.mirror import forgotten, objects
 
@@ -76,4 +78,5 @@ def _erase(connection: sqlite3.Connection, customer: str) -> bool:
         "UPDATE customers SET label = NULL WHERE id = ? AND label IS NOT NULL",
         [customer],
     ).rowcount
-    return objects.strip_customer(connection, customer) or was_shown > 0
+    was_noted = notes.erase(connection, customer)
+    return objects.strip_customer(connection, customer) or was_shown > 0 or was_noted

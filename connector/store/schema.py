@@ -741,3 +741,73 @@ MIGRATIONS["m017_running_month"] = (
     FROM live_movements GROUP BY currency, substr(day, 1, 7)
     """,
 )
+
+CHUNK_BITS = 8  # how many customers' columns are packed together: 256
+
+_PACKED_NO_MORE = """
+    CREATE TRIGGER packed_no_more_by_{verb}_of_{table} AFTER {verb} ON {table}
+    BEGIN DELETE FROM packed_columns WHERE chunk = {customer} >> 8; END
+"""
+_OF_RETRACTED = "(SELECT customer FROM movements WHERE id = NEW.movement)"
+
+# Wide reports read columns, not rows: see ledger.columns. A cache: what is not here is
+# read from the tables.
+MIGRATIONS["m018_packed_columns"] = (
+    # A row a currency of 256 customers, and one of currency '' that says it was done.
+    """
+    CREATE TABLE packed_columns (
+        chunk             INTEGER NOT NULL,  -- a customer's key / 256
+        currency          TEXT    NOT NULL,
+        customer          BLOB    NOT NULL,  -- live movements by customer, day
+        day               BLOB    NOT NULL,
+        kind              BLOB    NOT NULL,
+        amount_minor      BLOB    NOT NULL,
+        term_customer     BLOB    NOT NULL,  -- terms by customer, subscription, day
+        term_subscription BLOB    NOT NULL,
+        term_day          BLOB    NOT NULL,
+        term_before_minor BLOB    NOT NULL,
+        term_after_minor  BLOB    NOT NULL,
+        PRIMARY KEY (chunk, currency)
+    ) STRICT
+    """,
+    *(
+        _PACKED_NO_MORE.format(verb=verb, table=table, customer=customer)
+        for verb, table, customer in (
+            ("INSERT", "movements", "NEW.customer"),
+            ("INSERT", "retractions", _OF_RETRACTED),
+            ("INSERT", "terms", "NEW.customer"),
+            ("DELETE", "terms", "OLD.customer"),
+            ("UPDATE", "terms", "NEW.customer"),
+        )
+    ),
+)
+
+# What people noted of a month, and what they took back.
+MIGRATIONS["m019_notes"] = (
+    """
+    CREATE TABLE notes (
+        id       INTEGER PRIMARY KEY,
+        month    TEXT NOT NULL CHECK (month GLOB '[0-9][0-9][0-9][0-9]-[01][0-9]'),
+        noted_at TEXT NOT NULL,
+        customer TEXT NOT NULL,  -- Stripe's cus_..., '' where it is of nobody
+        text     TEXT NOT NULL,  -- '' once its customer is forgotten
+        url      TEXT NOT NULL   -- likewise; '' where there is none
+    ) STRICT
+    """,
+    """
+    CREATE TABLE note_withdrawals (
+        note         INTEGER PRIMARY KEY REFERENCES notes (id),
+        withdrawn_at TEXT NOT NULL
+    ) STRICT
+    """,
+    # Of notes, one change alone is let through: what is of a forgotten customer goes.
+    """
+    CREATE TRIGGER notes_are_never_edited BEFORE UPDATE ON notes
+    WHEN NEW.text <> '' OR NEW.url <> '' OR NEW.id <> OLD.id OR NEW.month <> OLD.month
+         OR NEW.noted_at <> OLD.noted_at OR NEW.customer <> OLD.customer
+         OR OLD.customer NOT IN (SELECT customer FROM forgotten)
+    BEGIN SELECT RAISE(ABORT, 'notes are append-only; withdraw one'); END
+    """,
+    *_append_only("notes", "id")[1:],
+    *_append_only("note_withdrawals", "note"),
+)

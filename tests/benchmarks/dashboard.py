@@ -2,7 +2,8 @@
 
 ``python -m tests.benchmarks.dashboard [--small] [--keep DIR]``: the command in a process
 of its own, asked over loopback. Of each page the first answer (nothing is kept yet), the
-median of those after it, and the memory of the process by then.
+median of those after it, each beside one bare ``SELECT sum(...)`` over all movements, and
+the memory of the process by then.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from pathlib import Path
 import httpx
 
 from tests.benchmarks.measure import environment, machine, measured
+from tests.benchmarks.report import bare_sum_s
 
 REPEATS = 9
 PAGES = {
@@ -74,8 +76,9 @@ def show(customers: int, folder: Path, repeats: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.toml").write_text('timezone = "UTC"\n')
         measured(f"tests.benchmarks.ledgers {path} {customers}".split(), "", folder)
-    print(f"\n{customers:,} customers")
-    print(f"{'':28}  first s  median s      MB  most MB")
+    bare_s = bare_sum_s(path)
+    print(f"\n{customers:,} customers; one SELECT sum(...) takes {bare_s:.3f} s of CPU")
+    print(f"{'':28}  first s × the sum  median s × the sum      MB  most MB")
     with (
         dashboard(folder) as (address, pid),
         httpx.Client(base_url=address, timeout=120) as client,
@@ -83,10 +86,11 @@ def show(customers: int, folder: Path, repeats: int) -> None:
         for name, url in PAGES.items():
             first_s = took_s(client, url.format(n=1))
             rest = [took_s(client, url.format(n=n)) for n in range(2, 2 + repeats)]
+            then_s = statistics.median(rest)
             now_mb, most_mb = (memory_mb(pid, each) for each in ("VmRSS", "VmHWM"))
             print(
-                f"{name:28} {first_s:8.3f} {statistics.median(rest):9.3f}"
-                f" {now_mb:7.0f} {most_mb:8.0f}",
+                f"{name:28} {first_s:8.3f} {first_s / bare_s:9.1f} {then_s:9.3f}"
+                f" {then_s / bare_s:9.1f} {now_mb:7.0f} {most_mb:8.0f}",
                 flush=True,
             )
 

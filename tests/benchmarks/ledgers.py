@@ -1,15 +1,17 @@
 """Ledgers of any size, made up from a seed: ten movements a customer over five years.
 
 Written straight into the tables, as deriving a million customers is another benchmark's
-business; the sums are then counted as an upgrade of an older ledger would.
+business: ten thousand lives, with components as long as real ones, and copies of them
+under other ids. The sums are then counted as an upgrade of an older ledger would.
 ``python -m tests.benchmarks.ledgers FILE CUSTOMERS``.
 """
 
+import json
 import random
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +21,7 @@ from connector.config import parse, rules_of
 from connector.core.model import MovementKind, classify
 from connector.pipeline.recompute import make_whole
 from connector.store.database import open_database, put_setting, transaction
+from connector.store.ledger import columns
 
 FIRST, LAST = date(2021, 1, 1), date(2025, 12, 31)
 DAYS = (LAST - FIRST).days
@@ -31,6 +34,7 @@ CAUSES = {
     MovementKind.CONTRACTION: "quantity",
     MovementKind.CHURN: "end",
 }
+LIVES = 10_000  # that differ from each other
 MOVEMENTS = 10  # a customer
 TERMS = 12  # kept of each: monthly for some, yearly for others, about once a quarter
 
@@ -68,11 +72,31 @@ def make(path: Path, customers: int) -> None:
                 [rules],
             )
             moved = 0
-            for key in range(1, customers + 1):
+            for key in range(1, min(customers, LIVES) + 1):
                 moved = _customer(connection, chance, key, moved)
             connection.execute("INSERT INTO walks VALUES (1, ?, ?)", [_us(LAST)] * 2)
             put_setting(connection, "rules", rules)
+        with without_triggers(connection):
+            for copied in range(LIVES, customers, LIVES):
+                own = {"keys": copied, "moved": copied // LIVES * moved}
+                last = min(LIVES, customers - copied)
+                with transaction(connection):
+                    for statement in COPIES:
+                        connection.execute(statement, {**own, "last": last})
         make_whole(connection)
+        columns.pack(connection)
+
+
+@contextmanager
+def without_triggers(connection: sqlite3.Connection) -> Iterator[None]:
+    """What was checked once need not be again, of millions of copies."""
+    found = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+    triggers = connection.execute(found).fetchall()
+    for name, _ in triggers:
+        connection.execute(f"DROP TRIGGER {name}")
+    yield
+    for _, sql in triggers:
+        connection.execute(sql)
 
 
 def _us(day: date) -> int:
@@ -83,8 +107,8 @@ def _customer(
     connection: sqlite3.Connection, chance: random.Random, key: int, moved: int
 ) -> int:
     """One customer's rows; returns the number of the last movement."""
-    moves = list(life(chance))
-    price, subscription = chance.choice(PLANS), f"sub_{key}"
+    moves = list(enumerate(life(chance), start=moved + 1))
+    price, subscription = chance.choice(PLANS), _id("sub", key)
     connection.execute(
         "INSERT INTO customers VALUES (?, ?, ?, ?)",
         [key, f"cus_{key}", None, chance.choice(COUNTRIES)],
@@ -93,20 +117,15 @@ def _customer(
         "INSERT INTO movements VALUES (?, ?, 'usd', ?, ?, ?, ?, ?, 1)",
         [
             (n, key, str(m.day), m.kind, m.after_minor - m.before_minor, *m[2:])
-            for n, m in enumerate(moves, start=moved + 1)
+            for n, m in moves
         ],
     )
     connection.executemany(
-        "INSERT INTO components VALUES (?, 0, ?, ?, ?, ?, ?, '', '', '[]')",
-        [
-            (
-                *(n, CAUSES[m.kind], m.after_minor - m.before_minor),
-                *(subscription, f"si_{key}", price),
-            )
-            for n, m in enumerate(moves, start=moved + 1)
-        ],
+        "INSERT INTO components VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [row for n, m in moves for row in _components(n, m, key, price)],
     )
-    days = sorted(chance.sample(range((moves[0].day - FIRST).days, DAYS + 1), TERMS))
+    first = (moves[0][1].day - FIRST).days
+    days = sorted(chance.sample(range(first, DAYS + 1), TERMS))
     connection.executemany(
         "INSERT INTO terms VALUES (?, ?, ?, 'usd', ?, ?)",
         [
@@ -116,9 +135,94 @@ def _customer(
     )
     connection.execute(
         "INSERT INTO plans VALUES (?, 'usd', ?, ?, 'month')",
-        [key, str(moves[0].day), price],
+        [key, str(moves[0][1].day), price],
     )
     return moved + len(moves)
+
+
+def _id(kind: str, number: int) -> str:
+    """As long as Stripe's."""
+    return f"{kind}_1KXBGcbg{number:016}"
+
+
+def _components(
+    number: int, move: Move, key: int, price: str
+) -> Iterator[tuple[object, ...]]:
+    """Two of a movement: the plan's seats, and those of an add-on beside it."""
+    change = move.after_minor - move.before_minor
+    for position, part in enumerate((change - change // 4, change // 4)):
+        yield (
+            *(number, position, CAUSES[move.kind], part),
+            *(_id("sub", key), _id("si", 2 * key + position), price),
+            _arithmetic(move.before_minor),
+            _arithmetic(move.after_minor),
+            json.dumps(_evidence(number, move, price), ensure_ascii=False),
+        )
+
+
+def _arithmetic(minor: int) -> str:
+    amount = f"${minor / 100:,.2f}"
+    return f"1 seat × {amount} × 1/1 month = {amount}" if minor else ""
+
+
+def _evidence(number: int, move: Move, price: str) -> list[tuple[str, str, int, str]]:
+    at_s = _us(move.day) // 1_000_000
+    lines = [
+        (f"{what} {move.day} to {move.day + timedelta(days=30)}", minor)
+        for what, minor in (
+            ("proration", move.after_minor),
+            ("credit", move.before_minor),
+        )
+        if minor
+    ]
+    return [
+        *(
+            (
+                "invoice_line",
+                _id("il", number),
+                at_s,
+                f"{of}: 1 × {price}, ${minor / 100}",
+            )
+            for of, minor in lines
+        ),
+        ("invoice", _id("in", number), at_s, ""),
+    ]
+
+
+# One life after the other again, under other ids: of keys up to ``:last``.
+_OTHER = "replace({}, printf('%016d', {}), printf('%016d', {} + {}))"
+_SUBSCRIPTION = _OTHER.format("subscription", "customer", "customer", ":keys")
+_OTHER_EVIDENCE = _OTHER.format("evidence", "movement", "movement", ":moved")
+COPIES = (
+    """
+    INSERT INTO customers
+    SELECT key + :keys, 'cus_' || (key + :keys), label, country FROM customers
+    WHERE key <= :last
+    """,
+    """
+    INSERT INTO movements
+    SELECT id + :moved, customer + :keys, currency, day, kind, amount_minor, before_minor,
+           after_minor, run
+    FROM movements WHERE customer <= :last
+    """,
+    f"""
+    INSERT INTO components
+    SELECT movement + :moved, position, cause, amount_minor,
+           subscription, item, price, before, after, {_OTHER_EVIDENCE}
+    FROM components WHERE movement <= (
+        SELECT max(id) FROM movements WHERE customer = :last)
+    """,  # noqa: S608
+    f"""
+    INSERT INTO terms
+    SELECT customer + :keys, {_SUBSCRIPTION}, day, currency, before_minor, after_minor
+    FROM terms WHERE customer <= :last
+    """,  # noqa: S608
+    """
+    INSERT INTO plans
+    SELECT customer + :keys, currency, day, price, interval FROM plans
+    WHERE customer <= :last
+    """,
+)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,11 @@ class Cost:
 
 def environment(url: str = "") -> dict[str, str]:
     """No proxy stands before loopback, and the package is the one of this folder."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("STRIPE_")}
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith("STRIPE_") and k != "PYTHONDONTWRITEBYTECODE"
+    }
     given = {"STRIPE_API_BASE": url, "STRIPE_API_KEY": KEY, "PYTHONPATH": str(ROOT)}
     return {**kept, **given, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 

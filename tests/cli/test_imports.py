@@ -13,6 +13,7 @@ from tests.support.ledgers import empty_ledger
 HEAVY = (
     *("stripe", "httpx", "tenacity", "asyncio", "sqlite_utils", "rich", "babel"),
     *("starlette", "uvicorn", "prometheus_client", "jinja2"),
+    *("pyarrow", "duckdb", "pyspark", "pandas"),
 )
 RUN = """
 import sys

@@ -22,6 +22,7 @@ import pytest
 
 import connector
 from connector import config
+from connector.cli import config as config_command
 from connector.cli.app import stripe_nrr
 from connector.core import errors
 from connector.core.account import StripeIdentity
@@ -55,6 +56,7 @@ from connector.stripe_api.decoding import StripeAccount
 from connector.stripe_api.rate_limit import Limiter
 from connector.webhooks import admin_access, server
 from tests.pipeline.test_recompute import EVERYBODY, TOO_EARLY_S, poison
+from tests.support import broken_lakes
 from tests.support.books import key_of, lived, post
 from tests.support.ledgers import empty_ledger
 from tests.support.loopback import serving
@@ -231,10 +233,19 @@ def reconciled(content: bytes | None) -> None:
     with_ledger("reconcile", "theirs.csv")
 
 
-def without_pyarrow() -> None:
+def without(library: str, *words: str) -> None:
+    """A command where a library is not installed, and nothing imported that has it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "pyarrow", None)
-        with_ledger(*PARQUET, "-o", "mrr.parquet")
+        patch.setattr(connector, "lake", None, raising=False)
+        patch.setitem(sys.modules, library, None)
+        for module in [m for m in sys.modules if m.startswith("connector.lake")]:
+            patch.delitem(sys.modules, module)
+        with_ledger(*words)
+
+
+def lake_of_broken() -> None:
+    broken_lakes.lay_out_broken_history()
+    command("lake", "mirror", "lake")
 
 
 def compared(text: str | None) -> None:
@@ -260,6 +271,11 @@ def with_ledger(
         if account:
             put_setting(connection, "account", account)
     command(*words)
+
+
+def note_forgotten() -> None:
+    with_ledger("forget", "cus_1", "--format", "json")
+    command("note", "2024-01", "so", "--customer", "cus_1")
 
 
 def page(url: str, *, is_empty: bool = False) -> None:
@@ -453,8 +469,24 @@ def of_former_version(*words: str) -> None:
     command(*words)
 
 
+def begun_twice() -> None:
+    command("config", "init", "--timezone", "UTC")
+    command("config", "init")
+
+
+def begun_without_the_example() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config_command, "__file__", Path("connector/cli/config.py"))
+        command("config", "init", "--timezone", "UTC")
+
+
 EXHIBITS: Mapping[str, Provoked] = {
     # the configuration
+    "begin one that is there": begun_twice,
+    "begin one in a zone that is none": lambda: command(
+        "config", "init", "--timezone", "Europe/Atlantis"
+    ),
+    "begin one without the example": begun_without_the_example,
     "config.toml is not TOML": lambda: configured("database = nowhere", "report"),
     "several faults at once": lambda: configured(
         'timezone = "Europe/Atlantis"\n[policy]\nchrun = "ended"', "report"
@@ -570,7 +602,25 @@ EXHIBITS: Mapping[str, Provoked] = {
 
 COMMANDS: Mapping[str, Provoked] = {
     "Parquet on a terminal": lambda: with_ledger(*PARQUET),
-    "Parquet without its library": without_pyarrow,
+    "Parquet without its library": lambda: without(
+        "pyarrow", *PARQUET, "-o", "mrr.parquet"
+    ),
+    "a mirror without its library": lambda: without(
+        "pyarrow", "export", "--what", "mirror", "-o", "mirror"
+    ),
+    "a mirror on a terminal": lambda: with_ledger("export", "--what", "mirror"),
+    "a mirror of nothing": lambda: with_ledger(
+        "export", "--what", "mirror", "-o", "mirror", walked=False
+    ),
+    "a lake without its library": lambda: without("duckdb", "lake", "mirror", "lake"),
+    "a lake's figures by plan": lambda: command(
+        "report", "--lake", "x", "--by", "plan"
+    ),
+    "a lake's figures without its library": lambda: without(
+        "pyarrow", "report", "--lake", "lake"
+    ),
+    **broken_lakes.EXHIBITS,
+    "a history that breaks the derivation in a lake": lake_of_broken,
     "a report over the ledger": lambda: with_ledger("report", "-o", "stripe-nrr.db"),
     "report of nothing": lambda: with_ledger("report", walked=False),
     "report of a ledger that has no time zone yet": lambda: with_ledger(
@@ -592,6 +642,12 @@ COMMANDS: Mapping[str, Provoked] = {
     "explain nobody": lambda: with_ledger("explain", "Babbage"),
     "explain one of several": lambda: with_ledger("explain", "Ada"),
     "explain nothing": lambda: with_ledger("explain"),
+    "explain a customer's segment": lambda: with_ledger(
+        "explain", "cus_1", "--segment", "country=DE"
+    ),
+    "the page of a segment": lambda: with_ledger(
+        "report", "--segment", "country=DE", "--format", "html", "-o", "page.html"
+    ),
     "explain a customer as a table": lambda: with_ledger(
         "explain", "cus_1", "--format", "csv"
     ),
@@ -603,6 +659,21 @@ COMMANDS: Mapping[str, Provoked] = {
     ),
     "reconcile a file that is not there": lambda: reconciled(None),
     "reconcile what is no text": lambda: reconciled(b"customer,month,mrr\n\xc3("),
+    "reconcile an empty file": lambda: reconciled(b" \n"),
+    "reconcile a workbook": lambda: reconciled(b"PK\x03\x04..[Content_Types].xml"),
+    "reconcile an archive": lambda: reconciled(b"PK\x03\x04..mrr.csv"),
+    "reconcile what is no text at all": lambda: reconciled(b"customer\0month"),
+    "reconcile a name without end": lambda: reconciled(b'"' + b"a" * 140_000),
+    "reconcile half a text": lambda: reconciled(b"\xff\xfec"),
+    "reconcile two columns of one name": lambda: reconciled(
+        b"customer,month,mrr,MRR\ncus_1,2024-01,5,6\n"
+    ),
+    "reconcile some days of a month": lambda: reconciled(
+        b"customer,date,mrr\ncus_1,2024-01-05,5\ncus_1,2024-01-12,6\n"
+    ),
+    "reconcile nothing but 0": lambda: reconciled(
+        b"customer,month,mrr\ncus_1,2024-01,0\n"
+    ),
     "reconcile another kind of file": lambda: reconciled(b"Invoice,Total\nin_1,5\n"),
     "reconcile a file of nothing": lambda: reconciled(b"customer,month,mrr\n"),
     "reconcile no amount": lambda: reconciled(
@@ -618,6 +689,13 @@ COMMANDS: Mapping[str, Provoked] = {
     "close an empty ledger": lambda: with_ledger("close", "2024-01", walked=False),
     "close before the first customer": lambda: with_ledger("close", "2019-01"),
     "close despite nothing": lambda: with_ledger("close", "2024-01", "--despite", " "),
+    "note nothing": lambda: with_ledger("note"),
+    "note without a text": lambda: with_ledger("note", "2024-01", " "),
+    "note no page": lambda: with_ledger(
+        "note", "2024-01", "so", "--url", "javascript:x"
+    ),
+    "note one who was forgotten": note_forgotten,
+    "withdraw a note that is not there": lambda: with_ledger("note", "--withdraw", "7"),
     "close and withdraw": lambda: with_ledger(
         "close", "2024-01", "--despite", "so", "--withdraw", "not so"
     ),
@@ -653,6 +731,7 @@ COMMANDS: Mapping[str, Provoked] = {
     "a page with a month that is none": lambda: page("/?to=2026-13"),
     "a page beyond the last": lambda: page("/window?page=2"),
     "a segment of nothing": lambda: page("/?segment=US"),
+    "two segments of one kind": lambda: page("/?segment=country=US&segment=country=DE"),
     "a segment that nobody is in": lambda: page("/?by=country&segment=US"),
     "a window's segment of nothing": lambda: page("/window?segment=US"),
     "a window's segment that nobody is in": lambda: page(

@@ -1,11 +1,13 @@
 """Every page tells what the command it names tells, and its text says those numbers."""
 
+import io
 import shlex
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl import load_workbook  # type: ignore[import-untyped]
 
 from connector.core.money import format_minor, format_ratio
 from tests.support.commands import Workdir
@@ -87,6 +89,23 @@ def test_json_is_the_commands(site: Site, demo: Workdir, path: str) -> None:
 def test_csv_is_the_commands(site: Site, demo: Workdir, path: str) -> None:
     page = site.page(path)
     assert site.get(form(path, "csv")).text == told(demo, page, "--format", "csv").out
+
+
+@pytest.mark.parametrize("path", ["/", "/window?window=2026-Q1&currency=eur"])
+def test_the_workbook_has_the_pages_window(site: Site, path: str) -> None:
+    window = path if path != "/" else "/window"
+    [told] = site.get(form(window, "json")).json()["windows"]
+    found = site.get(form(path, "xlsx"))
+    assert found.headers["content-disposition"].startswith("attachment")
+    sheet = load_workbook(io.BytesIO(found.content), data_only=True)["Window"]
+    assert f"{sheet['C4'].value:.6f}" == f"{told['ratio']:.6f}"
+
+
+def test_there_is_no_workbook_of_some_customers_or_of_a_list(site: Site) -> None:
+    for path in ("/overview.xlsx?segment=interval%3Dyear", "/movements.xlsx"):
+        assert site.get(path).status_code == 404
+    assert "/movements.xlsx" not in site.get("/movements").text
+    assert "/window.xlsx" in site.get("/window").text
 
 
 @pytest.mark.parametrize("path", TOTALS)

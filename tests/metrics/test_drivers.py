@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 
 from connector.core.model import Cause, CauseAmount
 from connector.core.windows import WindowKind, windows
-from connector.metrics.causes import Share, causes
+from connector.metrics.contributions import Share, causes
 from connector.metrics.retention import measure, retention
 from connector.store.ledger import balances, queries
 from tests.support.synced import settled_demo
 
 
 def parts(**amounts: Mapping[int, int]) -> list[CauseAmount]:
-    return [
-        CauseAmount(customer, date(2024, 1, 1), Cause(cause), amount)
+    return sorted(
+        CauseAmount(customer, Cause(cause).value, amount)
         for cause, own in amounts.items()
         for customer, amount in own.items()
-    ]
+    )
 
 
 def drawn(shares: tuple[Share, ...]) -> str:
@@ -89,9 +89,9 @@ def test_causes_add_up_to_what_is_behind_nrr(
     for customer, cause, amount in drafts:
         if closing.get(customer, 0) + amount >= 0:
             closing[customer] = closing.get(customer, 0) + amount
-            moved.append(CauseAmount(customer, date(2024, 1, 1), cause, amount))
+            moved.append(CauseAmount(customer, cause.value, amount))
     base = retention(opening, {c: e for c, e in closing.items() if e})
-    found = causes(opening, moved)
+    found = causes(opening, sorted(moved))
     assert sum(s.amount_minor for s in found.expansion) == base.expansion_minor
     assert sum(s.amount_minor for s in found.contraction) == -base.contraction_minor
     for share in (*found.expansion, *found.contraction):
@@ -108,7 +108,7 @@ def test_the_demo_s_windows_add_up() -> None:
             for measured in measure(flows, asked):
                 window, base = measured.window, measured.retention
                 opening = balances.balances(connection, currency, window.start)
-                parts = balances.parts(connection, currency, *window[1:])
+                parts = balances.causes(connection, currency, *window[1:])
                 found = causes(opening, parts)
                 grown = sum(share.amount_minor for share in found.expansion)
                 shrunk = sum(share.amount_minor for share in found.contraction)

@@ -13,7 +13,7 @@ from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.invariants import every_window, sums_are_kept
 from connector.metrics.retention import measure
 from connector.metrics.rollups import CustomerBooks, differences, figures_of
-from connector.store.ledger import contract_terms, queries, rollups
+from connector.store.ledger import contract_terms, customers, queries, rollups
 from tests.billing.calendar_ import instant
 from tests.support.books import lived
 from tests.support.ledgers import empty_ledger, look, settle
@@ -91,13 +91,19 @@ def test_what_is_replaced_leaves_no_trace(
         assert kept(replaced, "usd", ALL) == kept(fresh, "usd", ALL)
 
 
+def terms_of(connection: sqlite3.Connection, currency: str) -> list[ContractTerm]:
+    """Everybody's, by day."""
+    everybody = customers.ids(connection)
+    ends = (date.min, date.max)
+    return sorted(contract_terms.terms_among(connection, currency, everybody, *ends))
+
+
 def assert_kept(connection: sqlite3.Connection, today: date) -> None:
     assert queries.currencies(connection)
     for currency in queries.currencies(connection):
         flows = list(queries.flows(connection, currency))
         asked = every_window(flows, today)
-        ended = contract_terms.terms(connection, currency, date.min, date.max)
-        counted = measure(flows, asked, terms=list(ended))
+        counted = measure(flows, asked, terms=terms_of(connection, currency))
         assert kept(connection, currency, asked) == counted
 
 
@@ -144,8 +150,7 @@ def test_a_sum_that_was_changed_from_outside_is_a_finding() -> None:
         )
         flows = list(queries.flows(connection, "eur"))
         asked = every_window(flows, date(2026, 11, 2))
-        ended = list(contract_terms.terms(connection, "eur", date.min, date.max))
-        counted = measure(flows, asked, terms=ended)
+        counted = measure(flows, asked, terms=terms_of(connection, "eur"))
         summed = kept(connection, "eur", asked)
     found = [finding.subject for finding in sums_are_kept("eur", counted, summed)]
     assert found == [

@@ -3,28 +3,32 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.core.figures import WindowFigures
-from connector.core.model import ContractTerm, Flow, Movement, MovementKind
-from connector.core.windows import Window, WindowKind, windows
-from connector.metrics.retention import measure
-from connector.metrics.segment_totals import SegmentOf
-from connector.metrics.segments import (
+from connector.core.model import (
     EVERYBODY,
     NONE,
-    CurrencyBook,
-    by_band,
-    by_segment,
-    by_trait,
-    everybody,
-    moved_by_segment,
+    ContractTerm,
+    Flow,
+    Movement,
+    MovementKind,
     segment_value,
-    within,
 )
+from connector.core.windows import Window, WindowKind, windows
+from connector.metrics.fold import (
+    Columns,
+    Segmentation,
+    by_segment,
+    columns_of_flows,
+    moved_by_segment,
+)
+from connector.metrics.retention import measure
+from connector.metrics.segments import by_band, by_trait, everybody, within
 from tests.support.books import lived
 
 JAN, MAR = date(2024, 1, 1), date(2024, 3, 1)
@@ -35,9 +39,18 @@ def flows(movements: Sequence[Movement]) -> list[Flow]:
     return [Flow(int(m.customer), m.day, m.kind, m.amount_minor) for m in movements]
 
 
-def book(*lives: str, terms: Sequence[ContractTerm] = ()) -> CurrencyBook:
+class Book(NamedTuple):
+    flows: list[Flow]
+    terms: Sequence[ContractTerm] = ()
+
+    @property
+    def parts(self) -> list[Columns]:
+        return [columns_of_flows(self.flows, self.terms)]
+
+
+def book(*lives: str, terms: Sequence[ContractTerm] = ()) -> Book:
     moved = [m for n, life in enumerate(lives) for m in lived(str(n), life)]
-    return CurrencyBook({}, flows(moved), terms)
+    return Book(flows(moved), terms)
 
 
 def nrr(measured: WindowFigures) -> str:
@@ -45,20 +58,26 @@ def nrr(measured: WindowFigures) -> str:
     return "–" if found is None else f"{found * 100}"
 
 
-def plans(*lives: Mapping[date, str]) -> SegmentOf:
-    return by_trait({n: sorted(each.items()) for n, each in enumerate(lives)})
+def plans(*lives: Mapping[date, str]) -> Segmentation:
+    found: dict[str, tuple[list[int], list[date]]] = {}
+    for n, each in enumerate(lives):
+        for day, name in each.items():
+            customers, days = found.setdefault(name, ([], []))
+            customers.append(n)
+            days.append(day)
+    return by_trait(found)
 
 
 def test_moving_to_another_plan_is_expansion_of_the_plan_one_had() -> None:
     """One customer goes from small to large in March; the other always was large."""
     of = plans({JAN: "small", date(2024, 3, 15): "large"}, {JAN: "large"})
-    [march] = by_segment(book("10 10 30", "50"), [MONTHS[2]], of)
+    [march] = by_segment(book("10 10 30", "50").parts, [MONTHS[2]], of)
     assert {name: nrr(each) for name, each in march.items()} == {
         "large": "100",
         "small": "300",
     }
     assert march["small"].waterfall.churn_minor == 0
-    [april] = by_segment(book("10 10 30", "50"), [MONTHS[3]], of)
+    [april] = by_segment(book("10 10 30", "50").parts, [MONTHS[3]], of)
     assert {name: m.retention.opening_minor for name, m in april.items()} == {
         "large": 80
     }
@@ -67,7 +86,7 @@ def test_moving_to_another_plan_is_expansion_of_the_plan_one_had() -> None:
 def test_who_comes_in_a_window_belongs_where_it_came() -> None:
     of = plans({date(2024, 2, 15): "small", date(2024, 3, 15): "large"})
     [both] = by_segment(
-        book(". 10 30"), [Window(WindowKind.YEAR, JAN, MONTHS[-1].end)], of
+        book(". 10 30").parts, [Window(WindowKind.YEAR, JAN, MONTHS[-1].end)], of
     )
     assert list(both) == ["small"]
     assert both["small"].waterfall.expansion_minor == 20
@@ -75,7 +94,7 @@ def test_who_comes_in_a_window_belongs_where_it_came() -> None:
 
 def test_who_has_no_trait_is_in_a_segment_of_its_own() -> None:
     of = plans({JAN: "small"}, {})
-    [march] = by_segment(book("10", "20"), [MONTHS[2]], of)
+    [march] = by_segment(book("10", "20").parts, [MONTHS[2]], of)
     assert list(march) == [NONE, "small"]
 
 
@@ -89,17 +108,17 @@ def test_who_has_no_trait_is_in_a_segment_of_its_own() -> None:
     ],
 )
 def test_bands_are_of_the_contract_s_value_a_year(mrr_minor: int, band: str) -> None:
-    assert by_band([10_000, 100_000], 100)(1, [JAN], [mrr_minor]) == [band]
+    assert by_band([10_000, 100_000], 100).named([1], [JAN], [mrr_minor]) == [band]
 
 
 def test_a_contract_of_exactly_an_edge_is_in_the_band_above() -> None:
-    assert by_band([12], 1)(1, [JAN], [1]) == ["2: 12 and more"]
+    assert by_band([12], 1).named([1], [JAN], [1]) == ["2: 12 and more"]
 
 
 def test_a_customer_counts_in_the_band_of_its_opening() -> None:
     """It grows over the edge inside the window: that is expansion of the lower band."""
     of = by_band([1_200], 1)
-    [march] = by_segment(book("50 50 500"), [MONTHS[2]], of)
+    [march] = by_segment(book("50 50 500").parts, [MONTHS[2]], of)
     assert list(march) == ["1: under 1,200"]
     assert march["1: under 1,200"].retention.expansion_minor == 450
 
@@ -112,7 +131,7 @@ def test_renewals_are_cut_by_segment_too() -> None:
         ContractTerm(ides, "usd", 7, "sub_c", 20, 20),  # pays nothing here
     ]
     of = plans({JAN: "small"}, {JAN: "large"})
-    [march] = by_segment(book("10 10 0", "20", terms=terms), [MONTHS[2]], of)
+    [march] = by_segment(book("10 10 0", "20", terms=terms).parts, [MONTHS[2]], of)
     renewed = {name: each.renewals for name, each in march.items()}
     assert renewed["small"] is not None
     assert (renewed["small"].ended, renewed["small"].renewed) == (1, 0)
@@ -139,12 +158,12 @@ by = st.one_of(
 
 @given(st.lists(life, max_size=5), by, st.lists(some_windows, min_size=1, max_size=4))
 def test_segments_add_up_to_the_total(
-    lives: list[str], of: SegmentOf, asked: list[Window]
+    lives: list[str], of: Segmentation, asked: list[Window]
 ) -> None:
     """Every amount and every number of customers, in every window, however cut."""
     whole = book(*lives)
     totals = measure(whole.flows, asked)
-    for total, cut in zip(totals, by_segment(whole, asked, of), strict=True):
+    for total, cut in zip(totals, by_segment(whole.parts, asked, of), strict=True):
         for part in ("waterfall", "retention"):
             for field in getattr(total, part).__struct_fields__:
                 parts = [getattr(getattr(each, part), field) for each in cut.values()]
@@ -168,15 +187,15 @@ terms = st.lists(
 
 @given(st.lists(life, max_size=5), terms, by, st.lists(some_windows, min_size=1))
 def test_a_segment_is_measured_as_if_its_customers_were_all_there_are(
-    lives: list[str], ended: list[ContractTerm], of: SegmentOf, asked: list[Window]
+    lives: list[str], ended: list[ContractTerm], of: Segmentation, asked: list[Window]
 ) -> None:
     """Waterfall, retention, renewals and all: the figures of one and the same formula."""
     whole = book(*lives, terms=ended)
-    for window, cut in zip(asked, by_segment(whole, asked, of), strict=True):
+    for window, cut in zip(asked, by_segment(whole.parts, asked, of), strict=True):
         segments: dict[int, str | None] = {}
         for customer in range(len(lives)):
             own = [flow for flow in whole.flows if flow.customer == customer]
-            found = by_segment(CurrencyBook({}, own), [window], of)
+            found = by_segment([columns_of_flows(own)], [window], of)
             segments |= dict.fromkeys([customer], next(iter(found[0]), None))
         for name, measured in cut.items():
             flows = [f for f in whole.flows if segments[f.customer] == name]
@@ -186,16 +205,16 @@ def test_a_segment_is_measured_as_if_its_customers_were_all_there_are(
 
 @given(st.lists(life, max_size=5), by, by, st.lists(some_windows, min_size=1))
 def test_who_has_two_segments_at_once_is_measured_as_if_alone(
-    lives: list[str], one: SegmentOf, other: SegmentOf, asked: list[Window]
+    lives: list[str], one: Segmentation, other: Segmentation, asked: list[Window]
 ) -> None:
     """Each value of one within each of the other: nobody twice, and nobody left out."""
     whole = book(*lives)
     for window in asked:
-        [outer] = by_segment(whole, [window], one)
+        [outer] = by_segment(whole.parts, [window], one)
         for name, alone in outer.items():
             inside = within([(one, name)], other)
-            [cells] = by_segment(whole, [window], inside)
-            [only] = by_segment(whole, [window], within([(one, name)], everybody))
+            [cells] = by_segment(whole.parts, [window], inside)
+            [only] = by_segment(whole.parts, [window], within([(one, name)], everybody))
             assert only == {EVERYBODY: alone}
             opening_minor = alone.retention.opening_minor
             assert sum(m.retention.opening_minor for m in cells.values()) == (
@@ -203,7 +222,7 @@ def test_who_has_two_segments_at_once_is_measured_as_if_alone(
             )
             for second, cell in cells.items():
                 both = within([(other, second), (one, name)], everybody)
-                assert by_segment(whole, [window], both) == [{EVERYBODY: cell}]
+                assert by_segment(whole.parts, [window], both) == [{EVERYBODY: cell}]
 
 
 @pytest.mark.parametrize(
@@ -230,13 +249,17 @@ def test_what_is_no_segment_is_refused(text: str) -> None:
 
 
 @given(st.lists(life, max_size=5), by)
-def test_sums_of_movements_by_segment_add_up(lives: list[str], of: SegmentOf) -> None:
-    moved = list(book(*lives).flows)
-    cut = moved_by_segment("usd", CurrencyBook({}, moved), JAN, of)
-    assert sum(each.movements for each in cut) == len(moved)
+def test_sums_of_movements_by_segment_add_up(
+    lives: list[str], of: Segmentation
+) -> None:
+    whole = book(*lives)
+    span = Window(WindowKind.YEAR, JAN, MONTHS[-1].end)
+    cut = moved_by_segment(whole.parts, span, of)
     for kind in MovementKind:
-        total = sum(flow.amount_minor for flow in moved if flow.kind is kind)
-        assert sum(each.amounts_minor[kind] for each in cut) == total
+        own = [flow.amount_minor for flow in whole.flows if flow.kind is kind]
+        told = [by_kind[kind] for by_kind in cut.values()]
+        assert sum(count for count, _ in told) == len(own)
+        assert sum(minor for _, minor in told) == sum(own)
 
 
 @given(st.lists(life, max_size=5), some_windows)

@@ -13,11 +13,10 @@ from connector import config
 from connector.config import Config
 from connector.core.errors import ConfigError
 from connector.core.figures import Retention
-from connector.core.model import SEGMENTS
+from connector.core.model import NONE, SEGMENTS
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.contributions import Ratio
 from connector.metrics.published_formulas import FormulaMetric
-from connector.metrics.segments import NONE
 from connector.reports import (
     Ledger,
     ReportRequest,

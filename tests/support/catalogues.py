@@ -18,6 +18,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from jinja2.ext import babel_extract
 
+from connector.core.dates import EPOCH
 from connector.core.figures import Waterfall, names_of
 from connector.core.language import DOMAIN, LANGUAGES
 from connector.core.model import SEGMENTS, Cause, MovementKind
@@ -176,6 +177,8 @@ def po_text(catalogue: Catalog) -> bytes:
 
 
 def mo_bytes(catalogue: Catalog) -> bytes:
+    """Compiled; the same texts are the same bytes, whenever that is done."""
+    catalogue.creation_date = catalogue.revision_date = EPOCH
     out = io.BytesIO()
     write_mo(out, catalogue)
     return out.getvalue()

@@ -29,6 +29,13 @@ ASKED: Mapping[str, Sequence[str]] = {
         "close 2026-06 --withdraw mistaken",
         "close 2026-06 --despite haste",
     ),
+    "note": (
+        "note 2026-06 raised --url https://example.com/why",
+        "note 2026-06 mistaken",
+        "note --withdraw 2",
+    ),
+    "notes": ("notes",),
+    "digest": ("digest --peek", "digest --since 2026-06-01", "digest", "digest"),
     "report": (
         "report",
         "report --by plan --causes",
@@ -54,9 +61,10 @@ ASKED: Mapping[str, Sequence[str]] = {
     "doctor": ("doctor --offline",),
     "inbox": ("inbox",),
     "recompute": ("recompute",),
+    "lake": ("lake mirror lake",),
 }
 # Objects whose keys are data: what stands under each of them is alike.
-MAPS = {"policy", "rules", "failed", "reasons", "counts"}
+MAPS = {"policy", "rules", "failed", "reasons", "counts", "rows"}
 MEANINGS = {
     "schema": "the version of all JSON: a change of meaning raises it",
     "known_until": "the last day that the ledger knows anything of",
@@ -88,7 +96,11 @@ def _kept(connection: Any, folder: Path, config: str) -> Workdir:
 
 
 def with_theirs(workdir: Workdir) -> Workdir:
-    """With another tool's MRR in theirs.csv: ours, but for two figures and a customer."""
+    """With another tool's MRR in theirs.csv: ours, but for two figures and a customer.
+
+    And with its mirror as Parquet.
+    """
+    workdir.call("export", "--what", "mirror", "-o", "mirror")
     head, first, second, *rest = workdir.call(
         "export", "--what", "mrr"
     ).out.splitlines()

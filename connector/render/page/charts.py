@@ -87,7 +87,7 @@ class Trend(NamedTuple):
 
     ``value`` and the last of ``points`` are the headline's; what is ``running`` is drawn
     beside them, and judged by nothing. ``norms`` are what others reach, with ``y`` where
-    a line can show it.
+    a line can show it; ``goal`` is what is to be reached, at ``goal_y``.
     """
 
     metric: str
@@ -100,6 +100,8 @@ class Trend(NamedTuple):
     path: str
     zones: Sequence[Zone]
     norms: Sequence[tuple[Typical, float | None]]
+    goal: Fraction | None
+    goal_y: float
 
 
 def spark(levels: Sequence[int]) -> str:
@@ -203,6 +205,7 @@ def trend(
     trailing: Sequence[WindowRow],
     bands: Sequence[Band],
     typical: Sequence[Typical],
+    goal: Fraction | None = None,
 ) -> Trend:
     values = [getattr(x.measured.retention, metric) for x in trailing]
     over = [v if x.is_over else None for v, x in zip(values, trailing, strict=True)]
@@ -216,7 +219,8 @@ def trend(
     known = [value for value in (*values, *before) if value is not None]
     norms = [each for each in typical if each.metric == metric]
     medians = [each.low for each in norms if each.low == each.high]
-    seen = [*known, *(medians if known else ()), Fraction(1)]
+    aims = [] if goal is None else [goal]
+    seen = [*known, *((*medians, *aims) if known else ()), Fraction(1)]
     ruler = scale(min(seen), max(seen), TREND_HEIGHT, 5)
     points = dots(over, ruler)
     return Trend(
@@ -230,6 +234,8 @@ def trend(
         path=line(points),
         zones=[_zone(band, ruler, value) for band in bands if band.metric == metric],
         norms=[(each, _norm_y(each, ruler)) for each in norms],
+        goal=goal if known else None,
+        goal_y=ruler.y(goal) if known and goal is not None else 0,
     )
 
 

@@ -4,7 +4,8 @@ Nothing is worked out here: every figure is the ``Report``'s own value, and the 
 write it down.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 
 from msgspec import Struct
 
@@ -41,6 +42,7 @@ from connector.reports.model import (
 )
 from connector.reports.page import NamedMovements, PageContents
 
+NO_GOALS: Mapping[str, Fraction] = {}
 MOST_SEGMENTS = 12  # that can be looked at by themselves; the table has all
 
 
@@ -98,6 +100,7 @@ def view(
     published: Benchmarks,
     revenue: str,
     segment: str = "",
+    goals: Mapping[str, Fraction] = NO_GOALS,
 ) -> View:
     trailing, periods = split(rows)
     headline = last_over(trailing) or trailing[-1]
@@ -113,7 +116,8 @@ def view(
         bars=bars(periods),
         marks=marks([x.measured for x in trailing]),
         trends=[
-            trend(name, trailing, published.bands, typical) for name in ("nrr", "grr")
+            trend(name, trailing, published.bands, typical, goals.get(name))
+            for name in ("nrr", "grr")
         ],
     )
 
@@ -137,7 +141,7 @@ class CurrencyPanels(Struct, frozen=True, kw_only=True):
 def panels(page: PageContents, part: CurrencyReport, revenue: str) -> CurrencyPanels:
     code = part.currency
     published = page.benchmarks
-    whole = view(part, part.rows, published, revenue)
+    whole = view(part, part.rows, published, revenue, goals=page.report.goals)
     segments = (
         view(part, of_segment(part.rows, name), published, revenue, name)
         for name in _segments(whole)[:MOST_SEGMENTS]

@@ -38,7 +38,7 @@ from connector.render.at_risk import (
 )
 from connector.render.cohorts import name_of
 from connector.render.coverage import outside_table
-from connector.render.footnotes import asides, banner, unread
+from connector.render.footnotes import asides, banner, note_line, unread
 from connector.render.page.figures import segment_rows, window_rows
 from connector.render.report_tables import (
     CAUSE_WORDS,
@@ -71,6 +71,7 @@ def filters(locale: str) -> dict[str, Callable[..., Any]]:
         "label": label,
         "banner": partial(banner, locale=locale),
         "asides": asides,
+        "note_line": note_line,
         "cohort_name": name_of,
         "band_range": band_range,
         "reached": reached,

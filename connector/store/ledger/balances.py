@@ -3,26 +3,40 @@
 Reads the ledger's live movements, or those that were live as of a moment.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date, datetime
+from itertools import groupby
+from operator import itemgetter
 
 from connector.core.dates import Days
-from connector.core.model import Cause, CauseAmount, Flow
+from connector.core.model import CauseAmount, Flow
 from connector.store.ledger.queries import KINDS, rows_as_of
 
+_FLOWS_OF_SOME = """
+    SELECT customer, currency, day, kind, amount_minor FROM movements
+    WHERE customer IN (SELECT value FROM json_each(:customers)) AND {which}
+    ORDER BY customer, currency, day
+"""
 
-def flows_of(connection: sqlite3.Connection, key: int) -> list[tuple[str, Flow]]:
-    """One customer's live movements by currency, then day; each with its currency."""
-    rows = connection.execute(
-        "SELECT currency, day, kind, amount_minor FROM live_movements"
-        " WHERE customer = ? ORDER BY currency, day",
-        [key],
-    )
-    return [
-        (currency, Flow(key, date.fromisoformat(day), KINDS[kind], amount_minor))
-        for currency, day, kind, amount_minor in rows
-    ]
+
+def flows_of_some(
+    connection: sqlite3.Connection,
+    customers: Collection[int],
+    as_of: datetime | None = None,
+) -> Iterator[list[tuple[str, Flow]]]:
+    """Of each of these who has any: the live movements by currency, then day."""
+    if not customers:
+        return
+    asked = json.dumps(sorted(customers))
+    rows = rows_as_of(connection, _FLOWS_OF_SOME, as_of, customers=asked)
+    day_of = Days()
+    for key, own in groupby(rows, key=itemgetter(0)):
+        yield [
+            (c, Flow(key, day_of[d], KINDS[kind], minor))
+            for _, c, d, kind, minor in own
+        ]
 
 
 _BALANCES = """
@@ -43,14 +57,31 @@ def balances(
     return dict(rows_as_of(connection, _BALANCES, as_of, **asked).fetchall())
 
 
-_PARTS = """
-    SELECT customer, day, cause, components.amount_minor
-    FROM movements JOIN components ON components.movement = movements.id
-    WHERE currency = :currency AND day >= :since AND day < :until AND {which}
+_PAYS = """
+    SELECT customers.id, sum(amount_minor)
+    FROM live_movements JOIN customers ON customers.key = live_movements.customer
+    WHERE customers.id IN (SELECT value FROM json_each(?)) AND currency = ?
+    GROUP BY customers.key HAVING sum(amount_minor) > 0
 """
 
 
-def parts(
+def paid_now(
+    connection: sqlite3.Connection, currency: str, customers: Collection[str]
+) -> dict[str, int]:
+    """What each of these pays after all movements, by id; who pays nothing is absent."""
+    asked = [json.dumps(sorted(customers)), currency]
+    return dict(connection.execute(_PAYS, asked).fetchall())
+
+
+_CAUSES = """
+    SELECT customer, cause, sum(components.amount_minor)
+    FROM movements JOIN components ON components.movement = movements.id
+    WHERE currency = :currency AND day >= :since AND day < :until AND {which}
+    GROUP BY customer, cause
+"""
+
+
+def causes(
     connection: sqlite3.Connection,
     currency: str,
     since: date,
@@ -59,11 +90,9 @@ def parts(
 ) -> Iterator[CauseAmount]:
     """What each cause changed for each customer from ``since`` (in) to ``until`` (out)."""
     asked = {"currency": currency, "since": str(since), "until": str(until)}
-    rows = rows_as_of(connection, _PARTS, as_of, **asked)
-    day_of, new = Days(), tuple.__new__  # CauseAmount's own one is written in Python
-    causes = {cause.value: cause for cause in Cause}
-    for customer, day, cause, amount_minor in rows:
-        yield new(CauseAmount, (customer, day_of[day], causes[cause], amount_minor))
+    new = tuple.__new__  # CauseAmount's own one is written in Python
+    for row in rows_as_of(connection, _CAUSES, as_of, **asked):
+        yield new(CauseAmount, row)
 
 
 _WORTH = """
@@ -107,16 +136,27 @@ def countries(connection: sqlite3.Connection) -> dict[int, str]:
     return dict(rows.fetchall())
 
 
-def first_months(
-    connection: sqlite3.Connection, currency: str | None = None
-) -> dict[int, str]:
-    """The month (``2026-03``) in which each customer first paid, by key."""
+def keys_by_country(connection: sqlite3.Connection) -> dict[str, list[int]]:
+    """Whose country is which."""
     rows = connection.execute(
-        "SELECT customer, substr(min(day), 1, 7) FROM live_movements"
-        " WHERE currency = :currency OR :currency IS NULL GROUP BY customer",
+        "SELECT country, json_group_array(key) FROM customers"
+        " WHERE country IS NOT NULL GROUP BY country"
+    )
+    return {country: json.loads(keys) for country, keys in rows}
+
+
+def keys_by_first_month(
+    connection: sqlite3.Connection, currency: str | None = None
+) -> dict[str, list[int]]:
+    """Who first paid in which month (``2026-03``)."""
+    rows = connection.execute(
+        "SELECT month, json_group_array(customer) FROM ("
+        " SELECT customer, substr(min(day), 1, 7) AS month FROM live_movements"
+        " WHERE currency = :currency OR :currency IS NULL GROUP BY customer)"
+        " GROUP BY month",
         {"currency": currency},
     )
-    return dict(rows.fetchall())
+    return {month: json.loads(keys) for month, keys in rows}
 
 
 _OF_SEVERAL_CURRENCIES = """

@@ -49,6 +49,7 @@ class LedgerChange(Struct, frozen=True, kw_only=True):
     """A movement that a run posted, or else retracted, for a ``reason``."""
 
     run: ChangingRun
+    movement_id: int
     movement: Movement
     was_posted: bool
     reason: str
@@ -310,6 +311,7 @@ def changes(
                     policy=json.loads(policy),
                     policy_before=json.loads(before_it or "{}"),
                 ),
+                movement_id=row[7],
                 movement=movement_of(row[7:], components.get(row[7], ())),
                 was_posted=bool(was_posted),
                 reason=reason,

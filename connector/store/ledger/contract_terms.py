@@ -3,10 +3,10 @@
 The current state, replaced with each derivation; the ledger knows customers by key.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
-from typing import NamedTuple
 
 from connector.core.dates import Days
 from connector.core.model import ContractTerm, MainPrice
@@ -61,34 +61,23 @@ def main_prices_of(connection: sqlite3.Connection, customer: int) -> list[MainPr
     return [MainPrice(date.fromisoformat(day), *rest) for day, *rest in rows]
 
 
-_TERMS = """
+_TERMS_AMONG = """
     SELECT day, currency, customer, subscription, before_minor, after_minor FROM terms
-    WHERE currency = ? AND day >= ? AND day < ? ORDER BY customer, subscription, day
-"""  # the order in which they lie, which costs nothing
+    WHERE currency = ? AND customer IN (SELECT value FROM json_each(?))
+      AND day >= ? AND day < ?
+"""
 
 
-def terms(
-    connection: sqlite3.Connection, currency: str, start: date, end: date
+def terms_among(
+    connection: sqlite3.Connection,
+    currency: str,
+    customers: Collection[int],
+    start: date,
+    end: date,
 ) -> Iterator[ContractTerm]:
-    """Everybody's terms of a currency from ``start`` (in) to ``end`` (out).
-
-    Subscription by subscription, each one's by day.
-    """
-    return _as_terms(connection.execute(_TERMS, [currency, str(start), str(end)]))
-
-
-_LAST_TERMS = """
-    SELECT max(day), currency, customer, subscription, before_minor, after_minor
-    FROM terms WHERE currency = ? AND day >= ? AND day < ?
-    GROUP BY customer, subscription ORDER BY customer, subscription
-"""  # SQLite takes the other columns from the row of the maximum
-
-
-def last_terms(
-    connection: sqlite3.Connection, currency: str, start: date, end: date
-) -> Iterator[ContractTerm]:
-    """Of those terms each subscription's last, which is all that one window asks for."""
-    return _as_terms(connection.execute(_LAST_TERMS, [currency, str(start), str(end)]))
+    """Those of some customers, in no order."""
+    asked = [currency, json.dumps(sorted(customers)), str(start), str(end)]
+    return _as_terms(connection.execute(_TERMS_AMONG, asked))
 
 
 def _as_terms(
@@ -101,24 +90,23 @@ def _as_terms(
         )
 
 
-class CustomerMainPrice(NamedTuple):
-    """From ``day`` on, most of what the customer pays is for ``price``."""
-
-    customer: int
-    day: date
-    price: str
-    interval: str
-
-
-def main_prices(
+def keys_by_main_price(
     connection: sqlite3.Connection, currency: str
-) -> Iterator[CustomerMainPrice]:
-    """Everybody's main prices in a currency, each customer's by day."""
+) -> Iterator[tuple[str, str, list[int], list[date]]]:
+    """Each price and interval with those for whom it makes up most, and from which day.
+
+    Where no price does, what did before still counts.
+    """
     rows = connection.execute(
-        "SELECT customer, day, price, interval FROM plans"
-        " WHERE currency = ? ORDER BY customer, day",
+        "SELECT price, interval, json_group_array(customer), group_concat(day)"
+        " FROM plans WHERE currency = ? AND price <> '' GROUP BY price, interval",
         [currency],
     )
-    day_of, new = Days(), tuple.__new__
-    for customer, day, price, interval in rows:
-        yield new(CustomerMainPrice, (customer, day_of[day], price, interval))
+    day_of = Days()
+    for price, interval, customers, days in rows:
+        yield (
+            price,
+            interval,
+            json.loads(customers),
+            [day_of[d] for d in days.split(",")],
+        )

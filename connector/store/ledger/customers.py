@@ -97,6 +97,30 @@ def accounts(connection: sqlite3.Connection) -> dict[int, CustomerName]:
     return {key: CustomerName(customer, label) for key, customer, label in rows}
 
 
+def accounts_of(
+    connection: sqlite3.Connection, keys: Collection[int]
+) -> dict[int, CustomerName]:
+    """The same of some alone."""
+    rows = connection.execute(
+        "SELECT key, id, label FROM customers"
+        " WHERE key IN (SELECT value FROM json_each(?))",
+        [json.dumps(sorted(keys))],
+    )
+    new = tuple.__new__  # CustomerName's own one is written in Python
+    return {key: new(CustomerName, named) for key, *named in rows}
+
+
 def ids(connection: sqlite3.Connection) -> dict[int, str]:
     """Each customer's id at Stripe, by key."""
     return dict(connection.execute("SELECT key, id FROM customers").fetchall())
+
+
+def keys_among(
+    connection: sqlite3.Connection, named: Collection[str]
+) -> dict[str, int]:
+    """The keys of some, by id."""
+    rows = connection.execute(
+        "SELECT id, key FROM customers WHERE id IN (SELECT value FROM json_each(?))",
+        [json.dumps(sorted(named))],
+    )
+    return dict(rows.fetchall())

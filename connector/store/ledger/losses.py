@@ -38,6 +38,12 @@ class LostMovement(NamedTuple):
     components: tuple[LostComponent, ...]
 
 
+# What took away in a movement by another cause than these.
+_OTHERS = """
+    SELECT 1 FROM components AS part
+    WHERE part.movement = movements.id AND part.amount_minor < 0
+      AND part.cause NOT IN (SELECT value FROM json_each(:reducing))
+"""
 _LOST = """
     SELECT movements.id, customer, day, kind, movements.amount_minor, before_minor, cause,
            components.amount_minor, subscription,
@@ -46,8 +52,15 @@ _LOST = """
     FROM movements JOIN components ON components.movement = movements.id
     WHERE currency = :currency AND day >= :since AND day < :until
       AND kind IN ('churn', 'contraction') AND {which}
+      AND (kind = 'churn' OR NOT :leaves_out OR EXISTS ({others}))
     ORDER BY movements.id, position
-"""
+""".replace("{others}", _OTHERS)
+_REDUCED = """
+    SELECT substr(day, 1, 7), count(*), -sum(amount_minor) FROM movements
+    WHERE currency = :currency AND day >= :since AND day < :until
+      AND kind = 'contraction' AND {which} AND NOT EXISTS ({others})
+    GROUP BY 1
+""".replace("{others}", _OTHERS)
 
 
 def lost(
@@ -58,13 +71,16 @@ def lost(
     as_of: datetime | None = None,
     *,
     proofs: bool = True,
+    without: Collection[Cause] = (),
 ) -> Iterator[LostMovement]:
     """The live ones from ``since`` (in) to ``until`` (out), in the order of posting.
 
     Without ``proofs`` those alone of what ended or paused: the others tell no reason.
+    ``without``: the contractions are left out in which nothing else took away.
     """
-    asked = {"currency": currency, "since": str(since), "until": str(until)}
-    rows = rows_as_of(connection, _LOST, as_of, **asked, proofs=proofs)
+    asked = _asked(currency, since, until, without)
+    chosen = {"proofs": proofs, "leaves_out": bool(without)}
+    rows = rows_as_of(connection, _LOST, as_of, **asked, **chosen)
     causes = {cause.value: cause for cause in Cause}
     decoder = msgspec.json.Decoder(tuple[Evidence, ...])
     day_of = Days()
@@ -84,6 +100,31 @@ def lost(
         yield LostMovement(*movement, components)
 
 
+def _asked(
+    currency: str, since: date, until: date, causes: Collection[Cause]
+) -> dict[str, str]:
+    reducing = json.dumps(sorted(causes))
+    span = {"since": str(since), "until": str(until)}
+    return {"currency": currency, **span, "reducing": reducing}
+
+
+def reduced(
+    connection: sqlite3.Connection,
+    currency: str,
+    since: date,
+    until: date,
+    causes: Collection[Cause],
+    as_of: datetime | None = None,
+) -> dict[str, tuple[int, int]]:
+    """By month, the contractions in which nothing but ``causes`` took away.
+
+    How many, and their sum, above 0.
+    """
+    asked = _asked(currency, since, until, causes)
+    rows = rows_as_of(connection, _REDUCED, as_of, **asked)
+    return {month: (count, minor) for month, count, minor in rows}
+
+
 _FIRST_DAYS = """
     SELECT customer, min(day) FROM movements
     WHERE customer IN (SELECT value FROM json_each(:customers)) AND currency = :currency
@@ -101,6 +142,23 @@ def first_days(
     asked = {"currency": currency, "customers": json.dumps(sorted(customers))}
     rows = rows_as_of(connection, _FIRST_DAYS, as_of, **asked)
     return {customer: date.fromisoformat(day) for customer, day in rows}
+
+
+_CONTRACTED = """
+    SELECT customers.id, max(day)
+    FROM live_movements JOIN customers ON customers.key = live_movements.customer
+    WHERE currency = ? AND kind = 'contraction' AND day > ?
+    GROUP BY customers.key ORDER BY customers.key
+"""
+
+
+def contracted_since(
+    connection: sqlite3.Connection, currency: str, day: date
+) -> dict[str, date]:
+    """Who paid less after a day, by id, and on which day last."""
+    day_of = Days()
+    rows = connection.execute(_CONTRACTED, [currency, str(day)])
+    return {customer: day_of[last] for customer, last in rows}
 
 
 _RETURNS = """

@@ -39,10 +39,33 @@ def rows_as_of(
     connection: sqlite3.Connection, query: str, as_of: datetime | None, **asked: object
 ) -> sqlite3.Cursor:
     """The rows of a query over what is known now, or was as of a moment."""
-    which = _LIVE if as_of is None else _AS_OF
+    which = _LIVE if as_of is None or is_newest(connection, as_of) else _AS_OF
     return connection.execute(
         query.format(which=which), {**asked, "as_of": as_of_text(as_of)}
     )
+
+
+def is_newest(connection: sqlite3.Connection, as_of: datetime) -> bool:
+    """Whether nothing was posted since: as of then is as of now."""
+    later = "SELECT 1 FROM runs WHERE started_at > ? LIMIT 1"
+    return connection.execute(later, [stamp(as_of)]).fetchone() is None
+
+
+_TOUCHED = """
+    WITH later AS (SELECT id FROM runs WHERE started_at > :as_of)
+    SELECT customer FROM movements WHERE run IN later
+    UNION
+    SELECT customer FROM retractions JOIN movements ON movements.id = movement
+    WHERE retractions.run IN later
+"""
+
+
+def touched_since(connection: sqlite3.Connection, as_of: datetime) -> list[int]:
+    """The keys of those of whom something was posted, or retracted, since a moment."""
+    if is_newest(connection, as_of):
+        return []
+    rows = connection.execute(_TOUCHED, {"as_of": stamp(as_of)})
+    return [customer for (customer,) in rows]
 
 
 TOGETHER = 1_000  # movements whose components are read with one query
@@ -273,22 +296,6 @@ def flows(
     day_of, new = Days(), tuple.__new__  # Flow's own one is written in Python
     for customer, day, kind, amount_minor in rows:
         yield new(Flow, (customer, day_of[day], KINDS[kind], amount_minor))
-
-
-_CHANGES = """
-    SELECT customer, day, amount_minor FROM movements
-    WHERE currency = :currency AND {which} ORDER BY customer, day
-"""
-
-
-def changes(
-    connection: sqlite3.Connection, currency: str, as_of: datetime | None = None
-) -> Iterator[tuple[int, str, int]]:
-    """All live movements of a currency by customer, then day, as barely as can be.
-
-    The customer's key, the day as text, and the signed amount.
-    """
-    return rows_as_of(connection, _CHANGES, as_of, currency=currency)
 
 
 _FIRST_DAY = "SELECT min(day) FROM movements WHERE currency = :currency AND {which}"

@@ -36,6 +36,20 @@ def add(
     )
 
 
+_SPANS = """
+    SELECT currency, min(day), max(day)
+    FROM (SELECT currency, day FROM live_movements
+          UNION ALL SELECT currency, day FROM terms)
+    GROUP BY currency
+"""
+
+
+def spans(connection: sqlite3.Connection) -> list[tuple[str, date, date]]:
+    """Each currency, and the first and the last day on which anything is booked in it."""
+    rows = connection.execute(_SPANS).fetchall()
+    return [(code, date.fromisoformat(a), date.fromisoformat(b)) for code, a, b in rows]
+
+
 def clear(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM window_sums")
 

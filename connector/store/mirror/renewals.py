@@ -1,7 +1,8 @@
 """When customers' subscriptions renew next, by the invoices that the mirror holds."""
 
+import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from connector.core.errors import UnknownStripeShape
@@ -9,8 +10,9 @@ from connector.stripe_api.decoding import decode, ref
 from connector.stripe_api.invoices import Invoice, InvoiceLine
 
 _LIVE = """
-    SELECT id FROM stripe_subscriptions WHERE customer = ?
-    AND CAST(body AS TEXT) ->> '$.status' IN ('active', 'past_due', 'trialing')
+    SELECT customer, id FROM stripe_subscriptions
+    WHERE customer IN (SELECT value FROM json_each(?))
+      AND CAST(body AS TEXT) ->> '$.status' IN ('active', 'past_due', 'trialing')
 """
 _NEWEST_FIRST = """
     SELECT body FROM stripe_invoices WHERE customer = ? ORDER BY created_s DESC
@@ -18,18 +20,22 @@ _NEWEST_FIRST = """
 
 
 def next_renewals(
-    connection: sqlite3.Connection, ids: Sequence[str], now_s: int
-) -> dict[str, int]:
-    """Of one customer, given with all its ids: by currency, when it is billed next.
+    connection: sqlite3.Connection, named: Mapping[str, str], now_s: int
+) -> dict[str, dict[str, int]]:
+    """When customers are billed next, by currency; who is not is absent.
 
-    That is the earliest end of a period that a live subscription was billed for and that
-    is not over; a trial's end is its first bill.
+    ``named`` are all the ids of these customers, each with the one that it goes by. That
+    is the earliest end of a period that a live subscription was billed for and that is
+    not over; a trial's end is its first bill.
     """
-    found: dict[str, int] = {}
-    for customer in ids:
-        live = {key for (key,) in connection.execute(_LIVE, [customer])}
-        for currency, end_s in _periods(connection, customer, live, now_s):
-            found[currency] = min(found.get(currency, end_s), end_s)
+    live: dict[str, set[str]] = {}
+    for customer, key in connection.execute(_LIVE, [json.dumps(sorted(named))]):
+        live.setdefault(customer, set()).add(key)
+    found: dict[str, dict[str, int]] = {}
+    for customer, waiting in live.items():
+        own = found.setdefault(named[customer], {})
+        for currency, end_s in _periods(connection, customer, waiting, now_s):
+            own[currency] = min(own.get(currency, end_s), end_s)
     return found
 
 

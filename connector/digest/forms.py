@@ -1,0 +1,208 @@
+"""A digest as titled lists of sentences, and these as text, Markdown, HTML and Slack's.
+
+Each form escapes for itself, so that a name stays a name in all of them.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import Any, NamedTuple
+
+from connector.core.money import format_count, format_minor, format_ratio
+from connector.core.text import markdown, printable
+from connector.core.windows import name_of
+from connector.digest.news import Digest, MonthOver, NewRisk
+from connector.render.at_risk import why
+from connector.render.coverage import REASON_WORDS
+from connector.render.footnotes import goal_sentences, note_line
+from connector.render.movements import causes_text, named
+from connector.reports.closed_months import RestatementLine
+
+MOST = 20  # lines of a section; JSON has them all
+LONGEST = 300  # characters of a line
+TITLE = "Recurring revenue"
+
+
+class Section(NamedTuple):
+    """``lines`` are plain text, one sentence each; ``more`` says where the rest is."""
+
+    title: str
+    lines: Sequence[str]
+    more: str = ""
+
+    @property
+    def shown(self) -> list[str]:
+        left = len(self.lines) - MOST
+        lines = [_short(each) for each in self.lines[:MOST]]
+        return [*lines, *([f"and {left:,} more: {self.more}"] if left > 0 else ())]
+
+
+def _short(line: str) -> str:
+    plain = printable(line)
+    return plain if len(plain) <= LONGEST else f"{plain[: LONGEST - 1]}…"
+
+
+def heading(digest: Digest) -> str:
+    since = "the last digest" if digest.since is None else f"{digest.since:%d %b %Y}"
+    return f"{TITLE} on {digest.today:%d %b %Y}, since {since}"
+
+
+def sections(digest: Digest, locale: str) -> list[Section]:
+    """Those that have something to tell."""
+    labels = digest.labels
+    months = [line for each in digest.months for line in _month(each, locale)]
+    notes = [f"Note, {note_line(each)}" for each in digest.notes]
+    moved = [_moved(each, digest, locale) for each in digest.moved]
+    restated = [_restated(each, digest, locale) for each in digest.restated]
+    uncovered = [
+        f"{named(each.customer, labels)}: {REASON_WORDS[each.reason]}, "
+        f"{format_minor(each.monthly_minor, each.currency, locale)} a month since "
+        f"{each.since}, in no figure"
+        for each in digest.uncovered
+    ]
+    every = (
+        Section("The month that is over", [*months, *notes]),
+        Section("What moved", moved, "stripe-nrr movements"),
+        Section("Newly at risk", _risks(digest, locale), "stripe-nrr at-risk"),
+        Section("Restated in closed months", restated, "stripe-nrr restatements"),
+        Section("Newly not covered", uncovered, "stripe-nrr coverage"),
+        Section(
+            "Newly refused",
+            [each.sentence for each in digest.refused],
+            "stripe-nrr check",
+        ),
+        Section(
+            "Trouble", [each.sentence for each in digest.troubles], "stripe-nrr doctor"
+        ),
+    )
+    return [each for each in every if each.lines]
+
+
+def _month(over: MonthOver, locale: str) -> Iterator[str]:
+    kept, flow = over.headline.measured.retention, over.month.measured.waterfall
+    code = over.part.currency
+    ratios = ", ".join(f"{n.upper()} {format_ratio(r)}" for n, r in kept.ratios.items())
+
+    def money(amount_minor: int, *, signed: bool = False) -> str:
+        return format_minor(amount_minor, code, locale, signed=signed)
+
+    steps = ", ".join(
+        f"{name.removesuffix('_minor')} {money(minor, signed=True)}"
+        for name, minor in flow.signed.items()
+        if minor and name not in ("opening_minor", "closing_minor")
+    )
+    yield (
+        f"{name_of(over.month.measured.window)}, {over.part.title}: {ratios} over "
+        f"twelve months. MRR went from {money(flow.opening_minor)} to "
+        f"{money(flow.closing_minor)}{f' ({steps})' if steps else ''}."
+    )
+    yield from goal_sentences(over.part, {x.metric: x.goal for x in over.goals})
+
+
+def _moved(line: RestatementLine, digest: Digest, locale: str) -> str:
+    """A movement; or one that was told otherwise before, and how it is now."""
+    who = named(line.customer, digest.labels)
+    change = format_minor(line.amount_minor, line.currency, locale, signed=True)
+    if line.now is None:
+        assert line.was is not None
+        return f"{who}: {change}, as {line.was.kind} of {line.day} is taken back"
+    causes = causes_text(line.now)
+    because = f" ({causes})" if causes else ""
+    if line.was is not None:
+        return f"{who}: {change}, now {line.now.kind} on {line.day}{because}, corrected"
+    return f"{who}: {change} {line.now.kind} on {line.day}{because}"
+
+
+def _restated(line: RestatementLine, digest: Digest, locale: str) -> str:
+    why_so = f", {line.reason}" if line.reason else ""
+    return f"{_moved(line, digest, locale)}; booked by a {line.run.cause}{why_so}"
+
+
+def _risks(digest: Digest, locale: str) -> list[str]:
+    """A line a customer, with all that is new."""
+    own: dict[tuple[str, str], list[NewRisk]] = {}
+    for each in digest.risks:
+        own.setdefault((each.risk.customer, each.risk.currency), []).append(each)
+    return [
+        f"{named(customer, digest.labels)}, who pays "
+        f"{format_minor(found[0].mrr_minor, currency, locale)} a month: "
+        f"{'; '.join(why(each.risk) for each in found)}"
+        for (customer, currency), found in own.items()
+    ]
+
+
+# The forms
+
+NOTHING = "Nothing is new."
+
+
+def to_text(digest: Digest, locale: str) -> str:
+    parts = [heading(digest)]
+    for each in sections(digest, locale):
+        parts += ["", each.title, *(f"- {line}" for line in each.shown)]
+    return "\n".join(parts if len(parts) > 1 else [*parts, "", NOTHING]) + "\n"
+
+
+def to_markdown(digest: Digest, locale: str) -> str:
+    parts = [f"# {heading(digest)}", ""]
+    for each in sections(digest, locale):
+        lines = (f"- {markdown(line)}" for line in each.shown)
+        parts += [f"## {each.title}", "", *lines, ""]
+    return "\n".join(parts if len(parts) > 2 else [*parts, NOTHING, ""])
+
+
+def to_html(digest: Digest, locale: str) -> str:
+    """A document that a mail program shows: no style, script, image or address."""
+    body = [f"<h1>{escape(heading(digest))}</h1>"]
+    for each in sections(digest, locale):
+        lines = "".join(f"<li>{escape(line)}</li>\n" for line in each.shown)
+        body.append(f"<h2>{escape(each.title)}</h2>\n<ul>\n{lines}</ul>")
+    if len(body) == 1:
+        body.append(f"<p>{NOTHING}</p>")
+    inside = "\n".join(body)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">'
+        f"<title>{escape(heading(digest))}</title></head>\n<body>\n{inside}\n"
+        "</body>\n</html>\n"
+    )
+
+
+BLOCK = 2_900  # characters: Slack refuses a text of more than 3,000
+
+
+def to_slack(digest: Digest, locale: str) -> str:
+    """The body that an incoming webhook takes: ``text`` for a notification, blocks."""
+    blocks = [_block(f"*{_slack(heading(digest))}*")]
+    told = sections(digest, locale)
+    for each in told:
+        lines = [f"*{each.title}*", *(f"• {_slack(line)}" for line in each.shown)]
+        blocks += [_block(text) for text in _together(lines)]
+    if not told:
+        blocks.append(_block(NOTHING))
+    summary = ", ".join(
+        f"{x.title}: {format_count(len(x.lines), 'line')}" for x in told
+    )
+    text = f"{_slack(heading(digest))}. {summary or NOTHING}"
+    return json.dumps({"text": text, "blocks": blocks}, indent=2)
+
+
+def _slack(text: str) -> str:
+    """Without what Slack reads as a mention, a link or a command."""
+    plain = printable(text).replace("&", "&amp;")
+    return plain.replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _together(lines: Sequence[str]) -> Iterator[str]:
+    """As many lines in one text as Slack takes."""
+    text = ""
+    for line in lines:
+        if text and len(text) + len(line) >= BLOCK:
+            yield text
+            text = ""
+        text = f"{text}\n{line}" if text else line
+    yield text
+
+
+def _block(text: str) -> dict[str, Any]:
+    written = {"type": "mrkdwn", "text": text, "verbatim": True}
+    return {"type": "section", "text": written}

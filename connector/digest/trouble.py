@@ -1,0 +1,54 @@
+"""What stands in the way of figures that can be relied on, one by one."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from connector.pipeline.status import read_status
+from connector.render.footnotes import STALE, what_is_missing
+from connector.reports.ledger import Ledger
+from connector.store import inbox
+
+
+class Trouble(NamedTuple):
+    """``key`` tells it from others, and is another one once it has begun anew."""
+
+    key: str
+    sentence: str
+
+
+def troubles(ledger: Ledger) -> Iterator[Trouble]:
+    """The sync's, then what figures lack, then events that have failed for good."""
+    synced_at = ledger.state().synced_at
+    if synced_at is not None and ledger.moment - synced_at > STALE:
+        days = (ledger.moment - synced_at).days
+        yield Trouble(
+            f"stale {synced_at:%Y-%m-%dT%H:%M}",
+            f"The last sync was {days} days ago, on {synced_at:%d %b %Y %H:%M} UTC. "
+            "Run `stripe-nrr sync`.",
+        )
+    yield from _failed_job(ledger)
+    missing = ledger.missing()
+    for name, of_kind in missing._asdict().items():
+        if of_kind and not name.startswith("refused"):  # these are told by name
+            only = type(missing)(**{name: of_kind})
+            yield Trouble(f"missing {name}", what_is_missing(only)[0])
+    for event in inbox.troubled(ledger.connection):
+        if event.state == "dead":
+            yield Trouble(
+                f"event {event.event} {event.received_us}",
+                f"The event {event.event} ({event.type}) failed {event.tries} times: "
+                f"{event.error}. See `stripe-nrr inbox`.",
+            )
+
+
+def _failed_job(ledger: Ledger) -> Iterator[Trouble]:
+    """As the status file has it, where one is configured."""
+    path = ledger.config.status_file
+    status = None if path is None else read_status(path)
+    if status is not None and status.failures:
+        yield Trouble(
+            f"failed {status.error}",
+            f"The last {status.failures} syncs failed: {status.error}"
+            if status.failures > 1
+            else f"The last sync failed: {status.error}",
+        )

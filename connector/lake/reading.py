@@ -1,0 +1,49 @@
+"""A run's folder → what a report of standard windows needs of it."""
+
+from collections import defaultdict
+from pathlib import Path
+
+from connector.core.account import NOBODY
+from connector.core.figures import KeptSums, RollupDelta
+from connector.core.invoiced import NotCounted, NotCountedReason
+from connector.core.model import Refusal
+from connector.lake import parquet, windows
+from connector.lake.flat import FLAT
+from connector.lake.run import newest
+from connector.lake.tables import DERIVED
+
+
+def read_sums(out: Path) -> KeptSums:
+    """Of a run, or of the newest in a folder of runs; none of its movements is read."""
+    place, run = newest(out)
+    [account, *others] = run.accounts
+    is_flat = FLAT in run.source_shape
+    return KeptSums(
+        rules={**run.policy, "source_shape": FLAT} if is_flat else run.policy,
+        known_until=run.known_until,
+        account=None if others or account == NOBODY else account,
+        deltas=_deltas(place / "windows"),
+        refusals=[
+            Refusal(customer=who, object_id=key, field=field, value=value)
+            for who, key, field, value, _ in _rows(place, "refusals")
+        ],
+        not_counted=_not_counted(place),
+    )
+
+
+def _rows(place: Path, table: str) -> list[parquet.Row]:
+    return list(parquet.read(place / table, DERIVED[table]))
+
+
+def _deltas(folder: Path) -> dict[str, list[RollupDelta]]:
+    found = defaultdict(list)
+    for currency, delta in windows.deltas(parquet.read(folder, windows.FIGURES)):
+        found[currency].append(delta)
+    return dict(found)
+
+
+def _not_counted(place: Path) -> dict[str, list[NotCounted]]:
+    found = defaultdict(list)
+    for customer, currency, reason, *rest in _rows(place, "not_counted"):
+        found[customer].append(NotCounted(currency, NotCountedReason(reason), *rest))
+    return dict(found)

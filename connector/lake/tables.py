@@ -1,0 +1,97 @@
+"""What a run writes: a folder of Parquet a table, and how a customer fills them.
+
+Amounts are whole minor units a month, signed; days are days of the reporting zone.
+Movements are named as in `movements --format json`.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import date
+
+from connector.core.figures import SUMMED
+from connector.core.model import Component, Movement
+from connector.lake.derive import LakeDerived
+from connector.lake.parquet import Columns, Row
+from connector.mrr.derive import Derived
+
+_NUMBERS = {"position"}
+_DAYS = {"day", "since", "first_day", "end_day"}
+
+
+def _columns(names: str) -> Columns:
+    """What is neither a number nor a day is text."""
+    return {
+        name: date
+        if name in _DAYS
+        else int
+        if name.endswith("_minor") or name in _NUMBERS
+        else str
+        for name in names.split()
+    }
+
+
+DERIVED: Mapping[str, Columns] = {
+    "movements": _columns(
+        "customer currency day kind amount_minor before_minor after_minor"
+    ),
+    "components": _columns(
+        "customer currency day position cause amount_minor subscription item price"
+        " before after evidence"
+    ),
+    "terms": _columns("customer currency subscription day before_minor after_minor"),
+    "refusals": _columns("customer object_id field value why"),
+    "coverage": _columns("customer currency month class amount_minor"),
+    "not_counted": _columns(
+        "customer currency reason item product monthly_minor since last_invoice"
+    ),
+}
+WINDOWS: Columns = {
+    **_columns("currency kind first_day end_day"),
+    **dict.fromkeys(SUMMED, int),
+    "source_shape": str,
+}
+TableRow = tuple[str, Row]  # the table's name, and its columns in their order
+
+
+def rows_of(found: LakeDerived) -> Iterator[TableRow]:
+    """Every row that a customer has in any table."""
+    for it in found.refusals:
+        yield (
+            "refusals",
+            (it.customer, it.object_id, it.field, it.value, found.why),
+        )
+    if found.derived is not None:
+        yield from _movements(found.derived.movements)
+        yield from _beside(found.derived)
+
+
+def _movements(movements: list[Movement]) -> Iterator[TableRow]:
+    for each in movements:
+        key = (each.customer, each.currency, each.day)
+        moved = (each.amount_minor, each.before_minor, each.after_minor)
+        yield "movements", (*key, each.kind.value, *moved)
+        for position, part in enumerate(each.components):
+            yield "components", (*key, position, *_component(part))
+
+
+def _component(part: Component) -> Row:
+    """The evidence is JSON, as the ledger has it."""
+    return (
+        *(part.cause.value, part.amount_minor, part.subscription, part.item),
+        *(part.price, part.before, part.after),
+        json.dumps(part.evidence, ensure_ascii=False),
+    )
+
+
+def _beside(known: Derived) -> Iterator[TableRow]:
+    for term in known.contract_terms:
+        row = (term.subscription, term.day, term.before_minor, term.after_minor)
+        yield "terms", (known.customer, term.currency, *row)
+    for currency, months in known.coverage.sums.items():
+        for month, classes in months.items():
+            for name, minor in classes.items():
+                yield "coverage", (known.customer, currency, month, str(name), minor)
+    for it in known.coverage.not_counted:
+        named = (it.currency, it.reason.value, it.item, it.product)
+        told = (it.monthly_minor, it.since, it.last_invoice)
+        yield "not_counted", (known.customer, *named, *told)

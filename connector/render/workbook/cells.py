@@ -1,0 +1,263 @@
+"""Typed cells → cells of a sheet: numbers stay numbers, names never become formulas."""
+
+import re
+from collections.abc import Collection, Container, Iterable, Sequence
+from datetime import date, datetime
+from fractions import Fraction
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+from connector.core.money import exponent, format_minor, major
+from connector.core.text import printable, spreadsheet
+from connector.render.table import Cell, Money, Part, Percent, Points, Table, Title
+
+ROWS = 1_048_576  # of a sheet, its head included
+MOST_UTF16 = 32_767  # units of UTF-16 in a cell, or Excel repairs the file
+WIDEST = 48  # characters of a column
+MEASURED = 1_000  # rows by which a column is as wide as it is, and left or right
+HEAD_WIDTH, LINE_POINTS = 13, 15.5  # a longer heading takes two lines
+ALL = range(16_384)  # columns of a sheet
+QUIET = "#666666"
+DAY_FORMAT, MOMENT_FORMAT = "yyyy-mm-dd", "yyyy-mm-dd hh:mm"
+
+
+class ExactMoney(NamedTuple):
+    """An amount with what rounding to minor units would lose; of totals at rates."""
+
+    amount_minor: Fraction
+    currency: str
+
+
+class Live(NamedTuple):
+    """A formula, and what it comes to now: for who shows it and does not calculate."""
+
+    formula: str
+    now: "SheetCell"
+
+
+SheetCell = Cell | datetime | ExactMoney | Live
+
+
+def fitting(text: str) -> str:
+    """What a cell holds: control characters are shown, and what is too long is cut."""
+    plain = printable(text)
+    if len(plain) * 2 <= MOST_UTF16:
+        return plain
+    units = plain.encode("utf-16-le")
+    if len(units) <= MOST_UTF16 * 2:
+        return plain
+    kept = units[: (MOST_UTF16 - 1) * 2].decode("utf-16-le", "ignore")
+    return f"{kept}…"
+
+
+@lru_cache(maxsize=65_536)  # ids and names come again in each sheet
+def _plain(text: str) -> tuple[str, bool]:
+    """What a cell holds, and whether it would be a formula for who types it."""
+    return fitting(text), spreadsheet(text) != printable(text)
+
+
+@cache
+def money_format(currency: str, locale: str, *, whole: bool = False) -> str:
+    """Excel's format of a currency, with its symbol where the locale writes it.
+
+    Nothing is shown as a dash, and is a 0 all the same.
+    """
+    decimals = 0 if whole else exponent(currency)
+    number = f"#,##0.{'0' * decimals}" if decimals else "#,##0"
+    plain = format_minor(0, currency, locale, whole=whole)
+    around = re.split(r"0(?:\D0+)?", plain, maxsplit=1)
+    if len(around) != 2:  # digits of another script
+        around = [f"{currency.upper()} ", ""]
+    before, after = (f'"{text}"' if text else "" for text in around)
+    form = f"{before}{number}{after}"
+    return f'{form};-{form};"–"'
+
+
+def signed(form: str) -> str:
+    """The same with a plus above 0."""
+    above, *others = form.split(";")
+    return ";".join([f"+{above}", *(others or [f"-{above}", above])])
+
+
+class SheetWriter:
+    """Writes on one sheet of a workbook; ``row`` is the next that is free, from 0."""
+
+    def __init__(
+        self, book: Any, name: str, locale: str, formats: dict[Any, Any]
+    ) -> None:
+        self.sheet = book.add_worksheet(name)
+        self.name, self.locale, self.row = name, locale, 0
+        self._book, self._formats = book, formats
+        self._widths: dict[int, int] = {}
+
+    def format(self, **properties: Any) -> Any:
+        """The workbook's own of these properties; made once."""
+        key = tuple(sorted(properties.items()))
+        if key not in self._formats:
+            self._formats[key] = self._book.add_format(properties)
+        return self._formats[key]
+
+    def put(self, row: int, column: int, cell: SheetCell, **look: Any) -> None:
+        """Write one cell; None and a dash that stands for nothing leave it empty."""
+        if cell is None or cell == "–":
+            if look:
+                self.sheet.write_blank(row, column, None, self.format(**look))
+        elif isinstance(cell, str):
+            self._text(row, column, cell, look)
+        elif isinstance(cell, Live):
+            told = self._number(cell.now)
+            value, form = told if told is not None else (cell.now or "", "General")
+            shape = self.format(num_format=form, **look)
+            self.sheet.write_formula(row, column, cell.formula, shape, value)
+        elif isinstance(cell, date):  # a datetime is one too
+            form = MOMENT_FORMAT if isinstance(cell, datetime) else DAY_FORMAT
+            shape = self.format(num_format=form, align="left", **look)
+            self.sheet.write_datetime(row, column, cell, shape)
+        else:
+            told = self._number(cell)
+            if told is None:
+                shape = self.format(align="right", **look)
+                self.sheet.write_string(row, column, "–", shape)
+            else:
+                value, form = told
+                shape = self.format(num_format=form, **look)
+                self.sheet.write_number(row, column, value, shape)
+
+    def _text(self, row: int, column: int, text: str, look: dict[str, Any]) -> None:
+        shown, is_formula = _plain(text)
+        if is_formula:
+            look = {**look, "quote_prefix": True}  # stays a text where it is edited
+        shape = self.format(**look) if look else None
+        self.sheet.write_string(row, column, shown, shape)
+
+    def _number(self, cell: SheetCell) -> tuple[Any, str] | None:
+        """A figure, and its format; None where it has no value."""
+        match cell:
+            case Money(minor, currency, is_signed, whole):
+                form = money_format(currency, self.locale, whole=whole)
+                return major(minor, currency), signed(form) if is_signed else form
+            case ExactMoney(exact, currency):
+                return major(exact, currency), money_format(currency, self.locale)
+            case Percent(Fraction() as ratio, decimals):
+                return float(ratio), f"0.{'0' * decimals}%" if decimals else "0%"
+            case Points(Fraction() as points):
+                return float(points), signed("0.0")
+            case int():
+                return cell, "#,##0"
+            case _:
+                return None
+
+    # Whole lines
+
+    def line(self, text: str, **look: Any) -> None:
+        """A sentence, or a title, over as many columns as it takes."""
+        self.put(self.row, 0, text, **look)
+        self.row += 1
+
+    def title(self, text: str) -> None:
+        self.line(text, bold=True, font_size=13)
+
+    def heads(
+        self, heads: Collection[str], first: int = 0, right: Container[int] = ALL
+    ) -> None:
+        """A row of headings, from column ``first`` on; those of figures to the right."""
+        for column, head in enumerate(heads, first):
+            side = {"align": "right"} if column in right else {}
+            self.put(self.row, column, head or " ", **HEAD, **side)
+            self._widen(column, max(head.split(), key=len, default=""))
+        if any(len(head) > HEAD_WIDTH for head in heads):
+            self.sheet.set_row(self.row, 2 * LINE_POINTS)
+        self.row += 1
+
+    def rows(self, rows: Iterable[Iterable[SheetCell]]) -> None:
+        """Texts beside figures stand a little apart from them."""
+        for cells in rows:
+            for column, cell in enumerate(cells):
+                apart = APART if column and _is_text(cell) else {}
+                self.put(self.row, column, cell, **apart)
+                if self.row < MEASURED:
+                    self._widen(column, cell)
+            self.row += 1
+
+    def table(self, heads: Sequence[str], rows: Iterable[Iterable[SheetCell]]) -> range:
+        """Headings and rows from the first column on; returns where the rows are."""
+        found = [tuple(cells) for cells in rows]
+        self.heads(heads, right=_figures(found[:MEASURED]))
+        began = self.row
+        self.rows(found)
+        return range(began, self.row)
+
+    def filtered(
+        self, heads: Sequence[str], rows: Iterable[Iterable[SheetCell]]
+    ) -> range:
+        """The table that the sheet is for: its head stays in view and filters."""
+        found = self.table(heads, rows)
+        self.keep_in_view(found.start - 1)
+        last = max(found.stop - 1, found.start)
+        self.sheet.autofilter(found.start - 1, 0, last, len(heads) - 1)
+        return found
+
+    def parts(self, parts: Iterable[Part]) -> None:
+        """A document, as every other form writes it."""
+        for part in parts:
+            match part:
+                case Title(text):
+                    self.row += 1 if self.row else 0
+                    self.title(text)
+                case Table(heads, rows):
+                    self.table(heads, rows)
+                    self.row += 1
+                case note:
+                    self.line(note, italic=True, font_color=QUIET)
+
+    def keep_in_view(self, head: int) -> None:
+        """All down to this row, and the first column; printed atop each page too."""
+        self.sheet.freeze_panes(head + 1, 1)
+        self.sheet.repeat_rows(head)
+
+    def _widen(self, column: int, cell: SheetCell) -> None:
+        now = cell.now if isinstance(cell, Live) else cell
+        if isinstance(now, str):
+            width = len(now) + 2
+        else:
+            width = 11 if now is None or isinstance(now, int) else 14
+        known = self._widths.get(column, 0)
+        if width > known:
+            self._widths[column] = min(width, WIDEST)
+
+    def close(self) -> None:
+        """Set what is known only once everything is written."""
+        for column, width in self._widths.items():
+            self.sheet.set_column(column, column, max(width, 9))
+        self.sheet.set_landscape()
+        self.sheet.set_paper(9)  # A4
+        self.sheet.fit_to_pages(1, 0)
+        self.sheet.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
+        self.sheet.set_footer("&L&A&R&P / &N")
+        self.sheet.hide_gridlines(2)
+
+
+def _is_text(cell: SheetCell) -> bool:
+    now = cell.now if isinstance(cell, Live) else cell
+    return isinstance(now, str) and now not in ("", "–")
+
+
+def _figures(rows: Sequence[Sequence[SheetCell]]) -> set[int]:
+    """The columns that have no text and no day."""
+    others = {
+        column
+        for row in rows
+        for column, cell in enumerate(row)
+        if isinstance(cell, date) or _is_text(cell)
+    }
+    return set(range(max(map(len, rows), default=0))) - others
+
+
+APART = {"indent": 1}
+HEAD = {
+    "bold": True,
+    "bottom": 1,
+    "bg_color": "#EEF1F5",
+    "text_wrap": True,
+    "valign": "top",
+}

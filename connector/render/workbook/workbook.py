@@ -1,0 +1,146 @@
+"""A workbook: its sheets in order, what counts, and the bytes of the file."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+
+from connector.core.errors import MissingExtra
+from connector.core.policy import POLICY_RULES
+from connector.render.footnotes import FORMULA, policy_sentence, what_is_missing
+from connector.render.report_tables import by_segment, cells, headings
+from connector.render.table import Cell
+from connector.render.workbook.cells import SheetCell, SheetWriter
+from connector.render.workbook.lists import (
+    write_at_risk,
+    write_cohorts,
+    write_coverage,
+    write_movements,
+)
+from connector.render.workbook.summary import write_summary
+from connector.render.workbook.window import write_window
+from connector.reports.model import Report, label
+from connector.reports.page import WorkbookContents
+
+
+def to_xlsx(found: WorkbookContents, command: str) -> bytes:
+    """The file; ``command`` gives the same. Raises ``MissingExtra`` without XlsxWriter."""
+    try:
+        import xlsxwriter  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise MissingExtra(
+            "a workbook needs XlsxWriter, which is not installed",
+            fix="pip install 'stripe-nrr[xlsx]', or use --format csv or html",
+        ) from error
+    file = BytesIO()
+    book = xlsxwriter.Workbook(file, {"in_memory": True})
+    made_at = found.report.generated_at.astimezone(UTC).replace(tzinfo=None)
+    book.set_properties({"title": "Net revenue retention", "created": made_at})
+    book.set_calc_mode("auto")
+    _write(book, found, command)
+    book.close()
+    return file.getvalue()
+
+
+def _write(book: Any, found: WorkbookContents, command: str) -> None:
+    formats: dict[Any, Any] = {}
+    writers: list[SheetWriter] = []
+
+    def sheet(name: str) -> SheetWriter:
+        writers.append(SheetWriter(book, name, found.locale, formats))
+        return writers[-1]
+
+    summary, names = sheet("Summary"), window_sheets(found)
+    for each, name in zip(found.windows, names, strict=True):
+        write_window(sheet(name), each, each.part.title)
+    if not names:
+        sheet("Window").line("There is no recurring revenue in this ledger.")
+    write_summary(summary, book, found, names)
+    if found.report.by is not None:
+        _write_segments(sheet("Segments"), found.report)
+    moved = sheet("Movements")
+    if found.windows:
+        window = found.windows[0].row.measured.window
+        write_movements(moved, found.movements, window)
+    write_cohorts(sheet("Cohorts"), found.cohorts)
+    write_at_risk(sheet("At risk"), found.at_risk)
+    write_coverage(sheet("Coverage"), found.coverage)
+    _write_what_counts(sheet("What counts"), found, command)
+    for writer in writers:
+        writer.close()
+
+
+def window_sheets(found: WorkbookContents) -> list[str]:
+    """``Window`` is the first part's, and ``Window EUR`` that of another."""
+    names = ["Window"]
+    for each in found.windows[1:]:
+        total = "total " if each.part.is_total else ""
+        names.append(f"Window {total}{each.part.currency.upper()}")
+    return names[: len(found.windows)]
+
+
+def _write_segments(writer: SheetWriter, report: Report) -> None:
+    """Each window of each currency by segment; they add up to the total."""
+    for part in report.parts:
+        writer.title(part.title)
+        rows: list[Sequence[Cell]] = [
+            (label(row), name, *cells(measured, part))
+            for row in part.rows
+            for name, measured in by_segment(row)
+        ]
+        heads = ["Window", str(report.by).capitalize(), *headings(part)]
+        writer.table(heads, rows)
+        writer.row += 1
+    writer.sheet.freeze_panes(0, 2)
+
+
+def _write_what_counts(
+    writer: SheetWriter, found: WorkbookContents, command: str
+) -> None:
+    """Whose figures, until when, under which rules, and how to get them again."""
+    report = found.report
+    writer.title("What counts")
+    writer.filtered(("What", "", "In words"), [*_facts(report, found.version, command)])
+    writer.row += 1
+    writer.table(
+        ("Rule", "Setting", "In words"),
+        [
+            (rule.key, rule.of(report.policy), rule.sentence(rule.of(report.policy)))
+            for rule in POLICY_RULES.values()
+        ],
+    )
+    writer.row += 1
+    writer.line(FORMULA)
+    writer.line(f"What counts: {policy_sentence(report.policy)}.")
+
+
+def _facts(
+    report: Report, version: str, command: str
+) -> list[tuple[str, SheetCell, str]]:
+    known = "until the ledger's last sync"
+    whole = what_is_missing(report.missing)
+    synced: SheetCell = _utc(report.synced_at) if report.synced_at else "never"
+    whose = "not known" if report.account is None else report.account.shown
+    same = f"{command} --as-of {report.moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    has_moment = report.as_of is None
+    return [
+        ("Account", whose, ""),
+        ("Known until", report.today, f"{known}, in {report.timezone}"),
+        ("Last sync (UTC)", synced, ""),
+        ("Made at (UTC)", _utc(report.generated_at), ""),
+        *([("As of (UTC)", _utc(report.as_of), "")] if report.as_of else []),
+        ("Complete", "no" if whole else "yes", " ".join(whole)),
+        ("Amounts", "a year (ARR)" if report.is_annual else "a month (MRR)", ""),
+        ("Command", command, "gives the same workbook"),
+        *(
+            [("Later", same, "gives these figures whatever comes")]
+            if has_moment
+            else []
+        ),
+        ("Version", f"stripe-nrr {version}", ""),
+    ]
+
+
+def _utc(moment: datetime) -> datetime:
+    """As a sheet has it, which knows no zones."""
+    return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0)

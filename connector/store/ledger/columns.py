@@ -1,0 +1,189 @@
+"""The ledger's movements and terms in columns, customers by the thousand.
+
+Read from the tables, or from ``packed_columns``: the same columns as they were read
+once, a row for each currency of some hundred customers. Those rows are a cache: a
+trigger takes them away when anything of these customers is posted, and where there are
+none the tables are read. Reports pack nothing; the end of a recompute packs what is
+missing, where that is much.
+"""
+
+import sqlite3
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
+from itertools import groupby
+
+from connector.core.model import KIND_NUMBERS, WIDTHS, Block
+from connector.store.database import transaction
+from connector.store.ledger.queries import rows_as_of
+from connector.store.schema import CHUNK_BITS
+
+TOGETHER = 16  # chunks that are read, and packed, at a time
+MUCH = 8  # chunks: fewer are read from the tables as fast
+_NOBODY = Block()
+_MOVES, _TERMS = WIDTHS[:4], WIDTHS[4:]
+
+_READ_MOVES = """
+    SELECT customer, day, kind, amount_minor FROM movements
+    WHERE customer >= :first AND customer < :last AND currency = :currency
+      AND day >= :since AND day < :until AND {which}
+    ORDER BY customer, day
+"""  # the order of an index, which costs nothing
+_READ_TERMS = """
+    SELECT customer, subscription, day, before_minor, after_minor FROM terms
+    WHERE customer >= ? AND customer < ? AND currency = ? AND day >= ? AND day < ?
+    ORDER BY customer, subscription, day
+"""  # the order in which they lie
+
+
+def blocks(
+    connection: sqlite3.Connection, currency: str, as_of: datetime | None = None
+) -> Iterator[Block]:
+    """Everybody's columns in one currency; terms are known only as of now."""
+    packed = _packed(connection) if as_of is None else frozenset()
+    for first in range(0, _end(connection), TOGETHER):
+        chunks = range(first, first + TOGETHER)
+        own = _kept(connection, currency, chunks) if packed else {}
+        yield joined(
+            own.get(chunk, _NOBODY)
+            if chunk in packed
+            else _read(connection, currency, chunk, as_of)
+            for chunk in chunks
+        )
+
+
+def joined(parts: Iterable[Block]) -> Block:
+    return Block(*map(b"".join, zip(*parts, strict=True)))
+
+
+def pack(connection: sqlite3.Connection) -> None:
+    """Pack what is missing, a transaction for some; nothing where that is little."""
+    packed = _packed(connection)
+    missing = [chunk for chunk in range(_end(connection)) if chunk not in packed]
+    if len(missing) < MUCH or sys.byteorder != "little":
+        return
+    for first in range(0, len(missing), TOGETHER):
+        with transaction(connection):
+            for chunk in missing[first : first + TOGETHER]:
+                _pack(connection, chunk)
+
+
+def clear(connection: sqlite3.Connection) -> None:
+    """From now on the tables are read, until everything is packed anew."""
+    connection.execute("DELETE FROM packed_columns")
+
+
+_PUT = f"""
+    INSERT OR REPLACE INTO packed_columns VALUES (?, ?, {", ".join("?" * len(WIDTHS))})
+"""  # noqa: S608
+
+
+def _pack(connection: sqlite3.Connection, chunk: int) -> None:
+    """Each currency that there is, and a row without any that says that it was done."""
+    codes = _codes(connection, chunk)
+    rows = [(chunk, code, *_read(connection, code, chunk, None)) for code in codes]
+    connection.executemany(_PUT, [(chunk, "", *_NOBODY), *rows])
+
+
+def _codes(connection: sqlite3.Connection, chunk: int) -> list[str]:
+    """The currencies of a chunk's movements, terms and packed columns."""
+    rows = connection.execute(
+        "SELECT DISTINCT currency FROM movements WHERE customer >= ? AND customer < ?"
+        " UNION SELECT currency FROM terms WHERE customer >= ? AND customer < ?"
+        " UNION SELECT currency FROM packed_columns WHERE chunk = ? AND currency <> ''",
+        [*_span(chunk) * 2, chunk],
+    )
+    return [code for (code,) in rows]
+
+
+def stale(connection: sqlite3.Connection) -> Iterator[list[str]]:
+    """The customers, by id, whose columns are packed otherwise than the tables say.
+
+    As triggers see to it there are none, unless the file was changed from outside.
+    """
+    for chunk in sorted(_packed(connection)):
+        own = range(chunk, chunk + 1)
+        rows = {
+            code: _kept(connection, code, own) for code in _codes(connection, chunk)
+        }
+        if any(
+            kept.get(chunk, _NOBODY) != _read(connection, code, chunk, None)
+            for code, kept in rows.items()
+        ):
+            yield [name for (name,) in connection.execute(_NAMES, _span(chunk))]
+
+
+_NAMES = "SELECT id FROM customers WHERE key >= ? AND key < ? ORDER BY key"
+
+
+def _packed(connection: sqlite3.Connection) -> frozenset[int]:
+    rows = connection.execute("SELECT chunk FROM packed_columns WHERE currency = ''")
+    return frozenset(chunk for (chunk,) in rows)
+
+
+def _end(connection: sqlite3.Connection) -> int:
+    """The first chunk that nobody is in any more."""
+    [last] = connection.execute(
+        "SELECT coalesce(max(key), 0) FROM customers"
+    ).fetchone()
+    return (int(last) >> CHUNK_BITS) + 1
+
+
+def _span(chunk: int) -> tuple[int, int]:
+    return chunk << CHUNK_BITS, (chunk + 1) << CHUNK_BITS
+
+
+def _kept(
+    connection: sqlite3.Connection, currency: str, chunks: range
+) -> dict[int, Block]:
+    rows = connection.execute(
+        "SELECT * FROM packed_columns WHERE currency = ? AND chunk >= ? AND chunk < ?",
+        [currency, chunks.start, chunks.stop],
+    )
+    return {chunk: Block(*columns) for chunk, _, *columns in rows}
+
+
+def _read(
+    connection: sqlite3.Connection, currency: str, chunk: int, as_of: datetime | None
+) -> Block:
+    first, last = _span(chunk)
+    ordinals = _Ordinals()
+    span = {"since": str(date.min), "until": str(date.max)}
+    asked = {"first": first, "last": last, "currency": currency, **span}
+    moves = rows_as_of(connection, _READ_MOVES, as_of, **asked).fetchall()
+    customer, day, kind, amount_minor = zip(*moves, strict=True) if moves else [()] * 4
+    moved = (
+        *(customer, map(ordinals.__getitem__, day)),
+        *(map(KIND_NUMBERS.__getitem__, kind), amount_minor),
+    )
+    terms: Sequence[tuple[int, str, str, int, int]] = ()
+    if as_of is None:
+        terms = connection.execute(_READ_TERMS, list(asked.values())).fetchall()
+    customer, names, day, before, after = (
+        zip(*terms, strict=True) if terms else [()] * 5
+    )
+    ended = (
+        *(customer, _numbered(names), map(ordinals.__getitem__, day)),
+        *(before, after),
+    )
+    return Block(
+        *(
+            array(w, each).tobytes()
+            for w, each in zip(WIDTHS, (*moved, *ended), strict=True)
+        )
+    )
+
+
+def _numbered(names: Iterable[str]) -> Iterator[int]:
+    """One more where a name differs from the one before."""
+    for number, (_, own) in enumerate(groupby(names)):
+        yield from (number for _ in own)
+
+
+class _Ordinals(dict[str, int]):
+    """Each day's ordinal; of few days in many rows, each is read once."""
+
+    def __missing__(self, text: str) -> int:
+        number = self[text] = date.fromisoformat(text).toordinal()
+        return number

@@ -1,0 +1,87 @@
+"""What people noted of a month: append-only, withdrawn but never edited.
+
+The text of a forgotten customer's note goes with its name; that there was one stays.
+"""
+
+import sqlite3
+from datetime import date, datetime
+
+from connector.core.dates import parse_month
+from connector.core.model import Note
+from connector.store.ledger.queries import stamp
+
+
+def add(
+    connection: sqlite3.Connection,
+    month: date,
+    text: str,
+    now: datetime,
+    *,
+    customer: str = "",
+    url: str = "",
+) -> Note:
+    """In the caller's transaction."""
+    [key] = connection.execute(
+        "INSERT INTO notes (month, noted_at, customer, text, url)"
+        " VALUES (?, ?, ?, ?, ?) RETURNING id",
+        [f"{month:%Y-%m}", stamp(now), customer, text, url],
+    ).fetchone()
+    return Note(key, month.replace(day=1), now, customer, text, url)
+
+
+def withdraw(connection: sqlite3.Connection, note: Note, now: datetime) -> Note:
+    """In the caller's transaction; one that is withdrawn stays as it is."""
+    if note.withdrawn_at is not None:
+        return note
+    connection.execute(
+        "INSERT INTO note_withdrawals VALUES (?, ?)", [note.id, stamp(now)]
+    )
+    return note._replace(withdrawn_at=now)
+
+
+_EVER = """
+    SELECT id, month, noted_at, customer, text, url, withdrawn_at
+    FROM notes LEFT JOIN note_withdrawals ON note = id ORDER BY month, id
+"""
+
+
+def ever(connection: sqlite3.Connection) -> list[Note]:
+    """Every note, also those that were withdrawn: by month, then as they were made."""
+    return [
+        Note(
+            key,
+            parse_month(month),
+            datetime.fromisoformat(noted_at),
+            customer,
+            text,
+            url,
+            None if gone is None else datetime.fromisoformat(gone),
+        )
+        for key, month, noted_at, customer, text, url, gone in connection.execute(_EVER)
+    ]
+
+
+def standing(
+    connection: sqlite3.Connection, as_of: datetime | None = None
+) -> list[Note]:
+    """Those that stand, or stood then, and still say something."""
+    return [
+        each
+        for each in ever(connection)
+        if each.text
+        and (as_of is None or each.noted_at <= as_of)
+        and (
+            each.withdrawn_at is None
+            or (as_of is not None and each.withdrawn_at > as_of)
+        )
+    ]
+
+
+def erase(connection: sqlite3.Connection, customer: str) -> bool:
+    """Whether there was anything of a customer, who is forgotten already."""
+    rows = connection.execute(
+        "UPDATE notes SET text = '', url = ''"
+        " WHERE customer = ? AND (text <> '' OR url <> '')",
+        [customer],
+    )
+    return rows.rowcount > 0

@@ -1,0 +1,131 @@
+"""Folders of Parquet that cannot be used, and how each is refused."""
+
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from connector.core.dates import instant
+from connector.core.policy import Policy, Rules
+from connector.lake import duckdb, parquet
+from connector.lake.derive import LakeAccount, LakeTask, derived
+from connector.lake.folders import folder_draft
+from connector.lake.objects import LakeRow
+from connector.lake.run import RUN, newest, prepared, write_run
+from connector.lake.source import COLUMNS, MANIFEST, NEEDED, sources_in
+from connector.mrr.history import Catalogue
+
+RULES = Rules(policy=Policy(), zone=ZoneInfo("UTC"), code_version="of the tests")
+TASK = LakeTask(RULES, 0, {"0": LakeAccount("mirror", Catalogue())})
+TOLD = '{"schema": 1, "shape": "mirror", "known_until": "2026-11-01T00:00:00Z"}'
+
+
+def lay_out(told: str | None = TOLD, kinds: tuple[str, ...] = NEEDED) -> Path:
+    """A folder with a manifest that says this, and empty files of these kinds."""
+    folder = Path("mirror")
+    folder.mkdir(exist_ok=True)
+    if told is not None:
+        (folder / MANIFEST).write_text(told, encoding="utf-8")
+    for kind in kinds:
+        (folder / kind).mkdir(exist_ok=True)
+        parquet.write(folder / kind / "part-0.parquet", COLUMNS, [])
+    return folder
+
+
+def run(folder: Path, processes: int = 1) -> Path:
+    given = prepared(sources_in(folder), RULES)
+    fill = partial(duckdb.fill, given, processes)
+    return write_run(Path("lake"), given, "duckdb", instant(0), fill)
+
+
+def broken_file(kind: str) -> None:
+    folder = lay_out()
+    (folder / kind / "part-0.parquet").write_bytes(b"PAR1 Dear diary PAR1")
+    run(folder)
+
+
+def killed() -> None:
+    """A process that derives ends as the kernel ends one that takes too much memory."""
+    folder = lay_out()
+    over = threading.Event()
+
+    def kill_one() -> None:
+        while not over.is_set():
+            for child in multiprocessing.active_children():
+                child.kill()
+            time.sleep(0.01)
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    try:
+        run(folder, processes=2)
+    finally:
+        over.set()
+        killer.join()
+
+
+def unsorted() -> None:
+    owners = ("cus_1", "cus_2", "cus_1")
+    rows = [LakeRow(who, "0", "events", "", who, 0, b"{}") for who in owners]
+    list(derived(rows, TASK))
+
+
+def over_something_else() -> None:
+    Path("mine").mkdir()
+    Path("mine", "diary.txt").write_text("Dear diary")
+    with folder_draft(Path("mine"), RUN):
+        pass
+
+
+def broken_run() -> None:
+    folder = Path("lake", "run-20261101T000000Z")
+    folder.mkdir(parents=True)
+    (folder / RUN).write_text("{}")
+    newest(Path("lake"))
+
+
+def failing_in_spark() -> None:
+    """As Spark hands on what one of its workers raised."""
+    from pyspark.errors import PySparkException  # noqa: PLC0415
+
+    from connector.lake.spark import in_words  # noqa: PLC0415
+
+    said = "connector.core.errors.LakeUnusable: rows of 'cus_1' come after those of 'cus_2'"
+    with in_words():
+        raise PySparkException(f"Job aborted due to stage failure:\n{said}\n  at …")
+
+
+def lay_out_broken_history() -> None:
+    """A customer whose subscription began before any calendar."""
+    folder = lay_out(TOLD.replace("}", ', "timezone": "UTC"}'))
+    body = """{"id": "sub_1", "customer": "cus_1", "status": "active",
+        "currency": "usd", "start_date": -1000000000000000,
+        "items": {"data": [{"id": "si_1", "quantity": 1, "price": {"id": "price_1",
+            "currency": "usd", "unit_amount": 900, "recurring": {"interval": "month"}
+        }}]}}"""
+    place = folder / "subscriptions" / "part-0.parquet"
+    parquet.write(place, COLUMNS, [("sub_1", "cus_1", 0, body)])
+
+
+EXHIBITS: Mapping[str, Callable[[], object]] = {
+    "a folder without a manifest": lambda: sources_in(lay_out(None)),
+    "a manifest that says too little": lambda: sources_in(lay_out("{}")),
+    "a manifest of a zone that is none": lambda: sources_in(
+        lay_out(TOLD.replace("}", ', "timezone": "Europe/Atlantis"}'))
+    ),
+    "a manifest of a later version": lambda: sources_in(
+        lay_out(TOLD.replace("1", "9", 1))
+    ),
+    "a source without invoices": lambda: sources_in(lay_out(kinds=NEEDED[:2])),
+    "a file of the catalogue that is no Parquet": lambda: broken_file("prices"),
+    "a file of invoices that is no Parquet": lambda: broken_file("invoices"),
+    "a process that was killed": killed,
+    "a worker of Spark that fails": failing_in_spark,
+    "rows that are not sorted": unsorted,
+    "a folder that is somebody else's": over_something_else,
+    "no run": lambda: newest(Path("lake")),
+    "a run that does not say what it is": broken_run,
+}

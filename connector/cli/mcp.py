@@ -32,7 +32,7 @@ def mcp(shell: Shell, *, nameless: bool) -> None:
     try:
         from connector.assistants.server import serve
     except ModuleNotFoundError as error:
-        if error.name not in {"mcp", "mcp_types"}:
+        if (error.name or "").partition(".")[0] not in {"mcp", "mcp_types"}:
             raise
         raise MissingExtra(
             "assistants are served with the MCP SDK, which is not installed",

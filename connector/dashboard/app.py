@@ -250,6 +250,13 @@ def unreadable() -> LedgerUnusable:
     )
 
 
+def no_workbook() -> NothingFound:
+    return NothingFound(
+        "there is no workbook of this page",
+        fix="take its CSV, or the workbook of the overview of all customers",
+    )
+
+
 def no_page() -> NothingFound:
     return NothingFound("there is no such page", fix="choose one of those above")
 
@@ -274,10 +281,7 @@ def _formed(name: str, form: str, answer: PageAnswer, asked: PageRequest) -> Res
         return file(text, "application/json", f"{name}.json")
     if form == "xlsx":
         if answer.xlsx is None:
-            raise NothingFound(
-                "there is no workbook of this page",
-                fix="take its CSV, or the workbook of the overview of all customers",
-            )
+            raise no_workbook()
         return workbook_file(answer.xlsx(), f"{name}.xlsx")
     if form == "csv":
         return file(answer.csv(), "text/csv", f"{name}.csv")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,7 @@ import pytest
 
 import connector
 from connector import config
+from connector.assistants import tools as assistants_tools
 from connector.cli import config as config_command
 from connector.cli.app import stripe_nrr
 from connector.core import errors
@@ -30,7 +32,7 @@ from connector.core.dates import instant
 from connector.core.errors import ConnectorError, NothingFound, Unvalued
 from connector.core.policy import Policy, Rules
 from connector.dashboard.answer import PageRequest
-from connector.dashboard.app import PAGES, no_page, unreadable
+from connector.dashboard.app import PAGES, no_page, no_workbook, unreadable
 from connector.dashboard.ledger_reader import LedgerReader
 from connector.dashboard.query import query_of
 from connector.pipeline import bundled_account
@@ -238,7 +240,8 @@ def without(library: str, *words: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(connector, "lake", None, raising=False)
         patch.setitem(sys.modules, library, None)
-        for module in [m for m in sys.modules if m.startswith("connector.lake")]:
+        rooms = ("connector.lake", "connector.assistants")
+        for module in [m for m in sys.modules if m.startswith(rooms)]:
             patch.delitem(sys.modules, module)
         with_ledger(*words)
 
@@ -299,6 +302,23 @@ def page(url: str, *, is_empty: bool = False) -> None:
             PageRequest(reading=reading, query=query, path=asked.path, key=key)
         )
         answer.json()
+
+
+def tool(name: str, arguments: Mapping[str, Any], *, names: bool = True) -> None:
+    """What an assistant asks for, on that ledger."""
+    with suppress(NothingFound):
+        with_ledger("movements", "--format", "csv")
+    with closing(open_database(Path("stripe-nrr.db"))) as connection:
+        events_were_read(connection, SEEN * 1_000_000)
+    known = config.parse("", {})
+    with closing(LedgerReader(known, lambda: instant(SEEN))) as reader:
+        assistants_tools.call(reader, name, arguments, names=names)
+
+
+def of_many_in_a_workbook() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("connector.render.workbook.window.ROWS", 0)
+        with_ledger("report", "--format", "xlsx", "-o", "nrr.xlsx")
 
 
 def of_an_owner(*words: str) -> None:
@@ -433,6 +453,11 @@ def restored(script: str) -> None:
     restore(Path("backup.db"), Path("ledger.db"), instant(SEEN))
 
 
+def restored_of_a_poem() -> None:
+    Path("backup.db").write_text("so much depends upon", encoding="utf-8")
+    restore(Path("backup.db"), Path("ledger.db"), instant(SEEN))
+
+
 def restored_while_read() -> None:
     backed_up("")
     with closing(open_database("ledger.db")) as writer, transaction(writer):
@@ -551,6 +576,10 @@ EXHIBITS: Mapping[str, Provoked] = {
         Path("backup.db"), Path("ledger.db"), instant(SEEN)
     ),
     "a backup older than a closing": lambda: restored(CLOSED),
+    "a backup that is none": restored_of_a_poem,
+    "a report into a folder that is not there": lambda: with_ledger(
+        "report", "--format", "csv", "-o", "nowhere/report.csv"
+    ),
     "a restore while somebody writes": restored_while_read,
     "a restore while somebody reads": restored_beside_a_reader,
     "a damaged ledger": lambda: opened(damaged()),
@@ -602,6 +631,21 @@ EXHIBITS: Mapping[str, Provoked] = {
 
 COMMANDS: Mapping[str, Provoked] = {
     "Parquet on a terminal": lambda: with_ledger(*PARQUET),
+    "a workbook that is printed": lambda: with_ledger("report", "--format", "xlsx"),
+    "a workbook without its library": lambda: without(
+        "xlsxwriter", "report", "--format", "xlsx", "-o", "nrr.xlsx"
+    ),
+    "a workbook of too many": of_many_in_a_workbook,
+    "assistants without their library": lambda: without("mcp", "mcp"),
+    "a tool's parameter of no kind": lambda: tool("overview", {"currency": ["eur"]}),
+    "a tool without what it needs": lambda: tool("explain_window", {}),
+    "a tool of too many rows": lambda: tool("movements", {"limit": 5000}),
+    "a tool of days in the wrong order": lambda: tool(
+        "movements", {"from": "2024-03-01", "to": "2024-01-01"}
+    ),
+    "a name where none are told": lambda: tool(
+        "explain_customer", {"customer": "Ada"}, names=False
+    ),
     "Parquet without its library": lambda: without(
         "pyarrow", *PARQUET, "-o", "mrr.parquet"
     ),
@@ -724,6 +768,7 @@ COMMANDS: Mapping[str, Provoked] = {
     "a page of an older ledger": lambda: read_by_page(older()),
     "a page while the ledger cannot be read": lambda: raised(unreadable()),
     "a page that is not there": lambda: raised(no_page()),
+    "a page that has no workbook": lambda: raised(no_workbook()),
     "a page of a ledger without revenue": lambda: page("/window", is_empty=True),
     "a page with a parameter that it has not": lambda: page("/?colour=red"),
     "a page with a parameter twice": lambda: page("/?to=2024-01&to=2024-02"),

@@ -81,7 +81,7 @@ class Retention(Struct, frozen=True, kw_only=True):
     def crr(self) -> Fraction | None:
         return Fraction(self.kept, self.customers) if self.customers else None
 
-    def of_opening(self, amount_minor: int) -> Fraction | None:
+    def of_opening(self, amount_minor: int | Fraction) -> Fraction | None:
         """An amount as a share of the opening MRR; None where there was none."""
         if self.opening_minor == 0:
             return None

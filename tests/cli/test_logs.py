@@ -163,7 +163,7 @@ ENDS: Mapping[str, Sequence[str]] = {
     "config": ("--nope",),
 }
 NOT_WITHOUT = {  # what needs no ledger, or goes on
-    *("demo", "dashboard", "doctor"),
+    *("demo", "dashboard", "doctor", "mcp"),
 }
 
 

@@ -222,7 +222,7 @@ def test_a_day_leaves_open_what_the_next_one_tells(workdir: Workdir) -> None:
 
 def test_one_that_cannot_be_written_is_told_again(workdir: Workdir) -> None:
     ran = workdir.call("digest", "-o", "not-there/digest.txt")
-    assert ran.code == 1
+    assert ran.code == 2, "there is no such folder"
     assert "What moved" in workdir.call("digest", "--only-news").out
 
 

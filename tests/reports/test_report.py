@@ -174,6 +174,7 @@ def test_json_says_what_it_was_made_from() -> None:
         ],
         "waiting": 0,
         "recurring_not_counted": [],
+        "notes": [],
     }
 
 

@@ -102,10 +102,7 @@ def write_window(writer: SheetWriter, book: WindowBook, title: str) -> None:
     why = _reasons(book.causes)
     writer.filtered(
         _heads(),
-        (
-            _row(each, FIRST + place, book, sums, why)
-            for place, each in enumerate(ordered)
-        ),
+        (_row(each, FIRST + place, book, why) for place, each in enumerate(ordered)),
     )
 
 
@@ -174,7 +171,6 @@ def _row(
     each: CustomerInWindow,
     row: int,
     book: WindowBook,
-    sums: WindowSums,
     why: Mapping[int, str],
 ) -> Iterator[SheetCell]:
     code, start = book.part.currency, book.row.measured.window.start
@@ -191,7 +187,8 @@ def _row(
         f"IF(E{row}>D{row},{more},{less}))))",
         _(kind.value) if kind is not None else "",
     )
-    points = Points(change * 100 / sums.opening) if each.opening_minor else ""
+    share = book.row.measured.retention.of_opening(change)
+    points = Points(share * 100) if share is not None and each.opening_minor else ""
     yield Live(f'=IF(D{row}=0,"",F{row}/$F$4*100)', points)
     for name in KINDS:
         beside = each.moved_minor.get(name, 0) - (change if name is kind else 0)

@@ -636,7 +636,7 @@ COMMANDS: Mapping[str, Provoked] = {
         "xlsxwriter", "report", "--format", "xlsx", "-o", "nrr.xlsx"
     ),
     "a workbook of too many": of_many_in_a_workbook,
-    "assistants without their library": lambda: without("mcp", "mcp"),
+    "assistants without their library": lambda: without("mcp_types", "mcp"),
     "a tool's parameter of no kind": lambda: tool("overview", {"currency": ["eur"]}),
     "a tool without what it needs": lambda: tool("explain_window", {}),
     "a tool of too many rows": lambda: tool("movements", {"limit": 5000}),

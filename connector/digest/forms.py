@@ -12,6 +12,7 @@ from connector.core.money import format_count, format_minor, format_ratio
 from connector.core.text import markdown, printable
 from connector.core.windows import name_of
 from connector.digest.news import Digest, MonthOver, NewRisk
+from connector.digest.trouble import MISSING
 from connector.render.at_risk import why
 from connector.render.coverage import REASON_WORDS
 from connector.render.footnotes import goal_sentences, note_line
@@ -21,6 +22,9 @@ from connector.reports.closed_months import RestatementLine
 MOST = 20  # lines of a section; JSON has them all
 LONGEST = 300  # characters of a line
 TITLE = "Recurring revenue"
+
+
+DOCTOR = "stripe-nrr doctor"
 
 
 class Section(NamedTuple):
@@ -60,7 +64,9 @@ def sections(digest: Digest, locale: str) -> list[Section]:
         f"{each.since}, in no figure"
         for each in digest.uncovered
     ]
-    every = (
+    amiss = [x.sentence for x in digest.troubles if not x.key.startswith(MISSING)]
+    every = (  # what all figures lack stands before them, as in every form
+        Section("Trouble", [*digest.missing, *amiss], DOCTOR),
         Section("The month that is over", [*months, *notes]),
         Section("What moved", moved, "stripe-nrr movements"),
         Section("Newly at risk", _risks(digest, locale), "stripe-nrr at-risk"),
@@ -70,9 +76,6 @@ def sections(digest: Digest, locale: str) -> list[Section]:
             "Newly refused",
             [each.sentence for each in digest.refused],
             "stripe-nrr check",
-        ),
-        Section(
-            "Trouble", [each.sentence for each in digest.troubles], "stripe-nrr doctor"
         ),
     )
     return [each for each in every if each.lines]

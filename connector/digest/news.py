@@ -19,6 +19,7 @@ from connector.core.invoiced import OutsideMrr
 from connector.core.model import Closing, Movement, Note, Refusal
 from connector.digest.trouble import Trouble, troubles
 from connector.mrr.risks import Risk
+from connector.render.footnotes import what_is_missing
 from connector.reports.at_risk import at_risk_reports
 from connector.reports.closed_months import RestatementLine
 from connector.reports.ledger import Ledger
@@ -77,6 +78,9 @@ class Digest(Struct, frozen=True, kw_only=True):
     uncovered: Sequence[OutsideMrr]
     refused: Sequence[Refusal]
     troubles: Sequence[Trouble]
+    missing: Sequence[
+        str
+    ]  # what all of it lacks, told before or not: no news by itself
     labels: Mapping[str, str]
     cursor: DigestCursor
 
@@ -130,6 +134,7 @@ def make_digest(ledger: Ledger, since: date | None = None) -> Digest:
         uncovered=new_uncovered,
         refused=new_refused,
         troubles=_new(amiss, before.told.get("trouble")),
+        missing=what_is_missing(ledger.missing()),
         labels=customers.labels_of(connection, named),
         cursor=DigestCursor(
             position=position(connection),

@@ -8,6 +8,8 @@ from connector.render.footnotes import STALE, what_is_missing
 from connector.reports.ledger import Ledger
 from connector.store import inbox
 
+MISSING = "missing "  # begins the key of what all figures lack
+
 
 class Trouble(NamedTuple):
     """``key`` tells it from others, and is another one once it has begun anew."""
@@ -31,7 +33,7 @@ def troubles(ledger: Ledger) -> Iterator[Trouble]:
     for name, of_kind in missing._asdict().items():
         if of_kind and not name.startswith("refused"):  # these are told by name
             only = type(missing)(**{name: of_kind})
-            yield Trouble(f"missing {name}", what_is_missing(only)[0])
+            yield Trouble(f"{MISSING}{name}", what_is_missing(only)[0])
     for event in inbox.troubled(ledger.connection):
         if event.state == "dead":
             yield Trouble(

@@ -156,6 +156,17 @@ def test_a_sync_that_is_old_is_told_once(db: sqlite3.Connection) -> None:
             found.cursor.keep(db)
 
 
+def test_what_is_missing_stands_first_in_every_digest(workdir: Workdir) -> None:
+    """Told before it is no news any more; figures without it would still look whole."""
+    with closing(sqlite3.connect(workdir.ledger)) as connection, connection:
+        connection.execute("INSERT INTO dirty_customers VALUES ('cus_new')")
+    for _ in range(2):
+        _heading, _blank, title, first, *_rest = workdir.call("digest").out.splitlines()
+        assert title == "Trouble"
+        assert first.startswith("- Not complete: 1 customer is missing")
+    assert workdir.call("digest", "--only-news").out == ""
+
+
 HOSTILE = [
     "<!channel> & <https://evil.example|x>",
     "<script>alert(1)</script>",

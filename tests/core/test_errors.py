@@ -420,7 +420,7 @@ def read_only(allowed: int, content: bytes) -> sqlite3.Connection:
         return open_to_read(path)
 
 
-OLDER = f"DELETE FROM _sqlite_migrations WHERE name = '{[*MIGRATIONS][-1]}'"  # noqa: S608
+OLDER = f"DELETE FROM _sqlite_migrations WHERE name = '{MIGRATIONS[-1]}'"  # noqa: S608
 
 
 def locked_by_a_loop() -> None:

@@ -115,7 +115,7 @@ HOMES = {
 }
 HANDS_ON = {  # an error, to who asked, or to whose it is
     *("pipeline.thread_pool", "stripe_api.answer", "cli.sync", "assistants.protocol"),
-    *("webhooks.apply_events", "webhooks.worker"),
+    *("webhooks.apply_events", "webhooks.worker", "lake.processes"),
 }
 
 SQL = re.compile(

@@ -646,6 +646,9 @@ COMMANDS: Mapping[str, Provoked] = {
     "a name where none are told": lambda: tool(
         "explain_customer", {"customer": "Ada"}, names=False
     ),
+    "an owner where names are left out": lambda: tool(
+        "at_risk", {"owner": "Ada"}, names=False
+    ),
     "Parquet without its library": lambda: without(
         "pyarrow", *PARQUET, "-o", "mrr.parquet"
     ),

@@ -811,3 +811,14 @@ MIGRATIONS["m019_notes"] = (
     *_append_only("notes", "id")[1:],
     *_append_only("note_withdrawals", "note"),
 )
+
+# Customers that are one company; everybody else is not in here.
+MIGRATIONS["m020_companies"] = (
+    """
+    CREATE TABLE companies (
+        customer   TEXT PRIMARY KEY,  -- Stripe's cus_...
+        named      TEXT NOT NULL,     -- its company, as its metadata or a file says it
+        counted_as TEXT NOT NULL      -- whose figures it is in: a company's company counts
+    ) STRICT, WITHOUT ROWID
+    """,
+)

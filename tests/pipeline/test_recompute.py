@@ -184,7 +184,7 @@ def test_what_is_too_much_to_ask_a_process_is_derived_by_who_asked(
 ) -> None:
     """Else both could wait for the other to listen: of a customer with many old ids."""
     ids = tuple(f"cus_{number:020}" for number in range(500))
-    merged = {customer: [customer, *ids] for customer in EVERYBODY[:1]}
+    merged = {customer: [[customer, *ids]] for customer in EVERYBODY[:1]}
     assert len(msgspec.msgpack.encode(merged)) > process_pool.MOST_BYTES
     alone = outcome(1, tmp_path / "1")
     monkeypatch.setattr(process_pool, "MOST_BYTES", 900)  # too little for most batches

@@ -401,7 +401,7 @@ def read_pairs(path: Path) -> dict[str, str]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        fault = f"customers.account_file {path} cannot be read: {error}"
+        fault = f"customers.account_file is {path}: it cannot be read: {error}"
         raise ConfigError([fault], source="customers.account_file") from error
     faults: list[str] = []
     found: dict[str, str] = {}

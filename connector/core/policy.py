@@ -237,13 +237,13 @@ class Rules(Struct, frozen=True, kw_only=True):
     company: CompanyRule = NO_COMPANIES
 
     def settings(self) -> dict[str, str]:
-        """Every rule as text; ``merge`` and ``account`` only where there is one."""
+        """Every rule as text; ``merge`` and ``companies`` only where there is one."""
         rules = {**self.policy.settings(), "timezone": self.zone.key}
         if self.merge:
             pairs = (f"{old} = {new}" for old, new in sorted(self.merge.items()))
             rules["merge"] = ", ".join(pairs)
         if self.company != NO_COMPANIES:
-            rules["account"] = self.company.in_words
+            rules["companies"] = self.company.in_words
         return rules
 
     @property

@@ -3,6 +3,7 @@
 import random
 import sqlite3
 from collections.abc import Iterator
+from datetime import date
 
 import pytest
 from msgspec.structs import replace
@@ -10,13 +11,16 @@ from msgspec.structs import replace
 from connector.config import Config
 from connector.core.dates import instant
 from connector.core.policy import NO_COMPANIES, CompanyRule
+from connector.metrics.invariants import Finding
 from connector.mrr.companies import Companies, resolved
 from connector.pipeline.recompute import recompute
-from connector.metrics.invariants import Finding
 from connector.reports.check import check_ledger
+from connector.reports.closed_months import figures_to_close, restated_windows
 from connector.reports.ledger import Ledger
-from connector.store.ledger import queries
-from connector.store.mirror import dirty_customers
+from connector.store.database import transaction
+from connector.store.ledger import closings, queries
+from connector.store.mirror import dirty_customers, unfit_objects
+from connector.stripe_api.unfit import UnfitObject
 from tests.pipeline.test_recompute import RULES
 from tests.support.companies import KEY, added_up, belong, booked
 from tests.support.ledgers import Known, empty_ledger, settle
@@ -149,6 +153,49 @@ def test_one_customer_that_moves_derives_two_companies_and_nobody_else(
     done = recompute(db, rules, cause="webhook", now=instant(SEEN + 4), only=[two])
     assert done.customers == 3  # itself, the one before, the one now
     assert not dirty_customers.dirty(db)
+
+
+def test_a_closed_month_stays_as_it_was_closed_and_the_difference_is_told(
+    db: sqlite3.Connection,
+) -> None:
+    seen(db, 0, NO_COMPANIES)
+    month = date(2025, 1, 1)
+    at = instant(SEEN + 1)
+    with transaction(db):
+        closings.close(
+            db,
+            month,
+            figures_to_close(db, month),
+            policy=RULES.settings(),
+            code_version="1",
+            now=at,
+        )
+    reported = closings.reported(db, "usd", None)
+    belong(db, dict.fromkeys(names(db), "Acme"), (SEEN + 2) * S)
+    seen(db, 3)
+    assert closings.reported(db, "usd", None) == reported
+    ledger = Ledger(db, Config(company=f"metadata:{KEY}"), instant(SEEN + 4))
+    told = restated_windows(ledger).windows
+    assert {each.now.window.end for each in told} == {date(2025, 2, 1)}
+    assert not found_wrong(db)
+
+
+def test_what_is_set_aside_of_one_customer_keeps_its_whole_company(
+    db: sqlite3.Connection,
+) -> None:
+    """Else the others' MRR would be in no figure."""
+    alone = seen(db, 0, NO_COMPANIES).movements
+    one, two, *_ = names(db)
+    belong(db, {one: "Acme", two: "Acme"}, (SEEN + 1) * S)
+    with transaction(db):
+        wrong = UnfitObject(id=one, customer=one, field="discount", value="odd")
+        unfit_objects.put(db, "customers", wrong, (SEEN + 2) * S)
+    assert seen(db, 3).movements == alone
+    belong(db, {one: "Acme"}, (SEEN + 4) * S)
+    with transaction(db):
+        unfit_objects.fits(db, "customers", [one], (SEEN + 5) * S)
+    found = seen(db, 6).movements
+    assert booked(found) == added_up(alone, {one: "Acme", two: "Acme"})
 
 
 # --- against addition alone ---

@@ -39,7 +39,7 @@ from connector.pipeline import bundled_account
 from connector.pipeline.policy_change import adopt, zone_of
 from connector.pipeline.recompute import recompute
 from connector.store.account import belong_to
-from connector.store.backups import back_up, restore
+from connector.store.backups import back_up
 from connector.store.database import (
     open_database,
     put_setting,
@@ -51,6 +51,7 @@ from connector.store.ledger import queries
 from connector.store.lock import exclusive_sync, lock_state
 from connector.store.mirror.event_feed import events_were_read
 from connector.store.read_only import check_unchanged, open_to_read
+from connector.store.restores import restore
 from connector.store.schema import MIGRATIONS
 from connector.stripe_api import credentials
 from connector.stripe_api.client import StripeApi

@@ -77,7 +77,7 @@ def lake(
         ) from error
     sources = sources_in(source)
     zones = [each.zone for each in sources if each.zone is not None]
-    rules = rules_of(shell.config, next(iter(zones), None))
+    rules = rules_of(shell.shared, next(iter(zones), None))
     if rules.company != NO_COMPANIES:
         raise UsageFault(
             "a run of the lake has each customer by itself, and the configuration makes "

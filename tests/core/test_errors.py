@@ -226,6 +226,15 @@ def converted(*rates: str) -> None:
     with_ledger("report", "--to", "2024-03")
 
 
+TWO_ACCOUNTS = """
+[[account]]
+name = "de"
+key_file = "de.key"
+[[account]]
+name = "uk"
+key_file = "uk.key"
+database = "uk.db"
+"""
 PARQUET = ("export", "--what", "mrr", "--format", "parquet")
 
 
@@ -546,6 +555,13 @@ EXHIBITS: Mapping[str, Provoked] = {
     "no key": keyed,
     "a key file that is not there": lambda: keyed(STRIPE_API_KEY_FILE="key"),
     "a key with a blank inside": lambda: keyed_from("rk_live_ 51AbCd"),
+    "an account that nobody named": lambda: configured(
+        TWO_ACCOUNTS, "--account", "fr", "report"
+    ),
+    "one account's command, of two": lambda: configured(TWO_ACCOUNTS, "report"),
+    "two accounts in one ledger": lambda: configured(
+        TWO_ACCOUNTS.replace('database = "uk.db"', ""), "report"
+    ),
     "no webhook secret": lambda: credentials.webhook_secrets({}),
     "a key instead of a webhook secret": lambda: credentials.webhook_secrets(
         {"STRIPE_WEBHOOK_SECRET": KEY}

@@ -86,7 +86,7 @@ class ByParam(click.ParamType[str]):
         self.beside = beside
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        kept = [f"{METADATA}{key}" for key in ctx.obj.config.kept_metadata]
+        kept = [f"{METADATA}{key}" for key in ctx.obj.shared.kept_metadata]
         if value not in (*self.beside, *SEGMENTS, *kept):
             if value.startswith(METADATA):
                 self.fail(_not_kept(value.removeprefix(METADATA), kept), param, ctx)
@@ -117,7 +117,7 @@ class SegmentParam(click.ParamType[SegmentValue]):
     def convert(self, value: Any, param: Any, ctx: Any) -> SegmentValue:
         if not isinstance(value, str):
             return cast("SegmentValue", value)
-        kept = [f"{METADATA}{key}" for key in ctx.obj.config.kept_metadata]
+        kept = [f"{METADATA}{key}" for key in ctx.obj.shared.kept_metadata]
         try:
             return segment_value(value, (*SEGMENTS, *kept))
         except ValueError:
@@ -172,7 +172,7 @@ class NumberParam(click.ParamType[T]):
 
 
 def _locale(ctx: Any) -> str:
-    return str(ctx.obj.config.locale) if ctx is not None else Config().locale
+    return str(ctx.obj.shared.locale) if ctx is not None else Config().locale
 
 
 def _amount(written: WrittenNumber) -> WrittenNumber:
@@ -198,7 +198,8 @@ WINDOW = ReadParam(
 def _harmless(ctx: Any, _param: Any, output: Path | None) -> Path | None:
     """An output that is none of the ledger's own files, in a folder that is there."""
     if output is not None:
-        refuse_own_files(output, ctx.obj.config)
+        for account in ctx.obj.accounts:
+            refuse_own_files(output, account)
         check_folder(output)
     return output
 

@@ -76,7 +76,7 @@ def lake(
         ) from error
     sources = sources_in(source)
     zones = [each.zone for each in sources if each.zone is not None]
-    given = prepared(sources, rules_of(shell.config, next(iter(zones), None)))
+    given = prepared(sources, rules_of(shell.shared, next(iter(zones), None)))
     place = write_run(out, given, engine, shell.now(), partial(fill, given))
     _, run = newest(place)
     failed = not_derived(place)

@@ -20,7 +20,8 @@ def stripe_key(environ: Mapping[str, str], file: Path | None = None) -> str:
     key = _secret(environ, "STRIPE_API_KEY", file, "key_file")
     if not key and file is not None:
         fault = f"no Stripe key: {file}, an account's key_file, is empty"
-        raise ConfigError([fault], fix=MAKE_A_KEY)
+        fix = "write a restricted key that may only read into it"
+        raise ConfigError([fault], fix=fix)
     if not key:
         fault = "no Stripe key: set STRIPE_API_KEY to a restricted key that may only "
         fault += "read, or STRIPE_API_KEY_FILE to a file that holds it"

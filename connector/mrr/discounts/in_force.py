@@ -160,8 +160,8 @@ def _billed_without(
 
     What others reduced to nothing left it nothing to take off.
     """
-    for line in shown.regular:
-        if line.amount_minor > line.discounted_minor and discount not in line.discounts:
+    for line in shown.charged:
+        if discount not in line.discounts:
             yield line
     for line in shown.prorated:
         is_over = end_s is None or line.start_s >= end_s

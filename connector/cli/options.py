@@ -197,6 +197,8 @@ WINDOW = ReadParam(
 
 def _harmless(ctx: Any, _param: Any, output: Path | None) -> Path | None:
     """An output that is none of the ledger's own files, in a folder that is there."""
+    if output == STDOUT and ctx.params.get("form") not in AS_BYTES:
+        return None
     if output is not None:
         for account in ctx.obj.accounts:
             refuse_own_files(output, account)
@@ -233,17 +235,31 @@ def refuse_to_replace(output: Path, kept: Iterable[Path]) -> None:
             )
 
 
-class NamedFile(click.Path):
-    """A path with a name that can be one: a file's, or a folder's if that may be meant."""
+STDOUT = Path("/dev/stdout")
+AS_BYTES = {"parquet", "xlsx"}  # forms that no terminal shows
 
-    def __init__(self, *, may_be_folder: bool = False) -> None:
+
+class NamedFile(click.Path):
+    """A path with a name that can be one: a file's, or a folder's if that may be meant.
+
+    ``dash`` is what ``-`` stands for, if for anything; a file of that name is ``./-``.
+    """
+
+    def __init__(
+        self, *, may_be_folder: bool = False, dash: Path | None = None
+    ) -> None:
         super().__init__(dir_okay=may_be_folder, path_type=Path)
+        self.dash = dash
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Any:
         if not str(value).strip() or "\0" in str(value):
             self.fail("the name of a file is missing", param, ctx)
+        if str(value) == "-":
+            if self.dash is not None:
+                return self.dash
+            self.fail("a file is needed here; one called - is ./-", param, ctx)
         try:
             Path(value).stat()
         except OSError as error:
@@ -255,21 +271,22 @@ class NamedFile(click.Path):
 out_option = click.option(
     "-o",
     "--output",
-    type=NamedFile(),
+    type=NamedFile(dash=STDOUT),
     metavar="FILE",
     callback=_harmless,
-    help="Write to FILE instead of the terminal; it is replaced as a whole.",
+    help="Write to FILE instead of the terminal; it is replaced as a whole. - is the "
+    "standard output.",
 )
 
 
 file_or_folder_option = click.option(
     "-o",
     "--output",
-    type=NamedFile(may_be_folder=True),
+    type=NamedFile(may_be_folder=True, dash=STDOUT),
     metavar="FILE",
     callback=_harmless,
-    help="Write to FILE instead of the terminal; it is replaced as a whole. Of the "
-    "mirror, a folder.",
+    help="Write to FILE instead of the terminal; it is replaced as a whole. - is the "
+    "standard output. Of the mirror, a folder.",
 )
 
 

@@ -164,6 +164,31 @@ def asked(answer: Callable[[httpx.Request], httpx.Response], base: str) -> None:
         list(api.pages("customers"))
 
 
+def answered_for(stripe_account: str, *, header: str = "") -> None:
+    """Ask whose the key is; another account answers."""
+    body = {"id": "acct_1Other", "object": "account"}
+    headers = {"Content-Type": "application/json"}
+    if header:
+        headers["Stripe-Account"] = header
+    content = json.dumps(body).encode()
+    transport = httpx.MockTransport(
+        lambda _: httpx.Response(200, content=content, headers=headers)
+    )
+    with StripeApi(
+        KEY, transport=transport, limiter=Limiter.free(), stripe_account=stripe_account
+    ) as api:
+        api.identity()
+
+
+def no_access() -> None:
+    body = {"error": {"message": "No access.", "code": "account_invalid"}}
+    transport = httpx.MockTransport(lambda _: httpx.Response(403, json=body))
+    with StripeApi(
+        KEY, transport=transport, limiter=Limiter.free(), stripe_account="acct_1Uk"
+    ) as api:
+        api.identity()
+
+
 def stopped() -> None:
     with Limiter().turn("/v1/customers", stopping=lambda: True):
         pass
@@ -212,6 +237,13 @@ def let_in(name: str | None, content: str = "", mode: int = 0) -> None:
     admin_access.admin_token(path, config.ListenAddress("0.0.0.0", 8481))  # noqa: S104
 
 
+def keyed_by_file(content: str | None) -> None:
+    """An account's own key_file."""
+    if content is not None:
+        Path("uk.key").write_text(content)
+    credentials.stripe_key({}, Path("uk.key"))
+
+
 def keyed_from(content: str) -> None:
     Path("key").write_text(content)
     keyed(STRIPE_API_KEY_FILE="key")
@@ -254,6 +286,19 @@ def without(library: str, *words: str) -> None:
         for module in [m for m in sys.modules if m.startswith(rooms)]:
             patch.delitem(sys.modules, module)
         with_ledger(*words)
+
+
+def lake_of_companies() -> None:
+    broken_lakes.lay_out_broken_history()
+    text = '[customers]\naccount = "metadata:parent"'
+    configured(text, "lake", "mirror", "lake")
+
+
+def paired(text: str | None) -> None:
+    """A file of customers and their companies, or none."""
+    if text is not None:
+        Path("pairs.csv").write_text(text, encoding="utf-8")
+    configured('[customers]\naccount_file = "pairs.csv"', "report")
 
 
 def lake_of_broken() -> None:
@@ -530,6 +575,10 @@ EXHIBITS: Mapping[str, Provoked] = {
     "a status file over the ledger": lambda: configured(
         '[sync]\nstatus_file = "stripe-nrr.db"', "report"
     ),
+    "a file of companies that is not there": lambda: paired(None),
+    "lines that are no pairs, and one that is another": lambda: paired(
+        "customer,account\ncus_1,Acme\ncus_2\ncus_1,Other\n"
+    ),
     "a file that is not there": lambda: config.load(Path("my.toml"), {}, Path()),
     "an API base over plain http": lambda: answered(200, {}, "http://example.com"),
     "no time zone, and the account's own is not shown": lambda: zone_of(
@@ -545,6 +594,16 @@ EXHIBITS: Mapping[str, Provoked] = {
     "two accounts in one ledger": lambda: configured(
         TWO_ACCOUNTS.replace('database = "uk.db"', ""), "report"
     ),
+    "an empty key_file": lambda: keyed_by_file(""),
+    "a key_file that is not there": lambda: keyed_by_file(None),
+    "an organization's key without an account": lambda: credentials.account_headers(
+        "sk_org_live_1", None
+    ),
+    "another account's answer": lambda: answered_for("acct_1Uk"),
+    "another account's answer, by its header": lambda: answered_for(
+        "acct_1Uk", header="acct_1Other"
+    ),
+    "an account that is none of the key's": no_access,
     "no webhook secret": lambda: credentials.webhook_secrets({}),
     "a key instead of a webhook secret": lambda: credentials.webhook_secrets(
         {"STRIPE_WEBHOOK_SECRET": KEY}
@@ -685,6 +744,7 @@ COMMANDS: Mapping[str, Provoked] = {
     ),
     **broken_lakes.EXHIBITS,
     "a history that breaks the derivation in a lake": lake_of_broken,
+    "a lake of companies": lake_of_companies,
     "a report over the ledger": lambda: with_ledger("report", "-o", "stripe-nrr.db"),
     "report of nothing": lambda: with_ledger("report", walked=False),
     "report of a ledger that has no time zone yet": lambda: with_ledger(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from msgspec import structs
 
 from connector.store.lock import exclusive_sync
 from tests.laws.test_one_account import business, content
@@ -20,6 +21,7 @@ from tests.support.documents import code_blocks
 from tests.support.loopback import Served, delayed, failing, serving
 from tests.support.schemas import FOLDER as SCHEMAS
 from tests.support.served import until
+from tests.support.simulator import SimulatedAccount
 
 PLATFORM, ORGANIZATION = "rk_live_51OfThePlatform", "sk_org_live_51OfTheGroup"
 DE = business("acct_1de", "Acme GmbH", 1, 2)
@@ -322,7 +324,10 @@ def test_every_line_says_whose_it_is(two_keys: tuple[Workdir, Served]) -> None:
 
 def test_the_walk_of_the_page_is_walked(two_keys: tuple[Workdir, Served]) -> None:
     """Its configuration and its commands, as they stand there."""
-    workdir, _ = two_keys
+    workdir, stripe = two_keys
+    for name, zone in (("de", "Europe/Berlin"), ("uk", "Europe/London")):
+        facts = structs.replace(ALL[name].facts, timezone=zone)
+        stripe.keys[KEYS[name]] = SimulatedAccount(ALL[name].objects, facts)
     blocks = code_blocks("docs/accounts.md")
     [config, *_] = [each.text for each in blocks if each.language == "toml"]
     [walk] = [each.text for each in blocks if each.language == "sh"]

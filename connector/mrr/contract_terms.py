@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, tzinfo
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from connector.core.dates import local_day
 from connector.core.model import ContractTerm, MainPrice, MrrStep
@@ -61,16 +61,16 @@ def _period_ends(line_items: Iterable[LineItem]) -> Iterator[int]:
     A change of interval bills the new period before the old one has ended; a change of
     quantity bills the rest of it, up to the same end.
     """
-    periods: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
+    periods: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     for line in line_items:
         if not line.credit:
-            periods[line.item].add((line.start_s, line.end_s))
-    for of_item in periods.values():
-        ordered = sorted(of_item)
-        for index, (_, end_s) in enumerate(ordered, start=1):
-            is_next_later = index == len(ordered) or ordered[index][0] >= end_s
-            if is_next_later or not _is_replaced(end_s, ordered[index:]):
+            periods[line.item].append((line.start_s, line.end_s))
+    for ordered in periods.values():
+        ordered.sort()
+        for index, ((_, end_s), (next_s, _)) in enumerate(pairwise(ordered), start=1):
+            if next_s >= end_s or not _is_replaced(end_s, ordered[index:]):
                 yield end_s
+        yield ordered[-1][1]
 
 
 def _is_replaced(end_s: int, later: Iterable[tuple[int, int]]) -> bool:

@@ -28,8 +28,9 @@ from connector.mrr.evidence.inclusive_tax import inclusive_taxes, tax_at
 from connector.mrr.evidence.invoiced_series import invoiced_series
 from connector.mrr.evidence.item_changes import item_changes, state_at
 from connector.mrr.evidence.item_states import ItemState
-from connector.mrr.evidence.line_items import LineItem, line_items, usage_lines
+from connector.mrr.evidence.line_items import LineItem, usage_lines
 from connector.mrr.evidence.outside_lines import outside_lines
+from connector.mrr.evidence.subscription_lines import subscription_lines
 from connector.mrr.evidence.trials import item_trials, trials_after_paying
 from connector.mrr.history import History, SubscriptionVersion, versions_in
 from connector.mrr.intervals import Interval
@@ -76,7 +77,7 @@ def timeline(
     steps: list[MrrStep] = []
     refused: list[Unvalued] = []
     later: list[int] = []
-    by_subscription = line_items(history)
+    by_subscription = subscription_lines(history)
     for subscription, versions in history.versions.items():
         own = _SubscriptionTimeline(
             history, versions, by_subscription.get(subscription, []), policy
@@ -127,13 +128,12 @@ class _SubscriptionTimeline:
     ) -> None:
         now = versions[-1].subscription
         events = [e for e in history.events if _is_about(e, now.id)]
-        known = [line for line in line_items if line.item]
         invoices = [i for i in history.invoices if i.subscription == now.id]
-        self.refused = [
-            Unvalued(line.id, "subscription_item", None)
-            for line in line_items
-            if not line.item
-        ]
+        nameless = [line for line in line_items if not line.item]
+        self.refused = [Unvalued(n.id, "subscription_item", None) for n in nameless]
+        known = line_items
+        if nameless:
+            known = [line for line in line_items if line.item]
         self.subscription = now
         own_prices = [i.price for i in now.items.data if i.price is not None]
         self.currency = now.currency or (own_prices[0].currency if own_prices else "")
@@ -142,7 +142,9 @@ class _SubscriptionTimeline:
         prices = self.catalogue.prices
         ids = {line.price for line in known}
         metered = {key for key in ids if is_metered(prices.get(key))}
-        licensed = [line for line in known if line.price not in metered]
+        licensed = known
+        if metered:
+            licensed = [line for line in known if line.price not in metered]
         self.changes = item_changes(versions, licensed, events, prices)
         self.active = active_periods(versions, events, known, invoices, prices, policy)
         self.trials = _item_trials(versions, events, known, prices, policy)

@@ -117,12 +117,13 @@ def _is_covered(
     """Whether bills and trials leave no time between them, nor before the end."""
     spans = [
         (line.start_s, until_s)
-        for line, until_s in zip(line_items, _billed_until(line_items), strict=True)
+        for line, until_s in _billed_until(line_items)
         if until_s > line.start_s
     ]
     spans += [(trial.start_s, _end_of(trial)) for trial in trials]
+    spans.sort()
     covered_s = 0
-    for start_s, until_s in sorted(spans):
+    for start_s, until_s in spans:
         if until_s <= covered_s:
             continue
         if covered_s and start_s > covered_s + DAY_S:
@@ -142,32 +143,36 @@ def _billed_time(
     found = [BilledTime(each.start_s, _end_of(each), "", None, each) for each in trials]
     found += [
         _billed(line, until_s, prices)
-        for line, until_s in zip(line_items, _billed_until(line_items), strict=True)
+        for line, until_s in _billed_until(line_items)
         if until_s > line.start_s
     ]
     return sorted(found, key=lambda each: each[:2])
 
 
-def _billed_until(line_items: Sequence[LineItem]) -> list[int]:
-    """Until when each line bills, without what was taken back; a credit bills nothing."""
-    credits_ = [line for line in line_items if line.credit]
-    if not credits_:
-        return [line.end_s for line in line_items]
+def _billed_until(line_items: Iterable[LineItem]) -> list[tuple[LineItem, int]]:
+    """Until when each line bills, without what was taken back; no credit bills anything."""
+    billed: list[tuple[LineItem, int]] = []
+    credited: dict[str, list[LineItem]] = {}
+    for line in line_items:
+        if line.credit:
+            credited.setdefault(line.item, []).append(line)
+        else:
+            billed.append((line, line.end_s))
+    if not credited:
+        return billed
     return [
-        line.start_s
-        if line.credit
-        else min([line.end_s, *(c.start_s for c in credits_ if _takes_back(c, line))])
-        for line in line_items
+        (line, min((end_s, *_taken_back_at(line, credited.get(line.item, ())))))
+        for line, end_s in billed
     ]
 
 
-def _takes_back(credit: LineItem, line: LineItem) -> bool:
-    """Not what is billed anew from the same instant on."""
-    return (
-        line.start_s <= credit.start_s < line.end_s
-        and credit.item == line.item
-        and (line.known_s, line.start_s) < (credit.known_s, credit.start_s)
-    )
+def _taken_back_at(line: LineItem, credits_: Iterable[LineItem]) -> Iterator[int]:
+    """Where the item's credits take the line back: not what is billed anew from there."""
+    for credit in credits_:
+        if line.start_s <= credit.start_s < line.end_s and (
+            (line.known_s, line.start_s) < (credit.known_s, credit.start_s)
+        ):
+            yield credit.start_s
 
 
 def _billed(line: LineItem, end_s: int, prices: Prices) -> BilledTime:

@@ -4,6 +4,7 @@ Each field of ``Config`` that can be set says its key, and has a default: no fil
 is a configuration. A key that nobody knows is a fault: a typo must not become a default.
 """
 
+import csv
 import re
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -31,7 +32,7 @@ from connector.core.language import DEFAULT as DEFAULT_LANGUAGE
 from connector.core.language import LANGUAGES
 from connector.core.money import is_locale
 from connector.core.numbers import ratio_of, written_number
-from connector.core.policy import POLICY_RULES, Policy, Rules
+from connector.core.policy import POLICY_RULES, CompanyRule, Policy, Rules
 from connector.core.presets import DEFAULT, preset_fields
 
 
@@ -227,6 +228,13 @@ class Config(Struct, frozen=True, kw_only=True):
         Mapping[str, str],
         Key("customers.merge", _merge, 'a table {cus_old = "cus_new"} without circles'),
     ] = {}
+    company: Annotated[
+        str, Key("customers.account", _owner, '"metadata:KEY", or "" for none')
+    ] = ""
+    company_file: Annotated[
+        Path | None,
+        Key("customers.account_file", _file, 'the path of a file of pairs, or ""'),
+    ] = None
     accepted: Annotated[
         tuple[str, ...],
         Key("coverage.accepted", _texts, "a list of ids of customers and products"),
@@ -281,6 +289,7 @@ class Config(Struct, frozen=True, kw_only=True):
         Path | None,
         Key("dashboard.token_file", _file, 'the path of a file, or "" for none'),
     ] = None
+    pairs: Mapping[str, str] = {}  # customers with their companies, as the file says
     name: str = ""
     key_file: Path | None = None
     stripe_account: str | None = None
@@ -304,10 +313,15 @@ class Config(Struct, frozen=True, kw_only=True):
         return self.owner.partition(":")[2] or None
 
     @property
+    def company_rule(self) -> CompanyRule:
+        """Which customers are one company."""
+        return CompanyRule(key=self.company.partition(":")[2], pairs=self.pairs)
+
+    @property
     def kept_metadata(self) -> tuple[str, ...]:
         """The keys of customers' metadata that the mirror keeps."""
-        owner = [] if self.owner_key is None else [self.owner_key]
-        return tuple(dict.fromkeys([*self.metadata_keys, *owner]))
+        named = (self.owner_key, self.company_rule.key)
+        return tuple(dict.fromkeys([*self.metadata_keys, *filter(None, named)]))
 
 
 LIKE = "like"  # what stands for several switches of the policy at once
@@ -526,7 +540,41 @@ def _config(chosen: Mapping[str, Any], source: Path | None) -> Config:
     folder = source.parent if source is not None else Path()
     values = ((name, getattr(config, name)) for name in Config.__struct_fields__)
     paths = {name: folder / value for name, value in values if isinstance(value, Path)}
-    return replace(config, **paths, source=source)
+    config = replace(config, **paths, source=source)
+    if config.company_file is None:
+        return config
+    return replace(config, pairs=read_pairs(config.company_file))
+
+
+HEADING = ["customer", "account"]
+
+
+def read_pairs(path: Path) -> dict[str, str]:
+    """Lines of customer,account → customers with the company of each; a heading may be.
+
+    Raises ``ConfigError`` with every fault.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        fault = f"customers.account_file is {path}: it cannot be read: {error}"
+        raise ConfigError([fault], source="customers.account_file") from error
+    faults: list[str] = []
+    found: dict[str, str] = {}
+    for number, row in enumerate(csv.reader(text.splitlines()), 1):
+        told = [each.strip() for each in row]
+        if not any(told) or (number == 1 and [x.lower() for x in told] == HEADING):
+            continue
+        if len(told) != len(HEADING) or not all(told):
+            faults.append(f"line {number} of {path} is no pair of customer,account")
+        elif found.setdefault(told[0], told[1]) != told[1]:
+            faults.append(
+                f"line {number} of {path} says that {told[0]} belongs to {told[1]}, and "
+                f"an earlier one says {found[told[0]]}"
+            )
+    if faults:
+        raise ConfigError(faults, source=str(path))
+    return found
 
 
 def _flat(table: Mapping[str, Any], faults: list[str]) -> dict[str, Any]:
@@ -595,4 +643,5 @@ def rules_of(config: Config, kept: ZoneInfo | None) -> Rules:
         zone=zone,
         code_version=__version__,
         merge=config.merge,
+        company=config.company_rule,
     )

@@ -211,7 +211,7 @@ def _derived(
     return {
         customer: f"{each}: {failed[each]}"
         for customer in customers
-        for each in rules.affected([customer])
+        for each in work.shared.companies(connection, rules).affected([customer])
         if each in failed
     }
 

@@ -256,6 +256,19 @@ def without(library: str, *words: str) -> None:
         with_ledger(*words)
 
 
+def lake_of_companies() -> None:
+    broken_lakes.lay_out_broken_history()
+    text = '[customers]\naccount = "metadata:parent"'
+    configured(text, "lake", "mirror", "lake")
+
+
+def paired(text: str | None) -> None:
+    """A file of customers and their companies, or none."""
+    if text is not None:
+        Path("pairs.csv").write_text(text, encoding="utf-8")
+    configured('[customers]\naccount_file = "pairs.csv"', "report")
+
+
 def lake_of_broken() -> None:
     broken_lakes.lay_out_broken_history()
     command("lake", "mirror", "lake")
@@ -530,6 +543,10 @@ EXHIBITS: Mapping[str, Provoked] = {
     "a status file over the ledger": lambda: configured(
         '[sync]\nstatus_file = "stripe-nrr.db"', "report"
     ),
+    "a file of companies that is not there": lambda: paired(None),
+    "lines that are no pairs, and one that is another": lambda: paired(
+        "customer,account\ncus_1,Acme\ncus_2\ncus_1,Other\n"
+    ),
     "a file that is not there": lambda: config.load(Path("my.toml"), {}, Path()),
     "an API base over plain http": lambda: answered(200, {}, "http://example.com"),
     "no time zone, and the account's own is not shown": lambda: zone_of(
@@ -685,6 +702,7 @@ COMMANDS: Mapping[str, Provoked] = {
     ),
     **broken_lakes.EXHIBITS,
     "a history that breaks the derivation in a lake": lake_of_broken,
+    "a lake of companies": lake_of_companies,
     "a report over the ledger": lambda: with_ledger("report", "-o", "stripe-nrr.db"),
     "report of nothing": lambda: with_ledger("report", walked=False),
     "report of a ledger that has no time zone yet": lambda: with_ledger(

@@ -6,7 +6,9 @@ subscription would have been billed, be it by a draft or a void invoice
 (docs/definitions.md, How it dates a change).
 """
 
+from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from connector.core.dates import instant, later
@@ -22,6 +24,7 @@ from connector.stripe_api.objects import Price, Subscription
 
 Prices = Mapping[str, Price]
 _ENDLESS_S = 1 << 40
+_START = attrgetter("start_s")
 # Bills that may never have been due: they show that what was billed before went on, but
 # where nothing follows them, they begin nothing.
 _NOT_DUE = frozenset({"void", "draft"})
@@ -161,18 +164,24 @@ def _billed_until(line_items: Iterable[LineItem]) -> list[tuple[LineItem, int]]:
     if not credited:
         return billed
     return [
-        (line, min((end_s, *_taken_back_at(line, credited.get(line.item, ())))))
-        for line, end_s in billed
+        (line, _taken_back_at(line, credited.get(line.item, ()))) for line, _ in billed
     ]
 
 
-def _taken_back_at(line: LineItem, credits_: Iterable[LineItem]) -> Iterator[int]:
-    """Where the item's credits take the line back: not what is billed anew from there."""
-    for credit in credits_:
-        if line.start_s <= credit.start_s < line.end_s and (
-            (line.known_s, line.start_s) < (credit.known_s, credit.start_s)
-        ):
-            yield credit.start_s
+def _taken_back_at(line: LineItem, own_credits: Sequence[LineItem]) -> int:
+    """Where it ends at last; not by what is billed anew from the same instant on.
+
+    ``own_credits`` are its item's, in order of time.
+    """
+    for place in range(
+        bisect_left(own_credits, line.start_s, key=_START), len(own_credits)
+    ):
+        credit = own_credits[place]
+        if credit.start_s >= line.end_s:
+            break
+        if (line.known_s, line.start_s) < (credit.known_s, credit.start_s):
+            return credit.start_s
+    return line.end_s
 
 
 def _billed(line: LineItem, end_s: int, prices: Prices) -> BilledTime:

@@ -320,7 +320,8 @@ def make_whole(connection: sqlite3.Connection) -> None:
     """
     if setting(connection, rollups.WHOLE) == rollups.FORMAT:
         return
-    from connector.metrics.fold import columns_of, measured
+    from connector.metrics.wide.columns import columns_of
+    from connector.metrics.wide.fold import measured
 
     with transaction(connection):
         rollups.clear(connection)

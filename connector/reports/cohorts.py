@@ -32,8 +32,8 @@ def cohort_reports(
     """Of each currency. Without a period by month, of a long history by quarter."""
     if is_total(currency):
         return [_of_total(ledger, period, as_of)]
-    from connector.metrics.cohort_counts import cohorts
-    from connector.metrics.fold import columns_of
+    from connector.metrics.wide.cohort_counts import cohorts
+    from connector.metrics.wide.columns import columns_of
 
     connection, today = ledger.connection, ledger.state(as_of).today
     found = []
@@ -50,7 +50,7 @@ def _of_total(
     ledger: Ledger, period: CohortPeriod | None, as_of: datetime | None
 ) -> CohortReport:
     """All currencies in one, at the rates of the last known day."""
-    from connector.metrics.cohort_counts import cohorts
+    from connector.metrics.wide.cohort_counts import cohorts
     from connector.reports.currency_total import CurrencyTotal
 
     total = CurrencyTotal(ledger, as_of)

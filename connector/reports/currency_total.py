@@ -53,7 +53,8 @@ from connector.store.ledger import (
 )
 
 if TYPE_CHECKING:
-    from connector.metrics.fold import Columns, Segmentation
+    from connector.metrics.wide.columns import Columns
+    from connector.metrics.wide.fold import Segmentation
 
 NOTHING: Mapping[str, Sequence[Flow]] = {}
 Parts = Mapping[str, WindowFigures]  # one window's figures of each currency
@@ -205,14 +206,14 @@ class CurrencyTotal:
 
     def _of_one(self, code: str, unit: int = 1) -> "Iterator[Columns]":
         """Who has paid in this currency alone, in parts of its minor unit."""
-        from connector.metrics.fold import columns_of, in_units
+        from connector.metrics.wide.columns import columns_of, in_units
 
         for block in columns.blocks(self.ledger.connection, code, self.as_of):
             yield in_units(columns_of(block), unit, self._of_several)
 
     def _together(self, window: Window, units: Mapping[str, int]) -> "Columns":
         """Who has paid in several, in units."""
-        from connector.metrics.fold import columns_of_flows
+        from connector.metrics.wide.columns import columns_of_flows
 
         ended = (
             term._replace(
@@ -236,7 +237,7 @@ class CurrencyTotal:
         return chain(alone, [self._together(window, units)]), scale
 
     def retention(self, window: Window) -> Retention:
-        from connector.metrics.fold import measured
+        from connector.metrics.wide.fold import measured
 
         parts, scale = self.columns(window)
         [found] = measured(parts, [window], has_terms=False)
@@ -249,7 +250,7 @@ class CurrencyTotal:
 
         With ``only``, of those alone whom all of these segments have; without ``by`` one.
         """
-        from connector.metrics.fold import by_segment
+        from connector.metrics.wide.fold import by_segment
 
         found = self._conversion(window)
         parts: dict[str, list[ConvertedWindow]] = defaultdict(list)
@@ -276,7 +277,7 @@ class CurrencyTotal:
 
     def members(self, window: Window, only: Sequence[SegmentValue]) -> set[int]:
         """Who paid at a window's opening and had all of these segments then."""
-        from connector.metrics.fold import standing
+        from connector.metrics.wide.columns import standing
 
         found, start = self._conversion(window), window.start
         own: set[int] = set()
@@ -307,7 +308,7 @@ class CurrencyTotal:
 
     def _segment_of_several(self, by: str, found: Conversion) -> "Segmentation":
         """Plan, product, interval and currency are those of the one with most MRR."""
-        from connector.metrics.segments import by_main_currency, main_currencies
+        from connector.metrics.wide.segments import by_main_currency, main_currencies
 
         if by in ("plan", "product", "interval", "currency"):
             connection, config = self.ledger.connection, self.ledger.config
@@ -338,7 +339,7 @@ class CurrencyTotal:
         self, span: Window, by: str, only: int | None
     ) -> dict[str, dict[MovementKind, tuple[int, int]]]:
         """The movements of a span by segment and kind: how many, and their signed sum."""
-        from connector.metrics.fold import moved_by_segment
+        from connector.metrics.wide.fold import moved_by_segment
 
         found = self._conversion(span)
         parts: list[tuple[Iterable[Columns], Segmentation]] = [

@@ -811,3 +811,15 @@ MIGRATIONS["m019_notes"] = (
     *_append_only("notes", "id")[1:],
     *_append_only("note_withdrawals", "note"),
 )
+
+# Causes and losses are counted over columns too. What was packed before is packed anew.
+MIGRATIONS["m020_packed_components"] = (
+    "DELETE FROM packed_columns",
+    *(
+        f"ALTER TABLE packed_columns ADD COLUMN {name} BLOB NOT NULL DEFAULT x''"
+        for name in (
+            "parts",  # how many components each movement has
+            *("part_cause", "part_amount_minor"),  # of them all, in that order
+        )
+    ),
+)

@@ -11,7 +11,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from connector.core.dates import Days
-from connector.core.model import CauseAmount, Flow
+from connector.core.model import Flow
 from connector.store.ledger.queries import KINDS, rows_as_of
 
 _FLOWS_OF_SOME = """
@@ -71,28 +71,6 @@ def paid_now(
     """What each of these pays after all movements, by id; who pays nothing is absent."""
     asked = [json.dumps(sorted(customers)), currency]
     return dict(connection.execute(_PAYS, asked).fetchall())
-
-
-_CAUSES = """
-    SELECT customer, cause, sum(components.amount_minor)
-    FROM movements JOIN components ON components.movement = movements.id
-    WHERE currency = :currency AND day >= :since AND day < :until AND {which}
-    GROUP BY customer, cause
-"""
-
-
-def causes(
-    connection: sqlite3.Connection,
-    currency: str,
-    since: date,
-    until: date,
-    as_of: datetime | None = None,
-) -> Iterator[CauseAmount]:
-    """What each cause changed for each customer from ``since`` (in) to ``until`` (out)."""
-    asked = {"currency": currency, "since": str(since), "until": str(until)}
-    new = tuple.__new__  # CauseAmount's own one is written in Python
-    for row in rows_as_of(connection, _CAUSES, as_of, **asked):
-        yield new(CauseAmount, row)
 
 
 _WORTH = """

@@ -1,4 +1,4 @@
-"""The ledger's movements and terms in columns, customers by the thousand.
+"""The ledger's movements, terms and components in columns, customers by the thousand.
 
 Read from the tables, or from ``packed_columns``: the same columns as they were read
 once, a row for each currency of some hundred customers. Those rows are a cache: a
@@ -7,25 +7,29 @@ none the tables are read. Reports pack nothing; the end of a recompute packs wha
 missing, where that is much.
 """
 
+import json
 import sqlite3
 import sys
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from itertools import groupby
+from typing import Any
 
-from connector.core.model import KIND_NUMBERS, WIDTHS, Block
+from connector.core.model import CAUSE_NUMBERS, KIND_NUMBERS, WIDTHS, Block
 from connector.store.database import transaction
-from connector.store.ledger.queries import rows_as_of
+from connector.store.ledger.queries import is_newest, rows_as_of
 from connector.store.schema import CHUNK_BITS
 
 TOGETHER = 16  # chunks that are read, and packed, at a time
 MUCH = 8  # chunks: fewer are read from the tables as fast
 _NOBODY = Block()
-_MOVES, _TERMS = WIDTHS[:4], WIDTHS[4:]
+_ALL = ", ".join(Block._fields)
+_WITHOUT_PARTS = ", ".join([*Block._fields[:-3], "x'', x'', x''"])
 
 _READ_MOVES = """
-    SELECT customer, day, kind, amount_minor FROM movements
+    SELECT id, customer, day, kind, amount_minor FROM movements
     WHERE customer >= :first AND customer < :last AND currency = :currency
       AND day >= :since AND day < :until AND {which}
     ORDER BY customer, day
@@ -35,20 +39,32 @@ _READ_TERMS = """
     WHERE customer >= ? AND customer < ? AND currency = ? AND day >= ? AND day < ?
     ORDER BY customer, subscription, day
 """  # the order in which they lie
+_READ_PARTS = """
+    SELECT movement, cause, amount_minor FROM components
+    WHERE movement IN (SELECT value FROM json_each(?)) ORDER BY movement, position
+"""
 
 
 def blocks(
-    connection: sqlite3.Connection, currency: str, as_of: datetime | None = None
+    connection: sqlite3.Connection,
+    currency: str,
+    as_of: datetime | None = None,
+    *,
+    has_parts: bool = False,
 ) -> Iterator[Block]:
-    """Everybody's columns in one currency; terms are known only as of now."""
-    packed = _packed(connection) if as_of is None else frozenset()
+    """Everybody's columns in one currency, those of components only where asked for.
+
+    Terms are known only as of now.
+    """
+    is_now = as_of is None or is_newest(connection, as_of)
+    packed = _packed(connection) if is_now else frozenset()
     for first in range(0, _end(connection), TOGETHER):
         chunks = range(first, first + TOGETHER)
-        own = _kept(connection, currency, chunks) if packed else {}
+        own = _kept(connection, currency, chunks, _ALL if has_parts else _WITHOUT_PARTS)
         yield joined(
             own.get(chunk, _NOBODY)
             if chunk in packed
-            else _read(connection, currency, chunk, as_of)
+            else _read(connection, currency, chunk, as_of, has_parts=has_parts)
             for chunk in chunks
         )
 
@@ -105,7 +121,8 @@ def stale(connection: sqlite3.Connection) -> Iterator[list[str]]:
     for chunk in sorted(_packed(connection)):
         own = range(chunk, chunk + 1)
         rows = {
-            code: _kept(connection, code, own) for code in _codes(connection, chunk)
+            code: _kept(connection, code, own, _ALL)
+            for code in _codes(connection, chunk)
         }
         if any(
             kept.get(chunk, _NOBODY) != _read(connection, code, chunk, None)
@@ -135,44 +152,61 @@ def _span(chunk: int) -> tuple[int, int]:
 
 
 def _kept(
-    connection: sqlite3.Connection, currency: str, chunks: range
+    connection: sqlite3.Connection, currency: str, chunks: range, wanted: str
 ) -> dict[int, Block]:
     rows = connection.execute(
-        "SELECT * FROM packed_columns WHERE currency = ? AND chunk >= ? AND chunk < ?",
+        f"SELECT chunk, {wanted} FROM packed_columns"  # noqa: S608
+        " WHERE currency = ? AND chunk >= ? AND chunk < ?",
         [currency, chunks.start, chunks.stop],
     )
-    return {chunk: Block(*columns) for chunk, _, *columns in rows}
+    return {chunk: Block(*columns) for chunk, *columns in rows}
 
 
 def _read(
-    connection: sqlite3.Connection, currency: str, chunk: int, as_of: datetime | None
+    connection: sqlite3.Connection,
+    currency: str,
+    chunk: int,
+    as_of: datetime | None,
+    *,
+    has_parts: bool = True,
 ) -> Block:
     first, last = _span(chunk)
     ordinals = _Ordinals()
     span = {"since": str(date.min), "until": str(date.max)}
     asked = {"first": first, "last": last, "currency": currency, **span}
     moves = rows_as_of(connection, _READ_MOVES, as_of, **asked).fetchall()
-    customer, day, kind, amount_minor = zip(*moves, strict=True) if moves else [()] * 4
-    moved = (
-        *(customer, map(ordinals.__getitem__, day)),
-        *(map(KIND_NUMBERS.__getitem__, kind), amount_minor),
-    )
+    ids, customer, day, kind, amount_minor = _turned(moves, 5)
     terms: Sequence[tuple[int, str, str, int, int]] = ()
     if as_of is None:
         terms = connection.execute(_READ_TERMS, list(asked.values())).fetchall()
-    customer, names, day, before, after = (
-        zip(*terms, strict=True) if terms else [()] * 5
-    )
-    ended = (
-        *(customer, _numbered(names), map(ordinals.__getitem__, day)),
+    owner, names, ended_on, before, after = _turned(terms, 5)
+    columns: tuple[Iterable[int], ...] = (
+        *(customer, map(ordinals.__getitem__, day)),
+        *(map(KIND_NUMBERS.__getitem__, kind), amount_minor),
+        *(owner, _numbered(names), map(ordinals.__getitem__, ended_on)),
         *(before, after),
+        *(_parts(connection, ids) if has_parts else ((), (), ())),
     )
     return Block(
-        *(
-            array(w, each).tobytes()
-            for w, each in zip(WIDTHS, (*moved, *ended), strict=True)
-        )
+        *(array(w, each).tobytes() for w, each in zip(WIDTHS, columns, strict=True))
     )
+
+
+def _turned(rows: Sequence[tuple[Any, ...]], width: int) -> list[tuple[Any, ...]]:
+    return list(zip(*rows, strict=True)) if rows else [()] * width
+
+
+def _parts(
+    connection: sqlite3.Connection, movements: Sequence[int]
+) -> tuple[Iterable[int], ...]:
+    """How many components each has, and all of them in the order of the movements."""
+    place = {movement: n for n, movement in enumerate(movements)}
+    rows = connection.execute(_READ_PARTS, [json.dumps(movements)]).fetchall()
+    rows.sort(key=lambda row: place[row[0]])
+    owner, cause, amount_minor = _turned(rows, 3)
+    counts = Counter(owner)
+    causes = map(CAUSE_NUMBERS.__getitem__, cause)
+    return [counts[movement] for movement in movements], causes, amount_minor
 
 
 def _numbered(names: Iterable[str]) -> Iterator[int]:

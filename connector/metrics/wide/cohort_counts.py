@@ -10,8 +10,8 @@ from datetime import date
 import numpy as np
 
 from connector.metrics.cohorts import Cohort, CohortPeriod
-from connector.metrics.fold import Columns, Ints, Moves, Truths, added
 from connector.metrics.retention import retained
+from connector.metrics.wide.columns import Columns, Ints, Moves, Truths, added
 
 
 def cohorts(
@@ -23,7 +23,7 @@ def cohorts(
     """
     end = int(_periods(np.array([today.toordinal()]), period)[0])
     grids: dict[int, Ints] = {}
-    for moves, _ in parts:
+    for moves, *_ in parts:
         if len(moves.who):
             for start, grid in _grown(moves, period, end):
                 grids[start] = grids.get(start, 0) + grid

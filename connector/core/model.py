@@ -247,17 +247,17 @@ CAUSES = tuple(Cause)
 CAUSE_NUMBERS = {cause.value: number for number, cause in enumerate(CAUSES)}
 
 # How wide each column of ``Block`` is, as ``array`` writes it: 32 bits for keys and days
-# (ordinals of ``date``), 8 for kinds and causes, 64 for money.
-WIDTHS = "iibq" + "iiiqq" + "ibq"
+# (ordinals of ``date``), 8 for kinds and causes, 64 for money and movements' ids.
+WIDTHS = "iibq" + "iiiqq" + "qibq"
 
 
 class Block(NamedTuple):
     """One currency's live movements of some customers, their terms and components.
 
     Movements are by customer, then day; terms by customer, subscription, day.
-    ``term_subscription`` is a number that differs between neighbours alone. ``parts`` is
-    how many components each movement has, in whose order they are; none of the last three
-    where they were not asked for.
+    ``term_subscription`` is a number that differs between neighbours alone. ``movement``
+    is the id of each movement, ``parts`` how many components it has; these are in the
+    same order. Terms, and all about components, are empty where not asked for.
     """
 
     customer: bytes = b""
@@ -269,6 +269,7 @@ class Block(NamedTuple):
     term_day: bytes = b""
     term_before_minor: bytes = b""
     term_after_minor: bytes = b""
+    movement: bytes = b""
     parts: bytes = b""
     part_cause: bytes = b""
     part_amount_minor: bytes = b""

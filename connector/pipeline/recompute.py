@@ -327,7 +327,9 @@ def make_whole(connection: sqlite3.Connection) -> None:
         rollups.clear(connection)
         columns.clear(connection)
         for currency, first, last in rollups.spans(connection):
-            parts = map(columns_of, columns.blocks(connection, currency))
+            parts = map(
+                columns_of, columns.blocks(connection, currency, None, columns.TERMS)
+            )
             found = measured(parts, windows_touched(first, last))
             rollups.add(connection, {currency: changes(found)})
         put_setting(connection, rollups.WHOLE, rollups.FORMAT)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # ``as`` itself: a type checker takes it for this package's o
     from connector.reports.check import compare_with_stripe as compare_with_stripe
     from connector.reports.check import live_subscriptions as live_subscriptions
     from connector.reports.churn import ChurnRequest as ChurnRequest
+    from connector.reports.churn import churn_losses as churn_losses
     from connector.reports.churn import churn_reports as churn_reports
     from connector.reports.closed_months import close_month as close_month
     from connector.reports.closed_months import restated_windows as restated_windows
@@ -40,6 +41,7 @@ _HOMES = {
     "ReportRequest": "report",
     "at_risk_reports": "at_risk",
     "check_ledger": "check",
+    "churn_losses": "churn",
     "churn_reports": "churn",
     "close_month": "closed_months",
     "cohort_reports": "cohorts",

@@ -208,7 +208,9 @@ class CurrencyTotal:
         """Who has paid in this currency alone, in parts of its minor unit."""
         from connector.metrics.wide.columns import columns_of, in_units
 
-        for block in columns.blocks(self.ledger.connection, code, self.as_of):
+        for block in columns.blocks(
+            self.ledger.connection, code, self.as_of, columns.TERMS
+        ):
             yield in_units(columns_of(block), unit, self._of_several)
 
     def _together(self, window: Window, units: Mapping[str, int]) -> "Columns":

@@ -52,7 +52,7 @@ def counted(
     from connector.metrics.wide.columns import columns_of
     from connector.metrics.wide.fold import measured
 
-    blocks = columns.blocks(connection, currency, as_of)
+    blocks = columns.blocks(connection, currency, as_of, columns.TERMS)
     return measured(map(columns_of, blocks), wanted, has_terms=as_of is None)
 
 
@@ -117,7 +117,7 @@ def figures_by_segment(
     from connector.metrics.wide.fold import by_segment
 
     of = cut_in(ledger, currency, by, only)
-    blocks = columns.blocks(ledger.connection, currency, as_of)
+    blocks = columns.blocks(ledger.connection, currency, as_of, columns.TERMS)
     return by_segment(map(columns_of, blocks), wanted, of, has_terms=as_of is None)
 
 

@@ -21,6 +21,7 @@ from connector.reports.coverage import CoverageReport, coverage_report
 from connector.reports.explain import CustomerInWindow, window_customers
 from connector.reports.ledger import TOTAL, Ledger, is_total
 from connector.reports.model import (
+    LISTED,
     CurrencyReport,
     Report,
     WindowRow,
@@ -213,7 +214,9 @@ def _churn(ledger: Ledger, part: CurrencyReport, as_of: datetime | None) -> Chur
     """Of the headline's twelve months."""
     trailing, _ = split(part.rows)
     window = (last_over(trailing) or trailing[-1]).measured.window
-    return churn_report(ledger, part.currency, window, ChurnRequest(as_of=as_of))
+    return churn_report(
+        ledger, part.currency, window, ChurnRequest(as_of=as_of, most=LISTED)
+    )
 
 
 def _largest(

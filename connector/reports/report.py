@@ -261,7 +261,7 @@ def _rows(
             for window in told
         }
         if is_whole:
-            lost = losses_in(connection, currency, told, asked.as_of)
+            lost = losses_in(ledger, currency, told, asked.as_of)
     return tuple(
         WindowRow(
             measured=each,
@@ -302,7 +302,7 @@ def causes_in(
     from connector.metrics.wide.causes import causes
     from connector.metrics.wide.columns import columns_of
 
-    blocks = columns.blocks(ledger.connection, currency, as_of, has_parts=True)
+    blocks = columns.blocks(ledger.connection, currency, as_of, columns.PARTS)
     of = cut_in(ledger, currency, None, only)
     return causes(map(columns_of, blocks), window, of, most)
 

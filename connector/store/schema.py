@@ -812,14 +812,22 @@ MIGRATIONS["m019_notes"] = (
     *_append_only("note_withdrawals", "note"),
 )
 
-# Causes and losses are counted over columns too. What was packed before is packed anew.
+# Causes and losses are counted over columns too; what was packed before is packed anew.
 MIGRATIONS["m020_packed_components"] = (
     "DELETE FROM packed_columns",
-    *(
-        f"ALTER TABLE packed_columns ADD COLUMN {name} BLOB NOT NULL DEFAULT x''"
-        for name in (
-            "parts",  # how many components each movement has
-            *("part_cause", "part_amount_minor"),  # of them all, in that order
-        )
-    ),
+    """
+    CREATE TABLE packed_components (
+        chunk             INTEGER NOT NULL,  -- as in packed_columns
+        currency          TEXT    NOT NULL,
+        movement          BLOB    NOT NULL,  -- the ids of its movements, in their order
+        parts             BLOB    NOT NULL,  -- how many components each of them has
+        part_cause        BLOB    NOT NULL,  -- all of these
+        part_amount_minor BLOB    NOT NULL,
+        PRIMARY KEY (chunk, currency)
+    ) STRICT
+    """,
+    """
+    CREATE TRIGGER packed_no_more_with_columns AFTER DELETE ON packed_columns
+    BEGIN DELETE FROM packed_components WHERE chunk = OLD.chunk; END
+    """,
 )

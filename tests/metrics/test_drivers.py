@@ -54,6 +54,7 @@ def block_of(opening: Mapping[int, int], moved: Iterable[CauseAmount]) -> Block:
     columns: Sequence[Iterable[int]] = (
         *(who, [day.toordinal() for day in days], kinds, minor),
         *((), (), (), (), ()),
+        range(len(rows)),
         [len(own) for own in parts],
         [CAUSES.index(Cause(each.cause)) for each in listed],
         [each.amount_minor for each in listed],

@@ -11,7 +11,14 @@ import numpy as np
 
 from connector.metrics.cohorts import Cohort, CohortPeriod
 from connector.metrics.retention import retained
-from connector.metrics.wide.columns import Columns, Ints, Moves, Truths, added
+from connector.metrics.wide.columns import (
+    Columns,
+    Ints,
+    Moves,
+    Truths,
+    added,
+    months_of,
+)
 
 
 def cohorts(
@@ -32,11 +39,8 @@ def cohorts(
 
 def _periods(day: Ints, period: CohortPeriod) -> Ints:
     """The number of each day's period, counted from 1970 on."""
-    days = (day.astype(np.int64) - _EPOCH).astype("M8[D]")
-    return days.astype("M8[M]").astype(np.int64) // period.length
-
-
-_EPOCH = date(1970, 1, 1).toordinal()
+    found: Ints = months_of(day) // period.length
+    return found
 
 
 def _grown(moves: Moves, period: CohortPeriod, end: int) -> Iterator[tuple[int, Ints]]:

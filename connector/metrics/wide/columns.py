@@ -9,7 +9,7 @@ Comes in: a ledger's packed columns, or a few customers' values. Goes out: array
 numbers, whose sums are exact whatever their size.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -56,18 +56,22 @@ class Terms(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """The components: each one's movement, by its place, its cause in ``CAUSES``."""
+    """The components: each one's movement, by its place, its cause in ``CAUSES``.
 
+    ``movement`` is the ledger's id of each movement.
+    """
+
+    movement: Ints
     move: Ints
     cause: Ints
     amount_minor: Ints
 
-    def is_any(self, causes: Iterable[Cause]) -> Truths:
-        found: Truths = np.isin(self.cause, [CAUSES.index(cause) for cause in causes])
-        return found
+    def is_any(self, causes: Collection[Cause]) -> Truths:
+        is_one: Truths = np.array([cause in causes for cause in CAUSES])
+        return is_one[self.cause]
 
 
-NO_PARTS = Parts(*np.zeros((3, 0), np.int64))
+NO_PARTS = Parts(*np.zeros((4, 0), np.int64))
 
 
 class Columns(NamedTuple):
@@ -78,10 +82,9 @@ class Columns(NamedTuple):
 
 def columns_of(block: Block) -> Columns:
     read: list[Ints] = list(map(np.frombuffer, block, _TYPES))
-    parts = np.repeat(np.arange(len(read[9])), read[9])
-    return Columns(
-        _by_customer(*read[:4]), _ended(*read[4:9]), Parts(parts, *read[10:])
-    )
+    move = np.repeat(np.arange(len(read[10])), read[10])
+    parts = Parts(read[9], move, *read[11:])
+    return Columns(_by_customer(*read[:4]), _ended(*read[4:9]), parts)
 
 
 def columns_of_flows(
@@ -210,3 +213,17 @@ def levels(moves: Moves, places: Ints, days: int) -> Ints:
     by_level = added(moves.own * (days + 1) + places, moves.amount_minor, cells)
     found: Ints = by_level.reshape(-1, days + 1)[:, :days].cumsum(axis=1)
     return found
+
+
+def months_of(day: Ints) -> Ints:
+    """The number of each day's month, counted from January 1970 on."""
+    days = (day.astype(np.int64) - _EPOCH).astype("M8[D]")
+    return days.astype("M8[M]").astype(np.int64)
+
+
+def month_name(number: int) -> str:
+    """``2026-03``."""
+    return f"{1970 + number // 12}-{number % 12 + 1:02}"
+
+
+_EPOCH = date(1970, 1, 1).toordinal()

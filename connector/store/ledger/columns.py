@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from connector.core.model import CAUSE_NUMBERS, KIND_NUMBERS, WIDTHS, Block
 from connector.store.database import transaction
@@ -25,9 +25,6 @@ from connector.store.schema import CHUNK_BITS
 TOGETHER = 16  # chunks that are read, and packed, at a time
 MUCH = 8  # chunks: fewer are read from the tables as fast
 _NOBODY = Block()
-_ALL = ", ".join(Block._fields)
-_WITHOUT_PARTS = ", ".join([*Block._fields[:-3], "x'', x'', x''"])
-
 _READ_MOVES = """
     SELECT id, customer, day, kind, amount_minor FROM movements
     WHERE customer >= :first AND customer < :last AND currency = :currency
@@ -45,26 +42,35 @@ _READ_PARTS = """
 """
 
 
+class WantedColumns(NamedTuple):
+    """What is wanted beside movements: terms, which are known only as of now; parts."""
+
+    terms: bool = False
+    parts: bool = False
+
+
+MOVES = WantedColumns()
+TERMS = WantedColumns(terms=True)
+PARTS = WantedColumns(parts=True)
+EVERYTHING = WantedColumns(terms=True, parts=True)
+
+
 def blocks(
     connection: sqlite3.Connection,
     currency: str,
     as_of: datetime | None = None,
-    *,
-    has_parts: bool = False,
+    wanted: WantedColumns = MOVES,
 ) -> Iterator[Block]:
-    """Everybody's columns in one currency, those of components only where asked for.
-
-    Terms are known only as of now.
-    """
+    """Everybody's columns in one currency."""
     is_now = as_of is None or is_newest(connection, as_of)
     packed = _packed(connection) if is_now else frozenset()
     for first in range(0, _end(connection), TOGETHER):
         chunks = range(first, first + TOGETHER)
-        own = _kept(connection, currency, chunks, _ALL if has_parts else _WITHOUT_PARTS)
+        own = _kept(connection, currency, chunks, wanted) if packed else {}
         yield joined(
             own.get(chunk, _NOBODY)
             if chunk in packed
-            else _read(connection, currency, chunk, as_of, has_parts=has_parts)
+            else _read(connection, currency, chunk, as_of, wanted)
             for chunk in chunks
         )
 
@@ -90,16 +96,19 @@ def clear(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM packed_columns")
 
 
-_PUT = f"""
-    INSERT OR REPLACE INTO packed_columns VALUES (?, ?, {", ".join("?" * len(WIDTHS))})
+_PUT_COLUMNS = f"""
+    INSERT OR REPLACE INTO packed_columns VALUES (?, ?, {", ".join("?" * 9)})
 """  # noqa: S608
+_PUT_PARTS = "INSERT OR REPLACE INTO packed_components VALUES (?, ?, ?, ?, ?, ?)"
 
 
 def _pack(connection: sqlite3.Connection, chunk: int) -> None:
     """Each currency that there is, and a row without any that says that it was done."""
     codes = _codes(connection, chunk)
-    rows = [(chunk, code, *_read(connection, code, chunk, None)) for code in codes]
-    connection.executemany(_PUT, [(chunk, "", *_NOBODY), *rows])
+    found = [(code, _read(connection, code, chunk, None, EVERYTHING)) for code in codes]
+    rows = [("", _NOBODY), *found]
+    connection.executemany(_PUT_COLUMNS, [(chunk, c, *own[:9]) for c, own in rows])
+    connection.executemany(_PUT_PARTS, [(chunk, c, *own[9:]) for c, own in found])
 
 
 def _codes(connection: sqlite3.Connection, chunk: int) -> list[str]:
@@ -121,11 +130,11 @@ def stale(connection: sqlite3.Connection) -> Iterator[list[str]]:
     for chunk in sorted(_packed(connection)):
         own = range(chunk, chunk + 1)
         rows = {
-            code: _kept(connection, code, own, _ALL)
+            code: _kept(connection, code, own, EVERYTHING)
             for code in _codes(connection, chunk)
         }
         if any(
-            kept.get(chunk, _NOBODY) != _read(connection, code, chunk, None)
+            kept.get(chunk, _NOBODY) != _read(connection, code, chunk, None, EVERYTHING)
             for code, kept in rows.items()
         ):
             yield [name for (name,) in connection.execute(_NAMES, _span(chunk))]
@@ -152,14 +161,27 @@ def _span(chunk: int) -> tuple[int, int]:
 
 
 def _kept(
-    connection: sqlite3.Connection, currency: str, chunks: range, wanted: str
+    connection: sqlite3.Connection, currency: str, chunks: range, wanted: WantedColumns
 ) -> dict[int, Block]:
-    rows = connection.execute(
-        f"SELECT chunk, {wanted} FROM packed_columns"  # noqa: S608
-        " WHERE currency = ? AND chunk >= ? AND chunk < ?",
-        [currency, chunks.start, chunks.stop],
-    )
+    asked = [currency, chunks.start, chunks.stop]
+    rows = connection.execute(_KEPT.format(_names(wanted)), asked)
     return {chunk: Block(*columns) for chunk, *columns in rows}
+
+
+_KEPT = """
+    SELECT chunk, {} FROM packed_columns LEFT JOIN packed_components USING (chunk, currency)
+    WHERE currency = ? AND chunk >= ? AND chunk < ?
+"""
+
+
+def _names(wanted: WantedColumns) -> str:
+    """The columns, empty where they are not wanted: SQLite does not read these."""
+    asked = (*(True,) * 4, *(wanted.terms,) * 5, *(wanted.parts,) * 4)
+    empty = "x''"
+    names = zip(Block._fields, asked, strict=True)
+    return ", ".join(
+        f"coalesce({n}, {empty})" if is_it else empty for n, is_it in names
+    )
 
 
 def _read(
@@ -167,8 +189,7 @@ def _read(
     currency: str,
     chunk: int,
     as_of: datetime | None,
-    *,
-    has_parts: bool = True,
+    wanted: WantedColumns,
 ) -> Block:
     first, last = _span(chunk)
     ordinals = _Ordinals()
@@ -177,7 +198,7 @@ def _read(
     moves = rows_as_of(connection, _READ_MOVES, as_of, **asked).fetchall()
     ids, customer, day, kind, amount_minor = _turned(moves, 5)
     terms: Sequence[tuple[int, str, str, int, int]] = ()
-    if as_of is None:
+    if wanted.terms and as_of is None:
         terms = connection.execute(_READ_TERMS, list(asked.values())).fetchall()
     owner, names, ended_on, before, after = _turned(terms, 5)
     columns: tuple[Iterable[int], ...] = (
@@ -185,7 +206,7 @@ def _read(
         *(map(KIND_NUMBERS.__getitem__, kind), amount_minor),
         *(owner, _numbered(names), map(ordinals.__getitem__, ended_on)),
         *(before, after),
-        *(_parts(connection, ids) if has_parts else ((), (), ())),
+        *(_parts(connection, ids) if wanted.parts else ((), (), (), ())),
     )
     return Block(
         *(array(w, each).tobytes() for w, each in zip(WIDTHS, columns, strict=True))
@@ -199,14 +220,14 @@ def _turned(rows: Sequence[tuple[Any, ...]], width: int) -> list[tuple[Any, ...]
 def _parts(
     connection: sqlite3.Connection, movements: Sequence[int]
 ) -> tuple[Iterable[int], ...]:
-    """How many components each has, and all of them in the order of the movements."""
+    """Their ids, how many components each has, and all of these in the same order."""
     place = {movement: n for n, movement in enumerate(movements)}
     rows = connection.execute(_READ_PARTS, [json.dumps(movements)]).fetchall()
     rows.sort(key=lambda row: place[row[0]])
     owner, cause, amount_minor = _turned(rows, 3)
     counts = Counter(owner)
     causes = map(CAUSE_NUMBERS.__getitem__, cause)
-    return [counts[movement] for movement in movements], causes, amount_minor
+    return movements, [counts[each] for each in movements], causes, amount_minor
 
 
 def _numbered(names: Iterable[str]) -> Iterator[int]:

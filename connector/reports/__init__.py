@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # ``as`` itself: a type checker takes it for this package's own
+    from connector.reports.at_risk import at_risk_lines as at_risk_lines
     from connector.reports.at_risk import at_risk_reports as at_risk_reports
     from connector.reports.check import check_ledger as check_ledger
     from connector.reports.check import compare_with_stripe as compare_with_stripe
@@ -39,6 +40,7 @@ _HOMES = {
     "ChurnRequest": "churn",
     "Ledger": "ledger",
     "ReportRequest": "report",
+    "at_risk_lines": "at_risk",
     "at_risk_reports": "at_risk",
     "check_ledger": "check",
     "churn_losses": "churn",

@@ -54,11 +54,13 @@ def _of_total(
     from connector.reports.currency_total import CurrencyTotal
 
     total = CurrencyTotal(ledger, as_of)
-    parts, scale = total.columns(Window(WindowKind.YEAR, date.min, date.max))
+    always = Window(WindowKind.YEAR, date.min, date.max)
+    at = total.conversion(always)
     days = (queries.first_day(ledger.connection, code, as_of) for code in total.codes)
     first = min((day for day in days if day is not None), default=None)
     size = period or _period_of_page(first, total.today)
-    rounded = [in_minor_of(each, scale) for each in cohorts(parts, size, total.today)]
+    counted = cohorts(total.columns(always, at), size, total.today)
+    rounded = [in_minor_of(each, at.scale) for each in counted]
     return CohortReport(total.currency, size, rounded, is_total=True)
 
 

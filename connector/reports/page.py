@@ -103,7 +103,9 @@ def make_page(ledger: Ledger, asked: ReportRequest) -> PageContents:
     at_risk = NOBODY
     if asked.as_of is None and report.parts:
         has_total = report.total is not None
-        at_risk = at_risk_reports(ledger, asked.currency, with_total=has_total)
+        at_risk = at_risk_reports(
+            ledger, asked.currency, with_total=has_total, most=LISTED
+        )
     largest = {
         part.currency: _largest(ledger.connection, part, asked.as_of)
         for part in report.currencies
@@ -240,8 +242,7 @@ def _labels(
     """What those who are named are called."""
     named = {m.customer for each in found for _, moved in each for m in moved}
     for outlook in outlooks:
-        named |= {risk.customer for risk in outlook.risks}
+        named |= {each.customer for each in outlook.customers}
         named |= {each.customer for each in outlook.scheduled}
     named |= {each.customer for each in report.outside}
-    labels = customers.labels(connection)
-    return {customer: labels[customer] for customer in named if customer in labels}
+    return customers.labels_of(connection, named)

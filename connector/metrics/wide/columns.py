@@ -133,12 +133,15 @@ def _wide(amounts: Sequence[int]) -> Ints:
     return np.array(amounts, np.object_)
 
 
-def in_units(columns: Columns, unit: int, without: Sequence[int] = ()) -> Columns:
-    """Every amount so many times as large; without some customers."""
+def in_units(
+    columns: Columns, unit: int, some: Collection[int] = (), *, are_in: bool = False
+) -> Columns:
+    """Every amount so many times as large; without some customers, or of them alone."""
     moves, terms, _ = columns
-    own = ~np.isin(moves.who, without)[moves.own]
+    keys = list(some)
+    own = np.isin(moves.who, keys, invert=not are_in)[moves.own]
     customer, day, before, after, next_day = (
-        each[~np.isin(terms.customer, without)] for each in terms
+        each[np.isin(terms.customer, keys, invert=not are_in)] for each in terms
     )
     amount_minor = _times(moves.amount_minor[own], unit)
     return Columns(

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from connector.core.dates import Days
 from connector.core.losses import LostPart
 from connector.core.model import Cause, Evidence, MovementKind
 from connector.store.ledger.queries import KINDS, rows_as_of
@@ -62,23 +61,6 @@ def first_days(
     asked = {"currency": currency, "customers": json.dumps(sorted(customers))}
     rows = rows_as_of(connection, _FIRST_DAYS, as_of, **asked)
     return {customer: date.fromisoformat(day) for customer, day in rows}
-
-
-_CONTRACTED = """
-    SELECT customers.id, max(day)
-    FROM live_movements JOIN customers ON customers.key = live_movements.customer
-    WHERE currency = ? AND kind = 'contraction' AND day > ?
-    GROUP BY customers.key ORDER BY customers.key
-"""
-
-
-def contracted_since(
-    connection: sqlite3.Connection, currency: str, day: date
-) -> dict[str, date]:
-    """Who paid less after a day, by id, and on which day last."""
-    day_of = Days()
-    rows = connection.execute(_CONTRACTED, [currency, str(day)])
-    return {customer: day_of[last] for customer, last in rows}
 
 
 _RETURNS = """

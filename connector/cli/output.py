@@ -1,22 +1,20 @@
 """How commands write results out, and show progress."""
 
-import json
 import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from connector.cli.account_lines import account_lines
 from connector.core.errors import MissingExtra
 from connector.core.language import _, grouped
 from connector.core.model import JSON_SCHEMA
-from connector.core.text import printable_lines
+from connector.core.text import json_text, printable_lines
 from connector.store.files import draft_of
 
 if TYPE_CHECKING:
@@ -29,18 +27,6 @@ QUIET_S = 10  # one line of progress at most so often where there is no terminal
 
 
 Progress = Callable[[str, int, int | None], None]
-
-
-def json_text(value: Any) -> str:
-    """Indented, and ASCII, which no terminal's code page spoils.
-
-    By msgspec, several times as fast, as long as it is ASCII by itself.
-    """
-    with suppress(UnicodeEncodeError):  # a path may be no text
-        text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-        if text.isascii():
-            return text
-    return json.dumps(value, indent=2)
 
 
 # Where a name stands for an open file: what it holds already is not ours to replace.

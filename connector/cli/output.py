@@ -263,10 +263,12 @@ def _bars() -> Iterator[Progress]:
         transient=True,
     ) as bars:
         tasks: dict[str, rich.TaskID] = {}
+        lines = account_lines()
 
         def show(what: str, done: int, whole: int | None) -> None:
             if what not in tasks:
-                tasks[what] = bars.add_task(what, total=whole)
+                shown = what if lines is None else lines.of(what)
+                tasks[what] = bars.add_task(shown, total=whole)
             bars.update(tasks[what], completed=done, total=whole)
 
         yield show

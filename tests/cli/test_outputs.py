@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import stat
 import subprocess
 import threading
@@ -48,6 +49,7 @@ def mode(path: Path) -> int:
         *("stripe-nrr.db", "stripe-nrr.db-wal", "stripe-nrr.db-shm"),
         *("stripe-nrr.db.lock", "config.toml", "./stripe-nrr.db", "link", "hard"),
         *("status.json", "../{folder}/stripe-nrr.db"),
+        *("copy.db", "stripe-nrr.db.replaced-2026-11-01T000000Z"),
     ],
 )
 def test_what_is_kept_here_is_never_written_over(
@@ -56,6 +58,8 @@ def test_what_is_kept_here_is_never_written_over(
     workdir.configure('[sync]\nstatus_file = "status.json"\n')
     (workdir.folder / "link").symlink_to("stripe-nrr.db")
     os.link(workdir.ledger, workdir.folder / "hard")
+    for kept in ("copy.db", "stripe-nrr.db.replaced-2026-11-01T000000Z"):
+        shutil.copy(workdir.ledger, workdir.folder / kept)
     before = {path: path.read_bytes() for path in workdir.folder.iterdir()}
     output = name.format(folder=workdir.folder.name)
     ran = workdir.call(*words, "-o", output)

@@ -232,11 +232,19 @@ def check_folder(output: Path) -> None:
 
 
 def refuse_own_files(output: Path, config: Config) -> None:
-    """``UsageFault`` where writing there would destroy what this program keeps."""
+    """``UsageFault`` where writing there would destroy what it keeps, or is told by."""
     own = [
         config.database,
         *side_files(config.database),
-        *(each for each in (config.status_file, config.source) if each is not None),
+        *(
+            each
+            for each in (
+                *(config.status_file, config.source, config.rates, config.benchmarks),
+                *(config.key_file, config.webhook_secret_file),
+                *(config.admin_token_file, config.token_file),
+            )
+            if each is not None
+        ),
     ]
     refuse_to_replace(output, own)
 

@@ -16,7 +16,9 @@ from connector.reports.at_risk import (
     at_risk_reports,
 )
 
-KNOWN = frozenset(("currency", "owner", "reason", "q", "sort", "page"))
+KNOWN = frozenset(
+    ("currency", "owner", "segment", "reason", "q", "sort", "page"),
+)
 SORTS = ("mrr", "day", "renews", "name")
 
 
@@ -29,9 +31,10 @@ class RiskSum(NamedTuple):
 
 def answer(asked: PageRequest) -> PageAnswer:
     currency, owner = asked.currency(), asked.query.text("owner") or None
+    only = asked.only
     found = asked.reading.keep(
-        ("at risk", currency, owner),
-        lambda: at_risk_reports(asked.ledger, currency, owner=owner),
+        ("at risk", currency, owner, only),
+        lambda: at_risk_reports(asked.ledger, currency, owner=owner, only=only),
         lambda made: len(made.labels),
     )
     [outlook] = found.currencies
@@ -62,10 +65,14 @@ def answer(asked: PageRequest) -> PageAnswer:
             "why": forms.why,
             "has_owners": found.has_owners,
             "owner": owner,
+            "only": only,
         },
         json=lambda: forms.to_json(found),
         csv=lambda: forms.to_csv(found),
-        command=["at-risk", *words(currency=currency, owner=owner)],
+        command=[
+            "at-risk",
+            *words(currency=currency, owner=owner, segment=list(only)),
+        ],
     )
 
 

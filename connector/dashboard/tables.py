@@ -65,7 +65,9 @@ def cohorts_answer(asked: PageRequest) -> PageAnswer:
     )
 
 
-CHURN_KNOWN = frozenset(("currency", "from", "to", "reason", "as-of"))
+CHURN_KNOWN = frozenset(
+    ("currency", "from", "to", "reason", "segment", "as-of"),
+)
 
 
 def churn_answer(asked: PageRequest) -> PageAnswer:
@@ -80,6 +82,7 @@ def churn_answer(asked: PageRequest) -> PageAnswer:
         currency=code,
         as_of=asked.as_of,
         contractions=True,  # as CSV lists them
+        only=asked.only,
     )
     reports = asked.reading.keep(
         ("churn", wanted),
@@ -112,13 +115,14 @@ def churn_answer(asked: PageRequest) -> PageAnswer:
             "span": churn_forms.span_text(found.window),
             "most": MOST_LINES,
             "livemode": frame.livemode(asked.ledger),
+            "only": wanted.only,
         },
         json=lambda: churn_forms.to_json(reports),
         csv=lambda: churn_forms.to_csv(reports),
         command=[
             "churn",
             *words(**{"from": month(wanted.first), "to": month(wanted.last)}),
-            *words(currency=code),
+            *words(currency=code, segment=list(wanted.only)),
         ],
     )
 

@@ -12,9 +12,10 @@ from connector.core.money import format_count, format_minor
 from connector.core.windows import Window
 from connector.metrics.churn import LossSums
 from connector.render.footnotes import unread
-from connector.render.report_json import reasons_json
+from connector.render.report_json import only_json, reasons_json
 from connector.render.report_tables import (
     REASON_WORDS,
+    only_words,
     reason_table,
     reason_words,
     segment_name,
@@ -249,8 +250,9 @@ def not_nrr(found: ChurnReport, locale: str) -> str:
 
 def parts(reports: ChurnReports, locale: str) -> Iterator[Part]:
     """By reason, by month, who left; with ``by`` that alone, and the sentences."""
+    only = f", {only_words(reports.only)}" if reports.only else ""
     for found in reports.currencies:
-        yield Title(title(found))
+        yield Title(title(found) + only)
         yield lead(found, locale)
         yield from _tables(found, reports.by)
         yield not_nrr(found, locale)
@@ -285,6 +287,7 @@ def to_json(reports: ChurnReports) -> dict[str, Any]:
     """Amounts in minor units: sums are what was taken away, of losses they are negative."""
     return {
         "by": reports.by,
+        "only": only_json(reports.only),
         "currencies": [_report_json(each, reports.by) for each in reports.currencies],
     }
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from connector.core.dates import add_months, local_day
 from connector.core.errors import NothingFound, UsageFault
 from connector.core.figures import WindowFigures
-from connector.core.model import Flow, Movement, MovementKind
+from connector.core.model import Flow, Movement, MovementKind, SegmentValue
 from connector.core.policy import Rules
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.currency_total import Conversion, in_minor
@@ -28,8 +28,9 @@ from connector.mrr.risks import (
     risks,
 )
 from connector.pipeline.quarantine import set_aside
-from connector.reports.figures import figures
-from connector.reports.ledger import Ledger, is_total
+from connector.reports.figures import cut_in, figures, members, nobody_in
+from connector.reports.figures import standing as standing_of_all
+from connector.reports.ledger import TOTAL, Ledger, is_total
 from connector.store.ledger import balances as ledger_balances
 from connector.store.ledger import customers
 from connector.store.ledger import losses as ledger_losses
@@ -99,7 +100,7 @@ class AtRiskReports(Struct, frozen=True, kw_only=True):
 
     ``failed`` are those whose history cannot be derived, and why: they are left out.
     ``has_owners``: the configuration says what tells a customer's owner. ``owner``: whose
-    customers alone all of it is about.
+    customers alone all of it is about, ``only``: with which segments now.
     """
 
     currencies: tuple[AtRiskReport, ...]
@@ -107,6 +108,7 @@ class AtRiskReports(Struct, frozen=True, kw_only=True):
     failed: Mapping[str, str]
     has_owners: bool = False
     owner: str | None = None
+    only: tuple[SegmentValue, ...] = ()
 
 
 ENDS = (RiskReason.CANCELS, RiskReason.TRIAL)
@@ -123,12 +125,14 @@ def at_risk_reports(
     *,
     with_total: bool = False,
     owner: str | None = None,
+    only: tuple[SegmentValue, ...] = (),
 ) -> AtRiskReports:
     """What is at risk and what is set in each currency, as far as the ledger knows.
 
     ``with_total``: first of all in one, as where that alone is asked for. ``owner``: of
     whose customers alone; raises ``UsageFault`` where no owners are configured, and
-    ``NothingFound`` for one who has none.
+    ``NothingFound`` for one who has none. ``only``: of those alone who pay now and have
+    all of these segments now; ``NothingFound`` where nobody has.
     """
     known, codes = ledger.state(), ledger.currencies(currency)
     connection, now_s = ledger.connection, int(known.at.timestamp())
@@ -136,15 +140,22 @@ def at_risk_reports(
     since_s = now_s - 2 * LATELY_DAYS * DAY_S
     waiting = rules.affected(objects.at_risk_candidates(connection, since_s, until_s))
     owners = _owners(ledger)
-    own = None if owner is None else _customers_of(owner, owners)
+    theirs = None if owner is None else _customers_of(owner, owners)
     future = _future(connection, rules, now_s, known.today, waiting)
-    if own is not None:
-        future = _only(future, {customers.ids(connection)[key] for key in own})
+    has_total = with_total or is_total(currency)
     books = []
-    if with_total or is_total(currency):
-        books.append(_in_one(ledger, known.today, future, own))
-    if not is_total(currency):
-        books += [_book(ledger, code, known.today, future, own) for code in codes]
+    for code in [
+        *([TOTAL] if has_total else []),
+        *([] if is_total(currency) else codes),
+    ]:
+        own = _own(ledger, code, known.today, theirs, only)
+        coming = future if own is None else _only(future, _ids(connection, own))
+        if is_total(code):
+            books.append(_in_one(ledger, known.today, coming, own))
+        else:
+            books.append(_book(ledger, code, known.today, coming, own))
+    if only and not any(book.mrr for book in books):
+        raise nobody_in(only)
     found = tuple(
         _at_risk_report(ledger, book, known.today, owners or {}) for book in books
     )
@@ -156,7 +167,34 @@ def at_risk_reports(
         failed=future.failed,
         has_owners=owners is not None,
         owner=owner,
+        only=only,
     )
+
+
+def _own(
+    ledger: Ledger,
+    currency: str,
+    today: date,
+    theirs: set[int] | None,
+    only: Sequence[SegmentValue],
+) -> set[int] | None:
+    """The customers of an owner and of segments alone; None: everybody."""
+    if not only:
+        return theirs
+    tomorrow = today + timedelta(days=1)
+    if is_total(currency):
+        from connector.reports.currency_total import CurrencyTotal
+
+        now = Window(WindowKind.MONTH, tomorrow, tomorrow + timedelta(days=1))
+        own = CurrencyTotal(ledger).members(now, only)
+    else:
+        [paid] = standing_of_all(ledger.connection, currency, [tomorrow])
+        own = set(members(paid, tomorrow, cut_in(ledger, currency, None, only)))
+    return own if theirs is None else own & theirs
+
+
+def _ids(connection: sqlite3.Connection, keys: Collection[int]) -> set[str]:
+    return {each.id for each in customers.accounts_of(connection, keys).values()}
 
 
 def _owners(ledger: Ledger) -> dict[int, str] | None:

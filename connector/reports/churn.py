@@ -16,7 +16,7 @@ from connector.core.dates import add_months, local_day
 from connector.core.errors import UsageFault
 from connector.core.figures import WindowFigures
 from connector.core.losses import Cancellation, Loss, LossReason, LossShare, LostPart
-from connector.core.model import Cause, Evidence, MovementKind
+from connector.core.model import Cause, Evidence, MovementKind, SegmentValue
 from connector.core.windows import (
     Window,
     WindowKind,
@@ -40,7 +40,13 @@ from connector.metrics.churn import (
     returned,
     shares_of,
 )
-from connector.reports.figures import eve, figures, segment_of
+from connector.reports.figures import (
+    eve,
+    figures_of_some,
+    members_of,
+    nobody_in,
+    segment_of,
+)
 from connector.reports.ledger import Ledger, is_total
 from connector.store.ledger import customers
 from connector.store.ledger import losses as ledger_losses
@@ -113,16 +119,19 @@ class ChurnReport(Struct, frozen=True, kw_only=True):
 
 
 class ChurnReports(Struct, frozen=True, kw_only=True):
-    """One a currency; ``by`` is what was asked for."""
+    """One a currency; ``by`` and ``only`` are what was asked for."""
 
     currencies: tuple[ChurnReport, ...]
     by: str | None
+    only: tuple[SegmentValue, ...] = ()
 
 
 class ChurnRequest(NamedTuple):
     """What is wanted; months are both included. ``by``: reason, month or a segment.
 
-    ``contractions``: tell by name who pays less too, and not only who left.
+    ``contractions``: tell by name who pays less too, and not only who left. ``only`` are
+    the segments whose customers alone are told of: those who have all of them, at the
+    window's opening or as they came in it, as in a report.
     """
 
     first: date | None = None
@@ -131,6 +140,7 @@ class ChurnRequest(NamedTuple):
     by: str | None = None
     as_of: datetime | None = None
     contractions: bool = False
+    only: tuple[SegmentValue, ...] = ()
 
 
 DEFAULT = ChurnRequest()
@@ -149,10 +159,15 @@ def churn_reports(ledger: Ledger, asked: ChurnRequest = DEFAULT) -> ChurnReports
         )
     codes = ledger.currencies(asked.currency, asked.as_of)
     window = _window(ledger, asked, ledger.state(asked.as_of).today)
-    return ChurnReports(
-        currencies=tuple(churn_report(ledger, code, window, asked) for code in codes),
-        by=asked.by,
-    )
+    found = tuple(churn_report(ledger, code, window, asked) for code in codes)
+    if asked.only and not any(_has_anybody(each.measured) for each in found):
+        raise nobody_in(asked.only)
+    return ChurnReports(currencies=found, by=asked.by, only=asked.only)
+
+
+def _has_anybody(measured: WindowFigures) -> bool:
+    flow = measured.waterfall
+    return bool(flow.opening_minor or flow.new_minor or flow.reactivation_minor)
 
 
 def _window(ledger: Ledger, asked: ChurnRequest, today: date) -> Window:
@@ -177,12 +192,16 @@ def _window(ledger: Ledger, asked: ChurnRequest, today: date) -> Window:
 def churn_report(
     ledger: Ledger, currency: str, window: Window, asked: ChurnRequest = DEFAULT
 ) -> ChurnReport:
-    """One currency's; of ``asked`` only what to cut it by, and as of when."""
+    """One currency's; of ``asked`` all but the months and the currency."""
     connection, as_of = ledger.connection, asked.as_of
     start, end, named = window.start, window.end, asked.contractions
-    is_cut = named or asked.by not in (None, REASON, MONTH)  # each is asked for by name
+    # Each loss is asked for by itself, or the customer's segment is to be told.
+    is_cut = named or bool(asked.only) or asked.by not in (None, REASON, MONTH)
     reduced = {} if is_cut else _reduced(connection, currency, start, end, as_of)
     found = losses(connection, currency, start, end, as_of, proofs=named, is_all=is_cut)
+    if asked.only:
+        own = members_of(ledger, currency, window, asked.only, as_of)
+        found = [loss for loss in found if loss.customer in own]
     found.sort(key=lambda loss: (loss.day, loss.customer), reverse=True)
     segments = _segments(ledger, currency, asked.by, found)
     listed = [
@@ -200,7 +219,7 @@ def churn_report(
         segments=_by_segment(found, segments),
         feedback=by_feedback(found),
         losses=tuple(told),
-        measured=figures(ledger, currency, [window], as_of)[0],
+        measured=figures_of_some(ledger, currency, [window], as_of, asked.only)[0],
     )
 
 
@@ -268,18 +287,27 @@ def _told(
 
 
 def losses_in(
-    connection: sqlite3.Connection,
+    ledger: Ledger,
     currency: str,
     wanted: Sequence[Window],
     as_of: datetime | None = None,
+    only: Sequence[SegmentValue] = (),
 ) -> dict[Window, LossSums]:
-    """Each window's losses by reason; they are read once."""
+    """Each window's losses by reason; they are read once.
+
+    With ``only``, of those alone who have all of these segments in the window.
+    """
     days = boundaries_of(wanted)
-    span = connection, currency, days[0], days[-1], as_of
-    found, reduced = (
-        cut(losses(*span, proofs=False, is_all=False), days),
-        _reduced(*span),
-    )
+    span = ledger.connection, currency, days[0], days[-1], as_of
+    found = cut(losses(*span, proofs=False, is_all=bool(only)), days)
+    if only:
+        told = {}
+        for window in wanted:
+            own = members_of(ledger, currency, window, only, as_of)
+            lost = inside(found, days, window)
+            told[window] = by_reason(each for each in lost if each.customer in own)
+        return told
+    reduced = _reduced(*span)
     return {
         window: by_reason(inside(found, days, window), "", _added(reduced, window))
         for window in wanted

@@ -110,12 +110,12 @@ HOMES = {
     "pyspark": {"lake.spark"},
     "numpy": {"metrics.fold", "metrics.segments", "metrics.cohort_counts"},
     "xlsxwriter": {"render.workbook"},
-    "mcp": {"assistants.server"},
-    "mcp_types": {"assistants.server"},
+    "mcp": set(),  # its types alone are used: its server brings a web server with it
+    "mcp_types": {"assistants"},
 }
 HANDS_ON = {  # an error, to who asked, or to whose it is
-    *("pipeline.thread_pool", "stripe_api.answer", "cli.sync"),
-    *("webhooks.apply_events", "webhooks.worker"),
+    *("pipeline.thread_pool", "stripe_api.answer", "cli.sync", "assistants.protocol"),
+    *("webhooks.apply_events", "webhooks.worker", "lake.processes"),
 }
 
 SQL = re.compile(

@@ -1,14 +1,14 @@
-"""The Model Context Protocol on stdin and stdout, by its official SDK."""
+"""The tools as the Model Context Protocol declares and calls them, line by line."""
 
-import asyncio
 import json
-from typing import Any
+import sqlite3
+from collections.abc import Iterable
+from typing import Any, BinaryIO
 
 import mcp_types as types
-from mcp.server.lowlevel import Server
-from mcp.server.stdio import stdio_server
 
 from connector import __version__
+from connector.assistants.protocol import Service, answered
 from connector.assistants.tools import TOOLS, ToolKind, call, problem_of
 from connector.core.errors import ConnectorError
 from connector.core.text import printable
@@ -65,37 +65,28 @@ _MEANINGS = {
 }
 
 
-def serve(reader: LedgerReader, *, names: bool) -> None:
-    """Until stdin ends."""
-    asyncio.run(_serve(reader, names=names))
+def serve(
+    reader: LedgerReader, lines: Iterable[bytes], wire: BinaryIO, *, names: bool
+) -> None:
+    """Answer each line, until there are no more."""
 
+    def called(name: str, arguments: dict[str, Any]) -> types.CallToolResult:
+        return _called(reader, name, arguments, names=names)
 
-async def _serve(reader: LedgerReader, *, names: bool) -> None:
-    async def list_tools(_context: Any, _asked: Any) -> types.ListToolsResult:
-        return types.ListToolsResult(
-            tools=[_declared(name, tool) for name, tool in TOOLS.items()]
-        )
-
-    async def call_tool(
-        _context: Any, asked: types.CallToolRequestParams
-    ) -> types.CallToolResult:
-        return await asyncio.to_thread(
-            _called, reader, asked.name, asked.arguments or {}, names=names
-        )
-
-    server: Server[Any] = Server(
-        "stripe-nrr",
+    service = Service(
+        name="stripe-nrr",
         version=__version__,
         instructions=INSTRUCTIONS,
-        on_list_tools=list_tools,
-        on_call_tool=call_tool,
+        tools=[declared(name, tool) for name, tool in TOOLS.items()],
+        call=called,
     )
-    async with stdio_server() as (incoming, outgoing):
-        options = server.create_initialization_options()
-        await server.run(incoming, outgoing, options)
+    for line in lines:
+        if line.strip() and (told := answered(line, service)) is not None:
+            wire.write(told)
+            wire.flush()
 
 
-def _declared(name: str, tool: ToolKind) -> types.Tool:
+def declared(name: str, tool: ToolKind) -> types.Tool:
     return types.Tool(
         name=name,
         description=tool.description,
@@ -131,6 +122,8 @@ def _called(
         content = call(reader, name, arguments, names=names)
     except ConnectorError as error:
         return _failed(problem_of(error))
+    except (sqlite3.Error, OSError) as error:
+        return _failed(f"the ledger cannot be read: {error}")
     text = types.TextContent(type="text", text=json.dumps(content))
     return types.CallToolResult(content=[text], structured_content=content)
 

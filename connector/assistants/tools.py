@@ -177,12 +177,17 @@ def _retention(asked: ToolRequest) -> Made:
 
 
 def _reported(asked: ToolRequest, request: Any, options: list[str]) -> Made:
+    from connector.render.footnotes import goal_sentences
     from connector.render.report_json import to_json
     from connector.reports.report import make_report
 
     report = make_report(asked.ledger, request)
     total = [] if report.total is None else [report.total]
-    said = [line for part in [*total, *report.currencies] for line in _headline(part)]
+    said = [
+        line
+        for part in [*total, *report.currencies]
+        for line in (*_headline(part), *goal_sentences(part, report.goals))
+    ]
     return Made(
         json=to_json(report),
         command=["report", *options, *words(currency=asked.asked_currency)],
@@ -289,11 +294,17 @@ def _at_risk(asked: ToolRequest) -> Made:
     from connector.render.at_risk import to_json
     from connector.reports.at_risk import at_risk_reports
 
-    found = at_risk_reports(asked.ledger, asked.asked_currency)
+    owner = asked.query.text("owner") or None
+    if owner is not None and not asked.names:
+        raise NothingFound(
+            "nobody is found by an owner",
+            fix="ask without one: names are left out of this session",
+        )
+    found = at_risk_reports(asked.ledger, asked.asked_currency, owner=owner)
     error = underivable(found.failed)
     return Made(
         json=to_json(found),
-        command=["at-risk", *words(currency=asked.asked_currency)],
+        command=["at-risk", *words(currency=asked.asked_currency, owner=owner)],
         facts=asked.ledger.facts(),
         lists=("risks", "customers", "scheduled"),
         say=[
@@ -410,7 +421,11 @@ TOOLS: Mapping[str, ToolKind] = {
     ),
     "at_risk": ToolKind(
         "MRR that may go, by customer and reason, and the retention that is committed.",
-        {"currency": CURRENCY, **PAGES},
+        {
+            "currency": CURRENCY,
+            "owner": _text("Only customers of this owner.", maxLength=200),
+            **PAGES,
+        },
         _at_risk,
         "at-risk",
     ),

@@ -1,5 +1,8 @@
 """`stripe-nrr mcp`: the reports as tools of an assistant."""
 
+import sys
+from contextlib import closing, redirect_stdout
+
 import click
 
 from connector.cli.app import Shell
@@ -41,8 +44,9 @@ def mcp(shell: Shell, *, nameless: bool) -> None:
     from connector.dashboard.ledger_reader import LedgerReader
 
     shell.is_for_programs = True  # sentences in English, as JSON's
-    reader = LedgerReader(shell.config, shell.now)
-    try:
-        serve(reader, names=not nameless)
-    finally:
-        reader.close()
+    wire = sys.stdout.buffer
+    with (
+        closing(LedgerReader(shell.config, shell.now)) as reader,
+        redirect_stdout(sys.stderr),  # what is no message would break the session
+    ):
+        serve(reader, sys.stdin.buffer, wire, names=not nameless)

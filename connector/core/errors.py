@@ -52,6 +52,10 @@ class ConnectorError(Exception):
         self.problem = problem
         self.fix = fix
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """From one process to another: made anew with what it says, not by its words."""
+        return type(self).__new__, (type(self), *self.args), vars(self)
+
 
 class ConfigError(ConnectorError):
     """The configuration cannot be used. ``faults`` lists all that is wrong with it."""

@@ -13,10 +13,8 @@ from connector.core.model import SegmentValue, segment_value
 from connector.core.windows import Window
 from connector.dashboard.ledger_reader import LedgerReading
 from connector.dashboard.query import REPEATED, Query, WrongParameter
-from connector.render.workbook.workbook import to_xlsx
 from connector.reports.figures import segment_kinds
 from connector.reports.ledger import Ledger, LedgerState
-from connector.reports.page import make_workbook
 from connector.reports.report import ReportRequest
 
 
@@ -143,6 +141,9 @@ def workbook(
     window: Window | None = None,
 ) -> bytes:
     """A report as a workbook; ``command`` is the one that gives its figures as text."""
+    from connector.render.workbook.workbook import to_xlsx
+    from connector.reports.page import make_workbook
+
     found = asked.reading.keep(
         ("workbook", request, window),
         lambda: make_workbook(asked.ledger, request, window),

@@ -5,23 +5,20 @@ another, and one customer is never in two.
 """
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import duckdb
 
-from connector.core.errors import ConnectorError, LakeUnusable
 from connector.lake import windows
 from connector.lake.arrow import TableFiles, lake_rows
 from connector.lake.derive import derived
 from connector.lake.objects import LakeRow
 from connector.lake.parquet import unreadable
+from connector.lake.processes import in_processes
 from connector.lake.queries import rows_query, windows_query
 from connector.lake.run import Prepared, write_windows
 
@@ -44,33 +41,17 @@ def fill(given: Prepared, processes: int, draft: Path) -> None:
     shares = [_Share(n, processes) for n in range(processes)]
     work = partial(_derive, given, draft)
     if processes == 1:
-        faults = [work(shares[0])]
+        work(shares[0])
     else:
-        context = get_context("spawn")
-        try:
-            with ProcessPoolExecutor(processes, mp_context=context) as pool:
-                faults = list(pool.map(work, shares))
-        except BrokenProcessPool as error:
-            raise LakeUnusable(
-                "a process that derived was killed, perhaps for want of memory; nothing "
-                "of this run was kept",
-                fix="run it again with fewer --processes",
-            ) from error
-    for fault in faults:
-        if fault is not None:
-            raise LakeUnusable(fault[0], fix=fault[1])
+        in_processes(work, shares)
     write_windows(draft, _windows(given, draft), given)
 
 
-def _derive(given: Prepared, draft: Path, share: _Share) -> tuple[str, str] | None:
-    """One share's rows of every table; a fault as text, as an error could not travel."""
-    try:
-        with TableFiles(draft, f"part-{share.number}") as files:
-            for each in derived(_rows(given, draft, share), given.task):
-                files.put(each)
-    except ConnectorError as error:
-        return error.problem, error.fix
-    return None
+def _derive(given: Prepared, draft: Path, share: _Share) -> None:
+    """One share's rows of every table."""
+    with TableFiles(draft, f"part-{share.number}") as files:
+        for each in derived(_rows(given, draft, share), given.task):
+            files.put(each)
 
 
 def _rows(given: Prepared, draft: Path, share: _Share) -> Iterator[LakeRow]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector.core.errors import LedgerNewer, LedgerUnusable
 from connector.store.files import held_draft, put_in_place
-from connector.store.schema import MIGRATIONS
+from connector.store.schema import MIGRATIONS, statements
 
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
@@ -28,10 +28,10 @@ def _migrations() -> "Migrations":
     from sqlite_utils import Migrations  # noqa: PLC0415 - 0.4 s that reading never needs
 
     schema = Migrations(SET_NAME)
-    for name, statements in MIGRATIONS.items():
+    for name in MIGRATIONS:
 
-        def apply(db: "Database", statements: tuple[str, ...] = statements) -> None:
-            for statement in statements:
+        def apply(db: "Database", name: str = name) -> None:
+            for statement in statements(name):
                 db.conn.execute(statement)
 
         schema(name=name)(apply)
@@ -151,7 +151,7 @@ def _brought_up_to_date(
     known = recognised(connection, path)
     if connection.execute("PRAGMA journal_mode").fetchone() == ("delete",):
         connection.execute("PRAGMA journal_mode = WAL").fetchone()  # it was a backup
-    if known == MIGRATIONS.keys():
+    if known == set(MIGRATIONS):
         return
     if known and not is_copy:
         _keep_as_it_was(connection, known)
@@ -176,7 +176,7 @@ def _keep_as_it_was(connection: sqlite3.Connection, known: set[str]) -> None:
 def recognised(connection: sqlite3.Connection, path: Path | str) -> set[str]:
     """The migrations it has; ``LedgerUnusable`` where it is not for us to touch."""
     found = applied(connection)
-    newer = found - MIGRATIONS.keys()
+    newer = found.difference(MIGRATIONS)
     if newer:
         raise LedgerNewer(
             f"{path} was written by a newer stripe-nrr (its schema has "

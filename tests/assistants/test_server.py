@@ -159,6 +159,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("movements", {"customer": "\x1b[2J"}, "at most 200 characters"),
     ("retention", {"segment": ["colour=red"]}, "segment"),
     ("retention", {"causes": "perhaps"}, "false, true"),
+    ("at_risk", {"owner": "Ada"}, "nothing says whose a customer is"),
     ("delete_everything", {}, "there is no tool"),
 ]
 

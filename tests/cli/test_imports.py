@@ -13,7 +13,7 @@ from tests.support.ledgers import empty_ledger
 HEAVY = (
     *("stripe", "httpx", "tenacity", "asyncio", "sqlite_utils", "rich", "babel"),
     *("starlette", "uvicorn", "prometheus_client", "jinja2", "xlsxwriter"),
-    *("pyarrow", "duckdb", "pyspark", "pandas"),
+    *("pyarrow", "duckdb", "pyspark", "pandas", "mcp", "mcp_types", "pydantic"),
 )
 RUN = """
 import sys
@@ -51,6 +51,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.param("drift --format json", id="formula drift as JSON"),
         pytest.param("explain --window 2024-03 --format json", id="a window as JSON"),
         pytest.param("restatements --format json", id="restatements as JSON"),
+        pytest.param("mcp --help", id="help of what serves assistants"),
+        pytest.param("lake --help", id="help of what reads Parquet"),
     ],
 )
 def test_reading_imports_nothing_heavy(folder: Path, command: str) -> None:
@@ -67,6 +69,29 @@ def test_a_report_imports_neither_the_derivation_nor_the_way_to_stripe(
     assert [name for name in imported if name.startswith(elsewhere)] == []
 
 
+EXTRAS = ("pyarrow", "duckdb", "pyspark", "xlsxwriter", "mcp", "mcp_types")
+
+
+@pytest.mark.parametrize(
+    ("command", "own"),
+    [
+        ("report", ()),
+        ("report --format html -o nrr.html", ()),
+        ("report --format markdown", ()),
+        ("report --format xlsx -o nrr.xlsx", ("xlsxwriter",)),
+        ("digest --peek", ()),
+        ("at-risk", ()),
+        ("churn", ()),
+        ("export --what movements -o movements.csv", ()),
+        ("export --what mrr --format parquet -o mrr.parquet", ("pyarrow",)),
+    ],
+)
+def test_an_extra_is_imported_by_what_needs_it_alone(
+    folder: Path, command: str, own: tuple[str, ...]
+) -> None:
+    assert modules_of(folder, command) & set(EXTRAS) == set(own)
+
+
 def modules_of(folder: Path, command: str) -> set[str]:
     """What is imported when a command has run."""
     done = subprocess.run(
@@ -77,5 +102,4 @@ def modules_of(folder: Path, command: str) -> set[str]:
         text=True,
         check=True,
     )
-    assert done.stdout
     return set(done.stderr.split())

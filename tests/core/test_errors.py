@@ -420,7 +420,7 @@ def read_only(allowed: int, content: bytes) -> sqlite3.Connection:
         return open_to_read(path)
 
 
-OLDER = f"DELETE FROM _sqlite_migrations WHERE name = '{[*MIGRATIONS][-1]}'"  # noqa: S608
+OLDER = f"DELETE FROM _sqlite_migrations WHERE name = '{MIGRATIONS[-1]}'"  # noqa: S608
 
 
 def locked_by_a_loop() -> None:
@@ -645,6 +645,9 @@ COMMANDS: Mapping[str, Provoked] = {
     ),
     "a name where none are told": lambda: tool(
         "explain_customer", {"customer": "Ada"}, names=False
+    ),
+    "an owner where names are left out": lambda: tool(
+        "at_risk", {"owner": "Ada"}, names=False
     ),
     "Parquet without its library": lambda: without(
         "pyarrow", *PARQUET, "-o", "mrr.parquet"

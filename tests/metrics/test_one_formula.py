@@ -41,7 +41,7 @@ from tests.store.test_ledger import Books, books, written
 from tests.support.books import post
 from tests.support.ledgers import empty_ledger, settle
 from tests.support.pages import parsed
-from tests.support.source import calls, modules, texts
+from tests.support.source import PACKAGE, calls, modules, texts
 from tests.support.synced import demo_now_s, walked_demo
 
 Place = tuple[str, WindowKind, str]  # currency, kind, the window's name
@@ -404,10 +404,14 @@ def test_one_room_defines_the_ratios_and_one_more_in_sql() -> None:
         if isinstance(node, ast.FunctionDef) and node.name in ("nrr", "grr", "crr")
     }
     assert defining == {"core.figures"}
+    named = re.compile(r"\bAS nrr\b")
+    assert not any(named.search(text) for module in modules() for text in texts(module))
     naming = {
-        m for m in modules() if any(re.search(r"\bAS nrr\b", t) for t in texts(m))
+        str(file.parent.relative_to(PACKAGE))
+        for file in PACKAGE.rglob("*.sql")
+        if named.search(file.read_text(encoding="utf-8"))
     }
-    assert naming == {"store.schema"}
+    assert naming == {"store/migrations"}
 
 
 def test_four_rooms_make_what_the_ratios_are_taken_of() -> None:

@@ -995,7 +995,7 @@ def test_a_row_that_hangs_in_the_air(workdir: Workdir) -> None:
 
 
 def test_a_ledger_of_an_older_version(workdir: Workdir) -> None:
-    newest = list(MIGRATIONS)[-1]
+    newest = MIGRATIONS[-1]
     with closing(sqlite3.connect(workdir.ledger)) as connection:
         connection.execute("DELETE FROM _sqlite_migrations WHERE name = ?", [newest])
         connection.commit()

@@ -19,7 +19,7 @@ from connector.reports.closed_months import measured_again
 from connector.store.database import open_database, transaction
 from connector.store.ledger import closings, seals
 from connector.store.mirror import dirty_customers
-from connector.store.schema import MIGRATIONS
+from connector.store.schema import MIGRATIONS, statements
 from tests.support.books import NOON
 from tests.support.ledgers import settle
 from tests.support.old_ledgers import LEDGERS, ZONE, as_reported, main
@@ -150,9 +150,9 @@ def _take_back(connection: sqlite3.Connection, names: Sequence[str]) -> None:
         for made, name in connection.execute(kept).fetchall():
             if made == kind:
                 connection.execute(f"DROP {kind} {name}")
-    for name, statements in MIGRATIONS.items():
+    for name in MIGRATIONS:
         if name not in names:
-            for statement in statements:
+            for statement in statements(name):
                 connection.execute(statement)
     connection.executemany(
         "DELETE FROM _sqlite_migrations WHERE name = ?", [(name,) for name in names]

@@ -1,9 +1,10 @@
 """Folders of Parquet that cannot be used, and how each is refused."""
 
-import multiprocessing
+import os
+import signal
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -50,21 +51,39 @@ def broken_file(kind: str) -> None:
 def killed() -> None:
     """A process that derives ends as the kernel ends one that takes too much memory."""
     folder = lay_out()
+    with killing(0):
+        run(folder, processes=2)
+
+
+@contextmanager
+def killing(which: int) -> Iterator[None]:
+    """Meanwhile this one of those that are started is killed, as soon as it is."""
     over = threading.Event()
-
-    def kill_one() -> None:
-        while not over.is_set():
-            for child in multiprocessing.active_children():
-                child.kill()
-            time.sleep(0.01)
-
-    killer = threading.Thread(target=kill_one)
+    killer = threading.Thread(target=_kill, args=(which, over))
     killer.start()
     try:
-        run(folder, processes=2)
+        yield
     finally:
         over.set()
         killer.join()
+
+
+def _kill(which: int, over: threading.Event) -> None:
+    started = Path(f"/proc/self/task/{threading.main_thread().native_id}/children")
+    seen: dict[str, None] = {}
+    while not over.is_set():
+        seen |= dict.fromkeys(started.read_text().split())
+        spawned = [pid for pid in seen if _is_spawned(pid)]
+        if len(spawned) > which:
+            os.kill(int(spawned[which]), signal.SIGKILL)
+            return
+
+
+def _is_spawned(pid: str) -> bool:
+    try:
+        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def unsorted() -> None:

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from connector.assistants.server import declared
+from connector.assistants.tools import TOOLS
 from connector.core.model import JSON_SCHEMA
 from tests.support.commands import Workdir
 from tests.support.folders import ROOT
@@ -195,10 +197,36 @@ def made() -> dict[str, str]:
         for workdir in ledgers(Path(folder)):
             for name in ASKED:
                 found[name] += said(workdir, name)
+    schemas = {name: schema_of(name, values) for name, values in found.items()}
     return {
-        f"{name}.json": json.dumps(schema_of(name, values), indent=1) + "\n"
-        for name, values in found.items()
+        f"{name}.json": json.dumps(schema, indent=1) + "\n"
+        for name, schema in {**schemas, "mcp": mcp_schema()}.items()
     }
+
+
+def mcp_schema() -> dict[str, Any]:
+    """Of each tool: what it may be asked, and the structured content of its answer."""
+    tools = {name: declared(name, tool) for name, tool in TOOLS.items()}
+    return {
+        "$schema": DIALECT,
+        "title": f"stripe-nrr mcp, version {JSON_SCHEMA}",
+        "$defs": {
+            name: {
+                "description": tool.description,
+                "properties": {
+                    "arguments": tool.input_schema,
+                    "structuredContent": _told_by(tool.output_schema, name),
+                },
+            }
+            for name, tool in tools.items()
+        },
+    }
+
+
+def _told_by(schema: Any, name: str) -> dict[str, Any]:
+    result = schema["properties"]["result"]
+    like = {**result, "$ref": f"{TOOLS[name].like}.json"}
+    return {**schema, "properties": {**schema["properties"], "result": like}}
 
 
 def main() -> None:

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 from connector.core.language import _
 from connector.core.model import CustomerName
-from connector.dashboard.answer import PageAnswer, PageRequest, words
+from connector.dashboard.answer import NothingPaid, PageAnswer, PageRequest, words
 from connector.dashboard.query import is_called, one_page, ordered, sort_asked
 from connector.mrr.risks import Risk, RiskReason
 from connector.render import at_risk as forms
+from connector.render.page.losses import committed_chart
 from connector.reports.at_risk import (
     AtRiskReport,
     AtRiskReports,
@@ -19,6 +20,8 @@ from connector.reports.at_risk import (
 KNOWN = frozenset(
     ("currency", "owner", "segment", "reason", "q", "sort", "page"),
 )
+NOBODY = AtRiskReports(currencies=(), labels={}, failed={})
+NOTHING = NothingPaid(lambda _: forms.to_json(NOBODY), lambda _: forms.to_csv(NOBODY))
 SORTS = ("mrr", "day", "renews", "name")
 
 
@@ -51,18 +54,20 @@ def answer(asked: PageRequest) -> PageAnswer:
             "outlook": outlook,
             "page": page,
             "customers": len(outlook.customers),
+            "paid_minor": sum(each.mrr_minor for each in called),
+            "risk_minor": sum(each.at_risk_minor for each in called),
             "reasons": [_sum(outlook, each) for each in reasons],
             "absent": [str(each) for each in RiskReason if each not in reasons],
             "reason": chosen,
             "labels": found.labels,
             "failed": found.failed,
+            "chart": committed_chart(outlook.committed),
             "soonest": min(outlook.scheduled, key=lambda s: s.day, default=None),
             "own_currency": currency,
             "currencies": asked.currencies(),
             "sort": sort_asked(asked.query, SORTS, "-mrr"),
             "q": asked.query.text("q"),
             "note": _(forms.NOTE),
-            "why": forms.why,
             "has_owners": found.has_owners,
             "owner": owner,
             "only": only,

@@ -11,8 +11,15 @@ from connector.core.dates import add_months
 from connector.core.figures import Retention
 from connector.core.language import _
 from connector.core.model import CustomerName, MovementKind
-from connector.core.windows import Window, WindowKind, windows, written
-from connector.dashboard.answer import PageAnswer, PageRequest, words, workbook
+from connector.core.windows import Window, WindowKind, name_of, windows, written
+from connector.dashboard.answer import (
+    NothingPaid,
+    PageAnswer,
+    PageRequest,
+    words,
+    workbook,
+)
+from connector.dashboard.frame import notes_in
 from connector.dashboard.query import (
     is_called,
     one_page,
@@ -38,6 +45,8 @@ KNOWN = frozenset(
 ) | {"page", "as-of"}
 KINDS = (MovementKind.CHURN, MovementKind.CONTRACTION, MovementKind.EXPANSION)
 SORTS = ("size", "change", "was", "is", "name")
+
+NOTHING = NothingPaid(lambda _: {"windows": []}, lambda _: forms.to_csv([]))
 
 Moved = tuple[CustomerName, Contribution]
 
@@ -231,6 +240,7 @@ def _values(
         "kind": asked.query.text("kind"),
         "cause": asked.query.text("cause"),
         "q": asked.query.text("q"),
+        "noted": notes_in(asked, taken.window.start, taken.window.end),
         "only": taken.only,
         "only_words": only_words(taken.only) if taken.only else "",
     }
@@ -296,13 +306,16 @@ def _base_x(kept: Retention) -> float:
 
 
 def _neighbours(asked: PageRequest, window: Window) -> list[tuple[str, str, bool]]:
-    """The window before and the one after, as far as the ledger knows any."""
+    """The window before and the one after, as far as the ledger knows any.
+
+    What each is called, how a URL has it, and whether it is running.
+    """
     step = {WindowKind.QUARTER: 3, WindowKind.YEAR: 12}.get(window.kind, 1)
     last, today = add_months(window.end, -1), asked.state.today
     months: list[date] = [add_months(last, -step), last, add_months(last, step)]
     found = [windows(window.kind, month, month)[0] for month in months]
     return [
-        (each.end.isoformat(), written(each), each.end > today)
+        (name_of(each), written(each), each.end > today)
         for each in found
         if add_months(each.end, -1) <= today or each.start <= today
     ]

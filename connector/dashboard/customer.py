@@ -11,7 +11,7 @@ from connector.core.model import Component, CustomerName, Evidence, Movement
 from connector.core.windows import Window, WindowKind
 from connector.dashboard import frame
 from connector.dashboard.answer import NothingPaid, PageAnswer, PageRequest, words
-from connector.dashboard.frame import ShownNote, notes_in
+from connector.dashboard.frame import NoteMark, ShownNote, notes_in
 from connector.dashboard.query import (
     is_called,
     one_page,
@@ -133,10 +133,12 @@ def _told_on(each: ShownNote | ShownMovement) -> date:
     return each.movement.day
 
 
-def _marks(noted: Sequence[ShownNote], chart: StepChart) -> list[tuple[float, int]]:
-    """Where each note stands on the chart, and its number: at its month's beginning."""
-    days = ((max(each.note.month, chart.start), each.number) for each in noted)
-    return [(chart.x(day), number) for day, number in days]
+def _marks(noted: Sequence[ShownNote], chart: StepChart) -> list[NoteMark]:
+    """Notes of one month together, at its beginning."""
+    months: dict[date, list[int]] = {}
+    for each in noted:
+        months.setdefault(max(each.note.month, chart.start), []).append(each.number)
+    return [NoteMark(chart.x(day), numbers) for day, numbers in months.items()]
 
 
 def _future(

@@ -3,6 +3,7 @@
 URLs are of pages, with what they ask, and of Stripe's Dashboard, in the right mode.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
@@ -50,6 +51,7 @@ def filters(locale: str) -> Mapping[str, Callable[..., Any]]:
         "without": without,
         "cohort_end": cohort_end,
         "cause_said": cause_said,
+        "without_price": without_price,
         "rows": partial(rows, locale=locale),
         "utc_text": lambda at_s: (
             f"{table_day(instant(at_s))} {instant(at_s):%H:%M} UTC"
@@ -108,6 +110,11 @@ _CAUSES = {
 
 def cause_said(cause: str) -> str:
     return _(_CAUSES[cause])
+
+
+def without_price(segment: str) -> str:
+    """A plan's name as its segment has it, without the id of its price."""
+    return re.sub(r" \(price_\w+\)$", "", segment)
 
 
 def cohort_end(cohort: Cohort, period: CohortPeriod) -> date:

@@ -116,9 +116,9 @@ def account_of(ledger: Ledger) -> tuple[str, str]:
     if setting(ledger.connection, "account") == "demo":
         return _("Bundled demo account"), _("test mode")
     account = ledger.state().account or NOBODY
-    called = " · ".join(
-        each for each in (account.id, _(MODES[account.livemode])) if each
-    )
+    if not account.id:  # of a ledger that was filled without a look at the account
+        return _("Stripe account"), ""
+    called = f"{account.id} · {_(MODES[account.livemode])}"
     return account.name or _("Stripe account"), called
 
 

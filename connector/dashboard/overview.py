@@ -1,6 +1,5 @@
 """The overview: the last whole twelve months, what moved MRR, and every month a link."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,6 +20,7 @@ from connector.dashboard.answer import (
     words,
     workbook,
 )
+from connector.dashboard.filters import without_price
 from connector.dashboard.frame import marks_of, notes_in
 from connector.dashboard.tables import coverage_of
 from connector.render.coverage import CLASS_WORDS, shares
@@ -272,16 +272,12 @@ def _by_plan(
     )
     kept = [(name, x.retention) for name, x in found.items() if x.retention.customers]
     kept.sort(key=lambda pair: (-pair[1].opening_minor, pair[0]))
-    short = Counter(_without_price(segment_name(name)) for name, _ in kept)
+    short = Counter(without_price(segment_name(name)) for name, _ in kept)
     return [
         PlanRetention(name, title if short[title] == 1 else segment_name(name), own)
         for name, own in kept[:MOST_PLANS]
-        for title in [_without_price(segment_name(name))]
+        for title in [without_price(segment_name(name))]
     ]
-
-
-def _without_price(name: str) -> str:
-    return re.sub(r" \(price_\w+\)$", "", name)
 
 
 def _scales(asked: PageRequest, shown: View) -> dict[str, Any]:

@@ -11,7 +11,14 @@ from connector.core.dates import add_months
 from connector.core.figures import Retention
 from connector.core.language import _
 from connector.core.model import CustomerName, MovementKind
-from connector.core.windows import Window, WindowKind, name_of, windows, written
+from connector.core.windows import (
+    Window,
+    WindowKind,
+    name_of,
+    trailing_prefix,
+    windows,
+    written,
+)
 from connector.dashboard.answer import (
     NothingPaid,
     PageAnswer,
@@ -236,6 +243,7 @@ def _values(
         "sort": sort_asked(asked.query, SORTS, "-size"),
         "own_currency": "total" if taken.is_total else taken.currency,
         "currencies": asked.currencies(),
+        "trailing_prefix": trailing_prefix(),
         "neighbours": _neighbours(asked, taken.window),
         "kind": asked.query.text("kind"),
         "cause": asked.query.text("cause"),

@@ -136,7 +136,7 @@ def how_shown(lost: LostMrr) -> str:
         other = _("ended: {stated}").format(stated=words(lost.stated))
         return other if known is None else _(known)
     if lost.reason is LossReason.FAILED_PAYMENT:
-        return _(_FAILED.get(said, "unpaid"))
+        return _(_FAILED.get(said, _UNPAID))
     if lost.reason is LossReason.PAUSED:
         return _("on trial") if said == "trial" else _("paused")
     if lost.cause in (Cause.END, Cause.REMOVAL) and lost.reason is LossReason.UNKNOWN:
@@ -150,6 +150,7 @@ _STATED = {
     "payment_disputed": marked("ended, as a payment was disputed"),
     "cancellation_requested": marked("cancelled at once"),
 }
+_UNPAID = marked("unpaid")
 _FAILED = {
     "left a draft": marked("unpaid: its renewal was left a draft"),
     "past due": marked("past due for too long"),

@@ -4,11 +4,13 @@ Each field of ``Config`` that can be set says its key, and has a default: no fil
 is a configuration. A key that nobody knows is a fault: a typo must not become a default.
 """
 
+import csv
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_type_hints
 from zoneinfo import ZoneInfo
@@ -18,12 +20,19 @@ from msgspec.structs import replace
 
 from connector import __version__
 from connector.core.dates import parse_duration_s
-from connector.core.errors import SECRET, ConfigError, NothingFound, masked, toml_fault
+from connector.core.errors import (
+    SECRET,
+    ConfigError,
+    NothingFound,
+    UsageFault,
+    masked,
+    toml_fault,
+)
 from connector.core.language import DEFAULT as DEFAULT_LANGUAGE
 from connector.core.language import LANGUAGES
 from connector.core.money import is_locale
 from connector.core.numbers import ratio_of, written_number
-from connector.core.policy import POLICY_RULES, Policy, Rules
+from connector.core.policy import POLICY_RULES, CompanyRule, Policy, Rules
 from connector.core.presets import DEFAULT, preset_fields
 
 
@@ -54,6 +63,20 @@ def _file(value: Any) -> Path | None:
     return None if value == "" else _path(value)
 
 
+def _account_name(value: Any) -> str:
+    """What users type, and what ends the names of its files."""
+    if SECRET.search(_text(value)):
+        raise ValueError
+    return _like(value, r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
+
+
+def _secret_file(value: Any) -> Path:
+    """Where a secret is; never the secret itself."""
+    if SECRET.search(_text(value)):
+        raise ValueError
+    return _path(value)
+
+
 def _zone(value: Any) -> ZoneInfo:
     return ZoneInfo(_text(value))
 
@@ -76,6 +99,7 @@ def _like(value: Any, pattern: str) -> str:
 
 DEFAULT_LOCALE = "en_US"
 _label = partial(_like, pattern=r"name|id|metadata:.+")
+_stripe_account = partial(_like, pattern=r"acct_\w+(/acct_\w+)*")
 _owner = partial(_like, pattern=r"(metadata:.+)?")
 
 
@@ -164,7 +188,11 @@ class Key(NamedTuple):
 
 
 class Config(Struct, frozen=True, kw_only=True):
-    """Everything that can be set. ``source`` is the file it came from, or None."""
+    """Everything that can be set. ``source`` is the file it came from, or None.
+
+    ``accounts`` are those that the file names, each whole: what its table does not say is
+    the file's. Without any the file is of one account, and ``name`` is "".
+    """
 
     database: Annotated[Path, Key("database", _path, "a path")] = Path("stripe-nrr.db")
     zone: Annotated[
@@ -200,6 +228,13 @@ class Config(Struct, frozen=True, kw_only=True):
         Mapping[str, str],
         Key("customers.merge", _merge, 'a table {cus_old = "cus_new"} without circles'),
     ] = {}
+    company: Annotated[
+        str, Key("customers.account", _owner, '"metadata:KEY", or "" for none')
+    ] = ""
+    company_file: Annotated[
+        Path | None,
+        Key("customers.account_file", _file, 'the path of a file of pairs, or ""'),
+    ] = None
     accepted: Annotated[
         tuple[str, ...],
         Key("coverage.accepted", _texts, "a list of ids of customers and products"),
@@ -254,6 +289,12 @@ class Config(Struct, frozen=True, kw_only=True):
         Path | None,
         Key("dashboard.token_file", _file, 'the path of a file, or "" for none'),
     ] = None
+    pairs: Mapping[str, str] = {}  # customers with their companies, as the file says
+    name: str = ""
+    key_file: Path | None = None
+    stripe_account: str | None = None
+    webhook_secret_file: Path | None = None
+    accounts: tuple["Config", ...] = ()
     source: Path | None = None
 
     @property
@@ -272,10 +313,15 @@ class Config(Struct, frozen=True, kw_only=True):
         return self.owner.partition(":")[2] or None
 
     @property
+    def company_rule(self) -> CompanyRule:
+        """Which customers are one company."""
+        return CompanyRule(key=self.company.partition(":")[2], pairs=self.pairs)
+
+    @property
     def kept_metadata(self) -> tuple[str, ...]:
         """The keys of customers' metadata that the mirror keeps."""
-        owner = [] if self.owner_key is None else [self.owner_key]
-        return tuple(dict.fromkeys([*self.metadata_keys, *owner]))
+        named = (self.owner_key, self.company_rule.key)
+        return tuple(dict.fromkeys([*self.metadata_keys, *filter(None, named)]))
 
 
 LIKE = "like"  # what stands for several switches of the policy at once
@@ -297,12 +343,27 @@ def _keys() -> Iterator[tuple[str, Key]]:
             )
             for field, rule in POLICY_RULES.items():
                 yield field, Key(f"policy.{rule.key}", rule.read, rule.wanted)
-        elif name != "source":
+        elif hasattr(kind, "__metadata__"):
             yield name, kind.__metadata__[0]
 
 
 _FIELDS = dict(_keys())
 KEYS: Mapping[str, Key] = {key.name: key for key in _FIELDS.values()}
+ACCOUNT = "account"
+# What an [[account]] says of itself: the fields of its ``Config`` that it sets.
+ACCOUNT_FIELDS: Mapping[str, Key] = {
+    "name": Key("name", _account_name, "letters, digits, dots and dashes"),
+    "key_file": Key("key_file", _secret_file, "the path of a file that holds the key"),
+    "database": KEYS["database"],
+    "zone": KEYS["timezone"],
+    "reporting_currency": KEYS["reporting.currency"]._replace(name="currency"),
+    "stripe_account": Key(
+        "stripe_account", _stripe_account, 'an id such as "acct_1Uk"'
+    ),
+    "webhook_secret_file": Key(
+        "webhook_secret_file", _secret_file, "the path of a file that holds the secret"
+    ),
+}
 
 
 def parse(
@@ -319,25 +380,134 @@ def parse(
         fault = f"{name} is not TOML: {toml_fault(text, error)}"
         raise ConfigError([fault], source=name) from error
     faults: list[str] = []
+    tables = _account_tables(table, faults)
     given = _flat(table, faults)
-    chosen = {
-        field: _read(key, given[key.name], faults)
-        for field, key in _FIELDS.items()
-        if key.name in given
-    }
+    chosen = _chosen(_FIELDS, given, faults)
     faults += [_unknown(key, given[key]) for key in sorted(given.keys() - KEYS.keys())]
     if chosen.get("reporting_currency") and not chosen.get("rates"):
         faults.append(_WITHOUT_RATES)
     faults += _contradictions(chosen)
-    if faults:
-        raise ConfigError(faults, source=name)
     if base := environ.get("STRIPE_API_BASE"):
         chosen["api_base"] = base
+    named = [_named(n, each, chosen, faults) for n, each in enumerate(tables, 1)]
+    if faults:
+        raise ConfigError(faults, source=name)
     config = _config(chosen, source)
+    accounts = [_of_account(each, chosen, source) for each in named]
+    faults += _own_files(config) if not accounts else _collisions(accounts)
+    if faults:
+        raise ConfigError(faults, source=name)
+    return replace(config, accounts=tuple(accounts))
+
+
+def _own_files(config: Config) -> Iterator[str]:
     if config.status_file == config.database:
-        fault = "sync.status_file is the ledger: give it a file of its own"
-        raise ConfigError([fault], source=name)
-    return config
+        yield "sync.status_file is the ledger: give it a file of its own"
+
+
+def _chosen(
+    fields: Mapping[str, Key], given: Mapping[str, Any], faults: list[str]
+) -> dict[str, Any]:
+    """What was given, read, by the field that it sets."""
+    return {
+        field: _read(key, given[key.name], faults)
+        for field, key in fields.items()
+        if key.name in given
+    }
+
+
+# Several accounts
+
+
+def _account_tables(table: dict[str, Any], faults: list[str]) -> list[dict[str, Any]]:
+    """Take the tables of accounts out of the file's."""
+    tables = table.get(ACCOUNT, [])
+    if isinstance(tables, list) and all(isinstance(each, dict) for each in tables):
+        table.pop(ACCOUNT, None)
+        return tables
+    if isinstance(tables, dict):
+        table.pop(ACCOUNT)
+        faults.append("[account] is one of several: write [[account]]")
+    return []
+
+
+def _named(
+    number: int, table: Mapping[str, Any], top: Mapping[str, Any], faults: list[str]
+) -> dict[str, Any]:
+    """What an account's table chooses; its faults say which account's they are."""
+    known = {key.name: key for key in ACCOUNT_FIELDS.values()}
+    found: list[str] = []
+    chosen = _chosen(ACCOUNT_FIELDS, table, found)
+    if "name" not in table:
+        found.append('it has no name: give it one, such as name = "uk"')
+    unknown = sorted(table.keys() - known.keys())
+    found += [_unknown(key, table[key], known) for key in unknown]
+    if chosen.get("reporting_currency") and not top.get("rates"):
+        found.append(_WITHOUT_RATES)
+    whose = chosen.get("name") or f"number {number}"
+    faults += [f"[[account]] {whose}: {fault}" for fault in found]
+    return chosen
+
+
+def _of_account(
+    own: Mapping[str, Any], top: Mapping[str, Any], source: Path | None
+) -> Config:
+    """The account's whole configuration; its status file is its own, too."""
+    config = _config({**top, **own}, source)
+    if config.status_file is None:
+        return config
+    return replace(config, status_file=file_of(config.status_file, config))
+
+
+def file_of(path: Path, account: Config) -> Path:
+    """The account's own of a file that each has: ``status-uk.json``."""
+    return path.with_stem(f"{path.stem}-{account.name}") if account.name else path
+
+
+def _collisions(accounts: Sequence[Config]) -> Iterator[str]:
+    """What two accounts must not share: each has a ledger, and is one at Stripe."""
+    for one, other in combinations(accounts, 2):
+        both = f"accounts {one.name} and {other.name}"
+        if one.name.casefold() == other.name.casefold():
+            yield f"two accounts are called {other.name}: give each a name of its own"
+        if one.database.resolve() == other.database.resolve():
+            yield (
+                f"{both} have one database, {one.database}: give each its own, such as "
+                f'database = "{other.name}.db"'
+            )
+        if one.stripe_account != other.stripe_account:
+            continue
+        if one.stripe_account is not None:
+            yield f"{both} are both {one.stripe_account}: leave one of them out"
+        elif one.key_file == other.key_file:
+            yield (
+                f"{both} have one key, and nothing tells them apart: give each its own "
+                'key_file, or stripe_account = "acct_…"'
+            )
+    for each in accounts:
+        yield from _own_files(each)
+
+
+def accounts_of(config: Config, names: Collection[str] = ()) -> tuple[Config, ...]:
+    """The accounts of the file, or those of them that are asked for, in its order.
+
+    Each is as a configuration of one account is. ``UsageFault`` where none is called so.
+    """
+    known = [each.name for each in config.accounts]
+    for name in names:
+        if name not in known:
+            raise UsageFault(
+                f"no account is called {name!r}",
+                fix=f"give one of these: {', '.join(known)}"
+                if known
+                else "leave --account out: the configuration has no [[account]]",
+            )
+    if not config.accounts:
+        return (config,)
+    return tuple(each for each in config.accounts if not names or each.name in names)
+
+
+# Faults of any key
 
 
 _WITHOUT_RATES = (
@@ -370,7 +540,41 @@ def _config(chosen: Mapping[str, Any], source: Path | None) -> Config:
     folder = source.parent if source is not None else Path()
     values = ((name, getattr(config, name)) for name in Config.__struct_fields__)
     paths = {name: folder / value for name, value in values if isinstance(value, Path)}
-    return replace(config, **paths, source=source)
+    config = replace(config, **paths, source=source)
+    if config.company_file is None:
+        return config
+    return replace(config, pairs=read_pairs(config.company_file))
+
+
+HEADING = ["customer", "account"]
+
+
+def read_pairs(path: Path) -> dict[str, str]:
+    """Lines of customer,account → customers with the company of each; a heading may be.
+
+    Raises ``ConfigError`` with every fault.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        fault = f"customers.account_file is {path}: it cannot be read: {error}"
+        raise ConfigError([fault], source="customers.account_file") from error
+    faults: list[str] = []
+    found: dict[str, str] = {}
+    for number, row in enumerate(csv.reader(text.splitlines()), 1):
+        told = [each.strip() for each in row]
+        if not any(told) or (number == 1 and [x.lower() for x in told] == HEADING):
+            continue
+        if len(told) != len(HEADING) or not all(told):
+            faults.append(f"line {number} of {path} is no pair of customer,account")
+        elif found.setdefault(told[0], told[1]) != told[1]:
+            faults.append(
+                f"line {number} of {path} says that {told[0]} belongs to {told[1]}, and "
+                f"an earlier one says {found[told[0]]}"
+            )
+    if faults:
+        raise ConfigError(faults, source=str(path))
+    return found
 
 
 def _flat(table: Mapping[str, Any], faults: list[str]) -> dict[str, Any]:
@@ -395,7 +599,7 @@ def _read(key: Key, value: Any, faults: list[str]) -> Any:
         return None
 
 
-def _unknown(key: str, value: Any) -> str:
+def _unknown(key: str, value: Any, known: Mapping[str, Key] = KEYS) -> str:
     is_named_so = key.startswith("stripe") and re.search(r"key|secret|token", key)
     if is_named_so or SECRET.search(repr(value)):
         return (
@@ -404,7 +608,7 @@ def _unknown(key: str, value: Any) -> str:
         )
     from difflib import get_close_matches  # noqa: PLC0415 - only a fault needs it
 
-    near = get_close_matches(key, KEYS, n=1)
+    near = get_close_matches(key, known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return f"{key} is not a setting of this program{hint}"
 
@@ -439,4 +643,5 @@ def rules_of(config: Config, kept: ZoneInfo | None) -> Rules:
         zone=zone,
         code_version=__version__,
         merge=config.merge,
+        company=config.company_rule,
     )

@@ -72,7 +72,7 @@ class ToolRequest(PageRequest, frozen=True, kw_only=True):
 
     def customer(self) -> str | None:
         """The id of who is asked for; without names only an id finds anybody."""
-        from connector.reports.movements import find_one
+        from connector.reports.movements import find_counted
 
         text = self.query.text("customer")
         if not text:
@@ -82,7 +82,7 @@ class ToolRequest(PageRequest, frozen=True, kw_only=True):
             fix="give an id (cus_…): names are left out of this session",
         )
         try:
-            found = find_one(self.ledger.connection, text).id
+            found = find_counted(self.ledger.connection, text).id
         except NothingFound:
             if self.names:
                 raise

@@ -6,9 +6,10 @@ import signal
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
+from copy import copy
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,7 @@ from click.shell_completion import CompletionItem
 
 from connector import __version__
 from connector.cli.stderr import STDERR, fail, prepare, unforeseen, warn
-from connector.core.errors import ConnectorError
+from connector.core.errors import ConnectorError, UsageFault
 from connector.core.language import DEFAULT, speak
 
 if TYPE_CHECKING:
@@ -74,10 +75,12 @@ class LazyGroup(click.Group):
             return None
         from importlib import import_module
 
+        from connector.cli.accounts import TAKES, takes_accounts
+
         name = cmd_name.replace("-", "_")
         command = getattr(import_module(f"connector.cli.{name}"), name)
         assert isinstance(command, click.Command)
-        return command
+        return takes_accounts(command, TAKES[cmd_name])
 
     def format_commands(
         self,
@@ -101,29 +104,72 @@ class LazyGroup(click.Group):
 
 
 class Shell:
-    """What every command shares: the configuration, the clock, the ledger's file."""
+    """What every command shares: the configuration, the clock, the ledger's file.
+
+    ``asked`` are the accounts that --account names, all where it names none. ``of`` is
+    the same shell for one of them; ``stop`` is set where the process is asked to end.
+    """
 
     def __init__(
-        self, config_path: Path | None, verbosity: int, log_format: str = "text"
+        self,
+        config_path: Path | None,
+        verbosity: int,
+        log_format: str = "text",
+        asked: Sequence[str] = (),
     ) -> None:
         self.is_for_programs = False  # what is asked for: then it is in English
         self.facts: LedgerFacts | None = None  # of the ledger that was read last
         self.config_path = config_path
         self._verbosity = verbosity
         self.log_format = log_format
+        self.asked = tuple(asked)
+        self.stop = threading.Event()
+        self.is_alone = True  # else this is one of several that are taken in turn
 
     @cached_property
     def config(self) -> "Config":
+        """The configuration of the one account that there is, or that is asked for.
+
+        As it was at the start; ``read_config`` reads it anew.
+        """
         return self.read_config()
 
-    def read_config(self) -> "Config":
-        """The configuration as it is now; ``config`` is as it was at the start."""
+    @cached_property
+    def accounts(self) -> "tuple[Config, ...]":
+        """The configuration of each account that is asked for."""
+        from connector.config import accounts_of
+
+        return accounts_of(self.shared, self.asked)
+
+    @cached_property
+    def shared(self) -> "Config":
+        """What the file says of all accounts: no one's ledger, key or zone."""
         from connector.config import load
 
         user_folder = Path(click.get_app_dir("stripe-nrr"))
         config = load(self.config_path, os.environ, user_folder)
         speak(DEFAULT if self.is_for_programs else config.language)
         return config
+
+    def read_config(self) -> "Config":
+        """The account's configuration as it is now."""
+        self.__dict__.pop("shared", None)
+        self.__dict__.pop("accounts", None)
+        if len(self.accounts) == 1:
+            return self.accounts[0]
+        names = ", ".join(each.name for each in self.accounts)
+        raise UsageFault(
+            f"this is of one account, and there are {len(self.accounts)}: {names}",
+            fix=f"say which: --account {self.accounts[0].name}",
+        )
+
+    def of(self, account: "Config") -> "Shell":
+        """This shell, for one account."""
+        one = copy(self)
+        one.asked = (account.name,) if account.name else ()
+        one.is_alone = len(self.accounts) == 1
+        one.__dict__ |= {"config": account, "accounts": (account,)}
+        return one
 
     def log_to_stderr(self) -> None:
         """For commands that do something worth following; reading ones say it all."""
@@ -202,6 +248,14 @@ def _warn_of_outside(ledger: "Ledger") -> None:
     "configuration folder, else all defaults.",
 )
 @click.option(
+    "--account",
+    "asked",
+    metavar="NAME",
+    multiple=True,
+    help="Of several accounts ([[account]] in the configuration) only this one; may be "
+    "given again, and after the command, too.",
+)
+@click.option(
     "-v", "--verbose", count=True, help="Log what happens to stderr; twice: each page."
 )
 @click.option(
@@ -215,7 +269,11 @@ def _warn_of_outside(ledger: "Ledger") -> None:
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_context
 def stripe_nrr(
-    ctx: click.Context, config_path: Path | None, verbose: int, log_format: str
+    ctx: click.Context,
+    config_path: Path | None,
+    asked: tuple[str, ...],
+    verbose: int,
+    log_format: str,
 ) -> None:
     """Net and gross revenue retention from your Stripe history, explained to the line.
 
@@ -226,7 +284,7 @@ def stripe_nrr(
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 findings, 75 another sync holds the
     ledger (try later).
     """
-    ctx.obj = Shell(config_path, verbose, log_format)
+    ctx.obj = Shell(config_path, verbose, log_format, asked)
 
 
 # ``main`` says what to do about these; any other is a fault of this program.
@@ -244,27 +302,36 @@ def _main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that has no "–"
     prepare(sys.argv[1:], COMMANDS)
+    with _ended_by_sigterm():
+        code = ended(_run, fail)
+    sys.exit(code)
+
+
+def ended(run: Callable[[], object], say: Callable[[str, str], None]) -> int:
+    """The exit code; what failed, and what to do about it, is said without a traceback."""
     try:
-        with _ended_by_sigterm():
-            code = _run()
+        code = run()
     except ConnectorError as error:
-        code = _say(error.problem, error.fix, error.exit_code)
+        say(error.problem, error.fix)
+        return error.exit_code
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx is not None else "stripe-nrr"
-        code = _say(error.format_message(), f"see `{command} --help`", 2)
+        say(error.format_message(), f"see `{command} --help`")
+        return 2
     except click.ClickException as error:
-        code = _say(error.format_message(), "see `stripe-nrr --help`", 1)
+        say(error.format_message(), "see `stripe-nrr --help`")
     except (click.Abort, KeyboardInterrupt):
-        code = _say("interrupted", "run it again: what was done is kept", 1)
+        say("interrupted", "run it again: what was done is kept")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
     except sqlite3.Error as error:
         fix = "check the disk and the file; what was committed is kept"
-        code = _say(f"the ledger cannot be used: {error}", fix, 1)
+        say(f"the ledger cannot be used: {error}", fix)
     except OSError as error:
-        code = _say(str(error), "check the path and the disk", 1)
-    sys.exit(code if isinstance(code, int) else 0)
+        say(str(error), "check the path and the disk")
+    else:
+        return code if isinstance(code, int) else 0
+    return 1
 
 
 def _run() -> object:
@@ -294,8 +361,3 @@ def _ended_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _say(problem: str, fix: str, code: int) -> int:
-    fail(problem, fix)
-    return code

@@ -1,7 +1,6 @@
 """`stripe-nrr backup`: the ledger copied while it is in use, once or on a schedule."""
 
 import sqlite3
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from connector.cli.options import (
 )
 from connector.cli.output import emit
 from connector.cli.stderr import fail
+from connector.config import file_of
 from connector.core.errors import ConnectorError
 from connector.core.language import _, grouped
 from connector.store.backups import Backup, back_up
@@ -50,7 +50,8 @@ def backup(
     again as a whole by SQLite's own check before it takes the place of the one before;
     a full disk or an end half-way leaves that one as it was. Copying the ledger with cp
     instead loses what was committed last, such as a closing: it stands in the file
-    beside it, which ends in -wal.
+    beside it, which ends in -wal. Of several accounts each has its own, with the
+    account's name at its end: /backups/stripe-nrr-uk.db.
 
     \b
     Examples:
@@ -58,19 +59,21 @@ def backup(
       stripe-nrr backup /backups/stripe-nrr.db --every 1d --keep 30
     """  # noqa: D301
     shell.log_to_stderr()
-    refuse_own_files(file, shell.config)
-    check_folder(file)
+    config = shell.config
+    own = file if shell.is_alone else file_of(file, config)
+    refuse_own_files(own, config)
+    check_folder(own)
 
     def run() -> None:
-        made = back_up(shell.config.database, file, keep)
+        made = back_up(config.database, own, keep)
         emit(form, text=lambda: _as_text(made), json=lambda: _as_json(made))
 
     if every_s is None:
         run()
         return
-    while True:
+    while not shell.stop.is_set():
         _survives(run)
-        time.sleep(every_s)
+        shell.stop.wait(every_s)
 
 
 def _survives(run: Callable[[], None]) -> None:

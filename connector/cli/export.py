@@ -34,6 +34,7 @@ MIRROR = "mirror"
     type=click.Choice(["csv", "parquet"]),
     default="csv",
     show_default=True,
+    is_eager=True,
 )
 @dialect_option
 @file_or_folder_option

@@ -12,8 +12,9 @@ from connector.cli.app import Shell
 from connector.cli.options import format_option
 from connector.cli.output import emit
 from connector.config import rules_of
-from connector.core.errors import MissingExtra, Underivable
+from connector.core.errors import MissingExtra, Underivable, UsageFault
 from connector.core.money import format_count
+from connector.core.policy import NO_COMPANIES
 from connector.core.text import printable
 
 if TYPE_CHECKING:
@@ -76,7 +77,15 @@ def lake(
         ) from error
     sources = sources_in(source)
     zones = [each.zone for each in sources if each.zone is not None]
-    given = prepared(sources, rules_of(shell.config, next(iter(zones), None)))
+    rules = rules_of(shell.shared, next(iter(zones), None))
+    if rules.company != NO_COMPANIES:
+        raise UsageFault(
+            "a run of the lake has each customer by itself, and the configuration makes "
+            f"several one company: {rules.company.in_words}",
+            fix="give --config with a file that has no account and no account_file under "
+            "[customers]",
+        )
+    given = prepared(sources, rules)
     place = write_run(out, given, engine, shell.now(), partial(fill, given))
     _, run = newest(place)
     failed = not_derived(place)

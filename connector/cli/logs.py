@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from connector.cli.account_lines import account_lines
 from connector.core.errors import masked
 
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
@@ -41,10 +42,11 @@ class FieldFormatter(logging.Formatter):
         self.form = form
 
     def format(self, record: logging.LogRecord) -> str:
-        at = datetime.fromtimestamp(record.created, UTC)
+        at, lines = datetime.fromtimestamp(record.created, UTC), account_lines()
         told = {
             "time": f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z",
             "level": record.levelname,
+            **({} if lines is None else {"account": lines.account}),
             **fields(record),
         }
         if record.exc_info:

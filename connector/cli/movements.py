@@ -17,7 +17,7 @@ from connector.cli.output import emit
 from connector.core.errors import UsageFault
 from connector.core.model import MovementKind
 from connector.reports import list_movements, sum_movements
-from connector.reports.movements import find_one
+from connector.reports.movements import find_counted
 from connector.store.ledger.queries import Wanted
 
 
@@ -72,7 +72,7 @@ def movements(
     locale = shell.config.locale
     with shell.reading() as ledger:
         wanted = Wanted(
-            customer=find_one(ledger.connection, customer).id if customer else None,
+            customer=find_counted(ledger.connection, customer).id if customer else None,
             start=first,
             end=last + timedelta(days=1) if last else None,
             kind=MovementKind(kind) if kind else None,

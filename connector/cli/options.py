@@ -86,7 +86,7 @@ class ByParam(click.ParamType[str]):
         self.beside = beside
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        kept = [f"{METADATA}{key}" for key in ctx.obj.config.kept_metadata]
+        kept = [f"{METADATA}{key}" for key in ctx.obj.shared.kept_metadata]
         if value not in (*self.beside, *SEGMENTS, *kept):
             if value.startswith(METADATA):
                 self.fail(_not_kept(value.removeprefix(METADATA), kept), param, ctx)
@@ -117,7 +117,7 @@ class SegmentParam(click.ParamType[SegmentValue]):
     def convert(self, value: Any, param: Any, ctx: Any) -> SegmentValue:
         if not isinstance(value, str):
             return cast("SegmentValue", value)
-        kept = [f"{METADATA}{key}" for key in ctx.obj.config.kept_metadata]
+        kept = [f"{METADATA}{key}" for key in ctx.obj.shared.kept_metadata]
         try:
             return segment_value(value, (*SEGMENTS, *kept))
         except ValueError:
@@ -172,7 +172,7 @@ class NumberParam(click.ParamType[T]):
 
 
 def _locale(ctx: Any) -> str:
-    return str(ctx.obj.config.locale) if ctx is not None else Config().locale
+    return str(ctx.obj.shared.locale) if ctx is not None else Config().locale
 
 
 def _amount(written: WrittenNumber) -> WrittenNumber:
@@ -197,8 +197,11 @@ WINDOW = ReadParam(
 
 def _harmless(ctx: Any, _param: Any, output: Path | None) -> Path | None:
     """An output that is none of the ledger's own files, in a folder that is there."""
+    if output == STDOUT and ctx.params.get("form") not in AS_BYTES:
+        return None
     if output is not None:
-        refuse_own_files(output, ctx.obj.config)
+        for account in ctx.obj.accounts:
+            refuse_own_files(output, account)
         check_folder(output)
     return output
 
@@ -232,17 +235,31 @@ def refuse_to_replace(output: Path, kept: Iterable[Path]) -> None:
             )
 
 
-class NamedFile(click.Path):
-    """A path with a name that can be one: a file's, or a folder's if that may be meant."""
+STDOUT = Path("/dev/stdout")
+AS_BYTES = {"parquet", "xlsx"}  # forms that no terminal shows
 
-    def __init__(self, *, may_be_folder: bool = False) -> None:
+
+class NamedFile(click.Path):
+    """A path with a name that can be one: a file's, or a folder's if that may be meant.
+
+    ``dash`` is what ``-`` stands for, if for anything; a file of that name is ``./-``.
+    """
+
+    def __init__(
+        self, *, may_be_folder: bool = False, dash: Path | None = None
+    ) -> None:
         super().__init__(dir_okay=may_be_folder, path_type=Path)
+        self.dash = dash
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Any:
         if not str(value).strip() or "\0" in str(value):
             self.fail("the name of a file is missing", param, ctx)
+        if str(value) == "-":
+            if self.dash is not None:
+                return self.dash
+            self.fail("a file is needed here; one called - is ./-", param, ctx)
         try:
             Path(value).stat()
         except OSError as error:
@@ -254,21 +271,22 @@ class NamedFile(click.Path):
 out_option = click.option(
     "-o",
     "--output",
-    type=NamedFile(),
+    type=NamedFile(dash=STDOUT),
     metavar="FILE",
     callback=_harmless,
-    help="Write to FILE instead of the terminal; it is replaced as a whole.",
+    help="Write to FILE instead of the terminal; it is replaced as a whole. - is the "
+    "standard output.",
 )
 
 
 file_or_folder_option = click.option(
     "-o",
     "--output",
-    type=NamedFile(may_be_folder=True),
+    type=NamedFile(may_be_folder=True, dash=STDOUT),
     metavar="FILE",
     callback=_harmless,
-    help="Write to FILE instead of the terminal; it is replaced as a whole. Of the "
-    "mirror, a folder.",
+    help="Write to FILE instead of the terminal; it is replaced as a whole. - is the "
+    "standard output. Of the mirror, a folder.",
 )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from connector.cli.account_lines import account_lines
 from connector.core.errors import MissingExtra
 from connector.core.language import _, grouped
 from connector.core.model import JSON_SCHEMA
@@ -46,6 +47,20 @@ def json_text(value: Any) -> str:
 THROUGH = {Path("/dev/stdout"), Path("/dev/stderr"), Path("/dev/fd"), Path("/proc")}
 
 
+def write_json(value: Any, output: Path | None = None) -> None:
+    """For programs."""
+    text = json_text(value)
+    if output is None:
+        echo_record(text)
+    else:
+        write(text, output)
+
+
+def echo_record(text: str, *, err: bool = False) -> None:
+    """What has in it whose it is: no name stands before its lines."""
+    click.echo(printable_lines(text), err=err)
+
+
 @contextmanager
 def place_of(output: Path) -> Iterator[Path]:
     """Where to write what is to stand in the file, by appending.
@@ -70,8 +85,11 @@ def _umask() -> int:
 
 
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
-    """Print lines in which no character commands the terminal."""
-    click.echo(printable_lines(text), nl=nl, err=err)
+    """Print lines in which no character commands the terminal; each says whose it is."""
+    lines = account_lines()
+    if lines is not None:
+        text = lines.of(text.removesuffix("\n"))
+    click.echo(printable_lines(text), nl=nl or lines is not None, err=err)
 
 
 def write(text: str, output: Path | None = None, mark: str = "") -> None:
@@ -105,7 +123,7 @@ def rendered(view: Any, output: Path | None) -> None:
     """Print a rich renderable; into a file or a pipe as plain text."""
     from connector.render.terminal import PIPE_WIDTH, Harmless, console
 
-    if output is None:
+    if output is None and account_lines() is None:
         out = console()
         out.print(Harmless(view), soft_wrap=not out.is_terminal)
         return
@@ -127,9 +145,13 @@ def emit(
     a text. With the ``facts`` of the ledger that was read, every form says what is
     missing; a CSV has no room for it, so the command ends with 3.
     """
-    made, told = forms[form](), _told(facts)
-    if form == "json":
-        write(json_text({"schema": JSON_SCHEMA, **_known(facts), **made}), output)
+    made, told, lines = forms[form](), _told(facts), account_lines()
+    if form == "json" and lines is not None and not lines.at_once:
+        lines.kept |= {**_known(facts), **made}
+    elif form == "json":
+        whose = {} if lines is None else {"account": lines.account}
+        value = {"schema": JSON_SCHEMA, **whose, **_known(facts), **made}
+        write_json(value, output)
     elif form == "csv":
         from connector.cli.stderr import warn
 
@@ -209,9 +231,10 @@ def progress_shown(*, quiet: bool = False) -> Iterator[Progress]:
 
     A bar a task on a terminal; elsewhere a line every ten seconds.
     """
+    lines = account_lines()
     if quiet:
         yield lambda _what, _done, _all: None
-    elif sys.stderr.isatty():
+    elif sys.stderr.isatty() and (lines is None or not lines.at_once):
         with _bars() as show:
             yield show
     else:

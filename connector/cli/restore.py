@@ -10,10 +10,10 @@ from connector.cli.app import Shell
 from connector.cli.options import NamedFile, format_option, refuse_own_files
 from connector.cli.output import emit
 from connector.core.language import _, grouped
-from connector.store.backups import Restored
-from connector.store.backups import restore as put_back
 from connector.store.files import make_folder
 from connector.store.lock import exclusive_sync
+from connector.store.restores import Restored
+from connector.store.restores import restore as put_back
 
 
 @click.command()

@@ -7,11 +7,11 @@ the last word of a command that failed too.
 from collections.abc import Container, Sequence
 from datetime import UTC, datetime
 
-from connector.cli.output import echo
+from connector.cli.output import echo, echo_record
 from connector.core.language import _
 from connector.core.text import printable
 
-TAKE_A_VALUE = ("--config", "--log-format")  # before the command
+TAKE_A_VALUE = ("--config", "--account", "--log-format")  # before the command
 
 
 class Stderr:
@@ -91,4 +91,4 @@ def _record(
         (*([fix] if fix else []), why),
         None if error is None else (type(error), error, error.__traceback__),
     )
-    echo(FieldFormatter("json").format(record), err=True)
+    echo_record(FieldFormatter("json").format(record), err=True)

@@ -2,20 +2,17 @@
 
 import logging
 import random
-import signal
 import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 import click
+import msgspec
 
+from connector.cli.accounts import stopped_by_signals
 from connector.cli.app import Shell
 from connector.cli.connect import connected
 from connector.cli.options import DURATION, format_option
-from connector.cli.output import progress_shown, write
+from connector.cli.output import emit, progress_shown
 from connector.cli.stderr import fail, note
 from connector.core.errors import ConnectorError, NoTimeZone, Stopped, Underivable
 from connector.core.language import _, grouped
@@ -23,7 +20,7 @@ from connector.core.money import format_count
 from connector.core.text import printable
 from connector.pipeline.job import SyncJob, pause_s
 from connector.pipeline.quarantine import failed_lines, underivable
-from connector.pipeline.status import SyncSummary, as_json
+from connector.pipeline.status import SyncSummary
 
 log = logging.getLogger(__name__)
 
@@ -68,9 +65,9 @@ def sync(
     """
     shell: Shell = ctx.obj
     shell.log_to_stderr()
-    stop = threading.Event()
+    stop = shell.stop
     with (
-        _stopped_by_signals(stop),
+        stopped_by_signals(stop),
         connected(shell.config, stop.wait, stop.is_set) as api,
     ):
         job = SyncJob(
@@ -95,7 +92,7 @@ def sync(
 def _run(job: SyncJob, form: str, *, full: bool) -> SyncSummary:
     """One sync: what it did is printed, then who was left behind raised."""
     done = job.run(full=full)
-    write(summary_text(done) if form == "text" else as_json(done).decode())
+    emit(form, text=lambda: summary_text(done), json=lambda: msgspec.to_builtins(done))
     left = underivable(done.failed)
     if left is not None:
         raise left
@@ -124,22 +121,6 @@ def _survives(job: SyncJob, form: str, *, full: bool) -> bool:
     else:
         return True
     return False
-
-
-@contextmanager
-def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
-    """SIGTERM and the first Ctrl-C ask to stop; a second Ctrl-C does not ask."""
-
-    def ask(number: int, _frame: Any) -> None:
-        stop.set()
-        signal.signal(number, signal.default_int_handler)
-
-    before = {it: signal.signal(it, ask) for it in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, former in before.items():
-            signal.signal(number, former)
 
 
 def summary_text(done: SyncSummary) -> str:

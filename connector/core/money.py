@@ -67,6 +67,8 @@ def major(amount_minor: int | Fraction | Decimal, currency: str) -> Decimal:
     digits = exponent(currency)
     if isinstance(amount_minor, int):
         return Decimal(amount_minor).scaleb(-digits)
+    if isinstance(amount_minor, Fraction) and amount_minor.denominator == 1:
+        return Decimal(amount_minor.numerator).scaleb(-digits)
     exact = Fraction(amount_minor) / 10**digits
     if exact * 10**digits == int(exact * 10**digits):
         return Decimal(int(exact * 10**digits)).scaleb(-digits)

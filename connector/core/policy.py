@@ -7,12 +7,14 @@ read off ``POLICY_RULES``, and nowhere said again.
 import json
 import re
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
 from connector.core.language import _
+from connector.core.model import METADATA
 
 
 class PolicyRule(NamedTuple):
@@ -203,6 +205,28 @@ class PolicySwitch(NamedTuple):
         return _in_words(f"{rule.subject} {rule.others[self.value]}")
 
 
+class CompanyRule(Struct, frozen=True, kw_only=True):
+    """What makes several customers one: a key of their metadata, and pairs before it.
+
+    ``pairs`` are customers with the company of each.
+    """
+
+    key: str = ""
+    pairs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def in_words(self) -> str:
+        """What is asked of every process alike; of the pairs a checksum is enough."""
+        told = [f"{METADATA}{self.key}"] if self.key else []
+        if self.pairs:
+            digest = sha256(json.dumps(sorted(self.pairs.items())).encode()).hexdigest()
+            told.append(f"{len(self.pairs)} pairs ({digest[:12]})")
+        return " and ".join(told)
+
+
+NO_COMPANIES = CompanyRule()
+
+
 class Rules(Struct, frozen=True, kw_only=True):
     """Everything a derivation depends on besides the history itself."""
 
@@ -210,22 +234,24 @@ class Rules(Struct, frozen=True, kw_only=True):
     zone: ZoneInfo
     code_version: str
     merge: Mapping[str, str] = field(default_factory=dict)
+    company: CompanyRule = NO_COMPANIES
 
     def settings(self) -> dict[str, str]:
-        """Every rule as text; ``merge`` only where there is one."""
+        """Every rule as text; ``merge`` and ``companies`` only where there is one."""
         rules = {**self.policy.settings(), "timezone": self.zone.key}
         if self.merge:
             pairs = (f"{old} = {new}" for old, new in sorted(self.merge.items()))
             rules["merge"] = ", ".join(pairs)
+        if self.company != NO_COMPANIES:
+            rules["companies"] = self.company.in_words
         return rules
+
+    @property
+    def joins_customers(self) -> bool:
+        return bool(self.merge) or self.company != NO_COMPANIES
 
     def as_json(self) -> str:
         return json.dumps(self.settings(), ensure_ascii=False)
-
-    def affected(self, customers: Iterable[str]) -> list[str]:
-        """These, and those they are merged into, in order of their ids."""
-        named = list(customers)
-        return sorted({*named, *(self.merge[c] for c in named if c in self.merge)})
 
     def same_as(self, customers: Iterable[str]) -> list[str]:
         """These, in all of their ids: what they were merged into, and its former ones."""

@@ -23,6 +23,7 @@ from connector.dashboard.answer import (
 from connector.dashboard.filters import without_price
 from connector.dashboard.frame import marks_of, notes_in
 from connector.dashboard.tables import coverage_of
+from connector.metrics.benchmarks import Benchmarks
 from connector.render.coverage import CLASS_WORDS, shares
 from connector.render.footnotes import OF_COMPANIES, ONLY
 from connector.render.page.figures import View, of_segment, view
@@ -55,6 +56,7 @@ MOST_MONTHS = 600  # fifty years: what "all" may be of a broken ledger
 FEW = 10  # customers, below which a ratio is judged by nothing
 LARGEST = 8
 PLAN, MOST_PLANS = "plan", 8
+NOTHING_PUBLISHED = Benchmarks(bands=(), typical=())
 
 
 def answer(asked: PageRequest) -> PageAnswer:
@@ -164,8 +166,22 @@ def _csv(asked: PageRequest, request: ReportRequest) -> str:
 
 
 def _view(asked: PageRequest, part: CurrencyReport, own: SegmentValue | None) -> View:
-    """Of all that the report tells of, or of one of its segments."""
-    published = benchmarks(asked.config)
+    """Of all that the report tells of, or of one of its segments.
+
+    Few customers are held against nothing.
+    """
+    found = _judged_view(asked, part, own, benchmarks(asked.config))
+    if found.headline.measured.retention.customers >= FEW:
+        return found
+    return _judged_view(asked, part, own, NOTHING_PUBLISHED)
+
+
+def _judged_view(
+    asked: PageRequest,
+    part: CurrencyReport,
+    own: SegmentValue | None,
+    published: Benchmarks,
+) -> View:
     only = only_words(asked.only) if asked.only else ""
     if own is None:
         goals = {} if only else asked.config.goals
@@ -272,6 +288,8 @@ def _by_plan(
     )
     kept = [(name, x.retention) for name, x in found.items() if x.retention.customers]
     kept.sort(key=lambda pair: (-pair[1].opening_minor, pair[0]))
+    if len(kept) < 2:
+        return ()
     short = Counter(without_price(segment_name(name)) for name, _ in kept)
     return [
         PlanRetention(name, title if short[title] == 1 else segment_name(name), own)

@@ -86,7 +86,7 @@ def coverage(
         place[found] = place.get(found, 0) + other.net_minor
     fading = [each.fades_s + 1 for each in series if each.fades_s >= until_s]
     return CustomerCoverage(
-        sums=_without_zeros(sums),
+        sums=without_zeros(sums),
         not_counted=tuple(_not_counted(series, recurring, zone, until_s)),
         next_s=min(fading, default=None),
     )
@@ -96,7 +96,7 @@ def _currency(invoice: Invoice) -> str:
     return next((line.currency for line in invoice.lines.data), "")
 
 
-def _without_zeros(sums: InvoicedSums) -> InvoicedSums:
+def without_zeros(sums: InvoicedSums) -> InvoicedSums:
     kept = {
         currency: {month: own for month, own in months.items() if any(own.values())}
         for currency, months in sums.items()

@@ -4,7 +4,9 @@ The derivation from end to end: the timeline, then all that follows from its ste
 so that it can be done anywhere and in any order.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -13,6 +15,7 @@ from connector.core.errors import ConnectorError
 from connector.core.invoiced import CustomerCoverage
 from connector.core.model import ContractTerm, MainPrice, Movement, Refusal
 from connector.core.policy import Rules
+from connector.mrr.companies import coverage_together, oldest_first, steps_together
 from connector.mrr.contract_terms import contract_terms, main_prices
 from connector.mrr.coverage import coverage
 from connector.mrr.history import History
@@ -52,23 +55,41 @@ class Derived(NamedTuple):
 
 
 def derive(histories: Iterable[History], rules: Rules, until_s: int) -> list[Derived]:
-    """Each customer's steps up to ``until_s``, and all that follows from them."""
-    return [_derived(history, rules, until_s) for history in histories]
+    """Each customer's steps up to ``until_s``, and all that follows from them.
+
+    Those of one company stand together, and are derived as one.
+    """
+    return [
+        _derived(company, oldest_first(list(own)), rules, until_s)
+        for company, own in groupby(histories, key=attrgetter("counted_as"))
+    ]
 
 
-def _derived(history: History, rules: Rules, until_s: int) -> Derived:
-    known = timeline(history, rules.policy, until_s)
-    zone, profile = rules.zone, history.profile
-    covered = coverage(history, known, rules.policy, zone, until_s)
-    next_s = [at_s for at_s in (known.next_s, covered.next_s) if at_s is not None]
+def _derived(
+    company: str, histories: Sequence[History], rules: Rules, until_s: int
+) -> Derived:
+    """Of one customer, or of all that are one; label and country are the first's."""
+    zone, policy = rules.zone, rules.policy
+    known = {each.customer: timeline(each, policy, until_s) for each in histories}
+    steps = steps_together({name: own.steps for name, own in known.items()})
+    covered = coverage_together(
+        {
+            each.customer: coverage(each, known[each.customer], policy, zone, until_s)
+            for each in histories
+        }
+    )
+    lines = {key: it for own in known.values() for key, it in own.line_items.items()}
+    coming = [covered.next_s, *(own.next_s for own in known.values())]
+    profiles = [each.profile for each in histories if each.profile is not None]
+    named = [each.label for each in profiles if each.id == company]
     return Derived(
-        customer=history.customer,
-        label=None if profile is None else profile.label,
-        country=None if profile is None else profile.country,
-        movements=movements(history.customer, known.steps, zone),
-        contract_terms=contract_terms(known.line_items, known.steps, zone, until_s),
-        main_prices=main_prices(known.steps, zone),
-        refusals=known.refusals,
-        next_s=min(next_s, default=None),
+        customer=company,
+        label=next(iter(named), None),
+        country=next((each.country for each in profiles if each.country), None),
+        movements=movements(company, steps, zone),
+        contract_terms=contract_terms(lines, steps, zone, until_s),
+        main_prices=main_prices(steps, zone),
+        refusals=tuple(refusal for own in known.values() for refusal in own.refusals),
+        next_s=min((at_s for at_s in coming if at_s is not None), default=None),
         coverage=covered,
     )

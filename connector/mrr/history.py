@@ -109,6 +109,7 @@ class History(Struct, frozen=True, kw_only=True):
     """
 
     customer: str
+    company: str = ""  # under whom it is counted, where that is somebody else
     versions: Mapping[str, tuple[SubscriptionVersion, ...]] = field(
         default_factory=dict
     )
@@ -117,6 +118,10 @@ class History(Struct, frozen=True, kw_only=True):
     events: tuple[Event, ...] = ()
     profile: Customer | None = None  # the customer itself, if a list ever showed it
     catalogue: Catalogue = field(default_factory=Catalogue)
+
+    @property
+    def counted_as(self) -> str:
+        return self.company or self.customer
 
     @property
     def discount(self) -> Discount | None:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from math import inf
 from typing import Any, Protocol
 
@@ -25,7 +26,7 @@ from connector.store.database import transaction
 from connector.store.mirror import freshness, objects, unfit_objects, walks
 from connector.store.mirror.objects import TABLES
 from connector.store.mirror.walks import Walk
-from connector.stripe_api.decoding import Base
+from connector.stripe_api.decoding import Base, ref
 from connector.stripe_api.events import NamedObject, StripeEvent, hint, trimmed
 from connector.stripe_api.faults import by_customer, out_of_time, unfit, unfit_for
 from connector.stripe_api.objects import Customer, Price, labelled
@@ -34,6 +35,7 @@ from connector.stripe_api.paging import (
     TOP,
     CreatedRange,
     ListPage,
+    Lookup,
     PageCursor,
 )
 from connector.stripe_api.partitions import Partition, worth_cutting
@@ -168,34 +170,58 @@ class Ingest(Struct, kw_only=True):
         self.drive(reading.more, reading.store, reading.came)
         return reading.began_us
 
-    def fetch(self, names: Iterable[NamedObject]) -> list[Any]:
+    def fetch(
+        self, names: Iterable[NamedObject], lookups: Iterable[Lookup] = ()
+    ) -> list[Any]:
         """Fetch each object and keep it; return those that are there.
 
+        Those of the lookups are looked for in lists first, the rest asked for by itself.
         One that is gone keeps its last copy, as evidence; but a pending invoice item
         that is gone, or is on an invoice by now, is pending no more.
         """
-        jobs = ((name, partial(self.source.one, *name)) for name in names)
+        jobs = deque[tuple[Any, Callable[[], Any]]]()
+        listed = set[NamedObject]()
+        for each in lookups:
+            jobs.append((each, partial(_found, self.source, each)))
+            listed |= {NamedObject(each.kind, key) for key in each.created_s}
+        one = self.source.one
+        jobs += ((name, partial(one, *name)) for name in names if name not in listed)
         there: list[Any] = []
 
-        def store(ended: Sequence[FinishedTask[NamedObject]]) -> None:
+        def came(ended: Sequence[FinishedTask[Any]]) -> None:
+            for about, pages, _ in ended:
+                if isinstance(about, Lookup):
+                    met = {ref(thing) for page in pages for thing in page.data}
+                    rest = [key for key in about.created_s if key not in met]
+                    jobs.extend(
+                        (NamedObject(about.kind, key), partial(one, about.kind, key))
+                        for key in rest
+                    )
+
+        def store(ended: Sequence[FinishedTask[Any]]) -> None:
+            answers = list(chain.from_iterable(map(_answers, ended)))
             with transaction(self.connection):
                 self.count_reads()
-                for name, found, _ in ended:
-                    thing, asked_us = found or (None, 0)
-                    waits = getattr(thing, "invoice", None) is None
-                    if name.kind == "invoice items" and not (thing and waits):
-                        objects.drop_pending(self.connection, name.id, self.now_us())
-                    elif thing is not None:
-                        self.keep(name.kind, [thing], asked_us)
-                        there.append(thing)
-                    else:
-                        table, now_us = TABLES[name.kind], self.now_us()
-                        unfit_objects.fits(self.connection, table, [name.id], now_us)
+                there.extend(it for each in answers if (it := self._taken(*each)))
             seen = self.met.seen
-            seen[OF_EVENTS] = seen.get(OF_EVENTS, 0) + len(ended)
+            seen[OF_EVENTS] = seen.get(OF_EVENTS, 0) + len(answers)
 
-        self.drive(partial(next, jobs, None), store)
+        self.drive(lambda: jobs.popleft() if jobs else None, store, came)
         return there
+
+    def _taken(self, name: NamedObject, found: Found) -> Any:
+        """What was asked for by name, kept; None where it is not there any more."""
+        thing, asked_us = found or (None, 0)
+        waits = getattr(thing, "invoice", None) is None
+        if name.kind == "invoice items" and not (thing and waits):
+            objects.drop_pending(self.connection, name.id, self.now_us())
+        elif thing is not None:
+            self.keep(name.kind, [thing], asked_us)
+            return thing
+        else:
+            table, now_us = TABLES[name.kind], self.now_us()
+            unfit_objects.fits(self.connection, table, [name.id], now_us)
+        return None
 
     def read_pending_of(self, customers: Iterable[str]) -> None:
         """Read these customers' pending invoice items anew; forget those that are not."""
@@ -312,6 +338,32 @@ class _Reading:
             own = [each for each in self.ranges if each.kind == kind]
             left = sum(each.left(*self.limits[kind]) for each in own)
             ingest.progress(kind, seen[kind], seen[kind] + int(left))
+
+
+def _found(source: ObjectSource, lookup: Lookup) -> list[ListPage]:
+    """What of it stands in the list; other invoices' lines are not asked for."""
+    others = _Others(lookup.created_s)
+    return list(lookup.found(lambda span: source.page(lookup.kind, span, whole=others)))
+
+
+class _Others(Struct, frozen=True):
+    """All ids but these."""
+
+    wanted: Container[str]
+
+    def __contains__(self, key: object) -> bool:
+        return key not in self.wanted
+
+
+def _answers(ended: FinishedTask[Any]) -> Iterator[tuple[NamedObject, Found]]:
+    """What one request said of which object; those of a list that it does not show: not."""
+    about, result, _ = ended
+    if not isinstance(about, Lookup):
+        yield about, result
+        return
+    for page in result:
+        for thing in page.data:
+            yield NamedObject(about.kind, ref(thing)), (thing, page.asked_us)
 
 
 def _page(

@@ -11,7 +11,7 @@ import pickle
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from itertools import cycle
@@ -25,7 +25,7 @@ from connector.core.policy import Rules
 from connector.mrr.derive import Derived, derive
 from connector.mrr.history import Catalogue
 from connector.pipeline.quarantine import UNFORESEEN
-from connector.store.mirror.histories import histories, rows_of
+from connector.store.mirror.histories import Ids, histories, rows_of
 from connector.store.read_only import open_as_it_is
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ ENDING_S = 5.0  # for the batches in hand
 AHEAD = 2  # batches that a worker has been asked for
 MOST_BYTES = 3_500  # of a batch: as many fit into the smallest pipe twice
 
-Ids = Mapping[str, Sequence[str]]  # customers, each with all its ids
+Batch = dict[str, list[list[str]]]  # ``Ids`` as they come through a pipe
 # What came of each batch, in their order; None, or an early end: derive it yourself.
 DeriveAll = Callable[[Iterable[Ids]], Iterator[list[Derived] | None]]
 
@@ -154,7 +154,7 @@ def _serve(pipe: "Connection", task: DerivationTask) -> None:
         closing(open_as_it_is(task.path)) as connection,
     ):
         while True:
-            batch = msgspec.msgpack.decode(pipe.recv_bytes(), type=dict[str, list[str]])
+            batch = msgspec.msgpack.decode(pipe.recv_bytes(), type=Batch)
             pipe.send_bytes(_derived(connection, task, batch))
 
 

@@ -28,10 +28,11 @@ from connector.metrics.rollups import (
     differences,
     windows_touched,
 )
+from connector.mrr.companies import Companies
 from connector.mrr.derive import Derived, derive
 from connector.mrr.history import Catalogue
 from connector.pipeline.policy_change import adopted, check_rules
-from connector.pipeline.process_pool import DerivationTask, Ids, deriving
+from connector.pipeline.process_pool import DerivationTask, deriving
 from connector.pipeline.quarantine import set_aside
 from connector.store.database import (
     commits_of_others,
@@ -56,6 +57,8 @@ from connector.store.mirror import (
     objects,
     unfit_objects,
 )
+from connector.store.mirror.companies import companies, regroup
+from connector.store.mirror.companies import version as company_version
 from connector.store.mirror.histories import histories, profile, rows_of
 
 # Customers at a time: a commit, and the windows' sums, cost as much as deriving a few. As
@@ -177,20 +180,23 @@ class _Recompute:
         with transaction(connection):
             began_s = time.monotonic()
             check_rules(connection, self.rules)
-            waiting = _not_yet_derived(connection, self.rules, names)
-            ours = _whole(connection, self.rules, waiting)
+            known = self.shared.companies(connection, self.rules)
+            waiting = _not_yet_derived(connection, known, names)
+            whole = _whole(connection, known, waiting)
+            ours = _with_company(connection, known, whole)
             ahead = self.if_unchanged(derived)
             found = self._derived(ours) if ahead is None else ahead
             still = [each for each in found if each.customer in ours]
             posted = _settle(connection, run, still)
-            _hold(connection, sorted({*waiting} - {*ours}))
+            _hold(connection, sorted({*waiting} - {*whole}))
         if ahead is None:
             self.pace_s = (time.monotonic() - began_s) / len(names)
         self.run = run
         self.posted = PostedCounts(*map(sum, zip(self.posted, posted, strict=True)))
 
     def _derived(self, customers: Iterable[str]) -> list[Derived]:
-        rows = rows_of(self.connection, _ids(self.rules, customers))
+        grouped = self.shared.companies(self.connection, self.rules)
+        rows = rows_of(self.connection, {c: grouped.members(c) for c in customers})
         known = histories(rows, self.shared.catalogue(self.connection))
         return derive(known, self.rules, self.now_s)
 
@@ -203,27 +209,41 @@ def _waiting(
 ) -> list[str]:
     """Who is to be derived; marked, also those who are for another's sake.
 
-    Else the mark would be gone with the other's, should it come to nothing.
+    Else the mark would be gone with the other's, should it come to nothing. Those of one
+    company follow it.
     """
-    if only is not None and not rules.merge:
+    if only is not None and not rules.joins_customers:
         return sorted(dirty_customers.still_dirty(connection, only))
     with transaction(connection):
+        check_rules(connection, rules)
         if only is None:
             dirty_customers.mark_due(connection, now_s)
             marked = dirty_customers.dirty(connection)
         else:
             marked = list(dirty_customers.still_dirty(connection, only))
-        waiting = rules.affected(marked)
+        moved = regroup(connection, rules, marked)
+        known = companies(connection, rules.merge)
+        waiting = known.affected([*marked, *moved])
         dirty_customers.mark(connection, waiting)
-    return waiting
+    return sorted(waiting, key=lambda each: (known.of(each), known.is_another(each)))
 
 
 class SharedCatalogue:
-    """The catalogue as last read, for one recompute after the other."""
+    """The catalogue and the companies as last read, for one recompute after the other."""
 
     def __init__(self) -> None:
         self._version: int | None = None
         self._catalogue = Catalogue()
+        self._grouped_by: tuple[int, Mapping[str, str]] | None = None
+        self._companies = Companies({})
+
+    def companies(self, connection: sqlite3.Connection, rules: Rules) -> Companies:
+        """Who is counted under whom now, asked for as the catalogue is."""
+        wanted = company_version(connection), rules.merge
+        if wanted != self._grouped_by:
+            self._companies = companies(connection, rules.merge)
+            self._grouped_by = wanted
+        return self._companies
 
     def catalogue(self, connection: sqlite3.Connection) -> Catalogue:
         """As it is now; asked for inside the transaction that derives by it."""
@@ -259,7 +279,10 @@ def _derived_ahead(
     def unchanged(_: object) -> bool:
         return commits_of_others(connection) == work.version
 
-    asked = (_ids(rules, batch) for batch in takewhile(unchanged, batches))
+    known = work.shared.companies(connection, rules)
+    asked = (
+        {c: known.members(c) for c in batch} for batch in takewhile(unchanged, batches)
+    )
     with deriving(task, workers) as derive_all:
         yield derive_all(asked)
 
@@ -272,25 +295,33 @@ def _cores() -> int:
 
 
 def _not_yet_derived(
-    connection: sqlite3.Connection, rules: Rules, customers: Sequence[str]
+    connection: sqlite3.Connection, known: Companies, customers: Sequence[str]
 ) -> list[str]:
-    """Those still marked, and any into whom others are merged.
+    """Those still marked, and any under whom others are counted.
 
     What marks the latter may be a mark on one of those, and already gone.
     """
     marked = dirty_customers.still_dirty(connection, customers)
-    return [each for each in customers if each in marked or rules.also(each)]
+    return [each for each in customers if each in marked or known.has_parts(each)]
 
 
 def _whole(
-    connection: sqlite3.Connection, rules: Rules, customers: Sequence[str]
+    connection: sqlite3.Connection, known: Companies, customers: Sequence[str]
 ) -> list[str]:
     """Those of whose objects none is set aside."""
     held = unfit_objects.held(connection)
     if not held:
         return list(customers)
-    ids = _ids(rules, customers)
-    return [each for each in customers if held.isdisjoint(ids[each])]
+    return [each for each in customers if held.isdisjoint(known.ids(each))]
+
+
+def _with_company(
+    connection: sqlite3.Connection, known: Companies, customers: Sequence[str]
+) -> list[str]:
+    """Without those whose company waits: else what they pay would be in no figure."""
+    companies_of = {known.of(each) for each in customers if known.is_another(each)}
+    waiting = dirty_customers.still_dirty(connection, companies_of - {*customers})
+    return [c for c in customers if c in companies_of or known.of(c) not in waiting]
 
 
 def _hold(connection: sqlite3.Connection, customers: Sequence[str]) -> None:
@@ -330,11 +361,6 @@ def make_whole(connection: sqlite3.Connection) -> None:
             found = measured(parts, windows_touched(first, last))
             rollups.add(connection, {currency: changes(found)})
         put_setting(connection, rollups.WHOLE, rollups.FORMAT)
-
-
-def _ids(rules: Rules, customers: Iterable[str]) -> Ids:
-    """Merged into another customer, one has nothing of its own."""
-    return {c: () if c in rules.merge else (c, *rules.also(c)) for c in customers}
 
 
 def _settle(

@@ -15,14 +15,12 @@ from connector.stripe_api.decoding import ref
 from connector.stripe_api.events import NamedObject, named_by
 from connector.stripe_api.invoices import Invoice, InvoiceItem, InvoiceLine
 from connector.stripe_api.objects import Discount, Price, Subscription
-from connector.stripe_api.paging import PAGE
+from connector.stripe_api.paging import PAGE, WORTH_LISTING, Lookup
 from connector.stripe_api.partitions import Partition
 
 # Lists that can be narrowed by creation.
 _BY_CREATION = ("prices", "customers", "subscriptions", "invoices", "invoice items")
 CLOCK_S = 2  # by so much our clock may be ahead of Stripe's
-# From so many new objects on, a list of the newest is the cheaper way to fetch them.
-WORTH_LISTING = 4
 # Renewal invoices wait as drafts for about an hour before an event tells of them.
 DRAFT_S = 2 * 3600
 
@@ -46,9 +44,14 @@ def follow_events(ingest: Ingest, since_s: int) -> None:
     _read_pending(ingest, {ref(event.customer): event.created for event in events})
 
 
-def refresh(ingest: Ingest, names: Iterable[NamedObject]) -> None:
-    """Fetch these objects, whatever our copies are, and what depends on them."""
-    there = _fetch(ingest, names)
+def refresh(
+    ingest: Ingest, names: Iterable[NamedObject], until_s: int | None = None
+) -> None:
+    """Fetch these objects, whatever our copies are, and what depends on them.
+
+    None was created after ``until_s``, by Stripe's clock; None: now.
+    """
+    there = _fetch(ingest, names, until_s)
     customers = {ref(getattr(thing, "customer", None)) for thing in there}
     now_s = ingest.now_us() // 1_000_000
     _read_pending(ingest, dict.fromkeys(customers, now_s))
@@ -80,15 +83,30 @@ def _by_kind(names: Iterable[NamedObject]) -> dict[str, list[NamedObject]]:
     return kinds
 
 
-def _fetch(ingest: Ingest, names: Iterable[NamedObject]) -> list[object]:
+def _fetch(
+    ingest: Ingest, names: Iterable[NamedObject], until_s: int | None = None
+) -> list[object]:
     """Fetch the named, and what they need that was never seen."""
-    there = ingest.fetch(names)
+    wanted = list(names)
+    there = ingest.fetch(wanted, _lookups(ingest, wanted, until_s))
     needed = set(chain.from_iterable(map(_references, there)))
     for kind, own in _by_kind(sorted(needed)).items():
         ids = [name.id for name in own]
         new = freshness.missing(ingest.connection, TABLES[kind], ids)
         ingest.fetch(NamedObject(kind, key) for key in new)
     return there
+
+
+def _lookups(
+    ingest: Ingest, names: Iterable[NamedObject], until_s: int | None
+) -> Iterator[Lookup]:
+    """What is looked for in lists first, by kind, as there is so much of it."""
+    latest_s = ingest.now_us() // 1_000_000 if until_s is None else until_s
+    for kind, own in _by_kind(names).items():
+        ids = [name.id for name in own]
+        if len(ids) >= WORTH_LISTING and kind in (*_BY_CREATION, "events"):
+            known = freshness.created_s(ingest.connection, TABLES[kind], ids)
+            yield Lookup(kind, {key: known.get(key) for key in ids}, latest_s)
 
 
 def _references(thing: object) -> Iterator[NamedObject]:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 T = TypeVar("T")
@@ -55,7 +56,12 @@ class ThreadPool(Generic[T]):
         self._jobs: queue.SimpleQueue[_Task[T] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[FinishedTask[T]] = queue.SimpleQueue()
         self._threads = [
-            threading.Thread(target=self._work, name=f"threads-{number}", daemon=True)
+            threading.Thread(
+                target=copy_context().run,  # they log whose they are, too
+                args=(self._work,),
+                name=f"threads-{number}",
+                daemon=True,
+            )
             for number in range(size)
         ]
         for thread in self._threads:

@@ -62,10 +62,11 @@ def reconcile_files(
     none of its customers are in the ledger.
     """
     found = []
-    merge = ledger.config.merge
     for files in opened_together(paths):
         with external_figures() as figures:
-            read = read_files(files, figures, merge, ledger.config.locale, progress)
+            read = read_files(
+                files, figures, ledger.companies.of, ledger.config.locale, progress
+            )
             sides, notes = sides_of(ledger, read, figures, asked)
             found.append(_Reconciling(sides, asked, progress).done(notes))
     return found
@@ -140,7 +141,7 @@ class _Reconciling:
         return fit(known, chosen, self.rules, names, self.grain, self.now_s)
 
     def _histories(self, customers: Iterable[str]) -> Iterator[History]:
-        wanted = {each: (each, *self.rules.also(each)) for each in customers}
+        wanted = {each: (self.ledger.companies.ids(each),) for each in customers}
         for rows in in_batches(self.ledger.connection, wanted):
             yield from histories(rows, self.catalogue)
 

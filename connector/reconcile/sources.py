@@ -4,7 +4,7 @@ Files may overlap, and be parts of one another: what two of them say alike count
 Amounts are in minor or in major units, which their sums tell when held to ours.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -69,7 +69,7 @@ def opened_together(paths: Iterable[Path]) -> list[list[OpenedFile]]:
 def read_files(
     files: Sequence[OpenedFile],
     into: ExternalFigures,
-    merge: Mapping[str, str],
+    counted_as: Callable[[str], str],
     locale: str,
     progress: Callable[[str, int, int | None], None],
 ) -> list[ReadFile]:
@@ -81,7 +81,7 @@ def read_files(
     has_others = len(files) > 1 and files[0].kind == FileKind.MONTHS
     for number, opened in enumerate(files):
         seen = _Seen(zeros_count=has_others)
-        into.add(_lines(opened, number, merge, locale, seen, progress))
+        into.add(_lines(opened, number, counted_as, locale, seen, progress))
         written = {month for _, month in opened.layout.months} | seen.on_days
         days, notes = frozenset(written), list[str]()
         if opened.kind == FileKind.MONTHS:
@@ -107,7 +107,7 @@ class _Seen:
 def _lines(
     opened: OpenedFile,
     number: int,
-    merge: Mapping[str, str],
+    counted_as: Callable[[str], str],
     locale: str,
     seen: _Seen,
     progress: Callable[[str, int, int | None], None],
@@ -121,7 +121,7 @@ def _lines(
             seen.whole = False
         if seen.lines % 100_000 == 0:
             progress("reading", seen.lines, None)
-        customer = merge.get(line.customer, line.customer)
+        customer = counted_as(line.customer)
         seen.is_named = seen.is_named or not customer.startswith("cus_")
         day, on = line.day.toordinal(), line.on.toordinal()
         yield ExternalLine(

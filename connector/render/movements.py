@@ -171,6 +171,12 @@ def explanation(explained: "CustomerExplanation", locale: str) -> "RenderableTyp
         _("\nMRR on {on}: {what}").format(on=on, what=listed(amounts) or "–"),
         style="",
     )
+    if explained.members:
+        names = {each.id: each.shown for each in explained.members}
+        told = listed([named(each, names) for each in names])
+        title.append(
+            _("\nCounted as one: {customers}").format(customers=told), style=""
+        )
     parts: list[RenderableType] = [title]
     for each in explained.movements:
         parts += [Text(), movement_view(each, explained.prices, locale)]
@@ -187,6 +193,9 @@ def explanation_json(explained: "CustomerExplanation") -> dict[str, Any]:
         "mrr": [{"currency": c, "amount_minor": minor} for c, minor in mrr.items()],
         "movements": [_with_arithmetic(each) for each in explained.movements],
         "notes": list(explained.notes),
+        "customers": [
+            {"customer": each.id, "label": each.label} for each in explained.members
+        ],
     }
 
 

@@ -11,12 +11,12 @@ from connector.core.dates import add_months, local_day
 from connector.core.errors import NothingFound, UsageFault
 from connector.core.figures import WindowFigures
 from connector.core.model import Flow, Movement, MovementKind, SegmentValue
-from connector.core.policy import Rules
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.currency_total import Conversion, in_minor
 from connector.metrics.retention import measure, standing
 from connector.metrics.rollups import exchanged
 from connector.mrr import timeline as histories
+from connector.mrr.companies import steps_together
 from connector.mrr.movements import movements
 from connector.mrr.risks import (
     Risk,
@@ -136,12 +136,13 @@ def at_risk_reports(
     """
     known, codes = ledger.state(), ledger.currencies(currency)
     connection, now_s = ledger.connection, int(known.at.timestamp())
-    rules, until_s = ledger.rules, _until_s(now_s)
+    until_s = _until_s(now_s)
     since_s = now_s - 2 * LATELY_DAYS * DAY_S
-    waiting = rules.affected(objects.at_risk_candidates(connection, since_s, until_s))
+    candidates = objects.at_risk_candidates(connection, since_s, until_s)
+    waiting = ledger.companies.affected(candidates)
     owners = _owners(ledger)
     theirs = None if owner is None else _customers_of(owner, owners)
-    future = _future(connection, rules, now_s, known.today, waiting)
+    future = _future(ledger, now_s, known.today, waiting)
     has_total = with_total or is_total(currency)
     books = []
     for code in [
@@ -220,8 +221,7 @@ def _customers_of(owner: str, owners: Mapping[int, str] | None) -> set[int]:
 def customer_future(ledger: Ledger, customer: str) -> "CustomerFuture":
     """What Stripe's objects show of one customer's risks and movements to come."""
     known = ledger.state()
-    now_s, rules = int(known.at.timestamp()), ledger.rules
-    return _future(ledger.connection, rules, now_s, known.today, [customer])
+    return _future(ledger, int(known.at.timestamp()), known.today, [customer])
 
 
 def _until_s(now_s: int) -> int:
@@ -237,16 +237,13 @@ class CustomerFuture(NamedTuple):
 
 
 def _future(
-    connection: sqlite3.Connection,
-    rules: Rules,
-    now_s: int,
-    today: date,
-    waiting: Sequence[str],
+    ledger: Ledger, now_s: int, today: date, waiting: Sequence[str]
 ) -> CustomerFuture:
     """Derive whoever has something ahead once more, as it will be in a year.
 
     Without those whose history cannot be derived.
     """
+    connection, rules, grouped = ledger.connection, ledger.rules, ledger.companies
     until_s = _until_s(now_s)
     shared = objects.catalogue(connection)
     found: list[Risk] = []
@@ -254,20 +251,24 @@ def _future(
 
     def look(names: Sequence[str]) -> None:
         [customer] = names
-        history = objects.history(connection, customer, shared, rules.also(customer))
-        charged = histories.timeline(history, rules.policy, now_s).line_items
-        scheduled = as_scheduled(history, charged, now_s)
-        steps = histories.timeline(
-            scheduled, rules.policy, until_s, goes_on_at_s=now_s
-        ).steps
-        derived = movements(customer, steps, rules.zone)
         worth = ledger_balances.worth(connection, customer)
-        found.extend(list(risks(history, worth, charged, now_s, rules.zone)))
+        own: list[Risk] = []
+        steps = {}
+        members = grouped.members(customer)
+        for history in objects.histories_of(connection, customer, shared, members):
+            charged = histories.timeline(history, rules.policy, now_s).line_items
+            scheduled = as_scheduled(history, charged, now_s)
+            steps[history.customer] = histories.timeline(
+                scheduled, rules.policy, until_s, goes_on_at_s=now_s
+            ).steps
+            own += risks(history, worth, charged, now_s, rules.zone)
+        derived = movements(customer, steps_together(steps), rules.zone)
+        found.extend(risk._replace(customer=customer) for risk in own)
         coming.extend(movement for movement in derived if movement.day > today)
 
     failed: dict[str, str] = {}
     for customer in waiting:
-        if customer not in rules.merge:
+        if not grouped.is_another(customer):
             failed |= set_aside([customer], look)
     return CustomerFuture(found, coming, failed)
 
@@ -444,7 +445,7 @@ def _call_list(
     owners: Mapping[int, str],
 ) -> list[CustomerAtRisk]:
     """Everybody who is named by a risk, who pays most first."""
-    connection, rules = ledger.connection, ledger.rules
+    connection = ledger.connection
     own = by_customer(found)
     keys = customers.keys_among(connection, own)
     codes = [book.currency] if not book.is_total else ledger.currencies()
@@ -459,7 +460,7 @@ def _call_list(
         last = ledger_losses.last_movements(connection, book.currency, keys.values())
     countries = ledger_balances.countries(connection)
     now_s = int(ledger.state().at.timestamp())
-    every = {customer: name for name in own for customer in (name, *rules.also(name))}
+    every = {customer: name for name in own for customer in ledger.companies.ids(name)}
     renewals = next_renewals(connection, every, now_s)
     listed = []
     for name, risks_of in own.items():

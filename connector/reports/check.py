@@ -179,20 +179,20 @@ def compare_with_stripe(
 ) -> list[CustomerComparison]:
     """A row for each customer and currency that counts at Stripe or in the ledger.
 
-    Former ids are compared as the customer that they were merged into.
+    Who is counted under another id is compared as that one.
     """
     connection, now_s = ledger.connection, int(ledger.moment.timestamp())
-    rules = ledger.rules_asked_for
+    rules, grouped = ledger.rules_asked_for, ledger.companies
     by_customer: dict[str, list[Subscription]] = defaultdict(list)
     for each in live:
         customer = ref(each.customer)
-        by_customer[rules.merge.get(customer, customer)].append(each)
+        by_customer[grouped.of(customer)].append(each)
     books = _books(ledger, now_s)
     shared = objects.catalogue(connection)
     customers = sorted(by_customer.keys() | books.keys())
     rows: list[CustomerComparison] = []
-    ids = {customer: (customer, *rules.also(customer)) for customer in customers}
-    batches = in_batches(connection, ids)
+    ids = {customer: grouped.ids(customer) for customer in customers}
+    batches = in_batches(connection, {name: (own,) for name, own in ids.items()})
     known = ((stored, each) for stored in batches for each in histories(stored, shared))
     for done, (stored, history) in enumerate(known, 1):
         customer = history.customer
@@ -221,7 +221,7 @@ def _books(ledger: Ledger, now_s: int) -> dict[str, CustomerInLedger]:
     outside: Mapping[str, Mapping[str, int]] = {}
     if rules.policy.invoiced_by_period:
         outside = balances.invoiced_by_period(connection, today)
-    waiting = set(rules.affected(dirty_customers.waiting(connection, now_s)))
+    waiting = set(ledger.companies.affected(dirty_customers.waiting(connection, now_s)))
     everybody_waits = ledger.has_other_rules
     books: dict[str, CustomerInLedger] = {}
     for customer in mrr.keys() | refused.keys() | waiting:

@@ -26,6 +26,7 @@ from connector.core.windows import Window, WindowKind
 from connector.metrics.formulas import in_minor_of, window_inputs
 from connector.metrics.published_formulas import FormulaResult, side_by_side
 from connector.metrics.what_if import Choice, ExplainedGap, choices, explained, policies
+from connector.mrr.companies import Companies
 from connector.mrr.history import History
 from connector.mrr.timeline import timeline
 from connector.reports.ledger import Ledger, is_total
@@ -57,11 +58,12 @@ def mrr_under(
     in_force = rules.settings()
     different = dict(policies(in_force, wanted))
     total = dict.fromkeys([(), *wanted], Fraction(0))
+    grouped = Companies(rules.merge)  # of a sum it does not matter who is one company
     everybody = [
-        c for c in dirty_customers.everybody(connection) if c not in rules.merge
+        c for c in dirty_customers.everybody(connection) if not grouped.is_another(c)
     ]
     shared = objects.catalogue(connection)
-    batches = in_batches(connection, {c: (c, *rules.also(c)) for c in everybody})
+    batches = in_batches(connection, {c: grouped.members(c) for c in everybody})
     known = (each for rows in batches for each in histories(rows, shared))
     for done, history in enumerate(known, 1):
         steps = steps_under(history, rules.policy, different, now_s)

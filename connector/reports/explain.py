@@ -39,7 +39,7 @@ from connector.reports.figures import (
     standing,
 )
 from connector.reports.ledger import Ledger, is_total
-from connector.reports.movements import find_one
+from connector.reports.movements import find_counted
 from connector.store.ledger import customers, queries, unvalued
 from connector.store.ledger.queries import Wanted
 from connector.store.mirror import objects
@@ -280,7 +280,7 @@ class CustomerExplanation(NamedTuple):
     """A customer's movements to the end of a day, and what could not be valued.
 
     ``labels`` are what customers are called by id, ``prices`` what prices are. ``notes``
-    are sentences on what contradicts itself.
+    are sentences on what contradicts itself. ``members`` are the customers of a company.
     """
 
     customer: CustomerName
@@ -290,6 +290,7 @@ class CustomerExplanation(NamedTuple):
     labels: Mapping[str, str]
     prices: Mapping[str, str]
     notes: Sequence[str] = ()
+    members: Sequence[CustomerName] = ()
 
 
 def explain_customer(
@@ -303,24 +304,35 @@ def explain_customer(
     Raises ``UsageFault`` for a day after it.
     """
     connection = ledger.connection
-    found = find_one(connection, customer)
+    found = find_counted(connection, customer)
     on = day or ledger.state(as_of).today
     ledger.require_known(on, f"--on {on}", as_of)
+    of_it = {found.id, *ledger.companies.ids(found.id)}
     wanted = Wanted(customer=found.id, end=on + timedelta(days=1), as_of=as_of)
     return CustomerExplanation(
         customer=found,
         on=on,
         movements=list(queries.movements(connection, wanted)),
-        refusals=[r for r in unvalued.known(connection) if r.customer == found.id],
+        refusals=[r for r in unvalued.known(connection) if r.customer in of_it],
         labels={found.id: found.shown},
         prices=objects.price_names(connection),
         notes=_notes(ledger, found.id),
+        members=_members(ledger, found.id),
     )
+
+
+def _members(ledger: Ledger, company: str) -> list[CustomerName]:
+    """Whose movements these are, where that is not one customer alone."""
+    ids = [own[0] for own in ledger.companies.members(company)]
+    if ids == [company]:
+        return []
+    named = customers.labels_of(ledger.connection, ids)
+    return [CustomerName(each, named[each]) for each in ids if each in named]
 
 
 def _notes(ledger: Ledger, customer: str) -> list[str]:
     """What its objects contradict each other in, without harm to the figures."""
-    former = ledger.rules.also(customer)
     shared = objects.catalogue(ledger.connection)
-    known = objects.history(ledger.connection, customer, shared, former)
-    return [each.sentence for each in unbilled_quantities(known)]
+    members = ledger.companies.members(customer)
+    known = objects.histories_of(ledger.connection, customer, shared, members)
+    return [each.sentence for own in known for each in unbilled_quantities(own)]

@@ -18,10 +18,12 @@ from connector.core.errors import NothingFound, UsageFault
 from connector.core.invoiced import OutsideMrr, alarming
 from connector.core.money import format_count, format_minor
 from connector.core.policy import Rules, policy_of, zone_in
+from connector.mrr.companies import Companies
 from connector.store.account import ledger_account
 from connector.store.database import moment, setting, snapshot
 from connector.store.ledger import coverage, queries, rollups, unvalued
 from connector.store.mirror import dirty_customers, event_feed
+from connector.store.mirror.companies import companies
 from connector.store.read_only import check_unchanged, open_to_read
 
 TOTAL = "total"  # what all currencies in the reporting one are asked for by
@@ -134,7 +136,13 @@ class Ledger:
             zone=self.zone,
             code_version=__version__,
             merge=self.config.merge,
+            company=self.config.company_rule,
         )
+
+    @cached_property
+    def companies(self) -> Companies:
+        """Under which id each customer is counted."""
+        return companies(self.connection, self.config.merge)
 
     def state(self, as_of: datetime | None = None) -> LedgerState:
         """Its last known day is that of the last sync, or of ``as_of`` before it."""
@@ -264,7 +272,7 @@ class Ledger:
         last = add_months(month, 1) - timedelta(days=1)
         mrr = queries.mrr_on(self.connection, last)
         sums: Counter[str] = Counter()
-        for customer in {self.config.merge.get(each, each) for each in customers}:
+        for customer in set(map(self.companies.of, customers)):
             sums.update(mrr.get(customer, {}))
         return f"{self._amounts(sums)} a month" if sums else "nothing"
 

@@ -1,6 +1,7 @@
 """Where reading a list begins, goes on and ends."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from math import inf
 from typing import Any, NamedTuple
 
 from connector.stripe_api.decoding import Base, created_at, ref
@@ -8,6 +9,8 @@ from connector.stripe_api.unfit import NAMELESS
 
 STRIPE_BEGAN_S = 1_262_304_000  # nothing at Stripe was created before 2010
 PAGE = 100  # the most Stripe gives, and what its read allowance counts on
+# A page that brings so many objects of those wanted is the cheaper way to fetch them.
+WORTH_LISTING = 4
 
 
 class CreatedRange(NamedTuple):
@@ -106,3 +109,54 @@ def leads_on(page: ListPage, place: PageCursor) -> bool:
 def times_of(things: Sequence[Base]) -> list[int]:
     """When they were created, but for those that cannot have been then."""
     return [at_s for at_s in map(created_at, things) if at_s >= STRIPE_BEGAN_S]
+
+
+# --- objects whose ids are known, looked for in their list ---
+
+
+class Lookup(NamedTuple):
+    """Objects of a kind wanted from its list, by id.
+
+    ``created_s`` is None where nobody knows it; none of these is newer than ``latest_s``.
+    """
+
+    kind: str
+    created_s: Mapping[str, int | None]
+    latest_s: int
+
+    def found(self, read: Callable[[CreatedRange], ListPage]) -> Iterator[ListPage]:
+        """Pages in which they stand, without all others; not all need be found.
+
+        Each page begins where at least one of them should stand, and only while as many
+        lie as close to each other as pays: so there are no more pages than objects.
+        """
+        unknown = {key for key, at_s in self.created_s.items() if at_s is None}
+        left = {
+            key: self.latest_s if at_s is None else at_s
+            for key, at_s in self.created_s.items()
+        }
+        page_s = inf
+        while (start_s := _crowd_s(left.values(), page_s)) is not None:
+            page = read(CreatedRange(to_s=start_s + 1))
+            found = [thing for thing in page.data if ref(thing) in left]
+            yield page._replace(data=found)
+            if not page.has_more:
+                return
+            oldest_s = min(times_of(page.data), default=start_s)
+            page_s = start_s - oldest_s
+            pays = len(found) >= WORTH_LISTING
+            for key in map(ref, found):
+                del left[key]
+            left = {
+                key: min(at_s, oldest_s)
+                for key, at_s in left.items()
+                if at_s < oldest_s or (pays and (key in unknown or at_s == oldest_s))
+            }
+
+
+def _crowd_s(times_s: Collection[int], page_s: float) -> int | None:
+    """The newest of these from which on enough lie within a page; None where none do."""
+    newest_first = sorted(times_s, reverse=True)
+    ahead = newest_first[WORTH_LISTING - 1 :]
+    pairs = zip(newest_first, ahead, strict=False)
+    return next((at_s for at_s, last_s in pairs if at_s - last_s <= page_s), None)

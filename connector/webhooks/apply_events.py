@@ -27,7 +27,7 @@ from connector.pipeline.ingest import Ingest
 from connector.pipeline.policy_change import check_rules, is_adopting
 from connector.pipeline.quarantine import EVERYBODYS, in_words
 from connector.pipeline.recompute import SharedCatalogue, recompute
-from connector.pipeline.refresh import refresh
+from connector.pipeline.refresh import CLOCK_S, refresh
 from connector.store import inbox
 from connector.store.database import replaced, transaction
 from connector.store.inbox import WaitingEvent
@@ -37,7 +37,8 @@ from connector.stripe_api.events import NamedObject
 
 log = logging.getLogger(__name__)
 
-BATCH = 100
+# Enough that lists of 100 pay, few enough that nobody waits for long.
+BATCH = 250
 
 
 class EventBatch(Struct, frozen=True, kw_only=True):
@@ -111,33 +112,39 @@ def _fetched(
 ) -> _Found:
     """Each object once, however many events name it, into the mirror.
 
-    All together, or one after the other where together they fail, so that one holds up
-    no other. Where Stripe does not answer, the rest is left for the next batch.
+    All together, or apart where together they fail, so that one holds up no other. Where
+    Stripe does not answer, the rest is left for the next batch.
     """
     ingest = work.ingest(connection)
     names = list(dict.fromkeys(name for event in events for name in event.names))
+    newest_us = max((event.received_us for event in events), default=0)
+    latest_us = ingest.now_us() - (work.now_us() - newest_us)
     met = _Found()
+    _fetch(ingest, names, latest_us // 1_000_000 + CLOCK_S, met)
+    return met
+
+
+def _fetch(
+    ingest: Ingest, names: Sequence[NamedObject], until_s: int, met: _Found
+) -> bool:
+    """Together or, where that fails, in halves; whether others may be asked for.
+
+    Where Stripe is away that is tried with one after the other at once: each try is long.
+    """
     try:
-        met.owners |= _refreshed(ingest, names)
+        met.owners |= _refreshed(ingest, names, until_s)
     except Stopped:
-        return met
+        return False
     except EVERYBODYS:
         raise
     except Exception as error:  # noqa: BLE001 - told of whom it is, below
-        log.warning("apply_events.one_by_one names=%d %s", len(names), error)
-    else:
-        return met
-    for name in names:
-        try:
-            met.owners |= _refreshed(ingest, [name])
-        except Stopped:
-            break
-        except EVERYBODYS:
-            raise
-        except Exception as error:  # noqa: BLE001 - it is the event's, and told of it
-            if not _goes_on(met, name, error):
-                break
-    return met
+        if len(names) == 1:
+            return _goes_on(met, names[0], error)
+        log.warning("apply_events.apart names=%d %s", len(names), error)
+        size = 1 if isinstance(error, StripeUnavailable) else -(-len(names) // 2)
+        parts = (names[at : at + size] for at in range(0, len(names), size))
+        return all(_fetch(ingest, part, until_s, met) for part in parts)
+    return True
 
 
 def _goes_on(met: _Found, name: NamedObject, error: Exception) -> bool:
@@ -162,7 +169,7 @@ def _set_aside(
 
 
 def _refreshed(
-    ingest: Ingest, names: Sequence[NamedObject]
+    ingest: Ingest, names: Sequence[NamedObject], until_s: int
 ) -> dict[NamedObject, set[str]]:
     """Bring these objects up to date; return the customers each concerns, or concerned."""
     connection = ingest.connection
@@ -173,7 +180,7 @@ def _refreshed(
         ]
 
     before = concerned()
-    refresh(ingest, names)
+    refresh(ingest, names, until_s)
     return {
         name: was | now
         for name, was, now in zip(names, before, concerned(), strict=True)
@@ -204,7 +211,7 @@ def _derived(
     return {
         customer: f"{each}: {failed[each]}"
         for customer in customers
-        for each in rules.affected([customer])
+        for each in work.shared.companies(connection, rules).affected([customer])
         if each in failed
     }
 

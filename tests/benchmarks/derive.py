@@ -62,7 +62,7 @@ def derive(connection: sqlite3.Connection, workers: int = 1) -> int:
     shared = objects.catalogue(connection)
     waiting = dirty_customers.dirty(connection)
     batches = (waiting[n : n + BATCH] for n in range(0, len(waiting), BATCH))
-    asked = ({customer: (customer,) for customer in batch} for batch in batches)
+    asked = ({customer: ((customer,),) for customer in batch} for batch in batches)
     if workers == 1:
         known = (histories(rows_of(connection, ids), shared) for ids in asked)
         return _count(mrr_derive.derive(each, RULES, NOW_S) for each in known)

@@ -35,6 +35,7 @@ REPORTS = {
     "cohorts by quarter": "cohorts --by quarter",
     "what is at risk": "at-risk",
     "the page": "report --format html",
+    "the workbook": "report --format xlsx -o nrr.xlsx",
 }
 
 

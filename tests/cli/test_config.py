@@ -535,3 +535,15 @@ def test_an_address_is_a_host_and_a_port(key: str, value: str) -> None:
     section, _, name = key.partition(".")
     [fault] = faults(f'[{section}]\n{name} = "{value}"')
     assert fault.startswith(f"{key} is '{value}': give an address")
+
+
+def test_a_file_says_which_customers_are_one_company(tmp_path: Path) -> None:
+    """With a heading or without one; a byte order mark and empty lines are no harm."""
+    file = tmp_path / "config.toml"
+    text = '[customers]\naccount = "metadata:parent"\naccount_file = "pairs.csv"'
+    for pairs in ("\ufeffCustomer,Account\n a , Acme \n\nb,Acme\n", "a,Acme\nb,Acme"):
+        (tmp_path / "pairs.csv").write_text(pairs, encoding="utf-8")
+        found = parse(text, {}, source=file)
+        assert found.company_rule.key == "parent"
+        assert found.company_rule.pairs == {"a": "Acme", "b": "Acme"}
+        assert found.kept_metadata == ("parent",)

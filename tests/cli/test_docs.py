@@ -68,8 +68,9 @@ def row_of(page: str, name: str) -> str:
 def test_the_documents_tell_each_command_and_all_its_options(name: str) -> None:
     assert row_of("README.md", name)
     row = row_of("docs/commands.md", name)
+    of_all = {each.name for each in stripe_nrr.params}  # told once, below the table
     for parameter in command(name).params:
-        if isinstance(parameter, click.Option) and parameter.name != "help":
+        if isinstance(parameter, click.Option) and parameter.name not in of_all:
             assert parameter.opts[-1] in row or parameter.opts[0] in row
 
 

@@ -8,8 +8,10 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import click
 import pytest
 
+from connector.cli.app import stripe_nrr
 from tests.support.commands import Workdir
 from tests.support.small_ledger import GROWS, lay_out
 
@@ -245,3 +247,75 @@ def test_two_at_once_leave_one_whole_file(workdir: Workdir) -> None:
     assert workdir.call(*EXPORT, "-o", "alone").code == 0
     written = (workdir.folder / "figures").read_bytes()
     assert written == (workdir.folder / "alone").read_bytes()
+
+
+# --- a dash is the standard output ---
+
+DASHED: Sequence[Sequence[str]] = [
+    *WRITERS,
+    ("report", "--format", "xlsx"),
+    ("churn",),
+    ("cohorts", "--format", "csv"),
+    ("coverage", "--format", "json"),
+    ("digest", "--peek", "--format", "html"),
+    ("drift",),
+    ("explain", "--window", "2026-03"),
+    ("notes",),
+    ("reconcile", "theirs.csv"),
+    ("restatements", "--format", "csv"),
+    ("export", "--what", "mrr", "--format", "parquet"),
+]
+
+
+def test_every_command_with_an_output_is_tried() -> None:
+
+    context = click.Context(stripe_nrr)
+    commands = {
+        name: stripe_nrr.get_command(context, name)
+        for name in stripe_nrr.list_commands(context)
+    }
+    writing = {
+        name
+        for name, command in commands.items()
+        if command is not None and any(p.name == "output" for p in command.params)
+    }
+    assert writing == {words[0] for words in DASHED}
+
+
+@pytest.mark.parametrize("words", DASHED, ids=" ".join)
+def test_a_dash_is_the_standard_output(workdir: Workdir, words: Sequence[str]) -> None:
+    theirs = "customer,month,mrr\n" + f"{GROWS},2026-02,1\n{GROWS},2026-03,2\n"
+    (workdir.folder / "theirs.csv").write_text(theirs)
+    said = subprocess.run(
+        workdir.command(*words, "-o", "-"),
+        cwd=workdir.folder,
+        env=workdir.environment(),
+        capture_output=True,
+        check=False,
+    )
+    assert said.returncode in {0, 3}, said.stderr
+    assert not (workdir.folder / "-").exists()
+    if words[-1] in {"xlsx", "parquet"}:
+        assert said.stdout[:4] in {b"PK\x03\x04", b"PAR1"}
+    else:
+        assert said.stdout.decode() == workdir.run(*words).out != ""
+    assert workdir.call(*words, "-o", "./-").code == said.returncode
+    assert (workdir.folder / "-").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    "words", [("backup", "-"), ("restore", "-"), ("reconcile", "-")]
+)
+def test_where_a_file_is_needed_a_dash_is_none(
+    workdir: Workdir, words: Sequence[str]
+) -> None:
+    ran = workdir.call(*words)
+    assert ran.code == 2
+    assert "one called - is ./-" in ran.err
+    assert not (workdir.folder / "-").exists()
+
+
+def test_a_dash_is_no_folder_for_the_mirror(workdir: Workdir) -> None:
+    ran = workdir.call("export", "--what", "mirror", "-o", "-")
+    assert ran.code == 2
+    assert "name one with -o DIR" in ran.err

@@ -40,7 +40,7 @@ from connector.pipeline import bundled_account
 from connector.pipeline.policy_change import adopt, zone_of
 from connector.pipeline.recompute import recompute
 from connector.store.account import belong_to
-from connector.store.backups import back_up, restore
+from connector.store.backups import back_up
 from connector.store.database import (
     open_database,
     put_setting,
@@ -52,6 +52,7 @@ from connector.store.ledger import queries
 from connector.store.lock import exclusive_sync, lock_state
 from connector.store.mirror.event_feed import events_were_read
 from connector.store.read_only import check_unchanged, open_to_read
+from connector.store.restores import restore
 from connector.store.schema import MIGRATIONS
 from connector.stripe_api import credentials
 from connector.stripe_api.client import StripeApi
@@ -226,6 +227,15 @@ def converted(*rates: str) -> None:
     with_ledger("report", "--to", "2024-03")
 
 
+TWO_ACCOUNTS = """
+[[account]]
+name = "de"
+key_file = "de.key"
+[[account]]
+name = "uk"
+key_file = "uk.key"
+database = "uk.db"
+"""
 PARQUET = ("export", "--what", "mrr", "--format", "parquet")
 
 
@@ -245,6 +255,19 @@ def without(library: str, *words: str) -> None:
         for module in [m for m in sys.modules if m.startswith(rooms)]:
             patch.delitem(sys.modules, module)
         with_ledger(*words)
+
+
+def lake_of_companies() -> None:
+    broken_lakes.lay_out_broken_history()
+    text = '[customers]\naccount = "metadata:parent"'
+    configured(text, "lake", "mirror", "lake")
+
+
+def paired(text: str | None) -> None:
+    """A file of customers and their companies, or none."""
+    if text is not None:
+        Path("pairs.csv").write_text(text, encoding="utf-8")
+    configured('[customers]\naccount_file = "pairs.csv"', "report")
 
 
 def lake_of_broken() -> None:
@@ -521,6 +544,10 @@ EXHIBITS: Mapping[str, Provoked] = {
     "a status file over the ledger": lambda: configured(
         '[sync]\nstatus_file = "stripe-nrr.db"', "report"
     ),
+    "a file of companies that is not there": lambda: paired(None),
+    "lines that are no pairs, and one that is another": lambda: paired(
+        "customer,account\ncus_1,Acme\ncus_2\ncus_1,Other\n"
+    ),
     "a file that is not there": lambda: config.load(Path("my.toml"), {}, Path()),
     "an API base over plain http": lambda: answered(200, {}, "http://example.com"),
     "no time zone, and the account's own is not shown": lambda: zone_of(
@@ -529,6 +556,13 @@ EXHIBITS: Mapping[str, Provoked] = {
     "no key": keyed,
     "a key file that is not there": lambda: keyed(STRIPE_API_KEY_FILE="key"),
     "a key with a blank inside": lambda: keyed_from("rk_live_ 51AbCd"),
+    "an account that nobody named": lambda: configured(
+        TWO_ACCOUNTS, "--account", "fr", "report"
+    ),
+    "one account's command, of two": lambda: configured(TWO_ACCOUNTS, "report"),
+    "two accounts in one ledger": lambda: configured(
+        TWO_ACCOUNTS.replace('database = "uk.db"', ""), "report"
+    ),
     "no webhook secret": lambda: credentials.webhook_secrets({}),
     "a key instead of a webhook secret": lambda: credentials.webhook_secrets(
         {"STRIPE_WEBHOOK_SECRET": KEY}
@@ -669,6 +703,7 @@ COMMANDS: Mapping[str, Provoked] = {
     ),
     **broken_lakes.EXHIBITS,
     "a history that breaks the derivation in a lake": lake_of_broken,
+    "a lake of companies": lake_of_companies,
     "a report over the ledger": lambda: with_ledger("report", "-o", "stripe-nrr.db"),
     "report of nothing": lambda: with_ledger("report", walked=False),
     "report of a ledger that has no time zone yet": lambda: with_ledger(

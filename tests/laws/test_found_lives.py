@@ -141,6 +141,12 @@ ONCE_COUPONS = {
 }
 
 TAXED_EVENTS = {
+    "an item added for free and changed, and a VAT id before either was billed": [
+        act("come_back"),
+        act("add", 0, 0, 2),
+        act("tax", 1),
+        act("reprice", 3, 0, 1),
+    ],
     "a year that a coupon reduced, changed after that had run out": [
         act("come_back", 2, 0, 1),
         act("discount", 0, 2, wait_s=7_570_252),

@@ -83,6 +83,33 @@ def _two_items(first: Json, second: Json, *bills: Json) -> Told:
     )
 
 
+def _joined_in_february(*, of_first: int, joined: int, prorated: int = 0) -> Told:
+    """A second item, prorated on the bill of March: the taxes of that day."""
+    return Told(
+        seen_at=SEEN,
+        prices=[GROSS, DEAR],
+        subscriptions=[
+            subscription(
+                MONTH[0],
+                [
+                    subscription_item("si_1", GROSS),
+                    subscription_item("si_2", DEAR, created=AT),
+                ],
+            )
+        ],
+        invoices=[
+            bill(0, month(0, **taxed(1_900))),
+            bill(1, month(1, **taxed(1_900))),
+            bill(
+                2,
+                debit(DEAR, AT, MONTH[2], 11_424, item="si_2", **taxed(prorated)),
+                month(2, **taxed(of_first)),
+                month(2, DEAR, item="si_2", **taxed(joined)),
+            ),
+        ],
+    )
+
+
 ALL_OFF = coupon("ALL", 100, duration="repeating")
 GIVEN = discount("di_all", ALL_OFF, MONTH[0], MONTH[1])
 OPTION = {
@@ -263,6 +290,14 @@ CASES: dict[str, tuple[Told, list[int]]] = {
             invoiceitems=[pending(DEAR, AT, MONTH[2], 11_424, item="si_2")],
         ),
         [10_000, 30_000],
+    ),
+    "a VAT id that came after an item had joined, before either was billed": (
+        _joined_in_february(of_first=0, joined=0),
+        [10_000, 30_000, 35_700],
+    ),
+    "an item that joined with a rate of its own": (  # 23,800 ÷ 1.07
+        _joined_in_february(of_first=1_900, joined=1_557, prorated=747),
+        [10_000, 32_243],
     ),
     "inside one price, and beside the other": (
         _two_items(

@@ -3,7 +3,7 @@
 import io
 import sys
 import zipfile
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,10 @@ PARTS = {
     "closing_minor": "J6",
 }
 TAKEN = ("contraction_minor", "churn_minor")
+RATE_MONTHS = [
+    f"{year}-{month:02}" for year in (2023, 2024, 2025, 2026) for month in range(1, 13)
+]
+DAY = timedelta(days=1)
 ASKED = ("--window", "trailing-12", "--to")
 
 
@@ -142,6 +146,74 @@ def test_in_german_it_calculates_the_same(
     book = calculated(found)
     german = {name.replace("Window", "Zeitraum"): x for name, x in told.items()}
     holds(book, german)
+
+
+# What a configuration and a reader add
+
+
+@pytest.fixture(scope="module")
+def whole(demo: Workdir) -> Path:
+    """With a total, segments, a note and goals."""
+    days = [f"{month}-{day:02}" for month in RATE_MONTHS for day in range(1, 29)]
+    rates = "".join(f"{x},usd,{0.95 if x < '2026-02' else 0.9}\n" for x in days)
+    (demo.folder / "rates.csv").write_text(f"date,currency,rate\n{rates}")
+    own = (demo.folder / "config.toml").read_text()
+    (demo.folder / "total.toml").write_text(
+        f'{own}\n[reporting]\ncurrency = "eur"\nrates = "rates.csv"\n'
+        "[goals]\nnrr = 1.20\n"
+    )
+    assert demo.call("note", "2026-03", "=price rise").code == 0
+    found = demo.folder / "total.xlsx"
+    asked = ("report", "--by", "interval", "--format", "xlsx", "-o", str(found))
+    assert demo.call("--config", "total.toml", *asked).code == 0
+    return found
+
+
+@needs_libreoffice
+def test_the_total_s_sheet_is_the_total(demo: Workdir, whole: Path) -> None:
+    """Calculated anew; amounts of a total need not be whole minor units."""
+    asked = ("report", "--currency", "total", "--format", "json")
+    report = demo.call("--config", "total.toml", *asked).json
+    window = next(x for x in report["total"]["windows"] if x["complete"])
+    book = calculated(whole)
+    assert [name for name in book.sheetnames if name.startswith("Window")] == [
+        *("Window", "Window USD", "Window EUR")
+    ]
+    sheet = book["Window"]
+    for ratio, cell in RATIOS.items():
+        assert f"{sheet[cell].value:.6f}" == f"{window['retention'][ratio]:.6f}"
+    flow = window["waterfall"]
+    for part, cell in {**PARTS, "fx_minor": "I6"}.items():
+        sign = -1 if part in TAKEN else 1
+        assert sheet[cell].value == pytest.approx(sign * flow[part] / 100, abs=0.011)
+    assert sheet["K6"].value == 0
+
+
+def test_a_segment_is_a_row_of_each_window(demo: Workdir, whole: Path) -> None:
+    asked = ("report", "--by", "interval", "--format", "json")
+    report = demo.call("--config", "total.toml", *asked).json
+    rows = [*read(whole)["Segments"].iter_rows(values_only=True)]
+    told, nrr = [], 0
+    for row in rows:
+        nrr = row.index("NRR") if "NRR" in row else nrr  # a total has a column of FX
+        if row[1] in ("month", "year") and isinstance(row[nrr], float):
+            told.append((row[0], row[1], f"{row[nrr]:.6f}"))
+    expected = [
+        (f"12 months to {last}", each["segment"], f"{each['retention']['nrr']:.6f}")
+        for part in [report["total"], *report["currencies"]]
+        for window in part["windows"]
+        for last in [f"{date.fromisoformat(window['to']) - DAY:%b %Y}"]
+        for each in window["segments"]
+    ]
+    assert len(expected) == 6
+    assert [each for each in told if each in expected] == expected
+
+
+def test_a_note_and_a_goal_are_on_the_first_sheet(whole: Path) -> None:
+    cells = [cell for [cell] in read(whole)["Summary"].iter_rows(max_col=1)]
+    told = [cell.value for cell in cells if cell.value]
+    assert any(str(text).startswith("Mar 2026: =price rise") for text in told)
+    assert sum("is below the goal of 120.0%" in str(text) for text in told) == 3
 
 
 def test_each_sheet_is_there_and_ready_to_print(path: Path) -> None:

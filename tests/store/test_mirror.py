@@ -682,15 +682,15 @@ def test_many_histories_are_read_a_few_at_a_time(
         bought = replace(sub(n, of=f"cus_{n}"), id=f"sub_{n}")
         put(db, "subscriptions", [bought], (n + 1) * S)
         put(db, "customers", [with_coupon(f"cus_{n}", f"coupon_{n}")], (n + 1) * S)
-    asked = {c: [c] for c in ("cus_3", "cus_9", "cus_0", "cus_2")} | {
-        "cus_4": ["cus_4", "cus_1"]
+    asked = {c: [[c]] for c in ("cus_3", "cus_9", "cus_0", "cus_2")} | {
+        "cus_4": [["cus_4", "cus_1"]]
     }
     shared = objects.catalogue(db)
     batches = list(histories.in_batches(db, asked))
     assert [len(rows.customers) for rows in batches] == [2, 2, 1]
     assert [each for rows in batches for each in histories.histories(rows, shared)] == [
         objects.history(db, customer, shared, former)
-        for customer, (_, *former) in asked.items()
+        for customer, [(_, *former)] in asked.items()
     ]
     profiles = [histories.profile(batches[-1], c) for c in ("cus_4", "cus_1")]
     assert profiles == [with_coupon(c, f"coupon_{c[-1]}") for c in ("cus_4", "cus_1")]

@@ -173,7 +173,9 @@ def test_every_report_is_made_from_a_copy_that_may_only_be_read(
     with only_to_read(copy):
         before = sorted(path.name for path in copy.iterdir())
         for words in READERS:
-            assert told(reading, words) == workdir.call(*words).out, words
+            before_it, read = workdir.call(*words).out, told(reading, words)
+            # Some say how long ago something was: meanwhile a minute may have passed.
+            assert read in {before_it, workdir.call(*words).out}, words
         assert sorted(path.name for path in copy.iterdir()) == before
 
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from connector.core.dates import instant
 from connector.core.model import Movement, Refusal
-from connector.core.policy import Policy, Rules
+from connector.core.policy import NO_COMPANIES, CompanyRule, Policy, Rules
 from connector.mrr.history import Catalogue
 from connector.pipeline.policy_change import adopt
 from connector.pipeline.recompute import recompute
@@ -97,6 +97,7 @@ def settle(
     zone: str = "UTC",
     policy: Policy | None = None,
     merge: Mapping[str, str] | None = None,
+    company: CompanyRule = NO_COMPANIES,
 ) -> Known:
     """Bring the ledger up to date at ``at_s``, and read it."""
     rules = Rules(
@@ -104,6 +105,7 @@ def settle(
         zone=ZoneInfo(zone),
         code_version="of the tests",
         merge=merge or {},
+        company=company,
     )
     adopt(connection, rules)
     recompute(connection, rules, cause="sync", now=instant(at_s))

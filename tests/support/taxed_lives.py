@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import strategies as st
 
 from tests.billing.catalogue import Option, Price, Tier
-from tests.billing.state import Subscription
+from tests.billing.state import Item, Subscription
 from tests.billing.taxes import TaxStatus
 from tests.support.lives import (
     EVENTFUL,
@@ -99,10 +99,34 @@ class TaxedLived(Lived):
         """
         waiting = [line.item for sub in self.subs for line in sub.pending if line.item]
         items = [item for sub in self.subs for item in sub.items]
-        if all(
-            it.tax.prices for it in (waiting if self.is_watched else waiting + items)
-        ):
+        unshown = [it for it in items if not self.is_watched or not self._is_dated(it)]
+        if all(it.tax.prices for it in waiting + unshown):
             self.customer.tax = STATUSES[act.one % len(STATUSES)]
+
+    def _is_dated(self, item: Item, without: Item | None = None) -> bool:
+        """Whether what it shows first, the same bill tells to be a change or its own.
+
+        A proration may be that, billed at the taxes of its invoice's day. Only an item that
+        has shown a tax before, and is billed with it, tells whether that was another: else
+        the product may have a rate of its own, and nothing in Stripe tells the two apart.
+        """
+        return bool(item.tax.prices) or any(
+            other.tax.prices and other.price.cycle == item.price.cycle
+            for other in item.subscription.items
+            if other is not without
+        )
+
+    def remove(self, sub: Subscription, act: Act) -> None:
+        """Not what tells how another item was taxed."""
+        item = self._item(sub, act)
+        if all(self._is_dated(it, item) for it in sub.items if it is not item):
+            super().remove(sub, act)
+
+    def reprice(self, sub: Subscription, act: Act) -> None:
+        """For the same reason."""
+        item = self._item(sub, act)
+        if all(self._is_dated(it, item) for it in sub.items if it is not item):
+            super().reprice(sub, act)
 
     def add(self, sub: Subscription, act: Act) -> None:
         """For the same reasons: at once where a new tax has not shown yet."""

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -56,6 +56,7 @@ class Shop:
     late_s: int = 0  # how far the clock is ahead of the business
     odd: dict[str, Json] = field(default_factory=dict)  # path → answer instead
     gone: set[str] = field(default_factory=set)  # customers that were deleted
+    names: Sequence[str] = ("Ada", "Bob", "Cyd")
 
     def __post_init__(self) -> None:
         plan = self.acc.add_product("Plan")
@@ -63,7 +64,7 @@ class Shop:
         self.other = self.acc.add_price(plan, 1_700)
         self.subs = [
             self.acc.subscribe(self.acc.add_customer(name, country="DE"), self.price)
-            for name in ("Ada", "Bob", "Cyd")
+            for name in self.names
         ]
         self.acc.advance(OPENED + 20 * DAY)
         wire = Wire(self.account, self.acc.now)
@@ -199,6 +200,63 @@ def test_each_object_is_fetched_once_however_many_events_name_it(shop: Shop) -> 
     assert shop.asked.count(f"/v1/subscriptions/{shop.subs[0].id}") == 1
     assert shop.mrr(0) == 5_000
     assert set(shop.states.values()) == {"done"}
+
+
+MANY = [f"Customer {number}" for number in range(30)]
+
+
+def test_what_many_events_name_is_fetched_in_few_requests() -> None:
+    """Events from their list, and objects of theirs, where enough of them wait."""
+    with empty_ledger() as db:
+        shop = Shop(db, names=MANY)
+        shop.send(*(shop.grow(number, 3) for number in range(30)))
+        shop.work()
+        assert sorted(shop.asked) == ["/v1/events", "/v1/subscriptions"]
+        assert {shop.mrr(number) for number in range(30)} == {3_000}
+        assert set(shop.states.values()) == {"done"}
+
+
+def test_what_is_not_in_a_list_is_asked_for_by_itself() -> None:
+    """An event that its list does not show, and a subscription that is gone."""
+    with empty_ledger() as db:
+        shop = Shop(db, names=MANY)
+        shop.send(*(shop.grow(number, 3) for number in range(5)))
+        kind = "customer.subscription.updated"
+        shop.send(told(kind, {"id": "sub_gone", "object": "subscription"}, "evt_gone"))
+        shop.work()
+        alone = ["/v1/events/evt_gone", "/v1/subscriptions/sub_gone"]
+        assert sorted(shop.asked) == [
+            "/v1/events",
+            alone[0],
+            "/v1/subscriptions",
+            alone[1],
+        ]
+        assert set(shop.states.values()) == {"done"}
+
+
+@pytest.mark.parametrize("kind", ["events", "subscriptions"])
+def test_a_list_that_fails_holds_nobody_up(kind: str) -> None:
+    with empty_ledger() as db:
+        shop = Shop(db, names=MANY)
+        shop.refused[f"/v1/{kind}"] = 400
+        shop.send(*(shop.grow(number, 3) for number in range(9)))
+        shop.work()
+        assert {shop.mrr(number) for number in range(9)} == {3_000}
+        assert set(shop.states.values()) == {"done"}
+
+
+def test_one_bad_object_costs_the_others_few_requests() -> None:
+    with empty_ledger() as db:
+        shop = Shop(db, names=MANY)
+        events = [shop.grow(number, 3) for number in range(30)]
+        odd = {"id": "plan?v=2", "object": "price"}
+        shop.refused["/v1/prices/plan?v=2"] = 400
+        shop.send(*events, told("price.updated", odd, "evt_odd"))
+        shop.work()
+        states = shop.states
+        assert states.pop("evt_odd") == "waiting"
+        assert set(states.values()) == {"done"}
+        assert len(shop.asked) < 61, "names"
 
 
 def test_requests_are_counted_whatever_becomes_of_them(shop: Shop) -> None:
@@ -425,11 +483,12 @@ PRORATIONS = ("none", "create_prorations", "always_invoice")
 WATCHED_S = 25 * DAY  # what Stripe's events tell of to whoever lost them
 
 deeds = st.one_of(
-    st.tuples(st.sampled_from(PRORATIONS), st.integers(0, 2), st.integers(1, 6)),
-    st.tuples(st.just("swap"), st.integers(0, 2), st.integers(0, 5)),
+    st.tuples(st.sampled_from(PRORATIONS), st.integers(0, 8), st.integers(1, 6)),
+    st.tuples(st.just("swap"), st.integers(0, 8), st.integers(0, 5)),
     st.tuples(st.just("wait"), st.integers(1, 13), st.just(0)),
-    st.tuples(st.just("cancel"), st.integers(0, 2), st.just(0)),
+    st.tuples(st.just("cancel"), st.integers(0, 8), st.just(0)),
     st.tuples(st.just("deliver"), st.integers(0, 9), st.just(0)),
+    st.tuples(st.just("deliver all"), st.just(0), st.just(0)),
     st.tuples(st.just("lose"), st.integers(0, 9), st.just(0)),
     st.tuples(st.just("work"), st.just(0), st.just(0)),
     st.tuples(st.just("crash"), st.integers(0, 4_000), st.just(0)),
@@ -438,10 +497,11 @@ deeds = st.one_of(
 )
 
 
+@pytest.mark.parametrize("names", [MANY[:3], MANY[:9]], ids=len)
 @settings(max_examples=40)
-@given(st.lists(deeds, max_size=25))
+@given(told_deeds=st.lists(deeds, max_size=25))
 def test_whatever_happens_one_sync_later_the_ledger_is_that_of_a_quiet_one(
-    told_deeds: list[tuple[str, int, int]],
+    names: Sequence[str], told_deeds: list[tuple[str, int, int]]
 ) -> None:
     """Webhooks doubled, late, out of order, lost; syncs and crashes in between.
 
@@ -450,29 +510,32 @@ def test_whatever_happens_one_sync_later_the_ledger_is_that_of_a_quiet_one(
     """
     with empty_ledger() as db:
         acc = Telling(OPENED)
-        shop = Shop(db, acc)
+        shop = Shop(db, acc, names=names)
         ends_s = acc.now + WATCHED_S
         under_way: list[Json] = []
         ended: set[int] = set()
         for deed, which, quantity in told_deeds:
-            sub = shop.subs[which % 3]
-            if deed in PRORATIONS and which not in ended:
+            number = which % len(shop.subs)
+            sub = shop.subs[number]
+            if deed in PRORATIONS and number not in ended:
                 grow = partial(
                     acc.change_quantity, sub.items[0], quantity, proration=deed
                 )
                 under_way += shop.happens(grow)
-            elif deed == "swap" and which not in ended:
+            elif deed == "swap" and number not in ended:
                 price = shop.other if quantity % 2 else shop.price
                 how = PRORATIONS[quantity % 3]
                 swap = partial(acc.change_price, sub.items[0], price, proration=how)
                 under_way += shop.happens(swap)
             elif deed == "wait" and acc.now + which * DAY < ends_s:
                 under_way += shop.happens(lambda: None, which * DAY)
-            elif deed == "cancel" and which not in ended:
-                ended.add(which)
+            elif deed == "cancel" and number not in ended:
+                ended.add(number)
                 under_way += shop.happens(partial(shop.acc.cancel_now, sub))
             elif deed == "deliver" and under_way:  # and again, perhaps
                 shop.send(under_way[which % len(under_way)])
+            elif deed == "deliver all":
+                shop.send(*under_way)
             elif deed == "lose" and under_way:
                 del under_way[which % len(under_way)]
             elif deed == "work":

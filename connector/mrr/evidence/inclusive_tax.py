@@ -3,12 +3,13 @@
 A full-price regular line shows its period's rate, 0 included: not a credit, a proration, a
 trial or what a coupon made free. A proration does where its item has no such line at its
 price yet, if it was billed at once, as tax is of the day of the invoice, or if there is
-nothing else. A rate is read as the percentage with the fewest
+nothing else: where other items' lines show that the rate became this one only after its
+start, it is of the invoice's day too. A rate is read as the percentage with the fewest
 decimals that gives the line's tax, as taxes on lines are rounded; while that gives the
 next lines' taxes too, give or take a minor unit, nothing has changed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from math import inf
@@ -57,8 +58,11 @@ def inclusive_taxes(
     for line in line_items:
         known = found.setdefault(line.item, [])
         is_silent = line.item in declared and line.item not in named
-        if not is_silent and _shows_rate(line, known, prices.get(line.price)):
-            _add(known, line, _newest(found))
+        if is_silent or not _shows_rate(line, known, prices.get(line.price)):
+            continue
+        newest = _newest(found)
+        if not _is_of_its_invoice(line, newest, line_items):
+            _add(known, line, newest)
     for item, rates in declared.items():
         known = found.setdefault(item, [])
         if not known:
@@ -104,6 +108,26 @@ def _shows_rate(
             return False
     behavior = price.tax_behavior_in(line.currency) if price is not None else None
     return behavior != "exclusive" or _tax(line).amount_minor != 0
+
+
+def _is_of_its_invoice(
+    line: LineItem, newest: ItemTaxRate | None, line_items: Iterable[LineItem]
+) -> bool:
+    """Whether a late proration has a rate that other items had only since its start.
+
+    What they had before, ``newest``, then goes for the time that it bills.
+    """
+    is_late = line.proration and line.known_s - line.start_s > SAME_REQUEST_S
+    if not is_late or newest is None or _gives(newest.rate, line):
+        return False
+    return any(
+        line.start_s < other.start_s <= line.known_s
+        and other.item != line.item
+        and not other.proration
+        and _shows_rate(other, (), None)
+        and _gives(_rate(other), line)
+        for other in line_items
+    )
 
 
 def _newest(taxes: ItemTaxRates, until_s: float = inf) -> ItemTaxRate | None:

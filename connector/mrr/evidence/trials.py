@@ -23,28 +23,45 @@ def trials(
     """The trials: what the subscription says, and the free lines of earlier ones.
 
     In classic mode ``trial_start`` is the first trial and ``trial_end`` the last one's; a
-    line that was paid in between shows that the trials were two.
+    line that was paid in between shows that the trials were two. No line need show that
+    the last one was put off, or that it was given for nothing.
     """
     now = last.subscription
     if now.trial_end is None and now.status != "trialing":
         return []
     if now.trial_end is None:
         return [_trial(now, now.started_at, None)]
-    is_trialing = now.status == "trialing"
-    paid = sorted(n.start_s for n in line_items if n.amount_minor > 0 and not n.credit)
+    billed = [n for n in line_items if n.amount_minor > 0 and not n.credit]
+    paid = sorted(line.start_s for line in billed)
     start_s = now.started_at if now.trial_start is None else now.trial_start
     between = [p for p in paid if start_s <= p < now.trial_end]
-    until_s = None if is_trialing else now.trial_end
-    found = [_trial(now, start_s, between[0] if between else until_s)]
+    ends = {start_s: between[0] if between else now.trial_end}
     for line in line_items:
         if is_trial_line(line, prices):
             cut = [p for p in paid if line.start_s < p < line.end_s]
             end_s = min([line.end_s, *cut])
             if line.start_s <= now.trial_end < end_s:
                 end_s = now.trial_end  # ended early
-            is_running = is_trialing and end_s > last.seen_s
-            found.append(_trial(now, line.start_s, None if is_running else end_s))
-    return found
+            ends[line.start_s] = max(end_s, ends.get(line.start_s, 0))
+    latest_s = _latest_began_s(ends, billed, now.trial_end)
+    if latest_s < now.trial_end:
+        ends[latest_s] = max(now.trial_end, ends.get(latest_s, 0))
+    if now.status != "trialing":
+        return [_trial(now, *span) for span in ends.items()]
+    until_s = min(now.trial_end, last.seen_s + 1)
+    return [
+        _trial(now, at_s, None if end_s >= until_s else end_s)
+        for at_s, end_s in ends.items()
+    ]
+
+
+def _latest_began_s(
+    starts: Iterable[int], billed: Iterable[LineItem], trial_end: int
+) -> int:
+    """With the last free line, or where what was billed since then ends."""
+    free_s = max((at_s for at_s in starts if at_s < trial_end), default=trial_end)
+    since = [line.end_s for line in billed if free_s <= line.start_s < trial_end]
+    return max(since, default=free_s)
 
 
 def trials_after_paying(

@@ -44,7 +44,12 @@ class BilledTime(NamedTuple):
     is_metered: bool = False
 
     @property
-    def evidence(self) -> tuple[Evidence, ...]:
+    def began(self) -> tuple[Evidence, ...]:
+        shown = self.shown_by
+        return shown.evidence() if isinstance(shown, LineItem) else shown.began
+
+    @property
+    def ended(self) -> tuple[Evidence, ...]:
         shown = self.shown_by
         return shown.evidence() if isinstance(shown, LineItem) else shown.ended
 
@@ -86,7 +91,7 @@ def unbilled_pauses(
     found = [
         _between(before, after)
         for before, after in _neighbours(billed)
-        if _is_pause(before, after)
+        if _is_pause(before, after, billed)
         and not _is_unfinished(before[0].end_s, after[0].start_s, billed)
         and not _is_of_new_items(before, after, billed, added, current)
     ]
@@ -212,14 +217,24 @@ def _begins_nothing(each: BilledTime, rest: Iterable[BilledTime]) -> bool:
     return not each.is_due and (next_s is None or next_s < each.end_s)
 
 
-def _is_pause(before: Sequence[BilledTime], after: Sequence[BilledTime]) -> bool:
-    """Not where a trial begins, nor what a change without prorations left unbilled."""
-    licensed = [each for each in after if not each.is_metered]
-    if not licensed or any(each.cycle is None for each in after):
-        return False
+def _is_pause(
+    before: Sequence[BilledTime],
+    after: Sequence[BilledTime],
+    billed: Iterable[BilledTime],
+) -> bool:
+    """Not what a change without prorations left unbilled.
+
+    A trial moves the anchor: before it, whatever is billed next at another interval may
+    have been left so.
+    """
     known = {each.cycle for each in before}
+    if any(each.cycle is None for each in after):
+        following = [b for b in billed if b.cycle and b.start_s > after[0].start_s]
+        return None in known or all(each.cycle in known for each in following)
+    licensed = [each for each in after if not each.is_metered]
     moved = [each for each in licensed if each.cycle not in known]
-    return None in known or not any(_went_on(before, each) for each in moved)
+    is_moved = any(_went_on(before, each) for each in moved)
+    return bool(licensed) and (None in known or not is_moved)
 
 
 def _is_unfinished(start_s: int, end_s: int, billed: Iterable[BilledTime]) -> bool:
@@ -241,9 +256,9 @@ def _is_of_new_items(
     """
     start_s, end_s = before[0].end_s, after[0].start_s
     known = {each.item for each in billed if each.start_s < end_s}
-    new = {each.item for each in after}
-    if not known.isdisjoint(new):
-        return False
+    new = {each.item for each in after if each.item}
+    if not new or not known.isdisjoint(new):
+        return False  # or a trial of the subscription begins
     waited = (added.get(item, start_s) <= start_s + SAME_REQUEST_S for item in new)
     return any(waited) or any(item in current for item in known)
 
@@ -275,13 +290,13 @@ def _is_aligned(early_s: int, late_s: int, *, in_months: bool) -> bool:
 
 
 def _between(before: Sequence[BilledTime], after: Sequence[BilledTime]) -> Interval:
-    proof = [evidence for each in after for evidence in each.evidence]
+    proof = [evidence for each in after for evidence in each.began]
     ended = tuple(dict.fromkeys(proof))
     return Interval(before[0].end_s, after[0].start_s, _ends(before), ended)
 
 
 def _ends(before: Iterable[BilledTime]) -> tuple[Evidence, ...]:
-    return tuple(dict.fromkeys(proof for each in before for proof in each.evidence))
+    return tuple(dict.fromkeys(proof for each in before for proof in each.ended))
 
 
 def _before_the_end(

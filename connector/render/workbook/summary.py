@@ -7,7 +7,7 @@ from typing import Any
 
 from connector.core.figures import RATIOS
 from connector.core.language import _, day_text, marked
-from connector.render.footnotes import asides, banner, footnotes
+from connector.render.footnotes import asides, banner, footnotes, note_line
 from connector.render.report_tables import cells, headings, kind_of
 from connector.render.table import Percent
 from connector.render.workbook.cells import (
@@ -63,6 +63,11 @@ def write_summary(
     writer.sheet.set_h_pagebreaks(breaks[1:])  # no chart over two pages
     if not report.parts:
         writer.line(_("There is no recurring revenue in this ledger."))
+    if report.notes:
+        writer.row += 1
+        writer.title(_("Notes"))
+    for each in report.notes:
+        writer.line(note_line(each))
     writer.row += 1
     for note in footnotes(report):
         writer.line(note, font_color=QUIET)

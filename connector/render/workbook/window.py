@@ -9,7 +9,7 @@ and grew; grew and shrank back), the waterfall's kinds differ from it: by how mu
 columns of its own, which add up to 0 in a row and are in no ratio.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
 from typing import NamedTuple
@@ -61,20 +61,28 @@ class WindowSums(NamedTuple):
 
 def sums_of(book: WindowBook) -> WindowSums:
     base = [each for each in book.customers if each.opening_minor]
-    opening = sum((each.opening_minor for each in base), ZERO)
-    moved = {
-        kind: sum((each.moved_minor.get(kind, ZERO) for each in book.customers), ZERO)
-        for kind in KINDS
-    }
+    opening = _sum(each.opening_minor for each in base)
+    own: dict[MovementKind, list[Fraction]] = {kind: [] for kind in KINDS}
+    for each in book.customers:
+        for kind, minor in each.moved_minor.items():
+            own[kind].append(minor)
     is_total = book.part.is_total
     return WindowSums(
         opening=opening,
-        closing=sum((each.closing_minor for each in base), ZERO),
-        kept=sum((min(x.opening_minor, x.closing_minor) for x in base), ZERO),
+        closing=_sum(each.closing_minor for each in base),
+        kept=_sum(min(x.opening_minor, x.closing_minor) for x in base),
         fx=opening - book.row.measured.waterfall.opening_minor if is_total else ZERO,
-        everybody=sum((each.closing_minor for each in book.customers), ZERO),
-        moved=moved,
+        everybody=_sum(each.closing_minor for each in book.customers),
+        moved={kind: _sum(found) for kind, found in own.items()},
     )
+
+
+def _sum(amounts: Iterable[Fraction]) -> Fraction:
+    """Exact; those of one denominator, which are nearly all, as whole numbers."""
+    found: dict[int, int] = {}
+    for each in amounts:
+        found[each.denominator] = found.get(each.denominator, 0) + each.numerator
+    return sum((Fraction(above, below) for below, above in found.items()), ZERO)
 
 
 def write_window(writer: SheetWriter, book: WindowBook, title: str) -> None:
@@ -100,9 +108,13 @@ def write_window(writer: SheetWriter, book: WindowBook, title: str) -> None:
         ),
     )
     why = _reasons(book.causes)
+    quoted = [f'"{_(name)}"' for name in FORMULA_KINDS]
     writer.filtered(
         _heads(),
-        (_row(each, FIRST + place, book, why) for place, each in enumerate(ordered)),
+        (
+            _row(each, FIRST + place, book, why, quoted)
+            for place, each in enumerate(ordered)
+        ),
     )
 
 
@@ -172,6 +184,7 @@ def _row(
     row: int,
     book: WindowBook,
     why: Mapping[int, str],
+    quoted: Sequence[str],
 ) -> Iterator[SheetCell]:
     code, start = book.part.currency, book.row.measured.window.start
     change = each.closing_minor - each.opening_minor
@@ -180,7 +193,7 @@ def _row(
     yield ExactMoney(each.opening_minor, code)
     yield ExactMoney(each.closing_minor, code)
     yield Live(f"=E{row}-D{row}", ExactMoney(change, code))
-    new, back, left, more, less = (f'"{_(name)}"' for name in FORMULA_KINDS)
+    new, back, left, more, less = quoted
     came = f"IF(C{row}>=DATE({start.year},{start.month},{start.day}),{new},{back})"
     yield Live(
         f'=IF(D{row}=E{row},"",IF(D{row}=0,{came},IF(E{row}=0,{left},'

@@ -5,7 +5,7 @@ The current state, replaced with each derivation; the ledger knows customers by 
 
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -17,6 +17,7 @@ from connector.core.invoiced import (
     NotCountedReason,
     OutsideMrr,
 )
+from connector.mrr.companies import invoiced_together
 from connector.store.database import placeholders
 
 # What is kept of a customer: its sums as JSON, and whether anything is not counted.
@@ -56,10 +57,26 @@ def put(
             _put_not_counted(connection, key, found)
     connection.executemany("INSERT OR REPLACE INTO invoiced VALUES (?, ?)", rows)
     connection.executemany(
-        "INSERT INTO invoiced_sums VALUES (?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET amount_minor = amount_minor + excluded.amount_minor",
-        [(*key, minor) for key, minor in changes.items() if minor],
+        _ADD, [(*key, minor) for key, minor in changes.items() if minor]
     )
+
+
+_ADD = """
+    INSERT INTO invoiced_sums VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET amount_minor = amount_minor + excluded.amount_minor
+"""
+
+
+def add_all(connection: sqlite3.Connection, other: sqlite3.Connection) -> None:
+    """Add what was invoiced in another ledger to these sums."""
+    connection.executemany(_ADD, other.execute("SELECT * FROM invoiced_sums"))
+
+
+def put_added(connection: sqlite3.Connection, key: int, parts: Iterable[bytes]) -> None:
+    """What one customer was invoiced in several ledgers, whose sums are there already."""
+    sums = invoiced_together(map(decoded, parts))
+    text = msgspec.json.encode(sums, order="sorted").decode()
+    connection.execute("INSERT INTO invoiced VALUES (?, ?)", [key, text])
 
 
 def decoded(sums: bytes) -> InvoicedSums:

@@ -63,9 +63,18 @@ def find_customer(connection: sqlite3.Connection, text: str) -> list[CustomerNam
 
 
 _BY_LABEL = """
-    SELECT id, label FROM customers WHERE instr(lower(label), lower(?))
-    ORDER BY label LIMIT 10
-"""
+    SELECT id, label FROM customers
+    WHERE instr(lower(coalesce(label, id)), lower(?))
+      AND (label IS NOT NULL OR id IN (SELECT counted_as FROM companies))
+    ORDER BY coalesce(label, id) LIMIT 10
+"""  # a company may have no label: it is its name
+
+
+def named(connection: sqlite3.Connection, customer: str) -> CustomerName:
+    """As it is called; without a label where it is not in the ledger."""
+    row = connection.execute("SELECT label FROM customers WHERE id = ?", [customer])
+    [label] = row.fetchone() or [None]
+    return CustomerName(customer, label)
 
 
 def labels(connection: sqlite3.Connection) -> dict[str, str]:

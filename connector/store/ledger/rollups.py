@@ -36,6 +36,16 @@ def add(
     )
 
 
+_ALL = f"""
+    SELECT currency, kind, start, "end", {", ".join(SUMMED)} FROM window_sums
+"""  # noqa: S608
+
+
+def add_all(connection: sqlite3.Connection, other: sqlite3.Connection) -> None:
+    """Add another ledger's sums to these."""
+    connection.executemany(_ADD, other.execute(_ALL))
+
+
 _SPANS = """
     SELECT currency, min(day), max(day)
     FROM (SELECT currency, day FROM live_movements

@@ -29,6 +29,18 @@ def fetched_us(connection: sqlite3.Connection, kind: str, key: str) -> int:
     return 0 if row is None else int(row[0])
 
 
+def created_s(
+    connection: sqlite3.Connection, kind: str, ids: Collection[str]
+) -> dict[str, int]:
+    """When these were created, as far as the mirror holds a copy that says it."""
+    rows = connection.execute(
+        f"SELECT id, created_s FROM stripe_{kind}"  # noqa: S608
+        " WHERE id IN (SELECT value FROM json_each(?)) AND created_s > 0",
+        [json.dumps(list(ids))],
+    )
+    return dict(rows.fetchall())
+
+
 def count(connection: sqlite3.Connection, kind: str) -> int:
     row = connection.execute(f"SELECT count(*) FROM stripe_{kind}").fetchone()  # noqa: S608
     return int(row[0])

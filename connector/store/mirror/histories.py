@@ -23,10 +23,14 @@ Dated = dict[str, list[tuple[int, str, bytes]]]
 Versions = dict[str, list[tuple[str, int, bytes]]]
 
 
-class Rows(NamedTuple):
-    """What the mirror holds of ``customers``, each given with all its ids."""
+# Under whom customers are counted, each with its members: all ids of each, its own first.
+Ids = Mapping[str, Sequence[Sequence[str]]]
 
-    customers: Mapping[str, Sequence[str]]
+
+class Rows(NamedTuple):
+    """What the mirror holds of ``customers``, each given with its members' ids."""
+
+    customers: Ids
     profiles: Mapping[str, bytes]
     versions: Versions
     invoices: Dated
@@ -34,11 +38,9 @@ class Rows(NamedTuple):
     events: Dated
 
 
-def rows_of(
-    connection: sqlite3.Connection, customers: Mapping[str, Sequence[str]]
-) -> Rows:
-    """``customers``: each with the ids whose objects are its own; none: no history."""
-    ids = [each for own in customers.values() for each in own]
+def rows_of(connection: sqlite3.Connection, customers: Ids) -> Rows:
+    """``customers``: each with whose objects are its own; nobody's: no history."""
+    ids = [each for own in customers.values() for member in own for each in member]
     shown = list(dict.fromkeys([*customers, *ids]))
     profiles = connection.execute(
         f"SELECT id, body FROM stripe_customers WHERE id IN {placeholders(len(shown))}",  # noqa: S608
@@ -57,9 +59,7 @@ def rows_of(
 TOGETHER = 100  # customers whose rows are read with one query a kind
 
 
-def in_batches(
-    connection: sqlite3.Connection, customers: Mapping[str, Sequence[str]]
-) -> Iterator[Rows]:
+def in_batches(connection: sqlite3.Connection, customers: Ids) -> Iterator[Rows]:
     """The rows of any number of customers, in the order in which they were given."""
     left = iter(customers.items())
     while some := dict(islice(left, TOGETHER)):
@@ -75,19 +75,22 @@ def profile(rows: Rows, customer: str) -> Customer | None:
 def histories(rows: Rows, shared: Catalogue) -> Iterator[History]:
     """Each customer's history, oldest first, in the order in which they were given.
 
-    Bodies are decoded a customer at a time: kept for all of them, they would cost the
-    memory and half as much time again.
+    Those of one company stand together. Bodies are decoded a customer at a time: kept for
+    all of them, they would cost the memory and half as much time again.
     """
-    for customer, ids in rows.customers.items():
-        yield History(
-            customer=customer,
-            versions=_decoded(rows.versions, ids),
-            invoices=_together(rows.invoices, ids, Invoice),
-            pending=_together(rows.pending, ids, InvoiceItem),
-            events=_together(rows.events, ids, Event),
-            profile=profile(rows, customer),
-            catalogue=shared,
-        )
+    for company, members in rows.customers.items():
+        for ids in members or ((),):
+            customer = ids[0] if ids else company
+            yield History(
+                customer=customer,
+                company="" if customer == company else company,
+                versions=_decoded(rows.versions, ids),
+                invoices=_together(rows.invoices, ids, Invoice),
+                pending=_together(rows.pending, ids, InvoiceItem),
+                events=_together(rows.events, ids, Event),
+                profile=profile(rows, customer),
+                catalogue=shared,
+            )
 
 
 def _dated(connection: sqlite3.Connection, kind: str, ids: Sequence[str]) -> Dated:

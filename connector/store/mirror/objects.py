@@ -21,6 +21,7 @@ from connector.store.mirror import (
     histories,
     unfit_objects,
 )
+from connector.store.mirror.companies import is_grouped
 from connector.store.mirror.histories import rows_of
 from connector.stripe_api.decoding import Base, body, created_at, decode, ref
 from connector.stripe_api.invoices import Invoice
@@ -248,15 +249,30 @@ def price_names(connection: sqlite3.Connection) -> dict[str, str]:
 
 
 def metadata(connection: sqlite3.Connection, key: str) -> dict[int, str]:
-    """What customers' metadata says for ``key``, by the ledger's key of the customer."""
-    rows = connection.execute(
-        "SELECT customers.key, field.value FROM customers"
-        " JOIN stripe_customers USING (id)"
-        " JOIN json_each(CAST(body AS TEXT), '$.metadata') AS field"
-        " WHERE field.key = ?",
-        [key],
-    )
-    return {customer: str(value) for customer, value in rows}
+    """What customers' metadata says for ``key``, by the ledger's key of the customer.
+
+    Of a company, what its own customer says, else the oldest one that says anything.
+    """
+    found = connection.execute(_METADATA, [key]).fetchall()
+    if is_grouped(connection):
+        found += connection.execute(_METADATA_OF_COMPANIES, [key]).fetchall()
+    told: dict[int, str] = {}
+    for customer, value in found:
+        told.setdefault(customer, str(value))
+    return told
+
+
+_METADATA = """
+    SELECT customers.key, field.value FROM customers JOIN stripe_customers USING (id)
+    JOIN json_each(CAST(body AS TEXT), '$.metadata') AS field WHERE field.key = ?
+"""
+_METADATA_OF_COMPANIES = """
+    SELECT customers.key, field.value FROM companies
+    JOIN customers ON customers.id = companies.counted_as
+    JOIN stripe_customers AS shown ON shown.id = companies.customer
+    JOIN json_each(CAST(shown.body AS TEXT), '$.metadata') AS field
+    WHERE field.key = ? ORDER BY shown.created_s, shown.id
+"""
 
 
 # Subscriptions that may end or stop paying, and the newest invoices that are not paid.
@@ -296,9 +312,19 @@ def history(
     former: Sequence[str] = (),
 ) -> History:
     """Everything the mirror holds of one customer and its former ids, oldest first."""
-    rows = rows_of(connection, {customer: (customer, *former)})
-    [found] = histories.histories(rows, shared)
+    [found] = histories_of(connection, customer, shared, ((customer, *former),))
     return found
+
+
+def histories_of(
+    connection: sqlite3.Connection,
+    company: str,
+    shared: Catalogue,
+    members: Sequence[Sequence[str]],
+) -> list[History]:
+    """The same of each customer that is counted as one, given with its former ids."""
+    rows = rows_of(connection, {company: members})
+    return list(histories.histories(rows, shared))
 
 
 def drop_unseen_pending(

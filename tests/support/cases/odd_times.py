@@ -492,6 +492,101 @@ def trial_before_paying_counts_nothing() -> Told:
     return seen([tried], [free, *bills(paid)], policy=AFTER_PAYING)
 
 
+_FIRST_TRIAL = MONTH[0] - 31 * 86_400
+MAY = months("2025-05-10T10:00", 4)
+
+
+def _tried_twice(start: int, end: int, **more: Any) -> Json:
+    """Since December, when there was a trial; another one ends at ``end``."""
+    items = [subscription_item("si_1", BASIC)]
+    return subscription(_FIRST_TRIAL, items, trial_start=start, trial_end=end, **more)
+
+
+def _free(start: int, end: int) -> Json:
+    return invoice(start, [line(BASIC, start, end, 0)])
+
+
+_PAID_BEFORE = [_free(_FIRST_TRIAL, MONTH[0]), *bills(MONTH[:3])]
+
+
+def trial_without_a_line_of_its_own() -> Told:
+    """In classic mode a second trial until 20 April was given, and no line names it.
+
+    ``trial_end`` says when it ended, the last paid period since when: no pause.
+    """
+    tried = _tried_twice(_FIRST_TRIAL, APRIL_20)
+    return seen([tried], [*_PAID_BEFORE, *bills(ANEW[:4])])
+
+
+def trial_without_a_line_after_paying() -> Told:
+    """The same; ``trial_after_paying = "counts"``.
+
+    It goes on at what it paid.
+    """
+    tried = _tried_twice(_FIRST_TRIAL, APRIL_20)
+    return seen([tried], [*_PAID_BEFORE, *bills(ANEW[:4])], policy=AFTER_PAYING)
+
+
+def trial_put_off_after_paying() -> Told:
+    """A trial until 20 April is put off to 10 May; ``trial_after_paying = "counts"``.
+
+    ``trial_end`` says so, though its line ends before: it goes on until then.
+    """
+    put_off = _tried_twice(_FIRST_TRIAL, MAY[0])
+    told = [*_PAID_BEFORE, _free(MONTH[2], APRIL_20), *bills(MAY[:3])]
+    return seen([put_off], told, policy=AFTER_PAYING)
+
+
+def trial_put_off_and_running() -> Told:
+    """A second trial's line ends on 20 April, and in July it is trialing until September.
+
+    Put off, it runs on: nothing counts between.
+    """
+    trialing = _tried_twice(_FIRST_TRIAL, moment("2025-09-01"), status="trialing")
+    return seen([trialing], [*_PAID_BEFORE, _free(MONTH[2], APRIL_20)])
+
+
+def trial_given_in_unbilled_time() -> Told:
+    """Paid until 1 March, nothing billed; on 10 April a trial until 10 May.
+
+    No trial and no bill between: a pause, until the first billed period.
+    """
+    tried = _tried_twice(moment("2025-04-10T10:00"), MAY[0])
+    return seen([tried], [*_PAID_BEFORE, *bills(MAY[:3])])
+
+
+def trial_given_again_after_a_pause() -> Told:
+    """A trial ends on 20 April without a card; on 1 May another one begins until 10 May.
+
+    Between the two nothing was billed: it begins again with the first billed period.
+    """
+    tried = _tried_twice(MONTH[4], MAY[0])
+    free = [_free(MONTH[2], APRIL_20), _free(MONTH[4], MAY[0])]
+    return seen([tried], [*_PAID_BEFORE, *free, *bills(MAY[:3])])
+
+
+def trial_given_again_before_paying() -> Told:
+    """A first trial ends without a card; on 1 February it is given another month.
+
+    Nobody paid before 1 March: new on that day.
+    """
+    tried = _tried_twice(MONTH[1], MONTH[2])
+    free = [_free(_FIRST_TRIAL, MONTH[0]), _free(MONTH[1], MONTH[2])]
+    return seen([tried], [*free, *bills(MONTH[2:7])])
+
+
+def trial_before_a_year_begun_without_proration() -> Told:
+    """Monthly until 1 March, then a year without prorations, and a trial in April.
+
+    The year has begun in January and is billed after the trial: no pause before it.
+    """
+    april_10 = moment("2025-04-10T10:00")
+    free = invoice(april_10, [line(YEARLY, april_10, MAY[0], 0)])
+    year = invoice(MAY[0], [line(YEARLY, MAY[0], MAY[0] + 365 * 86_400)])
+    tried = held(YEARLY, trial_start=april_10, trial_end=MAY[0])
+    return seen([tried], [*bills(MONTH[:3]), free, year])
+
+
 CASES: Mapping[Callable[[], Told], str] = {
     unbilled_with_the_anchor_kept: "2025-01-01 1000, 2025-03-01 0, 2025-05-01 1000",
     unbilled_until_a_proration: "2025-01-01 1000, 2025-03-01 0, 2025-04-20 1000",
@@ -535,4 +630,14 @@ CASES: Mapping[Callable[[], Told], str] = {
     trial_after_paying_ends_unpaid: "2025-01-01 1000, 2025-04-20 0",
     trial_after_paying_of_a_larger_plan: "2025-01-01 1000, 2025-04-20 3000",
     trial_before_paying_counts_nothing: "2025-01-15 1000",
+    trial_without_a_line_of_its_own: ("2025-01-01 1000, 2025-03-01 0, 2025-04-20 1000"),
+    trial_without_a_line_after_paying: "2025-01-01 1000",
+    trial_put_off_after_paying: "2025-01-01 1000",
+    trial_put_off_and_running: "2025-01-01 1000, 2025-03-01 0",
+    trial_given_in_unbilled_time: "2025-01-01 1000, 2025-03-01 0, 2025-05-10 1000",
+    trial_given_again_after_a_pause: "2025-01-01 1000, 2025-03-01 0, 2025-05-10 1000",
+    trial_given_again_before_paying: "2025-03-01 1000",
+    trial_before_a_year_begun_without_proration: (
+        "2025-01-01 1000, 2025-04-10 0, 2025-05-10 2000"
+    ),
 }

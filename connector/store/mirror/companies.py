@@ -1,0 +1,102 @@
+"""Which customers are one company, as their metadata or a list of pairs says it now.
+
+Kept beside the mirror, and brought up to date for whoever is to be derived: what says it
+is part of a customer, so that a change of it marks that customer. A mapping holds for
+all of history, as Stripe keeps none of metadata; a change restates.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+
+from connector.core.policy import Rules
+from connector.mrr.companies import Companies, resolved
+from connector.store.database import put_setting, setting
+from connector.store.mirror import forgotten
+
+# The setting that counts the changes of who is counted under whom.
+VERSION = "companies"
+
+
+def version(connection: sqlite3.Connection) -> int:
+    return int(setting(connection, VERSION) or 0)
+
+
+def is_grouped(connection: sqlite3.Connection) -> bool:
+    """Whether anybody is counted under another id than its own."""
+    return connection.execute("SELECT 1 FROM companies LIMIT 1").fetchone() is not None
+
+
+def companies(connection: sqlite3.Connection, merge: Mapping[str, str]) -> Companies:
+    """Who is counted under whom now."""
+    return Companies(merge, {c: last for c, (_, last) in rows(connection).items()})
+
+
+def rows(connection: sqlite3.Connection) -> dict[str, tuple[str, str]]:
+    """How each one's company is named, and under whom it is counted."""
+    found = connection.execute("SELECT customer, named, counted_as FROM companies")
+    return {customer: (named, last) for customer, named, last in found}
+
+
+def put(connection: sqlite3.Connection, found: Mapping[str, tuple[str, str]]) -> None:
+    connection.executemany(
+        "INSERT INTO companies VALUES (?, ?, ?)",
+        [(customer, *both) for customer, both in sorted(found.items())],
+    )
+
+
+def counted_as(connection: sqlite3.Connection, customer: str) -> str:
+    """Its company's id, or its own."""
+    row = connection.execute(
+        "SELECT counted_as FROM companies WHERE customer = ?", [customer]
+    ).fetchone()
+    return customer if row is None else str(row[0])
+
+
+_NAMED = """
+    SELECT id, CAST(body AS TEXT) ->> ('$.metadata.' || json_quote(:key))
+    FROM stripe_customers WHERE id IN (SELECT value FROM json_each(:customers))
+"""
+
+
+def regroup(
+    connection: sqlite3.Connection, rules: Rules, customers: Iterable[str]
+) -> list[str]:
+    """Bring up to date where these customers belong; return whom that concerns.
+
+    In the caller's transaction. Who is forgotten stays where it was.
+    """
+    known = rows(connection)
+    rule, asked = rules.company, set(customers)
+    if not (known or rule.key or rule.pairs):
+        return []
+    before = {customer: named for customer, (named, _) in known.items()}
+    now = {c: name for c, name in before.items() if c not in asked}
+    gone = forgotten.everybody(connection)
+    now |= {c: before[c] for c in asked.intersection(gone) if c in before}
+    now |= _named(connection, rule.key, asked.difference(gone))
+    now |= {c: rule.pairs[c] for c in asked if c in rule.pairs}
+    was = {customer: last for customer, (_, last) in known.items()}
+    last = resolved(now, rules.merge)
+    wanted = {c: (name, last.get(c, c)) for c, name in now.items()}
+    if wanted == known:
+        return []
+    changed = {c for c in {**known, **wanted} if known.get(c) != wanted.get(c)}
+    connection.executemany(
+        "DELETE FROM companies WHERE customer = ?", [(each,) for each in changed]
+    )
+    put(connection, {c: wanted[c] for c in changed if c in wanted})
+    put_setting(connection, VERSION, str(version(connection) + 1))
+    moved = {c for c in changed if was.get(c, c) != last.get(c, c)}
+    return sorted(moved | {each.get(c, c) for c in moved for each in (was, last)})
+
+
+def _named(
+    connection: sqlite3.Connection, key: str, customers: Iterable[str]
+) -> dict[str, str]:
+    if not key:
+        return {}
+    asked = {"key": key, "customers": json.dumps(sorted(customers))}
+    found = connection.execute(_NAMED, asked)
+    told = {customer: str(value or "").strip() for customer, value in found}
+    return {customer: value for customer, value in told.items() if value}

@@ -351,12 +351,13 @@ def make_whole(connection: sqlite3.Connection) -> None:
     """
     if setting(connection, rollups.WHOLE) == rollups.FORMAT:
         return
-    from connector.metrics.fold import columns_of, measured
-
     with transaction(connection):
         rollups.clear(connection)
         columns.clear(connection)
         for currency, first, last in rollups.spans(connection):
+            # It brings numpy, which a ledger that begins has no need of.
+            from connector.metrics.fold import columns_of, measured
+
             parts = map(columns_of, columns.blocks(connection, currency))
             found = measured(parts, windows_touched(first, last))
             rollups.add(connection, {currency: changes(found)})

@@ -88,8 +88,8 @@ def test_benchmarks_are_told_of_some_and_marks_are_not(copied: Workdir) -> None:
 
 def test_the_html_page_of_some_has_their_figures(demo: Workdir, tmp_path: Path) -> None:
     path = tmp_path / "some.html"
-    only = ("--segment", "interval=month", "--segment", "country=US")
-    only = (*only, "--currency", "usd")
+    only = ["--segment", "interval=month", "--segment", "country=US"]
+    only += ["--currency", "usd"]
     ran = demo.call("report", *only, "--format", "html", "-o", str(path))
     assert ran.code == 0, ran.err
     page = parsed(path.read_text(encoding="utf-8"))

@@ -6,7 +6,9 @@ subscription would have been billed, be it by a draft or a void invoice
 (docs/definitions.md, How it dates a change).
 """
 
+from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from connector.core.dates import instant, later
@@ -22,6 +24,7 @@ from connector.stripe_api.objects import Price, Subscription
 
 Prices = Mapping[str, Price]
 _ENDLESS_S = 1 << 40
+_START = attrgetter("start_s")
 # Bills that may never have been due: they show that what was billed before went on, but
 # where nothing follows them, they begin nothing.
 _NOT_DUE = frozenset({"void", "draft"})
@@ -117,12 +120,13 @@ def _is_covered(
     """Whether bills and trials leave no time between them, nor before the end."""
     spans = [
         (line.start_s, until_s)
-        for line, until_s in zip(line_items, _billed_until(line_items), strict=True)
+        for line, until_s in _billed_until(line_items)
         if until_s > line.start_s
     ]
     spans += [(trial.start_s, _end_of(trial)) for trial in trials]
+    spans.sort()
     covered_s = 0
-    for start_s, until_s in sorted(spans):
+    for start_s, until_s in spans:
         if until_s <= covered_s:
             continue
         if covered_s and start_s > covered_s + DAY_S:
@@ -142,32 +146,42 @@ def _billed_time(
     found = [BilledTime(each.start_s, _end_of(each), "", None, each) for each in trials]
     found += [
         _billed(line, until_s, prices)
-        for line, until_s in zip(line_items, _billed_until(line_items), strict=True)
+        for line, until_s in _billed_until(line_items)
         if until_s > line.start_s
     ]
     return sorted(found, key=lambda each: each[:2])
 
 
-def _billed_until(line_items: Sequence[LineItem]) -> list[int]:
-    """Until when each line bills, without what was taken back; a credit bills nothing."""
-    credits_ = [line for line in line_items if line.credit]
-    if not credits_:
-        return [line.end_s for line in line_items]
+def _billed_until(line_items: Iterable[LineItem]) -> list[tuple[LineItem, int]]:
+    """Until when each line bills, without what was taken back; no credit bills anything."""
+    billed: list[tuple[LineItem, int]] = []
+    credited: dict[str, list[LineItem]] = {}
+    for line in line_items:
+        if line.credit:
+            credited.setdefault(line.item, []).append(line)
+        else:
+            billed.append((line, line.end_s))
+    if not credited:
+        return billed
     return [
-        line.start_s
-        if line.credit
-        else min([line.end_s, *(c.start_s for c in credits_ if _takes_back(c, line))])
-        for line in line_items
+        (line, _taken_back_at(line, credited.get(line.item, ()))) for line, _ in billed
     ]
 
 
-def _takes_back(credit: LineItem, line: LineItem) -> bool:
-    """Not what is billed anew from the same instant on."""
-    return (
-        line.start_s <= credit.start_s < line.end_s
-        and credit.item == line.item
-        and (line.known_s, line.start_s) < (credit.known_s, credit.start_s)
-    )
+def _taken_back_at(line: LineItem, own_credits: Sequence[LineItem]) -> int:
+    """Where it ends at last; not by what is billed anew from the same instant on.
+
+    ``own_credits`` are its item's, in order of time.
+    """
+    for place in range(
+        bisect_left(own_credits, line.start_s, key=_START), len(own_credits)
+    ):
+        credit = own_credits[place]
+        if credit.start_s >= line.end_s:
+            break
+        if (line.known_s, line.start_s) < (credit.known_s, credit.start_s):
+            return credit.start_s
+    return line.end_s
 
 
 def _billed(line: LineItem, end_s: int, prices: Prices) -> BilledTime:

@@ -7,13 +7,14 @@ from connector.core.language import _
 from connector.core.model import CustomerName
 from connector.dashboard.answer import NothingPaid, PageAnswer, PageRequest, words
 from connector.dashboard.query import is_called, one_page, ordered, sort_asked
-from connector.mrr.risks import Risk, RiskReason
+from connector.mrr.risks import RiskReason
 from connector.render import at_risk as forms
 from connector.render.page.losses import committed_chart
 from connector.reports.at_risk import (
     AtRiskReport,
     AtRiskReports,
     CustomerAtRisk,
+    at_risk_lines,
     at_risk_reports,
 )
 
@@ -21,11 +22,13 @@ KNOWN = frozenset(
     ("currency", "owner", "segment", "reason", "q", "sort", "page"),
 )
 NOBODY = AtRiskReports(currencies=(), labels={}, failed={})
-NOTHING = NothingPaid(lambda _: forms.to_json(NOBODY), lambda _: forms.to_csv(NOBODY))
+NOTHING = NothingPaid(lambda _: forms.to_json(NOBODY), lambda _: forms.text_csv(()))
 SORTS = ("mrr", "day", "renews", "name")
 
 
-class RiskSum(NamedTuple):
+class ReasonCard(NamedTuple):
+    """``name`` is what the address says."""
+
     reason: RiskReason
     name: str
     customers: int
@@ -41,7 +44,7 @@ def answer(asked: PageRequest) -> PageAnswer:
         lambda made: len(made.labels),
     )
     [outlook] = found.currencies
-    reasons = [each for each in RiskReason if any(_is(r, each) for r in outlook.risks)]
+    reasons = {each.reason for each in outlook.reasons}
     chosen = asked.query.choice(
         "reason", [each.name.lower() for each in RiskReason], ""
     )
@@ -53,10 +56,16 @@ def answer(asked: PageRequest) -> PageAnswer:
         values={
             "outlook": outlook,
             "page": page,
-            "customers": len(outlook.customers),
+            "customers": outlook.every.customers,
             "paid_minor": sum(each.mrr_minor for each in called),
             "risk_minor": sum(each.at_risk_minor for each in called),
-            "reasons": [_sum(outlook, each) for each in reasons],
+            "reasons": [
+                ReasonCard(
+                    of.reason, of.reason.name.lower(), of.customers, of.mrr_minor
+                )
+                for of in outlook.reasons
+                if of.reason is not None
+            ],
             "absent": [str(each) for each in RiskReason if each not in reasons],
             "reason": chosen,
             "labels": found.labels,
@@ -73,23 +82,14 @@ def answer(asked: PageRequest) -> PageAnswer:
             "only": only,
         },
         json=lambda: forms.to_json(found),
-        csv=lambda: forms.to_csv(found),
+        csv=lambda: forms.text_csv(
+            at_risk_lines(asked.ledger, currency, owner, only)[1]
+        ),
         command=[
             "at-risk",
             *words(currency=currency, owner=owner, segment=list(only)),
         ],
     )
-
-
-def _is(risk: Risk, reason: RiskReason) -> bool:
-    return risk.reason is reason
-
-
-def _sum(outlook: AtRiskReport, reason: RiskReason) -> RiskSum:
-    own = [risk for risk in outlook.risks if risk.reason is reason]
-    worth_minor = sum(risk.mrr_minor for risk in own)
-    customers = len({risk.customer for risk in own})
-    return RiskSum(reason, reason.name.lower(), customers, worth_minor)
 
 
 def _called(

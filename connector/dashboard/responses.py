@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-import msgspec
 from starlette.responses import Response
 
 from connector import __version__
@@ -18,6 +17,7 @@ from connector.core.errors import (
 )
 from connector.core.language import _
 from connector.core.model import JSON_SCHEMA
+from connector.core.text import json_text
 from connector.dashboard import frame
 from connector.dashboard.answer import NothingPaid, PageAnswer, PageRequest
 from connector.dashboard.filters import filters
@@ -120,10 +120,6 @@ def workbook_file(made: bytes, name: str) -> Response:
         "Content-Disposition": f'attachment; filename="{name}"',
     }
     return Response(made, 200, headers, media_type=XLSX)
-
-
-def json_text(value: Any) -> str:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
 
 
 def bare(text: str, status: int, **headers: str) -> Response:

@@ -26,6 +26,7 @@ from connector.reports.churn import (
     ChurnReport,
     ChurnReports,
     ChurnRequest,
+    churn_losses,
     churn_reports,
 )
 from connector.reports.closed_months import (
@@ -97,13 +98,12 @@ def churn_answer(asked: PageRequest) -> PageAnswer:
         last=query.month("to"),
         currency=code,
         as_of=asked.as_of,
-        contractions=True,  # as CSV lists them
         only=asked.only,
     )
     reports = asked.reading.keep(
         ("churn", wanted),
         lambda: churn_reports(asked.ledger, wanted),
-        lambda made: sum(len(each.losses) for each in made.currencies),
+        lambda made: sum(len(each.departures) for each in made.currencies),
     )
     [found] = reports.currencies
     reason = query.choice("reason", [each.value for each in LossReason], "")
@@ -136,7 +136,7 @@ def churn_answer(asked: PageRequest) -> PageAnswer:
             "only": wanted.only,
         },
         json=lambda: churn_forms.to_json(reports),
-        csv=lambda: churn_forms.to_csv(reports),
+        csv=lambda: churn_forms.losses_text(churn_losses(asked.ledger, wanted)),
         command=[
             "churn",
             *words(**{"from": month(wanted.first), "to": month(wanted.last)}),

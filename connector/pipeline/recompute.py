@@ -355,10 +355,12 @@ def make_whole(connection: sqlite3.Connection) -> None:
         rollups.clear(connection)
         columns.clear(connection)
         for currency, first, last in rollups.spans(connection):
-            # It brings numpy, which a ledger that begins has no need of.
-            from connector.metrics.fold import columns_of, measured
+            # They bring numpy, which a ledger that begins has no need of.
+            from connector.metrics.wide.columns import columns_of
+            from connector.metrics.wide.fold import measured
 
-            parts = map(columns_of, columns.blocks(connection, currency))
+            own = columns.blocks(connection, currency, None, columns.TERMS)
+            parts = map(columns_of, own)
             found = measured(parts, windows_touched(first, last))
             rollups.add(connection, {currency: changes(found)})
         put_setting(connection, rollups.WHOLE, rollups.FORMAT)

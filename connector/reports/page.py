@@ -22,6 +22,7 @@ from connector.reports.explain import CustomerInWindow, window_customers
 from connector.reports.figures import members_of
 from connector.reports.ledger import TOTAL, Ledger, is_total
 from connector.reports.model import (
+    LISTED,
     CurrencyReport,
     Report,
     WindowRow,
@@ -105,7 +106,11 @@ def make_page(ledger: Ledger, asked: ReportRequest) -> PageContents:
         has_total = report.total is not None
         with suppress(NothingFound):  # none of these customers pays any more
             at_risk = at_risk_reports(
-                ledger, asked.currency, with_total=has_total, only=asked.only
+                ledger,
+                asked.currency,
+                with_total=has_total,
+                only=asked.only,
+                most=LISTED,
             )
     largest = {
         part.currency: _largest(ledger, part, asked) for part in report.currencies
@@ -217,7 +222,7 @@ def _churn(ledger: Ledger, part: CurrencyReport, asked: ReportRequest) -> ChurnR
     """Of the headline's twelve months."""
     trailing, _ = split(part.rows)
     window = (last_over(trailing) or trailing[-1]).measured.window
-    wanted = ChurnRequest(as_of=asked.as_of, only=asked.only)
+    wanted = ChurnRequest(as_of=asked.as_of, only=asked.only, most=LISTED)
     return churn_report(ledger, part.currency, window, wanted)
 
 
@@ -256,8 +261,7 @@ def _labels(
     """What those who are named are called."""
     named = {m.customer for each in found for _, moved in each for m in moved}
     for outlook in outlooks:
-        named |= {risk.customer for risk in outlook.risks}
+        named |= {each.customer for each in outlook.customers}
         named |= {each.customer for each in outlook.scheduled}
     named |= {each.customer for each in report.outside}
-    labels = customers.labels(connection)
-    return {customer: labels[customer] for customer in named if customer in labels}
+    return customers.labels_of(connection, named)

@@ -17,7 +17,6 @@ from connector.core.invoiced import (
     NotCountedReason,
     OutsideMrr,
 )
-from connector.mrr.companies import invoiced_together
 from connector.store.database import placeholders
 
 # What is kept of a customer: its sums as JSON, and whether anything is not counted.
@@ -74,6 +73,8 @@ def add_all(connection: sqlite3.Connection, other: sqlite3.Connection) -> None:
 
 def put_added(connection: sqlite3.Connection, key: int, parts: Iterable[bytes]) -> None:
     """What one customer was invoiced in several ledgers, whose sums are there already."""
+    from connector.mrr.companies import invoiced_together
+
     sums = invoiced_together(map(decoded, parts))
     text = msgspec.json.encode(sums, order="sorted").decode()
     connection.execute("INSERT INTO invoiced VALUES (?, ?)", [key, text])

@@ -83,7 +83,7 @@ CHURN_KNOWN = frozenset(
 NOBODY_LEFT = ChurnReports(currencies=(), by=None)
 NO_CHURN = NothingPaid(
     lambda _: churn_forms.to_json(NOBODY_LEFT),
-    lambda _: churn_forms.to_csv(NOBODY_LEFT),
+    lambda _: churn_forms.losses_text(()),
 )
 
 

@@ -124,6 +124,11 @@ def ids(connection: sqlite3.Connection) -> dict[int, str]:
     return dict(connection.execute("SELECT key, id FROM customers").fetchall())
 
 
+def ids_of(connection: sqlite3.Connection, keys: Collection[int]) -> list[str]:
+    """Who has these keys, in the order of them."""
+    return [named.id for _, named in sorted(accounts_of(connection, keys).items())]
+
+
 def keys_among(
     connection: sqlite3.Connection, named: Collection[str]
 ) -> dict[str, int]:

@@ -12,6 +12,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple, NoReturn, TypeVar
 
@@ -49,8 +50,47 @@ class Answer(NamedTuple):
         return self.media_type in ("", "application/json")
 
 
+class Clients:
+    """Connections to one host, each used and closed by one thread at a time.
+
+    A client that threads share takes a connection for one that its server has closed,
+    where an answer comes in while another thread looks at it (httpcore's ``has_expired``
+    looks twice), and closes it under who reads: "[Errno 9] Bad file descriptor", in
+    OpenSSL on a number that may be another file's by then.
+    """
+
+    def __init__(self, make: Callable[[], httpx.Client]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._free: list[httpx.Client] = []
+        self._is_closed = False
+
+    @contextmanager
+    def one(self) -> Iterator[httpx.Client]:
+        with self._lock:
+            client = self._free.pop() if self._free else None
+        client = client or self._make()
+        try:
+            yield client
+        finally:
+            with self._lock:
+                is_closed = self._is_closed
+                if not is_closed:
+                    self._free.append(client)
+            if is_closed:
+                client.close()
+
+    def close(self) -> None:
+        """Those in use are closed by who uses them."""
+        with self._lock:
+            self._is_closed = True
+            free, self._free = self._free, []
+        for client in free:
+            client.close()
+
+
 def answer_in_time(
-    client: httpx.Client,
+    clients: Clients,
     path: str,
     params: Sequence[tuple[str, str]],
     *,
@@ -64,7 +104,10 @@ def answer_in_time(
     is_left = threading.Event()
 
     def ask() -> Answer:
-        with client.stream("GET", path, params=list(params)) as response:
+        with (
+            clients.one() as client,
+            client.stream("GET", path, params=list(params)) as response,
+        ):
             assert isinstance(response.stream, httpx.SyncByteStream)
             chunks = _until(is_left, response.stream)
             encoding = response.headers.get("Content-Encoding", "identity")

@@ -7,10 +7,12 @@ takes its turn of the limiter.
 
 import logging
 import re
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from ipaddress import ip_address
 from typing import Any, Self
 
@@ -28,6 +30,7 @@ from connector.stripe_api.answer import (
     CONNECT_ATTEMPTS,
     DEADLINE_S,
     Answer,
+    Clients,
     TryAgain,
     answer_in_time,
     may_retry,
@@ -36,7 +39,7 @@ from connector.stripe_api.answer import (
 )
 from connector.stripe_api.clock import StripeClock
 from connector.stripe_api.decoding import ErrorAnswer, ErrorDetail, decode
-from connector.stripe_api.rate_limit import AT_ONCE, Limiter, Turn, endpoint_of
+from connector.stripe_api.rate_limit import Limiter, Turn, endpoint_of
 from connector.stripe_api.unfit import read_answer
 
 log = logging.getLogger(__name__)
@@ -46,7 +49,7 @@ DEFAULT_BASE = "https://api.stripe.com"
 
 CONNECT_TIMEOUT_S = 10.0
 LIMITS = httpx.Limits(
-    max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=30.0
+    max_connections=1, max_keepalive_connections=1, keepalive_expiry=30.0
 )
 
 
@@ -94,6 +97,12 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+@cache
+def _certificates(*, trust_env: bool) -> ssl.SSLContext:
+    """Read once: it takes longer than a request."""
+    return httpx.create_ssl_context(trust_env=trust_env)
+
+
 @dataclass(slots=True)
 class RequestCounts:
     """What a run has cost of Stripe's read allowance."""
@@ -137,30 +146,35 @@ class StripeHttp:
     _allowed: dict[tuple[str, Param], Param | None] = field(
         init=False, repr=False, default_factory=dict
     )
-    _client: httpx.Client = field(init=False)
+    _clients: Clients = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         base = checked_base(self.base)
         self.clock = StripeClock(self.now_us)
-        self._client = httpx.Client(
-            base_url=base,
-            transport=self.transport,
-            trust_env=not _is_loopback(httpx.URL(base).host),  # no proxy to ourselves
-            timeout=httpx.Timeout(DEADLINE_S, connect=CONNECT_TIMEOUT_S),
-            limits=LIMITS,
-            headers={
-                "Authorization": f"Bearer {self.key}",
-                "Stripe-Version": api_version(),
-                "User-Agent": "stripe-nrr",
-                "Accept-Encoding": "gzip",
-            },
+        trusted = not _is_loopback(httpx.URL(base).host)  # no proxy to ourselves
+        headers = {
+            "Authorization": f"Bearer {self.key}",
+            "Stripe-Version": api_version(),
+            "User-Agent": "stripe-nrr",
+            "Accept-Encoding": "gzip",
+        }
+        self._clients = Clients(
+            lambda: httpx.Client(
+                base_url=base,
+                transport=self.transport,
+                trust_env=trusted,
+                verify=_certificates(trust_env=trusted),
+                timeout=httpx.Timeout(DEADLINE_S, connect=CONNECT_TIMEOUT_S),
+                limits=LIMITS,
+                headers=headers,
+            )
         )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.close()
+        self._clients.close()
 
     def get(self, path: str, params: Params, shape: type[Any], needs: str) -> Any:
         """One answer; asked for again without an expand that Stripe does not allow.
@@ -228,7 +242,7 @@ class StripeHttp:
             self.reads.requests += 1
         began_us = self.now_us()
         answer = answer_in_time(
-            self._client,
+            self._clients,
             path,
             params,
             deadline_s=self.deadline_s,

@@ -1,14 +1,17 @@
 """Answers that come too slowly, too large, or from something else than Stripe."""
 
+import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import NamedTuple
 
+import httpx
 import pytest
 
 from connector.core.errors import Stopped, StripeRefused, StripeUnavailable
-from connector.stripe_api.answer import GRACE_S, MOST_BYTES
+from connector.stripe_api.answer import GRACE_S, MOST_BYTES, Clients
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.rate_limit import Limiter
 from tests.support.loopback import (
@@ -153,3 +156,36 @@ def test_stripe_s_own_no_stays_one(stripe: Served) -> None:
     stripe.forbidden = ["products"]
     with pytest.raises(StripeRefused, match="may not read"):
         asking(stripe)
+
+
+def test_no_thread_closes_what_another_one_reads(stripe: Served) -> None:
+    """Ten at once, who are interrupted all the time, as it happens to few of many."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with (
+            StripeApi(KEY, stripe.url, limiter=Limiter.free()) as api,
+            ThreadPoolExecutor(10) as threads,
+        ):
+            list(threads.map(lambda _: api.probe(), range(1_500)))
+        assert (api.reads.requests, api.reads.retries) == (1_500, 0)
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_who_still_asks_when_all_is_over_closes_its_own_connection() -> None:
+    made: list[httpx.Client] = []
+
+    def make() -> httpx.Client:
+        made.append(httpx.Client(trust_env=False))
+        return made[-1]
+
+    clients = Clients(make)
+    with clients.one() as first, clients.one() as second:
+        assert first is not second
+    with clients.one() as again:
+        assert again in (first, second)
+        clients.close()
+        assert [each.is_closed for each in made].count(True) == 1
+        assert not again.is_closed
+    assert all(each.is_closed for each in made)

@@ -40,20 +40,21 @@ class Joining:
             rollups.add_all(self.target, source.connection)
             joined.put_notes(self.target, source)
             coverage.add_all(self.target, source.connection)
-        apart = (
-            _books([movement.movement for movement in self._live(each)], [each])
-            for keys in self.everybody.spanning.values()
-            for each in keys
-        )
-        together = (
-            _books(movements_together(name, self._live_of(keys)), keys)
-            for name, keys in self.everybody.spanning.items()
-        )
-        rollups.add(self.target, differences(apart, together))
+        rollups.add(self.target, differences(self._apart(), self._together()))
         self.target.waiting = (
             (joined.MOVED, self._put_everybody),
             (joined.EXPLAINED, self._put_components),
         )
+
+    def _apart(self) -> Iterator[CustomerBooks]:
+        """Who is one in several accounts, as each account has it."""
+        each_key = (each for own in self.everybody.spanning.values() for each in own)
+        for number, each in enumerate(each_key):
+            yield _books(number, self._live_of([each]), [each])
+
+    def _together(self) -> Iterator[CustomerBooks]:
+        for number, (name, keys) in enumerate(self.everybody.spanning.items()):
+            yield _books(number, movements_together(name, self._live_of(keys)), keys)
 
     def _live(self, each: AccountKey) -> list[PostedMovement]:
         return [it for it in self._posted(each) if it.retracted_at is None]
@@ -228,11 +229,13 @@ def _largest(moves: Sequence[tuple[date, str, int]]) -> Iterator[tuple[date, str
             yield day, most
 
 
-def _books(movements: Iterable[Movement], keys: Iterable[AccountKey]) -> CustomerBooks:
+def _books(
+    number: int, movements: Iterable[Movement], keys: Iterable[AccountKey]
+) -> CustomerBooks:
     flows = sorted(
-        (m.currency, Flow(0, m.day, m.kind, m.amount_minor)) for m in movements
+        (m.currency, Flow(number, m.day, m.kind, m.amount_minor)) for m in movements
     )
-    return CustomerBooks(tuple(flows), tuple(_terms(keys, 0)))
+    return CustomerBooks(tuple(flows), tuple(_terms(keys, number)))
 
 
 def _terms(keys: Iterable[AccountKey], key: int) -> list[ContractTerm]:

@@ -1,12 +1,13 @@
 """`stripe-nrr check`: the invariants, over the whole ledger; on demand beside Stripe."""
 
-import os
 import sqlite3
+import time
 from contextlib import closing
 
 import click
 
 from connector.cli.app import Shell
+from connector.cli.connect import connected
 from connector.cli.options import format_option
 from connector.cli.output import Progress, emit, progress_shown
 from connector.config import Config
@@ -23,7 +24,6 @@ from connector.reports.ledger import Ledger
 from connector.store.account import ledger_account
 from connector.store.database import setting, snapshot
 from connector.store.read_only import open_to_read
-from connector.stripe_api.credentials import stripe_key
 from connector.stripe_api.objects import Subscription
 
 
@@ -91,9 +91,7 @@ def _live(
     if setting(connection, "account") == "demo":
         account = load_account(bundled_folder())
         return live_subscriptions(account, progress, config.policy), account.requests
-    from connector.stripe_api.client import StripeApi
-
-    with StripeApi(stripe_key(os.environ), config.api_base) as api:
+    with connected(config, time.sleep, lambda: False) as api:
         check_same(ledger_account(connection) or NOBODY, api.identity())
         found = live_subscriptions(api, progress, config.policy)
         return found, api.reads.requests

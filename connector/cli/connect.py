@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING
 
 from connector.config import Config
 from connector.stripe_api.credentials import stripe_key
+from connector.stripe_api.rate_limit import Limiter, Limiters
 
 if TYPE_CHECKING:
     from connector.stripe_api.client import StripeApi
+
+# Of this process: whoever asks Stripe in it does so at the pace of all together.
+LIMITERS = Limiters()
 
 
 def connected(
@@ -16,17 +20,20 @@ def connected(
 ) -> "StripeApi":
     """Stripe at the configured pace; close it. ``sleep`` ends early to stop."""
     from connector.stripe_api.client import StripeApi
-    from connector.stripe_api.rate_limit import Limiter
 
-    limiter = Limiter(
-        per_endpoint=config.requests_per_second,
-        total=config.requests_per_second_in_all,
-        sleep=sleep,
-    )
+    def limiter(shared: Limiter | None) -> Limiter:
+        return Limiter(
+            per_endpoint=config.requests_per_second,
+            total=config.requests_per_second_in_all,
+            shared=shared,
+        )
+
+    key = stripe_key(os.environ, config.key_file)
     return StripeApi(
-        stripe_key(os.environ),
+        key,
         config.api_base,
-        limiter=limiter,
+        limiter=LIMITERS.of(config.api_base, key, config.stripe_account, limiter),
         sleep=sleep,
         stopping=stopping,
+        stripe_account=config.stripe_account,
     )

@@ -10,7 +10,6 @@ from connector.cli.app import Shell
 from connector.cli.options import ReadParam, formats_option, out_option
 from connector.cli.output import emit
 from connector.core.dates import parse_day
-from connector.core.language import speaking
 from connector.digest.news import Digest, make_digest
 from connector.store.database import make_durable, transaction
 
@@ -72,17 +71,16 @@ def digest(
         found = make_digest(ledger, since)
     locale = shell.config.locale
     if found.has_news or not only_news:
-        with speaking("en"):  # its sentences have no translation yet
-            emit(
-                form,
-                output,
-                facts=shell.facts if form == "json" else None,
-                text=lambda: forms.to_text(found, locale),
-                markdown=lambda: forms.to_markdown(found, locale),
-                slack=lambda: forms.to_slack(found, locale),
-                html=lambda: forms.to_html(found, locale),
-                json=lambda: _as_json(found),
-            )
+        emit(
+            form,
+            output,
+            facts=shell.facts if form == "json" else None,
+            text=lambda: forms.to_text(found, locale),
+            markdown=lambda: forms.to_markdown(found, locale),
+            slack=lambda: forms.to_slack(found, locale),
+            html=lambda: forms.to_html(found, locale),
+            json=lambda: _as_json(found),
+        )
     if since is None and not peek:
         _go_on(shell, found)
 

@@ -8,11 +8,15 @@ import click
 from connector.cli.app import Shell
 from connector.cli.options import FORMATS, formats_option, out_option
 from connector.cli.output import drawn, emit
+from connector.core.language import _, marked
 from connector.core.model import Note
 from connector.render.table import Table, csv_text, markdown_table
 from connector.store.ledger import notes as ledger_notes
 
-HEADS = ("Number", "Month", "Noted", "Customer", "Text", "URL", "Withdrawn")
+HEADS = (
+    *(marked("Number"), marked("Month"), marked("Noted"), marked("Customer")),
+    *(marked("Text"), "URL", marked("Withdrawn")),
+)
 
 
 @click.command()
@@ -37,7 +41,9 @@ def notes(shell: Shell, form: str, output: Path | None) -> None:
     emit(
         form,
         output,
-        text=lambda: drawn([_table(found)], locale) if found else "Nothing is noted.",
+        text=lambda: (
+            drawn([_table(found)], locale) if found else _("Nothing is noted.")
+        ),
         json=lambda: {"notes": [note_json(each) for each in found]},
         csv=lambda: csv_text([each.lower() for each in HEADS], _rows(found)),
         markdown=lambda: markdown_table(_table(found), locale),
@@ -45,7 +51,7 @@ def notes(shell: Shell, form: str, output: Path | None) -> None:
 
 
 def _table(found: Sequence[Note]) -> Table:
-    return Table(HEADS, _rows(found), frozenset([0]))
+    return Table([_(head) for head in HEADS], _rows(found), frozenset([0]))
 
 
 def _rows(found: Sequence[Note]) -> list[list[str | int]]:

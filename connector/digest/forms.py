@@ -8,12 +8,15 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
+from connector.core.language import _, day_text, grouped, language, marked, table_day
 from connector.core.money import format_count, format_minor, format_ratio
 from connector.core.text import markdown, printable
 from connector.core.windows import name_of
 from connector.digest.news import Digest, MonthOver, NewRisk
 from connector.digest.trouble import MISSING
+from connector.mrr.stored_words import retraction_said
 from connector.render.at_risk import why
+from connector.render.closed_months import run_words
 from connector.render.coverage import REASON_WORDS
 from connector.render.footnotes import goal_sentences, note_line
 from connector.render.movements import causes_text, named
@@ -21,7 +24,7 @@ from connector.reports.closed_months import RestatementLine
 
 MOST = 20  # lines of a section; JSON has them all
 LONGEST = 300  # characters of a line
-TITLE = "Recurring revenue"
+TITLE = marked("Recurring revenue")
 
 
 DOCTOR = "stripe-nrr doctor"
@@ -38,7 +41,10 @@ class Section(NamedTuple):
     def shown(self) -> list[str]:
         left = len(self.lines) - MOST
         lines = [_short(each) for each in self.lines[:MOST]]
-        return [*lines, *([f"and {left:,} more: {self.more}"] if left > 0 else ())]
+        rest = _("and {number} more: {command}").format(
+            number=grouped(left), command=self.more
+        )
+        return [*lines, *([rest] if left > 0 else ())]
 
 
 def _short(line: str) -> str:
@@ -47,33 +53,42 @@ def _short(line: str) -> str:
 
 
 def heading(digest: Digest) -> str:
-    since = "the last digest" if digest.since is None else f"{digest.since:%d %b %Y}"
-    return f"{TITLE} on {digest.today:%d %b %Y}, since {since}"
+    today = day_text(digest.today)
+    if digest.since is None:
+        return _("{title} on {today}, since the last digest").format(
+            title=_(TITLE), today=today
+        )
+    return _("{title} on {today}, since {since}").format(
+        title=_(TITLE), today=today, since=day_text(digest.since)
+    )
 
 
 def sections(digest: Digest, locale: str) -> list[Section]:
     """Those that have something to tell."""
     labels = digest.labels
     months = [line for each in digest.months for line in _month(each, locale)]
-    notes = [f"Note, {note_line(each)}" for each in digest.notes]
+    notes = [_("Note, {note}").format(note=note_line(each)) for each in digest.notes]
     moved = [_moved(each, digest, locale) for each in digest.moved]
     restated = [_restated(each, digest, locale) for each in digest.restated]
     uncovered = [
-        f"{named(each.customer, labels)}: {REASON_WORDS[each.reason]}, "
-        f"{format_minor(each.monthly_minor, each.currency, locale)} a month since "
-        f"{each.since}, in no figure"
+        _("{who}: {reason}, {amount} a month since {day}, in no figure").format(
+            who=named(each.customer, labels),
+            reason=_(REASON_WORDS[each.reason]),
+            amount=format_minor(each.monthly_minor, each.currency, locale),
+            day=table_day(each.since),
+        )
         for each in digest.uncovered
     ]
     amiss = [x.sentence for x in digest.troubles if not x.key.startswith(MISSING)]
     every = (  # what all figures lack stands before them, as in every form
-        Section("Trouble", [*digest.missing, *amiss], DOCTOR),
-        Section("The month that is over", [*months, *notes]),
-        Section("What moved", moved, "stripe-nrr movements"),
-        Section("Newly at risk", _risks(digest, locale), "stripe-nrr at-risk"),
-        Section("Restated in closed months", restated, "stripe-nrr restatements"),
-        Section("Newly not covered", uncovered, "stripe-nrr coverage"),
+        Section(_("Trouble"), [*digest.missing, *amiss], DOCTOR),
+        Section(_("The month that is over"), [*months, *notes]),
+        Section(_("What moved"), moved, "stripe-nrr movements"),
+        Section(_("Newly at risk"), _risks(digest, locale), "stripe-nrr at-risk"),
+        Section(_("Restated in closed months"), restated, "stripe-nrr restatements"),
+        Section(_("Newly not covered"), uncovered, "stripe-nrr coverage"),
         Section(
-            "Newly refused",
+            _("Newly refused"),
             [each.sentence for each in digest.refused],
             "stripe-nrr check",
         ),
@@ -90,16 +105,27 @@ def _month(over: MonthOver, locale: str) -> Iterator[str]:
         return format_minor(amount_minor, code, locale, signed=signed)
 
     steps = ", ".join(
-        f"{name.removesuffix('_minor')} {money(minor, signed=True)}"
+        f"{_step(name.removesuffix('_minor'))} {money(minor, signed=True)}"
         for name, minor in flow.signed.items()
         if minor and name not in ("opening_minor", "closing_minor")
     )
-    yield (
-        f"{name_of(over.month.measured.window)}, {over.part.title}: {ratios} over "
-        f"twelve months. MRR went from {money(flow.opening_minor)} to "
-        f"{money(flow.closing_minor)}{f' ({steps})' if steps else ''}."
+    yield _(
+        "{month}, {part}: {ratios} over twelve months. MRR went from {opening} to "
+        "{closing}{steps}."
+    ).format(
+        month=name_of(over.month.measured.window),
+        part=over.part.title,
+        ratios=ratios,
+        opening=money(flow.opening_minor),
+        closing=money(flow.closing_minor),
+        steps=f" ({steps})" if steps else "",
     )
     yield from goal_sentences(over.part, {x.metric: x.goal for x in over.goals})
+
+
+def _step(name: str) -> str:
+    """A step of the waterfall inside a sentence: English writes it small."""
+    return name if language() == "en" or name == "fx" else _(name.capitalize())
 
 
 def _moved(line: RestatementLine, digest: Digest, locale: str) -> str:
@@ -108,17 +134,31 @@ def _moved(line: RestatementLine, digest: Digest, locale: str) -> str:
     change = format_minor(line.amount_minor, line.currency, locale, signed=True)
     if line.now is None:
         assert line.was is not None
-        return f"{who}: {change}, as {line.was.kind} of {line.day} is taken back"
+        said = _("{who}: {change}, as {kind} of {day} is taken back")
+        was, day = _(line.was.kind.value), table_day(line.day)
+        return said.format(who=who, change=change, kind=was, day=day)
     causes = causes_text(line.now)
     because = f" ({causes})" if causes else ""
     if line.was is not None:
-        return f"{who}: {change}, now {line.now.kind} on {line.day}{because}, corrected"
-    return f"{who}: {change} {line.now.kind} on {line.day}{because}"
+        said = _("{who}: {change}, now {kind} on {day}{because}, corrected")
+    else:
+        said = _("{who}: {change} {kind} on {day}{because}")
+    return said.format(
+        who=who,
+        change=change,
+        kind=_(line.now.kind.value),
+        day=table_day(line.day),
+        because=because,
+    )
 
 
 def _restated(line: RestatementLine, digest: Digest, locale: str) -> str:
-    why_so = f", {line.reason}" if line.reason else ""
-    return f"{_moved(line, digest, locale)}; booked by a {line.run.cause}{why_so}"
+    reason = retraction_said(line.reason, line.currency, locale)
+    return _("{moved}; booked by a {run}{reason}").format(
+        moved=_moved(line, digest, locale),
+        run=run_words(line.run.cause),
+        reason=f", {reason}" if reason else "",
+    )
 
 
 def _risks(digest: Digest, locale: str) -> list[str]:
@@ -127,23 +167,25 @@ def _risks(digest: Digest, locale: str) -> list[str]:
     for each in digest.risks:
         own.setdefault((each.risk.customer, each.risk.currency), []).append(each)
     return [
-        f"{named(customer, digest.labels)}, who pays "
-        f"{format_minor(found[0].mrr_minor, currency, locale)} a month: "
-        f"{'; '.join(why(each.risk) for each in found)}"
+        _("{who}, who pays {amount} a month: {why}").format(
+            who=named(customer, digest.labels),
+            amount=format_minor(found[0].mrr_minor, currency, locale),
+            why="; ".join(why(each.risk) for each in found),
+        )
         for (customer, currency), found in own.items()
     ]
 
 
 # The forms
 
-NOTHING = "Nothing is new."
+NOTHING = marked("Nothing is new.")
 
 
 def to_text(digest: Digest, locale: str) -> str:
     parts = [heading(digest)]
     for each in sections(digest, locale):
         parts += ["", each.title, *(f"- {line}" for line in each.shown)]
-    return "\n".join(parts if len(parts) > 1 else [*parts, "", NOTHING]) + "\n"
+    return "\n".join(parts if len(parts) > 1 else [*parts, "", _(NOTHING)]) + "\n"
 
 
 def to_markdown(digest: Digest, locale: str) -> str:
@@ -151,7 +193,7 @@ def to_markdown(digest: Digest, locale: str) -> str:
     for each in sections(digest, locale):
         lines = (f"- {markdown(line)}" for line in each.shown)
         parts += [f"## {each.title}", "", *lines, ""]
-    return "\n".join(parts if len(parts) > 2 else [*parts, NOTHING, ""])
+    return "\n".join(parts if len(parts) > 2 else [*parts, _(NOTHING), ""])
 
 
 def to_html(digest: Digest, locale: str) -> str:
@@ -161,10 +203,10 @@ def to_html(digest: Digest, locale: str) -> str:
         lines = "".join(f"<li>{escape(line)}</li>\n" for line in each.shown)
         body.append(f"<h2>{escape(each.title)}</h2>\n<ul>\n{lines}</ul>")
     if len(body) == 1:
-        body.append(f"<p>{NOTHING}</p>")
+        body.append(f"<p>{escape(_(NOTHING))}</p>")
     inside = "\n".join(body)
     return (
-        '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">'
+        f'<!doctype html>\n<html lang="{language()}">\n<head><meta charset="utf-8">'
         f"<title>{escape(heading(digest))}</title></head>\n<body>\n{inside}\n"
         "</body>\n</html>\n"
     )
@@ -181,11 +223,11 @@ def to_slack(digest: Digest, locale: str) -> str:
         lines = [f"*{each.title}*", *(f"• {_slack(line)}" for line in each.shown)]
         blocks += [_block(text) for text in _together(lines)]
     if not told:
-        blocks.append(_block(NOTHING))
+        blocks.append(_block(_(NOTHING)))
     summary = ", ".join(
         f"{x.title}: {format_count(len(x.lines), 'line')}" for x in told
     )
-    text = f"{_slack(heading(digest))}. {summary or NOTHING}"
+    text = f"{_slack(heading(digest))}. {summary or _(NOTHING)}"
     return json.dumps({"text": text, "blocks": blocks}, indent=2)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from connector.core.language import _, moment_text, ngettext
 from connector.pipeline.status import read_status
 from connector.render.footnotes import STALE, what_is_missing
 from connector.reports.ledger import Ledger
@@ -25,8 +26,9 @@ def troubles(ledger: Ledger) -> Iterator[Trouble]:
         days = (ledger.moment - synced_at).days
         yield Trouble(
             f"stale {synced_at:%Y-%m-%dT%H:%M}",
-            f"The last sync was {days} days ago, on {synced_at:%d %b %Y %H:%M} UTC. "
-            "Run `stripe-nrr sync`.",
+            _(
+                "The last sync was {days} days ago, on {moment}. Run `stripe-nrr sync`."
+            ).format(days=days, moment=moment_text(synced_at)),
         )
     yield from _failed_job(ledger)
     missing = ledger.missing()
@@ -38,8 +40,15 @@ def troubles(ledger: Ledger) -> Iterator[Trouble]:
         if event.state == "dead":
             yield Trouble(
                 f"event {event.event} {event.received_us}",
-                f"The event {event.event} ({event.type}) failed {event.tries} times: "
-                f"{event.error}. See `stripe-nrr inbox`.",
+                _(
+                    "The event {event} ({kind}) failed {tries} times: {error}. See "
+                    "`stripe-nrr inbox`."
+                ).format(
+                    event=event.event,
+                    kind=event.type,
+                    tries=event.tries,
+                    error=event.error,
+                ),
             )
 
 
@@ -50,7 +59,9 @@ def _failed_job(ledger: Ledger) -> Iterator[Trouble]:
     if status is not None and status.failures:
         yield Trouble(
             f"failed {status.error}",
-            f"The last {status.failures} syncs failed: {status.error}"
-            if status.failures > 1
-            else f"The last sync failed: {status.error}",
+            ngettext(
+                "The last sync failed: {error}",
+                "The last {number} syncs failed: {error}",
+                status.failures,
+            ).format(number=status.failures, error=status.error),
         )

@@ -48,10 +48,12 @@ def contract_terms(
 def _mrr_by_day(steps: Iterable[MrrStep], zone: tzinfo) -> list[MrrAtDayEnd]:
     """A subscription's MRR at the end of each day on which one of its items changed."""
     by_item: dict[str, int] = {}
-    mrr_by_day = []
+    mrr_by_day, total_minor = [], 0
     for day, of_day in groupby(steps, key=lambda step: local_day(step.at_s, zone)):
-        by_item |= {step.item: step.mrr_minor for step in of_day}
-        mrr_by_day.append((day, sum(by_item.values())))
+        for step in of_day:
+            total_minor += step.mrr_minor - by_item.get(step.item, 0)
+            by_item[step.item] = step.mrr_minor
+        mrr_by_day.append((day, total_minor))
     return mrr_by_day
 
 
@@ -66,20 +68,15 @@ def _period_ends(line_items: Iterable[LineItem]) -> Iterator[int]:
         if not line.credit:
             periods[line.item].add((line.start_s, line.end_s))
     for of_item in periods.values():
-        ordered = sorted(of_item)
-        for index, (_, end_s) in enumerate(ordered, start=1):
-            is_next_later = index == len(ordered) or ordered[index][0] >= end_s
-            if is_next_later or not _is_replaced(end_s, ordered[index:]):
+        longer: list[
+            tuple[int, int]
+        ] = []  # of the later ones, each ends after the next
+        for start_s, end_s in sorted(of_item, reverse=True):
+            while longer and longer[-1][1] <= end_s:
+                longer.pop()
+            if not longer or longer[-1][0] >= end_s:
                 yield end_s
-
-
-def _is_replaced(end_s: int, later: Iterable[tuple[int, int]]) -> bool:
-    for start_s, other_end_s in later:
-        if start_s >= end_s:
-            break
-        if other_end_s > end_s:
-            return True
-    return False
+            longer.append((start_s, end_s))
 
 
 def main_prices(steps: Iterable[MrrStep], zone: tzinfo) -> list[MainPrice]:
@@ -91,25 +88,31 @@ def main_prices(steps: Iterable[MrrStep], zone: tzinfo) -> list[MainPrice]:
     by_currency = sorted(steps, key=lambda step: step.currency)  # keeps order of time
     for currency, own in groupby(by_currency, key=lambda step: step.currency):
         items: dict[tuple[str, str], MrrStep] = {}
+        by_price: dict[str, int] = {}
+        intervals: dict[str, str] = {}
         last: tuple[str, str] | None = ("", "")
         for day, of_day in groupby(own, key=lambda step: local_day(step.at_s, zone)):
-            items |= {(step.subscription, step.item): step for step in of_day}
-            main = _price_with_most_mrr(items.values())
+            for step in of_day:
+                key = (step.subscription, step.item)
+                for each, sign in ((items.get(key), -1), (step, 1)):
+                    if each is not None and each.pricing is not None and each.mrr_minor:
+                        tariff = each.pricing.tariff
+                        kept_minor = by_price.pop(tariff.price, 0)
+                        if kept_minor := kept_minor + sign * each.mrr_minor:
+                            by_price[tariff.price] = kept_minor
+                        intervals[tariff.price] = interval_text(tariff)
+                items[key] = step
+            main = _price_with_most_mrr(by_price, intervals)
             if main != last:
                 found.append(MainPrice(day, currency, *main))
                 last = main
     return found
 
 
-def _price_with_most_mrr(steps: Iterable[MrrStep]) -> tuple[str, str]:
+def _price_with_most_mrr(
+    by_price: Mapping[str, int], intervals: Mapping[str, str]
+) -> tuple[str, str]:
     """The price with most MRR, and its interval; twice "" where nothing is paid."""
-    by_price: dict[str, int] = {}
-    intervals: dict[str, str] = {}
-    for step in steps:
-        if step.pricing is not None and step.mrr_minor:
-            tariff = step.pricing.tariff
-            by_price[tariff.price] = by_price.get(tariff.price, 0) + step.mrr_minor
-            intervals[tariff.price] = interval_text(tariff)
     if not by_price:
         return "", ""
     price = min(by_price, key=lambda each: (-by_price[each], each))

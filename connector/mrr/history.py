@@ -3,8 +3,10 @@
 A plain value: nothing in here reaches back into a store.
 """
 
-from collections import ChainMap
+from bisect import bisect_left, bisect_right
+from collections import ChainMap, defaultdict
 from collections.abc import Iterable, Mapping
+from operator import attrgetter, itemgetter
 from typing import NamedTuple, cast
 
 from msgspec import Struct, field
@@ -75,6 +77,7 @@ def versions_in(events: Iterable[Event]) -> list[SubscriptionVersion]:
     ]
 
 
+_SEEN = attrgetter("seen_s")
 # No request takes longer, all tries counted.
 LONGEST_REQUEST_S = 600
 # By no more is a version stamped late, as others in its second showed something else.
@@ -88,17 +91,18 @@ def versions_without_event(
 
     The event knows the second in which it became so; the version is stamped before it.
     """
-    by_event = versions_in(events)
-    return [
-        each
-        for each in versions
-        if not any(
-            -LARGEST_SHIFT_S <= at_s - each.seen_s <= LONGEST_REQUEST_S
-            and subscription.id == each.subscription.id
+    by_event = sorted(versions_in(events), key=_SEEN)
+
+    def is_explained(each: SubscriptionVersion) -> bool:
+        first = bisect_left(by_event, each.seen_s - LARGEST_SHIFT_S, key=_SEEN)
+        last = bisect_right(by_event, each.seen_s + LONGEST_REQUEST_S, key=_SEEN)
+        return any(
+            subscription.id == each.subscription.id
             and subscription.what_counts == each.subscription.what_counts
-            for at_s, subscription in by_event
+            for _, subscription in by_event[first:last]
         )
-    ]
+
+    return [each for each in versions if not (by_event and is_explained(each))]
 
 
 class History(Struct, frozen=True, kw_only=True):
@@ -127,3 +131,26 @@ class History(Struct, frozen=True, kw_only=True):
     def discount(self) -> Discount | None:
         """The customer's own."""
         return None if self.profile is None else self.profile.discount
+
+
+def invoices_by_subscription(history: History) -> dict[str, list[Invoice]]:
+    found: defaultdict[str, list[Invoice]] = defaultdict(list)
+    for invoice in history.invoices:
+        found[invoice.subscription].append(invoice)
+    return found
+
+
+def events_by_subscription(history: History) -> dict[str, list[Event]]:
+    """Those about each subscription, or about a discount that may be on it."""
+    apart: defaultdict[str, list[tuple[int, Event]]] = defaultdict(list)
+    for place, event in enumerate(history.events):
+        if event.subscription is not None:
+            apart[event.subscription.id].append((place, event))
+        elif event.discount is not None:
+            apart[event.discount.subscription or ""].append((place, event))
+    return {
+        key: [
+            event for _, event in sorted([*apart[key], *apart[""]], key=itemgetter(0))
+        ]
+        for key in history.versions
+    }

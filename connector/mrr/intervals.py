@@ -1,7 +1,9 @@
 """Intervals of time with the evidence of both their ends, and one without others."""
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import pairwise
+from math import inf
 from typing import NamedTuple
 
 from connector.core.model import Evidence
@@ -23,11 +25,32 @@ class Interval(NamedTuple):
         return self.start_s < at_s and self.covers(at_s)
 
 
+class CoveredTime:
+    """The time that any of some intervals covers, to ask of many instants."""
+
+    def __init__(self, intervals: Iterable[Interval]) -> None:
+        self._starts_s: list[int] = []
+        self._ends_s: list[float] = []
+        for start_s, end_s, *_ in sorted(intervals, key=lambda each: each.start_s):
+            until_s = inf if end_s is None else end_s
+            if self._ends_s and start_s <= self._ends_s[-1]:
+                self._ends_s[-1] = max(self._ends_s[-1], until_s)
+            else:
+                self._starts_s.append(start_s)
+                self._ends_s.append(until_s)
+
+    def covers(self, at_s: int) -> bool:
+        place = bisect_right(self._starts_s, at_s) - 1
+        return place >= 0 and at_s < self._ends_s[place]
+
+
 def without(whole: Interval, gaps: Iterable[Interval]) -> list[Interval]:
     """What is left of ``whole`` beside the gaps; where a gap ends, a part begins."""
     parts = [whole]
     for gap in sorted(gaps, key=lambda gap: gap.start_s):
-        parts = [left for part in parts for left in _cut(part, gap)]
+        parts[-1:] = (
+            _cut(parts[-1], gap) if parts else ()
+        )  # none begins before the last
     assert all(a.end_s is not None and a.end_s <= b.start_s for a, b in pairwise(parts))
     return parts
 

@@ -48,13 +48,18 @@ def _in_currency(
     before_minor = 0
     has_paid = False
     for day, of_day in groupby(steps, key=lambda step: local_day(step.at_s, zone)):
-        before = dict(latest)
+        before: dict[ItemKey, MrrStep] = {}  # of those that are touched
         evidence: dict[ItemKey, list[Evidence]] = {}
+        after_minor = before_minor
         for step in of_day:
             key = (step.subscription, step.item)
+            if key in latest:
+                after_minor -= latest[key].mrr_minor
+                if key not in evidence:
+                    before[key] = latest[key]
+            after_minor += step.mrr_minor
             latest[key] = step
             evidence.setdefault(key, []).extend(step.evidence)
-        after_minor = sum(step.mrr_minor for step in latest.values())
         kind = classify(before_minor, after_minor, has_paid=has_paid)
         if kind is not None:
             components = _components(

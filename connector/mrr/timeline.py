@@ -5,9 +5,12 @@ For each subscription three things are found independently: what its items were
 (``discounts``). Wherever one of them changes, the items are valued anew (``pricing``).
 """
 
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from operator import itemgetter
 from typing import NamedTuple
 
 from connector.core.errors import Unvalued
@@ -21,18 +24,33 @@ from connector.core.model import (
 )
 from connector.core.policy import Policy
 from connector.mrr.discounts.in_force import applied_discounts
-from connector.mrr.discounts.scopes import unresolved
-from connector.mrr.discounts.shares import DiscountedItem, item_discounts
+from connector.mrr.discounts.scopes import ShownDiscounts, unresolved
+from connector.mrr.discounts.shares import (
+    AppliedDiscount,
+    DiscountedItem,
+    item_discounts,
+)
 from connector.mrr.evidence.active_periods import active_periods
 from connector.mrr.evidence.inclusive_tax import inclusive_taxes, tax_at
 from connector.mrr.evidence.invoiced_series import invoiced_series
-from connector.mrr.evidence.item_changes import item_changes, state_at
+from connector.mrr.evidence.item_changes import (
+    ItemChange,
+    changes_at,
+    item_changes,
+    state_at,
+)
 from connector.mrr.evidence.item_states import ItemState
 from connector.mrr.evidence.line_items import LineItem, line_items, usage_lines
 from connector.mrr.evidence.outside_lines import outside_lines
 from connector.mrr.evidence.trials import item_trials, trials_after_paying
-from connector.mrr.history import History, SubscriptionVersion, versions_in
-from connector.mrr.intervals import Interval
+from connector.mrr.history import (
+    History,
+    SubscriptionVersion,
+    events_by_subscription,
+    invoices_by_subscription,
+    versions_in,
+)
+from connector.mrr.intervals import CoveredTime, Interval
 from connector.mrr.invoiced_steps import series_steps
 from connector.mrr.pricing import (
     interval_minor,
@@ -45,6 +63,7 @@ from connector.mrr.pricing import (
 )
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.events import Event
+from connector.stripe_api.invoices import Invoice
 from connector.stripe_api.objects import Price
 
 LARGEST_MRR_MINOR = 10**15  # nobody pays so much, and no ledger can add up much more
@@ -77,10 +96,17 @@ def timeline(
     refused: list[Unvalued] = []
     later: list[int] = []
     by_subscription = line_items(history)
+    events = events_by_subscription(history)
+    invoices = invoices_by_subscription(history)
+    shown = ShownDiscounts(history)
     for subscription, versions in history.versions.items():
-        own = _SubscriptionTimeline(
-            history, versions, by_subscription.get(subscription, []), policy
+        evidence = _SubscriptionEvidence(
+            versions=versions,
+            line_items=by_subscription.get(subscription, []),
+            events=events[subscription],
+            invoices=invoices.get(subscription, []),
         )
+        own = _SubscriptionTimeline(shown, evidence, policy)
         for step in own.steps():
             if step.at_s <= until_s:
                 steps.append(step)
@@ -115,20 +141,28 @@ def _refusal(customer: str, refused: Unvalued) -> Refusal:
     )
 
 
+class _SubscriptionEvidence(NamedTuple):
+    """What is one subscription's own in a history, each oldest first."""
+
+    versions: Sequence[SubscriptionVersion]
+    line_items: Sequence[LineItem]
+    events: Sequence[Event]
+    invoices: Sequence[Invoice]
+
+
+# The items whose pricing may change at an instant; None: all of them.
+_Touched = set[str] | None
+
+
 class _SubscriptionTimeline:
     """One subscription's history, worked out once, then valued at each instant."""
 
     def __init__(
-        self,
-        history: History,
-        versions: Sequence[SubscriptionVersion],
-        line_items: Sequence[LineItem],
-        policy: Policy,
+        self, shown: ShownDiscounts, evidence: _SubscriptionEvidence, policy: Policy
     ) -> None:
+        versions, line_items, events, invoices = evidence
         now = versions[-1].subscription
-        events = [e for e in history.events if _is_about(e, now.id)]
         known = [line for line in line_items if line.item]
-        invoices = [i for i in history.invoices if i.subscription == now.id]
         self.refused = [
             Unvalued(line.id, "subscription_item", None)
             for line in line_items
@@ -137,23 +171,39 @@ class _SubscriptionTimeline:
         self.subscription = now
         own_prices = [i.price for i in now.items.data if i.price is not None]
         self.currency = now.currency or (own_prices[0].currency if own_prices else "")
-        shown = [*versions, *versions_in(events)]
-        self.catalogue = history.catalogue.with_prices_on(shown)
+        every = [*versions, *versions_in(events)]
+        self.catalogue = shown.history.catalogue.with_prices_on(every)
         prices = self.catalogue.prices
         ids = {line.price for line in known}
         metered = {key for key in ids if is_metered(prices.get(key))}
         licensed = [line for line in known if line.price not in metered]
         self.changes = item_changes(versions, licensed, events, prices)
         self.active = active_periods(versions, events, known, invoices, prices, policy)
+        self.lasting = (*self.active.periods, *self.active.paid_trials)
+        self.lasting_at = _by_bound(self.lasting)
+        self.is_active = CoveredTime(self.active.periods)
+        self.is_paused = CoveredTime(self.active.pauses)
         self.trials = _item_trials(versions, events, known, prices, policy)
+        self.trials_at = {item: _by_bound(own) for item, own in self.trials.items()}
+        self.on_trial = {item: CoveredTime(own) for item, own in self.trials.items()}
         self.discounts, unknown = applied_discounts(
-            history, versions, known, events, prices, policy
+            shown, versions, known, events, invoices, prices, policy
         )
         self.refused += unknown
+        self.discounts_at = _by_bound_of_discounts(self.discounts)
+        self.is_shared = CoveredTime(
+            span
+            for each in self.discounts
+            if each.coupon.percent_off is None
+            for span in each.intervals
+        )
         if self.active.periods:
-            self.refused += unresolved(history, versions, known)
+            self.refused += unresolved(shown, versions, known)
         self.regular = {(n.item, n.start_s): n for n in licensed if n.is_regular}
         self.usage = usage_lines(known, prices) if policy.metered_invoiced else {}
+        self.used_until = {
+            item: [line.end_s for line in lines] for item, lines in self.usage.items()
+        }
         self.taxes = inclusive_taxes(versions, known, prices)
         self.tariffs: dict[tuple[str, Decimal | None], Tariff] = {}
         tiered = {
@@ -171,18 +221,16 @@ class _SubscriptionTimeline:
 
     def steps(self) -> Iterator[MrrStep]:
         """Every item's steps, in order of time; equal neighbours are left out."""
-        last: Mapping[str, ItemPricing] = {}
-        for at_s in self._instants():
-            now = self._pricing_at(at_s)
-            before, last = last, now
-            changed = [
-                item
-                for item in sorted(now.keys() | before.keys())
-                if now.get(item) != before.get(item)
-            ]
+        last: dict[str, ItemPricing | None] = {}
+        for at_s, touched in sorted(self._instants().items(), key=itemgetter(0)):
+            is_shared = self.is_shared.covers(self.active.paid_as_of(at_s))
+            items = set(self.changes) if touched is None or is_shared else touched
+            now = self._pricing_at(at_s, items)
+            before = {item: last.get(item) for item in items}
+            changed = [i for i in sorted(items) if now.get(i) != before[i]]
             for item in changed:
-                pricing = now.get(item)
-                shares = changed if _is_shared_anew(before.get(item), pricing) else ()
+                last[item] = pricing = now.get(item)
+                shares = changed if _is_shared_anew(before[item], pricing) else ()
                 mrr_minor = 0 if pricing is None else monthly_minor(pricing)
                 if mrr_minor > LARGEST_MRR_MINOR:
                     self.refused.append(Unvalued(item, "monthly amount", mrr_minor))
@@ -195,32 +243,60 @@ class _SubscriptionTimeline:
                     pricing=pricing,
                     mrr_minor=mrr_minor,
                     evidence=self._evidence(item, at_s, shares),
-                    is_paused=pricing is None and self.active.is_paused(at_s),
+                    is_paused=pricing is None and self.is_paused.covers(at_s),
                 )
 
-    def _instants(self) -> list[int]:
-        instants = {each.at_s for own in self.changes.values() for each in own}
-        instants |= {tax.since_s for own in self.taxes.values() for tax in own}
-        instants |= {line.end_s for lines in self.usage.values() for line in lines}
-        trials = [trial for own in self.trials.values() for trial in own]
-        discounted = [span for each in self.discounts for span in each.intervals]
-        lasting = (*self.active.periods, *self.active.paid_trials)
-        for interval in (*lasting, *trials, *discounted):
-            instants.add(interval.start_s)
-            if interval.end_s is not None:
-                instants.add(interval.end_s)
-        return sorted(instants)
+    def _instants(self) -> dict[int, _Touched]:
+        """When anything may change, and of which items."""
+        found: dict[int, _Touched] = {}
+        for at_s, items in self._boundaries():
+            touched = found.setdefault(at_s, set())
+            if items is None:
+                found[at_s] = None
+            elif touched is not None:
+                touched.update(items)
+        return found
 
-    def _pricing_at(self, at_s: int) -> dict[str, ItemPricing]:
-        """What each item that counts at ``at_s`` costs, discounts included."""
-        if not any(period.covers(at_s) for period in self.active.periods):
+    def _boundaries(self) -> Iterator[tuple[int, Iterable[str] | None]]:
+        for item, own in self.changes.items():
+            yield from ((change.at_s, (item,)) for change in own)
+        for item, lines in self.usage.items():
+            yield from ((line.end_s, (item,)) for line in lines)
+        untold = [i for i, own in self.changes.items() if not self._tells_tax(i, own)]
+        for item, rates in self.taxes.items():
+            yield from ((rate.since_s, (item, *untold)) for rate in rates)
+        for items, interval in self._intervals():
+            yield interval.start_s, items
+            if interval.end_s is not None:
+                yield interval.end_s, items
+
+    def _tells_tax(self, item: str, changes: Sequence[ItemChange]) -> bool:
+        """Whether it has a rate of its own from its first change on."""
+        return any(r.since_s <= changes[0].at_s for r in self.taxes.get(item, ())[:1])
+
+    def _intervals(self) -> Iterator[tuple[Iterable[str] | None, Interval]]:
+        for interval in self.lasting:
+            yield None, interval
+        for item, own in self.trials.items():
+            yield from (((item,), trial) for trial in own)
+        for each in self.discounts:
+            is_shared = each.coupon.percent_off is None
+            if each.interval is not None:
+                items = (each.item,) if each.item and not is_shared else None
+                yield items, each.interval
+            for item, interval in each.by_item.items():
+                yield None if is_shared else (item,), interval
+
+    def _pricing_at(self, at_s: int, items: Iterable[str]) -> dict[str, ItemPricing]:
+        """What each of the items that count at ``at_s`` costs, discounts included."""
+        if not self.is_active.covers(at_s):
             return {}
         at_s = self.active.paid_as_of(at_s)
         rates: dict[str, tuple[Tariff, Decimal]] = {}
-        for item, changes in self.changes.items():
-            state = state_at(changes, at_s)
-            on_trial = any(trial.covers(at_s) for trial in self.trials.get(item, ()))
-            if state is None or on_trial:
+        for item in items:
+            state = state_at(self.changes.get(item, ()), at_s)
+            is_on_trial = item in self.on_trial and self.on_trial[item].covers(at_s)
+            if state is None or is_on_trial:
                 continue
             counted = self._tariff_and_quantity(item, state, at_s)
             if counted is not None:
@@ -247,10 +323,10 @@ class _SubscriptionTimeline:
         price = self.catalogue.prices.get(state.price)
         quantity = state.quantity
         if is_metered(price):
-            used = [n.quantity for n in self.usage.get(item, ()) if n.end_s <= at_s]
+            used = bisect_right(self.used_until.get(item, ()), at_s)
             if not used:
                 return None
-            quantity = used[-1]
+            quantity = self.usage[item][used - 1].quantity
         try:
             if price is None:
                 raise Unvalued(item, "price", state.price or None)  # noqa: TRY301
@@ -311,21 +387,18 @@ class _SubscriptionTimeline:
         line = self.regular.get((item, at_s))  # of a period that begins then
         if line is not None and all(line.id != each.id for each in proof):
             proof += line.evidence()
-        for usage in self.usage.get(item, ()):  # of a period that has ended
-            if usage.end_s == at_s:
-                proof += usage.evidence()
+        ends_s = self.used_until.get(item, ())  # of periods that have ended
+        for place in range(bisect_left(ends_s, at_s), bisect_right(ends_s, at_s)):
+            proof += self.usage[item][place].evidence()
         return tuple(dict.fromkeys(proof))
 
     def _evidence_of_ends(self, item: str, at_s: int) -> Iterator[Evidence]:
-        for change in self.changes.get(item, ()):
-            if change.at_s == at_s:
-                yield from change.evidence
-        discounts = (each.interval_of(item) for each in self.discounts)
-        lasting = (*self.active.periods, *self.active.paid_trials)
-        for interval in (*lasting, *self.trials.get(item, ()), *discounts):
-            if interval is None:
-                continue
-            if at_s in (interval.start_s, interval.end_s):
+        for change in changes_at(self.changes.get(item, ()), at_s):
+            yield from change.evidence
+        discounts = (each.interval_of(item) for each in self.discounts_at.get(at_s, ()))
+        trials = self.trials_at.get(item, {}).get(at_s, ())
+        for interval in (*self.lasting_at.get(at_s, ()), *trials, *discounts):
+            if interval is not None and at_s in (interval.start_s, interval.end_s):
                 is_start = at_s == interval.start_s
                 yield from interval.began if is_start else interval.ended
 
@@ -348,14 +421,29 @@ def _item_trials(
     return found
 
 
+def _by_bound(intervals: Iterable[Interval]) -> dict[int, list[Interval]]:
+    """Those that begin or end at an instant, in their order."""
+    found: defaultdict[int, list[Interval]] = defaultdict(list)
+    for each in intervals:
+        found[each.start_s].append(each)
+        if each.end_s is not None and each.end_s != each.start_s:
+            found[each.end_s].append(each)
+    return found
+
+
+def _by_bound_of_discounts(
+    applied: Iterable[AppliedDiscount],
+) -> dict[int, list[AppliedDiscount]]:
+    """Those that begin or end for any item at an instant, in their order."""
+    found: defaultdict[int, list[AppliedDiscount]] = defaultdict(list)
+    for each in applied:
+        for at_s in _by_bound(each.intervals):
+            found[at_s].append(each)
+    return found
+
+
 def _is_shared_anew(before: ItemPricing | None, after: ItemPricing | None) -> bool:
     """Whether an item's share of an amount off is another, as another item changed."""
     if before is None or after is None or before.discounts == after.discounts:
         return False
     return any(each.percent is None for each in (*before.discounts, *after.discounts))
-
-
-def _is_about(event: Event, subscription: str) -> bool:
-    if event.subscription is not None:
-        return event.subscription.id == subscription
-    return event.discount is not None

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from connector.config import Config
 from connector.core.account import USE_ITS_OWN
 from connector.core.errors import ConnectorError, StripeRefused
 from connector.pipeline import doctor_ledger, policy_change
@@ -76,6 +77,7 @@ KEY_KINDS = {
     "sk": hint(
         "is a secret key: it works, but whoever has it may do everything", MAKE_ONE
     ),
+    "sk_org": ok("is an organization's key"),
     "pk": fault("is a publishable key, and may read nothing", MAKE_ONE),
     "whsec": fault("is a webhook's secret and no API key", MAKE_ONE),
     "": hint(
@@ -94,7 +96,7 @@ KEY_MODES = {
 
 
 def _kind_and_mode(key: str) -> tuple[str, str]:
-    match = re.match(r"(sk|rk|pk|whsec)_(?:(live|test)_)?", key)
+    match = re.match(r"(sk_org|sk|rk|pk|whsec)_(?:(live|test)_)?", key)
     return (match[1], match[2] or "") if match else ("", "")
 
 
@@ -114,14 +116,18 @@ def key_mode(at: Installation) -> Verdict:
 
 def key_file(at: Installation) -> Verdict:
     value_of(at.key, "key")
-    if at.environ.get("STRIPE_API_KEY", "").strip():
-        return ok("none: the key is in STRIPE_API_KEY itself")
-    file = Path(at.environ["STRIPE_API_KEY_FILE"]).expanduser()
+    file = at.config.key_file if isinstance(at.config, Config) else None
+    shell_name = str(file)
+    if file is None:
+        if at.environ.get("STRIPE_API_KEY", "").strip():
+            return ok("none: the key is in STRIPE_API_KEY itself")
+        shell_name = "$STRIPE_API_KEY_FILE"
+        file = Path(at.environ["STRIPE_API_KEY_FILE"]).expanduser()
     file_mode = file.stat().st_mode & 0o777
     if file_mode & 0o077:
         return hint(
             f"others than its owner may open it (mode {file_mode:04o})",
-            'run `chmod 600 "$STRIPE_API_KEY_FILE"`',
+            f'run `chmod 600 "{shell_name}"`',
         )
     return ok("only its owner may open it")
 

@@ -146,11 +146,17 @@ def opened(
     """Open all there is; where Stripe may be asked, each list is read once."""
     with ExitStack() as stack:
         config = tried(load_config)
-        key = tried(lambda: stripe_key(environ))
+        key = tried(lambda: _key(environ, config))
         disk = tried(lambda: _disk(value_of(config, "configuration").database))
         ledger = tried(lambda: _ledger(stack, config, disk))
         stripe = tried(lambda: _stripe(stack, config, key, offline=offline))
         yield Installation(environ, now, config, key, stripe, disk, ledger)
+
+
+def _key(environ: Mapping[str, str], config: Opened[Config]) -> str:
+    """Also where the configuration cannot be read: the key is looked at all the same."""
+    file = config.key_file if isinstance(config, Config) else None
+    return stripe_key(environ, file)
 
 
 def _stripe(
@@ -158,11 +164,13 @@ def _stripe(
 ) -> StripeReads:
     if offline:
         raise NotChecked("--offline was given", "run it without --offline")
-    base = value_of(config, "configuration").api_base
+    configured = value_of(config, "configuration")
     secret = value_of(key, "key")
     from connector.stripe_api.client import StripeApi
 
-    api = stack.enter_context(StripeApi(secret, base))
+    api = stack.enter_context(
+        StripeApi(secret, configured.api_base, stripe_account=configured.stripe_account)
+    )
     reads = _reads(api)
     if reads.refusal is not None and api.answered_version is None:
         raise reads.refusal  # nothing else to tell
@@ -178,14 +186,21 @@ def _reads(api: "StripeApi") -> StripeReads:
             api.probe(kind)
         except ConnectorError as error:
             status = error.status if isinstance(error, StripeRefused) else None
-            if status == 403:
+            if status == 403 and not _is_none_of_the_key(error):
                 missing.append(needs)
                 continue
             refusal = refusal or error
-            if status == 401 or isinstance(error, StripeUnavailable):
+            if status in (401, 403) or isinstance(error, StripeUnavailable):
                 break
     account = after("Stripe") if refusal is not None else tried(api.account)
     return StripeReads(api, tuple(missing), refusal, account)
+
+
+def _is_none_of_the_key(error: ConnectorError) -> bool:
+    """It may read, but not of this account."""
+    from connector.stripe_api.http import NO_ACCESS
+
+    return isinstance(error, StripeRefused) and error.code == NO_ACCESS
 
 
 def _disk(path: Path) -> DiskSpace:

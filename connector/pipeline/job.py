@@ -127,8 +127,11 @@ class SyncJob:
     def _synced(self, began_at: datetime, *, full: bool) -> SyncSummary:
         if not self.config.database.exists():
             self.api.probe()  # a wrong key leaves no ledger behind,
-            if self.config.zone is None:
-                zone_of(self.api.shown_account())  # and neither does one without a zone
+            if self.config.zone is None or self.api.account_id is not None:
+                account = self.api.shown_account()
+                self.api.identity_of(account)  # nor does another account's answer,
+                if self.config.zone is None:
+                    zone_of(account)  # and neither does one without a zone
         with (
             held_ledger(self.config.database) as connection,
             self.progress() as progress,

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from connector.core.dates import add_months, months
+from connector.core.language import _
 from connector.core.model import MrrStep
 from connector.core.policy import VALUES, PolicySwitch, policy_of
 from connector.mrr.history import History, SubscriptionVersion
@@ -99,20 +100,22 @@ class CustomerUnderRules:
                     yield Alternative(cause, switch.in_words, "", after)
         if not state.trials_count and has_trials(self.history):
             after = state._replace(trials_count=True)
-            yield Alternative(GapCause.TRIAL, "trials count", "", after)
+            yield Alternative(GapCause.TRIAL, _("trials count"), "", after)
         yield from self._in_other_zones(state)
         subscriptions = self.history.versions.keys()
         if not state.without and len(subscriptions) > 1:
             for each in subscriptions:
                 after = state._replace(without=each)
-                words = "a subscription is not there"
+                words = _("a subscription is not there")
                 yield Alternative(GapCause.MISSING_THERE, words, each, after)
 
     def _in_other_zones(self, state: State) -> Iterator[Alternative]:
         for zone in ZONES:
             if zone != state.zone:
                 after = state._replace(zone=zone)
-                yield Alternative(GapCause.ZONE, f"days in {zone}", "", after)
+                yield Alternative(
+                    GapCause.ZONE, _("days in {zone}").format(zone=zone), "", after
+                )
 
 
 def has_trials(history: History) -> bool:

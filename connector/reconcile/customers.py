@@ -9,6 +9,7 @@ from datetime import date
 from fractions import Fraction
 from typing import NamedTuple
 
+from connector.core.language import _
 from connector.core.model import CustomerName
 from connector.core.policy import PolicySwitch
 from connector.mrr.history import History
@@ -79,7 +80,7 @@ def examined(
     by_ratio = is_by_ratio(rest.left)
     if not by_ratio and is_by_ratio(plain.left):
         return plain
-    for _ in range(MOST_STEPS):
+    for _step in range(MOST_STEPS):
         best = _best(under, state, now, theirs)
         # Who is absent there is so for one reason, or for none that we have.
         needs_all = by_ratio or not case.is_there
@@ -108,7 +109,9 @@ def _followed(
         told.append(CellPart(GapCause.POLICY, 0, switch.in_words))
     if whole.zone != base.zone:
         states.append(states[-1]._replace(zone=whole.zone))
-        told.append(CellPart(GapCause.ZONE, 0, f"days in {whole.zone}"))
+        told.append(
+            CellPart(GapCause.ZONE, 0, _("days in {zone}").format(zone=whole.zone))
+        )
     stages = [now, *(under.cells(state) for state in states[1:])]
     if len(differing(stages[-1], theirs)) > len(differing(now, theirs)):
         return base, now

@@ -12,6 +12,7 @@ from functools import partial
 from typing import NamedTuple
 
 from connector.core.dates import add_months
+from connector.core.language import _, ngettext, percent_sign, point
 from connector.reconcile.cells import Amounts, Cell, Grain
 from connector.reconcile.headers import FileKind
 from connector.reconcile.model import CellPart, GapCause
@@ -85,11 +86,11 @@ def is_by_ratio(left: Leftover) -> bool:
 
 def _absent(left: Leftover, gaps: Amounts) -> Found:
     if not left.is_there:
-        return _all(gaps, GapCause.MISSING_THERE, "a customer is not there")
+        return _all(gaps, GapCause.MISSING_THERE, _("a customer is not there"))
     if not left.is_here and left.is_refused:
         return _all(gaps, GapCause.SET_ASIDE)
     if not left.is_here:
-        return _all(gaps, GapCause.MISSING_HERE, "a customer is not here")
+        return _all(gaps, GapCause.MISSING_HERE, _("a customer is not here"))
     return {}
 
 
@@ -117,7 +118,7 @@ def _converted(left: Leftover, gaps: Amounts) -> Found:
     if len(currencies) == 1 and left.is_foreign:
         ratios = _ratios(left, gaps)
         if ratios and max(ratios) <= WIDEST_RATES * min(ratios):
-            return _all(gaps, GapCause.CURRENCY, "converted", _rates(ratios))
+            return _all(gaps, GapCause.CURRENCY, _("converted"), _rates(ratios))
     return {}
 
 
@@ -135,7 +136,9 @@ def _in_another(left: Leftover, gaps: Amounts) -> Found:
     ratios = [Fraction(left.theirs[theirs, day], left.ours[ours, day]) for day in first]
     if min(ratios) <= 0 or max(ratios) > WIDEST_RATES * min(ratios):
         return {}
-    words = f"{ours.upper()} converted to {theirs.upper()}"
+    words = _("{ours} converted to {theirs}").format(
+        ours=ours.upper(), theirs=theirs.upper()
+    )
     return _all(gaps, GapCause.CURRENCY, words, _rates(ratios))
 
 
@@ -155,19 +158,22 @@ def _ratios(left: Leftover, gaps: Amounts) -> list[Fraction]:
 
 def _rates(ratios: Sequence[Fraction]) -> str:
     low, high = float(min(ratios)), float(max(ratios))
-    return f"at {low:.4f}" if low == high else f"at {low:.4f} to {high:.4f}"
+    least, most = (f"{rate:.4f}".replace(".", point()) for rate in (low, high))
+    if low == high:
+        return _("at {rate}").format(rate=least)
+    return _("at {least} to {most}").format(least=least, most=most)
 
 
 def _taxed(left: Leftover, gaps: Amounts) -> Found:
     """All amounts are higher by one and the same rate of tax, which invoices show."""
-    return _at_a_rate(left, gaps, left.tax_rates, "tax counts")
+    return _at_a_rate(left, gaps, left.tax_rates, _("tax counts"))
 
 
 def _as_if_taxed(left: Leftover, gaps: Amounts) -> Found:
     """The same of a rate that nothing shows, where it fits many cells."""
     if len(gaps) < LEAST_TAXED:
         return {}
-    return _at_a_rate(left, gaps, _TAXES, "as if tax counted")
+    return _at_a_rate(left, gaps, _TAXES, _("as if tax counted"))
 
 
 def _at_a_rate(
@@ -177,8 +183,12 @@ def _at_a_rate(
         return {}
     for rate in rates:
         if all(abs(n - left.ours[c] * rate) <= 1 for c, n in gaps.items()):
-            return _all(gaps, GapCause.TAX, words, f"{float(rate * 100):g}%")
+            return _all(gaps, GapCause.TAX, words, _share(rate))
     return {}
+
+
+def _share(rate: Fraction) -> str:
+    return f"{float(rate * 100):g}".replace(".", point()) + percent_sign()
 
 
 def _refused(left: Leftover, gaps: Amounts) -> Found:
@@ -211,9 +221,11 @@ def _on_another_day(left: Leftover, gaps: Amounts, grain: Grain) -> Found:
     for apart, one, other in pairs:
         if apart <= MOST_SHIFT_DAYS and not used & {one, other}:
             used |= {one, other}
-            note = f"{apart} days apart" if apart != 1 else "a day apart"
+            note = ngettext("a day apart", "{number} days apart", apart).format(
+                number=apart
+            )
             for cell in {one, other} & gaps.keys():
-                words = "counted on another day"
+                words = _("counted on another day")
                 found[cell] = CellPart(GapCause.DATE, gaps[cell], words, note)
     return found
 
@@ -230,11 +242,11 @@ def _in_another_month(left: Leftover, gaps: Amounts, grain: Grain) -> Found:
             continue
         if values == {before} or _is_shifted(left, run, -1):
             found |= _all(
-                {c: gaps[c] for c in run}, GapCause.DATE, "counted later there"
+                {c: gaps[c] for c in run}, GapCause.DATE, _("counted later there")
             )
         elif values == {after} or _is_shifted(left, run, 1):
             found |= _all(
-                {c: gaps[c] for c in run}, GapCause.DATE, "counted earlier there"
+                {c: gaps[c] for c in run}, GapCause.DATE, _("counted earlier there")
             )
     return found
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from connector.core.dates import add_months, month_start
 from connector.core.errors import UsageFault
+from connector.core.language import _
 from connector.store.external_figures import DaysWithin, ExternalFigures
 
 FIX = (
@@ -78,8 +79,14 @@ def _refused(
 
 
 def _notes(path: Path, left: Sequence[date]) -> list[str]:
-    said = [f"{path.name} has a line a day: the last day of each month is read."]
+    said = [
+        _("{name} has a line a day: the last day of each month is read.").format(
+            name=path.name
+        )
+    ]
     if left:
         named = ", ".join(f"{month:%Y-%m}" for month in left)
-        said.append(f"  Left out, as its last day is not there: {named}.")
+        said.append(
+            _("  Left out, as its last day is not there: {named}.").format(named=named)
+        )
     return said

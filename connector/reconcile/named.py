@@ -7,8 +7,9 @@ found where it can be, and who cannot be found is said.
 from collections.abc import Collection, Sequence
 
 from connector.core.errors import NothingFound
+from connector.core.language import _, grouped, marked, ngettext
 from connector.reports.ledger import Ledger
-from connector.store.external_figures import CalledName, ExternalFigures
+from connector.store.external_figures import ExternalFigures
 from connector.store.ledger import customers
 
 SHOWN = 3  # names in a sentence
@@ -21,22 +22,29 @@ def called_by_id(ledger: Ledger, figures: ExternalFigures) -> list[str]:
     shared = [each.name for each in called if each.times > 1]
     notes = []
     if found:
-        notes.append(f"{_count(found)} named by label, and found by it.")
+        notes.append(
+            ngettext(
+                "{number} customer is named by label, and found by it.",
+                "{number} customers are named by label, and found by it.",
+                len(found),
+            ).format(number=grouped(len(found)))
+        )
     if shared:
         notes.append(
-            f"{_some(shared)}: so several customers here are called, and which of them is "
-            "meant cannot be known. Export with Stripe's ids (cus_…)."
+            _(
+                "{names}: so several customers here are called, and which of them is "
+                "meant cannot be known. Export with Stripe's ids (cus_…)."
+            ).format(names=_some(shared))
         )
     return notes
 
 
-def _count(found: Sequence[CalledName]) -> str:
-    return "1 customer is" if len(found) == 1 else f"{len(found):,} customers are"
-
-
 def _some(names: Sequence[str]) -> str:
     more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+    shown = ", ".join(names[:SHOWN])
+    if more <= 0:
+        return shown
+    return _("{shown} and {more} more").format(shown=shown, more=grouped(more))
 
 
 def unknown_note(there: int, unknown: int, names: Sequence[str]) -> str | None:
@@ -44,10 +52,14 @@ def unknown_note(there: int, unknown: int, names: Sequence[str]) -> str | None:
     if unknown * 2 <= there:
         return None
     how = _how_named(names)
-    return (
-        f"{unknown:,} of their {there:,} customers are not in this ledger, such as "
-        f"{_some(names[:SHOWN])}{how and f': they are {how}'}. Export with Stripe's ids "
-        "(cus_…), of this account."
+    return _(
+        "{unknown} of their {there} customers are not in this ledger, such as "
+        "{names}{how}. Export with Stripe's ids (cus_…), of this account."
+    ).format(
+        unknown=grouped(unknown),
+        there=grouped(there),
+        names=_some(names[:SHOWN]),
+        how=how and _(": they are {how}").format(how=_(how)),
     )
 
 
@@ -67,7 +79,7 @@ def nobody_known(paths: Collection[object], names: Sequence[str]) -> NothingFoun
 
 def _how_named(names: Sequence[str]) -> str:
     if names and all("@" in name for name in names):
-        return "named by e-mail, which the ledger does not keep"
+        return marked("named by e-mail, which the ledger does not keep")
     if names and not any(name.startswith("cus_") for name in names):
-        return "not named by Stripe's ids"
+        return marked("not named by Stripe's ids")
     return ""

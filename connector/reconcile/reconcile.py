@@ -10,10 +10,12 @@ from itertools import islice
 from pathlib import Path
 
 from connector.core.dates import add_months
+from connector.core.language import _, table_day
 from connector.core.model import Movement
 from connector.core.presets import PRESETS, preset_name
 from connector.metrics.what_if import preset_switches
 from connector.mrr.history import History
+from connector.mrr.stored_words import arithmetic_said
 from connector.reconcile.alternatives import CustomerUnderRules, state_of
 from connector.reconcile.bridges import Tally
 from connector.reconcile.cells import Amounts, in_grain
@@ -120,7 +122,9 @@ class _Reconciling:
             left_out=self.tally.left_out,
             notes=notes,
             statements={
-                customer: _statement(movements, self._last_day(cell))
+                customer: _statement(
+                    movements, self._last_day(cell), self.ledger.config.locale
+                )
                 for customer, (cell, movements) in booked.items()
             },
             explained={customer: own for customer, (_, own) in booked.items()},
@@ -208,7 +212,7 @@ class _Reconciling:
             if other is None:
                 found = explained(each.left, self.grain)
             else:
-                words = "another customer id"
+                words = _("another customer id")
                 found = {
                     cell: CellPart(GapCause.MOVED, minor, words, other)
                     for cell, minor in each.left.gaps.items()
@@ -241,13 +245,18 @@ class _Reconciling:
         return found
 
 
-def _statement(booked: Sequence[Movement], day: date) -> str:
+def _statement(booked: Sequence[Movement], day: date, locale: str) -> str:
     """The last movement until the end of the day; else the first."""
     if not booked:
-        return "no MRR here, ever"
+        return _("no MRR here, ever")
     last = ([each for each in booked if each.day <= day] or booked[:1])[-1]
-    sums = "; ".join(part.after for part in last.components if part.after)
-    return f"{last.kind} on {last.day}{f': {sums}' if sums else ''}"
+    sums = "; ".join(
+        arithmetic_said(part.after, last.currency, locale)
+        for part in last.components
+        if part.after
+    )
+    said = _("{kind} on {day}").format(kind=_(last.kind), day=table_day(last.day))
+    return f"{said}: {sums}" if sums else said
 
 
 def _source(read: ReadFile, is_minor: bool, because: str) -> SourceFile:  # noqa: FBT001

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from connector.core.dates import month_start
 from connector.core.errors import UsageFault
+from connector.core.language import _, table_day
 from connector.core.model import CustomerName
 from connector.reconcile.cells import Amounts, Grain, grain_of, in_grain
 from connector.reconcile.headers import FileKind
@@ -114,7 +115,9 @@ def _grain(
     notes = []
     if end > over:
         notes.append(
-            f"What is from {over} on is left out: it was not over at the sync."
+            _("What is from {day} on is left out: it was not over at the sync.").format(
+                day=table_day(over)
+            )
         )
         end = over
     if start >= end:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from connector.core.dates import add_months
 from connector.core.errors import UsageFault
+from connector.core.language import _
 from connector.core.model import CustomerName
 from connector.core.money import exponent
 from connector.reconcile.cells import Amounts, Cell, Grain
@@ -199,13 +200,13 @@ def _far(ratio: Fraction) -> Fraction:
 
 def scale_of(read: ReadFile, sums: Sums) -> AmountUnit:
     if not read.whole:
-        return AmountUnit(is_minor=False, because="some have decimals")
+        return AmountUnit(is_minor=False, because=_("some have decimals"))
     by_sums = sums.is_minor()
     if by_sums is not None:
-        return AmountUnit(by_sums, "by their sums beside ours")
+        return AmountUnit(by_sums, _("by their sums beside ours"))
     if read.opened.says_minor:
-        return AmountUnit(is_minor=True, because="their column says so")
-    return AmountUnit(is_minor=False, because="nothing tells otherwise")
+        return AmountUnit(is_minor=True, because=_("their column says so"))
+    return AmountUnit(is_minor=False, because=_("nothing tells otherwise"))
 
 
 class CellReading(NamedTuple):
@@ -255,6 +256,6 @@ class CellReading(NamedTuple):
 def own_currency(changes: Amounts | None) -> str | None:
     """The one that most of a customer's movements are in."""
     moved: dict[str, int] = {}
-    for (currency, _), minor in (changes or {}).items():
+    for (currency, _day), minor in (changes or {}).items():
         moved[currency] = moved.get(currency, 0) + abs(minor)
     return max(sorted(moved), key=moved.__getitem__, default=None)

@@ -8,6 +8,7 @@ from typing import Any
 from connector.core.language import (
     _,
     day_text,
+    marked,
     moment_text,
     month_text,
     ngettext,
@@ -17,6 +18,7 @@ from connector.core.model import Closing, Movement
 from connector.core.money import format_minor
 from connector.core.policy import differences
 from connector.core.windows import name_of
+from connector.mrr.stored_words import retraction_said
 from connector.render.footnotes import despite_sentence, policy_sentence
 from connector.render.movements import as_json, causes_text
 from connector.render.report_json import (
@@ -72,12 +74,15 @@ def closing_text(closed: ClosedMonth, locale: str) -> str:
         else _("Not sealed yet: the next closing does it")
     )
     despite = f"{despite_sentence(closing)}\n" if closing.despite else ""
+    policy = policy_sentence(closing.policy)
+    counted = _("What counted: {policy}.").format(policy=policy)
+    again = _("The same again, whatever is corrected later:")
     return (
         f"{name} {verb}.\n\n{table}\n"
         f"{despite}"
-        f"{_('What counted: {policy}.').format(policy=policy_sentence(closing.policy))}\n"
+        f"{counted}\n"
         f"{sealed}\n"
-        f"{_('The same again, whatever is corrected later:')}\n"
+        f"{again}\n"
         f"  stripe-nrr report --from {closing.month:%Y-%m} --to {closing.month:%Y-%m} "
         f"--as-of {utc(closing.closed_at)}"
     )
@@ -183,7 +188,8 @@ def _run_text(
     """What one run changed, a row a customer and day."""
     run = booked[0].run
     changed = ", ".join(differences(run.policy_before, run.policy))
-    cause = f"{run.cause}: {changed}" if changed else run.cause
+    cause = run_words(run.cause)
+    cause = f"{cause}: {changed}" if changed else cause
     rows = [
         (
             labels[line.customer],
@@ -191,7 +197,7 @@ def _run_text(
             _side(line.was, locale),
             _side(line.now, locale),
             Money(line.amount_minor, line.currency, signed=True),
-            _because(line),
+            _because(line, locale),
         )
         for line in booked
     ]
@@ -214,13 +220,21 @@ def _side(movement: Movement | None, locale: str) -> str:
         return "–"
     currency = movement.currency
     amount = format_minor(movement.amount_minor, currency, locale, signed=True)
-    return f"{movement.kind} {amount}"
+    return f"{_(movement.kind.value)} {amount}"
 
 
-def _because(line: RestatementLine) -> str:
+RUNS = (marked("sync"), marked("webhook"), marked("policy change"), marked("manual"))
+
+
+def run_words(cause: str) -> str:
+    """What had movements booked, as a reader knows it."""
+    return _(cause) if cause in RUNS else cause
+
+
+def _because(line: RestatementLine, locale: str = "en_US") -> str:
     """The components' causes and what shows them; of what is gone, why."""
     if line.now is None:
-        return line.reason
+        return retraction_said(line.reason, line.currency, locale)
     proof = line.now.components[0].evidence[:1]
     shown = "".join(f" ({each.kind} {each.id})" for each in proof)
     return f"{causes_text(line.now)}{shown}"

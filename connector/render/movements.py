@@ -10,6 +10,7 @@ from connector.core.language import _, day_text, table_day
 from connector.core.model import Cause, Component, Movement, MovementKind
 from connector.core.money import format_minor
 from connector.core.text import printable
+from connector.mrr.stored_words import arithmetic_said, proof_said
 from connector.render.footnotes import listed
 from connector.render.report_tables import segment_name
 from connector.render.table import Money, Table, csv_text, figures
@@ -248,14 +249,22 @@ def _component_lines(
     cause = _hyphened(part.cause)
     lines = [Text(f"  {cause} {change}   {named(part.price, prices)}")]
     lines[0].append(f"   {printable(part.subscription)}", style="dim")
-    if part.before:
-        lines.append(Text(_("    was  {before}").format(before=printable(part.before))))
-    if part.after:
-        lines.append(Text(_("    is   {after}").format(after=printable(part.after))))
+    was, now = (
+        printable(arithmetic_said(text, currency, locale))
+        for text in (part.before, part.after)
+    )
+    if was:
+        lines.append(Text(_("    was  {before}").format(before=was)))
+    if now:
+        lines.append(Text(_("    is   {after}").format(after=now)))
     for proof in part.evidence:
-        said = f"  {proof.summary}" if proof.summary else ""
+        shown = proof_said(proof.summary, currency, locale)
+        said = f"  {shown}" if shown else ""
         text = _("    by   {kind} {id} at {at_s}{said}").format(
-            kind=proof.kind, id=proof.id, at_s=iso(proof.at_s), said=said
+            kind=_("observed") if proof.kind == "observed" else proof.kind,
+            id=proof.id,
+            at_s=iso(proof.at_s),
+            said=said,
         )
         lines.append(Text(printable(text), style="dim"))
     return lines

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from connector.core.account import StripeIdentity
-from connector.core.errors import StripeRefused, StripeUnavailable
+from connector.core.errors import OtherAccount, StripeRefused, StripeUnavailable
 from connector.stripe_api.credentials import key_livemode
 from connector.stripe_api.decoding import (
     Base,
@@ -23,7 +23,7 @@ from connector.stripe_api.decoding import (
     StripeAccount,
     ref,
 )
-from connector.stripe_api.http import Params, StripeHttp
+from connector.stripe_api.http import NO_ACCESS, Params, StripeHttp
 from connector.stripe_api.invoices import Invoice, InvoiceLine
 from connector.stripe_api.lists import (
     LISTINGS,
@@ -98,7 +98,7 @@ class StripeApi(StripeHttp):
         try:
             return self.account()
         except StripeRefused as error:
-            if error.status not in (403, 404):
+            if error.status not in (403, 404) or error.code == NO_ACCESS:
                 raise
             return StripeAccount()
 
@@ -107,10 +107,18 @@ class StripeApi(StripeHttp):
         return self.identity_of(self.shown_account())
 
     def identity_of(self, account: StripeAccount) -> StripeIdentity:
+        """``OtherAccount`` where another one answers than is asked for by its id."""
+        asked = self.account_id
+        if asked is not None and account.id not in (None, asked):
+            raise OtherAccount(
+                f"{asked} was asked for by stripe_account, and {account.id} answered",
+                fix="see what stands between here and Stripe: it has to let the headers "
+                "Stripe-Account and Stripe-Context pass",
+            )
         mode = key_livemode(self.key)
         if mode is None:
             mode = self._livemode_shown()
-        return StripeIdentity(id=account.id, name=account.name, livemode=mode)
+        return StripeIdentity(id=account.id or asked, name=account.name, livemode=mode)
 
     def _livemode_shown(self) -> bool | None:
         """By an object, where the key does not say it."""

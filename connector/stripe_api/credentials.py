@@ -12,16 +12,23 @@ MAKE_A_KEY = (
 )
 
 
-def stripe_key(environ: Mapping[str, str]) -> str:
-    """The API key from STRIPE_API_KEY or the file that STRIPE_API_KEY_FILE names."""
-    key = _secret(environ, "STRIPE_API_KEY")
+def stripe_key(environ: Mapping[str, str], file: Path | None = None) -> str:
+    """The API key, from an account's own ``file``.
+
+    Without one from STRIPE_API_KEY or the file that STRIPE_API_KEY_FILE names.
+    """
+    key = _secret(environ, "STRIPE_API_KEY", file, "key_file")
+    if not key and file is not None:
+        fault = f"no Stripe key: {file}, an account's key_file, is empty"
+        fix = "write a restricted key that may only read into it"
+        raise ConfigError([fault], fix=fix)
     if not key:
         fault = "no Stripe key: set STRIPE_API_KEY to a restricted key that may only "
         fault += "read, or STRIPE_API_KEY_FILE to a file that holds it"
         raise ConfigError([fault], fix=MAKE_A_KEY)
     if not re.fullmatch(r"[\x21-\x7e]+", key):
         fault = "the Stripe key has spaces or characters no key has: copy it again"
-        raise ConfigError([fault], source="STRIPE_API_KEY")
+        raise ConfigError([fault], source=str(file or "STRIPE_API_KEY"))
     return key
 
 
@@ -32,16 +39,19 @@ def has_key(environ: Mapping[str, str]) -> bool:
 
 def key_livemode(key: str) -> bool | None:
     """The mode that a key is for; None where it does not say."""
-    mode = re.match(r"(?:sk|rk|pk)_(live|test)_", key)
+    mode = re.match(r"(?:sk|rk|pk)_(?:org_)?(live|test)_", key)
     return None if mode is None else mode[1] == "live"
 
 
-def webhook_secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
+def webhook_secrets(
+    environ: Mapping[str, str], file: Path | None = None
+) -> tuple[str, ...]:
     """The signing secrets from STRIPE_WEBHOOK_SECRET or STRIPE_WEBHOOK_SECRET_FILE.
 
-    Several, with commas in between, while one takes over from another.
+    Or from an account's own ``file``. Several, with commas in between, while one takes
+    over from another.
     """
-    given = _secret(environ, "STRIPE_WEBHOOK_SECRET")
+    given = _secret(environ, "STRIPE_WEBHOOK_SECRET", file, "webhook_secret_file")
     secrets = tuple(each for part in given.split(",") if (each := part.strip()))
     if not secrets:
         fault = "no webhook secret: without it anybody could send events. Set "
@@ -54,19 +64,46 @@ def webhook_secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
             "a webhook secret does not look like one: it begins with whsec_ and has "
         )
         fault += "no spaces; several have commas in between"
-        raise ConfigError([fault], source="STRIPE_WEBHOOK_SECRET")
+        raise ConfigError([fault], source=str(file or "STRIPE_WEBHOOK_SECRET"))
     return secrets
 
 
-def _secret(environ: Mapping[str, str], name: str) -> str:
-    """What the variable holds, else the file that ``name``_FILE names; else nothing."""
+def _secret(environ: Mapping[str, str], name: str, file: Path | None, key: str) -> str:
+    """What the account's ``file`` holds, which ``key`` names, and nothing else.
+
+    Without one the variable, else the file that ``name``_FILE names; else nothing.
+    """
+    if file is not None:
+        return _content(file, key)
     given = environ.get(name, "").strip()
     path = environ.get(f"{name}_FILE")
-    if given or not path:
-        return given
+    return _content(path, f"{name}_FILE") if path and not given else given
+
+
+def _content(path: Path | str, named_by: str) -> str:
     try:
         return Path(path).expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError, RuntimeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
-        fault = f"{name}_FILE {masked(repr(path))} cannot be read: {why}"
-        raise ConfigError([fault], source=f"{name}_FILE") from error
+        fault = f"{named_by} {masked(repr(str(path)))} cannot be read: {why}"
+        raise ConfigError([fault], source=named_by) from error
+
+
+ORGANIZATION = "sk_org_"
+
+
+def account_headers(key: str, stripe_account: str | None) -> dict[str, str]:
+    """What tells Stripe whose a request is, where the key is of several accounts.
+
+    A platform's key (Connect) names the connected account; an organization's key, and a
+    way through several accounts, need the newer header. ``ConfigError`` where an
+    organization's key names none: Stripe would refuse it.
+    """
+    if stripe_account is None:
+        if key.startswith(ORGANIZATION):
+            fault = "the key is an organization's, and says no account"
+            fix = 'write an [[account]] for each, with stripe_account = "acct_…"'
+            raise ConfigError([fault], fix=fix)
+        return {}
+    is_within = key.startswith(ORGANIZATION) or "/" in stripe_account
+    return {"Stripe-Context" if is_within else "Stripe-Account": stripe_account}

@@ -70,7 +70,8 @@ class RelatedObject(Base, frozen=True, kw_only=True):
 class WebhookBody(Base, frozen=True, kw_only=True):
     """An event as a webhook's body has it, in whatever version; none of it is kept.
 
-    ``account`` is a connected one's, ``context`` whose a thin event is; None: one's own.
+    ``account`` is a connected one's, ``context`` whose a thin event, or one sent to an
+    organization, is; None: one's own.
     """
 
     id: str

@@ -38,6 +38,7 @@ from connector.stripe_api.answer import (
     retrying,
 )
 from connector.stripe_api.clock import StripeClock
+from connector.stripe_api.credentials import account_headers
 from connector.stripe_api.decoding import ErrorAnswer, ErrorDetail, decode
 from connector.stripe_api.rate_limit import Limiter, Turn, endpoint_of
 from connector.stripe_api.unfit import read_answer
@@ -45,6 +46,7 @@ from connector.stripe_api.unfit import read_answer
 log = logging.getLogger(__name__)
 
 DEFAULT_BASE = "https://api.stripe.com"
+NO_ACCESS = "account_invalid"  # the code of a refusal: the account is none of the key's
 
 
 CONNECT_TIMEOUT_S = 10.0
@@ -59,7 +61,7 @@ Params = Sequence[Param]
 
 def shown(key: str) -> str:
     """A key as it may appear in a message: its kind and its last four characters."""
-    kind = re.match(r"(?:[a-z]+_(?:live|test)_)?", key)
+    kind = re.match(r"(?:[a-z]+_(?:org_)?(?:live_|test_)|[a-z]+_org_)?", key)
     known = kind[0] if kind is not None else ""
     return f"{known}…{key[-4:]}" if len(key) > len(known) + 8 else f"{known}…"
 
@@ -124,6 +126,7 @@ class RequestCounts:
 class StripeHttp:
     """A connection to one account, for any number of threads.
 
+    ``stripe_account`` says which, where the key is of several: every request names it.
     Close it, or use it as a context manager. ``now_us`` and ``sleep`` are the clock and
     the wait of the shell around it, ``reads`` what it has cost so far, ``deadline_s`` for
     a whole request. ``answered_version`` is the API version that its last answer names.
@@ -138,6 +141,7 @@ class StripeHttp:
     stopping: Callable[[], bool] = lambda: False
     reads: RequestCounts = field(default_factory=RequestCounts)
     deadline_s: float = DEADLINE_S
+    stripe_account: str | None = None
     answered_version: str | None = field(init=False, default=None)
     clock: StripeClock = field(init=False, repr=False)
     _lock: threading.Lock = field(
@@ -157,6 +161,7 @@ class StripeHttp:
             "Stripe-Version": api_version(),
             "User-Agent": "stripe-nrr",
             "Accept-Encoding": "gzip",
+            **account_headers(self.key, self.stripe_account),
         }
         self._clients = Clients(
             lambda: httpx.Client(
@@ -249,6 +254,7 @@ class StripeHttp:
             stopping=self.stopping,
         )
         headers = answer.headers
+        self._check_account(headers.get("Stripe-Account"))
         if answer.status == 429:
             reason = headers.get("Stripe-Rate-Limited-Reason")
             self.limiter.limited(turn, reason, retry_after(headers))
@@ -258,6 +264,20 @@ class StripeHttp:
         if answer.status == 200:
             self.clock.compare(headers.get("Date", ""), began_us)
         return answer
+
+    @property
+    def account_id(self) -> str | None:
+        """Of which account all is asked; None where it is the key's own."""
+        return self.stripe_account and self.stripe_account.rpartition("/")[2]
+
+    def _check_account(self, answered: str | None) -> None:
+        """``NotStripe`` where the answer says that it is another account's."""
+        if answered is not None and self.account_id not in (None, answered):
+            raise NotStripe(
+                f"{self.account_id} was asked for, and {answered} answered",
+                fix=f"see what stands between here and {self.base}: it mixes up accounts, "
+                "and has to let Stripe-Account and Stripe-Context pass",
+            )
 
     def _refusal(self, answer: Answer, path: str, needs: str) -> Exception:
         """``TryAgain`` where a retry may help, else ``StripeRefused`` with the fix.
@@ -281,7 +301,13 @@ class StripeHttp:
             )
         problem = f"Stripe refused {path} (HTTP {status})"
         fix = "see the message; nothing of this answer was stored"
-        if status == 401:
+        if detail.code == NO_ACCESS:
+            problem = (
+                f"the key {shown(self.key)} has no access to {self.stripe_account}"
+            )
+            fix = "set stripe_account in config.toml to an account of the platform or "
+            fix += "organization that the key is of"
+        elif status == 401:
             problem = f"Stripe does not know the key {shown(self.key)} (HTTP 401)"
             fix = "set STRIPE_API_KEY to a live restricted key with read permissions"
         elif status == 403:

@@ -1,4 +1,6 @@
-"""How fast Stripe may be asked: one limiter for all threads of a process.
+"""How fast Stripe may be asked: one limiter an account for all threads of a process.
+
+Accounts of one key share the key's, too.
 
     with limiter.turn("/v1/invoices") as turn:  # waits until it is this thread's turn
         answer = …                              # one request
@@ -42,10 +44,14 @@ BLINK_S = 0.001  # sleeping less would not move a clock
 
 @dataclass(slots=True, eq=False)
 class Turn:
-    """One request's. ``began_s`` is None until it may start."""
+    """One request's. ``began_s`` is None until it may start.
+
+    ``shared`` is its turn of the limiter that others share.
+    """
 
     endpoint: str
     began_s: float | None = None
+    shared: "Turn | None" = None
 
 
 @dataclass(slots=True)
@@ -168,6 +174,7 @@ class Limiter:
     """A ``RequestQueue`` for threads; ``per_endpoint`` and ``total`` are requests a second.
 
     ``sleep`` may return early (where it waits for a stop signal) if ``stopping`` says so.
+    ``shared`` is asked after this one: a turn is a turn of both, and a refusal slows both.
     """
 
     def __init__(
@@ -177,11 +184,13 @@ class Limiter:
         total: float = TOTAL,
         now_s: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
+        shared: "Limiter | None" = None,
     ) -> None:
         self._queue = RequestQueue(per_endpoint, total)
         self._lock = threading.Lock()
         self._now_s = now_s
         self._sleep = sleep
+        self._shared = shared
 
     @classmethod
     def free(cls) -> Self:
@@ -199,7 +208,11 @@ class Limiter:
         try:
             while wait_s := self._wait_s(turn, stopping):
                 self._sleep(wait_s)
-            yield turn
+            if self._shared is None:
+                yield turn
+            else:
+                with self._shared.turn(endpoint, stopping=stopping) as turn.shared:
+                    yield turn
         finally:
             with self._lock:
                 self._queue.leave(turn)
@@ -219,6 +232,36 @@ class Limiter:
         """
         with self._lock:
             self._queue.limited(turn, reason, wait_s, self._now_s())
+        if self._shared is not None and turn.shared is not None:
+            self._shared.limited(turn.shared, reason, wait_s)
+
+
+class Limiters:
+    """Those of a process, each made once: one a key, and one an account of a key's.
+
+    The paces are those of the first that asks.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, str], Limiter] = {}
+        self._lock = threading.Lock()
+
+    def of(
+        self,
+        base: str,
+        key: str,
+        account: str | None,
+        make: Callable[[Limiter | None], Limiter],
+    ) -> Limiter:
+        """The account's; ``make`` is given the limiter that is to be shared."""
+        with self._lock:
+            by_key = self._made.get((base, key)) or make(None)
+            self._made[base, key] = by_key
+            if account is None:
+                return by_key
+            by_account = self._made.get((base, account)) or make(by_key)
+            self._made[base, account] = by_account
+            return by_account
 
 
 def endpoint_of(path: str) -> str:

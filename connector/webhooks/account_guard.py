@@ -7,7 +7,7 @@ a connected account may send here by mistake.
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from connector.core.account import NOBODY, StripeIdentity, check_same
 from connector.core.errors import ConnectorError, OtherAccount
@@ -16,6 +16,23 @@ log = logging.getLogger(__name__)
 
 TOLD_S = 3_600.0  # for so long the server says that it refused an event
 AGAIN_S = 10.0  # between two attempts to learn whose the key is
+
+
+@dataclass(slots=True)
+class RefusedEvents:
+    """The last event that was not let in, told for an hour."""
+
+    _why: str = ""
+    _at_s: float = -TOLD_S
+
+    def tell(self, event: str, why: str) -> str:
+        log.warning("account_guard.refused stripe_event=%s %s", event, why)
+        self._why, self._at_s = why, time.monotonic()
+        return why
+
+    def warnings(self) -> Iterator[str]:
+        if time.monotonic() - self._at_s < TOLD_S:
+            yield f"an event was refused: {self._why}"
 
 
 @dataclass(slots=True)
@@ -29,24 +46,22 @@ class AccountGuard:
     identify: Callable[[], StripeIdentity] = lambda: NOBODY
     ledger: StripeIdentity = NOBODY
     key: StripeIdentity | None = None
-    _refused: str = ""
-    _refused_s: float = -TOLD_S
+    refused: RefusedEvents = field(default_factory=RefusedEvents)
     _again_s: float = 0.0
+
+    @property
+    def account(self) -> StripeIdentity:
+        """Whose all is here, as far as is known by now."""
+        return self.ledger.completed(self.key or NOBODY)
 
     def refusal(self, event: str, origin: StripeIdentity) -> str | None:
         """Why an event of this origin is not let in; None where it is."""
-        own = self.ledger.completed(self.key or NOBODY)
+        own = self.account
         if not origin.is_other(own):
             return None
         theirs = StripeIdentity(id=origin.id or own.id, livemode=origin.livemode)
         why = f"the ledger is of {own.shown}, and the event of {theirs.shown}"
-        log.warning("account_guard.refused stripe_event=%s %s", event, why)
-        self._refused, self._refused_s = why, time.monotonic()
-        return why
-
-    def warnings(self) -> Iterator[str]:
-        if time.monotonic() - self._refused_s < TOLD_S:
-            yield f"an event was refused: {self._refused}"
+        return self.refused.tell(event, why)
 
     def hindrance(self) -> str | None:
         """Why no event may be applied; None where the key is the ledger's account's."""

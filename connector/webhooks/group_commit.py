@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
@@ -56,7 +57,10 @@ class GroupCommit:
     _thread: Thread = field(init=False)
 
     def __enter__(self) -> Self:
-        self._thread = Thread(target=self._run, name="group commit", daemon=True)
+        run = copy_context().run
+        self._thread = Thread(
+            target=run, args=[self._run], name="group commit", daemon=True
+        )
         self._thread.start()
         return self
 

@@ -1,8 +1,9 @@
 """How a running server is, and the operator port that tells it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 from starlette.requests import Request
@@ -73,35 +74,78 @@ def unreadable(error: Exception) -> Health:
     return Health(problems=(f"the ledger cannot be read: {error}",))
 
 
+def _state(health: Health) -> dict[str, Any]:
+    return {
+        "ready": not health.problems,
+        "problems": health.problems,
+        "warnings": health.warnings,
+        "last_sync_age_s": health.sync_age_s,
+        "inbox": {
+            "waiting": health.depth.waiting,
+            "failing": health.depth.failing,
+            "dead": health.depth.dead,
+            "oldest_s": health.lag_s,
+        },
+    }
+
+
+def in_all(found: Mapping[str, Health], warnings: Iterable[str]) -> Health:
+    """Of a server of several accounts: every problem by whose it is, the sums, the worst.
+
+    ``warnings`` are of no account.
+    """
+    depths = [each.depth for each in found.values()]
+    oldest = [each.oldest_us for each in depths if each.oldest_us is not None]
+    ages = [each.sync_age_s for each in found.values() if each.sync_age_s is not None]
+    return Health(
+        problems=tuple(
+            f"{k}: {it}" for k, each in found.items() for it in each.problems
+        ),
+        warnings=(
+            *(f"{k}: {it}" for k, each in found.items() for it in each.warnings),
+            *warnings,
+        ),
+        depth=InboxDepth(
+            waiting=sum(each.waiting for each in depths),
+            failing=sum(each.failing for each in depths),
+            dead=sum(each.dead for each in depths),
+            oldest_us=min(oldest, default=None),
+        ),
+        lag_s=max((each.lag_s for each in found.values()), default=0),
+        sync_age_s=max(ages, default=None),
+    )
+
+
 def admin_app(
     is_alive: Callable[[], bool],
-    look: Callable[[], Health],
-    exposition: Callable[[Health], bytes],
+    look: Callable[[], Mapping[str, Health]],
+    exposition: Callable[[Mapping[str, Health]], bytes],
     content_type: str,
+    strays: Callable[[], Iterable[str]] = tuple,
 ) -> Router:
     """``/healthz``, ``/readyz`` and ``/metrics``; read in a thread, not in the loop.
 
-    ``exposition`` gives Prometheus' text, of that type.
+    ``look`` is at each account by its name; ``exposition`` gives Prometheus' text, of that
+    type. ``strays`` warn of events that were no account's. `/readyz?account=NAME` is of
+    one of several.
     """
 
     def healthz(_: Request) -> Response:
         alive = is_alive()
         return JSONResponse({"alive": alive}, 200 if alive else 503)
 
-    def readyz(_: Request) -> Response:
-        health = look()
-        state = {
-            "ready": not health.problems,
-            "problems": health.problems,
-            "warnings": health.warnings,
-            "last_sync_age_s": health.sync_age_s,
-            "inbox": {
-                "waiting": health.depth.waiting,
-                "failing": health.depth.failing,
-                "dead": health.depth.dead,
-                "oldest_s": health.lag_s,
-            },
-        }
+    def readyz(request: Request) -> Response:
+        found, name = look(), request.query_params.get("account")
+        if name is not None:
+            found = {key: each for key, each in found.items() if key == name}
+        if not found:
+            return JSONResponse({"ready": False, "problems": ["no such account"]}, 404)
+        if len(found) == 1:
+            [health] = found.values()
+            return JSONResponse(_state(health), 503 if health.problems else 200)
+        health = in_all(found, strays())
+        each = [{"account": key, **_state(its)} for key, its in found.items()]
+        state = {**_state(health), "accounts": each}
         return JSONResponse(state, 503 if health.problems else 200)
 
     def metrics(_: Request) -> Response:

@@ -37,8 +37,8 @@ def read_payload(body: bytes) -> ReceivedEvent | None:
 
 
 def _origin(told: WebhookBody) -> StripeIdentity:
-    context = told.context or ""
-    whose = told.account or (context if context.startswith("acct_") else None)
+    within = (told.context or "").rpartition("/")[2]  # of an organization: a path
+    whose = told.account or (within if within.startswith("acct_") else None)
     return StripeIdentity(id=whose, livemode=told.livemode)
 
 

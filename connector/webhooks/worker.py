@@ -9,13 +9,14 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
 from typing import Self
 
 from connector.core.account import NOBODY
-from connector.core.errors import ConfigError, NothingFound, RulesDiffer
+from connector.core.errors import ConfigError, NothingFound, RulesDiffer, UsageFault
 from connector.core.policy import Rules
 from connector.pipeline.quarantine import in_words
 from connector.store import inbox
@@ -50,19 +51,28 @@ class Worker:
     _stop: Event = field(init=False, default_factory=Event)
     _wake: Event = field(init=False, default_factory=Event)
     _thread: Thread = field(init=False)
+    _end_s: float = field(init=False, default=0.0)
 
     def start(self, work: EventBatch) -> Self:
-        self._thread = Thread(target=self._run, args=[work], name="worker", daemon=True)
+        run = copy_context().run  # whose its lines are, where there are several
+        self._thread = Thread(
+            target=run, args=[self._run, work], name="worker", daemon=True
+        )
         self._thread.start()
         return self
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def end(self) -> None:
+        """It takes no other batch; whoever leaves it does not wait for long from now on."""
+        self._end_s = self._end_s or time.monotonic() + FINISHING_S
         self._stop.set()
         self._wake.set()
-        self._thread.join(FINISHING_S)
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+        self._thread.join(max(0.0, self._end_s - time.monotonic()))
         if self._thread.is_alive():  # held up by Stripe; its events stay in the inbox
             log.warning("worker.left_behind")
 
@@ -120,7 +130,7 @@ class Worker:
             try:
                 rules = self.rules(connection)
                 why = hindrance(connection, rules)
-            except (ConfigError, NothingFound) as error:
+            except (ConfigError, NothingFound, UsageFault) as error:
                 why = f"{error.problem}: {error.fix}"
         why = why or self.guard.hindrance()
         if why is not None and why != self.hindered:

@@ -164,6 +164,31 @@ def asked(answer: Callable[[httpx.Request], httpx.Response], base: str) -> None:
         list(api.pages("customers"))
 
 
+def answered_for(stripe_account: str, *, header: str = "") -> None:
+    """Ask whose the key is; another account answers."""
+    body = {"id": "acct_1Other", "object": "account"}
+    headers = {"Content-Type": "application/json"}
+    if header:
+        headers["Stripe-Account"] = header
+    content = json.dumps(body).encode()
+    transport = httpx.MockTransport(
+        lambda _: httpx.Response(200, content=content, headers=headers)
+    )
+    with StripeApi(
+        KEY, transport=transport, limiter=Limiter.free(), stripe_account=stripe_account
+    ) as api:
+        api.identity()
+
+
+def no_access() -> None:
+    body = {"error": {"message": "No access.", "code": "account_invalid"}}
+    transport = httpx.MockTransport(lambda _: httpx.Response(403, json=body))
+    with StripeApi(
+        KEY, transport=transport, limiter=Limiter.free(), stripe_account="acct_1Uk"
+    ) as api:
+        api.identity()
+
+
 def stopped() -> None:
     with Limiter().turn("/v1/customers", stopping=lambda: True):
         pass
@@ -210,6 +235,13 @@ def let_in(name: str | None, content: str = "", mode: int = 0) -> None:
         path.write_text(content)
         path.chmod(mode)
     admin_access.admin_token(path, config.ListenAddress("0.0.0.0", 8481))  # noqa: S104
+
+
+def keyed_by_file(content: str | None) -> None:
+    """An account's own key_file."""
+    if content is not None:
+        Path("uk.key").write_text(content)
+    credentials.stripe_key({}, Path("uk.key"))
 
 
 def keyed_from(content: str) -> None:
@@ -562,6 +594,16 @@ EXHIBITS: Mapping[str, Provoked] = {
     "two accounts in one ledger": lambda: configured(
         TWO_ACCOUNTS.replace('database = "uk.db"', ""), "report"
     ),
+    "an empty key_file": lambda: keyed_by_file(""),
+    "a key_file that is not there": lambda: keyed_by_file(None),
+    "an organization's key without an account": lambda: credentials.account_headers(
+        "sk_org_live_1", None
+    ),
+    "another account's answer": lambda: answered_for("acct_1Uk"),
+    "another account's answer, by its header": lambda: answered_for(
+        "acct_1Uk", header="acct_1Other"
+    ),
+    "an account that is none of the key's": no_access,
     "no webhook secret": lambda: credentials.webhook_secrets({}),
     "a key instead of a webhook secret": lambda: credentials.webhook_secrets(
         {"STRIPE_WEBHOOK_SECRET": KEY}

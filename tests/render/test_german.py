@@ -1,18 +1,24 @@
 """Reports in German: every text translated, and the same figures as in English."""
 
 import re
-import shutil
+import sqlite3
 import string
 import subprocess
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Message
 
 from connector.core.language import LANGUAGES, _, speaking
+from connector.store.ledger.posting import LedgerRun
 from tests.render.test_golden import REPORTS
 from tests.support import catalogues
+from tests.support.books import settle_one
 from tests.support.commands import Workdir
+from tests.support.schemas import with_theirs
+from tests.support.sheets import SOFFICE, needs_libreoffice
 from tests.support.synced import settled_demo
 
 OTHERS = catalogues.OTHERS
@@ -174,16 +180,71 @@ def test_an_unknown_language_is_a_fault(tmp_path: Path) -> None:
     assert set(LANGUAGES) == {"en", "de"}
 
 
+# What else is told, and what the ledger keeps in words
+
+ALSO = {
+    "explain {customer}": ("text",),
+    "explain {customer} --on 2026-10-01": ("text",),
+    "digest --peek --since 2026-03-01": ("text", "markdown", "slack", "html"),
+    "reconcile theirs.csv": ("text", "html"),
+    "restatements": ("text",),
+    "notes": ("text",),
+    "inbox": ("text",),
+}
+
+
+@pytest.fixture(scope="module")
+def lived_in(both: tuple[Workdir, Workdir]) -> tuple[Workdir, Workdir]:
+    """With a month that was closed and is another one since, a note, another's file."""
+    for each in both:
+        with_theirs(each)
+        assert each.call("note", "2026-03", "1").code == 0
+        assert each.call("close", "2026-06", "--despite", "-").code == 0
+        with closing(sqlite3.connect(each.ledger)) as connection, connection:
+            later = datetime(2026, 11, 3, tzinfo=UTC)
+            [policy] = connection.execute("SELECT max(policy) FROM runs").fetchone()
+            run = LedgerRun(connection, later, "sync", code_version="1", policy=policy)
+            settle_one(connection, run, FIRST, [])
+    return both
+
+
+FIRST = "cus_1qyw2BMPorWZ65"  # of the demo's
+
+
+@pytest.mark.parametrize(
+    ("words", "form"),
+    [(words, form) for words, forms in ALSO.items() for form in forms],
+)
+def test_the_rest_is_told_in_german_too(
+    lived_in: tuple[Workdir, Workdir], words: str, form: str
+) -> None:
+    who = lived_in[0].call("movements", "--format", "json").json["movements"][-1]
+    line = words.format(customer=who["customer"]).split()
+    english, german = (each.call(*line, *_as(line, form)) for each in lived_in)
+    assert english.code == german.code
+    assert german.out != english.out
+    plain = re.sub(
+        r"`[^`]*`|<style>.*?</style>|<[^>]+>", "", german.out, flags=re.DOTALL
+    )
+    assert sorted({found[0] for found in ENGLISH.finditer(plain)}) == []
+    if form == "text" and "doctor" not in words:
+        assert set(figures(german.out)) == set(figures(english.out))
+
+
+def _as(line: list[str], form: str) -> list[str]:
+    has_forms = line[0] not in ("explain", "restatements", "check", "inbox", "doctor")
+    return ["--format", form] if has_forms else []
+
+
 # CSV for a German Excel
 
 
+@needs_libreoffice
 def test_excel_opens_numbers_as_numbers(
     both: tuple[Workdir, Workdir], tmp_path: Path
 ) -> None:
     """LibreOffice with a German locale reads what the JSON says."""
-    soffice = shutil.which("soffice")
-    if soffice is None:
-        pytest.skip("no LibreOffice on this machine (Debian: libreoffice-calc)")
+    assert SOFFICE is not None
     words = ("report", "--to", "2026-10", "--format", "csv")
     made = tmp_path / "report.csv"
     both[1].call(*words, "--dialect", "excel-de", "-o", str(made))
@@ -192,7 +253,7 @@ def test_excel_opens_numbers_as_numbers(
     subprocess.run(
         [
             *(
-                soffice,
+                SOFFICE,
                 "--headless",
                 f"-env:UserInstallation=file://{tmp_path}/profile",
             ),

@@ -129,6 +129,19 @@ def unauthorized(key: str | None) -> Fault:
     return _refusing(401, f"Invalid API Key provided: {masked(key)}")
 
 
+def no_access(request: Request) -> Fault:
+    """To an account that is none of the key's, or to none by an organization's."""
+    headers = request.headers
+    named = headers.get("stripe-context") or headers.get("stripe-account")
+    if named is None:
+        return _refusing(400, "Stripe-Context is required with an organization's key.")
+    message = (
+        f"The provided key does not have access to account '{named}' (or that account "
+        "does not exist). Application access may have been revoked."
+    )
+    return _refusing(403, message, code="account_invalid")
+
+
 def hung_up() -> Fault:
     """The connection closes without a word."""
     return lambda true, _: replace(true, hangs_up=True)
@@ -250,7 +263,9 @@ def in_order(faults: Sequence[Fault | None]) -> Callable[[Request], Fault | None
 class Served:
     """The running server. Set ``account``, ``key`` or ``forbidden`` at any time.
 
-    ``now_s`` is Stripe's clock.
+    ``now_s`` is Stripe's clock. ``others`` are more accounts of the key, by id: connected
+    ones, or those of its organization, where it is one's; ``mixes_up`` has it answer
+    with the key's own all the same. ``keys`` are more keys, each with its account.
     """
 
     def __init__(
@@ -264,6 +279,9 @@ class Served:
         self.key = key
         self.forbidden = forbidden
         self.requests: list[Request] = []
+        self.others: dict[str, SimulatedAccount] = {}
+        self.mixes_up = False
+        self.keys: dict[str, SimulatedAccount] = {}
         self.now_s: Callable[[], float] = time.time
         self.url = ""  # without the `/v1`
         self.numbers = itertools.count(1)
@@ -290,8 +308,11 @@ class Served:
     def reply(self, request: Request) -> Reply:
         """The reply to this request, spoiled if the plan says so."""
         self.requests.append(request)
+        account = self._asked(request)
         fault = self._refused(request) or self._plan(request)
-        status, body = self.account.answer(
+        if account is None:
+            fault = fault or no_access(request)
+        status, body = (account or self.account).answer(
             request.path, request.params, method=request.method
         )
         true = Reply(status=status, body=body)
@@ -300,9 +321,24 @@ class Served:
             self._before[request.path] = true
         return fault(true, before) if fault else true
 
+    def _asked(self, request: Request) -> SimulatedAccount | None:
+        """Whose the request is; None where the key has no access to it."""
+        headers = request.headers
+        key = headers.get("authorization", "").rpartition(" ")[2]
+        if key in self.keys:
+            return self.keys[key]
+        named = headers.get("stripe-context")
+        if self.key.startswith("sk_org_") and named is None:
+            return None
+        named = named or headers.get("stripe-account")
+        if self.mixes_up or named is None:
+            return self.account
+        own = {self.account.facts.id: self.account}
+        return {**own, **self.others}.get(named.rpartition("/")[2])
+
     def _refused(self, request: Request) -> Fault | None:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        if scheme != "Bearer" or key != self.key:
+        if scheme != "Bearer" or key not in {self.key, *self.keys}:
             return unauthorized(key or None)
         kind = (request.path.split("/") + [""] * 3)[2]
         return forbidding(kind, key=key) if kind in self.forbidden else None

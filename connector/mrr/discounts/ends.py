@@ -3,7 +3,9 @@
 Credits show the state before a change: none of them is a sign that it was still there.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 
 from connector.core.model import Evidence
 from connector.mrr.discounts.reduced_periods import (
@@ -40,6 +42,8 @@ class DiscountEvidence:
         self.prices, self.scopes, self.coupons = prices, scopes, coupons
         self.naming = naming_lines(line_items)
         self.regular = [line for line in line_items if line.is_regular]
+        # What others reduced to nothing leaves nothing to take off.
+        self.charged = [n for n in self.regular if n.amount_minor > n.discounted_minor]
         self.prorated = [n for n in line_items if n.proration and not n.credit]
         self.full = FullAmounts(line_items, prices)
         self.changes: Sequence[ChangeWithout] = ()
@@ -143,8 +147,6 @@ def _billed_without(
     """
     key, start_s = scope.discount.id, scope.discount.start
     named = shown.naming.get(key, ())
-    # What others reduced to nothing leaves nothing to take off.
-    lines = [n for n in shown.regular if n.amount_minor > n.discounted_minor]
     items = {line.item for line in named} or {scope.item}
     since_s = max([start_s - 1, *(line.start_s for line in named)])
     ends: list[End] = [
@@ -155,10 +157,11 @@ def _billed_without(
         and change.is_without(key)
         and all(shown.is_eligible(line, coupon) for line in change.billed)
     ]
-    for line in lines:
+    since = bisect_right(shown.charged, since_s, key=attrgetter("start_s"))
+    for place in range(since, len(shown.charged)):
+        line = shown.charged[place]
         if (
-            line.start_s > since_s
-            and (items == {""} or line.item in items)
+            (items == {""} or line.item in items)
             and key not in line.discounts
             and shown.is_eligible(line, coupon)
         ):

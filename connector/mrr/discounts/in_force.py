@@ -24,6 +24,7 @@ from connector.mrr.discounts.reduced_periods import (
 )
 from connector.mrr.discounts.scopes import (
     DiscountScope,
+    ShownDiscounts,
     as_billed,
     coupon_of,
     discount_scopes,
@@ -31,17 +32,19 @@ from connector.mrr.discounts.scopes import (
 from connector.mrr.discounts.shares import AppliedDiscount
 from connector.mrr.evidence.item_states import SAME_REQUEST_S
 from connector.mrr.evidence.line_items import LineItem
-from connector.mrr.history import History, SubscriptionVersion
+from connector.mrr.history import SubscriptionVersion
 from connector.mrr.intervals import Interval
 from connector.stripe_api.events import Event
+from connector.stripe_api.invoices import Invoice
 from connector.stripe_api.objects import Coupon, Price, Subscription
 
 
 def applied_discounts(
-    history: History,
+    shown: ShownDiscounts,
     versions: Sequence[SubscriptionVersion],
     line_items: Sequence[LineItem],
     events: Sequence[Event],
+    invoices: Sequence[Invoice],
     prices: Mapping[str, Price],
     policy: Policy,
 ) -> tuple[list[AppliedDiscount], list[Unvalued]]:
@@ -50,13 +53,11 @@ def applied_discounts(
     Items' discounts come before the subscription's; each in its own order.
     """
     order = listed_in_order(versions, events)
-    scopes = discount_scopes(history, versions, line_items, events, order)
+    scopes = discount_scopes(shown, versions, line_items, events, order)
     if not scopes:
         return [], []
-    coupons, unknown = _coupons(scopes, history, line_items)
+    coupons, unknown = _coupons(scopes, shown.history.catalogue.coupons, line_items)
     if len(scopes) > 1:
-        subscription = versions[-1].subscription.id
-        invoices = [i for i in history.invoices if i.subscription == subscription]
         order = billed_in_order(order, invoices, line_items, coupons)
     shown_by = DiscountEvidence(versions, line_items, events, prices, scopes, coupons)
     keys = [key for key in dict.fromkeys((*order, *scopes)) if key in coupons]
@@ -70,14 +71,14 @@ def applied_discounts(
 
 def _coupons(
     scopes: Mapping[str, DiscountScope],
-    history: History,
+    known: Mapping[str, Coupon],
     line_items: Sequence[LineItem],
 ) -> tuple[dict[str, Coupon], list[Unvalued]]:
     """Each discount's coupon, as its lines show it where nothing else does."""
     found, unknown = {}, []
     for key, scope in scopes.items():
         try:
-            found[key] = coupon_of(scope.discount, history.catalogue.coupons)
+            found[key] = coupon_of(scope.discount, known)
         except Unvalued as error:
             unknown.append(error)
             billed = as_billed(scope.discount, line_items)
@@ -159,8 +160,8 @@ def _billed_without(
 
     What others reduced to nothing left it nothing to take off.
     """
-    for line in shown.regular:
-        if line.amount_minor > line.discounted_minor and discount not in line.discounts:
+    for line in shown.charged:
+        if discount not in line.discounts:
             yield line
     for line in shown.prorated:
         is_over = end_s is None or line.start_s >= end_s

@@ -88,14 +88,8 @@ class FullAmounts:
         Of another quantity than the one it names, where that was changed without
         proration.
         """
-        for billed in self.line_items:
-            if (
-                billed.is_regular
-                and billed.discounted_minor
-                and billed.item == credit.item
-                and billed.end_s == credit.end_s
-                and billed.start_s <= credit.start_s
-            ):
+        for billed in self._reduced_until[credit.item, credit.end_s]:
+            if billed.start_s <= credit.start_s:
                 length_s = billed.end_s - billed.start_s
                 share = Fraction(credit.end_s - credit.start_s, length_s)
                 net_minor = (billed.amount_minor - billed.discounted_minor) * share
@@ -123,6 +117,15 @@ class FullAmounts:
             return None
         share = Fraction(line.end_s - line.start_s, line.end_s - start_s)
         return interval_minor(rate, line.quantity) * share
+
+    @cached_property
+    def _reduced_until(self) -> Mapping[tuple[str, int], list[LineItem]]:
+        """The regular lines that were reduced, by their item and end."""
+        found: defaultdict[tuple[str, int], list[LineItem]] = defaultdict(list)
+        for line in self.line_items:
+            if line.is_regular and line.discounted_minor:
+                found[line.item, line.end_s].append(line)
+        return found
 
     @cached_property
     def _starts_s(self) -> dict[tuple[int, str], int]:
@@ -156,18 +159,14 @@ def changes_without(
 ) -> Iterator[ChangeWithout]:
     """The changes that are billed without what their own credits take back."""
     credits_at: defaultdict[tuple[str, int], list[LineItem]] = defaultdict(list)
+    billed_at: defaultdict[tuple[str, int], list[LineItem]] = defaultdict(list)
     for line in line_items:
         if line.credit:
             credits_at[line.item, line.start_s].append(line)
+        elif line.amount_minor > 0:
+            billed_at[line.item, line.start_s].append(line)
     for (item, at_s), own in credits_at.items():
-        billed = [
-            line
-            for line in line_items
-            if line.start_s == at_s
-            and line.item == item
-            and line.amount_minor > 0
-            and not line.credit
-        ]
+        billed = billed_at.get((item, at_s), ())
         if not billed:
             continue
         before = {key for line in own for key in line.discounts}
@@ -198,11 +197,11 @@ def reduced_periods(
     by_item: dict[str, list[LineItem]] = {}
     for line in lines:
         by_item.setdefault(line.item, []).append(line)
-    anew = [line for line in billed_anew if line.item in by_item]
-    return {
-        item: _reduced(own, [line for line in anew if line.item == item])
-        for item, own in by_item.items()
-    }
+    anew: dict[str, list[LineItem]] = {item: [] for item in by_item}
+    for line in billed_anew:
+        if line.item in anew:
+            anew[line.item].append(line)
+    return {item: _reduced(own, anew[item]) for item, own in by_item.items()}
 
 
 def _reduced(lines: Sequence[LineItem], anew: Iterable[LineItem]) -> ReducedPeriod:

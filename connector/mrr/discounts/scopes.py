@@ -4,8 +4,11 @@ Stripe shows a discount as an object, or only by its id, on subscriptions, items
 invoices, their lines and in events; a coupon as an object, an id, or not any more.
 """
 
+from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import cached_property
+from operator import attrgetter
 from typing import NamedTuple
 
 from connector.core.errors import Unvalued
@@ -30,8 +33,78 @@ class DiscountScope(NamedTuple):
     is_current: bool = False
 
 
+class _Sightings(NamedTuple):
+    """Of one discount: where the first and the last stand, and what the last shows."""
+
+    first: int
+    last: int
+    scope: DiscountScope
+
+    def and_of(self, other: "_Sightings | None") -> "_Sightings":
+        if other is None:
+            return self
+        first, last = min(self.first, other.first), max(self, other, key=_LAST)
+        seen_s = max(self.scope.last_seen_s, other.scope.last_seen_s)
+        return _Sightings(first, last.last, last.scope._replace(last_seen_s=seen_s))
+
+
+_FIRST, _LAST = attrgetter("first"), attrgetter("last")
+_ById = dict[str, _Sightings]
+
+
+class ShownDiscounts:
+    """What a customer's invoices and pending items show of discounts, read once.
+
+    By whose they are, so that each subscription finds its own. A discount of a single
+    invoice does not recur.
+    """
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self._at_large: _ById = {}
+        self._of_subscriptions: defaultdict[str, _ById] = defaultdict(dict)
+        self._of_items: defaultdict[str, _ById] = defaultdict(dict)
+        self._ids: set[str] = set()
+        shown = (*_on_invoices(history), *_on_pending(history))
+        for place, seen in enumerate(shown):
+            self._ids.add(seen.discount.id)
+            own = self._owned_with(seen.discount)
+            if own is not None:
+                found = _Sightings(place, place, seen)
+                own[seen.discount.id] = found.and_of(own.get(seen.discount.id))
+
+    def _owned_with(self, discount: Discount) -> _ById | None:
+        if discount.subscription_item is not None:
+            return self._of_items[discount.subscription_item]
+        if discount.subscription is not None:
+            return self._of_subscriptions[discount.subscription]
+        is_of_one = discount.invoice or discount.invoice_item
+        return None if is_of_one else self._at_large
+
+    def on(self, subscription: str, items: Iterable[str]) -> dict[str, DiscountScope]:
+        """Those that may be on it, by id; ``items`` are all that it ever had."""
+        found: _ById = {}
+        of_items = (self._of_items.get(each, {}) for each in items)
+        of_subscription = self._of_subscriptions.get(subscription, {})
+        for own in (self._at_large, of_subscription, *of_items):
+            for key, seen in own.items():
+                found[key] = seen.and_of(found.get(key))
+        in_order = sorted(found.values(), key=_FIRST)
+        return {seen.scope.discount.id: seen.scope for seen in in_order}
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._ids
+
+    @cached_property
+    def ids(self) -> set[str]:
+        """Of all that are shown in full, in events too."""
+        events = _on_events(self.history.events)
+        return self._ids | {seen.discount.id for seen in events}
+
+
 def discount_scopes(
-    history: History,
+    shown: ShownDiscounts,
     versions: Sequence[SubscriptionVersion],
     line_items: Sequence[LineItem],
     events: Sequence[Event],
@@ -41,17 +114,18 @@ def discount_scopes(
 
     ``ordered`` are the ids of the discounts whose order is known.
     """
-    scopes: dict[str, DiscountScope] = {}
     now = versions[-1]
-    elsewhere = [*_on_invoices(history), *_on_pending(history), *_on_events(events)]
-    items = _items(versions, line_items, events) if elsewhere else set()
-    for seen in elsewhere:
+    told = list(_on_events(events))
+    is_any = told or not shown.is_empty
+    items = _items(versions, line_items, events) if is_any else set()
+    scopes = shown.on(now.subscription.id, items)
+    for seen in told:
         key = seen.discount.id
         if _may_be_on(seen.discount, now.subscription.id, items):
             known = scopes.get(key, seen)
             seen_s = max(known.last_seen_s, seen.last_seen_s)
             scopes[key] = seen._replace(last_seen_s=seen_s)
-    own = history.discount
+    own = shown.history.discount
     if own is not None and not own.subscription:
         scopes[own.id] = DiscountScope(
             own, now.seen_s, is_customers=True, is_current=True
@@ -175,7 +249,7 @@ def _may_be_on(discount: Discount, subscription: str, items: Container[str]) -> 
 
 
 def unresolved(
-    history: History,
+    shown: ShownDiscounts,
     versions: Sequence[SubscriptionVersion],
     line_items: Sequence[LineItem],
 ) -> list[Unvalued]:
@@ -190,15 +264,11 @@ def unresolved(
     named += [(line.id, key) for line in regular for key in line.discounts]
     if not named:
         return []
-    seen = [*_on_invoices(history), *_on_pending(history)]
-    seen += _on_events(history.events)
-    for version in versions:
-        seen += _on_subscription(*version)
-    known = {each.discount.id for each in seen}
-    known |= {ref(history.discount)}
+    own = {seen.discount.id for each in versions for seen in _on_subscription(*each)}
+    own.add(ref(shown.history.discount))
     unknown: dict[str, str] = {}
     for where, discount in named:
-        if discount not in known:
+        if discount not in own and discount not in shown.ids:
             unknown.setdefault(discount, where)
     return [Unvalued(where, "discounts", d) for d, where in unknown.items()]
 

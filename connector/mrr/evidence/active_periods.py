@@ -39,9 +39,6 @@ class ActivePeriods(NamedTuple):
     pauses: Sequence[Interval] = ()
     paid_trials: Sequence[Interval] = ()
 
-    def is_paused(self, at_s: int) -> bool:
-        return any(pause.covers(at_s) for pause in self.pauses)
-
     def paid_as_of(self, at_s: int) -> int:
         """The instant that says what is paid: in a trial, the last one before it."""
         for trial in reversed(self.paid_trials):
@@ -86,7 +83,8 @@ def active_periods(
     paid_trials: list[Interval] = []
     if policy.trial_after_paying_counts:
         paid_trials = trials_after_paying(tried, line_items)
-    gaps = [trial for trial in tried if trial not in paid_trials]
+    paid_from_s = {trial.start_s for trial in paid_trials}
+    gaps = [trial for trial in tried if trial.start_s not in paid_from_s]
     gaps += pauses
     gaps += _gaps_by_status(dated, invoices, policy, current.status)
     return ActivePeriods(without(whole, gaps), pauses, paid_trials)

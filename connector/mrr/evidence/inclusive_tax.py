@@ -9,10 +9,12 @@ decimals that gives the line's tax, as taxes on lines are rounded; while that gi
 next lines' taxes too, give or take a minor unit, nothing has changed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from math import inf
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 from connector.mrr.evidence.item_states import SAME_REQUEST_S
@@ -36,6 +38,11 @@ class ItemTaxRate(NamedTuple):
     shown_by: LineItem | None
 
 
+_AGE, _SINCE, _START = (
+    attrgetter("since_s", "rate"),
+    itemgetter(0),
+    attrgetter("start_s"),
+)
 # Each item's rates, oldest first.
 ItemTaxRates = Mapping[str, Sequence[ItemTaxRate]]
 
@@ -55,14 +62,22 @@ def inclusive_taxes(
         return {}
     named = {line.item for line in naming}
     found: dict[str, list[ItemTaxRate]] = {}
+    whole = [n for n in line_items if not n.proration and _shows_rate(n, (), None)]
+    newest: ItemTaxRate | None = None
     for line in line_items:
         known = found.setdefault(line.item, [])
         is_silent = line.item in declared and line.item not in named
         if is_silent or not _shows_rate(line, known, prices.get(line.price)):
             continue
-        newest = _newest(found)
-        if not _is_of_its_invoice(line, newest, line_items):
+        if not _is_of_its_invoice(line, newest, whole):
+            last = known[-1] if known else None
             _add(known, line, newest)
+            is_corrected = last is newest is not None and known[-1] is not last
+            newest = (
+                _newest(found)
+                if is_corrected
+                else max(newest or known[-1], known[-1], key=_AGE)
+            )
     for item, rates in declared.items():
         known = found.setdefault(item, [])
         if not known:
@@ -111,7 +126,7 @@ def _shows_rate(
 
 
 def _is_of_its_invoice(
-    line: LineItem, newest: ItemTaxRate | None, line_items: Iterable[LineItem]
+    line: LineItem, newest: ItemTaxRate | None, whole: Sequence[LineItem]
 ) -> bool:
     """Whether a late proration has a rate that other items had only since its start.
 
@@ -120,20 +135,18 @@ def _is_of_its_invoice(
     is_late = line.proration and line.known_s - line.start_s > SAME_REQUEST_S
     if not is_late or newest is None or _gives(newest.rate, line):
         return False
+    since = bisect_right(whole, line.start_s, key=_START)
+    until = bisect_right(whole, line.known_s, key=_START)
     return any(
-        line.start_s < other.start_s <= line.known_s
-        and other.item != line.item
-        and not other.proration
-        and _shows_rate(other, (), None)
-        and _gives(_rate(other), line)
-        for other in line_items
+        other.item != line.item and _gives(_rate(other), line)
+        for other in whole[since:until]
     )
 
 
 def _newest(taxes: ItemTaxRates, until_s: float = inf) -> ItemTaxRate | None:
     """What was shown last, of whatever item."""
     rates = (rate for own in taxes.values() for rate in own if rate.since_s <= until_s)
-    return max(rates, key=lambda rate: (rate.since_s, rate.rate), default=None)
+    return max(rates, key=_AGE, default=None)
 
 
 def _add(known: list[ItemTaxRate], line: LineItem, newest: ItemTaxRate | None) -> None:
@@ -201,10 +214,12 @@ def tax_at(
     if not taxes:
         return NO_TAX
     behavior = price.tax_behavior_in(currency)
-    begun = [each for each in taxes.get(item, ()) if each.since_s <= at_s]
+    own = taxes.get(item, ())
+    place = bisect_right(own, at_s, key=_SINCE)
     if behavior == "exclusive":
-        begun = [each for each in begun if each.price == price.id]
-    elif behavior == "inclusive" and not begun:
-        newest = _newest(taxes, at_s)
-        begun = [] if newest is None else [newest]
-    return begun[-1].rate if begun else NO_TAX
+        while place and own[place - 1].price != price.id:
+            place -= 1
+    last = own[place - 1] if place else None
+    if behavior == "inclusive" and last is None:
+        last = _newest(taxes, at_s)
+    return NO_TAX if last is None else last.rate

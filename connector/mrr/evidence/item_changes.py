@@ -7,9 +7,11 @@ where nothing of these shows it, the moment a later version of the subscription 
 (``observed``).
 """
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
+from decimal import Decimal
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 import msgspec
@@ -33,7 +35,8 @@ from connector.mrr.history import SubscriptionVersion
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import Price, Subscription
 
-_EARLIEST = attrgetter("at_s", "rank")
+_EARLIEST, _AT = attrgetter("at_s", "rank"), attrgetter("at_s")
+_START, _ADDED, _WHEN = attrgetter("start_s"), itemgetter(0), itemgetter(0)
 
 
 class ItemChange(NamedTuple):
@@ -58,29 +61,53 @@ def item_changes(
     now = versions[-1].subscription
     licensed = without_unmade_changes(line_items, versions, events)
     items = item_facts(versions, licensed, events, prices)
+    regular = [line for line in licensed if line.is_regular]
+    added = _added_without_debit(items)
     changes = {}
     for item, known in items.items():
         if not known.is_current and now.items.data:
-            known.facts += _end_without_credit(item, known, items, licensed)
-        changes[item] = list(_changes_of(now, item, known, licensed))
+            known.facts += _end_without_credit(item, known, added, regular)
+        changes[item] = list(_changes_of(now, item, known, regular))
     return changes
 
 
-def state_at(changes: Iterable[ItemChange], at_s: int) -> ItemState | None:
+def state_at(changes: Sequence[ItemChange], at_s: int) -> ItemState | None:
     """The state after the last of an item's changes by then."""
-    state = None
-    for change in changes:
-        if change.at_s > at_s:
-            break
-        state = change.state
-    return state
+    place = bisect_right(changes, at_s, key=_AT)
+    return changes[place - 1].state if place else None
+
+
+def changes_at(changes: Sequence[ItemChange], at_s: int) -> Sequence[ItemChange]:
+    start = bisect_left(changes, at_s, key=_AT)
+    return changes[start : bisect_right(changes, at_s, key=_AT)]
+
+
+class _AddedItem(NamedTuple):
+    """``place`` is among all items."""
+
+    added_s: int
+    place: int
+    item: str
+
+
+def _added_without_debit(items: Mapping[str, ItemFacts]) -> list[_AddedItem]:
+    """In order of time; with a debit, a credit would show which item made way for it."""
+    return sorted(
+        _AddedItem(known.created_s, place, item)
+        for place, (item, known) in enumerate(items.items())
+        if known.created_s
+        and not any(
+            fact.rank == DEBIT and abs(fact.at_s - known.created_s) <= SAME_REQUEST_S
+            for fact in known.facts
+        )
+    )
 
 
 def _end_without_credit(
     item: str,
     known: ItemFacts,
-    items: Mapping[str, ItemFacts],
-    line_items: Sequence[LineItem],
+    added: Sequence[_AddedItem],
+    regular: Sequence[LineItem],
 ) -> Iterator[ItemFact]:
     """The end of an item that left without a line of its own.
 
@@ -93,20 +120,19 @@ def _end_without_credit(
     shown = [f for f in (*known.facts, *known.facts_before) if f.state is not None]
     last_s = max((fact.at_s for fact in shown), default=0)
     covered_s = known.covered_until_s
-    for other_id, other in items.items():
-        added_s = other.created_s or 0
-        if other_id == item or not last_s + SAME_REQUEST_S < added_s <= covered_s:
-            continue
-        is_prorated = any(
-            fact.rank == DEBIT and abs(fact.at_s - added_s) <= SAME_REQUEST_S
-            for fact in other.facts
-        )
-        if not is_prorated:  # else a credit would show that this item made way
-            proof = Evidence("subscription_item", other_id, added_s, "replaces it")
-            yield ItemFact(added_s, CREDIT, None, added_s, proof)
-            return
-    for line in line_items:
-        if line.is_regular and line.item != item and line.start_s >= covered_s > 0:
+    since = bisect_right(added, last_s + SAME_REQUEST_S, key=_ADDED)
+    until = bisect_right(added, covered_s, key=_ADDED)
+    others = (each for each in added[since:until] if each.item != item)
+    other = min(others, key=attrgetter("place"), default=None)
+    if other is not None:
+        added_s = other.added_s
+        proof = Evidence("subscription_item", other.item, added_s, "replaces it")
+        yield ItemFact(added_s, CREDIT, None, added_s, proof)
+        return
+    since = bisect_left(regular, covered_s, key=_START) if covered_s else len(regular)
+    for place in range(since, len(regular)):
+        line = regular[place]
+        if line.item != item:
             yield ItemFact(line.start_s, CREDIT, None, line.known_s, line)
             return
 
@@ -115,14 +141,15 @@ def _changes_of(
     subscription: Subscription,
     item: str,
     known: ItemFacts,
-    line_items: Sequence[LineItem],
+    regular: Sequence[LineItem],
 ) -> Iterator[ItemChange]:
     """The item's beginning, then the facts that changed something, in order."""
     facts = sorted(known.facts, key=_EARLIEST)
-    first = _first_change(subscription, item, known, facts, line_items)
+    first = _first_change(subscription, item, known, facts, regular)
     if first is None:
         return
-    state = _with_unit_amount(first.state, first.at_s, facts, None)
+    amounts = _unit_amounts(facts)
+    state = _with_unit_amount(first.state, first.at_s, amounts, None)
     yield first._replace(state=state)
     left_at = _by_instant(known.facts_before)
     current, previous, changed_known_s = state, None, first.at_s
@@ -142,7 +169,7 @@ def _changes_of(
         is_backdated = fact.rank >= VERSION and changed_known_s > at_s
         if is_backdated and is_same_state(fact.state, previous):
             continue  # it was seen before the change now dated earlier was made
-        state = _with_unit_amount(fact.state, at_s, facts, current)
+        state = _with_unit_amount(fact.state, at_s, amounts, current)
         previous, current, changed_known_s = current, state, fact.known_s
         credited = [before for before in left if before.rank < VERSION]
         proof = [e for each in (fact, *credited) for e in each.evidence]
@@ -178,22 +205,35 @@ def _strongest(
     return (new or best)[-1]
 
 
+_UnitAmounts = Mapping[str, Sequence[tuple[int, Decimal]]]
+
+
+def _unit_amounts(facts: Iterable[ItemFact]) -> _UnitAmounts:
+    """When which amount a unit was shown, by price, in order of time."""
+    found: defaultdict[str, list[tuple[int, Decimal]]] = defaultdict(list)
+    for fact in facts:
+        if fact.state is not None and fact.state.unit_amount_minor is not None:
+            found[fact.state.price].append((fact.at_s, fact.state.unit_amount_minor))
+    return found
+
+
 def _with_unit_amount(
     state: ItemState | None,
     at_s: int,
-    facts: Iterable[ItemFact],
+    amounts: _UnitAmounts,
     current: ItemState | None,
 ) -> ItemState | None:
     """The state with its amount a unit: as before, else as the next line shows it."""
     if state is None or state.unit_amount_minor is not None:
         return state
-    later = (f.state for f in facts if f.at_s >= at_s and f.state is not None)
-    for other in (current, *later):
-        if other is not None and other.price == state.price:
-            amount_minor = other.unit_amount_minor
-            if amount_minor is not None:
-                return msgspec.structs.replace(state, unit_amount_minor=amount_minor)
-    return state
+    amount_minor: Decimal | None = None
+    if current is not None and current.price == state.price:
+        amount_minor = current.unit_amount_minor
+    own = amounts.get(state.price, ())
+    place = bisect_left(own, at_s, key=_WHEN)
+    if amount_minor is None and place < len(own):
+        _, amount_minor = own[place]
+    return msgspec.structs.replace(state, unit_amount_minor=amount_minor)
 
 
 def _first_change(
@@ -201,7 +241,7 @@ def _first_change(
     item: str,
     known: ItemFacts,
     facts: Iterable[ItemFact],
-    line_items: Sequence[LineItem],
+    regular: Sequence[LineItem],
 ) -> ItemChange | None:
     """When the item began and what it was then; None where nothing shows it.
 
@@ -214,7 +254,7 @@ def _first_change(
     if first is None or first.state is None:
         return None
     start_s = subscription.started_at
-    at_s = _began_at(subscription, item, known, line_items, first)
+    at_s = _began_at(subscription, item, known, regular, first)
     if at_s != start_s:
         here = [f for f in known.facts if f.at_s == at_s and f.state is not None]
         added = Evidence("subscription_item", item, at_s, "added")
@@ -230,12 +270,12 @@ def _began_at(
     subscription: Subscription,
     item: str,
     known: ItemFacts,
-    line_items: Sequence[LineItem],
+    regular: Sequence[LineItem],
     first: ItemFact,
 ) -> int:
     """The subscription's start for its first items, else when the item was added."""
     start_s = subscription.started_at
-    others = (n.start_s for n in line_items if n.is_regular and n.item != item)
+    others = (line.start_s for line in regular if line.item != item)
     others_began_s = next(others, first.at_s)  # they come in order of time
     is_credit_or_version = first in known.facts_before or first.rank >= VERSION
     if known.created_s is None:

@@ -94,6 +94,7 @@ class ItemFacts:
 
 
 _Items = defaultdict[str, ItemFacts]
+_BilledState = tuple[str, str, Decimal]  # item, price, quantity
 
 
 def item_facts(
@@ -149,23 +150,25 @@ def without_unmade_changes(
         or not line.is_regular
         or (line.item, line.start_s) not in valid
     ]
-    shown = [
-        (item.id, state.price, state.quantity, seen_s)
-        for seen_s, subscription in (*versions, *versions_in(events))
-        for item in subscription.items.data
-        if (state := item_state_of(item)) is not None
-    ]
+    last_shown_s: dict[_BilledState, int] = {}
+    for seen_s, subscription in (*versions, *versions_in(events)):
+        for item in subscription.items.data:
+            if (state := item_state_of(item)) is not None:
+                key = (item.id, state.price, state.quantity)
+                last_shown_s[key] = max(seen_s, last_shown_s.get(key, seen_s))
+    last_billed_s: dict[_BilledState, int] = {}
+    billed_on: defaultdict[tuple[_BilledState, int], set[str]] = defaultdict(set)
+    for line in kept:
+        key = (line.item, line.price, line.quantity)
+        last_billed_s[key] = max(line.start_s, last_billed_s.get(key, line.start_s))
+        billed_on[key, line.start_s].add(line.invoice)
 
     def is_confirmed(line: LineItem) -> bool:
-        billed_state = (line.item, line.price, line.quantity)
-        billed = (
-            (other.item, other.price, other.quantity) == billed_state
-            and (other.invoice != line.invoice or other.start_s > line.start_s)
-            and other.start_s >= line.start_s
-            for other in kept
-        )
-        return any(billed) or any(
-            each[:3] == billed_state and each[3] >= line.start_s for each in shown
+        key, at_s = (line.item, line.price, line.quantity), line.start_s
+        return (
+            last_billed_s[key] > at_s
+            or len(billed_on[key, at_s]) > 1
+            or last_shown_s.get(key, at_s - 1) >= at_s
         )
 
     changes: dict[tuple[str, int], list[LineItem]] = {}

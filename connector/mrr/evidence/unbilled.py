@@ -6,7 +6,10 @@ subscription would have been billed, be it by a draft or a void invoice
 (docs/definitions.md, How it dates a change).
 """
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from connector.core.dates import instant, later
@@ -22,6 +25,7 @@ from connector.stripe_api.objects import Price, Subscription
 
 Prices = Mapping[str, Price]
 _ENDLESS_S = 1 << 40
+_START = attrgetter("start_s")
 # Bills that may never have been due: they show that what was billed before went on, but
 # where nothing follows them, they begin nothing.
 _NOT_DUE = frozenset({"void", "draft"})
@@ -150,24 +154,32 @@ def _billed_time(
 
 def _billed_until(line_items: Sequence[LineItem]) -> list[int]:
     """Until when each line bills, without what was taken back; a credit bills nothing."""
-    credits_ = [line for line in line_items if line.credit]
-    if not credits_:
-        return [line.end_s for line in line_items]
+    credits_: defaultdict[str, list[LineItem]] = defaultdict(list)
+    for line in line_items:
+        if line.credit:
+            credits_[line.item].append(line)
     return [
         line.start_s
         if line.credit
-        else min([line.end_s, *(c.start_s for c in credits_ if _takes_back(c, line))])
+        else _taken_back_at(line, credits_.get(line.item, ()))
         for line in line_items
     ]
 
 
-def _takes_back(credit: LineItem, line: LineItem) -> bool:
-    """Not what is billed anew from the same instant on."""
-    return (
-        line.start_s <= credit.start_s < line.end_s
-        and credit.item == line.item
-        and (line.known_s, line.start_s) < (credit.known_s, credit.start_s)
-    )
+def _taken_back_at(line: LineItem, own_credits: Sequence[LineItem]) -> int:
+    """Where it ends at last; not by what is billed anew from the same instant on.
+
+    ``own_credits`` are its item's, in order of time.
+    """
+    for place in range(
+        bisect_left(own_credits, line.start_s, key=_START), len(own_credits)
+    ):
+        credit = own_credits[place]
+        if credit.start_s >= line.end_s:
+            break
+        if (line.known_s, line.start_s) < (credit.known_s, credit.start_s):
+            return credit.start_s
+    return line.end_s
 
 
 def _billed(line: LineItem, end_s: int, prices: Prices) -> BilledTime:

@@ -9,6 +9,7 @@ from functools import cache, partial
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
+from connector.core.language import _, language, long_month_text
 from connector.core.money import format_minor
 from connector.core.text import printable
 from connector.reconcile.headers import FileKind
@@ -68,6 +69,7 @@ def to_html(found: Sequence[Reconciliation], facts: LedgerFacts, locale: str) ->
         style_hash=style.hash,
         EXPLAINED_BESIDE=EXPLAINED_BESIDE,
         SHOWN=SHOWN,
+        language=language(),
     )
 
 
@@ -87,7 +89,8 @@ def _drawing(locale: str) -> Callable[..., str]:
         "reasons": partial(reasons, locale=locale),
         "bridge_table": bridge_table,
         "drawn_months": drawn_months,
-        "counted": lambda done: policy_sentence(done.rules).split("; "),
+        "long_month": long_month_text,
+        "rules_in_words": lambda done: policy_sentence(done.rules).split("; "),
     }
     return made.get_template("bridge.html.j2").render
 
@@ -120,17 +123,21 @@ def drawn_months(done: Reconciliation, currency: str) -> list[DrawnMonth]:
 
 
 def _drawn(month: MonthBridge, done: Reconciliation) -> DrawnMonth:
-    what = "MRR" if done.kind == FileKind.MONTHS else "change"
+    ours, theirs = (
+        (_("Our MRR"), _("Their MRR"))
+        if done.kind == FileKind.MONTHS
+        else (_("Our change"), _("Their change"))
+    )
     moved = [*_moves(month)]
-    reached = [*accumulate((n for _, _, n in moved), initial=month.ours_minor)]
+    reached = [*accumulate((n for _name, _kind, n in moved), initial=month.ours_minor)]
     base_minor = _base(reached)
     placed = waterfall(
         [(0, reached[0]), *pairwise(reached), (0, reached[-1])], base_minor
     )
     rows = [
-        (f"Our {what}", "whole", reached[0]),
+        (ours, "whole", reached[0]),
         *moved,
-        (f"Their {what}", "whole", reached[-1]),
+        (theirs, "whole", reached[-1]),
     ]
     steps = [BridgeStep(*row, bar) for row, bar in zip(rows, placed, strict=True)]
     return DrawnMonth(month.month, month.currency, steps, base_minor)
@@ -145,7 +152,7 @@ def _moves(month: MonthBridge) -> Iterator[tuple[str, str, int]]:
         yield words(*named), kind, minor
     other = sum(month.parts[named] for named in ranked[MOST_BARS:])
     if other:
-        yield "all else", "new" if other > 0 else "contraction", other
+        yield _("all else"), "new" if other > 0 else "contraction", other
 
 
 def _base(reached: Sequence[int]) -> int:

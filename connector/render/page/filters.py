@@ -27,6 +27,7 @@ from connector.core.money import (
 )
 from connector.core.text import printable
 from connector.metrics.benchmarks import Band, Typical
+from connector.mrr.stored_words import arithmetic_said, proof_said
 from connector.render import churn
 from connector.render.at_risk import (
     committed_table,
@@ -112,6 +113,8 @@ def filters(locale: str) -> dict[str, Callable[..., Any]]:
         "bare": bare,
         "counted": format_count,
         "shown": partial(shown, locale=locale),
+        "arithmetic": partial(arithmetic_said, locale=locale),
+        "proof_said": partial(proof_said, locale=locale),
     }
 
 

@@ -118,7 +118,7 @@ def _mixed_option() -> click.Option:
 
 
 def _mixed(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001
-    ctx.obj.is_mixed = value
+    ctx.obj.is_mixed |= value
 
 
 def _added(ctx: click.Context, param: click.Parameter, names: tuple[str, ...]) -> None:

@@ -268,6 +268,11 @@ def _warn_of_outside(ledger: "Ledger") -> None:
     "given again, and after the command, too.",
 )
 @click.option(
+    "--mixed",
+    is_flag=True,
+    help="Add accounts up whose policy or time zone differ, and say so.",
+)
+@click.option(
     "-v", "--verbose", count=True, help="Log what happens to stderr; twice: each page."
 )
 @click.option(
@@ -286,6 +291,8 @@ def stripe_nrr(
     asked: tuple[str, ...],
     verbose: int,
     log_format: str,
+    *,
+    mixed: bool,
 ) -> None:
     """Net and gross revenue retention from your Stripe history, explained to the line.
 
@@ -297,6 +304,7 @@ def stripe_nrr(
     ledger (try later).
     """
     ctx.obj = Shell(config_path, verbose, log_format, asked)
+    ctx.obj.is_mixed = mixed
 
 
 # ``main`` says what to do about these; any other is a fault of this program.

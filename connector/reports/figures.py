@@ -19,7 +19,6 @@ from connector.core.money import exponent
 from connector.core.windows import Window, ending_with
 from connector.metrics.rollups import CustomerBooks, differences, figures_of
 from connector.reports.ledger import Ledger
-from connector.store.joined import accounts_by_day
 from connector.store.ledger import balances, columns, contract_terms, queries, rollups
 
 if TYPE_CHECKING:
@@ -134,6 +133,8 @@ def segment_of(
     if by == "currency":
         return by_one(currency.upper())
     if by == ACCOUNT:
+        from connector.store.joined import accounts_by_day
+
         return by_trait(accounts_by_day(connection, currency))
     if by in _SINCE_EVER or by.startswith(METADATA):
         return by_value(_since_ever(connection, by, currency))

@@ -14,7 +14,7 @@ from collections.abc import (
 from contextlib import closing, contextmanager
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from connector import __version__
@@ -25,13 +25,14 @@ from connector.core.errors import NothingFound, UsageFault
 from connector.core.invoiced import OutsideMrr, alarming
 from connector.core.money import format_count, format_minor
 from connector.core.policy import Rules, policy_of, zone_in
-from connector.mrr.companies import Companies
 from connector.store.account import ledger_account
 from connector.store.database import moment, setting, snapshot
 from connector.store.ledger import coverage, queries, rollups, unvalued
 from connector.store.mirror import dirty_customers, event_feed
-from connector.store.mirror.companies import companies
 from connector.store.read_only import check_unchanged, open_to_read
+
+if TYPE_CHECKING:
+    from connector.mrr.companies import Companies
 
 TOTAL = "total"  # what all currencies in the reporting one are asked for by
 
@@ -188,8 +189,10 @@ class Ledger:
         return ONE_ACCOUNT
 
     @cached_property
-    def companies(self) -> Companies:
+    def companies(self) -> "Companies":
         """Under which id each customer is counted."""
+        from connector.store.mirror.companies import companies
+
         return companies(self.connection, self.config.merge)
 
     def state(self, as_of: datetime | None = None) -> LedgerState:

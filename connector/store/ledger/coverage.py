@@ -16,8 +16,8 @@ from connector.core.invoiced import (
     InvoicedSums,
     NotCountedReason,
     OutsideMrr,
+    invoiced_together,
 )
-from connector.mrr.companies import invoiced_together
 from connector.store.database import placeholders
 
 # What is kept of a customer: its sums as JSON, and whether anything is not counted.

@@ -7,10 +7,17 @@ is a configuration. A key that nobody knows is a fault: a typo must not become a
 import csv
 import re
 import tomllib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from fractions import Fraction
 from functools import partial
-from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_type_hints
 from zoneinfo import ZoneInfo
@@ -466,26 +473,38 @@ def file_of(path: Path, account: Config) -> Path:
 
 def _collisions(accounts: Sequence[Config]) -> Iterator[str]:
     """What two accounts must not share: each has a ledger, and is one at Stripe."""
-    for one, other in combinations(accounts, 2):
-        both = f"accounts {one.name} and {other.name}"
-        if one.name.casefold() == other.name.casefold():
-            yield f"two accounts are called {other.name}: give each a name of its own"
-        if one.database.resolve() == other.database.resolve():
-            yield (
-                f"{both} have one database, {one.database}: give each its own, such as "
-                f'database = "{other.name}.db"'
-            )
-        if one.stripe_account != other.stripe_account:
-            continue
-        if one.stripe_account is not None:
-            yield f"{both} are both {one.stripe_account}: leave one of them out"
-        elif one.key_file == other.key_file:
-            yield (
-                f"{both} have one key, and nothing tells them apart: give each its own "
-                'key_file, or stripe_account = "acct_…"'
-            )
+    for _, other in _alike(accounts, lambda each: each.name.casefold()):
+        yield f"two accounts are called {other.name}: give each a name of its own"
+    for one, other in _alike(accounts, lambda each: each.database.resolve()):
+        yield (
+            f"accounts {one.name} and {other.name} have one database, {one.database}: "
+            f'give each its own, such as database = "{other.name}.db"'
+        )
+    connected = [each for each in accounts if each.stripe_account is not None]
+    for one, other in _alike(connected, lambda each: each.stripe_account):
+        yield (
+            f"accounts {one.name} and {other.name} are both {one.stripe_account}: leave "
+            "one of them out"
+        )
+    own = [each for each in accounts if each.stripe_account is None]
+    for one, other in _alike(own, lambda each: each.key_file):
+        yield (
+            f"accounts {one.name} and {other.name} have one key, and nothing tells them "
+            'apart: give each its own key_file, or stripe_account = "acct_…"'
+        )
     for each in accounts:
         yield from _own_files(each)
+
+
+def _alike(
+    accounts: Iterable[Config], of: Callable[[Config], Hashable]
+) -> Iterator[tuple[Config, Config]]:
+    """Each that has what one before it has, with the first of these."""
+    first: dict[Hashable, Config] = {}
+    for each in accounts:
+        known = first.setdefault(of(each), each)
+        if known is not each:
+            yield known, each
 
 
 def accounts_of(config: Config, names: Collection[str] = ()) -> tuple[Config, ...]:

@@ -109,7 +109,7 @@ HOMES = {
     "pyarrow": {"lake"},
     "duckdb": {"lake.duckdb"},
     "pyspark": {"lake.spark"},
-    "numpy": {"metrics.fold", "metrics.segments", "metrics.cohort_counts"},
+    "numpy": {"metrics.wide"},
     "xlsxwriter": {"render.workbook"},
     "mcp": set(),  # its types alone are used: its server brings a web server with it
     "mcp_types": {"assistants"},

@@ -322,6 +322,8 @@ def _main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that has no "–"
     prepare(sys.argv[1:], COMMANDS)
+    # Nothing here multiplies matrices: numpy need not start threads for that.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with _ended_by_sigterm():
         code = ended(_run, fail)
     sys.exit(code)

@@ -1,5 +1,7 @@
 """`stripe-nrr at-risk`: MRR that may go, and the NRR that is already committed."""
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import click
@@ -9,7 +11,7 @@ from connector.cli.options import FORMATS, currency_option, formats_option, out_
 from connector.cli.output import drawn, emit
 from connector.cli.stderr import warn
 from connector.pipeline.quarantine import underivable
-from connector.reports import at_risk_reports
+from connector.reports import at_risk_lines, at_risk_reports
 
 
 @click.command("at-risk")
@@ -38,7 +40,8 @@ def at_risk(
     from the running one on, with ends that are set and discounts that run out, and
     nothing else.
 
-    CSV lists the risks alone, a row a customer and reason; JSON carries everything.
+    CSV lists the risks alone, a row a customer and reason; JSON has all sums, and names
+    the hundred largest.
 
     \b
     Examples:
@@ -48,11 +51,17 @@ def at_risk(
     """  # noqa: D301
     from connector.render import at_risk as forms
     from connector.render.table import to_markdown
+    from connector.reports.model import LISTED
 
     with shell.reading() as ledger:
-        found = at_risk_reports(ledger, currency, owner=owner)
-    if (error := underivable(found.failed)) is not None:
-        warn(error.problem, error.fix)
+        if form == "csv":
+            failed, lines = at_risk_lines(ledger, currency, owner)
+            _warn(failed)
+            rows = partial(forms.to_csv, lines)
+            emit(form, output, facts=shell.facts, csv=lambda: rows)
+            return
+        found = at_risk_reports(ledger, currency, owner=owner, most=LISTED)
+    _warn(found.failed)
     locale = shell.config.locale
     parts = forms.parts(found, locale)
     emit(
@@ -61,6 +70,10 @@ def at_risk(
         facts=shell.facts,
         text=lambda: drawn(parts, locale),
         json=lambda: forms.to_json(found),
-        csv=lambda: forms.to_csv(found),
         markdown=lambda: to_markdown(parts, locale),
     )
+
+
+def _warn(failed: Mapping[str, str]) -> None:
+    if (error := underivable(failed)) is not None:
+        warn(error.problem, error.fix)

@@ -1,6 +1,7 @@
 """`stripe-nrr churn`: why MRR was lost, and who left."""
 
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,7 +17,7 @@ from connector.cli.options import (
 )
 from connector.cli.output import drawn, emit
 from connector.core.model import SEGMENTS
-from connector.reports import ChurnRequest, churn_reports
+from connector.reports import ChurnRequest, churn_losses, churn_reports
 
 
 @click.command()
@@ -50,7 +51,7 @@ def churn(
 
     Without --from and --to: the last twelve months that are over. --by a segment goes by
     what a customer had the evening before. CSV without --by lists every loss, also of who
-    pays less, a row each reason; JSON has all sums, and who left.
+    pays less, a row each reason; JSON has all sums, and the last hundred who left.
 
     \b
     Examples:
@@ -60,19 +61,24 @@ def churn(
     """  # noqa: D301
     from connector.render import churn as forms
     from connector.render.table import to_markdown
+    from connector.reports.model import LISTED
 
-    by_name = form == "csv" and by is None
-    asked = ChurnRequest(first, last, currency, by, contractions=by_name)
+    asked = ChurnRequest(first, last, currency, by, most=LISTED)
     with shell.reading() as ledger:
-        found = churn_reports(ledger, asked)
+        if form == "csv" and by is None:
+            found = churn_losses(ledger, asked)
+            rows = partial(forms.losses_csv, found)
+            emit(form, output, facts=shell.facts, csv=lambda: rows)
+            return
+        reports = churn_reports(ledger, asked)
     locale = shell.config.locale
-    parts = forms.parts(found, locale)
+    parts = forms.parts(reports, locale)
     emit(
         form,
         output,
         facts=shell.facts,
         text=lambda: drawn(parts, locale),
-        json=lambda: forms.to_json(found),
-        csv=lambda: forms.to_csv(found),
+        json=lambda: forms.to_json(reports),
+        csv=lambda: forms.to_csv(reports),
         markdown=lambda: to_markdown(parts, locale),
     )

@@ -1,22 +1,21 @@
 """How commands write results out, and show progress."""
 
-import json
+import io
 import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
-import msgspec
 
 from connector.cli.account_lines import account_lines
 from connector.core.errors import MissingExtra
 from connector.core.language import _, grouped
 from connector.core.model import JSON_SCHEMA
-from connector.core.text import printable_lines
+from connector.core.text import json_text, printable_lines
 from connector.store.files import draft_of
 
 if TYPE_CHECKING:
@@ -29,18 +28,6 @@ QUIET_S = 10  # one line of progress at most so often where there is no terminal
 
 
 Progress = Callable[[str, int, int | None], None]
-
-
-def json_text(value: Any) -> str:
-    """Indented, and ASCII, which no terminal's code page spoils.
-
-    By msgspec, several times as fast, as long as it is ASCII by itself.
-    """
-    with suppress(UnicodeEncodeError):  # a path may be no text
-        text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-        if text.isascii():
-            return text
-    return json.dumps(value, indent=2)
 
 
 # Where a name stands for an open file: what it holds already is not ours to replace.
@@ -141,9 +128,10 @@ def emit(
 ) -> None:
     """Write a result in the form asked for; only that one is made, and what it imports.
 
-    ``json`` gives a dict of plain values, ``text`` a text or a rich renderable, any other
-    a text. With the ``facts`` of the ledger that was read, every form says what is
-    missing; a CSV has no room for it, so the command ends with 3.
+    ``json`` gives a dict of plain values, ``text`` a text or a rich renderable, ``csv`` a
+    text or what writes one, any other a text. With the ``facts`` of the ledger that was
+    read, every form says what is missing; a CSV has no room for it, so the command ends
+    with 3.
     """
     made, told, lines = forms[form](), _told(facts), account_lines()
     if form == "json" and lines is not None and not lines.at_once:
@@ -219,10 +207,33 @@ def show_report(figures: "Report", form: str, locale: str, output: Path | None) 
             write(to_markdown(figures, locale), output)
 
 
-def write_csv_text(text: str, output: Path | None) -> None:
+def write_csv_text(made: str | Callable[[TextIO], None], output: Path | None) -> None:
+    """A text, or what writes one row by row, however many there are."""
     from connector.render.table import dialect
 
-    write(text, output, dialect().mark)
+    mark = dialect().mark
+    if isinstance(made, str):
+        write(made, output, mark)
+    elif output is None:
+        _write_rows(made, sys.stdout, mark)
+    else:
+        with place_of(output) as place, place.open("a", encoding="utf-8") as file:
+            _write_rows(made, file, mark)
+
+
+def _write_rows(made: Callable[[TextIO], None], file: TextIO, mark: str) -> None:
+    file.write(mark)
+    made(cast("TextIO", _Printable(file)))
+
+
+class _Printable(io.TextIOBase):
+    """Lines in which no character commands the terminal."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        return self._file.write(printable_lines(text))
 
 
 @contextmanager
@@ -277,10 +288,12 @@ def _bars() -> Iterator[Progress]:
         transient=True,
     ) as bars:
         tasks: dict[str, rich.TaskID] = {}
+        lines = account_lines()
 
         def show(what: str, done: int, whole: int | None) -> None:
             if what not in tasks:
-                tasks[what] = bars.add_task(what, total=whole)
+                shown = what if lines is None else lines.of(what)
+                tasks[what] = bars.add_task(shown, total=whole)
             bars.update(tasks[what], completed=done, total=whole)
 
         yield show

@@ -9,7 +9,6 @@
       Component      the part of it that one item and one cause explain
     CustomerName     a customer's id and display label
     Flow             a movement as the figures need it
-    CauseAmount      what one cause changed for a customer on a day
     MainPrice        what a customer mainly pays for, from a day on
     ContractTerm     a period that a subscription was billed for in advance has ended
     Refusal          an object that could not be valued, by name
@@ -210,17 +209,6 @@ class Flow(NamedTuple):
     amount_minor: int
 
 
-class CauseAmount(NamedTuple):
-    """What one cause changed for one customer over some time; signed.
-
-    ``cause`` is written as the ledger has it: a value of ``Cause``.
-    """
-
-    customer: int
-    cause: str
-    amount_minor: int
-
-
 class MainPrice(NamedTuple):
     """From ``day`` on, most of a customer's MRR in ``currency`` is for ``price``.
 
@@ -256,16 +244,21 @@ class ContractTerm(NamedTuple):
 KINDS = tuple(MovementKind)
 KIND_NUMBERS = {kind.value: number for number, kind in enumerate(KINDS)}
 
+CAUSES = tuple(Cause)
+CAUSE_NUMBERS = {cause.value: number for number, cause in enumerate(CAUSES)}
+
 # How wide each column of ``Block`` is, as ``array`` writes it: 32 bits for keys and days
-# (ordinals of ``date``), 8 for kinds, 64 for money.
-WIDTHS = "iibq" + "iiiqq"
+# (ordinals of ``date``), 8 for kinds and causes, 64 for money and movements' ids.
+WIDTHS = "iibq" + "iiiqq" + "qibq"
 
 
 class Block(NamedTuple):
-    """One currency's live movements of some customers, and their terms.
+    """One currency's live movements of some customers, their terms and components.
 
     Movements are by customer, then day; terms by customer, subscription, day.
-    ``term_subscription`` is a number that differs between neighbours alone.
+    ``term_subscription`` is a number that differs between neighbours alone. ``movement``
+    is the id of each movement, ``parts`` how many components it has; these are in the
+    same order. Terms, and all about components, are empty where not asked for.
     """
 
     customer: bytes = b""
@@ -277,6 +270,10 @@ class Block(NamedTuple):
     term_day: bytes = b""
     term_before_minor: bytes = b""
     term_after_minor: bytes = b""
+    movement: bytes = b""
+    parts: bytes = b""
+    part_cause: bytes = b""
+    part_amount_minor: bytes = b""
 
 
 class SegmentValue(NamedTuple):

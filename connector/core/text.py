@@ -4,10 +4,16 @@
     spreadsheet   a cell of CSV: never a formula
     markdown      a cell, a heading: never markup
 
-HTML is escaped by its templates, JSON is ASCII and keeps every character as it is.
+    json_text     JSON in ASCII, which keeps every character as it is
+
+HTML is escaped by its templates.
 """
 
+import json
 import re
+from typing import Any
+
+import msgspec
 
 # What a terminal obeys (C0, DEL, C1), what turns the reading direction or is not seen,
 # line ends of other alphabets, tags, and halves of a character that UTF-8 cannot hold.
@@ -54,3 +60,14 @@ def spreadsheet(text: str) -> str:
 def markdown(text: str) -> str:
     """What Markdown shows as it is."""
     return _MARKUP.sub(r"\\\g<0>", printable(text))
+
+
+def json_text(value: Any) -> str:
+    """Indented, and ASCII without a control character, which no terminal obeys."""
+    try:
+        text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    except UnicodeEncodeError:  # a path may be no text
+        text = json.dumps(value, indent=2)
+    if not text.isascii():
+        text = json.dumps(json.loads(text), indent=2)
+    return text.replace("\x7f", r"\u007f")

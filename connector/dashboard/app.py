@@ -23,6 +23,7 @@ from connector.core.errors import (
 )
 from connector.core.language import DEFAULT, _, speaking
 from connector.core.model import JSON_SCHEMA
+from connector.core.text import json_text
 from connector.dashboard import (
     at_risk,
     customer,
@@ -42,7 +43,6 @@ from connector.dashboard.responses import (
     bare,
     file,
     html,
-    json_text,
     status_of,
     without_folders,
     workbook_file,

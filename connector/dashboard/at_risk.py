@@ -7,12 +7,13 @@ from connector.core.language import _
 from connector.core.model import CustomerName
 from connector.dashboard.answer import PageAnswer, PageRequest, words
 from connector.dashboard.query import is_called, one_page, ordered, sort_asked
-from connector.mrr.risks import Risk, RiskReason
+from connector.mrr.risks import RiskReason
 from connector.render import at_risk as forms
 from connector.reports.at_risk import (
     AtRiskReport,
     AtRiskReports,
     CustomerAtRisk,
+    at_risk_lines,
     at_risk_reports,
 )
 
@@ -20,7 +21,9 @@ KNOWN = frozenset(("currency", "owner", "reason", "q", "sort", "page"))
 SORTS = ("mrr", "day", "renews", "name")
 
 
-class RiskSum(NamedTuple):
+class ReasonCard(NamedTuple):
+    """``name`` is what the address says."""
+
     reason: RiskReason
     name: str
     customers: int
@@ -35,7 +38,7 @@ def answer(asked: PageRequest) -> PageAnswer:
         lambda made: len(made.labels),
     )
     [outlook] = found.currencies
-    reasons = [each for each in RiskReason if any(_is(r, each) for r in outlook.risks)]
+    reasons = {each.reason for each in outlook.reasons}
     chosen = asked.query.choice(
         "reason", [each.name.lower() for each in RiskReason], ""
     )
@@ -47,8 +50,14 @@ def answer(asked: PageRequest) -> PageAnswer:
         values={
             "outlook": outlook,
             "page": page,
-            "customers": len(outlook.customers),
-            "reasons": [_sum(outlook, each) for each in reasons],
+            "customers": outlook.every.customers,
+            "reasons": [
+                ReasonCard(
+                    of.reason, of.reason.name.lower(), of.customers, of.mrr_minor
+                )
+                for of in outlook.reasons
+                if of.reason is not None
+            ],
             "absent": [str(each) for each in RiskReason if each not in reasons],
             "reason": chosen,
             "labels": found.labels,
@@ -64,20 +73,9 @@ def answer(asked: PageRequest) -> PageAnswer:
             "owner": owner,
         },
         json=lambda: forms.to_json(found),
-        csv=lambda: forms.to_csv(found),
+        csv=lambda: forms.text_csv(at_risk_lines(asked.ledger, currency, owner)[1]),
         command=["at-risk", *words(currency=currency, owner=owner)],
     )
-
-
-def _is(risk: Risk, reason: RiskReason) -> bool:
-    return risk.reason is reason
-
-
-def _sum(outlook: AtRiskReport, reason: RiskReason) -> RiskSum:
-    own = [risk for risk in outlook.risks if risk.reason is reason]
-    worth_minor = sum(risk.mrr_minor for risk in own)
-    customers = len({risk.customer for risk in own})
-    return RiskSum(reason, reason.name.lower(), customers, worth_minor)
 
 
 def _called(

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import msgspec
 from starlette.responses import Response
 
 from connector import __version__
@@ -112,10 +111,6 @@ def workbook_file(made: bytes, name: str) -> Response:
         "Content-Disposition": f'attachment; filename="{name}"',
     }
     return Response(made, 200, headers, media_type=XLSX)
-
-
-def json_text(value: Any) -> str:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
 
 
 def bare(text: str, status: int, **headers: str) -> Response:

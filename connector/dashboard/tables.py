@@ -20,7 +20,7 @@ from connector.render import cohorts as cohort_forms
 from connector.render import coverage as coverage_forms
 from connector.render.report_tables import REASON_WORDS
 from connector.render.table import csv_text
-from connector.reports.churn import ChurnRequest, churn_reports
+from connector.reports.churn import ChurnRequest, churn_losses, churn_reports
 from connector.reports.closed_months import (
     RestatementLine,
     Restatements,
@@ -79,12 +79,11 @@ def churn_answer(asked: PageRequest) -> PageAnswer:
         last=query.month("to"),
         currency=code,
         as_of=asked.as_of,
-        contractions=True,  # as CSV lists them
     )
     reports = asked.reading.keep(
         ("churn", wanted),
         lambda: churn_reports(asked.ledger, wanted),
-        lambda made: sum(len(each.losses) for each in made.currencies),
+        lambda made: sum(len(each.departures) for each in made.currencies),
     )
     [found] = reports.currencies
     reason = query.choice("reason", [each.value for each in LossReason], "")
@@ -114,7 +113,7 @@ def churn_answer(asked: PageRequest) -> PageAnswer:
             "livemode": frame.livemode(asked.ledger),
         },
         json=lambda: churn_forms.to_json(reports),
-        csv=lambda: churn_forms.to_csv(reports),
+        csv=lambda: churn_forms.losses_text(churn_losses(asked.ledger, wanted)),
         command=[
             "churn",
             *words(**{"from": month(wanted.first), "to": month(wanted.last)}),

@@ -4,9 +4,10 @@ The reasons add up to the churn and contraction of the waterfall, to the cent, w
 the window: every loss is counted, of whoever (docs/definitions.md, Why MRR was lost).
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
+from operator import attrgetter
 from typing import NamedTuple
 
 from connector.core.dates import add_months
@@ -17,7 +18,7 @@ from connector.core.losses import (
     LossShare,
     LostPart,
 )
-from connector.core.model import Cause, MovementKind
+from connector.core.model import Cause
 
 # What an item loses while it goes on.
 REDUCING = frozenset(
@@ -33,14 +34,16 @@ _PAYMENT_REASONS = frozenset({"payment_failed", "payment_disputed"})
 
 def reason_of(part: LostPart) -> LossReason:
     """Why a component lost, by its cause; why a subscription ended, by what Stripe says."""
-    if part.cause in REDUCING:
-        return LossReason.REDUCED
-    if part.cause is Cause.DISCOUNT:
-        return LossReason.DISCOUNT
-    if part.cause is Cause.PAUSE:
-        is_failed = part.is_failed_pause
-        return LossReason.FAILED_PAYMENT if is_failed else LossReason.PAUSED
-    return _reason_of_end(part)
+    if part.cause is Cause.PAUSE and part.is_failed_pause:
+        return LossReason.FAILED_PAYMENT
+    return _BY_CAUSE.get(part.cause) or _reason_of_end(part)
+
+
+_BY_CAUSE = {
+    **dict.fromkeys(REDUCING, LossReason.REDUCED),
+    Cause.DISCOUNT: LossReason.DISCOUNT,
+    Cause.PAUSE: LossReason.PAUSED,
+}
 
 
 def _reason_of_end(part: LostPart) -> LossReason:
@@ -78,18 +81,19 @@ def _reason_stated(cancellation: Cancellation | None) -> LossReason:
     return LossReason.VOLUNTARY if is_asked else LossReason.UNKNOWN
 
 
-def shares_of(parts: Sequence[LostPart]) -> tuple[LossShare, ...]:
+def shares_of(reasoned: Sequence[tuple[LossReason, LostPart]]) -> tuple[LossShare, ...]:
     """A loss by reason, the largest first; what grew beside it is set off.
 
     Against the reason that took most, then the next, so that no share is above 0.
     """
-    if len(parts) == 1:  # as most have
-        return (LossShare(reason_of(parts[0]), parts[0].amount_minor),)
+    if len(reasoned) == 1:  # as most have
+        [(reason, part)] = reasoned
+        return (LossShare(reason, part.amount_minor),)
     amounts: dict[LossReason, int] = defaultdict(int)
     grown_minor = 0
-    for part in parts:
+    for reason, part in reasoned:
         if part.amount_minor < 0:
-            amounts[reason_of(part)] += part.amount_minor
+            amounts[reason] += part.amount_minor
         else:
             grown_minor += part.amount_minor
     found = []
@@ -108,13 +112,14 @@ def _size(share: tuple[LossReason, int]) -> tuple[int, int]:
     return share[1], _ORDER[share[0]]
 
 
-def main_part(parts: Sequence[LostPart], reason: LossReason) -> LostPart:
+def main_part(
+    reasoned: Sequence[tuple[LossReason, LostPart]], reason: LossReason
+) -> LostPart:
     """Of the components with that reason, the one that took most."""
-    if len(parts) == 1:
-        return parts[0]
-    own = [each for each in parts if each.amount_minor < 0]
-    own = [each for each in own if reason_of(each) is reason]
-    return min(own, key=lambda each: each.amount_minor)
+    if len(reasoned) == 1:
+        return reasoned[0][1]
+    own = [part for why, part in reasoned if why is reason and part.amount_minor < 0]
+    return min(own, key=attrgetter("amount_minor"))
 
 
 # Sums
@@ -158,6 +163,10 @@ class LossSums(NamedTuple):
         return sum(each.contraction_minor for each in self.reasons)
 
     @property
+    def lost_minor(self) -> int:
+        return self.churn_minor + self.contraction_minor
+
+    @property
     def departures(self) -> int:
         return sum(each.departures for each in self.reasons)
 
@@ -176,63 +185,6 @@ class Reductions(NamedTuple):
     contraction_minor: int = 0
 
 
-NO_REDUCTIONS = Reductions()
-NOTHING_REDUCED: Mapping[str, Reductions] = {}
-
-
-def by_reason(
-    losses: Iterable[Loss], name: str = "", reduced: Reductions = NO_REDUCTIONS
-) -> LossSums:
-    """All of them added up, with those that were before."""
-    sums = {reason: [0, 0, 0, 0] for reason in LossReason}
-    sums[LossReason.REDUCED][2:] = reduced.contraction_minor, reduced.contractions
-    unread = 0
-    for loss in losses:
-        end = loss.part.cancellation
-        unread += end is not None and not end.is_read
-        at = 0 if loss.kind is MovementKind.CHURN else 2
-        for reason, amount_minor in loss.shares:
-            sums[reason][at] -= amount_minor
-        sums[loss.shares[0].reason][at + 1] += 1
-    reasons = tuple(ReasonSum(reason, *own) for reason, own in sums.items())
-    return LossSums(name, reasons, unread)
-
-
-def by_month(
-    losses: Iterable[Loss],
-    start: date,
-    end: date,
-    reduced: Mapping[str, Reductions] = NOTHING_REDUCED,
-) -> tuple[LossSums, ...]:
-    """Each month of a window, also those in which nobody lost anything.
-
-    ``reduced`` were added up by month before.
-    """
-    own: dict[str, list[Loss]] = {}
-    month = start.replace(day=1)
-    while month < end:
-        own[f"{month:%Y-%m}"] = []
-        month = add_months(month, 1)
-    for loss in losses:
-        own[f"{loss.day:%Y-%m}"].append(loss)
-    return tuple(
-        by_reason(of_month, name, reduced.get(name, NO_REDUCTIONS))
-        for name, of_month in own.items()
-    )
-
-
-def by_group(
-    losses: Iterable[Loss], name_of: Callable[[Loss], str]
-) -> tuple[LossSums, ...]:
-    """By what each loss is called, the one that lost most first."""
-    own: dict[str, list[Loss]] = defaultdict(list)
-    for loss in losses:
-        own[name_of(loss)].append(loss)
-    found = [by_reason(group, name) for name, group in own.items()]
-    lost = {each.name: each.churn_minor + each.contraction_minor for each in found}
-    return tuple(sorted(found, key=lambda each: (-lost[each.name], each.name)))
-
-
 class FeedbackSum(NamedTuple):
     """What those who left said: Stripe's word for it, None where they said nothing."""
 
@@ -241,21 +193,89 @@ class FeedbackSum(NamedTuple):
     churn_minor: int
 
 
-def by_feedback(losses: Iterable[Loss]) -> tuple[FeedbackSum, ...]:
-    """Of the voluntary departures, the largest sum first; who said nothing last."""
-    sums: dict[str | None, list[int]] = defaultdict(lambda: [0, 0])
-    for loss in losses:
-        if loss.is_departure and loss.reason is LossReason.VOLUNTARY:
-            end = loss.part.cancellation
-            said = None if end is None else end.feedback
-            sums[said][0] += 1
-            sums[said][1] -= loss.amount_minor
-    found = [FeedbackSum(said, *own) for said, own in sums.items()]
-    return tuple(
-        sorted(
-            found, key=lambda f: (f.feedback is None, -f.churn_minor, f.feedback or "")
+class LossTable(NamedTuple):
+    """Losses added up: by month and segment what each reason took, as ``ReasonSum``.
+
+    ``unread`` are counted by month and segment too. ``feedback`` is of the voluntary
+    departures, the largest sum first; who said nothing last.
+    """
+
+    sums: Mapping[tuple[str, str], Mapping[LossReason, Sequence[int]]]
+    unread: Mapping[tuple[str, str], int]
+    feedback: Sequence[FeedbackSum]
+
+    def everyone(self) -> LossSums:
+        return self._added("", self.sums)
+
+    def by_month(self, start: date, end: date) -> tuple[LossSums, ...]:
+        """Each month of a window, also those in which nobody lost anything."""
+        names = []
+        month = start.replace(day=1)
+        while month < end:
+            names.append(f"{month:%Y-%m}")
+            month = add_months(month, 1)
+        return tuple(
+            self._added(name, [x for x in self.sums if x[0] == name]) for name in names
         )
+
+    def by_segment(self) -> tuple[LossSums, ...]:
+        """The one that lost most first."""
+        found = [
+            self._added(name, [x for x in self.sums if x[1] == name])
+            for name in {segment for _, segment in self.sums}
+        ]
+        return tuple(sorted(found, key=lambda x: (-x.lost_minor, x.name)))
+
+    def within(self, start: date, end: date) -> LossSums:
+        """Of a window, which is of whole months."""
+        first, last = f"{start:%Y-%m}", f"{end:%Y-%m}"
+        return self._added("", [x for x in self.sums if first <= x[0] < last])
+
+    def _added(self, name: str, places: Collection[tuple[str, str]]) -> LossSums:
+        reasons = (
+            ReasonSum(reason, *map(sum, zip(NOTHING, *own, strict=True)))
+            for reason in LossReason
+            for own in [
+                [self.sums[x][reason] for x in places if reason in self.sums[x]]
+            ]
+        )
+        unread = sum(self.unread.get(place, 0) for place in places)
+        return LossSums(name, tuple(reasons), unread)
+
+
+NOTHING = (0, 0, 0, 0)
+NOTHING_REDUCED: Mapping[tuple[str, str], Reductions] = {}
+
+
+def added_up(
+    losses: Iterable[tuple[Loss, str]],
+    reduced: Mapping[tuple[str, str], Reductions] = NOTHING_REDUCED,
+) -> LossTable:
+    """All of them, each with its segment, and those that were added up before."""
+    sums: dict[tuple[str, str], dict[LossReason, list[int]]] = defaultdict(
+        lambda: defaultdict(lambda: [0, 0, 0, 0])
     )
+    unread: Counter[tuple[str, str]] = Counter()
+    said: dict[str | None, list[int]] = defaultdict(lambda: [0, 0])
+    for place, (count, minor) in reduced.items():
+        sums[place][LossReason.REDUCED][2:] = minor, count
+    for loss, segment in losses:
+        place = str(loss.day)[:7], segment
+        own, at = sums[place], 0 if loss.is_departure else 2
+        for reason, amount_minor in loss.shares:
+            own[reason][at] -= amount_minor
+        main, end = loss.reason, loss.part.cancellation
+        own[main][at + 1] += 1
+        unread[place] += end is not None and not end.is_read
+        if at == 0 and main is LossReason.VOLUNTARY:
+            words = said[None if end is None else end.feedback]
+            words[0] += 1
+            words[1] -= loss.amount_minor
+    feedback = sorted(
+        (FeedbackSum(word, *own) for word, own in said.items()),
+        key=lambda f: (f.feedback is None, -f.churn_minor, f.feedback or ""),
+    )
+    return LossTable(sums, unread, feedback)
 
 
 def returned(

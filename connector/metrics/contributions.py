@@ -10,11 +10,9 @@ a higher quantity and a discount expands by the difference).
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from itertools import groupby
-from operator import itemgetter
 from typing import NamedTuple
 
-from connector.core.model import Cause, CauseAmount, Flow, MovementKind, classify
+from connector.core.model import Flow, MovementKind, classify
 from connector.core.windows import Window
 from connector.metrics.currency_total import Conversion, levels_in_minor
 from connector.metrics.retention import Balances, balances
@@ -98,22 +96,19 @@ def in_minor_of(
 
 # Causes
 
-# One that left and came back in the window has ended and started again: that is one
-# cause. So is a pause with its end; it is called by what is left of the two.
-RETURN = "return"
-_BY_CAUSE = {
-    Cause.START.value: RETURN,
-    Cause.END.value: RETURN,
-    Cause.RESUME.value: Cause.PAUSE.value,
-}
+RETURN = "return"  # left and came back in the window
 
 
 class Share(NamedTuple):
-    """What one cause came to: signed, and by customer, the largest first."""
+    """What one cause came to: signed, and of how many customers.
+
+    ``customers`` are they and their amounts, the largest first; all, or some of them.
+    """
 
     cause: str
     amount_minor: int
     customers: tuple[tuple[int, int], ...]
+    number: int
 
 
 class Causes(NamedTuple):
@@ -124,46 +119,3 @@ class Causes(NamedTuple):
 
     expansion: tuple[Share, ...]
     contraction: tuple[Share, ...]
-
-
-def causes(opening: Balances, sums: Iterable[CauseAmount]) -> Causes:
-    """``sums`` are of the window, each customer's together, one a cause.
-
-    Of customers who came later they do not count.
-    """
-    grown: dict[str, list[tuple[int, int]]] = {}
-    shrunk: dict[str, list[tuple[int, int]]] = {}
-    for customer, own in groupby(sums, key=itemgetter(0)):
-        opening_minor = opening.get(customer)
-        if not opening_minor:
-            continue
-        amounts: dict[str, int] = {}
-        for _, cause, amount_minor in own:
-            name = _BY_CAUSE.get(cause, cause)
-            amounts[name] = amounts.get(name, 0) + amount_minor
-        net_minor = sum(amounts.values())
-        if not net_minor or opening_minor + net_minor == 0:
-            continue
-        shares = grown if net_minor > 0 else shrunk
-        for name, amount_minor in amounts.items():
-            if amount_minor:
-                told = _name(name, amount_minor)
-                shares.setdefault(told, []).append((customer, amount_minor))
-    return Causes(_shares(grown), _shares(shrunk))
-
-
-def _name(name: str, amount_minor: int) -> str:
-    is_resumed = name == Cause.PAUSE and amount_minor > 0
-    return Cause.RESUME.value if is_resumed else name
-
-
-def _shares(by_cause: dict[str, list[tuple[int, int]]]) -> tuple[Share, ...]:
-    shares = [
-        Share(
-            name,
-            sum(amount for _, amount in customers),
-            tuple(sorted(customers, key=lambda each: (-abs(each[1]), each[0]))),
-        )
-        for name, customers in by_cause.items()
-    ]
-    return tuple(sorted(shares, key=lambda s: (-abs(s.amount_minor), s.cause)))

@@ -63,14 +63,13 @@ def _period_ends(line_items: Iterable[LineItem]) -> Iterator[int]:
     A change of interval bills the new period before the old one has ended; a change of
     quantity bills the rest of it, up to the same end.
     """
-    periods: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
+    periods: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     for line in line_items:
         if not line.credit:
-            periods[line.item].add((line.start_s, line.end_s))
+            periods[line.item].append((line.start_s, line.end_s))
     for of_item in periods.values():
-        longer: list[
-            tuple[int, int]
-        ] = []  # of the later ones, each ends after the next
+        # Of the later ones, each ends after the next.
+        longer: list[tuple[int, int]] = []
         for start_s, end_s in sorted(of_item, reverse=True):
             while longer and longer[-1][1] <= end_s:
                 longer.pop()

@@ -7,7 +7,8 @@ the two contradict each other is a note, and no fault of the figures.
 from decimal import Decimal
 from typing import NamedTuple
 
-from connector.mrr.evidence.line_items import LineItem, line_items
+from connector.mrr.evidence.line_items import LineItem
+from connector.mrr.evidence.subscription_lines import subscription_lines
 from connector.mrr.history import History, versions_in
 from connector.stripe_api.invoices import units_of
 from connector.stripe_api.objects import SubscriptionItem
@@ -32,7 +33,7 @@ class UnbilledQuantity(NamedTuple):
 
 def unbilled_quantities(history: History) -> list[UnbilledQuantity]:
     """Of each item of an ended subscription that was last billed otherwise."""
-    billed = line_items(history)
+    billed = subscription_lines(history)
     found = []
     for key, versions in history.versions.items():
         now = versions[-1].subscription

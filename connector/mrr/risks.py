@@ -134,15 +134,24 @@ def as_scheduled(
     return msgspec.structs.replace(history, versions=versions)
 
 
-def contracted(
-    last: Mapping[str, date], pays: Mapping[str, int], currency: str
-) -> Iterator[Risk]:
-    """Who contracted on a day and still pays: all that it pays may go."""
-    for customer, day in last.items():
-        mrr_minor = pays.get(customer, 0)
-        if mrr_minor:
-            reason = RiskReason.CONTRACTED
-            yield Risk(reason, customer, currency, "", mrr_minor, day)
+class RiskSum(NamedTuple):
+    """What may go for one reason, or (None) for any: MRR with several counts once."""
+
+    reason: RiskReason | None
+    mrr_minor: int
+    subscriptions: int
+    customers: int
+
+
+def risk_sum(reason: RiskReason | None, found: Sequence[Risk]) -> RiskSum:
+    """Of those with the reason; None: of all."""
+    own = [risk for risk in found if reason in (None, risk.reason)]
+    return RiskSum(
+        reason,
+        at_risk_minor(own) if reason is None else sum(risk.mrr_minor for risk in own),
+        len({risk.subscription for risk in own if risk.subscription}),
+        len({risk.customer for risk in own}),
+    )
 
 
 def by_customer(risks: Sequence[Risk]) -> dict[str, list[Risk]]:

@@ -40,8 +40,9 @@ from connector.mrr.evidence.item_changes import (
     state_at,
 )
 from connector.mrr.evidence.item_states import ItemState
-from connector.mrr.evidence.line_items import LineItem, line_items, usage_lines
+from connector.mrr.evidence.line_items import LineItem, usage_lines
 from connector.mrr.evidence.outside_lines import outside_lines
+from connector.mrr.evidence.subscription_lines import subscription_lines
 from connector.mrr.evidence.trials import item_trials, trials_after_paying
 from connector.mrr.history import (
     History,
@@ -95,7 +96,7 @@ def timeline(
     steps: list[MrrStep] = []
     refused: list[Unvalued] = []
     later: list[int] = []
-    by_subscription = line_items(history)
+    by_subscription = subscription_lines(history)
     events = events_by_subscription(history)
     invoices = invoices_by_subscription(history)
     shown = ShownDiscounts(history)
@@ -162,12 +163,11 @@ class _SubscriptionTimeline:
     ) -> None:
         versions, line_items, events, invoices = evidence
         now = versions[-1].subscription
-        known = [line for line in line_items if line.item]
-        self.refused = [
-            Unvalued(line.id, "subscription_item", None)
-            for line in line_items
-            if not line.item
-        ]
+        nameless = [line for line in line_items if not line.item]
+        self.refused = [Unvalued(n.id, "subscription_item", None) for n in nameless]
+        known = line_items
+        if nameless:
+            known = [line for line in line_items if line.item]
         self.subscription = now
         own_prices = [i.price for i in now.items.data if i.price is not None]
         self.currency = now.currency or (own_prices[0].currency if own_prices else "")
@@ -176,7 +176,9 @@ class _SubscriptionTimeline:
         prices = self.catalogue.prices
         ids = {line.price for line in known}
         metered = {key for key in ids if is_metered(prices.get(key))}
-        licensed = [line for line in known if line.price not in metered]
+        licensed = known
+        if metered:
+            licensed = [line for line in known if line.price not in metered]
         self.changes = item_changes(versions, licensed, events, prices)
         self.active = active_periods(versions, events, known, invoices, prices, policy)
         self.lasting = (*self.active.periods, *self.active.paid_trials)

@@ -359,13 +359,16 @@ def make_whole(connection: sqlite3.Connection) -> None:
     """
     if setting(connection, rollups.WHOLE) == rollups.FORMAT:
         return
-    from connector.metrics.fold import columns_of, measured
-
     with transaction(connection):
         rollups.clear(connection)
         columns.clear(connection)
         for currency, first, last in rollups.spans(connection):
-            parts = map(columns_of, columns.blocks(connection, currency))
+            # They bring numpy, which a ledger that begins has no need of.
+            from connector.metrics.wide.columns import columns_of
+            from connector.metrics.wide.fold import measured
+
+            own = columns.blocks(connection, currency, None, columns.TERMS)
+            parts = map(columns_of, own)
             found = measured(parts, windows_touched(first, last))
             rollups.add(connection, {currency: changes(found)})
         put_setting(connection, rollups.WHOLE, rollups.FORMAT)

@@ -5,9 +5,9 @@ known; its closing is what is paid then if what is scheduled happens and nothing
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, TextIO
 
 from msgspec.structs import asdict
 
@@ -26,30 +26,30 @@ from connector.render.table import (
     Title,
     csv_text,
     figures,
+    write_csv,
 )
-from connector.reports.at_risk import AtRiskReport, AtRiskReports, CustomerAtRisk
-from connector.reports.model import code_of, title_of
+from connector.reports.at_risk import (
+    AtRiskReport,
+    AtRiskReports,
+    CustomerAtRisk,
+    RiskLine,
+)
+from connector.reports.model import LISTED, code_of, title_of
 
 
 def risk_table(outlook: AtRiskReport) -> Table:
     """A row a reason, and all of them, in which MRR with several reasons counts once."""
-    rows = []
-    for reason in RiskReason:
-        found = [risk for risk in outlook.risks if risk.reason is reason]
-        if found:
-            worth_minor = sum(risk.mrr_minor for risk in found)
-            rows.append(_risk_row(_(str(reason)), found, worth_minor, outlook))
-    every = _risk_row(_("at risk"), outlook.risks, outlook.at_risk_minor, outlook)
-    return figures(("", "MRR", _("Subscriptions"), _("Customers")), [*rows, every])
-
-
-def _risk_row(
-    name: str, found: Sequence[Risk], worth_minor: int, outlook: AtRiskReport
-) -> Sequence[Cell]:
-    subscriptions = {risk.subscription for risk in found if risk.subscription}
-    customers = {risk.customer for risk in found}
-    worth = Money(worth_minor, outlook.currency)
-    return (name, worth, len(subscriptions) or "–", len(customers))
+    sums = [(_(str(each.reason)), each) for each in outlook.reasons]
+    rows = [
+        (
+            name,
+            Money(of.mrr_minor, outlook.currency),
+            of.subscriptions or "–",
+            of.customers,
+        )
+        for name, of in [*sums, (_("at risk"), outlook.every)]
+    ]
+    return figures(("", "MRR", _("Subscriptions"), _("Customers")), rows)
 
 
 def call_table(found: AtRiskReport, reports: AtRiskReports, locale: str) -> Table:
@@ -63,14 +63,13 @@ def call_table(found: AtRiskReport, reports: AtRiskReports, locale: str) -> Tabl
             renewal(each),
             *([each.owner or "–"] if reports.has_owners else []),
         )
-        for each in found.customers[:MOST_CALLED]
+        for each in found.customers[:LISTED]
     ]
     owner = [_("Owner")] if reports.has_owners else []
     heads = (_("Customer"), "MRR", _("Why"), _("Last movement"), _("Renews"), *owner)
     return Table(heads, rows, frozenset([1]))
 
 
-MOST_CALLED = 100  # that are listed by name
 _ON = {
     RiskReason.CANCELS: marked("set to cancel on {day}"),
     RiskReason.PAST_DUE: marked("past due since {day}"),
@@ -185,7 +184,7 @@ def parts(reports: AtRiskReports, locale: str) -> Iterator[Part]:
             yield call_table(outlook, reports, locale)
             if reports.has_owners and not any(x.owner for x in outlook.customers):
                 yield _(NO_OWNERS)
-        more = len(outlook.customers) - MOST_CALLED
+        more = outlook.every.customers - LISTED
         if more > 0:
             yield _("And {more} more; `--format csv` lists them all.").format(
                 more=grouped(more)
@@ -197,40 +196,42 @@ def parts(reports: AtRiskReports, locale: str) -> Iterator[Part]:
     yield _(NOTE)
 
 
-def to_csv(reports: AtRiskReports) -> str:
+def to_csv(lines: Iterable[RiskLine], out: TextIO) -> None:
     """A row a customer and reason; amounts in whole units of the currency.
 
     Of the days one is told: when it ends, since when it is due, or when it shrank. What
     follows is the customer's: all that it pays, and the rest of the call list.
     """
-    heads = (
-        *("currency", "reason", "customer", "label", "subscription", "mrr"),
-        *DAYS,
-        *("customer_mrr", "owner", "country", "paid_since", "renews_on"),
-        *("last_movement_on", "last_movement", "last_change"),
-    )
-    return csv_text(heads, _csv_rows(reports))
+    write_csv(out, _HEADS, map(_csv_row, lines))
 
 
-def _csv_rows(reports: AtRiskReports) -> Iterator[Sequence[object]]:
-    for outlook in reports.currencies:
-        called = {each.customer: each for each in outlook.customers}
-        for risk in outlook.risks:
-            each = called[risk.customer]
-            last = each.last
-            yield (
-                code_of(risk.currency, is_total=outlook.is_total),
-                *(risk.reason, risk.customer),
-                *(reports.labels.get(risk.customer, ""), risk.subscription),
-                *(Money(risk.mrr_minor, risk.currency), *_days(risk).values()),
-                Money(each.mrr_minor, risk.currency),
-                *(each.owner, each.country, each.paid_since, each.renews_on),
-                *((None, None) if last is None else (last.day, last.kind)),
-                None if last is None else Money(last.amount_minor, risk.currency),
-            )
+def text_csv(lines: Iterable[RiskLine]) -> str:
+    """The same in one text."""
+    return csv_text(_HEADS, map(_csv_row, lines))
 
 
 DAYS = ("ends_on", "due_since", "shrank_on")
+_HEADS = (
+    *("currency", "reason", "customer", "label", "subscription", "mrr"),
+    *DAYS,
+    *("customer_mrr", "owner", "country", "paid_since", "renews_on"),
+    *("last_movement_on", "last_movement", "last_change"),
+)
+
+
+def _csv_row(line: RiskLine) -> Sequence[object]:
+    risk, each, last = line.risk, line.customer, line.customer.last
+    return (
+        code_of(line.currency, is_total=line.is_total),
+        *(risk.reason, risk.customer, line.label, risk.subscription),
+        *(Money(risk.mrr_minor, risk.currency), *_days(risk).values()),
+        Money(each.mrr_minor, risk.currency),
+        *(each.owner, each.country, each.paid_since, each.renews_on),
+        *((None, None) if last is None else (last.day, last.kind)),
+        None if last is None else Money(last.amount_minor, risk.currency),
+    )
+
+
 _DAY_OF = {
     RiskReason.PAST_DUE: "due_since",
     RiskReason.OPEN_INVOICE: "due_since",
@@ -253,18 +254,18 @@ def to_json(reports: AtRiskReports) -> dict[str, Any]:
 
 
 def _outlook_json(outlook: AtRiskReport, reports: AtRiskReports) -> dict[str, Any]:
-    worth: Counter[str] = Counter()
-    for risk in outlook.risks:
-        worth[risk.reason] += risk.mrr_minor
+    worth = {each.reason: each.mrr_minor for each in outlook.reasons}
     return {
         **currency_json(outlook.currency, is_total=outlook.is_total),
         "today": outlook.today.isoformat(),
         "mrr_minor": outlook.mrr_minor,
         "at_risk_minor": outlook.at_risk_minor,
-        "reasons": {reason.name.lower(): worth[reason] for reason in RiskReason},
+        "reasons": {reason.name.lower(): worth.get(reason, 0) for reason in RiskReason},
+        "risks_count": outlook.risks_count,
         "risks": [
             {"customer": risk.customer, **_risk_json(risk)} for risk in outlook.risks
         ],
+        "customers_count": outlook.every.customers,
         "customers": [_customer_json(each, reports) for each in outlook.customers],
         "scheduled": [
             {**asdict(each), "day": each.day.isoformat()} for each in outlook.scheduled

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, TextIO
 
 from connector.core.figures import WindowFigures
 from connector.core.language import _, day_text, grouped, marked, month_text, ngettext
@@ -20,7 +20,15 @@ from connector.render.report_tables import (
     segment_name,
     taken,
 )
-from connector.render.table import Money, Part, Table, Title, csv_text, figures
+from connector.render.table import (
+    Money,
+    Part,
+    Table,
+    Title,
+    csv_text,
+    figures,
+    write_csv,
+)
 from connector.reports.churn import (
     MONTH,
     REASON,
@@ -28,8 +36,8 @@ from connector.reports.churn import (
     ChurnReports,
     LostMrr,
 )
+from connector.reports.model import LISTED
 
-MOST_LEFT = 100  # that are listed by name
 NOTE = marked(
     "Voluntary: a cancellation was asked for. Failed payment "
     "(involuntary): Stripe ended it for a payment that failed or was "
@@ -109,7 +117,7 @@ def departures_table(found: ChurnReport) -> Table:
             each.paid_since,
             each.returned_on or "–",
         )
-        for each in found.departures[:MOST_LEFT]
+        for each in found.departures[:LISTED]
     ]
     heads = (
         *(_("Customer"), "MRR", _("Left"), _("Reason"), _("Stated")),
@@ -198,29 +206,26 @@ def span_text(window: Window) -> str:
 
 def lead(found: ChurnReport, locale: str) -> str:
     """How many left, with how much, and how many of them are back."""
-    everyone, departures = found.everyone, found.departures
-    if not departures:
+    if not found.left:
         return _("Nobody left.")
-    customers = {each.customer for each in departures}
-    lost = format_minor(everyone.churn_minor, found.currency, locale)
-    back = len({each.customer for each in departures if each.returned_on})
+    lost = format_minor(found.everyone.churn_minor, found.currency, locale)
     came = (
         ngettext(
             " {number} customer came back since.",
             " {number} customers came back since.",
-            back,
-        ).format(number=grouped(back))
-        if back
+            found.back,
+        ).format(number=grouped(found.back))
+        if found.back
         else ""
     )
-    times = len(departures) - len(customers)
+    times = found.everyone.departures - found.left
     again = _(" ({times} of them twice or more)").format(times=times) if times else ""
     return ngettext(
         "{customers} customer left{again}, with {lost}.{came}",
         "{customers} customers left{again}, with {lost}.{came}",
-        len(customers),
+        found.left,
     ).format(
-        customers=grouped(len(customers)),
+        customers=grouped(found.left),
         again=again,
         lost=lost,
         came=came,
@@ -272,9 +277,9 @@ def _tables(found: ChurnReport, by: str | None) -> Iterator[Part]:
     if by not in (None, REASON, MONTH):
         name = _(by).capitalize()
         yield sums_table(found.segments, found.everyone, found.currency, name)
-    if by is None and found.departures:
+    if by is None and found.left:
         yield departures_table(found)
-        more = len(found.departures) - MOST_LEFT
+        more = found.everyone.departures - LISTED
         if more > 0:
             yield _("And {more} more; `--format csv` lists them all.").format(
                 more=grouped(more)
@@ -299,6 +304,7 @@ def _report_json(found: ChurnReport, by: str | None) -> dict[str, Any]:
         "months": [{"month": m.name, **_sums_json(m)} for m in found.months],
         "feedback": [each._asdict() for each in found.feedback],
         "not_read": found.everyone.unread,
+        "left_count": found.everyone.departures,
         "left": [_lost_json(each) for each in found.departures],
         "nrr": _nrr_json(found.measured),
     }
@@ -360,13 +366,21 @@ def _iso(day: date | None) -> str | None:
     return None if day is None else day.isoformat()
 
 
-def to_csv(reports: ChurnReports) -> str:
-    """A row a loss and reason; with ``by``, a row a month or segment, and reason.
+def losses_csv(losses: Iterable[tuple[str, LostMrr]], out: TextIO) -> None:
+    """A row a loss and reason; amounts in whole units of the currency, negative."""
+    write_csv(out, _LOSS_HEADS, _loss_rows(losses))
 
-    Amounts in whole units of the currency: of losses negative, of sums what was taken.
+
+def losses_text(losses: Iterable[tuple[str, LostMrr]]) -> str:
+    """The same in one text."""
+    return csv_text(_LOSS_HEADS, _loss_rows(losses))
+
+
+def to_csv(reports: ChurnReports) -> str:
+    """With ``by``: a row a month or segment, and reason.
+
+    Amounts in whole units of the currency, as what was taken.
     """
-    if reports.by is None:
-        return csv_text(_LOSS_HEADS, _loss_rows(reports.currencies))
     group = [] if reports.by == REASON else [reports.by]
     mark = _MARK if reports.by == MONTH else ()
     heads = ["currency", *group, "reason", *_SUM_COLUMNS, *mark]
@@ -382,20 +396,17 @@ _SUM_COLUMNS = ("churn", "departures", "contraction", "contractions")
 _MARK = ("complete",)  # of months: whether it is over
 
 
-def _loss_rows(currencies: Iterable[ChurnReport]) -> Iterator[list[object]]:
-    for found in currencies:
-        for lost in found.losses:
-            back = Money(lost.returned_minor, found.currency)
-            for share in lost.shares:
-                yield [
-                    *(found.currency, lost.day, lost.customer, lost.label),
-                    *(lost.kind, share.reason),
-                    Money(share.amount_minor, found.currency),
-                    *(lost.stated, lost.feedback, how_shown(lost), lost.subscription),
-                    "" if lost.proof is None else lost.proof.id,
-                    *(lost.asked_on, lost.paid_since, lost.returned_on),
-                    back if lost.returned_on else None,
-                ]
+def _loss_rows(losses: Iterable[tuple[str, LostMrr]]) -> Iterator[list[object]]:
+    for currency, lost in losses:
+        for share in lost.shares:
+            yield [
+                *(currency, lost.day, lost.customer, lost.label, lost.kind),
+                *(share.reason, Money(share.amount_minor, currency)),
+                *(lost.stated, lost.feedback, how_shown(lost), lost.subscription),
+                "" if lost.proof is None else lost.proof.id,
+                *(lost.asked_on, lost.paid_since, lost.returned_on),
+                Money(lost.returned_minor, currency) if lost.returned_on else None,
+            ]
 
 
 def _sum_rows(reports: ChurnReports) -> Iterator[list[object]]:

@@ -229,10 +229,11 @@ def _whole(amount: Fraction | None) -> int | None:
 
 
 def _share_json(share: Share, report: Report) -> dict[str, Any]:
-    """What one cause came to, and whom it was: signed amounts, the largest first."""
+    """What one cause came to, and who moved most: signed amounts, the largest first."""
     return {
         "cause": share.cause,
         "amount_minor": share.amount_minor,
+        "customers_count": share.number,
         "customers": [
             {"customer": report.names[key][0], "amount_minor": amount_minor}
             for key, amount_minor in share.customers

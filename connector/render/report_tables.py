@@ -177,7 +177,7 @@ def cause_tables(
             (
                 cause_words(share.cause),
                 Money(share.amount_minor, part.currency, signed=True),
-                len(share.customers),
+                share.number,
                 ", ".join(report.names[key][1] for key, _ in share.customers[:MOST]),
             )
             for share in shares

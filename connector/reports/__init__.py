@@ -8,11 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # ``as`` itself: a type checker takes it for this package's own
+    from connector.reports.at_risk import at_risk_lines as at_risk_lines
     from connector.reports.at_risk import at_risk_reports as at_risk_reports
     from connector.reports.check import check_ledger as check_ledger
     from connector.reports.check import compare_with_stripe as compare_with_stripe
     from connector.reports.check import live_subscriptions as live_subscriptions
     from connector.reports.churn import ChurnRequest as ChurnRequest
+    from connector.reports.churn import churn_losses as churn_losses
     from connector.reports.churn import churn_reports as churn_reports
     from connector.reports.closed_months import close_month as close_month
     from connector.reports.closed_months import restated_windows as restated_windows
@@ -38,8 +40,10 @@ _HOMES = {
     "ChurnRequest": "churn",
     "Ledger": "ledger",
     "ReportRequest": "report",
+    "at_risk_lines": "at_risk",
     "at_risk_reports": "at_risk",
     "check_ledger": "check",
+    "churn_losses": "churn",
     "churn_reports": "churn",
     "close_month": "closed_months",
     "cohort_reports": "cohorts",

@@ -4,7 +4,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,8 +14,8 @@ from connector.core.errors import NothingFound, UsageFault
 from connector.core.figures import WindowFigures
 from connector.core.model import Flow, Movement, MovementKind
 from connector.core.windows import Window, WindowKind, windows
-from connector.metrics.currency_total import Conversion, in_minor
-from connector.metrics.retention import measure, standing
+from connector.metrics.currency_total import Conversion, flows_in_one, in_minor
+from connector.metrics.retention import measure
 from connector.metrics.rollups import exchanged
 from connector.mrr import timeline as histories
 from connector.mrr.companies import movements_together, steps_together
@@ -23,22 +23,27 @@ from connector.mrr.movements import movements
 from connector.mrr.risks import (
     Risk,
     RiskReason,
+    RiskSum,
     as_scheduled,
     at_risk_minor,
     by_customer,
-    contracted,
+    risk_sum,
     risks,
 )
 from connector.pipeline.quarantine import set_aside
 from connector.reports.figures import figures
 from connector.reports.ledger import Ledger, LedgerPart, is_total
 from connector.store.ledger import balances as ledger_balances
-from connector.store.ledger import customers, queries
+from connector.store.ledger import columns, customers, queries
 from connector.store.ledger import losses as ledger_losses
 from connector.store.ledger.losses import LastMovement
 from connector.store.ledger.queries import Wanted
 from connector.store.mirror import objects
 from connector.store.mirror.renewals import next_renewals
+
+if TYPE_CHECKING:
+    from connector.metrics.wide.columns import Columns
+    from connector.metrics.wide.paying import Paying
 
 
 class ScheduledMovement(Struct, frozen=True, kw_only=True):
@@ -79,13 +84,18 @@ class CustomerAtRisk(Struct, frozen=True, kw_only=True):
 class AtRiskReport(Struct, frozen=True, kw_only=True):
     """``so_far`` is the running trailing-12 window with nothing more happening.
 
-    ``customers`` are those at risk, who pays most first.
+    ``every`` and ``reasons`` add up all that is at risk, the surest reason first.
+    ``risks`` and ``customers`` name it, the largest first: all, or as many as were asked
+    for; ``risks_count`` is of all.
     """
 
     currency: str
     today: date
     mrr_minor: int
+    every: RiskSum
+    reasons: tuple[RiskSum, ...]
     risks: tuple[Risk, ...]
+    risks_count: int
     customers: tuple[CustomerAtRisk, ...]
     scheduled: tuple[ScheduledMovement, ...]
     so_far: WindowFigures
@@ -94,7 +104,7 @@ class AtRiskReport(Struct, frozen=True, kw_only=True):
 
     @property
     def at_risk_minor(self) -> int:
-        return at_risk_minor(self.risks)
+        return self.every.mrr_minor
 
 
 class AtRiskReports(Struct, frozen=True, kw_only=True):
@@ -126,13 +136,70 @@ def at_risk_reports(
     *,
     with_total: bool = False,
     owner: str | None = None,
+    most: int | None = None,
 ) -> AtRiskReports:
     """What is at risk and what is set in each currency, as far as the ledger knows.
 
     ``with_total``: first of all in one, as where that alone is asked for. ``owner``: of
     whose customers alone; raises ``UsageFault`` where no owners are configured, and
-    ``NothingFound`` for one who has none.
+    ``NothingFound`` for one who has none. ``most``: no more than so many by name.
     """
+    books, future, owners = _books(ledger, currency, owner, with_total=with_total)
+    found = tuple(_at_risk_report(ledger, book, owners or {}, most) for book in books)
+    named = {each.customer for one in found for each in one.customers}
+    named |= {each.customer for one in found for each in one.scheduled}
+    return AtRiskReports(
+        currencies=found,
+        labels=customers.labels_of(ledger.connection, named),
+        failed=future.failed,
+        has_owners=owners is not None,
+        owner=owner,
+    )
+
+
+class RiskLine(NamedTuple):
+    """A risk with the customer whom it is of, and what that is called."""
+
+    currency: str
+    risk: Risk
+    customer: CustomerAtRisk
+    label: str
+    is_total: bool
+
+
+def at_risk_lines(
+    ledger: Ledger, currency: str | None = None, owner: str | None = None
+) -> tuple[Mapping[str, str], Iterator[RiskLine]]:
+    """Who could not be derived, and every risk, the largest first, read as it is told."""
+    books, future, owners = _books(ledger, currency, owner)
+    return future.failed, (
+        line for book in books for line in _lines(ledger, book, owners or {})
+    )
+
+
+def _lines(
+    ledger: Ledger, book: "_Book", owners: Mapping[int, str]
+) -> Iterator[RiskLine]:
+    found = _found(ledger, book, None)
+    for first in range(0, len(found.risks), TOGETHER):
+        some = found.risks[first : first + TOGETHER]
+        names = dict.fromkeys(risk.customer for risk in some)
+        own = {name: found.by_customer[name] for name in names}
+        called = {x.customer: x for x in _call_list(ledger, book, found, own, owners)}
+        labels = customers.labels_of(ledger.connection, own)
+        for risk in some:
+            name = risk.customer
+            label = labels.get(name, "")
+            yield RiskLine(book.currency, risk, called[name], label, book.is_total)
+
+
+def _books(
+    ledger: Ledger,
+    currency: str | None,
+    owner: str | None,
+    *,
+    with_total: bool = False,
+) -> "tuple[list[_Book], CustomerFuture, dict[int, str] | None]":
     known, codes = ledger.state(), ledger.currencies(currency)
     connection, now_s = ledger.connection, int(known.at.timestamp())
     since_s = now_s - 2 * LATELY_DAYS * DAY_S
@@ -140,24 +207,19 @@ def at_risk_reports(
     own = None if owner is None else _customers_of(owner, owners)
     future = _future_of_all(ledger, now_s, since_s, known.today)
     if own is not None:
-        future = _only(future, {customers.ids(connection)[key] for key in own})
+        future = _only(future, set(_names(connection, own).values()))
     books = []
     if with_total or is_total(currency):
         books.append(_in_one(ledger, known.today, future, own))
     if not is_total(currency):
         books += [_book(ledger, code, known.today, future, own) for code in codes]
-    found = tuple(
-        _at_risk_report(ledger, book, known.today, owners or {}) for book in books
-    )
-    named = {each.customer for one in found for each in one.customers}
-    named |= {each.customer for one in found for each in one.scheduled}
-    return AtRiskReports(
-        currencies=found,
-        labels=customers.labels_of(connection, named),
-        failed=future.failed,
-        has_owners=owners is not None,
-        owner=owner,
-    )
+    return books, future, owners
+
+
+def _names(connection: sqlite3.Connection, keys: Collection[int]) -> dict[int, str]:
+    """What Stripe calls these customers."""
+    found = customers.accounts_of(connection, keys)
+    return {key: each.id for key, each in found.items()}
 
 
 def _owners(ledger: Ledger) -> dict[int, str] | None:
@@ -309,16 +371,15 @@ def _only(future: CustomerFuture, names: Collection[str]) -> CustomerFuture:
 
 
 class _Book(NamedTuple):
-    """A currency's ledger, in units of ``scale``, and what is ahead of it.
+    """A currency's ledger on a day, in units of ``scale``, and what is ``ahead`` of it.
 
-    ``pays`` are those who are named by a risk, ``contracted`` are who did so lately and
-    on which day. ``so_far`` is measured without what is ``ahead``, ``committed`` with it.
+    ``so_far`` is measured without what is ahead, ``committed`` with it.
     """
 
     currency: str
+    today: date
     mrr: int
-    pays: Mapping[str, int]
-    contracted: Mapping[str, date]
+    pays: "Paying"
     ahead: Sequence[Flow]
     risks: Sequence[Risk]
     so_far: WindowFigures
@@ -335,40 +396,57 @@ def _book(
     own: Collection[int] | None,
 ) -> _Book:
     """From the sums that are kept, with what is ahead; of ``own`` customers, of theirs."""
+    from connector.metrics.wide.columns import columns_of, in_units
+    from connector.metrics.wide.fold import measured
+    from connector.metrics.wide.paying import paying
+
     connection, wanted = ledger.connection, _wanted(today)
+
+    def parts() -> "Iterator[Columns]":
+        for block in columns.blocks(connection, currency):
+            found = columns_of(block)
+            yield found if own is None else in_units(found, 1, own, are_in=True)
+
     coming = [m for m in future.movements if m.currency == currency]
-    keys = customers.keys_among(connection, {m.customer for m in coming})
-    ahead = _flows(coming, keys)
-    risks = [risk for risk in future.risks if risk.currency == currency]
-    lately = ledger_losses.contracted_since(connection, currency, _lately(today))
-    found = figures(ledger, currency, wanted)
-    if own is not None:
-        flows = _flows_of(connection, currency, own)
-        names = {customers.ids(connection)[key] for key in own}
-        lately = {name: day for name, day in lately.items() if name in names}
-        found = measure(flows, wanted)
-    now = _flows_of(connection, currency, keys.values())
-    without, with_it = measure(now, wanted), measure([*now, *ahead], wanted)
-    named = {*lately, *(risk.customer for risk in risks)}
+    ahead = _flows(
+        coming, customers.keys_among(connection, {m.customer for m in coming})
+    )
+    now = _flows_of(connection, {flow.customer for flow in ahead}).get(currency, [])
+    found = (
+        figures(ledger, currency, wanted)
+        if own is None
+        else measured(parts(), wanted, has_terms=False)
+    )
     return _Book(
         currency=currency,
+        today=today,
         mrr=found[0].waterfall.closing_minor,
-        pays=ledger_balances.paid_now(connection, currency, named),
-        contracted=lately,
+        pays=paying(parts(), date.max, _lately(today)),
         ahead=ahead,
-        risks=risks,
+        risks=[risk for risk in future.risks if risk.currency == currency],
         so_far=found[0],
-        committed=[
-            exchanged(*each) for each in zip(found, without, with_it, strict=True)
-        ],
+        committed=_with_ahead(found, now, [*now, *ahead]),
     )
 
 
+def _with_ahead(
+    found: Sequence[WindowFigures], now: Sequence[Flow], later: Sequence[Flow]
+) -> list[WindowFigures]:
+    """Figures of everybody as they will be: of some these are the movements."""
+    wanted = [each.window for each in found]
+    both = measure(now, wanted), measure(later, wanted)
+    return [exchanged(*each) for each in zip(found, *both, strict=True)]
+
+
 def _flows_of(
-    connection: sqlite3.Connection, currency: str, keys: Collection[int]
-) -> list[Flow]:
-    found = ledger_balances.flows_of_some(connection, keys)
-    return [flow for own in found for code, flow in own if code == currency]
+    connection: sqlite3.Connection, keys: Collection[int]
+) -> dict[str, list[Flow]]:
+    """All of these customers', by currency."""
+    found: dict[str, list[Flow]] = {}
+    for own in ledger_balances.flows_of_some(connection, keys):
+        for code, flow in own:
+            found.setdefault(code, []).append(flow)
+    return found
 
 
 def _in_one(
@@ -378,31 +456,36 @@ def _in_one(
     own: Collection[int] | None,
 ) -> _Book:
     """All currencies, at the rates of the last known day: none later are known."""
+    from connector.metrics.wide.columns import in_units
+    from connector.metrics.wide.fold import measured
+    from connector.metrics.wide.paying import paying
     from connector.reports.currency_total import CurrencyTotal
 
-    total, wanted = CurrencyTotal(ledger), _wanted(today)
-    ids = customers.ids(ledger.connection)
-    keys = {customer: key for key, customer in ids.items()}
-    codes = dict.fromkeys(m.currency for m in future.movements)
-    coming = {
-        code: _flows([m for m in future.movements if m.currency == code], keys)
-        for code in codes
-    }
+    connection, total, wanted = ledger.connection, CurrencyTotal(ledger), _wanted(today)
+    keys = customers.keys_among(connection, {m.customer for m in future.movements})
+    coming: dict[str, list[Flow]] = {}
+    for code in dict.fromkeys(m.currency for m in future.movements):
+        coming[code] = _flows([m for m in future.movements if m.currency == code], keys)
     span = Window(WindowKind.TRAILING_12, wanted[0].start, wanted[-1].end)
-    everyone, found = total.flows(span, coming)
-    flows = [flow for flow in everyone if own is None or flow.customer in own]
-    now = [flow for flow in flows if flow.day <= today]
-    balances, since = standing({}, now), _lately(today)
+    found = total.conversion(span, coming)
+
+    def parts() -> "Iterator[Columns]":
+        for each in total.columns(span, found):
+            yield each if own is None else in_units(each, 1, own, are_in=True)
+
+    books = _flows_of(connection, keys.values())
+    joined = {
+        code: sorted([*books.get(code, ()), *coming.get(code, ())])
+        for code in (*books, *coming)
+    }
+    now, later = (list(flows_in_one(each, found.units)) for each in (books, joined))
+    everybody = measured(parts(), wanted, has_terms=False)
     return _Book(
         currency=total.currency,
-        mrr=sum(balances.values()),
-        pays={ids[key]: units for key, units in balances.items()},
-        contracted={
-            ids[flow.customer]: flow.day
-            for flow in now
-            if flow.kind is MovementKind.CONTRACTION and flow.day > since
-        },
-        ahead=[flow for flow in flows if flow.day > today],
+        today=today,
+        mrr=everybody[0].waterfall.closing_minor,
+        pays=paying(parts(), today, _lately(today)),
+        ahead=[flow for flow in later if flow.day > today],
         risks=[
             risk._replace(
                 currency=total.currency,
@@ -412,8 +495,8 @@ def _in_one(
             )
             for risk in future.risks
         ],
-        so_far=measure(now, wanted[:1])[0],
-        committed=measure(flows, wanted),
+        so_far=everybody[0],
+        committed=_with_ahead(everybody, now, later),
         scale=found.scale,
         is_total=True,
     )
@@ -430,25 +513,82 @@ def _wanted(today: date) -> list[Window]:
     return windows(WindowKind.TRAILING_12, this_month, last)
 
 
-def _at_risk_report(
-    ledger: Ledger, book: _Book, today: date, owners: Mapping[int, str]
-) -> AtRiskReport:
-    minor = Conversion({}, book.scale).minor
-    pays = {name: minor(units) for name, units in book.pays.items()}
-    lately_contracted = (
-        risk._replace(mrr_minor=minor(risk.mrr_minor))
-        for risk in contracted(book.contracted, book.pays, book.currency)
+class _Found(NamedTuple):
+    """Risks by name, the largest first, and what those whom they name pay."""
+
+    risks: Sequence[Risk]
+    by_customer: Mapping[str, Sequence[Risk]]
+    keys: Mapping[str, int]
+    pays: Mapping[int, int]
+    lately: "Paying"
+    twice: Collection[int]  # who contracted lately, and is at risk for another reason
+
+
+def _found(ledger: Ledger, book: _Book, most: int | None) -> _Found:
+    """Who has only contracted lately is named if it is among so many who pay most."""
+    connection, paying = ledger.connection, book.pays.in_minor(book.scale)
+    keys = customers.keys_among(connection, {x.customer for x in book.risks})
+    lately, own = paying.lately(), list(keys.values())
+    twice = lately.of(own)
+    named = lately.largest(most)
+    named = lately.of({*named.who.tolist(), *twice.who.tolist()})
+    ids = _names(connection, named.who.tolist())
+    shrank = [
+        Risk(CONTRACTED, ids[key], book.currency, "", minor, date.fromordinal(day))
+        for key, minor, day in zip(*(x.tolist() for x in named), strict=True)
+    ]
+    found = sorted(
+        [*book.risks, *shrank], key=lambda r: (-r.mrr_minor, r.customer, r.reason)
     )
-    found = [*book.risks, *lately_contracted]
-    found.sort(key=lambda r: (-r.mrr_minor, r.customer, r.reason))
-    ids = customers.ids(ledger.connection) if book.ahead else {}
+    keys |= {name: key for key, name in ids.items()}
+    paid = paying.of(keys.values())
+    pays = dict(zip(paid.who.tolist(), paid.minor.tolist(), strict=True))
+    return _Found(
+        found, by_customer(found), keys, pays, lately, set(twice.who.tolist())
+    )
+
+
+CONTRACTED = RiskReason.CONTRACTED
+
+
+def _sums(book: _Book, found: _Found) -> tuple[RiskSum, list[RiskSum]]:
+    """All that is at risk, and by reason."""
+    lately = found.lately
+    sums = [risk_sum(each, book.risks) for each in RiskReason if each != CONTRACTED]
+    shrank = RiskSum(CONTRACTED, int(lately.minor.sum()), 0, len(lately.who))
+    once = [x for x in book.risks if found.keys.get(x.customer) not in found.twice]
+    apart = risk_sum(None, once)
+    every = apart._replace(
+        mrr_minor=apart.mrr_minor + shrank.mrr_minor,
+        subscriptions=risk_sum(None, book.risks).subscriptions,
+        customers=apart.customers + shrank.customers,
+    )
+    return every, [each for each in (*sums, shrank) if each.customers]
+
+
+def _at_risk_report(
+    ledger: Ledger, book: _Book, owners: Mapping[int, str], most: int | None
+) -> AtRiskReport:
+    found = _found(ledger, book, most)
+    every, reasons = _sums(book, found)
+
+    def size(name: str) -> tuple[int, str]:
+        return -found.pays.get(found.keys.get(name, -1), 0), name
+
+    largest = sorted(found.by_customer, key=size)[:most]
+    own = {name: found.by_customer[name] for name in largest}
+    minor = Conversion({}, book.scale).minor
+    ids = _names(ledger.connection, {flow.customer for flow in book.ahead})
     ahead = sorted(book.ahead, key=lambda flow: (flow.day, ids[flow.customer]))
     return AtRiskReport(
         currency=book.currency,
-        today=today,
+        today=book.today,
         mrr_minor=minor(book.mrr),
-        risks=tuple(found),
-        customers=tuple(_call_list(ledger, book, found, pays, owners)),
+        every=every,
+        reasons=tuple(reasons),
+        risks=tuple(found.risks[:most]),
+        risks_count=len(book.risks) + len(found.lately.who),
+        customers=tuple(_call_list(ledger, book, found, own, owners)),
         scheduled=tuple(
             ScheduledMovement(
                 day=flow.day,
@@ -467,46 +607,42 @@ def _at_risk_report(
 def _call_list(
     ledger: Ledger,
     book: _Book,
-    found: Sequence[Risk],
-    pays: Mapping[str, int],
+    found: _Found,
+    own: Mapping[str, Sequence[Risk]],
     owners: Mapping[int, str],
-) -> list[CustomerAtRisk]:
-    """Everybody who is named by a risk, who pays most first."""
+) -> Iterator[CustomerAtRisk]:
+    """These customers, each with all that it is at risk for."""
     connection = ledger.connection
-    own = by_customer(found)
-    keys = customers.keys_among(connection, own)
+    keys = {found.keys[name] for name in own if name in found.keys}
     codes = [book.currency] if not book.is_total else ledger.currencies()
     since: dict[int, date] = {}
     last: dict[int, LastMovement] = {}
     for code in codes:
-        for key, day in ledger_losses.first_days(
-            connection, code, keys.values()
-        ).items():
+        for key, day in ledger_losses.first_days(connection, code, keys).items():
             since[key] = min(since.get(key, day), day)
     if not book.is_total:
-        last = ledger_losses.last_movements(connection, book.currency, keys.values())
-    countries = ledger_balances.countries(connection)
+        last = ledger_losses.last_movements(connection, book.currency, keys)
+    countries = ledger_balances.countries(connection, keys)
     now_s = int(ledger.state().at.timestamp())
     renewals = _renewals(ledger, own, now_s)
-    listed = []
     for name, risks_of in own.items():
-        key = keys.get(name, -1)
+        key = found.keys.get(name, -1)
         due = renewals.get(name, {})
         bills = [at_s for code, at_s in due.items() if code in codes]
-        listed.append(
-            CustomerAtRisk(
-                customer=name,
-                mrr_minor=pays.get(name, 0),
-                at_risk_minor=at_risk_minor(risks_of),
-                risks=tuple(risks_of),
-                country=countries.get(key),
-                owner=owners.get(key),
-                paid_since=since.get(key),
-                last=last.get(key),
-                renews_on=local_day(min(bills), ledger.zone) if bills else None,
-            )
+        yield CustomerAtRisk(
+            customer=name,
+            mrr_minor=found.pays.get(key, 0),
+            at_risk_minor=at_risk_minor(risks_of),
+            risks=tuple(risks_of),
+            country=countries.get(key),
+            owner=owners.get(key),
+            paid_since=since.get(key),
+            last=last.get(key),
+            renews_on=local_day(min(bills), ledger.zone) if bills else None,
         )
-    return sorted(listed, key=lambda each: (-each.mrr_minor, each.customer))
+
+
+TOGETHER = 1_000  # customers that are read with one query
 
 
 def _renewals(

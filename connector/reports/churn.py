@@ -6,9 +6,10 @@ as it is now, whatever the report is as of.
 """
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
-from typing import NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
@@ -16,36 +17,27 @@ from connector.core.dates import add_months, local_day
 from connector.core.errors import UsageFault
 from connector.core.figures import WindowFigures
 from connector.core.losses import Cancellation, Loss, LossReason, LossShare, LostPart
-from connector.core.model import Cause, Evidence, MovementKind
-from connector.core.windows import (
-    Window,
-    WindowKind,
-    boundaries_of,
-    cut,
-    ending_with,
-    inside,
-)
+from connector.core.model import KINDS, Cause, Evidence, MovementKind
+from connector.core.windows import Window, WindowKind, boundaries_of, ending_with
 from connector.metrics.churn import (
-    NO_REDUCTIONS,
-    REDUCING,
     FeedbackSum,
     LossSums,
-    Reductions,
-    by_feedback,
-    by_group,
-    by_month,
-    by_reason,
+    added_up,
     is_end,
     main_part,
+    reason_of,
     returned,
     shares_of,
 )
-from connector.reports.figures import eve, figures, segment_of
+from connector.reports.figures import figures, segment_of
 from connector.reports.ledger import Ledger, is_total
-from connector.store.ledger import customers
+from connector.store.ledger import columns, customers
 from connector.store.ledger import losses as ledger_losses
-from connector.store.ledger.losses import LostComponent, LostMovement
 from connector.store.mirror import cancellations as mirror
+
+if TYPE_CHECKING:
+    from connector.metrics.wide.columns import Ints
+    from connector.metrics.wide.losses import FoundLosses
 
 REASON, MONTH = "reason", "month"  # what --by takes beside the segments
 MONTHS = 12  # that are told without --from
@@ -90,7 +82,8 @@ class LostMrr(Struct, frozen=True, kw_only=True):
 class ChurnReport(Struct, frozen=True, kw_only=True):
     """One currency's losses in a window.
 
-    ``losses`` are the latest first: who left, and where it is asked for who pays less.
+    ``left`` is how many customers did, ``back`` how many of them came back;
+    ``departures`` tell who, the latest first: all, or as many as were asked for.
     ``segments`` are what they are asked by, empty where they are not. ``measured`` are
     the same window's figures: its waterfall adds up to ``everyone``, its retention counts
     the opening customers alone.
@@ -103,13 +96,10 @@ class ChurnReport(Struct, frozen=True, kw_only=True):
     months: tuple[LossSums, ...]
     segments: tuple[LossSums, ...]
     feedback: tuple[FeedbackSum, ...]
-    losses: tuple[LostMrr, ...]
+    left: int
+    back: int
+    departures: tuple[LostMrr, ...]
     measured: WindowFigures
-
-    @property
-    def departures(self) -> tuple[LostMrr, ...]:
-        """Who left."""
-        return tuple(x for x in self.losses if x.kind is MovementKind.CHURN)
 
 
 class ChurnReports(Struct, frozen=True, kw_only=True):
@@ -122,7 +112,7 @@ class ChurnReports(Struct, frozen=True, kw_only=True):
 class ChurnRequest(NamedTuple):
     """What is wanted; months are both included. ``by``: reason, month or a segment.
 
-    ``contractions``: tell by name who pays less too, and not only who left.
+    ``most``: who left is told of no more than so many.
     """
 
     first: date | None = None
@@ -130,7 +120,7 @@ class ChurnRequest(NamedTuple):
     currency: str | None = None
     by: str | None = None
     as_of: datetime | None = None
-    contractions: bool = False
+    most: int | None = None
 
 
 DEFAULT = ChurnRequest()
@@ -142,17 +132,33 @@ def churn_reports(ledger: Ledger, asked: ChurnRequest = DEFAULT) -> ChurnReports
     Raises ``UsageFault`` for months that the ledger cannot know, and for all currencies
     in one: a reason is told of each.
     """
+    codes, window = _asked(ledger, asked)
+    return ChurnReports(
+        currencies=tuple(churn_report(ledger, code, window, asked) for code in codes),
+        by=asked.by,
+    )
+
+
+def churn_losses(
+    ledger: Ledger, asked: ChurnRequest = DEFAULT
+) -> Iterator[tuple[str, LostMrr]]:
+    """Every loss by name, each with its currency, the latest first; none is kept."""
+    codes, window = _asked(ledger, asked)
+    for code in codes:
+        found = found_in(ledger, code, window, asked.as_of, is_all=True)
+        read = losses(ledger.connection, found, found.latest())
+        while some := list(islice(read, TOGETHER)):
+            yield from ((code, each) for each in _told(ledger, code, some, asked.as_of))
+
+
+def _asked(ledger: Ledger, asked: ChurnRequest) -> tuple[list[str], Window]:
     if is_total(asked.currency):
         raise UsageFault(
             "reasons are told of each currency, not of all in one",
             fix="give another --currency",
         )
     codes = ledger.currencies(asked.currency, asked.as_of)
-    window = _window(ledger, asked, ledger.state(asked.as_of).today)
-    return ChurnReports(
-        currencies=tuple(churn_report(ledger, code, window, asked) for code in codes),
-        by=asked.by,
-    )
+    return codes, _window(ledger, asked, ledger.state(asked.as_of).today)
 
 
 def _window(ledger: Ledger, asked: ChurnRequest, today: date) -> Window:
@@ -177,52 +183,26 @@ def _window(ledger: Ledger, asked: ChurnRequest, today: date) -> Window:
 def churn_report(
     ledger: Ledger, currency: str, window: Window, asked: ChurnRequest = DEFAULT
 ) -> ChurnReport:
-    """One currency's; of ``asked`` only what to cut it by, and as of when."""
+    """One currency's; of ``asked`` only what to cut it by, as of when, and whom to name."""
     connection, as_of = ledger.connection, asked.as_of
-    start, end, named = window.start, window.end, asked.contractions
-    is_cut = named or asked.by not in (None, REASON, MONTH)  # each is asked for by name
-    reduced = {} if is_cut else _reduced(connection, currency, start, end, as_of)
-    found = losses(connection, currency, start, end, as_of, proofs=named, is_all=is_cut)
-    found.sort(key=lambda loss: (loss.day, loss.customer), reverse=True)
-    segments = _segments(ledger, currency, asked.by, found)
-    listed = [
-        (loss, segments[place] if segments else "")
-        for place, loss in enumerate(found)
-        if named or loss.kind is MovementKind.CHURN
-    ]
-    told = _told(ledger, currency, listed, as_of)
+    by = None if asked.by in (REASON, MONTH) else asked.by
+    found = found_in(ledger, currency, window, as_of, by)
+    left = found.latest(asked.most, only_churn=True)
+    listed = list(losses(connection, found, left, proofs=False))
+    table = added_up(losses(connection, found, proofs=False), found.reduced)
     return ChurnReport(
         currency=currency,
         window=window,
         is_over=window.end <= ledger.state(as_of).today,
-        everyone=by_reason(found, "", _added(reduced, window)),
-        months=by_month(found, window.start, window.end, reduced),
-        segments=_by_segment(found, segments),
-        feedback=by_feedback(found),
-        losses=tuple(told),
+        everyone=table.everyone(),
+        months=table.by_month(window.start, window.end),
+        segments=() if by is None else table.by_segment(),
+        feedback=tuple(table.feedback),
+        left=found.left,
+        back=found.back,
+        departures=tuple(_told(ledger, currency, listed, as_of)),
         measured=figures(ledger, currency, [window], as_of)[0],
     )
-
-
-def _segments(
-    ledger: Ledger, currency: str, by: str | None, found: Sequence[Loss]
-) -> list[str]:
-    """What each loss's customer had on the evening before; empty where not asked for."""
-    if by is None or by in (REASON, MONTH):
-        return []
-    of = segment_of(ledger.connection, ledger.config, by, currency)
-    return of.named(
-        [x.customer for x in found],
-        [eve(x.day) for x in found],
-        [x.before_minor for x in found],
-    )
-
-
-def _by_segment(found: Sequence[Loss], names: Sequence[str]) -> tuple[LossSums, ...]:
-    if not names:
-        return ()
-    named = {id(loss): name for loss, name in zip(found, names, strict=True)}
-    return by_group(found, lambda loss: named[id(loss)])
 
 
 def _told(
@@ -268,65 +248,61 @@ def _told(
 
 
 def losses_in(
-    connection: sqlite3.Connection,
+    ledger: Ledger,
     currency: str,
     wanted: Sequence[Window],
     as_of: datetime | None = None,
 ) -> dict[Window, LossSums]:
     """Each window's losses by reason; they are read once."""
     days = boundaries_of(wanted)
-    span = connection, currency, days[0], days[-1], as_of
-    found, reduced = (
-        cut(losses(*span, proofs=False, is_all=False), days),
-        _reduced(*span),
-    )
-    return {
-        window: by_reason(inside(found, days, window), "", _added(reduced, window))
-        for window in wanted
-    }
+    whole = Window(WindowKind.TRAILING_12, days[0], days[-1])
+    found, connection = found_in(ledger, currency, whole, as_of), ledger.connection
+    table = added_up(losses(connection, found, proofs=False), found.reduced)
+    return {window: table.within(window.start, window.end) for window in wanted}
 
 
-def _reduced(
-    connection: sqlite3.Connection,
+def found_in(
+    ledger: Ledger,
     currency: str,
-    start: date,
-    end: date,
-    as_of: datetime | None,
-) -> dict[str, Reductions]:
-    """By month, the contractions whose reason their causes tell; most are."""
-    span = currency, start, end, REDUCING, as_of
-    found = ledger_losses.reduced(connection, *span)
-    return {month: Reductions(*own) for month, own in found.items()}
+    window: Window,
+    as_of: datetime | None = None,
+    by: str | None = None,
+    *,
+    is_all: bool = False,
+) -> "FoundLosses":
+    """Which movements lost anything in a window, by segment where asked for."""
+    from connector.metrics.wide.columns import columns_of
+    from connector.metrics.wide.fold import WHOLE
+    from connector.metrics.wide.losses import found_losses
 
-
-def _added(reduced: Mapping[str, Reductions], window: Window) -> Reductions:
-    """Those of a window, which is of whole months."""
-    first, end = f"{window.start:%Y-%m}", f"{window.end:%Y-%m}"
-    own = [each for month, each in reduced.items() if first <= month < end]
-    return Reductions(*map(sum, zip(*own, strict=True))) if own else NO_REDUCTIONS
+    connection = ledger.connection
+    of = WHOLE if by is None else segment_of(connection, ledger.config, by, currency)
+    blocks = columns.blocks(connection, currency, as_of, columns.PARTS)
+    return found_losses(map(columns_of, blocks), window, of, is_all=is_all)
 
 
 def losses(
     connection: sqlite3.Connection,
-    currency: str,
-    start: date,
-    end: date,
-    as_of: datetime | None = None,
+    found: "FoundLosses",
+    rows: "Ints | None" = None,
     *,
     proofs: bool = True,
-    is_all: bool = True,
-) -> list[Loss]:
-    """The churn and contraction from ``start`` (in) to ``end`` (out), by reason.
+) -> Iterator[tuple[Loss, str]]:
+    """These by reason, with their segments; without ``rows`` all.
 
-    Without ``proofs`` no more of them are read than tell a reason; where it is not
-    ``is_all``, the contractions are left out in which there is REDUCING alone.
+    Without ``proofs`` no more of them are read than tell a reason.
     """
-    without = () if is_all else REDUCING
-    span = connection, currency, start, end, as_of
-    moved = ledger_losses.lost(*span, proofs=proofs, without=without)
-    found = list(moved)
-    shown = _shown(connection, [part for each in found for part in each.components])
-    return [_loss(each, shown) for each in found]
+    rows = found.rows if rows is None else rows
+    for first in range(0, len(rows), TOGETHER):
+        some = rows[first : first + TOGETHER].tolist()
+        ids = [movement for movement, *_ in some]
+        parts = ledger_losses.lost_parts(connection, ids, proofs=proofs)
+        shown = _shown(connection, [part for own in parts.values() for part in own])
+        for movement, *moved, segment in some:
+            yield _loss(moved, parts[movement], shown), found.names[segment]
+
+
+TOGETHER = 1_000  # losses that are read with one query
 
 
 class _Shown(NamedTuple):
@@ -337,10 +313,10 @@ class _Shown(NamedTuple):
     pauses: dict[str, list[mirror.PauseSeen]]
 
 
-def _shown(connection: sqlite3.Connection, parts: Collection[LostComponent]) -> _Shown:
+def _shown(connection: sqlite3.Connection, parts: Collection[LostPart]) -> _Shown:
     proved = [part for part in parts if part.cause in TOLD_BY_PROOF]
     paused = {part.subscription for part in proved if _is_pause(part)}
-    others = {part.subscription for part in proved if not _is_pause(part)}
+    others = {part.subscription for part in proved} - paused
     proofs = (proof for part in proved for proof in part.evidence)
     events = {proof.id for proof in proofs if proof.kind == "event"}
     return _Shown(
@@ -350,28 +326,38 @@ def _shown(connection: sqlite3.Connection, parts: Collection[LostComponent]) -> 
     )
 
 
-def _is_pause(part: LostComponent) -> bool:
+def _is_pause(part: LostPart) -> bool:
     return part.cause is Cause.PAUSE or any(
         p.summary == "paused" for p in part.evidence
     )
 
 
-def _loss(moved: LostMovement, shown: _Shown) -> Loss:
-    parts = [_part(each, shown) for each in moved.components]
-    shares = shares_of(parts)
-    return Loss(*moved[:5], shares, main_part(parts, shares[0].reason))
+def _loss(moved: Sequence[int], parts: Iterable[LostPart], shown: _Shown) -> Loss:
+    customer, day, kind, amount_minor, before_minor = moved
+    seen = [_seen(part, shown) for part in parts]
+    reasoned = [(reason_of(part), part) for part in seen]
+    shares = shares_of(reasoned)
+    main = main_part(reasoned, shares[0].reason)
+    amounts = amount_minor, before_minor
+    on = date.fromordinal(day)
+    return Loss(customer, on, KINDS[kind], *amounts, shares, main)
 
 
-def _part(component: LostComponent, shown: _Shown) -> LostPart:
-    if component.cause not in TOLD_BY_PROOF:
-        return LostPart(*component)
-    proofs = component.evidence
-    statuses = (shown.statuses[p.id] for p in proofs if p.id in shown.statuses)
-    seen = shown.pauses.get(component.subscription, ()) if _is_pause(component) else ()
-    is_failed = any(_shows_failure(proof.at_s, seen) for proof in proofs)
-    part = LostPart(*component, frozenset(statuses), is_failed)
-    end = shown.ends.get(component.subscription) if is_end(part) else None
-    return part._replace(cancellation=end)
+def _seen(part: LostPart, shown: _Shown) -> LostPart:
+    """With what the mirror says of it."""
+    if part.cause not in TOLD_BY_PROOF:
+        return part
+    proofs = part.evidence
+    if shown.statuses:
+        statuses = (shown.statuses[p.id] for p in proofs if p.id in shown.statuses)
+        part = part._replace(statuses=frozenset(statuses))
+    if shown.pauses and _is_pause(part):
+        seen = shown.pauses.get(part.subscription, ())
+        is_failed = any(_shows_failure(proof.at_s, seen) for proof in proofs)
+        part = part._replace(is_failed_pause=is_failed)
+    end = shown.ends.get(part.subscription)
+    is_told = end is not None and is_end(part)
+    return part._replace(cancellation=end) if is_told else part
 
 
 def _shows_failure(at_s: int, seen: Iterable[mirror.PauseSeen]) -> bool:

@@ -32,8 +32,8 @@ def cohort_reports(
     """Of each currency. Without a period by month, of a long history by quarter."""
     if is_total(currency):
         return [_of_total(ledger, period, as_of)]
-    from connector.metrics.cohort_counts import cohorts
-    from connector.metrics.fold import columns_of
+    from connector.metrics.wide.cohort_counts import cohorts
+    from connector.metrics.wide.columns import columns_of
 
     connection, today = ledger.connection, ledger.state(as_of).today
     found = []
@@ -50,15 +50,17 @@ def _of_total(
     ledger: Ledger, period: CohortPeriod | None, as_of: datetime | None
 ) -> CohortReport:
     """All currencies in one, at the rates of the last known day."""
-    from connector.metrics.cohort_counts import cohorts
+    from connector.metrics.wide.cohort_counts import cohorts
     from connector.reports.currency_total import CurrencyTotal
 
     total = CurrencyTotal(ledger, as_of)
-    parts, scale = total.columns(Window(WindowKind.YEAR, date.min, date.max))
+    always = Window(WindowKind.YEAR, date.min, date.max)
+    at = total.conversion(always)
     days = (queries.first_day(ledger.connection, code, as_of) for code in total.codes)
     first = min((day for day in days if day is not None), default=None)
     size = period or _period_of_page(first, total.today)
-    rounded = [in_minor_of(each, scale) for each in cohorts(parts, size, total.today)]
+    counted = cohorts(total.columns(always, at), size, total.today)
+    rounded = [in_minor_of(each, at.scale) for each in counted]
     return CohortReport(total.currency, size, rounded, is_total=True)
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import cached_property
-from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import asdict
@@ -53,7 +52,8 @@ from connector.store.ledger import (
 )
 
 if TYPE_CHECKING:
-    from connector.metrics.fold import Columns, Segmentation
+    from connector.metrics.wide.columns import Columns
+    from connector.metrics.wide.fold import Segmentation
 
 NOTHING: Mapping[str, Sequence[Flow]] = {}
 Parts = Mapping[str, WindowFigures]  # one window's figures of each currency
@@ -167,8 +167,13 @@ class CurrencyTotal:
             regrouping = Regrouping(apart, together, scale)
         return in_one_currency(window, converted, regrouping)
 
-    def _conversion(self, window: Window) -> Conversion:
-        """At the rates that convert both of a window's ends."""
+    def conversion(
+        self, window: Window, ahead: Mapping[str, Sequence[Flow]] = NOTHING
+    ) -> Conversion:
+        """At the rates that convert both of a window's ends.
+
+        ``ahead`` are movements of each currency that are to come.
+        """
         factors = self._closing.get(window)
         if factors is None:
             parts = {
@@ -176,7 +181,13 @@ class CurrencyTotal:
                 for code in self.codes
             }
             factors = self.closing_factors(window, parts)
-        return conversion(factors)
+        last = window.end - timedelta(days=1)
+        coming = {
+            code: self.factor(code, last)
+            for code, own in ahead.items()
+            if any(flow.day <= last for flow in own)
+        }
+        return conversion({**coming, **factors})
 
     def flows(
         self, window: Window, ahead: Mapping[str, Sequence[Flow]] = NOTHING
@@ -186,7 +197,7 @@ class CurrencyTotal:
         ``ahead`` are movements of each currency that are to come.
         """
         if not ahead:
-            found = self._conversion(window)
+            found = self.conversion(window)
             return ConvertedFlows(list(flows_in_one(self.books, found.units)), found)
         books = {
             code: sorted([*self.books.get(code, ()), *ahead.get(code, ())])
@@ -205,14 +216,16 @@ class CurrencyTotal:
 
     def _of_one(self, code: str, unit: int = 1) -> "Iterator[Columns]":
         """Who has paid in this currency alone, in parts of its minor unit."""
-        from connector.metrics.fold import columns_of, in_units
+        from connector.metrics.wide.columns import columns_of, in_units
 
-        for block in columns.blocks(self.ledger.connection, code, self.as_of):
+        for block in columns.blocks(
+            self.ledger.connection, code, self.as_of, columns.TERMS
+        ):
             yield in_units(columns_of(block), unit, self._of_several)
 
     def _together(self, window: Window, units: Mapping[str, int]) -> "Columns":
         """Who has paid in several, in units."""
-        from connector.metrics.fold import columns_of_flows
+        from connector.metrics.wide.columns import columns_of_flows
 
         ended = (
             term._replace(
@@ -226,21 +239,21 @@ class CurrencyTotal:
         )
         return columns_of_flows(flows_in_one(self._shared, units), ended)
 
-    def columns(self, window: Window) -> "tuple[Iterator[Columns], int]":
-        """All movements of the total, and how many units are one of its minor units.
-
-        At the rates that convert this window's ends.
-        """
-        units, scale = self._conversion(window)
-        alone = chain.from_iterable(self._of_one(*each) for each in units.items())
-        return chain(alone, [self._together(window, units)]), scale
+    def columns(
+        self, window: Window, found: Conversion | None = None
+    ) -> "Iterator[Columns]":
+        """All movements of the total, at the rates that convert this window's ends."""
+        units = (found or self.conversion(window)).units
+        for code, unit in units.items():
+            yield from self._of_one(code, unit)
+        yield self._together(window, units)
 
     def retention(self, window: Window) -> Retention:
-        from connector.metrics.fold import measured
+        from connector.metrics.wide.fold import measured
 
-        parts, scale = self.columns(window)
-        [found] = measured(parts, [window], has_terms=False)
-        return retention_in_minor(found.retention, scale)
+        at = self.conversion(window)
+        [found] = measured(self.columns(window, at), [window], has_terms=False)
+        return retention_in_minor(found.retention, at.scale)
 
     def segments(
         self, window: Window, by: str | None, only: Sequence[SegmentValue] = ()
@@ -249,9 +262,9 @@ class CurrencyTotal:
 
         With ``only``, of those alone whom all of these segments have; without ``by`` one.
         """
-        from connector.metrics.fold import by_segment
+        from connector.metrics.wide.fold import by_segment
 
-        found = self._conversion(window)
+        found = self.conversion(window)
         parts: dict[str, list[ConvertedWindow]] = defaultdict(list)
         together_of = self._cut_of_several(by, only, found)
         opened = self._opened_together(window, together_of, found)
@@ -276,9 +289,9 @@ class CurrencyTotal:
 
     def members(self, window: Window, only: Sequence[SegmentValue]) -> set[int]:
         """Who paid at a window's opening and had all of these segments then."""
-        from connector.metrics.fold import standing
+        from connector.metrics.wide.columns import standing
 
-        found, start = self._conversion(window), window.start
+        found, start = self.conversion(window), window.start
         own: set[int] = set()
         for code, unit in found.units.items():
             keys, [paid] = standing(self._of_one(code), [start])
@@ -307,7 +320,7 @@ class CurrencyTotal:
 
     def _segment_of_several(self, by: str, found: Conversion) -> "Segmentation":
         """Plan, product, interval and currency are those of the one with most MRR."""
-        from connector.metrics.segments import by_main_currency, main_currencies
+        from connector.metrics.wide.segments import by_main_currency, main_currencies
 
         if by in ("plan", "product", "interval", "currency", ACCOUNT):
             connection, config = self.ledger.connection, self.ledger.config
@@ -338,9 +351,9 @@ class CurrencyTotal:
         self, span: Window, by: str, only: int | None
     ) -> dict[str, dict[MovementKind, tuple[int, int]]]:
         """The movements of a span by segment and kind: how many, and their signed sum."""
-        from connector.metrics.fold import moved_by_segment
+        from connector.metrics.wide.fold import moved_by_segment
 
-        found = self._conversion(span)
+        found = self.conversion(span)
         parts: list[tuple[Iterable[Columns], Segmentation]] = [
             (
                 self._of_one(code, unit),

@@ -22,8 +22,8 @@ from connector.reports.ledger import Ledger
 from connector.store.ledger import balances, columns, contract_terms, queries, rollups
 
 if TYPE_CHECKING:
-    from connector.metrics.fold import Segmentation
-    from connector.metrics.segments import Traits
+    from connector.metrics.wide.fold import Segmentation
+    from connector.metrics.wide.segments import Traits
 
 MANY = 2_000  # customers: counting everybody is as fast as the difference of these
 
@@ -49,9 +49,10 @@ def counted(
     as_of: datetime | None = None,
 ) -> list[WindowFigures]:
     """The same, counted over everybody."""
-    from connector.metrics.fold import columns_of, measured
+    from connector.metrics.wide.columns import columns_of
+    from connector.metrics.wide.fold import measured
 
-    blocks = columns.blocks(connection, currency, as_of)
+    blocks = columns.blocks(connection, currency, as_of, columns.TERMS)
     return measured(map(columns_of, blocks), wanted, has_terms=as_of is None)
 
 
@@ -89,10 +90,11 @@ def standing(
     as_of: datetime | None = None,
 ) -> list[dict[int, int]]:
     """What each paying customer paid at the very beginning of each of some days."""
-    from connector.metrics import fold
+    from connector.metrics.wide.columns import columns_of
+    from connector.metrics.wide.columns import standing as standing_of
 
-    parts = map(fold.columns_of, columns.blocks(connection, currency, as_of))
-    keys, paid = fold.standing(parts, days)
+    parts = map(columns_of, columns.blocks(connection, currency, as_of))
+    keys, paid = standing_of(parts, days)
     return [
         {key: minor for key, minor in zip(keys, own, strict=True) if minor}
         for own in paid
@@ -111,10 +113,11 @@ def figures_by_segment(
 
     With ``only``, of those alone whom all of these segments have.
     """
-    from connector.metrics.fold import by_segment, columns_of
+    from connector.metrics.wide.columns import columns_of
+    from connector.metrics.wide.fold import by_segment
 
     of = cut_in(ledger, currency, by, only)
-    blocks = columns.blocks(ledger.connection, currency, as_of)
+    blocks = columns.blocks(ledger.connection, currency, as_of, columns.TERMS)
     return by_segment(map(columns_of, blocks), wanted, of, has_terms=as_of is None)
 
 
@@ -126,7 +129,7 @@ def segment_of(
     Plan, product and interval are those of the price with most of the MRR. They and
     country and metadata are read as they are known now, whatever the report is as of.
     """
-    from connector.metrics.segments import by_band, by_one, by_trait, by_value
+    from connector.metrics.wide.segments import by_band, by_one, by_trait, by_value
 
     if by == "band":
         return by_band(config.bands, 10 ** exponent(currency))
@@ -188,7 +191,7 @@ def cut_of(
 
     ``tells`` says how customers are told apart by each kind.
     """
-    from connector.metrics.segments import everybody, within
+    from connector.metrics.wide.segments import everybody, within
 
     whole = everybody if by is None else tells(by)
     if not only:
@@ -211,7 +214,7 @@ def members(
     opening: Mapping[int, int], day: date, of: "Segmentation"
 ) -> dict[int, int]:
     """Those of an opening who are in a cut at the very beginning of ``day``."""
-    from connector.metrics.fold import OUTSIDE
+    from connector.metrics.wide.fold import OUTSIDE
 
     days = [eve(day)] * len(opening)
     names = of.named(list(opening), days, list(opening.values()))
@@ -240,7 +243,7 @@ def segment_of_total(
 
     ``worth`` is what its minor unit comes to in those of the reporting currency.
     """
-    from connector.metrics.segments import by_band, by_value
+    from connector.metrics.wide.segments import by_band, by_value
 
     connection, config = ledger.connection, ledger.config
     if by == "band":

@@ -50,6 +50,8 @@ from connector.reports.ledger import (
     Missing,
 )
 
+LISTED = 100  # are told by name, the largest or latest, where not all are asked for
+
 
 class Segment(NamedTuple):
     """The figures of the customers who had this in common (``Report.by``)."""
@@ -280,7 +282,7 @@ def _times_twelve(value: Any, name: str = "") -> Any:
     """All that is an amount by its name, however deep it stands."""
     if isinstance(value, Share):
         customers = tuple((key, minor * 12) for key, minor in value.customers)
-        return Share(value.cause, value.amount_minor * 12, customers)
+        return Share(value.cause, value.amount_minor * 12, customers, value.number)
     if isinstance(value, Struct):
         return replace(value, **_each_times_twelve(asdict(value)))
     if hasattr(value, "_replace"):  # a tuple with names

@@ -55,7 +55,8 @@ class SegmentMovements(NamedTuple):
 
 def sum_movements(ledger: Ledger, by: str, wanted: Wanted) -> list[SegmentMovements]:
     """The sums of the movements wanted, by currency and segment."""
-    from connector.metrics.fold import columns_of, moved_by_segment
+    from connector.metrics.wide.columns import columns_of
+    from connector.metrics.wide.fold import moved_by_segment
 
     _check_currency(ledger, wanted)
     connection, span = ledger.connection, _span(wanted.start, wanted.end)

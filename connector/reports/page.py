@@ -21,6 +21,7 @@ from connector.reports.coverage import CoverageReport, coverage_report
 from connector.reports.explain import CustomerInWindow, window_customers
 from connector.reports.ledger import TOTAL, Ledger, is_total
 from connector.reports.model import (
+    LISTED,
     CurrencyReport,
     Report,
     WindowRow,
@@ -102,7 +103,9 @@ def make_page(ledger: Ledger, asked: ReportRequest) -> PageContents:
     at_risk = NOBODY
     if asked.as_of is None and report.parts:
         has_total = report.total is not None
-        at_risk = at_risk_reports(ledger, asked.currency, with_total=has_total)
+        at_risk = at_risk_reports(
+            ledger, asked.currency, with_total=has_total, most=LISTED
+        )
     largest = {
         part.currency: _largest(ledger.connection, part, asked.as_of)
         for part in report.currencies
@@ -213,7 +216,9 @@ def _churn(ledger: Ledger, part: CurrencyReport, as_of: datetime | None) -> Chur
     """Of the headline's twelve months."""
     trailing, _ = split(part.rows)
     window = (last_over(trailing) or trailing[-1]).measured.window
-    return churn_report(ledger, part.currency, window, ChurnRequest(as_of=as_of))
+    return churn_report(
+        ledger, part.currency, window, ChurnRequest(as_of=as_of, most=LISTED)
+    )
 
 
 def _largest(
@@ -237,8 +242,7 @@ def _labels(
     """What those who are named are called."""
     named = {m.customer for each in found for _, moved in each for m in moved}
     for outlook in outlooks:
-        named |= {risk.customer for risk in outlook.risks}
+        named |= {each.customer for each in outlook.customers}
         named |= {each.customer for each in outlook.scheduled}
     named |= {each.customer for each in report.outside}
-    labels = customers.labels(connection)
-    return {customer: labels[customer] for customer in named if customer in labels}
+    return customers.labels_of(connection, named)

@@ -15,18 +15,17 @@ from connector.core.model import EVERYBODY, Note, SegmentValue
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.churn import LossSums
-from connector.metrics.contributions import Causes, causes
+from connector.metrics.contributions import Causes
 from connector.metrics.retention import measure
 from connector.reports.figures import (
     cut_in,
     figures,
     figures_by_segment,
-    members,
     nobody_in,
-    standing,
 )
 from connector.reports.ledger import NOTHING_MISSING, Ledger, Missing, is_total
 from connector.reports.model import (
+    LISTED,
     CurrencyReport,
     FirstYear,
     Report,
@@ -39,8 +38,8 @@ from connector.reports.model import (
     restated,
 )
 from connector.store.ledger import (
-    balances,
     closings,
+    columns,
     customers,
     notes,
     queries,
@@ -259,11 +258,11 @@ def _rows(
 
         told = _told_windows(wanted, asked, today)
         why = {
-            window: causes_in(ledger, currency, window, asked.as_of, asked.only)
+            window: causes_in(ledger, currency, window, asked.as_of, asked.only, LISTED)
             for window in told
         }
         if is_whole:
-            lost = losses_in(connection, currency, told, asked.as_of)
+            lost = losses_in(ledger, currency, told, asked.as_of)
     return tuple(
         WindowRow(
             measured=each,
@@ -295,13 +294,18 @@ def causes_in(
     window: Window,
     as_of: datetime | None = None,
     only: Sequence[SegmentValue] = (),
+    most: int | None = None,
 ) -> Causes:
-    """Why the window's opening customers, or some of them, pay more, or less."""
-    connection, start, end = ledger.connection, window.start, window.end
-    [opening] = standing(connection, currency, [start], as_of)
-    if only:
-        opening = members(opening, start, cut_in(ledger, currency, None, only))
-    return causes(opening, balances.causes(connection, currency, start, end, as_of))
+    """Why the window's opening customers, or some of them, pay more, or less.
+
+    ``most`` are named a cause, the largest first; None: all.
+    """
+    from connector.metrics.wide.causes import causes
+    from connector.metrics.wide.columns import columns_of
+
+    blocks = columns.blocks(ledger.connection, currency, as_of, columns.PARTS)
+    of = cut_in(ledger, currency, None, only)
+    return causes(map(columns_of, blocks), window, of, most)
 
 
 def _first_year_of(

@@ -25,7 +25,7 @@ SQLITE_VERSION, LEAST_SQLITE = sqlite3.sqlite_version_info, (3, 38)  # JSON by `
 
 
 def _migrations() -> "Migrations":
-    from sqlite_utils import Migrations  # noqa: PLC0415 - 0.4 s that reading never needs
+    from sqlite_utils import Migrations
 
     schema = Migrations(SET_NAME)
     for name in MIGRATIONS:
@@ -158,7 +158,7 @@ def _brought_up_to_date(
         return
     if known and not is_copy:
         _keep_as_it_was(connection, known)
-    from sqlite_utils import Database  # noqa: PLC0415
+    from sqlite_utils import Database
 
     _migrations().apply(Database(connection, execute_plugins=False))
 

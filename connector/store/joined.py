@@ -60,7 +60,7 @@ OTHERS = 100  # that the process may have open
 def room_for(ledgers: int) -> None:
     """Have so many files open, where the system lets a process ask for that."""
     try:
-        import resource  # noqa: PLC0415 - not on Windows
+        import resource
     except ImportError:
         return
     least, most = resource.getrlimit(resource.RLIMIT_NOFILE)

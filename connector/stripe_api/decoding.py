@@ -4,7 +4,7 @@ What is not a field of a ``Base`` (email, address, card, free text) is never sto
 """
 
 import threading
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Generic, TypeVar, get_args
 
 import msgspec
@@ -37,8 +37,12 @@ def check_decimal(
     most: Decimal = _LARGEST,
 ) -> None:
     """Raise ``ValueError`` naming a field that is not a number, or out of range."""
-    if value is not None and not (value.is_finite() and least <= value <= most):
-        raise ValueError(f"`{field}` is out of range")
+    try:
+        if value is None or least <= value <= most:
+            return
+    except InvalidOperation:  # no number, which is neither more nor less than another
+        pass
+    raise ValueError(f"`{field}` is out of range")
 
 
 class Base(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

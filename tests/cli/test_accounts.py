@@ -1,5 +1,7 @@
 """Several accounts in one configuration: what each is, and how commands take them."""
 
+import re
+import time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -10,7 +12,9 @@ from connector.cli.accounts import TAKES
 from connector.cli.app import COMMANDS
 from connector.config import Config, accounts_of, parse
 from connector.core.errors import ConfigError, UsageFault
+from tests.support.folders import ROOT
 
+PAGE = (ROOT / "docs" / "accounts.md").read_text(encoding="utf-8")
 TWO = """
     timezone = "Europe/Berlin"
     [policy]
@@ -195,7 +199,28 @@ def test_a_secret_in_an_account_is_refused_and_not_repeated(key: str) -> None:
     assert "51Secret" not in fault
 
 
+def test_a_thousand_accounts_are_read_at_once() -> None:
+    text = "".join(
+        f'[[account]]\nname = "a{n}"\ndatabase = "a{n}.db"\nstripe_account = "acct_{n}"\n'
+        for n in range(1_000)
+    )
+    began_s = time.process_time()
+    assert len(accounts_of(parse(text, {}))) == 1_000
+    assert time.process_time() - began_s < 3
+
+
 # --- how commands take them ---
+
+
+def test_the_page_tells_how_each_command_takes_them() -> None:
+    """In the order of the kinds of taking, each command once."""
+    rows = re.findall(
+        r"^\| [^`|]+(?:`--account(?: NAME)?`[^|]*)?\| (`.+`) \|$", PAGE, re.MULTILINE
+    )
+    kinds = ("each", "all", "named", "one", "none")
+    found = [tuple(re.findall(r"`([a-z-]+)`", row)) for row in rows]
+    told = dict(zip(kinds, found[-5:], strict=True))
+    assert {each: kind for kind, names in told.items() for each in names} == dict(TAKES)
 
 
 def test_every_command_says_which_accounts_it_takes() -> None:

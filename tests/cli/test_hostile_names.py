@@ -48,6 +48,7 @@ HOSTILE = [
     "{{ 7 * 7 }} {% raw %} %s {0}",
     "'); DROP TABLE movements; --",
     '\\" # quote } 1\n# HELP',
+    "del\x7f and \xa0blank",
     "\ud800 half",
 ]
 # Printable and not, and what forms have a meaning for, more often than by chance.

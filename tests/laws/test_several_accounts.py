@@ -1,6 +1,7 @@
 """Several accounts of one configuration end as each alone does, whatever befalls one."""
 
 import json
+import shlex
 import signal
 import sqlite3
 from collections.abc import Iterator
@@ -10,12 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+from msgspec import structs
 
 from connector.store.lock import exclusive_sync
 from tests.laws.test_one_account import business, content
 from tests.support.commands import Workdir
+from tests.support.documents import code_blocks
 from tests.support.loopback import Served, delayed, failing, serving
+from tests.support.schemas import FOLDER as SCHEMAS
 from tests.support.served import until
+from tests.support.simulator import SimulatedAccount
 
 PLATFORM, ORGANIZATION = "rk_live_51OfThePlatform", "sk_org_live_51OfTheGroup"
 DE = business("acct_1de", "Acme GmbH", 1, 2)
@@ -314,6 +320,56 @@ def test_every_line_says_whose_it_is(two_keys: tuple[Workdir, Served]) -> None:
         "copy-de.db",
         "copy-uk.db",
     }
+
+
+def test_the_walk_of_the_page_is_walked(two_keys: tuple[Workdir, Served]) -> None:
+    """Its configuration and its commands, as they stand there."""
+    workdir, stripe = two_keys
+    for name, zone in (("de", "Europe/Berlin"), ("uk", "Europe/London")):
+        facts = structs.replace(ALL[name].facts, timezone=zone)
+        stripe.keys[KEYS[name]] = SimulatedAccount(ALL[name].objects, facts)
+    blocks = code_blocks("docs/accounts.md")
+    [config, *_] = [each.text for each in blocks if each.language == "toml"]
+    [walk] = [each.text for each in blocks if each.language == "sh"]
+    workdir.configure(config)
+    for name in KEYS:
+        (workdir.folder / f"{name}.key").chmod(0o600)
+    lines = [shlex.split(line, comments=True) for line in walk.splitlines()]
+    for program, *words in lines:
+        assert program == "stripe-nrr"
+        ran = workdir.run(*words)
+        assert ran.code == 0, (words, ran.out, ran.err)
+    assert {path.name for path in workdir.folder.glob("*.json")} == {
+        "status-de.json",
+        "status-uk.json",
+    }
+    assert {path.name for path in workdir.folder.glob("copy*")} == {
+        "copy-de.db",
+        "copy-uk.db",
+    }
+
+
+def test_what_a_command_says_of_one_of_several_is_what_it_says_of_one(
+    two_keys: tuple[Workdir, Served],
+) -> None:
+    """So the schemas of docs/schema hold for each of the list."""
+    workdir, _ = two_keys
+    assert workdir.run("sync", "-q").code == 0
+    for name, words in (
+        ("check", ["check"]),
+        ("doctor", ["doctor", "--offline"]),
+        ("inbox", ["inbox"]),
+        ("recompute", ["recompute"]),
+    ):
+        told = workdir.run(*words, "--format", "json").json
+        schema = json.loads((SCHEMAS / f"{name}.json").read_text())
+        for each in told["accounts"]:
+            value = {"schema": told["schema"], **each}
+            assert [*Draft202012Validator(schema).iter_errors(value)] == [], name
+            alone = workdir.run(
+                *words, "--format", "json", "--account", each["account"]
+            )
+            assert alone.json.keys() <= value.keys()
 
 
 def test_what_is_of_one_account_asks_which(two_keys: tuple[Workdir, Served]) -> None:

@@ -9,10 +9,7 @@ from hypothesis import strategies as st
 from connector.core.losses import Cancellation, Loss, LossReason, LostPart
 from connector.core.model import Cause, Evidence, MovementKind
 from connector.metrics.churn import (
-    by_feedback,
-    by_group,
-    by_month,
-    by_reason,
+    added_up,
     main_part,
     reason_of,
     returned,
@@ -44,6 +41,10 @@ def ended(
     stated: str | None, asked_s: int | None = None, feedback: str | None = None
 ) -> LostPart:
     return part(Cause.END, said="ended", end=Cancellation(stated, feedback, asked_s))
+
+
+def reasoned(parts: list[LostPart]) -> list[tuple[LossReason, LostPart]]:
+    return [(reason_of(each), each) for each in parts]
 
 
 UNPAID = frozenset({"unpaid"})
@@ -115,7 +116,7 @@ def test_a_component_has_one_reason(lost: LostPart, reason: LossReason) -> None:
     ],
 )  # fmt: skip
 def test_shares(parts: list[LostPart], shares: list[tuple[LossReason, int]]) -> None:
-    assert list(shares_of(parts)) == shares
+    assert list(shares_of(reasoned(parts))) == shares
 
 
 CAUSES = st.sampled_from([Cause.PLAN, Cause.DISCOUNT, Cause.PAUSE, Cause.END])
@@ -133,7 +134,7 @@ def loss(
     kind: MovementKind = MovementKind.CHURN,
     key: int = 1,
 ) -> Loss:
-    shares = shares_of(parts)
+    shares = shares_of(reasoned(parts))
     return Loss(
         customer=key,
         day=day,
@@ -141,7 +142,7 @@ def loss(
         amount_minor=sum(each.amount_minor for each in parts),
         before_minor=10_000,
         shares=shares,
-        part=main_part(parts, shares[0].reason),
+        part=main_part(reasoned(parts), shares[0].reason),
     )
 
 
@@ -158,7 +159,7 @@ LOSSES = st.lists(
 
 @given(PARTS)
 def test_shares_add_up_and_none_is_above_zero(parts: list[LostPart]) -> None:
-    shares = shares_of(parts)
+    shares = shares_of(reasoned(parts))
     lost = sum(each.amount_minor for each in parts)
     assert sum(amount for _, amount in shares) == lost
     assert all(amount < 0 for _, amount in shares)
@@ -167,10 +168,10 @@ def test_shares_add_up_and_none_is_above_zero(parts: list[LostPart]) -> None:
 
 @given(LOSSES)
 def test_whatever_they_are_cut_by_adds_up_to_all(losses: list[Loss]) -> None:
-    everyone = by_reason(losses)
-    months = by_month(losses, date(2026, 1, 1), date(2026, 4, 1))
-    groups = by_group(losses, lambda each: str(each.day.day % 3))
-    assert [each.name for each in months] == ["2026-01", "2026-02", "2026-03"]
+    table = added_up((each, str(each.day.day % 3)) for each in losses)
+    everyone, groups = table.everyone(), table.by_segment()
+    months = table.by_month(date(2026, 1, 1), date(2026, 4, 1))
+    assert table.within(date(2026, 1, 1), date(2026, 4, 1)) == everyone
     for parts in (months, groups):
         for reason in LossReason:
             own = [each.of(reason) for each in parts]
@@ -192,8 +193,8 @@ def test_feedback_is_of_who_cancelled() -> None:
         part(Cause.END, -100, "ended", Cancellation("cancellation_requested", "other")),
         part(Cause.END, -700, "ended", Cancellation("payment_failed", "other")),
     ]
-    found = by_feedback(loss([each], day) for each in said)
-    assert [tuple(each) for each in found] == [
+    found = added_up((loss([each], day), "") for each in said)
+    assert [tuple(each) for each in found.feedback] == [
         ("unused", 1, 300),
         ("other", 1, 100),
         (None, 1, 500),

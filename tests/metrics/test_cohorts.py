@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from connector.core.dates import add_months
 from connector.core.model import Flow, Movement
 from connector.core.money import format_ratio
-from connector.metrics.cohort_counts import cohorts
 from connector.metrics.cohorts import Cohort, CohortPeriod
-from connector.metrics.fold import Columns, columns_of_flows
+from connector.metrics.wide.cohort_counts import cohorts
+from connector.metrics.wide.columns import Columns, columns_of_flows
 from tests.support.books import lived, moved
 
 JAN = date(2024, 1, 1)

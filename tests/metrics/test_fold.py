@@ -27,15 +27,9 @@ from connector.core.model import (
     classify,
 )
 from connector.core.windows import Window, WindowKind, windows
-from connector.metrics.fold import (
-    WHOLE,
-    by_segment,
-    columns_of,
-    columns_of_flows,
-    in_units,
-    measured,
-)
 from connector.metrics.invariants import columns_are_kept
+from connector.metrics.wide.columns import columns_of, columns_of_flows, in_units
+from connector.metrics.wide.fold import WHOLE, by_segment, measured
 from connector.pipeline.recompute import make_whole
 from connector.reports.figures import counted, figures, figures_by_segment, segment_of
 from connector.reports.ledger import Ledger

@@ -20,15 +20,10 @@ from connector.core.model import (
     segment_value,
 )
 from connector.core.windows import Window, WindowKind, windows
-from connector.metrics.fold import (
-    Columns,
-    Segmentation,
-    by_segment,
-    columns_of_flows,
-    moved_by_segment,
-)
 from connector.metrics.retention import measure
-from connector.metrics.segments import by_band, by_trait, everybody, within
+from connector.metrics.wide.columns import Columns, columns_of_flows
+from connector.metrics.wide.fold import Segmentation, by_segment, moved_by_segment
+from connector.metrics.wide.segments import by_band, by_trait, everybody, within
 from tests.support.books import lived
 
 JAN, MAR = date(2024, 1, 1), date(2024, 3, 1)

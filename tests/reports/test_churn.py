@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import date, datetime
@@ -12,9 +13,13 @@ from typing import Any
 
 import pytest
 
+from connector.config import parse
+from connector.core.losses import Loss
 from connector.core.windows import Window, WindowKind
-from connector.metrics.churn import by_reason
-from connector.reports.churn import losses
+from connector.metrics.churn import added_up
+from connector.reports.churn import found_in
+from connector.reports.churn import losses as read_losses
+from connector.reports.ledger import Ledger
 from connector.store.database import open_database
 from connector.store.ledger import queries
 from tests.billing.account import Account
@@ -22,6 +27,7 @@ from tests.billing.calendar_ import DAY, instant
 from tests.billing.catalogue import Price
 from tests.billing.state import Subscription
 from tests.support import folders
+from tests.support.books import NOON
 from tests.support.commands import Workdir
 from tests.support.ledgers import empty_ledger, look, settle
 from tests.support.shapes import event, invoice, line, months, price, subscription
@@ -34,6 +40,17 @@ LEAVES = instant("2024-05-20T12:00:00Z")
 SEEN = instant("2024-09-20T12:00:00Z")
 Life = Callable[[Account, Subscription, Price], None]
 SPAN = ("--from", "2024-01", "--to", "2024-08")
+
+
+CONFIG = parse("", {})
+
+
+def losses(db: sqlite3.Connection, currency: str, start: date, end: date) -> list[Loss]:
+    """All of them, also those whose reason needs no look."""
+    ledger = Ledger(db, CONFIG, NOON)
+    window = Window(WindowKind.YEAR, start, end)
+    found = found_in(ledger, currency, window, is_all=True)
+    return [loss for loss, _ in read_losses(db, found, found.latest())]
 
 
 def cancels_now(account: Account, one: Subscription, _: Price) -> None:
@@ -256,12 +273,18 @@ def test_the_reasons_of_every_case_add_up_to_its_movements() -> None:
 def test_the_reasons_add_up_to_the_waterfall_of_every_month() -> None:
     with settled_demo() as connection:
         for currency in ("usd", "eur"):
-            found = losses(connection, currency, date(2023, 11, 1), date(2026, 12, 1))
+            span = (date(2023, 11, 1), date(2026, 12, 1))
+            found = losses(connection, currency, *span)
+            ledger = Ledger(connection, CONFIG, NOON)
+            summed = found_in(ledger, currency, Window(WindowKind.YEAR, *span))
+            read = read_losses(connection, summed)
+            table = added_up(read, summed.reduced)
+            assert table.sums == added_up((x, "all") for x in found).sums
             flows = list(queries.flows(connection, currency))
             for start in MONTHS:
                 own = [x for x in found if x.day.replace(day=1) == start]
                 moved = [f for f in flows if f.day.replace(day=1) == start]
-                sums = by_reason(own)
+                sums = added_up((x, "") for x in own).everyone()
                 for kind in ("churn", "contraction"):
                     lost = -sum(f.amount_minor for f in moved if f.kind == kind)
                     assert getattr(sums, f"{kind}_minor") == lost, (currency, start)

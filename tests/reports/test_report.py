@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from connector.cli.output import json_text
 from connector.core.figures import WindowFigures
 from connector.core.model import Flow, Movement, Refusal
 from connector.core.money import ratio_number
 from connector.core.policy import Policy
+from connector.core.text import json_text
 from connector.core.windows import Window, WindowKind, name_of, windows
 from connector.metrics.retention import measure
 from connector.render.footnotes import banner, footnotes, policy_sentence

@@ -22,6 +22,7 @@ from connector.stripe_api.rate_limit import (
     BURST_S,
     Ceiling,
     Limiter,
+    Limiters,
     RequestQueue,
     Turn,
     endpoint_of,
@@ -377,6 +378,78 @@ def test_a_stop_ends_the_waiting_and_nobody_waits_for_who_left() -> None:
     assert clock.now_s() < 9.0
     with limiter.turn("A") as turn:
         assert turn.began_s == pytest.approx(60.0)
+
+
+# --- accounts of one key ---
+
+
+def shared(clock: Clock) -> tuple[list[Limiter], Limiter]:
+    """Three accounts', and their key's."""
+    paced = partial(Limiter, now_s=clock.now_s, sleep=clock.sleep)
+    by_key = paced()
+    return [paced(shared=by_key) for _ in range(3)], by_key
+
+
+def begun_at(limiter: Limiter, clock: Clock, endpoint: str = "A") -> float:
+    with limiter.turn(endpoint):
+        return clock.now_s()
+
+
+def test_accounts_of_one_key_are_together_no_faster_than_one() -> None:
+    clock = Clock()
+    accounts, _ = shared(clock)
+    began_s = [begun_at(accounts[n % 3], clock) for n in range(60)]
+    for at_s in began_s:
+        within = [each for each in began_s if at_s <= each < at_s + 1]
+        assert len(within) <= 24
+
+
+def test_accounts_of_two_keys_do_not_wait_for_each_other() -> None:
+    clock = Clock()
+    (one, *_), _ = shared(clock)
+    (other, *_), _ = shared(clock)
+    for _ in range(20):
+        begun_at(one, clock)
+    before_s = clock.now_s()
+    assert begun_at(other, clock) == before_s
+
+
+def test_a_429_of_one_slows_all_of_its_key() -> None:
+    clock = Clock()
+    (one, other, _), _ = shared(clock)
+    with one.turn("A") as turn:
+        one.limited(turn, "endpoint-rate", 5.0)
+    before_s = clock.now_s()
+    assert begun_at(other, clock) >= before_s + 5.0
+
+
+def test_each_is_made_once_a_process() -> None:
+    limiters, made = Limiters(), []
+
+    def make(by_key: Limiter | None) -> Limiter:
+        made.append(by_key)
+        return Limiter(shared=by_key)
+
+    asked = [("k1", None), ("k1", "a"), ("k1", "b"), ("k2", "c"), ("k1", "a")]
+    found = [limiters.of("https://x", key, account, make) for key, account in asked]
+    assert found[1] is found[4]
+    assert len({id(each) for each in found}) == 4
+    assert made == [None, found[0], found[0], None, made[4]]
+    assert made[4] not in found
+    assert limiters.of("https://y", "k1", "a", make) is not found[1]
+
+
+def test_a_stop_gives_back_the_turns_of_both() -> None:
+    clock = Clock()
+    (one, *_), by_key = shared(clock)
+    stops = iter([False, True])
+    with (
+        by_key.turn("A"),
+        pytest.raises(Stopped),
+        one.turn("A", stopping=lambda: next(stops)),
+    ):
+        pass
+    assert begun_at(one, clock) == clock.now_s()
 
 
 def test_a_free_limiter_lets_everybody_go() -> None:

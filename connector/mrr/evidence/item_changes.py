@@ -154,7 +154,7 @@ def _changes_of(
     left_at = _by_instant(known.facts_before)
     current, previous, changed_known_s = state, None, first.at_s
     for at_s, told in _by_instant(facts).items():
-        left = left_at.get(at_s, ())
+        left = left_at.get(at_s, ()) if left_at else ()
         if not left and len(told) == 1 and told[0].state == current:
             continue  # nearly always: a renewal at the price and quantity before
         # Events have no order within a second; nothing ends in the one it begins in.
@@ -178,9 +178,13 @@ def _changes_of(
 
 def _by_instant(facts: Iterable[ItemFact]) -> Mapping[int, list[ItemFact]]:
     """In the order in which they are given."""
-    found: defaultdict[int, list[ItemFact]] = defaultdict(list)
+    found: dict[int, list[ItemFact]] = {}
     for fact in facts:
-        found[fact.at_s].append(fact)
+        at_s = fact.at_s
+        if at_s in found:
+            found[at_s].append(fact)
+        else:
+            found[at_s] = [fact]
     return found
 
 

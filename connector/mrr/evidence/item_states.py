@@ -191,17 +191,17 @@ def _unit_amount(line: LineItem, price: Price | None) -> Decimal | None:
 
     A trial's line says 0 a unit (recorded), which is not the price's amount.
     """
-    unit_minor = line.unit_amount_minor
+    unit_minor, quantity = line.unit_amount_minor, line.quantity
     if unit_minor is None or not line.amount_minor or price is None:
         return None
     is_plain = price.transform_quantity is None and price.billing_scheme == "per_unit"
-    if is_plain and unit_minor * line.quantity == line.amount_minor:
+    if is_plain and unit_minor * quantity == line.amount_minor:
         return unit_minor  # nearly every line there is; the rest is slower
     try:
         rate = tariff(price, line.currency, unit_amount_minor=unit_minor)
     except Unvalued:
         return None
-    whole = interval_minor(rate, line.quantity)
+    whole = interval_minor(rate, quantity)
     return unit_minor if abs(whole - line.amount_minor) < 1 else None
 
 
@@ -215,22 +215,22 @@ def _add_from_line_items(
         debits = (line for line in line_items if not line.credit)
         billed_anew = {(n.item, n.start_s): n.end_s for n in debits}
     for line in line_items:
-        known = items[line.item]
+        known, start_s, end_s = items[line.item], line.start_s, line.end_s
         unit_minor = _unit_amount(line, prices.get(line.price))
         state = ItemState(line.price, line.quantity, unit_minor)
         rank = DEBIT if line.proration else REGULAR
-        fact = ItemFact(line.start_s, rank, state, line.known_s, line)
+        fact = ItemFact(start_s, rank, state, line.known_s, line)
         if line.credit:
             known.facts_before.append(fact)
-            anew_s = billed_anew.get((line.item, line.start_s), 0)
-            taken_s = min(known.covered_until_s, line.start_s)
+            anew_s = billed_anew.get((line.item, start_s), 0)
+            taken_s = min(known.covered_until_s, start_s)
             known.covered_until_s = max(taken_s, anew_s)
-            if (line.item, line.start_s) not in billed_anew:
+            if (line.item, start_s) not in billed_anew:
                 gone = msgspec.structs.replace(fact, rank=CREDIT, state=None)
                 known.facts.append(gone)
             continue
-        known.covered_until_s = max(known.covered_until_s, line.end_s)
-        if line.proration or line.start_s <= line.known_s + PREBILLED_S:
+        known.covered_until_s = max(known.covered_until_s, end_s)
+        if line.proration or start_s <= fact.known_s + PREBILLED_S:
             known.facts.append(fact)
 
 

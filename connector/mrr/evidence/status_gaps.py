@@ -122,10 +122,10 @@ def _is_otherwise(gap: Interval, dated: Sequence[DatedVersion]) -> bool:
 
 def _is_left_draft(bill: Invoice) -> bool:
     """Also one that was finalized in the end."""
-    moments = bill.status_transitions
-    finalized_s = moments.finalized_at if moments is not None else None
     if bill.status == "draft":
         return True
+    moments = bill.status_transitions
+    finalized_s = moments.finalized_at if moments is not None else None
     return finalized_s is not None and finalized_s - bill.created > LEFT_DRAFT_S
 
 

@@ -7,7 +7,6 @@ subscription would have been billed, be it by a draft or a void invoice
 """
 
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple
@@ -121,12 +120,13 @@ def _is_covered(
     """Whether bills and trials leave no time between them, nor before the end."""
     spans = [
         (line.start_s, until_s)
-        for line, until_s in zip(line_items, _billed_until(line_items), strict=True)
+        for line, until_s in _billed_until(line_items)
         if until_s > line.start_s
     ]
     spans += [(trial.start_s, _end_of(trial)) for trial in trials]
+    spans.sort()
     covered_s = 0
-    for start_s, until_s in sorted(spans):
+    for start_s, until_s in spans:
         if until_s <= covered_s:
             continue
         if covered_s and start_s > covered_s + DAY_S:
@@ -146,23 +146,25 @@ def _billed_time(
     found = [BilledTime(each.start_s, _end_of(each), "", None, each) for each in trials]
     found += [
         _billed(line, until_s, prices)
-        for line, until_s in zip(line_items, _billed_until(line_items), strict=True)
+        for line, until_s in _billed_until(line_items)
         if until_s > line.start_s
     ]
     return sorted(found, key=lambda each: each[:2])
 
 
-def _billed_until(line_items: Sequence[LineItem]) -> list[int]:
-    """Until when each line bills, without what was taken back; a credit bills nothing."""
-    credits_: defaultdict[str, list[LineItem]] = defaultdict(list)
+def _billed_until(line_items: Iterable[LineItem]) -> list[tuple[LineItem, int]]:
+    """Until when each line bills, without what was taken back; no credit bills anything."""
+    billed: list[tuple[LineItem, int]] = []
+    credited: dict[str, list[LineItem]] = {}
     for line in line_items:
         if line.credit:
-            credits_[line.item].append(line)
+            credited.setdefault(line.item, []).append(line)
+        else:
+            billed.append((line, line.end_s))
+    if not credited:
+        return billed
     return [
-        line.start_s
-        if line.credit
-        else _taken_back_at(line, credits_.get(line.item, ()))
-        for line in line_items
+        (line, _taken_back_at(line, credited.get(line.item, ()))) for line, _ in billed
     ]
 
 

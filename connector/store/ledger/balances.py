@@ -11,7 +11,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from connector.core.dates import Days
-from connector.core.model import CauseAmount, Flow
+from connector.core.model import Flow
 from connector.store.ledger.queries import KINDS, rows_as_of
 
 _FLOWS_OF_SOME = """
@@ -57,44 +57,6 @@ def balances(
     return dict(rows_as_of(connection, _BALANCES, as_of, **asked).fetchall())
 
 
-_PAYS = """
-    SELECT customers.id, sum(amount_minor)
-    FROM live_movements JOIN customers ON customers.key = live_movements.customer
-    WHERE customers.id IN (SELECT value FROM json_each(?)) AND currency = ?
-    GROUP BY customers.key HAVING sum(amount_minor) > 0
-"""
-
-
-def paid_now(
-    connection: sqlite3.Connection, currency: str, customers: Collection[str]
-) -> dict[str, int]:
-    """What each of these pays after all movements, by id; who pays nothing is absent."""
-    asked = [json.dumps(sorted(customers)), currency]
-    return dict(connection.execute(_PAYS, asked).fetchall())
-
-
-_CAUSES = """
-    SELECT customer, cause, sum(components.amount_minor)
-    FROM movements JOIN components ON components.movement = movements.id
-    WHERE currency = :currency AND day >= :since AND day < :until AND {which}
-    GROUP BY customer, cause
-"""
-
-
-def causes(
-    connection: sqlite3.Connection,
-    currency: str,
-    since: date,
-    until: date,
-    as_of: datetime | None = None,
-) -> Iterator[CauseAmount]:
-    """What each cause changed for each customer from ``since`` (in) to ``until`` (out)."""
-    asked = {"currency": currency, "since": str(since), "until": str(until)}
-    new = tuple.__new__  # CauseAmount's own one is written in Python
-    for row in rows_as_of(connection, _CAUSES, as_of, **asked):
-        yield new(CauseAmount, row)
-
-
 _WORTH = """
     SELECT currency, subscription, sum(components.amount_minor)
     FROM live_movements JOIN components ON components.movement = live_movements.id
@@ -128,10 +90,14 @@ def invoiced_by_period(
     return found
 
 
-def countries(connection: sqlite3.Connection) -> dict[int, str]:
-    """Each customer's country, by key; those without one are absent."""
+def countries(
+    connection: sqlite3.Connection, customers: Collection[int]
+) -> dict[int, str]:
+    """The country of each of these; those without one are absent."""
     rows = connection.execute(
         "SELECT key, country FROM customers WHERE country IS NOT NULL"
+        " AND key IN (SELECT value FROM json_each(?))",
+        [json.dumps(sorted(customers))],
     )
     return dict(rows.fetchall())
 

@@ -1,4 +1,4 @@
-"""The ledger's movements and terms in columns, customers by the thousand.
+"""The ledger's movements, terms and components in columns, customers by the thousand.
 
 Read from the tables, or from ``packed_columns``: the same columns as they were read
 once, a row for each currency of some hundred customers. Those rows are a cache: a
@@ -7,25 +7,26 @@ none the tables are read. Reports pack nothing; the end of a recompute packs wha
 missing, where that is much.
 """
 
+import json
 import sqlite3
 import sys
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from itertools import groupby
+from typing import Any, NamedTuple
 
-from connector.core.model import KIND_NUMBERS, WIDTHS, Block
+from connector.core.model import CAUSE_NUMBERS, KIND_NUMBERS, WIDTHS, Block
 from connector.store.database import transaction
-from connector.store.ledger.queries import rows_as_of
+from connector.store.ledger.queries import is_newest, rows_as_of
 from connector.store.schema import CHUNK_BITS
 
 TOGETHER = 16  # chunks that are read, and packed, at a time
 MUCH = 8  # chunks: fewer are read from the tables as fast
 _NOBODY = Block()
-_MOVES, _TERMS = WIDTHS[:4], WIDTHS[4:]
-
 _READ_MOVES = """
-    SELECT customer, day, kind, amount_minor FROM movements
+    SELECT id, customer, day, kind, amount_minor FROM movements
     WHERE customer >= :first AND customer < :last AND currency = :currency
       AND day >= :since AND day < :until AND {which}
     ORDER BY customer, day
@@ -35,20 +36,41 @@ _READ_TERMS = """
     WHERE customer >= ? AND customer < ? AND currency = ? AND day >= ? AND day < ?
     ORDER BY customer, subscription, day
 """  # the order in which they lie
+_READ_PARTS = """
+    SELECT movement, cause, amount_minor FROM components
+    WHERE movement IN (SELECT value FROM json_each(?)) ORDER BY movement, position
+"""
+
+
+class WantedColumns(NamedTuple):
+    """What is wanted beside movements: terms, which are known only as of now; parts."""
+
+    terms: bool = False
+    parts: bool = False
+
+
+MOVES = WantedColumns()
+TERMS = WantedColumns(terms=True)
+PARTS = WantedColumns(parts=True)
+EVERYTHING = WantedColumns(terms=True, parts=True)
 
 
 def blocks(
-    connection: sqlite3.Connection, currency: str, as_of: datetime | None = None
+    connection: sqlite3.Connection,
+    currency: str,
+    as_of: datetime | None = None,
+    wanted: WantedColumns = MOVES,
 ) -> Iterator[Block]:
-    """Everybody's columns in one currency; terms are known only as of now."""
-    packed = _packed(connection) if as_of is None else frozenset()
+    """Everybody's columns in one currency."""
+    is_now = as_of is None or is_newest(connection, as_of)
+    packed = _packed(connection) if is_now else frozenset()
     for first in range(0, _end(connection), TOGETHER):
         chunks = range(first, first + TOGETHER)
-        own = _kept(connection, currency, chunks) if packed else {}
+        own = _kept(connection, currency, chunks, wanted) if packed else {}
         yield joined(
             own.get(chunk, _NOBODY)
             if chunk in packed
-            else _read(connection, currency, chunk, as_of)
+            else _read(connection, currency, chunk, as_of, wanted)
             for chunk in chunks
         )
 
@@ -74,16 +96,19 @@ def clear(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM packed_columns")
 
 
-_PUT = f"""
-    INSERT OR REPLACE INTO packed_columns VALUES (?, ?, {", ".join("?" * len(WIDTHS))})
+_PUT_COLUMNS = f"""
+    INSERT OR REPLACE INTO packed_columns VALUES (?, ?, {", ".join("?" * 9)})
 """  # noqa: S608
+_PUT_PARTS = "INSERT OR REPLACE INTO packed_components VALUES (?, ?, ?, ?, ?, ?)"
 
 
 def _pack(connection: sqlite3.Connection, chunk: int) -> None:
     """Each currency that there is, and a row without any that says that it was done."""
     codes = _codes(connection, chunk)
-    rows = [(chunk, code, *_read(connection, code, chunk, None)) for code in codes]
-    connection.executemany(_PUT, [(chunk, "", *_NOBODY), *rows])
+    found = [(code, _read(connection, code, chunk, None, EVERYTHING)) for code in codes]
+    rows = [("", _NOBODY), *found]
+    connection.executemany(_PUT_COLUMNS, [(chunk, c, *own[:9]) for c, own in rows])
+    connection.executemany(_PUT_PARTS, [(chunk, c, *own[9:]) for c, own in found])
 
 
 def _codes(connection: sqlite3.Connection, chunk: int) -> list[str]:
@@ -105,10 +130,11 @@ def stale(connection: sqlite3.Connection) -> Iterator[list[str]]:
     for chunk in sorted(_packed(connection)):
         own = range(chunk, chunk + 1)
         rows = {
-            code: _kept(connection, code, own) for code in _codes(connection, chunk)
+            code: _kept(connection, code, own, EVERYTHING)
+            for code in _codes(connection, chunk)
         }
         if any(
-            kept.get(chunk, _NOBODY) != _read(connection, code, chunk, None)
+            kept.get(chunk, _NOBODY) != _read(connection, code, chunk, None, EVERYTHING)
             for code, kept in rows.items()
         ):
             yield [name for (name,) in connection.execute(_NAMES, _span(chunk))]
@@ -135,44 +161,73 @@ def _span(chunk: int) -> tuple[int, int]:
 
 
 def _kept(
-    connection: sqlite3.Connection, currency: str, chunks: range
+    connection: sqlite3.Connection, currency: str, chunks: range, wanted: WantedColumns
 ) -> dict[int, Block]:
-    rows = connection.execute(
-        "SELECT * FROM packed_columns WHERE currency = ? AND chunk >= ? AND chunk < ?",
-        [currency, chunks.start, chunks.stop],
+    asked = [currency, chunks.start, chunks.stop]
+    rows = connection.execute(_KEPT.format(_names(wanted)), asked)
+    return {chunk: Block(*columns) for chunk, *columns in rows}
+
+
+_KEPT = """
+    SELECT chunk, {} FROM packed_columns LEFT JOIN packed_components USING (chunk, currency)
+    WHERE currency = ? AND chunk >= ? AND chunk < ?
+"""
+
+
+def _names(wanted: WantedColumns) -> str:
+    """The columns, empty where they are not wanted: SQLite does not read these."""
+    asked = (*(True,) * 4, *(wanted.terms,) * 5, *(wanted.parts,) * 4)
+    empty = "x''"
+    names = zip(Block._fields, asked, strict=True)
+    return ", ".join(
+        f"coalesce({n}, {empty})" if is_it else empty for n, is_it in names
     )
-    return {chunk: Block(*columns) for chunk, _, *columns in rows}
 
 
 def _read(
-    connection: sqlite3.Connection, currency: str, chunk: int, as_of: datetime | None
+    connection: sqlite3.Connection,
+    currency: str,
+    chunk: int,
+    as_of: datetime | None,
+    wanted: WantedColumns,
 ) -> Block:
     first, last = _span(chunk)
     ordinals = _Ordinals()
     span = {"since": str(date.min), "until": str(date.max)}
     asked = {"first": first, "last": last, "currency": currency, **span}
     moves = rows_as_of(connection, _READ_MOVES, as_of, **asked).fetchall()
-    customer, day, kind, amount_minor = zip(*moves, strict=True) if moves else [()] * 4
-    moved = (
+    ids, customer, day, kind, amount_minor = _turned(moves, 5)
+    terms: Sequence[tuple[int, str, str, int, int]] = ()
+    if wanted.terms and as_of is None:
+        terms = connection.execute(_READ_TERMS, list(asked.values())).fetchall()
+    owner, names, ended_on, before, after = _turned(terms, 5)
+    columns: tuple[Iterable[int], ...] = (
         *(customer, map(ordinals.__getitem__, day)),
         *(map(KIND_NUMBERS.__getitem__, kind), amount_minor),
-    )
-    terms: Sequence[tuple[int, str, str, int, int]] = ()
-    if as_of is None:
-        terms = connection.execute(_READ_TERMS, list(asked.values())).fetchall()
-    customer, names, day, before, after = (
-        zip(*terms, strict=True) if terms else [()] * 5
-    )
-    ended = (
-        *(customer, _numbered(names), map(ordinals.__getitem__, day)),
+        *(owner, _numbered(names), map(ordinals.__getitem__, ended_on)),
         *(before, after),
+        *(_parts(connection, ids) if wanted.parts else ((), (), (), ())),
     )
     return Block(
-        *(
-            array(w, each).tobytes()
-            for w, each in zip(WIDTHS, (*moved, *ended), strict=True)
-        )
+        *(array(w, each).tobytes() for w, each in zip(WIDTHS, columns, strict=True))
     )
+
+
+def _turned(rows: Sequence[tuple[Any, ...]], width: int) -> list[tuple[Any, ...]]:
+    return list(zip(*rows, strict=True)) if rows else [()] * width
+
+
+def _parts(
+    connection: sqlite3.Connection, movements: Sequence[int]
+) -> tuple[Iterable[int], ...]:
+    """Their ids, how many components each has, and all of these in the same order."""
+    place = {movement: n for n, movement in enumerate(movements)}
+    rows = connection.execute(_READ_PARTS, [json.dumps(movements)]).fetchall()
+    rows.sort(key=lambda row: place[row[0]])
+    owner, cause, amount_minor = _turned(rows, 3)
+    counts = Counter(owner)
+    causes = map(CAUSE_NUMBERS.__getitem__, cause)
+    return movements, [counts[each] for each in movements], causes, amount_minor
 
 
 def _numbered(names: Iterable[str]) -> Iterator[int]:

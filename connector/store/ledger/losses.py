@@ -6,123 +6,42 @@ what moved last.
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
-from itertools import groupby
 from typing import NamedTuple
 
 import msgspec
 
-from connector.core.dates import Days
+from connector.core.losses import LostPart
 from connector.core.model import Cause, Evidence, MovementKind
 from connector.store.ledger.queries import KINDS, rows_as_of
 
-
-class LostComponent(NamedTuple):
-    """A component, signed, and its proofs."""
-
-    cause: Cause
-    amount_minor: int
-    subscription: str
-    evidence: tuple[Evidence, ...]
-
-
-class LostMovement(NamedTuple):
-    """A churn or contraction; ``customer`` is the ledger's key."""
-
-    customer: int
-    day: date
-    kind: MovementKind
-    amount_minor: int
-    before_minor: int
-    components: tuple[LostComponent, ...]
-
-
-# What took away in a movement by another cause than these.
-_OTHERS = """
-    SELECT 1 FROM components AS part
-    WHERE part.movement = movements.id AND part.amount_minor < 0
-      AND part.cause NOT IN (SELECT value FROM json_each(:reducing))
-"""
 _LOST = """
-    SELECT movements.id, customer, day, kind, movements.amount_minor, before_minor, cause,
-           components.amount_minor, subscription,
-           CASE WHEN :proofs OR cause IN ('end', 'removal', 'pause')
-                THEN evidence END
-    FROM movements JOIN components ON components.movement = movements.id
-    WHERE currency = :currency AND day >= :since AND day < :until
-      AND kind IN ('churn', 'contraction') AND {which}
-      AND (kind = 'churn' OR NOT :leaves_out OR EXISTS ({others}))
-    ORDER BY movements.id, position
-""".replace("{others}", _OTHERS)
-_REDUCED = """
-    SELECT substr(day, 1, 7), count(*), -sum(amount_minor) FROM movements
-    WHERE currency = :currency AND day >= :since AND day < :until
-      AND kind = 'contraction' AND {which} AND NOT EXISTS ({others})
-    GROUP BY 1
-""".replace("{others}", _OTHERS)
+    SELECT movement, cause, amount_minor, subscription,
+           CASE WHEN :proofs OR cause IN ('end', 'removal', 'pause') THEN evidence END
+    FROM components WHERE movement IN (SELECT value FROM json_each(:movements))
+    ORDER BY movement, position
+"""
 
 
-def lost(
-    connection: sqlite3.Connection,
-    currency: str,
-    since: date,
-    until: date,
-    as_of: datetime | None = None,
-    *,
-    proofs: bool = True,
-    without: Collection[Cause] = (),
-) -> Iterator[LostMovement]:
-    """The live ones from ``since`` (in) to ``until`` (out), in the order of posting.
+def lost_parts(
+    connection: sqlite3.Connection, movements: Sequence[int], *, proofs: bool = True
+) -> dict[int, list[LostPart]]:
+    """The components of some movements, by movement.
 
     Without ``proofs`` those alone of what ended or paused: the others tell no reason.
-    ``without``: the contractions are left out in which nothing else took away.
     """
-    asked = _asked(currency, since, until, without)
-    chosen = {"proofs": proofs, "leaves_out": bool(without)}
-    rows = rows_as_of(connection, _LOST, as_of, **asked, **chosen)
+    asked = {"movements": json.dumps(movements), "proofs": proofs}
     causes = {cause.value: cause for cause in Cause}
-    decoder = msgspec.json.Decoder(tuple[Evidence, ...])
-    day_of = Days()
-    for _, group in groupby(rows, key=lambda row: row[0]):
-        own = list(group)
-        _, customer, day, kind, amount_minor, before_minor, *_ = own[0]
-        components = tuple(
-            LostComponent(
-                causes[cause],
-                part_minor,
-                subscription,
-                () if evidence is None else decoder.decode(evidence),
-            )
-            for *_, cause, part_minor, subscription, evidence in own
-        )
-        movement = (customer, day_of[day], KINDS[kind], amount_minor, before_minor)
-        yield LostMovement(*movement, components)
-
-
-def _asked(
-    currency: str, since: date, until: date, causes: Collection[Cause]
-) -> dict[str, str]:
-    reducing = json.dumps(sorted(causes))
-    span = {"since": str(since), "until": str(until)}
-    return {"currency": currency, **span, "reducing": reducing}
-
-
-def reduced(
-    connection: sqlite3.Connection,
-    currency: str,
-    since: date,
-    until: date,
-    causes: Collection[Cause],
-    as_of: datetime | None = None,
-) -> dict[str, tuple[int, int]]:
-    """By month, the contractions in which nothing but ``causes`` took away.
-
-    How many, and their sum, above 0.
-    """
-    asked = _asked(currency, since, until, causes)
-    rows = rows_as_of(connection, _REDUCED, as_of, **asked)
-    return {month: (count, minor) for month, count, minor in rows}
+    decode = msgspec.json.Decoder(tuple[Evidence, ...]).decode
+    found: dict[int, list[LostPart]] = {}
+    for movement, cause, minor, subscription, proved in connection.execute(
+        _LOST, asked
+    ):
+        evidence = () if proved is None else decode(proved)
+        part = LostPart(causes[cause], minor, subscription, evidence)
+        found.setdefault(movement, []).append(part)
+    return found
 
 
 _FIRST_DAYS = """
@@ -142,23 +61,6 @@ def first_days(
     asked = {"currency": currency, "customers": json.dumps(sorted(customers))}
     rows = rows_as_of(connection, _FIRST_DAYS, as_of, **asked)
     return {customer: date.fromisoformat(day) for customer, day in rows}
-
-
-_CONTRACTED = """
-    SELECT customers.id, max(day)
-    FROM live_movements JOIN customers ON customers.key = live_movements.customer
-    WHERE currency = ? AND kind = 'contraction' AND day > ?
-    GROUP BY customers.key ORDER BY customers.key
-"""
-
-
-def contracted_since(
-    connection: sqlite3.Connection, currency: str, day: date
-) -> dict[str, date]:
-    """Who paid less after a day, by id, and on which day last."""
-    day_of = Days()
-    rows = connection.execute(_CONTRACTED, [currency, str(day)])
-    return {customer: day_of[last] for customer, last in rows}
 
 
 _RETURNS = """

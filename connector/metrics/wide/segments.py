@@ -17,7 +17,8 @@ from operator import itemgetter
 import numpy as np
 
 from connector.core.model import EVERYBODY, NONE, Flow
-from connector.metrics.fold import OUTSIDE, Ints, Segmentation
+from connector.metrics.wide.columns import Ints
+from connector.metrics.wide.fold import OUTSIDE, Segmentation
 
 _MOST = 2**63 - 1
 _DAY_BITS = 22  # enough for the ordinal of any day

@@ -8,35 +8,27 @@ customer's segment. Goes out: figures by window and segment.
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
-from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from connector.core.figures import SUMMED, WindowFigures
-from connector.core.model import (
-    EVERYBODY,
-    KINDS,
-    WIDTHS,
-    Block,
-    ContractTerm,
-    Flow,
-    MovementKind,
-)
+from connector.core.model import EVERYBODY, KINDS, MovementKind
 from connector.core.windows import Window, boundaries_of
 from connector.metrics.rollups import summed_figures
+from connector.metrics.wide.columns import (
+    Columns,
+    Ints,
+    Moves,
+    Terms,
+    Truths,
+    added,
+    levels,
+)
 
-Ints = NDArray[
-    Any
-]  # whole numbers: of 8 to 64 bits, or Python's own where those are few
-Truths = NDArray[np.bool_]
 # Customers, the last day that counts for each, and what each pays then, all of one shape
 # or fit to be broadcast → the number of each one's segment.
 CodesOf = Callable[[Ints, Ints, Ints], Ints]
-_MOVES = WIDTHS[:4]
-_TYPES = [np.dtype({"i": "<i4", "b": "i1", "q": "<i8"}[width]) for width in WIDTHS]
-_EXACT = 2**53  # float64, in which ``bincount`` adds up, holds whole numbers to here
 
 
 class Segmentation(NamedTuple):
@@ -52,162 +44,6 @@ class Segmentation(NamedTuple):
         ends = [day.toordinal() for day in days]
         places = (np.asarray(each, np.int64) for each in (who, ends, minor))
         return [self.names[code] for code in self.codes_of(*places)]
-
-
-class Moves(NamedTuple):
-    """Movements by customer, then day. ``own`` is each one's place in ``who``."""
-
-    who: Ints
-    own: Ints
-    day: Ints
-    kind: Ints
-    amount_minor: Ints
-
-
-class Terms(NamedTuple):
-    """Terms by customer, subscription, day; ``next_day`` is the subscription's next."""
-
-    customer: Ints
-    day: Ints
-    before_minor: Ints
-    after_minor: Ints
-    next_day: Ints
-
-
-class Columns(NamedTuple):
-    moves: Moves
-    terms: Terms
-
-
-def columns_of(block: Block) -> Columns:
-    moved, ended = list(map(np.frombuffer, block, _TYPES)), len(_MOVES)
-    return Columns(_by_customer(*moved[:ended]), _ended(*moved[ended:]))
-
-
-def columns_of_flows(
-    flows: Iterable[Flow], terms: Iterable[ContractTerm] = ()
-) -> Columns:
-    """Of few customers, with amounts of any size. The flows are by customer, then day."""
-    numbers: dict[tuple[int, str], int] = {}
-    ended = [
-        (
-            *(
-                t.customer,
-                numbers.setdefault((t.customer, t.subscription), len(numbers)),
-            ),
-            *(t.day.toordinal(), t.before_minor, t.after_minor),
-        )
-        for t in terms
-    ]
-    ended.sort(key=itemgetter(0, 1, 2))
-    owner, number, ended_on, before, after = _turned(ended, 5)
-    kinds = {kind: number for number, kind in enumerate(KINDS)}
-    moved = [(who, day.toordinal(), kinds[kind], n) for who, day, kind, n in flows]
-    customer, day, kind, amount = _turned(moved, 4)
-    return Columns(
-        _by_customer(_narrow(customer), _narrow(day), _narrow(kind), _wide(amount)),
-        _ended(
-            _narrow(owner),
-            _narrow(number),
-            _narrow(ended_on),
-            _wide(before),
-            _wide(after),
-        ),
-    )
-
-
-def _turned(rows: Sequence[Sequence[int]], width: int) -> list[Sequence[int]]:
-    return list(zip(*rows, strict=True)) if rows else [()] * width
-
-
-def _narrow(numbers: Sequence[int]) -> Ints:
-    return np.array(numbers, np.int64)
-
-
-def _wide(amounts: Sequence[int]) -> Ints:
-    """Whole numbers of any size."""
-    return np.array(amounts, np.object_)
-
-
-def in_units(columns: Columns, unit: int, without: Sequence[int] = ()) -> Columns:
-    """Every amount so many times as large; without some customers."""
-    moves, terms = columns
-    own = ~np.isin(moves.who, without)[moves.own]
-    customer, day, before, after, next_day = (
-        each[~np.isin(terms.customer, without)] for each in terms
-    )
-    amount_minor = _times(moves.amount_minor[own], unit)
-    return Columns(
-        _by_customer(
-            moves.who[moves.own[own]], moves.day[own], moves.kind[own], amount_minor
-        ),
-        Terms(customer, day, _times(before, unit), _times(after, unit), next_day),
-    )
-
-
-def _times(minor: Ints, unit: int) -> Ints:
-    """In 64 bits where there is room for all of them together."""
-    is_narrow = _magnitude(minor) * unit < _EXACT
-    found: Ints = (minor if is_narrow else minor.astype(np.object_)) * unit
-    return found
-
-
-def _magnitude(minor: Ints) -> float:
-    return float(np.abs(minor).sum(dtype=np.float64))
-
-
-def _by_customer(customer: Ints, day: Ints, kind: Ints, amount_minor: Ints) -> Moves:
-    is_new = _differs(customer)
-    return Moves(customer[is_new], np.cumsum(is_new) - 1, day, kind, amount_minor)
-
-
-def _ended(
-    customer: Ints, number: Ints, day: Ints, before_minor: Ints, after_minor: Ints
-) -> Terms:
-    next_day: Ints = np.full(len(day), date.max.toordinal(), np.int32)
-    goes_on = ~(_differs(customer) | _differs(number))[1:]
-    next_day[:-1][goes_on] = day[1:][goes_on]
-    return Terms(customer, day, before_minor, after_minor, next_day)
-
-
-def _differs(column: Ints) -> Truths:
-    """Where a value is another one than before it."""
-    found = np.ones(len(column), np.bool_)
-    np.not_equal(column[1:], column[:-1], out=found[1:])
-    return found
-
-
-def added(places: Ints, minor: Ints, size: int) -> Ints:
-    """The exact sum of the amounts at each place; beyond 64 bits where those are."""
-    if minor.dtype != np.object_ and _magnitude(minor) < _EXACT:
-        return np.bincount(places, minor, size).astype(np.int64)
-    sums = np.zeros(size, np.object_)
-    np.add.at(sums, places, minor)
-    return sums
-
-
-def standing(
-    parts: Iterable[Columns], days: Sequence[date]
-) -> tuple[list[int], list[list[int]]]:
-    """Everybody, and what each paid at the very beginning of each day, which are in order.
-
-    Customers in the order of their keys; who never paid is absent.
-    """
-    bounds = np.array([day.toordinal() for day in days])
-    who, paid = [np.zeros(0, np.int64)], [np.zeros((0, len(days)), np.int64)]
-    for moves, _ in parts:
-        places = np.searchsorted(bounds, moves.day, side="right")
-        who.append(moves.who)
-        paid.append(_levels(moves, places, len(days)))
-    return np.concatenate(who).tolist(), np.concatenate(paid).T.tolist()
-
-
-def _levels(moves: Moves, places: Ints, days: int) -> Ints:
-    """By customer, what it pays before each of so many days; movements by place."""
-    cells = len(moves.who) * (days + 1)
-    by_level = added(moves.own * (days + 1) + places, moves.amount_minor, cells)
-    levels: Ints = by_level.reshape(-1, days + 1)[:, :days].cumsum(axis=1)
-    return levels
 
 
 class Calendar:
@@ -277,7 +113,7 @@ def by_segment(
     """
     calendar = Calendar(windows)
     sums = np.zeros((len(windows), len(segments.names), len(SUMMED) + 1), np.object_)
-    for moves, terms in parts:
+    for moves, terms, _ in parts:
         ended = terms if has_terms else None
         sums += _counted(moves, ended, calendar, segments, is_cut=is_cut)
     order = sorted(range(len(segments.names)), key=segments.names.__getitem__)
@@ -392,7 +228,7 @@ def moved_by_segment(
     """
     calendar, cells = Calendar([span]), len(segments.names)
     counts, sums = np.zeros((2, cells, len(KINDS)), np.object_)
-    for moves, _ in parts:
+    for moves, *_ in parts:
         at = _placed(moves, calendar, segments)
         if only is not None:
             own = moves.who[at.customer] == only
@@ -413,8 +249,8 @@ def moved_by_segment(
 
 def _balances(moves: Moves, places: Ints, calendar: Calendar) -> tuple[Ints, Ints]:
     """What each customer pays at each window's opening and at its closing."""
-    levels = _levels(moves, places, len(calendar.days))
-    return levels[:, calendar.opens], levels[:, calendar.closes]
+    paid = levels(moves, places, len(calendar.days))
+    return paid[:, calendar.opens], paid[:, calendar.closes]
 
 
 def _renewed(

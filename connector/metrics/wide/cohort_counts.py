@@ -10,8 +10,15 @@ from datetime import date
 import numpy as np
 
 from connector.metrics.cohorts import Cohort, CohortPeriod
-from connector.metrics.fold import Columns, Ints, Moves, Truths, added
 from connector.metrics.retention import retained
+from connector.metrics.wide.columns import (
+    Columns,
+    Ints,
+    Moves,
+    Truths,
+    added,
+    months_of,
+)
 
 
 def cohorts(
@@ -23,7 +30,7 @@ def cohorts(
     """
     end = int(_periods(np.array([today.toordinal()]), period)[0])
     grids: dict[int, Ints] = {}
-    for moves, _ in parts:
+    for moves, *_ in parts:
         if len(moves.who):
             for start, grid in _grown(moves, period, end):
                 grids[start] = grids.get(start, 0) + grid
@@ -32,11 +39,8 @@ def cohorts(
 
 def _periods(day: Ints, period: CohortPeriod) -> Ints:
     """The number of each day's period, counted from 1970 on."""
-    days = (day.astype(np.int64) - _EPOCH).astype("M8[D]")
-    return days.astype("M8[M]").astype(np.int64) // period.length
-
-
-_EPOCH = date(1970, 1, 1).toordinal()
+    found: Ints = months_of(day) // period.length
+    return found
 
 
 def _grown(moves: Moves, period: CohortPeriod, end: int) -> Iterator[tuple[int, Ints]]:

@@ -1,0 +1,170 @@
+"""A customer's invoices and pending items → each subscription's line items, in order.
+
+Regular lines of drafts are left out (they can still be edited), but for those of a renewal
+in its first hour; their prorations stay, being the pending items of a moment ago. Lines of
+void and uncollectible invoices stay: nothing may have been owed, but the subscription was
+what they say. Of tiers with a line each, all lines of a period are one line item.
+"""
+
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from operator import attrgetter
+
+import msgspec
+
+from connector.mrr.evidence.line_items import (
+    InclusiveTax,
+    LineItem,
+    from_pending_item,
+    lines_of,
+)
+from connector.mrr.history import History
+from connector.mrr.pricing import is_whole_period, units_billed
+from connector.stripe_api.invoices import Invoice
+from connector.stripe_api.objects import Price
+
+
+def subscription_lines(history: History) -> dict[str, list[LineItem]]:
+    """Each subscription's line items, ordered by the start of their period."""
+    by_subscription: defaultdict[str, list[LineItem]] = defaultdict(list)
+    for line in _all_line_items(history):
+        by_subscription[line.subscription].append(line)
+    for found in by_subscription.values():
+        found.sort(key=attrgetter("start_s", "known_s"))
+    return dict(by_subscription)
+
+
+def _all_line_items(history: History) -> list[LineItem]:
+    prices = history.catalogue.prices
+    found: list[LineItem] = []
+    for invoice in history.invoices:
+        if invoice.status != "draft":
+            lines = lines_of(invoice)
+        else:
+            lines = _lines_of_draft(history, invoice)
+        found += _with_tiers_merged(lines, prices) if lines[1:] else lines
+    waiting = [from_pending_item(item) for item in history.pending]
+    pending = [line for line in waiting if line is not None]
+    if pending:
+        current = {
+            item.id
+            for own in history.versions.values()
+            for item in own[-1].subscription.items.data
+        }
+        told = _with_free_credits(pending, current, prices)
+        found += _with_tiers_merged([*told], prices)
+    return found
+
+
+def _lines_of_draft(history: History, draft: Invoice) -> list[LineItem]:
+    """One that is finalized within the hour is read as it will be then."""
+    own = history.versions.get(draft.subscription)
+    if own is not None and own[-1].finalizes(draft):
+        return lines_of(msgspec.structs.replace(draft, status="open"))
+    return [line for line in lines_of(draft) if not line.is_regular]
+
+
+def _with_free_credits(
+    pending: Sequence[LineItem], current: Container[str], prices: Mapping[str, Price]
+) -> Iterator[LineItem]:
+    """What was free is credited with 0, which no pending item says to be a credit.
+
+    It is one where nothing else takes the item back, and it is billed from the same instant
+    on, or is not ``current`` and nothing came later.
+    """
+    billed = {(n.item, n.start_s): n for n in pending if n.amount_minor > 0}
+    taken = {(n.item, n.start_s) for n in pending if n.credit}
+    last_s = {n.item: n.start_s for n in sorted(pending, key=attrgetter("start_s"))}
+    for line in pending:
+        debit = billed.get((line.item, line.start_s))
+        if line.amount_minor or (line.item, line.start_s) in taken:
+            is_credit = line.credit
+        elif debit is None:
+            is_credit = line.item not in current and line.start_s == last_s[line.item]
+        else:
+            is_credit = not _is_tier_beside(line, debit, prices)
+        yield msgspec.structs.replace(line, credit=True) if is_credit else line
+
+
+def _is_tier_beside(
+    line: LineItem, debit: LineItem, prices: Mapping[str, Price]
+) -> bool:
+    """Whether it may be a free tier of what the debit bills."""
+    price = prices.get(line.price)
+    is_tiered = price is not None and price.billing_scheme == "tiered"
+    return is_tiered and debit.price == line.price
+
+
+def _with_tiers_merged(
+    line_items: Sequence[LineItem], prices: Mapping[str, Price]
+) -> Iterable[LineItem]:
+    """One line item for an item's period, where each tier has a line of its own.
+
+    Only together do the lines say how many units were billed.
+    """
+    regular = {line.item for line in line_items if line.is_regular}
+    if len(regular) == len(line_items):
+        return line_items  # one of each item, as in nearly every invoice
+    return _merged_by_period(line_items, prices)
+
+
+def _merged_by_period(
+    line_items: Iterable[LineItem], prices: Mapping[str, Price]
+) -> Iterator[LineItem]:
+    by_period: dict[tuple[object, ...], list[LineItem]] = {}
+    for line in line_items:
+        price = prices.get(line.price)
+        is_tiered = price is not None and price.billing_scheme == "tiered"
+        if not line.is_regular and not is_tiered:
+            yield line
+            continue
+        period = (line.start_s, line.end_s)
+        nature = (line.proration, line.credit)
+        key = (line.item, line.price, *period, *nature)
+        by_period.setdefault(key, []).append(line)
+    for lines in by_period.values():
+        yield _merged(lines, prices.get(lines[0].price)) if lines[1:] else lines[0]
+
+
+def _merged(lines: list[LineItem], price: Price | None) -> LineItem:
+    amount_minor = sum(line.amount_minor for line in lines)
+    return msgspec.structs.replace(
+        lines[0],
+        quantity=_billed_units(lines, amount_minor, price),
+        unit_amount_minor=None,
+        amount_minor=amount_minor,
+        discounts=tuple(dict.fromkeys(d for line in lines for d in line.discounts)),
+        discounted_minor=sum(line.discounted_minor for line in lines),
+        inclusive_tax=_merged_tax(lines),
+        discount_amounts=_added_up(lines),
+    )
+
+
+def _added_up(lines: Iterable[LineItem]) -> tuple[tuple[str, int], ...]:
+    """What each discount took off all of them, in the order in which they applied."""
+    taken_minor: dict[str, int] = {}
+    for line in lines:
+        for key, minor in line.discount_amounts:
+            taken_minor[key] = taken_minor.get(key, 0) + minor
+    return tuple(taken_minor.items())
+
+
+def _merged_tax(lines: Sequence[LineItem]) -> InclusiveTax | None:
+    taxes = [line.inclusive_tax for line in lines if line.inclusive_tax is not None]
+    if not taxes:
+        return None
+    amount_minor = sum(tax.amount_minor for tax in taxes)
+    return InclusiveTax(amount_minor, sum(tax.parts for tax in taxes))
+
+
+def _billed_units(
+    lines: Sequence[LineItem], amount_minor: int, price: Price | None
+) -> Decimal:
+    """As their amount shows; not in a shortened period, where it fits but by chance."""
+    quantities = [line.quantity for line in lines]
+    first = lines[0]
+    is_whole = price is not None and is_whole_period(price, first.start_s, first.end_s)
+    if price is None or not is_whole or not amount_minor or not first.is_regular:
+        return sum(quantities, Decimal(0))
+    return units_billed(price, first.currency, quantities, amount_minor)

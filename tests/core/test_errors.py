@@ -613,7 +613,7 @@ EXHIBITS: Mapping[str, Provoked] = {
     "an account that nobody named": lambda: configured(
         TWO_ACCOUNTS, "--account", "fr", "report"
     ),
-    "one account's command, of two": lambda: configured(TWO_ACCOUNTS, "report"),
+    "one account's command, of two": lambda: configured(TWO_ACCOUNTS, "restatements"),
     "two accounts in one ledger": lambda: configured(
         TWO_ACCOUNTS.replace('database = "uk.db"', ""), "report"
     ),

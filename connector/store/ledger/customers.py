@@ -110,6 +110,8 @@ def accounts_of(
     connection: sqlite3.Connection, keys: Collection[int]
 ) -> dict[int, CustomerName]:
     """The same of some alone."""
+    if not keys:
+        return {}
     rows = connection.execute(
         "SELECT key, id, label FROM customers"
         " WHERE key IN (SELECT value FROM json_each(?))",

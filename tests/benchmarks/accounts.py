@@ -1,8 +1,8 @@
 """What it takes to add up many ledgers: `python -m tests.benchmarks.accounts`.
 
 Each ledger has some hundred customers of its own; of the first ten one in ten is of a
-company that another one of these has, too. Printed: CPU seconds in all, and milliseconds a ledger, of the report of the
-usual windows and of one by account, which reads everybody.
+company that another one of these has, too. Printed: CPU seconds in all, and milliseconds
+a ledger, of the report of the usual windows and of one by account, which reads everybody.
 """
 
 import argparse

@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -32,7 +33,7 @@ from connector.core.numbers import (
 from connector.core.presets import PRESETS, preset_name
 from connector.core.windows import parse_window
 from connector.render.table import DIALECTS, STANDARD, written_as
-from connector.store.files import side_files
+from connector.store.files import SQLITE, side_files
 
 if TYPE_CHECKING:
     from connector.cli.app import Shell
@@ -221,7 +222,22 @@ def _harmless(ctx: Any, _param: Any, output: Path | None) -> Path | None:
         for account in ctx.obj.accounts:
             refuse_own_files(output, account)
         check_folder(output)
+        if _is_database(output):
+            raise UsageFault(
+                f"writing to {output} would destroy it: it is a database, such as a "
+                "ledger or a backup of one",
+                fix="write to a file of its own",
+            )
     return output
+
+
+def _is_database(path: Path) -> bool:
+    """Whether SQLite wrote it; what cannot be read is left to who writes there."""
+    with suppress(OSError):
+        if path.is_file():
+            with path.open("rb") as file:
+                return file.read(len(SQLITE)) == SQLITE
+    return False
 
 
 def check_folder(output: Path) -> None:
@@ -234,11 +250,19 @@ def check_folder(output: Path) -> None:
 
 
 def refuse_own_files(output: Path, config: Config) -> None:
-    """``UsageFault`` where writing there would destroy what this program keeps."""
+    """``UsageFault`` where writing there would destroy what it keeps, or is told by."""
     own = [
         config.database,
         *side_files(config.database),
-        *(each for each in (config.status_file, config.source) if each is not None),
+        *(
+            each
+            for each in (
+                *(config.status_file, config.source, config.rates, config.benchmarks),
+                *(config.key_file, config.webhook_secret_file),
+                *(config.admin_token_file, config.token_file),
+            )
+            if each is not None
+        ),
     ]
     refuse_to_replace(output, own)
 

@@ -218,9 +218,9 @@ def test_the_page_tells_how_each_command_takes_them() -> None:
     rows = re.findall(
         r"^\| [^`|]+(?:`--account(?: NAME)?`[^|]*)?\| (`.+`) \|$", PAGE, re.MULTILINE
     )
-    kinds = ("each", "all", "named", "one", "none")
+    kinds = ("each", "all", "named", "sum", "one", "none")
     found = [tuple(re.findall(r"`([a-z-]+)`", row)) for row in rows]
-    told = dict(zip(kinds, found[-5:], strict=True))
+    told = dict(zip(kinds, found[-6:], strict=True))
     assert {each: kind for kind, names in told.items() for each in names} == dict(TAKES)
 
 

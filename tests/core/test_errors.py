@@ -60,7 +60,7 @@ from connector.stripe_api.decoding import StripeAccount
 from connector.stripe_api.rate_limit import Limiter
 from connector.webhooks import admin_access, server
 from tests.pipeline.test_recompute import EVERYBODY, TOO_EARLY_S, poison
-from tests.support import broken_lakes
+from tests.support import accounts, broken_lakes
 from tests.support.books import key_of, lived, post
 from tests.support.ledgers import empty_ledger
 from tests.support.loopback import serving
@@ -287,6 +287,29 @@ def without(library: str, *words: str) -> None:
         for module in [m for m in sys.modules if m.startswith(rooms)]:
             patch.delitem(sys.modules, module)
         with_ledger(*words)
+
+
+def two_accounts(*words: str, rule: str = "counts") -> None:
+    """A command on the ledgers of two accounts; the second has its own rule of pauses."""
+    for name, value in (("de", "counts"), ("us", rule)):
+        book = accounts.Book({"a": lived(f"cus_{name}", "50 90")})
+        rules = {**accounts.RULES, "pause_collection": value}
+        accounts.write(Path(f"{name}.db"), [book], rules=rules)
+    of_two(*words)
+
+
+def of_two(*words: str) -> None:
+    tables = (
+        f'[[account]]\nname = "{name}"\ndatabase = "{name}.db"\nkey_file = "{name}.key"'
+        for name in ("de", "us")
+    )
+    configured("\n".join(tables), *words)
+
+
+def one_of_two_is_empty() -> None:
+    for name in ("de", "us"):
+        open_database(Path(f"{name}.db"), create=True).close()
+    of_two("report")
 
 
 def lake_of_companies() -> None:
@@ -602,7 +625,7 @@ EXHIBITS: Mapping[str, Provoked] = {
     "an account that nobody named": lambda: configured(
         TWO_ACCOUNTS, "--account", "fr", "report"
     ),
-    "one account's command, of two": lambda: configured(TWO_ACCOUNTS, "report"),
+    "one account's command, of two": lambda: configured(TWO_ACCOUNTS, "restatements"),
     "two accounts in one ledger": lambda: configured(
         TWO_ACCOUNTS.replace('database = "uk.db"', ""), "report"
     ),
@@ -758,6 +781,11 @@ COMMANDS: Mapping[str, Provoked] = {
     **broken_lakes.EXHIBITS,
     "a history that breaks the derivation in a lake": lake_of_broken,
     "a lake of companies": lake_of_companies,
+    "accounts of other rules": lambda: two_accounts("report", rule="excluded"),
+    "an account that was never synced": one_of_two_is_empty,
+    "another policy of several accounts": lambda: two_accounts(
+        "report", "--policy", "stripe:default"
+    ),
     "a report over the ledger": lambda: with_ledger("report", "-o", "stripe-nrr.db"),
     "report of nothing": lambda: with_ledger("report", walked=False),
     "report of a ledger that has no time zone yet": lambda: with_ledger(

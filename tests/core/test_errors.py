@@ -470,6 +470,11 @@ def synced_before(account: str, *, livemode: bool) -> None:
     syncing()
 
 
+def report_over_a_backup() -> None:
+    open_database(Path("backup.db"), create=True).close()
+    with_ledger("report", "-o", "backup.db")
+
+
 def kept_twice() -> None:
     """Another account's ledger is of whom this one's key turns out to be."""
     known = config.parse(
@@ -668,6 +673,7 @@ EXHIBITS: Mapping[str, Provoked] = {
     "a key of another mode": lambda: synced_before("acct_simulated", livemode=True),
     "a key of another account": lambda: synced_before("acct_9", livemode=False),
     "an account that is kept already": kept_twice,
+    "a report over a backup": report_over_a_backup,
     "a SQLite that is too old": opened_with_an_old_sqlite,
     "no ledger": lambda: opened(None),
     "not a database": lambda: opened(b"Dear diary, " * 100),

@@ -22,11 +22,10 @@ from connector.metrics.contributions import (
     Contribution,
     Ratio,
     between,
-    contributions,
     in_minor_of,
 )
 from connector.metrics.currency_total import retention_in_minor
-from connector.metrics.retention import measure, retention
+from connector.metrics.retention import retention
 from connector.mrr.ended_otherwise import unbilled_quantities
 from connector.reports.figures import (
     cut_in,
@@ -147,25 +146,21 @@ def _explained_total(
     from connector.reports.currency_total import CurrencyTotal
 
     total = CurrencyTotal(ledger, as_of)
-    flows, (_, scale) = total.flows(window)
+    at = total.conversion(window)
+    opening, closing = total.standing(window, at)
     if only:
         own = total.members(window, only)
         if not own and not total.segments(window, None, only):
             raise nobody_in(only)
-        flows = [flow for flow in flows if flow.customer in own]
-    [measured] = measure(flows, [window])
-    moved = in_minor_of(
-        contributions(flows, window, ratio),
-        measured.retention.opening_minor,
-        scale,
-        ratio,
-    )
+        opening = {key: units for key, units in opening.items() if key in own}
+    kept = retention(opening, closing)
+    found = between(opening, closing, ratio)
     return WindowExplanation(
         total.currency,
         window,
         ratio,
-        retention_in_minor(measured.retention, scale),
-        _named(ledger, moved),
+        retention_in_minor(kept, at.scale),
+        _named(ledger, in_minor_of(found, kept.opening_minor, at.scale, ratio)),
         window.end <= total.today,
         is_total=True,
         only=only,

@@ -3,7 +3,7 @@
 import sqlite3
 import tempfile
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ import click
 from connector.cli.app import Shell
 from connector.cli.output import echo, progress_shown, rendered, show_report
 from connector.config import Config, ListenAddress, parse
-from connector.core.errors import LedgerUnusable
+from connector.core.errors import ConnectorError, LedgerUnusable
+from connector.core.language import DEFAULT, _, grouped, marked, point
 from connector.core.model import MovementKind
 from connector.core.text import printable
 from connector.pipeline.bundled_account import bundled_folder, load_account
@@ -36,6 +37,18 @@ DEMO_CONFIG = f"""\
 database = "stripe-nrr.db"
 timezone = "{{timezone}}"
 """
+
+OWN_ACCOUNT = marked(
+    "\nOn your own account (nothing is ever written to Stripe):\n"
+    "  1. In Stripe's Dashboard make a restricted key with read permissions for\n"
+    "     Customers, Products, Prices, Coupons, Subscriptions, Invoices, Invoice\n"
+    "     Items and Events.\n"
+    "  2. export STRIPE_API_KEY=rk_live_…\n"
+    "  3. stripe-nrr doctor       # is all in place? permissions, time zone, disk\n"
+    "  4. stripe-nrr sync && stripe-nrr report\n"
+    "Days are those of your account's own time zone: let the key read the account,\n"
+    'or write it into config.toml, such as timezone = "Europe/Berlin".'
+)
 
 
 @click.command()
@@ -63,7 +76,7 @@ def demo(ctx: click.Context, keep: Path | None, *, opens: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="stripe-nrr-demo-") as temporary:
         folder = keep or Path(temporary)
         make_folder(folder)
-        _run_demo(folder)
+        _run_demo(folder, _language(ctx.obj))
         _say_what_next(keep)
         if opens:
             _open_dashboard(ctx, folder)
@@ -79,10 +92,19 @@ def _open_dashboard(ctx: click.Context, folder: Path) -> None:
     ctx.invoke(dashboard, bind=ListenAddress("127.0.0.1", 0), opens=True)
 
 
-def _run_demo(folder: Path) -> None:
+def _language(shell: Shell) -> str:
+    """That of the configuration here, if there is one that can be read."""
+    with suppress(ConnectorError):
+        return shell.config.language
+    return DEFAULT
+
+
+def _run_demo(folder: Path, code: str) -> None:
     account = load_account(bundled_folder())
     frozen_at = account.facts.now
     text = DEMO_CONFIG.format(timezone=account.facts.timezone)
+    if code != DEFAULT:
+        text += f'[reporting]\nlanguage = "{code}"\n'
     config_path = folder / "config.toml"
     if config_path.exists() and MADE_BY not in config_path.read_text(encoding="utf-8"):
         raise LedgerUnusable(
@@ -113,10 +135,17 @@ def _run_demo(folder: Path) -> None:
         config_path.write_text(text, encoding="utf-8")
         seconds = time.monotonic() - began_s
         echo(
-            f"Synced {seen['subscriptions']:,} subscriptions and "
-            f"{seen['invoices']:,} invoices of a bundled Stripe account in "
-            f"{account.requests} requests, and posted {derived.movements:,} movements, "
-            f"in {seconds:.1f} s."
+            _(
+                "Synced {subscriptions} subscriptions and {invoices} invoices of a "
+                "bundled Stripe account in {requests} requests, and posted {movements} "
+                "movements, in {seconds} s."
+            ).format(
+                subscriptions=grouped(seen["subscriptions"]),
+                invoices=grouped(seen["invoices"]),
+                requests=account.requests,
+                movements=grouped(derived.movements),
+                seconds=f"{seconds:.1f}".replace(".", point()),
+            )
         )
         figures = make_report(Ledger(connection, config, frozen_at))
         show_report(figures, "text", config.locale, None)
@@ -153,7 +182,9 @@ def _show_one(connection: sqlite3.Connection, config: Config) -> None:
     example = explained[-1]
     name = customers.labels(connection)[example.customer]
     echo(
-        f"\nEvery figure can be taken apart. The latest expansion, {printable(name)}:\n"
+        _("\nEvery figure can be taken apart. The latest expansion, {name}:\n").format(
+            name=printable(name)
+        )
     )
     prices = objects.price_names(connection)
     rendered(movement_view(example, prices, config.locale), None)
@@ -162,19 +193,9 @@ def _show_one(connection: sqlite3.Connection, config: Config) -> None:
 def _say_what_next(keep: Path | None) -> None:
     if keep is not None:
         echo(
-            f"\nKept in {keep}. Try, for example:\n"
-            f"  stripe-nrr --config {keep}/config.toml movements --kind churn\n"
+            _("\nKept in {folder}. Try, for example:\n").format(folder=keep)
+            + f"  stripe-nrr --config {keep}/config.toml movements --kind churn\n"
             f"  stripe-nrr --config {keep}/config.toml report --window quarter\n"
             f"  stripe-nrr --config {keep}/config.toml report --format html -o report.html"
         )
-    echo(
-        "\nOn your own account (nothing is ever written to Stripe):\n"
-        "  1. In Stripe's Dashboard make a restricted key with read permissions for\n"
-        "     Customers, Products, Prices, Coupons, Subscriptions, Invoices, Invoice\n"
-        "     Items and Events.\n"
-        "  2. export STRIPE_API_KEY=rk_live_…\n"
-        "  3. stripe-nrr doctor       # is all in place? permissions, time zone, disk\n"
-        "  4. stripe-nrr sync && stripe-nrr report\n"
-        "Days are those of your account's own time zone: let the key read the account,\n"
-        'or write it into config.toml, such as timezone = "Europe/Berlin".'
-    )
+    echo(_(OWN_ACCOUNT))

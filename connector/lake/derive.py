@@ -140,11 +140,10 @@ def _versions(owner: str, things: Things) -> dict[str, tuple[SubscriptionVersion
             *(it[0].customer, it[0].id, it[0].at_s, it[0].body),
         ),
     )
-    found: dict[str, tuple[SubscriptionVersion, ...]] = {}
+    found: dict[str, list[SubscriptionVersion]] = {}
     for row, thing in own_first:
-        version = SubscriptionVersion(row.at_s, thing)
-        found[row.id] = (*found.get(row.id, ()), version)
-    return found
+        found.setdefault(row.id, []).append(SubscriptionVersion(row.at_s, thing))
+    return {key: tuple(versions) for key, versions in found.items()}
 
 
 def _in_words(error: Exception) -> str:

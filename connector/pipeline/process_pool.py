@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -75,7 +75,11 @@ def deriving(task: DerivationTask, workers: int) -> Iterator[DeriveAll]:
             spawn = get_context("spawn")  # a fork would share our connection to SQLite
             for _ in range(workers):
                 # Not all at once: where one cannot be had, the others are ended.
-                started.append(_start(spawn, task))  # noqa: PERF401
+                started.append(_start(spawn))  # noqa: PERF401
+            for worker in started:
+                worker.pipe.send(
+                    task
+                )  # once it listens; with `start` nobody would know
         except UNAVAILABLE as error:
             log.info("processes.none %s", error)
             yield lambda _batches: iter(())
@@ -90,11 +94,11 @@ def deriving(task: DerivationTask, workers: int) -> Iterator[DeriveAll]:
             worker.process.kill()
 
 
-def _start(spawn: "SpawnContext", task: DerivationTask) -> _Worker:
+def _start(spawn: "SpawnContext") -> _Worker:
     ours, theirs = spawn.Pipe()
     with theirs:  # else it would not end with the worker
         try:
-            process = spawn.Process(target=_serve, args=(theirs, task), daemon=True)
+            process = spawn.Process(target=_serve, args=(theirs,), daemon=True)
             process.start()
         except BaseException:
             ours.close()
@@ -140,7 +144,7 @@ def _unpacked(found: bytes | None) -> list[Derived] | None:
 # --- in a worker ---
 
 
-def _serve(pipe: "Connection", task: DerivationTask) -> None:
+def _serve(pipe: "Connection") -> None:
     """Derive what is asked for, until the other end of the pipe is gone.
 
     Ctrl-C is for the process that asked.
@@ -148,11 +152,9 @@ def _serve(pipe: "Connection", task: DerivationTask) -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with (
-        pipe,
-        suppress(EOFError, OSError, LedgerUnusable),
-        closing(open_as_it_is(task.path)) as connection,
-    ):
+    with pipe, suppress(EOFError, OSError, LedgerUnusable), ExitStack() as stack:
+        task: DerivationTask = pipe.recv()
+        connection = stack.enter_context(closing(open_as_it_is(task.path)))
         while True:
             batch = msgspec.msgpack.decode(pipe.recv_bytes(), type=Batch)
             pipe.send_bytes(_derived(connection, task, batch))

@@ -43,6 +43,11 @@ class State(NamedTuple):
         return self._replace(rules=tuple(sorted(rules.items())))
 
 
+UNPAID_CELLS = (
+    2  # a month before a renewal; or the two days that a change moves between
+)
+
+
 class Alternative(NamedTuple):
     """One thing done otherwise; what it is called, and the state after it."""
 
@@ -94,10 +99,7 @@ class CustomerUnderRules:
         for rule, values in VALUES.items():
             for value in values if rule != "timezone" else ():
                 if value != rules.get(rule, values[0]):
-                    switch = PolicySwitch(rule, value)
-                    cause = GapCause.USAGE if rule == "metered" else GapCause.POLICY
-                    after = state.with_switch(switch)
-                    yield Alternative(cause, switch.in_words, "", after)
+                    yield self._switched(state, PolicySwitch(rule, value))
         if not state.trials_count and has_trials(self.history):
             after = state._replace(trials_count=True)
             yield Alternative(GapCause.TRIAL, _("trials count"), "", after)
@@ -108,6 +110,30 @@ class CustomerUnderRules:
                 after = state._replace(without=each)
                 words = _("a subscription is not there")
                 yield Alternative(GapCause.MISSING_THERE, words, each, after)
+
+    def _switched(self, state: State, switch: PolicySwitch) -> Alternative:
+        after = state.with_switch(switch)
+        if switch.rule == "past_due" and self._is_before_unpaid(state, after):
+            said = _("became unpaid earlier there")
+            note = _("here from the renewal that was left a draft")
+            return Alternative(GapCause.DATE, said, note, after)
+        cause = GapCause.USAGE if switch.rule == "metered" else GapCause.POLICY
+        return Alternative(cause, switch.in_words, "", after)
+
+    def _is_before_unpaid(self, state: State, after: State) -> bool:
+        """Whether the last days of what nobody paid are all that differs.
+
+        Stripe knows when it gave up collecting; afterwards a draft alone shows it.
+        """
+        now, then = self.cells(state), self.cells(after)
+        differ = [
+            c for c in now.keys() | then.keys() if now.get(c, 0) != then.get(c, 0)
+        ]
+        return len(differ) <= UNPAID_CELLS and any(
+            proof.summary == "left a draft"
+            for step in self._derived(state)
+            for proof in step.evidence
+        )
 
     def _in_other_zones(self, state: State) -> Iterator[Alternative]:
         for zone in ZONES:

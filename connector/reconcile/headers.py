@@ -26,8 +26,11 @@ _NAMES: Mapping[str, str] = {
     "whose": "stripecustomerid customerid customerexternalid externalid subscriberid"
     " custid customer subscriber customers subscribers clientid accountid stripeid"
     " customername subscribername customeremail subscriberemail email",
-    "money": "currency currencycode mrrcurrency customercurrency",
-    "month": "month period monthend monthstart monthending",
+    "money": "currency currencycode mrrcurrency customercurrency presentmentcurrency"
+    " settlementcurrency reportingcurrency defaultcurrency",
+    # The end of a period may be its last day or the first of the next: its start is one.
+    "month": "month billingmonth monthend monthenddate monthending monthstart"
+    " monthstartdate period periodstart billingperiod",
     "day": "date day eventtimestamp timestamp eventdate changedate effectivedate"
     " datetime occurredat eventtime",
     "local_day": "localeventtimestamp localdate localeventdate localtimestamp",
@@ -69,7 +72,8 @@ def layout_of(
 
     Raises ``UsageFault`` that names what was found and what is needed.
     """
-    months = [(n, named) for n, head in enumerate(heads) if (named := month_of(head))]
+    bare = [_without_figure(head) for head in heads]
+    months = [(n, named) for n, head in enumerate(bare) if (named := month_of(head))]
     found = _columns(heads, source)
     by_ids = _of_ids(lines)
     customer = found.get("whose")
@@ -141,11 +145,25 @@ _UNITS = re.compile(r"\b(?:in\s+)?(?:cents?|minor(?:\s+units?)?)\b")
 def _plain(head: str) -> str:
     """``MRR change (USD)`` as ``mrrchange``, and so ``mrr_change_minor``.
 
-    Without case and marks, what stands in brackets, and the unit of its amounts.
+    Without case and marks, what stands in brackets, the currency and the unit of its
+    amounts.
     """
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", re.sub(r"\(.*?\)|\[.*?\]", "", head))
     spaced = re.sub(r"[^a-z0-9]+", " ", words.lower())
-    return _UNITS.sub("", spaced).replace(" ", "")
+    return _UNITS.sub("", _IN_CURRENCY.sub("", spaced)).replace(" ", "")
+
+
+_CODES = (
+    "usd eur gbp jpy cad aud nzd chf sek nok dkk isk pln czk huf ron bgn brl mxn inr cny"
+    " hkd sgd krw thb myr php idr vnd zar ils aed sar kwd bhd"
+)
+_IN_CURRENCY = re.compile(rf"\s+(?:in\s+)?(?:{'|'.join(_CODES.split())})\s*$")
+
+
+def _without_figure(head: str) -> str:
+    """``MRR Jan 2025 (USD)`` as ``Jan 2025``: what such a column is of is known."""
+    words = re.sub(r"\(.*?\)|\[.*?\]|\bmrr\b", " ", head, flags=re.IGNORECASE)
+    return " ".join(words.strip(" _-:").split())
 
 
 def is_minor(head: str) -> bool:

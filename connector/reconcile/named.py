@@ -6,7 +6,7 @@ found where it can be, and who cannot be found is said.
 
 from collections.abc import Collection, Sequence
 
-from connector.core.errors import NothingFound
+from connector.core.errors import UsageFault
 from connector.core.language import _, grouped, marked, ngettext
 from connector.reports.ledger import Ledger
 from connector.store.external_figures import ExternalFigures
@@ -63,14 +63,14 @@ def unknown_note(there: int, unknown: int, names: Sequence[str]) -> str | None:
     )
 
 
-def nobody_known(paths: Collection[object], names: Sequence[str]) -> NothingFound:
+def nobody_known(paths: Collection[object], names: Sequence[str]) -> UsageFault:
     named = ", ".join(map(str, paths))
     if not names:
-        return NothingFound(
+        return UsageFault(
             f"{named} has no amount but 0", fix="give a file with figures in it"
         )
     how = _how_named(names)
-    return NothingFound(
+    return UsageFault(
         f"none of the customers of {named} is in the ledger"
         f"{how and f': they are {how}'}, such as {_some(names[:SHOWN])}",
         fix="give a file that names customers by Stripe's ids (cus_…), of this account",

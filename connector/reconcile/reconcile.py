@@ -60,8 +60,8 @@ def reconcile_files(
 ) -> list[Reconciliation]:
     """One value for all files that are parts of one; nothing is written.
 
-    Raises ``UsageFault`` for a file that is not understood, and ``NothingFound`` where
-    none of its customers are in the ledger.
+    Raises ``UsageFault`` for a file that is not understood, or none of whose customers
+    is in the ledger.
     """
     found = []
     for files in opened_together(paths):

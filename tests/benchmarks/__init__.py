@@ -16,4 +16,5 @@ And what deriving costs: ``python -m tests.benchmarks.derive``.
 
 many_customers   a mirror of any number of customers, each with years of billing
 derive           reads, derives and settles it, and prints the table
+skew             derives one customer as large as can be
 """

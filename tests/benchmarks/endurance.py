@@ -237,9 +237,9 @@ def growth(samples: Sequence[Sample]) -> Iterator[str]:
         yield f"the WAL grew to {most:.1f} MB"
     if (waiting := statistics.median(s.waiting for s in late)) > WAITS:
         yield f"{waiting} events wait"
-    files = [statistics.median(s.files for s in part) for part in (early, late)]
+    files = [min(s.files for s in part) for part in (early, late)]
     if files[1] > files[0] + 5:
-        yield f"open files grew from {files[0]} to {files[1]}"
+        yield f"open files, connections apart, grew from {files[0]} to {files[1]}"
 
 
 def last_told(path: Path, known: int) -> dict[str, float]:

@@ -18,6 +18,7 @@ from connector.core.errors import ConfigError
 from connector.core.policy import Policy
 from connector.core.presets import PRESETS, preset_of
 from connector.stripe_api.credentials import stripe_key, webhook_secrets
+from tests.support.policies import OTHERWISE
 
 KEY = "rk_live_51AbCdEfGhIjKlMnOpQrStUv"
 
@@ -64,6 +65,9 @@ def test_every_key_is_read() -> None:
         once_coupon = "subtracted"
         metered = "invoiced"
         churn = "requested"
+        active_from = "first_payment"
+        trial_after_paying = "counts"
+        invoiced_recurring = "by_period"
         [customers]
         label = "metadata:company"
         metadata = ["segment", "region"]
@@ -85,14 +89,7 @@ def test_every_key_is_read() -> None:
         requests_per_second=12.5,
         requests_per_second_in_all=25.0,
         status_file=Path("status.json"),
-        policy=Policy(
-            past_due_days=30,
-            pause_collection_counts=False,
-            repeating_subtracted=False,
-            once_subtracted=True,
-            metered_invoiced=True,
-            churn_when_requested=True,
-        ),
+        policy=OTHERWISE,
         label="metadata:company",
         metadata_keys=("segment", "region"),
         owner="metadata:csm",

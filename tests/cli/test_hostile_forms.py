@@ -9,7 +9,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from connector.store.account import belong_to
 from connector.store.database import open_database, transaction
 from tests.assistants.asked import ask
 from tests.cli.test_hostile_names import CONTROL, HOSTILE, elements, is_harmless
+from tests.support.all_forms import ASKED, ELSEWHERE, PAGES, as_form, forms_of
 from tests.support.commands import Workdir
 from tests.support.site import Site, site_of
 from tests.support.small_ledger import GROWS, account, lay_out_of
@@ -38,41 +39,6 @@ TEXTS = [
     LONG,
 ]
 CONFIG = 'timezone = "UTC"\n[customers]\nmetadata = ["tier"]\n'
-
-# How each command is asked, without its form; those that give nothing of Stripe's: none.
-ASKED: Mapping[str, Sequence[Sequence[str]]] = {
-    "report": [
-        (),
-        ("--by", "product", "--causes"),
-        ("--by", "plan"),
-        ("--by", "metadata:tier"),
-    ],
-    "cohorts": [()],
-    "at-risk": [()],
-    "digest": [("--peek", "--since", "2026-01-01")],
-    "churn": [(), ("--by", "plan")],
-    "coverage": [()],
-    "movements": [(), ("--by", "product"), ("--by", "metadata:tier")],
-    "explain": [(GROWS,), ("--window", "2026-03")],
-    "drift": [()],
-    "compare": [("1000", "--currency", "usd")],
-    "reconcile": [("theirs.csv",)],
-    "notes": [()],
-    "restatements": [()],
-    "recompute": [(), (GROWS,)],
-    "backup": [("copy.db",)],
-    "check": [()],
-    "export": [("--what", w) for w in ("movements", "components", "mrr", "customers")],
-    "doctor": [("--offline",)],
-    "inbox": [()],
-    "close": [("2026-03",), ("--withdraw", "2026-03")],
-    "note": [("2026-03", "more"), ("2026-03", "of one", "--customer", GROWS)],
-    "forget": [(GROWS,)],  # the last: then its name is nowhere
-}
-ELSEWHERE = {  # shown below, or by what no name of Stripe's goes into
-    *("demo", "config", "sync", "dashboard", "mcp", "restore", "lake", "serve"),
-    *("webhook-setup", "accounts"),
-}
 
 
 def everything_is(text: str, folder: Path) -> Workdir:
@@ -104,13 +70,6 @@ def everything_is(text: str, folder: Path) -> Workdir:
     csv.writer(made).writerows(rows)
     (folder / "theirs.csv").write_text(made.getvalue(), "utf-8", "replace")
     return workdir
-
-
-def forms_of(command: str) -> Sequence[str]:
-    found = stripe_nrr.get_command(click.Context(stripe_nrr), command)
-    assert found is not None, command
-    [*chosen] = (p.type.choices for p in found.params if p.name == "form")  # type: ignore[attr-defined]
-    return [str(form) for form in chosen[0]]
 
 
 def test_every_command_is_asked_here_or_known_to_tell_no_name() -> None:
@@ -213,17 +172,6 @@ def check_file(form: str, path: Path, text: str) -> None:
 
 
 # --- the dashboard, and the assistant's tools ---
-
-PAGES = [
-    *("/", "/window?window=2026-03", "/customers", f"/customer/{GROWS}", "/movements"),
-    *("/cohorts", "/at-risk", "/churn", "/coverage", "/restatements", "/differences"),
-    *("/?by=product", "/?by=metadata:tier", "/counts"),
-]
-
-
-def as_form(path: str, form: str) -> str:
-    before, mark, query = path.partition("?")
-    return f"{before if before != '/' else '/overview'}.{form}{mark}{query}"
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: repr(text)[:8])

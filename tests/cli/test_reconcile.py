@@ -110,7 +110,7 @@ def test_our_own_export_is_another_tools_file(workdir: Workdir) -> None:
     [
         pytest.param("Invoice,Total\nin_1,5\n", 2, "Invoice, Total", id="no such file"),
         pytest.param(
-            "customer,month,mrr\na@example.com,2026-01,5\n", 1, "cus_", id="other ids"
+            "customer,month,mrr\na@example.com,2026-01,5\n", 2, "cus_", id="other ids"
         ),
     ],
 )

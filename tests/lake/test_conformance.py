@@ -36,22 +36,9 @@ from tests.support.lakes import (
     told_by_lives,
     write_whole,
 )
+from tests.support.policies import POLICIES
 
 LIVES = 40
-POLICIES = {
-    "the defaults": Policy(),
-    "all others": Policy(
-        past_due_days=30,
-        pause_collection_counts=False,
-        repeating_subtracted=False,
-        once_subtracted=True,
-        metered_invoiced=True,
-        churn_when_requested=True,
-        active_from_payment=True,
-        trial_after_paying_counts=True,
-        invoiced_by_period=True,
-    ),
-}
 
 
 class Both(NamedTuple):

@@ -79,7 +79,6 @@ def run(session: SparkSession, folder: Path, out: Path, rules: Rules = RULES) ->
     )
 
 
-@pytest.mark.parametrize("both", ["the defaults"], indirect=True)
 def test_spark_derives_what_sqlite_and_duckdb_do(
     both: Both, made: Path, session: SparkSession, tmp_path: Path
 ) -> None:

@@ -23,8 +23,10 @@ from msgspec.structs import replace
 from connector.core.dates import instant, local_day
 from connector.core.model import Movement
 from connector.core.policy import Policy, Rules
+from connector.mrr.history import Catalogue
 from connector.pipeline import process_pool
 from connector.pipeline.policy_change import adopt
+from connector.pipeline.process_pool import DerivationTask
 from connector.pipeline.recompute import BATCH, HOLD_S, Recomputed, recompute
 from connector.store.database import file_of, open_database, put_setting, transaction
 from connector.store.ledger import customers as ledger_customers
@@ -35,6 +37,7 @@ from connector.stripe_api.decoding import decode
 from connector.stripe_api.objects import Price
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, add_months
+from tests.support.broken_lakes import killing
 from tests.support.ledgers import empty_ledger
 from tests.support.simulator import SimulatedAccount
 from tests.support.synced import (
@@ -202,6 +205,18 @@ def test_processes_that_are_killed_are_done_without(tmp_path: Path) -> None:
 
     assert outcome(2, tmp_path / "2", between) == outcome(1, tmp_path / "1")
     assert len(killed) == 2
+
+
+def test_processes_that_are_killed_at_once_are_done_without(tmp_path: Path) -> None:
+    """Whoever asked does not wait for what nobody will read, however much it is."""
+    prices = {f"price_{n}": Price(id=f"price_{n}") for n in range(20_000)}
+    task = DerivationTask(
+        tmp_path / "none.db", RULES, Catalogue(prices=prices), until_s=0
+    )
+    for which in (0, 1):
+        with killing(which), process_pool.deriving(task, 2) as derive_all:
+            assert list(derive_all([{"cus_1": ["cus_1"]}])) == []
+    assert multiprocessing.active_children() == []
 
 
 @contextmanager

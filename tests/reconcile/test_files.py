@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from connector.core.errors import NothingFound, UsageFault
+from connector.core.errors import UsageFault
 from connector.reconcile.model import GapCause, Reconciliation
 from connector.reconcile.reconcile import reconcile_files
 from connector.reports.ledger import Ledger
@@ -316,7 +316,7 @@ def test_a_label_of_several_customers_is_none_of_theirs(
 
 
 def test_a_file_without_any_amount(ledger: Ledger, tmp_path: Path) -> None:
-    with pytest.raises(NothingFound, match="no amount"):
+    with pytest.raises(UsageFault, match="no amount"):
         read(ledger, tmp_path, "customer,month,mrr\ncus_1,2026-01,0\n")
 
 
@@ -334,7 +334,7 @@ def test_customers_whom_nobody_knows_are_no_finding_but_an_error(
     ledger: Ledger, tmp_path: Path, name: str, said: str
 ) -> None:
     text = "".join(f"{name.format(n=n)},2026-01,5\n" for n in range(9))
-    with pytest.raises(NothingFound, match=said) as caught:
+    with pytest.raises(UsageFault, match=said) as caught:
         read(ledger, tmp_path, f"customer,month,mrr\n{text}")
     assert "cus_" in caught.value.fix
 

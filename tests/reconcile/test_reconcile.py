@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from connector.core.errors import NothingFound, UsageFault
+from connector.core.errors import UsageFault
 from connector.core.policy import Policy
 from connector.core.presets import PRESETS, preset_of
 from connector.metrics.what_if import preset_switches
@@ -218,7 +218,7 @@ def test_a_file_that_is_not_understood_says_why(
 
 def test_a_file_of_another_account(ledger: Ledger, tmp_path: Path) -> None:
     text = "customer,month,mrr\nsomebody@example.com,2026-01,5\n"
-    with pytest.raises(NothingFound, match="none of the customers"):
+    with pytest.raises(UsageFault, match="none of the customers"):
         reconcile_files(ledger, written(tmp_path, {"x.csv": text}))
 
 

@@ -236,6 +236,16 @@ def _as(line: list[str], form: str) -> list[str]:
     return ["--format", form] if has_forms else []
 
 
+def test_the_demo_speaks_as_the_configuration_here(tmp_path: Path) -> None:
+    workdir = Workdir(tmp_path).configure('[reporting]\nlanguage = "de"\n')
+    out = workdir.call("demo", "--keep", "kept").out
+    assert "27.952,60\N{NO-BREAK SPACE}$" in out
+    plain = re.sub(r"Customers, .*|stripe-nrr .*", "", out)
+    assert sorted({found[0] for found in ENGLISH.finditer(plain)}) == []
+    kept = workdir.call("--config", "kept/config.toml", "notes").out
+    assert kept == "Es ist nichts notiert.\n"
+
+
 # CSV for a German Excel
 
 

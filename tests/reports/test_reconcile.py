@@ -45,6 +45,7 @@ from tests.support.folders import Look
 from tests.support.ledgers import empty_ledger, look, read, settle
 from tests.support.lives import Life, Lived, lives
 from tests.support.loopback import Served, serving
+from tests.support.policies import OTHERWISE
 from tests.support.shapes import (
     Json,
     coupon,
@@ -531,17 +532,6 @@ def test_a_sync_that_writes_meanwhile_is_not_half_seen(tmp_path: Path) -> None:
 
 
 # --- every situation that we know, under every policy ---
-
-OTHERWISE = Policy(
-    past_due_days=10,
-    pause_collection_counts=False,
-    repeating_subtracted=False,
-    once_subtracted=True,
-    metered_invoiced=True,
-    churn_when_requested=True,
-    active_from_payment=True,
-    trial_after_paying_counts=True,
-)
 
 
 @pytest.mark.parametrize("policy", [None, OTHERWISE], ids=["its own", "all otherwise"])

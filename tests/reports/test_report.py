@@ -30,6 +30,7 @@ from connector.render.terminal import console
 from connector.reports.ledger import Missing
 from connector.reports.model import CurrencyReport, Report, WindowRow, label
 from tests.support.books import lived
+from tests.support.policies import OTHERWISE
 
 JAN, FEB, MAR = (date(2024, month, 1) for month in (1, 2, 3))
 # In February "Ada" grows, "Babbage" shrinks, "Curie" leaves and "Darwin" joins.
@@ -440,18 +441,7 @@ def test_footnotes_warn_of_what_is_not_over_and_of_what_is_missing() -> None:
 
 
 def test_the_policy_in_words_names_every_switch() -> None:
-    other = Policy(
-        past_due_days=30,
-        pause_collection_counts=False,
-        repeating_subtracted=False,
-        once_subtracted=True,
-        metered_invoiced=True,
-        churn_when_requested=True,
-        active_from_payment=True,
-        trial_after_paying_counts=True,
-        invoiced_by_period=True,
-    )
-    assert policy_sentence(other.settings()) == (
+    assert policy_sentence(OTHERWISE.settings()) == (
         "past due counts for 30 days; paused collection does not count; repeating "
         "coupons ignored; once coupons subtracted; metered prices invoiced; churn when "
         "the subscription is cancelled; subscriptions count from their first payment; "

@@ -1,5 +1,6 @@
 """A customer who asked to be erased: no byte of its name is left, and no figure moves."""
 
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -12,9 +13,13 @@ from connector.store.database import open_database
 from connector.store.schema import MIGRATIONS
 from tests.billing.account import Account
 from tests.billing.calendar_ import instant
+from tests.support.all_forms import all_told, read_file
 from tests.support.commands import Ran, Workdir
 from tests.support.loopback import Served, serving
+from tests.support.served import PORTS, ServingWorkdir, serve, webhook
 from tests.support.simulator import SimulatedAccount
+from tests.support.site import site_of
+from tests.support.small_ledger import GROWS
 
 NAME, SECTOR, OTHER = "Ottilie Unvergessen", "Beekeeping and Honey", "Plain Works"
 CONFIG = """
@@ -65,7 +70,7 @@ def holding(folder: Path, *texts: str) -> list[str]:
     return [
         each.name
         for each in sorted(folder.iterdir())
-        if any(text.encode() in each.read_bytes() for text in texts)
+        if each.is_file() and any(text.encode() in each.read_bytes() for text in texts)
     ]
 
 
@@ -134,6 +139,72 @@ def test_who_was_never_seen_is_named(workdir: Workdir) -> None:
     ran = workdir.run("forget", "cus_nobody")
     assert ran.code == 1
     assert "nothing was ever stored of customer 'cus_nobody'" in ran.err
+
+
+# --- everywhere, and whatever comes later ---
+
+ELSEWISE = "Ottilie Wiedergefunden"
+
+
+def told_everywhere(workdir: Workdir, asked: str) -> list[str]:
+    """In which forms, and files of the folder, the customer's name or metadata stands."""
+    instead = {GROWS: asked, "metadata:tier": "metadata:sector"}
+    told = [*all_told(workdir, instead, ("forget", "reconcile")), *lake(workdir)]
+    found = [
+        name
+        for name, made in told
+        if any(text.encode() in made for text in (NAME, SECTOR, "Wiedergefunden"))
+    ]
+    return found + holding(workdir.folder, NAME, SECTOR, "Wiedergefunden")
+
+
+def lake(workdir: Workdir) -> Iterator[tuple[str, bytes]]:
+    done(workdir.run("export", "--what", "mirror", "-o", "mirror"))
+    done(workdir.run("lake", "mirror", "lake"))
+    for path in sorted(workdir.folder.rglob("*.parquet")):
+        yield str(path), read_file(path)
+
+
+def test_a_name_is_in_no_form_and_stays_away(tmp_path: Path, stripe: Served) -> None:
+    """Whatever comes: syncs, a full walk, a webhook, an older backup, another name."""
+    workdir = ServingWorkdir(tmp_path, stripe.url)
+    workdir.configure(f"{CONFIG}{PORTS}")
+    asked = shop()[1]
+    done(workdir.run("sync"))
+    done(workdir.run("note", "2026-02", f"{NAME} grew", "--customer", asked))
+    (tmp_path / "older").mkdir()
+    done(workdir.run("backup", "older/copy.db"))
+    assert {"movements --format csv", "/customers html", "stripe-nrr.db"} <= {
+        *told_everywhere(workdir, asked)
+    }
+    done(workdir.run("forget", asked))
+    shutil.rmtree(tmp_path / "lake")
+    (tmp_path / "copy.db").unlink()
+    assert told_everywhere(workdir, asked) == []
+    stripe.account = shop(ELSEWISE)[0]
+    done(workdir.run("sync"))
+    done(workdir.run("sync", "--full"))
+    with serve(workdir) as server:
+        thing = {"id": asked, "object": "customer", "name": ELSEWISE}
+        assert server.send(webhook("customer.updated", thing)) == 200
+        server.settle()
+        pages = [server.client.get(f"{server.admin}/customers").text]
+        assert server.stop() == 0
+    assert "Ottilie" not in "".join(pages)
+    done(workdir.run("restore", "older/copy.db", "--despite", "an older one is tried"))
+    done(workdir.run("recompute"))
+    assert told_everywhere(workdir, asked) == []
+    done(workdir.call("check"))
+
+
+def test_a_dashboard_that_runs_forgets_too(workdir: Workdir) -> None:
+    """What it has read before the customer was forgotten it shows no more."""
+    asked = shop()[1]
+    with site_of(workdir.folder) as site:
+        paths = ("/customers", f"/customer/{asked}", "/customers.csv")
+        assert all(NAME in site.get(path).text for path in paths)
+        done(workdir.run("forget", asked))
+        assert not any(NAME in site.get(path).text for path in paths)
 
 
 # --- an upgrade, and the way back ---

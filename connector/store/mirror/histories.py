@@ -132,8 +132,8 @@ def _together(found: Dated, ids: Iterable[str], shape: type[T]) -> tuple[T, ...]
 def _decoded(
     found: Versions, ids: Iterable[str]
 ) -> dict[str, tuple[SubscriptionVersion, ...]]:
-    decoded: dict[str, tuple[SubscriptionVersion, ...]] = {}
+    decoded: dict[str, list[SubscriptionVersion]] = {}
     for key, seen_s, text in (row for each in ids for row in found.get(each, ())):
         version = SubscriptionVersion(seen_s, decode(text, Subscription))
-        decoded[key] = (*decoded.get(key, ()), version)
-    return decoded
+        decoded.setdefault(key, []).append(version)
+    return {key: tuple(versions) for key, versions in decoded.items()}

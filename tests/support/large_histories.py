@@ -1,0 +1,159 @@
+"""Histories of one customer that is as large as is asked for, in a few ways.
+
+Of so many lines each: many subscriptions, or one that has many items, many periods, or
+whose seats are changed all the time.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from connector.mrr.history import Catalogue, History, SubscriptionVersion
+from connector.stripe_api.decoding import decode
+from connector.stripe_api.events import StripeEvent, trimmed
+from connector.stripe_api.invoices import Invoice
+from connector.stripe_api.objects import Coupon, Price, Subscription
+from tests.billing.calendar_ import DAY
+from tests.support import shapes
+from tests.support.shapes import Json
+
+BEGAN = shapes.moment("2020-01-01T00:00")
+MONTH = 30 * DAY  # as long as a line's period needs to be here
+PERIODS = 12
+ITEMS = 20  # as many as Stripe lets a subscription have at a time
+CHANGES = 500  # of seats, in a month
+T = TypeVar("T")
+MONTHLY, DAILY = shapes.price("price_month"), shapes.price("price_day", 100, "day")
+TENTH = shapes.coupon("tenth", percent=10)
+
+
+def _history(
+    subscriptions: Iterable[Json], invoices: Iterable[Json], events: Iterable[Json] = ()
+) -> History:
+    """As it is seen a day after the last invoice."""
+    billed = sorted(
+        (_read(each, Invoice) for each in invoices), key=lambda each: each.created
+    )
+    shown = [_read(each, Subscription) for each in subscriptions]
+    seen_s = billed[-1].created + DAY
+    return History(
+        customer="cus_1",
+        versions={each.id: (SubscriptionVersion(seen_s, each),) for each in shown},
+        invoices=tuple(billed),
+        events=tuple(trimmed(_read(each, StripeEvent)) for each in events),
+        catalogue=Catalogue(
+            prices={each["id"]: _read(each, Price) for each in (MONTHLY, DAILY)},
+            coupons={TENTH["id"]: _read(TENTH, Coupon)},
+        ),
+    )
+
+
+def _read(thing: Json, shape: type[T]) -> T:
+    return decode(json.dumps(thing).encode(), shape)
+
+
+def many_subscriptions(lines: int) -> History:
+    """A year of each, with a discount of its own that every invoice shows in full."""
+    subscriptions, invoices = [], []
+    for n in range(max(1, lines // PERIODS)):
+        sub, start, quantity = f"sub_{n}", BEGAN + n % 700 * DAY + n, 1 + n % 5
+        given = shapes.discount(f"di_{n}", TENTH, start, sub=sub)
+        item = shapes.subscription_item(f"si_{n}", MONTHLY, quantity, created=start)
+        subscriptions.append(shapes.subscription(start, [item], sub, discounts=[given]))
+        taken = [(given["id"], 100 * quantity)]
+        for at in range(start, start + PERIODS * MONTH, MONTH):
+            line = shapes.line(
+                *(MONTHLY, at, at + MONTH, None, quantity),
+                item=item["id"],
+                sub=sub,
+                taken=taken,
+            )
+            invoices.append(
+                shapes.invoice(
+                    at, [line], sub=sub, invoice_id=f"in_{n}_{at}", discounts=[given]
+                )
+            )
+    return _history(subscriptions, invoices)
+
+
+def many_items(lines: int) -> History:
+    """A year of one subscription; each month a twentieth of the items has more seats."""
+    return _periods(max(1, lines // PERIODS), PERIODS, MONTHLY, MONTH)
+
+
+def long_daily(lines: int) -> History:
+    """Billed each day; each day one of twenty items has another quantity."""
+    return _periods(ITEMS, max(1, lines // ITEMS), DAILY, DAY)
+
+
+def _periods(items: int, periods: int, price: Json, length_s: int) -> History:
+    def quantity(item: int, period: int) -> int:
+        return 1 + (period + ITEMS - 1 - item % ITEMS) // ITEMS % 7
+
+    invoices = []
+    for n in range(periods):
+        at = BEGAN + n * length_s
+        own = [
+            shapes.line(
+                *(price, at, at + length_s, None, quantity(item, n)),
+                item=f"si_{item}",
+                taxes=[{"amount": 10 * quantity(item, n), "tax_behavior": "inclusive"}],
+            )
+            for item in range(items)
+        ]
+        invoices.append(shapes.invoice(at, own))
+    now = [
+        shapes.subscription_item(
+            f"si_{item}", price, quantity(item, periods - 1), created=BEGAN
+        )
+        for item in range(items)
+    ]
+    return _history([shapes.subscription(BEGAN, now)], invoices)
+
+
+def many_changes(lines: int) -> History:
+    """Seats come and go, each time a credit and a debit; events show half of it."""
+    given = shapes.discount("di_1", TENTH, BEGAN)
+    invoices, events = [], []
+    waiting: list[Json] = []
+    at, end, seats = BEGAN, BEGAN + MONTH, 1
+    for n in range(max(1, lines // 2)):
+        if n % CHANGES == 0:
+            at = BEGAN + n // CHANGES * MONTH
+            invoices.append(_renewal(at, seats, waiting, given))
+            waiting = []
+            end = at + MONTH
+        at += MONTH // (CHANGES + 1)
+        waiting += _change(at, end, seats, seats % 9 + 1)
+        before, seats = seats, seats % 9 + 1
+        if n % 2:
+            shown = [_with_seats(each, given) for each in (before, seats)]
+            events.append(shapes.updated(at, *shown) | {"id": f"evt_{n}"})
+    invoices.append(_renewal(end, seats, waiting, given))
+    return _history([_with_seats(seats, given)], invoices, events)
+
+
+def _with_seats(seats: int, given: Json) -> Json:
+    item = shapes.subscription_item("si_1", MONTHLY, seats, created=BEGAN)
+    return shapes.subscription(BEGAN, [item], discounts=[given])
+
+
+def _renewal(at: int, seats: int, changes: Sequence[Json], given: Json) -> Json:
+    taken = [(given["id"], 100 * seats)]
+    whole = shapes.line(MONTHLY, at, at + MONTH, None, seats, taken=taken)
+    return shapes.invoice(at, [whole, *changes], discounts=[given])
+
+
+def _change(at: int, end: int, before: int, after: int) -> Iterator[Json]:
+    """Net of the discount, as prorations are."""
+    for make, seats, sign in ((shapes.credit, before, -1), (shapes.debit, after, 1)):
+        rest = 900 * seats * (end - at) // MONTH
+        yield make(MONTHLY, at, end, sign * rest, seats)
+
+
+LARGE: Mapping[str, Callable[[int], History]] = {
+    "many subscriptions": many_subscriptions,
+    "one of many items": many_items,
+    "one of many days": long_daily,
+    "one of many changes": many_changes,
+}

@@ -57,6 +57,16 @@ SEGMENTS = marked(
     "up to the total."
 )
 
+ONLY = marked(
+    "A closing keeps the figures of all customers only, so nothing of some is marked as "
+    "reported; goals and cohorts too are told of all."
+)
+
+OF_COMPANIES = marked(
+    "Benchmarks are published of whole companies: of some customers they are a yardstick "
+    "and no more."
+)
+
 CAUSES = marked(
     "Causes: the net change of each customer of the opening who still "
     "pays; they add up to the expansion and contraction behind NRR."
@@ -183,6 +193,9 @@ def footnotes(report: Report) -> list[str]:
     ]
     if report.by is not None or report.only:
         notes.append(_(SEGMENTS))
+    if report.only:
+        judged = any(part.assessments for part in report.parts)
+        notes += [_(ONLY), *([_(OF_COMPANIES)] if judged else [])]
     if any(row.causes for part in report.parts for row in part.rows):
         notes.append(_(CAUSES))
     ends = [

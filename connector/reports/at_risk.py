@@ -10,7 +10,7 @@ from msgspec import Struct
 from connector.core.dates import add_months, local_day
 from connector.core.errors import NothingFound, UsageFault
 from connector.core.figures import WindowFigures
-from connector.core.model import Flow, Movement, MovementKind
+from connector.core.model import Flow, Movement, MovementKind, SegmentValue
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.currency_total import Conversion, flows_in_one, in_minor
 from connector.metrics.retention import measure
@@ -29,8 +29,9 @@ from connector.mrr.risks import (
     risks,
 )
 from connector.pipeline.quarantine import set_aside
-from connector.reports.figures import figures
-from connector.reports.ledger import Ledger, is_total
+from connector.reports.figures import cut_in, figures, members, nobody_in
+from connector.reports.figures import standing as standing_of_all
+from connector.reports.ledger import TOTAL, Ledger, is_total
 from connector.store.ledger import balances as ledger_balances
 from connector.store.ledger import columns, customers
 from connector.store.ledger import losses as ledger_losses
@@ -109,7 +110,7 @@ class AtRiskReports(Struct, frozen=True, kw_only=True):
 
     ``failed`` are those whose history cannot be derived, and why: they are left out.
     ``has_owners``: the configuration says what tells a customer's owner. ``owner``: whose
-    customers alone all of it is about.
+    customers alone all of it is about, ``only``: with which segments now.
     """
 
     currencies: tuple[AtRiskReport, ...]
@@ -117,6 +118,7 @@ class AtRiskReports(Struct, frozen=True, kw_only=True):
     failed: Mapping[str, str]
     has_owners: bool = False
     owner: str | None = None
+    only: tuple[SegmentValue, ...] = ()
 
 
 ENDS = (RiskReason.CANCELS, RiskReason.TRIAL)
@@ -133,15 +135,18 @@ def at_risk_reports(
     *,
     with_total: bool = False,
     owner: str | None = None,
+    only: tuple[SegmentValue, ...] = (),
     most: int | None = None,
 ) -> AtRiskReports:
     """What is at risk and what is set in each currency, as far as the ledger knows.
 
     ``with_total``: first of all in one, as where that alone is asked for. ``owner``: of
     whose customers alone; raises ``UsageFault`` where no owners are configured, and
-    ``NothingFound`` for one who has none. ``most``: no more than so many by name.
+    ``NothingFound`` for one who has none. ``only``: of those alone who pay now and have
+    all of these segments now; ``NothingFound`` where nobody has. ``most``: no more than
+    so many by name.
     """
-    books, future, owners = _books(ledger, currency, owner, with_total=with_total)
+    books, future, owners = _books(ledger, currency, owner, only, with_total=with_total)
     found = tuple(_at_risk_report(ledger, book, owners or {}, most) for book in books)
     named = {each.customer for one in found for each in one.customers}
     named |= {each.customer for one in found for each in one.scheduled}
@@ -151,6 +156,7 @@ def at_risk_reports(
         failed=future.failed,
         has_owners=owners is not None,
         owner=owner,
+        only=only,
     )
 
 
@@ -165,10 +171,13 @@ class RiskLine(NamedTuple):
 
 
 def at_risk_lines(
-    ledger: Ledger, currency: str | None = None, owner: str | None = None
+    ledger: Ledger,
+    currency: str | None = None,
+    owner: str | None = None,
+    only: tuple[SegmentValue, ...] = (),
 ) -> tuple[Mapping[str, str], Iterator[RiskLine]]:
     """Who could not be derived, and every risk, the largest first, read as it is told."""
-    books, future, owners = _books(ledger, currency, owner)
+    books, future, owners = _books(ledger, currency, owner, only)
     return future.failed, (
         line for book in books for line in _lines(ledger, book, owners or {})
     )
@@ -194,6 +203,7 @@ def _books(
     ledger: Ledger,
     currency: str | None,
     owner: str | None,
+    only: tuple[SegmentValue, ...] = (),
     *,
     with_total: bool = False,
 ) -> "tuple[list[_Book], CustomerFuture, dict[int, str] | None]":
@@ -204,15 +214,26 @@ def _books(
     candidates = objects.at_risk_candidates(connection, since_s, until_s)
     waiting = ledger.companies.affected(candidates)
     owners = _owners(ledger)
-    own = None if owner is None else _customers_of(owner, owners)
+    theirs = None if owner is None else _customers_of(owner, owners)
     future = _future(ledger, now_s, known.today, waiting)
-    if own is not None:
-        future = _only(future, set(_names(connection, own).values()))
+    has_total = with_total or is_total(currency)
     books = []
-    if with_total or is_total(currency):
-        books.append(_in_one(ledger, known.today, future, own))
-    if not is_total(currency):
-        books += [_book(ledger, code, known.today, future, own) for code in codes]
+    for code in [
+        *([TOTAL] if has_total else []),
+        *([] if is_total(currency) else codes),
+    ]:
+        own = _own(ledger, code, known.today, theirs, only)
+        coming = (
+            future
+            if own is None
+            else _only(future, set(_names(connection, own).values()))
+        )
+        if is_total(code):
+            books.append(_in_one(ledger, known.today, coming, own))
+        else:
+            books.append(_book(ledger, code, known.today, coming, own))
+    if only and not any(book.mrr for book in books):
+        raise nobody_in(only)
     return books, future, owners
 
 
@@ -220,6 +241,28 @@ def _names(connection: sqlite3.Connection, keys: Collection[int]) -> dict[int, s
     """What Stripe calls these customers."""
     found = customers.accounts_of(connection, keys)
     return {key: each.id for key, each in found.items()}
+
+
+def _own(
+    ledger: Ledger,
+    currency: str,
+    today: date,
+    theirs: set[int] | None,
+    only: Sequence[SegmentValue],
+) -> set[int] | None:
+    """The customers of an owner and of segments alone; None: everybody."""
+    if not only:
+        return theirs
+    tomorrow = today + timedelta(days=1)
+    if is_total(currency):
+        from connector.reports.currency_total import CurrencyTotal
+
+        now = Window(WindowKind.MONTH, tomorrow, tomorrow + timedelta(days=1))
+        own = CurrencyTotal(ledger).members(now, only)
+    else:
+        [paid] = standing_of_all(ledger.connection, currency, [tomorrow])
+        own = set(members(paid, tomorrow, cut_in(ledger, currency, None, only)))
+    return own if theirs is None else own & theirs
 
 
 def _owners(ledger: Ledger) -> dict[int, str] | None:

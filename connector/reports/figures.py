@@ -14,9 +14,10 @@ from connector.config import Config
 from connector.core.dates import YEARS, add_months
 from connector.core.errors import NothingFound
 from connector.core.figures import RollupDelta, WindowFigures
-from connector.core.model import METADATA, SEGMENTS, SegmentValue
+from connector.core.model import EVERYBODY, METADATA, SEGMENTS, SegmentValue
 from connector.core.money import exponent
 from connector.core.windows import Window, ending_with
+from connector.metrics.retention import measure
 from connector.metrics.rollups import CustomerBooks, differences, figures_of
 from connector.reports.ledger import Ledger
 from connector.store.ledger import balances, columns, contract_terms, queries, rollups
@@ -104,6 +105,23 @@ def paid_at(parts: "Iterable[Columns]", days: Sequence[date]) -> list[dict[int, 
     return [
         {key: minor for key, minor in zip(keys, own, strict=True) if minor}
         for own in paid
+    ]
+
+
+def figures_of_some(
+    ledger: Ledger,
+    currency: str,
+    wanted: Sequence[Window],
+    as_of: datetime | None = None,
+    only: Sequence[SegmentValue] = (),
+) -> list[WindowFigures]:
+    """Each window's, with ``only`` of those alone whom all of these segments have."""
+    if not only:
+        return figures(ledger, currency, wanted, as_of)
+    found = figures_by_segment(ledger, currency, wanted, None, as_of, only)
+    return [
+        named.get(EVERYBODY) or measure((), [window])[0]
+        for named, window in zip(found, wanted, strict=True)
     ]
 
 
@@ -201,6 +219,22 @@ def cut_in(
         return segment_of(ledger.connection, ledger.config, kind, currency)
 
     return cut_of(tells, by, only)
+
+
+def members_of(
+    ledger: Ledger,
+    currency: str,
+    window: Window,
+    only: Sequence[SegmentValue],
+    as_of: datetime | None = None,
+) -> frozenset[int]:
+    """Whose figures in a window those of some segments are: at its opening, or new."""
+    from connector.metrics.wide.columns import columns_of
+    from connector.metrics.wide.fold import members
+
+    blocks = columns.blocks(ledger.connection, currency, as_of)
+    of = cut_in(ledger, currency, None, only)
+    return frozenset(members(map(columns_of, blocks), window, of))
 
 
 def members(

@@ -32,9 +32,10 @@ from connector.core.dates import instant
 from connector.core.errors import ConnectorError, NothingFound, Unvalued
 from connector.core.policy import Policy, Rules
 from connector.dashboard.answer import PageRequest
-from connector.dashboard.app import PAGES, no_page, no_workbook, unreadable
+from connector.dashboard.app import PAGES, never_synced, no_page, unreadable
 from connector.dashboard.ledger_reader import LedgerReader
 from connector.dashboard.query import query_of
+from connector.dashboard.responses import no_workbook
 from connector.pipeline import bundled_account
 from connector.pipeline.policy_change import adopt, zone_of
 from connector.pipeline.recompute import recompute
@@ -769,8 +770,8 @@ COMMANDS: Mapping[str, Provoked] = {
     "explain a customer's segment": lambda: with_ledger(
         "explain", "cus_1", "--segment", "country=DE"
     ),
-    "the page of a segment": lambda: with_ledger(
-        "report", "--segment", "country=DE", "--format", "html", "-o", "page.html"
+    "the workbook of a segment": lambda: with_ledger(
+        "report", "--segment", "country=DE", "--format", "xlsx", "-o", "nrr.xlsx"
     ),
     "explain a customer as a table": lambda: with_ledger(
         "explain", "cus_1", "--format", "csv"
@@ -847,6 +848,7 @@ COMMANDS: Mapping[str, Provoked] = {
     "a page of no ledger": lambda: read_by_page(None),
     "a page of an older ledger": lambda: read_by_page(older()),
     "a page while the ledger cannot be read": lambda: raised(unreadable()),
+    "figures of a page before the first sync": lambda: raised(never_synced()),
     "a page that is not there": lambda: raised(no_page()),
     "a page that has no workbook": lambda: raised(no_workbook()),
     "a page of a ledger without revenue": lambda: page("/window", is_empty=True),

@@ -7,9 +7,16 @@ from pathlib import Path
 import click
 
 from connector.cli.app import Shell
-from connector.cli.options import FORMATS, currency_option, formats_option, out_option
+from connector.cli.options import (
+    FORMATS,
+    SegmentParam,
+    currency_option,
+    formats_option,
+    out_option,
+)
 from connector.cli.output import drawn, emit
 from connector.cli.stderr import warn
+from connector.core.model import SegmentValue
 from connector.pipeline.quarantine import underivable
 from connector.reports import at_risk_lines, at_risk_reports
 
@@ -19,6 +26,14 @@ from connector.reports import at_risk_lines, at_risk_reports
 @click.option(
     "--owner", metavar="NAME", help="Only customers of this owner ([customers] owner)."
 )
+@click.option(
+    "--segment",
+    "only",
+    type=SegmentParam(),
+    multiple=True,
+    help="Only customers who have this now, as --by names it, such as country=DE; given "
+    "twice, those with both.",
+)
 @formats_option(*FORMATS)
 @out_option
 @click.pass_obj
@@ -26,6 +41,7 @@ def at_risk(
     shell: Shell,
     currency: str | None,
     owner: str | None,
+    only: tuple[SegmentValue, ...],
     form: str,
     output: Path | None,
 ) -> None:
@@ -36,7 +52,8 @@ def at_risk(
     collection, trials that will not convert, and customers who contracted in the last 90
     days. Each customer is listed by name, who pays most first: every reason, since or when,
     what moved last, when it renews, and with `[customers] owner` whose it is. --owner tells
-    all of it of one owner's customers alone. Committed are the twelve trailing-12 windows
+    all of it of one owner's customers alone, --segment of those who pay now and have this
+    now. Committed are the twelve trailing-12 windows
     from the running one on, with ends that are set and discounts that run out, and
     nothing else.
 
@@ -55,12 +72,12 @@ def at_risk(
 
     with shell.reading() as ledger:
         if form == "csv":
-            failed, lines = at_risk_lines(ledger, currency, owner)
+            failed, lines = at_risk_lines(ledger, currency, owner, only)
             _warn(failed)
             rows = partial(forms.to_csv, lines)
             emit(form, output, facts=shell.facts, csv=lambda: rows)
             return
-        found = at_risk_reports(ledger, currency, owner=owner, most=LISTED)
+        found = at_risk_reports(ledger, currency, owner=owner, only=only, most=LISTED)
     _warn(found.failed)
     locale = shell.config.locale
     parts = forms.parts(found, locale)

@@ -13,10 +13,11 @@ from connector.cli.options import (
     ByParam,
     currency_option,
     formats_option,
+    only_option,
     out_option,
 )
 from connector.cli.output import drawn, emit
-from connector.core.model import SEGMENTS
+from connector.core.model import SEGMENTS, SegmentValue
 from connector.reports import ChurnRequest, churn_losses, churn_reports
 
 
@@ -29,6 +30,7 @@ from connector.reports import ChurnRequest, churn_losses, churn_reports
     type=ByParam("reason", "month"),
     help=f"Sums alone, for each reason, month, {', '.join(SEGMENTS)} or metadata:KEY.",
 )
+@only_option
 @formats_option(*FORMATS)
 @out_option
 @click.pass_obj
@@ -38,6 +40,7 @@ def churn(
     last: date | None,
     currency: str | None,
     by: str | None,
+    only: tuple[SegmentValue, ...],
     form: str,
     output: Path | None,
 ) -> None:
@@ -50,20 +53,23 @@ def churn(
     shows it, what was stated, since when it had paid and whether it came back.
 
     Without --from and --to: the last twelve months that are over. --by a segment goes by
-    what a customer had the evening before. CSV without --by lists every loss, also of who
-    pays less, a row each reason; JSON has all sums, and the last hundred who left.
+    what a customer had the evening before; --segment leaves out all other customers, as
+    in a report, with whose churn and contraction the reasons then agree. CSV without --by
+    lists every loss, also of who pays less, a row each reason; JSON has all sums, and the
+    last hundred who left.
 
     \b
     Examples:
       stripe-nrr churn
       stripe-nrr churn --by month --from 2026-01 --to 2026-10
       stripe-nrr churn --by plan --currency usd --format csv -o churn.csv
+      stripe-nrr churn --segment country=DE
     """  # noqa: D301
     from connector.render import churn as forms
     from connector.render.table import to_markdown
     from connector.reports.model import LISTED
 
-    asked = ChurnRequest(first, last, currency, by, most=LISTED)
+    asked = ChurnRequest(first, last, currency, by, most=LISTED, only=only)
     with shell.reading() as ledger:
         if form == "csv" and by is None:
             found = churn_losses(ledger, asked)

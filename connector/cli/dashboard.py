@@ -1,6 +1,7 @@
 """`stripe-nrr dashboard`: the reports in a browser, read-only."""
 
 import asyncio
+import gc
 import webbrowser
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,10 @@ from connector.cli.options import ReadParam
 from connector.cli.output import echo
 from connector.config import ListenAddress, listen_address
 from connector.store.read_only import open_to_read
+
+# A wide answer is some hundred thousand tuples without a cycle among them: to look
+# through them every 700 takes longer than to read them.
+GARBAGE_AFTER = 50_000
 
 
 def _address(text: str) -> ListenAddress:
@@ -66,6 +71,8 @@ def serve_dashboard(shell: Shell, bind: ListenAddress, *, opens: bool) -> None:
         bind, admin_access.read_token(config.token_file, bind, KEY, BOUND_BY)
     )
     reader = LedgerReader(config, shell.now)
+    gc.freeze()
+    gc.set_threshold(GARBAGE_AFTER)
     app: Any = dashboard_app(reader, access)
     with server.listen(*bind, fix="give another --bind") as listening:
         ready = _ready(listening.getsockname(), access.entry_code, opens=opens)

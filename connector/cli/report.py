@@ -107,8 +107,8 @@ def report(
     that segments add up to the total; --causes tells how much of expansion and
     contraction came from quantity, plans, add-ons, prices, discounts and usage. Both show
     the trailing twelve months, unless told another --window or --from. --segment leaves
-    out all other customers; months are closed with everybody's figures, so nothing is
-    marked as reported there, and losses by reason are told by `stripe-nrr churn --by`.
+    out all other customers; a closing keeps the figures of all of them only, so nothing of
+    some is marked as reported, and goals and cohorts are told of all.
 
     --policy shows what NRR and GRR would be if MRR counted as Stripe's billing overview
     does, under any of its settings: everybody is derived anew, beside the ledger.
@@ -162,11 +162,11 @@ def report(
 
 
 def _check_form(form: str, output: Path | None, only: tuple[SegmentValue, ...]) -> None:
-    if only and form in ("html", "xlsx"):
+    if only and form == "xlsx":
         raise UsageFault(
-            f"the {'page' if form == 'html' else 'workbook'} is of all customers",
-            fix="leave out --segment: with --by it can show each segment by itself, and "
-            "`stripe-nrr dashboard` shows some customers alone",
+            "the workbook is of all customers",
+            fix="leave out --segment: --format html and `stripe-nrr dashboard` show some "
+            "customers alone",
         )
     is_terminal = output in THROUGH and sys.stdout.isatty()
     if form == "xlsx" and (output is None or is_terminal):

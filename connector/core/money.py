@@ -4,6 +4,7 @@ No float ever holds money. Amounts are ``int`` minor units (cents, yen, fils) or
 an amount is being worked out, ``Fraction``; ``round_minor`` is the only way back.
 """
 
+import re
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -129,13 +130,18 @@ def is_locale(text: str) -> bool:
 def format_short(
     amount_minor: int | Fraction, currency: str, locale: str = "en_US"
 ) -> str:
-    """Money in little room, beside a chart: ``$20K``, ``−$1.5K``, ``$250``."""
-    from babel.numbers import format_compact_currency  # noqa: PLC0415
+    """Money in little room, beside a chart: ``$20K``, ``−$1.5K``, ``20.000 €``."""
+    from babel.numbers import (  # noqa: PLC0415
+        format_compact_currency,
+        format_decimal,
+    )
 
     value = major(amount_minor, currency)
     text = format_compact_currency(
         abs(value), currency.upper(), locale=locale, fraction_digits=2
     )
+    # Where thousands have no short form, as in German, they are not grouped either.
+    text = re.sub(r"\d{4,}", lambda n: format_decimal(int(n[0]), locale=locale), text)
     return f"−{text}" if value < 0 else text
 
 

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -118,6 +118,13 @@ class PageAnswer(Struct, frozen=True, kw_only=True):
     @property
     def command_line(self) -> str:
         return shlex.join(["stripe-nrr", *self.command]) if self.command else ""
+
+
+class NothingPaid(NamedTuple):
+    """A page's other forms where nobody has ever paid: the JSON's own keys, and CSV."""
+
+    json: Callable[[PageRequest], Mapping[str, Any]]
+    csv: Callable[[PageRequest], str]
 
 
 def words(**options: object) -> list[str]:

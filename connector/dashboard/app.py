@@ -21,9 +21,7 @@ from connector.core.errors import (
     LedgerUnusable,
     NothingFound,
 )
-from connector.core.language import DEFAULT, _, speaking
-from connector.core.model import JSON_SCHEMA
-from connector.core.text import json_text
+from connector.core.language import DEFAULT, speaking
 from connector.dashboard import (
     at_risk,
     customer,
@@ -35,41 +33,55 @@ from connector.dashboard import (
     window,
 )
 from connector.dashboard.access import COOKIE, COOKIE_S, Access
-from connector.dashboard.answer import PageAnswer, PageRequest
-from connector.dashboard.ledger_reader import LedgerReader
+from connector.dashboard.answer import NothingPaid, PageAnswer, PageRequest
+from connector.dashboard.ledger_reader import LedgerReader, LedgerReading
 from connector.dashboard.query import query_of
 from connector.dashboard.responses import (
+    DIALECT,
     HEADERS,
     bare,
-    file,
+    formed,
+    formed_of_nothing,
     html,
     status_of,
     without_folders,
-    workbook_file,
 )
-from connector.render.report_json import facts_json
 
 
 class PageRoute(NamedTuple):
-    """``known`` are the parameters it reads; ``has_key`` that its path names a thing."""
+    """``known`` are the parameters it reads; ``has_key`` that its path names a thing.
+
+    ``nothing`` is what it gives where nobody has ever paid, None where it has an answer.
+    """
 
     answer: Callable[[PageRequest], PageAnswer]
     known: frozenset[str]
     has_key: bool = False
+    nothing: NothingPaid | None = None
 
 
 PAGES: Mapping[str, PageRoute] = {
-    "overview": PageRoute(overview.answer, overview.KNOWN),
-    "window": PageRoute(window.answer, window.KNOWN),
-    "customers": PageRoute(customer.list_answer, customer.LIST_KNOWN),
+    "overview": PageRoute(overview.answer, overview.KNOWN, nothing=overview.NOTHING),
+    "window": PageRoute(window.answer, window.KNOWN, nothing=window.NOTHING),
+    "customers": PageRoute(
+        customer.list_answer, customer.LIST_KNOWN, nothing=customer.NOTHING
+    ),
     "customer": PageRoute(customer.answer, customer.KNOWN, has_key=True),
-    "movements": PageRoute(movements.answer, movements.KNOWN),
-    "cohorts": PageRoute(tables.cohorts_answer, tables.COHORTS_KNOWN),
-    "at-risk": PageRoute(at_risk.answer, at_risk.KNOWN),
-    "churn": PageRoute(tables.churn_answer, tables.CHURN_KNOWN),
+    "movements": PageRoute(
+        movements.answer, movements.KNOWN, nothing=movements.NOTHING
+    ),
+    "cohorts": PageRoute(
+        tables.cohorts_answer, tables.COHORTS_KNOWN, nothing=tables.NO_COHORTS
+    ),
+    "at-risk": PageRoute(at_risk.answer, at_risk.KNOWN, nothing=at_risk.NOTHING),
+    "churn": PageRoute(
+        tables.churn_answer, tables.CHURN_KNOWN, nothing=tables.NO_CHURN
+    ),
     "coverage": PageRoute(tables.coverage_answer, tables.COVERAGE_KNOWN),
     "restatements": PageRoute(tables.restatements_answer, tables.RESTATEMENTS_KNOWN),
-    "differences": PageRoute(differences.answer, differences.KNOWN),
+    "differences": PageRoute(
+        differences.answer, differences.KNOWN, nothing=differences.NOTHING
+    ),
     "counts": PageRoute(tables.counts_answer, tables.COUNTS_KNOWN),
 }
 log = logging.getLogger(__name__)
@@ -150,9 +162,8 @@ class DashboardApp:
         try:
             with self._reader.reading() as reading:
                 try:
-                    asked = self._asked(PAGES[name], request, reading)
-                    reading.ledger.currencies()  # NothingFound before the first sync
-                    return _formed(name, form, PAGES[name].answer(asked), asked)
+                    asked = self._asked(PAGES[name], form, request, reading)
+                    return self._formed(name, form, asked)
                 except ConnectorError as error:
                     shown = frame.of_ledger(reading.ledger, name)
                     return self._problem(error, form, shown)
@@ -162,10 +173,26 @@ class DashboardApp:
             log.warning("dashboard.unreadable page=%s %s", name, error)
             return self._problem(unreadable(), form, frame.bare_frame())
 
-    def _asked(self, page: PageRoute, request: Request, reading: Any) -> PageRequest:
-        query = query_of(
-            request.query_params.multi_items(), page.known, reading.ledger.zone
-        )
+    def _formed(self, name: str, form: str, asked: PageRequest) -> Response:
+        """A page of its own where nobody has paid, which most pages tell of."""
+        page = PAGES[name]
+        try:
+            has_paid = bool(asked.ledger.currencies(None, asked.as_of))
+        except NothingFound:  # no sync has finished
+            if not page.known:  # it tells of the configuration alone
+                return formed(name, form, page.answer(asked), asked)
+            if form == "html":
+                return formed_of_nothing(name, form, None, asked)
+            raise never_synced() from None
+        if not has_paid and page.nothing is not None:
+            return formed_of_nothing(name, form, page.nothing, asked)
+        return formed(name, form, page.answer(asked), asked)
+
+    def _asked(
+        self, page: PageRoute, form: str, request: Request, reading: LedgerReading
+    ) -> PageRequest:
+        known = page.known | ({DIALECT} if form == "csv" else set())
+        query = query_of(request.query_params.multi_items(), known, reading.ledger.zone)
         key = str(request.path_params.get("key", ""))
         return PageRequest(reading=reading, query=query, path=request.url.path, key=key)
 
@@ -173,15 +200,12 @@ class DashboardApp:
         self, error: ConnectorError, form: str, shown: Mapping[str, Any]
     ) -> Response:
         status = status_of(error)
-        is_empty = isinstance(error, NothingFound) and "is empty" in error.problem
-        if is_empty:
-            status = 503
         problem, fix = map(without_folders, (error.problem, error.fix))
         if form != "html":
             return bare(f"{problem}\n{fix}\n", status)
         values = {
             **shown,
-            "title": _("Nothing has been synced") if is_empty else problem,
+            "title": problem,
             "problem": problem,
             "fix": fix,
             "status": status,
@@ -250,10 +274,10 @@ def unreadable() -> LedgerUnusable:
     )
 
 
-def no_workbook() -> NothingFound:
-    return NothingFound(
-        "there is no workbook of this page",
-        fix="take its CSV, or the workbook of the overview of all customers",
+def never_synced() -> LedgerUnusable:
+    """What programs are told; people have a page of it."""
+    return LedgerUnusable(
+        "the ledger is empty: no sync has finished yet", fix="run `stripe-nrr sync`"
     )
 
 
@@ -270,27 +294,6 @@ async def _form_field(request: Request, name: str) -> str | None:
             return None
     found = parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
     return found.get(name, [None])[0]
-
-
-def _formed(name: str, form: str, answer: PageAnswer, asked: PageRequest) -> Response:
-    if form == "json":
-        facts = (
-            facts_json(asked.ledger.facts(asked.as_of)) if answer.tells_facts else {}
-        )
-        text = json_text({"schema": JSON_SCHEMA, **facts, **answer.json()})
-        return file(text, "application/json", f"{name}.json")
-    if form == "xlsx":
-        if answer.xlsx is None:
-            raise no_workbook()
-        return workbook_file(answer.xlsx(), f"{name}.xlsx")
-    if form == "csv":
-        return file(answer.csv(), "text/csv", f"{name}.csv")
-    values = {
-        **frame.of_ledger(asked.ledger, name),
-        **frame.of_answer(answer, asked, name),
-        **answer.values,
-    }
-    return html(answer.template, asked.config.locale, values)
 
 
 def dashboard_app(reader: LedgerReader, access: Access) -> ASGIApp:

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 from connector.core.language import _
 from connector.core.model import CustomerName
-from connector.dashboard.answer import PageAnswer, PageRequest, words
+from connector.dashboard.answer import NothingPaid, PageAnswer, PageRequest, words
 from connector.dashboard.query import is_called, one_page, ordered, sort_asked
 from connector.mrr.risks import RiskReason
 from connector.render import at_risk as forms
+from connector.render.page.losses import committed_chart
 from connector.reports.at_risk import (
     AtRiskReport,
     AtRiskReports,
@@ -17,7 +18,11 @@ from connector.reports.at_risk import (
     at_risk_reports,
 )
 
-KNOWN = frozenset(("currency", "owner", "reason", "q", "sort", "page"))
+KNOWN = frozenset(
+    ("currency", "owner", "segment", "reason", "q", "sort", "page"),
+)
+NOBODY = AtRiskReports(currencies=(), labels={}, failed={})
+NOTHING = NothingPaid(lambda _: forms.to_json(NOBODY), lambda _: forms.text_csv(()))
 SORTS = ("mrr", "day", "renews", "name")
 
 
@@ -32,9 +37,10 @@ class ReasonCard(NamedTuple):
 
 def answer(asked: PageRequest) -> PageAnswer:
     currency, owner = asked.currency(), asked.query.text("owner") or None
+    only = asked.only
     found = asked.reading.keep(
-        ("at risk", currency, owner),
-        lambda: at_risk_reports(asked.ledger, currency, owner=owner),
+        ("at risk", currency, owner, only),
+        lambda: at_risk_reports(asked.ledger, currency, owner=owner, only=only),
         lambda made: len(made.labels),
     )
     [outlook] = found.currencies
@@ -51,6 +57,8 @@ def answer(asked: PageRequest) -> PageAnswer:
             "outlook": outlook,
             "page": page,
             "customers": outlook.every.customers,
+            "paid_minor": sum(each.mrr_minor for each in called),
+            "risk_minor": sum(each.at_risk_minor for each in called),
             "reasons": [
                 ReasonCard(
                     of.reason, of.reason.name.lower(), of.customers, of.mrr_minor
@@ -62,19 +70,25 @@ def answer(asked: PageRequest) -> PageAnswer:
             "reason": chosen,
             "labels": found.labels,
             "failed": found.failed,
+            "chart": committed_chart(outlook.committed),
             "soonest": min(outlook.scheduled, key=lambda s: s.day, default=None),
             "own_currency": currency,
             "currencies": asked.currencies(),
             "sort": sort_asked(asked.query, SORTS, "-mrr"),
             "q": asked.query.text("q"),
             "note": _(forms.NOTE),
-            "why": forms.why,
             "has_owners": found.has_owners,
             "owner": owner,
+            "only": only,
         },
         json=lambda: forms.to_json(found),
-        csv=lambda: forms.text_csv(at_risk_lines(asked.ledger, currency, owner)[1]),
-        command=["at-risk", *words(currency=currency, owner=owner)],
+        csv=lambda: forms.text_csv(
+            at_risk_lines(asked.ledger, currency, owner, only)[1]
+        ),
+        command=[
+            "at-risk",
+            *words(currency=currency, owner=owner, segment=list(only)),
+        ],
     )
 
 

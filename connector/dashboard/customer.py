@@ -4,12 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
+from connector.core.dates import add_months
 from connector.core.errors import NothingFound
 from connector.core.language import _
 from connector.core.model import Component, CustomerName, Evidence, Movement
 from connector.core.windows import Window, WindowKind
 from connector.dashboard import frame
-from connector.dashboard.answer import PageAnswer, PageRequest, words
+from connector.dashboard.answer import NothingPaid, PageAnswer, PageRequest, words
+from connector.dashboard.frame import NoteMark, ShownNote, notes_in
 from connector.dashboard.query import (
     is_called,
     one_page,
@@ -19,7 +21,7 @@ from connector.dashboard.query import (
 from connector.metrics.retention import standing
 from connector.mrr.risks import Risk, RiskReason
 from connector.render import movements as forms
-from connector.render.page.levels import step_chart
+from connector.render.page.levels import StepChart, step_chart
 from connector.render.table import Money, csv_text
 from connector.reports.at_risk import LATELY_DAYS, customer_future
 from connector.reports.currency_total import CurrencyTotal
@@ -92,21 +94,51 @@ def _values(
     own = [each for each in explained.movements if each.currency == code]
     is_now = asked.as_of is None and asked.query.day("on") is None
     risks, ahead = _future(asked, code, own) if is_now else ([], [])
+    chart = _chart(own, ahead, explained.on) if own else None
+    shown = [_shown(each, explained.prices) for each in reversed(own)]
+    noted = _noted(asked, own, explained)
     return {
         "explained": explained,
         "code": code,
         "codes": codes,
-        "shown": [_shown(each, explained.prices) for each in reversed(own)],
+        "shown": shown,
+        "timeline": sorted([*noted, *shown], key=_told_on, reverse=True),
+        "note_marks": [] if chart is None else _marks(noted, chart),
         "own": own,
         "mrr_minor": own[-1].after_minor if own else 0,
         "highest_minor": max((each.after_minor for each in own), default=0),
         "risks": risks,
         "ahead": ahead,
-        "chart": _chart(own, ahead, explained.on) if own else None,
+        "chart": chart,
         "plans": _plans(own, explained.prices),
         "livemode": frame.livemode(asked.ledger),
         "today": explained.on,
     }
+
+
+def _noted(
+    asked: PageRequest, own: Sequence[Movement], explained: CustomerExplanation
+) -> list[ShownNote]:
+    """What was noted of it, and of nobody in particular, since it first paid."""
+    start = own[0].day if own else date.min
+    end = explained.on + timedelta(days=1)
+    found = notes_in(asked, start, end, explained.customer.id)
+    return found if own else [each for each in found if each.note.customer]
+
+
+def _told_on(each: ShownNote | ShownMovement) -> date:
+    """A note stands at the end of its month."""
+    if isinstance(each, ShownNote):
+        return add_months(each.note.month, 1) - timedelta(days=1)
+    return each.movement.day
+
+
+def _marks(noted: Sequence[ShownNote], chart: StepChart) -> list[NoteMark]:
+    """Notes of one month together, at its beginning."""
+    months: dict[date, list[int]] = {}
+    for each in noted:
+        months.setdefault(max(each.note.month, chart.start), []).append(each.number)
+    return [NoteMark(chart.x(day), numbers) for day, numbers in months.items()]
 
 
 def _future(
@@ -139,7 +171,9 @@ def _shown(movement: Movement, prices: Mapping[str, str]) -> ShownMovement:
     return ShownMovement(movement, parts)
 
 
-def _chart(own: Sequence[Movement], ahead: Sequence[Movement], today: date) -> Any:
+def _chart(
+    own: Sequence[Movement], ahead: Sequence[Movement], today: date
+) -> StepChart:
     return step_chart(
         [(each.day, each.after_minor) for each in own],
         [(each.day, each.after_minor) for each in ahead],
@@ -162,6 +196,10 @@ def _plans(own: Sequence[Movement], prices: Mapping[str, str]) -> str:
 
 LIST_KNOWN = frozenset(("currency", "q", "status", "sort", "page", "as-of"))
 STATUSES = ("paying", "gone", "all")
+
+
+LIST_HEADS = ("customer", "label", "currency", "mrr")
+NOTHING = NothingPaid(lambda _: {"customers": []}, lambda _: csv_text(LIST_HEADS, []))
 
 
 class ListedCustomer(NamedTuple):
@@ -196,7 +234,7 @@ def list_answer(asked: PageRequest) -> PageAnswer:
         },
         json=lambda: _list_json(found, currency, code),
         csv=lambda: csv_text(
-            ("customer", "label", "currency", "mrr"),
+            LIST_HEADS,
             (
                 (each.name.id, each.name.label, code, Money(each.mrr_minor, code))
                 for each in found

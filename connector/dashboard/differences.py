@@ -9,7 +9,7 @@ from connector.core.dates import add_months
 from connector.core.language import _
 from connector.core.numbers import Unreadable, WrittenNumber, ratio_of, written_number
 from connector.core.windows import WindowKind
-from connector.dashboard.answer import PageAnswer, PageRequest, words
+from connector.dashboard.answer import NothingPaid, PageAnswer, PageRequest, words
 from connector.dashboard.query import WrongParameter
 from connector.metrics.published_formulas import FORMULAS, near
 from connector.metrics.what_if import ExplainedGap, closes
@@ -22,6 +22,9 @@ from connector.reports.compare import (
 )
 
 KNOWN = frozenset(("currency", "window", "to", "against", "mrr", "on"))
+NOTHING = NothingPaid(
+    lambda _: {"windows": []}, lambda _: compare_forms.formulas_csv([])
+)
 CLOSEST = 12
 
 

@@ -3,6 +3,7 @@
 URLs are of pages, with what they ask, and of Stripe's Dashboard, in the right mode.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
@@ -15,15 +16,17 @@ from connector.core.language import (
     _,
     day_text,
     long_month_text,
+    marked,
     month_text,
     ngettext,
     percent_sign,
     table_day,
 )
-from connector.core.model import SegmentValue
+from connector.core.model import Cause, SegmentValue
 from connector.core.money import format_count, format_points, format_ratio
 from connector.core.windows import Window, WindowKind, name_of, written
 from connector.metrics.cohorts import Cohort, CohortPeriod
+from connector.render.report_tables import CAUSE_WORDS
 from connector.render.table import Table, shown
 
 
@@ -47,6 +50,8 @@ def filters(locale: str) -> Mapping[str, Callable[..., Any]]:
         "stripe_href": lambda key, livemode: stripe_href(key, livemode=livemode),
         "without": without,
         "cohort_end": cohort_end,
+        "cause_said": cause_said,
+        "without_price": without_price,
         "rows": partial(rows, locale=locale),
         "utc_text": lambda at_s: (
             f"{table_day(instant(at_s))} {instant(at_s):%H:%M} UTC"
@@ -94,6 +99,22 @@ def away(day: date, today: date) -> str:
         return ngettext("in {number} day", "in {number} days", days).format(number=days)
     ago = ngettext("{number} day ago", "{number} days ago", -days)
     return ago.format(number=-days)
+
+
+_CAUSES = {
+    **CAUSE_WORDS,
+    Cause.START.value: marked("start"),
+    Cause.END.value: marked("end"),
+}
+
+
+def cause_said(cause: str) -> str:
+    return _(_CAUSES[cause])
+
+
+def without_price(segment: str) -> str:
+    """A plan's name as its segment has it, without the id of its price."""
+    return re.sub(r" \(price_\w+\)$", "", segment)
 
 
 def cohort_end(cohort: Cohort, period: CohortPeriod) -> date:

@@ -1,12 +1,15 @@
-"""What stands around every page: whose ledger, known until when, what is missing."""
+"""What stands around every page: whose ledger, known until when, what is missing, noted."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any, NamedTuple
 
 from connector.config import DEFAULT_LOCALE
 from connector.core.account import MODES, NOBODY
 from connector.core.language import _, language, marked
+from connector.core.model import Note
+from connector.core.windows import Window
 from connector.dashboard.answer import PageAnswer, PageRequest
 from connector.dashboard.filters import href
 from connector.render.footnotes import (
@@ -15,9 +18,10 @@ from connector.render.footnotes import (
     policy_sentence,
     refused_sentence,
 )
+from connector.render.page.svg import middle
 from connector.reports.ledger import Ledger
 from connector.store.database import setting
-from connector.store.ledger import queries
+from connector.store.ledger import customers, notes, queries
 
 
 class NavigationEntry(NamedTuple):
@@ -88,6 +92,7 @@ def of_answer(answer: PageAnswer, asked: PageRequest, page: str) -> Mapping[str,
         "as_of": asked.as_of,
         "json_href": href(f"{path}.json", given),
         "csv_href": href(f"{path}.csv", given),
+        "excel_href": _excel_href(f"{path}.csv", given),
         "xlsx_href": href(f"{path}.xlsx", given) if answer.xlsx is not None else None,
         "fixed_href": href(
             asked.path, given, as_of=f"{asked.ledger.moment:%Y-%m-%dT%H:%M:%SZ}"
@@ -96,15 +101,25 @@ def of_answer(answer: PageAnswer, asked: PageRequest, page: str) -> Mapping[str,
     }
 
 
+# How a spreadsheet opens CSV by a double click where the language is spoken.
+SPREADSHEETS = {"de": "excel-de"}
+
+
+def _excel_href(path: str, given: Mapping[str, Any]) -> str | None:
+    """None where the usual CSV opens as well."""
+    dialect = SPREADSHEETS.get(language())
+    return None if dialect is None else href(path, given, dialect=dialect)
+
+
 def account_of(ledger: Ledger) -> tuple[str, str]:
     """What the account is called, and its mode in words; "" where that is not known."""
     if setting(ledger.connection, "account") == "demo":
         return _("Bundled demo account"), _("test mode")
     account = ledger.state().account or NOBODY
-    called = " · ".join(
-        each for each in (account.id, _(MODES[account.livemode])) if each
-    )
-    return account.name or account.id or _("Stripe account"), called
+    if not account.id:  # of a ledger that was filled without a look at the account
+        return _("Stripe account"), ""
+    called = f"{account.id} · {_(MODES[account.livemode])}"
+    return account.name or _("Stripe account"), called
 
 
 def livemode(ledger: Ledger) -> bool | None:
@@ -127,3 +142,53 @@ def _navigation(page: str) -> list[NavigationEntry]:
         NavigationEntry(_(name), at, page in pages)
         for name, (at, pages) in NAVIGATION.items()
     ]
+
+
+# What people noted of a month, where a page shows that month
+
+
+class ShownNote(NamedTuple):
+    """``number`` is the one by which a chart's mark names it on this page."""
+
+    number: int
+    note: Note
+    label: str  # what its customer is called; "" of a note of none
+
+
+class NoteMark(NamedTuple):
+    """Where on a chart the notes of a period stand, in per cent, and which they are."""
+
+    x: float
+    numbers: Sequence[int]
+
+
+def notes_in(
+    asked: PageRequest, start: date, end: date, customer: str | None = None
+) -> list[ShownNote]:
+    """Those of months from ``start`` (in) to ``end`` (out), the oldest first.
+
+    With ``customer``, those of it and those of nobody alone.
+    """
+    connection = asked.ledger.connection
+    found = [
+        each
+        for each in notes.standing(connection, asked.as_of)
+        if start.replace(day=1) <= each.month < end
+        and (customer is None or each.customer in ("", customer))
+    ]
+    named = customers.labels_of(connection, {each.customer for each in found})
+    return [
+        ShownNote(number, each, named.get(each.customer, each.customer))
+        for number, each in enumerate(found, 1)
+    ]
+
+
+def marks_of(asked: PageRequest, periods: Sequence[Window]) -> list[NoteMark]:
+    """One for each period, a column of a chart each, of which something is noted."""
+    shown = notes_in(asked, periods[0].start, periods[-1].end)
+    marks = []
+    for place, period in enumerate(periods):
+        own = [x.number for x in shown if period.start <= x.note.month < period.end]
+        if own:
+            marks.append(NoteMark(middle(place, len(periods)), own))
+    return marks

@@ -8,7 +8,7 @@ from connector.core.dates import add_months
 from connector.core.errors import ConnectorError
 from connector.core.language import _
 from connector.core.model import Movement, MovementKind
-from connector.dashboard.answer import PageAnswer, PageRequest, words
+from connector.dashboard.answer import NothingPaid, PageAnswer, PageRequest, words
 from connector.dashboard.query import (
     ROWS,
     ShownPage,
@@ -24,6 +24,9 @@ from connector.store.ledger import customers, queries
 from connector.store.ledger.queries import Slice, Wanted
 
 KNOWN = frozenset(("currency", "from", "to", "kind", "customer", "page"))
+NOTHING = NothingPaid(
+    lambda _: {"movements": []}, lambda _: forms.movements_csv([], {})
+)
 MOST_EXPORTED = 50_000
 
 

@@ -1,22 +1,49 @@
 """The overview: the last whole twelve months, what moved MRR, and every month a link."""
 
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from connector.core.dates import add_months
+from connector.core.errors import NothingFound
+from connector.core.figures import Retention, WindowFigures
 from connector.core.language import _
 from connector.core.model import SegmentValue
-from connector.core.windows import WindowKind, written
-from connector.dashboard.answer import PageAnswer, PageRequest, words, workbook
-from connector.render.footnotes import goal_sentences
+from connector.core.windows import WindowKind, trailing_prefix, written
+from connector.dashboard.answer import (
+    NothingPaid,
+    PageAnswer,
+    PageRequest,
+    words,
+    workbook,
+)
+from connector.dashboard.filters import without_price
+from connector.dashboard.frame import marks_of, notes_in
+from connector.dashboard.tables import coverage_of
+from connector.metrics.benchmarks import Benchmarks
+from connector.render.coverage import CLASS_WORDS, shares
+from connector.render.footnotes import OF_COMPANIES, ONLY
 from connector.render.page.figures import View, of_segment, view
 from connector.render.page.levels import band_scale, levels, retention_steps
 from connector.render.report_json import to_json
-from connector.render.report_tables import only_words, to_csv
-from connector.reports.figures import nobody_in, segment_kinds
-from connector.reports.model import CurrencyReport, Report, benchmarks, metrics_of
+from connector.render.report_tables import only_words, segment_name, to_csv
+from connector.reports.coverage import CoveredWindow
+from connector.reports.figures import (
+    figures_by_segment,
+    nobody_in,
+    segment_kinds,
+)
+from connector.reports.model import (
+    CurrencyReport,
+    Report,
+    benchmarks,
+    judged_goals,
+    metrics_of,
+)
+from connector.reports.page import largest_movements
 from connector.reports.report import ReportRequest, make_report
 from connector.store.ledger import closings, customers, queries
 
@@ -28,6 +55,9 @@ PERIODS = ("month", "quarter", "year")
 MOST_MONTHS = 600  # fifty years: what "all" may be of a broken ledger
 FEW = 10  # customers, below which a ratio is judged by nothing
 LARGEST = 8
+PLAN, MOST_PLANS = "plan", 8
+MOST_COUNTED = 5_000  # customers, who are counted for every overview
+NOTHING_PUBLISHED = Benchmarks(bands=(), typical=())
 
 
 def answer(asked: PageRequest) -> PageAnswer:
@@ -57,6 +87,15 @@ def answer(asked: PageRequest) -> PageAnswer:
         tells_facts=False,
         xlsx=None if only else lambda: workbook(asked, plain, command),
     )
+
+
+def _of_nobody(asked: PageRequest) -> Report:
+    return make_report(asked.ledger, ReportRequest(as_of=asked.as_of))
+
+
+NOTHING = NothingPaid(
+    lambda asked: to_json(_of_nobody(asked)), lambda asked: to_csv(_of_nobody(asked))
+)
 
 
 def _request(asked: PageRequest, only: tuple[SegmentValue, ...]) -> ReportRequest:
@@ -128,8 +167,22 @@ def _csv(asked: PageRequest, request: ReportRequest) -> str:
 
 
 def _view(asked: PageRequest, part: CurrencyReport, own: SegmentValue | None) -> View:
-    """Of all that the report tells of, or of one of its segments."""
-    published = benchmarks(asked.config)
+    """Of all that the report tells of, or of one of its segments.
+
+    Few customers are held against nothing.
+    """
+    found = _judged_view(asked, part, own, benchmarks(asked.config))
+    if found.headline.measured.retention.customers >= FEW:
+        return found
+    return _judged_view(asked, part, own, NOTHING_PUBLISHED)
+
+
+def _judged_view(
+    asked: PageRequest,
+    part: CurrencyReport,
+    own: SegmentValue | None,
+    published: Benchmarks,
+) -> View:
     only = only_words(asked.only) if asked.only else ""
     if own is None:
         goals = {} if only else asked.config.goals
@@ -164,17 +217,27 @@ def _values(
         "is_few": kept.customers < FEW,
         "own_currency": "total" if part.is_total else part.currency,
         "currencies": asked.currencies(),
-        "scales": {} if kept.customers < FEW else _scales(asked, part, shown),
-        "assessed": {each.metric: each for each in part.assessments},
-        "goal_words": {
-            name: goal_sentences(part, {name: goal})
-            for name, goal in report.goals.items()
+        "scales": {} if kept.customers < FEW else _scales(asked, shown),
+        "assessed": {each.metric: each for each in shown.assessments},
+        "goals": {
+            each.metric: each
+            for each in ([] if shown.segment else judged_goals(part, report.goals))
         },
         "bridge": retention_steps(kept),
         "mrr": levels([m.waterfall.closing_minor for m in periods], is_over, 280),
         "paying": levels([m.paying for m in periods], is_over, 90),
         "arpa": levels([_arpa(m, report) for m in periods], is_over, 90),
         "largest": _largest(asked, part, shown),
+        "noted": notes_in(asked, periods[0].window.start, periods[-1].window.end),
+        "note_marks": marks_of(asked, [each.window for each in periods]),
+        "covered": _covered(asked, part),
+        "by_plan": _by_plan(asked, part, headline),
+        "few": FEW,
+        "of_some": ONLY,
+        "of_companies": OF_COMPANIES,
+        "shares": shares,
+        "class_words": CLASS_WORDS,
+        "trailing_prefix": trailing_prefix(),
         "closed": [each.month for each in closings.known(asked.ledger.connection)],
         "before": _year_before_minor(shown),
         "headline_window": written(headline.window),
@@ -192,9 +255,59 @@ def _arpa(measured: Any, report: Report) -> Fraction | None:
     return metrics_of(measured, report).arpa_minor
 
 
-def _scales(asked: PageRequest, part: CurrencyReport, shown: View) -> dict[str, Any]:
+def _covered(asked: PageRequest, part: CurrencyReport) -> CoveredWindow | None:
+    """Where the headline's invoiced amounts belong; None where that is not told."""
+    if part.is_total or asked.only or asked.as_of is not None:
+        return None
+    with suppress(NothingFound):  # nothing invoiced, or derived by another version
+        found = coverage_of(asked, None, part.currency)
+        return found.currencies[0].headline
+    return None
+
+
+class PlanRetention(NamedTuple):
+    """``name`` is the segment's own, ``shown`` what of it tells it from the others."""
+
+    name: str
+    shown: str
+    kept: Retention
+
+
+def _by_plan(
+    asked: PageRequest, part: CurrencyReport, headline: WindowFigures
+) -> Sequence[PlanRetention]:
+    """The headline's plans with the largest openings; none where more is told of them.
+
+    Nor of many customers: those have no kept sums, and are counted where they are asked.
+    """
+    window = headline.window
+    if headline.retention.customers > MOST_COUNTED:
+        return ()
+    is_told = asked.by is not None or any(each.by == PLAN for each in asked.only)
+    if part.is_total or is_told:
+        return ()
+    of_some = asked.as_of, asked.only
+    [found] = asked.reading.keep(
+        ("by plan", part.currency, window, *of_some),
+        lambda: figures_by_segment(
+            asked.ledger, part.currency, [window], PLAN, *of_some
+        ),
+    )
+    kept = [(name, x.retention) for name, x in found.items() if x.retention.customers]
+    kept.sort(key=lambda pair: (-pair[1].opening_minor, pair[0]))
+    if len(kept) < 2:
+        return ()
+    short = Counter(without_price(segment_name(name)) for name, _ in kept)
+    return [
+        PlanRetention(name, title if short[title] == 1 else segment_name(name), own)
+        for name, own in kept[:MOST_PLANS]
+        for title in [without_price(segment_name(name))]
+    ]
+
+
+def _scales(asked: PageRequest, shown: View) -> dict[str, Any]:
     published = benchmarks(asked.config)
-    typical = [each for judged in part.assessments for each in judged.typical]
+    typical = [each for judged in shown.assessments for each in judged.typical]
     found = {}
     for name, value in shown.headline.measured.retention.ratios.items():
         if value is not None:
@@ -212,13 +325,13 @@ def _year_before_minor(shown: View) -> int:
 
 def _largest(asked: PageRequest, part: CurrencyReport, shown: View) -> Any:
     """The largest movements of the last whole period, with their customers' names."""
-    if part.is_total or shown.segment:
+    if part.is_total:
         return ()
     connection, window = asked.ledger.connection, shown.recent.measured.window
     found = asked.reading.keep(
-        ("largest", part.currency, window, asked.as_of),
-        lambda: queries.largest(
-            connection, part.currency, window, LARGEST, asked.as_of
+        ("largest", part.currency, window, asked.as_of, asked.only),
+        lambda: largest_movements(
+            asked.ledger, part.currency, window, LARGEST, asked.as_of, asked.only
         ),
     )
     named = customers.labels_of(connection, {each.customer for each in found})

@@ -1,7 +1,7 @@
 """Values → HTTP answers: pages and files, with headers that let nothing else happen."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -15,6 +15,11 @@ from connector.core.errors import (
     NothingFound,
     UsageFault,
 )
+from connector.core.language import _
+from connector.core.model import JSON_SCHEMA
+from connector.core.text import json_text
+from connector.dashboard import frame
+from connector.dashboard.answer import NothingPaid, PageAnswer, PageRequest
 from connector.dashboard.filters import filters
 from connector.render.page.templating import (
     Inlined,
@@ -23,7 +28,11 @@ from connector.render.page.templating import (
     template,
     template_of,
 )
+from connector.render.report_json import facts_json
+from connector.render.table import DIALECTS, STANDARD, dialect, written_as
+from connector.store.mirror import freshness
 
+DIALECT = "dialect"  # the parameter that says how CSV is written
 AGAIN_S = 5  # after which a page that cannot be shown yet asks again
 HEADERS = {
     "Cache-Control": "no-store",
@@ -136,3 +145,68 @@ _FOLDERS = re.compile(r"(?<![\w:/<.])(?:/[^\s/`\"']+)+/([^\s/`\"']+)")
 def without_folders(text: str) -> str:
     """An error's text, in which a file goes by its own name alone."""
     return _FOLDERS.sub(r"\1", text)
+
+
+# A page's answer in the form asked for
+
+
+def no_workbook() -> NothingFound:
+    return NothingFound(
+        "there is no workbook of this page",
+        fix="take its CSV, or the workbook of the overview of all customers",
+    )
+
+
+def formed(name: str, form: str, answer: PageAnswer, asked: PageRequest) -> Response:
+    if form == "json":
+        facts = (
+            facts_json(asked.ledger.facts(asked.as_of)) if answer.tells_facts else {}
+        )
+        text = json_text({"schema": JSON_SCHEMA, **facts, **answer.json()})
+        return file(text, "application/json", f"{name}.json")
+    if form == "xlsx":
+        if answer.xlsx is None:
+            raise no_workbook()
+        return workbook_file(answer.xlsx(), f"{name}.xlsx")
+    if form == "csv":
+        return _csv_file(name, answer.csv, asked)
+    values = {
+        **frame.of_ledger(asked.ledger, name),
+        **frame.of_answer(answer, asked, name),
+        **answer.values,
+    }
+    return html(answer.template, asked.config.locale, values)
+
+
+def formed_of_nothing(
+    name: str, form: str, nothing: NothingPaid | None, asked: PageRequest
+) -> Response:
+    """Of a ledger in which nobody has paid; ``nothing`` None: nor was it ever synced."""
+    ledger, state = asked.ledger, asked.state
+    if nothing is not None and form == "json":
+        facts = facts_json(ledger.facts(asked.as_of))
+        text = json_text({"schema": JSON_SCHEMA, **facts, **nothing.json(asked)})
+        return file(text, "application/json", f"{name}.json")
+    if nothing is not None and form == "csv":
+        return _csv_file(name, lambda: nothing.csv(asked), asked)
+    if form == "xlsx":
+        raise no_workbook()
+    synced_at = None if nothing is None else state.synced_at
+    values = {
+        **frame.of_ledger(ledger, name),
+        "title": _("No figures yet"),
+        "is_synced": nothing is not None,
+        "synced_at": synced_at and synced_at.astimezone(ledger.zone),
+        "known_day": state.today,
+        "customers": freshness.count(ledger.connection, "customers"),
+        "path": asked.path,
+        "given": dict(asked.query.all),
+        "as_of": asked.as_of,
+    }
+    return html("nothing.html.j2", asked.config.locale, values)
+
+
+def _csv_file(name: str, text: Callable[[], str], asked: PageRequest) -> Response:
+    """In the dialect asked for."""
+    with written_as(asked.query.choice(DIALECT, tuple(DIALECTS), STANDARD)):
+        return file(dialect().mark + text(), "text/csv", f"{name}.csv")

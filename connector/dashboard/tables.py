@@ -1,37 +1,48 @@
 """Pages that are tables: cohorts, churn, coverage, restatements, what counts."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from connector.core.dates import add_months, parse_month
 from connector.core.figures import RATIOS
 from connector.core.invoiced import alarming
-from connector.core.language import _
+from connector.core.language import _, percent_sign
 from connector.core.losses import LossReason
 from connector.core.policy import POLICY_RULES, differences
 from connector.core.windows import WindowKind
 from connector.dashboard import frame
-from connector.dashboard.answer import PageAnswer, PageRequest, words
+from connector.dashboard.answer import NothingPaid, PageAnswer, PageRequest, words
 from connector.metrics.cohorts import CohortPeriod
 from connector.render import churn as churn_forms
 from connector.render import closed_months as closed_forms
 from connector.render import cohorts as cohort_forms
 from connector.render import coverage as coverage_forms
+from connector.render.page.losses import loss_chart
 from connector.render.report_tables import REASON_WORDS
 from connector.render.table import csv_text
-from connector.reports.churn import ChurnRequest, churn_losses, churn_reports
+from connector.reports.churn import (
+    ChurnReport,
+    ChurnReports,
+    ChurnRequest,
+    churn_losses,
+    churn_reports,
+)
 from connector.reports.closed_months import (
     RestatementLine,
     Restatements,
     restated_windows,
 )
 from connector.reports.cohorts import cohort_reports
-from connector.reports.coverage import coverage_report
+from connector.reports.coverage import CoverageReport, coverage_report
 from connector.reports.ledger import is_total
 from connector.store.ledger import unvalued
 
 COHORTS_KNOWN = frozenset(("currency", "metric", "by", "as-of"))
+NO_COHORTS = NothingPaid(
+    lambda _: cohort_forms.to_json([]), lambda _: cohort_forms.to_csv([])
+)
 MOST_COHORTS = 60
 
 
@@ -53,6 +64,7 @@ def cohorts_answer(asked: PageRequest) -> PageAnswer:
             "found": found,
             "shown": found.cohorts[-MOST_COHORTS:] if found is not None else (),
             "metric": metric,
+            "percent": percent_sign(),
             "own_currency": currency,
             "currencies": asked.currencies(),
         },
@@ -65,7 +77,14 @@ def cohorts_answer(asked: PageRequest) -> PageAnswer:
     )
 
 
-CHURN_KNOWN = frozenset(("currency", "from", "to", "reason", "as-of"))
+CHURN_KNOWN = frozenset(
+    ("currency", "from", "to", "reason", "segment", "as-of"),
+)
+NOBODY_LEFT = ChurnReports(currencies=(), by=None)
+NO_CHURN = NothingPaid(
+    lambda _: churn_forms.to_json(NOBODY_LEFT),
+    lambda _: churn_forms.losses_text(()),
+)
 
 
 def churn_answer(asked: PageRequest) -> PageAnswer:
@@ -79,6 +98,7 @@ def churn_answer(asked: PageRequest) -> PageAnswer:
         last=query.month("to"),
         currency=code,
         as_of=asked.as_of,
+        only=asked.only,
     )
     reports = asked.reading.keep(
         ("churn", wanted),
@@ -103,6 +123,8 @@ def churn_answer(asked: PageRequest) -> PageAnswer:
             "currencies": codes,
             "reason_words": REASON_WORDS,
             "month_table": churn_forms.month_table(found),
+            "chart": loss_chart(found),
+            "month_links": _months_of(found),
             "feedback_table": churn_forms.feedback_table(found),
             "how_shown": churn_forms.how_shown,
             "stated": churn_forms.words,
@@ -111,15 +133,22 @@ def churn_answer(asked: PageRequest) -> PageAnswer:
             "span": churn_forms.span_text(found.window),
             "most": MOST_LINES,
             "livemode": frame.livemode(asked.ledger),
+            "only": wanted.only,
         },
         json=lambda: churn_forms.to_json(reports),
         csv=lambda: churn_forms.losses_text(churn_losses(asked.ledger, wanted)),
         command=[
             "churn",
             *words(**{"from": month(wanted.first), "to": month(wanted.last)}),
-            *words(currency=code),
+            *words(currency=code, segment=list(wanted.only)),
         ],
     )
+
+
+def _months_of(found: ChurnReport) -> list[tuple[date, date]]:
+    """The first and the last day of each month that is told."""
+    starts = [parse_month(each.name) for each in found.months]
+    return [(day, add_months(day, 1) - timedelta(days=1)) for day in starts]
 
 
 COVERAGE_KNOWN = frozenset(("currency", "window"))
@@ -131,18 +160,14 @@ def coverage_answer(asked: PageRequest) -> PageAnswer:
     code = (
         None if is_total(currency) else currency
     )  # of the total it is told by currency
-    found = asked.reading.keep(
-        ("coverage", kind, code),
-        lambda: coverage_report(asked.ledger, WindowKind(kind) if kind else None, code),
-        lambda made: len(made.labels),
-    )
+    found = coverage_of(asked, WindowKind(kind) if kind else None, code)
     return PageAnswer(
         template="coverage.html.j2",
         title=_("Coverage"),
         values={
             "found": found,
             "own_currency": code or "",
-            "currencies": [c for c in asked.currencies() if not is_total(c)],
+            "currencies": asked.ledger.currencies() if found.currencies else [],
             "kind": kind,
             "note": _(coverage_forms.CLASSES_NOTE),
             "to_do": coverage_forms.TO_DO,
@@ -158,6 +183,16 @@ def coverage_answer(asked: PageRequest) -> PageAnswer:
         csv=lambda: coverage_forms.to_csv(found),
         command=["coverage", *words(window=kind or None, currency=code)],
         tells_facts=False,
+    )
+
+
+def coverage_of(
+    asked: PageRequest, kind: WindowKind | None, currency: str | None
+) -> CoverageReport:
+    return asked.reading.keep(
+        ("coverage", kind, currency),
+        lambda: coverage_report(asked.ledger, kind, currency),
+        lambda made: len(made.labels),
     )
 
 

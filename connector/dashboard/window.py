@@ -5,12 +5,28 @@ from datetime import date
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from connector.core.dates import add_months
 from connector.core.figures import Retention
 from connector.core.language import _
 from connector.core.model import CustomerName, MovementKind
-from connector.core.windows import Window, WindowKind, windows, written
-from connector.dashboard.answer import PageAnswer, PageRequest, words, workbook
+from connector.core.windows import (
+    Window,
+    WindowKind,
+    name_of,
+    trailing_prefix,
+    windows,
+    written,
+)
+from connector.dashboard.answer import (
+    NothingPaid,
+    PageAnswer,
+    PageRequest,
+    words,
+    workbook,
+)
+from connector.dashboard.frame import notes_in
 from connector.dashboard.query import (
     is_called,
     one_page,
@@ -21,15 +37,23 @@ from connector.metrics.contributions import Causes, Contribution, Ratio
 from connector.render import contributions as forms
 from connector.render.page.levels import retention_steps
 from connector.render.report_tables import CAUSE_WORDS, cause_words, only_words
-from connector.reports.explain import WindowExplanation, explain_window
+from connector.reports.explain import (
+    WindowContributions,
+    WindowExplanation,
+    named,
+    window_contributions,
+)
 from connector.reports.ledger import is_total
 from connector.reports.report import ReportRequest, causes_in
+from connector.store.ledger.customers import accounts_of
 
 KNOWN = frozenset(
     ("currency", "window", "metric", "kind", "cause", "by", "segment", "q", "sort")
 ) | {"page", "as-of"}
 KINDS = (MovementKind.CHURN, MovementKind.CONTRACTION, MovementKind.EXPANSION)
 SORTS = ("size", "change", "was", "is", "name")
+
+NOTHING = NothingPaid(lambda _: {"windows": []}, lambda _: forms.to_csv([]))
 
 Moved = tuple[CustomerName, Contribution]
 
@@ -68,12 +92,14 @@ def answer(asked: PageRequest) -> PageAnswer:
     only = asked.only
     found = asked.reading.keep(
         ("explain", window, metric, currency, as_of, only),
-        lambda: explain_window(asked.ledger, window, metric, currency, as_of, only),
-        lambda made: sum(len(each.moved) for each in made),
+        lambda: window_contributions(
+            asked.ledger, window, metric, currency, as_of, only
+        ),
+        lambda made: sum(len(each.contributions) for each in made),
     )
     [taken] = found
     why = None if is_total(currency) else _causes(asked, window, currency)
-    shown = _chosen(asked, taken.moved, why)
+    shown = _chosen(asked, taken, why)
     command = [
         "explain",
         *words(window=written(window), metric=metric, currency=currency),
@@ -83,8 +109,10 @@ def answer(asked: PageRequest) -> PageAnswer:
         template="window.html.j2",
         title=_("{metric} by customer").format(metric=metric.upper()),
         values=_values(asked, taken, shown, why),
-        json=lambda: {"windows": [forms.to_json(taken)]},
-        csv=lambda: forms.to_csv([taken._replace(moved=shown)]),
+        json=lambda: {"windows": [forms.to_json(named(asked.ledger, taken))]},
+        csv=lambda: forms.to_csv(
+            [named(asked.ledger, replace(taken, contributions=shown))]
+        ),
         command=command,
         xlsx=None if only else lambda: _workbook(asked, window, currency),
     )
@@ -120,39 +148,52 @@ def _causes(asked: PageRequest, window: Window, currency: str) -> Causes | None:
 
 
 def _chosen(
-    asked: PageRequest, moved: Sequence[Moved], why: Causes | None
-) -> list[Moved]:
+    asked: PageRequest, taken: WindowContributions, why: Causes | None
+) -> Sequence[Contribution]:
     """Those that kind, cause and name ask for, in the order asked for."""
-    query = asked.query
+    query, moved = asked.query, taken.contributions
     kind = query.choice("kind", [each.value for each in KINDS], "")
     cause, text = query.choice("cause", [*CAUSE_WORDS, ""], ""), query.text("q")
     sort = sort_asked(query, SORTS, "-size")
-    own = _caused_by(why, kind, cause) if cause else None
-    is_all = not (kind or cause or text)
-    found = (
-        list(moved)
-        if is_all
-        else [
-            (name, each)
-            for name, each in moved
-            if kind in ("", each.kind)
-            and (own is None or each.customer in own)
-            and (not text or is_called(name, text))
+    if kind or cause:
+        own = _caused_by(why, kind, cause) if cause else None
+        moved = [
+            each
+            for each in moved
+            if kind in ("", each.kind) and (own is None or each.customer in own)
         ]
-    )
+    if text or sort.endswith("name"):
+        names = _names(asked, taken)
+        moved = [x for x in moved if not text or is_called(names[x.customer], text)]
     if sort == "-size":
-        return found
+        return moved
     return ordered(
-        found,
+        moved,
         sort,
         {
-            "size": lambda pair: abs(pair[1].amount_minor),
-            "change": lambda pair: pair[1].amount_minor,
-            "was": lambda pair: pair[1].opening_minor,
-            "is": lambda pair: pair[1].closing_minor,
-            "name": lambda pair: pair[0].shown.casefold(),
+            "size": lambda each: abs(each.amount_minor),
+            "change": lambda each: each.amount_minor,
+            "was": lambda each: each.opening_minor,
+            "is": lambda each: each.closing_minor,
+            "name": lambda each: names[each.customer].shown.casefold(),
         },
     )
+
+
+def _names(
+    asked: PageRequest, taken: WindowContributions
+) -> Mapping[int, CustomerName]:
+    """Everybody's, who may be many: only where all are looked through."""
+    keys = [each.customer for each in taken.contributions]
+    return asked.reading.keep(
+        ("names", *_place(asked, taken)),
+        lambda: accounts_of(asked.ledger.connection, keys),
+        len,
+    )
+
+
+def _place(asked: PageRequest, taken: WindowContributions) -> tuple[Any, ...]:
+    return (taken.window, taken.ratio, taken.currency, asked.as_of, taken.only)
 
 
 def _caused_by(why: Causes | None, kind: str, cause: str) -> set[int]:
@@ -169,27 +210,29 @@ def _caused_by(why: Causes | None, kind: str, cause: str) -> set[int]:
 
 def _values(
     asked: PageRequest,
-    taken: WindowExplanation,
-    shown: Sequence[Moved],
+    taken: WindowContributions,
+    shown: Sequence[Contribution],
     why: Causes | None,
 ) -> dict[str, Any]:
-    moved, kept = taken.moved, taken.kept
+    moved, kept = taken.contributions, taken.kept
     page = one_page(shown, asked.query)
-    asked_of = (taken.window, taken.ratio, taken.currency, asked.as_of, taken.only)
-    sums = asked.reading.keep(("sums", *asked_of), lambda: _kind_sums(moved))
+    sums = asked.reading.keep(
+        ("sums", *_place(asked, taken)), lambda: _kind_sums(moved)
+    )
     largest = max((each.largest_minor for each in sums), default=1)
-    reasons = _reasons(why, {each.customer for _, each in page.rows})
+    reasons = _reasons(why, {each.customer for each in page.rows})
+    seen = named(asked.ledger, replace(taken, contributions=page.rows))
     gained_minor = sum(each.amount_minor for each in sums)
     return {
         "taken": taken,
         "kept": kept,
         "ratio": kept.ratios[taken.ratio],
         "numerator_minor": kept.opening_minor + gained_minor,
-        "rows": [_row(pair, taken, reasons, largest) for pair in page.rows],
+        "rows": [_row(pair, seen, reasons, largest) for pair in seen.moved],
         "page": page,
         "chosen_minor": gained_minor
         if len(shown) == len(moved)
-        else sum(each.amount_minor for _, each in shown),
+        else sum(each.amount_minor for each in shown),
         "moved_minor": gained_minor,
         "kinds": sums,
         "causes": _cause_sums(why),
@@ -200,10 +243,12 @@ def _values(
         "sort": sort_asked(asked.query, SORTS, "-size"),
         "own_currency": "total" if taken.is_total else taken.currency,
         "currencies": asked.currencies(),
+        "trailing_prefix": trailing_prefix(),
         "neighbours": _neighbours(asked, taken.window),
         "kind": asked.query.text("kind"),
         "cause": asked.query.text("cause"),
         "q": asked.query.text("q"),
+        "noted": notes_in(asked, taken.window.start, taken.window.end),
         "only": taken.only,
         "only_words": only_words(taken.only) if taken.only else "",
     }
@@ -239,10 +284,10 @@ def _reasons(why: Causes | None, customers: set[int]) -> dict[int, list[str]]:
     return found
 
 
-def _kind_sums(moved: Sequence[Moved]) -> list[KindSum]:
+def _kind_sums(moved: Sequence[Contribution]) -> list[KindSum]:
     found = []
     for kind in KINDS:
-        own = [each.amount_minor for _, each in moved if each.kind is kind]
+        own = [each.amount_minor for each in moved if each.kind is kind]
         if own:
             found.append(KindSum(kind, len(own), sum(own), max(map(abs, own))))
     return found
@@ -269,13 +314,16 @@ def _base_x(kept: Retention) -> float:
 
 
 def _neighbours(asked: PageRequest, window: Window) -> list[tuple[str, str, bool]]:
-    """The window before and the one after, as far as the ledger knows any."""
+    """The window before and the one after, as far as the ledger knows any.
+
+    What each is called, how a URL has it, and whether it is running.
+    """
     step = {WindowKind.QUARTER: 3, WindowKind.YEAR: 12}.get(window.kind, 1)
     last, today = add_months(window.end, -1), asked.state.today
     months: list[date] = [add_months(last, -step), last, add_months(last, step)]
     found = [windows(window.kind, month, month)[0] for month in months]
     return [
-        (each.end.isoformat(), written(each), each.end > today)
+        (name_of(each), written(each), each.end > today)
         for each in found
         if add_months(each.end, -1) <= today or each.start <= today
     ]

@@ -46,6 +46,8 @@ class Conversion(NamedTuple):
 
     def minor(self, units: int) -> int:
         """The whole minor units of the total nearest to so many units."""
+        if self.scale == 1:
+            return units
         return round_minor(Fraction(units, self.scale))
 
 

@@ -167,6 +167,8 @@ _ORDER = {reason: place for place, reason in enumerate(RiskReason)}
 
 def at_risk_minor(risks: Sequence[Risk]) -> int:
     """What may go in all: MRR with several reasons counts once."""
+    if len(risks) == 1:
+        return risks[0].mrr_minor
     by_customer: dict[str, dict[str, int]] = {}
     for risk in risks:
         by_customer.setdefault(risk.customer, {})[risk.subscription] = risk.mrr_minor

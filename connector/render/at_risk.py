@@ -16,7 +16,7 @@ from connector.core.figures import WindowFigures
 from connector.core.language import _, day_text, grouped, marked, month_text, table_day
 from connector.core.money import format_minor, ratio_number
 from connector.mrr.risks import Risk, RiskReason
-from connector.render.report_json import currency_json
+from connector.render.report_json import currency_json, only_json
 from connector.render.table import (
     Cell,
     Money,
@@ -249,6 +249,7 @@ def to_json(reports: AtRiskReports) -> dict[str, Any]:
     """Amounts in minor units a month; scheduled ones are signed."""
     return {
         "owner": reports.owner,
+        "only": only_json(reports.only),
         "currencies": [_outlook_json(each, reports) for each in reports.currencies],
     }
 

@@ -12,9 +12,10 @@ from connector.core.money import format_count, format_minor
 from connector.core.windows import Window
 from connector.metrics.churn import LossSums
 from connector.render.footnotes import unread
-from connector.render.report_json import reasons_json
+from connector.render.report_json import only_json, reasons_json
 from connector.render.report_tables import (
     REASON_WORDS,
+    only_words,
     reason_table,
     reason_words,
     segment_name,
@@ -143,7 +144,7 @@ def how_shown(lost: LostMrr) -> str:
         other = _("ended: {stated}").format(stated=words(lost.stated))
         return other if known is None else _(known)
     if lost.reason is LossReason.FAILED_PAYMENT:
-        return _(_FAILED.get(said, "unpaid"))
+        return _(_FAILED.get(said, _UNPAID))
     if lost.reason is LossReason.PAUSED:
         return _("on trial") if said == "trial" else _("paused")
     if lost.cause in (Cause.END, Cause.REMOVAL) and lost.reason is LossReason.UNKNOWN:
@@ -157,6 +158,7 @@ _STATED = {
     "payment_disputed": marked("ended, as a payment was disputed"),
     "cancellation_requested": marked("cancelled at once"),
 }
+_UNPAID = marked("unpaid")
 _FAILED = {
     "left a draft": marked("unpaid: its renewal was left a draft"),
     "past due": marked("past due for too long"),
@@ -254,8 +256,9 @@ def not_nrr(found: ChurnReport, locale: str) -> str:
 
 def parts(reports: ChurnReports, locale: str) -> Iterator[Part]:
     """By reason, by month, who left; with ``by`` that alone, and the sentences."""
+    only = f", {only_words(reports.only)}" if reports.only else ""
     for found in reports.currencies:
-        yield Title(title(found))
+        yield Title(title(found) + only)
         yield lead(found, locale)
         yield from _tables(found, reports.by)
         yield not_nrr(found, locale)
@@ -290,6 +293,7 @@ def to_json(reports: ChurnReports) -> dict[str, Any]:
     """Amounts in minor units: sums are what was taken away, of losses they are negative."""
     return {
         "by": reports.by,
+        "only": only_json(reports.only),
         "currencies": [_report_json(each, reports.by) for each in reports.currencies],
     }
 

@@ -162,6 +162,7 @@ def cause_words(cause: str) -> str:
 
 CAUSE_HEADINGS = (marked("Change"), marked("Customers"), marked("Mostly"))
 LOST = marked("Churn and contraction by reason, of all customers")
+LOST_OF_SOME = marked("Churn and contraction by reason, also of who came later")
 MOST = 3  # customers named beside a cause
 
 
@@ -187,7 +188,8 @@ def cause_tables(
         )
         yield title, Table(["", *map(_, CAUSE_HEADINGS)], rows, frozenset([1, 2]))
     if row.losses is not None:
-        title = f"{_(LOST)}, {name_of(row.measured.window)}"
+        lost = LOST_OF_SOME if report.only else LOST
+        title = f"{_(lost)}, {name_of(row.measured.window)}"
         yield title, reason_table(row.losses, part.currency)
 
 

@@ -1,22 +1,24 @@
 """At risk: MRR that may go, and the NRR that is already committed."""
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from connector.core.dates import add_months, local_day
 from connector.core.errors import NothingFound, UsageFault
 from connector.core.figures import WindowFigures
-from connector.core.model import Flow, Movement, MovementKind
+from connector.core.model import Flow, Movement, MovementKind, SegmentValue
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.currency_total import Conversion, flows_in_one, in_minor
 from connector.metrics.retention import measure
 from connector.metrics.rollups import exchanged
 from connector.mrr import timeline as histories
-from connector.mrr.companies import steps_together
+from connector.mrr.companies import movements_together, steps_together
 from connector.mrr.movements import movements
 from connector.mrr.risks import (
     Risk,
@@ -29,12 +31,14 @@ from connector.mrr.risks import (
     risks,
 )
 from connector.pipeline.quarantine import set_aside
-from connector.reports.figures import figures
-from connector.reports.ledger import Ledger, is_total
+from connector.reports.figures import cut_in, figures, members, nobody_in
+from connector.reports.figures import standing as standing_of_all
+from connector.reports.ledger import TOTAL, Ledger, LedgerPart, is_total
 from connector.store.ledger import balances as ledger_balances
-from connector.store.ledger import columns, customers
+from connector.store.ledger import columns, customers, queries
 from connector.store.ledger import losses as ledger_losses
 from connector.store.ledger.losses import LastMovement
+from connector.store.ledger.queries import Wanted
 from connector.store.mirror import objects
 from connector.store.mirror.renewals import next_renewals
 
@@ -109,7 +113,7 @@ class AtRiskReports(Struct, frozen=True, kw_only=True):
 
     ``failed`` are those whose history cannot be derived, and why: they are left out.
     ``has_owners``: the configuration says what tells a customer's owner. ``owner``: whose
-    customers alone all of it is about.
+    customers alone all of it is about, ``only``: with which segments now.
     """
 
     currencies: tuple[AtRiskReport, ...]
@@ -117,6 +121,7 @@ class AtRiskReports(Struct, frozen=True, kw_only=True):
     failed: Mapping[str, str]
     has_owners: bool = False
     owner: str | None = None
+    only: tuple[SegmentValue, ...] = ()
 
 
 ENDS = (RiskReason.CANCELS, RiskReason.TRIAL)
@@ -133,15 +138,18 @@ def at_risk_reports(
     *,
     with_total: bool = False,
     owner: str | None = None,
+    only: tuple[SegmentValue, ...] = (),
     most: int | None = None,
 ) -> AtRiskReports:
     """What is at risk and what is set in each currency, as far as the ledger knows.
 
     ``with_total``: first of all in one, as where that alone is asked for. ``owner``: of
     whose customers alone; raises ``UsageFault`` where no owners are configured, and
-    ``NothingFound`` for one who has none. ``most``: no more than so many by name.
+    ``NothingFound`` for one who has none. ``only``: of those alone who pay now and have
+    all of these segments now; ``NothingFound`` where nobody has. ``most``: no more than
+    so many by name.
     """
-    books, future, owners = _books(ledger, currency, owner, with_total=with_total)
+    books, future, owners = _books(ledger, currency, owner, only, with_total=with_total)
     found = tuple(_at_risk_report(ledger, book, owners or {}, most) for book in books)
     named = {each.customer for one in found for each in one.customers}
     named |= {each.customer for one in found for each in one.scheduled}
@@ -151,6 +159,7 @@ def at_risk_reports(
         failed=future.failed,
         has_owners=owners is not None,
         owner=owner,
+        only=only,
     )
 
 
@@ -165,10 +174,13 @@ class RiskLine(NamedTuple):
 
 
 def at_risk_lines(
-    ledger: Ledger, currency: str | None = None, owner: str | None = None
+    ledger: Ledger,
+    currency: str | None = None,
+    owner: str | None = None,
+    only: tuple[SegmentValue, ...] = (),
 ) -> tuple[Mapping[str, str], Iterator[RiskLine]]:
     """Who could not be derived, and every risk, the largest first, read as it is told."""
-    books, future, owners = _books(ledger, currency, owner)
+    books, future, owners = _books(ledger, currency, owner, only)
     return future.failed, (
         line for book in books for line in _lines(ledger, book, owners or {})
     )
@@ -194,25 +206,34 @@ def _books(
     ledger: Ledger,
     currency: str | None,
     owner: str | None,
+    only: tuple[SegmentValue, ...] = (),
     *,
     with_total: bool = False,
 ) -> "tuple[list[_Book], CustomerFuture, dict[int, str] | None]":
     known, codes = ledger.state(), ledger.currencies(currency)
     connection, now_s = ledger.connection, int(known.at.timestamp())
-    until_s = _until_s(now_s)
     since_s = now_s - 2 * LATELY_DAYS * DAY_S
-    candidates = objects.at_risk_candidates(connection, since_s, until_s)
-    waiting = ledger.companies.affected(candidates)
     owners = _owners(ledger)
-    own = None if owner is None else _customers_of(owner, owners)
-    future = _future(ledger, now_s, known.today, waiting)
-    if own is not None:
-        future = _only(future, set(_names(connection, own).values()))
+    theirs = None if owner is None else _customers_of(owner, owners)
+    future = _future_of_all(ledger, now_s, since_s, known.today)
+    has_total = with_total or is_total(currency)
     books = []
-    if with_total or is_total(currency):
-        books.append(_in_one(ledger, known.today, future, own))
-    if not is_total(currency):
-        books += [_book(ledger, code, known.today, future, own) for code in codes]
+    for code in [
+        *([TOTAL] if has_total else []),
+        *([] if is_total(currency) else codes),
+    ]:
+        own = _own(ledger, code, known.today, theirs, only)
+        coming = (
+            future
+            if own is None
+            else _only(future, set(_names(connection, own).values()))
+        )
+        if is_total(code):
+            books.append(_in_one(ledger, known.today, coming, own))
+        else:
+            books.append(_book(ledger, code, known.today, coming, own))
+    if only and not any(book.mrr for book in books):
+        raise nobody_in(only)
     return books, future, owners
 
 
@@ -220,6 +241,28 @@ def _names(connection: sqlite3.Connection, keys: Collection[int]) -> dict[int, s
     """What Stripe calls these customers."""
     found = customers.accounts_of(connection, keys)
     return {key: each.id for key, each in found.items()}
+
+
+def _own(
+    ledger: Ledger,
+    currency: str,
+    today: date,
+    theirs: set[int] | None,
+    only: Sequence[SegmentValue],
+) -> set[int] | None:
+    """The customers of an owner and of segments alone; None: everybody."""
+    if not only:
+        return theirs
+    tomorrow = today + timedelta(days=1)
+    if is_total(currency):
+        from connector.reports.currency_total import CurrencyTotal
+
+        now = Window(WindowKind.MONTH, tomorrow, tomorrow + timedelta(days=1))
+        own = CurrencyTotal(ledger).members(now, only)
+    else:
+        [paid] = standing_of_all(ledger.connection, currency, [tomorrow])
+        own = set(members(paid, tomorrow, cut_in(ledger, currency, None, only)))
+    return own if theirs is None else own & theirs
 
 
 def _owners(ledger: Ledger) -> dict[int, str] | None:
@@ -245,7 +288,16 @@ def _customers_of(owner: str, owners: Mapping[int, str] | None) -> set[int]:
 def customer_future(ledger: Ledger, customer: str) -> "CustomerFuture":
     """What Stripe's objects show of one customer's risks and movements to come."""
     known = ledger.state()
-    return _future(ledger, int(known.at.timestamp()), known.today, [customer])
+    now_s = int(known.at.timestamp())
+    return _joined(
+        ledger,
+        [
+            (part, _future(part.ledger, now_s, known.today, [own]))
+            for part in ledger.parts
+            if (own := part.own(customer)) is not None
+        ],
+        known.today,
+    )
 
 
 def _until_s(now_s: int) -> int:
@@ -258,6 +310,62 @@ class CustomerFuture(NamedTuple):
     risks: Sequence[Risk]
     movements: Sequence[Movement]
     failed: Mapping[str, str]
+
+
+def _future_of_all(
+    ledger: Ledger, now_s: int, since_s: int, today: date
+) -> CustomerFuture:
+    """Of everybody whose objects may show anything, in each account."""
+    found = []
+    for part in ledger.parts:
+        own, until_s = part.ledger, _until_s(now_s)
+        candidates = objects.at_risk_candidates(own.connection, since_s, until_s)
+        waiting = own.companies.affected(candidates)
+        found.append((part, _future(own, now_s, today, waiting)))
+    return _joined(ledger, found, today)
+
+
+def _joined(
+    ledger: Ledger, found: Sequence[tuple[LedgerPart, CustomerFuture]], today: date
+) -> CustomerFuture:
+    """What is ahead in several accounts; who is one in them moves as one."""
+    if len(ledger.parts) == 1:
+        [(_, alone)] = found
+        return alone
+    coming: dict[str, list[list[Movement]]] = defaultdict(list)
+    for part, own in found:
+        moving: dict[str, list[Movement]] = defaultdict(list)
+        for movement in own.movements:
+            moving[part.called(movement.customer)].append(movement)
+        for name, moved in moving.items():
+            coming[name].append([replace(m, customer=name) for m in moved])
+    return CustomerFuture(
+        risks=[
+            risk._replace(customer=part.called(risk.customer))
+            for part, own in found
+            for risk in own.risks
+        ],
+        movements=[
+            movement
+            for name, parts in coming.items()
+            for movement in _moved_as_one(ledger, name, parts, today)
+        ],
+        failed={
+            part.called(name): why
+            for part, own in found
+            for name, why in own.failed.items()
+        },
+    )
+
+
+def _moved_as_one(
+    ledger: Ledger, name: str, parts: Sequence[Sequence[Movement]], today: date
+) -> Iterator[Movement]:
+    so_far = list(queries.movements(ledger.connection, Wanted(customer=name)))
+    ahead = [movement for own in parts for movement in own]
+    for movement in movements_together(name, [*so_far, *ahead]):
+        if movement.day > today:
+            yield movement
 
 
 def _future(
@@ -559,8 +667,7 @@ def _call_list(
         last = ledger_losses.last_movements(connection, book.currency, keys)
     countries = ledger_balances.countries(connection, keys)
     now_s = int(ledger.state().at.timestamp())
-    every = {customer: name for name in own for customer in ledger.companies.ids(name)}
-    renewals = next_renewals(connection, every, now_s)
+    renewals = _renewals(ledger, own, now_s)
     for name, risks_of in own.items():
         key = found.keys.get(name, -1)
         due = renewals.get(name, {})
@@ -579,6 +686,22 @@ def _call_list(
 
 
 TOGETHER = 1_000  # customers that are read with one query
+
+
+def _renewals(
+    ledger: Ledger, names: Iterable[str], now_s: int
+) -> dict[str, dict[str, int]]:
+    """When each is billed next in any of its accounts, by currency."""
+    found: dict[str, dict[str, int]] = {}
+    for part in ledger.parts:
+        own = {name: key for name in names if (key := part.own(name)) is not None}
+        ids = part.ledger.companies.ids
+        every = {each: name for name, key in own.items() for each in ids(key)}
+        for name, due in next_renewals(part.ledger.connection, every, now_s).items():
+            known = found.setdefault(name, {})
+            for code, at_s in due.items():
+                known[code] = min(known.get(code, at_s), at_s)
+    return found
 
 
 def _flows(coming: Sequence[Movement], keys: Mapping[str, int]) -> list[Flow]:

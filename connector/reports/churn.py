@@ -17,7 +17,7 @@ from connector.core.dates import add_months, local_day
 from connector.core.errors import UsageFault
 from connector.core.figures import WindowFigures
 from connector.core.losses import Cancellation, Loss, LossReason, LossShare, LostPart
-from connector.core.model import KINDS, Cause, Evidence, MovementKind
+from connector.core.model import KINDS, Cause, Evidence, MovementKind, SegmentValue
 from connector.core.windows import Window, WindowKind, boundaries_of, ending_with
 from connector.metrics.churn import (
     FeedbackSum,
@@ -29,7 +29,12 @@ from connector.metrics.churn import (
     returned,
     shares_of,
 )
-from connector.reports.figures import figures, segment_of
+from connector.reports.figures import (
+    figures_of_some,
+    members_of,
+    nobody_in,
+    segment_of,
+)
 from connector.reports.ledger import Ledger, is_total
 from connector.store.ledger import columns, customers
 from connector.store.ledger import losses as ledger_losses
@@ -103,16 +108,19 @@ class ChurnReport(Struct, frozen=True, kw_only=True):
 
 
 class ChurnReports(Struct, frozen=True, kw_only=True):
-    """One a currency; ``by`` is what was asked for."""
+    """One a currency; ``by`` and ``only`` are what was asked for."""
 
     currencies: tuple[ChurnReport, ...]
     by: str | None
+    only: tuple[SegmentValue, ...] = ()
 
 
 class ChurnRequest(NamedTuple):
     """What is wanted; months are both included. ``by``: reason, month or a segment.
 
-    ``most``: who left is told of no more than so many.
+    ``most``: who left is told of no more than so many. ``only`` are the segments whose
+    customers alone are told of: those who have all of them, at the window's opening or as
+    they came in it, as in a report.
     """
 
     first: date | None = None
@@ -121,6 +129,7 @@ class ChurnRequest(NamedTuple):
     by: str | None = None
     as_of: datetime | None = None
     most: int | None = None
+    only: tuple[SegmentValue, ...] = ()
 
 
 DEFAULT = ChurnRequest()
@@ -133,10 +142,15 @@ def churn_reports(ledger: Ledger, asked: ChurnRequest = DEFAULT) -> ChurnReports
     in one: a reason is told of each.
     """
     codes, window = _asked(ledger, asked)
-    return ChurnReports(
-        currencies=tuple(churn_report(ledger, code, window, asked) for code in codes),
-        by=asked.by,
-    )
+    found = tuple(churn_report(ledger, code, window, asked) for code in codes)
+    if asked.only and not any(_has_anybody(each.measured) for each in found):
+        raise nobody_in(asked.only)
+    return ChurnReports(currencies=found, by=asked.by, only=asked.only)
+
+
+def _has_anybody(measured: WindowFigures) -> bool:
+    flow = measured.waterfall
+    return bool(flow.opening_minor or flow.new_minor or flow.reactivation_minor)
 
 
 def churn_losses(
@@ -145,7 +159,9 @@ def churn_losses(
     """Every loss by name, each with its currency, the latest first; none is kept."""
     codes, window = _asked(ledger, asked)
     for code in codes:
-        found = found_in(ledger, code, window, asked.as_of, is_all=True)
+        found = found_in(
+            ledger, code, window, asked.as_of, only=asked.only, is_all=True
+        )
         read = losses(ledger.connection, found, found.latest())
         while some := list(islice(read, TOGETHER)):
             yield from ((code, each) for each in _told(ledger, code, some, asked.as_of))
@@ -183,10 +199,10 @@ def _window(ledger: Ledger, asked: ChurnRequest, today: date) -> Window:
 def churn_report(
     ledger: Ledger, currency: str, window: Window, asked: ChurnRequest = DEFAULT
 ) -> ChurnReport:
-    """One currency's; of ``asked`` only what to cut it by, as of when, and whom to name."""
+    """One currency's; of ``asked`` all but the months and the currency."""
     connection, as_of = ledger.connection, asked.as_of
     by = None if asked.by in (REASON, MONTH) else asked.by
-    found = found_in(ledger, currency, window, as_of, by)
+    found = found_in(ledger, currency, window, as_of, by, asked.only)
     left = found.latest(asked.most, only_churn=True)
     listed = list(losses(connection, found, left, proofs=False))
     table = added_up(losses(connection, found, proofs=False), found.reduced)
@@ -201,7 +217,7 @@ def churn_report(
         left=found.left,
         back=found.back,
         departures=tuple(_told(ledger, currency, listed, as_of)),
-        measured=figures(ledger, currency, [window], as_of)[0],
+        measured=figures_of_some(ledger, currency, [window], as_of, asked.only)[0],
     )
 
 
@@ -252,13 +268,22 @@ def losses_in(
     currency: str,
     wanted: Sequence[Window],
     as_of: datetime | None = None,
+    only: Sequence[SegmentValue] = (),
 ) -> dict[Window, LossSums]:
-    """Each window's losses by reason; they are read once."""
-    days = boundaries_of(wanted)
+    """Each window's losses by reason; they are read once.
+
+    With ``only``, of those alone who have all of these segments in the window.
+    """
+    days, connection = boundaries_of(wanted), ledger.connection
     whole = Window(WindowKind.TRAILING_12, days[0], days[-1])
-    found, connection = found_in(ledger, currency, whole, as_of), ledger.connection
-    table = added_up(losses(connection, found, proofs=False), found.reduced)
-    return {window: table.within(window.start, window.end) for window in wanted}
+    spans = wanted if only else [whole]  # each window has its own customers
+    told = {}
+    for span in spans:
+        found = found_in(ledger, currency, span, as_of, only=only)
+        table = added_up(losses(connection, found, proofs=False), found.reduced)
+        for window in [span] if only else wanted:
+            told[window] = table.within(window.start, window.end)
+    return told
 
 
 def found_in(
@@ -267,10 +292,14 @@ def found_in(
     window: Window,
     as_of: datetime | None = None,
     by: str | None = None,
+    only: Sequence[SegmentValue] = (),
     *,
     is_all: bool = False,
 ) -> "FoundLosses":
-    """Which movements lost anything in a window, by segment where asked for."""
+    """Which movements lost anything in a window, by segment where asked for.
+
+    With ``only``, those of the customers alone whose figures in it these segments' are.
+    """
     from connector.metrics.wide.columns import columns_of
     from connector.metrics.wide.fold import WHOLE
     from connector.metrics.wide.losses import found_losses
@@ -278,7 +307,8 @@ def found_in(
     connection = ledger.connection
     of = WHOLE if by is None else segment_of(connection, ledger.config, by, currency)
     blocks = columns.blocks(connection, currency, as_of, columns.PARTS)
-    return found_losses(map(columns_of, blocks), window, of, is_all=is_all)
+    own = members_of(ledger, currency, window, only, as_of) if only else None
+    return found_losses(map(columns_of, blocks), window, of, own, is_all=is_all)
 
 
 def losses(

@@ -13,7 +13,7 @@ from connector.config import Config
 from connector.core.errors import ConfigError, UsageFault
 from connector.core.exchange_rates import ExchangeRates, Rates, parse_rates
 from connector.core.figures import Retention, WindowFigures
-from connector.core.model import Flow, MovementKind, SegmentValue
+from connector.core.model import ACCOUNT, Flow, MovementKind, SegmentValue
 from connector.core.windows import Window
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.currency_total import (
@@ -322,7 +322,7 @@ class CurrencyTotal:
         """Plan, product, interval and currency are those of the one with most MRR."""
         from connector.metrics.wide.segments import by_main_currency, main_currencies
 
-        if by in ("plan", "product", "interval", "currency"):
+        if by in ("plan", "product", "interval", "currency", ACCOUNT):
             connection, config = self.ledger.connection, self.ledger.config
             own = {c: segment_of(connection, config, by, c) for c in self._shared}
             return by_main_currency(main_currencies(self._shared, found.units), own)
@@ -386,12 +386,13 @@ def total_report(
 ) -> CurrencyReport:
     """All currencies' rows in the reporting currency."""
     if only:
-        return _total_of(total, parts[0].rows, by, only)
+        rows = _rows_of(total, parts[0].rows, by, only)
+        return _report_of(total, rows, published)
     each = {part.currency: [row.measured for row in part.rows] for part in parts}
     closed = closings.reported(
         total.ledger.connection, total.currency, total.as_of, is_total=True
     )
-    rows = [
+    rows = tuple(
         WindowRow(
             measured=measured,
             is_over=row.is_over,
@@ -401,21 +402,27 @@ def total_report(
             segments=total.segments(measured.window, by) if by is not None else (),
         )
         for measured, row in zip(total.measured(each), parts[0].rows, strict=True)
-    ]
+    )
+    return _report_of(total, rows, published)
+
+
+def _report_of(
+    total: CurrencyTotal, rows: tuple[WindowRow, ...], published: Benchmarks
+) -> CurrencyReport:
     return CurrencyReport(
         currency=total.currency,
-        rows=tuple(rows),
+        rows=rows,
         is_total=True,
         assessments=assessed(rows, published, total.currency),
     )
 
 
-def _total_of(
+def _rows_of(
     total: CurrencyTotal,
     rows: Sequence[WindowRow],
     by: str | None,
     only: Sequence[SegmentValue],
-) -> CurrencyReport:
+) -> tuple[WindowRow, ...]:
     """Of some customers alone; ``rows`` are a currency's for the same windows."""
     found = []
     for row in rows:
@@ -429,4 +436,4 @@ def _total_of(
                 segments=() if by is None else total.segments(window, by, only),
             )
         )
-    return CurrencyReport(currency=total.currency, rows=tuple(found), is_total=True)
+    return tuple(found)

@@ -8,6 +8,9 @@ from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
+from msgspec import Struct
+from msgspec.structs import asdict
+
 from connector.core.figures import Retention
 from connector.core.model import (
     CustomerName,
@@ -42,17 +45,18 @@ from connector.store.ledger.queries import Wanted
 from connector.store.mirror import objects
 
 
-class WindowExplanation(NamedTuple):
-    """One currency's ratio and who moved it, largest first.
+class WindowContributions(Struct, frozen=True, kw_only=True):
+    """One currency's ratio and what each customer did to it, the largest first.
 
-    ``is_over`` is False while the ledger has not seen the window's end.
+    Customers by the ledger's key. ``is_over`` is False while the ledger has not seen the
+    window's end.
     """
 
     currency: str
     window: Window
     ratio: Ratio
     kept: Retention
-    moved: list[tuple[CustomerName, Contribution]]
+    contributions: Sequence[Contribution]
     is_over: bool
     is_total: bool = False
     only: tuple[SegmentValue, ...] = ()
@@ -72,8 +76,18 @@ class WindowExplanation(NamedTuple):
     def numerator_minor(self) -> int:
         """Of NRR or GRR; of what CRR counts, what those pay who stayed."""
         return self.kept.opening_minor + sum(
-            each.amount_minor for _, each in self.moved
+            each.amount_minor for each in self.contributions
         )
+
+
+class WindowExplanation(WindowContributions, frozen=True, kw_only=True):
+    """The same with what customers are called; ``names`` go with ``contributions``."""
+
+    names: Sequence[CustomerName]
+
+    @property
+    def moved(self) -> list[tuple[CustomerName, Contribution]]:
+        return list(zip(self.names, self.contributions, strict=True))
 
 
 def explain_window(
@@ -84,7 +98,29 @@ def explain_window(
     as_of: datetime | None = None,
     only: tuple[SegmentValue, ...] = (),
 ) -> list[WindowExplanation]:
-    """Of each currency: its opening's customers, and everyone who moved the ratio.
+    """Of each currency: its opening's customers, and everyone who moved the ratio."""
+    found = window_contributions(ledger, window, ratio, currency, as_of, only)
+    return [named(ledger, each) for each in found]
+
+
+def named(ledger: Ledger, taken: WindowContributions) -> WindowExplanation:
+    """With everybody's name, who may be many."""
+    names = customers.accounts_of(
+        ledger.connection, [each.customer for each in taken.contributions]
+    )
+    own = [names[each.customer] for each in taken.contributions]
+    return WindowExplanation(**asdict(taken), names=own)
+
+
+def window_contributions(
+    ledger: Ledger,
+    window: Window,
+    ratio: Ratio = Ratio.NRR,
+    currency: str | None = None,
+    as_of: datetime | None = None,
+    only: tuple[SegmentValue, ...] = (),
+) -> list[WindowContributions]:
+    """What is behind ``explain_window``, in which nobody has a name yet.
 
     With ``only``, of those alone whom all of these segments had at the opening. Raises
     ``UsageFault`` for a window that begins after the last day that is known.
@@ -119,7 +155,7 @@ def _explained(
     currency: str | None,
     as_of: datetime | None,
     only: tuple[SegmentValue, ...],
-) -> list[WindowExplanation]:
+) -> list[WindowContributions]:
     is_over = window.end <= ledger.state(as_of).today
     found = []
     for code in ledger.currencies(currency, as_of):
@@ -129,9 +165,16 @@ def _explained(
             of = cut_in(ledger, code, None, only)
             opening = members(opening, window.start, of)
         kept = retention(opening, closing)
-        moved = _named(ledger, between(opening, closing, ratio))
         found.append(
-            WindowExplanation(code, window, ratio, kept, moved, is_over, only=only)
+            WindowContributions(
+                currency=code,
+                window=window,
+                ratio=ratio,
+                kept=kept,
+                contributions=between(opening, closing, ratio),
+                is_over=is_over,
+                only=only,
+            )
         )
     return found
 
@@ -142,7 +185,7 @@ def _explained_total(
     ratio: Ratio,
     as_of: datetime | None,
     only: tuple[SegmentValue, ...],
-) -> WindowExplanation:
+) -> WindowContributions:
     """All currencies in one: a customer is one, whatever it pays in."""
     from connector.reports.currency_total import CurrencyTotal
 
@@ -160,24 +203,16 @@ def _explained_total(
         scale,
         ratio,
     )
-    return WindowExplanation(
-        total.currency,
-        window,
-        ratio,
-        retention_in_minor(measured.retention, scale),
-        _named(ledger, moved),
-        window.end <= total.today,
+    return WindowContributions(
+        currency=total.currency,
+        window=window,
+        ratio=ratio,
+        kept=retention_in_minor(measured.retention, scale),
+        contributions=moved,
+        is_over=window.end <= total.today,
         is_total=True,
         only=only,
     )
-
-
-def _named(
-    ledger: Ledger, moved: Sequence[Contribution]
-) -> list[tuple[CustomerName, Contribution]]:
-    keys = [each.customer for each in moved]
-    named = customers.accounts_of(ledger.connection, keys)
-    return [(named[each.customer], each) for each in moved]
 
 
 class CustomerInWindow(NamedTuple):
@@ -210,11 +245,11 @@ def window_customers(
         scale = converted.conversion.scale
     else:
         flows, scale = queries.flows(ledger.connection, currency, as_of), 1
-    named = customers.accounts(ledger.connection)
+    names = customers.accounts(ledger.connection)
     found = []
     for key, moved in groupby(flows, attrgetter("customer")):
         own = [flow for flow in moved if flow.day < window.end]
-        if each := _in_window(key, named[key], own, window, scale):
+        if each := _in_window(key, names[key], own, window, scale):
             found.append(each)
     return found
 

@@ -14,9 +14,10 @@ from connector.config import Config
 from connector.core.dates import YEARS, add_months
 from connector.core.errors import NothingFound
 from connector.core.figures import RollupDelta, WindowFigures
-from connector.core.model import METADATA, SEGMENTS, SegmentValue
+from connector.core.model import ACCOUNT, EVERYBODY, METADATA, SEGMENTS, SegmentValue
 from connector.core.money import exponent
 from connector.core.windows import Window, ending_with
+from connector.metrics.retention import measure
 from connector.metrics.rollups import CustomerBooks, differences, figures_of
 from connector.reports.ledger import Ledger
 from connector.store.ledger import balances, columns, contract_terms, queries, rollups
@@ -101,6 +102,23 @@ def standing(
     ]
 
 
+def figures_of_some(
+    ledger: Ledger,
+    currency: str,
+    wanted: Sequence[Window],
+    as_of: datetime | None = None,
+    only: Sequence[SegmentValue] = (),
+) -> list[WindowFigures]:
+    """Each window's, with ``only`` of those alone whom all of these segments have."""
+    if not only:
+        return figures(ledger, currency, wanted, as_of)
+    found = figures_by_segment(ledger, currency, wanted, None, as_of, only)
+    return [
+        named.get(EVERYBODY) or measure((), [window])[0]
+        for named, window in zip(found, wanted, strict=True)
+    ]
+
+
 def figures_by_segment(
     ledger: Ledger,
     currency: str,
@@ -135,14 +153,27 @@ def segment_of(
         return by_band(config.bands, 10 ** exponent(currency))
     if by == "currency":
         return by_one(currency.upper())
-    if by == "cohort":
-        return by_value(balances.keys_by_first_month(connection, currency))
-    if by == "country":
-        return by_value(balances.keys_by_country(connection))
-    if by.startswith(METADATA):
-        key = by.removeprefix(METADATA)
-        return by_value(_turned(_metadata(connection, key)))
+    if by == ACCOUNT:
+        from connector.store.joined import accounts_by_day
+
+        return by_trait(accounts_by_day(connection, currency))
+    if by in _SINCE_EVER or by.startswith(METADATA):
+        return by_value(_since_ever(connection, by, currency))
     return by_trait(_of_plans(connection, by, currency))
+
+
+_SINCE_EVER = ("cohort", "country")
+
+
+def _since_ever(
+    connection: sqlite3.Connection, by: str, currency: str
+) -> Mapping[str, Sequence[int]]:
+    """Whose value is which, for all of history."""
+    if by == "cohort":
+        return balances.keys_by_first_month(connection, currency)
+    if by == "country":
+        return balances.keys_by_country(connection)
+    return _turned(_metadata(connection, by.removeprefix(METADATA)))
 
 
 def _turned(values: Mapping[int, str]) -> dict[str, list[int]]:
@@ -195,6 +226,22 @@ def cut_in(
         return segment_of(ledger.connection, ledger.config, kind, currency)
 
     return cut_of(tells, by, only)
+
+
+def members_of(
+    ledger: Ledger,
+    currency: str,
+    window: Window,
+    only: Sequence[SegmentValue],
+    as_of: datetime | None = None,
+) -> frozenset[int]:
+    """Whose figures in a window those of some segments are: at its opening, or new."""
+    from connector.metrics.wide.columns import columns_of
+    from connector.metrics.wide.fold import members
+
+    blocks = columns.blocks(ledger.connection, currency, as_of)
+    of = cut_in(ledger, currency, None, only)
+    return frozenset(members(map(columns_of, blocks), window, of))
 
 
 def members(

@@ -10,7 +10,7 @@ from msgspec import Struct
 from connector import __version__
 from connector.core.errors import NothingFound
 from connector.core.exchange_rates import MissingRate
-from connector.core.model import Movement
+from connector.core.model import Movement, SegmentValue
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.contributions import Causes
@@ -19,6 +19,7 @@ from connector.reports.churn import ChurnReport, ChurnRequest, churn_report
 from connector.reports.cohorts import CohortReport, cohort_reports
 from connector.reports.coverage import CoverageReport, coverage_report
 from connector.reports.explain import CustomerInWindow, window_customers
+from connector.reports.figures import members_of
 from connector.reports.ledger import TOTAL, Ledger, is_total
 from connector.reports.model import (
     LISTED,
@@ -103,20 +104,23 @@ def make_page(ledger: Ledger, asked: ReportRequest) -> PageContents:
     at_risk = NOBODY
     if asked.as_of is None and report.parts:
         has_total = report.total is not None
-        at_risk = at_risk_reports(
-            ledger, asked.currency, with_total=has_total, most=LISTED
-        )
+        with suppress(NothingFound):  # none of these customers pays any more
+            at_risk = at_risk_reports(
+                ledger,
+                asked.currency,
+                with_total=has_total,
+                only=asked.only,
+                most=LISTED,
+            )
     largest = {
-        part.currency: _largest(ledger.connection, part, asked.as_of)
-        for part in report.currencies
+        part.currency: _largest(ledger, part, asked) for part in report.currencies
     }
     return PageContents(
         report=report,
         cohorts={code_of(x.currency, is_total=x.is_total): x for x in cohorts},
         largest=largest,
         churn={
-            part.currency: _churn(ledger, part, asked.as_of)
-            for part in report.currencies
+            part.currency: _churn(ledger, part, asked) for part in report.currencies
         },
         outlooks={
             code_of(x.currency, is_total=x.is_total): x for x in at_risk.currencies
@@ -203,7 +207,9 @@ def _cohorts(
     ledger: Ledger, report: Report, asked: ReportRequest
 ) -> list[CohortReport]:
     """Those of each part of the report; of a total only where it has all rates."""
-    found = []
+    found: list[CohortReport] = []
+    if report.only:
+        return found  # whose customers change; a cohort's are always the same
     if report.currencies:
         found += cohort_reports(ledger, None, asked.currency, asked.as_of)
     if report.total is not None:
@@ -212,25 +218,38 @@ def _cohorts(
     return found
 
 
-def _churn(ledger: Ledger, part: CurrencyReport, as_of: datetime | None) -> ChurnReport:
+def _churn(ledger: Ledger, part: CurrencyReport, asked: ReportRequest) -> ChurnReport:
     """Of the headline's twelve months."""
     trailing, _ = split(part.rows)
     window = (last_over(trailing) or trailing[-1]).measured.window
-    return churn_report(
-        ledger, part.currency, window, ChurnRequest(as_of=as_of, most=LISTED)
-    )
+    wanted = ChurnRequest(as_of=asked.as_of, only=asked.only, most=LISTED)
+    return churn_report(ledger, part.currency, window, wanted)
 
 
 def _largest(
-    connection: sqlite3.Connection, part: CurrencyReport, as_of: datetime | None
+    ledger: Ledger, part: CurrencyReport, asked: ReportRequest
 ) -> list[NamedMovements]:
     both = [[row for row in rows if row.is_over] or rows for rows in split(part.rows)]
     trailing, periods = both
+    of_some = asked.as_of, asked.only
     return [
-        (label(row), queries.largest(connection, part.currency, window, MOST, as_of))
+        (label(row), largest_movements(ledger, part.currency, window, MOST, *of_some))
         for row in (periods[-1], trailing[-1])
         for window in [row.measured.window]
     ]
+
+
+def largest_movements(
+    ledger: Ledger,
+    currency: str,
+    window: Window,
+    count: int,
+    as_of: datetime | None = None,
+    only: Sequence[SegmentValue] = (),
+) -> list[Movement]:
+    """What changed most in a window; with ``only``, of those with these segments in it."""
+    own = members_of(ledger, currency, window, only, as_of) if only else None
+    return queries.largest(ledger.connection, currency, window, count, as_of, own)
 
 
 def _labels(

@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
-from functools import partial
 from typing import NamedTuple
 
 from msgspec.structs import asdict, replace
@@ -11,16 +10,16 @@ from msgspec.structs import asdict, replace
 from connector.core.dates import add_months
 from connector.core.errors import UsageFault
 from connector.core.figures import Retention, WindowFigures
-from connector.core.model import EVERYBODY, Note, SegmentValue
+from connector.core.model import Note, SegmentValue
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.churn import LossSums
 from connector.metrics.contributions import Causes
-from connector.metrics.retention import measure
 from connector.reports.figures import (
     cut_in,
     figures,
     figures_by_segment,
+    figures_of_some,
     nobody_in,
 )
 from connector.reports.ledger import NOTHING_MISSING, Ledger, Missing, is_total
@@ -102,7 +101,7 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
             CurrencyReport(
                 currency=each,
                 rows=rows,
-                assessments=() if asked.only else assessed(rows, published, each),
+                assessments=assessed(rows, published, each),
                 first_year=None
                 if asked.only
                 else _first_year_of(ledger, each, rows, as_of),
@@ -114,6 +113,7 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         as_of=as_of,
         synced_at=known.synced_at,
         account=known.account,
+        accounts=ledger.added(as_of),
         today=known.today,
         timezone=known.timezone,
         policy=known.policy,
@@ -235,18 +235,10 @@ def _rows(
     """A row a window, with its segments and causes where they are asked for."""
     connection = ledger.connection
     segments: list[dict[str, WindowFigures]] = [{} for _ in wanted]
-    cut = partial(
-        figures_by_segment, ledger, currency, wanted, as_of=asked.as_of, only=asked.only
-    )
-    if asked.only:
-        measured = [
-            named.get(EVERYBODY) or measure((), [window])[0]
-            for named, window in zip(cut(None), wanted, strict=True)
-        ]
-    else:
-        measured = figures(ledger, currency, wanted, asked.as_of)
+    own = asked.as_of, asked.only
+    measured = figures_of_some(ledger, currency, wanted, *own)
     if asked.by is not None:
-        segments = cut(asked.by)
+        segments = figures_by_segment(ledger, currency, wanted, asked.by, *own)
     is_whole = not asked.only  # months are closed with everybody's figures
     closed = closings.reported(connection, currency, asked.as_of) if is_whole else {}
     despite = closings.despite(connection, asked.as_of) if is_whole else {}
@@ -260,8 +252,7 @@ def _rows(
             window: causes_in(ledger, currency, window, asked.as_of, asked.only, LISTED)
             for window in told
         }
-        if is_whole:
-            lost = losses_in(ledger, currency, told, asked.as_of)
+        lost = losses_in(ledger, currency, told, asked.as_of, asked.only)
     return tuple(
         WindowRow(
             measured=each,

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from connector.core.account import NOBODY, StripeIdentity
 from connector.core.errors import LedgerUnusable
-from connector.store.database import setting, snapshot
-from connector.store.files import held_draft, put_in_place
+from connector.store.account import ledger_account
+from connector.store.database import snapshot
+from connector.store.files import SQLITE, held_draft, put_in_place
 from connector.store.ledger import seals
 from connector.store.read_only import open_as_it_is
 
-SQLITE = b"SQLite format 3\0"
 PAGES = 4_096  # copied at a time: between them a signal is heard
 
 
@@ -22,13 +23,13 @@ class LedgerContents(NamedTuple):
     """What a ledger's file holds. ``closed`` are moments of closing, by month.
 
     Of those that stand; ``withdrawn`` are moments of the last withdrawal, by month.
-    ``owner`` is whose it is, as far as it says: the account, and its mode.
+    ``owner`` is whose it is, as far as it says.
     """
 
     movements: int
     closed: dict[str, str]
     seal: str
-    owner: dict[str, str]
+    owner: StripeIdentity
     withdrawn: dict[str, str]
 
 
@@ -36,9 +37,6 @@ class Backup(NamedTuple):
     file: Path
     file_bytes: int
     contents: LedgerContents
-
-
-OWNER = ("account", "livemode")
 
 
 def contents(connection: sqlite3.Connection) -> LedgerContents:
@@ -49,12 +47,11 @@ def contents(connection: sqlite3.Connection) -> LedgerContents:
         closed += " WHERE id NOT IN (SELECT closing FROM withdrawals)"
         withdrawn = dict(connection.execute(_WITHDRAWN))
     [movements] = connection.execute("SELECT count(*) FROM movements").fetchone()
-    owner = {name: setting(connection, name) for name in OWNER}
     return LedgerContents(
         movements=movements,
         closed=dict(connection.execute(closed)) if "closings" in tables else {},
         seal=seals.newest_hash(connection) if "seals" in tables else "",
-        owner={name: value for name, value in owner.items() if value is not None},
+        owner=ledger_account(connection) or NOBODY,
         withdrawn=withdrawn,
     )
 

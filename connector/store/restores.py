@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from connector.core.errors import LedgerBusy, LedgerNewer, LedgerUnusable, NothingFound
 from connector.store.backups import (
-    OWNER,
     LedgerContents,
     check_copy,
     contents,
@@ -39,13 +38,9 @@ class Restored(NamedTuple):
 
 def objections(backup: LedgerContents, ledger: LedgerContents) -> list[str]:
     """What would be lost, or mixed up, if the one took the other's place."""
-    found = [
-        f"it is of another {name}: {backup.owner[name]}, not {ledger.owner[name]}"
-        for name in OWNER
-        if name in backup.owner
-        and name in ledger.owner
-        and backup.owner[name] != ledger.owner[name]
-    ]
+    found = []
+    if backup.owner.is_other(ledger.owner):
+        found.append(f"it is of {backup.owner.shown}, not of {ledger.owner.shown}")
     lost = [
         month for month, at in ledger.closed.items() if backup.closed.get(month) != at
     ]

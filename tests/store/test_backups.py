@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from connector.core.account import StripeIdentity
+from connector.store.account import NAME, belong_to
 from connector.store.database import (
     LedgerReplaced,
     open_database,
@@ -134,16 +136,31 @@ def older_than_closed(workdir: Workdir) -> str:
     return "older than the closing of 2026-04"
 
 
+def belongs_to(workdir: Workdir, account: str, *, livemode: bool) -> None:
+    """As its first sync writes it down."""
+    whose = StripeIdentity(id=account, livemode=livemode)
+    with closing(open_database(workdir.ledger)) as connection, transaction(connection):
+        connection.execute("DELETE FROM settings WHERE name = ?", [NAME])
+        belong_to(connection, whose)
+
+
 def of_another_account(workdir: Workdir) -> str:
-    change(workdir.ledger, "INSERT INTO settings VALUES ('account', 'acct_1')")
+    belongs_to(workdir, "acct_1", livemode=True)
     assert workdir.call("backup", "copy.db").code == 0
-    change(
-        workdir.ledger, "UPDATE settings SET value = 'acct_2' WHERE name = 'account'"
-    )
-    return "another account: acct_1, not acct_2"
+    belongs_to(workdir, "acct_2", livemode=True)
+    return "it is of acct_1, live mode, not of acct_2, live mode"
 
 
-@pytest.mark.parametrize("make", [older_than_closed, of_another_account])
+def of_another_mode(workdir: Workdir) -> str:
+    belongs_to(workdir, "acct_1", livemode=False)
+    assert workdir.call("backup", "copy.db").code == 0
+    belongs_to(workdir, "acct_1", livemode=True)
+    return "it is of acct_1, test mode, not of acct_1, live mode"
+
+
+@pytest.mark.parametrize(
+    "make", [older_than_closed, of_another_account, of_another_mode]
+)
 def test_what_is_refused_is_restored_for_a_reason_that_is_kept(
     workdir: Workdir, make: Callable[[Workdir], str]
 ) -> None:

@@ -6,7 +6,7 @@ grow with the ledger. Comes in: columns, the windows, how to tell a
 customer's segment. Goes out: figures by window and segment.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -213,6 +213,20 @@ def _counted(
     }
     columns = [*(told[name] for name in SUMMED), count(is_seen)]
     return np.stack(columns, axis=1).reshape(windows, names, len(columns))
+
+
+def members(
+    parts: Iterable[Columns], window: Window, segments: Segmentation
+) -> Iterator[int]:
+    """Who paid at the window's opening or came in it, and is not ``OUTSIDE``."""
+    calendar = Calendar([window])
+    is_inside = np.array([name != OUTSIDE for name in segments.names])
+    for columns in parts:
+        moves = columns.moves
+        at = _placed(moves, calendar, segments)
+        is_seen = at.opening[:, 0] > 0
+        is_seen[at.customer] = True
+        yield from moves.who[is_seen & is_inside[at.cell[:, 0]]].tolist()
 
 
 def moved_by_segment(

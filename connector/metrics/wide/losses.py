@@ -4,7 +4,7 @@ Most contractions need no look at what Stripe shows, as all that took away in th
 ``REDUCING``: they are counted here. All other losses are named by customer and day.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -60,19 +60,24 @@ def found_losses(
     parts: Iterable[Columns],
     window: Window,
     of: Segmentation = WHOLE,
+    customers: Collection[int] | None = None,
     *,
     is_all: bool = False,
 ) -> FoundLosses:
     """Those of a window, by what a customer had the evening before.
 
-    ``parts`` are one currency's, with their components. ``is_all``: nothing is added up.
+    ``parts`` are one currency's, with their components. ``customers`` are those of whom
+    alone they are wanted. ``is_all``: nothing is added up.
     """
+    wanted = None if customers is None else np.fromiter(customers, np.int64)
     sums: dict[tuple[str, str], Reductions] = {}
     start, end = window.start.toordinal(), window.end.toordinal()
     rows, left, back = [np.zeros((0, 7), np.int64)], 0, 0
     for columns in parts:
         moves = columns.moves
         is_inside = (moves.day >= start) & (moves.day < end)
+        if wanted is not None:
+            is_inside &= np.isin(moves.who, wanted)[moves.own]
         gone = np.flatnonzero(is_inside & (moves.kind == _CHURN))
         smaller = np.flatnonzero(is_inside & (moves.kind == _CONTRACTION))
         is_read = np.full(len(smaller), is_all) | _has_other_causes(columns)[smaller]

@@ -124,8 +124,9 @@ def lines_of(invoice: Invoice) -> list[LineItem]:
 def _from_invoice_line(
     invoice: Invoice, line: InvoiceLine, parent: ItemParent
 ) -> LineItem:
-    proration, pricing = parent.proration, line.pricing
+    proration, pricing, period = parent.proration, line.pricing, line.period
     credit = _is_credit(line.amount, parent.proration_details)
+    item = parent.subscription_item
     amounts = _amounts(line.discount_amounts) if line.discount_amounts else ()
     return LineItem(
         "invoice_line",
@@ -133,14 +134,14 @@ def _from_invoice_line(
         invoice.id,
         invoice.created,
         ref(parent.subscription) or invoice.subscription,
-        ref(parent.subscription_item),
+        item if isinstance(item, str) else ref(item),
         _price_of(pricing),
         units_of(line),
         pricing.unit_amount_decimal if pricing is not None else None,
         line.amount,
         line.currency or invoice.currency,
-        line.period.start,
-        line.period.end,
+        period.start,
+        period.end,
         proration,
         credit,
         not proration and not credit,

@@ -164,7 +164,8 @@ def _billed_until(line_items: Iterable[LineItem]) -> list[tuple[LineItem, int]]:
     if not credited:
         return billed
     return [
-        (line, _taken_back_at(line, credited.get(line.item, ()))) for line, _ in billed
+        (line, _taken_back_at(line, own) if (own := credited.get(line.item)) else end_s)
+        for line, end_s in billed
     ]
 
 

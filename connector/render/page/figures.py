@@ -10,9 +10,9 @@ from fractions import Fraction
 from msgspec import Struct
 
 from connector.core.dates import add_months
-from connector.core.figures import Retention, WindowFigures
+from connector.core.figures import RATIOS, Retention, WindowFigures
 from connector.core.windows import trailing_prefix
-from connector.metrics.benchmarks import Benchmarks
+from connector.metrics.benchmarks import Assessment, Benchmarks
 from connector.metrics.retention import measure
 from connector.render.footnotes import despite_notes
 from connector.render.page.charts import (
@@ -34,6 +34,7 @@ from connector.reports.model import (
     CurrencyReport,
     WindowRow,
     as_reported,
+    assessed,
     code_of,
     label,
     last_over,
@@ -49,7 +50,8 @@ MOST_SEGMENTS = 12  # that can be looked at by themselves; the table has all
 class View(Struct, frozen=True, kw_only=True):
     """What is shown of one currency's windows, or of one of its segments'.
 
-    ``segment`` is "" for all customers. ``steps`` are those of the headline.
+    ``segment`` is "" for all customers. ``steps`` are those of the headline, as are the
+    ``assessments``. There is a trend of NRR, of GRR, and of CRR where it has a goal.
     """
 
     segment: str
@@ -60,6 +62,7 @@ class View(Struct, frozen=True, kw_only=True):
     bars: Bars
     marks: Sequence[Mark]
     trends: Sequence[Trend]
+    assessments: Sequence[Assessment]
 
     @property
     def headline(self) -> WindowRow:
@@ -104,8 +107,9 @@ def view(
 ) -> View:
     trailing, periods = split(rows)
     headline = last_over(trailing) or trailing[-1]
-    typical = [each for judged in part.assessments for each in judged.typical]
-    if not part.assessments:
+    judged = assessed(rows, published, part.currency)
+    typical = [each for own in judged for each in own.typical]
+    if not judged:
         typical = [each for each in published.typical if each.contract is None]
     return View(
         segment=segment,
@@ -117,8 +121,10 @@ def view(
         marks=marks([x.measured for x in trailing]),
         trends=[
             trend(name, trailing, published.bands, typical, goals.get(name))
-            for name in ("nrr", "grr")
+            for name in RATIOS
+            if name in ("nrr", "grr") or name in goals
         ],
+        assessments=judged,
     )
 
 

@@ -56,8 +56,13 @@ class StepDot(NamedTuple):
 
 
 class StepChart(NamedTuple):
-    """``path`` until today, ``area`` below it, ``ahead`` what is scheduled."""
+    """``path`` until today, ``area`` below it, ``ahead`` what is scheduled.
 
+    It begins with ``start`` and is so many ``days`` wide.
+    """
+
+    start: date
+    days: int
     scale: Scale
     path: str
     area: str
@@ -66,6 +71,14 @@ class StepChart(NamedTuple):
     ahead_dots: Sequence[StepDot]
     marks: Sequence[Mark]
     today_x: float
+
+    def x(self, day: date) -> float:
+        """Where a day is, in per cent."""
+        return _x(day, self.start, self.days)
+
+
+def _x(day: date, start: date, days: int) -> float:
+    return round((day - start).days * 100 / days, 2)
 
 
 Step = tuple[date, int]  # from a day on, so much
@@ -84,7 +97,7 @@ def step_chart(
     ruler = scale(0, highest, height, 4)
 
     def x(day: date) -> float:
-        return round((day - start).days * 100 / days, 2)
+        return _x(day, start, days)
 
     def placed(of: Sequence[Step]) -> list[StepDot]:
         return [StepDot(n, x(day), ruler.y(minor)) for n, (day, minor) in enumerate(of)]
@@ -95,6 +108,8 @@ def step_chart(
     now = StepDot(0, x(today), reached[-1].y)
     coming = "".join(f"H{dot.x * 10:g}V{dot.y:g}" for dot in to_come)
     return StepChart(
+        start=start,
+        days=days,
         scale=ruler,
         path=path,
         area=f"{path}{bottom}",

@@ -16,6 +16,8 @@ from connector.render.coverage import TO_DO
 from connector.render.footnotes import (
     CAUSES,
     FX,
+    OF_COMPANIES,
+    ONLY,
     RESTATED,
     SEGMENTS,
     footnotes,
@@ -51,7 +53,7 @@ def to_html(page: PageContents) -> str:
             notes=[
                 n
                 for n in footnotes(report)
-                if n in [_(each) for each in (SEGMENTS, CAUSES, FX)]
+                if n in [_(x) for x in (SEGMENTS, ONLY, OF_COMPANIES, CAUSES, FX)]
             ],
             at_risk_note=_(NOTE),
             outside_to_do=_(TO_DO),

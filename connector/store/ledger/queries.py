@@ -6,7 +6,7 @@ started by then retracted it.
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
@@ -183,6 +183,7 @@ _LARGEST = """
            after_minor
     FROM movements JOIN customers ON customers.key = movements.customer
     WHERE currency = :currency AND day >= :since AND day < :until AND {which}
+      AND (:own IS NULL OR customers.key IN (SELECT value FROM json_each(:own)))
     ORDER BY abs(amount_minor) DESC, day, customers.id LIMIT :count
 """
 
@@ -193,11 +194,16 @@ def largest(
     window: Window,
     count: int,
     as_of: datetime | None = None,
+    own: Collection[int] | None = None,
 ) -> list[Movement]:
-    """The live movements of a window that changed most, up or down, the largest first."""
+    """The live movements of a window that changed most, up or down, the largest first.
+
+    ``own`` are the customers, by the ledger's key, of whom alone they are wanted.
+    """
     since, until = str(window.start), str(window.end)
     asked = {"currency": currency, "since": since, "until": until, "count": count}
-    rows = rows_as_of(connection, _LARGEST, as_of, **asked).fetchall()
+    keys = None if own is None else json.dumps(sorted(own))
+    rows = rows_as_of(connection, _LARGEST, as_of, **asked, own=keys).fetchall()
     return list(_movements_of(connection, rows))
 
 

@@ -45,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "store",
         "pipeline",
     },
+    "accounts": {"core", "config", "mrr", "metrics", "store", "reports"},
     "reconcile": {
         *("", "core", "config", "stripe_api", "mrr", "metrics", "store", "reports"),
     },
@@ -62,7 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {
         *("", "core", "config", "stripe_api", "metrics", "store", "lake", "pipeline"),
         *("reports", "reconcile", "render", "digest", "webhooks", "dashboard"),
-        "assistants",
+        *("accounts", "assistants"),
     },
     "__main__": {"cli"},
 }

@@ -27,24 +27,25 @@ log = logging.getLogger(__name__)
 
 # ``each``: all, or those named, one after the other. ``named``: the same, but where there
 # are several they have to be named. ``one``: one, which has to be named. ``all``: the
-# command takes them at once itself, from ``Shell.accounts``. ``none``: it has no account.
-Taking: TypeAlias = Literal["each", "named", "one", "all", "none"]
+# command takes them at once itself, from ``Shell.accounts``. ``sum``: it reads one ledger,
+# in which those named, or all, are added up. ``none``: it has no account.
+Taking: TypeAlias = Literal["each", "named", "one", "sum", "all", "none"]
 
 TAKES: Mapping[str, Taking] = {
     "demo": "none",
     "config": "none",
     "sync": "each",
-    "report": "one",
+    "report": "sum",
     "dashboard": "one",
     "mcp": "one",
-    "cohorts": "one",
-    "at-risk": "one",
+    "cohorts": "sum",
+    "at-risk": "sum",
     "digest": "one",
-    "churn": "one",
-    "coverage": "one",
-    "movements": "one",
-    "explain": "one",
-    "drift": "one",
+    "churn": "sum",
+    "coverage": "sum",
+    "movements": "sum",
+    "explain": "sum",
+    "drift": "sum",
     "compare": "one",
     "reconcile": "one",
     "close": "named",
@@ -56,7 +57,7 @@ TAKES: Mapping[str, Taking] = {
     "restore": "one",
     "forget": "named",
     "check": "each",
-    "export": "one",
+    "export": "sum",
     "lake": "none",
     "doctor": "each",
     "serve": "all",
@@ -64,6 +65,8 @@ TAKES: Mapping[str, Taking] = {
     "webhook-setup": "none",
 }
 
+# Options that name something of one account.
+OF_ONE = ("customer", "event_ids")
 # What a scheduler is told of several: of the first in this order that came up. That one
 # could not begin (75) is no fault, and is seen to by the next run.
 GRAVEST = (1, 2, 3, 75, 0)
@@ -74,6 +77,8 @@ def takes_accounts(command: click.Command, taking: Taking) -> click.Command:
     if taking == "none" or any(each.name == "asked" for each in command.params):
         return command
     command.params.append(_option(taking))
+    if taking == "sum":
+        command.params.append(_mixed_option())
     if isinstance(command, click.Group):
         for each in command.commands.values():
             takes_accounts(each, taking)
@@ -87,6 +92,7 @@ HELP: Mapping[Taking, str] = {
     "all": "Of several accounts only this one; may be given again. Default: all.",
     "named": "Which of several accounts; may be given again.",
     "one": "Which of several accounts.",
+    "sum": "Of several accounts only this one; may be given again. Default: all, added up.",
 }
 
 
@@ -97,9 +103,29 @@ def _option(taking: Taking) -> click.Option:
         multiple=True,
         expose_value=False,
         is_eager=True,  # the values of others depend on whose they are
-        callback=_asked,
+        callback=_added if taking == "sum" else _asked,
         help=HELP[taking],
     )
+
+
+def _mixed_option() -> click.Option:
+    return click.Option(
+        ["--mixed"],
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_mixed,
+        help="Add accounts up whose policy or time zone differ, and say so.",
+    )
+
+
+def _mixed(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001
+    ctx.obj.is_mixed |= value
+
+
+def _added(ctx: click.Context, param: click.Parameter, names: tuple[str, ...]) -> None:
+    ctx.obj.adds_up = True
+    _asked(ctx, param, names)
 
 
 def _asked(ctx: click.Context, _param: click.Parameter, names: tuple[str, ...]) -> None:
@@ -113,7 +139,7 @@ def _in_turn(callback: Callable[..., Any], taking: Taking) -> Callable[..., Any]
         shell: Shell = ctx.obj
         if not _are_several(shell) or ctx.invoked_subcommand is not None:
             return callback(**options)
-        if taking == "named" and not shell.asked:
+        if not shell.asked and (taking == "named" or any(map(options.get, OF_ONE))):
             return shell.config  # which says that one has to be named
         code = _AccountsInTurn(ctx, shell, callback, options).run()
         return ctx.exit(code)

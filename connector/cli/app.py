@@ -7,7 +7,7 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import copy_context
 from copy import copy
 from datetime import UTC, datetime
@@ -123,6 +123,8 @@ class Shell:
         self._verbosity = verbosity
         self.log_format = log_format
         self.asked = tuple(asked)
+        self.adds_up = False  # several accounts as one, where not told otherwise
+        self.is_mixed = False  # also where their rules differ
         self.stop = threading.Event()
         self.is_alone = True  # else this is one of several that are taken in turn
 
@@ -157,6 +159,8 @@ class Shell:
         self.__dict__.pop("accounts", None)
         if len(self.accounts) == 1:
             return self.accounts[0]
+        if self.adds_up:
+            return self.shared
         names = ", ".join(each.name for each in self.accounts)
         raise UsageFault(
             f"this is of one account, and there are {len(self.accounts)}: {names}",
@@ -193,14 +197,22 @@ class Shell:
         And, unless the command tells of it itself, what recurs and is in no figure.
         Without looking for cycles, of which a million rows have none: a tenth faster.
         """
-        from connector.reports.ledger import open_ledger
-
-        with open_ledger(self.config, self.now()) as ledger, _uncollected():
+        with self._opened() as ledger, _uncollected():
             warn_of_other_rules(ledger)
             self.facts = ledger.facts()
             if tells_outside:
                 _warn_of_outside(ledger)
             yield ledger
+
+    def _opened(self) -> AbstractContextManager["Ledger"]:
+        if self.adds_up and len(self.accounts) > 1:
+            from connector.accounts.ledger import open_accounts
+
+            of = self.shared, self.accounts
+            return open_accounts(*of, self.now(), mixed=self.is_mixed)
+        from connector.reports.ledger import open_ledger
+
+        return open_ledger(self.config, self.now())
 
 
 @contextmanager
@@ -256,6 +268,11 @@ def _warn_of_outside(ledger: "Ledger") -> None:
     "given again, and after the command, too.",
 )
 @click.option(
+    "--mixed",
+    is_flag=True,
+    help="Add accounts up whose policy or time zone differ, and say so.",
+)
+@click.option(
     "-v", "--verbose", count=True, help="Log what happens to stderr; twice: each page."
 )
 @click.option(
@@ -274,6 +291,8 @@ def stripe_nrr(
     asked: tuple[str, ...],
     verbose: int,
     log_format: str,
+    *,
+    mixed: bool,
 ) -> None:
     """Net and gross revenue retention from your Stripe history, explained to the line.
 
@@ -285,6 +304,7 @@ def stripe_nrr(
     ledger (try later).
     """
     ctx.obj = Shell(config_path, verbose, log_format, asked)
+    ctx.obj.is_mixed = mixed
 
 
 # ``main`` says what to do about these; any other is a fault of this program.

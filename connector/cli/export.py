@@ -56,6 +56,7 @@ def export(shell: Shell, what: str, form: str, output: Path | None) -> None:
       stripe-nrr export --what mrr --format parquet -o mrr.parquet
       stripe-nrr export --what mirror -o mirror
     """  # noqa: D301
+    shell.adds_up &= what != MIRROR  # objects are one account's
     if what == MIRROR:
         _export_mirror(shell, output)
         return

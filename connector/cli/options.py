@@ -2,9 +2,10 @@
 
 import errno
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -16,7 +17,13 @@ from connector.core.dates import (
     parse_month,
 )
 from connector.core.errors import UsageFault
-from connector.core.model import METADATA, SEGMENTS, SegmentValue, segment_value
+from connector.core.model import (
+    ACCOUNT,
+    METADATA,
+    SEGMENTS,
+    SegmentValue,
+    segment_value,
+)
 from connector.core.numbers import (
     Unreadable,
     WrittenNumber,
@@ -26,7 +33,10 @@ from connector.core.numbers import (
 from connector.core.presets import PRESETS, preset_name
 from connector.core.windows import parse_window
 from connector.render.table import DIALECTS, STANDARD, written_as
-from connector.store.files import side_files
+from connector.store.files import SQLITE, side_files
+
+if TYPE_CHECKING:
+    from connector.cli.app import Shell
 
 
 def moment_asked(text: str | None, zone: tzinfo) -> datetime | None:
@@ -86,13 +96,21 @@ class ByParam(click.ParamType[str]):
         self.beside = beside
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        kept = [f"{METADATA}{key}" for key in ctx.obj.shared.kept_metadata]
-        if value not in (*self.beside, *SEGMENTS, *kept):
+        kinds = _kinds(ctx.obj)
+        if value not in (*self.beside, *kinds):
             if value.startswith(METADATA):
+                kept = [each for each in kinds if each.startswith(METADATA)]
                 self.fail(_not_kept(value.removeprefix(METADATA), kept), param, ctx)
-            known = ", ".join((*self.beside, *SEGMENTS, *kept))
+            known = ", ".join((*self.beside, *kinds))
             self.fail(f"{value!r} is none of {known}", param, ctx)
         return str(value)
+
+
+def _kinds(shell: "Shell") -> tuple[str, ...]:
+    """What customers are told apart by: also by account, where several are added up."""
+    accounts = (ACCOUNT,) if len(shell.accounts) > 1 else ()
+    kept = (f"{METADATA}{key}" for key in shell.shared.kept_metadata)
+    return (*SEGMENTS, *accounts, *kept)
 
 
 def _not_kept(key: str, kept: Sequence[str]) -> str:
@@ -105,7 +123,8 @@ def _not_kept(key: str, kept: Sequence[str]) -> str:
 by_option = click.option(
     "--by",
     type=ByParam(),
-    help=f"Figures for each {', '.join(SEGMENTS)}, or metadata:KEY.",
+    help=f"Figures for each {', '.join(SEGMENTS)}, account (where several are added up), "
+    "or metadata:KEY.",
 )
 
 
@@ -117,11 +136,11 @@ class SegmentParam(click.ParamType[SegmentValue]):
     def convert(self, value: Any, param: Any, ctx: Any) -> SegmentValue:
         if not isinstance(value, str):
             return cast("SegmentValue", value)
-        kept = [f"{METADATA}{key}" for key in ctx.obj.shared.kept_metadata]
+        kinds = _kinds(ctx.obj)
         try:
-            return segment_value(value, (*SEGMENTS, *kept))
+            return segment_value(value, kinds)
         except ValueError:
-            known = ", ".join((*SEGMENTS, *kept))
+            known = ", ".join(kinds)
             self.fail(f"{value!r} is not one of {known}, = and a value", param, ctx)
 
 
@@ -203,7 +222,22 @@ def _harmless(ctx: Any, _param: Any, output: Path | None) -> Path | None:
         for account in ctx.obj.accounts:
             refuse_own_files(output, account)
         check_folder(output)
+        if _is_database(output):
+            raise UsageFault(
+                f"writing to {output} would destroy it: it is a database, such as a "
+                "ledger or a backup of one",
+                fix="write to a file of its own",
+            )
     return output
+
+
+def _is_database(path: Path) -> bool:
+    """Whether SQLite wrote it; what cannot be read is left to who writes there."""
+    with suppress(OSError):
+        if path.is_file():
+            with path.open("rb") as file:
+                return file.read(len(SQLITE)) == SQLITE
+    return False
 
 
 def check_folder(output: Path) -> None:
@@ -216,11 +250,19 @@ def check_folder(output: Path) -> None:
 
 
 def refuse_own_files(output: Path, config: Config) -> None:
-    """``UsageFault`` where writing there would destroy what this program keeps."""
+    """``UsageFault`` where writing there would destroy what it keeps, or is told by."""
     own = [
         config.database,
         *side_files(config.database),
-        *(each for each in (config.status_file, config.source) if each is not None),
+        *(
+            each
+            for each in (
+                *(config.status_file, config.source, config.rates, config.benchmarks),
+                *(config.key_file, config.webhook_secret_file),
+                *(config.admin_token_file, config.token_file),
+            )
+            if each is not None
+        ),
     ]
     refuse_to_replace(output, own)
 

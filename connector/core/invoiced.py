@@ -97,3 +97,23 @@ def added(sums: Mapping[str, Mapping[str, Mapping[str, int]]]) -> dict[str, int]
         code: sum(sum(classes.values()) for classes in months.values())
         for code, months in sums.items()
     }
+
+
+def invoiced_together(parts: Iterable[InvoicedSums]) -> InvoicedSums:
+    """What several customers, or ledgers, were invoiced."""
+    sums: InvoicedSums = {}
+    for part in parts:
+        for currency, months in part.items():
+            for month, classes in months.items():
+                place = sums.setdefault(currency, {}).setdefault(month, {})
+                for name, minor in classes.items():
+                    place[name] = place.get(name, 0) + minor
+    return without_zeros(sums)
+
+
+def without_zeros(sums: InvoicedSums) -> InvoicedSums:
+    kept = {
+        currency: {month: own for month, own in months.items() if any(own.values())}
+        for currency, months in sums.items()
+    }
+    return {currency: months for currency, months in kept.items() if months}

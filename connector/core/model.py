@@ -65,6 +65,7 @@ class Cause(StrEnum):
 # What customers are told apart by, beside METADATA and a key of their metadata.
 SEGMENTS = ("plan", "product", "interval", "currency", "country", "band", "cohort")
 METADATA = "metadata:"
+ACCOUNT = "account"  # of several that are added up
 
 
 class Tier(Struct, frozen=True, kw_only=True):

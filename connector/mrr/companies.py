@@ -14,9 +14,8 @@ from operator import attrgetter
 
 from msgspec.structs import replace
 
-from connector.core.invoiced import CustomerCoverage, InvoicedSums
+from connector.core.invoiced import CustomerCoverage, invoiced_together
 from connector.core.model import Cause, Component, Movement, MrrStep, classify
-from connector.mrr.coverage import without_zeros
 from connector.mrr.history import History
 
 # The ids of each customer that is counted as one, first the one that it has now.
@@ -137,17 +136,6 @@ def coverage_together(parts: Mapping[str, CustomerCoverage]) -> CustomerCoverage
         not_counted=tuple(outside),
         next_s=min(coming, default=None),
     )
-
-
-def invoiced_together(parts: Iterable[InvoicedSums]) -> InvoicedSums:
-    sums: InvoicedSums = {}
-    for part in parts:
-        for currency, months in part.items():
-            for month, classes in months.items():
-                place = sums.setdefault(currency, {}).setdefault(month, {})
-                for name, minor in classes.items():
-                    place[name] = place.get(name, 0) + minor
-    return without_zeros(sums)
 
 
 def movements_together(company: str, booked: Iterable[Movement]) -> list[Movement]:

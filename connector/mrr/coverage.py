@@ -16,6 +16,7 @@ from connector.core.invoiced import (
     InvoicedSums,
     NotCounted,
     NotCountedReason,
+    without_zeros,
 )
 from connector.core.model import MrrStep
 from connector.core.policy import Policy
@@ -94,14 +95,6 @@ def coverage(
 
 def _currency(invoice: Invoice) -> str:
     return next((line.currency for line in invoice.lines.data), "")
-
-
-def without_zeros(sums: InvoicedSums) -> InvoicedSums:
-    kept = {
-        currency: {month: own for month, own in months.items() if any(own.values())}
-        for currency, months in sums.items()
-    }
-    return {currency: months for currency, months in kept.items() if months}
 
 
 class _ItemLines:

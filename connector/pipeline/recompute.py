@@ -49,7 +49,7 @@ from connector.store.ledger import (
     rollups,
     unvalued,
 )
-from connector.store.ledger.customers import CustomerDisplay, keys_of
+from connector.store.ledger.customers import CustomerDisplay, keys_among, keys_of
 from connector.store.ledger.posting import LedgerRun, PostedCounts
 from connector.store.mirror import (
     dirty_customers,
@@ -318,10 +318,18 @@ def _whole(
 def _with_company(
     connection: sqlite3.Connection, known: Companies, customers: Sequence[str]
 ) -> list[str]:
-    """Without those whose company waits: else what they pay would be in no figure."""
+    """Without those whose company waits: else what they pay would be in no figure.
+
+    Of whom nothing is booked, nothing can be lost.
+    """
     companies_of = {known.of(each) for each in customers if known.is_another(each)}
     waiting = dirty_customers.still_dirty(connection, companies_of - {*customers})
-    return [c for c in customers if c in companies_of or known.of(c) not in waiting]
+    if not waiting:
+        return list(customers)
+    keys = keys_among(connection, [c for c in customers if known.of(c) in waiting])
+    live = posting.live_movements(connection, list(keys.values()))
+    booked = {customer for customer, key in keys.items() if live[key]}
+    return [each for each in customers if each not in booked]
 
 
 def _hold(connection: sqlite3.Connection, customers: Sequence[str]) -> None:

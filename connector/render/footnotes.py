@@ -101,7 +101,7 @@ def banner(
     facts: LedgerFacts, outside: Iterable[OutsideMrr] = (), locale: str = "en_US"
 ) -> list[str]:
     """What stands above every figure: why they may not be what they seem."""
-    found = what_is_missing(facts.missing)
+    found = [*_of_accounts(facts), *what_is_missing(facts.missing)]
     if facts.synced_at is not None:
         age = facts.moment - facts.synced_at
         if age > STALE:
@@ -116,6 +116,24 @@ def banner(
             )
     note = outside_note(outside, locale)
     return found if note is None else [*found, note]
+
+
+def _of_accounts(facts: LedgerFacts) -> list[str]:
+    """What keeps several accounts from being one whole."""
+    found = [
+        _("Not alike: {accounts} count by different rules.").format(accounts=each)
+        for each in facts.accounts.unlike
+    ]
+    if facts.accounts.behind:
+        found.append(
+            _(
+                "Nothing after {today} is in these figures: {accounts} is not known for "
+                "longer. Run `stripe-nrr sync`."
+            ).format(
+                today=day_text(facts.today), accounts=listed(facts.accounts.behind)
+            )
+        )
+    return found
 
 
 def what_is_missing(missing: Missing) -> list[str]:
@@ -151,7 +169,12 @@ def what_is_missing(missing: Missing) -> list[str]:
             ).format(number=grouped(missing.behind))
         )
     refused = refused_sentence(missing)
-    return found if refused is None else [*found, refused]
+    if refused is not None:
+        found.append(refused)
+    if missing.accounts:
+        whose = _("That is so of {accounts}.").format(accounts=listed(missing.accounts))
+        found = [*found[:-1], f"{found[-1]} {whose}"]
+    return found
 
 
 def refused_sentence(missing: Missing) -> str | None:

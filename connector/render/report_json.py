@@ -20,7 +20,7 @@ from connector.metrics.churn import LossSums
 from connector.metrics.contributions import Share
 from connector.metrics.ratios import WindowMetrics
 from connector.render.footnotes import what_is_missing
-from connector.reports.ledger import LedgerFacts, Missing
+from connector.reports.ledger import AddedAccounts, LedgerFacts, Missing
 from connector.reports.model import (
     CurrencyReport,
     FirstYear,
@@ -79,6 +79,20 @@ def facts_json(facts: LedgerFacts) -> dict[str, Any]:
         "known_until": facts.today.isoformat(),
         "complete": not any(facts.missing),
         "missing": _missing_json(facts.missing),
+        **_accounts_json(facts.accounts),
+    }
+
+
+def _accounts_json(accounts: AddedAccounts) -> dict[str, Any]:
+    """Whose figures are added up; nothing where they are of one ledger."""
+    if not accounts.names:
+        return {}
+    return {
+        "accounts": {
+            "names": list(accounts.names),
+            "known_until_this_day": list(accounts.behind),
+            "rules_differ": list(accounts.unlike),
+        }
     }
 
 

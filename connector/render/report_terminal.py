@@ -15,7 +15,7 @@ from connector.core.figures import Retention
 from connector.core.language import _, grouped, moment_text
 from connector.core.model import MovementKind
 from connector.core.money import format_count, format_minor, format_ratio
-from connector.render.footnotes import asides, banner, footnotes, note_line
+from connector.render.footnotes import asides, banner, footnotes, listed, note_line
 from connector.render.report_tables import (
     MORE_HEADINGS,
     cause_tables,
@@ -80,6 +80,8 @@ def _split(part: CurrencyReport) -> tuple[Sequence[WindowRow], Sequence[WindowRo
 
 def _source(report: Report) -> str:
     whose = report.account.shown if report.account else ""
+    if report.accounts.names:
+        whose = _("accounts {names}").format(names=listed(report.accounts.names))
     read = (
         _("ledger as of {as_of}").format(as_of=moment_text(report.as_of))
         if report.as_of

@@ -1,11 +1,13 @@
 """At risk: MRR that may go, and the NRR that is already committed."""
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from connector.core.dates import add_months, local_day
 from connector.core.errors import NothingFound, UsageFault
@@ -16,7 +18,7 @@ from connector.metrics.currency_total import Conversion, flows_in_one, in_minor
 from connector.metrics.retention import measure
 from connector.metrics.rollups import exchanged
 from connector.mrr import timeline as histories
-from connector.mrr.companies import steps_together
+from connector.mrr.companies import movements_together, steps_together
 from connector.mrr.movements import movements
 from connector.mrr.risks import (
     Risk,
@@ -31,11 +33,12 @@ from connector.mrr.risks import (
 from connector.pipeline.quarantine import set_aside
 from connector.reports.figures import cut_in, figures, members, nobody_in
 from connector.reports.figures import standing as standing_of_all
-from connector.reports.ledger import TOTAL, Ledger, is_total
+from connector.reports.ledger import TOTAL, Ledger, LedgerPart, is_total
 from connector.store.ledger import balances as ledger_balances
-from connector.store.ledger import columns, customers
+from connector.store.ledger import columns, customers, queries
 from connector.store.ledger import losses as ledger_losses
 from connector.store.ledger.losses import LastMovement
+from connector.store.ledger.queries import Wanted
 from connector.store.mirror import objects
 from connector.store.mirror.renewals import next_renewals
 
@@ -209,13 +212,10 @@ def _books(
 ) -> "tuple[list[_Book], CustomerFuture, dict[int, str] | None]":
     known, codes = ledger.state(), ledger.currencies(currency)
     connection, now_s = ledger.connection, int(known.at.timestamp())
-    until_s = _until_s(now_s)
     since_s = now_s - 2 * LATELY_DAYS * DAY_S
-    candidates = objects.at_risk_candidates(connection, since_s, until_s)
-    waiting = ledger.companies.affected(candidates)
     owners = _owners(ledger)
     theirs = None if owner is None else _customers_of(owner, owners)
-    future = _future(ledger, now_s, known.today, waiting)
+    future = _future_of_all(ledger, now_s, since_s, known.today)
     has_total = with_total or is_total(currency)
     books = []
     for code in [
@@ -288,7 +288,16 @@ def _customers_of(owner: str, owners: Mapping[int, str] | None) -> set[int]:
 def customer_future(ledger: Ledger, customer: str) -> "CustomerFuture":
     """What Stripe's objects show of one customer's risks and movements to come."""
     known = ledger.state()
-    return _future(ledger, int(known.at.timestamp()), known.today, [customer])
+    now_s = int(known.at.timestamp())
+    return _joined(
+        ledger,
+        [
+            (part, _future(part.ledger, now_s, known.today, [own]))
+            for part in ledger.parts
+            if (own := part.own(customer)) is not None
+        ],
+        known.today,
+    )
 
 
 def _until_s(now_s: int) -> int:
@@ -301,6 +310,62 @@ class CustomerFuture(NamedTuple):
     risks: Sequence[Risk]
     movements: Sequence[Movement]
     failed: Mapping[str, str]
+
+
+def _future_of_all(
+    ledger: Ledger, now_s: int, since_s: int, today: date
+) -> CustomerFuture:
+    """Of everybody whose objects may show anything, in each account."""
+    found = []
+    for part in ledger.parts:
+        own, until_s = part.ledger, _until_s(now_s)
+        candidates = objects.at_risk_candidates(own.connection, since_s, until_s)
+        waiting = own.companies.affected(candidates)
+        found.append((part, _future(own, now_s, today, waiting)))
+    return _joined(ledger, found, today)
+
+
+def _joined(
+    ledger: Ledger, found: Sequence[tuple[LedgerPart, CustomerFuture]], today: date
+) -> CustomerFuture:
+    """What is ahead in several accounts; who is one in them moves as one."""
+    if len(ledger.parts) == 1:
+        [(_, alone)] = found
+        return alone
+    coming: dict[str, list[list[Movement]]] = defaultdict(list)
+    for part, own in found:
+        moving: dict[str, list[Movement]] = defaultdict(list)
+        for movement in own.movements:
+            moving[part.called(movement.customer)].append(movement)
+        for name, moved in moving.items():
+            coming[name].append([replace(m, customer=name) for m in moved])
+    return CustomerFuture(
+        risks=[
+            risk._replace(customer=part.called(risk.customer))
+            for part, own in found
+            for risk in own.risks
+        ],
+        movements=[
+            movement
+            for name, parts in coming.items()
+            for movement in _moved_as_one(ledger, name, parts, today)
+        ],
+        failed={
+            part.called(name): why
+            for part, own in found
+            for name, why in own.failed.items()
+        },
+    )
+
+
+def _moved_as_one(
+    ledger: Ledger, name: str, parts: Sequence[Sequence[Movement]], today: date
+) -> Iterator[Movement]:
+    so_far = list(queries.movements(ledger.connection, Wanted(customer=name)))
+    ahead = [movement for own in parts for movement in own]
+    for movement in movements_together(name, [*so_far, *ahead]):
+        if movement.day > today:
+            yield movement
 
 
 def _future(
@@ -602,8 +667,7 @@ def _call_list(
         last = ledger_losses.last_movements(connection, book.currency, keys)
     countries = ledger_balances.countries(connection, keys)
     now_s = int(ledger.state().at.timestamp())
-    every = {customer: name for name in own for customer in ledger.companies.ids(name)}
-    renewals = next_renewals(connection, every, now_s)
+    renewals = _renewals(ledger, own, now_s)
     for name, risks_of in own.items():
         key = found.keys.get(name, -1)
         due = renewals.get(name, {})
@@ -622,6 +686,22 @@ def _call_list(
 
 
 TOGETHER = 1_000  # customers that are read with one query
+
+
+def _renewals(
+    ledger: Ledger, names: Iterable[str], now_s: int
+) -> dict[str, dict[str, int]]:
+    """When each is billed next in any of its accounts, by currency."""
+    found: dict[str, dict[str, int]] = {}
+    for part in ledger.parts:
+        own = {name: key for name in names if (key := part.own(name)) is not None}
+        ids = part.ledger.companies.ids
+        every = {each: name for name, key in own.items() for each in ids(key)}
+        for name, due in next_renewals(part.ledger.connection, every, now_s).items():
+            known = found.setdefault(name, {})
+            for code, at_s in due.items():
+                known[code] = min(known.get(code, at_s), at_s)
+    return found
 
 
 def _flows(coming: Sequence[Movement], keys: Mapping[str, int]) -> list[Flow]:

@@ -269,6 +269,11 @@ def under_preset(
     from connector.pipeline.policy_change import adopt
     from connector.pipeline.recompute import recompute
 
+    if names := ledger.added().names:
+        raise UsageFault(
+            f"--policy derives one account's customers anew, and these are {len(names)}",
+            fix=f"give one of them: --account {names[0]}",
+        )
     texts = {**ledger.rules_in_force, **preset_texts(preset)}
     config = replace(ledger.config, policy=policy_of(texts), zone=ledger.zone)
     rules = rules_of(config, ledger.zone)

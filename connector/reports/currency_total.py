@@ -13,7 +13,7 @@ from connector.config import Config
 from connector.core.errors import ConfigError, UsageFault
 from connector.core.exchange_rates import ExchangeRates, Rates, parse_rates
 from connector.core.figures import Retention, WindowFigures
-from connector.core.model import Flow, MovementKind, SegmentValue
+from connector.core.model import ACCOUNT, Flow, MovementKind, SegmentValue
 from connector.core.windows import Window
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.currency_total import (
@@ -310,7 +310,7 @@ class CurrencyTotal:
         """Plan, product, interval and currency are those of the one with most MRR."""
         from connector.metrics.wide.segments import by_main_currency, main_currencies
 
-        if by in ("plan", "product", "interval", "currency"):
+        if by in ("plan", "product", "interval", "currency", ACCOUNT):
             connection, config = self.ledger.connection, self.ledger.config
             own = {c: segment_of(connection, config, by, c) for c in self._shared}
             return by_main_currency(main_currencies(self._shared, found.units), own)

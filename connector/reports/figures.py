@@ -14,7 +14,7 @@ from connector.config import Config
 from connector.core.dates import YEARS, add_months
 from connector.core.errors import NothingFound
 from connector.core.figures import RollupDelta, WindowFigures
-from connector.core.model import EVERYBODY, METADATA, SEGMENTS, SegmentValue
+from connector.core.model import ACCOUNT, EVERYBODY, METADATA, SEGMENTS, SegmentValue
 from connector.core.money import exponent
 from connector.core.windows import Window, ending_with
 from connector.metrics.retention import measure
@@ -159,14 +159,27 @@ def segment_of(
         return by_band(config.bands, 10 ** exponent(currency))
     if by == "currency":
         return by_one(currency.upper())
-    if by == "cohort":
-        return by_value(balances.keys_by_first_month(connection, currency))
-    if by == "country":
-        return by_value(balances.keys_by_country(connection))
-    if by.startswith(METADATA):
-        key = by.removeprefix(METADATA)
-        return by_value(_turned(_metadata(connection, key)))
+    if by == ACCOUNT:
+        from connector.store.joined import accounts_by_day
+
+        return by_trait(accounts_by_day(connection, currency))
+    if by in _SINCE_EVER or by.startswith(METADATA):
+        return by_value(_since_ever(connection, by, currency))
     return by_trait(_of_plans(connection, by, currency))
+
+
+_SINCE_EVER = ("cohort", "country")
+
+
+def _since_ever(
+    connection: sqlite3.Connection, by: str, currency: str
+) -> Mapping[str, Sequence[int]]:
+    """Whose value is which, for all of history."""
+    if by == "cohort":
+        return balances.keys_by_first_month(connection, currency)
+    if by == "country":
+        return balances.keys_by_country(connection)
+    return _turned(_metadata(connection, by.removeprefix(METADATA)))
 
 
 def _turned(values: Mapping[int, str]) -> dict[str, list[int]]:

@@ -3,7 +3,14 @@
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import closing, contextmanager
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -65,9 +72,25 @@ class Missing(NamedTuple):
     behind: int = 0
     refused: int = 0
     refused_customers: int = 0
+    accounts: tuple[str, ...] = ()  # which of several lack it
 
 
 NOTHING_MISSING = Missing()
+
+
+class AddedAccounts(NamedTuple):
+    """Which accounts are added up, by name; none where there is one alone.
+
+    Those ``behind`` are not known until the same day as others. ``unlike`` are sentences
+    on where their rules differ.
+    """
+
+    names: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+
+
+ONE_ACCOUNT = AddedAccounts()
 
 
 class Lack(NamedTuple):
@@ -87,6 +110,23 @@ class LedgerFacts(NamedTuple):
     synced_at: datetime | None
     today: date
     missing: Missing
+    accounts: AddedAccounts = ONE_ACCOUNT
+
+
+class LedgerPart(NamedTuple):
+    """An account's ledger, which has the mirror that the whole one is made from.
+
+    ``called`` says what a customer's id there is in the whole, ``own`` the other way
+    round; None: nobody of that account.
+    """
+
+    ledger: "Ledger"
+    called: Callable[[str], str]
+    own: Callable[[str], str | None]
+
+
+def _same(customer: str) -> str:
+    return customer
 
 
 class Ledger:
@@ -139,6 +179,14 @@ class Ledger:
             merge=self.config.merge,
             company=self.config.company_rule,
         )
+
+    @property
+    def parts(self) -> Sequence[LedgerPart]:
+        """Whose mirrors its figures come from: its own, or each account's."""
+        return [LedgerPart(self, _same, _same)]
+
+    def added(self, _as_of: datetime | None = None) -> AddedAccounts:
+        return ONE_ACCOUNT
 
     @cached_property
     def companies(self) -> "Companies":
@@ -293,8 +341,11 @@ class Ledger:
         """As it is now; of a past moment, what was missing then is not known."""
         state = self.state(as_of)
         if as_of is not None:
-            return LedgerFacts(self.moment, None, state.today, NOTHING_MISSING)
-        return LedgerFacts(self.moment, state.synced_at, state.today, self.missing())
+            state, missing = state._replace(synced_at=None), NOTHING_MISSING
+        else:
+            missing = self.missing()
+        known = self.moment, state.synced_at, state.today
+        return LedgerFacts(*known, missing, self.added(as_of))
 
     def require_known(
         self, day: date, asked: str, as_of: datetime | None = None

@@ -42,7 +42,13 @@ from connector.metrics.churn import LossSums
 from connector.metrics.contributions import Causes, Share
 from connector.metrics.ratios import WindowMetrics, metrics
 from connector.metrics.retention import is_same
-from connector.reports.ledger import NOTHING_MISSING, LedgerFacts, Missing
+from connector.reports.ledger import (
+    NOTHING_MISSING,
+    ONE_ACCOUNT,
+    AddedAccounts,
+    LedgerFacts,
+    Missing,
+)
 
 LISTED = 100  # are told by name, the largest or latest, where not all are asked for
 
@@ -152,7 +158,8 @@ class Report(Struct, frozen=True, kw_only=True):
     amounts are ARR, twelve times MRR. ``names`` are the ids and labels of the customers
     behind causes, by the ledger's key. ``missing`` is what all figures lack, ``outside``
     the recurring money that is in none of them, known only as of now. ``account``
-    is whose ledger it is, None where no sync of a real account has said so. ``notes`` are
+    is whose ledger it is, None where no sync of a real account has said so, and where
+    several ``accounts`` are added up. ``notes`` are
     those of its windows' months, ``goals`` what twelve months' ratios are to reach.
     """
 
@@ -173,13 +180,15 @@ class Report(Struct, frozen=True, kw_only=True):
     missing: Missing = NOTHING_MISSING
     outside: tuple[OutsideMrr, ...] = ()
     account: StripeIdentity | None = None
+    accounts: AddedAccounts = ONE_ACCOUNT
     notes: tuple[Note, ...] = ()
     goals: Mapping[str, Fraction] = field(default_factory=dict)
 
     @property
     def facts(self) -> LedgerFacts:
         synced_at = self.synced_at if self.as_of is None else None
-        return LedgerFacts(self.moment, synced_at, self.today, self.missing)
+        known = self.moment, synced_at, self.today
+        return LedgerFacts(*known, self.missing, self.accounts)
 
     @property
     def complete(self) -> bool:

@@ -14,7 +14,6 @@ from connector.reports.figures import segment_of
 from connector.reports.ledger import Ledger, is_total
 from connector.store.ledger import columns, customers, queries, rollups
 from connector.store.ledger.queries import EVERYTHING, Wanted
-from connector.store.mirror.companies import counted_as
 
 if TYPE_CHECKING:
     from connector.reports.currency_total import CurrencyTotal
@@ -136,6 +135,8 @@ def _list_total(total: "CurrencyTotal", wanted: Wanted) -> MovementList:
 
 def find_counted(connection: sqlite3.Connection, text: str) -> CustomerName:
     """The one that is called so, or under whom it is counted."""
+    from connector.store.mirror.companies import counted_as
+
     found = find_one(connection, text)
     company = counted_as(connection, found.id)
     return found if company == found.id else customers.named(connection, company)

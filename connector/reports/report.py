@@ -113,6 +113,7 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         as_of=as_of,
         synced_at=known.synced_at,
         account=known.account,
+        accounts=ledger.added(as_of),
         today=known.today,
         timezone=known.timezone,
         policy=known.policy,

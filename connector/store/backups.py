@@ -12,11 +12,10 @@ from connector.core.account import NOBODY, StripeIdentity
 from connector.core.errors import LedgerUnusable
 from connector.store.account import ledger_account
 from connector.store.database import snapshot
-from connector.store.files import held_draft, put_in_place
+from connector.store.files import SQLITE, held_draft, put_in_place
 from connector.store.ledger import seals
 from connector.store.read_only import open_as_it_is
 
-SQLITE = b"SQLite format 3\0"
 PAGES = 4_096  # copied at a time: between them a signal is heard
 
 

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from functools import partial
@@ -52,8 +52,11 @@ def check_sqlite() -> str:
 class LedgerConnection(sqlite3.Connection):
     """A connection that knows which file it has open, whatever stands there later.
 
-    ``copied_at`` is set where the file is read as one that nobody writes.
+    ``copied_at`` is set where the file is read as one that nobody writes. ``mirrors``
+    are those of the ledgers that were joined in it; none: it has its own.
     """
+
+    mirrors: Sequence[sqlite3.Connection] = ()
 
     opened_file: os.stat_result | None = None
     copied_at: os.stat_result | None = None
@@ -282,6 +285,12 @@ def _check_in_place(connection: sqlite3.Connection) -> None:
     why = replaced(connection)
     if why is not None:
         raise LedgerReplaced(why)
+
+
+def mirrors_of(connection: sqlite3.Connection) -> Sequence[sqlite3.Connection]:
+    """Where Stripe's objects are: in the ledger itself, or in those joined in it."""
+    joined = isinstance(connection, LedgerConnection) and connection.mirrors
+    return joined or (connection,)
 
 
 def file_of(connection: sqlite3.Connection) -> Path | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+SQLITE = b"SQLite format 3\0"  # how each of its databases begins
 PRIVATE = 0o600
 PRIVATE_FOLDER = 0o700
 NAME_CHARACTERS = 60  # of the name of a draft: four bytes each, and a name has 255

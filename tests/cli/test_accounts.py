@@ -46,7 +46,8 @@ def faults(text: str) -> list[str]:
 def test_an_account_is_the_whole_configuration_with_its_own() -> None:
     source = Path("/etc/nrr/config.toml")
     config = parse(TWO, {"STRIPE_API_BASE": "https://stand-in.example"}, source=source)
-    common = replace(config, accounts=())
+    ledgers = {"de": Path("/etc/nrr/de.db"), "uk": Path("/etc/nrr/uk.db")}
+    common = replace(config, accounts=(), ledgers=ledgers)
     assert accounts_of(config) == (
         replace(
             common,
@@ -217,9 +218,9 @@ def test_the_page_tells_how_each_command_takes_them() -> None:
     rows = re.findall(
         r"^\| [^`|]+(?:`--account(?: NAME)?`[^|]*)?\| (`.+`) \|$", PAGE, re.MULTILINE
     )
-    kinds = ("each", "all", "named", "one", "none")
+    kinds = ("each", "all", "named", "sum", "one", "none")
     found = [tuple(re.findall(r"`([a-z-]+)`", row)) for row in rows]
-    told = dict(zip(kinds, found[-5:], strict=True))
+    told = dict(zip(kinds, found[-6:], strict=True))
     assert {each: kind for kind, names in told.items() for each in names} == dict(TAKES)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import stat
 import subprocess
 import threading
@@ -48,14 +49,23 @@ def mode(path: Path) -> int:
         *("stripe-nrr.db", "stripe-nrr.db-wal", "stripe-nrr.db-shm"),
         *("stripe-nrr.db.lock", "config.toml", "./stripe-nrr.db", "link", "hard"),
         *("status.json", "../{folder}/stripe-nrr.db"),
+        *("rates.csv", "token"),
+        *("copy.db", "stripe-nrr.db.replaced-2026-11-01T000000Z"),
     ],
 )
 def test_what_is_kept_here_is_never_written_over(
     workdir: Workdir, words: Sequence[str], name: str
 ) -> None:
-    workdir.configure('[sync]\nstatus_file = "status.json"\n')
+    workdir.configure(
+        '[sync]\nstatus_file = "status.json"\n[reporting]\nrates = "rates.csv"\n'
+        '[serve]\nadmin_token_file = "token"\n'
+    )
+    for named in ("rates.csv", "token"):
+        (workdir.folder / named).touch()
     (workdir.folder / "link").symlink_to("stripe-nrr.db")
     os.link(workdir.ledger, workdir.folder / "hard")
+    for kept in ("copy.db", "stripe-nrr.db.replaced-2026-11-01T000000Z"):
+        shutil.copy(workdir.ledger, workdir.folder / kept)
     before = {path: path.read_bytes() for path in workdir.folder.iterdir()}
     output = name.format(folder=workdir.folder.name)
     ran = workdir.call(*words, "-o", output)

@@ -36,7 +36,7 @@ from connector.dashboard.app import PAGES, never_synced, no_page, unreadable
 from connector.dashboard.ledger_reader import LedgerReader
 from connector.dashboard.query import query_of
 from connector.dashboard.responses import no_workbook
-from connector.pipeline import bundled_account
+from connector.pipeline import bundled_account, held_ledger
 from connector.pipeline.policy_change import adopt, zone_of
 from connector.pipeline.recompute import recompute
 from connector.store.account import belong_to
@@ -60,7 +60,7 @@ from connector.stripe_api.decoding import StripeAccount
 from connector.stripe_api.rate_limit import Limiter
 from connector.webhooks import admin_access, server
 from tests.pipeline.test_recompute import EVERYBODY, TOO_EARLY_S, poison
-from tests.support import broken_lakes
+from tests.support import accounts, broken_lakes
 from tests.support.books import key_of, lived, post
 from tests.support.ledgers import empty_ledger
 from tests.support.loopback import serving
@@ -289,6 +289,29 @@ def without(library: str, *words: str) -> None:
         with_ledger(*words)
 
 
+def two_accounts(*words: str, rule: str = "counts") -> None:
+    """A command on the ledgers of two accounts; the second has its own rule of pauses."""
+    for name, value in (("de", "counts"), ("us", rule)):
+        book = accounts.Book({"a": lived(f"cus_{name}", "50 90")})
+        rules = {**accounts.RULES, "pause_collection": value}
+        accounts.write(Path(f"{name}.db"), [book], rules=rules)
+    of_two(*words)
+
+
+def of_two(*words: str) -> None:
+    tables = (
+        f'[[account]]\nname = "{name}"\ndatabase = "{name}.db"\nkey_file = "{name}.key"'
+        for name in ("de", "us")
+    )
+    configured("\n".join(tables), *words)
+
+
+def one_of_two_is_empty() -> None:
+    for name in ("de", "us"):
+        open_database(Path(f"{name}.db"), create=True).close()
+    of_two("report")
+
+
 def lake_of_companies() -> None:
     broken_lakes.lay_out_broken_history()
     text = '[customers]\naccount = "metadata:parent"'
@@ -447,6 +470,17 @@ def synced_before(account: str, *, livemode: bool) -> None:
     syncing()
 
 
+def kept_twice() -> None:
+    """Another account's ledger is of whom this one's key turns out to be."""
+    known = config.parse(
+        TWO_ACCOUNTS.replace('"de.key"', '"de.key"\ndatabase = "de.db"'), {}
+    )
+    key = StripeIdentity(id="acct_1Acme", name="Acme", livemode=True)
+    with closing(open_database(Path("de.db"), create=True)) as connection:
+        belong_to(connection, key)
+    held_ledger.check_kept_once(known.accounts[1], key)
+
+
 def synced_and_then(wire: Wire, *, stopping: bool = False) -> None:
     """A second sync, of a ledger that knows the shop."""
     with empty_ledger() as connection:
@@ -591,7 +625,7 @@ EXHIBITS: Mapping[str, Provoked] = {
     "an account that nobody named": lambda: configured(
         TWO_ACCOUNTS, "--account", "fr", "report"
     ),
-    "one account's command, of two": lambda: configured(TWO_ACCOUNTS, "report"),
+    "one account's command, of two": lambda: configured(TWO_ACCOUNTS, "restatements"),
     "two accounts in one ledger": lambda: configured(
         TWO_ACCOUNTS.replace('database = "uk.db"', ""), "report"
     ),
@@ -633,6 +667,7 @@ EXHIBITS: Mapping[str, Provoked] = {
     ),
     "a key of another mode": lambda: synced_before("acct_simulated", livemode=True),
     "a key of another account": lambda: synced_before("acct_9", livemode=False),
+    "an account that is kept already": kept_twice,
     "a SQLite that is too old": opened_with_an_old_sqlite,
     "no ledger": lambda: opened(None),
     "not a database": lambda: opened(b"Dear diary, " * 100),
@@ -746,6 +781,11 @@ COMMANDS: Mapping[str, Provoked] = {
     **broken_lakes.EXHIBITS,
     "a history that breaks the derivation in a lake": lake_of_broken,
     "a lake of companies": lake_of_companies,
+    "accounts of other rules": lambda: two_accounts("report", rule="excluded"),
+    "an account that was never synced": one_of_two_is_empty,
+    "another policy of several accounts": lambda: two_accounts(
+        "report", "--policy", "stripe:default"
+    ),
     "a report over the ledger": lambda: with_ledger("report", "-o", "stripe-nrr.db"),
     "report of nothing": lambda: with_ledger("report", walked=False),
     "report of a ledger that has no time zone yet": lambda: with_ledger(

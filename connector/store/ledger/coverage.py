@@ -16,6 +16,7 @@ from connector.core.invoiced import (
     InvoicedSums,
     NotCountedReason,
     OutsideMrr,
+    invoiced_together,
 )
 from connector.store.database import placeholders
 
@@ -73,8 +74,6 @@ def add_all(connection: sqlite3.Connection, other: sqlite3.Connection) -> None:
 
 def put_added(connection: sqlite3.Connection, key: int, parts: Iterable[bytes]) -> None:
     """What one customer was invoiced in several ledgers, whose sums are there already."""
-    from connector.mrr.companies import invoiced_together
-
     sums = invoiced_together(map(decoded, parts))
     text = msgspec.json.encode(sums, order="sorted").decode()
     connection.execute("INSERT INTO invoiced VALUES (?, ?)", [key, text])

@@ -110,6 +110,8 @@ def accounts_of(
     connection: sqlite3.Connection, keys: Collection[int]
 ) -> dict[int, CustomerName]:
     """The same of some alone."""
+    if not keys:
+        return {}
     rows = connection.execute(
         "SELECT key, id, label FROM customers"
         " WHERE key IN (SELECT value FROM json_each(?))",
@@ -122,6 +124,11 @@ def accounts_of(
 def ids(connection: sqlite3.Connection) -> dict[int, str]:
     """Each customer's id at Stripe, by key."""
     return dict(connection.execute("SELECT key, id FROM customers").fetchall())
+
+
+def ids_of(connection: sqlite3.Connection, keys: Collection[int]) -> list[str]:
+    """Who has these keys, in the order of them."""
+    return [named.id for _, named in sorted(accounts_of(connection, keys).items())]
 
 
 def keys_among(

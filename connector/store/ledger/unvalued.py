@@ -11,10 +11,19 @@ def put(
 ) -> None:
     """Replace what is known to be without value in one customer's history."""
     connection.execute("DELETE FROM refusals WHERE customer = ?", [customer])
-    connection.executemany(
-        "INSERT OR REPLACE INTO refusals VALUES (?, ?, ?, ?)",
-        [(r.customer, r.object_id, r.field, r.value) for r in found],
-    )
+    connection.executemany(_PUT, map(_row, found))
+
+
+_PUT = "INSERT OR REPLACE INTO refusals VALUES (?, ?, ?, ?)"
+
+
+def _row(refusal: Refusal) -> tuple[str, str, str, str]:
+    return refusal.customer, refusal.object_id, refusal.field, refusal.value
+
+
+def add(connection: sqlite3.Connection, found: Iterable[Refusal]) -> None:
+    """Keep what is known of other ledgers."""
+    connection.executemany(_PUT, map(_row, found))
 
 
 def known(connection: sqlite3.Connection) -> list[Refusal]:

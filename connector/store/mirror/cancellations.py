@@ -7,12 +7,13 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from msgspec import UnsetType
 
 from connector.core.errors import UnknownStripeShape
 from connector.core.losses import Cancellation
+from connector.store.database import mirrors_of
 from connector.stripe_api.decoding import Base, decode
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import Subscription
@@ -34,7 +35,8 @@ def cancellations(
     connection: sqlite3.Connection, subscriptions: Collection[str]
 ) -> dict[str, Cancellation]:
     """Of those that have ended, or are to end; others are absent."""
-    found = connection.execute(_SUBSCRIPTIONS, [json.dumps(sorted(subscriptions))])
+    asked = [json.dumps(sorted(subscriptions))]
+    found = _everywhere(connection, _SUBSCRIPTIONS, asked)
     return {
         key: _cancellation(now)
         for key, now in _read(found, Subscription)
@@ -59,7 +61,7 @@ def event_statuses(
     connection: sqlite3.Connection, events: Collection[str]
 ) -> dict[str, str]:
     """In which status those of the events that show a subscription show it."""
-    rows = connection.execute(_EVENTS, [json.dumps(sorted(events))])
+    rows = _everywhere(connection, _EVENTS, [json.dumps(sorted(events))])
     return {
         key: event.subscription.status
         for key, event in _read(rows, Event)
@@ -94,11 +96,11 @@ def pauses_seen(
     """How each of them was seen paused, by looks and events, oldest first."""
     wanted = json.dumps(sorted(subscriptions))
     found: dict[str, list[PauseSeen]] = {key: [] for key in subscriptions}
-    for key, seen_s, body in connection.execute(_VERSIONS, {"ids": wanted}):
+    for key, seen_s, body in _everywhere(connection, _VERSIONS, {"ids": wanted}):
         for _, now in _read([(key, body)], Subscription):
             if now.status == "paused":
                 found[key].append(PauseSeen(seen_s, now.paused_since, _is_failed(now)))
-    for _, event in _read(connection.execute(_EVENTS_OF, [wanted]), Event):
+    for _, event in _read(_everywhere(connection, _EVENTS_OF, [wanted]), Event):
         shown = event.subscription
         if shown is not None and shown.status == "paused" and shown.id in found:
             is_failed = _is_failed(shown) or event.previous.status in _UNPAID
@@ -113,6 +115,13 @@ _UNPAID = frozenset({"past_due", "unpaid"})
 def _is_failed(now: Subscription) -> bool:
     paused = now.status_details.paused if now.status_details is not None else None
     return paused is not None and paused.is_failed_payment
+
+
+def _everywhere(
+    connection: sqlite3.Connection, query: str, asked: Any
+) -> Iterator[Any]:
+    for mirror in mirrors_of(connection):
+        yield from mirror.execute(query, asked)
 
 
 def _read(rows: Iterable[tuple[str, bytes]], shape: type[T]) -> Iterator[tuple[str, T]]:

@@ -1,0 +1,107 @@
+"""Ledgers of several accounts in a folder, and one that everybody was posted to at once.
+
+The latter is the truth beside which several are held: its movements are added up by
+``companies.added_up``, customer by customer and day by day, and it is read as one ledger.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from connector.accounts.ledger import open_accounts
+from connector.config import Config
+from connector.core.model import Movement, MovementKind
+from connector.core.policy import Policy
+from connector.pipeline.recompute import make_whole
+from connector.reports.ledger import Ledger, open_ledger
+from connector.store.database import open_database, put_setting, transaction
+from connector.store.mirror import companies
+from connector.store.mirror.event_feed import events_were_read
+from tests.support.books import moved, movement, post
+from tests.support.companies import added_up
+
+NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
+RULES = Policy().settings() | {"timezone": "UTC"}
+
+
+class Book(NamedTuple):
+    """An account's customers: what each paid by day, and whose company each is of."""
+
+    paid: Mapping[str, Sequence[Movement]]
+    company_of: Mapping[str, str] = {}
+
+
+def grouped(
+    movements: Sequence[Movement], company_of: Mapping[str, str]
+) -> list[Movement]:
+    """The movements of companies, as a ledger has them."""
+    return [
+        movement(
+            each.customer,
+            each.day,
+            MovementKind(each.kind),
+            each.before_minor,
+            each.after_minor,
+            each.currency,
+        )
+        for each in sorted(added_up(movements, company_of), key=lambda b: b.customer)
+    ]
+
+
+def all_of(book: Book) -> list[Movement]:
+    return [movement for own in book.paid.values() for movement in own]
+
+
+def write(
+    path: Path,
+    books: Sequence[Book],
+    *,
+    whole: bool = True,
+    known_until: datetime = NOW,
+    rules: Mapping[str, str] = RULES,
+) -> None:
+    """A ledger, brought to each of its books in turn, an hour after the one before."""
+    with closing(open_database(path, create=True)) as connection:
+        for hour, book in enumerate(books):
+            booked = grouped(all_of(book), book.company_of)
+            at = datetime(2026, 3, 1, hour, tzinfo=UTC)
+            seen = {m.customer for earlier in books for m in all_of(earlier)}
+            seen |= {n for earlier in books for n in earlier.company_of.values()}
+            told = json.dumps(dict(rules))
+            post(connection, booked, at=at, customers=sorted(seen), policy=told)
+        with transaction(connection):
+            put_setting(connection, "rules", json.dumps(dict(rules)))
+            us = int(known_until.timestamp() * 1_000_000)
+            events_were_read(connection, us)
+            named = {c: (n, n) for c, n in books[-1].company_of.items() if n != c}
+            companies.put(connection, named)
+        if whole:
+            make_whole(connection)
+
+
+def configs(folder: Path, names: Sequence[str]) -> list[Config]:
+    return [Config(name=each, database=folder / f"{each}.db") for each in names]
+
+
+@contextmanager
+def several(
+    folder: Path, names: Sequence[str], config: Config | None = None
+) -> Iterator[Ledger]:
+    accounts = configs(folder, names)
+    with open_accounts(config or Config(), accounts, NOW) as ledger:
+        yield ledger
+
+
+@contextmanager
+def one(path: Path) -> Iterator[Ledger]:
+    with open_ledger(Config(database=path), NOW) as ledger:
+        yield ledger
+
+
+def pays(customer: str, currency: str = "usd", **by_day: int) -> list[Movement]:
+    """pays("cus_1", d2025_01_15=5000): its MRR from these days on."""
+    days = {date.fromisoformat(k[1:].replace("_", "-")): n for k, n in by_day.items()}
+    return moved(customer, days, currency)

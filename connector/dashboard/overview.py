@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from connector.core.dates import add_months
 from connector.core.errors import NothingFound
-from connector.core.figures import Retention
+from connector.core.figures import Retention, WindowFigures
 from connector.core.language import _
 from connector.core.model import SegmentValue
-from connector.core.windows import Window, WindowKind, trailing_prefix, written
+from connector.core.windows import WindowKind, trailing_prefix, written
 from connector.dashboard.answer import (
     NothingPaid,
     PageAnswer,
@@ -56,6 +56,7 @@ MOST_MONTHS = 600  # fifty years: what "all" may be of a broken ledger
 FEW = 10  # customers, below which a ratio is judged by nothing
 LARGEST = 8
 PLAN, MOST_PLANS = "plan", 8
+MOST_COUNTED = 5_000  # customers, who are counted for every overview
 NOTHING_PUBLISHED = Benchmarks(bands=(), typical=())
 
 
@@ -230,7 +231,7 @@ def _values(
         "noted": notes_in(asked, periods[0].window.start, periods[-1].window.end),
         "note_marks": marks_of(asked, [each.window for each in periods]),
         "covered": _covered(asked, part),
-        "by_plan": _by_plan(asked, part, headline.window),
+        "by_plan": _by_plan(asked, part, headline),
         "few": FEW,
         "of_some": ONLY,
         "of_companies": OF_COMPANIES,
@@ -273,9 +274,15 @@ class PlanRetention(NamedTuple):
 
 
 def _by_plan(
-    asked: PageRequest, part: CurrencyReport, window: Window
+    asked: PageRequest, part: CurrencyReport, headline: WindowFigures
 ) -> Sequence[PlanRetention]:
-    """The headline's plans with the largest openings; none where more is told of them."""
+    """The headline's plans with the largest openings; none where more is told of them.
+
+    Nor of many customers: those have no kept sums, and are counted where they are asked.
+    """
+    window = headline.window
+    if headline.retention.customers > MOST_COUNTED:
+        return ()
     is_told = asked.by is not None or any(each.by == PLAN for each in asked.only)
     if part.is_total or is_told:
         return ()

@@ -34,10 +34,10 @@ SIGHTS = (
 
 # Of the dashboard, by the path of the page.
 DASHBOARD = {
-    "/": Sight("dashboard", 1180, 900),
-    "/window": Sight("dashboard-window", 1180, 720),
-    "/customer/cus_1rI7CieY3u8myG": Sight("dashboard-customer", 1180, 760),
-    "/at-risk": Sight("dashboard-at-risk", 1180, 760, dark=True),
+    "/": Sight("dashboard", 1180, 860),
+    "/window": Sight("dashboard-window", 1180, 640),
+    "/customer/cus_1rI7CieY3u8myG": Sight("dashboard-customer", 1180, 720),
+    "/at-risk": Sight("dashboard-at-risk", 1180, 700, dark=True),
     "/churn": Sight("dashboard-phone", 390, 844),
 }
 

@@ -198,7 +198,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """Everything that can be set. ``source`` is the file it came from, or None.
 
     ``accounts`` are those that the file names, each whole: what its table does not say is
-    the file's. Without any the file is of one account, and ``name`` is "".
+    the file's. Without any the file is of one account, and ``name`` is "". ``ledgers``
+    are those of all accounts, by their names.
     """
 
     database: Annotated[Path, Key("database", _path, "a path")] = Path("stripe-nrr.db")
@@ -302,6 +303,7 @@ class Config(Struct, frozen=True, kw_only=True):
     stripe_account: str | None = None
     webhook_secret_file: Path | None = None
     accounts: tuple["Config", ...] = ()
+    ledgers: Mapping[str, Path] = {}
     source: Path | None = None
 
     @property
@@ -404,7 +406,9 @@ def parse(
     faults += _own_files(config) if not accounts else _collisions(accounts)
     if faults:
         raise ConfigError(faults, source=name)
-    return replace(config, accounts=tuple(accounts))
+    ledgers = {each.name: each.database for each in accounts}
+    whole = tuple(replace(each, ledgers=ledgers) for each in accounts)
+    return replace(config, accounts=whole)
 
 
 def _own_files(config: Config) -> Iterator[str]:

@@ -65,6 +65,8 @@ TAKES: Mapping[str, Taking] = {
     "webhook-setup": "none",
 }
 
+# Options that name something of one account.
+OF_ONE = ("customer", "event_ids")
 # What a scheduler is told of several: of the first in this order that came up. That one
 # could not begin (75) is no fault, and is seen to by the next run.
 GRAVEST = (1, 2, 3, 75, 0)
@@ -137,7 +139,7 @@ def _in_turn(callback: Callable[..., Any], taking: Taking) -> Callable[..., Any]
         shell: Shell = ctx.obj
         if not _are_several(shell) or ctx.invoked_subcommand is not None:
             return callback(**options)
-        if taking == "named" and not shell.asked:
+        if not shell.asked and (taking == "named" or any(map(options.get, OF_ONE))):
             return shell.config  # which says that one has to be named
         code = _AccountsInTurn(ctx, shell, callback, options).run()
         return ctx.exit(code)

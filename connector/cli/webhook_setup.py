@@ -12,7 +12,12 @@ from connector.webhooks.payload import WANTED_TYPES
 
 @click.command("webhook-setup")
 @click.argument("url")
-def webhook_setup(url: str) -> None:
+@click.option(
+    "--connected",
+    is_flag=True,
+    help="For the events of all accounts that are connected to a platform (Connect).",
+)
+def webhook_setup(url: str, *, connected: bool) -> None:
     """Print how to make a webhook endpoint at Stripe that sends to URL.
 
     URL is where your reverse proxy passes on to `stripe-nrr serve`, and ends with
@@ -32,9 +37,12 @@ def webhook_setup(url: str) -> None:
     words = ["stripe webhook_endpoints create --live", f"--url {shlex.quote(url)}"]
     words += [f"-d {shlex.quote(f'enabled_events[]={kind}')}" for kind in WANTED_TYPES]
     words.append(f"-d {shlex.quote(f'api_version={version}')}")
+    if connected:
+        words.append("-d connect=true")
+    whose = "Connected accounts" if connected else "Your account"
     echo("With Stripe's CLI (without --live in your sandbox):\n")
     echo(" \\\n  ".join(words))
-    echo(_DASHBOARD.format(url=url, version=version, count=len(WANTED_TYPES)))
+    echo(_DASHBOARD.format(version=version, whose=whose, count=len(WANTED_TYPES)))
     echo("\n".join(f"     {kind}" for kind in WANTED_TYPES))
     echo(_THEN)
 
@@ -42,7 +50,7 @@ def webhook_setup(url: str) -> None:
 _DASHBOARD = """
 Or in Stripe's Dashboard:
 
-  1. Workbench, Webhooks, “Add destination”; events from “Your account”.
+  1. Workbench, Webhooks, “Add destination”; events from “{whose}”.
   2. API version {version}.
   3. These {count} events:"""
 

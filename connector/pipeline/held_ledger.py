@@ -6,10 +6,11 @@ knows have to be there.
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
+from connector.config import Config
 from connector.core.account import NOBODY, USE_ITS_OWN, StripeIdentity, check_same
 from connector.core.errors import LedgerUnusable, OtherAccount
 from connector.pipeline.ingest import Found
@@ -17,6 +18,7 @@ from connector.store.account import belong_to, ledger_account
 from connector.store.database import open_database, setting, transaction
 from connector.store.lock import exclusive_sync
 from connector.store.mirror import freshness
+from connector.store.read_only import open_as_it_is
 
 
 @contextmanager
@@ -51,6 +53,35 @@ class ObjectLookup(Protocol):
     """Where one object can be asked for."""
 
     def one(self, kind: str, key: str) -> Found: ...
+
+
+def check_kept_once(config: Config, key: StripeIdentity) -> None:
+    """``OtherAccount`` where another of the accounts has the same one's ledger already.
+
+    It would be in every sum twice.
+    """
+    beside = ((n, path) for n, path in config.ledgers.items() if n != config.name)
+    for name, path in beside:
+        known = _account_of(path)
+        if known is not None and None not in (known.id, key.id):
+            if (known.id, known.livemode) != (key.id, key.livemode):
+                continue
+            raise OtherAccount(
+                f"{key.shown} is kept already, as account {name} in {path}",
+                fix="leave one of them out of config.toml, or give it its own key_file",
+            )
+
+
+def _account_of(path: Path) -> StripeIdentity | None:
+    """As far as it can be read: what is wrong with it is for its own sync to tell."""
+    if not path.is_file():
+        return None
+    with (
+        suppress(LedgerUnusable, sqlite3.Error),
+        closing(open_as_it_is(path)) as connection,
+    ):
+        return ledger_account(connection)
+    return None
 
 
 def claim(

@@ -17,7 +17,7 @@ from connector.config import Config, rules_of
 from connector.core.dates import instant
 from connector.core.errors import Stopped
 from connector.core.policy import Rules
-from connector.pipeline.held_ledger import claim, held_ledger
+from connector.pipeline.held_ledger import check_kept_once, claim, held_ledger
 from connector.pipeline.ingest import Ingest, Progress, since_last
 from connector.pipeline.policy_change import (
     adopt,
@@ -127,9 +127,10 @@ class SyncJob:
     def _synced(self, began_at: datetime, *, full: bool) -> SyncSummary:
         if not self.config.database.exists():
             self.api.probe()  # a wrong key leaves no ledger behind,
-            if self.config.zone is None or self.api.account_id is not None:
+            if self.config.zone is None or self.config.ledgers:
                 account = self.api.shown_account()
-                self.api.identity_of(account)  # nor does another account's answer,
+                # Nor does another account's answer, or one that is kept already,
+                check_kept_once(self.config, self.api.identity_of(account))
                 if self.config.zone is None:
                     zone_of(account)  # and neither does one without a zone
         with (
@@ -170,7 +171,10 @@ class SyncJob:
         )
         try:
             account = self.api.shown_account()
-            claim(connection, self.api, self.api.identity_of(account))
+            whose = self.api.identity_of(account)
+            if is_first:
+                check_kept_once(self.config, whose)
+            claim(connection, self.api, whose)
             rules = self._rules(connection, account)
             if is_first and self.api.clock.skew_us is None:
                 self.api.probe()  # else the first moments kept would be by our clock

@@ -46,7 +46,8 @@ def faults(text: str) -> list[str]:
 def test_an_account_is_the_whole_configuration_with_its_own() -> None:
     source = Path("/etc/nrr/config.toml")
     config = parse(TWO, {"STRIPE_API_BASE": "https://stand-in.example"}, source=source)
-    common = replace(config, accounts=())
+    ledgers = {"de": Path("/etc/nrr/de.db"), "uk": Path("/etc/nrr/uk.db")}
+    common = replace(config, accounts=(), ledgers=ledgers)
     assert accounts_of(config) == (
         replace(
             common,

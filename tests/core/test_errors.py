@@ -36,7 +36,7 @@ from connector.dashboard.app import PAGES, never_synced, no_page, unreadable
 from connector.dashboard.ledger_reader import LedgerReader
 from connector.dashboard.query import query_of
 from connector.dashboard.responses import no_workbook
-from connector.pipeline import bundled_account
+from connector.pipeline import bundled_account, held_ledger
 from connector.pipeline.policy_change import adopt, zone_of
 from connector.pipeline.recompute import recompute
 from connector.store.account import belong_to
@@ -470,6 +470,17 @@ def synced_before(account: str, *, livemode: bool) -> None:
     syncing()
 
 
+def kept_twice() -> None:
+    """Another account's ledger is of whom this one's key turns out to be."""
+    known = config.parse(
+        TWO_ACCOUNTS.replace('"de.key"', '"de.key"\ndatabase = "de.db"'), {}
+    )
+    key = StripeIdentity(id="acct_1Acme", name="Acme", livemode=True)
+    with closing(open_database(Path("de.db"), create=True)) as connection:
+        belong_to(connection, key)
+    held_ledger.check_kept_once(known.accounts[1], key)
+
+
 def synced_and_then(wire: Wire, *, stopping: bool = False) -> None:
     """A second sync, of a ledger that knows the shop."""
     with empty_ledger() as connection:
@@ -656,6 +667,7 @@ EXHIBITS: Mapping[str, Provoked] = {
     ),
     "a key of another mode": lambda: synced_before("acct_simulated", livemode=True),
     "a key of another account": lambda: synced_before("acct_9", livemode=False),
+    "an account that is kept already": kept_twice,
     "a SQLite that is too old": opened_with_an_old_sqlite,
     "no ledger": lambda: opened(None),
     "not a database": lambda: opened(b"Dear diary, " * 100),

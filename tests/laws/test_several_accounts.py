@@ -235,6 +235,22 @@ def test_an_account_that_is_none_of_the_key_s_is_named(
     assert marks["de"]["account"] == marks["us"]["account"] == "ok"
 
 
+def test_one_account_is_kept_once(two_keys: tuple[Workdir, Served]) -> None:
+    """By two keys that are both its own: it would be in every sum twice."""
+    workdir, stripe = two_keys
+    stripe.keys[KEYS["uk"]] = DE
+    ran = workdir.run("sync", "-q")
+    assert ran.code == 1
+    assert (
+        "uk: error: Acme GmbH (acct_1de), live mode is kept already, as account de"
+        in (ran.err)
+    )
+    assert not (workdir.folder / "uk.db").exists()
+    assert workdir.run("sync", "-q", "--account", "de").code == 0
+    stripe.keys[KEYS["uk"]] = UK
+    assert workdir.run("sync", "-q").code == 0
+
+
 def test_an_organization_s_key_alone_asks_for_an_account(tmp_path: Path) -> None:
     with serving(DE, key=ORGANIZATION) as stripe:
         ran = Workdir(tmp_path, stripe.url, ORGANIZATION).run("sync", "-q")
@@ -375,11 +391,19 @@ def test_what_a_command_says_of_one_of_several_is_what_it_says_of_one(
 def test_what_is_of_one_account_asks_which(two_keys: tuple[Workdir, Served]) -> None:
     workdir, _ = two_keys
     assert workdir.run("sync", "-q").code == 0
-    for words in (["close", "2024-01"], ["note", "2024-01", "so"], ["forget", "cus_1"]):
+    for words in (
+        ["close", "2024-01"],
+        ["note", "2024-01", "so"],
+        ["forget", "cus_1"],
+        ["recompute", "--customer", "cus_1"],
+        ["inbox", "retry", "evt_1"],
+    ):
         ran = workdir.run(*words)
         assert ran.code == 2, words
         assert "say which: --account de" in ran.err
     assert workdir.run("close", "2024-01", "--account", "uk").code == 0
+    retried = workdir.run("inbox", "retry")
+    assert (retried.code, retried.out.split(": ")[0]) == (0, "de")
     both = ["--account", "uk", "--account", "de"]
     ran = workdir.run("close", "2024-01", *both, "--format", "json")
     assert [each["account"] for each in ran.json["accounts"]] == ["de", "uk"]

@@ -42,6 +42,17 @@ def test_the_steps_name_each_type_and_the_version(printed: Ran) -> None:
     assert f"{len(WANTED_TYPES)} events" in steps
 
 
+def test_a_platform_s_endpoint_takes_the_events_of_connected_accounts(
+    printed: Ran, tmp_path: Path
+) -> None:
+    ran = Workdir(tmp_path, key=None).run("webhook-setup", URL, "--connected")
+    assert ran.code == 0
+    assert "-d connect=true" in ran.out
+    assert "events from “Connected accounts”" in ran.out
+    assert "connect=true" not in printed.out
+    assert "events from “Your account”" in printed.out
+
+
 def test_whatever_a_sync_reads_of_events_is_asked_for() -> None:
     assert set(EVENT_TYPES) < set(WANTED_TYPES)
     assert len(set(WANTED_TYPES)) == len(WANTED_TYPES)

@@ -42,6 +42,7 @@ from connector.reports.movements import find_counted
 from connector.store.ledger import customers, queries, unvalued
 from connector.store.ledger.queries import Wanted
 from connector.store.mirror import objects
+from connector.store.mirror.companies import is_customer
 
 
 class WindowContributions(Struct, frozen=True, kw_only=True):
@@ -321,6 +322,8 @@ def _members(ledger: Ledger, company: str) -> list[CustomerName]:
     ids = [own[0] for own in ledger.companies.members(company)]
     if ids == [company]:
         return []
+    if not is_customer(ledger.connection, company):
+        ids.remove(company)
     named = customers.labels_of(ledger.connection, ids)
     return [CustomerName(each, named[each]) for each in ids if each in named]
 

@@ -1,11 +1,10 @@
 """The other published formulas over the same window, each with its source.
 
-Comes in: a currency's flows and a window. Goes out: what each formula in print would
-call the window's retention. Nothing here feeds a report.
+Comes in: one window of one currency (``wide.formula_inputs``). Goes out: what each formula
+in print would call the window's retention. Nothing here feeds a report.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
 from fractions import Fraction
 from math import prod
 
@@ -13,11 +12,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from connector.core.figures import Retention, Waterfall, WindowFigures
-from connector.core.model import Flow
 from connector.core.money import major, round_minor
-from connector.core.windows import Window, WindowKind, windows
+from connector.core.windows import Window
 from connector.metrics.currency_total import in_minor
-from connector.metrics.retention import balances, measure
 
 
 class WindowInputs(Struct, frozen=True, kw_only=True):
@@ -36,27 +33,6 @@ class WindowInputs(Struct, frozen=True, kw_only=True):
     won: int
     churned: int
     paying_at_close: int
-
-
-def window_inputs(currency: str, flows: Sequence[Flow], window: Window) -> WindowInputs:
-    """Read one window; ``flows`` are the currency's, by day."""
-    last_day = window.end - timedelta(days=1)
-    within = windows(WindowKind.MONTH, window.start, last_day)
-    whole, *months = measure(flows, [window, *within])
-    opening, closing = balances(flows, [window.start, window.end])
-    inside = [flow for flow in flows if window.start <= flow.day < window.end]
-    won = {flow.customer for flow in inside} - opening.keys()
-    fallen = [-f.amount_minor for f in inside if f.customer in opening]
-    return WindowInputs(
-        currency=currency,
-        kept=whole.retention,
-        moved=whole.waterfall,
-        months=tuple(month.retention for month in months),
-        fallen_minor=sum(amount for amount in fallen if amount > 0),
-        won=len(won),
-        churned=len((opening.keys() | won) - closing.keys()),
-        paying_at_close=len(closing),
-    )
 
 
 def in_minor_of(inputs: WindowInputs, window: Window, scale: int) -> WindowInputs:

@@ -1,6 +1,6 @@
 """The invariants of the ledger, as a list of small functions → findings.
 
-Comes in: the live movements by day, and figures measured from them. An empty list of
+Comes in: the live movements by customer, and figures measured from them. An empty list of
 findings is what every ledger should give.
 """
 
@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from connector.core.figures import WindowFigures
 from connector.core.invoiced import OutsideMrr
-from connector.core.model import Flow, Movement, Refusal, classify
+from connector.core.model import Movement, Refusal, classify
 from connector.core.money import format_minor
 from connector.core.windows import Window, WindowKind, windows
-from connector.metrics.retention import is_same, measure
+from connector.metrics.retention import is_same
 
 
 class Finding(NamedTuple):
@@ -27,51 +27,39 @@ class Finding(NamedTuple):
     what: str
 
 
-def by_customer(
-    movements: Sequence[Movement],
-) -> Iterator[tuple[tuple[str, str], list[Movement]]]:
-    """Each customer's movements in one currency, oldest first."""
-    ordered = sorted(movements, key=attrgetter("customer", "currency", "day"))
-    for key, group in groupby(ordered, key=attrgetter("customer", "currency")):
-        yield key, list(group)
-
-
-def each_goes_on_where_the_last_stopped(
-    movements: Sequence[Movement],
-) -> Iterator[Finding]:
+def each_goes_on_where_the_last_stopped(own: Sequence[Movement]) -> Iterator[Finding]:
     """A customer's movements add up to its MRR on every day."""
-    for (customer, currency), own in by_customer(movements):
-        balance_minor = 0
-        for movement in own:
-            if movement.before_minor != balance_minor:
-                yield Finding(
-                    "movements add up",
-                    f"{customer} {movement.day} {currency}",
-                    f"starts from {movement.before_minor}, but the movements before "
-                    f"it add up to {balance_minor}",
-                )
-            balance_minor = movement.after_minor
-
-
-def each_has_the_right_kind(movements: Sequence[Movement]) -> Iterator[Finding]:
-    """Only the first movement is new; the others are named by before and after."""
-    for (customer, currency), own in by_customer(movements):
-        for position, movement in enumerate(own):
-            right = classify(
-                movement.before_minor, movement.after_minor, has_paid=position > 0
+    balance_minor = 0
+    for movement in own:
+        if movement.before_minor != balance_minor:
+            yield Finding(
+                "movements add up",
+                _subject(movement),
+                f"starts from {movement.before_minor}, but the movements before "
+                f"it add up to {balance_minor}",
             )
-            if movement.kind is not right:
-                yield Finding(
-                    "kinds",
-                    f"{customer} {movement.day} {currency}",
-                    f"is booked as {movement.kind}, but is {right}",
-                )
+        balance_minor = movement.after_minor
 
 
-def each_is_explained(movements: Sequence[Movement]) -> Iterator[Finding]:
+def each_has_the_right_kind(own: Sequence[Movement]) -> Iterator[Finding]:
+    """Only the first movement is new; the others are named by before and after."""
+    for position, movement in enumerate(own):
+        right = classify(
+            movement.before_minor, movement.after_minor, has_paid=position > 0
+        )
+        if movement.kind is not right:
+            what = f"is booked as {movement.kind}, but is {right}"
+            yield Finding("kinds", _subject(movement), what)
+
+
+def _subject(movement: Movement) -> str:
+    return f"{movement.customer} {movement.day} {movement.currency}"
+
+
+def each_is_explained(own: Sequence[Movement]) -> Iterator[Finding]:
     """Components add up to their movement, and each names its evidence."""
-    for movement in movements:
-        subject = f"{movement.customer} {movement.day} {movement.currency}"
+    for movement in own:
+        subject = _subject(movement)
         explained_minor = sum(part.amount_minor for part in movement.components)
         if explained_minor != movement.amount_minor:
             what = (
@@ -200,10 +188,10 @@ def coverage_is_kept(
     ]
 
 
-def every_window(flows: Sequence[Flow], today: date) -> list[Window]:
-    """The standard windows of all kinds, from the first movement to today."""
-    first = min((flow.day for flow in flows), default=today)
-    return [w for kind in WindowKind for w in windows(kind, first, today)]
+def every_window(first: date | None, today: date) -> list[Window]:
+    """The standard windows of all kinds, from the first movement's day to today."""
+    since = first or today
+    return [w for kind in WindowKind for w in windows(kind, since, today)]
 
 
 def restated_findings(
@@ -219,13 +207,17 @@ def restated_findings(
     ]
 
 
-def run_checks(
-    movements: Sequence[Movement], flows: dict[str, list[Flow]], today: date
-) -> list[Finding]:
-    """Every check over the whole ledger; ``flows`` are each currency's, by day."""
-    findings = [f for check in MOVEMENT_CHECKS for f in check(movements)]
-    for currency, moved in flows.items():
-        for measured in measure(moved, every_window(moved, today)):
-            for check in WINDOW_CHECKS:
-                findings += check(currency, measured)
-    return findings
+def movement_findings(movements: Iterable[Movement]) -> list[Finding]:
+    """Of all movements, by customer, currency and day."""
+    found: list[list[Finding]] = [[] for _ in MOVEMENT_CHECKS]
+    for _, group in groupby(movements, key=attrgetter("customer", "currency")):
+        own = list(group)
+        for findings, check in zip(found, MOVEMENT_CHECKS, strict=True):
+            findings.extend(check(own))
+    return [finding for findings in found for finding in findings]
+
+
+def window_findings(currency: str, measured: Iterable[WindowFigures]) -> list[Finding]:
+    return [
+        f for each in measured for check in WINDOW_CHECKS for f in check(currency, each)
+    ]

@@ -14,11 +14,12 @@ from connector.metrics.invariants import (
     columns_are_kept,
     coverage_is_kept,
     every_window,
+    movement_findings,
     outside_findings,
     refusal_findings,
     restated_findings,
-    run_checks,
     sums_are_kept,
+    window_findings,
 )
 from connector.metrics.rollups import figures_of
 from connector.pipeline.ingest import ObjectSource, Progress
@@ -72,23 +73,22 @@ def check_ledger(ledger: Ledger) -> CheckedLedger:
     """Every invariant, checked on all that the ledger holds."""
     connection = ledger.connection
     try:
-        movements = list(queries.movements(connection))
+        findings = movement_findings(queries.movements_by_customer(connection))
     except LedgerUnusable as error:  # then nothing else of it can be proved
         found_first = Finding("movements can be read", "the ledger", error.problem)
         labels = ledger_customers.labels(connection)
         changed = _changed_from_outside(connection, checksums.examined(connection))
         return CheckedLedger(0, [found_first, *changed], [], labels)
-    found = {
-        currency: list(queries.flows(connection, currency))
-        for currency in queries.currencies(connection)
-    }
     today = local_day(int(ledger.moment.timestamp()), ledger.zone)
-    findings = run_checks(movements, found, today)
-    for currency, flows in found.items() if ledger.is_whole else ():
-        asked = every_window(flows, today)
+    unkept = []
+    for currency in queries.currencies(connection):
+        asked = every_window(queries.first_day(connection, currency), today)
         again = counted(connection, currency, asked)
-        kept = figures_of(rollups.deltas(connection, currency, asked), asked)
-        findings += sums_are_kept(currency, again, kept)
+        findings += window_findings(currency, again)
+        if ledger.is_whole:
+            kept = figures_of(rollups.deltas(connection, currency, asked), asked)
+            unkept += sums_are_kept(currency, again, kept)
+    findings += unkept
     findings += columns_are_kept(columns.stale(connection))
     findings += restated_findings(measured_again(connection))
     findings += restated_findings(
@@ -103,7 +103,7 @@ def check_ledger(ledger: Ledger) -> CheckedLedger:
     )
     findings += outside_findings(ledger.outside())
     return CheckedLedger(
-        movements=len(movements),
+        movements=queries.count(connection),
         findings=findings,
         waiting=dirty_customers.dirty(connection),
         labels=ledger_customers.labels(connection),

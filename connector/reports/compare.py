@@ -23,16 +23,16 @@ from connector.core.numbers import Unreadable, WrittenNumber, amount_of
 from connector.core.policy import Policy, PolicySwitch, Rules, policy_of
 from connector.core.presets import preset_texts
 from connector.core.windows import Window, WindowKind
-from connector.metrics.formulas import in_minor_of, window_inputs
+from connector.metrics.formulas import WindowInputs, in_minor_of
 from connector.metrics.published_formulas import FormulaResult, side_by_side
 from connector.metrics.what_if import Choice, ExplainedGap, choices, explained, policies
 from connector.mrr.companies import Companies
 from connector.mrr.history import History
 from connector.mrr.timeline import timeline
 from connector.reports.ledger import Ledger, is_total
-from connector.reports.model import CurrencyReport
+from connector.reports.model import CurrencyReport, WindowRow
 from connector.reports.report import ReportRequest, make_report
-from connector.store.ledger import queries
+from connector.store.ledger import columns, queries
 from connector.store.mirror import dirty_customers, objects
 from connector.store.mirror.histories import histories, in_batches
 from connector.store.read_only import scratch_copy
@@ -224,30 +224,34 @@ def formula_drift(
     report = make_report(ledger, ReportRequest(kind, start, end, currency))
     if report.total is not None:
         return _of_total(ledger, report.total)
+    from connector.metrics.wide.columns import columns_of
+    from connector.metrics.wide.formula_inputs import window_inputs
+
     found = []
     for part in report.currencies:
-        flows = list(queries.flows(ledger.connection, part.currency))
         for row in part.rows:
-            window = row.measured.window
-            inputs = window_inputs(part.currency, flows, window)
-            results = side_by_side(inputs)
-            found.append(
-                WindowFormulas(part.currency, window, inputs.kept, row.is_over, results)
-            )
+            parts = map(columns_of, columns.blocks(ledger.connection, part.currency))
+            inputs = window_inputs(part.currency, parts, row.measured.window)
+            found.append(_formulas(row, inputs))
     return found
+
+
+def _formulas(row: WindowRow, on: WindowInputs) -> WindowFormulas:
+    window, results = row.measured.window, side_by_side(on)
+    return WindowFormulas(on.currency, window, on.kept, row.is_over, results)
 
 
 def _of_total(ledger: Ledger, part: CurrencyReport) -> list[WindowFormulas]:
     """All currencies in one: the movements are each customer's in all of them."""
+    from connector.metrics.wide.formula_inputs import window_inputs
     from connector.reports.currency_total import CurrencyTotal
 
     total, found = CurrencyTotal(ledger), []
     for row in part.rows:
         window = row.measured.window
-        flows, (_, scale) = total.flows(window)
-        inputs = in_minor_of(window_inputs(part.currency, flows, window), window, scale)
-        results = side_by_side(inputs)
-        one = WindowFormulas(part.currency, window, inputs.kept, row.is_over, results)
+        at = total.conversion(window)
+        inputs = window_inputs(part.currency, total.columns(window, at), window)
+        one = _formulas(row, in_minor_of(inputs, window, at.scale))
         found.append(one._replace(is_total=True))
     return found
 

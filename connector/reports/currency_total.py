@@ -32,6 +32,7 @@ from connector.reports.figures import (
     cut_of,
     figures,
     members,
+    paid_at,
     segment_of,
     segment_of_total,
 )
@@ -60,9 +61,12 @@ Parts = Mapping[str, WindowFigures]  # one window's figures of each currency
 
 
 class ConvertedFlows(NamedTuple):
-    """Movements of the total by customer, then day, in units of the conversion."""
+    """Movements of the total by customer, then day, in units of the conversion.
 
-    flows: list[Flow]
+    Read as they are asked for.
+    """
+
+    flows: Iterator[Flow]
     conversion: Conversion
 
 
@@ -119,14 +123,6 @@ class CurrencyTotal:
     def closing_factors(self, window: Window, parts: Parts) -> Factors:
         """Of a window's last day, or the last known one: they convert both its ends."""
         return self.factors(window.end - timedelta(days=1), parts)
-
-    @cached_property
-    def books(self) -> Mapping[str, Sequence[Flow]]:
-        """All flows of each currency, by customer, then day."""
-        return {
-            code: list(queries.flows(self.ledger.connection, code, self.as_of))
-            for code in self.codes
-        }
 
     @cached_property
     def _shared(self) -> Mapping[str, Sequence[Flow]]:
@@ -189,23 +185,14 @@ class CurrencyTotal:
         }
         return conversion({**coming, **factors})
 
-    def flows(
-        self, window: Window, ahead: Mapping[str, Sequence[Flow]] = NOTHING
-    ) -> ConvertedFlows:
-        """All movements of the total, at the rates that convert this window's ends.
-
-        ``ahead`` are movements of each currency that are to come.
-        """
-        if not ahead:
-            found = self.conversion(window)
-            return ConvertedFlows(list(flows_in_one(self.books, found.units)), found)
+    def flows(self, window: Window) -> ConvertedFlows:
+        """All movements of the total, at the rates that convert this window's ends."""
+        found = self.conversion(window)
         books = {
-            code: sorted([*self.books.get(code, ()), *ahead.get(code, ())])
-            for code in dict.fromkeys([*self.books, *ahead])
+            code: queries.flows(self.ledger.connection, code, self.as_of)
+            for code in self.codes
         }
-        parts = {code: measure(own, [window])[0] for code, own in books.items()}
-        found = conversion(self.closing_factors(window, parts))
-        return ConvertedFlows(list(flows_in_one(books, found.units)), found)
+        return ConvertedFlows(flows_in_one(books, found.units), found)
 
     # Everybody, some thousand customers at a time
 
@@ -248,6 +235,10 @@ class CurrencyTotal:
             yield from self._of_one(code, unit)
         yield self._together(window, units)
 
+    def standing(self, window: Window, found: Conversion) -> list[dict[int, int]]:
+        """What each customer paid at either end of a window, in units."""
+        return paid_at(self.columns(window, found), [window.start, window.end])
+
     def retention(self, window: Window) -> Retention:
         from connector.metrics.wide.fold import measured
 
@@ -289,13 +280,10 @@ class CurrencyTotal:
 
     def members(self, window: Window, only: Sequence[SegmentValue]) -> set[int]:
         """Who paid at a window's opening and had all of these segments then."""
-        from connector.metrics.wide.columns import standing
-
         found, start = self.conversion(window), window.start
         own: set[int] = set()
         for code, unit in found.units.items():
-            keys, [paid] = standing(self._of_one(code), [start])
-            alone = {key: n for key, n in zip(keys, paid, strict=True) if n}
+            [alone] = paid_at(self._of_one(code), [start])
             of = self._cut_of_one(None, only, code, Fraction(unit, found.scale))
             own |= members(alone, start, of).keys()
         [opening] = standing_at(flows_in_one(self._shared, found.units), [start])

@@ -25,11 +25,10 @@ from connector.metrics.contributions import (
     Contribution,
     Ratio,
     between,
-    contributions,
     in_minor_of,
 )
 from connector.metrics.currency_total import retention_in_minor
-from connector.metrics.retention import measure, retention
+from connector.metrics.retention import retention
 from connector.mrr.ended_otherwise import unbilled_quantities
 from connector.reports.figures import (
     cut_in,
@@ -43,6 +42,7 @@ from connector.reports.movements import find_counted
 from connector.store.ledger import customers, queries, unvalued
 from connector.store.ledger.queries import Wanted
 from connector.store.mirror import objects
+from connector.store.mirror.companies import is_customer
 
 
 class WindowContributions(Struct, frozen=True, kw_only=True):
@@ -190,25 +190,21 @@ def _explained_total(
     from connector.reports.currency_total import CurrencyTotal
 
     total = CurrencyTotal(ledger, as_of)
-    flows, (_, scale) = total.flows(window)
+    at = total.conversion(window)
+    opening, closing = total.standing(window, at)
     if only:
         own = total.members(window, only)
         if not own and not total.segments(window, None, only):
             raise nobody_in(only)
-        flows = [flow for flow in flows if flow.customer in own]
-    [measured] = measure(flows, [window])
-    moved = in_minor_of(
-        contributions(flows, window, ratio),
-        measured.retention.opening_minor,
-        scale,
-        ratio,
-    )
+        opening = {key: units for key, units in opening.items() if key in own}
+    kept = retention(opening, closing)
+    found = between(opening, closing, ratio)
     return WindowContributions(
         currency=total.currency,
         window=window,
         ratio=ratio,
-        kept=retention_in_minor(measured.retention, scale),
-        contributions=moved,
+        kept=retention_in_minor(kept, at.scale),
+        contributions=in_minor_of(found, kept.opening_minor, at.scale, ratio),
         is_over=window.end <= total.today,
         is_total=True,
         only=only,
@@ -326,6 +322,8 @@ def _members(ledger: Ledger, company: str) -> list[CustomerName]:
     ids = [own[0] for own in ledger.companies.members(company)]
     if ids == [company]:
         return []
+    if not is_customer(ledger.connection, company):
+        ids.remove(company)
     named = customers.labels_of(ledger.connection, ids)
     return [CustomerName(each, named[each]) for each in ids if each in named]
 

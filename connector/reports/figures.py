@@ -5,7 +5,7 @@ counted over the columns of everybody. What counts them is imported where it is 
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from connector.reports.ledger import Ledger
 from connector.store.ledger import balances, columns, contract_terms, queries, rollups
 
 if TYPE_CHECKING:
+    from connector.metrics.wide.columns import Columns
     from connector.metrics.wide.fold import Segmentation
     from connector.metrics.wide.segments import Traits
 
@@ -92,10 +93,15 @@ def standing(
 ) -> list[dict[int, int]]:
     """What each paying customer paid at the very beginning of each of some days."""
     from connector.metrics.wide.columns import columns_of
-    from connector.metrics.wide.columns import standing as standing_of
 
-    parts = map(columns_of, columns.blocks(connection, currency, as_of))
-    keys, paid = standing_of(parts, days)
+    return paid_at(map(columns_of, columns.blocks(connection, currency, as_of)), days)
+
+
+def paid_at(parts: "Iterable[Columns]", days: Sequence[date]) -> list[dict[int, int]]:
+    """The same of any columns."""
+    from connector.metrics.wide.columns import standing
+
+    keys, paid = standing(parts, days)
     return [
         {key: minor for key, minor in zip(keys, own, strict=True) if minor}
         for own in paid

@@ -4,8 +4,8 @@
 process from its start to its end, the cheapest of some runs, beside one bare
 ``SELECT sum(...)`` over all movements and beside ``python -c pass``. The default report
 must cost the same whatever the ledger's size; with 100,000 customers any other window or
-segment takes less than 9 times that sum, and the page less than two seconds. The floor of
-what names tens of thousands of customers is higher: their lines alone.
+segment takes less than 9 times that sum, and the page less than two seconds. Reasons of
+losses cost more: what Stripe says of each departure is read one by one.
 """
 
 import argparse

@@ -30,7 +30,12 @@ import pytest
 from connector.core.dates import local_day
 from connector.core.errors import ConnectorError
 from connector.core.policy import Policy, Rules
-from connector.metrics.invariants import run_checks
+from connector.metrics.invariants import (
+    every_window,
+    movement_findings,
+    window_findings,
+)
+from connector.metrics.retention import measure
 from connector.pipeline.ingest import Ingest
 from connector.pipeline.job import bring_up_to_date
 from connector.pipeline.recompute import Recomputed
@@ -268,14 +273,15 @@ def ended(path: Path, town: Town) -> Known:
     """What the ledger knows; its own checks find nothing, and nobody waits."""
     with closing(open_database(path)) as connection:
         movements = list(queries.movements(connection))
-        flows = {
-            c: list(queries.flows(connection, c))
-            for c in queries.currencies(connection)
-        }
+        findings = movement_findings(queries.movements_by_customer(connection))
+        today = local_day(town.account.now, ZONE)
+        for currency in queries.currencies(connection):
+            flows = list(queries.flows(connection, currency))
+            asked = every_window(min(flow.day for flow in flows), today)
+            findings += window_findings(currency, measure(flows, asked))
         assert dirty_customers.dirty(connection) == []
         refused = unvalued.known(connection)
-    today = local_day(town.account.now, ZONE)
-    assert run_checks(movements, flows, today) == []
+    assert findings == []
     return Known(movements, refused)
 
 

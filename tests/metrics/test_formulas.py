@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from connector.core.money import format_points, format_ratio
 from connector.core.windows import Window, WindowKind, windows
-from connector.metrics.formulas import WindowInputs, added_up, chained, window_inputs
+from connector.metrics.formulas import WindowInputs, added_up, chained
 from connector.metrics.published_formulas import (
     FORMULAS,
     Formula,
@@ -20,6 +20,8 @@ from connector.metrics.published_formulas import (
     side_by_side,
 )
 from connector.metrics.retention import measure
+from connector.metrics.wide.columns import columns_of_flows
+from connector.metrics.wide.formula_inputs import window_inputs
 from tests.metrics.test_retention import BEFORE, INSIDE, START, YEAR, History
 
 LATER = INSIDE + timedelta(days=30)
@@ -28,7 +30,7 @@ NRR, GRR, CRR, LOGO_CHURN = FormulaMetric
 
 
 def read(*mrr: Mapping[date, int], window: Window = YEAR) -> WindowInputs:
-    return window_inputs("usd", History(*mrr).flows, window)
+    return window_inputs("usd", [columns_of_flows(sorted(History(*mrr).flows))], window)
 
 
 def said(on: WindowInputs, name: str, metric: FormulaMetric | None = None) -> str:
@@ -181,7 +183,7 @@ def test_ours_come_first_and_are_those_of_the_report(
     lives: list[dict[date, int]], window: Window
 ) -> None:
     flows = History(*lives).flows
-    told = side_by_side(window_inputs("usd", flows, window))
+    told = side_by_side(window_inputs("usd", [columns_of_flows(sorted(flows))], window))
     [measured] = measure(flows, [window])
     first = {t.formula.metric: t for t in reversed(told)}
     kept = measured.retention
@@ -199,7 +201,7 @@ def test_what_the_formulas_do_to_a_ratio(
     lives: list[dict[date, int]], window: Window
 ) -> None:
     """GRR by flows is never higher; by totals and uncapped, and CRR by counts, lower."""
-    on = window_inputs("usd", History(*lives).flows, window)
+    on = window_inputs("usd", [columns_of_flows(sorted(History(*lives).flows))], window)
     points = {
         t.formula.name: t.points for t in side_by_side(on) if t.points is not None
     }
@@ -212,6 +214,6 @@ def test_what_the_formulas_do_to_a_ratio(
 @given(histories)
 def test_over_one_month_there_is_nothing_to_chain(lives: list[dict[date, int]]) -> None:
     month = Window(WindowKind.MONTH, START, date(2026, 2, 1))
-    on = window_inputs("usd", History(*lives).flows, month)
+    on = window_inputs("usd", [columns_of_flows(sorted(History(*lives).flows))], month)
     ratios = {t.formula.name: t.ratio for t in side_by_side(on)}
     assert ratios["compounded"] == ratios["annualised_points"] == on.kept.nrr

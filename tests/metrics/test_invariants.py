@@ -11,10 +11,17 @@ from hypothesis import strategies as st
 from msgspec.structs import force_setattr, replace
 
 from connector.core.figures import Retention, Waterfall, WindowFigures
-from connector.core.model import Movement, MovementKind, Refusal
+from connector.core.model import Flow, Movement, MovementKind, Refusal
 from connector.core.windows import Window, WindowKind
 from connector.metrics import invariants
-from connector.metrics.invariants import Finding, refusal_findings, run_checks
+from connector.metrics.invariants import (
+    Finding,
+    every_window,
+    movement_findings,
+    refusal_findings,
+    window_findings,
+)
+from connector.metrics.retention import measure
 from connector.store.ledger import queries
 from tests.support.books import lived, movement, post
 from tests.support.ledgers import empty_ledger, settle
@@ -30,8 +37,16 @@ def db() -> Iterator[sqlite3.Connection]:
 
 
 def found(db: sqlite3.Connection, today: date = TODAY) -> list[Finding]:
-    flows = {each: list(queries.flows(db, each)) for each in queries.currencies(db)}
-    return run_checks(list(queries.movements(db)), flows, today)
+    findings = movement_findings(queries.movements_by_customer(db))
+    for currency in queries.currencies(db):
+        flows = list(queries.flows(db, currency))
+        findings += of_flows(currency, flows, today)
+    return findings
+
+
+def of_flows(currency: str, flows: list[Flow], today: date = TODAY) -> list[Finding]:
+    asked = every_window(min(flow.day for flow in flows), today)
+    return window_findings(currency, measure(flows, asked))
 
 
 # --- honest ledgers ---
@@ -130,7 +145,7 @@ def test_a_component_without_evidence(db: sqlite3.Connection) -> None:
 def test_a_movement_without_a_component() -> None:
     """The type and the reading of the ledger refuse it too: three nets for one fish."""
     [booked] = lived("cus_1", "50")
-    assert run_checks([doctored(booked, components=())], {}, TODAY) == [
+    assert movement_findings([doctored(booked, components=())]) == [
         Finding(
             "components add up",
             "cus_1 2024-01-15 usd",
@@ -241,7 +256,7 @@ def test_every_check_of_windows_runs_on_every_window(db: sqlite3.Connection) -> 
     post(db, lived("cus_1", "50"))
     flows = [*queries.flows(db, "usd")]
     upside_down = [flow._replace(kind=MovementKind.CHURN) for flow in flows]
-    subjects = {f.subject for f in run_checks([], {"usd": upside_down}, TODAY)}
+    subjects = {f.subject for f in of_flows("usd", upside_down)}
     assert subjects == {
         "usd month 2024-01-01 to 2024-02-01",
         "usd quarter 2024-01-01 to 2024-04-01",

@@ -21,9 +21,10 @@ from connector.core.dates import add_months, local_day
 from connector.core.money import format_ratio, ratio_number
 from connector.core.windows import Window, WindowKind, name_of, windows
 from connector.metrics.contributions import Ratio, contributions
-from connector.metrics.formulas import window_inputs
 from connector.metrics.published_formulas import FormulaMetric, side_by_side
 from connector.metrics.rollups import CustomerBooks, differences, figures_of
+from connector.metrics.wide.columns import columns_of_flows
+from connector.metrics.wide.formula_inputs import window_inputs
 from connector.render.page.page import to_html
 from connector.render.report_json import to_json
 from connector.render.report_tables import to_csv, to_markdown
@@ -260,7 +261,9 @@ def in_drift(db: sqlite3.Connection, span: Span) -> Told:
     for currency in queries.currencies(db):
         flows = list(queries.flows(db, currency))
         for window in asked(span):
-            told = side_by_side(window_inputs(currency, flows, window))
+            told = side_by_side(
+                window_inputs(currency, [columns_of_flows(flows)], window)
+            )
             ours = {t.formula.metric: t.ratio for t in told if t.is_ours}
             place = (currency, window.kind, name_of(window))
             found[place] = (ours[FormulaMetric.NRR], ours[FormulaMetric.GRR])

@@ -123,6 +123,25 @@ def movements(
         yield from _movements_of(connection, some)
 
 
+_BY_CUSTOMER = f"""
+    {_ROW} FROM customers CROSS JOIN movements ON movements.customer = customers.key
+    WHERE {_LIVE} ORDER BY customers.id, currency, day
+"""
+
+
+def movements_by_customer(connection: sqlite3.Connection) -> Iterator[Movement]:
+    """All live movements with their components, by customer, currency, then day."""
+    rows = connection.execute(_BY_CUSTOMER)
+    while some := rows.fetchmany(TOGETHER):
+        yield from _movements_of(connection, some)
+
+
+def count(connection: sqlite3.Connection) -> int:
+    """How many live movements there are."""
+    [number] = connection.execute("SELECT count(*) FROM live_movements").fetchone()
+    return int(number)
+
+
 def _wanted_of(parameters: Mapping[str, object]) -> str:
     """The live movements that the parameters ask for, after a SELECT."""
     asked = [sql for name, sql in _CONDITIONS.items() if parameters[name] is not None]

@@ -27,6 +27,12 @@ def is_grouped(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM companies LIMIT 1").fetchone() is not None
 
 
+def is_customer(connection: sqlite3.Connection, company: str) -> bool:
+    """Whether a company is one of Stripe's customers, and not a name alone."""
+    query = "SELECT 1 FROM stripe_customers WHERE id = ?"
+    return connection.execute(query, [company]).fetchone() is not None
+
+
 def companies(connection: sqlite3.Connection, merge: Mapping[str, str]) -> Companies:
     """Who is counted under whom now."""
     return Companies(merge, {c: last for c, (_, last) in rows(connection).items()})

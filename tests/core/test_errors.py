@@ -289,6 +289,11 @@ def without(library: str, *words: str) -> None:
         with_ledger(*words)
 
 
+def over_a_copy() -> None:
+    open_database(Path("copy.db"), create=True).close()
+    with_ledger("report", "-o", "copy.db")
+
+
 def two_accounts(*words: str, rule: str = "counts") -> None:
     """A command on the ledgers of two accounts; the second has its own rule of pauses."""
     for name, value in (("de", "counts"), ("us", rule)):
@@ -792,6 +797,7 @@ COMMANDS: Mapping[str, Provoked] = {
     "another policy of several accounts": lambda: two_accounts(
         "report", "--policy", "stripe:default"
     ),
+    "a report over a copy of a ledger": over_a_copy,
     "a report over the ledger": lambda: with_ledger("report", "-o", "stripe-nrr.db"),
     "report of nothing": lambda: with_ledger("report", walked=False),
     "report of a ledger that has no time zone yet": lambda: with_ledger(

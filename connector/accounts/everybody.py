@@ -106,7 +106,9 @@ class Everybody:
         """The ids that several accounts have."""
         seen: Counter[str] = Counter()
         for source in self.sources:
-            seen.update(customers.ids(source.connection).values())
+            spanning = self.keys_in(source)  # these have one name in all
+            own = customers.ids(source.connection).items()
+            seen.update(name for key, name in own if key not in spanning)
         return {each for each, times in seen.items() if times > 1}
 
     def companies_in(

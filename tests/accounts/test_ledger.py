@@ -193,6 +193,11 @@ def test_several_ledgers_are_read_as_one_of_everybody(
         folder = Path(text)
         for name, books in zip(names, histories, strict=True):
             write(folder / f"{name}.db", books, whole=whole)
+        # A company that nobody is of any more is known to no ledger as one.
+        are_known = all(
+            {*before.company_of.values()} <= {*now.company_of.values()}
+            for before, now in histories
+        )
         both = [merged(hour) for hour in zip(*histories, strict=True)]
         write(folder / "all.db", both, whole=whole)
         with one(folder / "all.db") as truth:
@@ -200,7 +205,7 @@ def test_several_ledgers_are_read_as_one_of_everybody(
             past = ReportRequest(kind=WindowKind.QUARTER, as_of=before)
             for order in (names, names[::-1]):
                 with several(folder, order) as ledger:
-                    for request in (*ASKED, past):
+                    for request in (*ASKED, past) if are_known else ASKED:
                         assert asked_of(ledger, request) == asked_of(truth, request)
                     assert booked(ledger) == booked(truth)
 

@@ -6,15 +6,10 @@ from pathlib import Path
 
 import click
 
-from connector.cli.app import Shell
-from connector.cli.options import (
-    FORMATS,
-    SegmentParam,
-    currency_option,
-    formats_option,
-    out_option,
-)
+from connector.cli.options import FORMATS, currency_option, formats_option, out_option
 from connector.cli.output import drawn, emit
+from connector.cli.params import SegmentParam
+from connector.cli.shell import Shell
 from connector.cli.stderr import warn
 from connector.core.model import SegmentValue
 from connector.pipeline.quarantine import underivable

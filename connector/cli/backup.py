@@ -7,15 +7,11 @@ from typing import Any
 
 import click
 
-from connector.cli.app import Shell
-from connector.cli.options import (
-    DURATION,
-    NamedFile,
-    check_folder,
-    format_option,
-    refuse_own_files,
-)
+from connector.cli.options import format_option
+from connector.cli.out_files import NamedFile, check_folder, refuse_own_files
 from connector.cli.output import emit
+from connector.cli.params import DURATION
+from connector.cli.shell import Shell
 from connector.cli.stderr import fail
 from connector.config import file_of
 from connector.core.errors import ConnectorError

@@ -6,10 +6,10 @@ from contextlib import closing
 
 import click
 
-from connector.cli.app import Shell
 from connector.cli.connect import connected
 from connector.cli.options import format_option
 from connector.cli.output import Progress, emit, progress_shown
+from connector.cli.shell import Shell
 from connector.config import Config
 from connector.core.account import NOBODY, check_same
 from connector.pipeline.bundled_account import bundled_folder, load_account

@@ -6,17 +6,16 @@ from pathlib import Path
 
 import click
 
-from connector.cli.app import Shell
 from connector.cli.options import (
     FORMATS,
-    MONTH,
-    ByParam,
     currency_option,
     formats_option,
     only_option,
     out_option,
 )
 from connector.cli.output import drawn, emit
+from connector.cli.params import MONTH, ByParam
+from connector.cli.shell import Shell
 from connector.core.model import SEGMENTS, SegmentValue
 from connector.reports import ChurnRequest, churn_losses, churn_reports
 

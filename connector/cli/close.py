@@ -5,9 +5,10 @@ from datetime import date
 
 import click
 
-from connector.cli.app import Shell, warn_of_other_rules
-from connector.cli.options import ReadParam, format_option
+from connector.cli.options import format_option
 from connector.cli.output import emit
+from connector.cli.params import ReadParam
+from connector.cli.shell import Shell, warn_of_other_rules
 from connector.core.dates import parse_month
 from connector.core.errors import UsageFault
 from connector.reports.closed_months import close_month, last_month, withdraw_month

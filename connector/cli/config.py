@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from connector.cli.app import Shell
 from connector.cli.connect import connected
 from connector.cli.options import format_option
 from connector.cli.output import emit
+from connector.cli.shell import Shell
 from connector.config import parse
 from connector.core.errors import ConfigError, ConnectorError, NoTimeZone, UsageFault
 from connector.stripe_api.credentials import has_key

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from connector.cli.app import Shell
-from connector.cli.options import ReadParam
 from connector.cli.output import echo
+from connector.cli.params import ReadParam
+from connector.cli.shell import Shell
 from connector.config import ListenAddress, listen_address
 from connector.store.read_only import open_to_read
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from connector.cli.app import Shell
 from connector.cli.output import echo, progress_shown, rendered, show_report
+from connector.cli.shell import Shell
 from connector.config import Config, ListenAddress, parse
 from connector.core.errors import ConnectorError, LedgerUnusable
 from connector.core.language import DEFAULT, _, grouped, marked, point

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from connector.cli.app import Shell
-from connector.cli.options import ReadParam, formats_option, out_option
+from connector.cli.options import formats_option, out_option
 from connector.cli.output import emit
+from connector.cli.params import ReadParam
+from connector.cli.shell import Shell
 from connector.core.dates import parse_day
 from connector.digest.news import Digest, make_digest
 from connector.store.database import make_durable, transaction

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 
 import click
 
-from connector.cli.app import Shell
 from connector.cli.options import format_option
 from connector.cli.output import emit
+from connector.cli.shell import Shell
 from connector.pipeline.doctor import examine
 from connector.pipeline.installation import Verdict, opened
 

@@ -6,16 +6,10 @@ from pathlib import Path
 
 import click
 
-from connector.cli.app import Shell
-from connector.cli.options import (
-    FORMATS,
-    MONTH,
-    RATIO,
-    currency_option,
-    formats_option,
-    out_option,
-)
+from connector.cli.options import FORMATS, currency_option, formats_option, out_option
 from connector.cli.output import emit
+from connector.cli.params import MONTH, RATIO
+from connector.cli.shell import Shell
 from connector.core.windows import WindowKind
 from connector.reports import formula_drift
 

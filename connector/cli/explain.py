@@ -5,16 +5,10 @@ from pathlib import Path
 
 import click
 
-from connector.cli.app import Shell
-from connector.cli.options import (
-    DAY,
-    WINDOW,
-    formats_option,
-    moment_asked,
-    only_option,
-    out_option,
-)
+from connector.cli.options import formats_option, only_option, out_option
 from connector.cli.output import echo, emit
+from connector.cli.params import DAY, WINDOW, moment_asked
+from connector.cli.shell import Shell
 from connector.core.errors import UsageFault
 from connector.core.model import SegmentValue
 from connector.core.text import printable

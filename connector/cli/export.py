@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from connector.cli.app import Shell
 from connector.cli.options import dialect_option, file_or_folder_option
 from connector.cli.output import echo, parquet_needed, place_of
+from connector.cli.shell import Shell
 from connector.core.account import NOBODY
 from connector.core.errors import NothingFound, UsageFault
 from connector.core.money import format_count

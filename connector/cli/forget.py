@@ -4,9 +4,9 @@ from contextlib import closing
 
 import click
 
-from connector.cli.app import Shell
 from connector.cli.options import format_option
 from connector.cli.output import emit
+from connector.cli.shell import Shell
 from connector.core.language import _, grouped
 from connector.core.money import format_count
 from connector.pipeline.policy_change import configured_rules

@@ -4,9 +4,9 @@ from contextlib import closing
 
 import click
 
-from connector.cli.app import Shell
 from connector.cli.options import format_option
 from connector.cli.output import emit, write
+from connector.cli.shell import Shell
 from connector.core.dates import iso
 from connector.core.errors import NothingFound
 from connector.core.language import _, grouped

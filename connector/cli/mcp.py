@@ -5,7 +5,7 @@ from contextlib import closing, redirect_stdout
 
 import click
 
-from connector.cli.app import Shell
+from connector.cli.shell import Shell
 from connector.core.errors import MissingExtra
 
 

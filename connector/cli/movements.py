@@ -5,15 +5,10 @@ from pathlib import Path
 
 import click
 
-from connector.cli.app import Shell
-from connector.cli.options import (
-    DAY,
-    by_option,
-    currency_option,
-    formats_option,
-    out_option,
-)
+from connector.cli.options import by_option, currency_option, formats_option, out_option
 from connector.cli.output import emit
+from connector.cli.params import DAY
+from connector.cli.shell import Shell
 from connector.core.errors import UsageFault
 from connector.core.model import MovementKind
 from connector.reports import list_movements, sum_movements

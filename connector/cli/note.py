@@ -7,9 +7,10 @@ from datetime import date, datetime
 
 import click
 
-from connector.cli.app import Shell
-from connector.cli.options import MONTH, format_option
+from connector.cli.options import format_option
 from connector.cli.output import emit
+from connector.cli.params import MONTH
+from connector.cli.shell import Shell
 from connector.core.errors import NothingFound, UsageFault
 from connector.core.model import Note
 from connector.reports.movements import find_one

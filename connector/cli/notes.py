@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from connector.cli.app import Shell
 from connector.cli.options import FORMATS, formats_option, out_option
 from connector.cli.output import drawn, emit
+from connector.cli.shell import Shell
 from connector.core.language import _, marked
 from connector.core.model import Note
 from connector.render.table import Table, csv_text, markdown_table

@@ -5,16 +5,11 @@ from pathlib import Path
 
 import click
 
-from connector.cli.app import Shell
-from connector.cli.options import (
-    MONTH,
-    PRESET,
-    NamedFile,
-    formats_option,
-    out_option,
-    refuse_to_replace,
-)
+from connector.cli.options import formats_option, out_option
+from connector.cli.out_files import NamedFile, refuse_to_replace
 from connector.cli.output import emit, progress_shown, write
+from connector.cli.params import MONTH, PRESET
+from connector.cli.shell import Shell
 from connector.core.dates import add_months
 
 

@@ -13,15 +13,11 @@ import click
 from msgspec.structs import replace
 
 from connector import reports
-from connector.cli.app import Shell
 from connector.cli.options import (
     FORMATS,
-    MONTH,
-    PRESET,
     by_option,
     currency_option,
     formats_option,
-    moment_asked,
     only_option,
     out_option,
 )
@@ -33,6 +29,8 @@ from connector.cli.output import (
     write,
     write_bytes,
 )
+from connector.cli.params import MONTH, PRESET, moment_asked
+from connector.cli.shell import Shell
 from connector.cli.stderr import warn
 from connector.core.errors import UsageFault
 from connector.core.model import SegmentValue

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import click
 
-from connector.cli.app import Shell
-from connector.cli.options import DAY, formats_option, out_option
+from connector.cli.options import formats_option, out_option
 from connector.cli.output import emit
+from connector.cli.params import DAY
+from connector.cli.shell import Shell
 from connector.reports.closed_months import restated_windows
 
 

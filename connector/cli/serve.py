@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from connector.cli.account_lines import AccountLines, telling_of
-from connector.cli.app import Shell
 from connector.cli.connect import connected
+from connector.cli.shell import Shell
 from connector.cli.stderr import fail, note
 from connector.config import Config
 from connector.core.account import NOBODY, StripeIdentity, check_same

@@ -9,10 +9,11 @@ import click
 import msgspec
 
 from connector.cli.accounts import stopped_by_signals
-from connector.cli.app import Shell
 from connector.cli.connect import connected
-from connector.cli.options import DURATION, format_option
+from connector.cli.options import format_option
 from connector.cli.output import emit, progress_shown
+from connector.cli.params import DURATION
+from connector.cli.shell import Shell
 from connector.cli.stderr import fail, note
 from connector.core.errors import ConnectorError, NoTimeZone, Stopped, Underivable
 from connector.core.language import _, grouped

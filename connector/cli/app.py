@@ -68,7 +68,7 @@ class LazyGroup(click.Group):
         from connector.cli.accounts import TAKES, takes_accounts
 
         name = cmd_name.replace("-", "_")
-        command = getattr(import_module(f"connector.cli.{name}"), name)
+        command = getattr(import_module(f"connector.cli.commands.{name}"), name)
         assert isinstance(command, click.Command)
         return takes_accounts(command, TAKES[cmd_name])
 

@@ -155,7 +155,7 @@ def _decoder(shape: type[T]) -> msgspec.json.Decoder[T]:
 def decode(raw: bytes | msgspec.Raw, shape: type[T]) -> T:
     """Read JSON as ``shape``; ``UnknownStripeShape`` names the field that does not fit."""
     try:
-        return (_decoders.get(shape) or _decoder(shape)).decode(raw)
+        return _decoder(shape).decode(raw)
     except msgspec.ValidationError as error:
         inner = get_args(shape)
         name = f"list of {inner[0].__name__}" if inner else shape.__name__

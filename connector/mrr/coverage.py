@@ -38,6 +38,7 @@ Spans = list[tuple[int, int]]  # from when to when an item counted
 _OPEN_S = 2**62  # it still does
 _NEVER = (_OPEN_S, 0)
 _COUNTED = InvoiceClass.COUNTED.value
+_NOT_DUE, _REFUSED = InvoiceClass.NOT_DUE.value, InvoiceClass.REFUSED.value
 
 
 def coverage(
@@ -59,7 +60,7 @@ def coverage(
             parent = line.parent
             details = parent.subscription_item_details if parent is not None else None
             if not is_due:
-                found = InvoiceClass.NOT_DUE.value
+                found = _NOT_DUE
             elif details is not None:
                 from_s, to_s = plain.get(details.subscription_item, _NEVER)
                 period = line.period
@@ -91,6 +92,32 @@ def coverage(
         not_counted=tuple(_not_counted(series, recurring, zone, until_s)),
         next_s=min(fading, default=None),
     )
+
+
+def coverage_held(
+    before: InvoicedSums, invoices: Iterable[Invoice], zone: tzinfo
+) -> InvoicedSums:
+    """Where the amounts belong of a customer that is left as it was, an object set aside.
+
+    What was placed then stays where it is; what was invoiced since is refused.
+    """
+    month_of = local_months(zone).month
+    sums: InvoicedSums = {}
+    for invoice in invoices:
+        months = sums.setdefault(invoice.currency or _currency(invoice), {})
+        place = months.setdefault(month_of(billed_at(invoice)), {})
+        found = _NOT_DUE if invoice.status in NOT_DUE else _REFUSED
+        net_minor = sum(map(net_of, invoice.lines.data))
+        place[found] = place.get(found, 0) + net_minor
+    for currency, months in sums.items():
+        for month, place in months.items():
+            known = before.get(currency, {}).get(month, {})
+            placed = {name: own for name, own in known.items() if name != _NOT_DUE}
+            refused = place.get(_REFUSED, 0) - sum(placed.values())
+            placed[_REFUSED] = refused + placed.get(_REFUSED, 0)
+            not_due = {_NOT_DUE: place.get(_NOT_DUE, 0)}
+            months[month] = {name: n for name, n in (placed | not_due).items() if n}
+    return without_zeros(sums)
 
 
 def _currency(invoice: Invoice) -> str:

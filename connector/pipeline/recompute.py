@@ -33,7 +33,7 @@ from connector.mrr.derive import Derived, derive
 from connector.mrr.history import Catalogue
 from connector.pipeline.policy_change import adopted, check_rules
 from connector.pipeline.process_pool import DerivationTask, deriving
-from connector.pipeline.quarantine import set_aside
+from connector.pipeline.quarantine import hold, set_aside
 from connector.store.database import (
     commits_of_others,
     file_of,
@@ -59,7 +59,7 @@ from connector.store.mirror import (
 )
 from connector.store.mirror.companies import companies, regroup
 from connector.store.mirror.companies import version as company_version
-from connector.store.mirror.histories import histories, profile, rows_of
+from connector.store.mirror.histories import histories, rows_of
 
 # Customers at a time: a commit, and the windows' sums, cost as much as deriving a few. As
 # many are derived in one transaction as this is thought to take: a webhook that comes
@@ -188,7 +188,8 @@ class _Recompute:
             found = self._derived(ours) if ahead is None else ahead
             still = [each for each in found if each.customer in ours]
             posted = _settle(connection, run, still)
-            _hold(connection, sorted({*waiting} - {*whole}))
+            held = sorted({*waiting} - {*whole})
+            hold(connection, self.rules, {c: known.members(c) for c in held})
         if ahead is None:
             self.pace_s = (time.monotonic() - began_s) / len(names)
         self.run = run
@@ -330,26 +331,6 @@ def _with_company(
     live = posting.live_movements(connection, list(keys.values()))
     booked = {customer for customer, key in keys.items() if live[key]}
     return [each for each in customers if each not in booked]
-
-
-def _hold(connection: sqlite3.Connection, customers: Sequence[str]) -> None:
-    """Leave these as they were until what is set aside of them fits, which marks them.
-
-    Who is new is known by name from now on, so that it can be asked about.
-    """
-    if not customers:
-        return
-    rows = rows_of(connection, dict.fromkeys(customers, ()))
-    shown = {customer: profile(rows, customer) for customer in customers}
-    keys_of(
-        connection,
-        {
-            c: CustomerDisplay(p.label, p.country) if p else CustomerDisplay()
-            for c, p in shown.items()
-        },
-    )
-    for customer in customers:
-        dirty_customers.clear(connection, customer, None)
 
 
 def make_whole(connection: sqlite3.Connection) -> None:

@@ -10,6 +10,8 @@ does not fit. The other's MRR is what the engine says; so is its own, once it is
 ``--lives N`` tries N new accounts.
 """
 
+import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -18,6 +20,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from connector.store.ledger import coverage
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, HOUR
 from tests.billing.state import Json
@@ -36,6 +39,7 @@ OWNED = ("subscriptions", "invoices", "invoiceitems", "customers")
 # Without these nobody knows what it says: null there is always named.
 NEEDED = ("id", "customer", "status", "items", "lines", "period", "amount", "currency")
 NEEDING = ("subscriptions", "invoices", "invoiceitems")
+Invoiced = Counter[tuple[str, str]]  # by currency and month
 ABSURD: list[Any] = [
     *(None, MISSING, "frozen", "", 7, -1, 0, 10**12, -(10**15), 10**30, 1.5, True),
     *([], [None], {}, {"id": 7}, "1e999", "NaN"),
@@ -43,7 +47,7 @@ ABSURD: list[Any] = [
 
 
 @cache
-def town(number: int) -> tuple[SimulatedAccount, int, Known]:
+def town(number: int) -> tuple[SimulatedAccount, int, Known, Invoiced]:
     """An account of four lives, its clock, and what one quiet sync of it ends in."""
     account = Telling(BORN, seed=number)
     first = Lived("flexible", is_watched=True, account=account)
@@ -56,7 +60,16 @@ def town(number: int) -> tuple[SimulatedAccount, int, Known]:
         account.advance(account.now + 36 * HOUR)
     shown = account.now_shown()
     with empty_ledger() as connection:
-        return shown, account.now, sync(connection, Wire(shown, account.now))[1]
+        known = sync(connection, Wire(shown, account.now))[1]
+        return shown, account.now, known, invoiced(connection)
+
+
+def invoiced(connection: sqlite3.Connection) -> Invoiced:
+    """All that has a place in coverage, whichever it is."""
+    found: Invoiced = Counter()
+    for (currency, month, _), minor in coverage.sums(connection).items():
+        found[currency, month] += minor
+    return found
 
 
 def paths(thing: Any, above: str = "") -> Iterator[str]:
@@ -80,7 +93,7 @@ def owner_of(kind: str, thing: dict[str, Any]) -> str:
 @given(st.data())
 @settings(max_examples=150, deadline=None, derandomize=True)
 def test_one_odd_field_concerns_nobody_else(data: st.DataObject) -> None:
-    account, now_s, quiet = town(data.draw(st.integers(0, LIVES - 1)))
+    account, now_s, quiet, billed = town(data.draw(st.integers(0, LIVES - 1)))
     kind = data.draw(
         st.sampled_from([k for k in account.objects if account.objects[k]])
     )
@@ -91,11 +104,14 @@ def test_one_odd_field_concerns_nobody_else(data: st.DataObject) -> None:
     odd = spoiled(account, thing["id"], path, value)
     with empty_ledger() as connection:
         _, known = sync(connection, Wire(odd, now_s))
+        placed = invoiced(connection)
         again = sync(connection, Wire(odd, now_s + HOUR), full=True)[1]
         healed = sync(connection, Wire(account, now_s + 2 * HOUR), full=True)[1]
     assert again == known
     if value is None and path in NEEDED and kind in NEEDING:
         assert known.refusals
+    if kind != "invoices":
+        assert placed == billed  # whatever is set aside, what was invoiced has a place
     if kind not in OWNED:
         return  # what everybody shares concerns everybody: it came to its end
     gone = {owner_of(kind, thing)}

@@ -5,7 +5,7 @@ ledger of the same account without the customer whose object it is.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ import pytest
 
 from connector.pipeline.bundled_account import BundledAccount, load_account
 from connector.store.database import open_database
-from connector.store.ledger import queries, unvalued
+from connector.store.ledger import coverage, queries, unvalued
 from connector.store.mirror import dirty_customers
 from connector.store.schema import MIRRORED
 from tests.billing.account import Account
@@ -196,6 +196,7 @@ def test_who_was_known_keeps_the_last_good_movements_and_is_named(
 ) -> None:
     """Also where the policy changes meanwhile, and everybody else is derived by it."""
     _, good = sync(db, Wire(shop(), SEEN))
+    placed = coverage.sums(db)
     key = first(odd.kind)["id"]
     event = told_of(odd.kind, key)
     account = spoiled(changed(shop(), "events", event), key, odd.field, odd.value)
@@ -205,6 +206,32 @@ def test_who_was_known_keeps_the_last_good_movements_and_is_named(
         (key, owner(odd.kind))
     ]
     assert dirty_customers.dirty(db) == []
+    assert coverage.sums(db) == placed
+
+
+def test_what_is_invoiced_to_who_is_new_and_held_is_refused(
+    db: sqlite3.Connection,
+) -> None:
+    """As what is invoiced has a place, whatever does not fit."""
+    sync(db, Wire(shop(), SEEN))
+    placed = coverage.sums(db)
+    key = first("subscriptions")["id"]
+    with empty_ledger() as connection:
+        sync(connection, Wire(spoiled(shop(), key, "status", "frozen"), SEEN))
+        found = coverage.sums(connection)
+    refused = {where[:2]: n for where, n in found.items() if where[2] == "refused"}
+    assert refused
+    for where in placed.keys() | found.keys():
+        assert {*_classes(placed, where)} >= {*_classes(found, where)} - {"refused"}
+        assert sum(_classes(placed, where).values()) == sum(
+            _classes(found, where).values()
+        )
+
+
+def _classes(
+    sums: Mapping[coverage.SumKey, int], where: coverage.SumKey
+) -> dict[str, int]:
+    return {it[2]: minor for it, minor in sums.items() if it[:2] == where[:2]}
 
 
 def told_of(kind: str, key: str) -> dict[str, Any]:

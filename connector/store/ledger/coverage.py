@@ -22,6 +22,7 @@ from connector.store.database import placeholders
 
 # What is kept of a customer: its sums as JSON, and whether anything is not counted.
 Kept = tuple[bytes, bool]
+_NOTHING: Kept = (b"", False)
 # By currency, month and class.
 SumKey = tuple[str, str, str]
 
@@ -44,17 +45,28 @@ def put(
 ) -> None:
     """Replace these customers', and what they add up to; in the caller's transaction."""
     before = kept(connection, list(derived))
+    put_sums(connection, {key: found.sums for key, found in derived.items()}, before)
+    for key, found in derived.items():
+        _, had_some = before.get(key, _NOTHING)
+        if found.not_counted or had_some:
+            _put_not_counted(connection, key, found)
+
+
+def put_sums(
+    connection: sqlite3.Connection,
+    found: Mapping[int, InvoicedSums],
+    before: Mapping[int, Kept],
+) -> None:
+    """Replace these customers' sums alone, given what is kept of each."""
     changes: Counter[SumKey] = Counter()
     rows = []
-    for key, found in derived.items():
-        was, had_some = before.get(key, (b"", False))
-        sums = msgspec.json.encode(found.sums, order="sorted")
+    for key, own in found.items():
+        was, _ = before.get(key, _NOTHING)
+        sums = msgspec.json.encode(own, order="sorted")
         if sums != was:
             rows.append((key, sums.decode()))
             _add(changes, decoded(was) if was else {}, -1)
-            _add(changes, found.sums, 1)
-        if found.not_counted or had_some:
-            _put_not_counted(connection, key, found)
+            _add(changes, own, 1)
     connection.executemany("INSERT OR REPLACE INTO invoiced VALUES (?, ?)", rows)
     connection.executemany(
         _ADD, [(*key, minor) for key, minor in changes.items() if minor]

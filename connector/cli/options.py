@@ -18,7 +18,6 @@ from connector.core.dates import (
 )
 from connector.core.errors import UsageFault
 from connector.core.model import (
-    ACCOUNT,
     METADATA,
     SEGMENTS,
     SegmentValue,
@@ -107,10 +106,9 @@ class ByParam(click.ParamType[str]):
 
 
 def _kinds(shell: "Shell") -> tuple[str, ...]:
-    """What customers are told apart by: also by account, where several are added up."""
-    accounts = (ACCOUNT,) if len(shell.accounts) > 1 else ()
-    kept = (f"{METADATA}{key}" for key in shell.shared.kept_metadata)
-    return (*SEGMENTS, *accounts, *kept)
+    from connector.reports.figures import segment_kinds
+
+    return segment_kinds(shell.shared, of_several=len(shell.accounts) > 1)
 
 
 def _not_kept(key: str, kept: Sequence[str]) -> str:

@@ -167,6 +167,9 @@ class DashboardApp:
                 except ConnectorError as error:
                     shown = frame.of_ledger(reading.ledger, name)
                     return self._problem(error, form, shown)
+        except NothingFound as error:  # one of several accounts was never synced
+            empty = LedgerUnusable(error.problem, fix=error.fix)
+            return self._problem(empty, form, frame.bare_frame())
         except ConnectorError as error:
             return self._problem(error, form, frame.bare_frame())
         except (sqlite3.Error, OSError) as error:

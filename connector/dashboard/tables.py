@@ -132,7 +132,6 @@ def churn_answer(asked: PageRequest) -> PageAnswer:
             "not_nrr": churn_forms.not_nrr(found, asked.config.locale),
             "span": churn_forms.span_text(found.window),
             "most": MOST_LINES,
-            "livemode": frame.livemode(asked.ledger),
             "only": wanted.only,
         },
         json=lambda: churn_forms.to_json(reports),
@@ -161,6 +160,9 @@ def coverage_answer(asked: PageRequest) -> PageAnswer:
         None if is_total(currency) else currency
     )  # of the total it is told by currency
     found = coverage_of(asked, WindowKind(kind) if kind else None, code)
+    invoices = {
+        one.last_invoice for each in found.currencies for one in each.not_counted
+    }
     return PageAnswer(
         template="coverage.html.j2",
         title=_("Coverage"),
@@ -177,7 +179,7 @@ def coverage_answer(asked: PageRequest) -> PageAnswer:
             "class_words": coverage_forms.CLASS_WORDS,
             "windows_table": coverage_forms.windows_table,
             "alarming": alarming,
-            "livemode": frame.livemode(asked.ledger),
+            "places": frame.places_in_stripe(asked.ledger, invoices),
         },
         json=lambda: coverage_forms.to_json(found),
         csv=lambda: coverage_forms.to_csv(found),
@@ -196,7 +198,7 @@ def coverage_of(
     )
 
 
-RESTATEMENTS_KNOWN = frozenset(("since",))
+RESTATEMENTS_KNOWN = frozenset(("since", "account"))
 MOST_LINES = 500
 
 
@@ -212,10 +214,14 @@ class BookedRun(NamedTuple):
 
 
 def restatements_answer(asked: PageRequest) -> PageAnswer:
+    """Months are closed account by account: of several one is shown at a time."""
     day = asked.query.day("since")
+    names = asked.ledger.added().names
+    account = asked.query.choice("account", names, names[0]) if names else ""
+    part = asked.ledger.parts[names.index(account) if names else 0]
     found = asked.reading.keep(
-        ("restatements", day),
-        lambda: restated_windows(asked.ledger, day),
+        ("restatements", account, day),
+        lambda: restated_windows(part.ledger, day),
         lambda made: len(made.labels),
     )
     return PageAnswer(
@@ -226,10 +232,13 @@ def restatements_answer(asked: PageRequest) -> PageAnswer:
             "runs": _runs(found),
             "since": day,
             "most": MOST_LINES,
+            "accounts": names,
+            "account": account,
+            "called": part.called,
         },
         json=lambda: closed_forms.restated_json(found),
         csv=lambda: closed_forms.restated_csv(found),
-        command=["restatements", *words(since=day)],
+        command=["restatements", *words(since=day, account=account or None)],
     )
 
 
@@ -273,7 +282,9 @@ def counts_answer(asked: PageRequest) -> PageAnswer:
             "rules": rules,
             "refusals": refusals,
             "most": MOST_LINES,
-            "livemode": frame.livemode(asked.ledger),
+            "places": frame.places_in_stripe(
+                asked.ledger, {each.object_id for each in refusals}
+            ),
             "has_other_rules": asked.ledger.has_other_rules,
         },
         json=lambda: {

@@ -20,6 +20,17 @@ class Trouble(NamedTuple):
 
 
 def troubles(ledger: Ledger) -> Iterator[Trouble]:
+    """Each account's, with its name before them where there are several."""
+    for part in ledger.parts:
+        name = part.ledger.config.name
+        for each in _of_one(part.ledger):
+            if ledger.is_of_several:
+                yield Trouble(f"{each.key} {name}", f"{name}: {each.sentence}")
+            else:
+                yield each
+
+
+def _of_one(ledger: Ledger) -> Iterator[Trouble]:
     """The sync's, then what figures lack, then events that have failed for good."""
     synced_at = ledger.state().synced_at
     if synced_at is not None and ledger.moment - synced_at > STALE:

@@ -20,6 +20,7 @@ from connector.render import closed_months as closed_forms
 from connector.render import cohorts as cohort_forms
 from connector.render import coverage as coverage_forms
 from connector.render.page.losses import loss_chart
+from connector.render.report_json import facts_json
 from connector.render.report_tables import REASON_WORDS
 from connector.render.table import csv_text
 from connector.reports.churn import (
@@ -236,9 +237,13 @@ def restatements_answer(asked: PageRequest) -> PageAnswer:
             "account": account,
             "called": part.called,
         },
-        json=lambda: closed_forms.restated_json(found),
+        json=lambda: {
+            **facts_json(part.ledger.facts()),
+            **closed_forms.restated_json(found),
+        },
         csv=lambda: closed_forms.restated_csv(found),
         command=["restatements", *words(since=day, account=account or None)],
+        tells_facts=False,
     )
 
 

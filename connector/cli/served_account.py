@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from connector.cli.app import Shell
 from connector.cli.connect import connected
+from connector.cli.shell import Shell
 from connector.config import Config
 from connector.core.account import NOBODY, StripeIdentity, check_same
 from connector.core.errors import (

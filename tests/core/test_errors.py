@@ -24,8 +24,8 @@ import pytest
 import connector
 from connector import config
 from connector.assistants import tools as assistants_tools
-from connector.cli import config as config_command
 from connector.cli.app import stripe_nrr
+from connector.cli.commands import config as config_command
 from connector.core import errors
 from connector.core.account import StripeIdentity
 from connector.core.dates import instant
@@ -309,6 +309,16 @@ def of_two(*words: str) -> None:
         for name in ("de", "us")
     )
     configured("\n".join(tables), *words)
+
+
+def of_whom(de: StripeIdentity, us: StripeIdentity) -> None:
+    """A report of two accounts that turn out to be these."""
+    for name, whose in (("de", de), ("us", us)):
+        book = accounts.Book({"a": lived(f"cus_{name}", "50 90")})
+        accounts.write(Path(f"{name}.db"), [book])
+        with closing(open_database(Path(f"{name}.db"))) as connection:
+            belong_to(connection, whose)
+    of_two("report")
 
 
 def one_of_two_is_empty() -> None:
@@ -601,7 +611,9 @@ def begun_twice() -> None:
 
 def begun_without_the_example() -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(config_command, "__file__", Path("connector/cli/config.py"))
+        patch.setattr(
+            config_command, "__file__", Path("connector/cli/commands/config.py")
+        )
         command("config", "init", "--timezone", "UTC")
 
 
@@ -794,6 +806,12 @@ COMMANDS: Mapping[str, Provoked] = {
     "a lake of companies": lake_of_companies,
     "accounts of other rules": lambda: two_accounts("report", rule="excluded"),
     "an account that was never synced": one_of_two_is_empty,
+    "two ledgers of one account": lambda: of_whom(
+        StripeIdentity(id="acct_1de"), StripeIdentity(id="acct_1de")
+    ),
+    "live and test mode added up": lambda: of_whom(
+        StripeIdentity(livemode=False), StripeIdentity(livemode=True)
+    ),
     "another policy of several accounts": lambda: two_accounts(
         "report", "--policy", "stripe:default"
     ),

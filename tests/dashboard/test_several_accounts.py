@@ -88,7 +88,7 @@ def test_every_object_leads_to_its_own_account_in_stripe(
     site: Site, folder: Path
 ) -> None:
     """Of a company of two accounts, too: each line to the one that billed it."""
-    whose = {}
+    whose: dict[str, str] = {}
     for name in ("demo", "shop"):
         with closing(open_database(folder / f"{name}.db")) as connection:
             for kind in ("customers", "subscriptions", "invoices"):

@@ -18,6 +18,7 @@ from connector.store.mirror import companies
 from connector.store.mirror.event_feed import events_were_read
 from tests.support.accounts import Book, configs, pays, write
 from tests.support.books import close, post
+from tests.support.books import moved as moved_to
 
 DAY = timedelta(days=1)
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
@@ -59,8 +60,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def grown(name: str, day: date, by: int) -> list[Movement]:
-    days = {f"d{day:%Y_%m_%d}": 5000 + by}
-    return pays(f"cus_{name}", d2025_01_15=5000, **days)
+    levels = {date(2025, 1, 15): 5000, day: 5000 + by}
+    return moved_to(f"cus_{name}", levels)
 
 
 def test_each_account_is_told_once_whoever_asks(folder: Path) -> None:

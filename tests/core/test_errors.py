@@ -321,6 +321,21 @@ def of_whom(de: StripeIdentity, us: StripeIdentity) -> None:
     of_two("report")
 
 
+def page_of_two(url: str) -> None:
+    """A page of the dashboard on the ledgers of two accounts."""
+    two_accounts("movements")
+    known = config.parse(Path("config.toml").read_text(encoding="utf-8"), {})
+    several = config.accounts_of(known)
+    with (
+        closing(LedgerReader(known, lambda: instant(SEEN), several)) as reader,
+        reader.reading() as reading,
+    ):
+        found = PAGES[urlsplit(url).path.strip("/")]
+        pairs = parse_qsl(urlsplit(url).query)
+        query = query_of(pairs, found.known, reading.ledger.zone)
+        found.answer(PageRequest(reading=reading, query=query, path=url))
+
+
 def one_of_two_is_empty() -> None:
     for name in ("de", "us"):
         open_database(Path(f"{name}.db"), create=True).close()
@@ -806,6 +821,7 @@ COMMANDS: Mapping[str, Provoked] = {
     "a lake of companies": lake_of_companies,
     "accounts of other rules": lambda: two_accounts("report", rule="excluded"),
     "an account that was never synced": one_of_two_is_empty,
+    "a policy's page of several accounts": lambda: page_of_two("/differences?mrr=5"),
     "two ledgers of one account": lambda: of_whom(
         StripeIdentity(id="acct_1de"), StripeIdentity(id="acct_1de")
     ),

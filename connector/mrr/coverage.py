@@ -93,6 +93,19 @@ def coverage(
     )
 
 
+def refused_coverage(invoices: Iterable[Invoice], zone: tzinfo) -> CustomerCoverage:
+    """Of a customer whose history is not whole: what is due, is refused."""
+    sums: InvoicedSums = {}
+    month_of = local_months(zone).month
+    for invoice in invoices:
+        months = sums.setdefault(invoice.currency or _currency(invoice), {})
+        place = months.setdefault(month_of(billed_at(invoice)), {})
+        is_due = invoice.status not in NOT_DUE
+        found = (InvoiceClass.REFUSED if is_due else InvoiceClass.NOT_DUE).value
+        place[found] = place.get(found, 0) + sum(map(net_of, invoice.lines.data))
+    return CustomerCoverage(sums=without_zeros(sums))
+
+
 def _currency(invoice: Invoice) -> str:
     return next((line.currency for line in invoice.lines.data), "")
 

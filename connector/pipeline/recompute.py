@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 from functools import partial
 from itertools import takewhile
 from math import ceil
@@ -29,6 +29,7 @@ from connector.metrics.rollups import (
     windows_touched,
 )
 from connector.mrr.companies import Companies
+from connector.mrr.coverage import refused_coverage
 from connector.mrr.derive import Derived, derive
 from connector.mrr.history import Catalogue
 from connector.pipeline.policy_change import adopted, check_rules
@@ -188,7 +189,7 @@ class _Recompute:
             found = self._derived(ours) if ahead is None else ahead
             still = [each for each in found if each.customer in ours]
             posted = _settle(connection, run, still)
-            _hold(connection, sorted({*waiting} - {*whole}))
+            _hold(connection, sorted({*waiting} - {*whole}), self.rules.zone)
         if ahead is None:
             self.pace_s = (time.monotonic() - began_s) / len(names)
         self.run = run
@@ -332,20 +333,33 @@ def _with_company(
     return [each for each in customers if each not in booked]
 
 
-def _hold(connection: sqlite3.Connection, customers: Sequence[str]) -> None:
+def _hold(
+    connection: sqlite3.Connection, customers: Sequence[str], zone: tzinfo
+) -> None:
     """Leave these as they were until what is set aside of them fits, which marks them.
 
-    Who is new is known by name from now on, so that it can be asked about.
+    Who is new is known by name from now on, so that it can be asked about; what it was
+    invoiced is refused.
     """
     if not customers:
         return
-    rows = rows_of(connection, dict.fromkeys(customers, ()))
+    rows = rows_of(connection, {each: ((each,),) for each in customers})
     shown = {customer: profile(rows, customer) for customer in customers}
-    keys_of(
+    keys = keys_of(
         connection,
         {
             c: CustomerDisplay(p.label, p.country) if p else CustomerDisplay()
             for c, p in shown.items()
+        },
+    )
+    new = coverage.never_derived(connection, list(keys.values()))
+    billed = {h.customer: h.invoices for h in histories(rows, Catalogue())}
+    coverage.put(
+        connection,
+        {
+            key: refused_coverage(billed.get(customer, ()), zone)
+            for customer, key in keys.items()
+            if key in new
         },
     )
     for customer in customers:

@@ -18,6 +18,7 @@ from connector.stripe_api.decoding import (
     Base,
     Instant,
     ListAnswer,
+    Minor,
     ObjectHead,
     created_at,
     decode,
@@ -51,11 +52,19 @@ WHOLE = "the object"  # in place of a field's name
 NAMELESS = "without an id"  # part of the name of an object that has no id of its own
 
 
+class UnfitInvoiced(msgspec.Struct, frozen=True, kw_only=True):
+    """What an invoice that does not fit says it bills, without tax; at ``billed_s``."""
+
+    currency: str
+    amount_minor: int
+    billed_s: int
+
+
 class UnfitObject(msgspec.Struct, frozen=True, kw_only=True):
     """An object whose ``field`` is ``value``; ``customer`` is whose it is, or "".
 
     ``created`` is 0 and ``subscription`` "" where they cannot be read. ``value`` is fit
-    to be shown.
+    to be shown. ``invoiced`` is None where it is no invoice that is due, or unreadable.
     """
 
     id: str
@@ -64,6 +73,7 @@ class UnfitObject(msgspec.Struct, frozen=True, kw_only=True):
     subscription: str = ""
     field: str
     value: str
+    invoiced: UnfitInvoiced | None = None
 
 
 def in_no_url(key: str) -> UnfitObject:
@@ -122,10 +132,28 @@ def _list_in(raw: bytes, shape: type[ListAnswer[Any]]) -> ListAnswer[Any]:
 def one_of(raw: bytes | msgspec.Raw, shape: type[T]) -> T | UnfitObject:
     """An object read by itself."""
     try:
-        thing = decode(raw, shape)
+        thing: T | UnfitObject = _with_its_list(raw, decode(raw, shape))
     except UnknownStripeShape as error:
-        return unfit_object(json_of(raw), *_what(error), shape)
-    return _with_its_list(raw, thing)
+        thing = unfit_object(json_of(raw), *_what(error), shape)
+    if isinstance(thing, UnfitObject) and shape is Invoice:
+        return msgspec.structs.replace(thing, invoiced=_invoiced(json_of(raw)))
+    return thing
+
+
+def _invoiced(tree: object) -> UnfitInvoiced | None:
+    """What an invoice bills as a whole, which can be read though its lines cannot."""
+    fields = tree if isinstance(tree, dict) else {}
+    moments = fields.get("status_transitions")
+    finalized = moments.get("finalized_at") if isinstance(moments, dict) else None
+    billed_s = _time_of(finalized) or _time_of(fields.get("created"))
+    amount_minor = read_as(Minor, fields.get("total_excluding_tax"))
+    currency = read_as(str, fields.get("currency"))
+    is_due = fields.get("status") not in ("draft", "void")
+    if not (is_due and billed_s and amount_minor and currency):
+        return None
+    return UnfitInvoiced(
+        currency=currency, amount_minor=amount_minor, billed_s=billed_s
+    )
 
 
 def unfit_by(thing: Base, part: UnfitObject) -> UnfitObject:

@@ -435,3 +435,48 @@ def test_a_quantity_that_was_never_billed_is_a_note_and_what_was_billed_counts(
     assert ("note: " in explained.out) is not is_billed
     if not is_billed:
         assert f"{sub.id} ended with quantity 5 of {sub.items[0].id}" in explained.out
+
+
+# --- coverage of who is set aside ---
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [("invoices", "lines", None), ("subscriptions", "status", "frozen")],
+)
+def test_what_a_held_customer_was_invoiced_is_refused(
+    tmp_path: Path, kind: str, field: str, value: object
+) -> None:
+    """One customer, one plan: two months at $10, of which nothing can be valued."""
+    acc = Account(OPENED)
+    plan = acc.add_price(acc.add_product("Plan"), 1_000)
+    acc.subscribe(acc.add_customer("Ada"), plan)
+    acc.advance(OPENED + 40 * DAY)
+    whole = SimulatedAccount(acc.snapshot())
+    key = whole.objects[kind][0]["id"]
+    with serving(spoiled(whole, key, field, value)) as stripe:
+        workdir = Workdir(tmp_path, stripe.url).configure("")
+        workdir.run("sync", "-q")
+        text = workdir.run("coverage").out
+        told = workdir.run("coverage", "--format", "json").json
+        check = workdir.run("check", "--format", "json").json
+        stripe.account = whole
+        workdir.run("sync", "-q", "--full")
+        healed = workdir.run("coverage", "--format", "json").json
+    assert "Nothing was invoiced" not in text
+    assert key in text
+    [refused] = told["refused"]
+    assert refused["object_id"] == key
+    assert refused_and_counted(told) == (2_000, 0)
+    assert not [x for x in check["findings"] if x.get("law") == "coverage"]
+    assert refused_and_counted(healed) == (0, 2_000)
+    assert healed["refused"] == []
+
+
+def refused_and_counted(told: dict[str, Any]) -> tuple[int, int]:
+    [usd] = told["currencies"]
+    months = [each for each in usd["windows"] if each["window"] == "month"]
+    refused, counted = (
+        sum(each["classes"][name] for each in months) for name in ("refused", "counted")
+    )
+    return refused, counted

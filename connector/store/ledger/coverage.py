@@ -72,6 +72,33 @@ def add_all(connection: sqlite3.Connection, other: sqlite3.Connection) -> None:
     connection.executemany(_ADD, other.execute("SELECT * FROM invoiced_sums"))
 
 
+def add_refused(
+    connection: sqlite3.Connection, found: Iterable[tuple[str, str, int]]
+) -> None:
+    """Add what other ledgers could not value: currency, month and minor units."""
+    rows = [(code, month, InvoiceClass.REFUSED, n) for code, month, n in found]
+    connection.executemany(_ADD, rows)
+
+
+def never_derived(connection: sqlite3.Connection, keys: Sequence[int]) -> list[int]:
+    """Those of whom nothing but what is refused is kept, if anything."""
+    known = kept(connection, keys)
+    classes = {
+        key: {
+            name
+            for months in decoded(own).values()
+            for m in months.values()
+            for name in m
+        }
+        for key, (own, _) in known.items()
+    }
+    return [
+        key
+        for key in keys
+        if classes.get(key, set()) <= {InvoiceClass.REFUSED, InvoiceClass.NOT_DUE}
+    ]
+
+
 def put_added(connection: sqlite3.Connection, key: int, parts: Iterable[bytes]) -> None:
     """What one customer was invoiced in several ledgers, whose sums are there already."""
     sums = invoiced_together(map(decoded, parts))

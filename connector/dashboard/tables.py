@@ -183,7 +183,6 @@ def coverage_answer(asked: PageRequest) -> PageAnswer:
         json=lambda: coverage_forms.to_json(found),
         csv=lambda: coverage_forms.to_csv(found),
         command=["coverage", *words(window=kind or None, currency=code)],
-        tells_facts=False,
     )
 
 

@@ -102,7 +102,7 @@ def refused_lines(refused: Sequence[Refusal]) -> list[str]:
     """What these sums may lack, a line an object."""
     said = _(
         "Could not be valued: under Refused where the amount can be read, else missing "
-        "from these sums, or there as before ({count}):"
+        "from these sums ({count}):"
     ).format(count=grouped(len(refused)))
     named = [printable(f"  {each.sentence}") for each in refused[:MOST_REFUSED]]
     more = len(refused) - len(named)
@@ -193,7 +193,7 @@ def to_csv(found: CoverageReport) -> str:
     rows = (
         (
             *(covered.currency, *span_json(each.window).values()),
-            str(each.is_over and not found.refused).lower(),
+            str(each.is_over and found.is_whole).lower(),
             *(name.value, Money(minor, covered.currency)),
         )
         for covered in found.currencies
@@ -212,7 +212,7 @@ def to_json(found: CoverageReport) -> dict[str, Any]:
             {
                 "currency": covered.currency,
                 "windows": [
-                    _window_json(each, is_whole=not found.refused)
+                    _window_json(each, is_whole=found.is_whole)
                     for each in covered.windows
                 ],
                 "not_counted": [outside_json(each) for each in covered.not_counted],

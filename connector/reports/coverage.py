@@ -11,7 +11,7 @@ from connector.core.invoiced import InvoiceClass, OutsideMrr
 from connector.core.model import Refusal
 from connector.core.windows import Window, WindowKind, windows
 from connector.pipeline.policy_change import is_current
-from connector.reports.ledger import Ledger
+from connector.reports.ledger import NOTHING_MISSING, Ledger
 from connector.store.ledger import coverage, customers, unvalued
 from connector.store.mirror import event_feed, unfit_objects, walks
 
@@ -49,8 +49,8 @@ class CoveredCurrency(NamedTuple):
 class CoverageReport(NamedTuple):
     """``labels`` are what customers are called.
 
-    ``refused`` could not be valued: under *refused* where their amounts can be read, else
-    missing from all sums, or there as before.
+    ``is_whole`` is False while the sums may lack something: customers that wait, or what
+    is ``refused``, which is in its class where the amount can be read, else in none.
     ``lacks_texts``: manual lines that a former version fetched cannot be told apart by
     their description.
     """
@@ -58,7 +58,8 @@ class CoverageReport(NamedTuple):
     currencies: Sequence[CoveredCurrency]
     labels: Mapping[str, str]
     lacks_texts: bool
-    refused: Sequence[Refusal] = ()
+    is_whole: bool
+    refused: Sequence[Refusal]
 
 
 def coverage_report(
@@ -98,6 +99,7 @@ def coverage_report(
         ],
         labels=named,
         lacks_texts=not walks.lines_are_whole(connection),
+        is_whole=ledger.missing() == NOTHING_MISSING,
         refused=unvalued.known(connection),
     )
 

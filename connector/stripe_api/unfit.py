@@ -165,6 +165,17 @@ def unfit_by(thing: Base, part: UnfitObject) -> UnfitObject:
         subscription=_billed_by(thing),
         field=f"{part.id} {part.field}".strip(),
         value=part.value,
+        invoiced=_billed_in(thing) if isinstance(thing, Invoice) else None,
+    )
+
+
+def _billed_in(invoice: Invoice) -> UnfitInvoiced | None:
+    """What its lines bill, where all of them are at hand."""
+    amount_minor = sum(line.net_minor for line in invoice.lines.data)
+    if not (invoice.is_due and amount_minor) or invoice.lines.has_more:
+        return None
+    return UnfitInvoiced(
+        currency=invoice.currency, amount_minor=amount_minor, billed_s=invoice.billed_s
     )
 
 

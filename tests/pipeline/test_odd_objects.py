@@ -5,16 +5,23 @@ ledger of the same account without the customer whose object it is.
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from connector.config import Config
+from connector.core.dates import instant
+from connector.core.windows import WindowKind
 from connector.pipeline.bundled_account import BundledAccount, load_account
+from connector.reports.coverage import coverage_report
+from connector.reports.ledger import Ledger
 from connector.store.database import open_database
-from connector.store.ledger import queries, unvalued
+from connector.store.ledger import coverage, queries, unvalued
 from connector.store.mirror import dirty_customers
 from connector.store.schema import MIRRORED
 from tests.billing.account import Account
@@ -480,3 +487,43 @@ def refused_and_counted(told: dict[str, Any]) -> tuple[int, int]:
         sum(each["classes"][name] for each in months) for name in ("refused", "counted")
     )
     return refused, counted
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["first sync", "known before"])
+@pytest.mark.parametrize("odd", ODD, ids=named)
+def test_what_is_invoiced_adds_up_whatever_is_set_aside(
+    db: sqlite3.Connection, odd: Odd, *, is_known: bool
+) -> None:
+    """To what the invoices bill, by currency; healed, each amount is where it was."""
+    if is_known:
+        sync(db, Wire(shop(SEEN - 60 * DAY), SEEN - 60 * DAY))
+    key = first(odd.kind)["id"]
+    sync(db, Wire(spoiled(shop(), key, odd.field, odd.value), SEEN))
+    assert invoiced_in(db) == billed()
+    sync(db, Wire(shop(), SEEN + HOUR))
+    healed = coverage.sums(db)
+    assert invoiced_in(db) == billed()
+    assert healed == quiet_coverage()
+
+
+def billed() -> dict[str, int]:
+    """What Stripe's own invoices add up to."""
+    sums: Counter[str] = Counter()
+    for each in shop().objects["invoices"]:
+        sums[each["currency"]] += each["total_excluding_tax"]
+    return dict(sums)
+
+
+def invoiced_in(db: sqlite3.Connection) -> dict[str, int]:
+    found = coverage_report(Ledger(db, Config(), instant(SEEN)), WindowKind.MONTH)
+    return {
+        each.currency: sum(month.invoiced_minor for month in each.windows)
+        for each in found.currencies
+    }
+
+
+@cache
+def quiet_coverage() -> dict[tuple[str, str, str], int]:
+    with empty_ledger() as db:
+        sync(db, Wire(shop(), SEEN + HOUR))
+        return coverage.sums(db)

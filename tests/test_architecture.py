@@ -100,7 +100,15 @@ HOMES = {
     "sqlite_utils": {"store.database"},
     "babel": {"core.money", "core.numbers"},
     "zoneinfo": {
-        *("config", "core.policy", "lake.source", "reports", "reconcile", "pipeline"),
+        *(
+            "config.settings",
+            "config.values",
+            "core.policy",
+            "lake.source",
+            "reports",
+            "reconcile",
+            "pipeline",
+        ),
     },
     "jinja2": {"render.page"},
     "markupsafe": {"render.page"},

@@ -12,7 +12,6 @@ from datetime import date
 from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
-from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
@@ -277,7 +276,8 @@ def _shown(
 
 def _set_aside(source: Source) -> Iterator[tuple[str, str, int]]:
     """What its invoices that do not fit bill: currency, month and minor units."""
-    rules = setting(source.connection, "rules")
-    zone = zone_in(rules) or ZoneInfo("UTC")
+    zone = zone_in(setting(source.connection, "rules"))
+    if zone is None:  # before its first sync
+        return
     for code, billed_s, minor in unfit_objects.invoiced(source.connection):
         yield code, f"{local_day(billed_s, zone):%Y-%m}", minor

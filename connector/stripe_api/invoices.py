@@ -27,6 +27,7 @@ from connector.stripe_api.objects import (
 
 _NOTHING = Decimal(0)
 InvoiceStatus = Literal["draft", "open", "paid", "uncollectible", "void"]
+NOT_DUE = ("draft", "void")
 
 # Invoices
 
@@ -194,7 +195,7 @@ class Invoice(Base, frozen=True, kw_only=True):
 
     @property
     def is_due(self) -> bool:
-        return self.status not in ("draft", "void")
+        return self.status not in NOT_DUE
 
     @property
     def billed_s(self) -> int:
@@ -205,6 +206,16 @@ class Invoice(Base, frozen=True, kw_only=True):
     @property
     def paid_at(self) -> int | None:
         return self.status_transitions.paid_at if self.status_transitions else None
+
+
+class InvoiceHead(Base, frozen=True, kw_only=True):
+    """What an invoice bills as a whole, of which nothing is known to fit."""
+
+    created: Any = None
+    currency: Any = None
+    status: Any = None
+    status_transitions: Any = None
+    total_excluding_tax: Any = None
 
 
 class InvoiceItem(Base, frozen=True, kw_only=True):

@@ -28,10 +28,13 @@ from connector.stripe_api.decoding import (
 )
 from connector.stripe_api.events import StripeEvent
 from connector.stripe_api.invoices import (
+    NOT_DUE,
     Invoice,
+    InvoiceHead,
     InvoiceItem,
     InvoiceLine,
     InvoiceParent,
+    StatusTransitions,
 )
 from connector.stripe_api.objects import (
     Coupon,
@@ -142,14 +145,13 @@ def one_of(raw: bytes | msgspec.Raw, shape: type[T]) -> T | UnfitObject:
 
 def _invoiced(tree: object) -> UnfitInvoiced | None:
     """What an invoice bills as a whole, which can be read though its lines cannot."""
-    fields = tree if isinstance(tree, dict) else {}
-    moments = fields.get("status_transitions")
-    finalized = moments.get("finalized_at") if isinstance(moments, dict) else None
-    billed_s = _time_of(finalized) or _time_of(fields.get("created"))
-    amount_minor = read_as(Minor, fields.get("total_excluding_tax"))
-    currency = read_as(str, fields.get("currency"))
-    is_due = fields.get("status") not in ("draft", "void")
-    if not (is_due and billed_s and amount_minor and currency):
+    head = msgspec.convert(tree if isinstance(tree, dict) else {}, InvoiceHead)
+    moments = read_as(StatusTransitions, head.status_transitions)
+    finalized_s = None if moments is None else moments.finalized_at
+    billed_s = finalized_s or _time_of(head.created)
+    amount_minor = read_as(Minor, head.total_excluding_tax)
+    currency = read_as(str, head.currency)
+    if head.status in NOT_DUE or not (billed_s and amount_minor and currency):
         return None
     return UnfitInvoiced(
         currency=currency, amount_minor=amount_minor, billed_s=billed_s

@@ -49,7 +49,15 @@ T = TypeVar("T", bound=Base)
 
 # What Stripe's texts of a customer may hold. Of these only what kind of value it is.
 _PERSONAL = frozenset({"name", "address", "metadata", "email", "phone", "description"})
-_PLAIN = re.compile(r"[\w.+-]{1,32}", re.ASCII)
+# Texts are shown where Stripe chooses among words, or writes a number, and of no other
+# field: whatever stands in the wrong place may be anything.
+_WORDS = {
+    *("status", "currency", "duration", "interval", "usage_type", "type", "object"),
+    *("billing_scheme", "tiers_mode", "round", "tax_behavior", "behavior"),
+}
+_WORD = re.compile(r"[a-z][a-z_]{0,31}", re.ASCII)
+_NUMBERS = re.compile(r".*_decimal|percent_off|percentage")
+_NUMBER = re.compile(r"[+-]?(\d{1,24}(\.\d{0,24})?|NaN|Infinity)", re.ASCII)
 _MOST_DIGITS = 24
 WHOLE = "the object"  # in place of a field's name
 NAMELESS = "without an id"  # part of the name of an object that has no id of its own
@@ -287,15 +295,23 @@ def shown(value: object, field: str) -> str:
     is_personal = not _PERSONAL.isdisjoint(re.findall(r"\w+", field))
     if value is None or isinstance(value, bool):
         return str(value)
+    if value == []:
+        return "empty"
     if isinstance(value, int | float | Decimal) and not is_personal:
         text = str(value)
         return text if len(text) <= _MOST_DIGITS else f"{text[:6]}… (a long number)"
     if isinstance(value, str):
-        is_plain = _PLAIN.fullmatch(value) and masked(value) == value
-        is_shown = is_plain and not is_personal
+        is_shown = _is_word(value, field) and not is_personal
         return value if is_shown else f"a text of {len(value)} characters"
     kinds = {list: "a list", dict: "an object", int: "a number", float: "a number"}
     return kinds.get(type(value), "of another kind")
+
+
+def _is_word(value: str, field: str) -> bool:
+    last = field.rpartition(".")[2]
+    if last in _WORDS:
+        return _WORD.fullmatch(value) is not None and masked(value) == value
+    return bool(_NUMBERS.fullmatch(last) and _NUMBER.fullmatch(value))
 
 
 def why_not(raw: bytes | msgspec.Raw, error: Exception) -> str:

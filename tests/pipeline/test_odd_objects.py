@@ -68,8 +68,8 @@ SUBSCRIPTIONS = [
     Odd("subscriptions", "start_date", -5, ("start_date", "-5")),
     Odd("subscriptions", "ended_at", 10**12, ("ended_at", "1000000000000")),
     Odd("subscriptions", "currency", "zzz", ("currency", "zzz")),
-    Odd("subscriptions", "discounts", "half", ("discounts", "half")),
-    Odd("subscriptions", "created", "today", ("created", "today")),
+    Odd("subscriptions", "discounts", "half", ("discounts", "a text of 4 characters")),
+    Odd("subscriptions", "created", "today", ("created", "a text of 5 characters")),
     Odd("subscriptions", "id", 7, ("id", "7")),
     Odd("subscriptions", "", None, ("the object", "None")),
 ]
@@ -81,7 +81,10 @@ INVOICES = [
     Odd("invoices", "lines", MISSING, ("lines.data", "missing")),
     Odd("invoices", "lines", {}, ("lines.data", "missing")),
     Odd("invoices", "lines.data.0", None, ("lines.data[0]", "None")),
-    Odd("invoices", "lines.data.0.amount", "12", ("lines.data[0].amount", "12")),
+    Odd(
+        *("invoices", "lines.data.0.amount", "12"),
+        ("lines.data[0].amount", "a text of 2 characters"),
+    ),
     Odd(
         *("invoices", "lines.data.0.amount", HUGE),
         ("lines.data[0].amount", "100000… (a long number)"),
@@ -105,7 +108,7 @@ OTHERS = [
 SHARED = [
     Odd("prices", "unit_amount", -5, ("unit_amount", "-5")),
     Odd("prices", "unit_amount_decimal", "NaN", ("unit_amount_decimal", "NaN")),
-    Odd("prices", "recurring", "monthly", ("recurring", "monthly")),
+    Odd("prices", "recurring", "monthly", ("recurring", "a text of 7 characters")),
     Odd("prices", "id", 7, ("id", "7")),
     Odd("coupons", "duration", "eternal", ("duration", "eternal")),
     Odd("coupons", "percent_off", 200, ("percent_off", "200")),

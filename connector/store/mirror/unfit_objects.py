@@ -14,6 +14,7 @@ from connector.stripe_api.unfit import NAMELESS, UnfitObject
 
 # Of these a customer's figures are made.
 OWNED = ("customers", "subscriptions", "invoices", "invoice_items")
+NOT_SHOWN = "not shown any more"  # in the place of a forgotten customer's values
 
 
 class AsideObject(NamedTuple):
@@ -138,3 +139,13 @@ def why(connection: sqlite3.Connection, kind: str, key: str) -> str | None:
         [kind, key],
     ).fetchone()
     return None if row is None else str(row[0])
+
+
+def erase(connection: sqlite3.Connection, customer: str) -> bool:
+    """Whether anything was said of this customer's: earlier versions repeated values."""
+    erased = connection.execute(
+        "UPDATE set_aside SET value = ?1 WHERE value <> ?1 AND (kind, id) IN"
+        " (SELECT kind, id FROM set_aside_by_customer WHERE customer = ?2)",
+        [NOT_SHOWN, customer],
+    )
+    return erased.rowcount > 0

@@ -85,7 +85,8 @@ class Pricing(Base, frozen=True, kw_only=True):
     unit_amount_decimal: Decimal | None = None
 
     def __post_init__(self) -> None:
-        check_decimal(self.unit_amount_decimal, "unit_amount_decimal")
+        if self.unit_amount_decimal is not None:
+            check_decimal(self.unit_amount_decimal, "unit_amount_decimal")
 
 
 class Tax(Base, frozen=True, kw_only=True):
@@ -115,7 +116,8 @@ class InvoiceLine(Base, frozen=True, kw_only=True):
     description: Any = None
 
     def __post_init__(self) -> None:
-        check_decimal(self.quantity_decimal, "quantity_decimal", least=_NOTHING)
+        if self.quantity_decimal is not None:
+            check_decimal(self.quantity_decimal, "quantity_decimal", least=_NOTHING)
         if self.description is None:
             return
         parent = self.parent
@@ -204,7 +206,8 @@ class InvoiceItem(Base, frozen=True, kw_only=True):
     invoice: str | None = None
 
     def __post_init__(self) -> None:
-        check_decimal(self.quantity_decimal, "quantity_decimal", least=_NOTHING)
+        if self.quantity_decimal is not None:
+            check_decimal(self.quantity_decimal, "quantity_decimal", least=_NOTHING)
 
 
 def units_of(thing: SubscriptionItem | InvoiceLine | InvoiceItem) -> Decimal:

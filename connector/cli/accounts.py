@@ -17,8 +17,8 @@ from typing import Any, Literal, TypeAlias
 import click
 
 from connector.cli.account_lines import AccountLines, telling_of
-from connector.cli.app import ended
-from connector.cli.output import emit
+from connector.cli.endings import ended
+from connector.cli.forms import emit
 from connector.cli.shell import Shell
 from connector.cli.stderr import fail
 from connector.config import Config

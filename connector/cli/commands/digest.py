@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from connector.cli.forms import emit
 from connector.cli.options import formats_option, out_option
-from connector.cli.output import emit
 from connector.cli.params import ReadParam
 from connector.cli.shell import Shell
 from connector.core.dates import parse_day

@@ -12,12 +12,10 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from connector.core.errors import ConnectorError, LakeUnusable
-from connector.core.invoiced import InvoicedSums
 from connector.core.model import Refusal
 from connector.core.policy import Rules
 from connector.lake.flat import FLAT, put_together
 from connector.lake.objects import READERS, AsideBody, LakeRow
-from connector.mrr.coverage import coverage_held
 from connector.mrr.derive import UNFORESEEN, Derived, derive
 from connector.mrr.history import Catalogue, History, SubscriptionVersion
 from connector.stripe_api.decoding import created_at
@@ -45,14 +43,12 @@ Why = Literal["not_valued", "set_aside", "not_derived"]
 class LakeDerived(NamedTuple):
     """``derived`` None: an object of the customer's does not fit, or the history breaks.
 
-    ``why`` is what the refusals are for; ``invoiced`` is then where its invoices belong.
+    ``why`` is what the refusals are for.
     """
 
-    owner: str
     derived: Derived | None
     refusals: tuple[Refusal, ...]
     why: Why
-    invoiced: InvoicedSums
 
 
 def derived(rows: Iterable[LakeRow], task: LakeTask) -> Iterator[LakeDerived]:
@@ -77,20 +73,16 @@ def _of_owner(owner: str, rows: Sequence[LakeRow], task: LakeTask) -> LakeDerive
         shape, catalogue = task.accounts[name]
         things, aside = _read(rows, shape)
         if aside or not owner:
-            invoices = (it for _, it in things.get("invoices", ()) if owner)
-            held = coverage_held({}, invoices, task.rules.zone)
-            return LakeDerived(owner, None, tuple(aside), "set_aside", held)
+            return LakeDerived(None, tuple(aside), "set_aside")
         history = _history(owner, things, catalogue)
         [found] = derive([history], task.rules, task.until_s)
     except UNFORESEEN as error:
         return _broken(owner, _in_words(error))
-    invoiced = found.coverage.sums
-    return LakeDerived(owner, found, found.refusals, "not_valued", invoiced)
+    return LakeDerived(found, found.refusals, "not_valued")
 
 
 def _broken(owner: str, why: str) -> LakeDerived:
-    refusals = (_refusal(owner, owner, "history", why),)
-    return LakeDerived(owner, None, refusals, "not_derived", {})
+    return LakeDerived(None, (_refusal(owner, owner, "history", why),), "not_derived")
 
 
 Things = Mapping[str, list[tuple[LakeRow, Any]]]

@@ -60,10 +60,6 @@ def rows_of(found: LakeDerived) -> Iterator[TableRow]:
             "refusals",
             (it.customer, it.object_id, it.field, it.value, found.why),
         )
-    for currency, months in found.invoiced.items():
-        for month, classes in months.items():
-            for name, minor in classes.items():
-                yield "coverage", (found.owner, currency, month, str(name), minor)
     if found.derived is not None:
         yield from _movements(found.derived.movements)
         yield from _beside(found.derived)
@@ -91,6 +87,10 @@ def _beside(known: Derived) -> Iterator[TableRow]:
     for term in known.contract_terms:
         row = (term.subscription, term.day, term.before_minor, term.after_minor)
         yield "terms", (known.customer, term.currency, *row)
+    for currency, months in known.coverage.sums.items():
+        for month, classes in months.items():
+            for name, minor in classes.items():
+                yield "coverage", (known.customer, currency, month, str(name), minor)
     for it in known.coverage.not_counted:
         named = (it.currency, it.reason.value, it.item, it.product)
         told = (it.monthly_minor, it.since, it.last_invoice)

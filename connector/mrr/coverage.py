@@ -22,10 +22,7 @@ from connector.core.model import MrrStep
 from connector.core.policy import Policy
 from connector.mrr.evidence.invoiced_series import InvoicedSeries, invoiced_series
 from connector.mrr.evidence.outside_lines import (
-    NOT_DUE,
     OutsideLine,
-    billed_at,
-    net_of,
     outside_line,
 )
 from connector.mrr.history import History
@@ -38,7 +35,6 @@ Spans = list[tuple[int, int]]  # from when to when an item counted
 _OPEN_S = 2**62  # it still does
 _NEVER = (_OPEN_S, 0)
 _COUNTED = InvoiceClass.COUNTED.value
-_NOT_DUE, _REFUSED = InvoiceClass.NOT_DUE.value, InvoiceClass.REFUSED.value
 
 
 def coverage(
@@ -51,16 +47,16 @@ def coverage(
     outside: list[tuple[dict[str, int], OutsideLine]] = []
     for invoice in history.invoices:
         months = sums.setdefault(invoice.currency or _currency(invoice), {})
-        place = months.setdefault(month_of(billed_at(invoice)), {})
-        is_due, counted_minor = invoice.status not in NOT_DUE, 0
+        place = months.setdefault(month_of(invoice.billed_s), {})
+        is_due, counted_minor = invoice.is_due, 0
         for line in invoice.lines.data:
             net_minor = line.amount
             if line.discount_amounts or line.taxes:
-                net_minor = net_of(line)
+                net_minor = line.net_minor
             parent = line.parent
             details = parent.subscription_item_details if parent is not None else None
             if not is_due:
-                found = _NOT_DUE
+                found = InvoiceClass.NOT_DUE.value
             elif details is not None:
                 from_s, to_s = plain.get(details.subscription_item, _NEVER)
                 period = line.period
@@ -94,29 +90,16 @@ def coverage(
     )
 
 
-def coverage_held(
-    before: InvoicedSums, invoices: Iterable[Invoice], zone: tzinfo
-) -> InvoicedSums:
-    """Where the amounts belong of a customer that is left as it was, an object set aside.
-
-    What was placed then stays where it is; what was invoiced since is refused.
-    """
-    month_of = local_months(zone).month
+def refused_sums(invoices: Iterable[Invoice], zone: tzinfo) -> InvoicedSums:
+    """Of customers whose history is not whole: what is due, is refused."""
     sums: InvoicedSums = {}
+    month_of = local_months(zone).month
     for invoice in invoices:
         months = sums.setdefault(invoice.currency or _currency(invoice), {})
-        place = months.setdefault(month_of(billed_at(invoice)), {})
-        found = _NOT_DUE if invoice.status in NOT_DUE else _REFUSED
-        net_minor = sum(map(net_of, invoice.lines.data))
-        place[found] = place.get(found, 0) + net_minor
-    for currency, months in sums.items():
-        for month, place in months.items():
-            known = before.get(currency, {}).get(month, {})
-            placed = {name: own for name, own in known.items() if name != _NOT_DUE}
-            refused = place.get(_REFUSED, 0) - sum(placed.values())
-            placed[_REFUSED] = refused + placed.get(_REFUSED, 0)
-            not_due = {_NOT_DUE: place.get(_NOT_DUE, 0)}
-            months[month] = {name: n for name, n in (placed | not_due).items() if n}
+        place = months.setdefault(month_of(invoice.billed_s), {})
+        name = InvoiceClass.REFUSED if invoice.is_due else InvoiceClass.NOT_DUE
+        net_minor = sum(line.net_minor for line in invoice.lines.data)
+        place[name.value] = place.get(name.value, 0) + net_minor
     return without_zeros(sums)
 
 

@@ -1,7 +1,6 @@
 """What nobody foresaw in one customer's objects, and why it holds up no other.
 
-A batch that fails is done again one by one; who fails alone is set aside, by name. Of
-whom Stripe shows an object that does not fit, all stays as it was.
+A batch that fails is done again one by one; who fails alone is set aside, by name.
 """
 
 import logging
@@ -10,16 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from connector.core.errors import ConnectorError, RulesDiffer, Stopped, Underivable
 from connector.core.money import format_count
-from connector.core.policy import Rules
 from connector.core.text import printable
-from connector.mrr.coverage import coverage_held
 from connector.mrr.derive import UNFORESEEN as BREAKING
-from connector.mrr.history import Catalogue
-from connector.store.ledger import coverage
-from connector.store.ledger.customers import CustomerDisplay, keys_of
-from connector.store.mirror import dirty_customers
-from connector.store.mirror.histories import Ids, histories, profile, rows_of
-from connector.stripe_api.invoices import Invoice
 
 log = logging.getLogger(__name__)
 
@@ -80,33 +71,3 @@ def underivable(failed: Mapping[str, str]) -> Underivable | None:
         fix="report it as a bug, with what `stripe-nrr --verbose recompute --customer "
         f"{next(iter(failed))}` prints; they stand as they were, everybody else is right",
     )
-
-
-def hold(connection: sqlite3.Connection, rules: Rules, customers: Ids) -> None:
-    """Leave these as they were until what is set aside of them fits, which marks them.
-
-    Who is new is known by name from now on, so that it can be asked about. What they are
-    invoiced meanwhile has its place all the same.
-    """
-    if not customers:
-        return
-    rows = rows_of(connection, customers)
-    shown = {customer: profile(rows, customer) for customer in customers}
-    keys = keys_of(
-        connection,
-        {
-            c: CustomerDisplay(p.label, p.country) if p else CustomerDisplay()
-            for c, p in shown.items()
-        },
-    )
-    before = coverage.kept(connection, list(keys.values()))
-    invoices: dict[str, list[Invoice]] = {customer: [] for customer in customers}
-    for each in histories(rows, Catalogue()):
-        invoices[each.counted_as].extend(each.invoices)
-    held = {}
-    for customer, own in invoices.items():
-        sums, _ = before.get(keys[customer], (b"{}", False))
-        held[keys[customer]] = coverage_held(coverage.decoded(sums), own, rules.zone)
-    coverage.put_sums(connection, held, before)
-    for customer in customers:
-        dirty_customers.clear(connection, customer, None)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 from functools import partial
 from itertools import takewhile
 from math import ceil
@@ -29,11 +29,12 @@ from connector.metrics.rollups import (
     windows_touched,
 )
 from connector.mrr.companies import Companies
+from connector.mrr.coverage import refused_sums
 from connector.mrr.derive import Derived, derive
 from connector.mrr.history import Catalogue
 from connector.pipeline.policy_change import adopted, check_rules
 from connector.pipeline.process_pool import DerivationTask, deriving
-from connector.pipeline.quarantine import hold, set_aside
+from connector.pipeline.quarantine import set_aside
 from connector.store.database import (
     commits_of_others,
     file_of,
@@ -59,7 +60,8 @@ from connector.store.mirror import (
 )
 from connector.store.mirror.companies import companies, regroup
 from connector.store.mirror.companies import version as company_version
-from connector.store.mirror.histories import histories, rows_of
+from connector.store.mirror.histories import Ids, histories, profile, rows_of
+from connector.stripe_api.invoices import Invoice
 
 # Customers at a time: a commit, and the windows' sums, cost as much as deriving a few. As
 # many are derived in one transaction as this is thought to take: a webhook that comes
@@ -189,7 +191,7 @@ class _Recompute:
             still = [each for each in found if each.customer in ours]
             posted = _settle(connection, run, still)
             held = sorted({*waiting} - {*whole})
-            hold(connection, self.rules, {c: known.members(c) for c in held})
+            _hold(connection, {c: known.members(c) for c in held}, self.rules.zone)
         if ahead is None:
             self.pace_s = (time.monotonic() - began_s) / len(names)
         self.run = run
@@ -331,6 +333,42 @@ def _with_company(
     live = posting.live_movements(connection, list(keys.values()))
     booked = {customer for customer, key in keys.items() if live[key]}
     return [each for each in customers if each not in booked]
+
+
+def _hold(connection: sqlite3.Connection, customers: Ids, zone: tzinfo) -> None:
+    """Leave these as they were until what is set aside of them fits, which marks them.
+
+    Who is new is known by name from now on, so that it can be asked about; what was
+    invoiced since is refused.
+    """
+    if not customers:
+        return
+    rows = rows_of(connection, customers)
+    shown = {customer: profile(rows, customer) for customer in customers}
+    keys = keys_of(
+        connection,
+        {
+            c: CustomerDisplay(p.label, p.country) if p else CustomerDisplay()
+            for c, p in shown.items()
+        },
+    )
+    billed: dict[str, list[Invoice]] = {customer: [] for customer in customers}
+    for each in histories(rows, Catalogue()):
+        billed[each.counted_as] += each.invoices
+    ids = {
+        c: [each for own in members for each in own] for c, members in customers.items()
+    }
+    known = keys_among(connection, [each for own in ids.values() for each in own])
+    coverage.hold(
+        connection,
+        {keys[c]: refused_sums(invoices, zone) for c, invoices in billed.items()},
+        {
+            keys[c]: [known[each] for each in own if each in known]
+            for c, own in ids.items()
+        },
+    )
+    for customer in customers:
+        dirty_customers.clear(connection, customer, None)
 
 
 def make_whole(connection: sqlite3.Connection) -> None:

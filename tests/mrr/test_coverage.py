@@ -10,7 +10,7 @@ import pytest
 
 from connector.core.invoiced import CustomerCoverage
 from connector.core.policy import Policy
-from connector.mrr.coverage import coverage, coverage_held
+from connector.mrr.coverage import coverage
 from connector.mrr.evidence.invoiced_series import interval_of
 from connector.mrr.history import History
 from connector.mrr.timeline import timeline
@@ -192,21 +192,6 @@ def test_lines_of_a_subscription_nobody_knows_are_refused() -> None:
         [bill("2026-01-10", line("2026-01-10", parent=parent))], "2026-02-01"
     )
     assert classes(found) == {"refused": 49_000}
-
-
-def test_what_is_invoiced_while_a_customer_is_held_is_refused() -> None:
-    """What had its place keeps it; a draft is not due, whatever becomes of its customer."""
-    known = covered(THRICE[:1], "2026-01-20").sums
-    draft = bill("2026-02-03", line("2026-02-03"), status="draft")
-    bills = history([*THRICE[:2], draft]).invoices
-    held = coverage_held(known, bills, ZoneInfo("UTC"))
-    assert held == {
-        "usd": {
-            "2026-01": {"one_off": 49_000},
-            "2026-02": {"refused": 49_000, "not_due": 49_000},
-        }
-    }
-    assert coverage_held(held, bills, ZoneInfo("UTC")) == held
 
 
 def test_amounts_are_net_of_discounts_and_of_tax_inside() -> None:

@@ -27,6 +27,7 @@ from connector.stripe_api.objects import (
 
 _NOTHING = Decimal(0)
 InvoiceStatus = Literal["draft", "open", "paid", "uncollectible", "void"]
+NOT_DUE = ("draft", "void")
 
 # Invoices
 
@@ -125,6 +126,17 @@ class InvoiceLine(Base, frozen=True, kw_only=True):
             force_setattr(self, "text_hash", _hashed(self.description))
         force_setattr(self, "description", None)
 
+    @property
+    def net_minor(self) -> int:
+        """Without tax, after its discounts: as ``total_excluding_tax`` has it."""
+        net_minor = self.amount
+        for taken in self.discount_amounts or ():
+            net_minor -= taken.amount
+        for tax in self.taxes or ():
+            if tax.tax_behavior == "inclusive":
+                net_minor -= tax.amount
+        return net_minor
+
 
 # Words that change from one month's line to the next, and do not make it another:
 # English, German, French and Spanish months.
@@ -182,8 +194,28 @@ class Invoice(Base, frozen=True, kw_only=True):
         return ref(details.subscription) if details is not None else ""
 
     @property
+    def is_due(self) -> bool:
+        return self.status not in NOT_DUE
+
+    @property
+    def billed_s(self) -> int:
+        """When it was finalized; of a draft, or where Stripe does not say: created."""
+        moments = self.status_transitions
+        return (moments.finalized_at if moments is not None else None) or self.created
+
+    @property
     def paid_at(self) -> int | None:
         return self.status_transitions.paid_at if self.status_transitions else None
+
+
+class InvoiceHead(Base, frozen=True, kw_only=True):
+    """What an invoice bills as a whole, of which nothing is known to fit."""
+
+    created: Any = None
+    currency: Any = None
+    status: Any = None
+    status_transitions: Any = None
+    total_excluding_tax: Any = None
 
 
 class InvoiceItem(Base, frozen=True, kw_only=True):

@@ -5,16 +5,23 @@ ledger of the same account without the customer whose object it is.
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from connector.config import Config
+from connector.core.dates import instant
+from connector.core.windows import WindowKind
 from connector.pipeline.bundled_account import BundledAccount, load_account
+from connector.reports.coverage import coverage_report
+from connector.reports.ledger import Ledger
 from connector.store.database import open_database
-from connector.store.ledger import queries, unvalued
+from connector.store.ledger import coverage, queries, unvalued
 from connector.store.mirror import dirty_customers
 from connector.store.schema import MIRRORED
 from tests.billing.account import Account
@@ -438,3 +445,88 @@ def test_a_quantity_that_was_never_billed_is_a_note_and_what_was_billed_counts(
     assert ("note: " in explained.out) is not is_billed
     if not is_billed:
         assert f"{sub.id} ended with quantity 5 of {sub.items[0].id}" in explained.out
+
+
+# --- coverage of who is set aside ---
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [("invoices", "lines", None), ("subscriptions", "status", "frozen")],
+)
+def test_what_a_held_customer_was_invoiced_is_refused(
+    tmp_path: Path, kind: str, field: str, value: object
+) -> None:
+    """One customer, one plan: two months at $10, of which nothing can be valued."""
+    acc = Account(OPENED)
+    plan = acc.add_price(acc.add_product("Plan"), 1_000)
+    acc.subscribe(acc.add_customer("Ada"), plan)
+    acc.advance(OPENED + 40 * DAY)
+    whole = SimulatedAccount(acc.snapshot())
+    key = whole.objects[kind][0]["id"]
+    with serving(spoiled(whole, key, field, value)) as stripe:
+        workdir = Workdir(tmp_path, stripe.url).configure("")
+        workdir.run("sync", "-q")
+        text = workdir.run("coverage").out
+        told = workdir.run("coverage", "--format", "json").json
+        check = workdir.run("check", "--format", "json").json
+        stripe.account = whole
+        workdir.run("sync", "-q", "--full")
+        healed = workdir.run("coverage", "--format", "json").json
+    assert "Nothing was invoiced" not in text
+    assert key in text
+    [refused] = told["refused"]
+    assert refused["object_id"] == key
+    assert refused_and_counted(told) == (2_000, 0)
+    assert not [x for x in check["findings"] if x.get("law") == "coverage"]
+    assert refused_and_counted(healed) == (0, 2_000)
+    assert healed["refused"] == []
+
+
+def refused_and_counted(told: dict[str, Any]) -> tuple[int, int]:
+    [usd] = told["currencies"]
+    months = [each for each in usd["windows"] if each["window"] == "month"]
+    refused, counted = (
+        sum(each["classes"][name] for each in months) for name in ("refused", "counted")
+    )
+    return refused, counted
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["first sync", "known before"])
+@pytest.mark.parametrize("odd", ODD, ids=named)
+def test_what_is_invoiced_adds_up_whatever_is_set_aside(
+    db: sqlite3.Connection, odd: Odd, *, is_known: bool
+) -> None:
+    """To what the invoices bill, by currency; healed, each amount is where it was."""
+    if is_known:
+        sync(db, Wire(shop(SEEN - 60 * DAY), SEEN - 60 * DAY))
+    key = first(odd.kind)["id"]
+    sync(db, Wire(spoiled(shop(), key, odd.field, odd.value), SEEN))
+    assert invoiced_in(db) == billed()
+    sync(db, Wire(shop(), SEEN + HOUR))
+    healed = coverage.sums(db)
+    assert invoiced_in(db) == billed()
+    assert healed == quiet_coverage()
+
+
+def billed() -> dict[str, int]:
+    """What Stripe's own invoices add up to."""
+    sums: Counter[str] = Counter()
+    for each in shop().objects["invoices"]:
+        sums[each["currency"]] += each["total_excluding_tax"]
+    return dict(sums)
+
+
+def invoiced_in(db: sqlite3.Connection) -> dict[str, int]:
+    found = coverage_report(Ledger(db, Config(), instant(SEEN)), WindowKind.MONTH)
+    return {
+        each.currency: sum(month.invoiced_minor for month in each.windows)
+        for each in found.currencies
+    }
+
+
+@cache
+def quiet_coverage() -> dict[tuple[str, str, str], int]:
+    with empty_ledger() as db:
+        sync(db, Wire(shop(), SEEN + HOUR))
+        return coverage.sums(db)

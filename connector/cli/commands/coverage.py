@@ -54,6 +54,7 @@ def coverage(
     emit(
         form,
         output,
+        facts=shell.facts,
         text=lambda: drawn(forms.parts(found, locale), locale),
         json=lambda: forms.to_json(found),
         csv=lambda: forms.to_csv(found),

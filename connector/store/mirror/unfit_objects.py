@@ -38,6 +38,19 @@ def held(connection: sqlite3.Connection) -> set[str]:
     return {it.customer for it in known(connection) if it.kind in OWNED} - {""}
 
 
+def invoiced(connection: sqlite3.Connection) -> list[tuple[str, int, int]]:
+    """What invoices that are set aside bill: currency, when (seconds), minor units.
+
+    One whose last good copy is kept bills what that says.
+    """
+    rows = connection.execute(
+        "SELECT currency, billed_s, amount_minor FROM set_aside"
+        " WHERE kind = 'invoices' AND amount_minor <> 0"
+        " AND id NOT IN (SELECT id FROM stripe_invoices)"
+    )
+    return [(code, billed_s, minor) for code, billed_s, minor in rows]
+
+
 def put(
     connection: sqlite3.Connection, kind: str, thing: UnfitObject, fetched_us: int
 ) -> bool:
@@ -57,9 +70,11 @@ def put(
         return False
     before = set(known(connection))
     said = (thing.customer, thing.subscription, thing.field, thing.value)
+    it = thing.invoiced
+    bills = ("", 0, 0) if it is None else (it.currency, it.amount_minor, it.billed_s)
     connection.execute(
-        "INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [kind, thing.id, *said, fetched_us],
+        "INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [kind, thing.id, *said, fetched_us, *bills],
     )
     news = set(known(connection)) - before
     dirty_customers.mark(connection, {it.customer for it in news} - {""})

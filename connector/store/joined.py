@@ -25,7 +25,7 @@ from connector.core.model import Movement
 from connector.store.database import LedgerConnection
 from connector.store.ledger.posting import LedgerRun
 from connector.store.ledger.queries import components_of, movement_of
-from connector.store.mirror import objects
+from connector.store.mirror import catalogue
 from connector.store.schema import CHUNK_BITS, MIGRATIONS, statements
 from connector.stripe_api.decoding import body
 from connector.stripe_api.objects import Price, Product
@@ -293,8 +293,8 @@ _INTO = {
 
 def price_names(source: Source) -> dict[str, str]:
     """What each price sells, as its product is called; "" where nobody knows."""
-    names = objects.price_names(source.connection)
-    known = objects.catalogue(source.connection).prices
+    names = catalogue.price_names(source.connection)
+    known = catalogue.read_catalogue(source.connection).prices
     return {key: names.get(key, "") for key in known}
 
 

@@ -21,8 +21,6 @@ from connector.metrics.retention import measure
 from connector.metrics.rollups import CustomerBooks, differences, figures_of
 from connector.reports.ledger import Ledger
 from connector.store.ledger import balances, columns, contract_terms, queries, rollups
-from connector.store.mirror import companies
-from connector.store.mirror.catalogue import price_names
 
 if TYPE_CHECKING:
     from connector.metrics.wide.columns import Columns
@@ -193,6 +191,8 @@ def _turned(values: Mapping[int, str]) -> dict[str, list[int]]:
 
 def _metadata(connection: sqlite3.Connection, key: str) -> Mapping[int, str]:
 
+    from connector.store.mirror import companies
+
     found = companies.metadata(connection, key)
     if not found:
         raise NothingFound(
@@ -297,6 +297,8 @@ def segment_of_total(
 
 
 def _of_plans(connection: sqlite3.Connection, by: str, currency: str) -> "Traits":
+
+    from connector.store.mirror.catalogue import price_names
 
     sold = price_names(connection)
     found: dict[str, tuple[list[int], list[date]]] = {}

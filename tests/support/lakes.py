@@ -41,6 +41,11 @@ QUERIES = {
         SELECT customers.id, currency, subscription, day, before_minor, after_minor
         FROM terms JOIN customers ON customers.key = customer
     """,
+    "plans": """
+        SELECT customers.id, currency, day, price, interval
+        FROM plans JOIN customers ON customers.key = customer
+    """,
+    "profiles": "SELECT id, country FROM customers",
     "coverage": """
         SELECT customers.id, currencies.key, months.key, classes.key, classes.value
         FROM invoiced JOIN customers ON customers.key = customer,

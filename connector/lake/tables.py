@@ -94,7 +94,8 @@ def _beside(known: Derived) -> Iterator[TableRow]:
     for plan in known.main_prices:
         main = (plan.currency, plan.day, plan.price, plan.interval)
         yield "plans", (known.customer, *main)
-    yield "profiles", (known.customer, known.country)
+    if known.movements:
+        yield "profiles", (known.customer, known.country)
     for currency, months in known.coverage.sums.items():
         for month, classes in months.items():
             for name, minor in classes.items():

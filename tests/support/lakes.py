@@ -45,7 +45,10 @@ QUERIES = {
         SELECT customers.id, currency, day, price, interval
         FROM plans JOIN customers ON customers.key = customer
     """,
-    "profiles": "SELECT id, country FROM customers",
+    "profiles": """
+        SELECT DISTINCT customers.id, country
+        FROM live_movements JOIN customers ON customers.key = customer
+    """,
     "coverage": """
         SELECT customers.id, currencies.key, months.key, classes.key, classes.value
         FROM invoiced JOIN customers ON customers.key = customer,

@@ -33,7 +33,7 @@ from connector.reports.risks.named import (
     risk_sums,
 )
 from connector.store.ledger import customers
-from connector.store.mirror import objects
+from connector.store.mirror import companies
 
 if TYPE_CHECKING:
     pass
@@ -159,7 +159,7 @@ def _own(
 def _owners(ledger: Ledger) -> dict[int, str] | None:
     """Each customer's owner by the ledger's key; None where none are configured."""
     key = ledger.config.owner_key
-    return None if key is None else objects.metadata(ledger.connection, key)
+    return None if key is None else companies.metadata(ledger.connection, key)
 
 
 def _customers_of(owner: str, owners: Mapping[int, str] | None) -> set[int]:

@@ -22,6 +22,8 @@ from connector.store.ledger import balances as ledger_balances
 from connector.store.ledger import queries
 from connector.store.ledger.queries import Wanted
 from connector.store.mirror import objects
+from connector.store.mirror.catalogue import read_catalogue
+from connector.store.mirror.histories import histories_of
 
 if TYPE_CHECKING:
     pass
@@ -123,7 +125,7 @@ def _future(
     """
     connection, rules, grouped = ledger.connection, ledger.rules, ledger.companies
     until_s = _until_s(now_s)
-    shared = objects.catalogue(connection)
+    shared = read_catalogue(connection)
     found: list[Risk] = []
     coming: list[Movement] = []
 
@@ -133,7 +135,7 @@ def _future(
         own: list[Risk] = []
         steps = {}
         members = grouped.members(customer)
-        for history in objects.histories_of(connection, customer, shared, members):
+        for history in histories_of(connection, customer, shared, members):
             charged = histories.timeline(history, rules.policy, now_s).line_items
             scheduled = as_scheduled(history, charged, now_s)
             steps[history.customer] = histories.timeline(

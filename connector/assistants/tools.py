@@ -116,7 +116,9 @@ def call(
         shown = asked.shown
         made = tool.make(asked)
         ledger, as_of = asked.ledger, asked.as_of
-        return answer(ledger, made, asked.state, ledger.facts(as_of), shown)
+        return answer(
+            ledger, made, asked.state, ledger.facts(as_of), shown, reading.options
+        )
 
 
 def problem_of(error: ConnectorError) -> str:
@@ -344,7 +346,7 @@ def _coverage(asked: ToolRequest) -> Made:
             "coverage",
             *words(window=kind or None, currency=asked.asked_currency),
         ],
-        facts=None,
+        facts=asked.ledger.facts(),
         lists=("windows", "not_counted"),
         say=["What is recurring and not counted is in no figure of retention."],
     )

@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
@@ -14,6 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from connector import __version__
+from connector.cli.endings import ended
 from connector.cli.shell import Shell
 from connector.cli.stderr import STDERR, fail, prepare, unforeseen
 from connector.core.errors import ConnectorError
@@ -177,33 +178,6 @@ def _main() -> None:
     with _ended_by_sigterm():
         code = ended(_run, fail)
     sys.exit(code)
-
-
-def ended(run: Callable[[], object], say: Callable[[str, str], None]) -> int:
-    """The exit code; what failed, and what to do about it, is said without a traceback."""
-    try:
-        code = run()
-    except ConnectorError as error:
-        say(error.problem, error.fix)
-        return error.exit_code
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx is not None else "stripe-nrr"
-        say(error.format_message(), f"see `{command} --help`")
-        return 2
-    except click.ClickException as error:
-        say(error.format_message(), "see `stripe-nrr --help`")
-    except (click.Abort, KeyboardInterrupt):
-        say("interrupted", "run it again: what was done is kept")
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except sqlite3.Error as error:
-        fix = "check the disk and the file; what was committed is kept"
-        say(f"the ledger cannot be used: {error}", fix)
-    except OSError as error:
-        say(str(error), "check the path and the disk")
-    else:
-        return code if isinstance(code, int) else 0
-    return 1
 
 
 def _run() -> object:

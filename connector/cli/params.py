@@ -10,9 +10,7 @@ from connector.config import Config
 from connector.core.dates import parse_day, parse_duration_s, parse_moment, parse_month
 from connector.core.errors import UsageFault
 from connector.core.model import (
-    ACCOUNT,
     METADATA,
-    SEGMENTS,
     SegmentValue,
     segment_value,
 )
@@ -92,10 +90,9 @@ class ByParam(click.ParamType[str]):
 
 
 def _kinds(shell: "Shell") -> tuple[str, ...]:
-    """What customers are told apart by: also by account, where several are added up."""
-    accounts = (ACCOUNT,) if len(shell.accounts) > 1 else ()
-    kept = (f"{METADATA}{key}" for key in shell.shared.kept_metadata)
-    return (*SEGMENTS, *accounts, *kept)
+    from connector.reports.figures import segment_kinds
+
+    return segment_kinds(shell.shared, of_several=len(shell.accounts) > 1)
 
 
 def _not_kept(key: str, kept: Sequence[str]) -> str:

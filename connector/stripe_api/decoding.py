@@ -3,6 +3,7 @@
 What is not a field of a ``Base`` (email, address, card, free text) is never stored.
 """
 
+import re
 import threading
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Generic, TypeVar, get_args
@@ -139,6 +140,9 @@ class StripeAccount(Base, frozen=True, kw_only=True):
         return dashboard.timezone if dashboard else None
 
 
+# What is no JSON either: nested as nothing is meant to, or not in UTF-8.
+UNREADABLE = (RecursionError, UnicodeDecodeError)
+_VALUE = re.compile(r"Invalid enum value .*?(?=(?: - at `[^`]*`)?$)", re.DOTALL)
 _decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
 _one_at_a_time = threading.Lock()
 
@@ -153,18 +157,24 @@ def _decoder(shape: type[T]) -> msgspec.json.Decoder[T]:
 
 
 def decode(raw: bytes | msgspec.Raw, shape: type[T]) -> T:
-    """Read JSON as ``shape``; ``UnknownStripeShape`` names the field that does not fit."""
+    """Read JSON as ``shape``; ``UnknownStripeShape`` names the field that does not fit.
+
+    Raises ``msgspec.DecodeError`` for what is no JSON.
+    """
     try:
         return _decoder(shape).decode(raw)
+    except UNREADABLE as error:
+        raise msgspec.DecodeError(type(error).__name__) from None
     except msgspec.ValidationError as error:
         inner = get_args(shape)
         name = f"list of {inner[0].__name__}" if inner else shape.__name__
+        said = _VALUE.sub("Invalid enum value", str(error))
         raise UnknownStripeShape(
-            f"Stripe's answer does not look like a {name}: {error}",
+            f"Stripe's answer does not look like a {name}: {said}",
             fix="upgrade stripe-nrr, or report this with the field's name; nothing of "
             "this answer was stored",
-            what=str(error),
-        ) from error
+            what=said,
+        ) from None  # its own words repeat a value, which may be anything
 
 
 def body(thing: Base) -> bytes:

@@ -30,6 +30,7 @@ _NOTHING = Decimal(0)
 # unless it is the very same string.
 _OF_ITEM, _OF_PRICE = "subscription_item_details", "price_details"
 InvoiceStatus = Literal["draft", "open", "paid", "uncollectible", "void"]
+NOT_DUE = ("draft", "void")
 
 # Invoices
 
@@ -137,6 +138,17 @@ class InvoiceLine(Base, frozen=True, kw_only=True):
         if pricing is not None and pricing.type == _OF_PRICE:
             force_setattr(pricing, "type", _OF_PRICE)
 
+    @property
+    def net_minor(self) -> int:
+        """Without tax, after its discounts: as ``total_excluding_tax`` has it."""
+        net_minor = self.amount
+        for taken in self.discount_amounts or ():
+            net_minor -= taken.amount
+        for tax in self.taxes or ():
+            if tax.tax_behavior == "inclusive":
+                net_minor -= tax.amount
+        return net_minor
+
 
 # Words that change from one month's line to the next, and do not make it another:
 # English, German, French and Spanish months.
@@ -194,8 +206,28 @@ class Invoice(Base, frozen=True, kw_only=True):
         return ref(details.subscription) if details is not None else ""
 
     @property
+    def is_due(self) -> bool:
+        return self.status not in NOT_DUE
+
+    @property
+    def billed_s(self) -> int:
+        """When it was finalized; of a draft, or where Stripe does not say: created."""
+        moments = self.status_transitions
+        return (moments.finalized_at if moments is not None else None) or self.created
+
+    @property
     def paid_at(self) -> int | None:
         return self.status_transitions.paid_at if self.status_transitions else None
+
+
+class InvoiceHead(Base, frozen=True, kw_only=True):
+    """What an invoice bills as a whole, of which nothing is known to fit."""
+
+    created: Any = None
+    currency: Any = None
+    status: Any = None
+    status_transitions: Any = None
+    total_excluding_tax: Any = None
 
 
 class InvoiceItem(Base, frozen=True, kw_only=True):

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from connector.cli.forms import emit
 from connector.cli.options import format_option
 from connector.cli.out_files import NamedFile, check_folder, refuse_own_files
-from connector.cli.output import emit
 from connector.cli.params import DURATION
 from connector.cli.shell import Shell
 from connector.cli.stderr import fail

@@ -7,8 +7,9 @@ from contextlib import closing
 import click
 
 from connector.cli.connect import connected
+from connector.cli.forms import emit
 from connector.cli.options import format_option
-from connector.cli.output import Progress, emit, progress_shown
+from connector.cli.progress import Progress, progress_shown
 from connector.cli.shell import Shell
 from connector.config import Config
 from connector.core.account import NOBODY, check_same

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from connector.cli.forms import drawn, emit
 from connector.cli.options import (
     FORMATS,
     currency_option,
@@ -13,7 +14,6 @@ from connector.cli.options import (
     only_option,
     out_option,
 )
-from connector.cli.output import drawn, emit
 from connector.cli.params import MONTH, ByParam
 from connector.cli.shell import Shell
 from connector.core.model import SEGMENTS, SegmentValue

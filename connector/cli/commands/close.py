@@ -5,8 +5,8 @@ from datetime import date
 
 import click
 
+from connector.cli.forms import emit
 from connector.cli.options import format_option
-from connector.cli.output import emit
 from connector.cli.params import ReadParam
 from connector.cli.shell import Shell, warn_of_other_rules
 from connector.core.dates import parse_month

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from connector.cli.forms import drawn, emit
 from connector.cli.options import FORMATS, currency_option, formats_option, out_option
-from connector.cli.output import drawn, emit
 from connector.cli.shell import Shell
 from connector.core.figures import RATIOS
 from connector.metrics.cohorts import CohortPeriod

@@ -5,9 +5,10 @@ from functools import partial
 
 import click
 
+from connector.cli.forms import emit
 from connector.cli.options import format_option
-from connector.cli.output import emit, progress_shown
 from connector.cli.params import AMOUNT, DAY
+from connector.cli.progress import progress_shown
 from connector.cli.shell import Shell
 from connector.core.numbers import WrittenNumber
 from connector.reports import compare_policies

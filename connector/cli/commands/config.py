@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from connector.cli.connect import connected
+from connector.cli.forms import emit
 from connector.cli.options import format_option
-from connector.cli.output import emit
 from connector.cli.shell import Shell
 from connector.config import parse
 from connector.core.errors import ConfigError, ConnectorError, NoTimeZone, UsageFault

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from connector.cli.forms import drawn, emit
 from connector.cli.options import FORMATS, currency_option, formats_option, out_option
-from connector.cli.output import drawn, emit
 from connector.cli.shell import Shell
 from connector.core.windows import WindowKind
 
@@ -54,6 +54,7 @@ def coverage(
     emit(
         form,
         output,
+        facts=shell.facts,
         text=lambda: drawn(forms.parts(found, locale), locale),
         json=lambda: forms.to_json(found),
         csv=lambda: forms.to_csv(found),

@@ -10,7 +10,9 @@ from typing import Any
 
 import click
 
-from connector.cli.output import echo, progress_shown, rendered, show_report
+from connector.cli.forms import rendered, show_report
+from connector.cli.output import echo
+from connector.cli.progress import progress_shown
 from connector.cli.shell import Shell
 from connector.config import Config, ListenAddress, parse
 from connector.core.errors import ConnectorError, LedgerUnusable

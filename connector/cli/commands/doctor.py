@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 
 import click
 
+from connector.cli.forms import emit
 from connector.cli.options import format_option
-from connector.cli.output import emit
 from connector.cli.shell import Shell
 from connector.pipeline.doctor import examine
 from connector.pipeline.installation import Verdict, opened

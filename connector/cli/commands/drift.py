@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from connector.cli.forms import emit
 from connector.cli.options import FORMATS, currency_option, formats_option, out_option
-from connector.cli.output import emit
 from connector.cli.params import MONTH, RATIO
 from connector.cli.shell import Shell
 from connector.core.windows import WindowKind

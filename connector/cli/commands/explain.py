@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
+from connector.cli.forms import emit
 from connector.cli.options import formats_option, only_option, out_option
-from connector.cli.output import echo, emit
+from connector.cli.output import echo
 from connector.cli.params import DAY, WINDOW, moment_asked
 from connector.cli.shell import Shell
 from connector.core.errors import UsageFault

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
+from connector.cli.forms import parquet_needed
 from connector.cli.options import dialect_option, file_or_folder_option
-from connector.cli.output import echo, parquet_needed, place_of
+from connector.cli.output import echo, place_of
 from connector.cli.shell import Shell
 from connector.core.account import NOBODY
 from connector.core.errors import NothingFound, UsageFault

@@ -4,8 +4,8 @@ from contextlib import closing
 
 import click
 
+from connector.cli.forms import emit
 from connector.cli.options import format_option
-from connector.cli.output import emit
 from connector.cli.shell import Shell
 from connector.core.language import _, grouped
 from connector.core.money import format_count

@@ -4,8 +4,9 @@ from contextlib import closing
 
 import click
 
+from connector.cli.forms import emit
 from connector.cli.options import format_option
-from connector.cli.output import emit, write
+from connector.cli.output import write
 from connector.cli.shell import Shell
 from connector.core.dates import iso
 from connector.core.errors import NothingFound

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from connector.cli.forms import emit
 from connector.cli.options import format_option
-from connector.cli.output import emit
 from connector.cli.shell import Shell
 from connector.config import rules_of
 from connector.core.errors import MissingExtra, Underivable, UsageFault

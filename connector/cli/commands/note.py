@@ -7,8 +7,8 @@ from datetime import date, datetime
 
 import click
 
+from connector.cli.forms import emit
 from connector.cli.options import format_option
-from connector.cli.output import emit
 from connector.cli.params import MONTH
 from connector.cli.shell import Shell
 from connector.core.errors import NothingFound, UsageFault

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
+from connector.cli.forms import drawn, emit
 from connector.cli.options import FORMATS, formats_option, out_option
-from connector.cli.output import drawn, emit
 from connector.cli.shell import Shell
 from connector.core.language import _, marked
 from connector.core.model import Note

@@ -5,8 +5,9 @@ from contextlib import closing
 import click
 from msgspec.structs import asdict
 
+from connector.cli.forms import emit
 from connector.cli.options import format_option
-from connector.cli.output import emit, progress_shown
+from connector.cli.progress import progress_shown
 from connector.cli.shell import Shell
 from connector.cli.stderr import note
 from connector.core.errors import NothingFound

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import click
 
+from connector.cli.forms import emit
 from connector.cli.options import formats_option, out_option
 from connector.cli.out_files import NamedFile, refuse_to_replace
-from connector.cli.output import emit, progress_shown, write
+from connector.cli.output import write
 from connector.cli.params import MONTH, PRESET
+from connector.cli.progress import progress_shown
 from connector.cli.shell import Shell
 from connector.core.dates import add_months
 

@@ -13,6 +13,7 @@ import click
 from msgspec.structs import replace
 
 from connector import reports
+from connector.cli.forms import parquet_needed, show_report
 from connector.cli.options import (
     FORMATS,
     by_option,
@@ -21,15 +22,9 @@ from connector.cli.options import (
     only_option,
     out_option,
 )
-from connector.cli.output import (
-    THROUGH,
-    parquet_needed,
-    progress_shown,
-    show_report,
-    write,
-    write_bytes,
-)
+from connector.cli.output import THROUGH, write, write_bytes
 from connector.cli.params import MONTH, PRESET, moment_asked
+from connector.cli.progress import progress_shown
 from connector.cli.shell import Shell
 from connector.cli.stderr import warn
 from connector.core.errors import UsageFault

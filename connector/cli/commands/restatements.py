@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
+from connector.cli.forms import emit
 from connector.cli.options import formats_option, out_option
-from connector.cli.output import emit
 from connector.cli.params import DAY
 from connector.cli.shell import Shell
 from connector.reports.closed_months import restated_windows

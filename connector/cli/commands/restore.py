@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from connector.cli.forms import emit
 from connector.cli.options import format_option
 from connector.cli.out_files import NamedFile, refuse_own_files
-from connector.cli.output import emit
 from connector.cli.shell import Shell
 from connector.core.language import _, grouped
 from connector.store.files import make_folder

@@ -10,9 +10,10 @@ import msgspec
 
 from connector.cli.accounts import stopped_by_signals
 from connector.cli.connect import connected
+from connector.cli.forms import emit
 from connector.cli.options import format_option
-from connector.cli.output import emit, progress_shown
 from connector.cli.params import DURATION
+from connector.cli.progress import progress_shown
 from connector.cli.shell import Shell
 from connector.cli.stderr import fail, note
 from connector.core.errors import ConnectorError, NoTimeZone, Stopped, Underivable

@@ -2,7 +2,7 @@
 
 A manual line, a line of a pricing plan, a contract, or of a parent that nobody knows: it
 is of no v1 subscription item, so nothing of it is MRR by itself. Lines of invoices that
-are not due (drafts, void ones) are left out, as are credits.
+are not due (drafts, void ones) are left out; what takes back is told apart.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,6 @@ from connector.core.money import format_minor
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.invoices import Invoice, InvoiceLine
 
-NOT_DUE = ("draft", "void", "deleted")
 # What a parent's or a pricing's type says, by a word in it; the first that fits.
 _REASONS = {
     "license_fee": NotCountedReason.LICENCE_FEE,
@@ -28,7 +27,7 @@ _REASONS = {
 
 
 class OutsideLine(msgspec.Struct, frozen=True, gc=False):
-    """``net_minor`` is above 0. ``text`` is a hash of its description.
+    """``net_minor`` is above 0, also of a credit. ``text``: its description's hash.
 
     ``billed_s`` is when its invoice was finalized.
     """
@@ -56,27 +55,47 @@ class OutsideLine(msgspec.Struct, frozen=True, gc=False):
 def outside_lines(invoices: Iterable[Invoice]) -> Iterator[OutsideLine]:
     """Those of the invoices that were due, in their order."""
     for invoice in invoices:
-        if invoice.status in NOT_DUE:
+        if not invoice.is_due:
             continue
         for line in invoice.lines.data:
-            if line.parent is None or line.parent.subscription_item_details is None:
+            if _is_outside(line):
                 found = outside_line(invoice, line)
                 if found is not None:
                     yield found
 
 
+def outside_credits(invoices: Iterable[Invoice]) -> Iterator[OutsideLine]:
+    """What takes back such lines, but for what is written by hand."""
+    for invoice in invoices:
+        if not invoice.is_due:
+            continue
+        for line in invoice.lines.data:
+            if line.amount >= 0 or not _is_outside(line):
+                continue
+            found = _read(invoice, line, -line.net_minor)
+            if found.reason is not NotCountedReason.MANUAL:
+                yield found
+
+
 def outside_line(invoice: Invoice, line: InvoiceLine) -> OutsideLine | None:
     """None for a proration, and for what takes back or bills nothing."""
-    net_minor = net_of(line)
-    parent = line.parent
-    manual = parent.invoice_item_details if parent is not None else None
+    net_minor = line.net_minor
+    manual = line.parent.invoice_item_details if line.parent is not None else None
     if net_minor <= 0 or (manual is not None and manual.proration):
         return None
+    return _read(invoice, line, net_minor)
+
+
+def _is_outside(line: InvoiceLine) -> bool:
+    return line.parent is None or line.parent.subscription_item_details is None
+
+
+def _read(invoice: Invoice, line: InvoiceLine, net_minor: int) -> OutsideLine:
     details = line.pricing.price_details if line.pricing is not None else None
     return OutsideLine(
         line.id,
         invoice.id,
-        billed_at(invoice),
+        invoice.billed_s,
         line.currency or invoice.currency,
         net_minor,
         line.period.start,
@@ -85,23 +104,6 @@ def outside_line(invoice: Invoice, line: InvoiceLine) -> OutsideLine | None:
         ref(details.product) if details is not None else "",
         line.text_hash or "",
     )
-
-
-def net_of(line: InvoiceLine) -> int:
-    """What it bills without tax, after its discounts: as ``total_excluding_tax`` has it."""
-    net_minor = line.amount
-    for taken in line.discount_amounts or ():
-        net_minor -= taken.amount
-    for tax in line.taxes or ():
-        if tax.tax_behavior == "inclusive":
-            net_minor -= tax.amount
-    return net_minor
-
-
-def billed_at(invoice: Invoice) -> int:
-    """When it was finalized; of a draft, or where Stripe does not say: created."""
-    moments = invoice.status_transitions
-    return (moments.finalized_at if moments is not None else None) or invoice.created
 
 
 def _reason(invoice: Invoice, line: InvoiceLine) -> NotCountedReason:

@@ -86,7 +86,7 @@ class Joining:
             named = {prices.get(key, key): name for key, name in sold.items()}
             joined.put_prices(self.target, named)
         companies.put(self.target, grouped)
-        for name, keys in self.everybody.spanning.items():
+        for name, keys in self.everybody.ever_spanning.items():
             self._put_one(name, keys)
 
     def _put_components(self) -> None:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from connector.mrr.companies import resolved
-from connector.store.joined import Source
+from connector.store.joined.database import Source
 from connector.store.ledger import customers
 from connector.store.mirror import companies, objects
 

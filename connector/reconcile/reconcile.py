@@ -20,8 +20,8 @@ from connector.reconcile.alternatives import CustomerUnderRules, state_of
 from connector.reconcile.bridges import Tally
 from connector.reconcile.cells import Amounts, in_grain
 from connector.reconcile.customers import Case, Examined, WholeFile, cells_of, examined
+from connector.reconcile.files.headers import FileKind
 from connector.reconcile.fits import FileFit, Sample, fit
-from connector.reconcile.headers import FileKind
 from connector.reconcile.leftovers import explained, moved
 from connector.reconcile.model import (
     CellPart,
@@ -36,7 +36,7 @@ from connector.reports.ledger import Ledger
 from connector.store.external_figures import external_figures
 from connector.store.ledger import mrr_changes, queries, unvalued
 from connector.store.ledger.queries import Wanted
-from connector.store.mirror import objects
+from connector.store.mirror.catalogue import read_catalogue
 from connector.store.mirror.histories import histories, in_batches
 
 Progress = Callable[[str, int, int | None], None]
@@ -85,7 +85,7 @@ class _Reconciling:
         self.in_force = self.ledger.state().rules
         self.rules = self.ledger.rules
         self.now_s = int(self.ledger.moment.timestamp())
-        self.catalogue = objects.catalogue(self.ledger.connection)
+        self.catalogue = read_catalogue(self.ledger.connection)
         self.refused = {r.customer for r in unvalued.known(self.ledger.connection)}
         self.restated = mrr_changes.restated(self.ledger.connection)
         self.tally = Tally()

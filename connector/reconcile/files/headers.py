@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from connector.core.errors import UsageFault
-from connector.reconcile.days import is_day_first, month_of
+from connector.reconcile.files.days import is_day_first, month_of
 
 
 class FileKind(StrEnum):

@@ -36,7 +36,7 @@ from connector.core.errors import (
     toml_fault,
 )
 from connector.core.language import DEFAULT as DEFAULT_LANGUAGE
-from connector.core.language import LANGUAGES
+from connector.core.language import LANGUAGES, message
 from connector.core.money import is_locale
 from connector.core.numbers import ratio_of, written_number
 from connector.core.policy import POLICY_RULES, CompanyRule, Policy, Rules
@@ -413,7 +413,7 @@ def parse(
 
 def _own_files(config: Config) -> Iterator[str]:
     if config.status_file == config.database:
-        yield "sync.status_file is the ledger: give it a file of its own"
+        yield message("sync.status_file is the ledger: give it a file of its own")
 
 
 def _chosen(
@@ -438,7 +438,7 @@ def _account_tables(table: dict[str, Any], faults: list[str]) -> list[dict[str, 
         return tables
     if isinstance(tables, dict):
         table.pop(ACCOUNT)
-        faults.append("[account] is one of several: write [[account]]")
+        faults.append(message("[account] is one of several: write [[account]]"))
     return []
 
 
@@ -450,13 +450,13 @@ def _named(
     found: list[str] = []
     chosen = _chosen(ACCOUNT_FIELDS, table, found)
     if "name" not in table:
-        found.append('it has no name: give it one, such as name = "uk"')
+        found.append(message('it has no name: give it one, such as name = "uk"'))
     unknown = sorted(table.keys() - known.keys())
     found += [_unknown(key, table[key], known) for key in unknown]
     if chosen.get("reporting_currency") and not top.get("rates"):
         found.append(_WITHOUT_RATES)
-    whose = chosen.get("name") or f"number {number}"
-    faults += [f"[[account]] {whose}: {fault}" for fault in found]
+    whose = chosen.get("name") or message(f"number {number}")
+    faults += [message(f"[[account]] {whose}: {fault}") for fault in found]
     return chosen
 
 
@@ -478,21 +478,21 @@ def file_of(path: Path, account: Config) -> Path:
 def _collisions(accounts: Sequence[Config]) -> Iterator[str]:
     """What two accounts must not share: each has a ledger, and is one at Stripe."""
     for _, other in _alike(accounts, lambda each: each.name.casefold()):
-        yield f"two accounts are called {other.name}: give each a name of its own"
+        yield message(f"two accounts are called {other.name}: give each its own name")
     for one, other in _alike(accounts, lambda each: each.database.resolve()):
-        yield (
+        yield message(
             f"accounts {one.name} and {other.name} have one database, {one.database}: "
             f'give each its own, such as database = "{other.name}.db"'
         )
     connected = [each for each in accounts if each.stripe_account is not None]
     for one, other in _alike(connected, lambda each: each.stripe_account):
-        yield (
+        yield message(
             f"accounts {one.name} and {other.name} are both {one.stripe_account}: leave "
             "one of them out"
         )
     own = [each for each in accounts if each.stripe_account is None]
     for one, other in _alike(own, lambda each: each.key_file):
-        yield (
+        yield message(
             f"accounts {one.name} and {other.name} have one key, and nothing tells them "
             'apart: give each its own key_file, or stripe_account = "acct_…"'
         )
@@ -533,7 +533,7 @@ def accounts_of(config: Config, names: Collection[str] = ()) -> tuple[Config, ..
 # Faults of any key
 
 
-_WITHOUT_RATES = (
+_WITHOUT_RATES = message(
     "reporting.currency needs reporting.rates, what other currencies are worth: name "
     "the European Central Bank's historical file (eurofxref-hist.csv) or lines of "
     "date,currency,rate"
@@ -546,7 +546,7 @@ def _contradictions(chosen: Mapping[str, Any]) -> Iterator[str]:
         rule = POLICY_RULES[field]
         if chosen.get(field, value) != value:
             own = rule.written(chosen[field])
-            yield (
+            yield message(
                 f'policy.like means {rule.key} = "{rule.written(value)}", and '
                 f'policy.{rule.key} is "{own}": leave one of them out'
             )
@@ -589,11 +589,15 @@ def read_pairs(path: Path) -> dict[str, str]:
         if not any(told) or (number == 1 and [x.lower() for x in told] == HEADING):
             continue
         if len(told) != len(HEADING) or not all(told):
-            faults.append(f"line {number} of {path} is no pair of customer,account")
+            faults.append(
+                message(f"line {number} of {path} is no pair of customer,account")
+            )
         elif found.setdefault(told[0], told[1]) != told[1]:
             faults.append(
-                f"line {number} of {path} says that {told[0]} belongs to {told[1]}, and "
-                f"an earlier one says {found[told[0]]}"
+                message(
+                    f"line {number} of {path} says that {told[0]} belongs to {told[1]}, "
+                    f"and an earlier one says {found[told[0]]}"
+                )
             )
     if faults:
         raise ConfigError(faults, source=str(path))
@@ -608,7 +612,9 @@ def _flat(table: Mapping[str, Any], faults: list[str]) -> dict[str, Any]:
         if isinstance(value, dict) and name in sections:
             given |= {f"{name}.{key}": inner for key, inner in value.items()}
         elif name in sections:
-            faults.append(f"{name} is a section: write [{name}] and its keys below it")
+            faults.append(
+                message(f"{name} is a section: write [{name}] and its keys below it")
+            )
         else:
             given[name] = value
     return given
@@ -618,22 +624,27 @@ def _read(key: Key, value: Any, faults: list[str]) -> Any:
     try:
         return key.read(value)
     except (ValueError, TypeError, KeyError, OSError):  # ZoneInfo raises all four
-        faults.append(f"{key.name} is {masked(repr(value))}: give {key.wanted}")
+        faults.append(
+            message(f"{key.name} is {masked(repr(value))}: give {key.wanted}")
+        )
         return None
 
 
 def _unknown(key: str, value: Any, known: Mapping[str, Key] = KEYS) -> str:
     is_named_so = key.startswith("stripe") and re.search(r"key|secret|token", key)
     if is_named_so or SECRET.search(repr(value)):
-        return (
+        return message(
             f"{key} does not belong in a file, which is copied, mailed and committed: "
             "set STRIPE_API_KEY, or STRIPE_API_KEY_FILE to a file only you can read"
         )
     from difflib import get_close_matches  # noqa: PLC0415 - only a fault needs it
 
     near = get_close_matches(key, known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"{key} is not a setting of this program{hint}"
+    if near:
+        return message(
+            f"{key} is not a setting of this program; did you mean {near[0]}?"
+        )
+    return message(f"{key} is not a setting of this program")
 
 
 def load(path: Path | None, environ: Mapping[str, str], user_folder: Path) -> Config:

@@ -14,6 +14,7 @@ from connector.accounts.joining import Joining
 from connector.config import Config
 from connector.core.errors import NothingFound, RulesDiffer
 from connector.core.invoiced import OutsideMrr
+from connector.core.language import message
 from connector.core.policy import differences
 from connector.reports.ledger import (
     AddedAccounts,
@@ -88,7 +89,7 @@ def _unlike(parts: Mapping[str, Ledger]) -> list[str]:
         for name, part in parts.items()
     )
     return [
-        f"{first} and {name} ({', '.join(differences(own, other))})"
+        message(f"{first} and {name} ({', '.join(differences(own, other))})")
         for name, other in others
         if other != own
     ]

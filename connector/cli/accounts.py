@@ -17,7 +17,8 @@ from typing import Any, Literal, TypeAlias
 import click
 
 from connector.cli.account_lines import AccountLines, telling_of
-from connector.cli.app import Shell, ended
+from connector.cli.app import Shell
+from connector.cli.exits import ended
 from connector.cli.output import emit
 from connector.cli.stderr import fail
 from connector.config import Config

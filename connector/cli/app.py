@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import copy_context
 from copy import copy
@@ -19,8 +19,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from connector import __version__
+from connector.cli.exits import EXPECTED, ended, language_of
 from connector.cli.stderr import STDERR, fail, prepare, unforeseen, warn
-from connector.core.errors import ConnectorError, UsageFault
+from connector.core.errors import UsageFault
 from connector.core.language import DEFAULT, speak
 
 if TYPE_CHECKING:
@@ -148,8 +149,7 @@ class Shell:
         """What the file says of all accounts: no one's ledger, key or zone."""
         from connector.config import load
 
-        user_folder = Path(click.get_app_dir("stripe-nrr"))
-        config = load(self.config_path, os.environ, user_folder)
+        config = load(self.config_path, os.environ, user_folder())
         speak(DEFAULT if self.is_for_programs else config.language)
         return config
 
@@ -213,6 +213,11 @@ class Shell:
         from connector.reports.ledger import open_ledger
 
         return open_ledger(self.config, self.now())
+
+
+def user_folder() -> Path:
+    """Where a user's own configuration lies."""
+    return Path(click.get_app_dir("stripe-nrr"))
 
 
 @contextmanager
@@ -307,10 +312,6 @@ def stripe_nrr(
     ctx.obj.is_mixed = mixed
 
 
-# ``main`` says what to do about these; any other is a fault of this program.
-EXPECTED = (ConnectorError, click.ClickException, click.Abort, sqlite3.Error, OSError)
-
-
 def main() -> None:
     """Run a command; the language that it speaks is its own."""
     copy_context().run(_main)
@@ -322,38 +323,12 @@ def _main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that has no "–"
     prepare(sys.argv[1:], COMMANDS)
+    speak(language_of(STDERR.config, user_folder()))
     # Nothing here multiplies matrices: numpy need not start threads for that.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with _ended_by_sigterm():
         code = ended(_run, fail)
     sys.exit(code)
-
-
-def ended(run: Callable[[], object], say: Callable[[str, str], None]) -> int:
-    """The exit code; what failed, and what to do about it, is said without a traceback."""
-    try:
-        code = run()
-    except ConnectorError as error:
-        say(error.problem, error.fix)
-        return error.exit_code
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx is not None else "stripe-nrr"
-        say(error.format_message(), f"see `{command} --help`")
-        return 2
-    except click.ClickException as error:
-        say(error.format_message(), "see `stripe-nrr --help`")
-    except (click.Abort, KeyboardInterrupt):
-        say("interrupted", "run it again: what was done is kept")
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except sqlite3.Error as error:
-        fix = "check the disk and the file; what was committed is kept"
-        say(f"the ledger cannot be used: {error}", fix)
-    except OSError as error:
-        say(str(error), "check the path and the disk")
-    else:
-        return code if isinstance(code, int) else 0
-    return 1
 
 
 def _run() -> object:

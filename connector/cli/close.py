@@ -10,6 +10,7 @@ from connector.cli.options import ReadParam, format_option
 from connector.cli.output import emit
 from connector.core.dates import parse_month
 from connector.core.errors import UsageFault
+from connector.core.language import message
 from connector.reports.closed_months import close_month, last_month, withdraw_month
 from connector.reports.ledger import Ledger
 from connector.store.database import make_durable, transaction
@@ -22,7 +23,7 @@ def _closable(text: str) -> date | None:
     return None if text == LAST else parse_month(text)
 
 
-CLOSABLE = ReadParam("YYYY-MM|last", _closable, "a month; write it as 2026-03, or last")
+CLOSABLE = ReadParam("YYYY-MM|last", _closable, "a month", message("2026-03, or last"))
 
 
 @click.command()

@@ -10,6 +10,7 @@ from connector.cli.app import Shell
 from connector.cli.options import ReadParam, formats_option, out_option
 from connector.cli.output import emit
 from connector.core.dates import parse_day
+from connector.core.language import message
 from connector.digest.news import Digest, make_digest
 from connector.store.database import make_durable, transaction
 
@@ -21,7 +22,7 @@ def _since(text: str) -> date | None:
     return None if text == LAST else parse_day(text)
 
 
-SINCE = ReadParam("last|YYYY-MM-DD", _since, "a day; write it as 2026-03-31, or last")
+SINCE = ReadParam("last|YYYY-MM-DD", _since, "a day", message("2026-03-31, or last"))
 
 
 @click.command()

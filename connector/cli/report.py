@@ -268,7 +268,7 @@ def _refuse_with_lake(*asked: bool) -> None:
     ]
     if wrong:
         raise UsageFault(
-            f"{' and '.join(wrong)} needs every customer's movements, and a run is read "
+            f"{', '.join(wrong)} needs every customer's movements, and a run is read "
             "by its windows alone",
             fix="leave it out, or ask the engine that holds movements/",
         )

@@ -22,6 +22,7 @@ from connector.core.errors import (
     NothingFound,
 )
 from connector.core.language import DEFAULT, speaking
+from connector.core.messages import spoken
 from connector.dashboard import (
     at_risk,
     customer,
@@ -200,7 +201,9 @@ class DashboardApp:
         self, error: ConnectorError, form: str, shown: Mapping[str, Any]
     ) -> Response:
         status = status_of(error)
-        problem, fix = map(without_folders, (error.problem, error.fix))
+        problem, fix = (
+            spoken(without_folders(each)) for each in (error.problem, error.fix)
+        )
         if form != "html":
             return bare(f"{problem}\n{fix}\n", status)
         values = {

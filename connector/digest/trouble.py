@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from connector.core.language import _, moment_text, ngettext
+from connector.core.messages import spoken
 from connector.pipeline.status import read_status
 from connector.render.footnotes import STALE, what_is_missing
 from connector.reports.ledger import Ledger
@@ -47,7 +48,7 @@ def troubles(ledger: Ledger) -> Iterator[Trouble]:
                     event=event.event,
                     kind=event.type,
                     tries=event.tries,
-                    error=event.error,
+                    error=spoken(event.error or ""),
                 ),
             )
 
@@ -63,5 +64,5 @@ def _failed_job(ledger: Ledger) -> Iterator[Trouble]:
                 "The last sync failed: {error}",
                 "The last {number} syncs failed: {error}",
                 status.failures,
-            ).format(number=status.failures, error=status.error),
+            ).format(number=status.failures, error=spoken(status.error or "")),
         )

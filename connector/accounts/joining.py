@@ -16,13 +16,16 @@ from operator import itemgetter
 from msgspec.structs import replace
 
 from connector.accounts.everybody import AccountKey, Everybody
+from connector.core.dates import local_day
 from connector.core.model import ContractTerm, Flow, MainPrice, Movement
+from connector.core.policy import zone_in
 from connector.metrics.rollups import CustomerBooks, differences
 from connector.mrr.companies import movements_together
 from connector.store import joined
+from connector.store.database import setting
 from connector.store.joined import JoinedConnection, KnownRun, PostedMovement, Source
 from connector.store.ledger import contract_terms, coverage, posting, rollups
-from connector.store.mirror import companies
+from connector.store.mirror import companies, unfit_objects
 
 Days = Sequence[tuple[date, str]]  # from which day on which account counts
 
@@ -40,6 +43,7 @@ class Joining:
             rollups.add_all(self.target, source.connection)
             joined.put_notes(self.target, source)
             coverage.add_all(self.target, source.connection)
+            coverage.add_refused(self.target, _set_aside(source))
         rollups.add(self.target, differences(self._apart(), self._together()))
         self.target.waiting = (
             (joined.MOVED, self._put_everybody),
@@ -268,3 +272,12 @@ def _shown(
     shown = [joined.shown_as(*each) for each in sorted(keys, key=began)]
     labels, countries = (filter(None, each) for each in zip(*shown, strict=True))
     return next(labels, None), next(countries, None)
+
+
+def _set_aside(source: Source) -> Iterator[tuple[str, str, int]]:
+    """What its invoices that do not fit bill: currency, month and minor units."""
+    zone = zone_in(setting(source.connection, "rules"))
+    if zone is None:  # before its first sync
+        return
+    for code, billed_s, minor in unfit_objects.invoiced(source.connection):
+        yield code, f"{local_day(billed_s, zone):%Y-%m}", minor

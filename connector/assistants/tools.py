@@ -344,7 +344,7 @@ def _coverage(asked: ToolRequest) -> Made:
             "coverage",
             *words(window=kind or None, currency=asked.asked_currency),
         ],
-        facts=None,
+        facts=asked.ledger.facts(),
         lists=("windows", "not_counted"),
         say=["What is recurring and not counted is in no figure of retention."],
     )

@@ -1,6 +1,7 @@
-"""One module a command: options → a report → its form → written out.
+"""The command line: options → a report → its form → written out.
 
-The only place that prints and that imports click. Read ``app`` first, then any command.
+The only place that prints and that imports click. Read ``app`` first, then any of
+``commands``.
 """
 
 from connector.cli.app import main

@@ -17,9 +17,9 @@ from typing import Any, Literal, TypeAlias
 import click
 
 from connector.cli.account_lines import AccountLines, telling_of
-from connector.cli.app import Shell
-from connector.cli.exits import ended
-from connector.cli.output import emit
+from connector.cli.endings import ended
+from connector.cli.forms import emit
+from connector.cli.shell import Shell
 from connector.cli.stderr import fail
 from connector.config import Config
 from connector.core.errors import ConfigError

@@ -111,6 +111,27 @@ def invoiced_together(parts: Iterable[InvoicedSums]) -> InvoicedSums:
     return without_zeros(sums)
 
 
+def held_sums(known: InvoicedSums, now: InvoicedSums) -> InvoicedSums:
+    """Of a history that is not whole: ``known`` when it was, and what is invoiced ``now``.
+
+    ``now`` has what is due as refused. A month that bills what it did keeps its classes;
+    of any other, nobody can say which part of it is new.
+    """
+    not_due = InvoiceClass.NOT_DUE.value
+    found: InvoicedSums = {}
+    for currency, months in now.items():
+        before = known.get(currency, {})
+        for month, own in months.items():
+            was = {k: v for k, v in before.get(month, {}).items() if k != not_due}
+            due_minor = own.get(InvoiceClass.REFUSED.value, 0)
+            is_same = sum(was.values()) == due_minor
+            place = was if is_same else {InvoiceClass.REFUSED.value: due_minor}
+            place[not_due] = own.get(not_due, 0)
+            place = {name: minor for name, minor in place.items() if minor}
+            found.setdefault(currency, {})[month] = place
+    return without_zeros(found)
+
+
 def without_zeros(sums: InvoicedSums) -> InvoicedSums:
     kept = {
         currency: {month: own for month, own in months.items() if any(own.values())}

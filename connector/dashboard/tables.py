@@ -172,6 +172,7 @@ def coverage_answer(asked: PageRequest) -> PageAnswer:
             "note": _(coverage_forms.CLASSES_NOTE),
             "to_do": coverage_forms.TO_DO,
             "lacks_texts": coverage_forms.LACKS_TEXTS,
+            "refused_lines": coverage_forms.refused_lines,
             "reasons": coverage_forms.REASON_WORDS,
             "shares": coverage_forms.shares,
             "class_words": coverage_forms.CLASS_WORDS,
@@ -182,7 +183,6 @@ def coverage_answer(asked: PageRequest) -> PageAnswer:
         json=lambda: coverage_forms.to_json(found),
         csv=lambda: coverage_forms.to_csv(found),
         command=["coverage", *words(window=kind or None, currency=code)],
-        tells_facts=False,
     )
 
 

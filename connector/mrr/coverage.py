@@ -22,10 +22,7 @@ from connector.core.model import MrrStep
 from connector.core.policy import Policy
 from connector.mrr.evidence.invoiced_series import InvoicedSeries, invoiced_series
 from connector.mrr.evidence.outside_lines import (
-    NOT_DUE,
     OutsideLine,
-    billed_at,
-    net_of,
     outside_line,
 )
 from connector.mrr.history import History
@@ -50,12 +47,12 @@ def coverage(
     outside: list[tuple[dict[str, int], OutsideLine]] = []
     for invoice in history.invoices:
         months = sums.setdefault(invoice.currency or _currency(invoice), {})
-        place = months.setdefault(month_of(billed_at(invoice)), {})
-        is_due, counted_minor = invoice.status not in NOT_DUE, 0
+        place = months.setdefault(month_of(invoice.billed_s), {})
+        is_due, counted_minor = invoice.is_due, 0
         for line in invoice.lines.data:
             net_minor = line.amount
             if line.discount_amounts or line.taxes:
-                net_minor = net_of(line)
+                net_minor = line.net_minor
             parent = line.parent
             details = parent.subscription_item_details if parent is not None else None
             if not is_due:
@@ -91,6 +88,19 @@ def coverage(
         not_counted=tuple(_not_counted(series, recurring, zone, until_s)),
         next_s=min(fading, default=None),
     )
+
+
+def refused_sums(invoices: Iterable[Invoice], zone: tzinfo) -> InvoicedSums:
+    """Of customers whose history is not whole: what is due, is refused."""
+    sums: InvoicedSums = {}
+    month_of = local_months(zone).month
+    for invoice in invoices:
+        months = sums.setdefault(invoice.currency or _currency(invoice), {})
+        place = months.setdefault(month_of(invoice.billed_s), {})
+        name = InvoiceClass.REFUSED if invoice.is_due else InvoiceClass.NOT_DUE
+        net_minor = sum(line.net_minor for line in invoice.lines.data)
+        place[name.value] = place.get(name.value, 0) + net_minor
+    return without_zeros(sums)
 
 
 def _currency(invoice: Invoice) -> str:

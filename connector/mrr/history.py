@@ -92,6 +92,8 @@ def versions_without_event(
     The event knows the second in which it became so; the version is stamped before it.
     """
     by_event = sorted(versions_in(events), key=_SEEN)
+    if not by_event:
+        return list(versions)
 
     def is_explained(each: SubscriptionVersion) -> bool:
         first = bisect_left(by_event, each.seen_s - LARGEST_SHIFT_S, key=_SEEN)
@@ -102,7 +104,7 @@ def versions_without_event(
             for _, subscription in by_event[first:last]
         )
 
-    return [each for each in versions if not (by_event and is_explained(each))]
+    return [each for each in versions if not is_explained(each)]
 
 
 class History(Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 from connector.core.errors import Unvalued
@@ -124,7 +124,7 @@ def timeline(
     for subscription in by_subscription.keys() - history.versions.keys():
         orphan = by_subscription[subscription][0]
         refused.append(Unvalued(orphan.id, "subscription", subscription or None))
-    steps.sort(key=lambda step: (step.at_s, step.subscription, step.item))
+    steps.sort(key=attrgetter("at_s", "subscription", "item"))
     return Timeline(
         steps=tuple(steps),
         refusals=tuple(sorted({_refusal(history.customer, each) for each in refused})),
@@ -264,7 +264,11 @@ class _SubscriptionTimeline:
             yield from ((change.at_s, (item,)) for change in own)
         for item, lines in self.usage.items():
             yield from ((line.end_s, (item,)) for line in lines)
-        untold = [i for i, own in self.changes.items() if not self._tells_tax(i, own)]
+        untold: list[str] = []
+        if self.taxes:
+            untold += (
+                i for i, own in self.changes.items() if not self._tells_tax(i, own)
+            )
         for item, rates in self.taxes.items():
             yield from ((rate.since_s, (item, *untold)) for rate in rates)
         for items, interval in self._intervals():
@@ -389,9 +393,10 @@ class _SubscriptionTimeline:
         line = self.regular.get((item, at_s))  # of a period that begins then
         if line is not None and all(line.id != each.id for each in proof):
             proof += line.evidence()
-        ends_s = self.used_until.get(item, ())  # of periods that have ended
-        for place in range(bisect_left(ends_s, at_s), bisect_right(ends_s, at_s)):
-            proof += self.usage[item][place].evidence()
+        if item in self.usage:  # of periods that have ended
+            ends_s = self.used_until[item]
+            for place in range(bisect_left(ends_s, at_s), bisect_right(ends_s, at_s)):
+                proof += self.usage[item][place].evidence()
         return tuple(dict.fromkeys(proof))
 
     def _evidence_of_ends(self, item: str, at_s: int) -> Iterator[Evidence]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 from functools import partial
 from itertools import takewhile
 from math import ceil
@@ -29,6 +29,7 @@ from connector.metrics.rollups import (
     windows_touched,
 )
 from connector.mrr.companies import Companies
+from connector.mrr.coverage import refused_sums
 from connector.mrr.derive import Derived, derive
 from connector.mrr.history import Catalogue
 from connector.pipeline.policy_change import adopted, check_rules
@@ -59,7 +60,8 @@ from connector.store.mirror import (
 )
 from connector.store.mirror.companies import companies, regroup
 from connector.store.mirror.companies import version as company_version
-from connector.store.mirror.histories import histories, profile, rows_of
+from connector.store.mirror.histories import Ids, histories, profile, rows_of
+from connector.stripe_api.invoices import Invoice
 
 # Customers at a time: a commit, and the windows' sums, cost as much as deriving a few. As
 # many are derived in one transaction as this is thought to take: a webhook that comes
@@ -188,7 +190,8 @@ class _Recompute:
             found = self._derived(ours) if ahead is None else ahead
             still = [each for each in found if each.customer in ours]
             posted = _settle(connection, run, still)
-            _hold(connection, sorted({*waiting} - {*whole}))
+            held = sorted({*waiting} - {*whole})
+            _hold(connection, {c: known.members(c) for c in held}, self.rules.zone)
         if ahead is None:
             self.pace_s = (time.monotonic() - began_s) / len(names)
         self.run = run
@@ -332,20 +335,36 @@ def _with_company(
     return [each for each in customers if each not in booked]
 
 
-def _hold(connection: sqlite3.Connection, customers: Sequence[str]) -> None:
+def _hold(connection: sqlite3.Connection, customers: Ids, zone: tzinfo) -> None:
     """Leave these as they were until what is set aside of them fits, which marks them.
 
-    Who is new is known by name from now on, so that it can be asked about.
+    Who is new is known by name from now on, so that it can be asked about; what was
+    invoiced since is refused.
     """
     if not customers:
         return
-    rows = rows_of(connection, dict.fromkeys(customers, ()))
+    rows = rows_of(connection, customers)
     shown = {customer: profile(rows, customer) for customer in customers}
-    keys_of(
+    keys = keys_of(
         connection,
         {
             c: CustomerDisplay(p.label, p.country) if p else CustomerDisplay()
             for c, p in shown.items()
+        },
+    )
+    billed: dict[str, list[Invoice]] = {customer: [] for customer in customers}
+    for each in histories(rows, Catalogue()):
+        billed[each.counted_as] += each.invoices
+    ids = {
+        c: [each for own in members for each in own] for c, members in customers.items()
+    }
+    known = keys_among(connection, [each for own in ids.values() for each in own])
+    coverage.hold(
+        connection,
+        {keys[c]: refused_sums(invoices, zone) for c, invoices in billed.items()},
+        {
+            keys[c]: [known[each] for each in own if each in known]
+            for c, own in ids.items()
         },
     )
     for customer in customers:

@@ -4,13 +4,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from msgspec.structs import asdict
+
 from connector.core.invoiced import (
     InvoiceClass,
     NotCountedReason,
     OutsideMrr,
     alarming,
 )
-from connector.core.language import _, marked
+from connector.core.language import _, grouped, marked
+from connector.core.model import Refusal
+from connector.core.text import printable
 from connector.core.windows import name_of
 from connector.render.footnotes import outside_note
 from connector.render.report_json import span_json
@@ -50,6 +54,7 @@ REASON_WORDS = {
     NotCountedReason.UNKNOWN_PRICING: marked("of no known pricing"),
     NotCountedReason.MANUAL: marked("manual lines that recur"),
 }
+MOST_REFUSED = 20
 CLASSES_NOTE = marked(
     "Without tax, after discounts, in the month in which the invoice was "
     "finalized. Counted: shows an item that is in MRR. By policy: of an "
@@ -80,8 +85,10 @@ def parts(found: CoverageReport, locale: str) -> Iterator[Part]:
             note = outside_note(each.not_counted, locale)
             yield from [note] if note is not None else []
             yield outside_table(each.not_counted, found.labels)
-    if not found.currencies:
+    if not found.currencies and not found.refused:
         yield _("Nothing was invoiced yet.")
+    if found.refused:
+        yield "\n".join(refused_lines(found.refused))
     if any(not x.is_over for each in found.currencies for x in each.windows):
         yield _("* not over: so far; not to be compared with whole windows.")
     yield _(CLASSES_NOTE)
@@ -89,6 +96,19 @@ def parts(found: CoverageReport, locale: str) -> Iterator[Part]:
         yield _(TO_DO)
     if found.lacks_texts:
         yield _(LACKS_TEXTS)
+
+
+def refused_lines(refused: Sequence[Refusal]) -> list[str]:
+    """What these sums may lack, a line an object."""
+    said = _(
+        "Could not be valued: under Refused where the amount can be read, else missing "
+        "from these sums ({count}):"
+    ).format(count=grouped(len(refused)))
+    named = [printable(f"  {each.sentence}") for each in refused[:MOST_REFUSED]]
+    more = len(refused) - len(named)
+    if more:
+        named.append(_("  and {count} more").format(count=grouped(more)))
+    return [said, *named]
 
 
 def shares_table(window: CoveredWindow, currency: str) -> Table:
@@ -173,7 +193,7 @@ def to_csv(found: CoverageReport) -> str:
     rows = (
         (
             *(covered.currency, *span_json(each.window).values()),
-            str(each.is_over).lower(),
+            str(each.is_over and found.is_whole).lower(),
             *(name.value, Money(minor, covered.currency)),
         )
         for covered in found.currencies
@@ -191,18 +211,22 @@ def to_json(found: CoverageReport) -> dict[str, Any]:
         "currencies": [
             {
                 "currency": covered.currency,
-                "windows": [_window_json(each) for each in covered.windows],
+                "windows": [
+                    _window_json(each, is_whole=found.is_whole)
+                    for each in covered.windows
+                ],
                 "not_counted": [outside_json(each) for each in covered.not_counted],
             }
             for covered in found.currencies
         ],
+        "refused": [asdict(each) for each in found.refused],
     }
 
 
-def _window_json(covered: CoveredWindow) -> dict[str, Any]:
+def _window_json(covered: CoveredWindow, *, is_whole: bool) -> dict[str, Any]:
     return {
         **span_json(covered.window),
-        "complete": covered.is_over,
+        "complete": covered.is_over and is_whole,
         "invoiced_minor": covered.invoiced_minor,
         "classes": {name.value: minor for name, minor in covered.classes.items()},
     }

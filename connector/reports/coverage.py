@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from connector.core.dates import add_months, parse_month
+from connector.core.dates import add_months, local_day, parse_month
 from connector.core.errors import NothingFound
 from connector.core.invoiced import InvoiceClass, OutsideMrr
+from connector.core.model import Refusal
 from connector.core.windows import Window, WindowKind, windows
 from connector.pipeline.policy_change import is_current
-from connector.reports.ledger import Ledger
-from connector.store.ledger import coverage, customers
-from connector.store.mirror import event_feed, walks
+from connector.reports.ledger import NOTHING_MISSING, Ledger
+from connector.store.ledger import coverage, customers, unvalued
+from connector.store.mirror import event_feed, unfit_objects, walks
 
 
 class CoveredWindow(NamedTuple):
@@ -48,6 +49,8 @@ class CoveredCurrency(NamedTuple):
 class CoverageReport(NamedTuple):
     """``labels`` are what customers are called.
 
+    ``is_whole`` is False while the sums may lack something: customers that wait, or what
+    is ``refused``, which is in its class where the amount can be read, else in none.
     ``lacks_texts``: manual lines that a former version fetched cannot be told apart by
     their description.
     """
@@ -55,6 +58,8 @@ class CoverageReport(NamedTuple):
     currencies: Sequence[CoveredCurrency]
     labels: Mapping[str, str]
     lacks_texts: bool
+    is_whole: bool
+    refused: Sequence[Refusal]
 
 
 def coverage_report(
@@ -76,6 +81,10 @@ def coverage_report(
     for (code, month, name), minor in coverage.sums(connection).items():
         months = sums.setdefault(code, {})
         months.setdefault(parse_month(month), Counter())[name] = minor
+    for code, billed_s, minor in unfit_objects.invoiced(connection):
+        first = local_day(billed_s, ledger.zone).replace(day=1)
+        own = sums.setdefault(code, {}).setdefault(first, Counter())
+        own[InvoiceClass.REFUSED] += minor
     outside = ledger.outside()
     codes = _codes(ledger, sums, currency)
     named = customers.labels(connection) if outside else {}
@@ -90,6 +99,8 @@ def coverage_report(
         ],
         labels=named,
         lacks_texts=not walks.lines_are_whole(connection),
+        is_whole=ledger.missing() == NOTHING_MISSING,
+        refused=unvalued.known(connection),
     )
 
 

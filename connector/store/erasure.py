@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from connector.core.errors import NothingFound
+from connector.store import inbox
 from connector.store.database import transaction
 from connector.store.ledger import notes
 from connector.store.ledger.posting import LedgerRun
-from connector.store.mirror import forgotten, objects
+from connector.store.mirror import forgotten, objects, unfit_objects
 
 
 class Erased(NamedTuple):
@@ -78,5 +79,11 @@ def _erase(connection: sqlite3.Connection, customer: str) -> bool:
         "UPDATE customers SET label = NULL WHERE id = ? AND label IS NOT NULL",
         [customer],
     ).rowcount
-    was_noted = notes.erase(connection, customer)
-    return objects.strip_customer(connection, customer) or was_shown > 0 or was_noted
+    found = [
+        was_shown > 0,
+        notes.erase(connection, customer),
+        inbox.erase(connection, customer),
+        unfit_objects.erase(connection, customer),
+        objects.strip_customer(connection, customer),
+    ]
+    return any(found)

@@ -199,6 +199,22 @@ def retry(
     return chosen
 
 
+def erase(connection: sqlite3.Connection, customer: str) -> bool:
+    """Whether an error spoke of this customer, or of an object of its: it is gone."""
+    erased = connection.execute(_ERASE, [customer])
+    return erased.rowcount > 0
+
+
+_ERASE = """
+    UPDATE inbox SET error = 'not shown any more' WHERE error <> 'not shown any more'
+    AND EXISTS (SELECT 1 FROM json_each(names) WHERE json_extract(value, '$[1]') IN (
+        SELECT ?1 UNION SELECT id FROM set_aside_by_customer WHERE customer = ?1
+        UNION SELECT id FROM stripe_subscriptions WHERE customer = ?1
+        UNION SELECT id FROM stripe_invoices WHERE customer = ?1
+        UNION SELECT id FROM stripe_invoice_items WHERE customer = ?1))
+"""
+
+
 def prune(connection: sqlite3.Connection, now_us: int) -> int:
     """Forget what was done longer ago than Stripe would repeat it; return how many."""
     return connection.execute(

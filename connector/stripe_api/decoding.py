@@ -3,6 +3,7 @@
 What is not a field of a ``Base`` (email, address, card, free text) is never stored.
 """
 
+import re
 import threading
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Generic, TypeVar, get_args
@@ -139,6 +140,7 @@ class StripeAccount(Base, frozen=True, kw_only=True):
         return dashboard.timezone if dashboard else None
 
 
+_VALUE = re.compile(r"Invalid enum value .*?(?=(?: - at `[^`]*`)?$)", re.DOTALL)
 _decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
 _one_at_a_time = threading.Lock()
 
@@ -159,12 +161,13 @@ def decode(raw: bytes | msgspec.Raw, shape: type[T]) -> T:
     except msgspec.ValidationError as error:
         inner = get_args(shape)
         name = f"list of {inner[0].__name__}" if inner else shape.__name__
+        said = _VALUE.sub("Invalid enum value", str(error))
         raise UnknownStripeShape(
-            f"Stripe's answer does not look like a {name}: {error}",
+            f"Stripe's answer does not look like a {name}: {said}",
             fix="upgrade stripe-nrr, or report this with the field's name; nothing of "
             "this answer was stored",
-            what=str(error),
-        ) from error
+            what=said,
+        ) from None  # its own words repeat a value, which may be anything
 
 
 def body(thing: Base) -> bytes:

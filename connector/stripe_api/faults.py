@@ -96,7 +96,7 @@ def _faults_of_subscription(
     if out_of_time(subscription) is not None:
         yield "start_date", subscription.start_date
     if not subscription.items.data and subscription.ended_at is None:
-        yield "items.data", "empty"
+        yield "items.data", []
     for number, item in enumerate(subscription.items.data):
         at = f"items.data[{number}]"
         if item.price is None:

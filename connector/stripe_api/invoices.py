@@ -27,6 +27,7 @@ from connector.stripe_api.objects import (
 
 _NOTHING = Decimal(0)
 InvoiceStatus = Literal["draft", "open", "paid", "uncollectible", "void"]
+NOT_DUE = ("draft", "void")
 
 # Invoices
 
@@ -85,7 +86,8 @@ class Pricing(Base, frozen=True, kw_only=True):
     unit_amount_decimal: Decimal | None = None
 
     def __post_init__(self) -> None:
-        check_decimal(self.unit_amount_decimal, "unit_amount_decimal")
+        if self.unit_amount_decimal is not None:
+            check_decimal(self.unit_amount_decimal, "unit_amount_decimal")
 
 
 class Tax(Base, frozen=True, kw_only=True):
@@ -115,13 +117,25 @@ class InvoiceLine(Base, frozen=True, kw_only=True):
     description: Any = None
 
     def __post_init__(self) -> None:
-        check_decimal(self.quantity_decimal, "quantity_decimal", least=_NOTHING)
+        if self.quantity_decimal is not None:
+            check_decimal(self.quantity_decimal, "quantity_decimal", least=_NOTHING)
         if self.description is None:
             return
         parent = self.parent
         if parent is None or parent.subscription_item_details is None:
             force_setattr(self, "text_hash", _hashed(self.description))
         force_setattr(self, "description", None)
+
+    @property
+    def net_minor(self) -> int:
+        """Without tax, after its discounts: as ``total_excluding_tax`` has it."""
+        net_minor = self.amount
+        for taken in self.discount_amounts or ():
+            net_minor -= taken.amount
+        for tax in self.taxes or ():
+            if tax.tax_behavior == "inclusive":
+                net_minor -= tax.amount
+        return net_minor
 
 
 # Words that change from one month's line to the next, and do not make it another:
@@ -180,8 +194,28 @@ class Invoice(Base, frozen=True, kw_only=True):
         return ref(details.subscription) if details is not None else ""
 
     @property
+    def is_due(self) -> bool:
+        return self.status not in NOT_DUE
+
+    @property
+    def billed_s(self) -> int:
+        """When it was finalized; of a draft, or where Stripe does not say: created."""
+        moments = self.status_transitions
+        return (moments.finalized_at if moments is not None else None) or self.created
+
+    @property
     def paid_at(self) -> int | None:
         return self.status_transitions.paid_at if self.status_transitions else None
+
+
+class InvoiceHead(Base, frozen=True, kw_only=True):
+    """What an invoice bills as a whole, of which nothing is known to fit."""
+
+    created: Any = None
+    currency: Any = None
+    status: Any = None
+    status_transitions: Any = None
+    total_excluding_tax: Any = None
 
 
 class InvoiceItem(Base, frozen=True, kw_only=True):
@@ -204,7 +238,8 @@ class InvoiceItem(Base, frozen=True, kw_only=True):
     invoice: str | None = None
 
     def __post_init__(self) -> None:
-        check_decimal(self.quantity_decimal, "quantity_decimal", least=_NOTHING)
+        if self.quantity_decimal is not None:
+            check_decimal(self.quantity_decimal, "quantity_decimal", least=_NOTHING)
 
 
 def units_of(thing: SubscriptionItem | InvoiceLine | InvoiceItem) -> Decimal:

@@ -18,6 +18,7 @@ from connector.stripe_api.decoding import (
     Base,
     Instant,
     ListAnswer,
+    Minor,
     ObjectHead,
     created_at,
     decode,
@@ -27,10 +28,13 @@ from connector.stripe_api.decoding import (
 )
 from connector.stripe_api.events import StripeEvent
 from connector.stripe_api.invoices import (
+    NOT_DUE,
     Invoice,
+    InvoiceHead,
     InvoiceItem,
     InvoiceLine,
     InvoiceParent,
+    StatusTransitions,
 )
 from connector.stripe_api.objects import (
     Coupon,
@@ -45,17 +49,33 @@ T = TypeVar("T", bound=Base)
 
 # What Stripe's texts of a customer may hold. Of these only what kind of value it is.
 _PERSONAL = frozenset({"name", "address", "metadata", "email", "phone", "description"})
-_PLAIN = re.compile(r"[\w.+-]{1,32}", re.ASCII)
+# Texts are shown where Stripe chooses among words, or writes a number, and of no other
+# field: whatever stands in the wrong place may be anything.
+_WORDS = {
+    *("status", "currency", "duration", "interval", "usage_type", "type", "object"),
+    *("billing_scheme", "tiers_mode", "round", "tax_behavior", "behavior"),
+}
+_WORD = re.compile(r"[a-z][a-z_]{0,31}", re.ASCII)
+_NUMBERS = re.compile(r".*_decimal|percent_off|percentage")
+_NUMBER = re.compile(r"[+-]?(\d{1,24}(\.\d{0,24})?|NaN|Infinity)", re.ASCII)
 _MOST_DIGITS = 24
 WHOLE = "the object"  # in place of a field's name
 NAMELESS = "without an id"  # part of the name of an object that has no id of its own
+
+
+class UnfitInvoiced(msgspec.Struct, frozen=True, kw_only=True):
+    """What an invoice that does not fit says it bills, without tax; at ``billed_s``."""
+
+    currency: str
+    amount_minor: int
+    billed_s: int
 
 
 class UnfitObject(msgspec.Struct, frozen=True, kw_only=True):
     """An object whose ``field`` is ``value``; ``customer`` is whose it is, or "".
 
     ``created`` is 0 and ``subscription`` "" where they cannot be read. ``value`` is fit
-    to be shown.
+    to be shown. ``invoiced`` is None where it is no invoice that is due, or unreadable.
     """
 
     id: str
@@ -64,6 +84,7 @@ class UnfitObject(msgspec.Struct, frozen=True, kw_only=True):
     subscription: str = ""
     field: str
     value: str
+    invoiced: UnfitInvoiced | None = None
 
 
 def in_no_url(key: str) -> UnfitObject:
@@ -122,10 +143,27 @@ def _list_in(raw: bytes, shape: type[ListAnswer[Any]]) -> ListAnswer[Any]:
 def one_of(raw: bytes | msgspec.Raw, shape: type[T]) -> T | UnfitObject:
     """An object read by itself."""
     try:
-        thing = decode(raw, shape)
+        thing: T | UnfitObject = _with_its_list(raw, decode(raw, shape))
     except UnknownStripeShape as error:
-        return unfit_object(json_of(raw), *_what(error), shape)
-    return _with_its_list(raw, thing)
+        thing = unfit_object(json_of(raw), *_what(error), shape)
+    if isinstance(thing, UnfitObject) and shape is Invoice:
+        return msgspec.structs.replace(thing, invoiced=_invoiced(json_of(raw)))
+    return thing
+
+
+def _invoiced(tree: object) -> UnfitInvoiced | None:
+    """What an invoice bills as a whole, which can be read though its lines cannot."""
+    head = msgspec.convert(tree if isinstance(tree, dict) else {}, InvoiceHead)
+    moments = read_as(StatusTransitions, head.status_transitions)
+    finalized_s = None if moments is None else moments.finalized_at
+    billed_s = finalized_s or _time_of(head.created)
+    amount_minor = read_as(Minor, head.total_excluding_tax)
+    currency = read_as(str, head.currency)
+    if head.status in NOT_DUE or not (billed_s and amount_minor and currency):
+        return None
+    return UnfitInvoiced(
+        currency=currency, amount_minor=amount_minor, billed_s=billed_s
+    )
 
 
 def unfit_by(thing: Base, part: UnfitObject) -> UnfitObject:
@@ -137,6 +175,17 @@ def unfit_by(thing: Base, part: UnfitObject) -> UnfitObject:
         subscription=_billed_by(thing),
         field=f"{part.id} {part.field}".strip(),
         value=part.value,
+        invoiced=_billed_in(thing) if isinstance(thing, Invoice) else None,
+    )
+
+
+def _billed_in(invoice: Invoice) -> UnfitInvoiced | None:
+    """What its lines bill, where all of them are at hand."""
+    amount_minor = sum(line.net_minor for line in invoice.lines.data)
+    if not (invoice.is_due and amount_minor) or invoice.lines.has_more:
+        return None
+    return UnfitInvoiced(
+        currency=invoice.currency, amount_minor=amount_minor, billed_s=invoice.billed_s
     )
 
 
@@ -246,15 +295,23 @@ def shown(value: object, field: str) -> str:
     is_personal = not _PERSONAL.isdisjoint(re.findall(r"\w+", field))
     if value is None or isinstance(value, bool):
         return str(value)
+    if value == []:
+        return "empty"
     if isinstance(value, int | float | Decimal) and not is_personal:
         text = str(value)
         return text if len(text) <= _MOST_DIGITS else f"{text[:6]}… (a long number)"
     if isinstance(value, str):
-        is_plain = _PLAIN.fullmatch(value) and masked(value) == value
-        is_shown = is_plain and not is_personal
+        is_shown = _is_word(value, field) and not is_personal
         return value if is_shown else f"a text of {len(value)} characters"
     kinds = {list: "a list", dict: "an object", int: "a number", float: "a number"}
     return kinds.get(type(value), "of another kind")
+
+
+def _is_word(value: str, field: str) -> bool:
+    last = field.rpartition(".")[2]
+    if last in _WORDS:
+        return _WORD.fullmatch(value) is not None and masked(value) == value
+    return bool(_NUMBERS.fullmatch(last) and _NUMBER.fullmatch(value))
 
 
 def why_not(raw: bytes | msgspec.Raw, error: Exception) -> str:

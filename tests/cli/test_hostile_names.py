@@ -311,7 +311,7 @@ def test_nothing_in_a_name_commands_a_terminal(
 
 def test_a_name_in_a_log_is_one_line() -> None:
     code = (
-        "import logging; from connector.cli.app import Shell\n"
+        "import logging; from connector.cli.shell import Shell\n"
         "Shell(None, 0).log_to_stderr()\n"
         "logging.getLogger('x').warning('said %s', 'a\\nERROR forged \\x1b[2J')"
     )

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.cli.app import COMMANDS, Shell
+from connector.cli.app import COMMANDS
 from connector.cli.logs import FieldFormatter
+from connector.cli.shell import Shell
 from tests.support.commands import Ran, Workdir
 from tests.support.folders import ROOT
 from tests.support.loopback import failing, on, serving

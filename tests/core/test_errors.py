@@ -25,8 +25,8 @@ import pytest
 import connector
 from connector import config
 from connector.assistants import tools as assistants_tools
-from connector.cli import config as config_command
 from connector.cli.app import stripe_nrr
+from connector.cli.commands import config as config_command
 from connector.core import errors
 from connector.core.account import StripeIdentity
 from connector.core.dates import instant
@@ -605,7 +605,9 @@ def begun_twice() -> None:
 
 def begun_without_the_example() -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(config_command, "__file__", Path("connector/cli/config.py"))
+        patch.setattr(
+            config_command, "__file__", Path("connector/cli/commands/config.py")
+        )
         command("config", "init", "--timezone", "UTC")
 
 

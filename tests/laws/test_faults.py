@@ -371,7 +371,7 @@ requests_per_second = 1000
 requests_per_second_in_all = 1000
 """
 HEAVY = (
-    "connector.cli.sync",
+    "connector.cli.commands.sync",
     "stripe",
     "tenacity",
     "sqlite_utils",

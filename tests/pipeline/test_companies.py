@@ -18,7 +18,7 @@ from connector.reports.check import check_ledger
 from connector.reports.closed_months import figures_to_close, restated_windows
 from connector.reports.ledger import Ledger
 from connector.store.database import transaction
-from connector.store.ledger import closings, queries
+from connector.store.ledger import closings, coverage, queries
 from connector.store.mirror import dirty_customers, unfit_objects
 from connector.stripe_api.unfit import UnfitObject
 from tests.pipeline.test_recompute import RULES
@@ -185,17 +185,21 @@ def test_what_is_set_aside_of_one_customer_keeps_its_whole_company(
 ) -> None:
     """Else the others' MRR would be in no figure."""
     alone = seen(db, 0, NO_COMPANIES).movements
+    invoiced = coverage.sums(db)
     one, two, *_ = names(db)
     belong(db, {one: "Acme", two: "Acme"}, (SEEN + 1) * S)
     with transaction(db):
         wrong = UnfitObject(id=one, customer=one, field="discount", value="odd")
         unfit_objects.put(db, "customers", wrong, (SEEN + 2) * S)
     assert seen(db, 3).movements == alone
+    assert coverage.sums(db) == invoiced
+    assert [each.rule for each in found_wrong(db)] == ["not valued"]
     belong(db, {one: "Acme"}, (SEEN + 4) * S)
     with transaction(db):
         unfit_objects.fits(db, "customers", [one], (SEEN + 5) * S)
     found = seen(db, 6).movements
     assert booked(found) == added_up(alone, {one: "Acme", two: "Acme"})
+    assert coverage.sums(db) == invoiced
 
 
 # --- against addition alone ---

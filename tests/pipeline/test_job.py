@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from connector.cli.options import DURATION
+from connector.cli.params import DURATION
 from connector.pipeline.job import LONGEST_BACK_OFF, SPREAD, pause_s
 from connector.pipeline.status import JobStatus, SyncSummary, read_status, write_status
 from connector.store.database import open_database

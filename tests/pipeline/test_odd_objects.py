@@ -5,16 +5,23 @@ ledger of the same account without the customer whose object it is.
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from connector.config import Config
+from connector.core.dates import instant
+from connector.core.windows import WindowKind
 from connector.pipeline.bundled_account import BundledAccount, load_account
+from connector.reports.coverage import coverage_report
+from connector.reports.ledger import Ledger
 from connector.store.database import open_database
-from connector.store.ledger import queries, unvalued
+from connector.store.ledger import coverage, queries, unvalued
 from connector.store.mirror import dirty_customers
 from connector.store.schema import MIRRORED
 from tests.billing.account import Account
@@ -61,8 +68,8 @@ SUBSCRIPTIONS = [
     Odd("subscriptions", "start_date", -5, ("start_date", "-5")),
     Odd("subscriptions", "ended_at", 10**12, ("ended_at", "1000000000000")),
     Odd("subscriptions", "currency", "zzz", ("currency", "zzz")),
-    Odd("subscriptions", "discounts", "half", ("discounts", "half")),
-    Odd("subscriptions", "created", "today", ("created", "today")),
+    Odd("subscriptions", "discounts", "half", ("discounts", "a text of 4 characters")),
+    Odd("subscriptions", "created", "today", ("created", "a text of 5 characters")),
     Odd("subscriptions", "id", 7, ("id", "7")),
     Odd("subscriptions", "", None, ("the object", "None")),
 ]
@@ -74,7 +81,10 @@ INVOICES = [
     Odd("invoices", "lines", MISSING, ("lines.data", "missing")),
     Odd("invoices", "lines", {}, ("lines.data", "missing")),
     Odd("invoices", "lines.data.0", None, ("lines.data[0]", "None")),
-    Odd("invoices", "lines.data.0.amount", "12", ("lines.data[0].amount", "12")),
+    Odd(
+        *("invoices", "lines.data.0.amount", "12"),
+        ("lines.data[0].amount", "a text of 2 characters"),
+    ),
     Odd(
         *("invoices", "lines.data.0.amount", HUGE),
         ("lines.data[0].amount", "100000… (a long number)"),
@@ -98,7 +108,7 @@ OTHERS = [
 SHARED = [
     Odd("prices", "unit_amount", -5, ("unit_amount", "-5")),
     Odd("prices", "unit_amount_decimal", "NaN", ("unit_amount_decimal", "NaN")),
-    Odd("prices", "recurring", "monthly", ("recurring", "monthly")),
+    Odd("prices", "recurring", "monthly", ("recurring", "a text of 7 characters")),
     Odd("prices", "id", 7, ("id", "7")),
     Odd("coupons", "duration", "eternal", ("duration", "eternal")),
     Odd("coupons", "percent_off", 200, ("percent_off", "200")),
@@ -435,3 +445,88 @@ def test_a_quantity_that_was_never_billed_is_a_note_and_what_was_billed_counts(
     assert ("note: " in explained.out) is not is_billed
     if not is_billed:
         assert f"{sub.id} ended with quantity 5 of {sub.items[0].id}" in explained.out
+
+
+# --- coverage of who is set aside ---
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [("invoices", "lines", None), ("subscriptions", "status", "frozen")],
+)
+def test_what_a_held_customer_was_invoiced_is_refused(
+    tmp_path: Path, kind: str, field: str, value: object
+) -> None:
+    """One customer, one plan: two months at $10, of which nothing can be valued."""
+    acc = Account(OPENED)
+    plan = acc.add_price(acc.add_product("Plan"), 1_000)
+    acc.subscribe(acc.add_customer("Ada"), plan)
+    acc.advance(OPENED + 40 * DAY)
+    whole = SimulatedAccount(acc.snapshot())
+    key = whole.objects[kind][0]["id"]
+    with serving(spoiled(whole, key, field, value)) as stripe:
+        workdir = Workdir(tmp_path, stripe.url).configure("")
+        workdir.run("sync", "-q")
+        text = workdir.run("coverage").out
+        told = workdir.run("coverage", "--format", "json").json
+        check = workdir.run("check", "--format", "json").json
+        stripe.account = whole
+        workdir.run("sync", "-q", "--full")
+        healed = workdir.run("coverage", "--format", "json").json
+    assert "Nothing was invoiced" not in text
+    assert key in text
+    [refused] = told["refused"]
+    assert refused["object_id"] == key
+    assert refused_and_counted(told) == (2_000, 0)
+    assert not [x for x in check["findings"] if x.get("law") == "coverage"]
+    assert refused_and_counted(healed) == (0, 2_000)
+    assert healed["refused"] == []
+
+
+def refused_and_counted(told: dict[str, Any]) -> tuple[int, int]:
+    [usd] = told["currencies"]
+    months = [each for each in usd["windows"] if each["window"] == "month"]
+    refused, counted = (
+        sum(each["classes"][name] for each in months) for name in ("refused", "counted")
+    )
+    return refused, counted
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["first sync", "known before"])
+@pytest.mark.parametrize("odd", ODD, ids=named)
+def test_what_is_invoiced_adds_up_whatever_is_set_aside(
+    db: sqlite3.Connection, odd: Odd, *, is_known: bool
+) -> None:
+    """To what the invoices bill, by currency; healed, each amount is where it was."""
+    if is_known:
+        sync(db, Wire(shop(SEEN - 60 * DAY), SEEN - 60 * DAY))
+    key = first(odd.kind)["id"]
+    sync(db, Wire(spoiled(shop(), key, odd.field, odd.value), SEEN))
+    assert invoiced_in(db) == billed()
+    sync(db, Wire(shop(), SEEN + HOUR))
+    healed = coverage.sums(db)
+    assert invoiced_in(db) == billed()
+    assert healed == quiet_coverage()
+
+
+def billed() -> dict[str, int]:
+    """What Stripe's own invoices add up to."""
+    sums: Counter[str] = Counter()
+    for each in shop().objects["invoices"]:
+        sums[each["currency"]] += each["total_excluding_tax"]
+    return dict(sums)
+
+
+def invoiced_in(db: sqlite3.Connection) -> dict[str, int]:
+    found = coverage_report(Ledger(db, Config(), instant(SEEN)), WindowKind.MONTH)
+    return {
+        each.currency: sum(month.invoiced_minor for month in each.windows)
+        for each in found.currencies
+    }
+
+
+@cache
+def quiet_coverage() -> dict[tuple[str, str, str], int]:
+    with empty_ledger() as db:
+        sync(db, Wire(shop(), SEEN + HOUR))
+        return coverage.sums(db)

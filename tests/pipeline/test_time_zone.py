@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connector.cli.options import moment_asked
+from connector.cli.params import moment_asked
 from connector.store.database import open_database
 from tests.billing.account import Account
 from tests.billing.calendar_ import instant

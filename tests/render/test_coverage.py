@@ -57,10 +57,11 @@ def workdirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Workdir]:
 def told(ran: Ran, name: str) -> str:
     """What a user sees, with the exit code; of a page, what tells of the money."""
     out = _of_page(parsed(ran.out)) if name.endswith("html") else ran.out
-    still = re.sub(r'"generated_at": ".*?"', '"generated_at": "…"', out)
+    both = f"{ran.err}\n{out}"
+    still = re.sub(r'"generated_at": ".*?"', '"generated_at": "…"', both)
     still = re.sub(r"was \d+ days ago", "was … days ago", still)
     still = re.sub(r" +$", "", still, flags=re.MULTILINE)
-    return f"exit {ran.code}\n{ran.err}\n{still}"
+    return f"exit {ran.code}\n{still}"
 
 
 def _of_page(page: Element) -> str:

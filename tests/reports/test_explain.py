@@ -22,7 +22,7 @@ from typing import Any
 import click
 import pytest
 
-from connector.cli.options import RATIO, WINDOW
+from connector.cli.params import RATIO, WINDOW
 from connector.core.policy import Policy
 from connector.core.windows import WindowKind
 from connector.store.database import open_database

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from connector.cli.app import Shell
+from connector.cli.shell import Shell
 from connector.core.errors import LedgerUnusable
 from connector.store.database import open_database, put_setting, setting, transaction
 from connector.store.schema import MIGRATIONS

@@ -1,5 +1,6 @@
 """A customer who asked to be erased: no byte of its name is left, and no figure moves."""
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -89,6 +90,36 @@ def test_nothing_is_left_and_no_figure_moves(workdir: Workdir) -> None:
     assert OTHER in done(workdir.call("movements")).out
     assert asked in done(workdir.call("movements")).out
     done(workdir.call("check"))
+
+
+def test_what_an_earlier_version_repeated_of_it_goes_too(workdir: Workdir) -> None:
+    """The odd values of its objects, and what failed events say of them."""
+    asked = shop()[1]
+    with closing(sqlite3.connect(workdir.ledger)) as db, db:
+        query = "SELECT id FROM stripe_subscriptions WHERE customer = ?"
+        [subscription] = db.execute(query, [asked]).fetchone()
+        for kind, key, owner in (
+            ("subscriptions", subscription, ""),  # of which only the mirror knows
+            ("invoices", "in_odd", asked),
+            ("customers", "cus_other", "cus_other"),
+        ):
+            odd = (kind, key, owner, "", "status", NAME if owner != key else OTHER, 1)
+            db.execute("INSERT INTO set_aside VALUES (?, ?, ?, ?, ?, ?, ?)", odd)
+            names, error = json.dumps([[kind, key]]), f"{key}: status is {odd[5]}"
+            db.execute(
+                "INSERT INTO inbox (event, type, names, received_us, state, tries,"
+                " due_us, settled_us, error) VALUES (?, 'x', ?, 1, 'dead', 9, 1, 1, ?)",
+                [f"evt_{key}", names, error],
+            )
+    assert NAME in workdir.call("inbox").out
+    assert NAME in workdir.call("check").out
+    done(workdir.run("forget", asked))
+    assert holding(workdir.folder, NAME) == []
+    for command in ("inbox", "check"):
+        told = workdir.call(command)
+        assert NAME not in told.out
+        assert "not shown any more" in told.out
+        assert f"status is {OTHER}" in told.out
 
 
 def test_it_is_a_run_of_its_own(workdir: Workdir) -> None:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import click
 
-from connector.cli.app import Shell, stripe_nrr
+from connector.cli.app import stripe_nrr
+from connector.cli.shell import Shell
 from tests.support.folders import ROOT
 
 PATHS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md")))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from unittest.mock import patch
 
-from connector.cli.app import Shell, main
+from connector.cli.app import main
+from connector.cli.shell import Shell
 from tests.support.commands import Workdir
 from tests.support.folders import ROOT
 

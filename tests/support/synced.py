@@ -127,8 +127,11 @@ SEEN = instant("2025-03-20T12:00:00")
 
 
 @cache
-def shop() -> SimulatedAccount:
-    """A small business after fourteen months: each customer has another life."""
+def shop(at_s: int = SEEN) -> SimulatedAccount:
+    """A small business after fourteen months: each customer has another life.
+
+    As it is at ``at_s``, which is after its first 200 days.
+    """
     acc = Account(OPENED)
     plan = acc.add_product("Plan", unit_label="seat")
     monthly, yearly = (
@@ -148,10 +151,11 @@ def shop() -> SimulatedAccount:
     acc.advance(OPENED + 200 * DAY)
     acc.cancel_at_period_end(leaves)
     acc.subscribe(returns.customer, euros, quantity=2)
-    acc.advance(OPENED + 420 * DAY)
-    acc.change_quantity(grows.items[0], 5)  # pending until the renewal
-    acc.subscribe(acc.add_customer("Late"), yearly, coupon=spring)
-    acc.advance(SEEN)
+    if at_s > OPENED + 420 * DAY:
+        acc.advance(OPENED + 420 * DAY)
+        acc.change_quantity(grows.items[0], 5)  # pending until the renewal
+        acc.subscribe(acc.add_customer("Late"), yearly, coupon=spring)
+    acc.advance(at_s)
     return SimulatedAccount(acc.snapshot())
 
 

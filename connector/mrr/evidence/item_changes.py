@@ -11,6 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import cached_property
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
@@ -62,13 +63,15 @@ def item_changes(
     licensed = without_unmade_changes(line_items, versions, events)
     items = item_facts(versions, licensed, events, prices)
     regular = [line for line in licensed if line.is_regular]
-    added = _added_without_debit(items)
-    changes = {}
-    for item, known in items.items():
-        if not known.is_current and now.items.data:
-            known.facts += _end_without_credit(item, known, added, regular)
-        changes[item] = list(_changes_of(now, item, known, regular))
-    return changes
+    left = [item for item, known in items.items() if not known.is_current]
+    if left and now.items.data:
+        added = _added_without_debit(items)
+        for item in left:
+            items[item].facts += _end_without_credit(item, items[item], added, regular)
+    return {
+        item: list(_changes_of(now, item, known, regular))
+        for item, known in items.items()
+    }
 
 
 def state_at(changes: Sequence[ItemChange], at_s: int) -> ItemState | None:
@@ -148,7 +151,7 @@ def _changes_of(
     first = _first_change(subscription, item, known, facts, regular)
     if first is None:
         return
-    amounts = _unit_amounts(facts)
+    amounts = _UnitAmounts(facts)
     state = _with_unit_amount(first.state, first.at_s, amounts, None)
     yield first._replace(state=state)
     left_at = _by_instant(known.facts_before)
@@ -209,16 +212,20 @@ def _strongest(
     return (new or best)[-1]
 
 
-_UnitAmounts = Mapping[str, Sequence[tuple[int, Decimal]]]
+class _UnitAmounts:
+    """When which amount a unit was shown; read only where a state tells none."""
 
+    def __init__(self, facts: Iterable[ItemFact]) -> None:
+        self._facts = facts
 
-def _unit_amounts(facts: Iterable[ItemFact]) -> _UnitAmounts:
-    """When which amount a unit was shown, by price, in order of time."""
-    found: defaultdict[str, list[tuple[int, Decimal]]] = defaultdict(list)
-    for fact in facts:
-        if fact.state is not None and fact.state.unit_amount_minor is not None:
-            found[fact.state.price].append((fact.at_s, fact.state.unit_amount_minor))
-    return found
+    @cached_property
+    def by_price(self) -> Mapping[str, Sequence[tuple[int, Decimal]]]:
+        """In order of time, as the facts are."""
+        found: defaultdict[str, list[tuple[int, Decimal]]] = defaultdict(list)
+        for at_s, state in ((fact.at_s, fact.state) for fact in self._facts):
+            if state is not None and state.unit_amount_minor is not None:
+                found[state.price].append((at_s, state.unit_amount_minor))
+        return found
 
 
 def _with_unit_amount(
@@ -233,7 +240,7 @@ def _with_unit_amount(
     amount_minor: Decimal | None = None
     if current is not None and current.price == state.price:
         amount_minor = current.unit_amount_minor
-    own = amounts.get(state.price, ())
+    own = amounts.by_price.get(state.price, ())
     place = bisect_left(own, at_s, key=_WHEN)
     if amount_minor is None and place < len(own):
         _, amount_minor = own[place]

@@ -15,7 +15,6 @@ from connector.core.money import format_minor
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.invoices import Invoice, InvoiceLine
 
-NOT_DUE = ("draft", "void", "deleted")
 # What a parent's or a pricing's type says, by a word in it; the first that fits.
 _REASONS = {
     "license_fee": NotCountedReason.LICENCE_FEE,
@@ -56,7 +55,7 @@ class OutsideLine(msgspec.Struct, frozen=True, gc=False):
 def outside_lines(invoices: Iterable[Invoice]) -> Iterator[OutsideLine]:
     """Those of the invoices that were due, in their order."""
     for invoice in invoices:
-        if invoice.status in NOT_DUE:
+        if not invoice.is_due:
             continue
         for line in invoice.lines.data:
             if line.parent is None or line.parent.subscription_item_details is None:
@@ -67,7 +66,7 @@ def outside_lines(invoices: Iterable[Invoice]) -> Iterator[OutsideLine]:
 
 def outside_line(invoice: Invoice, line: InvoiceLine) -> OutsideLine | None:
     """None for a proration, and for what takes back or bills nothing."""
-    net_minor = net_of(line)
+    net_minor = line.net_minor
     parent = line.parent
     manual = parent.invoice_item_details if parent is not None else None
     if net_minor <= 0 or (manual is not None and manual.proration):
@@ -76,7 +75,7 @@ def outside_line(invoice: Invoice, line: InvoiceLine) -> OutsideLine | None:
     return OutsideLine(
         line.id,
         invoice.id,
-        billed_at(invoice),
+        invoice.billed_s,
         line.currency or invoice.currency,
         net_minor,
         line.period.start,
@@ -85,23 +84,6 @@ def outside_line(invoice: Invoice, line: InvoiceLine) -> OutsideLine | None:
         ref(details.product) if details is not None else "",
         line.text_hash or "",
     )
-
-
-def net_of(line: InvoiceLine) -> int:
-    """What it bills without tax, after its discounts: as ``total_excluding_tax`` has it."""
-    net_minor = line.amount
-    for taken in line.discount_amounts or ():
-        net_minor -= taken.amount
-    for tax in line.taxes or ():
-        if tax.tax_behavior == "inclusive":
-            net_minor -= tax.amount
-    return net_minor
-
-
-def billed_at(invoice: Invoice) -> int:
-    """When it was finalized; of a draft, or where Stripe does not say: created."""
-    moments = invoice.status_transitions
-    return (moments.finalized_at if moments is not None else None) or invoice.created
 
 
 def _reason(invoice: Invoice, line: InvoiceLine) -> NotCountedReason:

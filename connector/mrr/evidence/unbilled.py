@@ -19,7 +19,7 @@ from connector.mrr.evidence.line_items import LineItem, draft_lines
 from connector.mrr.evidence.trials import is_trial_line
 from connector.mrr.intervals import Interval
 from connector.mrr.pricing import MONTHS_FACTOR, is_metered
-from connector.stripe_api.invoices import Invoice
+from connector.stripe_api.invoices import NOT_DUE, Invoice
 from connector.stripe_api.objects import Price, Subscription
 
 Prices = Mapping[str, Price]
@@ -27,7 +27,6 @@ _ENDLESS_S = 1 << 40
 _START = attrgetter("start_s")
 # Bills that may never have been due: they show that what was billed before went on, but
 # where nothing follows them, they begin nothing.
-_NOT_DUE = frozenset({"void", "draft"})
 
 
 class BilledTime(NamedTuple):
@@ -194,7 +193,7 @@ def _billed(line: LineItem, end_s: int, prices: Prices) -> BilledTime:
         None if is_trial_line(line, prices) else _cycle(price),
         line,
         is_regular=line.is_regular and end_s == line.end_s,
-        is_due=line.status not in _NOT_DUE,
+        is_due=line.status not in NOT_DUE,
         is_metered=is_metered(price),
     )
 

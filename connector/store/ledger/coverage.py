@@ -5,7 +5,7 @@ The current state, replaced with each derivation; the ledger knows customers by 
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -16,12 +16,14 @@ from connector.core.invoiced import (
     InvoicedSums,
     NotCountedReason,
     OutsideMrr,
+    held_sums,
     invoiced_together,
 )
 from connector.store.database import placeholders
 
 # What is kept of a customer: its sums as JSON, and whether anything is not counted.
 Kept = tuple[bytes, bool]
+NOTHING: Kept = (b"", False)
 # By currency, month and class.
 SumKey = tuple[str, str, str]
 
@@ -44,17 +46,26 @@ def put(
 ) -> None:
     """Replace these customers', and what they add up to; in the caller's transaction."""
     before = kept(connection, list(derived))
+    _put_sums(connection, before, {key: it.sums for key, it in derived.items()})
+    for key, found in derived.items():
+        if found.not_counted or before.get(key, NOTHING)[1]:
+            _put_not_counted(connection, key, found)
+
+
+def _put_sums(
+    connection: sqlite3.Connection,
+    before: Mapping[int, Kept],
+    now: Mapping[int, InvoicedSums],
+) -> None:
     changes: Counter[SumKey] = Counter()
     rows = []
-    for key, found in derived.items():
-        was, had_some = before.get(key, (b"", False))
-        sums = msgspec.json.encode(found.sums, order="sorted")
+    for key, found in now.items():
+        was, _ = before.get(key, NOTHING)
+        sums = msgspec.json.encode(found, order="sorted")
         if sums != was:
             rows.append((key, sums.decode()))
             _add(changes, decoded(was) if was else {}, -1)
-            _add(changes, found.sums, 1)
-        if found.not_counted or had_some:
-            _put_not_counted(connection, key, found)
+            _add(changes, found, 1)
     connection.executemany("INSERT OR REPLACE INTO invoiced VALUES (?, ?)", rows)
     connection.executemany(
         _ADD, [(*key, minor) for key, minor in changes.items() if minor]
@@ -70,6 +81,33 @@ _ADD = """
 def add_all(connection: sqlite3.Connection, other: sqlite3.Connection) -> None:
     """Add what was invoiced in another ledger to these sums."""
     connection.executemany(_ADD, other.execute("SELECT * FROM invoiced_sums"))
+
+
+def add_refused(
+    connection: sqlite3.Connection, found: Iterable[tuple[str, str, int]]
+) -> None:
+    """Add what other ledgers could not value: currency, month and minor units."""
+    rows = [(code, month, InvoiceClass.REFUSED, n) for code, month, n in found]
+    connection.executemany(_ADD, rows)
+
+
+def hold(
+    connection: sqlite3.Connection,
+    invoiced: Mapping[int, InvoicedSums],
+    members: Mapping[int, Collection[int]],
+) -> None:
+    """Of customers that cannot be derived: what is known, and the rest is refused.
+
+    ``invoiced`` is what they are invoiced now; ``members`` are those that are counted
+    under each, itself among them. In the caller's transaction.
+    """
+    before = kept(connection, list({key for own in members.values() for key in own}))
+    sums: dict[int, InvoicedSums] = {}
+    for key, now in invoiced.items():
+        ours = [decoded(before[each][0]) for each in members[key] if each in before]
+        sums |= {each: {} for each in members[key]}
+        sums[key] = held_sums(invoiced_together(ours), now)
+    _put_sums(connection, before, sums)
 
 
 def put_added(connection: sqlite3.Connection, key: int, parts: Iterable[bytes]) -> None:

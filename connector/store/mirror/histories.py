@@ -5,7 +5,7 @@ A kind of object is one query for all of them: give tens or a few hundred at a t
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple, TypeVar
 
 from connector.mrr.history import Catalogue, History, SubscriptionVersion
@@ -125,8 +125,8 @@ def _versions(connection: sqlite3.Connection, ids: Sequence[str]) -> Versions:
 
 
 def _together(found: Dated, ids: Iterable[str], shape: type[T]) -> tuple[T, ...]:
-    rows = sorted(row for each in ids for row in found.get(each, ()))
-    return tuple(decode(text, shape) for _, _, text in rows)
+    rows = sorted(chain.from_iterable(found.get(each, ()) for each in ids))
+    return tuple([decode(text, shape) for _, _, text in rows])
 
 
 def _decoded(

@@ -14,6 +14,7 @@ from connector.stripe_api.unfit import NAMELESS, UnfitObject
 
 # Of these a customer's figures are made.
 OWNED = ("customers", "subscriptions", "invoices", "invoice_items")
+NOT_SHOWN = "not shown any more"  # in the place of a forgotten customer's values
 
 
 class AsideObject(NamedTuple):
@@ -37,6 +38,19 @@ def held(connection: sqlite3.Connection) -> set[str]:
     return {it.customer for it in known(connection) if it.kind in OWNED} - {""}
 
 
+def invoiced(connection: sqlite3.Connection) -> list[tuple[str, int, int]]:
+    """What invoices that are set aside bill: currency, when (seconds), minor units.
+
+    One whose last good copy is kept bills what that says.
+    """
+    rows = connection.execute(
+        "SELECT currency, billed_s, amount_minor FROM set_aside"
+        " WHERE kind = 'invoices' AND amount_minor <> 0"
+        " AND id NOT IN (SELECT id FROM stripe_invoices)"
+    )
+    return [(code, billed_s, minor) for code, billed_s, minor in rows]
+
+
 def put(
     connection: sqlite3.Connection, kind: str, thing: UnfitObject, fetched_us: int
 ) -> bool:
@@ -56,9 +70,11 @@ def put(
         return False
     before = set(known(connection))
     said = (thing.customer, thing.subscription, thing.field, thing.value)
+    it = thing.invoiced
+    bills = ("", 0, 0) if it is None else (it.currency, it.amount_minor, it.billed_s)
     connection.execute(
-        "INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [kind, thing.id, *said, fetched_us],
+        "INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [kind, thing.id, *said, fetched_us, *bills],
     )
     news = set(known(connection)) - before
     dirty_customers.mark(connection, {it.customer for it in news} - {""})
@@ -123,3 +139,13 @@ def why(connection: sqlite3.Connection, kind: str, key: str) -> str | None:
         [kind, key],
     ).fetchone()
     return None if row is None else str(row[0])
+
+
+def erase(connection: sqlite3.Connection, customer: str) -> bool:
+    """Whether anything was said of this customer's: earlier versions repeated values."""
+    erased = connection.execute(
+        "UPDATE set_aside SET value = ?1 WHERE value <> ?1 AND (kind, id) IN"
+        " (SELECT kind, id FROM set_aside_by_customer WHERE customer = ?2)",
+        [NOT_SHOWN, customer],
+    )
+    return erased.rowcount > 0

@@ -1,0 +1,89 @@
+"""`stripe-nrr churn`: why MRR was lost, and who left."""
+
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import click
+
+from connector.cli.forms import drawn, emit
+from connector.cli.options import (
+    FORMATS,
+    currency_option,
+    formats_option,
+    only_option,
+    out_option,
+)
+from connector.cli.params import MONTH, ByParam
+from connector.cli.shell import Shell
+from connector.core.model import SEGMENTS, SegmentValue
+from connector.reports import ChurnRequest, churn_losses, churn_reports
+
+
+@click.command()
+@click.option("--from", "first", type=MONTH, help="The first month.")
+@click.option("--to", "last", type=MONTH, help="The last month, included.")
+@currency_option
+@click.option(
+    "--by",
+    type=ByParam("reason", "month"),
+    help=f"Sums alone, for each reason, month, {', '.join(SEGMENTS)} or metadata:KEY.",
+)
+@only_option
+@formats_option(*FORMATS)
+@out_option
+@click.pass_obj
+def churn(
+    shell: Shell,
+    first: date | None,
+    last: date | None,
+    currency: str | None,
+    by: str | None,
+    only: tuple[SegmentValue, ...],
+    form: str,
+    output: Path | None,
+) -> None:
+    """Churn and contraction by reason: voluntary, failed payment, paused, and so on.
+
+    From what was synced, without asking Stripe: the reason and the feedback that Stripe
+    keeps of a cancellation (never its free text), unpaid and paused subscriptions, lower
+    prices, lower quantities, discounts. The reasons add up to the churn and contraction of
+    `stripe-nrr report`, month by month. Who left is listed by name: when, how Stripe
+    shows it, what was stated, since when it had paid and whether it came back.
+
+    Without --from and --to: the last twelve months that are over. --by a segment goes by
+    what a customer had the evening before; --segment leaves out all other customers, as
+    in a report, with whose churn and contraction the reasons then agree. CSV without --by
+    lists every loss, also of who pays less, a row each reason; JSON has all sums, and the
+    last hundred who left.
+
+    \b
+    Examples:
+      stripe-nrr churn
+      stripe-nrr churn --by month --from 2026-01 --to 2026-10
+      stripe-nrr churn --by plan --currency usd --format csv -o churn.csv
+      stripe-nrr churn --segment country=DE
+    """  # noqa: D301
+    from connector.render import churn as forms
+    from connector.render.table import to_markdown
+    from connector.reports.model import LISTED
+
+    asked = ChurnRequest(first, last, currency, by, most=LISTED, only=only)
+    with shell.reading() as ledger:
+        if form == "csv" and by is None:
+            found = churn_losses(ledger, asked)
+            rows = partial(forms.losses_csv, found)
+            emit(form, output, facts=shell.facts, csv=lambda: rows)
+            return
+        reports = churn_reports(ledger, asked)
+    locale = shell.config.locale
+    parts = forms.parts(reports, locale)
+    emit(
+        form,
+        output,
+        facts=shell.facts,
+        text=lambda: drawn(parts, locale),
+        json=lambda: forms.to_json(reports),
+        csv=lambda: forms.to_csv(reports),
+        markdown=lambda: to_markdown(parts, locale),
+    )

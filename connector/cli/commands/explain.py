@@ -1,0 +1,151 @@
+"""`stripe-nrr explain`: a window's ratio by customer, a customer's MRR by line."""
+
+from datetime import date
+from pathlib import Path
+
+import click
+
+from connector.cli.forms import emit
+from connector.cli.options import formats_option, only_option, out_option
+from connector.cli.output import echo
+from connector.cli.params import DAY, WINDOW, moment_asked
+from connector.cli.shell import Shell
+from connector.core.errors import UsageFault
+from connector.core.model import SegmentValue
+from connector.core.text import printable
+from connector.core.windows import Window
+from connector.metrics.contributions import Ratio
+from connector.reports import explain_customer, explain_window
+from connector.reports.explain import CustomerExplanation, WindowExplanation
+from connector.reports.ledger import LedgerFacts
+
+
+@click.command()
+@click.argument("customer", required=False)
+@click.option("--on", "day", type=DAY, help="As it stood at the end of this day.")
+@click.option(
+    "--window",
+    type=WINDOW,
+    help="A window's ratio instead: 2026-03, 2026-Q1, 2026, or ..2026-03 for the twelve "
+    "months to March.",
+)
+@click.option(
+    "--metric",
+    type=click.Choice([ratio.value for ratio in Ratio]),
+    default=Ratio.NRR.value,
+    show_default=True,
+    help="The ratio to take apart, with --window.",
+)
+@click.option(
+    "--currency",
+    metavar="CODE",
+    help="Only this currency, with --window; total is all in the reporting currency.",
+)
+@only_option
+@click.option(
+    "--as-of",
+    metavar="TIMESTAMP",
+    help="As the ledger was at this moment: see `stripe-nrr report --help`.",
+)
+@formats_option("text", "json", "csv")
+@out_option
+@click.pass_obj
+def explain(
+    shell: Shell,
+    customer: str | None,
+    day: date | None,
+    window: Window | None,
+    metric: str,
+    currency: str | None,
+    only: tuple[SegmentValue, ...],
+    as_of: str | None,
+    form: str,
+    output: Path | None,
+) -> None:
+    """Take a figure apart: a window's NRR, GRR or CRR, or a customer's MRR by line.
+
+    With --window: the opening's customers, and everyone who moved the ratio, largest
+    first; they add up to its numerator exactly. Of CRR each of them is one who left.
+
+    With CUSTOMER, an id (cus_…) or a part of the display name: each movement with its
+    sum. "was" and "is" are the arithmetic of one subscription item on either side of the
+    change; "by" names the Stripe objects that show it, and the instant they show it for.
+    `observed` means that only a later look at the subscription showed it.
+
+    \b
+    Examples:
+      stripe-nrr explain --window 2026-03
+      stripe-nrr explain --window ..2026-03 --metric grr --format csv -o grr.csv
+      stripe-nrr explain cus_123 --on 2026-03-31
+    """  # noqa: D301
+    if (customer is None) == (window is None):
+        raise UsageFault(
+            "explain takes a customer or a --window, and one of them only",
+            fix="write `stripe-nrr explain --window 2026-03`, then explain a customer",
+        )
+    if customer is not None and only:
+        raise UsageFault(
+            "--segment is of a --window, not of one customer",
+            fix="leave it out, or give a --window instead of the customer",
+        )
+    if customer is not None and form == "csv":
+        raise UsageFault(
+            "a customer is explained as text or JSON",
+            fix="`stripe-nrr movements --customer ID --format csv` is a table of it",
+        )
+    with shell.reading() as ledger:
+        moment = moment_asked(as_of, ledger.zone)
+        if window is not None:
+            taken = explain_window(
+                ledger, window, Ratio(metric), currency, moment, only
+            )
+            _show_window(taken, ledger.facts(moment), form, shell.config.locale, output)
+        elif customer is not None:
+            explained = explain_customer(ledger, customer, day, moment)
+            facts = ledger.facts(moment)
+            _show_customer(explained, facts, form, shell.config.locale, output)
+
+
+def _show_window(
+    taken: list[WindowExplanation],
+    facts: LedgerFacts,
+    form: str,
+    locale: str,
+    output: Path | None,
+) -> None:
+    from connector.render import contributions as forms
+
+    emit(
+        form,
+        output,
+        facts,
+        text=lambda: forms.to_text(taken, locale),
+        json=lambda: {"windows": [forms.to_json(each) for each in taken]},
+        csv=lambda: forms.to_csv(taken),
+    )
+
+
+def _show_customer(
+    explained: CustomerExplanation,
+    facts: LedgerFacts,
+    form: str,
+    locale: str,
+    output: Path | None,
+) -> None:
+    from connector.render import movements as forms
+
+    emit(
+        form,
+        output,
+        facts,
+        text=lambda: forms.explanation(explained, locale),
+        json=lambda: forms.explanation_json(explained),
+    )
+    for refusal in explained.refusals if form == "text" else ():
+        echo(
+            printable(
+                f"not valued: {refusal.object_id}: {refusal.field} is {refusal.value}"
+            )
+        )
+    for note in explained.notes if form == "text" else ():
+        echo(printable(f"note: {note}"))

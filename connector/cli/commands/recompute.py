@@ -1,0 +1,84 @@
+"""`stripe-nrr recompute`: the ledger derived anew from what was fetched."""
+
+from contextlib import closing
+
+import click
+from msgspec.structs import asdict
+
+from connector.cli.forms import emit
+from connector.cli.options import format_option
+from connector.cli.progress import progress_shown
+from connector.cli.shell import Shell
+from connector.cli.stderr import note
+from connector.core.errors import NothingFound
+from connector.core.language import _, grouped
+from connector.core.money import format_count
+from connector.pipeline.policy_change import adopt, configured_rules
+from connector.pipeline.quarantine import failed_lines, underivable
+from connector.pipeline.recompute import recompute as derive
+from connector.store.database import moment, put_setting, transaction
+from connector.store.ledger import rollups, unvalued
+from connector.store.mirror import dirty_customers
+
+
+@click.command()
+@click.option("--customer", metavar="ID", help="Only this customer.")
+@format_option
+@click.pass_obj
+def recompute(shell: Shell, customer: str | None, form: str) -> None:
+    """Derive the ledger anew from what was fetched, without asking Stripe.
+
+    For a changed [policy] or timezone (recorded as its own run, so that figures reported
+    before can still be read with --as-of), or to see that nothing changes. A customer
+    whose history breaks the derivation is named and stays as it was; all others are
+    derived, and the exit code is 1.
+    """
+    shell.log_to_stderr()
+    with closing(shell.ledger()) as connection:
+        rules = configured_rules(connection, shell.config)
+        changed = adopt(connection, rules)
+        is_policy = changed is not None and changed.startswith("policy")
+        if changed is not None:
+            note(changed)
+        with transaction(connection):
+            if customer is None:
+                dirty_customers.mark_all(connection)
+                put_setting(connection, rollups.WHOLE, "")  # count them anew, too
+            elif not dirty_customers.mark_one(connection, customer):
+                raise NothingFound(
+                    f"nothing was ever fetched of customer {customer!r}",
+                    fix=(
+                        "give an id as Stripe shows it (cus_…), or run `stripe-nrr sync`"
+                    ),
+                )
+        with progress_shown(quiet=form == "json") as progress:
+            derived = derive(
+                connection,
+                rules,
+                cause="policy change" if is_policy else "manual",
+                now=moment(connection, shell.now()),
+                progress=lambda done, whole: progress("deriving", done, whole),
+                workers=None,
+            )
+        refused = unvalued.known(connection)
+    figures = {
+        "customers": derived.customers,
+        "movements": derived.movements,
+        "retractions": derived.retractions,
+        "refused": [asdict(refusal) for refusal in refused],
+        "failed": dict(derived.failed),
+    }
+    text = _(
+        "{customers} derived, {movements} posted, {retractions} retracted, "
+        "{refused} not valued."
+    ).format(
+        customers=format_count(derived.customers, "customer"),
+        movements=format_count(derived.movements, "movement"),
+        retractions=grouped(derived.retractions),
+        refused=format_count(len(refused), "object"),
+    )
+    if derived.failed:
+        text = "\n".join([text, *failed_lines(derived.failed)])
+    emit(form, text=lambda: text, json=lambda: figures)
+    if (error := underivable(derived.failed)) is not None:
+        raise error

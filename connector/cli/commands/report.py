@@ -1,0 +1,285 @@
+"""`stripe-nrr report`: windows asked for → figures → text, JSON, CSV, HTML, a workbook."""
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from msgspec.structs import replace
+
+from connector import reports
+from connector.cli.forms import parquet_needed, show_report
+from connector.cli.options import (
+    FORMATS,
+    by_option,
+    currency_option,
+    formats_option,
+    only_option,
+    out_option,
+)
+from connector.cli.output import THROUGH, write, write_bytes
+from connector.cli.params import MONTH, PRESET, moment_asked
+from connector.cli.progress import progress_shown
+from connector.cli.shell import Shell
+from connector.cli.stderr import warn
+from connector.core.errors import UsageFault
+from connector.core.model import SegmentValue
+from connector.core.windows import WindowKind
+from connector.reports.ledger import is_total
+
+if TYPE_CHECKING:
+    from connector.reports.page import PageContents, WorkbookContents
+
+
+@click.command()
+@click.option(
+    "--window",
+    type=click.Choice([kind.value for kind in WindowKind]),
+    help="Only windows of this kind. Default: the trailing-12 headline, then months.",
+)
+@click.option("--from", "first", type=MONTH, help="The first month.")
+@click.option("--to", "last", type=MONTH, help="The last month, included.")
+@currency_option
+@click.option(
+    "--as-of",
+    metavar="TIMESTAMP",
+    help="Read the ledger as it was at this moment: 2026-04-02T09:00:00Z, local time "
+    "without an offset, or a day (its end).",
+)
+@by_option
+@only_option
+@click.option(
+    "--causes", is_flag=True, help="Why the opening customers pay more or less."
+)
+@click.option(
+    "--policy",
+    "preset",
+    type=PRESET,
+    help="As it would be under a preset, such as stripe:default: in memory, the ledger "
+    "stays as it is.",
+)
+@click.option(
+    "--lake",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="OUT",
+    help="Read a run of `lake` instead of the ledger: its standard windows.",
+)
+@click.option("--arr", is_flag=True, help="Amounts a year (ARR) instead of a month.")
+@formats_option(*FORMATS, "html", "xlsx")
+@out_option
+@click.pass_obj
+def report(
+    shell: Shell,
+    window: str | None,
+    first: date | None,
+    last: date | None,
+    currency: str | None,
+    as_of: str | None,
+    by: str | None,
+    only: tuple[SegmentValue, ...],
+    preset: str | None,
+    lake: Path | None,
+    form: str,
+    output: Path | None,
+    *,
+    causes: bool,
+    arr: bool,
+) -> None:
+    """NRR, GRR, CRR and the waterfall of MRR, from the ledger alone.
+
+    --from and --to are months, both included; a quarter or year is shown if any of its
+    months is, a trailing-12 window belongs to the month it ends with. Without them: the
+    twelve months up to the last sync. Contraction and churn are what they took away.
+
+    --by tells customers apart by what they had at a window's opening (or came with), so
+    that segments add up to the total; --causes tells how much of expansion and
+    contraction came from quantity, plans, add-ons, prices, discounts and usage. Both show
+    the trailing twelve months, unless told another --window or --from. --segment leaves
+    out all other customers; a closing keeps the figures of all of them only, so nothing of
+    some is marked as reported, and goals and cohorts are told of all.
+
+    --policy shows what NRR and GRR would be if MRR counted as Stripe's billing overview
+    does, under any of its settings: everybody is derived anew, beside the ledger.
+
+    HTML is one page with charts, cohorts, the largest movements and what is at risk: a
+    file that needs nothing else. Without --from it covers 24 months; with --by it can
+    show each segment by itself.
+
+    xlsx is a workbook for Excel and LibreOffice, with a row a customer of the headline's
+    twelve months (of another --window: of the last that is over), over which NRR, GRR, CRR
+    and the waterfall are live formulas: change a cell, and they follow. It needs XlsxWriter
+    (pip install 'stripe-nrr[xlsx]') and a file to be written to.
+
+    \b
+    Examples:
+      stripe-nrr report
+      stripe-nrr report --format html -o report.html
+      stripe-nrr report --format xlsx -o nrr.xlsx
+      stripe-nrr report --window quarter --from 2025-01 --to 2026-03
+      stripe-nrr report --by plan --causes
+      stripe-nrr report --segment country=DE --segment interval=year --by plan
+      stripe-nrr report --to 2026-03 --as-of 2026-04-02 --format csv -o march.csv
+    """  # noqa: D301
+    if lake is not None:
+        wide = (form == "html", form == "xlsx")
+        named = (by, only, causes, as_of, preset, *wide, is_total(currency))
+        _refuse_with_lake(*map(bool, named))
+    _check_form(form, output, only)
+    with _ledger(shell, preset, lake) as ledger:
+        asked = reports.ReportRequest(
+            kind=WindowKind(window) if window else None,
+            first=first,
+            last=last,
+            currency=currency,
+            as_of=moment_asked(as_of, ledger.zone),
+            by=by,
+            causes=causes,
+            arr=arr,
+            trend=form == "html",
+            only=only,
+        )
+        show: Callable[[Path | None], None]
+        if form == "xlsx":
+            command = _command(asked, as_of, preset)
+            show = partial(
+                _write_workbook, reports.make_workbook(ledger, asked), command
+            )
+        else:
+            show = _shown(ledger, asked, form, shell.config.locale)
+    show(output)
+
+
+def _check_form(form: str, output: Path | None, only: tuple[SegmentValue, ...]) -> None:
+    if only and form == "xlsx":
+        raise UsageFault(
+            "the workbook is of all customers",
+            fix="leave out --segment: --format html and `stripe-nrr dashboard` show some "
+            "customers alone",
+        )
+    is_terminal = output in THROUGH and sys.stdout.isatty()
+    if form == "xlsx" and (output is None or is_terminal):
+        raise UsageFault("a workbook cannot be printed", fix="name a file: -o nrr.xlsx")
+
+
+def _command(
+    asked: reports.ReportRequest, as_of: str | None, preset: str | None
+) -> str:
+    """What gives the same workbook."""
+    given = {
+        "window": asked.kind,
+        "from": asked.first and f"{asked.first:%Y-%m}",
+        "to": asked.last and f"{asked.last:%Y-%m}",
+        "currency": asked.currency,
+        "as-of": as_of,
+        "by": asked.by,
+        "policy": preset,
+    }
+    told = [
+        word
+        for name, value in given.items()
+        if value is not None
+        for word in (f"--{name}", str(value))
+    ]
+    flags = ["--arr"] if asked.arr else []
+    words = [
+        "stripe-nrr",
+        "report",
+        *told,
+        *flags,
+        "--format",
+        "xlsx",
+        "-o",
+        "nrr.xlsx",
+    ]
+    return shlex.join(words)
+
+
+def _write_workbook(
+    found: "WorkbookContents", command: str, output: Path | None
+) -> None:
+    from connector.pipeline.quarantine import underivable
+    from connector.render.workbook.workbook import to_xlsx
+
+    failed = found.at_risk.failed if found.at_risk is not None else {}
+    if (error := underivable(failed)) is not None:
+        warn(error.problem, error.fix)
+    assert output is not None
+    write_bytes(to_xlsx(found, command), output)
+
+
+@contextmanager
+def _ledger(
+    shell: Shell, preset: str | None, lake: Path | None
+) -> Iterator[reports.Ledger]:
+    """The ledger, or what it would be under a preset, or a run's sums as one."""
+    if lake is not None:
+        with _ledger_of_run(shell, lake) as ledger:
+            yield ledger
+        return
+    with shell.reading() as ledger:
+        if preset is None:
+            yield ledger
+            return
+        with (
+            progress_shown() as progress,
+            reports.under_preset(ledger, preset, partial(progress, preset)) as other,
+        ):
+            yield other
+
+
+@contextmanager
+def _ledger_of_run(shell: Shell, out: Path) -> Iterator[reports.Ledger]:
+    with parquet_needed():
+        from connector.lake.reading import read_sums
+    from connector.store.ledger_of_sums import ledger_of_sums
+
+    config = replace(shell.config, reporting_currency=None)  # it takes the movements
+    with ledger_of_sums(read_sums(out)) as connection:
+        yield reports.Ledger(connection, config, shell.now())
+
+
+OF_MOVEMENTS = (
+    "--by",
+    "--segment",
+    "--causes",
+    "--as-of",
+    "--policy",
+    "HTML",
+    "a workbook",
+    "--currency total",
+)
+
+
+def _refuse_with_lake(*asked: bool) -> None:
+    wrong = [
+        name for name, is_asked in zip(OF_MOVEMENTS, asked, strict=True) if is_asked
+    ]
+    if wrong:
+        raise UsageFault(
+            f"{', '.join(wrong)} needs every customer's movements, and a run is read "
+            "by its windows alone",
+            fix="leave it out, or ask the engine that holds movements/",
+        )
+
+
+def _shown(
+    ledger: reports.Ledger, asked: reports.ReportRequest, form: str, locale: str
+) -> Callable[[Path | None], None]:
+    """What writes the report down, once the ledger is no longer needed."""
+    if form == "html":
+        return partial(_write_page, reports.make_page(ledger, asked))
+    return partial(show_report, reports.make_report(ledger, asked), form, locale)
+
+
+def _write_page(page: "PageContents", output: Path | None) -> None:
+    from connector.pipeline.quarantine import underivable
+    from connector.render.page.page import to_html
+
+    if (error := underivable(page.failed)) is not None:
+        warn(error.problem, error.fix)
+    write(to_html(page), output)

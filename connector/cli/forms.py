@@ -1,0 +1,129 @@
+"""A result in the form that was asked for, and what its ledger lacks."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from connector.cli.account_lines import account_lines
+from connector.cli.output import echo, write, write_csv_text, write_json
+from connector.cli.stderr import warn
+from connector.core.errors import MissingExtra
+from connector.core.language import _
+from connector.core.model import JSON_SCHEMA
+from connector.core.text import json_text
+
+if TYPE_CHECKING:
+    from connector.render.table import Part
+    from connector.reports.ledger import LedgerFacts
+    from connector.reports.model import Report
+
+FINDINGS = 3  # the exit code of what is not as it should be
+
+
+def drawn(parts: "Iterable[Part]", locale: str) -> Any:
+    """A document as a terminal shows it."""
+    from connector.render.terminal import view
+
+    return view(parts, locale)
+
+
+def rendered(view: Any, output: Path | None) -> None:
+    """Print a rich renderable; into a file or a pipe as plain text."""
+    from connector.render.terminal import PIPE_WIDTH, Harmless, console
+
+    if output is None and account_lines() is None:
+        out = console()
+        out.print(Harmless(view), soft_wrap=not out.is_terminal)
+        return
+    plain = console(width=PIPE_WIDTH)
+    with plain.capture() as captured:
+        plain.print(view, soft_wrap=True)
+    write(captured.get(), output)
+
+
+def emit(
+    form: str,
+    output: Path | None = None,
+    facts: "LedgerFacts | None" = None,
+    **forms: Callable[[], Any],
+) -> None:
+    """Write a result in the form asked for; only that one is made, and what it imports.
+
+    ``json`` gives a dict of plain values, ``text`` a text or a rich renderable, ``csv`` a
+    text or what writes one, any other a text. With the ``facts`` of the ledger that was
+    read, every form says what is missing; a CSV has no room for it, so the command ends
+    with 3.
+    """
+    made, told, lines = forms[form](), _told(facts), account_lines()
+    if form == "json" and lines is not None and not lines.at_once:
+        lines.kept |= {**_known(facts), **made}
+    elif form == "json":
+        whose = {} if lines is None else {"account": lines.account}
+        value = {"schema": JSON_SCHEMA, **whose, **_known(facts), **made}
+        write_json(value, output)
+    elif form == "csv":
+        write_csv_text(made, output)
+        for line in told:
+            warn(line)
+        if facts is not None and any(facts.missing):
+            raise click.exceptions.Exit(FINDINGS)
+    elif isinstance(made, str):
+        emphasis = "**" if form == "markdown" else ""
+        write("\n".join([*(f"{emphasis}{n}{emphasis}\n" for n in told), made]), output)
+    else:
+        from rich.console import Group
+        from rich.text import Text
+
+        rendered(Group(*(Text(n, style="bold yellow") for n in told), made), output)
+
+
+def _told(facts: "LedgerFacts | None") -> list[str]:
+    if facts is None:
+        return []
+    from connector.render.footnotes import banner
+
+    return banner(facts)
+
+
+def _known(facts: "LedgerFacts | None") -> dict[str, Any]:
+    if facts is None:
+        return {}
+    from connector.render.report_json import facts_json
+
+    return facts_json(facts)
+
+
+@contextmanager
+def parquet_needed(instead: str = "") -> Iterator[None]:
+    """Where what is imported needs pyarrow."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtra(
+            "Parquet needs pyarrow, which is not installed",
+            fix=f"pip install 'stripe-nrr[parquet]'{instead}",
+        ) from error
+
+
+def show_report(figures: "Report", form: str, locale: str, output: Path | None) -> None:
+    """A report in any form but HTML; what a form imports is imported with it."""
+    if form == "json":
+        from connector.render.report_json import to_json
+
+        write(json_text({"schema": JSON_SCHEMA, **to_json(figures)}), output)
+    elif form == "text":
+        from connector.render.report_terminal import report_view
+
+        rendered(report_view(figures, locale), output)
+        if not figures.parts:
+            echo(_("There is no recurring revenue in this ledger."))
+    else:
+        from connector.render.report_tables import to_csv, to_markdown
+
+        if form == "csv":
+            write_csv_text(to_csv(figures), output)
+        else:
+            write(to_markdown(figures, locale), output)

@@ -75,7 +75,7 @@ class Template(NamedTuple):
         return re.fullmatch(_pattern(self.text, last), text, re.DOTALL)
 
 
-class Reading(NamedTuple):
+class Spoken(NamedTuple):
     """``said`` is the text in the language; ``weight`` how much of it was recognized."""
 
     weight: int
@@ -88,7 +88,7 @@ def spoken(text: str) -> str:
 
 
 @lru_cache(KEPT)
-def _read(text: str, code: str) -> Reading:
+def _read(text: str, code: str) -> Spoken:
     """The reading that recognizes the most."""
     at_once = _counted(text) or _as_one(text, code, OF_ONE)
     if at_once is not None:
@@ -101,11 +101,11 @@ def _read(text: str, code: str) -> Reading:
     return max(
         (each for each in others if each is not None),
         key=attrgetter("weight"),
-        default=Reading(0, text),
+        default=Spoken(0, text),
     )
 
 
-def _counted(text: str) -> Reading | None:
+def _counted(text: str) -> Spoken | None:
     """``3 customers``, as ``format_count`` says it."""
     found = COUNT.fullmatch(text)
     if found is None:
@@ -113,10 +113,10 @@ def _counted(text: str) -> Reading | None:
     number = int(found[1].replace(",", ""))
     noun = found[2] if number == 1 else found[2].removesuffix("s")
     said = format_count(number, noun)
-    return None if said.endswith((noun, f"{noun}s")) else Reading(len(noun), said)
+    return None if said.endswith((noun, f"{noun}s")) else Spoken(len(noun), said)
 
 
-def _as_one(text: str, code: str, last: str) -> Reading | None:
+def _as_one(text: str, code: str, last: str) -> Spoken | None:
     """By the template that says the most of it."""
     for template in _templates(code):
         found = template.found_in(text, last)
@@ -124,11 +124,11 @@ def _as_one(text: str, code: str, last: str) -> Reading | None:
             read = {name: _read(told, code) for name, told in found.groupdict().items()}
             fields = {name: Field(each.said) for name, each in read.items()}
             weight = template.weight + sum(each.weight for each in read.values())
-            return Reading(weight, pgettext(CONTEXT, template.text).format(**fields))
+            return Spoken(weight, pgettext(CONTEXT, template.text).format(**fields))
     return None
 
 
-def _as_several(text: str, code: str, between: str) -> Reading | None:
+def _as_several(text: str, code: str, between: str) -> Spoken | None:
     """As many of the first parts as one template says, then the rest."""
     parts = text.split(between)
     for many in range(min(MOST, len(parts) - 1), 0, -1):
@@ -137,7 +137,7 @@ def _as_several(text: str, code: str, between: str) -> Reading | None:
         if first is not None or many == 1:
             first, then = first or _read(head, code), _read(rest, code)
             said = f"{first.said}{between}{then.said}"
-            return Reading(first.weight + then.weight, said)
+            return Spoken(first.weight + then.weight, said)
     return None
 
 

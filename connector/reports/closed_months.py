@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from connector import __version__
 from connector.core.dates import add_months, day_end_s, instant, local_day
 from connector.core.errors import NothingFound, NotOverYet, NotWhole
-from connector.core.exchange_rates import KeptRates
 from connector.core.figures import WindowFigures
 from connector.core.language import message
 from connector.core.model import Closing, Movement
 from connector.core.windows import ending_with
+from connector.metrics.exchange_rates import KeptRates
 from connector.metrics.retention import is_same, measure
 from connector.reports.figures import counted
 from connector.reports.ledger import FIRST_SYNC, Ledger

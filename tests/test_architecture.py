@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "webhooks": {"core", "config", "stripe_api", "store", "pipeline", "reports"},
     "dashboard": {
         *("", "core", "config", "mrr", "metrics", "store", "reports", "render"),
-        "webhooks",
+        *("webhooks", "accounts"),
     },
     "assistants": {
         *("", "core", "metrics", "store", "pipeline", "reports", "render"),

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from connector.accounts.everybody import Everybody
 from connector.accounts.joining import Joining
 from connector.config import Config
-from connector.core.errors import NothingFound, RulesDiffer
+from connector.core.account import NOBODY
+from connector.core.errors import NothingFound, OtherAccount, RulesDiffer
 from connector.core.invoiced import OutsideMrr
 from connector.core.language import message
 from connector.core.policy import differences
@@ -24,6 +25,7 @@ from connector.reports.ledger import (
     Missing,
     open_ledger,
 )
+from connector.store.account import ledger_account
 from connector.store.database import put_setting, setting
 from connector.store.joined import joined_database, room_for, sources
 from connector.store.ledger import rollups, unvalued
@@ -37,33 +39,42 @@ OF_THE_FILE = ("merge", "companies")
 def open_accounts(
     config: Config, accounts: Sequence[Config], now: datetime, *, mixed: bool = False
 ) -> Iterator[Ledger]:
-    """The ledger of one account, or those of several in one.
+    """The ledger of one account, or those of several in one, as ``added_up`` has them."""
+    room_for(len(accounts))
+    with ExitStack() as stack:
+        parts = [stack.enter_context(open_ledger(each, now)) for each in accounts]
+        yield stack.enter_context(added_up(config, parts, mixed=mixed))
+
+
+@contextmanager
+def added_up(
+    config: Config, ledgers: Sequence[Ledger], *, mixed: bool = False
+) -> Iterator[Ledger]:
+    """Open ledgers as one; of one, it itself.
 
     ``config`` is what the file says of all of them. Raises ``RulesDiffer`` where they
     are derived under different rules, unless these may be ``mixed``: then the first
-    one's are told, with those that are others beside them.
+    one's are told, with those that are others beside them. Of one account twice, or of
+    live and test mode, there is no sum whatever is asked.
     """
-    if len(accounts) == 1:
-        with open_ledger(accounts[0], now) as ledger:
-            yield ledger
+    if len(ledgers) == 1:
+        yield ledgers[0]
         return
-    room_for(len(accounts))
-    with ExitStack() as stack:
-        parts = {
-            each.name: stack.enter_context(open_ledger(each, now)) for each in accounts
-        }
-        _check_synced(parts)
-        unlike = _unlike(parts)
-        if unlike and not mixed:
-            raise RulesDiffer(
-                f"these ledgers do not add up: {'; '.join(unlike)}",
-                fix="run `stripe-nrr recompute`, where the configuration says the same "
-                "for all; or choose some with --account, or add them up as they are "
-                "with --mixed",
-            )
-        target = stack.enter_context(joined_database())
+    parts = {each.config.name: each for each in ledgers}
+    _check_synced(parts)
+    _check_apart(parts)
+    unlike = _unlike(parts)
+    if unlike and not mixed:
+        raise RulesDiffer(
+            f"these ledgers do not add up: {'; '.join(unlike)}",
+            fix="run `stripe-nrr recompute`, where the configuration says the same "
+            "for all; or choose some with --account, or add them up as they are "
+            "with --mixed",
+        )
+    with joined_database() as target:
         placed = sources((name, it.connection) for name, it in parts.items())
         everybody = Everybody(placed, config.merge)
+        now = ledgers[0].now
         ledger = LedgerOfAccounts(target, config, now, parts, everybody)
         ledger.unlike = unlike
         target.mirrors = [each.connection for each in placed]
@@ -80,6 +91,30 @@ def _check_synced(parts: Mapping[str, Ledger]) -> None:
                 fix=f"run `stripe-nrr sync --account {name}`, or choose others with "
                 "--account",
             )
+
+
+def _check_apart(parts: Mapping[str, Ledger]) -> None:
+    """Raise ``OtherAccount`` where two are of one account, or of two modes."""
+    of: dict[str, str] = {}
+    modes: dict[bool, str] = {}
+    for name, part in parts.items():
+        whose = ledger_account(part.connection) or NOBODY
+        if whose.id is not None and of.setdefault(whose.id, name) != name:
+            raise OtherAccount(
+                f"{of[whose.id]} and {name} are both {whose.id}: it would count twice",
+                fix=CHOOSE,
+            )
+        if whose.livemode is not None:
+            modes.setdefault(whose.livemode, name)
+    if len(modes) > 1:
+        raise OtherAccount(
+            f"{modes[True]} is of live mode and {modes[False]} of test mode, whose money "
+            "is none: they do not add up",
+            fix=CHOOSE,
+        )
+
+
+CHOOSE = "choose those that belong together with --account"
 
 
 def _unlike(parts: Mapping[str, Ledger]) -> list[str]:

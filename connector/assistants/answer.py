@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from connector.core.model import JSON_SCHEMA
 from connector.core.text import printable
 from connector.core.windows import Window, WindowKind, name_of
-from connector.render.footnotes import outside_sentence
+from connector.render.footnotes import banner, outside_sentence
 from connector.render.report_json import facts_json
 from connector.reports.ledger import Ledger, LedgerFacts, LedgerState
 
@@ -50,9 +50,17 @@ class Shown(NamedTuple):
 
 
 def answer(
-    ledger: Ledger, made: Made, state: LedgerState, facts: LedgerFacts, shown: Shown
+    ledger: Ledger,
+    made: Made,
+    state: LedgerState,
+    facts: LedgerFacts,
+    shown: Shown,
+    options: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The structured content; ``result`` is the command's JSON."""
+    """The structured content; ``result`` is the command's JSON.
+
+    ``options`` say which accounts the command is asked of.
+    """
     told = {} if made.facts is None else facts_json(made.facts)
     left_out: list[dict[str, Any]] = []
     whole = {"schema": JSON_SCHEMA, **told, **made.json}
@@ -64,7 +72,7 @@ def answer(
         f"Known until {facts.today}.",
         *made.say,
         *_about_windows(open_windows),
-        *known["missing"]["reasons"],
+        *banner(facts),
         *_warnings(ledger),
         *(["Not all rows are shown: see left_out."] if left_out else []),
     ]
@@ -74,7 +82,9 @@ def answer(
         **{key: known[key] for key in ("known_until", "missing")},
         "timezone": state.timezone,
         "policy": dict(state.policy),
-        "command": shlex.join(["stripe-nrr", *made.command, "--format", "json"]),
+        "command": shlex.join(
+            ["stripe-nrr", *made.command, *options, "--format", "json"]
+        ),
         "evidence": list(dict.fromkeys(_ids(result))),
         "left_out": left_out,
         "result": result,

@@ -116,7 +116,9 @@ def call(
         shown = asked.shown
         made = tool.make(asked)
         ledger, as_of = asked.ledger, asked.as_of
-        return answer(ledger, made, asked.state, ledger.facts(as_of), shown)
+        return answer(
+            ledger, made, asked.state, ledger.facts(as_of), shown, reading.options
+        )
 
 
 def problem_of(error: ConnectorError) -> str:

@@ -12,7 +12,7 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from functools import wraps
 from threading import Event, Thread, current_thread, main_thread
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import click
 
@@ -23,6 +23,9 @@ from connector.cli.shell import Shell
 from connector.cli.stderr import fail
 from connector.config import Config
 from connector.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from connector.dashboard.ledger_reader import LedgerReader
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +40,11 @@ TAKES: Mapping[str, Taking] = {
     "config": "none",
     "sync": "each",
     "report": "sum",
-    "dashboard": "one",
-    "mcp": "one",
+    "dashboard": "sum",
+    "mcp": "sum",
     "cohorts": "sum",
     "at-risk": "sum",
-    "digest": "one",
+    "digest": "sum",
     "churn": "sum",
     "coverage": "sum",
     "movements": "sum",
@@ -78,7 +81,7 @@ def takes_accounts(command: click.Command, taking: Taking) -> click.Command:
     if taking == "none" or any(each.name == "asked" for each in command.params):
         return command
     command.params.append(_option(taking))
-    if taking == "sum":
+    if taking in ("sum", "all"):
         command.params.append(_mixed_option())
     if isinstance(command, click.Group):
         for each in command.commands.values():
@@ -228,6 +231,20 @@ class _AccountsInTurn:
 
 def _gravest(codes: Sequence[int]) -> int:
     return min(codes, key=lambda code: GRAVEST.index(code) if code in GRAVEST else -1)
+
+
+def ledger_reader(shell: Shell) -> "LedgerReader":
+    """Of the one account, or of several as one; close it."""
+    from connector.dashboard.ledger_reader import LedgerReader
+
+    accounts = shell.accounts
+    return LedgerReader(
+        shell.shared if len(accounts) > 1 else accounts[0],
+        shell.now,
+        accounts,
+        shell.chosen,
+        mixed=shell.is_mixed,
+    )
 
 
 @contextmanager

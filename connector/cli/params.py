@@ -11,9 +11,7 @@ from connector.core.dates import parse_day, parse_duration_s, parse_moment, pars
 from connector.core.errors import UsageFault
 from connector.core.language import message
 from connector.core.model import (
-    ACCOUNT,
     METADATA,
-    SEGMENTS,
     SegmentValue,
     segment_value,
 )
@@ -98,10 +96,9 @@ class ByParam(click.ParamType[str]):
 
 
 def _kinds(shell: "Shell") -> tuple[str, ...]:
-    """What customers are told apart by: also by account, where several are added up."""
-    accounts = (ACCOUNT,) if len(shell.accounts) > 1 else ()
-    kept = (f"{METADATA}{key}" for key in shell.shared.kept_metadata)
-    return (*SEGMENTS, *accounts, *kept)
+    from connector.reports.figures import segment_kinds
+
+    return segment_kinds(shell.shared, of_several=len(shell.accounts) > 1)
 
 
 def _not_kept(key: str, kept: Sequence[str]) -> str:

@@ -86,6 +86,12 @@ class Shell:
             fix=f"say which: --account {self.accounts[0].name}",
         )
 
+    @property
+    def chosen(self) -> list[str]:
+        """The options that say which accounts, as any command takes them."""
+        names = [word for name in self.asked for word in ("--account", name)]
+        return [*names, *(["--mixed"] if self.is_mixed else [])]
+
     def of(self, account: "Config") -> "Shell":
         """This shell, for one account."""
         one = copy(self)

@@ -51,9 +51,14 @@ class PageRequest(Struct, frozen=True, kw_only=True):
         return self.ledger.state(self.as_of)
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """All that customers can be told apart by."""
+        return segment_kinds(self.config, of_several=self.ledger.is_of_several)
+
+    @property
     def by(self) -> str | None:
         """What customers are to be told apart by."""
-        return self.query.choice("by", segment_kinds(self.config), "") or None
+        return self.query.choice("by", self.kinds, "") or None
 
     @property
     def only(self) -> tuple[SegmentValue, ...]:
@@ -70,7 +75,7 @@ class PageRequest(Struct, frozen=True, kw_only=True):
         return found
 
     def _segment(self, text: str) -> SegmentValue:
-        kinds = segment_kinds(self.config)
+        kinds = self.kinds
         try:
             return segment_value(text, kinds)
         except ValueError:
@@ -99,6 +104,9 @@ class PageRequest(Struct, frozen=True, kw_only=True):
         return [*(["total"] if has_total else []), *found]
 
 
+ACCOUNT = "--account"
+
+
 class PageAnswer(Struct, frozen=True, kw_only=True):
     """``values`` are the template's; ``json`` and ``csv`` are made when asked for.
 
@@ -115,9 +123,10 @@ class PageAnswer(Struct, frozen=True, kw_only=True):
     tells_facts: bool = True  # False: the JSON has what is missing by itself
     xlsx: Callable[[], bytes] | None = None  # None: a whole report is no answer here
 
-    @property
-    def command_line(self) -> str:
-        return shlex.join(["stripe-nrr", *self.command]) if self.command else ""
+    def command_line(self, accounts: Sequence[str] = ()) -> str:
+        """With the options that say which accounts, where it does not say one itself."""
+        own = () if ACCOUNT in self.command else accounts
+        return shlex.join(["stripe-nrr", *self.command, *own]) if self.command else ""
 
 
 class NothingPaid(NamedTuple):
@@ -156,5 +165,6 @@ def workbook(
         lambda: make_workbook(asked.ledger, request, window),
         lambda made: sum(len(each.customers) for each in made.windows),
     )
-    told = [*command, "--format", "xlsx", "-o", "nrr.xlsx"]
+    of = asked.reading.options
+    told = [*command, *of, "--format", "xlsx", "-o", "nrr.xlsx"]
     return to_xlsx(found, shlex.join(["stripe-nrr", *told]))

@@ -168,6 +168,8 @@ class DashboardApp:
                 except ConnectorError as error:
                     shown = frame.of_ledger(reading.ledger, name)
                     return self._problem(error, form, shown)
+        except NothingFound as error:  # one of several accounts was never synced
+            return self._problem(error, form, frame.bare_frame(), status=503)
         except ConnectorError as error:
             return self._problem(error, form, frame.bare_frame())
         except (sqlite3.Error, OSError) as error:
@@ -198,9 +200,13 @@ class DashboardApp:
         return PageRequest(reading=reading, query=query, path=request.url.path, key=key)
 
     def _problem(
-        self, error: ConnectorError, form: str, shown: Mapping[str, Any]
+        self,
+        error: ConnectorError,
+        form: str,
+        shown: Mapping[str, Any],
+        status: int | None = None,
     ) -> Response:
-        status = status_of(error)
+        status = status or status_of(error)
         problem, fix = (
             spoken(without_folders(each)) for each in (error.problem, error.fix)
         )

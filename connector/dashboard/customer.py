@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
+from connector.core.account import NOBODY, StripeIdentity
 from connector.core.dates import add_months
 from connector.core.errors import NothingFound
 from connector.core.language import _
@@ -44,6 +45,7 @@ class ShownComponent(NamedTuple):
     part: Component
     name: str
     evidence: Sequence[ShownEvidence]
+    whose: StripeIdentity
 
 
 class ShownMovement(NamedTuple):
@@ -95,7 +97,9 @@ def _values(
     is_now = asked.as_of is None and asked.query.day("on") is None
     risks, ahead = _future(asked, code, own) if is_now else ([], [])
     chart = _chart(own, ahead, explained.on) if own else None
-    shown = [_shown(each, explained.prices) for each in reversed(own)]
+    places = frame.places_in_stripe(asked.ledger, _objects(own, risks))
+    shown = [_shown(each, explained.prices, places) for each in reversed(own)]
+    whom = [each.id for each in explained.members] or [explained.customer.id]
     noted = _noted(asked, own, explained)
     return {
         "explained": explained,
@@ -111,7 +115,8 @@ def _values(
         "ahead": ahead,
         "chart": chart,
         "plans": _plans(own, explained.prices),
-        "livemode": frame.livemode(asked.ledger),
+        "places": places,
+        "in_stripe": frame.customers_in_stripe(asked.ledger, whom),
         "today": explained.on,
     }
 
@@ -158,7 +163,19 @@ def _future(
     return risks, [each for each in future.movements if each.currency == code]
 
 
-def _shown(movement: Movement, prices: Mapping[str, str]) -> ShownMovement:
+def _objects(own: Iterable[Movement], risks: Iterable[Risk]) -> set[str]:
+    """The ids by which it is known in whose Stripe Dashboard their evidence is."""
+    found = {risk.subscription for risk in risks}
+    for part in (part for movement in own for part in movement.components):
+        found |= {part.subscription, *(proof.id for proof in part.evidence)}
+    return found
+
+
+def _shown(
+    movement: Movement,
+    prices: Mapping[str, str],
+    places: Mapping[str, StripeIdentity],
+) -> ShownMovement:
     parts = []
     for part in movement.components:
         invoice = next((p.id for p in part.evidence if p.kind == "invoice"), None)
@@ -167,7 +184,10 @@ def _shown(movement: Movement, prices: Mapping[str, str]) -> ShownMovement:
             for p in part.evidence
         ]
         name = prices.get(part.price, part.price)
-        parts.append(ShownComponent(part, name, evidence))
+        keys = (part.subscription, *(p.id for p in part.evidence))
+        known = (places[key] for key in keys)
+        whose = next((each for each in known if each != NOBODY), NOBODY)
+        parts.append(ShownComponent(part, name, evidence, whose))
     return ShownMovement(movement, parts)
 
 

@@ -9,7 +9,13 @@ from connector.core.dates import add_months
 from connector.core.language import _
 from connector.core.numbers import Unreadable, WrittenNumber, ratio_of, written_number
 from connector.core.windows import WindowKind
-from connector.dashboard.answer import NothingPaid, PageAnswer, PageRequest, words
+from connector.dashboard.answer import (
+    ACCOUNT,
+    NothingPaid,
+    PageAnswer,
+    PageRequest,
+    words,
+)
 from connector.dashboard.query import WrongParameter
 from connector.metrics.published_formulas import FORMULAS, near
 from connector.metrics.what_if import ExplainedGap, closes
@@ -106,6 +112,9 @@ def _compared(asked: PageRequest, currency: str) -> PolicyComparison | None:
     amount = _amount(asked)
     if amount is None:
         return None
+    if asked.ledger.is_of_several:
+        wanted = f"asked of several accounts: start the dashboard with {ACCOUNT} NAME"
+        raise WrongParameter("mrr", amount.text, wanted)
     day = asked.query.day("on") or _month_end(asked)
     return asked.reading.keep(
         ("compare", amount.text, day, currency),

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from connector.core.account import StripeIdentity
 from connector.core.dates import add_months, instant
 from connector.core.language import (
     _,
@@ -47,7 +48,7 @@ def filters(locale: str) -> Mapping[str, Callable[..., Any]]:
         "counted": format_count,
         "href": href,
         "customer_href": customer_href,
-        "stripe_href": lambda key, livemode: stripe_href(key, livemode=livemode),
+        "stripe_href": stripe_href,
         "without": without,
         "cohort_end": cohort_end,
         "cause_said": cause_said,
@@ -176,10 +177,14 @@ def customer_href(
     return href(f"/customer/{quote(key, safe=_SAFE)}", asked, **more)
 
 
-def stripe_href(key: str, *, livemode: bool | None) -> str | None:
-    """Where Stripe shows an object; None where it has no page of its own."""
+def stripe_href(key: str, whose: StripeIdentity) -> str | None:
+    """Where Stripe shows an object; None where it has no page of its own.
+
+    In the account that is named, whichever the reader last looked at there.
+    """
     place = next((at for start, at in _PLACES.items() if key.startswith(start)), None)
     if place is None:
         return None
-    mode = "/test" if livemode is False else ""
-    return f"{STRIPE}{mode}/{place}/{quote(key, safe=_SAFE)}"
+    account = f"/{quote(whose.id, safe=_SAFE)}" if whose.id else ""
+    mode = "/test" if whose.livemode is False else ""
+    return f"{STRIPE}{account}{mode}/{place}/{quote(key, safe=_SAFE)}"

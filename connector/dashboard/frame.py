@@ -1,12 +1,16 @@
 """What stands around every page: whose ledger, known until when, what is missing, noted."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from functools import partial
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from connector.config import DEFAULT_LOCALE
-from connector.core.account import MODES, NOBODY
+from connector.core.account import MODES, NOBODY, StripeIdentity
 from connector.core.language import _, language, marked
 from connector.core.model import Note
 from connector.core.windows import Window
@@ -19,9 +23,11 @@ from connector.render.footnotes import (
     refused_sentence,
 )
 from connector.render.page.svg import middle
-from connector.reports.ledger import Ledger
+from connector.reports.ledger import Ledger, some_of
 from connector.store.database import setting
 from connector.store.ledger import customers, notes, queries
+from connector.store.mirror import objects
+from connector.store.mirror.companies import is_customer
 
 
 class NavigationEntry(NamedTuple):
@@ -97,7 +103,7 @@ def of_answer(answer: PageAnswer, asked: PageRequest, page: str) -> Mapping[str,
         "fixed_href": href(
             asked.path, given, as_of=f"{asked.ledger.moment:%Y-%m-%dT%H:%M:%SZ}"
         ),
-        "command_line": answer.command_line,
+        "command_line": answer.command_line(asked.reading.options),
     }
 
 
@@ -112,7 +118,14 @@ def _excel_href(path: str, given: Mapping[str, Any]) -> str | None:
 
 
 def account_of(ledger: Ledger) -> tuple[str, str]:
-    """What the account is called, and its mode in words; "" where that is not known."""
+    """What the account is called, and its mode in words; "" where that is not known.
+
+    Of several their names in the configuration, with the mode that they have together.
+    """
+    if ledger.is_of_several:
+        modes = {account_in_stripe(part.ledger).livemode for part in ledger.parts}
+        own = _(MODES[modes.pop()]) if len(modes) == 1 and None not in modes else ""
+        return some_of(ledger.added().names), own
     if setting(ledger.connection, "account") == "demo":
         return _("Bundled demo account"), _("test mode")
     account = ledger.state().account or NOBODY
@@ -122,19 +135,58 @@ def account_of(ledger: Ledger) -> tuple[str, str]:
     return account.name or _("Stripe account"), called
 
 
-def livemode(ledger: Ledger) -> bool | None:
-    """None where nobody knows; Stripe's Dashboard then asks."""
+def account_in_stripe(ledger: Ledger) -> StripeIdentity:
+    """As its Dashboard has it: without an id where there is one account alone.
+
+    Of a mode that nobody knows its Dashboard asks.
+    """
     if setting(ledger.connection, "account") == "demo":
-        return False
-    return (ledger.state().account or NOBODY).livemode
+        return StripeIdentity(livemode=False)
+    known = ledger.state().account or NOBODY
+    return known if ledger.config.name else replace(known, id=None)
+
+
+def places_in_stripe(
+    ledger: Ledger, ids: Iterable[str]
+) -> Mapping[str, StripeIdentity]:
+    """In whose Dashboard objects are shown, by what each account's mirror has."""
+    if not ledger.is_of_several:
+        return defaultdict(partial(account_in_stripe, ledger))
+    found: dict[str, StripeIdentity] = defaultdict(lambda: NOBODY)
+    wanted = set(ids)
+    for part in ledger.parts:
+        whose = account_in_stripe(part.ledger)
+        known = objects.known_among(part.ledger.connection, wanted)
+        found |= dict.fromkeys(known, whose)
+    return found
+
+
+class CustomerInStripe(NamedTuple):
+    id: str
+    whose: StripeIdentity
+
+
+def customers_in_stripe(ledger: Ledger, names: Iterable[str]) -> list[CustomerInStripe]:
+    """Who they are in each account's Dashboard; of several each in those that have it."""
+    found = []
+    for name in names:
+        own = [
+            CustomerInStripe(key, account_in_stripe(part.ledger))
+            for part in ledger.parts
+            if (key := part.own(name)) is not None
+            and (not ledger.is_of_several or is_customer(part.ledger.connection, key))
+        ]
+        found += own or [CustomerInStripe(name, NOBODY)]
+    return found
 
 
 def state_tag(ledger: Ledger) -> str:
-    """Another text whenever a page may show something else."""
-    known, missing = ledger.state(), ledger.missing()
-    run = queries.newest_run(ledger.connection)
-    told = f"{run} {known.synced_at} {missing}"
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    """Another text whenever a page may show something else, of whichever account."""
+    told = [
+        f"{queries.newest_run(part.connection)} {part.state().synced_at} {part.missing()}"
+        for part in (each.ledger for each in ledger.parts)
+    ]
+    return hashlib.sha256(" ".join(told).encode()).hexdigest()[:16]
 
 
 def _navigation(page: str) -> list[NavigationEntry]:

@@ -8,17 +8,19 @@ stands there; at most so many rows of it.
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from connector.accounts.ledger import added_up
 from connector.config import Config
 from connector.core.errors import LedgerUnusable
 from connector.reports.ledger import Ledger
 from connector.store.database import commits_of_others, setting, snapshot
+from connector.store.joined import room_for
 from connector.store.read_only import (
     check_unchanged,
     open_as_it_is,
@@ -90,10 +92,19 @@ class KeptResults:
 
 
 class LedgerReading:
-    """A ledger at one moment, and the results that are kept of it."""
+    """A ledger at one moment, and the results that are kept of it.
 
-    def __init__(self, ledger: Ledger, state: Hashable, kept: KeptResults) -> None:
-        self.ledger = ledger
+    ``options`` say which accounts it is of, as a command is told them.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        state: Hashable,
+        kept: KeptResults,
+        options: Sequence[str] = (),
+    ) -> None:
+        self.ledger, self.options = ledger, options
         self._state, self._kept = state, kept
 
     def keep(
@@ -108,37 +119,36 @@ class LedgerReading:
         return self._kept.get(self._state, asked, make, rows_of)
 
 
-class LedgerReader:
-    """Opens the configured ledger for each request; ``now`` tells the time."""
+class WatchedLedger:
+    """One account's ledger, and whether anything was committed to it."""
 
-    def __init__(self, config: Config, now: Callable[[], datetime]) -> None:
-        self.config, self._now = config, now
-        self._kept = KeptResults()
-        self._watch = ThreadPoolExecutor(
-            1, "ledger-watch"
-        )  # a connection has one thread
+    def __init__(self, config: Config, watch: ThreadPoolExecutor) -> None:
+        self._config = config
+        self._watch = watch  # a connection has one thread
         self._watched: tuple[tuple[int, int], sqlite3.Connection] | None = None
         self._opened = 0
 
     @contextmanager
-    def reading(self) -> Iterator[LedgerReading]:
-        """Raises ``LedgerUnusable`` where there is none to read."""
-        path = self.config.database
+    def reading(self, now: datetime) -> Iterator[tuple[Ledger, Hashable]]:
+        """It, and which commit is read; None where somebody commits all the time.
+
+        Raises ``LedgerUnusable`` where there is none to read.
+        """
+        path = self._config.database
         if not path.is_file():
+            of = f" --account {self._config.name}" if self._config.name else ""
             raise LedgerUnusable(
-                f"there is no ledger at {path}", fix="run `stripe-nrr sync` to make one"
+                f"there is no ledger at {path}",
+                fix=f"run `stripe-nrr sync{of}` to make one",
             )
         with closing(open_as_it_is(path)) as connection:
             if pending_migrations(connection):
                 raise LedgerUnusable(
-                    "the ledger was written by an older version",
+                    f"the ledger {path} was written by an older version",
                     fix="run any other command once, such as `stripe-nrr report`",
                 )
-            with self._snapshot(connection) as state:
-                now = self._now()
-                key = None if state is None else (*state, f"{now:%Y-%m-%d %H}")
-                ledger = Ledger(connection, self.config, now)
-                yield LedgerReading(ledger, key, self._kept.of(key))
+            with self._snapshot(connection) as commit:
+                yield Ledger(connection, self._config, now), commit
                 check_unchanged(connection)
 
     @contextmanager
@@ -157,18 +167,61 @@ class LedgerReader:
 
     def _commit(self) -> tuple[int, ...]:
         """The file that stands there, and its newest commit; on the watching thread."""
-        path: Path = self.config.database
+        path: Path = self._config.database
         found = path.stat()
         file = (found.st_dev, found.st_ino)
         if self._watched is None or self._watched[0] != file:
-            if self._watched is not None:
-                self._watched[1].close()
+            self.close()
             self._watched = (file, open_as_it_is(path))
             self._opened += 1
         return (self._opened, commits_of_others(self._watched[1]))
 
     def close(self) -> None:
+        """On the watching thread."""
         if self._watched is not None:
-            self._watch.submit(self._watched[1].close).result()
+            self._watched[1].close()
             self._watched = None
+
+
+class LedgerReader:
+    """Opens the ledger for each request; ``now`` tells the time.
+
+    It is the configured one; of several ``accounts``, one in which theirs add up, also
+    where they are ``mixed``.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        now: Callable[[], datetime],
+        accounts: Sequence[Config] = (),
+        options: Sequence[str] = (),
+        *,
+        mixed: bool = False,
+    ) -> None:
+        self.config, self._now, self._mixed = config, now, mixed
+        self._options = options
+        self._kept = KeptResults()
+        self._watch = ThreadPoolExecutor(1, "ledger-watch")
+        self._ledgers = [
+            WatchedLedger(each, self._watch) for each in accounts or [config]
+        ]
+        room_for(2 * len(self._ledgers))  # each is watched, too
+
+    @contextmanager
+    def reading(self) -> Iterator[LedgerReading]:
+        """Raises ``LedgerUnusable`` where there is none to read."""
+        now = self._now()
+        with ExitStack() as stack:
+            read = [stack.enter_context(each.reading(now)) for each in self._ledgers]
+            parts, commits = zip(*read, strict=True)
+            key = None if None in commits else (commits, f"{now:%Y-%m-%d %H}")
+            ledger = stack.enter_context(
+                added_up(self.config, parts, mixed=self._mixed)
+            )
+            yield LedgerReading(ledger, key, self._kept.of(key), self._options)
+
+    def close(self) -> None:
+        for each in self._ledgers:
+            self._watch.submit(each.close).result()
         self._watch.shutdown()

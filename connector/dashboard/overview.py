@@ -34,7 +34,6 @@ from connector.reports.coverage import CoveredWindow
 from connector.reports.figures import (
     figures_by_segment,
     nobody_in,
-    segment_kinds,
 )
 from connector.reports.model import (
     CurrencyReport,
@@ -243,9 +242,7 @@ def _values(
         "headline_window": written(headline.window),
         "recent_window": written(recent.window),
         "kinds": [
-            kind
-            for kind in segment_kinds(asked.config)
-            if kind not in {each.by for each in asked.only}
+            kind for kind in asked.kinds if kind not in {each.by for each in asked.only}
         ],
         "segments_asked": tuple(map(str, asked.only)),
     }

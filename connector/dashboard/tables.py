@@ -20,6 +20,7 @@ from connector.render import closed_months as closed_forms
 from connector.render import cohorts as cohort_forms
 from connector.render import coverage as coverage_forms
 from connector.render.page.losses import loss_chart
+from connector.render.report_json import facts_json
 from connector.render.report_tables import REASON_WORDS
 from connector.render.table import csv_text
 from connector.reports.churn import (
@@ -132,7 +133,6 @@ def churn_answer(asked: PageRequest) -> PageAnswer:
             "not_nrr": churn_forms.not_nrr(found, asked.config.locale),
             "span": churn_forms.span_text(found.window),
             "most": MOST_LINES,
-            "livemode": frame.livemode(asked.ledger),
             "only": wanted.only,
         },
         json=lambda: churn_forms.to_json(reports),
@@ -161,6 +161,9 @@ def coverage_answer(asked: PageRequest) -> PageAnswer:
         None if is_total(currency) else currency
     )  # of the total it is told by currency
     found = coverage_of(asked, WindowKind(kind) if kind else None, code)
+    invoices = {
+        one.last_invoice for each in found.currencies for one in each.not_counted
+    }
     return PageAnswer(
         template="coverage.html.j2",
         title=_("Coverage"),
@@ -178,7 +181,7 @@ def coverage_answer(asked: PageRequest) -> PageAnswer:
             "class_words": coverage_forms.CLASS_WORDS,
             "windows_table": coverage_forms.windows_table,
             "alarming": alarming,
-            "livemode": frame.livemode(asked.ledger),
+            "places": frame.places_in_stripe(asked.ledger, invoices),
         },
         json=lambda: coverage_forms.to_json(found),
         csv=lambda: coverage_forms.to_csv(found),
@@ -196,7 +199,7 @@ def coverage_of(
     )
 
 
-RESTATEMENTS_KNOWN = frozenset(("since",))
+RESTATEMENTS_KNOWN = frozenset(("since", "account"))
 MOST_LINES = 500
 
 
@@ -212,10 +215,14 @@ class BookedRun(NamedTuple):
 
 
 def restatements_answer(asked: PageRequest) -> PageAnswer:
+    """Months are closed account by account: of several one is shown at a time."""
     day = asked.query.day("since")
+    names = asked.ledger.added().names
+    account = asked.query.choice("account", names, names[0]) if names else ""
+    part = asked.ledger.parts[names.index(account) if names else 0]
     found = asked.reading.keep(
-        ("restatements", day),
-        lambda: restated_windows(asked.ledger, day),
+        ("restatements", account, day),
+        lambda: restated_windows(part.ledger, day),
         lambda made: len(made.labels),
     )
     return PageAnswer(
@@ -226,10 +233,17 @@ def restatements_answer(asked: PageRequest) -> PageAnswer:
             "runs": _runs(found),
             "since": day,
             "most": MOST_LINES,
+            "accounts": names,
+            "account": account,
+            "called": part.called,
         },
-        json=lambda: closed_forms.restated_json(found),
+        json=lambda: {
+            **facts_json(part.ledger.facts()),
+            **closed_forms.restated_json(found),
+        },
         csv=lambda: closed_forms.restated_csv(found),
-        command=["restatements", *words(since=day)],
+        command=["restatements", *words(since=day, account=account or None)],
+        tells_facts=False,
     )
 
 
@@ -273,7 +287,9 @@ def counts_answer(asked: PageRequest) -> PageAnswer:
             "rules": rules,
             "refusals": refusals,
             "most": MOST_LINES,
-            "livemode": frame.livemode(asked.ledger),
+            "places": frame.places_in_stripe(
+                asked.ledger, {each.object_id for each in refusals}
+            ),
             "has_other_rules": asked.ledger.has_other_rules,
         },
         json=lambda: {

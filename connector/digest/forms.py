@@ -53,6 +53,11 @@ def _short(line: str) -> str:
 
 
 def heading(digest: Digest) -> str:
+    names = f" ({', '.join(digest.accounts)})" if digest.accounts else ""
+    return f"{_heading(digest)}{names}"
+
+
+def _heading(digest: Digest) -> str:
     today = day_text(digest.today)
     if digest.since is None:
         return _("{title} on {today}, since the last digest").format(
@@ -131,6 +136,8 @@ def _step(name: str) -> str:
 def _moved(line: RestatementLine, digest: Digest, locale: str) -> str:
     """A movement; or one that was told otherwise before, and how it is now."""
     who = named(line.customer, digest.labels)
+    if line.account:
+        who = f"{line.account}: {who}"
     change = format_minor(line.amount_minor, line.currency, locale, signed=True)
     if line.now is None:
         assert line.was is not None

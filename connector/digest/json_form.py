@@ -75,4 +75,5 @@ def _line_json(line: RestatementLine, digest: Digest) -> dict[str, Any]:
         "now": None if line.now is None else line.now.kind.value,
         "cause": line.run.cause,
         "reason": line.reason,
+        **({"account": line.account} if line.account else {}),
     }

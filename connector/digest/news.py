@@ -9,17 +9,18 @@ Every figure is a report's; nothing is measured here.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from typing import NamedTuple, TypeVar
 
 from msgspec import Struct
 
 from connector.core.dates import add_months
 from connector.core.invoiced import OutsideMrr
-from connector.core.model import Closing, Movement, Note, Refusal
+from connector.core.model import Note, Refusal
+from connector.digest.booked import ToldAccount, changed
 from connector.digest.trouble import Trouble, troubles
 from connector.mrr.risks import Risk
-from connector.render.footnotes import what_is_missing
+from connector.render.footnotes import of_accounts, what_is_missing
 from connector.reports.at_risk import at_risk_reports
 from connector.reports.closed_months import RestatementLine
 from connector.reports.ledger import Ledger
@@ -31,16 +32,10 @@ from connector.reports.model import (
     judged_goals,
 )
 from connector.reports.report import make_report
-from connector.store.ledger import closings, customers
-from connector.store.ledger.closings import LedgerChange
-from connector.store.position import (
-    DigestCursor,
-    LedgerPosition,
-    position,
-)
+from connector.store.ledger import customers
+from connector.store.position import DigestCursor, position
 
 T = TypeVar("T")
-FIRST_DAYS = 7  # that the first digest looks back
 
 
 class MonthOver(NamedTuple):
@@ -64,7 +59,8 @@ class Digest(Struct, frozen=True, kw_only=True):
 
     ``moved`` and ``restated`` have the largest first, by currency; ``restated`` are of
     days that lie in or before a month that was closed by then. ``notes`` are those of the
-    months in ``months``. ``labels`` are what customers are called, by id.
+    months in ``months``. ``labels`` are what customers are called, by id. ``cursors`` are
+    to be kept in each ledger's file, ``accounts`` the names of several, in their order.
     """
 
     at: datetime
@@ -82,7 +78,8 @@ class Digest(Struct, frozen=True, kw_only=True):
         str
     ]  # what all of it lacks, told before or not: no news by itself
     labels: Mapping[str, str]
-    cursor: DigestCursor
+    cursors: Sequence[DigestCursor]
+    accounts: Sequence[str] = ()
 
     @property
     def has_news(self) -> bool:
@@ -95,15 +92,10 @@ def make_digest(ledger: Ledger, since: date | None = None) -> Digest:
 
     Without either: of the last seven days, with all that is at risk or amiss now.
     """
-    connection = ledger.connection
-    cursor = DigestCursor.of(connection) if since is None else None
+    told = [ToldAccount.of(ledger, part, since) for part in ledger.parts]
     report = make_report(ledger)
-    from_day = since
-    if since is None and cursor is None:
-        from_day = report.today - timedelta(days=FIRST_DAYS)
-    before = cursor or DigestCursor()
-    moved, restated = _changes(ledger, before.position, from_day)
-    months = _months(report, before.month)
+    moved, restated = changed(ledger, told)
+    months = _months(report, min(each.cursor.month for each in told))
     risks = {_risk_key(each.risk): each for each in _risks(ledger)}
     uncovered = {_outside_key(x): x for x in report.outside if _alarms(x)}
     refused = {f"{x.object_id} {x.field}": x for x in report.refusals}
@@ -114,9 +106,8 @@ def make_digest(ledger: Ledger, since: date | None = None) -> Digest:
         "refused": refused,
         "trouble": amiss,
     }
-    new_risks = _new(risks, before.told.get("at risk"))
-    new_uncovered = _new(uncovered, before.told.get("uncovered"))
-    new_refused = _new(refused, before.told.get("refused"))
+    new_risks = _new(risks, told, "at risk")
+    new_uncovered = _new(uncovered, told, "uncovered")
     named = {line.customer for line in (*moved, *restated)}
     named |= {each.risk.customer for each in new_risks}
     named |= {each.customer for each in new_uncovered}
@@ -125,27 +116,38 @@ def make_digest(ledger: Ledger, since: date | None = None) -> Digest:
     return Digest(
         at=ledger.moment,
         today=report.today,
-        since=from_day,
+        since=_since(told),
         months=months,
         notes=[each for each in report.notes if each.month in over],
         moved=moved,
         restated=restated,
         risks=new_risks,
         uncovered=new_uncovered,
-        refused=new_refused,
-        troubles=_new(amiss, before.told.get("trouble")),
-        missing=what_is_missing(ledger.missing()),
-        labels=customers.labels_of(connection, named),
-        cursor=DigestCursor(
-            position=position(connection),
-            month=max(before.month, newest),
-            told={kind: frozenset(each) for kind, each in standing.items()},
-        ),
+        refused=_new(refused, told, "refused"),
+        troubles=_new(amiss, told, "trouble"),
+        missing=[*of_accounts(ledger.facts()), *what_is_missing(ledger.missing())],
+        labels=customers.labels_of(ledger.connection, named),
+        accounts=ledger.added().names,
+        cursors=[
+            DigestCursor(
+                position=position(each.part.ledger.connection),
+                month=max(each.cursor.month, newest),
+                told={kind: frozenset(own) for kind, own in standing.items()},
+            )
+            for each in told
+        ],
     )
 
 
-def _new(now: Mapping[str, T], told: Iterable[str] | None) -> list[T]:
-    known = frozenset(told or ())
+def _since(told: Iterable[ToldAccount]) -> date | None:
+    """None where any of it goes on from what was told of it."""
+    days = {each.from_day for each in told}
+    return None if None in days else days.pop()
+
+
+def _new(now: Mapping[str, T], told: Iterable[ToldAccount], kind: str) -> list[T]:
+    """What was told of any account is told."""
+    known = {name for each in told for name in each.cursor.told.get(kind, ())}
     return [each for key, each in now.items() if key not in known]
 
 
@@ -167,75 +169,6 @@ def _months(report: Report, told: str) -> list[MonthOver]:
             goals = judged_goals(part, report.goals)
             found.append(MonthOver(part, headline, month, goals))
     return found
-
-
-# What was booked
-
-
-def _changes(
-    ledger: Ledger, told: LedgerPosition, from_day: date | None
-) -> tuple[list[RestatementLine], list[RestatementLine]]:
-    """Movements, and what is restated in closed months: net of all that was new."""
-    connection = ledger.connection
-    since = told.run_at - timedelta(microseconds=1)
-    if from_day is not None:
-        since = datetime.combine(from_day, time(), ledger.zone).astimezone(UTC)
-    closed = closings.known(connection)
-    apart: dict[bool, list[LedgerChange]] = {False: [], True: []}
-    for change in closings.changes(connection, since, date.max):
-        is_restated = _is_restated(change, closed)
-        is_news = from_day is None or is_restated or change.movement.day >= from_day
-        if told.is_before(change) and is_news:
-            apart[is_restated].append(change)
-    return _net(apart[False]), _net(apart[True])
-
-
-def _is_restated(change: LedgerChange, closed: Sequence[Closing]) -> bool:
-    """Whether it was booked after a month was closed that it belongs to or precedes."""
-    return any(
-        change.movement.day < add_months(each.month, 1)
-        and change.run.started_at > each.closed_at
-        for each in closed
-    )
-
-
-def _net(changes: Iterable[LedgerChange]) -> list[RestatementLine]:
-    """A line a customer, currency and day whose figures are others now.
-
-    What was both posted and retracted among the ``changes`` is nothing.
-    """
-    places: dict[tuple[str, str, date], list[LedgerChange]] = {}
-    for change in changes:
-        movement = change.movement
-        place = (movement.customer, movement.currency, movement.day)
-        places.setdefault(place, []).append(change)
-    lines = (_line(each) for each in places.values())
-    return sorted(
-        (line for line in lines if _figures(line.was) != _figures(line.now)),
-        key=lambda x: (x.currency, -abs(x.amount_minor), x.day, x.customer),
-    )
-
-
-def _line(changes: Sequence[LedgerChange]) -> RestatementLine:
-    """Of one place: at most one movement stood before, and at most one stands now."""
-    posted = {each.movement_id: each.movement for each in changes if each.was_posted}
-    gone = {each.movement_id: each for each in changes if not each.was_posted}
-    last, movement = changes[-1], changes[-1].movement
-    was = next((x for key, x in gone.items() if key not in posted), None)
-    return RestatementLine(
-        run=last.run,
-        customer=movement.customer,
-        currency=movement.currency,
-        day=movement.day,
-        was=None if was is None else was.movement,
-        now=next((x for key, x in posted.items() if key not in gone), None),
-        reason="" if was is None else was.reason,
-    )
-
-
-def _figures(movement: Movement | None) -> object:
-    """What the figures see of it."""
-    return None if movement is None else (movement.kind, movement.amount_minor)
 
 
 # What stands

@@ -1,6 +1,7 @@
 """What stands in the way of figures that can be relied on, one by one."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import NamedTuple
 
 from connector.core.language import _, moment_text, ngettext
@@ -21,10 +22,21 @@ class Trouble(NamedTuple):
 
 
 def troubles(ledger: Ledger) -> Iterator[Trouble]:
+    """Each account's, with its name before them where there are several."""
+    for part in ledger.parts:
+        name = part.ledger.config.name
+        for each in _of_one(part.ledger, ledger.moment):
+            if ledger.is_of_several:
+                yield Trouble(f"{each.key} {name}", f"{name}: {each.sentence}")
+            else:
+                yield each
+
+
+def _of_one(ledger: Ledger, now: datetime) -> Iterator[Trouble]:
     """The sync's, then what figures lack, then events that have failed for good."""
     synced_at = ledger.state().synced_at
-    if synced_at is not None and ledger.moment - synced_at > STALE:
-        days = (ledger.moment - synced_at).days
+    if synced_at is not None and now - synced_at > STALE:
+        days = (now - synced_at).days
         yield Trouble(
             f"stale {synced_at:%Y-%m-%dT%H:%M}",
             _(

@@ -93,8 +93,11 @@ class CustomerUnderRules:
             self._trialing = with_trials_paid(self.history)
         return self._trialing
 
-    def alternatives(self, state: State) -> Iterator[Alternative]:
-        """Every single step from a state, likeliest first."""
+    def alternatives(self, state: State, *, is_there: bool) -> Iterator[Alternative]:
+        """Every single step from a state, likeliest first.
+
+        Who is not there at all lacks there, and no subscription of it.
+        """
         rules = dict(state.rules)
         for rule, values in VALUES.items():
             for value in values if rule != "timezone" else ():
@@ -105,7 +108,7 @@ class CustomerUnderRules:
             yield Alternative(GapCause.TRIAL, _("trials count"), "", after)
         yield from self._in_other_zones(state)
         subscriptions = self.history.versions.keys()
-        if not state.without and len(subscriptions) > 1:
+        if is_there and not state.without and len(subscriptions) > 1:
             for each in subscriptions:
                 after = state._replace(without=each)
                 words = _("a subscription is not there")

@@ -34,7 +34,7 @@ class Case(NamedTuple):
     is_here: bool
     is_there: bool
     is_refused: bool
-    is_foreign: bool
+    rate: Fraction | None
     past: Sequence[Amounts] = ()
 
 
@@ -81,7 +81,7 @@ def examined(
     if not by_ratio and is_by_ratio(plain.left):
         return plain
     for _step in range(MOST_STEPS):
-        best = _best(under, state, now, theirs)
+        best = _best(under, state, now, case)
         # Who is absent there is so for one reason, or for none that we have.
         needs_all = by_ratio or not case.is_there
         if best is None or (needs_all and best[1] != theirs):
@@ -121,11 +121,12 @@ def _followed(
 
 
 def _best(
-    under: CustomerUnderRules, state: State, now: Amounts, theirs: Amounts
+    under: CustomerUnderRules, state: State, now: Amounts, case: Case
 ) -> tuple[Alternative, Amounts] | None:
     """The first of those that leave the fewest cells, if it is fewer than now."""
+    theirs, is_there = case.theirs.amounts, case.is_there
     least, found = len(differing(now, theirs)), None
-    for each in under.alternatives(state) if least else ():
+    for each in under.alternatives(state, is_there=is_there) if least else ():
         after = under.cells(each.state)
         count = len(differing(after, theirs))
         if count < least:
@@ -165,7 +166,7 @@ def _rest(
             is_there=case.is_there,
             is_here=case.is_here,
             is_refused=case.is_refused,
-            is_foreign=case.is_foreign,
+            rate=case.rate,
             tax_rates=rates,
         ),
     )

@@ -40,7 +40,12 @@ class Sample:
     def see(self, beside: Beside) -> None:
         if not beside.is_here or not beside.is_there:
             return  # whoever is on one side alone, every preset leaves there
-        is_same = beside.ours == beside.theirs.amounts
+        ours, theirs = beside.ours, beside.theirs.amounts
+        there = {currency for currency, _ in theirs}
+        is_converted = bool(ours and theirs) and there.isdisjoint(c for c, _ in ours)
+        if is_converted or beside.rate is not None:
+            return  # under every preset all of its cells differ
+        is_same = ours == theirs
         self._seen[is_same] += 1
         kept, customer = self._kept[is_same], beside.customer.id
         kept.append((crc32(customer.encode()), customer, beside))

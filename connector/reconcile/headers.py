@@ -6,6 +6,7 @@ Who a line is of is in the column whose texts are Stripe's ids, where there is o
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import StrEnum
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 from connector.core.errors import UsageFault
 from connector.core.language import message
+from connector.reconcile.days import is_day_first, month_of
 
 
 class FileKind(StrEnum):
@@ -26,35 +28,32 @@ class FileKind(StrEnum):
 _NAMES: Mapping[str, str] = {
     "whose": "stripecustomerid customerid customerexternalid externalid subscriberid"
     " custid customer subscriber customers subscribers clientid accountid stripeid"
-    " customername subscribername customeremail subscriberemail email",
+    " kundenid kundennummer kunde abonnent"
+    " customername subscribername kundenname customeremail subscriberemail email",
     "money": "currency currencycode mrrcurrency customercurrency presentmentcurrency"
-    " settlementcurrency reportingcurrency defaultcurrency",
+    " settlementcurrency reportingcurrency defaultcurrency wahrung waehrung",
     # The end of a period may be its last day or the first of the next: its start is one.
     "month": "month billingmonth monthend monthenddate monthending monthstart"
-    " monthstartdate period periodstart billingperiod",
+    " monthstartdate period periodstart billingperiod monat abrechnungsmonat",
     "day": "date day eventtimestamp timestamp eventdate changedate effectivedate"
-    " datetime occurredat eventtime",
+    " datetime occurredat eventtime datum tag",
     "local_day": "localeventtimestamp localdate localeventdate localtimestamp",
     "change": "mrrchange change mrrdelta netmrrchange changeinmrr mrrmovement"
-    " activitymrrmovement mrrimpact",
+    " activitymrrmovement mrrimpact anderung aenderung mrranderung",
     "mrr": "mrr monthlyrecurringrevenue currentmrr mrramount closingmrr endingmrr"
-    " totalmrr activitymrr amount value",
+    " totalmrr activitymrr amount value betrag",
 }
 _ROLE_OF = {name: role for role, names in _NAMES.items() for name in names.split()}
 _RANK_OF = {
     name: rank for names in _NAMES.values() for rank, name in enumerate(names.split())
 }
-_MONTH_NAMES = (
-    *("jan", "feb", "mar", "apr", "may", "jun"),
-    *("jul", "aug", "sep", "oct", "nov", "dec"),
-)
 
 
 class Layout(NamedTuple):
     """Where in a line each thing stands; None where it does not.
 
     ``months`` are the columns of a file with a column a month. ``ignored`` are the names
-    of columns that are not needed.
+    of columns that are not needed. ``by_id``: customers are named by Stripe's ids.
     """
 
     kind: FileKind
@@ -64,6 +63,7 @@ class Layout(NamedTuple):
     amount: int | None
     months: Sequence[tuple[int, date]] = ()
     ignored: Sequence[str] = ()
+    by_id: bool = False
 
 
 def layout_of(
@@ -74,7 +74,9 @@ def layout_of(
     Raises ``UsageFault`` that names what was found and what is needed.
     """
     bare = [_without_figure(head) for head in heads]
-    months = [(n, named) for n, head in enumerate(bare) if (named := month_of(head))]
+    day_first = is_day_first(bare)
+    named = (month_of(head, day_first=day_first) for head in bare)
+    months = [(n, month) for n, month in enumerate(named) if month is not None]
     found = _columns(heads, source)
     by_ids = _of_ids(lines)
     customer = found.get("whose")
@@ -94,7 +96,8 @@ def layout_of(
     currency = found.get("money")
     used = {customer, currency, when, amount, *(n for n, _ in months)}
     left = [h.strip() for n, h in enumerate(heads) if n not in used and h.strip()]
-    return Layout(kind, customer, currency, when, amount, months, left)
+    by_id = customer in by_ids
+    return Layout(kind, customer, currency, when, amount, months, left, by_id)
 
 
 def _columns(heads: Sequence[str], source: str) -> dict[str, int]:
@@ -131,13 +134,23 @@ def _once(
 
 
 def _of_ids(lines: Sequence[Sequence[str]]) -> list[int]:
-    """The columns that have nothing but Stripe's ids of customers."""
+    """The columns in which there is nothing but Stripe's ids of customers."""
     found = []
     for place in range(max(map(len, lines), default=0)):
         texts = {line[place].strip() for line in lines if place < len(line)} - {""}
-        if texts and all(text.startswith("cus_") for text in texts):
+        if texts and all(id_in(text) for text in texts - TOTALS):
             found.append(place)
     return found
+
+
+_ID = re.compile(r"\bcus_\w+")
+TOTALS = {"Total", "Totals", "Grand total", "Grand Total", "TOTAL", "Summe", "Gesamt"}
+
+
+def id_in(text: str) -> str:
+    """Stripe's id of a customer in a link, or after a name; "" for none."""
+    found = _ID.search(text)
+    return "" if found is None else found[0]
 
 
 _UNITS = re.compile(r"\b(?:in\s+)?(?:cents?|minor(?:\s+units?)?)\b")
@@ -146,11 +159,14 @@ _UNITS = re.compile(r"\b(?:in\s+)?(?:cents?|minor(?:\s+units?)?)\b")
 def _plain(head: str) -> str:
     """``MRR change (USD)`` as ``mrrchange``, and so ``mrr_change_minor``.
 
-    Without case and marks, what stands in brackets, the currency and the unit of its
-    amounts.
+    Without case, marks and accents, what stands in brackets, the currency and the unit of
+    its amounts.
     """
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", re.sub(r"\(.*?\)|\[.*?\]", "", head))
-    spaced = re.sub(r"[^a-z0-9]+", " ", words.lower())
+    bare = (
+        unicodedata.normalize("NFD", words.lower()).encode("ascii", "ignore").decode()
+    )
+    spaced = re.sub(r"[^a-z0-9]+", " ", bare)
     return _UNITS.sub("", _IN_CURRENCY.sub("", spaced)).replace(" ", "")
 
 
@@ -170,27 +186,6 @@ def _without_figure(head: str) -> str:
 def is_minor(head: str) -> bool:
     """Whether a column says of itself that its amounts are in minor units."""
     return bool(re.search(r"minor|cents?\b", head.lower()))
-
-
-def month_of(text: str) -> date | None:
-    """``2026-03``, ``2026-03-31``, ``03/2026``, ``Mar 2026``, ``March-26``; else None."""
-    text = text.strip()
-    found = re.fullmatch(r"(\d{4})[-/.](\d{1,2})(?:[-/.]\d{1,2}([T ].*)?)?", text)
-    found = found or re.fullmatch(r"(20\d{2})(\d{2})", text)
-    if found is not None:
-        return _first(int(found[1]), int(found[2]))
-    found = re.fullmatch(r"(\d{1,2})[-/.](\d{4})", text)
-    if found is not None:
-        return _first(int(found[2]), int(found[1]))
-    found = re.fullmatch(r"([A-Za-z]{3,9})\.?[-/ ,]+'?(\d{2}|\d{4})", text)
-    if found is None or found[1][:3].lower() not in _MONTH_NAMES:
-        return None
-    year = int(found[2]) + (2000 if len(found[2]) == 2 else 0)
-    return _first(year, _MONTH_NAMES.index(found[1][:3].lower()) + 1)
-
-
-def _first(year: int, month: int) -> date | None:
-    return date(year, month, 1) if 1 <= month <= 12 and year >= 1970 else None
 
 
 _BOTH = message(

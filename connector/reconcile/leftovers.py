@@ -42,7 +42,7 @@ class Leftover(NamedTuple):
     is_there: bool
     is_here: bool
     is_refused: bool
-    is_foreign: bool  # it pays in another currency than most, and the files name none
+    rate: Fraction | None  # about theirs to ours, where the files name no currency
     tax_rates: Sequence[Fraction] = ()
 
 
@@ -55,8 +55,8 @@ def explained(left: Leftover, grain: Grain) -> Found:
         _absent,
         _repeated,
         _restated_there,
-        _converted,
         _taxed,
+        _converted,
         _refused,
         partial(_dated, grain=grain),
         _as_if_taxed,
@@ -115,9 +115,9 @@ def _converted(left: Leftover, gaps: Amounts) -> Found:
     currencies = {currency for currency, _ in gaps}
     if len(currencies) == 2:
         return _in_another(left, gaps)
-    if len(currencies) == 1 and left.is_foreign:
+    if len(currencies) == 1 and left.rate is not None:
         ratios = _ratios(left, gaps)
-        if ratios and max(ratios) <= WIDEST_RATES * min(ratios):
+        if ratios and _are_near([*ratios, left.rate]):
             return _all(gaps, GapCause.CURRENCY, _("converted"), _rates(ratios))
     return {}
 
@@ -134,12 +134,16 @@ def _in_another(left: Leftover, gaps: Amounts) -> Found:
     if not _is_ours_alone(left, ours) or any((theirs, d) in left.ours for d in first):
         return {}
     ratios = [Fraction(left.theirs[theirs, day], left.ours[ours, day]) for day in first]
-    if min(ratios) <= 0 or max(ratios) > WIDEST_RATES * min(ratios):
+    if not _are_near(ratios):
         return {}
     words = _("{ours} converted to {theirs}").format(
         ours=ours.upper(), theirs=theirs.upper()
     )
     return _all(gaps, GapCause.CURRENCY, words, _rates(ratios))
+
+
+def _are_near(rates: Sequence[Fraction]) -> bool:
+    return min(rates) > 0 and max(rates) <= WIDEST_RATES * min(rates)
 
 
 def _is_ours_alone(left: Leftover, currency: str) -> bool:

@@ -184,8 +184,7 @@ class _Reconciling:
             is_here=beside.is_here,
             is_there=beside.is_there,
             is_refused=customer.id in self.refused,
-            is_foreign=beside.is_unnamed
-            and beside.own not in (None, self.sides.reading.main),
+            rate=beside.rate,
             past=[
                 self._as_of(customer.id, moment)
                 for moment in self.restated.get(customer.id, ())
@@ -236,7 +235,7 @@ class _Reconciling:
             if not cell.is_unexplained or len(found) >= STATED:
                 break
             if customer not in found:
-                wanted = Wanted(customer=customer, end=self.grain.end)
+                wanted = Wanted(customer=customer)
                 booked = queries.movements(self.ledger.connection, wanted)
                 found[customer] = (
                     cell,

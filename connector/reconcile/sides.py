@@ -1,10 +1,11 @@
 """Both sides of a comparison, customer by customer: the files' cells and the ledger's."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from fractions import Fraction
 from typing import NamedTuple
 
-from connector.core.dates import month_start
+from connector.core.dates import month_start, months
 from connector.core.errors import UsageFault
 from connector.core.language import _, table_day
 from connector.core.model import CustomerName
@@ -44,7 +45,7 @@ class ReconcileRequest(NamedTuple):
 class Beside(NamedTuple):
     """A customer on both sides; ``own`` is the currency of most of its movements.
 
-    ``is_unnamed``: the files do not say in which currency they have it.
+    ``rate`` is at what theirs are converted, where the files name no currency.
     """
 
     customer: CustomerName
@@ -53,7 +54,7 @@ class Beside(NamedTuple):
     is_here: bool
     is_there: bool
     own: str | None
-    is_unnamed: bool
+    rate: Fraction | None
 
 
 class Sides(NamedTuple):
@@ -65,6 +66,7 @@ class Sides(NamedTuple):
     grain: Grain
     reading: CellReading
     customer: str | None
+    rates: Mapping[str, Fraction]  # by the currency that a customer pays in
 
     def everybody(self) -> Iterator[Beside]:
         """Whoever has a figure on either side, in order of the ids."""
@@ -79,8 +81,9 @@ class Sides(NamedTuple):
             if here or there.amounts:
                 is_here = changes is not None
                 is_there = any(each.amount for each in said)
-                unnamed = any(not each.currency for each in said)
-                yield Beside(customer, here, there, is_here, is_there, own, unnamed)
+                is_unnamed = any(not each.currency for each in said)
+                rate = self.rates.get(own or "") if is_unnamed else None
+                yield Beside(customer, here, there, is_here, is_there, own, rate)
 
 
 def sides_of(
@@ -94,14 +97,19 @@ def sides_of(
     grain, notes = _grain(ledger, kind, files, asked)
     main = (ledger.currencies() or ["usd"])[0]
     raw = CellReading(kind, [], _ages(files), main)
-    unscaled = Sides(ledger, files, figures, grain, raw, asked.customer)
+    unscaled = Sides(ledger, files, figures, grain, raw, asked.customer, {})
     notes += [note for each in files for note in each.notes]
     if any(each.is_named for each in files):
         notes += called_by_id(ledger, figures)
     figures.put_in_order(as_parts=kind == FileKind.CHANGES)
-    scales, unknown = _scales(unscaled)
+    sums, unknown = _sums(unscaled)
     notes = [unknown, *notes] if unknown else notes
-    return unscaled._replace(reading=raw._replace(scales=scales)), notes
+    scales = _units(files, sums, as_parts=kind == FileKind.CHANGES)
+    rates: dict[str, Fraction] = {}
+    for own, scale in zip(sums, scales, strict=True):
+        rates |= own.rates(scale)
+    reading = raw._replace(scales=scales)
+    return unscaled._replace(reading=reading, rates=rates), notes
 
 
 def _grain(
@@ -128,6 +136,11 @@ def _grain(
     told = {day for each in files for day in each.days}
     if kind == FileKind.CHANGES:
         told = {month_start(day) for day in told}
+    elif holes := [month for month in months(start, end) if month not in told]:
+        named = ", ".join(f"{month:%Y-%m}" for month in holes)
+        notes.append(
+            _("Left out, as nothing there is of them: {named}.").format(named=named)
+        )
     return grain_of(kind, start, end, told), notes
 
 
@@ -139,12 +152,8 @@ def _ages(files: Sequence[ReadFile]) -> list[int]:
     return [newest.index(n) for n in range(len(files))]
 
 
-def _scales(sides: Sides) -> tuple[list[AmountUnit], str | None]:
-    """How each file writes its amounts; parts of one another write alike.
-
-    And what is to be said of customers whom nobody knows here.
-    """
-    as_parts = sides.grain.kind == FileKind.CHANGES
+def _sums(sides: Sides) -> tuple[list[Sums], str | None]:
+    """By file, and what is to be said of customers whom nobody knows here."""
     sums = [Sums() for _ in sides.files]
     there, unknown = 0, 0
     names: list[str] = []
@@ -163,14 +172,13 @@ def _scales(sides: Sides) -> tuple[list[AmountUnit], str | None]:
                 sums[each.file].add(cell[0], each.amount, here.get(cell, 0))
     if unknown == there:
         raise nobody_known([each.opened.path for each in sides.files], names)
-    return _units(sides.files, sums, as_parts=as_parts), unknown_note(
-        there, unknown, names
-    )
+    return sums, unknown_note(there, unknown, names)
 
 
 def _units(
     files: Sequence[ReadFile], sums: Sequence[Sums], *, as_parts: bool
 ) -> list[AmountUnit]:
+    """How each file writes its amounts; parts of one another write alike."""
     if as_parts:
         whole = all(each.whole for each in files)
         return [scale_of(files[0]._replace(whole=whole), sums[0])] * len(sums)

@@ -16,8 +16,8 @@ from connector.core.language import _
 from connector.core.model import CustomerName
 from connector.core.money import exponent
 from connector.reconcile.cells import Amounts, Cell, Grain
+from connector.reconcile.days import months_read
 from connector.reconcile.headers import FileKind
-from connector.reconcile.month_ends import months_read
 from connector.reconcile.tables import TEN, OpenedFile, lines_of, open_file
 from connector.store.external_figures import (
     ExternalFigure,
@@ -160,6 +160,9 @@ def joined(
             there, here = next(theirs, None), next(ours, None)
 
 
+NEAR = Fraction(1, 100)
+
+
 class AmountUnit(NamedTuple):
     """Whether a file's amounts are minor units, and why they are taken so."""
 
@@ -173,25 +176,49 @@ class AmountUnit(NamedTuple):
 
 
 class Sums:
-    """What a file says and what ours says of the same cells, by currency."""
+    """What a file says and what ours says of the same cells, by currency.
+
+    ``unlike`` counts cells that are the same neither in minor nor in major units, over
+    those that are.
+    """
 
     def __init__(self) -> None:
         self.theirs: dict[str, int] = {}
         self.ours: dict[str, int] = {}
+        self.unlike: dict[str, int] = {}
 
     def add(self, currency: str, amount: int, ours_minor: int) -> None:
-        if amount and ours_minor and exponent(currency):
-            self.theirs[currency] = self.theirs.get(currency, 0) + abs(amount)
-            self.ours[currency] = self.ours.get(currency, 0) + abs(ours_minor)
+        if amount and ours_minor:
+            own = ours_minor * TEN
+            is_alike = own in (amount, amount * 10 ** exponent(currency))
+            for sums, more in (
+                (self.theirs, abs(amount)),
+                (self.ours, abs(ours_minor)),
+                (self.unlike, -1 if is_alike else 1),
+            ):
+                sums[currency] = sums.get(currency, 0) + more
 
     def is_minor(self) -> bool | None:
         """None where nothing is in both."""
-        if not self.ours:
+        known = [currency for currency in self.ours if exponent(currency)]
+        if not known:
             return None
-        currency = max(self.ours, key=self.ours.__getitem__)
+        currency = max(known, key=self.ours.__getitem__)
         as_minor = Fraction(self.theirs[currency], TEN * self.ours[currency])
         as_major = as_minor * 10 ** exponent(currency)
         return _far(as_minor) < _far(as_major)
+
+    def rates(self, unit: "AmountUnit") -> dict[str, Fraction]:
+        """Theirs to ours of each currency in which they are not the same.
+
+        Twelve times ours is no rate, but a year's.
+        """
+        found = {
+            currency: Fraction(unit.minor(self.theirs[currency], currency), ours)
+            for currency, ours in self.ours.items()
+            if self.unlike[currency] > 0
+        }
+        return {c: rate for c, rate in found.items() if abs(rate / 12 - 1) > NEAR}
 
 
 def _far(ratio: Fraction) -> Fraction:
@@ -199,9 +226,9 @@ def _far(ratio: Fraction) -> Fraction:
 
 
 def scale_of(read: ReadFile, sums: Sums) -> AmountUnit:
-    if not read.whole:
-        return AmountUnit(is_minor=False, because=_("some have decimals"))
     by_sums = sums.is_minor()
+    if not read.whole and not (read.opened.says_minor and by_sums):
+        return AmountUnit(is_minor=False, because=_("some have decimals"))
     if by_sums is not None:
         return AmountUnit(by_sums, _("by their sums beside ours"))
     if read.opened.says_minor:

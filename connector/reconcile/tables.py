@@ -14,18 +14,24 @@ from pathlib import Path
 from typing import NamedTuple
 
 from connector.core.errors import UsageFault
+from connector.core.language import message
 from connector.core.numbers import Unreadable, amount_of, written_number
-from connector.reconcile.headers import FileKind, Layout, is_minor, layout_of, month_of
+from connector.reconcile.days import SNIFFED, is_day_first, written_day
+from connector.reconcile.headers import (
+    TOTALS,
+    FileKind,
+    Layout,
+    id_in,
+    is_minor,
+    layout_of,
+)
 from connector.reconcile.texts import CsvFile, csv_file, heads_of, rows_of
 
 DECIMALS = 4  # of a unit as written that are kept: dinars and minor units have three
 TEN: int = 10**DECIMALS
 _PLAIN = re.compile(r"[-+]?\d+(?:\.(\d+))?")
-_DAY = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?:[T ].*)?")
 _COMMA = re.compile(r"-?\d{1,3}(?:(?:\.?\d{3})*),\d{1,2}\D*")
 _CODE = re.compile(r"[a-z]{3}")
-_SLASHED = re.compile(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})(?:[T ,].*)?")
-SNIFFED = 2_000  # lines that decide between 3/4 and 4/3
 
 
 class FileLine(NamedTuple):
@@ -91,23 +97,18 @@ def _commas(opened: OpenedFile) -> bool:
 
 
 def _is_day_first(opened: OpenedFile) -> bool:
-    """Whether 3/4/2026 is the third of April: where a line is only readable so."""
     when = opened.layout.when
     if when is None:
         return False
-    for _, row in islice(rows_of(opened.written), SNIFFED):
-        found = _SLASHED.fullmatch(_cell(row, when))
-        if found is not None and max(int(found[1]), int(found[2])) > 12:
-            return int(found[1]) > 12
-    return False
+    return is_day_first(_cell(row, when) for _, row in rows_of(opened.written))
 
 
 def lines_of(opened: OpenedFile, locale: str) -> Iterator[FileLine]:
-    """Every amount of the file; a total at its end has no customer and is left out.
+    """Every amount of the file; a total is no customer and is left out.
 
     Raises ``UsageFault`` that names the line that cannot be read.
     """
-    layout = opened.layout
+    layout, width = opened.layout, len(opened.heads)
     is_of_months = opened.kind == FileKind.MONTHS
     # Of few texts in many lines, each is read once.
     read_day = lru_cache(50_000)(partial(_day, opened=opened))
@@ -119,8 +120,12 @@ def lines_of(opened: OpenedFile, locale: str) -> Iterator[FileLine]:
     try:
         for number, row in rows_of(opened.written):
             at = number
+            if len(row) > width:
+                _are_blank(row, width)
             customer = _cell(row, layout.customer)
-            if not customer:
+            if layout.by_id and not customer.startswith("cus_"):
+                customer = id_in(customer) or customer
+            if not customer or (layout.by_id and customer in TOTALS):
                 continue
             currency = read_currency(_cell(row, layout.currency))
             mark = hash(tuple(row))
@@ -140,6 +145,17 @@ def lines_of(opened: OpenedFile, locale: str) -> Iterator[FileLine]:
         ) from error
 
 
+def _are_blank(row: Sequence[str], width: int) -> None:
+    """Else a column too many makes whatever follows it another one's."""
+    if any(row[width:]):
+        raise ValueError(
+            message(
+                f"it has {len(row)} columns and the first line {width}: an amount or a "
+                "name with a comma in it has to stand in quotes"
+            )
+        )
+
+
 def _cell(row: Sequence[str], place: int | None) -> str:
     return row[place].strip() if place is not None and place < len(row) else ""
 
@@ -147,23 +163,18 @@ def _cell(row: Sequence[str], place: int | None) -> str:
 def _currency(text: str) -> str:
     code = text.lower()
     if code and not _CODE.fullmatch(code):
-        raise ValueError(f"{text!r} is not a currency such as USD")
+        raise ValueError(message(f"{text!r} is not a currency such as USD"))
     return code
 
 
 def _day(text: str, *, opened: OpenedFile) -> date:
     """As written; of a month without a day its first."""
-    found, slashed = _DAY.fullmatch(text), _SLASHED.fullmatch(text)
-    if found is not None:
-        return date(int(found[1]), int(found[2]), int(found[3]))
-    if slashed is not None:
-        first, second = int(slashed[1]), int(slashed[2])
-        day, month = (first, second) if opened.day_first else (second, first)
-        return date(int(slashed[3]), month, day)
-    named = month_of(text) if opened.kind == FileKind.MONTHS else None
-    if named is None:
-        raise ValueError(f"{text!r} is not a day such as 2026-03-31")
-    return named
+    found = written_day(text, day_first=opened.day_first)
+    if not text:
+        raise ValueError(message("it names no day"))
+    if found is None:
+        raise ValueError(message(f"{text!r} is not a day such as 2026-03-31"))
+    return found
 
 
 def amount_of_text(text: str, *, locale: str, is_comma: bool = False) -> int:
@@ -185,7 +196,9 @@ def amount_of_text(text: str, *, locale: str, is_comma: bool = False) -> int:
         written = written_number(inner.removeprefix("+"), locale)
         value = amount_of(written, written.code.lower(), 2)
     except Unreadable as error:
-        why = str(error) if str(error) != inner else f"{text!r} is not an amount"
+        why = (
+            str(error) if str(error) != inner else message(f"{text!r} is not an amount")
+        )
         raise ValueError(why) from None
     amount = round(value.scaleb(DECIMALS))
     return -amount if bracketed is not None else amount

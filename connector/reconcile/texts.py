@@ -16,6 +16,7 @@ from connector.core.errors import UsageFault
 from connector.core.language import message
 
 FIRST = 200  # lines below the heads that tell what columns are
+MOST_TITLES = 10  # lines above the heads
 BLOCK = 1 << 20
 _SEPARATORS = ",;\t|"
 _SAVE_IT = message("open it, save it as CSV (UTF-8), and give that")
@@ -39,7 +40,10 @@ _OF_EXCEL = (b"[Content_Types].xml", b"xl/")  # what such an archive holds
 
 
 class CsvFile(NamedTuple):
-    """How a file is written; ``skipped`` are lines before that of the heads."""
+    """How a file is written; ``skipped`` are lines before that of the heads.
+
+    Such are titles, and ``sep=;``.
+    """
 
     path: Path
     encoding: str
@@ -52,16 +56,23 @@ def csv_file(path: Path) -> CsvFile:
     try:
         encoding = _encoding(path)
         with path.open(encoding=encoding, newline="") as file:
-            first = file.readline().strip()
-            is_named = first.lower().startswith("sep=") and len(first) == len("sep=;")
-            heads = file.readline() if is_named else first
+            lines = [line.strip() for line in islice(file, MOST_TITLES)]
     except (OSError, UnicodeError) as error:
         raise UsageFault(
             f"{path} cannot be read: {error}",
             fix="give the path of a CSV file in UTF-8",
         ) from error
-    delimiter = first[-1] if is_named else max(_SEPARATORS, key=heads.count)
-    return CsvFile(path, encoding, delimiter, int(is_named))
+    first = lines[0]
+    if first.lower().startswith("sep=") and len(first) == len("sep=;"):
+        return CsvFile(path, encoding, first[-1], 1)
+    skipped = next((n for n, line in enumerate(lines) if _has_columns(line)), 0)
+    delimiter = max(_SEPARATORS, key=lines[skipped].count)
+    return CsvFile(path, encoding, delimiter, skipped)
+
+
+def _has_columns(line: str) -> bool:
+    """A title stands alone in its line; so does the start of a head of several lines."""
+    return any(line.count(it) for it in _SEPARATORS) or line.count('"') % 2 == 1
 
 
 def _encoding(path: Path) -> str:

@@ -102,7 +102,7 @@ def banner(
     facts: LedgerFacts, outside: Iterable[OutsideMrr] = (), locale: str = "en_US"
 ) -> list[str]:
     """What stands above every figure: why they may not be what they seem."""
-    found = [*_of_accounts(facts), *what_is_missing(facts.missing)]
+    found = [*of_accounts(facts), *what_is_missing(facts.missing)]
     if facts.synced_at is not None:
         age = facts.moment - facts.synced_at
         if age > STALE:
@@ -119,7 +119,7 @@ def banner(
     return found if note is None else [*found, note]
 
 
-def _of_accounts(facts: LedgerFacts) -> list[str]:
+def of_accounts(facts: LedgerFacts) -> list[str]:
     """What keeps several accounts from being one whole."""
     found = [
         _("Not alike: {accounts} count by different rules.").format(

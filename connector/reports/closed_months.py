@@ -218,7 +218,10 @@ def measured_again(
 
 
 class RestatementLine(NamedTuple):
-    """One customer's day as it was booked and as it is since a run; None is nothing."""
+    """One customer's day as it was booked and as it is since a run; None is nothing.
+
+    ``account`` is whose run it is, where there are several.
+    """
 
     run: ChangingRun
     customer: str
@@ -227,6 +230,7 @@ class RestatementLine(NamedTuple):
     was: Movement | None
     now: Movement | None
     reason: str
+    account: str = ""
 
     @property
     def amount_minor(self) -> int:

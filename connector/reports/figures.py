@@ -201,9 +201,10 @@ def _metadata(connection: sqlite3.Connection, key: str) -> Mapping[int, str]:
     return found
 
 
-def segment_kinds(config: Config) -> tuple[str, ...]:
-    """All that customers can be told apart by."""
-    return (*SEGMENTS, *(f"{METADATA}{key}" for key in config.kept_metadata))
+def segment_kinds(config: Config, *, of_several: bool = False) -> tuple[str, ...]:
+    """All that customers can be told apart by: also by account, of several as one."""
+    accounts = (ACCOUNT,) if of_several else ()
+    return (*SEGMENTS, *accounts, *(f"{METADATA}{x}" for x in config.kept_metadata))
 
 
 def cut_of(

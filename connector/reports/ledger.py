@@ -186,6 +186,10 @@ class Ledger:
         """Whose mirrors its figures come from: its own, or each account's."""
         return [LedgerPart(self, _same, _same)]
 
+    @property
+    def is_of_several(self) -> bool:
+        return len(self.parts) > 1
+
     def added(self, _as_of: datetime | None = None) -> AddedAccounts:
         return ONE_ACCOUNT
 

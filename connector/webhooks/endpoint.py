@@ -88,12 +88,13 @@ class Unsigned(Struct, frozen=True, kw_only=True):
 
 
 def endpoint_app(
-    *accounts: EndpointSettings, unsigned: Unsigned | None = None
+    accounts: Sequence[EndpointSettings], unsigned: Unsigned | None = None
 ) -> Router:
     """Answers ``POST /webhooks/stripe``, and 404 or 405 to all else.
 
     Each account's events go its own way: by whose secret signed them, and by the account
-    that they name.
+    that they name. ``accounts`` is looked at with each request: one may take another's
+    place.
     """
     nobody = unsigned or Unsigned(count=accounts[0].count)
 

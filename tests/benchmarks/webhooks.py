@@ -143,7 +143,7 @@ def serve_each(path: Path) -> None:
             at = listening.getsockname()
             asyncio.run(
                 server.run(
-                    [(endpoint.endpoint_app(door), listening)],
+                    [(endpoint.endpoint_app([door]), listening)],
                     is_alive=lambda: True,
                     ready=lambda: print(
                         f"http://{at[0]}:{at[1]}{endpoint.PATH}", flush=True

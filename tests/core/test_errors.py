@@ -315,6 +315,31 @@ def of_two(*words: str) -> None:
     configured("\n".join(tables), *words)
 
 
+def of_whom(de: StripeIdentity, us: StripeIdentity) -> None:
+    """A report of two accounts that turn out to be these."""
+    for name, whose in (("de", de), ("us", us)):
+        book = accounts.Book({"a": lived(f"cus_{name}", "50 90")})
+        accounts.write(Path(f"{name}.db"), [book])
+        with closing(open_database(Path(f"{name}.db"))) as connection:
+            belong_to(connection, whose)
+    of_two("report")
+
+
+def page_of_two(url: str) -> None:
+    """A page of the dashboard on the ledgers of two accounts."""
+    two_accounts("movements")
+    known = config.parse(Path("config.toml").read_text(encoding="utf-8"), {})
+    several = config.accounts_of(known)
+    with (
+        closing(LedgerReader(known, lambda: instant(SEEN), several)) as reader,
+        reader.reading() as reading,
+    ):
+        found = PAGES[urlsplit(url).path.strip("/")]
+        pairs = parse_qsl(urlsplit(url).query)
+        query = query_of(pairs, found.known, reading.ledger.zone)
+        found.answer(PageRequest(reading=reading, query=query, path=url))
+
+
 def one_of_two_is_empty() -> None:
     for name in ("de", "us"):
         open_database(Path(f"{name}.db"), create=True).close()
@@ -800,6 +825,13 @@ COMMANDS: Mapping[str, Provoked] = {
     "a lake of companies": lake_of_companies,
     "accounts of other rules": lambda: two_accounts("report", rule="excluded"),
     "an account that was never synced": one_of_two_is_empty,
+    "a policy's page of several accounts": lambda: page_of_two("/differences?mrr=5"),
+    "two ledgers of one account": lambda: of_whom(
+        StripeIdentity(id="acct_1de"), StripeIdentity(id="acct_1de")
+    ),
+    "live and test mode added up": lambda: of_whom(
+        StripeIdentity(livemode=False), StripeIdentity(livemode=True)
+    ),
     "another policy of several accounts": lambda: two_accounts(
         "report", "--policy", "stripe:default"
     ),

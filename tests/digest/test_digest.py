@@ -51,7 +51,7 @@ def told(db: sqlite3.Connection, at: datetime, *, is_kept: bool = True) -> Diges
     found = make_digest(Ledger(db, CONFIG, at))
     if is_kept:
         with transaction(db):
-            found.cursor.keep(db)
+            found.cursors[0].keep(db)
     return found
 
 
@@ -153,7 +153,7 @@ def test_a_sync_that_is_old_is_told_once(db: sqlite3.Connection) -> None:
         found = make_digest(Ledger(db, CONFIG, later))
         assert len(found.troubles) == expected
         with transaction(db):
-            found.cursor.keep(db)
+            found.cursors[0].keep(db)
 
 
 def test_what_is_missing_stands_first_in_every_digest(workdir: Workdir) -> None:

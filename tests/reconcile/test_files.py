@@ -35,6 +35,14 @@ class Figure(NamedTuple):
     def major(self) -> str:
         return f"{self.minor / 100:.2f}"
 
+    @property
+    def first(self) -> date:
+        return date.fromisoformat(f"{self.month}-01")
+
+    @property
+    def last(self) -> date:
+        return days_of(self.month)[-1]
+
 
 def figures() -> list[Figure]:
     account = big_account(CUSTOMERS)
@@ -71,7 +79,83 @@ def german(minor: int) -> str:
     return f"{minor / 100:,.2f}".translate(str.maketrans(",.", ".,"))
 
 
+def days_of(month: str) -> list[date]:
+    first = date.fromisoformat(f"{month}-01")
+    following = (first + timedelta(days=31)).replace(day=1)
+    return [first + timedelta(days=n) for n in range((following - first).days)]
+
+
+def dated(write: Callable[[Figure], str]) -> str:
+    return lines(
+        "customer;month;mrr;currency",
+        lambda f: f"{f.customer};{write(f)};{f.major};{f.currency}",
+    )
+
+
+def pivoted(head: Callable[[date], str]) -> str:
+    """A column a month, in semicolons."""
+    months = sorted({each.first for each in figures()})
+    rows: dict[tuple[str, str], dict[date, str]] = {}
+    for each in figures():
+        rows.setdefault((each.customer, each.currency), {})[each.first] = each.major
+    return "\n".join(
+        [
+            ";".join(["Customer ID", "Currency", *map(head, months)]),
+            *(
+                ";".join([*grain, *(own.get(month, "0") for month in months)])
+                for grain, own in rows.items()
+            ),
+        ]
+    )
+
+
+LINKS = ("'{}", "Somebody ({})", "https://dashboard.stripe.com/customers/{}")
+GERMAN = (
+    *("Jan", "Feb", "Mär", "Apr", "Mai", "Jun"),
+    *("Jul", "Aug", "Sep", "Okt", "Nov", "Dez"),
+)
+
 READ: dict[str, str | bytes] = {
+    "first days with dots": dated(lambda f: f"{f.first:%d.%m.%Y}"),
+    "first days with slashes, the day first": dated(lambda f: f"{f.first:%d/%m/%Y}"),
+    "first days with slashes, the month first": dated(lambda f: f"{f.first:%m/%d/%Y}"),
+    "years of two digits": dated(lambda f: f"{f.last:%m/%d/%y}"),
+    "days in words": dated(lambda f: f"{f.last:%b %d, %Y}"),
+    "days in words, the day first": dated(lambda f: f"{f.last:%d %B %Y}"),
+    "days without marks": dated(lambda f: f"{f.last:%Y%m%d}"),
+    "columns of last days with slashes": pivoted(
+        lambda m: f"{days_of(str(m)[:7])[-1]:%m/%d/%Y}"
+    ),
+    "columns of first days with slashes": pivoted(lambda m: f"{m:%d/%m/%Y}"),
+    "columns of first days with dots": pivoted(lambda m: f"{m:%d.%m.%Y}"),
+    "columns of days in words": pivoted(lambda m: f"{m:%b %d, %Y}"),
+    "columns of German months": pivoted(lambda m: f"{GERMAN[m.month - 1]} {m.year}"),
+    "heads in German": lines(
+        "Kundennummer;Monat;Betrag;Währung",
+        lambda f: f"{f.customer};{f.month};{german(f.minor)};{f.currency}",
+    ),
+    "titles above the heads": 'MRR per subscriber per month\n"as of November"\n\n'
+    + lines(
+        "customer;month;mrr;currency",
+        lambda f: f"{f.customer};{f.month};{f.major};{f.currency}",
+    ),
+    "links, names and marks around the ids": lines(
+        "customer,month,mrr,currency",
+        lambda f: (
+            f"{LINKS[f.minor % 3].format(f.customer)},{f.month},{f.major},{f.currency}"
+        ),
+    ),
+    "totals in between": lines(
+        "customer,month,mrr,currency",
+        lambda f: (
+            f"Total,{f.month},9.99,{f.currency}\n"
+            f"{f.customer},{f.month},{f.major},{f.currency}"
+        ),
+    ),
+    "minor units with decimals, said by the head": lines(
+        "customer_id,month,mrr_cents,currency",
+        lambda f: f"{f.customer},{f.month},{f.minor}.25,{f.currency}",
+    ),
     "a byte order mark and semicolons": "\ufeff"
     + lines(
         "Customer ID;Month;MRR;Currency",
@@ -181,6 +265,15 @@ REFUSED = {
         b'customer,name,month,mrr\ncus_1,"a\nb\nc",2026-01,1\ncus_1,x,soon,1\n',
         "line 5.*'soon'",
     ),
+    "an amount with a comma": (
+        b"customer,month,mrr\ncus_1,2026-01,5\ncus_1,2026-02,1,234.00\n",
+        "line 3.*4 columns and the first line 3.*quotes",
+    ),
+    "a line cut off": (b"customer,month,mrr\ncus_1\n", "line 2.*names no day"),
+    "a column of no month": (
+        b"customer,Margin 2026\ncus_1,5\n",
+        "columns customer, Margin 2026",
+    ),
     "no heads": (b"cus_1,2026-01,5.00\n", "columns cus_1, 2026-01, 5.00"),
 }
 
@@ -197,12 +290,6 @@ def test_what_it_is_and_what_to_do(ledger: Ledger, tmp_path: Path, form: str) ->
 
 
 # --- a line a day ---
-
-
-def days_of(month: str) -> list[date]:
-    first = date.fromisoformat(f"{month}-01")
-    following = (first + timedelta(days=31)).replace(day=1)
-    return [first + timedelta(days=n) for n in range((following - first).days)]
 
 
 def recent() -> list[Figure]:
@@ -271,6 +358,105 @@ def test_a_line_a_customer_and_month_may_be_of_any_day(
     )
     done = read(ledger, tmp_path, text)
     assert not done.cells
+
+
+# --- what there is not ---
+
+
+def written(rows: Sequence[Figure], factor: float = 1, *, named: bool = True) -> str:
+    code = ",currency" if named else ""
+    return lines(
+        f"customer,month,mrr{code}",
+        lambda f: (
+            f"{f.customer},{f.month},{f.minor * factor / 100:.2f}"
+            + (f",{f.currency}" if named else "")
+        ),
+        rows,
+    )
+
+
+def causes(done: Reconciliation) -> set[GapCause]:
+    return {part.cause for cell in done.cells for part in cell.parts}
+
+
+@pytest.mark.parametrize("form", ["lines", "columns"])
+def test_a_month_of_which_nothing_is_there_is_named(
+    ledger: Ledger, tmp_path: Path, form: str
+) -> None:
+    """Such as a column whose month is not understood: it is no month of zeros."""
+    text = (
+        written([each for each in figures() if each.month != "2026-03"])
+        if form == "lines"
+        else pivoted(lambda m: "marzo 26" if m == date(2026, 3, 1) else f"{m:%Y-%m}")
+    )
+    done = read(ledger, tmp_path, text)
+    assert not done.cells
+    assert [note for note in done.notes if "2026-03" in note]
+    assert form == "lines" or "marzo 26" in done.files[0].ignored
+
+
+def test_what_ours_says_of_a_customer_who_pays_later(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """A month before its first, in a file that ends with it."""
+    known = {each.customer: each.month for each in reversed(figures())}
+    [(customer, month)] = [*known.items()][:1]
+    before = f"{customer},2023-01,5.00,usd\n"
+    done = read(ledger, tmp_path, f"customer,month,mrr,currency\n{before}")
+    assert done.unexplained == 1
+    assert f"{int(month[:4])}" in done.statements[customer]
+
+
+def test_who_is_not_there_lacks_no_subscription(ledger: Ledger, tmp_path: Path) -> None:
+    some = sorted({each.customer for each in figures()})[::2]
+    done = read(ledger, tmp_path, written([e for e in figures() if e.customer in some]))
+    told = {part for cell in done.cells for part in cell.parts}
+    lacking = {part.detail for part in told if part.cause == GapCause.MISSING_THERE}
+    assert lacking == {"a customer is not there"}
+
+
+# --- another currency, which the file does not name ---
+
+
+def test_all_in_another_currency_without_a_name(ledger: Ledger, tmp_path: Path) -> None:
+    """Ours of most customers are dollars, and none of theirs is."""
+    done = read(ledger, tmp_path, written(figures(), 0.83, named=False))
+    assert (done.unexplained, causes(done)) == (0, {GapCause.CURRENCY})
+    assert done.differing == done.compared
+    assert done.preset is None
+
+
+def test_most_customers_converted_to_the_currency_of_few(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    dollars = [each for each in figures() if each.currency == "usd"]
+    rows = [
+        each._replace(minor=round(each.minor * 0.9)) if each in dollars else each
+        for each in figures()
+    ]
+    done = read(ledger, tmp_path, written(rows, named=False))
+    assert (done.unexplained, causes(done)) == (0, {GapCause.CURRENCY})
+    assert {cell.currency for cell in done.cells} == {"usd"}
+
+
+def test_one_customers_amounts_at_a_ratio_are_no_rate(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    whom = next(each.customer for each in figures() if each.currency == "eur")
+    rows = [
+        each._replace(minor=round(each.minor * 1.137))
+        if each.customer == whom
+        else each
+        for each in figures()
+    ]
+    done = read(ledger, tmp_path, written(rows, named=False))
+    assert {cell.customer.id for cell in done.cells} == {whom}
+    assert done.unexplained == done.differing
+
+
+def test_a_years_amounts_are_no_rate(ledger: Ledger, tmp_path: Path) -> None:
+    done = read(ledger, tmp_path, written(figures(), 12, named=False))
+    assert done.unexplained == done.differing == done.compared
 
 
 # --- customers by another name ---

@@ -13,16 +13,34 @@ from typing import NamedTuple
 
 from connector.accounts.ledger import open_accounts
 from connector.config import Config
+from connector.core.account import StripeIdentity
 from connector.core.model import Movement, MovementKind
-from connector.core.policy import Policy
+from connector.core.policy import CompanyRule, Policy
 from connector.pipeline.recompute import make_whole
 from connector.reports.ledger import Ledger, open_ledger
+from connector.store.account import belong_to
 from connector.store.database import open_database, put_setting, transaction
 from connector.store.mirror import companies
 from connector.store.mirror.event_feed import events_were_read
 from tests.support.books import moved, movement, post
-from tests.support.companies import added_up
+from tests.support.companies import added_up, belong
+from tests.support.ledgers import empty_ledger, settle
+from tests.support.synced import SEEN, Wire, demo_now_s, settled_demo, shop, walk
 
+DEMO_AND_SHOP = """
+timezone = "Europe/Berlin"
+[customers]
+account = "metadata:parent"
+[[account]]
+name = "demo"
+database = "demo.db"
+key_file = "demo.key"
+[[account]]
+name = "shop"
+database = "shop.db"
+key_file = "shop.key"
+"""
+US = 1_000_000
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 RULES = Policy().settings() | {"timezone": "UTC"}
 
@@ -105,3 +123,22 @@ def pays(customer: str, currency: str = "usd", **by_day: int) -> list[Movement]:
     """pays("cus_1", d2025_01_15=5000): its MRR from these days on."""
     days = {date.fromisoformat(k[1:].replace("_", "-")): n for k, n in by_day.items()}
     return moved(customer, days, currency)
+
+
+def demo_and_shop(folder: Path) -> None:
+    """The demo's ledger and a small shop's; one customer of each is of one company."""
+    rule, now_s = CompanyRule(key="parent"), demo_now_s()
+    with settled_demo() as demo, empty_ledger() as other:
+        walk(other, Wire(shop(), SEEN))
+        for name, connection in (("demo", demo), ("shop", other)):
+            query = "SELECT id FROM stripe_customers ORDER BY id LIMIT 1"
+            [first] = connection.execute(query).fetchone()
+            belong(connection, {first: "Parent"}, (now_s + 1) * US)
+            with transaction(connection):
+                events_were_read(connection, now_s * US)
+                put_setting(connection, "account", "own")
+                whose = StripeIdentity(id=f"acct_1{name}", livemode=False)
+                belong_to(connection, whose)
+            settle(connection, now_s + 2, "Europe/Berlin", company=rule)
+            connection.execute("VACUUM INTO ?", [str(folder / f"{name}.db")])
+    (folder / "config.toml").write_text(DEMO_AND_SHOP)

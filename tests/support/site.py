@@ -12,7 +12,7 @@ from urllib.parse import urldefrag, urljoin
 import httpx
 from starlette.types import ASGIApp
 
-from connector.config import ListenAddress, load
+from connector.config import ListenAddress, accounts_of, load
 from connector.dashboard.access import Access
 from connector.dashboard.app import dashboard_app
 from connector.dashboard.ledger_reader import LedgerReader
@@ -65,7 +65,7 @@ def site_of(
     folder: Path, token: str | None = None, bind: ListenAddress = LOOPBACK
 ) -> Iterator[Site]:
     config = load(folder / "config.toml", {}, folder)
-    reader = LedgerReader(config, lambda: NOW)
+    reader = LedgerReader(config, lambda: NOW, accounts_of(config))
     access = Access(bind, token)
     try:
         yield Site(dashboard_app(reader, access), reader, access)

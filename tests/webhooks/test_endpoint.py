@@ -59,7 +59,7 @@ class House:
             count=lambda *each: self.counted.append(each),
             now_s=lambda: self.now_s,
         )
-        wire = httpx.ASGITransport(endpoint.endpoint_app(door))
+        wire = httpx.ASGITransport(endpoint.endpoint_app([door]))
         async with httpx.AsyncClient(transport=wire, base_url="http://nrr") as client:
             given = dict(head) if head is not None else signed(body)
             return await client.request(method, path, content=body, headers=given)

@@ -214,6 +214,45 @@ def test_an_account_that_cannot_begin_keeps_no_other(own: Group, trouble: str) -
     assert SECRET not in said
 
 
+@pytest.mark.parametrize("trouble", ["secret", "ledger", "no key", "key", "refused"])
+def test_what_could_not_begin_begins_once_it_can(own: Group, trouble: str) -> None:
+    """Its files are mended while the server runs; what Stripe sent before comes again."""
+    folder = own.workdir.folder
+    path = {"secret": "de.whsec", "ledger": "de.db"}.get(trouble, "de.key")
+    whole = (folder / path).read_bytes()
+    if trouble == "secret":
+        (folder / path).unlink()
+    else:
+        broken = {
+            "ledger": "no ledger at all, whatever it is called",
+            "no key": "",
+            "key": "rk_live_51Ofuk000001",
+            "refused": "rk_live_51OfNobody01",
+        }
+        (folder / path).write_text(broken[trouble])
+    event = changed(DE, "evt_de")
+    with serve(own.workdir) as server:
+        assert server.client.get(f"{server.admin}/").status_code == (
+            503 if trouble == "ledger" else 200
+        )
+        early = server.send(event, secret="whsec_of_de")  # noqa: S106
+        assert early == {"secret": 400, "refused": 200}.get(trouble, 503)
+        assert not server.ready()["ready"]
+        (folder / path).write_bytes(whole)
+        until(lambda: server.ready()["ready"])
+        assert server.send(event, secret="whsec_of_de") == 200  # noqa: S106
+        until(lambda: own.inbox("de") == [("evt_de", "done")])
+        assert server.client.get(f"{server.admin}/").status_code == 200
+        assert server.stop() == 0
+
+
+def test_the_dashboard_of_several_is_beside_their_webhooks(connected: Group) -> None:
+    with serve(connected.workdir) as server:
+        page = server.client.get(f"{server.admin}/").text
+        assert "de, uk" in page
+        assert "live mode" in page
+
+
 def test_none_that_can_begin_is_an_end(own: Group) -> None:
     for name in ACCOUNTS:
         (own.workdir.folder / f"{name}.whsec").unlink()

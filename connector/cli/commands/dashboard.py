@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from connector.cli.accounts import ledger_reader
 from connector.cli.output import echo
 from connector.cli.params import ReadParam
 from connector.cli.shell import Shell
@@ -61,16 +62,16 @@ def serve_dashboard(shell: Shell, bind: ListenAddress, *, opens: bool) -> None:
     """Until a signal ends it; its address is printed once it answers."""
     from connector.dashboard.access import BOUND_BY, KEY, Access
     from connector.dashboard.app import dashboard_app
-    from connector.dashboard.ledger_reader import LedgerReader
     from connector.webhooks import admin_access, server
 
     config = shell.config
-    if config.database.is_file():
-        open_to_read(config.database).close()  # as every command, brings it up to date
     access = Access(
         bind, admin_access.read_token(config.token_file, bind, KEY, BOUND_BY)
     )
-    reader = LedgerReader(config, shell.now)
+    for each in shell.accounts:  # as every command, brings it up to date
+        if each.database.is_file():
+            open_to_read(each.database).close()
+    reader = ledger_reader(shell)
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER)
     app: Any = dashboard_app(reader, access)

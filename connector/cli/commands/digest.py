@@ -54,7 +54,8 @@ def digest(
     """Tell what is new: the month that is over, movements, risks, restatements, trouble.
 
     Each is told once: the ledger keeps how far it was told, written after the digest is
-    printed, so that one that is cut short is told again. The first digest tells of the
+    printed, so that one that is cut short is told again; of several accounts each
+    ledger does. The first digest tells of the
     last seven days, and of all that is at risk or amiss. A month is told once it is over
     and nothing of it is missing.
 
@@ -95,7 +96,8 @@ def _as_json(found: Digest) -> object:
 
 def _go_on(shell: Shell, found: Digest) -> None:
     """Only once it was printed: what is told twice is better than what is never told."""
-    with closing(shell.ledger()) as connection:
-        make_durable(connection)
-        with transaction(connection):
-            found.cursor.keep(connection)
+    for account, cursor in zip(shell.accounts, found.cursors, strict=True):
+        with closing(shell.of(account).ledger()) as connection:
+            make_durable(connection)
+            with transaction(connection):
+                cursor.keep(connection)

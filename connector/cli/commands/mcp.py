@@ -5,6 +5,7 @@ from contextlib import closing, redirect_stdout
 
 import click
 
+from connector.cli.accounts import ledger_reader
 from connector.cli.shell import Shell
 from connector.core.errors import MissingExtra
 
@@ -41,12 +42,11 @@ def mcp(shell: Shell, *, nameless: bool) -> None:
             "assistants are served with the MCP SDK, which is not installed",
             fix="pip install 'stripe-nrr[mcp]'",
         ) from None
-    from connector.dashboard.ledger_reader import LedgerReader
 
     shell.is_for_programs = True  # sentences in English, as JSON's
     wire = sys.stdout.buffer
     with (
-        closing(LedgerReader(shell.config, shell.now)) as reader,
+        closing(ledger_reader(shell)) as reader,
         redirect_stdout(sys.stderr),  # what is no message would break the session
     ):
         serve(reader, sys.stdin.buffer, wire, names=not nameless)

@@ -50,10 +50,10 @@ def verdict(done: Reconciliation) -> list[str]:
             compared=grouped(done.compared), cells=cells, who=who, gap=gap
         )
     ]
-    if done.preset is None:
-        lines.append(_("Theirs counts as this ledger does."))
-    else:
+    if done.preset is not None:
         lines += _preset(done, done.preset)
+    elif done.differing < done.compared:
+        lines.append(_("Theirs counts as this ledger does."))
     if done.their_timezone != done.timezone:
         lines.append(
             _("Their days are those of {their_timezone}.").format(

@@ -4,8 +4,9 @@ Comes in: decoded objects, and when their request began. Goes out: one customer'
 ``History``, and who must be derived anew. Bodies hold only what MRR needs.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
@@ -246,6 +247,18 @@ def price_names(connection: sqlite3.Connection) -> dict[str, str]:
     sold = {key: ref(price.product) for key, price in shared.prices.items()}
     names = {key: product.name for key, product in shared.products.items()}
     return {key: name for key, of in sold.items() if (name := names.get(of))}
+
+
+def known_among(connection: sqlite3.Connection, ids: Collection[str]) -> set[str]:
+    """Which of these customers, subscriptions and invoices are of this account."""
+    found: set[str] = set()
+    for kind in ("customers", "subscriptions", "invoices"):
+        rows = connection.execute(
+            f"SELECT id FROM stripe_{kind} WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608
+            [json.dumps(sorted(ids))],
+        )
+        found.update(key for (key,) in rows)
+    return found
 
 
 def metadata(connection: sqlite3.Connection, key: str) -> dict[int, str]:

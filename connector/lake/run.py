@@ -19,7 +19,7 @@ from connector.core.policy import Rules
 from connector.lake import parquet
 from connector.lake.derive import LakeAccount, LakeTask
 from connector.lake.flat import FLAT, flat_object
-from connector.lake.folders import folder_draft
+from connector.lake.folders import folder_draft, take_away
 from connector.lake.objects import READERS
 from connector.lake.source import CATALOGUE, SCHEMA, LakeSource
 from connector.lake.tables import DERIVED, WINDOWS
@@ -112,6 +112,7 @@ def write_run(
     fill: Callable[[Path], None],
 ) -> Path:
     """Have ``fill`` write every table into a folder, and keep it once it is whole."""
+    take_away(out.glob(".run-*.draft"))
     place = _unused(out / f"run-{now:%Y%m%dT%H%M%SZ}")
     with folder_draft(place, RUN) as draft:
         fill(draft)

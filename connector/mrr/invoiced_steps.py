@@ -3,10 +3,11 @@
 Each series is an item: what its lines bill, over the months that their periods cover, from
 a period's start to its end and five days more, or until the next one begins. So periods
 that follow each other join, and one that does not come is churn when the days are over.
+What takes back the rest of a line's period ends it there.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from connector.core.model import Evidence, ItemPricing, MrrStep, Tariff
@@ -19,26 +20,39 @@ from connector.mrr.evidence.outside_lines import OutsideLine
 from connector.mrr.pricing import monthly_minor
 
 GRACE_S = 5 * DAY_S  # after a period's end, for the next invoice to come
+NEARLY = 97  # per cent of what is left of a line: months are not equally long
 
 
 def series_steps(
-    series: Iterable[InvoicedSeries], goes_on_at_s: int | None = None
+    series: Iterable[InvoicedSeries],
+    credits_: Iterable[OutsideLine] = (),
+    goes_on_at_s: int | None = None,
 ) -> Iterator[MrrStep]:
     """Each series' steps, of those that an interval is known of.
 
     What covers ``goes_on_at_s`` is taken to go on for ever.
     """
-    for each in series:
+    known, taken_back = list(series), list(credits_)
+    starts: dict[tuple[str, str, str], list[int]] = {}  # of what one thing bills
+    for each in known:
+        own = starts.setdefault((each.reason, each.currency, each.named), [])
+        own += [start_s for _, start_s, _ in each.lines]
+    for each in known:
         if each.interval is not None:
-            yield from _steps(each, each.interval, goes_on_at_s)
+            following = sorted(starts[each.reason, each.currency, each.named])
+            ends = list(_ends(each, following, taken_back))
+            yield from _steps(each, each.interval, ends, goes_on_at_s)
 
 
 def _steps(
-    series: InvoicedSeries, interval: BillingInterval, goes_on_at_s: int | None
+    series: InvoicedSeries,
+    interval: BillingInterval,
+    ends: Iterable[int],
+    goes_on_at_s: int | None,
 ) -> Iterator[MrrStep]:
     """Begins and ends at the same instant are one step, or none."""
     changes: dict[int, list[tuple[int, OutsideLine]]] = {}
-    for (line, start_s, _), end_s in zip(series.lines, _ends(series), strict=True):
+    for (line, start_s, _), end_s in zip(series.lines, ends, strict=True):
         changes.setdefault(start_s, []).append((1, line))
         if goes_on_at_s is None or not start_s <= goes_on_at_s < end_s:
             changes.setdefault(end_s, []).append((-1, line))
@@ -63,15 +77,32 @@ def _steps(
         )
 
 
-def _ends(series: InvoicedSeries) -> Iterator[int]:
-    """Until when each line counts, in their order."""
-    starts = [each.start_s for each in series.lines]
-    for _, start_s, end_s in series.lines:
+def _ends(
+    series: InvoicedSeries, starts: Sequence[int], taken_back: Sequence[OutsideLine]
+) -> Iterator[int]:
+    """Until when each line counts, in their order; ``starts`` are sorted."""
+    for line, start_s, end_s in series.lines:
         early_s = min(GRACE_S, (end_s - start_s) // 4)  # an invoice that came too soon
         place = bisect_left(starts, max(start_s + 1, end_s - early_s))
         following = starts[place] if place < len(starts) else None
         last_s = end_s + GRACE_S
-        yield last_s if following is None else min(following, last_s)
+        own_s = last_s if following is None else min(following, last_s)
+        yield min([own_s, *_taken_back(line, taken_back)])
+
+
+def _taken_back(line: OutsideLine, credits_: Iterable[OutsideLine]) -> Iterator[int]:
+    """Since when a credit leaves nothing of the line; a part of it is no end."""
+    for each in credits_:
+        is_same = (each.reason, each.currency) == (line.reason, line.currency) and (
+            (each.product and each.product == line.product)
+            or (each.text and each.text == line.text)
+        )
+        is_rest = line.billed_s < each.billed_s and line.start_s <= each.start_s
+        if not is_same or not is_rest or abs(each.end_s - line.end_s) > DAY_S:
+            continue
+        whole = line.net_minor * (line.end_s - each.start_s)
+        if each.net_minor * (line.end_s - line.start_s) * 100 >= whole * NEARLY:
+            yield each.start_s
 
 
 def _pricing(

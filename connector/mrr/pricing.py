@@ -144,6 +144,8 @@ def _tiers(price: Price, currency: str) -> tuple[Tier, ...]:
     offered = _in_currency(price, currency).tiers
     if not offered or price.tiers_mode not in ("graduated", "volume"):
         raise Unvalued(price.id, "tiers", price.tiers_mode)
+    if all(tier.up_to is not None for tier in offered):  # what is more has no price
+        raise Unvalued(price.id, "tiers.up_to", str(max(t.up_to or 0 for t in offered)))
     return tuple(
         Tier(
             up_to=tier.up_to,

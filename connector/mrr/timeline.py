@@ -41,7 +41,7 @@ from connector.mrr.evidence.item_changes import (
 )
 from connector.mrr.evidence.item_states import ItemState
 from connector.mrr.evidence.line_items import LineItem, usage_lines
-from connector.mrr.evidence.outside_lines import outside_lines
+from connector.mrr.evidence.outside_lines import outside_credits, outside_lines
 from connector.mrr.evidence.subscription_lines import subscription_lines
 from connector.mrr.evidence.trials import item_trials, trials_after_paying
 from connector.mrr.history import (
@@ -116,7 +116,8 @@ def timeline(
         refused += own.refused
     if policy.invoiced_by_period:
         series = invoiced_series(outside_lines(history.invoices))
-        for step in series_steps(series, goes_on_at_s):
+        taken_back = outside_credits(history.invoices)
+        for step in series_steps(series, taken_back, goes_on_at_s):
             if step.at_s <= until_s:
                 steps.append(step)
             else:

@@ -59,6 +59,7 @@ class LedgerConnection(sqlite3.Connection):
     mirrors: Sequence[sqlite3.Connection] = ()
 
     opened_file: os.stat_result | None = None
+    opened_log: os.stat_result | None = None  # its WAL, once it was looked for
     copied_at: os.stat_result | None = None
 
 
@@ -200,10 +201,23 @@ def replaced(connection: sqlite3.Connection) -> str | None:
         return None
     path = file_of(connection)
     assert path is not None
+    name = path.name
     with suppress(OSError):
         if os.path.samestat(path.stat(), connection.opened_file):
-            return None
-    return f"{path.name} was replaced or removed while it was in use: start anew"
+            name = Path(f"{path}-wal").name
+            if _has_its_log(connection, path.with_name(name)):
+                return None
+    return f"{name} was replaced or removed while it was in use: start anew"
+
+
+def _has_its_log(connection: LedgerConnection, log: Path) -> bool:
+    """Whether what others read is what this connection commits; SQLite keeps it open."""
+    try:
+        found = log.stat()
+    except FileNotFoundError:
+        return connection.opened_log is None
+    connection.opened_log = connection.opened_log or found
+    return os.path.samestat(found, connection.opened_log)
 
 
 def _tables(connection: sqlite3.Connection) -> set[str]:

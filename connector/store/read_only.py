@@ -46,9 +46,18 @@ def _may(path: Path, what: int) -> bool:
 
 
 def _may_be_written(path: Path) -> bool:
-    """Its folder counts, because SQLite writes beside the file."""
+    """Its folder counts, because SQLite writes beside the file; and so does a full disk."""
     places = (path, path.resolve().parent)
-    return not path.is_file() or all(_may(each, os.W_OK) for each in places)
+    may = all(_may(each, os.W_OK) for each in places)
+    return not path.is_file() or (may and _has_room(path))
+
+
+def _has_room(path: Path) -> bool:
+    """Whether SQLite's index of the log is there, or could be made."""
+    _, index, *_ = side_files(path)
+    disk = os.statvfs(index.parent)
+    free = disk.f_bavail * disk.f_frsize
+    return index.exists() or free >= LEAST_ROOM or not disk.f_blocks  # it does not say
 
 
 def open_as_it_is(path: Path) -> sqlite3.Connection:
@@ -69,6 +78,7 @@ def open_as_it_is(path: Path) -> sqlite3.Connection:
 
 
 WRITABLE, READABLE = "mode=rw", "mode=ro"
+LEAST_ROOM = 64 << 10  # of a disk, in bytes: the index takes half of it
 COPY, COPY_WITH_LOG = "mode=ro&immutable=1", "mode=ro&vfs=unix-none"
 
 
@@ -81,7 +91,7 @@ def _way_to_read(path: Path) -> str:
     if _may_be_written(path):
         return WRITABLE
     log, index, *_ = side_files(path)
-    if index.exists() or _may(log.parent, os.W_OK):
+    if index.exists() or (_may(log.parent, os.W_OK) and _has_room(path)):
         return READABLE
     return COPY_WITH_LOG if log.exists() and log.stat().st_size else COPY
 

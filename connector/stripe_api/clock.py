@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
+from connector.stripe_api.decoding import LAST_S
+
 log = logging.getLogger(__name__)
 
 SECOND_US = 1_000_000
@@ -67,12 +69,15 @@ class StripeClock:
 def skew_of(date: str, began_us: int, ended_us: int) -> Skew | None:
     """What one answer tells: Stripe dated it some time between our two moments.
 
-    ``date`` has whole seconds. None where there is no such date.
+    ``date`` has whole seconds. None where there is no such date, or none of our times.
     """
     try:
-        second_us = int(parsedate_to_datetime(date).timestamp()) * SECOND_US
-    except ValueError:
+        second_s = int(parsedate_to_datetime(date).timestamp())
+    except (ValueError, OverflowError, TypeError, IndexError):  # for odd ones, any
         return None
+    if not 0 <= second_s <= LAST_S:
+        return None
+    second_us = second_s * SECOND_US
     return Skew(second_us - ended_us, second_us + SECOND_US - began_us)
 
 

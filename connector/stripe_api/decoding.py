@@ -140,6 +140,8 @@ class StripeAccount(Base, frozen=True, kw_only=True):
         return dashboard.timezone if dashboard else None
 
 
+# What is no JSON either: nested as nothing is meant to, or not in UTF-8.
+UNREADABLE = (RecursionError, UnicodeDecodeError)
 _VALUE = re.compile(r"Invalid enum value .*?(?=(?: - at `[^`]*`)?$)", re.DOTALL)
 _decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
 _one_at_a_time = threading.Lock()
@@ -155,9 +157,14 @@ def _decoder(shape: type[T]) -> msgspec.json.Decoder[T]:
 
 
 def decode(raw: bytes | msgspec.Raw, shape: type[T]) -> T:
-    """Read JSON as ``shape``; ``UnknownStripeShape`` names the field that does not fit."""
+    """Read JSON as ``shape``; ``UnknownStripeShape`` names the field that does not fit.
+
+    Raises ``msgspec.DecodeError`` for what is no JSON.
+    """
     try:
         return _decoder(shape).decode(raw)
+    except UNREADABLE as error:
+        raise msgspec.DecodeError(type(error).__name__) from None
     except msgspec.ValidationError as error:
         inner = get_args(shape)
         name = f"list of {inner[0].__name__}" if inner else shape.__name__

@@ -15,6 +15,7 @@ import msgspec
 
 from connector.core.errors import UnknownStripeShape, masked
 from connector.stripe_api.decoding import (
+    UNREADABLE,
     Base,
     Instant,
     ListAnswer,
@@ -219,7 +220,10 @@ def _with_its_list(raw: bytes | msgspec.Raw, thing: T) -> T | UnfitObject:
 
 def json_of(raw: bytes | msgspec.Raw) -> object:
     """The object as plain JSON, however long its numbers are."""
-    return json.loads(bytes(raw), parse_int=lambda digits: int(digits[:64]))
+    try:
+        return json.loads(bytes(raw), parse_int=lambda digits: int(digits[:64]))
+    except UNREADABLE as error:
+        raise msgspec.DecodeError(type(error).__name__) from None
 
 
 def unfit_object(

@@ -61,6 +61,7 @@ class Series:
     times: int = 0
     last: int = 0
     last_ends: int = 0
+    taken_back: int | None = None  # since when the rest of the last one is credited
 
     def monthly(self) -> Fraction:
         """What it bills a month."""
@@ -70,7 +71,10 @@ class Series:
 
     def pays(self, at: int) -> bool:
         """By period: to the end of the last one and five days more."""
-        return self.times > 0 and at < self.last_ends + 5 * DAY
+        ends = self.last_ends + 5 * DAY
+        if self.taken_back is not None:
+            ends = self.taken_back
+        return self.times > 0 and at < ends
 
 
 @dataclass(slots=True)
@@ -138,6 +142,22 @@ class Outside:
                 made.times, made.last, made.last_ends = made.times + 1, at, following
             at = following
         return made
+
+    def take_back(self, own: Series) -> None:
+        """Credit the second half of its last period, once that has begun."""
+        if not own.times or (own.last + own.last_ends) // 2 > self.account.now:
+            return
+        last = next(x for x in reversed(self.invoices) if x.series == own.number)
+        own.taken_back = (own.last + own.last_ends) // 2
+        self.once(
+            last.customer,
+            -(last.amount - last.amount // 2),
+            own.taken_back,
+            end=last.end,
+            description=last.description,
+            manual=last.manual,
+            parent=last.parent,
+        )
 
     def truth(self, bill: OutsideInvoice) -> str:
         """The class of its line, as a look now sees it."""

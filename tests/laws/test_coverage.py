@@ -29,7 +29,10 @@ T = TypeVar("T")
 USUAL_ACCOUNTS = 250
 ADDED_UP = 1_000  # that classes add up is cheap to try
 ZONES = st.sampled_from(["Europe/Berlin", "America/New_York", "Pacific/Auckland"])
-KINDS = ("retainer", "licence", "parentless", "usage", "once", "credit", "draft")
+KINDS = (
+    *("retainer", "licence", "parentless", "given_up"),
+    *("usage", "once", "credit", "draft"),
+)
 
 
 class Beside(NamedTuple):
@@ -86,9 +89,9 @@ def billed_beside(account: Account, found: list[Beside]) -> Outside:
             outside.again(
                 customer, amount, since, void_every=number % 4, every=every, until=until
             )
-        elif kind in ("licence", "parentless"):
-            parent = PREVIEW[number % len(PREVIEW)] if kind == "licence" else None
-            outside.again(
+        elif kind in ("licence", "parentless", "given_up"):
+            parent = None if kind == "parentless" else PREVIEW[number % len(PREVIEW)]
+            made = outside.again(
                 customer,
                 amount,
                 since,
@@ -97,6 +100,8 @@ def billed_beside(account: Account, found: list[Beside]) -> Outside:
                 every=every,
                 until=until,
             )
+            if kind == "given_up":
+                outside.take_back(made)
         elif kind == "once":
             outside.once(customer, amount, since, taken=amount // 3, tax=amount // 7)
         elif kind == "credit":

@@ -4,6 +4,7 @@ import random
 import shutil
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -166,6 +167,38 @@ def test_a_full_disk(small_disk: Path, room: int) -> None:
     assert booked(workdir) == before
     assert whole(small_disk / "copy.db")
     assert workdir.call("close", "2026-10").code == 0
+
+
+@pytest.mark.parametrize("has_log", [False, True])
+def test_a_ledger_on_a_full_disk_can_be_read_and_saved(
+    small_disk: Path, tmp_path: Path, *, has_log: bool
+) -> None:
+    """All that only reads works, and a backup goes to another disk."""
+    workdir = prepared(small_disk)
+    before = booked(workdir)
+    if has_log:
+        begin_log(workdir)
+    fill(small_disk / "filler", 0)
+    for words in (("report",), ("check",), ("at-risk",), ("movements",)):
+        ran = workdir.run(*words)
+        assert ran.code == 0, (words, ran)
+    assert workdir.run("export", "--what", "movements").out == before
+    assert workdir.run("backup", str(tmp_path / "copy.db")).code == 0
+    assert whole(tmp_path / "copy.db")
+    (small_disk / "filler").unlink()
+    assert workdir.run("note", "2026-03", "there is room again").code == 0
+    assert booked(workdir) == before
+
+
+def begin_log(workdir: Workdir) -> None:
+    """Somebody wrote, and was killed: what was written last stands in the WAL alone."""
+    written = "import sqlite3, os; db = sqlite3.connect('stripe-nrr.db');"
+    written += "db.execute(\"INSERT OR REPLACE INTO settings VALUES ('of us', '1')\");"
+    written += "db.commit(); os.kill(os.getpid(), 9)"
+    command = [sys.executable, "-c", written]
+    subprocess.run(command, cwd=workdir.folder, check=False)
+    workdir.ledger.with_name("stripe-nrr.db-shm").unlink()
+    assert workdir.ledger.with_name("stripe-nrr.db-wal").stat().st_size
 
 
 def fill(path: Path, room: int) -> None:

@@ -340,6 +340,11 @@ def test_a_period_covers_so_many_months(
 
 
 YEARLY = [bill("2026-01-01", line("2026-01-01", "2027-01-01", 120_000, parent=PREVIEW))]
+LATER = ("2026-07-01", "2027-01-01")  # the rest of the year
+
+
+def fee(start: str, end: str, amount: int) -> Json:
+    return line(start, end, amount, parent=PREVIEW)
 
 
 @pytest.mark.parametrize(
@@ -379,6 +384,39 @@ YEARLY = [bill("2026-01-01", line("2026-01-01", "2027-01-01", 120_000, parent=PR
             "2026-03-20",
             "2026-01-01 49000",
             id="no periods, but a month apart",
+        ),
+        pytest.param(
+            [*YEARLY, bill("2026-07-01", fee(*LATER, -60_493))],
+            "2026-09-01",
+            "2026-01-01 10000, 2026-07-01 0",
+            id="the rest of a year is taken back",
+        ),
+        pytest.param(
+            [*YEARLY, bill("2026-07-01", fee(*LATER, -60_493), fee(*LATER, 30_000))],
+            "2026-09-01",
+            "2026-01-01 10000, 2026-07-01 0, 2026-07-01 5000",
+            id="half a year is another fee",
+        ),
+        pytest.param(
+            [*YEARLY, bill("2026-01-02", fee("2026-01-01", "2027-01-01", -120_000))],
+            "2026-09-01",
+            "",
+            id="all of a year is taken back",
+        ),
+        pytest.param(
+            [*YEARLY, bill("2026-07-01", fee(*LATER, -10_000))],
+            "2026-09-01",
+            "2026-01-01 10000",
+            id="a part is given back, which is no end",
+        ),
+        pytest.param(
+            [
+                *monthly("2026-01", parent=PREVIEW),
+                bill("2026-02-01", fee("2026-02-01", "2027-02-01", 480_000)),
+            ],
+            "2026-03-01",
+            "2026-01-01 49000, 2026-02-01 0, 2026-02-01 40000",
+            id="a month, then a year of the same: no days of both",
         ),
         pytest.param(
             [bill("2026-01-10", line("2026-01-10", parent=None))],

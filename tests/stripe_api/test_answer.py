@@ -123,6 +123,31 @@ def test_an_answer_has_a_largest_size(stripe: Served, bomb: Bomb) -> None:
         asking(stripe)
 
 
+# --- no JSON ---
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+NO_JSON = {
+    "nothing": b"",
+    "nested without end": b'{"data":' + DEEP + b"}",
+    "an object nested without end": b'{"data":[{"id":"prod_1","x":' + DEEP + b"}]}",
+    "an odd one": b'{"data":[{"id":7,"x":' + DEEP + b"}]}",
+    "not in UTF-8": b'{"data":[{"id":"\xff"}]}',
+    "an odd one that is not": b'{"data":[{"id":7,"x":"\xff"}]}',
+    "in UTF-16": '{"data":[]}'.encode("utf-16"),
+    "a login page": b"<html></html>",
+}
+
+
+@pytest.mark.parametrize("body", NO_JSON.values(), ids=NO_JSON.keys())
+def test_what_is_no_json_is_asked_for_again(stripe: Served, body: bytes) -> None:
+    """It is a cut-off answer for all we know, and no fault of this program."""
+    stripe.spoil([lambda *_: Reply(status=200, body=body), None])
+    assert asking(stripe) == 1
+    stripe.spoil(lambda _: lambda *_: Reply(status=200, body=body))
+    with pytest.raises(StripeUnavailable, match="not JSON"):
+        asking(stripe)
+
+
 # --- not Stripe ---
 
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import repeat
@@ -10,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connector.core.errors import Stopped, StripeRefused
@@ -240,6 +241,18 @@ def test_a_clock_that_was_set_is_believed() -> None:
     known.compare(date, clock.us)
     assert known.skew_us == 0
     assert known.by_stripe(clock.us) == clock.us
+
+
+@given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{1,6} .*"))
+@example("Fri, 31 Dec 9999 23:59:59 -2359")
+@example("Mon, 01 Jan 0001 00:00:00 +2359")
+@example("Mon, 01 Jan 2026 00:00:00 +999999")
+def test_a_date_that_is_none_says_nothing(date: str) -> None:
+    """Nor one of another age; and no date ends the process."""
+    clock = Clock(NOON_US)
+    known = StripeClock(clock.now_us)
+    known.compare(date, NOON_US)
+    datetime.fromtimestamp(known.by_stripe(NOON_US) / SECOND_US, tz=UTC)
 
 
 def test_only_a_good_answer_sets_the_clock() -> None:

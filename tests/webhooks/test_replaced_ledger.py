@@ -53,7 +53,12 @@ def restored(workdir: ServingWorkdir) -> None:
     assert ran.code == 0, ran.err
 
 
-@pytest.mark.parametrize("change", [removed, replaced, restored])
+def log_removed(workdir: ServingWorkdir) -> None:
+    """Who commits into it goes on, and nobody else would ever read it."""
+    workdir.ledger.with_name("stripe-nrr.db-wal").unlink()
+
+
+@pytest.mark.parametrize("change", [removed, replaced, restored, log_removed])
 def test_no_event_is_acknowledged_that_would_be_lost(
     workdir: ServingWorkdir,
     server: Server,
@@ -65,6 +70,10 @@ def test_no_event_is_acknowledged_that_would_be_lost(
     assert server.client.get(f"{server.admin}/readyz").status_code == 503
     assert server.send(told("evt_3")) >= 500
     assert server.stop() == 0
+    if change is log_removed:
+        with closing(open_database(workdir.ledger)) as connection:
+            kept = connection.execute("SELECT event FROM inbox").fetchall()
+        assert kept == [("evt_1",)], "what was acknowledged before"
     if change is restored:
         assert workdir.call("check").code == 0
         with closing(open_database(workdir.ledger)) as connection:

@@ -91,9 +91,13 @@ class SeriesLine(NamedTuple):
 
 
 class InvoicedSeries(NamedTuple):
-    """``lines`` are by the start of what they bill. ``interval`` None: nothing says it."""
+    """``lines`` are by the start of what they bill. ``interval`` None: nothing says it.
+
+    ``named`` is the product or description that its lines have in common.
+    """
 
     item: str
+    named: str
     reason: NotCountedReason
     currency: str
     product: str
@@ -138,7 +142,7 @@ def _known(lines: Sequence[OutsideLine]) -> Iterator[InvoicedSeries]:
                 continue
             spaced = _by_distance(of_interval)
             for distance, run in spaced.items():
-                yield _series(f"{named} every", distance, run)
+                yield _series(named, distance, run, is_spaced=True)
             left = _without(of_interval, spaced.values())
             if left:
                 yield _series(named, None, left)
@@ -162,7 +166,7 @@ def _manual(lines: Sequence[OutsideLine]) -> Iterator[InvoicedSeries]:
         for named, own in _named(left, name_of).items():
             spaced = _by_distance(own) if named else {}
             for distance, run in spaced.items():
-                yield _series(f"{named} every", distance, run)
+                yield _series(named, distance, run, is_spaced=True)
             left = _without(left, spaced.values())
 
 
@@ -241,13 +245,19 @@ def _runs(days: Iterable[int], least: int, most: int) -> Iterator[list[int]]:
 
 
 def _series(
-    named: str, interval: BillingInterval | None, lines: Sequence[OutsideLine]
+    named: str,
+    interval: BillingInterval | None,
+    lines: Sequence[OutsideLine],
+    *,
+    is_spaced: bool = False,
 ) -> InvoicedSeries:
-    """``named`` tells it from the customer's other series of the same reason."""
+    """``item`` tells it from the customer's other series of the same reason."""
     first = lines[0]
     every = "" if interval is None else f"{interval.count} {interval.unit}"
+    words = (first.reason, named, "every" if is_spaced else "", every)
     return InvoicedSeries(
-        item=" ".join(each for each in (first.reason, named, every) if each),
+        item=" ".join(word for word in words if word),
+        named=named,
         reason=first.reason,
         currency=first.currency,
         product=first.product if len({x.product for x in lines}) == 1 else "",

@@ -2,7 +2,7 @@
 
 A manual line, a line of a pricing plan, a contract, or of a parent that nobody knows: it
 is of no v1 subscription item, so nothing of it is MRR by itself. Lines of invoices that
-are not due (drafts, void ones) are left out, as are credits.
+are not due (drafts, void ones) are left out; what takes back is told apart.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,7 +27,7 @@ _REASONS = {
 
 
 class OutsideLine(msgspec.Struct, frozen=True, gc=False):
-    """``net_minor`` is above 0. ``text`` is a hash of its description.
+    """``net_minor`` is above 0, also of a credit. ``text``: its description's hash.
 
     ``billed_s`` is when its invoice was finalized.
     """
@@ -58,19 +58,39 @@ def outside_lines(invoices: Iterable[Invoice]) -> Iterator[OutsideLine]:
         if not invoice.is_due:
             continue
         for line in invoice.lines.data:
-            if line.parent is None or line.parent.subscription_item_details is None:
+            if _is_outside(line):
                 found = outside_line(invoice, line)
                 if found is not None:
                     yield found
 
 
+def outside_credits(invoices: Iterable[Invoice]) -> Iterator[OutsideLine]:
+    """What takes back such lines, but for what is written by hand."""
+    for invoice in invoices:
+        if not invoice.is_due:
+            continue
+        for line in invoice.lines.data:
+            if line.amount >= 0 or not _is_outside(line):
+                continue
+            found = _read(invoice, line, -line.net_minor)
+            if found.reason is not NotCountedReason.MANUAL:
+                yield found
+
+
 def outside_line(invoice: Invoice, line: InvoiceLine) -> OutsideLine | None:
     """None for a proration, and for what takes back or bills nothing."""
     net_minor = line.net_minor
-    parent = line.parent
-    manual = parent.invoice_item_details if parent is not None else None
+    manual = line.parent.invoice_item_details if line.parent is not None else None
     if net_minor <= 0 or (manual is not None and manual.proration):
         return None
+    return _read(invoice, line, net_minor)
+
+
+def _is_outside(line: InvoiceLine) -> bool:
+    return line.parent is None or line.parent.subscription_item_details is None
+
+
+def _read(invoice: Invoice, line: InvoiceLine, net_minor: int) -> OutsideLine:
     details = line.pricing.price_details if line.pricing is not None else None
     return OutsideLine(
         line.id,

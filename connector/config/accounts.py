@@ -73,7 +73,9 @@ def own_files(config: Config) -> Iterator[str]:
 def collisions(accounts: Sequence[Config]) -> Iterator[str]:
     """What two accounts must not share: each has a ledger, and is one at Stripe."""
     for _, other in _alike(accounts, lambda each: each.name.casefold()):
-        yield message(f"two accounts are called {other.name}: give each its own name")
+        yield message(
+            f"two accounts are called {other.name}: give each a name of its own"
+        )
     for one, other in _alike(accounts, lambda each: each.database.resolve()):
         yield message(
             f"accounts {one.name} and {other.name} have one database, {one.database}: "

@@ -35,6 +35,8 @@ MOST = 3  # parts that one template has between semicolons
 KEPT = 1_000  # texts whose reading is remembered
 OF_ONE = r"(?:(?!; ).)*?"  # what stands in one message, not in several
 ANY = ".*?"
+WORD = r"\S+"  # what stands in one that hardly says anything itself
+LEAST = 6
 DAY = re.compile(r"(\d{4}-\d\d-\d\d)( .*)?")
 MONTH = re.compile(r"\d{4}-\d\d")
 COUNT = re.compile(r"(\d[\d,]*) ([a-z][a-z ]*)")
@@ -72,7 +74,8 @@ class Template(NamedTuple):
         """``last`` is what a field at its end may be."""
         if not all(literal in text for literal in self.literals):
             return None
-        return re.fullmatch(_pattern(self.text, last), text, re.DOTALL)
+        fields = (OF_ONE, last) if self.weight >= LEAST else (WORD, WORD)
+        return re.fullmatch(_pattern(self.text, *fields), text, re.DOTALL)
 
 
 class Spoken(NamedTuple):
@@ -174,10 +177,10 @@ def _literals(template: str) -> tuple[str, ...]:
 
 
 @cache
-def _pattern(template: str, last: str) -> str:
+def _pattern(template: str, field: str, last: str) -> str:
     *others, (literal, name, _spec, how) = Formatter().parse(template)
     met: set[str] = set()
-    pieces = [_piece(*each[:2], each[3], OF_ONE, met) for each in others]
+    pieces = [_piece(*each[:2], each[3], field, met) for each in others]
     return "".join([*pieces, _piece(literal, name, how, last, met)])
 
 

@@ -353,9 +353,9 @@ class Refusal(Struct, frozen=True, kw_only=True, order=True):
     @property
     def sentence(self) -> str:
         if not self.customer:
-            return message(f"{self.object_id}: {self.field} = {self.value}")
+            return message(f"{self.object_id}: {self.field} is {self.value}")
         return message(
-            f"{self.object_id} of {self.customer}: {self.field} = {self.value}"
+            f"{self.object_id} of {self.customer}: {self.field} is {self.value}"
         )
 
 

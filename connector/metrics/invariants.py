@@ -155,7 +155,7 @@ def refusal_findings(refusals: Sequence[Refusal]) -> list[Finding]:
         Finding(
             "not valued",
             f"{r.customer} {r.object_id}".strip(),
-            f"{r.field} = {r.value}",
+            f"{r.field} is {r.value}",
         )
         for r in refusals
     ]

@@ -136,7 +136,7 @@ class Ingest(Struct, kw_only=True):
             if not isinstance(thing, UnfitObject):
                 continue
             if table == "events":
-                met.cannot_read(thing.id, f"{thing.field} = {thing.value}")
+                met.cannot_read(thing.id, f"{thing.field} is {thing.value}")
             else:
                 log.warning(
                     "ingest.set_aside id=%s field=%s", thing.id[:60], thing.field

@@ -200,7 +200,7 @@ def _parts(found: _CurrencySum, booked: CustomerInLedger) -> Iterator[GapPart]:
         left_minor = 0
     refused = found.refused or (booked.refusals if left_minor else ())
     if refused:
-        names = [f"{r.object_id} {r.field} = {r.value}" for r in refused]
+        names = [f"{r.object_id} {r.field} is {r.value}" for r in refused]
         yield GapPart(GapReason.REFUSED, ", ".join(dict.fromkeys(names)), left_minor)
 
 

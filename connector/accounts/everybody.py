@@ -11,9 +11,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 from connector.mrr.companies import resolved
-from connector.store.joined import Source
+from connector.store.joined.database import Source
 from connector.store.ledger import customers
-from connector.store.mirror import companies
+from connector.store.mirror import companies, objects
 
 
 class AccountKey(NamedTuple):
@@ -61,17 +61,26 @@ class Everybody:
             if len(keys) > 1 or name in renamed
         }
 
-    def keys_in(self, source: Source) -> set[int]:
-        """The keys of those who are in other accounts, too."""
-        return self._keys.get(source.account, set())
-
     @cached_property
-    def _keys(self) -> dict[str, set[int]]:
-        found: dict[str, set[int]] = defaultdict(set)
-        for keys in self.spanning.values():
-            for source, key in keys:
-                found[source.account].add(key)
-        return found
+    def ever_spanning(self) -> dict[str, list[AccountKey]]:
+        """The same, with the companies that nobody is of any more.
+
+        Past moments still know them. Such a name is no customer of Stripe's in an
+        account, and all that was ever booked of it there is taken back.
+        """
+        former: dict[str, list[AccountKey]] = defaultdict(list)
+        named = set()
+        for source in self.sources if self._twice else ():
+            own = customers.keys_among(source.connection, self._twice)
+            for name, key in own.items():
+                former[name].append(AccountKey(source, key))
+            gone = customers.taken_back(source.connection, own)
+            named |= gone - objects.known_among(source.connection, gone)
+        return {**self.spanning, **{name: former[name] for name in sorted(named)}}
+
+    def keys_in(self, source: Source) -> set[int]:
+        """The keys of those who are in other accounts, too, or ever were."""
+        return _keys_in(source, self.ever_spanning)
 
     def names(self, source: Source, ids: Iterable[str] | None = None) -> dict[str, str]:
         """What its customers, or some, are called, where not by their ids."""
@@ -79,7 +88,7 @@ class Everybody:
         return {
             each: f"{source.account}/{each}"
             for each in twice
-            if each not in self.spanning
+            if each not in self.ever_spanning
         }
 
     def renaming(
@@ -93,7 +102,7 @@ class Everybody:
             return self.names(source, [company]).get(company, company)
 
         def own(name: str) -> str | None:
-            found = self.spanning.get(name)
+            found = self.ever_spanning.get(name)
             if found is None:
                 return name.removeprefix(ahead)
             keys = [each.key for each in found if each.source == source]
@@ -106,7 +115,7 @@ class Everybody:
         """The ids that several accounts have."""
         seen: Counter[str] = Counter()
         for source in self.sources:
-            spanning = self.keys_in(source)  # these have one name in all
+            spanning = _keys_in(source, self.spanning)  # these have one name in all
             own = customers.ids(source.connection).items()
             seen.update(name for key, name in own if key not in spanning)
         return {each for each, times in seen.items() if times > 1}
@@ -119,3 +128,9 @@ class Everybody:
             names.get(each, each): (company, self.company(source, each))
             for each, (company, _) in self._own[source.account].items()
         }
+
+
+def _keys_in(source: Source, spanning: Mapping[str, Iterable[AccountKey]]) -> set[int]:
+    return {
+        each.key for keys in spanning.values() for each in keys if each.source is source
+    }

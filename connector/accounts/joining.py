@@ -21,9 +21,10 @@ from connector.core.model import ContractTerm, Flow, MainPrice, Movement
 from connector.core.policy import zone_in
 from connector.metrics.rollups import CustomerBooks, differences
 from connector.mrr.companies import movements_together
-from connector.store import joined
 from connector.store.database import setting
-from connector.store.joined import JoinedConnection, KnownRun, PostedMovement, Source
+from connector.store.joined import rows, spanning
+from connector.store.joined.database import EXPLAINED, MOVED, JoinedConnection, Source
+from connector.store.joined.spanning import KnownRun, PostedMovement
 from connector.store.ledger import contract_terms, coverage, posting, rollups
 from connector.store.mirror import companies, unfit_objects
 
@@ -41,13 +42,13 @@ class Joining:
         """What a report of the standard windows reads; all else waits to be asked for."""
         for source in self.sources:
             rollups.add_all(self.target, source.connection)
-            joined.put_notes(self.target, source)
+            rows.put_notes(self.target, source)
             coverage.add_all(self.target, source.connection)
             coverage.add_refused(self.target, _set_aside(source))
         rollups.add(self.target, differences(self._apart(), self._together()))
         self.target.waiting = (
-            (joined.MOVED, self._put_everybody),
-            (joined.EXPLAINED, self._put_components),
+            (MOVED, self._put_everybody),
+            (EXPLAINED, self._put_components),
         )
 
     def _apart(self) -> Iterator[CustomerBooks]:
@@ -67,7 +68,7 @@ class Joining:
         return [it.movement for each in keys for it in self._live(each)]
 
     def _posted(self, each: AccountKey) -> list[PostedMovement]:
-        return joined.posted(each.source, each.key)
+        return spanning.posted(each.source, each.key)
 
     # Everybody
 
@@ -76,28 +77,28 @@ class Joining:
         for source in self.sources:
             but = self.everybody.keys_in(source)
             names = self.everybody.names(source)
-            joined.put_customers(self.target, source, names, but=but)
-            joined.put_movements(self.target, source, but=but)
-            joined.put_plans(self.target, source, self._prices(source), but=but)
-            joined.put_accounts_of_all(self.target, source, but=but)
+            rows.put_customers(self.target, source, names, but=but)
+            rows.put_movements(self.target, source, but=but)
+            rows.put_plans(self.target, source, self._prices(source), but=but)
+            spanning.put_accounts_of_all(self.target, source, but=but)
             grouped |= self.everybody.companies_in(source, names)
             sold = self._sold[source.account]
             prices = self._prices(source)
             named = {prices.get(key, key): name for key, name in sold.items()}
-            joined.put_prices(self.target, named)
+            rows.put_prices(self.target, named)
         companies.put(self.target, grouped)
-        for name, keys in self.everybody.spanning.items():
+        for name, keys in self.everybody.ever_spanning.items():
             self._put_one(name, keys)
 
     def _put_components(self) -> None:
         for source in self.sources:
             but = self.everybody.keys_in(source)
-            joined.put_components(self.target, source, self._prices(source), but=but)
+            rows.put_components(self.target, source, self._prices(source), but=but)
 
     @cached_property
     def _sold(self) -> dict[str, dict[str, str]]:
         """By account, what each of its prices sells."""
-        return {each.account: joined.price_names(each) for each in self.sources}
+        return {each.account: rows.price_names(each) for each in self.sources}
 
     @cached_property
     def _ambiguous(self) -> set[str]:
@@ -119,7 +120,7 @@ class Joining:
 
     def _put_one(self, name: str, keys: Sequence[AccountKey]) -> None:
         posted = {each: self._posted(each) for each in keys}
-        key = joined.put_customer(self.target, name, _shown(keys, posted))
+        key = spanning.put_customer(self.target, name, _shown(keys, posted))
         for number, live in self._moments(posted):
             run = KnownRun(self.target, number)
             booked = posting.live_movements(self.target, [key])[key]
@@ -127,8 +128,8 @@ class Joining:
             posting.settle(self.target, run, key, booked, wanted)
         prices: list[MainPrice] = []
         for code, days in self._accounts(keys).items():
-            rows = [(key, code, day, account) for day, account in days]
-            joined.put_accounts(self.target, rows)
+            told = [(key, code, day, account) for day, account in days]
+            spanning.put_accounts(self.target, told)
             prices += self._main_prices(keys, code, days)
         contract_terms.put_main_prices(self.target, key, prices)
         contract_terms.put_terms(self.target, key, _terms(keys, key))
@@ -269,7 +270,7 @@ def _shown(
         days = (it.movement.day for it in posted[each])
         return min(days, default=date.max), each.source.account
 
-    shown = [joined.shown_as(*each) for each in sorted(keys, key=began)]
+    shown = [spanning.shown_as(*each) for each in sorted(keys, key=began)]
     labels, countries = (filter(None, each) for each in zip(*shown, strict=True))
     return next(labels, None), next(countries, None)
 

@@ -27,7 +27,7 @@ from connector.reports.ledger import (
 )
 from connector.store.account import ledger_account
 from connector.store.database import put_setting, setting
-from connector.store.joined import joined_database, room_for, sources
+from connector.store.joined.database import joined_database, room_for, sources
 from connector.store.ledger import rollups, unvalued
 from connector.store.mirror import event_feed
 

@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from connector.cli.account_lines import account_lines
-from connector.cli.output import echo, write, write_csv_text, write_json
+from connector.cli.output import (
+    echo,
+    terminal_columns,
+    write,
+    write_csv_text,
+    write_json,
+)
 from connector.cli.stderr import warn
 from connector.core.errors import MissingExtra
 from connector.core.language import _
 from connector.core.model import JSON_SCHEMA
-from connector.core.text import json_text
+from connector.core.text import cells, json_text
 
 if TYPE_CHECKING:
     from connector.render.table import Part
@@ -30,17 +36,32 @@ def drawn(parts: "Iterable[Part]", locale: str) -> Any:
     return view(parts, locale)
 
 
+def plain(parts: "Iterable[Part]", locale: str, output: Path | None = None) -> Any:
+    """The same, but in a pipe or a file as plain text."""
+    from connector.render.table import to_plain
+
+    if output is None and terminal_columns() is not None:
+        return drawn(parts, locale)
+    return to_plain(parts, locale)
+
+
 def rendered(view: Any, output: Path | None) -> None:
     """Print a rich renderable; into a file or a pipe as plain text."""
     from connector.render.terminal import PIPE_WIDTH, Harmless, console
 
-    if output is None and account_lines() is None:
+    lines = account_lines()
+    if output is None and lines is None:
         out = console()
-        out.print(Harmless(view), soft_wrap=not out.is_terminal)
+        out.print(Harmless(view), soft_wrap=not out.is_terminal, crop=False)
         return
-    plain = console(width=PIPE_WIDTH)
-    with plain.capture() as captured:
-        plain.print(view, soft_wrap=True)
+    columns = terminal_columns() if output is None else None
+    if columns is None or lines is None:
+        columns = PIPE_WIDTH
+    else:
+        columns -= cells(lines.of(""))
+    fixed = console(width=columns)
+    with fixed.capture() as captured:
+        fixed.print(view, soft_wrap=True)
     write(captured.get(), output)
 
 
@@ -72,12 +93,17 @@ def emit(
             raise click.exceptions.Exit(FINDINGS)
     elif isinstance(made, str):
         emphasis = "**" if form == "markdown" else ""
-        write("\n".join([*(f"{emphasis}{n}{emphasis}\n" for n in told), made]), output)
+        text = "\n".join([*(f"{emphasis}{n}{emphasis}\n" for n in told), made])
+        if form == "text" and output is None:
+            echo(text, nl=not text.endswith("\n"))
+        else:
+            write(text, output)
     else:
         from rich.console import Group
-        from rich.text import Text
 
-        rendered(Group(*(Text(n, style="bold yellow") for n in told), made), output)
+        from connector.render.terminal import Lines
+
+        rendered(Group(*(Lines(n, "bold yellow") for n in told), made), output)
 
 
 def _told(facts: "LedgerFacts | None") -> list[str]:

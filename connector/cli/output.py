@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any, TextIO, cast
 
 import click
 
 from connector.cli.account_lines import account_lines
-from connector.core.text import json_text, printable_lines
+from connector.core.text import cells, json_text, printable_lines, wrapped
 from connector.store.files import draft_of
 
 # Where a name stands for an open file: what it holds already is not ours to replace.
@@ -56,7 +57,24 @@ def _umask() -> int:
 
 
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
-    """Print lines in which no character commands the terminal; each says whose it is."""
+    """Print lines in which no character commands the terminal; each says whose it is.
+
+    None is longer than the terminal is wide, but for what cannot be broken.
+    """
+    columns, lines = terminal_columns(err=err), account_lines()
+    if columns is not None:
+        room = columns if lines is None else columns - cells(lines.of(""))
+        text = wrapped(text, room)
+    _print(text, err=err, nl=nl)
+
+
+def terminal_columns(*, err: bool = False) -> int | None:
+    """How wide the terminal is that this is shown on; None where it goes elsewhere."""
+    stream = sys.stderr if err else sys.stdout
+    return get_terminal_size().columns if stream.isatty() else None
+
+
+def _print(text: str, *, err: bool = False, nl: bool = True) -> None:
     lines = account_lines()
     if lines is not None:
         text = lines.of(text.removesuffix("\n"))
@@ -66,11 +84,12 @@ def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
 def write(text: str, output: Path | None = None, mark: str = "") -> None:
     """Print, or replace the file in one step, so that nobody reads half a report.
 
+    What is printed is as it would be in the file, however wide the terminal is.
     ``mark`` is a byte order mark, or nothing, before it all.
     """
     if output is None:
         click.echo(mark, nl=False)
-        echo(text, nl=not text.endswith("\n"))
+        _print(text, nl=not text.endswith("\n"))
         return
     whole = text if text.endswith("\n") else f"{text}\n"
     with place_of(output) as place, place.open("a", encoding="utf-8") as file:

@@ -5,13 +5,16 @@
     markdown      a cell, a heading: never markup
 
     json_text     JSON in ASCII, which keeps every character as it is
+    wrapped       lines no longer than a terminal is wide
 
 HTML is escaped by its templates.
 """
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
+from unicodedata import combining, east_asian_width
 
 import msgspec
 
@@ -71,3 +74,54 @@ def json_text(value: Any) -> str:
     if not text.isascii():
         text = json.dumps(json.loads(text), indent=2)
     return text.replace("\x7f", r"\u007f")
+
+
+def cells(text: str) -> int:
+    """What a text takes on a terminal: two cells for each wide character."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        1 + (east_asian_width(each) in "WF") for each in text if not combining(each)
+    )
+
+
+# What no line end is put into: a word (an amount is one, by its no-break space), or a
+# command between backquotes.
+_PIECE = re.compile(r" *(?:[^ `]*`[^`]*`[^ `]*|[^ ]+)")
+# What the lines after the first are indented by: a list's mark, a name before two blanks,
+# and two more than what is indented alone.
+_HANGING = re.compile(r" *(?:- |[^ ]+ {2,}(?! ))?")
+
+
+def wrapped(text: str, columns: int) -> str:
+    """Lines no longer than that; one piece that is longer stays whole on its own."""
+    lines = text.expandtabs().split("\n")
+    return "\n".join(part for line in lines for part in _wrapped(line, columns))
+
+
+def _wrapped(line: str, columns: int) -> Iterator[str]:
+    if cells(line) <= columns:
+        yield line
+        return
+    mark = _HANGING.match(line)
+    before = mark[0] if mark is not None else ""
+    hanging = " " * (cells(before) + (2 if before and before.isspace() else 0))
+    if len(hanging) > columns // 2:
+        hanging = ""
+    now = ""
+    for piece in _pieces(line, columns - len(hanging)):
+        if now.strip() and cells(now + piece) > columns:
+            yield now.rstrip()
+            now = hanging + piece.lstrip()
+        else:
+            now += piece
+    yield now.rstrip()
+
+
+def _pieces(line: str, room: int) -> Iterator[str]:
+    """What is longer than a line can be is taken word by word."""
+    for piece in _PIECE.findall(line):
+        if cells(piece.strip()) <= room:
+            yield piece
+        else:
+            yield from re.findall(r" *[^ ]+", piece)

@@ -20,7 +20,7 @@ from connector.config import Config
 from connector.core.errors import LedgerUnusable
 from connector.reports.ledger import Ledger
 from connector.store.database import commits_of_others, setting, snapshot
-from connector.store.joined import room_for
+from connector.store.joined.database import room_for
 from connector.store.read_only import (
     check_unchanged,
     open_as_it_is,

@@ -36,6 +36,7 @@ from connector.mrr.evidence.invoiced_series import invoiced_series
 from connector.mrr.evidence.item_changes import (
     ItemChange,
     changes_at,
+    changes_of_usage,
     item_changes,
     state_at,
 )
@@ -204,6 +205,8 @@ class _SubscriptionTimeline:
             self.refused += unresolved(shown, versions, known)
         self.regular = {(n.item, n.start_s): n for n in licensed if n.is_regular}
         self.usage = usage_lines(known, prices) if policy.metered_invoiced else {}
+        if gone := self.usage.keys() - self.changes.keys():
+            self.changes |= changes_of_usage(gone, self.usage, known)
         self.used_until = {
             item: [line.end_s for line in lines] for item, lines in self.usage.items()
         }
@@ -328,16 +331,20 @@ class _SubscriptionTimeline:
     ) -> tuple[Tariff, Decimal] | None:
         """None for what the policy leaves out, and for what is refused."""
         price = self.catalogue.prices.get(state.price)
-        quantity = state.quantity
+        quantity, unit_amount_minor = state.quantity, state.unit_amount_minor
         if is_metered(price):
             used = bisect_right(self.used_until.get(item, ()), at_s)
             if not used:
                 return None
-            quantity = self.usage[item][used - 1].quantity
+            line = self.usage[item][used - 1]
+            quantity = line.quantity
+            if line.price != state.price:  # another one since: usage cost what it did
+                price = self.catalogue.prices[line.price]
+                unit_amount_minor = line.unit_amount_minor
         try:
             if price is None:
                 raise Unvalued(item, "price", state.price or None)  # noqa: TRY301
-            return self._tariff(price, quantity, state.unit_amount_minor), quantity
+            return self._tariff(price, quantity, unit_amount_minor), quantity
         except Unvalued as error:
             self.refused.append(error)
             return None

@@ -1,6 +1,6 @@
 """A closed month, and what has changed in closed months, as text, JSON and CSV."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import groupby
 from typing import Any
@@ -28,7 +28,15 @@ from connector.render.report_json import (
     span_json,
     utc,
 )
-from connector.render.table import Cell, Money, Percent, Table, csv_text, text_table
+from connector.render.table import (
+    Cell,
+    Money,
+    Part,
+    Percent,
+    Table,
+    Title,
+    csv_text,
+)
 from connector.reports.closed_months import (
     ClosedMonth,
     RestatedWindow,
@@ -38,15 +46,16 @@ from connector.reports.closed_months import (
 from connector.reports.model import title_of
 
 
-def closing_text(closed: ClosedMonth, locale: str) -> str:
+def closing_parts(closed: ClosedMonth) -> Iterator[Part]:
     closing, kept, was_closed, seal = closed
     name = month_text(closing.month)
     verb = _("was already closed, and stays as it is") if was_closed else _("is closed")
     if closing.withdrawn is not None:
-        return _(
+        yield _(
             "{closing}\nIt is shown as reported no longer, and can be closed again; "
             "`stripe-nrr restatements` still tells of it.\nSealed: {seal}"
         ).format(closing=_withdrawn_sentence(closing), seal=seal)
+        return
     rows: list[Sequence[Cell]] = [
         (
             name_of(each.measured.window),
@@ -67,7 +76,6 @@ def closing_text(closed: ClosedMonth, locale: str) -> str:
         "CRR",
     )
     right = frozenset(range(2, 7))
-    table = text_table(Table(heads, rows, right), locale) if rows else ""
     sealed = (
         _("Sealed: {seal}").format(seal=seal)
         if seal
@@ -77,8 +85,10 @@ def closing_text(closed: ClosedMonth, locale: str) -> str:
     policy = policy_sentence(closing.policy)
     counted = _("What counted: {policy}.").format(policy=policy)
     again = _("The same again, whatever is corrected later:")
-    return (
-        f"{name} {verb}.\n\n{table}\n"
+    yield Title(f"{name} {verb}.")
+    if rows:
+        yield Table(heads, rows, right)
+    yield (
         f"{despite}"
         f"{counted}\n"
         f"{sealed}\n"
@@ -134,28 +144,35 @@ def _withdrawn_sentence(closing: Closing) -> str:
 # What has changed since
 
 
-def restated_text(found: Restatements, since: date | None, locale: str) -> str:
-    told = [_restated_windows(found, since, locale)]
-    told += [despite_sentence(x) for x in found.standing if x.despite]
-    told += [_withdrawn_sentence(x) for x in found.closings if x.withdrawn is not None]
-    return "\n".join(told)
+def restated_parts(
+    found: Restatements, since: date | None, locale: str
+) -> Iterator[Part]:
+    beside = [despite_sentence(x) for x in found.standing if x.despite]
+    beside += [
+        _withdrawn_sentence(x) for x in found.closings if x.withdrawn is not None
+    ]
+    if found.windows:
+        yield from _restated_windows(found, locale)
+    else:
+        beside = [_nothing_changed(len(found.standing), since), *beside]
+    yield from ["\n".join(beside)] if beside else []
 
 
-def _restated_windows(found: Restatements, since: date | None, locale: str) -> str:
-    windows, labels, closed = found.windows, found.labels, len(found.standing)
-    if not windows:
-        then = (
-            _(" since {since}").format(since=table_day(since))
-            if since is not None
-            else ""
-        )
-        if not closed:
-            return _("No month is closed yet: `stripe-nrr close 2026-03` closes one.")
-        return ngettext(
-            "{closed} month is closed, and it has not changed{then}.",
-            "{closed} months are closed, and none of them has changed{then}.",
-            closed,
-        ).format(closed=closed, then=then)
+def _nothing_changed(closed: int, since: date | None) -> str:
+    if not closed:
+        return _("No month is closed yet: `stripe-nrr close 2026-03` closes one.")
+    then = (
+        _(" since {since}").format(since=table_day(since)) if since is not None else ""
+    )
+    return ngettext(
+        "{closed} month is closed, and it has not changed{then}.",
+        "{closed} months are closed, and none of them has changed{then}.",
+        closed,
+    ).format(closed=closed, then=then)
+
+
+def _restated_windows(found: Restatements, locale: str) -> Iterator[Part]:
+    windows, labels = found.windows, found.labels
     rows: list[Sequence[Cell]] = []
     for each in windows:
         sides = (each.reported.measured, each.now)
@@ -174,17 +191,16 @@ def _restated_windows(found: Restatements, since: date | None, locale: str) -> s
         *(_("Closed window"), "", _("Closed on"), _("MRR reported"), _("MRR now")),
         *(_("NRR reported"), _("NRR now"), _("GRR reported"), _("GRR now")),
     )
-    parts = [text_table(Table(heads, rows, frozenset(range(3, 9))), locale)]
+    yield Table(heads, rows, frozenset(range(3, 9)))
     booked = {id(line): line for each in windows for line in each.lines}
     ordered = sorted(booked.values(), key=lambda x: (x.run.id, x.customer, x.day))
     for _run, of_run in groupby(ordered, key=lambda line: line.run.id):
-        parts.append(_run_text(list(of_run), labels, locale))
-    return "\n".join(parts)
+        yield from _run_parts(list(of_run), labels, locale)
 
 
-def _run_text(
+def _run_parts(
     booked: list[RestatementLine], labels: Mapping[str, str], locale: str
-) -> str:
+) -> Iterator[Part]:
     """What one run changed, a row a customer and day."""
     run = booked[0].run
     changed = ", ".join(differences(run.policy_before, run.policy))
@@ -209,10 +225,12 @@ def _run_text(
         _("Change"),
         _("Because of"),
     )
-    table = text_table(Table(heads, rows, frozenset([2, 3, 4])), locale)
-    return _("Booked on {started}, {cause}\n\n{table}").format(
-        started=moment_text(run.started_at), cause=cause, table=table
+    yield Title(
+        _("Booked on {started}, {cause}").format(
+            started=moment_text(run.started_at), cause=cause
+        )
     )
+    yield Table(heads, rows, frozenset([2, 3, 4]))
 
 
 def _side(movement: Movement | None, locale: str) -> str:

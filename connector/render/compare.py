@@ -1,5 +1,6 @@
 """Which policy explains a gap, and other formulas beside ours, in every form."""
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -12,13 +13,13 @@ from connector.render.footnotes import listed
 from connector.render.report_json import currency_json, span_json
 from connector.render.table import (
     Money,
+    Part,
     Percent,
     Points,
     Table,
+    Title,
     csv_text,
     figures,
-    markdown_table,
-    text_table,
 )
 from connector.reports.compare import PolicyComparison, WindowFormulas
 from connector.reports.model import code_of, title_of
@@ -26,7 +27,7 @@ from connector.reports.model import code_of, title_of
 CLOSEST = 5  # pairs shown that do not explain the gap, but most of it
 
 
-def to_text(compared: PolicyComparison, locale: str) -> str:
+def parts(compared: PolicyComparison, locale: str) -> Iterator[Part]:
     def money(minor: int, *, signed: bool = False) -> str:
         return format_minor(minor, code, locale, signed=signed)
 
@@ -34,23 +35,20 @@ def to_text(compared: PolicyComparison, locale: str) -> str:
     day = _("{on}, end of the day in {timezone}").format(
         on=day_text(compared.on), timezone=compared.timezone
     )
-    parts = [
-        f"MRR · {compared.currency.upper()} · {day}\n",
-        *_sides(
-            (_("this ledger"), money(compared.ours_minor)),
-            (_("the other tool"), money(compared.theirs_minor)),
-            (_("gap"), money(gap, signed=True)),
-        ),
-    ]
+    yield Title(f"MRR · {compared.currency.upper()} · {day}")
+    yield _sides(
+        (_("this ledger"), money(compared.ours_minor)),
+        (_("the other tool"), money(compared.theirs_minor)),
+        (_("gap"), money(gap, signed=True)),
+    )
     if compared.booked_minor != compared.ours_minor:
-        parts.append(
-            _(
-                "The ledger's movements say {booked}: customers wait to be derived, "
-                "see `stripe-nrr recompute`.\n"
-            ).format(booked=money(compared.booked_minor))
-        )
+        yield _(
+            "The ledger's movements say {booked}: customers wait to be derived, "
+            "see `stripe-nrr recompute`."
+        ).format(booked=money(compared.booked_minor))
     if gap == 0:
-        return "".join([*parts, _("\nThe same figure: there is nothing to explain.\n")])
+        yield _("The same figure: there is nothing to explain.")
+        return
     for title, shown in _sections(compared.found, gap).items():
         rows = [
             (
@@ -63,21 +61,20 @@ def to_text(compared: PolicyComparison, locale: str) -> str:
         ]
         heads = (_(title), "MRR", _("Effect"), _("Left of the gap"))
         if rows:
-            parts.append("\n" + text_table(figures(heads, rows), locale))
+            yield figures(heads, rows)
     if not any(closes(each, gap) for each in compared.found):
-        parts.append(_(UNEXPLAINED))
-    return "".join(parts)
+        yield _(UNEXPLAINED)
 
 
-def _sides(*sides: tuple[str, str]) -> list[str]:
+def _sides(*sides: tuple[str, str]) -> str:
     """A line each, the amounts below each other."""
     width = max(14, *(len(name) for name, _amount in sides))
-    return [f"  {name:<{width}}  {amount:>16}\n" for name, amount in sides]
+    return "\n".join(f"  {name:<{width}}  {amount:>16}" for name, amount in sides)
 
 
 UNEXPLAINED = marked(
-    "\nNo switch and no two of them explain the gap: it lies in the data "
-    "(customers, days,\ncurrencies) or in rules that are no switch here.\n"
+    "No switch and no two of them explain the gap: it lies in the data (customers, days, "
+    "currencies) or in rules that are no switch here."
 )
 
 
@@ -121,15 +118,9 @@ def to_json(compared: PolicyComparison) -> dict[str, Any]:
 # Other formulas
 
 
-def formulas_text(
-    found: list[WindowFormulas],
-    against: Fraction | None,
-    locale: str,
-    *,
-    is_markdown: bool,
-) -> str:
-    drawn = markdown_table if is_markdown else text_table
-    parts = []
+def formulas_parts(
+    found: list[WindowFormulas], against: Fraction | None, locale: str
+) -> Iterator[Part]:
     for each in found:
         opening = format_minor(each.kept.opening_minor, each.currency, locale)
         so_far = "" if each.is_over else _(" (so far, not over)")
@@ -137,32 +128,34 @@ def formulas_text(
         title = _("{window}{so_far} · {whose}, opening MRR {opening}").format(
             window=name_of(each.window), so_far=so_far, whose=whose, opening=opening
         )
-        parts.append(f"## {title}\n" if is_markdown else f"{title}\n")
-        parts.append(drawn(_formula_table(each.results), locale))
+        yield Title(title)
+        yield _formula_table(each.results)
         if against is not None:
-            parts += [f"{line}\n" for line in _verdict(each, against)]
+            yield from _verdict(each, against)
     if not found:
-        return _("There is no recurring revenue in this ledger.")
-    parts.append(_legend(locale, is_markdown=is_markdown))
-    return "\n".join(parts)
+        yield _("There is no recurring revenue in this ledger.")
 
 
-def _legend(locale: str, *, is_markdown: bool) -> str:
-    others = [variant for variant in FORMULAS if variant.why]
-    if is_markdown:
-        rows = [
-            (variant.name, _(variant.why), _(variant.printed)) for variant in others
-        ]
-        heads = (_("Formula"), _("What it does otherwise"), _("Printed by"))
-        return markdown_table(Table(heads, rows), locale)
-    return "".join(
-        _("{name} {why}.\n    Printed by {printed}.\n").format(
-            name=variant.name,
-            why=_(variant.why),
-            printed=_(variant.printed),
+def legend(found: list[WindowFormulas]) -> Iterator[Part]:
+    """What each formula does otherwise, in two lines; nothing beside no formula."""
+    lines = (
+        _("{name} {why}.\n    Printed by {printed}.").format(
+            name=name, why=why, printed=printed
         )
-        for variant in others
+        for name, why, printed in _others()
     )
+    yield from ["\n".join(lines)] if found else []
+
+
+def legend_table(found: list[WindowFormulas]) -> Iterator[Part]:
+    """The same for Markdown."""
+    heads = (_("Formula"), _("What it does otherwise"), _("Printed by"))
+    yield from [Table(heads, _others())] if found else []
+
+
+def _others() -> list[tuple[str, str, str]]:
+    named = [variant for variant in FORMULAS if variant.why]
+    return [(each.name, _(each.why), _(each.printed)) for each in named]
 
 
 def _formula_table(results: list[FormulaResult]) -> Table:

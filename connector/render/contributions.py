@@ -1,6 +1,6 @@
 """A window by customer, as text, JSON and CSV."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -14,27 +14,49 @@ from connector.render.report_tables import only_words
 from connector.render.table import (
     Cell,
     Money,
+    Part,
     Points,
     Table,
+    Title,
     csv_text,
     shown,
-    text_table,
 )
 from connector.reports.explain import WindowExplanation
 from connector.reports.model import code_of, title_of
 
 
-def to_text(found: list[WindowExplanation], locale: str) -> str:
+def parts(found: list[WindowExplanation], locale: str) -> Iterator[Part]:
+    for each in found:
+        yield Title(_title(each, locale))
+        yield _table(each)
     if not found:
-        return _("There is no recurring revenue in this ledger.")
-    return "\n".join(_as_text(each, locale) for each in found)
+        yield _("There is no recurring revenue in this ledger.")
 
 
-def _as_text(taken: WindowExplanation, locale: str) -> str:
+def _title(taken: WindowExplanation, locale: str) -> str:
+    kept, code = taken.kept, taken.currency
+    span = name_of(taken.window) + ("" if taken.is_over else _(" (not over yet)"))
+    only = f", {only_words(taken.only)}" if taken.only else ""
+    title = _("{metric} of {span} · {whose}{only}: {ratio}").format(
+        metric=taken.ratio.upper(),
+        span=span,
+        whose=title_of(code, is_total=taken.is_total),
+        only=only,
+        ratio=format_ratio(kept.ratios[taken.ratio]),
+    )
+    sides = [
+        shown(Money(minor, code), locale)
+        for minor in (taken.numerator_minor, kept.opening_minor)
+    ]
+    if taken.counts_customers:
+        sides = [grouped(kept.kept), format_count(kept.customers, "customer")]
+    return f"{title} = {' ÷ '.join(sides)}"
+
+
+def _table(taken: WindowExplanation) -> Table:
     kept, code = taken.kept, taken.currency
     opening = Money(kept.opening_minor, code)
     reached = Money(taken.numerator_minor, code)
-    span = name_of(taken.window) + ("" if taken.is_over else _(" (not over yet)"))
     rows: list[Sequence[Cell]] = [
         (
             _name(account),
@@ -73,17 +95,8 @@ def _as_text(taken: WindowExplanation, locale: str) -> str:
         last,
     ]
     heads = (_("Customer"), "", _("Was"), _("Is"), _("Change"), _("Points"))
-    table = Table(heads, [row for row in rows if any(row)], frozenset([2, 3, 4, 5]))
-    ratio = format_ratio(kept.ratios[taken.ratio])
-    whose = title_of(code, is_total=taken.is_total)
-    only = f", {only_words(taken.only)}" if taken.only else ""
-    title = _("{metric} of {span} · {whose}{only}: {ratio}").format(
-        metric=taken.ratio.upper(), span=span, whose=whose, only=only, ratio=ratio
-    )
-    parts = f"{shown(reached, locale)} ÷ {shown(opening, locale)}"
-    if taken.counts_customers:
-        parts = f"{grouped(kept.kept)} ÷ {format_count(kept.customers, 'customer')}"
-    return f"{title} = {parts}\n\n{text_table(table, locale)}"
+    told = [row for row in rows if any(row)]
+    return Table(heads, told, frozenset([2, 3, 4, 5]), spare=(_("Was"),))
 
 
 def _others(number: int, taken: WindowExplanation) -> str:

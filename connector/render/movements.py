@@ -18,8 +18,8 @@ from connector.reports.movements import SegmentMovements
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.text import Text
 
+    from connector.render.terminal import Lines
     from connector.reports.explain import CustomerExplanation
 
 
@@ -160,27 +160,25 @@ def named(customer: str, labels: Mapping[str, str]) -> str:
 def explanation(explained: "CustomerExplanation", locale: str) -> "RenderableType":
     """A customer's movements up to a day, each with its components and evidence."""
     from rich.console import Group
-    from rich.text import Text
+
+    from connector.render.terminal import Lines
 
     amounts = [
         format_minor(minor, currency, locale)
         for currency, minor in _mrr_now(explained.movements).items()
     ]
-    title = Text(named(explained.customer.id, explained.labels), style="bold")
     on = day_text(explained.on)
-    title.append(
-        _("\nMRR on {on}: {what}").format(on=on, what=listed(amounts) or "–"),
-        style="",
-    )
+    title = [
+        Lines(named(explained.customer.id, explained.labels), "bold"),
+        Lines(_("MRR on {on}: {what}").format(on=on, what=listed(amounts) or "–")),
+    ]
     if explained.members:
         names = {each.id: each.shown for each in explained.members}
         told = listed([named(each, names) for each in names])
-        title.append(
-            _("\nCounted as one: {customers}").format(customers=told), style=""
-        )
-    parts: list[RenderableType] = [title]
+        title.append(Lines(_("Counted as one: {customers}").format(customers=told)))
+    parts: list[RenderableType] = [*title]
     for each in explained.movements:
-        parts += [Text(), movement_view(each, explained.prices, locale)]
+        parts += ["", movement_view(each, explained.prices, locale)]
     return Group(*parts)
 
 
@@ -234,7 +232,7 @@ def movement_view(
         f"{_(movement.kind.value)} {change}", style=f"bold {COLOURS[movement.kind]}"
     )
     head.append(f"   {before} → {after}")
-    lines = [head]
+    lines: list[RenderableType] = [head]
     for part in movement.components:
         lines += _component_lines(part, prices, currency, locale)
     return Group(*lines)
@@ -242,21 +240,21 @@ def movement_view(
 
 def _component_lines(
     part: Component, prices: Mapping[str, str], currency: str, locale: str
-) -> "list[Text]":
-    from rich.text import Text
+) -> "list[Lines]":
+    from connector.render.terminal import Lines
 
     change = format_minor(part.amount_minor, currency, locale, signed=True)
     cause = _hyphened(part.cause)
-    lines = [Text(f"  {cause} {change}   {named(part.price, prices)}")]
-    lines[0].append(f"   {printable(part.subscription)}", style="dim")
+    sold, subscription = named(part.price, prices), printable(part.subscription)
+    lines = [Lines(f"  {cause} {change}   {sold}   {subscription}")]
     was, now = (
         printable(arithmetic_said(text, currency, locale))
         for text in (part.before, part.after)
     )
     if was:
-        lines.append(Text(_("    was  {before}").format(before=was)))
+        lines.append(Lines(_("    was  {before}").format(before=was)))
     if now:
-        lines.append(Text(_("    is   {after}").format(after=now)))
+        lines.append(Lines(_("    is   {after}").format(after=now)))
     for proof in part.evidence:
         shown = proof_said(proof.summary, currency, locale)
         said = f"  {shown}" if shown else ""
@@ -266,5 +264,5 @@ def _component_lines(
             at_s=iso(proof.at_s),
             said=said,
         )
-        lines.append(Text(printable(text), style="dim"))
+        lines.append(Lines(printable(text), "dim"))
     return lines

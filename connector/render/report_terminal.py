@@ -27,7 +27,7 @@ from connector.render.report_tables import (
     overview_table,
 )
 from connector.render.table import figures
-from connector.render.terminal import COLOURS, FittedTable
+from connector.render.terminal import COLOURS, FittedTable, Lines
 from connector.reports.model import (
     CurrencyReport,
     Report,
@@ -45,7 +45,7 @@ BAR = 34  # characters of the waterfall's widest bar
 def report_view(report: Report, locale: str) -> RenderableType:
     """The headline (where a trailing window is asked for) and the table, a currency."""
     parts: list[RenderableType] = [
-        Text(line, style="bold yellow")
+        Lines(line, "bold yellow")
         for line in banner(report.facts, report.outside, locale)
     ]
     if (every := overview_table(report)) is not None:
@@ -59,13 +59,13 @@ def report_view(report: Report, locale: str) -> RenderableType:
                 name = as_reported_label(row).strip()
                 parts.append(_reported(name, row.reported.retention))
             parts.append(_waterfall(row, part.currency, locale))
-            parts += [Text(f"{line}\n") for line in asides(part, report)]
+            parts += [Lines(f"{line}\n") for line in asides(part, report)]
         parts += _tables(report, part, (headlines, rows), locale)
         parts += _whys(report, part, locale)
-        parts += [Text(f"{each.sentence}", style="italic") for each in part.assessments]
-    parts += [Text(note_line(each)) for each in report.notes]
-    parts += [Text(note, style="dim") for note in footnotes(report)]
-    parts.append(Text(_source(report), style="dim"))
+        parts += [Lines(each.sentence, "italic") for each in part.assessments]
+    parts += [Lines(note_line(each)) for each in report.notes]
+    parts += [Lines(note, "dim") for note in footnotes(report)]
+    parts.append(Lines(_source(report), "dim"))
     return Group(*parts)
 
 
@@ -151,10 +151,10 @@ def _cards(
     return grid
 
 
-def _reported(name: str, kept: Retention) -> Text:
+def _reported(name: str, kept: Retention) -> Lines:
     ratios = kept.ratios.items()
     told = ", ".join(f"{name.upper()} {format_ratio(ratio)}" for name, ratio in ratios)
-    return Text(f"  {name}: {told}\n", style="dim")
+    return Lines(f"  {name}: {told}\n", "dim")
 
 
 def _waterfall(row: WindowRow, currency: str, locale: str) -> RenderableType:

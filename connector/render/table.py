@@ -19,7 +19,6 @@ from enum import StrEnum
 from fractions import Fraction
 from functools import partial
 from typing import NamedTuple, TextIO
-from unicodedata import east_asian_width
 
 from connector.core.language import _, grouped, table_day
 from connector.core.money import (
@@ -29,7 +28,7 @@ from connector.core.money import (
     major,
     ratio_number,
 )
-from connector.core.text import markdown, printable, spreadsheet
+from connector.core.text import cells, markdown, printable, spreadsheet
 
 GAP = "  "
 
@@ -105,11 +104,15 @@ def exact(cell: object) -> object:
 
 
 class Table(NamedTuple):
-    """``right`` are the columns of figures, aligned right; columns count from 0."""
+    """``right`` are the columns of figures, aligned right; columns count from 0.
+
+    ``spare`` are heads of columns that may be left out where there is no room for all.
+    """
 
     heads: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     right: frozenset[int] = frozenset()
+    spare: tuple[str, ...] = ()
 
     def texts(self, locale: str) -> list[list[str]]:
         """The rows as a reader expects them, without the heads."""
@@ -119,23 +122,18 @@ class Table(NamedTuple):
 def text_table(table: Table, locale: str) -> str:
     """Aligned columns under their heads, indented by two; no line ends in blanks."""
     lines = [list(map(printable, table.heads)), *table.texts(locale)]
-    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(cells, column)) for column in zip(*lines, strict=True)]
     drawn = [_line(line, widths, table.right) for line in lines]
     rule = "─" * (sum(widths) + len(GAP) * (len(widths) - 1))
     return "\n".join(f"{GAP}{line}" for line in [drawn[0], rule, *drawn[1:]]) + "\n"
 
 
 def _line(texts: Sequence[str], widths: Sequence[int], right: frozenset[int]) -> str:
-    cells = []
+    padded = []
     for column, (text, width) in enumerate(zip(texts, widths, strict=True)):
-        blanks = " " * (width - _width(text))
-        cells.append(blanks + text if column in right else text + blanks)
-    return GAP.join(cells).rstrip()
-
-
-def _width(text: str) -> int:
-    """The cells of a terminal that a text takes: two for each wide character."""
-    return sum(1 + (east_asian_width(each) in "WF") for each in text)
+        blanks = " " * (width - cells(text))
+        padded.append(blanks + text if column in right else text + blanks)
+    return GAP.join(padded).rstrip()
 
 
 def markdown_table(table: Table, locale: str) -> str:
@@ -166,6 +164,21 @@ class Title(NamedTuple):
 Part = Title | Table | str  # of a document; a text is a note
 
 
+def to_plain(parts: Iterable[Part], locale: str) -> str:
+    """As a pipe or a file is given it, however wide it is."""
+
+    def written(part: Part) -> str:
+        match part:
+            case Title(text):
+                return f"{text}\n"
+            case Table():
+                return text_table(part, locale)
+            case note:
+                return f"{note}\n"
+
+    return "\n".join(map(written, parts))
+
+
 def to_markdown(parts: Iterable[Part], locale: str) -> str:
     """Every table with all columns but the first aligned right."""
 
@@ -173,7 +186,7 @@ def to_markdown(parts: Iterable[Part], locale: str) -> str:
         match part:
             case Title(text):
                 return f"## {markdown(text)}\n"
-            case Table(heads, rows):
+            case Table(heads, rows, _, _):
                 return markdown_table(figures(heads, rows), locale)
             case note:
                 return f"{note}\n"

@@ -16,12 +16,15 @@ from rich.text import Text
 
 from connector.core.language import _, marked
 from connector.core.model import MovementKind
-from connector.core.text import printable_lines
+from connector.core.text import printable_lines, wrapped
 from connector.render.table import Cell, Part, Table, Title
 from connector.reports.model import as_reported
 
 PIPE_WIDTH = 140
-LEAST_WORDS = 16  # characters that a column of words is given before it has to go below
+# Characters that a column of words is given before it has to go below, and how long the
+# longest word, such as an id, may be that is never broken there.
+LEAST_WORDS = 16
+LONGEST_WORD = 64
 COLOURS = {
     MovementKind.NEW: "blue",
     MovementKind.REACTIVATION: "cyan",
@@ -58,6 +61,21 @@ class Harmless(NamedTuple):
     ) -> Iterator[Segment]:
         for text, style, control in out.render(self.view, options):
             yield Segment(text if control else printable_lines(text), style, control)
+
+
+class Lines(NamedTuple):
+    """Lines of text as wide as the console, which breaks no word."""
+
+    text: str
+    style: str = ""
+
+    def __rich_console__(
+        self, _console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        text = self.text
+        if not options.no_wrap:  # else a pipe, in which lines are as they are
+            text = wrapped(text, options.max_width)
+        yield Text(text, style=self.style, no_wrap=True, overflow="ignore")
 
 
 class FittedTable(NamedTuple):
@@ -97,7 +115,9 @@ class FittedTable(NamedTuple):
         for column, cells in enumerate(zip(self.table.heads, *texts, strict=True)):
             width = max(map(cell_len, cells))
             is_fixed = column in self.table.right or column in self.unwrapped
-            widths.append(width if is_fixed else min(width, LEAST_WORDS))
+            words = (cell_len(word) for cell in cells for word in cell.split(" "))
+            least = min(max(words, default=0), LONGEST_WORD)
+            widths.append(width if is_fixed else min(width, max(LEAST_WORDS, least)))
         return widths
 
     def _drawn(self, texts: Sequence[Sequence[str]], kept: Sequence[int]) -> rich.Table:
@@ -140,11 +160,11 @@ def view(parts: Iterable[Part], locale: str) -> RenderableType:
     def drawn(part: Part) -> RenderableType:
         match part:
             case Title(text):
-                return Text(f"\n{text}", style="bold")
+                return Group("", Lines(text, "bold"))
             case Table():
-                return FittedTable(part, locale)
+                return FittedTable(part, locale, spare=part.spare)
             case note:
-                return Text(note, style="dim")
+                return Lines(note, "dim")
 
     return Group(*map(drawn, parts))
 

@@ -160,7 +160,7 @@ def segment_of(
     if by == "currency":
         return by_one(currency.upper())
     if by == ACCOUNT:
-        from connector.store.joined import accounts_by_day
+        from connector.store.joined.spanning import accounts_by_day
 
         return by_trait(accounts_by_day(connection, currency))
     if by in _SINCE_EVER or by.startswith(METADATA):

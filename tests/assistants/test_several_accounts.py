@@ -34,8 +34,7 @@ def test_an_assistant_is_given_the_sum_and_the_command_that_gives_it(
         for key in {"generated_at"} & told.keys():
             del told[key], shown[key]
         assert shown == told, name
-        if name != "coverage":
-            assert told["accounts"]["names"] == ["demo", "shop"]
+        assert told["accounts"]["names"] == ["demo", "shop"], name
     [one] = ask(workdir, ASKED[4:5], "--account", "shop")[1]
     assert "--account shop" in one.structured_content["command"]
     assert "accounts" not in one.structured_content["result"]

@@ -192,6 +192,8 @@ def test_what_keeps_one_account_keeps_no_other(
         assert done.code == code
         assert said in done.err
         assert told(workdir.folder / "uk.db") == alone["uk"]
+        listed = json.loads((SCHEMAS / "accounts.json").read_text())
+        assert [*Draft202012Validator(listed).iter_errors(done.json)] == []
         german, british = done.json["accounts"]
         assert (german["exit_code"], british["exit_code"]) == (1, 0)
         assert german["error"] in done.err
@@ -379,6 +381,8 @@ def test_what_a_command_says_of_one_of_several_is_what_it_says_of_one(
     ):
         told = workdir.run(*words, "--format", "json").json
         schema = json.loads((SCHEMAS / f"{name}.json").read_text())
+        listed = json.loads((SCHEMAS / "accounts.json").read_text())
+        assert [*Draft202012Validator(listed).iter_errors(told)] == [], name
         for each in told["accounts"]:
             value = {"schema": told["schema"], **each}
             assert [*Draft202012Validator(schema).iter_errors(value)] == [], name

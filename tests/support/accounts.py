@@ -5,6 +5,7 @@ The latter is the truth beside which several are held: its movements are added u
 """
 
 import json
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
@@ -22,6 +23,8 @@ from connector.store.account import belong_to
 from connector.store.database import open_database, put_setting, transaction
 from connector.store.mirror import companies
 from connector.store.mirror.event_feed import events_were_read
+from connector.stripe_api.decoding import body
+from connector.stripe_api.objects import Customer
 from tests.support.books import moved, movement, post
 from tests.support.companies import added_up, belong
 from tests.support.ledgers import empty_ledger, settle
@@ -95,9 +98,19 @@ def write(
             us = int(known_until.timestamp() * 1_000_000)
             events_were_read(connection, us)
             named = {c: (n, n) for c, n in books[-1].company_of.items() if n != c}
+            _put_at_stripe(connection, books)
             companies.put(connection, named)
         if whole:
             make_whole(connection)
+
+
+def _put_at_stripe(connection: sqlite3.Connection, books: Sequence[Book]) -> None:
+    """All customers; a company is none."""
+    known = {m.customer for book in books for m in all_of(book)}
+    connection.executemany(
+        "INSERT INTO stripe_customers VALUES (?, ?, 0, 0, 0, ?)",
+        [(each, each, body(Customer(id=each))) for each in sorted(known)],
+    )
 
 
 def configs(folder: Path, names: Sequence[str]) -> list[Config]:

@@ -6,6 +6,7 @@ Or, where the process is not the point, in this one: the same ``main``, sooner.
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -71,12 +72,19 @@ class Workdir:
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 
-    def call(self, *words: str) -> Ran:
-        """What ``run`` says, for a command that needs no process, and writes no log."""
+    def call(self, *words: str, columns: int | None = None) -> Ran:
+        """What ``run`` says, for a command that needs no process, and writes no log.
+
+        ``columns`` is how wide the terminal is; None: there is none.
+        """
         out, err = _Piped(), _Piped()
+        shown: dict[str, str] = {}
+        if columns is not None:
+            out, err = _Terminal(), _Terminal()
+            shown = {"COLUMNS": str(columns), "TERM": "xterm", "NO_COLOR": "1"}
         with (
             chdir(self.folder),
-            _environment(self.environment(), ["stripe-nrr", *words]),
+            _environment(self.environment() | shown, ["stripe-nrr", *words]),
             redirect_stdout(out),
             redirect_stderr(err),
             pytest.raises(SystemExit) as ended,
@@ -104,6 +112,16 @@ class _Piped(io.TextIOWrapper):
     def text(self) -> str:
         self.seek(0)
         return self.read()
+
+
+class _Terminal(_Piped):
+    """What is written is shown, without colours."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def text(self) -> str:
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", super().text())
 
 
 @contextmanager

@@ -12,7 +12,9 @@ from typing import Any
 
 from connector.assistants.server import declared
 from connector.assistants.tools import TOOLS
+from connector.cli.accounts import TAKES
 from connector.core.model import JSON_SCHEMA
+from tests.support.accounts import demo_and_shop
 from tests.support.commands import Workdir
 from tests.support.folders import ROOT
 from tests.support.ledgers import empty_ledger, look, settle
@@ -64,6 +66,12 @@ ASKED: Mapping[str, Sequence[str]] = {
     "recompute": ("recompute",),
     "lake": ("lake mirror lake",),
 }
+# What tells of several accounts added up, too, and what of each of them in a list.
+ADDED_UP = (
+    *("digest", "report", "cohorts", "at-risk", "churn", "movements", "movements-by"),
+    *("explain-window", "explain-customer", "drift", "coverage"),
+)
+LISTED = tuple(name for name, taking in TAKES.items() if taking in ("each", "named"))
 # Objects whose keys are data: what stands under each of them is alike.
 MAPS = {"policy", "rules", "failed", "reasons", "counts", "rows"}
 MEANINGS = {
@@ -196,10 +204,50 @@ def made() -> dict[str, str]:
         for workdir in ledgers(Path(folder)):
             for name in ASKED:
                 found[name] += said(workdir, name)
+        several = Path(folder) / "several"
+        several.mkdir()
+        demo_and_shop(several)
+        for name in ADDED_UP:
+            found[name] += said(Workdir(several), name)
     schemas = {name: schema_of(name, values) for name, values in found.items()}
     return {
         f"{name}.json": json.dumps(schema, indent=1) + "\n"
-        for name, schema in {**schemas, "mcp": mcp_schema()}.items()
+        for name, schema in {
+            **schemas,
+            "accounts": accounts_schema(),
+            "mcp": mcp_schema(),
+        }.items()
+    }
+
+
+def accounts_schema() -> dict[str, Any]:
+    """What a command that takes several accounts one after the other tells of each."""
+    text = {"type": "string"}
+    own = {
+        "account": {**text, "description": "its name in the configuration"},
+        "exit_code": {"type": "integer", "description": "as of it alone"},
+        "error": {**text, "description": "what failed, where it did"},
+        "fix": {**text, "description": "what to do about it"},
+    }
+    commands = ", ".join(LISTED)
+    return {
+        "$schema": DIALECT,
+        "title": f"stripe-nrr of several accounts, version {JSON_SCHEMA}",
+        "description": f"{commands}: each account with what the command tells of one, "
+        "as the file of its name has it, without schema",
+        "type": "object",
+        "properties": {
+            "schema": {"description": MEANINGS["schema"], "const": JSON_SCHEMA},
+            "accounts": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": own,
+                    "required": ["account", "exit_code"],
+                },
+            },
+        },
+        "required": ["schema", "accounts"],
     }
 
 

@@ -5,7 +5,7 @@ from datetime import date
 
 import click
 
-from connector.cli.forms import emit
+from connector.cli.forms import emit, plain
 from connector.cli.options import format_option
 from connector.cli.params import ReadParam
 from connector.cli.shell import Shell, warn_of_other_rules
@@ -92,7 +92,7 @@ def close(
                 closed = close_month(ledger, asked, despite)
     emit(
         form,
-        text=lambda: forms.closing_text(closed, shell.config.locale),
+        text=lambda: plain(forms.closing_parts(closed), shell.config.locale),
         json=lambda: forms.closing_json(closed),
     )
 

@@ -5,7 +5,7 @@ from functools import partial
 
 import click
 
-from connector.cli.forms import emit
+from connector.cli.forms import emit, plain
 from connector.cli.options import format_option
 from connector.cli.params import AMOUNT, DAY
 from connector.cli.progress import progress_shown
@@ -53,9 +53,10 @@ def compare(
         compared = compare_policies(
             ledger, amount, day, currency, partial(progress, "comparing")
         )
+    locale = shell.config.locale
     emit(
         form,
         facts=shell.facts,
-        text=lambda: forms.to_text(compared, shell.config.locale),
+        text=lambda: plain(forms.parts(compared, locale), locale),
         json=lambda: forms.to_json(compared),
     )

@@ -18,7 +18,7 @@ from connector.stripe_api.credentials import has_key
 NO_ZONE = '# timezone = "Europe/Berlin"'
 
 
-@click.group()
+@click.group(no_args_is_help=False)
 def config() -> None:
     """Begin a configuration: `stripe-nrr config init`.
 

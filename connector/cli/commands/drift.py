@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from connector.cli.forms import emit
+from connector.cli.forms import emit, plain
 from connector.cli.options import FORMATS, currency_option, formats_option, out_option
 from connector.cli.params import MONTH, RATIO
 from connector.cli.shell import Shell
@@ -62,16 +62,18 @@ def drift(
       stripe-nrr drift --window quarter --from 2026-01 --to 2026-06 --format csv
     """  # noqa: D301
     from connector.render import compare as forms
+    from connector.render.table import to_markdown
 
     with shell.reading() as ledger:
         found = formula_drift(ledger, WindowKind(window), first, last, currency)
     locale = shell.config.locale
+    parts = forms.formulas_parts(found, against, locale)
     emit(
         form,
         output,
         facts=shell.facts,
-        text=lambda: forms.formulas_text(found, against, locale, is_markdown=False),
+        text=lambda: plain([*parts, *forms.legend(found)], locale, output),
         json=lambda: forms.formulas_json(found, against),
         csv=lambda: forms.formulas_csv(found),
-        markdown=lambda: forms.formulas_text(found, against, locale, is_markdown=True),
+        markdown=lambda: to_markdown([*parts, *forms.legend_table(found)], locale),
     )

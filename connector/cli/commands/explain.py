@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from connector.cli.forms import emit
+from connector.cli.forms import emit, plain
 from connector.cli.options import formats_option, only_option, out_option
 from connector.cli.output import echo
 from connector.cli.params import DAY, WINDOW, moment_asked
@@ -119,7 +119,7 @@ def _show_window(
         form,
         output,
         facts,
-        text=lambda: forms.to_text(taken, locale),
+        text=lambda: plain(forms.parts(taken, locale), locale, output),
         json=lambda: {"windows": [forms.to_json(each) for each in taken]},
         csv=lambda: forms.to_csv(taken),
     )

@@ -6,7 +6,7 @@ import click
 
 from connector.cli.forms import emit
 from connector.cli.options import format_option
-from connector.cli.output import write
+from connector.cli.output import echo
 from connector.cli.shell import Shell
 from connector.core.dates import iso
 from connector.core.errors import NothingFound
@@ -69,7 +69,7 @@ def retry(shell: Shell, event_ids: tuple[str, ...]) -> None:
                     "see `stripe-nrr inbox`; without ids, all dead events are tried again"
                 ),
             )
-    write(
+    echo(
         _("{chosen} will be tried again.").format(
             chosen=format_count(len(chosen), "event")
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from connector.cli.forms import emit
+from connector.cli.forms import emit, plain
 from connector.cli.options import formats_option, out_option
 from connector.cli.out_files import NamedFile, refuse_to_replace
 from connector.cli.output import write
@@ -76,17 +76,18 @@ def reconcile(
     asked = ReconcileRequest(first, end, customer, preset)
     with shell.reading() as ledger, progress_shown(quiet=form == "json") as progress:
         found = reconcile_files(ledger, files, asked, progress)
+    locale = shell.config.locale
     if form == "html":
         from connector.render.bridge.page import to_html
 
         assert shell.facts is not None
-        write(to_html(found, shell.facts, shell.config.locale), output)
+        write(to_html(found, shell.facts, locale), output)
     else:
         emit(
             form,
             output,
             facts=shell.facts,
-            text=lambda: terminal.to_text(found, shell.config.locale),
+            text=lambda: plain(terminal.parts(found, locale), locale, output),
             json=lambda: data.to_json(found),
             csv=lambda: data.to_csv(found),
         )

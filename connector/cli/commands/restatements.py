@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from connector.cli.forms import emit
+from connector.cli.forms import emit, plain
 from connector.cli.options import formats_option, out_option
 from connector.cli.params import DAY
 from connector.cli.shell import Shell
@@ -40,11 +40,12 @@ def restatements(
 
     with shell.reading() as ledger:
         found = restated_windows(ledger, day)
+    locale = shell.config.locale
     emit(
         form,
         output,
         facts=shell.facts,
-        text=lambda: forms.restated_text(found, day, shell.config.locale),
+        text=lambda: plain(forms.restated_parts(found, day, locale), locale, output),
         json=lambda: forms.restated_json(found),
         csv=lambda: forms.restated_csv(found),
     )

@@ -57,5 +57,5 @@ Or in Stripe's Dashboard:
 _THEN = """  4. Destination type “Webhook endpoint”, with the URL above.
 
 Then copy its signing secret (whsec_…; shown as “secret” by the CLI) into
-STRIPE_WEBHOOK_SECRET, or a file that STRIPE_WEBHOOK_SECRET_FILE names, and start
-`stripe-nrr serve`."""
+STRIPE_WEBHOOK_SECRET, or a file that STRIPE_WEBHOOK_SECRET_FILE names, and
+start `stripe-nrr serve`."""

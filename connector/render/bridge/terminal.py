@@ -15,37 +15,43 @@ from connector.render.bridge.words import (
     verdict,
     what_of,
 )
-from connector.render.table import Cell, Money, Table, text_table
+from connector.render.table import Cell, Money, Part, Table, Title
 
 SHOWN = 20  # cells of each kind
 
 
-def to_text(found: Sequence[Reconciliation], locale: str) -> str:
-    return "\n".join("\n".join(_parts(each, locale)) for each in found)
+def parts(found: Sequence[Reconciliation], locale: str) -> Iterator[Part]:
+    for each in found:
+        yield from _parts(each, locale)
 
 
-def _parts(done: Reconciliation, locale: str) -> Iterator[str]:
+def _parts(done: Reconciliation, locale: str) -> Iterator[Part]:
     yield _title(done)
-    yield "".join(f"{line}\n" for line in verdict(done))
+    yield "\n".join(verdict(done))
     open_cells = [cell for cell in done.cells if cell.is_unexplained]
     if open_cells:
-        yield _unexplained(done, open_cells, locale)
+        yield from _unexplained(done, open_cells)
     for currency in dict.fromkeys(each.currency for each in done.months):
-        yield _bridge(done, currency, locale)
+        yield Title(
+            _("{currency}, {what} by month").format(
+                currency=currency.upper(), what=what_of(done)
+            )
+        )
+        yield bridge_table(done, currency)
     known = [cell for cell in done.cells if not cell.is_unexplained]
     if known:
-        yield _explained(done, known, locale)
-    yield "".join(f"{note}\n" for note in notes(done))
+        yield from _explained(done, known, locale)
+    yield "\n".join(notes(done))
 
 
-def _title(done: Reconciliation) -> str:
+def _title(done: Reconciliation) -> Title:
     names = ", ".join(printable(each.name) for each in done.files)
-    return f"{_(done.kind.value)} · {names}\n{span(done)}\n"
+    return Title(f"{_(done.kind.value)} · {names}\n{span(done)}")
 
 
 def _unexplained(
-    done: Reconciliation, cells: Sequence[DifferingCell], locale: str
-) -> str:
+    done: Reconciliation, cells: Sequence[DifferingCell]
+) -> Iterator[Part]:
     rows: list[Sequence[Cell]] = [
         (
             cell.customer.shown,
@@ -65,29 +71,18 @@ def _unexplained(
         _("Unexplained"),
         _("What ours says"),
     )
-    table = text_table(Table(heads, rows, frozenset((2, 3, 4))), locale)
+    yield Table(heads, rows, frozenset((2, 3, 4)))
     more = len(cells) - len(rows)
     rest = (
         _("  and {more} more\n").format(more=format_count(more, "cell")) if more else ""
     )
     first = cells[0].customer.id
-    return (
-        table
-        + rest
-        + _("  fix: see `stripe-nrr explain {first}`\n").format(first=first)
-    )
-
-
-def _bridge(done: Reconciliation, currency: str, locale: str) -> str:
-    title = _("{currency}, {what} by month\n").format(
-        currency=currency.upper(), what=what_of(done)
-    )
-    return title + text_table(bridge_table(done, currency), locale)
+    yield rest + _("  fix: see `stripe-nrr explain {first}`").format(first=first)
 
 
 def _explained(
     done: Reconciliation, cells: Sequence[DifferingCell], locale: str
-) -> str:
+) -> Iterator[Part]:
     rows: list[Sequence[Cell]] = []
     for cell in cells[:SHOWN]:
         said = "; ".join(
@@ -106,8 +101,8 @@ def _explained(
         )
     heads = (_("Explained, the largest"), "", _("Ours"), _("Theirs"), _("Why"))
     more = len(cells) - len(rows)
-    rest = _("  and {more} more: --format csv has them\n").format(
-        more=format_count(more, "cell")
-    )
-    table = text_table(Table(heads, rows, frozenset((2, 3))), locale)
-    return table + (rest if more else "")
+    yield Table(heads, rows, frozenset((2, 3)))
+    if more:
+        yield _("  and {more} more: --format csv has them").format(
+            more=format_count(more, "cell")
+        )

@@ -131,6 +131,22 @@ def ids_of(connection: sqlite3.Connection, keys: Collection[int]) -> list[str]:
     return [named.id for _, named in sorted(accounts_of(connection, keys).items())]
 
 
+def taken_back(connection: sqlite3.Connection, named: Collection[str]) -> set[str]:
+    """Of whom among them something was booked, and nothing of it stands."""
+    rows = connection.execute(_TAKEN_BACK, [json.dumps(sorted(named))])
+    return {customer for (customer,) in rows}
+
+
+_TAKEN_BACK = """
+    SELECT id FROM customers
+    WHERE id IN (SELECT value FROM json_each(?))
+      AND EXISTS (SELECT 1 FROM movements WHERE customer = customers.key)
+      AND NOT EXISTS (SELECT 1 FROM movements
+                      WHERE customer = customers.key
+                        AND id NOT IN (SELECT movement FROM retractions))
+"""
+
+
 def keys_among(
     connection: sqlite3.Connection, named: Collection[str]
 ) -> dict[str, int]:

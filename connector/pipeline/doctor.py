@@ -103,7 +103,7 @@ def _kind_and_mode(key: str) -> tuple[str, str]:
 
 
 def key_kind(at: Installation) -> Verdict:
-    from connector.stripe_api.http import shown
+    from connector.stripe_api.credentials import shown
 
     key = value_of(at.key)
     kind, _ = _kind_and_mode(key)

@@ -24,6 +24,7 @@ from connector.mrr.pricing import no_value
 from connector.pipeline.thread_pool import FinishedTask, ThreadPool
 from connector.store.database import transaction
 from connector.store.mirror import freshness, objects, unfit_objects, walks
+from connector.store.mirror.catalogue import stored_price
 from connector.store.mirror.objects import TABLES
 from connector.store.mirror.walks import Walk
 from connector.stripe_api.decoding import Base, ref
@@ -156,7 +157,7 @@ class Ingest(Struct, kw_only=True):
         owned = by_customer(thing)
         why = no_value(owned) if isinstance(owned, Price) else None
         if why is not None:
-            before = objects.stored_price(self.connection, owned.id)
+            before = stored_price(self.connection, owned.id)
             had_value = before is not None and no_value(before) is None
             return unfit_for(owned, why.field, why.value) if had_value else owned
         return unfit(owned) or owned

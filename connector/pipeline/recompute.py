@@ -55,9 +55,9 @@ from connector.store.ledger.posting import LedgerRun, PostedCounts
 from connector.store.mirror import (
     dirty_customers,
     event_feed,
-    objects,
     unfit_objects,
 )
+from connector.store.mirror.catalogue import catalogue_version, read_catalogue
 from connector.store.mirror.companies import companies, regroup
 from connector.store.mirror.companies import version as company_version
 from connector.store.mirror.histories import Ids, histories, profile, rows_of
@@ -250,9 +250,9 @@ class SharedCatalogue:
 
     def catalogue(self, connection: sqlite3.Connection) -> Catalogue:
         """As it is now; asked for inside the transaction that derives by it."""
-        version = objects.catalogue_version(connection)
+        version = catalogue_version(connection)
         if version != self._version:
-            self._catalogue = objects.catalogue(connection)
+            self._catalogue = read_catalogue(connection)
             self._version = version
         return self._catalogue
 

@@ -36,7 +36,7 @@ from connector.reports.ledger import Ledger
 from connector.store.external_figures import external_figures
 from connector.store.ledger import mrr_changes, queries, unvalued
 from connector.store.ledger.queries import Wanted
-from connector.store.mirror import objects
+from connector.store.mirror.catalogue import read_catalogue
 from connector.store.mirror.histories import histories, in_batches
 
 Progress = Callable[[str, int, int | None], None]
@@ -85,7 +85,7 @@ class _Reconciling:
         self.in_force = self.ledger.state().rules
         self.rules = self.ledger.rules
         self.now_s = int(self.ledger.moment.timestamp())
-        self.catalogue = objects.catalogue(self.ledger.connection)
+        self.catalogue = read_catalogue(self.ledger.connection)
         self.refused = {r.customer for r in unvalued.known(self.ledger.connection)}
         self.restated = mrr_changes.restated(self.ledger.connection)
         self.tally = Tally()

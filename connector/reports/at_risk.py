@@ -39,7 +39,9 @@ from connector.store.ledger import columns, customers, queries
 from connector.store.ledger import losses as ledger_losses
 from connector.store.ledger.losses import LastMovement
 from connector.store.ledger.queries import Wanted
-from connector.store.mirror import objects
+from connector.store.mirror import companies, objects
+from connector.store.mirror.catalogue import read_catalogue
+from connector.store.mirror.histories import histories_of
 from connector.store.mirror.renewals import next_renewals
 
 if TYPE_CHECKING:
@@ -268,7 +270,7 @@ def _own(
 def _owners(ledger: Ledger) -> dict[int, str] | None:
     """Each customer's owner by the ledger's key; None where none are configured."""
     key = ledger.config.owner_key
-    return None if key is None else objects.metadata(ledger.connection, key)
+    return None if key is None else companies.metadata(ledger.connection, key)
 
 
 def _customers_of(owner: str, owners: Mapping[int, str] | None) -> set[int]:
@@ -377,7 +379,7 @@ def _future(
     """
     connection, rules, grouped = ledger.connection, ledger.rules, ledger.companies
     until_s = _until_s(now_s)
-    shared = objects.catalogue(connection)
+    shared = read_catalogue(connection)
     found: list[Risk] = []
     coming: list[Movement] = []
 
@@ -387,7 +389,7 @@ def _future(
         own: list[Risk] = []
         steps = {}
         members = grouped.members(customer)
-        for history in objects.histories_of(connection, customer, shared, members):
+        for history in histories_of(connection, customer, shared, members):
             charged = histories.timeline(history, rules.policy, now_s).line_items
             scheduled = as_scheduled(history, charged, now_s)
             steps[history.customer] = histories.timeline(

@@ -39,7 +39,8 @@ from connector.store.ledger import (
     unvalued,
 )
 from connector.store.ledger import customers as ledger_customers
-from connector.store.mirror import checksums, dirty_customers, objects
+from connector.store.mirror import checksums, dirty_customers
+from connector.store.mirror.catalogue import read_catalogue
 from connector.store.mirror.checksums import ExaminedObjects
 from connector.store.mirror.histories import histories, in_batches, profile
 from connector.stripe_api.decoding import ref
@@ -189,7 +190,7 @@ def compare_with_stripe(
         customer = ref(each.customer)
         by_customer[grouped.of(customer)].append(each)
     books = _books(ledger, now_s)
-    shared = objects.catalogue(connection)
+    shared = read_catalogue(connection)
     customers = sorted(by_customer.keys() | books.keys())
     rows: list[CustomerComparison] = []
     ids = {customer: grouped.ids(customer) for customer in customers}

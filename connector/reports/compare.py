@@ -33,7 +33,8 @@ from connector.reports.ledger import Ledger, is_total
 from connector.reports.model import CurrencyReport, WindowRow
 from connector.reports.report import ReportRequest, make_report
 from connector.store.ledger import columns, queries
-from connector.store.mirror import dirty_customers, objects
+from connector.store.mirror import dirty_customers
+from connector.store.mirror.catalogue import read_catalogue
 from connector.store.mirror.histories import histories, in_batches
 from connector.store.read_only import scratch_copy
 
@@ -62,7 +63,7 @@ def mrr_under(
     everybody = [
         c for c in dirty_customers.everybody(connection) if not grouped.is_another(c)
     ]
-    shared = objects.catalogue(connection)
+    shared = read_catalogue(connection)
     batches = in_batches(connection, {c: grouped.members(c) for c in everybody})
     known = (each for rows in batches for each in histories(rows, shared))
     for done, history in enumerate(known, 1):

@@ -41,8 +41,9 @@ from connector.reports.ledger import Ledger, is_total
 from connector.reports.movements import find_counted
 from connector.store.ledger import customers, queries, unvalued
 from connector.store.ledger.queries import Wanted
-from connector.store.mirror import objects
+from connector.store.mirror.catalogue import price_names, read_catalogue
 from connector.store.mirror.companies import is_customer
+from connector.store.mirror.histories import histories_of
 
 
 class WindowContributions(Struct, frozen=True, kw_only=True):
@@ -311,7 +312,7 @@ def explain_customer(
         movements=list(queries.movements(connection, wanted)),
         refusals=[r for r in unvalued.known(connection) if r.customer in of_it],
         labels={found.id: found.shown},
-        prices=objects.price_names(connection),
+        prices=price_names(connection),
         notes=_notes(ledger, found.id),
         members=_members(ledger, found.id),
     )
@@ -330,7 +331,7 @@ def _members(ledger: Ledger, company: str) -> list[CustomerName]:
 
 def _notes(ledger: Ledger, customer: str) -> list[str]:
     """What its objects contradict each other in, without harm to the figures."""
-    shared = objects.catalogue(ledger.connection)
+    shared = read_catalogue(ledger.connection)
     members = ledger.companies.members(customer)
-    known = objects.histories_of(ledger.connection, customer, shared, members)
+    known = histories_of(ledger.connection, customer, shared, members)
     return [each.sentence for own in known for each in unbilled_quantities(own)]

@@ -190,9 +190,10 @@ def _turned(values: Mapping[int, str]) -> dict[str, list[int]]:
 
 
 def _metadata(connection: sqlite3.Connection, key: str) -> Mapping[int, str]:
-    from connector.store.mirror import objects
 
-    found = objects.metadata(connection, key)
+    from connector.store.mirror import companies
+
+    found = companies.metadata(connection, key)
     if not found:
         raise NothingFound(
             f"no customer in this ledger has metadata {key!r}",
@@ -296,9 +297,10 @@ def segment_of_total(
 
 
 def _of_plans(connection: sqlite3.Connection, by: str, currency: str) -> "Traits":
-    from connector.store.mirror import objects
 
-    sold = objects.price_names(connection)
+    from connector.store.mirror.catalogue import price_names
+
+    sold = price_names(connection)
     found: dict[str, tuple[list[int], list[date]]] = {}
     for price, interval, customers, days in contract_terms.keys_by_main_price(
         connection, currency

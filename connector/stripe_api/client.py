@@ -23,11 +23,12 @@ from connector.stripe_api.decoding import (
     StripeAccount,
     ref,
 )
-from connector.stripe_api.http import NO_ACCESS, Params, StripeHttp
+from connector.stripe_api.http import NO_ACCESS, StripeHttp
 from connector.stripe_api.invoices import Invoice, InvoiceLine
 from connector.stripe_api.lists import (
     LISTINGS,
     Listing,
+    Params,
     option_tiers_expands,
 )
 from connector.stripe_api.objects import Price, Subscription, SubscriptionItem

@@ -113,3 +113,10 @@ def account_headers(key: str, stripe_account: str | None) -> dict[str, str]:
         return {}
     is_within = key.startswith(ORGANIZATION) or "/" in stripe_account
     return {"Stripe-Context" if is_within else "Stripe-Account": stripe_account}
+
+
+def shown(key: str) -> str:
+    """A key as it may appear in a message: its kind and its last four characters."""
+    kind = re.match(r"(?:[a-z]+_(?:org_)?(?:live_|test_)|[a-z]+_org_)?", key)
+    known = kind[0] if kind is not None else ""
+    return f"{known}…{key[-4:]}" if len(key) > len(known) + 8 else f"{known}…"

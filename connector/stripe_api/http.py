@@ -6,11 +6,10 @@ takes its turn of the limiter.
 """
 
 import logging
-import re
 import ssl
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from ipaddress import ip_address
@@ -38,9 +37,10 @@ from connector.stripe_api.answer import (
     retrying,
 )
 from connector.stripe_api.clock import StripeClock
-from connector.stripe_api.credentials import account_headers
+from connector.stripe_api.credentials import account_headers, shown
 from connector.stripe_api.decoding import ErrorAnswer, ErrorDetail, decode
-from connector.stripe_api.rate_limit import Limiter, Turn, endpoint_of
+from connector.stripe_api.lists import Param, Params, instead_of_expands
+from connector.stripe_api.rate_limit import Limiter, RequestCounts, Turn, endpoint_of
 from connector.stripe_api.unfit import read_answer
 
 log = logging.getLogger(__name__)
@@ -53,17 +53,6 @@ CONNECT_TIMEOUT_S = 10.0
 LIMITS = httpx.Limits(
     max_connections=1, max_keepalive_connections=1, keepalive_expiry=30.0
 )
-
-
-Param = tuple[str, str]
-Params = Sequence[Param]
-
-
-def shown(key: str) -> str:
-    """A key as it may appear in a message: its kind and its last four characters."""
-    kind = re.match(r"(?:[a-z]+_(?:org_)?(?:live_|test_)|[a-z]+_org_)?", key)
-    known = kind[0] if kind is not None else ""
-    return f"{known}…{key[-4:]}" if len(key) > len(known) + 8 else f"{known}…"
 
 
 def api_version() -> str:
@@ -105,23 +94,6 @@ def _is_loopback(host: str) -> bool:
 def _certificates(*, trust_env: bool) -> ssl.SSLContext:
     """Read once: it takes longer than a request."""
     return httpx.create_ssl_context(trust_env=trust_env)
-
-
-@dataclass(slots=True)
-class RequestCounts:
-    """What a run has cost of Stripe's read allowance."""
-
-    requests: int = 0
-    retries: int = 0
-    limited: int = 0  # answers 429
-
-    def since(self, before: "RequestCounts") -> "RequestCounts":
-        """What was added to an earlier copy."""
-        return RequestCounts(
-            self.requests - before.requests,
-            self.retries - before.retries,
-            self.limited - before.limited,
-        )
 
 
 @dataclass(slots=True)
@@ -197,7 +169,7 @@ class StripeHttp:
         try:
             return self._patiently(path, asked, shape, needs)
         except StripeRefused as error:
-            instead = _instead_of_expands(asked, error)
+            instead = instead_of_expands(asked, error)
             if not instead:
                 raise
             log.warning("stripe_http.expand path=%s %s", path, error.problem)
@@ -319,24 +291,6 @@ class StripeHttp:
         elif said:
             problem += f": {said}"
         return StripeRefused(problem, fix=fix, status=status, code=detail.code)
-
-
-def _instead_of_expands(
-    params: Params, error: StripeRefused
-) -> dict[Param, Param | None]:
-    """For each expand that the refusal names, what to ask instead.
-
-    Empty where it is about something else.
-    """
-    match = re.search(r"cannot be expanded \(([\w.]+)\)", error.problem)
-    if error.status != 400 or match is None:
-        return {}
-    instead: dict[Param, Param | None] = {}
-    for name, value in params:
-        if name == "expand[]" and f".{value}".endswith(f".{match[1]}"):
-            shorter = value.removesuffix(".source.coupon")  # discounts still expand
-            instead[name, value] = None if shorter == value else (name, shorter)
-    return instead
 
 
 def _detail(answer: Answer) -> ErrorDetail | None:

@@ -6,14 +6,19 @@ most, ``data`` counted; what cannot be expanded in a list (a price's tiers, a di
 coupon) comes from the catalogue.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
+from connector.core.errors import StripeRefused
 from connector.stripe_api.decoding import Base
 from connector.stripe_api.events import CATALOGUE_EVENT_TYPES, EVENT_TYPES, StripeEvent
 from connector.stripe_api.invoices import Invoice, InvoiceItem
 from connector.stripe_api.objects import Coupon, Customer, Price, Product, Subscription
+
+Param = tuple[str, str]
+Params = Sequence[Param]
 
 
 class Listing(Struct, frozen=True, kw_only=True):
@@ -107,3 +112,21 @@ def option_tiers_expands(shown: Iterable[object], prefix: str) -> list[tuple[str
     }
     path = f"{prefix}currency_options.{{}}.tiers"
     return [("expand[]", path.format(currency)) for currency in sorted(lacking)]
+
+
+def instead_of_expands(
+    params: Params, error: StripeRefused
+) -> dict[Param, Param | None]:
+    """For each expand that the refusal names, what to ask instead.
+
+    Empty where it is about something else.
+    """
+    match = re.search(r"cannot be expanded \(([\w.]+)\)", error.problem)
+    if error.status != 400 or match is None:
+        return {}
+    instead: dict[Param, Param | None] = {}
+    for name, value in params:
+        if name == "expand[]" and f".{value}".endswith(f".{match[1]}"):
+            shorter = value.removesuffix(".source.coupon")  # discounts still expand
+            instead[name, value] = None if shorter == value else (name, shorter)
+    return instead

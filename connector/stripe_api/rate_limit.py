@@ -267,3 +267,20 @@ class Limiters:
 def endpoint_of(path: str) -> str:
     """What Stripe's limit per endpoint counts: the path without its object's id."""
     return re.sub(r"^(/v1/[^/]+/)[^/]+", r"\1{id}", path)
+
+
+@dataclass(slots=True)
+class RequestCounts:
+    """What a run has cost of Stripe's read allowance."""
+
+    requests: int = 0
+    retries: int = 0
+    limited: int = 0  # answers 429
+
+    def since(self, before: "RequestCounts") -> "RequestCounts":
+        """What was added to an earlier copy."""
+        return RequestCounts(
+            self.requests - before.requests,
+            self.retries - before.retries,
+            self.limited - before.limited,
+        )

@@ -24,7 +24,8 @@ from connector.pipeline.process_pool import DerivationTask, deriving
 from connector.pipeline.recompute import BATCH, recompute
 from connector.store.database import file_of, open_database, transaction
 from connector.store.ledger import unvalued
-from connector.store.mirror import dirty_customers, objects
+from connector.store.mirror import dirty_customers
+from connector.store.mirror.catalogue import read_catalogue
 from connector.store.mirror.histories import histories, rows_of
 from connector.stripe_api.decoding import Base, decode
 from connector.stripe_api.events import Event
@@ -59,7 +60,7 @@ def read(connection: sqlite3.Connection) -> int:
 
 def derive(connection: sqlite3.Connection, workers: int = 1) -> int:
     """Every customer's movements, terms and plans, and drop them; how many movements."""
-    shared = objects.catalogue(connection)
+    shared = read_catalogue(connection)
     waiting = dirty_customers.dirty(connection)
     batches = (waiting[n : n + BATCH] for n in range(0, len(waiting), BATCH))
     asked = ({customer: ((customer,),) for customer in batch} for batch in batches)

@@ -20,6 +20,7 @@ from connector.store.ledger import queries
 from connector.store.ledger.posting import ONE_TICK, LedgerRun
 from connector.store.ledger.queries import Wanted
 from connector.store.mirror import dirty_customers, objects
+from connector.store.mirror.catalogue import read_catalogue
 from connector.stripe_api.objects import Price, Product
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, add_months
@@ -186,7 +187,7 @@ def test_the_newest_copy_wins_whoever_writes_last() -> None:
     with empty_ledger() as db, transaction(db):
         objects.put(db, "products", [fresh], 9)
         objects.put(db, "products", [stale], 5)
-        assert objects.catalogue(db).products == {"prod_1": fresh}
+        assert read_catalogue(db).products == {"prod_1": fresh}
 
 
 @given(

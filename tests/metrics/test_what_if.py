@@ -20,7 +20,9 @@ from connector.metrics.what_if import Choice, changed, choices, closes, explaine
 from connector.mrr.timeline import timeline
 from connector.reports.compare import mrr_under
 from connector.store.ledger import queries
-from connector.store.mirror import dirty_customers, objects
+from connector.store.mirror import dirty_customers
+from connector.store.mirror.catalogue import read_catalogue
+from connector.store.mirror.histories import history_of
 from tests.support.ledgers import settle
 from tests.support.synced import demo_now_s, walked_demo
 
@@ -146,9 +148,9 @@ def test_a_switch_left_out_as_idle_would_have_changed_nothing(
     pairs = [c for c in choices(BERLIN) if len(c) == 2 and TOKYO.rule not in dict(c)]
     total = dict.fromkeys(pairs, 0)
     with walked_demo() as db:
-        shared = objects.catalogue(db)
+        shared = read_catalogue(db)
         for customer in dirty_customers.everybody(db):
-            history = objects.history(db, customer, shared)
+            history = history_of(db, customer, shared)
             for pair in pairs:
                 policy = policy_of(changed(BERLIN, pair))
                 worth = {}

@@ -20,8 +20,17 @@ from connector.store.database import transaction
 from connector.store.ledger import customers as ledger_customers
 from connector.store.ledger import unvalued
 from connector.store.ledger.customers import CustomerDisplay
-from connector.store.mirror import dirty_customers, freshness, histories, objects, walks
+from connector.store.mirror import (
+    companies,
+    dirty_customers,
+    freshness,
+    histories,
+    objects,
+    walks,
+)
+from connector.store.mirror.catalogue import read_catalogue
 from connector.store.mirror.dirty_customers import dirty
+from connector.store.mirror.histories import history_of
 from connector.store.mirror.objects import put
 from connector.stripe_api.decoding import Base, ListOf, Ref, decode
 from connector.stripe_api.events import Event, StripeEvent, trimmed
@@ -87,7 +96,7 @@ def versions_of(
     db: sqlite3.Connection, customer: str = "cus_1"
 ) -> list[tuple[int, int]]:
     """Each state of the customer's subscription: the second it was first seen."""
-    history = objects.history(db, customer, objects.catalogue(db))
+    history = history_of(db, customer, read_catalogue(db))
     return [
         (each.seen_s, each.subscription.items.data[0].quantity or 0)
         for versions in history.versions.values()
@@ -362,7 +371,7 @@ def test_metadata_is_read_by_any_key(db: sqlite3.Connection, key: str) -> None:
     keys = ledger_customers.keys_of(
         db, dict.fromkeys(["cus_1", "cus_2"], CustomerDisplay())
     )
-    assert objects.metadata(db, key) == {keys["cus_1"]: "yes"}
+    assert companies.metadata(db, key) == {keys["cus_1"]: "yes"}
 
 
 # --- who may be at risk ---
@@ -667,7 +676,7 @@ def test_a_history_is_one_customer_s_oldest_first(db: sqlite3.Connection) -> Non
     put(db, "invoices", invoices, 1 * S)
     put(db, "subscriptions", [sub()], 1 * S)
     put(db, "prices", [Price(id="price_1")], 1 * S)
-    history = objects.history(db, "cus_1", objects.catalogue(db))
+    history = history_of(db, "cus_1", read_catalogue(db))
     assert [each.id for each in history.invoices] == ["in_1", "in_2"]
     assert list(history.versions) == ["sub_1"]
     assert list(history.catalogue.prices) == ["price_1"]
@@ -685,11 +694,11 @@ def test_many_histories_are_read_a_few_at_a_time(
     asked = {c: [[c]] for c in ("cus_3", "cus_9", "cus_0", "cus_2")} | {
         "cus_4": [["cus_4", "cus_1"]]
     }
-    shared = objects.catalogue(db)
+    shared = read_catalogue(db)
     batches = list(histories.in_batches(db, asked))
     assert [len(rows.customers) for rows in batches] == [2, 2, 1]
     assert [each for rows in batches for each in histories.histories(rows, shared)] == [
-        objects.history(db, customer, shared, former)
+        history_of(db, customer, shared, former)
         for customer, [(_, *former)] in asked.items()
     ]
     profiles = [histories.profile(batches[-1], c) for c in ("cus_4", "cus_1")]

@@ -25,8 +25,9 @@ from connector.core.errors import (
 )
 from connector.stripe_api.answer import ATTEMPTS, CONNECT_ATTEMPTS
 from connector.stripe_api.client import StripeApi
+from connector.stripe_api.credentials import shown
 from connector.stripe_api.decoding import ref
-from connector.stripe_api.http import checked_base, shown
+from connector.stripe_api.http import checked_base
 from connector.stripe_api.lists import LISTINGS
 from connector.stripe_api.paging import TOP, going_on, page_by_page
 from connector.stripe_api.rate_limit import Limiter

@@ -20,6 +20,7 @@ from connector.pipeline.recompute import recompute
 from connector.store.database import open_database, transaction
 from connector.store.ledger import queries, unvalued
 from connector.store.mirror import objects, walks
+from connector.store.mirror.histories import history_of
 from connector.stripe_api.decoding import Base, decode
 from connector.stripe_api.events import StripeEvent, trimmed
 from connector.stripe_api.lists import LISTINGS
@@ -67,7 +68,7 @@ def empty_ledger() -> Iterator[sqlite3.Connection]:
 
 def profile(connection: sqlite3.Connection, customer: str) -> Customer | None:
     """The customer as stored (label, country); None where the list never showed it."""
-    return objects.history(connection, customer, Catalogue()).profile
+    return history_of(connection, customer, Catalogue()).profile
 
 
 def look(connection: sqlite3.Connection, account: Snapshot, at_s: int) -> None:

@@ -31,7 +31,8 @@ from connector.store.files import make_folder
 from connector.store.ledger import customers, queries
 from connector.store.ledger.queries import Wanted
 from connector.store.lock import exclusive_sync
-from connector.store.mirror import event_feed, objects
+from connector.store.mirror import event_feed
+from connector.store.mirror.catalogue import price_names
 
 MADE_BY = "# Made by `stripe-nrr demo --keep`."
 DEMO_CONFIG = f"""\
@@ -188,7 +189,7 @@ def _show_one(connection: sqlite3.Connection, config: Config) -> None:
             name=printable(name)
         )
     )
-    prices = objects.price_names(connection)
+    prices = price_names(connection)
     rendered(movement_view(example, prices, config.locale), None)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from connector.store.joined.database import Source
-from connector.store.mirror import objects
+from connector.store.mirror import catalogue
 from connector.stripe_api.decoding import body
 from connector.stripe_api.objects import Price, Product
 
@@ -170,8 +170,8 @@ _INTO = {
 
 def price_names(source: Source) -> dict[str, str]:
     """What each price sells, as its product is called; "" where nobody knows."""
-    names = objects.price_names(source.connection)
-    known = objects.catalogue(source.connection).prices
+    names = catalogue.price_names(source.connection)
+    known = catalogue.read_catalogue(source.connection).prices
     return {key: names.get(key, "") for key in known}
 
 

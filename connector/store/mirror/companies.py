@@ -106,3 +106,30 @@ def _named(
     found = connection.execute(_NAMED, asked)
     told = {customer: str(value or "").strip() for customer, value in found}
     return {customer: value for customer, value in told.items() if value}
+
+
+def metadata(connection: sqlite3.Connection, key: str) -> dict[int, str]:
+    """What customers' metadata says for ``key``, by the ledger's key of the customer.
+
+    Of a company, what its own customer says, else the oldest one that says anything.
+    """
+    found = connection.execute(_METADATA, [key]).fetchall()
+    if is_grouped(connection):
+        found += connection.execute(_METADATA_OF_COMPANIES, [key]).fetchall()
+    told: dict[int, str] = {}
+    for customer, value in found:
+        told.setdefault(customer, str(value))
+    return told
+
+
+_METADATA = """
+    SELECT customers.key, field.value FROM customers JOIN stripe_customers USING (id)
+    JOIN json_each(CAST(body AS TEXT), '$.metadata') AS field WHERE field.key = ?
+"""
+_METADATA_OF_COMPANIES = """
+    SELECT customers.key, field.value FROM companies
+    JOIN customers ON customers.id = companies.counted_as
+    JOIN stripe_customers AS shown ON shown.id = companies.customer
+    JOIN json_each(CAST(shown.body AS TEXT), '$.metadata') AS field
+    WHERE field.key = ? ORDER BY shown.created_s, shown.id
+"""

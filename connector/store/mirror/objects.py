@@ -6,27 +6,24 @@ Comes in: decoded objects, and when their request began. Goes out: one customer'
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from connector.core.errors import UnknownStripeShape
-from connector.mrr.history import Catalogue, History
-from connector.store.database import placeholders, put_setting, setting
+from connector.store.database import placeholders
 from connector.store.mirror import (
     checksums,
     dirty_customers,
     forgotten,
-    histories,
     unfit_objects,
 )
-from connector.store.mirror.companies import is_grouped
-from connector.store.mirror.histories import rows_of
+from connector.store.mirror.catalogue import count_change
 from connector.stripe_api.decoding import Base, body, created_at, decode, ref
 from connector.stripe_api.invoices import Invoice
-from connector.stripe_api.objects import Coupon, Customer, Price, Product, Subscription
+from connector.stripe_api.objects import Customer, Subscription
 
 # The table of each listing's objects, without its prefix.
 TABLES: Mapping[str, str] = {
@@ -44,8 +41,6 @@ TABLES: Mapping[str, str] = {
 
 
 T = TypeVar("T")
-# The setting that counts the changes of what is shared.
-CATALOGUE = "catalogue"
 
 
 class StoredObject(NamedTuple):
@@ -95,7 +90,7 @@ def put(
     if kind in dirty_customers.SHARED and rows:
         users = dirty_customers.users(connection, [row.id for row in rows])
         dirty_customers.mark(connection, users)
-        put_setting(connection, CATALOGUE, str(catalogue_version(connection) + 1))
+        count_change(connection)
     return len(rows)
 
 
@@ -218,37 +213,6 @@ def _seen_since(
     return max(now_s, old.seen_s + 1)
 
 
-def catalogue(connection: sqlite3.Connection) -> Catalogue:
-    """All prices, coupons and products: read once, shared by every customer."""
-    return Catalogue(
-        prices=dict(_all(connection, "prices", Price)),
-        coupons=dict(_all(connection, "coupons", Coupon)),
-        products=dict(_all(connection, "products", Product)),
-    )
-
-
-def catalogue_version(connection: sqlite3.Connection) -> int:
-    """Another one whenever a price, a coupon or a product has come or changed."""
-    return int(setting(connection, CATALOGUE) or 0)
-
-
-def _all(
-    connection: sqlite3.Connection, kind: str, shape: type[T]
-) -> Iterator[tuple[str, T]]:
-    for key, text in connection.execute(f"SELECT id, body FROM stripe_{kind}"):  # noqa: S608
-        # What an older version kept, and does not fit, is missing: who uses it is named.
-        with suppress(UnknownStripeShape):
-            yield key, decode(text, shape)
-
-
-def price_names(connection: sqlite3.Connection) -> dict[str, str]:
-    """What each price sells, as its product is called; only for display."""
-    shared = catalogue(connection)
-    sold = {key: ref(price.product) for key, price in shared.prices.items()}
-    names = {key: product.name for key, product in shared.products.items()}
-    return {key: name for key, of in sold.items() if (name := names.get(of))}
-
-
 def known_among(connection: sqlite3.Connection, ids: Collection[str]) -> set[str]:
     """Which of these customers, subscriptions and invoices are of this account."""
     found: set[str] = set()
@@ -259,33 +223,6 @@ def known_among(connection: sqlite3.Connection, ids: Collection[str]) -> set[str
         )
         found.update(key for (key,) in rows)
     return found
-
-
-def metadata(connection: sqlite3.Connection, key: str) -> dict[int, str]:
-    """What customers' metadata says for ``key``, by the ledger's key of the customer.
-
-    Of a company, what its own customer says, else the oldest one that says anything.
-    """
-    found = connection.execute(_METADATA, [key]).fetchall()
-    if is_grouped(connection):
-        found += connection.execute(_METADATA_OF_COMPANIES, [key]).fetchall()
-    told: dict[int, str] = {}
-    for customer, value in found:
-        told.setdefault(customer, str(value))
-    return told
-
-
-_METADATA = """
-    SELECT customers.key, field.value FROM customers JOIN stripe_customers USING (id)
-    JOIN json_each(CAST(body AS TEXT), '$.metadata') AS field WHERE field.key = ?
-"""
-_METADATA_OF_COMPANIES = """
-    SELECT customers.key, field.value FROM companies
-    JOIN customers ON customers.id = companies.counted_as
-    JOIN stripe_customers AS shown ON shown.id = companies.customer
-    JOIN json_each(CAST(shown.body AS TEXT), '$.metadata') AS field
-    WHERE field.key = ? ORDER BY shown.created_s, shown.id
-"""
 
 
 # Subscriptions that may end or stop paying, and the newest invoices that are not paid.
@@ -318,28 +255,6 @@ def at_risk_candidates(
     return [customer for (customer,) in rows if customer is not None]
 
 
-def history(
-    connection: sqlite3.Connection,
-    customer: str,
-    shared: Catalogue,
-    former: Sequence[str] = (),
-) -> History:
-    """Everything the mirror holds of one customer and its former ids, oldest first."""
-    [found] = histories_of(connection, customer, shared, ((customer, *former),))
-    return found
-
-
-def histories_of(
-    connection: sqlite3.Connection,
-    company: str,
-    shared: Catalogue,
-    members: Sequence[Sequence[str]],
-) -> list[History]:
-    """The same of each customer that is counted as one, given with its former ids."""
-    rows = rows_of(connection, {company: members})
-    return list(histories.histories(rows, shared))
-
-
 def drop_unseen_pending(
     connection: sqlite3.Connection, since_us: int, customer: str | None = None
 ) -> None:
@@ -364,8 +279,3 @@ def drop_pending(connection: sqlite3.Connection, key: str, now_us: int) -> None:
         "DELETE FROM stripe_invoice_items WHERE id = ? RETURNING customer", [key]
     ).fetchall()
     dirty_customers.mark(connection, [each for (each,) in gone if each])
-
-
-def stored_price(connection: sqlite3.Connection, key: str) -> Price | None:
-    """The last copy of a price that fitted."""
-    return _read(_stored(connection, "prices", [key]).get(key), Price)

@@ -1,0 +1,60 @@
+"""Prices, coupons and products as last seen: what every customer's history is read by."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TypeVar
+
+from connector.core.errors import UnknownStripeShape
+from connector.mrr.history import Catalogue
+from connector.store.database import put_setting, setting
+from connector.stripe_api.decoding import decode, ref
+from connector.stripe_api.objects import Coupon, Price, Product
+
+T = TypeVar("T")
+VERSION = "catalogue"  # the setting that counts the changes of what is shared
+
+
+def read_catalogue(connection: sqlite3.Connection) -> Catalogue:
+    """All prices, coupons and products: read once, shared by every customer."""
+    return Catalogue(
+        prices=dict(_all(connection, "prices", Price)),
+        coupons=dict(_all(connection, "coupons", Coupon)),
+        products=dict(_all(connection, "products", Product)),
+    )
+
+
+def catalogue_version(connection: sqlite3.Connection) -> int:
+    """Another one whenever a price, a coupon or a product has come or changed."""
+    return int(setting(connection, VERSION) or 0)
+
+
+def count_change(connection: sqlite3.Connection) -> None:
+    """Let it be another version from now on; inside the caller's transaction."""
+    put_setting(connection, VERSION, str(catalogue_version(connection) + 1))
+
+
+def _all(
+    connection: sqlite3.Connection, kind: str, shape: type[T]
+) -> Iterator[tuple[str, T]]:
+    for key, text in connection.execute(f"SELECT id, body FROM stripe_{kind}"):  # noqa: S608
+        # What an older version kept, and does not fit, is missing: who uses it is named.
+        with suppress(UnknownStripeShape):
+            yield key, decode(text, shape)
+
+
+def price_names(connection: sqlite3.Connection) -> dict[str, str]:
+    """What each price sells, as its product is called; only for display."""
+    shared = read_catalogue(connection)
+    sold = {key: ref(price.product) for key, price in shared.prices.items()}
+    names = {key: product.name for key, product in shared.products.items()}
+    return {key: name for key, of in sold.items() if (name := names.get(of))}
+
+
+def stored_price(connection: sqlite3.Connection, key: str) -> Price | None:
+    """The last copy of a price that fitted."""
+    query = "SELECT body FROM stripe_prices WHERE id = ?"
+    with suppress(UnknownStripeShape):
+        for (text,) in connection.execute(query, [key]):
+            return decode(text, Price)
+    return None

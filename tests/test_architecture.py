@@ -78,7 +78,10 @@ TAKE_VALUES = {"mrr", "valuation", "store", "lake", "reconcile"}
 PURE = {"core", "mrr", "valuation", "metrics", "render"}
 PURE_MODULES = {
     *(f"stripe_api.{name}" for name in VALUES),
-    *(f"reconcile.{name}" for name in ("headers", "cells", "leftovers", "model")),
+    *(
+        f"reconcile.{name}"
+        for name in ("files.headers", "cells", "leftovers", "model", "ratios", "shifts")
+    ),
     "webhooks.payload",
 }
 # What lets the world in.

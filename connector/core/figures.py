@@ -10,11 +10,11 @@ follow from the fields, and name those they leave out. Only a released migration
 its columns itself.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -185,3 +185,22 @@ class KeptSums(NamedTuple):
     deltas: Mapping[str, Sequence[RollupDelta]]
     refusals: Sequence[Refusal]
     not_counted: Mapping[str, Sequence[NotCounted]]
+
+
+KeptRow = tuple[Any, ...]
+
+
+class KeptBooks(NamedTuple):
+    """What segments are counted from, beside ``KeptSums``: everybody's rows, in no order.
+
+    ``sold``: a price, and what its product is called. ``profiles``: a customer and its
+    country. ``movements``: customer, currency, day, kind, amount, before, after.
+    ``terms``: customer, currency, subscription, day, before, after. ``plans``: customer,
+    currency, day, price, interval.
+    """
+
+    sold: Iterable[KeptRow]
+    profiles: Iterable[KeptRow]
+    movements: Iterable[KeptRow]
+    terms: Iterable[KeptRow]
+    plans: Iterable[KeptRow]

@@ -1,16 +1,18 @@
 """A run's folder → what a report of standard windows needs of it."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 from connector.core.account import NOBODY
-from connector.core.figures import KeptSums, RollupDelta
+from connector.core.errors import LakeUnusable
+from connector.core.figures import KeptBooks, KeptSums, RollupDelta
 from connector.core.invoiced import NotCounted, NotCountedReason
 from connector.core.model import Refusal
 from connector.lake import parquet, windows
 from connector.lake.flat import FLAT
 from connector.lake.run import newest
-from connector.lake.tables import DERIVED
+from connector.lake.tables import DERIVED, SOLD
 
 
 def read_sums(out: Path) -> KeptSums:
@@ -29,6 +31,22 @@ def read_sums(out: Path) -> KeptSums:
         ],
         not_counted=_not_counted(place),
     )
+
+
+def read_books(out: Path) -> KeptBooks:
+    """Of the same run, as streams; they are read when they are asked for."""
+    place, run = newest(out)
+    if not (place / "plans").exists():
+        raise LakeUnusable(
+            f"{place} was written by {run.code_version}, which kept no plans",
+            fix="make a new run with `stripe-nrr lake SRC OUT`",
+        )
+
+    def of(table: str) -> Iterator[parquet.Row]:
+        return parquet.read(place / table, DERIVED[table])
+
+    sold = parquet.read(place / "sold", SOLD)
+    return KeptBooks(sold, *map(of, ("profiles", "movements", "terms", "plans")))
 
 
 def _rows(place: Path, table: str) -> list[parquet.Row]:

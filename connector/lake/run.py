@@ -22,7 +22,7 @@ from connector.lake.flat import FLAT, flat_object
 from connector.lake.folders import folder_draft, take_away
 from connector.lake.objects import READERS
 from connector.lake.source import CATALOGUE, SCHEMA, LakeSource
-from connector.lake.tables import DERIVED, WINDOWS
+from connector.lake.tables import DERIVED, SOLD, WINDOWS
 from connector.mrr.history import Catalogue
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.unfit import UnfitObject
@@ -117,6 +117,8 @@ def write_run(
     with folder_draft(place, RUN) as draft:
         fill(draft)
         _own_refusals(draft, given.refusals)
+        (draft / "sold").mkdir()
+        parquet.write(draft / "sold" / "part-0.parquet", SOLD, _sold(given))
         rules = given.task.rules
         run = LakeRun(
             schema=SCHEMA,
@@ -132,6 +134,15 @@ def write_run(
         text = msgspec.json.format(msgspec.json.encode(run), indent=2)
         (draft / RUN).write_bytes(text + b"\n")
     return place
+
+
+def _sold(given: Prepared) -> Iterator[parquet.Row]:
+    """Every price of a product that has a name."""
+    for _, shared in given.task.accounts.values():
+        for key, price in shared.prices.items():
+            product = shared.products.get(ref(price.product))
+            if product is not None and product.name:
+                yield key, product.name
 
 
 def _unused(place: Path) -> Path:

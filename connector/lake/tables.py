@@ -39,6 +39,8 @@ DERIVED: Mapping[str, Columns] = {
         " before after evidence"
     ),
     "terms": _columns("customer currency subscription day before_minor after_minor"),
+    "plans": _columns("customer currency day price interval"),
+    "profiles": _columns("customer country"),
     "refusals": _columns("customer object_id field value why"),
     "coverage": _columns("customer currency month class amount_minor"),
     "not_counted": _columns(
@@ -50,6 +52,8 @@ WINDOWS: Columns = {
     **dict.fromkeys(SUMMED, int),
     "source_shape": str,
 }
+# Of all customers: what each price of a plan is of.
+SOLD: Columns = _columns("price product")
 TableRow = tuple[str, Row]  # the table's name, and its columns in their order
 
 
@@ -87,6 +91,11 @@ def _beside(known: Derived) -> Iterator[TableRow]:
     for term in known.contract_terms:
         row = (term.subscription, term.day, term.before_minor, term.after_minor)
         yield "terms", (known.customer, term.currency, *row)
+    for plan in known.main_prices:
+        main = (plan.currency, plan.day, plan.price, plan.interval)
+        yield "plans", (known.customer, *main)
+    if known.movements:
+        yield "profiles", (known.customer, known.country)
     for currency, months in known.coverage.sums.items():
         for month, classes in months.items():
             for name, minor in classes.items():

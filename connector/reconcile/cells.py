@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from connector.core.dates import add_months, local_day, months
 from connector.core.model import MrrStep
-from connector.reconcile.headers import FileKind
+from connector.reconcile.files.headers import FileKind
 
 Cell = tuple[str, int]  # a currency, and the ordinal of a day or of a month's first
 Amounts = Mapping[Cell, int]  # in minor units; what is 0 is absent

@@ -15,8 +15,8 @@ from connector.core.policy import PolicySwitch
 from connector.mrr.history import History
 from connector.reconcile.alternatives import Alternative, CustomerUnderRules, State
 from connector.reconcile.cells import Amounts, Cell, differing, gaps
-from connector.reconcile.leftovers import Leftover, is_by_evidence, is_by_ratio
-from connector.reconcile.model import CellPart, DifferingCell, GapCause
+from connector.reconcile.leftovers import is_by_evidence, is_by_ratio
+from connector.reconcile.model import CellPart, DifferingCell, GapCause, Leftover
 from connector.reconcile.sources import TheirCells
 
 MOST_STEPS = 3  # beside the preset's: more would fit anything

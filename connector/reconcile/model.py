@@ -12,10 +12,12 @@ theirs minus ours that is explained.
 from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import StrEnum
+from fractions import Fraction
 from typing import NamedTuple
 
 from connector.core.model import CustomerName, Movement
-from connector.reconcile.headers import FileKind
+from connector.reconcile.cells import Amounts, Cell
+from connector.reconcile.files.headers import FileKind
 
 
 class GapCause(StrEnum):
@@ -127,3 +129,32 @@ class Reconciliation(NamedTuple):
     notes: Sequence[str]
     statements: Mapping[str, str]  # of customers with unexplained cells: ours, in words
     explained: Mapping[str, Sequence[Movement]]  # the same, in full
+
+
+class Leftover(NamedTuple):
+    """A customer's cells after every alternative that helped.
+
+    ``ours`` are what these made of ours; ``gaps`` are theirs minus that, and none is 0.
+    ``repeated`` and ``older`` are what lines add that are there twice, and what an older
+    file of theirs says. ``around`` is ``ours`` with the months before and after.
+    ``tax_rates`` are those on the customer's invoices.
+    """
+
+    ours: Amounts
+    theirs: Amounts
+    gaps: Amounts
+    repeated: Amounts
+    older: Amounts
+    around: Amounts
+    is_there: bool
+    is_here: bool
+    is_refused: bool
+    rate: Fraction | None  # about theirs to ours, where the files name no currency
+    tax_rates: Sequence[Fraction] = ()
+
+
+Found = dict[Cell, CellPart]
+
+
+def all_of(gaps: Amounts, cause: GapCause, detail: str = "", note: str = "") -> Found:
+    return {cell: CellPart(cause, n, detail, note) for cell, n in gaps.items()}

@@ -20,8 +20,8 @@ from connector.reconcile.alternatives import CustomerUnderRules, state_of
 from connector.reconcile.bridges import Tally
 from connector.reconcile.cells import Amounts, in_grain
 from connector.reconcile.customers import Case, Examined, WholeFile, cells_of, examined
+from connector.reconcile.files.headers import FileKind
 from connector.reconcile.fits import FileFit, Sample, fit
-from connector.reconcile.headers import FileKind
 from connector.reconcile.leftovers import explained, moved
 from connector.reconcile.model import (
     CellPart,

@@ -10,7 +10,7 @@ from connector.core.errors import UsageFault
 from connector.core.language import _, table_day
 from connector.core.model import CustomerName
 from connector.reconcile.cells import Amounts, Grain, grain_of, in_grain
-from connector.reconcile.headers import FileKind
+from connector.reconcile.files.headers import FileKind
 from connector.reconcile.named import called_by_id, nobody_known, unknown_note
 from connector.reconcile.sources import (
     AmountUnit,

@@ -16,9 +16,9 @@ from connector.core.language import _
 from connector.core.model import CustomerName
 from connector.core.money import exponent
 from connector.reconcile.cells import Amounts, Cell, Grain
-from connector.reconcile.days import months_read
-from connector.reconcile.headers import FileKind
-from connector.reconcile.tables import TEN, OpenedFile, lines_of, open_file
+from connector.reconcile.files.days import months_read
+from connector.reconcile.files.headers import FileKind
+from connector.reconcile.files.tables import TEN, OpenedFile, lines_of, open_file
 from connector.store.external_figures import (
     ExternalFigure,
     ExternalFigures,

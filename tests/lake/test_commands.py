@@ -1,6 +1,7 @@
 """The commands of docs/lake.md and docs/scale.md on the demo, as a user runs them."""
 
 import shutil
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +16,21 @@ REPORTS = (
     "report --window quarter",
     "report --window year --arr",
     "report --window month --from 2024-01 --to 2026-06 --currency eur",
+    *(
+        f"report --by {kind}"
+        for kind in (
+            "plan",
+            "product",
+            "interval",
+            "country",
+            "cohort",
+            "band",
+            "currency",
+        )
+    ),
+    "report --by product --window quarter --from 2025-01",
+    "report --segment interval=year --by plan",
+    "report --segment country=DE --window month --from 2025-11 --arr",
 )
 OF_NOW = {"generated_at", "moment"}
 
@@ -45,6 +61,47 @@ def test_a_report_of_the_lake_is_the_ledgers(workdir: Workdir, text: str) -> Non
     csv = [*text.split(), "--format", "csv"]
     of_lake, of_ledger = workdir.call(*csv, "--lake", "lake"), workdir.call(*csv)
     assert of_lake.out == of_ledger.out
+
+
+def test_all_currencies_in_one_are_the_ledgers(workdir: Workdir) -> None:
+    days = (date(2023, 10, 1) + timedelta(days=n) for n in range(1_200))
+    rates = [f"{day},usd,0.{80 + day.month}" for day in days]
+    (workdir.folder / "rates.csv").write_text("\n".join(["date,currency,rate", *rates]))
+    text = f'{CONFIG}[reporting]\ncurrency = "eur"\nrates = "rates.csv"\n'
+    workdir.configure(text)
+    try:
+        for asked in (
+            "report --currency total",
+            "report --currency total --by country",
+        ):
+            found = told(workdir, asked, "--lake", "lake")
+            assert found["total"]["windows"]
+            assert found == told(workdir, asked)
+        assert told(workdir, "report", "--lake", "lake")["total"] is None
+    finally:
+        workdir.configure(CONFIG)
+
+
+def test_a_run_of_before_is_not_read_as_if_nobody_had_a_plan(workdir: Workdir) -> None:
+    [first, *_] = sorted((workdir.folder / "lake").glob("run-*"))
+    older = workdir.folder / "older" / first.name
+    shutil.copytree(first, older)
+    shutil.rmtree(older / "plans")
+    assert workdir.call("report", "--lake", "older").code == 0
+    ran = workdir.call("report", "--lake", "older", "--by", "plan")
+    assert (ran.code, "kept no plans" in ran.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *("--causes", "--as-of 2026-06-01", "--policy stripe:default", "--format html"),
+    ],
+)
+def test_what_a_run_does_not_hold_is_refused(workdir: Workdir, asked: str) -> None:
+    ran = workdir.call("report", "--lake", "lake", *asked.split())
+    assert (ran.code, ran.out) == (2, "")
+    assert "a run holds what was derived" in ran.err
 
 
 def test_the_newest_run_is_read_and_each_says_what_it_is(workdir: Workdir) -> None:

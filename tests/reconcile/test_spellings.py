@@ -5,8 +5,8 @@ from datetime import date
 import pytest
 
 from connector.core.errors import UsageFault
-from connector.reconcile.headers import FileKind, Layout, layout_of
-from connector.reconcile.tables import TEN, amount_of_text
+from connector.reconcile.files.headers import FileKind, Layout, layout_of
+from connector.reconcile.files.tables import TEN, amount_of_text
 
 MONTHS, CHANGES = FileKind.MONTHS, FileKind.CHANGES
 # Each: the heads, the kind, and the names of the columns that are used: whose it is, the

@@ -28,7 +28,7 @@ from connector.core.policy import POLICY_RULES
 from connector.metrics.benchmarks import parse_benchmarks
 from connector.metrics.published_formulas import FORMULAS
 from connector.mrr.risks import RiskReason
-from connector.reconcile.headers import FileKind
+from connector.reconcile.files.headers import FileKind
 from connector.render.report_tables import REASON_WORDS
 from connector.reports.model import PUBLISHED
 from connector.valuation.reconciliation import GapReason

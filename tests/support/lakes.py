@@ -41,6 +41,14 @@ QUERIES = {
         SELECT customers.id, currency, subscription, day, before_minor, after_minor
         FROM terms JOIN customers ON customers.key = customer
     """,
+    "plans": """
+        SELECT customers.id, currency, day, price, interval
+        FROM plans JOIN customers ON customers.key = customer
+    """,
+    "profiles": """
+        SELECT DISTINCT customers.id, country
+        FROM live_movements JOIN customers ON customers.key = customer
+    """,
     "coverage": """
         SELECT customers.id, currencies.key, months.key, classes.key, classes.value
         FROM invoiced JOIN customers ON customers.key = customer,

@@ -28,7 +28,7 @@ from connector.cli.progress import progress_shown
 from connector.cli.shell import Shell
 from connector.cli.stderr import warn
 from connector.core.errors import UsageFault
-from connector.core.model import SegmentValue
+from connector.core.model import ACCOUNT, METADATA, SegmentValue
 from connector.core.windows import WindowKind
 from connector.reports.ledger import is_total
 
@@ -67,7 +67,8 @@ if TYPE_CHECKING:
     "--lake",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="OUT",
-    help="Read a run of `lake` instead of the ledger: its standard windows.",
+    help="Read a run of `lake` instead of the ledger: its standard windows; with --by, "
+    "--segment or --currency total everybody's movements.",
 )
 @click.option("--arr", is_flag=True, help="Amounts a year (ARR) instead of a month.")
 @formats_option(*FORMATS, "html", "xlsx")
@@ -126,11 +127,15 @@ def report(
       stripe-nrr report --to 2026-03 --as-of 2026-04-02 --format csv -o march.csv
     """  # noqa: D301
     if lake is not None:
+        kinds = [by or "", *(each.by for each in only)]
+        is_of_objects = any(
+            kind.startswith(METADATA) or kind == ACCOUNT for kind in kinds
+        )
         wide = (form == "html", form == "xlsx")
-        named = (by, only, causes, as_of, preset, *wide, is_total(currency))
-        _refuse_with_lake(*map(bool, named))
+        _refuse_with_lake(is_of_objects, causes, bool(as_of), bool(preset), *wide)
     _check_form(form, output, only)
-    with _ledger(shell, preset, lake) as ledger:
+    is_wide = bool(by or only) or is_total(currency)
+    with _ledger(shell, preset, lake, is_wide=is_wide) as ledger:
         asked = reports.ReportRequest(
             kind=WindowKind(window) if window else None,
             first=first,
@@ -214,11 +219,11 @@ def _write_workbook(
 
 @contextmanager
 def _ledger(
-    shell: Shell, preset: str | None, lake: Path | None
+    shell: Shell, preset: str | None, lake: Path | None, *, is_wide: bool
 ) -> Iterator[reports.Ledger]:
     """The ledger, or what it would be under a preset, or a run's sums as one."""
     if lake is not None:
-        with _ledger_of_run(shell, lake) as ledger:
+        with _ledger_of_run(shell, lake, is_wide=is_wide) as ledger:
             yield ledger
         return
     with shell.reading() as ledger:
@@ -233,37 +238,38 @@ def _ledger(
 
 
 @contextmanager
-def _ledger_of_run(shell: Shell, out: Path) -> Iterator[reports.Ledger]:
+def _ledger_of_run(
+    shell: Shell, out: Path, *, is_wide: bool
+) -> Iterator[reports.Ledger]:
     with parquet_needed():
-        from connector.lake.reading import read_sums
+        from connector.lake.reading import read_books, read_sums
     from connector.store.ledger_of_sums import ledger_of_sums
 
-    config = replace(shell.config, reporting_currency=None)  # it takes the movements
-    with ledger_of_sums(read_sums(out)) as connection:
+    config = shell.config
+    if not is_wide:  # a total takes the movements
+        config = replace(config, reporting_currency=None)
+    books = read_books(out) if is_wide else None
+    with ledger_of_sums(read_sums(out), books) as connection:
         yield reports.Ledger(connection, config, shell.now())
 
 
-OF_MOVEMENTS = (
-    "--by",
-    "--segment",
+OF_OBJECTS = (
+    "what metadata or account say",
     "--causes",
     "--as-of",
     "--policy",
     "HTML",
     "a workbook",
-    "--currency total",
 )
 
 
 def _refuse_with_lake(*asked: bool) -> None:
-    wrong = [
-        name for name, is_asked in zip(OF_MOVEMENTS, asked, strict=True) if is_asked
-    ]
+    wrong = [name for name, is_asked in zip(OF_OBJECTS, asked, strict=True) if is_asked]
     if wrong:
         raise UsageFault(
-            f"{', '.join(wrong)} needs every customer's movements, and a run is read "
-            "by its windows alone",
-            fix="leave it out, or ask the engine that holds movements/",
+            f"{', '.join(wrong)} needs Stripe's objects or the past, and a run holds "
+            "what was derived, once",
+            fix="leave it out, or ask the engine that holds the run and its source",
         )
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from connector.core.language import _, language, long_month_text
 from connector.core.money import format_minor
 from connector.core.text import printable
-from connector.reconcile.headers import FileKind
+from connector.reconcile.files.headers import FileKind
 from connector.reconcile.model import (
     DifferingCell,
     GapCause,

@@ -7,7 +7,7 @@ from connector.core.language import _, grouped, month_text, table_day
 from connector.core.money import format_count
 from connector.core.text import printable
 from connector.metrics.what_if import preset_switches
-from connector.reconcile.headers import FileKind
+from connector.reconcile.files.headers import FileKind
 from connector.reconcile.model import (
     DifferingCell,
     GapCause,

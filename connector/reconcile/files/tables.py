@@ -16,8 +16,8 @@ from typing import NamedTuple
 from connector.core.errors import UsageFault
 from connector.core.language import message
 from connector.core.numbers import Unreadable, amount_of, written_number
-from connector.reconcile.days import SNIFFED, is_day_first, written_day
-from connector.reconcile.headers import (
+from connector.reconcile.files.days import SNIFFED, is_day_first, written_day
+from connector.reconcile.files.headers import (
     TOTALS,
     FileKind,
     Layout,
@@ -25,7 +25,7 @@ from connector.reconcile.headers import (
     is_minor,
     layout_of,
 )
-from connector.reconcile.texts import CsvFile, csv_file, heads_of, rows_of
+from connector.reconcile.files.texts import CsvFile, csv_file, heads_of, rows_of
 
 DECIMALS = 4  # of a unit as written that are kept: dinars and minor units have three
 TEN: int = 10**DECIMALS

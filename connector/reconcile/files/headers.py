@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from connector.core.errors import UsageFault
 from connector.core.language import message
-from connector.reconcile.days import is_day_first, month_of
+from connector.reconcile.files.days import is_day_first, month_of
 
 
 class FileKind(StrEnum):

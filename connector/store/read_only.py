@@ -57,7 +57,13 @@ def _has_room(path: Path) -> bool:
     _, index, *_ = side_files(path)
     disk = os.statvfs(index.parent)
     free = disk.f_bavail * disk.f_frsize
-    return index.exists() or free >= LEAST_ROOM or not disk.f_blocks  # it does not say
+    has_room = free >= LEAST_ROOM or not disk.f_blocks  # which some do not say
+    return has_room or _is_whole(index)
+
+
+def _is_whole(index: Path) -> bool:
+    """Whether there is one; where it could not be made it is left too short."""
+    return index.exists() and index.stat().st_size >= INDEX
 
 
 def open_as_it_is(path: Path) -> sqlite3.Connection:
@@ -78,7 +84,8 @@ def open_as_it_is(path: Path) -> sqlite3.Connection:
 
 
 WRITABLE, READABLE = "mode=rw", "mode=ro"
-LEAST_ROOM = 64 << 10  # of a disk, in bytes: the index takes half of it
+INDEX = 32 << 10  # bytes of the shortest one
+LEAST_ROOM = 2 * INDEX  # of a disk
 COPY, COPY_WITH_LOG = "mode=ro&immutable=1", "mode=ro&vfs=unix-none"
 
 
@@ -91,7 +98,7 @@ def _way_to_read(path: Path) -> str:
     if _may_be_written(path):
         return WRITABLE
     log, index, *_ = side_files(path)
-    if index.exists() or (_may(log.parent, os.W_OK) and _has_room(path)):
+    if _is_whole(index) or (_may(log.parent, os.W_OK) and _has_room(path)):
         return READABLE
     return COPY_WITH_LOG if log.exists() and log.stat().st_size else COPY
 

@@ -179,6 +179,7 @@ def test_a_ledger_on_a_full_disk_can_be_read_and_saved(
     if has_log:
         begin_log(workdir)
     fill(small_disk / "filler", 0)
+    assert workdir.run("note", "2026-03", "there is no room").code == 1
     for words in (("report",), ("check",), ("at-risk",), ("movements",)):
         ran = workdir.run(*words)
         assert ran.code == 0, (words, ran)

@@ -359,6 +359,20 @@ def paired(text: str | None) -> None:
     configured('[customers]\naccount_file = "pairs.csv"', "report")
 
 
+RUN_OF_BEFORE = """{
+  "schema": 1, "started_at": "2026-11-02T06:00:00Z", "engine": "duckdb",
+  "code_version": "1.0", "policy": {}, "known_until": "2026-11-02T06:00:00Z",
+  "source_shape": "mirror", "accounts": [], "rows": {}
+}"""
+
+
+def lake_without_plans() -> None:
+    place = Path("lake", "run-20261102T060000Z")
+    place.mkdir(parents=True)
+    (place / "run.json").write_text(RUN_OF_BEFORE, encoding="utf-8")
+    command("report", "--lake", "lake", "--by", "plan")
+
+
 def lake_of_broken() -> None:
     broken_lakes.lay_out_broken_history()
     command("lake", "mirror", "lake")
@@ -814,9 +828,8 @@ COMMANDS: Mapping[str, Provoked] = {
         "export", "--what", "mirror", "-o", "mirror", walked=False
     ),
     "a lake without its library": lambda: without("duckdb", "lake", "mirror", "lake"),
-    "a lake's figures by plan": lambda: command(
-        "report", "--lake", "x", "--by", "plan"
-    ),
+    "a lake's run of before": lake_without_plans,
+    "a lake's causes": lambda: command("report", "--lake", "x", "--causes"),
     "a lake's figures without its library": lambda: without(
         "pyarrow", "report", "--lake", "lake"
     ),

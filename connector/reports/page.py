@@ -9,11 +9,11 @@ from msgspec import Struct
 
 from connector import __version__
 from connector.core.errors import NothingFound
-from connector.core.exchange_rates import MissingRate
 from connector.core.model import Movement, SegmentValue
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.contributions import Causes
+from connector.metrics.exchange_rates import MissingRate
 from connector.reports.churn import ChurnReport, ChurnRequest, churn_report
 from connector.reports.cohorts import CohortReport, cohort_reports
 from connector.reports.coverage import CoverageReport, coverage_report

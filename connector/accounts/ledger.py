@@ -15,6 +15,7 @@ from connector.config import Config
 from connector.core.account import NOBODY
 from connector.core.errors import NothingFound, OtherAccount, RulesDiffer
 from connector.core.invoiced import OutsideMrr
+from connector.core.language import message
 from connector.core.policy import differences
 from connector.reports.ledger import (
     AddedAccounts,
@@ -123,7 +124,7 @@ def _unlike(parts: Mapping[str, Ledger]) -> list[str]:
         for name, part in parts.items()
     )
     return [
-        f"{first} and {name} ({', '.join(differences(own, other))})"
+        message(f"{first} and {name} ({', '.join(differences(own, other))})")
         for name, other in others
         if other != own
     ]

@@ -294,7 +294,7 @@ def _movements(asked: ToolRequest) -> Made:
 def _at_risk(asked: ToolRequest) -> Made:
     from connector.pipeline.quarantine import underivable
     from connector.render.at_risk import to_json
-    from connector.reports.at_risk import at_risk_reports
+    from connector.reports.risks.at_risk import at_risk_reports
 
     owner = asked.query.text("owner") or None
     if owner is not None and not asked.names:

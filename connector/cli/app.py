@@ -14,10 +14,11 @@ import click
 from click.shell_completion import CompletionItem
 
 from connector import __version__
-from connector.cli.endings import ended
-from connector.cli.shell import Shell
+from connector.cli.endings import ended, language_of
+from connector.cli.shell import Shell, user_folder
 from connector.cli.stderr import STDERR, fail, prepare, unforeseen
 from connector.core.errors import ConnectorError
+from connector.core.language import speak
 
 # A command is the function of its name in the module of its name, imported when asked for.
 COMMANDS = {
@@ -173,6 +174,7 @@ def _main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that has no "–"
     prepare(sys.argv[1:], COMMANDS)
+    speak(language_of(STDERR.config, user_folder()))
     # Nothing here multiplies matrices: numpy need not start threads for that.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with _ended_by_sigterm():

@@ -1,13 +1,59 @@
 """How a command ends: its exit code, and what is said where it fails."""
 
 import os
+import re
 import sqlite3
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 
 from connector.core.errors import ConnectorError
+from connector.core.language import DEFAULT, LANGUAGES, message
+
+# What click says of wrong usage.
+CLICK = (
+    message("Invalid value for {param_hint}: {message}"),
+    message("Invalid value: {message}"),
+    message("Missing argument {param_hint}."),
+    message("Missing option {param_hint}."),
+    message("Missing parameter: {param_name}"),
+    message("Missing command."),
+    message("No such option {name!r}."),
+    message("No such command {name!r}."),
+    message("{said} Did you mean {possibility!r}?"),
+    message("{said} (Did you mean one of: {possibilities}?)"),
+    message("Option {name!r} does not take a value."),
+    message("Option {name!r} requires an argument."),
+    message("Option {name!r} requires {nargs} arguments."),
+    message("Got unexpected extra argument ({args})"),
+    message("Got unexpected extra arguments ({args})"),
+    message("{value!r} is not one of {choices}."),
+    message("{value!r} is not a valid {number_type}."),
+    message("{value} is not in the range {range}."),
+    message("{name} {filename!r} does not exist."),
+    message("{name} {filename!r} is a file."),
+    message("{name} {filename!r} is a directory."),
+    message("{name} {filename!r} is not readable."),
+    message("{name} {filename!r} is not writable."),
+    message("Could not open file {filename!r}: {message}"),
+    message("File"),
+    message("Directory"),
+    message("Path"),
+)
+
+
+def language_of(path: Path | None, user_folder: Path) -> str:
+    """The one that the configuration names, also where that is wrong otherwise."""
+    places = [path] if path else [Path("config.toml"), user_folder / "config.toml"]
+    found = next((each for each in places if each.is_file()), None)
+    try:
+        text = "" if found is None else found.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return DEFAULT
+    named = re.search(r"""^\s*language\s*=\s*["'](\w+)["']""", text, re.MULTILINE)
+    return named[1] if named is not None and named[1] in LANGUAGES else DEFAULT
 
 
 def ended(run: Callable[[], object], say: Callable[[str, str], None]) -> int:

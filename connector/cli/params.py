@@ -9,6 +9,7 @@ import click
 from connector.config import Config
 from connector.core.dates import parse_day, parse_duration_s, parse_moment, parse_month
 from connector.core.errors import UsageFault
+from connector.core.language import message
 from connector.core.model import (
     METADATA,
     SegmentValue,
@@ -40,23 +41,28 @@ T = TypeVar("T")
 class ReadParam(click.ParamType[T]):
     """A value that ``read`` makes of a text, or raises ``ValueError``.
 
-    ``wanted`` ends the sentence that says what is wrong with it.
+    ``wanted`` ends the sentence that says what is wrong with it; ``example`` is one.
     """
 
-    def __init__(self, name: str, read: Callable[[str], T], wanted: str) -> None:
-        self.name, self.read, self.wanted = name, read, wanted
+    def __init__(
+        self, name: str, read: Callable[[str], T], wanted: str, example: str = ""
+    ) -> None:
+        self.name, self.read, self.wanted, self.example = name, read, wanted, example
 
     def convert(self, value: Any, param: Any, ctx: Any) -> T:
         try:
             return cast("T", value) if not isinstance(value, str) else self.read(value)
         except ValueError:
-            self.fail(f"{value!r} is not {self.wanted}", param, ctx)
+            said = f"{value!r} is not {self.wanted}"
+            if self.example:
+                said += f"; write it as {self.example}"
+            self.fail(said, param, ctx)
 
 
-MONTH = ReadParam("YYYY-MM", parse_month, "a month; write it as 2026-03")
+MONTH = ReadParam("YYYY-MM", parse_month, message("a month"), "2026-03")
 
 
-DAY = ReadParam("YYYY-MM-DD", parse_day, "a day; write it as 2026-03-31")
+DAY = ReadParam("YYYY-MM-DD", parse_day, message("a day"), "2026-03-31")
 
 
 PRESET = ReadParam(
@@ -96,7 +102,7 @@ def _kinds(shell: "Shell") -> tuple[str, ...]:
 
 
 def _not_kept(key: str, kept: Sequence[str]) -> str:
-    return (
+    return message(
         f"metadata {key!r} is not kept: add the key to `metadata` under [customers], and "
         f"run `stripe-nrr sync --full`; kept are: {', '.join(kept) or 'none'}"
     )
@@ -125,7 +131,7 @@ def _duration_s(text: str) -> float:
     return wait_s
 
 
-DURATION = ReadParam("DURATION", _duration_s, "a duration; write it as 15m")
+DURATION = ReadParam("DURATION", _duration_s, message("a duration"), "15m")
 
 
 class NumberParam(click.ParamType[T]):

@@ -68,8 +68,7 @@ class Shell:
         """What the file says of all accounts: no one's ledger, key or zone."""
         from connector.config import load
 
-        user_folder = Path(click.get_app_dir("stripe-nrr"))
-        config = load(self.config_path, os.environ, user_folder)
+        config = load(self.config_path, os.environ, user_folder())
         speak(DEFAULT if self.is_for_programs else config.language)
         return config
 
@@ -139,6 +138,11 @@ class Shell:
         from connector.reports.ledger import open_ledger
 
         return open_ledger(self.config, self.now())
+
+
+def user_folder() -> Path:
+    """Where a user's own configuration lies."""
+    return Path(click.get_app_dir("stripe-nrr"))
 
 
 @contextmanager

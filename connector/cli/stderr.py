@@ -6,9 +6,11 @@ the last word of a command that failed too.
 
 from collections.abc import Container, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from connector.cli.output import echo, echo_record
 from connector.core.language import _
+from connector.core.messages import spoken
 from connector.core.text import printable
 
 TAKE_A_VALUE = ("--config", "--account", "--log-format")  # before the command
@@ -19,20 +21,24 @@ class Stderr:
 
     form = "text"
     command = ""
+    config: Path | None = None
 
 
 STDERR = Stderr()
 
 
 def prepare(words: Sequence[str], commands: Container[str]) -> None:
-    """Take the form from the command line itself, so that wrong usage is told in it too."""
-    STDERR.form, STDERR.command = "text", ""
+    """Take form and file from the command line: wrong usage is told by them, too."""
+    STDERR.form, STDERR.command, STDERR.config = "text", "", None
     left = iter(words)
     for word in left:
         name, _, value = word.partition("=")
         if name in TAKE_A_VALUE:
             given = value if "=" in word else next(left, "")
-            STDERR.form = given if name == "--log-format" else STDERR.form
+            if name == "--log-format":
+                STDERR.form = given
+            elif name == "--config":
+                STDERR.config = Path(given)
         elif not word.startswith("-"):
             STDERR.command = word.replace("-", "_") if word in commands else ""
             return
@@ -65,9 +71,9 @@ def _tell(level: str, what: str, before: str, problem: str, fix: str = "") -> No
     if STDERR.form == "json":
         _record(level, what, problem, fix)
         return
-    lines, how = [f"{before}{printable(problem)}"], _("fix")
+    lines, how = [f"{before}{printable(spoken(problem))}"], _("fix")
     if fix:
-        lines.append(f"  {how}: {printable(fix)}")
+        lines.append(f"  {how}: {printable(spoken(fix))}")
     echo("\n".join(lines), err=True)
 
 

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from connector.config.choices import WITHOUT_RATES, choose, config_of, unknown_key
 from connector.config.settings import ACCOUNT, ACCOUNT_FIELDS, Config
 from connector.core.errors import UsageFault
+from connector.core.language import message
 
 
 def account_tables(table: dict[str, Any], faults: list[str]) -> list[dict[str, Any]]:
@@ -27,7 +28,7 @@ def account_tables(table: dict[str, Any], faults: list[str]) -> list[dict[str, A
         return tables
     if isinstance(tables, dict):
         table.pop(ACCOUNT)
-        faults.append("[account] is one of several: write [[account]]")
+        faults.append(message("[account] is one of several: write [[account]]"))
     return []
 
 
@@ -39,13 +40,13 @@ def account_choices(
     found: list[str] = []
     chosen = choose(ACCOUNT_FIELDS, table, found)
     if "name" not in table:
-        found.append('it has no name: give it one, such as name = "uk"')
+        found.append(message('it has no name: give it one, such as name = "uk"'))
     unknown = sorted(table.keys() - known.keys())
     found += [unknown_key(key, table[key], known) for key in unknown]
     if chosen.get("reporting_currency") and not top.get("rates"):
         found.append(WITHOUT_RATES)
-    whose = chosen.get("name") or f"number {number}"
-    faults += [f"[[account]] {whose}: {fault}" for fault in found]
+    whose = chosen.get("name") or message(f"number {number}")
+    faults += [message(f"[[account]] {whose}: {fault}") for fault in found]
     return chosen
 
 
@@ -66,27 +67,29 @@ def file_of(path: Path, account: Config) -> Path:
 
 def own_files(config: Config) -> Iterator[str]:
     if config.status_file == config.database:
-        yield "sync.status_file is the ledger: give it a file of its own"
+        yield message("sync.status_file is the ledger: give it a file of its own")
 
 
 def collisions(accounts: Sequence[Config]) -> Iterator[str]:
     """What two accounts must not share: each has a ledger, and is one at Stripe."""
     for _, other in _alike(accounts, lambda each: each.name.casefold()):
-        yield f"two accounts are called {other.name}: give each a name of its own"
+        yield message(
+            f"two accounts are called {other.name}: give each a name of its own"
+        )
     for one, other in _alike(accounts, lambda each: each.database.resolve()):
-        yield (
+        yield message(
             f"accounts {one.name} and {other.name} have one database, {one.database}: "
             f'give each its own, such as database = "{other.name}.db"'
         )
     connected = [each for each in accounts if each.stripe_account is not None]
     for one, other in _alike(connected, lambda each: each.stripe_account):
-        yield (
+        yield message(
             f"accounts {one.name} and {other.name} are both {one.stripe_account}: leave "
             "one of them out"
         )
     own = [each for each in accounts if each.stripe_account is None]
     for one, other in _alike(own, lambda each: each.key_file):
-        yield (
+        yield message(
             f"accounts {one.name} and {other.name} have one key, and nothing tells them "
             'apart: give each its own key_file, or stripe_account = "acct_…"'
         )

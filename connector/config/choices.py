@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from connector.config.company_pairs import read_pairs
 from connector.config.settings import KEYS, LIKE, Config, Key
 from connector.core.errors import SECRET, masked
-from connector.core.language import LANGUAGES
+from connector.core.language import LANGUAGES, message
 from connector.core.policy import POLICY_RULES, Policy
 
 
@@ -29,25 +29,30 @@ def _read(key: Key, value: Any, faults: list[str]) -> Any:
     try:
         return key.read(value)
     except (ValueError, TypeError, KeyError, OSError):  # ZoneInfo raises all four
-        faults.append(f"{key.name} is {masked(repr(value))}: give {key.wanted}")
+        faults.append(
+            message(f"{key.name} is {masked(repr(value))}: give {key.wanted}")
+        )
         return None
 
 
 def unknown_key(key: str, value: Any, known: Mapping[str, Key] = KEYS) -> str:
     is_named_so = key.startswith("stripe") and re.search(r"key|secret|token", key)
     if is_named_so or SECRET.search(repr(value)):
-        return (
+        return message(
             f"{key} does not belong in a file, which is copied, mailed and committed: "
             "set STRIPE_API_KEY, or STRIPE_API_KEY_FILE to a file only you can read"
         )
     from difflib import get_close_matches  # noqa: PLC0415 - only a fault needs it
 
     near = get_close_matches(key, known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"{key} is not a setting of this program{hint}"
+    if near:
+        return message(
+            f"{key} is not a setting of this program; did you mean {near[0]}?"
+        )
+    return message(f"{key} is not a setting of this program")
 
 
-WITHOUT_RATES = (
+WITHOUT_RATES = message(
     "reporting.currency needs reporting.rates, what other currencies are worth: name "
     "the European Central Bank's historical file (eurofxref-hist.csv) or lines of "
     "date,currency,rate"
@@ -60,7 +65,7 @@ def contradictions(chosen: Mapping[str, Any]) -> Iterator[str]:
         rule = POLICY_RULES[field]
         if chosen.get(field, value) != value:
             own = rule.written(chosen[field])
-            yield (
+            yield message(
                 f'policy.like means {rule.key} = "{rule.written(value)}", and '
                 f'policy.{rule.key} is "{own}": leave one of them out'
             )

@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 from connector.core.errors import ConfigError
+from connector.core.language import message
 
 HEADING = ["customer", "account"]
 
@@ -25,11 +26,15 @@ def read_pairs(path: Path) -> dict[str, str]:
         if not any(told) or (number == 1 and [x.lower() for x in told] == HEADING):
             continue
         if len(told) != len(HEADING) or not all(told):
-            faults.append(f"line {number} of {path} is no pair of customer,account")
+            faults.append(
+                message(f"line {number} of {path} is no pair of customer,account")
+            )
         elif found.setdefault(told[0], told[1]) != told[1]:
             faults.append(
-                f"line {number} of {path} says that {told[0]} belongs to {told[1]}, and "
-                f"an earlier one says {found[told[0]]}"
+                message(
+                    f"line {number} of {path} says that {told[0]} belongs to {told[1]}, "
+                    f"and an earlier one says {found[told[0]]}"
+                )
             )
     if faults:
         raise ConfigError(faults, source=str(path))

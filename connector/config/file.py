@@ -23,6 +23,7 @@ from connector.config.choices import (
 )
 from connector.config.settings import FIELDS, KEYS, Config
 from connector.core.errors import ConfigError, toml_fault
+from connector.core.language import message
 
 
 def load(path: Path | None, environ: Mapping[str, str], user_folder: Path) -> Config:
@@ -87,7 +88,9 @@ def flattened(table: Mapping[str, Any], faults: list[str]) -> dict[str, Any]:
         if isinstance(value, dict) and name in sections:
             given |= {f"{name}.{key}": inner for key, inner in value.items()}
         elif name in sections:
-            faults.append(f"{name} is a section: write [{name}] and its keys below it")
+            faults.append(
+                message(f"{name} is a section: write [{name}] and its keys below it")
+            )
         else:
             given[name] = value
     return given

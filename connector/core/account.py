@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from connector.core.errors import OtherAccount
-from connector.core.language import _, marked
+from connector.core.language import _, marked, message
 
 MODES = {
     True: marked("live mode"),
@@ -33,7 +33,7 @@ class StripeIdentity(Struct, frozen=True, kw_only=True):
     @property
     def shown(self) -> str:
         """In a line; what no terminal should get of the name stands escaped."""
-        known = self.id or "an account that the key may not read"
+        known = self.id or message("an account that the key may not read")
         name = "".join(map(_printable, self.name or ""))
         return f"{f'{name} ({known})' if name else known}, {_(MODES[self.livemode])}"
 

@@ -42,6 +42,7 @@ class Days(dict[str, date]):
         return day
 
 
+@lru_cache(maxsize=4_096)  # movements, terms and prices ask for the same instants
 def local_day(at_s: int, zone: tzinfo) -> date:
     """The day an instant belongs to, as the books in ``zone`` see it."""
     try:

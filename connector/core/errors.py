@@ -34,6 +34,8 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 
+from connector.core.language import message
+
 SECRET = re.compile(r"\b(sk|rk|whsec)_\w+")
 
 
@@ -67,10 +69,10 @@ class ConfigError(ConnectorError):
         source: str = "config.toml",
         fix: str | None = None,
     ) -> None:
-        explained = f"correct {source}"
+        explained = [message(f"correct {source}")]
         if source.endswith(".toml"):
-            explained += "; config.example.toml explains every key"
-        super().__init__("; ".join(faults), fix=fix or explained)
+            explained.append(message("config.example.toml explains every key"))
+        super().__init__("; ".join(faults), fix=fix or "; ".join(explained))
         self.faults = list(faults)
 
 
@@ -142,8 +144,8 @@ class Stopped(ConnectorError):
 
     def __init__(self) -> None:
         super().__init__(
-            "asked to stop before everything was done",
-            fix="run it again: what was done is kept",
+            message("asked to stop before everything was done"),
+            fix=message("run it again: what was done is kept"),
         )
 
 
@@ -217,7 +219,7 @@ _CURLY = "“”„‟‘’‚‛«»"  # what word processors make of straight
 def toml_fault(text: str, error: tomllib.TOMLDecodeError) -> str:
     """``line 3 needs quotes: write `timezone = "Europe/Berlin"```, or what was said."""
     if text.startswith(BOM):
-        return (
+        return message(
             "line 1 begins with a byte order mark (BOM), which editors do not show: "
             "save it as “UTF-8”, not as “UTF-8 with BOM”"
         )
@@ -244,12 +246,12 @@ def _quotes(line: str, number: int) -> str | None:
     if not bare or bare[0] in "[{" or not _is_toml(written):
         return None
     if any(each in value for each in _CURLY):
-        wrong = "has quotes that are not straight ones"
+        wrong = message("has quotes that are not straight ones")
     elif value == bare:
-        wrong = "needs quotes"
+        wrong = message("needs quotes")
     else:
-        wrong = "lacks a quote"
-    return f"line {number} {wrong}: write `{masked(written)}`"
+        wrong = message("lacks a quote")
+    return message(f"line {number} {wrong}: write `{masked(written)}`")
 
 
 def _is_toml(text: str) -> bool:

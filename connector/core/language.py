@@ -4,6 +4,7 @@
     _("Paid since")         what a reader sees, looked up in the package's catalogues
     _("{n} left").format()  with what stands in it
     marked("seats")         a text of a table of data: translated where it is shown
+    message(f"{n} left")    an error or the like: taken apart where it is shown
 
 English texts are the catalogues' keys (``connector/locale``). JSON and CSV are for programs
 and speak no language: they are made in English.
@@ -77,13 +78,25 @@ def speaking(code: str) -> Iterator[None]:
 # Texts
 
 
+class _Catalogue(gettext.GNUTranslations):
+    _catalog: dict[object, str]  # as the standard library fills it
+
+    def texts(self, context: str) -> list[str]:
+        before = f"{context}\x04"
+        return [
+            key.removeprefix(before)
+            for key in self._catalog
+            if isinstance(key, str) and key.startswith(before)
+        ]
+
+
 @cache
 def _catalogue(code: str) -> gettext.NullTranslations:
     if code == DEFAULT:
         return gettext.NullTranslations()
     place = files("connector") / "locale" / code / "LC_MESSAGES" / f"{DOMAIN}.mo"
     with place.open("rb") as file:
-        return gettext.GNUTranslations(file)
+        return _Catalogue(file)
 
 
 def _(text: str) -> str:
@@ -100,8 +113,19 @@ def pgettext(context: str, text: str) -> str:
     return _catalogue(_spoken.get()).pgettext(context, text)
 
 
+def contexts(code: str, context: str) -> list[str]:
+    """All texts that the language's catalogue has under this context."""
+    found = _catalogue(code)
+    return found.texts(context) if isinstance(found, _Catalogue) else []
+
+
 def marked(text: str) -> str:
     """Unchanged: found for the catalogues, and translated by ``_`` where it is shown."""
+    return text
+
+
+def message(text: str) -> str:
+    """Unchanged, an f-string too: ``messages.spoken`` takes it apart where it is shown."""
     return text
 
 

@@ -43,15 +43,16 @@ class Cancellation(NamedTuple):
 class LostPart(NamedTuple):
     """A component of a churn or contraction, signed, and what Stripe shows of it.
 
-    ``statuses`` are those in which events show the subscription; ``cancellation`` is None
-    where it is no end, or the mirror does not have it.
+    ``said`` are the summaries of its evidence, and the statuses in which events show the
+    subscription; ``cancellation`` is None where it is no end, or the mirror does not have
+    it.
     """
 
     cause: Cause
     amount_minor: int
     subscription: str
     evidence: tuple[Evidence, ...] = ()
-    statuses: frozenset[str] = frozenset()
+    said: frozenset[str] = frozenset()
     is_failed_pause: bool = False
     cancellation: Cancellation | None = None
 

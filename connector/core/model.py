@@ -31,6 +31,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from connector.core.language import message
+
 # The version of all JSON that is written: a change of meaning raises it, a new key does
 # not. ``docs/schema`` has it key by key.
 JSON_SCHEMA = 1
@@ -350,8 +352,11 @@ class Refusal(Struct, frozen=True, kw_only=True, order=True):
 
     @property
     def sentence(self) -> str:
-        owner = f" of {self.customer}" if self.customer else ""
-        return f"{self.object_id}{owner}: {self.field} is {self.value}"
+        if not self.customer:
+            return message(f"{self.object_id}: {self.field} is {self.value}")
+        return message(
+            f"{self.object_id} of {self.customer}: {self.field} is {self.value}"
+        )
 
 
 def classify(

@@ -218,5 +218,6 @@ def _chosen(
     every = [each for each in (written.own, *written.others) if each is not None]
     if len(every) == 1:
         return every[0].value if is_likely(every[0]) else None
-    readings = " or ".join(f"{each.value.normalize():f}" for each in every)
-    raise Unreadable(f"{written.text!r} can be read as {readings}")
+    *others, last = (f"{each.value.normalize():f}" for each in every)
+    first = ", ".join(others)
+    raise Unreadable(f"{written.text!r} can be read as {first} or {last}")

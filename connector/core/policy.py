@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
-from connector.core.language import _
+from connector.core.language import _, message
 from connector.core.model import METADATA
 
 
@@ -38,7 +38,9 @@ class PolicyRule(NamedTuple):
     @property
     def wanted(self) -> str:
         """What to give, as a fault says it: ``"counts" or "after_days:N"``."""
-        return " or ".join(f'"{text}"' for text in self.values)
+        *others, last = self.values
+        first = '", "'.join(others)
+        return message(f'"{first}" or "{last}"') if others else f'"{last}"'
 
     @property
     def others(self) -> Mapping[str, str]:

@@ -22,6 +22,7 @@ from connector.core.errors import (
     NothingFound,
 )
 from connector.core.language import DEFAULT, speaking
+from connector.core.messages import spoken
 from connector.dashboard import (
     at_risk,
     customer,
@@ -206,7 +207,9 @@ class DashboardApp:
         status: int | None = None,
     ) -> Response:
         status = status or status_of(error)
-        problem, fix = map(without_folders, (error.problem, error.fix))
+        problem, fix = (
+            spoken(without_folders(each)) for each in (error.problem, error.fix)
+        )
         if form != "html":
             return bare(f"{problem}\n{fix}\n", status)
         values = {

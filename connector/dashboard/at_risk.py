@@ -10,13 +10,8 @@ from connector.dashboard.query import is_called, one_page, ordered, sort_asked
 from connector.mrr.risks import RiskReason
 from connector.render import at_risk as forms
 from connector.render.page.losses import committed_chart
-from connector.reports.at_risk import (
-    AtRiskReport,
-    AtRiskReports,
-    CustomerAtRisk,
-    at_risk_lines,
-    at_risk_reports,
-)
+from connector.reports.risks.at_risk import at_risk_lines, at_risk_reports
+from connector.reports.risks.model import AtRiskReport, AtRiskReports, CustomerAtRisk
 
 KNOWN = frozenset(
     ("currency", "owner", "segment", "reason", "q", "sort", "page"),

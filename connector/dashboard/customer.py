@@ -24,10 +24,11 @@ from connector.mrr.risks import Risk, RiskReason
 from connector.render import movements as forms
 from connector.render.page.levels import StepChart, step_chart
 from connector.render.table import Money, csv_text
-from connector.reports.at_risk import LATELY_DAYS, customer_future
 from connector.reports.currency_total import CurrencyTotal
 from connector.reports.explain import CustomerExplanation, explain_customer
 from connector.reports.ledger import is_total
+from connector.reports.risks.future import customer_future
+from connector.reports.risks.model import LATELY_DAYS
 from connector.store.ledger import balances, customers
 
 KNOWN = frozenset(("currency", "on", "as-of"))

@@ -10,6 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from connector.core.dates import parse_day, parse_moment, parse_month
 from connector.core.errors import UsageFault, masked
+from connector.core.language import message
 from connector.core.model import CustomerName
 from connector.core.windows import Window, parse_window
 
@@ -25,7 +26,8 @@ class WrongParameter(UsageFault):
 
     def __init__(self, parameter: str, value: str, wanted: str) -> None:
         shown = masked(value[:LONGEST])
-        super().__init__(f"{parameter}={shown} is not {wanted}", fix="correct the URL")
+        problem = message(f"{parameter}={shown} is not {wanted}")
+        super().__init__(problem, fix=message("correct the URL"))
         self.parameter = parameter
 
 
@@ -64,23 +66,23 @@ class Query(NamedTuple):
             return text
 
         known = ", ".join(sorted(choices))
-        return self.read(name, chosen, f"one of: {known}", default)
+        return self.read(name, chosen, message(f"one of: {known}"), default)
 
     def month(self, name: str) -> date | None:
-        return self.read(name, parse_month, "a month such as 2026-03", None)
+        return self.read(name, parse_month, message("a month such as 2026-03"), None)
 
     def day(self, name: str) -> date | None:
-        return self.read(name, parse_day, "a day such as 2026-03-31", None)
+        return self.read(name, parse_day, message("a day such as 2026-03-31"), None)
 
     def window(self, name: str) -> Window | None:
-        wanted = "a window such as 2026-03, 2026-Q1, 2026 or ..2026-03"
+        wanted = message("a window such as 2026-03, 2026-Q1, 2026 or ..2026-03")
         return self.read(name, parse_window, wanted, None)
 
     def moment(self, name: str) -> datetime | None:
         def read(text: str) -> datetime:
             return parse_moment(text.replace(" ", "+"), self.zone).astimezone(UTC)
 
-        wanted = "a moment such as 2026-04-02T09:00:00Z, or a day"
+        wanted = message("a moment such as 2026-04-02T09:00:00Z, or a day")
         return self.read(name, read, wanted, None)
 
     def number(self, name: str, default: int) -> int:
@@ -91,7 +93,7 @@ class Query(NamedTuple):
                 raise ValueError(text)
             return int(text)
 
-        return self.read(name, read, "a whole number from 1 on", default)
+        return self.read(name, read, message("a whole number from 1 on"), default)
 
 
 def query_of(
@@ -102,7 +104,7 @@ def query_of(
     segments: list[str] = []
     for name, value in pairs:
         if name not in known:
-            names = ", ".join(sorted(known)) or "none"
+            names = ", ".join(sorted(known)) or message("none")
             raise WrongParameter(
                 name, value, f"asked of this page, which knows {names}"
             )

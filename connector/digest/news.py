@@ -21,7 +21,6 @@ from connector.digest.booked import ToldAccount, changed
 from connector.digest.trouble import Trouble, troubles
 from connector.mrr.risks import Risk
 from connector.render.footnotes import of_accounts, what_is_missing
-from connector.reports.at_risk import at_risk_reports
 from connector.reports.closed_months import RestatementLine
 from connector.reports.ledger import Ledger
 from connector.reports.model import (
@@ -32,6 +31,7 @@ from connector.reports.model import (
     judged_goals,
 )
 from connector.reports.report import make_report
+from connector.reports.risks.at_risk import at_risk_reports
 from connector.store.ledger import customers
 from connector.store.position import DigestCursor, position
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from connector.core.language import _, moment_text, ngettext
+from connector.core.messages import spoken
 from connector.pipeline.status import read_status
 from connector.render.footnotes import STALE, what_is_missing
 from connector.reports.ledger import Ledger
@@ -59,7 +60,7 @@ def _of_one(ledger: Ledger, now: datetime) -> Iterator[Trouble]:
                     event=event.event,
                     kind=event.type,
                     tries=event.tries,
-                    error=event.error,
+                    error=spoken(event.error or ""),
                 ),
             )
 
@@ -75,5 +76,5 @@ def _failed_job(ledger: Ledger) -> Iterator[Trouble]:
                 "The last sync failed: {error}",
                 "The last {number} syncs failed: {error}",
                 status.failures,
-            ).format(number=status.failures, error=status.error),
+            ).format(number=status.failures, error=spoken(status.error or "")),
         )

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import duckdb
 
+from connector.core.language import message
 from connector.lake import windows
 from connector.lake.arrow import TableFiles, lake_rows
 from connector.lake.derive import derived
@@ -101,7 +102,7 @@ def _connected(draft: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             with duckdb.connect(config=settings) as connection:
                 yield connection
         except duckdb.Error as error:
-            raise unreadable("the source", error) from error
+            raise unreadable(message("the source"), error) from error
 
 
 def _parquet(files: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from connector.core.errors import ConfigError
-from connector.core.language import _
+from connector.core.language import _, message
 from connector.core.money import format_ratio
 
 METRICS = ("nrr", "grr", "crr")
@@ -136,7 +136,7 @@ def parse_benchmarks(text: str, source: str) -> Benchmarks:
         fault = f"{source} is not TOML: {error}"
         raise ConfigError([fault], fix=_fix(source)) from error
     unknown = sorted(tables.keys() - {"band", "typical"})
-    faults = [f"{name} is neither band nor typical" for name in unknown]
+    faults = [message(f"{name} is neither band nor typical") for name in unknown]
     bands = _each(tables, "band", _band, faults)
     typical = _each(tables, "typical", _typical, faults)
     if faults:
@@ -146,7 +146,9 @@ def parse_benchmarks(text: str, source: str) -> Benchmarks:
 
 
 def _fix(source: str) -> str:
-    return f"correct {source}; the package's own benchmarks.toml shows how it reads"
+    return message(
+        f"correct {source}; the package's own benchmarks.toml shows how it reads"
+    )
 
 
 def _each(
@@ -158,9 +160,9 @@ def _each(
         try:
             found.append(read(entry))
         except KeyError as error:
-            faults.append(f"{name} {number} has no {error.args[0]}")
+            faults.append(message(f"{name} {number} has no {error.args[0]}"))
         except (TypeError, ValueError, InvalidOperation) as error:
-            faults.append(f"{name} {number} cannot be read: {error}")
+            faults.append(message(f"{name} {number} cannot be read: {error}"))
     return found
 
 
@@ -189,7 +191,7 @@ def _contract(entry: Mapping[str, Any]) -> ContractRange | None:
 def _metric(entry: Mapping[str, Any]) -> str:
     metric = str(entry["metric"])
     if metric not in METRICS:
-        raise ValueError(f"metric {metric!r} is none of {', '.join(METRICS)}")
+        raise ValueError(message(f"metric {metric!r} is none of {', '.join(METRICS)}"))
     return metric
 
 

@@ -18,7 +18,7 @@ from connector.core.losses import (
     LossShare,
     LostPart,
 )
-from connector.core.model import Cause
+from connector.core.model import Cause, MovementKind
 
 # What an item loses while it goes on.
 REDUCING = frozenset(
@@ -29,6 +29,7 @@ REQUESTED = "cancellation requested"
 _ENDED = frozenset({"ended", REQUESTED, "canceled"})
 _FAILED = frozenset({"unpaid", "past due", "left a draft"})
 _PAUSED = frozenset({"trial", "paused", "trialing"})
+_WORDS = _ENDED | _FAILED | _PAUSED
 _PAYMENT_REASONS = frozenset({"payment_failed", "payment_disputed"})
 
 
@@ -50,7 +51,7 @@ def _reason_of_end(part: LostPart) -> LossReason:
     """Of an item that is gone: with its subscription, in a gap of it, or by itself."""
     if not part.subscription:  # what was invoiced by hand is no more
         return LossReason.UNKNOWN
-    said = {proof.summary for proof in part.evidence} | part.statuses
+    said = part.said & _WORDS
     if said & _FAILED or part.is_failed_pause:
         return LossReason.FAILED_PAYMENT
     if REQUESTED in said and part.cancellation is None:  # and taken back since
@@ -64,8 +65,7 @@ def _reason_of_end(part: LostPart) -> LossReason:
 
 def is_end(part: LostPart) -> bool:
     """Whether its proofs show that the whole subscription ended, or is to."""
-    said = {proof.summary for proof in part.evidence} | part.statuses
-    return part.cause in (Cause.END, Cause.REMOVAL) and bool(said & _ENDED)
+    return part.cause in (Cause.END, Cause.REMOVAL) and bool(part.said & _ENDED)
 
 
 def _reason_stated(cancellation: Cancellation | None) -> LossReason:
@@ -81,14 +81,30 @@ def _reason_stated(cancellation: Cancellation | None) -> LossReason:
     return LossReason.VOLUNTARY if is_asked else LossReason.UNKNOWN
 
 
-def shares_of(reasoned: Sequence[tuple[LossReason, LostPart]]) -> tuple[LossShare, ...]:
+def by_reason(
+    parts: Sequence[LostPart],
+) -> tuple[tuple[LossShare, ...], LostPart]:
+    """A loss's shares, and the component that took most for the first of them."""
+    reasons = [reason_of(part) for part in parts]
+    first = reasons[0]
+    if reasons.count(first) == len(reasons):  # as most have
+        lost_minor = sum([part.amount_minor for part in parts])
+        return (LossShare(first, lost_minor),), min(parts, key=_amount)
+    reasoned = [*zip(reasons, parts, strict=True)]
+    shares = _shares(reasoned)
+    main = shares[0].reason
+    own = [part for why, part in reasoned if why is main and part.amount_minor < 0]
+    return shares, min(own, key=_amount)
+
+
+_amount = attrgetter("amount_minor")
+
+
+def _shares(reasoned: Sequence[tuple[LossReason, LostPart]]) -> tuple[LossShare, ...]:
     """A loss by reason, the largest first; what grew beside it is set off.
 
     Against the reason that took most, then the next, so that no share is above 0.
     """
-    if len(reasoned) == 1:  # as most have
-        [(reason, part)] = reasoned
-        return (LossShare(reason, part.amount_minor),)
     amounts: dict[LossReason, int] = defaultdict(int)
     grown_minor = 0
     for reason, part in reasoned:
@@ -110,16 +126,6 @@ _ORDER = {reason: place for place, reason in enumerate(LossReason)}
 
 def _size(share: tuple[LossReason, int]) -> tuple[int, int]:
     return share[1], _ORDER[share[0]]
-
-
-def main_part(
-    reasoned: Sequence[tuple[LossReason, LostPart]], reason: LossReason
-) -> LostPart:
-    """Of the components with that reason, the one that took most."""
-    if len(reasoned) == 1:
-        return reasoned[0][1]
-    own = [part for why, part in reasoned if why is reason and part.amount_minor < 0]
-    return min(own, key=attrgetter("amount_minor"))
 
 
 # Sums
@@ -247,35 +253,58 @@ NOTHING = (0, 0, 0, 0)
 NOTHING_REDUCED: Mapping[tuple[str, str], Reductions] = {}
 
 
-def added_up(
-    losses: Iterable[tuple[Loss, str]],
-    reduced: Mapping[tuple[str, str], Reductions] = NOTHING_REDUCED,
-) -> LossTable:
-    """All of them, each with its segment, and those that were added up before."""
-    sums: dict[tuple[str, str], dict[LossReason, list[int]]] = defaultdict(
-        lambda: defaultdict(lambda: [0, 0, 0, 0])
-    )
-    unread: Counter[tuple[str, str]] = Counter()
-    said: dict[str | None, list[int]] = defaultdict(lambda: [0, 0])
-    for place, (count, minor) in reduced.items():
-        sums[place][LossReason.REDUCED][2:] = minor, count
-    for loss, segment in losses:
-        place = str(loss.day)[:7], segment
-        own, at = sums[place], 0 if loss.is_departure else 2
-        for reason, amount_minor in loss.shares:
+class LossCounter:
+    """Adds losses up, to those that were added up before."""
+
+    def __init__(
+        self, reduced: Mapping[tuple[str, str], Reductions] = NOTHING_REDUCED
+    ) -> None:
+        self._sums = {
+            place: {LossReason.REDUCED: [0, 0, minor, count]}
+            for place, (count, minor) in reduced.items()
+        }
+        self._read: dict[tuple[int, str], dict[LossReason, list[int]]]
+        self._read = defaultdict(lambda: defaultdict(lambda: [0, 0, 0, 0]))
+        self._unread: Counter[tuple[str, str]] = Counter()
+        self._said: dict[str | None, list[int]] = defaultdict(lambda: [0, 0])
+
+    def add(
+        self,
+        day: int,
+        segment: str,
+        kind: MovementKind,
+        shares: Sequence[LossShare],
+        end: Cancellation | None,
+    ) -> None:
+        """A loss on a day, by its ordinal; ``end`` is of the component that took most."""
+        own, at = self._read[day, segment], 0 if kind is MovementKind.CHURN else 2
+        for reason, amount_minor in shares:
             own[reason][at] -= amount_minor
-        main, end = loss.reason, loss.part.cancellation
+        main = shares[0].reason
         own[main][at + 1] += 1
-        unread[place] += end is not None and not end.is_read
+        if end is not None and not end.is_read:
+            self._unread[_month(day), segment] += 1
         if at == 0 and main is LossReason.VOLUNTARY:
-            words = said[None if end is None else end.feedback]
+            words = self._said[None if end is None else end.feedback]
             words[0] += 1
-            words[1] -= loss.amount_minor
-    feedback = sorted(
-        (FeedbackSum(word, *own) for word, own in said.items()),
-        key=lambda f: (f.feedback is None, -f.churn_minor, f.feedback or ""),
-    )
-    return LossTable(sums, unread, feedback)
+            words[1] -= sum(share.amount_minor for share in shares)
+
+    def table(self) -> LossTable:
+        feedback = sorted(
+            (FeedbackSum(word, *own) for word, own in self._said.items()),
+            key=lambda f: (f.feedback is None, -f.churn_minor, f.feedback or ""),
+        )
+        sums = {place: dict(own) for place, own in self._sums.items()}
+        for (day, segment), by_reason in self._read.items():
+            own = sums.setdefault((_month(day), segment), {})
+            for reason, found in by_reason.items():
+                so_far = own.get(reason, NOTHING)
+                own[reason] = [*map(sum, zip(so_far, found, strict=True))]
+        return LossTable(sums, self._unread, feedback)
+
+
+def _month(day: int) -> str:
+    return f"{date.fromordinal(day):%Y-%m}"
 
 
 def returned(

@@ -6,9 +6,10 @@ the subscription where that ends first. Time that costs nothing (a trial) is no 
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, tzinfo
 from itertools import groupby
+from operator import attrgetter
 
 from connector.core.dates import local_day
 from connector.core.model import ContractTerm, MainPrice, MrrStep
@@ -17,6 +18,7 @@ from connector.mrr.pricing import interval_text
 
 NO_KEY = 0  # the ledger's keys are known to the ledger
 MrrAtDayEnd = tuple[date, int]  # in minor units, until the next one's day
+_SUBSCRIPTION, _CURRENCY = attrgetter("subscription"), attrgetter("currency")
 
 
 def contract_terms(
@@ -27,11 +29,11 @@ def contract_terms(
 ) -> list[ContractTerm]:
     """Every term that ended up to ``until_s``, by day; one a subscription and day."""
     found = []
-    ordered = sorted(steps, key=lambda step: step.subscription)
-    for subscription, group in groupby(ordered, key=lambda step: step.subscription):
+    ordered = sorted(steps, key=_SUBSCRIPTION)
+    for subscription, group in groupby(ordered, key=_SUBSCRIPTION):
         own = list(group)
         mrr_by_day = _mrr_by_day(own, zone)
-        ends = set(_period_ends(line_items.get(subscription, ())))
+        ends = _period_ends(line_items.get(subscription, ()))
         days = {local_day(end_s, zone) for end_s in ends if end_s <= until_s}
         days |= {day for day, mrr_minor in mrr_by_day if not mrr_minor}
         changed_on = [day for day, _ in mrr_by_day]
@@ -57,25 +59,25 @@ def _mrr_by_day(steps: Iterable[MrrStep], zone: tzinfo) -> list[MrrAtDayEnd]:
     return mrr_by_day
 
 
-def _period_ends(line_items: Iterable[LineItem]) -> Iterator[int]:
+def _period_ends(line_items: Iterable[LineItem]) -> set[int]:
     """Where billed periods end, but those that a later one of the item has replaced.
 
     A change of interval bills the new period before the old one has ended; a change of
     quantity bills the rest of it, up to the same end.
     """
-    periods: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
-    for line in line_items:
-        if not line.credit:
-            periods[line.item].append((line.start_s, line.end_s))
-    for of_item in periods.values():
-        # Of the later ones, each ends after the next.
-        longer: list[tuple[int, int]] = []
-        for start_s, end_s in sorted(of_item, reverse=True):
-            while longer and longer[-1][1] <= end_s:
-                longer.pop()
-            if not longer or longer[-1][0] >= end_s:
-                yield end_s
-            longer.append((start_s, end_s))
+    periods = [(n.start_s, n.end_s, n.item) for n in line_items if not n.credit]
+    periods.sort(reverse=True)
+    ends: set[int] = set()
+    # Of an item's later ones, each ends after the next.
+    longer_of: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    for start_s, end_s, item in periods:
+        longer = longer_of[item]
+        while longer and longer[-1][1] <= end_s:
+            longer.pop()
+        if not longer or longer[-1][0] >= end_s:
+            ends.add(end_s)
+        longer.append((start_s, end_s))
+    return ends
 
 
 def main_prices(steps: Iterable[MrrStep], zone: tzinfo) -> list[MainPrice]:
@@ -84,8 +86,8 @@ def main_prices(steps: Iterable[MrrStep], zone: tzinfo) -> list[MainPrice]:
     Of two prices with the same MRR, the one whose id comes first.
     """
     found = []
-    by_currency = sorted(steps, key=lambda step: step.currency)  # keeps order of time
-    for currency, own in groupby(by_currency, key=lambda step: step.currency):
+    by_currency = sorted(steps, key=_CURRENCY)  # keeps order of time
+    for currency, own in groupby(by_currency, key=_CURRENCY):
         items: dict[tuple[str, str], MrrStep] = {}
         by_price: dict[str, int] = {}
         intervals: dict[str, str] = {}

@@ -7,6 +7,7 @@ the two contradict each other is a note, and no fault of the figures.
 from decimal import Decimal
 from typing import NamedTuple
 
+from connector.core.language import message
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.evidence.subscription_lines import subscription_lines
 from connector.mrr.history import History, versions_in
@@ -25,7 +26,7 @@ class UnbilledQuantity(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        return (
+        return message(
             f"{self.subscription} ended with quantity {self.shown:f} of {self.item}, "
             f"which was never billed; {self.line} bills {self.billed:f}, and counts"
         )

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from connector.config import Config
 from connector.core.account import USE_ITS_OWN
 from connector.core.errors import ConnectorError, StripeRefused
+from connector.core.language import message
 from connector.pipeline import doctor_ledger, policy_change
 from connector.pipeline.installation import (
     KINDS,
@@ -73,15 +74,16 @@ def environment(at: Installation) -> Verdict:
 
 MAKE_ONE = f"make a restricted key that may only read, {ON_THE_DASHBOARD}"
 KEY_KINDS = {
-    "rk": ok("is a restricted key"),
+    "rk": ok("{key} is a restricted key"),
     "sk": hint(
-        "is a secret key: it works, but whoever has it may do everything", MAKE_ONE
+        "{key} is a secret key: it works, but whoever has it may do everything",
+        MAKE_ONE,
     ),
-    "sk_org": ok("is an organization's key"),
-    "pk": fault("is a publishable key, and may read nothing", MAKE_ONE),
-    "whsec": fault("is a webhook's secret and no API key", MAKE_ONE),
+    "sk_org": ok("{key} is an organization's key"),
+    "pk": fault("{key} is a publishable key, and may read nothing", MAKE_ONE),
+    "whsec": fault("{key} is a webhook's secret and no API key", MAKE_ONE),
     "": hint(
-        "does not begin like a key of Stripe's (rk_live_, rk_test_)",
+        "{key} does not begin like a key of Stripe's (rk_live_, rk_test_)",
         "if Stripe refuses it, copy it again",
     ),
 }
@@ -106,7 +108,7 @@ def key_kind(at: Installation) -> Verdict:
     key = value_of(at.key)
     kind, _ = _kind_and_mode(key)
     verdict = KEY_KINDS[kind]
-    return verdict._replace(said=f"{shown(key)} {verdict.said}")
+    return verdict._replace(said=verdict.said.format(key=shown(key)))
 
 
 def key_mode(at: Installation) -> Verdict:
@@ -161,8 +163,12 @@ def clock(at: Installation) -> Verdict:
         raise NotChecked("no good answer came with a date", "see “Stripe”")
     if skew_us == 0:
         return ok("it agrees with Stripe's")
-    way = "behind" if skew_us > 0 else "ahead of"
-    said = f"this machine's is {lasting(abs(skew_us))} {way} Stripe's"
+    by = lasting(abs(skew_us))
+    said = (
+        f"this machine's is {by} behind Stripe's"
+        if skew_us > 0
+        else f"this machine's is {by} ahead of Stripe's"
+    )
     fix = "let the system keep its clock right, such as by `timedatectl set-ntp true`"
     return fault(said, fix) if abs(skew_us) > SKEW_FAULT_US else hint(said, fix)
 
@@ -245,8 +251,9 @@ def _compared(
             f'set timezone = "{shown}" in config.toml, then run `stripe-nrr recompute` '
             "if there is a ledger",
         )
-    same = "" if shown == zone.key else f", whose days are those of {zone.key}"
-    return ok(f"the account's is {shown}{same}")
+    if shown == zone.key:
+        return ok(f"the account's is {shown}")
+    return ok(f"the account's is {shown}, whose days are those of {zone.key}")
 
 
 def _agree(shown: str, zone: ZoneInfo) -> bool:
@@ -266,25 +273,25 @@ def same_days(one: tzinfo, other: tzinfo) -> bool:
 
 
 CHECKS: Mapping[str, Callable[[Installation], Verdict]] = {
-    "configuration": configuration,
-    "environment": environment,
-    "SQLite": doctor_ledger.sqlite,
-    "key": key_kind,
-    "key mode": key_mode,
-    "key file": key_file,
-    "Stripe": stripe,
-    "permissions": permissions,
-    "clock": clock,
-    "API version": version,
-    "account": account,
-    "time zone": time_zone,
-    "folder": doctor_ledger.folder,
-    "disk": doctor_ledger.disk,
-    "ledger": doctor_ledger.ledger,
-    "schema": doctor_ledger.schema,
-    "integrity": doctor_ledger.integrity,
-    "lock": doctor_ledger.lock,
-    "last sync": doctor_ledger.last_sync,
-    "unfinished sync": doctor_ledger.unfinished_sync,
-    "customers waiting": doctor_ledger.customers_waiting,
+    message("configuration"): configuration,
+    message("environment"): environment,
+    message("SQLite"): doctor_ledger.sqlite,
+    message("key"): key_kind,
+    message("key mode"): key_mode,
+    message("key file"): key_file,
+    message("Stripe"): stripe,
+    message("permissions"): permissions,
+    message("clock"): clock,
+    message("API version"): version,
+    message("account"): account,
+    message("time zone"): time_zone,
+    message("folder"): doctor_ledger.folder,
+    message("disk"): doctor_ledger.disk,
+    message("ledger"): doctor_ledger.ledger,
+    message("schema"): doctor_ledger.schema,
+    message("integrity"): doctor_ledger.integrity,
+    message("lock"): doctor_ledger.lock,
+    message("last sync"): doctor_ledger.last_sync,
+    message("unfinished sync"): doctor_ledger.unfinished_sync,
+    message("customers waiting"): doctor_ledger.customers_waiting,
 }

@@ -6,6 +6,7 @@ from typing import TypeGuard
 from zoneinfo import ZoneInfo
 
 from connector.core.account import StripeIdentity
+from connector.core.language import message
 from connector.pipeline.installation import (
     MB,
     Installation,
@@ -54,7 +55,7 @@ def disk(at: Installation) -> Verdict:
     if free_bytes is None:
         raise after("folder")
     wanted = max(2 * ledger_bytes, LEAST_FREE_BYTES)
-    free = f"{sized(free_bytes)} free"
+    free = message(f"{sized(free_bytes)} free")
     if free_bytes < wanted:
         return fault(f"only {free}", f"make room: {sized(wanted)} should be free")
     return ok(free)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeVar
 
 from connector.config import Config
 from connector.core.errors import ConnectorError, StripeRefused, StripeUnavailable
+from connector.core.language import grouped, point
+from connector.core.money import format_count
 from connector.store import database, read_only
 from connector.store.lock import LockState, lock_state
 from connector.stripe_api.credentials import stripe_key
@@ -48,17 +50,21 @@ fault = partial(Verdict, "fault")
 def lasting(span_us: int) -> str:
     """A time in the unit that fits: ``40 seconds``, ``3 hours``, ``12 days``."""
     seconds = max(span_us, 0) // 1_000_000
-    for name, length_s in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
-        if seconds >= 2 * length_s:
-            return f"{seconds // length_s:,} {name}s"
-    return f"{seconds} second{'' if seconds == 1 else 's'}"
+    if seconds >= 2 * 86_400:
+        return format_count(seconds // 86_400, "day")
+    if seconds >= 2 * 3_600:
+        return format_count(seconds // 3_600, "hour")
+    if seconds >= 2 * 60:
+        return format_count(seconds // 60, "minute")
+    return format_count(seconds, "second")
 
 
 def sized(count_bytes: int) -> str:
     """``12 MB`` or ``3.4 GB``, rounded down."""
     if count_bytes < 1_000 * MB:
         return f"{count_bytes // MB} MB"
-    return f"{count_bytes // (100 * MB) / 10:,} GB"
+    whole, tenth = divmod(count_bytes // (100 * MB), 10)
+    return f"{grouped(whole)}{point()}{tenth} GB"
 
 
 class NotChecked(Exception):

@@ -16,6 +16,7 @@ from msgspec.structs import asdict
 from connector.config import Config, rules_of
 from connector.core.dates import instant
 from connector.core.errors import Stopped
+from connector.core.language import message
 from connector.core.policy import Rules
 from connector.pipeline.held_ledger import check_kept_once, claim, held_ledger
 from connector.pipeline.ingest import Ingest, Progress, since_last
@@ -53,6 +54,9 @@ def pause_s(every_s: float, failures: int, chance: float) -> float:
     return every_s * back_off * (1 + SPREAD * (2 * chance - 1))
 
 
+ANEW = message("deriving every customer anew")
+
+
 def bring_up_to_date(
     ingest: Ingest,
     rules: Rules,
@@ -79,7 +83,7 @@ def bring_up_to_date(
     )
     changed = adopt(ingest.connection, rules)
     if changed is not None:
-        announce(f"{changed}: deriving every customer anew")
+        announce(f"{changed}: {ANEW}")
         cause = "policy change" if changed.startswith("policy") else "manual"
         settle(cause=cause, now=now())
     sync(ingest, full=full)

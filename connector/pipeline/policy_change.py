@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from connector.config import Config, rules_of
 from connector.core.errors import NoTimeZone, RulesDiffer
+from connector.core.language import message
 from connector.core.policy import Rules, differences, zone_in
 from connector.store.database import put_setting, setting, transaction
 from connector.store.mirror import dirty_customers
@@ -50,9 +51,10 @@ def _in_words(before: str | None, wanted: str) -> str:
     if before is None:
         return ""
     if before == wanted:
-        return "this version derives some histories differently"
+        return message("this version derives some histories differently")
     was, now = json.loads(before), json.loads(wanted)
-    return "policy change: " + ", ".join(differences(was, now))
+    changed = ", ".join(differences(was, now))
+    return message(f"policy change: {changed}")
 
 
 def is_adopting(connection: sqlite3.Connection) -> bool:
@@ -89,7 +91,7 @@ def zone_of(account: StripeAccount) -> ZoneInfo:
     try:
         return ZoneInfo(account.timezone or "")
     except (ValueError, KeyError, OSError) as error:  # what ZoneInfo does not know
-        why = "the key may not read the account's own"
+        why = message("the key may not read the account's own")
         if account.timezone is not None:
             why = f"the account's own, {account.timezone!r}, is not known here"
         elif account.id is not None:

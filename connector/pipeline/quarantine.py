@@ -8,6 +8,8 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 
 from connector.core.errors import ConnectorError, RulesDiffer, Stopped, Underivable
+from connector.core.language import _, grouped, message
+from connector.core.messages import spoken
 from connector.core.money import format_count
 from connector.core.text import printable
 from connector.mrr.derive import UNFORESEEN as BREAKING
@@ -55,8 +57,13 @@ def in_words(error: Exception) -> str:
 def failed_lines(failed: Mapping[str, str]) -> list[str]:
     """Each of them, for somebody who reads."""
     return [
-        f"Not derived, and as they were before in every figure ({len(failed)}):",
-        *(printable(f"  {customer}: {why}") for customer, why in failed.items()),
+        _("Not derived, and as they were before in every figure ({number}):").format(
+            number=grouped(len(failed))
+        ),
+        *(
+            printable(f"  {customer}: {spoken(why)}")
+            for customer, why in failed.items()
+        ),
     ]
 
 
@@ -65,9 +72,10 @@ def underivable(failed: Mapping[str, str]) -> Underivable | None:
     if not failed:
         return None
     named = ", ".join(list(failed)[:NAMED])
-    more = f" and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
+    more = len(failed) - NAMED
+    named += message(f" and {more} more") if more > 0 else ""
     return Underivable(
-        f"{format_count(len(failed), 'customer')} could not be derived: {named}{more}",
+        f"{format_count(len(failed), 'customer')} could not be derived: {named}",
         fix="report it as a bug, with what `stripe-nrr --verbose recompute --customer "
         f"{next(iter(failed))}` prints; they stand as they were, everybody else is right",
     )

@@ -6,6 +6,7 @@ anywhere, the next run goes on, and all ways end in the same mirror.
 
 import logging
 
+from connector.core.language import message
 from connector.pipeline.held_ledger import check_objects
 from connector.pipeline.ingest import Ingest
 from connector.pipeline.refresh import follow_events, refresh
@@ -60,7 +61,7 @@ def sync(ingest: Ingest, *, full: bool = False) -> None:
         full_walk(ingest, _begin(ingest))
     elif ingest.now_us() - read_until_us > RESUMABLE_US:
         log.warning("sync.events_gone read_until_us=%d", read_until_us)
-        ingest.met.why = "the last sync was more than 29 days ago"
+        ingest.met.why = message("the last sync was more than 29 days ago")
         full_walk(ingest, _begin(ingest))
     else:
         replay(ingest, read_until_us)

@@ -7,7 +7,8 @@ found where it can be, and who cannot be found is said.
 from collections.abc import Collection, Sequence
 
 from connector.core.errors import UsageFault
-from connector.core.language import _, grouped, marked, ngettext
+from connector.core.language import _, grouped, message, ngettext
+from connector.core.messages import spoken
 from connector.reports.ledger import Ledger
 from connector.store.external_figures import ExternalFigures
 from connector.store.ledger import customers
@@ -59,7 +60,7 @@ def unknown_note(there: int, unknown: int, names: Sequence[str]) -> str | None:
         unknown=grouped(unknown),
         there=grouped(there),
         names=_some(names[:SHOWN]),
-        how=how and _(": they are {how}").format(how=_(how)),
+        how=how and _(": they are {how}").format(how=spoken(how)),
     )
 
 
@@ -79,7 +80,7 @@ def nobody_known(paths: Collection[object], names: Sequence[str]) -> UsageFault:
 
 def _how_named(names: Sequence[str]) -> str:
     if names and all("@" in name for name in names):
-        return marked("named by e-mail, which the ledger does not keep")
+        return message("named by e-mail, which the ledger does not keep")
     if names and not any(name.startswith("cus_") for name in names):
-        return marked("not named by Stripe's ids")
+        return message("not named by Stripe's ids")
     return ""

@@ -28,13 +28,13 @@ from connector.render.table import (
     figures,
     write_csv,
 )
-from connector.reports.at_risk import (
+from connector.reports.model import LISTED, code_of, title_of
+from connector.reports.risks.model import (
     AtRiskReport,
     AtRiskReports,
     CustomerAtRisk,
     RiskLine,
 )
-from connector.reports.model import LISTED, code_of, title_of
 
 
 def risk_table(outlook: AtRiskReport) -> Table:

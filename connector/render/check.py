@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from connector.core.language import _, grouped, ngettext
+from connector.core.messages import spoken
 from connector.core.money import format_count, format_minor
 from connector.core.text import printable
 from connector.render.movements import named
@@ -25,12 +26,14 @@ def to_text(
     if compared is not None:
         lines += _comparison_lines(compared, checked.labels, locale)
     lines += [
-        printable(f"{each.rule}: {each.subject} {each.what}")
+        printable(" ".join(map(spoken, (f"{each.rule}:", each.subject, each.what))))
         for each in checked.findings
     ]
     if checked.waiting:
         lines.append(_waiting_line(checked.waiting))
-    lines += [_("not checked: {each}").format(each=each) for each in checked.notes]
+    lines += [
+        _("not checked: {each}").format(each=spoken(each)) for each in checked.notes
+    ]
     if checked.seal:
         lines.append(_("Newest seal: {seal}").format(seal=checked.seal))
     counted = ngettext(

@@ -32,9 +32,12 @@ def parts(compared: PolicyComparison, locale: str) -> Iterator[Part]:
         return format_minor(minor, code, locale, signed=signed)
 
     gap, code = compared.gap_minor, compared.currency
-    day = _("{on}, end of the day in {timezone}").format(
-        on=day_text(compared.on), timezone=compared.timezone
+    said = (
+        _("{on}, end of the day in {timezone}")
+        if compared.is_over
+        else _("{on}, so far: the day is not over in {timezone}")
     )
+    day = said.format(on=day_text(compared.on), timezone=compared.timezone)
     yield Title(f"MRR · {compared.currency.upper()} · {day}")
     yield _sides(
         (_("this ledger"), money(compared.ours_minor)),
@@ -98,6 +101,7 @@ def to_json(compared: PolicyComparison) -> dict[str, Any]:
     return {
         "currency": compared.currency,
         "on": compared.on.isoformat(),
+        "day_is_over": compared.is_over,
         "timezone": compared.timezone,
         "ours_minor": compared.ours_minor,
         "theirs_minor": compared.theirs_minor,

@@ -13,6 +13,7 @@ from connector.core.language import (
     month_text,
     ngettext,
 )
+from connector.core.messages import spoken
 from connector.core.model import Closing, Note
 from connector.core.money import format_count, format_minor, format_ratio
 from connector.core.policy import POLICY_RULES
@@ -121,7 +122,9 @@ def banner(
 def of_accounts(facts: LedgerFacts) -> list[str]:
     """What keeps several accounts from being one whole."""
     found = [
-        _("Not alike: {accounts} count by different rules.").format(accounts=each)
+        _("Not alike: {accounts} count by different rules.").format(
+            accounts=spoken(each)
+        )
         for each in facts.accounts.unlike
     ]
     if facts.accounts.behind:
@@ -244,7 +247,7 @@ def despite_sentence(closing: Closing) -> str:
     ).format(
         month=month_text(closing.month),
         closed=day_text(closing.closed_at),
-        what="; ".join(closing.lacked),
+        what=spoken("; ".join(closing.lacked)),
         despite=closing.despite,
     )
 

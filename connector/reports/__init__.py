@@ -8,8 +8,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # ``as`` itself: a type checker takes it for this package's own
-    from connector.reports.at_risk import at_risk_lines as at_risk_lines
-    from connector.reports.at_risk import at_risk_reports as at_risk_reports
     from connector.reports.check import check_ledger as check_ledger
     from connector.reports.check import compare_with_stripe as compare_with_stripe
     from connector.reports.check import live_subscriptions as live_subscriptions
@@ -34,14 +32,16 @@ if TYPE_CHECKING:  # ``as`` itself: a type checker takes it for this package's o
     from connector.reports.page import make_workbook as make_workbook
     from connector.reports.report import ReportRequest as ReportRequest
     from connector.reports.report import make_report as make_report
+    from connector.reports.risks.at_risk import at_risk_lines as at_risk_lines
+    from connector.reports.risks.at_risk import at_risk_reports as at_risk_reports
 
 # Where each lives. One that is asked for imports what it needs, and nothing else does.
 _HOMES = {
     "ChurnRequest": "churn",
     "Ledger": "ledger",
     "ReportRequest": "report",
-    "at_risk_lines": "at_risk",
-    "at_risk_reports": "at_risk",
+    "at_risk_lines": "risks.at_risk",
+    "at_risk_reports": "risks.at_risk",
     "check_ledger": "check",
     "churn_losses": "churn",
     "churn_reports": "churn",

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from connector.core.dates import local_day
 from connector.core.errors import LedgerUnusable
+from connector.core.language import message
 from connector.core.model import Refusal
 from connector.core.policy import Policy
 from connector.metrics.invariants import (
@@ -128,12 +129,12 @@ def _unchecked(
     connection: sqlite3.Connection, stored: ExaminedObjects
 ) -> Iterator[str]:
     if count := seals.unsealed(connection):
-        yield (
+        yield message(
             f"{count} months were closed before there were seals: the next closing "
             "seals them as they are"
         )
     if stored.unknown:
-        yield (
+        yield message(
             f"{stored.unknown} objects were stored before there were checksums: "
             "`stripe-nrr sync --full` adds them"
         )

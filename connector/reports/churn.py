@@ -5,8 +5,7 @@ churn and contraction of the waterfall. What Stripe says of an end is read from 
 as it is now, whatever the report is as of.
 """
 
-import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,33 +15,25 @@ from msgspec import Struct
 from connector.core.dates import add_months, local_day
 from connector.core.errors import UsageFault
 from connector.core.figures import WindowFigures
-from connector.core.losses import Cancellation, Loss, LossReason, LossShare, LostPart
-from connector.core.model import KINDS, Cause, Evidence, MovementKind, SegmentValue
-from connector.core.windows import Window, WindowKind, boundaries_of, ending_with
+from connector.core.losses import Cancellation, Loss, LossReason, LossShare
+from connector.core.model import Cause, Evidence, MovementKind, SegmentValue
+from connector.core.windows import Window, WindowKind, ending_with
 from connector.metrics.churn import (
     FeedbackSum,
     LossSums,
-    added_up,
-    is_end,
-    main_part,
-    reason_of,
     returned,
-    shares_of,
 )
 from connector.reports.figures import (
     figures_of_some,
-    members_of,
     nobody_in,
-    segment_of,
 )
 from connector.reports.ledger import Ledger, is_total
-from connector.store.ledger import columns, customers
+from connector.reports.losses import TOGETHER, found_in, loss_table, losses
+from connector.store.ledger import customers
 from connector.store.ledger import losses as ledger_losses
-from connector.store.mirror import cancellations as mirror
 
 if TYPE_CHECKING:
-    from connector.metrics.wide.columns import Ints
-    from connector.metrics.wide.losses import FoundLosses
+    pass
 
 REASON, MONTH = "reason", "month"  # what --by takes beside the segments
 MONTHS = 12  # that are told without --from
@@ -205,7 +196,7 @@ def churn_report(
     found = found_in(ledger, currency, window, as_of, by, asked.only)
     left = found.latest(asked.most, only_churn=True)
     listed = list(losses(connection, found, left, proofs=False))
-    table = added_up(losses(connection, found, proofs=False), found.reduced)
+    table = loss_table(connection, found)
     return ChurnReport(
         currency=currency,
         window=window,
@@ -258,147 +249,3 @@ def _told(
             returned_minor=returned_minor,
             segment=segment,
         )
-
-
-# Losses
-
-
-def losses_in(
-    ledger: Ledger,
-    currency: str,
-    wanted: Sequence[Window],
-    as_of: datetime | None = None,
-    only: Sequence[SegmentValue] = (),
-) -> dict[Window, LossSums]:
-    """Each window's losses by reason; they are read once.
-
-    With ``only``, of those alone who have all of these segments in the window.
-    """
-    days, connection = boundaries_of(wanted), ledger.connection
-    whole = Window(WindowKind.TRAILING_12, days[0], days[-1])
-    spans = wanted if only else [whole]  # each window has its own customers
-    told = {}
-    for span in spans:
-        found = found_in(ledger, currency, span, as_of, only=only)
-        table = added_up(losses(connection, found, proofs=False), found.reduced)
-        for window in [span] if only else wanted:
-            told[window] = table.within(window.start, window.end)
-    return told
-
-
-def found_in(
-    ledger: Ledger,
-    currency: str,
-    window: Window,
-    as_of: datetime | None = None,
-    by: str | None = None,
-    only: Sequence[SegmentValue] = (),
-    *,
-    is_all: bool = False,
-) -> "FoundLosses":
-    """Which movements lost anything in a window, by segment where asked for.
-
-    With ``only``, those of the customers alone whose figures in it these segments' are.
-    """
-    from connector.metrics.wide.columns import columns_of
-    from connector.metrics.wide.fold import WHOLE
-    from connector.metrics.wide.losses import found_losses
-
-    connection = ledger.connection
-    of = WHOLE if by is None else segment_of(connection, ledger.config, by, currency)
-    blocks = columns.blocks(connection, currency, as_of, columns.PARTS)
-    own = members_of(ledger, currency, window, only, as_of) if only else None
-    return found_losses(map(columns_of, blocks), window, of, own, is_all=is_all)
-
-
-def losses(
-    connection: sqlite3.Connection,
-    found: "FoundLosses",
-    rows: "Ints | None" = None,
-    *,
-    proofs: bool = True,
-) -> Iterator[tuple[Loss, str]]:
-    """These by reason, with their segments; without ``rows`` all.
-
-    Without ``proofs`` no more of them are read than tell a reason.
-    """
-    rows = found.rows if rows is None else rows
-    for first in range(0, len(rows), TOGETHER):
-        some = rows[first : first + TOGETHER].tolist()
-        ids = [movement for movement, *_ in some]
-        parts = ledger_losses.lost_parts(connection, ids, proofs=proofs)
-        shown = _shown(connection, [part for own in parts.values() for part in own])
-        for movement, *moved, segment in some:
-            yield _loss(moved, parts[movement], shown), found.names[segment]
-
-
-TOGETHER = 1_000  # losses that are read with one query
-
-
-class _Shown(NamedTuple):
-    """What the mirror says of the subscriptions and events that losses name."""
-
-    ends: dict[str, Cancellation]
-    statuses: dict[str, str]
-    pauses: dict[str, list[mirror.PauseSeen]]
-
-
-def _shown(connection: sqlite3.Connection, parts: Collection[LostPart]) -> _Shown:
-    proved = [part for part in parts if part.cause in TOLD_BY_PROOF]
-    paused = {part.subscription for part in proved if _is_pause(part)}
-    others = {part.subscription for part in proved} - paused
-    proofs = (proof for part in proved for proof in part.evidence)
-    events = {proof.id for proof in proofs if proof.kind == "event"}
-    return _Shown(
-        mirror.cancellations(connection, others) if others else {},
-        mirror.event_statuses(connection, events) if events else {},
-        mirror.pauses_seen(connection, paused) if paused else {},
-    )
-
-
-def _is_pause(part: LostPart) -> bool:
-    return part.cause is Cause.PAUSE or any(
-        p.summary == "paused" for p in part.evidence
-    )
-
-
-def _loss(moved: Sequence[int], parts: Iterable[LostPart], shown: _Shown) -> Loss:
-    customer, day, kind, amount_minor, before_minor = moved
-    seen = [_seen(part, shown) for part in parts]
-    reasoned = [(reason_of(part), part) for part in seen]
-    shares = shares_of(reasoned)
-    main = main_part(reasoned, shares[0].reason)
-    amounts = amount_minor, before_minor
-    on = date.fromordinal(day)
-    return Loss(customer, on, KINDS[kind], *amounts, shares, main)
-
-
-def _seen(part: LostPart, shown: _Shown) -> LostPart:
-    """With what the mirror says of it."""
-    if part.cause not in TOLD_BY_PROOF:
-        return part
-    proofs = part.evidence
-    if shown.statuses:
-        statuses = (shown.statuses[p.id] for p in proofs if p.id in shown.statuses)
-        part = part._replace(statuses=frozenset(statuses))
-    if shown.pauses and _is_pause(part):
-        seen = shown.pauses.get(part.subscription, ())
-        is_failed = any(_shows_failure(proof.at_s, seen) for proof in proofs)
-        part = part._replace(is_failed_pause=is_failed)
-    end = shown.ends.get(part.subscription)
-    is_told = end is not None and is_end(part)
-    return part._replace(cancellation=end) if is_told else part
-
-
-def _shows_failure(at_s: int, seen: Iterable[mirror.PauseSeen]) -> bool:
-    """Whether the pause that began then is shown as made by a failed payment.
-
-    Where Stripe does not say since when it was, by the first time that it was seen.
-    """
-    own = [x for x in seen if x.since_s is not None and _is_near(x.since_s, at_s)]
-    own += [x for x in seen if x.since_s is None and x.seen_s >= at_s][:1]
-    return any(each.is_failed_payment for each in own)
-
-
-def _is_near(since_s: int, at_s: int) -> bool:
-    return abs(since_s - at_s) <= SAME_PAUSE_S

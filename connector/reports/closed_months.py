@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from connector import __version__
 from connector.core.dates import add_months, day_end_s, instant, local_day
 from connector.core.errors import NothingFound, NotOverYet, NotWhole
-from connector.core.exchange_rates import KeptRates
 from connector.core.figures import WindowFigures
+from connector.core.language import message
 from connector.core.model import Closing, Movement
 from connector.core.windows import ending_with
+from connector.metrics.exchange_rates import KeptRates
 from connector.metrics.retention import is_same, measure
 from connector.reports.figures import counted
 from connector.reports.ledger import FIRST_SYNC, Ledger
@@ -55,6 +56,12 @@ def close_month(ledger: Ledger, month: date, despite: str = "") -> ClosedMonth:
     standing = _standing(ledger, month)
     closing = standing or _close(ledger, month, despite)
     return _told(ledger, closing, was_closed=standing is not None)
+
+
+ALL_THE_SAME = message(
+    "or close it all the same with --despite REASON, which is kept and shown with its "
+    "figures"
+)
 
 
 def withdraw_month(ledger: Ledger, month: date, reason: str) -> ClosedMonth:
@@ -100,9 +107,7 @@ def _close(ledger: Ledger, month: date, despite: str) -> Closing:
     if lacked and not despite:
         raise NotWhole(
             f"{month:%Y-%m} is not closed: {'; '.join(x.what for x in lacked)}",
-            fix="; ".join(dict.fromkeys(x.fix for x in lacked))
-            + "; or close it all the same with --despite REASON, which is kept and "
-            "shown with its figures",
+            fix="; ".join([*dict.fromkeys(x.fix for x in lacked), ALL_THE_SAME]),
             lacked=[x.what for x in lacked],
         )
     figures = list(figures_to_close(ledger.connection, month))

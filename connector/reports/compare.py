@@ -111,10 +111,14 @@ def _mrr_minor(
 
 
 class PolicyComparison(NamedTuple):
-    """Two figures of one day, and what each choice makes of ours, the closest first."""
+    """Two figures of one day, and what each choice makes of ours, the closest first.
+
+    ``is_over`` is False of the last day that the ledger knows, which it knows in part.
+    """
 
     currency: str
     on: date
+    is_over: bool
     timezone: str
     ours_minor: int
     theirs_minor: int
@@ -161,6 +165,7 @@ def compare_policies(
     return PolicyComparison(
         currency=currency,
         on=day,
+        is_over=day < known.today,
         timezone=known.timezone,
         ours_minor=ours_minor,
         theirs_minor=theirs_minor,

@@ -11,7 +11,6 @@ from msgspec.structs import asdict
 
 from connector.config import Config
 from connector.core.errors import ConfigError, UsageFault
-from connector.core.exchange_rates import ExchangeRates, Rates, parse_rates
 from connector.core.figures import Retention, WindowFigures
 from connector.core.model import ACCOUNT, Flow, MovementKind, SegmentValue
 from connector.core.windows import Window
@@ -26,6 +25,7 @@ from connector.metrics.currency_total import (
     in_one_currency,
     retention_in_minor,
 )
+from connector.metrics.exchange_rates import ExchangeRates, Rates, parse_rates
 from connector.metrics.retention import balances as standing_at
 from connector.metrics.retention import measure
 from connector.reports.figures import (

@@ -269,7 +269,7 @@ def members(
 
 def nobody_in(only: Sequence[SegmentValue]) -> NothingFound:
     return NothingFound(
-        f"nobody is in the segment {' and '.join(map(str, only))}",
+        f"nobody is in the segment {', '.join(map(str, only))}",
         fix="`stripe-nrr report --by` names the segments that there are",
     )
 

@@ -23,6 +23,7 @@ from connector.core.account import StripeIdentity
 from connector.core.dates import add_months, day_end_s, instant, local_day
 from connector.core.errors import NothingFound, UsageFault
 from connector.core.invoiced import OutsideMrr, alarming
+from connector.core.language import DEFAULT, message, speaking
 from connector.core.money import format_count, format_minor
 from connector.core.policy import Rules, policy_of, zone_in
 from connector.store.account import ledger_account
@@ -231,7 +232,14 @@ class Ledger:
         )
 
     def lacking(self, month: date) -> list[Lack]:
-        """What a month must not be closed without; empty where it is whole."""
+        """What a month must not be closed without; empty where it is whole.
+
+        In English: kept with the month, if that is closed despite it.
+        """
+        with speaking(DEFAULT):
+            return self._lacking(month)
+
+    def _lacking(self, month: date) -> list[Lack]:
         found = [
             FIRST_SYNC
             if event_feed.is_first_sync_unfinished(self.connection)
@@ -278,12 +286,15 @@ class Ledger:
         if not waiting:
             return None
         paid = self._paid(month, waiting)
-        return Lack(
-            f"{format_count(len(waiting), 'customer')} "
-            f"{'waits' if len(waiting) == 1 else 'wait'} to be derived "
-            f"({some_of(waiting)}); {paid} of theirs is in the figures, as before",
-            "run `stripe-nrr recompute`",
+        who = some_of(waiting)
+        said = (
+            f"1 customer waits to be derived ({who}); {paid} of theirs is in the figures, "
+            "as before"
+            if len(waiting) == 1
+            else f"{len(waiting):,} customers wait to be derived ({who}); {paid} of theirs "
+            "is in the figures, as before"
         )
+        return Lack(said, "run `stripe-nrr recompute`")
 
     def _refused(self, month: date) -> Lack | None:
         known = unvalued.known(self.connection)
@@ -329,11 +340,11 @@ class Ledger:
         sums: Counter[str] = Counter()
         for customer in set(map(self.companies.of, customers)):
             sums.update(mrr.get(customer, {}))
-        return f"{self._amounts(sums)} a month" if sums else "nothing"
+        return message(f"{self._amounts(sums)} a month") if sums else message("nothing")
 
     def _amounts(self, sums: Mapping[str, int]) -> str:
         locale = self.config.locale
-        return " and ".join(
+        return " + ".join(
             format_minor(sums[code], code, locale) for code in sorted(sums)
         )
 

@@ -9,12 +9,11 @@ from msgspec import Struct
 
 from connector import __version__
 from connector.core.errors import NothingFound
-from connector.core.exchange_rates import MissingRate
 from connector.core.model import Movement, SegmentValue
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.contributions import Causes
-from connector.reports.at_risk import AtRiskReport, AtRiskReports, at_risk_reports
+from connector.metrics.exchange_rates import MissingRate
 from connector.reports.churn import ChurnReport, ChurnRequest, churn_report
 from connector.reports.cohorts import CohortReport, cohort_reports
 from connector.reports.coverage import CoverageReport, coverage_report
@@ -34,6 +33,8 @@ from connector.reports.model import (
 )
 from connector.reports.movements import MovementList, list_movements
 from connector.reports.report import ReportRequest, causes_in, make_report
+from connector.reports.risks.at_risk import at_risk_reports
+from connector.reports.risks.model import AtRiskReport, AtRiskReports
 from connector.store.ledger import customers, queries
 from connector.store.ledger.queries import Wanted
 

@@ -245,14 +245,12 @@ def _rows(
     why: dict[Window, Causes] = {}
     lost: dict[Window, LossSums] = {}
     if asked.causes:
-        from connector.reports.churn import losses_in
+        from connector.reports.losses import causes_and_losses
 
         told = _told_windows(wanted, asked, today)
-        why = {
-            window: causes_in(ledger, currency, window, asked.as_of, asked.only, LISTED)
-            for window in told
-        }
-        lost = losses_in(ledger, currency, told, asked.as_of, asked.only)
+        causes, losses = causes_and_losses(ledger, currency, told, *own, LISTED)
+        why = dict(zip(told, causes, strict=True))
+        lost = dict(zip(told, losses, strict=True))
     return tuple(
         WindowRow(
             measured=each,
@@ -284,18 +282,14 @@ def causes_in(
     window: Window,
     as_of: datetime | None = None,
     only: Sequence[SegmentValue] = (),
-    most: int | None = None,
 ) -> Causes:
-    """Why the window's opening customers, or some of them, pay more, or less.
-
-    ``most`` are named a cause, the largest first; None: all.
-    """
+    """Why the window's opening customers, or some of them, pay more, or less."""
     from connector.metrics.wide.causes import causes
     from connector.metrics.wide.columns import columns_of
 
     blocks = columns.blocks(ledger.connection, currency, as_of, columns.PARTS)
     of = cut_in(ledger, currency, None, only)
-    return causes(map(columns_of, blocks), window, of, most)
+    return causes(map(columns_of, blocks), [window], of)[0]
 
 
 def _first_year_of(

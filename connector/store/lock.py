@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from connector.core.errors import LedgerBusy, LedgerUnusable
+from connector.core.language import message
 from connector.store.database import unwritable
 from connector.store.files import is_same, open_private
 
@@ -72,7 +73,8 @@ def lock_of(path: Path) -> Path:
 
 def this_process() -> str:
     where = f"process {os.getpid()} on {platform.node()}"
-    return f"another sync ({where}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC)"
+    since = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    return message(f"another sync ({where}, since {since} UTC)")
 
 
 def lock_state(path: Path) -> LockState:

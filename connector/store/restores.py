@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from connector.core.errors import LedgerBusy, LedgerNewer, LedgerUnusable, NothingFound
+from connector.core.language import message
 from connector.store.backups import (
     LedgerContents,
     check_copy,
@@ -40,19 +41,21 @@ def objections(backup: LedgerContents, ledger: LedgerContents) -> list[str]:
     """What would be lost, or mixed up, if the one took the other's place."""
     found = []
     if backup.owner.is_other(ledger.owner):
-        found.append(f"it is of {backup.owner.shown}, not of {ledger.owner.shown}")
+        found.append(
+            message(f"it is of {backup.owner.shown}, not of {ledger.owner.shown}")
+        )
     lost = [
         month for month, at in ledger.closed.items() if backup.closed.get(month) != at
     ]
     if lost:
-        found.append(f"it is older than the closing of {', '.join(lost)}")
+        found.append(message(f"it is older than the closing of {', '.join(lost)}"))
     back = [
         month
         for month, at in ledger.withdrawn.items()
         if backup.withdrawn.get(month) != at
     ]
     if back:
-        found.append(f"it is older than the withdrawal of {', '.join(back)}")
+        found.append(message(f"it is older than the withdrawal of {', '.join(back)}"))
     return found
 
 

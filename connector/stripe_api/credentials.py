@@ -6,6 +6,22 @@ from pathlib import Path
 
 from connector.core.errors import ConfigError, masked
 
+WITHOUT_KEY = (
+    "no Stripe key: set STRIPE_API_KEY to a restricted key that may only read, or "
+    "STRIPE_API_KEY_FILE to a file that holds it"
+)
+UNSIGNED = (
+    "no webhook secret: without it anybody could send events. Set "
+    "STRIPE_WEBHOOK_SECRET, or STRIPE_WEBHOOK_SECRET_FILE to a file's path"
+)
+COPY_IT = (
+    "copy the endpoint's signing secret (whsec_…) from Stripe's Dashboard; "
+    "`stripe-nrr webhook-setup URL` says how to make an endpoint"
+)
+UNLIKE_ONE = (
+    "a webhook secret does not look like one: it begins with whsec_ and has no spaces; "
+    "several have commas in between"
+)
 MAKE_A_KEY = (
     "make a restricted key in Stripe's Dashboard, under Developers, API keys, and "
     "export it; `stripe-nrr demo` needs none"
@@ -23,9 +39,7 @@ def stripe_key(environ: Mapping[str, str], file: Path | None = None) -> str:
         fix = "write a restricted key that may only read into it"
         raise ConfigError([fault], fix=fix)
     if not key:
-        fault = "no Stripe key: set STRIPE_API_KEY to a restricted key that may only "
-        fault += "read, or STRIPE_API_KEY_FILE to a file that holds it"
-        raise ConfigError([fault], fix=MAKE_A_KEY)
+        raise ConfigError([WITHOUT_KEY], fix=MAKE_A_KEY)
     if not re.fullmatch(r"[\x21-\x7e]+", key):
         fault = "the Stripe key has spaces or characters no key has: copy it again"
         raise ConfigError([fault], source=str(file or "STRIPE_API_KEY"))
@@ -54,17 +68,9 @@ def webhook_secrets(
     given = _secret(environ, "STRIPE_WEBHOOK_SECRET", file, "webhook_secret_file")
     secrets = tuple(each for part in given.split(",") if (each := part.strip()))
     if not secrets:
-        fault = "no webhook secret: without it anybody could send events. Set "
-        fault += "STRIPE_WEBHOOK_SECRET, or STRIPE_WEBHOOK_SECRET_FILE to a file's path"
-        fix = "copy the endpoint's signing secret (whsec_…) from Stripe's Dashboard; "
-        fix += "`stripe-nrr webhook-setup URL` says how to make an endpoint"
-        raise ConfigError([fault], fix=fix)
+        raise ConfigError([UNSIGNED], fix=COPY_IT)
     if not all(re.fullmatch(r"whsec_[\x21-\x7e]+", each) for each in secrets):
-        fault = (
-            "a webhook secret does not look like one: it begins with whsec_ and has "
-        )
-        fault += "no spaces; several have commas in between"
-        raise ConfigError([fault], source=str(file or "STRIPE_WEBHOOK_SECRET"))
+        raise ConfigError([UNLIKE_ONE], source=str(file or "STRIPE_WEBHOOK_SECRET"))
     return secrets
 
 

@@ -75,8 +75,10 @@ def checked_base(base: str) -> str:
         return base.rstrip("/")
     if url.scheme == "http" and _is_loopback(url.host):
         return base.rstrip("/")
-    fault = f"the Stripe API base is {base!r}: give an https URL "
-    fault += "(plain http only for 127.0.0.1, ::1 or localhost)"
+    fault = (
+        f"the Stripe API base is {base!r}: give an https URL (plain http only for "
+        "127.0.0.1, ::1 or localhost)"
+    )
     fix = "correct STRIPE_API_BASE, or api_base under [stripe] in config.toml"
     raise ConfigError([fault], fix=fix)
 
@@ -258,16 +260,15 @@ class StripeHttp:
         """
         status, headers = answer.status, answer.headers
         detail = _detail(answer)
-        if detail is None:
-            said = f", of type {answer.media_type}" if answer.media_type else ""
-        else:
-            said = detail.message.replace(self.key, shown(self.key))
+        said = "" if detail is None else detail.message
+        said = said.replace(self.key, shown(self.key))
         if may_retry(status, headers):
             why = headers.get("Stripe-Rate-Limited-Reason") or said
             return TryAgain(f"HTTP {status} {why}".strip(), retry_after(headers))
         if detail is None:
+            kind = answer.media_type or "-"
             return NotStripe(
-                f"{path} was not answered by Stripe itself (HTTP {status}{said})",
+                f"{path} was not answered by Stripe itself (HTTP {status}, of type {kind})",
                 fix="see what stands between here and "
                 f"{self.base}: a proxy, a firewall, a login page; it has to let this pass",
             )
@@ -277,8 +278,10 @@ class StripeHttp:
             problem = (
                 f"the key {shown(self.key)} has no access to {self.stripe_account}"
             )
-            fix = "set stripe_account in config.toml to an account of the platform or "
-            fix += "organization that the key is of"
+            fix = (
+                "set stripe_account in config.toml to an account of the platform or "
+                "organization that the key is of"
+            )
         elif status == 401:
             problem = f"Stripe does not know the key {shown(self.key)} (HTTP 401)"
             fix = "set STRIPE_API_KEY to a live restricted key with read permissions"

@@ -26,6 +26,9 @@ from connector.stripe_api.objects import (
 )
 
 _NOTHING = Decimal(0)
+# The types of nearly every line. One that equals a field's default is stored no less,
+# unless it is the very same string.
+_OF_ITEM, _OF_PRICE = "subscription_item_details", "price_details"
 InvoiceStatus = Literal["draft", "open", "paid", "uncollectible", "void"]
 NOT_DUE = ("draft", "void")
 
@@ -67,9 +70,9 @@ class ItemParent(Base, frozen=True, kw_only=True):
 
 
 class LineParent(Base, frozen=True, kw_only=True):
-    """``type`` is kept where it is another than that of nearly every line."""
+    """``type`` is stored where it is another than that of nearly every line."""
 
-    type: str | None = "subscription_item_details"
+    type: str | None = _OF_ITEM
     subscription_item_details: ItemParent | None = None
     invoice_item_details: ItemParent | None = None
     subscription_details: ItemParent | None = None
@@ -81,7 +84,7 @@ class PriceDetails(Base, frozen=True, kw_only=True):
 
 
 class Pricing(Base, frozen=True, kw_only=True):
-    type: str | None = "price_details"
+    type: str | None = _OF_PRICE
     price_details: PriceDetails | None = None
     unit_amount_decimal: Decimal | None = None
 
@@ -100,6 +103,7 @@ class InvoiceLine(Base, frozen=True, kw_only=True):
     """``text_hash`` tells lines with another description apart, of no subscription item.
 
     The description itself is free text: no line holds it, and none is stored.
+    ``quantity_decimal`` is None where ``quantity`` says the same.
     """
 
     id: ObjectId
@@ -110,21 +114,29 @@ class InvoiceLine(Base, frozen=True, kw_only=True):
     quantity_decimal: Decimal | None = None
     parent: LineParent | None = None
     pricing: Pricing | None = None
-    discounts: list[str | Discount] | None = None
-    discount_amounts: list[DiscountAmount] | None = None
-    taxes: list[Tax] | None = None
+    discounts: list[str | Discount] | None = []  # noqa: RUF012 - each has its own
+    discount_amounts: list[DiscountAmount] | None = []  # noqa: RUF012
+    taxes: list[Tax] | None = []  # noqa: RUF012
     text_hash: str | None = None
     description: Any = None
 
     def __post_init__(self) -> None:
         if self.quantity_decimal is not None:
             check_decimal(self.quantity_decimal, "quantity_decimal", least=_NOTHING)
-        if self.description is None:
-            return
-        parent = self.parent
+        if self.description is not None:  # by Stripe; as stored it has none
+            self._trim()
+
+    def _trim(self) -> None:
+        parent, pricing = self.parent, self.pricing
         if parent is None or parent.subscription_item_details is None:
             force_setattr(self, "text_hash", _hashed(self.description))
         force_setattr(self, "description", None)
+        if self.quantity_decimal == self.quantity:
+            force_setattr(self, "quantity_decimal", None)
+        if parent is not None and parent.type == _OF_ITEM:
+            force_setattr(parent, "type", _OF_ITEM)
+        if pricing is not None and pricing.type == _OF_PRICE:
+            force_setattr(pricing, "type", _OF_PRICE)
 
     @property
     def net_minor(self) -> int:
@@ -184,7 +196,7 @@ class Invoice(Base, frozen=True, kw_only=True):
     due_date: Instant | None = None
     parent: InvoiceParent | None = None
     status_transitions: StatusTransitions | None = None
-    discounts: list[str | Discount] | None = None
+    discounts: list[str | Discount] | None = []  # noqa: RUF012
     lines: ListOf[InvoiceLine] = ListOf()
 
     @property

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, get_args, get_origin
 import msgspec
 
 from connector.core.errors import UnknownStripeShape, masked
+from connector.core.money import is_known_currency
 from connector.stripe_api.decoding import (
     UNREADABLE,
     Base,
@@ -159,8 +160,9 @@ def _invoiced(tree: object) -> UnfitInvoiced | None:
     finalized_s = None if moments is None else moments.finalized_at
     billed_s = finalized_s or _time_of(head.created)
     amount_minor = read_as(Minor, head.total_excluding_tax)
-    currency = read_as(str, head.currency)
-    if head.status in NOT_DUE or not (billed_s and amount_minor and currency):
+    currency = read_as(str, head.currency) or ""
+    is_known = is_known_currency(currency)  # else it may be anybody's name
+    if head.status in NOT_DUE or not (billed_s and amount_minor and is_known):
         return None
     return UnfitInvoiced(
         currency=currency, amount_minor=amount_minor, billed_s=billed_s
@@ -183,7 +185,8 @@ def unfit_by(thing: Base, part: UnfitObject) -> UnfitObject:
 def _billed_in(invoice: Invoice) -> UnfitInvoiced | None:
     """What its lines bill, where all of them are at hand."""
     amount_minor = sum(line.net_minor for line in invoice.lines.data)
-    if not (invoice.is_due and amount_minor) or invoice.lines.has_more:
+    is_told = invoice.is_due and amount_minor and is_known_currency(invoice.currency)
+    if not is_told or invoice.lines.has_more:
         return None
     return UnfitInvoiced(
         currency=invoice.currency, amount_minor=amount_minor, billed_s=invoice.billed_s

@@ -42,10 +42,14 @@ def read_token(
     if path is None:
         if is_loopback(bind.host):
             return None
-        fault = f"{bound_by} is {bind.host}, where others than this machine may "
-        fault += f"look at your MRR, and there is no {key}"
-        fix = "bind it to 127.0.0.1, or make a token: "
-        fix += "`(umask 077; openssl rand -hex 32 > admin-token)`"
+        fault = (
+            f"{bound_by} is {bind.host}, where others than this machine may look at "
+            f"your MRR, and there is no {key}"
+        )
+        fix = (
+            "bind it to 127.0.0.1, or make a token: "
+            "`(umask 077; openssl rand -hex 32 > admin-token)`"
+        )
         raise ConfigError([fault], fix=fix)
     try:
         mode = path.stat().st_mode & 0o777

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from connector.core.errors import CannotListen
+from connector.core.language import message
 
 BACKLOG = 2_048
 AT_ONCE = 256  # times 1 MiB of body is the most that strangers can make us hold
@@ -87,7 +88,7 @@ def _make_room(connections: Iterable[Any]) -> None:
         longest.transport.abort()
 
 
-FREE_ADDRESSES = (
+FREE_ADDRESSES = message(
     "set `bind` and `admin_bind` under [serve] to addresses of this machine that are "
     "free"
 )

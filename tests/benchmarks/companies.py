@@ -7,20 +7,31 @@ customers' own ones add up to; at last, without the key, whether all is as it be
 
 import argparse
 import random
+import sqlite3
 import time
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from connector.core.policy import NO_COMPANIES, CompanyRule
+from connector.store.database import open_database
 from connector.store.ledger import queries
 from tests.benchmarks.many_customers import NOW_S, fill
 from tests.support.companies import KEY, added_up, belong, booked
-from tests.support.ledgers import empty_ledger, settle
+from tests.support.ledgers import settle
 
 S = 1_000_000
+TOLD_AFTER = 10  # times
+
+
+def _opened(folder: str) -> sqlite3.Connection:
+    """In a file: what is booked anew so often is more than memory holds of a ledger."""
+    return open_database(Path(folder) / "ledger.db", create=True)
 
 
 def main(customers: int, companies: int, times: int, moved: int) -> bool:
     drawn = random.Random(18)
-    with empty_ledger() as db:
+    with TemporaryDirectory() as folder, closing(_opened(folder)) as db:
         fill(db, customers)
         alone = settle(db, NOW_S).movements
         everybody = [
@@ -38,6 +49,9 @@ def main(customers: int, companies: int, times: int, moved: int) -> bool:
             found = settle(db, settle_s, company=rule).movements
             spent_s += time.process_time() - before
             is_right &= booked(found) == added_up(alone, company_of)
+            if not turn % TOLD_AFTER:
+                right = "right" if is_right else "WRONG"
+                print(f"{turn}: {spent_s / turn:.2f} CPU s each, {right}", flush=True)
         restored = settle(db, NOW_S + times + 1, company=NO_COMPANIES).movements
         is_right &= restored == alone == list(queries.movements(db))
     print(

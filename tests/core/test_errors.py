@@ -7,6 +7,7 @@ change of words, ``pytest --accept`` writes it anew; git shows the difference.
 import ast
 import json
 import os
+import re
 import sqlite3
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -30,6 +31,8 @@ from connector.core import errors
 from connector.core.account import StripeIdentity
 from connector.core.dates import instant
 from connector.core.errors import ConnectorError, NothingFound, Unvalued
+from connector.core.language import speaking
+from connector.core.messages import spoken
 from connector.core.policy import Policy, Rules
 from connector.dashboard.answer import PageRequest
 from connector.dashboard.app import PAGES, never_synced, no_page, unreadable
@@ -68,6 +71,7 @@ from tests.support.simulator import SimulatedAccount
 from tests.support.synced import SEEN, Wire, shop, walk
 
 GALLERY = Path(__file__).with_name("gallery.txt")
+GERMAN = Path(__file__).with_name("gallery_de.txt")
 PACKAGE = Path(connector.__file__).parent
 KEY = "rk_live_51AbCdEfGhIjKlMnOpQrStUv"
 Provoked = Callable[[], object]
@@ -353,6 +357,20 @@ def paired(text: str | None) -> None:
     if text is not None:
         Path("pairs.csv").write_text(text, encoding="utf-8")
     configured('[customers]\naccount_file = "pairs.csv"', "report")
+
+
+RUN_OF_BEFORE = """{
+  "schema": 1, "started_at": "2026-11-02T06:00:00Z", "engine": "duckdb",
+  "code_version": "1.0", "policy": {}, "known_until": "2026-11-02T06:00:00Z",
+  "source_shape": "mirror", "accounts": [], "rows": {}
+}"""
+
+
+def lake_without_plans() -> None:
+    place = Path("lake", "run-20261102T060000Z")
+    place.mkdir(parents=True)
+    (place / "run.json").write_text(RUN_OF_BEFORE, encoding="utf-8")
+    command("report", "--lake", "lake", "--by", "plan")
 
 
 def lake_of_broken() -> None:
@@ -810,9 +828,8 @@ COMMANDS: Mapping[str, Provoked] = {
         "export", "--what", "mirror", "-o", "mirror", walked=False
     ),
     "a lake without its library": lambda: without("duckdb", "lake", "mirror", "lake"),
-    "a lake's figures by plan": lambda: command(
-        "report", "--lake", "x", "--by", "plan"
-    ),
+    "a lake's run of before": lake_without_plans,
+    "a lake's causes": lambda: command("report", "--lake", "x", "--causes"),
     "a lake's figures without its library": lambda: without(
         "pyarrow", "report", "--lake", "lake"
     ),
@@ -966,21 +983,30 @@ COMMANDS: Mapping[str, Provoked] = {
 # --- the gallery ---
 
 
-def drawn(title: str, provoke: Provoked) -> str:
-    """The error as the command prints it, under its title."""
+class Exhibit(NamedTuple):
+    title: str
+    exit_code: int
+    problem: str
+    fix: str
+
+    def drawn(self, error: str = "error", fix: str = "fix") -> str:
+        """As the command prints it, under its title."""
+        code = f" (exit {self.exit_code})" if self.exit_code != 1 else ""
+        return f"# {self.title}{code}\n{error}: {self.problem}\n  {fix}: {self.fix}\n"
+
+    def in_german(self) -> "Exhibit":
+        with speaking("de"):
+            return self._replace(problem=spoken(self.problem), fix=spoken(self.fix))
+
+
+def met(title: str, provoke: Provoked) -> Exhibit:
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         try:
             provoke()
         except ConnectorError as error:
-            code = f" (exit {error.exit_code})" if error.exit_code != 1 else ""
             problem = error.problem.replace(folder, "…")
-            return f"# {title}{code}\nerror: {problem}\n  fix: {error.fix}\n"
+            return Exhibit(title, error.exit_code, problem, error.fix)
     raise AssertionError(f"{title}: nothing went wrong")
-
-
-def whole_gallery() -> str:
-    everything = {**EXHIBITS, **COMMANDS}
-    return "\n".join(drawn(title, provoke) for title, provoke in everything.items())
 
 
 @pytest.fixture(scope="module")
@@ -1003,14 +1029,20 @@ def sites() -> Iterator[set[tuple[str, int]]]:
 
 
 @pytest.fixture(scope="module")
-def gallery(sites: set[tuple[str, int]]) -> str:
+def exhibits(sites: set[tuple[str, int]]) -> list[Exhibit]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", "/nonexistent")
         for name in ("STRIPE_API_KEY", "STRIPE_API_KEY_FILE", "STRIPE_API_BASE"):
             patch.delenv(name, raising=False)
-        drawn_now = whole_gallery()
+        everything = {**EXHIBITS, **COMMANDS}
+        found = [met(title, provoke) for title, provoke in everything.items()]
     assert sites
-    return drawn_now
+    return found
+
+
+@pytest.fixture(scope="module")
+def gallery(exhibits: list[Exhibit]) -> str:
+    return "\n".join(each.drawn() for each in exhibits)
 
 
 def test_every_message_is_as_it_hangs_in_the_gallery(
@@ -1019,6 +1051,45 @@ def test_every_message_is_as_it_hangs_in_the_gallery(
     if pytestconfig.getoption("--accept"):
         GALLERY.write_text(gallery, encoding="utf-8")
     assert gallery == GALLERY.read_text(encoding="utf-8")
+
+
+def test_every_message_is_as_it_hangs_in_the_german_gallery(
+    exhibits: list[Exhibit], pytestconfig: pytest.Config
+) -> None:
+    german = [each.in_german().drawn("Fehler", "Abhilfe") for each in exhibits]
+    if pytestconfig.getoption("--accept"):
+        GERMAN.write_text("\n".join(german), encoding="utf-8")
+    assert "\n".join(german) == GERMAN.read_text(encoding="utf-8")
+
+
+# What only English has; what is quoted, or between backticks, is the same in each.
+ENGLISH = re.compile(
+    r"\b(the|and|of|is|are|not|no|or|with|there|which|give|run|write|set|it|its|"
+    r"cannot|has|have|had|by|to|from|than|that|this|as|be|what|where)\b"
+)
+# Where another program speaks: SQLite, a library, Stripe, a worker of Spark.
+QUOTED = {
+    *("a damaged ledger", "a damaged ledger is not backed up", "half an answer"),
+    *("an account that cannot be read", "an unknown shape", "Stripe is down"),
+    *("a request Stripe does not take", "a movement the tables refuse"),
+    *("a file of the catalogue that is no Parquet", "reconcile a name without end"),
+    *("a file of invoices that is no Parquet", "benchmarks that are not TOML"),
+    *("a worker of Spark that fails", "reconcile half a text"),
+    *("a manifest that says too little", "a run that does not say what it is"),
+    *("two syncs at once", "an account that is kept already", "a key of another mode"),
+    *("a key of another account", "a manifest of a zone that is none"),
+    "a page with a parameter that it has not",
+}
+SAME = r"`[^`]*`|'[^']*'|\"[^\"]*\"|\(HTTP[^)]*\)|--?[a-z-]+|\w+[=.]\S+|\[[^\]]*\]"
+
+
+def test_no_english_is_left_in_the_german_gallery(exhibits: list[Exhibit]) -> None:
+    left = {
+        each.title: words
+        for each in (met.in_german() for met in exhibits)
+        if (words := ENGLISH.findall(re.sub(SAME, "", f"{each.problem} {each.fix}")))
+    }
+    assert {title: left[title] for title in left if title not in QUOTED} == {}
 
 
 def test_every_error_of_the_package_hangs_in_the_gallery(

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from connector.core.losses import Cancellation, Loss, LossReason, LostPart
 from connector.core.model import Cause, Evidence, MovementKind
 from connector.metrics.churn import (
-    added_up,
-    main_part,
+    by_reason,
     reason_of,
     returned,
-    shares_of,
 )
+from tests.support.losses import added_up
 
 VOLUNTARY, FAILED = LossReason.VOLUNTARY, LossReason.FAILED_PAYMENT
 PAUSED, REDUCED = LossReason.PAUSED, LossReason.REDUCED
 DISCOUNT, UNKNOWN = LossReason.DISCOUNT, LossReason.UNKNOWN
+SAID = frozenset({"ended"})
 ENDED = (Evidence("subscription", "sub_1", 9, "ended"),)
 
 
@@ -33,7 +33,7 @@ def part(
 ) -> LostPart:
     evidence = (Evidence("subscription", "sub_1", 9, said),)
     return LostPart(
-        cause, amount_minor, "sub_1", evidence, statuses, is_failed_pause, end
+        cause, amount_minor, "sub_1", evidence, statuses | {said}, is_failed_pause, end
     )
 
 
@@ -41,10 +41,6 @@ def ended(
     stated: str | None, asked_s: int | None = None, feedback: str | None = None
 ) -> LostPart:
     return part(Cause.END, said="ended", end=Cancellation(stated, feedback, asked_s))
-
-
-def reasoned(parts: list[LostPart]) -> list[tuple[LossReason, LostPart]]:
-    return [(reason_of(each), each) for each in parts]
 
 
 UNPAID = frozenset({"unpaid"})
@@ -67,7 +63,9 @@ UNPAID = frozenset({"unpaid"})
             id="asked for and taken back, where asking counts",
         ),
         pytest.param(
-            LostPart(Cause.END, -1, "", ENDED), UNKNOWN, id="invoiced by hand, no more"
+            LostPart(Cause.END, -1, "", ENDED, SAID),
+            UNKNOWN,
+            id="invoiced by hand, no more"
         ),
         pytest.param(part(Cause.END, said="unpaid"), FAILED, id="seen unpaid"),
         pytest.param(part(Cause.END, said="left a draft"), FAILED, id="unpaid by drafts"),
@@ -116,7 +114,7 @@ def test_a_component_has_one_reason(lost: LostPart, reason: LossReason) -> None:
     ],
 )  # fmt: skip
 def test_shares(parts: list[LostPart], shares: list[tuple[LossReason, int]]) -> None:
-    assert list(shares_of(reasoned(parts))) == shares
+    assert list(by_reason(parts)[0]) == shares
 
 
 CAUSES = st.sampled_from([Cause.PLAN, Cause.DISCOUNT, Cause.PAUSE, Cause.END])
@@ -134,7 +132,7 @@ def loss(
     kind: MovementKind = MovementKind.CHURN,
     key: int = 1,
 ) -> Loss:
-    shares = shares_of(reasoned(parts))
+    shares, main = by_reason(parts)
     return Loss(
         customer=key,
         day=day,
@@ -142,7 +140,7 @@ def loss(
         amount_minor=sum(each.amount_minor for each in parts),
         before_minor=10_000,
         shares=shares,
-        part=main_part(reasoned(parts), shares[0].reason),
+        part=main,
     )
 
 
@@ -159,7 +157,7 @@ LOSSES = st.lists(
 
 @given(PARTS)
 def test_shares_add_up_and_none_is_above_zero(parts: list[LostPart]) -> None:
-    shares = shares_of(reasoned(parts))
+    shares = by_reason(parts)[0]
     lost = sum(each.amount_minor for each in parts)
     assert sum(amount for _, amount in shares) == lost
     assert all(amount < 0 for _, amount in shares)

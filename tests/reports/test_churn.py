@@ -16,10 +16,9 @@ import pytest
 from connector.config import parse
 from connector.core.losses import Loss
 from connector.core.windows import Window, WindowKind
-from connector.metrics.churn import added_up
-from connector.reports.churn import found_in
-from connector.reports.churn import losses as read_losses
 from connector.reports.ledger import Ledger
+from connector.reports.losses import found_in, loss_table
+from connector.reports.losses import losses as read_losses
 from connector.store.database import open_database
 from connector.store.ledger import queries
 from tests.billing.account import Account
@@ -30,6 +29,7 @@ from tests.support import folders
 from tests.support.books import NOON
 from tests.support.commands import Workdir
 from tests.support.ledgers import empty_ledger, look, settle
+from tests.support.losses import added_up
 from tests.support.shapes import event, invoice, line, months, price, subscription
 from tests.support.shapes import subscription_item as item
 from tests.support.synced import settled_demo
@@ -277,8 +277,7 @@ def test_the_reasons_add_up_to_the_waterfall_of_every_month() -> None:
             found = losses(connection, currency, *span)
             ledger = Ledger(connection, CONFIG, NOON)
             summed = found_in(ledger, currency, Window(WindowKind.YEAR, *span))
-            read = read_losses(connection, summed)
-            table = added_up(read, summed.reduced)
+            table = loss_table(connection, summed)
             assert table.sums == added_up((x, "all") for x in found).sums
             flows = list(queries.flows(connection, currency))
             for start in MONTHS:

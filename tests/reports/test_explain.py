@@ -362,3 +362,12 @@ def test_a_window_is_read_as_people_write_it(text: str, window: str) -> None:
         return
     kind, first, end = WINDOW.convert(text, None, None)
     assert f"{WindowKind(kind)} {first} {end}" == window
+
+
+def test_a_day_that_is_not_over_is_compared_so_far(kept: Workdir) -> None:
+    """The demo's ledger knows the 2 November 2026 until 7 o'clock."""
+    for day, is_over in (("2026-11-01", True), ("2026-11-02", False)):
+        asked = ("compare", "--mrr", "1", "--on", day)
+        assert kept.call(*asked, "--format", "json").json["day_is_over"] is is_over
+        assert ("end of the day" in kept.call(*asked).out) is is_over
+        assert ("so far: the day is not over" in kept.call(*asked).out) is not is_over

@@ -5,6 +5,7 @@ language's ``.po`` up to date (a new text is there without its translation, what
 more is gone), and writes the ``.mo`` beside it, which the package reads. Both are kept.
 """
 
+import ast
 import io
 import re
 import sys
@@ -21,6 +22,7 @@ from jinja2.ext import babel_extract
 from connector.core.dates import EPOCH
 from connector.core.figures import Waterfall, names_of
 from connector.core.language import DOMAIN, LANGUAGES
+from connector.core.messages import CONTEXT
 from connector.core.model import SEGMENTS, Cause, MovementKind
 from connector.core.policy import POLICY_RULES
 from connector.metrics.benchmarks import parse_benchmarks
@@ -30,6 +32,7 @@ from connector.reconcile.files.headers import FileKind
 from connector.render.report_tables import REASON_WORDS
 from connector.reports.model import PUBLISHED
 from connector.valuation.reconciliation import GapReason
+from tests.support import message_texts
 
 PACKAGE = Path(__file__).parents[2] / "connector"
 LOCALES = PACKAGE / "locale"
@@ -48,6 +51,7 @@ Text = str | tuple[str, str]  # with its plural
 class Message(NamedTuple):
     text: Text
     place: str  # the module or template, without lines: these move too often
+    context: str | None = None
 
 
 def path_of(code: str, kind: str) -> Path:
@@ -61,6 +65,20 @@ def messages() -> Iterator[Message]:
     for path in sorted(PACKAGE.rglob("*.j2")):
         yield from _of_template(path)
     yield from _of_tables()
+    yield from _taken_apart()
+
+
+def _taken_apart() -> Iterator[Message]:
+    """Those that are made in English, and taken apart where they are shown."""
+    trees = {
+        path: ast.parse(path.read_bytes()) for path in sorted(PACKAGE.rglob("*.py"))
+    }
+    named: dict[str, ast.expr] = {}
+    for tree in trees.values():
+        named |= message_texts.constants(tree)
+    for path, tree in trees.items():
+        for text in message_texts.templates(tree, named):
+            yield Message(text, str(path.relative_to(PACKAGE)), CONTEXT)
 
 
 def _of_module(path: Path) -> Iterator[Message]:
@@ -149,8 +167,8 @@ _FEEDBACK = (
 def template_catalogue() -> Catalog:
     """Every text once, with where it is."""
     made = Catalog(project="stripe-nrr", charset="utf-8", header_comment="#")
-    for text, place in messages():
-        made.add(text, locations=[(place, 0)])
+    for text, place, context in messages():
+        made.add(text, locations=[(place, 0)], context=context)
     return made
 
 

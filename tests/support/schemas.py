@@ -78,6 +78,7 @@ MEANINGS = {
     "schema": "the version of all JSON: a change of meaning raises it",
     "known_until": "the last day that the ledger knows anything of",
     "complete": "over, and nothing of it is missing",
+    "day_is_over": "the ledger knows all of it; false: so far",
     "missing": "what all figures lack",
     "from": "the first day, in",
     "to": "the first day after, out",

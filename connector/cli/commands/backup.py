@@ -14,8 +14,10 @@ from connector.cli.params import DURATION
 from connector.cli.shell import Shell
 from connector.cli.stderr import fail
 from connector.config import file_of
+from connector.core.dates import parse_month
 from connector.core.errors import ConnectorError
-from connector.core.language import _, grouped
+from connector.core.language import _, grouped, month_text
+from connector.core.money import format_count
 from connector.store.backups import Backup, back_up
 
 
@@ -79,24 +81,26 @@ def _survives(run: Callable[[], None]) -> None:
     except ConnectorError as error:
         fail(error.problem, error.fix, again=True)
     except (sqlite3.Error, OSError) as error:
-        fail(str(error), _("check the disk and the ledger's file"), again=True)
+        fail(str(error), "check the disk and the ledger's file", again=True)
 
 
 def _as_text(made: Backup) -> str:
     path, file_bytes, found = made
     last = (
-        _(", the last {closed}").format(closed=max(found.closed))
+        _(", the last {closed}").format(
+            closed=month_text(parse_month(max(found.closed)))
+        )
         if found.closed
         else ""
     )
     said = _(
         "Backed up to {path}: {file_bytes} bytes, {movements} movements, "
-        "{closed} closed months{last}; SQLite finds it whole."
+        "{closed}{last}; SQLite finds it whole."
     ).format(
         path=path,
         file_bytes=grouped(file_bytes),
         movements=grouped(found.movements),
-        closed=len(found.closed),
+        closed=format_count(len(found.closed), "closed month"),
         last=last,
     )
     lines = [said]

@@ -11,6 +11,7 @@ from connector.cli.params import ReadParam
 from connector.cli.shell import Shell, warn_of_other_rules
 from connector.core.dates import parse_month
 from connector.core.errors import UsageFault
+from connector.core.language import message
 from connector.reports.closed_months import close_month, last_month, withdraw_month
 from connector.reports.ledger import Ledger
 from connector.store.database import make_durable, transaction
@@ -23,7 +24,7 @@ def _closable(text: str) -> date | None:
     return None if text == LAST else parse_month(text)
 
 
-CLOSABLE = ReadParam("YYYY-MM|last", _closable, "a month; write it as 2026-03, or last")
+CLOSABLE = ReadParam("YYYY-MM|last", _closable, "a month", message("2026-03, or last"))
 
 
 @click.command()

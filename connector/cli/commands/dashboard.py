@@ -27,7 +27,7 @@ def _address(text: str) -> ListenAddress:
         raise ValueError(text) from error
 
 
-BIND = ReadParam("HOST:PORT", _address, "an address; write it as 127.0.0.1:8481")
+BIND = ReadParam("HOST:PORT", _address, "an address", "127.0.0.1:8481")
 
 
 @click.command()

@@ -11,6 +11,7 @@ from connector.cli.options import formats_option, out_option
 from connector.cli.params import ReadParam
 from connector.cli.shell import Shell
 from connector.core.dates import parse_day
+from connector.core.language import message
 from connector.digest.news import Digest, make_digest
 from connector.store.database import make_durable, transaction
 
@@ -22,7 +23,7 @@ def _since(text: str) -> date | None:
     return None if text == LAST else parse_day(text)
 
 
-SINCE = ReadParam("last|YYYY-MM-DD", _since, "a day; write it as 2026-03-31, or last")
+SINCE = ReadParam("last|YYYY-MM-DD", _since, "a day", message("2026-03-31, or last"))
 
 
 @click.command()

@@ -8,6 +8,8 @@ import click
 from connector.cli.forms import emit
 from connector.cli.options import format_option
 from connector.cli.shell import Shell
+from connector.core.language import _, marked
+from connector.core.messages import spoken
 from connector.pipeline.doctor import examine
 from connector.pipeline.installation import Verdict, opened
 
@@ -35,8 +37,11 @@ def doctor(ctx: click.Context, form: str, *, offline: bool) -> None:
     faults, hints = marks.count("fault"), marks.count("hint")
     rows = [{"check": name, **verdict._asdict()} for name, verdict in checks.items()]
     made, whole = len(checks) - marks.count("later"), len(checks)
-    count = f"{whole} checks" if made == whole else f"{made} of {whole} checks made"
-    count += f"; faults: {faults}, hints: {hints}."
+    count = (
+        _("{whole} checks; faults: {faults}, hints: {hints}.")
+        if made == whole
+        else _("{made} of {whole} checks made; faults: {faults}, hints: {hints}.")
+    ).format(made=made, whole=whole, faults=faults, hints=hints)
     emit(
         form,
         text=lambda: "\n".join([*_lines(checks), count]),
@@ -46,12 +51,22 @@ def doctor(ctx: click.Context, form: str, *, offline: bool) -> None:
         ctx.exit(3)
 
 
+MARKS = {
+    "ok": marked("ok"),
+    "hint": marked("hint"),
+    "fault": marked("FAULT"),
+    "later": marked("later"),
+}
+
+
 def _lines(checks: Mapping[str, Verdict]) -> Iterable[str]:
     """A line a check, what to do below it, and that only once in a row.
 
     What is for later for the same reason is one line.
     """
     told = ""
+    marks = {name: _(mark) for name, mark in MARKS.items()}
+    width = max(6, *map(len, marks.values()))
     for name, verdict in checks.items():
         mark, said, fix = verdict
         names = [name]
@@ -59,7 +74,8 @@ def _lines(checks: Mapping[str, Verdict]) -> Iterable[str]:
             names = [other for other, its in checks.items() if its == verdict]
         if name != names[0]:
             continue
-        yield f"{'FAULT' if mark == 'fault' else mark:<6} {', '.join(names)}: {said}"
+        title = ", ".join(map(spoken, names))
+        yield f"{marks[mark]:<{width}} {title}: {spoken(said)}"
         if fix and fix != told:
-            yield f"       → {fix}"
+            yield f"{'':{width}} → {spoken(fix)}"
         told = fix

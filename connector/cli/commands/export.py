@@ -13,6 +13,7 @@ from connector.cli.output import echo, place_of
 from connector.cli.shell import Shell
 from connector.core.account import NOBODY
 from connector.core.errors import NothingFound, UsageFault
+from connector.core.language import message
 from connector.core.money import format_count
 from connector.render.table import dialect, write_csv
 from connector.store.ledger.exports import EXPORTS, Export, Row
@@ -84,7 +85,7 @@ def export(shell: Shell, what: str, form: str, output: Path | None) -> None:
 
 
 def _write_parquet(chosen: Export, rows: Iterator[Row], output: Path) -> None:
-    with parquet_needed(", or use --format csv"):
+    with parquet_needed(message(", or use --format csv")):
         from connector.lake import parquet
     with place_of(output) as place, place.open("ab") as file:
         parquet.write(file, chosen.columns, rows)

@@ -10,7 +10,8 @@ from connector.cli.output import echo
 from connector.cli.shell import Shell
 from connector.core.dates import iso
 from connector.core.errors import NothingFound
-from connector.core.language import _, grouped
+from connector.core.language import _, grouped, ngettext
+from connector.core.messages import spoken
 from connector.core.money import format_count
 from connector.core.text import printable
 from connector.store import inbox as events
@@ -63,10 +64,8 @@ def retry(shell: Shell, event_ids: tuple[str, ...]) -> None:
         unknown = [each for each in event_ids if each not in chosen]
         if unknown:
             raise NothingFound(
-                _("there is no dead event {unknown} in the inbox").format(
-                    unknown=repr(unknown[0])
-                ),
-                fix=_(
+                f"there is no dead event {unknown[0]!r} in the inbox",
+                fix=(
                     "see `stripe-nrr inbox`; without ids, all dead events are tried again"
                 ),
             )
@@ -105,11 +104,12 @@ def _as_text(depth: InboxDepth, troubled: list[TroubledEvent]) -> str:
     for each in troubled:
         names = ", ".join(key for _, key in each.names)
         next_at = _next_try_at(each)
-        again = _("again at {next}").format(next=next_at) if next_at else "dead"
-        tries = "1 try" if each.tries == 1 else f"{each.tries} tries"
+        again = _("again at {next}").format(next=next_at) if next_at else _("dead")
+        tries = ngettext("{number} try", "{number} tries", each.tries)
+        tried = tries.format(number=grouped(each.tries))
         lines += [
             printable(f"{each.event}  {each.type}  {names}"),
-            printable(f"  {tries}, {again}: {each.error}"),
+            printable(f"  {tried}, {again}: {spoken(each.error or '')}"),
         ]
     if dead:
         lines.append(_("Once the reason is gone: stripe-nrr inbox retry"))

@@ -46,10 +46,8 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
                 put_setting(connection, rollups.WHOLE, "")  # count them anew, too
             elif not dirty_customers.mark_one(connection, customer):
                 raise NothingFound(
-                    _("nothing was ever fetched of customer {customer}").format(
-                        customer=repr(customer)
-                    ),
-                    fix=_(
+                    f"nothing was ever fetched of customer {customer!r}",
+                    fix=(
                         "give an id as Stripe shows it (cus_…), or run `stripe-nrr sync`"
                     ),
                 )

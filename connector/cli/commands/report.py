@@ -267,7 +267,7 @@ def _refuse_with_lake(*asked: bool) -> None:
     wrong = [name for name, is_asked in zip(OF_OBJECTS, asked, strict=True) if is_asked]
     if wrong:
         raise UsageFault(
-            f"{' and '.join(wrong)} needs Stripe's objects or the past, and a run holds "
+            f"{', '.join(wrong)} needs Stripe's objects or the past, and a run holds "
             "what was derived, once",
             fix="leave it out, or ask the engine that holds the run and its source",
         )

@@ -11,6 +11,7 @@ from connector.cli.options import format_option
 from connector.cli.out_files import NamedFile, refuse_own_files
 from connector.cli.shell import Shell
 from connector.core.language import _, grouped
+from connector.core.money import format_count
 from connector.store.files import make_folder
 from connector.store.lock import exclusive_sync
 from connector.store.restores import Restored
@@ -58,10 +59,11 @@ def restore(shell: Shell, file: Path, despite: str, form: str) -> None:
 def _as_text(database: Path, done: Restored) -> str:
     found, kept, objections = done
     said = _(
-        "Restored {database}: {movements} movements, {closed} closed months; "
-        "SQLite finds it whole."
+        "Restored {database}: {movements} movements, {closed}; SQLite finds it whole."
     ).format(
-        database=database, movements=grouped(found.movements), closed=len(found.closed)
+        database=database,
+        movements=grouped(found.movements),
+        closed=format_count(len(found.closed), "closed month"),
     )
     lines = [
         said,

@@ -18,6 +18,7 @@ from connector.cli.shell import Shell
 from connector.cli.stderr import fail, note
 from connector.core.errors import ConnectorError, NoTimeZone, Stopped, Underivable
 from connector.core.language import _, grouped
+from connector.core.messages import spoken
 from connector.core.money import format_count
 from connector.core.text import printable
 from connector.pipeline.job import SyncJob, pause_s
@@ -115,11 +116,11 @@ def _survives(job: SyncJob, form: str, *, full: bool) -> bool:
     except ConnectorError as error:
         fail(error.problem, error.fix, again=True)
     except (sqlite3.Error, OSError) as error:
-        fail(str(error), _("check the disk and the ledger's file"), again=True)
+        fail(str(error), "check the disk and the ledger's file", again=True)
     except Exception as error:
         log.exception("sync.unforeseen")
         said = f"{type(error).__name__}: {error}"
-        fail(said, _("report this with the lines above; sync goes on"), again=True)
+        fail(said, "report this with the lines above; sync goes on", again=True)
     else:
         return True
     return False
@@ -145,7 +146,7 @@ def summary_text(done: SyncSummary) -> str:
         number=grouped(done.requests_in_30_days), granted=grouped(GRANTED)
     )
     lines = [
-        _("Seen: {what}.").format(what=seen or "nothing new"),
+        _("Seen: {what}.").format(what=seen or _("nothing new")),
         _("Ledger: {customers} changed, {moved}.").format(
             customers=format_count(done.customers, "customer"), moved=moved
         ),
@@ -161,21 +162,27 @@ def summary_text(done: SyncSummary) -> str:
     if done.resumed:
         lines.insert(0, _("Went on where the last sync had stopped."))
     if done.why:
-        lines.insert(0, _("Everything was read again: {why}.").format(why=done.why))
+        lines.insert(
+            0, _("Everything was read again: {why}.").format(why=spoken(done.why))
+        )
     if unreadable := done.unreadable_events:
         lines.append(
             _("Could not read {unreadable}:").format(
                 unreadable=format_count(len(unreadable), "event")
             )
         )
-        lines += [f"  {it}: {done.unreadable.get(it, '')}" for it in unreadable[:5]]
+        lines += [
+            f"  {it}: {spoken(done.unreadable.get(it, ''))}" for it in unreadable[:5]
+        ]
     if done.refused:
         lines.append(
             _(
                 "Not valued: missing from every figure, or there as before ({refused}):"
             ).format(refused=len(done.refused))
         )
-        lines += [printable(f"  {refusal.sentence}") for refusal in done.refused]
+        lines += [
+            printable(f"  {spoken(refusal.sentence)}") for refusal in done.refused
+        ]
     if done.failed:
         lines += failed_lines(done.failed)
     return "\n".join(lines)

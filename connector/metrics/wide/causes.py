@@ -3,7 +3,10 @@
 Of each who still pays at the closing, the net change of every cause over the window.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,37 +21,58 @@ from connector.metrics.wide.fold import OUTSIDE, WHOLE, Segmentation
 _NAMES = (*(cause.value for cause in CAUSES), RETURN)
 _TOGETHER = {Cause.START: RETURN, Cause.END: RETURN, Cause.RESUME: Cause.PAUSE}
 _NAME_OF = np.array([_NAMES.index(_TOGETHER.get(cause, cause)) for cause in CAUSES])
+_GROUPS = 2 * len(_NAMES)
 _PAUSE, _RESUME = _NAMES.index(Cause.PAUSE), _NAMES.index(Cause.RESUME)
 
-Changed = tuple[
-    Ints, Ints, Ints, Ints
-]  # customers, their net change, a name, its amount
+
+class _Changed(NamedTuple):
+    """A row for each customer and cause that came to anything.
+
+    ``group`` is the cause, by its place in ``_NAMES``; of who pays less, so many beyond.
+    """
+
+    who: Ints
+    group: Ints
+    minor: Ints
+
+    def largest(self, most: int | None) -> "_Changed":
+        """By group, the largest first: no more than so many of each."""
+        order = np.lexsort((self.who, -np.abs(self.minor), self.group))
+        group = self.group[order]
+        first = np.searchsorted(group, group)
+        rank = np.arange(len(group)) - first
+        own = order if most is None else order[rank < most]
+        return _Changed(*(each[own] for each in self))
 
 
 def causes(
     parts: Iterable[Columns],
-    window: Window,
+    windows: Sequence[Window],
     of: Segmentation = WHOLE,
     most: int | None = None,
-) -> Causes:
-    """Of the window's opening customers who are not outside; ``most`` are named a cause.
+) -> list[Causes]:
+    """Of each window's opening customers who are not outside; ``most`` are named a cause.
 
     ``parts`` are one currency's, with their components.
     """
-    found = [_changed(each, window, of) for each in parts]
-    if not found:
-        return Causes((), ())
-    who, net, name, minor = map(np.concatenate, zip(*found, strict=True))
-    return Causes(
-        *(
-            tuple(sorted(_shares(who[own], name[own], minor[own], most), key=_size))
-            for own in (net > 0, net < 0)
+    sums = np.zeros((len(windows), 2, _GROUPS), np.object_)
+    none = _Changed(*np.zeros((3, 0), np.int64))
+    found = [[none] for _ in windows]
+    for columns in parts:
+        for own, so_far, window in zip(found, sums, windows, strict=True):
+            changed = _changed(columns, window, of)
+            so_far[0] += added(changed.group, changed.minor, _GROUPS)
+            so_far[1] += np.bincount(changed.group, minlength=_GROUPS)
+            own.append(changed.largest(most))
+    return [
+        _told(
+            _Changed(*map(np.concatenate, zip(*own, strict=True))), minor, number, most
         )
-    )
+        for own, (minor, number) in zip(found, sums.tolist(), strict=True)
+    ]
 
 
-def _changed(columns: Columns, window: Window, of: Segmentation) -> Changed:
-    """A row for each customer and cause that came to anything."""
+def _changed(columns: Columns, window: Window, of: Segmentation) -> _Changed:
     moves, _, parts = columns
     start, end = window.start.toordinal(), window.end.toordinal()
     is_before, customers = moves.day < start, len(moves.who)
@@ -65,17 +89,19 @@ def _changed(columns: Columns, window: Window, of: Segmentation) -> Changed:
     place, name = np.nonzero(by_name * counts[:, None])
     amount = by_name[place, name]
     name = np.where((name == _PAUSE) & (amount > 0), _RESUME, name)
-    return moves.who[place], net[place], name, amount
+    return _Changed(moves.who[place], name + (net[place] < 0) * len(_NAMES), amount)
 
 
-def _shares(who: Ints, name: Ints, minor: Ints, most: int | None) -> Iterator[Share]:
-    sums = added(name, minor, len(_NAMES)).tolist()
-    order = np.lexsort((who, -np.abs(minor)))
-    for number in np.unique(name).tolist():
-        own = order[name[order] == number]
-        named = own[:most]
-        largest = zip(who[named].tolist(), minor[named].tolist(), strict=True)
-        yield Share(_NAMES[number], sums[number], tuple(largest), len(own))
+def _told(
+    changed: _Changed, sums: Sequence[int], counts: Sequence[int], most: int | None
+) -> Causes:
+    who, group, minor = (each.tolist() for each in changed.largest(most))
+    shares: tuple[list[Share], list[Share]] = [], []
+    for number, own in groupby(zip(group, who, minor, strict=True), itemgetter(0)):
+        side, name = divmod(number, len(_NAMES))
+        named = tuple((key, amount) for _, key, amount in own)
+        shares[side].append(Share(_NAMES[name], sums[number], named, counts[number]))
+    return Causes(*(tuple(sorted(each, key=_size)) for each in shares))
 
 
 def _size(share: Share) -> tuple[int, str]:

@@ -4,7 +4,7 @@ A customer's movements after the period in which it first paid each change what 
 cohort has kept, grown and lost against the end of that period; these changes add up.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date
 
 import numpy as np
@@ -15,9 +15,9 @@ from connector.metrics.wide.columns import (
     Columns,
     Ints,
     Moves,
-    Truths,
     added,
     months_of,
+    plus,
 )
 
 
@@ -29,12 +29,17 @@ def cohorts(
     ``parts`` are one currency's live movements, all of each customer's together.
     """
     end = int(_periods(np.array([today.toordinal()]), period)[0])
-    grids: dict[int, Ints] = {}
+    grid: Ints = np.zeros((0, 0, len(_CHANGES)), np.int64)
     for moves, *_ in parts:
         if len(moves.who):
-            for start, grid in _grown(moves, period, end):
-                grids[start] = grids.get(start, 0) + grid
-    return [_cohort(period, start, grids[start]) for start in sorted(grids)]
+            own = _grown(moves, period, end)
+            size = max(len(grid), len(own))
+            grid = plus(_padded(grid, size), _padded(own, size))
+    joined = np.flatnonzero(grid[:, :1, -1]).tolist()
+    return [
+        _cohort(period, end - 1 - number, grid[number, : number + 1])
+        for number in reversed(joined)
+    ]
 
 
 def _periods(day: Ints, period: CohortPeriod) -> Ints:
@@ -43,41 +48,9 @@ def _periods(day: Ints, period: CohortPeriod) -> Ints:
     return found
 
 
-def _grown(moves: Moves, period: CohortPeriod, end: int) -> Iterator[tuple[int, Ints]]:
-    """Each cohort, and by age what changed at that age (see ``_CHANGES``)."""
-    own, amount = moves.own, moves.amount_minor
-    in_period = _periods(moves.day, period)
-    first = np.flatnonzero(np.diff(own, prepend=-1))
-    start, age = in_period[first], in_period - in_period[first][own]
-    is_young = age == 0
-    base = added(own[is_young], amount[is_young], len(moves.who))
-    standing = np.cumsum(amount)
-    after = standing - (standing[first] - amount[first])[own]
-    oldest, length = int(start.min()), max(end - int(start.min()), 0)
-    cohorts, of = int(start.max()) - oldest + 1, start - oldest
-
-    def by_age(which: Truths, minor: Ints) -> Ints:
-        rows = which & (in_period < end)
-        cells = of[own[rows]] * length + age[rows]
-        return added(cells, minor[rows], cohorts * length).reshape(cohorts, length)
-
-    paid, is_base = base[own], (base > 0)[own] & ~is_young
-    before = after - amount
-    changes = [
-        by_age(is_base, now - was)
-        for now, was in zip(
-            _compared(paid, after), _compared(paid, before), strict=True
-        )
-    ]
-    changes.append(by_age(np.ones_like(is_young), amount))
-    grid = np.stack(changes, axis=2)
-    at_first = ((base > 0).astype(np.int64), base, np.ones_like(start))
-    firsts = np.stack([added(of, each, cohorts) for each in at_first], axis=1)
-    for number in np.flatnonzero(firsts[:length, -1]).tolist():
-        told: Ints = np.zeros((length - number, len(_CHANGES)), np.object_)
-        told[:, [1, 3, 4, 5, 6]] = grid[number, : len(told)]
-        told[0, [0, 2, 7]] = firsts[number]
-        yield oldest + number, told
+def _padded(grid: Ints, size: int) -> Ints:
+    more = size - len(grid)
+    return np.pad(grid, ((0, more), (0, more), (0, 0))) if more else grid
 
 
 # What is added up by age: what ``retained`` asks for, and the cohort's MRR. The number of
@@ -89,20 +62,47 @@ _CHANGES = (
 )
 
 
-def _compared(paid: Ints, pays: Ints) -> tuple[Ints, Ints, Ints, Ints]:
-    """Of who paid so much: whether it left, expansion, contraction, churn."""
-    is_gone = pays == 0
-    lost = np.maximum(paid - pays, 0)
-    return (
-        is_gone.astype(np.int64),
-        np.maximum(pays - paid, 0),
-        np.where(is_gone, 0, lost),
-        np.where(is_gone, paid, 0),
+def _grown(moves: Moves, period: CohortPeriod, end: int) -> Ints:
+    """By cohort, the newest first, and age what changed at that age (see ``_CHANGES``)."""
+    own, amount = moves.own, moves.amount_minor
+    at = _periods(moves.day, period)
+    first = np.flatnonzero(np.diff(own, prepend=-1))
+    start = at[first]
+    size = max(end - int(start.min()), 0)
+    age = at - start[own]
+    cell = ((end - 1 - start) * size)[own] + age
+    is_young, is_over = age == 0, at < end
+    base = added(own[is_young], amount[is_young], len(moves.who))
+
+    def summed(rows: Ints, minor: Ints) -> Ints:
+        return added(cell[rows], minor, size * size)
+
+    # What they pay beyond the end of their first period, against what they paid then.
+    later = np.flatnonzero((base > 0)[own] & is_over & ~is_young)
+    standing = np.cumsum(amount)
+    before = (standing - amount)[later] - (standing - amount)[first][own[later]]
+    paid, after = base[own[later]], before + amount[later]
+    left = (after == 0).astype(np.int64) - (before == 0)
+    kept = summed(later, np.minimum(after, paid) - np.minimum(before, paid))
+    churned = summed(later, paid * left)
+
+    joined = first[start < end]
+    opening = base[own[joined]]
+    changes = (
+        summed(joined, (opening > 0).astype(np.int64)),
+        summed(later, left),
+        summed(joined, opening),
+        summed(later, amount[later]) - kept,
+        -kept - churned,
+        churned,
+        summed(np.flatnonzero(is_over), amount[is_over]),
+        summed(joined, np.ones_like(joined)),
     )
+    return np.stack(changes, axis=1).reshape(size, size, len(changes))
 
 
 def _cohort(period: CohortPeriod, start: int, grid: Ints) -> Cohort:
-    found = grid.cumsum(axis=0).tolist()
+    found = grid.astype(np.object_).cumsum(axis=0).tolist()
     ages = tuple(retained(*own) for *own, _, _ in found)
     month = start * period.length
     return Cohort(

@@ -194,6 +194,12 @@ def added(places: Ints, minor: Ints, size: int) -> Ints:
     return sums
 
 
+def plus(one: Ints, other: Ints) -> Ints:
+    """Their exact sum; beyond 64 bits where those are."""
+    is_exact = _magnitude(one) + _magnitude(other) < _EXACT
+    return one + other if is_exact else one.astype(np.object_) + other
+
+
 def standing(
     parts: Iterable[Columns], days: Sequence[date]
 ) -> tuple[list[int], list[list[int]]]:
@@ -220,8 +226,10 @@ def levels(moves: Moves, places: Ints, days: int) -> Ints:
 
 def months_of(day: Ints) -> Ints:
     """The number of each day's month, counted from January 1970 on."""
-    days = (day.astype(np.int64) - _EPOCH).astype("M8[D]")
-    return days.astype("M8[M]").astype(np.int64)
+    first = int(day.min(initial=_LAST))
+    days = np.arange(first, day.max(initial=0) + 1) - _EPOCH
+    found: Ints = days.astype("M8[D]").astype("M8[M]").astype(np.int64)[day - first]
+    return found
 
 
 def month_name(number: int) -> str:
@@ -229,4 +237,4 @@ def month_name(number: int) -> str:
     return f"{1970 + number // 12}-{number % 12 + 1:02}"
 
 
-_EPOCH = date(1970, 1, 1).toordinal()
+_EPOCH, _LAST = date(1970, 1, 1).toordinal(), date.max.toordinal()

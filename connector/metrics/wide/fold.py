@@ -153,10 +153,8 @@ def _placed(
     customer = moves.own[row]
     until, pays = np.broadcast_to(calendar.starts - 1, opening.shape), opening
     if is_cut:
-        came = np.flatnonzero(opening[customer, window] == 0)
-        pairs = customer[came] * len(calendar.starts) + window[came]
-        came = came[np.unique(pairs, return_index=True)[1]]  # the first of each
-        place = customer[came], window[came]
+        came = np.flatnonzero(opening[customer, window] == 0)[::-1]
+        place = customer[came], window[came]  # what is written last stays: the first
         until, pays = until.copy(), opening.copy()
         until[place], pays[place] = moves.day[row[came]], moves.amount_minor[row[came]]
     code = segments.codes_of(moves.who[:, None], until, pays)

@@ -4,7 +4,7 @@ Most contractions need no look at what Stripe shows, as all that took away in th
 ``REDUCING``: they are counted here. All other losses are named by customer and day.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -56,41 +56,63 @@ class FoundLosses(NamedTuple):
         return found
 
 
-def found_losses(
-    parts: Iterable[Columns],
-    window: Window,
-    of: Segmentation = WHOLE,
-    customers: Collection[int] | None = None,
-    *,
-    is_all: bool = False,
-) -> FoundLosses:
-    """Those of a window, by what a customer had the evening before.
+class LossFinder:
+    """Finds those of a window, by what a customer had the evening before.
 
-    ``parts`` are one currency's, with their components. ``customers`` are those of whom
-    alone they are wanted. ``is_all``: nothing is added up.
+    ``customers`` are those of whom alone they are wanted. ``is_all``: nothing is added
+    up.
     """
-    wanted = None if customers is None else np.fromiter(customers, np.int64)
-    sums: dict[tuple[str, str], Reductions] = {}
-    start, end = window.start.toordinal(), window.end.toordinal()
-    rows, left, back = [np.zeros((0, 7), np.int64)], 0, 0
-    for columns in parts:
+
+    def __init__(
+        self,
+        window: Window,
+        of: Segmentation = WHOLE,
+        customers: Collection[int] | None = None,
+        *,
+        is_all: bool = False,
+    ) -> None:
+        self._start, self._end = window.start.toordinal(), window.end.toordinal()
+        self._of, self._is_all = of, is_all
+        self._wanted = None if customers is None else np.fromiter(customers, np.int64)
+        self._sums: dict[tuple[str, str], Reductions] = {}
+        self._rows = [np.zeros((0, 7), np.int64)]
+        self._left = self._back = 0
+
+    def passing(self, parts: Iterable[Columns]) -> Iterator[Columns]:
+        """The same parts: one currency's, with their components."""
+        for columns in parts:
+            self._add(columns)
+            yield columns
+
+    def found(self, parts: Iterable[Columns] = ()) -> FoundLosses:
+        """In all parts that have passed, and these."""
+        for columns in parts:
+            self._add(columns)
+        rows = np.concatenate(self._rows)
+        return FoundLosses(self._sums, rows, self._of.names, self._left, self._back)
+
+    def _add(self, columns: Columns) -> None:
         moves = columns.moves
-        is_inside = (moves.day >= start) & (moves.day < end)
-        if wanted is not None:
-            is_inside &= np.isin(moves.who, wanted)[moves.own]
+        is_inside = (moves.day >= self._start) & (moves.day < self._end)
+        if self._wanted is not None:
+            is_inside &= np.isin(moves.who, self._wanted)[moves.own]
         gone = np.flatnonzero(is_inside & (moves.kind == _CHURN))
         smaller = np.flatnonzero(is_inside & (moves.kind == _CONTRACTION))
-        is_read = np.full(len(smaller), is_all) | _has_other_causes(columns)[smaller]
-        for place, own in _summed(columns, smaller[~is_read], of).items():
-            before = sums.get(place, Reductions())
-            sums[place] = Reductions(*map(sum, zip(before, own, strict=True)))
+        is_read = np.full(len(smaller), self._is_all)
+        is_read |= _has_other_causes(columns)[smaller]
+        for place, own in _summed(columns, smaller[~is_read], self._of).items():
+            before = self._sums.get(place, Reductions())
+            self._sums[place] = Reductions(*map(sum, zip(before, own, strict=True)))
         read = np.sort(np.concatenate([gone, smaller[is_read]]))
-        rows.append(_rows(columns, read, of))
-        left += len(np.unique(moves.own[gone]))
+        self._rows.append(_rows(columns, read, self._of))
+        self._left += _distinct(moves.own[gone])
         next_own, next_kind = (np.append(c[1:], -1) for c in (moves.own, moves.kind))
         again = (next_own[gone] == moves.own[gone]) & (next_kind[gone] == _REACTIVATION)
-        back += len(np.unique(moves.own[gone[again]]))
-    return FoundLosses(sums, np.concatenate(rows), of.names, left, back)
+        self._back += _distinct(moves.own[gone[again]])
+
+
+def _distinct(ordered: Ints) -> int:
+    return int(np.count_nonzero(np.diff(ordered, prepend=-1)))
 
 
 def _has_other_causes(columns: Columns) -> Ints:

@@ -6,7 +6,6 @@ subscription would have been billed, be it by a draft or a void invoice
 (docs/definitions.md, How it dates a change).
 """
 
-from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple
@@ -24,7 +23,7 @@ from connector.stripe_api.objects import Price, Subscription
 
 Prices = Mapping[str, Price]
 _ENDLESS_S = 1 << 40
-_START = attrgetter("start_s")
+IN_ORDER = attrgetter("start_s", "known_s")
 # Bills that may never have been due: they show that what was billed before went on, but
 # where nothing follows them, they begin nothing.
 
@@ -87,7 +86,8 @@ def unbilled_pauses(
     """
     if _is_covered(line_items, trials, end_s):
         return []
-    billed = _billed_time([*line_items, *draft_lines(invoices)], trials, prices)
+    shown = [*line_items, *draft_lines(invoices)]
+    billed = _billed_time(sorted(shown, key=IN_ORDER), trials, prices)
     added = {i.id: i.created for v in dated for i in v.subscription.items.data}
     current = {i.id for i in dated[-1].subscription.items.data} if dated else set()
     found = [
@@ -117,11 +117,7 @@ def _is_covered(
     line_items: Sequence[LineItem], trials: Iterable[Interval], end_s: int | None
 ) -> bool:
     """Whether bills and trials leave no time between them, nor before the end."""
-    spans = [
-        (line.start_s, until_s)
-        for line, until_s in _billed_until(line_items)
-        if until_s > line.start_s
-    ]
+    spans = [(line.start_s, until_s) for line, until_s in _billed_until(line_items)]
     spans += [(trial.start_s, _end_of(trial)) for trial in trials]
     spans.sort()
     covered_s = 0
@@ -143,45 +139,32 @@ def _billed_time(
 ) -> list[BilledTime]:
     """In order of time."""
     found = [BilledTime(each.start_s, _end_of(each), "", None, each) for each in trials]
-    found += [
-        _billed(line, until_s, prices)
-        for line, until_s in _billed_until(line_items)
-        if until_s > line.start_s
-    ]
+    found += [_billed(line, end_s, prices) for line, end_s in _billed_until(line_items)]
     return sorted(found, key=lambda each: each[:2])
 
 
-def _billed_until(line_items: Iterable[LineItem]) -> list[tuple[LineItem, int]]:
-    """Until when each line bills, without what was taken back; no credit bills anything."""
-    billed: list[tuple[LineItem, int]] = []
-    credited: dict[str, list[LineItem]] = {}
-    for line in line_items:
-        if line.credit:
-            credited.setdefault(line.item, []).append(line)
-        else:
-            billed.append((line, line.end_s))
-    if not credited:
-        return billed
-    return [
-        (line, _taken_back_at(line, own) if (own := credited.get(line.item)) else end_s)
-        for line, end_s in billed
-    ]
+def _billed_until(line_items: Sequence[LineItem]) -> list[tuple[LineItem, int]]:
+    """Until when each line bills, where that is any time; both in order of time.
 
-
-def _taken_back_at(line: LineItem, own_credits: Sequence[LineItem]) -> int:
-    """Where it ends at last; not by what is billed anew from the same instant on.
-
-    ``own_credits`` are its item's, in order of time.
+    A credit bills nothing, and ends what was billed before it; not what is billed anew
+    from the same instant on.
     """
-    for place in range(
-        bisect_left(own_credits, line.start_s, key=_START), len(own_credits)
-    ):
-        credit = own_credits[place]
-        if credit.start_s >= line.end_s:
-            break
-        if (line.known_s, line.start_s) < (credit.known_s, credit.start_s):
-            return credit.start_s
-    return line.end_s
+    found: list[tuple[LineItem, int]] = []
+    later_credits: dict[str, list[LineItem]] = {}  # by item, the latest first
+    for line in reversed(line_items):
+        if line.credit:
+            later_credits.setdefault(line.item, []).append(line)
+            continue
+        end_s = line.end_s
+        for credit in reversed(later_credits.get(line.item, ())):
+            if credit.start_s >= end_s:
+                break
+            if (line.known_s, line.start_s) < (credit.known_s, credit.start_s):
+                end_s = credit.start_s
+        if end_s > line.start_s:
+            found.append((line, end_s))
+    found.reverse()
+    return found
 
 
 def _billed(line: LineItem, end_s: int, prices: Prices) -> BilledTime:

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from connector.core.dates import add_months, month_start
 from connector.core.errors import UsageFault
-from connector.core.language import _
+from connector.core.language import _, message
 from connector.store.external_figures import DaysWithin, ExternalFigures
 
-FIX = (
+NO_LAST = message("none of them is the month's last")
+FIX = message(
     "export the MRR at each month's end (one line a customer and month), or a date and "
     "the change of MRR"
 )
@@ -126,7 +127,7 @@ def months_read(
     ends = {month: _last_day(month) for month in every}
     kept = {month for month, days in by_month.items() if ends[month] in days}
     if not kept:
-        raise _refused(path, several[0], by_month, "none of them is the month's last")
+        raise _refused(path, several[0], by_month, NO_LAST)
     figures.keep_days(file, (ends[month].toordinal() for month in kept))
     return frozenset(kept), [*_notes(path, sorted(every - kept))]
 
@@ -146,7 +147,7 @@ def _are_snapshots(
         each.customers * len(by_month[date.fromordinal(each.month)]) for each in within
     )
     if 2 * sum(each.days for each in within) < could:
-        raise _refused(path, several[0], by_month, "not of every day")
+        raise _refused(path, several[0], by_month, message("not of every day"))
 
 
 def _refused(

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from connector.core.errors import UsageFault
+from connector.core.language import message
 from connector.reconcile.files.days import is_day_first, month_of
 
 
@@ -187,19 +188,26 @@ def is_minor(head: str) -> bool:
     return bool(re.search(r"minor|cents?\b", head.lower()))
 
 
-_NEEDED = {
-    "whose": "a customer (Customer ID, customer_id, customer)",
-    "mrr": "its MRR by month (a column `month` and one `mrr`, or a column a month such as "
-    "2026-03), or a `date` and an `mrr_change`",
-}
+_BOTH = message(
+    "a customer (Customer ID, customer_id, customer) and its MRR by month (a column "
+    "`month` and one `mrr`, or a column a month such as 2026-03), or a `date` and an "
+    "`mrr_change`"
+)
+_WHOSE = message("a customer (Customer ID, customer_id, customer)")
+_MRR = message(
+    "its MRR by month (a column `month` and one `mrr`, or a column a month such as "
+    "2026-03), or a `date` and an `mrr_change`"
+)
 
 
 def _not_understood(
     heads: Sequence[str], found: Mapping[str, int], source: str
 ) -> UsageFault:
     shown = ", ".join(head.strip() or "(nothing)" for head in heads[:20])
-    needed = [words for role, words in _NEEDED.items() if role not in found]
+    needed = _MRR
+    if "whose" not in found:
+        needed = _WHOSE if "mrr" in found else _BOTH
     return UsageFault(
         f"{source} begins with the columns {shown}: not a file of MRR by customer",
-        fix=f"give a CSV file with {' and '.join(needed) or _NEEDED['mrr']}",
+        fix=f"give a CSV file with {needed}",
     )

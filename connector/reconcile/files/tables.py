@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from connector.core.errors import UsageFault
+from connector.core.language import message
 from connector.core.numbers import Unreadable, amount_of, written_number
 from connector.reconcile.files.days import SNIFFED, is_day_first, written_day
 from connector.reconcile.files.headers import (
@@ -148,8 +149,10 @@ def _are_blank(row: Sequence[str], width: int) -> None:
     """Else a column too many makes whatever follows it another one's."""
     if any(row[width:]):
         raise ValueError(
-            f"it has {len(row)} columns and the first line {width}: an amount or a name "
-            "with a comma in it has to stand in quotes"
+            message(
+                f"it has {len(row)} columns and the first line {width}: an amount or a "
+                "name with a comma in it has to stand in quotes"
+            )
         )
 
 
@@ -160,7 +163,7 @@ def _cell(row: Sequence[str], place: int | None) -> str:
 def _currency(text: str) -> str:
     code = text.lower()
     if code and not _CODE.fullmatch(code):
-        raise ValueError(f"{text!r} is not a currency such as USD")
+        raise ValueError(message(f"{text!r} is not a currency such as USD"))
     return code
 
 
@@ -168,9 +171,9 @@ def _day(text: str, *, opened: OpenedFile) -> date:
     """As written; of a month without a day its first."""
     found = written_day(text, day_first=opened.day_first)
     if not text:
-        raise ValueError("it names no day")
+        raise ValueError(message("it names no day"))
     if found is None:
-        raise ValueError(f"{text!r} is not a day such as 2026-03-31")
+        raise ValueError(message(f"{text!r} is not a day such as 2026-03-31"))
     return found
 
 
@@ -193,7 +196,9 @@ def amount_of_text(text: str, *, locale: str, is_comma: bool = False) -> int:
         written = written_number(inner.removeprefix("+"), locale)
         value = amount_of(written, written.code.lower(), 2)
     except Unreadable as error:
-        why = str(error) if str(error) != inner else f"{text!r} is not an amount"
+        why = (
+            str(error) if str(error) != inner else message(f"{text!r} is not an amount")
+        )
         raise ValueError(why) from None
     amount = round(value.scaleb(DECIMALS))
     return -amount if bracketed is not None else amount

@@ -13,23 +13,28 @@ from pathlib import Path
 from typing import NamedTuple
 
 from connector.core.errors import UsageFault
+from connector.core.language import message
 
 FIRST = 200  # lines below the heads that tell what columns are
 MOST_TITLES = 10  # lines above the heads
 BLOCK = 1 << 20
 _SEPARATORS = ",;\t|"
-_AS_CSV = "save it as CSV (UTF-8), and give that"
+_SAVE_IT = message("open it, save it as CSV (UTF-8), and give that")
+_EXPORT = message("export CSV in its place")
+_DOWNLOAD = message("download the CSV file itself, signed in")
+_IN_A_ZIP = message("unpack it, and give the CSV file that is in it")
+_COMPRESSED = message("unpack it, and give what is in it")
 # How files begin that are no text, and what to do with them.
 _OTHERS = {
-    b"PK\x03\x04": ("a ZIP archive", "unpack it, and give the CSV file that is in it"),
-    b"\x1f\x8b": ("compressed by gzip", "unpack it, and give what is in it"),
-    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", f"open it, {_AS_CSV}"),
-    b"%PDF": ("a PDF", "export CSV in its place"),
-    b"PAR1": ("a Parquet file", "export CSV in its place"),
-    b"SQLite format 3": ("an SQLite database", "export CSV in its place"),
-    b"<": ("a web page or XML", "download the CSV file itself, signed in"),
-    b"{": ("JSON", "export CSV in its place"),
-    b"[": ("JSON", "export CSV in its place"),
+    b"PK\x03\x04": (message("a ZIP archive"), _IN_A_ZIP),
+    b"\x1f\x8b": (message("compressed by gzip"), _COMPRESSED),
+    b"\xd0\xcf\x11\xe0": (message("an old Excel workbook"), _SAVE_IT),
+    b"%PDF": (message("a PDF"), _EXPORT),
+    b"PAR1": (message("a Parquet file"), _EXPORT),
+    b"SQLite format 3": (message("an SQLite database"), _EXPORT),
+    b"<": (message("a web page or XML"), _DOWNLOAD),
+    b"{": ("JSON", _EXPORT),
+    b"[": ("JSON", _EXPORT),
 }
 _OF_EXCEL = (b"[Content_Types].xml", b"xl/")  # what such an archive holds
 
@@ -86,9 +91,7 @@ def _encoding(path: Path) -> str:
 def _refuse(path: Path, start: bytes) -> None:
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"PK") and any(part in start for part in _OF_EXCEL):
-        raise UsageFault(
-            f"{path} is an Excel workbook, not CSV", fix=f"open it, {_AS_CSV}"
-        )
+        raise UsageFault(f"{path} is an Excel workbook, not CSV", fix=_SAVE_IT)
     for mark, (what, fix) in _OTHERS.items():
         if text.startswith(mark):
             raise UsageFault(f"{path} is {what}, not CSV", fix=fix)

@@ -27,7 +27,6 @@ from connector.render.page.charts import (
     trend,
 )
 from connector.render.report_tables import by_segment
-from connector.reports.at_risk import AtRiskReport
 from connector.reports.churn import ChurnReport
 from connector.reports.cohorts import CohortReport
 from connector.reports.model import (
@@ -42,6 +41,7 @@ from connector.reports.model import (
     split,
 )
 from connector.reports.page import NamedMovements, PageContents
+from connector.reports.risks.model import AtRiskReport
 
 NO_GOALS: Mapping[str, Fraction] = {}
 MOST_SEGMENTS = 12  # that can be looked at by themselves; the table has all

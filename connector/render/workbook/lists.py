@@ -13,11 +13,11 @@ from connector.render import coverage as coverage_forms
 from connector.render.movements import causes_text
 from connector.render.table import Money, Title
 from connector.render.workbook.cells import ROWS, SheetCell, SheetWriter
-from connector.reports.at_risk import AtRiskReport, AtRiskReports, CustomerAtRisk
 from connector.reports.cohorts import CohortReport
 from connector.reports.coverage import CoverageReport
 from connector.reports.model import code_of
 from connector.reports.movements import MovementList
+from connector.reports.risks.model import AtRiskReport, AtRiskReports, CustomerAtRisk
 
 MOVEMENT_HEADS = (
     *(marked("Day"), marked("Customer"), marked("Id"), marked("Currency")),

@@ -8,6 +8,8 @@ import json
 import sqlite3
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 import msgspec
@@ -16,6 +18,7 @@ from connector.core.losses import LostPart
 from connector.core.model import Cause, Evidence, MovementKind
 from connector.store.ledger.queries import KINDS, rows_as_of
 
+_MOVEMENT, _SUMMARY = itemgetter(0), attrgetter("summary")
 _LOST = """
     SELECT movement, cause, amount_minor, subscription,
            CASE WHEN :proofs OR cause IN ('end', 'removal', 'pause') THEN evidence END
@@ -34,14 +37,17 @@ def lost_parts(
     asked = {"movements": json.dumps(movements), "proofs": proofs}
     causes = {cause.value: cause for cause in Cause}
     decode = msgspec.json.Decoder(tuple[Evidence, ...]).decode
-    found: dict[int, list[LostPart]] = {}
-    for movement, cause, minor, subscription, proved in connection.execute(
-        _LOST, asked
-    ):
-        evidence = () if proved is None else decode(proved)
-        part = LostPart(causes[cause], minor, subscription, evidence)
-        found.setdefault(movement, []).append(part)
-    return found
+    new = tuple.__new__  # LostPart's own one is written in Python
+
+    def part(row: tuple[int, str, int, str, str | None]) -> LostPart:
+        _, cause, minor, subscription, proved = row
+        evidence = decode(proved) if proved else ()
+        said = frozenset(map(_SUMMARY, evidence))
+        told = causes[cause], minor, subscription, evidence, said, False, None
+        return new(LostPart, told)
+
+    rows = connection.execute(_LOST, asked)
+    return {movement: [*map(part, own)] for movement, own in groupby(rows, _MOVEMENT)}
 
 
 _FIRST_DAYS = """

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from connector.core.language import message
 from connector.store.ledger.queries import TOGETHER, stamp
 
 
@@ -156,27 +157,32 @@ def unsealed(connection: sqlite3.Connection) -> int:
     return sum(not row[1] for row in connection.execute(_UNSEALED))
 
 
+UNSEALED_WITHDRAWAL = message("is withdrawn, which was never sealed")
+
+
 def broken(connection: sqlite3.Connection) -> Iterator[BrokenSeal]:
     """Each closing and withdrawal whose seal does not fit what the ledger holds now."""
     months = dict(connection.execute("SELECT id, month FROM closings"))
     position, before, reach = 0, "", _NOWHERE
     for each in _known(connection):
-        month = str(months.get(each.closing, f"closing {each.closing}"))
+        month = str(months.get(each.closing, message(f"closing {each.closing}")))
         position += 1
         if (each.position, each.previous) != (position, before):
-            yield BrokenSeal(month, "does not follow the one sealed before it")
+            yield BrokenSeal(month, message("does not follow the one sealed before it"))
         elif _hash(connection, each, reach) != each.hash:
             yield BrokenSeal(month, _OTHERS[each.is_withdrawal])
         position, before = each.position, each.hash
         reach = _reached(connection, [each], reach)
     for closing, is_withdrawal, _ in connection.execute(_UNSEALED):
         if is_withdrawal:  # there never was one without a seal
-            yield BrokenSeal(months[closing], "is withdrawn, which was never sealed")
+            yield BrokenSeal(
+                months[closing], message("is withdrawn, which was never sealed")
+            )
 
 
 _OTHERS = {
-    False: "has other figures, or other movements, than were sealed",
-    True: "was withdrawn otherwise than was sealed",
+    False: message("has other figures, or other movements, than were sealed"),
+    True: message("was withdrawn otherwise than was sealed"),
 }
 
 

@@ -86,11 +86,12 @@
       const cell = e.target.closest('td');
       if (!cell || cell.cellIndex < 3 || cell.textContent === '–') return hide();
       const row = cell.parentElement.cells;
-      show(row[0].textContent + ' cohort', [
-        ['after', heads[cell.cellIndex].textContent],
+      const said = heat.dataset;
+      show(said.cohort.replace('{month}', row[0].textContent), [
+        [said.after, heads[cell.cellIndex].textContent],
         [metric, cell.textContent + '%'],
-        ['of ' + heads[2].textContent, row[2].textContent],
-        ['customers', row[1].textContent],
+        [said.of.replace('{mrr}', heads[2].textContent), row[2].textContent],
+        [said.customers, row[1].textContent],
       ], e.clientX, e.clientY);
     });
     heat.addEventListener('pointerleave', hide);

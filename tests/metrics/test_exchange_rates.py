@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from connector.core.errors import ConfigError
-from connector.core.exchange_rates import (
+from connector.metrics.exchange_rates import (
     LONGEST_GAP_DAYS,
     ExchangeRates,
     MissingRate,

@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from connector.core.errors import ConfigError
+from connector.core.language import message
 from connector.core.money import exponent
 
 # The longest stretch without a rate that is still a holiday and not a hole in the file.
@@ -59,9 +60,13 @@ class ExchangeRates(Struct, frozen=True, kw_only=True):
         place = bisect_right(quotes, day, key=lambda quote: quote[0])
         quoted = quotes[place - 1] if place else None
         if quoted is None or (day - quoted[0]).days > LONGEST_GAP_DAYS:
-            known = f"; the last before it is of {quoted[0]}" if quoted else ""
+            lacked = [
+                message(f"{self.source} has no rate for {currency.upper()} on {day}")
+            ]
+            if quoted:
+                lacked.append(message(f"the last before it is of {quoted[0]}"))
             raise MissingRate(
-                [f"{self.source} has no rate for {currency.upper()} on {day}{known}"],
+                ["; ".join(lacked)],
                 fix="add the day, or name a newer file as `rates` under [reporting]",
             )
         return Fraction(quoted[1])

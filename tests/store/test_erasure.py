@@ -104,7 +104,11 @@ def test_what_an_earlier_version_repeated_of_it_goes_too(workdir: Workdir) -> No
             ("customers", "cus_other", "cus_other"),
         ):
             odd = (kind, key, owner, "", "status", NAME if owner != key else OTHER, 1)
-            db.execute("INSERT INTO set_aside VALUES (?, ?, ?, ?, ?, ?, ?)", odd)
+            db.execute(
+                "INSERT INTO set_aside (kind, id, customer, subscription, field,"
+                " value, fetched_us) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                odd,
+            )
             names, error = json.dumps([[kind, key]]), f"{key}: status is {odd[5]}"
             db.execute(
                 "INSERT INTO inbox (event, type, names, received_us, state, tries,"

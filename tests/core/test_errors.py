@@ -1080,7 +1080,10 @@ QUOTED = {
     *("a key of another account", "a manifest of a zone that is none"),
     "a page with a parameter that it has not",
 }
-SAME = r"`[^`]*`|'[^']*'|\"[^\"]*\"|\(HTTP[^)]*\)|--?[a-z-]+|\w+[=.]\S+|\[[^\]]*\]"
+SAME = (
+    r"`[^`]*`|[\w.-]*/\S*|'[^']*'|\"[^\"]*\"|\(HTTP[^)]*\)|--?[a-z-]+|\w+[=.]\S+|"
+    r"\[[^\]]*\]"
+)
 
 
 def test_no_english_is_left_in_the_german_gallery(exhibits: list[Exhibit]) -> None:

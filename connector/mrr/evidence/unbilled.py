@@ -24,8 +24,6 @@ from connector.stripe_api.objects import Price, Subscription
 Prices = Mapping[str, Price]
 _ENDLESS_S = 1 << 40
 IN_ORDER = attrgetter("start_s", "known_s")
-# Bills that may never have been due: they show that what was billed before went on, but
-# where nothing follows them, they begin nothing.
 
 
 class BilledTime(NamedTuple):

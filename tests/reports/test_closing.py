@@ -121,7 +121,8 @@ def test_what_has_no_value_is_named(workdir: Workdir) -> None:
 def test_what_is_set_aside_holds_it_up(workdir: Workdir, customer: str) -> None:
     """Also where nobody knows whose it is."""
     aside = (
-        "INSERT INTO set_aside VALUES ('invoices', 'in_odd', ?, '', 'lines', '7', 0)"
+        "INSERT INTO set_aside (kind, id, customer, subscription, field, value, fetched_us)"
+        " VALUES ('invoices', 'in_odd', ?, '', 'lines', '7', 0)"
     )
     change(workdir, aside, customer)
     assert "could not be valued (in_odd (lines))" in refused(

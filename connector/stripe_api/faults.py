@@ -4,8 +4,8 @@ Comes in: an object as it was decoded. Goes out: the object by its customer, or 
 ``UnfitObject`` that names the field. What a type can say is said by the types themselves.
 """
 
-from collections.abc import Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -38,7 +38,8 @@ def by_customer(thing: T) -> T:
 
 def unfit(thing: Base) -> UnfitObject | None:
     """Why an object that decodes does not fit all the same; None where it does."""
-    found = next(_faults(thing), None)
+    faults = _FAULTS.get(type(thing))
+    found = None if faults is None else next(faults(thing), None)
     return None if found is None else unfit_for(thing, *found)
 
 
@@ -48,40 +49,41 @@ def unfit_for(thing: Base, field: str, value: object) -> UnfitObject:
     return unfit_by(thing, part)
 
 
-def _faults(thing: Base) -> Iterator[tuple[str, object]]:
-    if isinstance(thing, Subscription | Invoice | InvoiceItem):
-        if not ref(thing.customer):
-            yield "customer", None
-        if not is_known_currency(thing.currency):
-            yield "currency", thing.currency or None
-    if isinstance(thing, Invoice):
-        yield from _faults_of_invoice(thing)
-    if isinstance(thing, InvoiceItem) and thing.proration:
-        yield from _faults_of_line(thing)
-    if isinstance(thing, Subscription):
-        yield from _faults_of_subscription(thing)
-    if isinstance(thing, Coupon) and not _takes_something_off(thing):
-        yield "percent_off", None
+def _faults_of_owned(
+    thing: Subscription | Invoice | InvoiceItem,
+) -> Iterator[tuple[str, object]]:
+    if not ref(thing.customer):
+        yield "customer", None
+    if not is_known_currency(thing.currency):
+        yield "currency", thing.currency or None
 
 
 def _faults_of_invoice(invoice: Invoice) -> Iterator[tuple[str, object]]:
+    yield from _faults_of_owned(invoice)
     if invoice.status is None:
         yield "status", None
     for number, line in enumerate(invoice.lines.data):
-        for field, value in _faults_of_line(line):
-            yield f"lines.data[{number}].{field}", value
+        if (fault := _fault_of_line(line)) is not None:
+            yield f"lines.data[{number}].{fault[0]}", fault[1]
 
 
-def _faults_of_line(line: InvoiceLine | InvoiceItem) -> Iterator[tuple[str, object]]:
+def _faults_of_item(item: InvoiceItem) -> Iterator[tuple[str, object]]:
+    yield from _faults_of_owned(item)
+    if item.proration and (fault := _fault_of_line(item)) is not None:
+        yield fault
+
+
+def _fault_of_line(line: InvoiceLine | InvoiceItem) -> tuple[str, object] | None:
     """What bills an item has its price, and a period that does not run backwards."""
     if line.period.end < line.period.start:
-        yield "period.end", line.period.end
+        return "period.end", line.period.end
     parent = line.parent
     is_manual = parent is None or parent.subscription_item_details is None
     details = None if line.pricing is None else line.pricing.price_details
     has_price = details is not None and bool(ref(details.price))
     if not has_price and (isinstance(line, InvoiceItem) or not is_manual):
-        yield "pricing", None
+        return "pricing", None
+    return None
 
 
 def out_of_time(subscription: Subscription) -> str | None:
@@ -93,6 +95,7 @@ def out_of_time(subscription: Subscription) -> str | None:
 def _faults_of_subscription(
     subscription: Subscription,
 ) -> Iterator[tuple[str, object]]:
+    yield from _faults_of_owned(subscription)
     if out_of_time(subscription) is not None:
         yield "start_date", subscription.start_date
     if not subscription.items.data and subscription.ended_at is None:
@@ -113,5 +116,14 @@ def _says_how_many(item: SubscriptionItem) -> bool:
     return item.quantity is not None or item.quantity_decimal is not None
 
 
-def _takes_something_off(coupon: Coupon) -> bool:
-    return coupon.percent_off is not None or coupon.amount_off is not None
+def _faults_of_coupon(coupon: Coupon) -> Iterator[tuple[str, object]]:
+    if coupon.percent_off is None and coupon.amount_off is None:
+        yield "percent_off", None
+
+
+_FAULTS: Mapping[type[Base], Callable[[Any], Iterator[tuple[str, object]]]] = {
+    Subscription: _faults_of_subscription,
+    Invoice: _faults_of_invoice,
+    InvoiceItem: _faults_of_item,
+    Coupon: _faults_of_coupon,
+}

@@ -25,11 +25,8 @@ def checksum(
 
     64 bits of BLAKE2b, which cost about a microsecond; signed, as SQLite's integers are.
     """
-    digest = blake2b(
-        f"{key}\0{customer}\0{created_s}\0{seen_s}\0".encode(), digest_size=8
-    )
-    digest.update(body)
-    return int.from_bytes(digest.digest(), signed=True)
+    head = f"{key}\0{customer}\0{created_s}\0{seen_s}\0".encode()
+    return int.from_bytes(blake2b(head + body, digest_size=8).digest(), signed=True)
 
 
 class Stored(Protocol):

@@ -19,11 +19,11 @@ from connector.dashboard.query import (
 )
 from connector.render import movements as forms
 from connector.reports.ledger import is_total
-from connector.reports.movements import list_movements
+from connector.reports.movements import list_movements, movers
 from connector.store.ledger import customers, queries
 from connector.store.ledger.queries import Slice, Wanted
 
-KNOWN = frozenset(("currency", "from", "to", "kind", "customer", "page"))
+KNOWN = frozenset(("currency", "from", "to", "kind", "customer", "segment", "page"))
 NOTHING = NothingPaid(
     lambda _: {"movements": []}, lambda _: forms.movements_csv([], {})
 )
@@ -60,6 +60,7 @@ def answer(asked: PageRequest) -> PageAnswer:
             "first": first,
             "last": last,
             "customer": wanted.customer,
+            "only": asked.only,
             "own_currency": "total" if is_all else wanted.currency,
             "currencies": asked.currencies(),
             "code": asked.config.reporting_currency if is_all else wanted.currency,
@@ -74,6 +75,7 @@ def answer(asked: PageRequest) -> PageAnswer:
             "movements",
             *words(**{"from": first, "to": last}, kind=wanted.kind),
             *words(customer=wanted.customer, currency=wanted.currency),
+            *words(segment=list(asked.only)),
         ],
     )
 
@@ -90,13 +92,21 @@ def _wanted(asked: PageRequest) -> Wanted:
     if first is not None and last is not None and first > last:
         raise WrongParameter("from", str(first), f"a day before to={last}")
     kind = query.choice("kind", [each.value for each in MovementKind], "")
-    return Wanted(
+    every = Wanted(
         customer=customer,
         start=first,
         end=None if last is None else last + timedelta(days=1),
-        kind=MovementKind(kind) if kind else None,
         currency=asked.currency(),
     )
+    wanted = every._replace(kind=MovementKind(kind) if kind else None)
+    if not asked.only:
+        return wanted
+    members = asked.reading.keep(
+        ("movers", every, asked.only),
+        lambda: movers(asked.ledger, every, asked.only),
+        len,
+    )
+    return wanted._replace(members=members)
 
 
 def _sums(asked: PageRequest, wanted: Wanted) -> list[ShownKind]:

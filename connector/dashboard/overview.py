@@ -84,7 +84,7 @@ def answer(asked: PageRequest) -> PageAnswer:
         csv=lambda: _csv(asked, plain),
         command=command,
         tells_facts=False,
-        xlsx=None if only else lambda: workbook(asked, plain, command),
+        xlsx=lambda: workbook(asked, plain, command),
     )
 
 

@@ -114,18 +114,25 @@ def answer(asked: PageRequest) -> PageAnswer:
             [named(asked.ledger, replace(taken, contributions=shown))]
         ),
         command=command,
-        xlsx=None if only else lambda: _workbook(asked, window, currency),
+        xlsx=lambda: _workbook(asked, window, currency),
     )
 
 
 def _workbook(asked: PageRequest, window: Window, currency: str) -> bytes:
     """The report that ends with the window, which it has by customer."""
     last = add_months(window.end, -1)
-    request = ReportRequest(window.kind, None, last, currency, asked.as_of)
+    request = ReportRequest(
+        kind=window.kind,
+        last=last,
+        currency=currency,
+        as_of=asked.as_of,
+        only=asked.only,
+    )
     given = words(
         window=window.kind,
         to=f"{last:%Y-%m}",
         currency=currency,
+        segment=list(asked.only),
         as_of=asked.given_as_of,
     )
     return workbook(asked, request, ["report", *given], window)

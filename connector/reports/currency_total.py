@@ -335,25 +335,27 @@ class CurrencyTotal:
                 worth[segments[customer]] += minor * factor
         return worth
 
+    def movers(self, span: Window, only: Sequence[SegmentValue]) -> set[int]:
+        """Who paid at a span's opening or came in it, and had all of these segments."""
+        from connector.metrics.wide.fold import members
+
+        parts = self._cut(span, self.conversion(span), None, only)
+        return {key for own, of in parts for key in members(own, span, of)}
+
     def moved_by_segment(
-        self, span: Window, by: str, only: int | None
+        self,
+        span: Window,
+        by: str,
+        customer: int | None,
+        only: Sequence[SegmentValue] = (),
     ) -> dict[str, dict[MovementKind, tuple[int, int]]]:
         """The movements of a span by segment and kind: how many, and their signed sum."""
         from connector.metrics.wide.fold import moved_by_segment
 
         found = self.conversion(span)
-        parts: list[tuple[Iterable[Columns], Segmentation]] = [
-            (
-                self._of_one(code, unit),
-                segment_of_total(self.ledger, by, code, Fraction(1, found.scale)),
-            )
-            for code, unit in found.units.items()
-        ]
-        together = [self._together(span, found.units)]
-        parts.append((together, self._segment_of_several(by, found)))
         sums: dict[str, dict[MovementKind, tuple[int, int]]] = {}
-        for own, of in parts:
-            for name, by_kind in moved_by_segment(own, span, of, only).items():
+        for own, of in self._cut(span, found, by, only):
+            for name, by_kind in moved_by_segment(own, span, of, customer).items():
                 so_far = sums.get(name, dict.fromkeys(by_kind, (0, 0)))
                 sums[name] = {
                     kind: (so_far[kind][0] + count, so_far[kind][1] + units)
@@ -363,6 +365,22 @@ class CurrencyTotal:
             name: {k: (count, found.minor(u)) for k, (count, u) in sums[name].items()}
             for name in sorted(sums)
         }
+
+    def _cut(
+        self,
+        span: Window,
+        found: Conversion,
+        by: str | None,
+        only: Sequence[SegmentValue],
+    ) -> "list[tuple[Iterable[Columns], Segmentation]]":
+        """Those who pay in one currency alone, in units, and who pay in several; cut."""
+        worth = Fraction(1, found.scale)
+        parts: list[tuple[Iterable[Columns], Segmentation]] = [
+            (self._of_one(code, unit), self._cut_of_one(by, only, code, worth))
+            for code, unit in found.units.items()
+        ]
+        together = [self._together(span, found.units)]
+        return [*parts, (together, self._cut_of_several(by, only, found))]
 
 
 def total_report(

@@ -2,15 +2,15 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from connector.core.errors import NothingFound
-from connector.core.model import CustomerName, Movement, MovementKind
+from connector.core.model import CustomerName, Movement, MovementKind, SegmentValue
 from connector.core.windows import Window, WindowKind
 from connector.metrics.currency_total import movement_in_one, with_balance
-from connector.reports.figures import segment_of
+from connector.reports.figures import cut_in, members_of, nobody_in
 from connector.reports.ledger import Ledger, is_total
 from connector.store.ledger import columns, customers, queries, rollups
 from connector.store.ledger.queries import EVERYTHING, Wanted
@@ -26,8 +26,12 @@ class MovementList(NamedTuple):
     labels: Mapping[str, str]
 
 
-def list_movements(ledger: Ledger, wanted: Wanted = EVERYTHING) -> MovementList:
-    """The movements wanted, in order of days."""
+def list_movements(
+    ledger: Ledger, wanted: Wanted = EVERYTHING, only: Sequence[SegmentValue] = ()
+) -> MovementList:
+    """The movements wanted, in order of days; with ``only`` as ``movers`` has it."""
+    if only:
+        wanted = wanted._replace(members=movers(ledger, wanted, only))
     if is_total(wanted.currency):
         from connector.reports.currency_total import CurrencyTotal
 
@@ -44,6 +48,44 @@ def _check_currency(ledger: Ledger, wanted: Wanted) -> None:
         ledger.currencies(wanted.currency)
 
 
+def movers(
+    ledger: Ledger, wanted: Wanted, only: Sequence[SegmentValue]
+) -> frozenset[str]:
+    """The ``members`` of the movements wanted who have all of these segments.
+
+    ``NothingFound`` where nobody has.
+    """
+    if not is_total(wanted.currency):
+        _check_currency(ledger, wanted)
+    span, found = _span(wanted.start, wanted.end), list[str]()
+    for code in queries.currencies(ledger.connection):
+        if wanted.currency in (None, code) or is_total(wanted.currency):
+            own = wanted.currency or code
+            keys = customers_in(ledger, own, span, only, wanted.as_of)
+            found += [f"{code} {key}" for key in keys]
+    if not found:
+        raise nobody_in(only)
+    return frozenset(found)
+
+
+def customers_in(
+    ledger: Ledger,
+    currency: str,
+    window: Window,
+    only: Sequence[SegmentValue],
+    as_of: datetime | None = None,
+) -> frozenset[int]:
+    """Who paid at a window's opening or came in it, and had all of these segments then.
+
+    In a currency, or the total of all.
+    """
+    if is_total(currency):
+        from connector.reports.currency_total import CurrencyTotal
+
+        return frozenset(CurrencyTotal(ledger, as_of).movers(window, only))
+    return members_of(ledger, currency, window, only, as_of)
+
+
 class SegmentMovements(NamedTuple):
     """A segment's movements added up; ``amounts_minor`` has every kind, signed."""
 
@@ -53,28 +95,30 @@ class SegmentMovements(NamedTuple):
     amounts_minor: Mapping[MovementKind, int]
 
 
-def sum_movements(ledger: Ledger, by: str, wanted: Wanted) -> list[SegmentMovements]:
+def sum_movements(
+    ledger: Ledger, by: str, wanted: Wanted, only: Sequence[SegmentValue] = ()
+) -> list[SegmentMovements]:
     """The sums of the movements wanted, by currency and segment."""
     from connector.metrics.wide.columns import columns_of
     from connector.metrics.wide.fold import moved_by_segment
 
     _check_currency(ledger, wanted)
     connection, span = ledger.connection, _span(wanted.start, wanted.end)
-    only = _key_of(connection, wanted.customer)
+    customer = _key_of(connection, wanted.customer)
     if is_total(wanted.currency):
         from connector.reports.currency_total import CurrencyTotal
 
         total = CurrencyTotal(ledger, wanted.as_of)
-        moved = total.moved_by_segment(span, by, only)
+        moved = total.moved_by_segment(span, by, customer, only)
         return _sums_of(total.currency, moved, wanted)
     found = []
     kept = rollups.currencies(connection) if ledger.is_whole else []
     codes = kept if len(kept) == 1 else queries.currencies(connection)
     for currency in codes:
         if wanted.currency in (None, currency):
-            of = segment_of(connection, ledger.config, by, currency)
+            of = cut_in(ledger, currency, by, only)
             parts = map(columns_of, columns.blocks(connection, currency))
-            moved = moved_by_segment(parts, span, of, only)
+            moved = moved_by_segment(parts, span, of, customer)
             found += _sums_of(currency, moved, wanted)
     return found
 

@@ -31,7 +31,7 @@ from connector.reports.model import (
     last_over,
     split,
 )
-from connector.reports.movements import MovementList, list_movements
+from connector.reports.movements import MovementList, customers_in, list_movements
 from connector.reports.report import ReportRequest, causes_in, make_report
 from connector.reports.risks.at_risk import at_risk_reports
 from connector.reports.risks.model import AtRiskReport, AtRiskReports
@@ -81,7 +81,8 @@ class WorkbookContents(Struct, frozen=True, kw_only=True):
     """What a workbook has: ``windows`` are one and the same of each part of the report.
 
     ``movements`` are those of that window. ``at_risk`` and ``coverage`` are None as of a
-    past moment, of which they are not kept; coverage also where it was not derived.
+    past moment, of which they are not kept; coverage also where it was not derived, and
+    of some segments alone, as cohorts are empty then.
     """
 
     report: Report
@@ -147,8 +148,12 @@ def make_workbook(
     months = (chosen.start, chosen.end)
     at_risk = coverage = None
     if asked.as_of is None and report.parts:
-        has_total = report.total is not None
-        at_risk = at_risk_reports(ledger, asked.currency, with_total=has_total)
+        has_total, at_risk = report.total is not None, NOBODY
+        with suppress(NothingFound):  # none of these customers pays any more
+            at_risk = at_risk_reports(
+                ledger, asked.currency, with_total=has_total, only=asked.only
+            )
+    if at_risk is not None and not asked.only:
         with suppress(NothingFound):  # nothing invoiced, or not derived by this version
             own = None if is_total(asked.currency) else asked.currency
             coverage = coverage_report(ledger, None, own)
@@ -156,7 +161,7 @@ def make_workbook(
     return WorkbookContents(
         report=report,
         windows=books,
-        movements=list_movements(ledger, wanted),
+        movements=list_movements(ledger, wanted, asked.only),
         cohorts=_cohorts(ledger, report, asked),
         at_risk=at_risk,
         coverage=coverage,
@@ -185,6 +190,9 @@ def _window_book(
 ) -> WindowBook:
     currency = TOTAL if part.is_total else part.currency
     found = window_customers(ledger, window, currency, asked.as_of)
+    if asked.only:
+        own = customers_in(ledger, currency, window, asked.only, asked.as_of)
+        found = [each for each in found if each.key in own]
     [row] = [each for each in part.rows if each.measured.window == window]
     return WindowBook(
         part=part,
@@ -192,7 +200,7 @@ def _window_book(
         customers=[_a_year(each) for each in found] if report.is_annual else found,
         causes=None
         if part.is_total
-        else causes_in(ledger, currency, window, asked.as_of),
+        else causes_in(ledger, currency, window, asked.as_of, asked.only),
     )
 
 

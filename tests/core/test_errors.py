@@ -873,9 +873,6 @@ COMMANDS: Mapping[str, Provoked] = {
     "explain a customer's segment": lambda: with_ledger(
         "explain", "cus_1", "--segment", "country=DE"
     ),
-    "the workbook of a segment": lambda: with_ledger(
-        "report", "--segment", "country=DE", "--format", "xlsx", "-o", "nrr.xlsx"
-    ),
     "explain a customer as a table": lambda: with_ledger(
         "explain", "cus_1", "--format", "csv"
     ),

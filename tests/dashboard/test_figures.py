@@ -5,6 +5,7 @@ import shlex
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from openpyxl import load_workbook  # type: ignore[import-untyped]
@@ -35,6 +36,7 @@ PAGES = [
     f"/customer/{CUSTOMER}?on=2026-01-31",
     "/movements",
     "/movements?from=2025-11-01&to=2026-10-31&kind=churn&currency=eur",
+    "/movements?from=2025-11-01&segment=interval=month&segment=country=US",
     "/cohorts",
     "/cohorts?by=month&metric=crr&currency=eur",
     "/at-risk",
@@ -55,6 +57,7 @@ TOTALS = [
     "/window?metric=crr",
     "/window?segment=interval=month&segment=country=DE",
     "/movements?kind=contraction",
+    "/movements?from=2025-11-01&to=2026-10-31&segment=interval=month",
     "/cohorts?metric=grr",
     "/at-risk",
     "/differences",
@@ -91,7 +94,14 @@ def test_csv_is_the_commands(site: Site, demo: Workdir, path: str) -> None:
     assert site.get(form(path, "csv")).text == told(demo, page, "--format", "csv").out
 
 
-@pytest.mark.parametrize("path", ["/", "/window?window=2026-Q1&currency=eur"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/window?window=2026-Q1&currency=eur",
+        "/window?segment=interval=month&segment=country=US",
+    ],
+)
 def test_the_workbook_has_the_pages_window(site: Site, path: str) -> None:
     window = path if path != "/" else "/window"
     [told] = site.get(form(window, "json")).json()["windows"]
@@ -101,9 +111,8 @@ def test_the_workbook_has_the_pages_window(site: Site, path: str) -> None:
     assert f"{sheet['C4'].value:.6f}" == f"{told['ratio']:.6f}"
 
 
-def test_there_is_no_workbook_of_some_customers_or_of_a_list(site: Site) -> None:
-    for path in ("/overview.xlsx?segment=interval%3Dyear", "/movements.xlsx"):
-        assert site.get(path).status_code == 404
+def test_there_is_no_workbook_of_a_list(site: Site) -> None:
+    assert site.get("/movements.xlsx").status_code == 404
     assert "/movements.xlsx" not in site.get("/movements").text
     assert "/window.xlsx" in site.get("/window").text
 
@@ -241,11 +250,30 @@ def test_the_overview_of_a_segment_leads_to_the_windows_of_it(site: Site) -> Non
     [card, *_] = (h for text, h in page.links if text.startswith("NRR"))
     [taken] = site.get(card.replace("?", ".json?")).json()["windows"]
     assert f"NRR {ratio(taken['ratio'])}" in page.text
-    assert page.to("/movements?") == [], "which are of everybody"
+    assert {h.count("segment=") for h in page.to("/movements?")} == {2}
     fewer = [h for h in page.to("/?") if h.count("segment=") == 1]
     assert len(fewer) == 2, "each can be left out"
     old = "/?by=country&segment=AU"
     assert site.page(old).command.endswith("--segment country=AU")
+
+
+def test_the_movements_of_a_segment_are_those_of_its_waterfall(site: Site) -> None:
+    path = "/?segment=interval=month&segment=country=US&months=12"
+    [part] = site.get(form(path, "json")).json()["currencies"]
+    [october] = (
+        each
+        for each in part["windows"]
+        if (each["window"], each["from"]) == ("month", "2026-10-01")
+    )
+    linked = [h for h in site.page(path).to("/movements?") if "from=2026-10-01" in h]
+    asked = {dict(parse_qsl(h.partition("?")[2])).get("kind") for h in linked}
+    assert asked >= {"new", "expansion", "contraction", "churn"}
+    for href in linked:
+        rows = site.get(href.replace("?", ".json?")).json()["movements"]
+        kind = dict(parse_qsl(href.partition("?")[2])).get("kind")
+        if kind is not None:
+            moved = october["waterfall"][f"{kind}_minor"]
+            assert abs(sum(each["amount_minor"] for each in rows)) == moved, kind
 
 
 def test_a_customer_shows_each_movement_with_its_sum_and_evidence(

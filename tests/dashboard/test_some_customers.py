@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from connector.core.model import MovementKind
 from tests.dashboard.test_figures import form, told
 from tests.support.commands import Workdir
 from tests.support.pages import parsed
@@ -173,3 +174,30 @@ def test_a_goal_of_crr_has_a_line_where_nrr_s_has(copied: Workdir) -> None:
     assert "Above the goal of 88.0%" in html
     page = copied.call("report", "--format", "html", "--currency", "usd")
     assert page.out.count('class="goal" x2') == 3
+
+
+SPAN = ("--from", "2026-01-01", "--to", "2026-10-31")
+KINDS = tuple(MovementKind)
+
+
+@pytest.mark.parametrize("by", ["plan", "country", "interval", "band", "cohort"])
+@pytest.mark.parametrize("currency", ["usd", "eur", "total"])
+def test_the_movements_of_each_segment_are_those_it_is_added_up_of(
+    total_folder: Path, by: str, currency: str
+) -> None:
+    """And those of all of them are everybody's, each once."""
+    workdir, listed = Workdir(total_folder), []
+    asked = (*SPAN, "--currency", currency, "--format", "json")
+    for each in workdir.call("movements", "--by", by, *asked).json["segments"]:
+        only = ("--segment", f"{by}={each['segment']}")
+        rows = workdir.call("movements", *only, *asked).json["movements"]
+        listed += rows
+        [again] = workdir.call("movements", "--by", by, *only, *asked).json["segments"]
+        assert again == each
+        if currency != "total":  # where a sum is rounded once, and each of these is
+            moved = {f"{kind}_minor": 0 for kind in KINDS}
+            for row in rows:
+                moved[f"{row['kind']}_minor"] += row["amount_minor"]
+            assert moved == {name: each[name] for name in moved}
+    whole = workdir.call("movements", *asked).json["movements"]
+    assert sorted(map(repr, listed)) == sorted(map(repr, whole))

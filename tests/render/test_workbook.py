@@ -58,8 +58,12 @@ def path(demo: Workdir) -> Path:
 
 @pytest.fixture(scope="module")
 def told(demo: Workdir) -> dict[str, Any]:
+    return headlines(demo)
+
+
+def headlines(demo: Workdir, *words: str) -> dict[str, Any]:
     """The headline of each currency, by the sheet that has it by customer."""
-    report = demo.call("report", "--format", "json").json
+    report = demo.call("report", *words, "--format", "json").json
     sheets = ["Window"]
     sheets += [f"Window {x['currency'].upper()}" for x in report["currencies"][1:]]
     return {
@@ -343,9 +347,28 @@ def test_it_needs_a_file(demo: Workdir) -> None:
     assert "-o nrr.xlsx" in found.err
 
 
-def test_it_is_of_all_customers(demo: Workdir) -> None:
-    asked = ("report", "--format", "xlsx", "-o", "x.xlsx", "--segment", "interval=year")
-    assert demo.call(*asked).code == 2
+def test_with_a_segment_it_is_of_these_customers_alone(
+    demo: Workdir, tmp_path: Path
+) -> None:
+    segments = ("--segment", "interval=month", "--segment", "country=US")
+    only = ("--currency", "usd", *segments)
+    made = tmp_path / "some.xlsx"
+    assert demo.call("report", *only, "--format", "xlsx", "-o", str(made)).code == 0
+    book, told = read(made), headlines(demo, *only)
+    holds(book, told)
+    assert {"Cohorts", "Coverage"}.isdisjoint(book.sheetnames), "which are of all"
+    rows = book["What counts"].iter_rows(values_only=True)
+    facts = {row[0]: row[1] for row in rows}
+    assert facts["Customers"] == "only interval month and country US"
+    assert (
+        facts["Command"]
+        == f"stripe-nrr report {' '.join(only)} --format xlsx -o nrr.xlsx"
+    )
+    last = date.fromisoformat(told["Window"]["to"]) - DAY
+    span = ("--from", told["Window"]["from"], "--to", str(last))
+    moved = demo.call("movements", *only, *span, "--format", "json").json["movements"]
+    listed = [x for x in column(book["Movements"], "C", 3) if x is not None]
+    assert listed == [each["customer"] for each in moved]
 
 
 def test_without_its_library_the_fix_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,17 @@ from pathlib import Path
 import click
 
 from connector.cli.forms import emit
-from connector.cli.options import by_option, currency_option, formats_option, out_option
+from connector.cli.options import (
+    by_option,
+    currency_option,
+    formats_option,
+    only_option,
+    out_option,
+)
 from connector.cli.params import DAY
 from connector.cli.shell import Shell
 from connector.core.errors import UsageFault
-from connector.core.model import MovementKind
+from connector.core.model import MovementKind, SegmentValue
 from connector.reports import list_movements, sum_movements
 from connector.reports.movements import find_counted
 from connector.store.ledger.queries import Wanted
@@ -29,6 +35,7 @@ from connector.store.ledger.queries import Wanted
 )
 @currency_option
 @by_option
+@only_option
 @formats_option("text", "json", "csv")
 @out_option
 @click.pass_obj
@@ -40,6 +47,7 @@ def movements(
     kind: str | None,
     currency: str | None,
     by: str | None,
+    only: tuple[SegmentValue, ...],
     form: str,
     output: Path | None,
 ) -> None:
@@ -50,12 +58,14 @@ def movements(
     their evidence.
 
     --by adds them up instead, by what each customer had at the opening of --from (or came
-    with), so that segments add up to the total.
+    with), so that segments add up to the total. --segment leaves those alone who had
+    this then; given twice, both.
 
     \b
     Examples:
       stripe-nrr movements --from 2026-03-01 --to 2026-03-31 --kind churn
       stripe-nrr movements --customer cus_123 --format json
+      stripe-nrr movements --from 2026-01-01 --segment country=DE --by plan
     """  # noqa: D301
     from connector.render import movements as forms
 
@@ -74,7 +84,7 @@ def movements(
             currency=currency.lower() if currency else None,
         )
         if by is not None:
-            sums = sum_movements(ledger, by, wanted)
+            sums = sum_movements(ledger, by, wanted, only)
             emit(
                 form,
                 output,
@@ -84,7 +94,7 @@ def movements(
                 csv=lambda: forms.sums_csv(sums),
             )
             return
-        found, labels = list_movements(ledger, wanted)
+        found, labels = list_movements(ledger, wanted, only)
     emit(
         form,
         output,

@@ -133,7 +133,7 @@ def report(
         )
         wide = (form == "html", form == "xlsx")
         _refuse_with_lake(is_of_objects, causes, bool(as_of), bool(preset), *wide)
-    _check_form(form, output, only)
+    _check_form(form, output)
     is_wide = bool(by or only) or is_total(currency)
     with _ledger(shell, preset, lake, is_wide=is_wide) as ledger:
         asked = reports.ReportRequest(
@@ -159,13 +159,7 @@ def report(
     show(output)
 
 
-def _check_form(form: str, output: Path | None, only: tuple[SegmentValue, ...]) -> None:
-    if only and form == "xlsx":
-        raise UsageFault(
-            "the workbook is of all customers",
-            fix="leave out --segment: --format html and `stripe-nrr dashboard` show some "
-            "customers alone",
-        )
+def _check_form(form: str, output: Path | None) -> None:
     is_terminal = output in THROUGH and sys.stdout.isatty()
     if form == "xlsx" and (output is None or is_terminal):
         raise UsageFault("a workbook cannot be printed", fix="name a file: -o nrr.xlsx")
@@ -190,6 +184,7 @@ def _command(
         if value is not None
         for word in (f"--{name}", str(value))
     ]
+    told += [word for each in asked.only for word in ("--segment", str(each))]
     flags = ["--arr"] if asked.arr else []
     words = [
         "stripe-nrr",

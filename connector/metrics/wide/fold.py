@@ -231,19 +231,19 @@ def moved_by_segment(
     parts: Iterable[Columns],
     span: Window,
     segments: Segmentation,
-    only: int | None = None,
+    customer: int | None = None,
 ) -> dict[str, dict[MovementKind, tuple[int, int]]]:
     """The movements of a span by segment and kind: how many, and their signed sum.
 
-    A customer's segment is what it had at the span's opening, or came with. ``only`` is
-    the one customer whose movements count.
+    A customer's segment is what it had at the span's opening, or came with. Of those who
+    are ``OUTSIDE`` nothing counts; with ``customer`` that one's movements alone do.
     """
     calendar, cells = Calendar([span]), len(segments.names)
     counts, sums = np.zeros((2, cells, len(KINDS)), np.object_)
     for moves, *_ in parts:
         at = _placed(moves, calendar, segments)
-        if only is not None:
-            own = moves.who[at.customer] == only
+        if customer is not None:
+            own = moves.who[at.customer] == customer
             at = at._replace(
                 row=at.row[own], customer=at.customer[own], window=at.window[own]
             )
@@ -255,7 +255,7 @@ def moved_by_segment(
         for name, own, minor in sorted(
             zip(segments.names, counts.tolist(), sums.tolist(), strict=True)
         )
-        if any(own)
+        if any(own) and name != OUTSIDE
     }
 
 

@@ -9,7 +9,7 @@ from connector.core.errors import MissingExtra
 from connector.core.language import _
 from connector.core.policy import POLICY_RULES
 from connector.render.footnotes import FORMULA, what_is_missing
-from connector.render.report_tables import by_segment, cells, headings
+from connector.render.report_tables import by_segment, cells, headings, only_words
 from connector.render.table import Cell
 from connector.render.workbook.cells import SheetCell, SheetWriter
 from connector.render.workbook.lists import (
@@ -63,9 +63,12 @@ def _write(book: Any, found: WorkbookContents, command: str) -> None:
     if found.windows:
         window = found.windows[0].row.measured.window
         write_movements(moved, found.movements, window)
-    write_cohorts(sheet(_("Cohorts")), found.cohorts)
+    is_of_all = not found.report.only
+    if is_of_all:
+        write_cohorts(sheet(_("Cohorts")), found.cohorts)
     write_at_risk(sheet(_("At risk")), found.at_risk)
-    write_coverage(sheet(_("Coverage")), found.coverage)
+    if is_of_all:
+        write_coverage(sheet(_("Coverage")), found.coverage)
     _write_what_counts(sheet(_("What counts")), found, command)
     for writer in writers:
         writer.close()
@@ -127,6 +130,7 @@ def _facts(
     has_moment = report.as_of is None
     return [
         (_("Account"), whose, ""),
+        *([(_("Customers"), only_words(report.only), "")] if report.only else []),
         (_("Known until"), report.today, known.format(zone=report.timezone)),
         (_("Last sync (UTC)"), synced, ""),
         (_("Made at (UTC)"), _utc(report.generated_at), ""),

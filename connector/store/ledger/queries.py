@@ -78,6 +78,8 @@ _CONDITIONS = {
     "to": "day < :to",
     "kind": "kind = :kind",
     "currency": "currency = :currency",
+    "members": "currency || ' ' || movements.customer IN"
+    " (SELECT value FROM json_each(:members))",
 }
 _ROW = """
     SELECT movements.id, customers.id, currency, day, kind, amount_minor, before_minor,
@@ -89,7 +91,11 @@ _COUNTED = "SELECT kind, count(*), sum(amount_minor)"
 
 
 class Wanted(NamedTuple):
-    """Which movements to read; None does not restrict. ``end`` is out."""
+    """Which movements to read; None does not restrict. ``end`` is out.
+
+    ``members`` are those whose movements alone count: the currency, a space, the ledger's
+    key of the customer.
+    """
 
     customer: str | None = None
     start: date | None = None
@@ -97,6 +103,7 @@ class Wanted(NamedTuple):
     kind: MovementKind | None = None
     currency: str | None = None
     as_of: datetime | None = None
+    members: frozenset[str] | None = None
 
 
 class Slice(NamedTuple):
@@ -160,6 +167,9 @@ def _parameters(wanted: Wanted) -> dict[str, object]:
         "to": wanted.end and wanted.end.isoformat(),
         "kind": wanted.kind,
         "currency": wanted.currency,
+        "members": None
+        if wanted.members is None
+        else json.dumps(sorted(wanted.members)),
     }
 
 

@@ -76,6 +76,7 @@ class ObjectSource(Protocol):
 class SyncResult(Struct):
     """What a run met. ``mode`` is ``full`` or ``events``; ``why``, if it was not asked.
 
+    ``seen`` counts objects by kind, each once, however many answers showed it.
     ``unreadable_events`` names events that could not be read, ``unreadable`` says why.
     """
 
@@ -328,10 +329,10 @@ class _Reading:
         with transaction(ingest.connection):
             ingest.count_reads()
             for each, page, _ in ended:
-                ingest.keep(each.kind, page.data, page.asked_us)
-                seen[each.kind] += len(page.data)
                 # The first answers may have shown that our clock is ahead of Stripe's.
                 self.began_us = min(self.began_us, page.asked_us)
+                seen[each.kind] += len(page.data) - self._again(each.kind, page)
+                ingest.keep(each.kind, page.data, page.asked_us)
             if self.walk is not None:
                 walks.keep_ranges(ingest.connection, self.walk, self.ranges)
         for kind in dict.fromkeys(done.about.kind for done in ended):
@@ -339,6 +340,12 @@ class _Reading:
             own = [each for each in self.ranges if each.kind == kind]
             left = sum(each.left(*self.limits[kind]) for each in own)
             ingest.progress(kind, seen[kind], seen[kind] + int(left))
+
+    def _again(self, kind: str, page: ListPage) -> int:
+        """How many were in a page before: one under way reaches over a cut."""
+        ids = [ref(thing) for thing in page.data]
+        connection, table = self.ingest.connection, TABLES[kind]
+        return freshness.count_since(connection, table, ids, self.began_us)
 
 
 def _found(source: ObjectSource, lookup: Lookup) -> list[ListPage]:

@@ -29,6 +29,7 @@ from connector.stripe_api.decoding import decode
 from connector.stripe_api.invoices import InvoiceItem
 from connector.stripe_api.lists import LISTINGS
 from connector.stripe_api.objects import Subscription
+from connector.stripe_api.partitions import Partition
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY
 from tests.billing.catalogue import Tier
@@ -42,6 +43,7 @@ from tests.support.synced import (
     Wire,
     changed,
     demo_now_s,
+    ingesting,
     shop,
     sync,
     synced_shop,
@@ -83,6 +85,15 @@ def test_a_walk_stores_the_whole_account(db: sqlite3.Connection) -> None:
     assert not synced.resumed
     assert synced.unreadable_events == []
     assert event_feed.last_synced_us(db) == SEEN * 1_000_000
+
+
+def test_an_object_in_two_answers_was_seen_once(db: sqlite3.Connection) -> None:
+    """A page that is under way when its range is cut reaches over the cut."""
+    wire = Wire(shop(), SEEN, page=4)
+    with ingesting(db, wire) as ingest:
+        ingest.read([Partition("customers"), Partition("customers", 0, SEEN)])
+        assert ingest.met.seen["customers"] == len(shop().objects["customers"])
+        assert ingest.met.changed == len(shop().objects["customers"])
 
 
 def test_the_catalogue_comes_before_those_who_use_it(db: sqlite3.Connection) -> None:

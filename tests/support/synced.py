@@ -87,6 +87,25 @@ def walk(
     stopping: Callable[[], bool] = lambda: False,
 ) -> SyncResult:
     """Bring the mirror up to date; ``full`` walks everything, as a first sync does."""
+    ran = ingesting(
+        connection, wire, config, progress, workers=workers, stopping=stopping
+    )
+    with ran as ingest:
+        bring_in(ingest, full=full)
+    return ingest.met
+
+
+@contextmanager
+def ingesting(
+    connection: sqlite3.Connection,
+    wire: Wire,
+    config: Config = DEFAULTS,
+    progress: Progress = lambda _kind, _seen, _whole: None,
+    *,
+    workers: int = 1,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Iterator[Ingest]:
+    """One run, before it has asked for anything."""
     transport = httpx.MockTransport(wire.handle)
     with (
         StripeApi(
@@ -94,7 +113,7 @@ def walk(
         ) as api,
         ThreadPool[Any](workers) as threads,
     ):
-        ingest = Ingest(
+        yield Ingest(
             connection=connection,
             source=api,
             threads=threads,
@@ -103,8 +122,6 @@ def walk(
             progress=progress,
             stopping=stopping,
         )
-        bring_in(ingest, full=full)
-    return ingest.met
 
 
 def sync(

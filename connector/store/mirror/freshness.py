@@ -5,10 +5,11 @@ A sync asks this to fetch no more than it must.
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 
 from connector.core.errors import UnknownStripeShape
+from connector.store.database import placeholders
 from connector.stripe_api.decoding import decode
 from connector.stripe_api.events import Event
 from connector.stripe_api.paging import STRIPE_BEGAN_S
@@ -44,6 +45,18 @@ def created_s(
 def count(connection: sqlite3.Connection, kind: str) -> int:
     row = connection.execute(f"SELECT count(*) FROM stripe_{kind}").fetchone()  # noqa: S608
     return int(row[0])
+
+
+def count_since(
+    connection: sqlite3.Connection, kind: str, ids: Sequence[str], since_us: int
+) -> int:
+    """Of how many of these the copy was asked for since then."""
+    query = f"""
+        SELECT count(*) FROM stripe_{kind}
+        WHERE id IN {placeholders(len(ids))} AND fetched_us >= {since_us}
+    """  # noqa: S608
+    [number] = connection.execute(query, ids).fetchone()
+    return int(number)
 
 
 def events_since(connection: sqlite3.Connection, since_s: int) -> Iterator[Event]:

@@ -16,6 +16,7 @@ from connector.cli.options import (
 from connector.cli.params import DAY
 from connector.cli.shell import Shell
 from connector.core.errors import UsageFault
+from connector.core.language import _
 from connector.core.model import MovementKind, SegmentValue
 from connector.reports import list_movements, sum_movements
 from connector.reports.movements import find_counted
@@ -102,7 +103,7 @@ def movements(
         text=lambda: (
             forms.movements_view(found, labels, locale)
             if found
-            else "There is no such movement."
+            else _("There is no such movement.")
         ),
         json=lambda: {"movements": [forms.as_json(each) for each in found]},
         csv=lambda: forms.movements_csv(found, labels),

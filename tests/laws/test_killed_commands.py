@@ -109,15 +109,15 @@ class KilledLife:
         assert "0 findings" in self.say("check")
         if name == "close":
             assert "already closed" in self.say(*self.close)
-        assert not list(self.folder.glob(".*.draft"))
+        assert not list(self.folder.glob(".*.draft*"))
 
     def see_whole(self, before: str) -> None:
         """No file is torn, and what was there before is there."""
         figures = self.folder / "figures"
         assert figures.read_bytes() in {OLD, before.encode()}
         figures.write_bytes(OLD)
-        for path in self.folder.glob("*.db*"):
-            if not path.name.endswith(("-wal", "-shm", ".lock")):
+        for path in self.folder.glob("[!.]*.db*"):  # a draft is no ledger yet
+            if not path.name.endswith(("-wal", "-shm", "-journal", ".lock")):
                 assert whole(path), path
         for path in self.folder.glob("*.replaced-*"):
             path.unlink()

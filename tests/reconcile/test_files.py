@@ -327,15 +327,15 @@ REFUSED = {
     "a line cut off": (b"customer,month,mrr\ncus_1\n", "line 2.*names no day"),
     "a quote that nothing closes": (
         b'customer,name,month,mrr\ncus_1,"Acme,2026-01,1\ncus_2,B,2026-01,1\n',
-        "after line.*quote of which is closed",
+        "from line.*quote of which is closed",
     ),
     "a quote that the next line's closes": (
         b'customer,name,month,mrr\ncus_1,"A,2026-01,1\ncus_2,"B,2026-01,1\ncus_3,C,2026-01,1\n',
-        "after line 1.*quote of which is closed",
+        "from line 2.*quote of which is closed",
     ),
     "a field of a book's length": (
         b"customer,name,month,mrr\ncus_1," + b"x" * 200_000 + b",2026-01,1\n",
-        "after line 1.*field",
+        "from line 2.*field",
     ),
     "days as Excel counts them": (
         b"customer,month,mrr\ncus_1,46112,1\n",

@@ -163,6 +163,6 @@ def _every(written: CsvFile) -> Iterator[tuple[int, list[str]]]:
                     yield at, row
     except (OSError, UnicodeError, csv.Error) as error:
         raise UsageFault(
-            f"{written.path} cannot be read after line {at}: {error}",
+            f"{written.path} cannot be read from line {at + 1} on: {error}",
             fix="give a CSV file in UTF-8, each quote of which is closed",
         ) from error

@@ -213,6 +213,7 @@ def _values(
         "part": part,
         "view": shown,
         "kept": kept,
+        "young": None if shown.segment else part.first_year,
         "is_few": kept.customers < FEW,
         "own_currency": "total" if part.is_total else part.currency,
         "currencies": asked.currencies(),

@@ -234,7 +234,7 @@ def restatements_answer(asked: PageRequest) -> PageAnswer:
             "since": day,
             "most": MOST_LINES,
             "accounts": names,
-            "account": account,
+            "account_shown": account,
             "called": part.called,
         },
         json=lambda: {

@@ -18,7 +18,11 @@ from connector.mrr.stored_words import retraction_said
 from connector.render.at_risk import why
 from connector.render.closed_months import run_words
 from connector.render.coverage import REASON_WORDS
-from connector.render.footnotes import goal_sentences, note_line
+from connector.render.footnotes import (
+    first_year_sentence,
+    goal_sentences,
+    note_line,
+)
 from connector.render.movements import causes_text, named
 from connector.reports.closed_months import RestatementLine
 
@@ -114,13 +118,15 @@ def _month(over: MonthOver, locale: str) -> Iterator[str]:
         for name, minor in flow.signed.items()
         if minor and name not in ("opening_minor", "closing_minor")
     )
+    retained = first_year_sentence(over.part) or _(
+        "{ratios} over twelve months."
+    ).format(ratios=ratios)
     yield _(
-        "{month}, {part}: {ratios} over twelve months. MRR went from {opening} to "
-        "{closing}{steps}."
+        "{month}, {part}: {retained} MRR went from {opening} to {closing}{steps}."
     ).format(
         month=name_of(over.month.measured.window),
         part=over.part.title,
-        ratios=ratios,
+        retained=retained,
         opening=money(flow.opening_minor),
         closing=money(flow.closing_minor),
         steps=f" ({steps})" if steps else "",

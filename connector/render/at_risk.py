@@ -193,7 +193,10 @@ def parts(reports: AtRiskReports, locale: str) -> Iterator[Part]:
             yield scheduled_table(outlook, reports.labels)
         yield Title(f"{_(COMMITTED)}, {outlook.currency.upper()}")
         yield committed_table(outlook)
-    yield _(NOTE)
+    if reports.currencies:
+        yield _(NOTE)
+    else:
+        yield _("There is no recurring revenue in this ledger.")
 
 
 def to_csv(lines: Iterable[RiskLine], out: TextIO) -> None:

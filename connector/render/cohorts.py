@@ -1,6 +1,6 @@
 """Cohorts as text, JSON, CSV and Markdown."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from connector.core.figures import RATIOS
@@ -84,12 +84,14 @@ def note(report: CohortReport) -> str:
     return said + finer
 
 
-def parts(reports: Iterable[CohortReport], metric: str) -> Iterator[Part]:
+def parts(reports: Sequence[CohortReport], metric: str) -> Iterator[Part]:
     """A table a currency."""
     for report in reports:
         yield Title(title(report, metric))
         yield triangle(report, metric)
-        yield note(report)
+        yield note(report) if report.cohorts else _("No first month is over yet.")
+    if not reports:
+        yield _("There is no recurring revenue in this ledger.")
 
 
 def to_csv(reports: Sequence[CohortReport]) -> str:

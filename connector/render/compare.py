@@ -9,7 +9,7 @@ from connector.core.money import format_minor, format_ratio, ratio_number
 from connector.core.windows import name_of
 from connector.metrics.published_formulas import FORMULAS, FormulaResult, near
 from connector.metrics.what_if import ExplainedGap, closes
-from connector.render.footnotes import listed
+from connector.render.footnotes import listed, nothing_to_retain
 from connector.render.report_json import currency_json, span_json
 from connector.render.table import (
     Money,
@@ -133,6 +133,8 @@ def formulas_parts(
             window=name_of(each.window), so_far=so_far, whose=whose, opening=opening
         )
         yield Title(title)
+        if not each.kept.customers:
+            yield nothing_to_retain(each.window.start)
         yield _formula_table(each.results)
         if against is not None:
             yield from _verdict(each, against)

@@ -9,6 +9,7 @@ from connector.core.model import CustomerName
 from connector.core.money import format_count, format_ratio, ratio_number
 from connector.core.windows import name_of
 from connector.metrics.contributions import Contribution, Ratio
+from connector.render.footnotes import nothing_to_retain
 from connector.render.report_json import currency_json, only_json, span_json
 from connector.render.report_tables import only_words
 from connector.render.table import (
@@ -28,7 +29,11 @@ from connector.reports.model import code_of, title_of
 def parts(found: list[WindowExplanation], locale: str) -> Iterator[Part]:
     for each in found:
         yield Title(_title(each, locale))
-        yield _table(each)
+        yield (
+            _table(each)
+            if each.kept.customers
+            else nothing_to_retain(each.window.start)
+        )
     if not found:
         yield _("There is no recurring revenue in this ledger.")
 

@@ -1,7 +1,7 @@
 """What a reader must know to trust a report's figures, in sentences."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from fractions import Fraction
 
 from connector.core.invoiced import OutsideMrr, alarming
@@ -149,7 +149,7 @@ def what_is_missing(missing: Missing) -> list[str]:
                 "missing. Run `stripe-nrr sync`."
             )
         )
-    if missing.customers:
+    if missing.customers and not missing.is_first_sync:
         found.append(
             ngettext(
                 "Not complete: {number} customer is missing altogether, as nothing was "
@@ -254,8 +254,22 @@ def despite_sentence(closing: Closing) -> str:
 
 def asides(part: CurrencyReport, report: Report) -> list[str]:
     """What is told beside a headline: when a first year is over, and what is running."""
-    told = (_first_year_sentence(part), _so_far_sentence(part, report))
+    told = (first_year_sentence(part), _so_far_sentence(part, report))
     return [*filter(None, told), *goal_sentences(part, report.goals)]
+
+
+def headline_ratio(part: CurrencyReport, ratio: Fraction | None) -> str:
+    """In the place of one that no window has yet: from which day on one has it."""
+    if ratio is not None or part.first_year is None:
+        return format_ratio(ratio)
+    return _("from {day}").format(day=day_text(part.first_year.ends_on))
+
+
+def nothing_to_retain(start: date) -> str:
+    """Of a window that begins before anybody paid."""
+    return _(
+        "Nobody paid on {day}, so there is nothing to retain and no ratio."
+    ).format(day=day_text(start))
 
 
 def goal_sentences(part: CurrencyReport, goals: Mapping[str, Fraction]) -> list[str]:
@@ -294,7 +308,7 @@ def _so_far_sentence(part: CurrencyReport, report: Report) -> str:
     ).format(end=month_text(end), today=day_text(report.today), told=told)
 
 
-def _first_year_sentence(part: CurrencyReport) -> str:
+def first_year_sentence(part: CurrencyReport) -> str:
     """When the first twelve months end, and what is kept since; "" after them."""
     young = part.first_year
     if young is None:

@@ -15,7 +15,14 @@ from connector.core.figures import Retention
 from connector.core.language import _, grouped, moment_text
 from connector.core.model import MovementKind
 from connector.core.money import format_count, format_minor, format_ratio
-from connector.render.footnotes import asides, banner, footnotes, listed, note_line
+from connector.render.footnotes import (
+    asides,
+    banner,
+    footnotes,
+    headline_ratio,
+    listed,
+    note_line,
+)
 from connector.render.report_tables import (
     MORE_HEADINGS,
     cause_tables,
@@ -54,7 +61,7 @@ def report_view(report: Report, locale: str) -> RenderableType:
         headlines, rows = _split(part)
         parts.append(Text(f"\n{kind_of(report)} · {part.title}", style="bold"))
         for row in headlines:
-            parts += [_cards(row, part.currency, locale, report), Text()]
+            parts += [_cards(row, part, locale, report), Text()]
             if row.reported is not None:
                 name = as_reported_label(row).strip()
                 parts.append(_reported(name, row.reported.retention))
@@ -106,13 +113,13 @@ def _source(report: Report) -> str:
 
 
 def _cards(
-    row: WindowRow, currency: str, locale: str, report: Report
+    row: WindowRow, part: CurrencyReport, locale: str, report: Report
 ) -> RenderableType:
     kept, flow = row.measured.retention, row.measured.waterfall
     span = label(row)
 
     def money(amount_minor: int) -> str:
-        return format_minor(amount_minor, currency, locale, whole=True)
+        return format_minor(amount_minor, part.currency, locale, whole=True)
 
     opening = money(kept.opening_minor) + opening_note(row.measured)
     closing = money(flow.closing_minor)
@@ -121,13 +128,13 @@ def _cards(
     told = [
         (
             "NRR",
-            format_ratio(kept.nrr),
+            headline_ratio(part, kept.nrr),
             _("of {opening}, {span}").format(opening=opening, span=span),
         ),
-        ("GRR", format_ratio(kept.grr), _("the same without growth")),
+        ("GRR", headline_ratio(part, kept.grr), _("the same without growth")),
         (
             "CRR",
-            format_ratio(kept.crr),
+            headline_ratio(part, kept.crr),
             _("{kept} of {customers}").format(
                 kept=grouped(kept.kept),
                 customers=format_count(kept.customers, "customer"),

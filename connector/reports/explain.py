@@ -11,6 +11,7 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from connector.core.dates import add_months
 from connector.core.figures import Retention
 from connector.core.model import (
     CustomerName,
@@ -20,7 +21,7 @@ from connector.core.model import (
     Refusal,
     SegmentValue,
 )
-from connector.core.windows import Window
+from connector.core.windows import Window, WindowKind
 from connector.metrics.contributions import (
     Contribution,
     Ratio,
@@ -127,6 +128,9 @@ def window_contributions(
     ``UsageFault`` for a window that begins after the last day that is known.
     """
     ledger.require_known(window.start, f"--window from {window.start}", as_of)
+    if window.kind is WindowKind.TRAILING_12:
+        last = add_months(window.end, -1)
+        ledger.require_known(last, f"--window ..{last:%Y-%m}", as_of)
     if is_total(currency):
         return [_explained_total(ledger, window, ratio, as_of, only)]
     found = _explained(ledger, window, ratio, currency, as_of, only)

@@ -41,6 +41,11 @@ def plain_account() -> str:
     return json.dumps(made.snapshot())
 
 
+def plain_account_shown() -> Mapping[str, Any]:
+    shown: Mapping[str, Any] = json.loads(plain_account())
+    return shown
+
+
 GROWS = json.loads(plain_account())["customers"][0]["id"]
 
 

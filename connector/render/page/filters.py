@@ -39,7 +39,14 @@ from connector.render.at_risk import (
 )
 from connector.render.cohorts import name_of
 from connector.render.coverage import outside_table
-from connector.render.footnotes import asides, banner, note_line, unread
+from connector.render.footnotes import (
+    asides,
+    banner,
+    headline_ratio,
+    note_line,
+    nothing_to_retain,
+    unread,
+)
 from connector.render.page.figures import segment_rows, window_rows
 from connector.render.report_tables import (
     CAUSE_WORDS,
@@ -72,6 +79,8 @@ def filters(locale: str) -> dict[str, Callable[..., Any]]:
         "label": label,
         "banner": partial(banner, locale=locale),
         "asides": asides,
+        "headline_ratio": headline_ratio,
+        "nothing_to_retain": nothing_to_retain,
         "note_line": note_line,
         "cohort_name": name_of,
         "band_range": band_range,

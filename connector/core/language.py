@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import NamedTuple
 
 DOMAIN = "stripe_nrr"
+_LOCALE = Path(__file__).parents[1] / "locale"
 
 
 class Language(NamedTuple):
@@ -94,7 +95,7 @@ class _Catalogue(gettext.GNUTranslations):
 def _catalogue(code: str) -> gettext.NullTranslations:
     if code == DEFAULT:
         return gettext.NullTranslations()
-    place = files("connector") / "locale" / code / "LC_MESSAGES" / f"{DOMAIN}.mo"
+    place = _LOCALE / code / "LC_MESSAGES" / f"{DOMAIN}.mo"
     with place.open("rb") as file:
         return _Catalogue(file)
 

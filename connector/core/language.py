@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime
 from functools import cache
-from pathlib import Path
+from io import BytesIO
+from pkgutil import get_data
 from typing import NamedTuple
 
 DOMAIN = "stripe_nrr"
-_LOCALE = Path(__file__).parents[1] / "locale"
 
 
 class Language(NamedTuple):
@@ -95,9 +95,8 @@ class _Catalogue(gettext.GNUTranslations):
 def _catalogue(code: str) -> gettext.NullTranslations:
     if code == DEFAULT:
         return gettext.NullTranslations()
-    place = _LOCALE / code / "LC_MESSAGES" / f"{DOMAIN}.mo"
-    with place.open("rb") as file:
-        return _Catalogue(file)
+    found = get_data("connector", f"locale/{code}/LC_MESSAGES/{DOMAIN}.mo")
+    return _Catalogue(BytesIO(found or b""))
 
 
 def _(text: str) -> str:

@@ -85,8 +85,10 @@ def make(path: Path, customers: int) -> None:
         with unchecked(connection):
             for copied in range(1, copies):
                 own = {
-                    **{"last": LIVES, "copied": copied},
-                    **{"keys": copied * LIVES, "moved": copied * moved},
+                    "last": LIVES,
+                    "copied": copied,
+                    "keys": copied * LIVES,
+                    "moved": copied * moved,
                 }
                 connection.execute("BEGIN")  # a ``transaction`` wants its log in place
                 for statement in COPIES:

@@ -16,14 +16,7 @@ from connector.webhooks.endpoint import EndpointSettings, receiver
 from connector.webhooks.payload import read_payload
 from tests.laws.test_one_account import business
 from tests.support.loopback import Request, Served, failing, serving
-from tests.support.served import (
-    PORTS,
-    SECRET,
-    ServingWorkdir,
-    serve,
-    until,
-    webhook,
-)
+from tests.support.served import PORTS, SECRET, ServingWorkdir, serve, until, webhook
 from tests.support.simulator import SimulatedAccount
 
 PLATFORM = "rk_live_51OfThePlatform"
@@ -69,7 +62,7 @@ def connected(tmp_path: Path) -> Iterator[Group]:
         stripe.others = {each.facts.id: each for each in ACCOUNTS.values()}
         workdir = ServingWorkdir(tmp_path, stripe.url, PLATFORM)
         workdir.configure(CONNECTED)
-        assert workdir.run("sync", "-q").code == 0
+        assert workdir.call("sync", "-q").code == 0
         yield Group(workdir, stripe)
 
 
@@ -83,7 +76,7 @@ def own(tmp_path: Path) -> Iterator[Group]:
             (tmp_path / f"{name}.whsec").write_text(f"whsec_of_{name}")
         workdir = ServingWorkdir(tmp_path, stripe.url, None, secrets="")
         workdir.configure(OF_THEIR_OWN)
-        assert workdir.run("sync", "-q").code == 0
+        assert workdir.call("sync", "-q").code == 0
         yield Group(workdir, stripe)
 
 

@@ -49,7 +49,7 @@ def answer(asked: PageRequest) -> PageAnswer:
             "since": day,
             "most": MOST_LINES,
             "accounts": names,
-            "account_shown": account,
+            **({"account": account} if names else {}),
             "called": part.called,
         },
         json=lambda: {

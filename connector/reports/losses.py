@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from connector.core.losses import Cancellation, Loss, LossShare, LostPart
 from connector.core.model import KINDS, Cause, SegmentValue
 from connector.core.windows import Window, WindowKind, boundaries_of
-from connector.metrics.churn import LossCounter, LossSums, LossTable, by_reason, is_end
+from connector.metrics.churn import (
+    LossCounter,
+    LossSums,
+    LossTable,
+    by_reason,
+    is_end,
+    reason_of,
+)
 from connector.metrics.contributions import Causes
 from connector.reports.figures.members import members
 from connector.reports.figures.segments import cut_in, segment_of
@@ -135,11 +142,15 @@ def _reasoned(
     for first in range(0, len(rows), TOGETHER):
         some = rows[first : first + TOGETHER].tolist()
         ids = [movement for movement, *_ in some]
-        parts = ledger_losses.lost_parts(connection, ids, proofs=proofs)
-        seen = _seen_by(connection, [part for own in parts.values() for part in own])
+        found = ledger_losses.lost_parts(connection, ids, proofs=proofs)
+        seen = _seen_by(connection, found.parts())
         for row in some:
-            own = [*map(seen, parts[row[0]])]
-            yield row, *by_reason(own)
+            part = found.one.get(row[0])
+            if part is None:
+                yield row, *by_reason([*map(seen, found.several[row[0]])])
+            else:
+                part = seen(part)
+                yield row, (LossShare(reason_of(part), row[4]),), part
 
 
 class _Shown(NamedTuple):

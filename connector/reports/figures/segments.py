@@ -1,8 +1,8 @@
 """What customers are told apart by, in one currency and in the total of all."""
 
 import sqlite3
+from array import array
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -132,8 +132,8 @@ def _of_plans(connection: sqlite3.Connection, by: str, currency: str) -> "Traits
     from connector.store.mirror.catalogue import price_names
 
     sold = price_names(connection)
-    found: dict[str, tuple[list[int], list[date]]] = {}
-    for price, interval, customers, days in contract_terms.keys_by_main_price(
+    found: dict[str, tuple[array[int], array[int]]] = {}
+    for price, interval, *own in contract_terms.keys_by_main_price(
         connection, currency
     ):
         product = sold.get(price, price)
@@ -142,7 +142,7 @@ def _of_plans(connection: sqlite3.Connection, by: str, currency: str) -> "Traits
             "product": product,
             "interval": interval,
         }
-        own = found.setdefault(named[by], ([], []))
-        own[0].extend(customers)
-        own[1].extend(days)
+        so_far = found.setdefault(named[by], (array("q"), array("q")))
+        for each, more in zip(so_far, own, strict=True):
+            each.extend(more)
     return found

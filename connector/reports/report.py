@@ -15,8 +15,10 @@ from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.churn import LossSums
 from connector.metrics.contributions import Causes
-from connector.reports.figures import (
-    cut_in,
+from connector.reports.annual import annual
+from connector.reports.benchmarks import assessed, benchmarks
+from connector.reports.figures.segments import cut_in
+from connector.reports.figures.windows import (
     figures,
     figures_by_segment,
     figures_of_some,
@@ -30,9 +32,6 @@ from connector.reports.model import (
     Report,
     Segment,
     WindowRow,
-    annual,
-    assessed,
-    benchmarks,
     last_over,
     restated,
 )
@@ -160,7 +159,7 @@ def _total(
     wanted = is_total(asked.currency) or (asked.currency is None and is_configured)
     if not (wanted and parts):
         return None
-    from connector.reports.currency_total import CurrencyTotal, total_report
+    from connector.reports.figures.currency_total import CurrencyTotal, total_report
 
     total = CurrencyTotal(ledger, asked.as_of)
     report = total_report(total, parts, asked.by, published, asked.only)

@@ -28,22 +28,11 @@ from connector.metrics.currency_total import (
 from connector.metrics.exchange_rates import ExchangeRates, Rates, parse_rates
 from connector.metrics.retention import balances as standing_at
 from connector.metrics.retention import measure
-from connector.reports.figures import (
-    cut_of,
-    figures,
-    members,
-    paid_at,
-    segment_of,
-    segment_of_total,
-)
+from connector.reports.benchmarks import assessed
+from connector.reports.figures.segments import cut_of, segment_of, segment_of_total
+from connector.reports.figures.windows import figures, members_at_opening, paid_at
 from connector.reports.ledger import Ledger
-from connector.reports.model import (
-    CurrencyReport,
-    Segment,
-    WindowRow,
-    assessed,
-    restated,
-)
+from connector.reports.model import CurrencyReport, Segment, WindowRow, restated
 from connector.store.ledger import balances, closings, columns, contract_terms, queries
 
 if TYPE_CHECKING:
@@ -272,17 +261,19 @@ class CurrencyTotal:
             for name in sorted(parts)
         )
 
-    def members(self, window: Window, only: Sequence[SegmentValue]) -> set[int]:
+    def members_at_opening(
+        self, window: Window, only: Sequence[SegmentValue]
+    ) -> set[int]:
         """Who paid at a window's opening and had all of these segments then."""
         found, start = self.conversion(window), window.start
         own: set[int] = set()
         for code, unit in found.units.items():
             [alone] = paid_at(self._of_one(code), [start])
             of = self._cut_of_one(None, only, code, Fraction(unit, found.scale))
-            own |= members(alone, start, of).keys()
+            own |= members_at_opening(alone, start, of).keys()
         [opening] = standing_at(flows_in_one(self._shared, found.units), [start])
         of = self._cut_of_several(None, only, found)
-        return own | members(opening, start, of).keys()
+        return own | members_at_opening(opening, start, of).keys()
 
     def _cut_of_one(
         self, by: str | None, only: Sequence[SegmentValue], code: str, worth: Fraction
@@ -329,7 +320,7 @@ class CurrencyTotal:
                 worth[segments[customer]] += minor * factor
         return worth
 
-    def movers(self, span: Window, only: Sequence[SegmentValue]) -> set[int]:
+    def members(self, span: Window, only: Sequence[SegmentValue]) -> set[int]:
         """Who paid at a span's opening or came in it, and had all of these segments."""
         from connector.metrics.wide.fold import members
 

@@ -9,20 +9,8 @@ from msgspec.structs import asdict
 
 from connector.core.dates import add_months
 from connector.core.figures import Retention
-<<<<<<< HEAD:connector/reports/explain.py
-from connector.core.model import (
-    CustomerName,
-    Flow,
-    Movement,
-    MovementKind,
-    Refusal,
-    SegmentValue,
-)
-from connector.core.windows import Window, WindowKind
-=======
 from connector.core.model import CustomerName, SegmentValue
-from connector.core.windows import Window
->>>>>>> main:connector/reports/explained/window.py
+from connector.core.windows import Window, WindowKind
 from connector.metrics.contributions import Contribution, Ratio, between, in_minor_of
 from connector.metrics.currency_total import retention_in_minor
 from connector.metrics.retention import retention

@@ -203,7 +203,7 @@ class SubscriptionItem(Base, frozen=True, kw_only=True):
     quantity: Units | None = None
     quantity_decimal: Decimal | None = None
     created: Instant = 0
-    discounts: list[str | Discount] | None = None
+    discounts: list[str | Discount] = []  # noqa: RUF012
     tax_rates: list[TaxRate] | None = None
 
     def __post_init__(self) -> None:
@@ -266,7 +266,7 @@ class Subscription(Base, frozen=True, kw_only=True):
     trial_start: Instant | None = None
     trial_end: Instant | None = None
     items: ListOf[SubscriptionItem] = ListOf()
-    discounts: list[str | Discount] | None = None
+    discounts: list[str | Discount] = []  # noqa: RUF012
     discount: Discount | None = None
     pause_collection: PauseCollection | None = None
     pending_update: PendingUpdate | None = None

@@ -154,8 +154,13 @@ def one_of(raw: bytes | msgspec.Raw, shape: type[T]) -> T | UnfitObject:
 
 
 def _invoiced(tree: object) -> UnfitInvoiced | None:
+    return invoiced_by(
+        msgspec.convert(tree if isinstance(tree, dict) else {}, InvoiceHead)
+    )
+
+
+def invoiced_by(head: InvoiceHead) -> UnfitInvoiced | None:
     """What an invoice bills as a whole, which can be read though its lines cannot."""
-    head = msgspec.convert(tree if isinstance(tree, dict) else {}, InvoiceHead)
     moments = read_as(StatusTransitions, head.status_transitions)
     finalized_s = None if moments is None else moments.finalized_at
     billed_s = finalized_s or _time_of(head.created)

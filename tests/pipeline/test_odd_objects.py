@@ -69,6 +69,12 @@ SUBSCRIPTIONS = [
     Odd("subscriptions", "ended_at", 10**12, ("ended_at", "1000000000000")),
     Odd("subscriptions", "currency", "zzz", ("currency", "zzz")),
     Odd("subscriptions", "discounts", "half", ("discounts", "a text of 4 characters")),
+    Odd("subscriptions", "discounts", None, ("discounts", "None")),
+    Odd(
+        *("subscriptions", "items.data.0.discounts", None),
+        ("items.data[0].discounts", "None"),
+    ),
+    Odd("subscriptions", "items.data", None, ("items.data", "None")),
     Odd("subscriptions", "created", "today", ("created", "a text of 5 characters")),
     Odd("subscriptions", "id", 7, ("id", "7")),
     Odd("subscriptions", "", None, ("the object", "None")),
@@ -96,6 +102,12 @@ INVOICES = [
         *("invoices", "lines.data.0.pricing", {"unit_amount_decimal": "NaN"}),
         ("lines.data[0].pricing.unit_amount_decimal", "NaN"),
     ),
+    Odd("invoices", "discounts", None, ("discounts", "None")),
+    Odd(
+        *("invoices", "lines.data.0.discounts", None),
+        ("lines.data[0].discounts", "None"),
+    ),
+    Odd("invoices", "lines.data", None, ("lines.data", "None")),
     Odd("invoices", "id", None, ("id", "None")),
 ]
 OTHERS = [
@@ -103,6 +115,10 @@ OTHERS = [
     Odd("customers", "discount", 4, ("discount", "4")),
     Odd("invoiceitems", "customer", None, ("customer", "None")),
     Odd("invoiceitems", "amount", None, ("amount", "None")),
+    Odd(
+        *("invoiceitems", "proration_details", {"discount_amounts": None}),
+        ("proration_details.discount_amounts", "None"),
+    ),
 ]
 # Used by everybody: figures stay, by what else shows it.
 SHARED = [
@@ -112,6 +128,10 @@ SHARED = [
     Odd("prices", "id", 7, ("id", "7")),
     Odd("coupons", "duration", "eternal", ("duration", "eternal")),
     Odd("coupons", "percent_off", 200, ("percent_off", "200")),
+    Odd(
+        *("coupons", "applies_to", {"products": None}),
+        ("applies_to.products", "None"),
+    ),
 ]
 ODD = [*SUBSCRIPTIONS, *INVOICES, *OTHERS]
 
@@ -252,7 +272,10 @@ def test_a_line_of_a_later_page_that_does_not_fit(db: sqlite3.Connection) -> Non
     long = first("invoices")
     line = long["lines"]["data"][0]
     many = [line | {"id": f"il_long_{n}"} for n in range(150)]
-    longer = long | {"lines": long["lines"] | {"data": many}}
+    longer = long | {
+        "lines": long["lines"] | {"data": many},
+        "total_excluding_tax": 150 * line["amount"],
+    }
     account = changed(shop(), "invoices", longer)
     odd = spoiled(account, "il_long_140", "period", None)
     _, known = sync(db, Wire(odd, SEEN))
@@ -260,6 +283,9 @@ def test_a_line_of_a_later_page_that_does_not_fit(db: sqlite3.Connection) -> Non
     [found] = known.refusals
     assert (found.object_id, found.customer) == (long["id"], long["customer"])
     assert (found.field, found.value) == ("il_long_140 period", "None")
+    bills = Counter(billed()) - Counter({long["currency"]: long["total_excluding_tax"]})
+    whole_minor = 150 * line["amount"]
+    assert invoiced_in(db) == bills + Counter({long["currency"]: whole_minor})
 
 
 # --- events ---

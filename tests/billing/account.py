@@ -282,6 +282,8 @@ class Account(Pauses):
             return source in live or any(self._stands(item, i) for i in shown)
         if source == "item":
             return not item.removed
+        if source.startswith("successor "):
+            return any(source.endswith(it.id) for it in item.subscription.items)
         if source.startswith("paused "):
             is_paused = item.subscription.status == "paused"
             return is_paused and source == f"paused {item.subscription.paused_at}"

@@ -75,7 +75,7 @@ class Changes(Invoicing):
             if self._prorates(item, proration):
                 sub.pending.append(self.debit(item))
             else:
-                self._takes_the_place_of(sub.removed_items)
+                self._takes_the_place_of(sub.removed_items, item)
         self.see(item, "item")
         self.renew_later(sub, item.period_end)
         return item
@@ -87,14 +87,17 @@ class Changes(Invoicing):
         added = self.add_item(item.subscription, price, quantity, proration=proration)
         self.remove_item(item, proration=proration)
         if not self._prorates(added, proration):
-            self._takes_the_place_of([item])
+            self._takes_the_place_of([item], added)
         return added
 
-    def _takes_the_place_of(self, removed: list[Item]) -> None:
-        """Without prorations, what was removed in its period made way for the new."""
+    def _takes_the_place_of(self, removed: list[Item], added: Item) -> None:
+        """Without prorations, what was removed in its period made way for the new.
+
+        Only the new item itself says when it was added, and only while it is there.
+        """
         for item in removed:
             if item.period_end > self.now:
-                self.see(item, "subscription")
+                self.see(item, f"successor {added.id}")
 
     def remove_item(self, item: Item, *, proration: str = CREATE) -> None:
         sub = item.subscription

@@ -53,6 +53,19 @@ ONE_LOOK = {
         act("halt", 0, 2),
         act("carry_on", wait_s=506_440),
     ],
+    "removed for an item that went itself before any bill showed it": [
+        act("come_back", 0, 3),
+        act("remove", 0, 8),
+        act("add", 0, 0, 2),
+        act("remove", 1),
+    ],
+    "the same, and beside it a move to another interval, invoiced at once": [
+        act("come_back", 0, 3),
+        act("remove", 0, 8),
+        act("add", 0, 0, 2),
+        act("reprice"),
+        act("remove", 1),
+    ],
 }
 
 TAXED_ONE_LOOK = {
@@ -137,6 +150,12 @@ ONCE_COUPONS = {
     "free for a year, and moved to another price after the coupon ran out": [
         act("come_back", 2, 0, 3),
         act("reprice", 0, 3, wait_s=5_270_400),
+    ],
+    "a year for free that waited, dropped by a cancellation which credits it": [
+        act("come_back"),
+        act("swap", 3),
+        act("reprice", 0, 2),
+        act("cancel_now", 11, wait_s=16_959_559),
     ],
 }
 

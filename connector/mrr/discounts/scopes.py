@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from connector.core.errors import Unvalued
 from connector.mrr.evidence.line_items import LineItem, is_credit_item, is_credit_line
+from connector.mrr.evidence.subscription_lines import pending_lines
 from connector.mrr.history import History, SubscriptionVersion, versions_in
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.events import Event
@@ -201,10 +202,14 @@ def _on_invoices(history: History) -> Iterator[DiscountScope]:
 
 
 def _on_pending(history: History) -> Iterator[DiscountScope]:
-    for item in history.pending:
-        if item.discounts:
-            at_s = None if is_credit_item(item) else item.period.start
-            yield from _shown_in_full(item.discounts, at_s)
+    named = [item for item in history.pending if item.discounts]
+    if not named:
+        return
+    taken_back = {line.id for line in pending_lines(history) if line.credit}
+    for item in named:
+        is_credit = item.id in taken_back or is_credit_item(item)
+        at_s = None if is_credit else item.period.start
+        yield from _shown_in_full(item.discounts, at_s)
 
 
 def _on_events(events: Iterable[Event]) -> Iterator[DiscountScope]:

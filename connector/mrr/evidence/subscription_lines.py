@@ -13,6 +13,7 @@ from operator import attrgetter
 
 import msgspec
 
+from connector.mrr.evidence.item_states import SAME_REQUEST_S
 from connector.mrr.evidence.line_items import (
     InclusiveTax,
     LineItem,
@@ -45,17 +46,28 @@ def _all_line_items(history: History) -> list[LineItem]:
         else:
             lines = _lines_of_draft(history, invoice)
         found += _with_tiers_merged(lines, prices) if lines[1:] else lines
-    waiting = [from_pending_item(item) for item in history.pending]
-    pending = [line for line in waiting if line is not None]
-    if pending:
-        current = {
-            item.id
-            for own in history.versions.values()
-            for item in own[-1].subscription.items.data
-        }
-        told = _with_free_credits(pending, current, prices)
-        found += _with_tiers_merged([*told], prices)
+    if pending := pending_lines(history):
+        found += _with_tiers_merged(pending, prices)
     return found
+
+
+def pending_lines(history: History) -> list[LineItem]:
+    """What waits for an invoice; of what is 0, too, whether it is a credit."""
+    read = [from_pending_item(item) for item in history.pending]
+    found = [line for line in read if line is not None]
+    if not found:
+        return found
+    shown = [own[-1].subscription for own in history.versions.values()]
+    ends_s = {each.id: each.ended_at for each in shown}
+    current = {item.id for each in shown for item in each.items.data}
+    current -= {line.item for line in found if _is_after_the_end(line, ends_s)}
+    return [*_with_free_credits(found, current, history.catalogue.prices)]
+
+
+def _is_after_the_end(line: LineItem, ends_s: Mapping[str, int | None]) -> bool:
+    """Nothing is billed for the time after its subscription's end, only taken back."""
+    end_s = ends_s.get(line.subscription)
+    return end_s is not None and line.start_s >= end_s - SAME_REQUEST_S
 
 
 def _lines_of_draft(history: History, draft: Invoice) -> list[LineItem]:

@@ -322,8 +322,13 @@ def shown(value: object, field: str) -> str:
 def _is_word(value: str, field: str) -> bool:
     last = field.rpartition(".")[2]
     if last in _WORDS:
-        return _WORD.fullmatch(value) is not None and masked(value) == value
+        return is_word(value)
     return bool(_NUMBERS.fullmatch(last) and _NUMBER.fullmatch(value))
+
+
+def is_word(value: str) -> bool:
+    """Whether it can be one of those that Stripe chooses among."""
+    return _WORD.fullmatch(value) is not None and masked(value) == value
 
 
 def why_not(raw: bytes | msgspec.Raw, error: Exception) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from connector.config import parse
-from connector.store.database import open_database
+from connector.store.opening import open_database
 from tests.billing.account import Account
 from tests.billing.calendar_ import instant
 from tests.support.all_forms import forms_of

@@ -178,10 +178,11 @@ class _SubscriptionTimeline:
         prices = self.catalogue.prices
         ids = {line.price for line in known}
         metered = {key for key in ids if is_metered(prices.get(key))}
-        licensed = known
+        licensed, usage = known, known[:0]
         if metered:
             licensed = [line for line in known if line.price not in metered]
-        self.changes = item_changes(versions, licensed, events, prices)
+            usage = [line for line in known if line.price in metered]
+        self.changes = item_changes(versions, licensed, events, prices, usage)
         self.active = active_periods(versions, events, known, invoices, prices, policy)
         self.lasting = (*self.active.periods, *self.active.paid_trials)
         self.lasting_at = _by_bound(self.lasting)

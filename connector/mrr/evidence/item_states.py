@@ -102,11 +102,13 @@ def item_facts(
     line_items: Sequence[LineItem],
     events: Sequence[Event],
     prices: Mapping[str, Price],
+    usage: Iterable[LineItem] = (),
 ) -> dict[str, ItemFacts]:
     """All that is known of each item of a subscription.
 
     ``versions`` are its own, oldest first; ``line_items`` and ``events`` those that name
-    it, line items of metered prices excluded.
+    it, line items of metered prices apart (``usage``): of items that nothing else shows,
+    these are not told.
     """
     items: _Items = defaultdict(ItemFacts)
     _add_from_line_items(items, line_items, prices)
@@ -116,6 +118,9 @@ def item_facts(
         _add_all_items(items, subscription, seen_s, VERSION, proof)
     for item in versions[-1].subscription.items.data:
         items[item.id].is_current = True
+    for line in usage:
+        if line.item in items:
+            _add_usage(items[line.item], line)
     return items
 
 
@@ -232,6 +237,13 @@ def _add_from_line_items(
         known.covered_until_s = max(known.covered_until_s, end_s)
         if line.proration or start_s <= fact.known_s + PREBILLED_S:
             known.facts.append(fact)
+
+
+def _add_usage(known: ItemFacts, line: LineItem) -> None:
+    """Billed when its period is over: the item was metered until then, at least."""
+    state = ItemState(line.price, Decimal(1))  # as an item shows it, without a quantity
+    known.facts.append(ItemFact(line.end_s, CREDIT, state, line.known_s, line))
+    known.covered_until_s = max(known.covered_until_s, line.end_s)
 
 
 def _add_from_events(items: _Items, events: Iterable[Event]) -> None:

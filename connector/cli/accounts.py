@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import click
 
-from connector.cli.account_lines import AccountLines, telling_of
 from connector.cli.endings import ended
 from connector.cli.forms import emit
+from connector.cli.output import AccountLines, telling_of
 from connector.cli.shell import Shell
 from connector.cli.stderr import fail
 from connector.config import Config

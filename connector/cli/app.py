@@ -11,14 +11,20 @@ from contextvars import copy_context
 from pathlib import Path
 
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import (
+    CompletionItem,
+    FishComplete,
+    add_completion_class,
+    split_arg_string,
+)
 
 from connector import __version__
 from connector.cli.endings import ended, language_of
+from connector.cli.help_texts import in_language
 from connector.cli.shell import Shell, user_folder
 from connector.cli.stderr import STDERR, fail, prepare, unforeseen
 from connector.core.errors import ConnectorError
-from connector.core.language import speak
+from connector.core.language import _, speak
 
 # A command is the function of its name in the module of its name, imported when asked for.
 COMMANDS = {
@@ -72,7 +78,7 @@ class LazyGroup(click.Group):
         name = cmd_name.replace("-", "_")
         command = getattr(import_module(f"connector.cli.commands.{name}"), name)
         assert isinstance(command, click.Command)
-        return takes_accounts(command, TAKES[cmd_name])
+        return in_language(takes_accounts(command, TAKES[cmd_name]))
 
     def format_commands(
         self,
@@ -81,14 +87,14 @@ class LazyGroup(click.Group):
     ) -> None:
         """The list of commands without importing any of them."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([(name, _(said)) for name, said in COMMANDS.items()])
 
     def shell_complete(
         self, ctx: click.Context, incomplete: str
     ) -> list[CompletionItem]:
         """Their names, and this group's options, without importing any of them."""
         named = [
-            CompletionItem(name, help=said)
+            CompletionItem(name, help=_(said))
             for name, said in COMMANDS.items()
             if name.startswith(incomplete)
         ]
@@ -135,7 +141,9 @@ class LazyGroup(click.Group):
     help="How each line of the log is written: key=value fields, or a JSON object; as "
     "JSON all that is said to stderr is, errors too.",
 )
-@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.version_option(
+    __version__, message="%(prog)s %(version)s", help="Show the version and exit."
+)
 @click.pass_context
 def stripe_nrr(
     ctx: click.Context,
@@ -159,6 +167,14 @@ def stripe_nrr(
     ctx.obj.is_mixed = mixed
 
 
+class Fish(FishComplete):
+    """What an option does is told to its end, not to its first comma."""
+
+    source_template = FishComplete.source_template.replace(
+        'string split ","', 'string split --max 1 ","'
+    )
+
+
 # ``main`` says what to do about these; any other is a fault of this program.
 EXPECTED = (ConnectorError, click.ClickException, click.Abort, sqlite3.Error, OSError)
 
@@ -173,7 +189,7 @@ def _main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that has no "–"
-    prepare(sys.argv[1:], COMMANDS)
+    prepare(_words(), COMMANDS)
     speak(language_of(STDERR.config, user_folder()))
     # Nothing here multiplies matrices: numpy need not start threads for that.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -182,9 +198,18 @@ def _main() -> None:
     sys.exit(code)
 
 
+def _words() -> list[str]:
+    """Those of the command line; of one that a shell completes, those typed so far."""
+    if "_STRIPE_NRR_COMPLETE" in os.environ:
+        add_completion_class(Fish)
+        return split_arg_string(os.environ.get("COMP_WORDS", ""))[1:]
+    return sys.argv[1:]
+
+
 def _run() -> object:
     try:
-        return stripe_nrr.main(prog_name="stripe-nrr", standalone_mode=False)
+        command = in_language(stripe_nrr)
+        return command.main(prog_name="stripe-nrr", standalone_mode=False)
     except EXPECTED:
         raise
     except Exception as error:

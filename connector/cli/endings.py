@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from connector.cli.stderr import STDERR
 from connector.core.errors import ConnectorError
 from connector.core.language import DEFAULT, LANGUAGES, message
 
@@ -41,6 +42,15 @@ CLICK = (
     message("File"),
     message("Directory"),
     message("Path"),
+    message("integer"),
+    message("integer range"),
+    message("float"),
+)
+
+# ``language = "de"`` below its section, with its section before it, or in one line.
+NAMED = re.compile(
+    r"""^\s*(?:reporting\s*\.\s*|reporting\s*=\s*\{.*?)?language\s*=\s*["'](\w+)["']""",
+    re.MULTILINE,
 )
 
 
@@ -52,7 +62,7 @@ def language_of(path: Path | None, user_folder: Path) -> str:
         text = "" if found is None else found.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return DEFAULT
-    named = re.search(r"""^\s*language\s*=\s*["'](\w+)["']""", text, re.MULTILINE)
+    named = NAMED.search(text)
     return named[1] if named is not None and named[1] in LANGUAGES else DEFAULT
 
 
@@ -64,8 +74,7 @@ def ended(run: Callable[[], object], say: Callable[[str, str], None]) -> int:
         say(error.problem, error.fix)
         return error.exit_code
     except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx is not None else "stripe-nrr"
-        say(error.format_message(), f"see `{command} --help`")
+        _say_usage(error, say)
         return 2
     except click.ClickException as error:
         say(error.format_message(), "see `stripe-nrr --help`")
@@ -81,3 +90,16 @@ def ended(run: Callable[[], object], say: Callable[[str, str], None]) -> int:
     else:
         return code if isinstance(code, int) else 0
     return 1
+
+
+def _say_usage(error: click.UsageError, say: Callable[[str, str], None]) -> None:
+    """What is wrong with the words given; of a group alone, how it is used."""
+    named = f"stripe-nrr {STDERR.command.replace('_', '-')}".rstrip()
+    command = error.ctx.command_path if error.ctx is not None else named
+    what = error.format_message()
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        if STDERR.form != "json":
+            error.show()
+            return
+        what = "Missing command."
+    say(what, f"see `{command} --help`")

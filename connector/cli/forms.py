@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from connector.cli.account_lines import account_lines
 from connector.cli.output import (
+    account_lines,
     echo,
     terminal_columns,
     write,

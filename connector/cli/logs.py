@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from connector.cli.account_lines import account_lines
+from connector.cli.output import account_lines
 from connector.core.errors import masked
 
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)

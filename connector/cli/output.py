@@ -1,17 +1,23 @@
-"""What is printed, and files that are replaced as a whole: the only place that echoes."""
+"""What is printed, and files that are replaced as a whole: the only place that echoes.
+
+Where a command takes several accounts, what it prints begins with the account's name; its
+JSON is kept, and becomes one of a list; its log has a field. Threads that it starts say so
+too, in a copy of its context.
+"""
 
 import io
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import Any, TextIO, cast
 
 import click
 
-from connector.cli.account_lines import account_lines
 from connector.core.text import cells, json_text, printable_lines, wrapped
 from connector.store.files import draft_of
 
@@ -129,3 +135,36 @@ class _Printable(io.TextIOBase):
 
     def write(self, text: str) -> int:
         return self._file.write(printable_lines(text))
+
+
+# Whose lines they are
+
+
+@dataclass(slots=True)
+class AccountLines:
+    """``kept`` is the JSON that was said of it; ``at_once``: others speak meanwhile."""
+
+    account: str
+    at_once: bool = False
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    def of(self, text: str) -> str:
+        """Each line with the account's name before it."""
+        return "\n".join(f"{self.account}: {line}" for line in text.split("\n"))
+
+
+_lines: ContextVar[AccountLines | None] = ContextVar("account_lines", default=None)
+
+
+def account_lines() -> AccountLines | None:
+    """None where the command is of one account: nobody has to say of which."""
+    return _lines.get()
+
+
+@contextmanager
+def telling_of(lines: AccountLines) -> Iterator[AccountLines]:
+    before = _lines.set(lines)
+    try:
+        yield lines
+    finally:
+        _lines.reset(before)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from connector.cli.account_lines import account_lines
+from connector.cli.output import account_lines
 from connector.cli.stderr import note
 from connector.core.language import _, grouped
 

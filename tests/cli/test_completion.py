@@ -27,13 +27,14 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def shell(home: Path, *words: str) -> str:
+def shell(home: Path, *words: str, cwd: Path = ROOT) -> str:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("STRIPE_")}
     path = f"{home / 'bin'}:{os.environ['PATH']}"
     return subprocess.run(
         words,
-        cwd=ROOT,
-        env={**kept, "HOME": str(home), "PATH": path, "TERM": "dumb"},
+        cwd=cwd,
+        env={**kept, "HOME": str(home), "PATH": path, "TERM": "dumb"}
+        | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         encoding="utf-8",
         check=True,
@@ -82,3 +83,51 @@ def test_zsh_takes_the_script(home: Path) -> None:
         pytest.skip("zsh is not on this machine")
     ask = "autoload -Uz compinit; compinit -u; . ~/.zshrc; print ${_comps[stripe-nrr]}"
     assert shell(home, "zsh", "-c", ask).strip() == "_stripe_nrr_completion"
+
+
+ASK_ZSH = """
+autoload -Uz compinit; compinit -u; . ~/.zshrc
+_describe() {{ print -l -- ${{(P)3}} }}
+words=({typed}) CURRENT=${{#words}}
+_stripe_nrr_completion
+"""
+GERMAN = {
+    "stripe-nrr rec": {
+        "reconcile": (
+            "Warum der MRR nicht der ist, den Stripe zeigt: die Ursachen jeder Zelle."
+        ),
+        "recompute": "Das Ledger aus dem Geholten neu ableiten; ohne Netz.",
+    },
+    "stripe-nrr config i": {
+        "init": "config.toml schreiben, in der jeder Schlüssel erklärt ist."
+    },
+    "stripe-nrr report --fr": {"--from": "Der erste Monat."},
+}
+
+
+@pytest.mark.parametrize("is_named", [False, True], ids=["found", "named"])
+@pytest.mark.parametrize("name", ["zsh", "fish"])
+@pytest.mark.parametrize(("typed", "expected"), GERMAN.items())
+def test_what_each_does_is_told_in_the_language_of_the_configuration(
+    home: Path,
+    tmp_path: Path,
+    typed: str,
+    expected: dict[str, str],
+    name: str,
+    *,
+    is_named: bool,
+) -> None:
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not on this machine")
+    file = tmp_path / ("other.toml" if is_named else "config.toml")
+    file.write_text('[reporting]\nlanguage = "de"\n')
+    if is_named:
+        typed = typed.replace("stripe-nrr", f"stripe-nrr --config {file}")
+    if name == "zsh":
+        said = shell(home, "zsh", "-c", ASK_ZSH.format(typed=typed), cwd=tmp_path)
+        told = dict(line.split(":", 1) for line in said.splitlines())
+    else:
+        ask = f"complete --do-complete '{typed}'"
+        said = shell(home, "fish", "-c", ask, cwd=tmp_path)
+        told = dict(line.split("\t") for line in said.splitlines())
+    assert told == expected

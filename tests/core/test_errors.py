@@ -904,6 +904,15 @@ COMMANDS: Mapping[str, Provoked] = {
     "reconcile no amount": lambda: reconciled(
         b"customer,month,mrr\ncus_1,2024-01,many\n"
     ),
+    "reconcile days of which both can be the month": lambda: reconciled(
+        b"customer,date,mrr_change\ncus_1,3/4/2026,1\ncus_1,5/6/2026,1\n"
+    ),
+    "reconcile days as Excel counts them": lambda: reconciled(
+        b"customer,month,mrr\ncus_1,46112,1\n"
+    ),
+    "reconcile a quote that nothing closes": lambda: reconciled(
+        b'customer,name,month,mrr\ncus_1,"Acme,2026-01,1\n'
+    ),
     "reconcile months to come": lambda: reconciled(
         b"customer,month,mrr\ncus_1,2125-01,5\n"
     ),
@@ -1070,6 +1079,7 @@ QUOTED = {
     *("an account that cannot be read", "an unknown shape", "Stripe is down"),
     *("a request Stripe does not take", "a movement the tables refuse"),
     *("a file of the catalogue that is no Parquet", "reconcile a name without end"),
+    "reconcile a quote that nothing closes",
     *("a file of invoices that is no Parquet", "benchmarks that are not TOML"),
     *("a worker of Spark that fails", "reconcile half a text"),
     *("a manifest that says too little", "a run that does not say what it is"),

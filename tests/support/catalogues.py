@@ -13,12 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import click
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_python
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from jinja2.ext import babel_extract
 
+from connector.cli.app import COMMANDS, stripe_nrr
+from connector.cli.help_texts import told
 from connector.core.dates import EPOCH
 from connector.core.figures import Waterfall, names_of
 from connector.core.language import DOMAIN, LANGUAGES
@@ -65,7 +68,26 @@ def messages() -> Iterator[Message]:
     for path in sorted(PACKAGE.rglob("*.j2")):
         yield from _of_template(path)
     yield from _of_tables()
+    yield from _of_help()
     yield from _taken_apart()
+
+
+def _of_help() -> Iterator[Message]:
+    """What commands and their options say of themselves."""
+    found: list[str] = []
+
+    def say(text: str) -> str:
+        found.append(text)
+        return text
+
+    told(stripe_nrr, say)
+    for name, said in COMMANDS.items():
+        found.append(said)
+        command = stripe_nrr.get_command(click.Context(stripe_nrr), name)
+        assert command is not None
+        told(command, say)
+    for text in dict.fromkeys(filter(None, found)):
+        yield Message(text, "help")
 
 
 def _taken_apart() -> Iterator[Message]:

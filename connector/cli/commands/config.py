@@ -18,7 +18,7 @@ from connector.stripe_api.credentials import has_key
 NO_ZONE = '# timezone = "Europe/Berlin"'
 
 
-@click.group(no_args_is_help=False)
+@click.group()
 def config() -> None:
     """Begin a configuration: `stripe-nrr config init`.
 
@@ -28,7 +28,7 @@ def config() -> None:
     """
 
 
-@config.command()
+@config.command(short_help="Write config.toml with every key explained.")
 @click.option(
     "--timezone",
     metavar="ZONE",

@@ -50,7 +50,7 @@ def inbox(ctx: click.Context, form: str) -> None:
         ctx.exit(3)
 
 
-@inbox.command("retry")
+@inbox.command("retry", short_help="Have dead events tried again.")
 @click.argument("event_ids", metavar="[ID…]", nargs=-1)
 @click.pass_obj
 def retry(shell: Shell, event_ids: tuple[str, ...]) -> None:

@@ -37,6 +37,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--processes",
     type=click.IntRange(1, 256),
+    metavar="N",
     default=1,
     show_default=True,
     help="How many derive at once; Spark has its own.",

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from connector.cli.account_lines import AccountLines, telling_of
 from connector.cli.accounts import ledger_reader
+from connector.cli.output import AccountLines, telling_of
 from connector.cli.served_account import ServedAccount, not_opened, opened
 from connector.cli.shell import Shell
 from connector.cli.stderr import fail, note

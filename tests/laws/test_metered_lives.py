@@ -4,6 +4,8 @@ Where metered prices are excluded they are worth nothing, and disturb nobody, in
 the two valuations; where usage counts, they are worth what the last full period's cost.
 """
 
+from collections import Counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from connector.core.policy import Policy
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY
+from tests.laws.test_coverage import covered, truth, without_zeros
 from tests.laws.test_lives import USUAL_LIVES, ZONES, by_day, closings, the_only
 from tests.laws.test_taxed_lives import agrees
 from tests.support.ledgers import seen_once
@@ -81,5 +84,24 @@ def test_usage_counts_as_the_last_full_period_was_billed(trial: settings) -> Non
     @given(life=metered_lives, zone=ZONES, is_watched=st.booleans())
     def holds(life: Life, zone: str, *, is_watched: bool) -> None:
         assert usage_is_told(life, zone, is_watched=is_watched)
+
+    holds()
+
+
+def test_the_classes_of_usage_are_what_the_engine_knows(trial: settings) -> None:
+    @trial
+    @given(life=metered_lives)
+    def holds(life: Life) -> None:
+        account = lived(life, is_watched=True)
+        kept = {"events": [event for _, event in account.events]}
+        wanted: Counter[str] = Counter()
+        for invoice in account.invoices.values():
+            for line in invoice.lines:
+                wanted[truth(line, invoice)] += line.net
+        found: Counter[str] = Counter()
+        lists = account.snapshot() | kept
+        for (_, _, name), minor in covered(lists, account.now, "UTC").items():
+            found[name] += minor
+        assert without_zeros(found) == without_zeros(wanted)
 
     holds()

@@ -240,9 +240,14 @@ def _add_from_line_items(
 
 
 def _add_usage(known: ItemFacts, line: LineItem) -> None:
-    """Billed when its period is over: the item was metered until then, at least."""
+    """Billed when its period is over: until then, at least, the item was metered.
+
+    From the period's start on, where nothing else was billed for that time.
+    """
+    is_all = known.covered_until_s <= line.start_s
+    at_s = max(line.start_s, known.created_s or 0) if is_all else line.end_s
     state = ItemState(line.price, Decimal(1))  # as an item shows it, without a quantity
-    known.facts.append(ItemFact(line.end_s, CREDIT, state, line.known_s, line))
+    known.facts.append(ItemFact(at_s, CREDIT, state, line.known_s, line))
     known.covered_until_s = max(known.covered_until_s, line.end_s)
 
 

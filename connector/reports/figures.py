@@ -5,6 +5,7 @@ counted over the columns of everybody. What counts them is imported where it is 
 """
 
 import sqlite3
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
@@ -301,8 +302,8 @@ def _of_plans(connection: sqlite3.Connection, by: str, currency: str) -> "Traits
     from connector.store.mirror.catalogue import price_names
 
     sold = price_names(connection)
-    found: dict[str, tuple[list[int], list[date]]] = {}
-    for price, interval, customers, days in contract_terms.keys_by_main_price(
+    found: dict[str, tuple[array[int], array[int]]] = {}
+    for price, interval, *own in contract_terms.keys_by_main_price(
         connection, currency
     ):
         product = sold.get(price, price)
@@ -311,7 +312,7 @@ def _of_plans(connection: sqlite3.Connection, by: str, currency: str) -> "Traits
             "product": product,
             "interval": interval,
         }
-        own = found.setdefault(named[by], ([], []))
-        own[0].extend(customers)
-        own[1].extend(days)
+        so_far = found.setdefault(named[by], (array("q"), array("q")))
+        for each, more in zip(so_far, own, strict=True):
+            each.extend(more)
     return found

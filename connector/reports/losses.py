@@ -18,6 +18,7 @@ from connector.metrics.churn import (
     LossTable,
     by_reason,
     is_end,
+    reason_of,
 )
 from connector.metrics.contributions import Causes
 from connector.reports.figures import cut_in, members_of, segment_of
@@ -140,11 +141,15 @@ def _reasoned(
     for first in range(0, len(rows), TOGETHER):
         some = rows[first : first + TOGETHER].tolist()
         ids = [movement for movement, *_ in some]
-        parts = ledger_losses.lost_parts(connection, ids, proofs=proofs)
-        seen = _seen_by(connection, [part for own in parts.values() for part in own])
+        found = ledger_losses.lost_parts(connection, ids, proofs=proofs)
+        seen = _seen_by(connection, found.parts())
         for row in some:
-            own = [*map(seen, parts[row[0]])]
-            yield row, *by_reason(own)
+            part = found.one.get(row[0])
+            if part is None:
+                yield row, *by_reason([*map(seen, found.several[row[0]])])
+            else:
+                part = seen(part)
+                yield row, (LossShare(reason_of(part), row[4]),), part
 
 
 class _Shown(NamedTuple):

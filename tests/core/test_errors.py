@@ -35,10 +35,10 @@ from connector.core.language import speaking
 from connector.core.messages import spoken
 from connector.core.policy import Policy, Rules
 from connector.dashboard.answer import PageRequest
-from connector.dashboard.app import PAGES, never_synced, no_page, unreadable
+from connector.dashboard.app import PAGES
 from connector.dashboard.ledger_reader import LedgerReader
 from connector.dashboard.query import query_of
-from connector.dashboard.responses import no_workbook
+from connector.dashboard.responses import never_synced, no_page, no_workbook, unreadable
 from connector.pipeline import bundled_account, held_ledger
 from connector.pipeline.policy_change import adopt, zone_of
 from connector.pipeline.recompute import recompute
@@ -471,7 +471,7 @@ def older() -> bytes:
 
 def page_of_many(url: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("connector.dashboard.movements.MOST_EXPORTED", 0)
+        patch.setattr("connector.dashboard.pages.movements.MOST_EXPORTED", 0)
         page(url)
 
 

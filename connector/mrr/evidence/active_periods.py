@@ -4,12 +4,20 @@ In them its status makes it recurring revenue under the policy: from its start (
 of its trial) to its end, without pauses and the like. Each has the evidence of both ends.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from math import inf
+from operator import attrgetter
 from typing import NamedTuple
 
 from connector.core.model import Evidence
 from connector.core.policy import Policy
-from connector.mrr.evidence.dated_versions import DAY_S, DatedVersion, dated_versions
+from connector.mrr.evidence.dated_versions import (
+    DAY_S,
+    DatedVersion,
+    dated_versions,
+    gaps_while,
+)
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.evidence.status_gaps import (
     bills_a_period,
@@ -73,6 +81,8 @@ def active_periods(
     whole = Interval(start_s, end_s, (proof,), ended)
     # Active and past due count as a whole: all else is a gap.
     dated = dated_versions(versions, events, line_items)
+    if not any(each.subscription.is_of_known_status for each in dated):
+        return ActivePeriods()
     tried = trials(versions[-1], line_items, prices)
     pauses = seen_pauses(dated, line_items)
     over_s = end_s if end_s is not None and end_s <= versions[-1].seen_s else None
@@ -124,6 +134,7 @@ def _gaps_by_status(
 ) -> list[Interval]:
     """Unpaid, and what else does not count under the policy; ``status`` is today's."""
     gaps = unpaid_times(dated, invoices)
+    gaps += gaps_while(dated, lambda s: not s.is_of_known_status)
     if policy.churn_when_requested:
         gaps += _withdrawn_cancellations(dated)
     if policy.past_due_days is not None:
@@ -171,22 +182,29 @@ def _overdue(bills: Sequence[Invoice], grace_s: int) -> list[Interval]:
 
     Only the newest invoice makes a subscription past due: paying it settles the older.
     """
-    gaps = []
-    for invoice in bills:
-        moments = invoice.status_transitions
-        due_s = invoice.due_date or (moments.finalized_at if moments else None)
-        if invoice.status not in ("open", "paid", "uncollectible") or due_s is None:
-            continue
-        ends = [moments.paid_at, moments.marked_uncollectible_at] if moments else []
-        ends += [
-            b.status_transitions.paid_at
-            for b in bills
-            if b.created > invoice.created and b.status_transitions
-        ]
-        paid_s = min((at_s for at_s in ends if at_s is not None), default=None)
-        late_s = due_s + grace_s
-        if paid_s is None or paid_s > late_s:
-            began = (Evidence("invoice", invoice.id, late_s, "past due"),)
-            ended = (Evidence("invoice", invoice.id, paid_s, "paid"),) if paid_s else ()
-            gaps.append(Interval(late_s, paid_s, began, ended))
-    return gaps
+    gaps: list[Interval] = []
+    settled_s = inf  # when the first of all that are newer was paid
+    for _, alike in groupby(reversed(bills), key=attrgetter("created")):
+        paid_s = [settled_s]
+        for invoice in alike:
+            gaps += _late(invoice, grace_s, settled_s)
+            moments = invoice.status_transitions
+            if moments is not None and moments.paid_at is not None:
+                paid_s.append(moments.paid_at)
+        settled_s = min(paid_s)
+    return gaps[::-1]
+
+
+def _late(invoice: Invoice, grace_s: int, settled_s: float) -> Iterator[Interval]:
+    moments = invoice.status_transitions
+    due_s = invoice.due_date or (moments.finalized_at if moments else None)
+    if invoice.status not in ("open", "paid", "uncollectible") or due_s is None:
+        return
+    ends = [moments.paid_at, moments.marked_uncollectible_at] if moments else []
+    end_s = min([settled_s, *(at_s for at_s in ends if at_s is not None)])
+    late_s = due_s + grace_s
+    if end_s > late_s:
+        paid_s = None if end_s == inf else int(end_s)
+        began = (Evidence("invoice", invoice.id, late_s, "past due"),)
+        ended = (Evidence("invoice", invoice.id, paid_s, "paid"),) if paid_s else ()
+        yield Interval(late_s, paid_s, began, ended)

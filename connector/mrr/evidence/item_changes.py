@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
+from itertools import pairwise
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ from connector.mrr.evidence.item_states import (
 )
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.history import SubscriptionVersion
+from connector.mrr.intervals import Interval
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import Price, Subscription
 
@@ -74,41 +76,18 @@ def item_changes(
     }
 
 
-def changes_of_usage(
-    gone: Iterable[str],
-    usage: Mapping[str, Sequence[LineItem]],
-    line_items: Sequence[LineItem],
-) -> dict[str, list[ItemChange]]:
-    """Of metered items that nothing but their lines shows: there while they were billed.
-
-    Until then, or where another one took its place, until that has usage of a full period
-    (``usage``, by item).
-    """
-    billed: defaultdict[str, list[LineItem]] = defaultdict(list)
-    for line in line_items:
-        if line.item in usage:
-            billed[line.item].append(line)
-    began_s = {item: min(own, key=_START).start_s for item, own in billed.items()}
-    found = {}
-    for item in gone:
-        first = min(billed[item], key=_START)
-        last = max(billed[item], key=attrgetter("end_s"))
-        heirs = (
-            usage[other][0] for other, at_s in began_s.items() if at_s == last.end_s
-        )
-        end_s = min((heir.end_s for heir in heirs), default=last.end_s)
-        state = ItemState(first.price, first.quantity)
-        found[item] = [
-            ItemChange(first.start_s, state, first.evidence()),
-            ItemChange(end_s, None, last.evidence()),
-        ]
-    return found
-
-
 def state_at(changes: Sequence[ItemChange], at_s: int) -> ItemState | None:
     """The state after the last of an item's changes by then."""
     place = bisect_right(changes, at_s, key=_AT)
     return changes[place - 1].state if place else None
+
+
+def present_times(changes: Iterable[ItemChange]) -> Iterator[Interval]:
+    """When the item is there, in whatever state."""
+    for here, then in pairwise([*changes, None]):
+        if here is not None and here.state is not None:
+            end_s, ended = (None, ()) if then is None else (then.at_s, then.evidence)
+            yield Interval(here.at_s, end_s, here.evidence, ended)
 
 
 def changes_at(changes: Sequence[ItemChange], at_s: int) -> Sequence[ItemChange]:

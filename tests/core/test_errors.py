@@ -676,9 +676,7 @@ EXHIBITS: Mapping[str, Provoked] = {
         TWO_ACCOUNTS, "--account", "fr", "report"
     ),
     "one account's command, of two": lambda: configured(TWO_ACCOUNTS, "restatements"),
-    "a month of two accounts": lambda: configured(
-        TWO_ACCOUNTS, "close", "2024-01"
-    ),
+    "a month of two accounts": lambda: configured(TWO_ACCOUNTS, "close", "2024-01"),
     "two accounts in one ledger": lambda: configured(
         TWO_ACCOUNTS.replace('database = "uk.db"', ""), "report"
     ),

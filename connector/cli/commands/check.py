@@ -24,8 +24,10 @@ from connector.reports.check import (
 from connector.reports.ledger import Ledger
 from connector.store.account import ledger_account
 from connector.store.database import setting, snapshot
+from connector.store.ledger import customers
 from connector.store.read_only import open_to_read
 from connector.stripe_api.objects import Subscription
+from connector.valuation.reconciliation import differing
 
 
 @click.command()
@@ -82,7 +84,9 @@ def _beside_stripe(shell: Shell) -> StripeComparison:
         with snapshot(connection):
             ledger = Ledger(connection, shell.config, shell.now())
             rows = compare_with_stripe(ledger, live, progress)
-        return StripeComparison(rows, len(live), requests)
+        names = {row.customer for row in differing(rows)}
+        labels = customers.labels_of(connection, names)
+        return StripeComparison(rows, len(live), requests, labels)
 
 
 def _live(

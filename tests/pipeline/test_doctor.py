@@ -706,7 +706,7 @@ def synced_folder(
 ) -> Path:
     folder = tmp_path_factory.mktemp("synced")
     with serving(business, key=LIVE_KEY) as served:
-        ran = Workdir(folder, served.url, LIVE_KEY).configure(CONFIG).run("sync")
+        ran = Workdir(folder, served.url, LIVE_KEY).configure(CONFIG).call("sync")
     assert ran.code == 0, ran.err
     return folder
 

@@ -57,7 +57,7 @@ def replaced(workdir: ServingWorkdir) -> None:
 
 
 def restored(workdir: ServingWorkdir) -> None:
-    ran = workdir.run("restore", "copy.db")
+    ran = workdir.call("restore", "copy.db")
     assert ran.code == 0, ran.err
 
 

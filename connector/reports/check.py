@@ -214,6 +214,14 @@ def compare_with_stripe(
     return rows
 
 
+def labels_of(
+    connection: sqlite3.Connection, rows: Iterable[CustomerComparison]
+) -> Mapping[str, str]:
+    """What those are called who differ."""
+    names = {row.customer for row in differing(rows)}
+    return ledger_customers.labels_of(connection, names)
+
+
 def _books(ledger: Ledger, now_s: int) -> dict[str, CustomerInLedger]:
     """What the ledger says of each customer that pays; of any other it says nothing."""
     connection = ledger.connection

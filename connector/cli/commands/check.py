@@ -18,16 +18,15 @@ from connector.reports.check import (
     StripeComparison,
     check_ledger,
     compare_with_stripe,
+    labels_of,
     live_subscriptions,
     unexplained,
 )
 from connector.reports.ledger import Ledger
 from connector.store.account import ledger_account
 from connector.store.database import setting, snapshot
-from connector.store.ledger import customers
 from connector.store.read_only import open_to_read
 from connector.stripe_api.objects import Subscription
-from connector.valuation.reconciliation import differing
 
 
 @click.command()
@@ -84,8 +83,7 @@ def _beside_stripe(shell: Shell) -> StripeComparison:
         with snapshot(connection):
             ledger = Ledger(connection, shell.config, shell.now())
             rows = compare_with_stripe(ledger, live, progress)
-        names = {row.customer for row in differing(rows)}
-        labels = customers.labels_of(connection, names)
+        labels = labels_of(connection, rows)
         return StripeComparison(rows, len(live), requests, labels)
 
 

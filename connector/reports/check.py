@@ -38,6 +38,7 @@ from connector.store.ledger import (
     seals,
     unvalued,
 )
+from connector.store.ledger import customers as ledger_customers
 from connector.store.mirror import checksums, dirty_customers
 from connector.store.mirror.catalogue import read_catalogue
 from connector.store.mirror.checksums import ExaminedObjects

@@ -21,7 +21,8 @@ from connector.metrics.churn import (
     reason_of,
 )
 from connector.metrics.contributions import Causes
-from connector.reports.figures import cut_in, members_of, segment_of
+from connector.reports.figures.members import members
+from connector.reports.figures.segments import cut_in, segment_of
 from connector.reports.ledger import Ledger
 from connector.store.ledger import columns
 from connector.store.ledger import losses as ledger_losses
@@ -55,7 +56,7 @@ def causes_and_losses(
     parts, of = _parts(ledger, currency, as_of), cut_in(ledger, currency, None, only)
     if only:  # each window has its own customers
         finders = [
-            LossFinder(each, customers=members_of(ledger, currency, each, only, as_of))
+            LossFinder(each, customers=members(ledger, currency, each, only, as_of))
             for each in wanted
         ]
     else:
@@ -89,7 +90,7 @@ def found_in(
     of = WHOLE
     if by is not None:
         of = segment_of(ledger.connection, ledger.config, by, currency)
-    own = members_of(ledger, currency, window, only, as_of) if only else None
+    own = members(ledger, currency, window, only, as_of) if only else None
     finder = LossFinder(window, of, own, is_all=is_all)
     return finder.found(_parts(ledger, currency, as_of))
 

@@ -22,8 +22,9 @@ from connector.config import parse, rules_of
 from connector.core.figures import SUMMED
 from connector.core.model import MovementKind, classify
 from connector.pipeline.recompute import make_whole
-from connector.store.database import open_database, put_setting, transaction
+from connector.store.database import put_setting, transaction
 from connector.store.ledger import columns
+from connector.store.opening import open_database
 
 FIRST, LAST = date(2021, 1, 1), date(2025, 12, 31)
 DAYS = (LAST - FIRST).days

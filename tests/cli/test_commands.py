@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connector.pipeline.bundled_account import bundled_folder
-from connector.store.database import open_database
+from connector.store.opening import open_database
 from tests.billing.account import Account
 from tests.billing.calendar_ import instant
 from tests.billing.catalogue import Coupon, Price

@@ -12,7 +12,7 @@ import pytest
 
 from connector.core.account import NOBODY, StripeIdentity
 from connector.store.account import belong_to, ledger_account
-from connector.store.database import open_database
+from connector.store.opening import open_database
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY
 from tests.support.loopback import Served, failing, serving

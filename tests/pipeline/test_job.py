@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from connector.cli.params import DURATION
 from connector.pipeline.job import LONGEST_BACK_OFF, SPREAD, pause_s
 from connector.pipeline.status import JobStatus, SyncSummary, read_status, write_status
-from connector.store.database import open_database
 from connector.store.mirror import dirty_customers
+from connector.store.opening import open_database
 from tests.pipeline.test_recompute import EVERYBODY, TOO_EARLY_S, cure, poison
 from tests.support.commands import Workdir
 from tests.support.loopback import Served, failing, held_until, on, serving

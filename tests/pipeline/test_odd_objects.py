@@ -20,9 +20,9 @@ from connector.core.windows import WindowKind
 from connector.pipeline.bundled_account import BundledAccount, load_account
 from connector.reports.coverage import coverage_report
 from connector.reports.ledger import Ledger
-from connector.store.database import open_database
 from connector.store.ledger import coverage, queries, unvalued
 from connector.store.mirror import dirty_customers
+from connector.store.opening import open_database
 from connector.store.schema import MIRRORED
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, HOUR

@@ -23,8 +23,9 @@ from connector.reports.check import (
     unexplained,
 )
 from connector.reports.ledger import Ledger
-from connector.store.database import open_database, snapshot
+from connector.store.database import snapshot
 from connector.store.lock import exclusive_sync
+from connector.store.opening import open_database
 from connector.stripe_api.client import StripeApi
 from connector.valuation.current_mrr import COUNTED, counted_statuses
 from connector.valuation.reconciliation import (

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from connector.store.database import open_database
+from connector.store.opening import open_database
 from connector.store.schema import MIGRATIONS
 from tests.billing.account import Account
 from tests.billing.calendar_ import instant

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connector.store.database import open_database
+from connector.store.opening import open_database
 from tests.support.loopback import serving
 from tests.support.served import (
     PATIENCE_S,

@@ -23,8 +23,8 @@ from connector.core.model import Movement
 from connector.pipeline.ingest import Ingest
 from connector.pipeline.job import bring_up_to_date
 from connector.pipeline.thread_pool import ThreadPool
-from connector.store.database import open_database
 from connector.store.ledger import queries
+from connector.store.opening import open_database
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.rate_limit import Limiter
 from connector.webhooks.endpoint import MOST_BYTES, PATH

@@ -449,7 +449,7 @@ CASES = [
         "“folder”",
     ),
     Case(WELL, "SQLite", "ok", f"{sqlite3.sqlite_version} is in use"),
-    Case(WELL, "ledger", "ok", "nrr.db opens"),
+    Case(WELL, "ledger", "ok", "nrr.db can be opened"),
     Case(
         ledger_says(account="demo"),
         "ledger",

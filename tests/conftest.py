@@ -1,13 +1,19 @@
 """Options of the test run."""
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 from hypothesis.internal.constants_ast import Constants
 
-# How long an example takes is the machine's business.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
+# How long an example takes, or takes to be drawn, is the machine's business. The examples
+# are the same everywhere; `--hypothesis-profile=chance` draws others.
+settings.register_profile(
+    "chance", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "steady", settings.get_profile("chance"), derandomize=True, database=None
+)
+settings.load_profile("steady")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -10,11 +10,7 @@ from connector.config import Config
 from connector.core.dates import parse_day, parse_duration_s, parse_moment, parse_month
 from connector.core.errors import UsageFault
 from connector.core.language import message
-from connector.core.model import (
-    METADATA,
-    SegmentValue,
-    segment_value,
-)
+from connector.core.model import METADATA, SegmentValue, segment_value
 from connector.core.numbers import Unreadable, WrittenNumber, ratio_of, written_number
 from connector.core.presets import PRESETS, preset_name
 from connector.core.windows import parse_window

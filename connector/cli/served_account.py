@@ -30,11 +30,7 @@ from connector.pipeline.thread_pool import ThreadPool
 from connector.store.account import ledger_account
 from connector.stripe_api.credentials import stripe_key, webhook_secrets
 from connector.webhooks.account_guard import AccountGuard
-from connector.webhooks.headlines import (
-    HeadlineFigures,
-    headline_figures,
-    remembered,
-)
+from connector.webhooks.headlines import HeadlineFigures, headline_figures, remembered
 
 if TYPE_CHECKING:
     from connector.store.inbox import ReceivedEvent

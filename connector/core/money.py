@@ -131,10 +131,7 @@ def format_short(
     amount_minor: int | Fraction, currency: str, locale: str = "en_US"
 ) -> str:
     """Money in little room, beside a chart: ``$20K``, ``−$1.5K``, ``20.000 €``."""
-    from babel.numbers import (  # noqa: PLC0415
-        format_compact_currency,
-        format_decimal,
-    )
+    from babel.numbers import format_compact_currency, format_decimal  # noqa: PLC0415
 
     value = major(amount_minor, currency)
     text = format_compact_currency(

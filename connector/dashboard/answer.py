@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -105,6 +105,7 @@ class PageRequest(Struct, frozen=True, kw_only=True):
 
 
 ACCOUNT = "--account"
+MOST_LINES = 500  # of a table that has no pages
 
 
 class PageAnswer(Struct, frozen=True, kw_only=True):
@@ -148,6 +149,12 @@ def words(**options: object) -> list[str]:
         if each is not None
         for word in (f"--{name.replace('_', '-')}", str(each))
     ]
+
+
+def month_words(first: date | None, last: date | None) -> list[str]:
+    """The same of the months from ``first`` to ``last``."""
+    months = {"from": first, "to": last}
+    return words(**{name: day and f"{day:%Y-%m}" for name, day in months.items()})
 
 
 def workbook(

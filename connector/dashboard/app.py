@@ -16,26 +16,27 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from connector.core.errors import (
-    ConnectorError,
-    LedgerUnusable,
-    NothingFound,
-)
+from connector.core.errors import ConnectorError, NothingFound
 from connector.core.language import DEFAULT, speaking
 from connector.core.messages import spoken
-from connector.dashboard import (
-    at_risk,
-    customer,
-    differences,
-    frame,
-    movements,
-    overview,
-    tables,
-    window,
-)
+from connector.dashboard import frame
 from connector.dashboard.access import COOKIE, COOKIE_S, Access
 from connector.dashboard.answer import NothingPaid, PageAnswer, PageRequest
 from connector.dashboard.ledger_reader import LedgerReader, LedgerReading
+from connector.dashboard.pages import (
+    at_risk,
+    churn,
+    cohorts,
+    counts,
+    coverage,
+    customer,
+    customers,
+    differences,
+    movements,
+    overview,
+    restatements,
+    window,
+)
 from connector.dashboard.query import query_of
 from connector.dashboard.responses import (
     DIALECT,
@@ -44,7 +45,10 @@ from connector.dashboard.responses import (
     formed,
     formed_of_nothing,
     html,
+    never_synced,
+    no_page,
     status_of,
+    unreadable,
     without_folders,
 )
 
@@ -57,33 +61,25 @@ class PageRoute(NamedTuple):
 
     answer: Callable[[PageRequest], PageAnswer]
     known: frozenset[str]
-    has_key: bool = False
     nothing: NothingPaid | None = None
+    has_key: bool = False
 
 
 PAGES: Mapping[str, PageRoute] = {
-    "overview": PageRoute(overview.answer, overview.KNOWN, nothing=overview.NOTHING),
-    "window": PageRoute(window.answer, window.KNOWN, nothing=window.NOTHING),
-    "customers": PageRoute(
-        customer.list_answer, customer.LIST_KNOWN, nothing=customer.NOTHING
-    ),
+    "overview": PageRoute(overview.answer, overview.KNOWN, overview.NOTHING),
+    "window": PageRoute(window.answer, window.KNOWN, window.NOTHING),
+    "customers": PageRoute(customers.answer, customers.KNOWN, customers.NOTHING),
     "customer": PageRoute(customer.answer, customer.KNOWN, has_key=True),
-    "movements": PageRoute(
-        movements.answer, movements.KNOWN, nothing=movements.NOTHING
-    ),
-    "cohorts": PageRoute(
-        tables.cohorts_answer, tables.COHORTS_KNOWN, nothing=tables.NO_COHORTS
-    ),
-    "at-risk": PageRoute(at_risk.answer, at_risk.KNOWN, nothing=at_risk.NOTHING),
-    "churn": PageRoute(
-        tables.churn_answer, tables.CHURN_KNOWN, nothing=tables.NO_CHURN
-    ),
-    "coverage": PageRoute(tables.coverage_answer, tables.COVERAGE_KNOWN),
-    "restatements": PageRoute(tables.restatements_answer, tables.RESTATEMENTS_KNOWN),
+    "movements": PageRoute(movements.answer, movements.KNOWN, movements.NOTHING),
+    "cohorts": PageRoute(cohorts.answer, cohorts.KNOWN, cohorts.NOTHING),
+    "at-risk": PageRoute(at_risk.answer, at_risk.KNOWN, at_risk.NOTHING),
+    "churn": PageRoute(churn.answer, churn.KNOWN, churn.NOTHING),
+    "coverage": PageRoute(coverage.answer, coverage.KNOWN),
+    "restatements": PageRoute(restatements.answer, restatements.KNOWN),
     "differences": PageRoute(
-        differences.answer, differences.KNOWN, nothing=differences.NOTHING
+        differences.answer, differences.KNOWN, differences.NOTHING
     ),
-    "counts": PageRoute(tables.counts_answer, tables.COUNTS_KNOWN),
+    "counts": PageRoute(counts.answer, counts.KNOWN),
 }
 log = logging.getLogger(__name__)
 FORMS = ("json", "csv", "xlsx")
@@ -277,24 +273,6 @@ class DashboardApp:
         return response
 
 
-def unreadable() -> LedgerUnusable:
-    return LedgerUnusable(
-        "the ledger cannot be read now",
-        fix="nothing is lost; it is tried again by itself",
-    )
-
-
-def never_synced() -> LedgerUnusable:
-    """What programs are told; people have a page of it."""
-    return LedgerUnusable(
-        "the ledger is empty: no sync has finished yet", fix="run `stripe-nrr sync`"
-    )
-
-
-def no_page() -> NothingFound:
-    return NothingFound("there is no such page", fix="choose one of those above")
-
-
 async def _form_field(request: Request, name: str) -> str | None:
     """One field of a small form; None where it is not there, or it is not small."""
     body = b""
@@ -304,10 +282,6 @@ async def _form_field(request: Request, name: str) -> str | None:
             return None
     found = parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
     return found.get(name, [None])[0]
-
-
-def dashboard_app(reader: LedgerReader, access: Access) -> ASGIApp:
-    return DashboardApp(reader, access)
 
 
 def beside(dashboard: ASGIApp, other: ASGIApp, paths: Collection[str]) -> ASGIApp:

@@ -21,11 +21,7 @@ from connector.core.errors import LedgerUnusable
 from connector.reports.ledger import Ledger
 from connector.store.database import commits_of_others, setting, snapshot
 from connector.store.joined.database import room_for
-from connector.store.read_only import (
-    check_unchanged,
-    open_as_it_is,
-    pending_migrations,
-)
+from connector.store.read_only import check_unchanged, open_as_it_is, pending_migrations
 
 T = TypeVar("T")
 

@@ -210,3 +210,21 @@ def _csv_file(name: str, text: Callable[[], str], asked: PageRequest) -> Respons
     """In the dialect asked for."""
     with written_as(asked.query.choice(DIALECT, tuple(DIALECTS), STANDARD)):
         return file(dialect().mark + text(), "text/csv", f"{name}.csv")
+
+
+def unreadable() -> LedgerUnusable:
+    return LedgerUnusable(
+        "the ledger cannot be read now",
+        fix="nothing is lost; it is tried again by itself",
+    )
+
+
+def never_synced() -> LedgerUnusable:
+    """What programs are told; people have a page of it."""
+    return LedgerUnusable(
+        "the ledger is empty: no sync has finished yet", fix="run `stripe-nrr sync`"
+    )
+
+
+def no_page() -> NothingFound:
+    return NothingFound("there is no such page", fix="choose one of those above")

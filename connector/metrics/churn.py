@@ -11,13 +11,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from connector.core.dates import add_months
-from connector.core.losses import (
-    Cancellation,
-    Loss,
-    LossReason,
-    LossShare,
-    LostPart,
-)
+from connector.core.losses import Cancellation, Loss, LossReason, LossShare, LostPart
 from connector.core.model import Cause, MovementKind
 
 # What an item loses while it goes on.

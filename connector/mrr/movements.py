@@ -11,14 +11,7 @@ from itertools import groupby
 from msgspec.structs import replace
 
 from connector.core.dates import local_day
-from connector.core.model import (
-    Cause,
-    Component,
-    Evidence,
-    Movement,
-    MrrStep,
-    classify,
-)
+from connector.core.model import Cause, Component, Evidence, Movement, MrrStep, classify
 from connector.mrr.pricing import arithmetic, monthly_minor
 
 ItemKey = tuple[str, str]  # subscription, item

@@ -77,7 +77,9 @@ def ledger(at: Installation) -> Verdict:
     status = value_of(at.config, "configuration").status_file
     whose = account_of(at)
     opens = ok(
-        f"{path} can be opened" + (f", and is of {whose.shown}" if whose else "")
+        f"{path} can be opened, and is of {whose.shown}"
+        if whose
+        else f"{path} can be opened"
     )
     return _private([*kept, status] if status else kept) or opens
 

@@ -20,11 +20,7 @@ from connector.core.language import marked, message
 from connector.core.policy import Rules
 from connector.pipeline.held_ledger import check_kept_once, claim, held_ledger
 from connector.pipeline.ingest import Ingest, Progress, since_last
-from connector.pipeline.policy_change import (
-    adopt,
-    zone_in_force,
-    zone_of,
-)
+from connector.pipeline.policy_change import adopt, zone_in_force, zone_of
 from connector.pipeline.quarantine import underivable
 from connector.pipeline.recompute import Recomputed, recompute
 from connector.pipeline.status import SyncSummary, read_status, write_status

@@ -92,6 +92,7 @@ def deriving(task: DerivationTask, workers: int) -> Iterator[DeriveAll]:
         for worker in started:
             worker.process.join(max(0.0, until_s - time.monotonic()))
             worker.process.kill()
+            worker.process.join()
 
 
 def _start(spawn: "SpawnContext") -> _Worker:

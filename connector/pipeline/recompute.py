@@ -52,11 +52,7 @@ from connector.store.ledger import (
 )
 from connector.store.ledger.customers import CustomerDisplay, keys_among, keys_of
 from connector.store.ledger.posting import LedgerRun, PostedCounts
-from connector.store.mirror import (
-    dirty_customers,
-    event_feed,
-    unfit_objects,
-)
+from connector.store.mirror import dirty_customers, event_feed, unfit_objects
 from connector.store.mirror.catalogue import catalogue_version, read_catalogue
 from connector.store.mirror.companies import companies, regroup
 from connector.store.mirror.companies import version as company_version

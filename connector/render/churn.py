@@ -39,13 +39,7 @@ from connector.render.table import (
     figures,
     write_csv,
 )
-from connector.reports.churn import (
-    MONTH,
-    REASON,
-    ChurnReport,
-    ChurnReports,
-    LostMrr,
-)
+from connector.reports.churn import MONTH, REASON, ChurnReport, ChurnReports, LostMrr
 from connector.reports.model import LISTED
 
 NOTE = marked(

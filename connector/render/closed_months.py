@@ -28,15 +28,7 @@ from connector.render.report_json import (
     span_json,
     utc,
 )
-from connector.render.table import (
-    Cell,
-    Money,
-    Part,
-    Percent,
-    Table,
-    Title,
-    csv_text,
-)
+from connector.render.table import Cell, Money, Part, Percent, Table, Title, csv_text
 from connector.reports.closed_months import (
     ClosedMonth,
     RestatedWindow,

@@ -6,12 +6,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from connector.core.invoiced import (
-    InvoiceClass,
-    NotCountedReason,
-    OutsideMrr,
-    alarming,
-)
+from connector.core.invoiced import InvoiceClass, NotCountedReason, OutsideMrr, alarming
 from connector.core.language import _, grouped, marked
 from connector.core.messages import spoken
 from connector.core.model import Refusal
@@ -29,11 +24,7 @@ from connector.render.table import (
     csv_text,
     figures,
 )
-from connector.reports.coverage import (
-    CoverageReport,
-    CoveredCurrency,
-    CoveredWindow,
-)
+from connector.reports.coverage import CoverageReport, CoveredCurrency, CoveredWindow
 
 CLASS_WORDS = {
     InvoiceClass.COUNTED: marked("Counted"),

@@ -18,15 +18,8 @@ from connector.core.figures import WindowFigures
 from connector.core.losses import Cancellation, Loss, LossReason, LossShare
 from connector.core.model import Cause, Evidence, MovementKind, SegmentValue
 from connector.core.windows import Window, WindowKind, ending_with
-from connector.metrics.churn import (
-    FeedbackSum,
-    LossSums,
-    returned,
-)
-from connector.reports.figures import (
-    figures_of_some,
-    nobody_in,
-)
+from connector.metrics.churn import FeedbackSum, LossSums, returned
+from connector.reports.figures import figures_of_some, nobody_in
 from connector.reports.ledger import Ledger, is_total
 from connector.reports.losses import TOGETHER, found_in, loss_table, losses
 from connector.store.ledger import customers

@@ -24,11 +24,7 @@ from connector.metrics.retention import is_same, measure
 from connector.reports.figures import counted
 from connector.reports.ledger import FIRST_SYNC, Ledger
 from connector.store.ledger import closings, customers, queries, seals
-from connector.store.ledger.closings import (
-    ChangingRun,
-    LedgerChange,
-    ReportedFigures,
-)
+from connector.store.ledger.closings import ChangingRun, LedgerChange, ReportedFigures
 
 if TYPE_CHECKING:
     from connector.reports.currency_total import CurrencyTotal

@@ -44,13 +44,7 @@ from connector.reports.model import (
     assessed,
     restated,
 )
-from connector.store.ledger import (
-    balances,
-    closings,
-    columns,
-    contract_terms,
-    queries,
-)
+from connector.store.ledger import balances, closings, columns, contract_terms, queries
 
 if TYPE_CHECKING:
     from connector.metrics.wide.columns import Columns

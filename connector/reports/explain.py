@@ -21,12 +21,7 @@ from connector.core.model import (
     SegmentValue,
 )
 from connector.core.windows import Window
-from connector.metrics.contributions import (
-    Contribution,
-    Ratio,
-    between,
-    in_minor_of,
-)
+from connector.metrics.contributions import Contribution, Ratio, between, in_minor_of
 from connector.metrics.currency_total import retention_in_minor
 from connector.metrics.retention import retention
 from connector.mrr.ended_otherwise import unbilled_quantities

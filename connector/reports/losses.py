@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from connector.core.losses import Cancellation, Loss, LossShare, LostPart
 from connector.core.model import KINDS, Cause, SegmentValue
 from connector.core.windows import Window, WindowKind, boundaries_of
-from connector.metrics.churn import (
-    LossCounter,
-    LossSums,
-    LossTable,
-    by_reason,
-    is_end,
-)
+from connector.metrics.churn import LossCounter, LossSums, LossTable, by_reason, is_end
 from connector.metrics.contributions import Causes
 from connector.reports.figures import cut_in, members_of, segment_of
 from connector.reports.ledger import Ledger

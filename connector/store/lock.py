@@ -15,9 +15,9 @@ from connector.core.language import message
 from connector.store.database import unwritable
 from connector.store.files import is_same, open_private
 
-# The system frees it however we end. A look at it takes it for a moment, too: who wants
-# to hold it asks again for so long.
-PATIENCE_S = 0.1
+# The system frees it however we end. A look at it takes it for a moment, too, and who holds
+# it has its name in it a moment later: who wants to hold it asks again for so long.
+PATIENCE_S = 5.0
 AGAIN_S = 0.01
 OURS = b"held by "
 FORMER = b"SQLite format 3\0"  # as it once began
@@ -49,6 +49,7 @@ def exclusive_sync(path: Path, who: str | None = None) -> Iterator[None]:
 
 def _held(path: Path) -> int:
     lock_path, until_s = lock_of(path), time.monotonic() + PATIENCE_S
+    before = ""
     while True:
         try:
             lock = _checked(open_private(lock_path), lock_path)
@@ -56,13 +57,15 @@ def _held(path: Path) -> int:
             raise unwritable(lock_path) from error
         if _taken(lock, fcntl.LOCK_EX) and is_same(lock, lock_path):
             return lock
-        holder = _named(lock)
+        # Where others only look, so can we: nobody holds it then, whatever is named in it.
+        holder = "" if _taken(lock, fcntl.LOCK_SH) else _named(lock)
         os.close(lock)
-        if time.monotonic() > until_s:
+        if (holder and holder == before) or time.monotonic() > until_s:
             raise LedgerBusy(
                 f"{holder or 'another sync'} holds {path}",
                 fix="wait until it has finished; reports can be made meanwhile",
             )
+        before = holder  # which may be of one who was killed, the first time
         time.sleep(AGAIN_S)
 
 

@@ -12,12 +12,7 @@ from typing import NamedTuple
 
 from connector.core.errors import LedgerBusy, LedgerNewer, LedgerUnusable, NothingFound
 from connector.core.language import message
-from connector.store.backups import (
-    LedgerContents,
-    check_copy,
-    contents,
-    copy_whole,
-)
+from connector.store.backups import LedgerContents, check_copy, contents, copy_whole
 from connector.store.database import open_database, setting, snapshot, transaction
 from connector.store.erasure import erase_again, overwrite
 from connector.store.files import held_draft, put_in_place, side_files, sync_folder

@@ -25,12 +25,7 @@ from connector.stripe_api.decoding import (
 )
 from connector.stripe_api.http import NO_ACCESS, StripeHttp
 from connector.stripe_api.invoices import Invoice, InvoiceLine
-from connector.stripe_api.lists import (
-    LISTINGS,
-    Listing,
-    Params,
-    option_tiers_expands,
-)
+from connector.stripe_api.lists import LISTINGS, Listing, Params, option_tiers_expands
 from connector.stripe_api.objects import Price, Subscription, SubscriptionItem
 from connector.stripe_api.paging import (
     EVERYTHING,
@@ -43,12 +38,7 @@ from connector.stripe_api.paging import (
     leads_on,
     page_by_page,
 )
-from connector.stripe_api.unfit import (
-    PartDoesNotFit,
-    UnfitObject,
-    in_no_url,
-    unfit_by,
-)
+from connector.stripe_api.unfit import PartDoesNotFit, UnfitObject, in_no_url, unfit_by
 
 T = TypeVar("T", bound=Base)
 log = logging.getLogger(__name__)

@@ -18,12 +18,7 @@ from connector.stripe_api.decoding import (
     check_decimal,
     ref,
 )
-from connector.stripe_api.objects import (
-    Discount,
-    Price,
-    SubscriptionItem,
-    TaxBehavior,
-)
+from connector.stripe_api.objects import Discount, Price, SubscriptionItem, TaxBehavior
 
 _NOTHING = Decimal(0)
 # The types of nearly every line. One that equals a field's default is stored no less,

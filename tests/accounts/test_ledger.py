@@ -28,16 +28,7 @@ from connector.reports import (
 from connector.reports.ledger import Ledger
 from connector.store.database import open_database
 from connector.store.ledger.queries import EVERYTHING, Wanted
-from tests.support.accounts import (
-    NOW,
-    RULES,
-    Book,
-    configs,
-    one,
-    pays,
-    several,
-    write,
-)
+from tests.support.accounts import NOW, RULES, Book, configs, one, pays, several, write
 from tests.support.books import lived
 
 Q = ReportRequest(kind=WindowKind.QUARTER)

@@ -7,13 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.config import (
-    KEYS,
-    Config,
-    ListenAddress,
-    load,
-    parse,
-)
+from connector.config import KEYS, Config, ListenAddress, load, parse
 from connector.core.errors import ConfigError
 from connector.core.policy import Policy
 from connector.core.presets import PRESETS, preset_of

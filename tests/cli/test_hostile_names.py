@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from connector.core.text import markdown, printable, printable_lines, spreadsheet
 from tests.support.commands import Workdir
+from tests.support.served import PATIENCE_S
 from tests.support.small_ledger import GROWS, lay_out, lay_out_of, plain_account
 
 HOSTILE = [
@@ -278,7 +279,7 @@ def on_a_terminal(workdir: Workdir, *words: str) -> str:
             while some := os.read(ours, 65_536):
                 written += some
         os.close(ours)
-        process.wait(60)
+        process.wait(PATIENCE_S)
     return written.decode()
 
 

@@ -18,7 +18,7 @@ from connector.cli.shell import Shell
 from tests.support.commands import Ran, Workdir
 from tests.support.folders import ROOT
 from tests.support.loopback import failing, on, serving
-from tests.support.served import until
+from tests.support.served import PATIENCE_S, until
 from tests.support.small_ledger import lay_out
 from tests.support.synced import shop
 
@@ -144,7 +144,7 @@ def test_what_fails_again_and_again_is_logged_as_json_too(tmp_path: Path) -> Non
         process = workdir.start("--log-format", "json", "sync", "-q", "--every", "1s")
         until(lambda: len(stripe.requests) > 4)
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE_S)
     told = [json.loads(each) for each in err.splitlines()]
     failed = [each for each in told if each["event"] == "sync.failed"]
     assert failed

@@ -1,11 +1,16 @@
 """``-o FILE`` never harms: not the ledger, not a link, not a device, not the old file."""
 
+import fcntl
+import mmap
 import os
 import shlex
 import shutil
+import signal
 import stat
 import subprocess
+import termios
 import threading
+from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +19,7 @@ import pytest
 
 from connector.cli.app import stripe_nrr
 from tests.support.commands import Workdir
+from tests.support.served import PATIENCE_S, until
 from tests.support.small_ledger import GROWS, lay_out
 
 REPOSITORY = Path(__file__).parents[2]
@@ -116,7 +122,7 @@ def test_a_pipe_is_written_through(workdir: Workdir, words: Sequence[str]) -> No
     reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
     reader.start()
     ran = workdir.run(*words, "-o", "pipe")
-    reader.join(30)
+    reader.join(PATIENCE_S)
     assert ran.code == 0, ran.err
     assert stat.S_ISFIFO(pipe.lstat().st_mode)
     assert workdir.call(*words, "-o", "file").code == 0
@@ -133,7 +139,7 @@ def shell(workdir: Workdir, script: str) -> "subprocess.CompletedProcess[str]":
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 
@@ -234,7 +240,7 @@ def test_a_write_that_fails_leaves_what_was_there(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -242,17 +248,33 @@ def test_a_write_that_fails_leaves_what_was_there(
 
 
 def test_an_end_by_signal_leaves_no_draft(workdir: Workdir) -> None:
-    """It waits for the reader of a pipe that stands in for a slow disk."""
-    os.mkfifo(workdir.folder / "pipe")
-    script = "nrr report -o pipe & sleep 1.5; kill -TERM $!; wait $!; echo $?"
-    ran = shell(workdir, script)
-    assert ran.stdout.strip() == "143", ran.stderr
+    """It waits for the reader of a pipe, full by then, that stands in for a slow disk."""
+    pipe = workdir.folder / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    held = fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, mmap.PAGESIZE)
+    with subprocess.Popen(
+        workdir.command("report", "--format", "html", "-o", "pipe"),
+        cwd=workdir.folder,
+        env=workdir.environment(),
+    ) as process:
+        until(lambda: waiting_in(reader) == held)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 143
+    os.close(reader)
+
+
+def waiting_in(pipe: int) -> int:
+    """How many bytes."""
+    count = array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
 
 
 def test_two_at_once_leave_one_whole_file(workdir: Workdir) -> None:
     running = [workdir.start(*EXPORT, "-o", "figures") for _ in range(4)]
     for each in running:
-        _, err = each.communicate(timeout=60)
+        _, err = each.communicate(timeout=PATIENCE_S)
         assert (each.returncode, err) == (0, "")
     assert workdir.call(*EXPORT, "-o", "alone").code == 0
     written = (workdir.folder / "figures").read_bytes()

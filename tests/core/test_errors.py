@@ -35,10 +35,10 @@ from connector.core.language import speaking
 from connector.core.messages import spoken
 from connector.core.policy import Policy, Rules
 from connector.dashboard.answer import PageRequest
-from connector.dashboard.app import PAGES, never_synced, no_page, unreadable
+from connector.dashboard.app import PAGES
 from connector.dashboard.ledger_reader import LedgerReader
 from connector.dashboard.query import query_of
-from connector.dashboard.responses import no_workbook
+from connector.dashboard.responses import never_synced, no_page, no_workbook, unreadable
 from connector.pipeline import bundled_account, held_ledger
 from connector.pipeline.policy_change import adopt, zone_of
 from connector.pipeline.recompute import recompute
@@ -471,7 +471,7 @@ def older() -> bytes:
 
 def page_of_many(url: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("connector.dashboard.movements.MOST_EXPORTED", 0)
+        patch.setattr("connector.dashboard.pages.movements.MOST_EXPORTED", 0)
         page(url)
 
 
@@ -904,6 +904,15 @@ COMMANDS: Mapping[str, Provoked] = {
     "reconcile no amount": lambda: reconciled(
         b"customer,month,mrr\ncus_1,2024-01,many\n"
     ),
+    "reconcile days of which both can be the month": lambda: reconciled(
+        b"customer,date,mrr_change\ncus_1,3/4/2026,1\ncus_1,5/6/2026,1\n"
+    ),
+    "reconcile days as Excel counts them": lambda: reconciled(
+        b"customer,month,mrr\ncus_1,46112,1\n"
+    ),
+    "reconcile a quote that nothing closes": lambda: reconciled(
+        b'customer,name,month,mrr\ncus_1,"Acme,2026-01,1\n'
+    ),
     "reconcile months to come": lambda: reconciled(
         b"customer,month,mrr\ncus_1,2125-01,5\n"
     ),
@@ -1070,6 +1079,7 @@ QUOTED = {
     *("an account that cannot be read", "an unknown shape", "Stripe is down"),
     *("a request Stripe does not take", "a movement the tables refuse"),
     *("a file of the catalogue that is no Parquet", "reconcile a name without end"),
+    "reconcile a quote that nothing closes",
     *("a file of invoices that is no Parquet", "benchmarks that are not TOML"),
     *("a worker of Spark that fails", "reconcile half a text"),
     *("a manifest that says too little", "a run that does not say what it is"),

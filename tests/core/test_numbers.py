@@ -8,12 +8,7 @@ from babel.numbers import format_currency, format_decimal, format_percent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.core.numbers import (
-    Unreadable,
-    amount_of,
-    ratio_of,
-    written_number,
-)
+from connector.core.numbers import Unreadable, amount_of, ratio_of, written_number
 
 DECIMALS = {"eur": 2, "usd": 2, "chf": 2, "inr": 2, "sek": 2, "jpy": 0, "kwd": 3}
 

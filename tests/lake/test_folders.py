@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import Workdir
+from tests.support.served import PATIENCE_S
 from tests.support.small_ledger import lay_out
 
-ENDS_S = 10
 COMMANDS: Sequence[Sequence[str]] = [
     ("export", "--what", "mirror", "-o", "made"),
     ("lake", "mirror", "made"),
@@ -53,7 +53,7 @@ def test_whoever_is_ended_leaves_nothing_that_the_next_one_does_not_take(
         )
         time.sleep(instants.uniform(0.5, 1.05) * took_s)
         process.send_signal(number)
-        process.wait(ENDS_S)
+        process.wait(PATIENCE_S)
     assert workdir.run(*words).code == 0
     assert hidden(workdir.folder) == set()
 
@@ -78,7 +78,7 @@ def test_two_at_once_write_one_after_the_other(workdir: Workdir) -> None:
     export = ("export", "--what", "mirror", "-o", "mirror")
     whole = files(workdir.folder / "mirror")
     both = [workdir.start(*export) for _ in range(3)]
-    said = [process.communicate(timeout=60) for process in both]
+    said = [process.communicate(timeout=PATIENCE_S) for process in both]
     assert [process.returncode for process in both] == [0, 0, 0], said
     assert files(workdir.folder / "mirror") == whole
     assert hidden(workdir.folder) == set()

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -148,7 +149,8 @@ def _kill_workers(over: threading.Event) -> None:
     """Python processes that this test's own Spark has started."""
     while not over.is_set():
         for worker in _workers():
-            os.kill(worker, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended by itself
+                os.kill(worker, signal.SIGKILL)
         time.sleep(0.02)
 
 

@@ -52,6 +52,7 @@ from tests.support.ledgers import Known, empty_ledger
 from tests.support.lives import BORN, EVENTFUL, USUAL, Act, Lived
 from tests.support.living import Telling
 from tests.support.loopback import KEY, Fault, Reply, Request, Served, serving
+from tests.support.served import PATIENCE_S
 from tests.support.simulator import SimulatedAccount
 from tests.support.synced import (
     DEFAULTS,
@@ -409,7 +410,7 @@ def killed_run(town: Town, folder: Path) -> None:
 
     town.at_request = kill
     process.start()
-    process.join(30)
+    process.join(PATIENCE_S)
     town.at_request = lambda _number: None
     said = (folder / "said.txt").read_text(encoding="utf-8")
     assert process.exitcode in (0, -signal.SIGKILL), said

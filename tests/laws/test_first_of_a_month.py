@@ -16,7 +16,7 @@ from tests.support.commands import Ran
 from tests.support.folders import ROOT
 from tests.support.loopback import Served, delayed, on, serving
 from tests.support.running_at import ClockedWorkdir
-from tests.support.served import until
+from tests.support.served import FOREVER_S, until
 from tests.support.simulator import SimulatedAccount
 
 BEGAN = instant("2026-10-20T12:00:00Z")
@@ -136,7 +136,7 @@ def test_around_the_first_of_a_month(workdir: ClockedWorkdir, stripe: Served) ->
 def kill_while_it_walks(workdir: ClockedWorkdir, stripe: Served, at: str) -> None:
     """A sync that dies while it waits for invoices."""
     stripe.now_s = lambda: instant(at)
-    stripe.spoil(on("/v1/invoices", delayed(60)))
+    stripe.spoil(on("/v1/invoices", delayed(FOREVER_S)))
     process = replace(workdir, at=at).start(*lines_of_cron()[SYNC])
     until(lambda: any(each.path == "/v1/invoices" for each in stripe.requests))
     process.kill()

@@ -16,7 +16,15 @@ from connector.store.database import open_database
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY
 from tests.support.loopback import Served, failing, serving
-from tests.support.served import PORTS, SECRET, ServingWorkdir, serve, thin, until
+from tests.support.served import (
+    PATIENCE_S,
+    PORTS,
+    SECRET,
+    ServingWorkdir,
+    serve,
+    thin,
+    until,
+)
 from tests.support.served import webhook as told
 from tests.support.simulator import AccountFacts, SimulatedAccount
 from tests.support.synced import OPENED
@@ -241,7 +249,7 @@ def test_an_event_of_another_account_or_mode_is_refused_and_told(
             [(kept,)] = connection.execute("SELECT event FROM inbox").fetchall()
         assert kept == own["id"]
         server.process.terminate()
-        _, err = server.process.communicate(timeout=20)
+        _, err = server.process.communicate(timeout=PATIENCE_S)
         assert "account_guard.refused" in err
         assert SECRET not in err
 

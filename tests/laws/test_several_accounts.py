@@ -4,6 +4,7 @@ import json
 import shlex
 import signal
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -18,9 +19,9 @@ from connector.store.lock import exclusive_sync
 from tests.laws.test_one_account import business, content
 from tests.support.commands import Workdir
 from tests.support.documents import code_blocks
-from tests.support.loopback import Served, delayed, failing, serving
+from tests.support.loopback import Served, delayed, failing, held_until, serving
 from tests.support.schemas import FOLDER as SCHEMAS
-from tests.support.served import until
+from tests.support.served import PATIENCE_S, until
 from tests.support.simulator import SimulatedAccount
 
 PLATFORM, ORGANIZATION = "rk_live_51OfThePlatform", "sk_org_live_51OfTheGroup"
@@ -281,11 +282,13 @@ def test_killed_at_any_moment_it_goes_on(
 
 @pytest.mark.parametrize("stripe", [PLATFORM], indirect=True)
 def test_asked_to_end_it_begins_with_no_other(one_key: Workdir, stripe: Served) -> None:
-    stripe.spoil(lambda _: delayed(0.2))
+    goes_on = threading.Event()
+    stripe.spoil([None, None, *[held_until(goes_on)] * 99])
     process = one_key.start("sync", "-q")
     until(lambda: len(stripe.requests) >= 3)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    goes_on.set()
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 75
     assert {r.headers["stripe-account"] for r in stripe.requests} == {"acct_1de"}
 
@@ -302,7 +305,7 @@ def test_who_stays_serves_each_by_itself(
     until(lambda: all(each.exists() for each in status.values()))
     until(lambda: sum(r.path == "/v1/events" for r in stripe.requests) >= 4)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     assert told(workdir.folder / "uk.db") == alone["uk"]
     found = {name: json.loads(path.read_text()) for name, path in status.items()}

@@ -8,11 +8,7 @@ from hypothesis import strategies as st
 
 from connector.core.losses import Cancellation, Loss, LossReason, LostPart
 from connector.core.model import Cause, Evidence, MovementKind
-from connector.metrics.churn import (
-    by_reason,
-    reason_of,
-    returned,
-)
+from connector.metrics.churn import by_reason, reason_of, returned
 from tests.support.losses import added_up
 
 VOLUNTARY, FAILED = LossReason.VOLUNTARY, LossReason.FAILED_PAYMENT

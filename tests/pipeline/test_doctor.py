@@ -38,11 +38,7 @@ from connector.pipeline.installation import (
 from connector.pipeline.policy_change import adopt
 from connector.store import database
 from connector.store.account import belong_to
-from connector.store.database import (
-    open_database,
-    put_setting,
-    transaction,
-)
+from connector.store.database import open_database, put_setting, transaction
 from connector.store.lock import LockState, exclusive_sync
 from connector.store.mirror import dirty_customers, event_feed, walks
 from connector.store.read_only import damage, open_as_it_is

@@ -3,7 +3,7 @@
 import json
 import signal
 import subprocess
-import time
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,8 @@ from connector.store.database import open_database
 from connector.store.mirror import dirty_customers
 from tests.pipeline.test_recompute import EVERYBODY, TOO_EARLY_S, cure, poison
 from tests.support.commands import Workdir
-from tests.support.loopback import Served, delayed, failing, on, serving
+from tests.support.loopback import Served, failing, held_until, on, serving
+from tests.support.served import PATIENCE_S, until
 from tests.support.synced import shop
 
 STATUS = '[sync]\nstatus_file = "status.json"\n'
@@ -132,17 +133,16 @@ def test_a_file_of_something_else_is_no_status(tmp_path: Path) -> None:
 
 
 def wait_until(true: Callable[[], object], process: "subprocess.Popen[str]") -> None:
-    for _ in range(6_000):
-        if true():
-            return
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.005)
-    pytest.fail("it did not come to that")
+    def is_so() -> bool:
+        assert true() or process.poll() is None, process.communicate()
+        return bool(true())
+
+    until(is_so)
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[str, str]:
-    """What it said until it ended, within the ten seconds that it may take."""
-    return process.communicate(timeout=10)
+    """What it said until it ended."""
+    return process.communicate(timeout=PATIENCE_S)
 
 
 def test_it_stays_survives_a_failure_and_ends_when_asked(tmp_path: Path) -> None:
@@ -173,11 +173,13 @@ def test_a_sync_that_is_asked_to_stop_finishes_its_page(
     tmp_path: Path, words: list[str]
 ) -> None:
     """What was under way is stored, the walk is not done, and the next run goes on."""
-    with serving(shop(), faults=on("/v1/invoices", delayed(2))) as stripe:
+    goes_on = threading.Event()
+    with serving(shop(), faults=on("/v1/invoices", held_until(goes_on))) as stripe:
         workdir = Workdir(tmp_path, stripe.url).configure(STATUS)
         process = workdir.start(*words)
         wait_until(lambda: asked(stripe, "/v1/invoices"), process)
         process.send_signal(signal.SIGTERM)
+        goes_on.set()
         _, err = ended(process)
         assert process.returncode == (75 if words == ["sync"] else 0), err
         stripe.requests.clear()

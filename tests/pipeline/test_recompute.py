@@ -7,7 +7,6 @@ import resource
 import sqlite3
 import statistics
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -27,7 +26,7 @@ from connector.mrr.history import Catalogue
 from connector.pipeline import process_pool
 from connector.pipeline.policy_change import adopt
 from connector.pipeline.process_pool import DerivationTask
-from connector.pipeline.recompute import BATCH, HOLD_S, Recomputed, recompute
+from connector.pipeline.recompute import BATCH, Recomputed, recompute
 from connector.store.database import file_of, open_database, put_setting, transaction
 from connector.store.ledger import customers as ledger_customers
 from connector.store.ledger import queries, unvalued
@@ -437,16 +436,21 @@ def test_progress_is_told_after_each_transaction_which_then_stands(
 
 
 def test_who_writes_meanwhile_waits_for_one_transaction_only(tmp_path: Path) -> None:
-    """As a webhook does, whose event is kept before it is answered."""
-    waited_s: list[float] = []
+    """As a webhook does, whose event is kept before it is answered.
+
+    Counted in transactions that ended meanwhile, as a rule: on a machine that does other
+    things, too, who waits may miss the moment.
+    """
+    ended: list[int] = []
+    waited_for: list[int] = []
     is_over = threading.Event()
 
     def write(path: Path) -> None:
         with closing(open_database(path)) as other:
             while not is_over.wait(0.02):
-                began_s = time.monotonic()
+                before = len(ended)
                 with transaction(other):
-                    waited_s.append(time.monotonic() - began_s)
+                    waited_for.append(len(ended) - before)
 
     with walked_file(tmp_path / "shop") as db:
         path = file_of(db)
@@ -454,11 +458,18 @@ def test_who_writes_meanwhile_waits_for_one_transaction_only(tmp_path: Path) -> 
         writer = threading.Thread(target=write, args=(path,))
         writer.start()
         try:
-            derive(db, demo_now_s())
+            now = instant(demo_now_s())
+            recompute(
+                db,
+                RULES,
+                cause="sync",
+                now=now,
+                progress=lambda done, _whole: ended.append(done),
+            )
         finally:
             is_over.set()
             writer.join()
-    assert statistics.median(waited_s) < HOLD_S
+    assert statistics.median(waited_for) <= 1
 
 
 class Stopped(Exception):

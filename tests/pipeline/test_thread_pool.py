@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector.pipeline.thread_pool import FinishedTask, ThreadPool
+from tests.support.served import PATIENCE_S
 
 
 class Broken(Exception):
@@ -73,7 +74,7 @@ def test_results_come_in_the_order_in_which_they_were_done() -> None:
 
 def test_as_many_at_once_as_there_are_threads() -> None:
     """They all meet: with fewer threads nobody would come through."""
-    meeting = threading.Barrier(4, timeout=10)
+    meeting = threading.Barrier(4, timeout=PATIENCE_S)
     with ThreadPool[int](4) as threads:
         for number in range(4):
             threads.ask(number, meeting.wait)
@@ -101,7 +102,7 @@ def test_a_closed_crew_ends_its_threads_after_their_job() -> None:
     gate.set()
     workers = [t for t in threading.enumerate() if t.name.startswith("threads-")]
     for thread in workers:
-        thread.join(10)
+        thread.join(PATIENCE_S)
     assert threading.active_count() <= before
 
 
@@ -124,7 +125,9 @@ for _ in range(40):
 
 def test_many_may_decode_a_type_for_the_first_time() -> None:
     """Else msgspec ends the process, in the first second of some syncs."""
-    ran = subprocess.run([sys.executable, "-c", MANY_DECODE], check=False, timeout=60)
+    ran = subprocess.run(
+        [sys.executable, "-c", MANY_DECODE], check=False, timeout=PATIENCE_S
+    )
     assert ran.returncode == 0
 
 
@@ -133,7 +136,7 @@ def test_closing_waits_for_what_is_under_way() -> None:
     go_on, ended = threading.Event(), threading.Event()
 
     def slow() -> None:
-        go_on.wait(5)
+        go_on.wait(PATIENCE_S)
         ended.set()
 
     with ThreadPool[str](1) as threads:
@@ -147,9 +150,9 @@ def test_what_was_forgotten_is_nobody_s() -> None:
     """After a failure the next reading does not get the answers of the one before."""
     go_on = threading.Event()
     with ThreadPool[str](1) as threads:
-        threads.ask("slow", lambda: go_on.wait(5))
+        threads.ask("slow", lambda: go_on.wait(PATIENCE_S))
         threads.forget()
         threads.ask("next", lambda: 7)
         go_on.set()
-        assert threads.done(5) == [("next", 7, None)]
+        assert threads.done(PATIENCE_S) == [("next", 7, None)]
         assert threads.idle == 1

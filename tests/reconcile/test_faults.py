@@ -31,13 +31,7 @@ from tests.billing.stripe_mrr import (
     subscriber_months_csv,
 )
 from tests.billing.truth import Step, added_up
-from tests.support.big_account import (
-    ENDS,
-    ZONE,
-    big_account,
-    big_ledger,
-    every_event,
-)
+from tests.support.big_account import ENDS, ZONE, big_account, big_ledger, every_event
 from tests.support.folders import FIXTURES
 from tests.support.ledgers import empty_ledger, look, settle
 

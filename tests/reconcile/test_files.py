@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from connector.core.errors import UsageFault
+from connector.reconcile.files.tables import open_file
 from connector.reconcile.model import GapCause, Reconciliation
 from connector.reconcile.reconcile import reconcile_files
 from connector.reports.ledger import Ledger
@@ -212,6 +213,60 @@ READ: dict[str, str | bytes] = {
             f"{f.major},{f.currency}"
         ),
     ),
+    "UTF-16 with tabs, as Excel's Unicode text": lines(
+        "Customer ID\tMonth\tMRR\tCurrency",
+        lambda f: f"{f.customer}\t{f.month}\t{german(f.minor)}\t{f.currency}",
+    ).encode("utf-16"),
+    "UTF-32": dated(lambda f: f.month).encode("utf-32"),
+    "spaces before quotes": lines(
+        "customer, month, mrr, currency",
+        lambda f: (
+            f'"{f.customer}", "{f.month}", "{f.minor / 100:,.2f}", "{f.currency}"'
+        ),
+    ),
+    "commas in a head between semicolons": lines(
+        "Customer (name, or id, or both, or none);month;mrr;currency",
+        lambda f: f"{f.customer};{f.month};{f.major};{f.currency}",
+    ),
+    "dashes of accountants": lines(
+        "customer,month,mrr,currency",
+        lambda f: (
+            f'{f.customer},{f.month}," $ {f.minor / 100:,.2f} ",{f.currency}\n'
+            f"{f.customer},2023-01, $ -   ,{f.currency}"
+        ),
+    ),
+    "when it was exported, below": dated(lambda f: f.month)
+    + "\nExported on 2 Nov 2026\n",
+    "the heads again in between": "\n".join(
+        [
+            *dated(lambda f: f.month).splitlines()[:9],
+            *dated(lambda f: f.month).splitlines()[:1],
+            *dated(lambda f: f.month).splitlines()[9:],
+        ]
+    ),
+    "columns of a database": pivoted(lambda m: f"mrr_{m:%Y_%m}"),
+    "columns of a pivot table": pivoted(lambda m: f"Sum of {m:%b %Y}"),
+    "moments": dated(lambda f: f"{f.last}T00:00:00.000Z"),
+    "old Macs' line ends": dated(lambda f: f.month).replace("\n", "\r"),
+    "months kept as text": dated(lambda f: f"'{f.month}"),
+    "months with a hyphen that does not break": dated(
+        lambda f: f.month.replace("-", "\N{NON-BREAKING HYPHEN}")
+    ),
+    **{
+        f"a line of {name!r} below": dated(lambda f: f.month)
+        + f"{name};2026-05;99999.00;usd\n"
+        for name in (
+            *(
+                "Sum",
+                "TOTAL:",
+                "total",
+                "Totals for 40 customers",
+                "Subtotal",
+                "Overall",
+            ),
+            *("All customers", "Gesamtsumme", "Insgesamt", "Grand total (USD)"),
+        )
+    },
     "blank lines and a total below": lines(
         "customer,month,mrr,currency",
         lambda f: f"\n{f.customer},{f.month},{f.major},{f.currency}",
@@ -270,6 +325,38 @@ REFUSED = {
         "line 3.*4 columns and the first line 3.*quotes",
     ),
     "a line cut off": (b"customer,month,mrr\ncus_1\n", "line 2.*names no day"),
+    "a quote that nothing closes": (
+        b'customer,name,month,mrr\ncus_1,"Acme,2026-01,1\ncus_2,B,2026-01,1\n',
+        "from line.*quote of which is closed",
+    ),
+    "a quote that the next line's closes": (
+        b'customer,name,month,mrr\ncus_1,"A,2026-01,1\ncus_2,"B,2026-01,1\ncus_3,C,2026-01,1\n',
+        "from line 2.*quote of which is closed",
+    ),
+    "a field of a book's length": (
+        b"customer,name,month,mrr\ncus_1," + b"x" * 200_000 + b",2026-01,1\n",
+        "from line 2.*field",
+    ),
+    "days as Excel counts them": (
+        b"customer,month,mrr\ncus_1,46112,1\n",
+        "line 2.*'46112'.*format the column as dates",
+    ),
+    "days of which both can be the month": (
+        b"customer,date,mrr_change\ncus_1,03/04/2026,1\ncus_1,05/06/2026,1\n",
+        "column date.*2026-03-31",
+    ),
+    "changes of one January's first days": (
+        b"customer,date,mrr_change\ncus_1,01/05/2026,1\ncus_1,01/07/2026,1\n",
+        "column date.*2026-03-31",
+    ),
+    "UTF-16 without a mark": (
+        "customer,month,mrr\ncus_1,2026-01,1\n".encode("utf-16-le"),
+        "not a text",
+    ),
+    "months without a year": (
+        b"customer,Jan,Feb\ncus_1,1,2\n",
+        "columns customer, Jan, Feb.*2026-03",
+    ),
     "a column of no month": (
         b"customer,Margin 2026\ncus_1,5\n",
         "columns customer, Margin 2026",
@@ -287,6 +374,37 @@ def test_what_it_is_and_what_to_do(ledger: Ledger, tmp_path: Path, form: str) ->
     assert re.search(said, f"{fault.problem}; {fault.fix}", re.DOTALL), fault.problem
     assert fault.fix
     assert fault.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("amounts", "has_commas"),
+    [
+        (("1.234", "500"), True),
+        (("12.500", "1.234.567", "7"), True),
+        (("1.234", "2.345"), False),  # three decimals, for all one can see
+        (("1.234", "500", "0.5"), False),
+        (("0.500", "7"), False),
+        (("1.234", "0"), False),
+        (("12,5", "7"), True),
+        (("1.234", "500", "7.25"), False),
+    ],
+)
+def test_a_dot_before_three_digits_is_told_by_the_others(
+    tmp_path: Path, *, amounts: Sequence[str], has_commas: bool
+) -> None:
+    path = tmp_path / "given.csv"
+    rows = [f"cus_1;2026-{n:02d};{amount}" for n, amount in enumerate(amounts, 1)]
+    path.write_text("\n".join(["customer;month;mrr", *rows]), "utf-8")
+    assert open_file(path).has_commas is has_commas
+
+
+def test_dinars_have_three_decimals_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "given.csv"
+    path.write_text(
+        "customer;month;mrr;currency\ncus_1;2026-01;1.234;KWD\ncus_1;2026-02;500;KWD\n",
+        "utf-8",
+    )
+    assert not open_file(path).has_commas
 
 
 # --- a line a day ---

@@ -285,7 +285,7 @@ def test_excel_opens_numbers_as_numbers(
         ],
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=300,
     )
     sheet = (tmp_path / "report.fods").read_text("utf-8")
     numbers = set(re.findall(r'value-type="float" office:value="([^"]+)"', sheet))

@@ -25,6 +25,7 @@ from connector.store.database import (
 )
 from connector.store.lock import exclusive_sync
 from tests.support.commands import Ran, Workdir
+from tests.support.served import PATIENCE_S
 from tests.support.small_ledger import lay_out
 
 
@@ -111,7 +112,7 @@ def test_a_schedule_goes_on_until_it_is_told_to_end(workdir: Workdir) -> None:
     assert process.stdout is not None
     told = [process.stdout.readline() for _ in range(3)]  # and the seal between
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 143, err
     assert "".join([*told, out]).count("Backed up") >= 2
     assert list(workdir.folder.glob("copy.db.*"))

@@ -18,6 +18,7 @@ from connector.store.files import draft_of
 from connector.store.lock import exclusive_sync, lock_state
 from tests.support.commands import Workdir
 from tests.support.loopback import serving
+from tests.support.served import PATIENCE_S
 from tests.support.simulator import SimulatedAccount
 from tests.support.small_ledger import account, lay_out
 
@@ -113,7 +114,7 @@ def told(workdir: Workdir, words: Sequence[str]) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert done.returncode in {0, 3}, (words, done.stderr)
     assert done.stderr == ""

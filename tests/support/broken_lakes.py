@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -75,7 +75,8 @@ def _kill(which: int, over: threading.Event) -> None:
         seen |= dict.fromkeys(started.read_text().split())
         spawned = [pid for pid in seen if _is_spawned(pid)]
         if len(spawned) > which:
-            os.kill(int(spawned[which]), signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended by itself
+                os.kill(int(spawned[which]), signal.SIGKILL)
             return
 
 

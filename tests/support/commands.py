@@ -20,7 +20,7 @@ import pytest
 from connector.cli.app import main
 from tests.support.loopback import KEY
 
-TIMEOUT_S = 60
+TIMEOUT_S = 300  # nothing takes so long, also where much else is run
 
 
 @dataclass(frozen=True)

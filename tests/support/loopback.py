@@ -279,6 +279,7 @@ class Served:
         self.key = key
         self.forbidden = forbidden
         self.requests: list[Request] = []
+        self.sent: list[threading.Event] = []  # of each answer, once it was, as a whole
         self.others: dict[str, SimulatedAccount] = {}
         self.mixes_up = False
         self.keys: dict[str, SimulatedAccount] = {}
@@ -397,17 +398,21 @@ class _Handler(BaseHTTPRequestHandler):
             method=self.command,
         )
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self._send(self.served.reply(request), request)
+        sent = threading.Event()
+        self.served.sent.append(sent)
+        if self._send(self.served.reply(request), request):
+            sent.set()
 
     def do_POST(self) -> None:
         self.do_GET()
 
-    def _send(self, reply: Reply, request: Request) -> None:
+    def _send(self, reply: Reply, request: Request) -> bool:
+        """Whether it was sent to its end."""
         if reply.delay_s and self.server.stopping.wait(reply.delay_s):
-            return
+            return False
         if reply.hangs_up:
             self.close_connection = True
-            return
+            return False
         body = reply.body
         whole = body if isinstance(body, bytes) else msgspec.json.encode(body)
         sent = whole[: round(len(whole) * reply.keep)]
@@ -417,13 +422,13 @@ class _Handler(BaseHTTPRequestHandler):
         length = len(whole if reply.claims_all else sent)
         self.send_header("Content-Length", str(length))
         if reply.pace_s:
-            self._trickle(sent, reply)
-            return
+            return self._trickle(sent, reply)
         self.end_headers()
         self.wfile.write(sent)
         self.close_connection |= length != len(sent)
+        return True
 
-    def _trickle(self, sent: bytes, reply: Reply) -> None:
+    def _trickle(self, sent: bytes, reply: Reply) -> bool:
         self.close_connection = True
         head = b"".join([*self._headers_buffer, b"\r\n"])
         self._headers_buffer.clear()
@@ -433,9 +438,10 @@ class _Handler(BaseHTTPRequestHandler):
             head = b""
         for byte in head + sent:
             if self.server.stopping.wait(reply.pace_s):
-                return
+                return False
             self.wfile.write(bytes([byte]))
             self.wfile.flush()
+        return True
 
     def _headers(self, request: Request) -> dict[str, str]:
         return {

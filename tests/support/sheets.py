@@ -43,7 +43,7 @@ def calculated(path: Path, change: Callable[[Any], None] = lambda _: None) -> An
         ],
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=300,
     )
     return read(answers / asked.name)
 

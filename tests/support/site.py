@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from connector.config import ListenAddress, accounts_of, load
 from connector.dashboard.access import Access
-from connector.dashboard.app import dashboard_app
+from connector.dashboard.app import DashboardApp
 from connector.dashboard.ledger_reader import LedgerReader
 
 HERE = "http://127.0.0.1:8481"
@@ -68,7 +68,7 @@ def site_of(
     reader = LedgerReader(config, lambda: NOW, accounts_of(config))
     access = Access(bind, token)
     try:
-        yield Site(dashboard_app(reader, access), reader, access)
+        yield Site(DashboardApp(reader, access), reader, access)
     finally:
         reader.close()
 

@@ -527,7 +527,7 @@ def test_a_folder_that_cannot_be_read(
 
 def client(url: str, key: str = loopback.KEY) -> httpx.Client:
     headers = {"Authorization": f"Bearer {key}", "Stripe-Version": "2026-10-28.endive"}
-    return httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=5)
+    return httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=60)
 
 
 def test_the_transport_answers_as_stripe_in_bytes_and_headers() -> None:

@@ -10,7 +10,15 @@ import pytest
 
 from connector.store.database import open_database
 from tests.support.loopback import serving
-from tests.support.served import PORTS, Server, ServingWorkdir, serve, until, webhook
+from tests.support.served import (
+    PATIENCE_S,
+    PORTS,
+    Server,
+    ServingWorkdir,
+    serve,
+    until,
+    webhook,
+)
 from tests.support.simulator import SimulatedAccount
 from tests.support.small_ledger import account, lay_out
 
@@ -90,5 +98,5 @@ def test_a_sync_goes_on_in_no_file_that_is_not_there(workdir: ServingWorkdir) ->
     workdir.ledger.unlink()
     until(lambda: process.poll() is not None or workdir.ledger.exists())
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE_S)
     assert workdir.call("check").code in {0, 3}

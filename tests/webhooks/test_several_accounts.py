@@ -16,14 +16,7 @@ from connector.webhooks.endpoint import EndpointSettings, receiver
 from connector.webhooks.payload import read_payload
 from tests.laws.test_one_account import business
 from tests.support.loopback import Request, Served, failing, serving
-from tests.support.served import (
-    PORTS,
-    SECRET,
-    ServingWorkdir,
-    serve,
-    until,
-    webhook,
-)
+from tests.support.served import PORTS, SECRET, ServingWorkdir, serve, until, webhook
 from tests.support.simulator import SimulatedAccount
 
 PLATFORM = "rk_live_51OfThePlatform"

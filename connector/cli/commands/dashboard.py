@@ -62,7 +62,7 @@ def dashboard(shell: Shell, bind: ListenAddress | None, *, opens: bool) -> None:
 def serve_dashboard(shell: Shell, bind: ListenAddress, *, opens: bool) -> None:
     """Until a signal ends it; its address is printed once it answers."""
     from connector.dashboard.access import BOUND_BY, KEY, Access
-    from connector.dashboard.app import dashboard_app
+    from connector.dashboard.app import DashboardApp
     from connector.webhooks import admin_access, server
 
     config = shell.config
@@ -75,7 +75,7 @@ def serve_dashboard(shell: Shell, bind: ListenAddress, *, opens: bool) -> None:
     reader = ledger_reader(shell)
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER)
-    app: Any = dashboard_app(reader, access)
+    app: Any = DashboardApp(reader, access)
     with server.listen(*bind, fix="give another --bind") as listening:
         ready = _ready(listening.getsockname(), access.entry_code, opens=opens)
         asyncio.run(server.run([(app, listening)], is_alive=lambda: True, ready=ready))

@@ -240,8 +240,8 @@ def _of_nobody(origin: StripeIdentity, served: Sequence[ServedAccount]) -> str:
 def _beside_dashboard(
     stack: ExitStack, shell: Shell, access: "Access", admin: Any
 ) -> Any:
-    from connector.dashboard.app import beside, dashboard_app
+    from connector.dashboard.app import DashboardApp, beside
     from connector.webhooks import health
 
     reader = stack.enter_context(closing(ledger_reader(shell)))
-    return beside(dashboard_app(reader, access), admin, health.PATHS)
+    return beside(DashboardApp(reader, access), admin, health.PATHS)

@@ -11,14 +11,7 @@ import numpy as np
 
 from connector.metrics.cohorts import Cohort, CohortPeriod
 from connector.metrics.retention import retained
-from connector.metrics.wide.columns import (
-    Columns,
-    Ints,
-    Moves,
-    added,
-    months_of,
-    plus,
-)
+from connector.metrics.wide.columns import Columns, Ints, Moves, added, months_of, plus
 
 
 def cohorts(

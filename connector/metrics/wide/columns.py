@@ -17,15 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from connector.core.model import (
-    CAUSES,
-    KINDS,
-    WIDTHS,
-    Block,
-    Cause,
-    ContractTerm,
-    Flow,
-)
+from connector.core.model import CAUSES, KINDS, WIDTHS, Block, Cause, ContractTerm, Flow
 
 Ints = NDArray[
     Any

@@ -10,12 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from connector.core.errors import Unvalued
 from connector.core.model import Evidence
 from connector.core.policy import Policy
-from connector.mrr.discounts.ends import (
-    DiscountEvidence,
-    End,
-    end_of,
-    replaced_later,
-)
+from connector.mrr.discounts.ends import DiscountEvidence, End, end_of, replaced_later
 from connector.mrr.discounts.order import billed_in_order, listed_in_order
 from connector.mrr.discounts.reduced_periods import (
     ReducedPeriod,

@@ -82,22 +82,27 @@ def _month_named(start: str) -> int:
     return next((n for own in every for n, name in own if name.startswith(start)), 0)
 
 
-def is_day_first(texts: Iterable[str]) -> bool:
+def is_day_first(texts: Iterable[str], *, of_months: bool = True) -> bool | None:
     """Whether ``3/4/2026`` is the third of April, by what else there is.
 
-    A day is above 12 somewhere; or it is the first of every month.
+    A day is above 12 somewhere; or, ``of_months``, it is the first of every month. None
+    where both can be.
     """
     found = set()
     for number, text in enumerate(texts):
         slashed = _SLASHED.fullmatch(text)
-        if slashed is not None:
+        if slashed is not None and slashed["mark"] != ".":
             first, second = int(slashed["first"]), int(slashed["second"])
             if max(first, second) > 12:
                 return first > 12
             found.add((first, second))
         if number > SNIFFED and len(found) != 1:
             break
-    return len(found) > 1 and {first for first, _ in found} == {1}
+    for first_of_all in (True, False):
+        days = {pair[0 if first_of_all else 1] for pair in found}
+        if of_months and len(found) > 1 and days == {1}:
+            return first_of_all
+    return None if any(first != second for first, second in found) else False
 
 
 def month_of(text: str, *, day_first: bool = False) -> date | None:

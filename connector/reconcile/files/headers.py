@@ -74,7 +74,7 @@ def layout_of(
     Raises ``UsageFault`` that names what was found and what is needed.
     """
     bare = [_without_figure(head) for head in heads]
-    day_first = is_day_first(bare)
+    day_first = bool(is_day_first(bare))
     named = (month_of(head, day_first=day_first) for head in bare)
     months = [(n, month) for n, month in enumerate(named) if month is not None]
     found = _columns(heads, source)
@@ -138,13 +138,22 @@ def _of_ids(lines: Sequence[Sequence[str]]) -> list[int]:
     found = []
     for place in range(max(map(len, lines), default=0)):
         texts = {line[place].strip() for line in lines if place < len(line)} - {""}
-        if texts and all(id_in(text) for text in texts - TOTALS):
+        if texts and all(id_in(text) or is_total(text) for text in texts):
             found.append(place)
     return found
 
 
 _ID = re.compile(r"\bcus_\w+")
-TOTALS = {"Total", "Totals", "Grand total", "Grand Total", "TOTAL", "Summe", "Gesamt"}
+_TOTAL = re.compile(
+    r"((grand|sub)[ -]?)?totals?\b|sum\b|[∑Σ]|overall\b|all customers\b|ergebnis\b"
+    r"|summe\b|(end|zwischen)summe|gesamt|insgesamt|alle kunden\b",
+    re.IGNORECASE,
+)
+
+
+def is_total(text: str) -> bool:
+    """Whether a line below customers' ids says of itself to be of all of them."""
+    return _TOTAL.match(text) is not None
 
 
 def id_in(text: str) -> str:
@@ -177,9 +186,15 @@ _CODES = (
 _IN_CURRENCY = re.compile(rf"\s+(?:in\s+)?(?:{'|'.join(_CODES.split())})\s*$")
 
 
+_FIGURE = r"\(.*?\)|\[.*?\]|\bmrr\b|\bsum of\b|\bsumme von\b"
+
+
 def _without_figure(head: str) -> str:
-    """``MRR Jan 2025 (USD)`` as ``Jan 2025``: what such a column is of is known."""
-    words = re.sub(r"\(.*?\)|\[.*?\]|\bmrr\b", " ", head, flags=re.IGNORECASE)
+    """``MRR Jan 2025 (USD)`` as ``Jan 2025``: what such a column is of is known.
+
+    ``mrr_2025_01`` as ``2025-01``, ``Sum of 2025-01`` of a pivot table, too.
+    """
+    words = re.sub(_FIGURE, " ", head.replace("_", "-"), flags=re.IGNORECASE)
     return " ".join(words.strip(" _-:").split())
 
 

@@ -3,7 +3,6 @@
 ``texts`` tells how it is written. Nothing is held but the line that is being read.
 """
 
-import csv
 import re
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -15,22 +14,30 @@ from typing import NamedTuple
 
 from connector.core.errors import UsageFault
 from connector.core.language import message
+from connector.core.money import exponent
 from connector.core.numbers import Unreadable, amount_of, written_number
 from connector.reconcile.files.days import SNIFFED, is_day_first, written_day
 from connector.reconcile.files.headers import (
-    TOTALS,
     FileKind,
     Layout,
     id_in,
     is_minor,
+    is_total,
     layout_of,
 )
 from connector.reconcile.files.texts import CsvFile, csv_file, heads_of, rows_of
 
+_HYPHENS = dict.fromkeys(map(ord, "\u2010\u2011\u2212"), "-")
 DECIMALS = 4  # of a unit as written that are kept: dinars and minor units have three
 TEN: int = 10**DECIMALS
 _PLAIN = re.compile(r"[-+]?\d+(?:\.(\d+))?")
-_COMMA = re.compile(r"-?\d{1,3}(?:(?:\.?\d{3})*),\d{1,2}\D*")
+_MARKED = re.compile(
+    r"-?(?:(?P<comma>\d{1,3}(?:(?:\.?\d{3})*),\d{1,2})|(?P<whole>[1-9]\d*)"
+    r"|(?P<grouped>[1-9]\d{0,2}(?:\.\d{3})+)|(?P<dot>\d+\.\d+))\D*"
+)
+# A 0 as accountants and their spreadsheets write it: "$ -".
+_DASH = re.compile(r"(?:[A-Z]{3}|[$€£¥])?\s*[-–—]\s*(?:[A-Z]{3}|[$€£¥])?")
+_SERIAL = re.compile(r"[345]\d{4}(?:\.\d+)?")  # days since 1900: 1982 to 2064
 _CODE = re.compile(r"[a-z]{3}")
 
 
@@ -81,26 +88,45 @@ def open_file(path: Path) -> OpenedFile:
     heads, first = heads_of(written)
     layout = layout_of(heads, str(path), first)
     opened = OpenedFile(written, heads, layout, day_first=False, has_commas=False)
-    return opened._replace(day_first=_is_day_first(opened), has_commas=_commas(opened))
+    return opened._replace(day_first=_day_first(opened), has_commas=_commas(opened))
 
 
 def _commas(opened: OpenedFile) -> bool:
-    """Whether an amount is only readable so: ``12,5``, ``1.234,50``."""
+    """Whether an amount is only readable so: ``12,5``, ``1.234,50``.
+
+    Or there is ``1.234`` beside ``500``, and no other number with a dot.
+    """
     layout = opened.layout
     places: list[int | None] = [n for n, _ in layout.months]
     places = places or [layout.amount]
+    shapes: set[str] = set()
     for _, row in islice(rows_of(opened.written), SNIFFED):
+        if exponent(_cell(row, layout.currency).lower()) > 2:
+            continue  # three decimals after a dot are its own
         for place in places:
-            if _COMMA.fullmatch(_cell(row, place)):
+            found = _MARKED.fullmatch(_cell(row, place))
+            if found is not None and found.lastgroup == "comma":
                 return True
-    return False
+            shapes.add("" if found is None else found.lastgroup or "")
+    return {"grouped", "whole"} <= shapes and "dot" not in shapes
 
 
-def _is_day_first(opened: OpenedFile) -> bool:
+def _day_first(opened: OpenedFile) -> bool:
     when = opened.layout.when
     if when is None:
         return False
-    return is_day_first(_cell(row, when) for _, row in rows_of(opened.written))
+    found = is_day_first(
+        (_cell(row, when) for _, row in rows_of(opened.written)),
+        of_months=opened.kind == FileKind.MONTHS,
+    )
+    if found is None:
+        head = opened.heads[when].strip()
+        raise UsageFault(
+            f"{opened.path} has days in its column {head} such as 3/4/2026 alone, none "
+            "above 12: whether the month or the day stands first cannot be known",
+            fix="write them as 2026-03-31, or give a file of more days",
+        )
+    return found
 
 
 def lines_of(opened: OpenedFile, locale: str) -> Iterator[FileLine]:
@@ -125,7 +151,9 @@ def lines_of(opened: OpenedFile, locale: str) -> Iterator[FileLine]:
             customer = _cell(row, layout.customer)
             if layout.by_id and not customer.startswith("cus_"):
                 customer = id_in(customer) or customer
-            if not customer or (layout.by_id and customer in TOTALS):
+                if is_total(customer) or _is_remark(row):
+                    continue
+            if not customer or row == opened.heads:
                 continue
             currency = read_currency(_cell(row, layout.currency))
             mark = hash(tuple(row))
@@ -138,7 +166,7 @@ def lines_of(opened: OpenedFile, locale: str) -> Iterator[FileLine]:
                 amount = read_amount(_cell(row, layout.amount))
                 day = on.replace(day=1) if is_of_months else on
                 yield FileLine(customer, currency, day, on, amount, mark)
-    except (ValueError, csv.Error) as error:
+    except ValueError as error:
         raise UsageFault(
             f"{opened.path} line {at} cannot be read: {error}",
             fix="correct the line, or leave it out",
@@ -156,6 +184,11 @@ def _are_blank(row: Sequence[str], width: int) -> None:
         )
 
 
+def _is_remark(row: Sequence[str]) -> bool:
+    """Of a line that names no customer: a text alone, such as when it was exported."""
+    return sum(bool(cell.strip()) for cell in row) == 1
+
+
 def _cell(row: Sequence[str], place: int | None) -> str:
     return row[place].strip() if place is not None and place < len(row) else ""
 
@@ -169,9 +202,17 @@ def _currency(text: str) -> str:
 
 def _day(text: str, *, opened: OpenedFile) -> date:
     """As written; of a month without a day its first."""
-    found = written_day(text, day_first=opened.day_first)
+    found = written_day(
+        text.lstrip("'").translate(_HYPHENS), day_first=opened.day_first
+    )
     if not text:
         raise ValueError(message("it names no day"))
+    if found is None and _SERIAL.fullmatch(text):
+        raise ValueError(
+            message(
+                f"{text!r} is a day as Excel counts them: format the column as dates"
+            )
+        )
     if found is None:
         raise ValueError(message(f"{text!r} is not a day such as 2026-03-31"))
     return found
@@ -188,7 +229,7 @@ def amount_of_text(text: str, *, locale: str, is_comma: bool = False) -> int:
         return int(text.replace(".", "")) * TEN
     if found is not None:
         return round(Decimal(text).scaleb(DECIMALS))
-    if text in ("", "-", "–", "—", "N/A", "n/a", "null"):
+    if text in ("", "N/A", "n/a", "null") or _DASH.fullmatch(text):
         return 0
     bracketed = re.fullmatch(r"\((.+)\)", text)
     inner = bracketed[1] if bracketed is not None else text

@@ -1,8 +1,8 @@
 """A file → its rows of texts, however a spreadsheet or a database wrote them.
 
-UTF-8 with or without a byte order mark, UTF-16 with one, else as Windows writes it; commas,
-semicolons, tabs or bars; a first line ``sep=;``. What is no such text is refused by what
-it is.
+UTF-8 with or without a byte order mark, UTF-16 and UTF-32 with one, else as Windows
+writes it; commas, semicolons, tabs or bars; a first line ``sep=;``. What is no such text is
+refused by what it is, and a quote that nothing closes, which would swallow lines.
 """
 
 import csv
@@ -36,6 +36,13 @@ _OTHERS = {
     b"{": ("JSON", _EXPORT),
     b"[": ("JSON", _EXPORT),
 }
+# Byte order marks, that of UTF-32 before the one that it begins with.
+_MARKS = {
+    b"\xff\xfe\0\0": "utf-32",
+    b"\0\0\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
 _OF_EXCEL = (b"[Content_Types].xml", b"xl/")  # what such an archive holds
 
 
@@ -66,8 +73,20 @@ def csv_file(path: Path) -> CsvFile:
     if first.lower().startswith("sep=") and len(first) == len("sep=;"):
         return CsvFile(path, encoding, first[-1], 1)
     skipped = next((n for n, line in enumerate(lines) if _has_columns(line)), 0)
-    delimiter = max(_SEPARATORS, key=lines[skipped].count)
-    return CsvFile(path, encoding, delimiter, skipped)
+    return CsvFile(path, encoding, _delimiter(lines[skipped:]), skipped)
+
+
+def _delimiter(lines: Sequence[str]) -> str:
+    """Of the heads; one that the lines below do not have stands in a head's name."""
+    heads, *below = lines
+    filled = [line for line in below if line]
+    return max(
+        _SEPARATORS,
+        key=lambda it: (
+            bool(heads.count(it)) and all(line.count(it) for line in filled),
+            heads.count(it),
+        ),
+    )
 
 
 def _has_columns(line: str) -> bool:
@@ -82,8 +101,11 @@ def _encoding(path: Path) -> str:
         raise UsageFault(
             f"{path} is empty: it has no columns", fix="give a file with figures in it"
         )
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
+    marked = next(
+        (name for mark, name in _MARKS.items() if start.startswith(mark)), None
+    )
+    if marked is not None:
+        return marked
     _refuse(path, start)
     return "utf-8-sig" if _is_utf_8(path) else "cp1252"
 
@@ -113,14 +135,9 @@ def _is_utf_8(path: Path) -> bool:
 
 def heads_of(written: CsvFile) -> tuple[list[str], list[list[str]]]:
     """The heads, which may go over several lines, and some rows below them."""
-    try:
-        rows = _every(written)
-        _, heads = next(rows, (0, []))
-        return heads, [row for _, row in islice(rows, FIRST)]
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise UsageFault(
-            f"{written.path} cannot be read: {error}", fix="give a CSV file in UTF-8"
-        ) from error
+    rows = _every(written)
+    _, heads = next(rows, (0, []))
+    return heads, [row for _, row in islice(rows, FIRST)]
 
 
 def rows_of(written: CsvFile) -> Iterator[tuple[int, Sequence[str]]]:
@@ -131,10 +148,21 @@ def rows_of(written: CsvFile) -> Iterator[tuple[int, Sequence[str]]]:
 
 
 def _every(written: CsvFile) -> Iterator[tuple[int, list[str]]]:
-    with written.path.open(encoding=written.encoding, newline="") as file:
-        for _ in range(written.skipped):
-            file.readline()
-        rows = csv.reader(file, delimiter=written.delimiter)
-        for row in rows:
-            if any(cell.strip() for cell in row):
-                yield rows.line_num + written.skipped, row
+    """Raises ``UsageFault`` where the file's end, or its text, cannot be read."""
+    at = written.skipped
+    try:
+        with written.path.open(encoding=written.encoding, newline="") as file:
+            for _ in range(written.skipped):
+                file.readline()
+            rows = csv.reader(
+                file, delimiter=written.delimiter, skipinitialspace=True, strict=True
+            )
+            for row in rows:
+                at = rows.line_num + written.skipped
+                if any(cell.strip() for cell in row):
+                    yield at, row
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise UsageFault(
+            f"{written.path} cannot be read from line {at + 1} on: {error}",
+            fix="give a CSV file in UTF-8, each quote of which is closed",
+        ) from error

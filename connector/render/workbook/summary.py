@@ -17,12 +17,7 @@ from connector.render.workbook.cells import (
     SheetCell,
     SheetWriter,
 )
-from connector.render.workbook.window import (
-    RATIOS_AT,
-    SUMS_AT,
-    sums_of,
-    window_name,
-)
+from connector.render.workbook.window import RATIOS_AT, SUMS_AT, sums_of, window_name
 from connector.reports.model import CurrencyReport, Report, WindowRow, label, split
 from connector.reports.page import WindowBook, WorkbookContents
 

@@ -12,9 +12,7 @@ from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.currency_total import flows_in_one
 from connector.metrics.retention import measure
 from connector.metrics.rollups import exchanged
-from connector.mrr.risks import (
-    Risk,
-)
+from connector.mrr.risks import Risk
 from connector.reports.figures import figures
 from connector.reports.ledger import Ledger
 from connector.reports.risks.future import AHEAD, CustomerFuture

@@ -11,11 +11,7 @@ from connector.core.model import Movement
 from connector.mrr import timeline as histories
 from connector.mrr.companies import movements_together, steps_together
 from connector.mrr.movements import movements
-from connector.mrr.risks import (
-    Risk,
-    as_scheduled,
-    risks,
-)
+from connector.mrr.risks import Risk, as_scheduled, risks
 from connector.pipeline.quarantine import set_aside
 from connector.reports.ledger import Ledger, LedgerPart
 from connector.store.ledger import balances as ledger_balances

@@ -8,11 +8,7 @@ from msgspec import Struct
 
 from connector.core.figures import WindowFigures
 from connector.core.model import MovementKind, SegmentValue
-from connector.mrr.risks import (
-    Risk,
-    RiskReason,
-    RiskSum,
-)
+from connector.mrr.risks import Risk, RiskReason, RiskSum
 from connector.store.ledger.losses import LastMovement
 
 if TYPE_CHECKING:

@@ -27,12 +27,7 @@ from connector.core.model import Closing, Movement, Withdrawal
 from connector.core.windows import Window, WindowKind
 from connector.store.ledger import seals
 from connector.store.ledger.posting import ONE_TICK
-from connector.store.ledger.queries import (
-    TOGETHER,
-    components_of,
-    movement_of,
-    stamp,
-)
+from connector.store.ledger.queries import TOGETHER, components_of, movement_of, stamp
 
 
 class ChangingRun(Struct, frozen=True, kw_only=True):

@@ -14,12 +14,7 @@ import msgspec
 
 from connector.core.errors import UnknownStripeShape
 from connector.store.database import placeholders
-from connector.store.mirror import (
-    checksums,
-    dirty_customers,
-    forgotten,
-    unfit_objects,
-)
+from connector.store.mirror import checksums, dirty_customers, forgotten, unfit_objects
 from connector.store.mirror.catalogue import count_change
 from connector.stripe_api.decoding import Base, body, created_at, decode, ref
 from connector.stripe_api.invoices import Invoice

@@ -1,7 +1,7 @@
 """At risk: whom to call, what is scheduled, and what follows if nothing else happens."""
 
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from connector.core.language import _
 from connector.core.model import CustomerName
@@ -38,41 +38,13 @@ def answer(asked: PageRequest) -> PageAnswer:
         lambda: at_risk_reports(asked.ledger, currency, owner=owner, only=only),
         lambda made: len(made.labels),
     )
-    [outlook] = found.currencies
-    reasons = {each.reason for each in outlook.reasons}
-    chosen = asked.query.choice(
-        "reason", [each.name.lower() for each in RiskReason], ""
-    )
-    called = _called(asked, outlook, found, chosen)
-    page = one_page(called, asked.query)
     return PageAnswer(
         template="at-risk.html.j2",
         title=_("At risk"),
         values={
-            "outlook": outlook,
-            "page": page,
-            "customers": outlook.every.customers,
-            "paid_minor": sum(each.mrr_minor for each in called),
-            "risk_minor": sum(each.at_risk_minor for each in called),
-            "reasons": [
-                ReasonCard(
-                    of.reason, of.reason.name.lower(), of.customers, of.mrr_minor
-                )
-                for of in outlook.reasons
-                if of.reason is not None
-            ],
-            "absent": [str(each) for each in RiskReason if each not in reasons],
-            "reason": chosen,
-            "labels": found.labels,
-            "failed": found.failed,
-            "chart": committed_chart(outlook.committed),
-            "soonest": min(outlook.scheduled, key=lambda s: s.day, default=None),
+            **_values(asked, found),
             "own_currency": currency,
             "currencies": asked.currencies(),
-            "sort": sort_asked(asked.query, SORTS, "-mrr"),
-            "q": asked.query.text("q"),
-            "note": _(forms.NOTE),
-            "has_owners": found.has_owners,
             "owner": owner,
             "only": only,
         },
@@ -85,6 +57,36 @@ def answer(asked: PageRequest) -> PageAnswer:
             *words(currency=currency, owner=owner, segment=list(only)),
         ],
     )
+
+
+def _values(asked: PageRequest, found: AtRiskReports) -> dict[str, Any]:
+    [outlook] = found.currencies
+    reasons = {each.reason for each in outlook.reasons}
+    names = [each.name.lower() for each in RiskReason]
+    chosen = asked.query.choice("reason", names, "")
+    called = _called(asked, outlook, found, chosen)
+    return {
+        "outlook": outlook,
+        "page": one_page(called, asked.query),
+        "customers": outlook.every.customers,
+        "paid_minor": sum(each.mrr_minor for each in called),
+        "risk_minor": sum(each.at_risk_minor for each in called),
+        "reasons": [
+            ReasonCard(of.reason, of.reason.name.lower(), of.customers, of.mrr_minor)
+            for of in outlook.reasons
+            if of.reason is not None
+        ],
+        "absent": [str(each) for each in RiskReason if each not in reasons],
+        "reason": chosen,
+        "labels": found.labels,
+        "failed": found.failed,
+        "chart": committed_chart(outlook.committed),
+        "soonest": min(outlook.scheduled, key=lambda s: s.day, default=None),
+        "sort": sort_asked(asked.query, SORTS, "-mrr"),
+        "q": asked.query.text("q"),
+        "note": _(forms.NOTE),
+        "has_owners": found.has_owners,
+    }
 
 
 def _called(

@@ -1,4 +1,4 @@
-"""One customer's MRR over time, each step with its sum and evidence; and all of them."""
+"""One customer's MRR over time, each step with its sum and evidence."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
@@ -7,29 +7,17 @@ from typing import Any, NamedTuple
 from connector.core.account import NOBODY, StripeIdentity
 from connector.core.dates import add_months
 from connector.core.errors import NothingFound
-from connector.core.language import _
-from connector.core.model import Component, CustomerName, Evidence, Movement
-from connector.core.windows import Window, WindowKind
+from connector.core.model import Component, Evidence, Movement
 from connector.dashboard import frame
-from connector.dashboard.answer import NothingPaid, PageAnswer, PageRequest, words
+from connector.dashboard.answer import PageAnswer, PageRequest, words
 from connector.dashboard.frame import NoteMark, ShownNote, notes_in
-from connector.dashboard.query import (
-    is_called,
-    one_page,
-    ordered,
-    sort_asked,
-)
-from connector.metrics.retention import standing
 from connector.mrr.risks import Risk, RiskReason
 from connector.render import movements as forms
 from connector.render.page.levels import StepChart, step_chart
-from connector.render.table import Money, csv_text
-from connector.reports.currency_total import CurrencyTotal
 from connector.reports.explain import CustomerExplanation, explain_customer
-from connector.reports.ledger import is_total
 from connector.reports.risks.future import customer_future
 from connector.reports.risks.model import LATELY_DAYS
-from connector.store.ledger import balances, customers
+from connector.store.ledger import customers
 
 KNOWN = frozenset(("currency", "on", "as-of"))
 CHART_HEIGHT = 220
@@ -211,117 +199,3 @@ def _plans(own: Sequence[Movement], prices: Mapping[str, str]) -> str:
             name = prices.get(part.price, part.price)
             items[part.item] = name if part.after else ""
     return ", ".join(dict.fromkeys(name for name in items.values() if name))
-
-
-# All of them
-
-LIST_KNOWN = frozenset(("currency", "q", "status", "sort", "page", "as-of"))
-STATUSES = ("paying", "gone", "all")
-
-
-LIST_HEADS = ("customer", "label", "currency", "mrr")
-NOTHING = NothingPaid(lambda _: {"customers": []}, lambda _: csv_text(LIST_HEADS, []))
-
-
-class ListedCustomer(NamedTuple):
-    name: CustomerName
-    mrr_minor: int
-
-
-def list_answer(asked: PageRequest) -> PageAnswer:
-    currency, code = asked.currency(), asked.currency()
-    if is_total(currency):
-        code = asked.config.reporting_currency or code
-    everybody = asked.reading.keep(
-        ("customers", currency, asked.as_of), lambda: _everybody(asked, currency), len
-    )
-    found = _found(asked, everybody)
-    page = one_page(found, asked.query)
-    return PageAnswer(
-        template="customers.html.j2",
-        title=_("Customers"),
-        values={
-            "code": code,
-            "own_currency": currency,
-            "currencies": asked.currencies(),
-            "page": page,
-            "mrr_minor": sum(each.mrr_minor for each in found),
-            "all_minor": sum(each.mrr_minor for each in everybody),
-            "paying": sum(each.mrr_minor > 0 for each in everybody),
-            "status": asked.query.text("status", "paying"),
-            "sort": sort_asked(asked.query, ("mrr", "name"), "-mrr"),
-            "q": asked.query.text("q"),
-            "on": asked.state.today,
-        },
-        json=lambda: _list_json(found, currency, code),
-        csv=lambda: csv_text(
-            LIST_HEADS,
-            (
-                (each.name.id, each.name.label, code, Money(each.mrr_minor, code))
-                for each in found
-            ),
-        ),
-    )
-
-
-def _everybody(asked: PageRequest, currency: str) -> list[ListedCustomer]:
-    """Whoever has ever paid in the currency, and what each pays at the last known day."""
-    ledger, end = asked.ledger, asked.state.today + timedelta(days=1)
-    named = customers.accounts(ledger.connection)
-    if is_total(currency):
-        paid = _paid_in_total(asked)
-    else:
-        paid = balances.balances(ledger.connection, currency, end, asked.as_of)
-    code = None if is_total(currency) else currency
-    months = balances.keys_by_first_month(ledger.connection, code)
-    first = {key for keys in months.values() for key in keys}
-    return [
-        ListedCustomer(name, paid.get(key, 0))
-        for key, name in named.items()
-        if key in first
-    ]
-
-
-def _paid_in_total(asked: PageRequest) -> dict[int, int]:
-    total = CurrencyTotal(asked.ledger, asked.as_of)
-    flows, converted = total.flows(
-        Window(WindowKind.YEAR, date.min, total.today + timedelta(days=1))
-    )
-    paid = standing({}, flows)
-    return {key: converted.minor(units) for key, units in paid.items()}
-
-
-def _found(
-    asked: PageRequest, everybody: Iterable[ListedCustomer]
-) -> list[ListedCustomer]:
-    status = asked.query.choice("status", STATUSES, "paying")
-    sort, text = (
-        sort_asked(asked.query, ("mrr", "name"), "-mrr"),
-        asked.query.text("q"),
-    )
-    found = [
-        each
-        for each in everybody
-        if (status == "all" or (each.mrr_minor > 0) == (status == "paying"))
-        and (not text or is_called(each.name, text))
-    ]
-    by_name = sorted(found, key=lambda each: (each.name.shown.casefold(), each.name.id))
-    return ordered(
-        by_name,
-        sort,
-        {
-            "mrr": lambda each: each.mrr_minor,
-            "name": lambda each: each.name.shown.casefold(),
-        },
-    )
-
-
-def _list_json(found: Sequence[ListedCustomer], currency: str, code: str) -> Any:
-    return {
-        "currency": code,
-        **({"is_total": True} if is_total(currency) else {}),
-        "customers": [
-            {"customer": e.name.id, "label": e.name.label, "mrr_minor": e.mrr_minor}
-            for e in found
-        ],
-    }

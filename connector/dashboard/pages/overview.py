@@ -1,15 +1,11 @@
 """The overview: the last whole twelve months, what moved MRR, and every month a link."""
 
-from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import date
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 from connector.core.dates import add_months
-from connector.core.errors import NothingFound
-from connector.core.figures import Retention, WindowFigures
 from connector.core.language import _
 from connector.core.model import SegmentValue
 from connector.core.windows import WindowKind, trailing_prefix, written
@@ -17,24 +13,25 @@ from connector.dashboard.answer import (
     NothingPaid,
     PageAnswer,
     PageRequest,
+    month_words,
     words,
     workbook,
 )
-from connector.dashboard.filters import without_price
 from connector.dashboard.frame import marks_of, notes_in
-from connector.dashboard.tables import coverage_of
+from connector.dashboard.pages.beside_headline import (
+    by_plan,
+    covered,
+    largest,
+    yardsticks,
+)
 from connector.metrics.benchmarks import Benchmarks
 from connector.render.coverage import CLASS_WORDS, shares
 from connector.render.footnotes import OF_COMPANIES, ONLY
 from connector.render.page.figures import View, of_segment, view
-from connector.render.page.levels import band_scale, levels, retention_steps
+from connector.render.page.levels import levels, retention_steps
 from connector.render.report_json import to_json
-from connector.render.report_tables import only_words, segment_name, to_csv
-from connector.reports.coverage import CoveredWindow
-from connector.reports.figures import (
-    figures_by_segment,
-    nobody_in,
-)
+from connector.render.report_tables import only_words, to_csv
+from connector.reports.figures import nobody_in
 from connector.reports.model import (
     CurrencyReport,
     Report,
@@ -42,9 +39,8 @@ from connector.reports.model import (
     judged_goals,
     metrics_of,
 )
-from connector.reports.page import largest_movements
 from connector.reports.report import ReportRequest, make_report
-from connector.store.ledger import closings, customers, queries
+from connector.store.ledger import closings, queries
 
 KNOWN = frozenset(
     ("currency", "window", "months", "to", "by", "segment", "as-of"),
@@ -53,9 +49,6 @@ SPANS = ("12", "24", "36", "60", "all")
 PERIODS = ("month", "quarter", "year")
 MOST_MONTHS = 600  # fifty years: what "all" may be of a broken ledger
 FEW = 10  # customers, below which a ratio is judged by nothing
-LARGEST = 8
-PLAN, MOST_PLANS = "plan", 8
-MOST_COUNTED = 5_000  # customers, who are counted for every overview
 NOTHING_PUBLISHED = Benchmarks(bands=(), typical=())
 
 
@@ -139,16 +132,12 @@ def _first_days(asked: PageRequest) -> list[date]:
 
 
 def _options(request: ReportRequest) -> list[str]:
-    def month(day: date | None) -> str | None:
-        return None if day is None else f"{day:%Y-%m}"
-
-    return words(
-        window=request.kind,
-        **{"from": month(request.first), "to": month(request.last)},
-        currency=request.currency,
-        by=request.by,
-        segment=list(request.only),
-    )
+    return [
+        *words(window=request.kind),
+        *month_words(request.first, request.last),
+        *words(currency=request.currency, by=request.by),
+        *words(segment=list(request.only)),
+    ]
 
 
 def _report(asked: PageRequest, request: ReportRequest) -> Report:
@@ -216,7 +205,7 @@ def _values(
         "is_few": kept.customers < FEW,
         "own_currency": "total" if part.is_total else part.currency,
         "currencies": asked.currencies(),
-        "scales": {} if kept.customers < FEW else _scales(asked, shown),
+        "scales": {} if kept.customers < FEW else yardsticks(asked, shown),
         "assessed": {each.metric: each for each in shown.assessments},
         "goals": {
             each.metric: each
@@ -226,11 +215,11 @@ def _values(
         "mrr": levels([m.waterfall.closing_minor for m in periods], is_over, 280),
         "paying": levels([m.paying for m in periods], is_over, 90),
         "arpa": levels([_arpa(m, report) for m in periods], is_over, 90),
-        "largest": _largest(asked, part, shown),
+        "largest": largest(asked, part, shown),
         "noted": notes_in(asked, periods[0].window.start, periods[-1].window.end),
         "note_marks": marks_of(asked, [each.window for each in periods]),
-        "covered": _covered(asked, part),
-        "by_plan": _by_plan(asked, part, headline),
+        "covered": covered(asked, part),
+        "by_plan": by_plan(asked, part, headline),
         "few": FEW,
         "of_some": ONLY,
         "of_companies": OF_COMPANIES,
@@ -252,84 +241,7 @@ def _arpa(measured: Any, report: Report) -> Fraction | None:
     return metrics_of(measured, report).arpa_minor
 
 
-def _covered(asked: PageRequest, part: CurrencyReport) -> CoveredWindow | None:
-    """Where the headline's invoiced amounts belong; None where that is not told."""
-    if part.is_total or asked.only or asked.as_of is not None:
-        return None
-    with suppress(NothingFound):  # nothing invoiced, or derived by another version
-        found = coverage_of(asked, None, part.currency)
-        return found.currencies[0].headline
-    return None
-
-
-class PlanRetention(NamedTuple):
-    """``name`` is the segment's own, ``shown`` what of it tells it from the others."""
-
-    name: str
-    shown: str
-    kept: Retention
-
-
-def _by_plan(
-    asked: PageRequest, part: CurrencyReport, headline: WindowFigures
-) -> Sequence[PlanRetention]:
-    """The headline's plans with the largest openings; none where more is told of them.
-
-    Nor of many customers: those have no kept sums, and are counted where they are asked.
-    """
-    window = headline.window
-    if headline.retention.customers > MOST_COUNTED:
-        return ()
-    is_told = asked.by is not None or any(each.by == PLAN for each in asked.only)
-    if part.is_total or is_told:
-        return ()
-    of_some = asked.as_of, asked.only
-    [found] = asked.reading.keep(
-        ("by plan", part.currency, window, *of_some),
-        lambda: figures_by_segment(
-            asked.ledger, part.currency, [window], PLAN, *of_some
-        ),
-    )
-    kept = [(name, x.retention) for name, x in found.items() if x.retention.customers]
-    kept.sort(key=lambda pair: (-pair[1].opening_minor, pair[0]))
-    if len(kept) < 2:
-        return ()
-    short = Counter(without_price(segment_name(name)) for name, _ in kept)
-    return [
-        PlanRetention(name, title if short[title] == 1 else segment_name(name), own)
-        for name, own in kept[:MOST_PLANS]
-        for title in [without_price(segment_name(name))]
-    ]
-
-
-def _scales(asked: PageRequest, shown: View) -> dict[str, Any]:
-    published = benchmarks(asked.config)
-    typical = [each for judged in shown.assessments for each in judged.typical]
-    found = {}
-    for name, value in shown.headline.measured.retention.ratios.items():
-        if value is not None:
-            bands = [band for band in published.bands if band.metric == name]
-            norms = [each for each in typical if each.metric == name]
-            found[name] = band_scale(value, bands, norms)
-    return found
-
-
 def _year_before_minor(shown: View) -> int:
     """What MRR gained in the headline's twelve months."""
     flow = shown.headline.measured.waterfall
     return flow.closing_minor - flow.opening_minor
-
-
-def _largest(asked: PageRequest, part: CurrencyReport, shown: View) -> Any:
-    """The largest movements of the last whole period, with their customers' names."""
-    if part.is_total:
-        return ()
-    connection, window = asked.ledger.connection, shown.recent.measured.window
-    found = asked.reading.keep(
-        ("largest", part.currency, window, asked.as_of, asked.only),
-        lambda: largest_movements(
-            asked.ledger, part.currency, window, LARGEST, asked.as_of, asked.only
-        ),
-    )
-    named = customers.labels_of(connection, {each.customer for each in found})
-    return [(each, named.get(each.customer, each.customer)) for each in found]

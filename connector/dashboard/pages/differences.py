@@ -19,7 +19,7 @@ from connector.dashboard.answer import (
 from connector.dashboard.query import WrongParameter
 from connector.metrics.published_formulas import FORMULAS, near
 from connector.metrics.what_if import ExplainedGap, closes
-from connector.render import compare as compare_forms
+from connector.render import compare as forms
 from connector.reports.compare import (
     PolicyComparison,
     WindowFormulas,
@@ -28,9 +28,7 @@ from connector.reports.compare import (
 )
 
 KNOWN = frozenset(("currency", "window", "to", "against", "mrr", "on"))
-NOTHING = NothingPaid(
-    lambda _: {"windows": []}, lambda _: compare_forms.formulas_csv([])
-)
+NOTHING = NothingPaid(lambda _: {"windows": []}, lambda _: forms.formulas_csv([]))
 CLOSEST = 12
 
 
@@ -61,7 +59,7 @@ def answer(asked: PageRequest) -> PageAnswer:
             "to": last or add_months(asked.state.today, -1),
         },
         json=lambda: _json(found, against, compared),
-        csv=lambda: compare_forms.formulas_csv(found),
+        csv=lambda: forms.formulas_csv(found),
         command=_command(asked, kind, last, currency),
     )
 
@@ -133,10 +131,10 @@ def _json(
     against: Fraction | None,
     compared: PolicyComparison | None,
 ) -> Any:
-    told: Any = compare_forms.formulas_json(found, against)
+    told: Any = forms.formulas_json(found, against)
     if compared is None:
         return told
-    return {"drift": told, "compare": compare_forms.to_json(compared)}
+    return {"drift": told, "compare": forms.to_json(compared)}
 
 
 def _command(

@@ -100,7 +100,7 @@ HOMES = {
     "starlette": {"webhooks", "dashboard"},
     "uvicorn": {"webhooks.server"},
     "prometheus_client": {"webhooks.prometheus"},
-    "sqlite_utils": {"store.database"},
+    "sqlite_utils": {"store.opening"},
     "babel": {"core.money", "core.numbers"},
     "zoneinfo": {
         *(

@@ -4,7 +4,6 @@ Every command is written for one: its shell's ``config``. Where the configuratio
 several, ``takes_accounts`` calls it once for each, and says whose each line is.
 """
 
-import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,8 +25,6 @@ from connector.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from connector.dashboard.ledger_reader import LedgerReader
-
-log = logging.getLogger(__name__)
 
 # ``each``: all, or those named, one after the other. ``named``: the same, but where there
 # are several they have to be named. ``one``: one, which has to be named. ``all``: the
@@ -224,6 +221,9 @@ class _AccountsInTurn:
         except click.exceptions.Exit as asked:
             return asked.exit_code
         except Exception as error:
+            import logging  # which takes a while, and is wanted here alone
+
+            log = logging.getLogger(__name__)
             log.exception("accounts.unforeseen account=%s", account.name)
             say(f"{type(error).__name__}: {error}", "report this with the lines above")
             return 1

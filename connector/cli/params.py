@@ -92,7 +92,7 @@ class ByParam(click.ParamType[str]):
 
 
 def _kinds(shell: "Shell") -> tuple[str, ...]:
-    from connector.reports.figures import segment_kinds
+    from connector.reports.figures.segments import segment_kinds
 
     return segment_kinds(shell.shared, of_several=len(shell.accounts) > 1)
 

@@ -111,7 +111,7 @@ class Shell:
 
     def ledger(self) -> sqlite3.Connection:
         """The existing ledger's file; close it."""
-        from connector.store.database import open_database
+        from connector.store.opening import open_database
 
         return open_database(self.config.database)
 

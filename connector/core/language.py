@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime
 from functools import cache
-from importlib.resources import files
+from io import BytesIO
+from pkgutil import get_data
 from typing import NamedTuple
 
 DOMAIN = "stripe_nrr"
@@ -99,9 +100,8 @@ class _Catalogue(gettext.GNUTranslations):
 def _catalogue(code: str) -> gettext.NullTranslations:
     if code == DEFAULT:
         return gettext.NullTranslations()
-    place = files("connector") / "locale" / code / "LC_MESSAGES" / f"{DOMAIN}.mo"
-    with place.open("rb") as file:
-        return _Catalogue(file)
+    found = get_data("connector", f"locale/{code}/LC_MESSAGES/{DOMAIN}.mo")
+    return _Catalogue(BytesIO(found or b""))
 
 
 def _(text: str) -> str:

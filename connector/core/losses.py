@@ -17,6 +17,8 @@ from connector.core.model import Cause, Evidence, MovementKind
 class LossReason(StrEnum):
     """In the order in which reports tell them."""
 
+    __hash__ = str.__hash__  # that of an enum is written in Python
+
     VOLUNTARY = "voluntary"  # a cancellation was asked for
     FAILED_PAYMENT = "failed_payment"
     PAUSED = "paused"

@@ -51,6 +51,8 @@ class MovementKind(StrEnum):
 class Cause(StrEnum):
     """Why one item's part of it changed."""
 
+    __hash__ = str.__hash__  # that of an enum is written in Python
+
     PLAN = "plan"  # another price
     QUANTITY = "quantity"  # of the same price: seats, licences
     ADD_ON = "add_on"  # an item or subscription added beside a paying one

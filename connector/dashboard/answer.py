@@ -13,7 +13,7 @@ from connector.core.model import SegmentValue, segment_value
 from connector.core.windows import Window
 from connector.dashboard.ledger_reader import LedgerReading
 from connector.dashboard.query import REPEATED, Query, WrongParameter
-from connector.reports.figures import segment_kinds
+from connector.reports.figures.segments import segment_kinds
 from connector.reports.ledger import Ledger, LedgerState
 from connector.reports.report import ReportRequest
 

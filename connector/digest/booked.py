@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 
 from connector.core.dates import add_months
 from connector.core.model import Closing, Movement
-from connector.reports.closed_months import RestatementLine
+from connector.reports.closings.restatements import RestatementLine
 from connector.reports.ledger import Ledger, LedgerPart
 from connector.store.ledger import closings
 from connector.store.ledger.closings import LedgerChange

@@ -21,7 +21,7 @@ from connector.render.closed_months import run_words
 from connector.render.coverage import REASON_WORDS
 from connector.render.footnotes import goal_sentences, note_line
 from connector.render.movements import causes_text, named
-from connector.reports.closed_months import RestatementLine
+from connector.reports.closings.restatements import RestatementLine
 
 MOST = 20  # lines of a section; JSON has them all
 LONGEST = 300  # characters of a line

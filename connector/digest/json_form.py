@@ -13,7 +13,7 @@ from connector.render.report_json import (
     note_json,
     span_json,
 )
-from connector.reports.closed_months import RestatementLine
+from connector.reports.closings.restatements import RestatementLine
 
 
 def to_json(digest: Digest) -> dict[str, Any]:

@@ -79,12 +79,7 @@ def by_reason(
     parts: Sequence[LostPart],
 ) -> tuple[tuple[LossShare, ...], LostPart]:
     """A loss's shares, and the component that took most for the first of them."""
-    reasons = [reason_of(part) for part in parts]
-    first = reasons[0]
-    if reasons.count(first) == len(reasons):  # as most have
-        lost_minor = sum([part.amount_minor for part in parts])
-        return (LossShare(first, lost_minor),), min(parts, key=_amount)
-    reasoned = [*zip(reasons, parts, strict=True)]
+    reasoned = [(reason_of(part), part) for part in parts]
     shares = _shares(reasoned)
     main = shares[0].reason
     own = [part for why, part in reasoned if why is main and part.amount_minor < 0]

@@ -1,12 +1,16 @@
 """Intervals of time with the evidence of both their ends, and one without others."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
-from itertools import pairwise
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import groupby, pairwise
 from math import inf
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Generic, NamedTuple, TypeVar
 
 from connector.core.model import Evidence
+
+Thing = TypeVar("Thing")
 
 
 class Interval(NamedTuple):
@@ -42,6 +46,34 @@ class CoveredTime:
     def covers(self, at_s: int) -> bool:
         place = bisect_right(self._starts_s, at_s) - 1
         return place >= 0 and at_s < self._ends_s[place]
+
+
+class InForce(Generic[Thing]):
+    """What is in force at an instant, of things that each last for some intervals."""
+
+    def __init__(self, lasting: Iterable[tuple[Thing, Iterable[Interval]]]) -> None:
+        things, bounds = [], []
+        for place, (thing, intervals) in enumerate(lasting):
+            things.append(thing)
+            for start_s, end_s, *_ in intervals:
+                until_s = inf if end_s is None else end_s
+                if start_s < until_s:
+                    bounds += [(start_s, place, 1), (until_s, place, -1)]
+        self._since_s: list[float] = []
+        self._there: list[Sequence[Thing]] = []
+        lasts: Counter[int] = Counter()
+        for at_s, here in groupby(sorted(bounds), key=itemgetter(0)):
+            for _, place, change in here:
+                lasts[place] += change
+                if not lasts[place]:
+                    del lasts[place]
+            self._since_s.append(at_s)
+            self._there.append([things[place] for place in sorted(lasts)])
+
+    def at(self, at_s: int) -> Sequence[Thing]:
+        """In the order in which they were given."""
+        place = bisect_right(self._since_s, at_s)
+        return self._there[place - 1] if place else ()
 
 
 def without(whole: Interval, gaps: Iterable[Interval]) -> list[Interval]:

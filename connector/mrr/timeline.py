@@ -38,6 +38,7 @@ from connector.mrr.evidence.item_changes import (
     changes_at,
     changes_of_usage,
     item_changes,
+    present_times,
     state_at,
 )
 from connector.mrr.evidence.item_states import ItemState
@@ -52,7 +53,7 @@ from connector.mrr.history import (
     invoices_by_subscription,
     versions_in,
 )
-from connector.mrr.intervals import CoveredTime, Interval
+from connector.mrr.intervals import CoveredTime, InForce, Interval
 from connector.mrr.invoiced_steps import series_steps
 from connector.mrr.pricing import (
     interval_minor,
@@ -194,6 +195,7 @@ class _SubscriptionTimeline:
             shown, versions, known, events, invoices, prices, policy
         )
         self.refused += unknown
+        self.in_force = InForce((each, each.intervals) for each in self.discounts)
         self.discounts_at = _by_bound_of_discounts(self.discounts)
         self.is_shared = CoveredTime(
             span
@@ -207,6 +209,9 @@ class _SubscriptionTimeline:
         self.usage = usage_lines(known, prices) if policy.metered_invoiced else {}
         if gone := self.usage.keys() - self.changes.keys():
             self.changes |= changes_of_usage(gone, self.usage, known)
+        self.present = InForce(
+            (item, present_times(own)) for item, own in self.changes.items()
+        )
         self.used_until = {
             item: [line.end_s for line in lines] for item, lines in self.usage.items()
         }
@@ -227,15 +232,18 @@ class _SubscriptionTimeline:
 
     def steps(self) -> Iterator[MrrStep]:
         """Every item's steps, in order of time; equal neighbours are left out."""
-        last: dict[str, ItemPricing | None] = {}
+        last: dict[str, ItemPricing] = {}
         for at_s, touched in sorted(self._instants().items(), key=itemgetter(0)):
-            is_shared = self.is_shared.covers(self.active.paid_as_of(at_s))
-            items = set(self.changes) if touched is None or is_shared else touched
+            paid_s = self.active.paid_as_of(at_s)
+            items = touched
+            if items is None or self.is_shared.covers(paid_s):
+                items = {*last, *self.present.at(paid_s)}
             now = self._pricing_at(at_s, items)
-            before = {item: last.get(item) for item in items}
+            before = {item: last.pop(item, None) for item in items}
+            last |= now
             changed = [i for i in sorted(items) if now.get(i) != before[i]]
             for item in changed:
-                last[item] = pricing = now.get(item)
+                pricing = now.get(item)
                 shares = changed if _is_shared_anew(before[item], pricing) else ()
                 mrr_minor = 0 if pricing is None else monthly_minor(pricing)
                 if mrr_minor > LARGEST_MRR_MINOR:
@@ -383,7 +391,7 @@ class _SubscriptionTimeline:
             for item, (rate, quantity) in rates.items()
         }
         try:
-            return item_discounts(self.discounts, at_s, items, self.currency)
+            return item_discounts(self.in_force.at(at_s), at_s, items, self.currency)
         except Unvalued as error:
             self.refused.append(error)
             return {}

@@ -15,9 +15,10 @@ from connector.core.account import NOBODY, USE_ITS_OWN, StripeIdentity, check_sa
 from connector.core.errors import LedgerUnusable, OtherAccount
 from connector.pipeline.ingest import Found
 from connector.store.account import belong_to, ledger_account
-from connector.store.database import open_database, setting, transaction
+from connector.store.database import setting, transaction
 from connector.store.lock import exclusive_sync
 from connector.store.mirror import freshness
+from connector.store.opening import open_database
 from connector.store.read_only import open_as_it_is
 
 

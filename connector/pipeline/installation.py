@@ -18,7 +18,7 @@ from connector.config import Config
 from connector.core.errors import ConnectorError, StripeRefused, StripeUnavailable
 from connector.core.language import grouped, point
 from connector.core.money import format_count
-from connector.store import database, read_only
+from connector.store import opening, read_only
 from connector.store.lock import LockState, lock_state
 from connector.stripe_api.credentials import stripe_key
 from connector.stripe_api.lists import LISTINGS
@@ -229,7 +229,7 @@ def _ledger(
     if not path.exists():
         why = f"after the first sync; there is no ledger at {path} yet"
         raise NotChecked(why, "run `stripe-nrr sync`")
-    value_of(tried(database.check_sqlite), "SQLite")
+    value_of(tried(opening.check_sqlite), "SQLite")
     connection = stack.enter_context(closing(read_only.open_as_it_is(path)))
     return LedgerFile(
         connection,

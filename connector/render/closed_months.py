@@ -29,8 +29,8 @@ from connector.render.report_json import (
     utc,
 )
 from connector.render.table import Cell, Money, Part, Percent, Table, Title, csv_text
-from connector.reports.closed_months import (
-    ClosedMonth,
+from connector.reports.closings.closed_months import ClosedMonth
+from connector.reports.closings.restatements import (
     RestatedWindow,
     RestatementLine,
     Restatements,

@@ -21,7 +21,7 @@ from connector.render.table import (
     csv_text,
     shown,
 )
-from connector.reports.explain import WindowExplanation
+from connector.reports.explained.window import WindowExplanation
 from connector.reports.model import code_of, title_of
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from connector.render.terminal import Lines
-    from connector.reports.explain import CustomerExplanation
+    from connector.reports.explained.customer import CustomerExplanation
 
 
 def as_json(movement: Movement) -> dict[str, Any]:

@@ -14,16 +14,22 @@ if TYPE_CHECKING:  # ``as`` itself: a type checker takes it for this package's o
     from connector.reports.churn import ChurnRequest as ChurnRequest
     from connector.reports.churn import churn_losses as churn_losses
     from connector.reports.churn import churn_reports as churn_reports
-    from connector.reports.closed_months import close_month as close_month
-    from connector.reports.closed_months import restated_windows as restated_windows
-    from connector.reports.closed_months import withdraw_month as withdraw_month
+    from connector.reports.closings.closed_months import close_month as close_month
+    from connector.reports.closings.closed_months import (
+        withdraw_month as withdraw_month,
+    )
+    from connector.reports.closings.restatements import (
+        restated_windows as restated_windows,
+    )
     from connector.reports.cohorts import cohort_reports as cohort_reports
     from connector.reports.compare import compare_policies as compare_policies
     from connector.reports.compare import formula_drift as formula_drift
     from connector.reports.compare import under_preset as under_preset
     from connector.reports.coverage import coverage_report as coverage_report
-    from connector.reports.explain import explain_customer as explain_customer
-    from connector.reports.explain import explain_window as explain_window
+    from connector.reports.explained.customer import (
+        explain_customer as explain_customer,
+    )
+    from connector.reports.explained.window import explain_window as explain_window
     from connector.reports.ledger import Ledger as Ledger
     from connector.reports.ledger import open_ledger as open_ledger
     from connector.reports.movements import list_movements as list_movements
@@ -45,13 +51,13 @@ _HOMES = {
     "check_ledger": "check",
     "churn_losses": "churn",
     "churn_reports": "churn",
-    "close_month": "closed_months",
+    "close_month": "closings.closed_months",
     "cohort_reports": "cohorts",
     "compare_policies": "compare",
     "compare_with_stripe": "check",
     "coverage_report": "coverage",
-    "explain_customer": "explain",
-    "explain_window": "explain",
+    "explain_customer": "explained.customer",
+    "explain_window": "explained.window",
     "formula_drift": "compare",
     "list_movements": "movements",
     "live_subscriptions": "check",
@@ -59,10 +65,10 @@ _HOMES = {
     "make_report": "report",
     "make_workbook": "page",
     "open_ledger": "ledger",
-    "restated_windows": "closed_months",
+    "restated_windows": "closings.restatements",
     "sum_movements": "movements",
     "under_preset": "compare",
-    "withdraw_month": "closed_months",
+    "withdraw_month": "closings.closed_months",
 }
 __all__ = tuple(_HOMES)
 

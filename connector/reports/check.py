@@ -24,8 +24,8 @@ from connector.metrics.invariants import (
 )
 from connector.metrics.rollups import figures_of
 from connector.pipeline.ingest import ObjectSource, Progress
-from connector.reports.closed_months import measured_again, totals_again
-from connector.reports.figures import counted
+from connector.reports.closings.closed_months import measured_again, totals_again
+from connector.reports.figures.windows import counted
 from connector.reports.ledger import Ledger
 from connector.reports.model import code_of
 from connector.store.ledger import (

@@ -8,7 +8,7 @@ as it is now, whatever the report is as of.
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -19,14 +19,11 @@ from connector.core.losses import Cancellation, Loss, LossReason, LossShare
 from connector.core.model import Cause, Evidence, MovementKind, SegmentValue
 from connector.core.windows import Window, WindowKind, ending_with
 from connector.metrics.churn import FeedbackSum, LossSums, returned
-from connector.reports.figures import figures_of_some, nobody_in
+from connector.reports.figures.windows import figures_of_some, nobody_in
 from connector.reports.ledger import Ledger, is_total
 from connector.reports.losses import TOGETHER, found_in, loss_table, losses
 from connector.store.ledger import customers
 from connector.store.ledger import losses as ledger_losses
-
-if TYPE_CHECKING:
-    pass
 
 REASON, MONTH = "reason", "month"  # what --by takes beside the segments
 MONTHS = 12  # that are told without --from

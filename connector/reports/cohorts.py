@@ -51,7 +51,7 @@ def _of_total(
 ) -> CohortReport:
     """All currencies in one, at the rates of the last known day."""
     from connector.metrics.wide.cohort_counts import cohorts
-    from connector.reports.currency_total import CurrencyTotal
+    from connector.reports.figures.currency_total import CurrencyTotal
 
     total = CurrencyTotal(ledger, as_of)
     always = Window(WindowKind.YEAR, date.min, date.max)

@@ -180,7 +180,7 @@ def _worth(
     """The currency to compare in, and what a minor unit of each that counts is in it."""
     found = ledger.currencies(asked)
     if is_total(asked):
-        from connector.reports.currency_total import CurrencyTotal
+        from connector.reports.figures.currency_total import CurrencyTotal
 
         total = CurrencyTotal(ledger)
         return total.currency, {code: total.factor(code, day) for code in found}
@@ -250,7 +250,7 @@ def _formulas(row: WindowRow, on: WindowInputs) -> WindowFormulas:
 def _of_total(ledger: Ledger, part: CurrencyReport) -> list[WindowFormulas]:
     """All currencies in one: the movements are each customer's in all of them."""
     from connector.metrics.wide.formula_inputs import window_inputs
-    from connector.reports.currency_total import CurrencyTotal
+    from connector.reports.figures.currency_total import CurrencyTotal
 
     total, found = CurrencyTotal(ledger), []
     for row in part.rows:

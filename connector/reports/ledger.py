@@ -2,8 +2,7 @@
 
 import json
 import sqlite3
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -15,9 +14,7 @@ from connector.config import Config, rules_of
 from connector.core.account import StripeIdentity
 from connector.core.dates import add_months, day_end_s, instant, local_day
 from connector.core.errors import NothingFound, UsageFault
-from connector.core.invoiced import OutsideMrr, alarming
-from connector.core.language import DEFAULT, message, speaking
-from connector.core.money import format_count, format_minor
+from connector.core.invoiced import OutsideMrr
 from connector.core.policy import Rules, policy_of, zone_in
 from connector.store.account import ledger_account
 from connector.store.database import moment, setting, snapshot
@@ -85,13 +82,6 @@ class AddedAccounts(NamedTuple):
 
 
 ONE_ACCOUNT = AddedAccounts()
-
-
-class Lack(NamedTuple):
-    """Something that a month lacks, for how much as far as known, and what to run."""
-
-    what: str
-    fix: str
 
 
 class LedgerFacts(NamedTuple):
@@ -224,123 +214,6 @@ class Ledger:
             refused_customers=len({refusal.customer for refusal in refused} - {""}),
         )
 
-    def lacking(self, month: date) -> list[Lack]:
-        """What a month must not be closed without; empty where it is whole.
-
-        In English: kept with the month, if that is closed despite it.
-        """
-        with speaking(DEFAULT):
-            return self._lacking(month)
-
-    def _lacking(self, month: date) -> list[Lack]:
-        found = [
-            FIRST_SYNC
-            if event_feed.is_first_sync_unfinished(self.connection)
-            else None,
-            self._other_rules(),
-            self._waiting(month),
-            self._refused(month),
-            self._outside(month),
-        ]
-        lacks = [each for each in found if each is not None]
-        if not lacks:  # else nobody knows who paid first
-            first = self._before_first_customer(month)
-            lacks += [first] if first is not None else []
-        return lacks
-
-    def _before_first_customer(self, month: date) -> Lack | None:
-        codes = queries.currencies(self.connection)
-        days = (queries.first_day(self.connection, code) for code in codes)
-        first = min((day for day in days if day is not None), default=None)
-        if first is not None and first < add_months(month, 1):
-            return None
-        if first is None:
-            return Lack("nobody has paid yet", "close a month in which somebody did")
-        return Lack(
-            f"nobody had paid by its end: the first customer came on {first}",
-            f"close {first:%Y-%m} or a later month",
-        )
-
-    def _other_rules(self) -> Lack | None:
-        from connector.pipeline.policy_change import is_current
-
-        if not self.has_other_rules and is_current(self.connection):
-            return None
-        return Lack(
-            "everybody waits to be derived under the rules of the configuration and of "
-            "this version",
-            "run `stripe-nrr recompute`",
-        )
-
-    def _waiting(self, month: date) -> Lack | None:
-        end_s = self.end_s(month)
-        marked = dirty_customers.waiting(self.connection, end_s - 1)
-        waiting = dirty_customers.begun_before(self.connection, marked, end_s)
-        if not waiting:
-            return None
-        paid = self._paid(month, waiting)
-        who = some_of(waiting)
-        said = (
-            f"1 customer waits to be derived ({who}); {paid} of theirs is in the figures, "
-            "as before"
-            if len(waiting) == 1
-            else f"{len(waiting):,} customers wait to be derived ({who}); {paid} of theirs "
-            "is in the figures, as before"
-        )
-        return Lack(said, "run `stripe-nrr recompute`")
-
-    def _refused(self, month: date) -> Lack | None:
-        known = unvalued.known(self.connection)
-        named = {refusal.customer for refusal in known} - {""}
-        of_it = dirty_customers.begun_before(self.connection, named, self.end_s(month))
-        refused = [x for x in known if x.customer in {*of_it, ""}]
-        if not refused:
-            return None
-        shown = {f"{x.object_id} ({x.field})" for x in refused}
-        return Lack(
-            f"{format_count(len(refused), 'object')} could not be valued "
-            f"({some_of(shown)}); {self._paid(month, of_it)} of "
-            f"{format_count(len(of_it), 'such customer')} is in the figures",
-            "see `stripe-nrr check`",
-        )
-
-    def _outside(self, month: date) -> Lack | None:
-        begun = [x for x in self.outside() if x.since < add_months(month, 1)]
-        outside = [x for x in begun if not x.accepted]
-        if not outside:
-            return None
-        running = {(x.customer, x.currency) for x in outside if x.monthly_minor}
-        ceased = {(x.customer, x.currency) for x in outside} - running
-        then = coverage.not_counted_in(self.connection, month) if ceased else {}
-        whose = {x for x, _ in running | (ceased & then.keys())}
-        sums = Counter(alarming(outside))
-        for customer, currency in ceased & then.keys():
-            sums[currency] += then[customer, currency]
-        if not sums:
-            return None
-        return Lack(
-            f"{self._amounts(sums)} a month of {format_count(len(whose), 'customer')} "
-            f"({some_of(whose)}) is invoiced outside Stripe subscriptions, and is in no "
-            "figure",
-            "see `stripe-nrr coverage`: have it counted, or accept it in the "
-            "configuration",
-        )
-
-    def _paid(self, month: date, customers: Iterable[str]) -> str:
-        """What the ledger has these pay at a month's end."""
-        last = add_months(month, 1) - timedelta(days=1)
-        mrr = queries.mrr_on(self.connection, last)
-        sums: Counter[str] = Counter()
-        for customer in set(map(self.companies.of, customers)):
-            sums.update(mrr.get(customer, {}))
-        return message(f"{self._amounts(sums)} a month") if sums else message("nothing")
-
-    def _amounts(self, sums: Mapping[str, int]) -> str:
-        locale = self.config.locale
-        return " + ".join(
-            format_minor(sums[code], code, locale) for code in sorted(sums)
-        )
-
     def end_s(self, month: date) -> int:
         """The first second after a month, in the reporting zone."""
         return day_end_s(add_months(month, 1) - timedelta(days=1), self.zone)
@@ -394,9 +267,6 @@ class Ledger:
         return [asked.lower()]
 
 
-FIRST_SYNC = Lack(
-    "the first sync has not finished, so customers are missing", "run `stripe-nrr sync`"
-)
 NAMED = 3
 
 

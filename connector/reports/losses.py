@@ -12,9 +12,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from connector.core.losses import Cancellation, Loss, LossShare, LostPart
 from connector.core.model import KINDS, Cause, SegmentValue
 from connector.core.windows import Window, WindowKind, boundaries_of
-from connector.metrics.churn import LossCounter, LossSums, LossTable, by_reason, is_end
+from connector.metrics.churn import (
+    LossCounter,
+    LossSums,
+    LossTable,
+    by_reason,
+    is_end,
+    reason_of,
+)
 from connector.metrics.contributions import Causes
-from connector.reports.figures import cut_in, members_of, segment_of
+from connector.reports.figures.members import members
+from connector.reports.figures.segments import cut_in, segment_of
 from connector.reports.ledger import Ledger
 from connector.store.ledger import columns
 from connector.store.ledger import losses as ledger_losses
@@ -48,7 +56,7 @@ def causes_and_losses(
     parts, of = _parts(ledger, currency, as_of), cut_in(ledger, currency, None, only)
     if only:  # each window has its own customers
         finders = [
-            LossFinder(each, customers=members_of(ledger, currency, each, only, as_of))
+            LossFinder(each, customers=members(ledger, currency, each, only, as_of))
             for each in wanted
         ]
     else:
@@ -82,7 +90,7 @@ def found_in(
     of = WHOLE
     if by is not None:
         of = segment_of(ledger.connection, ledger.config, by, currency)
-    own = members_of(ledger, currency, window, only, as_of) if only else None
+    own = members(ledger, currency, window, only, as_of) if only else None
     finder = LossFinder(window, of, own, is_all=is_all)
     return finder.found(_parts(ledger, currency, as_of))
 
@@ -134,11 +142,15 @@ def _reasoned(
     for first in range(0, len(rows), TOGETHER):
         some = rows[first : first + TOGETHER].tolist()
         ids = [movement for movement, *_ in some]
-        parts = ledger_losses.lost_parts(connection, ids, proofs=proofs)
-        seen = _seen_by(connection, [part for own in parts.values() for part in own])
+        found = ledger_losses.lost_parts(connection, ids, proofs=proofs)
+        seen = _seen_by(connection, found.parts())
         for row in some:
-            own = [*map(seen, parts[row[0]])]
-            yield row, *by_reason(own)
+            part = found.one.get(row[0])
+            if part is None:
+                yield row, *by_reason([*map(seen, found.several[row[0]])])
+            else:
+                part = seen(part)
+                yield row, (LossShare(reason_of(part), row[4]),), part
 
 
 class _Shown(NamedTuple):

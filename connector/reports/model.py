@@ -16,30 +16,20 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from fractions import Fraction
 from itertools import dropwhile
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct, field
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
-from connector.config import Config
 from connector.core.account import StripeIdentity
-from connector.core.errors import ConfigError
 from connector.core.figures import Retention, WindowFigures
 from connector.core.invoiced import OutsideMrr
 from connector.core.language import _
 from connector.core.model import Closing, Note, Refusal, SegmentValue
-from connector.core.money import exponent
 from connector.core.windows import WindowKind, name_of
-from connector.metrics.benchmarks import (
-    Assessment,
-    Benchmarks,
-    ContractValue,
-    assess,
-    parse_benchmarks,
-)
+from connector.metrics.benchmarks import Assessment
 from connector.metrics.churn import LossSums
-from connector.metrics.contributions import Causes, Share
+from connector.metrics.contributions import Causes
 from connector.metrics.ratios import WindowMetrics, metrics
 from connector.metrics.retention import is_same
 from connector.reports.ledger import (
@@ -268,34 +258,6 @@ def shown(rows: Sequence[WindowRow]) -> list[tuple[str, WindowFigures]]:
 # A year's worth
 
 
-def annual(report: Report) -> Report:
-    """The same report in ARR: every amount times twelve, every ratio as it was."""
-    return replace(
-        report,
-        currencies=_times_twelve(report.currencies),
-        total=_times_twelve(report.total),
-        is_annual=True,
-    )
-
-
-def _times_twelve(value: Any, name: str = "") -> Any:
-    """All that is an amount by its name, however deep it stands."""
-    if isinstance(value, Share):
-        customers = tuple((key, minor * 12) for key, minor in value.customers)
-        return Share(value.cause, value.amount_minor * 12, customers, value.number)
-    if isinstance(value, Struct):
-        return replace(value, **_each_times_twelve(asdict(value)))
-    if hasattr(value, "_replace"):  # a tuple with names
-        return value._replace(**_each_times_twelve(value._asdict()))
-    if isinstance(value, tuple):
-        return tuple(map(_times_twelve, value))
-    return value * 12 if name.endswith("_minor") else value
-
-
-def _each_times_twelve(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _times_twelve(value, name) for name, value in fields.items()}
-
-
 def metrics_of(measured: WindowFigures, report: Report) -> WindowMetrics:
     """Its metrics; ARPA as the report's amounts are, LTV a sum in either case."""
     found = metrics(measured)
@@ -320,31 +282,3 @@ def _since_first(rows: list[WindowRow]) -> list[WindowRow]:
 
 
 # What is published beside it
-
-PUBLISHED = Path(__file__).with_name("benchmarks.toml")
-
-
-def benchmarks(config: Config) -> Benchmarks:
-    """Those of the configuration, else the package's."""
-    path = config.benchmarks or PUBLISHED
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        fault = f"reporting.benchmarks {path} cannot be read: {error}"
-        raise ConfigError([fault], source="reporting.benchmarks") from error
-    return parse_benchmarks(text, str(config.benchmarks or PUBLISHED.name))
-
-
-def assessed(
-    rows: Sequence[WindowRow], published: Benchmarks, currency: str
-) -> tuple[Assessment, ...]:
-    """The headline's ratios beside what is published; of shorter windows nothing is."""
-    headline = last_over(rows)
-    if headline is None:
-        return ()
-    measured = headline.measured
-    contract = None
-    if measured.paying:
-        year_minor = Fraction(measured.waterfall.closing_minor * 12, measured.paying)
-        contract = ContractValue(currency, year_minor / 10 ** exponent(currency))
-    return assess(measured.retention.ratios, published, contract)

@@ -3,20 +3,22 @@
 import sqlite3
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
 from connector.core.errors import NothingFound
 from connector.core.model import CustomerName, Movement, MovementKind, SegmentValue
 from connector.core.windows import Window, WindowKind
 from connector.metrics.currency_total import movement_in_one, with_balance
-from connector.reports.figures import cut_in, members_of, nobody_in
+from connector.reports.figures.members import members
+from connector.reports.figures.segments import cut_in
+from connector.reports.figures.windows import nobody_in
 from connector.reports.ledger import Ledger, is_total
 from connector.store.ledger import columns, customers, queries, rollups
 from connector.store.ledger.queries import EVERYTHING, Wanted
 
 if TYPE_CHECKING:
-    from connector.reports.currency_total import CurrencyTotal
+    from connector.reports.figures.currency_total import CurrencyTotal
 
 
 class MovementList(NamedTuple):
@@ -29,11 +31,11 @@ class MovementList(NamedTuple):
 def list_movements(
     ledger: Ledger, wanted: Wanted = EVERYTHING, only: Sequence[SegmentValue] = ()
 ) -> MovementList:
-    """The movements wanted, in order of days; with ``only`` as ``movers`` has it."""
+    """The movements wanted, in order of days; with ``only`` as ``wanted_members``."""
     if only:
-        wanted = wanted._replace(members=movers(ledger, wanted, only))
+        wanted = wanted._replace(members=wanted_members(ledger, wanted, only))
     if is_total(wanted.currency):
-        from connector.reports.currency_total import CurrencyTotal
+        from connector.reports.figures.currency_total import CurrencyTotal
 
         return _list_total(CurrencyTotal(ledger, wanted.as_of), wanted)
     _check_currency(ledger, wanted)
@@ -48,7 +50,7 @@ def _check_currency(ledger: Ledger, wanted: Wanted) -> None:
         ledger.currencies(wanted.currency)
 
 
-def movers(
+def wanted_members(
     ledger: Ledger, wanted: Wanted, only: Sequence[SegmentValue]
 ) -> frozenset[str]:
     """The ``members`` of the movements wanted who have all of these segments.
@@ -61,29 +63,11 @@ def movers(
     for code in queries.currencies(ledger.connection):
         if wanted.currency in (None, code) or is_total(wanted.currency):
             own = wanted.currency or code
-            keys = customers_in(ledger, own, span, only, wanted.as_of)
+            keys = members(ledger, own, span, only, wanted.as_of)
             found += [f"{code} {key}" for key in keys]
     if not found:
         raise nobody_in(only)
     return frozenset(found)
-
-
-def customers_in(
-    ledger: Ledger,
-    currency: str,
-    window: Window,
-    only: Sequence[SegmentValue],
-    as_of: datetime | None = None,
-) -> frozenset[int]:
-    """Who paid at a window's opening or came in it, and had all of these segments then.
-
-    In a currency, or the total of all.
-    """
-    if is_total(currency):
-        from connector.reports.currency_total import CurrencyTotal
-
-        return frozenset(CurrencyTotal(ledger, as_of).movers(window, only))
-    return members_of(ledger, currency, window, only, as_of)
 
 
 class SegmentMovements(NamedTuple):
@@ -106,7 +90,7 @@ def sum_movements(
     connection, span = ledger.connection, _span(wanted.start, wanted.end)
     customer = _key_of(connection, wanted.customer)
     if is_total(wanted.currency):
-        from connector.reports.currency_total import CurrencyTotal
+        from connector.reports.figures.currency_total import CurrencyTotal
 
         total = CurrencyTotal(ledger, wanted.as_of)
         moved = total.moved_by_segment(span, by, customer, only)

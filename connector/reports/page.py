@@ -14,24 +14,27 @@ from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.contributions import Causes
 from connector.metrics.exchange_rates import MissingRate
+from connector.reports.benchmarks import benchmarks
 from connector.reports.churn import ChurnReport, ChurnRequest, churn_report
 from connector.reports.cohorts import CohortReport, cohort_reports
 from connector.reports.coverage import CoverageReport, coverage_report
-from connector.reports.explain import CustomerInWindow, window_customers
-from connector.reports.figures import members_of
+from connector.reports.explained.window_customers import (
+    CustomerInWindow,
+    window_customers,
+)
+from connector.reports.figures.members import members
 from connector.reports.ledger import TOTAL, Ledger, is_total
 from connector.reports.model import (
     LISTED,
     CurrencyReport,
     Report,
     WindowRow,
-    benchmarks,
     code_of,
     label,
     last_over,
     split,
 )
-from connector.reports.movements import MovementList, customers_in, list_movements
+from connector.reports.movements import MovementList, list_movements
 from connector.reports.report import ReportRequest, causes_in, make_report
 from connector.reports.risks.at_risk import at_risk_reports
 from connector.reports.risks.model import AtRiskReport, AtRiskReports
@@ -191,7 +194,7 @@ def _window_book(
     currency = TOTAL if part.is_total else part.currency
     found = window_customers(ledger, window, currency, asked.as_of)
     if asked.only:
-        own = customers_in(ledger, currency, window, asked.only, asked.as_of)
+        own = members(ledger, currency, window, asked.only, asked.as_of)
         found = [each for each in found if each.key in own]
     [row] = [each for each in part.rows if each.measured.window == window]
     return WindowBook(
@@ -257,7 +260,7 @@ def largest_movements(
     only: Sequence[SegmentValue] = (),
 ) -> list[Movement]:
     """What changed most in a window; with ``only``, of those with these segments in it."""
-    own = members_of(ledger, currency, window, only, as_of) if only else None
+    own = members(ledger, currency, window, only, as_of) if only else None
     return queries.largest(ledger.connection, currency, window, count, as_of, own)
 
 

@@ -1,39 +1,36 @@
 """What a report is asked for, the configuration and the ledger → its figures."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import date, datetime
 from typing import NamedTuple
 
 from msgspec.structs import asdict, replace
 
 from connector.core.dates import add_months
 from connector.core.errors import UsageFault
-from connector.core.figures import Retention, WindowFigures
+from connector.core.figures import WindowFigures
 from connector.core.model import Note, SegmentValue
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.churn import LossSums
 from connector.metrics.contributions import Causes
-from connector.reports.figures import (
-    cut_in,
-    figures,
+from connector.reports.annual import annual
+from connector.reports.benchmarks import assessed, benchmarks
+from connector.reports.figures.segments import cut_in
+from connector.reports.figures.windows import (
     figures_by_segment,
     figures_of_some,
     nobody_in,
 )
+from connector.reports.first_year import first_year, first_year_of
 from connector.reports.ledger import NOTHING_MISSING, Ledger, Missing, is_total
 from connector.reports.model import (
     LISTED,
     CurrencyReport,
-    FirstYear,
     Report,
     Segment,
     WindowRow,
-    annual,
-    assessed,
-    benchmarks,
-    last_over,
     restated,
 )
 from connector.store.ledger import (
@@ -70,7 +67,6 @@ DEFAULT = ReportRequest()
 
 # How many a report covers where it was not told; of shorter windows a year's or two.
 MONTHS = {WindowKind.QUARTER: 24, WindowKind.YEAR: 60}
-TRAILING_MONTHS = 12
 
 
 def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
@@ -104,7 +100,7 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
                 assessments=assessed(rows, published, each),
                 first_year=None
                 if asked.only
-                else _first_year_of(ledger, each, rows, as_of),
+                else first_year_of(ledger, each, rows, as_of),
             )
         )
     report = Report(
@@ -160,7 +156,8 @@ def _total(
     wanted = is_total(asked.currency) or (asked.currency is None and is_configured)
     if not (wanted and parts):
         return None
-    from connector.reports.currency_total import CurrencyTotal, total_report
+    from connector.reports.figures.currency_total import CurrencyTotal
+    from connector.reports.figures.total_report import total_report
 
     total = CurrencyTotal(ledger, asked.as_of)
     report = total_report(total, parts, asked.by, published, asked.only)
@@ -172,7 +169,7 @@ def _total(
         days = (queries.first_day(connection, code, as_of) for code in total.codes)
         return min((day for day in days if day is not None), default=None)
 
-    return replace(report, first_year=_first_year(report.rows, first, total.retention))
+    return replace(report, first_year=first_year(report.rows, first, total.retention))
 
 
 def _names(
@@ -290,34 +287,3 @@ def causes_in(
     blocks = columns.blocks(ledger.connection, currency, as_of, columns.PARTS)
     of = cut_in(ledger, currency, None, only)
     return causes(map(columns_of, blocks), [window], of)[0]
-
-
-def _first_year_of(
-    ledger: Ledger, currency: str, rows: Sequence[WindowRow], as_of: datetime | None
-) -> FirstYear | None:
-    return _first_year(
-        rows,
-        lambda: queries.first_day(ledger.connection, currency, as_of),
-        lambda window: figures(ledger, currency, [window], as_of)[0].retention,
-    )
-
-
-def _first_year(
-    rows: Sequence[WindowRow],
-    first_day: Callable[[], date | None],
-    kept_in: Callable[[Window], Retention],
-) -> FirstYear | None:
-    """Where the headline opens before anybody paid; by its first whole month."""
-    headline = last_over(rows)
-    if headline is None or headline.measured.retention.opening_minor:
-        return None
-    first, end = first_day(), headline.measured.window.end
-    if first is None or first >= end:
-        return None
-    since = add_months(first.replace(day=1), 1)
-    months = (end.year - since.year) * 12 + end.month - since.month
-    if months >= TRAILING_MONTHS:  # everybody of then has left since
-        return None
-    kept = kept_in(Window(WindowKind.TRAILING_12, since, end)) if months else None
-    ends_on = add_months(since, TRAILING_MONTHS) - timedelta(days=1)
-    return FirstYear(since, months, kept, ends_on)

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from connector.core.errors import LedgerBusy, LedgerUnusable
 from connector.core.language import message
-from connector.store.database import unwritable
 from connector.store.files import is_same, open_private
+from connector.store.opening import unwritable
 
 # The system frees it however we end. A look at it takes it for a moment, too, and who holds
 # it has its name in it a moment later: who wants to hold it asks again for so long.

@@ -7,18 +7,17 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from connector.core.errors import LedgerUnusable
-from connector.store.database import (
+from connector.store.database import LedgerConnection, file_of
+from connector.store.files import side_files
+from connector.store.opening import (
     BUSY_TIMEOUT_MS,
-    LedgerConnection,
     applied,
     check_sqlite,
     check_there,
-    file_of,
     open_database,
     opened,
     recognised,
 )
-from connector.store.files import side_files
 from connector.store.schema import MIGRATIONS
 
 

@@ -13,11 +13,12 @@ from typing import NamedTuple
 from connector.core.errors import LedgerBusy, LedgerNewer, LedgerUnusable, NothingFound
 from connector.core.language import message
 from connector.store.backups import LedgerContents, check_copy, contents, copy_whole
-from connector.store.database import open_database, setting, snapshot, transaction
+from connector.store.database import setting, snapshot, transaction
 from connector.store.erasure import erase_again, overwrite
 from connector.store.files import held_draft, put_in_place, side_files, sync_folder
 from connector.store.ledger.posting import LedgerRun
 from connector.store.mirror import forgotten
+from connector.store.opening import open_database
 from connector.store.read_only import open_as_it_is
 
 WAIT_S = 2.0  # for who writes at this moment

@@ -22,8 +22,9 @@ from msgspec import Struct
 
 from connector.pipeline.thread_pool import taken
 from connector.store import inbox
-from connector.store.database import open_database, transaction
+from connector.store.database import transaction
 from connector.store.inbox import ReceivedEvent
+from connector.store.opening import open_database
 
 log = logging.getLogger(__name__)
 

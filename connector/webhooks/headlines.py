@@ -17,7 +17,7 @@ from connector.core.errors import ConnectorError
 from connector.core.windows import WindowKind
 from connector.reports import Ledger, ReportRequest, make_report
 from connector.reports.model import CurrencyReport, Report
-from connector.store.database import open_database
+from connector.store.opening import open_database
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 
 from connector.store import inbox
-from connector.store.database import is_writable, open_database
+from connector.store.database import is_writable
 from connector.store.inbox import InboxDepth
 from connector.store.mirror import event_feed
+from connector.store.opening import open_database
 
 PATHS = ("/healthz", "/readyz", "/metrics")
 # A daily sync, and two hours for it.

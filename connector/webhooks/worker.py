@@ -21,7 +21,8 @@ from connector.core.policy import Rules
 from connector.pipeline.quarantine import in_words
 from connector.store import inbox
 from connector.store.account import ledger_account
-from connector.store.database import checkpoint, open_database, transaction
+from connector.store.database import checkpoint, transaction
+from connector.store.opening import open_database
 from connector.webhooks.account_guard import AccountGuard
 from connector.webhooks.apply_events import BATCH, EventBatch, apply_events, hindrance
 

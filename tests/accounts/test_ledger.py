@@ -26,8 +26,8 @@ from connector.reports import (
     sum_movements,
 )
 from connector.reports.ledger import Ledger
-from connector.store.database import open_database
 from connector.store.ledger.queries import EVERYTHING, Wanted
+from connector.store.opening import open_database
 from tests.support.accounts import NOW, RULES, Book, configs, one, pays, several, write
 from tests.support.books import lived
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from connector.core.policy import NO_COMPANIES, CompanyRule
-from connector.store.database import open_database
 from connector.store.ledger import queries
+from connector.store.opening import open_database
 from tests.benchmarks.many_customers import NOW_S, fill
 from tests.support.companies import KEY, added_up, belong, booked
 from tests.support.ledgers import settle

@@ -22,11 +22,12 @@ from connector.mrr import derive as mrr_derive
 from connector.mrr.derive import Derived
 from connector.pipeline.process_pool import DerivationTask, deriving
 from connector.pipeline.recompute import BATCH, recompute
-from connector.store.database import file_of, open_database, transaction
+from connector.store.database import file_of, transaction
 from connector.store.ledger import unvalued
 from connector.store.mirror import dirty_customers
 from connector.store.mirror.catalogue import read_catalogue
 from connector.store.mirror.histories import histories, rows_of
+from connector.store.opening import open_database
 from connector.stripe_api.decoding import Base, decode
 from connector.stripe_api.events import Event
 from connector.stripe_api.invoices import Invoice, InvoiceItem

@@ -25,8 +25,9 @@ from typing import Any, NamedTuple
 from connector.core.dates import iso
 from connector.lake import parquet
 from connector.lake.tables import DERIVED
-from connector.store.database import open_database, put_setting, transaction
+from connector.store.database import put_setting, transaction
 from connector.store.mirror.event_feed import events_were_read
+from connector.store.opening import open_database
 from tests.benchmarks.many_customers import NOW_S, fill
 from tests.benchmarks.measure import environment, machine
 from tests.support.lakes import QUERIES

@@ -22,8 +22,9 @@ from connector.config import parse, rules_of
 from connector.core.figures import SUMMED
 from connector.core.model import MovementKind, classify
 from connector.pipeline.recompute import make_whole
-from connector.store.database import open_database, put_setting, transaction
+from connector.store.database import put_setting, transaction
 from connector.store.ledger import columns
+from connector.store.opening import open_database
 
 FIRST, LAST = date(2021, 1, 1), date(2025, 12, 31)
 DAYS = (LAST - FIRST).days
@@ -82,9 +83,14 @@ def make(path: Path, customers: int) -> None:
             put_setting(connection, "rules", rules)
         make_whole(connection)
         copies = max(customers // LIVES, 1)
-        with without_triggers(connection):
+        with unchecked(connection):
             for copied in range(1, copies):
-                own = {"last": LIVES, "keys": copied * LIVES, "moved": copied * moved}
+                own = {
+                    "last": LIVES,
+                    "copied": copied,
+                    "keys": copied * LIVES,
+                    "moved": copied * moved,
+                }
                 connection.execute("BEGIN")  # a ``transaction`` wants its log in place
                 for statement in COPIES:
                     connection.execute(statement, own)
@@ -96,9 +102,11 @@ def make(path: Path, customers: int) -> None:
 
 
 @contextmanager
-def without_triggers(connection: sqlite3.Connection) -> Iterator[None]:
+def unchecked(connection: sqlite3.Connection) -> Iterator[None]:
     """What was checked once need not be again, of millions of copies; nor be undone."""
     connection.execute("PRAGMA journal_mode = OFF")
+    connection.execute("PRAGMA foreign_keys = OFF")
+    connection.execute("PRAGMA ignore_check_constraints = ON")
     connection.execute("PRAGMA cache_size = -100000")
     found = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
     triggers = connection.execute(found).fetchall()
@@ -107,6 +115,8 @@ def without_triggers(connection: sqlite3.Connection) -> Iterator[None]:
     yield
     for _, sql in triggers:
         connection.execute(sql)
+    connection.execute("PRAGMA ignore_check_constraints = OFF")
+    connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA journal_mode = WAL")
 
 
@@ -200,10 +210,9 @@ def _evidence(number: int, move: Move, price: str) -> list[tuple[str, str, int, 
     ]
 
 
-# One life after the other again, under other ids: of keys up to ``:last``.
-_OTHER = "replace({}, printf('%016d', {}), printf('%016d', {} + {}))"
-_SUBSCRIPTION = _OTHER.format("subscription", "customer", "customer", ":keys")
-_OTHER_EVIDENCE = _OTHER.format("evidence", "movement", "movement", ":moved")
+# One life after the other again, of keys up to ``:last``; other ids begin otherwise.
+_OTHER = "replace({}, 'KXBGcbg0000', printf('KXBGcbg%04d', :copied))"
+_SUBSCRIPTION, _OTHER_EVIDENCE = map(_OTHER.format, ("subscription", "evidence"))
 COPIES = (
     """
     INSERT INTO customers
@@ -219,7 +228,7 @@ COPIES = (
     f"""
     INSERT INTO components
     SELECT movement + :moved, position, cause, amount_minor,
-           subscription, item, price, before, after, {_OTHER_EVIDENCE}
+           {_SUBSCRIPTION}, item, price, before, after, {_OTHER_EVIDENCE}
     FROM components WHERE movement <= (
         SELECT max(id) FROM movements WHERE customer = :last)
     """,  # noqa: S608

@@ -15,7 +15,7 @@ from connector.config import Config
 from connector.pipeline.ingest import Ingest
 from connector.pipeline.sync import sync
 from connector.pipeline.thread_pool import ThreadPool
-from connector.store.database import open_database
+from connector.store.opening import open_database
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.rate_limit import Limiter
 from tests.benchmarks.measure import KEY

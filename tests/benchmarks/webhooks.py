@@ -30,9 +30,10 @@ from msgspec.structs import replace
 from connector.core.policy import Policy, Rules
 from connector.pipeline.recompute import SharedCatalogue, recompute
 from connector.store import inbox
-from connector.store.database import open_database, transaction
+from connector.store.database import transaction
 from connector.store.inbox import ReceivedEvent
 from connector.store.mirror import dirty_customers, objects
+from connector.store.opening import open_database
 from connector.stripe_api.decoding import decode, ref
 from connector.stripe_api.objects import Subscription
 from connector.webhooks import endpoint, server

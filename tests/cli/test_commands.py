@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connector.pipeline.bundled_account import bundled_folder
-from connector.store.database import open_database
+from connector.store.opening import open_database
 from tests.billing.account import Account
 from tests.billing.calendar_ import instant
 from tests.billing.catalogue import Coupon, Price
@@ -63,7 +63,7 @@ def synced_folder(
 ) -> Path:
     folder = tmp_path_factory.mktemp("synced")
     with serving(business) as served:
-        ran = Workdir(folder, served.url).configure(CONFIG).run("sync")
+        ran = Workdir(folder, served.url).configure(CONFIG).call("sync")
     assert ran.code == 0, ran.err
     return folder
 
@@ -94,7 +94,7 @@ def test_every_request_of_a_sync_is_counted(
     """Also the one that asks what time it is, where a first sync had stopped at once."""
     with closing(open_database(empty_workdir.ledger, create=True)):
         before = len(stripe.requests)
-        synced = empty_workdir.run("sync", "--format", "json")
+        synced = empty_workdir.call("sync", "--format", "json")
     assert synced.json["requests"] == len(stripe.requests) - before
     assert synced.json["requests_in_30_days"] == synced.json["requests"]
 
@@ -128,7 +128,7 @@ def test_sync_then_report_over_http(empty_workdir: Workdir) -> None:
 def test_the_quarter_keeps_who_stayed(workdir: Workdir) -> None:
     """NRR and GRR of Q2: 30 → 45 and 150 → 0, of an opening of 195."""
     asked = ("--window", "quarter", "--from", "2026-04", "--to", "2026-06")
-    report = workdir.run("report", *asked, "--format", "json").json
+    report = workdir.call("report", *asked, "--format", "json").json
     (window,) = report["currencies"][0]["windows"]
     assert window["retention"] == {
         "customers": 2,
@@ -144,7 +144,7 @@ def test_the_quarter_keeps_who_stayed(workdir: Workdir) -> None:
 
 
 def test_movements_name_their_evidence(workdir: Workdir) -> None:
-    moved = workdir.run("movements", "--format", "json").json["movements"]
+    moved = workdir.call("movements", "--format", "json").json["movements"]
     told = [(m["day"], m["kind"], m["amount_minor"], m["after_minor"]) for m in moved]
     assert told == [
         ("2026-01-10", "new", 3000, 3000),
@@ -166,7 +166,7 @@ def test_movements_name_their_evidence(workdir: Workdir) -> None:
 
 def test_explain_shows_the_sum(workdir: Workdir) -> None:
     days = [datetime.now(BERLIN)]
-    told = workdir.run("explain", "Grows")
+    told = workdir.call("explain", "Grows")
     days.append(datetime.now(BERLIN))
     assert told.code == 0, told.err
     late = workdir.call("explain", "Grows", "--on", "2030-08-31")
@@ -175,7 +175,7 @@ def test_explain_shows_the_sum(workdir: Workdir) -> None:
     assert any(f"MRR on {day:%d %b %Y}: $45.00" in told.out for day in days)
     assert "was  4 seats × $15.00 × 1/1 month − 50% = $30.00" in told.out
     assert "is   6 seats × $15.00 × 1/1 month − 50% = $45.00" in told.out
-    before = workdir.run("explain", "Grows", "--on", "2026-03-19", "--format", "json")
+    before = workdir.call("explain", "Grows", "--on", "2026-03-19", "--format", "json")
     assert before.json["mrr"] == [{"currency": "usd", "amount_minor": 3000}]
 
 
@@ -197,15 +197,15 @@ def test_another_policy_is_a_run_of_its_own_and_the_past_stays(
     with closing(sqlite3.connect(workdir.ledger)) as ledger:
         ((reported_at,),) = ledger.execute("SELECT max(started_at) FROM runs")
     workdir.configure('timezone = "Europe/Berlin"\n[policy]\nchurn = "requested"\n')
-    warned = workdir.run("report")
+    warned = workdir.call("report")
     assert "run `stripe-nrr recompute`" in warned.err
-    assert "another policy" in workdir.run("close", "2040-01").err
-    changed = workdir.run("recompute")
+    assert "another policy" in workdir.call("close", "2040-01").err
+    changed = workdir.call("recompute")
     assert "policy change: churn ended → requested" in changed.err
     assert churn_days(workdir) == ["2026-03-20"]
     asked = ("--from", "2026-04", "--to", "2026-04", "--window", "month")
-    now = workdir.run("report", *asked, "--format", "json").json
-    then = workdir.run(
+    now = workdir.call("report", *asked, "--format", "json").json
+    then = workdir.call(
         "report", *asked, "--as-of", reported_at, "--format", "json"
     ).json
     assert now["policy"]["churn"] == "requested"
@@ -219,17 +219,17 @@ def test_another_policy_is_a_run_of_its_own_and_the_past_stays(
 
 def test_a_merged_customer_is_one(workdir: Workdir) -> None:
     """Who left as one id and came as another neither left nor is new."""
-    moved = workdir.run("movements", "--format", "json").json["movements"]
+    moved = workdir.call("movements", "--format", "json").json["movements"]
     left, came = moved[3]["customer"], moved[4]["customer"]
     workdir.configure(f'{CONFIG}[customers]\nmerge = {{{left} = "{came}"}}\n')
-    assert workdir.run("recompute").code == 0
-    told = workdir.run("movements", "--customer", came, "--format", "json").json
+    assert workdir.call("recompute").code == 0
+    told = workdir.call("movements", "--customer", came, "--format", "json").json
     kinds = [movement["kind"] for movement in told["movements"]]
     assert kinds == ["new", "churn", "reactivation"]
-    assert workdir.run("check").code == 0
+    assert workdir.call("check").code == 0
     workdir.configure(CONFIG)
-    assert workdir.run("recompute").code == 0
-    again = workdir.run("movements", "--format", "json").json["movements"]
+    assert workdir.call("recompute").code == 0
+    again = workdir.call("movements", "--format", "json").json["movements"]
     assert again == moved
 
 
@@ -240,22 +240,22 @@ def test_all_currencies_in_one(workdir: Workdir) -> None:
     rates = "date,currency,rate\n2026-03-31,usd,0.8\n2026-06-30,usd,0.5\n"
     (workdir.folder / "rates.csv").write_text(rates)
     asked = ("--window", "quarter", "--from", "2026-04", "--to", "2026-04")
-    report = workdir.run("report", *asked, "--format", "json").json
+    report = workdir.call("report", *asked, "--format", "json").json
     assert report["total"]["currency"] == "eur"
     flow = report["total"]["windows"][0]["waterfall"]
     assert flow["opening_minor"] == 19500 * 8 // 10
     assert flow["fx_minor"] == -19500 * 3 // 10
     assert flow["churn_minor"] == 15000 // 2
     assert flow["closing_minor"] == 6000 // 2
-    shown = workdir.run("report", *asked)
+    shown = workdir.call("report", *asked)
     assert "all currencies in EUR" in shown.out
-    failed = workdir.run("report", "--from", "2026-09", "--to", "2026-09")
+    failed = workdir.call("report", "--from", "2026-09", "--to", "2026-09")
     assert failed.code == 1
     assert "has no rate for USD on 2026-" in failed.err
 
 
 def churn_days(workdir: Workdir) -> list[str]:
-    found = workdir.run("movements", "--kind", "churn", "--format", "json").json
+    found = workdir.call("movements", "--kind", "churn", "--format", "json").json
     return [movement["day"] for movement in found["movements"]]
 
 
@@ -269,7 +269,7 @@ def test_a_killed_sync_goes_on_and_ends_the_same(
     tmp_path: Path, business: SimulatedAccount, synced_folder: Path
 ) -> None:
     """kill -9 while Stripe answers slowly; the next run resumes, the ledger is whole."""
-    expected = Workdir(synced_folder).run("movements", "--format", "json").out
+    expected = Workdir(synced_folder).call("movements", "--format", "json").out
     with serving(business, faults=on("/v1/invoices", delayed(FOREVER_S))) as stripe:
         workdir = Workdir(tmp_path, stripe.url).configure(CONFIG)
         process = workdir.start("sync")
@@ -279,11 +279,11 @@ def test_a_killed_sync_goes_on_and_ends_the_same(
         with closing(sqlite3.connect(workdir.ledger)) as connection:
             [(before,)] = connection.execute("SELECT total(requests) FROM reads")
         assert before > 0, "what the killed one had stored, it had counted"
-        again = workdir.run("sync", "--format", "json")
+        again = workdir.call("sync", "--format", "json")
         assert again.code == 0, again.err
         assert again.json["resumed"] is True
         assert again.json["requests_in_30_days"] == before + again.json["requests"]
-        assert workdir.run("movements", "--format", "json").out == expected
+        assert workdir.call("movements", "--format", "json").out == expected
 
 
 def wait_until_asked(
@@ -303,10 +303,10 @@ def test_one_sync_at_a_time(workdir: Workdir, stripe: Served) -> None:
     stripe.spoil(on("/v1/invoices", held_until(goes_on)))
     first = workdir.start("sync", "--full")
     wait_until_asked(stripe, "/v1/invoices", first)
-    second = workdir.run("sync")
+    second = workdir.call("sync")
     assert second.code == 75
     assert f"another sync (process {first.pid} on " in second.err
-    assert workdir.run("report").code == 0
+    assert workdir.call("report").code == 0
     goes_on.set()
     first.communicate(timeout=PATIENCE_S)
     assert first.returncode == 0
@@ -316,7 +316,7 @@ def test_one_sync_at_a_time(workdir: Workdir, stripe: Served) -> None:
     "form", ["json", "csv", "markdown", "text"], ids="as {}".format
 )
 def test_a_report_goes_into_a_file(workdir: Workdir, form: str) -> None:
-    ran = workdir.run("report", "--format", form, "-o", "report.out")
+    ran = workdir.call("report", "--format", form, "-o", "report.out")
     assert (ran.code, ran.out) == (0, "")
     assert "2026" in (workdir.folder / "report.out").read_text(encoding="utf-8")
     assert [p.name for p in workdir.folder.glob(".*draft*")] == []
@@ -330,7 +330,7 @@ def test_no_personal_data_but_the_label_and_no_key_is_stored(workdir: Workdir) -
     assert b"Grows" in stored
     anonymous = workdir.folder / "anonymous.toml"
     anonymous.write_text('database = "anonymous.db"\n[customers]\nlabel = "id"\n')
-    ran = workdir.run("--config", str(anonymous), "sync")
+    ran = workdir.call("--config", str(anonymous), "sync")
     assert ran.code == 0, ran.err
     assert b"Grows" not in (workdir.folder / "anonymous.db").read_bytes()
 
@@ -389,7 +389,7 @@ def test_bad_input_is_answered_in_two_lines(
 @pytest.mark.parametrize("name", ["", " ", "."])
 def test_a_file_needs_a_name(workdir: Workdir, name: str) -> None:
     for words in (["report"], ["movements", "--format", "csv"]):
-        ran = workdir.run(*words, "-o", name)
+        ran = workdir.call(*words, "-o", name)
         assert ran.code == 2
         assert "Traceback" not in ran.err
 
@@ -402,7 +402,7 @@ def test_a_movement_that_does_not_add_up_is_a_finding(workdir: Workdir) -> None:
             "UPDATE movements SET after_minor = after_minor + 5 WHERE id = 1"
         )
         changed.commit()
-    check, listed = workdir.run("check"), workdir.run("movements", "--format", "csv")
+    check, listed = workdir.call("check"), workdir.call("movements", "--format", "csv")
     assert (check.code, listed.code) == (3, 1)
     assert "movement 1 (" in check.out
     assert listed.err.startswith("error: movement 1 (")
@@ -413,7 +413,7 @@ def test_a_key_that_may_not_read_names_the_permission(
     workdir: Workdir, stripe: Served
 ) -> None:
     stripe.forbidden = {"invoices"}
-    ran = workdir.run("sync", "--full")
+    ran = workdir.call("sync", "--full")
     assert ran.code == 1
     assert "may not read /v1/invoices" in ran.err
     assert "Invoices: read" in ran.err
@@ -421,12 +421,12 @@ def test_a_key_that_may_not_read_names_the_permission(
 
 def test_a_wrong_key_leaves_no_ledger(tmp_path: Path, stripe: Served) -> None:
     workdir = Workdir(tmp_path, stripe.url, key="rk_test_wrongwrong1234").configure("")
-    assert workdir.run("sync").code == 1
+    assert workdir.call("sync").code == 1
     assert not workdir.ledger.exists()
 
 
 def test_an_unreachable_host_is_said_soon(tmp_path: Path) -> None:
-    ran = Workdir(tmp_path).configure("").run("sync")
+    ran = Workdir(tmp_path).configure("").call("sync")
     assert ran.code == 1
     assert "no connection" in ran.err
     assert "check the network" in ran.err
@@ -435,21 +435,21 @@ def test_an_unreachable_host_is_said_soon(tmp_path: Path) -> None:
 def test_the_demo_runs_and_tells_what_to_do_next(tmp_path: Path) -> None:
     """The demo's own figures, and a kept folder that other commands can use."""
     workdir = Workdir(tmp_path, key=None)
-    ran = workdir.run("demo", "--keep", "kept")
+    ran = workdir.call("demo", "--keep", "kept")
     assert ran.code == 0, ran.err
     for said in ("NRR", "GRR", "Closing MRR", "USD", "EUR", "STRIPE_API_KEY"):
         assert said in ran.out
-    again = workdir.run("demo", "--keep", "kept")
+    again = workdir.call("demo", "--keep", "kept")
     assert "posted 0 movements" in again.out
-    checked = workdir.run("--config", "kept/config.toml", "check")
+    checked = workdir.call("--config", "kept/config.toml", "check")
     assert checked.code == 0, checked.out
-    refused = Workdir(tmp_path).run("--config", "kept/config.toml", "sync")
+    refused = Workdir(tmp_path).call("--config", "kept/config.toml", "sync")
     assert refused.code == 1
 
 
 def test_the_demo_leaves_a_real_ledger_alone(workdir: Workdir) -> None:
     before = workdir.ledger.read_bytes()
-    ran = workdir.run("demo", "--keep", ".")
+    ran = workdir.call("demo", "--keep", ".")
     assert ran.code == 1
     assert "give --keep an empty folder" in ran.err
     assert workdir.ledger.read_bytes() == before

@@ -229,7 +229,7 @@ def test_every_module_that_can_be_run_is_there(module: str) -> None:
     "view", sorted(set(re.findall(r"`((?:live|mrr|nrr)_(?!minor)[a-z0-9_]+)`", ALL)))
 )
 def test_every_view_is_there(view: str) -> None:
-    from connector.store.database import open_database  # noqa: PLC0415
+    from connector.store.opening import open_database  # noqa: PLC0415
 
     connection = open_database(":memory:", create=True)
     connection.execute(f"SELECT * FROM {view}").fetchall()  # noqa: S608

@@ -22,7 +22,8 @@ from connector.assistants.tools import TOOLS
 from connector.cli.app import stripe_nrr
 from connector.core.account import StripeIdentity
 from connector.store.account import belong_to
-from connector.store.database import open_database, transaction
+from connector.store.database import transaction
+from connector.store.opening import open_database
 from tests.assistants.asked import ask
 from tests.cli.test_hostile_names import CONTROL, HOSTILE, elements, is_harmless
 from tests.support.all_forms import ASKED, ELSEWHERE, PAGES, as_form, forms_of

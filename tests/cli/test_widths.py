@@ -16,7 +16,7 @@ from rich.cells import cell_len
 
 from connector.cli.app import COMMANDS
 from connector.core.text import wrapped
-from connector.store.database import open_database
+from connector.store.opening import open_database
 from tests.support.commands import Ran, Workdir
 from tests.support.schemas import with_theirs
 from tests.support.small_ledger import CONFIG, GROWS, account, lay_out_of

@@ -44,16 +44,11 @@ from connector.pipeline.policy_change import adopt, zone_of
 from connector.pipeline.recompute import recompute
 from connector.store.account import belong_to
 from connector.store.backups import back_up
-from connector.store.database import (
-    open_database,
-    put_setting,
-    setting,
-    snapshot,
-    transaction,
-)
+from connector.store.database import put_setting, setting, snapshot, transaction
 from connector.store.ledger import queries
 from connector.store.lock import exclusive_sync, lock_state
 from connector.store.mirror.event_feed import events_were_read
+from connector.store.opening import open_database
 from connector.store.read_only import check_unchanged, open_to_read
 from connector.store.restores import restore
 from connector.store.schema import MIGRATIONS
@@ -99,7 +94,7 @@ def opened(content: bytes | None) -> None:
 
 def opened_with_an_old_sqlite() -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("connector.store.database.SQLITE_VERSION", (3, 37, 2))
+        patch.setattr("connector.store.opening.SQLITE_VERSION", (3, 37, 2))
         opened(None)
 
 

@@ -12,8 +12,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from connector.store.database import open_database
 from connector.store.mirror.dirty_customers import mark
+from connector.store.opening import open_database
 from tests.billing.account import Account
 from tests.billing.calendar_ import instant
 from tests.support import loopback

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connector.store.database import open_database
+from connector.store.opening import open_database
 from tests.billing.account import Account
 from tests.billing.calendar_ import instant
 from tests.support.commands import Workdir

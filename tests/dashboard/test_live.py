@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from connector.dashboard.ledger_reader import KeptResults
-from connector.store.database import open_database, put_setting, transaction
+from connector.store.database import put_setting, transaction
 from connector.store.mirror.dirty_customers import mark
+from connector.store.opening import open_database
 from tests.support.commands import Workdir
 from tests.support.served import PATIENCE_S
 from tests.support.site import Site, read, site_of

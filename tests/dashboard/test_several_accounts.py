@@ -11,8 +11,9 @@ import pytest
 
 from connector.core.account import StripeIdentity
 from connector.store.account import belong_to
-from connector.store.database import open_database, put_setting, transaction
+from connector.store.database import put_setting, transaction
 from connector.store.mirror.dirty_customers import mark
+from connector.store.opening import open_database
 from tests.dashboard.test_figures import form, without_moment
 from tests.support.accounts import Book, demo_and_shop, pays, write
 from tests.support.commands import Workdir

@@ -13,9 +13,10 @@ from connector.core.model import Movement
 from connector.digest import forms
 from connector.digest.json_form import to_json
 from connector.digest.news import Digest, make_digest
-from connector.store.database import open_database, transaction
+from connector.store.database import transaction
 from connector.store.mirror import companies
 from connector.store.mirror.event_feed import events_were_read
+from connector.store.opening import open_database
 from tests.support.accounts import Book, configs, pays, write
 from tests.support.books import close, post
 from tests.support.books import moved as moved_to

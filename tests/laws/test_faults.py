@@ -40,9 +40,9 @@ from connector.pipeline.ingest import Ingest
 from connector.pipeline.job import bring_up_to_date
 from connector.pipeline.recompute import Recomputed
 from connector.pipeline.thread_pool import ThreadPool
-from connector.store.database import open_database
 from connector.store.ledger import queries, unvalued
 from connector.store.mirror import dirty_customers
+from connector.store.opening import open_database
 from connector.store.schema import MIRRORED
 from connector.stripe_api.client import StripeApi
 from tests.billing.calendar_ import DAY, HOUR

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from connector.store.database import open_database
+from connector.store.opening import open_database
 from connector.store.read_only import damage, open_as_it_is
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY

@@ -12,7 +12,7 @@ import pytest
 
 from connector.core.account import NOBODY, StripeIdentity
 from connector.store.account import belong_to, ledger_account
-from connector.store.database import open_database
+from connector.store.opening import open_database
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY
 from tests.support.loopback import Served, failing, serving
@@ -97,18 +97,18 @@ def test_another_s_key_changes_nothing(two: Two) -> None:
     """Though the plan that both sell has the same id."""
     before = content(two.acme.ledger)
     for words in (["sync", "-q"], ["sync", "--full"], ["check", "--stripe"], ["serve"]):
-        ran = two.stranger.run(*words)
+        ran = two.stranger.call(*words)
         assert ran.code == 1, words
         refused(ran.err, two)
         assert content(two.acme.ledger) == before, words
-    ran = two.stranger.run("doctor", "--format", "json")
+    ran = two.stranger.call("doctor", "--format", "json")
     assert ran.code == 3
     [verdict] = [it for it in ran.json["checks"] if it["check"] == "account"]
     assert verdict["mark"] == "fault"
     refused(verdict["said"], two)
     assert content(two.acme.ledger) == before
     for words in (["sync", "-q"], ["check", "--stripe"], ["doctor", "--offline"]):
-        assert two.acme.run(*words).code == 0, words
+        assert two.acme.call(*words).code == 0, words
 
 
 def test_a_policy_is_not_even_adopted_for_another(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_policy_is_not_even_adopted_for_another(tmp_path: Path) -> None:
         two = opened(stack, tmp_path, "other", LIVE)
         before = content(two.acme.ledger)
         two.acme.configure(PORTS + '[policy]\nchurn = "requested"\n')
-        assert two.stranger.run("sync", "-q").code == 1
+        assert two.stranger.call("sync", "-q").code == 1
         assert content(two.acme.ledger) == before
 
 
@@ -146,10 +146,10 @@ def test_whose_it_is_stands_in_every_report(tmp_path: Path) -> None:
 def test_a_business_s_name_is_text(tmp_path: Path) -> None:
     with serving(OTHER, key=TEST) as stripe:
         workdir = ServingWorkdir(tmp_path, stripe.url, TEST)
-        assert workdir.run("sync", "-q").code == 0
+        assert workdir.call("sync", "-q").code == 0
         shown = "Other [/red] \\x1b]0;x\\x07 (acct_1other), test mode"
         for words in (["report"], ["report", "--format", "markdown"], ["doctor"]):
-            said = workdir.run(*words).out
+            said = workdir.call(*words).out
             assert shown in said, words
             assert "\x1b" not in said
 
@@ -164,9 +164,9 @@ def test_a_key_that_may_not_read_the_account_is_known_by_its_mode(
         two = opened(stack, tmp_path, "same", TEST)
         for each in (two.stripe, two.other):
             each.forbidden = ["account"]
-        assert two.acme.run("sync", "-q").code == 0
-        assert "the mode alone is compared" in two.acme.run("doctor").out
-        ran = two.stranger.run("sync", "-q")
+        assert two.acme.call("sync", "-q").code == 0
+        assert "the mode alone is compared" in two.acme.call("doctor").out
+        ran = two.stranger.call("sync", "-q")
         assert ran.code == 1
         assert "an account that the key may not read, test mode" in ran.err
 
@@ -177,7 +177,7 @@ def test_another_s_objects_tell_where_the_account_may_not(tmp_path: Path) -> Non
         two = opened(stack, tmp_path, "other", LIVE)
         two.other.forbidden = ["account"]
         before = content(two.acme.ledger)
-        ran = two.stranger.run("sync", "-q")
+        ran = two.stranger.call("sync", "-q")
         assert (ran.code, content(two.acme.ledger)) == (1, before)
         assert "which the ledger knows, are not there" in ran.err
 
@@ -189,9 +189,9 @@ def test_a_ledger_from_before_is_adopted_by_its_own_account(tmp_path: Path) -> N
             connection.execute("DELETE FROM settings WHERE name = 'stripe_account'")
             connection.commit()
         before = content(two.acme.ledger)
-        assert two.stranger.run("sync", "-q").code == 1
+        assert two.stranger.call("sync", "-q").code == 1
         assert content(two.acme.ledger) == before
-        assert two.acme.run("sync", "-q").code == 0
+        assert two.acme.call("sync", "-q").code == 0
         assert owner(two.acme.ledger) == StripeIdentity(
             id="acct_1acme", name="Acme", livemode=True
         )
@@ -200,7 +200,7 @@ def test_a_ledger_from_before_is_adopted_by_its_own_account(tmp_path: Path) -> N
 def test_a_key_without_a_mode_takes_that_of_its_objects(tmp_path: Path) -> None:
     with serving(ACME, key="rk_of_another_kind") as stripe:
         workdir = ServingWorkdir(tmp_path, stripe.url, "rk_of_another_kind")
-        assert workdir.run("sync", "-q").code == 0
+        assert workdir.call("sync", "-q").code == 0
         assert owner(workdir.ledger).livemode is False  # as the objects say
 
 

@@ -113,17 +113,17 @@ def test_each_key_reads_its_own(
     two_keys: tuple[Workdir, Served], alone: dict[str, list[str]]
 ) -> None:
     workdir, stripe = two_keys
-    done = workdir.run("sync", "-q", "--format", "json")
+    done = workdir.call("sync", "-q", "--format", "json")
     assert done.code == 0, done.err
     for name in KEYS:
         assert told(workdir.folder / f"{name}.db") == alone[name]
     assert [each["account"] for each in done.json["accounts"]] == ["de", "uk"]
     assert [each["seen"]["customers"] for each in done.json["accounts"]] == [2, 3]
     assert {r.headers.get("stripe-account") for r in stripe.requests} == {None}
-    only = workdir.run("sync", "-q", "--format", "json", "--account", "uk")
+    only = workdir.call("sync", "-q", "--format", "json", "--account", "uk")
     assert "accounts" not in only.json
     assert only.json["mode"] == "events"
-    named = workdir.run("--account", "uk", "sync", "-q")
+    named = workdir.call("--account", "uk", "sync", "-q")
     assert named.out.startswith("Seen: ")
 
 
@@ -135,35 +135,35 @@ def test_an_answer_of_another_account_is_refused(
 ) -> None:
     """Something on the way drops the header: nothing is stored, before or after."""
     stripe.mixes_up = True
-    ran = one_key.run("sync", "-q")
+    ran = one_key.call("sync", "-q")
     assert ran.code == 1
     for name, account in ALL.items():
         said = f"{name}: error: {account.facts.id} was asked for by stripe_account"
         assert said in ran.err
         assert not (one_key.folder / f"{name}.db").exists()
     stripe.mixes_up = False
-    assert one_key.run("sync", "-q").code == 0
+    assert one_key.call("sync", "-q").code == 0
     before = {name: content(one_key.folder / f"{name}.db") for name in ALL}
     stripe.mixes_up = True
     for words in (["sync", "-q"], ["check", "--stripe"]):
-        assert one_key.run(*words).code == 1
+        assert one_key.call(*words).code == 1
         after = {name: content(one_key.folder / f"{name}.db") for name in ALL}
         assert after == before, words
-    assert one_key.run("doctor").code == 3
+    assert one_key.call("doctor").code == 3
 
 
 def test_an_account_that_says_whose_it_is_in_its_headers_is_believed(
     one_key: Workdir, stripe: Served
 ) -> None:
     """A cache that answers with another's page, though the account was right."""
-    assert one_key.run("sync", "-q").code == 0
+    assert one_key.call("sync", "-q").code == 0
     before = {name: content(one_key.folder / f"{name}.db") for name in ALL}
 
     def cached(true: Any, _: Any) -> Any:
         return replace(true, headers={"Stripe-Account": "acct_1own"})
 
     stripe.spoil(lambda request: cached if request.path == "/v1/events" else None)
-    ran = one_key.run("sync", "-q")
+    ran = one_key.call("sync", "-q")
     assert ran.code == 1
     assert "uk: error: acct_1uk was asked for, and acct_1own answered" in ran.err
     after = {name: content(one_key.folder / f"{name}.db") for name in ALL}
@@ -189,7 +189,7 @@ def test_what_keeps_one_account_keeps_no_other(
         ("rk_live_51Unknown00000000", 1, "de: error: Stripe does not know the key"),
     ):
         key.write_text(spoiled)
-        done = workdir.run("sync", "-q", "--format", "json")
+        done = workdir.call("sync", "-q", "--format", "json")
         assert done.code == code
         assert said in done.err
         assert told(workdir.folder / "uk.db") == alone["uk"]
@@ -199,21 +199,21 @@ def test_what_keeps_one_account_keeps_no_other(
         assert (german["exit_code"], british["exit_code"]) == (1, 0)
         assert german["error"] in done.err
     key.unlink()
-    done = workdir.run("sync", "-q")
+    done = workdir.call("sync", "-q")
     assert done.code == 1
     assert "key_file" in done.err
     key.write_text(KEYS["de"])
     with exclusive_sync(workdir.folder / "de.db"):
-        done = workdir.run("sync", "-q", "--format", "json")
+        done = workdir.call("sync", "-q", "--format", "json")
     assert done.code == 75
     assert [each["exit_code"] for each in done.json["accounts"]] == [75, 0]
     stripe.spoil(
         lambda r: failing(400) if r.headers["authorization"].endswith("y0001") else None
     )
-    done = workdir.run("sync", "-q", "--format", "json")
+    done = workdir.call("sync", "-q", "--format", "json")
     assert [each["exit_code"] for each in done.json["accounts"]] == [1, 0]
     stripe.spoil(())
-    assert workdir.run("sync", "-q").code == 0
+    assert workdir.call("sync", "-q").code == 0
     assert told(workdir.folder / "de.db") == alone["de"]
 
 
@@ -221,14 +221,14 @@ def test_an_account_that_is_none_of_the_key_s_is_named(
     one_key: Workdir, stripe: Served
 ) -> None:
     del stripe.others["acct_1uk"]
-    ran = one_key.run("sync", "-q")
+    ran = one_key.call("sync", "-q")
     assert ran.code == 1
     assert "uk: error: the key" in ran.err
     assert "has no access to acct_1uk" in ran.err
     assert "stripe_account" in ran.err
     assert not (one_key.folder / "uk.db").exists()
     assert (one_key.folder / "us.db").exists()
-    told = one_key.run("doctor", "--format", "json")
+    told = one_key.call("doctor", "--format", "json")
     assert told.code == 3
     marks = {
         each["account"]: {it["check"]: it["mark"] for it in each["checks"]}
@@ -242,21 +242,21 @@ def test_one_account_is_kept_once(two_keys: tuple[Workdir, Served]) -> None:
     """By two keys that are both its own: it would be in every sum twice."""
     workdir, stripe = two_keys
     stripe.keys[KEYS["uk"]] = DE
-    ran = workdir.run("sync", "-q")
+    ran = workdir.call("sync", "-q")
     assert ran.code == 1
     assert (
         "uk: error: Acme GmbH (acct_1de), live mode is kept already, as account de"
         in (ran.err)
     )
     assert not (workdir.folder / "uk.db").exists()
-    assert workdir.run("sync", "-q", "--account", "de").code == 0
+    assert workdir.call("sync", "-q", "--account", "de").code == 0
     stripe.keys[KEYS["uk"]] = UK
-    assert workdir.run("sync", "-q").code == 0
+    assert workdir.call("sync", "-q").code == 0
 
 
 def test_an_organization_s_key_alone_asks_for_an_account(tmp_path: Path) -> None:
     with serving(DE, key=ORGANIZATION) as stripe:
-        ran = Workdir(tmp_path, stripe.url, ORGANIZATION).run("sync", "-q")
+        ran = Workdir(tmp_path, stripe.url, ORGANIZATION).call("sync", "-q")
         assert ran.code == 1
         assert "organization's, and says no account" in ran.err
         assert stripe.requests == []
@@ -321,7 +321,7 @@ def test_who_stays_serves_each_by_itself(
 
 def test_every_line_says_whose_it_is(two_keys: tuple[Workdir, Served]) -> None:
     workdir, _ = two_keys
-    assert workdir.run("sync", "-q").code == 0
+    assert workdir.call("sync", "-q").code == 0
     for words in (
         ["check"],
         ["check", "--stripe"],
@@ -330,11 +330,11 @@ def test_every_line_says_whose_it_is(two_keys: tuple[Workdir, Served]) -> None:
         ["inbox"],
         ["backup", "copy.db"],
     ):
-        ran = workdir.run(*words)
+        ran = workdir.call(*words)
         assert ran.code == 0, (words, ran.err)
         names = [line.partition(": ")[0] for line in ran.out.splitlines()]
         assert set(names) == {"de", "uk"}, words
-        told = workdir.run(*words, "--format", "json")
+        told = workdir.call(*words, "--format", "json")
         assert [each["account"] for each in told.json["accounts"]] == ["de", "uk"]
         assert told.json["schema"] == 1
     assert {path.name for path in workdir.folder.glob("copy*")} == {
@@ -358,7 +358,7 @@ def test_the_walk_of_the_page_is_walked(two_keys: tuple[Workdir, Served]) -> Non
     lines = [shlex.split(line, comments=True) for line in walk.splitlines()]
     for program, *words in lines:
         assert program == "stripe-nrr"
-        ran = workdir.run(*words)
+        ran = workdir.call(*words)
         assert ran.code == 0, (words, ran.out, ran.err)
     assert {path.name for path in workdir.folder.glob("*.json")} == {
         "status-de.json",
@@ -375,21 +375,21 @@ def test_what_a_command_says_of_one_of_several_is_what_it_says_of_one(
 ) -> None:
     """So the schemas of docs/schema hold for each of the list."""
     workdir, _ = two_keys
-    assert workdir.run("sync", "-q").code == 0
+    assert workdir.call("sync", "-q").code == 0
     for name, words in (
         ("check", ["check"]),
         ("doctor", ["doctor", "--offline"]),
         ("inbox", ["inbox"]),
         ("recompute", ["recompute"]),
     ):
-        told = workdir.run(*words, "--format", "json").json
+        told = workdir.call(*words, "--format", "json").json
         schema = json.loads((SCHEMAS / f"{name}.json").read_text())
         listed = json.loads((SCHEMAS / "accounts.json").read_text())
         assert [*Draft202012Validator(listed).iter_errors(told)] == [], name
         for each in told["accounts"]:
             value = {"schema": told["schema"], **each}
             assert [*Draft202012Validator(schema).iter_errors(value)] == [], name
-            alone = workdir.run(
+            alone = workdir.call(
                 *words, "--format", "json", "--account", each["account"]
             )
             assert alone.json.keys() <= value.keys()
@@ -397,7 +397,7 @@ def test_what_a_command_says_of_one_of_several_is_what_it_says_of_one(
 
 def test_what_is_of_one_account_asks_which(two_keys: tuple[Workdir, Served]) -> None:
     workdir, _ = two_keys
-    assert workdir.run("sync", "-q").code == 0
+    assert workdir.call("sync", "-q").code == 0
     for words in (
         ["close", "2024-01"],
         ["note", "2024-01", "so"],
@@ -405,12 +405,12 @@ def test_what_is_of_one_account_asks_which(two_keys: tuple[Workdir, Served]) -> 
         ["recompute", "--customer", "cus_1"],
         ["inbox", "retry", "evt_1"],
     ):
-        ran = workdir.run(*words)
+        ran = workdir.call(*words)
         assert ran.code == 2, words
         assert "say which: --account de" in ran.err
-    assert workdir.run("close", "2024-01", "--account", "uk").code == 0
-    retried = workdir.run("inbox", "retry")
+    assert workdir.call("close", "2024-01", "--account", "uk").code == 0
+    retried = workdir.call("inbox", "retry")
     assert (retried.code, retried.out.split(": ")[0]) == (0, "de")
     both = ["--account", "uk", "--account", "de"]
-    ran = workdir.run("close", "2024-01", *both, "--format", "json")
+    ran = workdir.call("close", "2024-01", *both, "--format", "json")
     assert [each["account"] for each in ran.json["accounts"]] == ["de", "uk"]

@@ -15,12 +15,13 @@ from connector.core.errors import RulesDiffer
 from connector.core.model import Movement
 from connector.pipeline.policy_change import adopt
 from connector.pipeline.recompute import BATCH, recompute
-from connector.store.database import open_database, transaction
+from connector.store.database import transaction
 from connector.store.ledger import queries
 from connector.store.ledger.posting import ONE_TICK, LedgerRun
 from connector.store.ledger.queries import Wanted
 from connector.store.mirror import dirty_customers, objects
 from connector.store.mirror.catalogue import read_catalogue
+from connector.store.opening import open_database
 from connector.stripe_api.objects import Price, Product
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, add_months

@@ -54,12 +54,12 @@ def nrr(measured: WindowFigures) -> str:
 
 
 def plans(*lives: Mapping[date, str]) -> Segmentation:
-    found: dict[str, tuple[list[int], list[date]]] = {}
+    found: dict[str, tuple[list[int], list[int]]] = {}
     for n, each in enumerate(lives):
         for day, name in each.items():
             customers, days = found.setdefault(name, ([], []))
             customers.append(n)
-            days.append(day)
+            days.append(day.toordinal())
     return by_trait(found)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from connector.store.database import open_database
+from connector.store.opening import open_database
 from tests.support import folders
 from tests.support.commands import Workdir
 from tests.support.ledgers import known_in

@@ -15,7 +15,8 @@ from connector.metrics.invariants import Finding
 from connector.mrr.companies import Companies, resolved
 from connector.pipeline.recompute import recompute
 from connector.reports.check import check_ledger
-from connector.reports.closed_months import figures_to_close, restated_windows
+from connector.reports.closings.closed_months import figures_to_close
+from connector.reports.closings.restatements import restated_windows
 from connector.reports.ledger import Ledger
 from connector.store.database import transaction
 from connector.store.ledger import closings, coverage, queries

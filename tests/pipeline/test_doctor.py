@@ -38,9 +38,10 @@ from connector.pipeline.installation import (
 from connector.pipeline.policy_change import adopt
 from connector.store import database
 from connector.store.account import belong_to
-from connector.store.database import open_database, put_setting, transaction
+from connector.store.database import put_setting, transaction
 from connector.store.lock import LockState, exclusive_sync
 from connector.store.mirror import dirty_customers, event_feed, walks
+from connector.store.opening import open_database
 from connector.store.read_only import damage, open_as_it_is
 from connector.store.schema import MIGRATIONS
 from connector.stripe_api.client import StripeApi
@@ -706,7 +707,7 @@ def synced_folder(
 ) -> Path:
     folder = tmp_path_factory.mktemp("synced")
     with serving(business, key=LIVE_KEY) as served:
-        ran = Workdir(folder, served.url, LIVE_KEY).configure(CONFIG).run("sync")
+        ran = Workdir(folder, served.url, LIVE_KEY).configure(CONFIG).call("sync")
     assert ran.code == 0, ran.err
     return folder
 

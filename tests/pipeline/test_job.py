@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from connector.cli.params import DURATION
 from connector.pipeline.job import LONGEST_BACK_OFF, SPREAD, pause_s
 from connector.pipeline.status import JobStatus, SyncSummary, read_status, write_status
-from connector.store.database import open_database
 from connector.store.mirror import dirty_customers
+from connector.store.opening import open_database
 from tests.pipeline.test_recompute import EVERYBODY, TOO_EARLY_S, cure, poison
 from tests.support.commands import Workdir
 from tests.support.loopback import Served, failing, held_until, on, serving
@@ -183,7 +183,7 @@ def test_a_sync_that_is_asked_to_stop_finishes_its_page(
         _, err = ended(process)
         assert process.returncode == (75 if words == ["sync"] else 0), err
         stripe.requests.clear()
-        done = workdir.run("sync", "--format", "json")
+        done = workdir.call("sync", "--format", "json")
         assert done.json["resumed"] is True
         invoices = [r for r in stripe.requests if r.path == "/v1/invoices"]
         assert len(invoices) == 1  # a look at the newest only
@@ -207,18 +207,18 @@ def test_a_history_that_nobody_foresaw_is_named_and_all_others_are_brought_up_to
     bad = EVERYBODY[0]
     with serving(shop()) as stripe:
         workdir = Workdir(tmp_path, stripe.url).configure(STATUS)
-        assert workdir.run("sync", "-q").code == 0
+        assert workdir.call("sync", "-q").code == 0
         with closing(open_database(workdir.ledger)) as connection:
             whole = poison(connection, [bad], TOO_EARLY_S)
             dirty_customers.mark(connection, EVERYBODY)
-        told = workdir.run("sync", "-q")
-        as_json = workdir.run("sync", "--format", "json")
-        again = workdir.run("recompute", "--format", "json")
-        check = workdir.run("check")
-        report = workdir.run("report")
+        told = workdir.call("sync", "-q")
+        as_json = workdir.call("sync", "--format", "json")
+        again = workdir.call("recompute", "--format", "json")
+        check = workdir.call("check")
+        report = workdir.call("report")
         with closing(open_database(workdir.ledger)) as connection:
             cure(connection, whole)
-        cured = workdir.run("sync", "-q")
+        cured = workdir.call("sync", "-q")
     assert [
         told.code,
         as_json.code,
@@ -246,7 +246,7 @@ def test_a_process_that_stays_goes_on_at_its_pace_beside_one_bad_history(
 ) -> None:
     with serving(shop()) as stripe:
         workdir = Workdir(tmp_path, stripe.url).configure(STATUS)
-        assert workdir.run("sync", "-q").code == 0
+        assert workdir.call("sync", "-q").code == 0
         with closing(open_database(workdir.ledger)) as connection:
             poison(connection, EVERYBODY[:1], TOO_EARLY_S)
             dirty_customers.mark(connection, EVERYBODY[:1])
@@ -265,9 +265,9 @@ def test_a_process_that_stays_goes_on_at_its_pace_beside_one_bad_history(
 def test_the_status_file_tells_of_a_failure(tmp_path: Path) -> None:
     with serving(shop()) as stripe:
         workdir = Workdir(tmp_path, stripe.url).configure(STATUS)
-        assert workdir.run("sync").code == 0
+        assert workdir.call("sync").code == 0
         stripe.forbidden = {"invoices"}
-        assert workdir.run("sync", "--full").code == 1
+        assert workdir.call("sync", "--full").code == 1
     status = read_status(workdir.folder / "status.json")
     assert (status.ok, status.failures) == (False, 1)
     assert "may not read /v1/invoices" in status.error

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from connector.store.database import open_database
+from connector.store.opening import open_database
 from tests.support.commands import Ran, Workdir
 from tests.support.ledgers import Known, known_in
 from tests.support.loopback import Served, serving

@@ -20,9 +20,9 @@ from connector.core.windows import WindowKind
 from connector.pipeline.bundled_account import BundledAccount, load_account
 from connector.reports.coverage import coverage_report
 from connector.reports.ledger import Ledger
-from connector.store.database import open_database
 from connector.store.ledger import coverage, queries, unvalued
 from connector.store.mirror import dirty_customers
+from connector.store.opening import open_database
 from connector.store.schema import MIRRORED
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, HOUR
@@ -359,13 +359,13 @@ def test_the_command_names_it_and_ends_with_3_until_it_is_well_formed(
     key = first("subscriptions")["id"]
     with serving(spoiled(shop(), key, "status", "frozen")) as stripe:
         workdir = Workdir(tmp_path, stripe.url).configure("")
-        ran = workdir.run("sync", "-q")
-        again = workdir.run("sync", "-q", "--format", "json")
-        check = workdir.run("check")
-        report = workdir.run("report")
-        explained = workdir.run("explain", owner("subscriptions"))
+        ran = workdir.call("sync", "-q")
+        again = workdir.call("sync", "-q", "--format", "json")
+        check = workdir.call("check")
+        report = workdir.call("report")
+        explained = workdir.call("explain", owner("subscriptions"))
         stripe.account = shop()
-        healed = workdir.run("sync", "-q")
+        healed = workdir.call("sync", "-q")
     codes = [ran.code, again.code, check.code, report.code, healed.code]
     assert codes == [3, 3, 3, 0, 0]
     line = f"  {key} of {owner('subscriptions')}: status is frozen"
@@ -382,7 +382,7 @@ def test_the_command_names_it_and_ends_with_3_until_it_is_well_formed(
 def test_a_secret_or_a_name_is_not_repeated(tmp_path: Path) -> None:
     key = first("customers")["id"]
     with serving(spoiled(shop(), key, "metadata", {"phone": 491701234567})) as stripe:
-        ran = Workdir(tmp_path, stripe.url).configure("").run("sync", "-q")
+        ran = Workdir(tmp_path, stripe.url).configure("").call("sync", "-q")
     assert ran.code == 3
     assert "491701234567" not in ran.out + ran.err
 
@@ -436,9 +436,9 @@ def test_a_quantity_that_was_never_billed_is_a_note_and_what_was_billed_counts(
     odd = spoiled(SimulatedAccount(acc.snapshot()), sub.id, "items.data.0.quantity", 5)
     with serving(odd) as stripe:
         workdir = Workdir(tmp_path, stripe.url).configure("")
-        ran, check = workdir.run("sync", "-q"), workdir.run("check")
-        explained = workdir.run("explain", sub.customer.id)
-        moved = workdir.run("movements", "--format", "json").json["movements"]
+        ran, check = workdir.call("sync", "-q"), workdir.call("check")
+        explained = workdir.call("explain", sub.customer.id)
+        moved = workdir.call("movements", "--format", "json").json["movements"]
     assert (ran.code, check.code) == (0, 0)
     before = 5_000 if is_billed else 3_000
     assert moved[-1]["before_minor"] == before
@@ -466,13 +466,13 @@ def test_what_a_held_customer_was_invoiced_is_refused(
     key = whole.objects[kind][0]["id"]
     with serving(spoiled(whole, key, field, value)) as stripe:
         workdir = Workdir(tmp_path, stripe.url).configure("")
-        workdir.run("sync", "-q")
-        text = workdir.run("coverage").out
-        told = workdir.run("coverage", "--format", "json").json
-        check = workdir.run("check", "--format", "json").json
+        workdir.call("sync", "-q")
+        text = workdir.call("coverage").out
+        told = workdir.call("coverage", "--format", "json").json
+        check = workdir.call("check", "--format", "json").json
         stripe.account = whole
-        workdir.run("sync", "-q", "--full")
-        healed = workdir.run("coverage", "--format", "json").json
+        workdir.call("sync", "-q", "--full")
+        healed = workdir.call("coverage", "--format", "json").json
     assert "Nothing was invoiced" not in text
     assert key in text
     [refused] = told["refused"]

@@ -27,11 +27,12 @@ from connector.pipeline import process_pool
 from connector.pipeline.policy_change import adopt
 from connector.pipeline.process_pool import DerivationTask
 from connector.pipeline.recompute import BATCH, Recomputed, recompute
-from connector.store.database import file_of, open_database, put_setting, transaction
+from connector.store.database import file_of, put_setting, transaction
 from connector.store.ledger import customers as ledger_customers
 from connector.store.ledger import queries, unvalued
 from connector.store.ledger.queries import Wanted
 from connector.store.mirror import dirty_customers, objects
+from connector.store.opening import open_database
 from connector.stripe_api.decoding import decode
 from connector.stripe_api.objects import Price
 from tests.billing.account import Account

@@ -21,10 +21,11 @@ from connector.core.model import Movement
 from connector.core.windows import WindowKind, windows
 from connector.metrics.retention import measure
 from connector.pipeline.bundled_account import bundled_folder
-from connector.store.database import open_database, transaction
+from connector.store.database import transaction
 from connector.store.ledger import customers, queries
 from connector.store.mirror import event_feed, objects, walks
 from connector.store.mirror.objects import TABLES
+from connector.store.opening import open_database
 from connector.stripe_api.decoding import decode
 from connector.stripe_api.invoices import InvoiceItem
 from connector.stripe_api.lists import LISTINGS

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connector.cli.params import moment_asked
-from connector.store.database import open_database
+from connector.store.opening import open_database
 from tests.billing.account import Account
 from tests.billing.calendar_ import instant
 from tests.support.commands import Ran, Workdir
@@ -52,32 +52,32 @@ def zone_and_first_day(workdir: Workdir) -> tuple[str, str]:
 
 
 def test_the_first_sync_takes_the_account_s_own_and_says_so(workdir: Workdir) -> None:
-    ran = done(workdir.run("sync"))
+    ran = done(workdir.call("sync"))
     assert f"Days are those of {TOKYO}, the account's own time zone" in ran.out
     assert zone_and_first_day(workdir) == (TOKYO, "2026-02-01")
 
 
 def test_a_ledger_keeps_its_zone(workdir: Workdir, stripe: Served) -> None:
-    done(workdir.run("sync"))
+    done(workdir.call("sync"))
     stripe.account = shop(BERLIN)
-    again = done(workdir.run("sync", "--format", "json"))
+    again = done(workdir.call("sync", "--format", "json"))
     assert again.json["zone_taken"] == ""
     assert again.json["movements"] == again.json["retractions"] == 0
     stripe.forbidden = ["account"]
-    done(workdir.run("sync"))
+    done(workdir.call("sync"))
     assert zone_and_first_day(workdir) == (TOKYO, "2026-02-01")
 
 
 def test_another_zone_is_a_change_of_policy_and_stays_when_no_longer_named(
     workdir: Workdir,
 ) -> None:
-    done(workdir.run("sync"))
+    done(workdir.call("sync"))
     workdir.configure(f'timezone = "{BERLIN}"')
-    ran = done(workdir.run("sync"))
+    ran = done(workdir.call("sync"))
     assert f"policy change: timezone {TOKYO} → {BERLIN}" in ran.err
     workdir.configure("")
-    assert "timezone" not in done(workdir.run("sync")).err
-    assert "timezone" not in done(workdir.run("recompute")).err
+    assert "timezone" not in done(workdir.call("sync")).err
+    assert "timezone" not in done(workdir.call("recompute")).err
     assert zone_and_first_day(workdir) == (BERLIN, "2026-01-31")
 
 
@@ -96,7 +96,7 @@ def test_without_any_zone_it_stops_and_asks(
         stripe.account = shop(None)
     else:
         stripe.forbidden = ["account"]
-    ran = workdir.run(*words)
+    ran = workdir.call(*words)
     assert ran.code == 2
     assert "no time zone is configured" in ran.err
     assert 'write timezone = "…" into config.toml' in ran.err
@@ -132,8 +132,8 @@ def test_an_empty_ledger_is_in_no_zone(workdir: Workdir) -> None:
 def test_every_command_works_from_the_stored_zone(
     workdir: Workdir, words: list[str]
 ) -> None:
-    done(workdir.run("sync"))
-    assert "another policy or time zone" not in done(workdir.run(*words)).err
+    done(workdir.call("sync"))
+    assert "another policy or time zone" not in done(workdir.call(*words)).err
 
 
 def test_a_day_that_is_asked_for_is_one_of_the_ledger_s_zone() -> None:

@@ -14,7 +14,7 @@ import pytest
 from connector.cli.app import stripe_nrr
 from connector.config import Config
 from connector.mrr.risks import Risk, RiskReason, at_risk_minor
-from connector.store.database import open_database
+from connector.store.opening import open_database
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, instant
 from tests.billing.catalogue import Price

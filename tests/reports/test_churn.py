@@ -19,8 +19,8 @@ from connector.core.windows import Window, WindowKind
 from connector.reports.ledger import Ledger
 from connector.reports.losses import found_in, loss_table
 from connector.reports.losses import losses as read_losses
-from connector.store.database import open_database
 from connector.store.ledger import queries
+from connector.store.opening import open_database
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, instant
 from tests.billing.catalogue import Price

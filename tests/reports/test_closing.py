@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from connector.store.database import open_database, put_setting, transaction
+from connector.store.database import put_setting, transaction
+from connector.store.opening import open_database
 from tests.billing.calendar_ import instant
 from tests.support.commands import Ran, Workdir
 from tests.support.ledgers import look, settle

@@ -29,8 +29,9 @@ from connector.reports import (
     restated_windows,
 )
 from connector.reports.model import CurrencyReport
-from connector.store.database import open_database, transaction
+from connector.store.database import transaction
 from connector.store.ledger import queries
+from connector.store.opening import open_database
 from tests.store.test_ledger import Books, books, written
 from tests.support import folders
 from tests.support.books import lived, post

@@ -25,7 +25,7 @@ import pytest
 from connector.cli.params import RATIO, WINDOW
 from connector.core.policy import Policy
 from connector.core.windows import WindowKind
-from connector.store.database import open_database
+from connector.store.opening import open_database
 from tests.support.books import NOON, close, lived, post
 from tests.support.commands import Workdir
 from tests.support.folders import FIXTURES

@@ -23,8 +23,9 @@ from connector.reports.check import (
     unexplained,
 )
 from connector.reports.ledger import Ledger
-from connector.store.database import open_database, snapshot
+from connector.store.database import snapshot
 from connector.store.lock import exclusive_sync
+from connector.store.opening import open_database
 from connector.stripe_api.client import StripeApi
 from connector.valuation.current_mrr import COUNTED, counted_statuses
 from connector.valuation.reconciliation import (
@@ -684,7 +685,7 @@ def grown() -> SimulatedAccount:
 def synced_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("synced")
     with serving(SimulatedAccount(business().snapshot())) as stripe:
-        ran = Workdir(folder, stripe.url).configure(CONFIG).run("sync")
+        ran = Workdir(folder, stripe.url).configure(CONFIG).call("sync")
     assert ran.code == 0, ran.err
     return folder
 
@@ -731,7 +732,7 @@ def test_what_is_not_synced_is_listed_until_the_next_sync(
     assert "Stripe $150.00; not yet synced sub_" in ran.out
     assert "−$90.00; ledger $60.00" in ran.out
     assert "run `stripe-nrr sync`" in ran.out
-    assert workdir.run("sync", "--full").code == 0
+    assert workdir.call("sync", "--full").code == 0
     assert "ot yet synced" not in workdir.call("check", "--stripe").out
 
 
@@ -779,7 +780,7 @@ def test_what_nothing_explains_exits_3(workdir: Workdir) -> None:
 
 def test_it_needs_no_lock_and_waits_for_no_sync(workdir: Workdir) -> None:
     with exclusive_sync(workdir.ledger):
-        assert workdir.run("sync").code == 75
+        assert workdir.call("sync").code == 75
         assert workdir.call("check", "--stripe").code == 0
 
 
@@ -803,7 +804,7 @@ def test_without_the_right_key_it_says_so(
 def test_the_demo_is_compared_with_its_own_account(tmp_path: Path) -> None:
     """No key, no network: all is explained there."""
     workdir = Workdir(tmp_path, key=None)
-    assert workdir.run("demo", "--keep", "kept").code == 0
+    assert workdir.call("demo", "--keep", "kept").code == 0
     ran = workdir.call("--config", "kept/config.toml", "check", "--stripe")
     assert ran.code == 0, ran.out
     assert "USD: Stripe $" in ran.out

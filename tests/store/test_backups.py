@@ -16,14 +16,9 @@ import pytest
 
 from connector.core.account import StripeIdentity
 from connector.store.account import NAME, belong_to
-from connector.store.database import (
-    LedgerReplaced,
-    open_database,
-    put_setting,
-    setting,
-    transaction,
-)
+from connector.store.database import LedgerReplaced, put_setting, setting, transaction
 from connector.store.lock import exclusive_sync
+from connector.store.opening import open_database
 from tests.support.commands import Ran, Workdir
 from tests.support.served import PATIENCE_S
 from tests.support.small_ledger import lay_out

@@ -13,7 +13,8 @@ from connector.core.model import Closing
 from connector.core.windows import WindowKind
 from connector.metrics.invariants import restated_findings
 from connector.metrics.retention import measure
-from connector.reports.closed_months import lines, measured_again, since
+from connector.reports.closings.closed_months import measured_again
+from connector.reports.closings.restatements import lines, since
 from connector.store.database import transaction
 from connector.store.ledger import closings, queries
 from connector.store.ledger.closings import ReportedFigures

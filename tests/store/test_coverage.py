@@ -13,9 +13,9 @@ from connector.core.errors import NothingFound
 from connector.core.policy import Policy
 from connector.reports.coverage import coverage_report
 from connector.reports.ledger import Ledger
-from connector.store.database import open_database
 from connector.store.ledger import coverage
 from connector.store.mirror import walks
+from connector.store.opening import open_database
 from tests.support.ledgers import empty_ledger, look, settle
 from tests.support.old_ledgers import LEDGERS
 from tests.support.outside import SEEN, agency

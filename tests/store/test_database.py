@@ -11,7 +11,8 @@ import pytest
 
 from connector.cli.shell import Shell
 from connector.core.errors import LedgerUnusable
-from connector.store.database import open_database, put_setting, setting, transaction
+from connector.store.database import put_setting, setting, transaction
+from connector.store.opening import open_database
 from connector.store.schema import MIGRATIONS
 
 REPOSITORY = Path(__file__).parents[2]

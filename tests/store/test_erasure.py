@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from connector.store.database import open_database
+from connector.store.opening import open_database
 from connector.store.schema import MIGRATIONS
 from tests.billing.account import Account
 from tests.billing.calendar_ import instant
@@ -57,7 +57,7 @@ def stripe() -> Iterator[Served]:
 @pytest.fixture
 def workdir(tmp_path: Path, stripe: Served) -> Workdir:
     workdir = Workdir(tmp_path, stripe.url).configure(CONFIG)
-    done(workdir.run("sync"))
+    done(workdir.call("sync"))
     return workdir
 
 
@@ -83,7 +83,7 @@ def test_nothing_is_left_and_no_figure_moves(workdir: Workdir) -> None:
     asked = shop()[1]
     before = figures(workdir)
     assert holding(workdir.folder, NAME, SECTOR) == ["stripe-nrr.db"]
-    ran = done(workdir.run("forget", asked, "--format", "json"))
+    ran = done(workdir.call("forget", asked, "--format", "json"))
     assert (ran.json["customers"], ran.json["named"]) == ([asked], 1)
     assert holding(workdir.folder, NAME, SECTOR) == []
     assert figures(workdir) == before
@@ -117,7 +117,7 @@ def test_what_an_earlier_version_repeated_of_it_goes_too(workdir: Workdir) -> No
             )
     assert NAME in workdir.call("inbox").out
     assert NAME in workdir.call("check").out
-    done(workdir.run("forget", asked))
+    done(workdir.call("forget", asked))
     assert holding(workdir.folder, NAME) == []
     for command in ("inbox", "check"):
         told = workdir.call(command)
@@ -128,7 +128,7 @@ def test_what_an_earlier_version_repeated_of_it_goes_too(workdir: Workdir) -> No
 
 def test_it_is_a_run_of_its_own(workdir: Workdir) -> None:
     asked = shop()[1]
-    number = done(workdir.run("forget", asked, "--format", "json")).json["run"]
+    number = done(workdir.call("forget", asked, "--format", "json")).json["run"]
     with closing(sqlite3.connect(workdir.ledger)) as connection:
         runs = connection.execute("SELECT id, cause FROM runs ORDER BY id").fetchall()
         kept = connection.execute("SELECT customer, run FROM forgotten").fetchall()
@@ -141,22 +141,22 @@ def test_it_stays_forgotten_whatever_stripe_shows(
     workdir: Workdir, stripe: Served, words: list[str]
 ) -> None:
     asked = shop()[1]
-    done(workdir.run("forget", asked))
+    done(workdir.call("forget", asked))
     stripe.account = shop("Ottilie Wiedergefunden")[0]
-    synced = done(workdir.run("sync", *words, "--format", "json"))
+    synced = done(workdir.call("sync", *words, "--format", "json"))
     assert synced.json["movements"] == synced.json["retractions"] == 0
     assert holding(workdir.folder, NAME, SECTOR, "Wiedergefunden") == []
-    done(workdir.run("recompute"))
+    done(workdir.call("recompute"))
     done(workdir.call("check"))
-    again = done(workdir.run("forget", asked, "--format", "json"))
+    again = done(workdir.call("forget", asked, "--format", "json"))
     assert again.json["named"] == 0
 
 
 def test_a_backup_that_is_put_back_brings_it_no_more(workdir: Workdir) -> None:
     asked = shop()[1]
-    done(workdir.run("backup", "copy.db"))
-    done(workdir.run("forget", asked))
-    done(workdir.run("restore", "copy.db"))
+    done(workdir.call("backup", "copy.db"))
+    done(workdir.call("forget", asked))
+    done(workdir.call("restore", "copy.db"))
     (workdir.folder / "copy.db").unlink()
     assert holding(workdir.folder, NAME, SECTOR) == []
     done(workdir.call("check"))
@@ -165,13 +165,13 @@ def test_a_backup_that_is_put_back_brings_it_no_more(workdir: Workdir) -> None:
 def test_all_ids_of_a_customer_are_forgotten(workdir: Workdir) -> None:
     asked = shop()[1]
     workdir.configure(f'{CONFIG}merge = {{{asked} = "cus_new"}}\n')
-    done(workdir.run("recompute"))
-    done(workdir.run("forget", "cus_new"))
+    done(workdir.call("recompute"))
+    done(workdir.call("forget", "cus_new"))
     assert holding(workdir.folder, NAME, SECTOR) == []
 
 
 def test_who_was_never_seen_is_named(workdir: Workdir) -> None:
-    ran = workdir.run("forget", "cus_nobody")
+    ran = workdir.call("forget", "cus_nobody")
     assert ran.code == 1
     assert "nothing was ever stored of customer 'cus_nobody'" in ran.err
 
@@ -194,8 +194,8 @@ def told_everywhere(workdir: Workdir, asked: str) -> list[str]:
 
 
 def lake(workdir: Workdir) -> Iterator[tuple[str, bytes]]:
-    done(workdir.run("export", "--what", "mirror", "-o", "mirror"))
-    done(workdir.run("lake", "mirror", "lake"))
+    done(workdir.call("export", "--what", "mirror", "-o", "mirror"))
+    done(workdir.call("lake", "mirror", "lake"))
     for path in sorted(workdir.folder.rglob("*.parquet")):
         yield str(path), read_file(path)
 
@@ -205,20 +205,20 @@ def test_a_name_is_in_no_form_and_stays_away(tmp_path: Path, stripe: Served) -> 
     workdir = ServingWorkdir(tmp_path, stripe.url)
     workdir.configure(f"{CONFIG}{PORTS}")
     asked = shop()[1]
-    done(workdir.run("sync"))
-    done(workdir.run("note", "2026-02", f"{NAME} grew", "--customer", asked))
+    done(workdir.call("sync"))
+    done(workdir.call("note", "2026-02", f"{NAME} grew", "--customer", asked))
     (tmp_path / "older").mkdir()
-    done(workdir.run("backup", "older/copy.db"))
+    done(workdir.call("backup", "older/copy.db"))
     assert {"movements --format csv", "/customers html", "stripe-nrr.db"} <= {
         *told_everywhere(workdir, asked)
     }
-    done(workdir.run("forget", asked))
+    done(workdir.call("forget", asked))
     shutil.rmtree(tmp_path / "lake")
     (tmp_path / "copy.db").unlink()
     assert told_everywhere(workdir, asked) == []
     stripe.account = shop(ELSEWISE)[0]
-    done(workdir.run("sync"))
-    done(workdir.run("sync", "--full"))
+    done(workdir.call("sync"))
+    done(workdir.call("sync", "--full"))
     with serve(workdir) as server:
         thing = {"id": asked, "object": "customer", "name": ELSEWISE}
         assert server.send(webhook("customer.updated", thing)) == 200
@@ -226,8 +226,8 @@ def test_a_name_is_in_no_form_and_stays_away(tmp_path: Path, stripe: Served) -> 
         pages = [server.client.get(f"{server.admin}/customers").text]
         assert server.stop() == 0
     assert "Ottilie" not in "".join(pages)
-    done(workdir.run("restore", "older/copy.db", "--despite", "an older one is tried"))
-    done(workdir.run("recompute"))
+    done(workdir.call("restore", "older/copy.db", "--despite", "an older one is tried"))
+    done(workdir.call("recompute"))
     assert told_everywhere(workdir, asked) == []
     done(workdir.call("check"))
 
@@ -238,7 +238,7 @@ def test_a_dashboard_that_runs_forgets_too(workdir: Workdir) -> None:
     with site_of(workdir.folder) as site:
         paths = ("/customers", f"/customer/{asked}", "/customers.csv")
         assert all(NAME in site.get(path).text for path in paths)
-        done(workdir.run("forget", asked))
+        done(workdir.call("forget", asked))
         assert not any(NAME in site.get(path).text for path in paths)
 
 
@@ -261,16 +261,16 @@ def test_the_ledger_is_kept_once_as_it_was_before_its_schema_changes(
     assert not kept.exists(), "a new ledger has nothing to go back to"
     before = figures(workdir)
     older(workdir.ledger)
-    done(workdir.run("recompute"))
+    done(workdir.call("recompute"))
     assert kept.stat().st_mode & 0o777 == 0o600
     first = kept.read_bytes()
     older(workdir.ledger)
-    done(workdir.run("recompute"))
+    done(workdir.call("recompute"))
     assert kept.read_bytes() == first
     with closing(sqlite3.connect(kept)) as connection:
         rows = connection.execute("SELECT name FROM _sqlite_migrations").fetchall()
     assert {name for (name,) in rows} == set(MIGRATIONS) - {"m016_forgotten"}
-    done(workdir.run("restore", kept.name))
+    done(workdir.call("restore", kept.name))
     assert figures(workdir) == before
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from connector.core.errors import LedgerBusy, LedgerUnusable
-from connector.store.database import open_database
 from connector.store.lock import LockState, exclusive_sync, lock_state
+from connector.store.opening import open_database
 
 REPOSITORY = Path(__file__).parents[2]
 ROUNDS = 400

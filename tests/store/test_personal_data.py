@@ -203,9 +203,9 @@ def all_written(workdir: ServingWorkdir) -> str:
         said(workdir.run("--verbose", "sync", "--full"), 0, 3),
         said(workdir.run("--log-format", "json", "--verbose", "sync"), 0, 3),
         said(workdir.run("--verbose", "recompute"), 0, 3),
-        said(workdir.run("export", "--what", "mirror", "-o", "mirror"), 0),
-        said(workdir.run("lake", "mirror", "lake"), 0, 3),
-        said(workdir.run("close", "2026-03", "--despite", "a test"), 0, 1, 3),
+        said(workdir.call("export", "--what", "mirror", "-o", "mirror"), 0),
+        said(workdir.call("lake", "mirror", "lake"), 0, 3),
+        said(workdir.call("close", "2026-03", "--despite", "a test"), 0, 1, 3),
     ]
     return "".join(logged)
 
@@ -281,7 +281,7 @@ def test_an_odd_object_says_not_who_somebody_is(
     workdir: ServingWorkdir, stripe: Served
 ) -> None:
     """A name in a field of another type is told by its length alone."""
-    said(workdir.run("sync", "-q"), 0)
+    said(workdir.call("sync", "-q"), 0)
     for turn in TURNS:
         stripe.account = odd(turn)
         logged = said(workdir.call("sync", "--full"), 3)

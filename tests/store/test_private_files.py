@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from connector.core.errors import LedgerBusy
-from connector.store.database import open_database, put_setting
+from connector.store.database import put_setting
 from connector.store.files import draft_of
 from connector.store.lock import exclusive_sync, lock_state
+from connector.store.opening import open_database
 from tests.support.commands import Workdir
 from tests.support.loopback import serving
 from tests.support.served import PATIENCE_S

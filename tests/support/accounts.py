@@ -20,9 +20,10 @@ from connector.core.policy import CompanyRule, Policy
 from connector.pipeline.recompute import make_whole
 from connector.reports.ledger import Ledger, open_ledger
 from connector.store.account import belong_to
-from connector.store.database import open_database, put_setting, transaction
+from connector.store.database import put_setting, transaction
 from connector.store.mirror import companies
 from connector.store.mirror.event_feed import events_were_read
+from connector.store.opening import open_database
 from connector.stripe_api.decoding import body
 from connector.stripe_api.objects import Customer
 from tests.support.books import moved, movement, post

@@ -18,7 +18,7 @@ from connector.core.model import (
     MovementKind,
     classify,
 )
-from connector.reports.closed_months import figures_to_close
+from connector.reports.closings.closed_months import figures_to_close
 from connector.store.database import put_setting, transaction
 from connector.store.ledger import closings, posting, rollups
 from connector.store.ledger.customers import CustomerDisplay, keys_of

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 
 from connector.core.dates import instant
 from connector.core.policy import Policy
@@ -102,7 +102,12 @@ def told_by_lives(count: int) -> list[Told]:
 
     found: list[Told] = []
 
-    @settings(max_examples=count, derandomize=True, database=None)
+    @settings(
+        max_examples=count,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow],  # it is, where others work
+    )
     @given(life=lives)
     def collect(life: Life) -> None:
         account = lived(life).account

@@ -1,7 +1,8 @@
 """Histories of one customer that is as large as is asked for, in a few ways.
 
-Of so many lines each: many subscriptions, or one that has many items, many periods, or
-whose seats are changed all the time.
+Of so many lines each: many subscriptions, or one that has many items, many periods, whose
+seats are changed all the time, that is given one coupon after the other, or whose item
+makes way for another one again and again.
 """
 
 import json
@@ -25,6 +26,10 @@ CHANGES = 500  # of seats, in a month
 T = TypeVar("T")
 MONTHLY, DAILY = shapes.price("price_month"), shapes.price("price_day", 100, "day")
 TENTH = shapes.coupon("tenth", percent=10)
+FIVE_OFF = shapes.coupon("five_off", amount=5, duration="once")
+HALF_ONCE = shapes.coupon("half_once", percent=50, duration="once")
+FIFTH_FOR_LONG = shapes.coupon("fifth", percent=20, duration="repeating")
+COUPONS = (TENTH, FIVE_OFF, HALF_ONCE, FIFTH_FOR_LONG)
 
 
 def _history(
@@ -43,7 +48,7 @@ def _history(
         events=tuple(trimmed(_read(each, StripeEvent)) for each in events),
         catalogue=Catalogue(
             prices={each["id"]: _read(each, Price) for each in (MONTHLY, DAILY)},
-            coupons={TENTH["id"]: _read(TENTH, Coupon)},
+            coupons={each["id"]: _read(each, Coupon) for each in COUPONS},
         ),
     )
 
@@ -151,9 +156,72 @@ def _change(at: int, end: int, before: int, after: int) -> Iterator[Json]:
         yield make(MONTHLY, at, end, sign * rest, seats)
 
 
+def many_coupons(lines: int) -> History:
+    """Billed each day with a coupon of that day's alone, beside one that stays."""
+    stays = shapes.discount("di_stays", TENTH, BEGAN)
+    invoices = []
+    for n in range(max(1, lines)):
+        at, of = BEGAN + n * DAY, (HALF_ONCE, FIVE_OFF)[n % 2]
+        own = shapes.discount(f"di_{n}", of, at)
+        taken = [(own["id"], 50 if of is HALF_ONCE else 5), (stays["id"], 5)]
+        line = shapes.line(DAILY, at, at + DAY, taken=taken)
+        invoices.append(
+            shapes.invoice(at, [line], invoice_id=f"in_{n}", discounts=[own, stays])
+        )
+    item = shapes.subscription_item("si_1", DAILY, created=BEGAN)
+    return _history([shapes.subscription(BEGAN, [item], discounts=[stays])], invoices)
+
+
+def many_discounts(lines: int) -> History:
+    """Each day another discount for a year takes the place of the one before."""
+    item = shapes.subscription_item("si_1", DAILY, created=BEGAN)
+    invoices, events, before = [], [], shapes.subscription(BEGAN, [item])
+    for n in range(max(1, lines)):
+        at = BEGAN + n * DAY
+        own = shapes.discount(f"di_{n}", FIFTH_FOR_LONG, at, at + 365 * DAY)
+        line = shapes.line(DAILY, at, at + DAY, taken=[(own["id"], 20)])
+        invoices.append(
+            shapes.invoice(at, [line], invoice_id=f"in_{n}", discounts=[own])
+        )
+        shown = shapes.subscription(BEGAN, [item], discounts=[own])
+        events.append(shapes.updated(at, before, shown) | {"id": f"evt_{n}"})
+        before = shown
+    return _history([before], invoices, events)
+
+
+def many_replaced(lines: int) -> History:
+    """Every twelve hours an item makes way for another one, before the eyes of events."""
+
+    def with_item(n: int, at: int) -> Json:
+        item = shapes.subscription_item(f"si_{n}", DAILY, 1 + n % 3, created=at)
+        return shapes.subscription(BEGAN, [item])
+
+    invoices, events, before = [], [], with_item(0, BEGAN)
+    for n in range(max(1, lines // 3)):
+        at, middle, end = (BEGAN + n * DAY + part * DAY // 2 for part in range(3))
+        after = with_item(n + 1, middle)
+        first, second = 1 + n % 3, 1 + (n + 1) % 3
+        invoices.append(
+            shapes.invoice(
+                at, [shapes.line(DAILY, at, end, None, first, item=f"si_{n}")]
+            )
+        )
+        change = [
+            shapes.credit(DAILY, middle, end, -50 * first, first, item=f"si_{n}"),
+            shapes.debit(DAILY, middle, end, 50 * second, second, item=f"si_{n + 1}"),
+        ]
+        invoices.append(shapes.invoice(middle, change))
+        events.append(shapes.updated(middle, before, after) | {"id": f"evt_{n}"})
+        before = after
+    return _history([before], invoices, events)
+
+
 LARGE: Mapping[str, Callable[[int], History]] = {
     "many subscriptions": many_subscriptions,
     "one of many items": many_items,
     "one of many days": long_daily,
     "one of many changes": many_changes,
+    "one of many coupons": many_coupons,
+    "one of many discounts": many_discounts,
+    "one of many items that made way": many_replaced,
 }

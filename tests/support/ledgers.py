@@ -17,10 +17,11 @@ from connector.core.policy import NO_COMPANIES, CompanyRule, Policy, Rules
 from connector.mrr.history import Catalogue
 from connector.pipeline.policy_change import adopt
 from connector.pipeline.recompute import recompute
-from connector.store.database import open_database, transaction
+from connector.store.database import transaction
 from connector.store.ledger import queries, unvalued
 from connector.store.mirror import objects, walks
 from connector.store.mirror.histories import history_of
+from connector.store.opening import open_database
 from connector.stripe_api.decoding import Base, decode
 from connector.stripe_api.events import StripeEvent, trimmed
 from connector.stripe_api.lists import LISTINGS

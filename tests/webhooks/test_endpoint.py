@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connector.store.database import open_database
+from connector.store.opening import open_database
 from connector.stripe_api.events import EVENT_TYPES
 from connector.webhooks import endpoint
 from connector.webhooks.endpoint import MOST_BYTES, PATH, EndpointSettings

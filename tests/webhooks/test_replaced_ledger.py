@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connector.store.database import open_database
+from connector.store.opening import open_database
 from tests.support.loopback import serving
 from tests.support.served import (
     PATIENCE_S,
@@ -57,7 +57,7 @@ def replaced(workdir: ServingWorkdir) -> None:
 
 
 def restored(workdir: ServingWorkdir) -> None:
-    ran = workdir.run("restore", "copy.db")
+    ran = workdir.call("restore", "copy.db")
     assert ran.code == 0, ran.err
 
 

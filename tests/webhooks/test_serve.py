@@ -23,8 +23,8 @@ from connector.core.model import Movement
 from connector.pipeline.ingest import Ingest
 from connector.pipeline.job import bring_up_to_date
 from connector.pipeline.thread_pool import ThreadPool
-from connector.store.database import open_database
 from connector.store.ledger import queries
+from connector.store.opening import open_database
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.rate_limit import Limiter
 from connector.webhooks.endpoint import MOST_BYTES, PATH
@@ -167,7 +167,7 @@ def test_a_change_at_stripe_is_in_the_movements(
     event = max(changes, key=lambda it: it["created"])
     assert server.send(event) == 200
     server.settle()
-    ran = synced.workdir.run("movements", "--customer", "Ada", "--format", "json")
+    ran = synced.workdir.call("movements", "--customer", "Ada", "--format", "json")
     last = ran.json["movements"][-1]
     assert (last["kind"], last["before_minor"], last["after_minor"]) == (
         "expansion",
@@ -195,7 +195,7 @@ def test_a_server_before_the_first_sync_keeps_what_comes(company: Company) -> No
         assert server.send(event) == 200
         until(lambda: bool(server.ready()["problems"]))
         assert "no sync has finished yet" in server.ready()["problems"][0]
-        assert company.workdir.run("sync", "-q").code == 0
+        assert company.workdir.call("sync", "-q").code == 0
         server.settle()
         assert server.ready()["ready"]
         assert company.mrr(0) == 3_000
@@ -247,7 +247,7 @@ def test_readiness_follows_the_age_of_the_last_sync(
 def test_without_a_secret_nothing_is_served(company: Company, secrets: str) -> None:
     ran = ServingWorkdir(
         company.workdir.folder, company.stripe.url, secrets=secrets
-    ).run("serve")
+    ).call("serve")
     assert ran.code == 1
     assert "webhook secret" in ran.err
     assert "whsec_a" not in ran.err
@@ -400,7 +400,7 @@ def test_an_event_that_cannot_be_applied_is_told_and_holds_up_nobody(
         until(lambda: synced.mrr(1) == 4_000)
         assert again.ready()["ready"]
         assert again.process.poll() is None
-        for each in synced.workdir.run("inbox", "--format", "json").json["events"]:
+        for each in synced.workdir.call("inbox", "--format", "json").json["events"]:
             assert (each["event"], each["state"]) == ("evt_poison", "dead")
             assert each["error"]
 
@@ -529,16 +529,16 @@ def test_the_dead_are_shown_and_tried_again(synced: Company, server: Server) -> 
         return bool(server.ready()["inbox"]["dead"] == 1)
 
     until(is_dead)
-    told = synced.workdir.run("inbox")
+    told = synced.workdir.call("inbox")
     assert told.code == 3
     assert "8 tries, dead" in told.out
     assert "HTTP 400" in told.out
     assert "stripe-nrr inbox retry" in told.out
-    [shown_event] = synced.workdir.run("inbox", "--format", "json").json["events"]
+    [shown_event] = synced.workdir.call("inbox", "--format", "json").json["events"]
     assert shown_event["state"] == "dead"
     assert {"kind": "subscriptions", "id": synced.subs[0].id} in shown_event["names"]
     synced.stripe.spoil(())
-    assert synced.workdir.run("inbox", "retry", event["id"]).code == 0
+    assert synced.workdir.call("inbox", "retry", event["id"]).code == 0
     server.settle()
     until(lambda: server.ready()["inbox"]["dead"] == 0)
     assert synced.mrr(0) == 3_000
@@ -591,9 +591,9 @@ def test_killed_at_any_instant_nothing_acknowledged_is_lost(
             done = {event for (event,) in rows}
         assert set(acknowledged) <= done
         assert acknowledged
-        assert synced.workdir.run("check").code == 0
+        assert synced.workdir.call("check").code == 0
         # In full: the newest events are left to a later sync.
-        assert synced.workdir.run("sync", "--full", "-q").code == 0
+        assert synced.workdir.call("sync", "--full", "-q").code == 0
     assert shown(synced.workdir.ledger) == quiet(synced, tmp_path / "quiet.db")
 
 
@@ -614,14 +614,14 @@ def test_a_sync_and_the_server_side_by_side(
     assert walking.returncode == 0, out + err
     server.settle()
     assert shown(synced.workdir.ledger) == quiet(synced, tmp_path / "quiet.db")
-    assert synced.workdir.run("check").code == 0
+    assert synced.workdir.call("check").code == 0
 
 
 def test_a_policy_that_a_sync_applies_is_taken_over(
     synced: Company, server: Server
 ) -> None:
     synced.workdir.configure(PORTS + '[policy]\nchurn = "requested"\n')
-    assert synced.workdir.run("sync", "-q").code == 0
+    assert synced.workdir.call("sync", "-q").code == 0
     [event] = synced.grow(0, 3)
     server.send(event)
     server.settle()
@@ -643,14 +643,14 @@ def test_another_configuration_than_the_ledger_s_waits(
     other.configure(
         f'database = "{synced.workdir.ledger}"\n[policy]\nchurn = "requested"\n'
     )
-    assert other.run("sync", "-q").code == 0
+    assert other.call("sync", "-q").code == 0
     [event] = synced.grow(0, 3)
     assert server.send(event) == 200
     until(lambda: bool(server.ready()["problems"]))
     [problem] = server.ready()["problems"]
     assert "other rules" in problem
-    assert other.run("sync", "-q").code == 0  # which undoes nothing of ours
+    assert other.call("sync", "-q").code == 0  # which undoes nothing of ours
     assert not server.is_idle()
-    assert synced.workdir.run("recompute").code == 0
+    assert synced.workdir.call("recompute").code == 0
     server.settle()
     assert server.ready()["ready"]

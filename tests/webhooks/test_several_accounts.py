@@ -62,7 +62,7 @@ def connected(tmp_path: Path) -> Iterator[Group]:
         stripe.others = {each.facts.id: each for each in ACCOUNTS.values()}
         workdir = ServingWorkdir(tmp_path, stripe.url, PLATFORM)
         workdir.configure(CONNECTED)
-        assert workdir.run("sync", "-q").code == 0
+        assert workdir.call("sync", "-q").code == 0
         yield Group(workdir, stripe)
 
 
@@ -76,7 +76,7 @@ def own(tmp_path: Path) -> Iterator[Group]:
             (tmp_path / f"{name}.whsec").write_text(f"whsec_of_{name}")
         workdir = ServingWorkdir(tmp_path, stripe.url, None, secrets="")
         workdir.configure(OF_THEIR_OWN)
-        assert workdir.run("sync", "-q").code == 0
+        assert workdir.call("sync", "-q").code == 0
         yield Group(workdir, stripe)
 
 

@@ -12,7 +12,11 @@ from connector.cli.shell import Shell, warn_of_other_rules
 from connector.core.dates import parse_month
 from connector.core.errors import UsageFault
 from connector.core.language import message
-from connector.reports.closed_months import close_month, last_month, withdraw_month
+from connector.reports.closings.closed_months import (
+    close_month,
+    last_month,
+    withdraw_month,
+)
 from connector.reports.ledger import Ledger
 from connector.store.database import make_durable, transaction
 

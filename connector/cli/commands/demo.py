@@ -26,13 +26,14 @@ from connector.pipeline.policy_change import configured_rules
 from connector.pipeline.thread_pool import ThreadPool
 from connector.reports.ledger import Ledger
 from connector.reports.report import make_report
-from connector.store.database import open_database, put_setting, setting, transaction
+from connector.store.database import put_setting, setting, transaction
 from connector.store.files import make_folder
 from connector.store.ledger import customers, queries
 from connector.store.ledger.queries import Wanted
 from connector.store.lock import exclusive_sync
 from connector.store.mirror import event_feed
 from connector.store.mirror.catalogue import price_names
+from connector.store.opening import open_database
 
 MADE_BY = "# Made by `stripe-nrr demo --keep`."
 DEMO_CONFIG = f"""\

@@ -18,7 +18,8 @@ from connector.core.text import printable
 from connector.core.windows import Window
 from connector.metrics.contributions import Ratio
 from connector.reports import explain_customer, explain_window
-from connector.reports.explain import CustomerExplanation, WindowExplanation
+from connector.reports.explained.customer import CustomerExplanation
+from connector.reports.explained.window import WindowExplanation
 from connector.reports.ledger import LedgerFacts
 
 

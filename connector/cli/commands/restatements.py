@@ -9,7 +9,7 @@ from connector.cli.forms import emit, plain
 from connector.cli.options import formats_option, out_option
 from connector.cli.params import DAY
 from connector.cli.shell import Shell
-from connector.reports.closed_months import restated_windows
+from connector.reports.closings.restatements import restated_windows
 
 
 @click.command()

@@ -13,9 +13,10 @@ from connector.dashboard.pages.coverage import coverage_of
 from connector.render.page.figures import View
 from connector.render.page.levels import band_scale
 from connector.render.report_tables import segment_name
+from connector.reports.benchmarks import benchmarks
 from connector.reports.coverage import CoveredWindow
-from connector.reports.figures import figures_by_segment
-from connector.reports.model import CurrencyReport, benchmarks
+from connector.reports.figures.windows import figures_by_segment
+from connector.reports.model import CurrencyReport
 from connector.reports.page import largest_movements
 from connector.store.ledger import customers
 

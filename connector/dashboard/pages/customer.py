@@ -14,7 +14,7 @@ from connector.dashboard.frame import NoteMark, ShownNote, notes_in
 from connector.mrr.risks import Risk, RiskReason
 from connector.render import movements as forms
 from connector.render.page.levels import StepChart, step_chart
-from connector.reports.explain import CustomerExplanation, explain_customer
+from connector.reports.explained.customer import CustomerExplanation, explain_customer
 from connector.reports.risks.future import customer_future
 from connector.reports.risks.model import LATELY_DAYS
 from connector.store.ledger import customers

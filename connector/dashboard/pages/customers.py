@@ -11,7 +11,7 @@ from connector.dashboard.answer import NothingPaid, PageAnswer, PageRequest
 from connector.dashboard.query import is_called, one_page, ordered, sort_asked
 from connector.metrics.retention import standing
 from connector.render.table import Money, csv_text
-from connector.reports.currency_total import CurrencyTotal
+from connector.reports.figures.currency_total import CurrencyTotal
 from connector.reports.ledger import is_total
 from connector.store.ledger import balances, customers
 

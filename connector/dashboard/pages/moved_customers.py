@@ -10,7 +10,7 @@ from connector.dashboard.answer import PageRequest
 from connector.dashboard.query import is_called, ordered, sort_asked
 from connector.metrics.contributions import Causes, Contribution
 from connector.render.report_tables import CAUSE_WORDS, cause_words
-from connector.reports.explain import WindowContributions, WindowExplanation
+from connector.reports.explained.window import WindowContributions, WindowExplanation
 from connector.store.ledger.customers import accounts_of
 
 KINDS = (MovementKind.CHURN, MovementKind.CONTRACTION, MovementKind.EXPANSION)

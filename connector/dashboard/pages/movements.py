@@ -19,7 +19,7 @@ from connector.dashboard.query import (
 )
 from connector.render import movements as forms
 from connector.reports.ledger import is_total
-from connector.reports.movements import list_movements, movers
+from connector.reports.movements import list_movements, wanted_members
 from connector.store.ledger import customers, queries
 from connector.store.ledger.queries import Slice, Wanted
 
@@ -102,8 +102,8 @@ def _wanted(asked: PageRequest) -> Wanted:
     if not asked.only:
         return wanted
     members = asked.reading.keep(
-        ("movers", every, asked.only),
-        lambda: movers(asked.ledger, every, asked.only),
+        ("members", every, asked.only),
+        lambda: wanted_members(asked.ledger, every, asked.only),
         len,
     )
     return wanted._replace(members=members)

@@ -31,14 +31,9 @@ from connector.render.page.figures import View, of_segment, view
 from connector.render.page.levels import levels, retention_steps
 from connector.render.report_json import to_json
 from connector.render.report_tables import only_words, to_csv
-from connector.reports.figures import nobody_in
-from connector.reports.model import (
-    CurrencyReport,
-    Report,
-    benchmarks,
-    judged_goals,
-    metrics_of,
-)
+from connector.reports.benchmarks import benchmarks
+from connector.reports.figures.windows import nobody_in
+from connector.reports.model import CurrencyReport, Report, judged_goals, metrics_of
 from connector.reports.report import ReportRequest, make_report
 from connector.store.ledger import closings, queries
 

@@ -9,7 +9,7 @@ from connector.core.policy import differences
 from connector.dashboard.answer import MOST_LINES, PageAnswer, PageRequest, words
 from connector.render import closed_months as forms
 from connector.render.report_json import facts_json
-from connector.reports.closed_months import (
+from connector.reports.closings.restatements import (
     RestatementLine,
     Restatements,
     restated_windows,

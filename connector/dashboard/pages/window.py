@@ -39,7 +39,11 @@ from connector.metrics.contributions import Causes, Contribution, Ratio
 from connector.render import contributions as forms
 from connector.render.page.levels import retention_steps
 from connector.render.report_tables import only_words
-from connector.reports.explain import WindowContributions, named, window_contributions
+from connector.reports.explained.window import (
+    WindowContributions,
+    named,
+    window_contributions,
+)
 from connector.reports.ledger import is_total
 from connector.reports.report import ReportRequest, causes_in
 

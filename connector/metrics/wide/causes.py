@@ -86,7 +86,7 @@ def _changed(columns: Columns, window: Window, of: Segmentation) -> _Changed:
     code = of.codes_of(moves.who, np.full(customers, start - 1), opening)
     counts = (opening > 0) & (net != 0) & (opening + net != 0)
     counts &= np.array([name != OUTSIDE for name in of.names])[code]
-    place, name = np.nonzero(by_name * counts[:, None])
+    place, name = np.divmod(np.flatnonzero(by_name * counts[:, None]), len(_NAMES))
     amount = by_name[place, name]
     name = np.where((name == _PAUSE) & (amount > 0), _RESUME, name)
     return _Changed(moves.who[place], name + (net[place] < 0) * len(_NAMES), amount)

@@ -63,23 +63,23 @@ def by_value(keys: Mapping[str, Iterable[int]], other: str = NONE) -> Segmentati
 everybody = by_one(EVERYBODY)  # tells nobody apart
 
 
-# What customers are from certain days on, by value: their keys, and those days.
-Traits = Mapping[str, tuple[Sequence[int], Sequence[date]]]
+# What customers are from certain days on, by value: their keys, and those days' ordinals.
+Traits = Mapping[str, tuple[Sequence[int], Sequence[int]]]
 
 
 def by_trait(traits: Traits) -> Segmentation:
     """The value a customer had at the end of a day; ``(none)`` before the first."""
     names = list(dict.fromkeys([NONE, *(value or NONE for value in traits)]))
-    since = [np.zeros(0, np.int64)]
-    codes = [np.zeros(0, np.int64)]
+    since = [np.array([-1])]  # nobody's, before all others
+    codes = [np.zeros(1, np.int32)]
     for value, (customers, days) in traits.items():
-        ordinals = np.fromiter((day.toordinal() for day in days), np.int64)
-        since.append(_moment(np.asarray(customers, np.int64), ordinals))
-        codes.append(np.full(len(ordinals), names.index(value or NONE)))
+        since.append(
+            _moment(*(np.asarray(each, np.int64) for each in (customers, days)))
+        )
+        codes.append(np.full(len(days), names.index(value or NONE), np.int32))
     moments, values = np.concatenate(since), np.concatenate(codes)
     order = np.argsort(moments)
-    moments = np.concatenate([[-1], moments[order]])  # nobody's, before all others
-    values = np.concatenate([[0], values[order]])
+    moments, values = moments[order], values[order]
 
     def codes_of(who: Ints, until: Ints, _minor: Ints) -> Ints:
         last = np.searchsorted(moments, _moment(who, until), side="right") - 1
@@ -126,11 +126,11 @@ def main_currencies(
     for code, flows in books.items():
         for customer, day, _, amount_minor in flows:
             moves[customer].append((day, code, amount_minor * units.get(code, 0)))
-    found: dict[str, tuple[list[int], list[date]]] = defaultdict(lambda: ([], []))
+    found: dict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     for customer, own in moves.items():
         for day, code in _largest(sorted(own)):
             found[code][0].append(customer)
-            found[code][1].append(day)
+            found[code][1].append(day.toordinal())
     return found
 
 

@@ -3,9 +3,10 @@
 Credits show the state before a change: none of them is a sign that it was still there.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from operator import attrgetter
+from typing import NamedTuple
 
 from connector.core.model import Evidence
 from connector.mrr.discounts.reduced_periods import (
@@ -13,17 +14,25 @@ from connector.mrr.discounts.reduced_periods import (
     FullAmounts,
     changes_without,
     is_reduced_by,
-    naming_lines,
 )
-from connector.mrr.discounts.scopes import DiscountScope
+from connector.mrr.discounts.scopes import DiscountPlace, DiscountScope
+from connector.mrr.discounts.time_index import TimeIndex
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.history import SubscriptionVersion, versions_without_event
+from connector.mrr.intervals import Interval
 from connector.stripe_api.decoding import ListOf, ref
 from connector.stripe_api.events import DISCOUNT_DELETED, Event
 from connector.stripe_api.objects import Coupon, Discount, Price, SubscriptionItem
 
+ANY_ITEM = ""
+_START, _AT, _SEEN = attrgetter("start_s"), attrgetter("at_s"), attrgetter("seen_s")
 # When something ended (None: it goes on), and what shows it.
 End = tuple[int | None, tuple[Evidence, ...]]
+
+
+class _Begun(NamedTuple):
+    at_s: int
+    scope: DiscountScope
 
 
 class DiscountEvidence:
@@ -33,22 +42,83 @@ class DiscountEvidence:
         self,
         versions: Sequence[SubscriptionVersion],
         line_items: Sequence[LineItem],
+        naming: Mapping[str, Sequence[LineItem]],
         events: Sequence[Event],
         prices: Mapping[str, Price],
         scopes: Mapping[str, DiscountScope],
         coupons: Mapping[str, Coupon],
     ) -> None:
-        self.versions, self.events = versions, events
-        self.prices, self.scopes, self.coupons = prices, scopes, coupons
-        self.naming = naming_lines(line_items)
-        self.regular = [line for line in line_items if line.is_regular]
-        # What others reduced to nothing leaves nothing to take off.
-        self.charged = [n for n in self.regular if n.amount_minor > n.discounted_minor]
-        self.prorated = [n for n in line_items if n.proration and not n.credit]
+        self.versions, self.line_items, self.naming = versions, line_items, naming
+        self.events, self.prices = events, prices
+        self.scopes, self.coupons = scopes, coupons
         self.full = FullAmounts(line_items, prices)
-        self.changes: Sequence[ChangeWithout] = ()
-        if any(line.credit for line in line_items):
-            self.changes = tuple(changes_without(line_items, self.full))
+        self.prorated = [n for n in line_items if n.proration and not n.credit]
+
+    @cached_property
+    def charged(self) -> TimeIndex[str, LineItem]:
+        """The regular lines that cost something, by their item, and all of them.
+
+        What others reduced to nothing leaves nothing to take off.
+        """
+        regular = (line for line in self.line_items if line.is_regular)
+        left = (line for line in regular if line.amount_minor > line.discounted_minor)
+        return TimeIndex(left, _START, lambda line: (line.item, ANY_ITEM))
+
+    @cached_property
+    def debits(self) -> TimeIndex[str, LineItem]:
+        return TimeIndex(self.prorated, _START, lambda line: (line.item,))
+
+    @cached_property
+    def reduced_debits(self) -> Sequence[LineItem]:
+        """Those whose amount alone shows a discount, in order of time."""
+        unnamed = (line for line in self.prorated if not line.discounts)
+        return list(filter(self.full.is_reduced, unnamed))
+
+    @cached_property
+    def changes(self) -> TimeIndex[str | None, ChangeWithout]:
+        """By the discounts that they are billed without; None: without any."""
+        found = changes_without(self.line_items, self.full)
+        return TimeIndex(found, _AT, lambda change: change.discounts or (None,))
+
+    @cached_property
+    def removals(self) -> Mapping[str, Event]:
+        """The first event that takes a discount away, by its id."""
+        found: dict[str, Event] = {}
+        for event in self.events:
+            for key in _taken_away(event):
+                found.setdefault(key, event)
+        return found
+
+    @cached_property
+    def looks(self) -> TimeIndex[None, SubscriptionVersion]:
+        """The versions that no event explains, of the time before it ended."""
+        shown = versions_without_event(self.versions, self.events)
+        lasting = (each for each in shown if each.subscription.ended_at is None)
+        return TimeIndex(lasting, _SEEN, lambda _: (None,))
+
+    @cached_property
+    def given(self) -> TimeIndex[DiscountPlace, _Begun]:
+        """The discounts by their place, from the instant that each was given."""
+        begun = (_Begun(each.discount.start, each) for each in self.scopes.values())
+        return TimeIndex(begun, _AT, lambda it: (it.scope.place,))
+
+    @cached_property
+    def in_effect(self) -> TimeIndex[DiscountPlace, _Begun]:
+        """The same from what it reduced first, where that is all that it reduces."""
+        begun = (
+            _Begun(at_s, each)
+            for each in self.scopes.values()
+            if (at_s := self._in_effect_s(each.discount)) is not None
+        )
+        return TimeIndex(begun, _AT, lambda it: (it.scope.place,))
+
+    def _in_effect_s(self, discount: Discount) -> int | None:
+        coupon = self.coupons.get(discount.id)
+        if coupon is None or coupon.duration != "once":
+            return discount.start
+        named = self.naming.get(discount.id, ())
+        reduced = (line.start_s for line in named if is_reduced_by(line, discount.id))
+        return min(reduced, default=None)
 
     def is_eligible(self, line: LineItem, coupon: Coupon) -> bool:
         """Whether the coupon may reduce the line: it may be limited to some products."""
@@ -58,16 +128,29 @@ class DiscountEvidence:
         return price is not None and ref(price.product) in coupon.applies_to.products
 
 
+def _taken_away(event: Event) -> Iterator[str]:
+    """The discounts that an event shows to be gone: deleted, or listed only before."""
+    if event.type == DISCOUNT_DELETED and event.touched is not None:
+        yield event.touched
+    if event.subscription is None:
+        return
+    before = event.previous.items or ListOf[SubscriptionItem]()
+    listed_before = [ref(each) for each in event.previous.discounts or ()]
+    listed_before += [ref(d) for item in before.data for d in item.discounts or ()]
+    if listed_before:
+        listed = {ref(each) for each, _ in event.subscription.listed_discounts}
+        yield from (key for key in listed_before if key not in listed)
+
+
 def end_of(scope: DiscountScope, coupon: Coupon, shown: DiscountEvidence) -> End:
     """When the discount stopped, and what shows it; None while it goes on.
 
     What shows it gone when it had run out shows nothing else.
     """
-    own_s = scope.discount.end
-    ends = _shown_removed(scope, shown.versions, shown.events)
+    own_s, ends = scope.discount.end, list(_removed(scope, shown))
     if not scope.is_current:
         ends += _billed_without(scope, coupon, shown)
-        ends += _replaced(scope, shown.scopes.values())
+        ends += _replaced(scope, shown)
     early = [end for end in ends if own_s is None or (end[0] or 0) < own_s]
     if early:
         return min(early, key=lambda end: end[0] or 0)
@@ -77,60 +160,39 @@ def end_of(scope: DiscountScope, coupon: Coupon, shown: DiscountEvidence) -> End
     return own_s, (Evidence("discount", scope.discount.id, own_s, said),)
 
 
-def _shown_removed(
-    scope: DiscountScope,
-    versions: Sequence[SubscriptionVersion],
-    events: Sequence[Event],
-) -> list[End]:
-    """Events that take it away, and the first version after the last that shows it."""
-    discount = scope.discount.id
-    found: list[End] = []
-    for event in events:
-        is_gone = event.type == DISCOUNT_DELETED and event.touched == discount
-        before = event.previous.items or ListOf[SubscriptionItem]()
-        ids_before = [ref(d) for d in event.previous.discounts or ()]
-        ids_before += [ref(d) for item in before.data for d in item.discounts or ()]
-        if discount in ids_before and event.subscription is not None:
-            listed = event.subscription.listed_discounts
-            is_gone |= all(ref(each) != discount for each, _ in listed)
-        if is_gone:
-            proof = Evidence("event", event.id, event.created, event.type)
-            found.append((event.created, (proof,)))
+def _removed(scope: DiscountScope, shown: DiscountEvidence) -> Iterator[End]:
+    """An event that takes it away, and the first version after the last that shows it."""
+    event = shown.removals.get(scope.discount.id)
+    if event is not None:
+        proof = Evidence("event", event.id, event.created, event.type)
+        yield event.created, (proof,)
     if not scope.is_current:
-        for seen_s, shown in versions_without_event(versions, events):
-            if seen_s > scope.last_seen_s and shown.ended_at is None:
-                proof = Evidence("observed", shown.id, seen_s, "discount removed")
-                found.append((seen_s, (proof,)))
-                break
-    return found
+        look = shown.looks.first((None,), scope.last_seen_s + 1)
+        if look is not None:
+            key, seen_s = look.subscription.id, look.seen_s
+            yield seen_s, (Evidence("observed", key, seen_s, "discount removed"),)
 
 
-def _replaced(scope: DiscountScope, others: Iterable[DiscountScope]) -> list[End]:
-    """The discounts given in its place, after it was last seen."""
-    after = [other.discount for other in others if _comes_after(other, scope)]
-    return [(d.start, _replaces(d)) for d in after]
+def _replaced(scope: DiscountScope, shown: DiscountEvidence) -> Iterator[End]:
+    """The first discount given in its place, after it was last seen."""
+    other = shown.given.first((scope.place,), scope.last_seen_s + 1)
+    if other is not None:
+        yield other.at_s, _replaces(other.scope.discount)
 
 
-def replaced_later(scope: DiscountScope, shown: DiscountEvidence) -> Iterator[End]:
+def until_replaced(
+    interval: Interval, scope: DiscountScope, shown: DiscountEvidence
+) -> Interval:
     """The same of one that had run out: a once coupon begins with what it reduces."""
-    for other in shown.scopes.values():
-        if not _comes_after(other, scope):
-            continue
-        key, start_s = other.discount.id, other.discount.start
-        coupon = shown.coupons.get(key)
-        if coupon is not None and coupon.duration == "once":
-            lines = [n for n in shown.naming.get(key, ()) if is_reduced_by(n, key)]
-            starts_s = [line.start_s for line in lines]
-            if not starts_s:
-                continue
-            start_s = min(starts_s)
-        yield start_s, _replaces(other.discount)
-
-
-def _comes_after(other: DiscountScope, scope: DiscountScope) -> bool:
-    where = (scope.item, scope.is_customers)
-    is_same_place = (other.item, other.is_customers) == where
-    return is_same_place and other.discount.start > scope.last_seen_s
+    other = shown.in_effect.first(
+        (scope.place,),
+        interval.start_s,
+        lambda it: it.scope.discount.start > scope.last_seen_s,
+        before_s=interval.end_s,
+    )
+    if other is None:
+        return interval
+    return interval._replace(end_s=other.at_s, ended=_replaces(other.scope.discount))
 
 
 def _replaces(discount: Discount) -> tuple[Evidence, ...]:
@@ -139,7 +201,7 @@ def _replaces(discount: Discount) -> tuple[Evidence, ...]:
 
 def _billed_without(
     scope: DiscountScope, coupon: Coupon, shown: DiscountEvidence
-) -> list[End]:
+) -> Iterator[End]:
     """The first line or change after it was last seen that is billed without it.
 
     Only lines of items that once had it can show that: a coupon may be limited to some
@@ -149,22 +211,20 @@ def _billed_without(
     named = shown.naming.get(key, ())
     items = {line.item for line in named} or {scope.item}
     since_s = max([start_s - 1, *(line.start_s for line in named)])
-    ends: list[End] = [
-        (change.at_s, change.evidence())
-        for change in shown.changes
-        if change.at_s > max(since_s, scope.last_seen_s)
-        and scope.item in ("", change.item)
-        and change.is_without(key)
-        and all(shown.is_eligible(line, coupon) for line in change.billed)
-    ]
-    since = bisect_right(shown.charged, since_s, key=attrgetter("start_s"))
-    for place in range(since, len(shown.charged)):
-        line = shown.charged[place]
-        if (
-            (items == {""} or line.item in items)
-            and key not in line.discounts
-            and shown.is_eligible(line, coupon)
-        ):
-            ends.append((line.start_s, line.evidence()))
-            break
-    return ends
+    change = shown.changes.first(
+        (key, None),
+        max(since_s, scope.last_seen_s) + 1,
+        lambda it: (
+            scope.item in (ANY_ITEM, it.item)
+            and all(shown.is_eligible(line, coupon) for line in it.billed)
+        ),
+    )
+    if change is not None:
+        yield change.at_s, change.evidence()
+    line = shown.charged.first(
+        items,
+        since_s + 1,
+        lambda it: key not in it.discounts and shown.is_eligible(it, coupon),
+    )
+    if line is not None:
+        yield line.start_s, line.evidence()

@@ -5,16 +5,25 @@ it reduced: a year billed at half price is half price for that year. It ends at 
 it was taken away or replaced, or where a change took back what it had reduced.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from functools import partial
+from operator import attrgetter
 
 from connector.core.errors import Unvalued
 from connector.core.model import Evidence
 from connector.core.policy import Policy
-from connector.mrr.discounts.ends import DiscountEvidence, End, end_of, replaced_later
-from connector.mrr.discounts.order import billed_in_order, listed_in_order
+from connector.mrr.discounts.ends import (
+    ANY_ITEM,
+    DiscountEvidence,
+    end_of,
+    until_replaced,
+)
+from connector.mrr.discounts.order import add_billed_in_order, listed_in_order
 from connector.mrr.discounts.reduced_periods import (
     ReducedPeriod,
     is_reduced_by,
+    naming_lines,
     reduced_periods,
 )
 from connector.mrr.discounts.scopes import (
@@ -51,10 +60,13 @@ def applied_discounts(
     scopes = discount_scopes(shown, versions, line_items, events, order)
     if not scopes:
         return [], []
-    coupons, unknown = _coupons(scopes, shown.history.catalogue.coupons, line_items)
+    naming = naming_lines(line_items)
+    coupons, unknown = _coupons(scopes, shown.history.catalogue.coupons, naming)
     if len(scopes) > 1:
-        order = billed_in_order(order, invoices, line_items, coupons)
-    shown_by = DiscountEvidence(versions, line_items, events, prices, scopes, coupons)
+        add_billed_in_order(order, invoices, line_items, coupons)
+    shown_by = DiscountEvidence(
+        versions, line_items, naming, events, prices, scopes, coupons
+    )
     keys = [key for key in dict.fromkeys((*order, *scopes)) if key in coupons]
     found = [
         _applied(scopes[key], coupons[key], shown_by)
@@ -67,7 +79,7 @@ def applied_discounts(
 def _coupons(
     scopes: Mapping[str, DiscountScope],
     known: Mapping[str, Coupon],
-    line_items: Sequence[LineItem],
+    naming: Mapping[str, Sequence[LineItem]],
 ) -> tuple[dict[str, Coupon], list[Unvalued]]:
     """Each discount's coupon, as its lines show it where nothing else does."""
     found, unknown = {}, []
@@ -76,7 +88,7 @@ def _coupons(
             found[key] = coupon_of(scope.discount, known)
         except Unvalued as error:
             unknown.append(error)
-            billed = as_billed(scope.discount, line_items)
+            billed = as_billed(scope.discount, naming.get(key, ()))
             if billed is not None:
                 found[key] = billed
     return found, unknown
@@ -91,10 +103,7 @@ def _applied(
     whole: Interval | None = None
     if coupon.duration == "once":
         by_item = {
-            item: _cut_short(
-                Interval(period.start_s, period.end_s, period.began, period.ended),
-                replaced_later(scope, shown),
-            )
+            item: until_replaced(Interval(*period), scope, shown)
             for item, period in periods.items()
         }
     else:
@@ -103,17 +112,15 @@ def _applied(
         by_item = {}
         if end_s is not None and end_s == scope.discount.end:
             by_item = {
-                item: _cut_short(
-                    Interval(start_s, period.end_s, began, period.ended),
-                    replaced_later(scope, shown),
+                item: until_replaced(
+                    Interval(start_s, period.end_s, began, period.ended), scope, shown
                 )
                 for item, period in periods.items()
                 if period.end_s > end_s
             }
         if end_s is not None and end_s <= start_s:
             whole = None
-    where = (scope.item, scope.is_customers)
-    return AppliedDiscount(scope.discount.id, coupon, *where, whole, by_item)
+    return AppliedDiscount(scope.discount.id, coupon, *scope.place, whole, by_item)
 
 
 def _start(scope: DiscountScope, now: Subscription) -> int:
@@ -136,36 +143,34 @@ def _reduced_periods(
         if is_reduced_by(line, key) and not shown.full.is_free(line)
     ]
     if end_s is not None:
+        since, end = (
+            bisect_left(shown.reduced_debits, at_s, key=attrgetter("start_s"))
+            for at_s in (start_s, end_s)
+        )
         lines += [
             line
-            for line in shown.prorated
-            if not line.discounts
-            and scope.item in ("", line.item)
-            and start_s <= line.start_s < end_s < line.end_s
+            for line in shown.reduced_debits[since:end]
+            if scope.item in (ANY_ITEM, line.item)
+            and end_s < line.end_s
             and shown.is_eligible(line, coupon)
-            and shown.full.is_reduced(line)
         ]
-    return reduced_periods(lines, _billed_without(key, end_s, shown))
+    return reduced_periods(lines, partial(_billed_without, key, end_s, shown))
 
 
 def _billed_without(
-    discount: str, end_s: int | None, shown: DiscountEvidence
-) -> Iterator[LineItem]:
-    """The lines that it did not reduce: what had run out or was used up reduces no debit.
+    discount: str, end_s: int | None, shown: DiscountEvidence, reduced: LineItem
+) -> LineItem | None:
+    """The first line of a reduced period that it did not reduce.
 
-    What others reduced to nothing left it nothing to take off.
+    What had run out or was used up reduces no debit.
     """
-    for line in shown.charged:
-        if discount not in line.discounts:
-            yield line
-    for line in shown.prorated:
-        is_over = end_s is None or line.start_s >= end_s
-        if is_over and discount not in line.discounts:
-            yield line
 
+    def is_without(line: LineItem) -> bool:
+        return discount not in line.discounts
 
-def _cut_short(interval: Interval, ends: Iterable[End]) -> Interval:
-    for end_s, proof in ends:
-        if end_s is not None and interval.covers(end_s):
-            interval = interval._replace(end_s=end_s, ended=proof)
-    return interval
+    of, since_s, before_s = (reduced.item,), reduced.start_s + 1, reduced.end_s
+    charged = shown.charged.first(of, since_s, is_without, before_s=before_s)
+    since_s = max(since_s, end_s or 0)
+    debit = shown.debits.first(of, since_s, is_without, before_s=before_s)
+    found = (line for line in (charged, debit) if line is not None)
+    return min(found, key=attrgetter("start_s"), default=None)

@@ -5,9 +5,12 @@ by then, the order is the invoices', and what each took off a line proves it: 10
 off 50.00 are 5.00 and 5.00, or 4.50 and 5.00.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import reduce
 from itertools import permutations
+from typing import NamedTuple
 
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.history import SubscriptionVersion, versions_in
@@ -22,53 +25,97 @@ ROUNDING_MINOR = 2
 MOST_TRIED = 4
 
 
+class _Place(NamedTuple):
+    """What an id was put before, and where among what was put there; "" is the end."""
+
+    before: str
+    number: int
+    depth: int
+
+
+class DiscountOrder:
+    """Ids in an order that grows: a new one is put right before others, or at the end.
+
+    So what was put before an id hangs on it, in the order in which it came.
+    """
+
+    def __init__(self) -> None:
+        self._places = {"": _Place("", 0, 0)}
+        self._hanging: defaultdict[str, list[str]] = defaultdict(list)
+
+    def add(self, ids: Sequence[str]) -> None:
+        """Put those that are new before what they stand before here."""
+        for position, key in enumerate(ids):
+            if key in self._places:
+                continue
+            after = [k for k in ids[position + 1 :] if k in self._places]
+            before = reduce(self._first, after) if after else ""
+            own = self._hanging[before]
+            depth = self._places[before].depth + 1
+            self._places[key] = _Place(before, len(own), depth)
+            own.append(key)
+
+    def _first(self, one: str, other: str) -> str:
+        """Which of two stands first: found where what they hang on is the same."""
+        places, left, right = self._places, one, other
+        while places[left].depth > places[right].depth:
+            left = places[left].before
+        while places[right].depth > places[left].depth:
+            right = places[right].before
+        if left == right:  # one hangs on the other
+            return max(one, other, key=lambda key: places[key].depth)
+        while places[left].before != places[right].before:
+            left, right = places[left].before, places[right].before
+        return one if places[left].number < places[right].number else other
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        found, waiting = [], list(self._hanging[""])
+        while waiting:  # from the end: an id, then what hangs on it
+            found.append(key := waiting.pop())
+            waiting += self._hanging.get(key, ())
+        return reversed(found)
+
+
 def listed_in_order(
     versions: Sequence[SubscriptionVersion], events: Iterable[Event]
-) -> list[str]:
+) -> DiscountOrder:
     """The discounts' ids in the order they apply, as the newest versions show it.
 
     One that only older versions show stands before what it stood before there.
     """
     shown = [*versions_in(events), *versions]
     shown.sort(key=lambda version: version.seen_s, reverse=True)
-    order: list[str] = []
+    order = DiscountOrder()
     for version in shown:
         listed = version.subscription.listed_discounts
         if listed:
-            _add(order, [ref(each) for each, _ in listed])
+            order.add([ref(each) for each, _ in listed])
     return order
 
 
-def billed_in_order(
-    listed: Iterable[str],
+def add_billed_in_order(
+    order: DiscountOrder,
     invoices: Iterable[Invoice],
     line_items: Sequence[LineItem],
     coupons: Mapping[str, Coupon],
-) -> list[str]:
-    """``listed``, and what only invoices show beside one another, the newest first.
+) -> None:
+    """Add what only invoices show beside one another, the newest first.
 
     Last what prorations name that include them, also those that wait for an invoice.
     ``coupons`` are by discount.
     """
-    order = list(listed)
     named = {each.id: [ref(d) for d in each.discounts or ()] for each in invoices}
     lines = [line for line in line_items if line.discount_amounts and not line.credit]
     for line in reversed(lines):
-        _add(order, _order_on(line, named.get(line.invoice, []), coupons))
+        order.add(_order_on(line, named.get(line.invoice, []), coupons))
     for ids in reversed(named.values()):
-        _add(order, ids)
+        order.add(ids)
     for line in reversed(line_items):
         if len(line.discounts) > 1 and line.proration and not line.credit:
-            _add(order, line.discounts)
-    return order
-
-
-def _add(order: list[str], ids: Sequence[str]) -> None:
-    """Put those that are new before what they stand before here, else at the end."""
-    for position, key in enumerate(ids):
-        if key not in order:
-            after = [order.index(k) for k in ids[position + 1 :] if k in order]
-            order.insert(min(after, default=len(order)), key)
+            order.add(line.discounts)
 
 
 def _order_on(

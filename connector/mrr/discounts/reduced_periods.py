@@ -6,7 +6,7 @@ anything was taken off. A credit shows the state before it, and never one still 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
 from typing import NamedTuple
@@ -187,30 +187,27 @@ def _is_in_full_again(
 
 
 def reduced_periods(
-    lines: Iterable[LineItem], billed_anew: Iterable[LineItem]
+    lines: Iterable[LineItem],
+    billed_anew: Callable[[LineItem], LineItem | None],
 ) -> dict[str, ReducedPeriod]:
     """By item, how long the last period lasts that a discount reduced.
 
     ``lines`` are those that it reduced. A period is over early where the item was billed
-    anew without the discount.
+    anew without the discount: by the first such line inside of it, which is asked for.
     """
     by_item: dict[str, list[LineItem]] = {}
     for line in lines:
         by_item.setdefault(line.item, []).append(line)
-    anew: dict[str, list[LineItem]] = {item: [] for item in by_item}
-    for line in billed_anew:
-        if line.item in anew:
-            anew[line.item].append(line)
-    return {item: _reduced(own, anew[item]) for item, own in by_item.items()}
+    return {item: _reduced(own, billed_anew) for item, own in by_item.items()}
 
 
-def _reduced(lines: Sequence[LineItem], anew: Iterable[LineItem]) -> ReducedPeriod:
+def _reduced(
+    lines: Sequence[LineItem], billed_anew: Callable[[LineItem], LineItem | None]
+) -> ReducedPeriod:
     first = min(lines, key=lambda line: line.start_s)
     last = max(lines, key=lambda line: (line.start_s, line.end_s))
-    end_s, shown_by = last.end_s, last
-    for line in anew:
-        if last.start_s < line.start_s < end_s:
-            end_s, shown_by = line.start_s, line
+    anew = billed_anew(last)
+    end_s, shown_by = (last.end_s, last) if anew is None else (anew.start_s, anew)
     return ReducedPeriod(first.start_s, end_s, first.evidence(), shown_by.evidence())
 
 

@@ -19,6 +19,9 @@ from connector.stripe_api.decoding import ref
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import Coupon, Discount, Subscription
 
+# The item that it is on, or "", and whether it is the customer's.
+DiscountPlace = tuple[str, bool]
+
 
 class DiscountScope(NamedTuple):
     """Where a discount was seen, and when last: on an item, the subscription or customer.
@@ -32,6 +35,10 @@ class DiscountScope(NamedTuple):
     item: str = ""
     is_customers: bool = False
     is_current: bool = False
+
+    @property
+    def place(self) -> DiscountPlace:
+        return self.item, self.is_customers
 
 
 class _Sightings(NamedTuple):
@@ -291,12 +298,12 @@ def coupon_of(discount: Discount, coupons: Mapping[str, Coupon]) -> Coupon:
     raise Unvalued(discount.id, "source.coupon", ref(named) or None)
 
 
-def as_billed(discount: Discount, line_items: Sequence[LineItem]) -> Coupon | None:
+def as_billed(discount: Discount, naming: Sequence[LineItem]) -> Coupon | None:
     """A coupon that takes off the share that the last line with the discount shows.
 
     For a coupon that was deleted, and is named on lines by its discount only.
     """
-    for line in reversed(line_items):
+    for line in reversed(naming):
         taken_minor = dict(line.discount_amounts).get(discount.id)
         if line.is_regular and line.amount_minor and taken_minor:
             ids = [key for key, _ in line.discount_amounts]

@@ -4,7 +4,10 @@ In them its status makes it recurring revenue under the policy: from its start (
 of its trial) to its end, without pauses and the like. Each has the evidence of both ends.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from math import inf
+from operator import attrgetter
 from typing import NamedTuple
 
 from connector.core.model import Evidence
@@ -171,22 +174,29 @@ def _overdue(bills: Sequence[Invoice], grace_s: int) -> list[Interval]:
 
     Only the newest invoice makes a subscription past due: paying it settles the older.
     """
-    gaps = []
-    for invoice in bills:
-        moments = invoice.status_transitions
-        due_s = invoice.due_date or (moments.finalized_at if moments else None)
-        if invoice.status not in ("open", "paid", "uncollectible") or due_s is None:
-            continue
-        ends = [moments.paid_at, moments.marked_uncollectible_at] if moments else []
-        ends += [
-            b.status_transitions.paid_at
-            for b in bills
-            if b.created > invoice.created and b.status_transitions
-        ]
-        paid_s = min((at_s for at_s in ends if at_s is not None), default=None)
-        late_s = due_s + grace_s
-        if paid_s is None or paid_s > late_s:
-            began = (Evidence("invoice", invoice.id, late_s, "past due"),)
-            ended = (Evidence("invoice", invoice.id, paid_s, "paid"),) if paid_s else ()
-            gaps.append(Interval(late_s, paid_s, began, ended))
-    return gaps
+    gaps: list[Interval] = []
+    settled_s = inf  # when the first of all that are newer was paid
+    for _, alike in groupby(reversed(bills), key=attrgetter("created")):
+        paid_s = [settled_s]
+        for invoice in alike:
+            gaps += _late(invoice, grace_s, settled_s)
+            moments = invoice.status_transitions
+            if moments is not None and moments.paid_at is not None:
+                paid_s.append(moments.paid_at)
+        settled_s = min(paid_s)
+    return gaps[::-1]
+
+
+def _late(invoice: Invoice, grace_s: int, settled_s: float) -> Iterator[Interval]:
+    moments = invoice.status_transitions
+    due_s = invoice.due_date or (moments.finalized_at if moments else None)
+    if invoice.status not in ("open", "paid", "uncollectible") or due_s is None:
+        return
+    ends = [moments.paid_at, moments.marked_uncollectible_at] if moments else []
+    end_s = min([settled_s, *(at_s for at_s in ends if at_s is not None)])
+    late_s = due_s + grace_s
+    if end_s > late_s:
+        paid_s = None if end_s == inf else int(end_s)
+        began = (Evidence("invoice", invoice.id, late_s, "past due"),)
+        ended = (Evidence("invoice", invoice.id, paid_s, "paid"),) if paid_s else ()
+        yield Interval(late_s, paid_s, began, ended)

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
+from itertools import pairwise
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ from connector.mrr.evidence.item_states import (
 )
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.history import SubscriptionVersion
+from connector.mrr.intervals import Interval
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import Price, Subscription
 
@@ -109,6 +111,14 @@ def state_at(changes: Sequence[ItemChange], at_s: int) -> ItemState | None:
     """The state after the last of an item's changes by then."""
     place = bisect_right(changes, at_s, key=_AT)
     return changes[place - 1].state if place else None
+
+
+def present_times(changes: Iterable[ItemChange]) -> Iterator[Interval]:
+    """When the item is there, in whatever state."""
+    for here, then in pairwise([*changes, None]):
+        if here is not None and here.state is not None:
+            end_s, ended = (None, ()) if then is None else (then.at_s, then.evidence)
+            yield Interval(here.at_s, end_s, here.evidence, ended)
 
 
 def changes_at(changes: Sequence[ItemChange], at_s: int) -> Sequence[ItemChange]:

@@ -5,7 +5,7 @@ anything, ``item_changes`` finds out.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -14,16 +14,18 @@ import msgspec
 from connector.core.errors import Unvalued
 from connector.core.model import Evidence
 from connector.mrr.evidence.line_items import LineItem
-from connector.mrr.history import (
-    SubscriptionVersion,
-    versions_in,
-    versions_without_event,
+from connector.mrr.evidence.subscription_views import (
+    SubscriptionView,
+    asked_since,
+    views_by_event,
+    views_by_look,
+    with_items_left,
 )
+from connector.mrr.history import SubscriptionVersion, versions_in
 from connector.mrr.pricing import interval_minor, tariff
-from connector.stripe_api.decoding import ListOf
 from connector.stripe_api.events import Event
 from connector.stripe_api.invoices import units_of
-from connector.stripe_api.objects import Price, Subscription, SubscriptionItem
+from connector.stripe_api.objects import Price, SubscriptionItem
 
 # Objects of one request carry neighbouring seconds: the recordings show one.
 SAME_REQUEST_S = 60
@@ -92,6 +94,11 @@ class ItemFacts:
     covered_until_s: int = 0
     is_current: bool = False
 
+    def instants_s(self) -> Iterator[int]:
+        """All at which something was so, or was known."""
+        for fact in (*self.facts, *self.facts_before):
+            yield from (fact.at_s, fact.known_s)
+
 
 _Items = defaultdict[str, ItemFacts]
 _BilledState = tuple[str, str, Decimal]  # item, price, quantity
@@ -110,11 +117,14 @@ def item_facts(
     """
     items: _Items = defaultdict(ItemFacts)
     _add_from_line_items(items, line_items, prices)
-    _add_from_events(items, events)
-    for seen_s, subscription in versions_without_event(versions, events):
-        proof = Evidence("observed", subscription.id, seen_s)
-        _add_all_items(items, subscription, seen_s, VERSION, proof)
-    for item in versions[-1].subscription.items.data:
+    now = versions[-1].subscription
+    told, seen = list(views_by_event(events)), list(views_by_look(versions, events))
+    billed = {item: known.instants_s() for item, known in items.items()}
+    asked = asked_since(billed, [*told, *seen], now.started_at)
+    for rank, views in ((EVENT, told), (VERSION, seen)):
+        for view, left in with_items_left(views, asked):
+            _add_from_view(items, view, rank, left)
+    for item in now.items.data:
         items[item.id].is_current = True
     return items
 
@@ -234,44 +244,20 @@ def _add_from_line_items(
             known.facts.append(fact)
 
 
-def _add_from_events(items: _Items, events: Iterable[Event]) -> None:
-    for event in events:
-        if event.subscription is None:
-            continue
-        proof = Evidence("event", event.id, event.created, event.type)
-        at_s = event.created
-        before = event.previous.items or ListOf[SubscriptionItem]()
-        for item in before.data:
+def _add_from_view(
+    items: _Items, view: SubscriptionView, rank: int, left: Iterable[str]
+) -> None:
+    """Add what is shown: what items were before, all that are there, which are gone."""
+    at_s, proof = view.at_s, view.proof
+    # An ended subscription shows its last state, but not since when.
+    for shown, is_before in ((view.before, True), (view.items, view.is_ended)):
+        for item in shown:
             known = items[item.id]
             known.created_s = known.created_s or item.created or None
             state = item_state_of(item)
-            if state is not None:
-                known.facts_before.append(ItemFact(at_s, EVENT, state, at_s, proof))
-        if not event.subscription.items.has_more:
-            _add_all_items(items, event.subscription, at_s, EVENT, proof)
-
-
-def _add_all_items(
-    items: _Items,
-    subscription: Subscription,
-    at_s: int,
-    rank: int,
-    proof: Evidence,
-) -> None:
-    """Add what a whole subscription shows: each of its items, and which are gone."""
-    ended = subscription.ended_at is not None and subscription.ended_at <= at_s
-    present = set()
-    for item in subscription.items.data:
-        known = items[item.id]
-        known.created_s = known.created_s or item.created or None
-        present.add(item.id)
-        # An ended subscription shows its last state, but not since when.
-        state = item_state_of(item)
-        if state is not None:  # an old API version's event may lack the price
-            fact = ItemFact(at_s, rank, state, at_s, proof)
-            (known.facts_before if ended else known.facts).append(fact)
-    if ended or not present:
-        return
-    for item_id, known in items.items():
-        if item_id not in present:
-            known.facts.append(ItemFact(at_s, rank, None, at_s, proof))
+            if state is not None:  # an old API version's event may lack the price
+                fact = ItemFact(at_s, rank, state, at_s, proof)
+                (known.facts_before if is_before else known.facts).append(fact)
+    for item_id in left:
+        if item_id in items:
+            items[item_id].facts.append(ItemFact(at_s, rank, None, at_s, proof))

@@ -27,13 +27,13 @@ from connector.render.page.charts import (
     trend,
 )
 from connector.render.report_tables import by_segment
+from connector.reports.benchmarks import assessed
 from connector.reports.churn import ChurnReport
 from connector.reports.cohorts import CohortReport
 from connector.reports.model import (
     CurrencyReport,
     WindowRow,
     as_reported,
-    assessed,
     code_of,
     label,
     last_over,

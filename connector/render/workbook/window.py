@@ -29,7 +29,7 @@ from connector.render.workbook.cells import (
     SheetCell,
     SheetWriter,
 )
-from connector.reports.explain import CustomerInWindow
+from connector.reports.explained.window_customers import CustomerInWindow
 from connector.reports.model import WindowRow
 from connector.reports.page import WindowBook
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
 from connector.core.errors import NothingFound, UsageFault
 from connector.core.model import SegmentValue
 from connector.core.windows import Window, WindowKind
 from connector.metrics.currency_total import Conversion, in_minor
-from connector.reports.figures import cut_in, members, nobody_in
-from connector.reports.figures import standing as standing_of_all
+from connector.reports.figures.segments import cut_in
+from connector.reports.figures.windows import members_at_opening, nobody_in
+from connector.reports.figures.windows import standing as standing_of_all
 from connector.reports.ledger import TOTAL, Ledger, is_total
 from connector.reports.risks.currency import CurrencyRisks, currency_risks, risks_in_one
 from connector.reports.risks.future import (
@@ -34,9 +34,6 @@ from connector.reports.risks.named import (
 )
 from connector.store.ledger import customers
 from connector.store.mirror import companies
-
-if TYPE_CHECKING:
-    pass
 
 
 def at_risk_reports(
@@ -146,13 +143,15 @@ def _own(
         return theirs
     tomorrow = today + timedelta(days=1)
     if is_total(currency):
-        from connector.reports.currency_total import CurrencyTotal
+        from connector.reports.figures.currency_total import CurrencyTotal
 
         now = Window(WindowKind.MONTH, tomorrow, tomorrow + timedelta(days=1))
-        own = CurrencyTotal(ledger).members(now, only)
+        own = CurrencyTotal(ledger).members_at_opening(now, only)
     else:
         [paid] = standing_of_all(ledger.connection, currency, [tomorrow])
-        own = set(members(paid, tomorrow, cut_in(ledger, currency, None, only)))
+        own = set(
+            members_at_opening(paid, tomorrow, cut_in(ledger, currency, None, only))
+        )
     return own if theirs is None else own & theirs
 
 

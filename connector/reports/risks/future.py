@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -20,10 +20,6 @@ from connector.store.ledger.queries import Wanted
 from connector.store.mirror import objects
 from connector.store.mirror.catalogue import read_catalogue
 from connector.store.mirror.histories import histories_of
-
-if TYPE_CHECKING:
-    pass
-
 
 AHEAD = 12  # months: the openings of these windows are known
 DAY_S = 86_400

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -10,9 +10,6 @@ from connector.core.figures import WindowFigures
 from connector.core.model import MovementKind, SegmentValue
 from connector.mrr.risks import Risk, RiskReason, RiskSum
 from connector.store.ledger.losses import LastMovement
-
-if TYPE_CHECKING:
-    pass
 
 
 class ScheduledMovement(Struct, frozen=True, kw_only=True):

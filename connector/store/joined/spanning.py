@@ -6,11 +6,10 @@ from collections.abc import Collection, Iterable
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
-from connector.core.dates import Days
 from connector.core.model import Movement
 from connector.store.joined.database import Source
 from connector.store.ledger.posting import LedgerRun
-from connector.store.ledger.queries import components_of, movement_of
+from connector.store.ledger.queries import ORDINAL, components_of, movement_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -107,18 +106,18 @@ def put_accounts(
     )
 
 
+_BY_DAY = f"""
+    SELECT account, customer, {ORDINAL} FROM account_by_day WHERE currency = ?
+"""  # noqa: S608
+
+
 def accounts_by_day(
     connection: sqlite3.Connection, currency: str
-) -> dict[str, tuple[list[int], list[date]]]:
-    """Whose MRR is mostly in which account, and since when."""
-    found: dict[str, tuple[list[int], list[date]]] = {}
-    day_of = Days()
-    rows = connection.execute(
-        "SELECT account, customer, day FROM account_by_day WHERE currency = ?",
-        [currency],
-    )
-    for account, key, day in rows:
+) -> dict[str, tuple[list[int], list[int]]]:
+    """Whose MRR is mostly in which account, and since which day, by its ordinal."""
+    found: dict[str, tuple[list[int], list[int]]] = {}
+    for account, key, day in connection.execute(_BY_DAY, [currency]):
         own = found.setdefault(account, ([], []))
         own[0].append(key)
-        own[1].append(day_of[day])
+        own[1].append(day)
     return found

@@ -14,6 +14,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -192,7 +193,6 @@ def _read(
     wanted: WantedColumns,
 ) -> Block:
     first, last = _span(chunk)
-    ordinals = _Ordinals()
     span = {"since": str(date.min), "until": str(date.max)}
     asked = {"first": first, "last": last, "currency": currency, **span}
     moves = rows_as_of(connection, _READ_MOVES, as_of, **asked).fetchall()
@@ -202,9 +202,9 @@ def _read(
         terms = connection.execute(_READ_TERMS, list(asked.values())).fetchall()
     owner, names, ended_on, before, after = _turned(terms, 5)
     columns: tuple[Iterable[int], ...] = (
-        *(customer, map(ordinals.__getitem__, day)),
+        *(customer, map(_ordinal, day)),
         *(map(KIND_NUMBERS.__getitem__, kind), amount_minor),
-        *(owner, _numbered(names), map(ordinals.__getitem__, ended_on)),
+        *(owner, _numbered(names), map(_ordinal, ended_on)),
         *(before, after),
         *(_parts(connection, ids) if wanted.parts else ((), (), (), ())),
     )
@@ -236,9 +236,6 @@ def _numbered(names: Iterable[str]) -> Iterator[int]:
         yield from (number for _ in own)
 
 
-class _Ordinals(dict[str, int]):
-    """Each day's ordinal; of few days in many rows, each is read once."""
-
-    def __missing__(self, text: str) -> int:
-        number = self[text] = date.fromisoformat(text).toordinal()
-        return number
+@lru_cache(maxsize=1 << 14)  # of few days in many rows, each is read once
+def _ordinal(day: str) -> int:
+    return date.fromisoformat(day).toordinal()

@@ -5,11 +5,13 @@ The current state, replaced with each derivation; the ledger knows customers by 
 
 import json
 import sqlite3
+from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
 
 from connector.core.dates import Days
 from connector.core.model import ContractTerm, MainPrice
+from connector.store.ledger.queries import ORDINAL
 
 
 def put_terms(
@@ -90,23 +92,19 @@ def _as_terms(
         )
 
 
+_BY_MAIN_PRICE = f"""
+    SELECT price, interval, json_group_array(customer), json_group_array({ORDINAL})
+    FROM plans WHERE currency = ? AND price <> '' GROUP BY price, interval
+"""  # noqa: S608
+
+
 def keys_by_main_price(
     connection: sqlite3.Connection, currency: str
-) -> Iterator[tuple[str, str, list[int], list[date]]]:
+) -> Iterator[tuple[str, str, "array[int]", "array[int]"]]:
     """Each price and interval with those for whom it makes up most, and from which day.
 
-    Where no price does, what did before still counts.
+    Days are ordinals. Where no price does, what did before still counts.
     """
-    rows = connection.execute(
-        "SELECT price, interval, json_group_array(customer), group_concat(day)"
-        " FROM plans WHERE currency = ? AND price <> '' GROUP BY price, interval",
-        [currency],
-    )
-    day_of = Days()
-    for price, interval, customers, days in rows:
-        yield (
-            price,
-            interval,
-            json.loads(customers),
-            [day_of[d] for d in days.split(",")],
-        )
+    for price, interval, *columns in connection.execute(_BY_MAIN_PRICE, [currency]):
+        customers, days = (array("q", json.loads(each)) for each in columns)
+        yield price, interval, customers, days

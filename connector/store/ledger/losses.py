@@ -8,8 +8,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
-from itertools import groupby
-from operator import attrgetter, itemgetter
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
@@ -18,36 +17,67 @@ from connector.core.losses import LostPart
 from connector.core.model import Cause, Evidence, MovementKind
 from connector.store.ledger.queries import KINDS, rows_as_of
 
-_MOVEMENT, _SUMMARY = itemgetter(0), attrgetter("summary")
-_LOST = """
-    SELECT movement, cause, amount_minor, subscription,
-           CASE WHEN :proofs OR cause IN ('end', 'removal', 'pause') THEN evidence END
-    FROM components WHERE movement IN (SELECT value FROM json_each(:movements))
-    ORDER BY movement, position
+_PROVED = """
+    CASE WHEN :proofs OR cause IN ('end', 'removal', 'pause')
+    THEN CAST(evidence AS BLOB) END
 """
+_AMONG = "movement IN (SELECT value FROM json_each(:movements))"
+_FIRST = f"""
+    SELECT movement, EXISTS (
+               SELECT 1 FROM components AS more
+               WHERE more.movement = components.movement AND more.position > 0
+                 AND (more.cause <> components.cause OR more.evidence <> components.evidence
+                      OR more.subscription <> components.subscription)),
+           cause, 0, subscription, {_PROVED}
+    FROM components WHERE {_AMONG} AND position = 0
+"""  # noqa: S608
+_ALL = f"""
+    SELECT movement, cause, amount_minor, subscription, {_PROVED}
+    FROM components WHERE {_AMONG} ORDER BY movement, position
+"""  # noqa: S608
+
+
+class LostParts(NamedTuple):
+    """What movements lost, by movement: of most each component says the same of it.
+
+    Then ``one`` has that, without an amount; ``several`` are the components of others.
+    """
+
+    one: dict[int, LostPart]
+    several: dict[int, list[LostPart]]
+
+    def parts(self) -> list[LostPart]:
+        return [*self.one.values(), *chain.from_iterable(self.several.values())]
 
 
 def lost_parts(
     connection: sqlite3.Connection, movements: Sequence[int], *, proofs: bool = True
-) -> dict[int, list[LostPart]]:
-    """The components of some movements, by movement.
-
-    Without ``proofs`` those alone of what ended or paused: the others tell no reason.
-    """
+) -> LostParts:
+    """Without ``proofs`` those alone of what ended or paused: others tell no reason."""
     asked = {"movements": json.dumps(movements), "proofs": proofs}
-    causes = {cause.value: cause for cause in Cause}
-    decode = msgspec.json.Decoder(tuple[Evidence, ...]).decode
-    new = tuple.__new__  # LostPart's own one is written in Python
+    one, mixed = {}, []
+    for movement, is_mixed, *told in connection.execute(_FIRST, asked):
+        if is_mixed:
+            mixed.append(movement)
+        else:
+            one[movement] = _part(*told)
+    several: dict[int, list[LostPart]] = {movement: [] for movement in mixed}
+    asked["movements"] = json.dumps(mixed)
+    for movement, *told in connection.execute(_ALL, asked) if mixed else ():
+        several[movement].append(_part(*told))
+    return LostParts(one, several)
 
-    def part(row: tuple[int, str, int, str, str | None]) -> LostPart:
-        _, cause, minor, subscription, proved = row
-        evidence = decode(proved) if proved else ()
-        said = frozenset(map(_SUMMARY, evidence))
-        told = causes[cause], minor, subscription, evidence, said, False, None
-        return new(LostPart, told)
 
-    rows = connection.execute(_LOST, asked)
-    return {movement: [*map(part, own)] for movement, own in groupby(rows, _MOVEMENT)}
+def _part(
+    cause: str, amount_minor: int, subscription: str, text: bytes | None
+) -> LostPart:
+    evidence = _DECODER.decode(text) if text else ()
+    said = frozenset([proof.summary for proof in evidence])
+    return LostPart(_CAUSES[cause], amount_minor, subscription, evidence, said)
+
+
+_CAUSES = {cause.value: cause for cause in Cause}
+_DECODER = msgspec.json.Decoder(tuple[Evidence, ...])
 
 
 _FIRST_DAYS = """

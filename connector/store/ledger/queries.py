@@ -29,6 +29,7 @@ _AS_OF = """
         WHERE later.started_at <= :as_of)
 """
 _NOW = "9999"  # after every moment
+ORDINAL = "CAST(julianday(day) - 1721424.5 AS INTEGER)"  # of a ``date``
 
 # As of now there is no need to look at runs. SQLite answers NOT IN on a key twice as fast
 # as NOT EXISTS.

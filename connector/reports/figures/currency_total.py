@@ -14,7 +14,6 @@ from connector.core.errors import ConfigError, UsageFault
 from connector.core.figures import Retention, WindowFigures
 from connector.core.model import ACCOUNT, Flow, MovementKind, SegmentValue
 from connector.core.windows import Window
-from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.currency_total import (
     Conversion,
     ConvertedWindow,
@@ -28,23 +27,11 @@ from connector.metrics.currency_total import (
 from connector.metrics.exchange_rates import ExchangeRates, Rates, parse_rates
 from connector.metrics.retention import balances as standing_at
 from connector.metrics.retention import measure
-from connector.reports.figures import (
-    cut_of,
-    figures,
-    members,
-    paid_at,
-    segment_of,
-    segment_of_total,
-)
+from connector.reports.figures.segments import cut_of, segment_of, segment_of_total
+from connector.reports.figures.windows import figures, members_at_opening, paid_at
 from connector.reports.ledger import Ledger
-from connector.reports.model import (
-    CurrencyReport,
-    Segment,
-    WindowRow,
-    assessed,
-    restated,
-)
-from connector.store.ledger import balances, closings, columns, contract_terms, queries
+from connector.reports.model import Segment
+from connector.store.ledger import balances, columns, contract_terms, queries
 
 if TYPE_CHECKING:
     from connector.metrics.wide.columns import Columns
@@ -272,17 +259,19 @@ class CurrencyTotal:
             for name in sorted(parts)
         )
 
-    def members(self, window: Window, only: Sequence[SegmentValue]) -> set[int]:
+    def members_at_opening(
+        self, window: Window, only: Sequence[SegmentValue]
+    ) -> set[int]:
         """Who paid at a window's opening and had all of these segments then."""
         found, start = self.conversion(window), window.start
         own: set[int] = set()
         for code, unit in found.units.items():
             [alone] = paid_at(self._of_one(code), [start])
             of = self._cut_of_one(None, only, code, Fraction(unit, found.scale))
-            own |= members(alone, start, of).keys()
+            own |= members_at_opening(alone, start, of).keys()
         [opening] = standing_at(flows_in_one(self._shared, found.units), [start])
         of = self._cut_of_several(None, only, found)
-        return own | members(opening, start, of).keys()
+        return own | members_at_opening(opening, start, of).keys()
 
     def _cut_of_one(
         self, by: str | None, only: Sequence[SegmentValue], code: str, worth: Fraction
@@ -329,7 +318,7 @@ class CurrencyTotal:
                 worth[segments[customer]] += minor * factor
         return worth
 
-    def movers(self, span: Window, only: Sequence[SegmentValue]) -> set[int]:
+    def members(self, span: Window, only: Sequence[SegmentValue]) -> set[int]:
         """Who paid at a span's opening or came in it, and had all of these segments."""
         from connector.metrics.wide.fold import members
 
@@ -375,65 +364,3 @@ class CurrencyTotal:
         ]
         together = [self._together(span, found.units)]
         return [*parts, (together, self._cut_of_several(by, only, found))]
-
-
-def total_report(
-    total: CurrencyTotal,
-    parts: Sequence[CurrencyReport],
-    by: str | None,
-    published: Benchmarks,
-    only: Sequence[SegmentValue] = (),
-) -> CurrencyReport:
-    """All currencies' rows in the reporting currency."""
-    if only:
-        rows = _rows_of(total, parts[0].rows, by, only)
-        return _report_of(total, rows, published)
-    each = {part.currency: [row.measured for row in part.rows] for part in parts}
-    closed = closings.reported(
-        total.ledger.connection, total.currency, total.as_of, is_total=True
-    )
-    rows = tuple(
-        WindowRow(
-            measured=measured,
-            is_over=row.is_over,
-            complete=row.complete,
-            reported=restated(measured, closed.get(measured.window)),
-            closed_despite=row.closed_despite,
-            segments=total.segments(measured.window, by) if by is not None else (),
-        )
-        for measured, row in zip(total.measured(each), parts[0].rows, strict=True)
-    )
-    return _report_of(total, rows, published)
-
-
-def _report_of(
-    total: CurrencyTotal, rows: tuple[WindowRow, ...], published: Benchmarks
-) -> CurrencyReport:
-    return CurrencyReport(
-        currency=total.currency,
-        rows=rows,
-        is_total=True,
-        assessments=assessed(rows, published, total.currency),
-    )
-
-
-def _rows_of(
-    total: CurrencyTotal,
-    rows: Sequence[WindowRow],
-    by: str | None,
-    only: Sequence[SegmentValue],
-) -> tuple[WindowRow, ...]:
-    """Of some customers alone; ``rows`` are a currency's for the same windows."""
-    found = []
-    for row in rows:
-        window = row.measured.window
-        own = total.segments(window, None, only)
-        found.append(
-            WindowRow(
-                measured=own[0].measured if own else measure((), [window])[0],
-                is_over=row.is_over,
-                complete=row.complete,
-                segments=() if by is None else total.segments(window, by, only),
-            )
-        )
-    return tuple(found)

@@ -618,7 +618,7 @@ def test_a_sqlite_that_is_too_old_is_one_fault(
 ) -> None:
     path = tmp_path / "nrr.db"
     open_database(path, create=True).close()
-    monkeypatch.setattr(database, "SQLITE_VERSION", (3, 37, 2))
+    monkeypatch.setattr(opening, "SQLITE_VERSION", (3, 37, 2))
     config = configured(f'database = "{path}"')
     with opened(lambda: config, {}, NOW, offline=True) as at:
         found = examine(at)

@@ -291,8 +291,8 @@ def test_every_module_says_on_its_first_line_what_it_is_for() -> None:
 
 
 def test_what_checks_the_derivation_is_not_built_of_it() -> None:
-    """Both valuations share a price's arithmetic (``pricing``) and nothing else."""
-    shared = {"mrr.pricing", "mrr.history"}
+    """Both valuations share a price's arithmetic (``pricing``, ``tiers``) and no more."""
+    shared = {"mrr.pricing", "mrr.tiers", "mrr.history"}
     apart = {m for m in modules() if package(m) == "valuation"} | shared
     own = {other for module in apart for other in ours(module)}
     assert {other for other in own if package(other) == "mrr"} <= shared

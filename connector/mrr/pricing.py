@@ -7,6 +7,7 @@ a year.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -16,6 +17,7 @@ from msgspec.structs import replace
 from connector.core.errors import Unvalued
 from connector.core.model import ItemDiscount, ItemPricing, Tariff, Tier
 from connector.core.money import format_minor, format_ratio, round_minor, round_ratio
+from connector.mrr.tiers import TierLine, tiers_minor, units_of_tiers
 from connector.stripe_api.objects import Coupon, CurrencyOption, Price, PriceTier
 
 # Months of revenue in one interval's amount: a year's is spread over 12 months, a week's
@@ -172,33 +174,18 @@ def interval_minor(rate: Tariff, quantity: Decimal) -> Fraction:
     if not rate.tiers:
         assert rate.unit_amount_minor is not None
         return Fraction(rate.unit_amount_minor) * units
-    if rate.tiers_are_volume:
-        return _volume(rate.tiers, units)
-    return _graduated(rate.tiers, units)
+    return tiers_minor(rate, units)
 
 
-def units_billed(
-    price: Price, currency: str, quantities: Sequence[Decimal], amount_minor: int
-) -> Decimal:
-    """How many units the lines of one whole period bill, without those of a flat fee.
+def units_billed(price: Price, currency: str, lines: Sequence[TierLine]) -> Decimal:
+    """How many units the lines of one item and period bill, without those of a flat fee.
 
-    That is the sum of quantities that costs what the lines do; all of them, where none
-    does.
+    All of them, where the price has no tiers or these do not say.
     """
-    total = sum(quantities, Decimal(0))
-    try:
-        rate = tariff(price, currency)
-    except Unvalued:
-        return total
-    sums = {Decimal(0)}
-    for quantity in quantities:
-        sums |= {reached + quantity for reached in sums}
-    fitting = [
-        units
-        for units in sums
-        if abs(interval_minor(rate, units) - amount_minor) <= len(quantities)
-    ]
-    return total if total in fitting else max(fitting, default=total)
+    units: Decimal | None = None
+    with suppress(Unvalued):
+        units = units_of_tiers(tariff(price, currency), lines)
+    return sum((n.quantity for n in lines), Decimal(0)) if units is None else units
 
 
 def _whole_minor(rate: Tariff, quantity: Decimal) -> int | None:
@@ -211,31 +198,6 @@ def _whole_minor(rate: Tariff, quantity: Decimal) -> int | None:
         return None
     product, units = int(unit_minor), int(quantity)
     return product * units if product == unit_minor and units == quantity else None
-
-
-def _volume(tiers: tuple[Tier, ...], units: Fraction) -> Fraction:
-    """All units at the rate of the tier that the total falls into."""
-    for tier in tiers:
-        if tier.up_to is None or units <= tier.up_to:
-            unit_amount = Fraction(tier.unit_amount_minor)
-            return units * unit_amount + Fraction(tier.flat_amount_minor)
-    return units * Fraction(tiers[-1].unit_amount_minor)
-
-
-def _graduated(tiers: tuple[Tier, ...], units: Fraction) -> Fraction:
-    """Each tier's units at its own rate; a tier's flat fee once it is reached.
-
-    The first tier's flat fee is due at quantity 0 too, as Stripe bills it.
-    """
-    total, floor = Fraction(0), Fraction(0)
-    for position, tier in enumerate(tiers):
-        ceiling = units if tier.up_to is None else min(units, Fraction(tier.up_to))
-        within = max(ceiling - floor, Fraction(0))
-        if within > 0 or position == 0:
-            total += within * Fraction(tier.unit_amount_minor)
-            total += Fraction(tier.flat_amount_minor)
-        floor = max(floor, ceiling)
-    return total
 
 
 def discounted(amount_minor: Fraction, discounts: Iterable[ItemDiscount]) -> Fraction:

@@ -36,16 +36,16 @@ from connector.mrr.evidence.invoiced_series import invoiced_series
 from connector.mrr.evidence.item_changes import (
     ItemChange,
     changes_at,
-    changes_of_usage,
     item_changes,
     present_times,
     state_at,
 )
 from connector.mrr.evidence.item_states import ItemState
-from connector.mrr.evidence.line_items import LineItem, usage_lines
+from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.evidence.outside_lines import outside_credits, outside_lines
 from connector.mrr.evidence.subscription_lines import subscription_lines
 from connector.mrr.evidence.trials import item_trials, trials_after_paying
+from connector.mrr.evidence.usage import usage_changes, usage_lines
 from connector.mrr.history import (
     History,
     SubscriptionVersion,
@@ -171,6 +171,8 @@ class _SubscriptionTimeline:
         known = line_items
         if nameless:
             known = [line for line in line_items if line.item]
+        if not now.is_of_known_status:
+            self.refused.append(Unvalued(now.id, "status", now.status))
         self.subscription = now
         own_prices = [i.price for i in now.items.data if i.price is not None]
         self.currency = now.currency or (own_prices[0].currency if own_prices else "")
@@ -207,8 +209,8 @@ class _SubscriptionTimeline:
             self.refused += unresolved(shown, versions, known)
         self.regular = {(n.item, n.start_s): n for n in licensed if n.is_regular}
         self.usage = usage_lines(known, prices) if policy.metered_invoiced else {}
-        if gone := self.usage.keys() - self.changes.keys():
-            self.changes |= changes_of_usage(gone, self.usage, known)
+        if self.usage:
+            self.changes |= usage_changes(now, self.usage, known, self.changes)
         self.present = InForce(
             (item, present_times(own)) for item, own in self.changes.items()
         )

@@ -52,7 +52,12 @@ from connector.store.ledger import (
 )
 from connector.store.ledger.customers import CustomerDisplay, keys_among, keys_of
 from connector.store.ledger.posting import LedgerRun, PostedCounts
-from connector.store.mirror import dirty_customers, event_feed, unfit_objects
+from connector.store.mirror import (
+    customer_accounts,
+    dirty_customers,
+    event_feed,
+    unfit_objects,
+)
 from connector.store.mirror.catalogue import catalogue_version, read_catalogue
 from connector.store.mirror.companies import companies, regroup
 from connector.store.mirror.companies import version as company_version
@@ -211,7 +216,8 @@ def _waiting(
     Else the mark would be gone with the other's, should it come to nothing. Those of one
     company follow it.
     """
-    if only is not None and not rules.joins_customers:
+    is_joined = rules.joins_customers or customer_accounts.customers(connection)
+    if only is not None and not is_joined:
         return sorted(dirty_customers.still_dirty(connection, only))
     with transaction(connection):
         check_rules(connection, rules)

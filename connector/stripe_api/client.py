@@ -24,8 +24,13 @@ from connector.stripe_api.decoding import (
     ref,
 )
 from connector.stripe_api.http import NO_ACCESS, StripeHttp
-from connector.stripe_api.invoices import Invoice, InvoiceLine
-from connector.stripe_api.lists import LISTINGS, Listing, Params, option_tiers_expands
+from connector.stripe_api.invoices import Invoice, InvoiceHead, InvoiceLine
+from connector.stripe_api.lists import (
+    LISTINGS,
+    Listing,
+    Params,
+    option_tiers_expands,
+)
 from connector.stripe_api.objects import Price, Subscription, SubscriptionItem
 from connector.stripe_api.paging import (
     EVERYTHING,
@@ -38,7 +43,14 @@ from connector.stripe_api.paging import (
     leads_on,
     page_by_page,
 )
-from connector.stripe_api.unfit import PartDoesNotFit, UnfitObject, in_no_url, unfit_by
+from connector.stripe_api.unfit import (
+    PartDoesNotFit,
+    UnfitInvoiced,
+    UnfitObject,
+    in_no_url,
+    invoiced_by,
+    unfit_by,
+)
 
 T = TypeVar("T", bound=Base)
 log = logging.getLogger(__name__)
@@ -187,7 +199,21 @@ class StripeApi(StripeHttp):
         try:
             return self._completed(thing)
         except PartDoesNotFit as error:
-            return unfit_by(thing, error.part)
+            found = unfit_by(thing, error.part)
+            if not isinstance(thing, Invoice):
+                return found
+            return msgspec.structs.replace(found, invoiced=self._invoiced(thing.id))
+
+    def _invoiced(self, invoice: str) -> UnfitInvoiced | None:
+        """What an invoice bills as a whole, asked for apart from its lines."""
+        path = object_path("/v1/invoices", invoice)
+        if path is None:
+            return None
+        try:
+            head = self.get(path, [], InvoiceHead, LISTINGS["invoices"].needs)
+        except StripeRefused:
+            return None
+        return invoiced_by(head)
 
     def _completed(self, thing: T) -> T:
         """The object with its nested list whole: Stripe cuts it at 10 or 20."""

@@ -12,8 +12,14 @@ import msgspec
 from connector.core.money import is_known_currency
 from connector.stripe_api.decoding import LAST_S, Base, ref
 from connector.stripe_api.invoices import Invoice, InvoiceItem, InvoiceLine
-from connector.stripe_api.objects import Coupon, Price, Subscription, SubscriptionItem
-from connector.stripe_api.unfit import UnfitObject, shown, unfit_by
+from connector.stripe_api.objects import (
+    Coupon,
+    Customer,
+    Price,
+    Subscription,
+    SubscriptionItem,
+)
+from connector.stripe_api.unfit import UnfitObject, is_word, shown, unfit_by
 
 T = TypeVar("T", bound=Base)
 
@@ -23,14 +29,17 @@ T = TypeVar("T", bound=Base)
 def by_customer(thing: T) -> T:
     """The object with an Account that is its customer in the customer's place.
 
-    Where both are given the customer's id goes on to be its name, so that one history
-    stays one.
+    Where both are given the customer's id goes on to be its name, and both are kept: they
+    say whose are the objects that name the Account alone.
     """
     account = getattr(thing, "customer_account", None)
-    if account is None:
+    if (
+        account is None
+        or isinstance(thing, Customer)
+        or ref(getattr(thing, "customer", None))
+    ):
         return thing
-    customer = getattr(thing, "customer", None) or account
-    return msgspec.structs.replace(thing, customer=customer, customer_account=None)
+    return msgspec.structs.replace(thing, customer=account, customer_account=None)
 
 
 # A decoded object that says too little, or what nobody knows
@@ -96,6 +105,8 @@ def _faults_of_subscription(
     subscription: Subscription,
 ) -> Iterator[tuple[str, object]]:
     yield from _faults_of_owned(subscription)
+    if not subscription.is_of_known_status and not is_word(subscription.status):
+        yield "status", subscription.status
     if out_of_time(subscription) is not None:
         yield "start_date", subscription.start_date
     if not subscription.items.data and subscription.ended_at is None:

@@ -51,7 +51,7 @@ class ProrationDetails(Base, frozen=True, kw_only=True):
     """
 
     credited_items: CreditedItems | None = None
-    discount_amounts: list[DiscountAmount] | None = None
+    discount_amounts: list[DiscountAmount] = []  # noqa: RUF012 - each has its own
 
 
 class ItemParent(Base, frozen=True, kw_only=True):
@@ -109,7 +109,7 @@ class InvoiceLine(Base, frozen=True, kw_only=True):
     quantity_decimal: Decimal | None = None
     parent: LineParent | None = None
     pricing: Pricing | None = None
-    discounts: list[str | Discount] | None = []  # noqa: RUF012 - each has its own
+    discounts: list[str | Discount] = []  # noqa: RUF012
     discount_amounts: list[DiscountAmount] | None = []  # noqa: RUF012
     taxes: list[Tax] | None = []  # noqa: RUF012
     text_hash: str | None = None
@@ -191,7 +191,7 @@ class Invoice(Base, frozen=True, kw_only=True):
     due_date: Instant | None = None
     parent: InvoiceParent | None = None
     status_transitions: StatusTransitions | None = None
-    discounts: list[str | Discount] | None = []  # noqa: RUF012
+    discounts: list[str | Discount] = []  # noqa: RUF012
     lines: ListOf[InvoiceLine] = ListOf()
 
     @property

@@ -8,7 +8,7 @@ in ``source`` since clover, directly before; an event shows the shape of its own
 """
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
@@ -35,6 +35,7 @@ SubscriptionStatus = Literal[
     "incomplete",
     "incomplete_expired",
 ]
+STATUSES = frozenset(get_args(SubscriptionStatus))
 TaxBehavior = Literal["inclusive", "exclusive", "unspecified"]
 _NOTHING = Decimal(0)
 _ALL = Decimal(100)  # per cent
@@ -175,6 +176,7 @@ class Customer(Base, frozen=True, kw_only=True):
     id: ObjectId
     created: Instant = 0
     deleted: bool = False
+    customer_account: str | Ref | None = None
     discount: Discount | None = None
     label: str | None = None
     country: str | None = None
@@ -203,7 +205,7 @@ class SubscriptionItem(Base, frozen=True, kw_only=True):
     quantity: Units | None = None
     quantity_decimal: Decimal | None = None
     created: Instant = 0
-    discounts: list[str | Discount] | None = None
+    discounts: list[str | Discount] = []  # noqa: RUF012
     tax_rates: list[TaxRate] | None = None
 
     def __post_init__(self) -> None:
@@ -252,10 +254,12 @@ class PendingUpdate(Base, frozen=True, kw_only=True):
 
 
 class Subscription(Base, frozen=True, kw_only=True):
+    """``status`` may be a word that nobody knows yet: then it never counts as paying."""
+
     id: ObjectId
     customer: str | Ref | None = None
     customer_account: str | Ref | None = None
-    status: SubscriptionStatus
+    status: str
     created: Instant = 0
     currency: str = ""
     start_date: int | None = None
@@ -266,7 +270,7 @@ class Subscription(Base, frozen=True, kw_only=True):
     trial_start: Instant | None = None
     trial_end: Instant | None = None
     items: ListOf[SubscriptionItem] = ListOf()
-    discounts: list[str | Discount] | None = None
+    discounts: list[str | Discount] = []  # noqa: RUF012
     discount: Discount | None = None
     pause_collection: PauseCollection | None = None
     pending_update: PendingUpdate | None = None
@@ -274,6 +278,10 @@ class Subscription(Base, frozen=True, kw_only=True):
     # Not set in a copy that was stored before this was read.
     cancellation_details: CancellationDetails | UnsetType | None = UNSET
     default_tax_rates: list[TaxRate] | None = None
+
+    @property
+    def is_of_known_status(self) -> bool:
+        return self.status in STATUSES
 
     @property
     def started_at(self) -> int:

@@ -155,8 +155,13 @@ def one_of(raw: bytes | msgspec.Raw, shape: type[T]) -> T | UnfitObject:
 
 
 def _invoiced(tree: object) -> UnfitInvoiced | None:
+    return invoiced_by(
+        msgspec.convert(tree if isinstance(tree, dict) else {}, InvoiceHead)
+    )
+
+
+def invoiced_by(head: InvoiceHead) -> UnfitInvoiced | None:
     """What an invoice bills as a whole, which can be read though its lines cannot."""
-    head = msgspec.convert(tree if isinstance(tree, dict) else {}, InvoiceHead)
     moments = read_as(StatusTransitions, head.status_transitions)
     finalized_s = None if moments is None else moments.finalized_at
     billed_s = finalized_s or _time_of(head.created)
@@ -326,8 +331,13 @@ _KINDS = {
 def _is_word(value: str, field: str) -> bool:
     last = field.rpartition(".")[2]
     if last in _WORDS:
-        return _WORD.fullmatch(value) is not None and masked(value) == value
+        return is_word(value)
     return bool(_NUMBERS.fullmatch(last) and _NUMBER.fullmatch(value))
+
+
+def is_word(value: str) -> bool:
+    """Whether it can be one of those that Stripe chooses among."""
+    return _WORD.fullmatch(value) is not None and masked(value) == value
 
 
 def why_not(raw: bytes | msgspec.Raw, error: Exception) -> str:

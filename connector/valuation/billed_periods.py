@@ -13,6 +13,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from connector.mrr.pricing import units_billed
+from connector.mrr.tiers import TierLine
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.invoices import Invoice, InvoiceLine, ItemParent, units_of
 from connector.stripe_api.objects import Price, Subscription
@@ -23,8 +24,8 @@ FRESH_S = 3_600  # so long a draft waits to be finalized
 class BilledPeriod(NamedTuple):
     """What one invoice billed for an item, at one price, for one period of time.
 
-    ``is_regular``: in advance and for the whole period. A proration or credit is not, and
-    stands alone; a regular period has a line for each tier of its price.
+    ``is_regular``: in advance and for the whole period. A proration or credit is not.
+    There is a line for each tier of its price.
     """
 
     subscription: str
@@ -87,11 +88,15 @@ class BilledPeriod(NamedTuple):
         return any(line.taxes for line in self.lines)
 
     def units(self, price: Price) -> Decimal:
-        quantities = [units_of(line) for line in self.lines]
-        if len(quantities) == 1:
-            return quantities[0]
-        currency = self.lines[0].currency or self.invoice.currency
-        return units_billed(price, currency, quantities, self.amount_minor)
+        first, *more = self.lines
+        if not more:
+            return units_of(first)
+        billed = [TierLine(units_of(line), line.amount) for line in self.lines]
+        return units_billed(price, self.currency, billed)
+
+    @property
+    def currency(self) -> str:
+        return self.lines[0].currency or self.invoice.currency
 
 
 def billed_periods(
@@ -123,18 +128,15 @@ def _finalized(invoice: Invoice) -> Invoice:
 
 
 def _periods(invoice: Invoice) -> Iterator[BilledPeriod]:
-    regular: dict[tuple[object, ...], BilledPeriod] = {}
+    found: dict[tuple[object, ...], BilledPeriod] = {}
     for line in invoice.lines.data:
         period = _period(invoice, line)
-        if period is None:
+        if period is None or (period.is_regular and invoice.status == "draft"):
             continue
-        if not period.is_regular:
-            yield period
-        elif invoice.status != "draft":
-            key = period[:-2]  # all but the invoice and its lines
-            known = regular.get(key, period._replace(lines=()))
-            regular[key] = known._replace(lines=(*known.lines, line))
-    yield from regular.values()
+        key = (*period[:-2], period.is_credit)  # all but the invoice and its lines
+        known = found.get(key, period._replace(lines=()))
+        found[key] = known._replace(lines=(*known.lines, line))
+    yield from found.values()
 
 
 def _period(invoice: Invoice, line: InvoiceLine) -> BilledPeriod | None:
@@ -244,7 +246,7 @@ def _last_billed(
     for period, amount in _amounts(periods):
         known, at_price = taxes.get(period.item), (period.item, period.price)
         price = prices.get(period.price)
-        behavior = price.tax_behavior_in(_currency(period)) if price else None
+        behavior = price.tax_behavior_in(period.currency) if price else None
         if behavior == "exclusive" and not amount.tax_minor:
             continue
         waited = period.invoice.created - period.start_s > AT_ONCE_S
@@ -273,24 +275,14 @@ def _age(tax: CurrentTax) -> tuple[int, Fraction]:
 
 def _amounts(
     periods: Iterable[BilledPeriod],
-) -> Iterable[tuple[BilledPeriod, TaxedAmount]]:
-    """What each bill charged and its tax; the tiers of one proration together."""
-    bills: dict[tuple[object, ...], list[BilledPeriod]] = {}
+) -> Iterator[tuple[BilledPeriod, TaxedAmount]]:
+    """What each bill charged, and its tax."""
     for each in periods:
         if each.is_credit or (each.invoice.status == "draft" and not each.is_regular):
             continue
-        of = (each.invoice.id, each.item, each.price, each.is_regular)
-        key = (*of, each.start_s, each.end_s)
-        bills.setdefault(key, []).append(each)
-    for bill in bills.values():
-        taxes = [minor for each in bill for minor in each.inclusive_taxes_minor]
-        net_minor = sum(each.net_minor for each in bill)
-        if net_minor > 0:
-            yield bill[0], TaxedAmount(net_minor, sum(taxes), max(len(taxes), 1))
-
-
-def _currency(period: BilledPeriod) -> str:
-    return period.lines[0].currency or period.invoice.currency
+        taxes = each.inclusive_taxes_minor
+        if each.net_minor > 0:
+            yield each, TaxedAmount(each.net_minor, sum(taxes), max(len(taxes), 1))
 
 
 def _after(

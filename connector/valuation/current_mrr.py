@@ -36,7 +36,12 @@ from connector.mrr.pricing import (
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.invoices import Invoice, units_of
 from connector.stripe_api.objects import Discount, Price, Subscription, SubscriptionItem
-from connector.valuation.billed_periods import BilledPeriod, current_taxes, tax_inside
+from connector.valuation.billed_periods import (
+    AT_ONCE_S,
+    BilledPeriod,
+    current_taxes,
+    tax_inside,
+)
 from connector.valuation.current_discounts import (
     CurrentItem,
     after_discounts,
@@ -89,6 +94,8 @@ def current_mrr(
     currency = now.currency or (first.currency if first is not None else "")
     invoices = [i for i in inputs.history.invoices if i.subscription == now.id]
     billed = inputs.billed.get(now.id, ())
+    if not now.is_of_known_status:
+        return CurrentMrr(currency, 0, (Unvalued(now.id, "status", now.status),))
     if not _counts(now, invoices, policy, inputs.at_s):
         return CurrentMrr(currency, 0)
     if now.status == TRIALING:
@@ -216,6 +223,9 @@ def _counted(
             continue
         price = listed.get(item.price.id, item.price)
         own = [each for each in billed if each.is_regular and each.item == item.id]
+        if is_metered(price) and not _last_usage(price, own, inputs.at_s):
+            own = _made_way(item, now, billed, listed)
+            price = listed.get(own[-1].price, price) if own else price
         quantity = _quantity(item, price, own, policy, inputs.at_s)
         if quantity is None:
             continue
@@ -280,6 +290,30 @@ def _last_usage(
         if period.end_s <= at_s and is_whole_period(price, period.start_s, period.end_s)
     ]
     return max(whole, key=lambda each: each.end_s).units(price) if whole else None
+
+
+def _made_way(
+    item: SubscriptionItem,
+    now: Subscription,
+    billed: Sequence[BilledPeriod],
+    prices: Mapping[str, Price],
+) -> list[BilledPeriod]:
+    """What was billed for the metered item in whose place this one came; none for none.
+
+    Until it is billed itself, that one's usage is the last there is.
+    """
+    listed = {each.id for each in now.items.data}
+    for other in dict.fromkeys(each.item for each in billed if each.item not in listed):
+        own = [each for each in billed if each.is_regular and each.item == other]
+        price = prices.get(own[-1].price) if own else None
+        if price is None or not is_metered(price):
+            continue
+        last = max(own, key=lambda each: each.end_s)
+        is_whole = is_whole_period(price, last.start_s, last.end_s)
+        length_s = last.end_s - last.start_s if is_whole else AT_ONCE_S
+        if -AT_ONCE_S <= item.created - last.end_s < length_s:
+            return own
+    return []
 
 
 def _billed_unit_amount(

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from connector.core.errors import Unvalued
 from connector.mrr.history import History, SubscriptionVersion
-from connector.mrr.pricing import interval_minor, tariff
+from connector.mrr.pricing import interval_minor, tariff, units_billed
+from connector.mrr.tiers import TierLine
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.invoices import Invoice, InvoiceItem, units_of
 from connector.stripe_api.objects import Discount, Price, Subscription
@@ -70,9 +71,9 @@ def _billed(
     taken = period.discount_amounts_minor
     names = [ref(each) for line in period.lines for each in line.discounts or ()]
     untold_minor = 0 if taken or not period.is_regular else period.amount_minor
-    price, line = prices.get(period.price), period.lines[0]
-    currency = line.currency or period.invoice.currency
-    rest = _Rest(price, currency, units_of(line), period.start_s, period.end_s)
+    price = prices.get(period.price)
+    units = units_of(period.lines[0]) if price is None else period.units(price)
+    rest = _Rest(price, period.currency, units, period.start_s, period.end_s)
     return Charge(
         item=period.item,
         start_s=period.start_s,
@@ -91,30 +92,55 @@ def _pending(
     prices: Mapping[str, Price],
 ) -> Iterator[Charge]:
     """What was free is credited with 0, and never said to be a credit."""
-    found = []
+    alike: dict[tuple[object, ...], list[InvoiceItem]] = {}
     for item in items:
         of = item.parent.subscription_details if item.parent else None
         if of is None or ref(of.subscription) != subscription or item.amount < 0:
             continue
-        priced = item.pricing.price_details if item.pricing else None
-        price = prices.get(ref(priced.price)) if priced is not None else None
-        start_s, end_s = item.period.start, item.period.end
-        rest = _Rest(price, item.currency, units_of(item), start_s, end_s)
         if of.subscription_item and item.proration:
-            made = Charge(
-                item=ref(of.subscription_item),
-                start_s=start_s,
-                end_s=end_s,
-                is_regular=False,
-                amount_minor=item.amount,
-                full_minor=_full_minor(rest, whole),
-                named={ref(each): 0 for each in item.discounts or ()},
-            )
-            found.append(made)
+            span = (item.period.start, item.period.end)
+            key = (ref(of.subscription_item), _price_of(item), *span)
+            alike.setdefault(key, []).append(item)
+    found = [_waiting(own, whole, prices) for own in alike.values()]
     billed = {(each.item, each.start_s) for each in found if each.amount_minor}
     for each in found:
         if each.amount_minor or (each.item, each.start_s) not in billed:
             yield each
+
+
+def _waiting(
+    tiers: Sequence[InvoiceItem],
+    whole: Mapping[tuple[int, str], int],
+    prices: Mapping[str, Price],
+) -> Charge:
+    """A pending debit; one item for each tier of its price."""
+    item = tiers[0]
+    of = item.parent.subscription_details if item.parent else None
+    price, start_s, end_s = (
+        prices.get(_price_of(item)),
+        item.period.start,
+        item.period.end,
+    )
+    billed = [TierLine(units_of(each), each.amount) for each in tiers]
+    units = billed[0].quantity
+    if price is not None and len(tiers) > 1:
+        units = units_billed(price, item.currency, billed)
+    return Charge(
+        item=ref(of.subscription_item) if of is not None else "",
+        start_s=start_s,
+        end_s=end_s,
+        is_regular=False,
+        amount_minor=sum(each.amount for each in tiers),
+        full_minor=_full_minor(
+            _Rest(price, item.currency, units, start_s, end_s), whole
+        ),
+        named={ref(d): 0 for each in tiers for d in each.discounts or ()},
+    )
+
+
+def _price_of(item: InvoiceItem) -> str:
+    priced = item.pricing.price_details if item.pricing else None
+    return ref(priced.price) if priced is not None else ""
 
 
 def _cycle(price: Price | None) -> str:

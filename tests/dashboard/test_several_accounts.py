@@ -3,9 +3,11 @@
 import re
 import shlex
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -40,6 +42,7 @@ PAGES = [
     "/differences",
 ]
 
+EACH = 6  # links that differ only in what they say
 OF_ONE = {"/restatements": "demo", "/restatements?account=shop": "shop"}
 
 
@@ -114,11 +117,18 @@ def test_every_object_leads_to_its_own_account_in_stripe(
 
 def test_every_link_leads_to_a_page(site: Site) -> None:
     seen = set()
+    met: Counter[tuple[str, str]] = (
+        Counter()
+    )  # of pages, and which questions they are asked
     for path in ("/", "/?by=account", "/customers", "/movements", "/restatements"):
         for each in site.page(path).inner(path):
-            if each not in seen:
+            url = urlsplit(each)
+            kind = url.path.split("/")[1], " ".join(sorted(dict(parse_qsl(url.query))))
+            if each not in seen and met[kind] < EACH:
                 seen.add(each)
+                met[kind] += 1
                 assert site.get(each).status_code == 200, each
+    assert len(met) > 30
 
 
 @pytest.mark.parametrize("written", ["de", "uk"])

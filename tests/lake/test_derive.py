@@ -109,10 +109,10 @@ def test_rows_that_are_not_sorted_are_an_error(owners: list[str]) -> None:
     ("thing", "kind", "named"),
     [
         pytest.param(
-            subscription("sub_1", "cus_1", status="dreaming"),
+            subscription("sub_1", "cus_1", status=None),
             "subscriptions",
             ("sub_1", "status", "set_aside"),
-            id="an unknown status",
+            id="no status",
         ),
         pytest.param(
             subscription("sub_1", "cus_1", currency="zzz"),
@@ -159,6 +159,16 @@ def test_an_object_that_does_not_fit_is_named_and_holds_its_customer_alone(
     assert held.derived is None
     assert refused(held) == [named]
     assert [mrr_minor(before), mrr_minor(after)] == [2000, 2000]
+
+
+def test_a_status_that_nobody_knows_is_named_and_holds_its_subscription_alone() -> None:
+    rows = [
+        row("cus_1", subscription("sub_1", "cus_1", status="dreaming")),
+        row("cus_1", subscription("sub_9", "cus_1")),
+    ]
+    [found] = told(rows)
+    assert refused(found) == [("sub_1", "status", "not_valued")]
+    assert mrr_minor(found) == 2000
 
 
 def test_an_event_that_does_not_fit_holds_nobody() -> None:

@@ -69,6 +69,12 @@ SUBSCRIPTIONS = [
     Odd("subscriptions", "ended_at", 10**12, ("ended_at", "1000000000000")),
     Odd("subscriptions", "currency", "zzz", ("currency", "zzz")),
     Odd("subscriptions", "discounts", "half", ("discounts", "a text of 4 characters")),
+    Odd("subscriptions", "discounts", None, ("discounts", "None")),
+    Odd(
+        *("subscriptions", "items.data.0.discounts", None),
+        ("items.data[0].discounts", "None"),
+    ),
+    Odd("subscriptions", "items.data", None, ("items.data", "None")),
     Odd("subscriptions", "created", "today", ("created", "a text of 5 characters")),
     Odd("subscriptions", "id", 7, ("id", "7")),
     Odd("subscriptions", "", None, ("the object", "None")),
@@ -96,6 +102,12 @@ INVOICES = [
         *("invoices", "lines.data.0.pricing", {"unit_amount_decimal": "NaN"}),
         ("lines.data[0].pricing.unit_amount_decimal", "NaN"),
     ),
+    Odd("invoices", "discounts", None, ("discounts", "None")),
+    Odd(
+        *("invoices", "lines.data.0.discounts", None),
+        ("lines.data[0].discounts", "None"),
+    ),
+    Odd("invoices", "lines.data", None, ("lines.data", "None")),
     Odd("invoices", "id", None, ("id", "None")),
 ]
 OTHERS = [
@@ -103,6 +115,10 @@ OTHERS = [
     Odd("customers", "discount", 4, ("discount", "4")),
     Odd("invoiceitems", "customer", None, ("customer", "None")),
     Odd("invoiceitems", "amount", None, ("amount", "None")),
+    Odd(
+        *("invoiceitems", "proration_details", {"discount_amounts": None}),
+        ("proration_details.discount_amounts", "None"),
+    ),
 ]
 # Used by everybody: figures stay, by what else shows it.
 SHARED = [
@@ -112,6 +128,10 @@ SHARED = [
     Odd("prices", "id", 7, ("id", "7")),
     Odd("coupons", "duration", "eternal", ("duration", "eternal")),
     Odd("coupons", "percent_off", 200, ("percent_off", "200")),
+    Odd(
+        *("coupons", "applies_to", {"products": None}),
+        ("applies_to.products", "None"),
+    ),
 ]
 ODD = [*SUBSCRIPTIONS, *INVOICES, *OTHERS]
 
@@ -155,7 +175,7 @@ def test_a_walk_sets_it_aside_and_knows_everybody_else(
     account = spoiled(shop(), first(odd.kind)["id"], odd.field, odd.value)
     _, known = sync(db, Wire(account, SEEN))
     is_nobodys = odd.field == "" or odd in SUBSCRIPTIONS[:2]
-    if not is_nobodys:
+    if not is_nobodys and odd.value != "frozen":  # events show that it was active
         assert known.movements == without_owner(quiet(), odd.kind).movements
     [found] = [r for r in known.refusals if (r.field, r.value) == odd.said]
     key = first(odd.kind)["id"]
@@ -200,7 +220,7 @@ def test_it_changes_nothing_when_repeated_and_heals_by_itself(
 
 
 @pytest.mark.parametrize("full", [False, True], ids=["by events", "full"])
-@pytest.mark.parametrize("odd", [*SUBSCRIPTIONS[2:16], *INVOICES[:11]], ids=named)
+@pytest.mark.parametrize("odd", [*SUBSCRIPTIONS[3:16], *INVOICES[:11]], ids=named)
 def test_who_was_known_keeps_the_last_good_movements_and_is_named(
     db: sqlite3.Connection, odd: Odd, *, full: bool
 ) -> None:
@@ -215,6 +235,28 @@ def test_who_was_known_keeps_the_last_good_movements_and_is_named(
         (key, owner(odd.kind))
     ]
     assert dirty_customers.dirty(db) == []
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["by events", "full"])
+def test_a_status_nobody_knows_does_not_count_from_when_it_is_seen(
+    db: sqlite3.Connection, *, full: bool
+) -> None:
+    """Not as paying, nor as 0 in silence; once it is known again nothing had been."""
+    _, good = sync(db, Wire(shop(), SEEN))
+    key = first("subscriptions")["id"]
+    account = changed(shop(), "events", told_of("subscriptions", key))
+    odd = spoiled(account, key, "status", "frozen")
+    _, known = sync(db, Wire(odd, SEEN + DAY), full=full)
+    [said] = known.refusals
+    gone = owner("subscriptions")
+    assert (said.object_id, said.customer, said.field, said.value) == (
+        *(key, gone, "status"),
+        "frozen",
+    )
+    [loss] = [m for m in known.movements if m not in good.movements]
+    assert (loss.customer, loss.after_minor) == (gone, 0)
+    assert str(loss.day) == "2025-03-21"
+    assert sync(db, Wire(account, SEEN + 2 * DAY), full=full)[1] == good
 
 
 def told_of(kind: str, key: str) -> dict[str, Any]:
@@ -252,7 +294,10 @@ def test_a_line_of_a_later_page_that_does_not_fit(db: sqlite3.Connection) -> Non
     long = first("invoices")
     line = long["lines"]["data"][0]
     many = [line | {"id": f"il_long_{n}"} for n in range(150)]
-    longer = long | {"lines": long["lines"] | {"data": many}}
+    longer = long | {
+        "lines": long["lines"] | {"data": many},
+        "total_excluding_tax": 150 * line["amount"],
+    }
     account = changed(shop(), "invoices", longer)
     odd = spoiled(account, "il_long_140", "period", None)
     _, known = sync(db, Wire(odd, SEEN))
@@ -260,6 +305,9 @@ def test_a_line_of_a_later_page_that_does_not_fit(db: sqlite3.Connection) -> Non
     [found] = known.refusals
     assert (found.object_id, found.customer) == (long["id"], long["customer"])
     assert (found.field, found.value) == ("il_long_140 period", "None")
+    bills = Counter(billed()) - Counter({long["currency"]: long["total_excluding_tax"]})
+    whole_minor = 150 * line["amount"]
+    assert invoiced_in(db) == bills + Counter({long["currency"]: whole_minor})
 
 
 # --- events ---
@@ -268,7 +316,7 @@ def test_a_line_of_a_later_page_that_does_not_fit(db: sqlite3.Connection) -> Non
 @pytest.mark.parametrize(
     ("field", "value", "why"),
     [
-        ("data.object.status", "frozen", "status is frozen"),
+        ("data.object.status", None, "status is None"),
         ("data.object.items", None, "items is None"),
         ("data.object.start_date", -(10**15), "start_date is -1000000000000000"),
         ("data.object.customer", 7, "customer is 7"),
@@ -306,6 +354,41 @@ def as_account(shown: dict[str, Any], *, both: bool) -> dict[str, Any]:
     return shown | {"customer": customer, "customer_account": "acct_1Customer"}
 
 
+@pytest.mark.parametrize("kind", ["subscriptions", "invoices", "customers"])
+@pytest.mark.parametrize("full", [False, True], ids=["by events", "full"])
+def test_one_object_that_names_both_says_whose_the_others_are(
+    db: sqlite3.Connection, kind: str, *, full: bool
+) -> None:
+    """Also where that is seen long after all the others; the rest names the Account."""
+    gone = owner("subscriptions")
+    alone = shop()
+    for each in ("subscriptions", "invoices", "invoiceitems"):
+        own = [it for it in alone.objects[each] if it["customer"] == gone]
+        alone = changed(alone, each, *(as_account(it, both=False) for it in own))
+    _, apart = sync(db, Wire(alone, SEEN))
+    assert gone not in {m.customer for m in apart.movements}
+    if kind == "customers":
+        known = first(kind) | {"customer_account": "acct_1Customer"}
+        assert known["id"] == gone
+        named = {"type": "customer.updated", "data": {"object": known}}
+    else:
+        shown = next(it for it in shop().objects[kind] if it["customer"] == gone)
+        known = as_account(shown, both=True)
+        named = {"type": "invoice.updated", "data": {"object": known}}
+        if kind == "subscriptions":
+            data = {"object": known, "previous_attributes": {}}
+            named = {"type": "customer.subscription.updated", "data": data}
+    told = {"id": "evt_both", "object": "event", "created": SEEN + HOUR, **named}
+    account = changed(changed(alone, kind, known), "events", told)
+    _, joined = sync(db, Wire(account, SEEN + DAY), full=full)
+    assert joined.refusals == []
+    assert whose(joined) == whose(quiet())
+
+
+def whose(known: Known) -> list[tuple[object, ...]]:
+    return [(m.customer, m.day, m.amount_minor, m.kind) for m in known.movements]
+
+
 @pytest.mark.parametrize("both", [False, True])
 def test_an_account_is_read_as_the_customer(
     db: sqlite3.Connection, *, both: bool
@@ -330,9 +413,9 @@ def test_an_account_is_read_as_the_customer(
 
 
 def test_a_malformed_object_of_a_file_is_set_aside(tmp_path: Path) -> None:
-    source = bundled(tmp_path, "subscriptions", {"status": "frozen"})
+    source = bundled(tmp_path, "subscriptions", {"status": None})
     odd = source.page("subscriptions").data[0]
-    assert (odd.field, odd.value) == ("status", "frozen")
+    assert (odd.field, odd.value) == ("status", "None")
 
 
 def bundled(folder: Path, kind: str, fields: dict[str, Any]) -> BundledAccount:
@@ -394,7 +477,7 @@ def test_many_are_each_named(db: sqlite3.Connection) -> None:
     from tests.support.spoiled import SpoiledAccount, with_field  # noqa: PLC0415
 
     subs = [it["id"] for it in shop().objects["subscriptions"]]
-    spoils = {key: with_field("status", "frozen") for key in subs}
+    spoils = {key: with_field("status", None) for key in subs}
     _, known = sync(db, Wire(SpoiledAccount(shop(), spoils), SEEN, page=3), workers=3)
     assert known.movements == []
     assert sorted(r.object_id for r in known.refusals) == sorted(subs)
@@ -405,7 +488,7 @@ def test_the_figures_of_a_new_policy_leave_who_is_held_as_it_was(
 ) -> None:
     sync(db, Wire(shop(), SEEN))
     key = first("subscriptions")["id"]
-    walk(db, Wire(spoiled(shop(), key, "status", "frozen"), SEEN + HOUR))
+    walk(db, Wire(spoiled(shop(), key, "status", None), SEEN + HOUR))
     held = owner("subscriptions")
     before = list(queries.movements(db))
     dirty_customers.mark_all(db)

@@ -24,6 +24,7 @@ from connector.store.mirror.histories import history_of
 from connector.store.opening import open_database
 from connector.stripe_api.decoding import Base, decode
 from connector.stripe_api.events import StripeEvent, trimmed
+from connector.stripe_api.faults import by_customer
 from connector.stripe_api.lists import LISTINGS
 from connector.stripe_api.objects import Customer, labelled
 
@@ -90,7 +91,7 @@ def read(kind: str, thing: Mapping[str, Any]) -> Base:
     found = decode(json.dumps(thing).encode(), LISTINGS[listing].type)
     if isinstance(found, Customer):
         return labelled(found, "id", ())
-    return trimmed(found) if isinstance(found, StripeEvent) else found
+    return trimmed(found) if isinstance(found, StripeEvent) else by_customer(found)
 
 
 def settle(

@@ -19,7 +19,9 @@ from tests.support.commands import Workdir
 from tests.support.folders import ROOT
 from tests.support.ledgers import empty_ledger, look, settle
 from tests.support.outside import SEEN, agency
-from tests.support.synced import settled_demo
+from tests.support.spoiled import spoiled
+from tests.support.synced import SEEN as SHOP_SEEN
+from tests.support.synced import Wire, settled_demo, shop, sync
 
 FOLDER = ROOT / "docs" / "schema"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -71,6 +73,8 @@ ADDED_UP = (
     *("digest", "report", "cohorts", "at-risk", "churn", "movements", "movements-by"),
     *("explain-window", "explain-customer", "drift", "coverage"),
 )
+# What names the objects that could not be valued.
+REFUSING = ("coverage", "digest", "recompute", "report")
 LISTED = tuple(name for name, taking in TAKES.items() if taking in ("each", "named"))
 # Objects whose keys are data: what stands under each of them is alike.
 MAPS = {"policy", "rules", "failed", "reasons", "counts", "rows"}
@@ -97,6 +101,14 @@ def ledgers(folder: Path) -> Iterator[Workdir]:
         look(connection, agency(), SEEN)
         settle(connection, SEEN, "UTC")
         yield _kept(connection, folder / "agency", 'timezone = "UTC"\n')
+
+
+def with_refused(folder: Path) -> Workdir:
+    """A ledger that lacks what an invoice bills, as it does not fit."""
+    odd = shop().objects["invoices"][0]["id"]
+    with empty_ledger() as connection:
+        sync(connection, Wire(spoiled(shop(), odd, "lines", None), SHOP_SEEN))
+        return _kept(connection, folder / "odd", 'timezone = "UTC"\n')
 
 
 def _kept(connection: Any, folder: Path, config: str) -> Workdir:
@@ -205,6 +217,9 @@ def made() -> dict[str, str]:
         for workdir in ledgers(Path(folder)):
             for name in ASKED:
                 found[name] += said(workdir, name)
+        odd = with_refused(Path(folder))
+        for name in REFUSING:
+            found[name] += said(odd, name)
         several = Path(folder) / "several"
         several.mkdir()
         demo_and_shop(several)
@@ -278,10 +293,11 @@ def _told_by(schema: Any, name: str) -> dict[str, Any]:
 
 
 def main() -> None:
+    files = made()
     FOLDER.mkdir(exist_ok=True)
     for path in FOLDER.glob("*.json"):
         path.unlink()
-    for name, text in made().items():
+    for name, text in files.items():
         (FOLDER / name).write_text(text, encoding="utf-8")
 
 

@@ -12,7 +12,12 @@ from typing import NamedTuple
 
 from connector.core.model import Evidence
 from connector.core.policy import Policy
-from connector.mrr.evidence.dated_versions import DAY_S, DatedVersion, dated_versions
+from connector.mrr.evidence.dated_versions import (
+    DAY_S,
+    DatedVersion,
+    dated_versions,
+    gaps_while,
+)
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.evidence.status_gaps import (
     bills_a_period,
@@ -76,6 +81,8 @@ def active_periods(
     whole = Interval(start_s, end_s, (proof,), ended)
     # Active and past due count as a whole: all else is a gap.
     dated = dated_versions(versions, events, line_items)
+    if not any(each.subscription.is_of_known_status for each in dated):
+        return ActivePeriods()
     tried = trials(versions[-1], line_items, prices)
     pauses = seen_pauses(dated, line_items)
     over_s = end_s if end_s is not None and end_s <= versions[-1].seen_s else None
@@ -127,6 +134,7 @@ def _gaps_by_status(
 ) -> list[Interval]:
     """Unpaid, and what else does not count under the policy; ``status`` is today's."""
     gaps = unpaid_times(dated, invoices)
+    gaps += gaps_while(dated, lambda s: not s.is_of_known_status)
     if policy.churn_when_requested:
         gaps += _withdrawn_cancellations(dated)
     if policy.past_due_days is not None:

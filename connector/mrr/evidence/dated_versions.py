@@ -66,7 +66,21 @@ def dated_versions(
             kind = "observed" if at_s == seen_s else "subscription"
             proof = Evidence(kind, subscription.id, at_s, subscription.status)
             looks.append(DatedVersion(at_s, subscription, proof))
-    return sorted([*looks, *dated], key=lambda version: version.at_s)
+    found = sorted([*looks, *dated], key=lambda version: version.at_s)
+    return found if all(map(_is_known, found)) else _without_healed(found)
+
+
+def _is_known(version: DatedVersion) -> bool:
+    return version.subscription.is_of_known_status
+
+
+def _without_healed(dated: Sequence[DatedVersion]) -> list[DatedVersion]:
+    """Without those of a status that nobody knew, but for the last ones.
+
+    Once it has a known one, all is as if nothing had been.
+    """
+    last = max((n for n, each in enumerate(dated) if _is_known(each)), default=-1)
+    return [each for n, each in enumerate(dated) if n > last or _is_known(each)]
 
 
 def _status_before(event: Event, now: Subscription) -> str | None:

@@ -76,37 +76,6 @@ def item_changes(
     }
 
 
-def changes_of_usage(
-    gone: Iterable[str],
-    usage: Mapping[str, Sequence[LineItem]],
-    line_items: Sequence[LineItem],
-) -> dict[str, list[ItemChange]]:
-    """Of metered items that nothing but their lines shows: there while they were billed.
-
-    Until then, or where another one took its place, until that has usage of a full period
-    (``usage``, by item).
-    """
-    billed: defaultdict[str, list[LineItem]] = defaultdict(list)
-    for line in line_items:
-        if line.item in usage:
-            billed[line.item].append(line)
-    began_s = {item: min(own, key=_START).start_s for item, own in billed.items()}
-    found = {}
-    for item in gone:
-        first = min(billed[item], key=_START)
-        last = max(billed[item], key=attrgetter("end_s"))
-        heirs = (
-            usage[other][0] for other, at_s in began_s.items() if at_s == last.end_s
-        )
-        end_s = min((heir.end_s for heir in heirs), default=last.end_s)
-        state = ItemState(first.price, first.quantity)
-        found[item] = [
-            ItemChange(first.start_s, state, first.evidence()),
-            ItemChange(end_s, None, last.evidence()),
-        ]
-    return found
-
-
 def state_at(changes: Sequence[ItemChange], at_s: int) -> ItemState | None:
     """The state after the last of an item's changes by then."""
     place = bisect_right(changes, at_s, key=_AT)

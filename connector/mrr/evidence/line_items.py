@@ -5,9 +5,8 @@ never turned into MRR. Manual items are not recurring, and are none. Which of th
 customer's history holds, ``subscription_lines`` says.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -15,7 +14,6 @@ import msgspec
 from connector.core.dates import utc_day
 from connector.core.model import Evidence
 from connector.core.money import format_minor
-from connector.mrr.pricing import is_metered, is_whole_period
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.invoices import (
     DiscountAmount,
@@ -27,7 +25,7 @@ from connector.stripe_api.invoices import (
     ProrationDetails,
     units_of,
 )
-from connector.stripe_api.objects import Discount, Price
+from connector.stripe_api.objects import Discount
 
 
 class InclusiveTax(NamedTuple):
@@ -94,22 +92,6 @@ def draft_lines(invoices: Iterable[Invoice]) -> Iterator[LineItem]:
     for invoice in invoices:
         if invoice.status == "draft":
             yield from (line for line in lines_of(invoice) if line.is_regular)
-
-
-def usage_lines(
-    line_items: Iterable[LineItem], prices: Mapping[str, Price]
-) -> dict[str, list[LineItem]]:
-    """Each metered item's line items for full periods, by the end of their period."""
-    used: dict[str, list[LineItem]] = {}
-    for line in line_items:
-        price = prices.get(line.price)
-        if price is None or not is_metered(price) or not line.is_regular:
-            continue
-        if is_whole_period(price, line.start_s, line.end_s):  # not a stub's usage
-            used.setdefault(line.item, []).append(line)
-    for lines in used.values():
-        lines.sort(key=attrgetter("end_s"))
-    return used
 
 
 def lines_of(invoice: Invoice) -> list[LineItem]:

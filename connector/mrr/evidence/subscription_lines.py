@@ -21,7 +21,8 @@ from connector.mrr.evidence.line_items import (
     lines_of,
 )
 from connector.mrr.history import History
-from connector.mrr.pricing import is_whole_period, units_billed
+from connector.mrr.pricing import units_billed
+from connector.mrr.tiers import TierLine
 from connector.stripe_api.invoices import Invoice
 from connector.stripe_api.objects import Price
 
@@ -140,12 +141,17 @@ def _merged_by_period(
 
 
 def _merged(lines: list[LineItem], price: Price | None) -> LineItem:
-    amount_minor = sum(line.amount_minor for line in lines)
+    billed = [TierLine(line.quantity, line.amount_minor) for line in lines]
+    first = lines[0]
+    if price is None:
+        quantity = sum((line.quantity for line in lines), Decimal(0))
+    else:
+        quantity = units_billed(price, first.currency, billed)
     return msgspec.structs.replace(
-        lines[0],
-        quantity=_billed_units(lines, amount_minor, price),
+        first,
+        quantity=quantity,
         unit_amount_minor=None,
-        amount_minor=amount_minor,
+        amount_minor=sum(line.amount_minor for line in lines),
         discounts=tuple(dict.fromkeys(d for line in lines for d in line.discounts)),
         discounted_minor=sum(line.discounted_minor for line in lines),
         inclusive_tax=_merged_tax(lines),
@@ -168,15 +174,3 @@ def _merged_tax(lines: Sequence[LineItem]) -> InclusiveTax | None:
         return None
     amount_minor = sum(tax.amount_minor for tax in taxes)
     return InclusiveTax(amount_minor, sum(tax.parts for tax in taxes))
-
-
-def _billed_units(
-    lines: Sequence[LineItem], amount_minor: int, price: Price | None
-) -> Decimal:
-    """As their amount shows; not in a shortened period, where it fits but by chance."""
-    quantities = [line.quantity for line in lines]
-    first = lines[0]
-    is_whole = price is not None and is_whole_period(price, first.start_s, first.end_s)
-    if price is None or not is_whole or not amount_minor or not first.is_regular:
-        return sum(quantities, Decimal(0))
-    return units_billed(price, first.currency, quantities, amount_minor)

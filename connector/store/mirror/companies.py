@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from connector.core.policy import Rules
 from connector.mrr.companies import Companies, resolved
 from connector.store.database import put_setting, setting
-from connector.store.mirror import forgotten
+from connector.store.mirror import customer_accounts, forgotten
+from connector.store.mirror.customer_accounts import with_accounts
 
 # The setting that counts the changes of who is counted under whom.
 VERSION = "companies"
@@ -20,6 +21,10 @@ VERSION = "companies"
 
 def version(connection: sqlite3.Connection) -> int:
     return int(setting(connection, VERSION) or 0)
+
+
+def count_change(connection: sqlite3.Connection) -> None:
+    put_setting(connection, VERSION, str(version(connection) + 1))
 
 
 def is_grouped(connection: sqlite3.Connection) -> bool:
@@ -34,8 +39,10 @@ def is_customer(connection: sqlite3.Connection, company: str) -> bool:
 
 
 def companies(connection: sqlite3.Connection, merge: Mapping[str, str]) -> Companies:
-    """Who is counted under whom now."""
-    return Companies(merge, {c: last for c, (_, last) in rows(connection).items()})
+    """Who is counted under whom now: former ids, Accounts, parts of companies."""
+    accounts = customer_accounts.customers(connection)
+    every = with_accounts(merge, accounts) if accounts else merge
+    return Companies(every, {c: last for c, (_, last) in rows(connection).items()})
 
 
 def rows(connection: sqlite3.Connection) -> dict[str, tuple[str, str]]:
@@ -92,7 +99,7 @@ def regroup(
         "DELETE FROM companies WHERE customer = ?", [(each,) for each in changed]
     )
     put(connection, {c: wanted[c] for c in changed if c in wanted})
-    put_setting(connection, VERSION, str(version(connection) + 1))
+    count_change(connection)
     moved = {c for c in changed if was.get(c, c) != last.get(c, c)}
     return sorted(moved | {each.get(c, c) for c in moved for each in (was, last)})
 

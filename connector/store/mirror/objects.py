@@ -14,7 +14,14 @@ import msgspec
 
 from connector.core.errors import UnknownStripeShape
 from connector.store.database import placeholders
-from connector.store.mirror import checksums, dirty_customers, forgotten, unfit_objects
+from connector.store.mirror import (
+    checksums,
+    companies,
+    customer_accounts,
+    dirty_customers,
+    forgotten,
+    unfit_objects,
+)
 from connector.store.mirror.catalogue import count_change
 from connector.stripe_api.decoding import Base, body, created_at, decode, ref
 from connector.stripe_api.invoices import Invoice
@@ -82,6 +89,8 @@ def put(
     _write(connection, kind, rows, untouched)
     unfit_objects.fits(connection, kind, list(offered), fetched_us)
     dirty_customers.mark(connection, dirty)
+    if customer_accounts.learn(connection, offered.values()):
+        companies.count_change(connection)
     if kind in dirty_customers.SHARED and rows:
         users = dirty_customers.users(connection, [row.id for row in rows])
         dirty_customers.mark(connection, users)

@@ -14,6 +14,7 @@ from connector.stripe_api.unfit import NAMELESS, UnfitObject
 
 # Of these a customer's figures are made.
 OWNED = ("customers", "subscriptions", "invoices", "invoice_items")
+_LATER_US = 2**62  # after all that were set aside
 NOT_SHOWN = "not shown any more"  # in the place of a forgotten customer's values
 
 
@@ -122,13 +123,17 @@ def forget_unseen(
 
 
 def to_ask_again(connection: sqlite3.Connection, most: int) -> list[tuple[str, str]]:
-    """Kinds and ids of those that Stripe may show well-formed by now, the oldest first."""
+    """Kinds and ids of those that Stripe may show well-formed by now, the oldest first.
+
+    Then subscriptions in a status that nobody knows.
+    """
     rows = connection.execute(
-        "SELECT kind, id FROM set_aside WHERE instr(id, ?) = 0"
+        "SELECT kind, id, fetched_us FROM set_aside WHERE instr(id, ?) = 0"
+        " UNION SELECT 'subscriptions', object_id, ? FROM refusals WHERE field = 'status'"
         " ORDER BY fetched_us, kind, id LIMIT ?",
-        [NAMELESS, most],
+        [NAMELESS, _LATER_US, most],
     )
-    return [(kind, key) for kind, key in rows]
+    return [(kind, key) for kind, key, _ in rows]
 
 
 def why(connection: sqlite3.Connection, kind: str, key: str) -> str | None:

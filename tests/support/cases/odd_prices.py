@@ -534,16 +534,18 @@ def amount_off_currency_option() -> Told:
 def discount_in_the_old_shape() -> Told:
     """$10 at half the price, as accounts show it that pin a version before 2025.
 
-    One ``discount`` beside the list, with its ``coupon`` inside: 5.00 all the same.
+    One ``discount`` and no list, with its ``coupon`` inside: 5.00 all the same.
     """
     given = discount("di_half", HALF, MONTH[0])
     del given["source"]
     old = given | {"coupon": HALF}
     told = _sold([], [], _three_months([old], ("di_half", 500)))
+    shown = one(BASIC, discount=old)
+    del shown["discounts"]
     return Told(
         seen_at=SEEN,
         prices=told.prices,
-        subscriptions=[one(BASIC, discounts=None, discount=old)],
+        subscriptions=[shown],
         invoices=told.invoices,
     )
 

@@ -1,0 +1,98 @@
+"""The lines of metered items → what was used, and until when it counts.
+
+The last full period's usage counts until the next one is billed. A metered item that makes
+way for another is one change, and no removal: what it used counts until the other one has
+been billed for a full period, however its end came to be known.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
+
+from connector.mrr.evidence.item_changes import ItemChange
+from connector.mrr.evidence.item_states import SAME_REQUEST_S, ItemState
+from connector.mrr.evidence.line_items import LineItem
+from connector.mrr.pricing import is_metered, is_whole_period
+from connector.stripe_api.objects import Price, Subscription
+
+_START, _END = attrgetter("start_s"), attrgetter("end_s")
+_Usage = Mapping[str, Sequence[LineItem]]  # each item's full periods, by their end
+
+
+def usage_lines(
+    line_items: Iterable[LineItem], prices: Mapping[str, Price]
+) -> dict[str, list[LineItem]]:
+    """Each metered item's line items for full periods, by the end of their period."""
+    used: dict[str, list[LineItem]] = {}
+    for line in line_items:
+        price = prices.get(line.price)
+        if price is None or not is_metered(price) or not line.is_regular:
+            continue
+        if is_whole_period(price, line.start_s, line.end_s):  # not a stub's usage
+            used.setdefault(line.item, []).append(line)
+    for lines in used.values():
+        lines.sort(key=attrgetter("end_s"))
+    return used
+
+
+def usage_changes(
+    now: Subscription,
+    usage: _Usage,
+    line_items: Iterable[LineItem],
+    known: Mapping[str, Sequence[ItemChange]],
+) -> dict[str, list[ItemChange]]:
+    """Of metered items that are gone: from when to when their usage counts.
+
+    ``known`` are the changes that anything else shows.
+    """
+    current = {
+        item.id: item.created for item in now.items.data if is_metered(item.price)
+    }
+    listed = {item.id for item in now.items.data}
+    if listed.issuperset(usage):
+        return {}
+    billed: dict[str, list[LineItem]] = {}
+    for line in line_items:
+        if line.item in usage or line.item in current:
+            billed.setdefault(line.item, []).append(line)
+    began_s = current | {item: min(map(_START, own)) for item, own in billed.items()}
+    return {
+        item: _while_it_counts(item, usage, billed, began_s, known.get(item, ()))
+        for item in usage.keys() - listed
+    }
+
+
+def _while_it_counts(
+    item: str,
+    usage: _Usage,
+    billed: _Usage,
+    began_s: Mapping[str, int],
+    known: Sequence[ItemChange],
+) -> list[ItemChange]:
+    first, last = min(billed[item], key=_START), max(billed[item], key=_END)
+    state = ItemState(first.price, first.quantity)
+    begun = ItemChange(first.start_s, state, first.evidence())
+    heirs = list(_heirs(last, usage[item][-1], began_s))
+    if heirs:
+        ends_s = [usage[heir][0].end_s for heir in heirs if heir in usage]
+        return (
+            [begun, ItemChange(min(ends_s), None, last.evidence())]
+            if ends_s
+            else [begun]
+        )
+    told = [change for change in known if change.state is None]
+    if told and last is usage[item][-1]:  # it was there for a while after it
+        return [begun, told[-1]]
+    return [begun, ItemChange(last.end_s, None, last.evidence())]
+
+
+def _heirs(
+    last: LineItem, whole: LineItem, began_s: Mapping[str, int]
+) -> Iterator[str]:
+    """The items that took its place: where it was last billed until.
+
+    Where that is a full period, its last days are not billed yet: some time in the next.
+    """
+    length_s = whole.end_s - whole.start_s if last is whole else SAME_REQUEST_S
+    for item, at_s in began_s.items():
+        if item != last.item and -SAME_REQUEST_S <= at_s - last.end_s < length_s:
+            yield item

@@ -36,7 +36,7 @@ from connector.pipeline.installation import (
     sized,
 )
 from connector.pipeline.policy_change import adopt
-from connector.store import database
+from connector.store import opening
 from connector.store.account import belong_to
 from connector.store.database import put_setting, transaction
 from connector.store.lock import LockState, exclusive_sync

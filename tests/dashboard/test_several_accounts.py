@@ -155,6 +155,19 @@ def test_what_is_committed_to_any_of_them_is_seen(two: Workdir, written: str) ->
         assert site.get("/state", If_None_Match=tag).status_code == 200
 
 
+def test_whether_there_is_news_is_worked_out_once_a_commit(two: Workdir) -> None:
+    with site_of(two.folder) as site:
+        made = iter("abc")
+
+        def told() -> str:
+            return site.reader.told(lambda parts: f"{len(parts)}{next(made)}")
+
+        assert [told(), told()] == ["2a", "2a"]
+        with closing(open_database(two.folder / "uk.db")) as connection:
+            mark(connection, ["cus_uk"])
+        assert [told(), told()] == ["2b", "2b"]
+
+
 def test_what_does_not_add_up_is_a_page_that_says_so(two: Workdir) -> None:
     """One ledger away, one never synced, live beside test mode, one account twice."""
     folder = two.folder

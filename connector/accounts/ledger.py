@@ -13,7 +13,12 @@ from connector.accounts.everybody import Everybody
 from connector.accounts.joining import Joining
 from connector.config import Config
 from connector.core.account import NOBODY
-from connector.core.errors import NothingFound, OtherAccount, RulesDiffer
+from connector.core.errors import (
+    LedgerUnusable,
+    NothingFound,
+    OtherAccount,
+    RulesDiffer,
+)
 from connector.core.invoiced import OutsideMrr
 from connector.core.language import message
 from connector.core.policy import differences
@@ -42,8 +47,19 @@ def open_accounts(
     """The ledger of one account, or those of several in one, as ``added_up`` has them."""
     room_for(len(accounts))
     with ExitStack() as stack:
+        for each in accounts:
+            check_there(each)
         parts = [stack.enter_context(open_ledger(each, now)) for each in accounts]
         yield stack.enter_context(added_up(config, parts, mixed=mixed))
+
+
+def check_there(account: Config) -> None:
+    """Raise ``LedgerUnusable``, which names the account, where it has no ledger."""
+    if account.name and not account.database.is_file():
+        raise LedgerUnusable(
+            f"account {account.name} has no ledger: there is none at {account.database}",
+            fix=f"run `stripe-nrr sync --account {account.name}` to make one",
+        )
 
 
 @contextmanager
@@ -61,16 +77,7 @@ def added_up(
         yield ledgers[0]
         return
     parts = {each.config.name: each for each in ledgers}
-    _check_synced(parts)
-    _check_apart(parts)
-    unlike = _unlike(parts)
-    if unlike and not mixed:
-        raise RulesDiffer(
-            f"these ledgers do not add up: {'; '.join(unlike)}",
-            fix="run `stripe-nrr recompute`, where the configuration says the same "
-            "for all; or choose some with --account, or add them up as they are "
-            "with --mixed",
-        )
+    unlike = check_adding_up(parts, mixed=mixed)
     with joined_database() as target:
         placed = sources((name, it.connection) for name, it in parts.items())
         everybody = Everybody(placed, config.merge)
@@ -81,6 +88,21 @@ def added_up(
         _put_facts(target, ledger)
         Joining(target, everybody).put_sums()
         yield ledger
+
+
+def check_adding_up(parts: Mapping[str, Ledger], *, mixed: bool) -> Sequence[str]:
+    """Where their rules differ, in words; raises as ``added_up`` does. Reads settings."""
+    _check_synced(parts)
+    _check_apart(parts)
+    unlike = _unlike(parts)
+    if unlike and not mixed:
+        raise RulesDiffer(
+            f"these ledgers do not add up: {'; '.join(unlike)}",
+            fix="run `stripe-nrr recompute`, where the configuration says the same "
+            "for all; or choose some with --account, or add them up as they are "
+            "with --mixed",
+        )
+    return unlike
 
 
 def _check_synced(parts: Mapping[str, Ledger]) -> None:

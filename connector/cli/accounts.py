@@ -21,7 +21,7 @@ from connector.cli.output import AccountLines, telling_of
 from connector.cli.shell import Shell
 from connector.cli.stderr import fail
 from connector.config import Config
-from connector.core.errors import ConfigError
+from connector.core.errors import ConfigError, UsageFault
 
 if TYPE_CHECKING:
     from connector.dashboard.ledger_reader import LedgerReader
@@ -140,12 +140,23 @@ def _in_turn(callback: Callable[..., Any], taking: Taking) -> Callable[..., Any]
         shell: Shell = ctx.obj
         if not _are_several(shell) or ctx.invoked_subcommand is not None:
             return callback(**options)
-        if not shell.asked and (taking == "named" or any(map(options.get, OF_ONE))):
+        if not shell.asked and taking == "named":
+            raise _unnamed(shell.accounts)
+        if not shell.asked and any(map(options.get, OF_ONE)):
             return shell.config  # which says that one has to be named
         code = _AccountsInTurn(ctx, shell, callback, options).run()
         return ctx.exit(code)
 
     return called
+
+
+def _unnamed(accounts: Sequence[Config]) -> UsageFault:
+    names = [each.name for each in accounts]
+    every = " ".join(f"--account {name}" for name in names)
+    return UsageFault(
+        f"there are several accounts, and none is named: {', '.join(names)}",
+        fix=f"name each that it is for, or all: {every}",
+    )
 
 
 def _are_several(shell: Shell) -> bool:

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -167,11 +168,8 @@ def workbook(
     from connector.render.workbook.workbook import to_xlsx
     from connector.reports.page import make_workbook
 
-    found = asked.reading.keep(
-        ("workbook", request, window),
-        lambda: make_workbook(asked.ledger, request, window),
-        lambda made: sum(len(each.customers) for each in made.windows),
-    )
+    found = make_workbook(asked.ledger, request, window)
     of = asked.reading.options
     told = [*command, *of, "--format", "xlsx", "-o", "nrr.xlsx"]
-    return to_xlsx(found, shlex.join(["stripe-nrr", *told]))
+    with TemporaryDirectory() as folder:
+        return to_xlsx(found, shlex.join(["stripe-nrr", *told]), folder)

@@ -226,8 +226,7 @@ class DashboardApp:
 
     def _state(self, request: Request) -> Response:
         try:
-            with self._reader.reading() as reading:
-                tag = f'"{frame.state_tag(reading.ledger)}"'
+            tag = f'"{self._reader.told(frame.state_tag)}"'
         except (ConnectorError, sqlite3.Error, OSError):
             return bare("", 503, Retry_After="5")
         if request.headers.get("if-none-match") == tag:

@@ -78,7 +78,7 @@ def of_ledger(ledger: Ledger, page: str) -> Mapping[str, Any]:
         "known_at": known.at.astimezone(ledger.zone),
         "navigation": _navigation(page),
         "banner": banner(ledger.facts(), ledger.outside(), ledger.config.locale),
-        "state_tag": state_tag(ledger),
+        "state_tag": state_tag([each.ledger for each in ledger.parts]),
         "policy": policy_sentence(known.policy),
         "locale": ledger.config.locale,
         "language": language(),
@@ -180,11 +180,11 @@ def customers_in_stripe(ledger: Ledger, names: Iterable[str]) -> list[CustomerIn
     return found
 
 
-def state_tag(ledger: Ledger) -> str:
+def state_tag(ledgers: Iterable[Ledger]) -> str:
     """Another text whenever a page may show something else, of whichever account."""
     told = [
         f"{queries.newest_run(part.connection)} {part.state().synced_at} {part.missing()}"
-        for part in (each.ledger for each in ledger.parts)
+        for part in ledgers
     ]
     return hashlib.sha256(" ".join(told).encode()).hexdigest()[:16]
 

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from connector.accounts.ledger import added_up
+from connector.accounts.ledger import added_up, check_adding_up, check_there
 from connector.config import Config
 from connector.core.errors import LedgerUnusable
 from connector.reports.ledger import Ledger
@@ -131,11 +131,10 @@ class WatchedLedger:
         Raises ``LedgerUnusable`` where there is none to read.
         """
         path = self._config.database
+        check_there(self._config)
         if not path.is_file():
-            of = f" --account {self._config.name}" if self._config.name else ""
             raise LedgerUnusable(
-                f"there is no ledger at {path}",
-                fix=f"run `stripe-nrr sync{of}` to make one",
+                f"there is no ledger at {path}", fix="run `stripe-nrr sync` to make one"
             )
         with closing(open_as_it_is(path)) as connection:
             if pending_migrations(connection):
@@ -153,16 +152,20 @@ class WatchedLedger:
     ) -> Iterator[tuple[int, ...] | None]:
         """Which commit is read; None where somebody commits all the time."""
         for left in reversed(range(TRIES)):
-            before = self._watch.submit(self._commit).result()
+            before = self.commit()
             with snapshot(connection):
                 setting(connection, "rules")  # with the first row the moment is chosen
-                is_it = before == self._watch.submit(self._commit).result()
+                is_it = before == self.commit()
                 if is_it or not left:
                     yield before if is_it else None
                     return
 
+    def commit(self) -> tuple[int, ...]:
+        """The file that stands there, and its newest commit; ``OSError`` for none."""
+        return self._watch.submit(self._commit).result()
+
     def _commit(self) -> tuple[int, ...]:
-        """The file that stands there, and its newest commit; on the watching thread."""
+        """On the watching thread."""
         path: Path = self._config.database
         found = path.stat()
         file = (found.st_dev, found.st_ino)
@@ -198,6 +201,7 @@ class LedgerReader:
         self.config, self._now, self._mixed = config, now, mixed
         self._options = options
         self._kept = KeptResults()
+        self._told: tuple[Hashable, str] | None = None
         self._watch = ThreadPoolExecutor(1, "ledger-watch")
         self._ledgers = [
             WatchedLedger(each, self._watch) for each in accounts or [config]
@@ -209,13 +213,37 @@ class LedgerReader:
         """Raises ``LedgerUnusable`` where there is none to read."""
         now = self._now()
         with ExitStack() as stack:
-            read = [stack.enter_context(each.reading(now)) for each in self._ledgers]
-            parts, commits = zip(*read, strict=True)
+            parts, commits = self._apart(stack, now)
             key = None if None in commits else (commits, f"{now:%Y-%m-%d %H}")
             ledger = stack.enter_context(
                 added_up(self.config, parts, mixed=self._mixed)
             )
             yield LedgerReading(ledger, key, self._kept.of(key), self._options)
+
+    def _apart(
+        self, stack: ExitStack, now: datetime
+    ) -> tuple[Sequence[Ledger], Sequence[Hashable]]:
+        read = [stack.enter_context(each.reading(now)) for each in self._ledgers]
+        parts, commits = zip(*read, strict=True)
+        return parts, commits
+
+    def told(self, of: Callable[[Sequence[Ledger]], str]) -> str:
+        """What ``of`` says of the accounts' ledgers, none of which is joined for it.
+
+        It is asked again once anything is committed to one. Raises as ``reading`` does.
+        """
+        now = self._now()
+        hour = f"{now:%Y-%m-%d %H}"
+        newest = tuple(each.commit() for each in self._ledgers)
+        kept = self._told
+        if kept is None or kept[0] != (newest, hour):
+            with ExitStack() as stack:
+                parts, commits = self._apart(stack, now)
+                if len(parts) > 1:
+                    named = {each.config.name: each for each in parts}
+                    check_adding_up(named, mixed=self._mixed)
+                self._told = kept = ((tuple(commits), hour), of(parts))
+        return kept[1]
 
     def close(self) -> None:
         for each in self._ledgers:

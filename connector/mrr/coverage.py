@@ -27,6 +27,7 @@ from connector.mrr.pricing import is_metered, is_whole_period
 from connector.mrr.timeline import Timeline
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.invoices import Invoice, InvoiceLine, ItemParent
+from connector.stripe_api.objects import Price
 
 Spans = list[tuple[int, int]]  # from when to when an item counted
 _OPEN_S = 2**62  # it still does
@@ -111,14 +112,13 @@ class _ItemLines:
         self.subscriptions, self.catalogue = history.versions, history.catalogue
         self.counted = _counted(known.steps)
         self.refused = {each.object_id for each in known.refusals}
-        self.usage_counts = policy.metered_invoiced
+        self.usage_counts, self.used = policy.metered_invoiced, known.used
         # Of an item that counted once and without a gap: from when to when. Where nothing
-        # is refused, that is all there is to know.
-        is_plain = not self.refused and not self.usage_counts
+        # is refused, and no usage billed, that is all there is to know.
         self.plain: Mapping[object, tuple[int, int]] = {
             item: own[0]
-            for item, own in (self.counted if is_plain else {}).items()
-            if len(own) == 1
+            for item, own in ({} if self.refused else self.counted).items()
+            if len(own) == 1 and item not in known.used
         }
 
     def class_of(
@@ -132,20 +132,20 @@ class _ItemLines:
             return InvoiceClass.REFUSED
         if details.proration or line.amount < 0:
             return InvoiceClass.ADJUSTMENT
-        if self.usage_counts and self._is_usage(line):
-            return InvoiceClass.COUNTED
+        price = self.catalogue.prices.get(_price(line))
+        if item in self.used and price is not None and is_metered(price):
+            return self._class_of_usage(line, price)
         start_s, end_s = line.period.start, line.period.end
         for since_s, until_s in self.counted.get(item, ()):
             if since_s < max(end_s, start_s + 1) and until_s > start_s:
                 return InvoiceClass.COUNTED
         return InvoiceClass.BY_POLICY
 
-    def _is_usage(self, line: InvoiceLine) -> bool:
-        """Whether it bills the usage of a whole period, of which MRR is made."""
-        price = self.catalogue.prices.get(_price(line))
-        if price is None or not is_metered(price):
-            return False
-        return is_whole_period(price, line.period.start, line.period.end)
+    def _class_of_usage(self, line: InvoiceLine, price: Price) -> InvoiceClass:
+        """MRR is made of the usage of whole periods, if of any."""
+        is_whole = is_whole_period(price, line.period.start, line.period.end)
+        is_counted = self.usage_counts and is_whole
+        return InvoiceClass.COUNTED if is_counted else InvoiceClass.BY_POLICY
 
 
 def _counted(steps: Iterable[MrrStep]) -> dict[str, Spans]:

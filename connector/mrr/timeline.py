@@ -77,13 +77,14 @@ class Timeline(NamedTuple):
 
     ``next_s`` is None where nothing is scheduled; by then the customer must be derived
     again, though nothing in Stripe will have changed. ``line_items`` are by subscription,
-    as they were read on the way.
+    as they were read on the way. ``used`` are the items that usage was billed for.
     """
 
     steps: tuple[MrrStep, ...]
     refusals: tuple[Refusal, ...]
     next_s: int | None
     line_items: Mapping[str, Sequence[LineItem]]
+    used: frozenset[str]
 
 
 def timeline(
@@ -98,6 +99,7 @@ def timeline(
     steps: list[MrrStep] = []
     refused: list[Unvalued] = []
     later: list[int] = []
+    used: set[str] = set()
     by_subscription = subscription_lines(history)
     events = events_by_subscription(history)
     invoices = invoices_by_subscription(history)
@@ -116,6 +118,7 @@ def timeline(
             else:
                 later.append(step.at_s)
         refused += own.refused
+        used |= own.used
     if policy.invoiced_by_period:
         series = invoiced_series(outside_lines(history.invoices))
         taken_back = outside_credits(history.invoices)
@@ -133,6 +136,7 @@ def timeline(
         refusals=tuple(sorted({_refusal(history.customer, each) for each in refused})),
         next_s=min(later, default=None),
         line_items=by_subscription,
+        used=frozenset(used),
     )
 
 
@@ -181,10 +185,12 @@ class _SubscriptionTimeline:
         prices = self.catalogue.prices
         ids = {line.price for line in known}
         metered = {key for key in ids if is_metered(prices.get(key))}
-        licensed = known
+        licensed, usage = known, known[:0]
         if metered:
             licensed = [line for line in known if line.price not in metered]
-        self.changes = item_changes(versions, licensed, events, prices)
+            usage = [line for line in known if line.price in metered]
+        self.used = {line.item for line in usage}
+        self.changes = item_changes(versions, licensed, events, prices, usage)
         self.active = active_periods(versions, events, known, invoices, prices, policy)
         self.lasting = (*self.active.periods, *self.active.paid_trials)
         self.lasting_at = _by_bound(self.lasting)

@@ -1,6 +1,6 @@
 """What breaks an invariant, and Stripe's live objects beside it, as text and JSON."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from connector.core.language import _, grouped, ngettext
@@ -24,7 +24,7 @@ def to_text(
 ) -> str:
     lines: list[str] = []
     if compared is not None:
-        lines += _comparison_lines(compared, checked.labels, locale)
+        lines += _comparison_lines(compared, locale)
     lines += [
         printable(" ".join(map(spoken, (f"{each.rule}:", each.subject, each.what))))
         for each in checked.findings
@@ -106,9 +106,7 @@ def _total_json(total: CurrencyComparison) -> dict[str, Any]:
     }
 
 
-def _comparison_lines(
-    compared: StripeComparison, labels: Mapping[str, str], locale: str
-) -> Iterator[str]:
+def _comparison_lines(compared: StripeComparison, locale: str) -> Iterator[str]:
     """The sums, then each customer that differs, the largest difference first."""
     live = format_count(compared.live, "live subscription")
     counted = _("{live} in {requests}").format(
@@ -130,7 +128,7 @@ def _comparison_lines(
             for p in row.parts
         ]
         sides = (row.stripe_minor, row.ledger_minor, row.remainder_minor)
-        who = named(row.customer, labels)
+        who = named(row.customer, compared.labels)
         yield f"{who}: {_bridge(row.currency, sides, reasons, locale)}"
     found = {part.reason for row in compared.rows for part in row.parts}
     if GapReason.WAITING in found:

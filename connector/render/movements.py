@@ -1,7 +1,8 @@
 """Movements, their sums and explanations, as text, JSON and CSV."""
 
+import io
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from msgspec.structs import asdict
 
@@ -13,7 +14,7 @@ from connector.core.text import printable
 from connector.mrr.stored_words import arithmetic_said, proof_said
 from connector.render.footnotes import listed
 from connector.render.report_tables import segment_name
-from connector.render.table import Money, Table, csv_text, figures
+from connector.render.table import Money, Table, csv_text, figures, write_csv
 from connector.reports.movements import SegmentMovements
 
 if TYPE_CHECKING:
@@ -47,6 +48,15 @@ def as_json(movement: Movement) -> dict[str, Any]:
 
 def movements_csv(found: Iterable[Movement], labels: Mapping[str, str]) -> str:
     """A row a movement; amounts in whole units of the currency, signed."""
+    out = io.StringIO()
+    write_movements(found, labels, out)
+    return out.getvalue()
+
+
+def write_movements(
+    found: Iterable[Movement], labels: Mapping[str, str], out: TextIO
+) -> None:
+    """The same, as they are read."""
     heads = (
         *("day", "customer", "label", "currency", "kind"),
         *("amount", "before", "after", "causes"),
@@ -63,7 +73,7 @@ def movements_csv(found: Iterable[Movement], labels: Mapping[str, str]) -> str:
         )
         for each in found
     )
-    return csv_text(heads, rows)
+    write_csv(out, heads, rows)
 
 
 def sum_json(moved: SegmentMovements) -> dict[str, Any]:

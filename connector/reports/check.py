@@ -57,7 +57,7 @@ from connector.valuation.reconciliation import (
 
 
 class CheckedLedger(NamedTuple):
-    """What breaks an invariant, who waits to be derived, and what customers are called.
+    """What breaks an invariant, and who waits to be derived.
 
     ``seal`` is the hash of the newest closing, "" of none; ``notes`` say what could not
     be checked.
@@ -66,7 +66,6 @@ class CheckedLedger(NamedTuple):
     movements: int
     findings: list[Finding]
     waiting: list[str]
-    labels: Mapping[str, str]
     seal: str = ""
     notes: Sequence[str] = ()
 
@@ -78,9 +77,8 @@ def check_ledger(ledger: Ledger) -> CheckedLedger:
         findings = movement_findings(queries.movements_by_customer(connection))
     except LedgerUnusable as error:  # then nothing else of it can be proved
         found_first = Finding("movements can be read", "the ledger", error.problem)
-        labels = ledger_customers.labels(connection)
         changed = _changed_from_outside(connection, checksums.examined(connection))
-        return CheckedLedger(0, [found_first, *changed], [], labels)
+        return CheckedLedger(0, [found_first, *changed], [])
     today = local_day(int(ledger.moment.timestamp()), ledger.zone)
     unkept = []
     for currency in queries.currencies(connection):
@@ -108,7 +106,6 @@ def check_ledger(ledger: Ledger) -> CheckedLedger:
         movements=queries.count(connection),
         findings=findings,
         waiting=dirty_customers.dirty(connection),
-        labels=ledger_customers.labels(connection),
         seal=seals.newest_hash(connection),
         notes=list(_unchecked(connection, stored)),
     )
@@ -140,12 +137,19 @@ def _unchecked(
         )
 
 
+NOBODY_CALLED: Mapping[str, str] = {}
+
+
 class StripeComparison(NamedTuple):
-    """``rows`` are of all customers, ``live`` counts subscriptions."""
+    """``rows`` are of all customers, ``live`` counts subscriptions.
+
+    ``labels`` are what those are called, by id, who differ.
+    """
 
     rows: list[CustomerComparison]
     live: int
     requests: int
+    labels: Mapping[str, str] = NOBODY_CALLED
 
 
 def live_subscriptions(
@@ -209,6 +213,14 @@ def compare_with_stripe(
         )
         progress("comparing customers", done, len(customers))
     return rows
+
+
+def labels_of(
+    connection: sqlite3.Connection, rows: Iterable[CustomerComparison]
+) -> Mapping[str, str]:
+    """What those are called who differ."""
+    names = {row.customer for row in differing(rows)}
+    return ledger_customers.labels_of(connection, names)
 
 
 def _books(ledger: Ledger, now_s: int) -> dict[str, CustomerInLedger]:

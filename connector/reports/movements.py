@@ -1,9 +1,10 @@
 """Movements added up by segment, and one movement found."""
 
 import sqlite3
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from connector.core.errors import NothingFound
@@ -32,17 +33,22 @@ def list_movements(
     ledger: Ledger, wanted: Wanted = EVERYTHING, only: Sequence[SegmentValue] = ()
 ) -> MovementList:
     """The movements wanted, in order of days; with ``only`` as ``wanted_members``."""
+    found = list(each_movement(ledger, wanted, only))
+    return MovementList(found, customers.labels(ledger.connection))
+
+
+def each_movement(
+    ledger: Ledger, wanted: Wanted = EVERYTHING, only: Sequence[SegmentValue] = ()
+) -> Iterator[Movement]:
+    """The same as they are read, for who keeps none of them."""
     if only:
         wanted = wanted._replace(members=wanted_members(ledger, wanted, only))
     if is_total(wanted.currency):
         from connector.reports.figures.currency_total import CurrencyTotal
 
-        return _list_total(CurrencyTotal(ledger, wanted.as_of), wanted)
+        return _each_in_total(CurrencyTotal(ledger, wanted.as_of), wanted)
     _check_currency(ledger, wanted)
-    return MovementList(
-        movements=list(queries.movements(ledger.connection, wanted)),
-        labels=customers.labels(ledger.connection),
-    )
+    return queries.movements(ledger.connection, wanted)
 
 
 def _check_currency(ledger: Ledger, wanted: Wanted) -> None:
@@ -139,26 +145,24 @@ def _span(start: date | None, end: date | None) -> Window:
     return Window(WindowKind.YEAR, start or date.min, end or date.max)
 
 
-def _list_total(total: "CurrencyTotal", wanted: Wanted) -> MovementList:
+def _each_in_total(total: "CurrencyTotal", wanted: Wanted) -> Iterator[Movement]:
     """Each customer's net change a day, in whatever currencies."""
-    connection = total.ledger.connection
-    flows, found = total.flows(_span(wanted.start, wanted.end))
+    connection, span = total.ledger.connection, _span(wanted.start, wanted.end)
+    flows, found = total.flows(span)
     ids = customers.ids(connection)
-    booked: dict[tuple[str, date], list[Movement]] = defaultdict(list)
-    each = wanted._replace(currency=None, kind=None)
-    for movement in queries.movements(connection, each):
-        booked[movement.customer, movement.day].append(movement)
-    converted = (
-        movement_in_one(total.currency, flow, before, booked[place], found)
+    converted = {
+        (flow.day, ids[flow.customer]): (flow, before)
         for flow, before in with_balance(flows)
-        for place in [(ids[flow.customer], flow.day)]
-        if place in booked and wanted.kind in (None, flow.kind)
-    )
-    moved = (movement for movement in converted if movement is not None)
-    return MovementList(
-        movements=sorted(moved, key=lambda movement: (movement.day, movement.customer)),
-        labels=customers.labels(connection),
-    )
+        if span.start <= flow.day < span.end and wanted.kind in (None, flow.kind)
+    }
+    booked = queries.movements(connection, wanted._replace(currency=None, kind=None))
+    for place, own in groupby(booked, attrgetter("day", "customer")):
+        if place in converted:
+            together = movement_in_one(
+                total.currency, *converted[place], list(own), found
+            )
+            if together is not None:
+                yield together
 
 
 def find_counted(connection: sqlite3.Connection, text: str) -> CustomerName:

@@ -34,7 +34,7 @@ from connector.reports.model import (
     last_over,
     split,
 )
-from connector.reports.movements import MovementList, list_movements
+from connector.reports.movements import each_movement
 from connector.reports.report import ReportRequest, causes_in, make_report
 from connector.reports.risks.at_risk import at_risk_reports
 from connector.reports.risks.model import AtRiskReport, AtRiskReports
@@ -83,14 +83,17 @@ class WindowBook(Struct, frozen=True, kw_only=True):
 class WorkbookContents(Struct, frozen=True, kw_only=True):
     """What a workbook has: ``windows`` are one and the same of each part of the report.
 
-    ``movements`` are those of that window. ``at_risk`` and ``coverage`` are None as of a
-    past moment, of which they are not kept; coverage also where it was not derived, and
-    of some segments alone, as cohorts are empty then.
+    ``movements`` are those of that window, ``moved`` at most, to be gone through once while
+    the ledger is open; ``labels`` are what customers are called, by id. ``at_risk`` and
+    ``coverage`` are None as of a past moment, of which they are not kept; coverage also
+    where it was not derived, and of some segments alone, as cohorts are empty then.
     """
 
     report: Report
     windows: Sequence[WindowBook]
-    movements: MovementList
+    movements: Iterable[Movement]
+    moved: int
+    labels: Mapping[str, str]
     cohorts: Sequence[CohortReport]
     at_risk: AtRiskReports | None
     coverage: CoverageReport | None
@@ -161,10 +164,14 @@ def make_workbook(
             own = None if is_total(asked.currency) else asked.currency
             coverage = coverage_report(ledger, None, own)
     wanted = Wanted(None, *months, None, asked.currency, asked.as_of)
+    counted = wanted._replace(currency=None) if is_total(asked.currency) else wanted
+    numbers = queries.counted(ledger.connection, counted).values()
     return WorkbookContents(
         report=report,
         windows=books,
-        movements=list_movements(ledger, wanted, asked.only),
+        movements=each_movement(ledger, wanted, asked.only),
+        moved=sum(number for number, _ in numbers),
+        labels=customers.labels(ledger.connection),
         cohorts=_cohorts(ledger, report, asked),
         at_risk=at_risk,
         coverage=coverage,

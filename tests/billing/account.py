@@ -260,7 +260,9 @@ class Account(Pauses):
             at += by_sub.get(item.subscription.id, [])
             steps = seen_steps(item, at, self.now)
             says_when = any(s.source == "item" for s in shown)
-            return since_birth(item, steps) if says_when else steps
+            used_since = item.used_since or self.now + 1  # usage is never carried back
+            is_usage = bool(steps) and steps[0].at >= used_since
+            return since_birth(item, steps) if says_when and not is_usage else steps
 
         return {grain: added_up(items, seen) for grain, items in self._items().items()}
 

@@ -104,6 +104,7 @@ class Changes(Invoicing):
         assert len(sub.items) > 1, "the last item goes with its subscription"
         with self._request(sub, proration):
             self._take_back(item, proration)
+            self._bill_usage(item)
             sub.items.remove(item)
             sub.removed_items.append(item)
             item.removed = True
@@ -233,6 +234,14 @@ class Changes(Invoicing):
         if was_billed and self._prorates(item, proration):
             item.subscription.pending.append(self.credit(item))
 
+    def _bill_usage(self, item: Item) -> None:
+        """What is metered no longer; classic: what was used of its period is lost."""
+        if item.price.metered and item.usage and item.subscription.mode != "classic":
+            for made in self._pieces(item, item.usage, (item.period_start, self.now)):
+                made.invoice_item = self.new_id("ii")
+                item.subscription.pending.append(made)
+        item.usage, item.used = 0, None
+
     @contextmanager
     def _request(self, sub: Subscription, proration: str) -> Iterator[None]:
         """One update request: one event, and one invoice where that was asked for."""
@@ -255,6 +264,10 @@ class Changes(Invoicing):
         if (price, quantity) == (item.price, item.quantity):
             return
         self._take_back(item, proration)
+        if item.price.metered and not price.metered:
+            self._bill_usage(item)
+        if price.metered:  # nothing was billed for it in advance
+            item.billed_net, item.billed_taken, item.last_line = 0, [], None
         item.price, item.quantity = price, quantity
         if switched:
             item.period_start, item.period_end = period_at(
@@ -273,6 +286,8 @@ class Changes(Invoicing):
         with self.change(sub):
             for item, (price, quantity) in wanted.items():
                 self._take_back(item, proration)
+                if item.price.metered:
+                    self._bill_usage(item)
                 item.price, item.quantity = price, quantity
             before = min(item.period_start for item in sub.items)
             sub.anchor = self.now

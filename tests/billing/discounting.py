@@ -58,16 +58,22 @@ def counted_nets(
     at: int,
     *,
     once: bool,
+    usage: bool = False,
     repeating: bool = True,
     if_dropped: bool = False,
 ) -> dict[Item, Fraction]:
     """Each item's amount for its interval, less all discounts that count.
 
+    Of what is metered, the last full period's, or nothing unless ``usage`` counts.
     ``if_dropped``: those that would, were the prorations that wait never billed.
     An amount off is on every invoice: the items of the shortest interval share it.
     """
-    items = [item for item in sub.items if not item.price.metered]
-    left = {item: item.price.amount(item.quantity) for item in items}
+    left = {
+        item: item.price.amount(item.quantity) if item.used is None else item.used
+        for item in sub.items
+        if not item.price.metered or (usage and item.used is not None)
+    }
+    items = list(left)
     for made in sorted(sub.given, key=lambda made: made.subscription_item is None):
         if made.coupon.duration == "repeating" and not repeating:
             continue

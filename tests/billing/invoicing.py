@@ -199,7 +199,8 @@ class Invoicing(Store):
                 line.taxes = taxes.charged(line.net, line.price, sub.customer.tax)
         for line in lines:
             line.id, line.invoice = self.new_id("il"), made.id
-            if line.item is not None and line.amount >= 0:
+            is_in_advance = not line.price.metered and line.amount >= 0
+            if line.item is not None and is_in_advance:
                 line.item.last_line = line
         return made
 
@@ -300,7 +301,8 @@ class Invoicing(Store):
             item.billed_taken = [(d, Fraction(n)) for x in own for d, n in x.discounted]
             if invoice.auto_advance and any(x.amount for x in own):
                 self._note_reduced(item, own)
-            self.see(item, invoice.id)
+            if mine or not item.price.metered:  # of usage without a line nothing tells
+                self.see(item, invoice.id)
         if invoice.auto_advance:  # a draft that stays one shows nothing
             taxes.note(invoice.lines, self.now)
         self.book(invoice.subscription)
@@ -350,6 +352,11 @@ class Invoicing(Store):
                 for item in due:
                     self.see(item, "subscription")
             lines, sub.pending = sub.pending, []
+            used = {
+                item: item.price.amount(item.usage)
+                for item in due
+                if item.price.metered
+            }
             for item in due:
                 lines += self._roll(item)
             made = self.invoice(sub, "subscription_cycle", lines, period_start=before)
@@ -358,6 +365,12 @@ class Invoicing(Store):
             if sub.status == "unpaid":
                 for item in sub.all_items:
                     self.see(item, "left a draft")
+            if made.auto_advance:  # a draft that stays one is no bill
+                for item in due:
+                    ends = (line.end for line in lines if line.price is item.price)
+                    if item.price.metered and self.now in ends:
+                        item.used = used[item]
+                        item.used_since = item.used_since or self.now
         self.finalize_later(made)
         missed = [i for i in sub.removed_items if _billed_until(i) <= self.now]
         self.note_regular(made, [*due, *missed])
@@ -372,5 +385,7 @@ class Invoicing(Store):
         )
         if item.price.metered:
             used, item.usage = item.usage, 0
+            if ended[1] == item.subscription.trial_end:
+                return []  # what is tried is free
             return self._pieces(item, used, ended)
         return self.regular_lines(item)

@@ -13,7 +13,8 @@ class Pauses(Changes):
         made = None
         with self.change(sub):
             if credit:
-                billed = [i for i in sub.items if i.last_line or i.billed_net]
+                licensed = [i for i in sub.items if not i.price.metered]
+                billed = [i for i in licensed if i.last_line or i.billed_net]
                 sub.pending += [self.credit(item) for item in billed]
                 made = self.invoice_pending(sub)
             sub.status, sub.paused_at = "paused", self.now
@@ -50,7 +51,8 @@ class Pauses(Changes):
             return self.bill(sub, sub.items, "subscription_update")
         if anchor == "none":
             return None
-        sub.pending += [self.debit(item) for item in sub.items]
+        licensed = [item for item in sub.items if not item.price.metered]
+        sub.pending += [self.debit(item) for item in licensed]
         return self.invoice_pending(sub)
 
     def pause_over(self, sub: Subscription) -> None:
@@ -87,7 +89,8 @@ class Pauses(Changes):
         """Who pays is given a trial; what was paid for the rest is credited."""
         assert sub.status == "active", sub.status
         with self.change(sub):
-            sub.pending += [self.credit(item) for item in sub.items]
+            licensed = [item for item in sub.items if not item.price.metered]
+            sub.pending += [self.credit(item) for item in licensed]
             lines, sub.pending = sub.pending, []
             sub.status, sub.anchor = "trialing", self.now + days * DAY
             if sub.trial_start is None or sub.mode == "flexible":
@@ -96,7 +99,8 @@ class Pauses(Changes):
             sub.paid_trials.append((self.now, sub.anchor))
             for item in sub.items:
                 item.period_start, item.period_end = self.now, sub.anchor
-                lines.append(self.trial_line(item))
+                if item in licensed:
+                    lines.append(self.trial_line(item))
             made = self.invoice(
                 sub, "subscription_update", lines, period_start=self.now
             )
@@ -107,14 +111,15 @@ class Pauses(Changes):
         self.renew_later(sub, sub.anchor)
 
     def has_paid(self, sub: Subscription) -> bool:
-        """Whether each item was paid for, up to now at least."""
-        return all(
+        """Whether each licensed item was paid for, up to now at least."""
+        lines = [item.last_line for item in sub.items if not item.price.metered]
+        return bool(lines) and all(
             line is not None
             and line.invoice is not None
             and self.invoices[line.invoice].status == "paid"
             and line.net > 0
             and line.start < self.now <= line.end
-            for line in (item.last_line for item in sub.items)
+            for line in lines
         )
 
     def first_payment(self, sub: Subscription) -> int | None:

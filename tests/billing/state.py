@@ -80,6 +80,8 @@ class Item:
     discounts: list[Discount] = field(default_factory=list)
     removed: bool = False
     usage: int = 0
+    used: "Fraction | None" = None  # what the usage of its last full period cost
+    used_since: int | None = None  # the first bill of such usage
     billed_net: int = 0  # what the whole current period costs as last billed
     billed_taken: "list[tuple[Discount, Fraction]]" = field(default_factory=list)
     # The discounts that reduced the paid period, and until when it lasts.

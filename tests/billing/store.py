@@ -34,12 +34,14 @@ class Store:
         seed: int = 1,
         events_from: int = 0,
         once_counts: bool = False,
+        usage_counts: bool = False,
         coupon_settings: Iterable[tuple[bool, bool]] = (),
     ) -> None:
         """``coupon_settings``: (repeating, once) subtracted, booked beside the truth."""
         self.now = now
         self.coupon_settings = tuple(coupon_settings)
         self.once_counts = once_counts
+        self.usage_counts = usage_counts
         self.ids = Ids(seed)
         self.events_from = events_from
         self.products: list[Product] = []
@@ -184,13 +186,12 @@ class Store:
         """Write down what each item's MRR is from now on."""
         self._note_request(sub)
         for item in sub.all_items:
-            mrr_minor = item_mrr_minor(item, self.now, once=self.once_counts)
+            counts = {"once": self.once_counts, "usage": self.usage_counts}
+            mrr_minor = item_mrr_minor(item, self.now, **counts)
             self._book(item.changes, mrr_minor)
             if item.if_dropped is not None:
                 own, _ = item.if_dropped
-                mrr_minor = item_mrr_minor(
-                    item, self.now, once=self.once_counts, if_dropped=True
-                )
+                mrr_minor = item_mrr_minor(item, self.now, **counts, if_dropped=True)
                 self._book(own, mrr_minor)
             for repeating, once in self.coupon_settings:
                 own = item.changes_under.setdefault((repeating, once), [])

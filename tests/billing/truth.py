@@ -29,15 +29,26 @@ def item_mrr_minor(
     at: int,
     *,
     once: bool = False,
+    usage: bool = False,
     repeating: bool = True,
     if_dropped: bool = False,
 ) -> int:
-    """``once``: once coupons count, for the periods that they reduced."""
-    if item.removed or item.price.metered or item.subscription.status not in COUNTS:
+    """``once``: once coupons count, for the periods that they reduced.
+
+    ``usage``: what is metered counts, with the usage of its last full period.
+    """
+    if item.removed or item.subscription.status not in COUNTS:
         return 0
     nets = counted_nets(
-        item.subscription, at, once=once, repeating=repeating, if_dropped=if_dropped
+        item.subscription,
+        at,
+        once=once,
+        usage=usage,
+        repeating=repeating,
+        if_dropped=if_dropped,
     )
+    if item not in nets:
+        return 0
     others = [i.tax for i in item.subscription.all_items if i is not item]
     inside = taxes.inside(item.price, item.tax, others)
     return round(item.price.monthly(nets[item]) / (1 + inside))

@@ -316,7 +316,8 @@ def test_one_sync_at_a_time(workdir: Workdir, stripe: Served) -> None:
     "form", ["json", "csv", "markdown", "text"], ids="as {}".format
 )
 def test_a_report_goes_into_a_file(workdir: Workdir, form: str) -> None:
-    ran = workdir.call("report", "--format", form, "-o", "report.out")
+    asked = ("report", "--from", "2026-10", "--to", "2026-10")
+    ran = workdir.call(*asked, "--format", form, "-o", "report.out")
     assert (ran.code, ran.out) == (0, "")
     assert "2026" in (workdir.folder / "report.out").read_text(encoding="utf-8")
     assert [p.name for p in workdir.folder.glob(".*draft*")] == []

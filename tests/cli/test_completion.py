@@ -122,7 +122,7 @@ def test_what_each_does_is_told_in_the_language_of_the_configuration(
     file = tmp_path / ("other.toml" if is_named else "config.toml")
     file.write_text('[reporting]\nlanguage = "de"\n')
     if is_named:
-        typed = typed.replace("stripe-nrr", f"stripe-nrr --config {file}")
+        typed = typed.replace("stripe-nrr", f"stripe-nrr --config {file.name}")
     if name == "zsh":
         said = shell(home, "zsh", "-c", ASK_ZSH.format(typed=typed), cwd=tmp_path)
         told = dict(line.split(":", 1) for line in said.splitlines())

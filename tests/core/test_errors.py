@@ -676,6 +676,7 @@ EXHIBITS: Mapping[str, Provoked] = {
         TWO_ACCOUNTS, "--account", "fr", "report"
     ),
     "one account's command, of two": lambda: configured(TWO_ACCOUNTS, "restatements"),
+    "a month of two accounts": lambda: configured(TWO_ACCOUNTS, "close", "2024-01"),
     "two accounts in one ledger": lambda: configured(
         TWO_ACCOUNTS.replace('database = "uk.db"', ""), "report"
     ),
@@ -832,6 +833,7 @@ COMMANDS: Mapping[str, Provoked] = {
     "a history that breaks the derivation in a lake": lake_of_broken,
     "a lake of companies": lake_of_companies,
     "accounts of other rules": lambda: two_accounts("report", rule="excluded"),
+    "an account without a ledger": lambda: of_two("report"),
     "an account that was never synced": one_of_two_is_empty,
     "a policy's page of several accounts": lambda: page_of_two("/differences?mrr=5"),
     "two ledgers of one account": lambda: of_whom(

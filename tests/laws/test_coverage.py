@@ -171,14 +171,21 @@ def test_classes_add_up_to_the_invoices(trial: settings) -> None:
 
 
 def counts(item: Item, line: Line) -> bool:
-    """Whether the item was worth anything while the line's period ran."""
-    steps = pairwise([*item.changes, None])
+    """Whether the item counted while the line's period ran, be it for 0.
+
+    So do all licensed items of a subscription that is worth anything: an amount off is
+    all on those of the shortest interval, but a bill shares it with a year that is due at
+    the same time, and leaves something of what is worth 0.
+    """
+    if line.price.metered:
+        return False
     return any(
         step is not None
         and step.mrr_minor > 0
         and step.at < line.end
         and (later is None or later.at > line.start)
-        for step, later in steps
+        for each in item.subscription.all_items
+        for step, later in pairwise([*each.changes, None])
     )
 
 

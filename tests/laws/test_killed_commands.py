@@ -20,12 +20,11 @@ import pytest
 
 from connector.core.dates import add_months
 from tests.billing.account import Account
-from tests.billing.calendar_ import DAY
 from tests.laws.test_kills import whole
 from tests.support.loopback import serving
 from tests.support.served import PORTS, ServingWorkdir, serve, start
 from tests.support.simulator import SimulatedAccount
-from tests.webhooks.test_serve import Company, quiet, shown
+from tests.webhooks.test_serve import Company, ago_s, quiet, shown
 
 USUAL = 7  # one kill of each command
 OLD = b"of last month"
@@ -157,7 +156,7 @@ class KilledLife:
 @pytest.fixture
 def life(tmp_path: Path) -> Iterator[KilledLife]:
     """Every command was run once; a page of last month stands where figures are put."""
-    account = Account(int(time.time()) - 90 * DAY)
+    account = Account(ago_s(90))
     with serving(SimulatedAccount(account.snapshot())) as stripe:
         workdir = ServingWorkdir(tmp_path, stripe.url)
         workdir.configure(PORTS)

@@ -15,14 +15,13 @@ import pytest
 from connector.store.opening import open_database
 from connector.store.read_only import damage, open_as_it_is
 from tests.billing.account import Account
-from tests.billing.calendar_ import DAY
 from tests.support.commands import Workdir
 from tests.support.loopback import serving
 from tests.support.served import PORTS, ServingWorkdir
 from tests.support.simulator import SimulatedAccount
 from tests.support.small_ledger import lay_out
 from tests.support.synced import walked_demo
-from tests.webhooks.test_serve import Company, quiet, shown
+from tests.webhooks.test_serve import Company, ago_s, quiet, shown
 
 KILLS = 6  # of each command
 COMMANDS: Sequence[Sequence[str]] = [
@@ -211,7 +210,7 @@ def fill(path: Path, room: int) -> None:
 @pytest.fixture
 def company(small_disk: Path) -> Iterator[Company]:
     """A business of three, whose ledger lies on the small disk."""
-    account = Account(int(time.time()) - 60 * DAY)
+    account = Account(ago_s(60))
     with serving(SimulatedAccount(account.snapshot())) as stripe:
         workdir = ServingWorkdir(small_disk, stripe.url)
         workdir.configure(PORTS)

@@ -6,6 +6,7 @@ import zipfile
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -281,7 +282,9 @@ def workbook(
         config, now = Config(zone=ZoneInfo("UTC")), datetime(2025, 6, 15, tzinfo=UTC)
         ledger = reports.Ledger(connection, config, now)
         request = reports.ReportRequest(**asked)
-        return to_xlsx(reports.make_workbook(ledger, request), "stripe-nrr report")
+        with TemporaryDirectory() as folder:
+            made = reports.make_workbook(ledger, request)
+            return to_xlsx(made, "stripe-nrr report", folder)
 
 
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE.keys())

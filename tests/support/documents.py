@@ -74,7 +74,10 @@ def rows(table: str) -> list[list[str]]:
 def parse(words: Sequence[str]) -> None:
     """As the command line does, without doing what it says."""
     shell = Shell(ROOT / "config.example.toml", 0)
-    outer = click.Context(stripe_nrr, info_name="stripe-nrr", obj=shell)
+    # With its settings: a command keeps the option `--help` of whoever asks for it first.
+    outer = click.Context(
+        stripe_nrr, info_name="stripe-nrr", obj=shell, **stripe_nrr.context_settings
+    )
     with outer:
         _, [name, *rest], _ = stripe_nrr.make_parser(outer).parse_args(list(words))
         found = stripe_nrr.get_command(outer, name)

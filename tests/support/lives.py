@@ -275,7 +275,10 @@ class Lived:
         self.account.cancel_at_period_end(sub, flag=act.one % 2 == 1)
 
     def cancel_on_a_day(self, sub: Subscription, act: Act) -> None:
-        self.account.cancel_at(sub, self.account.now + (1 + act.one * 9) * DAY)
+        at = self.account.now + (1 + act.one * 9) * DAY
+        tried = sub.trial_end if sub.needs_card and not self.is_watched else None
+        if tried is None or not tried < at <= tried + DAY:  # as soon, as above
+            self.account.cancel_at(sub, at)
 
     def stay(self, sub: Subscription, _act: Act) -> None:
         self.account.undo_cancel(sub)

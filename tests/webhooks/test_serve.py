@@ -30,7 +30,7 @@ from connector.stripe_api.rate_limit import Limiter
 from connector.webhooks.endpoint import MOST_BYTES, PATH
 from connector.webhooks.server import REQUEST_S
 from tests.billing.account import Account
-from tests.billing.calendar_ import DAY
+from tests.billing.calendar_ import DAY, HOUR
 from tests.billing.state import Json
 from tests.support.commands import Workdir
 from tests.support.loopback import Served, delayed, failing, serving
@@ -49,6 +49,11 @@ from tests.support.served import (
     webhook,
 )
 from tests.support.simulator import SimulatedAccount
+
+
+def ago_s(days: int) -> int:
+    """So long ago, at another hour of the day: nothing renews within a test's minutes."""
+    return int(time.time()) - days * DAY - 12 * HOUR
 
 
 @dataclass
@@ -133,7 +138,7 @@ def sync_into(path: Path, company: Company) -> None:
 
 @pytest.fixture
 def company(tmp_path: Path) -> Iterator[Company]:
-    acc = Account(int(time.time()) - 60 * DAY)
+    acc = Account(ago_s(60))
     with serving(SimulatedAccount(acc.snapshot())) as stripe:
         workdir = ServingWorkdir(tmp_path, stripe.url)
         workdir.configure(PORTS)

@@ -18,6 +18,7 @@ from connector.reports.check import (
     StripeComparison,
     check_ledger,
     compare_with_stripe,
+    labels_of,
     live_subscriptions,
     unexplained,
 )
@@ -82,7 +83,8 @@ def _beside_stripe(shell: Shell) -> StripeComparison:
         with snapshot(connection):
             ledger = Ledger(connection, shell.config, shell.now())
             rows = compare_with_stripe(ledger, live, progress)
-        return StripeComparison(rows, len(live), requests)
+        labels = labels_of(connection, rows)
+        return StripeComparison(rows, len(live), requests, labels)
 
 
 def _live(

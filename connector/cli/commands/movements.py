@@ -1,6 +1,7 @@
 """`stripe-nrr movements`: who moved, and when."""
 
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import click
@@ -19,7 +20,8 @@ from connector.core.errors import UsageFault
 from connector.core.language import _
 from connector.core.model import MovementKind, SegmentValue
 from connector.reports import list_movements, sum_movements
-from connector.reports.movements import find_counted
+from connector.reports.movements import each_movement, find_counted
+from connector.store.ledger import customers
 from connector.store.ledger.queries import Wanted
 
 
@@ -95,6 +97,13 @@ def movements(
                 csv=lambda: forms.sums_csv(sums),
             )
             return
+        if form == "csv":
+            rows = each_movement(ledger, wanted, only)
+            write = partial(
+                forms.write_movements, rows, customers.labels(ledger.connection)
+            )
+            emit(form, output, facts=shell.facts, csv=lambda: write)
+            return
         found, labels = list_movements(ledger, wanted, only)
     emit(
         form,
@@ -106,5 +115,4 @@ def movements(
             else _("There is no such movement.")
         ),
         json=lambda: {"movements": [forms.as_json(each) for each in found]},
-        csv=lambda: forms.movements_csv(found, labels),
     )

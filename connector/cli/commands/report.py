@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import date
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -151,11 +152,9 @@ def report(
         show: Callable[[Path | None], None]
         if form == "xlsx":
             command = _command(asked, as_of, preset)
-            show = partial(
-                _write_workbook, reports.make_workbook(ledger, asked), command
-            )
-        else:
-            show = _shown(ledger, asked, form, shell.config.locale)
+            _write_workbook(reports.make_workbook(ledger, asked), command, output)
+            return
+        show = _shown(ledger, asked, form, shell.config.locale)
     show(output)
 
 
@@ -209,7 +208,8 @@ def _write_workbook(
     if (error := underivable(failed)) is not None:
         warn(error.problem, error.fix)
     assert output is not None
-    write_bytes(to_xlsx(found, command), output)
+    with TemporaryDirectory() as folder:
+        write_bytes(to_xlsx(found, command, folder), output)
 
 
 @contextmanager

@@ -55,15 +55,16 @@ def item_changes(
     line_items: Sequence[LineItem],
     events: Sequence[Event],
     prices: Mapping[str, Price],
+    usage: Iterable[LineItem] = (),
 ) -> dict[str, list[ItemChange]]:
     """Each item's changes, oldest first; the first says when the item began.
 
     ``versions`` are one subscription's, oldest first; ``line_items`` and ``events`` those
-    that name it, line items of metered prices excluded.
+    that name it, line items of metered prices apart (``usage``).
     """
     now = versions[-1].subscription
     licensed = without_unmade_changes(line_items, versions, events)
-    items = item_facts(versions, licensed, events, prices)
+    items = item_facts(versions, licensed, events, prices, usage)
     regular = [line for line in licensed if line.is_regular]
     left = [item for item, known in items.items() if not known.is_current]
     if left and now.items.data:

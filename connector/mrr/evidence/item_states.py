@@ -109,11 +109,13 @@ def item_facts(
     line_items: Sequence[LineItem],
     events: Sequence[Event],
     prices: Mapping[str, Price],
+    usage: Iterable[LineItem] = (),
 ) -> dict[str, ItemFacts]:
     """All that is known of each item of a subscription.
 
     ``versions`` are its own, oldest first; ``line_items`` and ``events`` those that name
-    it, line items of metered prices excluded.
+    it, line items of metered prices apart (``usage``): of items that nothing else shows,
+    these are not told.
     """
     items: _Items = defaultdict(ItemFacts)
     _add_from_line_items(items, line_items, prices)
@@ -126,6 +128,9 @@ def item_facts(
             _add_from_view(items, view, rank, left)
     for item in now.items.data:
         items[item.id].is_current = True
+    for line in usage:
+        if line.item in items:
+            _add_usage(items[line.item], line)
     return items
 
 
@@ -242,6 +247,18 @@ def _add_from_line_items(
         known.covered_until_s = max(known.covered_until_s, end_s)
         if line.proration or start_s <= fact.known_s + PREBILLED_S:
             known.facts.append(fact)
+
+
+def _add_usage(known: ItemFacts, line: LineItem) -> None:
+    """Billed when its period is over: until then, at least, the item was metered.
+
+    From the period's start on, where nothing else was billed for that time.
+    """
+    is_all = known.covered_until_s <= line.start_s
+    at_s = max(line.start_s, known.created_s or 0) if is_all else line.end_s
+    state = ItemState(line.price, Decimal(1))  # as an item shows it, without a quantity
+    known.facts.append(ItemFact(at_s, CREDIT, state, line.known_s, line))
+    known.covered_until_s = max(known.covered_until_s, line.end_s)
 
 
 def _add_from_view(

@@ -5,6 +5,7 @@ from collections.abc import Collection, Container, Iterable, Sequence
 from datetime import date, datetime
 from fractions import Fraction
 from functools import cache, lru_cache
+from itertools import chain, islice
 from textwrap import wrap
 from typing import Any, NamedTuple
 
@@ -103,12 +104,23 @@ def _plain_formulas(kind: type[Any]) -> type[Any]:
 
 
 class SheetWriter:
-    """Writes on one sheet of a workbook; ``row`` is the next that is free, from 0."""
+    """Writes on one sheet of a workbook; ``row`` is the next that is free, from 0.
+
+    One that ``is_long`` keeps no row before the one that is written.
+    """
 
     def __init__(
-        self, book: Any, name: str, locale: str, formats: dict[Any, Any]
+        self,
+        book: Any,
+        name: str,
+        locale: str,
+        formats: dict[Any, Any],
+        *,
+        is_long: bool = False,
     ) -> None:
+        book.constant_memory = is_long  # rows go to a file; charts could not read them
         self.sheet = book.add_worksheet(name, _plain_formulas(book.worksheet_class))
+        book.constant_memory = False
         self.name, self.locale, self.row = name, locale, 0
         self._book, self._formats = book, formats
         self._widths: dict[int, int] = {}
@@ -212,10 +224,11 @@ class SheetWriter:
 
     def table(self, heads: Sequence[str], rows: Iterable[Iterable[SheetCell]]) -> range:
         """Headings and rows from the first column on; returns where the rows are."""
-        found = [tuple(cells) for cells in rows]
-        self.heads(heads, right=_figures(found[:MEASURED]))
+        all_rows = map(tuple, rows)
+        first = list(islice(all_rows, MEASURED))
+        self.heads(heads, right=_figures(first))
         began = self.row
-        self.rows(found)
+        self.rows(chain(first, all_rows))
         return range(began, self.row)
 
     def filtered(

@@ -1,6 +1,7 @@
 """The sheets behind a window: movements, cohorts, what is at risk, coverage."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from connector.core.figures import RATIOS
 from connector.core.language import _, grouped, marked
@@ -16,7 +17,7 @@ from connector.render.workbook.cells import ROWS, SheetCell, SheetWriter
 from connector.reports.cohorts import CohortReport
 from connector.reports.coverage import CoverageReport
 from connector.reports.model import code_of
-from connector.reports.movements import MovementList
+from connector.reports.page import WorkbookContents
 from connector.reports.risks.model import AtRiskReport, AtRiskReports, CustomerAtRisk
 
 MOVEMENT_HEADS = (
@@ -33,22 +34,23 @@ RISK_HEADS = (
 NOT_KEPT = marked("Not kept as of a past moment: it is told only as of now.")
 
 
-def write_movements(writer: SheetWriter, found: MovementList, window: Window) -> None:
+def write_movements(
+    writer: SheetWriter, found: WorkbookContents, window: Window
+) -> None:
     """A row a movement, as far as a sheet has rows."""
     writer.title(_("Movements of {window}").format(window=name_of(window)))
     room = ROWS - 4
-    if len(found.movements) > room:
+    if found.moved > room:
         writer.line(
             _(
                 "The first {shown} of {all}: a sheet of Excel has no more rows. "
                 "`stripe-nrr movements --format csv` lists them all."
-            ).format(shown=grouped(room), all=grouped(len(found.movements))),
+            ).format(shown=grouped(room), all=grouped(found.moved)),
             bold=True,
         )
-    shown = found.movements[:room]
     writer.filtered(
         [_(head) for head in MOVEMENT_HEADS],
-        (_movement(each, found.labels) for each in shown),
+        (_movement(each, found.labels) for each in islice(found.movements, room)),
     )
 
 

@@ -24,8 +24,11 @@ from connector.reports.model import Report, label
 from connector.reports.page import WorkbookContents
 
 
-def to_xlsx(found: WorkbookContents, command: str) -> bytes:
-    """The file; ``command`` gives the same. Raises ``MissingExtra`` without XlsxWriter."""
+def to_xlsx(found: WorkbookContents, command: str, folder: str) -> bytes:
+    """The file; ``command`` gives the same. Raises ``MissingExtra`` without XlsxWriter.
+
+    Rows of long sheets are kept in ``folder`` meanwhile.
+    """
     try:
         import xlsxwriter  # type: ignore[import-untyped]
     except ImportError as error:
@@ -34,7 +37,7 @@ def to_xlsx(found: WorkbookContents, command: str) -> bytes:
             fix="pip install 'stripe-nrr[xlsx]', or use --format csv or html",
         ) from error
     file = BytesIO()
-    book = xlsxwriter.Workbook(file, {"in_memory": True})
+    book = xlsxwriter.Workbook(file, {"tmpdir": folder})
     made_at = found.report.generated_at.astimezone(UTC).replace(tzinfo=None)
     book.set_properties({"title": _("Net revenue retention"), "created": made_at})
     book.set_calc_mode("auto")
@@ -47,22 +50,23 @@ def _write(book: Any, found: WorkbookContents, command: str) -> None:
     formats: dict[Any, Any] = {}
     writers: list[SheetWriter] = []
 
-    def sheet(name: str) -> SheetWriter:
-        writers.append(SheetWriter(book, name, found.locale, formats))
-        return writers[-1]
+    def sheet(name: str, *, is_long: bool = False) -> SheetWriter:
+        one = SheetWriter(book, name, found.locale, formats, is_long=is_long)
+        writers.append(one)
+        return one
 
     summary, names = sheet(_("Summary")), window_sheets(found)
     for each, name in zip(found.windows, names, strict=True):
-        write_window(sheet(name), each, each.part.title)
+        write_window(sheet(name, is_long=True), each, each.part.title)
     if not names:
         sheet(_("Window")).line(_("There is no recurring revenue in this ledger."))
     write_summary(summary, book, found, names)
     if found.report.by is not None:
         _write_segments(sheet(_("Segments")), found.report)
-    moved = sheet(_("Movements"))
+    moved = sheet(_("Movements"), is_long=True)
     if found.windows:
         window = found.windows[0].row.measured.window
-        write_movements(moved, found.movements, window)
+        write_movements(moved, found, window)
     is_of_all = not found.report.only
     if is_of_all:
         write_cohorts(sheet(_("Cohorts")), found.cohorts)

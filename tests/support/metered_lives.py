@@ -1,0 +1,66 @@
+"""Random customers who use what is metered, beside what they pay in advance."""
+
+from hypothesis import strategies as st
+
+from tests.billing.catalogue import Price
+from tests.billing.state import Subscription
+from tests.support.lives import (
+    EVENTFUL,
+    MODES,
+    USUAL,
+    Act,
+    Life,
+    Lived,
+    beginnings,
+    numbers,
+    waits,
+)
+
+acts = st.builds(
+    Act,
+    waits,
+    st.sampled_from((*EVENTFUL, *USUAL, *("use", "reprice", "remove") * 2)),
+    numbers,
+    numbers,
+    numbers,
+)
+metered_lives = st.builds(
+    lambda mode, first, rest: Life(mode, [first, *rest]),
+    st.sampled_from(MODES),
+    beginnings,
+    st.lists(acts, min_size=1, max_size=9),
+)
+
+
+class MeteredLived(Lived):
+    """``use`` reports usage; of the usual prices, some are metered.
+
+    What is metered has no quantity to be resized.
+    """
+
+    def _prices(self) -> list[Price]:
+        usual = super()._prices()
+        product = self.account.add_product("Calls")
+        calls = self.account.add_price(product, 3, metered=True)
+        dearer = self.account.add_price(product, "4.5", metered=True)
+        return [*usual[:6], calls, dearer, calls, usual[8]]
+
+    def come_back(self, act: Act) -> None:
+        """Unwatched, with a licensed item.
+
+        Stripe writes no line for a metered one before its first period is over (in
+        flexible mode no invoice either): one that became licensed by then looks as if it
+        had been so from the start, in days that were free.
+        """
+        if not self.is_watched and self._price(act.one).metered:
+            act = act._replace(one=0)
+        super().come_back(act)
+
+    def use(self, sub: Subscription, act: Act) -> None:
+        item = self._item(sub, act)
+        if item.price.metered and sub.status != "paused":
+            self.account.report_usage(item, 50 * (1 + act.two))
+
+    def resize(self, sub: Subscription, act: Act) -> None:
+        if not self._item(sub, act).price.metered:
+            super().resize(sub, act)

@@ -155,7 +155,7 @@ def _unnamed(accounts: Sequence[Config]) -> UsageFault:
     every = " ".join(f"--account {name}" for name in names)
     return UsageFault(
         f"there are several accounts, and none is named: {', '.join(names)}",
-        fix=f"name each that it is for, or all: {every}",
+        fix=f"say which: {every}, or some of these",
     )
 
 

@@ -46,14 +46,16 @@ class MeteredLived(Lived):
         return [*usual[:6], calls, dearer, calls, usual[8]]
 
     def come_back(self, act: Act) -> None:
-        """Unwatched, with a licensed item.
+        """Unwatched, with licensed items alone.
 
         Stripe writes no line for a metered one before its first period is over (in
         flexible mode no invoice either): one that became licensed by then looks as if it
         had been so from the start, in days that were free.
         """
-        if not self.is_watched and self._price(act.one).metered:
-            act = act._replace(one=0)
+        if not self.is_watched:
+            first = act._replace(one=0) if self._price(act.one).metered else act
+            beside = self._like(self._price(first.one), act.two)
+            act = first._replace(two=0) if beside.metered else first
         super().come_back(act)
 
     def use(self, sub: Subscription, act: Act) -> None:

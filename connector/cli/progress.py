@@ -19,6 +19,7 @@ Progress = Callable[[str, int, int | None], None]
 def progress_shown(*, quiet: bool = False) -> Iterator[Progress]:
     """Tell ``progress(what, done, all)``; ``all`` is a guess, None where nobody knows.
 
+    ``what`` is a text of the catalogues, or a name.
     A bar a task on a terminal; elsewhere a line every ten seconds.
     """
     lines = account_lines()
@@ -38,7 +39,15 @@ def progress_shown(*, quiet: bool = False) -> Iterator[Progress]:
                 of = (
                     _(" of about {whole}").format(whole=grouped(whole)) if whole else ""
                 )
-                note(f"{what}: {done:,}{of} after {now_s - began_s:.0f} s")
+                told = _("{what}: {done}{of} after {seconds} s")
+                note(
+                    told.format(
+                        what=_(what),
+                        done=grouped(done),
+                        of=of,
+                        seconds=round(now_s - began_s),
+                    )
+                )
 
         yield tell
 
@@ -52,7 +61,7 @@ def _bars() -> Iterator[Progress]:
     class Rate(rich.ProgressColumn):
         def render(self, task: rich.Task) -> Text:
             speed = task.finished_speed or task.speed
-            return Text(f"{speed:,.0f}/s" if speed else "", style="dim")
+            return Text(f"{grouped(round(speed))}/s" if speed else "", style="dim")
 
     with rich.Progress(
         rich.TextColumn("{task.description}"),
@@ -69,7 +78,7 @@ def _bars() -> Iterator[Progress]:
 
         def show(what: str, done: int, whole: int | None) -> None:
             if what not in tasks:
-                shown = what if lines is None else lines.of(what)
+                shown = _(what) if lines is None else lines.of(_(what))
                 tasks[what] = bars.add_task(shown, total=whole)
             bars.update(tasks[what], completed=done, total=whole)
 

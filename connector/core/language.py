@@ -26,7 +26,8 @@ DOMAIN = "stripe_nrr"
 class Language(NamedTuple):
     """``locale`` writes amounts where none is configured; ``day`` is a format.
 
-    ``table_day`` is one in a column. ``months`` are short; none are as the format has them.
+    ``table_day`` and ``instant`` are those in a column and in a proof. ``months`` are
+    short; none are as the format has them.
     """
 
     locale: str
@@ -35,11 +36,14 @@ class Language(NamedTuple):
     percent: str
     day: str
     table_day: str
+    instant: str
     months: tuple[str, ...] = ()
 
 
 LANGUAGES = {
-    "en": Language("en_US", ".", ",", "%", "%d %b %Y", "%Y-%m-%d"),
+    "en": Language(
+        *("en_US", ".", ",", "%", "%d %b %Y", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")
+    ),
     "de": Language(
         locale="de_DE",
         point=",",
@@ -47,6 +51,7 @@ LANGUAGES = {
         percent="\N{NO-BREAK SPACE}%",
         day="%d.%m.%Y",
         table_day="%d.%m.%Y",
+        instant="%d.%m.%Y %H:%M:%S UTC",
         months=(
             *("Jan.", "Feb.", "März", "Apr.", "Mai", "Juni"),
             *("Juli", "Aug.", "Sept.", "Okt.", "Nov.", "Dez."),
@@ -137,6 +142,11 @@ def grouped(number: int) -> str:
     return f"{number:,}".replace(",", LANGUAGES[_spoken.get()].group)
 
 
+def group() -> str:
+    """What stands between thousands."""
+    return LANGUAGES[_spoken.get()].group
+
+
 def point() -> str:
     return LANGUAGES[_spoken.get()].point
 
@@ -154,6 +164,17 @@ def day_text(day: date) -> str:
 def table_day(day: date) -> str:
     """``2026-11-02``, as it stands in a column."""
     return f"{day:{LANGUAGES[_spoken.get()].table_day}}"
+
+
+def table_month(day: date) -> str:
+    """``2026-11``, as it stands in a column."""
+    is_short = bool(LANGUAGES[_spoken.get()].months)
+    return month_text(day) if is_short else f"{day:%Y-%m}"
+
+
+def instant_text(at: datetime) -> str:
+    """``2026-11-02T06:40:31Z``, of a moment in UTC, as it stands in a proof."""
+    return f"{at:{LANGUAGES[_spoken.get()].instant}}"
 
 
 def moment_text(at: datetime) -> str:

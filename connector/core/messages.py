@@ -19,12 +19,15 @@ from typing import NamedTuple
 from connector.core.dates import parse_month
 from connector.core.language import (
     DEFAULT,
+    _,
     contexts,
+    group,
     grouped,
     language,
     message,
     month_text,
     pgettext,
+    point,
     table_day,
 )
 from connector.core.money import format_count
@@ -39,6 +42,7 @@ WORD = r"\S+"  # what stands in one that hardly says anything itself
 LEAST = 6
 DAY = re.compile(r"(\d{4}-\d\d-\d\d)( .*)?")
 MONTH = re.compile(r"\d{4}-\d\d")
+AMOUNT = re.compile(r"([−-]?)([^\W\d]{3}\W|[^\w\s,.−-])(\d[\d,]*)(\.\d+)?")
 COUNT = re.compile(r"(\d[\d,]*) ([a-z][a-z ]*)")
 
 
@@ -56,6 +60,27 @@ SYSTEM = (
     message("Connection refused"),
     message("Address already in use"),
     message("Cannot assign requested address"),
+)
+
+# What is wrong with a TOML file, in Python's words.
+TOML = (
+    message("{wrong} (at line {line}, column {column})"),
+    message("{wrong} (at end of document)"),
+    message("Invalid statement"),
+    message("Invalid value"),
+    message("Invalid date or datetime"),
+    message("Invalid initial character for a key part"),
+    message("Expected newline or end of document after a statement"),
+    message("Expected '=' after a key in a key/value pair"),
+    message("Expected ']' at the end of a table declaration"),
+    message("Cannot declare {key} twice"),
+    message("Cannot overwrite a value"),
+    message("Unclosed array"),
+    message("Unclosed inline table"),
+    message("Unterminated string"),
+    message("Unescaped '\\' in a string"),
+    message("Found invalid character {character!r}"),
+    message("Illegal character {character!r}"),
 )
 
 
@@ -145,7 +170,11 @@ def _as_several(text: str, code: str, between: str) -> Spoken | None:
 
 
 class Field(str):
-    """What stands in a message, as the translation asks for it: ``{month:date}``."""
+    """What stands in a message, as the translation asks for it.
+
+    ``{month:date}`` is a day or a month, ``{count:number}`` a grouped number,
+    ``{mrr:money}`` an amount, ``{reason:word}`` a text of the catalogues by itself.
+    """
 
     __slots__ = ()
 
@@ -155,7 +184,18 @@ class Field(str):
     def __format__(self, form: str) -> str:
         if form == "date":
             return _dated(self)
+        if form == "money":
+            return AMOUNT.sub(_amount, self)
+        if form == "word":
+            return _(str(self))
         return grouped(int(self.replace(",", ""))) if form == "number" else str(self)
+
+
+def _amount(found: re.Match[str]) -> str:
+    """``$1,234.50``, as it is made in English, as the language writes it."""
+    sign, symbol, whole, part = found.groups("")
+    number = f"{sign}{whole.replace(',', group())}{part.replace('.', point())}"
+    return f"{number}\N{NO-BREAK SPACE}{symbol.strip()}"
 
 
 def _dated(text: str) -> str:

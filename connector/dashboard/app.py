@@ -219,7 +219,8 @@ class DashboardApp:
         return html("problem.html.j2", str(shown["locale"]), values, status)
 
     def _no_page(self, scope: Scope, receive: Receive, send: Send) -> Any:
-        response = self._problem(no_page(), "html", frame.bare_frame())
+        with speaking(self._reader.config.language):
+            response = self._problem(no_page(), "html", frame.bare_frame())
         return response(scope, receive, send)
 
     # A page that is open asks whether there is something newer

@@ -9,6 +9,7 @@ from html import escape
 from typing import Any, NamedTuple
 
 from connector.core.language import _, day_text, grouped, language, marked, table_day
+from connector.core.messages import spoken
 from connector.core.money import format_count, format_minor, format_ratio
 from connector.core.text import markdown, printable
 from connector.core.windows import name_of
@@ -98,7 +99,7 @@ def sections(digest: Digest, locale: str) -> list[Section]:
         Section(_("Newly not covered"), uncovered, "stripe-nrr coverage"),
         Section(
             _("Newly refused"),
-            [each.sentence for each in digest.refused],
+            [spoken(each.sentence) for each in digest.refused],
             "stripe-nrr check",
         ),
     )

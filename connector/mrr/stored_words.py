@@ -22,7 +22,10 @@ _PROOFS = (
     *(marked("trial"), marked("trial ended"), marked("cancellation requested")),
     *(marked("collection resumes"), marked("left a draft"), marked("added")),
     *(marked("replaces it"), marked("discount removed")),
+    *(marked("active"), marked("unpaid"), marked("paused"), marked("incomplete")),
+    *(marked("trialing"), marked("canceled")),  # a status as it was seen
 )
+ENDED = " ended"  # after a coupon's id
 _NATURES = (marked("period"), marked("proration"), marked("credit"))
 _LINE = re.compile(r"(\w+) (\d{4}-\d\d-\d\d) to (\d{4}-\d\d-\d\d): (\S+) × (.+), (.+?)")
 _RETRACTED = (
@@ -58,6 +61,8 @@ def proof_said(text: str, currency: str, locale: str) -> str:
         return text
     if text in _PROOFS:
         return _(text)
+    if text.endswith(ENDED):
+        return _("{coupon} ended").format(coupon=text.removesuffix(ENDED))
     line = _LINE.fullmatch(text)
     if line is None or line[1] not in _NATURES:
         return text
@@ -69,6 +74,11 @@ def proof_said(text: str, currency: str, locale: str) -> str:
         price=line[5],
         amount=_money(line[6], currency, locale),
     )
+
+
+def evidence_kind_said(kind: str) -> str:
+    """What a piece of evidence is: ``invoice_line``."""
+    return kind if language() == "en" else _(kind.replace("_", " "))
 
 
 def retraction_said(text: str, currency: str, locale: str) -> str:

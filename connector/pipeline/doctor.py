@@ -67,7 +67,9 @@ def configuration(at: Installation) -> Verdict:
 def environment(at: Installation) -> Verdict:
     """The names of those that are set; never what is in them."""
     names = ", ".join(name for name in VARIABLES if at.environ.get(name))
-    return ok(f"set: {names}" if names else "nothing is set that matters here")
+    return ok(
+        f"these are set: {names}" if names else "nothing is set that matters here"
+    )
 
 
 # --- the key ---

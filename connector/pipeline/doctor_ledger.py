@@ -56,7 +56,7 @@ def disk(at: Installation) -> Verdict:
     if free_bytes is None:
         raise after("folder")
     wanted = max(2 * ledger_bytes, LEAST_FREE_BYTES)
-    free = message(f"{sized(free_bytes)} free")
+    free = message(f"{sized(free_bytes)} free here")
     if free_bytes < wanted:
         return fault(f"only {free}", f"make room: {sized(wanted)} should be free")
     return ok(free)
@@ -77,7 +77,11 @@ def ledger(at: Installation) -> Verdict:
     kept = [path, *side_files(path, with_lock=False)]
     status = value_of(at.config, "configuration").status_file
     whose = account_of(at)
-    opens = ok(f"{path} opens" + (f", and is of {whose.shown}" if whose else ""))
+    opens = ok(
+        f"{path} can be opened, and is of {whose.shown}"
+        if whose
+        else f"{path} can be opened"
+    )
     return _private([*kept, status] if status else kept) or opens
 
 

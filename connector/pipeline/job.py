@@ -16,7 +16,7 @@ from msgspec.structs import asdict
 from connector.config import Config, rules_of
 from connector.core.dates import instant
 from connector.core.errors import Stopped
-from connector.core.language import message
+from connector.core.language import marked, message
 from connector.core.policy import Rules
 from connector.pipeline.held_ledger import check_kept_once, claim, held_ledger
 from connector.pipeline.ingest import Ingest, Progress, since_last
@@ -70,7 +70,7 @@ def bring_up_to_date(
         return datetime.fromtimestamp(ingest.now_us() / 1_000_000, tz=UTC)
 
     def derived(done: int, whole: int) -> None:
-        ingest.progress("customers derived", done, whole)
+        ingest.progress(marked("customers derived"), done, whole)
         if ingest.stopping() and done < whole:
             raise Stopped
 

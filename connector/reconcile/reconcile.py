@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from connector.core.dates import add_months
-from connector.core.language import _, table_day
+from connector.core.language import _, marked, table_day
 from connector.core.model import Movement
 from connector.core.presets import PRESETS, preset_name
 from connector.metrics.what_if import preset_switches
@@ -159,7 +159,7 @@ class _Reconciling:
             if size > MOST_HELD:
                 self._settle(held)
                 held, size = [], 0
-            self.progress("explaining", seen * TOGETHER, None)
+            self.progress(marked("explaining"), seen * TOGETHER, None)
         self._settle(held)
 
     def _differing(self) -> Iterator[Beside]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from connector.core.dates import add_months
 from connector.core.errors import UsageFault
-from connector.core.language import _
+from connector.core.language import _, marked
 from connector.core.model import CustomerName
 from connector.core.money import exponent
 from connector.reconcile.cells import Amounts, Cell, Grain
@@ -121,7 +121,7 @@ def _lines(
         if line.amount % TEN:
             seen.whole = False
         if seen.lines % 100_000 == 0:
-            progress("reading", seen.lines, None)
+            progress(marked("reading"), seen.lines, None)
         customer = counted_as(line.customer)
         seen.is_named = seen.is_named or not customer.startswith("cus_")
         day, on = line.day.toordinal(), line.on.toordinal()

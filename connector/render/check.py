@@ -7,6 +7,7 @@ from connector.core.language import _, grouped, ngettext
 from connector.core.messages import spoken
 from connector.core.money import format_count, format_minor
 from connector.core.text import printable
+from connector.metrics.invariants import Finding
 from connector.render.movements import named
 from connector.reports.check import CheckedLedger, StripeComparison
 from connector.valuation.reconciliation import (
@@ -26,7 +27,7 @@ def to_text(
     if compared is not None:
         lines += _comparison_lines(compared, locale)
     lines += [
-        printable(" ".join(map(spoken, (f"{each.rule}:", each.subject, each.what))))
+        printable(f"{spoken(each.rule)}: {each.subject} {_what(each)}")
         for each in checked.findings
     ]
     if checked.waiting:
@@ -41,6 +42,14 @@ def to_text(
     ).format(number=grouped(checked.movements))
     findings = format_count(len(checked.findings), "finding")
     return "\n".join([*lines, f"{counted}, {findings}."])
+
+
+def _what(found: Finding) -> str:
+    """Of an object that could not be valued: its field, and what that is."""
+    said, before = spoken(found.what), f"{found.subject}: "
+    if said != found.what:
+        return said
+    return spoken(f"{before}{found.what}").removeprefix(before)
 
 
 def _waiting_line(waiting: Sequence[str]) -> str:

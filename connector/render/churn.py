@@ -4,8 +4,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any, TextIO
 
+from connector.core.dates import parse_month
 from connector.core.figures import WindowFigures
-from connector.core.language import _, day_text, grouped, marked, month_text, ngettext
+from connector.core.language import (
+    _,
+    day_text,
+    grouped,
+    marked,
+    month_text,
+    ngettext,
+    table_month,
+)
 from connector.core.losses import LossReason
 from connector.core.model import Cause
 from connector.core.money import format_count, format_minor
@@ -79,7 +88,12 @@ _SUM_HEADS = (marked("Churn"), marked("Left"), marked("Contraction"))
 
 
 def month_table(found: ChurnReport) -> Table:
-    return sums_table(found.months, found.everyone, found.currency, _("Month"))
+    months = [each._replace(name=_month_said(each.name)) for each in found.months]
+    return sums_table(months, found.everyone, found.currency, _("Month"))
+
+
+def _month_said(name: str) -> str:
+    return table_month(parse_month(name))
 
 
 def totals_table(found: ChurnReport) -> Table:

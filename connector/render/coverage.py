@@ -8,6 +8,7 @@ from msgspec.structs import asdict
 
 from connector.core.invoiced import InvoiceClass, NotCountedReason, OutsideMrr, alarming
 from connector.core.language import _, grouped, marked
+from connector.core.messages import spoken
 from connector.core.model import Refusal
 from connector.core.text import printable
 from connector.core.windows import name_of
@@ -95,7 +96,7 @@ def refused_lines(refused: Sequence[Refusal]) -> list[str]:
         "Could not be valued: under Refused where the amount can be read, else missing "
         "from these sums ({count}):"
     ).format(count=grouped(len(refused)))
-    named = [printable(f"  {each.sentence}") for each in refused[:MOST_REFUSED]]
+    named = [printable(f"  {spoken(each.sentence)}") for each in refused[:MOST_REFUSED]]
     more = len(refused) - len(named)
     if more:
         named.append(_("  and {count} more").format(count=grouped(more)))

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from msgspec.structs import asdict
 
-from connector.core.dates import iso
-from connector.core.language import _, day_text, table_day
+from connector.core.dates import instant, iso
+from connector.core.language import _, day_text, instant_text, table_day
 from connector.core.model import Cause, Component, Movement, MovementKind
 from connector.core.money import format_minor
 from connector.core.text import printable
-from connector.mrr.stored_words import arithmetic_said, proof_said
+from connector.mrr.stored_words import (
+    arithmetic_said,
+    evidence_kind_said,
+    proof_said,
+)
 from connector.render.footnotes import listed
 from connector.render.report_tables import segment_name
 from connector.render.table import Money, Table, csv_text, figures, write_csv
@@ -269,9 +273,9 @@ def _component_lines(
         shown = proof_said(proof.summary, currency, locale)
         said = f"  {shown}" if shown else ""
         text = _("    by   {kind} {id} at {at_s}{said}").format(
-            kind=_("observed") if proof.kind == "observed" else proof.kind,
+            kind=evidence_kind_said(proof.kind),
             id=proof.id,
-            at_s=iso(proof.at_s),
+            at_s=instant_text(instant(proof.at_s)),
             said=said,
         )
         lines.append(Lines(printable(text), "dim"))

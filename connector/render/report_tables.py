@@ -14,7 +14,7 @@ from connector.core.invoiced import alarming
 from connector.core.language import _, grouped, marked, point
 from connector.core.losses import LossReason
 from connector.core.model import NONE, Cause, SegmentValue
-from connector.core.money import round_minor
+from connector.core.money import format_count, round_minor
 from connector.core.text import markdown, printable
 from connector.core.windows import name_of
 from connector.metrics.churn import LossSums, ReasonSum
@@ -302,12 +302,18 @@ def segment_name(name: str) -> str:
     """As a reader knows it: a band's words are ours, all else is what others chose."""
     if name == NONE:
         return _(NONE)
-    if name in INTERVALS:
-        return _(name)
-    plan = re.fullmatch(r"(.*), (\w+) (\(price_\w+\))", name)
-    if plan is not None and plan[2] in INTERVALS:
-        return f"{plan[1]}, {_(plan[2])} {plan[3]}"
-    return _band(name)
+    plan = re.fullmatch(r"(.*), ([\w ]+) (\([^()]*\))", name)
+    if plan is not None:
+        return f"{plan[1]}, {_interval(plan[2])} {plan[3]}"
+    return _band(_interval(name))
+
+
+def _interval(name: str) -> str:
+    """``month``, ``6 months``; any other name as it is."""
+    found = re.fullmatch(r"(\d+) (\w+)s", name)
+    if found is not None and found[2] in INTERVALS:
+        return format_count(int(found[1]), found[2])
+    return _(name) if name in INTERVALS else name
 
 
 def _band(name: str) -> str:

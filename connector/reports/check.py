@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from connector.core.dates import local_day
 from connector.core.errors import LedgerUnusable
-from connector.core.language import message
+from connector.core.language import marked, message
 from connector.core.model import Refusal
 from connector.core.policy import Policy
 from connector.metrics.invariants import (
@@ -174,7 +174,7 @@ def live_subscriptions(
                 if not isinstance(each, UnfitObject)
             ]
             found |= {each.id: each for each in shown}
-            progress("live subscriptions", len(found), None)
+            progress(marked("live subscriptions"), len(found), None)
     return list(found.values())
 
 
@@ -211,7 +211,7 @@ def compare_with_stripe(
             rules.policy,
             now_s,
         )
-        progress("comparing customers", done, len(customers))
+        progress(marked("comparing customers"), done, len(customers))
     return rows
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, get_args, get_origin
 import msgspec
 
 from connector.core.errors import UnknownStripeShape, masked
+from connector.core.language import marked, message
 from connector.core.money import is_known_currency
 from connector.stripe_api.decoding import (
     UNREADABLE,
@@ -285,7 +286,7 @@ def _what(error: UnknownStripeShape) -> tuple[str, str | None]:
     if named is None:
         return where or WHOLE, None
     field = named[1] or named[2]
-    return f"{where}.{field}".strip("."), "missing" if named[1] else None
+    return f"{where}.{field}".strip("."), marked("missing") if named[1] else None
 
 
 def _at(tree: object, path: str) -> object:
@@ -308,15 +309,23 @@ def shown(value: object, field: str) -> str:
     if value is None or isinstance(value, bool):
         return str(value)
     if value == []:
-        return "empty"
+        return marked("empty")
     if isinstance(value, int | float | Decimal) and not is_personal:
         text = str(value)
-        return text if len(text) <= _MOST_DIGITS else f"{text[:6]}… (a long number)"
+        is_short = len(text) <= _MOST_DIGITS
+        return text if is_short else message(f"{text[:6]}… (a long number)")
     if isinstance(value, str):
         is_shown = _is_word(value, field) and not is_personal
-        return value if is_shown else f"a text of {len(value)} characters"
-    kinds = {list: "a list", dict: "an object", int: "a number", float: "a number"}
-    return kinds.get(type(value), "of another kind")
+        return value if is_shown else message(f"a text of {len(value)} characters")
+    return _KINDS.get(type(value), marked("of another kind"))
+
+
+_KINDS = {
+    list: marked("a list"),
+    dict: marked("an object"),
+    int: marked("a number"),
+    float: marked("a number"),
+}
 
 
 def _is_word(value: str, field: str) -> bool:
@@ -334,7 +343,7 @@ def is_word(value: str) -> bool:
 def why_not(raw: bytes | msgspec.Raw, error: Exception) -> str:
     """What an event shows that does not fit, in words."""
     if not isinstance(error, UnknownStripeShape):
-        return "it is not JSON"
+        return message("it is not JSON")
     field, value = _what(error)
     said = shown(_at(json_of(raw), field), field) if value is None else value
-    return f"{field} is {said}"
+    return message(f"{field} is {said}")

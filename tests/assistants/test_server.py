@@ -17,7 +17,7 @@ from connector.assistants.tools import TOOLS
 from tests.assistants.asked import Question, ask
 from tests.support.commands import Workdir
 from tests.support.folders import ROOT
-from tests.support.small_ledger import GROWS, lay_out
+from tests.support.small_ledger import GROWS, account, lay_out, lay_out_of
 from tests.support.synced import settled_demo
 
 PAGE = ROOT / "docs" / "assistants.md"
@@ -207,6 +207,41 @@ def test_without_names_nobody_is_named_or_found_by_name(demo: Workdir) -> None:
     for result in unfound:
         assert result.is_error
         assert label not in result.content[0].text
+
+
+OWNED = '[customers]\nowner = "metadata:tier"\n'
+
+
+def test_an_owner_is_given_its_customers_alone_as_the_command_prints_them(
+    tmp_path: Path,
+) -> None:
+    shown = json.loads(json.dumps(account("Plain")))
+    for customer, owner in zip(
+        shown["customers"], ("Grace Hopper", "Ada Byron", "Ada Byron"), strict=True
+    ):
+        customer["metadata"] = {"tier": owner}
+    workdir = lay_out_of(tmp_path, shown, OWNED)
+    asked: list[Question] = [
+        ("at_risk", {}),
+        ("at_risk", {"owner": "grace hopper"}),
+        ("at_risk", {"owner": "Ada Byron"}),
+        ("at_risk", {"owner": "Bob"}),
+    ]
+    *found, unknown = ask(workdir, asked)[1]
+    at_risk = []
+    for result in found:
+        answer = result.structured_content
+        printed = workdir.call(*shlex.split(answer["command"])[1:]).json
+        assert without_moment(as_printed(answer["result"])) == without_moment(printed)
+        [usd] = answer["result"]["currencies"]
+        at_risk.append([each["owner"] for each in usd["customers"]])
+    assert at_risk == [["Grace Hopper"], ["Grace Hopper"], []]
+    assert unknown.is_error
+    assert "nobody's owner is 'Bob'" in unknown.content[0].text
+    assert "Ada Byron, Grace Hopper" in unknown.content[0].text
+    [nameless] = ask(workdir, [asked[1]], "--no-names")[1]
+    assert nameless.is_error
+    assert "Grace Hopper" not in nameless.content[0].text
 
 
 HOSTILE = [

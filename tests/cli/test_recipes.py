@@ -120,7 +120,7 @@ def holds(test: Any, values: list[Any]) -> None:
             assert len(set(values)) == len(values)
         case "not_null":
             assert None not in values
-        case {"accepted_values": {"values": allowed}}:
+        case {"accepted_values": {"arguments": {"values": allowed}}}:
             assert set(values) <= set(allowed)
         case _:
             raise AssertionError(test)

@@ -36,7 +36,7 @@ from connector.pipeline.installation import (
     sized,
 )
 from connector.pipeline.policy_change import adopt
-from connector.store import database
+from connector.store import opening
 from connector.store.account import belong_to
 from connector.store.database import put_setting, transaction
 from connector.store.lock import LockState, exclusive_sync
@@ -446,7 +446,7 @@ CASES = [
         "“folder”",
     ),
     Case(WELL, "SQLite", "ok", f"{sqlite3.sqlite_version} is in use"),
-    Case(WELL, "ledger", "ok", "nrr.db opens"),
+    Case(WELL, "ledger", "ok", "nrr.db can be opened"),
     Case(
         ledger_says(account="demo"),
         "ledger",
@@ -618,7 +618,7 @@ def test_a_sqlite_that_is_too_old_is_one_fault(
 ) -> None:
     path = tmp_path / "nrr.db"
     open_database(path, create=True).close()
-    monkeypatch.setattr(database, "SQLITE_VERSION", (3, 37, 2))
+    monkeypatch.setattr(opening, "SQLITE_VERSION", (3, 37, 2))
     config = configured(f'database = "{path}"')
     with opened(lambda: config, {}, NOW, offline=True) as at:
         found = examine(at)

@@ -5,7 +5,7 @@ import sqlite3
 import string
 import subprocess
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -107,9 +107,16 @@ def test_a_language_is_spoken_where_it_was_asked_for_alone() -> None:
 # Reports
 
 
+DAYS = r"\d{4}-\d{2}-\d{2}|\d{2}\.\d{2}\.\d{4}|\d{2} \w{3} \d{4}"
+MONTHS = "|".join(
+    [each.rstrip(".") for each in LANGUAGES["de"].months]
+    + [f"{date(2026, month, 1):%b}" for month in range(1, 13)]
+)
+
+
 def figures(text: str) -> list[str]:
-    """Every number in its order, without what groups its digits."""
-    plain = re.sub(r"\d{4}-\d{2}-\d{2}|\d{2}\.\d{2}\.\d{4}|\d{2} \w{3} \d{4}", "", text)
+    """Every number in its order, but for days and months, without marks in it."""
+    plain = re.sub(rf"{DAYS}|\d{{4}}-\d{{2}}\b|(?:{MONTHS})\.? \d{{4}}", "", text)
     whole = re.sub(r"(?<=\d)k\b", ",000", plain.replace("Q", " "))
     numbers = re.findall(r"[−+-]?[$€]?\d[\d.,]*", whole)
     return [re.sub(r"\D", "", each) for each in numbers]

@@ -197,7 +197,8 @@ def test_every_report_is_made_from_a_file_system_that_may_only_be_read(
         subprocess.run([MOUNT, "-o", "remount,ro", str(place)], check=True)
         reading = Workdir(place)
         for words in READERS:
-            assert reading.run(*words).out == workdir.call(*words).out, words
+            before, read = workdir.call(*words).out, reading.run(*words).out
+            assert read in {before, workdir.call(*words).out}, words
         for words in (("recompute",), ("close", "2026-09"), ("sync",)):
             ran = reading.run(*words)
             assert ran.code == 1

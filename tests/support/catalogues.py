@@ -34,6 +34,7 @@ from connector.mrr.risks import RiskReason
 from connector.reconcile.files.headers import FileKind
 from connector.render.report_tables import REASON_WORDS
 from connector.reports.benchmarks import PUBLISHED
+from connector.stripe_api.lists import LISTINGS
 from connector.valuation.reconciliation import GapReason
 from tests.support import message_texts
 
@@ -145,7 +146,7 @@ def _of_tables() -> Iterator[Message]:
     """What is put together of a table's texts, or is a value's own name."""
     for rule in POLICY_RULES.values():
         values = [rule.said.get(value, value) for value in rule.values]
-        for words in dict.fromkeys([*values, *rule.tried.values()]):
+        for words in dict.fromkeys([*values, *rule.others.values()]):
             yield Message(f"{rule.subject} {re.sub(r'[0-9]+', 'N', words)}", "policy")
             if re.search("[0-9]", words):
                 yield Message(f"{rule.subject} {words}", "policy")
@@ -160,12 +161,21 @@ def _of_tables() -> Iterator[Message]:
         *(kind.value for kind in FileKind),
         *(words.capitalize() for words in REASON_WORDS.values()),
         *_FEEDBACK,
-        *("invoice line", "subscription version", "subscription", "event", "invoice"),
+        *LISTINGS,
+        *(
+            "invoice line",
+            *("observed", "subscription item", "None", "True", "False"),
+            "subscription version",
+            "subscription",
+            "event",
+            "invoice",
+        ),
         *("logo churn", "month", "quarter", "year", "reason", "(none)"),
     ]
     for text in values:
         yield Message(text, "values")
-    for noun in ("month", "quarter", "year"):
+    seen = [kind.removesuffix("s") for kind in LISTINGS]
+    for noun in ("month", "quarter", "year", "such customer", *seen):
         yield Message((f"{{number}} {noun}", f"{{number}} {noun}s"), "values")
     for formula in FORMULAS:
         for text in (formula.why, formula.printed):

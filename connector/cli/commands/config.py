@@ -13,6 +13,8 @@ from connector.cli.options import format_option
 from connector.cli.shell import Shell
 from connector.config import parse
 from connector.core.errors import ConfigError, ConnectorError, NoTimeZone, UsageFault
+from connector.core.language import _, message
+from connector.core.messages import spoken
 from connector.stripe_api.credentials import has_key
 
 NO_ZONE = '# timezone = "Europe/Berlin"'
@@ -52,7 +54,7 @@ def init(shell: Shell, timezone: str | None, form: str) -> None:
     """  # noqa: D301
     file = shell.config_path or Path("config.toml")
     zone, why = (
-        (_named(timezone), "as you named it")
+        (_named(timezone), message("as you named it"))
         if timezone is not None
         else _accounts_own(file)
     )
@@ -97,12 +99,12 @@ def _accounts_own(file: Path) -> tuple[str | None, str]:
     from connector.pipeline.policy_change import zone_of
 
     if not has_key(os.environ):
-        return None, "no Stripe key is set"
+        return None, message("no Stripe key is set")
     _refuse_existing(file)  # before the network is asked
     settings = parse("", os.environ)
     with connected(settings, time.sleep, lambda: False) as stripe:
         try:
-            return zone_of(stripe.shown_account()).key, "the account's own"
+            return zone_of(stripe.shown_account()).key, message("the account's own")
         except NoTimeZone as error:
             return None, error.problem
 
@@ -128,8 +130,10 @@ def _write_new(file: Path, text: str) -> None:
 
 def _said(file: Path, zone: str | None, why: str) -> str:
     if zone is not None:
-        return f"Wrote {file}: months are those of {zone}, {why}."
-    return (
-        f"Wrote {file}, without a time zone ({why}): write timezone = "
-        '"…" into it, or let the first sync take the account\'s own.'
-    )
+        said = _("Wrote {file}: months are those of {zone}, {why}.")
+    else:
+        said = _(
+            'Wrote {file}, without a time zone ({why}): write timezone = "…" into it, or '
+            "let the first sync take the account's own."
+        )
+    return said.format(file=file, zone=zone, why=spoken(why))

@@ -13,6 +13,7 @@ from connector.cli.output import echo
 from connector.cli.params import ReadParam
 from connector.cli.shell import Shell
 from connector.config import ListenAddress, listen_address
+from connector.core.language import _
 from connector.store.read_only import open_to_read
 
 # A wide answer is some hundred thousand tuples without a cycle among them: to look
@@ -88,7 +89,8 @@ def _ready(at: Any, code: str, *, opens: bool) -> Callable[[], None]:
     def ready() -> None:
         echo(address)
         if code:
-            echo(f"{address}/enter/{code}  lets one browser in, once")
+            once = _("lets one browser in, once")
+            echo(f"{address}/enter/{code}  {once}")
         if opens:
             webbrowser.open(f"{address}/enter/{code}" if code else address)
 

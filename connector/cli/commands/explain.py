@@ -11,6 +11,8 @@ from connector.cli.output import echo
 from connector.cli.params import DAY, WINDOW, moment_asked
 from connector.cli.shell import Shell
 from connector.core.errors import UsageFault
+from connector.core.language import _
+from connector.core.messages import spoken
 from connector.core.model import SegmentValue
 from connector.core.text import printable
 from connector.core.windows import Window
@@ -143,10 +145,7 @@ def _show_customer(
         json=lambda: forms.explanation_json(explained),
     )
     for refusal in explained.refusals if form == "text" else ():
-        echo(
-            printable(
-                f"not valued: {refusal.object_id}: {refusal.field} is {refusal.value}"
-            )
-        )
+        said = spoken(f"{refusal.object_id}: {refusal.field} is {refusal.value}")
+        echo(printable(_("not valued: {what}").format(what=said)))
     for note in explained.notes if form == "text" else ():
-        echo(printable(f"note: {note}"))
+        echo(printable(_("note: {what}").format(what=spoken(note))))

@@ -13,7 +13,7 @@ from connector.cli.output import echo, place_of
 from connector.cli.shell import Shell
 from connector.core.account import NOBODY
 from connector.core.errors import NothingFound, UsageFault
-from connector.core.language import message
+from connector.core.language import _, message
 from connector.core.money import format_count
 from connector.render.table import dialect, write_csv
 from connector.store.ledger.exports import EXPORTS, Export, Row
@@ -115,4 +115,5 @@ def _export_mirror(shell: Shell, output: Path | None) -> None:
             for kind in mirror.MIRROR_EXPORTS
         }
         written = write_mirror(output, manifest, reading)
-    echo(f"{format_count(sum(written.rows.values()), 'row')} written to {output}.")
+    rows = format_count(sum(written.rows.values()), "row")
+    echo(_("{rows} written to {output}.").format(rows=rows, output=output))

@@ -8,9 +8,9 @@ from connector.cli.forms import emit
 from connector.cli.options import format_option
 from connector.cli.output import echo
 from connector.cli.shell import Shell
-from connector.core.dates import iso
+from connector.core.dates import instant, iso
 from connector.core.errors import NothingFound
-from connector.core.language import _, grouped, ngettext
+from connector.core.language import _, grouped, instant_text, ngettext
 from connector.core.messages import spoken
 from connector.core.money import format_count
 from connector.core.text import printable
@@ -76,8 +76,8 @@ def retry(shell: Shell, event_ids: tuple[str, ...]) -> None:
     )
 
 
-def _next_try_at(event: TroubledEvent) -> str | None:
-    return iso(event.due_us // 1_000_000) if event.state == "waiting" else None
+def _due_s(event: TroubledEvent) -> int:
+    return event.due_us // 1_000_000
 
 
 def _as_json(event: TroubledEvent) -> dict[str, object]:
@@ -88,7 +88,7 @@ def _as_json(event: TroubledEvent) -> dict[str, object]:
         "names": [{"kind": kind, "id": key} for kind, key in event.names],
         "tries": event.tries,
         "received_at": iso(event.received_us // 1_000_000),
-        "next_try_at": _next_try_at(event),
+        "next_try_at": iso(_due_s(event)) if event.state == "waiting" else None,
         "error": event.error,
     }
 
@@ -102,9 +102,12 @@ def _as_text(depth: InboxDepth, troubled: list[TroubledEvent]) -> str:
         )
     ]
     for each in troubled:
-        names = ", ".join(key for _, key in each.names)
-        next_at = _next_try_at(each)
-        again = _("again at {next}").format(next=next_at) if next_at else _("dead")
+        names = ", ".join(key for _kind, key in each.names)
+        again = (
+            _("again at {next}").format(next=instant_text(instant(_due_s(each))))
+            if each.state == "waiting"
+            else _("dead")
+        )
         tries = ngettext("{number} try", "{number} tries", each.tries)
         tried = tries.format(number=grouped(each.tries))
         lines += [

@@ -13,6 +13,8 @@ from connector.cli.options import format_option
 from connector.cli.shell import Shell
 from connector.config import rules_of
 from connector.core.errors import MissingExtra, Underivable, UsageFault
+from connector.core.language import _, grouped
+from connector.core.messages import spoken
 from connector.core.money import format_count
 from connector.core.policy import NO_COMPANIES
 from connector.core.text import printable
@@ -88,15 +90,17 @@ def lake(
         )
     given = prepared(sources, rules)
     place = write_run(out, given, engine, shell.now(), partial(fill, given))
-    _, run = newest(place)
+    _place, run = newest(place)
     failed = not_derived(place)
-    text = (
-        f"{format_count(run.rows['movements'], 'movement')}, "
-        f"{format_count(run.rows['refusals'], 'object')} not valued; written to {place}."
+    text = _("{movements}, {refused} not valued; written to {place}.").format(
+        movements=format_count(run.rows["movements"], "movement"),
+        refused=format_count(run.rows["refusals"], "object"),
+        place=place,
     )
     if failed:
-        named = (printable(f"  {who}: {why}") for who, why in failed.items())
-        text = "\n".join([text, f"In no figure ({len(failed)}):", *named])
+        named = (printable(f"  {who}: {spoken(why)}") for who, why in failed.items())
+        head = _("In no figure ({number}):").format(number=grouped(len(failed)))
+        text = "\n".join([text, head, *named])
     told = {"run": str(place), **msgspec.to_builtins(run), "failed": failed}
     emit(form, text=lambda: text, json=lambda: told)
     if failed:

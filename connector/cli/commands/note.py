@@ -12,6 +12,7 @@ from connector.cli.options import format_option
 from connector.cli.params import MONTH
 from connector.cli.shell import Shell
 from connector.core.errors import NothingFound, UsageFault
+from connector.core.language import _, table_month
 from connector.core.model import Note
 from connector.reports.movements import find_one
 from connector.store.database import make_durable, moment, transaction
@@ -123,6 +124,13 @@ def _add(
 
 
 def _as_text(kept: Note) -> str:
-    done = "Noted" if kept.withdrawn_at is None else "Withdrawn"
-    said = kept.text or "erased with its customer"
-    return f"{done}, as number {kept.id}, at {kept.month:%Y-%m}: {said}"
+    done = (
+        _("Noted, as number {number}, at {month}: {text}")
+        if kept.withdrawn_at is None
+        else _("Withdrawn, as number {number}, at {month}: {text}")
+    )
+    return done.format(
+        number=kept.id,
+        month=table_month(kept.month),
+        text=kept.text or _("erased with its customer"),
+    )

@@ -8,7 +8,7 @@ import click
 from connector.cli.forms import drawn, emit
 from connector.cli.options import FORMATS, formats_option, out_option
 from connector.cli.shell import Shell
-from connector.core.language import _, marked
+from connector.core.language import _, marked, table_day, table_month
 from connector.core.model import Note
 from connector.render.table import Table, csv_text, markdown_table
 from connector.store.ledger import notes as ledger_notes
@@ -58,12 +58,12 @@ def _rows(found: Sequence[Note]) -> list[list[str | int]]:
     return [
         [
             each.id,
-            f"{each.month:%Y-%m}",
-            f"{each.noted_at:%Y-%m-%d}",
+            table_month(each.month),
+            table_day(each.noted_at),
             each.customer,
             each.text,
             each.url,
-            "" if each.withdrawn_at is None else f"{each.withdrawn_at:%Y-%m-%d}",
+            "" if each.withdrawn_at is None else table_day(each.withdrawn_at),
         ]
         for each in found
     ]

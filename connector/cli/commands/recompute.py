@@ -11,7 +11,7 @@ from connector.cli.progress import progress_shown
 from connector.cli.shell import Shell
 from connector.cli.stderr import note
 from connector.core.errors import NothingFound
-from connector.core.language import _, grouped
+from connector.core.language import _, grouped, marked
 from connector.core.money import format_count
 from connector.pipeline.policy_change import adopt, configured_rules
 from connector.pipeline.quarantine import failed_lines, underivable
@@ -57,7 +57,7 @@ def recompute(shell: Shell, customer: str | None, form: str) -> None:
                 rules,
                 cause="policy change" if is_policy else "manual",
                 now=moment(connection, shell.now()),
-                progress=lambda done, whole: progress("deriving", done, whole),
+                progress=lambda done, whole: progress(marked("deriving"), done, whole),
                 workers=None,
             )
         refused = unvalued.known(connection)

@@ -20,6 +20,7 @@ from connector.cli.stderr import fail, note
 from connector.config import Config
 from connector.core.account import StripeIdentity
 from connector.core.errors import ConnectorError
+from connector.core.language import _
 from connector.webhooks.account_guard import RefusedEvents
 
 if TYPE_CHECKING:
@@ -217,11 +218,12 @@ def _run(
 
     def ready() -> None:
         at, admin_at = public.getsockname(), private.getsockname()
-        note(f"webhooks: http://{at[0]}:{at[1]}{endpoint.PATH}")
+        outside = f"http://{at[0]}:{at[1]}{endpoint.PATH}"
+        note(_("webhooks: {url}").format(url=outside))
         inside = f"http://{admin_at[0]}:{admin_at[1]}"
-        note(f"admin:    {inside}/readyz")
+        note(_("admin:    {url}").format(url=f"{inside}/readyz"))
         entry = f"/enter/{access.entry_code}" if access.needs_token else "/"
-        note(f"look at:  {inside}{entry}")
+        note(_("look at:  {url}").format(url=f"{inside}{entry}"))
 
     sys.setswitchinterval(SWITCH_S)
     return asyncio.run(server.run(listening, is_alive=is_alive, ready=ready))

@@ -128,7 +128,11 @@ def _survives(job: SyncJob, form: str, *, full: bool) -> bool:
 
 def summary_text(done: SyncSummary) -> str:
     """What a sync did, in a few lines."""
-    seen = ", ".join(f"{n:,} {kind}" for kind, n in done.seen.items() if n)
+    seen = ", ".join(
+        format_count(number, kind.removesuffix("s"))
+        for kind, number in done.seen.items()
+        if number
+    )
     posted = format_count(done.movements, "movement")
     moved = _("{posted} posted, {retractions} retracted").format(
         posted=posted, retractions=grouped(done.retractions)

@@ -7,6 +7,7 @@ import click
 
 from connector.cli.output import echo
 from connector.core.errors import UsageFault
+from connector.core.language import _, marked
 from connector.webhooks.payload import WANTED_TYPES
 
 
@@ -40,22 +41,23 @@ def webhook_setup(url: str, *, connected: bool) -> None:
     if connected:
         words.append("-d connect=true")
     whose = "Connected accounts" if connected else "Your account"
-    echo("With Stripe's CLI (without --live in your sandbox):\n")
-    echo(" \\\n  ".join(words))
-    echo(_DASHBOARD.format(version=version, whose=whose, count=len(WANTED_TYPES)))
+    echo(_("With Stripe's CLI (without --live in your sandbox):"))
+    echo("\n" + " \\\n  ".join(words))
+    first = _(IN_THE_DASHBOARD)
+    echo(first.format(version=version, whose=whose, count=len(WANTED_TYPES)))
     echo("\n".join(f"     {kind}" for kind in WANTED_TYPES))
-    echo(_THEN)
+    echo(_(THEN))
 
 
-_DASHBOARD = """
+# What stands in quotes is called so in Stripe's Dashboard.
+IN_THE_DASHBOARD = marked("""
 Or in Stripe's Dashboard:
 
   1. Workbench, Webhooks, “Add destination”; events from “{whose}”.
   2. API version {version}.
-  3. These {count} events:"""
-
-_THEN = """  4. Destination type “Webhook endpoint”, with the URL above.
+  3. These {count} events:""")
+THEN = marked("""  4. Destination type “Webhook endpoint”, with the URL above.
 
 Then copy its signing secret (whsec_…; shown as “secret” by the CLI) into
 STRIPE_WEBHOOK_SECRET, or a file that STRIPE_WEBHOOK_SECRET_FILE names, and
-start `stripe-nrr serve`."""
+start `stripe-nrr serve`.""")

@@ -31,7 +31,7 @@ from connector.mrr.history import SubscriptionVersion
 from connector.mrr.intervals import Interval, without
 from connector.stripe_api.events import Event
 from connector.stripe_api.invoices import Invoice
-from connector.stripe_api.objects import Price
+from connector.stripe_api.objects import STATUSES, Price
 
 _NEVER_BEGAN = frozenset({"incomplete", "incomplete_expired"})
 
@@ -81,7 +81,7 @@ def active_periods(
     whole = Interval(start_s, end_s, (proof,), ended)
     # Active and past due count as a whole: all else is a gap.
     dated = dated_versions(versions, events, line_items)
-    if not any(each.subscription.is_of_known_status for each in dated):
+    if not current.is_of_known_status and _was_never_known(dated):
         return ActivePeriods()
     tried = trials(versions[-1], line_items, prices)
     pauses = seen_pauses(dated, line_items)
@@ -98,6 +98,10 @@ def active_periods(
     gaps += pauses
     gaps += _gaps_by_status(dated, invoices, policy, current.status)
     return ActivePeriods(without(whole, gaps), pauses, paid_trials)
+
+
+def _was_never_known(dated: Iterable[DatedVersion]) -> bool:
+    return not any(each.subscription.is_of_known_status for each in dated)
 
 
 def _first_payment(invoices: Iterable[Invoice]) -> Evidence | None:
@@ -134,7 +138,8 @@ def _gaps_by_status(
 ) -> list[Interval]:
     """Unpaid, and what else does not count under the policy; ``status`` is today's."""
     gaps = unpaid_times(dated, invoices)
-    gaps += gaps_while(dated, lambda s: not s.is_of_known_status)
+    if status not in STATUSES:
+        gaps += gaps_while(dated, lambda s: not s.is_of_known_status)
     if policy.churn_when_requested:
         gaps += _withdrawn_cancellations(dated)
     if policy.past_due_days is not None:

@@ -16,7 +16,7 @@ from connector.mrr.history import (
 )
 from connector.mrr.intervals import Interval
 from connector.stripe_api.events import Event
-from connector.stripe_api.objects import Subscription
+from connector.stripe_api.objects import STATUSES, Subscription
 
 DAY_S = 86_400
 COUNTED = frozenset({"active", "past_due"})
@@ -67,7 +67,8 @@ def dated_versions(
             proof = Evidence(kind, subscription.id, at_s, subscription.status)
             looks.append(DatedVersion(at_s, subscription, proof))
     found = sorted([*looks, *dated], key=lambda version: version.at_s)
-    return found if all(map(_is_known, found)) else _without_healed(found)
+    statuses = {version.subscription.status for version in found}
+    return found if statuses <= STATUSES else _without_healed(found)
 
 
 def _is_known(version: DatedVersion) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from connector.core.language import _, grouped, month_text, table_day
+from connector.core.language import _, grouped, month_text, table_day, table_month
 from connector.core.money import format_count
 from connector.core.text import printable
 from connector.metrics.what_if import preset_switches
@@ -35,7 +35,8 @@ def what_of(done: Reconciliation) -> str:
 
 
 def day_of(done: Reconciliation, cell: DifferingCell) -> str:
-    return f"{cell.day:%Y-%m}" if done.kind == FileKind.MONTHS else str(cell.day)
+    said = table_month if done.kind == FileKind.MONTHS else table_day
+    return said(cell.day)
 
 
 def verdict(done: Reconciliation) -> list[str]:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from connector.core.figures import RATIOS
-from connector.core.language import _, day_text, marked
+from connector.core.language import _, day_text, marked, table_day
 from connector.render.footnotes import asides, banner, footnotes, note_line
 from connector.render.report_tables import cells, headings, kind_of
 from connector.render.table import Percent
@@ -46,9 +46,8 @@ def write_summary(
         kind=kind_of(report), day=day_text(report.today), zone=report.timezone
     )
     if report.as_of is not None:
-        known += _(", as of {moment}").format(
-            moment=f"{report.as_of:%Y-%m-%d %H:%M %Z}"
-        )
+        moment = f"{table_day(report.as_of)} {report.as_of:%H:%M %Z}"
+        known += _(", as of {moment}").format(moment=moment)
     writer.line(known, font_color=QUIET)
     _headline(writer, found, sheets)
     breaks = []

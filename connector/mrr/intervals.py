@@ -1,7 +1,7 @@
 """Intervals of time with the evidence of both their ends, and one without others."""
 
 from bisect import bisect_right
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
 from math import inf
@@ -61,7 +61,7 @@ class InForce(Generic[Thing]):
                     bounds += [(start_s, place, 1), (until_s, place, -1)]
         self._since_s: list[float] = []
         self._there: list[Sequence[Thing]] = []
-        lasts: Counter[int] = Counter()
+        lasts: defaultdict[int, int] = defaultdict(int)
         for at_s, here in groupby(sorted(bounds), key=itemgetter(0)):
             for _, place, change in here:
                 lasts[place] += change

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import cached_property
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
@@ -69,6 +70,7 @@ from connector.stripe_api.events import Event
 from connector.stripe_api.invoices import Invoice
 from connector.stripe_api.objects import Price
 
+FEW_ITEMS = 8  # to look at each costs less than to know which of them are there
 LARGEST_MRR_MINOR = 10**15  # nobody pays so much, and no ledger can add up much more
 
 
@@ -203,7 +205,6 @@ class _SubscriptionTimeline:
             shown, versions, known, events, invoices, prices, policy
         )
         self.refused += unknown
-        self.in_force = InForce((each, each.intervals) for each in self.discounts)
         self.discounts_at = _by_bound_of_discounts(self.discounts)
         self.is_shared = CoveredTime(
             span
@@ -217,9 +218,6 @@ class _SubscriptionTimeline:
         self.usage = usage_lines(known, prices) if policy.metered_invoiced else {}
         if self.usage:
             self.changes |= usage_changes(now, self.usage, known, self.changes)
-        self.present = InForce(
-            (item, present_times(own)) for item, own in self.changes.items()
-        )
         self.used_until = {
             item: [line.end_s for line in lines] for item, lines in self.usage.items()
         }
@@ -245,7 +243,7 @@ class _SubscriptionTimeline:
             paid_s = self.active.paid_as_of(at_s)
             items = touched
             if items is None or self.is_shared.covers(paid_s):
-                items = {*last, *self.present.at(paid_s)}
+                items = {*last, *self._items_at(paid_s)}
             now = self._pricing_at(at_s, items)
             before = {item: last.pop(item, None) for item in items}
             last |= now
@@ -267,6 +265,19 @@ class _SubscriptionTimeline:
                     evidence=self._evidence(item, at_s, shares),
                     is_paused=pricing is None and self.is_paused.covers(at_s),
                 )
+
+    def _items_at(self, at_s: int) -> Iterable[str]:
+        """Those that are there then, or where they are few simply all."""
+        few = len(self.changes) <= FEW_ITEMS
+        return self.changes if few else self._present.at(at_s)
+
+    @cached_property
+    def _present(self) -> InForce[str]:
+        return InForce((item, present_times(own)) for item, own in self.changes.items())
+
+    @cached_property
+    def _in_force(self) -> InForce[AppliedDiscount]:
+        return InForce((each, each.intervals) for each in self.discounts)
 
     def _instants(self) -> dict[int, _Touched]:
         """When anything may change, and of which items."""
@@ -399,7 +410,7 @@ class _SubscriptionTimeline:
             for item, (rate, quantity) in rates.items()
         }
         try:
-            return item_discounts(self.in_force.at(at_s), at_s, items, self.currency)
+            return item_discounts(self._in_force.at(at_s), at_s, items, self.currency)
         except Unvalued as error:
             self.refused.append(error)
             return {}

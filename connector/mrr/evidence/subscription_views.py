@@ -5,7 +5,7 @@ of them; only the first says something new.
 """
 
 from bisect import bisect_left, bisect_right
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple
@@ -71,17 +71,17 @@ def asked_since(
     These are all at which its beginning or a fact of it is dated or was known: those of
     its lines (``billed``) and views, the subscription's start, its own creation.
     """
-    telling = Counter(
-        item.id for view in views if view.tells_who_left for item in view.items
-    )
-    often = sum(view.tells_who_left for view in views)
+    telling = [{it.id for it in view.items} for view in views if view.tells_who_left]
+    if not telling:
+        return []
+    never_left = set.intersection(*telling)
     asked: defaultdict[str, set[int]] = defaultdict(lambda: {0, started_s})
     for item, own in billed.items():
-        if telling[item] < often:
+        if item not in never_left:
             asked[item].update(own)
     for view in views:
         for it in (*view.items, *view.before):
-            if telling[it.id] < often:
+            if it.id not in never_left:
                 asked[it.id] |= {view.at_s, it.created or 0}
     return sorted((at_s, item) for item, own in asked.items() for at_s in own)
 
@@ -96,7 +96,7 @@ def with_items_left(
     before_s = last_s = 0
     for view in views:
         left: set[str] = set()
-        if view.tells_who_left:
+        if asked and view.tells_who_left:
             if view.at_s != last_s:
                 before_s, last_s = last_s, view.at_s
             since = bisect_left(asked, before_s, key=_AT)

@@ -41,8 +41,13 @@ def to_xlsx(found: WorkbookContents, command: str, folder: str) -> bytes:
     made_at = found.report.generated_at.astimezone(UTC).replace(tzinfo=None)
     book.set_properties({"title": _("Net revenue retention"), "created": made_at})
     book.set_calc_mode("auto")
-    _write(book, found, command)
-    book.close()
+    try:
+        _write(book, found, command)
+        book.close()
+    finally:  # XlsxWriter closes the rows it keeps in files only where all is well
+        for sheet in book.worksheets():
+            if sheet.row_data_fh is not None:
+                sheet.row_data_fh.close()
     return file.getvalue()
 
 

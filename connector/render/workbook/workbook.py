@@ -26,6 +26,16 @@ from connector.reports.page import WorkbookContents
 
 def to_xlsx(found: WorkbookContents, command: str) -> bytes:
     """The file; ``command`` gives the same. Raises ``MissingExtra`` without XlsxWriter."""
+    made_at = found.report.generated_at.astimezone(UTC).replace(tzinfo=None)
+    book, file = new_book(_("Net revenue retention"), created=made_at)
+    book.set_calc_mode("auto")
+    _write(book, found, command)
+    book.close()
+    return file.getvalue()
+
+
+def new_book(title: str, **properties: Any) -> tuple[Any, BytesIO]:
+    """An empty one, and the file that closing it fills. Raises ``MissingExtra``."""
     try:
         import xlsxwriter  # type: ignore[import-untyped]
     except ImportError as error:
@@ -35,12 +45,8 @@ def to_xlsx(found: WorkbookContents, command: str) -> bytes:
         ) from error
     file = BytesIO()
     book = xlsxwriter.Workbook(file, {"in_memory": True})
-    made_at = found.report.generated_at.astimezone(UTC).replace(tzinfo=None)
-    book.set_properties({"title": _("Net revenue retention"), "created": made_at})
-    book.set_calc_mode("auto")
-    _write(book, found, command)
-    book.close()
-    return file.getvalue()
+    book.set_properties({"title": title, **properties})
+    return book, file
 
 
 def _write(book: Any, found: WorkbookContents, command: str) -> None:

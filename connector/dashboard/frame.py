@@ -99,7 +99,7 @@ def of_answer(answer: PageAnswer, asked: PageRequest, page: str) -> Mapping[str,
         "json_href": href(f"{path}.json", given),
         "csv_href": href(f"{path}.csv", given),
         "excel_href": _excel_href(f"{path}.csv", given),
-        "xlsx_href": href(f"{path}.xlsx", given) if answer.xlsx is not None else None,
+        "xlsx_href": href(f"{path}.xlsx", given),
         "fixed_href": href(
             asked.path, given, as_of=f"{asked.ledger.moment:%Y-%m-%dT%H:%M:%SZ}"
         ),

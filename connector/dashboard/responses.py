@@ -21,6 +21,7 @@ from connector.core.text import json_text
 from connector.dashboard import frame
 from connector.dashboard.answer import NothingPaid, PageAnswer, PageRequest
 from connector.dashboard.filters import filters
+from connector.render.footnotes import banner
 from connector.render.page.templating import (
     Inlined,
     environment,
@@ -165,9 +166,9 @@ def formed(name: str, form: str, answer: PageAnswer, asked: PageRequest) -> Resp
         text = json_text({"schema": JSON_SCHEMA, **facts, **answer.json()})
         return file(text, "application/json", f"{name}.json")
     if form == "xlsx":
-        if answer.xlsx is None:
-            raise no_workbook()
-        return workbook_file(answer.xlsx(), f"{name}.xlsx")
+        told = answer.command_line(asked.reading.options)
+        made = answer.xlsx or (lambda: _listed(answer.title, answer.csv(), told, asked))
+        return workbook_file(made(), f"{name}.xlsx")
     if form == "csv":
         return _csv_file(name, answer.csv, asked)
     values = {
@@ -189,6 +190,9 @@ def formed_of_nothing(
         return file(text, "application/json", f"{name}.json")
     if nothing is not None and form == "csv":
         return _csv_file(name, lambda: nothing.csv(asked), asked)
+    if nothing is not None and form == "xlsx":
+        book = _listed(_("No figures yet"), nothing.csv(asked), "", asked)
+        return workbook_file(book, f"{name}.xlsx")
     if form == "xlsx":
         raise no_workbook()
     synced_at = None if nothing is None else state.synced_at
@@ -204,6 +208,15 @@ def formed_of_nothing(
         "as_of": asked.as_of,
     }
     return html("nothing.html.j2", asked.config.locale, values)
+
+
+def _listed(title: str, text: str, command: str, asked: PageRequest) -> bytes:
+    """A list that is no whole report, as a workbook of what its CSV says."""
+    from connector.render.workbook.listed import ListedRows, list_xlsx
+
+    ledger, locale = asked.ledger, asked.config.locale
+    warnings = banner(ledger.facts(asked.as_of), ledger.outside(), locale)
+    return list_xlsx(ListedRows(title, text, warnings, command), locale)
 
 
 def _csv_file(name: str, text: Callable[[], str], asked: PageRequest) -> Response:

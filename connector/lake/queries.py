@@ -13,10 +13,29 @@ from connector.lake.source import CATALOGUE, LakeSource
 # Of a kind of an account: what it is called where it can be read.
 Named = Callable[[int, str], str]
 
+# An Account is read as the customer that any object names beside it; should two customers
+# share one, as that of the smaller id. Spark must be told that few are named so.
 _ROWS = """
-    SELECT coalesce(merged.survivor, it.customer) AS owner, it.account, it.kind, it.id,
-           it.customer, it.at_s, it.body
-    FROM ({parts}) AS it LEFT JOIN merged ON merged.former = it.customer
+    WITH parts AS ({parts}),
+    account_customers AS (
+        SELECT former, min(customer) AS survivor FROM (
+            SELECT customer, coalesce(get_json_object(body, '$.customer_account.id'),
+                                      get_json_object(body, '$.customer_account')) AS former
+            FROM parts
+            WHERE customer <> '' AND kind <> 'events'
+              AND body LIKE '%"customer_account"%acct%'
+        ) AS both_named
+        WHERE former <> customer GROUP BY former
+    )
+    SELECT /*+ BROADCAST(account_customers) */
+           coalesce(later.survivor, account_customers.survivor, merged.survivor,
+                    it.customer) AS owner,
+           it.account, it.kind, it.id, it.customer, it.at_s, it.body
+    FROM parts AS it
+    LEFT JOIN merged ON merged.former = it.customer
+    LEFT JOIN account_customers
+           ON account_customers.former = coalesce(merged.survivor, it.customer)
+    LEFT JOIN merged AS later ON later.former = account_customers.survivor
     WHERE it.customer <> '' OR it.kind <> 'events'
 """
 _MIRRORED = """

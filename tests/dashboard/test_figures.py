@@ -1,7 +1,9 @@
 """Every page tells what the command it names tells, and its text says those numbers."""
 
+import csv
 import io
 import shlex
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -111,10 +113,35 @@ def test_the_workbook_has_the_pages_window(site: Site, path: str) -> None:
     assert f"{sheet['C4'].value:.6f}" == f"{told['ratio']:.6f}"
 
 
-def test_there_is_no_workbook_of_a_list(site: Site) -> None:
-    assert site.get("/movements.xlsx").status_code == 404
-    assert "/movements.xlsx" not in site.get("/movements").text
-    assert "/window.xlsx" in site.get("/window").text
+@pytest.mark.parametrize(
+    "path", [p for p in PAGES if not p.startswith(("/?", "/window"))][1:]
+)
+def test_the_workbook_of_a_list_is_its_csv(site: Site, path: str) -> None:
+    """Each row of it, numbers as numbers and days as days."""
+    place = form(path, "xlsx").split("?")[0]
+    assert any(h.startswith(place) for _, h in site.page(path).links)
+    found = site.get(form(path, "xlsx"))
+    assert found.status_code == 200, found.text
+    sheet = load_workbook(io.BytesIO(found.content)).active
+    written = [[each for each in row if each is not None] for row in sheet.values]
+    [heads, *rows] = csv.reader(io.StringIO(site.get(form(path, "csv")).text))
+    began = written.index(heads) + 1
+    told = [[each for each in row if each] for row in rows]
+    assert [len(row) for row in written[began : began + len(rows)]] == [
+        len(row) for row in told
+    ]
+    for row, own in zip(written[began:], told, strict=False):
+        for cell, text in zip(row, own, strict=True):
+            assert as_text(cell, text) == text
+
+
+def as_text(cell: object, text: str) -> str:
+    """As CSV has it; of a number so many decimals as that has."""
+    if isinstance(cell, datetime):
+        return f"{cell:%Y-%m-%d}"
+    if isinstance(cell, (int, float)) and not isinstance(cell, bool):
+        return f"{cell:.{len(text.partition('.')[2])}f}"
+    return str(cell)
 
 
 @pytest.mark.parametrize("path", TOTALS)

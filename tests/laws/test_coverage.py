@@ -27,7 +27,7 @@ from tests.support.lives import BORN, Life, lives
 
 T = TypeVar("T")
 USUAL_ACCOUNTS = 250
-ADDED_UP = 500  # as that classes add up is soon tried
+ADDED_UP = 1_000  # that classes add up is cheap to try
 ZONES = st.sampled_from(["Europe/Berlin", "America/New_York", "Pacific/Auckland"])
 KINDS = (
     *("retainer", "licence", "parentless", "given_up"),

@@ -106,7 +106,7 @@ def test_one_key_reads_each_account_by_its_header(
     }
     lines = ran.out.splitlines()
     assert {line.partition(": ")[0] for line in lines} == set(ALL)
-    assert "uk: Seen: 1 products, 1 prices, 3 customers" in ran.out
+    assert "uk: Seen: 1 product, 1 price, 3 customers" in ran.out
 
 
 def test_each_key_reads_its_own(

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Container, Iterable, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from fractions import Fraction
 from functools import cache, lru_cache
 from itertools import chain, islice
@@ -39,7 +40,7 @@ class Live(NamedTuple):
     now: "SheetCell"
 
 
-SheetCell = Cell | datetime | ExactMoney | Live
+SheetCell = Cell | datetime | Decimal | ExactMoney | Live  # a Decimal is as CSV has it
 
 
 def fitting(text: str) -> str:
@@ -81,6 +82,12 @@ def _day_format() -> str:
     """Of a day in a table, as the language spoken writes it."""
     form = LANGUAGES[language()].table_day
     return form.replace("%Y", "yyyy").replace("%m", "mm").replace("%d", "dd")
+
+
+def _plain_format(number: int | Decimal) -> str:
+    """Of a number alone; one with decimals shows as many as it is written with."""
+    decimals = str(number).partition(".")[2]
+    return f"#,##0.{'0' * len(decimals)}" if decimals else "#,##0"
 
 
 def signed(form: str) -> str:
@@ -182,8 +189,8 @@ class SheetWriter:
                 return float(ratio), f"0.{'0' * decimals}%" if decimals else "0%"
             case Points(Fraction() as points):
                 return float(points), signed("0.0")
-            case int():
-                return cell, "#,##0"
+            case int() | Decimal():
+                return cell, _plain_format(cell)
             case _:
                 return None
 

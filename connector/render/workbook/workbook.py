@@ -1,6 +1,7 @@
 """A workbook: its sheets in order, what counts, and the bytes of the file."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
@@ -29,6 +30,19 @@ def to_xlsx(found: WorkbookContents, command: str, folder: str) -> bytes:
 
     Rows of long sheets are kept in ``folder`` meanwhile.
     """
+    made_at = found.report.generated_at.astimezone(UTC).replace(tzinfo=None)
+    title = _("Net revenue retention")
+    with new_book(title, {"tmpdir": folder}, created=made_at) as (book, file):
+        book.set_calc_mode("auto")
+        _write(book, found, command)
+    return file.getvalue()
+
+
+@contextmanager
+def new_book(
+    title: str, options: Mapping[str, Any], **properties: Any
+) -> Iterator[tuple[Any, BytesIO]]:
+    """An empty one, and the file that it fills in the end. Raises ``MissingExtra``."""
     try:
         import xlsxwriter  # type: ignore[import-untyped]
     except ImportError as error:
@@ -37,13 +51,15 @@ def to_xlsx(found: WorkbookContents, command: str, folder: str) -> bytes:
             fix="pip install 'stripe-nrr[xlsx]', or use --format csv or html",
         ) from error
     file = BytesIO()
-    book = xlsxwriter.Workbook(file, {"tmpdir": folder})
-    made_at = found.report.generated_at.astimezone(UTC).replace(tzinfo=None)
-    book.set_properties({"title": _("Net revenue retention"), "created": made_at})
-    book.set_calc_mode("auto")
-    _write(book, found, command)
-    book.close()
-    return file.getvalue()
+    book = xlsxwriter.Workbook(file, {**options})
+    book.set_properties({"title": title, **properties})
+    try:
+        yield book, file
+        book.close()
+    finally:  # XlsxWriter closes the rows it keeps in files only where all is well
+        for sheet in book.worksheets():
+            if sheet.row_data_fh is not None:
+                sheet.row_data_fh.close()
 
 
 def _write(book: Any, found: WorkbookContents, command: str) -> None:

@@ -8,6 +8,7 @@ from tests.laws.test_lives import (
     is_told_by_one_look,
     is_told_with_once_coupons,
 )
+from tests.laws.test_metered_lives import agrees_with_one_look
 from tests.laws.test_policies_of_lives import is_known
 from tests.laws.test_taxed_lives import all_events_agree, one_look_agrees
 from tests.support.lives import MODES, Act, Life
@@ -208,6 +209,17 @@ PAID = {
 }
 
 
+METERED_ONE_LOOK = {
+    "metered for a day, beside an item that was added and waits for its bill": [
+        act("come_back"),
+        act("add", 0, 0, 2),
+        act("reprice", 0, 2),
+        act("reprice", 1),
+        act("reprice", wait_s=86_281),
+    ],
+}
+
+
 def table(found: dict[str, list[Act]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("acts", found.values(), ids=found.keys())
 
@@ -253,3 +265,9 @@ def test_one_look_agrees_about_those_with_tax(acts: list[Act], mode: str) -> Non
 @table(TAXED_EVENTS)
 def test_events_agree_about_those_with_tax(acts: list[Act], mode: str) -> None:
     all_events_agree(Life(mode, acts), BERLIN)
+
+
+@table(METERED_ONE_LOOK)
+@pytest.mark.parametrize("mode", MODES)
+def test_one_look_agrees_about_those_with_usage(acts: list[Act], mode: str) -> None:
+    agrees_with_one_look(Life(mode, acts), BERLIN)

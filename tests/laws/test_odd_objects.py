@@ -16,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from connector.core.dates import local_day
@@ -38,6 +38,9 @@ OWNED = ("subscriptions", "invoices", "invoiceitems", "customers")
 # Without these nobody knows what it says: null there is always named.
 NEEDED = ("id", "customer", "status", "items", "lines", "period", "amount", "currency")
 NEEDING = ("subscriptions", "invoices", "invoiceitems")
+COMES = Act(120, "come_back", 0, 0, 0)
+TRIES = Act(120, "come_back", 11, 0, 0)  # and is paused when the trial is over
+FROZEN = next(each for each in ODD if each.said == ("status", "frozen"))
 ABSURD: list[Any] = [
     *(None, MISSING, "frozen", "", 7, -1, 0, 10**12, -(10**15), 10**30, 1.5, True),
     *([], [None], {}, {"id": 7}, "1e999", "NaN"),
@@ -156,6 +159,7 @@ def test_who_lives_beside_an_odd_object_is_what_the_engine_says(
         which=st.integers(0, 11),
         zone=ZONES,
     )
+    @example(Life("flexible", [COMES]), Life("flexible", [TRIES]), FROZEN, 0, "UTC")
     def holds(one: Life, other: Life, odd: Odd, which: int, zone: str) -> None:
         account, (beside, concerned) = two_customers(one, other)
         first, second = (local_day(account.now + s, ZoneInfo(zone)) for s in (0, HOUR))

@@ -41,7 +41,7 @@ class DatedVersion(NamedTuple):
 
 
 def dated_versions(
-    versions: Iterable[SubscriptionVersion],
+    versions: Sequence[SubscriptionVersion],
     events: Sequence[Event],
     line_items: Sequence[LineItem],
 ) -> list[DatedVersion]:
@@ -68,18 +68,23 @@ def dated_versions(
             looks.append(DatedVersion(at_s, subscription, proof))
     found = sorted([*looks, *dated], key=lambda version: version.at_s)
     statuses = {version.subscription.status for version in found}
-    return found if statuses <= STATUSES else _without_healed(found)
+    return found if statuses <= STATUSES else _without_healed(found, versions[-1])
 
 
 def _is_known(version: DatedVersion) -> bool:
     return version.subscription.is_of_known_status
 
 
-def _without_healed(dated: Sequence[DatedVersion]) -> list[DatedVersion]:
+def _without_healed(
+    dated: Sequence[DatedVersion], newest: SubscriptionVersion
+) -> list[DatedVersion]:
     """Without those of a status that nobody knew, but for the last ones.
 
-    Once it has a known one, all is as if nothing had been.
+    Once it has a known one, all is as if nothing had been, also where that began before
+    the unknown one was seen: a pause is dated by what it says of itself.
     """
+    if newest.subscription.is_of_known_status:
+        return [each for each in dated if _is_known(each)]
     last = max((n for n, each in enumerate(dated) if _is_known(each)), default=-1)
     return [each for n, each in enumerate(dated) if n > last or _is_known(each)]
 

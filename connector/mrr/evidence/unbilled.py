@@ -94,6 +94,7 @@ def unbilled_pauses(
         if _is_pause(before, after, billed)
         and not _is_unfinished(before[0].end_s, after[0].start_s, billed)
         and not _is_of_new_items(before, after, billed, added, current)
+        and not _is_waited_for(before, after, billed, {i: added[i] for i in current})
     ]
     if end_s is not None and dated and billed:
         found += _before_the_end(billed, dated[-1].subscription, end_s)
@@ -256,6 +257,27 @@ def _is_of_new_items(
         return False  # or a trial of the subscription begins
     waited = (added.get(item, start_s) <= start_s + SAME_REQUEST_S for item in new)
     return any(waited) or any(item in current for item in known)
+
+
+def _is_waited_for(
+    before: Sequence[BilledTime],
+    after: Sequence[BilledTime],
+    billed: Iterable[BilledTime],
+    added: Mapping[str, int],
+) -> bool:
+    """Whether a change gave back what was billed, and an item waits for its bill yet.
+
+    It was added before without prorations; a resumption would have billed it, too.
+    """
+    start_s, end_s = before[0].end_s, after[0].start_s
+    is_given_back = all(
+        isinstance(each.shown_by, LineItem) and each.end_s < each.shown_by.end_s
+        for each in before
+    )
+    known = {each.item for each in billed if each.start_s <= end_s}
+    return is_given_back and any(
+        created_s <= start_s and item not in known for item, created_s in added.items()
+    )
 
 
 def _went_on(before: Sequence[BilledTime], after: BilledTime) -> bool:

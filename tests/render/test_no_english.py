@@ -147,3 +147,4 @@ def test_a_sync_of_what_does_not_fit_is_told_in_german(tmp_path: Path) -> None:
             assert ran.code in {0, 1, 3}
             told = without_log(f"{ran.out}\n{ran.err}")
             assert left_in(told, names(german) | {"quantity"}) == []
+            assert not re.search(r"\d\.\d+ s\b", told)

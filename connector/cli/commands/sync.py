@@ -17,7 +17,7 @@ from connector.cli.progress import progress_shown
 from connector.cli.shell import Shell
 from connector.cli.stderr import fail, note
 from connector.core.errors import ConnectorError, NoTimeZone, Stopped, Underivable
-from connector.core.language import _, grouped
+from connector.core.language import _, grouped, point
 from connector.core.messages import spoken
 from connector.core.money import format_count
 from connector.core.text import printable
@@ -144,7 +144,7 @@ def summary_text(done: SyncSummary) -> str:
         requests=format_count(done.requests, "request"),
         retries=grouped(done.retries),
         limited=grouped(done.limited),
-        seconds=done.seconds,
+        seconds=str(done.seconds).replace(".", point()),
     )
     month = _("{number} of the {granted} or more that Stripe grants").format(
         number=grouped(done.requests_in_30_days), granted=grouped(GRANTED)

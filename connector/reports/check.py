@@ -23,7 +23,8 @@ from connector.metrics.invariants import (
     window_findings,
 )
 from connector.metrics.rollups import figures_of
-from connector.pipeline.ingest import ObjectSource, Progress
+from connector.pipeline.ingest import Progress
+from connector.pipeline.source import ObjectSource
 from connector.reports.closings.closed_months import measured_again, totals_again
 from connector.reports.figures.windows import counted
 from connector.reports.ledger import Ledger

@@ -20,8 +20,9 @@ from connector import config
 from connector.core.dates import add_months, local_day
 from connector.core.money import format_ratio, ratio_number
 from connector.core.windows import Window, WindowKind, name_of, windows
-from connector.metrics.contributions import Ratio, contributions
+from connector.metrics.contributions import Ratio, between
 from connector.metrics.published_formulas import FormulaMetric, side_by_side
+from connector.metrics.retention import balances
 from connector.metrics.rollups import CustomerBooks, differences, figures_of
 from connector.metrics.wide.columns import columns_of_flows
 from connector.metrics.wide.formula_inputs import window_inputs
@@ -282,7 +283,8 @@ def in_contributions(db: sqlite3.Connection, span: Span) -> Told:
                 if opening
                 else None
                 for ratio in Ratio
-                for moved in [contributions(flows, window, ratio)]
+                for ends in [balances(flows, [window.start, window.end])]
+                for moved in [between(*ends, ratio)]
             ]
             found[currency, window.kind, name_of(window)] = (pair[0], pair[1])
     return found

@@ -23,6 +23,9 @@ class PostedCounts(NamedTuple):
     movements: int = 0
     retractions: int = 0
 
+    def plus(self, more: "PostedCounts") -> "PostedCounts":
+        return PostedCounts(*map(sum, zip(self, more, strict=True)))
+
 
 @dataclass(slots=True)
 class LedgerRun:

@@ -10,8 +10,8 @@ from connector.cli.options import format_option
 from connector.cli.shell import Shell
 from connector.core.language import _, marked
 from connector.core.messages import spoken
-from connector.pipeline.doctor import examine
-from connector.pipeline.installation import Verdict, opened
+from connector.pipeline.doctor.checks import examine
+from connector.pipeline.doctor.installation import Verdict, opened
 
 
 @click.command()

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from connector.core.account import StripeIdentity
 from connector.core.language import message
-from connector.pipeline.installation import (
+from connector.pipeline.doctor.installation import (
     MB,
     Installation,
     LedgerFile,

@@ -25,9 +25,10 @@ from connector.render.footnotes import (
 from connector.render.page.svg import middle
 from connector.reports.ledger import Ledger, some_of
 from connector.store.database import setting
-from connector.store.ledger import customers, notes, queries
+from connector.store.ledger import customers, queries
 from connector.store.mirror import objects
 from connector.store.mirror.companies import is_customer
+from connector.store.months import notes
 
 
 class NavigationEntry(NamedTuple):

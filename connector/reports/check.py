@@ -31,12 +31,10 @@ from connector.reports.ledger import Ledger
 from connector.reports.model import code_of
 from connector.store.ledger import (
     balances,
-    closings,
     columns,
     coverage,
     queries,
     rollups,
-    seals,
     unvalued,
 )
 from connector.store.ledger import customers as ledger_customers
@@ -44,6 +42,7 @@ from connector.store.mirror import checksums, dirty_customers
 from connector.store.mirror.catalogue import read_catalogue
 from connector.store.mirror.checksums import ExaminedObjects
 from connector.store.mirror.histories import histories, in_batches, profile
+from connector.store.months import closings, seals
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.faults import by_customer
 from connector.stripe_api.objects import Subscription

@@ -33,14 +33,8 @@ from connector.reports.model import (
     WindowRow,
     restated,
 )
-from connector.store.ledger import (
-    closings,
-    columns,
-    customers,
-    notes,
-    queries,
-    unvalued,
-)
+from connector.store.ledger import columns, customers, queries, unvalued
+from connector.store.months import closings, notes
 
 
 class ReportRequest(NamedTuple):

@@ -283,8 +283,8 @@ def in_contributions(db: sqlite3.Connection, span: Span) -> Told:
                 if opening
                 else None
                 for ratio in Ratio
-                for ends in [balances(flows, [window.start, window.end])]
-                for moved in [between(*ends, ratio)]
+                for start, end in [balances(flows, [window.start, window.end])]
+                for moved in [between(start, end, ratio)]
             ]
             found[currency, window.kind, name_of(window)] = (pair[0], pair[1])
     return found
@@ -427,4 +427,4 @@ def test_four_rooms_make_what_the_ratios_are_taken_of() -> None:
     makers = {m for m in modules() if "Retention" in calls(m)}
     assert makers == {"metrics.retention", "metrics.currency_total", "core.figures"}
     from_names = {m for m in modules() if "window_figures" in calls(m)}
-    assert from_names == {"metrics.rollups", "store.ledger.closings"}
+    assert from_names == {"metrics.rollups", "store.months.closings"}

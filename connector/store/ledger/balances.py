@@ -13,7 +13,8 @@ from operator import itemgetter
 from connector.core.dates import Days
 from connector.core.model import Flow
 from connector.store.database import json_array
-from connector.store.ledger.queries import KINDS, rows_as_of
+from connector.store.ledger.as_of import rows_as_of
+from connector.store.ledger.queries import KINDS
 
 _FLOWS_OF_SOME = """
     SELECT customer, currency, day, kind, amount_minor FROM movements

@@ -16,8 +16,8 @@ from connector.core.language import _, table_month
 from connector.core.model import Note
 from connector.reports.movements import find_one
 from connector.store.database import make_durable, moment, transaction
-from connector.store.ledger import notes
 from connector.store.mirror import forgotten
+from connector.store.months import notes
 
 MOST = 500  # characters of a note, and of its URL
 URL = re.compile(r"https?://[^\s<>\"\\\\]+")

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from connector.config import DEFAULT_LOCALE
 from connector.core.account import MODES, NOBODY, StripeIdentity
+from connector.core.kept.months import Note
 from connector.core.language import _, language, marked
-from connector.core.model import Note
 from connector.core.windows import Window
 from connector.dashboard.answer import PageAnswer, PageRequest
 from connector.dashboard.filters import href

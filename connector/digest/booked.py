@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple, Self
 
 from connector.core.dates import add_months
-from connector.core.model import Closing, Movement
+from connector.core.kept.months import Closing
+from connector.core.model import Movement
 from connector.reports.closings.restatements import RestatementLine
 from connector.reports.ledger import Ledger, LedgerPart
 from connector.store.ledger import mrr_changes

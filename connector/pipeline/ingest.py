@@ -24,8 +24,7 @@ from connector.store.mirror.objects import TABLES
 from connector.store.mirror.walks import Walk
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.events import NamedObject
-from connector.stripe_api.paging import ListPage, Lookup
-from connector.stripe_api.partitions import Partition, worth_cutting
+from connector.stripe_api.paging import ListPage, Lookup, Partition, worth_cutting
 from connector.stripe_api.unfit import UnfitObject
 
 log = logging.getLogger(__name__)

@@ -231,7 +231,7 @@ def _books(ledger: Ledger, now_s: int) -> dict[str, CustomerInLedger]:
     for refusal in unvalued.known(connection):
         refused[refusal.customer].append(refusal)
     today = local_day(now_s, ledger.zone)
-    mrr = queries.mrr_on(connection, today)
+    mrr = balances.mrr_on(connection, today)
     outside: Mapping[str, Mapping[str, int]] = {}
     if rules.policy.invoiced_by_period:
         outside = balances.invoiced_by_period(connection, today)

@@ -11,8 +11,8 @@ from itertools import groupby, islice
 from operator import attrgetter
 from tempfile import TemporaryDirectory
 
-from connector.core.figures import KeptBooks, KeptRow, KeptSums
 from connector.core.invoiced import CustomerCoverage
+from connector.core.kept.books import KeptBooks, KeptRow, KeptSums
 from connector.store.account import belong_to
 from connector.store.database import put_setting, transaction
 from connector.store.ledger import coverage, rollups, unvalued

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.core.figures import Retention, Waterfall, WindowFigures
-from connector.core.model import Closing
+from connector.core.kept.months import Closing
 from connector.core.windows import WindowKind
 from connector.metrics.invariants import restated_findings
 from connector.metrics.retention import measure

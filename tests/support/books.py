@@ -9,9 +9,9 @@ from datetime import UTC, date, datetime
 from itertools import groupby
 
 from connector.core.dates import add_months
+from connector.core.kept.months import Closing
 from connector.core.model import (
     Cause,
-    Closing,
     Component,
     Evidence,
     Movement,

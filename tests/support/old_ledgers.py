@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from connector import __version__, config
-from connector.core.model import Closing
+from connector.core.kept.months import Closing
 from connector.core.policy import Policy
 from connector.core.windows import WindowKind
 from connector.render.report_json import to_json

@@ -11,8 +11,8 @@ from connector import __version__
 from connector.core.dates import add_months, local_day
 from connector.core.errors import NothingFound, NotOverYet, NotWhole
 from connector.core.figures import WindowFigures
+from connector.core.kept.months import Closing
 from connector.core.language import message
-from connector.core.model import Closing
 from connector.core.windows import ending_with
 from connector.metrics.exchange_rates import KeptRates
 from connector.reports.closings.lacks import FIRST_SYNC, lacking

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from connector.core.dates import add_months, day_end_s, instant
 from connector.core.figures import WindowFigures
-from connector.core.model import Closing, Movement
+from connector.core.kept.months import Closing
+from connector.core.model import Movement
 from connector.core.windows import ending_with
 from connector.metrics.retention import is_same, measure
 from connector.reports.closings.closed_months import totals_again

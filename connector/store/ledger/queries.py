@@ -296,20 +296,3 @@ def currencies(
 ) -> list[str]:
     """The ledger's currencies, the one with most movements first."""
     return [currency for (currency,) in rows_as_of(connection, _CURRENCIES, as_of)]
-
-
-_MRR = f"""
-    SELECT customers.id, currency, sum(amount_minor) AS mrr_minor
-    FROM movements JOIN customers ON customers.key = movements.customer
-    WHERE day <= :on AND {AS_OF}
-    GROUP BY movements.customer, currency HAVING mrr_minor <> 0
-"""  # noqa: S608
-
-
-def mrr_on(connection: sqlite3.Connection, on: date) -> dict[str, dict[str, int]]:
-    """Each paying customer's MRR at the end of a day, by currency."""
-    found: dict[str, dict[str, int]] = {}
-    rows = connection.execute(_MRR, {"on": on.isoformat(), "as_of": NOW})
-    for customer, currency, mrr_minor in rows:
-        found.setdefault(customer, {})[currency] = mrr_minor
-    return found

@@ -22,7 +22,7 @@ from connector.core.figures import (
     reading,
     window_figures,
 )
-from connector.core.model import Closing, Withdrawal
+from connector.core.kept.months import Closing, Withdrawal
 from connector.core.windows import Window, WindowKind
 from connector.store.database import scalar
 from connector.store.ledger.as_of import stamp

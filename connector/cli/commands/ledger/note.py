@@ -12,8 +12,8 @@ from connector.cli.options import format_option
 from connector.cli.params import MONTH
 from connector.cli.shell import Shell
 from connector.core.errors import NothingFound, UsageFault
+from connector.core.kept.months import Note
 from connector.core.language import _, table_month
-from connector.core.model import Note
 from connector.reports.movements import find_one
 from connector.store.database import make_durable, moment, transaction
 from connector.store.mirror import forgotten

@@ -8,8 +8,8 @@ import click
 from connector.cli.forms import drawn, emit
 from connector.cli.options import FORMATS, formats_option, out_option
 from connector.cli.shell import Shell
+from connector.core.kept.months import Note
 from connector.core.language import _, marked, table_day, table_month
-from connector.core.model import Note
 from connector.render.table import Table, csv_text, markdown_table
 from connector.store.months import notes as ledger_notes
 

@@ -65,12 +65,18 @@ def overwrite(connection: sqlite3.Connection) -> None:
 
 
 def _is_known(connection: sqlite3.Connection, customer: str) -> bool:
-    row = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM customers WHERE id = ?1)"
-        " OR EXISTS (SELECT 1 FROM stripe_customers WHERE id = ?1)",
-        [customer],
-    ).fetchone()
-    return bool(row[0])
+    return connection.execute(_KNOWN, [customer]).fetchone() is not None
+
+
+# Of an Account as a customer there is none of Stripe's customers.
+_KNOWN = """
+    SELECT 1 FROM customers WHERE id = ?1
+    UNION ALL SELECT 1 FROM stripe_customers WHERE id = ?1
+    UNION ALL SELECT 1 FROM customer_accounts WHERE account = ?1
+    UNION ALL SELECT 1 FROM stripe_subscriptions WHERE customer = ?1
+    UNION ALL SELECT 1 FROM stripe_invoices WHERE customer = ?1
+    LIMIT 1
+"""
 
 
 def _erase(connection: sqlite3.Connection, customer: str) -> bool:

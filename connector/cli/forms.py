@@ -11,6 +11,7 @@ from connector.cli.output import (
     account_lines,
     echo,
     terminal_columns,
+    with_accounts,
     write,
     write_csv_text,
     write_json,
@@ -33,16 +34,22 @@ def drawn(parts: "Iterable[Part]", locale: str) -> Any:
     """A document as a terminal shows it."""
     from connector.render.terminal import view
 
-    return view(parts, locale)
+    return view(map(_asked, parts), locale)
 
 
 def plain(parts: "Iterable[Part]", locale: str, output: Path | None = None) -> Any:
-    """The same, but in a pipe or a file as plain text."""
+    """The same, but as plain text in a pipe, in a file, and of one account in turn."""
     from connector.render.table import to_plain
 
-    if output is None and terminal_columns() is not None:
+    is_shown = terminal_columns() is not None and account_lines() is None
+    if output is None and is_shown:
         return drawn(parts, locale)
-    return to_plain(parts, locale)
+    return to_plain(map(_asked, parts), locale)
+
+
+def _asked(part: "Part") -> "Part":
+    """What is said beside the figures, with the accounts that these are of."""
+    return with_accounts(part) if isinstance(part, str) else part
 
 
 def rendered(view: Any, output: Path | None) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from connector.core.errors import NothingFound
 from connector.store import inbox
-from connector.store.database import transaction
+from connector.store.database import scalar, transaction
 from connector.store.ledger import notes
 from connector.store.ledger.posting import LedgerRun
 from connector.store.mirror import forgotten, objects, unfit_objects
@@ -65,7 +65,7 @@ def overwrite(connection: sqlite3.Connection) -> None:
 
 
 def _is_known(connection: sqlite3.Connection, customer: str) -> bool:
-    return connection.execute(_KNOWN, [customer]).fetchone() is not None
+    return scalar(connection, _KNOWN, [customer]) is not None
 
 
 # Of an Account as a customer there is none of Stripe's customers.

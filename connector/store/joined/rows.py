@@ -3,11 +3,11 @@
 Of everybody but those who are in several accounts, who are put together elsewhere.
 """
 
-import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 
+from connector.store.database import json_array, scalars
 from connector.store.joined.database import Source
 from connector.store.mirror import catalogue
 from connector.stripe_api.decoding import body
@@ -24,13 +24,13 @@ def put_notes(
     target: sqlite3.Connection, source: Source, named: Callable[[list[str]], Named]
 ) -> None:
     """``named`` says of customers who is called otherwise than there."""
-    [noted] = source.connection.execute(_NOTED).fetchone()
-    of = named(json.loads(noted)) if noted != "[]" else NOTHING
+    noted = scalars(source.connection, _NOTED)
+    of = named(noted) if noted else NOTHING
     _copy(target, source, "notes", _NOTES, named=of, place=3)
     _copy(target, source, "note_withdrawals", _WITHDRAWN)
 
 
-_NOTED = "SELECT json_group_array(customer) FROM notes WHERE customer <> ''"
+_NOTED = "SELECT DISTINCT customer FROM notes WHERE customer <> ''"
 
 
 _NOTES = "SELECT id + :note, month, noted_at, customer, text, url FROM notes"
@@ -147,31 +147,16 @@ def _copy(
     place: int = 0,
 ) -> None:
     """Rows with keys of their own; what stands at ``place`` is called as ``named``."""
-    asked = {**source.place._asdict(), "but": json.dumps(sorted(but))}
-    rows: Iterator[Any] = source.connection.execute(query, asked)
+    asked = {**source.place._asdict(), "but": json_array(but)}
+    found = source.connection.execute(query, asked)
+    places = ", ".join("?" * len(found.description))
+    rows: Iterator[Any] = found
     if named:
         rows = (
             (*row[:place], named.get(row[place], row[place]), *row[place + 1 :])
             for row in rows
         )
-    target.executemany(_INTO[table], rows)
-
-
-_WIDTHS = {
-    "notes": 6,
-    "note_withdrawals": 2,
-    "runs": 5,
-    "movements": 9,
-    "retractions": 3,
-    "terms": 6,
-    "invoiced": 2,
-    "plans": 5,
-    "components": 10,
-}
-_INTO = {
-    table: f"INSERT INTO {table} VALUES ({', '.join('?' * width)})"  # noqa: S608
-    for table, width in _WIDTHS.items()
-}
+    target.executemany(f"INSERT INTO {table} VALUES ({places})", rows)  # noqa: S608
 
 
 # What is sold

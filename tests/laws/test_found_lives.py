@@ -45,6 +45,14 @@ ONE_LOOK = {
         act("come_back", 2, 7),
         act("remove", 1, wait_s=5_060_052),
     ],
+    "the same of one that waited for its first bill": [
+        act("come_back"),
+        act("reprice"),
+        act("reprice"),
+        act("reprice", 0, 2),
+        act("add"),
+        act("remove", 1, wait_s=2_502_615),
+    ],
     "cancelled while paused, and with it a move to a yearly price that waited": [
         act("come_back"),
         act("try_again", wait_s=360),

@@ -250,10 +250,9 @@ def _caller(*discounts: Json, **more: Any) -> Json:
 
 
 def coupon_of_usage_taken_away() -> Told:
-    """Calls at 50 % off, and an event of 20 March takes the coupon away.
+    """Calls at 50 % off until 20 March; March's are billed on 1 April, with no coupon.
 
-    March's are billed on 1 April, with the coupons of that day: that the bill names none
-    says nothing of 1 March. 3.50, and 7.00 from 20 March.
+    A bill of usage says what is in force that day, not on 1 March: 3.50, 7.00 in time.
     """
     own, off = discount("di_half", HALF, MONTH[0]), [("di_half", 350)]
     gone = updated(moment("2025-03-20T10:00"), _caller(own), _caller())
@@ -261,16 +260,18 @@ def coupon_of_usage_taken_away() -> Told:
 
 
 def coupon_of_usage_missing_on_a_bill() -> Told:
-    """The same, and nothing but the bill of 1 April shows it: 7.00 from then on."""
+    """Calls at 50 % off until some day in March, which only the bill of 1 April shows.
+
+    A bill of usage says what is in force that day: 3.50, and 7.00 from 1 April.
+    """
     own, off = discount("di_half", HALF, MONTH[0]), [("di_half", 350)]
     return _calls(off, off, [], own=own, seen_at="2025-04-20")
 
 
 def coupon_of_usage_given_after_a_look() -> Told:
-    """Calls; their item gets 50 % off on 15 February; the customer leaves on 15 March.
+    """Calls get 50 % off on 15 February, five days after a look; they end on 15 March.
 
-    A look of 10 February shows no coupon. The bill of 1 March has it, also for the calls
-    of before: it was there on 1 March. 7.00, 3.50 from 15 February, 0 from 15 March.
+    The bill of 1 March has it, so it was there that day: 7.00, 3.50, and 0 in the end.
     """
     own, end = discount("di_half", HALF, AT, item="si_1"), moment("2025-03-15T10:00")
     before = _calls([], own=own, seen_at="2025-02-10")

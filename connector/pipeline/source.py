@@ -56,7 +56,7 @@ def page_after(
     except StripeRefused as error:
         if error.code != "resource_missing" or place.after is None:
             raise
-        log.warning("source.cursor_gone kind=%s after=%s", kind, place.after)
+        log.warning("ingest.cursor_gone kind=%s after=%s", kind, place.after)
         return source.page(kind, *place.by_time(span), whole=whole)
 
 

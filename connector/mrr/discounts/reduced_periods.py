@@ -163,7 +163,7 @@ def changes_without(
     for line in line_items:
         if line.credit:
             credits_at[line.item, line.start_s].append(line)
-        elif line.amount_minor > 0:
+        elif line.amount_minor > 0 and line.discounted_s == line.start_s:
             billed_at[line.item, line.start_s].append(line)
     for (item, at_s), own in credits_at.items():
         billed = billed_at.get((item, at_s), ())

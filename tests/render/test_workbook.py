@@ -256,6 +256,15 @@ def test_what_counts_can_be_checked(path: Path) -> None:
     assert told["past_due"] == "counts"
 
 
+def test_a_command_that_its_column_is_too_narrow_for_takes_more_lines(
+    path: Path,
+) -> None:
+    rows = openpyxl.load_workbook(path)["What counts"].iter_rows()
+    lines = {row[0].value: row[1].alignment.wrap_text for row in rows}
+    assert lines["Later"], "or the words beside it would hide its moment"
+    assert not lines["Command"]
+
+
 # Whatever a customer is called
 
 

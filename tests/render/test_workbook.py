@@ -259,10 +259,12 @@ def test_what_counts_can_be_checked(path: Path) -> None:
 def test_a_command_that_its_column_is_too_narrow_for_takes_more_lines(
     path: Path,
 ) -> None:
-    rows = openpyxl.load_workbook(path)["What counts"].iter_rows()
-    lines = {row[0].value: row[1].alignment.wrap_text for row in rows}
-    assert lines["Later"], "or the words beside it would hide its moment"
-    assert not lines["Command"]
+    sheet = openpyxl.load_workbook(path)["What counts"]
+    rows = {row[0].value: row[1] for row in sheet.iter_rows()}
+    later, command = rows["Later"], rows["Command"]
+    assert later.alignment.wrap_text, "or the words beside it would hide its moment"
+    assert sheet.row_dimensions[later.row].height == 31
+    assert not command.alignment.wrap_text
 
 
 # Whatever a customer is called

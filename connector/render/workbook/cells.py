@@ -231,6 +231,8 @@ class SheetWriter:
                 look = APART if column and _is_text(cell) else {}
                 if _is_cut(cell, cells[column + 1 :]):
                     look = {**look, **IN_LINES}
+                    lines = len(wrap(str(cell), WIDEST))
+                    self.sheet.set_row(self.row, lines * LINE_POINTS)
                 self.put(self.row, column, cell, **look)
                 if self.row < MEASURED:
                     self._widen(column, cell)
@@ -318,7 +320,7 @@ def _figures(rows: Sequence[Sequence[SheetCell]]) -> set[int]:
 
 
 APART: Mapping[str, Any] = {"indent": 1}
-IN_LINES: Mapping[str, Any] = {"text_wrap": True, "valign": "top"}
+IN_LINES: Mapping[str, Any] = {"align": "left", "text_wrap": True}
 HEAD = {
     "bold": True,
     "bottom": 1,

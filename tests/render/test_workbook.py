@@ -263,7 +263,7 @@ def test_a_command_that_its_column_is_too_narrow_for_takes_more_lines(
     rows = {row[0].value: row[1] for row in sheet.iter_rows()}
     later, command = rows["Later"], rows["Command"]
     assert later.alignment.wrap_text, "or the words beside it would hide its moment"
-    assert sheet.row_dimensions[later.row].height == 31
+    assert sheet.row_dimensions[later.row].height > 30, "two lines"
     assert not command.alignment.wrap_text
 
 

@@ -8,7 +8,7 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from msgspec.structs import replace
@@ -29,6 +29,7 @@ from connector.cli.progress import progress_shown
 from connector.cli.shell import Shell
 from connector.cli.stderr import warn
 from connector.core.errors import UsageFault
+from connector.core.language import message
 from connector.core.model import ACCOUNT, METADATA, SegmentValue
 from connector.core.windows import WindowKind
 from connector.reports.ledger import is_total
@@ -69,7 +70,8 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False, path_type=Path),
     metavar="OUT",
     help="Read a run of `lake` instead of the ledger: its standard windows; with --by, "
-    "--segment or --currency total everybody's movements.",
+    "--segment or --currency total everybody's movements; with --as-of the newest run of "
+    "before.",
 )
 @click.option("--arr", is_flag=True, help="Amounts a year (ARR) instead of a month.")
 @formats_option(*FORMATS, "html", "xlsx")
@@ -129,20 +131,22 @@ def report(
     """  # noqa: D301
     if lake is not None:
         kinds = [by or "", *(each.by for each in only)]
-        is_of_objects = any(
-            kind.startswith(METADATA) or kind == ACCOUNT for kind in kinds
+        _refuse_with_lake(
+            any(kind.startswith(METADATA) or kind == ACCOUNT for kind in kinds),
+            causes,
+            form in ("html", "xlsx"),
+            bool(preset),
         )
-        wide = (form == "html", form == "xlsx")
-        _refuse_with_lake(is_of_objects, causes, bool(as_of), bool(preset), *wide)
     _check_form(form, output)
     is_wide = bool(by or only) or is_total(currency)
-    with _ledger(shell, preset, lake, is_wide=is_wide) as ledger:
+    of_run = None if lake is None else _AskedRun(lake, as_of, is_wide)
+    with _ledger(shell, preset, of_run) as ledger:
         asked = reports.ReportRequest(
             kind=WindowKind(window) if window else None,
             first=first,
             last=last,
             currency=currency,
-            as_of=moment_asked(as_of, ledger.zone),
+            as_of=None if lake else moment_asked(as_of, ledger.zone),
             by=by,
             causes=causes,
             arr=arr,
@@ -212,13 +216,21 @@ def _write_workbook(
         write_bytes(to_xlsx(found, command, folder), output)
 
 
+class _AskedRun(NamedTuple):
+    """The newest run of a folder, or the newest that was there at a moment."""
+
+    out: Path
+    as_of: str | None
+    is_wide: bool
+
+
 @contextmanager
 def _ledger(
-    shell: Shell, preset: str | None, lake: Path | None, *, is_wide: bool
+    shell: Shell, preset: str | None, of_run: _AskedRun | None
 ) -> Iterator[reports.Ledger]:
     """The ledger, or what it would be under a preset, or a run's sums as one."""
-    if lake is not None:
-        with _ledger_of_run(shell, lake, is_wide=is_wide) as ledger:
+    if of_run is not None:
+        with _ledger_of_run(shell, of_run) as ledger:
             yield ledger
         return
     with shell.reading() as ledger:
@@ -233,39 +245,59 @@ def _ledger(
 
 
 @contextmanager
-def _ledger_of_run(
-    shell: Shell, out: Path, *, is_wide: bool
-) -> Iterator[reports.Ledger]:
+def _ledger_of_run(shell: Shell, asked: _AskedRun) -> Iterator[reports.Ledger]:
     with parquet_needed():
         from connector.lake.reading import read_books, read_sums
+        from connector.lake.run import newest
     from connector.store.ledger_of_sums import ledger_of_sums
 
-    config = shell.config
-    if not is_wide:  # a total takes the movements
+    config, run = shell.config, newest(asked.out)
+    if asked.as_of is not None:
+        run = newest(asked.out, moment_asked(asked.as_of, run.zone))
+    if not asked.is_wide:  # a total takes the movements
         config = replace(config, reporting_currency=None)
-    books = read_books(out) if is_wide else None
-    with ledger_of_sums(read_sums(out), books) as connection:
+    books = read_books(run) if asked.is_wide else None
+    with ledger_of_sums(read_sums(run), books) as connection:
         yield reports.Ledger(connection, config, shell.now())
 
 
-OF_OBJECTS = (
-    "what metadata or account say",
-    "--causes",
-    "--as-of",
-    "--policy",
-    "HTML",
-    "a workbook",
+# What a run does not hold: why, and what to do instead.
+_NOT_IN_A_RUN = (
+    (
+        message("--by and --segment by metadata or account"),
+        message(
+            "what metadata say, and of which account each is, is in Stripe's objects"
+        ),
+        message("join the run's movements/ with your customers, by their ids"),
+    ),
+    (
+        "--causes",
+        message("why customers left is in Stripe's objects"),
+        message("sum the run's components/ by cause, or ask a ledger"),
+    ),
+    (
+        message("the page and the workbook"),
+        message(
+            "who is at risk, and what customers are called, is in Stripe's objects"
+        ),
+        message("take --format json or csv, or ask a ledger"),
+    ),
+    (
+        "--policy",
+        message("a run is derived under one policy"),
+        message("make one under that with `stripe-nrr lake`: like under [policy]"),
+    ),
 )
 
 
 def _refuse_with_lake(*asked: bool) -> None:
-    wrong = [name for name, is_asked in zip(OF_OBJECTS, asked, strict=True) if is_asked]
-    if wrong:
-        raise UsageFault(
-            f"{', '.join(wrong)} needs Stripe's objects or the past, and a run holds "
-            "what was derived, once",
-            fix="leave it out, or ask the engine that holds the run and its source",
-        )
+    for (what, why, fix), is_asked in zip(_NOT_IN_A_RUN, asked, strict=True):
+        if is_asked:
+            raise UsageFault(
+                f"a run of the lake cannot tell {what}: {why}, and a run holds what was "
+                "derived",
+                fix=fix,
+            )
 
 
 def _shown(

@@ -67,6 +67,36 @@ ONE_LOOK = {
         act("reprice"),
         act("remove", 1),
     ],
+    "a free price credited for a pause of a day, an unbilled item beside it": [
+        act("come_back", 8),
+        act("add", 0, 0, 2),
+        act("halt", 0, 8),
+        act("carry_on", wait_s=86_401),
+    ],
+    "moved to a month after a bill of two, paused until it ended": [
+        act("come_back", 5),
+        act("reprice", 2),
+        act("cancel_on_a_day", 7),
+        act("halt"),
+    ],
+    "moved to two months in a second one, paused until it ended": [
+        act("come_back"),
+        act("reprice", 2, 5, wait_s=3_456_000),
+        act("cancel_on_a_day", 4),
+        act("halt"),
+    ],
+    "moved to a week after a bill of a month, paused until it ended": [
+        act("come_back"),
+        act("reprice", 2, 4),
+        act("cancel_on_a_day", 4),
+        act("halt"),
+    ],
+    "the same, and ended before a week that may have begun at the last moment": [
+        act("come_back"),
+        act("reprice", 2, 4),
+        act("cancel_on_a_day", 3, wait_s=432_000),
+        act("halt"),
+    ],
 }
 
 TAXED_ONE_LOOK = {

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from connector.core.account import NOBODY
 from connector.core.errors import LakeUnusable
-from connector.core.figures import SUMMED, KeptBooks, KeptSums, RollupDelta
+from connector.core.figures import SUMMED, RollupDelta
 from connector.core.invoiced import NotCounted, NotCountedReason
+from connector.core.kept.books import KeptBooks, KeptSums
 from connector.core.model import Refusal
 from connector.core.windows import Window, WindowKind
 from connector.lake import parquet

@@ -91,6 +91,14 @@ ONE_LOOK = {
         act("cancel_on_a_day", 7),
         act("halt"),
     ],
+    "left by the month beside it, and moved itself to a month without prorations": [
+        act("come_back", 4),
+        act("add", wait_s=311_434),
+        act("reprice", 1),
+        act("reprice", 8),
+        act("remove", 1, wait_s=296_848),
+        act("reprice", wait_s=1_036_800),
+    ],
     "moved to two months in a second one, paused until it ended": [
         act("come_back"),
         act("reprice", 2, 5, wait_s=3_456_000),

@@ -223,6 +223,7 @@ def _billed_without(
         max(since_s, scope.last_seen_s) + 1,
         lambda it: (
             scope.item in (ANY_ITEM, it.item)
+            and it.tells_of(coupon)
             and all(shown.is_eligible(line, coupon) for line in it.billed)
         ),
     )

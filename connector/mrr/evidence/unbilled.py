@@ -228,8 +228,13 @@ def _is_pause(
         following = [b for b in billed if b.cycle and b.start_s > after[0].start_s]
         return None in known or all(each.cycle in known for each in following)
     licensed = [each for each in after if not each.is_metered]
-    moved = [each for each in licensed if each.cycle not in known]
-    is_moved = any(_went_on(before, each) for each in moved)
+    start_s = after[0].start_s
+    last = {b.item: b for b in billed if b.cycle and b.start_s < start_s}
+    is_moved = any(
+        _went_on([*before, last.get(each.item, before[0])], each)
+        for each in licensed
+        if not known.issuperset({each.cycle, last.get(each.item, each).cycle})
+    )
     return bool(licensed) and (None in known or not is_moved)
 
 

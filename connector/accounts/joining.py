@@ -8,8 +8,7 @@ as of any of them.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cached_property, partial
-from itertools import groupby
-from operator import itemgetter
+from itertools import chain
 
 from connector.accounts.everybody import AccountKey, Everybody
 from connector.core.dates import local_day
@@ -55,22 +54,13 @@ class Joining:
 
     def _apart(self) -> Iterator[CustomerBooks]:
         """Who is one in several accounts, as each account has it."""
-        each_key = (each for own in self.everybody.spanning.values() for each in own)
-        for number, each in enumerate(each_key):
-            yield _books(number, self._live_of([each]), [each])
+        every = chain.from_iterable(self.everybody.spanning.values())
+        for number, each in enumerate(every):
+            yield _books(number, _live_of([each]), [each])
 
     def _together(self) -> Iterator[CustomerBooks]:
         for number, (name, keys) in enumerate(self.everybody.spanning.items()):
-            yield _books(number, movements_together(name, self._live_of(keys)), keys)
-
-    def _live(self, each: AccountKey) -> list[PostedMovement]:
-        return [it for it in self._posted(each) if it.retracted_at is None]
-
-    def _live_of(self, keys: Iterable[AccountKey]) -> list[Movement]:
-        return [it.movement for each in keys for it in self._live(each)]
-
-    def _posted(self, each: AccountKey) -> list[PostedMovement]:
-        return spanning.posted(each.source, each.key)
+            yield _books(number, movements_together(name, _live_of(keys)), keys)
 
     # Everybody
 
@@ -78,24 +68,22 @@ class Joining:
         grouped: dict[str, tuple[str, str]] = {}
         for source in self.sources:
             but = self.everybody.keys_in(source)
-            names = self.everybody.names(source)
+            names, prices = self.everybody.names(source), self._prices[source.account]
             rows.put_customers(self.target, source, names, but=but)
             rows.put_movements(self.target, source, but=but)
-            rows.put_plans(self.target, source, self._prices(source), but=but)
+            rows.put_plans(self.target, source, prices, but=but)
             spanning.put_accounts_of_all(self.target, source, but=but)
             grouped |= self.everybody.companies_in(source, names)
-            sold = self._sold[source.account]
-            prices = self._prices(source)
-            named = {prices.get(key, key): name for key, name in sold.items()}
-            rows.put_prices(self.target, named)
+            sold = self._sold[source.account].items()
+            rows.put_prices(self.target, {prices.get(k, k): name for k, name in sold})
         companies.put(self.target, grouped)
         for name, keys in self.everybody.ever_spanning.items():
             self._put_one(name, keys)
 
     def _put_components(self) -> None:
         for source in self.sources:
-            but = self.everybody.keys_in(source)
-            rows.put_components(self.target, source, self._prices(source), but=but)
+            but, prices = self.everybody.keys_in(source), self._prices[source.account]
+            rows.put_components(self.target, source, prices, but=but)
 
     @cached_property
     def _sold(self) -> dict[str, dict[str, str]]:
@@ -103,17 +91,13 @@ class Joining:
         return {each.account: rows.price_names(each) for each in self.sources}
 
     @cached_property
-    def _renamed(self) -> dict[str, dict[str, str]]:
+    def _prices(self) -> dict[str, dict[str, str]]:
         return renamed_prices(self._sold)
-
-    def _prices(self, source: Source) -> dict[str, str]:
-        """What its prices are called, where not by their ids."""
-        return self._renamed[source.account]
 
     # One customer of several accounts
 
     def _put_one(self, name: str, keys: Sequence[AccountKey]) -> None:
-        posted = {each: self._posted(each) for each in keys}
+        posted = {each: spanning.posted(*each) for each in keys}
         key = spanning.put_customer(self.target, name, _shown(keys, posted))
         for number, live in self._moments(posted):
             run = KnownRun(self.target, number)
@@ -121,9 +105,7 @@ class Joining:
             wanted = movements_together(name, live)
             posting.settle(self.target, run, key, booked, wanted)
         accounts = paying_most(
-            (each.source.account, it.movement)
-            for each in keys
-            for it in self._live(each)
+            (each.source.account, it) for each in keys for it in _live_of([each])
         )
         for code, days in accounts.items():
             told = [(key, code, day, account) for day, account in days]
@@ -139,38 +121,26 @@ class Joining:
     ) -> Iterator[tuple[int, list[Movement]]]:
         """Each run that changed anything, and what was live after it."""
         told = [
-            (each.posted_at, each.retracted_at, self._named(key.source, each.movement))
-            for key, own in posted.items()
-            for each in own
+            it._replace(movement=self._named(each.source, it.movement))
+            for each, own in posted.items()
+            for it in own
         ]
-        runs = {
-            moment
-            for own in posted.values()
-            for each in own
-            for moment in (
-                (each.posted_at, each.posted_by),
-                (each.retracted_at or "", each.retracted_by or 0),
-            )
-            if moment[0]
-        }
-        for at, same in groupby(sorted(runs), key=itemgetter(0)):
-            *_, (_, number) = same
-            yield (
-                number,
-                [
-                    movement
-                    for began, ended, movement in told
-                    if began <= at and (ended is None or ended > at)
-                ],
-            )
+        runs = sorted({run for it in told for run in it.runs})
+        for at, number in dict(runs).items():  # the last one of each moment
+            yield number, [it.movement for it in told if it.is_live(at)]
 
     def _named(self, source: Source, movement: Movement) -> Movement:
-        return with_prices(movement, self._prices(source))
+        return with_prices(movement, self._prices[source.account])
 
     def _main_prices(self, each: AccountKey) -> list[MainPrice]:
-        names = self._prices(each.source)
+        names = self._prices[each.source.account]
         own = contract_terms.main_prices_of(each.source.connection, each.key)
         return [with_main_price(it, names) for it in own]
+
+
+def _live_of(keys: Iterable[AccountKey]) -> list[Movement]:
+    posted = (it for each in keys for it in spanning.posted(*each))
+    return [it.movement for it in posted if it.is_live()]
 
 
 def _books(

@@ -7,8 +7,9 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -16,6 +17,7 @@ from connector.core.model import ContractTerm, MainPrice, Movement
 from connector.mrr.companies import coverage_together, movements_together
 from connector.mrr.derive import Derived
 
+T = TypeVar("T", bound=tuple[Any, ...])
 Days = Sequence[tuple[date, str]]  # from which day on which account counts
 
 
@@ -89,25 +91,20 @@ def _in_currency(
     own: Mapping[str, Sequence[MainPrice]], accounts: Days
 ) -> Iterator[MainPrice]:
     changed = {day for day, _ in accounts}
-    changed |= {it.day for prices in own.values() for it in prices}
+    changed |= {it.day for it in chain.from_iterable(own.values())}
     last = None
     for day in sorted(changed):
-        found = _at(day, _account_on(day, accounts), own)
-        if found is not None and found[1:] != last:
+        account = _at(day, accounts)
+        found = account and _at(day, own[account[1]])
+        if found and found[1:] != last:
             last = found[1:]
-            yield found
+            yield found._replace(day=day)
 
 
-def _account_on(day: date, accounts: Days) -> str | None:
-    place = bisect_right([since for since, _ in accounts], day)
-    return accounts[place - 1][1] if place else None
-
-
-def _at(
-    day: date, account: str | None, own: Mapping[str, Sequence[MainPrice]]
-) -> MainPrice | None:
-    before = [it for it in own.get(account or "", ()) if it.day <= day]
-    return before[-1]._replace(day=day) if before else None
+def _at(day: date, dated: Sequence[T]) -> T | None:
+    """What holds on a day: the last that begins by then, of what begins with its day."""
+    place = bisect_right(dated, day, key=itemgetter(0))
+    return dated[place - 1] if place else None
 
 
 def terms_together(terms: Iterable[tuple[str, ContractTerm]]) -> list[ContractTerm]:

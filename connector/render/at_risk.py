@@ -13,19 +13,23 @@ from msgspec.structs import asdict
 
 from connector.core.dates import add_months
 from connector.core.figures import WindowFigures
-from connector.core.language import _, day_text, grouped, marked, month_text, table_day
+from connector.core.language import _, day_text, marked, month_text, table_day
 from connector.core.money import format_minor, ratio_number
 from connector.mrr.risks import Risk, RiskReason
+from connector.render.footnotes import and_more
 from connector.render.report_json import currency_json, only_json
 from connector.render.table import (
     Cell,
+    Column,
     Money,
     Part,
-    Percent,
     Table,
     Title,
+    amount,
     csv_text,
-    figures,
+    figure,
+    ratio_figures,
+    table_of,
     write_csv,
 )
 from connector.reports.model import LISTED, code_of, title_of
@@ -34,40 +38,39 @@ from connector.reports.risks.model import (
     AtRiskReports,
     CustomerAtRisk,
     RiskLine,
+    ScheduledMovement,
 )
 
 
 def risk_table(outlook: AtRiskReport) -> Table:
     """A row a reason, and all of them, in which MRR with several reasons counts once."""
-    sums = [(_(str(each.reason)), each) for each in outlook.reasons]
-    rows = [
-        (
-            name,
-            Money(of.mrr_minor, outlook.currency),
-            of.subscriptions or "–",
-            of.customers,
-        )
-        for name, of in [*sums, (_("at risk"), outlook.every)]
-    ]
-    return figures(("", "MRR", _("Subscriptions"), _("Customers")), rows)
+    return table_of(
+        [*outlook.reasons, outlook.every],
+        Column("", lambda of: _(str(of.reason)) if of.reason else _("at risk")),
+        figure("MRR", lambda of: Money(of.mrr_minor, outlook.currency)),
+        figure(_("Subscriptions"), lambda of: of.subscriptions or "–"),
+        figure(_("Customers"), lambda of: of.customers),
+    )
 
 
 def call_table(found: AtRiskReport, reports: AtRiskReports, locale: str) -> Table:
     """Whom to call: a row a customer, who pays most first; no more than are read."""
-    rows: list[Sequence[Cell]] = [
-        (
-            reports.labels.get(each.customer, each.customer),
-            Money(each.mrr_minor, found.currency),
-            "; ".join(map(why, each.risks)),
-            last_moved(each, found.currency, locale),
-            renewal(each),
-            *([each.owner or "–"] if reports.has_owners else []),
-        )
-        for each in found.customers[:LISTED]
-    ]
-    owner = [_("Owner")] if reports.has_owners else []
-    heads = (_("Customer"), "MRR", _("Why"), _("Last movement"), _("Renews"), *owner)
-    return Table(heads, rows, frozenset([1]))
+    labels = reports.labels
+
+    def owner(each: CustomerAtRisk) -> str:
+        return each.owner or "–"
+
+    return table_of(
+        found.customers[:LISTED],
+        Column(_("Customer"), lambda each: labels.get(each.customer, each.customer)),
+        figure("MRR", lambda each: Money(each.mrr_minor, found.currency)),
+        Column(_("Why"), lambda each: "; ".join(map(why, each.risks))),
+        Column(
+            _("Last movement"), lambda each: last_moved(each, found.currency, locale)
+        ),
+        Column(_("Renews"), renewal),
+        *([Column(_("Owner"), owner)] if reports.has_owners else []),
+    )
 
 
 _ON = {
@@ -108,40 +111,36 @@ def committed_table(outlook: AtRiskReport) -> Table:
     scheduled_minor: Counter[date] = Counter()
     for each in outlook.scheduled:
         scheduled_minor[add_months(each.day.replace(day=1), 1)] += each.amount_minor
-    rows: list[Sequence[Cell]] = [
-        (
-            _("{today}, so far").format(today=day_text(outlook.today)),
-            "",
-            *_ratios(outlook.so_far),
-        )
-    ]
-    for window in outlook.committed:
-        end = window.window.end
-        set_minor = scheduled_minor[end]
-        change = Money(set_minor, outlook.currency, signed=True) if set_minor else "–"
-        rows.append((month_text(end - timedelta(days=1)), change, *_ratios(window)))
-    return figures(
-        (_("12 months to"), _("Scheduled in the month"), "NRR", "GRR", "CRR"),
-        rows,
+    so_far = outlook.so_far
+
+    def month(of: WindowFigures) -> str:
+        if of is so_far:
+            return _("{today}, so far").format(today=day_text(outlook.today))
+        return month_text(of.window.end - timedelta(days=1))
+
+    def scheduled(of: WindowFigures) -> Cell:
+        minor = scheduled_minor[of.window.end]
+        return "" if of is so_far else amount(minor, outlook.currency, signed=True)
+
+    return table_of(
+        [so_far, *outlook.committed],
+        Column(_("12 months to"), month),
+        figure(_("Scheduled in the month"), scheduled),
+        *ratio_figures(lambda of: of.retention),
     )
 
 
-def _ratios(measured: WindowFigures) -> Iterator[Cell]:
-    return map(Percent, measured.retention.ratios.values())
-
-
 def scheduled_table(outlook: AtRiskReport, labels: Mapping[str, str]) -> Table:
-    rows = [
-        (
-            each.day,
-            Money(each.amount_minor, outlook.currency, signed=True),
-            each.kind,
-            labels.get(each.customer, each.customer),
-        )
-        for each in outlook.scheduled
-    ]
-    heads = (_("Scheduled"), _("Change"), _("Movement"), _("Customer"))
-    return Table(heads, rows, frozenset([1]))
+    def change(each: ScheduledMovement) -> Cell:
+        return Money(each.amount_minor, outlook.currency, signed=True)
+
+    return table_of(
+        outlook.scheduled,
+        Column(_("Scheduled"), lambda each: each.day),
+        figure(_("Change"), change),
+        Column(_("Movement"), lambda each: each.kind),
+        Column(_("Customer"), lambda each: labels.get(each.customer, each.customer)),
+    )
 
 
 def title(outlook: AtRiskReport, reports: AtRiskReports, locale: str) -> str:
@@ -184,11 +183,7 @@ def parts(reports: AtRiskReports, locale: str) -> Iterator[Part]:
             yield call_table(outlook, reports, locale)
             if reports.has_owners and not any(x.owner for x in outlook.customers):
                 yield _(NO_OWNERS)
-        more = outlook.every.customers - LISTED
-        if more > 0:
-            yield _("And {more} more; `--format csv` lists them all.").format(
-                more=grouped(more)
-            )
+        yield from and_more(outlook.every.customers - LISTED)
         if outlook.scheduled:
             yield scheduled_table(outlook, reports.labels)
         yield Title(f"{_(COMMITTED)}, {outlook.currency.upper()}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
+from functools import partial
 from typing import Any, TextIO
 
 from connector.core.dates import parse_month
@@ -20,23 +21,25 @@ from connector.core.model import Cause
 from connector.core.money import format_count, format_minor
 from connector.core.windows import Window
 from connector.metrics.churn import LossSums
-from connector.render.footnotes import unread
+from connector.render.footnotes import and_more, unread
 from connector.render.report_json import only_json, reasons_json
 from connector.render.report_tables import (
-    REASON_WORDS,
     only_words,
     reason_table,
     reason_words,
     segment_name,
-    taken,
 )
 from connector.render.table import (
+    Cell,
+    Column,
     Money,
     Part,
     Table,
     Title,
+    amount,
     csv_text,
-    figures,
+    figure,
+    table_of,
     write_csv,
 )
 from connector.reports.churn import MONTH, REASON, ChurnReport, ChurnReports, LostMrr
@@ -63,28 +66,20 @@ def sums_table(
     """
     always = (LossReason.VOLUNTARY, LossReason.FAILED_PAYMENT)
     shown = [r.reason for r in everyone.reasons if r.lost_minor or r.reason in always]
-    rows = [
-        (
-            title,
-            *(taken(each.of(reason).lost_minor, currency) for reason in shown),
-            taken(each.churn_minor, currency),
-            each.departures or "–",
-            taken(each.contraction_minor, currency),
-        )
-        for title, each in [
-            *((segment_name(each.name), each) for each in sums),
-            (_("all"), everyone),
-        ]
-    ]
-    heads = (
-        name,
-        *(_(REASON_WORDS[r].capitalize()) for r in shown),
-        *map(_, _SUM_HEADS),
+
+    def lost(reason: LossReason, each: LossSums) -> Cell:
+        return amount(-each.of(reason).lost_minor, currency)
+
+    return table_of(
+        [*sums, everyone],
+        Column(name, lambda x: _("all") if x is everyone else segment_name(x.name)),
+        *(figure(reason_words(r).capitalize(), partial(lost, r)) for r in shown),
+        figure(_("Churn"), lambda each: amount(-each.churn_minor, currency)),
+        figure(_("Left"), lambda each: each.departures or "–"),
+        figure(
+            _("Contraction"), lambda each: amount(-each.contraction_minor, currency)
+        ),
     )
-    return figures(heads, rows)
-
-
-_SUM_HEADS = (marked("Churn"), marked("Left"), marked("Contraction"))
 
 
 def month_table(found: ChurnReport) -> Table:
@@ -102,42 +97,34 @@ def totals_table(found: ChurnReport) -> Table:
 
 def feedback_table(found: ChurnReport) -> Table:
     """What those who cancelled said, in Stripe's words for it."""
-    rows = [
-        (
-            words(each.feedback) if each.feedback else _("nothing"),
-            taken(each.churn_minor, found.currency),
-            each.departures,
-        )
-        for each in found.feedback
-    ]
-    return figures((_("Who cancelled said"), _("Churn"), _("Left")), rows)
+    return table_of(
+        found.feedback,
+        Column(
+            _("Who cancelled said"), lambda each: words(each.feedback, _("nothing"))
+        ),
+        figure(_("Churn"), lambda each: amount(-each.churn_minor, found.currency)),
+        figure(_("Left"), lambda each: each.departures),
+    )
 
 
 def departures_table(found: ChurnReport) -> Table:
     """Who left, the latest first; no more than are read."""
-    rows = [
-        (
-            each.label,
-            Money(each.amount_minor, found.currency),
-            each.day,
-            reason_words(each.reason),
-            words(each.feedback) if each.feedback else "–",
-            how_shown(each),
-            each.paid_since,
-            each.returned_on or "–",
-        )
-        for each in found.departures[:LISTED]
-    ]
-    heads = (
-        *(_("Customer"), "MRR", _("Left"), _("Reason"), _("Stated")),
-        *(_("How Stripe shows it"), _("Paid since"), _("Came back")),
+    return table_of(
+        found.departures[:LISTED],
+        Column(_("Customer"), lambda each: each.label),
+        figure("MRR", lambda each: Money(each.amount_minor, found.currency)),
+        Column(_("Left"), lambda each: each.day),
+        Column(_("Reason"), lambda each: reason_words(each.reason)),
+        Column(_("Stated"), lambda each: words(each.feedback)),
+        Column(_("How Stripe shows it"), how_shown),
+        Column(_("Paid since"), lambda each: each.paid_since),
+        Column(_("Came back"), lambda each: each.returned_on or "–"),
     )
-    return Table(heads, rows, frozenset([1]))
 
 
-def words(code: str) -> str:
+def words(code: str | None, nothing: str = "–") -> str:
     """Stripe's ``too_expensive`` as a reader expects it."""
-    return _(code.replace("_", " "))
+    return _(code.replace("_", " ")) if code else nothing
 
 
 def how_shown(lost: LostMrr) -> str:
@@ -290,11 +277,7 @@ def _tables(found: ChurnReport, by: str | None) -> Iterator[Part]:
         yield sums_table(found.segments, found.everyone, found.currency, name)
     if by is None and found.left:
         yield departures_table(found)
-        more = found.everyone.departures - LISTED
-        if more > 0:
-            yield _("And {more} more; `--format csv` lists them all.").format(
-                more=grouped(more)
-            )
+        yield from and_more(found.everyone.departures - LISTED)
 
 
 def to_json(reports: ChurnReports) -> dict[str, Any]:

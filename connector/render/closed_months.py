@@ -5,6 +5,7 @@ from datetime import date
 from itertools import groupby
 from typing import Any
 
+from connector.core.figures import WindowFigures
 from connector.core.language import (
     _,
     day_text,
@@ -28,7 +29,19 @@ from connector.render.report_json import (
     span_json,
     utc,
 )
-from connector.render.table import Cell, Money, Part, Percent, Table, Title, csv_text
+from connector.render.table import (
+    Cell,
+    Column,
+    Money,
+    Part,
+    Percent,
+    Table,
+    Title,
+    csv_text,
+    figure,
+    ratio_figures,
+    table_of,
+)
 from connector.reports.closings.closed_months import ClosedMonth
 from connector.reports.closings.restatements import (
     RestatedWindow,
@@ -36,6 +49,7 @@ from connector.reports.closings.restatements import (
     Restatements,
 )
 from connector.reports.model import title_of
+from connector.store.ledger.closings import ReportedFigures
 
 
 def closing_parts(closed: ClosedMonth) -> Iterator[Part]:
@@ -48,26 +62,6 @@ def closing_parts(closed: ClosedMonth) -> Iterator[Part]:
             "`stripe-nrr restatements` still tells of it.\nSealed: {seal}"
         ).format(closing=_withdrawn_sentence(closing), seal=seal)
         return
-    rows: list[Sequence[Cell]] = [
-        (
-            name_of(each.measured.window),
-            title_of(each.currency, is_total=each.is_total),
-            Money(each.measured.waterfall.opening_minor, each.currency),
-            Money(each.measured.waterfall.closing_minor, each.currency),
-            *map(Percent, each.measured.retention.ratios.values()),
-        )
-        for each in kept
-    ]
-    heads = (
-        _("As reported"),
-        "",
-        _("Opening"),
-        _("Closing"),
-        "NRR",
-        "GRR",
-        "CRR",
-    )
-    right = frozenset(range(2, 7))
     sealed = (
         _("Sealed: {seal}").format(seal=seal)
         if seal
@@ -78,8 +72,8 @@ def closing_parts(closed: ClosedMonth) -> Iterator[Part]:
     counted = _("What counted: {policy}.").format(policy=policy)
     again = _("The same again, whatever is corrected later:")
     yield Title(f"{name} {verb}.")
-    if rows:
-        yield Table(heads, rows, right)
+    if kept:
+        yield _reported_table(kept)
     yield (
         f"{despite}"
         f"{counted}\n"
@@ -88,6 +82,27 @@ def closing_parts(closed: ClosedMonth) -> Iterator[Part]:
         f"  stripe-nrr report --from {closing.month:%Y-%m} --to {closing.month:%Y-%m} "
         f"--as-of {utc(closing.closed_at)}"
     )
+
+
+def _reported_table(kept: Sequence[ReportedFigures]) -> Table:
+    def opening(each: ReportedFigures) -> Cell:
+        return Money(each.measured.waterfall.opening_minor, each.currency)
+
+    def closing(each: ReportedFigures) -> Cell:
+        return Money(each.measured.waterfall.closing_minor, each.currency)
+
+    return table_of(
+        kept,
+        Column(_("As reported"), lambda each: name_of(each.measured.window)),
+        Column("", _whose),
+        figure(_("Opening"), opening),
+        figure(_("Closing"), closing),
+        *ratio_figures(lambda each: each.measured.retention),
+    )
+
+
+def _whose(reported: ReportedFigures) -> str:
+    return title_of(reported.currency, is_total=reported.is_total)
 
 
 def closing_json(closed: ClosedMonth) -> dict[str, Any]:
@@ -164,65 +179,62 @@ def _nothing_changed(closed: int, since: date | None) -> str:
 
 
 def _restated_windows(found: Restatements, locale: str) -> Iterator[Part]:
-    windows, labels = found.windows, found.labels
-    rows: list[Sequence[Cell]] = []
-    for each in windows:
-        sides = (each.reported.measured, each.now)
-        code = each.reported.currency
-        rows.append(
-            (
-                name_of(each.now.window),
-                title_of(code, is_total=each.reported.is_total),
-                day_text(each.closing.closed_at),
-                *(Money(side.waterfall.closing_minor, code) for side in sides),
-                *(Percent(side.retention.nrr, 2) for side in sides),
-                *(Percent(side.retention.grr, 2) for side in sides),
-            )
-        )
-    heads = (
-        *(_("Closed window"), "", _("Closed on"), _("MRR reported"), _("MRR now")),
-        *(_("NRR reported"), _("NRR now"), _("GRR reported"), _("GRR now")),
-    )
-    yield Table(heads, rows, frozenset(range(3, 9)))
-    booked = {id(line): line for each in windows for line in each.lines}
+    yield _windows_table(found.windows)
+    booked = {id(line): line for each in found.windows for line in each.lines}
     ordered = sorted(booked.values(), key=lambda x: (x.run.id, x.customer, x.day))
     for _run, of_run in groupby(ordered, key=lambda line: line.run.id):
-        yield from _run_parts(list(of_run), labels, locale)
+        yield from _run_parts(list(of_run), found.labels, locale)
+
+
+def _windows_table(windows: Sequence[RestatedWindow]) -> Table:
+    """As each was reported beside as it is now."""
+
+    def mrr(measured: WindowFigures, each: RestatedWindow) -> Cell:
+        return Money(measured.waterfall.closing_minor, each.reported.currency)
+
+    def ratio(measured: WindowFigures, name: str) -> Cell:
+        return Percent(measured.retention.ratios[name], 2)
+
+    return table_of(
+        windows,
+        Column(_("Closed window"), lambda each: name_of(each.now.window)),
+        Column("", lambda each: _whose(each.reported)),
+        Column(_("Closed on"), lambda each: day_text(each.closing.closed_at)),
+        figure(_("MRR reported"), lambda each: mrr(each.reported.measured, each)),
+        figure(_("MRR now"), lambda each: mrr(each.now, each)),
+        figure(_("NRR reported"), lambda each: ratio(each.reported.measured, "nrr")),
+        figure(_("NRR now"), lambda each: ratio(each.now, "nrr")),
+        figure(_("GRR reported"), lambda each: ratio(each.reported.measured, "grr")),
+        figure(_("GRR now"), lambda each: ratio(each.now, "grr")),
+    )
 
 
 def _run_parts(
     booked: list[RestatementLine], labels: Mapping[str, str], locale: str
 ) -> Iterator[Part]:
     """What one run changed, a row a customer and day."""
+
+    def change(line: RestatementLine) -> Cell:
+        return Money(line.amount_minor, line.currency, signed=True)
+
     run = booked[0].run
     changed = ", ".join(differences(run.policy_before, run.policy))
     cause = run_words(run.cause)
     cause = f"{cause}: {changed}" if changed else cause
-    rows = [
-        (
-            labels[line.customer],
-            line.day,
-            _side(line.was, locale),
-            _side(line.now, locale),
-            Money(line.amount_minor, line.currency, signed=True),
-            _because(line, locale),
-        )
-        for line in booked
-    ]
-    heads = (
-        _("Customer"),
-        _("Day"),
-        _("Was booked"),
-        _("Is booked"),
-        _("Change"),
-        _("Because of"),
-    )
     yield Title(
         _("Booked on {started}, {cause}").format(
             started=moment_text(run.started_at), cause=cause
         )
     )
-    yield Table(heads, rows, frozenset([2, 3, 4]))
+    yield table_of(
+        booked,
+        Column(_("Customer"), lambda line: labels[line.customer]),
+        Column(_("Day"), lambda line: line.day),
+        figure(_("Was booked"), lambda line: _side(line.was, locale)),
+        figure(_("Is booked"), lambda line: _side(line.now, locale)),
+        figure(_("Change"), change),
+        Column(_("Because of"), lambda line: _because(line, locale)),
+    )
 
 
 def _side(movement: Movement | None, locale: str) -> str:

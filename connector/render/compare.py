@@ -1,6 +1,6 @@
 """Which policy explains a gap, and other formulas beside ours, in every form."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -12,14 +12,18 @@ from connector.metrics.what_if import ExplainedGap, closes
 from connector.render.footnotes import listed, nothing_to_retain
 from connector.render.report_json import currency_json, span_json
 from connector.render.table import (
+    Cell,
+    Column,
     Money,
     Part,
     Percent,
     Points,
     Table,
     Title,
+    amount,
     csv_text,
-    figures,
+    figure,
+    table_of,
 )
 from connector.reports.compare import PolicyComparison, WindowFormulas
 from connector.reports.model import code_of, title_of
@@ -53,20 +57,20 @@ def parts(compared: PolicyComparison, locale: str) -> Iterator[Part]:
         yield _("The same figure: there is nothing to explain.")
         return
     for title, shown in _sections(compared.found, gap).items():
-        rows = [
-            (
-                listed([switch.in_words for switch in each.choice]),
-                Money(each.mrr_minor, code),
-                Money(each.effect_minor, code, signed=True),
-                Money(each.left_minor, code, signed=True) if each.left_minor else "–",
-            )
-            for each in shown
-        ]
-        heads = (_(title), "MRR", _("Effect"), _("Left of the gap"))
-        if rows:
-            yield figures(heads, rows)
+        if shown:
+            yield _gap_table(_(title), shown, code)
     if not any(closes(each, gap) for each in compared.found):
         yield _(UNEXPLAINED)
+
+
+def _gap_table(title: str, found: Sequence[ExplainedGap], code: str) -> Table:
+    return table_of(
+        found,
+        Column(title, lambda x: listed([switch.in_words for switch in x.choice])),
+        figure("MRR", lambda x: Money(x.mrr_minor, code)),
+        figure(_("Effect"), lambda x: Money(x.effect_minor, code, signed=True)),
+        figure(_("Left of the gap"), lambda x: amount(x.left_minor, code, signed=True)),
+    )
 
 
 def _sides(*sides: tuple[str, str]) -> str:
@@ -165,18 +169,20 @@ def _others() -> list[tuple[str, str, str]]:
 
 
 def _formula_table(results: list[FormulaResult]) -> Table:
-    rows = [
-        (
-            _(each.formula.metric.value),
-            _("{name}, ours").format(name=each.formula.name)
-            if each.is_ours
-            else each.formula.name,
-            Percent(each.ratio) if each.formula.is_ratio else _("not a ratio"),
-            None if each.points is None or each.is_ours else Points(each.points),
-        )
-        for each in results
-    ]
-    return Table(("", _("Formula"), _("Says"), _("Points")), rows, frozenset([2, 3]))
+    def named(each: FormulaResult) -> str:
+        name = each.formula.name
+        return _("{name}, ours").format(name=name) if each.is_ours else name
+
+    def says(each: FormulaResult) -> Cell:
+        return Percent(each.ratio) if each.formula.is_ratio else _("not a ratio")
+
+    return table_of(
+        results,
+        Column("", lambda each: _(each.formula.metric.value)),
+        Column(_("Formula"), named),
+        figure(_("Says"), says),
+        figure(_("Points"), lambda x: None if x.is_ours else Points(x.points)),
+    )
 
 
 def _verdict(each: WindowFormulas, against: Fraction) -> list[str]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from msgspec.structs import asdict
@@ -16,13 +18,16 @@ from connector.render.footnotes import outside_note
 from connector.render.report_json import span_json
 from connector.render.table import (
     Cell,
+    Column,
     Money,
     Part,
     Percent,
     Table,
     Title,
+    amount,
     csv_text,
-    figures,
+    figure,
+    table_of,
 )
 from connector.reports.coverage import CoverageReport, CoveredCurrency, CoveredWindow
 
@@ -105,14 +110,17 @@ def refused_lines(refused: Sequence[Refusal]) -> list[str]:
 
 def shares_table(window: CoveredWindow, currency: str) -> Table:
     """One window's classes and their shares, which add up to 100.00%."""
-    invoiced_minor = window.invoiced_minor
-    rows: list[Sequence[Cell]] = [
-        (_(CLASS_WORDS[name]), Money(window.classes[name], currency), Percent(share, 2))
+    whole = window.invoiced_minor
+    classes = [
+        (_(CLASS_WORDS[name]), window.classes[name], share)
         for name, share in shares(window).items()
     ]
-    whole = Fraction(1) if invoiced_minor else None
-    rows.append((_("invoiced"), Money(invoiced_minor, currency), Percent(whole, 2)))
-    return figures((label(window), _("Amount"), _("Share")), rows)
+    return table_of(
+        [*classes, (_("invoiced"), whole, Fraction(1) if whole else None)],
+        Column(label(window), itemgetter(0)),
+        figure(_("Amount"), lambda row: Money(row[1], currency)),
+        figure(_("Share"), lambda row: Percent(row[2], 2)),
+    )
 
 
 def label(window: CoveredWindow) -> str:
@@ -137,47 +145,34 @@ def shares(window: CoveredWindow) -> dict[InvoiceClass, Fraction | None]:
 
 
 def windows_table(covered: CoveredCurrency) -> Table:
-    rows: list[Sequence[Cell]] = [
-        (
-            label(each),
-            Money(each.invoiced_minor, covered.currency),
-            *(_amount(minor, covered.currency) for minor in each.classes.values()),
-        )
-        for each in covered.windows
-    ]
-    return figures(("", _("Invoiced"), *map(_, CLASS_WORDS.values())), rows)
+    def of(name: InvoiceClass, each: CoveredWindow) -> Cell:
+        return amount(each.classes[name], covered.currency)
 
-
-def _amount(amount_minor: int, currency: str) -> Cell:
-    return Money(amount_minor, currency) if amount_minor else "–"
+    return table_of(
+        covered.windows,
+        Column("", label),
+        figure(_("Invoiced"), lambda x: Money(x.invoiced_minor, covered.currency)),
+        *(figure(_(said), partial(of, name)) for name, said in CLASS_WORDS.items()),
+    )
 
 
 def outside_table(found: Iterable[OutsideMrr], labels: Mapping[str, str]) -> Table:
     """A row a customer and reason; what has ceased bills nothing a month."""
-    rows = [
-        (
-            labels.get(each.customer, each.customer),
-            _(REASON_WORDS[each.reason]),
-            _amount(each.monthly_minor, each.currency),
-            each.since,
-            each.last_invoice,
-            _("accepted")
-            if each.accepted
-            else ""
-            if each.monthly_minor
-            else _("has ceased"),
-        )
-        for each in found
-    ]
-    heads = (
-        _("Customer"),
-        _("Not counted"),
-        _("A month"),
-        _("Since"),
-        _("Last invoice"),
-        "",
+
+    def standing(each: OutsideMrr) -> str:
+        if each.accepted:
+            return _("accepted")
+        return "" if each.monthly_minor else _("has ceased")
+
+    return table_of(
+        found,
+        Column(_("Customer"), lambda each: labels.get(each.customer, each.customer)),
+        Column(_("Not counted"), lambda each: _(REASON_WORDS[each.reason])),
+        figure(_("A month"), lambda each: amount(each.monthly_minor, each.currency)),
+        Column(_("Since"), lambda each: each.since),
+        Column(_("Last invoice"), lambda each: each.last_invoice),
+        Column("", standing),
     )
-    return Table(heads, rows, frozenset([2]))
 
 
 def to_csv(found: CoverageReport) -> str:

@@ -1,6 +1,6 @@
 """What a reader must know to trust a report's figures, in sentences."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from fractions import Fraction
 
@@ -191,6 +191,13 @@ def refused_sentence(missing: Missing) -> str | None:
 
 def listed(texts: Sequence[str]) -> str:
     return _(" and ").join(texts)
+
+
+def and_more(more: int) -> Iterator[str]:
+    """Below a list of those that are read."""
+    if more > 0:
+        said = _("And {more} more; `--format csv` lists them all.")
+        yield said.format(more=grouped(more))
 
 
 def footnotes(report: Report) -> list[str]:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
 from msgspec.structs import asdict
@@ -18,7 +19,16 @@ from connector.mrr.stored_words import (
 )
 from connector.render.footnotes import listed
 from connector.render.report_tables import segment_name
-from connector.render.table import Money, Table, csv_text, figures, write_csv
+from connector.render.table import (
+    Cell,
+    Column,
+    Money,
+    amount,
+    csv_text,
+    figure,
+    table_of,
+    write_csv,
+)
 from connector.reports.movements import SegmentMovements
 
 if TYPE_CHECKING:
@@ -108,33 +118,21 @@ def movements_view(
     """A row a movement, with the causes that explain it."""
     from connector.render.terminal import FittedTable
 
-    rows = [
-        (
-            each.day,
-            named(each.customer, labels),
-            each.kind,
-            Money(each.before_minor, each.currency),
-            Money(each.after_minor, each.currency),
-            Money(each.amount_minor, each.currency, signed=True),
-            causes_text(each),
-        )
-        for each in movements
-    ]
-    heads = (
-        _("Day"),
-        _("Customer"),
-        _("Movement"),
-        _("Before"),
-        _("After"),
-        _("Change"),
-        _("Because of"),
+    def change(each: Movement) -> Cell:
+        return Money(each.amount_minor, each.currency, signed=True)
+
+    table = table_of(
+        movements,
+        Column(_("Day"), lambda each: each.day),
+        Column(_("Customer"), lambda each: named(each.customer, labels)),
+        Column(_("Movement"), lambda each: each.kind),
+        figure(_("Before"), lambda each: Money(each.before_minor, each.currency)),
+        figure(_("After"), lambda each: Money(each.after_minor, each.currency)),
+        figure(_("Change"), change),
+        Column(_("Because of"), causes_text),
     )
-    return FittedTable(
-        Table(heads, rows, frozenset([3, 4, 5])),
-        locale,
-        unwrapped=(0, 2),
-        spare=(_("Before"), _("Because of")),
-    )
+    spare = (_("Before"), _("Because of"))
+    return FittedTable(table, locale, unwrapped=(0, 2), spare=spare)
 
 
 def causes_text(movement: Movement) -> str:
@@ -149,21 +147,17 @@ def sums_view(sums: Iterable[SegmentMovements], locale: str) -> "RenderableType"
     """A row a segment, with the sum of each kind of movement."""
     from connector.render.terminal import FittedTable
 
-    rows = [
-        (
-            segment_name(each.segment),
-            each.currency.upper(),
-            each.movements,
-            *(
-                Money(minor, each.currency, signed=True) if minor else "–"
-                for minor in (each.amounts_minor[kind] for kind in MovementKind)
-            ),
-        )
-        for each in sums
-    ]
-    kinds = [_(kind.capitalize()) for kind in MovementKind]
-    heads = (_("Segment"), _("Currency"), _("Movements"), *kinds)
-    return FittedTable(figures(heads, rows), locale)
+    def of(kind: MovementKind, each: SegmentMovements) -> Cell:
+        return amount(each.amounts_minor[kind], each.currency, signed=True)
+
+    table = table_of(
+        sums,
+        Column(_("Segment"), lambda each: segment_name(each.segment)),
+        figure(_("Currency"), lambda each: each.currency.upper()),
+        figure(_("Movements"), lambda each: each.movements),
+        *(figure(_(kind.capitalize()), partial(of, kind)) for kind in MovementKind),
+    )
+    return FittedTable(table, locale)
 
 
 def named(customer: str, labels: Mapping[str, str]) -> str:

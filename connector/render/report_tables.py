@@ -18,7 +18,7 @@ from connector.core.money import format_count, round_minor
 from connector.core.text import markdown, printable
 from connector.core.windows import name_of
 from connector.metrics.churn import LossSums, ReasonSum
-from connector.metrics.contributions import RETURN
+from connector.metrics.contributions import RETURN, Share
 from connector.render.footnotes import asides, banner, footnotes, listed, note_line
 from connector.render.report_json import (
     BASE_FIGURES,
@@ -29,12 +29,17 @@ from connector.render.report_json import (
 )
 from connector.render.table import (
     Cell,
+    Column,
     Money,
     Percent,
     Table,
+    amount,
     csv_text,
+    figure,
     figures,
     markdown_table,
+    ratio_figures,
+    table_of,
 )
 from connector.reports.model import (
     CurrencyReport,
@@ -116,21 +121,20 @@ def overview_table(report: Report) -> Table | None:
     """
     if len(report.parts) < 2:
         return None
-    chosen = [(part, _last(part)) for part in report.parts if part.rows]
-    rows: list[Sequence[Cell]] = [
-        (
-            part.title,
-            label(row).strip(),
-            Money(row.measured.waterfall.closing_minor, part.currency),
-            *map(Percent, row.measured.retention.ratios.values()),
-            row.measured.paying,
-        )
-        for part, row in chosen
-    ]
     closing = _("ARR at close") if report.is_annual else _("MRR at close")
-    ratios = [name.upper() for name in RATIOS]
-    heads = (_("Currency"), _("Window"), closing, *ratios, _("Paying"))
-    return Table(heads, rows, frozenset(range(2, len(heads))))
+
+    def at_close(part: CurrencyReport) -> Cell:
+        flow = _last(part).measured.waterfall
+        return Money(flow.closing_minor, part.currency)
+
+    return table_of(
+        [part for part in report.parts if part.rows],
+        Column(_("Currency"), lambda part: part.title),
+        Column(_("Window"), lambda part: label(_last(part)).strip()),
+        figure(closing, at_close),
+        *ratio_figures(lambda part: _last(part).measured.retention),
+        figure(_("Paying"), lambda part: _last(part).measured.paying),
+    )
 
 
 def _last(part: CurrencyReport) -> WindowRow:
@@ -160,7 +164,6 @@ def cause_words(cause: str) -> str:
     return _(CAUSE_WORDS[cause])
 
 
-CAUSE_HEADINGS = (marked("Change"), marked("Customers"), marked("Mostly"))
 LOST = marked("Churn and contraction by reason, of all customers")
 LOST_OF_SOME = marked("Churn and contraction by reason, also of who came later")
 MOST = 3  # customers named beside a cause
@@ -174,23 +177,27 @@ def cause_tables(
     What a cause came to, of how many customers, and the largest of them by name.
     """
     for name, shares in () if row.causes is None else row.causes._asdict().items():
-        rows = [
-            (
-                cause_words(share.cause),
-                Money(share.amount_minor, part.currency, signed=True),
-                share.number,
-                ", ".join(report.names[key][1] for key, _ in share.customers[:MOST]),
-            )
-            for share in shares
-        ]
         title = _("{kind} by cause, {window}").format(
             kind=_(name.capitalize()), window=name_of(row.measured.window)
         )
-        yield title, Table(["", *map(_, CAUSE_HEADINGS)], rows, frozenset([1, 2]))
+        yield title, _cause_table(shares, part.currency, report)
     if row.losses is not None:
         lost = LOST_OF_SOME if report.only else LOST
         title = f"{_(lost)}, {name_of(row.measured.window)}"
         yield title, reason_table(row.losses, part.currency)
+
+
+def _cause_table(shares: Sequence[Share], currency: str, report: Report) -> Table:
+    def named(share: Share) -> str:
+        return ", ".join(report.names[key][1] for key, _ in share.customers[:MOST])
+
+    return table_of(
+        shares,
+        Column("", lambda share: cause_words(share.cause)),
+        figure(_("Change"), lambda x: Money(x.amount_minor, currency, signed=True)),
+        figure(_("Customers"), lambda share: share.number),
+        Column(_("Mostly"), named),
+    )
 
 
 REASON_WORDS: Mapping[LossReason, str] = {
@@ -209,28 +216,22 @@ def reason_words(reason: LossReason) -> str:
 
 def reason_table(everyone: LossSums, currency: str) -> Table:
     """A row a reason that took something, then all of them."""
-    rows = [
-        _sum_row(reason_words(each.reason), each, currency)
+    reasons = [
+        (reason_words(each.reason), each)
         for each in everyone.reasons
         if each.lost_minor
     ]
-    total = _sum_row(_("all"), everyone, currency)
-    heads = ("", _("Churn"), _("Left"), _("Contraction"), _("Paid less"))
-    return figures(heads, [*rows, total])
-
-
-def _sum_row(name: str, of: ReasonSum | LossSums, currency: str) -> Sequence[Cell]:
-    return (
-        name,
-        taken(of.churn_minor, currency),
-        of.departures or "–",
-        taken(of.contraction_minor, currency),
-        of.contractions or "–",
+    rows: list[tuple[str, ReasonSum | LossSums]] = [*reasons, (_("all"), everyone)]
+    return table_of(
+        rows,
+        Column("", lambda row: row[0]),
+        figure(_("Churn"), lambda row: amount(-row[1].churn_minor, currency)),
+        figure(_("Left"), lambda row: row[1].departures or "–"),
+        figure(
+            _("Contraction"), lambda row: amount(-row[1].contraction_minor, currency)
+        ),
+        figure(_("Paid less"), lambda row: row[1].contractions or "–"),
     )
-
-
-def taken(amount_minor: int, currency: str) -> Cell:
-    return Money(-amount_minor, currency) if amount_minor else "–"
 
 
 # Markdown

@@ -10,7 +10,7 @@ A report says once what stands in a cell; ``shown`` writes it as a reader expect
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date
@@ -18,8 +18,9 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from functools import partial
-from typing import NamedTuple, TextIO
+from typing import Any, Generic, NamedTuple, TextIO, TypeVar
 
+from connector.core.figures import RATIOS, Retention
 from connector.core.language import _, grouped, table_day
 from connector.core.money import (
     format_minor,
@@ -56,6 +57,11 @@ class Points(NamedTuple):
 
 
 Cell = str | int | date | Money | Percent | Points | None
+
+
+def amount(amount_minor: int, currency: str, *, signed: bool = False) -> Cell:
+    """A dash where there is none."""
+    return Money(amount_minor, currency, signed) if amount_minor else "–"
 
 
 def shown(cell: Cell, locale: str) -> str:
@@ -117,6 +123,38 @@ class Table(NamedTuple):
     def texts(self, locale: str) -> list[list[str]]:
         """The rows as a reader expects them, without the heads."""
         return [[shown(cell, locale) for cell in row] for row in self.rows]
+
+
+Row = TypeVar("Row")
+
+
+class Column(NamedTuple, Generic[Row]):
+    """What stands below a heading in each row; figures are aligned right."""
+
+    head: str
+    cell: Callable[[Row], Cell]
+    is_figure: bool = False
+
+
+def figure(head: str, cell: Callable[[Row], Cell]) -> Column[Row]:
+    return Column(head, cell, is_figure=True)
+
+
+def ratio_figures(kept: Callable[[Any], Retention]) -> Iterator[Column[Any]]:
+    """NRR, GRR and CRR of what a row retains."""
+
+    def ratio(name: str, row: Any) -> Cell:
+        return Percent(kept(row).ratios[name])
+
+    return (figure(name.upper(), partial(ratio, name)) for name in RATIOS)
+
+
+def table_of(
+    rows: Iterable[Row], *columns: Column[Row], spare: tuple[str, ...] = ()
+) -> Table:
+    heads, cells, are_figures = zip(*columns, strict=True)
+    right = frozenset(place for place, is_one in enumerate(are_figures) if is_one)
+    return Table(heads, [[of(row) for of in cells] for row in rows], right, spare)
 
 
 def text_table(table: Table, locale: str) -> str:

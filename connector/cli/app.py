@@ -60,6 +60,13 @@ COMMANDS = {
     "inbox": "Show the webhook events that wait or have failed; try them again.",
     "webhook-setup": "Print how to make Stripe send webhooks here.",
 }
+# The folder of each that is not in ``ledger``.
+FOLDERS = {
+    **dict.fromkeys(("report", "cohorts", "at-risk", "digest", "churn"), "figures"),
+    **dict.fromkeys(("coverage", "movements", "explain", "drift"), "figures"),
+    **dict.fromkeys(("compare", "reconcile", "restatements", "export"), "figures"),
+    **dict.fromkeys(("dashboard", "mcp", "serve", "inbox", "webhook-setup"), "serving"),
+}
 
 
 class LazyGroup(click.Group):
@@ -76,7 +83,9 @@ class LazyGroup(click.Group):
         from connector.cli.accounts import TAKES, takes_accounts
 
         name = cmd_name.replace("-", "_")
-        command = getattr(import_module(f"connector.cli.commands.{name}"), name)
+        folder = FOLDERS.get(cmd_name, "ledger")
+        module = import_module(f"connector.cli.commands.{folder}.{name}")
+        command = getattr(module, name)
         assert isinstance(command, click.Command)
         return in_language(takes_accounts(command, TAKES[cmd_name]))
 

@@ -26,7 +26,7 @@ import connector
 from connector import config
 from connector.assistants import tools as assistants_tools
 from connector.cli.app import stripe_nrr
-from connector.cli.commands import config as config_command
+from connector.cli.commands.ledger import config as config_command
 from connector.core import errors
 from connector.core.account import StripeIdentity
 from connector.core.dates import instant
@@ -640,7 +640,7 @@ def begun_twice() -> None:
 def begun_without_the_example() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            config_command, "__file__", Path("connector/cli/commands/config.py")
+            config_command, "__file__", Path("connector/cli/commands/ledger/config.py")
         )
         command("config", "init", "--timezone", "UTC")
 

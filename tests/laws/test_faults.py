@@ -372,7 +372,7 @@ requests_per_second = 1000
 requests_per_second_in_all = 1000
 """
 HEAVY = (
-    "connector.cli.commands.sync",
+    "connector.cli.commands.ledger.sync",
     "stripe",
     "tenacity",
     "sqlite_utils",

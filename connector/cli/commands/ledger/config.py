@@ -72,7 +72,7 @@ def init(shell: Shell, timezone: str | None, form: str) -> None:
 
 def example_configuration() -> str:
     """The text of config.example.toml: in the wheel, or in the repository."""
-    package = Path(__file__).parents[2]
+    package = Path(__file__).parents[3]
     for folder in (package, package.parent):
         example = folder / "config.example.toml"
         if example.is_file():

@@ -87,14 +87,15 @@ def _headline(part: CurrencyReport) -> list[str]:
 
 def explain_window_report(asked: ToolRequest) -> Made:
     from connector.render.contributions import to_json
-    from connector.reports.explained.window import explain_window
+    from connector.reports.explained.window import WindowRequest, explain_window
 
     query = asked.query
     window, metric = query.window("window"), _metric(asked)
     assert window is not None
-    found = explain_window(
-        asked.ledger, window, metric, asked.asked_currency, asked.as_of, asked.only
+    wanted = WindowRequest(
+        window, metric, asked.asked_currency, asked.as_of, asked.only
     )
+    found = explain_window(asked.ledger, wanted)
     return Made(
         json={"windows": [to_json(each) for each in found]},
         command=[

@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # ``as`` itself: a type checker takes it for this package's o
     from connector.reports.explained.customer import (
         explain_customer as explain_customer,
     )
+    from connector.reports.explained.window import WindowRequest as WindowRequest
     from connector.reports.explained.window import explain_window as explain_window
     from connector.reports.ledger import Ledger as Ledger
     from connector.reports.ledger import open_ledger as open_ledger
@@ -46,6 +47,7 @@ _HOMES = {
     "ChurnRequest": "churn",
     "Ledger": "ledger",
     "ReportRequest": "report",
+    "WindowRequest": "explained.window",
     "at_risk_lines": "risks.at_risk",
     "at_risk_reports": "risks.at_risk",
     "check_ledger": "check",

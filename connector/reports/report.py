@@ -17,7 +17,9 @@ from connector.metrics.churn import LossSums
 from connector.metrics.contributions import Causes
 from connector.reports.annual import annual
 from connector.reports.benchmarks import assessed, benchmarks
+from connector.reports.figures.currency_total import CurrencyTotal
 from connector.reports.figures.segments import cut_in
+from connector.reports.figures.total_report import total_report
 from connector.reports.figures.windows import (
     figures_by_segment,
     figures_of_some,
@@ -38,7 +40,6 @@ from connector.store.ledger import (
     columns,
     customers,
     notes,
-    queries,
     unvalued,
 )
 
@@ -156,20 +157,13 @@ def _total(
     wanted = is_total(asked.currency) or (asked.currency is None and is_configured)
     if not (wanted and parts):
         return None
-    from connector.reports.figures.currency_total import CurrencyTotal
-    from connector.reports.figures.total_report import total_report
-
     total = CurrencyTotal(ledger, asked.as_of)
     report = total_report(total, parts, asked.by, published, asked.only)
     if asked.only:
         return report
 
-    def first() -> date | None:
-        connection, as_of = ledger.connection, asked.as_of
-        days = (queries.first_day(connection, code, as_of) for code in total.codes)
-        return min((day for day in days if day is not None), default=None)
-
-    return replace(report, first_year=first_year(report.rows, first, total.retention))
+    found = first_year(report.rows, total.first_day, total.retention)
+    return replace(report, first_year=found)
 
 
 def _names(

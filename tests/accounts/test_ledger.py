@@ -25,6 +25,7 @@ from connector.reports import (
     make_report,
     sum_movements,
 )
+from connector.reports.explained.window import WindowRequest
 from connector.reports.ledger import Ledger
 from connector.store.ledger.queries import EVERYTHING, Wanted
 from connector.store.opening import open_database
@@ -343,7 +344,7 @@ def test_every_report_reads_several_accounts(tmp_path: Path) -> None:
         )
     with several(tmp_path, ["de", "us"]) as ledger:
         assert cohort_reports(ledger)
-        [found] = explain_window(ledger, headline(ledger).window)
+        [found] = explain_window(ledger, WindowRequest(headline(ledger).window))
         assert found.kept.customers == 2
         [de, us] = sum_movements(ledger, "account", EVERYTHING)
         assert (de.segment, us.segment) == ("de", "us")

@@ -41,6 +41,7 @@ from connector.render.page.levels import retention_steps
 from connector.render.report_tables import only_words
 from connector.reports.explained.window import (
     WindowContributions,
+    WindowRequest,
     named,
     window_contributions,
 )
@@ -58,13 +59,11 @@ def answer(asked: PageRequest) -> PageAnswer:
     query = asked.query
     window = query.window("window") or _last_over(asked)
     metric = Ratio(query.choice("metric", [r.value for r in Ratio], "nrr"))
-    currency, as_of = asked.currency(), asked.as_of
-    only = asked.only
+    currency, only = asked.currency(), asked.only
+    wanted = WindowRequest(window, metric, currency, asked.as_of, only)
     found = asked.reading.keep(
-        ("explain", window, metric, currency, as_of, only),
-        lambda: window_contributions(
-            asked.ledger, window, metric, currency, as_of, only
-        ),
+        ("explain", wanted),
+        lambda: window_contributions(asked.ledger, wanted),
         lambda made: sum(len(each.contributions) for each in made),
     )
     [taken] = found

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from connector import __version__
 from connector.core.dates import add_months, local_day
@@ -16,13 +16,12 @@ from connector.core.model import Closing
 from connector.core.windows import ending_with
 from connector.metrics.exchange_rates import KeptRates
 from connector.reports.closings.lacks import FIRST_SYNC, lacking
+from connector.reports.figures.configured_rates import configured_rates
+from connector.reports.figures.currency_total import CurrencyTotal
 from connector.reports.figures.windows import counted
 from connector.reports.ledger import Ledger
 from connector.store.ledger import closings, queries, seals
 from connector.store.ledger.closings import ReportedFigures
-
-if TYPE_CHECKING:
-    from connector.reports.figures.currency_total import CurrencyTotal
 
 
 class ClosedMonth(NamedTuple):
@@ -104,8 +103,6 @@ def _close(ledger: Ledger, month: date, despite: str) -> Closing:
     figures = list(figures_to_close(ledger.connection, month))
     rates: closings.Rates = {}
     if figures and ledger.config.reporting_currency is not None:
-        from connector.reports.figures.currency_total import CurrencyTotal
-
         total = CurrencyTotal(ledger)
         figures += _in_one(total, figures)
         rates = total.asked
@@ -155,7 +152,7 @@ def figures_to_close(
 
 
 def _in_one(
-    total: "CurrencyTotal", figures: Iterable[ReportedFigures]
+    total: CurrencyTotal, figures: Iterable[ReportedFigures]
 ) -> list[ReportedFigures]:
     """The same windows of all currencies in one."""
     each: dict[str, list[WindowFigures]] = {}
@@ -178,11 +175,6 @@ def totals_again(
         reported = [each for each in found if each.is_total]
         if not reported:
             continue
-        from connector.reports.figures.currency_total import (
-            CurrencyTotal,
-            configured_rates,
-        )
-
         kept = closings.rates(connection, closing)
         others = partial(configured_rates, ledger.config)
         rates = KeptRates(reported[0].currency, kept, others)
@@ -209,5 +201,3 @@ def measured_again(
             again = counted(connection, currency, windows, closing.closed_at)
             for was, now in zip(reported, again, strict=True):
                 yield currency, was, now
-
-    # total each is in its own currency

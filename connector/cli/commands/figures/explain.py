@@ -17,7 +17,7 @@ from connector.core.model import SegmentValue
 from connector.core.text import printable
 from connector.core.windows import Window
 from connector.metrics.contributions import Ratio
-from connector.reports import explain_customer, explain_window
+from connector.reports import WindowRequest, explain_customer, explain_window
 from connector.reports.explained.customer import CustomerExplanation
 from connector.reports.explained.window import WindowExplanation
 from connector.reports.ledger import LedgerFacts
@@ -99,9 +99,8 @@ def explain(
     with shell.reading() as ledger:
         moment = moment_asked(as_of, ledger.zone)
         if window is not None:
-            taken = explain_window(
-                ledger, window, Ratio(metric), currency, moment, only
-            )
+            wanted = WindowRequest(window, Ratio(metric), currency, moment, only)
+            taken = explain_window(ledger, wanted)
             _show_window(taken, ledger.facts(moment), form, shell.config.locale, output)
         elif customer is not None:
             explained = explain_customer(ledger, customer, day, moment)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from connector.core.account import NOBODY, StripeIdentity
 from connector.core.errors import LedgerUnusable
 from connector.store.account import ledger_account
-from connector.store.database import snapshot
+from connector.store.database import scalar, scalars, snapshot
 from connector.store.files import SQLITE, held_draft, put_in_place
 from connector.store.ledger import seals
 from connector.store.read_only import open_as_it_is
@@ -40,15 +40,14 @@ class Backup(NamedTuple):
 
 
 def contents(connection: sqlite3.Connection) -> LedgerContents:
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+    tables = set(scalars(connection, "SELECT name FROM sqlite_schema"))
     closed = "SELECT month, closed_at FROM closings"
     withdrawn = {}
     if "withdrawals" in tables:
         closed += " WHERE id NOT IN (SELECT closing FROM withdrawals)"
         withdrawn = dict(connection.execute(_WITHDRAWN))
-    [movements] = connection.execute("SELECT count(*) FROM movements").fetchone()
     return LedgerContents(
-        movements=movements,
+        movements=scalar(connection, "SELECT count(*) FROM movements"),
         closed=dict(connection.execute(closed)) if "closings" in tables else {},
         seal=seals.newest_hash(connection) if "seals" in tables else "",
         owner=ledger_account(connection) or NOBODY,
@@ -99,7 +98,7 @@ def copy_whole(source: sqlite3.Connection, draft: Path) -> None:
 
 def check_copy(draft: Path, expected: LedgerContents, ledger: Path) -> None:
     with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
-        said = [text for (text,) in copy.execute("PRAGMA integrity_check(5)")]
+        said = scalars(copy, "PRAGMA integrity_check(5)")
         if said != ["ok"]:
             raise LedgerUnusable(
                 f"{ledger} is damaged, and was not backed up: {'; '.join(said)}",

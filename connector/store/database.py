@@ -1,9 +1,10 @@
 """The one SQLite file: how it is written, read and locked."""
 
+import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -77,7 +78,7 @@ def _begin(connection: sqlite3.Connection) -> None:
     SQLite asks for it less and less often, and would miss the milliseconds for which a
     recompute of many customers gives way.
     """
-    [wait_ms] = connection.execute("PRAGMA busy_timeout").fetchone()
+    wait_ms = scalar(connection, "PRAGMA busy_timeout")
     until_s = time.monotonic() + wait_ms / 1_000
     connection.execute(f"PRAGMA busy_timeout = {min(wait_ms, ASK_EVERY_MS)}")
     try:
@@ -115,8 +116,7 @@ def file_of(connection: sqlite3.Connection) -> Path | None:
 
 def commits_of_others(connection: sqlite3.Connection) -> int:
     """A number that is another one whenever another connection has committed."""
-    [version] = connection.execute("PRAGMA data_version").fetchone()
-    return int(version)
+    return int(scalar(connection, "PRAGMA data_version"))
 
 
 def make_durable(connection: sqlite3.Connection) -> None:
@@ -150,16 +150,30 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
         connection.rollback()
 
 
+def scalars(connection: sqlite3.Connection, query: str, asked: Any = ()) -> list[Any]:
+    """The values of a query's one column."""
+    return [value for (value,) in connection.execute(query, asked)]
+
+
+def scalar(connection: sqlite3.Connection, query: str, asked: Any = ()) -> Any:
+    """The first of them; None where there is no row."""
+    row = connection.execute(query, asked).fetchone()
+    return None if row is None else row[0]
+
+
+def json_array(values: Iterable[Any]) -> str:
+    """Values, in order, as ``json_each`` reads them; in no order is none."""
+    return json.dumps(sorted(values))
+
+
 def placeholders(count: int) -> str:
     """``(?1, ?2)``: a place for each value, numbered so that the whole can stand twice."""
     return f"({', '.join(f'?{n}' for n in range(1, count + 1))})"
 
 
 def setting(connection: sqlite3.Connection, name: str) -> str | None:
-    row: Any = connection.execute(
-        "SELECT value FROM settings WHERE name = ?", [name]
-    ).fetchone()
-    return None if row is None else str(row[0])
+    found = scalar(connection, "SELECT value FROM settings WHERE name = ?", [name])
+    return None if found is None else str(found)
 
 
 def moment(connection: sqlite3.Connection, now: datetime) -> datetime:

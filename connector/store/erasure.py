@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from connector.core.errors import NothingFound
 from connector.store import inbox
-from connector.store.database import transaction
+from connector.store.database import scalar, transaction
 from connector.store.ledger import notes
 from connector.store.ledger.posting import LedgerRun
 from connector.store.mirror import forgotten, objects, unfit_objects
@@ -65,12 +65,11 @@ def overwrite(connection: sqlite3.Connection) -> None:
 
 
 def _is_known(connection: sqlite3.Connection, customer: str) -> bool:
-    row = connection.execute(
+    query = (
         "SELECT EXISTS (SELECT 1 FROM customers WHERE id = ?1)"
-        " OR EXISTS (SELECT 1 FROM stripe_customers WHERE id = ?1)",
-        [customer],
-    ).fetchone()
-    return bool(row[0])
+        " OR EXISTS (SELECT 1 FROM stripe_customers WHERE id = ?1)"
+    )
+    return bool(scalar(connection, query, [customer]))
 
 
 def _erase(connection: sqlite3.Connection, customer: str) -> bool:

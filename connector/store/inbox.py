@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from connector.core.account import NOBODY, StripeIdentity
-from connector.store.database import make_durable
+from connector.store.database import make_durable, scalar, scalars
 from connector.stripe_api.events import NamedObject
 
 SECOND_US = 1_000_000
@@ -148,9 +148,7 @@ def depth(connection: sqlite3.Connection) -> InboxDepth:
         " min(received_us) FILTER (WHERE tries = 0)"
         " FROM inbox WHERE state = 'waiting'"
     ).fetchone()
-    [dead] = connection.execute(
-        "SELECT count(*) FROM inbox WHERE state = 'dead'"
-    ).fetchone()
+    dead = scalar(connection, "SELECT count(*) FROM inbox WHERE state = 'dead'")
     return InboxDepth(waiting, failing, dead, oldest_us)
 
 
@@ -187,10 +185,9 @@ def retry(
     connection: sqlite3.Connection, now_us: int, events: Sequence[str] = ()
 ) -> list[str]:
     """Let dead events, or these alone, be tried again as if new; return which are."""
-    dead = connection.execute(
-        "SELECT event FROM inbox WHERE state = 'dead' ORDER BY number"
-    ).fetchall()
-    chosen = [event for (event,) in dead if not events or event in events]
+    query = "SELECT event FROM inbox WHERE state = 'dead' ORDER BY number"
+    dead = scalars(connection, query)
+    chosen = [event for event in dead if not events or event in events]
     connection.executemany(
         "UPDATE inbox SET state = 'waiting', tries = 0, due_us = ?, settled_us = NULL"
         " WHERE event = ?",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connector.core.errors import LedgerNewer, LedgerUnusable
-from connector.store.database import LedgerConnection, file_of
+from connector.store.database import LedgerConnection, file_of, scalar, scalars
 from connector.store.files import held_draft, put_in_place
 from connector.store.schema import MIGRATIONS, statements
 
@@ -131,7 +131,7 @@ def _brought_up_to_date(
     # was some commits ago, whole, and whatever is missing is fetched and derived again.
     connection.execute("PRAGMA synchronous = NORMAL")
     known = recognised(connection, path)
-    if connection.execute("PRAGMA journal_mode").fetchone() == ("delete",):
+    if scalar(connection, "PRAGMA journal_mode") == "delete":
         connection.execute("PRAGMA journal_mode = WAL").fetchone()  # it was a backup
     if known == set(MIGRATIONS):
         return
@@ -174,17 +174,15 @@ def recognised(connection: sqlite3.Connection, path: Path | str) -> set[str]:
 
 
 def _tables(connection: sqlite3.Connection) -> set[str]:
-    rows = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-    return {name for (name,) in rows}
+    query = "SELECT name FROM sqlite_schema WHERE type = 'table'"
+    return set(scalars(connection, query))
 
 
 def applied(connection: sqlite3.Connection) -> set[str]:
     if "_sqlite_migrations" not in _tables(connection):
         return set()
-    rows = connection.execute(
-        "SELECT name FROM _sqlite_migrations WHERE migration_set = ?", [SET_NAME]
-    )
-    return {name for (name,) in rows}
+    query = "SELECT name FROM _sqlite_migrations WHERE migration_set = ?"
+    return set(scalars(connection, query, [SET_NAME]))
 
 
 def unwritable(path: Path | str) -> LedgerUnusable:

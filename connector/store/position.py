@@ -7,7 +7,7 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
-from connector.store.database import put_setting, setting
+from connector.store.database import put_setting, scalar, scalars, setting
 from connector.store.ledger.closings import LedgerChange
 
 NAME = "digest"
@@ -62,13 +62,10 @@ def position(connection: sqlite3.Connection) -> LedgerPosition:
     if newest is None:
         return LedgerPosition()
     run, started_at = newest
-    [movement] = connection.execute(
-        "SELECT coalesce(max(id), 0) FROM movements"
-    ).fetchone()
-    gone = connection.execute("SELECT movement FROM retractions WHERE run = ?", [run])
+    gone = scalars(connection, "SELECT movement FROM retractions WHERE run = ?", [run])
     return LedgerPosition(
         run=run,
         run_at=datetime.fromisoformat(started_at),
-        movement=movement,
-        retracted=frozenset(each for (each,) in gone),
+        movement=scalar(connection, "SELECT coalesce(max(id), 0) FROM movements"),
+        retracted=frozenset(gone),
     )

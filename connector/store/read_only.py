@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from connector.core.errors import LedgerUnusable
-from connector.store.database import LedgerConnection, file_of
+from connector.store.database import LedgerConnection, file_of, scalars
 from connector.store.files import side_files
 from connector.store.opening import (
     BUSY_TIMEOUT_MS,
@@ -140,7 +140,7 @@ def pending_migrations(connection: sqlite3.Connection) -> list[str]:
 def damage(connection: sqlite3.Connection) -> list[str]:
     """What SQLite's own checks find, a few of each; reads the whole file."""
     try:
-        said = [text for (text,) in connection.execute("PRAGMA quick_check(5)")]
+        said = scalars(connection, "PRAGMA quick_check(5)")
         loose = connection.execute("PRAGMA foreign_key_check").fetchmany(5)
     except sqlite3.DatabaseError as error:
         return [str(error)]

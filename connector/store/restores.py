@@ -13,7 +13,7 @@ from typing import NamedTuple
 from connector.core.errors import LedgerBusy, LedgerNewer, LedgerUnusable, NothingFound
 from connector.core.language import message
 from connector.store.backups import LedgerContents, check_copy, contents, copy_whole
-from connector.store.database import setting, snapshot, transaction
+from connector.store.database import scalar, setting, snapshot, transaction
 from connector.store.erasure import erase_again, overwrite
 from connector.store.files import held_draft, put_in_place, side_files, sync_folder
 from connector.store.ledger.posting import LedgerRun
@@ -125,7 +125,7 @@ def _record(
                 " VALUES (?, ?, ?, ?)",
                 [now.isoformat(), str(backup), json.dumps(list(against)), despite],
             )
-        assert not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        assert not scalar(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _forget_again(draft: Path, ledger: Path, now: datetime) -> None:
@@ -205,8 +205,7 @@ def _nobody_writes(ledger: Path) -> Iterator[bool]:
 def _log_is_moved(connection: sqlite3.Connection) -> bool:
     """Move what is committed from the log into the file, once nobody reads it there."""
     for _ in range(ATTEMPTS):
-        row = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        busy, frames, moved = row
+        [(busy, frames, moved)] = connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         if not busy and frames == moved:
             return True
         time.sleep(AGAIN_S)

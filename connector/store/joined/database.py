@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any, NamedTuple
 
-from connector.store.database import LedgerConnection
+from connector.store.database import LedgerConnection, scalar, scalars
 from connector.store.schema import CHUNK_BITS, MIGRATIONS, statements
 
 MOVED = re.compile(
@@ -62,7 +62,7 @@ def joined_database() -> Iterator[JoinedConnection]:
             for statement in statements(migration):
                 connection.execute(statement)
         guards = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-        for (name,) in connection.execute(guards).fetchall():
+        for name in scalars(connection, guards):
             connection.execute(f"DROP TRIGGER {name}")
         connection.execute(_ACCOUNT_BY_DAY)
         yield connection
@@ -113,7 +113,4 @@ def _used(connection: sqlite3.Connection) -> Place:
 
 
 def _last(connection: sqlite3.Connection, table: str) -> int:
-    [found] = connection.execute(
-        f"SELECT coalesce(max(rowid), 0) FROM {table}"  # noqa: S608
-    ).fetchone()
-    return int(found)
+    return int(scalar(connection, f"SELECT coalesce(max(rowid), 0) FROM {table}"))  # noqa: S608

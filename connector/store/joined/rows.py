@@ -3,11 +3,11 @@
 Of everybody but those who are in several accounts, who are put together elsewhere.
 """
 
-import json
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from connector.store.database import json_array
 from connector.store.joined.database import Source
 from connector.store.mirror import catalogue
 from connector.stripe_api.decoding import body
@@ -138,31 +138,16 @@ def _copy(
     place: int = 0,
 ) -> None:
     """Rows with keys of their own; what stands at ``place`` is called as ``named``."""
-    asked = {**source.place._asdict(), "but": json.dumps(sorted(but))}
-    rows: Iterator[Any] = source.connection.execute(query, asked)
+    asked = {**source.place._asdict(), "but": json_array(but)}
+    found = source.connection.execute(query, asked)
+    places = ", ".join("?" * len(found.description))
+    rows: Iterator[Any] = found
     if named:
         rows = (
             (*row[:place], named.get(row[place], row[place]), *row[place + 1 :])
             for row in rows
         )
-    target.executemany(_INTO[table], rows)
-
-
-_WIDTHS = {
-    "notes": 6,
-    "note_withdrawals": 2,
-    "runs": 5,
-    "movements": 9,
-    "retractions": 3,
-    "terms": 6,
-    "invoiced": 2,
-    "plans": 5,
-    "components": 10,
-}
-_INTO = {
-    table: f"INSERT INTO {table} VALUES ({', '.join('?' * width)})"  # noqa: S608
-    for table, width in _WIDTHS.items()
-}
+    target.executemany(f"INSERT INTO {table} VALUES ({places})", rows)  # noqa: S608
 
 
 # What is sold

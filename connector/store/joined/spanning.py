@@ -1,12 +1,12 @@
 """Who is one customer in several accounts, and in which account customers pay most."""
 
-import json
 import sqlite3
 from collections.abc import Collection, Iterable
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from connector.core.model import Movement
+from connector.store.database import json_array, scalar
 from connector.store.joined.database import Source
 from connector.store.ledger.posting import LedgerRun
 from connector.store.ledger.queries import ORDINAL, components_of, movement_of
@@ -64,11 +64,8 @@ def put_customer(
     target: sqlite3.Connection, name: str, shown: tuple[str | None, str | None]
 ) -> int:
     """Its key in the joined ledger; the label and country that it is shown with."""
-    row = target.execute(
-        "INSERT INTO customers (id, label, country) VALUES (?, ?, ?) RETURNING key",
-        [name, *shown],
-    ).fetchone()
-    return int(row[0])
+    query = "INSERT INTO customers (id, label, country) VALUES (?, ?, ?) RETURNING key"
+    return int(scalar(target, query, [name, *shown]))
 
 
 def shown_as(source: Source, key: int) -> tuple[str | None, str | None]:
@@ -88,7 +85,7 @@ def put_accounts_of_all(
     target: sqlite3.Connection, source: Source, *, but: Collection[int]
 ) -> None:
     """Who is in one account is always in that one."""
-    asked = {**source.place._asdict(), "but": json.dumps(sorted(but))}
+    asked = {**source.place._asdict(), "but": json_array(but)}
     rows = source.connection.execute(_OF_ALL, asked)
     target.executemany(
         "INSERT INTO account_by_day VALUES (?, ?, ?, ?)",

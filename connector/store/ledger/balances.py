@@ -12,6 +12,7 @@ from operator import itemgetter
 
 from connector.core.dates import Days
 from connector.core.model import Flow
+from connector.store.database import json_array
 from connector.store.ledger.queries import KINDS, rows_as_of
 
 _FLOWS_OF_SOME = """
@@ -29,7 +30,7 @@ def flows_of_some(
     """Of each of these who has any: the live movements by currency, then day."""
     if not customers:
         return
-    asked = json.dumps(sorted(customers))
+    asked = json_array(customers)
     rows = rows_as_of(connection, _FLOWS_OF_SOME, as_of, customers=asked)
     day_of = Days()
     for key, own in groupby(rows, key=itemgetter(0)):
@@ -97,7 +98,7 @@ def countries(
     rows = connection.execute(
         "SELECT key, country FROM customers WHERE country IS NOT NULL"
         " AND key IN (SELECT value FROM json_each(?))",
-        [json.dumps(sorted(customers))],
+        [json_array(customers)],
     )
     return dict(rows.fetchall())
 

@@ -25,6 +25,7 @@ from connector.core.figures import (
 )
 from connector.core.model import Closing, Movement, Withdrawal
 from connector.core.windows import Window, WindowKind
+from connector.store.database import scalar
 from connector.store.ledger import seals
 from connector.store.ledger.posting import ONE_TICK
 from connector.store.ledger.queries import TOGETHER, components_of, movement_of, stamp
@@ -91,17 +92,15 @@ def close(
     between reading and recording them.
     """
     closed_at = _moment(connection, now)
-    [key] = connection.execute(
+    key = scalar(
+        connection,
         _CLOSE,
         [
-            f"{month:%Y-%m}",
-            stamp(closed_at),
-            code_version,
-            json.dumps(dict(policy), ensure_ascii=False),
-            despite,
+            *(f"{month:%Y-%m}", stamp(closed_at), code_version),
+            *(json.dumps(dict(policy), ensure_ascii=False), despite),
             json.dumps(list(lacked), ensure_ascii=False),
         ],
-    ).fetchone()
+    )
     connection.executemany(_RECORD, [_row(key, each) for each in figures])
     connection.executemany(
         "INSERT INTO closed_rates VALUES (?, ?, ?, ?)",
@@ -145,10 +144,8 @@ def _moment(connection: sqlite3.Connection, now: datetime) -> datetime:
     So that whatever has been posted counts, also where a clock went back. Neither is it
     before the last withdrawal.
     """
-    [begun] = connection.execute("SELECT max(started_at) FROM runs").fetchone()
-    [withdrawn] = connection.execute(
-        "SELECT max(withdrawn_at) FROM withdrawals"
-    ).fetchone()
+    begun = scalar(connection, "SELECT max(started_at) FROM runs")
+    withdrawn = scalar(connection, "SELECT max(withdrawn_at) FROM withdrawals")
     return datetime.fromisoformat(max(stamp(now), begun or "", withdrawn or ""))
 
 

@@ -19,7 +19,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from connector.core.model import CAUSE_NUMBERS, KIND_NUMBERS, WIDTHS, Block
-from connector.store.database import transaction
+from connector.store.database import scalar, scalars, transaction
 from connector.store.ledger.queries import is_newest, rows_as_of
 from connector.store.schema import CHUNK_BITS
 
@@ -114,13 +114,12 @@ def _pack(connection: sqlite3.Connection, chunk: int) -> None:
 
 def _codes(connection: sqlite3.Connection, chunk: int) -> list[str]:
     """The currencies of a chunk's movements, terms and packed columns."""
-    rows = connection.execute(
+    query = (
         "SELECT DISTINCT currency FROM movements WHERE customer >= ? AND customer < ?"
         " UNION SELECT currency FROM terms WHERE customer >= ? AND customer < ?"
-        " UNION SELECT currency FROM packed_columns WHERE chunk = ? AND currency <> ''",
-        [*_span(chunk) * 2, chunk],
+        " UNION SELECT currency FROM packed_columns WHERE chunk = ? AND currency <> ''"
     )
-    return [code for (code,) in rows]
+    return scalars(connection, query, [*_span(chunk) * 2, chunk])
 
 
 def stale(connection: sqlite3.Connection) -> Iterator[list[str]]:
@@ -138,23 +137,21 @@ def stale(connection: sqlite3.Connection) -> Iterator[list[str]]:
             kept.get(chunk, _NOBODY) != _read(connection, code, chunk, None, EVERYTHING)
             for code, kept in rows.items()
         ):
-            yield [name for (name,) in connection.execute(_NAMES, _span(chunk))]
+            yield scalars(connection, _NAMES, _span(chunk))
 
 
 _NAMES = "SELECT id FROM customers WHERE key >= ? AND key < ? ORDER BY key"
 
 
 def _packed(connection: sqlite3.Connection) -> frozenset[int]:
-    rows = connection.execute("SELECT chunk FROM packed_columns WHERE currency = ''")
-    return frozenset(chunk for (chunk,) in rows)
+    query = "SELECT chunk FROM packed_columns WHERE currency = ''"
+    return frozenset(scalars(connection, query))
 
 
 def _end(connection: sqlite3.Connection) -> int:
     """The first chunk that nobody is in any more."""
-    [last] = connection.execute(
-        "SELECT coalesce(max(key), 0) FROM customers"
-    ).fetchone()
-    return (int(last) >> CHUNK_BITS) + 1
+    last: int = scalar(connection, "SELECT coalesce(max(key), 0) FROM customers")
+    return (last >> CHUNK_BITS) + 1
 
 
 def _span(chunk: int) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from datetime import date
 
 from connector.core.dates import Days
 from connector.core.model import ContractTerm, MainPrice
+from connector.store.database import json_array
 from connector.store.ledger.queries import ORDINAL
 
 
@@ -45,12 +46,8 @@ def put_main_prices(
 
 def terms_of(connection: sqlite3.Connection, customer: int) -> list[ContractTerm]:
     """One customer's terms, by day."""
-    rows = connection.execute(
-        "SELECT day, currency, customer, subscription, before_minor, after_minor"
-        " FROM terms WHERE customer = ? ORDER BY day, currency, subscription",
-        [customer],
-    )
-    return [ContractTerm(date.fromisoformat(day), *rest) for day, *rest in rows]
+    query = f"{_TERMS} WHERE customer = ? ORDER BY day, currency, subscription"
+    return list(_as_terms(connection.execute(query, [customer])))
 
 
 def main_prices_of(connection: sqlite3.Connection, customer: int) -> list[MainPrice]:
@@ -63,8 +60,10 @@ def main_prices_of(connection: sqlite3.Connection, customer: int) -> list[MainPr
     return [MainPrice(date.fromisoformat(day), *rest) for day, *rest in rows]
 
 
-_TERMS_AMONG = """
+_TERMS = """
     SELECT day, currency, customer, subscription, before_minor, after_minor FROM terms
+"""
+_AMONG = """
     WHERE currency = ? AND customer IN (SELECT value FROM json_each(?))
       AND day >= ? AND day < ?
 """
@@ -78,8 +77,8 @@ def terms_among(
     end: date,
 ) -> Iterator[ContractTerm]:
     """Those of some customers, in no order."""
-    asked = [currency, json.dumps(sorted(customers)), str(start), str(end)]
-    return _as_terms(connection.execute(_TERMS_AMONG, asked))
+    asked = [currency, json_array(customers), str(start), str(end)]
+    return _as_terms(connection.execute(_TERMS + _AMONG, asked))
 
 
 def _as_terms(

@@ -1,12 +1,11 @@
 """The ledger's customers: their keys, and how they are shown."""
 
-import json
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from connector.core.model import CustomerName
-from connector.store.database import placeholders
+from connector.store.database import json_array, placeholders, scalar, scalars
 from connector.store.mirror import forgotten
 
 
@@ -72,9 +71,8 @@ _BY_LABEL = """
 
 def named(connection: sqlite3.Connection, customer: str) -> CustomerName:
     """As it is called; without a label where it is not in the ledger."""
-    row = connection.execute("SELECT label FROM customers WHERE id = ?", [customer])
-    [label] = row.fetchone() or [None]
-    return CustomerName(customer, label)
+    query = "SELECT label FROM customers WHERE id = ?"
+    return CustomerName(customer, scalar(connection, query, [customer]))
 
 
 def labels(connection: sqlite3.Connection) -> dict[str, str]:
@@ -95,7 +93,7 @@ def labels_of(connection: sqlite3.Connection, named: Collection[str]) -> dict[st
     rows = connection.execute(
         "SELECT id, coalesce(label, id) FROM customers"
         " WHERE id IN (SELECT value FROM json_each(?))",
-        [json.dumps(sorted(named))],
+        [json_array(named)],
     )
     return dict(rows.fetchall())
 
@@ -115,7 +113,7 @@ def accounts_of(
     rows = connection.execute(
         "SELECT key, id, label FROM customers"
         " WHERE key IN (SELECT value FROM json_each(?))",
-        [json.dumps(sorted(keys))],
+        [json_array(keys)],
     )
     new = tuple.__new__  # CustomerName's own one is written in Python
     return {key: new(CustomerName, named) for key, *named in rows}
@@ -133,8 +131,7 @@ def ids_of(connection: sqlite3.Connection, keys: Collection[int]) -> list[str]:
 
 def taken_back(connection: sqlite3.Connection, named: Collection[str]) -> set[str]:
     """Of whom among them something was booked, and nothing of it stands."""
-    rows = connection.execute(_TAKEN_BACK, [json.dumps(sorted(named))])
-    return {customer for (customer,) in rows}
+    return set(scalars(connection, _TAKEN_BACK, [json_array(named)]))
 
 
 _TAKEN_BACK = """
@@ -151,8 +148,5 @@ def keys_among(
     connection: sqlite3.Connection, named: Collection[str]
 ) -> dict[str, int]:
     """The keys of some, by id."""
-    rows = connection.execute(
-        "SELECT id, key FROM customers WHERE id IN (SELECT value FROM json_each(?))",
-        [json.dumps(sorted(named))],
-    )
-    return dict(rows.fetchall())
+    query = "SELECT id, key FROM customers WHERE id IN (SELECT value FROM json_each(?))"
+    return dict(connection.execute(query, [json_array(named)]).fetchall())

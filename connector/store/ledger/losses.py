@@ -4,7 +4,6 @@ And of the customers that they name: since when they have paid, when they came b
 what moved last.
 """
 
-import json
 import sqlite3
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
@@ -15,6 +14,7 @@ import msgspec
 
 from connector.core.losses import LostPart
 from connector.core.model import Cause, Evidence, MovementKind
+from connector.store.database import json_array
 from connector.store.ledger.queries import KINDS, rows_as_of
 
 _PROVED = """
@@ -54,7 +54,7 @@ def lost_parts(
     connection: sqlite3.Connection, movements: Sequence[int], *, proofs: bool = True
 ) -> LostParts:
     """Without ``proofs`` those alone of what ended or paused: others tell no reason."""
-    asked = {"movements": json.dumps(movements), "proofs": proofs}
+    asked = {"movements": json_array(movements), "proofs": proofs}
     one, mixed = {}, []
     for movement, is_mixed, *told in connection.execute(_FIRST, asked):
         if is_mixed:
@@ -62,7 +62,7 @@ def lost_parts(
         else:
             one[movement] = _part(*told)
     several: dict[int, list[LostPart]] = {movement: [] for movement in mixed}
-    asked["movements"] = json.dumps(mixed)
+    asked["movements"] = json_array(mixed)
     for movement, *told in connection.execute(_ALL, asked) if mixed else ():
         several[movement].append(_part(*told))
     return LostParts(one, several)
@@ -94,7 +94,7 @@ def first_days(
     as_of: datetime | None = None,
 ) -> dict[int, date]:
     """Since when each of them has paid in a currency, by the ledger's key."""
-    asked = {"currency": currency, "customers": json.dumps(sorted(customers))}
+    asked = {"currency": currency, "customers": json_array(customers)}
     rows = rows_as_of(connection, _FIRST_DAYS, as_of, **asked)
     return {customer: date.fromisoformat(day) for customer, day in rows}
 
@@ -113,7 +113,7 @@ def returns(
     as_of: datetime | None = None,
 ) -> dict[int, list[tuple[date, int]]]:
     """When each of them came back, and with how much; those who did not are absent."""
-    asked = {"currency": currency, "customers": json.dumps(sorted(customers))}
+    asked = {"currency": currency, "customers": json_array(customers)}
     found: dict[int, list[tuple[date, int]]] = {}
     for customer, day, minor in rows_as_of(connection, _RETURNS, as_of, **asked):
         found.setdefault(customer, []).append((date.fromisoformat(day), minor))
@@ -143,7 +143,7 @@ def last_movements(
     connection: sqlite3.Connection, currency: str, customers: Collection[int]
 ) -> dict[int, LastMovement]:
     """Of each of them the last one, with the cause that changed most."""
-    rows = connection.execute(_LAST, [json.dumps(sorted(customers)), currency])
+    rows = connection.execute(_LAST, [json_array(customers), currency])
     return {
         customer: LastMovement(
             date.fromisoformat(day), KINDS[kind], amount_minor, Cause(cause)

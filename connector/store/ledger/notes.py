@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from connector.core.dates import parse_month
 from connector.core.model import Note
+from connector.store.database import scalar
 from connector.store.ledger.queries import stamp
 
 
@@ -21,11 +22,12 @@ def add(
     url: str = "",
 ) -> Note:
     """In the caller's transaction."""
-    [key] = connection.execute(
+    query = (
         "INSERT INTO notes (month, noted_at, customer, text, url)"
-        " VALUES (?, ?, ?, ?, ?) RETURNING id",
-        [f"{month:%Y-%m}", stamp(now), customer, text, url],
-    ).fetchone()
+        " VALUES (?, ?, ?, ?, ?) RETURNING id"
+    )
+    noted = [f"{month:%Y-%m}", stamp(now), customer, text, url]
+    key = scalar(connection, query, noted)
     return Note(key, month.replace(day=1), now, customer, text, url)
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from connector.core.errors import LedgerConflict
 from connector.core.model import Movement
-from connector.store.database import placeholders
+from connector.store.database import placeholders, scalar
 from connector.store.ledger.queries import components_of, movement_of, stamp
 
 ONE_TICK = timedelta(microseconds=1)
@@ -49,9 +49,7 @@ class LedgerRun:
         newest = self.connection.execute(
             "SELECT id, started_at FROM runs ORDER BY id DESC LIMIT 1"
         ).fetchone()
-        [closed_at] = self.connection.execute(
-            "SELECT coalesce(max(closed_at), '') FROM closings"
-        ).fetchone()
+        closed_at = scalar(self.connection, _LAST_CLOSED)
         is_newest = newest is not None and newest[0] == self._id
         if self._id is None or not is_newest or self._stamp <= closed_at:
             self._id = self._begin(newest[1] if newest is not None else "", closed_at)
@@ -70,6 +68,8 @@ class LedgerRun:
         assert inserted.lastrowid is not None
         return inserted.lastrowid
 
+
+_LAST_CLOSED = "SELECT coalesce(max(closed_at), '') FROM closings"
 
 # Live movements, each with its id.
 LiveMovements = list[tuple[int, Movement]]

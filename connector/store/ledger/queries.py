@@ -21,6 +21,7 @@ from connector.core.model import (
     MovementKind,
 )
 from connector.core.windows import Window
+from connector.store.database import json_array, scalar, scalars
 
 _AS_OF = """
     run IN (SELECT id FROM runs WHERE started_at <= :as_of)
@@ -49,7 +50,7 @@ def rows_as_of(
 def is_newest(connection: sqlite3.Connection, as_of: datetime) -> bool:
     """Whether nothing was posted since: as of then is as of now."""
     later = "SELECT 1 FROM runs WHERE started_at > ? LIMIT 1"
-    return connection.execute(later, [stamp(as_of)]).fetchone() is None
+    return scalar(connection, later, [stamp(as_of)]) is None
 
 
 _TOUCHED = """
@@ -65,8 +66,7 @@ def touched_since(connection: sqlite3.Connection, as_of: datetime) -> list[int]:
     """The keys of those of whom something was posted, or retracted, since a moment."""
     if is_newest(connection, as_of):
         return []
-    rows = connection.execute(_TOUCHED, {"as_of": stamp(as_of)})
-    return [customer for (customer,) in rows]
+    return scalars(connection, _TOUCHED, {"as_of": stamp(as_of)})
 
 
 TOGETHER = 1_000  # movements whose components are read with one query
@@ -146,8 +146,7 @@ def movements_by_customer(connection: sqlite3.Connection) -> Iterator[Movement]:
 
 def count(connection: sqlite3.Connection) -> int:
     """How many live movements there are."""
-    [number] = connection.execute("SELECT count(*) FROM live_movements").fetchone()
-    return int(number)
+    return int(scalar(connection, "SELECT count(*) FROM live_movements"))
 
 
 def _wanted_of(parameters: Mapping[str, object]) -> str:
@@ -168,9 +167,7 @@ def _parameters(wanted: Wanted) -> dict[str, object]:
         "to": wanted.end and wanted.end.isoformat(),
         "kind": wanted.kind,
         "currency": wanted.currency,
-        "members": None
-        if wanted.members is None
-        else json.dumps(sorted(wanted.members)),
+        "members": None if wanted.members is None else json_array(wanted.members),
     }
 
 
@@ -196,8 +193,7 @@ def counted(
 
 def newest_run(connection: sqlite3.Connection) -> int:
     """The number of the last run; 0 before the first."""
-    [number] = connection.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()
-    return int(number)
+    return int(scalar(connection, "SELECT coalesce(max(id), 0) FROM runs"))
 
 
 def _movements_of(
@@ -208,14 +204,12 @@ def _movements_of(
         yield movement_of(row, parts.get(row[0], ()))
 
 
-_LARGEST = """
-    SELECT movements.id, customers.id, currency, day, kind, amount_minor, before_minor,
-           after_minor
-    FROM movements JOIN customers ON customers.key = movements.customer
-    WHERE currency = :currency AND day >= :since AND day < :until AND {which}
+_LARGEST = f"""
+    {_ROW} FROM movements JOIN customers ON customers.key = movements.customer
+    WHERE currency = :currency AND day >= :since AND day < :until AND {{which}}
       AND (:own IS NULL OR customers.key IN (SELECT value FROM json_each(:own)))
     ORDER BY abs(amount_minor) DESC, day, customers.id LIMIT :count
-"""
+"""  # noqa: S608
 
 
 def largest(
@@ -232,7 +226,7 @@ def largest(
     """
     since, until = str(window.start), str(window.end)
     asked = {"currency": currency, "since": since, "until": until, "count": count}
-    keys = None if own is None else json.dumps(sorted(own))
+    keys = None if own is None else json_array(own)
     rows = rows_as_of(connection, _LARGEST, as_of, **asked, own=keys).fetchall()
     return list(_movements_of(connection, rows))
 
@@ -389,5 +383,5 @@ _POLICIES = """
 
 def policy_as_of(connection: sqlite3.Connection, as_of: datetime | None) -> str | None:
     """The policy (JSON) under which the newest run or closing by then was made."""
-    row = connection.execute(_POLICIES, [as_of_text(as_of)]).fetchone()
-    return None if row is None else str(row[0])
+    found: str | None = scalar(connection, _POLICIES, [as_of_text(as_of)])
+    return found

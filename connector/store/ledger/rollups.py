@@ -10,6 +10,7 @@ from datetime import date
 
 from connector.core.figures import SUMMED, RollupDelta
 from connector.core.windows import Window, WindowKind
+from connector.store.database import scalars
 
 # The setting that says that they have been kept from the first movement on, and how.
 WHOLE, FORMAT = "window_sums", "1"
@@ -89,4 +90,4 @@ _CURRENCIES = """
 
 def currencies(connection: sqlite3.Connection) -> list[str]:
     """The ledger's currencies, the one with most paying customers first."""
-    return [currency for (currency,) in connection.execute(_CURRENCIES)]
+    return scalars(connection, _CURRENCIES)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from connector.core.language import message
+from connector.store.database import scalar, scalars
 from connector.store.ledger.queries import TOGETHER, stamp
 
 
@@ -126,38 +127,30 @@ def _known(connection: sqlite3.Connection) -> Iterator[Seal]:
 
 def newest_hash(connection: sqlite3.Connection) -> str:
     """The hash of the last seal, "" of none; also in a file of a former version."""
-    row = connection.execute(
-        "SELECT hash FROM seals ORDER BY position DESC LIMIT 1"
-    ).fetchone()
-    return "" if row is None else str(row[0])
+    query = "SELECT hash FROM seals ORDER BY position DESC LIMIT 1"
+    return scalar(connection, query) or ""
 
 
 def sealed_months(connection: sqlite3.Connection) -> list[str]:
     """The months (``YYYY-MM``) of the sealed closings, in the order of sealing."""
-    rows = connection.execute(
+    query = (
         "SELECT month FROM seals JOIN closings ON closings.id = closing"
         " WHERE NOT is_withdrawal ORDER BY position"
     )
-    return [month for (month,) in rows]
+    return scalars(connection, query)
 
 
 def hash_of(
     connection: sqlite3.Connection, closing: int, *, is_withdrawal: bool = False
 ) -> str:
     """The hash of the seal of a closing, or of its withdrawal; "" of none."""
-    row = connection.execute(
-        "SELECT hash FROM seals WHERE closing = ? AND is_withdrawal = ?",
-        [closing, is_withdrawal],
-    ).fetchone()
-    return "" if row is None else str(row[0])
+    query = "SELECT hash FROM seals WHERE closing = ? AND is_withdrawal = ?"
+    return scalar(connection, query, [closing, is_withdrawal]) or ""
 
 
 def unsealed(connection: sqlite3.Connection) -> int:
     """How many months were closed before there were seals; the next closing seals them."""
     return sum(not row[1] for row in connection.execute(_UNSEALED))
-
-
-UNSEALED_WITHDRAWAL = message("is withdrawn, which was never sealed")
 
 
 def broken(connection: sqlite3.Connection) -> Iterator[BrokenSeal]:

@@ -3,7 +3,6 @@
 Stripe's reason and feedback; never the free-text comment, which is not mirrored.
 """
 
-import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
@@ -13,7 +12,7 @@ from msgspec import UnsetType
 
 from connector.core.errors import UnknownStripeShape
 from connector.core.losses import Cancellation
-from connector.store.database import mirrors_of
+from connector.store.database import json_array, mirrors_of
 from connector.stripe_api.decoding import Base, decode
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import Subscription
@@ -35,8 +34,7 @@ def cancellations(
     connection: sqlite3.Connection, subscriptions: Collection[str]
 ) -> dict[str, Cancellation]:
     """Of those that have ended, or are to end; others are absent."""
-    asked = [json.dumps(sorted(subscriptions))]
-    found = _everywhere(connection, _SUBSCRIPTIONS, asked)
+    found = _everywhere(connection, _SUBSCRIPTIONS, [json_array(subscriptions)])
     return {
         key: _cancellation(now)
         for key, now in _read(found, Subscription)
@@ -61,7 +59,7 @@ def event_statuses(
     connection: sqlite3.Connection, events: Collection[str]
 ) -> dict[str, str]:
     """In which status those of the events that show a subscription show it."""
-    rows = _everywhere(connection, _EVENTS, [json.dumps(sorted(events))])
+    rows = _everywhere(connection, _EVENTS, [json_array(events)])
     return {
         key: event.subscription.status
         for key, event in _read(rows, Event)
@@ -94,7 +92,7 @@ def pauses_seen(
     connection: sqlite3.Connection, subscriptions: Collection[str]
 ) -> dict[str, list[PauseSeen]]:
     """How each of them was seen paused, by looks and events, oldest first."""
-    wanted = json.dumps(sorted(subscriptions))
+    wanted = json_array(subscriptions)
     found: dict[str, list[PauseSeen]] = {key: [] for key in subscriptions}
     for key, seen_s, body in _everywhere(connection, _VERSIONS, {"ids": wanted}):
         for _, now in _read([(key, body)], Subscription):

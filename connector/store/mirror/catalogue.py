@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from connector.core.errors import UnknownStripeShape
 from connector.mrr.history import Catalogue
-from connector.store.database import put_setting, setting
+from connector.store.database import put_setting, scalar, setting
 from connector.stripe_api.decoding import decode, ref
 from connector.stripe_api.objects import Coupon, Price, Product
 
@@ -53,8 +53,7 @@ def price_names(connection: sqlite3.Connection) -> dict[str, str]:
 
 def stored_price(connection: sqlite3.Connection, key: str) -> Price | None:
     """The last copy of a price that fitted."""
-    query = "SELECT body FROM stripe_prices WHERE id = ?"
+    text = scalar(connection, "SELECT body FROM stripe_prices WHERE id = ?", [key])
     with suppress(UnknownStripeShape):
-        for (text,) in connection.execute(query, [key]):
-            return decode(text, Price)
+        return None if text is None else decode(text, Price)
     return None

@@ -5,13 +5,12 @@ is part of a customer, so that a change of it marks that customer. A mapping hol
 all of history, as Stripe keeps none of metadata; a change restates.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 
 from connector.core.policy import Rules
 from connector.mrr.companies import Companies, resolved
-from connector.store.database import put_setting, setting
+from connector.store.database import json_array, put_setting, scalar, setting
 from connector.store.mirror import customer_accounts, forgotten
 from connector.store.mirror.customer_accounts import with_accounts
 
@@ -29,13 +28,13 @@ def count_change(connection: sqlite3.Connection) -> None:
 
 def is_grouped(connection: sqlite3.Connection) -> bool:
     """Whether anybody is counted under another id than its own."""
-    return connection.execute("SELECT 1 FROM companies LIMIT 1").fetchone() is not None
+    return scalar(connection, "SELECT 1 FROM companies LIMIT 1") is not None
 
 
 def is_customer(connection: sqlite3.Connection, company: str) -> bool:
     """Whether a company is one of Stripe's customers, and not a name alone."""
     query = "SELECT 1 FROM stripe_customers WHERE id = ?"
-    return connection.execute(query, [company]).fetchone() is not None
+    return scalar(connection, query, [company]) is not None
 
 
 def companies(connection: sqlite3.Connection, merge: Mapping[str, str]) -> Companies:
@@ -60,10 +59,8 @@ def put(connection: sqlite3.Connection, found: Mapping[str, tuple[str, str]]) ->
 
 def counted_as(connection: sqlite3.Connection, customer: str) -> str:
     """Its company's id, or its own."""
-    row = connection.execute(
-        "SELECT counted_as FROM companies WHERE customer = ?", [customer]
-    ).fetchone()
-    return customer if row is None else str(row[0])
+    query = "SELECT counted_as FROM companies WHERE customer = ?"
+    return str(scalar(connection, query, [customer]) or customer)
 
 
 _NAMED = """
@@ -109,7 +106,7 @@ def _named(
 ) -> dict[str, str]:
     if not key:
         return {}
-    asked = {"key": key, "customers": json.dumps(sorted(customers))}
+    asked = {"key": key, "customers": json_array(customers)}
     found = connection.execute(_NAMED, asked)
     told = {customer: str(value or "").strip() for customer, value in found}
     return {customer: value for customer, value in told.items() if value}

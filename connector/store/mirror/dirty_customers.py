@@ -1,10 +1,11 @@
 """Whose movements must be derived anew: the marked customers, and those due by now."""
 
-import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 
 import msgspec
+
+from connector.store.database import json_array, scalar, scalars
 
 SHARED = ("products", "prices", "coupons")
 
@@ -26,7 +27,7 @@ _EVERYBODY = """
 
 def everybody(connection: sqlite3.Connection) -> list[str]:
     """Every customer with any history."""
-    return [customer for (customer,) in connection.execute(_EVERYBODY)]
+    return scalars(connection, _EVERYBODY)
 
 
 def mark_all(connection: sqlite3.Connection) -> int:
@@ -39,37 +40,35 @@ def mark_all(connection: sqlite3.Connection) -> int:
 
 def still_dirty(connection: sqlite3.Connection, customers: Iterable[str]) -> set[str]:
     """Which of them are marked now; somebody else may have derived the others."""
-    rows = connection.execute(
+    query = (
         "SELECT customer FROM dirty_customers"
-        " WHERE customer IN (SELECT value FROM json_each(?))",
-        [json.dumps(list(customers))],
+        " WHERE customer IN (SELECT value FROM json_each(?))"
     )
-    return {customer for (customer,) in rows}
+    return set(scalars(connection, query, [json_array(customers)]))
 
 
 def concerned(connection: sqlite3.Connection, kind: str, key: str) -> set[str]:
     """Whose histories an object belongs to, or is used in, as far as it is kept."""
     if kind in SHARED:
         return users(connection, [key])
-    rows = connection.execute(
+    query = (
         f"SELECT customer FROM stripe_{kind} WHERE id = :id UNION"  # noqa: S608
-        " SELECT customer FROM set_aside WHERE kind = :kind AND id = :id",
-        {"kind": kind, "id": key},
+        " SELECT customer FROM set_aside WHERE kind = :kind AND id = :id"
     )
-    return {customer for (customer,) in rows if customer}
+    return set(filter(None, scalars(connection, query, {"kind": kind, "id": key})))
 
 
 def mark_one(connection: sqlite3.Connection, customer: str) -> bool:
     """Mark a customer; False where nothing of it was ever fetched."""
-    known = connection.execute(
+    query = (
         "SELECT EXISTS (SELECT 1 FROM stripe_customers WHERE id = :id)"
         " OR EXISTS (SELECT 1 FROM stripe_subscriptions WHERE customer = :id)"
-        " OR EXISTS (SELECT 1 FROM stripe_invoices WHERE customer = :id)",
-        {"id": customer},
-    ).fetchone()
-    if known[0]:
+        " OR EXISTS (SELECT 1 FROM stripe_invoices WHERE customer = :id)"
+    )
+    is_known = bool(scalar(connection, query, {"id": customer}))
+    if is_known:
         mark(connection, [customer])
-    return bool(known[0])
+    return is_known
 
 
 def mark_due(connection: sqlite3.Connection, now_s: int) -> None:
@@ -113,39 +112,37 @@ _USERS = " UNION ".join(
 def users(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
     """Of objects that customers share."""
     as_in_bodies = msgspec.json.encode(ids[0]) if len(ids) == 1 else None
-    rows = connection.execute(_USERS, {"ids": json.dumps(ids), "bytes": as_in_bodies})
-    return {customer for (customer,) in rows}
+    asked = {"ids": json_array(ids), "bytes": as_in_bodies}
+    return set(scalars(connection, _USERS, asked))
 
 
 def dirty(connection: sqlite3.Connection) -> list[str]:
     """The customers to derive anew, in order of their ids."""
-    rows = connection.execute("SELECT customer FROM dirty_customers ORDER BY customer")
-    return [customer for (customer,) in rows]
+    query = "SELECT customer FROM dirty_customers ORDER BY customer"
+    return scalars(connection, query)
 
 
 def behind(connection: sqlite3.Connection) -> int:
     """How many customers' figures are behind what was fetched of them."""
-    row = connection.execute("SELECT count(*) FROM dirty_customers").fetchone()
-    return int(row[0])
+    return int(scalar(connection, "SELECT count(*) FROM dirty_customers"))
 
 
 def never_derived(connection: sqlite3.Connection) -> int:
     """How many of those who are behind have no figures at all yet."""
-    row = connection.execute(
+    query = (
         "SELECT count(*) FROM dirty_customers"
         " WHERE customer NOT IN (SELECT id FROM customers)"
-    ).fetchone()
-    return int(row[0])
+    )
+    return int(scalar(connection, query))
 
 
 def waiting(connection: sqlite3.Connection, now_s: int) -> set[str]:
     """The customers that the next derivation takes up: dirty, or due by now."""
-    rows = connection.execute(
+    query = (
         "SELECT customer FROM dirty_customers"
-        " UNION SELECT customer FROM due_customers WHERE due_s <= ?",
-        [now_s],
+        " UNION SELECT customer FROM due_customers WHERE due_s <= ?"
     )
-    return {customer for (customer,) in rows}
+    return set(scalars(connection, query, [now_s]))
 
 
 _BEGUN_BEFORE = """
@@ -167,8 +164,8 @@ def begun_before(
     connection: sqlite3.Connection, customers: Iterable[str], before_s: int
 ) -> set[str]:
     """Those whose history may begin before an instant: all but who surely came later."""
-    asked = {"customers": json.dumps(sorted(customers)), "before_s": before_s}
-    return {each for (each,) in connection.execute(_BEGUN_BEFORE, asked)}
+    asked = {"customers": json_array(customers), "before_s": before_s}
+    return set(scalars(connection, _BEGUN_BEFORE, asked))
 
 
 def clear(connection: sqlite3.Connection, customer: str, due_s: int | None) -> None:

@@ -3,29 +3,30 @@
 import sqlite3
 from datetime import date
 
+from connector.store.database import scalar
+
 
 def last_synced_us(connection: sqlite3.Connection) -> int | None:
     """Until when the ledger knows everything that Stripe has told."""
-    row = connection.execute(
+    query = (
         "SELECT max(known_us) FROM ("
         " SELECT started_us AS known_us FROM walks WHERE finished_us IS NOT NULL"
         " UNION ALL SELECT read_until_us FROM event_feed)"
-    ).fetchone()
-    return None if row[0] is None else int(row[0])
+    )
+    known_us: int | None = scalar(connection, query)
+    return known_us
 
 
 def is_first_sync_unfinished(connection: sqlite3.Connection) -> bool:
     """Whether a first walk has begun, and none has ever come to its end."""
-    row = connection.execute(
-        "SELECT count(*) > 0 AND count(finished_us) = 0 FROM walks"
-    ).fetchone()
-    return bool(row[0])
+    query = "SELECT count(*) > 0 AND count(finished_us) = 0 FROM walks"
+    return bool(scalar(connection, query))
 
 
 def events_read_until_us(connection: sqlite3.Connection) -> int | None:
     """Until when events were read and followed; None before the first walk's end."""
-    row = connection.execute("SELECT read_until_us FROM event_feed").fetchone()
-    return None if row is None else int(row[0])
+    until_us: int | None = scalar(connection, "SELECT read_until_us FROM event_feed")
+    return until_us
 
 
 def events_were_read(connection: sqlite3.Connection, until_us: int) -> None:
@@ -46,7 +47,5 @@ def count_reads(connection: sqlite3.Connection, day: date, reads: int) -> None:
 
 
 def reads_since(connection: sqlite3.Connection, day: date) -> int:
-    row = connection.execute(
-        "SELECT total(requests) FROM reads WHERE day >= ?", [str(day)]
-    ).fetchone()
-    return int(row[0])
+    query = "SELECT total(requests) FROM reads WHERE day >= ?"
+    return int(scalar(connection, query, [str(day)]))

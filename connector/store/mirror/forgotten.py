@@ -3,22 +3,18 @@
 import sqlite3
 from collections.abc import Collection
 
-from connector.store.database import placeholders
+from connector.store.database import placeholders, scalars
 
 
 def among(connection: sqlite3.Connection, customers: Collection[str]) -> set[str]:
     """Those of these customers who are forgotten."""
-    rows = connection.execute(
-        "SELECT customer FROM forgotten"  # noqa: S608
-        f" WHERE customer IN {placeholders(len(customers))}",
-        list(customers),
-    )
-    return {customer for (customer,) in rows}
+    places = placeholders(len(customers))
+    query = f"SELECT customer FROM forgotten WHERE customer IN {places}"  # noqa: S608
+    return set(scalars(connection, query, list(customers)))
 
 
 def everybody(connection: sqlite3.Connection) -> list[str]:
-    rows = connection.execute("SELECT customer FROM forgotten ORDER BY customer")
-    return [customer for (customer,) in rows]
+    return scalars(connection, "SELECT customer FROM forgotten ORDER BY customer")
 
 
 def remember(connection: sqlite3.Connection, customer: str, run: int) -> None:

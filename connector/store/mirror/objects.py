@@ -4,7 +4,6 @@ Comes in: decoded objects, and when their request began. Goes out: one customer'
 ``History``, and who must be derived anew. Bodies hold only what MRR needs.
 """
 
-import json
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -13,13 +12,14 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from connector.core.errors import UnknownStripeShape
-from connector.store.database import placeholders
+from connector.store.database import placeholders, scalars
 from connector.store.mirror import (
     checksums,
     companies,
     customer_accounts,
     dirty_customers,
     forgotten,
+    freshness,
     unfit_objects,
 )
 from connector.store.mirror.catalogue import count_change
@@ -219,14 +219,8 @@ def _seen_since(
 
 def known_among(connection: sqlite3.Connection, ids: Collection[str]) -> set[str]:
     """Which of these customers, subscriptions and invoices are of this account."""
-    found: set[str] = set()
-    for kind in ("customers", "subscriptions", "invoices"):
-        rows = connection.execute(
-            f"SELECT id FROM stripe_{kind} WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608
-            [json.dumps(sorted(ids))],
-        )
-        found.update(key for (key,) in rows)
-    return found
+    kinds = ("customers", "subscriptions", "invoices")
+    return {key for kind in kinds for key in freshness.held(connection, kind, ids)}
 
 
 # Subscriptions that may end or stop paying, and the newest invoices that are not paid.
@@ -255,8 +249,8 @@ def at_risk_candidates(
 
     Open invoices are looked for among those made from ``since_s`` on.
     """
-    rows = connection.execute(_AT_RISK, [since_s, until_s])
-    return [customer for (customer,) in rows if customer is not None]
+    found = scalars(connection, _AT_RISK, [since_s, until_s])
+    return [customer for customer in found if customer is not None]
 
 
 def drop_unseen_pending(
@@ -266,12 +260,12 @@ def drop_unseen_pending(
 
     Of all customers or of one: an item that was invoiced is pending no more.
     """
-    gone = connection.execute(
+    query = (
         "DELETE FROM stripe_invoice_items WHERE fetched_us < :since"
-        " AND (:customer IS NULL OR customer = :customer) RETURNING customer",
-        {"since": since_us, "customer": customer},
-    ).fetchall()
-    dirty_customers.mark(connection, [each for (each,) in gone if each])
+        " AND (:customer IS NULL OR customer = :customer) RETURNING customer"
+    )
+    gone = scalars(connection, query, {"since": since_us, "customer": customer})
+    dirty_customers.mark(connection, filter(None, gone))
     of = None if customer is None else [customer]
     unfit_objects.forget_unseen(connection, since_us, ["invoice_items"], of)
 
@@ -279,7 +273,5 @@ def drop_unseen_pending(
 def drop_pending(connection: sqlite3.Connection, key: str, now_us: int) -> None:
     """Forget one pending invoice item that was deleted, or is on an invoice by now."""
     unfit_objects.fits(connection, "invoice_items", [key], now_us)
-    gone = connection.execute(
-        "DELETE FROM stripe_invoice_items WHERE id = ? RETURNING customer", [key]
-    ).fetchall()
-    dirty_customers.mark(connection, [each for (each,) in gone if each])
+    query = "DELETE FROM stripe_invoice_items WHERE id = ? RETURNING customer"
+    dirty_customers.mark(connection, filter(None, scalars(connection, query, [key])))

@@ -1,11 +1,11 @@
 """When customers' subscriptions renew next, by the invoices that the mirror holds."""
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from connector.core.errors import UnknownStripeShape
+from connector.store.database import json_array
 from connector.stripe_api.decoding import decode, ref
 from connector.stripe_api.invoices import Invoice, InvoiceLine
 
@@ -29,7 +29,7 @@ def next_renewals(
     not over; a trial's end is its first bill.
     """
     live: dict[str, set[str]] = {}
-    for customer, key in connection.execute(_LIVE, [json.dumps(sorted(named))]):
+    for customer, key in connection.execute(_LIVE, [json_array(named)]):
         live.setdefault(customer, set()).add(key)
     found: dict[str, dict[str, int]] = {}
     for customer, waiting in live.items():

@@ -4,11 +4,11 @@ The mirror keeps the last copy that fitted. Whose object is set aside is not der
 is known of the customer is not all there is.
 """
 
-import json
 import sqlite3
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from connector.store.database import json_array, scalar, scalars
 from connector.store.mirror import dirty_customers
 from connector.stripe_api.unfit import NAMELESS, UnfitObject
 
@@ -60,14 +60,13 @@ def put(
     It loses against a copy, good or not, whose request began later.
     """
     key = {"kind": kind, "id": thing.id, "now": fetched_us}
-    later = connection.execute(
-        f"SELECT EXISTS (SELECT 1 FROM stripe_{kind}"  # noqa: S608
-        " WHERE id = :id AND fetched_us > :now)"
-        " OR EXISTS (SELECT 1 FROM set_aside"
-        " WHERE kind = :kind AND id = :id AND fetched_us > :now)",
-        key,
-    ).fetchone()
-    if later[0]:
+    query = f"""
+        SELECT EXISTS (SELECT 1 FROM stripe_{kind}
+                       WHERE id = :id AND fetched_us > :now)
+            OR EXISTS (SELECT 1 FROM set_aside
+                       WHERE kind = :kind AND id = :id AND fetched_us > :now)
+    """  # noqa: S608
+    if scalar(connection, query, key):
         return False
     before = set(known(connection))
     said = (thing.customer, thing.subscription, thing.field, thing.value)
@@ -89,10 +88,8 @@ def fits(
 
     Their customers are derived again, from all that is known.
     """
-    values = [kind, fetched_us, json.dumps(list(ids))]
-    gone = {
-        (kind, key) for (key,) in connection.execute(f"SELECT id {_FITTING}", values)
-    }
+    values = [kind, fetched_us, json_array(ids)]
+    gone = {(kind, key) for key in scalars(connection, f"SELECT id {_FITTING}", values)}
     if not gone:
         return
     owners = {it.customer for it in known(connection) if it[:2] in gone}
@@ -138,12 +135,12 @@ def to_ask_again(connection: sqlite3.Connection, most: int) -> list[tuple[str, s
 
 def why(connection: sqlite3.Connection, kind: str, key: str) -> str | None:
     """What does not fit, in words; None where the object is not set aside."""
-    row = connection.execute(
+    query = (
         "SELECT substr(id, 1, 60) || ': ' || field || ' is ' || value FROM set_aside"
-        " WHERE kind = ? AND id = ?",
-        [kind, key],
-    ).fetchone()
-    return None if row is None else str(row[0])
+        " WHERE kind = ? AND id = ?"
+    )
+    found: str | None = scalar(connection, query, [kind, key])
+    return found
 
 
 def erase(connection: sqlite3.Connection, customer: str) -> bool:

@@ -53,8 +53,8 @@ def retention_report(asked: ToolRequest) -> Made:
 
 
 def _reported(asked: ToolRequest, request: Any, options: list[str]) -> Made:
-    from connector.render.footnotes import goal_sentences
-    from connector.render.report_json import to_json
+    from connector.render.report.footnotes import goal_sentences
+    from connector.render.report.json_form import to_json
     from connector.reports.report import make_report
 
     report = make_report(asked.ledger, request)

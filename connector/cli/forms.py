@@ -109,7 +109,7 @@ def emit(
 def _told(facts: "LedgerFacts | None") -> list[str]:
     if facts is None:
         return []
-    from connector.render.footnotes import banner
+    from connector.render.report.missing import banner
 
     return banner(facts)
 
@@ -117,7 +117,7 @@ def _told(facts: "LedgerFacts | None") -> list[str]:
 def _known(facts: "LedgerFacts | None") -> dict[str, Any]:
     if facts is None:
         return {}
-    from connector.render.report_json import facts_json
+    from connector.render.report.json_form import facts_json
 
     return facts_json(facts)
 
@@ -137,17 +137,18 @@ def parquet_needed(instead: str = "") -> Iterator[None]:
 def show_report(figures: "Report", form: str, locale: str, output: Path | None) -> None:
     """A report in any form but HTML; what a form imports is imported with it."""
     if form == "json":
-        from connector.render.report_json import to_json
+        from connector.render.report.json_form import to_json
 
         write(json_text({"schema": JSON_SCHEMA, **to_json(figures)}), output)
     elif form == "text":
-        from connector.render.report_terminal import report_view
+        from connector.render.report.terminal import report_view
 
         rendered(report_view(figures, locale), output)
         if not figures.parts:
             echo(_("There is no recurring revenue in this ledger."))
     else:
-        from connector.render.report_tables import to_csv, to_markdown
+        from connector.render.report.csv_form import to_csv
+        from connector.render.report.tables import to_markdown
 
         if form == "csv":
             write_csv_text(to_csv(figures), output)

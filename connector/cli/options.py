@@ -8,7 +8,7 @@ import click
 from connector.cli.out_files import STDOUT, NamedFile, harmless
 from connector.cli.params import ByParam, SegmentParam
 from connector.core.model import SEGMENTS
-from connector.render.table import DIALECTS, STANDARD, written_as
+from connector.render.csv_table import DIALECTS, STANDARD, written_as
 
 FORMATS = ("text", "json", "csv", "markdown")
 

@@ -11,7 +11,7 @@ and speak no language: they are made in English.
 """
 
 import gettext
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime
@@ -132,6 +132,10 @@ def marked(text: str) -> str:
 def message(text: str) -> str:
     """Unchanged, an f-string too: ``messages.spoken`` takes it apart where it is shown."""
     return text
+
+
+def listed(texts: Sequence[str]) -> str:
+    return _(" and ").join(texts)
 
 
 # Numbers and days

@@ -16,8 +16,9 @@ from connector.core.figures import WindowFigures
 from connector.core.language import _, day_text, marked, month_text, table_day
 from connector.core.money import format_minor, ratio_number
 from connector.mrr.risks import Risk, RiskReason
-from connector.render.footnotes import and_more
-from connector.render.report_json import currency_json, only_json
+from connector.render.csv_table import csv_text, write_csv
+from connector.render.report.footnotes import and_more
+from connector.render.report.json_form import currency_json, only_json
 from connector.render.table import (
     Cell,
     Column,
@@ -26,11 +27,9 @@ from connector.render.table import (
     Table,
     Title,
     amount,
-    csv_text,
     figure,
     ratio_figures,
     table_of,
-    write_csv,
 )
 from connector.reports.model import LISTED, code_of, title_of
 from connector.reports.risks.model import (

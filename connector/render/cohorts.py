@@ -8,7 +8,8 @@ from connector.core.figures import RATIOS
 from connector.core.language import _, marked, month_text
 from connector.core.money import ratio_number
 from connector.metrics.cohorts import Cohort, CohortPeriod
-from connector.render.report_json import currency_json
+from connector.render.csv_table import csv_text
+from connector.render.report.json_form import currency_json
 from connector.render.table import (
     Cell,
     Column,
@@ -17,7 +18,6 @@ from connector.render.table import (
     Percent,
     Table,
     Title,
-    csv_text,
     figure,
     table_of,
 )

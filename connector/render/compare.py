@@ -4,13 +4,14 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
-from connector.core.language import _, day_text, marked
+from connector.core.language import _, day_text, listed, marked
 from connector.core.money import format_minor, format_ratio, ratio_number
 from connector.core.windows import name_of
 from connector.metrics.published_formulas import FORMULAS, FormulaResult, near
 from connector.metrics.what_if import ExplainedGap, closes
-from connector.render.footnotes import listed, nothing_to_retain
-from connector.render.report_json import currency_json, span_json
+from connector.render.csv_table import records_csv
+from connector.render.report.footnotes import nothing_to_retain
+from connector.render.report.json_form import currency_json, span_json
 from connector.render.table import (
     Cell,
     Column,
@@ -21,12 +22,11 @@ from connector.render.table import (
     Table,
     Title,
     amount,
-    csv_text,
     figure,
     table_of,
 )
 from connector.reports.compare import PolicyComparison, WindowFormulas
-from connector.reports.model import code_of, title_of
+from connector.reports.model import title_of
 
 CLOSEST = 5  # pairs shown that do not explain the gap, but most of it
 
@@ -215,54 +215,53 @@ def _verdict(each: WindowFormulas, against: Fraction) -> list[str]:
 def formulas_json(
     found: list[WindowFormulas], against: Fraction | None
 ) -> dict[str, Any]:
-    windows = []
-    for each in found:
-        close = near(each.results, against) if against is not None else []
-        formulas = [
-            {
-                "metric": result.formula.metric.value,
-                "formula": result.formula.name,
-                "ratio": ratio_number(result.ratio)
-                if result.formula.is_ratio
-                else None,
-                "points": ratio_number(result.points),
-                "reported": result.is_ours,
-                "near": result in close,
-                "why": result.formula.why,
-                "printed": result.formula.printed,
-            }
-            for result in each.results
-        ]
-        windows.append(
-            {
-                **currency_json(each.currency, is_total=each.is_total),
-                **span_json(each.window),
-                "complete": each.is_over,
-                "opening_minor": each.kept.opening_minor,
-                "formulas": formulas,
-            }
-        )
+    windows = [
+        {
+            **_window_json(each),
+            "opening_minor": each.kept.opening_minor,
+            "formulas": list(_results_json(each, against)),
+        }
+        for each in found
+    ]
     return {"against": ratio_number(against), "windows": windows}
 
 
+def _window_json(each: WindowFormulas) -> dict[str, Any]:
+    return {
+        **currency_json(each.currency, is_total=each.is_total),
+        **span_json(each.window),
+        "complete": each.is_over,
+    }
+
+
+def _results_json(
+    each: WindowFormulas, against: Fraction | None
+) -> Iterator[dict[str, Any]]:
+    close = near(each.results, against) if against is not None else []
+    for result in each.results:
+        formula = result.formula
+        yield {
+            "metric": formula.metric.value,
+            "formula": formula.name,
+            "ratio": ratio_number(result.ratio) if formula.is_ratio else None,
+            "points": ratio_number(result.points),
+            "reported": result.is_ours,
+            "near": result in close,
+            "why": formula.why,
+            "printed": formula.printed,
+        }
+
+
 def formulas_csv(found: list[WindowFormulas]) -> str:
-    rows = [
-        (
-            code_of(each.currency, is_total=each.is_total),
-            each.window.kind,
-            each.window.start,
-            each.window.end,
-            str(each.is_over).lower(),
-            result.formula.metric,
-            result.formula.name,
-            Percent(result.ratio if result.formula.is_ratio else None),
-            Points(result.points),
-        )
-        for each in found
-        for result in each.results
-    ]
-    heads = (
+    columns = (
         *("currency", "window", "from", "to", "complete"),
         *("metric", "formula", "ratio", "points"),
     )
-    return csv_text(heads, rows)
+    return records_csv(
+        columns,
+        (
+            {**_window_json(each), **result}
+            for each in found
+            for result in _results_json(each, None)
+        ),
+    )

@@ -14,8 +14,9 @@ from connector.core.messages import spoken
 from connector.core.model import Refusal
 from connector.core.text import printable
 from connector.core.windows import name_of
-from connector.render.footnotes import outside_note
-from connector.render.report_json import span_json
+from connector.render.csv_table import records_csv
+from connector.render.report.json_form import span_json
+from connector.render.report.missing import outside_note
 from connector.render.table import (
     Cell,
     Column,
@@ -25,7 +26,6 @@ from connector.render.table import (
     Table,
     Title,
     amount,
-    csv_text,
     figure,
     table_of,
 )
@@ -177,18 +177,27 @@ def outside_table(found: Iterable[OutsideMrr], labels: Mapping[str, str]) -> Tab
 
 def to_csv(found: CoverageReport) -> str:
     """A row a window and class; amounts in whole units of the currency."""
-    rows = (
-        (
-            *(covered.currency, *span_json(each.window).values()),
-            str(each.is_over and found.is_whole).lower(),
-            *(name.value, Money(minor, covered.currency)),
-        )
+    columns = (
+        "currency",
+        "window",
+        "from",
+        "to",
+        "complete",
+        "class",
+        "invoiced_minor",
+    )
+    records = (
+        {
+            **_window_json(each, is_whole=found.is_whole),
+            "currency": covered.currency,
+            "class": name.value,
+            "invoiced_minor": minor,
+        }
         for covered in found.currencies
         for each in covered.windows
         for name, minor in each.classes.items()
     )
-    heads = ("currency", "window", "from", "to", "complete", "class", "invoiced")
-    return csv_text(heads, rows)
+    return records_csv(columns, records)
 
 
 def to_json(found: CoverageReport) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from msgspec.structs import asdict
 
 from connector.core.dates import instant, iso
-from connector.core.language import _, day_text, instant_text, table_day
+from connector.core.language import _, day_text, instant_text, listed, table_day
 from connector.core.model import Cause, Component, Movement, MovementKind
 from connector.core.money import format_minor
 from connector.core.text import printable
@@ -17,18 +17,9 @@ from connector.mrr.stored_words import (
     evidence_kind_said,
     proof_said,
 )
-from connector.render.footnotes import listed
-from connector.render.report_tables import segment_name
-from connector.render.table import (
-    Cell,
-    Column,
-    Money,
-    amount,
-    csv_text,
-    figure,
-    table_of,
-    write_csv,
-)
+from connector.render.csv_table import records_csv, write_csv
+from connector.render.report.segment_names import segment_name
+from connector.render.table import Cell, Column, Money, amount, figure, table_of
 from connector.reports.movements import SegmentMovements
 
 if TYPE_CHECKING:
@@ -102,14 +93,9 @@ def sum_json(moved: SegmentMovements) -> dict[str, Any]:
 
 def sums_csv(sums: Iterable[SegmentMovements]) -> str:
     """A row a segment; amounts in whole units of the currency, signed."""
-    rows = (
-        (
-            *(each.currency, each.segment, each.movements),
-            *(Money(each.amounts_minor[kind], each.currency) for kind in MovementKind),
-        )
-        for each in sums
-    )
-    return csv_text(("currency", "segment", "movements", *MovementKind), rows)
+    amounts = [f"{kind}_minor" for kind in MovementKind]
+    columns = ["currency", "segment", "movements", *amounts]
+    return records_csv(columns, map(sum_json, sums))
 
 
 def movements_view(

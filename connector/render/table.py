@@ -1,24 +1,19 @@
-"""A table of typed cells → aligned text, Markdown or CSV.
+"""A table of typed cells → aligned text or Markdown.
 
     Table
       heads   a heading a column
       row     a cell a column: a text, a count, a day, ``Money``, ``Percent``, ``Points``
 
 A report says once what stands in a cell; ``shown`` writes it as a reader expects it,
-``exact`` as a program does.
+``csv_table`` as a program does.
 """
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
 from datetime import date
-from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from functools import partial
-from typing import Any, Generic, NamedTuple, TextIO, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from connector.core.figures import RATIOS, Retention
 from connector.core.language import _, grouped, table_day
@@ -26,10 +21,8 @@ from connector.core.money import (
     format_minor,
     format_points,
     format_ratio,
-    major,
-    ratio_number,
 )
-from connector.core.text import cells, markdown, printable, spreadsheet
+from connector.core.text import cells, markdown, printable
 
 GAP = "  "
 
@@ -88,24 +81,6 @@ def _text(cell: date | str) -> str:
         case StrEnum():
             return _(cell.value)
         case str():
-            return cell
-
-
-def exact(cell: object) -> object:
-    """As a program reads it: whole units of the currency, ratios with six decimals.
-
-    A text is no formula, whoever chose it; a figure stays one, also below 0.
-    """
-    match cell:
-        case str():
-            return spreadsheet(cell)
-        case None | Percent(None) | Points(None):
-            return ""
-        case Money(minor, currency):
-            return major(minor, currency)
-        case Percent(ratio) | Points(ratio):
-            return f"{ratio_number(ratio):.6f}"
-        case _:
             return cell
 
 
@@ -230,62 +205,3 @@ def to_markdown(parts: Iterable[Part], locale: str) -> str:
                 return f"{note}\n"
 
     return "\n".join(map(written, parts))
-
-
-# How CSV is written: for programs, or as a spreadsheet opens it by a double click
-
-
-class CsvDialect(NamedTuple):
-    """``mark`` stands before everything: by it, Excel knows UTF-8."""
-
-    delimiter: str
-    point: str
-    mark: str
-
-
-STANDARD = "standard"
-DIALECTS = {
-    STANDARD: CsvDialect(",", ".", ""),
-    "excel-de": CsvDialect(";", ",", "\N{ZERO WIDTH NO-BREAK SPACE}"),
-}
-_chosen = ContextVar("csv_dialect", default=DIALECTS[STANDARD])
-
-
-def dialect() -> CsvDialect:
-    return _chosen.get()
-
-
-@contextmanager
-def written_as(name: str) -> Iterator[None]:
-    before = _chosen.set(DIALECTS[name])
-    try:
-        yield
-    finally:
-        _chosen.reset(before)
-
-
-def csv_text(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A row a line in the dialect chosen, each cell exact; None is an empty cell."""
-    out = io.StringIO()
-    write_csv(out, heads, rows)
-    return out.getvalue()
-
-
-def write_csv(
-    out: TextIO, heads: Iterable[str], rows: Iterable[Sequence[object]]
-) -> None:
-    """The same, row by row, however many there are."""
-    chosen = dialect()
-    written = exact if chosen.point == "." else partial(_with_point, chosen.point)
-    writer = csv.writer(out, delimiter=chosen.delimiter, lineterminator="\n")
-    writer.writerow(heads)
-    writer.writerows(
-        [cell if type(cell) is int else written(cell) for cell in row] for row in rows
-    )
-
-
-def _with_point(point: str, cell: object) -> object:
-    """A figure with the decimal point of a dialect; of texts and days it has none."""
-    found = exact(cell)
-    is_figure = isinstance(cell, Money | Percent | Points | Decimal | float)
-    return str(found).replace(".", point) if is_figure else found

@@ -13,8 +13,8 @@ from connector.core.model import Refusal
 from connector.core.money import format_minor, format_ratio
 from connector.core.windows import WindowKind
 from connector.metrics.benchmarks import Benchmarks
-from connector.render.footnotes import RESTATED
 from connector.render.page.page import to_html
+from connector.render.report.footnotes import RESTATED
 from connector.reports.ledger import Ledger, Missing
 from connector.reports.model import CurrencyReport, Report, WindowRow
 from connector.reports.page import PageContents, make_page

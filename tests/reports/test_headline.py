@@ -15,9 +15,10 @@ from connector.core.errors import UsageFault
 from connector.core.money import format_ratio
 from connector.core.windows import Window, WindowKind
 from connector.render.page.page import to_html
-from connector.render.report_json import to_json
-from connector.render.report_tables import to_csv, to_markdown
-from connector.render.report_terminal import report_view
+from connector.render.report.csv_form import to_csv
+from connector.render.report.json_form import to_json
+from connector.render.report.tables import to_markdown
+from connector.render.report.terminal import report_view
 from connector.render.terminal import console
 from connector.reports import (
     WindowRequest,

@@ -38,7 +38,7 @@ from connector.dashboard.query import one_page, sort_asked
 from connector.metrics.contributions import Causes, Contribution, Ratio
 from connector.render import contributions as forms
 from connector.render.page.levels import retention_steps
-from connector.render.report_tables import only_words
+from connector.render.report.segment_names import only_words
 from connector.reports.explained.window import (
     WindowContributions,
     WindowRequest,

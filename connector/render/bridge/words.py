@@ -3,7 +3,14 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from connector.core.language import _, grouped, month_text, table_day, table_month
+from connector.core.language import (
+    _,
+    grouped,
+    listed,
+    month_text,
+    table_day,
+    table_month,
+)
 from connector.core.money import format_count
 from connector.core.text import printable
 from connector.metrics.what_if import preset_switches
@@ -15,7 +22,6 @@ from connector.reconcile.model import (
     Reconciliation,
 )
 from connector.render.bridge.causes import words
-from connector.render.footnotes import listed
 from connector.render.table import Cell, Money, Table
 
 MOST_CAUSES = 4  # columns of the bridge; what is smaller is one more

@@ -13,7 +13,8 @@ from connector.render import cohorts as cohort_forms
 from connector.render import coverage as coverage_forms
 from connector.render.movements import causes_text
 from connector.render.table import Money, Title
-from connector.render.workbook.cells import ROWS, SheetCell, SheetWriter
+from connector.render.workbook.cells import ROWS, SheetCell
+from connector.render.workbook.sheet import SheetWriter
 from connector.reports.cohorts import CohortReport
 from connector.reports.coverage import CoverageReport
 from connector.reports.model import code_of

@@ -65,6 +65,7 @@ def churn(
       stripe-nrr churn --segment country=DE
     """  # noqa: D301
     from connector.render import churn as forms
+    from connector.render import departures
     from connector.render.table import to_markdown
     from connector.reports.model import LISTED
 
@@ -72,7 +73,7 @@ def churn(
     with shell.reading() as ledger:
         if form == "csv" and by is None:
             found = churn_losses(ledger, asked)
-            rows = partial(forms.losses_csv, found)
+            rows = partial(departures.losses_csv, found)
             emit(form, output, facts=shell.facts, csv=lambda: rows)
             return
         reports = churn_reports(ledger, asked)

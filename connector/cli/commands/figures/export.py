@@ -15,7 +15,7 @@ from connector.core.account import NOBODY
 from connector.core.errors import NothingFound, UsageFault
 from connector.core.language import _, message
 from connector.core.money import format_count
-from connector.render.table import dialect, write_csv
+from connector.render.csv_table import dialect, write_csv
 from connector.store.ledger.exports import EXPORTS, Export, Row
 from connector.store.mirror import exports as mirror
 

@@ -36,7 +36,7 @@ def restatements(
       stripe-nrr restatements
       stripe-nrr restatements --since 2026-04-01 --format csv -o restated.csv
     """  # noqa: D301
-    from connector.render import closed_months as forms
+    from connector.render import restatements as forms
 
     with shell.reading() as ledger:
         found = restated_windows(ledger, day)

@@ -58,7 +58,7 @@ def note(
       stripe-nrr note 2026-03 "moved to the yearly plan" --customer cus_123
       stripe-nrr note --withdraw 2
     """  # noqa: D301
-    from connector.render.report_json import note_json
+    from connector.render.report.json_form import note_json
 
     said = _checked(month, text, url, number)
     with closing(shell.ledger()) as connection:

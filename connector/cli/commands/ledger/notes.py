@@ -10,7 +10,8 @@ from connector.cli.options import FORMATS, formats_option, out_option
 from connector.cli.shell import Shell
 from connector.core.language import _, marked, table_day, table_month
 from connector.core.model import Note
-from connector.render.table import Table, csv_text, markdown_table
+from connector.render.csv_table import csv_text
+from connector.render.table import Table, markdown_table
 from connector.store.ledger import notes as ledger_notes
 
 HEADS = (
@@ -33,7 +34,7 @@ def notes(shell: Shell, form: str, output: Path | None) -> None:
       stripe-nrr notes
       stripe-nrr notes --format csv -o notes.csv
     """  # noqa: D301
-    from connector.render.report_json import note_json
+    from connector.render.report.json_form import note_json
 
     with shell.reading() as ledger:
         found = ledger_notes.ever(ledger.connection)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
@@ -19,9 +19,10 @@ from connector.cli.stderr import warn
 from connector.core.errors import MissingExtra
 from connector.core.language import _
 from connector.core.model import JSON_SCHEMA
-from connector.core.text import cells, json_text
+from connector.core.text import cells
 
 if TYPE_CHECKING:
+    from connector.cli.shell import Shell
     from connector.render.table import Part
     from connector.reports.ledger import LedgerFacts
     from connector.reports.model import Report
@@ -29,20 +30,80 @@ if TYPE_CHECKING:
 FINDINGS = 3  # the exit code of what is not as it should be
 
 
-def drawn(parts: "Iterable[Part]", locale: str) -> Any:
-    """A document as a terminal shows it."""
-    from connector.render.terminal import view
+class Output(NamedTuple):
+    """What a command answers with: the form asked for, a file or None, and its shell."""
 
-    return view(parts, locale)
+    form: str
+    path: Path | None
+    shell: "Shell"
+
+    @property
+    def locale(self) -> str:
+        return self.shell.config.locale
+
+    def drawn(self, parts: "Iterable[Part]") -> Any:
+        """A document as a terminal shows it."""
+        from connector.render.terminal import view
+
+        return view(parts, self.locale)
+
+    def plain(self, parts: "Iterable[Part]") -> Any:
+        """The same, but in a pipe or a file as plain text."""
+        from connector.render.table import to_plain
+
+        if self.path is None and terminal_columns() is not None:
+            return self.drawn(parts)
+        return to_plain(parts, self.locale)
+
+    def markdown(self, parts: "Iterable[Part]") -> str:
+        from connector.render.table import to_markdown
+
+        return to_markdown(parts, self.locale)
+
+    def write(self, **forms: Callable[[], Any]) -> None:
+        """Write it in the form asked for, see ``emit``."""
+        emit(self.form, self.path, None, **forms)
+
+    def answer(self, **forms: Callable[[], Any]) -> None:
+        """The same of the ledger that was read, with what that lacks."""
+        emit(self.form, self.path, self.shell.facts, **forms)
+
+    def document(
+        self, parts: "Callable[[], Iterable[Part]]", **forms: Callable[[], Any]
+    ) -> None:
+        """The same of what is one document as text and as Markdown."""
+        self.answer(
+            text=lambda: self.drawn(parts()),
+            markdown=lambda: self.markdown(parts()),
+            **forms,
+        )
+
+    def show_report(self, figures: "Report") -> None:
+        """A report in any form that is one of tables."""
+        self.write(**{self.form: lambda: _of_report(figures, self.form, self.locale)})
+        if self.form == "text" and not figures.parts:
+            echo(_("There is no recurring revenue in this ledger."))
 
 
-def plain(parts: "Iterable[Part]", locale: str, output: Path | None = None) -> Any:
-    """The same, but in a pipe or a file as plain text."""
-    from connector.render.table import to_plain
+def _of_report(figures: "Report", form: str, locale: str) -> Any:
+    """What a form imports is imported with it."""
+    if form == "json":
+        from connector.render.report.json_form import to_json
 
-    if output is None and terminal_columns() is not None:
-        return drawn(parts, locale)
-    return to_plain(parts, locale)
+        return to_json(figures)
+    if form == "text":
+        from connector.render.report.terminal import report_view
+
+        return report_view(figures, locale)
+    from connector.render.report.csv_form import to_csv
+    from connector.render.report.tables import to_markdown
+
+    return to_csv(figures) if form == "csv" else to_markdown(figures, locale)
+
+
+def end_with_findings() -> NoReturn:
+    """Once all is said: something is not as it should be."""
+    raise click.exceptions.Exit(FINDINGS)
 
 
 def rendered(view: Any, output: Path | None) -> None:
@@ -75,10 +136,11 @@ def emit(
 
     ``json`` gives a dict of plain values, ``text`` a text or a rich renderable, ``csv`` a
     text or what writes one, any other a text. With the ``facts`` of the ledger that was
-    read, every form says what is missing; a CSV has no room for it, so the command ends
-    with 3.
+    read, every form says what is missing, a page by itself; a CSV has no room for it, so
+    the command ends with 3.
     """
-    made, told, lines = forms[form](), _told(facts), account_lines()
+    made, lines = forms[form](), account_lines()
+    told = _told(facts) if form != "html" else []
     if form == "json" and lines is not None and not lines.at_once:
         lines.kept |= {**_known(facts), **made}
     elif form == "json":
@@ -90,7 +152,7 @@ def emit(
         for line in told:
             warn(line)
         if facts is not None and any(facts.missing):
-            raise click.exceptions.Exit(FINDINGS)
+            end_with_findings()
     elif isinstance(made, str):
         emphasis = "**" if form == "markdown" else ""
         text = "\n".join([*(f"{emphasis}{n}{emphasis}\n" for n in told), made])
@@ -132,25 +194,3 @@ def parquet_needed(instead: str = "") -> Iterator[None]:
             "Parquet needs pyarrow, which is not installed",
             fix=f"pip install 'stripe-nrr[parquet]'{instead}",
         ) from error
-
-
-def show_report(figures: "Report", form: str, locale: str, output: Path | None) -> None:
-    """A report in any form but HTML; what a form imports is imported with it."""
-    if form == "json":
-        from connector.render.report.json_form import to_json
-
-        write(json_text({"schema": JSON_SCHEMA, **to_json(figures)}), output)
-    elif form == "text":
-        from connector.render.report.terminal import report_view
-
-        rendered(report_view(figures, locale), output)
-        if not figures.parts:
-            echo(_("There is no recurring revenue in this ledger."))
-    else:
-        from connector.render.report.csv_form import to_csv
-        from connector.render.report.tables import to_markdown
-
-        if form == "csv":
-            write_csv_text(to_csv(figures), output)
-        else:
-            write(to_markdown(figures, locale), output)

@@ -1,16 +1,22 @@
 """The options that commands share."""
 
 from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
 
+from connector.cli.forms import Output
 from connector.cli.out_files import STDOUT, NamedFile, harmless
-from connector.cli.params import ByParam, SegmentParam
+from connector.cli.params import MONTH, ByParam, SegmentParam
+from connector.cli.shell import Shell
 from connector.core.model import SEGMENTS
 from connector.render.csv_table import DIALECTS, STANDARD, written_as
 
 FORMATS = ("text", "json", "csv", "markdown")
+Command = Callable[..., Any]
+Option = Callable[[Command], Command]
 
 
 by_option = click.option(
@@ -31,26 +37,19 @@ only_option = click.option(
 )
 
 
-out_option = click.option(
-    "-o",
-    "--output",
-    type=NamedFile(dash=STDOUT),
-    metavar="FILE",
-    callback=harmless,
-    help="Write to FILE instead of the terminal; it is replaced as a whole. - is the "
-    "standard output.",
-)
-
-
-file_or_folder_option = click.option(
-    "-o",
-    "--output",
-    type=NamedFile(may_be_folder=True, dash=STDOUT),
-    metavar="FILE",
-    callback=harmless,
-    help="Write to FILE instead of the terminal; it is replaced as a whole. - is the "
-    "standard output. Of the mirror, a folder.",
-)
+def out_option(*, may_be_folder: bool = False) -> Option:
+    said = (
+        "Write to FILE instead of the terminal; it is replaced as a whole. - is the "
+        "standard output."
+    )
+    return click.option(
+        "-o",
+        "--output",
+        type=NamedFile(may_be_folder=may_be_folder, dash=STDOUT),
+        metavar="FILE",
+        callback=harmless,
+        help=f"{said} Of the mirror, a folder." if may_be_folder else said,
+    )
 
 
 currency_option = click.option(
@@ -60,15 +59,33 @@ currency_option = click.option(
 )
 
 
-Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+first_month_option = click.option(
+    "--from", "first", type=MONTH, help="The first month."
+)
+last_month_option = click.option(
+    "--to", "last", type=MONTH, help="The last month, included."
+)
 
 
-def formats_option(*forms: str) -> Option:
-    """``--format``, and with CSV among the forms ``--dialect``."""
-    chosen = _format_option(forms)
-    if "csv" not in forms:
-        return chosen
-    return lambda command: chosen(dialect_option(command))
+def output_options(*forms: str, to_file: bool = True) -> Option:
+    """``--format``, with CSV among the forms ``--dialect``, and ``-o``.
+
+    The command gets them, and the shell, as its first argument: ``out``.
+    """
+    shown = _format_option(forms)
+
+    def decorated(command: Command) -> Command:
+        @click.pass_obj
+        @wraps(command)
+        def called(
+            shell: Shell, /, form: str, output: Path | None = None, **given: Any
+        ) -> Any:
+            return command(Output(form, output, shell), **given)
+
+        chosen = out_option()(called) if to_file else called
+        return shown(dialect_option(chosen) if "csv" in forms else chosen)
+
+    return decorated
 
 
 def _dialect(ctx: Any, _param: Any, name: str) -> None:
@@ -109,4 +126,4 @@ def _in_english(ctx: Any, _param: Any, form: str) -> str:
     return form
 
 
-format_option = formats_option("text", "json")
+output_option = output_options("text", "json", to_file=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, tzinfo
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
@@ -32,6 +33,7 @@ def moment_asked(text: str | None, zone: tzinfo) -> datetime | None:
 
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 
 class ReadParam(click.ParamType[T]):
@@ -67,6 +69,17 @@ PRESET = ReadParam(
     "a preset; write stripe:default, or join what Stripe is set to otherwise, such as "
     f"{max(PRESETS, key=len)}",
 )
+
+
+class OneOf(click.Choice[E]):
+    """A member of an enumeration, written as its value."""
+
+    def __init__(self, members: type[E]) -> None:
+        super().__init__(list(members))
+
+    def normalize_choice(self, choice: object, ctx: click.Context | None) -> str:
+        value = choice.value if isinstance(choice, StrEnum) else choice
+        return super().normalize_choice(value, ctx)
 
 
 class ByParam(click.ParamType[str]):

@@ -4,8 +4,8 @@ import gc
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from copy import copy
 from datetime import UTC, datetime
 from functools import cached_property
@@ -109,11 +109,21 @@ class Shell:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def ledger(self) -> sqlite3.Connection:
-        """The existing ledger's file; close it."""
+    def ledger(self) -> AbstractContextManager[sqlite3.Connection]:
+        """The existing ledger's file."""
         from connector.store.opening import open_database
 
-        return open_database(self.config.database)
+        return closing(open_database(self.config.database))
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """The existing ledger in one transaction, which is on the disk at its end."""
+        from connector.store.database import make_durable, transaction
+
+        with self.ledger() as connection:
+            make_durable(connection)
+            with transaction(connection):
+                yield connection
 
     @contextmanager
     def reading(self, *, tells_outside: bool = True) -> "Iterator[Ledger]":
@@ -161,6 +171,16 @@ def warn_of_other_rules(ledger: "Ledger") -> None:
             "the configuration asks for another policy or time zone than the ledger has",
             "run `stripe-nrr recompute`; until then the ledger's own are shown",
         )
+
+
+def warn_of_underived(failed: Mapping[str, str]) -> None:
+    """Say who stands as it was, as its history broke the derivation."""
+    if failed:
+        from connector.pipeline.quarantine import underivable
+
+        error = underivable(failed)
+        assert error is not None
+        warn(error.problem, error.fix)
 
 
 def _warn_of_outside(ledger: "Ledger") -> None:

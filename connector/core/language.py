@@ -155,6 +155,11 @@ def point() -> str:
     return LANGUAGES[_spoken.get()].point
 
 
+def decimal_text(number: str) -> str:
+    """A number as Python writes it, with the decimal sign of the language."""
+    return number.replace(".", point())
+
+
 def percent_sign() -> str:
     """With the space that is before it."""
     return LANGUAGES[_spoken.get()].percent

@@ -55,7 +55,9 @@ def in_words(error: Exception) -> str:
 
 
 def failed_lines(failed: Mapping[str, str]) -> list[str]:
-    """Each of them, for somebody who reads."""
+    """Each of them, for somebody who reads; nothing where nobody has failed."""
+    if not failed:
+        return []
     return [
         _("Not derived, and as they were before in every figure ({number}):").format(
             number=grouped(len(failed))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from connector.core.language import _, percent_sign, point
+from connector.core.language import _, decimal_text, percent_sign
 from connector.reconcile.cells import Amounts
 from connector.reconcile.model import Found, GapCause, Leftover, all_of
 
@@ -64,7 +64,7 @@ def _ratios(left: Leftover, gaps: Amounts) -> list[Fraction]:
 
 def _rates(ratios: Sequence[Fraction]) -> str:
     low, high = float(min(ratios)), float(max(ratios))
-    least, most = (f"{rate:.4f}".replace(".", point()) for rate in (low, high))
+    least, most = (decimal_text(f"{rate:.4f}") for rate in (low, high))
     if low == high:
         return _("at {rate}").format(rate=least)
     return _("at {least} to {most}").format(least=least, most=most)
@@ -94,4 +94,4 @@ def _at_a_rate(
 
 
 def _share(rate: Fraction) -> str:
-    return f"{float(rate * 100):g}".replace(".", point()) + percent_sign()
+    return decimal_text(f"{float(rate * 100):g}") + percent_sign()

@@ -1,18 +1,14 @@
 """`stripe-nrr at-risk`: MRR that may go, and the NRR that is already committed."""
 
-from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 
 import click
 
-from connector.cli.forms import drawn, emit
-from connector.cli.options import FORMATS, currency_option, formats_option, out_option
+from connector.cli.forms import Output
+from connector.cli.options import FORMATS, currency_option, output_options
 from connector.cli.params import SegmentParam
-from connector.cli.shell import Shell
-from connector.cli.stderr import warn
+from connector.cli.shell import warn_of_underived
 from connector.core.model import SegmentValue
-from connector.pipeline.quarantine import underivable
 from connector.reports import at_risk_lines, at_risk_reports
 
 
@@ -29,16 +25,12 @@ from connector.reports import at_risk_lines, at_risk_reports
     help="Only customers who have this now, as --by names it, such as country=DE; given "
     "twice, those with both.",
 )
-@formats_option(*FORMATS)
-@out_option
-@click.pass_obj
+@output_options(*FORMATS)
 def at_risk(
-    shell: Shell,
+    out: Output,
     currency: str | None,
     owner: str | None,
     only: tuple[SegmentValue, ...],
-    form: str,
-    output: Path | None,
 ) -> None:
     """MRR that may go, and what NRR and GRR will be when what is scheduled happens.
 
@@ -62,30 +54,16 @@ def at_risk(
       stripe-nrr at-risk --owner "Ada Byron"
     """  # noqa: D301
     from connector.render import at_risk as forms
-    from connector.render.table import to_markdown
     from connector.reports.model import LISTED
 
-    with shell.reading() as ledger:
-        if form == "csv":
+    with out.shell.reading() as ledger:
+        if out.form == "csv":
             failed, lines = at_risk_lines(ledger, currency, owner, only)
-            _warn(failed)
-            rows = partial(forms.to_csv, lines)
-            emit(form, output, facts=shell.facts, csv=lambda: rows)
+            warn_of_underived(failed)
+            out.answer(csv=lambda: partial(forms.to_csv, lines))
             return
         found = at_risk_reports(ledger, currency, owner=owner, only=only, most=LISTED)
-    _warn(found.failed)
-    locale = shell.config.locale
-    parts = forms.parts(found, locale)
-    emit(
-        form,
-        output,
-        facts=shell.facts,
-        text=lambda: drawn(parts, locale),
-        json=lambda: forms.to_json(found),
-        markdown=lambda: to_markdown(parts, locale),
+    warn_of_underived(found.failed)
+    out.document(
+        lambda: forms.parts(found, out.locale), json=lambda: forms.to_json(found)
     )
-
-
-def _warn(failed: Mapping[str, str]) -> None:
-    if (error := underivable(failed)) is not None:
-        warn(error.problem, error.fix)

@@ -2,27 +2,26 @@
 
 from datetime import date
 from functools import partial
-from pathlib import Path
 
 import click
 
-from connector.cli.forms import drawn, emit
+from connector.cli.forms import Output
 from connector.cli.options import (
     FORMATS,
     currency_option,
-    formats_option,
+    first_month_option,
+    last_month_option,
     only_option,
-    out_option,
+    output_options,
 )
-from connector.cli.params import MONTH, ByParam
-from connector.cli.shell import Shell
+from connector.cli.params import ByParam
 from connector.core.model import SEGMENTS, SegmentValue
 from connector.reports import ChurnRequest, churn_losses, churn_reports
 
 
 @click.command()
-@click.option("--from", "first", type=MONTH, help="The first month.")
-@click.option("--to", "last", type=MONTH, help="The last month, included.")
+@first_month_option
+@last_month_option
 @currency_option
 @click.option(
     "--by",
@@ -30,18 +29,14 @@ from connector.reports import ChurnRequest, churn_losses, churn_reports
     help=f"Sums alone, for each reason, month, {', '.join(SEGMENTS)} or metadata:KEY.",
 )
 @only_option
-@formats_option(*FORMATS)
-@out_option
-@click.pass_obj
+@output_options(*FORMATS)
 def churn(
-    shell: Shell,
+    out: Output,
     first: date | None,
     last: date | None,
     currency: str | None,
     by: str | None,
     only: tuple[SegmentValue, ...],
-    form: str,
-    output: Path | None,
 ) -> None:
     """Churn and contraction by reason: voluntary, failed payment, paused, and so on.
 
@@ -66,25 +61,17 @@ def churn(
     """  # noqa: D301
     from connector.render import churn as forms
     from connector.render import departures
-    from connector.render.table import to_markdown
     from connector.reports.model import LISTED
 
     asked = ChurnRequest(first, last, currency, by, most=LISTED, only=only)
-    with shell.reading() as ledger:
-        if form == "csv" and by is None:
+    with out.shell.reading() as ledger:
+        if out.form == "csv" and by is None:
             found = churn_losses(ledger, asked)
-            rows = partial(departures.losses_csv, found)
-            emit(form, output, facts=shell.facts, csv=lambda: rows)
+            out.answer(csv=lambda: partial(departures.losses_csv, found))
             return
         reports = churn_reports(ledger, asked)
-    locale = shell.config.locale
-    parts = forms.parts(reports, locale)
-    emit(
-        form,
-        output,
-        facts=shell.facts,
-        text=lambda: drawn(parts, locale),
+    out.document(
+        lambda: forms.parts(reports, out.locale),
         json=lambda: forms.to_json(reports),
         csv=lambda: forms.to_csv(reports),
-        markdown=lambda: to_markdown(parts, locale),
     )

@@ -1,12 +1,10 @@
 """`stripe-nrr cohorts`: how the customers of each month stayed and grew."""
 
-from pathlib import Path
-
 import click
 
-from connector.cli.forms import drawn, emit
-from connector.cli.options import FORMATS, currency_option, formats_option, out_option
-from connector.cli.shell import Shell
+from connector.cli.forms import Output
+from connector.cli.options import FORMATS, currency_option, output_options
+from connector.cli.params import OneOf
 from connector.core.figures import RATIOS
 from connector.metrics.cohorts import CohortPeriod
 from connector.reports import cohort_reports
@@ -23,21 +21,14 @@ from connector.reports import cohort_reports
 @click.option(
     "--by",
     "period",
-    type=click.Choice([period.value for period in CohortPeriod]),
+    type=OneOf(CohortPeriod),
     help="How long a cohort's period is. Default: month; of more than two years text and "
     "Markdown show quarters.",
 )
 @currency_option
-@formats_option(*FORMATS)
-@out_option
-@click.pass_obj
+@output_options(*FORMATS)
 def cohorts(
-    shell: Shell,
-    metric: str,
-    period: str | None,
-    currency: str | None,
-    form: str,
-    output: Path | None,
+    out: Output, metric: str, period: CohortPeriod | None, currency: str | None
 ) -> None:
     """NRR, GRR or CRR of the customers who first paid in each month or quarter.
 
@@ -51,19 +42,13 @@ def cohorts(
       stripe-nrr cohorts --metric crr --by quarter --format csv -o cohorts.csv
     """  # noqa: D301
     from connector.render import cohorts as forms
-    from connector.render.table import to_markdown
 
-    is_read = form in ("text", "markdown")  # where many months would have no room
-    size = None if period is None and is_read else CohortPeriod(period or "month")
-    with shell.reading() as ledger:
-        found = cohort_reports(ledger, size, currency)
-    parts, locale = forms.parts(found, metric), shell.config.locale
-    emit(
-        form,
-        output,
-        facts=shell.facts,
-        text=lambda: drawn(parts, locale),
+    if period is None and out.form not in ("text", "markdown"):
+        period = CohortPeriod.MONTH  # which are too many to be read
+    with out.shell.reading() as ledger:
+        found = cohort_reports(ledger, period, currency)
+    out.document(
+        lambda: forms.parts(found, metric),
         json=lambda: forms.to_json(found),
         csv=lambda: forms.to_csv(found),
-        markdown=lambda: to_markdown(parts, locale),
     )

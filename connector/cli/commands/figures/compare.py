@@ -5,11 +5,10 @@ from functools import partial
 
 import click
 
-from connector.cli.forms import emit, plain
-from connector.cli.options import format_option
+from connector.cli.forms import Output
+from connector.cli.options import output_option
 from connector.cli.params import AMOUNT, DAY
 from connector.cli.progress import progress_shown
-from connector.cli.shell import Shell
 from connector.core.numbers import WrittenNumber
 from connector.reports import compare_policies
 
@@ -31,10 +30,9 @@ from connector.reports import compare_policies
     help="The currency it is in; total is all in the reporting currency. Default: the "
     "ledger's main one.",
 )
-@format_option
-@click.pass_obj
+@output_option
 def compare(
-    shell: Shell, amount: WrittenNumber, day: date, currency: str | None, form: str
+    out: Output, amount: WrittenNumber, day: date, currency: str | None
 ) -> None:
     """Find the policy that explains another tool's MRR.
 
@@ -49,14 +47,14 @@ def compare(
     """  # noqa: D301
     from connector.render import compare as forms
 
-    with shell.reading() as ledger, progress_shown(quiet=form == "json") as progress:
+    with (
+        out.shell.reading() as ledger,
+        progress_shown(quiet=out.form == "json") as progress,
+    ):
         compared = compare_policies(
             ledger, amount, day, currency, partial(progress, "comparing")
         )
-    locale = shell.config.locale
-    emit(
-        form,
-        facts=shell.facts,
-        text=lambda: plain(forms.parts(compared, locale), locale),
+    out.answer(
+        text=lambda: out.plain(forms.parts(compared, out.locale)),
         json=lambda: forms.to_json(compared),
     )

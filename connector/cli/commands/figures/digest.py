@@ -1,19 +1,16 @@
 """`stripe-nrr digest`: what is new since the last time."""
 
-from contextlib import closing
 from datetime import date
-from pathlib import Path
 
 import click
 
-from connector.cli.forms import emit
-from connector.cli.options import formats_option, out_option
+from connector.cli.forms import Output
+from connector.cli.options import output_options
 from connector.cli.params import ReadParam
 from connector.cli.shell import Shell
 from connector.core.dates import parse_day
 from connector.core.language import message
 from connector.digest.news import Digest, make_digest
-from connector.store.database import make_durable, transaction
 
 LAST = "last"
 
@@ -39,18 +36,8 @@ SINCE = ReadParam("last|YYYY-MM-DD", _since, "a day", message("2026-03-31, or la
 @click.option(
     "--peek", is_flag=True, help="Tell the same again next time: nothing is written."
 )
-@formats_option("text", "markdown", "slack", "html", "json")
-@out_option
-@click.pass_obj
-def digest(
-    shell: Shell,
-    since: date | None,
-    form: str,
-    output: Path | None,
-    *,
-    only_news: bool,
-    peek: bool,
-) -> None:
+@output_options("text", "markdown", "slack", "html", "json")
+def digest(out: Output, since: date | None, *, only_news: bool, peek: bool) -> None:
     """Tell what is new: the month that is over, movements, risks, restatements, trouble.
 
     Each is told once: the ledger keeps how far it was told, written after the digest is
@@ -70,14 +57,12 @@ def digest(
     """  # noqa: D301
     from connector.digest import forms
 
+    shell, locale = out.shell, out.locale
     with shell.reading(tells_outside=False) as ledger:
         found = make_digest(ledger, since)
-    locale = shell.config.locale
     if found.has_news or not only_news:
-        emit(
-            form,
-            output,
-            facts=shell.facts if form == "json" else None,
+        tell = out.answer if out.form == "json" else out.write  # which says what lacks
+        tell(
             text=lambda: forms.to_text(found, locale),
             markdown=lambda: forms.to_markdown(found, locale),
             slack=lambda: forms.to_slack(found, locale),
@@ -97,7 +82,5 @@ def _as_json(found: Digest) -> object:
 def _go_on(shell: Shell, found: Digest) -> None:
     """Only once it was printed: what is told twice is better than what is never told."""
     for account, cursor in zip(shell.accounts, found.cursors, strict=True):
-        with closing(shell.of(account).ledger()) as connection:
-            make_durable(connection)
-            with transaction(connection):
-                cursor.keep(connection)
+        with shell.of(account).writing() as connection:
+            cursor.keep(connection)

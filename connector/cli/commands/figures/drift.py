@@ -2,14 +2,17 @@
 
 from datetime import date
 from fractions import Fraction
-from pathlib import Path
 
 import click
 
-from connector.cli.forms import emit, plain
-from connector.cli.options import FORMATS, currency_option, formats_option, out_option
-from connector.cli.params import MONTH, RATIO
-from connector.cli.shell import Shell
+from connector.cli.forms import Output
+from connector.cli.options import (
+    FORMATS,
+    currency_option,
+    first_month_option,
+    output_options,
+)
+from connector.cli.params import MONTH, RATIO, OneOf
 from connector.core.windows import WindowKind
 from connector.reports import formula_drift
 
@@ -17,12 +20,12 @@ from connector.reports import formula_drift
 @click.command()
 @click.option(
     "--window",
-    type=click.Choice([kind.value for kind in WindowKind]),
+    type=OneOf(WindowKind),
     default=WindowKind.TRAILING_12.value,
     show_default=True,
     help="Windows of this kind.",
 )
-@click.option("--from", "first", type=MONTH, help="The first month.")
+@first_month_option
 @click.option(
     "--to",
     "last",
@@ -35,18 +38,14 @@ from connector.reports import formula_drift
     type=RATIO,
     help="What somebody else says, 1.07 or 107%: names the formulas within 0.2 points.",
 )
-@formats_option(*FORMATS)
-@out_option
-@click.pass_obj
+@output_options(*FORMATS)
 def drift(
-    shell: Shell,
-    window: str,
+    out: Output,
+    window: WindowKind,
     first: date | None,
     last: date | None,
     currency: str | None,
     against: Fraction | None,
-    form: str,
-    output: Path | None,
 ) -> None:
     """Show what other published formulas would make of the same movements.
 
@@ -62,18 +61,13 @@ def drift(
       stripe-nrr drift --window quarter --from 2026-01 --to 2026-06 --format csv
     """  # noqa: D301
     from connector.render import compare as forms
-    from connector.render.table import to_markdown
 
-    with shell.reading() as ledger:
-        found = formula_drift(ledger, WindowKind(window), first, last, currency)
-    locale = shell.config.locale
-    parts = forms.formulas_parts(found, against, locale)
-    emit(
-        form,
-        output,
-        facts=shell.facts,
-        text=lambda: plain([*parts, *forms.legend(found)], locale, output),
+    with out.shell.reading() as ledger:
+        found = formula_drift(ledger, window, first, last, currency)
+    parts = forms.formulas_parts(found, against, out.locale)
+    out.answer(
+        text=lambda: out.plain([*parts, *forms.legend(found)]),
         json=lambda: forms.formulas_json(found, against),
         csv=lambda: forms.formulas_csv(found),
-        markdown=lambda: to_markdown([*parts, *forms.legend_table(found)], locale),
+        markdown=lambda: out.markdown([*parts, *forms.legend_table(found)]),
     )

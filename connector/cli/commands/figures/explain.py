@@ -1,15 +1,13 @@
 """`stripe-nrr explain`: a window's ratio by customer, a customer's MRR by line."""
 
 from datetime import date
-from pathlib import Path
 
 import click
 
-from connector.cli.forms import emit, plain
-from connector.cli.options import formats_option, only_option, out_option
+from connector.cli.forms import Output
+from connector.cli.options import only_option, output_options
 from connector.cli.output import echo
-from connector.cli.params import DAY, WINDOW, moment_asked
-from connector.cli.shell import Shell
+from connector.cli.params import DAY, WINDOW, OneOf, moment_asked
 from connector.core.errors import UsageFault
 from connector.core.language import _
 from connector.core.messages import spoken
@@ -20,7 +18,6 @@ from connector.metrics.contributions import Ratio
 from connector.reports import WindowRequest, explain_customer, explain_window
 from connector.reports.explained.customer import CustomerExplanation
 from connector.reports.explained.window import WindowExplanation
-from connector.reports.ledger import LedgerFacts
 
 
 @click.command()
@@ -34,7 +31,7 @@ from connector.reports.ledger import LedgerFacts
 )
 @click.option(
     "--metric",
-    type=click.Choice([ratio.value for ratio in Ratio]),
+    type=OneOf(Ratio),
     default=Ratio.NRR.value,
     show_default=True,
     help="The ratio to take apart, with --window.",
@@ -50,20 +47,16 @@ from connector.reports.ledger import LedgerFacts
     metavar="TIMESTAMP",
     help="As the ledger was at this moment: see `stripe-nrr report --help`.",
 )
-@formats_option("text", "json", "csv")
-@out_option
-@click.pass_obj
+@output_options("text", "json", "csv")
 def explain(
-    shell: Shell,
+    out: Output,
     customer: str | None,
     day: date | None,
     window: Window | None,
-    metric: str,
+    metric: Ratio,
     currency: str | None,
     only: tuple[SegmentValue, ...],
     as_of: str | None,
-    form: str,
-    output: Path | None,
 ) -> None:
     """Take a figure apart: a window's NRR, GRR or CRR, or a customer's MRR by line.
 
@@ -91,60 +84,43 @@ def explain(
             "--segment is of a --window, not of one customer",
             fix="leave it out, or give a --window instead of the customer",
         )
-    if customer is not None and form == "csv":
+    if customer is not None and out.form == "csv":
         raise UsageFault(
             "a customer is explained as text or JSON",
             fix="`stripe-nrr movements --customer ID --format csv` is a table of it",
         )
+    shell = out.shell
     with shell.reading() as ledger:
         moment = moment_asked(as_of, ledger.zone)
+        shell.facts = ledger.facts(moment)
         if window is not None:
-            wanted = WindowRequest(window, Ratio(metric), currency, moment, only)
-            taken = explain_window(ledger, wanted)
-            _show_window(taken, ledger.facts(moment), form, shell.config.locale, output)
+            wanted = WindowRequest(window, metric, currency, moment, only)
+            _show_window(out, explain_window(ledger, wanted))
         elif customer is not None:
-            explained = explain_customer(ledger, customer, day, moment)
-            facts = ledger.facts(moment)
-            _show_customer(explained, facts, form, shell.config.locale, output)
+            _show_customer(out, explain_customer(ledger, customer, day, moment))
 
 
-def _show_window(
-    taken: list[WindowExplanation],
-    facts: LedgerFacts,
-    form: str,
-    locale: str,
-    output: Path | None,
-) -> None:
+def _show_window(out: Output, taken: list[WindowExplanation]) -> None:
     from connector.render import contributions as forms
 
-    emit(
-        form,
-        output,
-        facts,
-        text=lambda: plain(forms.parts(taken, locale), locale, output),
+    out.answer(
+        text=lambda: out.plain(forms.parts(taken, out.locale)),
         json=lambda: {"windows": [forms.to_json(each) for each in taken]},
         csv=lambda: forms.to_csv(taken),
     )
 
 
-def _show_customer(
-    explained: CustomerExplanation,
-    facts: LedgerFacts,
-    form: str,
-    locale: str,
-    output: Path | None,
-) -> None:
+def _show_customer(out: Output, explained: CustomerExplanation) -> None:
     from connector.render import movements as forms
 
-    emit(
-        form,
-        output,
-        facts,
-        text=lambda: forms.explanation(explained, locale),
+    out.answer(
+        text=lambda: forms.explanation(explained, out.locale),
         json=lambda: forms.explanation_json(explained),
     )
-    for refusal in explained.refusals if form == "text" else ():
+    if out.form != "text":
+        return
+    for refusal in explained.refusals:
         said = spoken(f"{refusal.object_id}: {refusal.field} is {refusal.value}")
         echo(printable(_("not valued: {what}").format(what=said)))
-    for note in explained.notes if form == "text" else ():
+    for note in explained.notes:
         echo(printable(_("note: {what}").format(what=spoken(note))))

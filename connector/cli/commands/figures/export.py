@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from connector.cli.forms import parquet_needed
-from connector.cli.options import dialect_option, file_or_folder_option
+from connector.cli.options import dialect_option, out_option
 from connector.cli.output import echo, place_of
 from connector.cli.shell import Shell
 from connector.core.account import NOBODY
@@ -39,7 +39,7 @@ MIRROR = "mirror"
     is_eager=True,
 )
 @dialect_option
-@file_or_folder_option
+@out_option(may_be_folder=True)
 @click.pass_obj
 def export(shell: Shell, what: str, form: str, output: Path | None) -> None:
     """Write the ledger as a flat table for a spreadsheet, a warehouse or a BI tool.

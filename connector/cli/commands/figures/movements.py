@@ -1,25 +1,23 @@
 """`stripe-nrr movements`: who moved, and when."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import partial
-from pathlib import Path
 
 import click
 
-from connector.cli.forms import emit
+from connector.cli.forms import Output
 from connector.cli.options import (
     by_option,
     currency_option,
-    formats_option,
     only_option,
-    out_option,
+    output_options,
 )
-from connector.cli.params import DAY
-from connector.cli.shell import Shell
+from connector.cli.params import DAY, OneOf
 from connector.core.errors import UsageFault
 from connector.core.language import _
 from connector.core.model import MovementKind, SegmentValue
-from connector.reports import list_movements, sum_movements
+from connector.reports import Ledger, list_movements, sum_movements
 from connector.reports.movements import each_movement, find_counted
 from connector.store.ledger import customers
 from connector.store.ledger.queries import Wanted
@@ -31,28 +29,20 @@ from connector.store.ledger.queries import Wanted
 )
 @click.option("--from", "first", type=DAY, help="The first day.")
 @click.option("--to", "last", type=DAY, help="The last day, included.")
-@click.option(
-    "--kind",
-    type=click.Choice([kind.value for kind in MovementKind]),
-    help="Only this kind.",
-)
+@click.option("--kind", type=OneOf(MovementKind), help="Only this kind.")
 @currency_option
 @by_option
 @only_option
-@formats_option("text", "json", "csv")
-@out_option
-@click.pass_obj
+@output_options("text", "json", "csv")
 def movements(
-    shell: Shell,
+    out: Output,
     customer: str | None,
     first: date | None,
     last: date | None,
-    kind: str | None,
+    kind: MovementKind | None,
     currency: str | None,
     by: str | None,
     only: tuple[SegmentValue, ...],
-    form: str,
-    output: Path | None,
 ) -> None:
     """List movements: what changed each customer's MRR, and when.
 
@@ -70,47 +60,50 @@ def movements(
       stripe-nrr movements --customer cus_123 --format json
       stripe-nrr movements --from 2026-01-01 --segment country=DE --by plan
     """  # noqa: D301
-    from connector.render import movements as forms
-
     if first is not None and last is not None and first > last:
         raise UsageFault(
             f"--from {first} is after --to {last}",
             fix="give the earlier day with --from",
         )
-    locale = shell.config.locale
-    with shell.reading() as ledger:
+    with out.shell.reading() as ledger:
         wanted = Wanted(
             customer=find_counted(ledger.connection, customer).id if customer else None,
             start=first,
             end=last + timedelta(days=1) if last else None,
-            kind=MovementKind(kind) if kind else None,
+            kind=kind,
             currency=currency.lower() if currency else None,
         )
-        if by is not None:
-            sums = sum_movements(ledger, by, wanted, only)
-            emit(
-                form,
-                output,
-                facts=shell.facts,
-                text=lambda: forms.sums_view(sums, locale),
-                json=lambda: {"segments": [forms.sum_json(each) for each in sums]},
-                csv=lambda: forms.sums_csv(sums),
-            )
-            return
-        if form == "csv":
-            rows = each_movement(ledger, wanted, only)
-            write = partial(
-                forms.write_movements, rows, customers.labels(ledger.connection)
-            )
-            emit(form, output, facts=shell.facts, csv=lambda: write)
-            return
-        found, labels = list_movements(ledger, wanted, only)
-    emit(
-        form,
-        output,
-        facts=shell.facts,
+        show = _show_each if by is None else partial(_show_sums, by)
+        show(out, ledger, wanted, only)
+
+
+def _show_sums(
+    by: str, out: Output, ledger: Ledger, wanted: Wanted, only: Sequence[SegmentValue]
+) -> None:
+    from connector.render import movements as forms
+
+    sums = sum_movements(ledger, by, wanted, only)
+    out.answer(
+        text=lambda: forms.sums_view(sums, out.locale),
+        json=lambda: {"segments": [forms.sum_json(each) for each in sums]},
+        csv=lambda: forms.sums_csv(sums),
+    )
+
+
+def _show_each(
+    out: Output, ledger: Ledger, wanted: Wanted, only: Sequence[SegmentValue]
+) -> None:
+    from connector.render import movements as forms
+
+    if out.form == "csv":
+        rows = each_movement(ledger, wanted, only)
+        labels = customers.labels(ledger.connection)
+        out.answer(csv=lambda: partial(forms.write_movements, rows, labels))
+        return
+    found, named = list_movements(ledger, wanted, only)
+    out.answer(
         text=lambda: (
-            forms.movements_view(found, labels, locale)
+            forms.movements_view(found, named, out.locale)
             if found
             else _("There is no such movement.")
         ),

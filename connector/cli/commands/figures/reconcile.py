@@ -1,28 +1,26 @@
 """`stripe-nrr reconcile`: Stripe's own MRR, or another tool's, held to the ledger."""
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 import click
 
-from connector.cli.forms import emit, plain
-from connector.cli.options import formats_option, out_option
+from connector.cli.forms import Output, end_with_findings
+from connector.cli.options import (
+    first_month_option,
+    last_month_option,
+    output_options,
+)
 from connector.cli.out_files import NamedFile, refuse_to_replace
-from connector.cli.output import write
-from connector.cli.params import MONTH, PRESET
+from connector.cli.params import PRESET
 from connector.cli.progress import progress_shown
-from connector.cli.shell import Shell
 from connector.core.dates import add_months
+from connector.reconcile.model import Reconciliation
 
 
 @click.command()
-@click.argument(
-    "files",
-    nargs=-1,
-    required=True,
-    metavar="FILE…",
-    type=NamedFile(),
-)
+@click.argument("files", nargs=-1, required=True, metavar="FILE…", type=NamedFile())
 @click.option(
     "--policy",
     "preset",
@@ -30,21 +28,17 @@ from connector.core.dates import add_months
     help="Hold the files to this preset, such as stripe:default. Default: the one that "
     "fits best.",
 )
-@click.option("--from", "first", type=MONTH, help="The first month.")
-@click.option("--to", "last", type=MONTH, help="The last month, included.")
+@first_month_option
+@last_month_option
 @click.option("--customer", metavar="ID", help="Only this customer, by Stripe's id.")
-@formats_option("text", "json", "csv", "html")
-@out_option
-@click.pass_context
+@output_options("text", "json", "csv", "html")
 def reconcile(
-    ctx: click.Context,
+    out: Output,
     files: tuple[Path, ...],
     preset: str | None,
     first: date | None,
     last: date | None,
     customer: str | None,
-    form: str,
-    output: Path | None,
 ) -> None:
     """Why this is not what Stripe shows: every cell that differs, and its causes.
 
@@ -69,27 +63,27 @@ def reconcile(
     from connector.reconcile.sides import ReconcileRequest
     from connector.render.bridge import data, terminal
 
-    shell: Shell = ctx.obj
-    if output is not None:
-        refuse_to_replace(output, files)
+    if out.path is not None:
+        refuse_to_replace(out.path, files)
     end = None if last is None else add_months(last, 1)
     asked = ReconcileRequest(first, end, customer, preset)
-    with shell.reading() as ledger, progress_shown(quiet=form == "json") as progress:
+    with (
+        out.shell.reading() as ledger,
+        progress_shown(quiet=out.form == "json") as progress,
+    ):
         found = reconcile_files(ledger, files, asked, progress)
-    locale = shell.config.locale
-    if form == "html":
-        from connector.render.bridge.page import to_html
-
-        assert shell.facts is not None
-        write(to_html(found, shell.facts, locale), output)
-    else:
-        emit(
-            form,
-            output,
-            facts=shell.facts,
-            text=lambda: plain(terminal.parts(found, locale), locale, output),
-            json=lambda: data.to_json(found),
-            csv=lambda: data.to_csv(found),
-        )
+    out.answer(
+        text=lambda: out.plain(terminal.parts(found, out.locale)),
+        json=lambda: data.to_json(found),
+        csv=lambda: data.to_csv(found),
+        html=lambda: _page(out, found),
+    )
     if any(each.unexplained for each in found):
-        ctx.exit(3)
+        end_with_findings()
+
+
+def _page(out: Output, found: Sequence[Reconciliation]) -> str:
+    from connector.render.bridge.page import to_html
+
+    assert out.shell.facts is not None
+    return to_html(found, out.shell.facts, out.locale)

@@ -2,49 +2,50 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec.structs import replace
 
 from connector import reports
-from connector.cli.forms import parquet_needed, show_report
+from connector.cli.forms import Output, parquet_needed
 from connector.cli.options import (
     FORMATS,
     by_option,
     currency_option,
-    formats_option,
+    first_month_option,
+    last_month_option,
     only_option,
-    out_option,
+    output_options,
 )
-from connector.cli.output import THROUGH, write, write_bytes
-from connector.cli.params import MONTH, PRESET, moment_asked
+from connector.cli.output import THROUGH, write_bytes
+from connector.cli.params import PRESET, OneOf, moment_asked
 from connector.cli.progress import progress_shown
-from connector.cli.shell import Shell
-from connector.cli.stderr import warn
+from connector.cli.shell import Shell, warn_of_underived
 from connector.core.errors import UsageFault
-from connector.core.model import ACCOUNT, METADATA, SegmentValue
+from connector.core.language import message
+from connector.core.model import ACCOUNT, METADATA
 from connector.core.windows import WindowKind
 from connector.reports.ledger import is_total
 
 if TYPE_CHECKING:
-    from connector.reports.page import PageContents, WorkbookContents
+    from connector.reports.page import PageContents
 
 
 @click.command()
 @click.option(
     "--window",
-    type=click.Choice([kind.value for kind in WindowKind]),
+    "kind",
+    type=OneOf(WindowKind),
     help="Only windows of this kind. Default: the trailing-12 headline, then months.",
 )
-@click.option("--from", "first", type=MONTH, help="The first month.")
-@click.option("--to", "last", type=MONTH, help="The last month, included.")
+@first_month_option
+@last_month_option
 @currency_option
 @click.option(
     "--as-of",
@@ -72,25 +73,13 @@ if TYPE_CHECKING:
     "--segment or --currency total everybody's movements.",
 )
 @click.option("--arr", is_flag=True, help="Amounts a year (ARR) instead of a month.")
-@formats_option(*FORMATS, "html", "xlsx")
-@out_option
-@click.pass_obj
+@output_options(*FORMATS, "html", "xlsx")
 def report(
-    shell: Shell,
-    window: str | None,
-    first: date | None,
-    last: date | None,
-    currency: str | None,
+    out: Output,
     as_of: str | None,
-    by: str | None,
-    only: tuple[SegmentValue, ...],
     preset: str | None,
     lake: Path | None,
-    form: str,
-    output: Path | None,
-    *,
-    causes: bool,
-    arr: bool,
+    **wanted: Any,
 ) -> None:
     """NRR, GRR, CRR and the waterfall of MRR, from the ledger alone.
 
@@ -127,97 +116,60 @@ def report(
       stripe-nrr report --segment country=DE --segment interval=year --by plan
       stripe-nrr report --to 2026-03 --as-of 2026-04-02 --format csv -o march.csv
     """  # noqa: D301
+    asked = reports.ReportRequest(**wanted, trend=out.form == "html")
     if lake is not None:
-        kinds = [by or "", *(each.by for each in only)]
-        is_of_objects = any(
-            kind.startswith(METADATA) or kind == ACCOUNT for kind in kinds
-        )
-        wide = (form == "html", form == "xlsx")
-        _refuse_with_lake(is_of_objects, causes, bool(as_of), bool(preset), *wide)
-    _check_form(form, output)
-    is_wide = bool(by or only) or is_total(currency)
-    with _ledger(shell, preset, lake, is_wide=is_wide) as ledger:
-        asked = reports.ReportRequest(
-            kind=WindowKind(window) if window else None,
-            first=first,
-            last=last,
-            currency=currency,
-            as_of=moment_asked(as_of, ledger.zone),
-            by=by,
-            causes=causes,
-            arr=arr,
-            trend=form == "html",
-            only=only,
-        )
-        show: Callable[[Path | None], None]
-        if form == "xlsx":
-            command = _command(asked, as_of, preset)
-            _write_workbook(reports.make_workbook(ledger, asked), command, output)
+        _refuse_with_lake(asked, as_of, preset, out.form)
+    if out.form == "xlsx":
+        _check_file(out.path)
+    with _ledger(out.shell, asked, preset, lake) as ledger:
+        asked = asked._replace(as_of=moment_asked(as_of, ledger.zone))
+        if out.form == "xlsx":
+            _write_workbook(ledger, asked, _command(asked, as_of, preset), out)
             return
-        show = _shown(ledger, asked, form, shell.config.locale)
-    show(output)
+        if out.form == "html":
+            show = partial(_write_page, reports.make_page(ledger, asked), out)
+        else:
+            show = partial(out.show_report, reports.make_report(ledger, asked))
+    show()  # once the ledger is no longer needed
 
 
-def _check_form(form: str, output: Path | None) -> None:
-    is_terminal = output in THROUGH and sys.stdout.isatty()
-    if form == "xlsx" and (output is None or is_terminal):
-        raise UsageFault("a workbook cannot be printed", fix="name a file: -o nrr.xlsx")
-
-
-def _command(
-    asked: reports.ReportRequest, as_of: str | None, preset: str | None
-) -> str:
-    """What gives the same workbook."""
-    given = {
-        "window": asked.kind,
-        "from": asked.first and f"{asked.first:%Y-%m}",
-        "to": asked.last and f"{asked.last:%Y-%m}",
-        "currency": asked.currency,
-        "as-of": as_of,
-        "by": asked.by,
-        "policy": preset,
-    }
-    told = [
-        word
-        for name, value in given.items()
-        if value is not None
-        for word in (f"--{name}", str(value))
-    ]
-    told += [word for each in asked.only for word in ("--segment", str(each))]
-    flags = ["--arr"] if asked.arr else []
-    words = [
-        "stripe-nrr",
-        "report",
-        *told,
-        *flags,
-        "--format",
-        "xlsx",
-        "-o",
-        "nrr.xlsx",
-    ]
-    return shlex.join(words)
-
-
-def _write_workbook(
-    found: "WorkbookContents", command: str, output: Path | None
+def _refuse_with_lake(
+    asked: reports.ReportRequest, as_of: str | None, preset: str | None, form: str
 ) -> None:
-    from connector.pipeline.quarantine import underivable
-    from connector.render.workbook.workbook import to_xlsx
+    kinds = [asked.by or "", *(each.by for each in asked.only)]
+    of_objects = {
+        message("what metadata or account say"): any(
+            kind.startswith(METADATA) or kind == ACCOUNT for kind in kinds
+        ),
+        "--causes": asked.causes,
+        "--as-of": as_of,
+        "--policy": preset,
+        "HTML": form == "html",
+        message("a workbook"): form == "xlsx",
+    }
+    if wrong := [name for name, is_asked in of_objects.items() if is_asked]:
+        raise UsageFault(
+            f"{', '.join(wrong)} needs Stripe's objects or the past, and a run holds "
+            "what was derived, once",
+            fix="leave it out, or ask the engine that holds the run and its source",
+        )
 
-    failed = found.at_risk.failed if found.at_risk is not None else {}
-    if (error := underivable(failed)) is not None:
-        warn(error.problem, error.fix)
-    assert output is not None
-    with TemporaryDirectory() as folder:
-        write_bytes(to_xlsx(found, command, folder), output)
+
+def _check_file(path: Path | None) -> None:
+    if path is None or (path in THROUGH and sys.stdout.isatty()):
+        raise UsageFault("a workbook cannot be printed", fix="name a file: -o nrr.xlsx")
 
 
 @contextmanager
 def _ledger(
-    shell: Shell, preset: str | None, lake: Path | None, *, is_wide: bool
+    shell: Shell,
+    asked: reports.ReportRequest,
+    preset: str | None,
+    lake: Path | None,
 ) -> Iterator[reports.Ledger]:
     """The ledger, or what it would be under a preset, or a run's sums as one."""
     if lake is not None:
+        is_wide = bool(asked.by or asked.only) or is_total(asked.currency)
         with _ledger_of_run(shell, lake, is_wide=is_wide) as ledger:
             yield ledger
         return
@@ -248,39 +200,39 @@ def _ledger_of_run(
         yield reports.Ledger(connection, config, shell.now())
 
 
-OF_OBJECTS = (
-    "what metadata or account say",
-    "--causes",
-    "--as-of",
-    "--policy",
-    "HTML",
-    "a workbook",
-)
+def _command(
+    asked: reports.ReportRequest, as_of: str | None, preset: str | None
+) -> str:
+    """What gives the same workbook."""
+    from connector.dashboard.answer import month_words, words
+
+    told = [
+        *words(window=asked.kind),
+        *month_words(asked.first, asked.last),
+        *words(currency=asked.currency, as_of=as_of, by=asked.by, policy=preset),
+        *words(segment=list(asked.only)),
+        *(["--arr"] if asked.arr else []),
+    ]
+    file = ["--format", "xlsx", "-o", "nrr.xlsx"]
+    return shlex.join(["stripe-nrr", "report", *told, *file])
 
 
-def _refuse_with_lake(*asked: bool) -> None:
-    wrong = [name for name, is_asked in zip(OF_OBJECTS, asked, strict=True) if is_asked]
-    if wrong:
-        raise UsageFault(
-            f"{', '.join(wrong)} needs Stripe's objects or the past, and a run holds "
-            "what was derived, once",
-            fix="leave it out, or ask the engine that holds the run and its source",
-        )
+def _write_workbook(
+    ledger: reports.Ledger, asked: reports.ReportRequest, command: str, out: Output
+) -> None:
+    """While the ledger is open: long sheets are written as it is read."""
+    from connector.render.workbook.workbook import to_xlsx
+
+    found = reports.make_workbook(ledger, asked)
+    if found.at_risk is not None:
+        warn_of_underived(found.at_risk.failed)
+    assert out.path is not None
+    with TemporaryDirectory() as folder:
+        write_bytes(to_xlsx(found, command, folder), out.path)
 
 
-def _shown(
-    ledger: reports.Ledger, asked: reports.ReportRequest, form: str, locale: str
-) -> Callable[[Path | None], None]:
-    """What writes the report down, once the ledger is no longer needed."""
-    if form == "html":
-        return partial(_write_page, reports.make_page(ledger, asked))
-    return partial(show_report, reports.make_report(ledger, asked), form, locale)
-
-
-def _write_page(page: "PageContents", output: Path | None) -> None:
-    from connector.pipeline.quarantine import underivable
+def _write_page(page: "PageContents", out: Output) -> None:
     from connector.render.page.page import to_html
 
-    if (error := underivable(page.failed)) is not None:
-        warn(error.problem, error.fix)
-    write(to_html(page), output)
+    warn_of_underived(page.failed)
+    out.write(html=lambda: to_html(page))

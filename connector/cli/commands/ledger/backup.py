@@ -7,11 +7,10 @@ from typing import Any
 
 import click
 
-from connector.cli.forms import emit
-from connector.cli.options import format_option
+from connector.cli.forms import Output
+from connector.cli.options import output_option
 from connector.cli.out_files import NamedFile, check_folder, refuse_own_files
 from connector.cli.params import DURATION
-from connector.cli.shell import Shell
 from connector.cli.stderr import fail
 from connector.config import file_of
 from connector.core.dates import parse_month
@@ -37,11 +36,8 @@ from connector.store.backups import Backup, back_up
     metavar="N",
     help="How many to keep: FILE and those before it, each with its moment in its name.",
 )
-@format_option
-@click.pass_obj
-def backup(
-    shell: Shell, file: Path, every_s: float | None, keep: int, form: str
-) -> None:
+@output_option
+def backup(out: Output, file: Path, every_s: float | None, keep: int) -> None:
     """Copy the ledger to FILE as it is at one moment, whoever writes it meanwhile.
 
     FILE is one file that needs no other beside it and that only you may open. It is read
@@ -56,6 +52,7 @@ def backup(
       stripe-nrr backup /backups/stripe-nrr.db
       stripe-nrr backup /backups/stripe-nrr.db --every 1d --keep 30
     """  # noqa: D301
+    shell = out.shell
     shell.log_to_stderr()
     config = shell.config
     own = file if shell.is_alone else file_of(file, config)
@@ -64,7 +61,7 @@ def backup(
 
     def run() -> None:
         made = back_up(config.database, own, keep)
-        emit(form, text=lambda: _as_text(made), json=lambda: _as_json(made))
+        out.write(text=lambda: _as_text(made), json=lambda: _as_json(made))
 
     if every_s is None:
         run()

@@ -7,8 +7,8 @@ from contextlib import closing
 import click
 
 from connector.cli.connect import connected
-from connector.cli.forms import emit
-from connector.cli.options import format_option
+from connector.cli.forms import Output, end_with_findings
+from connector.cli.options import output_option
 from connector.cli.progress import Progress, progress_shown
 from connector.cli.shell import Shell
 from connector.config import Config
@@ -36,9 +36,8 @@ from connector.stripe_api.objects import Subscription
     is_flag=True,
     help="Also compare each customer's MRR with what Stripe's live subscriptions imply.",
 )
-@format_option
-@click.pass_context
-def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
+@output_option
+def check(out: Output, *, with_stripe: bool) -> None:
     """Prove the ledger's invariants over every movement and every standard window.
 
     Movements add up to each customer's MRR and are named rightly; components add up and
@@ -56,20 +55,18 @@ def check(ctx: click.Context, form: str, *, with_stripe: bool) -> None:
     """
     from connector.render import check as forms
 
-    shell: Shell = ctx.obj
-    compared = _beside_stripe(shell) if with_stripe else None
-    with shell.reading(tells_outside=False) as ledger:
+    compared = _beside_stripe(out.shell) if with_stripe else None
+    with out.shell.reading(tells_outside=False) as ledger:
         checked = check_ledger(ledger)
     if compared is not None:
         findings = [*checked.findings, *unexplained(compared)]
         checked = checked._replace(findings=findings)
-    emit(
-        form,
-        text=lambda: forms.to_text(checked, compared, shell.config.locale),
+    out.write(
+        text=lambda: forms.to_text(checked, compared, out.locale),
         json=lambda: forms.to_json(checked, compared),
     )
     if checked.findings or checked.waiting:
-        ctx.exit(3)
+        end_with_findings()
 
 
 def _beside_stripe(shell: Shell) -> StripeComparison:

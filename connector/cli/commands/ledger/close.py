@@ -1,14 +1,13 @@
 """`stripe-nrr close`: a month's figures, recorded as reported."""
 
-from contextlib import closing
 from datetime import date
 
 import click
 
-from connector.cli.forms import emit, plain
-from connector.cli.options import format_option
+from connector.cli.forms import Output
+from connector.cli.options import output_option
 from connector.cli.params import ReadParam
-from connector.cli.shell import Shell, warn_of_other_rules
+from connector.cli.shell import warn_of_other_rules
 from connector.core.dates import parse_month
 from connector.core.errors import UsageFault
 from connector.core.language import message
@@ -18,7 +17,6 @@ from connector.reports.closings.closed_months import (
     withdraw_month,
 )
 from connector.reports.ledger import Ledger
-from connector.store.database import make_durable, transaction
 
 LAST = "last"
 
@@ -45,14 +43,9 @@ CLOSABLE = ReadParam("YYYY-MM|last", _closable, "a month", message("2026-03, or 
     help="Mark its closing as a mistake: it stays, with the reason, but is shown as "
     "reported no longer, and the month can be closed again.",
 )
-@format_option
-@click.pass_obj
+@output_option
 def close(
-    shell: Shell,
-    month: date | None,
-    despite: str | None,
-    withdraw: str | None,
-    form: str,
+    out: Output, month: date | None, despite: str | None, withdraw: str | None
 ) -> None:
     """Record a month's figures as reported: MONTH, as 2026-03, or last.
 
@@ -84,19 +77,17 @@ def close(
             "--despite closes a month, --withdraw takes a closing back",
             fix="give one of them",
         )
-    with closing(shell.ledger()) as connection:
-        make_durable(connection)
-        with transaction(connection):  # first: what is booked before it counts
-            ledger = Ledger(connection, shell.config, shell.now())
-            warn_of_other_rules(ledger)
-            asked = last_month(ledger) if month is None else month
-            if withdraw:
-                closed = withdraw_month(ledger, asked, withdraw)
-            else:
-                closed = close_month(ledger, asked, despite)
-    emit(
-        form,
-        text=lambda: plain(forms.closing_parts(closed), shell.config.locale),
+    shell = out.shell
+    with shell.writing() as connection:  # first: what is booked before it counts
+        ledger = Ledger(connection, shell.config, shell.now())
+        warn_of_other_rules(ledger)
+        asked = last_month(ledger) if month is None else month
+        if withdraw:
+            closed = withdraw_month(ledger, asked, withdraw)
+        else:
+            closed = close_month(ledger, asked, despite)
+    out.write(
+        text=lambda: out.plain(forms.closing_parts(closed)),
         json=lambda: forms.closing_json(closed),
     )
 

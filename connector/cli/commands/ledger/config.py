@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 
 from connector.cli.connect import connected
-from connector.cli.forms import emit
-from connector.cli.options import format_option
-from connector.cli.shell import Shell
+from connector.cli.forms import Output
+from connector.cli.options import output_option
 from connector.config import parse
 from connector.core.errors import ConfigError, ConnectorError, NoTimeZone, UsageFault
 from connector.core.language import _, message
@@ -37,9 +36,8 @@ def config() -> None:
     help="The zone of your months. Default: the Stripe account's own, if a key is set "
     "that may read it.",
 )
-@format_option
-@click.pass_obj
-def init(shell: Shell, timezone: str | None, form: str) -> None:
+@output_option
+def init(out: Output, timezone: str | None) -> None:
     """Write config.toml with every key explained, in your account's time zone.
 
     It goes to --config PATH, else into this folder, and never over a file that is there.
@@ -52,7 +50,7 @@ def init(shell: Shell, timezone: str | None, form: str) -> None:
       stripe-nrr config init --timezone Europe/Berlin
       stripe-nrr --config /etc/stripe-nrr/config.toml config init
     """  # noqa: D301
-    file = shell.config_path or Path("config.toml")
+    file = out.shell.config_path or Path("config.toml")
     zone, why = (
         (_named(timezone), message("as you named it"))
         if timezone is not None
@@ -63,8 +61,7 @@ def init(shell: Shell, timezone: str | None, form: str) -> None:
         assert text.count(NO_ZONE) == 1
         text = text.replace(NO_ZONE, f'timezone = "{zone}"')
     _write_new(file, text)
-    emit(
-        form,
+    out.write(
         text=lambda: _said(file, zone, why),
         json=lambda: {"file": str(file), "timezone": zone, "why": why},
     )

@@ -10,16 +10,20 @@ from typing import Any
 
 import click
 
-from connector.cli.forms import rendered, show_report
+from connector.cli.forms import Output, rendered
 from connector.cli.output import echo
 from connector.cli.progress import progress_shown
 from connector.cli.shell import Shell
 from connector.config import Config, ListenAddress, parse
 from connector.core.errors import ConnectorError, LedgerUnusable
-from connector.core.language import DEFAULT, _, grouped, marked, point
+from connector.core.language import DEFAULT, _, decimal_text, grouped, marked, message
 from connector.core.model import MovementKind
 from connector.core.text import printable
-from connector.pipeline.bundled_account import bundled_folder, load_account
+from connector.pipeline.bundled_account import (
+    BundledAccount,
+    bundled_folder,
+    load_account,
+)
 from connector.pipeline.ingest import Ingest
 from connector.pipeline.job import bring_up_to_date
 from connector.pipeline.policy_change import configured_rules
@@ -35,6 +39,7 @@ from connector.store.mirror import event_feed
 from connector.store.mirror.catalogue import price_names
 from connector.store.opening import open_database
 
+EMPTY = message("give --keep an empty folder")
 MADE_BY = "# Made by `stripe-nrr demo --keep`."
 DEMO_CONFIG = f"""\
 {MADE_BY}
@@ -105,24 +110,31 @@ def _language(shell: Shell) -> str:
 
 def _run_demo(folder: Path, code: str) -> None:
     account = load_account(bundled_folder())
-    frozen_at = account.facts.now
     text = DEMO_CONFIG.format(timezone=account.facts.timezone)
     if code != DEFAULT:
         text += f'[reporting]\nlanguage = "{code}"\n'
-    config_path = folder / "config.toml"
-    if config_path.exists() and MADE_BY not in config_path.read_text(encoding="utf-8"):
-        raise LedgerUnusable(
-            f"{config_path} is not the demo's", fix="give --keep an empty folder"
-        )
-    config = parse(text, {}, source=config_path)
-    began_s = time.monotonic()
+    path = folder / "config.toml"
+    if path.exists() and MADE_BY not in path.read_text(encoding="utf-8"):
+        raise LedgerUnusable(f"{path} is not the demo's", fix=EMPTY)
+    config = parse(text, {}, source=path)
     with (
         exclusive_sync(config.database),
         closing(open_database(config.database, create=True)) as connection,
-        progress_shown() as progress,
-        ThreadPool[Any](1) as threads,
     ):
-        _claim(connection, config.database, frozen_at)
+        _claim(connection, config.database, account.facts.now)
+        echo(_synced(connection, config, account))
+        path.write_text(text, encoding="utf-8")
+        figures = make_report(Ledger(connection, config, account.facts.now))
+        Output("text", None, Shell(path, 0)).show_report(figures)
+        _show_one(connection, config)
+
+
+def _synced(
+    connection: sqlite3.Connection, config: Config, account: BundledAccount
+) -> str:
+    """Bring the ledger up to date; what that was, in a sentence."""
+    began_s = time.monotonic()
+    with progress_shown() as progress, ThreadPool[Any](1) as threads:
         ingest = Ingest(
             connection=connection,
             source=account,
@@ -131,38 +143,28 @@ def _run_demo(folder: Path, code: str) -> None:
             now_us=account.now_us,
             progress=progress,
         )
-        derived = bring_up_to_date(
-            ingest, configured_rules(connection, config), full=True
-        )
-        assert not derived.failed, derived.failed
-        seen = ingest.met.seen
-        config_path.write_text(text, encoding="utf-8")
-        seconds = time.monotonic() - began_s
-        echo(
-            _(
-                "Synced {subscriptions} subscriptions and {invoices} invoices of a "
-                "bundled Stripe account in {requests} requests, and posted {movements} "
-                "movements, in {seconds} s."
-            ).format(
-                subscriptions=grouped(seen["subscriptions"]),
-                invoices=grouped(seen["invoices"]),
-                requests=account.requests,
-                movements=grouped(derived.movements),
-                seconds=f"{seconds:.1f}".replace(".", point()),
-            )
-        )
-        figures = make_report(Ledger(connection, config, frozen_at))
-        show_report(figures, "text", config.locale, None)
-        _show_one(connection, config)
+        rules = configured_rules(connection, config)
+        derived = bring_up_to_date(ingest, rules, full=True)
+    assert not derived.failed, derived.failed
+    seen = ingest.met.seen
+    return _(
+        "Synced {subscriptions} subscriptions and {invoices} invoices of a "
+        "bundled Stripe account in {requests} requests, and posted {movements} "
+        "movements, in {seconds} s."
+    ).format(
+        subscriptions=grouped(seen["subscriptions"]),
+        invoices=grouped(seen["invoices"]),
+        requests=account.requests,
+        movements=grouped(derived.movements),
+        seconds=decimal_text(f"{time.monotonic() - began_s:.1f}"),
+    )
 
 
 def _claim(connection: sqlite3.Connection, path: Path, frozen_at: datetime) -> None:
     """Mark the ledger as the demo's; refuse one that holds a real account."""
     owner = setting(connection, "account")
     if owner is None and event_feed.last_synced_us(connection) is not None:
-        raise LedgerUnusable(
-            f"{path} holds a real account", fix="give --keep an empty folder"
-        )
+        raise LedgerUnusable(f"{path} holds a real account", fix=EMPTY)
     with transaction(connection):
         put_setting(connection, "account", "demo")
         put_setting(connection, "demo_now", frozen_at.isoformat())
@@ -172,14 +174,11 @@ def _show_one(connection: sqlite3.Connection, config: Config) -> None:
     """One movement taken apart, to show that every figure can be."""
     from connector.render.movements import movement_view
 
+    grown = queries.movements(connection, Wanted(kind=MovementKind.EXPANSION))
     explained = [
         movement
-        for movement in queries.movements(
-            connection, Wanted(kind=MovementKind.EXPANSION)
-        )
-        if any(
-            proof.kind == "invoice_line" for proof in movement.components[0].evidence
-        )
+        for movement in grown
+        if any(it.kind == "invoice_line" for it in movement.components[0].evidence)
     ]
     if not explained:
         return

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Mapping
 
 import click
 
-from connector.cli.forms import emit
-from connector.cli.options import format_option
-from connector.cli.shell import Shell
+from connector.cli.forms import Output, end_with_findings
+from connector.cli.options import output_option
 from connector.core.language import _, marked
 from connector.core.messages import spoken
 from connector.pipeline.doctor import examine
@@ -16,9 +15,8 @@ from connector.pipeline.installation import Verdict, opened
 
 @click.command()
 @click.option("--offline", is_flag=True, help="Leave out what only Stripe can tell.")
-@format_option
-@click.pass_context
-def doctor(ctx: click.Context, form: str, *, offline: bool) -> None:
+@output_option
+def doctor(out: Output, *, offline: bool) -> None:
     """See whether all is in place for a sync, and what to do where it is not.
 
     Looks at the configuration, the key and each permission it needs (a read of one
@@ -29,7 +27,7 @@ def doctor(ctx: click.Context, form: str, *, offline: bool) -> None:
     to do about it. What cannot be looked at yet is for later, and counts as nothing.
     Exit 3 where there is a fault. No secret is shown.
     """
-    shell: Shell = ctx.obj
+    shell = out.shell
     shell.log_to_stderr()
     with opened(shell.read_config, os.environ, shell.now(), offline=offline) as at:
         checks = examine(at)
@@ -42,13 +40,12 @@ def doctor(ctx: click.Context, form: str, *, offline: bool) -> None:
         if made == whole
         else _("{made} of {whole} checks made; faults: {faults}, hints: {hints}.")
     ).format(made=made, whole=whole, faults=faults, hints=hints)
-    emit(
-        form,
+    out.write(
         text=lambda: "\n".join([*_lines(checks), count]),
         json=lambda: {"checks": rows, "faults": faults, "hints": hints},
     )
     if faults:
-        ctx.exit(3)
+        end_with_findings()
 
 
 MARKS = {

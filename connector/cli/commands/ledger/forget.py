@@ -1,12 +1,9 @@
 """`stripe-nrr forget`: a customer's name and metadata removed, its figures kept."""
 
-from contextlib import closing
-
 import click
 
-from connector.cli.forms import emit
-from connector.cli.options import format_option
-from connector.cli.shell import Shell
+from connector.cli.forms import Output
+from connector.cli.options import output_option
 from connector.core.language import _, grouped
 from connector.core.money import format_count
 from connector.pipeline.policy_change import configured_rules
@@ -17,9 +14,8 @@ from connector.store.ledger.posting import LedgerRun
 
 @click.command()
 @click.argument("customers", metavar="ID…", nargs=-1, required=True)
-@format_option
-@click.pass_obj
-def forget(shell: Shell, customers: tuple[str, ...], form: str) -> None:
+@output_option
+def forget(out: Output, customers: tuple[str, ...]) -> None:
     """Remove name and metadata of customers (cus_…) from the ledger, for ever.
 
     For who asked to be erased. What it paid stays, under its id and country, so that no
@@ -32,8 +28,9 @@ def forget(shell: Shell, customers: tuple[str, ...], form: str) -> None:
     room again, and waits for who writes. Copies are not touched: backups, exports, pages
     and reports that were made before.
     """
+    shell = out.shell
     shell.log_to_stderr()
-    with closing(shell.ledger()) as connection:
+    with shell.ledger() as connection:
         rules = configured_rules(connection, shell.config)
         run = LedgerRun(
             connection,
@@ -44,7 +41,7 @@ def forget(shell: Shell, customers: tuple[str, ...], form: str) -> None:
         )
         erased = erase(connection, rules.same_as(customers), run)
         overwrite(connection)
-    emit(form, text=lambda: _as_text(erased), json=erased._asdict)
+    out.write(text=lambda: _as_text(erased), json=erased._asdict)
 
 
 def _as_text(erased: Erased) -> str:

@@ -1,6 +1,7 @@
 """`stripe-nrr lake`: the derivation over Parquet, on DuckDB or Spark."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,9 +9,8 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from connector.cli.forms import emit
-from connector.cli.options import format_option
-from connector.cli.shell import Shell
+from connector.cli.forms import Output
+from connector.cli.options import output_option
 from connector.config import rules_of
 from connector.core.errors import MissingExtra, Underivable, UsageFault
 from connector.core.language import _, grouped
@@ -28,7 +28,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("source", type=FOLDER, metavar="SRC")
-@click.argument("out", type=FOLDER, metavar="OUT")
+@click.argument("folder", type=FOLDER, metavar="OUT")
 @click.option(
     "--engine",
     type=click.Choice(["duckdb", "spark"]),
@@ -44,11 +44,8 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     show_default=True,
     help="How many derive at once; Spark has its own.",
 )
-@format_option
-@click.pass_obj
-def lake(
-    shell: Shell, source: Path, out: Path, engine: str, processes: int, form: str
-) -> None:
+@output_option
+def lake(out: Output, source: Path, folder: Path, engine: str, processes: int) -> None:
     """Derive every customer from a folder of Parquet, into a folder of Parquet.
 
     For accounts that one SQLite file is too small for; the functions that derive are
@@ -68,16 +65,12 @@ def lake(
       stripe-nrr lake mirror lake --processes 2
       stripe-nrr report --lake lake
     """  # noqa: D301
-    try:
+    shell = out.shell
+    with _installed(engine):
         from connector.lake.run import newest, not_derived, prepared, write_run
         from connector.lake.source import sources_in
 
         fill = _engine(engine, processes)
-    except ImportError as error:
-        raise MissingExtra(
-            f"the lake on {engine} needs {error.name}, which is not installed",
-            fix=f"pip install 'stripe-nrr[{engine}]'",
-        ) from error
     sources = sources_in(source)
     zones = [each.zone for each in sources if each.zone is not None]
     rules = rules_of(shell.shared, next(iter(zones), None))
@@ -89,26 +82,47 @@ def lake(
             "[customers]",
         )
     given = prepared(sources, rules)
-    place = write_run(out, given, engine, shell.now(), partial(fill, given))
+    place = write_run(folder, given, engine, shell.now(), partial(fill, given))
     _place, run = newest(place)
     failed = not_derived(place)
-    text = _("{movements}, {refused} not valued; written to {place}.").format(
-        movements=format_count(run.rows["movements"], "movement"),
-        refused=format_count(run.rows["refusals"], "object"),
-        place=place,
+    out.write(
+        text=lambda: _as_text(place, run.rows, failed),
+        json=lambda: {
+            "run": str(place),
+            **msgspec.to_builtins(run),
+            "failed": failed,
+        },
     )
-    if failed:
-        named = (printable(f"  {who}: {spoken(why)}") for who, why in failed.items())
-        head = _("In no figure ({number}):").format(number=grouped(len(failed)))
-        text = "\n".join([text, head, *named])
-    told = {"run": str(place), **msgspec.to_builtins(run), "failed": failed}
-    emit(form, text=lambda: text, json=lambda: told)
     if failed:
         raise Underivable(
             f"{format_count(len(failed), 'customer')} could not be derived: "
             f"{', '.join(list(failed)[:NAMED])}",
             fix="report it as a bug, with its row of refusals/; all others are right",
         )
+
+
+@contextmanager
+def _installed(engine: str) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtra(
+            f"the lake on {engine} needs {error.name}, which is not installed",
+            fix=f"pip install 'stripe-nrr[{engine}]'",
+        ) from error
+
+
+def _as_text(place: Path, rows: Mapping[str, int], failed: Mapping[str, str]) -> str:
+    said = _("{movements}, {refused} not valued; written to {place}.").format(
+        movements=format_count(rows["movements"], "movement"),
+        refused=format_count(rows["refusals"], "object"),
+        place=place,
+    )
+    if not failed:
+        return said
+    named = (printable(f"  {who}: {spoken(why)}") for who, why in failed.items())
+    head = _("In no figure ({number}):").format(number=grouped(len(failed)))
+    return "\n".join([said, head, *named])
 
 
 def _engine(engine: str, processes: int) -> "Callable[[Prepared, Path], None]":

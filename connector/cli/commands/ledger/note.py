@@ -2,20 +2,18 @@
 
 import re
 import sqlite3
-from contextlib import closing
 from datetime import date, datetime
 
 import click
 
-from connector.cli.forms import emit
-from connector.cli.options import format_option
+from connector.cli.forms import Output
+from connector.cli.options import output_option
 from connector.cli.params import MONTH
-from connector.cli.shell import Shell
 from connector.core.errors import NothingFound, UsageFault
 from connector.core.language import _, table_month
 from connector.core.model import Note
 from connector.reports.movements import find_one
-from connector.store.database import make_durable, moment, transaction
+from connector.store.database import moment
 from connector.store.ledger import notes
 from connector.store.mirror import forgotten
 
@@ -35,16 +33,14 @@ URL = re.compile(r"https?://[^\s<>\"\\\\]+")
     metavar="N",
     help="Take note N back: it stays in the ledger, and is shown no more.",
 )
-@format_option
-@click.pass_obj
+@output_option
 def note(
-    shell: Shell,
+    out: Output,
     month: date | None,
     text: str | None,
     customer: str | None,
     url: str | None,
     number: int | None,
-    form: str,
 ) -> None:
     """Note TEXT at a MONTH, as 2026-03, or take a note back.
 
@@ -61,16 +57,14 @@ def note(
     from connector.render.report.json_form import note_json
 
     said = _checked(month, text, url, number)
-    with closing(shell.ledger()) as connection:
-        make_durable(connection)
-        now = moment(connection, shell.now())
-        with transaction(connection):
-            if number is not None:
-                kept = notes.withdraw(connection, _numbered(connection, number), now)
-            else:
-                assert month is not None
-                kept = _add(connection, month, said, now, customer, url)
-    emit(form, text=lambda: _as_text(kept), json=lambda: {"note": note_json(kept)})
+    with out.shell.writing() as connection:
+        now = moment(connection, out.shell.now())
+        if number is not None:
+            kept = notes.withdraw(connection, _numbered(connection, number), now)
+        else:
+            assert month is not None
+            kept = _add(connection, month, said, now, customer, url)
+    out.write(text=lambda: _as_text(kept), json=lambda: {"note": note_json(kept)})
 
 
 def _checked(

@@ -1,13 +1,11 @@
 """`stripe-nrr notes`: all that was noted of months."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
-from connector.cli.forms import drawn, emit
-from connector.cli.options import FORMATS, formats_option, out_option
-from connector.cli.shell import Shell
+from connector.cli.forms import Output
+from connector.cli.options import FORMATS, output_options
 from connector.core.language import _, marked, table_day, table_month
 from connector.core.model import Note
 from connector.render.csv_table import csv_text
@@ -21,10 +19,8 @@ HEADS = (
 
 
 @click.command()
-@formats_option(*FORMATS)
-@out_option
-@click.pass_obj
-def notes(shell: Shell, form: str, output: Path | None) -> None:
+@output_options(*FORMATS)
+def notes(out: Output) -> None:
     """List every note, by month; also those that were withdrawn, and when.
 
     A note of a customer who was forgotten is listed without its text.
@@ -36,18 +32,13 @@ def notes(shell: Shell, form: str, output: Path | None) -> None:
     """  # noqa: D301
     from connector.render.report.json_form import note_json
 
-    with shell.reading() as ledger:
+    with out.shell.reading() as ledger:
         found = ledger_notes.ever(ledger.connection)
-    locale = shell.config.locale
-    emit(
-        form,
-        output,
-        text=lambda: (
-            drawn([_table(found)], locale) if found else _("Nothing is noted.")
-        ),
+    out.write(
+        text=lambda: out.drawn([_table(found)]) if found else _("Nothing is noted."),
         json=lambda: {"notes": [note_json(each) for each in found]},
         csv=lambda: csv_text([each.lower() for each in HEADS], _rows(found)),
-        markdown=lambda: markdown_table(_table(found), locale),
+        markdown=lambda: markdown_table(_table(found), out.locale),
     )
 
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import click
 
-from connector.cli.forms import emit
-from connector.cli.options import format_option
+from connector.cli.forms import Output
+from connector.cli.options import output_option
 from connector.cli.out_files import NamedFile, refuse_own_files
-from connector.cli.shell import Shell
 from connector.core.language import _, grouped
 from connector.core.money import format_count
 from connector.store.files import make_folder
@@ -27,9 +26,8 @@ from connector.store.restores import restore as put_back
     help="Restore it although it is of another account, or lacks a closed month; the "
     "reason is kept in the ledger.",
 )
-@format_option
-@click.pass_obj
-def restore(shell: Shell, file: Path, despite: str, form: str) -> None:
+@output_option
+def restore(out: Output, file: Path, despite: str) -> None:
     """Put the backup FILE in the ledger's place, in one step.
 
     The file it replaces is kept beside it, as NAME.replaced-MOMENT. A backup of a newer
@@ -43,14 +41,14 @@ def restore(shell: Shell, file: Path, despite: str, form: str) -> None:
     Example:
       stripe-nrr restore /backups/stripe-nrr.db && stripe-nrr check && stripe-nrr sync
     """  # noqa: D301
+    shell = out.shell
     shell.log_to_stderr()
     database = shell.config.database
     refuse_own_files(file, shell.config)
     make_folder(database.parent)
     with exclusive_sync(database, f"a restore (process {os.getpid()})"):
         done = put_back(file, database, shell.now(), despite=despite.strip())
-    emit(
-        form,
+    out.write(
         text=lambda: _as_text(database, done),
         json=lambda: _as_json(database, done),
     )

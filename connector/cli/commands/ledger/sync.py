@@ -3,6 +3,7 @@
 import logging
 import random
 import sqlite3
+from collections.abc import Iterator
 from functools import partial
 
 import click
@@ -10,14 +11,13 @@ import msgspec
 
 from connector.cli.accounts import stopped_by_signals
 from connector.cli.connect import connected
-from connector.cli.forms import emit
-from connector.cli.options import format_option
+from connector.cli.forms import FINDINGS, Output
+from connector.cli.options import output_option
 from connector.cli.params import DURATION
 from connector.cli.progress import progress_shown
-from connector.cli.shell import Shell
 from connector.cli.stderr import fail, note
 from connector.core.errors import ConnectorError, NoTimeZone, Stopped, Underivable
-from connector.core.language import _, grouped, point
+from connector.core.language import _, decimal_text, grouped
 from connector.core.messages import spoken
 from connector.core.money import format_count
 from connector.core.text import printable
@@ -43,12 +43,9 @@ GRANTED = 10_000  # reads in 30 days that everybody has; more come with each sal
     metavar="DURATION",
     help="Stay, and sync again and again, for example every 15m. SIGTERM ends it.",
 )
-@format_option
+@output_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress, only the summary.")
-@click.pass_context
-def sync(
-    ctx: click.Context, every_s: float | None, form: str, *, full: bool, quiet: bool
-) -> None:
+def sync(out: Output, every_s: float | None, *, full: bool, quiet: bool) -> None:
     """Copy the Stripe account's history and bring the ledger up to date.
 
     The first run reads customers, prices, coupons, subscriptions, invoices, pending
@@ -66,7 +63,7 @@ def sync(
     it was; the exit code is 1. Exit 75: another sync holds the ledger, or this one was
     asked to stop.
     """
-    shell: Shell = ctx.obj
+    shell = out.shell
     shell.log_to_stderr()
     stop = shell.stop
     with (
@@ -82,30 +79,29 @@ def sync(
             announce=note,
         )
         if every_s is None:
-            done = _run(job, form, full=full)
-            ctx.exit(0 if done.is_all_there else 3)
+            done = _run(job, out, full=full)
+            raise click.exceptions.Exit(0 if done.is_all_there else FINDINGS)
         failures = 0
         while not stop.is_set():
-            is_well = _survives(job, form, full=full)
+            is_well = _survives(job, out, full=full)
             failures = 0 if is_well else failures + 1
             full = full and failures > 0
             stop.wait(pause_s(every_s, failures, random.random()))  # noqa: S311
 
 
-def _run(job: SyncJob, form: str, *, full: bool) -> SyncSummary:
+def _run(job: SyncJob, out: Output, *, full: bool) -> SyncSummary:
     """One sync: what it did is printed, then who was left behind raised."""
     done = job.run(full=full)
-    emit(form, text=lambda: summary_text(done), json=lambda: msgspec.to_builtins(done))
-    left = underivable(done.failed)
-    if left is not None:
-        raise left
+    out.write(text=lambda: summary_text(done), json=lambda: msgspec.to_builtins(done))
+    if (error := underivable(done.failed)) is not None:
+        raise error
     return done
 
 
-def _survives(job: SyncJob, form: str, *, full: bool) -> bool:
+def _survives(job: SyncJob, out: Output, *, full: bool) -> bool:
     """Sync; say what failed, and whether nothing did."""
     try:
-        _run(job, form, full=full)
+        _run(job, out, full=full)
     except Stopped:
         return True
     except NoTimeZone:
@@ -128,14 +124,29 @@ def _survives(job: SyncJob, form: str, *, full: bool) -> bool:
 
 def summary_text(done: SyncSummary) -> str:
     """What a sync did, in a few lines."""
+    return "\n".join([*_why_so(done), *_what_was_done(done), *_what_is_missing(done)])
+
+
+def _why_so(done: SyncSummary) -> Iterator[str]:
+    if done.why:
+        yield _("Everything was read again: {why}.").format(why=spoken(done.why))
+    if done.resumed:
+        yield _("Went on where the last sync had stopped.")
+
+
+def _what_was_done(done: SyncSummary) -> Iterator[str]:
     seen = ", ".join(
         format_count(number, kind.removesuffix("s"))
         for kind, number in done.seen.items()
         if number
     )
-    posted = format_count(done.movements, "movement")
+    yield _("Seen: {what}.").format(what=seen or _("nothing new"))
     moved = _("{posted} posted, {retractions} retracted").format(
-        posted=posted, retractions=grouped(done.retractions)
+        posted=format_count(done.movements, "movement"),
+        retractions=grouped(done.retractions),
+    )
+    yield _("Ledger: {customers} changed, {moved}.").format(
+        customers=format_count(done.customers, "customer"), moved=moved
     )
     cost = _(
         "{requests} ({retries} tried again, {limited} refused as too fast) in "
@@ -144,49 +155,30 @@ def summary_text(done: SyncSummary) -> str:
         requests=format_count(done.requests, "request"),
         retries=grouped(done.retries),
         limited=grouped(done.limited),
-        seconds=str(done.seconds).replace(".", point()),
+        seconds=decimal_text(str(done.seconds)),
     )
     month = _("{number} of the {granted} or more that Stripe grants").format(
         number=grouped(done.requests_in_30_days), granted=grouped(GRANTED)
     )
-    lines = [
-        _("Seen: {what}.").format(what=seen or _("nothing new")),
-        _("Ledger: {customers} changed, {moved}.").format(
-            customers=format_count(done.customers, "customer"), moved=moved
-        ),
-        _("Cost: {cost}; in 30 days {month}.").format(cost=cost, month=month),
-    ]
+    yield _("Cost: {cost}; in 30 days {month}.").format(cost=cost, month=month)
     if done.zone_taken:
-        lines.append(
-            _(
-                "Days are those of {zone_taken}, the account's own time zone, and the "
-                "ledger keeps to it; `timezone` in config.toml can name another."
-            ).format(zone_taken=done.zone_taken)
-        )
-    if done.resumed:
-        lines.insert(0, _("Went on where the last sync had stopped."))
-    if done.why:
-        lines.insert(
-            0, _("Everything was read again: {why}.").format(why=spoken(done.why))
-        )
+        yield _(
+            "Days are those of {zone_taken}, the account's own time zone, and the "
+            "ledger keeps to it; `timezone` in config.toml can name another."
+        ).format(zone_taken=done.zone_taken)
+
+
+def _what_is_missing(done: SyncSummary) -> Iterator[str]:
     if unreadable := done.unreadable_events:
-        lines.append(
-            _("Could not read {unreadable}:").format(
-                unreadable=format_count(len(unreadable), "event")
-            )
+        yield _("Could not read {unreadable}:").format(
+            unreadable=format_count(len(unreadable), "event")
         )
-        lines += [
-            f"  {it}: {spoken(done.unreadable.get(it, ''))}" for it in unreadable[:5]
-        ]
+        for event in unreadable[:5]:
+            yield f"  {event}: {spoken(done.unreadable.get(event, ''))}"
     if done.refused:
-        lines.append(
-            _(
-                "Not valued: missing from every figure, or there as before ({refused}):"
-            ).format(refused=len(done.refused))
-        )
-        lines += [
-            printable(f"  {spoken(refusal.sentence)}") for refusal in done.refused
-        ]
-    if done.failed:
-        lines += failed_lines(done.failed)
-    return "\n".join(lines)
+        yield _(
+            "Not valued: missing from every figure, or there as before ({refused}):"
+        ).format(refused=len(done.refused))
+        for refusal in done.refused:
+            yield printable(f"  {spoken(refusal.sentence)}")
+    yield from failed_lines(done.failed)

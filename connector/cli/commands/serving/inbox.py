@@ -1,11 +1,9 @@
 """`stripe-nrr inbox`: which webhook events wait, which have failed; try them again."""
 
-from contextlib import closing
-
 import click
 
-from connector.cli.forms import emit
-from connector.cli.options import format_option
+from connector.cli.forms import Output, end_with_findings
+from connector.cli.options import output_option
 from connector.cli.output import echo
 from connector.cli.shell import Shell
 from connector.core.dates import instant, iso
@@ -20,9 +18,8 @@ from connector.store.inbox import InboxDepth, TroubledEvent
 
 
 @click.group(invoke_without_command=True)
-@format_option
-@click.pass_context
-def inbox(ctx: click.Context, form: str) -> None:
+@output_option
+def inbox(out: Output) -> None:
     """Show the webhook events that `serve` could not bring into the ledger, and why.
 
     An event that fails is tried eight times within two hours and then set aside as dead;
@@ -30,14 +27,12 @@ def inbox(ctx: click.Context, form: str) -> None:
     `stripe-nrr inbox retry` has the running server try again. Exit code 3 where there
     are dead events.
     """
-    if ctx.invoked_subcommand is not None:
+    if click.get_current_context().invoked_subcommand is not None:
         return
-    shell: Shell = ctx.obj
-    with shell.reading() as ledger:
+    with out.shell.reading() as ledger:
         depth = events.depth(ledger.connection)
         troubled = events.troubled(ledger.connection)
-    emit(
-        form,
+    out.write(
         text=lambda: _as_text(depth, troubled),
         json=lambda: {
             "waiting": depth.waiting,
@@ -47,7 +42,7 @@ def inbox(ctx: click.Context, form: str) -> None:
         },
     )
     if depth.dead:
-        ctx.exit(3)
+        end_with_findings()
 
 
 @inbox.command("retry", short_help="Have dead events tried again.")
@@ -59,7 +54,7 @@ def retry(shell: Shell, event_ids: tuple[str, ...]) -> None:
     A running server takes them within a second; else they wait for the next one.
     """
     now_us = int(shell.now().timestamp() * 1_000_000)
-    with closing(shell.ledger()) as connection, transaction(connection):
+    with shell.ledger() as connection, transaction(connection):
         chosen = events.retry(connection, now_us, event_ids)
         unknown = [each for each in event_ids if each not in chosen]
         if unknown:

@@ -30,7 +30,7 @@ from connector.render.report.reasons import CAUSE_WORDS
 
 
 def date_text(day: date | None) -> str:
-    return "–" if day is None else day_text(day).removeprefix("0")
+    return "–" if day is None else day_text(day)
 
 
 def clock(at: datetime) -> str:

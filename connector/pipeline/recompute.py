@@ -192,7 +192,7 @@ class _Recompute:
             still = [each for each in found if each.customer in ours]
             posted = _settle(connection, run, still)
             held = sorted({*waiting} - {*whole})
-            _hold(connection, {c: known.members(c) for c in held}, self.rules.zone)
+            _hold(connection, {c: known.parts(c) for c in held}, self.rules.zone)
         if ahead is None:
             self.pace_s = (time.monotonic() - began_s) / len(names)
         self.run = run
@@ -200,7 +200,7 @@ class _Recompute:
 
     def _derived(self, customers: Iterable[str]) -> list[Derived]:
         grouped = self.shared.companies(self.connection, self.rules)
-        rows = rows_of(self.connection, {c: grouped.members(c) for c in customers})
+        rows = rows_of(self.connection, {c: grouped.parts(c) for c in customers})
         known = histories(rows, self.shared.catalogue(self.connection))
         return derive(known, self.rules, self.now_s)
 
@@ -286,7 +286,7 @@ def _derived_ahead(
 
     known = work.shared.companies(connection, rules)
     asked = (
-        {c: known.members(c) for c in batch} for batch in takewhile(unchanged, batches)
+        {c: known.parts(c) for c in batch} for batch in takewhile(unchanged, batches)
     )
     with deriving(task, workers) as derive_all:
         yield derive_all(asked)
@@ -357,9 +357,7 @@ def _hold(connection: sqlite3.Connection, customers: Ids, zone: tzinfo) -> None:
     billed: dict[str, list[Invoice]] = {customer: [] for customer in customers}
     for each in histories(rows, Catalogue()):
         billed[each.counted_as] += each.invoices
-    ids = {
-        c: [each for own in members for each in own] for c, members in customers.items()
-    }
+    ids = {c: [each for own in parts for each in own] for c, parts in customers.items()}
     known = keys_among(connection, [each for own in ids.values() for each in own])
     coverage.hold(
         connection,

@@ -14,7 +14,6 @@ from connector.core.language import (
     marked,
     month_text,
     ngettext,
-    table_month,
 )
 from connector.core.losses import LossReason
 from connector.core.money import format_count, format_minor
@@ -82,7 +81,7 @@ def month_table(found: ChurnReport) -> Table:
 
 
 def _month_said(name: str) -> str:
-    return table_month(parse_month(name))
+    return month_text(parse_month(name))
 
 
 def totals_table(found: ChurnReport) -> Table:

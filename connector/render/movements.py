@@ -166,8 +166,8 @@ def explanation(explained: "CustomerExplanation", locale: str) -> "RenderableTyp
         Lines(named(explained.customer.id, explained.labels), "bold"),
         Lines(_("MRR on {on}: {what}").format(on=on, what=listed(amounts) or "–")),
     ]
-    if explained.members:
-        names = {each.id: each.shown for each in explained.members}
+    if explained.counted_as_one:
+        names = {each.id: each.shown for each in explained.counted_as_one}
         told = listed([named(each, names) for each in names])
         title.append(Lines(_("Counted as one: {customers}").format(customers=told)))
     parts: list[RenderableType] = [*title]
@@ -187,7 +187,8 @@ def explanation_json(explained: "CustomerExplanation") -> dict[str, Any]:
         "movements": [_with_arithmetic(each) for each in explained.movements],
         "notes": list(explained.notes),
         "customers": [
-            {"customer": each.id, "label": each.label} for each in explained.members
+            {"customer": each.id, "label": each.label}
+            for each in explained.counted_as_one
         ],
     }
 

@@ -8,7 +8,6 @@ from typing import Any
 from connector.core.figures import WindowFigures
 from connector.core.language import (
     _,
-    day_text,
     marked,
     moment_text,
     ngettext,
@@ -93,7 +92,7 @@ def _windows_table(windows: Sequence[RestatedWindow]) -> Table:
         windows,
         Column(_("Closed window"), lambda each: name_of(each.now.window)),
         Column("", lambda each: whose(each.reported)),
-        Column(_("Closed on"), lambda each: day_text(each.closing.closed_at)),
+        Column(_("Closed on"), lambda each: each.closing.closed_at.date()),
         figure(_("MRR reported"), lambda each: mrr(each.reported.measured, each)),
         figure(_("MRR now"), lambda each: mrr(each.now, each)),
         figure(_("NRR reported"), lambda each: ratio(each.reported.measured, "nrr")),

@@ -67,7 +67,7 @@ def mrr_under(
         c for c in dirty_customers.everybody(connection) if not grouped.is_another(c)
     ]
     shared = read_catalogue(connection)
-    batches = in_batches(connection, {c: grouped.members(c) for c in everybody})
+    batches = in_batches(connection, {c: grouped.parts(c) for c in everybody})
     known = (each for rows in batches for each in histories(rows, shared))
     for done, history in enumerate(known, 1):
         steps = steps_under(history, rules.policy, different, now_s)

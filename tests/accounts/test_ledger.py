@@ -243,7 +243,7 @@ def test_a_customer_of_one_account_may_be_the_company_of_another_ones(
             ("Acme", "new", 5000),
             ("Acme", "expansion", 6000),
         ]
-        names = {each.id for each in explain_customer(ledger, "Acme").members}
+        names = {each.id for each in explain_customer(ledger, "Acme").counted_as_one}
         assert names == {"cus_1", "cus_2"}
 
 

@@ -9,7 +9,6 @@ from connector.core.language import (
     listed,
     month_text,
     table_day,
-    table_month,
 )
 from connector.core.money import format_count
 from connector.core.text import printable
@@ -41,7 +40,7 @@ def what_of(done: Reconciliation) -> str:
 
 
 def day_of(done: Reconciliation, cell: DifferingCell) -> str:
-    said = table_month if done.kind == FileKind.MONTHS else table_day
+    said = month_text if done.kind == FileKind.MONTHS else table_day
     return said(cell.day)
 
 

@@ -10,7 +10,7 @@ from connector.cli.forms import Output
 from connector.cli.options import output_option
 from connector.cli.params import MONTH
 from connector.core.errors import NothingFound, UsageFault
-from connector.core.language import _, table_month
+from connector.core.language import _, month_text
 from connector.core.model import Note
 from connector.reports.movements import find_one
 from connector.store.database import moment
@@ -125,6 +125,6 @@ def _as_text(kept: Note) -> str:
     )
     return done.format(
         number=kept.id,
-        month=table_month(kept.month),
+        month=month_text(kept.month),
         text=kept.text or _("erased with its customer"),
     )

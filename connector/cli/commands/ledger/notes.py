@@ -6,7 +6,7 @@ import click
 
 from connector.cli.forms import Output
 from connector.cli.options import FORMATS, output_options
-from connector.core.language import _, marked, table_day, table_month
+from connector.core.language import _, marked, month_text, table_day
 from connector.core.model import Note
 from connector.render.csv_table import csv_text
 from connector.render.table import Table, markdown_table
@@ -50,7 +50,7 @@ def _rows(found: Sequence[Note]) -> list[list[str | int]]:
     return [
         [
             each.id,
-            table_month(each.month),
+            month_text(each.month),
             table_day(each.noted_at),
             each.customer,
             each.text,

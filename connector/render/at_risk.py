@@ -7,7 +7,7 @@ known; its closing is what is paid then if what is scheduled happens and nothing
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any, TextIO
+from typing import Any
 
 from msgspec.structs import asdict
 
@@ -16,7 +16,7 @@ from connector.core.figures import WindowFigures
 from connector.core.language import _, day_text, marked, month_text, table_day
 from connector.core.money import format_minor, ratio_number
 from connector.mrr.risks import Risk, RiskReason
-from connector.render.csv_table import csv_text, write_csv
+from connector.render.csv_table import CsvRows
 from connector.render.report.footnotes import and_more
 from connector.render.report.json_form import currency_json, only_json
 from connector.render.table import (
@@ -193,18 +193,13 @@ def parts(reports: AtRiskReports, locale: str) -> Iterator[Part]:
         yield _("There is no recurring revenue in this ledger.")
 
 
-def to_csv(lines: Iterable[RiskLine], out: TextIO) -> None:
+def to_csv(lines: Iterable[RiskLine]) -> CsvRows:
     """A row a customer and reason; amounts in whole units of the currency.
 
     Of the days one is told: when it ends, since when it is due, or when it shrank. What
     follows is the customer's: all that it pays, and the rest of the call list.
     """
-    write_csv(out, _HEADS, map(_csv_row, lines))
-
-
-def text_csv(lines: Iterable[RiskLine]) -> str:
-    """The same in one text."""
-    return csv_text(_HEADS, map(_csv_row, lines))
+    return CsvRows(_HEADS, map(_csv_row, lines))
 
 
 DAYS = ("ends_on", "due_since", "shrank_on")

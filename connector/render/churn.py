@@ -19,7 +19,7 @@ from connector.core.losses import LossReason
 from connector.core.money import format_count, format_minor
 from connector.core.windows import Window
 from connector.metrics.churn import LossSums
-from connector.render.csv_table import records_csv
+from connector.render.csv_table import csv_of
 from connector.render.departures import departures_table, loss_json, words
 from connector.render.report.footnotes import and_more, unread
 from connector.render.report.json_form import only_json, reasons_json
@@ -260,7 +260,7 @@ def to_csv(reports: ChurnReports) -> str:
     """
     by, mark = str(reports.by), ["complete"] if reports.by == MONTH else []
     columns = dict.fromkeys(["currency", by, REASON, *_SUM_COLUMNS, *mark])
-    return records_csv(list(columns), _sum_records(reports, by))
+    return csv_of(list(columns), _sum_records(reports, by)).text()
 
 
 _SUM_COLUMNS = ("churn_minor", "departures", "contraction_minor", "contractions")

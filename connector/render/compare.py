@@ -9,7 +9,7 @@ from connector.core.money import format_minor, format_ratio, ratio_number
 from connector.core.windows import name_of
 from connector.metrics.published_formulas import FORMULAS, FormulaResult, near
 from connector.metrics.what_if import ExplainedGap, closes
-from connector.render.csv_table import records_csv
+from connector.render.csv_table import csv_of
 from connector.render.report.footnotes import nothing_to_retain
 from connector.render.report.json_form import currency_json, span_json
 from connector.render.table import (
@@ -257,11 +257,11 @@ def formulas_csv(found: list[WindowFormulas]) -> str:
         *("currency", "window", "from", "to", "complete"),
         *("metric", "formula", "ratio", "points"),
     )
-    return records_csv(
+    return csv_of(
         columns,
         (
             {**_window_json(each), **result}
             for each in found
             for result in _results_json(each, None)
         ),
-    )
+    ).text()

@@ -9,7 +9,7 @@ from connector.core.model import CustomerName
 from connector.core.money import format_count, format_ratio, ratio_number
 from connector.core.windows import name_of
 from connector.metrics.contributions import Contribution, Ratio
-from connector.render.csv_table import records_csv
+from connector.render.csv_table import csv_of
 from connector.render.report.footnotes import nothing_to_retain
 from connector.render.report.json_form import currency_json, only_json, span_json
 from connector.render.report.segment_names import only_words
@@ -149,7 +149,7 @@ def to_csv(found: list[WindowExplanation]) -> str:
         *("currency", "window", "from", "to", "metric", "customer", "kind"),
         *("opening_minor", "closing_minor", "contribution"),
     )
-    return records_csv(columns, (each for taken in found for each in _records(taken)))
+    return csv_of(columns, (each for taken in found for each in _records(taken))).text()
 
 
 def _records(taken: WindowExplanation) -> Iterator[dict[str, Any]]:

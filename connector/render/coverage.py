@@ -14,7 +14,7 @@ from connector.core.messages import spoken
 from connector.core.model import Refusal
 from connector.core.text import printable
 from connector.core.windows import name_of
-from connector.render.csv_table import records_csv
+from connector.render.csv_table import csv_of
 from connector.render.report.json_form import span_json
 from connector.render.report.missing import outside_note
 from connector.render.table import (
@@ -197,7 +197,7 @@ def to_csv(found: CoverageReport) -> str:
         for each in covered.windows
         for name, minor in each.classes.items()
     )
-    return records_csv(columns, records)
+    return csv_of(columns, records).text()
 
 
 def to_json(found: CoverageReport) -> dict[str, Any]:

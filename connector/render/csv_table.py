@@ -62,24 +62,32 @@ def written_as(name: str) -> Iterator[None]:
         _chosen.reset(before)
 
 
+class CsvRows(NamedTuple):
+    """A head and rows of cells, each to be written exactly; None is an empty cell."""
+
+    heads: Sequence[str]
+    rows: Iterable[Sequence[object]]
+
+    def text(self) -> str:
+        """A row a line in the dialect chosen."""
+        out = io.StringIO()
+        self.write(out)
+        return out.getvalue()
+
+    def write(self, out: TextIO) -> None:
+        """The same, row by row, however many there are."""
+        chosen = dialect()
+        written = exact if chosen.point == "." else partial(_with_point, chosen.point)
+        writer = csv.writer(out, delimiter=chosen.delimiter, lineterminator="\n")
+        writer.writerow(self.heads)
+        writer.writerows(
+            [cell if type(cell) is int else written(cell) for cell in row]
+            for row in self.rows
+        )
+
+
 def csv_text(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A row a line in the dialect chosen, each cell exact; None is an empty cell."""
-    out = io.StringIO()
-    write_csv(out, heads, rows)
-    return out.getvalue()
-
-
-def write_csv(
-    out: TextIO, heads: Iterable[str], rows: Iterable[Sequence[object]]
-) -> None:
-    """The same, row by row, however many there are."""
-    chosen = dialect()
-    written = exact if chosen.point == "." else partial(_with_point, chosen.point)
-    writer = csv.writer(out, delimiter=chosen.delimiter, lineterminator="\n")
-    writer.writerow(heads)
-    writer.writerows(
-        [cell if type(cell) is int else written(cell) for cell in row] for row in rows
-    )
+    return CsvRows(heads, rows).text()
 
 
 def _with_point(point: str, cell: object) -> object:
@@ -92,20 +100,14 @@ def _with_point(point: str, cell: object) -> object:
 # The records that JSON has, as rows
 
 
-def records_csv(columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> str:
-    """A row a record, of what it has by these names; ``amount_minor`` is ``amount``."""
-    out = io.StringIO()
-    write_records(out, columns, records)
-    return out.getvalue()
+def csv_of(columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> CsvRows:
+    """What each record has by these names; ``amount_minor`` is ``amount``.
 
-
-def write_records(
-    out: TextIO, columns: Sequence[str], records: Iterable[Mapping[str, Any]]
-) -> None:
-    """The same, record by record; amounts in whole units of its ``currency``."""
-    heads = (name.removesuffix("_minor") for name in columns)
+    Amounts in whole units of its ``currency``.
+    """
+    heads = [name.removesuffix("_minor") for name in columns]
     rows = ([_of_record(each, name) for name in columns] for each in records)
-    write_csv(out, heads, rows)
+    return CsvRows(heads, rows)
 
 
 def _of_record(record: Mapping[str, Any], name: str) -> object:

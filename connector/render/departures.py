@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
-from typing import Any, TextIO
+from typing import Any
 
 from connector.core.language import _, day_text, marked, ngettext
 from connector.core.losses import LossReason
 from connector.core.model import Cause
-from connector.render.csv_table import records_csv, write_records
+from connector.render.csv_table import CsvRows, csv_of
 from connector.render.report.reasons import reason_words
 from connector.render.table import Column, Money, Table, figure, table_of
 from connector.reports.churn import ChurnReport, LostMrr
@@ -115,14 +115,9 @@ def _iso(day: date | None) -> str | None:
     return None if day is None else day.isoformat()
 
 
-def losses_csv(losses: Iterable[tuple[str, LostMrr]], out: TextIO) -> None:
+def losses_csv(losses: Iterable[tuple[str, LostMrr]]) -> CsvRows:
     """A row a loss and reason; amounts in whole units of the currency, negative."""
-    write_records(out, _LOSS_COLUMNS, _loss_records(losses))
-
-
-def losses_text(losses: Iterable[tuple[str, LostMrr]]) -> str:
-    """The same in one text."""
-    return records_csv(_LOSS_COLUMNS, _loss_records(losses))
+    return csv_of(_LOSS_COLUMNS, _loss_records(losses))
 
 
 _LOSS_COLUMNS = (

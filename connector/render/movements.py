@@ -1,9 +1,8 @@
 """Movements, their sums and explanations, as text, JSON and CSV."""
 
-import io
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict
 
@@ -17,7 +16,7 @@ from connector.mrr.stored_words import (
     evidence_kind_said,
     proof_said,
 )
-from connector.render.csv_table import records_csv, write_csv
+from connector.render.csv_table import CsvRows, csv_of
 from connector.render.report.segment_names import segment_name
 from connector.render.table import Cell, Column, Money, amount, figure, table_of
 from connector.reports.movements import SegmentMovements
@@ -51,17 +50,8 @@ def as_json(movement: Movement) -> dict[str, Any]:
     }
 
 
-def movements_csv(found: Iterable[Movement], labels: Mapping[str, str]) -> str:
+def movements_csv(found: Iterable[Movement], labels: Mapping[str, str]) -> CsvRows:
     """A row a movement; amounts in whole units of the currency, signed."""
-    out = io.StringIO()
-    write_movements(found, labels, out)
-    return out.getvalue()
-
-
-def write_movements(
-    found: Iterable[Movement], labels: Mapping[str, str], out: TextIO
-) -> None:
-    """The same, as they are read."""
     heads = (
         *("day", "customer", "label", "currency", "kind"),
         *("amount", "before", "after", "causes"),
@@ -78,7 +68,7 @@ def write_movements(
         )
         for each in found
     )
-    write_csv(out, heads, rows)
+    return CsvRows(heads, rows)
 
 
 def sum_json(moved: SegmentMovements) -> dict[str, Any]:
@@ -95,7 +85,7 @@ def sums_csv(sums: Iterable[SegmentMovements]) -> str:
     """A row a segment; amounts in whole units of the currency, signed."""
     amounts = [f"{kind}_minor" for kind in MovementKind]
     columns = ["currency", "segment", "movements", *amounts]
-    return records_csv(columns, map(sum_json, sums))
+    return csv_of(columns, map(sum_json, sums)).text()
 
 
 def movements_view(

@@ -37,7 +37,7 @@ NOBODY_LEFT = ChurnReports(currencies=(), by=None)
 
 NOTHING = NothingPaid(
     lambda _: forms.to_json(NOBODY_LEFT),
-    lambda _: departures.losses_text(()),
+    lambda _: departures.losses_csv(()).text(),
 )
 
 
@@ -70,7 +70,7 @@ def answer(asked: PageRequest) -> PageAnswer:
             "only": wanted.only,
         },
         json=lambda: forms.to_json(reports),
-        csv=lambda: departures.losses_text(churn_losses(asked.ledger, wanted)),
+        csv=lambda: departures.losses_csv(churn_losses(asked.ledger, wanted)).text(),
         command=[
             "churn",
             *month_words(wanted.first, wanted.last),

@@ -52,7 +52,7 @@ def answer(asked: PageRequest) -> PageAnswer:
         title=explained.customer.shown,
         values=_values(asked, explained, codes),
         json=lambda: forms.explanation_json(explained),
-        csv=lambda: forms.movements_csv(explained.movements, explained.labels),
+        csv=lambda: forms.movements_csv(explained.movements, explained.labels).text(),
         command=[
             "explain",
             explained.customer.id,

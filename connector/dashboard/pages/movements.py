@@ -25,7 +25,7 @@ from connector.store.ledger.queries import Slice, Wanted
 
 KNOWN = frozenset(("currency", "from", "to", "kind", "customer", "segment", "page"))
 NOTHING = NothingPaid(
-    lambda _: {"movements": []}, lambda _: forms.movements_csv([], {})
+    lambda _: {"movements": []}, lambda _: forms.movements_csv([], {}).text()
 )
 MOST_EXPORTED = 50_000
 
@@ -159,6 +159,5 @@ def _all(
 def _csv(asked: PageRequest, wanted: Wanted, sums: Sequence[ShownKind]) -> str:
     found = _all(asked, wanted, sums)
     named = {each.customer for each in found}
-    return forms.movements_csv(
-        found, customers.labels_of(asked.ledger.connection, named)
-    )
+    labels = customers.labels_of(asked.ledger.connection, named)
+    return forms.movements_csv(found, labels).text()

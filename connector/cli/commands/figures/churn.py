@@ -1,7 +1,6 @@
 """`stripe-nrr churn`: why MRR was lost, and who left."""
 
 from datetime import date
-from functools import partial
 
 import click
 
@@ -67,7 +66,7 @@ def churn(
     with out.shell.reading() as ledger:
         if out.form == "csv" and by is None:
             found = churn_losses(ledger, asked)
-            out.answer(csv=lambda: partial(departures.losses_csv, found))
+            out.answer(csv=lambda: departures.losses_csv(found).write)
             return
         reports = churn_reports(ledger, asked)
     out.document(

@@ -45,10 +45,8 @@ def answer(asked: PageRequest) -> PageAnswer:
         title=_("At risk"),
         values={
             **_values(asked, found),
-            "own_currency": currency,
-            "currencies": asked.currencies(),
+            **asked.pickers(currency),
             "owner": owner,
-            "only": only,
         },
         json=lambda: forms.to_json(found),
         csv=lambda: forms.to_csv(

@@ -47,8 +47,7 @@ def answer(asked: PageRequest) -> PageAnswer:
         title=_("Customers"),
         values={
             "code": code,
-            "own_currency": currency,
-            "currencies": asked.currencies(),
+            **asked.pickers(currency),
             "page": page,
             "mrr_minor": sum(each.mrr_minor for each in found),
             "all_minor": sum(each.mrr_minor for each in everybody),

@@ -64,7 +64,6 @@ def answer(asked: PageRequest) -> PageAnswer:
             **_values(asked, report, part, shown),
             "segments": _segments(part, report),
             "own": own,
-            "only": only,
             "by": by,
             "month_count": _span_asked(asked),
             "period": str(request.kind or "month"),
@@ -200,8 +199,7 @@ def _values(
         "kept": kept,
         "young": None if shown.segment else part.first_year,
         "is_few": kept.customers < FEW,
-        "own_currency": "total" if part.is_total else part.currency,
-        "currencies": asked.currencies(),
+        **asked.pickers("total" if part.is_total else part.currency),
         "scales": {} if kept.customers < FEW else yardsticks(asked, shown),
         "assessed": {each.metric: each for each in shown.assessments},
         "goals": {

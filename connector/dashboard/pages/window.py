@@ -156,15 +156,13 @@ def _values(
         "kept_x": round(kept.kept * 100 / max(kept.customers, 1), 2),
         "base_x": _base_x(kept),
         "sort": sort_asked(asked.query, SORTS, "-size"),
-        "own_currency": "total" if taken.is_total else taken.currency,
-        "currencies": asked.currencies(),
+        **asked.pickers("total" if taken.is_total else taken.currency),
         "trailing_prefix": trailing_prefix(),
         "neighbours": _neighbours(asked, taken.window),
         "kind": asked.query.text("kind"),
         "cause": asked.query.text("cause"),
         "q": asked.query.text("q"),
         "noted": notes_in(asked, taken.window.start, taken.window.end),
-        "only": taken.only,
         "only_words": only_words(taken.only) if taken.only else "",
     }
 

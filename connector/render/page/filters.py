@@ -28,14 +28,7 @@ from connector.core.text import printable
 from connector.metrics.benchmarks import Band, Typical
 from connector.mrr.stored_words import arithmetic_said, proof_said
 from connector.render import churn
-from connector.render.at_risk import (
-    committed_table,
-    last_moved,
-    renewal,
-    risk_table,
-    scheduled_table,
-    why,
-)
+from connector.render.at_risk import committed_table, risk_table, scheduled_table
 from connector.render.cohorts import name_of
 from connector.render.coverage import outside_table
 from connector.render.departures import how_shown, words
@@ -56,6 +49,7 @@ from connector.render.report.reasons import (
 )
 from connector.render.report.segment_names import segment_name
 from connector.render.report.tables import cells, format_times, headings
+from connector.render.risk_words import last_moved, renewal, why
 from connector.render.table import Table, shown
 from connector.reports.model import label, metrics_of, opening_note
 

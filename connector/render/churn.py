@@ -7,14 +7,7 @@ from typing import Any
 
 from connector.core.dates import parse_month
 from connector.core.figures import WindowFigures
-from connector.core.language import (
-    _,
-    day_text,
-    grouped,
-    marked,
-    month_text,
-    ngettext,
-)
+from connector.core.language import _, day_text, grouped, marked, month_text, ngettext
 from connector.core.losses import LossReason
 from connector.core.money import format_count, format_minor
 from connector.core.windows import Window

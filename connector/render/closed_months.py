@@ -1,13 +1,9 @@
 """A closed month, and what has changed in closed months, as text, JSON and CSV."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from connector.core.language import (
-    _,
-    day_text,
-    month_text,
-)
+from connector.core.language import _, day_text, month_text
 from connector.core.model import Closing
 from connector.core.windows import name_of
 from connector.render.report.footnotes import despite_sentence, policy_sentence
@@ -19,7 +15,6 @@ from connector.render.report.json_form import (
     utc,
 )
 from connector.render.table import (
-    Cell,
     Column,
     Money,
     Part,
@@ -31,7 +26,6 @@ from connector.render.table import (
 )
 from connector.reports.closings.closed_months import ClosedMonth
 from connector.reports.model import title_of
-from connector.store.ledger.closings import ReportedFigures
 
 
 def closing_parts(closed: ClosedMonth) -> Iterator[Part]:
@@ -55,7 +49,7 @@ def closing_parts(closed: ClosedMonth) -> Iterator[Part]:
     again = _("The same again, whatever is corrected later:")
     yield Title(f"{name} {verb}.")
     if kept:
-        yield _reported_table(kept)
+        yield _reported_table(closed)
     yield (
         f"{despite}"
         f"{counted}\n"
@@ -66,25 +60,21 @@ def closing_parts(closed: ClosedMonth) -> Iterator[Part]:
     )
 
 
-def _reported_table(kept: Sequence[ReportedFigures]) -> Table:
-    def opening(each: ReportedFigures) -> Cell:
-        return Money(each.measured.waterfall.opening_minor, each.currency)
-
-    def closing(each: ReportedFigures) -> Cell:
-        return Money(each.measured.waterfall.closing_minor, each.currency)
-
+def _reported_table(closed: ClosedMonth) -> Table:
     return table_of(
-        kept,
+        closed.figures,
         Column(_("As reported"), lambda each: name_of(each.measured.window)),
-        Column("", whose),
-        figure(_("Opening"), opening),
-        figure(_("Closing"), closing),
+        Column("", lambda each: title_of(each.currency, is_total=each.is_total)),
+        figure(
+            _("Opening"),
+            lambda each: Money(each.measured.waterfall.opening_minor, each.currency),
+        ),
+        figure(
+            _("Closing"),
+            lambda each: Money(each.measured.waterfall.closing_minor, each.currency),
+        ),
         *ratio_figures(lambda each: each.measured.retention),
     )
-
-
-def whose(reported: ReportedFigures) -> str:
-    return title_of(reported.currency, is_total=reported.is_total)
 
 
 def closing_json(closed: ClosedMonth) -> dict[str, Any]:

@@ -110,10 +110,13 @@ def csv_of(columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> CsvR
     return CsvRows(heads, rows)
 
 
+OF = "currency"  # what a record's amounts are of
+
+
 def _of_record(record: Mapping[str, Any], name: str) -> object:
-    if name == "currency":
-        return code_of(record[name], is_total="is_total" in record)
-    return as_cell(name, record[name], record["currency"])
+    if name == OF:
+        return code_of(record[OF], is_total="is_total" in record)
+    return as_cell(name, record[name], record[OF])
 
 
 def as_cell(name: str, value: object, currency: str) -> object:

@@ -11,11 +11,7 @@ from connector.core.language import _, day_text, instant_text, listed, table_day
 from connector.core.model import Cause, Component, Movement, MovementKind
 from connector.core.money import format_minor
 from connector.core.text import printable
-from connector.mrr.stored_words import (
-    arithmetic_said,
-    evidence_kind_said,
-    proof_said,
-)
+from connector.mrr.stored_words import arithmetic_said, evidence_kind_said, proof_said
 from connector.render.csv_table import CsvRows, csv_of
 from connector.render.report.segment_names import segment_name
 from connector.render.table import Cell, Column, Money, amount, figure, table_of

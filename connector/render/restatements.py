@@ -6,19 +6,13 @@ from itertools import groupby
 from typing import Any
 
 from connector.core.figures import WindowFigures
-from connector.core.language import (
-    _,
-    marked,
-    moment_text,
-    ngettext,
-    table_day,
-)
+from connector.core.language import _, marked, moment_text, ngettext, table_day
 from connector.core.model import Movement
 from connector.core.money import format_minor
 from connector.core.policy import differences
 from connector.core.windows import name_of
 from connector.mrr.stored_words import retraction_said
-from connector.render.closed_months import how_it_stands, whose, withdrawn_sentence
+from connector.render.closed_months import how_it_stands, withdrawn_sentence
 from connector.render.csv_table import csv_text
 from connector.render.movements import as_json, causes_text
 from connector.render.report.footnotes import despite_sentence
@@ -44,6 +38,7 @@ from connector.reports.closings.restatements import (
     RestatementLine,
     Restatements,
 )
+from connector.reports.model import title_of
 
 
 def restated_parts(
@@ -88,10 +83,13 @@ def _windows_table(windows: Sequence[RestatedWindow]) -> Table:
     def ratio(measured: WindowFigures, name: str) -> Cell:
         return Percent(measured.retention.ratios[name], 2)
 
+    def whose(each: RestatedWindow) -> str:
+        return title_of(each.reported.currency, is_total=each.reported.is_total)
+
     return table_of(
         windows,
         Column(_("Closed window"), lambda each: name_of(each.now.window)),
-        Column("", lambda each: whose(each.reported)),
+        Column("", whose),
         Column(_("Closed on"), lambda each: each.closing.closed_at.date()),
         figure(_("MRR reported"), lambda each: mrr(each.reported.measured, each)),
         figure(_("MRR now"), lambda each: mrr(each.now, each)),

@@ -17,11 +17,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from connector.core.figures import RATIOS, Retention
 from connector.core.language import _, grouped, table_day
-from connector.core.money import (
-    format_minor,
-    format_points,
-    format_ratio,
-)
+from connector.core.money import format_minor, format_points, format_ratio
 from connector.core.text import cells, markdown, printable
 
 GAP = "  "

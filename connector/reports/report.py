@@ -35,13 +35,7 @@ from connector.reports.model import (
     WindowRow,
     restated,
 )
-from connector.store.ledger import (
-    closings,
-    columns,
-    customers,
-    notes,
-    unvalued,
-)
+from connector.store.ledger import closings, columns, customers, notes, unvalued
 
 
 class ReportRequest(NamedTuple):

@@ -3,13 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from connector.core.language import (
-    _,
-    grouped,
-    listed,
-    month_text,
-    table_day,
-)
+from connector.core.language import _, grouped, listed, month_text, table_day
 from connector.core.money import format_count
 from connector.core.text import printable
 from connector.metrics.what_if import preset_switches

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from operator import itemgetter
 
@@ -42,7 +42,7 @@ class Joining:
         """What a report of the standard windows reads; all else waits to be asked for."""
         for source in self.sources:
             rollups.add_all(self.target, source.connection)
-            rows.put_notes(self.target, source)
+            rows.put_notes(self.target, source, partial(self.everybody.names, source))
             coverage.add_all(self.target, source.connection)
             coverage.add_refused(self.target, _set_aside(source))
         rollups.add(self.target, differences(self._apart(), self._together()))

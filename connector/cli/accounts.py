@@ -4,12 +4,13 @@ Every command is written for one: its shell's ``config``. Where the configuratio
 several, ``takes_accounts`` calls it once for each, and says whose each line is.
 """
 
+import re
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from threading import Event, Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -17,7 +18,12 @@ import click
 
 from connector.cli.endings import ended
 from connector.cli.forms import emit
-from connector.cli.output import AccountLines, telling_of
+from connector.cli.output import (
+    AccountLines,
+    name_accounts,
+    telling_of,
+    with_accounts,
+)
 from connector.cli.shell import Shell
 from connector.cli.stderr import fail
 from connector.config import Config
@@ -32,38 +38,17 @@ if TYPE_CHECKING:
 # in which those named, or all, are added up. ``none``: it has no account.
 Taking: TypeAlias = Literal["each", "named", "one", "sum", "all", "none"]
 
+TAKEN: Mapping[Taking, str] = {
+    "each": "sync recompute check doctor backup inbox",
+    "named": "close note forget",
+    "one": "compare reconcile notes restatements restore",
+    "sum": "report cohorts at-risk churn coverage movements explain drift export digest"
+    " dashboard mcp",
+    "all": "serve",
+    "none": "demo config lake webhook-setup",
+}
 TAKES: Mapping[str, Taking] = {
-    "demo": "none",
-    "config": "none",
-    "sync": "each",
-    "report": "sum",
-    "dashboard": "sum",
-    "mcp": "sum",
-    "cohorts": "sum",
-    "at-risk": "sum",
-    "digest": "sum",
-    "churn": "sum",
-    "coverage": "sum",
-    "movements": "sum",
-    "explain": "sum",
-    "drift": "sum",
-    "compare": "one",
-    "reconcile": "one",
-    "close": "named",
-    "note": "named",
-    "notes": "one",
-    "restatements": "one",
-    "recompute": "each",
-    "backup": "each",
-    "restore": "one",
-    "forget": "named",
-    "check": "each",
-    "export": "sum",
-    "lake": "none",
-    "doctor": "each",
-    "serve": "all",
-    "inbox": "each",
-    "webhook-setup": "none",
+    command: taking for taking, names in TAKEN.items() for command in names.split()
 }
 
 # Options that name something of one account.
@@ -88,9 +73,10 @@ def takes_accounts(command: click.Command, taking: Taking) -> click.Command:
     return command
 
 
+EVERY = "Of several accounts only this one; may be given again. Default: all."
 HELP: Mapping[Taking, str] = {
-    "each": "Of several accounts only this one; may be given again. Default: all.",
-    "all": "Of several accounts only this one; may be given again. Default: all.",
+    "each": EVERY,
+    "all": EVERY,
     "named": "Which of several accounts; may be given again.",
     "one": "Which of several accounts.",
     "sum": "Of several accounts only this one; may be given again. Default: all, added up.",
@@ -98,39 +84,61 @@ HELP: Mapping[Taking, str] = {
 
 
 def _option(taking: Taking) -> click.Option:
+    def asked(
+        ctx: click.Context, _param: click.Parameter, names: Sequence[str]
+    ) -> None:
+        shell: Shell = ctx.obj
+        shell.adds_up |= taking == "sum"
+        shell.asked += tuple(names)
+        name_accounts(partial(asked_of, shell.asked))
+
     return click.Option(
         ["--account", "asked"],
         metavar="NAME",
         multiple=True,
         expose_value=False,
         is_eager=True,  # the values of others depend on whose they are
-        callback=_added if taking == "sum" else _asked,
+        callback=asked,
         help=HELP[taking],
     )
 
 
 def _mixed_option() -> click.Option:
+    def asked(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001
+        ctx.obj.is_mixed |= value
+
     return click.Option(
         ["--mixed"],
         is_flag=True,
         expose_value=False,
         is_eager=True,
-        callback=_mixed,
+        callback=asked,
         help="Add accounts up whose policy or time zone differ, and say so.",
     )
 
 
-def _mixed(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001
-    ctx.obj.is_mixed |= value
+# One that is written somewhere, and does not say by itself of which accounts.
+COMMAND = re.compile(r"\bstripe-nrr ([a-z]+(?:-[a-z]+)*)(?![\w-])(?![^`\n]*--account)")
 
 
-def _added(ctx: click.Context, param: click.Parameter, names: tuple[str, ...]) -> None:
-    ctx.obj.adds_up = True
-    _asked(ctx, param, names)
+def asked_of(accounts: Sequence[str], text: str) -> str:
+    """A text whose commands are asked of these accounts; none is asked of too many."""
+
+    def named(found: re.Match[str]) -> str:
+        taking = TAKES.get(found[1], "none")
+        if taking == "none" or (taking == "one" and len(accounts) > 1):
+            return found[0]
+        return " ".join([found[0], *(f"--account {name}" for name in accounts)])
+
+    return COMMAND.sub(named, text) if accounts else text
 
 
-def _asked(ctx: click.Context, _param: click.Parameter, names: tuple[str, ...]) -> None:
-    ctx.obj.asked += names
+@contextmanager
+def telling_of_account(name: str, *, at_once: bool = False) -> Iterator[AccountLines]:
+    """Each line says whose it is; ``at_once``: others speak meanwhile."""
+    with telling_of(AccountLines(name, at_once)) as lines:
+        name_accounts(partial(asked_of, [name]))
+        yield lines
 
 
 def _in_turn(callback: Callable[..., Any], taking: Taking) -> Callable[..., Any]:
@@ -151,10 +159,10 @@ def _in_turn(callback: Callable[..., Any], taking: Taking) -> Callable[..., Any]
 
 
 def _unnamed(accounts: Sequence[Config]) -> UsageFault:
-    names = [each.name for each in accounts]
-    every = " ".join(f"--account {name}" for name in names)
+    names = ", ".join(each.name for each in accounts)
+    every = " ".join(f"--account {each.name}" for each in accounts)
     return UsageFault(
-        f"there are several accounts, and none is named: {', '.join(names)}",
+        f"there are several accounts, and none is named: {names}",
         fix=f"say which: {every}, or some of these",
     )
 
@@ -182,7 +190,7 @@ class _AccountsInTurn:
         told: list[dict[str, Any]] = []
         codes: list[int] = []
         for account in self.shell.accounts:
-            with telling_of(AccountLines(account.name)) as lines:
+            with telling_of_account(account.name) as lines:
                 codes.append(self._code(account, lines))
             told.append({"account": account.name, "exit_code": codes[-1], **lines.kept})
             if self.shell.stop.is_set():
@@ -196,7 +204,7 @@ class _AccountsInTurn:
         codes: list[int] = []
 
         def stay(account: Config) -> None:
-            with telling_of(AccountLines(account.name, at_once=True)) as lines:
+            with telling_of_account(account.name, at_once=True) as lines:
                 codes.append(self._code(account, lines))
 
         with stopped_by_signals(self.shell.stop):
@@ -224,7 +232,7 @@ class _AccountsInTurn:
                 self.callback(**self.options)
 
         def say(problem: str, fix: str) -> None:
-            lines.kept |= {"error": problem, "fix": fix}
+            lines.kept |= {"error": problem, "fix": with_accounts(fix)}
             fail(problem, fix)
 
         try:

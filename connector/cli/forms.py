@@ -11,6 +11,7 @@ from connector.cli.output import (
     account_lines,
     echo,
     terminal_columns,
+    with_accounts,
     write,
     write_csv_text,
     write_json,
@@ -45,15 +46,16 @@ class Output(NamedTuple):
         """A document as a terminal shows it."""
         from connector.render.terminal import view
 
-        return view(parts, self.locale)
+        return view(map(_asked, parts), self.locale)
 
     def plain(self, parts: "Iterable[Part]") -> Any:
-        """The same, but in a pipe or a file as plain text."""
+        """The same, but as plain text in a pipe, in a file, and of one in turn."""
         from connector.render.table import to_plain
 
-        if self.path is None and terminal_columns() is not None:
+        is_shown = terminal_columns() is not None and account_lines() is None
+        if self.path is None and is_shown:
             return self.drawn(parts)
-        return to_plain(parts, self.locale)
+        return to_plain(map(_asked, parts), self.locale)
 
     def markdown(self, parts: "Iterable[Part]") -> str:
         from connector.render.table import to_markdown
@@ -83,6 +85,11 @@ class Output(NamedTuple):
         self.write(**{self.form: lambda: _of_report(figures, self.form, self.locale)})
         if self.form == "text" and not figures.parts:
             echo(_("There is no recurring revenue in this ledger."))
+
+
+def _asked(part: "Part") -> "Part":
+    """What is said beside the figures, with the accounts that these are of."""
+    return with_accounts(part) if isinstance(part, str) else part
 
 
 def _of_report(figures: "Report", form: str, locale: str) -> Any:

@@ -68,6 +68,7 @@ def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     None is longer than the terminal is wide, but for what cannot be broken.
     """
     columns, lines = terminal_columns(err=err), account_lines()
+    text = with_accounts(text)
     if columns is not None:
         room = columns if lines is None else columns - cells(lines.of(""))
         text = wrapped(text, room)
@@ -168,3 +169,16 @@ def telling_of(lines: AccountLines) -> Iterator[AccountLines]:
         yield lines
     finally:
         _lines.reset(before)
+
+
+_naming: ContextVar[Callable[[str], str]] = ContextVar("naming", default=str)
+
+
+def name_accounts(naming: Callable[[str], str]) -> None:
+    """From now on each command in a text is told as ``naming`` has it."""
+    _naming.set(naming)
+
+
+def with_accounts(text: str) -> str:
+    """What is said to people, with the accounts that its commands are to be asked of."""
+    return _naming.get()(text)

@@ -8,7 +8,7 @@ from collections.abc import Container, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from connector.cli.output import echo, echo_record
+from connector.cli.output import echo, echo_record, with_accounts
 from connector.core.language import _
 from connector.core.messages import spoken
 from connector.core.text import printable
@@ -69,7 +69,7 @@ def unforeseen(error: Exception) -> None:
 
 def _tell(level: str, what: str, before: str, problem: str, fix: str = "") -> None:
     if STDERR.form == "json":
-        _record(level, what, problem, fix)
+        _record(level, what, with_accounts(problem), with_accounts(fix))
         return
     lines, how = [f"{before}{printable(spoken(problem))}"], _("fix")
     if fix:

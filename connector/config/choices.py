@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from connector.config.company_pairs import read_pairs
 from connector.config.settings import KEYS, LIKE, Config, Key
 from connector.core.errors import SECRET, masked
-from connector.core.language import LANGUAGES, message
+from connector.core.language import DEFAULT, LANGUAGES, message
 from connector.core.policy import POLICY_RULES, Policy
 
 
@@ -76,8 +76,8 @@ def config_of(chosen: Mapping[str, Any], source: Path | None) -> Config:
     own = {name: chosen[name] for name in Config.__struct_fields__ if name in chosen}
     named = {name: chosen[name] for name in POLICY_RULES if name in chosen}
     policy = {**(chosen.get(LIKE) or {}), **named}
-    if "language" in own:  # whose amounts it writes, unless told otherwise
-        own.setdefault("locale", LANGUAGES[own["language"]].locale)
+    language = LANGUAGES[own.get("language", DEFAULT)]
+    own["locale"] = own.get("locale") or language.locale
     config = Config(**own, policy=Policy(**policy))
     folder = source.parent if source is not None else Path()
     values = ((name, getattr(config, name)) for name in Config.__struct_fields__)

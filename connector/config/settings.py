@@ -245,7 +245,11 @@ KEYS: Mapping[str, Key] = {key.name: key for key in FIELDS.values()}
 ACCOUNT = "account"
 # What an [[account]] says of itself: the fields of its ``Config`` that it sets.
 ACCOUNT_FIELDS: Mapping[str, Key] = {
-    "name": Key("name", values.account_name, "letters, digits, dots and dashes"),
+    "name": Key(
+        "name",
+        values.account_name,
+        "up to 40 letters, digits, dots and dashes, a letter or digit first",
+    ),
     "key_file": Key(
         "key_file", values.secret_file, "the path of a file that holds the key"
     ),

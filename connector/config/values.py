@@ -85,7 +85,9 @@ owner = partial(_matching, pattern=r"(metadata:.+)?")
 
 
 def locale(value: Any) -> str:
-    """One that numbers can be written in."""
+    """One that numbers can be written in; "" is the language's own."""
+    if value == "":
+        return ""
     name = _matching(value, r"[a-z]{2,3}(_[A-Z][A-Za-z]{3})?(_[A-Z]{2})?")
     if name != DEFAULT_LOCALE and not is_locale(name):
         raise ValueError

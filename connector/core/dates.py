@@ -117,6 +117,18 @@ def later(at_s: int, interval: str, count: int) -> int:
     return int(at.replace(year=month.year, month=month.month, day=day).timestamp())
 
 
+_LONGEST_DAYS = {"day": 1, "week": 7, "month": 31, "year": 366}
+
+
+def next_period(anchor_s: int, interval: str, count: int, from_s: int) -> int:
+    """The first start of a billing period from an instant on, counted from its anchor."""
+    longest_s = _LONGEST_DAYS[interval] * count * 86_400
+    place = (from_s - anchor_s) // longest_s - 1
+    while (start_s := later(anchor_s, interval, place * count)) < from_s:
+        place += 1
+    return start_s
+
+
 def months(first: date, end: date) -> Iterator[date]:
     """The first days of the months from ``first``'s (in) to ``end``'s (out)."""
     month, stop = month_start(first), month_start(end)

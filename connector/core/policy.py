@@ -6,7 +6,7 @@ read off ``POLICY_RULES``, and nowhere said again.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -254,15 +254,6 @@ class Rules(Struct, frozen=True, kw_only=True):
 
     def as_json(self) -> str:
         return json.dumps(self.settings(), ensure_ascii=False)
-
-    def same_as(self, customers: Iterable[str]) -> list[str]:
-        """These, in all of their ids: what they were merged into, and its former ones."""
-        last = {self.merge.get(customer, customer) for customer in customers}
-        return sorted({each for one in last for each in (one, *self.also(one))})
-
-    def also(self, customer: str) -> list[str]:
-        """The former ids of a customer."""
-        return sorted(old for old, new in self.merge.items() if new == customer)
 
 
 def differences(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

@@ -72,6 +72,7 @@ def of_ledger(ledger: Ledger, page: str) -> Mapping[str, Any]:
         "mode": mode,
         "known": known,
         "known_at": known.at.astimezone(ledger.zone),
+        "zone": ledger.zone.key,
         "navigation": _navigation(page),
         "banner": banner(ledger.facts(), ledger.outside(), ledger.config.locale),
         "state_tag": state_tag([each.ledger for each in ledger.parts]),

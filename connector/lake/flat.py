@@ -64,7 +64,8 @@ def flat_object(
 def _subscription(told: Columns, items: list[Columns]) -> dict[str, Any]:
     same = ("id", "status", "cancel_at_period_end")
     times = (
-        *("start_date", "ended_at", "canceled_at", "cancel_at"),
+        *("start_date", "billing_cycle_anchor"),
+        *("ended_at", "canceled_at", "cancel_at"),
         *("trial_start", "trial_end"),
     )
     behavior = told.get("pause_collection_behavior")

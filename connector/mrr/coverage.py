@@ -128,18 +128,21 @@ class _ItemLines:
         subscription = ref(details.subscription) or invoice.subscription
         if not item or subscription not in self.subscriptions:
             return InvoiceClass.REFUSED
-        if self.refused and self.refused & {line.id, item, subscription, _price(line)}:
+        if line.id in self.refused:
+            return InvoiceClass.REFUSED
+        start_s, end_s = line.period.start, line.period.end
+        is_counted = any(
+            since_s < max(end_s, start_s + 1) and until_s > start_s
+            for since_s, until_s in self.counted.get(item, ())
+        )  # also of what is refused since
+        if not is_counted and self.refused & {item, subscription, _price(line)}:
             return InvoiceClass.REFUSED
         if details.proration or line.amount < 0:
             return InvoiceClass.ADJUSTMENT
         price = self.catalogue.prices.get(_price(line))
         if item in self.used and price is not None and is_metered(price):
             return self._class_of_usage(line, price)
-        start_s, end_s = line.period.start, line.period.end
-        for since_s, until_s in self.counted.get(item, ()):
-            if since_s < max(end_s, start_s + 1) and until_s > start_s:
-                return InvoiceClass.COUNTED
-        return InvoiceClass.BY_POLICY
+        return InvoiceClass.COUNTED if is_counted else InvoiceClass.BY_POLICY
 
     def _class_of_usage(self, line: InvoiceLine, price: Price) -> InvoiceClass:
         """MRR is made of the usage of whole periods, if of any."""

@@ -172,16 +172,16 @@ class _SubscriptionTimeline:
     ) -> None:
         versions, line_items, events, invoices = evidence
         now = versions[-1].subscription
-        nameless = [line for line in line_items if not line.item]
-        self.refused = [Unvalued(n.id, "subscription_item", None) for n in nameless]
+        own_prices = [i.price for i in now.items.data if i.price is not None]
+        self.currency = now.currency or (own_prices[0].currency if own_prices else "")
+        unread = [n for n in line_items if not n.item or n.currency != self.currency]
+        self.refused = [_unread_line(line) for line in unread]
         known = line_items
-        if nameless:
-            known = [line for line in line_items if line.item]
+        if unread:
+            known = [n for n in line_items if n.item and n.currency == self.currency]
         if not now.is_of_known_status:
             self.refused.append(Unvalued(now.id, "status", now.status))
         self.subscription = now
-        own_prices = [i.price for i in now.items.data if i.price is not None]
-        self.currency = now.currency or (own_prices[0].currency if own_prices else "")
         every = [*versions, *versions_in(events)]
         self.catalogue = shown.history.catalogue.with_prices_on(every)
         prices = self.catalogue.prices
@@ -443,6 +443,13 @@ class _SubscriptionTimeline:
             if interval is not None and at_s in (interval.start_s, interval.end_s):
                 is_start = at_s == interval.start_s
                 yield from interval.began if is_start else interval.ended
+
+
+def _unread_line(line: LineItem) -> Unvalued:
+    """Of no item, or in another currency than its subscription's: never added to it."""
+    if not line.item:
+        return Unvalued(line.id, "subscription_item", None)
+    return Unvalued(line.id, "currency", line.currency or None)
 
 
 def _item_trials(

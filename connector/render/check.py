@@ -27,7 +27,7 @@ def to_text(
     if compared is not None:
         lines += _comparison_lines(compared, locale)
     lines += [
-        printable(f"{spoken(each.rule)}: {each.subject} {_what(each)}")
+        printable(f"{spoken(each.rule)}: {spoken(each.subject)} {_what(each)}")
         for each in checked.findings
     ]
     if checked.waiting:

@@ -35,16 +35,20 @@ COLOURS = {
 
 
 def console(*, width: int | None = None) -> Console:
-    """A console on stdout: as wide as the terminal, or wide enough for a pipe."""
-    out = _console(width)
-    if not out.is_terminal and width is None:
-        return _console(PIPE_WIDTH, no_color=True)
-    return out
+    """A console on stdout: as wide as the terminal, or wide enough for a pipe.
 
-
-def _console(width: int | None, *, no_color: bool | None = None) -> Console:
+    One of a ``width`` is for a text to be kept: it knows no colours.
+    """
+    shown = Console(highlight=False, markup=False, emoji=False)
+    if width is None and shown.is_terminal:
+        return shown
     return Console(
-        width=width, no_color=no_color, highlight=False, markup=False, emoji=False
+        width=width or PIPE_WIDTH,
+        no_color=True,
+        force_terminal=False,
+        highlight=False,
+        markup=False,
+        emoji=False,
     )
 
 

@@ -39,7 +39,7 @@ from connector.store.ledger import (
     unvalued,
 )
 from connector.store.ledger import customers as ledger_customers
-from connector.store.mirror import checksums, dirty_customers
+from connector.store.mirror import checksums, dirty_customers, event_feed
 from connector.store.mirror.catalogue import read_catalogue
 from connector.store.mirror.checksums import ExaminedObjects
 from connector.store.mirror.histories import histories, in_batches, profile
@@ -102,6 +102,8 @@ def check_ledger(ledger: Ledger) -> CheckedLedger:
         coverage.sums(connection), coverage.counted_again(connection)
     )
     findings += outside_findings(ledger.outside())
+    if event_feed.is_first_sync_unfinished(connection):
+        findings.append(UNFINISHED)
     return CheckedLedger(
         movements=queries.count(connection),
         findings=findings,
@@ -137,6 +139,11 @@ def _unchecked(
         )
 
 
+UNFINISHED = Finding(
+    "everybody is there",
+    "the ledger",
+    "lacks customers, as the first sync has not finished; run `stripe-nrr sync`",
+)
 NOBODY_CALLED: Mapping[str, str] = {}
 
 

@@ -65,11 +65,18 @@ def overwrite(connection: sqlite3.Connection) -> None:
 
 
 def _is_known(connection: sqlite3.Connection, customer: str) -> bool:
-    query = (
-        "SELECT EXISTS (SELECT 1 FROM customers WHERE id = ?1)"
-        " OR EXISTS (SELECT 1 FROM stripe_customers WHERE id = ?1)"
-    )
-    return bool(scalar(connection, query, [customer]))
+    return scalar(connection, _KNOWN, [customer]) is not None
+
+
+# Of an Account as a customer there is none of Stripe's customers.
+_KNOWN = """
+    SELECT 1 FROM customers WHERE id = ?1
+    UNION ALL SELECT 1 FROM stripe_customers WHERE id = ?1
+    UNION ALL SELECT 1 FROM customer_accounts WHERE account = ?1
+    UNION ALL SELECT 1 FROM stripe_subscriptions WHERE customer = ?1
+    UNION ALL SELECT 1 FROM stripe_invoices WHERE customer = ?1
+    LIMIT 1
+"""
 
 
 def _erase(connection: sqlite3.Connection, customer: str) -> bool:

@@ -284,7 +284,10 @@ class StripeHttp:
             )
         elif status == 401:
             problem = f"Stripe does not know the key {shown(self.key)} (HTTP 401)"
-            fix = "set STRIPE_API_KEY to a live restricted key with read permissions"
+            fix = (
+                "put a restricted key with read permissions where this one is from: "
+                "STRIPE_API_KEY, or the account's key_file"
+            )
         elif status == 403:
             problem = f"the key {shown(self.key)} may not read {path} (HTTP 403)"
             fix = f"give the restricted key the permission “{needs}” in Stripe's Dashboard"

@@ -263,6 +263,7 @@ class Subscription(Base, frozen=True, kw_only=True):
     created: Instant = 0
     currency: str = ""
     start_date: int | None = None
+    billing_cycle_anchor: Instant | None = None
     ended_at: Instant | None = None
     canceled_at: Instant | None = None
     cancel_at: Instant | None = None

@@ -25,6 +25,8 @@ _LONGEST_DAYS = {"day": 1, "week": 7, "month": 31, "year": 366}
 class Charge(NamedTuple):
     """What an item was charged from ``start_s`` on; credits are none.
 
+    What was charged for a time that was over (usage) has the discounts of its bill: it
+    lasts for no time, then.
     ``named`` are the discounts in the order in which they are named, with what they took.
     ``full_minor`` is what a proration would cost without any; None where unknown.
     """
@@ -74,10 +76,11 @@ def _billed(
     price = prices.get(period.price)
     units = units_of(period.lines[0]) if price is None else period.units(price)
     rest = _Rest(price, period.currency, units, period.start_s, period.end_s)
+    is_over = period.is_regular and period.end_s <= period.invoice.created
     return Charge(
         item=period.item,
-        start_s=period.start_s,
-        end_s=period.end_s,
+        start_s=period.invoice.created if is_over else period.start_s,
+        end_s=period.invoice.created if is_over else period.end_s,
         is_regular=period.is_regular,
         amount_minor=period.amount_minor,
         full_minor=None if period.is_regular else _full_minor(rest, whole),
@@ -175,6 +178,8 @@ def still_reduced(
     for charge in own:
         if charge.start_s > at_s:
             break
+        if charge.start_s == charge.end_s:
+            continue
         if _reduces(discount, charge):
             reduced[charge.item] = charge
         elif charge.amount_minor or not charge.is_regular:

@@ -1,6 +1,7 @@
 """Ledgers of several accounts read as one, beside one to which everybody was posted."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +28,8 @@ from connector.reports import (
 )
 from connector.reports.explained.window import WindowRequest
 from connector.reports.ledger import Ledger
+from connector.store.database import transaction
+from connector.store.ledger import notes
 from connector.store.ledger.queries import EVERYTHING, Wanted
 from connector.store.opening import open_database
 from tests.support.accounts import NOW, RULES, Book, configs, one, pays, several, write
@@ -224,6 +227,21 @@ def test_one_id_in_two_accounts_is_two_customers(tmp_path: Path) -> None:
         assert {x[1] for x in booked(ledger)} == {"de/cus_1", "us/cus_1"}
         found = explain_customer(ledger, "us/cus_1").movements
         assert [m.amount_minor for m in found] == [6000]
+
+
+def test_what_was_noted_of_a_customer_is_of_its_account(tmp_path: Path) -> None:
+    month = date(2025, 3, 1)
+    for name in ("de", "us"):
+        path = tmp_path / f"{name}.db"
+        write(path, [Book({"a": pays("cus_1", d2025_01_01=5000)})])
+        with closing(open_database(path)) as connection, transaction(connection):
+            notes.add(connection, month, f"of {name}", NOW, customer="cus_1")
+            notes.add(connection, month, "of nobody", NOW)
+    with several(tmp_path, ["de", "us"]) as ledger:
+        assert {(n.customer, n.text) for n in make_report(ledger).notes} == {
+            *(("de/cus_1", "of de"), ("us/cus_1", "of us")),
+            ("", "of nobody"),
+        }
 
 
 def test_a_customer_of_one_account_may_be_the_company_of_another_ones(

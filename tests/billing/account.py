@@ -129,7 +129,8 @@ class Account(Pauses):
                 item.if_dropped = None
 
     def _end(self, sub: Subscription, reason: str | None) -> None:
-        self.pause_over(sub)
+        if self.was_due(sub):
+            self.pause_over(sub)
         sub.status, sub.ended_at = "canceled", self.now
         sub.cancel_reason = reason
         for item in sub.all_items:

@@ -62,6 +62,20 @@ class Pauses(Changes):
             for item in sub.all_items:
                 item.sightings.append(Sighting(covered, "unbilled"))
 
+    def was_due(self, sub: Subscription) -> bool:
+        """Whether anything would have been billed since, had it not been paused.
+
+        Where all is of another interval than was billed, nobody knows since when: its
+        bill may be the one after the period that the last billed second lies in.
+        """
+        covered = self.billed_until(sub)
+        return any(
+            (item.last_line is not None and item.last_line.price.cycle == cycle)
+            or period_at(sub.anchor, *cycle, covered - 1)[1] < self.now
+            for item, cycle in ((i, i.price.cycle) for i in sub.items)
+            if not item.price.metered
+        )
+
     def billed_until(self, sub: Subscription, *, waiting: bool = True) -> int:
         """The end of what was billed, or tried, and not taken back.
 
@@ -71,13 +85,13 @@ class Pauses(Changes):
         lines += sub.pending if waiting else []
         own = [x for x in lines if x.subscription is sub and x.item is not None]
         ends = [sub.created, sub.trial_end or 0]
+        taken = [x for x in own if x.credits is not None or x.amount < 0]
         for line in own:
-            if line.credits is None and line.amount >= 0:
+            if line not in taken:
                 back = [
                     c.start
-                    for c in own
-                    if c.amount < 0
-                    and c.item is line.item
+                    for c in taken
+                    if c.item is line.item
                     and c.date >= line.date
                     and line.start <= c.start < line.end
                     and (line.date, line.start) < (c.date, c.start)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import replace
 
-from connector.cli.accounts import TAKES
+from connector.cli.accounts import TAKES, asked_of
 from connector.cli.app import COMMANDS
 from connector.config import Config, accounts_of, parse
 from connector.core.errors import ConfigError, UsageFault
@@ -109,8 +109,8 @@ def test_an_account_that_nobody_named_is_refused(text: str, fix: str) -> None:
             '[[account]]\nname = "../uk"',
             [
                 (
-                    "[[account]] number 1: name is '../uk': give letters, digits, dots and "
-                    "dashes"
+                    "[[account]] number 1: name is '../uk': give up to 40 letters, "
+                    "digits, dots and dashes, a letter or digit first"
                 )
             ],
             id="a name that is no file's",
@@ -226,3 +226,45 @@ def test_the_page_tells_how_each_command_takes_them() -> None:
 
 def test_every_command_says_which_accounts_it_takes() -> None:
     assert TAKES.keys() == COMMANDS.keys()
+
+
+@pytest.mark.parametrize(
+    ("accounts", "text", "expected"),
+    [
+        ([], "run `stripe-nrr sync`", "run `stripe-nrr sync`"),
+        (["uk"], "run `stripe-nrr sync`", "run `stripe-nrr sync --account uk`"),
+        (
+            ["uk"],
+            "  stripe-nrr report --from 2026-01 --to 2026-01",
+            "  stripe-nrr report --account uk --from 2026-01 --to 2026-01",
+        ),
+        (
+            ["de", "uk"],
+            "`stripe-nrr recompute`, or choose some with --account",
+            (
+                "`stripe-nrr recompute --account de --account uk`, or choose some with "
+                "--account"
+            ),
+        ),
+        (
+            ["uk"],
+            "Next: stripe-nrr check, then stripe-nrr sync; start serve anew.",
+            (
+                "Next: stripe-nrr check --account uk, then stripe-nrr sync --account uk; "
+                "start serve anew."
+            ),
+        ),
+        (["uk"], "`stripe-nrr at-risk`", "`stripe-nrr at-risk --account uk`"),
+        (["uk"], "stripe-nrr inbox retry", "stripe-nrr inbox --account uk retry"),
+        (["uk"], "`stripe-nrr notes` lists", "`stripe-nrr notes --account uk` lists"),
+        (["de", "uk"], "`stripe-nrr notes` lists", "`stripe-nrr notes` lists"),
+        (["uk"], "`stripe-nrr sync --account de`", "`stripe-nrr sync --account de`"),
+        (["uk"], "`stripe-nrr demo` needs none", "`stripe-nrr demo` needs none"),
+        (["uk"], "see `stripe-nrr --help`", "see `stripe-nrr --help`"),
+        (["uk"], "/backups/stripe-nrr.db", "/backups/stripe-nrr.db"),
+    ],
+)
+def test_a_command_that_is_told_is_asked_of_the_same_accounts(
+    accounts: list[str], text: str, expected: str
+) -> None:
+    assert asked_of(accounts, text) == expected

@@ -12,6 +12,7 @@ from connector.core.errors import ConfigError
 from connector.core.policy import Policy
 from connector.core.presets import PRESETS, preset_of
 from connector.stripe_api.credentials import stripe_key, webhook_secrets
+from tests.support.folders import ROOT
 from tests.support.policies import OTHERWISE
 
 KEY = "rk_live_51AbCdEfGhIjKlMnOpQrStUv"
@@ -94,6 +95,27 @@ def test_every_key_is_read() -> None:
         bind=ListenAddress("::1", 8490),
         admin_bind=ListenAddress("localhost", 0),
     )
+
+
+@pytest.mark.parametrize(
+    ("reporting", "locale"),
+    [
+        pytest.param("", "en_US", id="neither is said"),
+        pytest.param('language = "de"', "de_DE", id="as the language does"),
+        pytest.param('language = "de"\nlocale = ""', "de_DE", id="said so"),
+        pytest.param('locale = ""', "en_US", id="said so of the default"),
+        pytest.param('language = "de"\nlocale = "en_GB"', "en_GB", id="another"),
+    ],
+)
+def test_amounts_are_written_as_the_language_does(reporting: str, locale: str) -> None:
+    assert parse(f"[reporting]\n{reporting}", {}).locale == locale
+
+
+def test_in_what_config_init_writes_the_language_alone_is_changed() -> None:
+    text = (ROOT / "config.example.toml").read_text(encoding="utf-8")
+    german = text.replace('language = "en"', 'language = "de"')
+    assert parse(text, {}).locale == "en_US"
+    assert parse(german, {}).locale == "de_DE"
 
 
 def test_a_chain_of_merged_customers_ends_where_the_last_is() -> None:

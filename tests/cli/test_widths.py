@@ -148,19 +148,38 @@ def test_each_line_says_of_which_account_it_is(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         lay_out_of(tmp_path / name, long_ones(), CONFIG)
     accounts = "".join(
-        f'[accounts.{name}]\ndatabase = "{name}/stripe-nrr.db"\n'
+        f'[[account]]\nname = "{name}"\ndatabase = "{name}/stripe-nrr.db"\n'
+        f'key_file = "{name}.key"\n'
         for name in ("de", "uk")
     )
     workdir = Workdir(tmp_path).configure(CONFIG + accounts)
-    for line in (
-        "check",
-        "doctor --offline",
-        "restatements",
-        "digest --peek",
-        "report",
-    ):
+    for line, code in {
+        "check": 0,
+        "close 2026-08 --account de --account uk": 0,
+        "doctor --offline": 3,
+        "inbox": 0,
+        "recompute": 0,
+        "backup copy.db": 0,
+        "restatements --account de": 0,
+        "digest --peek": 0,
+        "report": 0,
+    }.items():
         ran = workdir.call(*line.split(), columns=80)
+        assert ran.code == code, ran.err
         assert not too_long(ran, 80), line
+        assert "x1b" not in ran.out, line
+
+
+def test_what_a_terminal_needs_is_not_written_into_a_file(
+    told: tuple[Workdir, str],
+) -> None:
+    workdir, _ = told
+    for name in ("report", "cohorts", "at-risk"):
+        for words in ([name, "-o", "told.txt"], [name]):
+            ran = workdir.call(*words, columns=100)
+            assert ran.code == 0, ran.err
+            assert "x1b" not in ran.out
+        assert "x1b" not in (workdir.folder / "told.txt").read_text()
 
 
 def ids(text: str) -> set[str]:
@@ -176,7 +195,7 @@ def too_long(ran: Ran, columns: int) -> list[str]:
 
 def is_one_piece(line: str) -> bool:
     """One word, or one command to copy, whatever stands before it as a mark."""
-    text = re.sub(r"^ *(│ *)?", "", line)
+    text = re.sub(r"^(\w+: )? *(│ *)?", "", line)
     return " " not in text or text.startswith(("stripe-nrr ", "pip install "))
 
 

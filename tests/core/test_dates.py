@@ -15,6 +15,7 @@ from connector.core.dates import (
     later,
     local_day,
     months,
+    next_period,
     parse_moment,
     parse_month,
     period_start,
@@ -212,6 +213,28 @@ def test_a_billing_period_ends(start: str, interval: str, count: int, end: str) 
     first = datetime.fromisoformat(f"{start}T10:30:00+00:00")
     found = later(int(first.timestamp()), interval, count)
     assert iso(found) == f"{end}T10:30:00Z"
+
+
+@pytest.mark.parametrize(
+    ("anchor", "interval", "count", "since", "start"),
+    [
+        pytest.param("2026-01-31", "month", 1, "2026-03-01", "2026-03-31", id="31st"),
+        pytest.param("2026-01-31", "month", 1, "2026-02-28", "2026-02-28", id="now"),
+        pytest.param("2026-01-30", "month", 2, "2026-04-01", "2026-05-30", id="2nd"),
+        pytest.param("2024-02-29", "year", 1, "2027-01-01", "2027-02-28", id="leap"),
+        pytest.param("2016-01-04", "week", 1, "2026-03-03", "2026-03-09", id="weeks"),
+        pytest.param("2026-06-30", "month", 1, "2026-02-01", "2026-02-28", id="ahead"),
+    ],
+)
+def test_a_billing_period_starts_as_its_anchor_has_it(
+    anchor: str, interval: str, count: int, since: str, start: str
+) -> None:
+    anchor_s, since_s = (
+        int(datetime.fromisoformat(f"{each}T10:30:00+00:00").timestamp())
+        for each in (anchor, since)
+    )
+    found = next_period(anchor_s, interval, count, since_s)
+    assert iso(found) == f"{start}T10:30:00Z"
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,25 @@ def test_json_is_the_commands(site: Site, demo: Workdir, path: str) -> None:
     assert without_moment(found) == without_moment(by_command)
 
 
+@pytest.mark.parametrize("currency", ["usd", "eur"])
+def test_customers_are_those_of_an_export(
+    site: Site, demo: Workdir, currency: str
+) -> None:
+    """Which has a row a customer and currency, in minor units, in no order of amounts."""
+    path = f"/customers?status=all&currency={currency}"
+    rows = csv.DictReader(io.StringIO(told(demo, site.page(path)).out))
+    exported = {
+        (row["customer"], row["label"], int(row["mrr_minor"]))
+        for row in rows
+        if row["currency"] == currency
+    }
+    listed = site.get(form(path, "json")).json()["customers"]
+    assert {tuple(each.values()) for each in listed} == exported
+    assert len(exported) > 5
+    past = site.page(f"{path}&as-of=2026-11-02")
+    assert past.command == "", "an export is of now"
+
+
 @pytest.mark.parametrize("path", [p for p in PAGES if "/customer" not in p])
 def test_csv_is_the_commands(site: Site, demo: Workdir, path: str) -> None:
     page = site.page(path)

@@ -8,7 +8,11 @@ from tests.laws.test_lives import (
     is_told_by_one_look,
     is_told_with_once_coupons,
 )
-from tests.laws.test_metered_lives import agrees_with_one_look
+from tests.laws.test_metered_lives import (
+    agrees_with_all_events,
+    agrees_with_one_look,
+    usage_is_told,
+)
 from tests.laws.test_policies_of_lives import is_known
 from tests.laws.test_taxed_lives import all_events_agree, one_look_agrees
 from tests.support.lives import MODES, Act, Life
@@ -41,6 +45,14 @@ ONE_LOOK = {
         act("come_back", 2, 7),
         act("remove", 1, wait_s=5_060_052),
     ],
+    "the same of one that waited for its first bill": [
+        act("come_back"),
+        act("reprice"),
+        act("reprice"),
+        act("reprice", 0, 2),
+        act("add"),
+        act("remove", 1, wait_s=2_502_615),
+    ],
     "cancelled while paused, and with it a move to a yearly price that waited": [
         act("come_back"),
         act("try_again", wait_s=360),
@@ -66,6 +78,44 @@ ONE_LOOK = {
         act("add", 0, 0, 2),
         act("reprice"),
         act("remove", 1),
+    ],
+    "a free price credited for a pause of a day, an unbilled item beside it": [
+        act("come_back", 8),
+        act("add", 0, 0, 2),
+        act("halt", 0, 8),
+        act("carry_on", wait_s=86_401),
+    ],
+    "moved to a month after a bill of two, paused until it ended": [
+        act("come_back", 5),
+        act("reprice", 2),
+        act("cancel_on_a_day", 7),
+        act("halt"),
+    ],
+    "left by the month beside it, and moved itself to a month without prorations": [
+        act("come_back", 4),
+        act("add", wait_s=311_434),
+        act("reprice", 1),
+        act("reprice", 8),
+        act("remove", 1, wait_s=296_848),
+        act("reprice", wait_s=1_036_800),
+    ],
+    "moved to two months in a second one, paused until it ended": [
+        act("come_back"),
+        act("reprice", 2, 5, wait_s=3_456_000),
+        act("cancel_on_a_day", 4),
+        act("halt"),
+    ],
+    "moved to a week after a bill of a month, paused until it ended": [
+        act("come_back"),
+        act("reprice", 2, 4),
+        act("cancel_on_a_day", 4),
+        act("halt"),
+    ],
+    "the same, and ended before a week that may have begun at the last moment": [
+        act("come_back"),
+        act("reprice", 2, 4),
+        act("cancel_on_a_day", 3, wait_s=432_000),
+        act("halt"),
     ],
 }
 
@@ -219,6 +269,28 @@ METERED_ONE_LOOK = {
     ],
 }
 
+METERED_EVENTS = {
+    "calls of minutes, billed a month later when a coupon had run out": [
+        act("come_back", 0, 0, 1),
+        act("reprice"),
+        act("reprice", wait_s=1_048_576),
+        act("reprice", wait_s=3_929_485),
+        act("reprice", 0, 6),
+        act("resize"),
+        act("use", wait_s=119_179),
+        act("reprice"),
+    ],
+}
+
+USAGE = {
+    "calls of minutes, billed a month later when a coupon was gone": [
+        act("come_back", 6),
+        act("use"),
+        act("reprice"),
+        act("undiscount", wait_s=20_040),
+    ],
+}
+
 
 def table(found: dict[str, list[Act]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("acts", found.values(), ids=found.keys())
@@ -271,3 +343,15 @@ def test_events_agree_about_those_with_tax(acts: list[Act], mode: str) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_one_look_agrees_about_those_with_usage(acts: list[Act], mode: str) -> None:
     agrees_with_one_look(Life(mode, acts), BERLIN)
+
+
+@table(METERED_EVENTS)
+@pytest.mark.parametrize("mode", MODES)
+def test_events_agree_about_those_with_usage(acts: list[Act], mode: str) -> None:
+    agrees_with_all_events(Life(mode, acts), BERLIN)
+
+
+@table(USAGE)
+@pytest.mark.parametrize("mode", MODES)
+def test_events_tell_them_where_usage_counts(acts: list[Act], mode: str) -> None:
+    assert usage_is_told(Life(mode, acts), BERLIN, is_watched=True)

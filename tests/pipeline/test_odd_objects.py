@@ -534,13 +534,19 @@ def test_a_quantity_that_was_never_billed_is_a_note_and_what_was_billed_counts(
 
 
 @pytest.mark.parametrize(
-    ("kind", "field", "value"),
-    [("invoices", "lines", None), ("subscriptions", "status", "frozen")],
+    ("kind", "field", "value", "expected"),
+    [
+        pytest.param("invoices", "lines", None, (2_000, 0), id="nothing is known"),
+        pytest.param(
+            *("subscriptions", "status", "frozen", (0, 2_000)),
+            id="it counted until it was seen frozen",
+        ),
+    ],
 )
-def test_what_a_held_customer_was_invoiced_is_refused(
-    tmp_path: Path, kind: str, field: str, value: object
+def test_what_a_held_customer_was_invoiced_is_refused_unless_it_counted(
+    tmp_path: Path, kind: str, field: str, value: object, expected: tuple[int, int]
 ) -> None:
-    """One customer, one plan: two months at $10, of which nothing can be valued."""
+    """One customer, one plan: two months at $10; (refused, counted)."""
     acc = Account(OPENED)
     plan = acc.add_price(acc.add_product("Plan"), 1_000)
     acc.subscribe(acc.add_customer("Ada"), plan)
@@ -560,7 +566,7 @@ def test_what_a_held_customer_was_invoiced_is_refused(
     assert key in text
     [refused] = told["refused"]
     assert refused["object_id"] == key
-    assert refused_and_counted(told) == (2_000, 0)
+    assert refused_and_counted(told) == expected
     assert not [x for x in check["findings"] if x.get("law") == "coverage"]
     assert refused_and_counted(healed) == (0, 2_000)
     assert healed["refused"] == []

@@ -259,6 +259,19 @@ def test_before_the_first_sync_has_finished(workdir: Workdir) -> None:
         assert "fix: run `stripe-nrr sync`" in ran.err
 
 
+def test_check_tells_of_a_first_sync_that_was_cut_off(workdir: Workdir) -> None:
+    """Also where all that came before that is derived: nobody waits, and some lack."""
+    assert workdir.call("check").code == 0
+    change(workdir, "UPDATE walks SET finished_us = NULL")
+    change(workdir, "DELETE FROM event_feed")
+    ran = workdir.call("check")
+    assert ran.code == 3
+    assert (
+        "everybody is there: the ledger lacks customers, as the first sync" in ran.out
+    )
+    assert workdir.call("check", "--format", "json").json["waiting"] == []
+
+
 def test_before_the_first_customer(workdir: Workdir) -> None:
     told = refused(workdir.call("close", "2025-12"))
     assert "nobody had paid by its end: the first customer came on 2026-01-10" in told

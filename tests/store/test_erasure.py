@@ -170,6 +170,77 @@ def test_all_ids_of_a_customer_are_forgotten(workdir: Workdir) -> None:
     assert holding(workdir.folder, NAME, SECTOR) == []
 
 
+# --- Accounts as customers ---
+
+ACCOUNT = "acct_1Customer"
+
+
+def by_account(
+    account: SimulatedAccount, asked: str, *, linked: bool
+) -> SimulatedAccount:
+    """Its subscriptions and invoices name an Account; its customer does if ``linked``."""
+    named = {"customer": None, "customer_account": ACCOUNT}
+    objects = {
+        kind: [it | named if it.get("customer") == asked else it for it in things]
+        for kind, things in account.objects.items()
+    }
+    if linked:
+        objects["customers"] = [
+            it | {"customer_account": ACCOUNT if it["id"] == asked else None}
+            for it in objects["customers"]
+        ]
+    return SimulatedAccount(objects)
+
+
+@pytest.mark.parametrize("said", ["the Account", "the customer"])
+def test_an_account_is_forgotten_with_its_customer(
+    workdir: Workdir, stripe: Served, said: str
+) -> None:
+    account, asked = shop()
+    stripe.account = by_account(account, asked, linked=True)
+    done(workdir.call("sync", "--full"))
+    before = figures(workdir)
+    word = ACCOUNT if said == "the Account" else asked
+    ran = done(workdir.call("forget", word, "--format", "json"))
+    assert (set(ran.json["customers"]), ran.json["named"]) == ({ACCOUNT, asked}, 1)
+    assert holding(workdir.folder, NAME, SECTOR) == []
+    stripe.account = by_account(shop(ELSEWISE)[0], asked, linked=True)
+    done(workdir.call("sync", "--full"))
+    assert holding(workdir.folder, NAME, SECTOR, "Wiedergefunden") == []
+    assert figures(workdir) == before
+
+
+@pytest.mark.parametrize("first", ["the customer", "an invoice"])
+def test_whose_account_is_forgotten_is_so_once_that_is_known(
+    tmp_path: Path, stripe: Served, first: str
+) -> None:
+    """Nothing had named both when it was asked; a customer then comes without a name."""
+    account, asked = shop()
+    apart = by_account(account, asked, linked=False)
+    only = [it for it in apart.objects["customers"] if it["id"] != asked]
+    is_new = first == "the customer"
+    known = {**apart.objects, "customers": only} if is_new else apart.objects
+    stripe.account = SimulatedAccount(known)
+    workdir = Workdir(tmp_path, stripe.url).configure(CONFIG)
+    done(workdir.call("sync"))
+    ran = done(workdir.call("forget", ACCOUNT, "--format", "json"))
+    assert ran.json["customers"] == [ACCOUNT]
+    if is_new:
+        stripe.account = by_account(account, asked, linked=True)
+    else:
+        invoices = apart.objects["invoices"]
+        owned = next(it for it in invoices if it["customer_account"] == ACCOUNT)
+        both = [it | {"customer": asked} if it is owned else it for it in invoices]
+        stripe.account = SimulatedAccount({**apart.objects, "invoices": both})
+    done(workdir.call("sync", "--full"))
+    with closing(sqlite3.connect(workdir.ledger)) as db:
+        db.execute("VACUUM")  # a page that is not used any more may hold what was there
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        gone = {each for (each,) in db.execute("SELECT customer FROM forgotten")}
+    assert gone == {ACCOUNT, asked}
+    assert holding(workdir.folder, NAME, SECTOR) == []
+
+
 def test_who_was_never_seen_is_named(workdir: Workdir) -> None:
     ran = workdir.call("forget", "cus_nobody")
     assert ran.code == 1

@@ -65,7 +65,14 @@ def answer(asked: PageRequest) -> PageAnswer:
                 for each in found
             ),
         ),
+        command=_command(asked, currency),
     )
+
+
+def _command(asked: PageRequest, currency: str) -> Sequence[str]:
+    """Of everybody who ever paid, in each currency; of a past moment there is none."""
+    is_told = asked.as_of is None and not is_total(currency)
+    return ("export", "--what", "customers") if is_told else ()
 
 
 def _everybody(asked: PageRequest, currency: str) -> list[ListedCustomer]:

@@ -20,12 +20,14 @@ from connector.mrr.discounts.time_index import TimeIndex
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.history import SubscriptionVersion, versions_without_event
 from connector.mrr.intervals import Interval
+from connector.mrr.pricing import is_metered
 from connector.stripe_api.decoding import ListOf, ref
 from connector.stripe_api.events import DISCOUNT_DELETED, Event
 from connector.stripe_api.objects import Coupon, Discount, Price, SubscriptionItem
 
 ANY_ITEM = ""
 _START, _AT, _SEEN = attrgetter("start_s"), attrgetter("at_s"), attrgetter("seen_s")
+_DISCOUNTED = attrgetter("discounted_s")
 # When something ended (None: it goes on), and what shows it.
 End = tuple[int | None, tuple[Evidence, ...]]
 
@@ -62,7 +64,7 @@ class DiscountEvidence:
         """
         regular = (line for line in self.line_items if line.is_regular)
         left = (line for line in regular if line.amount_minor > line.discounted_minor)
-        return TimeIndex(left, _START, lambda line: (line.item, ANY_ITEM))
+        return TimeIndex(left, _DISCOUNTED, lambda line: (line.item, ANY_ITEM))
 
     @cached_property
     def debits(self) -> TimeIndex[str, LineItem]:
@@ -116,9 +118,14 @@ class DiscountEvidence:
         coupon = self.coupons.get(discount.id)
         if coupon is None or coupon.duration != "once":
             return discount.start
-        named = self.naming.get(discount.id, ())
-        reduced = (line.start_s for line in named if is_reduced_by(line, discount.id))
-        return min(reduced, default=None)
+        return min(map(_START, self.reduced_in_advance(discount.id)), default=None)
+
+    def reduced_in_advance(self, discount: str) -> Iterator[LineItem]:
+        """The lines for a time to come that name it, and that it reduced: no usage."""
+        for line in self.naming.get(discount, ()):
+            is_usage = is_metered(self.prices.get(line.price))
+            if not is_usage and is_reduced_by(line, discount):
+                yield line
 
     def is_eligible(self, line: LineItem, coupon: Coupon) -> bool:
         """Whether the coupon may reduce the line: it may be limited to some products."""
@@ -210,12 +217,13 @@ def _billed_without(
     key, start_s = scope.discount.id, scope.discount.start
     named = shown.naming.get(key, ())
     items = {line.item for line in named} or {scope.item}
-    since_s = max([start_s - 1, *(line.start_s for line in named)])
+    since_s = max([start_s - 1, *map(_DISCOUNTED, named)])
     change = shown.changes.first(
         (key, None),
         max(since_s, scope.last_seen_s) + 1,
         lambda it: (
             scope.item in (ANY_ITEM, it.item)
+            and it.tells_of(coupon)
             and all(shown.is_eligible(line, coupon) for line in it.billed)
         ),
     )
@@ -227,4 +235,4 @@ def _billed_without(
         lambda it: key not in it.discounts and shown.is_eligible(it, coupon),
     )
     if line is not None:
-        yield line.start_s, line.evidence()
+        yield line.discounted_s, line.evidence()

@@ -22,7 +22,6 @@ from connector.mrr.discounts.ends import (
 from connector.mrr.discounts.order import add_billed_in_order, listed_in_order
 from connector.mrr.discounts.reduced_periods import (
     ReducedPeriod,
-    is_reduced_by,
     naming_lines,
     reduced_periods,
 )
@@ -138,9 +137,7 @@ def _reduced_periods(
     if end_s is None and coupon.duration != "once":
         return {}
     lines = [
-        line
-        for line in shown.naming.get(key, ())
-        if is_reduced_by(line, key) and not shown.full.is_free(line)
+        line for line in shown.reduced_in_advance(key) if not shown.full.is_free(line)
     ]
     if end_s is not None:
         since, end = (

@@ -15,7 +15,7 @@ from connector.core.errors import Unvalued
 from connector.core.model import Evidence
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.pricing import interval_minor, tariff
-from connector.stripe_api.objects import Price
+from connector.stripe_api.objects import Coupon, Price
 
 # An amount is rounded once; what differs by more was discounted.
 ROUNDING_MINOR = 1
@@ -35,7 +35,7 @@ class ChangeWithout(NamedTuple):
     """A change of ``item`` whose credits took back what ``discounts`` had reduced.
 
     What was billed from ``at_s`` on, it bills without them. None: no line names any, and
-    the amounts show that none is left.
+    the amounts show that none is left; of an item that joined there are no credits.
     """
 
     at_s: int
@@ -45,6 +45,11 @@ class ChangeWithout(NamedTuple):
 
     def is_without(self, discount: str) -> bool:
         return self.discounts is None or discount in self.discounts
+
+    def tells_of(self, coupon: Coupon) -> bool:
+        """What an item that joins shares of an amount off, others may have instead."""
+        is_joining = not any(line.credit for line in self.billed)
+        return coupon.percent_off is not None or not is_joining
 
     def evidence(self) -> tuple[Evidence, ...]:
         return tuple(each for line in self.billed for each in line.evidence())
@@ -157,17 +162,20 @@ def naming_lines(line_items: Iterable[LineItem]) -> dict[str, list[LineItem]]:
 def changes_without(
     line_items: Sequence[LineItem], full: FullAmounts
 ) -> Iterator[ChangeWithout]:
-    """The changes that are billed without what their own credits take back."""
+    """The changes that are billed without what their own credits take back.
+
+    And the items that joined, prorated, and were billed in full without any.
+    """
     credits_at: defaultdict[tuple[str, int], list[LineItem]] = defaultdict(list)
     billed_at: defaultdict[tuple[str, int], list[LineItem]] = defaultdict(list)
     for line in line_items:
         if line.credit:
             credits_at[line.item, line.start_s].append(line)
-        elif line.amount_minor > 0:
+        elif line.amount_minor > 0 and line.discounted_s == line.start_s:
             billed_at[line.item, line.start_s].append(line)
-    for (item, at_s), own in credits_at.items():
-        billed = billed_at.get((item, at_s), ())
-        if not billed:
+    for (item, at_s), billed in billed_at.items():
+        own = credits_at.get((item, at_s), [])
+        if not own and not any(line.proration for line in billed):
             continue
         before = {key for line in own for key in line.discounts}
         after = {key for line in billed for key in line.discounts}
@@ -181,7 +189,7 @@ def changes_without(
 def _is_in_full_again(
     own_credits: Iterable[LineItem], billed: Iterable[LineItem], full: FullAmounts
 ) -> bool:
-    """Whether the amounts show it, where no line names a discount."""
+    """Whether the amounts show it, where no line names a discount; also of no credit."""
     is_reduced = all(full.is_reduced(line) for line in own_credits)
     return is_reduced and all(n.is_regular or full.is_in_full(n) for n in billed)
 

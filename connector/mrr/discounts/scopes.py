@@ -17,6 +17,7 @@ from connector.mrr.evidence.subscription_lines import pending_lines
 from connector.mrr.history import History, SubscriptionVersion, versions_in
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.events import Event
+from connector.stripe_api.invoices import Invoice, InvoiceLine
 from connector.stripe_api.objects import Coupon, Discount, Subscription
 
 # The item that it is on, or "", and whether it is the customer's.
@@ -167,7 +168,7 @@ def _see_by_id(
     for line in line_items:
         for key in line.discounts if not line.credit else ():
             if key in scopes:
-                seen_s = min(line.start_s, line.known_s)
+                seen_s = min(line.discounted_s, line.known_s)
                 seen_s = max(scopes[key].last_seen_s, seen_s)
                 scopes[key] = scopes[key]._replace(last_seen_s=seen_s)
 
@@ -191,7 +192,7 @@ def _on_lines(
     for line in line_items:
         if line.discounts and line.is_regular:
             for key in line.discounts:
-                starts.setdefault(key, set()).add(line.start_s)
+                starts.setdefault(key, set()).add(line.discounted_s)
     for key, own in starts.items():
         if key in ordered or len(own) > 1:
             yield DiscountScope(Discount(id=key, start=min(own)), max(own))
@@ -202,10 +203,18 @@ def _on_invoices(history: History) -> Iterator[DiscountScope]:
     for invoice in history.invoices:
         for line in invoice.lines.data:
             if line.discounts:
-                at_s = None if is_credit_line(line) else line.period.start
+                at_s = None if is_credit_line(line) else _billed_s(line, invoice)
                 yield from _shown_in_full(line.discounts, at_s)
         if invoice.discounts:
             yield from _shown_in_full(invoice.discounts, invoice.created)
+
+
+def _billed_s(line: InvoiceLine, invoice: Invoice) -> int:
+    """When what a line names was in force: of time that was over, at the bill."""
+    parent = line.parent.subscription_item_details if line.parent else None
+    is_regular = parent is not None and not parent.proration
+    is_in_arrears = is_regular and line.period.end <= invoice.created
+    return invoice.created if is_in_arrears else line.period.start
 
 
 def _on_pending(history: History) -> Iterator[DiscountScope]:

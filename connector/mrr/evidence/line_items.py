@@ -71,6 +71,15 @@ class LineItem(msgspec.Struct, frozen=True, gc=False):
     status: str = ""  # its invoice's
     discount_amounts: tuple[tuple[str, int], ...] = ()  # by discount
 
+    @property
+    def discounted_s(self) -> int:
+        """When the discounts were in force that it was billed with.
+
+        For a period that is over (usage, days before a backdated start) those of the bill.
+        """
+        is_in_arrears = self.end_s <= self.known_s and self.is_regular
+        return self.known_s if is_in_arrears else self.start_s
+
     def evidence(self) -> tuple[Evidence, ...]:
         """The line and its invoice, or the pending item."""
         own = Evidence(self.kind, self.id, self.start_s, self._summary())

@@ -48,20 +48,13 @@ def _all_line_items(history: History) -> list[LineItem]:
         found += _with_tiers_merged(lines, prices) if lines[1:] else lines
     if pending := pending_lines(history):
         found += _with_tiers_merged(pending, prices)
-    return found
+    return _with_free_credits(history, found)
 
 
 def pending_lines(history: History) -> list[LineItem]:
     """What waits for an invoice; of what is 0, too, whether it is a credit."""
     read = [from_pending_item(item) for item in history.pending]
-    found = [line for line in read if line is not None]
-    if not found:
-        return found
-    shown = [own[-1].subscription for own in history.versions.values()]
-    ends_s = {each.id: each.ended_at for each in shown}
-    current = {item.id for each in shown for item in each.items.data}
-    current -= {line.item for line in found if _is_after_the_end(line, ends_s)}
-    return [*_with_free_credits(found, current, history.catalogue.prices)]
+    return _with_free_credits(history, [line for line in read if line is not None])
 
 
 def _is_after_the_end(line: LineItem, ends_s: Mapping[str, int | None]) -> bool:
@@ -78,18 +71,33 @@ def _lines_of_draft(history: History, draft: Invoice) -> list[LineItem]:
     return [line for line in lines_of(draft) if not line.is_regular]
 
 
-def _with_free_credits(
-    pending: Sequence[LineItem], current: Container[str], prices: Mapping[str, Price]
-) -> Iterator[LineItem]:
-    """What was free is credited with 0, which no pending item says to be a credit.
+def _with_free_credits(history: History, lines: list[LineItem]) -> list[LineItem]:
+    """With what is a credit of 0, which nothing says that waits for its first invoice."""
+    if not any(line.proration and not line.amount_minor for line in lines):
+        return lines
+    shown = [own[-1].subscription for own in history.versions.values()]
+    ends_s = {each.id: each.ended_at for each in shown}
+    current = {item.id for each in shown for item in each.items.data}
+    current -= {line.item for line in lines if _is_after_the_end(line, ends_s)}
+    return [*_free_credits_among(lines, current, history.catalogue.prices)]
 
-    It is one where nothing else takes the item back, and it is billed from the same instant
-    on, or is not ``current`` and nothing came later.
+
+def _free_credits_among(
+    lines: Sequence[LineItem], current: Container[str], prices: Mapping[str, Price]
+) -> Iterator[LineItem]:
+    """What was free, or less than half a cent is left of, is credited with 0.
+
+    It is a credit where nothing else takes the item back, and it is billed from the same
+    instant on, or is not ``current`` and nothing came later.
     """
-    billed = {(n.item, n.start_s): n for n in pending if n.amount_minor > 0}
-    taken = {(n.item, n.start_s) for n in pending if n.credit}
-    last_s = {n.item: n.start_s for n in sorted(pending, key=attrgetter("start_s"))}
-    for line in pending:
+    prorated = [line for line in lines if line.proration]
+    billed = {(n.item, n.start_s): n for n in prorated if n.amount_minor > 0}
+    taken = {(n.item, n.start_s) for n in prorated if n.credit}
+    last_s = {n.item: n.start_s for n in sorted(lines, key=attrgetter("start_s"))}
+    for line in lines:
+        if not line.proration:
+            yield line
+            continue
         debit = billed.get((line.item, line.start_s))
         if line.amount_minor or (line.item, line.start_s) in taken:
             is_credit = line.credit

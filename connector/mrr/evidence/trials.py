@@ -124,7 +124,7 @@ def item_trials(
         periods |= {
             (line.item, line.start_s, line.end_s)
             for line in line_items
-            if line.unit_amount_minor == 0 and is_trial_line(line, prices)
+            if line.unit_amount_minor is not None and is_trial_line(line, prices)
         }
     found: dict[str, list[Interval]] = {}
     for item, start_s, end_s in sorted(periods):

@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
-from connector.core.dates import instant, later
+from connector.core.dates import instant, later, next_period
 from connector.core.model import Evidence
 from connector.mrr.evidence.dated_versions import DAY_S, DatedVersion, is_contradicted
 from connector.mrr.evidence.item_states import SAME_REQUEST_S
@@ -228,8 +228,13 @@ def _is_pause(
         following = [b for b in billed if b.cycle and b.start_s > after[0].start_s]
         return None in known or all(each.cycle in known for each in following)
     licensed = [each for each in after if not each.is_metered]
-    moved = [each for each in licensed if each.cycle not in known]
-    is_moved = any(_went_on(before, each) for each in moved)
+    start_s = after[0].start_s
+    last = {b.item: b for b in billed if b.cycle and b.start_s < start_s}
+    is_moved = any(
+        _went_on([*before, last.get(each.item, before[0])], each)
+        for each in licensed
+        if not known.issuperset({each.cycle, last.get(each.item, each).cycle})
+    )
     return bool(licensed) and (None in known or not is_moved)
 
 
@@ -321,15 +326,27 @@ def _before_the_end(
 ) -> Iterator[Interval]:
     """From the last billed time to the end, where it would have been billed again.
 
-    Not where all items are of another interval by now, whose time was not over.
+    Not where all items are of another interval by now, whose time may not be over.
     """
     covered_s = max(each.end_s for each in billed)
     before = [each for each in billed if each.end_s == covered_s]
     licensed = [item for item in last.items.data if not is_metered(item.price)]
     known = {each.item: each.cycle for each in billed}
-    is_same = any(each.cycle is None for each in before) or any(
-        known.get(item.id, ("", 0)) in (None, _cycle(item.price)) for item in licensed
+    is_due = any(each.cycle is None for each in before) or any(
+        known.get(item.id, ("", 0)) in (None, cycle)
+        or _due_again_s(covered_s, cycle, last.billing_cycle_anchor) < end_s
+        for item, cycle in ((item, _cycle(item.price)) for item in licensed)
     )
     is_over = end_s > covered_s + DAY_S and not _is_unfinished(covered_s, end_s, billed)
-    if licensed and is_same and is_over:
+    if licensed and is_due and is_over:
         yield Interval(covered_s, end_s, _ends(before), ())
+
+
+def _due_again_s(covered_s: int, cycle: tuple[str, int], anchor_s: int | None) -> int:
+    """When it was billed at this interval at the latest, whenever it was moved to it."""
+    interval, count = cycle
+    if not count:
+        return _ENDLESS_S
+    if anchor_s is None:  # in a copy that was stored before this was read
+        return later(covered_s, interval, count)
+    return next_period(anchor_s, interval, count, covered_s)

@@ -4,24 +4,33 @@ Of everybody but those who are in several accounts, who are put together elsewhe
 """
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, TypeAlias
 
-from connector.store.database import json_array
+from connector.store.database import json_array, scalars
 from connector.store.joined.database import Source
 from connector.store.mirror import catalogue
 from connector.stripe_api.decoding import body
 from connector.stripe_api.objects import Price, Product
 
-NOTHING: Mapping[str, str] = {}
+Named: TypeAlias = Mapping[str, str]
+NOTHING: Named = {}
 
 
 # The sums
 
 
-def put_notes(target: sqlite3.Connection, source: Source) -> None:
-    _copy(target, source, "notes", _NOTES)
+def put_notes(
+    target: sqlite3.Connection, source: Source, named: Callable[[list[str]], Named]
+) -> None:
+    """``named`` says of customers who is called otherwise than there."""
+    noted = scalars(source.connection, _NOTED)
+    of = named(noted) if noted else NOTHING
+    _copy(target, source, "notes", _NOTES, named=of, place=3)
     _copy(target, source, "note_withdrawals", _WITHDRAWN)
+
+
+_NOTED = "SELECT DISTINCT customer FROM notes WHERE customer <> ''"
 
 
 _NOTES = "SELECT id + :note, month, noted_at, customer, text, url FROM notes"

@@ -45,6 +45,15 @@ def _named(thing: Base) -> tuple[str, str]:
     return (account, ref(owner)) if account and owner else ("", "")
 
 
+def all_ids(
+    connection: sqlite3.Connection, merge: Mapping[str, str], of: Iterable[str]
+) -> list[str]:
+    """These customers in all of their ids: present and former ones, and Accounts."""
+    now = with_accounts(merge, customers(connection))
+    present = {now.get(each, each) for each in of}
+    return sorted(present | {each for each, last in now.items() if last in present})
+
+
 def with_accounts(
     merge: Mapping[str, str], customer_of: Mapping[str, str]
 ) -> dict[str, str]:

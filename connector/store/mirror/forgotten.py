@@ -24,3 +24,18 @@ def remember(connection: sqlite3.Connection, customer: str, run: int) -> None:
         " WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE customer = ?1)",
         [customer, run],
     )
+
+
+def by_their_accounts(connection: sqlite3.Connection) -> list[str]:
+    """Who is known only now to be a customer whose Account is forgotten: it is, too."""
+    rows = connection.execute(_BY_ACCOUNT).fetchall()
+    return sorted(customer for (customer,) in rows)
+
+
+_BY_ACCOUNT = """
+    INSERT INTO forgotten (customer, run)
+    SELECT customer_accounts.customer, min(gone.run) FROM customer_accounts
+    JOIN forgotten AS gone ON gone.customer = customer_accounts.account
+    WHERE customer_accounts.customer NOT IN (SELECT customer FROM forgotten)
+    GROUP BY customer_accounts.customer RETURNING customer
+"""

@@ -91,6 +91,8 @@ def put(
     dirty_customers.mark(connection, dirty)
     if customer_accounts.learn(connection, offered.values()):
         companies.count_change(connection)
+        for customer in forgotten.by_their_accounts(connection):
+            strip_customer(connection, customer)
     if kind in dirty_customers.SHARED and rows:
         users = dirty_customers.users(connection, [row.id for row in rows])
         dirty_customers.mark(connection, users)
@@ -120,9 +122,16 @@ def _with_what_is_kept(thing: Base, old: StoredObject | None) -> Base:
 def _without_names(
     connection: sqlite3.Connection, customers: Mapping[str, Base]
 ) -> dict[str, Base]:
-    """The same; of those who are forgotten neither a label nor metadata."""
-    gone = forgotten.among(connection, customers)
-    return {key: _nameless(it) if key in gone else it for key, it in customers.items()}
+    """The same; of those who are forgotten, as they or as Accounts, only figures."""
+    names = {
+        key: {key, ref(getattr(it, "customer_account", None))}
+        for key, it in customers.items()
+    }
+    gone = forgotten.among(connection, set().union(*names.values()))
+    return {
+        key: it if gone.isdisjoint(names[key]) else _nameless(it)
+        for key, it in customers.items()
+    }
 
 
 def _nameless(customer: Base) -> Base:

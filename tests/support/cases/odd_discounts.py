@@ -17,6 +17,7 @@ from tests.support.shapes import (
     price,
     subscription,
     subscription_item,
+    updated,
 )
 from tests.support.told import Told
 
@@ -222,6 +223,63 @@ def discount_moved_to_the_item() -> Told:
     return _told(TWO_HUNDRED, [FIFTH, HALF], bills, subscriptions=now)
 
 
+CALLS = price("price_calls", 7, usage="metered")
+
+
+def _calls(*taken: Sequence[tuple[str, int]], own: Json, **more: Any) -> Told:
+    """100 calls a month at $0.07: what their discount took off each bill from 1 February.
+
+    ``own`` is named where it took something; ``metered = "invoiced"``.
+    """
+    bills = [bill(0)]
+    for n, off in enumerate(taken):
+        named = [own] if off else []
+        used = line(CALLS, MONTH[n], MONTH[n + 1], 700, 100, taken=off, discounts=named)
+        bills.append(bill(n + 1, used))
+    told: dict[str, Any] = {
+        "prices": [CALLS],
+        "subscriptions": [_caller()],
+        "policy": {"metered": "invoiced"},
+    }
+    return _told(CALLS, [HALF], bills, **(told | more))
+
+
+def _caller(*discounts: Json, **more: Any) -> Json:
+    item = subscription_item("si_1", CALLS, None)
+    return subscription(MONTH[0], [item], discounts=list(discounts), **more)
+
+
+def coupon_of_usage_taken_away() -> Told:
+    """Calls at 50 % off until 20 March; March's are billed on 1 April, with no coupon.
+
+    A bill of usage says what is in force that day, not on 1 March: 3.50, 7.00 in time.
+    """
+    own, off = discount("di_half", HALF, MONTH[0]), [("di_half", 350)]
+    gone = updated(moment("2025-03-20T10:00"), _caller(own), _caller())
+    return _calls(off, off, [], own=own, events=[gone], seen_at="2025-04-20")
+
+
+def coupon_of_usage_missing_on_a_bill() -> Told:
+    """Calls at 50 % off until some day in March, which only the bill of 1 April shows.
+
+    A bill of usage says what is in force that day: 3.50, and 7.00 from 1 April.
+    """
+    own, off = discount("di_half", HALF, MONTH[0]), [("di_half", 350)]
+    return _calls(off, off, [], own=own, seen_at="2025-04-20")
+
+
+def coupon_of_usage_given_after_a_look() -> Told:
+    """Calls get 50 % off on 15 February, five days after a look; they end on 15 March.
+
+    The bill of 1 March has it, so it was there that day: 7.00, 3.50, and 0 in the end.
+    """
+    own, end = discount("di_half", HALF, AT, item="si_1"), moment("2025-03-15T10:00")
+    before = _calls([], own=own, seen_at="2025-02-10")
+    over = _caller(status="canceled", canceled_at=end, ended_at=end)
+    off = [("di_half", 350)]
+    return _calls([], off, own=own, earlier=[before], subscriptions=[over])
+
+
 CASES: Mapping[Callable[[], Told], str] = {
     half_price_for_two_months_of_a_year: "2025-01-01 500, 2026-01-01 1000",
     repeating_coupon_from_the_middle_of_a_month: (
@@ -240,4 +298,9 @@ CASES: Mapping[Callable[[], Told], str] = {
     ),
     once_coupon_taken_back_by_an_upgrade: "2025-01-01 5000, 2025-06-01 20000",
     discount_moved_to_the_item: "2025-01-01 8000, 2025-02-15 10000",
+    coupon_of_usage_taken_away: "2025-02-01 350, 2025-03-20 700",
+    coupon_of_usage_missing_on_a_bill: "2025-02-01 350, 2025-04-01 700",
+    coupon_of_usage_given_after_a_look: (
+        "2025-02-01 700, 2025-02-15 350, 2025-03-15 0"
+    ),
 }

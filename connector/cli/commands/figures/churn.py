@@ -25,7 +25,8 @@ from connector.reports import ChurnRequest, churn_losses, churn_reports
 @click.option(
     "--by",
     type=ByParam("reason", "month"),
-    help=f"Sums alone, for each reason, month, {', '.join(SEGMENTS)} or metadata:KEY.",
+    help=f"Sums alone, for each reason, month, {', '.join(SEGMENTS)}, account (where "
+    "several are added up), or metadata:KEY.",
 )
 @only_option
 @output_options(*FORMATS)

@@ -43,8 +43,9 @@ def check(out: Output, *, with_stripe: bool) -> None:
     Movements add up to each customer's MRR and are named rightly; components add up and
     name their evidence; each waterfall closes; 0 ≤ GRR ≤ min(1, NRR); the sums that
     reports read are those of the movements; closed months can be read as they were
-    reported; nothing waits to be derived; nothing was left unvalued; nothing that recurs is
-    left uncounted, unless the configuration accepts it. Exit 3 with what was found.
+    reported; the first sync has finished; nothing waits to be derived; nothing was left
+    unvalued; nothing that recurs is left uncounted, unless the configuration accepts it.
+    Exit 3 with what was found.
 
     With --stripe the active and past due subscriptions are fetched, 100 a request, and
     valued as they stand, by Stripe's own definition of MRR. Customers whose MRR in the

@@ -10,6 +10,7 @@ from connector.pipeline.policy_change import configured_rules
 from connector.store.database import moment
 from connector.store.erasure import Erased, erase, overwrite
 from connector.store.ledger.posting import LedgerRun
+from connector.store.mirror.customer_accounts import all_ids
 
 
 @click.command()
@@ -21,8 +22,9 @@ def forget(out: Output, customers: tuple[str, ...]) -> None:
     For who asked to be erased. What it paid stays, under its id and country, so that no
     figure changes, and it is recorded as a run of its own. No later sync or webhook
     stores its name or metadata again, whatever Stripe shows, nor does a backup that is
-    restored bring them back. Ids that were merged with it are forgotten too, and what
-    was noted of it (`note --customer`); a name that stands in another note stays there.
+    restored bring them back. Ids that were merged with it and its Account (acct_…) are
+    forgotten too, and what was noted of it (`note --customer`); a name that stands in
+    another note stays there.
 
     The file is written anew, so that no unused page of it holds them: that needs as much
     room again, and waits for who writes. Copies are not touched: backups, exports, pages
@@ -39,7 +41,7 @@ def forget(out: Output, customers: tuple[str, ...]) -> None:
             rules.code_version,
             rules.as_json(),
         )
-        erased = erase(connection, rules.same_as(customers), run)
+        erased = erase(connection, all_ids(connection, rules.merge, customers), run)
         overwrite(connection)
     out.write(text=lambda: _as_text(erased), json=erased._asdict)
 

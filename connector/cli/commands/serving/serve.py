@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from connector.cli.accounts import ledger_reader
-from connector.cli.output import AccountLines, telling_of
+from connector.cli.accounts import ledger_reader, telling_of_account
 from connector.cli.served_account import ServedAccount, not_opened, opened
 from connector.cli.shell import Shell
 from connector.cli.stderr import fail, note
@@ -122,7 +121,7 @@ class _ServedAccounts:
         if len(self._shell.accounts) == 1:
             yield
             return
-        with telling_of(AccountLines(account.name, at_once=True)):
+        with telling_of_account(account.name, at_once=True):
             yield
 
     def _opened(self, account: Config) -> ServedAccount:

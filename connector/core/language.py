@@ -50,7 +50,7 @@ LANGUAGES = {
         group=".",
         percent="\N{NO-BREAK SPACE}%",
         day="{0:%d.%m.%Y}",
-        table_day="{0:%d.%m.%Y}",
+        table_day="%d.%m.%Y",
         instant="%d.%m.%Y %H:%M:%S UTC",
         months=(
             *("Jan.", "Feb.", "März", "Apr.", "Mai", "Juni"),

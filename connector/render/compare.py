@@ -176,12 +176,16 @@ def _formula_table(results: list[FormulaResult]) -> Table:
     def says(each: FormulaResult) -> Cell:
         return Percent(each.ratio) if each.formula.is_ratio else _("not a ratio")
 
+    def points(each: FormulaResult) -> Cell:
+        is_told = each.points is not None and not each.is_ours
+        return Points(each.points) if is_told else None
+
     return table_of(
         results,
         Column("", lambda each: _(each.formula.metric.value)),
         Column(_("Formula"), named),
         figure(_("Says"), says),
-        figure(_("Points"), lambda x: None if x.is_ours else Points(x.points)),
+        figure(_("Points"), points),
     )
 
 

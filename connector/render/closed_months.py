@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from connector.core.kept.months import Closing
 from connector.core.language import _, day_text, month_text
-from connector.core.model import Closing
 from connector.core.windows import name_of
 from connector.render.report.footnotes import despite_sentence, policy_sentence
 from connector.render.report.json_form import (

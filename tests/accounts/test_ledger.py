@@ -29,8 +29,8 @@ from connector.reports import (
 from connector.reports.explained.window import WindowRequest
 from connector.reports.ledger import Ledger
 from connector.store.database import transaction
-from connector.store.ledger import notes
 from connector.store.ledger.queries import EVERYTHING, Wanted
+from connector.store.months import notes
 from connector.store.opening import open_database
 from tests.support.accounts import NOW, RULES, Book, configs, one, pays, several, write
 from tests.support.books import lived

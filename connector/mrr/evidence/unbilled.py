@@ -6,6 +6,8 @@ subscription would have been billed, be it by a draft or a void invoice
 (docs/definitions.md, How it dates a change).
 """
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple
@@ -98,18 +100,37 @@ def unbilled_pauses(
     ]
     if end_s is not None and dated and billed:
         found += _before_the_end(billed, dated[-1].subscription, end_s)
-    credited = [line.start_s for line in line_items if line.credit]
+    if not found:
+        return []
+    credited = list(_credits(line_items))
     return [
         gap
         for gap in found
         if not is_contradicted(gap, dated)
-        and not any(gap.start_s < at_s and _is_by(at_s, gap) for at_s in credited)
+        and not any(_is_in_force(gap, *credit) for credit in credited)
     ]
 
 
-def _is_by(at_s: int, gap: Interval) -> bool:
-    """What is credited was in force just before, so also where the gap ends."""
-    return gap.end_s is None or at_s <= gap.end_s
+def _credits(line_items: Iterable[LineItem]) -> Iterator[tuple[int, int]]:
+    """When something was taken back, and when it had last been billed; 0 for never."""
+    billed_s: defaultdict[str, list[int]] = defaultdict(lambda: [0])
+    for line in line_items:
+        own = billed_s[line.item]
+        if line.credit:
+            yield line.start_s, own[bisect_left(own, line.start_s) - 1]
+        else:
+            own.append(line.start_s)
+
+
+def _is_in_force(gap: Interval, credited_s: int, billed_s: int) -> bool:
+    """Whether what is credited was in force in the gap.
+
+    It was so just before, hence also where the gap ends; and all the time since it was
+    billed: a resumption would have billed it again.
+    """
+    if credited_s <= gap.start_s:
+        return False
+    return gap.end_s is None or credited_s <= gap.end_s or 0 < billed_s < gap.end_s
 
 
 def _is_covered(

@@ -8,7 +8,7 @@ from connector.metrics.retention import measure
 from connector.reports.benchmarks import assessed
 from connector.reports.figures.currency_total import CurrencyTotal
 from connector.reports.model import CurrencyReport, WindowRow, restated
-from connector.store.ledger import closings
+from connector.store.months import closings
 
 
 def total_report(

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from connector.core.model import Movement
 from connector.store.database import json_array, scalar
 from connector.store.joined.database import Source
+from connector.store.ledger.as_of import ORDINAL
 from connector.store.ledger.posting import LedgerRun
-from connector.store.ledger.queries import ORDINAL, components_of, movement_of
+from connector.store.ledger.queries import components_of, movement_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -5,15 +5,10 @@ them, for every moment at which one of their ledgers was changed: so the past ca
 as of any of them.
 """
 
-from bisect import bisect_right
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cached_property, partial
-from itertools import groupby
-from operator import itemgetter
-
-from msgspec.structs import replace
+from itertools import chain
 
 from connector.accounts.everybody import AccountKey, Everybody
 from connector.core.dates import local_day
@@ -21,14 +16,20 @@ from connector.core.model import ContractTerm, Flow, MainPrice, Movement
 from connector.core.policy import zone_in
 from connector.metrics.rollups import CustomerBooks, differences
 from connector.mrr.companies import movements_together
+from connector.mrr.several_accounts import (
+    main_prices_together,
+    paying_most,
+    renamed_prices,
+    terms_together,
+    with_main_price,
+    with_prices,
+)
 from connector.store.database import setting
 from connector.store.joined import rows, spanning
 from connector.store.joined.database import EXPLAINED, MOVED, JoinedConnection, Source
 from connector.store.joined.spanning import KnownRun, PostedMovement
 from connector.store.ledger import contract_terms, coverage, posting, rollups
 from connector.store.mirror import companies, unfit_objects
-
-Days = Sequence[tuple[date, str]]  # from which day on which account counts
 
 
 class Joining:
@@ -53,22 +54,13 @@ class Joining:
 
     def _apart(self) -> Iterator[CustomerBooks]:
         """Who is one in several accounts, as each account has it."""
-        each_key = (each for own in self.everybody.spanning.values() for each in own)
-        for number, each in enumerate(each_key):
-            yield _books(number, self._live_of([each]), [each])
+        every = chain.from_iterable(self.everybody.spanning.values())
+        for number, each in enumerate(every):
+            yield _books(number, _live_of([each]), [each])
 
     def _together(self) -> Iterator[CustomerBooks]:
         for number, (name, keys) in enumerate(self.everybody.spanning.items()):
-            yield _books(number, movements_together(name, self._live_of(keys)), keys)
-
-    def _live(self, each: AccountKey) -> list[PostedMovement]:
-        return [it for it in self._posted(each) if it.retracted_at is None]
-
-    def _live_of(self, keys: Iterable[AccountKey]) -> list[Movement]:
-        return [it.movement for each in keys for it in self._live(each)]
-
-    def _posted(self, each: AccountKey) -> list[PostedMovement]:
-        return spanning.posted(each.source, each.key)
+            yield _books(number, movements_together(name, _live_of(keys)), keys)
 
     # Everybody
 
@@ -76,24 +68,22 @@ class Joining:
         grouped: dict[str, tuple[str, str]] = {}
         for source in self.sources:
             but = self.everybody.keys_in(source)
-            names = self.everybody.names(source)
+            names, prices = self.everybody.names(source), self._prices[source.account]
             rows.put_customers(self.target, source, names, but=but)
             rows.put_movements(self.target, source, but=but)
-            rows.put_plans(self.target, source, self._prices(source), but=but)
+            rows.put_plans(self.target, source, prices, but=but)
             spanning.put_accounts_of_all(self.target, source, but=but)
             grouped |= self.everybody.companies_in(source, names)
-            sold = self._sold[source.account]
-            prices = self._prices(source)
-            named = {prices.get(key, key): name for key, name in sold.items()}
-            rows.put_prices(self.target, named)
+            sold = self._sold[source.account].items()
+            rows.put_prices(self.target, {prices.get(k, k): name for k, name in sold})
         companies.put(self.target, grouped)
         for name, keys in self.everybody.ever_spanning.items():
             self._put_one(name, keys)
 
     def _put_components(self) -> None:
         for source in self.sources:
-            but = self.everybody.keys_in(source)
-            rows.put_components(self.target, source, self._prices(source), but=but)
+            but, prices = self.everybody.keys_in(source), self._prices[source.account]
+            rows.put_components(self.target, source, prices, but=but)
 
     @cached_property
     def _sold(self) -> dict[str, dict[str, str]]:
@@ -101,36 +91,27 @@ class Joining:
         return {each.account: rows.price_names(each) for each in self.sources}
 
     @cached_property
-    def _ambiguous(self) -> set[str]:
-        """The ids of prices that sell one thing here and another there."""
-        seen = Counter(key for own in self._sold.values() for key in own)
-        names: dict[str, set[str]] = defaultdict(set)
-        for own in self._sold.values():
-            for key, name in own.items():
-                if seen[key] > 1:
-                    names[key].add(name)
-        return {key for key, of in names.items() if len(of) > 1}
-
-    def _prices(self, source: Source) -> dict[str, str]:
-        """What its prices are called, where not by their ids."""
-        own = self._sold[source.account]
-        return {key: f"{source.account}/{key}" for key in self._ambiguous & own.keys()}
+    def _prices(self) -> dict[str, dict[str, str]]:
+        return renamed_prices(self._sold)
 
     # One customer of several accounts
 
     def _put_one(self, name: str, keys: Sequence[AccountKey]) -> None:
-        posted = {each: self._posted(each) for each in keys}
+        posted = {each: spanning.posted(*each) for each in keys}
         key = spanning.put_customer(self.target, name, _shown(keys, posted))
         for number, live in self._moments(posted):
             run = KnownRun(self.target, number)
             booked = posting.live_movements(self.target, [key])[key]
             wanted = movements_together(name, live)
             posting.settle(self.target, run, key, booked, wanted)
-        prices: list[MainPrice] = []
-        for code, days in self._accounts(keys).items():
+        accounts = paying_most(
+            (each.source.account, it) for each in keys for it in _live_of([each])
+        )
+        for code, days in accounts.items():
             told = [(key, code, day, account) for day, account in days]
             spanning.put_accounts(self.target, told)
-            prices += self._main_prices(keys, code, days)
+        own = {each.source.account: self._main_prices(each) for each in keys}
+        prices = main_prices_together(own, accounts)
         contract_terms.put_main_prices(self.target, key, prices)
         contract_terms.put_terms(self.target, key, _terms(keys, key))
         coverage.put_added(self.target, key, map(_invoiced, keys))
@@ -140,98 +121,26 @@ class Joining:
     ) -> Iterator[tuple[int, list[Movement]]]:
         """Each run that changed anything, and what was live after it."""
         told = [
-            (each.posted_at, each.retracted_at, self._named(key.source, each.movement))
-            for key, own in posted.items()
-            for each in own
+            it._replace(movement=self._named(each.source, it.movement))
+            for each, own in posted.items()
+            for it in own
         ]
-        runs = {
-            moment
-            for own in posted.values()
-            for each in own
-            for moment in (
-                (each.posted_at, each.posted_by),
-                (each.retracted_at or "", each.retracted_by or 0),
-            )
-            if moment[0]
-        }
-        for at, same in groupby(sorted(runs), key=itemgetter(0)):
-            *_, (_, number) = same
-            yield (
-                number,
-                [
-                    movement
-                    for began, ended, movement in told
-                    if began <= at and (ended is None or ended > at)
-                ],
-            )
+        runs = sorted({run for it in told for run in it.runs})
+        for at, number in dict(runs).items():  # the last one of each moment
+            yield number, [it.movement for it in told if it.is_live(at)]
 
     def _named(self, source: Source, movement: Movement) -> Movement:
-        prices = self._prices(source)
-        if not prices:
-            return movement
-        parts = (
-            replace(part, price=prices.get(part.price, part.price))
-            for part in movement.components
-        )
-        return replace(movement, components=tuple(parts))
+        return with_prices(movement, self._prices[source.account])
 
-    def _accounts(self, keys: Sequence[AccountKey]) -> dict[str, Days]:
-        """By currency, the account in which it pays most, and since when."""
-        moves: dict[str, list[tuple[date, str, int]]] = defaultdict(list)
-        for each in keys:
-            for it in self._live(each):
-                move = (it.movement.day, each.source.account, it.movement.amount_minor)
-                moves[it.movement.currency].append(move)
-        return {code: list(_largest(sorted(own))) for code, own in moves.items()}
-
-    def _main_prices(
-        self, keys: Sequence[AccountKey], code: str, accounts: Days
-    ) -> Iterator[MainPrice]:
-        """Those of the account in which it pays most."""
-        own = {
-            each.source.account: [
-                it._replace(price=prices.get(it.price, it.price))
-                for prices in [self._prices(each.source)]
-                for it in contract_terms.main_prices_of(
-                    each.source.connection, each.key
-                )
-                if it.currency == code
-            ]
-            for each in keys
-        }
-        changed = {day for day, _ in accounts}
-        changed |= {it.day for prices in own.values() for it in prices}
-        last = None
-        for day in sorted(changed):
-            found = _at(day, _account_on(day, accounts), own)
-            if found is not None and found[1:] != last:
-                last = found[1:]
-                yield found
+    def _main_prices(self, each: AccountKey) -> list[MainPrice]:
+        names = self._prices[each.source.account]
+        own = contract_terms.main_prices_of(each.source.connection, each.key)
+        return [with_main_price(it, names) for it in own]
 
 
-def _account_on(day: date, accounts: Days) -> str | None:
-    place = bisect_right([since for since, _ in accounts], day)
-    return accounts[place - 1][1] if place else None
-
-
-def _at(
-    day: date, account: str | None, own: Mapping[str, Sequence[MainPrice]]
-) -> MainPrice | None:
-    before = [it for it in own.get(account or "", ()) if it.day <= day]
-    return before[-1]._replace(day=day) if before else None
-
-
-def _largest(moves: Sequence[tuple[date, str, int]]) -> Iterator[tuple[date, str]]:
-    """Who pays nothing any more has the last one that it had."""
-    paid: Counter[str] = Counter()
-    last = None
-    for day, of_day in groupby(moves, key=itemgetter(0)):
-        for _, account, change in of_day:
-            paid[account] += change
-        most = max(sorted(paid), key=paid.__getitem__)
-        if paid[most] and most != last:
-            last = most
-            yield day, most
+def _live_of(keys: Iterable[AccountKey]) -> list[Movement]:
+    posted = (it for each in keys for it in spanning.posted(*each))
+    return [it.movement for it in posted if it.is_live()]
 
 
 def _books(
@@ -244,16 +153,12 @@ def _books(
 
 
 def _terms(keys: Iterable[AccountKey], key: int) -> list[ContractTerm]:
-    """What is of no subscription is told apart by the account."""
     found = (
-        (each.source.account, term)
+        (each.source.account, term._replace(customer=key))
         for each in keys
         for term in contract_terms.terms_of(each.source.connection, each.key)
     )
-    return sorted(
-        term._replace(customer=key, subscription=term.subscription or account)
-        for account, term in found
-    )
+    return terms_together(found)
 
 
 def _invoiced(each: AccountKey) -> bytes:

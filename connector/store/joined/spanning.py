@@ -38,6 +38,17 @@ class PostedMovement(NamedTuple):
     retracted_at: str | None
     retracted_by: int | None
 
+    @property
+    def runs(self) -> list[tuple[str, int]]:
+        """When it was posted, and retracted, by which."""
+        later = self.retracted_at, self.retracted_by
+        gone = [(at, number) for at, number in [later] if at and number]
+        return [(self.posted_at, self.posted_by), *gone]
+
+    def is_live(self, at: str = "~") -> bool:  # after every moment that can be written
+        """Whether it is, or was at a moment, as the ledger has it."""
+        return self.posted_at <= at < (self.retracted_at or "~~")
+
 
 _POSTED = """
     SELECT movements.id, customers.id, currency, day, kind, amount_minor, before_minor,

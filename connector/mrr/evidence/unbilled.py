@@ -274,7 +274,7 @@ def _is_of_new_items(
     """Whether only new items begin, as no resumption would have it.
 
     One was added without prorations and waited for its first bill, or an older item is
-    there yet: that would have been billed, too.
+    there yet or was billed later: that would have been billed, too.
     """
     start_s, end_s = before[0].end_s, after[0].start_s
     known = {each.item for each in billed if each.start_s < end_s}
@@ -282,7 +282,9 @@ def _is_of_new_items(
     if not new or not known.isdisjoint(new):
         return False  # or a trial of the subscription begins
     waited = (added.get(item, start_s) <= start_s + SAME_REQUEST_S for item in new)
-    return any(waited) or any(item in current for item in known)
+    later_on = {each.item for each in billed if each.item and each.start_s > end_s}
+    there = (item in current or item in later_on for item in known)
+    return any(waited) or any(there)
 
 
 def _is_waited_for(

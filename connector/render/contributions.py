@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from connector.core.language import _, grouped, ngettext
+from connector.core.model import CustomerName
 from connector.core.money import format_count, format_ratio, ratio_number
 from connector.core.windows import name_of
 from connector.metrics.contributions import Contribution, Ratio

@@ -70,7 +70,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Of what they may import of Stripe's API, these take the values alone.
 VALUES = {
     *("decoding", "objects", "invoices", "events"),
-    *("lists", "paging", "partitions", "unfit", "faults"),
+    *("lists", "paging", "unfit", "shown_values", "faults"),
 }
 TAKE_VALUES = {"mrr", "valuation", "store", "lake", "reconcile"}
 

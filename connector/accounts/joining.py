@@ -10,8 +10,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cached_property, partial
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -29,6 +30,7 @@ from connector.store.ledger import contract_terms, coverage, posting, rollups
 from connector.store.mirror import companies, unfit_objects
 
 Days = Sequence[tuple[date, str]]  # from which day on which account counts
+T = TypeVar("T", bound=tuple[Any, ...])
 
 
 class Joining:
@@ -53,22 +55,13 @@ class Joining:
 
     def _apart(self) -> Iterator[CustomerBooks]:
         """Who is one in several accounts, as each account has it."""
-        each_key = (each for own in self.everybody.spanning.values() for each in own)
-        for number, each in enumerate(each_key):
-            yield _books(number, self._live_of([each]), [each])
+        every = chain.from_iterable(self.everybody.spanning.values())
+        for number, each in enumerate(every):
+            yield _books(number, _live_of([each]), [each])
 
     def _together(self) -> Iterator[CustomerBooks]:
         for number, (name, keys) in enumerate(self.everybody.spanning.items()):
-            yield _books(number, movements_together(name, self._live_of(keys)), keys)
-
-    def _live(self, each: AccountKey) -> list[PostedMovement]:
-        return [it for it in self._posted(each) if it.retracted_at is None]
-
-    def _live_of(self, keys: Iterable[AccountKey]) -> list[Movement]:
-        return [it.movement for each in keys for it in self._live(each)]
-
-    def _posted(self, each: AccountKey) -> list[PostedMovement]:
-        return spanning.posted(each.source, each.key)
+            yield _books(number, movements_together(name, _live_of(keys)), keys)
 
     # Everybody
 
@@ -76,24 +69,22 @@ class Joining:
         grouped: dict[str, tuple[str, str]] = {}
         for source in self.sources:
             but = self.everybody.keys_in(source)
-            names = self.everybody.names(source)
+            names, prices = self.everybody.names(source), self._prices[source.account]
             rows.put_customers(self.target, source, names, but=but)
             rows.put_movements(self.target, source, but=but)
-            rows.put_plans(self.target, source, self._prices(source), but=but)
+            rows.put_plans(self.target, source, prices, but=but)
             spanning.put_accounts_of_all(self.target, source, but=but)
             grouped |= self.everybody.companies_in(source, names)
-            sold = self._sold[source.account]
-            prices = self._prices(source)
-            named = {prices.get(key, key): name for key, name in sold.items()}
-            rows.put_prices(self.target, named)
+            sold = self._sold[source.account].items()
+            rows.put_prices(self.target, {prices.get(k, k): name for k, name in sold})
         companies.put(self.target, grouped)
         for name, keys in self.everybody.ever_spanning.items():
             self._put_one(name, keys)
 
     def _put_components(self) -> None:
         for source in self.sources:
-            but = self.everybody.keys_in(source)
-            rows.put_components(self.target, source, self._prices(source), but=but)
+            but, prices = self.everybody.keys_in(source), self._prices[source.account]
+            rows.put_components(self.target, source, prices, but=but)
 
     @cached_property
     def _sold(self) -> dict[str, dict[str, str]]:
@@ -101,25 +92,24 @@ class Joining:
         return {each.account: rows.price_names(each) for each in self.sources}
 
     @cached_property
-    def _ambiguous(self) -> set[str]:
-        """The ids of prices that sell one thing here and another there."""
-        seen = Counter(key for own in self._sold.values() for key in own)
+    def _prices(self) -> dict[str, dict[str, str]]:
+        """By account, what its prices are called, where not by their ids.
+
+        An id that sells one thing here and another there is of two prices.
+        """
         names: dict[str, set[str]] = defaultdict(set)
         for own in self._sold.values():
             for key, name in own.items():
-                if seen[key] > 1:
-                    names[key].add(name)
-        return {key for key, of in names.items() if len(of) > 1}
-
-    def _prices(self, source: Source) -> dict[str, str]:
-        """What its prices are called, where not by their ids."""
-        own = self._sold[source.account]
-        return {key: f"{source.account}/{key}" for key in self._ambiguous & own.keys()}
+                names[key].add(name)
+        return {
+            account: {key: f"{account}/{key}" for key in own if len(names[key]) > 1}
+            for account, own in self._sold.items()
+        }
 
     # One customer of several accounts
 
     def _put_one(self, name: str, keys: Sequence[AccountKey]) -> None:
-        posted = {each: self._posted(each) for each in keys}
+        posted = {each: spanning.posted(*each) for each in keys}
         key = spanning.put_customer(self.target, name, _shown(keys, posted))
         for number, live in self._moments(posted):
             run = KnownRun(self.target, number)
@@ -140,33 +130,16 @@ class Joining:
     ) -> Iterator[tuple[int, list[Movement]]]:
         """Each run that changed anything, and what was live after it."""
         told = [
-            (each.posted_at, each.retracted_at, self._named(key.source, each.movement))
-            for key, own in posted.items()
-            for each in own
+            it._replace(movement=self._named(each.source, it.movement))
+            for each, own in posted.items()
+            for it in own
         ]
-        runs = {
-            moment
-            for own in posted.values()
-            for each in own
-            for moment in (
-                (each.posted_at, each.posted_by),
-                (each.retracted_at or "", each.retracted_by or 0),
-            )
-            if moment[0]
-        }
-        for at, same in groupby(sorted(runs), key=itemgetter(0)):
-            *_, (_, number) = same
-            yield (
-                number,
-                [
-                    movement
-                    for began, ended, movement in told
-                    if began <= at and (ended is None or ended > at)
-                ],
-            )
+        runs = sorted({run for it in told for run in it.runs})
+        for at, number in dict(runs).items():  # the last one of each moment
+            yield number, [it.movement for it in told if it.is_live(at)]
 
     def _named(self, source: Source, movement: Movement) -> Movement:
-        prices = self._prices(source)
+        prices = self._prices[source.account]
         if not prices:
             return movement
         parts = (
@@ -179,9 +152,10 @@ class Joining:
         """By currency, the account in which it pays most, and since when."""
         moves: dict[str, list[tuple[date, str, int]]] = defaultdict(list)
         for each in keys:
-            for it in self._live(each):
-                move = (it.movement.day, each.source.account, it.movement.amount_minor)
-                moves[it.movement.currency].append(move)
+            for it in _live_of([each]):
+                moves[it.currency].append(
+                    (it.day, each.source.account, it.amount_minor)
+                )
         return {code: list(_largest(sorted(own))) for code, own in moves.items()}
 
     def _main_prices(
@@ -190,8 +164,9 @@ class Joining:
         """Those of the account in which it pays most."""
         own = {
             each.source.account: [
-                it._replace(price=prices.get(it.price, it.price))
-                for prices in [self._prices(each.source)]
+                it._replace(
+                    price=self._prices[each.source.account].get(it.price, it.price)
+                )
                 for it in contract_terms.main_prices_of(
                     each.source.connection, each.key
                 )
@@ -200,25 +175,25 @@ class Joining:
             for each in keys
         }
         changed = {day for day, _ in accounts}
-        changed |= {it.day for prices in own.values() for it in prices}
+        changed |= {it.day for it in chain.from_iterable(own.values())}
         last = None
         for day in sorted(changed):
-            found = _at(day, _account_on(day, accounts), own)
-            if found is not None and found[1:] != last:
+            account = _at(day, accounts)
+            found = account and _at(day, own[account[1]])
+            if found and found[1:] != last:
                 last = found[1:]
-                yield found
+                yield found._replace(day=day)
 
 
-def _account_on(day: date, accounts: Days) -> str | None:
-    place = bisect_right([since for since, _ in accounts], day)
-    return accounts[place - 1][1] if place else None
+def _at(day: date, dated: Sequence[T]) -> T | None:
+    """What holds on a day: the last that begins by then, of what begins with its day."""
+    place = bisect_right(dated, day, key=itemgetter(0))
+    return dated[place - 1] if place else None
 
 
-def _at(
-    day: date, account: str | None, own: Mapping[str, Sequence[MainPrice]]
-) -> MainPrice | None:
-    before = [it for it in own.get(account or "", ()) if it.day <= day]
-    return before[-1]._replace(day=day) if before else None
+def _live_of(keys: Iterable[AccountKey]) -> list[Movement]:
+    posted = (it for each in keys for it in spanning.posted(*each))
+    return [it.movement for it in posted if it.is_live()]
 
 
 def _largest(moves: Sequence[tuple[date, str, int]]) -> Iterator[tuple[date, str]]:

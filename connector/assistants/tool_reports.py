@@ -76,13 +76,14 @@ def _reported(asked: ToolRequest, request: Any, options: list[str]) -> Made:
 def _headline(part: CurrencyReport) -> list[str]:
     """The last trailing-12 window that is over, in words."""
     row = part.headline
+    code = f"all currencies as {part.currency}" if part.is_total else part.currency
     if row is None:
-        return [f"In {part.currency} no twelve months are over yet: no headline."]
+        return [f"In {code} no twelve months are over yet: no headline."]
     ratios = row.measured.retention.ratios
     figures = ", ".join(f"{x.upper()} {format_ratio(ratios[x])}" for x in RATIOS)
     whole = "" if row.complete else " It is not whole."
     name = name_of(row.measured.window)
-    return [f"Headline in {part.currency}, {name}: {figures}.{whole}"]
+    return [f"Headline in {code}, {name}: {figures}.{whole}"]
 
 
 def explain_window_report(asked: ToolRequest) -> Made:

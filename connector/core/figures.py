@@ -10,18 +10,14 @@ follow from the fields, and name those they leave out. Only a released migration
 its columns itself.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from connector.core.account import StripeIdentity
-from connector.core.invoiced import NotCounted
-from connector.core.model import Refusal
 from connector.core.windows import Window
 
 LOSSES = ("contraction_minor", "churn_minor")  # magnitudes, as all moves are
@@ -170,37 +166,3 @@ class RollupDelta(NamedTuple):
 
     window: Window
     sums: tuple[int, ...]
-
-
-class KeptSums(NamedTuple):
-    """All that a report of standard windows needs, without anybody's movements.
-
-    ``rules`` are those in force, as texts; ``deltas`` are by currency, then start;
-    ``not_counted`` is by customer: recurring money that is no MRR.
-    """
-
-    rules: Mapping[str, str]
-    known_until: datetime
-    account: StripeIdentity | None
-    deltas: Mapping[str, Sequence[RollupDelta]]
-    refusals: Sequence[Refusal]
-    not_counted: Mapping[str, Sequence[NotCounted]]
-
-
-KeptRow = tuple[Any, ...]
-
-
-class KeptBooks(NamedTuple):
-    """What segments are counted from, beside ``KeptSums``: everybody's rows, in no order.
-
-    ``sold``: a price, and what its product is called. ``profiles``: a customer and its
-    country. ``movements``: customer, currency, day, kind, amount, before, after.
-    ``terms``: customer, currency, subscription, day, before, after. ``plans``: customer,
-    currency, day, price, interval.
-    """
-
-    sold: Iterable[KeptRow]
-    profiles: Iterable[KeptRow]
-    movements: Iterable[KeptRow]
-    terms: Iterable[KeptRow]
-    plans: Iterable[KeptRow]

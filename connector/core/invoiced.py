@@ -9,7 +9,7 @@
 The rule is docs/definitions.md, *Coverage*.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
@@ -89,14 +89,6 @@ def alarming(outside: Iterable[OutsideMrr]) -> dict[str, int]:
         if each.monthly_minor and not each.accepted:
             sums[each.currency] = sums.get(each.currency, 0) + each.monthly_minor
     return sums
-
-
-def added(sums: Mapping[str, Mapping[str, Mapping[str, int]]]) -> dict[str, int]:
-    """Everything of each currency: what was invoiced."""
-    return {
-        code: sum(sum(classes.values()) for classes in months.values())
-        for code, months in sums.items()
-    }
 
 
 def invoiced_together(parts: Iterable[InvoicedSums]) -> InvoicedSums:

@@ -12,9 +12,6 @@
     MainPrice        what a customer mainly pays for, from a day on
     ContractTerm     a period that a subscription was billed for in advance has ended
     Refusal          an object that could not be valued, by name
-    Closing          a month whose figures were recorded as reported
-      Withdrawal     when and why that turned out to be a mistake
-    Note             what people say of a month
 
 All are frozen: a stage returns new values and never edits those it was given. Money is
 ``*_minor``: whole minor units (cents, yen), or ``Fraction`` and ``Decimal`` of them where
@@ -22,8 +19,8 @@ the name stands for a price or an intermediate result. ``*_s`` is an instant in 
 seconds, ``day`` a date in the reporting zone.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Iterable
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -240,46 +237,6 @@ class ContractTerm(NamedTuple):
     after_minor: int
 
 
-# Movements and terms as columns: a ledger has many more of them than there is room for
-# as Python's objects. Each column is bytes of little-endian integers, so that it can be
-# kept as it is.
-
-# A movement's kind as a number, in the order of ``MovementKind``.
-KINDS = tuple(MovementKind)
-KIND_NUMBERS = {kind.value: number for number, kind in enumerate(KINDS)}
-
-CAUSES = tuple(Cause)
-CAUSE_NUMBERS = {cause.value: number for number, cause in enumerate(CAUSES)}
-
-# How wide each column of ``Block`` is, as ``array`` writes it: 32 bits for keys and days
-# (ordinals of ``date``), 8 for kinds and causes, 64 for money and movements' ids.
-WIDTHS = "iibq" + "iiiqq" + "qibq"
-
-
-class Block(NamedTuple):
-    """One currency's live movements of some customers, their terms and components.
-
-    Movements are by customer, then day; terms by customer, subscription, day.
-    ``term_subscription`` is a number that differs between neighbours alone. ``movement``
-    is the id of each movement, ``parts`` how many components it has; these are in the
-    same order. Terms, and all about components, are empty where not asked for.
-    """
-
-    customer: bytes = b""
-    day: bytes = b""
-    kind: bytes = b""
-    amount_minor: bytes = b""
-    term_customer: bytes = b""
-    term_subscription: bytes = b""
-    term_day: bytes = b""
-    term_before_minor: bytes = b""
-    term_after_minor: bytes = b""
-    movement: bytes = b""
-    parts: bytes = b""
-    part_cause: bytes = b""
-    part_amount_minor: bytes = b""
-
-
 class SegmentValue(NamedTuple):
     """What customers are told apart by, and what those wanted have: ``plan=Team``."""
 
@@ -300,45 +257,6 @@ def segment_value(text: str, kinds: Iterable[str]) -> SegmentValue:
 
 NONE = "(none)"  # the segment of those of whom it is not known
 EVERYBODY = "all"  # that of everybody, where nothing tells them apart
-
-
-class Withdrawal(NamedTuple):
-    """When a closing was found to be a mistake, and why."""
-
-    at: datetime
-    reason: str
-
-
-class Closing(Struct, frozen=True, kw_only=True):
-    """A month that was closed. ``month`` is its first day; ``policy`` the rules then.
-
-    ``despite`` is why it was closed although ``lacked`` (sentences) was missing; both
-    are empty where it was whole.
-    """
-
-    id: int
-    month: date
-    closed_at: datetime
-    code_version: str
-    policy: Mapping[str, str]
-    despite: str = ""
-    lacked: Sequence[str] = ()
-    withdrawn: Withdrawal | None = None
-
-
-class Note(NamedTuple):
-    """``customer`` and ``url`` are "" where there is none.
-
-    ``text`` is "" once its customer is forgotten; ``withdrawn_at`` None while it stands.
-    """
-
-    id: int
-    month: date
-    noted_at: datetime
-    customer: str
-    text: str
-    url: str
-    withdrawn_at: datetime | None = None
 
 
 class Refusal(Struct, frozen=True, kw_only=True, order=True):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from connector.core.policy import POLICY_RULES, Policy
+from connector.core.policy import POLICY_RULES
 
 PREFIX = "stripe:"
 DEFAULT = f"{PREFIX}default"
@@ -67,12 +67,3 @@ def preset_texts(name: str) -> dict[str, str]:
         POLICY_RULES[field].key: POLICY_RULES[field].written(value)
         for field, value in preset_fields(name).items()
     }
-
-
-def preset_of(policy: Policy) -> str:
-    """The name of the preset that a policy's switches of Stripe's are."""
-    return next(
-        name
-        for name, fields in PRESETS.items()
-        if all(getattr(policy, field) == value for field, value in fields.items())
-    )

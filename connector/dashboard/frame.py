@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from connector.config import DEFAULT_LOCALE
 from connector.core.account import MODES, NOBODY, StripeIdentity
+from connector.core.kept.months import Note
 from connector.core.language import _, language, marked
-from connector.core.model import Note
 from connector.core.windows import Window
 from connector.dashboard.answer import PageAnswer, PageRequest
 from connector.dashboard.filters import href
@@ -25,9 +25,10 @@ from connector.render.footnotes import (
 from connector.render.page.svg import middle
 from connector.reports.ledger import Ledger, some_of
 from connector.store.database import setting
-from connector.store.ledger import customers, notes, queries
+from connector.store.ledger import customers, queries
 from connector.store.mirror import objects
 from connector.store.mirror.companies import is_customer
+from connector.store.months import notes
 
 
 class NavigationEntry(NamedTuple):

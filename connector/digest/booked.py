@@ -9,11 +9,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple, Self
 
 from connector.core.dates import add_months
-from connector.core.model import Closing, Movement
+from connector.core.kept.months import Closing
+from connector.core.model import Movement
 from connector.reports.closings.restatements import RestatementLine
 from connector.reports.ledger import Ledger, LedgerPart
-from connector.store.ledger import closings
-from connector.store.ledger.closings import LedgerChange
+from connector.store.ledger import mrr_changes
+from connector.store.ledger.mrr_changes import LedgerChange
+from connector.store.months import closings
 from connector.store.position import DigestCursor
 
 FIRST_DAYS = 7  # that the first digest looks back
@@ -53,7 +55,7 @@ class ToldAccount(NamedTuple):
     def changes(self) -> Iterator[LedgerChange]:
         """All that was booked in its own ledger since it was told."""
         own = self.part.ledger.connection
-        for change in closings.changes(own, self.since, date.max):
+        for change in mrr_changes.changes(own, self.since, date.max):
             if self.cursor.position.is_before(change):
                 yield change
 
@@ -84,7 +86,9 @@ def _changes(
         for change in own.changes()
     }
     first = min(own.since for own in told)
-    for change in closings.changes(ledger.connection, first, date.max) if new else ():
+    for change in (
+        mrr_changes.changes(ledger.connection, first, date.max) if new else ()
+    ):
         booked_by = new.get((change.movement.customer, change.run.started_at))
         if booked_by is not None:
             yield change, booked_by

@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from connector.core.dates import add_months
 from connector.core.invoiced import OutsideMrr
-from connector.core.model import Note, Refusal
+from connector.core.kept.months import Note
+from connector.core.model import Refusal
 from connector.digest.booked import ToldAccount, changed
 from connector.digest.trouble import Trouble, troubles
 from connector.mrr.risks import Risk

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from connector.core.account import NOBODY
 from connector.core.errors import LakeUnusable
-from connector.core.figures import KeptBooks, KeptSums, RollupDelta
+from connector.core.figures import RollupDelta
 from connector.core.invoiced import NotCounted, NotCountedReason
+from connector.core.kept.books import KeptBooks, KeptSums
 from connector.core.model import Refusal
 from connector.lake import parquet, windows
 from connector.lake.flat import FLAT

@@ -10,7 +10,7 @@ from datetime import date
 from operator import attrgetter
 from typing import NamedTuple
 
-from connector.core.dates import add_months
+from connector.core.dates import months
 from connector.core.losses import Cancellation, Loss, LossReason, LossShare, LostPart
 from connector.core.model import Cause, MovementKind
 
@@ -75,18 +75,13 @@ def _reason_stated(cancellation: Cancellation | None) -> LossReason:
     return LossReason.VOLUNTARY if is_asked else LossReason.UNKNOWN
 
 
-def by_reason(
-    parts: Sequence[LostPart],
-) -> tuple[tuple[LossShare, ...], LostPart]:
+def by_reason(parts: Sequence[LostPart]) -> tuple[tuple[LossShare, ...], LostPart]:
     """A loss's shares, and the component that took most for the first of them."""
     reasoned = [(reason_of(part), part) for part in parts]
     shares = _shares(reasoned)
     main = shares[0].reason
     own = [part for why, part in reasoned if why is main and part.amount_minor < 0]
-    return shares, min(own, key=_amount)
-
-
-_amount = attrgetter("amount_minor")
+    return shares, min(own, key=attrgetter("amount_minor"))
 
 
 def _shares(reasoned: Sequence[tuple[LossReason, LostPart]]) -> tuple[LossShare, ...]:
@@ -204,11 +199,7 @@ class LossTable(NamedTuple):
 
     def by_month(self, start: date, end: date) -> tuple[LossSums, ...]:
         """Each month of a window, also those in which nobody lost anything."""
-        names = []
-        month = start.replace(day=1)
-        while month < end:
-            names.append(f"{month:%Y-%m}")
-            month = add_months(month, 1)
+        names = [f"{month:%Y-%m}" for month in months(start, end)]
         return tuple(
             self._added(name, [x for x in self.sums if x[0] == name]) for name in names
         )

@@ -8,14 +8,13 @@ contraction; inside one of them a cause may have worked the other way (a custome
 a higher quantity and a discount expands by the difference).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from connector.core.model import Flow, MovementKind, classify
-from connector.core.windows import Window
+from connector.core.model import MovementKind, classify
 from connector.metrics.currency_total import Conversion, levels_in_minor
-from connector.metrics.retention import Balances, balances
+from connector.metrics.retention import Balances
 
 
 class Ratio(StrEnum):
@@ -41,14 +40,6 @@ class Contribution(NamedTuple):
     def customers(self) -> int:
         """What it takes from the customers who stayed: -1, or 0."""
         return -1 if self.kind is MovementKind.CHURN else 0
-
-
-def contributions(
-    flows: Iterable[Flow], window: Window, ratio: Ratio
-) -> list[Contribution]:
-    """Of a window's movements; see ``between``."""
-    opening, closing = balances(flows, [window.start, window.end])
-    return between(opening, closing, ratio)
 
 
 def between(opening: Balances, closing: Balances, ratio: Ratio) -> list[Contribution]:

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from connector.core.errors import ConnectorError
-from connector.pipeline.ingest import Found, Param
+from connector.pipeline.source import Found
 from connector.stripe_api import paging
 from connector.stripe_api.decoding import created_at, ref
-from connector.stripe_api.lists import LISTINGS
+from connector.stripe_api.lists import LISTINGS, Params
 from connector.stripe_api.paging import PAGE, CreatedRange, ListPage, PageCursor
 from connector.stripe_api.unfit import NAMELESS, UnfitObject, one_of
 
@@ -59,7 +59,7 @@ class BundledAccount:
     ) -> ListPage:
         return self._page(kind, place, partial(_is_within, span))
 
-    def pages(self, kind: str, extra: Sequence[Param] = ()) -> Iterator[ListPage]:
+    def pages(self, kind: str, extra: Params = ()) -> Iterator[ListPage]:
         """All pages; ``extra`` narrows them by fields of the objects."""
         fits = partial(_has, extra)
         return paging.page_by_page(lambda place: self._page(kind, place, fits))
@@ -86,7 +86,7 @@ def _is_within(span: CreatedRange, thing: object) -> bool:
     return span.from_s <= at_s and (span.to_s is None or at_s < span.to_s)
 
 
-def _has(fields: Sequence[Param], thing: object) -> bool:
+def _has(fields: Params, thing: object) -> bool:
     return all(ref(getattr(thing, name, None)) == value for name, value in fields)
 
 

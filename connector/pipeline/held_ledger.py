@@ -8,12 +8,11 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
 
 from connector.config import Config
 from connector.core.account import NOBODY, USE_ITS_OWN, StripeIdentity, check_same
 from connector.core.errors import LedgerUnusable, OtherAccount
-from connector.pipeline.ingest import Found
+from connector.pipeline.source import ObjectLookup
 from connector.store.account import belong_to, ledger_account
 from connector.store.database import setting, transaction
 from connector.store.lock import exclusive_sync
@@ -48,12 +47,6 @@ def own_ledger(path: Path) -> sqlite3.Connection:
         f"{path} holds the demo's account",
         fix="set `database` in config.toml to a file of its own",
     )
-
-
-class ObjectLookup(Protocol):
-    """Where one object can be asked for."""
-
-    def one(self, kind: str, key: str) -> Found: ...
 
 
 def check_kept_once(config: Config, key: StripeIdentity) -> None:

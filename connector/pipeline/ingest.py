@@ -6,71 +6,31 @@ have come, and no transaction waits for Stripe; so it may stop anywhere.
 
 import logging
 import sqlite3
-import time
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from itertools import chain
-from math import inf
-from typing import Any, Protocol
+from typing import Any
 
-import msgspec
 from msgspec import Struct, field
 
 from connector.config import Config
-from connector.core.errors import Stopped, StripeRefused, UnknownStripeShape
-from connector.mrr.pricing import no_value
-from connector.pipeline.thread_pool import FinishedTask, ThreadPool
+from connector.pipeline.kept_objects import fitting, stored
+from connector.pipeline.source import Found, ObjectSource, looked_up, page_after
+from connector.pipeline.thread_pool import FinishedTask, ThreadPool, drive
 from connector.store.database import transaction
 from connector.store.mirror import freshness, objects, unfit_objects, walks
-from connector.store.mirror.catalogue import stored_price
 from connector.store.mirror.objects import TABLES
 from connector.store.mirror.walks import Walk
-from connector.stripe_api.decoding import Base, ref
-from connector.stripe_api.events import NamedObject, StripeEvent, hint, trimmed
-from connector.stripe_api.faults import by_customer, out_of_time, unfit, unfit_for
-from connector.stripe_api.objects import Customer, Price, labelled
-from connector.stripe_api.paging import (
-    EVERYTHING,
-    TOP,
-    CreatedRange,
-    ListPage,
-    Lookup,
-    PageCursor,
-)
-from connector.stripe_api.partitions import Partition, worth_cutting
-from connector.stripe_api.unfit import UnfitObject, why_not
+from connector.stripe_api.decoding import ref
+from connector.stripe_api.events import NamedObject
+from connector.stripe_api.paging import ListPage, Lookup, Partition, worth_cutting
+from connector.stripe_api.unfit import UnfitObject
 
 log = logging.getLogger(__name__)
 
 
-TOGETHER = 4  # pages a transaction: fewer cost more, more keep the others waiting
-POLL_S = 0.5  # how soon a request to stop is noticed
-# What is under way may end within so many seconds after a request to stop.
-DRAIN_S = 6
 OF_EVENTS = "objects of events"
-
-
-Param = tuple[str, str]
-Found = tuple[Any, int] | None  # an object and when it was asked for; None: gone
-
-
-class ObjectSource(Protocol):
-    """Where answers come from: ``StripeApi``, or a test's. Asked by many threads."""
-
-    def page(
-        self,
-        kind: str,
-        span: CreatedRange = EVERYTHING,
-        place: PageCursor = TOP,
-        *,
-        whole: Container[str] = (),
-    ) -> ListPage: ...
-
-    def pages(self, kind: str, extra: Sequence[Param] = ()) -> Iterator[ListPage]: ...
-
-    def one(self, kind: str, key: str) -> Found: ...
 
 
 class SyncResult(Struct):
@@ -131,9 +91,9 @@ class Ingest(Struct, kw_only=True):
     def keep(self, kind: str, things: Iterable[Any], asked_us: int) -> None:
         """Store objects as they may be kept; runs inside the caller's transaction."""
         table, met = TABLES[kind], self.met
-        shown = [self._fitting(thing) for thing in things]
-        stored = list(_stored(shown, self.config, met))
-        met.changed += objects.put(self.connection, table, stored, asked_us)
+        shown = [fitting(self.connection, thing) for thing in things]
+        kept = list(stored(shown, self.config, met.cannot_read))
+        met.changed += objects.put(self.connection, table, kept, asked_us)
         for thing in shown:
             if not isinstance(thing, UnfitObject):
                 continue
@@ -147,30 +107,18 @@ class Ingest(Struct, kw_only=True):
                     self.connection, table, thing, asked_us
                 )
 
-    def _fitting(self, thing: Any) -> Any:
-        """An object by its customer, or why it does not fit.
-
-        Nor does a price that has no value where the last copy had one: its past would
-        lose it too.
-        """
-        if isinstance(thing, UnfitObject):
-            return thing
-        owned = by_customer(thing)
-        why = no_value(owned) if isinstance(owned, Price) else None
-        if why is not None:
-            before = stored_price(self.connection, owned.id)
-            had_value = before is not None and no_value(before) is None
-            return unfit_for(owned, why.field, why.value) if had_value else owned
-        return unfit(owned) or owned
-
     def read(self, ranges: list[Partition], walk: Walk | None = None) -> int:
         """Read lists to their end; return when the first of these requests began.
 
         Ranges of ``walk`` are kept, so that another run can go on with them.
         """
         reading = _Reading(self, ranges, walk)
-        self.drive(reading.more, reading.store, reading.came)
+        self._drive(reading.more, reading.store, reading.came)
         return reading.began_us
+
+    @property
+    def _drive(self) -> Callable[..., None]:
+        return partial(drive, self.threads, self.stopping)
 
     def fetch(
         self, names: Iterable[NamedObject], lookups: Iterable[Lookup] = ()
@@ -184,7 +132,7 @@ class Ingest(Struct, kw_only=True):
         jobs = deque[tuple[Any, Callable[[], Any]]]()
         listed = set[NamedObject]()
         for each in lookups:
-            jobs.append((each, partial(_found, self.source, each)))
+            jobs.append((each, partial(looked_up, self.source, each)))
             listed |= {NamedObject(each.kind, key) for key in each.created_s}
         one = self.source.one
         jobs += ((name, partial(one, *name)) for name in names if name not in listed)
@@ -208,7 +156,7 @@ class Ingest(Struct, kw_only=True):
             seen = self.met.seen
             seen[OF_EVENTS] = seen.get(OF_EVENTS, 0) + len(answers)
 
-        self.drive(lambda: jobs.popleft() if jobs else None, store, came)
+        self._drive(lambda: jobs.popleft() if jobs else None, store, came)
         return there
 
     def _taken(self, name: NamedObject, found: Found) -> Any:
@@ -243,43 +191,7 @@ class Ingest(Struct, kw_only=True):
                     began_us = min(page.asked_us for page in pages)
                     objects.drop_unseen_pending(self.connection, began_us, customer)
 
-        self.drive(partial(next, jobs, None), store)
-
-    def drive(
-        self,
-        more: Callable[[], tuple[Any, Callable[[], Any]] | None],
-        store: Callable[[Sequence[FinishedTask[Any]]], None],
-        came: Callable[[Sequence[FinishedTask[Any]]], None] = lambda _ended: None,
-    ) -> None:
-        """Keep everybody busy until nothing is left or something fails.
-
-        What ``came`` may lead to more, which is asked for before it is stored: so nobody
-        waits for the disk. After a failure what is under way is still stored, then the
-        failure is raised.
-        """
-        threads = self.threads
-        trouble: BaseException | None = None
-        until_s = inf
-        good: list[FinishedTask[Any]] = []
-        try:
-            while True:
-                if until_s == inf and self.stopping():
-                    trouble = trouble or Stopped()
-                    until_s = time.monotonic() + DRAIN_S
-                while trouble is None and threads.idle and (job := more()) is not None:
-                    threads.ask(*job)
-                if good:
-                    store(good)
-                if not threads.under_way or time.monotonic() > until_s:
-                    break
-                ended = threads.done(POLL_S, most=TOGETHER)
-                trouble = trouble or next((d.error for d in ended if d.error), None)
-                good = [done for done in ended if done.error is None]
-                came(good)
-        finally:
-            threads.forget()  # what is still under way after a failure is nobody's
-        if trouble is not None:
-            raise trouble
+        self._drive(partial(next, jobs, None), store)
 
 
 class _Reading:
@@ -314,7 +226,7 @@ class _Reading:
             self.ranges.append(older)
             self.waiting.append(older)
         each = self.waiting.popleft()
-        ask = partial(_page, self.ingest.source, each.kind, self.whole)
+        ask = partial(page_after, self.ingest.source, each.kind, self.whole)
         return each, partial(ask, each.span, each.place)
 
     def came(self, ended: Sequence[FinishedTask[Partition]]) -> None:
@@ -348,21 +260,6 @@ class _Reading:
         return freshness.count_since(connection, table, ids, self.began_us)
 
 
-def _found(source: ObjectSource, lookup: Lookup) -> list[ListPage]:
-    """What of it stands in the list; other invoices' lines are not asked for."""
-    others = _Others(lookup.created_s)
-    return list(lookup.found(lambda span: source.page(lookup.kind, span, whole=others)))
-
-
-class _Others(Struct, frozen=True):
-    """All ids but these."""
-
-    wanted: Container[str]
-
-    def __contains__(self, key: object) -> bool:
-        return key not in self.wanted
-
-
 def _answers(ended: FinishedTask[Any]) -> Iterator[tuple[NamedObject, Found]]:
     """What one request said of which object; those of a list that it does not show: not."""
     about, result, _ = ended
@@ -372,48 +269,3 @@ def _answers(ended: FinishedTask[Any]) -> Iterator[tuple[NamedObject, Found]]:
     for page in result:
         for thing in page.data:
             yield NamedObject(about.kind, ref(thing)), (thing, page.asked_us)
-
-
-def _page(
-    source: ObjectSource,
-    kind: str,
-    whole: Container[str],
-    span: CreatedRange,
-    place: PageCursor,
-) -> ListPage:
-    """The page there; by time alone where the object that it should follow has gone."""
-    try:
-        return source.page(kind, span, place, whole=whole)
-    except StripeRefused as error:
-        if error.code != "resource_missing" or place.after is None:
-            raise
-        log.warning("ingest.cursor_gone kind=%s after=%s", kind, place.after)
-        return source.page(kind, *place.by_time(span), whole=whole)
-
-
-def _stored(things: Iterable[Any], config: Config, met: SyncResult) -> Iterator[Base]:
-    """The objects as the mirror keeps them."""
-    for thing in things:
-        if isinstance(thing, Customer):
-            yield labelled(thing, config.label, config.kept_metadata)
-        elif isinstance(thing, StripeEvent):
-            yield from _event(thing, met)
-        elif not isinstance(thing, UnfitObject):
-            yield thing
-
-
-def _event(shown: StripeEvent, met: SyncResult) -> Iterator[Base]:
-    """What is kept of an event: what it names, where what it shows does not fit."""
-    try:
-        kept = trimmed(shown)
-    except (UnknownStripeShape, msgspec.DecodeError) as error:
-        why: str | None = why_not(shown.data.object, error)
-    else:
-        state = kept.subscription
-        why = None if state is None else out_of_time(state)
-        if why is None:
-            yield kept
-            return
-    met.cannot_read(shown.id, why or "")
-    with suppress(UnknownStripeShape, msgspec.DecodeError):
-        yield hint(shown)  # what it names is fetched all the same

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from datetime import datetime
 from functools import partial
 from itertools import takewhile
 from math import ceil
@@ -20,21 +20,21 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from connector.core.dates import local_day
-from connector.core.model import ContractTerm, Flow, Movement
 from connector.core.policy import Rules
-from connector.metrics.rollups import (
-    CustomerBooks,
-    changes,
-    differences,
-    windows_touched,
-)
 from connector.mrr.companies import Companies
-from connector.mrr.coverage import refused_sums
 from connector.mrr.derive import Derived, derive
 from connector.mrr.history import Catalogue
 from connector.pipeline.policy_change import adopted, check_rules
 from connector.pipeline.process_pool import DerivationTask, deriving
 from connector.pipeline.quarantine import set_aside
+from connector.pipeline.settling import (
+    hold,
+    make_whole,
+    not_yet_derived,
+    settle,
+    whole,
+    with_company,
+)
 from connector.store.database import (
     commits_of_others,
     file_of,
@@ -42,27 +42,13 @@ from connector.store.database import (
     setting,
     transaction,
 )
-from connector.store.ledger import (
-    columns,
-    contract_terms,
-    coverage,
-    posting,
-    rollups,
-    unvalued,
-)
-from connector.store.ledger.customers import CustomerDisplay, keys_among, keys_of
+from connector.store.ledger import columns
 from connector.store.ledger.posting import LedgerRun, PostedCounts
-from connector.store.mirror import (
-    customer_accounts,
-    dirty_customers,
-    event_feed,
-    unfit_objects,
-)
+from connector.store.mirror import customer_accounts, dirty_customers, event_feed
 from connector.store.mirror.catalogue import catalogue_version, read_catalogue
 from connector.store.mirror.companies import companies, regroup
 from connector.store.mirror.companies import version as company_version
-from connector.store.mirror.histories import Ids, histories, profile, rows_of
-from connector.stripe_api.invoices import Invoice
+from connector.store.mirror.histories import histories, rows_of
 
 # Customers at a time: a commit, and the windows' sums, cost as much as deriving a few. As
 # many are derived in one transaction as this is thought to take: a webhook that comes
@@ -184,19 +170,19 @@ class _Recompute:
             began_s = time.monotonic()
             check_rules(connection, self.rules)
             known = self.shared.companies(connection, self.rules)
-            waiting = _not_yet_derived(connection, known, names)
-            whole = _whole(connection, known, waiting)
-            ours = _with_company(connection, known, whole)
+            waiting = not_yet_derived(connection, known, names)
+            fitting = whole(connection, known, waiting)
+            ours = with_company(connection, known, fitting)
             ahead = self.if_unchanged(derived)
             found = self._derived(ours) if ahead is None else ahead
             still = [each for each in found if each.customer in ours]
-            posted = _settle(connection, run, still)
-            held = sorted({*waiting} - {*whole})
-            _hold(connection, {c: known.members(c) for c in held}, self.rules.zone)
+            posted = settle(connection, run, still)
+            held = sorted({*waiting} - {*fitting})
+            hold(connection, known, held, self.rules.zone)
         if ahead is None:
             self.pace_s = (time.monotonic() - began_s) / len(names)
         self.run = run
-        self.posted = PostedCounts(*map(sum, zip(self.posted, posted, strict=True)))
+        self.posted = self.posted.plus(posted)
 
     def _derived(self, customers: Iterable[str]) -> list[Derived]:
         grouped = self.shared.companies(self.connection, self.rules)
@@ -297,141 +283,3 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _not_yet_derived(
-    connection: sqlite3.Connection, known: Companies, customers: Sequence[str]
-) -> list[str]:
-    """Those still marked, and any under whom others are counted.
-
-    What marks the latter may be a mark on one of those, and already gone.
-    """
-    marked = dirty_customers.still_dirty(connection, customers)
-    return [each for each in customers if each in marked or known.has_parts(each)]
-
-
-def _whole(
-    connection: sqlite3.Connection, known: Companies, customers: Sequence[str]
-) -> list[str]:
-    """Those of whose objects none is set aside."""
-    held = unfit_objects.held(connection)
-    if not held:
-        return list(customers)
-    return [each for each in customers if held.isdisjoint(known.ids(each))]
-
-
-def _with_company(
-    connection: sqlite3.Connection, known: Companies, customers: Sequence[str]
-) -> list[str]:
-    """Without those whose company waits: else what they pay would be in no figure.
-
-    Of whom nothing is booked, nothing can be lost.
-    """
-    companies_of = {known.of(each) for each in customers if known.is_another(each)}
-    waiting = dirty_customers.still_dirty(connection, companies_of - {*customers})
-    if not waiting:
-        return list(customers)
-    keys = keys_among(connection, [c for c in customers if known.of(c) in waiting])
-    live = posting.live_movements(connection, list(keys.values()))
-    booked = {customer for customer, key in keys.items() if live[key]}
-    return [each for each in customers if each not in booked]
-
-
-def _hold(connection: sqlite3.Connection, customers: Ids, zone: tzinfo) -> None:
-    """Leave these as they were until what is set aside of them fits, which marks them.
-
-    Who is new is known by name from now on, so that it can be asked about; what was
-    invoiced since is refused.
-    """
-    if not customers:
-        return
-    rows = rows_of(connection, customers)
-    shown = {customer: profile(rows, customer) for customer in customers}
-    keys = keys_of(
-        connection,
-        {
-            c: CustomerDisplay(p.label, p.country) if p else CustomerDisplay()
-            for c, p in shown.items()
-        },
-    )
-    billed: dict[str, list[Invoice]] = {customer: [] for customer in customers}
-    for each in histories(rows, Catalogue()):
-        billed[each.counted_as] += each.invoices
-    ids = {
-        c: [each for own in members for each in own] for c, members in customers.items()
-    }
-    known = keys_among(connection, [each for own in ids.values() for each in own])
-    coverage.hold(
-        connection,
-        {keys[c]: refused_sums(invoices, zone) for c, invoices in billed.items()},
-        {
-            keys[c]: [known[each] for each in own if each in known]
-            for c, own in ids.items()
-        },
-    )
-    for customer in customers:
-        dirty_customers.clear(connection, customer, None)
-
-
-def make_whole(connection: sqlite3.Connection) -> None:
-    """Count the standard windows' sums, where they were not kept from the beginning.
-
-    From the tables: what is packed of them is no longer trusted either.
-    """
-    if setting(connection, rollups.WHOLE) == rollups.FORMAT:
-        return
-    with transaction(connection):
-        rollups.clear(connection)
-        columns.clear(connection)
-        for currency, first, last in rollups.spans(connection):
-            # They bring numpy, which a ledger that begins has no need of.
-            from connector.metrics.wide.columns import columns_of
-            from connector.metrics.wide.fold import measured
-
-            own = columns.blocks(connection, currency, None, columns.TERMS)
-            parts = map(columns_of, own)
-            found = measured(parts, windows_touched(first, last))
-            rollups.add(connection, {currency: changes(found)})
-        put_setting(connection, rollups.WHOLE, rollups.FORMAT)
-
-
-def _settle(
-    connection: sqlite3.Connection,
-    run: LedgerRun,
-    derived: Sequence[Derived],
-) -> PostedCounts:
-    """Make the ledger, and what is kept beside it, say what was derived."""
-    named = {
-        each.customer: CustomerDisplay(each.label, each.country) for each in derived
-    }
-    keys = keys_of(connection, named)
-    live = posting.live_movements(connection, list(keys.values()))
-    total = PostedCounts()
-    changed = []
-    for each in derived:
-        key = keys[each.customer]
-        terms = contract_terms.terms_of(connection, key)
-        before = _account(key, [movement for _, movement in live[key]], terms)
-        ended = [term._replace(customer=key) for term in each.contract_terms]
-        after = _account(key, each.movements, ended)
-        posted = posting.settle(connection, run, key, live[key], each.movements)
-        total = PostedCounts(*map(sum, zip(total, posted, strict=True)))
-        if before.terms != after.terms:
-            contract_terms.put_terms(connection, key, ended)
-        contract_terms.put_main_prices(connection, key, each.main_prices)
-        unvalued.put(connection, each.customer, each.refusals)
-        dirty_customers.clear(connection, each.customer, each.next_s)
-        if before != after:
-            changed.append((before, after))
-    coverage.put(connection, {keys[each.customer]: each.coverage for each in derived})
-    rollups.add(
-        connection, differences([b for b, _ in changed], [a for _, a in changed])
-    )
-    return total
-
-
-def _account(
-    key: int, movements: Iterable[Movement], terms: Iterable[ContractTerm]
-) -> CustomerBooks:
-    flows = [(m.currency, Flow(key, m.day, m.kind, m.amount_minor)) for m in movements]
-    return CustomerBooks(tuple(sorted(flows)), tuple(terms))

@@ -15,8 +15,7 @@ from connector.stripe_api.decoding import ref
 from connector.stripe_api.events import NamedObject, named_by
 from connector.stripe_api.invoices import Invoice, InvoiceItem, InvoiceLine
 from connector.stripe_api.objects import Discount, Price, Subscription
-from connector.stripe_api.paging import PAGE, WORTH_LISTING, Lookup
-from connector.stripe_api.partitions import Partition
+from connector.stripe_api.paging import PAGE, WORTH_LISTING, Lookup, Partition
 
 # Lists that can be narrowed by creation.
 _BY_CREATION = ("prices", "customers", "subscriptions", "invoices", "invoice items")

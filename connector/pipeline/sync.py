@@ -17,7 +17,7 @@ from connector.store.mirror.objects import TABLES
 from connector.store.mirror.walks import Walk
 from connector.store.schema import MIRRORED
 from connector.stripe_api.events import NamedObject
-from connector.stripe_api.partitions import Partition
+from connector.stripe_api.paging import Partition
 
 log = logging.getLogger(__name__)
 

@@ -7,13 +7,19 @@ in which it was done.
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import copy_context
+from math import inf
 from typing import Any, Generic, NamedTuple, Self, TypeVar
+
+from connector.core.errors import Stopped
 
 T = TypeVar("T")
 LINGER_S = 1.0
+TOGETHER = 4  # results at a time: fewer cost more, more keep the others waiting
+POLL_S = 0.5  # how soon a request to stop is noticed
+DRAIN_S = 6  # for what is under way after a request to stop
 
 
 class FinishedTask(NamedTuple, Generic[T]):
@@ -106,3 +112,45 @@ class ThreadPool(Generic[T]):
             except BaseException as error:  # noqa: BLE001 - raised again by who asked
                 ended = FinishedTask(job.about, None, error)
             job.answers.put(ended)
+
+
+# What is to be done next, and what it is about; None: nothing for now.
+NextTask = Callable[[], tuple[Any, Callable[[], Any]] | None]
+TakeTasks = Callable[[Sequence[FinishedTask[Any]]], None]
+
+
+def drive(
+    threads: ThreadPool[Any],
+    stopping: Callable[[], bool],
+    more: NextTask,
+    store: TakeTasks,
+    came: TakeTasks = lambda _ended: None,
+) -> None:
+    """Keep everybody busy until nothing is left or something fails.
+
+    What ``came`` may lead to more, which is asked for before it is stored: so nobody
+    waits for the disk. After a failure what is under way is still stored, then the
+    failure is raised; ``Stopped``, where the process is asked to end.
+    """
+    trouble: BaseException | None = None
+    until_s = inf
+    good: list[FinishedTask[Any]] = []
+    try:
+        while True:
+            if until_s == inf and stopping():
+                trouble = trouble or Stopped()
+                until_s = time.monotonic() + DRAIN_S
+            while trouble is None and threads.idle and (job := more()) is not None:
+                threads.ask(*job)
+            if good:
+                store(good)
+            if not threads.under_way or time.monotonic() > until_s:
+                break
+            ended = threads.done(POLL_S, most=TOGETHER)
+            trouble = trouble or next((d.error for d in ended if d.error), None)
+            good = [done for done in ended if done.error is None]
+            came(good)
+    finally:
+        threads.forget()  # what is still under way after a failure is nobody's
+    if trouble is not None:
+        raise trouble

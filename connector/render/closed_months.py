@@ -5,6 +5,7 @@ from datetime import date
 from itertools import groupby
 from typing import Any
 
+from connector.core.kept.months import Closing
 from connector.core.language import (
     _,
     day_text,
@@ -14,7 +15,7 @@ from connector.core.language import (
     ngettext,
     table_day,
 )
-from connector.core.model import Closing, Movement
+from connector.core.model import Movement
 from connector.core.money import format_minor
 from connector.core.policy import differences
 from connector.core.windows import name_of

@@ -5,9 +5,9 @@ from datetime import date, timedelta
 from fractions import Fraction
 
 from connector.core.invoiced import OutsideMrr, alarming
+from connector.core.kept.months import Closing, Note
 from connector.core.language import _, day_text, grouped, marked, month_text, ngettext
 from connector.core.messages import spoken
-from connector.core.model import Closing, Note
 from connector.core.money import format_count, format_minor, format_ratio
 from connector.core.policy import POLICY_RULES
 from connector.reports.ledger import LedgerFacts, Missing

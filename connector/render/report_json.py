@@ -12,7 +12,8 @@ from msgspec.structs import asdict
 
 from connector.core.figures import RATIOS, Retention, WindowFigures, names_of
 from connector.core.invoiced import alarming
-from connector.core.model import Closing, Note, SegmentValue
+from connector.core.kept.months import Closing, Note
+from connector.core.model import SegmentValue
 from connector.core.money import ratio_number, round_minor
 from connector.core.windows import Window
 from connector.metrics.benchmarks import Assessment

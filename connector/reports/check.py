@@ -23,19 +23,18 @@ from connector.metrics.invariants import (
     window_findings,
 )
 from connector.metrics.rollups import figures_of
-from connector.pipeline.ingest import ObjectSource, Progress
+from connector.pipeline.ingest import Progress
+from connector.pipeline.source import ObjectSource
 from connector.reports.closings.closed_months import measured_again, totals_again
 from connector.reports.figures.windows import counted
 from connector.reports.ledger import Ledger
 from connector.reports.model import code_of
 from connector.store.ledger import (
     balances,
-    closings,
     columns,
     coverage,
     queries,
     rollups,
-    seals,
     unvalued,
 )
 from connector.store.ledger import customers as ledger_customers
@@ -43,6 +42,7 @@ from connector.store.mirror import checksums, dirty_customers, event_feed
 from connector.store.mirror.catalogue import read_catalogue
 from connector.store.mirror.checksums import ExaminedObjects
 from connector.store.mirror.histories import histories, in_batches, profile
+from connector.store.months import closings, seals
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.faults import by_customer
 from connector.stripe_api.objects import Subscription
@@ -238,7 +238,7 @@ def _books(ledger: Ledger, now_s: int) -> dict[str, CustomerInLedger]:
     for refusal in unvalued.known(connection):
         refused[refusal.customer].append(refusal)
     today = local_day(now_s, ledger.zone)
-    mrr = queries.mrr_on(connection, today)
+    mrr = balances.mrr_on(connection, today)
     outside: Mapping[str, Mapping[str, int]] = {}
     if rules.policy.invoiced_by_period:
         outside = balances.invoiced_by_period(connection, today)

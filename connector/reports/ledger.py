@@ -19,6 +19,7 @@ from connector.core.policy import Rules, policy_of, zone_in
 from connector.store.account import ledger_account
 from connector.store.database import moment, setting, snapshot
 from connector.store.ledger import coverage, queries, rollups, unvalued
+from connector.store.ledger.as_of import policy_as_of
 from connector.store.mirror import dirty_customers, event_feed
 from connector.store.read_only import check_unchanged, open_to_read
 
@@ -185,7 +186,7 @@ class Ledger:
 
     def state(self, as_of: datetime | None = None) -> LedgerState:
         """Its last known day is that of the last sync, or of ``as_of`` before it."""
-        past = as_of and queries.policy_as_of(self.connection, as_of)
+        past = as_of and policy_as_of(self.connection, as_of)
         rules = json.loads(past) if past else dict(self.rules_in_force)
         synced_us = event_feed.last_synced_us(self.connection)
         synced_at = instant(synced_us // 1_000_000) if synced_us is not None else None

@@ -9,8 +9,9 @@ from datetime import date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from connector.core.kept.columns import KINDS
 from connector.core.losses import Cancellation, Loss, LossShare, LostPart
-from connector.core.model import KINDS, Cause, SegmentValue
+from connector.core.model import Cause, SegmentValue
 from connector.core.windows import Window, WindowKind, boundaries_of
 from connector.metrics.churn import (
     LossCounter,

@@ -24,8 +24,9 @@ from msgspec.structs import replace
 from connector.core.account import StripeIdentity
 from connector.core.figures import Retention, WindowFigures
 from connector.core.invoiced import OutsideMrr
+from connector.core.kept.months import Closing, Note
 from connector.core.language import _
-from connector.core.model import Closing, Note, Refusal, SegmentValue
+from connector.core.model import Refusal, SegmentValue
 from connector.core.windows import WindowKind, name_of
 from connector.metrics.benchmarks import Assessment
 from connector.metrics.churn import LossSums

@@ -10,7 +10,8 @@ from msgspec.structs import asdict, replace
 from connector.core.dates import add_months
 from connector.core.errors import UsageFault
 from connector.core.figures import WindowFigures
-from connector.core.model import Note, SegmentValue
+from connector.core.kept.months import Note
+from connector.core.model import SegmentValue
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.churn import LossSums
@@ -33,14 +34,8 @@ from connector.reports.model import (
     WindowRow,
     restated,
 )
-from connector.store.ledger import (
-    closings,
-    columns,
-    customers,
-    notes,
-    queries,
-    unvalued,
-)
+from connector.store.ledger import columns, customers, queries, unvalued
+from connector.store.months import closings, notes
 
 
 class ReportRequest(NamedTuple):

@@ -13,7 +13,7 @@ from connector.core.errors import LedgerUnusable
 from connector.store.account import ledger_account
 from connector.store.database import scalar, scalars, snapshot
 from connector.store.files import SQLITE, held_draft, put_in_place
-from connector.store.ledger import seals
+from connector.store.months import seals
 from connector.store.read_only import open_as_it_is
 
 PAGES = 4_096  # copied at a time: between them a signal is heard

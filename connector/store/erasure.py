@@ -12,9 +12,9 @@ from typing import NamedTuple
 from connector.core.errors import NothingFound
 from connector.store import inbox
 from connector.store.database import scalar, transaction
-from connector.store.ledger import notes
 from connector.store.ledger.posting import LedgerRun
 from connector.store.mirror import forgotten, objects, unfit_objects
+from connector.store.months import notes
 
 
 class Erased(NamedTuple):

@@ -11,13 +11,13 @@ from itertools import groupby, islice
 from operator import attrgetter
 from tempfile import TemporaryDirectory
 
-from connector.core.figures import KeptBooks, KeptRow, KeptSums
 from connector.core.invoiced import CustomerCoverage
+from connector.core.kept.books import KeptBooks, KeptRow, KeptSums
 from connector.store.account import belong_to
 from connector.store.database import put_setting, transaction
 from connector.store.ledger import coverage, rollups, unvalued
+from connector.store.ledger.as_of import stamp
 from connector.store.ledger.customers import CustomerDisplay, keys_of
-from connector.store.ledger.queries import stamp
 from connector.store.mirror import objects
 from connector.store.mirror.event_feed import events_were_read
 from connector.store.opening import open_database

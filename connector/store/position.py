@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from connector.store.database import put_setting, scalar, scalars, setting
-from connector.store.ledger.closings import LedgerChange
+from connector.store.ledger.mrr_changes import LedgerChange
 
 NAME = "digest"
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)

@@ -2,5 +2,5 @@
 
 Comes in: a key, and what is asked for. Goes out: typed objects, with when each was asked
 for. Only ``http`` and ``client`` touch the network; ``objects``, ``events``, ``lists``,
-``paging`` and ``partitions`` are pure values. Read ``objects`` first, then ``client``.
+``paging`` is pure values. Read ``objects`` first, then ``client``.
 """

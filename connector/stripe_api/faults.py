@@ -19,7 +19,8 @@ from connector.stripe_api.objects import (
     Subscription,
     SubscriptionItem,
 )
-from connector.stripe_api.unfit import UnfitObject, is_word, shown, unfit_by
+from connector.stripe_api.shown_values import is_word, shown
+from connector.stripe_api.unfit import UnfitObject, unfit_by
 
 T = TypeVar("T", bound=Base)
 

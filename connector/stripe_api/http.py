@@ -47,8 +47,6 @@ log = logging.getLogger(__name__)
 
 DEFAULT_BASE = "https://api.stripe.com"
 NO_ACCESS = "account_invalid"  # the code of a refusal: the account is none of the key's
-
-
 CONNECT_TIMEOUT_S = 10.0
 LIMITS = httpx.Limits(
     max_connections=1, max_keepalive_connections=1, keepalive_expiry=30.0
@@ -71,9 +69,8 @@ def checked_base(base: str) -> str:
         url = httpx.URL(base)
     except (httpx.InvalidURL, ValueError):
         url = httpx.URL()
-    if url.scheme == "https" and url.host:
-        return base.rstrip("/")
-    if url.scheme == "http" and _is_loopback(url.host):
+    is_near = url.scheme == "http" and _is_loopback(url.host)
+    if is_near or (url.scheme == "https" and url.host):
         return base.rstrip("/")
     fault = (
         f"the Stripe API base is {base!r}: give an https URL (plain http only for "

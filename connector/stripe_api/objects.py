@@ -8,10 +8,9 @@ in ``source`` since clover, directly before; an event shows the shape of its own
 """
 
 from decimal import Decimal
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
-from msgspec.structs import replace
 
 from connector.stripe_api.decoding import (
     Base,
@@ -25,17 +24,10 @@ from connector.stripe_api.decoding import (
     ref,
 )
 
-SubscriptionStatus = Literal[
-    "active",
-    "past_due",
-    "trialing",
-    "unpaid",
-    "paused",
-    "canceled",
-    "incomplete",
-    "incomplete_expired",
-]
-STATUSES = frozenset(get_args(SubscriptionStatus))
+STATUSES = frozenset(
+    {*("active", "past_due", "trialing", "unpaid", "paused", "canceled")}
+    | {"incomplete", "incomplete_expired"}
+)
 TaxBehavior = Literal["inclusive", "exclusive", "unspecified"]
 _NOTHING = Decimal(0)
 _ALL = Decimal(100)  # per cent
@@ -305,27 +297,16 @@ class Subscription(Base, frozen=True, kw_only=True):
     @property
     def listed_discounts(self) -> list[tuple[str | Discount, str]]:
         """All in the order they apply, each with the item that it is on, or ""."""
-        listed = [
-            (each, item.id)
-            for item in self.items.data
-            if item.discounts
-            for each in item.discounts
-        ]
-        listed += [(each, "") for each in self.all_discounts]
-        return listed
+        on_items = ((d, i.id) for i in self.items.data for d in i.discounts or ())
+        return [*on_items, *((each, "") for each in self.all_discounts)]
 
     @property
     def what_counts(self) -> tuple[object, ...]:
         """All that MRR depends on; while this is the same, nothing has happened."""
         return (
-            self.status,
-            self.started_at,
-            self.ended_at,
-            self.canceled_at,
-            self.trial_start,
-            self.trial_end,
-            self.pause_collection,
-            self.paused_since,
+            *(self.status, self.started_at, self.ended_at, self.canceled_at),
+            *(self.trial_start, self.trial_end),
+            *(self.pause_collection, self.paused_since),
             [
                 (i.id, ref(i.price), i.quantity, i.quantity_decimal)
                 for i in self.items.data
@@ -333,26 +314,3 @@ class Subscription(Base, frozen=True, kw_only=True):
             [i.current_trial for i in self.items.data],
             [(ref(discount), item) for discount, item in self.listed_discounts],
         )
-
-
-def labelled(
-    customer: Customer, label: str, metadata_keys: tuple[str, ...]
-) -> Customer:
-    """The customer as it is stored: a display label, a country, chosen metadata.
-
-    ``label`` is ``name``, ``metadata:KEY`` or ``id`` (no label at all).
-    """
-    metadata = customer.metadata or {}
-    source, _, key = label.partition(":")
-    text = metadata.get(key) if source == "metadata" else None
-    if source == "name":
-        text = customer.name
-    kept = {key: metadata[key] for key in metadata_keys if key in metadata}
-    return replace(
-        customer,
-        label=text,
-        country=customer.address.country if customer.address else None,
-        metadata=kept or None,
-        name=None,
-        address=None,
-    )

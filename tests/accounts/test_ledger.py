@@ -15,6 +15,7 @@ from msgspec.structs import asdict
 from connector.accounts.ledger import open_accounts
 from connector.config import Config
 from connector.core.errors import NothingFound, RulesDiffer
+from connector.core.figures import FIGURES, reading
 from connector.core.model import Movement, SegmentValue
 from connector.core.windows import WindowKind
 from connector.reports import (
@@ -28,8 +29,8 @@ from connector.reports import (
 )
 from connector.reports.ledger import Ledger
 from connector.store.database import transaction
-from connector.store.ledger import notes
 from connector.store.ledger.queries import EVERYTHING, Wanted
+from connector.store.months import notes
 from connector.store.opening import open_database
 from tests.support.accounts import NOW, RULES, Book, configs, one, pays, several, write
 from tests.support.books import lived
@@ -197,6 +198,34 @@ def test_several_ledgers_are_read_as_one_of_everybody(
                     for request in (*ASKED, past):
                         assert asked_of(ledger, request) == asked_of(truth, request)
                     assert booked(ledger) == booked(truth)
+
+
+BY_ACCOUNT = tuple(
+    ReportRequest(kind=kind, by="account", first=date(2024, 1, 1))
+    for kind in (WindowKind.MONTH, WindowKind.QUARTER, WindowKind.TRAILING_12)
+)
+
+
+ADDS_UP = reading(FIGURES)
+
+
+@settings(deadline=None, max_examples=6)
+@given(st.lists(customers, min_size=2, max_size=3))
+def test_accounts_add_up_to_the_total(drawn: list[Any]) -> None:
+    """In every window, whoever is in several of them, to the last minor unit."""
+    names = ["de", "uk", "us"][: len(drawn)]
+    with TemporaryDirectory() as text:
+        folder = Path(text)
+        for name, state in zip(names, drawn, strict=True):
+            write(folder / f"{name}.db", [book_of(name, state)])
+        with several(folder, names) as ledger:
+            for request in BY_ACCOUNT:
+                for part in make_report(ledger, request).currencies:
+                    for row in part.rows:
+                        told = [ADDS_UP(each.measured) for each in row.segments]
+                        nothing = (0,) * len(FIGURES)  # where nobody ever paid
+                        added = tuple(map(sum, zip(nothing, *told, strict=True)))
+                        assert added == ADDS_UP(row.measured)
 
 
 def test_where_nobody_is_in_two_accounts_figures_are_the_sums_of_the_parts(

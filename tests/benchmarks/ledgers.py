@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from connector.config import parse, rules_of
 from connector.core.figures import SUMMED
 from connector.core.model import MovementKind, classify
-from connector.pipeline.recompute import make_whole
+from connector.pipeline.settling import make_whole
 from connector.store.database import put_setting, transaction
 from connector.store.ledger import columns
 from connector.store.opening import open_database

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from connector.config import KEYS, Config, ListenAddress, load, parse
 from connector.core.errors import ConfigError
 from connector.core.policy import Policy
-from connector.core.presets import PRESETS, preset_of
+from connector.core.presets import PRESETS
 from connector.stripe_api.credentials import stripe_key, webhook_secrets
 from tests.support.folders import ROOT
-from tests.support.policies import OTHERWISE
+from tests.support.policies import OTHERWISE, preset_of
 
 KEY = "rk_live_51AbCdEfGhIjKlMnOpQrStUv"
 

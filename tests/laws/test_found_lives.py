@@ -99,6 +99,12 @@ ONE_LOOK = {
         act("remove", 1, wait_s=296_848),
         act("reprice", wait_s=1_036_800),
     ],
+    "moved to a month without prorations, and credited a day after its last week": [
+        act("come_back", 4),
+        act("reprice", 8),
+        act("add", wait_s=691_081),
+        act("remove"),
+    ],
     "moved to two months in a second one, paused until it ended": [
         act("come_back"),
         act("reprice", 2, 5, wait_s=3_456_000),

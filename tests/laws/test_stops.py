@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from connector.pipeline import ingest, process_pool, thread_pool
+from connector.pipeline import process_pool, thread_pool
 from connector.stripe_api import answer, rate_limit
 from connector.webhooks import server, worker
 from tests.support.commands import Workdir
@@ -75,7 +75,7 @@ def test_sigterm_ends_a_sync_whatever_it_waits_for(
 def test_all_that_an_end_waits_for_is_within_what_is_promised() -> None:
     """How long each step may take, one after the other, with some time to spare."""
     asking = answer.LOOK_S + answer.GRACE_S + rate_limit.NAP_S
-    reading = ingest.POLL_S + ingest.DRAIN_S + thread_pool.LINGER_S
+    reading = thread_pool.POLL_S + thread_pool.DRAIN_S + thread_pool.LINGER_S
     deriving = process_pool.ENDING_S
     serving_both = server.WATCH_S + server.ENDING_S
     applying = worker.FINISHING_S + thread_pool.LINGER_S

@@ -1,15 +1,16 @@
 """A ratio taken apart: who moved it, adding up exactly."""
 
+from collections.abc import Iterable
 from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.core.model import MovementKind
+from connector.core.model import Flow, MovementKind
 from connector.core.windows import Window, WindowKind, windows
-from connector.metrics.contributions import Ratio, contributions
-from connector.metrics.retention import measure
+from connector.metrics.contributions import Contribution, Ratio, between
+from connector.metrics.retention import balances, measure
 from tests.metrics.test_retention import BEFORE, INSIDE, YEAR, History, histories
 
 BOOKS = History(
@@ -20,6 +21,13 @@ BOOKS = History(
     {INSIDE: 900},  # comes later
     {BEFORE: 100, INSIDE: 0, date(2026, 6, 1): 100},  # leaves and returns
 )
+
+
+def contributions(
+    flows: Iterable[Flow], window: Window, ratio: Ratio
+) -> list[Contribution]:
+    opening, closing = balances(flows, [window.start, window.end])
+    return between(opening, closing, ratio)
 
 
 @pytest.mark.parametrize(

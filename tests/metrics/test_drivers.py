@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.config import parse
-from connector.core.model import CAUSES, KINDS, WIDTHS, Block, Cause, MovementKind
+from connector.core.kept.columns import CAUSES, KINDS, WIDTHS, Block
+from connector.core.model import Cause, MovementKind
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.contributions import Causes, Share
 from connector.metrics.retention import measure, retention

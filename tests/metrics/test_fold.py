@@ -30,7 +30,7 @@ from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.invariants import columns_are_kept
 from connector.metrics.wide.columns import columns_of, columns_of_flows, in_units
 from connector.metrics.wide.fold import WHOLE, by_segment, measured
-from connector.pipeline.recompute import make_whole
+from connector.pipeline.settling import make_whole
 from connector.reports.figures.segments import segment_of
 from connector.reports.figures.windows import counted, figures, figures_by_segment
 from connector.reports.ledger import Ledger

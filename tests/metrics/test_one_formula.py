@@ -20,8 +20,9 @@ from connector import config
 from connector.core.dates import add_months, local_day
 from connector.core.money import format_ratio, ratio_number
 from connector.core.windows import Window, WindowKind, name_of, windows
-from connector.metrics.contributions import Ratio, contributions
+from connector.metrics.contributions import Ratio, between
 from connector.metrics.published_formulas import FormulaMetric, side_by_side
+from connector.metrics.retention import balances
 from connector.metrics.rollups import CustomerBooks, differences, figures_of
 from connector.metrics.wide.columns import columns_of_flows
 from connector.metrics.wide.formula_inputs import window_inputs
@@ -282,7 +283,8 @@ def in_contributions(db: sqlite3.Connection, span: Span) -> Told:
                 if opening
                 else None
                 for ratio in Ratio
-                for moved in [contributions(flows, window, ratio)]
+                for start, end in [balances(flows, [window.start, window.end])]
+                for moved in [between(start, end, ratio)]
             ]
             found[currency, window.kind, name_of(window)] = (pair[0], pair[1])
     return found
@@ -425,4 +427,4 @@ def test_four_rooms_make_what_the_ratios_are_taken_of() -> None:
     makers = {m for m in modules() if "Retention" in calls(m)}
     assert makers == {"metrics.retention", "metrics.currency_total", "core.figures"}
     from_names = {m for m in modules() if "window_figures" in calls(m)}
-    assert from_names == {"metrics.rollups", "store.ledger.closings"}
+    assert from_names == {"metrics.rollups", "store.months.closings"}

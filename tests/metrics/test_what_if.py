@@ -22,8 +22,7 @@ from connector.reports.compare import mrr_under
 from connector.store.ledger import queries
 from connector.store.mirror import dirty_customers
 from connector.store.mirror.catalogue import read_catalogue
-from connector.store.mirror.histories import history_of
-from tests.support.ledgers import settle
+from tests.support.ledgers import history_of, settle
 from tests.support.synced import demo_now_s, walked_demo
 
 BERLIN = {**Policy().settings(), "timezone": "Europe/Berlin"}

@@ -18,7 +18,8 @@ from connector.pipeline.bundled_account import (
     bundled_folder,
     load_account,
 )
-from connector.pipeline.ingest import Ingest, ObjectSource
+from connector.pipeline.ingest import Ingest
+from connector.pipeline.source import ObjectSource
 from connector.pipeline.sync import sync
 from connector.pipeline.thread_pool import ThreadPool
 from connector.reports.check import live_subscriptions

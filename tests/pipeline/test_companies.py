@@ -19,8 +19,9 @@ from connector.reports.closings.closed_months import figures_to_close
 from connector.reports.closings.restatements import restated_windows
 from connector.reports.ledger import Ledger
 from connector.store.database import transaction
-from connector.store.ledger import closings, coverage, queries
+from connector.store.ledger import coverage, queries
 from connector.store.mirror import dirty_customers, unfit_objects
+from connector.store.months import closings
 from connector.stripe_api.unfit import UnfitObject
 from tests.pipeline.test_recompute import RULES
 from tests.support.companies import KEY, added_up, belong, booked

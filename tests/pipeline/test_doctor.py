@@ -23,8 +23,8 @@ from connector.config import Config, parse
 from connector.core.account import StripeIdentity
 from connector.core.errors import ConnectorError, LedgerUnusable, StripeRefused
 from connector.core.policy import Policy, Rules
-from connector.pipeline.doctor import examine, same_days
-from connector.pipeline.installation import (
+from connector.pipeline.doctor.checks import examine, same_days
+from connector.pipeline.doctor.installation import (
     DiskSpace,
     Installation,
     LedgerFile,

@@ -30,6 +30,7 @@ from connector.pipeline.recompute import BATCH, Recomputed, recompute
 from connector.store.database import file_of, put_setting, transaction
 from connector.store.ledger import customers as ledger_customers
 from connector.store.ledger import queries, unvalued
+from connector.store.ledger.as_of import policy_as_of
 from connector.store.ledger.queries import Wanted
 from connector.store.mirror import dirty_customers, objects
 from connector.store.opening import open_database
@@ -591,7 +592,7 @@ def test_a_policy_change_is_a_run_of_its_own_and_can_be_read_before_it(
     [saves, late] = [m for m in live(db) if m not in before]
     assert [saves.after_minor, late.after_minor] == [1_000, 825]
     assert list(queries.movements(db, Wanted(as_of=instant(SEEN)))) == before
-    policy = queries.policy_as_of(db, instant(SEEN))
+    policy = policy_as_of(db, instant(SEEN))
     assert policy is not None
     assert '"repeating_coupon": "subtracted"' in policy
 

@@ -30,7 +30,7 @@ from connector.stripe_api.decoding import decode
 from connector.stripe_api.invoices import InvoiceItem
 from connector.stripe_api.lists import LISTINGS
 from connector.stripe_api.objects import Subscription
-from connector.stripe_api.partitions import Partition
+from connector.stripe_api.paging import Partition
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY
 from tests.billing.catalogue import Tier

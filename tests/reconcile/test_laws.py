@@ -19,13 +19,14 @@ from hypothesis import strategies as st
 
 from connector.core.dates import month_start
 from connector.core.policy import Policy, PolicySwitch
-from connector.core.presets import PRESETS, preset_of, preset_texts
+from connector.core.presets import PRESETS, preset_texts
 from connector.reconcile.model import GapCause, Reconciliation
 from connector.reconcile.reconcile import reconcile_files
 from connector.reconcile.sides import ReconcileRequest
 from connector.reports.ledger import Ledger
 from tests.billing.stripe_mrr import EVERY_SETTING, StripeSettings, all_files
 from tests.support.big_account import ZONE, big_account, big_ledger
+from tests.support.policies import preset_of
 
 CUSTOMERS = 24
 OURS = StripeSettings(repeating_subtracted=True)

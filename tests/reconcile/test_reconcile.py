@@ -7,7 +7,7 @@ import pytest
 
 from connector.core.errors import UsageFault
 from connector.core.policy import Policy
-from connector.core.presets import PRESETS, preset_of
+from connector.core.presets import PRESETS
 from connector.metrics.what_if import preset_switches
 from connector.reconcile.model import GapCause, Reconciliation
 from connector.reconcile.reconcile import reconcile_files
@@ -21,6 +21,7 @@ from tests.billing.stripe_mrr import (
     stripe_mrr,
 )
 from tests.support.big_account import ZONE, big_account, big_ledger
+from tests.support.policies import preset_of
 
 CUSTOMERS = 120
 OURS = StripeSettings(repeating_subtracted=True)

@@ -256,6 +256,17 @@ def test_what_counts_can_be_checked(path: Path) -> None:
     assert told["past_due"] == "counts"
 
 
+def test_a_command_that_its_column_is_too_narrow_for_takes_more_lines(
+    path: Path,
+) -> None:
+    sheet = openpyxl.load_workbook(path)["What counts"]
+    rows = {row[0].value: row[1] for row in sheet.iter_rows()}
+    later, command = rows["Later"], rows["Command"]
+    assert later.alignment.wrap_text, "or the words beside it would hide its moment"
+    assert sheet.row_dimensions[later.row].height > 30, "two lines"
+    assert not command.alignment.wrap_text
+
+
 # Whatever a customer is called
 
 

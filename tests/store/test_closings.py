@@ -9,16 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.core.figures import Retention, Waterfall, WindowFigures
-from connector.core.model import Closing
+from connector.core.kept.months import Closing
 from connector.core.windows import WindowKind
 from connector.metrics.invariants import restated_findings
 from connector.metrics.retention import measure
 from connector.reports.closings.closed_months import measured_again
 from connector.reports.closings.restatements import lines, since
 from connector.store.database import transaction
-from connector.store.ledger import closings, queries
-from connector.store.ledger.closings import ReportedFigures
+from connector.store.ledger import mrr_changes, queries
+from connector.store.ledger.as_of import policy_as_of, stamp
 from connector.store.ledger.posting import LedgerRun
+from connector.store.months import closings
+from connector.store.months.closings import ReportedFigures
 from tests.support import books
 from tests.support.books import NOON, lived, moved, post, settle_one
 from tests.support.ledgers import empty_ledger
@@ -73,15 +75,15 @@ def test_a_closing_says_what_it_was_made_from(db: sqlite3.Connection) -> None:
     )
     [position] = db.execute("SELECT run, movement FROM closings")
     assert position == (1, 2)
-    assert queries.policy_as_of(db, NOON + HOUR) == '{"churn": "ended"}'
-    assert queries.policy_as_of(db, NOON) == "{}"
+    assert policy_as_of(db, NOON + HOUR) == '{"churn": "ended"}'
+    assert policy_as_of(db, NOON) == "{}"
 
 
 def test_as_of_a_closing_its_own_policy_was_in_force(db: sqlite3.Connection) -> None:
     """Also where nothing was posted under it, and where the clock stood still."""
     post(db, lived("cus_1", "50 90"), at=NOON)
     close(db, FEB, NOON)
-    assert queries.policy_as_of(db, NOON) == '{"churn": "ended"}'
+    assert policy_as_of(db, NOON) == '{"churn": "ended"}'
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ def test_a_run_that_outlives_a_closing_goes_on_as_another(
             settle_one(db, run, customer, lived(customer, "50 90"))
     runs = db.execute("SELECT id, started_at FROM runs ORDER BY id").fetchall()
     assert [number for number, _ in runs] == [1, 2]
-    assert runs[1][1] > queries.stamp(NOON + HOUR)
+    assert runs[1][1] > stamp(NOON + HOUR)
     [(_, reported), *_] = closings.figures(db)
     assert reported.measured.waterfall.closing_minor == 90
     assert as_of(db, NOON + HOUR, reported) == told(reported.measured)
@@ -194,7 +196,7 @@ def test_lines_add_up_to_what_was_restated(first: Lives, later: list[Lives]) -> 
         close(db, FEB, NOON)
         for number, correction in enumerate(later):
             booked(db, correction, NOON + number * HOUR)
-        found = lines(closings.changes(db, NOON, date(2025, 1, 1)))
+        found = lines(mrr_changes.changes(db, NOON, date(2025, 1, 1)))
         for _, reported in closings.figures(db):
             window, then, *_ = reported.measured
             now, _ = as_of(db, None, reported)
@@ -216,7 +218,7 @@ def test_a_line_tells_the_day_as_it_was_and_is(db: sqlite3.Connection) -> None:
     post(
         db, lived("cus_1", "50 80"), at=NOON + HOUR, cause="manual", customers=["cus_2"]
     )
-    found = lines(closings.changes(db, NOON, MAR))
+    found = lines(mrr_changes.changes(db, NOON, MAR))
     found_of = [(x.customer, f"{x.day:%m-%d}", x.amount_minor, x.reason) for x in found]
     assert found_of == [
         ("cus_1", "02-15", -10, "now from 50 to 80"),
@@ -233,7 +235,7 @@ def test_a_window_is_restated_by_its_own_days_only(db: sqlite3.Connection) -> No
     post(db, lived("cus_1", "50"), at=NOON)
     close(db, FEB, NOON)
     post(db, moved("cus_1", {date(2024, 1, 15): 50, MAR: 90}), at=NOON)
-    found = lines(closings.changes(db, NOON, date(2025, 1, 1)))
+    found = lines(mrr_changes.changes(db, NOON, date(2025, 1, 1)))
     assert [line.day for line in found] == [MAR]
     assert since(found, NOON, "usd", MAR) == []
     assert since(found, NOON, "eur", date(2024, 4, 1)) == []
@@ -244,6 +246,6 @@ def test_better_evidence_is_no_restatement(db: sqlite3.Connection) -> None:
     post(db, moved("cus_1", {day: 50}, seen="in_1"), at=NOON)
     close(db, JAN, NOON)
     post(db, moved("cus_1", {day: 50}, seen="in_2"), at=NOON)
-    changes = list(closings.changes(db, NOON, MAR))
+    changes = list(mrr_changes.changes(db, NOON, MAR))
     assert [change.was_posted for change in changes] == [False, True]
     assert lines(changes) == []

@@ -18,6 +18,7 @@ from connector.core.windows import WindowKind, windows
 from connector.metrics.retention import measure
 from connector.store.database import put_setting, transaction
 from connector.store.ledger import customers, queries
+from connector.store.ledger.as_of import policy_as_of
 from connector.store.ledger.posting import PostedCounts
 from connector.store.ledger.queries import Wanted
 from tests.support.books import NOON, key_of, lived, moved, movement, post
@@ -322,9 +323,9 @@ def test_before_a_restatement_the_old_figures_are_read(db: sqlite3.Connection) -
     amounts = [flow.amount_minor for flow in queries.flows(db, "usd", between)]
     assert amounts == [50, 40]
     assert queries.currencies(db, before) == []
-    assert queries.policy_as_of(db, before) is None
-    assert queries.policy_as_of(db, between) == '{"once": "old"}'
-    assert queries.policy_as_of(db, None) == '{"once": "new"}'
+    assert policy_as_of(db, before) is None
+    assert policy_as_of(db, between) == '{"once": "old"}'
+    assert policy_as_of(db, None) == '{"once": "new"}'
 
 
 # Few days and amounts on purpose: equal neighbours, zeros and clashes are the rules.

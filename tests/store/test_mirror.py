@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from connector.core.model import Refusal
+from connector.pipeline.kept_objects import labelled
 from connector.store import schema
 from connector.store.database import transaction
 from connector.store.ledger import customers as ledger_customers
@@ -30,7 +31,6 @@ from connector.store.mirror import (
 )
 from connector.store.mirror.catalogue import read_catalogue
 from connector.store.mirror.dirty_customers import dirty
-from connector.store.mirror.histories import history_of
 from connector.store.mirror.objects import put
 from connector.stripe_api.decoding import Base, ListOf, Ref, decode
 from connector.stripe_api.events import Event, StripeEvent, trimmed
@@ -56,9 +56,8 @@ from connector.stripe_api.objects import (
     Product,
     Subscription,
     SubscriptionItem,
-    labelled,
 )
-from tests.support.ledgers import empty_ledger, profile
+from tests.support.ledgers import empty_ledger, history_of, profile
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "recordings" / "stripe"
 S = 1_000_000  # microseconds

@@ -17,8 +17,8 @@ from connector.core.policy import Policy
 from connector.metrics.invariants import restated_findings
 from connector.reports.closings.closed_months import measured_again
 from connector.store.database import transaction
-from connector.store.ledger import closings, seals
 from connector.store.mirror import dirty_customers
+from connector.store.months import closings, seals
 from connector.store.opening import open_database
 from connector.store.schema import MIGRATIONS, statements
 from tests.support.books import NOON

@@ -23,8 +23,7 @@ from connector.stripe_api.invoices import (
     Period,
 )
 from connector.stripe_api.objects import Customer, Price, Product, Subscription
-from connector.stripe_api.paging import STRIPE_BEGAN_S, PageCursor
-from connector.stripe_api.partitions import Partition
+from connector.stripe_api.paging import STRIPE_BEGAN_S, PageCursor, Partition
 from tests.support.ledgers import empty_ledger
 
 S = 1_000_000  # microseconds

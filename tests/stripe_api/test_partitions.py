@@ -12,8 +12,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from connector.stripe_api.objects import Product
-from connector.stripe_api.paging import TOP, CreatedRange, ListPage, PageCursor
-from connector.stripe_api.partitions import WORTH_CUTTING, Partition, worth_cutting
+from connector.stripe_api.paging import (
+    TOP,
+    WORTH_CUTTING,
+    CreatedRange,
+    ListPage,
+    PageCursor,
+    Partition,
+    worth_cutting,
+)
 
 FIRST_S = 1_400_000_000
 YEAR_S = 365 * 86_400

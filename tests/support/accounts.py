@@ -17,7 +17,7 @@ from connector.config import Config
 from connector.core.account import StripeIdentity
 from connector.core.model import Movement, MovementKind
 from connector.core.policy import CompanyRule, Policy
-from connector.pipeline.recompute import make_whole
+from connector.pipeline.settling import make_whole
 from connector.reports.ledger import Ledger, open_ledger
 from connector.store.account import belong_to
 from connector.store.database import put_setting, transaction

@@ -9,9 +9,9 @@ from datetime import UTC, date, datetime
 from itertools import groupby
 
 from connector.core.dates import add_months
+from connector.core.kept.months import Closing
 from connector.core.model import (
     Cause,
-    Closing,
     Component,
     Evidence,
     Movement,
@@ -20,9 +20,10 @@ from connector.core.model import (
 )
 from connector.reports.closings.closed_months import figures_to_close
 from connector.store.database import put_setting, transaction
-from connector.store.ledger import closings, posting, rollups
+from connector.store.ledger import posting, rollups
 from connector.store.ledger.customers import CustomerDisplay, keys_of
 from connector.store.ledger.posting import LedgerRun, PostedCounts
+from connector.store.months import closings
 
 FIRST = date(2024, 1, 15)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

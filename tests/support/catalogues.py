@@ -26,7 +26,7 @@ from connector.core.dates import EPOCH
 from connector.core.figures import Waterfall, names_of
 from connector.core.language import DOMAIN, LANGUAGES
 from connector.core.messages import CONTEXT
-from connector.core.model import SEGMENTS, Cause, MovementKind
+from connector.core.model import ACCOUNT, SEGMENTS, Cause, MovementKind
 from connector.core.policy import POLICY_RULES
 from connector.metrics.benchmarks import parse_benchmarks
 from connector.metrics.published_formulas import FORMULAS
@@ -153,7 +153,7 @@ def _of_tables() -> Iterator[Message]:
     names = [name.removesuffix("_minor").capitalize() for name in names_of(Waterfall)]
     values = [
         *(name for name in names if name != "Fx"),
-        *SEGMENTS,
+        *(*SEGMENTS, ACCOUNT),
         *(kind.value for kind in MovementKind),
         *(cause.value.replace("_", "-") for cause in Cause),
         *(reason.value for reason in RiskReason),

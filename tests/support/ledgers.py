@@ -14,19 +14,20 @@ from zoneinfo import ZoneInfo
 from connector.core.dates import instant
 from connector.core.model import Movement, Refusal
 from connector.core.policy import NO_COMPANIES, CompanyRule, Policy, Rules
-from connector.mrr.history import Catalogue
+from connector.mrr.history import Catalogue, History
+from connector.pipeline.kept_objects import labelled
 from connector.pipeline.policy_change import adopt
 from connector.pipeline.recompute import recompute
 from connector.store.database import transaction
 from connector.store.ledger import queries, unvalued
 from connector.store.mirror import objects, walks
-from connector.store.mirror.histories import history_of
+from connector.store.mirror.histories import histories_of
 from connector.store.opening import open_database
 from connector.stripe_api.decoding import Base, decode
 from connector.stripe_api.events import StripeEvent, trimmed
 from connector.stripe_api.faults import by_customer
 from connector.stripe_api.lists import LISTINGS
-from connector.stripe_api.objects import Customer, labelled
+from connector.stripe_api.objects import Customer
 
 Snapshot = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -66,6 +67,17 @@ def empty_ledger() -> Iterator[sqlite3.Connection]:
         yield connection
     finally:
         connection.close()
+
+
+def history_of(
+    connection: sqlite3.Connection,
+    customer: str,
+    shared: Catalogue,
+    former: Sequence[str] = (),
+) -> History:
+    """Everything the mirror holds of one customer and its former ids, oldest first."""
+    [found] = histories_of(connection, customer, shared, ((customer, *former),))
+    return found
 
 
 def profile(connection: sqlite3.Connection, customer: str) -> Customer | None:

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from connector import __version__, config
-from connector.core.model import Closing
+from connector.core.kept.months import Closing
 from connector.core.policy import Policy
 from connector.core.windows import WindowKind
 from connector.render.report_json import to_json
 from connector.reports.ledger import Ledger
 from connector.reports.report import ReportRequest, make_report
-from connector.store.ledger import closings
+from connector.store.months import closings
 from connector.store.opening import open_database
 from tests.support import books
 from tests.support.folders import FIXTURES

@@ -1,6 +1,7 @@
 """Policies for tests that hold under any: the defaults, and every switch otherwise."""
 
 from connector.core.policy import Policy
+from connector.core.presets import PRESETS
 
 OTHERWISE = Policy(
     past_due_days=30,
@@ -14,3 +15,12 @@ OTHERWISE = Policy(
     invoiced_by_period=True,
 )
 POLICIES = {"the defaults": Policy(), "all others": OTHERWISE}
+
+
+def preset_of(policy: Policy) -> str:
+    """The name of the preset that a policy's switches of Stripe's are."""
+    return next(
+        name
+        for name, fields in PRESETS.items()
+        if all(getattr(policy, field) == value for field, value in fields.items())
+    )

@@ -35,7 +35,8 @@ from connector.reports.benchmarks import benchmarks
 from connector.reports.figures.windows import nobody_in
 from connector.reports.model import CurrencyReport, Report, judged_goals, metrics_of
 from connector.reports.report import ReportRequest, make_report
-from connector.store.ledger import closings, queries
+from connector.store.ledger import queries
+from connector.store.months import closings
 
 KNOWN = frozenset(
     ("currency", "window", "months", "to", "by", "segment", "as-of"),

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from connector.core.model import CAUSES, Cause
+from connector.core.kept.columns import CAUSES
+from connector.core.model import Cause
 from connector.core.windows import Window
 from connector.metrics.contributions import RETURN, Causes, Share
 from connector.metrics.wide.columns import Columns, Ints, added

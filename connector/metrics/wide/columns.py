@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from connector.core.model import CAUSES, KINDS, WIDTHS, Block, Cause, ContractTerm, Flow
+from connector.core.kept.columns import CAUSES, KINDS, WIDTHS, Block
+from connector.core.model import Cause, ContractTerm, Flow
 
 Ints = NDArray[
     Any

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from connector.core.figures import SUMMED, WindowFigures
-from connector.core.model import EVERYBODY, KINDS, MovementKind
+from connector.core.kept.columns import KINDS
+from connector.core.model import EVERYBODY, MovementKind
 from connector.core.windows import Window, boundaries_of
 from connector.metrics.rollups import summed_figures
 from connector.metrics.wide.columns import (

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from connector.core.model import KINDS, MovementKind
+from connector.core.kept.columns import KINDS
+from connector.core.model import MovementKind
 from connector.core.windows import Window
 from connector.metrics.churn import REDUCING, Reductions
 from connector.metrics.wide.columns import Columns, Ints, added, month_name, months_of

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from connector.core.model import KINDS, MovementKind
+from connector.core.kept.columns import KINDS
+from connector.core.model import MovementKind
 from connector.metrics.wide.columns import Columns, Ints, added
 
 _CONTRACTION = KINDS.index(MovementKind.CONTRACTION)

@@ -6,7 +6,11 @@ subscription would have been billed, be it by a draft or a void invoice
 (docs/definitions.md, How it dates a change).
 """
 
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from operator import itemgetter
 
 from connector.core.dates import instant, later, next_period
 from connector.core.model import Evidence
@@ -59,19 +63,43 @@ def unbilled_pauses(
         found += _before_the_end(billed, dated[-1].subscription, end_s)
     if not found:
         return []
-    counted = told_to_count(dated)
-    credited = Instants(line.start_s for line in line_items if line.credit)
+    counted, credited = told_to_count(dated), _CreditedTime(line_items)
     return [
         gap
         for gap in found
-        if not counted.any_in(gap.start_s + 1, gap.end_s)
-        and not credited.any_in(gap.start_s + 1, _and_then(gap.end_s))
+        if not counted.any_in(gap.start_s + 1, gap.end_s) and not credited.is_in(gap)
     ]
 
 
-def _and_then(end_s: int | None) -> int | None:
-    """What is credited was in force just before, so also where a gap ends."""
-    return None if end_s is None else end_s + 1
+class _CreditedTime:
+    """When what credits take back was in force: they are in order of time.
+
+    It was so just before, hence also where a gap ends; and all the time since it was
+    billed: a resumption would have billed it again.
+    """
+
+    def __init__(self, line_items: Iterable[LineItem]) -> None:
+        self._credits = list(_credits(line_items))
+        since_s = (each_s for _, each_s in reversed(self._credits))
+        self._since_s = list(accumulate(since_s, min))[::-1]  # of it and all later ones
+
+    def is_in(self, gap: Interval) -> bool:
+        place = bisect_right(self._credits, gap.start_s, key=itemgetter(0))
+        if place == len(self._credits):
+            return False
+        return gap.end_s is None or self._since_s[place] <= gap.end_s
+
+
+def _credits(line_items: Iterable[LineItem]) -> Iterator[tuple[int, int]]:
+    """When something was taken back, and the first instant after it was last billed."""
+    billed_s: defaultdict[str, list[int]] = defaultdict(list)
+    for line in line_items:
+        own = billed_s[line.item]
+        if line.credit:
+            place = bisect_left(own, line.start_s)
+            yield line.start_s, own[place - 1] + 1 if place else line.start_s
+        else:
+            own.append(line.start_s)
 
 
 def _is_covered(

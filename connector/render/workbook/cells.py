@@ -1,7 +1,7 @@
 """Typed cells → cells of a sheet: numbers stay numbers, names never become formulas."""
 
 import re
-from collections.abc import Collection, Container, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -18,6 +18,7 @@ from connector.render.table import Cell, Money, Part, Percent, Points, Table, Ti
 ROWS = 1_048_576  # of a sheet, its head included
 MOST_UTF16 = 32_767  # units of UTF-16 in a cell, or Excel repairs the file
 WIDEST = 48  # characters of a column
+MOST_LINES = 8  # of a cell
 LINE_WIDTH = 130  # characters of a sentence
 MEASURED = 1_000  # rows by which a column is as wide as it is, and left or right
 HEAD_WIDTH, LINE_POINTS = 13, 15.5  # a longer heading takes two lines
@@ -218,13 +219,21 @@ class SheetWriter:
         self.row += 1
 
     def rows(self, rows: Iterable[Iterable[SheetCell]]) -> None:
-        """Texts beside figures stand a little apart from them."""
-        for cells in rows:
+        """Texts beside figures stand a little apart from them.
+
+        A long one takes more lines where the next cell would hide its end.
+        """
+        for each in rows:
+            cells = tuple(each)
             for column, cell in enumerate(cells):
                 if cell is None:
                     continue
-                apart = APART if column and _is_text(cell) else {}
-                self.put(self.row, column, cell, **apart)
+                look = APART if column and _is_text(cell) else {}
+                if _is_cut(cell, cells[column + 1 :]):
+                    look = {**look, **IN_LINES}
+                    lines = len(wrap(str(cell), WIDEST))
+                    self.sheet.set_row(self.row, lines * LINE_POINTS)
+                self.put(self.row, column, cell, **look)
                 if self.row < MEASURED:
                     self._widen(column, cell)
             self.row += 1
@@ -293,6 +302,12 @@ def _is_text(cell: SheetCell) -> bool:
     return isinstance(now, str) and now not in ("", "–")
 
 
+def _is_cut(cell: SheetCell, after: Sequence[SheetCell]) -> bool:
+    """Whether the next cell would hide its end; a text that fills a page stays so."""
+    is_long = isinstance(cell, str) and WIDEST < len(cell) <= WIDEST * MOST_LINES
+    return is_long and any(after)
+
+
 def _figures(rows: Sequence[Sequence[SheetCell]]) -> set[int]:
     """The columns that have no text and no day."""
     others = {
@@ -304,7 +319,8 @@ def _figures(rows: Sequence[Sequence[SheetCell]]) -> set[int]:
     return set(range(max(map(len, rows), default=0))) - others
 
 
-APART = {"indent": 1}
+APART: Mapping[str, Any] = {"indent": 1}
+IN_LINES: Mapping[str, Any] = {"align": "left", "text_wrap": True}
 HEAD = {
     "bold": True,
     "bottom": 1,

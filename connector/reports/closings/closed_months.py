@@ -11,15 +11,16 @@ from connector import __version__
 from connector.core.dates import add_months, local_day
 from connector.core.errors import NothingFound, NotOverYet, NotWhole
 from connector.core.figures import WindowFigures
+from connector.core.kept.months import Closing
 from connector.core.language import message
-from connector.core.model import Closing
 from connector.core.windows import ending_with
 from connector.metrics.exchange_rates import KeptRates
 from connector.reports.closings.lacks import FIRST_SYNC, lacking
 from connector.reports.figures.windows import counted
 from connector.reports.ledger import Ledger
-from connector.store.ledger import closings, queries, seals
-from connector.store.ledger.closings import ReportedFigures
+from connector.store.ledger import queries
+from connector.store.months import closings, seals
+from connector.store.months.closings import ReportedFigures
 
 if TYPE_CHECKING:
     from connector.reports.figures.currency_total import CurrencyTotal

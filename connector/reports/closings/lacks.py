@@ -10,7 +10,7 @@ from connector.core.invoiced import alarming
 from connector.core.language import DEFAULT, message, speaking
 from connector.core.money import format_count, format_minor
 from connector.reports.ledger import Ledger, some_of
-from connector.store.ledger import coverage, queries, unvalued
+from connector.store.ledger import balances, coverage, queries, unvalued
 from connector.store.mirror import dirty_customers, event_feed
 
 
@@ -135,7 +135,7 @@ def _outside(ledger: Ledger, month: date) -> Lack | None:
 def _paid(ledger: Ledger, month: date, customers: Iterable[str]) -> str:
     """What the ledger has these pay at a month's end."""
     last = add_months(month, 1) - timedelta(days=1)
-    mrr = queries.mrr_on(ledger.connection, last)
+    mrr = balances.mrr_on(ledger.connection, last)
     sums: Counter[str] = Counter()
     for customer in set(map(ledger.companies.of, customers)):
         sums.update(mrr.get(customer, {}))

@@ -11,14 +11,17 @@ from typing import NamedTuple
 
 from connector.core.dates import add_months, day_end_s, instant
 from connector.core.figures import WindowFigures
-from connector.core.model import Closing, Movement
+from connector.core.kept.months import Closing
+from connector.core.model import Movement
 from connector.core.windows import ending_with
 from connector.metrics.retention import is_same, measure
 from connector.reports.closings.closed_months import totals_again
 from connector.reports.figures.windows import counted
 from connector.reports.ledger import Ledger
-from connector.store.ledger import closings, customers
-from connector.store.ledger.closings import ChangingRun, LedgerChange, ReportedFigures
+from connector.store.ledger import customers, mrr_changes
+from connector.store.ledger.mrr_changes import ChangingRun, LedgerChange
+from connector.store.months import closings
+from connector.store.months.closings import ReportedFigures
 
 
 class RestatementLine(NamedTuple):
@@ -141,7 +144,7 @@ def _restated(ledger: Ledger, after: datetime) -> Iterator[RestatedWindow]:
         return
     first = min(each.closed_at for each in closed.values())
     end = max(add_months(month, 1) for month in closed)
-    found = lines(closings.changes(connection, max(first, after), end))
+    found = lines(mrr_changes.changes(connection, max(first, after), end))
     currencies = sorted({line.currency for line in found})
     reported = [pair for pair in closings.figures(connection) if not pair[1].is_total]
     told = {(month, figures.currency) for month, figures in reported}

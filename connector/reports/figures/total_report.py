@@ -8,7 +8,7 @@ from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.retention import measure
 from connector.reports.benchmarks import assessed
 from connector.reports.model import CurrencyReport, WindowRow, restated
-from connector.store.ledger import closings
+from connector.store.months import closings
 
 if TYPE_CHECKING:
     pass

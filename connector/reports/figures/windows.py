@@ -18,7 +18,8 @@ from connector.metrics.retention import measure
 from connector.metrics.rollups import CustomerBooks, differences, figures_of
 from connector.reports.figures.segments import cut_in
 from connector.reports.ledger import Ledger
-from connector.store.ledger import balances, columns, queries, rollups
+from connector.store.ledger import balances, columns, rollups
+from connector.store.ledger.as_of import touched_since
 
 if TYPE_CHECKING:
     from connector.metrics.wide.columns import Columns
@@ -65,7 +66,7 @@ def _kept(
     if not (ledger.is_whole and all(map(_is_standard, wanted))):
         return None
     connection = ledger.connection
-    touched = [] if as_of is None else queries.touched_since(connection, as_of)
+    touched = [] if as_of is None else touched_since(connection, as_of)
     if len(touched) > MANY:
         return None
     now, then = (

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from connector.core.model import Movement
 from connector.store.database import json_array, scalar
 from connector.store.joined.database import Source
+from connector.store.ledger.as_of import ORDINAL
 from connector.store.ledger.posting import LedgerRun
-from connector.store.ledger.queries import ORDINAL, components_of, movement_of
+from connector.store.ledger.queries import components_of, movement_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -36,6 +37,17 @@ class PostedMovement(NamedTuple):
     posted_by: int
     retracted_at: str | None
     retracted_by: int | None
+
+    @property
+    def runs(self) -> list[tuple[str, int]]:
+        """When it was posted, and retracted, by which."""
+        later = self.retracted_at, self.retracted_by
+        gone = [(at, number) for at, number in [later] if at and number]
+        return [(self.posted_at, self.posted_by), *gone]
+
+    def is_live(self, at: str = "~") -> bool:  # after every moment that can be written
+        """Whether it is, or was at a moment, as the ledger has it."""
+        return self.posted_at <= at < (self.retracted_at or "~~")
 
 
 _POSTED = """

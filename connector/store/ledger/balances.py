@@ -13,7 +13,8 @@ from operator import itemgetter
 from connector.core.dates import Days
 from connector.core.model import Flow
 from connector.store.database import json_array
-from connector.store.ledger.queries import KINDS, rows_as_of
+from connector.store.ledger.as_of import AS_OF, NOW, rows_as_of
+from connector.store.ledger.queries import KINDS
 
 _FLOWS_OF_SOME = """
     SELECT customer, currency, day, kind, amount_minor FROM movements
@@ -88,6 +89,23 @@ def invoiced_by_period(
     found: dict[str, dict[str, int]] = {}
     for customer, currency, minor in connection.execute(_OUTSIDE, [str(on)]):
         found.setdefault(customer, {})[currency] = minor
+    return found
+
+
+_MRR = f"""
+    SELECT customers.id, currency, sum(amount_minor) AS mrr_minor
+    FROM movements JOIN customers ON customers.key = movements.customer
+    WHERE day <= :on AND {AS_OF}
+    GROUP BY movements.customer, currency HAVING mrr_minor <> 0
+"""  # noqa: S608
+
+
+def mrr_on(connection: sqlite3.Connection, on: date) -> dict[str, dict[str, int]]:
+    """Each paying customer's MRR at the end of a day, by currency."""
+    found: dict[str, dict[str, int]] = {}
+    rows = connection.execute(_MRR, {"on": on.isoformat(), "as_of": NOW})
+    for customer, currency, mrr_minor in rows:
+        found.setdefault(customer, {})[currency] = mrr_minor
     return found
 
 

@@ -18,9 +18,9 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from connector.core.model import CAUSE_NUMBERS, KIND_NUMBERS, WIDTHS, Block
+from connector.core.kept.columns import CAUSE_NUMBERS, KIND_NUMBERS, WIDTHS, Block
 from connector.store.database import scalar, scalars, transaction
-from connector.store.ledger.queries import is_newest, rows_as_of
+from connector.store.ledger.as_of import is_newest, rows_as_of
 from connector.store.schema import CHUNK_BITS
 
 TOGETHER = 16  # chunks that are read, and packed, at a time

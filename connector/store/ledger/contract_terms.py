@@ -12,7 +12,7 @@ from datetime import date
 from connector.core.dates import Days
 from connector.core.model import ContractTerm, MainPrice
 from connector.store.database import json_array
-from connector.store.ledger.queries import ORDINAL
+from connector.store.ledger.as_of import ORDINAL
 
 
 def put_terms(

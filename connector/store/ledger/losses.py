@@ -15,7 +15,8 @@ import msgspec
 from connector.core.losses import LostPart
 from connector.core.model import Cause, Evidence, MovementKind
 from connector.store.database import json_array
-from connector.store.ledger.queries import KINDS, rows_as_of
+from connector.store.ledger.as_of import rows_as_of
+from connector.store.ledger.queries import KINDS
 
 _PROVED = """
     CASE WHEN :proofs OR cause IN ('end', 'removal', 'pause')

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from connector.core.errors import LedgerConflict
 from connector.core.model import Movement
 from connector.store.database import placeholders, scalar
-from connector.store.ledger.queries import components_of, movement_of, stamp
+from connector.store.ledger.as_of import stamp
+from connector.store.ledger.queries import components_of, movement_of
 
 ONE_TICK = timedelta(microseconds=1)
 
@@ -22,6 +23,9 @@ ONE_TICK = timedelta(microseconds=1)
 class PostedCounts(NamedTuple):
     movements: int = 0
     retractions: int = 0
+
+    def plus(self, more: "PostedCounts") -> "PostedCounts":
+        return PostedCounts(*map(sum, zip(self, more, strict=True)))
 
 
 @dataclass(slots=True)

@@ -1,13 +1,9 @@
-"""The ledger read: its movements, now or as of a past moment.
-
-A movement counts as of a moment if its run had started by then, and no run that had
-started by then retracted it.
-"""
+"""The ledger read: its movements, now or as of a past moment."""
 
 import json
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import NamedTuple
 
 from connector.core.dates import Days
@@ -21,53 +17,8 @@ from connector.core.model import (
     MovementKind,
 )
 from connector.core.windows import Window
-from connector.store.database import json_array, scalar, scalars
-
-_AS_OF = """
-    run IN (SELECT id FROM runs WHERE started_at <= :as_of)
-    AND movements.id NOT IN (
-        SELECT movement FROM retractions JOIN runs AS later ON later.id = retractions.run
-        WHERE later.started_at <= :as_of)
-"""
-_NOW = "9999"  # after every moment
-ORDINAL = "CAST(julianday(day) - 1721424.5 AS INTEGER)"  # of a ``date``
-
-# As of now there is no need to look at runs. SQLite answers NOT IN on a key twice as fast
-# as NOT EXISTS.
-_LIVE = "movements.id NOT IN (SELECT movement FROM retractions)"
-
-
-def rows_as_of(
-    connection: sqlite3.Connection, query: str, as_of: datetime | None, **asked: object
-) -> sqlite3.Cursor:
-    """The rows of a query over what is known now, or was as of a moment."""
-    which = _LIVE if as_of is None or is_newest(connection, as_of) else _AS_OF
-    return connection.execute(
-        query.format(which=which), {**asked, "as_of": as_of_text(as_of)}
-    )
-
-
-def is_newest(connection: sqlite3.Connection, as_of: datetime) -> bool:
-    """Whether nothing was posted since: as of then is as of now."""
-    later = "SELECT 1 FROM runs WHERE started_at > ? LIMIT 1"
-    return scalar(connection, later, [stamp(as_of)]) is None
-
-
-_TOUCHED = """
-    WITH later AS (SELECT id FROM runs WHERE started_at > :as_of)
-    SELECT customer FROM movements WHERE run IN later
-    UNION
-    SELECT customer FROM retractions JOIN movements ON movements.id = movement
-    WHERE retractions.run IN later
-"""
-
-
-def touched_since(connection: sqlite3.Connection, as_of: datetime) -> list[int]:
-    """The keys of those of whom something was posted, or retracted, since a moment."""
-    if is_newest(connection, as_of):
-        return []
-    return scalars(connection, _TOUCHED, {"as_of": stamp(as_of)})
-
+from connector.store.database import json_array, scalar
+from connector.store.ledger.as_of import AS_OF, LIVE, NOW, as_of_text, rows_as_of
 
 TOGETHER = 1_000  # movements whose components are read with one query
 
@@ -133,7 +84,7 @@ def movements(
 
 _BY_CUSTOMER = f"""
     {_ROW} FROM customers CROSS JOIN movements ON movements.customer = customers.key
-    WHERE {_LIVE} ORDER BY customers.id, currency, day
+    WHERE {LIVE} ORDER BY customers.id, currency, day
 """
 
 
@@ -152,7 +103,7 @@ def count(connection: sqlite3.Connection) -> int:
 def _wanted_of(parameters: Mapping[str, object]) -> str:
     """The live movements that the parameters ask for, after a SELECT."""
     asked = [sql for name, sql in _CONDITIONS.items() if parameters[name] is not None]
-    which = _LIVE if parameters["as_of"] == _NOW else _AS_OF
+    which = LIVE if parameters["as_of"] == NOW else AS_OF
     return (
         "FROM movements JOIN customers ON customers.key = movements.customer"
         f" WHERE {' AND '.join([which, *asked])}"
@@ -294,15 +245,6 @@ def movement_of(row: MovementRow, parts: Sequence[_Part]) -> Movement:
     )
 
 
-def stamp(moment: datetime) -> str:
-    """A moment as the ledger writes it; texts compare as the moments do."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def as_of_text(moment: datetime | None) -> str:
-    return _NOW if moment is None else stamp(moment)
-
-
 _FLOWS = """
     SELECT customer, day, kind, amount_minor FROM movements
     WHERE currency = :currency AND day >= :since AND day < :until AND {which}
@@ -354,34 +296,3 @@ def currencies(
 ) -> list[str]:
     """The ledger's currencies, the one with most movements first."""
     return [currency for (currency,) in rows_as_of(connection, _CURRENCIES, as_of)]
-
-
-_MRR = f"""
-    SELECT customers.id, currency, sum(amount_minor) AS mrr_minor
-    FROM movements JOIN customers ON customers.key = movements.customer
-    WHERE day <= :on AND {_AS_OF}
-    GROUP BY movements.customer, currency HAVING mrr_minor <> 0
-"""  # noqa: S608
-
-
-def mrr_on(connection: sqlite3.Connection, on: date) -> dict[str, dict[str, int]]:
-    """Each paying customer's MRR at the end of a day, by currency."""
-    found: dict[str, dict[str, int]] = {}
-    rows = connection.execute(_MRR, {"on": on.isoformat(), "as_of": _NOW})
-    for customer, currency, mrr_minor in rows:
-        found.setdefault(customer, {})[currency] = mrr_minor
-    return found
-
-
-_POLICIES = """
-    SELECT policy FROM (
-        SELECT id, started_at AS at, 0 AS is_closing, policy FROM runs
-        UNION ALL SELECT 0, closed_at, 1, policy FROM closings)
-    WHERE at <= ? ORDER BY at DESC, is_closing DESC, id DESC LIMIT 1
-"""
-
-
-def policy_as_of(connection: sqlite3.Connection, as_of: datetime | None) -> str | None:
-    """The policy (JSON) under which the newest run or closing by then was made."""
-    found: str | None = scalar(connection, _POLICIES, [as_of_text(as_of)])
-    return found

@@ -139,23 +139,12 @@ def _decoded(
     return {key: tuple(versions) for key, versions in decoded.items()}
 
 
-def history_of(
-    connection: sqlite3.Connection,
-    customer: str,
-    shared: Catalogue,
-    former: Sequence[str] = (),
-) -> History:
-    """Everything the mirror holds of one customer and its former ids, oldest first."""
-    [found] = histories_of(connection, customer, shared, ((customer, *former),))
-    return found
-
-
 def histories_of(
     connection: sqlite3.Connection,
     company: str,
     shared: Catalogue,
     members: Sequence[Sequence[str]],
 ) -> list[History]:
-    """The same of each customer that is counted as one, given with its former ids."""
+    """Those of the customers that are counted as one, each given with its former ids."""
     rows = rows_of(connection, {company: members})
     return list(histories(rows, shared))

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from connector.store.database import put_setting, setting
-from connector.stripe_api.paging import going_on
-from connector.stripe_api.partitions import Partition
+from connector.stripe_api.paging import Partition, going_on
 
 # The setting that tells that every invoice line was fetched with all that is kept of it
 # today. Raise it when more is kept: then the next walk fetches long invoices anew, too.

@@ -9,8 +9,8 @@ from connector.cli.forms import Output, end_with_findings
 from connector.cli.options import output_option
 from connector.core.language import _, marked
 from connector.core.messages import spoken
-from connector.pipeline.doctor import examine
-from connector.pipeline.installation import Verdict, opened
+from connector.pipeline.doctor.checks import examine
+from connector.pipeline.doctor.installation import Verdict, opened
 
 
 @click.command()

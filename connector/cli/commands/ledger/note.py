@@ -10,12 +10,12 @@ from connector.cli.forms import Output
 from connector.cli.options import output_option
 from connector.cli.params import MONTH
 from connector.core.errors import NothingFound, UsageFault
+from connector.core.kept.months import Note
 from connector.core.language import _, table_month
-from connector.core.model import Note
 from connector.reports.movements import find_one
 from connector.store.database import moment
-from connector.store.ledger import notes
 from connector.store.mirror import forgotten
+from connector.store.months import notes
 
 MOST = 500  # characters of a note, and of its URL
 URL = re.compile(r"https?://[^\s<>\"\\\\]+")

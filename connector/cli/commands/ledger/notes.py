@@ -6,10 +6,10 @@ import click
 
 from connector.cli.forms import Output
 from connector.cli.options import FORMATS, output_options
+from connector.core.kept.months import Note
 from connector.core.language import _, marked, table_day, table_month
-from connector.core.model import Note
 from connector.render.table import Table, csv_text, markdown_table
-from connector.store.ledger import notes as ledger_notes
+from connector.store.months import notes as ledger_notes
 
 HEADS = (
     *(marked("Number"), marked("Month"), marked("Noted"), marked("Customer")),

@@ -7,9 +7,9 @@ import sqlite3
 from datetime import date, datetime
 
 from connector.core.dates import parse_month
-from connector.core.model import Note
+from connector.core.kept.months import Note
 from connector.store.database import scalar
-from connector.store.ledger.queries import stamp
+from connector.store.ledger.as_of import stamp
 
 
 def add(

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from connector.core.account import StripeIdentity
 from connector.core.language import message
-from connector.pipeline.installation import (
+from connector.pipeline.doctor.installation import (
     MB,
     Installation,
     LedgerFile,
@@ -25,9 +25,9 @@ from connector.pipeline.policy_change import zone_in_force
 from connector.store.account import ledger_account
 from connector.store.database import moment, setting
 from connector.store.files import side_files, wider_than_private
-from connector.store.ledger import seals
 from connector.store.lock import LockState, lock_of
 from connector.store.mirror import dirty_customers, event_feed, walks
+from connector.store.months import seals
 from connector.store.opening import check_sqlite
 
 LEAST_FREE_BYTES = 200 * MB

@@ -15,8 +15,9 @@ from connector.config import Config
 from connector.core.account import USE_ITS_OWN
 from connector.core.errors import ConnectorError, StripeRefused
 from connector.core.language import message
-from connector.pipeline import doctor_ledger, policy_change
-from connector.pipeline.installation import (
+from connector.pipeline import policy_change
+from connector.pipeline.doctor import ledger_checks
+from connector.pipeline.doctor.installation import (
     KINDS,
     Installation,
     NotChecked,
@@ -209,7 +210,7 @@ def account(at: Installation) -> Verdict:
     found = StripeAccount() if hidden else value_of(reads.account)
     key = reads.api.identity_of(found)
     said = f"the key is of {key.shown}"
-    ledger = doctor_ledger.account_of(at)
+    ledger = ledger_checks.account_of(at)
     if ledger is None:
         return ok(f"{said}; the ledger does not say yet whose it is")
     if key.is_other(ledger):
@@ -228,7 +229,7 @@ def time_zone(at: Installation) -> Verdict:
     from connector.stripe_api.decoding import StripeAccount
 
     found = StripeAccount() if is_hidden else value_of(account)
-    zone = named or doctor_ledger.zone_of(at)
+    zone = named or ledger_checks.zone_of(at)
     if zone is None:
         own = policy_change.zone_of(found).key
         return ok(f"none is configured; the first sync takes the account's own, {own}")
@@ -277,7 +278,7 @@ def same_days(one: tzinfo, other: tzinfo) -> bool:
 CHECKS: Mapping[str, Callable[[Installation], Verdict]] = {
     message("configuration"): configuration,
     message("environment"): environment,
-    message("SQLite"): doctor_ledger.sqlite,
+    message("SQLite"): ledger_checks.sqlite,
     message("key"): key_kind,
     message("key mode"): key_mode,
     message("key file"): key_file,
@@ -287,13 +288,13 @@ CHECKS: Mapping[str, Callable[[Installation], Verdict]] = {
     message("API version"): version,
     message("account"): account,
     message("time zone"): time_zone,
-    message("folder"): doctor_ledger.folder,
-    message("disk"): doctor_ledger.disk,
-    message("ledger"): doctor_ledger.ledger,
-    message("schema"): doctor_ledger.schema,
-    message("integrity"): doctor_ledger.integrity,
-    message("lock"): doctor_ledger.lock,
-    message("last sync"): doctor_ledger.last_sync,
-    message("unfinished sync"): doctor_ledger.unfinished_sync,
-    message("customers waiting"): doctor_ledger.customers_waiting,
+    message("folder"): ledger_checks.folder,
+    message("disk"): ledger_checks.disk,
+    message("ledger"): ledger_checks.ledger,
+    message("schema"): ledger_checks.schema,
+    message("integrity"): ledger_checks.integrity,
+    message("lock"): ledger_checks.lock,
+    message("last sync"): ledger_checks.last_sync,
+    message("unfinished sync"): ledger_checks.unfinished_sync,
+    message("customers waiting"): ledger_checks.customers_waiting,
 }

@@ -1,4 +1,4 @@
-"""Closed months: their figures as reported, and what was booked in them since.
+"""Closed months: their figures as reported.
 
 Append-only, as the ledger is. A closing records a moment; the ledger as of that moment
 gives the same figures again, and they are stored beside it as well. One that was made by
@@ -12,7 +12,6 @@ from datetime import date, datetime
 from fractions import Fraction
 from typing import NamedTuple
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from connector.core.dates import add_months, parse_month
@@ -23,32 +22,12 @@ from connector.core.figures import (
     reading,
     window_figures,
 )
-from connector.core.model import Closing, Movement, Withdrawal
+from connector.core.kept.months import Closing, Withdrawal
 from connector.core.windows import Window, WindowKind
 from connector.store.database import scalar
-from connector.store.ledger import seals
+from connector.store.ledger.as_of import stamp
 from connector.store.ledger.posting import ONE_TICK
-from connector.store.ledger.queries import TOGETHER, components_of, movement_of, stamp
-
-
-class ChangingRun(Struct, frozen=True, kw_only=True):
-    """The run that changed something; ``policy`` are its rules, and those before it."""
-
-    id: int
-    started_at: datetime
-    cause: str
-    policy: Mapping[str, str]
-    policy_before: Mapping[str, str]
-
-
-class LedgerChange(Struct, frozen=True, kw_only=True):
-    """A movement that a run posted, or else retracted, for a ``reason``."""
-
-    run: ChangingRun
-    movement_id: int
-    movement: Movement
-    was_posted: bool
-    reason: str
+from connector.store.months import seals
 
 
 class ReportedFigures(NamedTuple):
@@ -263,48 +242,3 @@ def reported(
         for _, each in figures(connection, as_of)
         if (each.currency, each.is_total) == (currency, is_total)
     }
-
-
-_CHANGES = """
-    SELECT runs.id, runs.started_at, runs.cause, runs.policy,
-           (SELECT policy FROM runs AS earlier WHERE earlier.id < runs.id
-            ORDER BY earlier.id DESC LIMIT 1),
-           changed.was_posted, changed.reason,
-           movements.id, customers.id, currency, day, kind, amount_minor, before_minor,
-           after_minor
-    FROM (SELECT run, id AS movement, 1 AS was_posted, '' AS reason FROM movements
-          UNION ALL SELECT run, movement, 0, reason FROM retractions) AS changed
-    JOIN runs ON runs.id = changed.run
-    JOIN movements ON movements.id = changed.movement
-    JOIN customers ON customers.key = movements.customer
-    WHERE runs.started_at > :since AND day < :before
-    ORDER BY runs.id, customers.id, day, currency, was_posted
-"""
-
-
-def changes(
-    connection: sqlite3.Connection, since: datetime, before: date
-) -> Iterator[LedgerChange]:
-    """All that was posted and retracted after a moment, of the days before another.
-
-    By run, then customer and day, what was retracted first.
-    """
-    asked = {"since": stamp(since), "before": before.isoformat()}
-    rows = connection.execute(_CHANGES, asked)
-    while some := rows.fetchmany(TOGETHER):
-        components = components_of(connection, [row[7] for row in some])
-        for row in some:
-            run, started_at, cause, policy, before_it, was_posted, reason = row[:7]
-            yield LedgerChange(
-                run=ChangingRun(
-                    id=run,
-                    started_at=datetime.fromisoformat(started_at),
-                    cause=cause,
-                    policy=json.loads(policy),
-                    policy_before=json.loads(before_it or "{}"),
-                ),
-                movement_id=row[7],
-                movement=movement_of(row[7:], components.get(row[7], ())),
-                was_posted=bool(was_posted),
-                reason=reason,
-            )

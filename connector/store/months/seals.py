@@ -17,7 +17,8 @@ import msgspec
 
 from connector.core.language import message
 from connector.store.database import scalar, scalars
-from connector.store.ledger.queries import TOGETHER, stamp
+from connector.store.ledger.as_of import stamp
+from connector.store.ledger.queries import TOGETHER
 
 
 class Seal(NamedTuple):

@@ -105,6 +105,12 @@ ONE_LOOK = {
         act("add", wait_s=691_081),
         act("remove"),
     ],
+    "moved to a month without prorations, and gone after the month was billed": [
+        act("come_back", 4),
+        act("reprice", 8),
+        act("add", wait_s=769_131),
+        act("remove", wait_s=1_736_349),
+    ],
     "moved to two months in a second one, paused until it ended": [
         act("come_back"),
         act("reprice", 2, 5, wait_s=3_456_000),

@@ -16,7 +16,7 @@ from connector.core.model import Evidence
 from connector.mrr.evidence.dated_versions import DAY_S
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.evidence.trials import is_trial_line
-from connector.mrr.intervals import Instants, Interval
+from connector.mrr.intervals import CoveredTime, Instants, Interval
 from connector.mrr.pricing import MONTHS_FACTOR, is_metered
 from connector.stripe_api.invoices import NOT_DUE
 from connector.stripe_api.objects import Price
@@ -103,6 +103,15 @@ class BilledTimes:
     def first_s(self) -> dict[str, int]:
         """When each item was billed first."""
         return {each.item: each.start_s for each in reversed(self.all)}
+
+    @cached_property
+    def goes_on(self) -> CoveredTime:
+        """Between the first and the last time that an item was billed, exclusively."""
+        last_s = {each.item: each.start_s for each in self.all if each.item}
+        return CoveredTime(
+            Interval(self.first_s[item] + 1, at_s, (), ())
+            for item, at_s in last_s.items()
+        )
 
     @cached_property
     def last_s(self) -> dict[tuple[str, int], int]:

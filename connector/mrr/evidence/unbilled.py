@@ -26,7 +26,7 @@ from connector.mrr.evidence.billed_times import (
 from connector.mrr.evidence.dated_versions import DAY_S, DatedVersion, told_to_count
 from connector.mrr.evidence.item_states import SAME_REQUEST_S
 from connector.mrr.evidence.line_items import LineItem, draft_lines
-from connector.mrr.intervals import Instants, Interval
+from connector.mrr.intervals import Interval
 from connector.mrr.pricing import is_metered
 from connector.stripe_api.invoices import Invoice
 from connector.stripe_api.objects import Subscription
@@ -176,14 +176,15 @@ def _is_of_new_items(
     """Whether only new items begin, as no resumption would have it.
 
     One was added without prorations and waited for its first bill, or an older item is
-    there yet: that would have been billed, too.
+    there yet or was billed later: that would have been billed, too.
     """
     start_s, end_s = before[0].end_s, after[0].start_s
     new = {each.item for each in after if each.item}
     if not new or any(billed.first_s[item] < end_s for item in new):
         return False  # or a trial of the subscription begins
     waited = (added.get(item, start_s) <= start_s + SAME_REQUEST_S for item in new)
-    return any(waited) or any(billed.first_s.get(it, end_s) < end_s for it in current)
+    is_there = any(billed.first_s.get(item, end_s) < end_s for item in current)
+    return any(waited) or is_there or billed.goes_on.covers(end_s)
 
 
 def _is_waited_for(

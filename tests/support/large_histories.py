@@ -236,62 +236,55 @@ def many_stops(lines: int) -> History:
 
 
 def many_unpaid(lines: int) -> History:
-    """Three days of four it is unpaid, and its renewal is left a draft."""
+    """Unpaid for three days of four, from a renewal on that is left a draft."""
     return _off_and_on(lines, {"status": "unpaid"}, draft=True)
 
 
 def many_unbilled(lines: int) -> History:
     """Billed for one day of four."""
-    return _off_and_on(lines, {})
+    return _off_and_on(lines)
 
 
 def many_trials(lines: int) -> History:
     """Free for three days of four."""
     tried: Json = {"trial_start": BEGAN + DAY, "trial_end": BEGAN + 2 * DAY}
-    return _off_and_on(lines, {}, tried, free=True)
+    return _off_and_on(lines, always=tried, free=True)
 
 
 def _off_and_on(
     lines: int,
-    off: Json,
-    on: Json | None = None,
+    off: Json | None = None,
+    always: Json | None = None,
     *,
     looks: bool = False,
     draft: bool = False,
     free: bool = False,
 ) -> History:
-    """Billed for a day, then off for three days, by turns as events and ``looks`` show.
+    """Billed for a day, then ``off`` for three days, as events show; by turns ``looks``.
 
-    ``off`` and ``on`` are what the subscription says of itself in the meantime.
+    For these three there is no line, the line of a ``draft``, or a ``free`` one.
     """
     item = shapes.subscription_item("si_1", DAILY, created=BEGAN)
-    shown = [
-        shapes.subscription(BEGAN, [item], **(on or {}), **each) for each in ({}, off)
-    ]
+    on = shapes.subscription(BEGAN, [item], **(always or {}))
+    other = on | (off or {})
     invoices, events, seen = [], [], []
     for n in range(max(1, lines)):
-        at = BEGAN + 4 * n * DAY
-        line = shapes.line(DAILY, at, at + DAY)
-        invoices.append(shapes.invoice(at, [line], invoice_id=f"in_{n}"))
+        start, middle, end = (BEGAN + (4 * n + day) * DAY for day in (0, 1, 4))
+        billed = shapes.invoice(start, [shapes.line(DAILY, start, middle)])
+        invoices.append(billed)
         if draft:
-            invoices[-1]["status_transitions"]["paid_at"] = at + 4 * DAY
-            line = shapes.line(DAILY, at + DAY, at + 2 * DAY)
-            invoices.append(
-                shapes.invoice(
-                    at + DAY, [line], invoice_id=f"in_{n}_draft", status="draft"
-                )
-            )
+            billed["status_transitions"]["paid_at"] = end
+            rest = shapes.line(DAILY, middle, middle + DAY)
+            invoices.append(shapes.invoice(middle, [rest], "draft"))
         if free:
-            line = shapes.line(DAILY, at + DAY, at + 4 * DAY, 0)
-            invoices.append(shapes.invoice(at + DAY, [line], invoice_id=f"in_{n}_free"))
-        turns = [(at + DAY, *shown), (at + 4 * DAY, *reversed(shown))] if off else []
-        for number, (at_s, before, after) in enumerate(turns):
-            if looks and n % 2:
-                seen.append((at_s + 5, after))
-            else:
-                name = f"evt_{n}_{number}"
-                events.append(shapes.updated(at_s, before, after) | {"id": name})
-    return _history([shown[0]], invoices, events, seen)
+            rest = shapes.line(DAILY, middle, end, 0)
+            invoices.append(shapes.invoice(middle, [rest]))
+        if off and looks and n % 2:
+            seen += [(middle, other), (end, on)]
+        elif off:
+            for at, *change in ((middle, on, other), (end, other, on)):
+                events.append(shapes.updated(at, *change) | {"id": f"evt_{at}"})
+    return _history([on], invoices, events, seen)
 
 
 LARGE: Mapping[str, Callable[[int], History]] = {

@@ -1,7 +1,7 @@
 """A result in the form that was asked for, and what its ledger lacks."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -16,6 +16,7 @@ from connector.cli.output import (
     write_csv_text,
     write_json,
 )
+from connector.cli.progress import Progress, progress_shown
 from connector.cli.stderr import warn
 from connector.core.errors import MissingExtra
 from connector.core.language import _
@@ -41,6 +42,10 @@ class Output(NamedTuple):
     @property
     def locale(self) -> str:
         return self.shell.config.locale
+
+    def progress(self) -> AbstractContextManager[Progress]:
+        """How far the work is; whoever asked for JSON reads the end alone."""
+        return progress_shown(quiet=self.form == "json")
 
     def drawn(self, parts: "Iterable[Part]") -> Any:
         """A document as a terminal shows it."""

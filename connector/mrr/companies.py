@@ -79,6 +79,20 @@ def resolved(named: Mapping[str, str], merge: Mapping[str, str]) -> dict[str, st
     return {each: last for each, last in found.items() if each != last}
 
 
+def resolved_in_all(
+    own: Iterable[Mapping[str, str]], merge: Mapping[str, str]
+) -> dict[str, str]:
+    """The same of customers of several accounts, each with what its own one ``named``.
+
+    Should two accounts name two companies for one id, it is the smaller name.
+    """
+    named: dict[str, str] = {}
+    for each in own:
+        for customer, company in each.items():
+            named[customer] = min(company, named.get(customer, company))
+    return resolved(named, merge)
+
+
 def _last(customer: str, named: Mapping[str, str], merge: Mapping[str, str]) -> str:
     way: list[str] = []
     while customer not in way:

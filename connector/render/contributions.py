@@ -5,7 +5,6 @@ from fractions import Fraction
 from typing import Any
 
 from connector.core.language import _, grouped, ngettext
-from connector.core.model import CustomerName
 from connector.core.money import format_count, format_ratio, ratio_number
 from connector.core.windows import name_of
 from connector.metrics.contributions import Contribution, Ratio
@@ -64,7 +63,7 @@ def _table(taken: WindowExplanation) -> Table:
     reached = Money(taken.numerator_minor, code)
     rows: list[Sequence[Cell]] = [
         (
-            _name(account),
+            account.with_id,
             each.kind,
             Money(each.opening_minor, code),
             Money(each.closing_minor, code) if each.closing_minor else "–",
@@ -112,10 +111,6 @@ def _others(number: int, taken: WindowExplanation) -> str:
         else ngettext("{number} other, unmoved", "{number} others, unmoved", number)
     )
     return said.format(number=grouped(number))
-
-
-def _name(account: CustomerName) -> str:
-    return f"{account.label} ({account.id})" if account.label else account.id
 
 
 def _points(taken: WindowExplanation, each: Contribution) -> Fraction | None:

@@ -184,7 +184,7 @@ def find_one(connection: sqlite3.Connection, text: str) -> CustomerName:
             fix="give an id as Stripe shows it (cus_…) or a part of the name; "
             "`stripe-nrr movements` lists who is there",
         )
-    several = ", ".join(f"{each.label} ({each.id})" for each in found)
+    several = ", ".join(each.with_id for each in found)
     raise NothingFound(
         f"several customers are called like {text!r}", fix=f"give an id: {several}"
     )

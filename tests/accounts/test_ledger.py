@@ -28,6 +28,7 @@ from connector.reports import (
     sum_movements,
 )
 from connector.reports.ledger import Ledger
+from connector.reports.movements import find_counted
 from connector.store.database import transaction
 from connector.store.ledger.queries import EVERYTHING, Wanted
 from connector.store.months import notes
@@ -255,6 +256,9 @@ def test_one_id_in_two_accounts_is_two_customers(tmp_path: Path) -> None:
         assert {x[1] for x in booked(ledger)} == {"de/cus_1", "us/cus_1"}
         found = explain_customer(ledger, "us/cus_1").movements
         assert [m.amount_minor for m in found] == [6000]
+        with pytest.raises(NothingFound, match="called like 'cus_1'") as raised:
+            find_counted(ledger.connection, "cus_1")
+        assert raised.value.fix == "give an id: de/cus_1, us/cus_1"
 
 
 def test_what_was_noted_of_a_customer_is_of_its_account(tmp_path: Path) -> None:

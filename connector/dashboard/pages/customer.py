@@ -69,7 +69,7 @@ def _require(asked: PageRequest) -> None:
         return
     fix = "ids begin with cus_, as Stripe shows them"
     if found:
-        several = ", ".join(f"{each.shown} ({each.id})" for each in found)
+        several = ", ".join(each.with_id for each in found)
         fix = f"called like that are: {several}"
     raise NothingFound(f"no customer {asked.key[:80]} in this ledger", fix=fix)
 

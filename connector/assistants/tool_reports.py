@@ -51,8 +51,8 @@ def retention_report(asked: ToolRequest) -> Made:
 
 
 def _reported(asked: ToolRequest, request: Any, options: list[str]) -> Made:
-    from connector.render.footnotes import goal_sentences
-    from connector.render.report_json import to_json
+    from connector.render.report.footnotes import goal_sentences
+    from connector.render.report.json_form import to_json
     from connector.reports.report import make_report
 
     report = make_report(asked.ledger, request)
@@ -86,14 +86,15 @@ def _headline(part: CurrencyReport) -> list[str]:
 
 def explain_window_report(asked: ToolRequest) -> Made:
     from connector.render.contributions import to_json
-    from connector.reports.explained.window import explain_window
+    from connector.reports.explained.window import WindowRequest, explain_window
 
     window = asked.query.window("window")
     metric = asked.member("metric", Ratio) or Ratio.NRR
     assert window is not None
-    found = explain_window(
-        asked.ledger, window, metric, asked.asked_currency, asked.as_of, asked.only
+    wanted = WindowRequest(
+        window, metric, asked.asked_currency, asked.as_of, asked.only
     )
+    found = explain_window(asked.ledger, wanted)
     return Made(
         json={"windows": [to_json(each) for each in found]},
         command=[

@@ -19,7 +19,7 @@ from connector.core.model import Cause, Component, Movement, MrrStep, classify
 from connector.mrr.history import History
 
 # The ids of each customer that is counted as one, first the one that it has now.
-Members = tuple[tuple[str, ...], ...]
+CompanyParts = tuple[tuple[str, ...], ...]
 
 
 class Companies:
@@ -52,7 +52,7 @@ class Companies:
         """Whether other ids are counted under this one."""
         return name in self._former or name in self._parts
 
-    def members(self, name: str) -> Members:
+    def parts(self, name: str) -> CompanyParts:
         """Whose histories are counted under an id; none where it is another's itself."""
         if self.is_another(name):
             return ()
@@ -61,7 +61,7 @@ class Companies:
 
     def ids(self, name: str) -> list[str]:
         """Every id that is counted under one, itself first."""
-        return [each for own in self.members(name) for each in own]
+        return [each for own in self.parts(name) for each in own]
 
     def affected(self, customers: Iterable[str]) -> list[str]:
         """These, and those under whom they are counted, in order of their ids."""

@@ -257,8 +257,7 @@ class StripeHttp:
         """
         status, headers = answer.status, answer.headers
         detail = _detail(answer)
-        said = "" if detail is None else detail.message
-        said = said.replace(self.key, shown(self.key))
+        said = (detail.message if detail else "").replace(self.key, shown(self.key))
         if may_retry(status, headers):
             why = headers.get("Stripe-Rate-Limited-Reason") or said
             return TryAgain(f"HTTP {status} {why}".strip(), retry_after(headers))

@@ -27,6 +27,7 @@ from connector.reports import (
     make_report,
     sum_movements,
 )
+from connector.reports.explained.window import WindowRequest
 from connector.reports.ledger import Ledger
 from connector.reports.movements import find_counted
 from connector.store.database import transaction
@@ -293,7 +294,7 @@ def test_a_customer_of_one_account_may_be_the_company_of_another_ones(
             ("Acme", "new", 5000),
             ("Acme", "expansion", 6000),
         ]
-        names = {each.id for each in explain_customer(ledger, "Acme").members}
+        names = {each.id for each in explain_customer(ledger, "Acme").counted_as_one}
         assert names == {"cus_1", "cus_2"}
 
 
@@ -394,7 +395,7 @@ def test_every_report_reads_several_accounts(tmp_path: Path) -> None:
         )
     with several(tmp_path, ["de", "us"]) as ledger:
         assert cohort_reports(ledger)
-        [found] = explain_window(ledger, headline(ledger).window)
+        [found] = explain_window(ledger, WindowRequest(headline(ledger).window))
         assert found.kept.customers == 2
         [de, us] = sum_movements(ledger, "account", EVERYTHING)
         assert (de.segment, us.segment) == ("de", "us")

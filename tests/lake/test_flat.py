@@ -17,7 +17,7 @@ from connector.lake import duckdb, parquet
 from connector.lake.reading import read_sums
 from connector.lake.run import newest, prepared, write_run
 from connector.lake.source import MANIFEST, sources_in
-from connector.render.footnotes import policy_sentence
+from connector.render.report.footnotes import policy_sentence
 from tests.support.broken_lakes import RULES
 from tests.support.documents import code_blocks
 from tests.support.lakes import rows_of, told_by_lives, write_whole

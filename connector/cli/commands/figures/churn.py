@@ -1,6 +1,5 @@
 """`stripe-nrr churn`: why MRR was lost, and who left."""
 
-from functools import partial
 from typing import Any
 
 import click
@@ -54,13 +53,14 @@ def churn(out: Output, **wanted: Any) -> None:
       stripe-nrr churn --segment country=DE
     """  # noqa: D301
     from connector.render import churn as forms
+    from connector.render import departures
     from connector.reports.model import LISTED
 
     asked = ChurnRequest(**wanted, most=LISTED)
     with out.shell.reading() as ledger:
         if out.form == "csv" and asked.by is None:
             found = churn_losses(ledger, asked)
-            out.answer(csv=lambda: partial(forms.losses_csv, found))
+            out.answer(csv=lambda: departures.losses_csv(found).write)
             return
         reports = churn_reports(ledger, asked)
     out.document(

@@ -4,8 +4,7 @@ A share is the owners whose hash falls to it, so nothing is handed from one proc
 another, and one customer is never in two.
 """
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,23 +16,21 @@ import duckdb
 from connector.core.errors import LakeUnusable
 from connector.core.language import message
 from connector.lake.derive import LakeTask, derived
+from connector.lake.engine import fill_with
 from connector.lake.parquet import Row, unreadable
 from connector.lake.processes import in_processes
-from connector.lake.queries import BLANKS, Dialect
-from connector.lake.run import Prepared, fill_with
+from connector.lake.run import Prepared
+from connector.lake.sql.dialects import DUCKDB, Dialect, duckdb_text
 from connector.lake.tables import lake_rows, write_tables
 
 MEMORY = "1GB"  # a process's, for sorting; what is more goes to disk
 BATCH = 2_000  # rows that are handed over at a time
-Setting = str | bool | int | float | list[str]
-SETTINGS: Mapping[str, Setting] = {
-    "threads": "1",
-    "memory_limit": MEMORY,
-    "preserve_insertion_order": "false",
-}
 # A bar of progress would be printed among what is asked for.
-_BEGUN = """
+_BEGUN = f"""
     SET enable_progress_bar = false;
+    SET threads = 1;
+    SET memory_limit = '{MEMORY}';
+    SET preserve_insertion_order = false;
     CREATE MACRO get_json_object(body, path) AS
         CASE WHEN json_valid(body) THEN json_extract_string(body, path) END
 """
@@ -44,29 +41,12 @@ def fill(given: Prepared, processes: int, draft: Path) -> None:
     fill_with(OnDuckDB(draft, processes), given, draft)
 
 
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _files(folder: Path) -> str:
-    literal = re.sub(r"([*?[])", r"[\1]", str(folder))
-    return f"read_parquet({_text(f'{literal}/*.parquet')})"
-
-
-def _metadata(key: str) -> str:
-    pointer = "/metadata/" + key.replace("~", "~0").replace("/", "~1")
-    return f"trim(get_json_object(it.body, {_text(pointer)}), {_text(BLANKS)})"
-
-
 class OnDuckDB(NamedTuple):
     """What does not fit into memory is kept in the draft, and then gone."""
 
     draft: Path
     processes: int
-
-    @property
-    def dialect(self) -> Dialect:
-        return Dialect(_files, "CAST(to_json(it) AS VARCHAR)", _metadata)
+    dialect: Dialect = DUCKDB
 
     def ask(self, query: str) -> list[Row]:
         with _connected(self.draft) as connection:
@@ -74,7 +54,7 @@ class OnDuckDB(NamedTuple):
 
     def keep(self, query: str, folder: Path) -> None:
         folder.mkdir()
-        self.ask(f"COPY ({query}) TO {_text(f'{folder}/part-0.parquet')}")
+        self.ask(f"COPY ({query}) TO {duckdb_text(f'{folder}/part-0.parquet')}")
 
     def derive(self, task: LakeTask, query: str, draft: Path) -> None:
         work = partial(_derive_share, task, query, draft, self.processes)
@@ -97,11 +77,13 @@ def _derive_share(
 
 @contextmanager
 def _connected(draft: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with TemporaryDirectory(prefix="spill-", dir=draft) as spill, in_words():
-        settings = {**SETTINGS, "temp_directory": spill}
-        with duckdb.connect(config=settings) as connection:
-            connection.execute(_BEGUN)
-            yield connection
+    with (
+        TemporaryDirectory(prefix="spill-", dir=draft) as spill,
+        in_words(),
+        duckdb.connect(config={"temp_directory": spill}) as connection,
+    ):
+        connection.execute(_BEGUN)
+        yield connection
 
 
 @contextmanager

@@ -61,6 +61,11 @@ def write(
     return count
 
 
+def write_folder(folder: Path, columns: Columns, rows: Iterable[Row]) -> None:
+    folder.mkdir(parents=True)
+    write(folder / "part-0.parquet", columns, rows)
+
+
 def batch_of(schema: pa.Schema, rows: list[Row]) -> pa.RecordBatch:
     columns = zip(*rows, strict=True)
     arrays = [

@@ -1,8 +1,7 @@
 """A run: a folder of its own with the tables, and ``run.json``, which tells of it."""
 
 import json
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -13,27 +12,18 @@ from pyarrow import ArrowException
 from pyarrow import parquet as pq
 
 from connector.core.account import StripeIdentity
-from connector.core.dates import local_day, month_start, months
+from connector.core.dates import local_day
 from connector.core.errors import LakeUnusable, UnknownStripeShape
 from connector.core.model import Refusal
-from connector.core.policy import NO_COMPANIES, Rules, zone_of
-from connector.core.windows import WindowKind, windows
+from connector.core.policy import Rules, zone_of
 from connector.lake import parquet
 from connector.lake.derive import LakeTask
 from connector.lake.flat import FLAT, flat_object
 from connector.lake.folders import folder_draft, take_away
 from connector.lake.histories import LakeAccount
 from connector.lake.objects import READERS
-from connector.lake.queries import (
-    CHAINED,
-    MERGED,
-    PAIRS,
-    Engine,
-    LakeQueries,
-    chained,
-)
 from connector.lake.source import CATALOGUE, SCHEMA, LakeSource
-from connector.lake.tables import ASKED, DERIVED, SOLD, WINDOWS
+from connector.lake.tables import DERIVED, SOLD
 from connector.mrr.history import Catalogue
 from connector.mrr.several_accounts import renamed_prices
 from connector.stripe_api.decoding import ref
@@ -146,7 +136,7 @@ def write_run(
     with folder_draft(place, RUN) as draft:
         fill(draft)
         _own_refusals(draft, given.refusals)
-        _put(draft / "sold", SOLD, _names_sold(given))
+        parquet.write_folder(draft / "sold", SOLD, _names_sold(given))
         rules = given.task.rules
         run = LakeRun(
             schema=SCHEMA,
@@ -162,50 +152,6 @@ def write_run(
         text = msgspec.json.format(msgspec.json.encode(run), indent=2)
         (draft / RUN).write_bytes(text + b"\n")
     return place
-
-
-def fill_with(engine: Engine, given: Prepared, draft: Path) -> None:
-    """Write every table of a run; ``LakeUnusable`` says what could not be read."""
-    rules, names = given.task.rules, draft / "names"
-    asked = LakeQueries(given.sources, rules.company, engine.dialect, names)
-    _put(names / "merged", MERGED, rules.merge.items())
-    if asked.accounts is None:
-        _put(names / "accounts", MERGED, ())
-    else:
-        engine.keep(asked.accounts, names / "accounts")
-    if rules.company != NO_COMPANIES:
-        _put(names / "pairs", PAIRS, rules.company.pairs.items())
-        engine.keep(asked.named, names / "named")
-        links = engine.ask(asked.links)
-        rows = chained(links, given.task.accounts, rules.merge)
-        _put(names / "chained", CHAINED, rows)
-    engine.derive(given.task, asked.rows, draft)
-    [[first]] = engine.ask(asked.first_day(draft))
-    _put(names / "asked", ASKED, windows_asked(first, given.last_day))
-    figures = engine.ask(asked.windows(draft))
-    _put(draft / "windows", WINDOWS, ((*row, given.shape) for row in figures))
-    shutil.rmtree(names)
-
-
-def windows_asked(first: date | None, last: date) -> list[parquet.Row]:
-    """Every standard window of the months from ``first`` to ``last``, month by month.
-
-    First is the day of the first movement: without one there is nothing to ask for.
-    """
-    if first is None:
-        return []
-    since, until = month_start(first), max(month_start(last), month_start(first))
-    return [
-        (kind.value, start, end, f"{month:%Y-%m}")
-        for kind in WindowKind
-        for kind, start, end in windows(kind, since, until)
-        for month in months(start, end)
-    ]
-
-
-def _put(folder: Path, columns: parquet.Columns, rows: Iterable[parquet.Row]) -> None:
-    folder.mkdir(parents=True)
-    parquet.write(folder / "part-0.parquet", columns, rows)
 
 
 def _names_sold(given: Prepared) -> Iterator[parquet.Row]:

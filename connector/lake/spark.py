@@ -5,7 +5,6 @@ pyarrow; this package is sent to them, so that they run the same code.
 """
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -15,9 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from pyspark.sql import DataFrame, SparkSession
 
 from connector.lake.derive import LakeTask, derived
+from connector.lake.engine import fill_with
 from connector.lake.parquet import Row
-from connector.lake.queries import BLANKS, Dialect
-from connector.lake.run import Prepared, fill_with
+from connector.lake.run import Prepared
+from connector.lake.sql.dialects import SPARK, Dialect, spark_files
 from connector.lake.tables import DERIVED, WIDE, lake_rows, wide
 from connector.lake.workers import in_words, package_sent
 
@@ -60,26 +60,9 @@ def derived_frame(rows: DataFrame, task: LakeTask) -> DataFrame:
     return by_owner.mapInArrow(work, columns)
 
 
-def _files(folder: Path) -> str:
-    literal = re.sub(r"([\\*?{}\[\]])", r"\\\1", str(folder.absolute()))
-    return "parquet.`" + literal.replace("`", "``") + "`"
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def _metadata(key: str) -> str:
-    every = "from_json(get_json_object(it.body, '$.metadata'), 'map<string, string>')"
-    return f"trim(BOTH {_text(BLANKS)} FROM {every}[{_text(key)}])"
-
-
 class OnSpark(NamedTuple):
     session: SparkSession
-
-    @property
-    def dialect(self) -> Dialect:
-        return Dialect(_files, "to_json(struct(it.*))", _metadata)
+    dialect: Dialect = SPARK
 
     def ask(self, query: str) -> list[Row]:
         return [tuple(row) for row in self.session.sql(query).collect()]
@@ -94,6 +77,6 @@ class OnSpark(NamedTuple):
         found.write.parquet(str(staged))
         for table, columns in DERIVED.items():
             names = ", ".join(f"`{name}`" for name in columns)
-            own = f"SELECT {names} FROM {_files(staged)} WHERE `table` = '{table}'"  # noqa: S608
+            own = f"SELECT {names} FROM {spark_files(staged)} WHERE `table` = '{table}'"  # noqa: S608
             self.keep(own, draft / table)
         shutil.rmtree(staged)

@@ -16,9 +16,10 @@ from connector.core.model import ContractTerm, Flow, MovementKind
 from connector.core.policy import Policy, Rules
 from connector.core.windows import Window, WindowKind
 from connector.lake import duckdb, parquet
-from connector.lake.queries import windows_query
-from connector.lake.run import prepared, windows_asked, write_run
+from connector.lake.engine import windows_asked
+from connector.lake.run import prepared, write_run
 from connector.lake.source import sources_in
+from connector.lake.sql.queries import windows_query
 from connector.lake.tables import DERIVED, FIGURES
 from connector.metrics.retention import measure
 from connector.store.mirror.exports import MirrorRow

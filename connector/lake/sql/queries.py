@@ -11,51 +11,22 @@ folders is in folders of a run's own (``names``):
     asked       the windows that are asked for
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from connector.core.policy import NO_COMPANIES, CompanyRule
-from connector.lake.derive import LakeTask
 from connector.lake.flat import FLAT, PARTS
-from connector.lake.parquet import Columns, Row
+from connector.lake.parquet import Columns
 from connector.lake.source import LakeSource
+from connector.lake.sql.dialects import Dialect
 from connector.mrr.companies import resolved, resolved_in_all
 
 MERGED: Columns = {"former": str, "survivor": str}
-BLANKS = " \t\n\r\f\v"  # around a company's name
 PAIRS: Columns = {"customer": str, "company": str}
 CHAINED: Columns = {"account": str, "company": str, "owner": str}
-
-
-class Dialect(NamedTuple):
-    """How an engine writes what engines write differently.
-
-    ``files``: all Parquet of a folder, as a table. ``row_as_json``: of a row that is
-    called ``it``. ``metadata``: of an object in ``body``, what it says for a key.
-    """
-
-    files: Callable[[Path], str]
-    row_as_json: str
-    metadata: Callable[[str], str]
-
-
-class Engine(Protocol):
-    """Reads Parquet by SQL, sorts it, and writes what is derived of it."""
-
-    @property
-    def dialect(self) -> Dialect: ...
-
-    def ask(self, query: str) -> list[Row]:
-        """A few rows."""
-
-    def keep(self, query: str, folder: Path) -> None:
-        """Write all that it finds as Parquet into a folder that is not there yet."""
-
-    def derive(self, task: LakeTask, query: str, draft: Path) -> None:
-        """Rows of objects, in no order → every derived table of a run."""
 
 
 _ROWS = """
@@ -277,4 +248,4 @@ def chained(
 @cache
 def windows_query() -> str:
     """The formula: see the file for what it reads."""
-    return (files("connector.lake") / "windows.sql").read_text(encoding="utf-8")
+    return (files("connector.lake.sql") / "windows.sql").read_text(encoding="utf-8")

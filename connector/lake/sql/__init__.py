@@ -1,0 +1,1 @@
+"""What is asked of an engine: whose each object is, and the windows' figures."""

@@ -119,7 +119,7 @@ HOMES = {
     "click": {"cli"},
     "pyarrow": {"lake"},
     "duckdb": {"lake.duckdb"},
-    "pyspark": {"lake.spark"},
+    "pyspark": {"lake.spark", "lake.workers"},
     "numpy": {"metrics.wide"},
     "xlsxwriter": {"render.workbook"},
     "mcp": set(),  # its types alone are used: its server brings a web server with it

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from connector.mrr.companies import resolved
+from connector.mrr.companies import resolved_in_all
 from connector.store.joined.database import Source
 from connector.store.ledger import customers
 from connector.store.mirror import companies, objects
@@ -29,11 +29,11 @@ class Everybody:
     def __init__(self, sources: Sequence[Source], merge: Mapping[str, str]) -> None:
         self.sources, self._merge = sources, merge
         self._own = {each.account: companies.rows(each.connection) for each in sources}
-        named: dict[str, str] = {}
-        for own in self._own.values():
-            for customer, (company, _) in own.items():
-                named[customer] = min(company, named.get(customer, company))
-        self._last = resolved(named, merge)
+        named = (
+            {customer: company for customer, (company, _) in own.items()}
+            for own in self._own.values()
+        )
+        self._last = resolved_in_all(named, merge)
 
     def company(self, source: Source, customer: str) -> str:
         """Under whom a customer of an account is counted in all of them."""

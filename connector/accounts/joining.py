@@ -5,16 +5,10 @@ them, for every moment at which one of their ledgers was changed: so the past ca
 as of any of them.
 """
 
-from bisect import bisect_right
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cached_property, partial
-from itertools import chain, groupby
-from operator import itemgetter
-from typing import Any, TypeVar
-
-from msgspec.structs import replace
+from itertools import chain
 
 from connector.accounts.everybody import AccountKey, Everybody
 from connector.core.dates import local_day
@@ -22,15 +16,20 @@ from connector.core.model import ContractTerm, Flow, MainPrice, Movement
 from connector.core.policy import zone_in
 from connector.metrics.rollups import CustomerBooks, differences
 from connector.mrr.companies import movements_together
+from connector.mrr.several_accounts import (
+    main_prices_together,
+    paying_most,
+    renamed_prices,
+    terms_together,
+    with_main_price,
+    with_prices,
+)
 from connector.store.database import setting
 from connector.store.joined import rows, spanning
 from connector.store.joined.database import EXPLAINED, MOVED, JoinedConnection, Source
 from connector.store.joined.spanning import KnownRun, PostedMovement
 from connector.store.ledger import contract_terms, coverage, posting, rollups
 from connector.store.mirror import companies, unfit_objects
-
-Days = Sequence[tuple[date, str]]  # from which day on which account counts
-T = TypeVar("T", bound=tuple[Any, ...])
 
 
 class Joining:
@@ -93,18 +92,7 @@ class Joining:
 
     @cached_property
     def _prices(self) -> dict[str, dict[str, str]]:
-        """By account, what its prices are called, where not by their ids.
-
-        An id that sells one thing here and another there is of two prices.
-        """
-        names: dict[str, set[str]] = defaultdict(set)
-        for own in self._sold.values():
-            for key, name in own.items():
-                names[key].add(name)
-        return {
-            account: {key: f"{account}/{key}" for key in own if len(names[key]) > 1}
-            for account, own in self._sold.items()
-        }
+        return renamed_prices(self._sold)
 
     # One customer of several accounts
 
@@ -116,11 +104,14 @@ class Joining:
             booked = posting.live_movements(self.target, [key])[key]
             wanted = movements_together(name, live)
             posting.settle(self.target, run, key, booked, wanted)
-        prices: list[MainPrice] = []
-        for code, days in self._accounts(keys).items():
+        accounts = paying_most(
+            (each.source.account, it) for each in keys for it in _live_of([each])
+        )
+        for code, days in accounts.items():
             told = [(key, code, day, account) for day, account in days]
             spanning.put_accounts(self.target, told)
-            prices += self._main_prices(keys, code, days)
+        own = {each.source.account: self._main_prices(each) for each in keys}
+        prices = main_prices_together(own, accounts)
         contract_terms.put_main_prices(self.target, key, prices)
         contract_terms.put_terms(self.target, key, _terms(keys, key))
         coverage.put_added(self.target, key, map(_invoiced, keys))
@@ -139,74 +130,17 @@ class Joining:
             yield number, [it.movement for it in told if it.is_live(at)]
 
     def _named(self, source: Source, movement: Movement) -> Movement:
-        prices = self._prices[source.account]
-        if not prices:
-            return movement
-        parts = (
-            replace(part, price=prices.get(part.price, part.price))
-            for part in movement.components
-        )
-        return replace(movement, components=tuple(parts))
+        return with_prices(movement, self._prices[source.account])
 
-    def _accounts(self, keys: Sequence[AccountKey]) -> dict[str, Days]:
-        """By currency, the account in which it pays most, and since when."""
-        moves: dict[str, list[tuple[date, str, int]]] = defaultdict(list)
-        for each in keys:
-            for it in _live_of([each]):
-                moves[it.currency].append(
-                    (it.day, each.source.account, it.amount_minor)
-                )
-        return {code: list(_largest(sorted(own))) for code, own in moves.items()}
-
-    def _main_prices(
-        self, keys: Sequence[AccountKey], code: str, accounts: Days
-    ) -> Iterator[MainPrice]:
-        """Those of the account in which it pays most."""
-        own = {
-            each.source.account: [
-                it._replace(
-                    price=self._prices[each.source.account].get(it.price, it.price)
-                )
-                for it in contract_terms.main_prices_of(
-                    each.source.connection, each.key
-                )
-                if it.currency == code
-            ]
-            for each in keys
-        }
-        changed = {day for day, _ in accounts}
-        changed |= {it.day for it in chain.from_iterable(own.values())}
-        last = None
-        for day in sorted(changed):
-            account = _at(day, accounts)
-            found = account and _at(day, own[account[1]])
-            if found and found[1:] != last:
-                last = found[1:]
-                yield found._replace(day=day)
-
-
-def _at(day: date, dated: Sequence[T]) -> T | None:
-    """What holds on a day: the last that begins by then, of what begins with its day."""
-    place = bisect_right(dated, day, key=itemgetter(0))
-    return dated[place - 1] if place else None
+    def _main_prices(self, each: AccountKey) -> list[MainPrice]:
+        names = self._prices[each.source.account]
+        own = contract_terms.main_prices_of(each.source.connection, each.key)
+        return [with_main_price(it, names) for it in own]
 
 
 def _live_of(keys: Iterable[AccountKey]) -> list[Movement]:
     posted = (it for each in keys for it in spanning.posted(*each))
     return [it.movement for it in posted if it.is_live()]
-
-
-def _largest(moves: Sequence[tuple[date, str, int]]) -> Iterator[tuple[date, str]]:
-    """Who pays nothing any more has the last one that it had."""
-    paid: Counter[str] = Counter()
-    last = None
-    for day, of_day in groupby(moves, key=itemgetter(0)):
-        for _, account, change in of_day:
-            paid[account] += change
-        most = max(sorted(paid), key=paid.__getitem__)
-        if paid[most] and most != last:
-            last = most
-            yield day, most
 
 
 def _books(
@@ -219,16 +153,12 @@ def _books(
 
 
 def _terms(keys: Iterable[AccountKey], key: int) -> list[ContractTerm]:
-    """What is of no subscription is told apart by the account."""
     found = (
-        (each.source.account, term)
+        (each.source.account, term._replace(customer=key))
         for each in keys
         for term in contract_terms.terms_of(each.source.connection, each.key)
     )
-    return sorted(
-        term._replace(customer=key, subscription=term.subscription or account)
-        for account, term in found
-    )
+    return terms_together(found)
 
 
 def _invoiced(each: AccountKey) -> bytes:

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from connector.core.model import JSON_SCHEMA
 from connector.core.text import printable
 from connector.core.windows import Window, WindowKind, name_of
-from connector.render.footnotes import banner, outside_sentence
-from connector.render.report_json import facts_json
+from connector.render.report.json_form import facts_json
+from connector.render.report.missing import banner, outside_sentence
 from connector.reports.ledger import Ledger, LedgerFacts, LedgerState
 
 NAMES = {"label", "owner"}  # what people are called

@@ -16,8 +16,6 @@ from connector.metrics.cohorts import CohortPeriod
 from connector.metrics.contributions import Ratio
 from connector.reports.model import CurrencyReport
 
-KINDS = [kind.value for kind in WindowKind]
-
 
 def overview_report(asked: ToolRequest) -> Made:
     from connector.reports.report import ReportRequest
@@ -28,10 +26,9 @@ def overview_report(asked: ToolRequest) -> Made:
 def retention_report(asked: ToolRequest) -> Made:
     from connector.reports.report import ReportRequest
 
-    query = asked.query
-    kind = query.choice("window", KINDS, "")
+    query, kind = asked.query, asked.member("window", WindowKind)
     request = ReportRequest(
-        kind=WindowKind(kind) if kind else None,
+        kind=kind,
         first=query.month("from"),
         last=query.month("to"),
         currency=asked.asked_currency,
@@ -41,20 +38,21 @@ def retention_report(asked: ToolRequest) -> Made:
         arr=asked.is_asked("arr"),
         only=asked.only,
     )
-    told: dict[str, object] = {"window": kind or None}
-    told |= {name: query.text(name) or None for name in ("from", "to")}
+    told = {name: query.text(name) or None for name in ("from", "to")}
     flags = [f"--{name}" for name in ("causes", "arr") if asked.is_asked(name)]
     more = words(
+        window=kind,
         **told,
-        **{"as-of": asked.given_as_of, "by": asked.by},
-        segment=[f"{each.by}={each.value}" for each in asked.only],
+        as_of=asked.given_as_of,
+        by=asked.by,
+        segment=list(asked.only),
     )
     return _reported(asked, request, [*more, *flags])
 
 
 def _reported(asked: ToolRequest, request: Any, options: list[str]) -> Made:
-    from connector.render.footnotes import goal_sentences
-    from connector.render.report_json import to_json
+    from connector.render.report.footnotes import goal_sentences
+    from connector.render.report.json_form import to_json
     from connector.reports.report import make_report
 
     report = make_report(asked.ledger, request)
@@ -88,23 +86,24 @@ def _headline(part: CurrencyReport) -> list[str]:
 
 def explain_window_report(asked: ToolRequest) -> Made:
     from connector.render.contributions import to_json
-    from connector.reports.explained.window import explain_window
+    from connector.reports.explained.window import WindowRequest, explain_window
 
-    query = asked.query
-    window, metric = query.window("window"), _metric(asked)
+    window = asked.query.window("window")
+    metric = asked.member("metric", Ratio) or Ratio.NRR
     assert window is not None
-    found = explain_window(
-        asked.ledger, window, metric, asked.asked_currency, asked.as_of, asked.only
+    wanted = WindowRequest(
+        window, metric, asked.asked_currency, asked.as_of, asked.only
     )
+    found = explain_window(asked.ledger, wanted)
     return Made(
         json={"windows": [to_json(each) for each in found]},
         command=[
             "explain",
             *words(
-                window=query.text("window"),
-                metric=metric.value,
+                window=asked.query.text("window"),
+                metric=metric,
                 currency=asked.asked_currency,
-                segment=[f"{each.by}={each.value}" for each in asked.only],
+                segment=list(asked.only),
                 as_of=asked.given_as_of,
             ),
         ],
@@ -112,10 +111,6 @@ def explain_window_report(asked: ToolRequest) -> Made:
         lists=("contributions",),
         say=["The contributions add up to the ratio's numerator over its denominator."],
     )
-
-
-def _metric(asked: ToolRequest) -> Ratio:
-    return Ratio(asked.query.choice("metric", [each.value for each in Ratio], "nrr"))
 
 
 def explain_customer_report(asked: ToolRequest) -> Made:
@@ -144,15 +139,15 @@ def movements_report(asked: ToolRequest) -> Made:
     first, last = query.day("from"), query.day("to")
     if first is not None and last is not None and first > last:
         raise WrongParameter("from", str(first), f"a day before {last}, which to is")
-    kind = query.choice("kind", [each.value for each in MovementKind], "")
+    kind = asked.member("kind", MovementKind)
     wanted = Wanted(
         customer=customer,
         start=first,
         end=last + timedelta(days=1) if last else None,
-        kind=MovementKind(kind) if kind else None,
+        kind=kind,
         currency=asked.asked_currency,
     )
-    options: dict[str, object] = {"from": first, "to": last, "kind": kind or None}
+    options: dict[str, object] = {"from": first, "to": last, "kind": kind}
     found, _ = list_movements(asked.ledger, wanted)
     return Made(
         json={"movements": [as_json(each) for each in found]},
@@ -195,9 +190,8 @@ def cohorts_report(asked: ToolRequest) -> Made:
     from connector.render.cohorts import to_json
     from connector.reports.cohorts import cohort_reports
 
-    periods = [each.value for each in CohortPeriod]
-    period = asked.query.choice("by", periods, CohortPeriod.MONTH.value)
-    found = cohort_reports(asked.ledger, CohortPeriod(period), asked.asked_currency)
+    period = asked.member("by", CohortPeriod) or CohortPeriod.MONTH
+    found = cohort_reports(asked.ledger, period, asked.asked_currency)
     return Made(
         json=to_json(found),
         command=["cohorts", *words(by=period, currency=asked.asked_currency)],
@@ -211,16 +205,11 @@ def coverage_report(asked: ToolRequest) -> Made:
     from connector.render.coverage import to_json
     from connector.reports.coverage import coverage_report
 
-    kind = asked.query.choice("window", KINDS, "")
-    found = coverage_report(
-        asked.ledger, WindowKind(kind) if kind else None, asked.asked_currency
-    )
+    kind = asked.member("window", WindowKind)
+    found = coverage_report(asked.ledger, kind, asked.asked_currency)
     return Made(
         json=to_json(found),
-        command=[
-            "coverage",
-            *words(window=kind or None, currency=asked.asked_currency),
-        ],
+        command=["coverage", *words(window=kind, currency=asked.asked_currency)],
         facts=asked.ledger.facts(),
         lists=("windows", "not_counted"),
         say=["What is recurring and not counted is in no figure of retention."],

@@ -1,13 +1,15 @@
 """What a call of a tool asks."""
 
 from collections.abc import Mapping
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from connector.assistants.answer import Shown
 from connector.core.errors import NothingFound
 from connector.dashboard.answer import PageRequest
 from connector.dashboard.query import REPEATED, WrongParameter
 
+E = TypeVar("E", bound=StrEnum)
 ROWS, MOST_ROWS = 50, 500  # of each long list
 
 
@@ -26,6 +28,11 @@ class ToolRequest(PageRequest, frozen=True, kw_only=True):
         if limit > MOST_ROWS:
             raise WrongParameter("limit", str(limit), f"at most {MOST_ROWS}")
         return Shown(limit, self.query.number("page", 1), self.names)
+
+    def member(self, name: str, members: type[E]) -> E | None:
+        """One of an enumeration, by its value; None where none is given."""
+        given = self.query.choice(name, [*members], "")
+        return members(given) if given else None
 
     def is_asked(self, name: str) -> bool:
         return self.query.choice(name, ("true", "false"), "false") == "true"

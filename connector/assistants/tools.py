@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 from connector.assistants.answer import Made, answer
 from connector.assistants.tool_reports import (
-    KINDS,
     at_risk_report,
     cohorts_report,
     coverage_report,
@@ -18,6 +17,7 @@ from connector.assistants.tool_reports import (
 from connector.assistants.tool_request import MOST_ROWS, ROWS, ToolRequest, pairs_of
 from connector.core.errors import ConnectorError
 from connector.core.model import MovementKind
+from connector.core.windows import WindowKind
 from connector.dashboard.ledger_reader import LedgerReader
 from connector.dashboard.query import REPEATED, WrongParameter, query_of
 from connector.metrics.cohorts import CohortPeriod
@@ -105,7 +105,7 @@ TOOLS: Mapping[str, ToolKind] = {
     "retention": ToolKind(
         "NRR, GRR, CRR and the waterfall of any windows, by segment or with causes.",
         {
-            "window": _text("Only windows of this kind.", enum=KINDS),
+            "window": _text("Only windows of this kind.", enum=[*WindowKind]),
             "from": _text("The first month, included.", pattern=MONTH),
             "to": _text("The last month, included.", pattern=MONTH),
             "currency": CURRENCY,
@@ -123,7 +123,7 @@ TOOLS: Mapping[str, ToolKind] = {
         "A window's NRR, GRR or CRR by customer: who moved it, the largest first.",
         {
             "window": WINDOW,
-            "metric": _text("Default: nrr.", enum=[each.value for each in Ratio]),
+            "metric": _text("Default: nrr.", enum=[*Ratio]),
             "currency": CURRENCY,
             "as-of": AS_OF,
             REPEATED: SEGMENT,
@@ -151,7 +151,7 @@ TOOLS: Mapping[str, ToolKind] = {
             "customer": CUSTOMER,
             "from": _text("The first day, included.", pattern=DAY),
             "to": _text("The last day, included.", pattern=DAY),
-            "kind": _text("Only this kind.", enum=[x.value for x in MovementKind]),
+            "kind": _text("Only this kind.", enum=[*MovementKind]),
             "currency": CURRENCY,
             **PAGES,
         },
@@ -171,7 +171,7 @@ TOOLS: Mapping[str, ToolKind] = {
     "cohorts": ToolKind(
         "How the customers who first paid in each month or quarter stayed and grew.",
         {
-            "by": _text("Default: month.", enum=[each.value for each in CohortPeriod]),
+            "by": _text("Default: month.", enum=[*CohortPeriod]),
             "currency": CURRENCY,
             **PAGES,
         },
@@ -181,7 +181,7 @@ TOOLS: Mapping[str, ToolKind] = {
     "coverage": ToolKind(
         "Where every invoiced amount belongs; what recurs and is in no figure.",
         {
-            "window": _text("Only windows of this kind.", enum=KINDS),
+            "window": _text("Only windows of this kind.", enum=[*WindowKind]),
             "currency": CURRENCY,
             **PAGES,
         },

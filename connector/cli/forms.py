@@ -1,7 +1,7 @@
 """A result in the form that was asked for, and what its ledger lacks."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -16,6 +16,7 @@ from connector.cli.output import (
     write_csv_text,
     write_json,
 )
+from connector.cli.progress import Progress, progress_shown
 from connector.cli.stderr import warn
 from connector.core.errors import MissingExtra
 from connector.core.language import _
@@ -41,6 +42,10 @@ class Output(NamedTuple):
     @property
     def locale(self) -> str:
         return self.shell.config.locale
+
+    def progress(self) -> AbstractContextManager[Progress]:
+        """How far the work is; whoever asked for JSON reads the end alone."""
+        return progress_shown(quiet=self.form == "json")
 
     def drawn(self, parts: "Iterable[Part]") -> Any:
         """A document as a terminal shows it."""
@@ -95,14 +100,15 @@ def _asked(part: "Part") -> "Part":
 def _of_report(figures: "Report", form: str, locale: str) -> Any:
     """What a form imports is imported with it."""
     if form == "json":
-        from connector.render.report_json import to_json
+        from connector.render.report.json_form import to_json
 
         return to_json(figures)
     if form == "text":
-        from connector.render.report_terminal import report_view
+        from connector.render.report.terminal import report_view
 
         return report_view(figures, locale)
-    from connector.render.report_tables import to_csv, to_markdown
+    from connector.render.report.csv_form import to_csv
+    from connector.render.report.tables import to_markdown
 
     return to_csv(figures) if form == "csv" else to_markdown(figures, locale)
 
@@ -177,7 +183,7 @@ def emit(
 def _told(facts: "LedgerFacts | None") -> list[str]:
     if facts is None:
         return []
-    from connector.render.footnotes import banner
+    from connector.render.report.missing import banner
 
     return banner(facts)
 
@@ -185,7 +191,7 @@ def _told(facts: "LedgerFacts | None") -> list[str]:
 def _known(facts: "LedgerFacts | None") -> dict[str, Any]:
     if facts is None:
         return {}
-    from connector.render.report_json import facts_json
+    from connector.render.report.json_form import facts_json
 
     return facts_json(facts)
 

@@ -12,7 +12,7 @@ from connector.cli.out_files import STDOUT, NamedFile, harmless
 from connector.cli.params import MONTH, ByParam, SegmentParam
 from connector.cli.shell import Shell
 from connector.core.model import SEGMENTS
-from connector.render.table import DIALECTS, STANDARD, written_as
+from connector.render.csv_table import DIALECTS, STANDARD, written_as
 
 FORMATS = ("text", "json", "csv", "markdown")
 Command = Callable[..., Any]

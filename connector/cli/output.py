@@ -111,7 +111,7 @@ def write_bytes(made: bytes, output: Path) -> None:
 
 def write_csv_text(made: str | Callable[[TextIO], None], output: Path | None) -> None:
     """A text, or what writes one row by row, however many there are."""
-    from connector.render.table import dialect
+    from connector.render.csv_table import dialect
 
     mark = dialect().mark
     if isinstance(made, str):

@@ -186,7 +186,7 @@ def warn_of_underived(failed: Mapping[str, str]) -> None:
 def _warn_of_outside(ledger: "Ledger") -> None:
     outside = ledger.outside()
     if outside:
-        from connector.render.footnotes import outside_sentence
+        from connector.render.report.missing import outside_sentence
 
         sentence = outside_sentence(outside, ledger.config.locale)
         if sentence is not None:

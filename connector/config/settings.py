@@ -16,6 +16,16 @@ from connector.core.language import DEFAULT as DEFAULT_LANGUAGE
 from connector.core.policy import POLICY_RULES, CompanyRule, Policy, Rules
 from connector.core.presets import DEFAULT, preset_fields
 
+# What to give, where it is said of several keys, or has no room beside one.
+_ADDRESS = 'an address such as "127.0.0.1:8481"'
+_BENCHMARKS = 'the path of a file of benchmarks, or ""'
+_CURRENCY = 'a currency such as "usd", or "" for none'
+_FILE = 'the path of a file, or "" for none'
+_MERGED = 'a table {cus_old = "cus_new"} without circles'
+_METADATA = '"metadata:KEY", or "" for none'
+_PAIRS = 'the path of a file of pairs, or ""'
+_RATE = "a number from 1 to 1000"
+_RATES = 'the path of a file of rates, or ""'
 _GOAL = 'a ratio above 0, such as 1.10 or "110%", or "" for none'
 
 
@@ -51,19 +61,13 @@ class Config(Struct, frozen=True, kw_only=True):
         int, Key("sync.workers", values.count, "a whole number from 1 to 64")
     ] = 8
     requests_per_second: Annotated[
-        float, Key("sync.requests_per_second", values.rate, "a number from 1 to 1000")
+        float, Key("sync.requests_per_second", values.rate, _RATE)
     ] = 20.0
     requests_per_second_in_all: Annotated[
-        float,
-        Key("sync.requests_per_second_in_all", values.rate, "a number from 1 to 1000"),
+        float, Key("sync.requests_per_second_in_all", values.rate, _RATE)
     ] = 80.0
     status_file: Annotated[
-        Path | None,
-        Key(
-            "sync.status_file",
-            values.optional_path,
-            'the path of a file, or "" for none',
-        ),
+        Path | None, Key("sync.status_file", values.optional_path, _FILE)
     ] = None
     policy: Policy = Policy()  # its rules are the keys of [policy]
     label: Annotated[
@@ -73,27 +77,13 @@ class Config(Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         Key("customers.metadata", values.texts, "a list of metadata keys"),
     ] = ()
-    owner: Annotated[
-        str, Key("customers.owner", values.owner, '"metadata:KEY", or "" for none')
-    ] = ""
+    owner: Annotated[str, Key("customers.owner", values.owner, _METADATA)] = ""
     merge: Annotated[
-        Mapping[str, str],
-        Key(
-            "customers.merge",
-            values.merge,
-            'a table {cus_old = "cus_new"} without circles',
-        ),
+        Mapping[str, str], Key("customers.merge", values.merge, _MERGED)
     ] = {}
-    company: Annotated[
-        str, Key("customers.account", values.owner, '"metadata:KEY", or "" for none')
-    ] = ""
+    company: Annotated[str, Key("customers.account", values.owner, _METADATA)] = ""
     company_file: Annotated[
-        Path | None,
-        Key(
-            "customers.account_file",
-            values.optional_path,
-            'the path of a file of pairs, or ""',
-        ),
+        Path | None, Key("customers.account_file", values.optional_path, _PAIRS)
     ] = None
     accepted: Annotated[
         tuple[str, ...],
@@ -102,20 +92,10 @@ class Config(Struct, frozen=True, kw_only=True):
         ),
     ] = ()
     reporting_currency: Annotated[
-        str | None,
-        Key(
-            "reporting.currency",
-            values.currency,
-            'a currency such as "usd", or "" for none',
-        ),
+        str | None, Key("reporting.currency", values.currency, _CURRENCY)
     ] = None
     rates: Annotated[
-        Path | None,
-        Key(
-            "reporting.rates",
-            values.optional_path,
-            'the path of a file of rates, or ""',
-        ),
+        Path | None, Key("reporting.rates", values.optional_path, _RATES)
     ] = None
     bands: Annotated[
         tuple[int, ...],
@@ -124,12 +104,7 @@ class Config(Struct, frozen=True, kw_only=True):
         ),
     ] = (10_000, 100_000)
     benchmarks: Annotated[
-        Path | None,
-        Key(
-            "reporting.benchmarks",
-            values.optional_path,
-            'the path of a file of benchmarks, or ""',
-        ),
+        Path | None, Key("reporting.benchmarks", values.optional_path, _BENCHMARKS)
     ] = None
     locale: Annotated[
         str,
@@ -150,36 +125,16 @@ class Config(Struct, frozen=True, kw_only=True):
         Key("serve.bind", values.listen_address, 'an address such as "127.0.0.1:8480"'),
     ] = ListenAddress("127.0.0.1", 8480)
     admin_bind: Annotated[
-        ListenAddress,
-        Key(
-            "serve.admin_bind",
-            values.listen_address,
-            'an address such as "127.0.0.1:8481"',
-        ),
+        ListenAddress, Key("serve.admin_bind", values.listen_address, _ADDRESS)
     ] = ListenAddress("127.0.0.1", 8481)
     admin_token_file: Annotated[
-        Path | None,
-        Key(
-            "serve.admin_token_file",
-            values.optional_path,
-            'the path of a file, or "" for none',
-        ),
+        Path | None, Key("serve.admin_token_file", values.optional_path, _FILE)
     ] = None
     dashboard_bind: Annotated[
-        ListenAddress,
-        Key(
-            "dashboard.bind",
-            values.listen_address,
-            'an address such as "127.0.0.1:8481"',
-        ),
+        ListenAddress, Key("dashboard.bind", values.listen_address, _ADDRESS)
     ] = ListenAddress("127.0.0.1", 8481)
     token_file: Annotated[
-        Path | None,
-        Key(
-            "dashboard.token_file",
-            values.optional_path,
-            'the path of a file, or "" for none',
-        ),
+        Path | None, Key("dashboard.token_file", values.optional_path, _FILE)
     ] = None
     pairs: Mapping[str, str] = {}  # customers with their companies, as the file says
     name: str = ""

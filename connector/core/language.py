@@ -11,7 +11,7 @@ and speak no language: they are made in English.
 """
 
 import gettext
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime
@@ -24,7 +24,7 @@ DOMAIN = "stripe_nrr"
 
 
 class Language(NamedTuple):
-    """``locale`` writes amounts where none is configured; ``day`` is a format.
+    """``locale`` writes amounts where none is configured; ``day`` is a template.
 
     ``table_day`` and ``instant`` are those in a column and in a proof. ``months`` are
     short; none are as the format has them.
@@ -42,14 +42,14 @@ class Language(NamedTuple):
 
 LANGUAGES = {
     "en": Language(
-        *("en_US", ".", ",", "%", "%d %b %Y", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")
+        *("en_US", ".", ",", "%", "{0.day} {0:%b %Y}", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")
     ),
     "de": Language(
         locale="de_DE",
         point=",",
         group=".",
         percent="\N{NO-BREAK SPACE}%",
-        day="%d.%m.%Y",
+        day="{0:%d.%m.%Y}",
         table_day="%d.%m.%Y",
         instant="%d.%m.%Y %H:%M:%S UTC",
         months=(
@@ -134,6 +134,10 @@ def message(text: str) -> str:
     return text
 
 
+def listed(texts: Sequence[str]) -> str:
+    return _(" and ").join(texts)
+
+
 # Numbers and days
 
 
@@ -162,19 +166,13 @@ def percent_sign() -> str:
 
 
 def day_text(day: date) -> str:
-    """``02 Nov 2026``."""
-    return f"{day:{LANGUAGES[_spoken.get()].day}}"
+    """``2 Nov 2026``."""
+    return LANGUAGES[_spoken.get()].day.format(day)
 
 
 def table_day(day: date) -> str:
     """``2026-11-02``, as it stands in a column."""
     return f"{day:{LANGUAGES[_spoken.get()].table_day}}"
-
-
-def table_month(day: date) -> str:
-    """``2026-11``, as it stands in a column."""
-    is_short = bool(LANGUAGES[_spoken.get()].months)
-    return month_text(day) if is_short else f"{day:%Y-%m}"
 
 
 def instant_text(at: datetime) -> str:
@@ -183,7 +181,7 @@ def instant_text(at: datetime) -> str:
 
 
 def moment_text(at: datetime) -> str:
-    """``02 Nov 2026 06:40 UTC``, of a moment in UTC."""
+    """``2 Nov 2026 06:40 UTC``, of a moment in UTC."""
     return f"{day_text(at)} {at:%H:%M} UTC"
 
 

@@ -200,6 +200,10 @@ class CustomerName(NamedTuple):
     def shown(self) -> str:
         return self.label or self.id
 
+    @property
+    def with_id(self) -> str:
+        return f"{self.label} ({self.id})" if self.label else self.id
+
 
 class Flow(NamedTuple):
     """A live movement as the figures need it; ``customer`` is the ledger's key."""

@@ -182,7 +182,12 @@ VALUES = {key: tuple(rule.others) for key, rule in _BY_KEY.items()}
 
 def zone_in(stored: str | None) -> ZoneInfo | None:
     """The zone of rules as a ledger stores them; None before its first sync."""
-    return None if stored is None else ZoneInfo(json.loads(stored)["timezone"])
+    return None if stored is None else zone_of(json.loads(stored))
+
+
+def zone_of(rules: Mapping[str, str]) -> ZoneInfo:
+    """The zone that these texts name."""
+    return ZoneInfo(rules["timezone"])
 
 
 def policy_of(rules: Mapping[str, str]) -> Policy:

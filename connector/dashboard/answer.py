@@ -104,6 +104,14 @@ class PageRequest(Struct, frozen=True, kw_only=True):
             )
         return [*(["total"] if has_total else []), *found]
 
+    def pickers(self, own_currency: str) -> Mapping[str, Any]:
+        """What a page's choice of currency and of customers shows."""
+        return {
+            "own_currency": own_currency,
+            "currencies": self.currencies(),
+            "only": self.only,
+        }
+
 
 ACCOUNT = "--account"
 MOST_LINES = 500  # of a table that has no pages

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
-from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -24,44 +23,14 @@ from connector.core.language import (
     table_day,
 )
 from connector.core.model import Cause, SegmentValue
-from connector.core.money import format_count, format_points, format_ratio
+from connector.core.money import format_points, format_ratio
 from connector.core.windows import Window, WindowKind, name_of, written
 from connector.metrics.cohorts import Cohort, CohortPeriod
-from connector.render.report_tables import CAUSE_WORDS
-from connector.render.table import Table, shown
-
-
-def filters(locale: str) -> Mapping[str, Callable[..., Any]]:
-    return {
-        "date": date_text,
-        "clock": clock,
-        "spoken": spoken,
-        "heading": heading,
-        "long_month": long_month_text,
-        "month": month_text,
-        "sentence": sentence,
-        "written": written,
-        "last_day": last_day,
-        "away": away,
-        "points": format_points,
-        "fine_points": fine_points,
-        "counted": format_count,
-        "href": href,
-        "customer_href": customer_href,
-        "stripe_href": stripe_href,
-        "without": without,
-        "cohort_end": cohort_end,
-        "cause_said": cause_said,
-        "without_price": without_price,
-        "rows": partial(rows, locale=locale),
-        "utc_text": lambda at_s: (
-            f"{table_day(instant(at_s))} {instant(at_s):%H:%M} UTC"
-        ),
-    }
+from connector.render.report.reasons import CAUSE_WORDS
 
 
 def date_text(day: date | None) -> str:
-    return "–" if day is None else day_text(day).removeprefix("0")
+    return "–" if day is None else day_text(day)
 
 
 def clock(at: datetime) -> str:
@@ -131,13 +100,13 @@ def fine_points(points: Fraction | None) -> str:
     return f"+{text}" if points > 0 and text.strip("0.,") else text
 
 
-def rows(table: Table, locale: str) -> list[list[str]]:
-    return [[shown(cell, locale) for cell in row] for row in table.rows]
-
-
 def without(only: Sequence[SegmentValue], one: SegmentValue) -> tuple[str, ...]:
     """The other segments, as a URL has them."""
     return tuple(str(each) for each in only if each != one)
+
+
+def utc_text(at_s: int) -> str:
+    return f"{table_day(instant(at_s))} {instant(at_s):%H:%M} UTC"
 
 
 # URLs
@@ -188,3 +157,25 @@ def stripe_href(key: str, whose: StripeIdentity) -> str | None:
     account = f"/{quote(whose.id, safe=_SAFE)}" if whose.id else ""
     mode = "/test" if whose.livemode is False else ""
     return f"{STRIPE}{account}{mode}/{place}/{quote(key, safe=_SAFE)}"
+
+
+_NAMED = (
+    *(away, cause_said, clock, cohort_end, customer_href, fine_points, heading, href),
+    *(
+        last_day,
+        sentence,
+        spoken,
+        stripe_href,
+        utc_text,
+        without,
+        without_price,
+        written,
+    ),
+)
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    **{each.__name__: each for each in _NAMED},
+    "date": date_text,
+    "long_month": long_month_text,
+    "month": month_text,
+    "points": format_points,
+}

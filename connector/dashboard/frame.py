@@ -16,13 +16,9 @@ from connector.core.language import _, language, marked
 from connector.core.windows import Window
 from connector.dashboard.answer import PageAnswer, PageRequest
 from connector.dashboard.filters import href
-from connector.render.footnotes import (
-    banner,
-    outside_note,
-    policy_sentence,
-    refused_sentence,
-)
 from connector.render.page.svg import middle
+from connector.render.report.footnotes import policy_sentence
+from connector.render.report.missing import banner, outside_note, refused_sentence
 from connector.reports.ledger import Ledger, some_of
 from connector.store.database import setting
 from connector.store.ledger import customers, queries

@@ -20,8 +20,8 @@ from connector.core.model import JSON_SCHEMA
 from connector.core.text import json_text
 from connector.dashboard import frame
 from connector.dashboard.answer import NothingPaid, PageAnswer, PageRequest
-from connector.dashboard.filters import filters
-from connector.render.footnotes import banner
+from connector.dashboard.filters import FILTERS
+from connector.render.csv_table import DIALECTS, STANDARD, dialect, written_as
 from connector.render.page.templating import (
     Inlined,
     environment,
@@ -29,8 +29,8 @@ from connector.render.page.templating import (
     template,
     template_of,
 )
-from connector.render.report_json import facts_json
-from connector.render.table import DIALECTS, STANDARD, dialect, written_as
+from connector.render.report.json_form import facts_json
+from connector.render.report.missing import banner
 from connector.store.mirror import freshness
 
 DIALECT = "dialect"  # the parameter that says how CSV is written
@@ -97,7 +97,7 @@ def html(
 @cache
 def _environment(locale: str) -> Any:
     found = environment(locale, _template)
-    found.filters |= filters(locale)
+    found.filters |= FILTERS
     return found
 
 

@@ -16,15 +16,15 @@ from connector.core.windows import name_of
 from connector.digest.news import Digest, MonthOver, NewRisk
 from connector.digest.trouble import MISSING
 from connector.mrr.stored_words import retraction_said
-from connector.render.at_risk import why
-from connector.render.closed_months import run_words
 from connector.render.coverage import REASON_WORDS
-from connector.render.footnotes import (
+from connector.render.movements import causes_text, named
+from connector.render.report.footnotes import (
     first_year_sentence,
     goal_sentences,
     note_line,
 )
-from connector.render.movements import causes_text, named
+from connector.render.restatements import run_words
+from connector.render.risk_words import why
 from connector.reports.closings.restatements import RestatementLine
 
 MOST = 20  # lines of a section; JSON has them all

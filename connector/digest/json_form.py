@@ -7,7 +7,7 @@ from msgspec.structs import asdict
 from connector.core.money import ratio_number
 from connector.digest.news import Digest, MonthOver
 from connector.render.coverage import outside_json
-from connector.render.report_json import (
+from connector.render.report.json_form import (
     currency_json,
     measured_json,
     note_json,

@@ -21,7 +21,7 @@ from connector.core.model import Refusal
 from connector.digest.booked import ToldAccount, changed
 from connector.digest.trouble import Trouble, troubles
 from connector.mrr.risks import Risk
-from connector.render.footnotes import of_accounts, what_is_missing
+from connector.render.report.missing import of_accounts, what_is_missing
 from connector.reports.closings.restatements import RestatementLine
 from connector.reports.ledger import Ledger
 from connector.reports.model import (

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from connector.core.language import _, moment_text, ngettext
 from connector.core.messages import spoken
 from connector.pipeline.status import read_status
-from connector.render.footnotes import STALE, what_is_missing
+from connector.render.report.missing import STALE, what_is_missing
 from connector.reports.ledger import Ledger
 from connector.store import inbox
 

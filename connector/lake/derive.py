@@ -1,32 +1,24 @@
 """Rows of objects, sorted by owner → what is derived of each customer. No engine is here.
 
-An owner is the customer whose an object is, or has become in the end. Rows of one stand
-together; within them any order will do.
+An owner is under whom the customer is counted whose an object is, or has become in the
+end. Rows of one stand together; within them any order will do. What accounts have of one
+id are two customers, unless a company or a merge makes them one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
-from operator import attrgetter, itemgetter
-from typing import Any, Literal, NamedTuple
+from operator import attrgetter
+from typing import Literal, NamedTuple
 
-import msgspec
+from msgspec.structs import replace
 
 from connector.core.errors import ConnectorError, LakeUnusable
 from connector.core.model import Refusal
 from connector.core.policy import Rules
-from connector.lake.flat import FLAT, put_together
-from connector.lake.objects import READERS, AsideBody, LakeRow
+from connector.lake.histories import LakeAccount, histories, objects_of, refusal
+from connector.lake.objects import LakeRow
 from connector.mrr.derive import UNFORESEEN, Derived, derive
-from connector.mrr.history import Catalogue, History, SubscriptionVersion
-from connector.stripe_api.decoding import created_at
-from connector.stripe_api.unfit import UnfitObject
-
-
-class LakeAccount(NamedTuple):
-    """``shape`` is how much the bodies say."""
-
-    shape: str
-    catalogue: Catalogue
+from connector.mrr.several_accounts import derived_together, with_prices_named
 
 
 class LakeTask(NamedTuple):
@@ -48,7 +40,7 @@ class LakeDerived(NamedTuple):
 
     derived: Derived | None
     refusals: tuple[Refusal, ...]
-    why: Why
+    why: Why = "not_valued"
 
 
 def derived(rows: Iterable[LakeRow], task: LakeTask) -> Iterator[LakeDerived]:
@@ -62,88 +54,57 @@ def derived(rows: Iterable[LakeRow], task: LakeTask) -> Iterator[LakeDerived]:
                 fix="sort them by the bytes of the owner's id, each owner in one part",
             )
         last = owner
-        yield _of_owner(owner, list(own), task)
+        yield from _of_owner(owner, list(own), task)
 
 
-def _of_owner(owner: str, rows: Sequence[LakeRow], task: LakeTask) -> LakeDerived:
+def _of_owner(owner: str, rows: list[LakeRow], task: LakeTask) -> Iterator[LakeDerived]:
+    in_accounts: dict[str, list[LakeRow]] = {}
+    for row in rows:
+        in_accounts.setdefault(row.account, []).append(row)
+    is_one = any(row.member for row in rows) or owner in task.rules.merge.values()
+    if len(in_accounts) == 1 or not owner or not is_one:
+        is_alone = len(in_accounts) == 1 or not owner
+        for key, own in in_accounts.items():
+            name = owner if is_alone else f"{task.accounts[key].name}/{owner}"
+            yield _in_account(name, own, task, task.accounts[key])
+        return
+    parts = {}
+    for key, own in in_accounts.items():
+        account = task.accounts[key]
+        found = _in_account(owner, own, task, account)
+        yield found._replace(derived=None)
+        if found.derived is not None:
+            parts[account.name] = found.derived
+    yield LakeDerived(derived_together(owner, parts) if parts else None, ())
+
+
+def _in_account(
+    name: str, rows: list[LakeRow], task: LakeTask, account: LakeAccount
+) -> LakeDerived:
+    """What an account has of a customer that is called so among all of them."""
     try:
-        [name, *others] = sorted({row.account for row in rows})
-        if others:
-            return _broken(owner, f"objects of the accounts {name} and {others[0]}")
-        shape, catalogue = task.accounts[name]
-        things, aside = _read(rows, shape)
-        if aside or not owner:
-            return LakeDerived(None, tuple(aside), "set_aside")
-        history = _history(owner, things, catalogue)
-        [found] = derive([history], task.rules, task.until_s)
+        found = _derived(name, rows, task, account)
     except UNFORESEEN as error:
-        return _broken(owner, _in_words(error))
-    return LakeDerived(found, found.refusals, "not_valued")
-
-
-def _broken(owner: str, why: str) -> LakeDerived:
-    return LakeDerived(None, (_refusal(owner, owner, "history", why),), "not_derived")
-
-
-Things = Mapping[str, list[tuple[LakeRow, Any]]]
-
-
-def _read(rows: Iterable[LakeRow], shape: str) -> tuple[Things, list[Refusal]]:
-    """The objects by kind, each with its row, and those that do not fit."""
-    things: dict[str, list[tuple[LakeRow, Any]]] = {}
-    aside = []
-    shown = put_together(rows) if shape == FLAT else rows
-    for row in shown:
-        if row.kind == "set_aside":
-            told = msgspec.json.decode(row.body, type=AsideBody)
-            aside.append(_refusal(row.customer, row.id, told.field, told.value))
-            continue
-        thing = READERS[shape](row.kind, row.body)
-        if thing is None:
-            continue
-        if not isinstance(thing, UnfitObject):
-            things.setdefault(row.kind, []).append((row, thing))
-        elif row.kind != "events":  # what one shows is but evidence more
-            aside.append(_refusal(row.customer, thing.id, thing.field, thing.value))
-    return things, aside
-
-
-def _refusal(customer: str, key: str, field: str, value: str) -> Refusal:
-    return Refusal(customer=customer, object_id=key, field=field, value=value)
-
-
-def _history(owner: str, things: Things, catalogue: Catalogue) -> History:
-    """All of an owner's, oldest first; versions are by subscription, its own ids first."""
-    profiles = {row.customer: thing for row, thing in things.get("customers", ())}
-    return History(
-        customer=owner,
-        versions=_versions(owner, things),
-        invoices=_dated(things, "invoices"),
-        pending=_dated(things, "invoice_items"),
-        events=_dated(things, "events"),
-        profile=profiles.get(owner),
-        catalogue=catalogue,
+        found = LakeDerived(
+            None, (refusal(name, name, "history", _in_words(error)),), "not_derived"
+        )
+    if len(task.accounts) == 1:
+        return found
+    return found._replace(
+        refusals=tuple(replace(it, customer=name) for it in found.refusals)
     )
 
 
-def _dated(things: Things, kind: str) -> tuple[Any, ...]:
-    known = ((created_at(it), row.id, row.body, it) for row, it in things.get(kind, ()))
-    return tuple(it for *_, it in sorted(known, key=itemgetter(0, 1, 2)))
-
-
-def _versions(owner: str, things: Things) -> dict[str, tuple[SubscriptionVersion, ...]]:
-    rows = [*things.get("versions", ()), *things.get("subscriptions", ())]
-    own_first = sorted(
-        rows,
-        key=lambda it: (
-            it[0].customer != owner,
-            *(it[0].customer, it[0].id, it[0].at_s, it[0].body),
-        ),
+def _derived(
+    name: str, rows: list[LakeRow], task: LakeTask, account: LakeAccount
+) -> LakeDerived:
+    things, aside = objects_of(rows, account.shape)
+    if aside or not name:
+        return LakeDerived(None, aside, "set_aside")
+    [found] = derive(
+        histories(name, things, account.catalogue), task.rules, task.until_s
     )
-    found: dict[str, list[SubscriptionVersion]] = {}
-    for row, thing in own_first:
-        found.setdefault(row.id, []).append(SubscriptionVersion(row.at_s, thing))
-    return {key: tuple(versions) for key, versions in found.items()}
+    return LakeDerived(with_prices_named(found, account.prices), found.refusals)
 
 
 def _in_words(error: Exception) -> str:

@@ -33,7 +33,11 @@ ObjectReader = Callable[[str, bytes], Base | UnfitObject | None]
 
 
 class LakeRow(NamedTuple):
-    """``at_s`` is when a version of a subscription was first seen so."""
+    """``at_s`` is when a version of a subscription was first seen so.
+
+    ``customer`` may be a former id. ``member`` is the customer that it is now, where that
+    is counted under another one, the ``owner``; else it is empty.
+    """
 
     owner: str
     account: str
@@ -42,6 +46,7 @@ class LakeRow(NamedTuple):
     customer: str
     at_s: int
     body: bytes
+    member: str = ""
 
 
 class AsideBody(msgspec.Struct, frozen=True):

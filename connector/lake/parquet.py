@@ -1,8 +1,8 @@
 """Rows of plain values as Parquet, and back; the only place that knows its types."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,6 +22,30 @@ def schema_of(columns: Columns) -> pa.Schema:
     return pa.schema([(name, TYPES[of]) for name, of in columns.items()])
 
 
+@contextmanager
+def file_of(
+    place: Path | BinaryIO, columns: Columns, together: int = TOGETHER
+) -> Iterator[Callable[[Row], None]]:
+    """What takes a file's rows, one by one; it holds so many, and is whole at the end."""
+    schema, held = schema_of(columns), list[Row]()
+    if isinstance(place, Path):
+        place.parent.mkdir(exist_ok=True)
+    with parquet.ParquetWriter(place, schema, compression="zstd") as writer:
+
+        def put(row: Row) -> None:
+            held.append(row)
+            if len(held) == together:
+                flush()
+
+        def flush() -> None:
+            writer.write_batch(batch_of(schema, held))
+            held.clear()
+
+        yield put
+        if held:
+            flush()
+
+
 def write(
     place: Path | BinaryIO,
     columns: Columns,
@@ -29,11 +53,11 @@ def write(
     together: int = TOGETHER,
 ) -> int:
     """Write all rows, so many at a time; return how many there were."""
-    schema, left, count = schema_of(columns), iter(rows), 0
-    with parquet.ParquetWriter(place, schema, compression="zstd") as writer:
-        while some := list(islice(left, together)):
-            writer.write_batch(batch_of(schema, some))
-            count += len(some)
+    count = 0
+    with file_of(place, columns, together) as put:
+        for row in rows:
+            put(row)
+            count += 1
     return count
 
 

@@ -2,23 +2,26 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter, sub
 from pathlib import Path
 
 from connector.core.account import NOBODY
 from connector.core.errors import LakeUnusable
-from connector.core.figures import RollupDelta
+from connector.core.figures import SUMMED, RollupDelta
 from connector.core.invoiced import NotCounted, NotCountedReason
 from connector.core.kept.books import KeptBooks, KeptSums
 from connector.core.model import Refusal
-from connector.lake import parquet, windows
+from connector.core.windows import Window, WindowKind
+from connector.lake import parquet
 from connector.lake.flat import FLAT
-from connector.lake.run import newest
-from connector.lake.tables import DERIVED, SOLD
+from connector.lake.run import KeptRun
+from connector.lake.tables import DERIVED, FIGURES, SOLD
 
 
-def read_sums(out: Path) -> KeptSums:
-    """Of a run, or of the newest in a folder of runs; none of its movements is read."""
-    place, run = newest(out)
+def read_sums(kept: KeptRun) -> KeptSums:
+    """None of a run's movements is read."""
+    place, run = kept
     [account, *others] = run.accounts
     is_flat = FLAT in run.source_shape
     return KeptSums(
@@ -34,9 +37,9 @@ def read_sums(out: Path) -> KeptSums:
     )
 
 
-def read_books(out: Path) -> KeptBooks:
+def read_books(kept: KeptRun) -> KeptBooks:
     """Of the same run, as streams; they are read when they are asked for."""
-    place, run = newest(out)
+    place, run = kept
     if not (place / "plans").exists():
         raise LakeUnusable(
             f"{place} was written by {run.code_version}, which kept no plans",
@@ -55,9 +58,16 @@ def _rows(place: Path, table: str) -> list[parquet.Row]:
 
 
 def _deltas(folder: Path) -> dict[str, list[RollupDelta]]:
+    """What changes from window to window."""
     found = defaultdict(list)
-    for currency, delta in windows.deltas(parquet.read(folder, windows.FIGURES)):
-        found[currency].append(delta)
+    rows = sorted(parquet.read(folder, FIGURES))
+    for (currency, kind), own in groupby(rows, key=itemgetter(0, 1)):
+        before = (0,) * len(SUMMED)
+        for _, _, start, end, *sums in own:
+            window = Window(WindowKind(kind), start, end)
+            changes = tuple(map(sub, sums, before))
+            found[currency].append(RollupDelta(window, changes))
+            before = tuple(sums)
     return dict(found)
 
 

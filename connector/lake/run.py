@@ -1,10 +1,11 @@
 """A run: a folder of its own with the tables, and ``run.json``, which tells of it."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Meta, Struct
@@ -12,18 +13,29 @@ from pyarrow import ArrowException
 from pyarrow import parquet as pq
 
 from connector.core.account import StripeIdentity
-from connector.core.dates import local_day
+from connector.core.dates import local_day, month_start, months
 from connector.core.errors import LakeUnusable, UnknownStripeShape
 from connector.core.model import Refusal
-from connector.core.policy import Rules
+from connector.core.policy import NO_COMPANIES, Rules, zone_of
+from connector.core.windows import WindowKind, windows
 from connector.lake import parquet
-from connector.lake.derive import LakeAccount, LakeTask
+from connector.lake.derive import LakeTask
 from connector.lake.flat import FLAT, flat_object
 from connector.lake.folders import folder_draft, take_away
+from connector.lake.histories import LakeAccount
 from connector.lake.objects import READERS
+from connector.lake.queries import (
+    CHAINED,
+    MERGED,
+    PAIRS,
+    Dialect,
+    LakeQueries,
+    chained,
+)
 from connector.lake.source import CATALOGUE, SCHEMA, LakeSource
-from connector.lake.tables import DERIVED, SOLD, WINDOWS
+from connector.lake.tables import ASKED, DERIVED, SOLD, WINDOWS
 from connector.mrr.history import Catalogue
+from connector.mrr.several_accounts import renamed_prices
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.unfit import UnfitObject
 
@@ -61,12 +73,39 @@ class Prepared(Struct, frozen=True, kw_only=True):
         return local_day(self.task.until_s, self.task.rules.zone)
 
 
+class Engine(Protocol):
+    """Reads Parquet by SQL, sorts it, and writes what is derived of it."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    def ask(self, query: str) -> list[parquet.Row]:
+        """A few rows."""
+
+    def keep(self, query: str, folder: Path) -> None:
+        """Write all that it finds as Parquet into a folder that is not there yet."""
+
+    def derive(self, task: LakeTask, query: str, draft: Path) -> None:
+        """Rows of objects, in no order → every derived table of a run."""
+
+
 def prepared(sources: Sequence[LakeSource], rules: Rules) -> Prepared:
     """The catalogues read, and until when all of the accounts are known."""
+    for each in sources if rules.company.key else ():
+        if "customers" not in each.kinds:
+            raise LakeUnusable(
+                f"{each.folder} has no Parquet of customers, whose metadata say which "
+                "company each is of",
+                fix="write a folder of them (flat tables have none), or name the companies "
+                "in a file: account_file under [customers]",
+            )
     refusals: list[Refusal] = []
+    known = [_catalogue(each, refusals) for each in sources]
+    sold = {each.name: _sold(it) for each, it in zip(sources, known, strict=True)}
+    names = renamed_prices(sold)
     accounts = {
-        str(n): LakeAccount(it.manifest.shape, _catalogue(it, refusals))
-        for n, it in enumerate(sources)
+        str(n): LakeAccount(each.manifest.shape, it, each.name, names[each.name])
+        for n, (each, it) in enumerate(zip(sources, known, strict=True))
     }
     until_s = min(each.known_until_s for each in sources)
     return Prepared(
@@ -74,6 +113,12 @@ def prepared(sources: Sequence[LakeSource], rules: Rules) -> Prepared:
         task=LakeTask(rules, until_s, accounts),
         refusals=sorted(set(refusals)),
     )
+
+
+def _sold(shared: Catalogue) -> dict[str, str]:
+    """What each price sells, as its product is called; "" where nobody knows."""
+    names = {key: product.name for key, product in shared.products.items()}
+    return {k: names.get(ref(it.product)) or "" for k, it in shared.prices.items()}
 
 
 def _catalogue(source: LakeSource, refusals: list[Refusal]) -> Catalogue:
@@ -117,8 +162,7 @@ def write_run(
     with folder_draft(place, RUN) as draft:
         fill(draft)
         _own_refusals(draft, given.refusals)
-        (draft / "sold").mkdir()
-        parquet.write(draft / "sold" / "part-0.parquet", SOLD, _sold(given))
+        _put(draft / "sold", SOLD, _names_sold(given))
         rules = given.task.rules
         run = LakeRun(
             schema=SCHEMA,
@@ -136,13 +180,56 @@ def write_run(
     return place
 
 
-def _sold(given: Prepared) -> Iterator[parquet.Row]:
+def fill_with(engine: Engine, given: Prepared, draft: Path) -> None:
+    """Write every table of a run; ``LakeUnusable`` says what could not be read."""
+    rules, names = given.task.rules, draft / "names"
+    asked = LakeQueries(given.sources, rules.company, engine.dialect, names)
+    _put(names / "merged", MERGED, rules.merge.items())
+    if asked.accounts is None:
+        _put(names / "accounts", MERGED, ())
+    else:
+        engine.keep(asked.accounts, names / "accounts")
+    if rules.company != NO_COMPANIES:
+        _put(names / "pairs", PAIRS, rules.company.pairs.items())
+        engine.keep(asked.named, names / "named")
+        links = engine.ask(asked.links)
+        rows = chained(links, given.task.accounts, rules.merge)
+        _put(names / "chained", CHAINED, rows)
+    engine.derive(given.task, asked.rows, draft)
+    [[first]] = engine.ask(asked.first_day(draft))
+    _put(names / "asked", ASKED, windows_asked(first, given.last_day))
+    figures = engine.ask(asked.windows(draft))
+    _put(draft / "windows", WINDOWS, ((*row, given.shape) for row in figures))
+    shutil.rmtree(names)
+
+
+def windows_asked(first: date | None, last: date) -> list[parquet.Row]:
+    """Every standard window of the months from ``first`` to ``last``, month by month.
+
+    First is the day of the first movement: without one there is nothing to ask for.
+    """
+    if first is None:
+        return []
+    since, until = month_start(first), max(month_start(last), month_start(first))
+    return [
+        (kind.value, start, end, f"{month:%Y-%m}")
+        for kind in WindowKind
+        for kind, start, end in windows(kind, since, until)
+        for month in months(start, end)
+    ]
+
+
+def _put(folder: Path, columns: parquet.Columns, rows: Iterable[parquet.Row]) -> None:
+    folder.mkdir(parents=True)
+    parquet.write(folder / "part-0.parquet", columns, rows)
+
+
+def _names_sold(given: Prepared) -> Iterator[parquet.Row]:
     """Every price of a product that has a name."""
-    for _, shared in given.task.accounts.values():
-        for key, price in shared.prices.items():
-            product = shared.products.get(ref(price.product))
-            if product is not None and product.name:
-                yield key, product.name
+    for account in given.task.accounts.values():
+        for key, name in _sold(account.catalogue).items():
+            if name:
+                yield account.prices.get(key, key), name
 
 
 def _unused(place: Path) -> Path:
@@ -163,13 +250,6 @@ def _own_refusals(draft: Path, refusals: Sequence[Refusal]) -> None:
         )
 
 
-def write_windows(draft: Path, rows: Sequence[parquet.Row], given: Prepared) -> None:
-    """The figures, each with how much its source shows."""
-    (draft / "windows").mkdir()
-    labelled = ((*row, given.shape) for row in rows)
-    parquet.write(draft / "windows" / "part-0.parquet", WINDOWS, labelled)
-
-
 def _count(folder: Path) -> int:
     try:
         return sum(pq.read_metadata(x).num_rows for x in folder.glob("*.parquet"))
@@ -177,20 +257,47 @@ def _count(folder: Path) -> int:
         raise parquet.unreadable(folder, error) from error
 
 
-def newest(out: Path) -> tuple[Path, LakeRun]:
-    """A run's folder, or the newest in a folder of runs; ``LakeUnusable`` for none."""
+class KeptRun(NamedTuple):
+    place: Path
+    told: LakeRun
+
+    @property
+    def zone(self) -> tzinfo:
+        return zone_of(self.told.policy)
+
+
+def newest(out: Path, until: datetime | None = None) -> KeptRun:
+    """A run, or the newest in a folder of runs, or of those begun by a moment.
+
+    Raises ``LakeUnusable`` where there is none.
+    """
     is_run = (out / RUN).exists()
     places = [out] if is_run else sorted(it.parent for it in out.glob(f"run-*/{RUN}"))
-    if not places:
+    oldest = None
+    for place in reversed(places):
+        oldest = KeptRun(place, _told(place / RUN))
+        if until is None or oldest.told.started_at <= until:
+            return oldest
+    if until is None or oldest is None:
         raise LakeUnusable(
             f"there is no run in {out}", fix="make one with `stripe-nrr lake SRC OUT`"
         )
-    path = places[-1] / RUN
+    raise LakeUnusable(
+        f"there is no run of before {_second(until)} in {out}: the oldest is of "
+        f"{_second(oldest.told.started_at)}",
+        fix="a run has no past of its own: name a later moment, or read a ledger",
+    )
+
+
+def _second(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _told(path: Path) -> LakeRun:
     try:
-        run = msgspec.json.decode(path.read_bytes(), type=LakeRun)
+        return msgspec.json.decode(path.read_bytes(), type=LakeRun)
     except (msgspec.MsgspecError, OSError) as error:
         raise parquet.unreadable(path, error) from error
-    return places[-1], run
 
 
 def not_derived(place: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ such folders is several accounts. ``shape`` is how much a body says:
     flat      tables of today's state, a column a field; the past is lost (``flat``)
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -58,12 +58,17 @@ class LakeSource(Struct, frozen=True, kw_only=True):
     kinds: tuple[str, ...]
 
     @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
     def known_until_s(self) -> int:
         return int(self.manifest.known_until.timestamp())
 
-    def files(self, kind: str) -> str:
-        """A pattern of all files of a kind, as both engines read it."""
-        return f"{self.folder / kind}/*.parquet"
+    @property
+    def owned(self) -> tuple[str, ...]:
+        """The kinds whose objects are a customer's."""
+        return tuple(kind for kind in self.kinds if kind not in CATALOGUE)
 
     @property
     def zone(self) -> ZoneInfo | None:
@@ -102,7 +107,33 @@ def sources_in(folder: Path) -> list[LakeSource]:
             fix="write one with `stripe-nrr export --what mirror -o DIR`, or by hand as "
             "docs/lake.md shows",
         )
+    _check_apart(found)
     return found
+
+
+def _check_apart(sources: Sequence[LakeSource]) -> None:
+    """Raise ``LakeUnusable`` where two are of one account, or of two modes."""
+    of: dict[str, Path] = {}
+    modes: dict[bool, Path] = {}
+    for each in sources:
+        whose = each.manifest.account
+        if whose.id is not None and of.setdefault(whose.id, each.folder) != each.folder:
+            raise LakeUnusable(
+                f"{of[whose.id]} and {each.folder} are both of {whose.id}: it would count "
+                "twice",
+                fix=ONE_OF_THEM,
+            )
+        if whose.livemode is not None:
+            modes.setdefault(whose.livemode, each.folder)
+    if len(modes) > 1:
+        raise LakeUnusable(
+            f"{modes[True]} is of live mode and {modes[False]} of test mode, whose money "
+            "is none: they do not add up",
+            fix=ONE_OF_THEM,
+        )
+
+
+ONE_OF_THEM = "name one of them as SRC, or move the other one elsewhere"
 
 
 def _source(folder: Path) -> LakeSource:

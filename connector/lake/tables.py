@@ -1,18 +1,26 @@
 """What a run writes: a folder of Parquet a table, and how a customer fills them.
 
 Amounts are whole minor units a month, signed; days are days of the reporting zone.
-Movements are named as in `movements --format json`.
+Movements are named as in `movements --format json`. Engines hand over rows of objects as
+batches of Arrow, and take the tables' rows as such, or as files.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
 
 from connector.core.figures import SUMMED
 from connector.core.model import Component, Movement
 from connector.lake.derive import LakeDerived
-from connector.lake.parquet import Columns, Row
+from connector.lake.objects import LakeRow
+from connector.lake.parquet import Columns, Row, batch_of, file_of, schema_of
 from connector.mrr.derive import Derived
+
+TOGETHER = 10_000  # rows of a table that are held at a time
 
 _NUMBERS = {"position"}
 _DAYS = {"day", "since", "first_day", "end_day"}
@@ -52,8 +60,15 @@ WINDOWS: Columns = {
     **dict.fromkeys(SUMMED, int),
     "source_shape": str,
 }
+FIGURES = tuple(name for name in WINDOWS if name != "source_shape")
+ASKED: Columns = _columns("kind first_day end_day month")
 # Of all customers: what each price of a plan is of.
 SOLD: Columns = _columns("price product")
+# Of all tables one beside the other: what a row's table does not have is empty.
+WIDE: Columns = {
+    "table": str,
+    **{name: of for columns in DERIVED.values() for name, of in columns.items()},
+}
 TableRow = tuple[str, Row]  # the table's name, and its columns in their order
 
 
@@ -104,3 +119,40 @@ def _beside(known: Derived) -> Iterator[TableRow]:
         named = (it.currency, it.reason.value, it.item, it.product)
         told = (it.monthly_minor, it.since, it.last_invoice)
         yield "not_counted", (known.customer, *named, *told)
+
+
+def lake_rows(batches: Iterable[pa.RecordBatch]) -> Iterator[LakeRow]:
+    for batch in batches:
+        columns = {name: batch.column(name) for name in LakeRow._fields}
+        columns["body"] = columns["body"].cast(pa.binary())
+        plain = (column.to_pylist() for column in columns.values())
+        yield from map(LakeRow._make, zip(*plain, strict=True))
+
+
+def wide(found: Iterable[LakeDerived]) -> Iterator[pa.RecordBatch]:
+    """Every table's rows as rows of one, in the columns of ``WIDE``."""
+    schema = schema_of(WIDE)
+    rows: list[Row] = []
+    for each in found:
+        for table, row in rows_of(each):
+            spread = {"table": table, **dict(zip(DERIVED[table], row, strict=True))}
+            rows.append(tuple(map(spread.get, WIDE)))
+        if len(rows) >= TOGETHER:
+            yield batch_of(schema, rows)
+            rows = []
+    if rows:
+        yield batch_of(schema, rows)
+
+
+def write_tables(folder: Path, part: str, found: Iterable[LakeDerived]) -> None:
+    """A file of each table, in its folder, with what these customers fill it with."""
+    with ExitStack() as stack:
+        files = {
+            table: stack.enter_context(
+                file_of(folder / table / f"{part}.parquet", columns, TOGETHER)
+            )
+            for table, columns in DERIVED.items()
+        }
+        for each in found:
+            for table, row in rows_of(each):
+                files[table](row)

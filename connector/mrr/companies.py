@@ -19,7 +19,7 @@ from connector.core.model import Cause, Component, Movement, MrrStep, classify
 from connector.mrr.history import History
 
 # The ids of each customer that is counted as one, first the one that it has now.
-Members = tuple[tuple[str, ...], ...]
+CompanyParts = tuple[tuple[str, ...], ...]
 
 
 class Companies:
@@ -52,7 +52,7 @@ class Companies:
         """Whether other ids are counted under this one."""
         return name in self._former or name in self._parts
 
-    def members(self, name: str) -> Members:
+    def parts(self, name: str) -> CompanyParts:
         """Whose histories are counted under an id; none where it is another's itself."""
         if self.is_another(name):
             return ()
@@ -61,7 +61,7 @@ class Companies:
 
     def ids(self, name: str) -> list[str]:
         """Every id that is counted under one, itself first."""
-        return [each for own in self.members(name) for each in own]
+        return [each for own in self.parts(name) for each in own]
 
     def affected(self, customers: Iterable[str]) -> list[str]:
         """These, and those under whom they are counted, in order of their ids."""
@@ -77,6 +77,20 @@ def resolved(named: Mapping[str, str], merge: Mapping[str, str]) -> dict[str, st
     """
     found = {each: _last(each, named, merge) for each in named if each not in merge}
     return {each: last for each, last in found.items() if each != last}
+
+
+def resolved_in_all(
+    own: Iterable[Mapping[str, str]], merge: Mapping[str, str]
+) -> dict[str, str]:
+    """The same of customers of several accounts, each with what its own one ``named``.
+
+    Should two accounts name two companies for one id, it is the smaller name.
+    """
+    named: dict[str, str] = {}
+    for each in own:
+        for customer, company in each.items():
+            named[customer] = min(company, named.get(customer, company))
+    return resolved(named, merge)
 
 
 def _last(customer: str, named: Mapping[str, str], merge: Mapping[str, str]) -> str:

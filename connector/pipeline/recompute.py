@@ -186,7 +186,7 @@ class _Recompute:
 
     def _derived(self, customers: Iterable[str]) -> list[Derived]:
         grouped = self.shared.companies(self.connection, self.rules)
-        rows = rows_of(self.connection, {c: grouped.members(c) for c in customers})
+        rows = rows_of(self.connection, {c: grouped.parts(c) for c in customers})
         known = histories(rows, self.shared.catalogue(self.connection))
         return derive(known, self.rules, self.now_s)
 
@@ -272,7 +272,7 @@ def _derived_ahead(
 
     known = work.shared.companies(connection, rules)
     asked = (
-        {c: known.members(c) for c in batch} for batch in takewhile(unchanged, batches)
+        {c: known.parts(c) for c in batch} for batch in takewhile(unchanged, batches)
     )
     with deriving(task, workers) as derive_all:
         yield derive_all(asked)

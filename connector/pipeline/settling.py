@@ -86,7 +86,7 @@ def hold(
     """
     if not customers:
         return
-    rows = rows_of(connection, {c: known.members(c) for c in customers})
+    rows = rows_of(connection, {c: known.parts(c) for c in customers})
     shown = {
         c: CustomerDisplay(own.label, own.country) if own else CustomerDisplay()
         for c in customers

@@ -7,26 +7,30 @@ known; its closing is what is paid then if what is scheduled happens and nothing
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any, TextIO
+from typing import Any
 
 from msgspec.structs import asdict
 
 from connector.core.dates import add_months
 from connector.core.figures import WindowFigures
-from connector.core.language import _, day_text, grouped, marked, month_text, table_day
+from connector.core.language import _, day_text, marked, month_text
 from connector.core.money import format_minor, ratio_number
 from connector.mrr.risks import Risk, RiskReason
-from connector.render.report_json import currency_json, only_json
+from connector.render.csv_table import CsvRows
+from connector.render.report.footnotes import and_more
+from connector.render.report.json_form import currency_json, only_json
+from connector.render.risk_words import last_moved, renewal, why
 from connector.render.table import (
     Cell,
+    Column,
     Money,
     Part,
-    Percent,
     Table,
     Title,
-    csv_text,
-    figures,
-    write_csv,
+    amount,
+    figure,
+    ratio_figures,
+    table_of,
 )
 from connector.reports.model import LISTED, code_of, title_of
 from connector.reports.risks.model import (
@@ -34,73 +38,39 @@ from connector.reports.risks.model import (
     AtRiskReports,
     CustomerAtRisk,
     RiskLine,
+    ScheduledMovement,
 )
 
 
 def risk_table(outlook: AtRiskReport) -> Table:
     """A row a reason, and all of them, in which MRR with several reasons counts once."""
-    sums = [(_(str(each.reason)), each) for each in outlook.reasons]
-    rows = [
-        (
-            name,
-            Money(of.mrr_minor, outlook.currency),
-            of.subscriptions or "–",
-            of.customers,
-        )
-        for name, of in [*sums, (_("at risk"), outlook.every)]
-    ]
-    return figures(("", "MRR", _("Subscriptions"), _("Customers")), rows)
+    return table_of(
+        [*outlook.reasons, outlook.every],
+        Column("", lambda of: _(str(of.reason)) if of.reason else _("at risk")),
+        figure("MRR", lambda of: Money(of.mrr_minor, outlook.currency)),
+        figure(_("Subscriptions"), lambda of: of.subscriptions or "–"),
+        figure(_("Customers"), lambda of: of.customers),
+    )
 
 
 def call_table(found: AtRiskReport, reports: AtRiskReports, locale: str) -> Table:
     """Whom to call: a row a customer, who pays most first; no more than are read."""
-    rows: list[Sequence[Cell]] = [
-        (
-            reports.labels.get(each.customer, each.customer),
-            Money(each.mrr_minor, found.currency),
-            "; ".join(map(why, each.risks)),
-            last_moved(each, found.currency, locale),
-            renewal(each),
-            *([each.owner or "–"] if reports.has_owners else []),
-        )
-        for each in found.customers[:LISTED]
-    ]
-    owner = [_("Owner")] if reports.has_owners else []
-    heads = (_("Customer"), "MRR", _("Why"), _("Last movement"), _("Renews"), *owner)
-    return Table(heads, rows, frozenset([1]))
+    labels = reports.labels
 
+    def owner(each: CustomerAtRisk) -> str:
+        return each.owner or "–"
 
-_ON = {
-    RiskReason.CANCELS: marked("set to cancel on {day}"),
-    RiskReason.PAST_DUE: marked("past due since {day}"),
-    RiskReason.OPEN_INVOICE: marked("unpaid invoice due since {day}"),
-    RiskReason.PENDING_UPDATE: marked("change awaits payment until {day}"),
-    RiskReason.PAUSED: marked("collection paused until {day}"),
-    RiskReason.TRIAL: marked("trial will not convert on {day}"),
-    RiskReason.CONTRACTED: marked("contracted lately on {day}"),
-}
-
-
-def why(risk: Risk) -> str:
-    """The reason, and since or when; ``past due since 2026-10-28``."""
-    if risk.day is None:
-        return _(str(risk.reason))
-    return _(_ON[risk.reason]).format(day=table_day(risk.day))
-
-
-def last_moved(each: CustomerAtRisk, currency: str, locale: str) -> str:
-    if each.last is None:
-        return "–"
-    change = format_minor(each.last.amount_minor, currency, locale, signed=True)
-    return f"{change} {_(each.last.kind.value)}, {table_day(each.last.day)}"
-
-
-def renewal(each: CustomerAtRisk) -> str:
-    """The day on which it is billed next, or ends."""
-    if each.renews_on is None:
-        return "–"
-    day = table_day(each.renews_on)
-    return _("{day}, ends").format(day=day) if each.ends_then else day
+    return table_of(
+        found.customers[:LISTED],
+        Column(_("Customer"), lambda each: labels.get(each.customer, each.customer)),
+        figure("MRR", lambda each: Money(each.mrr_minor, found.currency)),
+        Column(_("Why"), lambda each: "; ".join(map(why, each.risks))),
+        Column(
+            _("Last movement"), lambda each: last_moved(each, found.currency, locale)
+        ),
+        Column(_("Renews"), renewal),
+        *([Column(_("Owner"), owner)] if reports.has_owners else []),
+    )
 
 
 def committed_table(outlook: AtRiskReport) -> Table:
@@ -108,40 +78,36 @@ def committed_table(outlook: AtRiskReport) -> Table:
     scheduled_minor: Counter[date] = Counter()
     for each in outlook.scheduled:
         scheduled_minor[add_months(each.day.replace(day=1), 1)] += each.amount_minor
-    rows: list[Sequence[Cell]] = [
-        (
-            _("{today}, so far").format(today=day_text(outlook.today)),
-            "",
-            *_ratios(outlook.so_far),
-        )
-    ]
-    for window in outlook.committed:
-        end = window.window.end
-        set_minor = scheduled_minor[end]
-        change = Money(set_minor, outlook.currency, signed=True) if set_minor else "–"
-        rows.append((month_text(end - timedelta(days=1)), change, *_ratios(window)))
-    return figures(
-        (_("12 months to"), _("Scheduled in the month"), "NRR", "GRR", "CRR"),
-        rows,
+    so_far = outlook.so_far
+
+    def month(of: WindowFigures) -> str:
+        if of is so_far:
+            return _("{today}, so far").format(today=day_text(outlook.today))
+        return month_text(of.window.end - timedelta(days=1))
+
+    def scheduled(of: WindowFigures) -> Cell:
+        minor = scheduled_minor[of.window.end]
+        return "" if of is so_far else amount(minor, outlook.currency, signed=True)
+
+    return table_of(
+        [so_far, *outlook.committed],
+        Column(_("12 months to"), month),
+        figure(_("Scheduled in the month"), scheduled),
+        *ratio_figures(lambda of: of.retention),
     )
 
 
-def _ratios(measured: WindowFigures) -> Iterator[Cell]:
-    return map(Percent, measured.retention.ratios.values())
-
-
 def scheduled_table(outlook: AtRiskReport, labels: Mapping[str, str]) -> Table:
-    rows = [
-        (
-            each.day,
-            Money(each.amount_minor, outlook.currency, signed=True),
-            each.kind,
-            labels.get(each.customer, each.customer),
-        )
-        for each in outlook.scheduled
-    ]
-    heads = (_("Scheduled"), _("Change"), _("Movement"), _("Customer"))
-    return Table(heads, rows, frozenset([1]))
+    def change(each: ScheduledMovement) -> Cell:
+        return Money(each.amount_minor, outlook.currency, signed=True)
+
+    return table_of(
+        outlook.scheduled,
+        Column(_("Scheduled"), lambda each: each.day),
+        figure(_("Change"), change),
+        Column(_("Movement"), lambda each: each.kind),
+        Column(_("Customer"), lambda each: labels.get(each.customer, each.customer)),
+    )
 
 
 def title(outlook: AtRiskReport, reports: AtRiskReports, locale: str) -> str:
@@ -184,11 +150,7 @@ def parts(reports: AtRiskReports, locale: str) -> Iterator[Part]:
             yield call_table(outlook, reports, locale)
             if reports.has_owners and not any(x.owner for x in outlook.customers):
                 yield _(NO_OWNERS)
-        more = outlook.every.customers - LISTED
-        if more > 0:
-            yield _("And {more} more; `--format csv` lists them all.").format(
-                more=grouped(more)
-            )
+        yield from and_more(outlook.every.customers - LISTED)
         if outlook.scheduled:
             yield scheduled_table(outlook, reports.labels)
         yield Title(f"{_(COMMITTED)}, {outlook.currency.upper()}")
@@ -199,18 +161,13 @@ def parts(reports: AtRiskReports, locale: str) -> Iterator[Part]:
         yield _("There is no recurring revenue in this ledger.")
 
 
-def to_csv(lines: Iterable[RiskLine], out: TextIO) -> None:
+def to_csv(lines: Iterable[RiskLine]) -> CsvRows:
     """A row a customer and reason; amounts in whole units of the currency.
 
     Of the days one is told: when it ends, since when it is due, or when it shrank. What
     follows is the customer's: all that it pays, and the rest of the call list.
     """
-    write_csv(out, _HEADS, map(_csv_row, lines))
-
-
-def text_csv(lines: Iterable[RiskLine]) -> str:
-    """The same in one text."""
-    return csv_text(_HEADS, map(_csv_row, lines))
+    return CsvRows(_HEADS, map(_csv_row, lines))
 
 
 DAYS = ("ends_on", "due_since", "shrank_on")

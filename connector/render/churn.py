@@ -1,45 +1,34 @@
 """Churn and contraction by reason, and who left, as text, JSON, CSV and Markdown."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, timedelta
-from typing import Any, TextIO
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any
 
 from connector.core.dates import parse_month
 from connector.core.figures import WindowFigures
-from connector.core.language import (
-    _,
-    day_text,
-    grouped,
-    marked,
-    month_text,
-    ngettext,
-    table_month,
-)
+from connector.core.language import _, day_text, grouped, marked, month_text, ngettext
 from connector.core.losses import LossReason
-from connector.core.model import Cause
 from connector.core.money import format_count, format_minor
 from connector.core.windows import Window
 from connector.metrics.churn import LossSums
-from connector.render.footnotes import unread
-from connector.render.report_json import only_json, reasons_json
-from connector.render.report_tables import (
-    REASON_WORDS,
-    only_words,
-    reason_table,
-    reason_words,
-    segment_name,
-    taken,
-)
+from connector.render.csv_table import csv_of
+from connector.render.departures import departures_table, loss_json, words
+from connector.render.report.footnotes import and_more, unread
+from connector.render.report.json_form import only_json, reasons_json
+from connector.render.report.reasons import reason_table, reason_words
+from connector.render.report.segment_names import only_words, segment_name
 from connector.render.table import (
-    Money,
+    Cell,
+    Column,
     Part,
     Table,
     Title,
-    csv_text,
-    figures,
-    write_csv,
+    amount,
+    figure,
+    table_of,
 )
-from connector.reports.churn import MONTH, REASON, ChurnReport, ChurnReports, LostMrr
+from connector.reports.churn import MONTH, REASON, ChurnReport, ChurnReports
 from connector.reports.model import LISTED
 
 NOTE = marked(
@@ -63,28 +52,20 @@ def sums_table(
     """
     always = (LossReason.VOLUNTARY, LossReason.FAILED_PAYMENT)
     shown = [r.reason for r in everyone.reasons if r.lost_minor or r.reason in always]
-    rows = [
-        (
-            title,
-            *(taken(each.of(reason).lost_minor, currency) for reason in shown),
-            taken(each.churn_minor, currency),
-            each.departures or "–",
-            taken(each.contraction_minor, currency),
-        )
-        for title, each in [
-            *((segment_name(each.name), each) for each in sums),
-            (_("all"), everyone),
-        ]
-    ]
-    heads = (
-        name,
-        *(_(REASON_WORDS[r].capitalize()) for r in shown),
-        *map(_, _SUM_HEADS),
+
+    def lost(reason: LossReason, each: LossSums) -> Cell:
+        return amount(-each.of(reason).lost_minor, currency)
+
+    return table_of(
+        [*sums, everyone],
+        Column(name, lambda x: _("all") if x is everyone else segment_name(x.name)),
+        *(figure(reason_words(r).capitalize(), partial(lost, r)) for r in shown),
+        figure(_("Churn"), lambda each: amount(-each.churn_minor, currency)),
+        figure(_("Left"), lambda each: each.departures or "–"),
+        figure(
+            _("Contraction"), lambda each: amount(-each.contraction_minor, currency)
+        ),
     )
-    return figures(heads, rows)
-
-
-_SUM_HEADS = (marked("Churn"), marked("Left"), marked("Contraction"))
 
 
 def month_table(found: ChurnReport) -> Table:
@@ -93,7 +74,7 @@ def month_table(found: ChurnReport) -> Table:
 
 
 def _month_said(name: str) -> str:
-    return table_month(parse_month(name))
+    return month_text(parse_month(name))
 
 
 def totals_table(found: ChurnReport) -> Table:
@@ -102,94 +83,13 @@ def totals_table(found: ChurnReport) -> Table:
 
 def feedback_table(found: ChurnReport) -> Table:
     """What those who cancelled said, in Stripe's words for it."""
-    rows = [
-        (
-            words(each.feedback) if each.feedback else _("nothing"),
-            taken(each.churn_minor, found.currency),
-            each.departures,
-        )
-        for each in found.feedback
-    ]
-    return figures((_("Who cancelled said"), _("Churn"), _("Left")), rows)
-
-
-def departures_table(found: ChurnReport) -> Table:
-    """Who left, the latest first; no more than are read."""
-    rows = [
-        (
-            each.label,
-            Money(each.amount_minor, found.currency),
-            each.day,
-            reason_words(each.reason),
-            words(each.feedback) if each.feedback else "–",
-            how_shown(each),
-            each.paid_since,
-            each.returned_on or "–",
-        )
-        for each in found.departures[:LISTED]
-    ]
-    heads = (
-        *(_("Customer"), "MRR", _("Left"), _("Reason"), _("Stated")),
-        *(_("How Stripe shows it"), _("Paid since"), _("Came back")),
-    )
-    return Table(heads, rows, frozenset([1]))
-
-
-def words(code: str) -> str:
-    """Stripe's ``too_expensive`` as a reader expects it."""
-    return _(code.replace("_", " "))
-
-
-def how_shown(lost: LostMrr) -> str:
-    """What Stripe's objects show of the largest part of a loss, in a few words."""
-    said = "" if lost.proof is None else lost.proof.summary
-    if lost.asked_on is not None:
-        return _("cancelled on {day}{before}").format(
-            day=day_text(lost.asked_on), before=_before(lost)
-        )
-    if lost.stated is not None:
-        known = _STATED.get(lost.stated)
-        other = _("ended: {stated}").format(stated=words(lost.stated))
-        return other if known is None else _(known)
-    if lost.reason is LossReason.FAILED_PAYMENT:
-        return _(_FAILED.get(said, _UNPAID))
-    if lost.reason is LossReason.PAUSED:
-        return _("on trial") if said == "trial" else _("paused")
-    if lost.cause in (Cause.END, Cause.REMOVAL) and lost.reason is LossReason.UNKNOWN:
-        return _("ended at once") if lost.subscription else _("invoiced no more")
-    found = _BY_CAUSE.get(lost.cause)
-    return "" if found is None else _(found)
-
-
-_STATED = {
-    "payment_failed": marked("ended, as payments failed"),
-    "payment_disputed": marked("ended, as a payment was disputed"),
-    "cancellation_requested": marked("cancelled at once"),
-}
-_UNPAID = marked("unpaid")
-_FAILED = {
-    "left a draft": marked("unpaid: its renewal was left a draft"),
-    "past due": marked("past due for too long"),
-    "paused": marked("paused after a failed payment"),
-}
-_BY_CAUSE = {
-    Cause.PLAN: marked("another plan"),
-    Cause.QUANTITY: marked("a lower quantity"),
-    Cause.PRICE: marked("a lower price"),
-    Cause.USAGE: marked("less usage"),
-    Cause.DISCOUNT: marked("a discount"),
-    Cause.REMOVAL: marked("an item was removed"),
-    Cause.END: marked("all items were removed"),
-}
-
-
-def _before(lost: LostMrr) -> str:
-    assert lost.asked_on is not None
-    days = (lost.day - lost.asked_on).days
-    return (
-        ngettext(", {days} day before", ", {days} days before", days).format(days=days)
-        if days > 0
-        else ""
+    return table_of(
+        found.feedback,
+        Column(
+            _("Who cancelled said"), lambda each: words(each.feedback, _("nothing"))
+        ),
+        figure(_("Churn"), lambda each: amount(-each.churn_minor, found.currency)),
+        figure(_("Left"), lambda each: each.departures),
     )
 
 
@@ -290,11 +190,7 @@ def _tables(found: ChurnReport, by: str | None) -> Iterator[Part]:
         yield sums_table(found.segments, found.everyone, found.currency, name)
     if by is None and found.left:
         yield departures_table(found)
-        more = found.everyone.departures - LISTED
-        if more > 0:
-            yield _("And {more} more; `--format csv` lists them all.").format(
-                more=grouped(more)
-            )
+        yield from and_more(found.everyone.departures - LISTED)
 
 
 def to_json(reports: ChurnReports) -> dict[str, Any]:
@@ -317,7 +213,7 @@ def _report_json(found: ChurnReport, by: str | None) -> dict[str, Any]:
         "feedback": [each._asdict() for each in found.feedback],
         "not_read": found.everyone.unread,
         "left_count": found.everyone.departures,
-        "left": [_lost_json(each) for each in found.departures],
+        "left": [loss_json(each) for each in found.departures],
         "nrr": _nrr_json(found.measured),
     }
     if by not in (None, REASON, MONTH):
@@ -350,93 +246,25 @@ def _nrr_json(measured: WindowFigures) -> dict[str, Any]:
     }
 
 
-def _lost_json(lost: LostMrr) -> dict[str, Any]:
-    return {
-        "customer": lost.customer,
-        "label": lost.label,
-        "day": lost.day.isoformat(),
-        "kind": lost.kind.value,
-        "amount_minor": lost.amount_minor,
-        "reason": lost.reason.value,
-        "reasons": [
-            {"reason": share.reason.value, "amount_minor": share.amount_minor}
-            for share in lost.shares
-        ],
-        "stated": lost.stated,
-        "feedback": lost.feedback,
-        "shown_as": how_shown(lost),
-        "subscription": lost.subscription,
-        "proof": None if lost.proof is None else lost.proof.id,
-        "cancellation_asked_on": _iso(lost.asked_on),
-        "paid_since": lost.paid_since.isoformat(),
-        "returned_on": _iso(lost.returned_on),
-        "returned_minor": lost.returned_minor if lost.returned_on else None,
-    }
-
-
-def _iso(day: date | None) -> str | None:
-    return None if day is None else day.isoformat()
-
-
-def losses_csv(losses: Iterable[tuple[str, LostMrr]], out: TextIO) -> None:
-    """A row a loss and reason; amounts in whole units of the currency, negative."""
-    write_csv(out, _LOSS_HEADS, _loss_rows(losses))
-
-
-def losses_text(losses: Iterable[tuple[str, LostMrr]]) -> str:
-    """The same in one text."""
-    return csv_text(_LOSS_HEADS, _loss_rows(losses))
-
-
 def to_csv(reports: ChurnReports) -> str:
     """With ``by``: a row a month or segment, and reason.
 
     Amounts in whole units of the currency, as what was taken.
     """
-    group = [] if reports.by == REASON else [reports.by]
-    mark = _MARK if reports.by == MONTH else ()
-    heads = ["currency", *group, "reason", *_SUM_COLUMNS, *mark]
-    return csv_text(heads, _sum_rows(reports))
+    by, mark = str(reports.by), ["complete"] if reports.by == MONTH else []
+    columns = dict.fromkeys(["currency", by, REASON, *_SUM_COLUMNS, *mark])
+    return csv_of(list(columns), _sum_records(reports, by)).text()
 
 
-_LOSS_HEADS = (
-    *("currency", "day", "customer", "label", "kind", "reason", "amount"),
-    *("stated", "feedback", "shown_as", "subscription", "proof"),
-    *("cancellation_asked_on", "paid_since", "returned_on", "returned"),
-)
-_SUM_COLUMNS = ("churn", "departures", "contraction", "contractions")
-_MARK = ("complete",)  # of months: whether it is over
+_SUM_COLUMNS = ("churn_minor", "departures", "contraction_minor", "contractions")
 
 
-def _loss_rows(losses: Iterable[tuple[str, LostMrr]]) -> Iterator[list[object]]:
-    for currency, lost in losses:
-        for share in lost.shares:
-            yield [
-                *(currency, lost.day, lost.customer, lost.label, lost.kind),
-                *(share.reason, Money(share.amount_minor, currency)),
-                *(lost.stated, lost.feedback, how_shown(lost), lost.subscription),
-                "" if lost.proof is None else lost.proof.id,
-                *(lost.asked_on, lost.paid_since, lost.returned_on),
-                Money(lost.returned_minor, currency) if lost.returned_on else None,
-            ]
-
-
-def _sum_rows(reports: ChurnReports) -> Iterator[list[object]]:
+def _sum_records(reports: ChurnReports, by: str) -> Iterator[Mapping[str, Any]]:
+    """Of each reason; a month is complete once it is over."""
     for found in reports.currencies:
-        sums = found.months if reports.by == MONTH else found.segments
-        groups = [("", found.everyone)] if reports.by == REASON else []
-        groups = groups or [(each.name, each) for each in sums]
-        running = (
-            None if found.is_over else f"{found.window.end - timedelta(days=1):%Y-%m}"
-        )
-        for name, each in groups:
-            mark = (
-                ["false" if name == running else "true"] if reports.by == MONTH else []
-            )
-            for of in each.reasons:
-                yield [
-                    *(found.currency, *([name] if name else []), of.reason),
-                    *(Money(of.churn_minor, found.currency), of.departures),
-                    *(Money(of.contraction_minor, found.currency), of.contractions),
-                    *mark,
-                ]
+        own = {REASON: [found.everyone], MONTH: found.months}
+        running = f"{found.window.end - timedelta(days=1):%Y-%m}"
+        for each in own.get(by, found.segments):
+            is_over = found.is_over or each.name != running
+            told = {"currency": found.currency, by: each.name, "complete": is_over}
+            yield from ({**told, **reason} for reason in reasons_json(each))

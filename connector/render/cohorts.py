@@ -1,22 +1,25 @@
 """Cohorts as text, JSON, CSV and Markdown."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from connector.core.figures import RATIOS
 from connector.core.language import _, marked, month_text
 from connector.core.money import ratio_number
 from connector.metrics.cohorts import Cohort, CohortPeriod
-from connector.render.report_json import currency_json
+from connector.render.csv_table import csv_text
+from connector.render.report.json_form import currency_json
 from connector.render.table import (
     Cell,
+    Column,
     Money,
     Part,
     Percent,
     Table,
     Title,
-    csv_text,
-    figures,
+    figure,
+    table_of,
 )
 from connector.reports.cohorts import CohortReport
 from connector.reports.model import code_of, title_of
@@ -29,26 +32,24 @@ def name_of(cohort: Cohort, period: CohortPeriod) -> str:
     return f"Q{(cohort.start.month + 2) // 3} {cohort.start.year}"
 
 
-def headings(report: CohortReport) -> list[str]:
-    oldest = max((len(cohort.ages) for cohort in report.cohorts), default=0)
-    return ["", _("Customers"), "MRR", *(str(age) for age in range(oldest))]
-
-
 def triangle(report: CohortReport, metric: str) -> Table:
     """A row a cohort: its base, then the ratio at each age; blank where not yet."""
-    heads = headings(report)
-    rows: list[list[Cell]] = []
-    for cohort in report.cohorts:
-        ratios = [Percent(ratio, 0) for ratio in cohort.ratios(metric)]
-        base = Money(cohort.opening_minor, report.currency, whole=True)
-        known: list[Cell] = [
-            name_of(cohort, report.period),
-            cohort.customers,
-            base,
-            *ratios,
-        ]
-        rows.append([*known, *[None] * (len(heads) - len(known))])
-    return figures(heads, rows)
+    oldest = max((len(cohort.ages) for cohort in report.cohorts), default=0)
+
+    def at(age: int, cohort: Cohort) -> Cell:
+        is_over = age < len(cohort.ages)
+        return Percent(cohort.ages[age].ratios[metric], 0) if is_over else None
+
+    def base(cohort: Cohort) -> Cell:
+        return Money(cohort.opening_minor, report.currency, whole=True)
+
+    return table_of(
+        report.cohorts,
+        Column("", lambda cohort: name_of(cohort, report.period)),
+        figure(_("Customers"), lambda cohort: cohort.customers),
+        figure("MRR", base),
+        *(figure(str(age), partial(at, age)) for age in range(oldest)),
+    )
 
 
 _BY = {

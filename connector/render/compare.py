@@ -1,28 +1,32 @@
 """Which policy explains a gap, and other formulas beside ours, in every form."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
-from connector.core.language import _, day_text, marked
+from connector.core.language import _, day_text, listed, marked
 from connector.core.money import format_minor, format_ratio, ratio_number
 from connector.core.windows import name_of
 from connector.metrics.published_formulas import FORMULAS, FormulaResult, near
 from connector.metrics.what_if import ExplainedGap, closes
-from connector.render.footnotes import listed, nothing_to_retain
-from connector.render.report_json import currency_json, span_json
+from connector.render.csv_table import csv_of
+from connector.render.report.footnotes import nothing_to_retain
+from connector.render.report.json_form import currency_json, span_json
 from connector.render.table import (
+    Cell,
+    Column,
     Money,
     Part,
     Percent,
     Points,
     Table,
     Title,
-    csv_text,
-    figures,
+    amount,
+    figure,
+    table_of,
 )
 from connector.reports.compare import PolicyComparison, WindowFormulas
-from connector.reports.model import code_of, title_of
+from connector.reports.model import title_of
 
 CLOSEST = 5  # pairs shown that do not explain the gap, but most of it
 
@@ -53,20 +57,20 @@ def parts(compared: PolicyComparison, locale: str) -> Iterator[Part]:
         yield _("The same figure: there is nothing to explain.")
         return
     for title, shown in _sections(compared.found, gap).items():
-        rows = [
-            (
-                listed([switch.in_words for switch in each.choice]),
-                Money(each.mrr_minor, code),
-                Money(each.effect_minor, code, signed=True),
-                Money(each.left_minor, code, signed=True) if each.left_minor else "–",
-            )
-            for each in shown
-        ]
-        heads = (_(title), "MRR", _("Effect"), _("Left of the gap"))
-        if rows:
-            yield figures(heads, rows)
+        if shown:
+            yield _gap_table(_(title), shown, code)
     if not any(closes(each, gap) for each in compared.found):
         yield _(UNEXPLAINED)
+
+
+def _gap_table(title: str, found: Sequence[ExplainedGap], code: str) -> Table:
+    return table_of(
+        found,
+        Column(title, lambda x: listed([switch.in_words for switch in x.choice])),
+        figure("MRR", lambda x: Money(x.mrr_minor, code)),
+        figure(_("Effect"), lambda x: Money(x.effect_minor, code, signed=True)),
+        figure(_("Left of the gap"), lambda x: amount(x.left_minor, code, signed=True)),
+    )
 
 
 def _sides(*sides: tuple[str, str]) -> str:
@@ -165,18 +169,24 @@ def _others() -> list[tuple[str, str, str]]:
 
 
 def _formula_table(results: list[FormulaResult]) -> Table:
-    rows = [
-        (
-            _(each.formula.metric.value),
-            _("{name}, ours").format(name=each.formula.name)
-            if each.is_ours
-            else each.formula.name,
-            Percent(each.ratio) if each.formula.is_ratio else _("not a ratio"),
-            None if each.points is None or each.is_ours else Points(each.points),
-        )
-        for each in results
-    ]
-    return Table(("", _("Formula"), _("Says"), _("Points")), rows, frozenset([2, 3]))
+    def named(each: FormulaResult) -> str:
+        name = each.formula.name
+        return _("{name}, ours").format(name=name) if each.is_ours else name
+
+    def says(each: FormulaResult) -> Cell:
+        return Percent(each.ratio) if each.formula.is_ratio else _("not a ratio")
+
+    def points(each: FormulaResult) -> Cell:
+        is_told = each.points is not None and not each.is_ours
+        return Points(each.points) if is_told else None
+
+    return table_of(
+        results,
+        Column("", lambda each: _(each.formula.metric.value)),
+        Column(_("Formula"), named),
+        figure(_("Says"), says),
+        figure(_("Points"), points),
+    )
 
 
 def _verdict(each: WindowFormulas, against: Fraction) -> list[str]:
@@ -209,54 +219,53 @@ def _verdict(each: WindowFormulas, against: Fraction) -> list[str]:
 def formulas_json(
     found: list[WindowFormulas], against: Fraction | None
 ) -> dict[str, Any]:
-    windows = []
-    for each in found:
-        close = near(each.results, against) if against is not None else []
-        formulas = [
-            {
-                "metric": result.formula.metric.value,
-                "formula": result.formula.name,
-                "ratio": ratio_number(result.ratio)
-                if result.formula.is_ratio
-                else None,
-                "points": ratio_number(result.points),
-                "reported": result.is_ours,
-                "near": result in close,
-                "why": result.formula.why,
-                "printed": result.formula.printed,
-            }
-            for result in each.results
-        ]
-        windows.append(
-            {
-                **currency_json(each.currency, is_total=each.is_total),
-                **span_json(each.window),
-                "complete": each.is_over,
-                "opening_minor": each.kept.opening_minor,
-                "formulas": formulas,
-            }
-        )
+    windows = [
+        {
+            **_window_json(each),
+            "opening_minor": each.kept.opening_minor,
+            "formulas": list(_results_json(each, against)),
+        }
+        for each in found
+    ]
     return {"against": ratio_number(against), "windows": windows}
 
 
+def _window_json(each: WindowFormulas) -> dict[str, Any]:
+    return {
+        **currency_json(each.currency, is_total=each.is_total),
+        **span_json(each.window),
+        "complete": each.is_over,
+    }
+
+
+def _results_json(
+    each: WindowFormulas, against: Fraction | None
+) -> Iterator[dict[str, Any]]:
+    close = near(each.results, against) if against is not None else []
+    for result in each.results:
+        formula = result.formula
+        yield {
+            "metric": formula.metric.value,
+            "formula": formula.name,
+            "ratio": ratio_number(result.ratio) if formula.is_ratio else None,
+            "points": ratio_number(result.points),
+            "reported": result.is_ours,
+            "near": result in close,
+            "why": formula.why,
+            "printed": formula.printed,
+        }
+
+
 def formulas_csv(found: list[WindowFormulas]) -> str:
-    rows = [
-        (
-            code_of(each.currency, is_total=each.is_total),
-            each.window.kind,
-            each.window.start,
-            each.window.end,
-            str(each.is_over).lower(),
-            result.formula.metric,
-            result.formula.name,
-            Percent(result.ratio if result.formula.is_ratio else None),
-            Points(result.points),
-        )
-        for each in found
-        for result in each.results
-    ]
-    heads = (
+    columns = (
         *("currency", "window", "from", "to", "complete"),
         *("metric", "formula", "ratio", "points"),
     )
-    return csv_text(heads, rows)
+    return csv_of(
+        columns,
+        (
+            {**_window_json(each), **result}
+            for each in found
+            for result in _results_json(each, None)
+        ),
+    ).text()

@@ -9,21 +9,13 @@ from connector.core.model import CustomerName
 from connector.core.money import format_count, format_ratio, ratio_number
 from connector.core.windows import name_of
 from connector.metrics.contributions import Contribution, Ratio
-from connector.render.footnotes import nothing_to_retain
-from connector.render.report_json import currency_json, only_json, span_json
-from connector.render.report_tables import only_words
-from connector.render.table import (
-    Cell,
-    Money,
-    Part,
-    Points,
-    Table,
-    Title,
-    csv_text,
-    shown,
-)
+from connector.render.csv_table import csv_of
+from connector.render.report.footnotes import nothing_to_retain
+from connector.render.report.json_form import currency_json, only_json, span_json
+from connector.render.report.segment_names import only_words
+from connector.render.table import Cell, Money, Part, Points, Table, Title, shown
 from connector.reports.explained.window import WindowExplanation
-from connector.reports.model import code_of, title_of
+from connector.reports.model import title_of
 
 
 def parts(found: list[WindowExplanation], locale: str) -> Iterator[Part]:
@@ -64,7 +56,7 @@ def _table(taken: WindowExplanation) -> Table:
     reached = Money(taken.numerator_minor, code)
     rows: list[Sequence[Cell]] = [
         (
-            _name(account),
+            account.with_id,
             each.kind,
             Money(each.opening_minor, code),
             Money(each.closing_minor, code) if each.closing_minor else "–",
@@ -114,10 +106,6 @@ def _others(number: int, taken: WindowExplanation) -> str:
     return said.format(number=grouped(number))
 
 
-def _name(account: CustomerName) -> str:
-    return f"{account.label} ({account.id})" if account.label else account.id
-
-
 def _points(taken: WindowExplanation, each: Contribution) -> Fraction | None:
     share = taken.share(each)
     return None if share is None else share * 100
@@ -136,38 +124,37 @@ def to_json(taken: WindowExplanation) -> dict[str, Any]:
         "customers_kept": kept.kept,
         "denominator_minor": kept.opening_minor if is_money else None,
         "numerator_minor": taken.numerator_minor if is_money else None,
-        "contributions": [
-            {
-                "customer": account.id,
-                "label": account.label,
-                "kind": each.kind.value,
-                "opening_minor": each.opening_minor,
-                "closing_minor": each.closing_minor,
-                "amount_minor": each.amount_minor,
-                "customers": each.customers,
-            }
-            for account, each in taken.moved
-        ],
+        "contributions": [_moved_json(*each) for each in taken.moved],
+    }
+
+
+def _moved_json(account: CustomerName, each: Contribution) -> dict[str, Any]:
+    return {
+        "customer": account.id,
+        "label": account.label,
+        "kind": each.kind.value,
+        "opening_minor": each.opening_minor,
+        "closing_minor": each.closing_minor,
+        "amount_minor": each.amount_minor,
+        "customers": each.customers,
     }
 
 
 def to_csv(found: list[WindowExplanation]) -> str:
-    heads = (
+    columns = (
         *("currency", "window", "from", "to", "metric", "customer", "kind"),
-        *("opening", "closing", "contribution"),
+        *("opening_minor", "closing_minor", "contribution"),
     )
-    rows = [
-        (
-            code_of(taken.currency, is_total=taken.is_total),
-            *(taken.window.kind, taken.window.start, taken.window.end),
-            *(taken.ratio, account.id, each.kind),
-            Money(each.opening_minor, taken.currency),
-            Money(each.closing_minor, taken.currency),
-            each.customers
-            if taken.counts_customers
-            else Money(each.amount_minor, taken.currency),
-        )
-        for taken in found
-        for account, each in taken.moved
-    ]
-    return csv_text(heads, rows)
+    return csv_of(columns, (each for taken in found for each in _records(taken))).text()
+
+
+def _records(taken: WindowExplanation) -> Iterator[dict[str, Any]]:
+    told = {
+        **currency_json(taken.currency, is_total=taken.is_total),
+        **span_json(taken.window),
+        "metric": taken.ratio.value,
+    }
+    for account, each in taken.moved:
+        amount = Money(each.amount_minor, taken.currency)
+        counted = each.customers if taken.counts_customers else amount
+        yield {**told, **_moved_json(account, each), "contribution": counted}

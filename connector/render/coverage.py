@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from msgspec.structs import asdict
@@ -12,17 +14,20 @@ from connector.core.messages import spoken
 from connector.core.model import Refusal
 from connector.core.text import printable
 from connector.core.windows import name_of
-from connector.render.footnotes import outside_note
-from connector.render.report_json import span_json
+from connector.render.csv_table import csv_of
+from connector.render.report.json_form import span_json
+from connector.render.report.missing import outside_note
 from connector.render.table import (
     Cell,
+    Column,
     Money,
     Part,
     Percent,
     Table,
     Title,
-    csv_text,
-    figures,
+    amount,
+    figure,
+    table_of,
 )
 from connector.reports.coverage import CoverageReport, CoveredCurrency, CoveredWindow
 
@@ -105,14 +110,17 @@ def refused_lines(refused: Sequence[Refusal]) -> list[str]:
 
 def shares_table(window: CoveredWindow, currency: str) -> Table:
     """One window's classes and their shares, which add up to 100.00%."""
-    invoiced_minor = window.invoiced_minor
-    rows: list[Sequence[Cell]] = [
-        (_(CLASS_WORDS[name]), Money(window.classes[name], currency), Percent(share, 2))
+    whole = window.invoiced_minor
+    classes = [
+        (_(CLASS_WORDS[name]), window.classes[name], share)
         for name, share in shares(window).items()
     ]
-    whole = Fraction(1) if invoiced_minor else None
-    rows.append((_("invoiced"), Money(invoiced_minor, currency), Percent(whole, 2)))
-    return figures((label(window), _("Amount"), _("Share")), rows)
+    return table_of(
+        [*classes, (_("invoiced"), whole, Fraction(1) if whole else None)],
+        Column(label(window), itemgetter(0)),
+        figure(_("Amount"), lambda row: Money(row[1], currency)),
+        figure(_("Share"), lambda row: Percent(row[2], 2)),
+    )
 
 
 def label(window: CoveredWindow) -> str:
@@ -137,63 +145,59 @@ def shares(window: CoveredWindow) -> dict[InvoiceClass, Fraction | None]:
 
 
 def windows_table(covered: CoveredCurrency) -> Table:
-    rows: list[Sequence[Cell]] = [
-        (
-            label(each),
-            Money(each.invoiced_minor, covered.currency),
-            *(_amount(minor, covered.currency) for minor in each.classes.values()),
-        )
-        for each in covered.windows
-    ]
-    return figures(("", _("Invoiced"), *map(_, CLASS_WORDS.values())), rows)
+    def of(name: InvoiceClass, each: CoveredWindow) -> Cell:
+        return amount(each.classes[name], covered.currency)
 
-
-def _amount(amount_minor: int, currency: str) -> Cell:
-    return Money(amount_minor, currency) if amount_minor else "–"
+    return table_of(
+        covered.windows,
+        Column("", label),
+        figure(_("Invoiced"), lambda x: Money(x.invoiced_minor, covered.currency)),
+        *(figure(_(said), partial(of, name)) for name, said in CLASS_WORDS.items()),
+    )
 
 
 def outside_table(found: Iterable[OutsideMrr], labels: Mapping[str, str]) -> Table:
     """A row a customer and reason; what has ceased bills nothing a month."""
-    rows = [
-        (
-            labels.get(each.customer, each.customer),
-            _(REASON_WORDS[each.reason]),
-            _amount(each.monthly_minor, each.currency),
-            each.since,
-            each.last_invoice,
-            _("accepted")
-            if each.accepted
-            else ""
-            if each.monthly_minor
-            else _("has ceased"),
-        )
-        for each in found
-    ]
-    heads = (
-        _("Customer"),
-        _("Not counted"),
-        _("A month"),
-        _("Since"),
-        _("Last invoice"),
-        "",
+
+    def standing(each: OutsideMrr) -> str:
+        if each.accepted:
+            return _("accepted")
+        return "" if each.monthly_minor else _("has ceased")
+
+    return table_of(
+        found,
+        Column(_("Customer"), lambda each: labels.get(each.customer, each.customer)),
+        Column(_("Not counted"), lambda each: _(REASON_WORDS[each.reason])),
+        figure(_("A month"), lambda each: amount(each.monthly_minor, each.currency)),
+        Column(_("Since"), lambda each: each.since),
+        Column(_("Last invoice"), lambda each: each.last_invoice),
+        Column("", standing),
     )
-    return Table(heads, rows, frozenset([2]))
 
 
 def to_csv(found: CoverageReport) -> str:
     """A row a window and class; amounts in whole units of the currency."""
-    rows = (
-        (
-            *(covered.currency, *span_json(each.window).values()),
-            str(each.is_over and found.is_whole).lower(),
-            *(name.value, Money(minor, covered.currency)),
-        )
+    columns = (
+        "currency",
+        "window",
+        "from",
+        "to",
+        "complete",
+        "class",
+        "invoiced_minor",
+    )
+    records = (
+        {
+            **_window_json(each, is_whole=found.is_whole),
+            "currency": covered.currency,
+            "class": name.value,
+            "invoiced_minor": minor,
+        }
         for covered in found.currencies
         for each in covered.windows
         for name, minor in each.classes.items()
     )
-    heads = ("currency", "window", "from", "to", "complete", "class", "invoiced")
-    return csv_text(heads, rows)
+    return csv_of(columns, records).text()
 
 
 def to_json(found: CoverageReport) -> dict[str, Any]:

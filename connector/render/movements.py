@@ -1,24 +1,20 @@
 """Movements, their sums and explanations, as text, JSON and CSV."""
 
-import io
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TextIO
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict
 
 from connector.core.dates import instant, iso
-from connector.core.language import _, day_text, instant_text, table_day
+from connector.core.language import _, day_text, instant_text, listed, table_day
 from connector.core.model import Cause, Component, Movement, MovementKind
 from connector.core.money import format_minor
 from connector.core.text import printable
-from connector.mrr.stored_words import (
-    arithmetic_said,
-    evidence_kind_said,
-    proof_said,
-)
-from connector.render.footnotes import listed
-from connector.render.report_tables import segment_name
-from connector.render.table import Money, Table, csv_text, figures, write_csv
+from connector.mrr.stored_words import arithmetic_said, evidence_kind_said, proof_said
+from connector.render.csv_table import CsvRows, csv_of
+from connector.render.report.segment_names import segment_name
+from connector.render.table import Cell, Column, Money, amount, figure, table_of
 from connector.reports.movements import SegmentMovements
 
 if TYPE_CHECKING:
@@ -50,17 +46,8 @@ def as_json(movement: Movement) -> dict[str, Any]:
     }
 
 
-def movements_csv(found: Iterable[Movement], labels: Mapping[str, str]) -> str:
+def movements_csv(found: Iterable[Movement], labels: Mapping[str, str]) -> CsvRows:
     """A row a movement; amounts in whole units of the currency, signed."""
-    out = io.StringIO()
-    write_movements(found, labels, out)
-    return out.getvalue()
-
-
-def write_movements(
-    found: Iterable[Movement], labels: Mapping[str, str], out: TextIO
-) -> None:
-    """The same, as they are read."""
     heads = (
         *("day", "customer", "label", "currency", "kind"),
         *("amount", "before", "after", "causes"),
@@ -77,7 +64,7 @@ def write_movements(
         )
         for each in found
     )
-    write_csv(out, heads, rows)
+    return CsvRows(heads, rows)
 
 
 def sum_json(moved: SegmentMovements) -> dict[str, Any]:
@@ -92,14 +79,9 @@ def sum_json(moved: SegmentMovements) -> dict[str, Any]:
 
 def sums_csv(sums: Iterable[SegmentMovements]) -> str:
     """A row a segment; amounts in whole units of the currency, signed."""
-    rows = (
-        (
-            *(each.currency, each.segment, each.movements),
-            *(Money(each.amounts_minor[kind], each.currency) for kind in MovementKind),
-        )
-        for each in sums
-    )
-    return csv_text(("currency", "segment", "movements", *MovementKind), rows)
+    amounts = [f"{kind}_minor" for kind in MovementKind]
+    columns = ["currency", "segment", "movements", *amounts]
+    return csv_of(columns, map(sum_json, sums)).text()
 
 
 def movements_view(
@@ -108,33 +90,21 @@ def movements_view(
     """A row a movement, with the causes that explain it."""
     from connector.render.terminal import FittedTable
 
-    rows = [
-        (
-            each.day,
-            named(each.customer, labels),
-            each.kind,
-            Money(each.before_minor, each.currency),
-            Money(each.after_minor, each.currency),
-            Money(each.amount_minor, each.currency, signed=True),
-            causes_text(each),
-        )
-        for each in movements
-    ]
-    heads = (
-        _("Day"),
-        _("Customer"),
-        _("Movement"),
-        _("Before"),
-        _("After"),
-        _("Change"),
-        _("Because of"),
+    def change(each: Movement) -> Cell:
+        return Money(each.amount_minor, each.currency, signed=True)
+
+    table = table_of(
+        movements,
+        Column(_("Day"), lambda each: each.day),
+        Column(_("Customer"), lambda each: named(each.customer, labels)),
+        Column(_("Movement"), lambda each: each.kind),
+        figure(_("Before"), lambda each: Money(each.before_minor, each.currency)),
+        figure(_("After"), lambda each: Money(each.after_minor, each.currency)),
+        figure(_("Change"), change),
+        Column(_("Because of"), causes_text),
     )
-    return FittedTable(
-        Table(heads, rows, frozenset([3, 4, 5])),
-        locale,
-        unwrapped=(0, 2),
-        spare=(_("Before"), _("Because of")),
-    )
+    spare = (_("Before"), _("Because of"))
+    return FittedTable(table, locale, unwrapped=(0, 2), spare=spare)
 
 
 def causes_text(movement: Movement) -> str:
@@ -149,21 +119,17 @@ def sums_view(sums: Iterable[SegmentMovements], locale: str) -> "RenderableType"
     """A row a segment, with the sum of each kind of movement."""
     from connector.render.terminal import FittedTable
 
-    rows = [
-        (
-            segment_name(each.segment),
-            each.currency.upper(),
-            each.movements,
-            *(
-                Money(minor, each.currency, signed=True) if minor else "–"
-                for minor in (each.amounts_minor[kind] for kind in MovementKind)
-            ),
-        )
-        for each in sums
-    ]
-    kinds = [_(kind.capitalize()) for kind in MovementKind]
-    heads = (_("Segment"), _("Currency"), _("Movements"), *kinds)
-    return FittedTable(figures(heads, rows), locale)
+    def of(kind: MovementKind, each: SegmentMovements) -> Cell:
+        return amount(each.amounts_minor[kind], each.currency, signed=True)
+
+    table = table_of(
+        sums,
+        Column(_("Segment"), lambda each: segment_name(each.segment)),
+        figure(_("Currency"), lambda each: each.currency.upper()),
+        figure(_("Movements"), lambda each: each.movements),
+        *(figure(_(kind.capitalize()), partial(of, kind)) for kind in MovementKind),
+    )
+    return FittedTable(table, locale)
 
 
 def named(customer: str, labels: Mapping[str, str]) -> str:
@@ -186,8 +152,8 @@ def explanation(explained: "CustomerExplanation", locale: str) -> "RenderableTyp
         Lines(named(explained.customer.id, explained.labels), "bold"),
         Lines(_("MRR on {on}: {what}").format(on=on, what=listed(amounts) or "–")),
     ]
-    if explained.members:
-        names = {each.id: each.shown for each in explained.members}
+    if explained.counted_as_one:
+        names = {each.id: each.shown for each in explained.counted_as_one}
         told = listed([named(each, names) for each in names])
         title.append(Lines(_("Counted as one: {customers}").format(customers=told)))
     parts: list[RenderableType] = [*title]
@@ -207,7 +173,8 @@ def explanation_json(explained: "CustomerExplanation") -> dict[str, Any]:
         "movements": [_with_arithmetic(each) for each in explained.movements],
         "notes": list(explained.notes),
         "customers": [
-            {"customer": each.id, "label": each.label} for each in explained.members
+            {"customer": each.id, "label": each.label}
+            for each in explained.counted_as_one
         ],
     }
 

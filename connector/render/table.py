@@ -1,34 +1,24 @@
-"""A table of typed cells → aligned text, Markdown or CSV.
+"""A table of typed cells → aligned text or Markdown.
 
     Table
       heads   a heading a column
       row     a cell a column: a text, a count, a day, ``Money``, ``Percent``, ``Points``
 
 A report says once what stands in a cell; ``shown`` writes it as a reader expects it,
-``exact`` as a program does.
+``csv_table`` as a program does.
 """
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
-from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from functools import partial
-from typing import NamedTuple, TextIO
+from typing import Any, Generic, NamedTuple, TypeVar
 
+from connector.core.figures import RATIOS, Retention
 from connector.core.language import _, grouped, table_day
-from connector.core.money import (
-    format_minor,
-    format_points,
-    format_ratio,
-    major,
-    ratio_number,
-)
-from connector.core.text import cells, markdown, printable, spreadsheet
+from connector.core.money import format_minor, format_points, format_ratio
+from connector.core.text import cells, markdown, printable
 
 GAP = "  "
 
@@ -58,6 +48,11 @@ class Points(NamedTuple):
 Cell = str | int | date | Money | Percent | Points | None
 
 
+def amount(amount_minor: int, currency: str, *, signed: bool = False) -> Cell:
+    """A dash where there is none."""
+    return Money(amount_minor, currency, signed) if amount_minor else "–"
+
+
 def shown(cell: Cell, locale: str) -> str:
     """As a reader expects it; None is blank."""
     match cell:
@@ -85,24 +80,6 @@ def _text(cell: date | str) -> str:
             return cell
 
 
-def exact(cell: object) -> object:
-    """As a program reads it: whole units of the currency, ratios with six decimals.
-
-    A text is no formula, whoever chose it; a figure stays one, also below 0.
-    """
-    match cell:
-        case str():
-            return spreadsheet(cell)
-        case None | Percent(None) | Points(None):
-            return ""
-        case Money(minor, currency):
-            return major(minor, currency)
-        case Percent(ratio) | Points(ratio):
-            return f"{ratio_number(ratio):.6f}"
-        case _:
-            return cell
-
-
 class Table(NamedTuple):
     """``right`` are the columns of figures, aligned right; columns count from 0.
 
@@ -117,6 +94,38 @@ class Table(NamedTuple):
     def texts(self, locale: str) -> list[list[str]]:
         """The rows as a reader expects them, without the heads."""
         return [[shown(cell, locale) for cell in row] for row in self.rows]
+
+
+Row = TypeVar("Row")
+
+
+class Column(NamedTuple, Generic[Row]):
+    """What stands below a heading in each row; figures are aligned right."""
+
+    head: str
+    cell: Callable[[Row], Cell]
+    is_figure: bool = False
+
+
+def figure(head: str, cell: Callable[[Row], Cell]) -> Column[Row]:
+    return Column(head, cell, is_figure=True)
+
+
+def ratio_figures(kept: Callable[[Any], Retention]) -> Iterator[Column[Any]]:
+    """NRR, GRR and CRR of what a row retains."""
+
+    def ratio(name: str, row: Any) -> Cell:
+        return Percent(kept(row).ratios[name])
+
+    return (figure(name.upper(), partial(ratio, name)) for name in RATIOS)
+
+
+def table_of(
+    rows: Iterable[Row], *columns: Column[Row], spare: tuple[str, ...] = ()
+) -> Table:
+    heads, cells, are_figures = zip(*columns, strict=True)
+    right = frozenset(place for place, is_one in enumerate(are_figures) if is_one)
+    return Table(heads, [[of(row) for of in cells] for row in rows], right, spare)
 
 
 def text_table(table: Table, locale: str) -> str:
@@ -192,62 +201,3 @@ def to_markdown(parts: Iterable[Part], locale: str) -> str:
                 return f"{note}\n"
 
     return "\n".join(map(written, parts))
-
-
-# How CSV is written: for programs, or as a spreadsheet opens it by a double click
-
-
-class CsvDialect(NamedTuple):
-    """``mark`` stands before everything: by it, Excel knows UTF-8."""
-
-    delimiter: str
-    point: str
-    mark: str
-
-
-STANDARD = "standard"
-DIALECTS = {
-    STANDARD: CsvDialect(",", ".", ""),
-    "excel-de": CsvDialect(";", ",", "\N{ZERO WIDTH NO-BREAK SPACE}"),
-}
-_chosen = ContextVar("csv_dialect", default=DIALECTS[STANDARD])
-
-
-def dialect() -> CsvDialect:
-    return _chosen.get()
-
-
-@contextmanager
-def written_as(name: str) -> Iterator[None]:
-    before = _chosen.set(DIALECTS[name])
-    try:
-        yield
-    finally:
-        _chosen.reset(before)
-
-
-def csv_text(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A row a line in the dialect chosen, each cell exact; None is an empty cell."""
-    out = io.StringIO()
-    write_csv(out, heads, rows)
-    return out.getvalue()
-
-
-def write_csv(
-    out: TextIO, heads: Iterable[str], rows: Iterable[Sequence[object]]
-) -> None:
-    """The same, row by row, however many there are."""
-    chosen = dialect()
-    written = exact if chosen.point == "." else partial(_with_point, chosen.point)
-    writer = csv.writer(out, delimiter=chosen.delimiter, lineterminator="\n")
-    writer.writerow(heads)
-    writer.writerows(
-        [cell if type(cell) is int else written(cell) for cell in row] for row in rows
-    )
-
-
-def _with_point(point: str, cell: object) -> object:
-    """A figure with the decimal point of a dialect; of texts and days it has none."""
-    found = exact(cell)
-    is_figure = isinstance(cell, Money | Percent | Points | Decimal | float)
-    return str(found).replace(".", point) if is_figure else found

@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # ``as`` itself: a type checker takes it for this package's o
     from connector.reports.explained.customer import (
         explain_customer as explain_customer,
     )
+    from connector.reports.explained.window import WindowRequest as WindowRequest
     from connector.reports.explained.window import explain_window as explain_window
     from connector.reports.ledger import Ledger as Ledger
     from connector.reports.ledger import open_ledger as open_ledger
@@ -42,34 +43,23 @@ if TYPE_CHECKING:  # ``as`` itself: a type checker takes it for this package's o
     from connector.reports.risks.at_risk import at_risk_reports as at_risk_reports
 
 # Where each lives. One that is asked for imports what it needs, and nothing else does.
-_HOMES = {
-    "ChurnRequest": "churn",
-    "Ledger": "ledger",
-    "ReportRequest": "report",
-    "at_risk_lines": "risks.at_risk",
-    "at_risk_reports": "risks.at_risk",
-    "check_ledger": "check",
-    "churn_losses": "churn",
-    "churn_reports": "churn",
-    "close_month": "closings.closed_months",
-    "cohort_reports": "cohorts",
-    "compare_policies": "compare",
-    "compare_with_stripe": "check",
-    "coverage_report": "coverage",
-    "explain_customer": "explained.customer",
-    "explain_window": "explained.window",
-    "formula_drift": "compare",
-    "list_movements": "movements",
-    "live_subscriptions": "check",
-    "make_page": "page",
-    "make_report": "report",
-    "make_workbook": "page",
-    "open_ledger": "ledger",
-    "restated_windows": "closings.restatements",
-    "sum_movements": "movements",
-    "under_preset": "compare",
-    "withdraw_month": "closings.closed_months",
+_NAMES = {
+    "check": ("check_ledger", "compare_with_stripe", "live_subscriptions"),
+    "churn": ("ChurnRequest", "churn_losses", "churn_reports"),
+    "closings.closed_months": ("close_month", "withdraw_month"),
+    "closings.restatements": ("restated_windows",),
+    "cohorts": ("cohort_reports",),
+    "compare": ("compare_policies", "formula_drift", "under_preset"),
+    "coverage": ("coverage_report",),
+    "explained.customer": ("explain_customer",),
+    "explained.window": ("WindowRequest", "explain_window"),
+    "ledger": ("Ledger", "open_ledger"),
+    "movements": ("list_movements", "sum_movements"),
+    "page": ("make_page", "make_workbook"),
+    "report": ("ReportRequest", "make_report"),
+    "risks.at_risk": ("at_risk_lines", "at_risk_reports"),
 }
+_HOMES = {name: home for home, names in _NAMES.items() for name in names}
 __all__ = tuple(_HOMES)
 
 

@@ -7,8 +7,9 @@ from typing import NamedTuple
 from connector.core.dates import add_months
 from connector.core.windows import Window, WindowKind
 from connector.metrics.cohorts import Cohort, CohortPeriod, in_minor_of
-from connector.reports.ledger import Ledger, is_total
-from connector.store.ledger import columns, queries
+from connector.reports.figures.asked_books import books_asked
+from connector.reports.figures.currency_books import CurrencyBooks
+from connector.reports.ledger import Ledger
 
 
 class CohortReport(NamedTuple):
@@ -30,38 +31,19 @@ def cohort_reports(
     as_of: datetime | None = None,
 ) -> list[CohortReport]:
     """Of each currency. Without a period by month, of a long history by quarter."""
-    if is_total(currency):
-        return [_of_total(ledger, period, as_of)]
+    return [_of(each, period) for each in books_asked(ledger, currency, as_of)]
+
+
+def _of(books: CurrencyBooks, period: CohortPeriod | None) -> CohortReport:
+    """Of all currencies in one, at the rates of the last known day."""
     from connector.metrics.wide.cohort_counts import cohorts
-    from connector.metrics.wide.columns import columns_of
 
-    connection, today = ledger.connection, ledger.state(as_of).today
-    found = []
-    for code in ledger.currencies(currency, as_of):
-        size = period or _period_of_page(
-            queries.first_day(connection, code, as_of), today
-        )
-        parts = map(columns_of, columns.blocks(connection, code, as_of))
-        found.append(CohortReport(code, size, cohorts(parts, size, today)))
-    return found
-
-
-def _of_total(
-    ledger: Ledger, period: CohortPeriod | None, as_of: datetime | None
-) -> CohortReport:
-    """All currencies in one, at the rates of the last known day."""
-    from connector.metrics.wide.cohort_counts import cohorts
-    from connector.reports.figures.currency_total import CurrencyTotal
-
-    total = CurrencyTotal(ledger, as_of)
     always = Window(WindowKind.YEAR, date.min, date.max)
-    at = total.conversion(always)
-    days = (queries.first_day(ledger.connection, code, as_of) for code in total.codes)
-    first = min((day for day in days if day is not None), default=None)
-    size = period or _period_of_page(first, total.today)
-    counted = cohorts(total.columns(always, at), size, total.today)
+    at = books.conversion(always)
+    size = period or _period_of_page(books.first_day(), books.today)
+    counted = cohorts(books.columns(always, at), size, books.today)
     rounded = [in_minor_of(each, at.scale) for each in counted]
-    return CohortReport(total.currency, size, rounded, is_total=True)
+    return CohortReport(books.currency, size, rounded, books.is_total)
 
 
 def _period_of_page(first: date | None, today: date) -> CohortPeriod:

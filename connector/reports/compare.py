@@ -23,16 +23,19 @@ from connector.core.numbers import Unreadable, WrittenNumber, amount_of
 from connector.core.policy import Policy, PolicySwitch, Rules, policy_of
 from connector.core.presets import preset_texts
 from connector.core.windows import Window, WindowKind
-from connector.metrics.formulas import WindowInputs, in_minor_of
+from connector.metrics.formulas import in_minor_of
 from connector.metrics.published_formulas import FormulaResult, side_by_side
 from connector.metrics.what_if import Choice, ExplainedGap, choices, explained, policies
 from connector.mrr.companies import Companies
 from connector.mrr.history import History
 from connector.mrr.timeline import timeline
-from connector.reports.ledger import Ledger, is_total
-from connector.reports.model import CurrencyReport, WindowRow
+from connector.reports.figures.asked_books import books_of
+from connector.reports.figures.currency_books import CurrencyBooks
+from connector.reports.figures.currency_total import CurrencyTotal
+from connector.reports.ledger import TOTAL, Ledger, is_total
+from connector.reports.model import WindowRow
 from connector.reports.report import ReportRequest, make_report
-from connector.store.ledger import columns, queries
+from connector.store.ledger import queries
 from connector.store.mirror import dirty_customers
 from connector.store.mirror.catalogue import read_catalogue
 from connector.store.mirror.histories import histories, in_batches
@@ -64,7 +67,7 @@ def mrr_under(
         c for c in dirty_customers.everybody(connection) if not grouped.is_another(c)
     ]
     shared = read_catalogue(connection)
-    batches = in_batches(connection, {c: grouped.members(c) for c in everybody})
+    batches = in_batches(connection, {c: grouped.parts(c) for c in everybody})
     known = (each for rows in batches for each in histories(rows, shared))
     for done, history in enumerate(known, 1):
         steps = steps_under(history, rules.policy, different, now_s)
@@ -180,8 +183,6 @@ def _worth(
     """The currency to compare in, and what a minor unit of each that counts is in it."""
     found = ledger.currencies(asked)
     if is_total(asked):
-        from connector.reports.figures.currency_total import CurrencyTotal
-
         total = CurrencyTotal(ledger)
         return total.currency, {code: total.factor(code, day) for code in found}
     currency = found[0] if found else (asked or "usd").lower()
@@ -228,38 +229,25 @@ def formula_drift(
     end = last or add_months(ledger.state().today, -1)
     start = first or (end if kind is WindowKind.TRAILING_12 else None)
     report = make_report(ledger, ReportRequest(kind, start, end, currency))
-    if report.total is not None:
-        return _of_total(ledger, report.total)
-    from connector.metrics.wide.columns import columns_of
+    parts = report.currencies if report.total is None else [report.total]
+    return [
+        _formulas(books, row)
+        for part in parts
+        for books in [books_of(ledger, TOTAL if part.is_total else part.currency)]
+        for row in part.rows
+    ]
+
+
+def _formulas(books: CurrencyBooks, row: WindowRow) -> WindowFormulas:
+    """Of all currencies in one, the movements are each customer's in all of them."""
     from connector.metrics.wide.formula_inputs import window_inputs
 
-    found = []
-    for part in report.currencies:
-        for row in part.rows:
-            parts = map(columns_of, columns.blocks(ledger.connection, part.currency))
-            inputs = window_inputs(part.currency, parts, row.measured.window)
-            found.append(_formulas(row, inputs))
-    return found
-
-
-def _formulas(row: WindowRow, on: WindowInputs) -> WindowFormulas:
-    window, results = row.measured.window, side_by_side(on)
-    return WindowFormulas(on.currency, window, on.kept, row.is_over, results)
-
-
-def _of_total(ledger: Ledger, part: CurrencyReport) -> list[WindowFormulas]:
-    """All currencies in one: the movements are each customer's in all of them."""
-    from connector.metrics.wide.formula_inputs import window_inputs
-    from connector.reports.figures.currency_total import CurrencyTotal
-
-    total, found = CurrencyTotal(ledger), []
-    for row in part.rows:
-        window = row.measured.window
-        at = total.conversion(window)
-        inputs = window_inputs(part.currency, total.columns(window, at), window)
-        one = _formulas(row, in_minor_of(inputs, window, at.scale))
-        found.append(one._replace(is_total=True))
-    return found
+    window = row.measured.window
+    at = books.conversion(window)
+    inputs = window_inputs(books.currency, books.columns(window, at), window)
+    on = in_minor_of(inputs, window, at.scale)
+    told = (on.currency, window, on.kept, row.is_over, side_by_side(on))
+    return WindowFormulas(*told, books.is_total)
 
 
 @contextmanager

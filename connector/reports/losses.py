@@ -22,7 +22,7 @@ from connector.metrics.churn import (
     reason_of,
 )
 from connector.metrics.contributions import Causes
-from connector.reports.figures.members import members
+from connector.reports.figures.currency_books import CurrencyBooks
 from connector.reports.figures.segments import cut_in, segment_of
 from connector.reports.ledger import Ledger
 from connector.store.ledger import columns
@@ -55,10 +55,10 @@ def causes_and_losses(
     from connector.metrics.wide.losses import LossFinder
 
     parts, of = _parts(ledger, currency, as_of), cut_in(ledger, currency, None, only)
+    books = CurrencyBooks(ledger, currency, as_of)
     if only:  # each window has its own customers
         finders = [
-            LossFinder(each, customers=members(ledger, currency, each, only, as_of))
-            for each in wanted
+            LossFinder(each, customers=books.members(each, only)) for each in wanted
         ]
     else:
         days = boundaries_of(wanted)
@@ -91,7 +91,7 @@ def found_in(
     of = WHOLE
     if by is not None:
         of = segment_of(ledger.connection, ledger.config, by, currency)
-    own = members(ledger, currency, window, only, as_of) if only else None
+    own = CurrencyBooks(ledger, currency, as_of).members(window, only) if only else None
     finder = LossFinder(window, of, own, is_all=is_all)
     return finder.found(_parts(ledger, currency, as_of))
 

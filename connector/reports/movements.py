@@ -5,21 +5,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from connector.core.errors import NothingFound
 from connector.core.model import CustomerName, Movement, MovementKind, SegmentValue
 from connector.core.windows import Window, WindowKind
 from connector.metrics.currency_total import movement_in_one, with_balance
-from connector.reports.figures.members import members
-from connector.reports.figures.segments import cut_in
+from connector.reports.figures.asked_books import books_of
+from connector.reports.figures.currency_total import CurrencyTotal
 from connector.reports.figures.windows import nobody_in
-from connector.reports.ledger import Ledger, is_total
-from connector.store.ledger import columns, customers, queries, rollups
+from connector.reports.ledger import TOTAL, Ledger, is_total
+from connector.store.ledger import customers, queries, rollups
 from connector.store.ledger.queries import EVERYTHING, Wanted
-
-if TYPE_CHECKING:
-    from connector.reports.figures.currency_total import CurrencyTotal
 
 
 class MovementList(NamedTuple):
@@ -44,8 +41,6 @@ def each_movement(
     if only:
         wanted = wanted._replace(members=wanted_members(ledger, wanted, only))
     if is_total(wanted.currency):
-        from connector.reports.figures.currency_total import CurrencyTotal
-
         return _each_in_total(CurrencyTotal(ledger, wanted.as_of), wanted)
     _check_currency(ledger, wanted)
     return queries.movements(ledger.connection, wanted)
@@ -69,7 +64,7 @@ def wanted_members(
     for code in queries.currencies(ledger.connection):
         if wanted.currency in (None, code) or is_total(wanted.currency):
             own = wanted.currency or code
-            keys = members(ledger, own, span, only, wanted.as_of)
+            keys = books_of(ledger, own, wanted.as_of).members(span, only)
             found += [f"{code} {key}" for key in keys]
     if not found:
         raise nobody_in(only)
@@ -89,27 +84,17 @@ def sum_movements(
     ledger: Ledger, by: str, wanted: Wanted, only: Sequence[SegmentValue] = ()
 ) -> list[SegmentMovements]:
     """The sums of the movements wanted, by currency and segment."""
-    from connector.metrics.wide.columns import columns_of
-    from connector.metrics.wide.fold import moved_by_segment
-
     _check_currency(ledger, wanted)
     connection, span = ledger.connection, _span(wanted.start, wanted.end)
-    customer = _key_of(connection, wanted.customer)
-    if is_total(wanted.currency):
-        from connector.reports.figures.currency_total import CurrencyTotal
-
-        total = CurrencyTotal(ledger, wanted.as_of)
-        moved = total.moved_by_segment(span, by, customer, only)
-        return _sums_of(total.currency, moved, wanted)
-    found = []
+    customer, found = _key_of(connection, wanted.customer), list[SegmentMovements]()
     kept = rollups.currencies(connection) if ledger.is_whole else []
     codes = kept if len(kept) == 1 else queries.currencies(connection)
-    for currency in codes:
-        if wanted.currency in (None, currency):
-            of = cut_in(ledger, currency, by, only)
-            parts = map(columns_of, columns.blocks(connection, currency))
-            moved = moved_by_segment(parts, span, of, customer)
-            found += _sums_of(currency, moved, wanted)
+    is_all = is_total(wanted.currency)
+    for code in [TOTAL] if is_all else codes:
+        if is_all or wanted.currency in (None, code):
+            books = books_of(ledger, code, wanted.as_of)
+            moved = books.moved_by_segment(span, by, customer, only)
+            found += _sums_of(books.currency, moved, wanted)
     return found
 
 
@@ -145,7 +130,7 @@ def _span(start: date | None, end: date | None) -> Window:
     return Window(WindowKind.YEAR, start or date.min, end or date.max)
 
 
-def _each_in_total(total: "CurrencyTotal", wanted: Wanted) -> Iterator[Movement]:
+def _each_in_total(total: CurrencyTotal, wanted: Wanted) -> Iterator[Movement]:
     """Each customer's net change a day, in whatever currencies."""
     connection, span = total.ledger.connection, _span(wanted.start, wanted.end)
     flows, found = total.flows(span)
@@ -184,7 +169,7 @@ def find_one(connection: sqlite3.Connection, text: str) -> CustomerName:
             fix="give an id as Stripe shows it (cus_…) or a part of the name; "
             "`stripe-nrr movements` lists who is there",
         )
-    several = ", ".join(f"{each.label} ({each.id})" for each in found)
+    several = ", ".join(each.with_id for each in found)
     raise NothingFound(
         f"several customers are called like {text!r}", fix=f"give an id: {several}"
     )

@@ -22,7 +22,8 @@ from connector.reports.explained.window_customers import (
     CustomerInWindow,
     window_customers,
 )
-from connector.reports.figures.members import members
+from connector.reports.figures.asked_books import books_of
+from connector.reports.figures.currency_books import CurrencyBooks
 from connector.reports.ledger import TOTAL, Ledger, is_total
 from connector.reports.model import (
     LISTED,
@@ -201,7 +202,7 @@ def _window_book(
     currency = TOTAL if part.is_total else part.currency
     found = window_customers(ledger, window, currency, asked.as_of)
     if asked.only:
-        own = members(ledger, currency, window, asked.only, asked.as_of)
+        own = books_of(ledger, currency, asked.as_of).members(window, asked.only)
         found = [each for each in found if each.key in own]
     [row] = [each for each in part.rows if each.measured.window == window]
     return WindowBook(
@@ -267,7 +268,7 @@ def largest_movements(
     only: Sequence[SegmentValue] = (),
 ) -> list[Movement]:
     """What changed most in a window; with ``only``, of those with these segments in it."""
-    own = members(ledger, currency, window, only, as_of) if only else None
+    own = CurrencyBooks(ledger, currency, as_of).members(window, only) if only else None
     return queries.largest(ledger.connection, currency, window, count, as_of, own)
 
 

@@ -18,7 +18,9 @@ from connector.metrics.churn import LossSums
 from connector.metrics.contributions import Causes
 from connector.reports.annual import annual
 from connector.reports.benchmarks import assessed, benchmarks
+from connector.reports.figures.currency_total import CurrencyTotal
 from connector.reports.figures.segments import cut_in
+from connector.reports.figures.total_report import total_report
 from connector.reports.figures.windows import (
     figures_by_segment,
     figures_of_some,
@@ -34,7 +36,7 @@ from connector.reports.model import (
     WindowRow,
     restated,
 )
-from connector.store.ledger import columns, customers, queries, unvalued
+from connector.store.ledger import columns, customers, unvalued
 from connector.store.months import closings, notes
 
 
@@ -71,33 +73,21 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
     running; by segment or cause the former alone. Raises ``UsageFault`` for months that
     the ledger cannot know.
     """
-    as_of = asked.as_of
+    as_of, is_all = asked.as_of, is_total(asked.currency)
     connection, known = ledger.connection, ledger.state(as_of)
     codes = ledger.currencies(asked.currency, as_of)
     if asked.last is not None and codes:
         ledger.require_known(asked.last, f"--to {asked.last:%Y-%m}", as_of)
     wanted = _windows(asked, known.today)
     published = benchmarks(ledger.config)
-    if is_total(asked.currency) and asked.causes:
+    if is_all and asked.causes:
         raise UsageFault(
             "causes are told of each currency, not of all in one",
             fix="leave out --causes, or give another --currency",
         )
     missing = ledger.missing() if as_of is None else NOTHING_MISSING
-    parts, alone = [], is_total(asked.currency)
-    own = asked._replace(by=None, causes=False, only=()) if alone else asked
-    for each in codes:
-        rows = _rows(ledger, each, wanted, own, known.today, missing)
-        parts.append(
-            CurrencyReport(
-                currency=each,
-                rows=rows,
-                assessments=assessed(rows, published, each),
-                first_year=None
-                if asked.only
-                else first_year_of(ledger, each, rows, as_of),
-            )
-        )
+    own = asked._replace(by=None, causes=False, only=()) if is_all else asked
+    parts = [_part(ledger, code, wanted, own, missing, published) for code in codes]
     report = Report(
         generated_at=ledger.now,
         moment=ledger.moment,
@@ -108,7 +98,7 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         today=known.today,
         timezone=known.timezone,
         policy=known.policy,
-        currencies=() if alone else tuple(parts),
+        currencies=() if is_all else tuple(parts),
         total=_total(ledger, parts, published, asked),
         refusals=tuple(unvalued.known(connection)),
         missing=missing,
@@ -151,20 +141,13 @@ def _total(
     wanted = is_total(asked.currency) or (asked.currency is None and is_configured)
     if not (wanted and parts):
         return None
-    from connector.reports.figures.currency_total import CurrencyTotal
-    from connector.reports.figures.total_report import total_report
-
     total = CurrencyTotal(ledger, asked.as_of)
     report = total_report(total, parts, asked.by, published, asked.only)
     if asked.only:
         return report
 
-    def first() -> date | None:
-        connection, as_of = ledger.connection, asked.as_of
-        days = (queries.first_day(connection, code, as_of) for code in total.codes)
-        return min((day for day in days if day is not None), default=None)
-
-    return replace(report, first_year=first_year(report.rows, first, total.retention))
+    found = first_year(report.rows, total.first_day, total.retention)
+    return replace(report, first_year=found)
 
 
 def _names(
@@ -216,16 +199,33 @@ def _trend(
     return [*trailing, *windows(kind, first, last)]
 
 
+def _part(
+    ledger: Ledger,
+    currency: str,
+    wanted: Sequence[Window],
+    asked: ReportRequest,
+    missing: Missing,
+    published: Benchmarks,
+) -> CurrencyReport:
+    rows = _rows(ledger, currency, wanted, asked, missing)
+    young = None if asked.only else first_year_of(ledger, currency, rows, asked.as_of)
+    return CurrencyReport(
+        currency=currency,
+        rows=rows,
+        assessments=assessed(rows, published, currency),
+        first_year=young,
+    )
+
+
 def _rows(
     ledger: Ledger,
     currency: str,
     wanted: Sequence[Window],
     asked: ReportRequest,
-    today: date,
     missing: Missing,
 ) -> tuple[WindowRow, ...]:
     """A row a window, with its segments and causes where they are asked for."""
-    connection = ledger.connection
+    connection, today = ledger.connection, ledger.state(asked.as_of).today
     segments: list[dict[str, WindowFigures]] = [{} for _ in wanted]
     own = asked.as_of, asked.only
     measured = figures_of_some(ledger, currency, wanted, *own)

@@ -106,6 +106,12 @@ def listen(host: str, port: int, fix: str = FREE_ADDRESSES) -> socket.socket:
         ) from error
 
 
+def url_of(listening: socket.socket) -> str:
+    """``http://127.0.0.1:8481``, ``http://[::1]:8481``."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 async def run(
     apps: Sequence[tuple[ASGIApp, socket.socket]],
     *,

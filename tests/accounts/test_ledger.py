@@ -27,7 +27,9 @@ from connector.reports import (
     make_report,
     sum_movements,
 )
+from connector.reports.explained.window import WindowRequest
 from connector.reports.ledger import Ledger
+from connector.reports.movements import find_counted
 from connector.store.database import transaction
 from connector.store.ledger.queries import EVERYTHING, Wanted
 from connector.store.months import notes
@@ -255,6 +257,9 @@ def test_one_id_in_two_accounts_is_two_customers(tmp_path: Path) -> None:
         assert {x[1] for x in booked(ledger)} == {"de/cus_1", "us/cus_1"}
         found = explain_customer(ledger, "us/cus_1").movements
         assert [m.amount_minor for m in found] == [6000]
+        with pytest.raises(NothingFound, match="called like 'cus_1'") as raised:
+            find_counted(ledger.connection, "cus_1")
+        assert raised.value.fix == "give an id: de/cus_1, us/cus_1"
 
 
 def test_what_was_noted_of_a_customer_is_of_its_account(tmp_path: Path) -> None:
@@ -289,7 +294,7 @@ def test_a_customer_of_one_account_may_be_the_company_of_another_ones(
             ("Acme", "new", 5000),
             ("Acme", "expansion", 6000),
         ]
-        names = {each.id for each in explain_customer(ledger, "Acme").members}
+        names = {each.id for each in explain_customer(ledger, "Acme").counted_as_one}
         assert names == {"cus_1", "cus_2"}
 
 
@@ -390,7 +395,7 @@ def test_every_report_reads_several_accounts(tmp_path: Path) -> None:
         )
     with several(tmp_path, ["de", "us"]) as ledger:
         assert cohort_reports(ledger)
-        [found] = explain_window(ledger, headline(ledger).window)
+        [found] = explain_window(ledger, WindowRequest(headline(ledger).window))
         assert found.kept.customers == 2
         [de, us] = sum_movements(ledger, "account", EVERYTHING)
         assert (de.segment, us.segment) == ("de", "us")

@@ -341,6 +341,11 @@ def one_of_two_is_empty() -> None:
     of_two("report")
 
 
+def lake_of_two_zones() -> None:
+    zones = ('"timezone": "Europe/Berlin"', '"timezone": "America/New_York"')
+    command("lake", str(broken_lakes.lay_out_two(*zones)), "lake")
+
+
 def lake_of_companies() -> None:
     broken_lakes.lay_out_broken_history()
     text = '[customers]\naccount = "metadata:parent"'
@@ -356,16 +361,17 @@ def paired(text: str | None) -> None:
 
 RUN_OF_BEFORE = """{
   "schema": 1, "started_at": "2026-11-02T06:00:00Z", "engine": "duckdb",
-  "code_version": "1.0", "policy": {}, "known_until": "2026-11-02T06:00:00Z",
-  "source_shape": "mirror", "accounts": [], "rows": {}
+  "code_version": "1.0", "policy": {"timezone": "UTC"},
+  "known_until": "2026-11-02T06:00:00Z", "source_shape": "mirror", "accounts": [],
+  "rows": {}
 }"""
 
 
-def lake_without_plans() -> None:
+def of_run_of_before(*words: str) -> None:
     place = Path("lake", "run-20261102T060000Z")
     place.mkdir(parents=True)
     (place / "run.json").write_text(RUN_OF_BEFORE, encoding="utf-8")
-    command("report", "--lake", "lake", "--by", "plan")
+    command("report", "--lake", "lake", *words)
 
 
 def lake_of_broken() -> None:
@@ -824,14 +830,24 @@ COMMANDS: Mapping[str, Provoked] = {
         "export", "--what", "mirror", "-o", "mirror", walked=False
     ),
     "a lake without its library": lambda: without("duckdb", "lake", "mirror", "lake"),
-    "a lake's run of before": lake_without_plans,
+    "a lake's run of before": lambda: of_run_of_before("--by", "plan"),
     "a lake's causes": lambda: command("report", "--lake", "x", "--causes"),
+    "a lake's metadata": lambda: configured(
+        '[customers]\nmetadata = ["team"]',
+        *("report", "--lake", "x", "--by", "metadata:team"),
+    ),
+    "a lake's page": lambda: command("report", "--lake", "x", "--format", "html"),
+    "a lake under a preset": lambda: command(
+        "report", "--lake", "x", "--policy", "stripe:default"
+    ),
+    "a lake before its first run": lambda: of_run_of_before("--as-of", "2026-11-01"),
     "a lake's figures without its library": lambda: without(
         "pyarrow", "report", "--lake", "lake"
     ),
     **broken_lakes.EXHIBITS,
     "a history that breaks the derivation in a lake": lake_of_broken,
     "a lake of companies": lake_of_companies,
+    "a lake of two zones": lake_of_two_zones,
     "accounts of other rules": lambda: two_accounts("report", rule="excluded"),
     "an account without a ledger": lambda: of_two("report"),
     "an account that was never synced": one_of_two_is_empty,

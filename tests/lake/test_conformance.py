@@ -15,11 +15,11 @@ from connector.core.figures import SUMMED, reading
 from connector.core.model import ContractTerm, Flow, MovementKind
 from connector.core.policy import Policy, Rules
 from connector.core.windows import Window, WindowKind
-from connector.lake import duckdb, parquet, windows
+from connector.lake import duckdb, parquet
 from connector.lake.queries import windows_query
-from connector.lake.run import prepared, write_run
+from connector.lake.run import prepared, windows_asked, write_run
 from connector.lake.source import sources_in
-from connector.lake.tables import DERIVED
+from connector.lake.tables import DERIVED, FIGURES
 from connector.metrics.retention import measure
 from connector.store.mirror.exports import MirrorRow
 from tests.billing.calendar_ import DAY
@@ -127,7 +127,7 @@ def test_it_does_not_matter_how_many_processes_derive(
 
 
 def figures(run: Path) -> list[parquet.Row]:
-    return sorted(parquet.read(run / "windows", windows.FIGURES))
+    return sorted(parquet.read(run / "windows", FIGURES))
 
 
 def test_the_one_sql_file_says_the_same_on_sqlite(both: Both, made: Path) -> None:
@@ -146,7 +146,7 @@ def test_the_one_sql_file_says_the_same_on_sqlite(both: Both, made: Path) -> Non
             "INSERT INTO asked VALUES (?, ?, ?, ?)",
             [
                 (kind, str(start), str(end), month)
-                for kind, start, end, month in windows.asked(first, last_day(both))
+                for kind, start, end, month in windows_asked(first, last_day(both))
             ],
         )
         rows = connection.execute(windows_query()).fetchall()

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from connector.core.dates import instant
-from connector.lake import duckdb, parquet, windows
+from connector.lake import duckdb, parquet
 from connector.lake.run import newest, prepared, write_run
 from connector.lake.source import sources_in
+from connector.lake.tables import FIGURES
 from tests.lake.test_spark import has_java
 from tests.support.broken_lakes import RULES
 from tests.support.folders import ROOT
@@ -81,6 +82,6 @@ def test_spark_connect_derives_what_duckdb_does(tmp_path: Path) -> None:
     assert rows_of(place) == rows_of(other)
     assert len(rows_of(place)["movements"]) > 5
     of_windows = [
-        sorted(parquet.read(it / "windows", windows.FIGURES)) for it in (place, other)
+        sorted(parquet.read(it / "windows", FIGURES)) for it in (place, other)
     ]
     assert of_windows[0] == of_windows[1]

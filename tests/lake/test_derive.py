@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from connector.core.errors import LakeUnusable
-from connector.lake.derive import LakeAccount, LakeDerived, LakeTask, derived
+from connector.lake.derive import LakeDerived, LakeTask, derived
+from connector.lake.histories import LakeAccount
 from connector.lake.objects import LakeRow
 from connector.mrr.history import Catalogue
 from connector.stripe_api.objects import Price, Recurring
@@ -201,10 +202,41 @@ def test_what_the_mirror_could_not_take_holds_its_customer() -> None:
     assert refused(held) == [("in_9", "status", "set_aside")]
 
 
-def test_a_customer_of_two_accounts_is_set_aside() -> None:
+def in_two_accounts(**given: Any) -> tuple[list[LakeRow], LakeTask]:
     rows = [
-        row("cus_1", subscription("sub_1", "cus_1")),
+        row("cus_1", subscription("sub_1", "cus_1"))._replace(**given),
         row("cus_1", subscription("sub_2", "cus_1"), account="1"),
     ]
-    [held] = told(rows)
-    assert refused(held) == [("cus_1", "history", "not_derived")]
+    every = task()
+    named = {
+        key: account._replace(name=name)
+        for (key, account), name in zip(
+            every.accounts.items(), ("de", "uk"), strict=True
+        )
+    }
+    return rows, every._replace(accounts=named)
+
+
+def test_one_id_in_two_accounts_is_two_customers() -> None:
+    found = list(derived(*in_two_accounts()))
+    assert [(it.derived and it.derived.customer) for it in found] == [
+        "de/cus_1",
+        "uk/cus_1",
+    ]
+    assert [mrr_minor(each) for each in found] == [2000, 2000]
+
+
+def test_a_company_of_two_accounts_is_one() -> None:
+    *apart, found = derived(*in_two_accounts(member="cus_2"))
+    assert [each.derived for each in apart] == [None, None]
+    assert mrr_minor(found) == 4000
+    assert found.derived is not None
+    [movement] = found.derived.movements
+    assert (movement.customer, movement.kind) == ("cus_1", "new")
+
+
+def test_what_one_account_has_of_a_company_does_not_hold_the_other() -> None:
+    rows, every = in_two_accounts(member="cus_2", body=b"half an obj")
+    first, _, found = derived(rows, every)
+    assert refused(first) == [("", "the object", "set_aside")]
+    assert mrr_minor(found) == 2000

@@ -15,9 +15,9 @@ from pyarrow import parquet as pq
 from connector.core.dates import instant
 from connector.lake import duckdb, parquet
 from connector.lake.reading import read_sums
-from connector.lake.run import prepared, write_run
+from connector.lake.run import newest, prepared, write_run
 from connector.lake.source import MANIFEST, sources_in
-from connector.render.footnotes import policy_sentence
+from connector.render.report.footnotes import policy_sentence
 from tests.support.broken_lakes import RULES
 from tests.support.documents import code_blocks
 from tests.support.lakes import rows_of, told_by_lives, write_whole
@@ -147,7 +147,7 @@ def test_what_lines_and_items_show_is_told(made: Path) -> None:
 def test_every_figure_says_of_what_it_is_made(made: Path) -> None:
     shapes = {it for (it,) in parquet.read(made / "windows", ["source_shape"])}
     assert shapes == {"flat"}
-    sums = read_sums(made)
+    sums = read_sums(newest(made))
     assert sums.rules["source_shape"] == "flat"
     assert "flat tables of today's state" in policy_sentence(sums.rules)
 

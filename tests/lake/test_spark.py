@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -19,10 +19,12 @@ import pytest
 from connector.core.dates import instant
 from connector.core.errors import LakeUnusable
 from connector.core.policy import Rules
-from connector.lake import duckdb, parquet, windows
-from connector.lake.run import newest, prepared, write_run
+from connector.lake import duckdb, parquet
+from connector.lake.run import Prepared, newest, prepared, write_run
 from connector.lake.source import COLUMNS, sources_in
-from tests.lake import test_flat
+from connector.lake.tables import FIGURES
+from tests.lake import test_companies, test_flat
+from tests.lake.test_companies import Grouped, apart, grouped
 from tests.lake.test_conformance import Both, both, made
 from tests.support.broken_lakes import RULES, lay_out
 from tests.support.lakes import rows_of, told_by_lives, write_whole
@@ -44,7 +46,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:pyspark"),
     pytest.mark.filterwarnings("ignore::FutureWarning:pyspark"),
 ]
-__all__ = ["both", "made"]  # the fixtures
+__all__ = ["apart", "both", "grouped", "made"]  # the fixtures
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +89,7 @@ def test_spark_derives_what_sqlite_and_duckdb_do(
     found = rows_of(place)
     for table, rows in both.rows.items():
         assert found[table] == rows, table
-    of_windows = [
-        sorted(parquet.read(it / "windows", windows.FIGURES)) for it in (place, made)
-    ]
+    of_windows = [sorted(parquet.read(it / "windows", FIGURES)) for it in (place, made)]
     assert of_windows[0] == of_windows[1]
     _, told = newest(tmp_path)
     assert (told.engine, told.rows["movements"]) == ("spark", len(found["movements"]))
@@ -112,6 +112,16 @@ def test_spark_reads_whole_objects_and_flat_tables_as_duckdb_does(
     customers = {who for (who,) in parquet.read(place / "movements", ["customer"])}
     assert "cus_1" in customers
     assert len(customers) > 5
+
+
+def test_companies_and_several_accounts_are_the_ledgers(
+    grouped: Grouped, apart: Grouped, session: SparkSession, tmp_path: Path
+) -> None:
+    def fill(given: Prepared) -> Callable[[Path], None]:
+        return partial(spark.fill, session, given)
+
+    test_companies.check_companies(grouped, tmp_path / "grouped", fill)
+    test_companies.check_accounts(apart, tmp_path / "apart", fill)
 
 
 def test_a_file_that_is_no_parquet_fails_the_run_and_leaves_nothing(

@@ -27,9 +27,10 @@ from connector.metrics.rollups import CustomerBooks, differences, figures_of
 from connector.metrics.wide.columns import columns_of_flows
 from connector.metrics.wide.formula_inputs import window_inputs
 from connector.render.page.page import to_html
-from connector.render.report_json import to_json
-from connector.render.report_tables import to_csv, to_markdown
-from connector.render.report_terminal import report_view
+from connector.render.report.csv_form import to_csv
+from connector.render.report.json_form import to_json
+from connector.render.report.tables import to_markdown
+from connector.render.report.terminal import report_view
 from connector.render.terminal import console
 from connector.reports.ledger import Ledger
 from connector.reports.model import Report

@@ -89,8 +89,8 @@ def test_under_whom_customers_are_counted(
 
 def test_a_company_has_its_customers_in_all_of_their_ids() -> None:
     known = Companies({"old": "b"}, {"b": "Acme", "a": "Acme"})
-    assert known.members("Acme") == (("Acme",), ("a",), ("b", "old"))
-    assert known.members("b") == known.members("old") == ()
+    assert known.parts("Acme") == (("Acme",), ("a",), ("b", "old"))
+    assert known.parts("b") == known.parts("old") == ()
     assert known.affected(["old", "x"]) == ["Acme", "old", "x"]
 
 

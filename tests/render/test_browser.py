@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connector.render.report_json import to_json
+from connector.render.report.json_form import to_json
 from tests.support.browser import Browser, browser, missing
 from tests.support.pages import OCTOBER, demo_page, demo_report, restated_page, written
 

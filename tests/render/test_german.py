@@ -107,7 +107,7 @@ def test_a_language_is_spoken_where_it_was_asked_for_alone() -> None:
 # Reports
 
 
-DAYS = r"\d{4}-\d{2}-\d{2}|\d{2}\.\d{2}\.\d{4}|\d{2} \w{3} \d{4}"
+DAYS = r"\d{4}-\d{2}-\d{2}|\d{2}\.\d{2}\.\d{4}|\d{1,2} \w{3} \d{4}"
 MONTHS = "|".join(
     [each.rstrip(".") for each in LANGUAGES["de"].months]
     + [f"{date(2026, month, 1):%b}" for month in range(1, 13)]

@@ -13,8 +13,8 @@ from connector.core.model import Refusal
 from connector.core.money import format_minor, format_ratio
 from connector.core.windows import WindowKind
 from connector.metrics.benchmarks import Benchmarks
-from connector.render.footnotes import RESTATED
 from connector.render.page.page import to_html
+from connector.render.report.footnotes import RESTATED
 from connector.reports.ledger import Ledger, Missing
 from connector.reports.model import CurrencyReport, Report, WindowRow
 from connector.reports.page import PageContents, make_page
@@ -309,7 +309,7 @@ def test_what_is_at_risk_is_only_known_of_now() -> None:
     past = OCTOBER._replace(as_of=datetime(2026, 11, 5, tzinfo=UTC))
     assert "At risk on" in demo_page()
     assert "At risk on" not in demo_page(past)
-    assert "As the ledger stood on 05 Nov 2026" in demo_page(past)
+    assert "As the ledger stood on 5 Nov 2026" in demo_page(past)
 
 
 def test_what_is_missing_is_said_at_the_top_and_named_below() -> None:
@@ -327,7 +327,7 @@ def test_what_is_missing_is_said_at_the_top_and_named_below() -> None:
 def test_what_is_not_over_is_told_apart_from_the_headline() -> None:
     page = parsed(demo_page(ReportRequest(trend=True)))
     assert page.all("h1")[0].text == "Recurring revenue, Oct 2026"
-    assert "So far, in the 12 months to Nov 2026 (known to 02 Nov 2026): " in page.text
+    assert "So far, in the 12 months to Nov 2026 (known to 2 Nov 2026): " in page.text
     for trend in page.all("figure", class_="trend"):
         dots = [d for d in trend.all("circle") if d.attributes["cx"].endswith("%")]
         [open_] = [d for d in dots if d.attributes.get("class") == "open"]

@@ -1,6 +1,7 @@
 """Tables of texts: aligned for a reader, Markdown, CSV."""
 
-from connector.render.table import Table, csv_text, markdown_table, text_table
+from connector.render.csv_table import csv_text
+from connector.render.table import Table, markdown_table, text_table
 
 BOOKS = Table(
     ("Customer", "MRR"), [("Ada", "$50.00"), ("明和電気", "$1,250.00")], frozenset([1])

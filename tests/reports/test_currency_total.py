@@ -28,6 +28,7 @@ from connector.reports import (
     make_report,
     restated_windows,
 )
+from connector.reports.explained.window import WindowRequest
 from connector.reports.model import CurrencyReport
 from connector.store.database import transaction
 from connector.store.ledger import queries
@@ -313,9 +314,9 @@ def _explained(
     ledger: Ledger, window: Window
 ) -> tuple[Retention, Fraction | None, Fraction | None]:
     """The opening's customers and both ratios, from who moved them."""
-    [nrr] = explain_window(ledger, window, Ratio.NRR, "total")
-    [grr] = explain_window(ledger, window, Ratio.GRR, "total")
-    [crr] = explain_window(ledger, window, Ratio.CRR, "total")
+    [nrr] = explain_window(ledger, WindowRequest(window, Ratio.NRR, "total"))
+    [grr] = explain_window(ledger, WindowRequest(window, Ratio.GRR, "total"))
+    [crr] = explain_window(ledger, WindowRequest(window, Ratio.CRR, "total"))
     base = nrr.kept
     left = sum(each.customers for _, each in crr.moved)
     assert (crr.kept, base.customers + left) == (base, base.kept)

@@ -15,11 +15,17 @@ from connector.core.errors import UsageFault
 from connector.core.money import format_ratio
 from connector.core.windows import Window, WindowKind
 from connector.render.page.page import to_html
-from connector.render.report_json import to_json
-from connector.render.report_tables import to_csv, to_markdown
-from connector.render.report_terminal import report_view
+from connector.render.report.csv_form import to_csv
+from connector.render.report.json_form import to_json
+from connector.render.report.tables import to_markdown
+from connector.render.report.terminal import report_view
 from connector.render.terminal import console
-from connector.reports import explain_customer, explain_window, formula_drift
+from connector.reports import (
+    WindowRequest,
+    explain_customer,
+    explain_window,
+    formula_drift,
+)
 from connector.reports.ledger import Ledger
 from connector.reports.page import make_page
 from connector.reports.report import ReportRequest, make_report
@@ -75,7 +81,7 @@ def test_a_window_that_the_ledger_cannot_know_is_refused() -> None:
             lambda: make_report(ledger, ReportRequest(last=later)),
             lambda: make_report(ledger, ReportRequest(last=later, trend=True)),
             lambda: formula_drift(ledger, last=later),
-            lambda: explain_window(ledger, window),
+            lambda: explain_window(ledger, WindowRequest(window)),
             lambda: explain_customer(ledger, name, date(2030, 8, 31)),
         ):
             with pytest.raises(UsageFault, match="2026-11-02, the last day"):

@@ -21,10 +21,12 @@ from connector.core.policy import Policy
 from connector.core.text import json_text
 from connector.core.windows import Window, WindowKind, name_of, windows
 from connector.metrics.retention import measure
-from connector.render.footnotes import banner, footnotes, policy_sentence
-from connector.render.report_json import to_json
-from connector.render.report_tables import cells, to_csv, to_markdown
-from connector.render.report_terminal import report_view
+from connector.render.report.csv_form import to_csv
+from connector.render.report.footnotes import footnotes, policy_sentence
+from connector.render.report.json_form import to_json
+from connector.render.report.missing import banner
+from connector.render.report.tables import cells, to_markdown
+from connector.render.report.terminal import report_view
 from connector.render.table import Money, shown
 from connector.render.terminal import console
 from connector.reports.ledger import Missing

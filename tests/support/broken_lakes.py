@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 from connector.core.dates import instant
 from connector.core.policy import Policy, Rules
 from connector.lake import duckdb, parquet
-from connector.lake.derive import LakeAccount, LakeTask, derived
+from connector.lake.derive import LakeTask, derived
 from connector.lake.folders import folder_draft
+from connector.lake.histories import LakeAccount
 from connector.lake.objects import LakeRow
 from connector.lake.run import RUN, newest, prepared, write_run
 from connector.lake.source import COLUMNS, MANIFEST, NEEDED, sources_in
@@ -111,7 +112,7 @@ def failing_in_spark() -> None:
     """As Spark hands on what one of its workers raised."""
     from pyspark.errors import PySparkException  # noqa: PLC0415
 
-    from connector.lake.spark import in_words  # noqa: PLC0415
+    from connector.lake.workers import in_words  # noqa: PLC0415
 
     said = "connector.core.errors.LakeUnusable: rows of 'cus_1' come after those of 'cus_2'"
     with in_words():
@@ -130,6 +131,19 @@ def lay_out_broken_history() -> None:
     parquet.write(place, COLUMNS, [("sub_1", "cus_1", 0, body)])
 
 
+def lay_out_two(*told: str) -> Path:
+    """A folder of two accounts, whose manifests say this, too."""
+    for name, more in zip(("de", "us"), told, strict=True):
+        folder = lay_out(TOLD.replace("}", f", {more}}}"))
+        Path("both").mkdir(exist_ok=True)
+        folder.rename(Path("both", name))
+    return Path("both")
+
+
+def of_whom(*told: str) -> list[str]:
+    return [f'"account": {{{each}}}' for each in told]
+
+
 EXHIBITS: Mapping[str, Callable[[], object]] = {
     "a folder without a manifest": lambda: sources_in(lay_out(None)),
     "a manifest that says too little": lambda: sources_in(lay_out("{}")),
@@ -138,6 +152,12 @@ EXHIBITS: Mapping[str, Callable[[], object]] = {
     ),
     "a manifest of a later version": lambda: sources_in(
         lay_out(TOLD.replace("1", "9", 1))
+    ),
+    "two folders of one account": lambda: sources_in(
+        lay_out_two(*of_whom('"id": "acct_1"', '"id": "acct_1"'))
+    ),
+    "folders of live and of test mode": lambda: sources_in(
+        lay_out_two(*of_whom('"livemode": true', '"livemode": false'))
     ),
     "a source without invoices": lambda: sources_in(lay_out(kinds=NEEDED[:2])),
     "a file of the catalogue that is no Parquet": lambda: broken_file("prices"),

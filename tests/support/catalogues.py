@@ -32,7 +32,7 @@ from connector.metrics.benchmarks import parse_benchmarks
 from connector.metrics.published_formulas import FORMULAS
 from connector.mrr.risks import RiskReason
 from connector.reconcile.files.headers import FileKind
-from connector.render.report_tables import REASON_WORDS
+from connector.render.report.reasons import REASON_WORDS
 from connector.reports.benchmarks import PUBLISHED
 from connector.stripe_api.lists import LISTINGS
 from connector.valuation.reconciliation import GapReason

@@ -18,7 +18,7 @@ from connector import __version__, config
 from connector.core.kept.months import Closing
 from connector.core.policy import Policy
 from connector.core.windows import WindowKind
-from connector.render.report_json import to_json
+from connector.render.report.json_form import to_json
 from connector.reports.ledger import Ledger
 from connector.reports.report import ReportRequest, make_report
 from connector.store.months import closings

@@ -28,7 +28,7 @@ from connector.store.opening import open_database
 from connector.stripe_api.client import StripeApi
 from connector.stripe_api.rate_limit import Limiter
 from connector.webhooks.endpoint import MOST_BYTES, PATH
-from connector.webhooks.server import REQUEST_S
+from connector.webhooks.server import REQUEST_S, listen, url_of
 from tests.billing.account import Account
 from tests.billing.calendar_ import DAY, HOUR
 from tests.billing.state import Json
@@ -432,6 +432,14 @@ def test_the_operator_s_port_answers_to_its_own_name(
     for path in ("/healthz", "/readyz", "/metrics"):
         url = f"{server.admin}{path}"
         assert server.client.get(url, headers={"Host": host}).status_code == status
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_the_address_that_it_tells_is_one_that_a_browser_opens(host: str) -> None:
+    with listen(host, 0) as listening:
+        told = httpx.URL(url_of(listening))
+        assert told.host == host
+        assert told.port == listening.getsockname()[1]
 
 
 def test_beyond_this_machine_it_needs_a_token(synced: Company) -> None:

@@ -17,7 +17,9 @@ KNOWN = frozenset(
     ("currency", "owner", "segment", "reason", "q", "sort", "page"),
 )
 NOBODY = AtRiskReports(currencies=(), labels={}, failed={})
-NOTHING = NothingPaid(lambda _: forms.to_json(NOBODY), lambda _: forms.text_csv(()))
+NOTHING = NothingPaid(
+    lambda _: forms.to_json(NOBODY), lambda _: forms.to_csv(()).text()
+)
 SORTS = ("mrr", "day", "renews", "name")
 
 
@@ -43,15 +45,13 @@ def answer(asked: PageRequest) -> PageAnswer:
         title=_("At risk"),
         values={
             **_values(asked, found),
-            "own_currency": currency,
-            "currencies": asked.currencies(),
+            **asked.pickers(currency),
             "owner": owner,
-            "only": only,
         },
         json=lambda: forms.to_json(found),
-        csv=lambda: forms.text_csv(
+        csv=lambda: forms.to_csv(
             at_risk_lines(asked.ledger, currency, owner, only)[1]
-        ),
+        ).text(),
         command=[
             "at-risk",
             *words(currency=currency, owner=owner, segment=list(only)),

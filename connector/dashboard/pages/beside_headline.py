@@ -12,7 +12,7 @@ from connector.dashboard.filters import without_price
 from connector.dashboard.pages.coverage import coverage_of
 from connector.render.page.figures import View
 from connector.render.page.levels import band_scale
-from connector.render.report_tables import segment_name
+from connector.render.report.segment_names import segment_name
 from connector.reports.benchmarks import benchmarks
 from connector.reports.coverage import CoveredWindow
 from connector.reports.figures.windows import figures_by_segment

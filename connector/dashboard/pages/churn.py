@@ -15,8 +15,9 @@ from connector.dashboard.answer import (
     words,
 )
 from connector.render import churn as forms
+from connector.render import departures
 from connector.render.page.losses import loss_chart
-from connector.render.report_tables import REASON_WORDS
+from connector.render.report.reasons import REASON_WORDS
 from connector.reports.churn import (
     ChurnReport,
     ChurnReports,
@@ -36,7 +37,7 @@ NOBODY_LEFT = ChurnReports(currencies=(), by=None)
 
 NOTHING = NothingPaid(
     lambda _: forms.to_json(NOBODY_LEFT),
-    lambda _: forms.losses_text(()),
+    lambda _: departures.losses_csv(()).text(),
 )
 
 
@@ -69,7 +70,7 @@ def answer(asked: PageRequest) -> PageAnswer:
             "only": wanted.only,
         },
         json=lambda: forms.to_json(reports),
-        csv=lambda: forms.losses_text(churn_losses(asked.ledger, wanted)),
+        csv=lambda: departures.losses_csv(churn_losses(asked.ledger, wanted)).text(),
         command=[
             "churn",
             *month_words(wanted.first, wanted.last),
@@ -90,8 +91,8 @@ def _values(asked: PageRequest, found: ChurnReport) -> dict[str, Any]:
         "chart": loss_chart(found),
         "month_links": _months_of(found),
         "feedback_table": forms.feedback_table(found),
-        "how_shown": forms.how_shown,
-        "stated": forms.words,
+        "how_shown": departures.how_shown,
+        "stated": departures.words,
         "lead": forms.lead(found, asked.config.locale),
         "not_nrr": forms.not_nrr(found, asked.config.locale),
         "span": forms.span_text(found.window),

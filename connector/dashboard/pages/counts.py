@@ -7,7 +7,7 @@ from connector.core.language import _
 from connector.core.policy import POLICY_RULES
 from connector.dashboard import frame
 from connector.dashboard.answer import MOST_LINES, PageAnswer, PageRequest
-from connector.render.table import csv_text
+from connector.render.csv_table import csv_text
 from connector.store.ledger import unvalued
 
 KNOWN = frozenset[str]()

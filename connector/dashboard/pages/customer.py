@@ -52,7 +52,7 @@ def answer(asked: PageRequest) -> PageAnswer:
         title=explained.customer.shown,
         values=_values(asked, explained, codes),
         json=lambda: forms.explanation_json(explained),
-        csv=lambda: forms.movements_csv(explained.movements, explained.labels),
+        csv=lambda: forms.movements_csv(explained.movements, explained.labels).text(),
         command=[
             "explain",
             explained.customer.id,
@@ -69,7 +69,7 @@ def _require(asked: PageRequest) -> None:
         return
     fix = "ids begin with cus_, as Stripe shows them"
     if found:
-        several = ", ".join(f"{each.shown} ({each.id})" for each in found)
+        several = ", ".join(each.with_id for each in found)
         fix = f"called like that are: {several}"
     raise NothingFound(f"no customer {asked.key[:80]} in this ledger", fix=fix)
 
@@ -88,7 +88,7 @@ def _values(
     chart = _chart(own, ahead, explained.on) if own else None
     places = frame.places_in_stripe(asked.ledger, _objects(own, risks))
     shown = [_shown(each, explained.prices, places) for each in reversed(own)]
-    whom = [each.id for each in explained.members] or [explained.customer.id]
+    whom = [each.id for each in explained.counted_as_one] or [explained.customer.id]
     noted = _noted(asked, own, explained)
     return {
         "explained": explained,

@@ -10,7 +10,8 @@ from connector.core.windows import Window, WindowKind
 from connector.dashboard.answer import NothingPaid, PageAnswer, PageRequest
 from connector.dashboard.query import is_called, one_page, ordered, sort_asked
 from connector.metrics.retention import standing
-from connector.render.table import Money, csv_text
+from connector.render.csv_table import csv_text
+from connector.render.table import Money
 from connector.reports.figures.currency_total import CurrencyTotal
 from connector.reports.ledger import is_total
 from connector.store.ledger import balances, customers
@@ -46,8 +47,7 @@ def answer(asked: PageRequest) -> PageAnswer:
         title=_("Customers"),
         values={
             "code": code,
-            "own_currency": currency,
-            "currencies": asked.currencies(),
+            **asked.pickers(currency),
             "page": page,
             "mrr_minor": sum(each.mrr_minor for each in found),
             "all_minor": sum(each.mrr_minor for each in everybody),

@@ -9,7 +9,7 @@ from connector.core.model import CustomerName, MovementKind
 from connector.dashboard.answer import PageRequest
 from connector.dashboard.query import is_called, ordered, sort_asked
 from connector.metrics.contributions import Causes, Contribution
-from connector.render.report_tables import CAUSE_WORDS, cause_words
+from connector.render.report.reasons import CAUSE_WORDS, cause_words
 from connector.reports.explained.window import WindowContributions, WindowExplanation
 from connector.store.ledger.customers import accounts_of
 

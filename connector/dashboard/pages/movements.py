@@ -25,7 +25,7 @@ from connector.store.ledger.queries import Slice, Wanted
 
 KNOWN = frozenset(("currency", "from", "to", "kind", "customer", "segment", "page"))
 NOTHING = NothingPaid(
-    lambda _: {"movements": []}, lambda _: forms.movements_csv([], {})
+    lambda _: {"movements": []}, lambda _: forms.movements_csv([], {}).text()
 )
 MOST_EXPORTED = 50_000
 
@@ -60,9 +60,7 @@ def answer(asked: PageRequest) -> PageAnswer:
             "first": first,
             "last": last,
             "customer": wanted.customer,
-            "only": asked.only,
-            "own_currency": "total" if is_all else wanted.currency,
-            "currencies": asked.currencies(),
+            **asked.pickers(asked.currency()),
             "code": asked.config.reporting_currency if is_all else wanted.currency,
             "count": sum(each.number for each in _of_kind(sums, wanted.kind)),
             "amount_minor": sum(e.amount_minor for e in _of_kind(sums, wanted.kind)),
@@ -159,6 +157,5 @@ def _all(
 def _csv(asked: PageRequest, wanted: Wanted, sums: Sequence[ShownKind]) -> str:
     found = _all(asked, wanted, sums)
     named = {each.customer for each in found}
-    return forms.movements_csv(
-        found, customers.labels_of(asked.ledger.connection, named)
-    )
+    labels = customers.labels_of(asked.ledger.connection, named)
+    return forms.movements_csv(found, labels).text()

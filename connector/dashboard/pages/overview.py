@@ -26,11 +26,12 @@ from connector.dashboard.pages.beside_headline import (
 )
 from connector.metrics.benchmarks import Benchmarks
 from connector.render.coverage import CLASS_WORDS, shares
-from connector.render.footnotes import OF_COMPANIES, ONLY
 from connector.render.page.figures import View, of_segment, view
 from connector.render.page.levels import levels, retention_steps
-from connector.render.report_json import to_json
-from connector.render.report_tables import only_words, to_csv
+from connector.render.report.csv_form import to_csv
+from connector.render.report.footnotes import OF_COMPANIES, ONLY
+from connector.render.report.json_form import to_json
+from connector.render.report.segment_names import only_words
 from connector.reports.benchmarks import benchmarks
 from connector.reports.figures.windows import nobody_in
 from connector.reports.model import CurrencyReport, Report, judged_goals, metrics_of
@@ -64,7 +65,6 @@ def answer(asked: PageRequest) -> PageAnswer:
             **_values(asked, report, part, shown),
             "segments": _segments(part, report),
             "own": own,
-            "only": only,
             "by": by,
             "month_count": _span_asked(asked),
             "period": str(request.kind or "month"),
@@ -200,8 +200,7 @@ def _values(
         "kept": kept,
         "young": None if shown.segment else part.first_year,
         "is_few": kept.customers < FEW,
-        "own_currency": "total" if part.is_total else part.currency,
-        "currencies": asked.currencies(),
+        **asked.pickers("total" if part.is_total else part.currency),
         "scales": {} if kept.customers < FEW else yardsticks(asked, shown),
         "assessed": {each.metric: each for each in shown.assessments},
         "goals": {

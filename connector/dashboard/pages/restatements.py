@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from connector.core.language import _
 from connector.core.policy import differences
 from connector.dashboard.answer import MOST_LINES, PageAnswer, PageRequest, words
-from connector.render import closed_months as forms
-from connector.render.report_json import facts_json
+from connector.render import restatements as forms
+from connector.render.report.json_form import facts_json
 from connector.reports.closings.restatements import (
     RestatementLine,
     Restatements,

@@ -38,9 +38,10 @@ from connector.dashboard.query import one_page, sort_asked
 from connector.metrics.contributions import Causes, Contribution, Ratio
 from connector.render import contributions as forms
 from connector.render.page.levels import retention_steps
-from connector.render.report_tables import only_words
+from connector.render.report.segment_names import only_words
 from connector.reports.explained.window import (
     WindowContributions,
+    WindowRequest,
     named,
     window_contributions,
 )
@@ -58,13 +59,11 @@ def answer(asked: PageRequest) -> PageAnswer:
     query = asked.query
     window = query.window("window") or _last_over(asked)
     metric = Ratio(query.choice("metric", [r.value for r in Ratio], "nrr"))
-    currency, as_of = asked.currency(), asked.as_of
-    only = asked.only
+    currency, only = asked.currency(), asked.only
+    wanted = WindowRequest(window, metric, currency, asked.as_of, only)
     found = asked.reading.keep(
-        ("explain", window, metric, currency, as_of, only),
-        lambda: window_contributions(
-            asked.ledger, window, metric, currency, as_of, only
-        ),
+        ("explain", wanted),
+        lambda: window_contributions(asked.ledger, wanted),
         lambda made: sum(len(each.contributions) for each in made),
     )
     [taken] = found
@@ -157,15 +156,13 @@ def _values(
         "kept_x": round(kept.kept * 100 / max(kept.customers, 1), 2),
         "base_x": _base_x(kept),
         "sort": sort_asked(asked.query, SORTS, "-size"),
-        "own_currency": "total" if taken.is_total else taken.currency,
-        "currencies": asked.currencies(),
+        **asked.pickers("total" if taken.is_total else taken.currency),
         "trailing_prefix": trailing_prefix(),
         "neighbours": _neighbours(asked, taken.window),
         "kind": asked.query.text("kind"),
         "cause": asked.query.text("cause"),
         "q": asked.query.text("q"),
         "noted": notes_in(asked, taken.window.start, taken.window.end),
-        "only": taken.only,
         "only_words": only_words(taken.only) if taken.only else "",
     }
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from connector.reconcile.model import DifferingCell, MonthBridge, Reconciliation
 from connector.render.bridge.causes import words
-from connector.render.table import Money, csv_text
+from connector.render.csv_table import csv_text
+from connector.render.table import Money
 
 
 def to_json(found: Sequence[Reconciliation]) -> dict[str, Any]:

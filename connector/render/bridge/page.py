@@ -29,9 +29,10 @@ from connector.render.bridge.words import (
     verdict,
     what_of,
 )
-from connector.render.footnotes import banner, policy_sentence
 from connector.render.page.svg import WaterfallBar, waterfall
 from connector.render.page.templating import environment, inlined, template, template_of
+from connector.render.report.footnotes import policy_sentence
+from connector.render.report.missing import banner
 from connector.reports.ledger import LedgerFacts
 
 EXPLAINED_BESIDE = 20  # customers with ours beside theirs

@@ -15,7 +15,7 @@ from connector.render.bridge.words import (
     verdict,
     what_of,
 )
-from connector.render.table import Cell, Money, Part, Table, Title
+from connector.render.table import Cell, Column, Money, Part, Title, figure, table_of
 
 SHOWN = 20  # cells of each kind
 
@@ -52,57 +52,49 @@ def _title(done: Reconciliation) -> Title:
 def _unexplained(
     done: Reconciliation, cells: Sequence[DifferingCell]
 ) -> Iterator[Part]:
-    rows: list[Sequence[Cell]] = [
-        (
-            cell.customer.shown,
-            day_of(done, cell),
-            Money(cell.ours_minor, cell.currency),
-            Money(cell.theirs_minor, cell.currency),
-            Money(cell.unexplained_minor, cell.currency, signed=True),
-            done.statements.get(cell.customer.id),
-        )
-        for cell in cells[:SHOWN]
-    ]
-    heads = (
-        _("Unexplained"),
-        "",
-        _("Ours"),
-        _("Theirs"),
-        _("Unexplained"),
-        _("What ours says"),
+    def gap(cell: DifferingCell) -> Cell:
+        return Money(cell.unexplained_minor, cell.currency, signed=True)
+
+    yield table_of(
+        cells[:SHOWN],
+        Column(_("Unexplained"), lambda cell: cell.customer.shown),
+        *_sides(done),
+        figure(_("Unexplained"), gap),
+        Column(_("What ours says"), lambda x: done.statements.get(x.customer.id)),
     )
-    yield Table(heads, rows, frozenset((2, 3, 4)))
-    more = len(cells) - len(rows)
-    rest = (
-        _("  and {more} more\n").format(more=format_count(more, "cell")) if more else ""
-    )
+    more = len(cells) - SHOWN
+    rest = _("  and {more} more\n").format(more=format_count(more, "cell"))
     first = cells[0].customer.id
-    yield rest + _("  fix: see `stripe-nrr explain {first}`").format(first=first)
+    fix = _("  fix: see `stripe-nrr explain {first}`").format(first=first)
+    yield rest + fix if more > 0 else fix
+
+
+def _sides(done: Reconciliation) -> list[Column[DifferingCell]]:
+    return [
+        Column("", lambda cell: day_of(done, cell)),
+        figure(_("Ours"), lambda cell: Money(cell.ours_minor, cell.currency)),
+        figure(_("Theirs"), lambda cell: Money(cell.theirs_minor, cell.currency)),
+    ]
 
 
 def _explained(
     done: Reconciliation, cells: Sequence[DifferingCell], locale: str
 ) -> Iterator[Part]:
-    rows: list[Sequence[Cell]] = []
-    for cell in cells[:SHOWN]:
-        said = "; ".join(
+    def why(cell: DifferingCell) -> str:
+        return "; ".join(
             f"{format_minor(p.amount_minor, cell.currency, locale, signed=True)} "
             f"{part_words(p)}"
             for p in cell.parts
         )
-        rows.append(
-            (
-                cell.customer.shown,
-                day_of(done, cell),
-                Money(cell.ours_minor, cell.currency),
-                Money(cell.theirs_minor, cell.currency),
-                said,
-            )
-        )
-    heads = (_("Explained, the largest"), "", _("Ours"), _("Theirs"), _("Why"))
-    more = len(cells) - len(rows)
-    yield Table(heads, rows, frozenset((2, 3)))
-    if more:
+
+    yield table_of(
+        cells[:SHOWN],
+        Column(_("Explained, the largest"), lambda cell: cell.customer.shown),
+        *_sides(done),
+        Column(_("Why"), why),
+    )
+    more = len(cells) - SHOWN
+    if more > 0:
         yield _("  and {more} more: --format csv has them").format(
             more=format_count(more, "cell")
         )

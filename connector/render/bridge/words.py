@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from connector.core.language import _, grouped, month_text, table_day, table_month
+from connector.core.language import _, grouped, listed, month_text, table_day
 from connector.core.money import format_count
 from connector.core.text import printable
 from connector.metrics.what_if import preset_switches
@@ -15,7 +15,6 @@ from connector.reconcile.model import (
     Reconciliation,
 )
 from connector.render.bridge.causes import words
-from connector.render.footnotes import listed
 from connector.render.table import Cell, Money, Table
 
 MOST_CAUSES = 4  # columns of the bridge; what is smaller is one more
@@ -35,7 +34,7 @@ def what_of(done: Reconciliation) -> str:
 
 
 def day_of(done: Reconciliation, cell: DifferingCell) -> str:
-    said = table_month if done.kind == FileKind.MONTHS else table_day
+    said = month_text if done.kind == FileKind.MONTHS else table_day
     return said(cell.day)
 
 

@@ -14,7 +14,6 @@ from connector.core.figures import RATIOS, Retention, WindowFigures
 from connector.core.windows import trailing_prefix
 from connector.metrics.benchmarks import Assessment, Benchmarks
 from connector.metrics.retention import measure
-from connector.render.footnotes import despite_notes
 from connector.render.page.charts import (
     Bars,
     Mark,
@@ -26,7 +25,8 @@ from connector.render.page.charts import (
     steps,
     trend,
 )
-from connector.render.report_tables import by_segment
+from connector.render.report.footnotes import despite_notes
+from connector.render.report.tables import by_segment
 from connector.reports.benchmarks import assessed
 from connector.reports.churn import ChurnReport
 from connector.reports.cohorts import CohortReport

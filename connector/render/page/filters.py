@@ -3,8 +3,7 @@
 Texts come back plain: the template escapes them like everything else.
 """
 
-from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -29,102 +28,33 @@ from connector.core.text import printable
 from connector.metrics.benchmarks import Band, Typical
 from connector.mrr.stored_words import arithmetic_said, proof_said
 from connector.render import churn
-from connector.render.at_risk import (
-    committed_table,
-    last_moved,
-    renewal,
-    risk_table,
-    scheduled_table,
-    why,
-)
+from connector.render.at_risk import committed_table, risk_table, scheduled_table
 from connector.render.cohorts import name_of
 from connector.render.coverage import outside_table
-from connector.render.footnotes import (
+from connector.render.departures import how_shown, words
+from connector.render.page.figures import segment_rows, window_rows
+from connector.render.report.footnotes import (
     asides,
-    banner,
     headline_ratio,
     note_line,
     nothing_to_retain,
     unread,
 )
-from connector.render.page.figures import segment_rows, window_rows
-from connector.render.report_tables import (
+from connector.render.report.missing import banner
+from connector.render.report.reasons import (
     CAUSE_WORDS,
     cause_tables,
     cause_words,
-    cells,
-    format_times,
-    headings,
     reason_words,
-    segment_name,
 )
+from connector.render.report.segment_names import segment_name
+from connector.render.report.tables import cells, format_times, headings
+from connector.render.risk_words import last_moved, renewal, why
 from connector.render.table import Table, shown
 from connector.reports.model import label, metrics_of, opening_note
 
 # A cohort's shade: how far from 100 % it is, in so many steps either way.
 SHADES = [Fraction(permille, 1000) for permille in (5, 50, 100, 200, 350)]
-
-
-def filters(locale: str) -> dict[str, Callable[..., Any]]:
-    """All of them by name; amounts are written as ``locale`` does."""
-    return {
-        "money": partial(money, locale=locale),
-        "short_money": partial(format_short, locale=locale),
-        "ratio": format_ratio,
-        "share": share,
-        "times": format_times,
-        "number": grouped,
-        "day": day,
-        "moment": moment,
-        "label": label,
-        "banner": partial(banner, locale=locale),
-        "asides": asides,
-        "headline_ratio": headline_ratio,
-        "nothing_to_retain": nothing_to_retain,
-        "note_line": note_line,
-        "cohort_name": name_of,
-        "band_range": band_range,
-        "reached": reached,
-        "origin": origin,
-        "shade": shade,
-        "causes": causes,
-        "proofs": proofs,
-        "metrics": metrics_of,
-        "headings": headings,
-        "window_rows": window_rows,
-        "segment_rows": segment_rows,
-        "cells": cells,
-        "cause_tables": cause_tables,
-        "churn_lead": partial(churn.lead, locale=locale),
-        "churn_months": churn.month_table,
-        "churn_reasons": churn.totals_table,
-        "churn_feedback": churn.feedback_table,
-        "not_nrr": partial(churn.not_nrr, locale=locale),
-        "unread": unread,
-        "how_shown": churn.how_shown,
-        "reason_words": reason_words,
-        "words": churn.words,
-        "span_text": churn.span_text,
-        "risk_table": risk_table,
-        "scheduled_table": scheduled_table,
-        "committed_table": committed_table,
-        "last_moved": partial(last_moved, locale=locale),
-        "renewal": renewal,
-        "why": why,
-        "outside_table": outside_table,
-        "opening_note": opening_note,
-        "texts": partial(Table.texts, locale=locale),
-        "segment_name": segment_name,
-        "table_day": table_day,
-        "said": _,
-        "printable": printable,
-        "says": says,
-        "bare": bare,
-        "counted": format_count,
-        "shown": partial(shown, locale=locale),
-        "arithmetic": partial(arithmetic_said, locale=locale),
-        "proof_said": partial(proof_said, locale=locale),
-    }
 
 
 def money(
@@ -143,14 +73,6 @@ def money(
 
 def share(amount_minor: int, of_minor: int) -> Fraction:
     return Fraction(amount_minor, of_minor or 1)
-
-
-def day(on: date) -> str:
-    return day_text(on)
-
-
-def moment(at: datetime) -> str:
-    return moment_text(at)
 
 
 def band_range(band: Band) -> str:
@@ -205,3 +127,46 @@ def proofs(movement: Movement) -> Sequence[str]:
     every: list[Evidence] = [p for c in movement.components for p in c.evidence]
     ordered = sorted(every, key=lambda p: p.kind != "invoice_line")
     return list(dict.fromkeys(proof.id for proof in ordered))
+
+
+# By the function's own name, by another, and those that write amounts.
+_NAMED = (
+    *(asides, band_range, bare, cause_tables, causes, cells, committed_table),
+    *(headings, headline_ratio, label, note_line, nothing_to_retain, opening_note),
+    *(origin, outside_table, printable, proofs, reached, reason_words, renewal),
+    *(risk_table, says, scheduled_table, segment_name, segment_rows, shade, share),
+    *(table_day, unread, why, window_rows, churn.span_text, how_shown),
+    words,
+)
+_CALLED: Mapping[str, Callable[..., Any]] = {
+    "churn_feedback": churn.feedback_table,
+    "churn_months": churn.month_table,
+    "churn_reasons": churn.totals_table,
+    "cohort_name": name_of,
+    "counted": format_count,
+    "day": day_text,
+    "metrics": metrics_of,
+    "moment": moment_text,
+    "number": grouped,
+    "ratio": format_ratio,
+    "said": _,
+    "times": format_times,
+}
+_WITH_AMOUNTS: Mapping[str, Callable[..., Any]] = {
+    "arithmetic": arithmetic_said,
+    "banner": banner,
+    "churn_lead": churn.lead,
+    "last_moved": last_moved,
+    "money": money,
+    "not_nrr": churn.not_nrr,
+    "proof_said": proof_said,
+    "short_money": format_short,
+    "shown": shown,
+    "texts": Table.texts,
+}
+
+
+def filters(locale: str) -> dict[str, Callable[..., Any]]:
+    """All of them by name; amounts are written as ``locale`` does."""
+    in_locale = {n: partial(each, locale=locale) for n, each in _WITH_AMOUNTS.items()}
+    return {**{each.__name__: each for each in _NAMED}, **_CALLED, **in_locale}

@@ -13,7 +13,9 @@ from connector.core.figures import RATIOS
 from connector.core.language import _, language, percent_sign
 from connector.render.at_risk import NOTE
 from connector.render.coverage import TO_DO
-from connector.render.footnotes import (
+from connector.render.page.figures import panels
+from connector.render.page.templating import environment, inlined, template
+from connector.render.report.footnotes import (
     CAUSES,
     FX,
     OF_COMPANIES,
@@ -21,13 +23,10 @@ from connector.render.footnotes import (
     RESTATED,
     SEGMENTS,
     footnotes,
-    outside_note,
     policy_sentence,
-    refused_sentence,
 )
-from connector.render.page.figures import panels
-from connector.render.page.templating import environment, inlined, template
-from connector.render.report_tables import kind_of, overview_table
+from connector.render.report.missing import outside_note, refused_sentence
+from connector.render.report.tables import kind_of, overview_table
 from connector.reports.page import PageContents
 
 

@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from connector.core.language import _
-from connector.render.workbook.cells import SheetCell, SheetWriter
+from connector.render.workbook.cells import SheetCell
+from connector.render.workbook.sheet import SheetWriter
 from connector.render.workbook.workbook import new_book
 
 # Columns of names, which may be made of digits, and are names all the same.

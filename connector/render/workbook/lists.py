@@ -12,8 +12,10 @@ from connector.render import at_risk as risk_forms
 from connector.render import cohorts as cohort_forms
 from connector.render import coverage as coverage_forms
 from connector.render.movements import causes_text
+from connector.render.risk_words import why
 from connector.render.table import Money, Title
-from connector.render.workbook.cells import ROWS, SheetCell, SheetWriter
+from connector.render.workbook.cells import ROWS, SheetCell
+from connector.render.workbook.sheet import SheetWriter
 from connector.reports.cohorts import CohortReport
 from connector.reports.coverage import CoverageReport
 from connector.reports.model import code_of
@@ -122,7 +124,7 @@ def _called(
     yield code_of(code, is_total=outlook.is_total).upper()
     yield Money(each.mrr_minor, code)
     yield Money(each.at_risk_minor, code)
-    yield "; ".join(map(risk_forms.why, each.risks))
+    yield "; ".join(map(why, each.risks))
     yield min((day for day in days if day is not None), default=None)
     yield each.renews_on
     yield from (

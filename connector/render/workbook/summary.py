@@ -7,16 +7,12 @@ from typing import Any
 
 from connector.core.figures import RATIOS
 from connector.core.language import _, day_text, marked, table_day
-from connector.render.footnotes import asides, banner, footnotes, note_line
-from connector.render.report_tables import cells, headings, kind_of
+from connector.render.report.footnotes import asides, footnotes, note_line
+from connector.render.report.missing import banner
+from connector.render.report.tables import cells, headings, kind_of
 from connector.render.table import Percent
-from connector.render.workbook.cells import (
-    QUIET,
-    ExactMoney,
-    Live,
-    SheetCell,
-    SheetWriter,
-)
+from connector.render.workbook.cells import QUIET, ExactMoney, Live, SheetCell
+from connector.render.workbook.sheet import SheetWriter
 from connector.render.workbook.window import RATIOS_AT, SUMS_AT, sums_of, window_name
 from connector.reports.model import CurrencyReport, Report, WindowRow, label, split
 from connector.reports.page import WindowBook, WorkbookContents

@@ -20,15 +20,10 @@ from connector.core.language import _, marked
 from connector.core.model import MovementKind, classify
 from connector.core.windows import name_of
 from connector.metrics.contributions import Causes
-from connector.render.report_tables import cause_words
+from connector.render.report.reasons import cause_words
 from connector.render.table import Cell, Percent, Points
-from connector.render.workbook.cells import (
-    ROWS,
-    ExactMoney,
-    Live,
-    SheetCell,
-    SheetWriter,
-)
+from connector.render.workbook.cells import ROWS, ExactMoney, Live, SheetCell
+from connector.render.workbook.sheet import SheetWriter
 from connector.reports.explained.window_customers import CustomerInWindow
 from connector.reports.model import WindowRow
 from connector.reports.page import WindowBook

@@ -9,16 +9,19 @@ from typing import Any
 from connector.core.errors import MissingExtra
 from connector.core.language import _
 from connector.core.policy import POLICY_RULES
-from connector.render.footnotes import FORMULA, what_is_missing
-from connector.render.report_tables import by_segment, cells, headings, only_words
+from connector.render.report.footnotes import FORMULA
+from connector.render.report.missing import what_is_missing
+from connector.render.report.segment_names import only_words
+from connector.render.report.tables import by_segment, cells, headings
 from connector.render.table import Cell
-from connector.render.workbook.cells import SheetCell, SheetWriter
+from connector.render.workbook.cells import SheetCell
 from connector.render.workbook.lists import (
     write_at_risk,
     write_cohorts,
     write_coverage,
     write_movements,
 )
+from connector.render.workbook.sheet import SheetWriter
 from connector.render.workbook.summary import write_summary
 from connector.render.workbook.window import write_window
 from connector.reports.model import Report, label

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from connector import __version__
 from connector.core.dates import add_months, local_day
@@ -16,14 +16,13 @@ from connector.core.language import message
 from connector.core.windows import ending_with
 from connector.metrics.exchange_rates import KeptRates
 from connector.reports.closings.lacks import FIRST_SYNC, lacking
+from connector.reports.figures.configured_rates import configured_rates
+from connector.reports.figures.currency_total import CurrencyTotal
 from connector.reports.figures.windows import counted
 from connector.reports.ledger import Ledger
 from connector.store.ledger import queries
 from connector.store.months import closings, seals
 from connector.store.months.closings import ReportedFigures
-
-if TYPE_CHECKING:
-    from connector.reports.figures.currency_total import CurrencyTotal
 
 
 class ClosedMonth(NamedTuple):
@@ -105,8 +104,6 @@ def _close(ledger: Ledger, month: date, despite: str) -> Closing:
     figures = list(figures_to_close(ledger.connection, month))
     rates: closings.Rates = {}
     if figures and ledger.config.reporting_currency is not None:
-        from connector.reports.figures.currency_total import CurrencyTotal
-
         total = CurrencyTotal(ledger)
         figures += _in_one(total, figures)
         rates = total.asked
@@ -156,7 +153,7 @@ def figures_to_close(
 
 
 def _in_one(
-    total: "CurrencyTotal", figures: Iterable[ReportedFigures]
+    total: CurrencyTotal, figures: Iterable[ReportedFigures]
 ) -> list[ReportedFigures]:
     """The same windows of all currencies in one."""
     each: dict[str, list[WindowFigures]] = {}
@@ -179,11 +176,6 @@ def totals_again(
         reported = [each for each in found if each.is_total]
         if not reported:
             continue
-        from connector.reports.figures.currency_total import (
-            CurrencyTotal,
-            configured_rates,
-        )
-
         kept = closings.rates(connection, closing)
         others = partial(configured_rates, ledger.config)
         rates = KeptRates(reported[0].currency, kept, others)
@@ -210,5 +202,3 @@ def measured_again(
             again = counted(connection, currency, windows, closing.closed_at)
             for was, now in zip(reported, again, strict=True):
                 yield currency, was, now
-
-    # total each is in its own currency

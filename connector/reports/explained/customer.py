@@ -19,7 +19,7 @@ class CustomerExplanation(NamedTuple):
     """A customer's movements to the end of a day, and what could not be valued.
 
     ``labels`` are what customers are called by id, ``prices`` what prices are. ``notes``
-    are sentences on what contradicts itself. ``members`` are the customers of a company.
+    are sentences on what contradicts itself. ``counted_as_one``: a company's customers.
     """
 
     customer: CustomerName
@@ -29,7 +29,7 @@ class CustomerExplanation(NamedTuple):
     labels: Mapping[str, str]
     prices: Mapping[str, str]
     notes: Sequence[str] = ()
-    members: Sequence[CustomerName] = ()
+    counted_as_one: Sequence[CustomerName] = ()
 
 
 def explain_customer(
@@ -56,13 +56,13 @@ def explain_customer(
         labels={found.id: found.shown},
         prices=price_names(connection),
         notes=_notes(ledger, found.id),
-        members=_members(ledger, found.id),
+        counted_as_one=_counted_as_one(ledger, found.id),
     )
 
 
-def _members(ledger: Ledger, company: str) -> list[CustomerName]:
+def _counted_as_one(ledger: Ledger, company: str) -> list[CustomerName]:
     """Whose movements these are, where that is not one customer alone."""
-    ids = [own[0] for own in ledger.companies.members(company)]
+    ids = [own[0] for own in ledger.companies.parts(company)]
     if ids == [company]:
         return []
     if not is_customer(ledger.connection, company):
@@ -74,6 +74,6 @@ def _members(ledger: Ledger, company: str) -> list[CustomerName]:
 def _notes(ledger: Ledger, customer: str) -> list[str]:
     """What its objects contradict each other in, without harm to the figures."""
     shared = read_catalogue(ledger.connection)
-    members = ledger.companies.members(customer)
-    known = histories_of(ledger.connection, customer, shared, members)
+    parts = ledger.companies.parts(customer)
+    known = histories_of(ledger.connection, customer, shared, parts)
     return [each.sentence for own in known for each in unbilled_quantities(own)]

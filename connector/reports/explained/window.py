@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from fractions import Fraction
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -14,14 +15,10 @@ from connector.core.windows import Window, WindowKind
 from connector.metrics.contributions import Contribution, Ratio, between, in_minor_of
 from connector.metrics.currency_total import retention_in_minor
 from connector.metrics.retention import retention
-from connector.reports.figures.segments import cut_in
-from connector.reports.figures.windows import (
-    figures_by_segment,
-    members_at_opening,
-    nobody_in,
-    standing,
-)
-from connector.reports.ledger import Ledger, is_total
+from connector.reports.figures.asked_books import books_asked
+from connector.reports.figures.currency_books import CurrencyBooks
+from connector.reports.figures.windows import nobody_in
+from connector.reports.ledger import Ledger
 from connector.store.ledger import customers
 
 
@@ -70,17 +67,19 @@ class WindowExplanation(WindowContributions, frozen=True, kw_only=True):
         return list(zip(self.names, self.contributions, strict=True))
 
 
-def explain_window(
-    ledger: Ledger,
-    window: Window,
-    ratio: Ratio = Ratio.NRR,
-    currency: str | None = None,
-    as_of: datetime | None = None,
-    only: tuple[SegmentValue, ...] = (),
-) -> list[WindowExplanation]:
+class WindowRequest(NamedTuple):
+    """Which ratio of which window; ``only`` those who had all of these segments then."""
+
+    window: Window
+    ratio: Ratio = Ratio.NRR
+    currency: str | None = None
+    as_of: datetime | None = None
+    only: tuple[SegmentValue, ...] = ()
+
+
+def explain_window(ledger: Ledger, asked: WindowRequest) -> list[WindowExplanation]:
     """Of each currency: its opening's customers, and everyone who moved the ratio."""
-    found = window_contributions(ledger, window, ratio, currency, as_of, only)
-    return [named(ledger, each) for each in found]
+    return [named(ledger, each) for each in window_contributions(ledger, asked)]
 
 
 def named(ledger: Ledger, taken: WindowContributions) -> WindowExplanation:
@@ -93,102 +92,43 @@ def named(ledger: Ledger, taken: WindowContributions) -> WindowExplanation:
 
 
 def window_contributions(
-    ledger: Ledger,
-    window: Window,
-    ratio: Ratio = Ratio.NRR,
-    currency: str | None = None,
-    as_of: datetime | None = None,
-    only: tuple[SegmentValue, ...] = (),
+    ledger: Ledger, asked: WindowRequest
 ) -> list[WindowContributions]:
     """What is behind ``explain_window``, in which nobody has a name yet.
 
-    With ``only``, of those alone whom all of these segments had at the opening. Raises
-    ``UsageFault`` for a window that begins after the last day that is known.
+    Raises ``UsageFault`` for a window that begins after the last day that is known, and
+    ``NothingFound`` where nobody had the segments at its opening, or came with them.
     """
+    window, as_of, only = asked.window, asked.as_of, asked.only
     ledger.require_known(window.start, f"--window from {window.start}", as_of)
     if window.kind is WindowKind.TRAILING_12:
         last = add_months(window.end, -1)
         ledger.require_known(last, f"--window ..{last:%Y-%m}", as_of)
-    if is_total(currency):
-        return [_explained_total(ledger, window, ratio, as_of, only)]
-    found = _explained(ledger, window, ratio, currency, as_of, only)
-    if only and not any(each.kept.customers for each in found):
-        _require_anybody(ledger, window, [each.currency for each in found], as_of, only)
+    books = books_asked(ledger, asked.currency, as_of)
+    found = [_contributions(each, asked) for each in books]
+    is_empty = not any(each.kept.customers for each in found)
+    if only and is_empty and not any(each.members(window, only) for each in books):
+        raise nobody_in(only)
     return found
 
 
-def _require_anybody(
-    ledger: Ledger,
-    window: Window,
-    codes: Sequence[str],
-    as_of: datetime | None,
-    only: Sequence[SegmentValue],
-) -> None:
-    """``NothingFound`` where nobody had these segments, or came with them."""
-    for code in codes:
-        if any(figures_by_segment(ledger, code, [window], None, as_of, only)):
-            return
-    raise nobody_in(only)
-
-
-def _explained(
-    ledger: Ledger,
-    window: Window,
-    ratio: Ratio,
-    currency: str | None,
-    as_of: datetime | None,
-    only: tuple[SegmentValue, ...],
-) -> list[WindowContributions]:
-    is_over = window.end <= ledger.state(as_of).today
-    found = []
-    for code in ledger.currencies(currency, as_of):
-        ends = (window.start, window.end)
-        opening, closing = standing(ledger.connection, code, ends, as_of)
-        if only:
-            of = cut_in(ledger, code, None, only)
-            opening = members_at_opening(opening, window.start, of)
-        kept = retention(opening, closing)
-        found.append(
-            WindowContributions(
-                currency=code,
-                window=window,
-                ratio=ratio,
-                kept=kept,
-                contributions=between(opening, closing, ratio),
-                is_over=is_over,
-                only=only,
-            )
-        )
-    return found
-
-
-def _explained_total(
-    ledger: Ledger,
-    window: Window,
-    ratio: Ratio,
-    as_of: datetime | None,
-    only: tuple[SegmentValue, ...],
-) -> WindowContributions:
-    """All currencies in one: a customer is one, whatever it pays in."""
-    from connector.reports.figures.currency_total import CurrencyTotal
-
-    total = CurrencyTotal(ledger, as_of)
-    at = total.conversion(window)
-    opening, closing = total.standing(window, at)
+def _contributions(books: CurrencyBooks, asked: WindowRequest) -> WindowContributions:
+    """Of all currencies in one, a customer is one, whatever it pays in."""
+    window, ratio, only = asked.window, asked.ratio, asked.only
+    at = books.conversion(window)
+    opening, closing = books.standing(window, at)
     if only:
-        own = total.members_at_opening(window, only)
-        if not own and not total.segments(window, None, only):
-            raise nobody_in(only)
+        own = books.members_at_opening(window, only)
         opening = {key: units for key, units in opening.items() if key in own}
     kept = retention(opening, closing)
     found = between(opening, closing, ratio)
     return WindowContributions(
-        currency=total.currency,
+        currency=books.currency,
         window=window,
         ratio=ratio,
         kept=retention_in_minor(kept, at.scale),
         contributions=in_minor_of(found, kept.opening_minor, at.scale, ratio),
-        is_over=window.end <= total.today,
-        is_total=True,
+        is_over=window.end <= books.today,
+        is_total=books.is_total,
         only=only,
     )

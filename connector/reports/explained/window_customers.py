@@ -1,7 +1,7 @@
 """Everybody who paid in a window: what they paid at its ends, and what moved."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from fractions import Fraction
 from itertools import groupby
@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from connector.core.model import CustomerName, Flow, MovementKind
 from connector.core.windows import Window
-from connector.reports.ledger import Ledger, is_total
-from connector.store.ledger import customers, queries
+from connector.reports.figures.asked_books import books_of
+from connector.reports.ledger import Ledger
+from connector.store.ledger import customers
 
 
 class CustomerInWindow(NamedTuple):
@@ -36,19 +37,12 @@ def window_customers(
 
     Their openings, closings and movements add up to the window's figures.
     """
-    if is_total(currency):
-        from connector.reports.figures.currency_total import CurrencyTotal
-
-        converted = CurrencyTotal(ledger, as_of).flows(window)
-        flows: Iterable[Flow] = converted.flows
-        scale = converted.conversion.scale
-    else:
-        flows, scale = queries.flows(ledger.connection, currency, as_of), 1
+    flows, at = books_of(ledger, currency, as_of).flows(window)
     names = customers.accounts(ledger.connection)
     found = []
     for key, moved in groupby(flows, attrgetter("customer")):
         own = [flow for flow in moved if flow.day < window.end]
-        if each := _in_window(key, names[key], own, window, scale):
+        if each := _in_window(key, names[key], own, window, at.scale):
             found.append(each)
     return found
 

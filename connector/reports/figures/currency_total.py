@@ -1,18 +1,16 @@
 """All currencies in the reporting one, at the rates of the configured file."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict
 
-from connector.config import Config
-from connector.core.errors import ConfigError, UsageFault
 from connector.core.figures import Retention, WindowFigures
-from connector.core.model import ACCOUNT, Flow, MovementKind, SegmentValue
+from connector.core.model import ACCOUNT, Flow, SegmentValue
 from connector.core.windows import Window
 from connector.metrics.currency_total import (
     Conversion,
@@ -24,11 +22,17 @@ from connector.metrics.currency_total import (
     in_one_currency,
     retention_in_minor,
 )
-from connector.metrics.exchange_rates import ExchangeRates, Rates, parse_rates
+from connector.metrics.exchange_rates import Rates
 from connector.metrics.retention import balances as standing_at
 from connector.metrics.retention import measure
+from connector.reports.figures.configured_rates import configured_rates
+from connector.reports.figures.currency_books import (
+    BooksPart,
+    ConvertedFlows,
+    CurrencyBooks,
+)
 from connector.reports.figures.segments import cut_of, segment_of, segment_of_total
-from connector.reports.figures.windows import figures, members_at_opening, paid_at
+from connector.reports.figures.windows import figures
 from connector.reports.ledger import Ledger
 from connector.reports.model import Segment
 from connector.store.ledger import balances, columns, contract_terms, queries
@@ -41,36 +45,13 @@ NOTHING: Mapping[str, Sequence[Flow]] = {}
 Parts = Mapping[str, WindowFigures]  # one window's figures of each currency
 
 
-class ConvertedFlows(NamedTuple):
-    """Movements of the total by customer, then day, in units of the conversion.
-
-    Read as they are asked for.
-    """
-
-    flows: Iterator[Flow]
-    conversion: Conversion
-
-
-def configured_rates(config: Config) -> ExchangeRates:
-    """Raises ``UsageFault`` where there are none, ``ConfigError`` where none are read."""
-    if config.reporting_currency is None or config.rates is None:
-        raise UsageFault(
-            "there is no reporting currency to give a total in",
-            fix="set `currency` and `rates` under [reporting] in config.toml",
-        )
-    try:
-        text = config.rates.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        fault = f"reporting.rates {config.rates} cannot be read: {error}"
-        raise ConfigError([fault], source="reporting.rates") from error
-    return parse_rates(text.splitlines(), config.reporting_currency, str(config.rates))
-
-
-class CurrencyTotal:
+class CurrencyTotal(CurrencyBooks):
     """The ledger's currencies in one, at the ``rates`` given, or else the configured.
 
     Raises ``UsageFault`` where none are. ``asked`` are all rates that were needed.
     """
+
+    is_total = True
 
     def __init__(
         self,
@@ -78,11 +59,9 @@ class CurrencyTotal:
         as_of: datetime | None = None,
         rates: Rates | None = None,
     ) -> None:
-        self.ledger, self.as_of = ledger, as_of
-        self.today = ledger.state(as_of).today
-        self.codes = ledger.currencies(None, as_of)
         self._rates = rates or configured_rates(ledger.config)
-        self.currency = self._rates.reporting
+        super().__init__(ledger, self._rates.reporting, as_of)
+        self.codes = ledger.currencies(None, as_of)
         self.asked: dict[tuple[str, date], Fraction] = {}
         self._closing: dict[Window, Factors] = {}  # of windows that were measured
 
@@ -167,7 +146,6 @@ class CurrencyTotal:
         return conversion({**coming, **factors})
 
     def flows(self, window: Window) -> ConvertedFlows:
-        """All movements of the total, at the rates that convert this window's ends."""
         found = self.conversion(window)
         books = {
             code: queries.flows(self.ledger.connection, code, self.as_of)
@@ -216,10 +194,6 @@ class CurrencyTotal:
             yield from self._of_one(code, unit)
         yield self._together(window, units)
 
-    def standing(self, window: Window, found: Conversion) -> list[dict[int, int]]:
-        """What each customer paid at either end of a window, in units."""
-        return paid_at(self.columns(window, found), [window.start, window.end])
-
     def retention(self, window: Window) -> Retention:
         from connector.metrics.wide.fold import measured
 
@@ -259,35 +233,17 @@ class CurrencyTotal:
             for name in sorted(parts)
         )
 
-    def members_at_opening(
-        self, window: Window, only: Sequence[SegmentValue]
-    ) -> set[int]:
-        """Who paid at a window's opening and had all of these segments then."""
-        found, start = self.conversion(window), window.start
-        own: set[int] = set()
-        for code, unit in found.units.items():
-            [alone] = paid_at(self._of_one(code), [start])
-            of = self._cut_of_one(None, only, code, Fraction(unit, found.scale))
-            own |= members_at_opening(alone, start, of).keys()
-        [opening] = standing_at(flows_in_one(self._shared, found.units), [start])
-        of = self._cut_of_several(None, only, found)
-        return own | members_at_opening(opening, start, of).keys()
-
     def _cut_of_one(
         self, by: str | None, only: Sequence[SegmentValue], code: str, worth: Fraction
     ) -> "Segmentation":
-        def tells(kind: str) -> "Segmentation":
-            return segment_of_total(self.ledger, kind, code, worth)
-
-        return cut_of(tells, by, only)
+        return cut_of(
+            lambda kind: segment_of_total(self.ledger, kind, code, worth), by, only
+        )
 
     def _cut_of_several(
         self, by: str | None, only: Sequence[SegmentValue], found: Conversion
     ) -> "Segmentation":
-        def tells(kind: str) -> "Segmentation":
-            return self._segment_of_several(kind, found)
-
-        return cut_of(tells, by, only)
+        return cut_of(lambda kind: self._segment_of_several(kind, found), by, only)
 
     def _segment_of_several(self, by: str, found: Conversion) -> "Segmentation":
         """Plan, product, interval and currency are those of the one with most MRR."""
@@ -318,47 +274,16 @@ class CurrencyTotal:
                 worth[segments[customer]] += minor * factor
         return worth
 
-    def members(self, span: Window, only: Sequence[SegmentValue]) -> set[int]:
-        """Who paid at a span's opening or came in it, and had all of these segments."""
-        from connector.metrics.wide.fold import members
-
-        parts = self._cut(span, self.conversion(span), None, only)
-        return {key for own, of in parts for key in members(own, span, of)}
-
-    def moved_by_segment(
-        self,
-        span: Window,
-        by: str,
-        customer: int | None,
-        only: Sequence[SegmentValue] = (),
-    ) -> dict[str, dict[MovementKind, tuple[int, int]]]:
-        """The movements of a span by segment and kind: how many, and their signed sum."""
-        from connector.metrics.wide.fold import moved_by_segment
-
-        found = self.conversion(span)
-        sums: dict[str, dict[MovementKind, tuple[int, int]]] = {}
-        for own, of in self._cut(span, found, by, only):
-            for name, by_kind in moved_by_segment(own, span, of, customer).items():
-                so_far = sums.get(name, dict.fromkeys(by_kind, (0, 0)))
-                sums[name] = {
-                    kind: (so_far[kind][0] + count, so_far[kind][1] + units)
-                    for kind, (count, units) in by_kind.items()
-                }
-        return {
-            name: {k: (count, found.minor(u)) for k, (count, u) in sums[name].items()}
-            for name in sorted(sums)
-        }
-
-    def _cut(
+    def cut(
         self,
         span: Window,
         found: Conversion,
         by: str | None,
         only: Sequence[SegmentValue],
-    ) -> "list[tuple[Iterable[Columns], Segmentation]]":
+    ) -> list[BooksPart]:
         """Those who pay in one currency alone, in units, and who pay in several; cut."""
         worth = Fraction(1, found.scale)
-        parts: list[tuple[Iterable[Columns], Segmentation]] = [
+        parts: list[BooksPart] = [
             (self._of_one(code, unit), self._cut_of_one(by, only, code, worth))
             for code, unit in found.units.items()
         ]

@@ -1,18 +1,14 @@
 """All currencies' rows in the reporting one."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from connector.core.model import SegmentValue
 from connector.metrics.benchmarks import Benchmarks
 from connector.metrics.retention import measure
 from connector.reports.benchmarks import assessed
+from connector.reports.figures.currency_total import CurrencyTotal
 from connector.reports.model import CurrencyReport, WindowRow, restated
 from connector.store.months import closings
-
-if TYPE_CHECKING:
-    pass
-from connector.reports.figures.currency_total import CurrencyTotal
 
 
 def total_report(

@@ -83,20 +83,8 @@ def _is_standard(window: Window) -> bool:
     return last.year in YEARS and window in ending_with(last)
 
 
-def standing(
-    connection: sqlite3.Connection,
-    currency: str,
-    days: Sequence[date],
-    as_of: datetime | None = None,
-) -> list[dict[int, int]]:
-    """What each paying customer paid at the very beginning of each of some days."""
-    from connector.metrics.wide.columns import columns_of
-
-    return paid_at(map(columns_of, columns.blocks(connection, currency, as_of)), days)
-
-
 def paid_at(parts: "Iterable[Columns]", days: Sequence[date]) -> list[dict[int, int]]:
-    """The same of any columns."""
+    """What each paying customer paid at the very beginning of each of some days."""
     from connector.metrics.wide.columns import standing
 
     keys, paid = standing(parts, days)

@@ -7,9 +7,8 @@ from connector.core.errors import NothingFound, UsageFault
 from connector.core.model import SegmentValue
 from connector.core.windows import Window, WindowKind
 from connector.metrics.currency_total import Conversion, in_minor
-from connector.reports.figures.segments import cut_in
-from connector.reports.figures.windows import members_at_opening, nobody_in
-from connector.reports.figures.windows import standing as standing_of_all
+from connector.reports.figures.asked_books import books_of
+from connector.reports.figures.windows import nobody_in
 from connector.reports.ledger import TOTAL, Ledger, is_total
 from connector.reports.risks.currency import CurrencyRisks, currency_risks, risks_in_one
 from connector.reports.risks.future import (
@@ -142,16 +141,8 @@ def _own(
     if not only:
         return theirs
     tomorrow = today + timedelta(days=1)
-    if is_total(currency):
-        from connector.reports.figures.currency_total import CurrencyTotal
-
-        now = Window(WindowKind.MONTH, tomorrow, tomorrow + timedelta(days=1))
-        own = CurrencyTotal(ledger).members_at_opening(now, only)
-    else:
-        [paid] = standing_of_all(ledger.connection, currency, [tomorrow])
-        own = set(
-            members_at_opening(paid, tomorrow, cut_in(ledger, currency, None, only))
-        )
+    now = Window(WindowKind.MONTH, tomorrow, tomorrow + timedelta(days=1))
+    own = books_of(ledger, currency).members_at_opening(now, only)
     return own if theirs is None else own & theirs
 
 

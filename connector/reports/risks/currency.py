@@ -13,6 +13,7 @@ from connector.metrics.currency_total import flows_in_one
 from connector.metrics.retention import measure
 from connector.metrics.rollups import exchanged
 from connector.mrr.risks import Risk
+from connector.reports.figures.currency_total import CurrencyTotal
 from connector.reports.figures.windows import figures
 from connector.reports.ledger import Ledger
 from connector.reports.risks.future import AHEAD, CustomerFuture
@@ -114,7 +115,6 @@ def risks_in_one(
     from connector.metrics.wide.columns import in_units
     from connector.metrics.wide.fold import measured
     from connector.metrics.wide.paying import paying
-    from connector.reports.figures.currency_total import CurrencyTotal
 
     connection, total, wanted = ledger.connection, CurrencyTotal(ledger), _wanted(today)
     keys = customers.keys_among(connection, {m.customer for m in future.movements})

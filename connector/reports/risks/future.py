@@ -126,8 +126,8 @@ def _future(
         worth = ledger_balances.worth(connection, customer)
         own: list[Risk] = []
         steps = {}
-        members = grouped.members(customer)
-        for history in histories_of(connection, customer, shared, members):
+        parts = grouped.parts(customer)
+        for history in histories_of(connection, customer, shared, parts):
             charged = histories.timeline(history, rules.policy, now_s).line_items
             scheduled = as_scheduled(history, charged, now_s)
             steps[history.customer] = histories.timeline(

@@ -53,14 +53,19 @@ def keys_of(
 
 
 def find_customer(connection: sqlite3.Connection, text: str) -> list[CustomerName]:
-    """The customer with this id, else those whose label contains ``text``."""
-    rows = connection.execute(
-        "SELECT id, label FROM customers WHERE id = ?", [text]
-    ).fetchall()
-    rows = rows or connection.execute(_BY_LABEL, [text]).fetchall()
-    return [CustomerName(*row) for row in rows]
+    """Who has this id, also in several accounts; else whose label contains ``text``."""
+    tried = (
+        connection.execute(query, [text]).fetchall()
+        for query in (_BY_ID, _BY_ID_OF_ACCOUNTS, _BY_LABEL)
+    )
+    return [CustomerName(*row) for row in next(filter(None, tried), [])]
 
 
+_BY_ID = "SELECT id, label FROM customers WHERE id = ?"
+_BY_ID_OF_ACCOUNTS = """
+    SELECT id, label FROM customers
+    WHERE substr(id, -length(?1) - 1) = '/' || ?1 ORDER BY id
+"""  # an id that two accounts have is told with the account's name: uk/cus_1
 _BY_LABEL = """
     SELECT id, label FROM customers
     WHERE instr(lower(coalesce(label, id)), lower(?))

@@ -23,12 +23,12 @@ Dated = dict[str, list[tuple[int, str, bytes]]]
 Versions = dict[str, list[tuple[str, int, bytes]]]
 
 
-# Under whom customers are counted, each with its members: all ids of each, its own first.
+# Under whom customers are counted, each with its parts: all ids of each, its own first.
 Ids = Mapping[str, Sequence[Sequence[str]]]
 
 
 class Rows(NamedTuple):
-    """What the mirror holds of ``customers``, each given with its members' ids."""
+    """What the mirror holds of ``customers``, each given with its parts' ids."""
 
     customers: Ids
     profiles: Mapping[str, bytes]
@@ -78,8 +78,8 @@ def histories(rows: Rows, shared: Catalogue) -> Iterator[History]:
     Those of one company stand together. Bodies are decoded a customer at a time: kept for
     all of them, they would cost the memory and half as much time again.
     """
-    for company, members in rows.customers.items():
-        for ids in members or ((),):
+    for company, parts in rows.customers.items():
+        for ids in parts or ((),):
             customer = ids[0] if ids else company
             yield History(
                 customer=customer,
@@ -143,8 +143,8 @@ def histories_of(
     connection: sqlite3.Connection,
     company: str,
     shared: Catalogue,
-    members: Sequence[Sequence[str]],
+    parts: Sequence[Sequence[str]],
 ) -> list[History]:
     """Those of the customers that are counted as one, each given with its former ids."""
-    rows = rows_of(connection, {company: members})
+    rows = rows_of(connection, {company: parts})
     return list(histories(rows, shared))

@@ -1,7 +1,5 @@
 """`stripe-nrr at-risk`: MRR that may go, and the NRR that is already committed."""
 
-from functools import partial
-
 import click
 
 from connector.cli.forms import Output
@@ -60,7 +58,7 @@ def at_risk(
         if out.form == "csv":
             failed, lines = at_risk_lines(ledger, currency, owner, only)
             warn_of_underived(failed)
-            out.answer(csv=lambda: partial(forms.to_csv, lines))
+            out.answer(csv=lambda: forms.to_csv(lines).write)
             return
         found = at_risk_reports(ledger, currency, owner=owner, only=only, most=LISTED)
     warn_of_underived(found.failed)

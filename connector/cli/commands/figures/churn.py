@@ -1,7 +1,6 @@
 """`stripe-nrr churn`: why MRR was lost, and who left."""
 
-from datetime import date
-from functools import partial
+from typing import Any
 
 import click
 
@@ -15,7 +14,7 @@ from connector.cli.options import (
     output_options,
 )
 from connector.cli.params import ByParam
-from connector.core.model import SEGMENTS, SegmentValue
+from connector.core.model import SEGMENTS
 from connector.reports import ChurnRequest, churn_losses, churn_reports
 
 
@@ -31,14 +30,7 @@ from connector.reports import ChurnRequest, churn_losses, churn_reports
 )
 @only_option
 @output_options(*FORMATS)
-def churn(
-    out: Output,
-    first: date | None,
-    last: date | None,
-    currency: str | None,
-    by: str | None,
-    only: tuple[SegmentValue, ...],
-) -> None:
+def churn(out: Output, **wanted: Any) -> None:
     """Churn and contraction by reason: voluntary, failed payment, paused, and so on.
 
     From what was synced, without asking Stripe: the reason and the feedback that Stripe
@@ -61,13 +53,14 @@ def churn(
       stripe-nrr churn --segment country=DE
     """  # noqa: D301
     from connector.render import churn as forms
+    from connector.render import departures
     from connector.reports.model import LISTED
 
-    asked = ChurnRequest(first, last, currency, by, most=LISTED, only=only)
+    asked = ChurnRequest(**wanted, most=LISTED)
     with out.shell.reading() as ledger:
-        if out.form == "csv" and by is None:
+        if out.form == "csv" and asked.by is None:
             found = churn_losses(ledger, asked)
-            out.answer(csv=lambda: partial(forms.losses_csv, found))
+            out.answer(csv=lambda: departures.losses_csv(found).write)
             return
         reports = churn_reports(ledger, asked)
     out.document(

@@ -8,7 +8,6 @@ import click
 from connector.cli.forms import Output
 from connector.cli.options import output_option
 from connector.cli.params import AMOUNT, DAY
-from connector.cli.progress import progress_shown
 from connector.core.numbers import WrittenNumber
 from connector.reports import compare_policies
 
@@ -47,10 +46,7 @@ def compare(
     """  # noqa: D301
     from connector.render import compare as forms
 
-    with (
-        out.shell.reading() as ledger,
-        progress_shown(quiet=out.form == "json") as progress,
-    ):
+    with out.shell.reading() as ledger, out.progress() as progress:
         compared = compare_policies(
             ledger, amount, day, currency, partial(progress, "comparing")
         )

@@ -15,7 +15,7 @@ from connector.core.model import SegmentValue
 from connector.core.text import printable
 from connector.core.windows import Window
 from connector.metrics.contributions import Ratio
-from connector.reports import explain_customer, explain_window
+from connector.reports import WindowRequest, explain_customer, explain_window
 from connector.reports.explained.customer import CustomerExplanation
 from connector.reports.explained.window import WindowExplanation
 
@@ -94,9 +94,8 @@ def explain(
         moment = moment_asked(as_of, ledger.zone)
         shell.facts = ledger.facts(moment)
         if window is not None:
-            _show_window(
-                out, explain_window(ledger, window, metric, currency, moment, only)
-            )
+            wanted = WindowRequest(window, metric, currency, moment, only)
+            _show_window(out, explain_window(ledger, wanted))
         elif customer is not None:
             _show_customer(out, explain_customer(ledger, customer, day, moment))
 

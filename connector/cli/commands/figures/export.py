@@ -15,7 +15,7 @@ from connector.core.account import NOBODY
 from connector.core.errors import NothingFound, UsageFault
 from connector.core.language import _, message
 from connector.core.money import format_count
-from connector.render.table import dialect, write_csv
+from connector.render.csv_table import CsvRows, dialect
 from connector.store.ledger.exports import EXPORTS, Export, Row
 from connector.store.mirror import exports as mirror
 
@@ -77,11 +77,11 @@ def export(shell: Shell, what: str, form: str, output: Path | None) -> None:
             _write_parquet(chosen, rows, output)
         elif output is None:
             sys.stdout.write(dialect().mark)
-            write_csv(sys.stdout, chosen.columns, rows)
+            CsvRows(list(chosen.columns), rows).write(sys.stdout)
         else:
             with place_of(output) as place, place.open("a", newline="") as file:
                 file.write(dialect().mark)
-                write_csv(file, chosen.columns, rows)
+                CsvRows(list(chosen.columns), rows).write(file)
 
 
 def _write_parquet(chosen: Export, rows: Iterator[Row], output: Path) -> None:

@@ -98,7 +98,7 @@ def _show_each(
     if out.form == "csv":
         rows = each_movement(ledger, wanted, only)
         labels = customers.labels(ledger.connection)
-        out.answer(csv=lambda: partial(forms.write_movements, rows, labels))
+        out.answer(csv=lambda: forms.movements_csv(rows, labels).write)
         return
     found, named = list_movements(ledger, wanted, only)
     out.answer(

@@ -14,7 +14,6 @@ from connector.cli.options import (
 )
 from connector.cli.out_files import NamedFile, refuse_to_replace
 from connector.cli.params import PRESET
-from connector.cli.progress import progress_shown
 from connector.core.dates import add_months
 from connector.reconcile.model import Reconciliation
 
@@ -67,10 +66,7 @@ def reconcile(
         refuse_to_replace(out.path, files)
     end = None if last is None else add_months(last, 1)
     asked = ReconcileRequest(first, end, customer, preset)
-    with (
-        out.shell.reading() as ledger,
-        progress_shown(quiet=out.form == "json") as progress,
-    ):
+    with out.shell.reading() as ledger, out.progress() as progress:
         found = reconcile_files(ledger, files, asked, progress)
     out.answer(
         text=lambda: out.plain(terminal.parts(found, out.locale)),

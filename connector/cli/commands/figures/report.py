@@ -28,7 +28,6 @@ from connector.cli.params import PRESET, OneOf, moment_asked
 from connector.cli.progress import progress_shown
 from connector.cli.shell import Shell, warn_of_underived
 from connector.core.errors import UsageFault
-from connector.core.language import message
 from connector.core.model import ACCOUNT, METADATA
 from connector.core.windows import WindowKind
 from connector.reports.ledger import is_total
@@ -70,7 +69,8 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False, path_type=Path),
     metavar="OUT",
     help="Read a run of `lake` instead of the ledger: its standard windows; with --by, "
-    "--segment or --currency total everybody's movements.",
+    "--segment or --currency total everybody's movements; with --as-of the newest run of "
+    "before.",
 )
 @click.option("--arr", is_flag=True, help="Amounts a year (ARR) instead of a month.")
 @output_options(*FORMATS, "html", "xlsx")
@@ -118,11 +118,12 @@ def report(
     """  # noqa: D301
     asked = reports.ReportRequest(**wanted, trend=out.form == "html")
     if lake is not None:
-        _refuse_with_lake(asked, as_of, preset, out.form)
+        _refuse_with_lake(asked, preset, out.form)
     if out.form == "xlsx":
         _check_file(out.path)
-    with _ledger(out.shell, asked, preset, lake) as ledger:
-        asked = asked._replace(as_of=moment_asked(as_of, ledger.zone))
+    with _ledger(out.shell, asked, preset, lake, as_of) as ledger:
+        if lake is None:  # else the run is that of the moment
+            asked = asked._replace(as_of=moment_asked(as_of, ledger.zone))
         if out.form == "xlsx":
             _write_workbook(ledger, asked, _command(asked, as_of, preset), out)
             return
@@ -134,24 +135,32 @@ def report(
 
 
 def _refuse_with_lake(
-    asked: reports.ReportRequest, as_of: str | None, preset: str | None, form: str
+    asked: reports.ReportRequest, preset: str | None, form: str
 ) -> None:
+    """Why a run does not hold what these need, and what to do instead."""
     kinds = [asked.by or "", *(each.by for each in asked.only)]
-    of_objects = {
-        message("what metadata or account say"): any(
-            kind.startswith(METADATA) or kind == ACCOUNT for kind in kinds
-        ),
-        "--causes": asked.causes,
-        "--as-of": as_of,
-        "--policy": preset,
-        "HTML": form == "html",
-        message("a workbook"): form == "xlsx",
-    }
-    if wrong := [name for name, is_asked in of_objects.items() if is_asked]:
+    if any(kind.startswith(METADATA) or kind == ACCOUNT for kind in kinds):
         raise UsageFault(
-            f"{', '.join(wrong)} needs Stripe's objects or the past, and a run holds "
-            "what was derived, once",
-            fix="leave it out, or ask the engine that holds the run and its source",
+            "--lake has no segments of metadata and accounts: they are told by Stripe's "
+            "objects, and a run holds what was derived",
+            fix="join the run's movements/ with your customers, by their ids",
+        )
+    if asked.causes:
+        raise UsageFault(
+            "--lake has no --causes: why customers left is told by Stripe's objects, and "
+            "a run holds what was derived",
+            fix="sum the run's components/ by cause, or ask a ledger",
+        )
+    if form in ("html", "xlsx"):
+        raise UsageFault(
+            "--lake has no page and no workbook: who is at risk is told by Stripe's "
+            "objects, and a run holds what was derived",
+            fix="take --format json or csv, or ask a ledger",
+        )
+    if preset is not None:
+        raise UsageFault(
+            "--lake has no --policy: a run holds what was derived, under its own",
+            fix="make a run under that one: `stripe-nrr lake`, with like under [policy]",
         )
 
 
@@ -166,11 +175,12 @@ def _ledger(
     asked: reports.ReportRequest,
     preset: str | None,
     lake: Path | None,
+    as_of: str | None,
 ) -> Iterator[reports.Ledger]:
     """The ledger, or what it would be under a preset, or a run's sums as one."""
     if lake is not None:
         is_wide = bool(asked.by or asked.only) or is_total(asked.currency)
-        with _ledger_of_run(shell, lake, is_wide=is_wide) as ledger:
+        with _ledger_of_run(shell, lake, as_of, is_wide=is_wide) as ledger:
             yield ledger
         return
     with shell.reading() as ledger:
@@ -186,17 +196,20 @@ def _ledger(
 
 @contextmanager
 def _ledger_of_run(
-    shell: Shell, out: Path, *, is_wide: bool
+    shell: Shell, place: Path, as_of: str | None, *, is_wide: bool
 ) -> Iterator[reports.Ledger]:
     with parquet_needed():
         from connector.lake.reading import read_books, read_sums
+        from connector.lake.run import newest
     from connector.store.ledger_of_sums import ledger_of_sums
 
-    config = shell.config
+    config, run = shell.config, newest(place)
+    if as_of is not None:
+        run = newest(place, moment_asked(as_of, run.zone))
     if not is_wide:  # a total takes the movements
         config = replace(config, reporting_currency=None)
-    books = read_books(out) if is_wide else None
-    with ledger_of_sums(read_sums(out), books) as connection:
+    books = read_books(run) if is_wide else None
+    with ledger_of_sums(read_sums(run), books) as connection:
         yield reports.Ledger(connection, config, shell.now())
 
 

@@ -30,7 +30,7 @@ def restatements(out: Output, day: date | None) -> None:
       stripe-nrr restatements
       stripe-nrr restatements --since 2026-04-01 --format csv -o restated.csv
     """  # noqa: D301
-    from connector.render import closed_months as forms
+    from connector.render import restatements as forms
 
     with out.shell.reading() as ledger:
         found = restated_windows(ledger, day)

@@ -16,7 +16,6 @@ from connector.core.errors import MissingExtra, Underivable, UsageFault
 from connector.core.language import _, grouped
 from connector.core.messages import spoken
 from connector.core.money import format_count
-from connector.core.policy import NO_COMPANIES
 from connector.core.text import printable
 
 if TYPE_CHECKING:
@@ -72,15 +71,14 @@ def lake(out: Output, source: Path, folder: Path, engine: str, processes: int) -
 
         fill = _engine(engine, processes)
     sources = sources_in(source)
-    zones = [each.zone for each in sources if each.zone is not None]
-    rules = rules_of(shell.shared, next(iter(zones), None))
-    if rules.company != NO_COMPANIES:
+    zones = dict.fromkeys(each.zone for each in sources if each.zone is not None)
+    if len(zones) != 1 and shell.shared.zone is None:
+        found = ", ".join(map(str, zones)) or "none"
         raise UsageFault(
-            "a run of the lake has each customer by itself, and the configuration makes "
-            f"several one company: {rules.company.in_words}",
-            fix="give --config with a file that has no account and no account_file under "
-            "[customers]",
+            f"in which time zone a day is a day is not clear: the source says {found}",
+            fix='say it in the configuration: timezone = "Europe/Berlin"',
         )
+    rules = rules_of(shell.shared, next(iter(zones), None))
     given = prepared(sources, rules)
     place = write_run(folder, given, engine, shell.now(), partial(fill, given))
     _place, run = newest(place)

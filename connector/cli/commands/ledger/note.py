@@ -11,7 +11,7 @@ from connector.cli.options import output_option
 from connector.cli.params import MONTH
 from connector.core.errors import NothingFound, UsageFault
 from connector.core.kept.months import Note
-from connector.core.language import _, table_month
+from connector.core.language import _, month_text
 from connector.reports.movements import find_one
 from connector.store.database import moment
 from connector.store.mirror import forgotten
@@ -54,7 +54,7 @@ def note(
       stripe-nrr note 2026-03 "moved to the yearly plan" --customer cus_123
       stripe-nrr note --withdraw 2
     """  # noqa: D301
-    from connector.render.report_json import note_json
+    from connector.render.report.json_form import note_json
 
     said = _checked(month, text, url, number)
     with out.shell.writing() as connection:
@@ -125,6 +125,6 @@ def _as_text(kept: Note) -> str:
     )
     return done.format(
         number=kept.id,
-        month=table_month(kept.month),
+        month=month_text(kept.month),
         text=kept.text or _("erased with its customer"),
     )

@@ -7,8 +7,9 @@ import click
 from connector.cli.forms import Output
 from connector.cli.options import FORMATS, output_options
 from connector.core.kept.months import Note
-from connector.core.language import _, marked, table_day, table_month
-from connector.render.table import Table, csv_text, markdown_table
+from connector.core.language import _, marked, month_text, table_day
+from connector.render.csv_table import csv_text
+from connector.render.table import Table, markdown_table
 from connector.store.months import notes as ledger_notes
 
 HEADS = (
@@ -29,7 +30,7 @@ def notes(out: Output) -> None:
       stripe-nrr notes
       stripe-nrr notes --format csv -o notes.csv
     """  # noqa: D301
-    from connector.render.report_json import note_json
+    from connector.render.report.json_form import note_json
 
     with out.shell.reading() as ledger:
         found = ledger_notes.ever(ledger.connection)
@@ -49,7 +50,7 @@ def _rows(found: Sequence[Note]) -> list[list[str | int]]:
     return [
         [
             each.id,
-            table_month(each.month),
+            month_text(each.month),
             table_day(each.noted_at),
             each.customer,
             each.text,

@@ -7,7 +7,6 @@ from msgspec.structs import asdict
 
 from connector.cli.forms import Output
 from connector.cli.options import output_option
-from connector.cli.progress import progress_shown
 from connector.cli.stderr import note
 from connector.core.errors import NothingFound
 from connector.core.language import _, grouped, marked
@@ -41,7 +40,7 @@ def recompute(out: Output, customer: str | None) -> None:
         if changed is not None:
             note(changed)
         _mark(connection, customer)
-        with progress_shown(quiet=out.form == "json") as progress:
+        with out.progress() as progress:
             derived = derive(
                 connection,
                 rules,

@@ -77,15 +77,12 @@ def serve_dashboard(shell: Shell, bind: ListenAddress, *, opens: bool) -> None:
     gc.set_threshold(GARBAGE_AFTER)
     app: Any = DashboardApp(reader, access)
     with server.listen(*bind, fix="give another --bind") as listening:
-        ready = _ready(listening.getsockname(), access.entry_code, opens=opens)
+        ready = _ready(server.url_of(listening), access.entry_code, opens=opens)
         asyncio.run(server.run([(app, listening)], is_alive=lambda: True, ready=ready))
     reader.close()
 
 
-def _ready(at: Any, code: str, *, opens: bool) -> Callable[[], None]:
-    host = f"[{at[0]}]" if ":" in at[0] else at[0]
-    address = f"http://{host}:{at[1]}"
-
+def _ready(address: str, code: str, *, opens: bool) -> Callable[[], None]:
     def ready() -> None:
         echo(address)
         if code:

@@ -216,10 +216,8 @@ def _run(
     listening = [(outer, public), (inner, private)]
 
     def ready() -> None:
-        at, admin_at = public.getsockname(), private.getsockname()
-        outside = f"http://{at[0]}:{at[1]}{endpoint.PATH}"
-        note(_("webhooks: {url}").format(url=outside))
-        inside = f"http://{admin_at[0]}:{admin_at[1]}"
+        outside, inside = map(server.url_of, (public, private))
+        note(_("webhooks: {url}").format(url=f"{outside}{endpoint.PATH}"))
         note(_("admin:    {url}").format(url=f"{inside}/readyz"))
         entry = f"/enter/{access.entry_code}" if access.needs_token else "/"
         note(_("look at:  {url}").format(url=f"{inside}{entry}"))

@@ -20,7 +20,7 @@ from connector.metrics.benchmarks import Assessment
 from connector.metrics.churn import LossSums
 from connector.metrics.contributions import Share
 from connector.metrics.ratios import WindowMetrics
-from connector.render.footnotes import what_is_missing
+from connector.render.report.missing import what_is_missing
 from connector.reports.ledger import AddedAccounts, LedgerFacts, Missing
 from connector.reports.model import (
     CurrencyReport,

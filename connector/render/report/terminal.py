@@ -12,20 +12,19 @@ from rich.table import Table
 from rich.text import Text
 
 from connector.core.figures import Retention
-from connector.core.language import _, grouped, moment_text
+from connector.core.language import _, grouped, listed, moment_text
 from connector.core.model import MovementKind
 from connector.core.money import format_count, format_minor, format_ratio
-from connector.render.footnotes import (
+from connector.render.report.footnotes import (
     asides,
-    banner,
     footnotes,
     headline_ratio,
-    listed,
     note_line,
 )
-from connector.render.report_tables import (
+from connector.render.report.missing import banner
+from connector.render.report.reasons import cause_tables
+from connector.render.report.tables import (
     MORE_HEADINGS,
-    cause_tables,
     cells,
     headings,
     kind_of,

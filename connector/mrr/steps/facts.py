@@ -78,7 +78,7 @@ def subscription_facts(
     usage = usage_lines(known, prices) if policy.metered_invoiced else {}
     changes = item_changes(versions, licensed, events, prices, metered)
     if usage:
-        changes |= usage_changes(now, usage, known, changes)
+        changes |= usage_changes(now, usage, metered, changes, prices)
     active = active_periods(versions, events, known, invoices, prices, policy)
     discounts, unknown = applied_discounts(
         shown, versions, known, events, invoices, prices, policy

@@ -15,6 +15,7 @@ from connector.mrr.discounts.shares import (
 from connector.mrr.evidence.inclusive_tax import tax_at
 from connector.mrr.evidence.item_changes import present_times, state_at
 from connector.mrr.evidence.item_states import ItemState
+from connector.mrr.evidence.trials import PaidTrials
 from connector.mrr.intervals import CoveredTime, InForce
 from connector.mrr.pricing import (
     interval_minor,
@@ -40,6 +41,7 @@ class SubscriptionSteps:
         self.refused = list(facts.refused)
         self._facts = facts
         self._prices = facts.tariffs.catalogue.prices
+        self._paid = PaidTrials(facts.active.paid_trials)
         self._is_active = CoveredTime(facts.active.periods)
         self._is_paused = CoveredTime(facts.active.pauses)
         self._on_trial = {item: CoveredTime(own) for item, own in facts.trials.items()}
@@ -55,7 +57,7 @@ class SubscriptionSteps:
         proofs = Proofs(self._facts)
         last: dict[str, ItemPricing] = {}
         for at_s, touched in sorted(instants(self._facts).items(), key=itemgetter(0)):
-            paid_s = self._facts.active.paid_as_of(at_s)
+            paid_s = self._paid.as_of(at_s)
             items = touched
             if items is None or self._is_shared.covers(paid_s):
                 items = {*last, *self._items_at(paid_s)}
@@ -110,7 +112,7 @@ class SubscriptionSteps:
         if not self._is_active.covers(at_s):
             return {}
         facts = self._facts
-        at_s = facts.active.paid_as_of(at_s)
+        at_s = self._paid.as_of(at_s)
         rates: dict[str, tuple[Tariff, Decimal]] = {}
         for item in items:
             state = state_at(facts.changes.get(item, ()), at_s)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from connector.core.errors import OtherAccount
 from connector.core.language import _, marked, message
+from connector.core.text import printable
 
 MODES = {
     True: marked("live mode"),
@@ -34,7 +35,7 @@ class StripeIdentity(Struct, frozen=True, kw_only=True):
     def shown(self) -> str:
         """In a line; what no terminal should get of the name stands escaped."""
         known = self.id or message("an account that the key may not read")
-        name = "".join(map(_printable, self.name or ""))
+        name = printable(self.name or "")
         return f"{f'{name} ({known})' if name else known}, {_(MODES[self.livemode])}"
 
     def is_other(self, than: "StripeIdentity") -> bool:
@@ -55,11 +56,6 @@ class StripeIdentity(Struct, frozen=True, kw_only=True):
 
 
 NOBODY = StripeIdentity()
-
-
-def _printable(character: str) -> str:
-    is_plain = character.isprintable()
-    return character if is_plain else character.encode("unicode_escape").decode()
 
 
 def check_same(ledger: StripeIdentity, key: StripeIdentity) -> None:

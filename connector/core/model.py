@@ -295,8 +295,5 @@ def classify(
         return MovementKind.REACTIVATION if has_paid else MovementKind.NEW
     if after_minor == 0:
         return MovementKind.CHURN
-    return (
-        MovementKind.EXPANSION
-        if after_minor > before_minor
-        else MovementKind.CONTRACTION
-    )
+    is_more = after_minor > before_minor
+    return MovementKind.EXPANSION if is_more else MovementKind.CONTRACTION

@@ -61,21 +61,19 @@ def _of_owner(owner: str, rows: list[LakeRow], task: LakeTask) -> Iterator[LakeD
     in_accounts: dict[str, list[LakeRow]] = {}
     for row in rows:
         in_accounts.setdefault(row.account, []).append(row)
-    is_one = any(row.member for row in rows) or owner in task.rules.merge.values()
-    if len(in_accounts) == 1 or not owner or not is_one:
-        is_alone = len(in_accounts) == 1 or not owner
-        for key, own in in_accounts.items():
-            name = owner if is_alone else f"{task.accounts[key].name}/{owner}"
-            yield _in_account(name, own, task, task.accounts[key])
-        return
-    parts = {}
+    is_alone = len(in_accounts) == 1 or not owner
+    is_joined = any(row.member for row in rows) or owner in task.rules.merge.values()
+    parts: dict[str, Derived] = {}
     for key, own in in_accounts.items():
         account = task.accounts[key]
-        found = _in_account(owner, own, task, account)
-        yield found._replace(derived=None)
-        if found.derived is not None:
+        name = owner if is_alone or is_joined else f"{account.name}/{owner}"
+        found = _in_account(name, own, task, account)
+        if found.derived is not None and is_joined and not is_alone:
             parts[account.name] = found.derived
-    yield LakeDerived(derived_together(owner, parts) if parts else None, ())
+            found = found._replace(derived=None)
+        yield found
+    if parts:
+        yield LakeDerived(derived_together(owner, parts), ())
 
 
 def _in_account(
@@ -83,28 +81,20 @@ def _in_account(
 ) -> LakeDerived:
     """What an account has of a customer that is called so among all of them."""
     try:
-        found = _derived(name, rows, task, account)
+        things, aside = objects_of(rows, account.shape)
+        found = LakeDerived(None, aside, "set_aside")
+        if name and not aside:
+            own = histories(name, things, account.catalogue)
+            [known] = derive(own, task.rules, task.until_s)
+            renamed = with_prices_named(known, account.prices)
+            found = LakeDerived(renamed, known.refusals)
     except UNFORESEEN as error:
-        found = LakeDerived(
-            None, (refusal(name, name, "history", _in_words(error)),), "not_derived"
-        )
+        broken = refusal(name, name, "history", _in_words(error))
+        found = LakeDerived(None, (broken,), "not_derived")
     if len(task.accounts) == 1:
         return found
-    return found._replace(
-        refusals=tuple(replace(it, customer=name) for it in found.refusals)
-    )
-
-
-def _derived(
-    name: str, rows: list[LakeRow], task: LakeTask, account: LakeAccount
-) -> LakeDerived:
-    things, aside = objects_of(rows, account.shape)
-    if aside or not name:
-        return LakeDerived(None, aside, "set_aside")
-    [found] = derive(
-        histories(name, things, account.catalogue), task.rules, task.until_s
-    )
-    return LakeDerived(with_prices_named(found, account.prices), found.refusals)
+    told = (replace(each, customer=name) for each in found.refusals)
+    return found._replace(refusals=tuple(told))
 
 
 def _in_words(error: Exception) -> str:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import duckdb
 
+from connector.core.errors import LakeUnusable
 from connector.core.language import message
 from connector.lake.derive import LakeTask, derived
 from connector.lake.parquet import Row, unreadable
@@ -30,7 +31,9 @@ SETTINGS: Mapping[str, Setting] = {
     "memory_limit": MEMORY,
     "preserve_insertion_order": "false",
 }
-_WITH_JSON = """
+# A bar of progress would be printed among what is asked for.
+_BEGUN = """
+    SET enable_progress_bar = false;
     CREATE MACRO get_json_object(body, path) AS
         CASE WHEN json_valid(body) THEN json_extract_string(body, path) END
 """
@@ -94,11 +97,24 @@ def _derive_share(
 
 @contextmanager
 def _connected(draft: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with TemporaryDirectory(prefix="spill-", dir=draft) as spill:
+    with TemporaryDirectory(prefix="spill-", dir=draft) as spill, in_words():
         settings = {**SETTINGS, "temp_directory": spill}
-        try:
-            with duckdb.connect(config=settings) as connection:
-                connection.execute(_WITH_JSON)
-                yield connection
-        except duckdb.Error as error:
-            raise unreadable(message("the source"), error) from error
+        with duckdb.connect(config=settings) as connection:
+            connection.execute(_BEGUN)
+            yield connection
+
+
+@contextmanager
+def in_words() -> Iterator[None]:
+    """What DuckDB says, in one line."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        said = next(iter(str(error).splitlines()), "")
+        raise LakeUnusable(
+            f"DuckDB has no room to sort: {said}",
+            fix="free memory, or space on the disk of OUT, where it keeps what does not "
+            "fit; nothing of this run was kept",
+        ) from error
+    except duckdb.Error as error:
+        raise unreadable(message("the source"), error) from error

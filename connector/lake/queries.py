@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from connector.core.policy import NO_COMPANIES, CompanyRule
+from connector.lake.derive import LakeTask
 from connector.lake.flat import FLAT, PARTS
-from connector.lake.parquet import Columns
+from connector.lake.parquet import Columns, Row
 from connector.lake.source import LakeSource
 from connector.mrr.companies import resolved, resolved_in_all
 
@@ -39,6 +40,22 @@ class Dialect(NamedTuple):
     files: Callable[[Path], str]
     row_as_json: str
     metadata: Callable[[str], str]
+
+
+class Engine(Protocol):
+    """Reads Parquet by SQL, sorts it, and writes what is derived of it."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    def ask(self, query: str) -> list[Row]:
+        """A few rows."""
+
+    def keep(self, query: str, folder: Path) -> None:
+        """Write all that it finds as Parquet into a folder that is not there yet."""
+
+    def derive(self, task: LakeTask, query: str, draft: Path) -> None:
+        """Rows of objects, in no order → every derived table of a run."""
 
 
 _ROWS = """

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
@@ -28,7 +28,7 @@ from connector.lake.queries import (
     CHAINED,
     MERGED,
     PAIRS,
-    Dialect,
+    Engine,
     LakeQueries,
     chained,
 )
@@ -71,22 +71,6 @@ class Prepared(Struct, frozen=True, kw_only=True):
     @property
     def last_day(self) -> date:
         return local_day(self.task.until_s, self.task.rules.zone)
-
-
-class Engine(Protocol):
-    """Reads Parquet by SQL, sorts it, and writes what is derived of it."""
-
-    @property
-    def dialect(self) -> Dialect: ...
-
-    def ask(self, query: str) -> list[parquet.Row]:
-        """A few rows."""
-
-    def keep(self, query: str, folder: Path) -> None:
-        """Write all that it finds as Parquet into a folder that is not there yet."""
-
-    def derive(self, task: LakeTask, query: str, draft: Path) -> None:
-        """Rows of objects, in no order → every derived table of a run."""
 
 
 def prepared(sources: Sequence[LakeSource], rules: Rules) -> Prepared:

@@ -5,6 +5,7 @@ pyarrow; this package is sent to them, so that they run the same code.
 """
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -60,7 +61,8 @@ def derived_frame(rows: DataFrame, task: LakeTask) -> DataFrame:
 
 
 def _files(folder: Path) -> str:
-    return "parquet.`" + str(folder.absolute()).replace("`", "``") + "`"
+    literal = re.sub(r"([\\*?{}\[\]])", r"\\\1", str(folder.absolute()))
+    return "parquet.`" + literal.replace("`", "``") + "`"
 
 
 def _text(value: str) -> str:
@@ -91,6 +93,7 @@ class OnSpark(NamedTuple):
         found = derived_frame(self.session.sql(query), task)
         found.write.parquet(str(staged))
         for table, columns in DERIVED.items():
-            own = self.session.read.parquet(str(staged)).where(f"`table` = '{table}'")
-            own.select(*columns).write.parquet(str(draft / table))
+            names = ", ".join(f"`{name}`" for name in columns)
+            own = f"SELECT {names} FROM {_files(staged)} WHERE `table` = '{table}'"  # noqa: S608
+            self.keep(own, draft / table)
         shutil.rmtree(staged)

@@ -112,9 +112,6 @@ def _size(share: tuple[LossReason, int]) -> tuple[int, int]:
     return share[1], _ORDER[share[0]]
 
 
-# Sums
-
-
 class ReasonSum(NamedTuple):
     """What one reason took away, as amounts above 0.
 

@@ -6,8 +6,10 @@ its invoice was finalized (created, where Stripe does not say). Which lines show
 that counts is known from the steps of the timeline.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import tzinfo
+from operator import itemgetter
 
 from connector.core.dates import local_day, local_months
 from connector.core.invoiced import (
@@ -30,6 +32,7 @@ from connector.stripe_api.invoices import Invoice, InvoiceLine, ItemParent
 from connector.stripe_api.objects import Price
 
 Spans = list[tuple[int, int]]  # from when to when an item counted
+_SINCE = itemgetter(0)
 _OPEN_S = 2**62  # it still does
 _NEVER = (_OPEN_S, 0)
 _COUNTED = InvoiceClass.COUNTED.value
@@ -131,10 +134,9 @@ class _ItemLines:
         if line.id in self.refused:
             return InvoiceClass.REFUSED
         start_s, end_s = line.period.start, line.period.end
-        is_counted = any(
-            since_s < max(end_s, start_s + 1) and until_s > start_s
-            for since_s, until_s in self.counted.get(item, ())
-        )  # also of what is refused since
+        own = self.counted.get(item, ())  # also of what is refused since
+        place = bisect_left(own, max(end_s, start_s + 1), key=_SINCE)
+        is_counted = place > 0 and own[place - 1][1] > start_s
         if not is_counted and self.refused & {item, subscription, _price(line)}:
             return InvoiceClass.REFUSED
         if details.proration or line.amount < 0:

@@ -1,6 +1,6 @@
 """Intervals of time with the evidence of both their ends, and one without others."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
@@ -27,6 +27,27 @@ class Interval(NamedTuple):
     def holds(self, at_s: int) -> bool:
         """Whether it has begun before, and goes on after."""
         return self.start_s < at_s and self.covers(at_s)
+
+
+class Instants:
+    """Instants in order, to ask which of them are in some time."""
+
+    def __init__(self, at_s: Iterable[int]) -> None:
+        self._at_s = sorted(at_s)
+
+    def last_before(self, at_s: int) -> int:
+        """0 where there is none."""
+        place = bisect_left(self._at_s, at_s)
+        return self._at_s[place - 1] if place else 0
+
+    def first_after(self, at_s: int) -> int | None:
+        place = bisect_right(self._at_s, at_s)
+        return self._at_s[place] if place < len(self._at_s) else None
+
+    def any_in(self, since_s: int, before_s: int | None) -> bool:
+        """``before_s`` None: at any time from ``since_s`` on."""
+        first = self.first_after(since_s - 1)
+        return first is not None and (before_s is None or first < before_s)
 
 
 class CoveredTime:

@@ -45,7 +45,11 @@ from connector.mrr.evidence.item_states import ItemState
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.evidence.outside_lines import outside_credits, outside_lines
 from connector.mrr.evidence.subscription_lines import subscription_lines
-from connector.mrr.evidence.trials import item_trials, trials_after_paying
+from connector.mrr.evidence.trials import (
+    PaidTrials,
+    item_trials,
+    trials_after_paying,
+)
 from connector.mrr.evidence.usage import usage_changes, usage_lines
 from connector.mrr.history import (
     History,
@@ -194,6 +198,7 @@ class _SubscriptionTimeline:
         self.used = {line.item for line in usage}
         self.changes = item_changes(versions, licensed, events, prices, usage)
         self.active = active_periods(versions, events, known, invoices, prices, policy)
+        self.paid = PaidTrials(self.active.paid_trials)
         self.lasting = (*self.active.periods, *self.active.paid_trials)
         self.lasting_at = _by_bound(self.lasting)
         self.is_active = CoveredTime(self.active.periods)
@@ -240,7 +245,7 @@ class _SubscriptionTimeline:
         """Every item's steps, in order of time; equal neighbours are left out."""
         last: dict[str, ItemPricing] = {}
         for at_s, touched in sorted(self._instants().items(), key=itemgetter(0)):
-            paid_s = self.active.paid_as_of(at_s)
+            paid_s = self.paid.as_of(at_s)
             items = touched
             if items is None or self.is_shared.covers(paid_s):
                 items = {*last, *self._items_at(paid_s)}
@@ -328,7 +333,7 @@ class _SubscriptionTimeline:
         """What each of the items that count at ``at_s`` costs, discounts included."""
         if not self.is_active.covers(at_s):
             return {}
-        at_s = self.active.paid_as_of(at_s)
+        at_s = self.paid.as_of(at_s)
         rates: dict[str, tuple[Tariff, Decimal]] = {}
         for item in items:
             state = state_at(self.changes.get(item, ()), at_s)

@@ -41,13 +41,17 @@ from connector.store.database import (
     put_setting,
     setting,
     transaction,
+    version,
 )
 from connector.store.ledger import columns
 from connector.store.ledger.posting import LedgerRun, PostedCounts
-from connector.store.mirror import customer_accounts, dirty_customers, event_feed
-from connector.store.mirror.catalogue import catalogue_version, read_catalogue
-from connector.store.mirror.companies import companies, regroup
-from connector.store.mirror.companies import version as company_version
+from connector.store.mirror import (
+    catalogue,
+    companies,
+    customer_accounts,
+    dirty_customers,
+    event_feed,
+)
 from connector.store.mirror.histories import histories, rows_of
 
 # Customers at a time: a commit, and the windows' sums, cost as much as deriving a few. As
@@ -212,8 +216,8 @@ def _waiting(
             marked = dirty_customers.dirty(connection)
         else:
             marked = list(dirty_customers.still_dirty(connection, only))
-        moved = regroup(connection, rules, marked)
-        known = companies(connection, rules.merge)
+        moved = companies.regroup(connection, rules, marked)
+        known = companies.companies(connection, rules.merge)
         waiting = known.affected([*marked, *moved])
         dirty_customers.mark(connection, waiting)
     return sorted(waiting, key=lambda each: (known.of(each), known.is_another(each)))
@@ -230,18 +234,18 @@ class SharedCatalogue:
 
     def companies(self, connection: sqlite3.Connection, rules: Rules) -> Companies:
         """Who is counted under whom now, asked for as the catalogue is."""
-        wanted = company_version(connection), rules.merge
+        wanted = version(connection, companies.VERSION), rules.merge
         if wanted != self._grouped_by:
-            self._companies = companies(connection, rules.merge)
+            self._companies = companies.companies(connection, rules.merge)
             self._grouped_by = wanted
         return self._companies
 
     def catalogue(self, connection: sqlite3.Connection) -> Catalogue:
         """As it is now; asked for inside the transaction that derives by it."""
-        version = catalogue_version(connection)
-        if version != self._version:
-            self._catalogue = read_catalogue(connection)
-            self._version = version
+        wanted = version(connection, catalogue.VERSION)
+        if wanted != self._version:
+            self._catalogue = catalogue.read_catalogue(connection)
+            self._version = wanted
         return self._catalogue
 
 

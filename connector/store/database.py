@@ -188,3 +188,13 @@ def put_setting(connection: sqlite3.Connection, name: str, value: str) -> None:
         " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         [name, value],
     )
+
+
+def version(connection: sqlite3.Connection, name: str) -> int:
+    """How often something has changed, which a setting of this name counts."""
+    return int(setting(connection, name) or 0)
+
+
+def count_change(connection: sqlite3.Connection, name: str) -> None:
+    """Let it be another version from now on; inside the caller's transaction."""
+    put_setting(connection, name, str(version(connection, name) + 1))

@@ -4,7 +4,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -40,19 +40,17 @@ def objections(backup: LedgerContents, ledger: LedgerContents) -> list[str]:
         found.append(
             message(f"it is of {backup.owner.shown}, not of {ledger.owner.shown}")
         )
-    lost = [
-        month for month, at in ledger.closed.items() if backup.closed.get(month) != at
-    ]
+    lost = _unlike(ledger.closed, backup.closed)
     if lost:
         found.append(message(f"it is older than the closing of {', '.join(lost)}"))
-    back = [
-        month
-        for month, at in ledger.withdrawn.items()
-        if backup.withdrawn.get(month) != at
-    ]
+    back = _unlike(ledger.withdrawn, backup.withdrawn)
     if back:
         found.append(message(f"it is older than the withdrawal of {', '.join(back)}"))
     return found
+
+
+def _unlike(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    return [month for month, at in was.items() if now.get(month) != at]
 
 
 def restore(

@@ -7,14 +7,13 @@ for again, how often, and after how long.
 """
 
 import logging
-import queue
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from functools import partial
-from typing import NamedTuple, NoReturn, TypeVar
+from typing import NamedTuple, TypeVar
 
 import httpx
 import tenacity
@@ -123,36 +122,25 @@ def answer_in_time(
 def _in_time(
     job: Callable[[], T], deadline_s: float, stopping: Callable[[], bool]
 ) -> T:
-    ended: queue.SimpleQueue[Callable[[], T]] = queue.SimpleQueue()
+    outcome: Future[T] = Future()
 
     def work() -> None:
         try:
-            ended.put(partial(_same, job()))
+            outcome.set_result(job())
         except BaseException as error:  # noqa: BLE001 - raised again by who asked
-            ended.put(partial(_raised, error))
+            outcome.set_exception(error)
 
     threading.Thread(target=work, name="request", daemon=True).start()
     until_s, is_stopping = time.monotonic() + deadline_s, False
     while (left_s := until_s - time.monotonic()) > 0:
-        try:
-            outcome = ended.get(timeout=min(left_s, LOOK_S))
-        except queue.Empty:
-            if not is_stopping and stopping():
-                is_stopping = True
-                until_s = min(until_s, time.monotonic() + GRACE_S)
-        else:
-            return outcome()
+        if wait([outcome], min(left_s, LOOK_S)).done:
+            return outcome.result()
+        if not is_stopping and stopping():
+            is_stopping = True
+            until_s = min(until_s, time.monotonic() + GRACE_S)
     if is_stopping:
         raise Stopped
     raise TryAgain(f"no whole answer within {deadline_s:.0f} s")
-
-
-def _same(result: T) -> T:
-    return result
-
-
-def _raised(error: BaseException) -> NoReturn:
-    raise error
 
 
 def _until(is_left: threading.Event, chunks: httpx.SyncByteStream) -> Iterator[bytes]:
@@ -250,7 +238,7 @@ def retrying(
             "stripe_http.retry attempt=%d %s", state.attempt_number, _refusal(state)
         )
 
-    def wait(wait_s: float) -> None:
+    def nap(wait_s: float) -> None:
         sleep(wait_s)
 
     return tenacity.Retrying(
@@ -258,6 +246,6 @@ def retrying(
         stop=lambda state: state.attempt_number >= _refusal(state).tries,
         wait=_wait_s,
         before_sleep=note,
-        sleep=wait,
+        sleep=nap,
         reraise=True,
     )

@@ -7,12 +7,12 @@ takes its turn of the limiter.
 
 import logging
 import ssl
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from ipaddress import ip_address
+from threading import Lock
 from typing import Any, Self
 
 import httpx
@@ -115,9 +115,7 @@ class StripeHttp:
     stripe_account: str | None = None
     answered_version: str | None = field(init=False, default=None)
     clock: StripeClock = field(init=False, repr=False)
-    _lock: threading.Lock = field(
-        init=False, repr=False, default_factory=threading.Lock
-    )
+    _lock: Lock = field(init=False, repr=False, default_factory=Lock)
     _allowed: dict[tuple[str, Param], Param | None] = field(
         init=False, repr=False, default_factory=dict
     )
@@ -257,8 +255,7 @@ class StripeHttp:
         """
         status, headers = answer.status, answer.headers
         detail = _detail(answer)
-        said = "" if detail is None else detail.message
-        said = said.replace(self.key, shown(self.key))
+        said = (detail.message if detail else "").replace(self.key, shown(self.key))
         if may_retry(status, headers):
             why = headers.get("Stripe-Rate-Limited-Reason") or said
             return TryAgain(f"HTTP {status} {why}".strip(), retry_after(headers))

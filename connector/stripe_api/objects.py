@@ -297,8 +297,8 @@ class Subscription(Base, frozen=True, kw_only=True):
     @property
     def listed_discounts(self) -> list[tuple[str | Discount, str]]:
         """All in the order they apply, each with the item that it is on, or ""."""
-        on_items = ((d, i.id) for i in self.items.data for d in i.discounts or ())
-        return [*on_items, *((each, "") for each in self.all_discounts)]
+        on_items = [(d, i.id) for i in self.items.data for d in i.discounts or ()]
+        return on_items + [(each, "") for each in self.all_discounts]
 
     @property
     def what_counts(self) -> tuple[object, ...]:

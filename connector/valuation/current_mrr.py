@@ -36,17 +36,13 @@ from connector.mrr.pricing import (
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.invoices import Invoice, units_of
 from connector.stripe_api.objects import Discount, Price, Subscription, SubscriptionItem
-from connector.valuation.billed_periods import (
-    AT_ONCE_S,
-    BilledPeriod,
-    current_taxes,
-    tax_inside,
-)
+from connector.valuation.billed_periods import BilledPeriod
 from connector.valuation.current_discounts import (
     CurrentItem,
     after_discounts,
     current_discounts,
 )
+from connector.valuation.current_taxes import AT_ONCE_S, current_taxes, tax_inside
 
 COUNTED = ("active", "past_due")  # under Stripe's definition, and under every policy
 TRIALING = "trialing"  # counts under a policy, for what was paid before

@@ -1095,6 +1095,7 @@ QUOTED = {
     "reconcile a quote that nothing closes",
     *("a file of invoices that is no Parquet", "benchmarks that are not TOML"),
     *("a worker of Spark that fails", "reconcile half a text"),
+    "a disk without room to sort",
     *("a manifest that says too little", "a run that does not say what it is"),
     *("two syncs at once", "an account that is kept already", "a key of another mode"),
     *("a key of another account", "a manifest of a zone that is none"),

@@ -72,11 +72,12 @@ def grouped(tmp_path_factory: pytest.TempPathFactory) -> Grouped:
         belong(connection, company_of, (NOW_S - 1) * US)
         rule = CompanyRule(key=KEY, pairs=pairs)
         settle(connection, NOW_S, ZONE, merge=merge, company=rule)
-        export(mirrored(connection), folder / "source", NOW_S)
+        source = folder / "Grö ße's [x] *`"  # what a shell or a pattern would read
+        export(mirrored(connection), source, NOW_S)
         rows = {
             table: sorted(own, key=repr) for table, own in rows_in(connection).items()
         }
-    return Grouped(rows, folder / "source", rules_of(rule, merge))
+    return Grouped(rows, source, rules_of(rule, merge))
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from duckdb import OutOfMemoryException
+
 from connector.core.dates import instant
 from connector.core.policy import Policy, Rules
 from connector.lake import duckdb, parquet
@@ -119,6 +121,12 @@ def failing_in_spark() -> None:
         raise PySparkException(f"Job aborted due to stage failure:\n{said}\n  at …")
 
 
+def no_room() -> None:
+    """As DuckDB says it of a full disk."""
+    with duckdb.in_words():
+        raise OutOfMemoryException("Out of Memory Error: failed to offload data block")
+
+
 def lay_out_broken_history() -> None:
     """A customer whose subscription began before any calendar."""
     folder = lay_out(TOLD.replace("}", ', "timezone": "UTC"}'))
@@ -164,6 +172,7 @@ EXHIBITS: Mapping[str, Callable[[], object]] = {
     "a file of invoices that is no Parquet": lambda: broken_file("invoices"),
     "a process that was killed": killed,
     "a worker of Spark that fails": failing_in_spark,
+    "a disk without room to sort": no_room,
     "rows that are not sorted": unsorted,
     "a folder that is somebody else's": over_something_else,
     "no run": lambda: newest(Path("lake")),

@@ -1,8 +1,9 @@
 """Histories of one customer that is as large as is asked for, in a few ways.
 
 Of so many lines each: many subscriptions, or one that has many items, many periods, whose
-seats are changed all the time, that is given one coupon after the other, or whose item
-makes way for another one again and again.
+seats are changed all the time, that is given one coupon after the other, whose item
+makes way for another one again and again, or that does not count every few days: seen to
+be paused, billed for no time, on trial, with its collection stopped, or unpaid.
 """
 
 import json
@@ -33,17 +34,23 @@ COUPONS = (TENTH, FIVE_OFF, HALF_ONCE, FIFTH_FOR_LONG)
 
 
 def _history(
-    subscriptions: Iterable[Json], invoices: Iterable[Json], events: Iterable[Json] = ()
+    subscriptions: Iterable[Json],
+    invoices: Iterable[Json],
+    events: Iterable[Json] = (),
+    looks: Iterable[tuple[int, Json]] = (),
 ) -> History:
-    """As it is seen a day after the last invoice."""
+    """As it is seen a day after the last invoice, and was seen in ``looks`` before."""
     billed = sorted(
         (_read(each, Invoice) for each in invoices), key=lambda each: each.created
     )
     shown = [_read(each, Subscription) for each in subscriptions]
     seen_s = billed[-1].created + DAY
+    before = [SubscriptionVersion(at_s, _read(x, Subscription)) for at_s, x in looks]
     return History(
         customer="cus_1",
-        versions={each.id: (SubscriptionVersion(seen_s, each),) for each in shown},
+        versions={
+            each.id: (*before, SubscriptionVersion(seen_s, each)) for each in shown
+        },
         invoices=tuple(billed),
         events=tuple(trimmed(_read(each, StripeEvent)) for each in events),
         catalogue=Catalogue(
@@ -216,6 +223,70 @@ def many_replaced(lines: int) -> History:
     return _history([before], invoices, events)
 
 
+def many_pauses(lines: int) -> History:
+    """Paused for three days of four: half of that is seen in events, half in looks."""
+    tried: Json = {"trial_start": BEGAN - 7 * DAY, "trial_end": BEGAN}
+    return _off_and_on(lines, {"status": "paused"}, tried, looks=True)
+
+
+def many_stops(lines: int) -> History:
+    """Its collection is stopped for three days of four."""
+    stopped = {"behavior": "void", "resumes_at": None}
+    return _off_and_on(lines, {"pause_collection": stopped})
+
+
+def many_unpaid(lines: int) -> History:
+    """Unpaid for three days of four, from a renewal on that is left a draft."""
+    return _off_and_on(lines, {"status": "unpaid"}, draft=True)
+
+
+def many_unbilled(lines: int) -> History:
+    """Billed for one day of four."""
+    return _off_and_on(lines)
+
+
+def many_trials(lines: int) -> History:
+    """Free for three days of four."""
+    tried: Json = {"trial_start": BEGAN + DAY, "trial_end": BEGAN + 2 * DAY}
+    return _off_and_on(lines, always=tried, free=True)
+
+
+def _off_and_on(
+    lines: int,
+    off: Json | None = None,
+    always: Json | None = None,
+    *,
+    looks: bool = False,
+    draft: bool = False,
+    free: bool = False,
+) -> History:
+    """Billed for a day, then ``off`` for three days, as events show; by turns ``looks``.
+
+    For these three there is no line, the line of a ``draft``, or a ``free`` one.
+    """
+    item = shapes.subscription_item("si_1", DAILY, created=BEGAN)
+    on = shapes.subscription(BEGAN, [item], **(always or {}))
+    other = on | (off or {})
+    invoices, events, seen = [], [], []
+    for n in range(max(1, lines)):
+        start, middle, end = (BEGAN + (4 * n + day) * DAY for day in (0, 1, 4))
+        billed = shapes.invoice(start, [shapes.line(DAILY, start, middle)])
+        invoices.append(billed)
+        if draft:
+            billed["status_transitions"]["paid_at"] = end
+            rest = shapes.line(DAILY, middle, middle + DAY)
+            invoices.append(shapes.invoice(middle, [rest], "draft"))
+        if free:
+            rest = shapes.line(DAILY, middle, end, 0)
+            invoices.append(shapes.invoice(middle, [rest]))
+        if off and looks and n % 2:
+            seen += [(middle, other), (end, on)]
+        elif off:
+            for at, *change in ((middle, on, other), (end, other, on)):
+                events.append(shapes.updated(at, *change) | {"id": f"evt_{at}"})
+    return _history([on], invoices, events, seen)
+
+
 LARGE: Mapping[str, Callable[[int], History]] = {
     "many subscriptions": many_subscriptions,
     "one of many items": many_items,
@@ -224,4 +295,9 @@ LARGE: Mapping[str, Callable[[int], History]] = {
     "one of many coupons": many_coupons,
     "one of many discounts": many_discounts,
     "one of many items that made way": many_replaced,
+    "one of many pauses": many_pauses,
+    "one of many stops": many_stops,
+    "one that was often unpaid": many_unpaid,
+    "one that was often not billed": many_unbilled,
+    "one of many trials": many_trials,
 }

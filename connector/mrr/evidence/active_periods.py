@@ -47,13 +47,6 @@ class ActivePeriods(NamedTuple):
     pauses: Sequence[Interval] = ()
     paid_trials: Sequence[Interval] = ()
 
-    def paid_as_of(self, at_s: int) -> int:
-        """The instant that says what is paid: in a trial, the last one before it."""
-        for trial in reversed(self.paid_trials):
-            if trial.covers(at_s):
-                at_s = trial.start_s - 1
-        return at_s
-
 
 def active_periods(
     versions: Sequence[SubscriptionVersion],

@@ -14,7 +14,7 @@ from connector.mrr.history import (
     versions_in,
     versions_without_event,
 )
-from connector.mrr.intervals import Interval
+from connector.mrr.intervals import Instants, Interval
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import STATUSES, Subscription
 
@@ -50,18 +50,18 @@ def dated_versions(
     In one second an event is the last word.
     """
     unexplained = versions_without_event(versions, events)
-    shown = [*unexplained, *versions_in(events)]
+    counted = _counted(unexplained, events, line_items)
     dated, told = [], set()
     for event in events:
         if event.subscription is not None:
             proof = Evidence("event", event.id, event.created, event.type)
-            at_s = _paused_at(event.subscription, event.created, shown, line_items)
+            at_s = _paused_at(event.subscription, event.created, counted)
             before = _status_before(event, event.subscription)
             dated.append(DatedVersion(at_s, event.subscription, proof, before))
             told.add((at_s, event.subscription.status))
     looks = []
     for seen_s, subscription in unexplained:
-        at_s = _paused_at(subscription, seen_s, shown, line_items)
+        at_s = _paused_at(subscription, seen_s, counted)
         if (at_s, subscription.status) not in told:  # else the event proves it
             kind = "observed" if at_s == seen_s else "subscription"
             proof = Evidence(kind, subscription.id, at_s, subscription.status)
@@ -96,12 +96,20 @@ def _status_before(event: Event, now: Subscription) -> str | None:
     return event.previous.status or now.status
 
 
-def _paused_at(
-    now: Subscription,
-    seen_s: int,
+def _counted(
     versions: Iterable[SubscriptionVersion],
+    events: Iterable[Event],
     line_items: Iterable[LineItem],
-) -> int:
+) -> Instants:
+    """When it is shown to have counted, or to have been billed; asked of pauses alone."""
+    shown = [*versions, *versions_in(events)]
+    if all(subscription.status != "paused" for _, subscription in shown):
+        return Instants(())
+    counted = [at_s for at_s, now in shown if now.status in COUNTED]
+    return Instants(counted + [n.start_s for n in line_items if not n.credit])
+
+
+def _paused_at(now: Subscription, seen_s: int, counted: Instants) -> int:
     """Since when it has been as it is shown: paused at ``transitioned_at``.
 
     A trial that ends without a way to pay pauses it at that very moment, unless a version
@@ -114,9 +122,7 @@ def _paused_at(
     trial_end = now.trial_end
     if trial_end is None or not trial_end <= at_s:
         return at_s
-    counted = [each_s for each_s, shown in versions if shown.status in COUNTED]
-    counted += [line.start_s for line in line_items if not line.credit]
-    return at_s if any(trial_end <= each_s < at_s for each_s in counted) else trial_end
+    return at_s if counted.any_in(trial_end, at_s) else trial_end
 
 
 def gaps_while(
@@ -143,26 +149,18 @@ def gaps_while(
     return gaps
 
 
-def last_counted_s(versions: Iterable[DatedVersion], before_s: int) -> int:
-    """When it was last shown to count, before an instant; 0 for never."""
-    shown = [
-        version.at_s
-        for version in versions
-        if version.at_s < before_s and version.subscription.status in COUNTED
-    ]
-    return max(shown, default=0)
-
-
-def is_contradicted(gap: Interval, versions: Iterable[DatedVersion]) -> bool:
-    """Whether a version shows that the subscription counted inside the gap.
-
-    What an event shows of the instant before it, it shows of the gap that ends then, too.
-    """
-    return any(
-        (gap.holds(version.at_s) and version.subscription.status in COUNTED)
-        or (gap.holds(version.at_s - 1) and version.status_before in COUNTED)
-        for version in versions
+def seen_to_count(versions: Iterable[DatedVersion]) -> Instants:
+    """When versions show that it counted."""
+    return Instants(
+        version.at_s for version in versions if version.subscription.status in COUNTED
     )
+
+
+def told_to_count(versions: Sequence[DatedVersion]) -> Instants:
+    """The same, and what events show of the instant before them."""
+    before = [each.at_s - 1 for each in versions if each.status_before in COUNTED]
+    shown = [each.at_s for each in versions if each.subscription.status in COUNTED]
+    return Instants(shown + before)
 
 
 def is_seen_late(gap: Interval) -> bool:

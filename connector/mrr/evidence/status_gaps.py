@@ -6,24 +6,30 @@ first of them, until a bill is paid (docs/definitions.md, How it dates a change)
 pauses that nobody watched, ``unbilled`` finds.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from math import inf
+from operator import attrgetter, itemgetter
 
 from connector.core.model import Evidence
 from connector.mrr.evidence.dated_versions import (
-    COUNTED,
     DAY_S,
     DatedVersion,
     gaps_while,
     is_seen_late,
-    last_counted_s,
+    seen_to_count,
 )
 from connector.mrr.evidence.line_items import LineItem
-from connector.mrr.intervals import Interval
+from connector.mrr.intervals import Instants, Interval
 from connector.stripe_api.invoices import Invoice
 from connector.stripe_api.objects import Subscription
 
 # A draft is finalized after an hour; after three days, where a webhook does not answer.
 LEFT_DRAFT_S = 3 * 86_400
+_AT, _START, _CREATED = map(attrgetter, ("at_s", "start_s", "created"))
+_Paid = Sequence[tuple[int, Invoice]]  # when each was paid, in order of that
+_PAID = itemgetter(0)
 
 
 # Pauses
@@ -34,10 +40,21 @@ def seen_pauses(
 ) -> list[Interval]:
     """The pauses that versions and events show."""
     found = gaps_while(dated, _pause_of)
-    return [
-        _until_billed(_since_billed(gap, dated, line_items), line_items)
-        for gap in found
-    ]
+    if not found:
+        return []
+    counted = seen_to_count(dated)
+    billed = [line for line in line_items if not line.credit]
+    longest = list(accumulate(billed, _longer))
+    paid = [n for n in line_items if n.status == "paid" and n.amount_minor > 0]
+    for number, gap in enumerate(found):
+        place = bisect_left(billed, gap.start_s, key=_START)
+        last = longest[place - 1] if place else None
+        found[number] = _until_billed(_since_billed(gap, last, counted), paid)
+    return found
+
+
+def _longer(one: LineItem, other: LineItem) -> LineItem:
+    return other if other.end_s > one.end_s else one
 
 
 def _pause_of(subscription: Subscription) -> object:
@@ -45,33 +62,31 @@ def _pause_of(subscription: Subscription) -> object:
     return subscription.status == "paused" and (subscription.paused_since or True)
 
 
-def _since_billed(
-    gap: Interval, dated: Sequence[DatedVersion], line_items: Iterable[LineItem]
-) -> Interval:
-    """A pause that does not say since when it is one began with the unbilled time."""
+def _since_billed(gap: Interval, last: LineItem | None, counted: Instants) -> Interval:
+    """A pause that does not say since when it is one began with the unbilled time.
+
+    ``last`` is, of what was billed before, what lasts longest.
+    """
     if any(proof.kind != "observed" for proof in gap.began):
         return gap
-    billed = [n for n in line_items if not n.credit and n.start_s < gap.start_s]
-    last = max(billed, key=lambda line: line.end_s, default=None)
     if last is None or last.end_s + DAY_S >= gap.start_s:
         return gap
-    if last.end_s < last_counted_s(dated, gap.start_s):
+    if last.end_s < counted.last_before(gap.start_s):
         return gap
     return gap._replace(start_s=last.end_s, began=last.evidence())
 
 
-def _until_billed(gap: Interval, line_items: Iterable[LineItem]) -> Interval:
-    """A pause that only a version shows to be over ends with the first line since.
+def _until_billed(gap: Interval, paid: Sequence[LineItem]) -> Interval:
+    """A pause that only a version shows to be over ends with the first paid line since.
 
     While a subscription is paused nothing new is billed to it.
     """
     if not is_seen_late(gap):
         return gap
-    for line in line_items:
-        is_paid = line.status == "paid" and line.amount_minor > 0
-        if is_paid and gap.holds(line.start_s):
-            return gap._replace(end_s=line.start_s, ended=line.evidence())
-    return gap
+    place = bisect_right(paid, gap.start_s, key=_START)
+    if place == len(paid) or not gap.holds(paid[place].start_s):
+        return gap
+    return gap._replace(end_s=paid[place].start_s, ended=paid[place].evidence())
 
 
 def stopped_collections(dated: Sequence[DatedVersion]) -> list[Interval]:
@@ -80,8 +95,12 @@ def stopped_collections(dated: Sequence[DatedVersion]) -> list[Interval]:
     return [_until_resumed(gap, dated) for gap in found]
 
 
-def _until_resumed(gap: Interval, dated: Iterable[DatedVersion]) -> Interval:
-    inside = [each.subscription for each in dated if gap.covers(each.at_s)]
+def _until_resumed(gap: Interval, dated: Sequence[DatedVersion]) -> Interval:
+    since, end = (
+        bisect_left(dated, at_s, key=_AT)
+        for at_s in (gap.start_s, inf if gap.end_s is None else gap.end_s)
+    )
+    inside = [each.subscription for each in dated[since:end]]
     resumes = [s.pause_collection.resumes_at for s in inside if s.pause_collection]
     at_s = resumes[-1] if resumes else None
     if at_s is None or not is_seen_late(gap) or not gap.holds(at_s):
@@ -106,18 +125,23 @@ def unpaid_times(
     """As versions and events show it, and as drafts do; ``invoices`` oldest first."""
     gaps = gaps_while(dated, lambda s: s.status == "unpaid")
     drafts = list(_first_drafts(invoices))
-    found = [_until_paid(_since_draft(gap, dated, drafts), invoices) for gap in gaps]
-    left = _between_bills(drafts, invoices)
-    return found + [gap for gap in left if not _is_otherwise(gap, dated)]
+    if not gaps and not drafts:
+        return []
+    counted = seen_to_count(dated)
+    paid = [(at_s, invoice) for invoice in invoices if (at_s := invoice.paid_at)]
+    paid.sort(key=_PAID)
+    found = [_until_paid(_since_draft(g, dated, drafts, counted), paid) for g in gaps]
+    left = _between_bills(drafts, invoices, paid)
+    return found + [gap for gap in left if not _is_otherwise(gap, dated, counted)]
 
 
-def _is_otherwise(gap: Interval, dated: Sequence[DatedVersion]) -> bool:
+def _is_otherwise(
+    gap: Interval, dated: Sequence[DatedVersion], counted: Instants
+) -> bool:
     """Seen to count, or to have its drafts left by ``pause_collection``."""
-    before = [each.subscription for each in dated if each.at_s <= gap.start_s]
-    paused = before[-1].pause_collection if before else None
-    return paused is not None or any(
-        gap.covers(each.at_s) and each.subscription.status in COUNTED for each in dated
-    )
+    before = bisect_right(dated, gap.start_s, key=_AT)
+    paused = dated[before - 1].subscription.pause_collection if before else None
+    return paused is not None or counted.any_in(gap.start_s, gap.end_s)
 
 
 def _is_left_draft(bill: Invoice) -> bool:
@@ -142,15 +166,20 @@ def _first_drafts(invoices: Sequence[Invoice]) -> Iterator[Invoice]:
 
 
 def _since_draft(
-    gap: Interval, dated: Sequence[DatedVersion], drafts: Sequence[Invoice]
+    gap: Interval,
+    dated: Sequence[DatedVersion],
+    drafts: Sequence[Invoice],
+    counted: Instants,
 ) -> Interval:
     """Unless an event tells when it became unpaid, or it was seen to count since."""
-    is_told = any(v.at_s == gap.start_s and v.is_change for v in dated)
-    before = [each for each in drafts if each.created < gap.start_s]
-    if is_told or not before:
+    since, end = (
+        cut(dated, gap.start_s, key=_AT) for cut in (bisect_left, bisect_right)
+    )
+    before = bisect_left(drafts, gap.start_s, key=_CREATED)
+    if not before or any(version.is_change for version in dated[since:end]):
         return gap
-    first = before[-1]
-    if first.created < last_counted_s(dated, gap.start_s):
+    first = drafts[before - 1]
+    if first.created < counted.last_before(gap.start_s):
         return gap
     return gap._replace(start_s=first.created, began=_left_draft(first))
 
@@ -159,12 +188,20 @@ def _left_draft(bill: Invoice) -> tuple[Evidence, ...]:
     return (Evidence("invoice", bill.id, bill.created, "left a draft"),)
 
 
-def _until_paid(gap: Interval, bills: Sequence[Invoice]) -> Interval:
+def _until_paid(gap: Interval, paid: _Paid) -> Interval:
     """Where only a version shows it to be over, it ended with the next payment."""
-    paid = [(at_s, b) for b in bills if (at_s := b.paid_at) and gap.holds(at_s)]
-    if not is_seen_late(gap) or not paid:
-        return gap
-    return _ended_by(gap, *min(paid, key=lambda each: each[0]))
+    return _ended_by_payment(gap, paid) if is_seen_late(gap) else gap
+
+
+def _ended_by_payment(gap: Interval, paid: _Paid, sent_s: int = 0) -> Interval:
+    """By the first in it, of what was sent from ``sent_s`` on; else as it is."""
+    for place in range(bisect_right(paid, gap.start_s, key=_PAID), len(paid)):
+        at_s, bill = paid[place]
+        if not gap.holds(at_s):
+            break
+        if bill.created >= sent_s:
+            return _ended_by(gap, at_s, bill)
+    return gap
 
 
 def _ended_by(gap: Interval, paid_s: int, bill: Invoice) -> Interval:
@@ -173,18 +210,15 @@ def _ended_by(gap: Interval, paid_s: int, bill: Invoice) -> Interval:
 
 
 def _between_bills(
-    drafts: Iterable[Invoice], invoices: Sequence[Invoice]
+    drafts: Iterable[Invoice], invoices: Iterable[Invoice], paid: _Paid
 ) -> Iterator[Interval]:
     """From the first draft after what was due and not paid, to a payment."""
+    sent = [invoice for invoice in invoices if not _is_left_draft(invoice)]
     for first in drafts:
-        sent = [i for i in invoices if i.created < first.created]
-        sent = [i for i in sent if not _is_left_draft(i)]
-        if not sent or not _is_unpaid_at(sent[-1], first.created):
-            continue
-        gap = Interval(first.created, None, _left_draft(first), ())
-        later = [i for i in invoices if i.created >= sent[-1].created]
-        paid = [(at_s, i) for i in later if (at_s := i.paid_at) and gap.holds(at_s)]
-        yield _ended_by(gap, *min(paid, key=lambda each: each[0])) if paid else gap
+        before = bisect_left(sent, first.created, key=_CREATED)
+        if before and _is_unpaid_at(sent[before - 1], first.created):
+            gap = Interval(first.created, None, _left_draft(first), ())
+            yield _ended_by_payment(gap, paid, sent[before - 1].created)
 
 
 def _is_unpaid_at(bill: Invoice, at_s: int) -> bool:

@@ -3,13 +3,18 @@
 Those of a whole subscription, and those of single items.
 """
 
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
+from math import inf
+from operator import attrgetter, itemgetter
 
 from connector.core.errors import Unvalued
 from connector.core.model import Evidence
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.history import SubscriptionVersion, versions_in
-from connector.mrr.intervals import Interval
+from connector.mrr.intervals import Instants, Interval
 from connector.mrr.pricing import interval_minor, tariff
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import Price, Subscription
@@ -32,14 +37,12 @@ def trials(
     if now.trial_end is None:
         return [_trial(now, now.started_at, None)]
     billed = [n for n in line_items if n.amount_minor > 0 and not n.credit]
-    paid = sorted(line.start_s for line in billed)
+    paid = Instants(line.start_s for line in billed)
     start_s = now.started_at if now.trial_start is None else now.trial_start
-    between = [p for p in paid if start_s <= p < now.trial_end]
-    ends = {start_s: between[0] if between else now.trial_end}
+    ends = {start_s: _cut(start_s - 1, now.trial_end, paid)}
     for line in line_items:
         if is_trial_line(line, prices):
-            cut = [p for p in paid if line.start_s < p < line.end_s]
-            end_s = min([line.end_s, *cut])
+            end_s = _cut(line.start_s, line.end_s, paid)
             if line.start_s <= now.trial_end < end_s:
                 end_s = now.trial_end  # ended early
             ends[line.start_s] = max(end_s, ends.get(line.start_s, 0))
@@ -55,6 +58,12 @@ def trials(
     ]
 
 
+def _cut(after_s: int, end_s: int, paid: Instants) -> int:
+    """Where something was paid before a trial's end, it ended with that."""
+    paid_s = paid.first_after(after_s)
+    return end_s if paid_s is None else min(end_s, paid_s)
+
+
 def _latest_began_s(
     starts: Iterable[int], billed: Iterable[LineItem], trial_end: int
 ) -> int:
@@ -68,19 +77,42 @@ def trials_after_paying(
     tried: Iterable[Interval], line_items: Sequence[LineItem]
 ) -> list[Interval]:
     """Those trials until which was paid: for the time up to them, or on to them."""
-    paid = [
+    paid = sorted(
         (line.start_s, line.end_s)
         for line in line_items
         if line.status == "paid" and line.amount_minor > line.discounted_minor
-    ]
+    )
+    paid_until_s = list(accumulate((end_s for _, end_s in paid), max))
     found: list[Interval] = []
+    free_until_s: float = 0
     for trial in sorted(tried, key=lambda each: each.start_s):
-        earlier = ((each.start_s, each.end_s or trial.start_s) for each in found)
-        if any(begun_s < trial.start_s <= end_s for begun_s, end_s in paid) or any(
-            begun_s <= trial.start_s <= end_s for begun_s, end_s in earlier
-        ):
+        earlier = bisect_left(paid, trial.start_s, key=itemgetter(0))
+        is_paid = earlier and trial.start_s <= paid_until_s[earlier - 1]
+        if is_paid or trial.start_s <= free_until_s:
             found.append(trial)
+            free_until_s = max(free_until_s, trial.end_s or inf)
     return found
+
+
+class PaidTrials:
+    """Trials in which what was paid before counts on; oldest first."""
+
+    def __init__(self, trials: Sequence[Interval]) -> None:
+        self._trials = trials
+        self._until_s = list(accumulate((each.end_s or inf for each in trials), max))
+        self._paid_s: list[int] = []  # of each trial, the instant before it
+        for trial in trials:
+            self._paid_s.append(self.as_of(trial.start_s - 1))
+
+    def as_of(self, at_s: int) -> int:
+        """The instant that says what is paid: in a trial, the last one before it."""
+        known = len(self._paid_s)
+        place = bisect_right(self._trials, at_s, hi=known, key=attrgetter("start_s"))
+        while place and at_s < self._until_s[place - 1]:
+            place -= 1
+            if self._trials[place].covers(at_s):
+                return self._paid_s[place]
+        return at_s
 
 
 def _trial(now: Subscription, start_s: int, end_s: int | None) -> Interval:
@@ -127,15 +159,15 @@ def item_trials(
             if line.unit_amount_minor is not None and is_trial_line(line, prices)
         }
     found: dict[str, list[Interval]] = {}
+    if not periods:
+        return found
+    paid: defaultdict[str, list[int]] = defaultdict(list)
+    for line in line_items:
+        if line.amount_minor > 0:
+            paid[line.item].append(line.start_s)
+    paid_at = {item: Instants(own) for item, own in paid.items()}
     for item, start_s, end_s in sorted(periods):
-        paid = [
-            line.start_s
-            for line in line_items
-            if line.item == item
-            and line.amount_minor > 0
-            and start_s < line.start_s < end_s
-        ]
-        until_s = min([end_s, *paid])  # ended early
+        until_s = _cut(start_s, end_s, paid_at.get(item, Instants(())))  # ended early
         began = (Evidence("subscription_item", item, start_s, "trial"),)
         ended = (Evidence("subscription_item", item, until_s, "trial ended"),)
         found.setdefault(item, []).append(Interval(start_s, until_s, began, ended))

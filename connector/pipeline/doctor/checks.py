@@ -21,6 +21,7 @@ from connector.pipeline.doctor.installation import (
     KINDS,
     Installation,
     NotChecked,
+    Opened,
     Verdict,
     after,
     fault,
@@ -29,6 +30,8 @@ from connector.pipeline.doctor.installation import (
     ok,
     value_of,
 )
+from connector.stripe_api.credentials import shown
+from connector.stripe_api.decoding import StripeAccount
 
 # What this program, httpx and OpenSSL look at, httpx's also in lower case.
 NETWORK = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -106,8 +109,6 @@ def _kind_and_mode(key: str) -> tuple[str, str]:
 
 
 def key_kind(at: Installation) -> Verdict:
-    from connector.stripe_api.credentials import shown
-
     key = value_of(at.key)
     kind, _ = _kind_and_mode(key)
     verdict = KEY_KINDS[kind]
@@ -199,16 +200,17 @@ def _is_hidden(account: object) -> bool:
     return isinstance(account, StripeRefused) and account.status in (403, 404)
 
 
+def _shown(account: Opened[StripeAccount]) -> StripeAccount:
+    """One of which nothing is known where the key may not read it."""
+    return StripeAccount() if _is_hidden(account) else value_of(account)
+
+
 def account(at: Installation) -> Verdict:
     """Whose the key is, and whether the ledger is the same one's."""
     reads = value_of(at.stripe, "Stripe")
-    hidden = _is_hidden(reads.account)
-    if not hidden and isinstance(reads.account, ConnectorError):
+    if isinstance(reads.account, ConnectorError) and not _is_hidden(reads.account):
         return hint(f"not checked: {reads.account.problem}", reads.account.fix)
-    from connector.stripe_api.decoding import StripeAccount
-
-    found = StripeAccount() if hidden else value_of(reads.account)
-    key = reads.api.identity_of(found)
+    key = reads.api.identity_of(_shown(reads.account))
     said = f"the key is of {key.shown}"
     ledger = ledger_checks.account_of(at)
     if ledger is None:
@@ -226,9 +228,7 @@ def time_zone(at: Installation) -> Verdict:
     is_hidden = _is_hidden(account)
     if isinstance(account, ConnectorError) and not is_hidden:
         raise after("account") from account
-    from connector.stripe_api.decoding import StripeAccount
-
-    found = StripeAccount() if is_hidden else value_of(account)
+    found = _shown(account)
     zone = named or ledger_checks.zone_of(at)
     if zone is None:
         own = policy_change.zone_of(found).key

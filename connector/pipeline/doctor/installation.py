@@ -152,17 +152,13 @@ def opened(
     """Open all there is; where Stripe may be asked, each list is read once."""
     with ExitStack() as stack:
         config = tried(load_config)
-        key = tried(lambda: _key(environ, config))
+        # Also where the configuration cannot be read the key is looked at.
+        file = config.key_file if isinstance(config, Config) else None
+        key = tried(lambda: stripe_key(environ, file))
         disk = tried(lambda: _disk(value_of(config, "configuration").database))
         ledger = tried(lambda: _ledger(stack, config, disk))
         stripe = tried(lambda: _stripe(stack, config, key, offline=offline))
         yield Installation(environ, now, config, key, stripe, disk, ledger)
-
-
-def _key(environ: Mapping[str, str], config: Opened[Config]) -> str:
-    """Also where the configuration cannot be read: the key is looked at all the same."""
-    file = config.key_file if isinstance(config, Config) else None
-    return stripe_key(environ, file)
 
 
 def _stripe(

@@ -60,6 +60,15 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+def stood(
+    made_at: datetime, withdrawn_at: datetime | None, as_of: datetime | None
+) -> bool:
+    """Whether what can be withdrawn stands, or stood then."""
+    if as_of is None:
+        return withdrawn_at is None
+    return made_at <= as_of and (withdrawn_at is None or withdrawn_at > as_of)
+
+
 def as_of_text(moment: datetime | None) -> str:
     return NOW if moment is None else stamp(moment)
 

@@ -5,7 +5,7 @@ Reads the ledger's live movements, or those that were live as of a moment.
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date, datetime
 from itertools import groupby
 from operator import itemgetter
@@ -86,10 +86,7 @@ def invoiced_by_period(
     connection: sqlite3.Connection, on: date
 ) -> dict[str, dict[str, int]]:
     """What of each customer's MRR on a day is of no subscription, by currency."""
-    found: dict[str, dict[str, int]] = {}
-    for customer, currency, minor in connection.execute(_OUTSIDE, [str(on)]):
-        found.setdefault(customer, {})[currency] = minor
-    return found
+    return _by_customer(connection.execute(_OUTSIDE, [str(on)]))
 
 
 _MRR = f"""
@@ -102,10 +99,13 @@ _MRR = f"""
 
 def mrr_on(connection: sqlite3.Connection, on: date) -> dict[str, dict[str, int]]:
     """Each paying customer's MRR at the end of a day, by currency."""
+    return _by_customer(connection.execute(_MRR, {"on": str(on), "as_of": NOW}))
+
+
+def _by_customer(rows: Iterable[tuple[str, str, int]]) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
-    rows = connection.execute(_MRR, {"on": on.isoformat(), "as_of": NOW})
-    for customer, currency, mrr_minor in rows:
-        found.setdefault(customer, {})[currency] = mrr_minor
+    for customer, currency, minor in rows:
+        found.setdefault(customer, {})[currency] = minor
     return found
 
 

@@ -7,12 +7,12 @@ from typing import TypeVar
 
 from connector.core.errors import UnknownStripeShape
 from connector.mrr.history import Catalogue
-from connector.store.database import put_setting, scalar, setting
+from connector.store.database import scalar
 from connector.stripe_api.decoding import decode, ref
 from connector.stripe_api.objects import Coupon, Price, Product
 
 T = TypeVar("T")
-VERSION = "catalogue"  # the setting that counts the changes of what is shared
+VERSION = "catalogue"  # the setting that counts changes of a price, coupon or product
 
 
 def read_catalogue(connection: sqlite3.Connection) -> Catalogue:
@@ -22,16 +22,6 @@ def read_catalogue(connection: sqlite3.Connection) -> Catalogue:
         coupons=dict(_all(connection, "coupons", Coupon)),
         products=dict(_all(connection, "products", Product)),
     )
-
-
-def catalogue_version(connection: sqlite3.Connection) -> int:
-    """Another one whenever a price, a coupon or a product has come or changed."""
-    return int(setting(connection, VERSION) or 0)
-
-
-def count_change(connection: sqlite3.Connection) -> None:
-    """Let it be another version from now on; inside the caller's transaction."""
-    put_setting(connection, VERSION, str(catalogue_version(connection) + 1))
 
 
 def _all(

@@ -10,20 +10,12 @@ from collections.abc import Iterable, Mapping
 
 from connector.core.policy import Rules
 from connector.mrr.companies import Companies, resolved
-from connector.store.database import json_array, put_setting, scalar, setting
+from connector.store.database import count_change, json_array, scalar
 from connector.store.mirror import customer_accounts, forgotten
 from connector.store.mirror.customer_accounts import with_accounts
 
 # The setting that counts the changes of who is counted under whom.
 VERSION = "companies"
-
-
-def version(connection: sqlite3.Connection) -> int:
-    return int(setting(connection, VERSION) or 0)
-
-
-def count_change(connection: sqlite3.Connection) -> None:
-    put_setting(connection, VERSION, str(version(connection) + 1))
 
 
 def is_grouped(connection: sqlite3.Connection) -> bool:
@@ -96,7 +88,7 @@ def regroup(
         "DELETE FROM companies WHERE customer = ?", [(each,) for each in changed]
     )
     put(connection, {c: wanted[c] for c in changed if c in wanted})
-    count_change(connection)
+    count_change(connection, VERSION)
     moved = {c for c in changed if was.get(c, c) != last.get(c, c)}
     return sorted(moved | {each.get(c, c) for c in moved for each in (was, last)})
 

@@ -12,8 +12,9 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from connector.core.errors import UnknownStripeShape
-from connector.store.database import placeholders, scalars
+from connector.store.database import count_change, placeholders, scalars
 from connector.store.mirror import (
+    catalogue,
     checksums,
     companies,
     customer_accounts,
@@ -22,7 +23,6 @@ from connector.store.mirror import (
     freshness,
     unfit_objects,
 )
-from connector.store.mirror.catalogue import count_change
 from connector.stripe_api.decoding import Base, body, created_at, decode, ref
 from connector.stripe_api.invoices import Invoice
 from connector.stripe_api.objects import Customer, Subscription
@@ -90,13 +90,13 @@ def put(
     unfit_objects.fits(connection, kind, list(offered), fetched_us)
     dirty_customers.mark(connection, dirty)
     if customer_accounts.learn(connection, offered.values()):
-        companies.count_change(connection)
+        count_change(connection, companies.VERSION)
         for customer in forgotten.by_their_accounts(connection):
             strip_customer(connection, customer)
     if kind in dirty_customers.SHARED and rows:
         users = dirty_customers.users(connection, [row.id for row in rows])
         dirty_customers.mark(connection, users)
-        count_change(connection)
+        count_change(connection, catalogue.VERSION)
     return len(rows)
 
 

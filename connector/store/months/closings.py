@@ -25,7 +25,7 @@ from connector.core.figures import (
 from connector.core.kept.months import Closing, Withdrawal
 from connector.core.windows import Window, WindowKind
 from connector.store.database import scalar
-from connector.store.ledger.as_of import stamp
+from connector.store.ledger.as_of import stamp, stood
 from connector.store.ledger.posting import ONE_TICK
 from connector.store.months import seals
 
@@ -173,14 +173,11 @@ def known(
     connection: sqlite3.Connection, as_of: datetime | None = None
 ) -> list[Closing]:
     """Every closing that stands, or stood then, the earliest month first."""
-    return [each for each in ever(connection) if _stands(each, as_of)]
-
-
-def _stands(closing: Closing, as_of: datetime | None) -> bool:
-    gone = closing.withdrawn
-    if as_of is None:
-        return gone is None
-    return closing.closed_at <= as_of and (gone is None or gone.at > as_of)
+    return [
+        each
+        for each in ever(connection)
+        if stood(each.closed_at, each.withdrawn and each.withdrawn.at, as_of)
+    ]
 
 
 _FIGURES = f"""

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from connector.core.dates import parse_month
 from connector.core.kept.months import Note
 from connector.store.database import scalar
-from connector.store.ledger.as_of import stamp
+from connector.store.ledger.as_of import stamp, stood
 
 
 def add(
@@ -70,12 +70,7 @@ def standing(
     return [
         each
         for each in ever(connection)
-        if each.text
-        and (as_of is None or each.noted_at <= as_of)
-        and (
-            each.withdrawn_at is None
-            or (as_of is not None and each.withdrawn_at > as_of)
-        )
+        if each.text and stood(each.noted_at, each.withdrawn_at, as_of)
     ]
 
 

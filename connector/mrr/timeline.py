@@ -222,7 +222,7 @@ class _SubscriptionTimeline:
         self.regular = {(n.item, n.start_s): n for n in licensed if n.is_regular}
         self.usage = usage_lines(known, prices) if policy.metered_invoiced else {}
         if self.usage:
-            self.changes |= usage_changes(now, self.usage, known, self.changes)
+            self.changes |= usage_changes(now, self.usage, usage, self.changes, prices)
         self.used_until = {
             item: [line.end_s for line in lines] for item, lines in self.usage.items()
         }

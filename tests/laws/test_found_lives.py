@@ -295,6 +295,27 @@ METERED_EVENTS = {
 }
 
 USAGE = {
+    "a fee that became metered, and was removed with no usage": [
+        act("come_back"),
+        act("reprice"),
+        act("reprice", 0, 6),
+        act("add", wait_s=2_505_240),
+        act("remove"),
+    ],
+    "a fee that became metered, and was removed days after its usage was billed": [
+        act("come_back"),
+        act("reprice", 0, 6),
+        act("add"),
+        act("use", 0, 2),
+        act("remove", wait_s=3_456_000),
+    ],
+    "calls that became a fee, which was removed in its second month": [
+        act("come_back", 6),
+        act("use", 0, 3),
+        act("add"),
+        act("reprice", wait_s=3_456_000),
+        act("remove", wait_s=1_728_000),
+    ],
     "calls of minutes, billed a month later when a coupon was gone": [
         act("come_back", 6),
         act("use"),
@@ -365,5 +386,6 @@ def test_events_agree_about_those_with_usage(acts: list[Act], mode: str) -> None
 
 @table(USAGE)
 @pytest.mark.parametrize("mode", MODES)
-def test_events_tell_them_where_usage_counts(acts: list[Act], mode: str) -> None:
+def test_they_are_told_where_usage_counts(acts: list[Act], mode: str) -> None:
     assert usage_is_told(Life(mode, acts), BERLIN, is_watched=True)
+    assert usage_is_told(Life(mode, acts), BERLIN, is_watched=False)

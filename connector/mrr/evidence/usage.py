@@ -37,12 +37,14 @@ def usage_lines(
 def usage_changes(
     now: Subscription,
     usage: _Usage,
-    line_items: Iterable[LineItem],
+    metered: Iterable[LineItem],
     known: Mapping[str, Sequence[ItemChange]],
+    prices: Mapping[str, Price],
 ) -> dict[str, list[ItemChange]]:
     """Of metered items that are gone: from when to when their usage counts.
 
-    ``known`` are the changes that anything else shows.
+    ``metered`` are the lines of usage, also of a stub's; ``known`` are the changes that
+    anything else shows. One that had a fee in the end went with that.
     """
     current = {
         item.id: item.created for item in now.items.data if is_metered(item.price)
@@ -51,14 +53,22 @@ def usage_changes(
     if listed.issuperset(usage):
         return {}
     billed: dict[str, list[LineItem]] = {}
-    for line in line_items:
+    for line in metered:
         if line.item in usage or line.item in current:
             billed.setdefault(line.item, []).append(line)
     began_s = current | {item: min(map(_START, own)) for item, own in billed.items()}
     return {
         item: _while_it_counts(item, usage, billed, began_s, known.get(item, ()))
         for item in usage.keys() - listed
+        if is_metered(
+            prices.get(_last_price(known.get(item, ())) or usage[item][-1].price)
+        )
     }
+
+
+def _last_price(changes: Sequence[ItemChange]) -> str:
+    states = [change.state for change in changes if change.state is not None]
+    return states[-1].price if states else ""
 
 
 def _while_it_counts(
@@ -70,19 +80,23 @@ def _while_it_counts(
 ) -> list[ItemChange]:
     first, last = min(billed[item], key=_START), max(billed[item], key=_END)
     state = ItemState(first.price, first.quantity)
-    begun = ItemChange(first.start_s, state, first.evidence())
+    begun = [ItemChange(first.start_s, state, first.evidence())]
+    there = [n for n, change in enumerate(known) if change.state is not None]
+    last_there = there[-1] + 1 if there else 0
+    if {each.state.price for each in known if each.state} - {state.price}:
+        begun = [*known[:last_there]]  # it had a fee before, or another rate
     heirs = list(_heirs(last, usage[item][-1], began_s))
     if heirs:
         ends_s = [usage[heir][0].end_s for heir in heirs if heir in usage]
         return (
-            [begun, ItemChange(min(ends_s), None, last.evidence())]
+            [*begun, ItemChange(min(ends_s), None, last.evidence())]
             if ends_s
-            else [begun]
+            else begun
         )
-    told = [change for change in known if change.state is None]
+    told = known[last_there:]
     if told and last is usage[item][-1]:  # it was there for a while after it
-        return [begun, told[-1]]
-    return [begun, ItemChange(last.end_s, None, last.evidence())]
+        return [*begun, told[-1]]
+    return [*begun, ItemChange(last.end_s, None, last.evidence())]
 
 
 def _heirs(

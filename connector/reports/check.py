@@ -47,7 +47,7 @@ from connector.stripe_api.decoding import ref
 from connector.stripe_api.faults import by_customer
 from connector.stripe_api.objects import Subscription
 from connector.stripe_api.unfit import UnfitObject
-from connector.valuation.current_mrr import counted_statuses
+from connector.valuation.counting import counted_statuses
 from connector.valuation.reconciliation import (
     CustomerComparison,
     CustomerInLedger,

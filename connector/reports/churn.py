@@ -28,8 +28,6 @@ from connector.store.ledger import losses as ledger_losses
 REASON, MONTH = "reason", "month"  # what --by takes beside the segments
 MONTHS = 12  # that are told without --from
 NOTHING_SAID = Cancellation()
-SAME_PAUSE_S = 86_400
-TOLD_BY_PROOF = frozenset({Cause.END, Cause.REMOVAL, Cause.PAUSE})
 
 
 class LostMrr(Struct, frozen=True, kw_only=True):

@@ -280,6 +280,3 @@ def _since_first(rows: list[WindowRow]) -> list[WindowRow]:
         return row.reported is None and not (flow.opening_minor or flow.closing_minor)
 
     return [*dropwhile(is_empty, rows)] or rows[-1:]
-
-
-# What is published beside it

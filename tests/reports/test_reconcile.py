@@ -27,7 +27,7 @@ from connector.store.database import snapshot
 from connector.store.lock import exclusive_sync
 from connector.store.opening import open_database
 from connector.stripe_api.client import StripeApi
-from connector.valuation.current_mrr import COUNTED, counted_statuses
+from connector.valuation.counting import COUNTED, counted_statuses
 from connector.valuation.reconciliation import (
     CurrencyComparison,
     CustomerComparison,

@@ -157,48 +157,65 @@ def without_unmade_changes(
     in_doubt = ("void", "open") if is_waiting else ("void",)
     if not any(line.status in in_doubt for line in line_items):
         return list(line_items)
+    kept = _without_revised(line_items)
+    elsewhere = _StatesElsewhere(kept, [*versions, *versions_in(events)])
+    changes: dict[tuple[str, int], list[LineItem]] = {}
+    for line in kept:
+        is_billed_at_once = line.known_s - line.start_s <= SAME_REQUEST_S
+        if line.status in in_doubt and is_billed_at_once:
+            changes.setdefault((line.invoice, line.start_s), []).append(line)
+    dropped = {key for key, parts in changes.items() if elsewhere.show_unmade(parts)}
+    return [line for line in kept if (line.invoice, line.start_s) not in dropped]
+
+
+def _without_revised(line_items: Sequence[LineItem]) -> list[LineItem]:
+    """Without void regular lines of a period that another line bills."""
     valid = {(line.item, line.start_s) for line in line_items if line.status != "void"}
-    kept = [
+    return [
         line
         for line in line_items
         if line.status != "void"
         or not line.is_regular
         or (line.item, line.start_s) not in valid
     ]
-    last_shown_s: dict[_BilledState, int] = {}
-    for seen_s, subscription in (*versions, *versions_in(events)):
-        for item in subscription.items.data:
-            if (state := item_state_of(item)) is not None:
-                key = (item.id, state.price, state.quantity)
-                last_shown_s[key] = max(seen_s, last_shown_s.get(key, seen_s))
-    last_billed_s: dict[_BilledState, int] = {}
-    billed_on: defaultdict[tuple[_BilledState, int], set[str]] = defaultdict(set)
-    for line in kept:
-        key = (line.item, line.price, line.quantity)
-        last_billed_s[key] = max(line.start_s, last_billed_s.get(key, line.start_s))
-        billed_on[key, line.start_s].add(line.invoice)
 
-    def is_confirmed(line: LineItem) -> bool:
-        key, at_s = (line.item, line.price, line.quantity), line.start_s
+
+class _StatesElsewhere:
+    """What versions show and lines bill, to ask of a line whether others agree."""
+
+    def __init__(
+        self, line_items: Iterable[LineItem], versions: Iterable[SubscriptionVersion]
+    ) -> None:
+        self._last_shown_s: dict[_BilledState, int] = {}
+        self._last_billed_s: dict[_BilledState, int] = {}
+        self._invoices: defaultdict[tuple[_BilledState, int], set[str]]
+        self._invoices = defaultdict(set)
+        for seen_s, subscription in versions:
+            for item in subscription.items.data:
+                if (state := item_state_of(item)) is not None:
+                    key = (item.id, state.price, state.quantity)
+                    shown_s = self._last_shown_s.get(key, seen_s)
+                    self._last_shown_s[key] = max(seen_s, shown_s)
+        for line in line_items:
+            key, at_s = (line.item, line.price, line.quantity), line.start_s
+            self._last_billed_s[key] = max(at_s, self._last_billed_s.get(key, at_s))
+            self._invoices[key, at_s].add(line.invoice)
+
+    def show_unmade(self, change: Sequence[LineItem]) -> bool:
+        """Whether they show what all its credits take back, and not all that it bills."""
         return (
-            last_billed_s[key] > at_s
-            or len(billed_on[key, at_s]) > 1
-            or last_shown_s.get(key, at_s - 1) >= at_s
+            not all(part.is_regular for part in change)
+            and not all(self._show(part) for part in change if not part.credit)
+            and all(self._show(part) for part in change if part.credit)
         )
 
-    changes: dict[tuple[str, int], list[LineItem]] = {}
-    for line in kept:
-        is_billed_at_once = line.known_s - line.start_s <= SAME_REQUEST_S
-        if line.status in in_doubt and is_billed_at_once:
-            changes.setdefault((line.invoice, line.start_s), []).append(line)
-    dropped = {
-        key
-        for key, parts in changes.items()
-        if not all(part.is_regular for part in parts)
-        and not all(is_confirmed(part) for part in parts if not part.credit)
-        and all(is_confirmed(part) for part in parts if part.credit)
-    }
-    return [line for line in kept if (line.invoice, line.start_s) not in dropped]
+    def _show(self, line: LineItem) -> bool:
+        key, at_s = (line.item, line.price, line.quantity), line.start_s
+        return (
+            self._last_billed_s[key] > at_s
+            or len(self._invoices[key, at_s]) > 1
+            or self._last_shown_s.get(key, at_s - 1) >= at_s
+        )
 
 
 def _unit_amount(line: LineItem, price: Price | None) -> Decimal | None:

@@ -5,6 +5,7 @@ way for another is one change, and no removal: what it used counts until the oth
 been billed for a full period, however its end came to be known.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
@@ -16,6 +17,27 @@ from connector.stripe_api.objects import Price, Subscription
 
 _START, _END = attrgetter("start_s"), attrgetter("end_s")
 _Usage = Mapping[str, Sequence[LineItem]]  # each item's full periods, by their end
+
+
+class BilledUsage:
+    """Each metered item's line items for full periods, to ask of instants."""
+
+    def __init__(self, lines: _Usage) -> None:
+        self.lines = lines
+        self._ends_s = {item: [n.end_s for n in own] for item, own in lines.items()}
+
+    def last(self, item: str, at_s: int) -> LineItem | None:
+        """Of the period that counts then, the last that is over."""
+        place = bisect_right(self._ends_s.get(item, ()), at_s)
+        return self.lines[item][place - 1] if place else None
+
+    def ended(self, item: str, at_s: int) -> Sequence[LineItem]:
+        """Of the periods that are over just then."""
+        ends_s = self._ends_s.get(item)
+        if ends_s is None:
+            return ()
+        place = bisect_left(ends_s, at_s)
+        return self.lines[item][place : bisect_right(ends_s, at_s)]
 
 
 def usage_lines(

@@ -97,12 +97,15 @@ def since(
 
 
 class RestatedWindow(NamedTuple):
-    """One closed window, as it was reported and as the ledger has it now."""
+    """One closed window, as it was reported and as the ledger has it now.
+
+    ``lines`` add up to the change of its closing MRR; a total's each in its own currency.
+    """
 
     closing: Closing
     reported: ReportedFigures
     now: WindowFigures
-    lines: list[RestatementLine]  # they add up to the change of its closing MRR; of a
+    lines: list[RestatementLine]
 
 
 class Restatements(NamedTuple):

@@ -282,6 +282,13 @@ METERED_ONE_LOOK = {
 }
 
 METERED_EVENTS = {
+    "metered since an event of its first month of usage, and credited for a year": [
+        act("come_back"),
+        act("reprice"),
+        act("reprice", wait_s=554_555),
+        act("reprice", 2, 2),
+        act("reprice", 0, 6, wait_s=1_971_085),
+    ],
     "calls of minutes, billed a month later when a coupon had run out": [
         act("come_back", 0, 0, 1),
         act("reprice"),

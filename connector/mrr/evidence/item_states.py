@@ -269,13 +269,24 @@ def _add_from_line_items(
 def _add_usage(known: ItemFacts, line: LineItem) -> None:
     """Billed when its period is over: until then, at least, the item was metered.
 
-    From the period's start on, where nothing else was billed for that time.
+    From the period's start on, or since something shows it at another price before, where
+    nothing shows it so, or billed, after that.
     """
-    is_all = known.covered_until_s <= line.start_s
-    at_s = max(line.start_s, known.created_s or 0) if is_all else line.end_s
+    at_s = max(line.start_s, known.created_s or 0)
+    others = (f.at_s for f in known.facts_before if not _is_at(f.state, line.price))
+    at_s = max((each for each in others if at_s < each <= line.end_s), default=at_s)
+    if known.covered_until_s > line.start_s or any(
+        at_s <= fact.at_s < line.end_s and not _is_at(fact.state, line.price)
+        for fact in known.facts
+    ):
+        at_s = line.end_s
     state = ItemState(line.price, Decimal(1))  # as an item shows it, without a quantity
     known.facts.append(ItemFact(at_s, CREDIT, state, line.known_s, line))
     known.covered_until_s = max(known.covered_until_s, line.end_s)
+
+
+def _is_at(state: ItemState | None, price: str) -> bool:
+    return state is None or state.price == price
 
 
 def _add_from_view(

@@ -102,9 +102,11 @@ def _counted(
     line_items: Iterable[LineItem],
 ) -> Instants:
     """When it is shown to have counted, or to have been billed; asked of pauses alone."""
-    shown = [*versions, *versions_in(events)]
-    if all(subscription.status != "paused" for _, subscription in shown):
+    told = [event.subscription for event in events if event.subscription is not None]
+    now = [version.subscription for version in versions]
+    if not [each for each in (*now, *told) if each.status == "paused"]:
         return Instants(())
+    shown = [*versions, *versions_in(events)]
     counted = [at_s for at_s, now in shown if now.status in COUNTED]
     return Instants(counted + [n.start_s for n in line_items if not n.credit])
 

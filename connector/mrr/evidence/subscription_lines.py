@@ -73,7 +73,7 @@ def _lines_of_draft(history: History, draft: Invoice) -> list[LineItem]:
 
 def _with_free_credits(history: History, lines: list[LineItem]) -> list[LineItem]:
     """With what is a credit of 0, which nothing says that waits for its first invoice."""
-    if not any(line.proration and not line.amount_minor for line in lines):
+    if not [line for line in lines if line.proration and not line.amount_minor]:
         return lines
     shown = [own[-1].subscription for own in history.versions.values()]
     ends_s = {each.id: each.ended_at for each in shown}

@@ -13,10 +13,9 @@ from operator import attrgetter, itemgetter
 from connector.core.errors import Unvalued
 from connector.core.model import Evidence
 from connector.mrr.evidence.line_items import LineItem
-from connector.mrr.history import SubscriptionVersion, versions_in
+from connector.mrr.history import SubscriptionVersion
 from connector.mrr.intervals import Instants, Interval
 from connector.mrr.pricing import interval_minor, tariff
-from connector.stripe_api.events import Event
 from connector.stripe_api.objects import Price, Subscription
 
 
@@ -107,6 +106,8 @@ class PaidTrials:
     def as_of(self, at_s: int) -> int:
         """The instant that says what is paid: in a trial, the last one before it."""
         known = len(self._paid_s)
+        if not known:
+            return at_s
         place = bisect_right(self._trials, at_s, hi=known, key=attrgetter("start_s"))
         while place and at_s < self._until_s[place - 1]:
             place -= 1
@@ -137,26 +138,27 @@ def is_trial_line(line: LineItem, prices: Mapping[str, Price]) -> bool:
 
 
 def item_trials(
-    versions: Sequence[SubscriptionVersion],
-    events: Sequence[Event],
+    now: Subscription,
+    versions: Iterable[SubscriptionVersion],
     line_items: Sequence[LineItem],
     prices: Mapping[str, Price],
 ) -> dict[str, list[Interval]]:
-    """The trials of single items: what they say of themselves, and their free lines.
+    """The trials of single items: what all versions say of them, and their free lines.
 
     Where the subscription has a trial of its own, its free lines are that one's.
     """
     periods = {
         (item.id, item.current_trial.start_date, item.current_trial.end_date)
-        for version in (*versions, *versions_in(events))
+        for version in versions
         for item in version.subscription.items.data
         if item.current_trial is not None
     }
-    if versions[-1].subscription.trial_end is None:
+    if now.trial_end is None:
         periods |= {
             (line.item, line.start_s, line.end_s)
             for line in line_items
-            if line.unit_amount_minor is not None and is_trial_line(line, prices)
+            if not line.amount_minor and line.unit_amount_minor is not None
+            if is_trial_line(line, prices)
         }
     found: dict[str, list[Interval]] = {}
     if not periods:

@@ -4,7 +4,7 @@ What its items were (``item_changes``), when it counts (``active_periods``), whi
 were in force (``discounts``), and what was used and taxed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from connector.core.errors import Unvalued
@@ -94,7 +94,7 @@ def subscription_facts(
         usage=BilledUsage(usage),
         changes=changes,
         active=active,
-        trials=_item_trials(evidence._replace(line_items=known), prices, policy),
+        trials=_item_trials(now, every, known, prices, policy),
         discounts=discounts,
         taxes=inclusive_taxes(versions, known, prices),
         refused=refused,
@@ -139,11 +139,14 @@ def _by_nature(
 
 
 def _item_trials(
-    evidence: SubscriptionEvidence, prices: Mapping[str, Price], policy: Policy
+    now: Subscription,
+    versions: Iterable[SubscriptionVersion],
+    line_items: Sequence[LineItem],
+    prices: Mapping[str, Price],
+    policy: Policy,
 ) -> dict[str, list[Interval]]:
     """The trials of single items in which these count for nothing."""
-    versions, line_items, events, _ = evidence
-    found = item_trials(versions, events, line_items, prices)
+    found = item_trials(now, versions, line_items, prices)
     if not policy.trial_after_paying_counts:
         return found
     for item, tried in found.items():

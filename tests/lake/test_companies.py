@@ -9,6 +9,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 
 from connector.config import Config
 from connector.core.account import StripeIdentity
@@ -20,7 +21,10 @@ from connector.lake.run import Prepared, prepared, write_run
 from connector.lake.source import sources_in
 from connector.store.account import belong_to
 from connector.store.database import put_setting, transaction
+from connector.store.mirror import objects
 from connector.store.mirror.event_feed import events_were_read
+from connector.stripe_api.decoding import decode
+from connector.stripe_api.objects import Customer
 from tests.support.accounts import several
 from tests.support.companies import KEY, belong
 from tests.support.lakes import Rows, export, mirrored, rows_in, rows_of
@@ -64,10 +68,11 @@ def grouped(tmp_path_factory: pytest.TempPathFactory) -> Grouped:
     with walked_demo() as connection:
         everybody = names(connection)
         a, b, c, d, e, f, g, h, i, *others = everybody
+        own = an_account_of(connection, others[50])
         company_of = {each: f"Größe {drawn.randrange(8)}'s" for each in others[:40]}
         company_of |= {a: b, b: " Acme\t", c: d, d: e, e: c, f: f, g: f, h: "left"}
         merge = {"left": i, others[41]: others[42], others[43]: a}
-        company_of |= {others[41]: "Nobody's", others[42]: "Acme"}
+        company_of |= {others[41]: "Nobody's", others[42]: "Acme", others[51]: own}
         pairs = {others[0]: "Acme", others[44]: others[45], "cus_unknown": "Acme"}
         belong(connection, company_of, (NOW_S - 1) * US)
         rule = CompanyRule(key=KEY, pairs=pairs)
@@ -78,6 +83,17 @@ def grouped(tmp_path_factory: pytest.TempPathFactory) -> Grouped:
             table: sorted(own, key=repr) for table, own in rows_in(connection).items()
         }
     return Grouped(rows, source, rules_of(rule, merge))
+
+
+def an_account_of(connection: sqlite3.Connection, customer: str) -> str:
+    """Stripe shows the customer with an Account that it is, too."""
+    query = "SELECT body FROM stripe_customers WHERE id = ?"
+    [body] = connection.execute(query, [customer]).fetchone()
+    account = "acct_1OfACustomer"
+    shown = replace(decode(body, Customer), customer_account=account)
+    with transaction(connection):
+        objects.put(connection, "customers", [shown], (NOW_S - 2) * US)
+    return account
 
 
 @pytest.fixture(scope="module")

@@ -272,6 +272,19 @@ PAID = {
 
 
 METERED_ONE_LOOK = {
+    "became metered in a trial that ended paused, cancelled days later": [
+        act("come_back", 11),
+        act("reprice"),
+        act("reprice", 0, 6),
+        *[act("resize")] * 3,
+        act("cancel_on_a_day", 2),
+        act("resize", wait_s=344_881),
+    ],
+    "a week before it became metered without prorations, billed by the month": [
+        act("come_back"),
+        act("reprice", 0, 4),
+        act("reprice", 2, 6),
+    ],
     "metered for a day, beside an item that was added and waits for its bill": [
         act("come_back"),
         act("add", 0, 0, 2),
@@ -282,6 +295,13 @@ METERED_ONE_LOOK = {
 }
 
 METERED_EVENTS = {
+    "metered since an event of its first month of usage, and credited for a year": [
+        act("come_back"),
+        act("reprice"),
+        act("reprice", wait_s=554_555),
+        act("reprice", 2, 2),
+        act("reprice", 0, 6, wait_s=1_971_085),
+    ],
     "calls of minutes, billed a month later when a coupon had run out": [
         act("come_back", 0, 0, 1),
         act("reprice"),
@@ -295,6 +315,17 @@ METERED_EVENTS = {
 }
 
 USAGE = {
+    "became metered in a trial that ended paused, cancelled a day later": [
+        act("come_back", 11),
+        act("reprice"),
+        act("reprice", 0, 6),
+        act("cancel_now", wait_s=1_295_041),
+    ],
+    "a week before it became metered without prorations, billed by the month": [
+        act("come_back"),
+        act("reprice", 0, 4),
+        act("reprice", 2, 6),
+    ],
     "a fee that became metered, and was removed with no usage": [
         act("come_back"),
         act("reprice"),

@@ -20,8 +20,9 @@ from connector.reports.closings.restatements import restated_windows
 from connector.reports.ledger import Ledger
 from connector.store.database import transaction
 from connector.store.ledger import coverage, queries
-from connector.store.mirror import dirty_customers, unfit_objects
+from connector.store.mirror import customer_accounts, dirty_customers, unfit_objects
 from connector.store.months import closings
+from connector.stripe_api.objects import Customer
 from connector.stripe_api.unfit import UnfitObject
 from tests.pipeline.test_recompute import RULES
 from tests.support.companies import KEY, added_up, belong, booked
@@ -113,6 +114,23 @@ def test_a_move_from_one_customer_to_another_neither_leaves_nor_comes(
     assert {(p.subscription, p.item) for m in found for p in m.components} == items
     runs = db.execute("SELECT cause FROM runs ORDER BY id").fetchall()
     assert runs == [("sync",), ("sync",)]
+
+
+def test_a_company_that_is_named_by_an_account_is_that_account_s_customer(
+    db: sqlite3.Connection,
+) -> None:
+    """As soon as any object has said whose Account it is, and not before."""
+    alone = seen(db, 0, NO_COMPANIES).movements
+    parent, part, *_ = names(db)
+    belong(db, {part: "acct_1Parent"}, (SEEN + 1) * S)
+    apart = seen(db, 2).movements
+    assert booked(apart) == added_up(alone, {part: "acct_1Parent"})
+    shown = Customer(id=parent, created=SEEN, customer_account="acct_1Parent")
+    with transaction(db):
+        assert customer_accounts.learn(db, [shown])
+    known = seen(db, 4).movements
+    assert booked(known) == added_up(alone, {part: parent})
+    assert found_wrong(db) == []
 
 
 def test_taking_the_key_away_restores_every_movement(db: sqlite3.Connection) -> None:

@@ -29,17 +29,19 @@ PAIRS: Columns = {"customer": str, "company": str}
 CHAINED: Columns = {"account": str, "company": str, "owner": str}
 
 
+# Which customer an id is now: one that was left, an Account, an Account's that was left.
+_NOW = """
+    LEFT JOIN {merged} AS merged ON merged.former = {id}
+    LEFT JOIN {accounts} AS accounts
+           ON accounts.former = coalesce(merged.survivor, {id})
+    LEFT JOIN {merged} AS later ON later.former = accounts.survivor
+"""
+_IS_NOW = "coalesce(later.survivor, accounts.survivor, merged.survivor, {id})"
 _ROWS = """
     SELECT {owner} AS owner, it.account, it.kind, it.id, it.customer, it.at_s, it.body,
            CASE WHEN {owner} <> it.member THEN it.member ELSE '' END AS member
     FROM (
-        SELECT it.*, coalesce(later.survivor, accounts.survivor, merged.survivor,
-                              it.customer) AS member
-        FROM ({parts}) AS it
-        LEFT JOIN {merged} AS merged ON merged.former = it.customer
-        LEFT JOIN {accounts} AS accounts
-               ON accounts.former = coalesce(merged.survivor, it.customer)
-        LEFT JOIN {merged} AS later ON later.former = accounts.survivor
+        SELECT it.*, {member} AS member FROM ({parts}) AS it {now}
         WHERE it.customer <> '' OR it.kind <> 'events'
     ) AS it
 """
@@ -65,13 +67,12 @@ _ACCOUNTS = """
 # An id that was left has no company of its own.
 _NAMED = """
     SELECT told.account, told.customer,
-           min(coalesce(merged.survivor, told.company)) AS company
-    FROM ({told}) AS told
-    LEFT JOIN {merged} AS merged ON merged.former = told.company
+           min({named_now}) AS company
+    FROM ({told}) AS told {now}
     LEFT JOIN {merged} AS left_one ON left_one.former = told.customer
     WHERE told.company <> '' AND left_one.former IS NULL
     GROUP BY told.account, told.customer
-    HAVING min(coalesce(merged.survivor, told.company)) <> told.customer
+    HAVING min({named_now}) <> told.customer
 """
 _BY_PAIRS = "SELECT '{account}' AS account, customer, company FROM {pairs} AS pairs"
 _BY_METADATA = """
@@ -131,12 +132,15 @@ class LakeQueries(NamedTuple):
     @property
     def rows(self) -> str:
         """Every customer's objects, each with its owner; in no order."""
-        tables = self._tables("merged", "accounts", "named", "chained")
-        parts = _all(self._parts())
-        if self.company == NO_COMPANIES:
-            return _ROWS.format(owner="it.member", parts=parts, **tables)
-        rows = _ROWS.format(owner=_OWNER, parts=parts, **tables)
-        return rows + _COMPANIES.format(**tables)
+        is_grouped = self.company != NO_COMPANIES
+        rows = _ROWS.format(
+            owner=_OWNER if is_grouped else "it.member",
+            member=_IS_NOW.format(id="it.customer"),
+            now=self._now("it.customer"),
+            parts=_all(self._parts()),
+        )
+        of = _COMPANIES.format(**self._tables("named", "chained")) if is_grouped else ""
+        return rows + of
 
     @property
     def accounts(self) -> str | None:
@@ -161,7 +165,12 @@ class LakeQueries(NamedTuple):
             told.append(
                 _BY_METADATA.format(customers=customers, metadata=metadata, **tables)
             )
-        return _NAMED.format(told=_all(told), **tables)
+        return _NAMED.format(
+            named_now=_IS_NOW.format(id="told.company"),
+            now=self._now("told.company"),
+            told=_all(told),
+            **tables,
+        )
 
     @property
     def links(self) -> str:
@@ -176,6 +185,9 @@ class LakeQueries(NamedTuple):
 
     def first_day(self, run: Path) -> str:
         return f"SELECT min(day) FROM {self.dialect.files(run / 'movements')}"  # noqa: S608
+
+    def _now(self, key: str) -> str:
+        return _NOW.format(id=key, **self._tables("merged", "accounts"))
 
     def _tables(self, *names: str) -> dict[str, str]:
         return {name: self.dialect.files(self.names / name) for name in names}

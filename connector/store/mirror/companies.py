@@ -79,7 +79,8 @@ def regroup(
     now |= _named(connection, rule.key, asked.difference(gone))
     now |= {c: rule.pairs[c] for c in asked if c in rule.pairs}
     was = {customer: last for customer, (_, last) in known.items()}
-    last = resolved(now, rules.merge)
+    accounts = customer_accounts.customers(connection)
+    last = resolved(now, with_accounts(rules.merge, accounts))
     wanted = {c: (name, last.get(c, c)) for c, name in now.items()}
     if wanted == known:
         return []

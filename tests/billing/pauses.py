@@ -106,7 +106,9 @@ class Pauses(Changes):
 
         That shows where it is metered yet, or a bill shows that it was.
         """
-        lines = [x for i in self.invoices.values() if i.status in PROOF for x in i.lines]
+        lines = [
+            x for i in self.invoices.values() if i.status in PROOF for x in i.lines
+        ]
         lines += item.subscription.pending
         own = [x for x in lines if x.item is item and not x.price.metered]
         for since, until in item.metered:

@@ -272,6 +272,21 @@ PAID = {
 
 
 METERED_ONE_LOOK = {
+    "removed in its trial, beside a price that became metered": [
+        act("come_back", 11, 3),
+        act("reprice", 0, 2),
+        act("reprice", 0, 6),
+        act("add"),
+        act("remove", 11),
+        act("remove"),
+        act("resume", wait_s=885_717),
+    ],
+    "removed from beside a year that became metered": [
+        act("come_back", 2, 11, 7, wait_s=401_546),
+        act("remove", 5, 11, 5, wait_s=11_411),
+        act("reprice", 5, 6, 5, wait_s=401_546),
+        act("remove", 9, 2, 11, wait_s=31_536_000),
+    ],
     "became metered in a trial that ended paused, cancelled days later": [
         act("come_back", 11),
         act("reprice"),

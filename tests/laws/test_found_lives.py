@@ -272,6 +272,19 @@ PAID = {
 
 
 METERED_ONE_LOOK = {
+    "became metered in a trial that ended paused, cancelled days later": [
+        act("come_back", 11),
+        act("reprice"),
+        act("reprice", 0, 6),
+        *[act("resize")] * 3,
+        act("cancel_on_a_day", 2),
+        act("resize", wait_s=344_881),
+    ],
+    "a week before it became metered without prorations, billed by the month": [
+        act("come_back"),
+        act("reprice", 0, 4),
+        act("reprice", 2, 6),
+    ],
     "metered for a day, beside an item that was added and waits for its bill": [
         act("come_back"),
         act("add", 0, 0, 2),
@@ -302,6 +315,17 @@ METERED_EVENTS = {
 }
 
 USAGE = {
+    "became metered in a trial that ended paused, cancelled a day later": [
+        act("come_back", 11),
+        act("reprice"),
+        act("reprice", 0, 6),
+        act("cancel_now", wait_s=1_295_041),
+    ],
+    "a week before it became metered without prorations, billed by the month": [
+        act("come_back"),
+        act("reprice", 0, 4),
+        act("reprice", 2, 6),
+    ],
     "a fee that became metered, and was removed with no usage": [
         act("come_back"),
         act("reprice"),

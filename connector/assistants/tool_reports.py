@@ -76,7 +76,9 @@ def _headline(part: CurrencyReport) -> list[str]:
     row = part.headline
     code = f"all currencies as {part.currency}" if part.is_total else part.currency
     if row is None:
-        return [f"In {code} no twelve months are over yet: no headline."]
+        return [
+            f"No headline in {code}: none of these windows is of twelve months and over."
+        ]
     ratios = row.measured.retention.ratios
     figures = ", ".join(f"{x.upper()} {format_ratio(ratios[x])}" for x in RATIOS)
     whole = "" if row.complete else " It is not whole."

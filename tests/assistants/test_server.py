@@ -142,6 +142,20 @@ def test_no_window_that_runs_is_final(demo: Workdir) -> None:
         assert ("Not final" in answer["say"]) == (not answer["complete"])
 
 
+def test_other_windows_have_no_headline_and_deny_no_year(demo: Workdir) -> None:
+    last = months(demo)[-1]
+    asked: list[Question] = [
+        ("retention", {"window": "quarter"}),
+        ("retention", {"window": "month"}),
+        ("retention", {"window": "trailing-12", "from": last}),
+    ]
+    for result in ask(demo, asked)[1]:
+        said = result.structured_content["say"]
+        for currency in ("usd", "eur"):
+            assert f"No headline in {currency}: none of these windows" in said
+        assert "yet" not in said, "there were twelve months long ago"
+
+
 WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("explain_window", {}, "window"),
     ("explain_window", {"window": "last month"}, "2026-Q1"),

@@ -259,6 +259,7 @@ class Account(Pauses):
             shown = [s for s in item.sightings if self._stands(item, s.source)]
             at = [s.at for s in shown if s.source != "item"]
             at += by_sub.get(item.subscription.id, [])
+            at += self.ran_out(item)
             steps = seen_steps(item, at, self.now)
             says_when = any(s.source == "item" for s in shown)
             used_since = item.used_since or self.now + 1  # usage is never carried back

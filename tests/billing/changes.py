@@ -234,6 +234,12 @@ class Changes(Invoicing):
         if was_billed and self._prorates(item, proration):
             item.subscription.pending.append(self.credit(item))
 
+    def _note_metered(self, item: Item, price: Price) -> None:
+        if price.metered and not item.price.metered:
+            item.metered.append((self.now, None))
+        elif item.price.metered and not price.metered and item.metered:
+            item.metered[-1] = (item.metered[-1][0], self.now)
+
     def _bill_usage(self, item: Item) -> None:
         """What is metered no longer; classic: what was used of its period is lost."""
         if item.price.metered and item.usage and item.subscription.mode != "classic":
@@ -264,6 +270,7 @@ class Changes(Invoicing):
         if (price, quantity) == (item.price, item.quantity):
             return
         self._take_back(item, proration)
+        self._note_metered(item, price)
         if item.price.metered and not price.metered:
             self._bill_usage(item)
         if price.metered:  # nothing was billed for it in advance
@@ -286,6 +293,7 @@ class Changes(Invoicing):
         with self.change(sub):
             for item, (price, quantity) in wanted.items():
                 self._take_back(item, proration)
+                self._note_metered(item, price)
                 if item.price.metered:
                     self._bill_usage(item)
                 item.price, item.quantity = price, quantity

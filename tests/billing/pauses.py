@@ -1,8 +1,10 @@
 """Pauses and their ends, trials of who pays; what of them is seen when all is over."""
 
+from collections.abc import Iterator
+
 from tests.billing.calendar_ import DAY, period_at
 from tests.billing.changes import Changes
-from tests.billing.state import Invoice, Item, Sighting, Subscription
+from tests.billing.state import PROOF, Invoice, Item, Sighting, Subscription
 from tests.billing.truth import Step
 
 
@@ -98,6 +100,29 @@ class Pauses(Changes):
                 ]
                 ends.append(min([line.end, *back]))
         return max(ends)
+
+    def ran_out(self, item: Item) -> Iterator[int]:
+        """When what was metered would have been billed in advance again, had it a fee.
+
+        That shows where it is metered yet, or a bill shows that it was.
+        """
+        lines = [
+            x for i in self.invoices.values() if i.status in PROOF for x in i.lines
+        ]
+        lines += item.subscription.pending
+        own = [x for x in lines if x.item is item and not x.price.metered]
+        for since, until in item.metered:
+            over = until or item.subscription.ended_at or self.now
+            is_shown = until is None or any(
+                since <= s.at < until and s.source.startswith("in_")
+                for s in item.sightings
+            )
+            billed = [x for x in own if x.amount >= 0 and x.credits is None]
+            before = [x for x in billed if x.date <= since]
+            if before and is_shown:
+                last = max(before, key=lambda x: (x.start, x.date))
+                if since <= last.end < over:
+                    yield last.end
 
     def try_again(self, sub: Subscription, days: int) -> None:
         """Who pays is given a trial; what was paid for the rest is credited."""

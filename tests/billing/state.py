@@ -82,6 +82,8 @@ class Item:
     usage: int = 0
     used: "Fraction | None" = None  # what the usage of its last full period cost
     used_since: int | None = None  # the first bill of such usage
+    # When it became metered, and when it no longer was (None: it is yet).
+    metered: "list[tuple[int, int | None]]" = field(default_factory=list)
     billed_net: int = 0  # what the whole current period costs as last billed
     billed_taken: "list[tuple[Discount, Fraction]]" = field(default_factory=list)
     # The discounts that reduced the paid period, and until when it lasts.

@@ -272,6 +272,34 @@ PAID = {
 
 
 METERED_ONE_LOOK = {
+    "removed in its trial, beside a price that became metered": [
+        act("come_back", 11, 3),
+        act("reprice", 0, 2),
+        act("reprice", 0, 6),
+        act("add"),
+        act("remove", 11),
+        act("remove"),
+        act("resume", wait_s=885_717),
+    ],
+    "removed from beside a year that became metered": [
+        act("come_back", 2, 11, 7, wait_s=401_546),
+        act("remove", 5, 11, 5, wait_s=11_411),
+        act("reprice", 5, 6, 5, wait_s=401_546),
+        act("remove", 9, 2, 11, wait_s=31_536_000),
+    ],
+    "became metered in a trial that ended paused, cancelled days later": [
+        act("come_back", 11),
+        act("reprice"),
+        act("reprice", 0, 6),
+        *[act("resize")] * 3,
+        act("cancel_on_a_day", 2),
+        act("resize", wait_s=344_881),
+    ],
+    "a week before it became metered without prorations, billed by the month": [
+        act("come_back"),
+        act("reprice", 0, 4),
+        act("reprice", 2, 6),
+    ],
     "metered for a day, beside an item that was added and waits for its bill": [
         act("come_back"),
         act("add", 0, 0, 2),
@@ -302,6 +330,17 @@ METERED_EVENTS = {
 }
 
 USAGE = {
+    "became metered in a trial that ended paused, cancelled a day later": [
+        act("come_back", 11),
+        act("reprice"),
+        act("reprice", 0, 6),
+        act("cancel_now", wait_s=1_295_041),
+    ],
+    "a week before it became metered without prorations, billed by the month": [
+        act("come_back"),
+        act("reprice", 0, 4),
+        act("reprice", 2, 6),
+    ],
     "a fee that became metered, and was removed with no usage": [
         act("come_back"),
         act("reprice"),

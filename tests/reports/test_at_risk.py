@@ -242,6 +242,24 @@ def test_a_history_that_nobody_foresaw_holds_up_no_other(
     assert f"1 customer could not be derived: {steady}" in capsys.readouterr().err
 
 
+def test_who_was_never_derived_is_in_no_figure_and_holds_up_none(
+    tmp_path: Path,
+) -> None:
+    """A sync that was killed half way knows that Ada will leave, and not that she pays."""
+    shop = Shop(leaves)
+    steady = shop.account.subscriptions[0].customer.id
+    path = tmp_path / "stripe-nrr.db"
+    with closing(open_database(path, create=True)) as connection:
+        look(connection, shop.account.snapshot(), SEEN)
+        settle(connection, SEEN, only=[steady])
+    told = asked(tmp_path, "at-risk")
+    [found] = told["currencies"]
+    assert (found["mrr_minor"], found["risks"], found["scheduled"]) == (10_000, [], [])
+    assert {each["nrr"] for each in found["committed"]} == {1}
+    assert not told["complete"]
+    assert asked(tmp_path, "digest", "--peek")["at_risk"] == []
+
+
 # --- the call list ---
 
 

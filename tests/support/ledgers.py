@@ -113,8 +113,9 @@ def settle(
     policy: Policy | None = None,
     merge: Mapping[str, str] | None = None,
     company: CompanyRule = NO_COMPANIES,
+    only: Sequence[str] | None = None,
 ) -> Known:
-    """Bring the ledger up to date at ``at_s``, and read it."""
+    """Bring the ledger up to date at ``at_s``, or ``only`` these customers; read it."""
     rules = Rules(
         policy=policy or Policy(),
         zone=ZoneInfo(zone),
@@ -123,7 +124,7 @@ def settle(
         company=company,
     )
     adopt(connection, rules)
-    recompute(connection, rules, cause="sync", now=instant(at_s))
+    recompute(connection, rules, cause="sync", now=instant(at_s), only=only)
     return known_in(connection)
 
 

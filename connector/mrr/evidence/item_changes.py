@@ -39,7 +39,7 @@ from connector.stripe_api.events import Event
 from connector.stripe_api.objects import Price, Subscription
 
 _EARLIEST, _AT = attrgetter("at_s", "rank"), attrgetter("at_s")
-_START, _ADDED, _WHEN = attrgetter("start_s"), itemgetter(0), itemgetter(0)
+_ADDED, _WHEN = itemgetter(0), itemgetter(0)
 
 
 class ItemChange(NamedTuple):
@@ -63,14 +63,18 @@ def item_changes(
     that name it, line items of metered prices apart (``usage``).
     """
     now = versions[-1].subscription
-    licensed = without_unmade_changes(line_items, versions, events)
-    items = item_facts(versions, licensed, events, prices, usage)
+    licensed, used = without_unmade_changes(line_items, versions, events), [*usage]
+    items = item_facts(versions, licensed, events, prices, used)
     regular = [line for line in licensed if line.is_regular]
     left = [item for item, known in items.items() if not known.is_current]
     if left and now.items.data:
         added = _added_without_debit(items)
+        bills = [(line.start_s, line) for line in regular]
+        own = [line for line in used if line.is_regular]
+        bills += [(at_s, n) for n in own for at_s in (n.start_s, n.end_s)]
+        bills.sort(key=_WHEN)
         for item in left:
-            items[item].facts += _end_without_credit(item, items[item], added, regular)
+            items[item].facts += _end_without_credit(item, items[item], added, bills)
     return {
         item: list(_changes_of(now, item, known, regular))
         for item, known in items.items()
@@ -121,12 +125,13 @@ def _end_without_credit(
     item: str,
     known: ItemFacts,
     added: Sequence[_AddedItem],
-    regular: Sequence[LineItem],
+    bills: Sequence[tuple[int, LineItem]],
 ) -> Iterator[ItemFact]:
     """The end of an item that left without a line of its own.
 
     Either another item took its place before its paid period was over, or the next
-    renewal of the subscription came without it.
+    renewal of the subscription came without it. ``bills`` are regular lines by the instant
+    of their renewal: usage is billed at its period's end, and began with one, too.
     """
     billed = [fact for fact in known.facts if fact.rank < VERSION]
     if not known.facts or (billed and max(billed, key=_EARLIEST).state is None):
@@ -143,11 +148,11 @@ def _end_without_credit(
         proof = Evidence("subscription_item", other.item, added_s, "replaces it")
         yield ItemFact(added_s, CREDIT, None, added_s, proof)
         return
-    since = bisect_left(regular, covered_s, key=_START) if covered_s else len(regular)
-    for place in range(since, len(regular)):
-        line = regular[place]
+    since = bisect_left(bills, covered_s, key=_WHEN) if covered_s else len(bills)
+    for place in range(since, len(bills)):
+        at_s, line = bills[place]
         if line.item != item:
-            yield ItemFact(line.start_s, CREDIT, None, line.known_s, line)
+            yield ItemFact(at_s, CREDIT, None, line.known_s, line)
             return
 
 

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import attrgetter
 
 import msgspec
 
@@ -22,7 +23,7 @@ from connector.mrr.evidence.subscription_views import (
     with_items_left,
 )
 from connector.mrr.history import SubscriptionVersion, versions_in
-from connector.mrr.pricing import interval_minor, tariff
+from connector.mrr.pricing import interval_minor, is_metered, tariff
 from connector.stripe_api.events import Event
 from connector.stripe_api.invoices import units_of
 from connector.stripe_api.objects import Price, SubscriptionItem
@@ -38,6 +39,8 @@ PREBILLED_S = 3 * 86_400
 
 # At one instant, the last one wins: a version in an event's second came before it.
 CREDIT, REGULAR, DEBIT, VERSION, EVENT = range(5)
+
+_EARLIEST = attrgetter("at_s", "rank")
 
 
 class ItemState(msgspec.Struct, frozen=True, gc=False):
@@ -126,6 +129,9 @@ def item_facts(
     for rank, views in ((EVENT, told), (VERSION, seen)):
         for view, left in with_items_left(views, asked):
             _add_from_view(items, view, rank, left)
+            for item in view.items:
+                if is_metered(item.price):
+                    _add_not_billed(items[item.id], item, view)
     for item in now.items.data:
         items[item.id].is_current = True
     for line in usage:
@@ -269,24 +275,48 @@ def _add_from_line_items(
 def _add_usage(known: ItemFacts, line: LineItem) -> None:
     """Billed when its period is over: until then, at least, the item was metered.
 
-    From the period's start on, or since something shows it at another price before, where
-    nothing shows it so, or billed, after that.
+    Since what was billed in advance before ran out; from the period's start on, where
+    nothing was.
     """
-    at_s = max(line.start_s, known.created_s or 0)
-    others = (f.at_s for f in known.facts_before if not _is_at(f.state, line.price))
-    at_s = max((each for each in others if at_s < each <= line.end_s), default=at_s)
-    if known.covered_until_s > line.start_s or any(
-        at_s <= fact.at_s < line.end_s and not _is_at(fact.state, line.price)
-        for fact in known.facts
-    ):
-        at_s = line.end_s
+    began_s = max(line.start_s, known.created_s or 0)
+    at_s = _ran_out_s(known, line.price, line.end_s) or began_s
     state = ItemState(line.price, Decimal(1))  # as an item shows it, without a quantity
     known.facts.append(ItemFact(at_s, CREDIT, state, line.known_s, line))
     known.covered_until_s = max(known.covered_until_s, line.end_s)
 
 
-def _is_at(state: ItemState | None, price: str) -> bool:
-    return state is None or state.price == price
+def _add_not_billed(
+    known: ItemFacts, item: SubscriptionItem, view: SubscriptionView
+) -> None:
+    """Shown metered: at a licensed price its next period would have been billed."""
+    state = item_state_of(item)
+    ran_out_s = _ran_out_s(known, state.price, view.at_s) if state else 0
+    if 0 < ran_out_s < view.at_s:
+        fact = ItemFact(ran_out_s, CREDIT, state, view.at_s, view.proof)
+        known.facts.append(fact)
+
+
+def _ran_out_s(known: ItemFacts, price: str, by_s: int) -> int:
+    """When what was last billed at another price than this metered one was over.
+
+    ``by_s``, where something shows it at another one after that; 0 where nothing does.
+    """
+    others = [f for f in known.facts if f.at_s < by_s and _is_other(f, price)]
+    left = [f for f in known.facts_before if f.at_s <= by_s and _is_other(f, price)]
+    left_s = max((fact.at_s for fact in left), default=0)
+    if not others:
+        return left_s
+    billed = [fact for fact in others if isinstance(fact.proof, LineItem)]
+    last = max(billed, key=_EARLIEST, default=None)
+    if last is None or not isinstance(last.proof, LineItem):
+        return by_s
+    end_s = last.at_s if last.state is None else last.proof.end_s
+    is_last = max(fact.at_s for fact in others) <= end_s
+    return min(max(end_s, left_s), by_s) if is_last else by_s
+
+
+def _is_other(fact: ItemFact, price: str) -> bool:
+    return fact.state is None or fact.state.price != price
 
 
 def _add_from_view(

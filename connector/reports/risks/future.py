@@ -16,6 +16,7 @@ from connector.pipeline.quarantine import set_aside
 from connector.reports.ledger import Ledger, LedgerPart
 from connector.store.ledger import balances as ledger_balances
 from connector.store.ledger import queries
+from connector.store.ledger.customers import keys_among
 from connector.store.ledger.queries import Wanted
 from connector.store.mirror import objects
 from connector.store.mirror.catalogue import read_catalogue
@@ -55,14 +56,19 @@ def _until_s(now_s: int) -> int:
 def future_of_all(
     ledger: Ledger, now_s: int, since_s: int, today: date
 ) -> CustomerFuture:
-    """Of everybody whose objects may show anything, in each account."""
+    """Of everybody whose objects may show anything, in each account.
+
+    Who was never derived (a sync that ended half way) is in no figure, nor in these.
+    """
     found = []
     for part in ledger.parts:
         own, until_s = part.ledger, _until_s(now_s)
         candidates = objects.at_risk_candidates(own.connection, since_s, until_s)
         waiting = own.companies.affected(candidates)
         found.append((part, _future(own, now_s, today, waiting)))
-    return _joined(ledger, found, today)
+    future = _joined(ledger, found, today)
+    named = {x.customer for x in future.risks} | {x.customer for x in future.movements}
+    return future_among(future, keys_among(ledger.connection, named))
 
 
 def _joined(

@@ -152,7 +152,7 @@ def emit(
     the command ends with 3.
     """
     made, lines = forms[form](), account_lines()
-    told = _told(facts) if form != "html" else []
+    told = _told(facts) if form not in ("html", "csv") else []
     if form == "json" and lines is not None and not lines.at_once:
         lines.kept |= {**_known(facts), **made}
     elif form == "json":
@@ -161,8 +161,7 @@ def emit(
         write_json(value, output)
     elif form == "csv":
         write_csv_text(made, output)
-        for line in told:
-            warn(line)
+        warn_of_missing(facts)
         if facts is not None and any(facts.missing):
             end_with_findings()
     elif isinstance(made, str):
@@ -178,6 +177,12 @@ def emit(
         from connector.render.terminal import Lines
 
         rendered(Group(*(Lines(n, "bold yellow") for n in told), made), output)
+
+
+def warn_of_missing(facts: "LedgerFacts | None") -> None:
+    """What the figures lack, beside a table that has no room for it."""
+    for line in _told(facts):
+        warn(line)
 
 
 def _told(facts: "LedgerFacts | None") -> list[str]:

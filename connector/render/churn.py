@@ -43,6 +43,11 @@ NOTE = marked(
 # Tables
 
 
+def _capital(text: str) -> str:
+    """With a capital at its beginning; the others stay, as German nouns have them."""
+    return text[:1].upper() + text[1:]
+
+
 def sums_table(
     sums: Sequence[LossSums], everyone: LossSums, currency: str, name: str
 ) -> Table:
@@ -59,7 +64,7 @@ def sums_table(
     return table_of(
         [*sums, everyone],
         Column(name, lambda x: _("all") if x is everyone else segment_name(x.name)),
-        *(figure(reason_words(r).capitalize(), partial(lost, r)) for r in shown),
+        *(figure(_capital(reason_words(r)), partial(lost, r)) for r in shown),
         figure(_("Churn"), lambda each: amount(-each.churn_minor, currency)),
         figure(_("Left"), lambda each: each.departures or "–"),
         figure(

@@ -7,12 +7,14 @@ import re
 import shlex
 import shutil
 import signal
+import sqlite3
 import stat
 import subprocess
 import termios
 import threading
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -276,6 +278,22 @@ def waiting_in(pipe: int) -> int:
     count = array("i", [0])
     fcntl.ioctl(pipe, termios.FIONREAD, count)
     return count[0]
+
+
+def test_a_table_of_a_ledger_that_lacks_somebody_says_so(workdir: Workdir) -> None:
+    """It has no room for that itself, and what it is loaded into adds it up."""
+    whole = workdir.call("export", "--what", "mrr")
+    assert (whole.code, whole.err) == (0, "")
+    with closing(sqlite3.connect(workdir.ledger)) as connection:
+        connection.execute(
+            "INSERT INTO dirty_customers (customer)"
+            " SELECT id FROM stripe_customers LIMIT 1"
+        )
+        connection.commit()
+    ran = workdir.call("export", "--what", "mrr")
+    assert (ran.code, ran.out) == (0, whole.out)
+    assert "1 customer" in ran.err
+    assert "warning:" in ran.err
 
 
 def test_two_at_once_leave_one_whole_file(workdir: Workdir) -> None:

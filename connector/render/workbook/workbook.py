@@ -115,7 +115,7 @@ def _write_segments(writer: SheetWriter, report: Report) -> None:
             for row in part.rows
             for name, measured in by_segment(row)
         ]
-        heads = [_("Window"), str(report.by).capitalize(), *headings(part)]
+        heads = [_("Window"), _(str(report.by)).capitalize(), *headings(part)]
         writer.table(heads, rows)
         writer.row += 1
     writer.sheet.freeze_panes(0, 2)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from connector.cli.forms import parquet_needed
+from connector.cli.forms import parquet_needed, warn_of_missing
 from connector.cli.options import dialect_option, out_option
 from connector.cli.output import echo, place_of
 from connector.cli.shell import Shell
@@ -68,7 +68,8 @@ def export(shell: Shell, what: str, form: str, output: Path | None) -> None:
         )
     chosen = EXPORTS[what]
     with shell.reading() as ledger:
-        rows = chosen.rows(ledger.connection, ledger.state().today)
+        facts = ledger.facts()
+        rows = chosen.rows(ledger.connection, facts.today)
         if form == "parquet":
             if output is None:
                 raise UsageFault(
@@ -82,6 +83,8 @@ def export(shell: Shell, what: str, form: str, output: Path | None) -> None:
             with place_of(output) as place, place.open("a", newline="") as file:
                 file.write(dialect().mark)
                 CsvRows(list(chosen.columns), rows).write(file)
+    if any(facts.missing):
+        warn_of_missing(facts)
 
 
 def _write_parquet(chosen: Export, rows: Iterator[Row], output: Path) -> None:

@@ -16,8 +16,6 @@ from itertools import pairwise
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
-import msgspec
-
 from connector.core.model import Evidence
 from connector.mrr.evidence.item_states import (
     CREDIT,
@@ -164,25 +162,30 @@ def _changes_of(
 ) -> Iterator[ItemChange]:
     """The item's beginning, then the facts that changed something, in order."""
     facts = sorted(known.facts, key=_EARLIEST)
-    first = _first_change(subscription, item, known, facts, regular)
+    amounts = _UnitAmounts(facts)
+    first = _first_change(subscription, item, known, amounts, regular)
     if first is None:
         return
-    amounts = _UnitAmounts(facts)
-    state = _with_unit_amount(first.state, first.at_s, amounts, None)
-    yield first._replace(state=state)
-    left_at = _by_instant(known.facts_before)
-    current, previous, changed_known_s = state, None, first.at_s
-    for at_s, told in _by_instant(facts).items():
-        left = left_at.get(at_s, ()) if left_at else ()
-        if not left and len(told) == 1 and told[0].state == current:
+    yield first
+    before = sorted(known.facts_before, key=_AT)
+    current, previous, changed_known_s = first.state, None, first.at_s
+    read_s = first.at_s - 1
+    for each in facts:
+        at_s = each.at_s
+        if at_s <= read_s or each.state == current:
             continue  # nearly always: a renewal at the price and quantity before
-        # Events have no order within a second; nothing ends in the one it begins in.
-        of_instant = [
-            fact for fact in told if fact.state is not None or at_s > first.at_s
-        ]
-        if not of_instant or at_s < first.at_s:
+        if is_same_state(each.state, current):
             continue
-        fact = _strongest(of_instant, current, left)
+        read_s, left = at_s, _of_instant(before, at_s)
+        # Events have no order within a second; nothing ends in the one it begins in.
+        told = [
+            fact
+            for fact in _of_instant(facts, at_s)
+            if fact.state is not None or at_s > first.at_s
+        ]
+        if not told:
+            continue
+        fact = _strongest(told, current, left)
         if is_same_state(fact.state, current):
             continue
         is_backdated = fact.rank >= VERSION and changed_known_s > at_s
@@ -195,16 +198,10 @@ def _changes_of(
         yield ItemChange(at_s, state, tuple(dict.fromkeys(proof)))
 
 
-def _by_instant(facts: Iterable[ItemFact]) -> Mapping[int, list[ItemFact]]:
-    """In the order in which they are given."""
-    found: dict[int, list[ItemFact]] = {}
-    for fact in facts:
-        at_s = fact.at_s
-        if at_s in found:
-            found[at_s].append(fact)
-        else:
-            found[at_s] = [fact]
-    return found
+def _of_instant(facts: Sequence[ItemFact], at_s: int) -> Sequence[ItemFact]:
+    """Those of one instant, of facts in order of time."""
+    start = bisect_left(facts, at_s, key=_AT)
+    return facts[start : bisect_right(facts, at_s, key=_AT)]
 
 
 def _strongest(
@@ -215,6 +212,8 @@ def _strongest(
     Prorations of a free change come as two amounts of 0 that only differ in the price:
     of these, the one that says something new.
     """
+    if len(facts) == 1:
+        return facts[0]
     best = [fact for fact in facts if fact.rank == facts[-1].rank]
     gone = [fact.state for fact in left if not is_same_state(fact.state, current)]
     stayed = [
@@ -231,16 +230,17 @@ def _strongest(
 class _UnitAmounts:
     """When which amount a unit was shown; read only where a state tells none."""
 
-    def __init__(self, facts: Iterable[ItemFact]) -> None:
-        self._facts = facts
+    def __init__(self, facts: Sequence[ItemFact]) -> None:
+        self.facts = facts
 
     @cached_property
     def by_price(self) -> Mapping[str, Sequence[tuple[int, Decimal]]]:
         """In order of time, as the facts are."""
         found: defaultdict[str, list[tuple[int, Decimal]]] = defaultdict(list)
-        for at_s, state in ((fact.at_s, fact.state) for fact in self._facts):
+        for fact in self.facts:
+            state = fact.state
             if state is not None and state.unit_amount_minor is not None:
-                found[state.price].append((at_s, state.unit_amount_minor))
+                found[state.price].append((fact.at_s, state.unit_amount_minor))
         return found
 
 
@@ -260,20 +260,18 @@ def _with_unit_amount(
     place = bisect_left(own, at_s, key=_WHEN)
     if amount_minor is None and place < len(own):
         _, amount_minor = own[place]
-    return msgspec.structs.replace(state, unit_amount_minor=amount_minor)
+    return ItemState(state.price, state.quantity, amount_minor)
 
 
 def _first_change(
     subscription: Subscription,
     item: str,
     known: ItemFacts,
-    facts: Iterable[ItemFact],
+    amounts: "_UnitAmounts",
     regular: Sequence[LineItem],
 ) -> ItemChange | None:
-    """When the item began and what it was then; None where nothing shows it.
-
-    ``facts`` are the known ones in order of time.
-    """
+    """When the item began and what it was then; None where nothing shows it."""
+    facts = amounts.facts
     at_first = next((fact for fact in facts if fact.state is not None), None)
     first = min(known.facts_before, key=_EARLIEST, default=None)
     if first is None or (at_first is not None and at_first.at_s < first.at_s):
@@ -290,7 +288,7 @@ def _first_change(
         proof = (Evidence("subscription", subscription.id, start_s, "started"),)
         if first is at_first and first.rank in (REGULAR, DEBIT):
             proof += first.evidence
-    return ItemChange(at_s, first.state, proof)
+    return ItemChange(at_s, _with_unit_amount(first.state, at_s, amounts, None), proof)
 
 
 def _began_at(

@@ -30,10 +30,13 @@ from connector.stripe_api.objects import Price
 def subscription_lines(history: History) -> dict[str, list[LineItem]]:
     """Each subscription's line items, ordered by the start of their period."""
     by_subscription: defaultdict[str, list[LineItem]] = defaultdict(list)
-    for line in _all_line_items(history):
+    every = _all_line_items(history)
+    if history.pending:  # else they are in the order in which they were written down
+        every.sort(key=attrgetter("known_s"))
+    for line in every:
         by_subscription[line.subscription].append(line)
     for found in by_subscription.values():
-        found.sort(key=attrgetter("start_s", "known_s"))
+        found.sort(key=attrgetter("start_s"))
     return dict(by_subscription)
 
 
